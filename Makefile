@@ -1,0 +1,52 @@
+# Every verb does all the set-up it needs and is quick when that is done. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+BIN := .venv/bin
+TOOLS = $(shell toolchain/install)
+# The folder of Pulumi and the S3 server; made (or found in the cache) when first used.
+WITH_TOOLS = tools=$$(toolchain/install); export PATH="$(CURDIR)/$(BIN):$(CURDIR)/bin:$$tools:$$PATH"
+
+help:  ## list the verbs
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+
+up: setup  ## from a bare machine to a running lab cluster, then its status
+	@$(WITH_TOOLS); python -m lab up && python -m lab.cluster up
+
+down: setup  ## remove what `make up` made
+	@$(WITH_TOOLS); python -m lab.cluster down && python -m lab down
+
+test: setup check  ## every test: checks, unit tests, the lab
+	@$(WITH_TOOLS); python -m pytest tests/lab
+
+check: $(BIN)/.ready  ## lint, strict types and unit tests; no lab, below 30 seconds
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest -q tests/unit
+
+bench: setup  ## ratios of one run: recovery against the runbook and against the floor
+	@$(WITH_TOOLS); python -m bench
+
+env: $(BIN)/.ready  ## lines for eval: pulumi, requorum and docker by hand on the lab
+	@tools=$$(toolchain/install); echo "export PATH=$(CURDIR)/$(BIN):$(CURDIR)/bin:$$tools:\$$PATH"; PATH="$$tools:$$PATH" $(BIN)/python -m lab.cluster env
+
+setup: $(BIN)/.ready packages
+	@toolchain/install >/dev/null
+
+packages:
+	@lab/packages-installed
+
+toolchain: ## build or fetch Pulumi, its plugins and the S3 server (TOOLCHAIN=auto|official|build)
+	@toolchain/install
+
+$(BIN)/.ready: requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: apt-get install python3, or PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "setup: installing python3-venv" >&2; lab/packages-installed python3-venv; }
+	@echo "setup: Python packages" >&2
+	@$(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+.PHONY: help up down test check bench env setup packages toolchain

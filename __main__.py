@@ -1,0 +1,25 @@
+"""One Docker Swarm, built and brought back by `pulumi up`."""
+
+import pulumi
+
+from components.cluster import Cluster
+from components.settings import from_program
+from recovery.assessment import assess
+from recovery.errors import RequorumError
+
+try:
+    settings = from_program()
+    assessment = assess(settings)
+    assessment.require_safe(settings)
+except RequorumError as error:
+    raise pulumi.RunError(str(error)) from None
+
+for line in (f"cluster {settings.cluster}: {assessment.diagnosis.kind}", *assessment.plan.lines):
+    pulumi.log.info(line)
+
+cluster = Cluster(settings.cluster, settings, assessment)
+pulumi.export("clusterId", cluster.cluster_id)
+pulumi.export("managers", cluster.managers)
+pulumi.export("workers", cluster.workers)
+pulumi.export("leader", cluster.leader)
+pulumi.export("health", cluster.health)

@@ -1,0 +1,79 @@
+"""A whole cluster: hosts, preparation, quorum, members, proof."""
+
+from collections.abc import Mapping
+
+import pulumi
+
+from components import hooks
+from components.hosts.docker import DockerHosts
+from components.hosts.existing import ExistingHosts
+from components.membership import Health, Member, Quorum
+from components.node import Preparation
+from recovery.assessment import Assessment
+from recovery.settings import Settings
+
+
+class Cluster(pulumi.ComponentResource):
+    """The swarm that the settings describe, built, changed or recovered as the assessment's plan says."""
+
+    cluster_id: pulumi.Output[str]
+    health: pulumi.Output[str]
+    leader: pulumi.Output[str]
+    managers: dict[str, str]
+    workers: dict[str, str]
+
+    def __init__(
+        self, name: str, settings: Settings, assessment: Assessment, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("requorum:index:Cluster", name, None, opts)
+        mine = pulumi.ResourceOptions(parent=self)
+        made = (
+            DockerHosts("hosts", settings, mine)
+            if settings.hosts.driver == "docker"
+            else ExistingHosts("hosts", assessment.survey, mine)
+        )
+        ready = {node.name: Preparation(node, settings, made.identities[node.name], mine) for node in settings.nodes}
+        quorum = Quorum(
+            "quorum",
+            settings,
+            assessment.plan,
+            mine.merge(
+                pulumi.ResourceOptions(
+                    depends_on=[ready[manager.name] for manager in settings.managers],
+                    hooks=hooks.on_quorum_error(settings),
+                )
+            ),
+        )
+        members = self._members(settings, made.identities, ready, quorum)
+        health = Health(
+            "health", quorum, members, mine.merge(pulumi.ResourceOptions(hooks=hooks.after_proof(settings)))
+        )
+        self.cluster_id, self.health, self.leader = quorum.cluster_id, health.health, health.leader
+        self.managers = {manager.name: str(manager.address) for manager in settings.managers}
+        self.workers = {worker.name: str(worker.address) for worker in settings.workers}
+        self.register_outputs(
+            {
+                "clusterId": self.cluster_id,
+                "health": self.health,
+                "leader": self.leader,
+                "managers": self.managers,
+                "workers": self.workers,
+            }
+        )
+
+    def _members(
+        self,
+        settings: Settings,
+        identities: Mapping[str, pulumi.Input[str]],
+        ready: Mapping[str, Preparation],
+        quorum: Quorum,
+    ) -> dict[str, Member]:
+        """Managers one after the other, since each join changes the quorum; workers side by side."""
+        members: dict[str, Member] = {}
+        before: list[pulumi.Resource] = [quorum]
+        for node in settings.nodes:
+            options = pulumi.ResourceOptions(parent=self, depends_on=[*before, ready[node.name]])
+            members[node.name] = Member(node, identities[node.name], options)
+            if node.role == "manager":
+                before = [quorum, members[node.name]]
+        return members

@@ -1,0 +1,28 @@
+"""Resource hooks: what happens around an update, bound to the resources it belongs to."""
+
+import pulumi
+
+from components.progress import say
+from recovery import hooks
+from recovery.settings import Settings
+
+
+def after_proof(settings: Settings) -> pulumi.ResourceHookBinding:
+    """A fresh copy of every manager once the cluster is proven: the copies from before do not know what was changed."""
+
+    def take_copies(_args: pulumi.ResourceHookArgs) -> None:
+        hooks.fresh_copies(settings, say=say)
+
+    hook = pulumi.ResourceHook("fresh-copies", take_copies)
+    return pulumi.ResourceHookBinding(after_create=[hook], after_update=[hook])
+
+
+def on_quorum_error(settings: Settings) -> pulumi.ResourceHookBinding:
+    """Where giving the cluster a quorum fails, the diagnosis and what to run next."""
+
+    def explain(_args: pulumi.ErrorHookArgs) -> bool:
+        for line in hooks.explain(settings):
+            pulumi.log.error(line)
+        return False
+
+    return pulumi.ResourceHookBinding(on_error=[pulumi.ErrorHook("explain", explain)])

@@ -1,0 +1,1 @@
+"""Where the machines come from: one module per host driver."""

@@ -1,0 +1,72 @@
+"""Nodes as containers, on the Docker engine of each zone."""
+
+from collections.abc import Mapping
+
+import pulumi
+import pulumi_docker as docker
+
+from components.hosts import container
+from recovery.settings import Node, Settings
+
+LABEL = "requorum.cluster"
+
+
+class DockerHosts(pulumi.ComponentResource):
+    """A network on every engine, and for every node a volume and a container at its fixed address."""
+
+    def __init__(self, name: str, settings: Settings, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("requorum:hosts:Docker", name, None, opts)
+        self._settings = settings
+        self._engines = {
+            endpoint: self._engine(number, endpoint)
+            for number, endpoint in enumerate(
+                sorted({settings.hosts.endpoint_of(node.zone) for node in settings.nodes})
+            )
+        }
+        self.identities: Mapping[str, pulumi.Input[str]] = {node.name: self._host(node).id for node in settings.nodes}
+        self.register_outputs({"identities": dict(self.identities)})
+
+    def _engine(self, number: int, endpoint: str) -> tuple[pulumi.ResourceOptions, docker.Network]:
+        provider = docker.Provider(f"engine-{number}", host=endpoint, opts=pulumi.ResourceOptions(parent=self))
+        options = pulumi.ResourceOptions(parent=self, provider=provider)
+        network = docker.Network(
+            f"network-{number}",
+            name=self._settings.hosts.network,
+            driver="bridge",
+            ipam_configs=[{"subnet": str(self._settings.subnet)}],
+            opts=options,
+        )
+        return options, network
+
+    def _host(self, node: Node) -> docker.Container:
+        options, network = self._engines[self._settings.hosts.endpoint_of(node.zone)]
+        label = {"label": LABEL, "value": self._settings.cluster}
+        volume = docker.Volume(
+            f"{node.name}-volume", name=container.volume_name(node.name), labels=[label], opts=options
+        )
+        return docker.Container(
+            node.name,
+            name=node.name,
+            hostname=node.name,
+            image=self._settings.hosts.image,
+            labels=[label],
+            capabilities={"adds": list(container.ADD_CAPABILITIES), "drops": list(container.DROP_CAPABILITIES)},
+            security_opts=list(container.SECURITY_OPTIONS),
+            cgroupns_mode=container.CGROUP_NAMESPACE,
+            tmpfs=dict.fromkeys(container.TMPFS, ""),
+            stop_signal=container.STOP_SIGNAL,
+            envs=[f"{key}={value}" for key, value in container.ENVIRONMENT.items()],
+            networks_advanced=[{"name": network.name, "ipv4_address": str(node.address)}],
+            volumes=[
+                {"volume_name": volume.name, "container_path": container.DATA_PATH},
+                {
+                    "host_path": f"{self._settings.hosts.identities}/{node.name}",
+                    "container_path": container.IDENTITY_PATH,
+                    "read_only": True,
+                },
+            ],
+            destroy_grace_seconds=10,
+            must_run=True,
+            # A new image must not replace every manager at once: rebuild nodes one by one instead.
+            opts=options.merge(pulumi.ResourceOptions(ignore_changes=["image"], delete_before_replace=True)),
+        )

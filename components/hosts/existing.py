@@ -1,0 +1,18 @@
+"""Machines that are there already; Pulumi makes none and destroys none."""
+
+from collections.abc import Mapping
+
+import pulumi
+
+from recovery.model import Survey
+
+
+class ExistingHosts(pulumi.ComponentResource):
+    """One machine per node, told apart by its ``/etc/machine-id``: another value is another machine."""
+
+    def __init__(self, name: str, seen: Survey, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("requorum:hosts:Existing", name, None, opts)
+        self.identities: Mapping[str, pulumi.Input[str]] = {
+            report.node.name: report.machine or "unknown" for report in seen.reports
+        }
+        self.register_outputs({"identities": dict(self.identities)})

@@ -1,0 +1,173 @@
+"""The swarm as resources: its quorum, each node's membership, and the proof that closes an update.
+
+Providers are classes of this module, so that the state holds their names and no code. They
+take the stack's settings when they are configured: nothing of how nodes are reached is in
+the state, and no token ever is.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pulumi
+from pulumi.dynamic import (
+    ConfigureRequest,
+    CreateResult,
+    DiffResult,
+    ReadResult,
+    Resource,
+    ResourceProvider,
+    UpdateResult,
+)
+
+from components.progress import say
+from components.settings import from_provider
+from recovery import hosts, membership, proof, quorum
+from recovery.diagnosis import NO_QUORUM, Kind, diagnose
+from recovery.plan import Plan
+from recovery.settings import Node, Settings
+from recovery.survey import report, survey
+
+Props = dict[str, Any]
+HELD = "held"
+
+
+class _Provider(ResourceProvider):
+    serialize_as_secret_always = False
+    _settings: Settings
+
+    def configure(self, req: ConfigureRequest) -> None:
+        self._settings = from_provider(req)
+
+
+class QuorumProvider(_Provider):
+    """The cluster's quorum: found, adopted, or restored from the copy that the previewed plan names."""
+
+    def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
+        changed = any(olds.get(key) != news.get(key) for key in ("cluster", "managers", "options"))
+        return DiffResult(changes=changed or olds["quorum"] != HELD)
+
+    def create(self, props: Props) -> CreateResult:
+        outs = self._establish(props, generation=1)
+        return CreateResult(outs["cluster_id"], outs)
+
+    def update(self, _id: str, olds: Props, news: Props) -> UpdateResult:
+        restored = 0 if olds["quorum"] == HELD else 1
+        return UpdateResult(self._establish(news, generation=int(olds["generation"]) + restored))
+
+    def read(self, id_: str, props: Props) -> ReadResult:
+        seen = survey(self._settings, nodes=self._settings.managers)
+        diagnosis = diagnose(seen, props["cluster_id"], copies=True)
+        lost = diagnosis.kind in NO_QUORUM
+        return ReadResult(id_, {**props, "quorum": str(diagnosis.kind) if lost else HELD})
+
+    def delete(self, _id: str, _props: Props) -> None:
+        quorum.dissolve(self._settings)
+
+    def _establish(self, props: Props, *, generation: int) -> Props:
+        made = quorum.establish(self._settings, copy=props["recovery"].get("copy"), say=say)
+        return {**props, "cluster_id": made.cluster_id, "quorum": HELD, "generation": generation}
+
+
+class MemberProvider(_Provider):
+    """One node's membership. A node that is no member any more is created again: it joins or rejoins."""
+
+    def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
+        replaced = [key for key in ("name", "address") if olds.get(key) != news.get(key)]
+        changed = any(olds.get(key) != news.get(key) for key in ("role", "availability", "labels", "host"))
+        return DiffResult(changes=changed or bool(replaced), replaces=replaced, delete_before_replace=True)
+
+    def create(self, props: Props) -> CreateResult:
+        place = membership.ensure(self._settings, _node(props), say=say)
+        return CreateResult(place.node_id, {**props, "node_id": place.node_id, "cluster_id": place.cluster_id})
+
+    def update(self, _id: str, olds: Props, news: Props) -> UpdateResult:
+        dropped = tuple(olds["labels"].keys() - news["labels"].keys())
+        place = membership.ensure(self._settings, _node(news), dropped_labels=dropped, say=say)
+        return UpdateResult({**news, "node_id": place.node_id, "cluster_id": place.cluster_id})
+
+    def read(self, id_: str, props: Props) -> ReadResult:
+        node = _node(props)
+        seen = report(node, self._settings, hosts.presence(self._settings, nodes=[node])[node.name])
+        return ReadResult("", {}) if seen.known_lost else ReadResult(id_, props)
+
+    def delete(self, id_: str, props: Props) -> None:
+        membership.remove(self._settings, _node(props), id_, say=say)
+
+
+class HealthProvider(_Provider):
+    """Proof that the whole cluster is what the settings describe; made again whenever anything it rests on changed."""
+
+    def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
+        rests = any(olds.get(key) != news.get(key) for key in ("cluster_id", "generation", "members"))
+        return DiffResult(changes=rests or olds["health"] != Kind.HEALTHY)
+
+    def create(self, props: Props) -> CreateResult:
+        return CreateResult(props["cluster_id"], self._prove(props))
+
+    def update(self, _id: str, _olds: Props, news: Props) -> UpdateResult:
+        return UpdateResult(self._prove(news))
+
+    def read(self, id_: str, props: Props) -> ReadResult:
+        seen = survey(self._settings, nodes=self._settings.managers)
+        diagnosis = diagnose(seen, props["cluster_id"], copies=True)
+        chief = seen.leader
+        leader = next((m.hostname for m in chief.members if m.leader), "") if chief else ""
+        return ReadResult(id_, {**props, "health": str(diagnosis.kind), "leader": leader})
+
+    def _prove(self, props: Props) -> Props:
+        say("proving the cluster")
+        health = proof.prove(self._settings, props["cluster_id"])
+        return {**props, "health": str(Kind.HEALTHY), "leader": health.leader}
+
+
+class Quorum(Resource, module="requorum", name="Quorum"):
+    """One per cluster. Outputs: cluster ID, whether the quorum is held, and how often it was restored."""
+
+    cluster_id: pulumi.Output[str]
+    quorum: pulumi.Output[str]
+    generation: pulumi.Output[int]
+
+    def __init__(self, name: str, settings: Settings, plan: Plan, opts: pulumi.ResourceOptions) -> None:
+        props: Props = {
+            "cluster": settings.cluster,
+            "managers": {manager.name: str(manager.address) for manager in settings.managers},
+            "options": settings.swarm.model_dump(mode="json"),
+            "recovery": _recovery(plan),
+            **dict.fromkeys(("cluster_id", "quorum", "generation")),
+        }
+        super().__init__(QuorumProvider(), name, props, opts)
+
+
+class Member(Resource, module="requorum", name="Member"):
+    """One node's membership. Outputs: node ID and cluster ID."""
+
+    node_id: pulumi.Output[str]
+    cluster_id: pulumi.Output[str]
+
+    def __init__(self, node: Node, host: pulumi.Input[str], opts: pulumi.ResourceOptions) -> None:
+        props: Props = {**node.model_dump(mode="json"), "host": host, **dict.fromkeys(("node_id", "cluster_id"))}
+        super().__init__(MemberProvider(), f"{node.name}-member", props, opts)
+
+
+class Health(Resource, module="requorum", name="Health"):
+    """The proof that closes an update. Outputs: health and leader."""
+
+    health: pulumi.Output[str]
+    leader: pulumi.Output[str]
+
+    def __init__(self, name: str, quorum_: Quorum, members: Mapping[str, Member], opts: pulumi.ResourceOptions) -> None:
+        props: Props = {
+            "cluster_id": quorum_.cluster_id,
+            "generation": quorum_.generation,
+            "members": {name: member.node_id for name, member in members.items()},
+            **dict.fromkeys(("health", "leader")),
+        }
+        super().__init__(HealthProvider(), name, props, opts)
+
+
+def _recovery(plan: Plan) -> Props:
+    return {"copy": plan.copy, "plan": list(plan.lines)} if plan.copy else {}
+
+
+def _node(props: Mapping[str, Any]) -> Node:
+    return Node.model_validate({key: props[key] for key in Node.model_fields if key in props})

@@ -1,0 +1,102 @@
+"""Prepares a machine to be a swarm node: checks its tools, marks it ours, closes the swarm ports to strangers."""
+
+from shlex import quote
+
+import pulumi
+from pulumi_command import remote
+
+from recovery.settings import Node, Settings
+from recovery.survey import MARK_PATH
+from recovery.transport import pinned_key, private_key_text
+
+TOOLS = ("bash", "docker", "iptables-restore", "sha256sum", "tar", "zstd")
+FIREWALL_PATH = "/etc/requorum/firewall"
+SCRIPT = """set -eu
+for tool in {tools}; do
+  command -v "$tool" >/dev/null || {{ echo "$tool is missing on $(hostname): install it (apt-get install docker.io iptables tar zstd)" >&2; exit 1; }}
+done
+for try in $(seq 300); do docker version >/dev/null 2>&1 && break; sleep 0.1; done
+docker version >/dev/null || {{ echo "the Docker engine of $(hostname) does not answer: systemctl status docker" >&2; exit 1; }}
+mkdir -p /etc/requorum
+printf '%s\\n' {cluster} > {mark}
+"""
+FIREWALL = """cat > {path} <<'RULES'
+*filter
+:REQUORUM - [0:0]
+{rules}
+COMMIT
+RULES
+cat > /etc/systemd/system/requorum-firewall.service <<'UNIT'
+[Unit]
+Description=Swarm ports are open to the swarm's nodes only
+Before=docker.service
+[Service]
+Type=oneshot
+ExecStart=/bin/sh -c 'iptables-restore -w -n {path} && {{ iptables -w -C INPUT -j REQUORUM 2>/dev/null || iptables -w -I INPUT -j REQUORUM; }}'
+[Install]
+WantedBy=multi-user.target
+UNIT
+systemctl enable --quiet requorum-firewall.service 2>/dev/null
+systemctl restart requorum-firewall.service
+"""
+
+
+def preparation(settings: Settings) -> str:
+    """The script that prepares any node of the cluster; it may run again at any time."""
+    script = SCRIPT.format(tools=" ".join(TOOLS), cluster=quote(settings.cluster), mark=MARK_PATH)
+    if settings.hosts.firewall:
+        script += FIREWALL.format(path=FIREWALL_PATH, rules="\n".join(firewall_rules(settings)))
+    return script
+
+
+def firewall_rules(settings: Settings) -> tuple[str, ...]:
+    """Rules for ``iptables-restore``: the ports of swarm for the nodes only, the engine's own ports for nobody.
+
+    2377/tcp is the managers' API, 7946 gossip, the data path port carries overlay traffic (ESP when encrypted).
+    """
+    data = settings.swarm.data_path_port
+    allowed = [
+        rule
+        for node in settings.nodes
+        for rule in (
+            f"-A REQUORUM -s {node.address} -p tcp -m multiport --dports 2377,7946 -j ACCEPT",
+            f"-A REQUORUM -s {node.address} -p udp -m multiport --dports 7946,{data} -j ACCEPT",
+            f"-A REQUORUM -s {node.address} -p esp -j ACCEPT",
+        )
+    ]
+    closed = [
+        "-A REQUORUM -p tcp -m multiport --dports 2375,2376,2377,7946 -j DROP",
+        f"-A REQUORUM -p udp -m multiport --dports 7946,{data} -j DROP",
+    ]
+    return ("-A REQUORUM -i lo -j RETURN", *allowed, *closed)
+
+
+class Preparation(pulumi.ComponentResource):
+    """The preparation of one machine; runs again when the machine or the script is another."""
+
+    def __init__(
+        self,
+        node: Node,
+        settings: Settings,
+        identity: pulumi.Input[str],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("requorum:node:Preparation", f"{node.name}-preparation", None, opts)
+        command = remote.Command(
+            f"{node.name}-prepared",
+            connection=remote.ConnectionArgs(
+                host=node.dial,
+                port=settings.ssh.port,
+                user=settings.ssh.user,
+                private_key=pulumi.Output.secret(private_key_text(settings.ssh.private_key_file)),
+                host_key=pinned_key(node, settings.ssh),
+                dial_error_limit=60,
+                per_dial_timeout=3,
+            ),
+            create="sh -s",
+            stdin=preparation(settings),
+            triggers=[identity],
+            logging=remote.Logging.STDERR,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.register_outputs({"identity": identity, "prepared": command.id})

@@ -1,0 +1,32 @@
+"""The stack's settings, as Pulumi hands them to a program and to a dynamic provider."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pulumi
+from pulumi.dynamic import ConfigureRequest
+from pulumi.runtime.config import CONFIG
+
+from recovery.errors import SettingError
+from recovery.settings import PROJECT, Settings, from_strings
+
+KEYS = tuple(str(field.alias) for field in Settings.model_fields.values())
+
+
+def from_program() -> Settings:
+    """The settings of the running program's stack. Raises: SettingError, also for a key that does not exist."""
+    prefix = f"{PROJECT}:"
+    for key in CONFIG.get():
+        if key.startswith(prefix) and (name := key.removeprefix(prefix)) not in KEYS:
+            raise SettingError(name, "is not a known key", remedy=f"use one of {', '.join(KEYS)}")
+    config = pulumi.Config(PROJECT)
+    return from_strings(_given({key: config.get(key) for key in KEYS}))
+
+
+def from_provider(request: ConfigureRequest) -> Settings:
+    """The settings of the stack that a dynamic provider works for. Raises: SettingError."""
+    return from_strings(_given({key: request.config.get(f"{PROJECT}:{key}") for key in KEYS}))
+
+
+def _given(values: Mapping[str, Any]) -> dict[str, str]:
+    return {key: str(value) for key, value in values.items() if value is not None}

@@ -1,0 +1,82 @@
+"""The lab's own cluster: built and removed through Pulumi, as an operator would.
+
+``python -m lab.cluster up|down|env``. Its stack file is made once and then the operator's.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+import yaml
+
+from lab import environment, keys
+from lab.errors import LabError
+from lab.instance import DEFAULT_OCTET, Instance
+from lab.stack import Stack, settings
+from recovery.settings import load
+
+
+def prepare(instance: Instance, stack: Stack) -> None:
+    """Have the nodes' SSH keys, Pulumi's home with the plugins, and the stack."""
+    keys.ensure(instance, {node.name: str(node.address) for node in load(stack.file).nodes})
+    link_plugins(instance)
+    stack.select()
+
+
+def link_plugins(instance: Instance) -> None:
+    """Give the lab a Pulumi home of its own, with the plugins that the toolchain brought."""
+    found = shutil.which("pulumi")
+    if found is None:
+        raise LabError("preparing Pulumi", "there is no pulumi on PATH", 'eval "$(make -s env)", or use make')
+    plugins = Path(found).parent.parent / "home" / "plugins"
+    home = instance.pulumi_home
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    link = home / "plugins"
+    if plugins.is_dir() and not (link.is_symlink() and link.resolve() == plugins.resolve()):
+        link.unlink(missing_ok=True)
+        link.symlink_to(plugins)
+
+
+def up(instance: Instance, stack: Stack) -> None:
+    """Build the cluster, or bring it to what the stack file says; then show its status."""
+    if not stack.file.exists():
+        stack.write(settings(instance))
+    prepare(instance, stack)
+    _show(stack, "up", "--yes", "--skip-preview", "--suppress-outputs")
+    print(stack.requorum("status").text, end="")
+
+
+def down(instance: Instance, stack: Stack) -> None:
+    """Destroy the cluster; nothing to do where there is none."""
+    if instance.root.exists() and stack.file.exists():
+        prepare(instance, stack)
+        _show(stack, "destroy", "--yes", "--skip-preview")
+    stack.file.unlink(missing_ok=True)
+
+
+def _show(stack: Stack, *arguments: str) -> None:
+    if stack.pulumi(*arguments, config_file=True, check=False, show=True).status != 0:
+        raise LabError(f"running pulumi {arguments[0]}", "it failed", "Read what it says above, then run the same again")
+
+
+def main() -> int:
+    """Run one verb; 0 fine, 1 it failed, 2 it was not understood."""
+    verbs = {"up": up, "down": down}
+    try:
+        instance = Instance.from_environment()
+        stack = Stack(instance)
+        if sys.argv[1:] == ["env"]:
+            print(environment.exports(instance), end="")
+            return 0
+        if sys.argv[1:] not in (["up"], ["down"]):
+            print(__doc__, file=sys.stderr)
+            return 2
+        verbs[sys.argv[1]](instance, stack)
+    except LabError as error:
+        print(f"lab: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

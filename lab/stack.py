@@ -1,0 +1,124 @@
+"""A Pulumi stack on a lab: its stack file, and the Pulumi commands as an operator gives them."""
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lab import environment, image
+from lab.errors import LabError
+from lab.instance import Instance
+
+PROJECT = Path(__file__).resolve().parent.parent
+ZONES = 3
+HEADER = """# Stack of lab {octet}, made by `make up`; yours to change. The annotated
+# production example is stacks/Pulumi.production.example.yaml.
+"""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a Pulumi command printed (both streams), its exit status, and how long it took."""
+
+    text: str
+    status: int
+    seconds: float
+
+
+def settings(instance: Instance, *, managers: int = 3, workers: int = 2, suite: str = image.DEFAULT_SUITE) -> dict[str, Any]:
+    """The configuration of a cluster on a lab: fixed addresses 10.OCTET.ZONE.NODE, zones in turn."""
+
+    def addresses(count: int, first: int) -> list[dict[str, str]]:
+        return [{"address": f"10.{instance.octet}.{index % ZONES + 1}.{first + index}"} for index in range(count)]
+
+    return {
+        "cluster": "lab",
+        "subnet": str(instance.subnet),
+        "zones": ["a", "b", "c"],
+        "managers": addresses(managers, 11),
+        "workers": addresses(workers, 21 if managers < 10 else 101),
+        "hosts": {
+            "driver": "docker",
+            "endpoint": instance.docker_host,
+            "image": image.reference(suite),
+            "network": "lab",
+            "identities": str(instance.identity("node").parent),
+        },
+        "ssh": {"privateKeyFile": str(instance.operator_key), "knownHostsFile": str(instance.known_hosts)},
+        "backup": {"bucket": instance.bucket, "endpoint": instance.s3_endpoint},
+    }
+
+
+class Stack:
+    """One stack by its name and file; commands raise LabError unless told not to."""
+
+    def __init__(self, instance: Instance, name: str = "lab", file: Path | None = None) -> None:
+        self.instance = instance
+        self.name = name
+        self.file = file or PROJECT / "stacks" / f"Pulumi.{name}.yaml"
+
+    def write(self, values: Mapping[str, Any]) -> None:
+        """Write the stack file, keeping what Pulumi itself put there (the salt of its passphrase)."""
+        kept = yaml.safe_load(self.file.read_text()) or {} if self.file.exists() else {}
+        kept["config"] = {f"requorum:{key}": value for key, value in values.items()}
+        text = yaml.safe_dump(kept, sort_keys=False, allow_unicode=True)
+        self.file.write_text(HEADER.format(octet=self.instance.octet) + text)
+
+    def select(self) -> None:
+        """Make the stack where it is missing, and select it."""
+        self.pulumi("stack", "select", "--create", self.name, config_file=True)
+
+    def up(self, *arguments: str, check: bool = True) -> Result:
+        """``pulumi up --yes``."""
+        return self.pulumi("up", "--yes", *arguments, config_file=True, check=check)
+
+    def preview(self, *arguments: str, check: bool = True) -> Result:
+        """``pulumi preview``."""
+        return self.pulumi("preview", *arguments, config_file=True, check=check)
+
+    def refresh(self, *arguments: str, check: bool = True) -> Result:
+        """``pulumi refresh --yes``."""
+        return self.pulumi("refresh", "--yes", *arguments, config_file=True, check=check)
+
+    def destroy(self, *arguments: str, check: bool = True) -> Result:
+        """``pulumi destroy --yes``."""
+        return self.pulumi("destroy", "--yes", *arguments, config_file=True, check=check)
+
+    def outputs(self) -> dict[str, Any]:
+        """The stack's outputs."""
+        found: dict[str, Any] = json.loads(self.pulumi("stack", "output", "--json").text)
+        return found
+
+    def pulumi(self, *arguments: str, config_file: bool = False, check: bool = True, timeout: float = 540) -> Result:
+        """Run the Pulumi command line on this stack."""
+        command = ["pulumi", *arguments, "--non-interactive", "--cwd", str(PROJECT)]
+        if arguments[:2] != ("stack", "select"):
+            command += ["--stack", self.name]
+        if config_file:
+            command += ["--config-file", str(self.file)]
+        begun = time.monotonic()
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=self.environment(), timeout=timeout, check=False
+        )
+        if check and done.returncode != 0:
+            raise LabError(f"running pulumi {' '.join(arguments)}", f"exit status {done.returncode}:\n{done.stdout}", "Read what it says above")
+        return Result(done.stdout, done.returncode, time.monotonic() - begun)
+
+    def requorum(self, *arguments: str) -> Result:
+        """Run the command line on this stack."""
+        begun = time.monotonic()
+        command: Sequence[str] = [str(PROJECT / "bin/requorum"), *arguments, "--config-file", str(self.file)]
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.environment(), timeout=300, check=False
+        )
+        return Result(done.stdout + done.stderr, done.returncode, time.monotonic() - begun)
+
+    def environment(self) -> dict[str, str]:
+        """What these commands run with."""
+        return {**os.environ, **environment.variables(self.instance)}

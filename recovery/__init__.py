@@ -1,0 +1,1 @@
+"""Decides what a damaged swarm needs, and does it. Imports no Pulumi."""

@@ -1,0 +1,85 @@
+"""The look before every change: survey, diagnosis and plan, made before the first effect."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from recovery.catalog import Catalog, Choice, choose
+from recovery.diagnosis import Diagnosis, Kind, access_fault, diagnose
+from recovery.errors import DamagedCopy, Refused
+from recovery.model import Reach, Survey
+from recovery.plan import Plan, make_plan
+from recovery.settings import Settings
+from recovery.survey import survey
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """What is, what is wrong with it, and what would be done."""
+
+    survey: Survey
+    diagnosis: Diagnosis
+    plan: Plan
+
+    def require_safe(self, settings: Settings) -> None:
+        """Refuse what must not proceed. Raises: Refused, with the command to run instead."""
+        if fault := access_fault(self.survey):
+            remedies = {
+                Reach.REFUSED: f"start sshd on {fault.node.dial}, or correct requorum:ssh.port",
+                Reach.DENIED: "correct requorum:ssh.user or requorum:ssh.privateKeyFile, or authorize the key there",
+                Reach.WRONG_KEY: f"make sure which machine answers at {fault.node.dial}, then pin its key in {settings.ssh.known_hosts_file}",
+            }
+            doing = f"connecting to {settings.ssh.user}@{fault.node.dial} by SSH"
+            raise Refused(doing, f"{fault.reach}: {fault.detail}", remedy=remedies[fault.reach], node=fault.node.name)
+        if self.plan.refusal:
+            doing = f"preparing changes to cluster {settings.cluster}"
+            why = f"{self.plan.refusal.why}\n{self.diagnosis.text}"
+            raise Refused(doing, why, remedy=self.plan.refusal.remedy)
+        unknown = [r.node for r in self.survey.reports if r.reach is Reach.SILENT]
+        if self.diagnosis.kind is Kind.ABSENT and unknown:
+            names = ", ".join(node.name for node in unknown)
+            raise Refused(
+                f"preparing cluster {settings.cluster}",
+                f"silent: {names}",
+                remedy="start these machines, or correct their addresses",
+            )
+
+
+def assess(settings: Settings, *, now: datetime | None = None) -> Assessment:
+    """Ask every node and S3, and decide.
+
+    Raises: StoreError, HostError, SettingError; Refused when copies of several swarms lie under one name.
+    """
+    catalog = Catalog(settings)
+    known = known_id(settings, catalog)
+    seen = survey(settings)
+    diagnosis = diagnose(seen, known, copies=bool(catalog.copies))
+    choice: Choice | None = None
+    rejected: tuple[str, ...] = ()
+    if diagnosis.kind is Kind.ALL_LOST:
+        managers = {node.name for node in settings.managers}
+        choice, rejected = choose(catalog, lambda copy: copy.manager in managers, known)
+    return Assessment(seen, diagnosis, make_plan(diagnosis, settings, choice, rejected, now or datetime.now(UTC)))
+
+
+def known_id(settings: Settings, catalog: Catalog) -> str | None:
+    """The cluster ID that the stack file names, or that the newest copy of every manager carries.
+
+    Raises: Refused when they are of several swarms.
+    """
+    if settings.cluster_id:
+        return settings.cluster_id
+    ids: dict[str, str] = {}
+    for name in sorted({copy.manager for copy in catalog.copies}):
+        if copy := catalog.newest(name):
+            try:
+                ids.setdefault(catalog.manifest(copy).cluster_id, copy.name)
+            except DamagedCopy:
+                continue
+    if len(ids) > 1:
+        shown = ", ".join(f"{name} of swarm {cluster}" for cluster, name in sorted(ids.items()))
+        raise Refused(
+            f"reading the copies of cluster {settings.cluster}",
+            f"they are of several swarms: {shown}",
+            remedy="set requorum:clusterId to the one that is meant",
+        )
+    return next(iter(ids), None)

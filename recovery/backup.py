@@ -1,0 +1,58 @@
+"""Takes copies of the managers into S3: the others first, the leader last, so that the newest copy knows most."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from recovery import snapshot
+from recovery.catalog import Catalog, Copy
+from recovery.errors import Refused, RequorumError
+from recovery.manifest import Manifest
+from recovery.settings import Node, Settings
+from recovery.survey import survey
+from recovery.transport import Shell
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one manager's copy: the copy with its manifest, or the error."""
+
+    manager: str
+    copy: Copy | None = None
+    manifest: Manifest | None = None
+    error: RequorumError | None = None
+
+
+def backup(settings: Settings, *, say: Callable[[str], None]) -> Iterator[Outcome]:
+    """Take a copy of every manager, one after the other, the leader last. One that fails does not keep the next from being taken.
+
+    Raises: Refused when no manager answers with a leader; StoreError, HostError.
+    """
+    catalog = Catalog(settings)
+    leader = survey(settings, nodes=settings.managers).leader
+    if leader is None:
+        raise Refused(
+            f"backing up cluster {settings.cluster}", "no manager answers with a leader", remedy="requorum status"
+        )
+    chief = next(member.node_id for member in leader.members if member.leader)
+    last = leader.node.name if leader.node_id == chief else None
+    for node in sorted(settings.managers, key=lambda manager: manager.name == last):
+        say(f"copying {node.name}" + (", the leader" if node.name == last else ""))
+        try:
+            copy, manifest = _take(catalog, settings, node)
+            yield Outcome(node.name, copy, manifest)
+        except RequorumError as error:
+            yield Outcome(node.name, error=error)
+
+
+def take_one(settings: Settings, node: Node) -> tuple[Copy, Manifest]:
+    """Take a copy of one manager. Raises: StoreError, TransportError, EngineError, DamagedCopy."""
+    return _take(Catalog(settings), settings, node)
+
+
+def _take(catalog: Catalog, settings: Settings, node: Node) -> tuple[Copy, Manifest]:
+    with tempfile.TemporaryDirectory(prefix="requorum-") as folder, Shell(node, settings.ssh) as shell:
+        archive = Path(folder) / "copy"
+        manifest = snapshot.take(node, shell, archive)
+        return catalog.add(manifest, archive), manifest

@@ -1,0 +1,161 @@
+"""The command line: `requorum status|backup|backups|verify|plan`."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from recovery import report
+from recovery.assessment import assess, known_id
+from recovery.backup import backup as take_copies
+from recovery.catalog import Catalog
+from recovery.diagnosis import diagnose
+from recovery.errors import NoUsableCopy, RequorumError, SettingError
+from recovery.settings import Settings, load
+from recovery.survey import survey
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="A Docker Swarm whose managers can all be lost, and are back by one pulumi up.",
+)
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+StackOption = Annotated[str, typer.Option(envvar="PULUMI_STACK", help="The stack whose file is read.")]
+FileOption = Annotated[Path | None, typer.Option(help="The stack file itself, instead of stacks/Pulumi.STACK.yaml.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON (docs/json.md).")]
+
+
+@app.command()
+def status(stack: StackOption = "", config_file: FileOption = None, as_json: JsonOption = False) -> None:
+    """Show the cluster as it is right now. Exit 0 fine, 1 error, 3 degraded, 4 quorum lost."""
+    with _errors_shown():
+        settings = _settings(stack, config_file)
+        now = _status(settings)
+        if as_json:
+            _print_json(report.as_json(now))
+        else:
+            out.print(report.as_tree(now))
+    raise typer.Exit(now.exit_code)
+
+
+@app.command()
+def backup(stack: StackOption = "", config_file: FileOption = None, as_json: JsonOption = False) -> None:
+    """Copy every manager's swarm directory to S3, engines running, the leader last."""
+    made, failed = [], []
+    with _errors_shown():
+        settings = _settings(stack, config_file)
+        for outcome in take_copies(settings, say=_say):
+            if outcome.error or not (outcome.copy and outcome.manifest):
+                failed.append(outcome)
+                err.print(f"[red]{outcome.manager}: not copied[/]\n{outcome.error}")
+                continue
+            made.append((outcome.copy, outcome.manifest))
+        if as_json:
+            _print_json(report.copies_json(settings.cluster, made))
+        else:
+            out.print(report.copies_table(made, datetime.now(UTC)))
+    raise typer.Exit(report.DEGRADED if failed and made else report.ERROR if failed else report.FINE)
+
+
+@app.command()
+def backups(stack: StackOption = "", config_file: FileOption = None, as_json: JsonOption = False) -> None:
+    """List the cluster's copies, newest first."""
+    with _errors_shown():
+        settings = _settings(stack, config_file)
+        found = Catalog(settings).manifests()
+        if as_json:
+            _print_json(report.copies_json(settings.cluster, found))
+        elif found:
+            out.print(report.copies_table(found, datetime.now(UTC)))
+        else:
+            out.print(f"cluster {settings.cluster} has no copies: requorum backup")
+
+
+@app.command()
+def verify(
+    name: Annotated[str, typer.Argument(help="The copy's name; the newest one when left out.")] = "",
+    stack: StackOption = "",
+    config_file: FileOption = None,
+) -> None:
+    """Read a copy whole from S3 and compare it with its manifest."""
+    with _errors_shown():
+        settings = _settings(stack, config_file)
+        catalog = Catalog(settings)
+        wanted = [copy for copy in catalog.copies if name in ("", copy.name)]
+        if not wanted:
+            raise NoUsableCopy(
+                f"verifying {name or 'the newest copy'}", "S3 holds no such copy", remedy="requorum backups"
+            )
+        with catalog.verified(wanted[0]) as (manifest, _):
+            out.print(
+                f"{wanted[0].name}: whole, {len(manifest.files)} files, as its manifest says (not restored: unproven)"
+            )
+
+
+@app.command()
+def plan(stack: StackOption = "", config_file: FileOption = None, as_json: JsonOption = False) -> None:
+    """Show what `pulumi up` would do to the swarm now, or why it would refuse."""
+    with _errors_shown():
+        settings = _settings(stack, config_file)
+        assessment = assess(settings)
+        if as_json:
+            _print_json(report.plan_json(assessment))
+        else:
+            out.print(
+                "\n".join((f"cluster {settings.cluster}: {assessment.diagnosis.kind}", *assessment.diagnosis.evidence))
+            )
+            out.print("\n".join(assessment.plan.lines or (() if assessment.plan.refusal else ("nothing to do",))))
+        assessment.require_safe(settings)
+
+
+def _status(settings: Settings) -> report.Status:
+    """Works with any node dead and with S3 unreachable, within 5 seconds."""
+    seen = survey(settings)
+    try:
+        catalog = Catalog(settings)
+        known, copies, error = known_id(settings, catalog), catalog.copies, None
+    except RequorumError as failure:
+        leader = seen.leader
+        known, copies, error = settings.cluster_id or (leader.cluster_id if leader else None), (), failure
+    diagnosis = diagnose(seen, known, copies=bool(copies))
+    return report.status(settings, seen, diagnosis, copies, error)
+
+
+def _settings(stack: str, config_file: Path | None) -> Settings:
+    if config_file is None and not stack:
+        raise SettingError(
+            "(stack)", "no stack is named", remedy='--stack NAME, or PULUMI_STACK; in the lab: eval "$(make -s env)"'
+        )
+    folder = Path(os.environ.get("REQUORUM_PROJECT", "."))
+    return load(config_file or folder / "stacks" / f"Pulumi.{stack}.yaml")
+
+
+def _say(line: str) -> None:
+    err.print(line, style="dim")
+
+
+def _print_json(document: dict[str, Any]) -> None:
+    print(json.dumps(document, indent=2))
+
+
+@contextmanager
+def _errors_shown() -> Iterator[None]:
+    try:
+        yield
+    except RequorumError as error:
+        err.print(str(error), style="red", markup=False)
+        raise typer.Exit(report.USAGE if isinstance(error, SettingError) else report.ERROR) from None
+
+
+def main() -> None:
+    """Entry point."""
+    app()

@@ -1,0 +1,129 @@
+"""From what the nodes say to what is wrong: pure, and with its evidence in words."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from recovery.model import ACCESS_FAULTS, LocalState, Reach, Report, Survey
+from recovery.zones import quorum
+
+
+class Kind(StrEnum):
+    """What state a cluster is in."""
+
+    HEALTHY = "healthy"
+    MINORITY_LOST = "minority lost"
+    QUORUM_LOST = "quorum lost"
+    ALL_LOST = "all lost"
+    LOCKED = "locked"
+    PARTITIONED = "partitioned"
+    FORKED = "forked"
+    FOREIGN = "foreign"
+    ABSENT = "absent"
+
+
+NO_QUORUM = frozenset({Kind.QUORUM_LOST, Kind.ALL_LOST, Kind.LOCKED})
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """One kind, why, and who is concerned (names of nodes)."""
+
+    kind: Kind
+    evidence: tuple[str, ...]
+    cluster_id: str | None = None
+    missing: tuple[str, ...] = ()
+    """Nodes known to be in no swarm: their machine is gone, or answers without swarm state."""
+    silent: tuple[str, ...] = ()
+    """Nodes of which nothing is known: they may be dead, stopped or cut off from here."""
+
+    @property
+    def text(self) -> str:
+        """The evidence, a line each."""
+        return "\n".join(f"  {line}" for line in self.evidence)
+
+
+def diagnose(survey: Survey, known_id: str | None, *, copies: bool) -> Diagnosis:
+    """What is wrong with the cluster.
+
+    ``known_id`` is the cluster ID from the stack file or from the copies, ``None`` when nobody knows one;
+    ``copies`` says whether S3 holds copies under the cluster's name.
+    """
+    missing = tuple(report.node.name for report in survey.reports if report.known_lost)
+    silent = tuple(report.node.name for report in survey.reports if _may_hide(report))
+    evidence = tuple(_says(report) for report in survey.reports)
+
+    def found(kind: Kind, *first: str, cluster_id: str | None = known_id) -> Diagnosis:
+        return Diagnosis(kind, first + evidence, cluster_id, missing, silent)
+
+    if strangers := [report for report in survey.reports if _is_foreign(report, known_id)]:
+        return found(Kind.FOREIGN, *(_stranger(report, known_id) for report in strangers))
+    led = [report for report in survey.managers if report.led]
+    if len(views := {(report.cluster_id, _leader(report)) for report in led}) > 1:
+        shown = ", ".join(f"{leader} of {cluster}" for cluster, leader in sorted(views))
+        return found(Kind.FORKED, f"managers follow different leaders: {shown}")
+    if led:
+        cluster_id = led[0].cluster_id
+        absent = [report.node.name for report in survey.managers if report not in led]
+        hidden = {
+            report.node.name
+            for report in survey.managers
+            if report.node.name in silent and any(m.reachable and m.stands_at(report.node) for m in led[0].members)
+        }
+        if not absent:
+            return found(
+                Kind.HEALTHY, f"one swarm, led by {_leader(led[0])}, all managers answer", cluster_id=cluster_id
+            )
+        if set(absent) <= hidden:
+            return found(
+                Kind.PARTITIONED,
+                f"{', '.join(absent)}: not reached from here, but by the leader",
+                cluster_id=cluster_id,
+            )
+        return found(Kind.MINORITY_LOST, f"the swarm has a leader; without {', '.join(absent)}", cluster_id=cluster_id)
+    holders = [report for report in survey.managers if report.holds_raft]
+    if any(report.state is LocalState.LOCKED for report in holders):
+        return found(Kind.LOCKED, "the swarm is locked: an unlock key is needed")
+    needed = quorum(len(survey.managers))
+    if holders:
+        return found(Kind.QUORUM_LOST, f"no leader; {len(holders)} of {needed} needed managers still hold the log")
+    if any(report.node.name in silent for report in survey.managers):
+        return found(Kind.QUORUM_LOST, "no leader answers, and silent managers may still hold the log")
+    orphans = [report.node.name for report in survey.workers if report.in_swarm]
+    if copies or known_id or orphans:
+        joined = f"; workers still in it: {', '.join(orphans)}" if orphans else ""
+        return found(Kind.ALL_LOST, f"no manager holds the swarm any more{joined}")
+    return found(Kind.ABSENT, "no node is in a swarm and S3 holds no copy")
+
+
+def access_fault(survey: Survey) -> Report | None:
+    """A node that is up and does not let us in: for the operator to mend before anything else."""
+    return next((report for report in survey.reports if report.reach in ACCESS_FAULTS), None)
+
+
+def _is_foreign(report: Report, known_id: str | None) -> bool:
+    if not report.in_swarm or not report.cluster_id:
+        return False
+    return report.cluster_id != known_id if known_id else not report.marked
+
+
+def _may_hide(report: Report) -> bool:
+    return report.reach in {Reach.SILENT, Reach.STOPPED} | ACCESS_FAULTS
+
+
+def _stranger(report: Report, known_id: str | None) -> str:
+    whose = f"this cluster is {known_id}" if known_id else "nobody prepared it for this cluster"
+    return f"{report.node.name} ({report.node.address}) belongs to swarm {report.cluster_id}; {whose}"
+
+
+def _leader(report: Report) -> str:
+    return next((member.hostname for member in report.members if member.leader), "nobody")
+
+
+def _says(report: Report) -> str:
+    name = report.node.name
+    if report.reach is not Reach.ANSWERS:
+        return f"{name}: {report.reach}" + (f" ({report.detail})" if report.detail else "")
+    if not report.in_swarm:
+        return f"{name}: up, in no swarm"
+    place = "manager with a leader" if report.led else "manager without a leader" if report.raft else "worker"
+    return f"{name}: up, {report.state}, {place}"

@@ -1,0 +1,181 @@
+"""Swarm verbs on one node's Docker engine, through its API.
+
+Tokens and keys travel in request bodies; nothing secret is on a command line.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import docker
+from docker.errors import APIError, DockerException
+from requests.exceptions import RequestException
+
+from recovery.errors import EngineError
+from recovery.model import Inventory, Member
+from recovery.settings import Node, SwarmOptions
+from recovery.transport import Shell
+
+SWARM_PORT = 2377
+SECONDS = 40
+"""Longer than the engine's own 20 s limit on swarm requests, so that its answer is heard."""
+NANOSECONDS = 1_000_000_000
+
+
+class Engine:
+    """The engine of a node reached through an open shell."""
+
+    def __init__(self, shell: Shell, *, seconds: float = SECONDS) -> None:
+        self.node = shell.node
+        with self._doing("connecting to the engine", "see `systemctl status docker` on the node"):
+            self._api = docker.APIClient(base_url=f"unix://{shell.engine_socket()}", version="auto", timeout=seconds)
+
+    def info(self) -> Mapping[str, Any]:
+        """The engine's own description, its swarm state under ``Swarm``."""
+        with self._doing("asking the engine for its state", "see `systemctl status docker` on the node"):
+            result: Mapping[str, Any] = self._api.info()
+            return result
+
+    def members(self) -> tuple[Member, ...]:
+        """The swarm's node list; the node must be a manager of a swarm with a leader."""
+        with self._doing("listing the swarm's nodes", "see `docker node ls` on the node"):
+            return tuple(_member(entry) for entry in self._api.nodes())
+
+    def inventory(self) -> Inventory:
+        """The IDs of everything the swarm holds, and the highest ``Version.Index``."""
+        with self._doing("listing what the swarm holds", "see `docker node ls` on the node"):
+            kinds: dict[str, list[Mapping[str, Any]]] = {
+                "nodes": self._api.nodes(),
+                "services": self._api.services(),
+                "networks": self._api.networks(filters={"scope": "swarm"}),
+                "secrets": self._api.secrets(),
+                "configs": self._api.configs(),
+            }
+            swarm = self._api.inspect_swarm()
+        versions = [entry["Version"]["Index"] for entries in kinds.values() for entry in entries if "Version" in entry]
+        objects = {kind: frozenset(_identifiers(entries)) for kind, entries in kinds.items()}
+        return Inventory(objects, max([*versions, swarm["Version"]["Index"]]))
+
+    def init(self, options: SwarmOptions) -> None:
+        """Found a new swarm with this node as its only manager."""
+        pools = [str(pool) for pool in options.default_address_pools]
+        with self._doing("founding the swarm", "see the engine's log: journalctl -u docker"):
+            self._api.init_swarm(
+                advertise_addr=str(self.node.address),
+                listen_addr=f"0.0.0.0:{SWARM_PORT}",
+                default_addr_pool=pools or None,
+                subnet_size=options.default_address_pool_mask if pools else None,
+                data_path_port=options.data_path_port,
+                swarm_spec=self._spec(options),
+            )
+
+    def force_new_cluster(self) -> None:
+        """Make this node the only manager of the swarm whose state lies in its swarm directory."""
+        with self._doing("forcing a new cluster", "see the engine's log: journalctl -u docker"):
+            self._api.init_swarm(
+                advertise_addr=str(self.node.address), listen_addr=f"0.0.0.0:{SWARM_PORT}", force_new_cluster=True
+            )
+
+    def options(self) -> Mapping[str, Any]:
+        """The swarm's settings as the leader has them (``Spec`` of ``GET /swarm``)."""
+        with self._doing("reading the swarm's options", "see `docker info` on the node"):
+            spec: Mapping[str, Any] = self._api.inspect_swarm()["Spec"]
+            return spec
+
+    def set_options(self, options: SwarmOptions) -> None:
+        """Bring the swarm's settings to ``options``; the name and everything not named there stay."""
+        with self._doing("changing the swarm's options", "see `docker info` on the node"):
+            current = self._api.inspect_swarm()
+            spec = {**current["Spec"], **self._spec(options)}
+            self._api.update_swarm(version=current["Version"]["Index"], swarm_spec=spec)
+
+    def join_token(self, role: str) -> str:
+        """The swarm's join token for ``manager`` or ``worker``: a secret, to be used at once and kept nowhere."""
+        with self._doing("fetching the join token", "see `docker swarm join-token` on the node"):
+            token: str = self._api.inspect_swarm()["JoinTokens"][role.capitalize()]
+        if not token:
+            raise EngineError(
+                "fetching the join token",
+                "the engine gives an empty one",
+                remedy="docker swarm join-token --rotate " + role,
+                node=self.node.name,
+            )
+        return token
+
+    def join(self, remotes: Iterable[Node], token: str) -> None:
+        """Join the swarm that the managers ``remotes`` belong to, at this node's own address."""
+        with self._doing("joining the swarm", "see the engine's log: journalctl -u docker"):
+            self._api.join_swarm(
+                remote_addrs=[f"{remote.address}:{SWARM_PORT}" for remote in remotes],
+                join_token=token,
+                listen_addr=f"0.0.0.0:{SWARM_PORT}",
+                advertise_addr=str(self.node.address),
+            )
+
+    def leave(self) -> None:
+        """Leave the swarm, whatever it holds here."""
+        with self._doing("leaving the swarm", "docker swarm leave --force"):
+            self._api.leave_swarm(force=True)
+
+    def update_member(
+        self,
+        node_id: str,
+        *,
+        role: str | None = None,
+        availability: str | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> None:
+        """Change a member's role, availability or labels; what is None stays as it is."""
+        with self._doing(f"updating member {node_id}", "see `docker node ls` on the node"):
+            current = self._api.inspect_node(node_id)
+            spec = dict(current["Spec"])
+            wanted = {"Role": role, "Availability": availability, "Labels": None if labels is None else dict(labels)}
+            changed = {**spec, **{key: value for key, value in wanted.items() if value is not None}}
+            if changed != spec:
+                self._api.update_node(node_id, current["Version"]["Index"], changed)
+
+    def remove_member(self, node_id: str) -> None:
+        """Take a member that is down off the node list."""
+        with self._doing(f"removing member {node_id}", "see `docker node ls` on the node"):
+            self._api.remove_node(node_id, force=True)
+
+    def _spec(self, options: SwarmOptions) -> dict[str, Any]:
+        spec: dict[str, Any] = self._api.create_swarm_spec(
+            task_history_retention_limit=options.task_history_limit,
+            snapshot_interval=options.snapshot_interval,
+            keep_old_snapshots=options.max_snapshots,
+            dispatcher_heartbeat_period=options.dispatcher_heartbeat_seconds * NANOSECONDS,
+            node_cert_expiry=options.cert_expiry_hours * 3600 * NANOSECONDS,
+        )
+        return spec
+
+    @contextmanager
+    def _doing(self, doing: str, remedy: str) -> Iterator[None]:
+        try:
+            yield
+        except APIError as error:
+            raise EngineError(doing, str(error.explanation or error), remedy=remedy, node=self.node.name) from None
+        except (DockerException, RequestException, OSError) as error:
+            raise EngineError(doing, f"no answer ({error})", remedy=remedy, node=self.node.name) from None
+
+
+def _member(entry: Mapping[str, Any]) -> Member:
+    manager = entry.get("ManagerStatus") or {}
+    return Member(
+        node_id=entry["ID"],
+        hostname=entry["Description"].get("Hostname", ""),
+        address=entry["Status"].get("Addr", ""),
+        role=entry["Spec"]["Role"],
+        availability=entry["Spec"]["Availability"],
+        ready=entry["Status"]["State"] == "ready",
+        leader=bool(manager.get("Leader")),
+        reachable=manager.get("Reachability") == "reachable",
+        manager_address=manager.get("Addr", ""),
+        labels=entry["Spec"].get("Labels") or {},
+        version=entry["Version"]["Index"],
+    )
+
+
+def _identifiers(entries: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    for entry in entries:
+        yield entry.get("ID") or entry["Id"]

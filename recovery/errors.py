@@ -1,0 +1,78 @@
+"""Every error Requorum raises on purpose.
+
+Each says what was being done, on which node, why it failed and what to do next.
+None ever carries a secret: messages are built from names, addresses and the
+engine's or server's own error text.
+"""
+
+
+class RequorumError(Exception):
+    """Base of all: something failed that the operator can act on."""
+
+    def __init__(self, doing: str, why: str, *, remedy: str, node: str | None = None) -> None:
+        self.doing = doing
+        self.why = why
+        self.remedy = remedy
+        self.node = node
+        where = f"{node}: " if node else ""
+        super().__init__(f"{where}{doing}: {why}\n  next: {remedy}")
+
+
+class SettingError(RequorumError):
+    """A key of the stack file is missing or wrong; nothing was done."""
+
+    def __init__(self, key: str, why: str, *, remedy: str) -> None:
+        self.key = key
+        super().__init__(f"requorum:{key}", why, remedy=remedy)
+
+
+class Refused(RequorumError):
+    """Going on would be unsafe; nothing was done."""
+
+
+class HostError(RequorumError):
+    """The Docker engine that carries the node containers did not do its part."""
+
+
+class TransportError(RequorumError):
+    """A node could not be used over SSH."""
+
+
+class Silent(TransportError):
+    """Nothing answers at the node's address: dead, or cut off from here."""
+
+
+class SshRefused(TransportError):
+    """The machine is up and refuses the SSH connection."""
+
+
+class AccessDenied(TransportError):
+    """The SSH server does not accept our key or user."""
+
+
+class HostKeyChanged(TransportError):
+    """The machine shows another host key than the pinned one, or none is pinned."""
+
+
+class CommandFailed(TransportError):
+    """A command on a node ended with an error."""
+
+
+class EngineError(RequorumError):
+    """A node's Docker engine refused a request or did not answer in time."""
+
+
+class StoreError(RequorumError):
+    """S3 did not do what was asked: unreachable, no such bucket, not allowed."""
+
+
+class DamagedCopy(RequorumError):
+    """A copy is not what its manifest says: torn, truncated, altered or unreadable."""
+
+
+class NoUsableCopy(RequorumError):
+    """S3 holds no good copy of what is to be restored."""
+
+
+class ProofFailed(RequorumError):
+    """After a step, the swarm is not what it must be; success is not claimed."""

@@ -1,0 +1,51 @@
+"""What a host driver knows about machines without asking them.
+
+The docker driver asks the Docker engine that carries the node containers; for existing
+machines nobody but the machine itself can say, so every one of them is `UNKNOWN`.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import docker
+from docker.errors import DockerException
+from requests.exceptions import RequestException
+
+from recovery.errors import HostError
+from recovery.model import Presence
+from recovery.settings import Node, Settings
+
+SECONDS = 5
+
+
+def presence(settings: Settings, nodes: Sequence[Node]) -> Mapping[str, Presence]:
+    """The presence of each of ``nodes`` by name.
+
+    Raises: HostError when the Docker engine of a zone does not answer.
+    """
+    if settings.hosts.driver == "existing":
+        return {node.name: Presence.UNKNOWN for node in nodes}
+    endpoints = {settings.hosts.endpoint_of(node.zone) for node in nodes}
+    states = {endpoint: _containers(endpoint) for endpoint in sorted(endpoints)}
+    return {node.name: _presence(states[settings.hosts.endpoint_of(node.zone)].get(node.name)) for node in nodes}
+
+
+def _presence(state: str | None) -> Presence:
+    if state is None:
+        return Presence.GONE
+    return Presence.PRESENT if state == "running" else Presence.STOPPED
+
+
+def _containers(endpoint: str) -> Mapping[str, str]:
+    try:
+        engine = docker.APIClient(base_url=endpoint, version="auto", timeout=SECONDS)
+        try:
+            containers = engine.containers(all=True)
+        finally:
+            engine.close()
+    except (DockerException, RequestException, OSError) as error:
+        raise HostError(
+            f"asking the Docker engine at {endpoint} for the node containers",
+            f"no answer ({error})",
+            remedy="start that engine, or correct requorum:hosts.endpoint; in the lab: make up",
+        ) from None
+    return {name.lstrip("/"): entry["State"] for entry in containers for name in entry["Names"]}

@@ -1,0 +1,203 @@
+"""One node's place in the swarm: joining, rejoining under its identity, changing, leaving.
+
+Membership changes one at a time, and only where the quorum survives the change. Join
+tokens are fetched when they are used and kept nowhere.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from time import monotonic, sleep
+
+from recovery import backup, restore
+from recovery.catalog import Catalog, choose
+from recovery.engine import Engine
+from recovery.errors import ProofFailed, Refused, Silent, TransportError
+from recovery.model import Member, Report
+from recovery.settings import Node, Settings
+from recovery.survey import ask, survey
+from recovery.transport import Shell
+from recovery.zones import quorum
+
+SECONDS = 25.0
+PAUSE = 0.1
+
+
+@dataclass(frozen=True)
+class Place:
+    """A node's entry in the swarm, and how it came about."""
+
+    node_id: str
+    cluster_id: str
+    how: str
+
+
+def ensure(
+    settings: Settings, node: Node, *, dropped_labels: tuple[str, ...] = (), say: Callable[[str], None]
+) -> Place:
+    """Make the node a member with the wanted role, availability and labels. Safe to run again.
+
+    Raises: Refused when the swarm has no leader or the node belongs to another one; ProofFailed when
+    it does not become Ready; TransportError, EngineError, StoreError.
+    """
+    leader = _leader(settings, f"joining {node.name}")
+    with Shell(leader.node, settings.ssh) as to_leader, Shell(node, settings.ssh) as to_node:
+        chief = Engine(to_leader)
+        seen = ask(to_node)
+        if seen.in_swarm:
+            _require_ours(seen, leader)
+            place = Place(seen.node_id, leader.cluster_id, "adopted")
+        else:
+            place = _join(settings, node, to_node, chief, leader, say)
+        _shape(chief, node, place.node_id, dropped_labels)
+        _await_ready(chief, node, place.node_id)
+        _drop_stale(chief, node, place.node_id)
+    return place
+
+
+def remove(settings: Settings, node: Node, node_id: str, *, say: Callable[[str], None]) -> None:
+    """Take the node out of the swarm: safety copy, demote, drain, leave, remove.
+
+    The last manager stays: only dissolving the cluster ends it. With no leader anywhere there is no
+    swarm to leave. Raises: Refused when the quorum would not survive; StoreError; EngineError.
+    """
+    remaining = tuple(manager for manager in settings.managers if manager.name != node.name)
+    leader = survey(settings, nodes=remaining).leader
+    if leader is None:
+        return
+    with Shell(leader.node, settings.ssh) as shell:
+        chief = Engine(shell)
+        entry = _entry(chief, node_id)
+        if entry is None:
+            return
+        if entry.votes:
+            _require_quorum_without(entry, chief.members())
+            backup.take_one(settings, leader.node)
+            say(f"demoting {node.name}")
+            chief.update_member(node_id, role="worker")
+        say(f"taking {node.name} out of the swarm")
+        chief.update_member(node_id, availability="drain")
+        _leave(settings, node)
+        chief.remove_member(node_id)
+
+
+def _leader(settings: Settings, doing: str) -> Report:
+    leader = survey(settings, nodes=settings.managers).leader
+    if leader is None:
+        raise Refused(doing, "no manager answers with a leader", remedy="requorum status")
+    return leader
+
+
+def _require_ours(seen: Report, leader: Report) -> None:
+    doing, name = f"joining {seen.node.name}", seen.node.name
+    if seen.cluster_id != leader.cluster_id:
+        raise Refused(
+            doing,
+            f"it belongs to swarm {seen.cluster_id}, this cluster is {leader.cluster_id}",
+            remedy="docker swarm leave --force, there; then run again",
+            node=name,
+        )
+    if seen.node_id not in {member.node_id for member in leader.members}:
+        raise Refused(
+            doing,
+            "it was removed from the swarm",
+            remedy="docker swarm leave --force, there; then run again",
+            node=name,
+        )
+
+
+def _join(
+    settings: Settings, node: Node, shell: Shell, chief: Engine, leader: Report, say: Callable[[str], None]
+) -> Place:
+    engine = Engine(shell)
+    _demote_stale(chief, node, leader.members)
+    identity = _restore_identity(settings, node, shell, engine, leader) if node.role == "manager" else None
+    say(f"{node.name} joins as a {node.role}" + (" under its own identity" if identity else ""))
+    engine.join([leader.node], chief.join_token(node.role))
+    node_id = engine.info()["Swarm"]["NodeID"]
+    if identity and node_id != identity:
+        raise ProofFailed(
+            f"rejoining {node.name}",
+            f"it came back as {node_id}, not as {identity}",
+            remedy="requorum status",
+            node=node.name,
+        )
+    return Place(node_id, leader.cluster_id, "rejoined" if identity else "joined")
+
+
+def _restore_identity(settings: Settings, node: Node, shell: Shell, engine: Engine, leader: Report) -> str | None:
+    """Put the manager's certificates back where a good copy of it serves; its node ID, or None.
+
+    Its entry must be a worker's by now: otherwise the old raft ID would be given to an empty log (moby#29180).
+    """
+    known = {member.node_id for member in leader.members}
+    catalog = Catalog(settings)
+    choice, _ = choose(catalog, lambda copy: copy.manager == node.name, leader.cluster_id)
+    if choice is None or choice.manifest.node_id not in known:
+        return None
+    with catalog.verified(choice.copy) as (manifest, archive):
+        restore.place(shell, engine, archive, manifest, restore.CERTIFICATES)
+    return choice.manifest.node_id
+
+
+def _require_quorum_without(entry: Member, members: tuple[Member, ...]) -> None:
+    left = [member for member in members if member.votes and member.node_id != entry.node_id]
+    reachable = [member for member in left if member.reachable]
+    if len(reachable) < quorum(len(left)):
+        raise Refused(
+            f"demoting {entry.hostname}",
+            f"of the {len(left)} managers left only {len(reachable)} are reachable: the quorum would be lost",
+            remedy="bring the other managers back first: requorum status",
+        )
+
+
+def _shape(chief: Engine, node: Node, node_id: str, dropped: tuple[str, ...]) -> None:
+    entry = _entry(chief, node_id)
+    labels: Mapping[str, str] = entry.labels if entry else {}
+    wanted = {key: value for key, value in labels.items() if key not in dropped} | dict(node.labels)
+    chief.update_member(node_id, role=node.role, availability=node.availability, labels=wanted)
+
+
+def _await_ready(chief: Engine, node: Node, node_id: str) -> None:
+    end = monotonic() + SECONDS
+    while True:
+        entry = _entry(chief, node_id)
+        if entry and entry.ready and (node.role == "worker" or entry.reachable):
+            return
+        if monotonic() > end:
+            raise ProofFailed(
+                f"joining {node.name}",
+                f"it is not Ready after {SECONDS:.0f} s",
+                remedy="requorum status; then run again",
+                node=node.name,
+            )
+        sleep(PAUSE)
+
+
+def _stale(members: tuple[Member, ...], node: Node, node_id: str | None) -> list[Member]:
+    """Entries that an earlier machine at the node's address left behind."""
+    return [member for member in members if member.stands_at(node) and member.node_id != node_id]
+
+
+def _demote_stale(chief: Engine, node: Node, members: tuple[Member, ...]) -> None:
+    for entry in _stale(members, node, None):
+        if entry.votes:
+            _require_quorum_without(entry, members)
+            chief.update_member(entry.node_id, role="worker")
+
+
+def _drop_stale(chief: Engine, node: Node, node_id: str) -> None:
+    for entry in _stale(chief.members(), node, node_id):
+        chief.remove_member(entry.node_id)
+
+
+def _leave(settings: Settings, node: Node) -> None:
+    try:
+        with Shell(node, settings.ssh) as shell:
+            if ask(shell).in_swarm:
+                Engine(shell).leave()
+    except (Silent, TransportError):
+        return  # the machine is dead or gone: its entry is removed all the same
+
+
+def _entry(chief: Engine, node_id: str) -> Member | None:
+    return next((member for member in chief.members() if member.node_id == node_id), None)

@@ -1,0 +1,157 @@
+"""What is known of a swarm at one moment: frozen values that decisions are made from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from recovery.settings import Node
+
+
+class Presence(StrEnum):
+    """What the host driver knows of a machine without asking the machine."""
+
+    PRESENT = "present"
+    STOPPED = "stopped"
+    GONE = "gone"
+    UNKNOWN = "unknown"
+    """The driver cannot tell: only the machine itself can answer."""
+
+
+class Reach(StrEnum):
+    """How far we got with a node."""
+
+    ANSWERS = "answers"
+    NO_ENGINE = "engine down"
+    SILENT = "silent"
+    REFUSED = "ssh refused"
+    DENIED = "access denied"
+    WRONG_KEY = "host key changed"
+    ABSENT = "gone"
+    STOPPED = "stopped"
+
+
+ACCESS_FAULTS = frozenset({Reach.REFUSED, Reach.DENIED, Reach.WRONG_KEY})
+"""A machine is there and does not let us in: for the operator to mend, never a loss."""
+
+
+class LocalState(StrEnum):
+    """The engine's own word for its place in a swarm (``Swarm.LocalNodeState``)."""
+
+    INACTIVE = "inactive"
+    PENDING = "pending"
+    ACTIVE = "active"
+    ERROR = "error"
+    LOCKED = "locked"
+
+
+@dataclass(frozen=True)
+class Member:
+    """One entry of a swarm's node list, as its leader has it."""
+
+    node_id: str
+    hostname: str
+    address: str
+    role: str
+    availability: str
+    ready: bool
+    leader: bool = False
+    reachable: bool = False
+    manager_address: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    version: int = 0
+
+    @property
+    def votes(self) -> bool:
+        """Whether it is a raft member: after a forced new cluster, other managers keep their role without a vote."""
+        return bool(self.manager_address)
+
+    def stands_at(self, node: Node) -> bool:
+        """Whether this entry is of a machine at the node's address."""
+        return str(node.address) in (self.address, self.manager_address.rsplit(":", 1)[0])
+
+
+@dataclass(frozen=True)
+class Report:
+    """What one address says right now."""
+
+    node: Node
+    reach: Reach
+    detail: str = ""
+    machine: str = ""
+    """``/etc/machine-id``: another value is another machine."""
+    marked: str = ""
+    """The cluster the machine was prepared for, from our own mark on it."""
+    engine: str = ""
+    """The engine's version."""
+    state: LocalState = LocalState.INACTIVE
+    control: bool = False
+    """Whether the engine can manage: it is a manager and sees a leader."""
+    node_id: str = ""
+    cluster_id: str = ""
+    raft: bool = False
+    """Whether a raft log lies in the engine's swarm directory."""
+    members: tuple[Member, ...] = ()
+
+    @property
+    def in_swarm(self) -> bool:
+        """Whether the engine belongs to a swarm, working or not."""
+        return self.reach is Reach.ANSWERS and self.state is not LocalState.INACTIVE
+
+    @property
+    def led(self) -> bool:
+        """Whether the node answers as a manager of a swarm that has a leader."""
+        return self.control and any(member.leader for member in self.members)
+
+    @property
+    def holds_raft(self) -> bool:
+        """Whether the node may still hold the swarm's log: it is a manager of some swarm, or its engine
+        is down and a log lies on its disk. A log beside an engine that is in no swarm is left over."""
+        return self.raft and (self.in_swarm or self.reach is Reach.NO_ENGINE)
+
+    @property
+    def known_lost(self) -> bool:
+        """Whether it is *known* that the machine holds no swarm state any more."""
+        return self.reach is Reach.ABSENT or (self.reach is Reach.ANSWERS and self.state is LocalState.INACTIVE)
+
+
+@dataclass(frozen=True)
+class Survey:
+    """The reports of all nodes, taken within one moment."""
+
+    reports: tuple[Report, ...]
+    taken: datetime
+
+    @property
+    def managers(self) -> tuple[Report, ...]:
+        """The reports of the addresses that the settings call managers."""
+        return tuple(report for report in self.reports if report.node.role == "manager")
+
+    @property
+    def workers(self) -> tuple[Report, ...]:
+        """The reports of the addresses that the settings call workers."""
+        return tuple(report for report in self.reports if report.node.role == "worker")
+
+    def of(self, name: str) -> Report:
+        """The report of the node of that name; `KeyError` when there is none."""
+        return {report.node.name: report for report in self.reports}[name]
+
+    @property
+    def leader(self) -> Report | None:
+        """The report of a manager that sees a leader; the leader's own when it answers."""
+        led = [report for report in self.managers if report.led]
+        own = [r for r in led if any(m.leader and m.node_id == r.node_id for m in r.members)]
+        return next(iter(own + led), None)
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """Which objects a swarm holds: IDs by kind, and the highest ``Version.Index`` over all of them."""
+
+    objects: Mapping[str, frozenset[str]]
+    index: int
+
+    def missing_from(self, other: "Inventory") -> dict[str, list[str]]:
+        """The IDs by kind that this inventory has and ``other`` lacks."""
+        lost = {kind: sorted(ids - other.objects.get(kind, frozenset())) for kind, ids in self.objects.items()}
+        return {kind: ids for kind, ids in lost.items() if ids}

@@ -1,0 +1,192 @@
+"""From a diagnosis to what is to be done: pure. The same plan is shown by preview and carried out by the update."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from recovery.catalog import Choice
+from recovery.diagnosis import Diagnosis, Kind
+from recovery.settings import Settings
+
+
+class Action(StrEnum):
+    """What a step does."""
+
+    FOUND = "found"
+    REBUILD = "rebuild"
+    RESTORE = "restore"
+    JOIN = "join"
+    PROVE = "prove"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step, and what makes it safe to take, and to take again."""
+
+    action: Action
+    node: str
+    effect: str
+    precondition: str
+    postcondition: str
+    repeatable: bool = True
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why nothing may be done, and what to do instead."""
+
+    why: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Ordered steps, or a refusal. No steps and no refusal: nothing to do."""
+
+    kind: Kind
+    steps: tuple[Step, ...] = ()
+    copy: str | None = None
+    """Name of the copy that a restore reads."""
+    losses: tuple[str, ...] = ()
+    """What the plan cannot bring back, and what was passed over."""
+    refusal: Refusal | None = None
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The plan as preview shows it."""
+        steps = tuple(f"{number}. {step.node}: {step.effect}" for number, step in enumerate(self.steps, 1))
+        return steps + tuple(f"note: {loss}" for loss in self.losses)
+
+
+RECOVER = "pulumi up --config recover=true"
+
+
+def make_plan(
+    diagnosis: Diagnosis, settings: Settings, choice: Choice | None, rejected: tuple[str, ...], now: datetime
+) -> Plan:
+    """What to do about a diagnosis.
+
+    ``choice`` is the copy that a restore would read (looked for when all managers are lost), ``rejected``
+    why newer copies were passed over.
+    """
+    match diagnosis.kind:
+        case Kind.HEALTHY | Kind.PARTITIONED:
+            return Plan(diagnosis.kind, _joins(diagnosis, settings))
+        case Kind.MINORITY_LOST:
+            return Plan(diagnosis.kind, _joins(diagnosis, settings), losses=_silence(diagnosis))
+        case Kind.ABSENT:
+            return _build(diagnosis, settings)
+        case Kind.ALL_LOST:
+            return _restore(diagnosis, settings, choice, rejected, now)
+        case _:
+            return Plan(diagnosis.kind, refusal=_refusal(diagnosis, settings))
+
+
+def _build(diagnosis: Diagnosis, settings: Settings) -> Plan:
+    first, *others = settings.managers
+    found = Step(
+        Action.FOUND,
+        first.name,
+        f"found the swarm at {first.address}",
+        "no node is in a swarm and S3 holds no copy of this cluster",
+        "it leads a swarm of its own",
+        repeatable=False,
+    )
+    joins = tuple(_join(node.name, node.role) for node in (*others, *settings.workers))
+    return Plan(diagnosis.kind, (found, *joins, _prove("every manager is reachable")))
+
+
+def _restore(
+    diagnosis: Diagnosis, settings: Settings, choice: Choice | None, rejected: tuple[str, ...], now: datetime
+) -> Plan:
+    passed_over = tuple(f"passed over {reason}" for reason in rejected)
+    if choice is None:
+        why = f"all managers are lost and S3 holds no good copy of cluster {settings.cluster}"
+        detail = "".join(f"\n  {line}" for line in passed_over)
+        remedy = "correct requorum:backup (bucket, prefix) or requorum:cluster, or bring the copies back; see `requorum backups`"
+        return Plan(diagnosis.kind, refusal=Refusal(why + detail, remedy))
+    manifest = choice.manifest
+    age = (now - manifest.taken).total_seconds()
+    losses = (
+        f"changes to the swarm after {manifest.taken:%Y-%m-%d %H:%M:%S} UTC ({age:.0f} s ago) are lost",
+        *passed_over,
+    )
+    if not settings.recover:
+        why = f"all managers of swarm {manifest.cluster_id} are lost; the newest good copy is {choice.copy.name}"
+        return Plan(
+            diagnosis.kind, refusal=Refusal(why, f"look at `pulumi preview --config recover=true`, then run: {RECOVER}")
+        )
+    gone = [node for node in settings.nodes if node.name in diagnosis.missing]
+    others = sorted((node for node in gone if node.name != manifest.manager), key=lambda node: node.role)
+    seed = Step(
+        Action.RESTORE,
+        manifest.manager,
+        f"restore the swarm from {choice.copy.name} and force a new cluster at {manifest.address}",
+        "no manager address answers with a leader; the copy is whole; the engine is in no swarm",
+        f"it leads swarm {manifest.cluster_id} with everything the copy lists",
+    )
+    rebuilds = tuple(_rebuild(node.name) for node in gone)
+    joins = tuple(_join(node.name, node.role) for node in others)
+    proof = _prove("same cluster ID and inventory, every manager reachable")
+    return Plan(diagnosis.kind, (*rebuilds, seed, *joins, proof), choice.copy.name, losses)
+
+
+def _joins(diagnosis: Diagnosis, settings: Settings) -> tuple[Step, ...]:
+    return tuple(_join(node.name, node.role) for node in settings.nodes if node.name in diagnosis.missing)
+
+
+def _join(name: str, role: str) -> Step:
+    effect = (
+        "rejoin under its own identity where a copy of it serves, else join as a new"
+        if role == "manager"
+        else "join as a"
+    )
+    return Step(
+        Action.JOIN,
+        name,
+        f"{effect} {role}",
+        "the swarm has a leader; the engine is in no swarm",
+        "it is Ready under one entry",
+    )
+
+
+def _rebuild(name: str) -> Step:
+    return Step(
+        Action.REBUILD,
+        name,
+        "make the machine again at its address",
+        "the machine is known to be lost",
+        "its engine answers",
+    )
+
+
+def _prove(what: str) -> Step:
+    return Step(
+        Action.PROVE, "swarm", f"prove: {what}; then take a fresh copy", "every node joined", "the proof is shown"
+    )
+
+
+def _silence(diagnosis: Diagnosis) -> tuple[str, ...]:
+    return tuple(f"{name} is silent and not known to be lost: it is left alone" for name in diagnosis.silent)
+
+
+def _refusal(diagnosis: Diagnosis, settings: Settings) -> Refusal:
+    silent = ", ".join(diagnosis.silent)
+    headline = diagnosis.evidence[0]
+    match diagnosis.kind:
+        case Kind.FOREIGN:
+            remedy = (
+                "give the node an address of its own, or take it out of that swarm (docker swarm leave --force, there); "
+                "to manage that very swarm, set requorum:clusterId to its ID"
+            )
+        case Kind.FORKED:
+            remedy = "decide which swarm is to live; on each manager of the other: docker swarm leave --force"
+        case Kind.LOCKED:
+            remedy = "on each locked manager: docker swarm unlock"
+        case _ if silent:
+            headline += f"; not known to be lost: {silent}"
+            start = "docker start NODE" if settings.hosts.driver == "docker" else "start the machine"
+            remedy = f"bring {silent} back ({start}), or remove the machine for good if it is lost; then run again"
+        case _:
+            remedy = "see docs/runbooks/quorum-lost.md: force a new cluster from the best survivor, then run again"
+    return Refusal(f"{diagnosis.kind}: {headline}", remedy)

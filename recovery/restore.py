@@ -1,0 +1,58 @@
+"""Puts a copy, or only its certificates, in the place of a node's swarm directory.
+
+The engine runs on and is in no swarm. Files are unpacked beside the directory, checked
+one by one against the manifest, and only then renamed into place: a restore that breaks
+off leaves the node as it was, and can be run again.
+"""
+
+from pathlib import Path
+
+from recovery.engine import Engine
+from recovery.errors import CommandFailed, EngineError, ProofFailed
+from recovery.manifest import Manifest
+from recovery.model import LocalState
+from recovery.survey import DATA_ROOT
+from recovery.transport import Shell
+
+WHOLE = "swarm"
+CERTIFICATES = "swarm/certificates"
+SECONDS = 300
+UNPACK = (
+    'set -e -o pipefail; rm -rf "$1/swarm.requorum"; mkdir -m 700 "$1/swarm.requorum"; '
+    'zstd -q -dc | tar --sparse -C "$1/swarm.requorum" -xpf - "$2"'
+)
+SWAP = (
+    'set -e; cd "$1/swarm.requorum"; sha256sum --quiet --strict -c - >&2; cd "$1"; '
+    "rm -rf swarm.before; if [ -e swarm ]; then mv swarm swarm.before; fi; "
+    "mv swarm.requorum/swarm swarm; rm -rf swarm.requorum swarm.before"
+)
+DISCARD = 'rm -rf "$1/swarm.requorum"'
+
+
+def place(shell: Shell, engine: Engine, archive: Path, manifest: Manifest, part: str) -> None:
+    """Put ``part`` of the copy (`WHOLE` or `CERTIFICATES`) in place on the node.
+
+    Raises: EngineError when the engine is in a swarm; ProofFailed when not every file arrived as
+    the manifest says, with nothing changed on the node.
+    """
+    info = engine.info()
+    if info["Swarm"].get("LocalNodeState") != LocalState.INACTIVE:
+        raise EngineError(
+            f"restoring {part}",
+            "the engine is in a swarm, so its files must not be replaced",
+            remedy="requorum status",
+            node=shell.node.name,
+        )
+    root = info.get("DockerRootDir") or DATA_ROOT
+    sums = "".join(f"{entry.sha256}  {entry.path}\n" for entry in manifest.files if entry.path.startswith(part + "/"))
+    try:
+        shell.run(["bash", "-c", UNPACK, "unpack", root, part], stdin=archive, seconds=SECONDS)
+        shell.run(["bash", "-c", SWAP, "swap", root], stdin=sums.encode(), seconds=SECONDS)
+    except CommandFailed as error:
+        shell.run(["sh", "-c", DISCARD, "discard", root], check=False)
+        raise ProofFailed(
+            f"putting {part} of {manifest.manager}'s copy in place",
+            f"not every file arrived; nothing was changed ({error.why})",
+            remedy="mend what the message says (disk space?), then run the same command again",
+            node=shell.node.name,
+        ) from None

@@ -1,0 +1,284 @@
+"""The stack's settings, checked once at the edge and frozen.
+
+The same keys come from Pulumi's configuration and, for the command line, straight from
+the stack file. Anything wrong is a `SettingError` that names the key and the remedy.
+"""
+
+import json
+from collections.abc import Mapping
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic.alias_generators import to_camel
+
+from recovery import zones
+from recovery.errors import SettingError
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+Role = Literal["manager", "worker"]
+Availability = Literal["active", "pause", "drain"]
+PROJECT = "requorum"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, validate_by_name=True)
+
+
+class Node(_Frozen):
+    """One machine of the swarm, at an address it keeps for life."""
+
+    name: Name = ""
+    address: IPv4Address
+    zone: str = ""
+    role: Role = "worker"
+    availability: Availability | None = None
+    """None leaves it as it is; managers are drained unless told otherwise."""
+    labels: Mapping[str, str] = Field(default_factory=dict)
+    ssh_address: str = ""
+
+    @property
+    def dial(self) -> str:
+        """Where SSH reaches the node: its own address unless another is given."""
+        return self.ssh_address or str(self.address)
+
+
+class SwarmOptions(_Frozen):
+    """Options of ``docker swarm init``; the defaults are the engine's own."""
+
+    cert_expiry_hours: int = Field(2160, ge=1)
+    task_history_limit: int = Field(5, ge=0)
+    snapshot_interval: int = Field(10000, ge=1)
+    max_snapshots: int = Field(0, ge=0)
+    dispatcher_heartbeat_seconds: int = Field(5, ge=1)
+    default_address_pools: tuple[IPv4Network, ...] = ()
+    default_address_pool_mask: int = Field(24, ge=16, le=29)
+    data_path_port: int = Field(4789, ge=1024, le=49151)
+
+
+class Hosts(_Frozen):
+    """Where the machines come from: containers on Docker engines, or existing machines."""
+
+    driver: Literal["docker", "existing"]
+    image: str = ""
+    endpoint: str = ""
+    endpoints: Mapping[str, str] = Field(default_factory=dict)
+    network: str = "swarm"
+    identities: Path | None = None
+    firewall: bool = True
+
+    def endpoint_of(self, zone: str) -> str:
+        """The Docker engine that carries a zone's node containers."""
+        return self.endpoints.get(zone, self.endpoint)
+
+
+class Ssh(_Frozen):
+    """How nodes are reached; host keys are pinned in ``known_hosts_file``."""
+
+    user: str = "root"
+    port: int = Field(22, ge=1, le=65535)
+    private_key_file: Path
+    known_hosts_file: Path
+
+
+class Backup(_Frozen):
+    """Where the copies live. Credentials come from boto3's own chain, never from here."""
+
+    bucket: Annotated[str, StringConstraints(min_length=3, max_length=63)]
+    prefix: str = "requorum"
+    endpoint: str | None = None
+    region: str = "us-east-1"
+    profile: str | None = None
+
+
+class Settings(_Frozen):
+    """One cluster: its nodes, its options and where its copies live."""
+
+    cluster: Name
+    cluster_id: str | None = None
+    subnet: IPv4Network
+    zones: tuple[Name, ...] = ("a", "b", "c")
+    managers: tuple[Node, ...]
+    workers: tuple[Node, ...] = ()
+    swarm: SwarmOptions = SwarmOptions()
+    hosts: Hosts
+    ssh: Ssh
+    backup: Backup
+    recover: bool = False
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """Every node, managers first."""
+        return self.managers + self.workers
+
+    def node(self, name: str) -> Node:
+        """The node of that name; `KeyError` when there is none."""
+        return {node.name: node for node in self.nodes}[name]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _place(cls, raw: Any) -> Any:
+        """Give managers without a zone or a name theirs, and both groups their role."""
+        if not isinstance(raw, dict):
+            return raw
+        zone_names = [str(zone) for zone in raw.get("zones", cls.model_fields["zones"].default)]
+        managers = [dict(m) for m in raw.get("managers", ()) if isinstance(m, Mapping)]
+        spread = zones.placement(len(managers), zone_names) if zone_names else ()
+        for manager, zone in zip(managers, spread, strict=False):
+            manager.setdefault("zone", zone)
+        for manager, name in zip(managers, zones.names([m.get("zone", "") for m in managers]), strict=True):
+            manager.setdefault("name", name)
+            manager.setdefault("availability", "drain")
+            manager["role"] = "manager"
+        workers = [dict(w) for w in raw.get("workers", ()) if isinstance(w, Mapping)]
+        for number, worker in enumerate(workers, 1):
+            worker.setdefault("name", f"worker-{number}")
+            worker.setdefault("zone", zone_names[(number - 1) % len(zone_names)] if zone_names else "")
+            worker["role"] = "worker"
+        return {**raw, "managers": managers, "workers": workers}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        self._check_managers()
+        self._check_nodes()
+        if self.hosts.driver == "docker":
+            self._check_docker_hosts()
+        return self
+
+    def _check_managers(self) -> None:
+        count = len(self.managers)
+        if count not in zones.MANAGER_COUNTS:
+            raise SettingError(
+                "managers",
+                f"{count} managers are given; an even number tolerates no more losses than one fewer"
+                if count % 2 == 0
+                else f"{count} managers are given",
+                remedy="give 3, 5, 7 or 9 managers",
+            )
+        if len(self.zones) != len(set(self.zones)) or len(self.zones) < 3:
+            raise SettingError(
+                "zones", "three different zones are needed", remedy="name three zones, such as [a, b, c]"
+            )
+        if not zones.survives_any_zone([manager.zone for manager in self.managers]):
+            raise SettingError(
+                "managers",
+                "losing one zone would lose the quorum",
+                remedy="spread the managers (3 = 1-1-1, 5 = 2-2-1, 7 = 3-2-2, 9 = 3-3-3), or leave `zone` out",
+            )
+
+    def _check_nodes(self) -> None:
+        seen_names: dict[str, str] = {}
+        seen_addresses: dict[IPv4Address, str] = {}
+        for group, members in (("managers", self.managers), ("workers", self.workers)):
+            for index, node in enumerate(members):
+                key = f"{group}[{index}]"
+                if node.zone not in self.zones:
+                    raise SettingError(
+                        f"{key}.zone",
+                        f"zone {node.zone!r} is unknown",
+                        remedy=f"use one of {', '.join(self.zones)}, or add it to requorum:zones",
+                    )
+                if node.address not in self.subnet:
+                    raise SettingError(
+                        f"{key}.address",
+                        f"{node.address} is not in requorum:subnet {self.subnet}",
+                        remedy="give an address of the subnet, or correct the subnet",
+                    )
+                if node.address in seen_addresses:
+                    raise SettingError(
+                        f"{key}.address",
+                        f"{node.address} is already the address of {seen_addresses[node.address]}",
+                        remedy="give every node an address of its own",
+                    )
+                if node.name in seen_names:
+                    raise SettingError(
+                        f"{key}.name",
+                        f"{node.name} is already the name of {seen_names[node.name]}",
+                        remedy="give every node a name of its own",
+                    )
+                seen_names[node.name] = key
+                seen_addresses[node.address] = node.name
+
+    def _check_docker_hosts(self) -> None:
+        if not self.hosts.image:
+            raise SettingError(
+                "hosts.image", "the docker driver needs the image of a node", remedy="set requorum:hosts.image"
+            )
+        if self.hosts.identities is None:
+            raise SettingError(
+                "hosts.identities",
+                "the docker driver needs the folder with each node's SSH host key",
+                remedy="set requorum:hosts.identities to a folder with one folder per node",
+            )
+        for node in self.nodes:
+            if not self.hosts.endpoint_of(node.zone):
+                raise SettingError(
+                    "hosts.endpoint",
+                    f"no Docker engine is given for zone {node.zone}",
+                    remedy="set requorum:hosts.endpoint, or the zone's in requorum:hosts.endpoints",
+                )
+
+
+def parse(raw: Mapping[str, Any]) -> Settings:
+    """Settings from plain values, keys in camel case.
+
+    Raises: SettingError for the first thing that is wrong.
+    """
+    for key in ("cluster", "subnet", "managers", "hosts", "ssh", "backup"):
+        if raw.get(key) in (None, "", [], {}):
+            raise SettingError(
+                key, "is not set", remedy=f"set it in the stack file (stacks/Pulumi.example.yaml explains {key})"
+            )
+    try:
+        return Settings.model_validate(dict(raw))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise SettingError(_path(first["loc"]), _reason(first), remedy="correct it in the stack file") from None
+
+
+def load(stack_file: Path) -> Settings:
+    """Settings of a stack file, read without Pulumi.
+
+    Raises: SettingError when the file is missing, is not YAML, or holds a wrong value.
+    """
+    try:
+        document = yaml.safe_load(stack_file.read_text()) or {}
+    except FileNotFoundError:
+        raise SettingError(
+            "(stack file)", f"{stack_file} does not exist", remedy="name the stack with --stack or PULUMI_STACK"
+        ) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SettingError("(stack file)", f"{stack_file} is not YAML: {error}", remedy="correct the file") from None
+    prefix = f"{PROJECT}:"
+    return parse(
+        {key.removeprefix(prefix): value for key, value in document.get("config", {}).items() if key.startswith(prefix)}
+    )
+
+
+def from_strings(values: Mapping[str, str]) -> Settings:
+    """Settings from Pulumi's configuration, where structured values are JSON text and scalars are strings."""
+    return parse({key: _decode(value) for key, value in values.items()})
+
+
+def _decode(value: str) -> Any:
+    """Only lists and maps are JSON text; `42` or `true` may be meant as a string, and the model converts what is not."""
+    if not value.startswith(("[", "{")):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
+
+
+def _reason(error: Any) -> str:
+    if error["type"] == "extra_forbidden":
+        return "is not a known key"
+    if error["type"] == "missing":
+        return "is missing"
+    return f"{error['msg']} (got {error['input']!r})"

@@ -1,0 +1,156 @@
+"""A copy of a manager's swarm directory: how it is taken, read and checked.
+
+The archive is a sparse-aware tar compressed with zstd, holding ``swarm/…``. It is taken
+while the engine runs ("hot"): tar then says that a file changed as it read it, which is
+expected; what the archive really holds is read back and hashed before it counts.
+"""
+
+import hashlib
+import tarfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from backports import zstd
+
+from recovery.engine import Engine
+from recovery.errors import DamagedCopy, EngineError
+from recovery.manifest import NO_REMEDY, FileEntry, Manifest
+from recovery.settings import Node
+from recovery.survey import DATA_ROOT, identity
+from recovery.transport import Shell
+
+SECONDS = 300
+LARGEST = 8 * 1024**3
+"""Bytes an archive may unpack to; a swarm directory beyond that is not one."""
+TAKE = (
+    'set -o pipefail; cd "$1"; '
+    "{ tar --sparse --exclude='*.tmp' -cf - swarm 2>/dev/null || [ $? -eq 1 ]; } | zstd -q -3 -c"
+)
+"""``*.tmp`` is the write-ahead log's preallocated next segment: all zeros, made anew on start."""
+CERTIFICATE = "swarm/certificates/swarm-node.crt"
+CA = "swarm/certificates/swarm-root-ca.crt"
+
+
+def take(
+    node: Node, shell: Shell, archive: Path, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+) -> Manifest:
+    """Copy the manager's swarm directory into the local file ``archive``, its engine running on.
+
+    The inventory is read first, so that the copy holds at least everything it lists.
+
+    Raises: EngineError when the node is no manager of a swarm with a leader; CommandFailed, Silent;
+    DamagedCopy when what arrived is not whole.
+    """
+    engine = Engine(shell)
+    info = engine.info()
+    if not info["Swarm"].get("ControlAvailable"):
+        raise EngineError(
+            "taking a copy",
+            "the node is not a manager of a swarm with a leader",
+            remedy="requorum status",
+            node=node.name,
+        )
+    inventory = engine.inventory()
+    autolock = bool(engine.options().get("EncryptionConfig", {}).get("AutoLockManagers"))
+    taken = now()
+    root = info.get("DockerRootDir") or DATA_ROOT
+    shell.run(["bash", "-c", TAKE, "take", root], stdout=archive, seconds=SECONDS)
+    raw = shell.run(["du", "-s", "--block-size=1", f"{root}/swarm"], check=False).stdout.split()
+    files, kept = read(archive, source=f"the copy of {node.name}")
+    node_id, cluster_id = identity(kept[CERTIFICATE].decode(errors="replace"))
+    if (node_id, cluster_id) != (info["Swarm"]["NodeID"], info["Swarm"]["Cluster"]["ID"]):
+        raise DamagedCopy(
+            f"checking the copy of {node.name}", "its certificate is another node's", remedy="requorum status"
+        )
+    return Manifest(
+        cluster_id=cluster_id,
+        node_id=node_id,
+        manager=node.name,
+        address=str(node.address),
+        engine=info["ServerVersion"],
+        taken=taken,
+        kind="hot",
+        inventory=inventory,
+        files=files,
+        size=archive.stat().st_size,
+        sha256=_sha256(archive),
+        raw_bytes=int(raw[0]) if raw else 0,
+        ca_sha256=hashlib.sha256(kept[CA]).hexdigest(),
+        autolock=autolock,
+    )
+
+
+def check(archive: Path, manifest: Manifest, *, source: str) -> None:
+    """Read the archive whole and compare it with its manifest: size, digest, every file, identity.
+
+    Raises: DamagedCopy naming the first difference.
+    """
+    doing = f"verifying {source}"
+    if (size := archive.stat().st_size) != manifest.size:
+        raise DamagedCopy(doing, f"the archive has {size} bytes, its manifest says {manifest.size}", remedy=NO_REMEDY)
+    if _sha256(archive) != manifest.sha256:
+        raise DamagedCopy(doing, "the archive's SHA-256 is not the manifest's", remedy=NO_REMEDY)
+    files, kept = read(archive, source=source)
+    if files != manifest.files:
+        changed = sorted({entry.path for entry in {*files} ^ {*manifest.files}})
+        raise DamagedCopy(doing, f"files differ from the manifest: {', '.join(changed[:3])}", remedy=NO_REMEDY)
+    if identity(kept[CERTIFICATE].decode(errors="replace")) != (manifest.node_id, manifest.cluster_id):
+        raise DamagedCopy(doing, "the certificate inside is another node's or another swarm's", remedy=NO_REMEDY)
+
+
+def read(archive: Path, *, source: str) -> tuple[tuple[FileEntry, ...], dict[str, bytes]]:
+    """Every regular file's path, size and digest in the archive's order, and the two certificates' content.
+
+    Raises: DamagedCopy when the archive is torn, holds anything but plain files and folders below
+    ``swarm/``, or lacks what a manager needs.
+    """
+    files: list[FileEntry] = []
+    kept: dict[str, bytes] = {}
+    with _opened(archive, source) as members:
+        for member, content in members:
+            digest, size, head = hashlib.sha256(), 0, b""
+            for block in content:
+                digest.update(block)
+                size += len(block)
+                if member in (CERTIFICATE, CA):
+                    head += block
+            if member in (CERTIFICATE, CA):
+                kept[member] = head
+            files.append(FileEntry(member, size, digest.hexdigest()))
+    paths = [entry.path for entry in files]
+    if not {CERTIFICATE, CA} <= kept.keys() or not any("/raft/wal-v3-encrypted/" in path for path in paths):
+        raise DamagedCopy(f"reading {source}", "certificates or raft log are missing", remedy=NO_REMEDY)
+    return tuple(files), kept
+
+
+@contextmanager
+def _opened(archive: Path, source: str) -> Iterator[Iterator[tuple[str, Iterator[bytes]]]]:
+    try:
+        with zstd.open(archive, "rb") as plain, tarfile.open(fileobj=plain, mode="r|") as tar:
+            yield _files(tar, source)
+            while plain.read(1 << 20):
+                pass  # to the end of the frame, so that a cut-off tail is noticed
+    except (tarfile.TarError, zstd.ZstdError, EOFError, OSError) as error:
+        raise DamagedCopy(f"reading {source}", f"the archive is torn or altered ({error})", remedy=NO_REMEDY) from None
+
+
+def _files(tar: tarfile.TarFile, source: str) -> Iterator[tuple[str, Iterator[bytes]]]:
+    total = 0
+    for member in tar:
+        parts = member.name.split("/")
+        if parts[0] != "swarm" or ".." in parts or not (member.isreg() or member.isdir() or member.issparse()):
+            raise DamagedCopy(
+                f"reading {source}", f"{member.name!r} does not belong in a swarm directory", remedy=NO_REMEDY
+            )
+        total += member.size
+        if total > LARGEST:
+            raise DamagedCopy(f"reading {source}", f"it unpacks to more than {LARGEST} bytes", remedy=NO_REMEDY)
+        if not member.isdir() and (content := tar.extractfile(member)) is not None:
+            yield member.name, iter(lambda: content.read(1 << 20), b"")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

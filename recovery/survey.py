@@ -1,0 +1,110 @@
+"""Asks every known address, in parallel and with time limits, what it is right now."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+from recovery import hosts
+from recovery.engine import Engine
+from recovery.errors import AccessDenied, EngineError, HostKeyChanged, Silent, SshRefused, TransportError
+from recovery.model import LocalState, Presence, Reach, Report, Survey
+from recovery.settings import Node, Settings
+from recovery.transport import Shell
+
+ENGINE_SECONDS = 4.0
+MARK_PATH = "/etc/requorum/cluster"
+"""Holds the cluster's name on every machine we prepared."""
+DATA_ROOT = "/var/lib/docker"
+PROBE = (
+    f'cat /etc/machine-id; cat {MARK_PATH} 2>/dev/null || echo; cd "$1/swarm" 2>/dev/null || exit 0; '
+    "ls raft/wal-v3-encrypted/*.wal >/dev/null 2>&1 && echo raft || echo; cat certificates/swarm-node.crt 2>/dev/null; true"
+)
+"""Prints machine ID, mark, `raft` when a log lies there, and the node's certificate (public), a line each."""
+
+
+def survey(
+    settings: Settings, *, nodes: Sequence[Node] | None = None, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+) -> Survey:
+    """What every node says, or each of ``nodes``.
+
+    Raises: HostError when the docker driver's engine does not answer; SettingError for unusable SSH files.
+    """
+    asked = settings.nodes if nodes is None else nodes
+    present = hosts.presence(settings, asked)
+    with ThreadPoolExecutor(max_workers=max(len(asked), 1)) as pool:
+        reports = tuple(pool.map(lambda node: report(node, settings, present[node.name]), asked))
+    return Survey(reports, now())
+
+
+def report(node: Node, settings: Settings, presence: Presence) -> Report:
+    """What one node says; a machine that the driver knows to be gone is not dialled."""
+    if presence is Presence.GONE:
+        return Report(node, Reach.ABSENT, "the host driver knows no such machine")
+    if presence is Presence.STOPPED:
+        return Report(node, Reach.STOPPED, "the machine is there and is not running")
+    try:
+        with Shell(node, settings.ssh) as shell:
+            return ask(shell)
+    except Silent as error:
+        return Report(node, Reach.SILENT, error.why)
+    except SshRefused as error:
+        return Report(node, Reach.REFUSED, error.why)
+    except HostKeyChanged as error:
+        return Report(node, Reach.WRONG_KEY, error.why)
+    except (AccessDenied, TransportError) as error:
+        return Report(node, Reach.DENIED, error.why)
+
+
+def ask(shell: Shell) -> Report:
+    """What the node behind an open shell says of itself and of its swarm."""
+    base = Report(shell.node, Reach.ANSWERS)
+    try:
+        engine = Engine(shell, seconds=ENGINE_SECONDS)
+        info = engine.info()
+    except EngineError as error:
+        return _on_disk(shell, replace(base, reach=Reach.NO_ENGINE, detail=error.why), DATA_ROOT)
+    swarm = info["Swarm"]
+    state = LocalState(swarm.get("LocalNodeState") or "inactive")
+    seen = replace(
+        base,
+        engine=info.get("ServerVersion", ""),
+        state=state,
+        control=bool(swarm.get("ControlAvailable")),
+        detail=swarm.get("Error", ""),
+    )
+    seen = _on_disk(shell, seen, info.get("DockerRootDir") or DATA_ROOT)
+    if state is LocalState.INACTIVE:
+        return replace(seen, node_id="", cluster_id="")
+    seen = replace(seen, node_id=swarm.get("NodeID") or seen.node_id)
+    if not seen.control:
+        return seen
+    try:
+        return replace(seen, members=engine.members())
+    except EngineError as error:
+        return replace(seen, detail=error.why)
+
+
+def _on_disk(shell: Shell, seen: Report, root: str) -> Report:
+    lines = shell.run(["sh", "-c", PROBE, "probe", root], seconds=5, check=False).stdout.decode(errors="replace")
+    machine, mark, raft, certificate = [*lines.split("\n", 3), "", "", "", ""][:4]
+    found = replace(seen, machine=machine.strip(), marked=mark.strip(), raft=raft.strip() == "raft")
+    node_id, cluster_id = identity(certificate)
+    return replace(found, node_id=node_id, cluster_id=cluster_id)
+
+
+def identity(certificate: str) -> tuple[str, str]:
+    """Node ID and cluster ID of a swarm node certificate in PEM; empty strings when there is none.
+
+    Swarm writes them as common name and organization of the subject (swarmkit, ca/certificates.go).
+    """
+    try:
+        subject = x509.load_pem_x509_certificate(certificate.encode()).subject
+    except ValueError:
+        return "", ""
+    names = [subject.get_attributes_for_oid(oid) for oid in (NameOID.COMMON_NAME, NameOID.ORGANIZATION_NAME)]
+    node_id, cluster_id = (str(found[0].value) if found else "" for found in names)
+    return node_id, cluster_id

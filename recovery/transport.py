@@ -1,0 +1,280 @@
+"""One way to a node: SSH with pinned host keys, for commands and for the engine's API.
+
+The calls are plain and blocking; one event loop in a thread of its own carries every
+connection of the process. Commands are argument lists; secrets travel on standard input.
+"""
+
+import asyncio
+import shlex
+import shutil
+import tempfile
+import threading
+from collections.abc import Coroutine, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import asyncssh
+
+from recovery.errors import (
+    AccessDenied,
+    CommandFailed,
+    HostKeyChanged,
+    SettingError,
+    Silent,
+    SshRefused,
+    TransportError,
+)
+from recovery.settings import Node, Ssh
+
+T = TypeVar("T")
+CONNECT_SECONDS = 3.0
+"""A dead node costs no more than this."""
+SHOWN = 800
+"""Characters of a command's error output that an error message carries."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a command on a node printed, and its exit status."""
+
+    stdout: bytes
+    stderr: str
+    status: int
+
+
+class Shell:
+    """An open SSH connection to one node. Use as a context manager.
+
+    Raises on entry: Silent, SshRefused, AccessDenied, HostKeyChanged, SettingError.
+    """
+
+    def __init__(self, node: Node, ssh: Ssh, *, connect_seconds: float = CONNECT_SECONDS) -> None:
+        self.node = node
+        self._ssh = ssh
+        self._connect_seconds = connect_seconds
+        self._connection: asyncssh.SSHClientConnection | None = None
+        self._relay: asyncio.Server | None = None
+        self._relay_folder: str | None = None
+
+    def __enter__(self) -> Self:
+        self._connection = _wait(self._connect())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _wait(self._close())
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: bytes | Path | None = None,
+        stdout: Path | None = None,
+        seconds: float = 60,
+        check: bool = True,
+    ) -> Output:
+        """Run a command, with what it reads and where its output goes given as bytes or local files.
+
+        Raises: CommandFailed when it exits non-zero (unless ``check`` is off) or takes longer than
+        ``seconds``; Silent when the connection is lost.
+        """
+        output = _wait(self._run(argv, stdin, stdout, seconds))
+        if check and output.status != 0:
+            raise CommandFailed(
+                f"running {argv[0]}",
+                f"exit status {output.status}: {output.stderr.strip()[-SHOWN:] or 'no message'}",
+                remedy="look at the message; the node is as the steps before left it",
+                node=self.node.name,
+            )
+        return output
+
+    def engine_socket(self) -> Path:
+        """A local socket that speaks to the node's Docker engine for as long as the shell is open.
+
+        It relays to ``docker system dial-stdio`` on the node, as ``docker -H ssh://`` does.
+        """
+        if self._relay_folder is None:
+            self._relay_folder = tempfile.mkdtemp(prefix="requorum-")
+            self._relay = _wait(asyncio.start_unix_server(self._dial_engine, self._relay_folder + "/engine.sock"))
+        return Path(self._relay_folder) / "engine.sock"
+
+    async def _connect(self) -> asyncssh.SSHClientConnection:
+        doing = f"connecting to {self._ssh.user}@{self.node.dial} by SSH"
+        name = self.node.name
+        try:
+            return await asyncssh.connect(
+                self.node.dial,
+                port=self._ssh.port,
+                username=self._ssh.user,
+                known_hosts=pinned_keys(self._ssh.known_hosts_file),
+                client_keys=[private_key(self._ssh.private_key_file)],
+                agent_path=None,
+                config=None,
+                connect_timeout=self._connect_seconds,
+                login_timeout=self._connect_seconds + 5,
+                keepalive_interval=5,
+            )
+        except asyncssh.HostKeyNotVerifiable:
+            raise HostKeyChanged(
+                doing,
+                f"the machine's host key is not the one pinned in {self._ssh.known_hosts_file}",
+                remedy=f"make sure which machine answers at {self.node.dial}; if it is yours, replace its line there "
+                f"by the output of: ssh-keyscan -p {self._ssh.port} -t ed25519 {self.node.dial}",
+                node=name,
+            ) from None
+        except asyncssh.PermissionDenied:
+            raise AccessDenied(
+                doing,
+                "the machine does not accept the key",
+                remedy=f"add the public part of {self._ssh.private_key_file} to {self._ssh.user}'s authorized_keys there, "
+                "or correct requorum:ssh.privateKeyFile",
+                node=name,
+            ) from None
+        except ConnectionRefusedError:
+            raise SshRefused(
+                doing,
+                f"the machine is up and port {self._ssh.port} refuses the connection",
+                remedy=f"start sshd there, or correct requorum:ssh.port; then try again: ssh {self._ssh.user}@{self.node.dial}",
+                node=name,
+            ) from None
+        except (OSError, TimeoutError) as error:
+            raise Silent(
+                doing,
+                f"nothing answers ({error or 'timed out'})",
+                remedy="see whether the machine is up and reachable from here",
+                node=name,
+            ) from None
+        except asyncssh.Error as error:
+            raise TransportError(doing, error.reason, remedy="see sshd's log on the node", node=name) from None
+
+    async def _close(self) -> None:
+        if self._relay is not None:
+            self._relay.close()
+        if self._relay_folder is not None:
+            shutil.rmtree(self._relay_folder, ignore_errors=True)
+        if self._connection is not None:
+            self._connection.close()
+
+    async def _run(
+        self, argv: Sequence[str], stdin: bytes | Path | None, stdout: Path | None, seconds: float
+    ) -> Output:
+        assert self._connection is not None, "the shell is not open"
+        try:
+            result = await asyncio.wait_for(
+                self._connection.run(
+                    shlex.join(argv),
+                    encoding=None,
+                    input=stdin if isinstance(stdin, bytes) else None,
+                    stdin=asyncssh.DEVNULL if stdin is None else stdin if isinstance(stdin, Path) else asyncssh.PIPE,
+                    stdout=stdout or asyncssh.PIPE,
+                ),
+                seconds,
+            )
+        except TimeoutError:
+            raise CommandFailed(
+                f"running {argv[0]}",
+                f"no end within {seconds:.0f} s",
+                remedy="see what keeps the node busy, then run again",
+                node=self.node.name,
+            ) from None
+        except (OSError, asyncssh.Error) as error:
+            raise Silent(
+                f"running {argv[0]}",
+                f"the connection was lost ({error})",
+                remedy="see whether the machine is up, then run again",
+                node=self.node.name,
+            ) from None
+        out = result.stdout if isinstance(result.stdout, bytes) else b""
+        err = result.stderr.decode(errors="replace") if isinstance(result.stderr, bytes) else ""
+        return Output(out, err, result.exit_status if result.exit_status is not None else -1)
+
+    async def _dial_engine(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert self._connection is not None, "the shell is not open"
+        try:
+            process = await self._connection.create_process(
+                "docker system dial-stdio", encoding=None, stdin=reader, stdout=writer, stderr=asyncssh.DEVNULL
+            )
+            await process.wait_closed()
+        except (OSError, asyncssh.Error):
+            pass  # the engine client sees its connection end and reports that
+        finally:
+            writer.close()
+
+
+def private_key_text(path: Path) -> str:
+    """The operator's key as its file holds it: a secret. Raises: SettingError when it cannot be used."""
+    private_key(path)
+    return path.read_text()
+
+
+def pinned_key(node: Node, ssh: Ssh) -> str:
+    """The host key that is pinned for the node, as `authorized_keys` would hold it.
+
+    Raises: SettingError when none is.
+    """
+    keys, *_ = pinned_keys(ssh.known_hosts_file).match(node.dial, node.dial, ssh.port)
+    if not keys:
+        raise SettingError(
+            "ssh.knownHostsFile",
+            f"{ssh.known_hosts_file} pins no host key for {node.name} ({node.dial})",
+            remedy=f"check the key and add it: ssh-keyscan -p {ssh.port} -t ed25519 {node.dial}",
+        )
+    return keys[0].export_public_key().decode().strip()
+
+
+@cache
+def private_key(path: Path) -> asyncssh.SSHKey:
+    """The operator's key, read once. Raises: SettingError when it cannot be used."""
+    try:
+        return asyncssh.read_private_key(path)
+    except OSError as error:
+        raise SettingError(
+            "ssh.privateKeyFile", f"{path}: {error.strerror}", remedy="name a readable private key"
+        ) from None
+    except asyncssh.KeyImportError as error:
+        raise SettingError(
+            "ssh.privateKeyFile", f"{path}: {error}", remedy="name a private key without passphrase"
+        ) from None
+
+
+def pinned_keys(path: Path) -> asyncssh.SSHKnownHosts:
+    """The pinned host keys. Raises: SettingError when the file cannot be used."""
+    try:
+        return asyncssh.read_known_hosts(str(path))
+    except OSError as error:
+        raise SettingError(
+            "ssh.knownHostsFile", f"{path}: {error.strerror}", remedy="make it with: ssh-keyscan ADDRESS…"
+        ) from None
+    except ValueError as error:
+        raise SettingError(
+            "ssh.knownHostsFile", f"{path}: {error}", remedy="make it anew with: ssh-keyscan ADDRESS…"
+        ) from None
+
+
+_starting = threading.Lock()
+
+
+@cache
+def _start_loop() -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="requorum-ssh", daemon=True).start()
+    return loop
+
+
+def _loop() -> asyncio.AbstractEventLoop:
+    with _starting:  # a cache alone would let two threads start a loop each
+        return _start_loop()
+
+
+def _wait(work: Coroutine[Any, Any, T]) -> T:
+    future: Future[T] = asyncio.run_coroutine_threadsafe(work, _loop())
+    try:
+        return future.result()
+    except BaseException:
+        future.cancel()
+        raise

@@ -1,0 +1,114 @@
+"""The diagnosis table, and properties that hold over every combination of reports."""
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recovery.diagnosis import Diagnosis, Kind, access_fault, diagnose
+from recovery.model import LocalState, Reach, Report
+from recovery.settings import Node, Settings
+from tests.unit import factories as make
+
+S = make.settings()
+A, B, C = S.managers
+W1, W2 = S.workers
+WORKERS = [make.worker(W1), make.worker(W2)]
+
+
+def run(*reports: Report, known: str | None = make.CLUSTER, copies: bool = True) -> Diagnosis:
+    return diagnose(make.survey(reports), known, copies=copies)
+
+
+def led(node: Node, leader: str = "manager-a", unreachable: tuple[str, ...] = ()) -> Report:
+    return make.manager(node, S.nodes, leader=leader, unreachable=unreachable)
+
+
+def in_state(node: Node, state: LocalState) -> Report:
+    return Report(node, Reach.ANSWERS, state=state, raft=True, cluster_id=make.CLUSTER, marked="lab")
+
+
+TABLE: list[tuple[str, list[Report], Kind]] = [
+    ("all well", [led(A), led(B), led(C), *WORKERS], Kind.HEALTHY),
+    ("a worker lost", [led(A), led(B), led(C), make.gone(W1), make.worker(W2)], Kind.HEALTHY),
+    ("one gone", [led(A), led(B), make.gone(C), *WORKERS], Kind.MINORITY_LOST),
+    ("one silent, peers do not reach it", [led(A, unreachable=("manager-c",)), led(B), make.silent(C)], Kind.MINORITY_LOST),
+    ("one silent, peers reach it", [led(A), led(B), make.silent(C)], Kind.PARTITIONED),
+    ("one rebuilt and empty", [led(A), led(B), make.empty(C)], Kind.MINORITY_LOST),
+    ("two gone, one without leader", [make.leaderless(A), make.gone(B), make.gone(C)], Kind.QUORUM_LOST),
+    ("two gone, one silent", [make.silent(A), make.gone(B), make.gone(C)], Kind.QUORUM_LOST),
+    ("two gone, one stopped", [Report(A, Reach.STOPPED), make.gone(B), make.gone(C)], Kind.QUORUM_LOST),
+    ("two gone, one engine down with a log", [Report(A, Reach.NO_ENGINE, raft=True), make.gone(B), make.gone(C)], Kind.QUORUM_LOST),
+    ("all gone", [make.gone(A), make.gone(B), make.gone(C), *WORKERS], Kind.ALL_LOST),
+    ("all rebuilt and empty", [make.empty(A), make.empty(B), make.empty(C), *WORKERS], Kind.ALL_LOST),
+    ("all gone, workers too", [make.gone(node) for node in S.nodes], Kind.ALL_LOST),
+    ("locked", [in_state(A, LocalState.LOCKED), make.gone(B), make.gone(C)], Kind.LOCKED),
+    ("two leaders", [led(A), led(B, leader="manager-b"), led(C)], Kind.FORKED),
+    ("another swarm's manager", [led(A), led(B), make.manager(C, S.nodes, cluster="other")], Kind.FOREIGN),
+    ("another swarm's worker", [led(A), led(B), led(C), make.worker(W1, cluster="other")], Kind.FOREIGN),
+]
+
+
+@pytest.mark.parametrize(("reports", "kind"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
+def test_diagnosis(reports: list[Report], kind: Kind) -> None:
+    found = run(*reports)
+    assert found.kind is kind
+    assert all(report.node.name in found.text for report in reports)
+
+
+def test_nothing_anywhere_is_absent_only_without_copies() -> None:
+    reports = [make.gone(node) for node in S.nodes]
+    assert run(*reports, known=None, copies=False).kind is Kind.ABSENT
+    assert run(*reports, known=None, copies=True).kind is Kind.ALL_LOST
+
+
+def test_workers_of_a_swarm_whose_managers_vanished_forbid_a_new_one() -> None:
+    assert run(*[make.gone(m) for m in S.managers], *WORKERS, known=None, copies=False).kind is Kind.ALL_LOST
+
+
+def test_without_a_known_id_only_machines_we_prepared_are_ours() -> None:
+    ours, stranger = led(A), Report(A, Reach.ANSWERS, state=LocalState.ACTIVE, cluster_id="x", raft=True)
+    rest = [make.empty(B), make.empty(C)]
+    assert run(ours, *rest, known=None, copies=False).kind is Kind.MINORITY_LOST
+    assert run(stranger, *rest, known=None, copies=False).kind is Kind.FOREIGN
+
+
+@pytest.mark.parametrize("reach", [Reach.REFUSED, Reach.DENIED, Reach.WRONG_KEY])
+def test_a_machine_that_keeps_us_out_is_an_access_fault_and_never_lost(reach: Reach) -> None:
+    seen = make.survey([Report(A, reach), make.gone(B), make.gone(C)])
+    assert access_fault(seen) == seen.of("manager-a")
+    assert diagnose(seen, make.CLUSTER, copies=True).kind is Kind.QUORUM_LOST
+
+
+MAKERS: list[Callable[[Node], Report]] = [
+    led,
+    lambda node: led(node, leader="manager-b"),
+    make.leaderless,
+    make.silent,
+    make.gone,
+    make.empty,
+    lambda node: in_state(node, LocalState.LOCKED),
+    lambda node: Report(node, Reach.REFUSED),
+    lambda node: Report(node, Reach.STOPPED),
+    lambda node: Report(node, Reach.NO_ENGINE, raft=True),
+]
+
+
+def surveys(of: Settings) -> st.SearchStrategy[list[Report]]:
+    return st.tuples(*(st.sampled_from(MAKERS).map(lambda maker, node=node: maker(node)) for node in of.managers)).map(list)
+
+
+@given(surveys(S), st.booleans())
+def test_only_known_loss_of_every_manager_is_all_lost_or_absent(reports: list[Report], copies: bool) -> None:
+    kind = run(*reports, copies=copies).kind
+    if kind in (Kind.ALL_LOST, Kind.ABSENT):
+        assert all(report.known_lost for report in reports)
+    if all(report.known_lost for report in reports):
+        assert kind is Kind.ALL_LOST
+
+
+@given(surveys(S))
+def test_a_leader_that_answers_is_never_called_lost(reports: list[Report]) -> None:
+    if any(report.led for report in reports):
+        assert run(*reports).kind in (Kind.HEALTHY, Kind.MINORITY_LOST, Kind.PARTITIONED, Kind.FORKED)

@@ -1,0 +1,119 @@
+"""What is planned for each diagnosis; above all, when nothing is."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+
+from recovery.catalog import Choice
+from recovery.diagnosis import Kind, diagnose
+from recovery.model import Report
+from recovery.plan import RECOVER, Action, Plan, make_plan
+from tests.unit import factories as make
+from tests.unit.test_diagnosis import A, B, C, S, W1, led, surveys
+
+RECOVERING = S.model_copy(update={"recover": True})
+LOST = [make.gone(node) for node in S.managers] + [make.worker(node) for node in S.workers]
+
+
+def choice(name: str = "manager-a", address: str = "10.77.1.11") -> Choice:
+    manifest = make.manifest(name, address=address)
+    return Choice(make.copy_of(manifest), manifest)
+
+
+def plan(reports: list[Report], *, recover: bool = False, chosen: Choice | None = None, rejected: tuple[str, ...] = (), copies: bool = True) -> Plan:
+    found = diagnose(make.survey(reports), make.CLUSTER if copies else None, copies=copies)
+    return make_plan(found, RECOVERING if recover else S, chosen, rejected, make.NOW)
+
+
+@pytest.mark.parametrize("recover", [False, True])
+def test_nothing_is_done_to_a_healthy_swarm(recover: bool) -> None:
+    made = plan(list(make.healthy(S).reports), recover=recover, chosen=choice())
+    assert made == Plan(Kind.HEALTHY)
+
+
+def test_a_new_cluster_is_founded_once_and_joined_by_all() -> None:
+    made = plan([make.gone(node) for node in S.nodes], copies=False)
+    assert [(step.action, step.node) for step in made.steps] == [
+        (Action.FOUND, "manager-a"),
+        (Action.JOIN, "manager-b"),
+        (Action.JOIN, "manager-c"),
+        (Action.JOIN, "worker-1"),
+        (Action.JOIN, "worker-2"),
+        (Action.PROVE, "swarm"),
+    ]
+    assert not made.steps[0].repeatable
+
+
+def test_all_lost_without_the_flag_is_refused_with_the_command() -> None:
+    made = plan(LOST, chosen=choice())
+    assert not made.steps
+    assert made.refusal is not None
+    assert RECOVER in made.refusal.remedy
+
+
+def test_all_lost_with_the_flag_restores_the_seed_then_rejoins_the_others() -> None:
+    made = plan(LOST, recover=True, chosen=choice("manager-b", "10.77.2.12"))
+    assert made.refusal is None
+    assert [(step.action, step.node) for step in made.steps] == [
+        (Action.REBUILD, "manager-a"),
+        (Action.REBUILD, "manager-b"),
+        (Action.REBUILD, "manager-c"),
+        (Action.RESTORE, "manager-b"),
+        (Action.JOIN, "manager-a"),
+        (Action.JOIN, "manager-c"),
+        (Action.PROVE, "swarm"),
+    ]
+    assert made.copy == choice("manager-b").copy.name
+    assert "60 s ago" in made.losses[0]
+
+
+def test_all_lost_says_which_newer_copies_were_passed_over() -> None:
+    made = plan(LOST, recover=True, chosen=choice(), rejected=("newest: the archive is torn",))
+    assert any("newest: the archive is torn" in line for line in made.lines)
+
+
+@pytest.mark.parametrize("recover", [False, True])
+def test_all_lost_without_a_good_copy_is_refused(recover: bool) -> None:
+    made = plan(LOST, recover=recover, rejected=("only: altered",))
+    assert made.refusal is not None
+    assert "only: altered" in made.refusal.why
+    assert "requorum backups" in made.refusal.remedy
+
+
+def test_one_lost_manager_and_one_lost_worker_rejoin() -> None:
+    made = plan([led(A), led(B), make.gone(C), make.gone(W1)])
+    assert [(step.action, step.node) for step in made.steps] == [(Action.JOIN, "manager-c"), (Action.JOIN, "worker-1")]
+
+
+def test_a_silent_manager_beside_a_quorum_is_left_alone() -> None:
+    made = plan([led(A, unreachable=("manager-c",)), led(B), make.silent(C)])
+    assert made.steps == ()
+    assert "left alone" in made.losses[0]
+
+
+def test_a_silent_manager_with_the_others_lost_forbids_a_restore() -> None:
+    made = plan([make.silent(A), make.gone(B), make.gone(C)], recover=True, chosen=choice())
+    assert made.refusal is not None
+    assert "manager-a" in made.refusal.remedy
+
+
+@given(surveys(S))
+def test_a_swarm_is_only_made_when_every_manager_is_known_lost(reports: list[Report]) -> None:
+    made = plan(reports, recover=True, chosen=choice())
+    if any(step.action in (Action.FOUND, Action.RESTORE) for step in made.steps):
+        assert all(report.known_lost for report in reports)
+        assert not any(report.led for report in reports)
+
+
+@given(surveys(S))
+def test_every_plan_either_acts_or_refuses_never_both(reports: list[Report]) -> None:
+    made = plan(reports, recover=True, chosen=choice())
+    assert not (made.steps and made.refusal)
+    assert made.refusal is None or made.refusal.remedy
+
+
+def test_age_of_the_copy_is_what_is_lost() -> None:
+    manifest = make.manifest(ago=timedelta(hours=2))
+    made = plan(LOST, recover=True, chosen=Choice(make.copy_of(manifest), manifest))
+    assert "7200 s ago" in made.losses[0]

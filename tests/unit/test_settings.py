@@ -1,0 +1,69 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from recovery.errors import SettingError
+from recovery.settings import from_strings, load, parse
+from tests.unit.factories import RAW, raw, settings
+
+
+def test_names_zones_and_roles_are_filled_in() -> None:
+    made = settings(5)
+    assert [(m.name, m.zone, m.role, m.availability) for m in made.managers] == [
+        ("manager-a", "a", "manager", "drain"),
+        ("manager-b", "b", "manager", "drain"),
+        ("manager-c", "c", "manager", "drain"),
+        ("manager-a2", "a", "manager", "drain"),
+        ("manager-b2", "b", "manager", "drain"),
+    ]
+    assert [(w.name, w.zone, w.availability) for w in made.workers] == [("worker-1", "a", None), ("worker-2", "b", None)]
+
+
+MANAGERS = RAW["managers"]
+BAD: list[tuple[str, dict[str, Any], str, str]] = [
+    ("even", raw(managers=[*MANAGERS, {"address": "10.77.1.14"}]), "managers", "3, 5, 7 or 9"),
+    ("one", raw(managers=MANAGERS[:1]), "managers", "3, 5, 7 or 9"),
+    ("duplicate address", raw(workers=[{"address": "10.77.1.11"}]), "workers[0].address", "address of its own"),
+    ("out of subnet", raw(workers=[{"address": "10.78.1.21"}]), "workers[0].address", "correct the subnet"),
+    ("not an address", raw(workers=[{"address": "10.77.1.300"}]), "workers[0].address", "correct it"),
+    ("unknown zone", raw(workers=[{"address": "10.77.1.21", "zone": "x"}]), "workers[0].zone", "a, b, c"),
+    ("duplicate name", raw(workers=[{"address": "10.77.1.21", "name": "manager-a"}]), "workers[0].name", "name of its own"),
+    ("unsafe name", raw(workers=[{"address": "10.77.1.21", "name": "a;b"}]), "workers[0].name", "correct it"),
+    ("one zone holds two of three", raw(managers=[{**m, "zone": z} for m, z in zip(MANAGERS, "aab", strict=True)]), "managers", "spread"),
+    ("two zones", raw(zones=["a", "b"]), "zones", "three zones"),
+    ("no bucket", raw(backup={"prefix": "x"}), "backup.bucket", "correct it"),
+    ("no backup", raw(backup=None), "backup", "stack file"),
+    ("unknown driver", raw(hosts={"driver": "cloud"}), "hosts.driver", "correct it"),
+    ("no image", raw(hosts={"driver": "docker", "endpoint": "unix:///s"}), "hosts.image", "hosts.image"),
+    ("no engine for a zone", raw(hosts={**RAW["hosts"], "endpoint": "", "endpoints": {"a": "unix:///s"}}), "hosts.endpoint", "hosts.endpoints"),
+    ("unknown key", raw(swarm={"autoLock": True}), "swarm.autoLock", "correct it"),
+    ("wrong type", raw(swarm={"taskHistoryLimit": "many"}), "swarm.taskHistoryLimit", "correct it"),
+]
+
+
+@pytest.mark.parametrize(("values", "key", "remedy"), [row[1:] for row in BAD], ids=[row[0] for row in BAD])
+def test_bad_settings_are_refused_with_key_and_remedy(values: dict[str, Any], key: str, remedy: str) -> None:
+    with pytest.raises(SettingError) as caught:
+        parse(values)
+    assert caught.value.key == key
+    assert remedy in caught.value.remedy
+
+
+def test_pulumis_strings_and_the_stack_file_say_the_same(tmp_path: Path) -> None:
+    strings = {key: value if isinstance(value, str) else json.dumps(value) for key, value in RAW.items()}
+    file = tmp_path / "Pulumi.lab.yaml"
+    file.write_text(yaml.safe_dump({"config": {f"requorum:{key}": value for key, value in RAW.items()}}))
+    assert from_strings({**strings, "recover": "true"}) == load(file).model_copy(update={"recover": True})
+
+
+def test_a_cluster_named_like_a_number_stays_a_name() -> None:
+    strings = {key: value if isinstance(value, str) else json.dumps(value) for key, value in RAW.items()}
+    assert from_strings({**strings, "cluster": "42"}).cluster == "42"
+
+
+def test_a_missing_stack_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match=r"Pulumi\.none\.yaml does not exist"):
+        load(tmp_path / "Pulumi.none.yaml")

@@ -56,7 +56,9 @@ def down(instance: Instance, stack: Stack) -> None:
 
 def _show(stack: Stack, *arguments: str) -> None:
     if stack.pulumi(*arguments, config_file=True, check=False, show=True).status != 0:
-        raise LabError(f"running pulumi {arguments[0]}", "it failed", "Read what it says above, then run the same again")
+        raise LabError(
+            f"running pulumi {arguments[0]}", "it failed", "Read what it says above, then run the same again"
+        )
 
 
 def main() -> int:

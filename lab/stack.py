@@ -31,7 +31,9 @@ class Result:
     seconds: float
 
 
-def settings(instance: Instance, *, managers: int = 3, workers: int = 2, suite: str = image.DEFAULT_SUITE) -> dict[str, Any]:
+def settings(
+    instance: Instance, *, managers: int = 3, workers: int = 2, suite: str = image.DEFAULT_SUITE
+) -> dict[str, Any]:
     """The configuration of a cluster on a lab: fixed addresses 10.OCTET.ZONE.NODE, zones in turn."""
 
     def addresses(count: int, first: int) -> list[dict[str, str]]:
@@ -70,6 +72,11 @@ class Stack:
         text = yaml.safe_dump(kept, sort_keys=False, allow_unicode=True)
         self.file.write_text(HEADER.format(octet=self.instance.octet) + text)
 
+    def settings(self) -> dict[str, Any]:
+        """What the stack file configures, as `write` takes it."""
+        config: dict[str, Any] = yaml.safe_load(self.file.read_text())["config"]
+        return {key.removeprefix("requorum:"): value for key, value in config.items()}
+
     def select(self) -> None:
         """Make the stack where it is missing, and select it."""
         self.pulumi("stack", "select", "--create", self.name, config_file=True)
@@ -104,10 +111,20 @@ class Stack:
             command += ["--config-file", str(self.file)]
         begun = time.monotonic()
         done = subprocess.run(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=self.environment(), timeout=timeout, check=False
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=self.environment(),
+            timeout=timeout,
+            check=False,
         )
         if check and done.returncode != 0:
-            raise LabError(f"running pulumi {' '.join(arguments)}", f"exit status {done.returncode}:\n{done.stdout}", "Read what it says above")
+            raise LabError(
+                f"running pulumi {' '.join(arguments)}",
+                f"exit status {done.returncode}:\n{done.stdout}",
+                "Read what it says above",
+            )
         return Result(done.stdout, done.returncode, time.monotonic() - begun)
 
     def requorum(self, *arguments: str) -> Result:
@@ -115,7 +132,13 @@ class Stack:
         begun = time.monotonic()
         command: Sequence[str] = [str(PROJECT / "bin/requorum"), *arguments, "--config-file", str(self.file)]
         done = subprocess.run(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.environment(), timeout=300, check=False
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=self.environment(),
+            timeout=300,
+            check=False,
         )
         return Result(done.stdout + done.stderr, done.returncode, time.monotonic() - begun)
 

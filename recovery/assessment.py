@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from recovery.catalog import Catalog, Choice, choose
+from recovery.catalog import Catalog, Search, newest_good
 from recovery.diagnosis import Diagnosis, Kind, access_fault, diagnose
 from recovery.errors import DamagedCopy, Refused
 from recovery.model import Reach, Survey
@@ -53,12 +53,12 @@ def assess(settings: Settings, *, now: datetime | None = None) -> Assessment:
     known = known_id(settings, catalog)
     seen = survey(settings)
     diagnosis = diagnose(seen, known, copies=bool(catalog.copies))
-    choice: Choice | None = None
-    rejected: tuple[str, ...] = ()
+    search = Search(None, ())
     if diagnosis.kind is Kind.ALL_LOST:
-        managers = {node.name for node in settings.managers}
-        choice, rejected = choose(catalog, lambda copy: copy.manager in managers, known)
-    return Assessment(seen, diagnosis, make_plan(diagnosis, settings, choice, rejected, now or datetime.now(UTC)))
+        with newest_good(catalog, [node.name for node in settings.managers], known) as search:
+            pass
+    plan = make_plan(diagnosis, settings, search.choice, search.rejected, now or datetime.now(UTC))
+    return Assessment(seen, diagnosis, plan)
 
 
 def known_id(settings: Settings, catalog: Catalog) -> str | None:

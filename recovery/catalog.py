@@ -5,9 +5,9 @@ written last, ``….manifest.json``. A tarball without a manifest is not a copy.
 """
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -104,34 +104,44 @@ class Catalog:
 
 @dataclass(frozen=True)
 class Choice:
-    """The copy to restore from, what its manifest says, and the newer ones that were passed over, with why."""
+    """A copy that was read whole and found good, with its manifest."""
 
     copy: Copy
     manifest: Manifest
-    rejected: tuple[str, ...] = ()
 
 
-def choose(
-    catalog: Catalog, wanted: Callable[[Copy], bool], cluster_id: str | None
-) -> tuple[Choice | None, tuple[str, ...]]:
-    """The newest good copy among the wanted ones, and why newer ones were passed over.
+@dataclass(frozen=True)
+class Search:
+    """What a search for a good copy came to: the choice and its archive, and why newer ones were passed over."""
 
-    Each candidate is read whole and compared with its manifest before it is chosen.
-    ``cluster_id``, where known, keeps copies of another swarm out.
+    choice: Choice | None
+    rejected: tuple[str, ...]
+    archive: Path | None = None
+
+
+@contextmanager
+def newest_good(catalog: Catalog, managers: Collection[str], cluster_id: str | None) -> Iterator[Search]:
+    """The newest good copy of any of the managers; its archive is there for as long as the context is.
+
+    Each candidate is read whole and compared with its manifest before it is chosen. ``cluster_id``,
+    where known, keeps copies of another swarm out.
 
     Raises: StoreError.
     """
     rejected: list[str] = []
-    for copy in filter(wanted, catalog.copies):
-        try:
-            with catalog.verified(copy) as (manifest, _):
-                if cluster_id and manifest.cluster_id != cluster_id:
-                    rejected.append(f"{copy.name}: a copy of another swarm ({manifest.cluster_id})")
-                    continue
-                return Choice(copy, manifest, tuple(rejected)), tuple(rejected)
-        except DamagedCopy as error:
-            rejected.append(f"{copy.name}: {error.why}")
-    return None, tuple(rejected)
+    for copy in (copy for copy in catalog.copies if copy.manager in managers):
+        with ExitStack() as opened:
+            try:
+                manifest, archive = opened.enter_context(catalog.verified(copy))
+            except DamagedCopy as error:
+                rejected.append(f"{copy.name}: {error.why}")
+                continue
+            if cluster_id and manifest.cluster_id != cluster_id:
+                rejected.append(f"{copy.name}: a copy of another swarm ({manifest.cluster_id})")
+                continue
+            yield Search(Choice(copy, manifest), tuple(rejected), archive)
+            return
+    yield Search(None, tuple(rejected))
 
 
 def _copy(manifest_key: str) -> Copy | None:

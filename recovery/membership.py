@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from time import monotonic, sleep
 
 from recovery import backup, restore
-from recovery.catalog import Catalog, choose
+from recovery.catalog import Catalog, newest_good
 from recovery.engine import Engine
 from recovery.errors import ProofFailed, Refused, Silent, TransportError
 from recovery.model import Member, Report
@@ -130,13 +130,11 @@ def _restore_identity(settings: Settings, node: Node, shell: Shell, engine: Engi
     Its entry must be a worker's by now: otherwise the old raft ID would be given to an empty log (moby#29180).
     """
     known = {member.node_id for member in leader.members}
-    catalog = Catalog(settings)
-    choice, _ = choose(catalog, lambda copy: copy.manager == node.name, leader.cluster_id)
-    if choice is None or choice.manifest.node_id not in known:
-        return None
-    with catalog.verified(choice.copy) as (manifest, archive):
-        restore.place(shell, engine, archive, manifest, restore.CERTIFICATES)
-    return choice.manifest.node_id
+    with newest_good(Catalog(settings), [node.name], leader.cluster_id) as found:
+        if found.choice is None or found.archive is None or found.choice.manifest.node_id not in known:
+            return None
+        restore.place(shell, engine, found.archive, found.choice.manifest, restore.CERTIFICATES)
+        return found.choice.manifest.node_id
 
 
 def _require_quorum_without(entry: Member, members: tuple[Member, ...]) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -37,19 +38,8 @@ class Store:
     def __init__(self, backup: Backup) -> None:
         self.bucket = backup.bucket
         self._where = f"s3://{backup.bucket}" + (f" at {backup.endpoint}" if backup.endpoint else "")
-        checksums: Literal["when_required", "when_supported"] = "when_required" if backup.endpoint else "when_supported"
-        config = Config(
-            connect_timeout=CONNECT_SECONDS,
-            read_timeout=READ_SECONDS,
-            retries={"total_max_attempts": TRIES, "mode": "standard"},
-            max_pool_connections=16,
-            s3={"addressing_style": "path"} if backup.endpoint else {},
-            request_checksum_calculation=checksums,
-            response_checksum_validation=checksums,
-        )
         with self._doing("opening"):
-            session = boto3.Session(profile_name=backup.profile, region_name=backup.region)
-            self._s3: S3Client = session.client("s3", endpoint_url=backup.endpoint, config=config)
+            self._s3 = _client(backup)
 
     def keys(self, prefix: str) -> tuple[str, ...]:
         """Every key below the prefix. Raises: StoreError."""
@@ -96,3 +86,21 @@ class Store:
             raise StoreError(
                 doing, f"it cannot be reached ({error})", remedy="start the server, or correct requorum:backup.endpoint"
             ) from None
+
+
+@cache
+def _client(backup: Backup) -> "S3Client":
+    """One client for each set of settings: making one takes longer than using it."""
+    checksums: Literal["when_required", "when_supported"] = "when_required" if backup.endpoint else "when_supported"
+    config = Config(
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=READ_SECONDS,
+        retries={"total_max_attempts": TRIES, "mode": "standard"},
+        max_pool_connections=16,
+        s3={"addressing_style": "path"} if backup.endpoint else {},
+        # S3-compatible servers stumble over checksums they do not know (botocore#3352).
+        request_checksum_calculation=checksums,
+        response_checksum_validation=checksums,
+    )
+    session = boto3.Session(profile_name=backup.profile, region_name=backup.region)
+    return session.client("s3", endpoint_url=backup.endpoint, config=config)

@@ -9,7 +9,7 @@ ADD_CAPABILITIES = ("ALL",)
 DROP_CAPABILITIES = ("CAP_SYS_RESOURCE",)
 SECURITY_OPTIONS = ("seccomp=unconfined", "apparmor=unconfined", "systempaths=unconfined")
 CGROUP_NAMESPACE = "private"
-TMPFS = ("/run", "/tmp")
+TMPFS = ("/run", "/tmp")  # noqa: S108 - mount points in the node
 STOP_SIGNAL = "SIGRTMIN+3"
 """What systemd, as a container's first process, takes for an orderly shutdown."""
 ENVIRONMENT = {"container": "docker", "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE": "1"}

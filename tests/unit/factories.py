@@ -49,20 +49,45 @@ def members(nodes: Sequence[Node], *, leader: str, unreachable: Sequence[str] = 
     )
 
 
-def manager(node: Node, nodes: Sequence[Node], *, leader: str = "manager-a", unreachable: Sequence[str] = (), cluster: str = CLUSTER) -> Report:
+def manager(
+    node: Node,
+    nodes: Sequence[Node],
+    *,
+    leader: str = "manager-a",
+    unreachable: Sequence[str] = (),
+    cluster: str = CLUSTER,
+) -> Report:
     return Report(
-        node, Reach.ANSWERS, machine=f"machine-{node.name}", marked="lab", engine="20.10.24", state=LocalState.ACTIVE,
-        control=True, node_id=f"id-{node.name}", cluster_id=cluster, raft=True,
+        node,
+        Reach.ANSWERS,
+        machine=f"machine-{node.name}",
+        marked="lab",
+        engine="20.10.24",
+        state=LocalState.ACTIVE,
+        control=True,
+        node_id=f"id-{node.name}",
+        cluster_id=cluster,
+        raft=True,
         members=members(nodes, leader=leader, unreachable=unreachable),
     )
 
 
 def leaderless(node: Node) -> Report:
-    return Report(node, Reach.ANSWERS, marked="lab", state=LocalState.ACTIVE, node_id=f"id-{node.name}", cluster_id=CLUSTER, raft=True)
+    return Report(
+        node,
+        Reach.ANSWERS,
+        marked="lab",
+        state=LocalState.ACTIVE,
+        node_id=f"id-{node.name}",
+        cluster_id=CLUSTER,
+        raft=True,
+    )
 
 
 def worker(node: Node, *, cluster: str = CLUSTER) -> Report:
-    return Report(node, Reach.ANSWERS, marked="lab", state=LocalState.ACTIVE, node_id=f"id-{node.name}", cluster_id=cluster)
+    return Report(
+        node, Reach.ANSWERS, marked="lab", state=LocalState.ACTIVE, node_id=f"id-{node.name}", cluster_id=cluster
+    )
 
 
 def empty(node: Node, *, marked: str = "") -> Report:
@@ -85,15 +110,35 @@ def healthy(of: Settings) -> Survey:
     return survey([manager(node, of.nodes) for node in of.managers] + [worker(node) for node in of.workers])
 
 
-def manifest(name: str = "manager-a", *, address: str = "10.77.1.11", ago: timedelta = timedelta(minutes=1), cluster: str = CLUSTER, **changes: Any) -> Manifest:
+def manifest(
+    name: str = "manager-a",
+    *,
+    address: str = "10.77.1.11",
+    ago: timedelta = timedelta(minutes=1),
+    cluster: str = CLUSTER,
+    **changes: Any,
+) -> Manifest:
     values: dict[str, Any] = {
-        "cluster_id": cluster, "node_id": f"id-{name}", "manager": name, "address": address, "engine": "20.10.24", "taken": NOW - ago,
-        "kind": "hot", "inventory": Inventory({"nodes": frozenset({"id-manager-a"}), "services": frozenset({"web"})}, 42),
-        "files": (FileEntry("swarm/state.json", 2, "ab"),), "size": 100, "sha256": "cd", "raw_bytes": 128_000_000, "ca_sha256": "ef", "autolock": False,
+        "cluster_id": cluster,
+        "node_id": f"id-{name}",
+        "manager": name,
+        "address": address,
+        "engine": "20.10.24",
+        "taken": NOW - ago,
+        "kind": "hot",
+        "inventory": Inventory({"nodes": frozenset({"id-manager-a"}), "services": frozenset({"web"})}, 42),
+        "files": (FileEntry("swarm/state.json", 2, "ab"),),
+        "size": 100,
+        "sha256": "cd",
+        "raw_bytes": 128_000_000,
+        "ca_sha256": "ef",
+        "autolock": False,
     }
     return Manifest(**{**values, **changes})
 
 
 def copy_of(made: Manifest) -> Copy:
     stamp = made.taken.strftime("%Y%m%dT%H%M%S%fZ")
-    return Copy(f"requorum/lab/{made.manager}/swarm-{made.engine}-{made.manager}-{stamp}.tar.zst", made.manager, made.taken)
+    return Copy(
+        f"requorum/lab/{made.manager}/swarm-{made.engine}-{made.manager}-{stamp}.tar.zst", made.manager, made.taken
+    )

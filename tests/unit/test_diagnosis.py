@@ -33,13 +33,21 @@ TABLE: list[tuple[str, list[Report], Kind]] = [
     ("all well", [led(A), led(B), led(C), *WORKERS], Kind.HEALTHY),
     ("a worker lost", [led(A), led(B), led(C), make.gone(W1), make.worker(W2)], Kind.HEALTHY),
     ("one gone", [led(A), led(B), make.gone(C), *WORKERS], Kind.MINORITY_LOST),
-    ("one silent, peers do not reach it", [led(A, unreachable=("manager-c",)), led(B), make.silent(C)], Kind.MINORITY_LOST),
+    (
+        "one silent, peers do not reach it",
+        [led(A, unreachable=("manager-c",)), led(B), make.silent(C)],
+        Kind.MINORITY_LOST,
+    ),
     ("one silent, peers reach it", [led(A), led(B), make.silent(C)], Kind.PARTITIONED),
     ("one rebuilt and empty", [led(A), led(B), make.empty(C)], Kind.MINORITY_LOST),
     ("two gone, one without leader", [make.leaderless(A), make.gone(B), make.gone(C)], Kind.QUORUM_LOST),
     ("two gone, one silent", [make.silent(A), make.gone(B), make.gone(C)], Kind.QUORUM_LOST),
     ("two gone, one stopped", [Report(A, Reach.STOPPED), make.gone(B), make.gone(C)], Kind.QUORUM_LOST),
-    ("two gone, one engine down with a log", [Report(A, Reach.NO_ENGINE, raft=True), make.gone(B), make.gone(C)], Kind.QUORUM_LOST),
+    (
+        "two gone, one engine down with a log",
+        [Report(A, Reach.NO_ENGINE, raft=True), make.gone(B), make.gone(C)],
+        Kind.QUORUM_LOST,
+    ),
     ("all gone", [make.gone(A), make.gone(B), make.gone(C), *WORKERS], Kind.ALL_LOST),
     ("all rebuilt and empty", [make.empty(A), make.empty(B), make.empty(C), *WORKERS], Kind.ALL_LOST),
     ("all gone, workers too", [make.gone(node) for node in S.nodes], Kind.ALL_LOST),
@@ -96,7 +104,9 @@ MAKERS: list[Callable[[Node], Report]] = [
 
 
 def surveys(of: Settings) -> st.SearchStrategy[list[Report]]:
-    return st.tuples(*(st.sampled_from(MAKERS).map(lambda maker, node=node: maker(node)) for node in of.managers)).map(list)
+    return st.tuples(*(st.sampled_from(MAKERS).map(lambda maker, node=node: maker(node)) for node in of.managers)).map(
+        list
+    )
 
 
 @given(surveys(S), st.booleans())

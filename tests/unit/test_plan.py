@@ -21,7 +21,14 @@ def choice(name: str = "manager-a", address: str = "10.77.1.11") -> Choice:
     return Choice(make.copy_of(manifest), manifest)
 
 
-def plan(reports: list[Report], *, recover: bool = False, chosen: Choice | None = None, rejected: tuple[str, ...] = (), copies: bool = True) -> Plan:
+def plan(
+    reports: list[Report],
+    *,
+    recover: bool = False,
+    chosen: Choice | None = None,
+    rejected: tuple[str, ...] = (),
+    copies: bool = True,
+) -> Plan:
     found = diagnose(make.survey(reports), make.CLUSTER if copies else None, copies=copies)
     return make_plan(found, RECOVERING if recover else S, chosen, rejected, make.NOW)
 

@@ -19,7 +19,10 @@ def test_names_zones_and_roles_are_filled_in() -> None:
         ("manager-a2", "a", "manager", "drain"),
         ("manager-b2", "b", "manager", "drain"),
     ]
-    assert [(w.name, w.zone, w.availability) for w in made.workers] == [("worker-1", "a", None), ("worker-2", "b", None)]
+    assert [(w.name, w.zone, w.availability) for w in made.workers] == [
+        ("worker-1", "a", None),
+        ("worker-2", "b", None),
+    ]
 
 
 MANAGERS = RAW["managers"]
@@ -30,15 +33,30 @@ BAD: list[tuple[str, dict[str, Any], str, str]] = [
     ("out of subnet", raw(workers=[{"address": "10.78.1.21"}]), "workers[0].address", "correct the subnet"),
     ("not an address", raw(workers=[{"address": "10.77.1.300"}]), "workers[0].address", "correct it"),
     ("unknown zone", raw(workers=[{"address": "10.77.1.21", "zone": "x"}]), "workers[0].zone", "a, b, c"),
-    ("duplicate name", raw(workers=[{"address": "10.77.1.21", "name": "manager-a"}]), "workers[0].name", "name of its own"),
+    (
+        "duplicate name",
+        raw(workers=[{"address": "10.77.1.21", "name": "manager-a"}]),
+        "workers[0].name",
+        "name of its own",
+    ),
     ("unsafe name", raw(workers=[{"address": "10.77.1.21", "name": "a;b"}]), "workers[0].name", "correct it"),
-    ("one zone holds two of three", raw(managers=[{**m, "zone": z} for m, z in zip(MANAGERS, "aab", strict=True)]), "managers", "spread"),
+    (
+        "one zone holds two of three",
+        raw(managers=[{**m, "zone": z} for m, z in zip(MANAGERS, "aab", strict=True)]),
+        "managers",
+        "spread",
+    ),
     ("two zones", raw(zones=["a", "b"]), "zones", "three zones"),
     ("no bucket", raw(backup={"prefix": "x"}), "backup.bucket", "correct it"),
     ("no backup", raw(backup=None), "backup", "stack file"),
     ("unknown driver", raw(hosts={"driver": "cloud"}), "hosts.driver", "correct it"),
     ("no image", raw(hosts={"driver": "docker", "endpoint": "unix:///s"}), "hosts.image", "hosts.image"),
-    ("no engine for a zone", raw(hosts={**RAW["hosts"], "endpoint": "", "endpoints": {"a": "unix:///s"}}), "hosts.endpoint", "hosts.endpoints"),
+    (
+        "no engine for a zone",
+        raw(hosts={**RAW["hosts"], "endpoint": "", "endpoints": {"a": "unix:///s"}}),
+        "hosts.endpoint",
+        "hosts.endpoints",
+    ),
     ("unknown key", raw(swarm={"autoLock": True}), "swarm.autoLock", "correct it"),
     ("wrong type", raw(swarm={"taskHistoryLimit": "many"}), "swarm.taskHistoryLimit", "correct it"),
 ]

@@ -1,0 +1,97 @@
+"""A cluster on the lab as the tests look at it: through docker on its nodes, not through the code under test."""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from docker import DockerClient
+
+from lab import nodes, workload
+from lab.stack import Stack
+
+MANAGERS = ("manager-a", "manager-b", "manager-c")
+WORKERS = ("worker-1", "worker-2")
+NODE_KEYS = ("Labels", "Availability", "Role")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Everything that must be the same before and after a recovery."""
+
+    cluster_id: str
+    nodes: Mapping[str, Any]
+    objects: Mapping[str, Any]
+    containers: Mapping[str, frozenset[str]] = field(compare=True, default_factory=dict)
+
+
+class Swarm:
+    """Docker on the nodes of one stack."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.lab = stack.instance
+        self._engine = DockerClient(base_url=self.lab.docker_host)
+
+    def on(self, node: str, *command: str, check: bool = True) -> str:
+        """What a command on a node prints."""
+        status, output = self._engine.containers.get(node).exec_run(list(command), demux=True)
+        stdout, stderr = (part.decode() if part else "" for part in output)
+        assert not check or status == 0, f"{command} on {node}: {status} {stderr}"
+        return stdout.strip()
+
+    def json(self, node: str, *command: str) -> Any:
+        """The JSON objects, one a line, that a docker command on a node prints."""
+        return [json.loads(line) for line in self.on(node, "docker", *command, "--format", "{{json .}}").splitlines()]
+
+    def nodes(self, manager: str = "manager-a") -> dict[str, dict[str, str]]:
+        """`docker node ls` by host name."""
+        return {entry["Hostname"]: entry for entry in self.json(manager, "node", "ls")}
+
+    def cluster_id(self, manager: str = "manager-a") -> str:
+        return self.on(manager, "docker", "info", "--format", "{{.Swarm.Cluster.ID}}")
+
+    def state(self, node: str) -> str:
+        return self.on(node, "docker", "info", "--format", "{{.Swarm.LocalNodeState}}")
+
+    def containers(self, node: str) -> frozenset[str]:
+        """IDs of the running containers of a node."""
+        return frozenset(self.on(node, "docker", "ps", "--no-trunc", "--quiet").split())
+
+    def picture(self, manager: str = "manager-a") -> Picture:
+        ids = [entry["ID"] for entry in self.json(manager, "node", "ls")]
+        inspected = {entry["ID"]: entry for node_id in ids for entry in self.json(manager, "node", "inspect", node_id)}
+        return Picture(
+            cluster_id=self.cluster_id(manager),
+            nodes={
+                node_id: {"Hostname": entry["Description"]["Hostname"], **{key: entry["Spec"].get(key) for key in NODE_KEYS}}
+                for node_id, entry in inspected.items()
+            },
+            objects={
+                "services": {s["ID"]: (s["Name"], s["Mode"], s["Image"]) for s in self.json(manager, "service", "ls")},
+                "secrets": {s["ID"]: s["Name"] for s in self.json(manager, "secret", "ls")},
+                "configs": {c["ID"]: c["Name"] for c in self.json(manager, "config", "ls")},
+                "networks": {n["ID"]: n["Name"] for n in self.json(manager, "network", "ls", "--filter", "scope=swarm")},
+            },
+            containers={worker: self.containers(worker) for worker in WORKERS},
+        )
+
+    def run_workload(self) -> None:
+        """A replicated and a global service on an overlay network, with a secret and a config; returns once it runs."""
+        for node in nodes.existing(self.lab):
+            if node.name in WORKERS:
+                workload.load_workload(self.lab, node.address)
+        on = self.on
+        on("manager-a", "docker", "network", "create", "--driver", "overlay", "--attachable", "backend")
+        on("manager-a", "sh", "-c", "echo one | docker secret create password - && echo two | docker config create motd -")
+        common = ["--detach", "--network", "backend", "--secret", "password", "--config", "motd", "--no-resolve-image"]
+        for name, mode in (("web", ["--replicas", "3"]), ("agent", ["--mode", "global"])):
+            on("manager-a", "docker", "service", "create", *common, "--name", name, *mode, workload.REFERENCE, "sleep", "1000000")
+        self.until(lambda: sum(len(self.containers(worker)) for worker in WORKERS) == 5, "five tasks run")
+
+    def until(self, condition: Any, what: str, seconds: float = 60) -> None:
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, f"not within {seconds:.0f} s: {what}"
+            time.sleep(0.2)

@@ -1,0 +1,91 @@
+"""The `existing` driver: machines that Pulumi did not make. The tests run in order."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from lab import cluster, nodes
+from lab.instance import Instance
+from lab.stack import Stack, settings
+from tests.lab.swarm import MANAGERS, WORKERS, Swarm
+
+ADDRESSES = dict(zip(MANAGERS + WORKERS, ("10.78.1.11", "10.78.2.12", "10.78.3.13", "10.78.1.21", "10.78.2.22"), strict=True))
+
+
+@pytest.fixture(scope="module")
+def stack(lab: Instance, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    made = Stack(lab, "existing", tmp_path_factory.mktemp("existing") / "Pulumi.existing.yaml")
+    values = settings(lab)
+    made.write({**values, "hosts": {"driver": "existing"}, "backup": {**values["backup"], "prefix": "existing"}})
+    cluster.prepare(lab, made)
+    nodes.make(lab, ADDRESSES)
+    yield made
+    nodes.remove_all(lab)
+
+
+@pytest.fixture(scope="module")
+def machines(stack: Stack) -> Swarm:
+    return Swarm(stack)
+
+
+def test_a_machine_of_another_swarm_is_refused_before_anything_is_done(machines: Swarm) -> None:
+    machines.on("manager-b", "docker", "swarm", "init", "--advertise-addr", ADDRESSES["manager-b"])
+    shown = machines.stack.preview(check=False)
+    assert shown.status != 0
+    assert "manager-b (10.78.2.12) belongs to swarm" in shown.text
+    assert "nobody prepared it for this cluster" in shown.text
+    machines.on("manager-b", "docker", "swarm", "leave", "--force")
+
+
+def test_a_machine_that_is_not_there_is_refused(machines: Swarm) -> None:
+    nodes.lose(machines.lab, ["worker-2"])
+    shown = machines.stack.preview(check=False)
+    assert shown.status != 0
+    assert "silent: worker-2" in shown.text
+    nodes.make(machines.lab, {"worker-2": ADDRESSES["worker-2"]})
+
+
+def test_the_cluster_is_built_on_them(machines: Swarm) -> None:
+    machines.stack.up("--skip-preview")
+    assert {name: entry["Status"] for name, entry in machines.nodes().items()} == dict.fromkeys(ADDRESSES, "Ready")
+    assert "unchanged" in machines.stack.up("--expect-no-changes").text
+
+
+def test_strangers_do_not_reach_the_swarm_ports(machines: Swarm) -> None:
+    """From this machine, which is no node, gossip and the managers' API are closed; SSH is not."""
+    reach = ["timeout", "2", "bash", "-c", "exec 3<>/dev/tcp/10.78.1.11/{}"]
+    machines.on("worker-1", *[part.format(2377) for part in reach])
+    rules = machines.on("manager-a", "iptables", "-S", "REQUORUM")
+    assert "--dports 2375,2376,2377,7946 -j DROP" in rules
+    import subprocess
+
+    for port, open_ in ((22, True), (2377, False), (7946, False)):
+        done = subprocess.run([part.format(port) for part in reach], capture_output=True, check=False)
+        assert (done.returncode == 0) is open_, port
+
+
+def test_machines_reinstalled_after_total_loss_are_brought_back(machines: Swarm) -> None:
+    machines.run_workload()
+    assert machines.stack.requorum("backup").status == 0
+    before = machines.picture()
+    nodes.lose(machines.lab, MANAGERS)
+    shown = machines.stack.preview("--config", "recover=true", check=False)
+    assert shown.status != 0, "dead machines are silent here: nobody can say that they are lost"
+    assert "not known to be lost" in shown.text
+    nodes.make(machines.lab, {name: ADDRESSES[name] for name in MANAGERS})
+    machines.stack.up("--config", "recover=true")
+    assert machines.picture() == before
+    assert "unchanged" in machines.stack.up("--expect-no-changes").text
+
+
+def test_a_machine_can_be_taken_out_and_the_swarm_shrinks_safely(machines: Swarm) -> None:
+    values = machines.stack.settings()
+    machines.stack.write({**values, "workers": values["workers"][:1]})
+    machines.stack.up()
+    assert set(machines.nodes()) == {*MANAGERS, "worker-1"}
+    assert machines.state("worker-2") == "inactive"
+
+
+def test_destroy_dissolves_the_swarm_and_leaves_the_machines(machines: Swarm) -> None:
+    machines.stack.destroy()
+    assert [machines.state(name) for name in ADDRESSES] == ["inactive"] * len(ADDRESSES)

@@ -1,0 +1,158 @@
+"""Bad input and unsafe situations: each refused at preview, with the key or node and the remedy. The tests run in order."""
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from lab import nodes
+from lab.stack import Stack
+from tests.lab.conftest import Variant
+from tests.lab.swarm import MANAGERS, Swarm
+
+
+def refused(stack: Stack, *said: str) -> str:
+    shown = stack.preview(check=False)
+    assert shown.status != 0, shown.text
+    for words in said:
+        assert words in shown.text, shown.text
+    assert "next:" in shown.text
+    assert "Traceback" not in shown.text
+    return shown.text
+
+
+def node(third: int, fourth: int, **more: str) -> dict[str, str]:
+    return {"address": f"10.78.{third}.{fourth}", **more}
+
+
+MANAGER_NODES = [node(1, 11), node(2, 12), node(3, 13)]
+SETTINGS: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
+    ("even managers", {"managers": [*MANAGER_NODES, node(1, 14)]}, ("requorum:managers", "3, 5, 7 or 9")),
+    ("duplicate address", {"workers": [node(1, 11)]}, ("requorum:workers[0].address", "manager-a")),
+    ("outside the subnet", {"workers": [{"address": "10.200.1.1"}]}, ("requorum:workers[0].address", "10.78.0.0/16")),
+    ("unknown zone", {"workers": [node(1, 21, zone="d")]}, ("requorum:workers[0].zone", "a, b, c")),
+    ("no bucket", {"backup": None}, ("requorum:backup", "is not set")),
+]
+
+
+@pytest.mark.parametrize(("changes", "said"), [row[1:] for row in SETTINGS], ids=[row[0] for row in SETTINGS])
+def test_settings(swarm: Swarm, variant: Variant, changes: dict[str, Any], said: tuple[str, ...]) -> None:
+    refused(variant(**changes), *said)
+
+
+def test_a_bucket_that_does_not_exist(swarm: Swarm, variant: Variant) -> None:
+    backup = swarm.stack.settings()["backup"]
+    refused(variant(backup={**backup, "bucket": "nowhere"}), "NoSuchBucket", "requorum:backup.bucket")
+
+
+def test_s3_that_cannot_be_reached(swarm: Swarm, variant: Variant) -> None:
+    backup = swarm.stack.settings()["backup"]
+    refused(variant(backup={**backup, "endpoint": f"http://{swarm.lab.host_link}:7999"}), "cannot be reached", "requorum:backup.endpoint")
+
+
+@pytest.mark.parametrize(("wrong", "said"), [("aws_access_key_id", "access key"), ("aws_secret_access_key", "secret key")])
+def test_a_wrong_s3_key(swarm: Swarm, variant: Variant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: str, said: str) -> None:
+    lines = swarm.lab.credentials_file.read_text().splitlines()
+    file = tmp_path / "credentials"
+    file.write_text("\n".join(f"{wrong} = wrongwrongwrongwrong" if line.startswith(wrong) else line for line in lines))
+    stack = variant()
+    monkeypatch.setattr(stack, "environment", lambda: {**Stack.environment(stack), "AWS_SHARED_CREDENTIALS_FILE": str(file)})
+    refused(stack, said)
+
+
+def test_ssh_refused(swarm: Swarm) -> None:
+    swarm.on("manager-c", "systemctl", "stop", "ssh.socket", "ssh.service", check=False)
+    try:
+        refused(swarm.stack, "manager-c", "ssh refused", "start sshd on 10.78.3.13")
+    finally:
+        swarm.on("manager-c", "systemctl", "start", "ssh")
+
+
+def test_a_changed_host_key(swarm: Swarm, variant: Variant, tmp_path: Path) -> None:
+    lines = {line.split()[0].strip("[]").split("]")[0]: line for line in swarm.lab.known_hosts.read_text().splitlines() if line.strip()}
+    first, second = "10.78.1.11", "10.78.2.12"
+    pinned = tmp_path / "known_hosts"
+    swapped = lines[first].replace(first, second)
+    pinned.write_text("\n".join(swapped if address == second else line for address, line in lines.items()) + "\n")
+    ssh = swarm.stack.settings()["ssh"]
+    refused(variant(ssh={**ssh, "knownHostsFile": str(pinned)}), "manager-b", "host key", str(pinned))
+
+
+def test_a_key_that_the_nodes_do_not_know(swarm: Swarm, variant: Variant) -> None:
+    ssh = swarm.stack.settings()["ssh"]
+    strange = swarm.lab.identity("manager-a") / "ssh_host_ed25519_key"
+    refused(variant(ssh={**ssh, "privateKeyFile": str(strange)}), "access denied", "requorum:ssh.privateKeyFile")
+
+
+def test_a_node_that_went_to_another_swarm(swarm: Swarm) -> None:
+    swarm.on("worker-2", "docker", "swarm", "leave", "--force")
+    swarm.on("worker-2", "docker", "swarm", "init", "--advertise-addr", "10.78.2.22")
+    try:
+        refused(swarm.stack, "foreign", "worker-2 (10.78.2.22) belongs to swarm", "swarm leave --force")
+    finally:
+        swarm.on("worker-2", "docker", "swarm", "leave", "--force")
+    swarm.stack.up()
+    assert swarm.nodes()["worker-2"]["Status"] == "Ready"
+
+
+def test_a_silent_manager_is_not_taken_for_lost(swarm: Swarm, variant: Variant) -> None:
+    """Two are gone, the third is frozen: it may hold the newest log, so nothing is restored beside it."""
+    from lab import faults
+
+    nodes.lose(swarm.lab, MANAGERS[:2])
+    faults.pause(swarm.lab, ["manager-c"])
+    try:
+        refused(variant(recover=True), "manager-c", "not known to be lost")
+    finally:
+        faults.unpause(swarm.lab, ["manager-c"])
+    refused(variant(recover=True), "quorum lost", "docs/runbooks/quorum-lost.md")
+    nodes.lose(swarm.lab, MANAGERS[2:])
+
+
+def test_no_copy_of_this_cluster(swarm: Swarm, variant: Variant) -> None:
+    backup = swarm.stack.settings()["backup"]
+    refused(variant(recover=True, backup={**backup, "prefix": "empty"}), "no good copy", "requorum:backup")
+
+
+@pytest.fixture
+def objects(swarm: Swarm, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The bucket itself, and the keys of the archives, newest first."""
+    for key, value in swarm.stack.environment().items():
+        monkeypatch.setenv(key, value)
+    return boto3.client("s3", endpoint_url=swarm.lab.s3_endpoint, region_name="us-east-1")
+
+
+def archives(swarm: Swarm, objects: Any) -> list[str]:
+    prefix = swarm.stack.settings()["backup"]["prefix"]
+    found = objects.list_objects_v2(Bucket=swarm.lab.bucket, Prefix=prefix + "/")["Contents"]
+    keys = [entry["Key"] for entry in found if entry["Key"].endswith(".tar.zst")]
+    return sorted(keys, key=lambda key: key.rsplit("-", 1)[1], reverse=True)
+
+
+def test_truncated_and_altered_copies_are_passed_over_and_said_so(swarm: Swarm, variant: Variant, objects: Any) -> None:
+    newest, second, third, *_ = archives(swarm, objects)
+    bucket = swarm.lab.bucket
+    content = {key: objects.get_object(Bucket=bucket, Key=key)["Body"].read() for key in (newest, second)}
+    objects.put_object(Bucket=bucket, Key=newest, Body=content[newest][: len(content[newest]) // 2])
+    middle = len(content[second]) // 2
+    altered = content[second][:middle] + bytes([content[second][middle] ^ 1]) + content[second][middle + 1 :]
+    objects.put_object(Bucket=bucket, Key=second, Body=altered)
+    shown = variant(recover=True).preview().text
+    names = [key.rsplit("/", 1)[1].removesuffix(".tar.zst") for key in (newest, second, third)]
+    assert f"passed over {names[0]}: the archive has" in shown
+    assert f"passed over {names[1]}: the archive's SHA-256" in shown
+    assert f"restore the swarm from {names[2]}" in shown
+
+
+def test_when_every_copy_is_damaged_nothing_is_restored(swarm: Swarm, variant: Variant, objects: Any) -> None:
+    for key in archives(swarm, objects):
+        objects.put_object(Bucket=swarm.lab.bucket, Key=key, Body=b"")
+    refused(variant(recover=True), "no good copy", "passed over", "the archive has 0 bytes")
+
+
+def test_nothing_listens_where_the_tests_said_nothing_does(swarm: Swarm) -> None:
+    with socket.socket() as probe:
+        assert probe.connect_ex((str(swarm.lab.host_link), 7999)) != 0

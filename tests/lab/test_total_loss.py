@@ -1,0 +1,157 @@
+"""The whole way: build, back up, lose every manager, get it all back by one `pulumi up`. The tests run in order."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lab import nodes
+from lab.stack import Stack
+from tests.lab.swarm import MANAGERS, WORKERS, Picture, Swarm
+
+KNOWN: dict[str, Picture] = {}
+"""The picture that the tests of this module hand on."""
+
+
+def test_one_update_builds_the_cluster_of_the_stack_file(swarm: Swarm) -> None:
+    seen = swarm.nodes()
+    assert {name: entry["Status"] for name, entry in seen.items()} == dict.fromkeys(MANAGERS + WORKERS, "Ready")
+    assert [seen[name]["ManagerStatus"] for name in MANAGERS] == ["Leader", "Reachable", "Reachable"]
+    assert [seen[name]["Availability"] for name in MANAGERS + WORKERS] == ["Drain"] * 3 + ["Active"] * 2
+    addresses = [entry["address"] for key in ("managers", "workers") for entry in swarm.stack.settings()[key]]
+    assert [swarm.json("manager-a", "node", "inspect", name)[0]["Status"]["Addr"] for name in MANAGERS + WORKERS] == addresses
+
+
+def test_the_outputs_say_what_was_built(swarm: Swarm) -> None:
+    outputs = swarm.stack.outputs()
+    assert outputs["clusterId"] == swarm.cluster_id()
+    assert outputs["health"] == "healthy"
+    assert outputs["leader"] == "manager-a"
+    assert set(outputs["managers"]) == set(MANAGERS)
+    assert set(outputs["workers"]) == set(WORKERS)
+
+
+def test_building_took_a_first_copy_of_every_manager(swarm: Swarm) -> None:
+    listed = json.loads(swarm.stack.requorum("backups", "--json").text)
+    assert {copy["manager"] for copy in listed["copies"]} == set(MANAGERS)
+    assert {copy["clusterId"] for copy in listed["copies"]} == {swarm.cluster_id()}
+
+
+def test_a_second_update_changes_nothing(swarm: Swarm) -> None:
+    assert "32 unchanged" in swarm.stack.up("--expect-no-changes").text
+
+
+def test_recover_changes_nothing_while_nothing_is_lost(swarm: Swarm) -> None:
+    before = swarm.picture()
+    assert "32 unchanged" in swarm.stack.up("--config", "recover=true", "--expect-no-changes").text
+    assert swarm.picture() == before
+    values = swarm.stack.settings()
+    del values["recover"]
+    swarm.stack.write(values)
+
+
+def test_nothing_secret_is_plain_in_the_state(swarm: Swarm) -> None:
+    state = swarm.stack.pulumi("stack", "export").text
+    tokens = [swarm.on("manager-a", "docker", "swarm", "join-token", "--quiet", role) for role in ("manager", "worker")]
+    key = swarm.lab.operator_key.read_text().splitlines()[1]
+    assert not [secret for secret in (*tokens, key) if secret in state]
+
+
+def test_a_backup_is_small_and_stops_no_engine(swarm: Swarm) -> None:
+    swarm.run_workload()
+    started = [swarm.on(name, "systemctl", "show", "docker", "--property", "MainPID,ActiveEnterTimestamp") for name in MANAGERS]
+    made = json.loads(swarm.stack.requorum("backup", "--json").text.split("\n", 3)[3])["copies"]
+    assert [copy["manager"] for copy in made][-1] == "manager-a", "the leader is copied last"
+    assert {copy["manager"] for copy in made} == set(MANAGERS)
+    for copy in made:
+        assert copy["size"] * 500 < copy["rawBytes"]
+    assert started == [swarm.on(name, "systemctl", "show", "docker", "--property", "MainPID,ActiveEnterTimestamp") for name in MANAGERS]
+    assert swarm.stack.requorum("verify", made[-1]["name"]).status == 0
+    swarm.on("manager-a", "docker", "node", "update", "--label-add", "rack=7", "manager-b")
+    swarm.on("manager-a", "docker", "node", "update", "--availability", "pause", "worker-2")
+    assert swarm.stack.requorum("backup").status == 0
+    KNOWN["before"] = swarm.picture()
+    nodes.lose(swarm.lab, MANAGERS)
+
+
+def test_status_says_all_lost_and_exits_with_4(swarm: Swarm) -> None:
+    shown = swarm.stack.requorum("status", "--json")
+    assert shown.status == 4
+    status = json.loads(shown.text)
+    assert status["diagnosis"] == "all lost"
+    assert {node["name"]: node["reach"] for node in status["nodes"]} == {**dict.fromkeys(MANAGERS, "gone"), **dict.fromkeys(WORKERS, "answers")}
+    assert all(node["lastCopyAge"] is not None for node in status["nodes"] if node["role"] == "manager")
+
+
+def test_a_plain_update_refuses_before_any_effect(swarm: Swarm) -> None:
+    refused = swarm.stack.up(check=False)
+    assert refused.status != 0
+    assert "pulumi up --config recover=true" in refused.text
+    skipping = swarm.stack.up("--skip-preview", check=False)
+    assert skipping.status != 0
+    assert [node.name for node in nodes.existing(swarm.lab)] == list(WORKERS)
+
+
+def test_refresh_finds_the_destroyed_nodes(swarm: Swarm) -> None:
+    shown = swarm.stack.pulumi("refresh", "--preview-only", config_file=True).text
+    for name in MANAGERS:
+        assert f"Container {name} delete" in " ".join(shown.split()) or f"{name} deleted" in shown, shown
+
+
+def test_the_preview_shows_the_plan(swarm: Swarm) -> None:
+    shown = swarm.stack.preview("--config", "recover=true").text
+    assert "restore the swarm from swarm-" in shown
+    assert "force a new cluster at 10.78.1.11" in shown
+    assert "manager-c: rejoin under its own identity" in shown
+    assert "are lost" in shown
+    assert [node.name for node in nodes.existing(swarm.lab)] == list(WORKERS)
+
+
+def test_one_update_brings_everything_back(swarm: Swarm) -> None:
+    swarm.stack.up("--config", "recover=true")
+    assert swarm.picture() == KNOWN["before"]
+    seen = swarm.nodes("manager-c")
+    assert {name: entry["Status"] for name, entry in seen.items()} == dict.fromkeys(MANAGERS + WORKERS, "Ready")
+    assert sorted(seen[name]["ManagerStatus"] for name in MANAGERS) == ["Leader", "Reachable", "Reachable"]
+    assert swarm.stack.outputs()["clusterId"] == KNOWN["before"].cluster_id
+
+
+def test_the_services_are_still_managed(swarm: Swarm) -> None:
+    swarm.on("manager-b", "docker", "service", "scale", "--detach", "web=1")
+    swarm.until(lambda: sum(len(swarm.containers(worker)) for worker in WORKERS) == 3, "web is scaled down")
+
+
+def test_the_update_after_changes_nothing_although_the_flag_was_saved(swarm: Swarm) -> None:
+    assert str(swarm.stack.settings()["recover"]).lower() == "true"
+    before = swarm.picture()
+    assert "32 unchanged" in swarm.stack.up("--expect-no-changes").text
+    assert swarm.picture() == before
+
+
+def test_fresh_copies_were_taken_after_the_recovery(swarm: Swarm) -> None:
+    listed = json.loads(swarm.stack.requorum("backups", "--json").text)["copies"]
+    assert len([copy for copy in listed if copy["manager"] == "manager-c"]) == 4
+    assert {copy["clusterId"] for copy in listed} == {KNOWN["before"].cluster_id}
+
+
+def test_one_lost_manager_rejoins_under_its_identity_without_the_flag(swarm: Swarm) -> None:
+    values = swarm.stack.settings()
+    del values["recover"]
+    swarm.stack.write(values)
+    before = swarm.picture("manager-b")
+    nodes.lose(swarm.lab, ["manager-a"])
+    assert swarm.stack.requorum("status").status == 3
+    swarm.stack.up()
+    assert swarm.picture("manager-b") == before
+    assert "32 unchanged" in swarm.stack.up("--expect-no-changes").text
+
+
+@pytest.mark.parametrize("lost", [(), ("manager-a", "worker-1"), MANAGERS], ids=["nothing", "some", "all managers"])
+def test_destroy_leaves_nothing_even_of_dead_nodes(swarm: Swarm, stack: Stack, lost: tuple[str, ...], tmp_path: Path) -> None:
+    if not nodes.existing(swarm.lab):
+        stack.write({**stack.settings(), "backup": {**stack.settings()["backup"], "prefix": tmp_path.name}})
+        stack.up("--skip-preview")
+    nodes.lose(swarm.lab, lost)
+    stack.destroy()
+    assert not nodes.existing(swarm.lab)
+    assert '"resources"' not in stack.pulumi("stack", "export").text

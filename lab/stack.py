@@ -24,11 +24,12 @@ HEADER = """# Stack of lab {octet}, made by `make up`; yours to change. The anno
 
 @dataclass(frozen=True)
 class Result:
-    """What a Pulumi command printed (both streams), its exit status, and how long it took."""
+    """What a command printed, its exit status, and how long it took. Pulumi's errors are part of its text."""
 
     text: str
     status: int
     seconds: float
+    errors: str = ""
 
 
 def settings(
@@ -140,7 +141,7 @@ class Stack:
             timeout=300,
             check=False,
         )
-        return Result(done.stdout + done.stderr, done.returncode, time.monotonic() - begun)
+        return Result(done.stdout, done.returncode, time.monotonic() - begun, done.stderr)
 
     def environment(self) -> dict[str, str]:
         """What these commands run with."""

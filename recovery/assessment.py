@@ -22,7 +22,8 @@ class Assessment:
 
     def require_safe(self, settings: Settings) -> None:
         """Refuse what must not proceed. Raises: Refused, with the command to run instead."""
-        if fault := access_fault(self.survey):
+        fault = access_fault(self.survey)
+        if fault and not (self.diagnosis.kind is Kind.ALL_LOST and fault.node.role == "worker"):
             remedies = {
                 Reach.REFUSED: f"start sshd on {fault.node.dial}, or correct requorum:ssh.port",
                 Reach.DENIED: "correct requorum:ssh.user or requorum:ssh.privateKeyFile, or authorize the key there",

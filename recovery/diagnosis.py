@@ -96,8 +96,9 @@ def diagnose(survey: Survey, known_id: str | None, *, copies: bool) -> Diagnosis
 
 
 def access_fault(survey: Survey) -> Report | None:
-    """A node that is up and does not let us in: for the operator to mend before anything else."""
-    return next((report for report in survey.reports if report.reach in ACCESS_FAULTS), None)
+    """A node that is up and does not let us in: for the operator to mend before anything else. Managers first."""
+    faults = (report for report in survey.managers + survey.workers if report.reach in ACCESS_FAULTS)
+    return next(faults, None)
 
 
 def _is_foreign(report: Report, known_id: str | None) -> bool:

@@ -86,8 +86,9 @@ class Engine:
         """Bring the swarm's settings to ``options``; the name and everything not named there stay."""
         with self._doing("changing the swarm's options", "see `docker info` on the node"):
             current = self._api.inspect_swarm()
-            spec = {**current["Spec"], **self._spec(options)}
-            self._api.update_swarm(version=current["Version"]["Index"], swarm_spec=spec)
+            spec = merged(current["Spec"], self._spec(options))
+            if spec != current["Spec"]:
+                self._api.update_swarm(version=current["Version"]["Index"], swarm_spec=spec)
 
     def join_token(self, role: str) -> str:
         """The swarm's join token for ``manager`` or ``worker``: a secret, to be used at once and kept nowhere."""
@@ -140,12 +141,15 @@ class Engine:
             self._api.remove_node(node_id, force=True)
 
     def _spec(self, options: SwarmOptions) -> dict[str, Any]:
+        def nanoseconds(value: int | None, seconds: int) -> int | None:
+            return None if value is None else value * seconds * NANOSECONDS
+
         spec: dict[str, Any] = self._api.create_swarm_spec(
             task_history_retention_limit=options.task_history_limit,
             snapshot_interval=options.snapshot_interval,
             keep_old_snapshots=options.max_snapshots,
-            dispatcher_heartbeat_period=options.dispatcher_heartbeat_seconds * NANOSECONDS,
-            node_cert_expiry=options.cert_expiry_hours * 3600 * NANOSECONDS,
+            dispatcher_heartbeat_period=nanoseconds(options.dispatcher_heartbeat_seconds, 1),
+            node_cert_expiry=nanoseconds(options.cert_expiry_hours, 3600),
         )
         return spec
 
@@ -157,6 +161,15 @@ class Engine:
             raise EngineError(doing, str(error.explanation or error), remedy=remedy, node=self.node.name) from None
         except (DockerException, RequestException, OSError) as error:
             raise EngineError(doing, f"no answer ({error})", remedy=remedy, node=self.node.name) from None
+
+
+def merged(current: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """``current`` with what ``wanted`` names, level by level."""
+    result = dict(current)
+    for key, value in wanted.items():
+        below = current.get(key)
+        result[key] = merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return result
 
 
 def _member(entry: Mapping[str, Any]) -> Member:

@@ -46,13 +46,16 @@ class Node(_Frozen):
 
 
 class SwarmOptions(_Frozen):
-    """Options of ``docker swarm init``; the defaults are the engine's own."""
+    """Options of ``docker swarm init``. One left out is the engine's default, or stays as it is in a running swarm.
 
-    cert_expiry_hours: int = Field(2160, ge=1)
-    task_history_limit: int = Field(5, ge=0)
-    snapshot_interval: int = Field(10000, ge=1)
-    max_snapshots: int = Field(0, ge=0)
-    dispatcher_heartbeat_seconds: int = Field(5, ge=1)
+    The address pools and the data path port count only when the swarm is founded.
+    """
+
+    cert_expiry_hours: int | None = Field(None, ge=1)
+    task_history_limit: int | None = Field(None, ge=0)
+    snapshot_interval: int | None = Field(None, ge=1)
+    max_snapshots: int | None = Field(None, ge=0)
+    dispatcher_heartbeat_seconds: int | None = Field(None, ge=1)
     default_address_pools: tuple[IPv4Network, ...] = ()
     default_address_pool_mask: int = Field(24, ge=16, le=29)
     data_path_port: int = Field(4789, ge=1024, le=49151)

@@ -124,7 +124,7 @@ class Shell:
                 doing,
                 f"the machine's host key is not the one pinned in {self._ssh.known_hosts_file}",
                 remedy=f"make sure which machine answers at {self.node.dial}; if it is yours, replace its line there "
-                f"by the output of: ssh-keyscan -p {self._ssh.port} -t ed25519 {self.node.dial}",
+                f"by the output of: ssh-keyscan -p {self._ssh.port} {self.node.dial}",
                 node=name,
             ) from None
         except asyncssh.PermissionDenied:
@@ -222,7 +222,7 @@ def pinned_key(node: Node, ssh: Ssh) -> str:
         raise SettingError(
             "ssh.knownHostsFile",
             f"{ssh.known_hosts_file} pins no host key for {node.name} ({node.dial})",
-            remedy=f"check the key and add it: ssh-keyscan -p {ssh.port} -t ed25519 {node.dial}",
+            remedy=f"check the key and add it: ssh-keyscan -p {ssh.port} {node.dial}",
         )
     return keys[0].export_public_key().decode().strip()
 

@@ -65,14 +65,19 @@ class Swarm:
         return Picture(
             cluster_id=self.cluster_id(manager),
             nodes={
-                node_id: {"Hostname": entry["Description"]["Hostname"], **{key: entry["Spec"].get(key) for key in NODE_KEYS}}
+                node_id: {
+                    "Hostname": entry["Description"]["Hostname"],
+                    **{key: entry["Spec"].get(key) for key in NODE_KEYS},
+                }
                 for node_id, entry in inspected.items()
             },
             objects={
                 "services": {s["ID"]: (s["Name"], s["Mode"], s["Image"]) for s in self.json(manager, "service", "ls")},
                 "secrets": {s["ID"]: s["Name"] for s in self.json(manager, "secret", "ls")},
                 "configs": {c["ID"]: c["Name"] for c in self.json(manager, "config", "ls")},
-                "networks": {n["ID"]: n["Name"] for n in self.json(manager, "network", "ls", "--filter", "scope=swarm")},
+                "networks": {
+                    n["ID"]: n["Name"] for n in self.json(manager, "network", "ls", "--filter", "scope=swarm")
+                },
             },
             containers={worker: self.containers(worker) for worker in WORKERS},
         )
@@ -84,10 +89,27 @@ class Swarm:
                 workload.load_workload(self.lab, node.address)
         on = self.on
         on("manager-a", "docker", "network", "create", "--driver", "overlay", "--attachable", "backend")
-        on("manager-a", "sh", "-c", "echo one | docker secret create password - && echo two | docker config create motd -")
+        on(
+            "manager-a",
+            "sh",
+            "-c",
+            "echo one | docker secret create password - && echo two | docker config create motd -",
+        )
         common = ["--detach", "--network", "backend", "--secret", "password", "--config", "motd", "--no-resolve-image"]
         for name, mode in (("web", ["--replicas", "3"]), ("agent", ["--mode", "global"])):
-            on("manager-a", "docker", "service", "create", *common, "--name", name, *mode, workload.REFERENCE, "sleep", "1000000")
+            on(
+                "manager-a",
+                "docker",
+                "service",
+                "create",
+                *common,
+                "--name",
+                name,
+                *mode,
+                workload.REFERENCE,
+                "sleep",
+                "1000000",
+            )
         self.until(lambda: sum(len(self.containers(worker)) for worker in WORKERS) == 5, "five tasks run")
 
     def until(self, condition: Any, what: str, seconds: float = 60) -> None:

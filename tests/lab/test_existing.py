@@ -9,7 +9,9 @@ from lab.instance import Instance
 from lab.stack import Stack, settings
 from tests.lab.swarm import MANAGERS, WORKERS, Swarm
 
-ADDRESSES = dict(zip(MANAGERS + WORKERS, ("10.78.1.11", "10.78.2.12", "10.78.3.13", "10.78.1.21", "10.78.2.22"), strict=True))
+ADDRESSES = dict(
+    zip(MANAGERS + WORKERS, ("10.78.1.11", "10.78.2.12", "10.78.3.13", "10.78.1.21", "10.78.2.22"), strict=True)
+)
 
 
 @pytest.fixture(scope="module")

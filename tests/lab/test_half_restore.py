@@ -22,7 +22,14 @@ case "$*" in *swarm.requorum*) for log in /var/lib/docker/swarm.requorum/swarm/r
 def halving_image(swarm: Swarm) -> str:
     """The node image with a `tar` that loses half."""
     engine = DockerClient(base_url=swarm.lab.docker_host)
-    made = engine.containers.create(image.reference("bookworm"), ["sh", "-c", f"mv /usr/bin/tar /usr/bin/tar.whole; cat > /usr/bin/tar <<'END'\n{HALVING_TAR}END\nchmod +x /usr/bin/tar"])
+    made = engine.containers.create(
+        image.reference("bookworm"),
+        [
+            "sh",
+            "-c",
+            f"mv /usr/bin/tar /usr/bin/tar.whole; cat > /usr/bin/tar <<'END'\n{HALVING_TAR}END\nchmod +x /usr/bin/tar",
+        ],
+    )
     made.start()
     made.wait()
     made.commit("requorum-node", "halving", changes='CMD ["/sbin/init"]')
@@ -42,7 +49,9 @@ def test_half_a_restore_is_refused_and_leaves_no_swarm(swarm: Swarm, stack: Stac
     left = swarm.on("manager-a", "ls", "/var/lib/docker").split()
     assert "swarm.requorum" not in left
     assert "swarm.before" not in left
-    assert swarm.on("manager-a", "sh", "-c", "ls /var/lib/docker/swarm/raft 2>&1 || true", check=False).find("wal-v3") < 0
+    assert (
+        swarm.on("manager-a", "sh", "-c", "ls /var/lib/docker/swarm/raft 2>&1 || true", check=False).find("wal-v3") < 0
+    )
 
     for name in MANAGERS:
         swarm.on(name, "mv", "/usr/bin/tar.whole", "/usr/bin/tar")
@@ -50,7 +59,9 @@ def test_half_a_restore_is_refused_and_leaves_no_swarm(swarm: Swarm, stack: Stac
     assert swarm.picture() == before
 
 
-def test_a_swarm_that_is_not_the_copied_one_is_left_again(swarm: Swarm, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_swarm_that_is_not_the_copied_one_is_left_again(
+    swarm: Swarm, stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Were the files missing without a word, docker would found an empty swarm and report success."""
     settings = load(stack.file)
     for key, value in stack.environment().items():

@@ -50,16 +50,26 @@ def test_a_bucket_that_does_not_exist(swarm: Swarm, variant: Variant) -> None:
 
 def test_s3_that_cannot_be_reached(swarm: Swarm, variant: Variant) -> None:
     backup = swarm.stack.settings()["backup"]
-    refused(variant(backup={**backup, "endpoint": f"http://{swarm.lab.host_link}:7999"}), "cannot be reached", "requorum:backup.endpoint")
+    refused(
+        variant(backup={**backup, "endpoint": f"http://{swarm.lab.host_link}:7999"}),
+        "cannot be reached",
+        "requorum:backup.endpoint",
+    )
 
 
-@pytest.mark.parametrize(("wrong", "said"), [("aws_access_key_id", "access key"), ("aws_secret_access_key", "secret key")])
-def test_a_wrong_s3_key(swarm: Swarm, variant: Variant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: str, said: str) -> None:
+@pytest.mark.parametrize(
+    ("wrong", "said"), [("aws_access_key_id", "access key"), ("aws_secret_access_key", "secret key")]
+)
+def test_a_wrong_s3_key(
+    swarm: Swarm, variant: Variant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: str, said: str
+) -> None:
     lines = swarm.lab.credentials_file.read_text().splitlines()
     file = tmp_path / "credentials"
     file.write_text("\n".join(f"{wrong} = wrongwrongwrongwrong" if line.startswith(wrong) else line for line in lines))
     stack = variant()
-    monkeypatch.setattr(stack, "environment", lambda: {**Stack.environment(stack), "AWS_SHARED_CREDENTIALS_FILE": str(file)})
+    monkeypatch.setattr(
+        stack, "environment", lambda: {**Stack.environment(stack), "AWS_SHARED_CREDENTIALS_FILE": str(file)}
+    )
     refused(stack, said)
 
 
@@ -72,7 +82,11 @@ def test_ssh_refused(swarm: Swarm) -> None:
 
 
 def test_a_changed_host_key(swarm: Swarm, variant: Variant, tmp_path: Path) -> None:
-    lines = {line.split()[0].strip("[]").split("]")[0]: line for line in swarm.lab.known_hosts.read_text().splitlines() if line.strip()}
+    lines = {
+        line.split()[0].strip("[]").split("]")[0]: line
+        for line in swarm.lab.known_hosts.read_text().splitlines()
+        if line.strip()
+    }
     first, second = "10.78.1.11", "10.78.2.12"
     pinned = tmp_path / "known_hosts"
     swapped = lines[first].replace(first, second)

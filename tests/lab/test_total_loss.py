@@ -19,7 +19,9 @@ def test_one_update_builds_the_cluster_of_the_stack_file(swarm: Swarm) -> None:
     assert [seen[name]["ManagerStatus"] for name in MANAGERS] == ["Leader", "Reachable", "Reachable"]
     assert [seen[name]["Availability"] for name in MANAGERS + WORKERS] == ["Drain"] * 3 + ["Active"] * 2
     addresses = [entry["address"] for key in ("managers", "workers") for entry in swarm.stack.settings()[key]]
-    assert [swarm.json("manager-a", "node", "inspect", name)[0]["Status"]["Addr"] for name in MANAGERS + WORKERS] == addresses
+    assert [
+        swarm.json("manager-a", "node", "inspect", name)[0]["Status"]["Addr"] for name in MANAGERS + WORKERS
+    ] == addresses
 
 
 def test_the_outputs_say_what_was_built(swarm: Swarm) -> None:
@@ -59,13 +61,17 @@ def test_nothing_secret_is_plain_in_the_state(swarm: Swarm) -> None:
 
 def test_a_backup_is_small_and_stops_no_engine(swarm: Swarm) -> None:
     swarm.run_workload()
-    started = [swarm.on(name, "systemctl", "show", "docker", "--property", "MainPID,ActiveEnterTimestamp") for name in MANAGERS]
-    made = json.loads(swarm.stack.requorum("backup", "--json").text.split("\n", 3)[3])["copies"]
+    started = [
+        swarm.on(name, "systemctl", "show", "docker", "--property", "MainPID,ActiveEnterTimestamp") for name in MANAGERS
+    ]
+    made = json.loads(swarm.stack.requorum("backup", "--json").text)["copies"]
     assert [copy["manager"] for copy in made][-1] == "manager-a", "the leader is copied last"
     assert {copy["manager"] for copy in made} == set(MANAGERS)
     for copy in made:
         assert copy["size"] * 500 < copy["rawBytes"]
-    assert started == [swarm.on(name, "systemctl", "show", "docker", "--property", "MainPID,ActiveEnterTimestamp") for name in MANAGERS]
+    assert started == [
+        swarm.on(name, "systemctl", "show", "docker", "--property", "MainPID,ActiveEnterTimestamp") for name in MANAGERS
+    ]
     assert swarm.stack.requorum("verify", made[-1]["name"]).status == 0
     swarm.on("manager-a", "docker", "node", "update", "--label-add", "rack=7", "manager-b")
     swarm.on("manager-a", "docker", "node", "update", "--availability", "pause", "worker-2")
@@ -79,7 +85,10 @@ def test_status_says_all_lost_and_exits_with_4(swarm: Swarm) -> None:
     assert shown.status == 4
     status = json.loads(shown.text)
     assert status["diagnosis"] == "all lost"
-    assert {node["name"]: node["reach"] for node in status["nodes"]} == {**dict.fromkeys(MANAGERS, "gone"), **dict.fromkeys(WORKERS, "answers")}
+    assert {node["name"]: node["reach"] for node in status["nodes"]} == {
+        **dict.fromkeys(MANAGERS, "gone"),
+        **dict.fromkeys(WORKERS, "answers"),
+    }
     assert all(node["lastCopyAge"] is not None for node in status["nodes"] if node["role"] == "manager")
 
 
@@ -147,7 +156,9 @@ def test_one_lost_manager_rejoins_under_its_identity_without_the_flag(swarm: Swa
 
 
 @pytest.mark.parametrize("lost", [(), ("manager-a", "worker-1"), MANAGERS], ids=["nothing", "some", "all managers"])
-def test_destroy_leaves_nothing_even_of_dead_nodes(swarm: Swarm, stack: Stack, lost: tuple[str, ...], tmp_path: Path) -> None:
+def test_destroy_leaves_nothing_even_of_dead_nodes(
+    swarm: Swarm, stack: Stack, lost: tuple[str, ...], tmp_path: Path
+) -> None:
     if not nodes.existing(swarm.lab):
         stack.write({**stack.settings(), "backup": {**stack.settings()["backup"], "prefix": tmp_path.name}})
         stack.up("--skip-preview")

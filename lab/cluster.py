@@ -5,15 +5,18 @@
 
 import shutil
 import sys
+import time
 from pathlib import Path
 
-import yaml
-
-from lab import environment, keys
+from lab import environment, faults, keys, nodes
 from lab.errors import LabError
-from lab.instance import DEFAULT_OCTET, Instance
+from lab.instance import Instance
 from lab.stack import Stack, settings
 from recovery.settings import load
+
+LEADER_SECONDS = 60
+QUORUM_LOST = 4
+"""Exit status of `requorum status`."""
 
 
 def prepare(instance: Instance, stack: Stack) -> None:
@@ -42,23 +45,27 @@ def up(instance: Instance, stack: Stack) -> None:
     if not stack.file.exists():
         stack.write(settings(instance))
     prepare(instance, stack)
-    _show(stack, "up", "--yes", "--skip-preview", "--suppress-outputs")
+    boot(instance, stack)
+    if stack.pulumi("up", "--yes", "--skip-preview", config_file=True, check=False, show=True).status != 0:
+        raise LabError("building the cluster", "pulumi up failed", "Read what it says above, then run the same again")
     print(stack.requorum("status").text, end="")
 
 
-def down(instance: Instance, stack: Stack) -> None:
-    """Destroy the cluster; nothing to do where there is none."""
-    if instance.root.exists() and stack.file.exists():
-        prepare(instance, stack)
-        _show(stack, "destroy", "--yes", "--skip-preview")
+def boot(instance: Instance, stack: Stack) -> None:
+    """Start nodes that are there and do not run, as after a restart of this machine, and wait for their leader."""
+    stopped = {node.name: node.address for node in nodes.existing(instance) if node.state == "exited"}
+    if not stopped:
+        return
+    faults.start(instance, stopped)
+    nodes.wait(instance, stopped)
+    deadline = time.monotonic() + LEADER_SECONDS
+    while stack.requorum("status").status == QUORUM_LOST and time.monotonic() < deadline:
+        time.sleep(1)
+
+
+def down(_instance: Instance, stack: Stack) -> None:
+    """Forget the stack file; the nodes go with the lab."""
     stack.file.unlink(missing_ok=True)
-
-
-def _show(stack: Stack, *arguments: str) -> None:
-    if stack.pulumi(*arguments, config_file=True, check=False, show=True).status != 0:
-        raise LabError(
-            f"running pulumi {arguments[0]}", "it failed", "Read what it says above, then run the same again"
-        )
 
 
 def main() -> int:

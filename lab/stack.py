@@ -103,45 +103,45 @@ class Stack:
         found: dict[str, Any] = json.loads(self.pulumi("stack", "output", "--json").text)
         return found
 
-    def pulumi(self, *arguments: str, config_file: bool = False, check: bool = True, timeout: float = 540) -> Result:
-        """Run the Pulumi command line on this stack."""
-        command = ["pulumi", *arguments, "--non-interactive", "--cwd", str(PROJECT)]
+    def pulumi(
+        self,
+        *arguments: str,
+        config_file: bool = False,
+        check: bool = True,
+        show: bool = False,
+        timeout: float = 540,
+    ) -> Result:
+        """Run the Pulumi command line on this stack; ``show`` lets its output through to the terminal."""
+        command = ["pulumi", *arguments, "--cwd", str(PROJECT)]
+        if not show:
+            command.append("--non-interactive")
         if arguments[:2] != ("stack", "select"):
             command += ["--stack", self.name]
         if config_file:
             command += ["--config-file", str(self.file)]
+        result = self._run(command, timeout, together=True, show=show)
+        if check and result.status != 0:
+            doing = f"running pulumi {' '.join(arguments)}"
+            raise LabError(doing, f"exit status {result.status}:\n{result.text}", "Read what it says above")
+        return result
+
+    def requorum(self, *arguments: str) -> Result:
+        """Run the command line on this stack."""
+        command = [str(PROJECT / "bin/requorum"), *arguments, "--config-file", str(self.file)]
+        return self._run(command, 300)
+
+    def _run(self, command: Sequence[str], timeout: float, *, together: bool = False, show: bool = False) -> Result:
         begun = time.monotonic()
         done = subprocess.run(
             command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stdout=None if show else subprocess.PIPE,
+            stderr=None if show else subprocess.STDOUT if together else subprocess.PIPE,
             text=True,
             env=self.environment(),
             timeout=timeout,
             check=False,
         )
-        if check and done.returncode != 0:
-            raise LabError(
-                f"running pulumi {' '.join(arguments)}",
-                f"exit status {done.returncode}:\n{done.stdout}",
-                "Read what it says above",
-            )
-        return Result(done.stdout, done.returncode, time.monotonic() - begun)
-
-    def requorum(self, *arguments: str) -> Result:
-        """Run the command line on this stack."""
-        begun = time.monotonic()
-        command: Sequence[str] = [str(PROJECT / "bin/requorum"), *arguments, "--config-file", str(self.file)]
-        done = subprocess.run(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=self.environment(),
-            timeout=300,
-            check=False,
-        )
-        return Result(done.stdout, done.returncode, time.monotonic() - begun, done.stderr)
+        return Result(done.stdout or "", done.returncode, time.monotonic() - begun, done.stderr or "")
 
     def environment(self) -> dict[str, str]:
         """What these commands run with."""

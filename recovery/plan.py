@@ -110,6 +110,7 @@ def _restore(
     losses = (
         f"changes to the swarm after {manifest.taken:%Y-%m-%d %H:%M:%S} UTC ({age:.0f} s ago) are lost",
         *passed_over,
+        *_silence(diagnosis),
     )
     if not settings.recover:
         why = f"all managers of swarm {manifest.cluster_id} are lost; the newest good copy is {choice.copy.name}"

@@ -33,6 +33,8 @@ from recovery.settings import Node, Ssh
 T = TypeVar("T")
 CONNECT_SECONDS = 3.0
 """A dead node costs no more than this."""
+GO_PREFERS = ("ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa", "ssh-ed25519")
+"""golang.org/x/crypto/ssh, defaultHostKeyAlgos: pulumi-command pins one key and takes what the host offers for it."""
 SHOWN = 800
 """Characters of a command's error output that an error message carries."""
 
@@ -215,7 +217,7 @@ def private_key_text(path: Path) -> str:
 def pinned_key(node: Node, ssh: Ssh) -> str:
     """The host key that is pinned for the node, as `authorized_keys` would hold it.
 
-    Raises: SettingError when none is.
+    Of several, the one that a Go client asks for first. Raises: SettingError when none is pinned.
     """
     keys, *_ = pinned_keys(ssh.known_hosts_file).match(node.dial, node.dial, ssh.port)
     if not keys:
@@ -224,7 +226,9 @@ def pinned_key(node: Node, ssh: Ssh) -> str:
             f"{ssh.known_hosts_file} pins no host key for {node.name} ({node.dial})",
             remedy=f"check the key and add it: ssh-keyscan -p {ssh.port} {node.dial}",
         )
-    return keys[0].export_public_key().decode().strip()
+    ranks = {algorithm: rank for rank, algorithm in enumerate(GO_PREFERS)}
+    first = min(keys, key=lambda key: ranks.get(key.get_algorithm(), len(ranks)))
+    return first.export_public_key().decode().strip()
 
 
 @cache

@@ -1,0 +1,25 @@
+"""The control groups of the lab's containers: under one parent, so that none is left behind."""
+
+from contextlib import suppress
+from pathlib import Path
+
+from lab.instance import Instance
+
+_ROOT = Path("/sys/fs/cgroup")
+
+
+def parent(instance: Instance) -> str:
+    """The group that the engine puts its containers' groups into, in every hierarchy."""
+    return f"/{instance.name}"
+
+
+def remove(instance: Instance) -> None:
+    """Remove the groups that killed containers left; a group that holds a process stays."""
+    # cgroup v2 has one hierarchy at the root, v1 has one in each folder below.
+    for top in [_ROOT / instance.name, *_ROOT.glob(f"*/{instance.name}")]:
+        if top.is_dir():
+            folders = [path for path in top.rglob("*") if path.is_dir()]
+            # The deepest first: a group goes when it has no group in it.
+            for folder in [*sorted(folders, key=lambda path: -len(path.parts)), top]:
+                with suppress(OSError):
+                    folder.rmdir()

@@ -1,0 +1,105 @@
+"""SSH keys: the operator's, and an identity for each node that outlives the node."""
+
+import shutil
+from collections.abc import Mapping
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from lab import command
+from lab.errors import LabError
+from lab.instance import Instance
+
+_HOST_KEY = "ssh_host_ed25519_key"
+_ADVICE = "Check that openssh-client is installed and that the lab's folder can be written"
+
+
+def ensure(instance: Instance, nodes: Mapping[str, str]) -> dict[str, Path]:
+    """Make the keys that are missing, for the operator and for ``nodes`` (name to address).
+
+    What is there is never changed, so a rebuilt node keeps its host key. ``known_hosts``
+    gets the line of each address. Returns the identity folder of each node.
+    """
+    _check(instance, nodes)
+    instance.ssh_root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    operator = instance.operator_key
+    if not operator.exists():
+        _generate(operator, "requorum-lab-operator")
+    identities = {name: instance.identity(name) for name in nodes}
+    for name, folder in identities.items():
+        folder.mkdir(parents=True, exist_ok=True)
+        if not (folder / _HOST_KEY).exists():
+            _generate(folder / _HOST_KEY, name)
+        if not (folder / "authorized_keys").exists():
+            shutil.copyfile(operator.with_suffix(".pub"), folder / "authorized_keys")
+    _remember(instance, {address: identities[name] for name, address in nodes.items()})
+    return identities
+
+
+def ssh_command(instance: Instance, address: str) -> list[str]:
+    """Command line of a pinned, non-interactive SSH session as root; append the command."""
+    return [
+        "ssh",
+        "-q",
+        "-F",
+        "none",
+        "-i",
+        str(instance.operator_key),
+        "-o",
+        f"UserKnownHostsFile={instance.known_hosts}",
+        "-o",
+        "GlobalKnownHostsFile=none",
+        "-o",
+        "StrictHostKeyChecking=yes",
+        "-o",
+        "BatchMode=yes",
+        "-o",
+        "IdentitiesOnly=yes",
+        "-o",
+        "ConnectTimeout=5",
+        f"root@{address}",
+        "--",
+    ]
+
+
+def _check(instance: Instance, nodes: Mapping[str, str]) -> None:
+    for name, address in nodes.items():
+        doing = f"making the SSH identity of {name}"
+        if not name or not set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789-"):
+            raise LabError(doing, "a node name has only a-z, 0-9 and -", "Choose another name")
+        try:
+            inside = IPv4Address(address) in instance.subnet
+        except ValueError as error:
+            raise LabError(doing, f"{address} is no IPv4 address", "Give NAME=ADDRESS") from error
+        if not inside:
+            raise LabError(
+                doing,
+                f"{address} is outside {instance.subnet}",
+                f"Give an address of lab {instance.octet}, or set REQUORUM_LAB",
+            )
+
+
+def _generate(path: Path, comment: str) -> None:
+    # Made beside and renamed: a killed run leaves no half identity behind.
+    half = path.with_name(path.name + ".new")
+    half.unlink(missing_ok=True)
+    command.run(
+        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", half],
+        doing=f"making the SSH key {path}",
+        advice=_ADVICE,
+    )
+    half.with_suffix(".new.pub").rename(path.with_suffix(".pub"))
+    half.rename(path)
+
+
+def _remember(instance: Instance, folders: Mapping[str, Path]) -> None:
+    file = instance.known_hosts
+    lines = file.read_text().splitlines() if file.exists() else []
+    known = {line.split()[0]: line for line in lines if line}
+    for address, folder in folders.items():
+        kind, key = (folder / f"{_HOST_KEY}.pub").read_text().split()[:2]
+        known[address] = f"{address} {kind} {key}"
+    wanted = "".join(f"{line}\n" for line in known.values())
+    if not file.exists() or file.read_text() != wanted:
+        half = file.with_suffix(".new")
+        half.write_text(wanted)
+        half.rename(file)

@@ -1,0 +1,101 @@
+"""The lab as a whole: up, stopped, gone."""
+
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from lab import command, engine, environment, faults, image, nodes, preflight, s3, workload
+from lab.errors import LabError
+from lab.instance import Instance
+
+Say = Callable[[str], None]
+_MARK = "requorum-lab"
+"""A file in the root folder: only a folder that holds it is ever removed."""
+
+
+def up(instance: Instance, say: Say, suite: str = image.DEFAULT_SUITE) -> None:
+    """Have engine, image, S3 server and the files of the lab; what is there stays as it is."""
+    preflight.check(instance)
+    preflight.raise_inotify_limit(say)
+    instance.root.mkdir(parents=True, exist_ok=True)
+    (instance.root / _MARK).touch()
+    environment.ensure_pulumi(instance)
+    steps: tuple[tuple[str, str, Callable[[], bool]], ...] = (
+        (
+            "engine",
+            "engine started" if instance.owns_engine else "link to the engine made",
+            lambda: engine.start(instance),
+        ),
+        ("S3 server", "S3 server started", lambda: s3.start(instance)),
+        ("node image", f"node image {image.reference(suite)} imported", lambda: image.ensure(instance, suite)),
+    )
+    for subject, done, act in steps:
+        begun = time.monotonic()
+        text = done if act() else f"{subject} was there"
+        say(f"{text}  {time.monotonic() - begun:.1f} s")
+    workload.archive(suite)
+
+
+def stop(instance: Instance, say: Say) -> None:
+    """Stop engine (with the nodes) and S3 server; everything on disk stays for the next up."""
+    s3.stop(instance)
+    if instance.owns_engine and engine.is_running(instance):
+        running = [node.name for node in nodes.existing(instance) if node.state == "running"]
+        faults.stop(instance, running)
+    engine.stop(instance)
+    say(f"lab {instance.octet} stopped; `python -m lab up` starts it again")
+
+
+def down(instance: Instance, say: Say) -> None:
+    """Stop everything and remove the root folder. The caches stay. Repeatable."""
+    begun = time.monotonic()
+    if engine.is_running(instance) or not instance.owns_engine:
+        _remove_nodes(instance, say)
+    s3.stop(instance)
+    engine.stop(instance, patience=5.0)
+    _remove_root(instance)
+    say(f"lab {instance.octet} is gone  {time.monotonic() - begun:.1f} s")
+
+
+def _remove_nodes(instance: Instance, say: Say) -> None:
+    try:
+        nodes.remove_all(instance)
+    except LabError as error:
+        if not instance.owns_engine:
+            raise
+        # The lab's own engine goes with everything in it, also when it is out of order.
+        say(f"{error}; going on, since the engine goes too")
+
+
+def _remove_root(instance: Instance) -> None:
+    root = instance.root
+    if not root.exists():
+        return
+    if not (root / _MARK).exists():
+        raise LabError(
+            f"removing {root}",
+            "it does not look like a lab's folder",
+            "Check what it is; remove it by hand when it may go",
+        )
+    for point in reversed(_mounts_below(root)):
+        command.run(
+            ["umount", "--lazy", point], doing=f"releasing {point}", advice="`findmnt` shows what is mounted there"
+        )
+    if _mounts_below(root):
+        raise LabError(
+            f"removing {root}",
+            "something is still mounted in it",
+            f"`findmnt -R {root}` shows what; then run down again",
+        )
+    shutil.rmtree(root)
+    for file in [instance.base]:
+        if file.exists() and not any(file.iterdir()):
+            file.rmdir()
+
+
+def _mounts_below(root: Path) -> list[str]:
+    # Fields of mountinfo, see proc(5): the fifth is the mount point, with octal escapes.
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    points = [line.split()[4].encode().decode("unicode_escape") for line in lines]
+    return [point for point in points if Path(point).is_relative_to(root)]

@@ -1,0 +1,93 @@
+"""One node container through the Docker API, with the options every driver shares."""
+
+from docker import DockerClient
+from docker.errors import NotFound
+from docker.models.containers import Container
+from docker.types import IPAMConfig, IPAMPool
+
+from components.hosts import container as options
+from lab import image
+from lab.instance import Instance
+
+NETWORK = "lab"
+LABEL = "requorum.lab"
+_SYSTEM_PATHS = "systempaths=unconfined"
+"""An option of the docker command alone: the API has two lists of paths instead."""
+
+
+def create(client: DockerClient, instance: Instance, name: str, address: str, suite: str) -> None:
+    """Make and start the container; the network and the identity must be there."""
+    api = client.api
+    host = api.create_host_config(
+        cap_add=list(options.ADD_CAPABILITIES),
+        cap_drop=list(options.DROP_CAPABILITIES),
+        security_opt=[option for option in options.SECURITY_OPTIONS if option != _SYSTEM_PATHS],
+        tmpfs=dict.fromkeys(options.TMPFS, ""),
+        binds=[
+            f"{options.volume_name(name)}:{options.DATA_PATH}",
+            f"{instance.identity(name)}:{options.IDENTITY_PATH}:ro",
+        ],
+        network_mode=NETWORK,
+    )
+    host["CgroupnsMode"] = options.CGROUP_NAMESPACE
+    if _SYSTEM_PATHS in options.SECURITY_OPTIONS:
+        host["MaskedPaths"] = []
+        host["ReadonlyPaths"] = []
+    made = api.create_container(
+        image.reference(suite),
+        name=name,
+        hostname=name,
+        labels={LABEL: str(instance.octet)},
+        environment=dict(options.ENVIRONMENT),
+        stop_signal=options.STOP_SIGNAL,
+        host_config=host,
+        networking_config={"EndpointsConfig": {NETWORK: api.create_endpoint_config(ipv4_address=address)}},
+    )
+    api.start(made["Id"])
+
+
+def find(client: DockerClient, name: str) -> Container | None:
+    """The container of a node, None when it is gone."""
+    try:
+        return client.containers.get(name)
+    except NotFound:
+        return None
+
+
+def address(instance: Instance, node: Container) -> str | None:
+    """The node's address in this lab, None for a container that has none."""
+    for settings in node.attrs["NetworkSettings"]["Networks"].values():
+        # A stopped container has no address any more, only the wish for one.
+        wish = (settings.get("IPAMConfig") or {}).get("IPv4Address")
+        found = str(settings.get("IPAddress") or wish or "")
+        if found.startswith(f"10.{instance.octet}."):
+            return found
+    return None
+
+
+def has_volume(client: DockerClient, name: str) -> bool:
+    """Whether the node's ``/var/lib/docker`` is still there."""
+    try:
+        client.volumes.get(options.volume_name(name))
+    except NotFound:
+        return False
+    return True
+
+
+def destroy(client: DockerClient, name: str) -> None:
+    """Remove container and volume, as far as they are there."""
+    container = find(client, name)
+    try:
+        if container is not None:
+            container.remove(force=True, v=True)
+    except NotFound:
+        pass  # Somebody else destroyed it at the same moment.
+    if has_volume(client, name):
+        client.volumes.get(options.volume_name(name)).remove(force=True)
+
+
+def ensure_network(client: DockerClient, instance: Instance) -> None:
+    """Have the nodes' network."""
+    if not client.networks.list(names=[f"^{NETWORK}$"]):
+        pool = IPAMPool(subnet=str(instance.subnet))
+        client.networks.create(NETWORK, driver="bridge", ipam=IPAMConfig(pool_configs=[pool]))

@@ -1,0 +1,150 @@
+"""The nodes of a lab: made without Pulumi, listed, waited for, destroyed."""
+
+import socket
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from docker import DockerClient
+
+from lab import image, keys, node_container
+from lab.engine_client import connect
+from lab.errors import LabError
+from lab.instance import Instance
+
+_ENGINE_READY = "until curl -sf --unix-socket /run/docker.sock http://engine/_ping >/dev/null; do sleep 0.03; done"
+_POLL_SECONDS = 0.03
+_AT_ONCE = 16
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node container as the engine sees it; ``state`` is running, paused, exited …"""
+
+    name: str
+    address: str
+    state: str
+
+
+def make(
+    instance: Instance,
+    nodes: Mapping[str, str],
+    *,
+    suite: str = image.DEFAULT_SUITE,
+    timeout: float = 60.0,
+) -> None:
+    """Make the node containers (name to address) and return once all are ready.
+
+    Ready: sshd shows its banner and the engine inside answers. A container that exists is
+    started where it does not run. Raises LabError after ``timeout`` seconds.
+    """
+    keys.ensure(instance, nodes)
+    with connect(instance, f"making the nodes {' '.join(nodes)}") as client:
+        node_container.ensure_network(client, instance)
+
+        def one(name: str) -> None:
+            present = node_container.find(client, name)
+            if present is not None:
+                present.start()
+            else:
+                node_container.create(client, instance, name, nodes[name], suite)
+
+        together(nodes, one)
+    wait(instance, nodes, timeout=timeout)
+
+
+def wait(instance: Instance, nodes: Mapping[str, str], *, timeout: float = 60.0) -> None:
+    """Return once sshd and the engine of every node (name to address) answer."""
+    deadline = time.monotonic() + timeout
+    with connect(instance, "waiting for nodes", timeout=int(timeout) + 5) as client:
+
+        def one(name: str) -> None:
+            _wait_for_ssh(name, nodes[name], deadline)
+            left = max(1, int(deadline - time.monotonic()))
+            container = client.containers.get(name)
+            status, _ = container.exec_run(["timeout", str(left), "sh", "-c", _ENGINE_READY])
+            if status != 0:
+                raise LabError(
+                    f"waiting for {name}",
+                    "its Docker engine does not answer",
+                    f"`docker exec {name} journalctl -u docker` shows why",
+                )
+
+        together(nodes, one)
+
+
+def existing(instance: Instance) -> list[Node]:
+    """All containers that have an address of this lab, sorted by name."""
+    with connect(instance, "listing the nodes") as client:
+        return found(client, instance)
+
+
+def lose(instance: Instance, names: Iterable[str]) -> None:
+    """Destroy containers and volumes of these nodes: nothing of their state is left.
+
+    Repeatable. Raises LabError, before anything is destroyed, for a name that is neither
+    there nor has ever been a node of this lab.
+    """
+    wanted = list(names)
+    with connect(instance, f"destroying {' '.join(wanted)}") as client:
+        for name in wanted:
+            if not (
+                node_container.find(client, name)
+                or node_container.has_volume(client, name)
+                or instance.identity(name).exists()
+            ):
+                raise unknown(client, instance, f"destroying {name}", name)
+        together(wanted, lambda name: node_container.destroy(client, name))
+
+
+def remove_all(instance: Instance) -> None:
+    """Remove every container of this lab with its volume, and the networks of its subnet."""
+    with connect(instance, "removing all nodes") as client:
+        names = [node.name for node in found(client, instance)]
+        together(names, lambda name: node_container.destroy(client, name))
+        for network in client.networks.list():
+            pools = network.attrs["IPAM"]["Config"] or ()
+            if str(instance.subnet) in {pool.get("Subnet") for pool in pools}:
+                network.remove()
+
+
+def found(client: DockerClient, instance: Instance) -> list[Node]:
+    """The lab's nodes, whoever made them: a container is one when its address is the lab's."""
+    nodes = []
+    for container in client.containers.list(all=True, ignore_removed=True):
+        address = node_container.address(instance, container)
+        if address is not None:
+            nodes.append(Node(str(container.name), address, container.status))
+    return sorted(nodes, key=lambda node: node.name)
+
+
+def unknown(client: DockerClient, instance: Instance, doing: str, name: str) -> LabError:
+    """The error for a name that is no node of this lab."""
+    names = " ".join(node.name for node in found(client, instance)) or "none"
+    return LabError(doing, f"lab {instance.octet} has no node {name}", f"Its nodes are: {names}")
+
+
+def together(names: Iterable[str], act: Callable[[str], object]) -> None:
+    """Do ``act`` for all names at the same time; the first error is raised at the end."""
+    wanted = list(names)
+    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+        for _ in pool.map(act, wanted):
+            pass
+
+
+def _wait_for_ssh(name: str, address: str, deadline: float) -> None:
+    while True:
+        try:
+            with socket.create_connection((address, 22), timeout=1.0) as connection:
+                if connection.recv(4) == b"SSH-":
+                    return
+        except OSError:
+            pass
+        if time.monotonic() > deadline:
+            raise LabError(
+                f"waiting for {name}",
+                f"sshd does not answer at {address}",
+                f"`docker exec {name} systemctl --failed` shows why",
+            )
+        time.sleep(_POLL_SECONDS)

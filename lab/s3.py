@@ -1,0 +1,127 @@
+"""The S3 server of the lab: versitygw on a folder, reachable from the nodes as well."""
+
+import configparser
+import http.client
+import os
+import secrets
+import shutil
+import socket
+from pathlib import Path
+
+from lab.daemon import Daemon
+from lab.errors import LabError
+from lab.instance import S3_PORT, Instance
+
+REGION = "us-east-1"
+"""What versitygw answers when not told otherwise."""
+_HEALTH = "/health"
+
+
+def binary() -> Path | None:
+    """versitygw, from the variable VERSITYGW or from PATH."""
+    chosen = os.environ.get("VERSITYGW")
+    if chosen:
+        return Path(chosen) if os.access(chosen, os.X_OK) else None
+    found = shutil.which("versitygw")
+    return Path(found) if found else None
+
+
+def is_running(instance: Instance) -> bool:
+    """Whether this lab's server runs and answers."""
+    return _daemon(instance).pid() is not None and _healthy(instance)
+
+
+def start(instance: Instance) -> bool:
+    """Have the server running with its bucket; False when it was already.
+
+    Needs the network of the lab, whose address it listens on.
+    """
+    if is_running(instance):
+        return False
+    program = binary()
+    if program is None:
+        raise LabError(
+            "starting the S3 server",
+            "versitygw was not found",
+            "Put it on PATH or give its path as VERSITYGW; `make` builds it",
+        )
+    stop(instance)
+    _refuse_stranger(instance)
+    objects, versions = instance.s3_root / "objects", instance.s3_root / "versions"
+    # A folder at the top of the posix backend is a bucket.
+    (objects / instance.bucket).mkdir(parents=True, exist_ok=True)
+    versions.mkdir(exist_ok=True)
+    access, secret = credentials(instance)
+    _daemon(instance).start(
+        [
+            program,
+            "--port",
+            f"{instance.host_link}:{S3_PORT}",
+            "--health",
+            _HEALTH,
+            "--quiet",
+            "--region",
+            REGION,
+            "posix",
+            "--versioning-dir",
+            versions,
+            objects,
+        ],
+        ready=lambda: _healthy(instance),
+        environment={
+            "ROOT_ACCESS_KEY": access,
+            "ROOT_SECRET_KEY": secret,
+            # The names it prefers since v1.8: a caller's own must not win.
+            "ROOT_ACCESS_KEY_ID": access,
+            "ROOT_SECRET_ACCESS_KEY": secret,
+        },
+    )
+    return True
+
+
+def stop(instance: Instance) -> None:
+    """Stop the server; objects and credentials stay."""
+    _daemon(instance).stop()
+
+
+def credentials(instance: Instance) -> tuple[str, str]:
+    """Access key and secret key; made and written to the credentials file at first."""
+    file = instance.credentials_file
+    parsed = configparser.ConfigParser(interpolation=None)
+    if not parsed.read(file):
+        parsed["default"] = {
+            "aws_access_key_id": f"lab{secrets.token_hex(8)}",
+            "aws_secret_access_key": secrets.token_urlsafe(32),
+        }
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
+            parsed.write(out)
+    profile = parsed["default"]
+    return profile["aws_access_key_id"], profile["aws_secret_access_key"]
+
+
+def _daemon(instance: Instance) -> Daemon:
+    folder = instance.s3_root
+    return Daemon("the S3 server", folder / "versitygw.pid", folder / "versitygw.log", str(folder / "objects"))
+
+
+def _refuse_stranger(instance: Instance) -> None:
+    with socket.socket() as probe:
+        probe.settimeout(1.0)
+        if probe.connect_ex((str(instance.host_link), S3_PORT)) == 0:
+            raise LabError(
+                "starting the S3 server",
+                f"something else listens on {instance.host_link}:{S3_PORT}",
+                f"`ss -ltnp 'sport = {S3_PORT}'` shows what; end it",
+            )
+
+
+def _healthy(instance: Instance) -> bool:
+    connection = http.client.HTTPConnection(str(instance.host_link), S3_PORT, timeout=1.0)
+    try:
+        connection.request("GET", _HEALTH)
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

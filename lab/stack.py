@@ -79,8 +79,16 @@ class Stack:
         return {key.removeprefix("requorum:"): value for key, value in config.items()}
 
     def select(self) -> None:
-        """Make the stack where it is missing, and select it."""
-        self.pulumi("stack", "select", "--create", self.name, config_file=True)
+        """Make the stack where it is missing, and select it.
+
+        Pulumi writes the salt of a new stack's passphrase beside the project; it belongs in this stack's file.
+        """
+        default = PROJECT / "stacks" / f"Pulumi.{self.name}.yaml"
+        self.pulumi("stack", "select", "--create", self.name)
+        if self.file != default and default.exists():
+            salt = yaml.safe_load(default.read_text()) or {}
+            self.file.write_text(yaml.safe_dump({**salt, **yaml.safe_load(self.file.read_text())}, sort_keys=False))
+            default.unlink()
 
     def up(self, *arguments: str, check: bool = True) -> Result:
         """``pulumi up --yes``."""

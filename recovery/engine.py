@@ -19,6 +19,8 @@ from recovery.transport import Shell
 SWARM_PORT = 2377
 SECONDS = 40
 """Longer than the engine's own 20 s limit on swarm requests, so that its answer is heard."""
+TRIES = 5
+"""Of a write that another write may overtake."""
 NANOSECONDS = 1_000_000_000
 
 
@@ -134,6 +136,25 @@ class Engine:
             changed = {**spec, **{key: value for key, value in wanted.items() if value is not None}}
             if changed != spec:
                 self._api.update_node(node_id, current["Version"]["Index"], changed)
+
+    def settle(self) -> None:
+        """Have everything committed so far written to the managers' disks as committed, by committing one entry more.
+
+        A raft member keeps the newest commit index in memory until it writes its next entry, and a forced new
+        cluster drops entries beyond the index on disk (swarmkit, manager/state/raft: "discard the previously
+        uncommitted entries"). Without this, a copy of a quiet swarm loses its last change. The entry is an
+        update of the node's own spec to what it is.
+        """
+        with self._doing("writing out the raft log", "try again; see `docker node ls` on the node"):
+            node_id = self._api.info()["Swarm"]["NodeID"]
+            for attempt in range(TRIES):
+                current = self._api.inspect_node(node_id)
+                try:
+                    self._api.update_node(node_id, current["Version"]["Index"], current["Spec"])
+                    return
+                except APIError as error:
+                    if "out of sequence" not in str(error.explanation) or attempt == TRIES - 1:
+                        raise
 
     def remove_member(self, node_id: str) -> None:
         """Take a member that is down off the node list."""

@@ -38,7 +38,7 @@ def take(
 ) -> Manifest:
     """Copy the manager's swarm directory into the local file ``archive``, its engine running on.
 
-    The inventory is read first, so that the copy holds at least everything it lists.
+    The inventory is read first and then written out, so that the copy holds at least everything it lists.
 
     Raises: EngineError when the node is no manager of a swarm with a leader; CommandFailed, Silent;
     DamagedCopy when what arrived is not whole.
@@ -53,6 +53,7 @@ def take(
             node=node.name,
         )
     inventory = engine.inventory()
+    engine.settle()
     autolock = bool(engine.options().get("EncryptionConfig", {}).get("AutoLockManagers"))
     taken = now()
     root = info.get("DockerRootDir") or DATA_ROOT

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from docker import DockerClient
@@ -23,7 +23,19 @@ class Picture:
     cluster_id: str
     nodes: Mapping[str, Any]
     objects: Mapping[str, Any]
-    containers: Mapping[str, frozenset[str]] = field(compare=True, default_factory=dict)
+    containers: Mapping[str, frozenset[str]]
+
+    def differences(self, other: "Picture") -> list[str]:
+        """What is not the same in the other picture, a line each."""
+        found = [f"cluster {self.cluster_id} / {other.cluster_id}"] if self.cluster_id != other.cluster_id else []
+        for mine, theirs in (
+            (self.nodes, other.nodes),
+            (self.objects, other.objects),
+            (self.containers, other.containers),
+        ):
+            keys = sorted(mine.keys() | theirs.keys())
+            found += [f"{key}: {mine.get(key)} / {theirs.get(key)}" for key in keys if mine.get(key) != theirs.get(key)]
+        return found
 
 
 class Swarm:

@@ -1,6 +1,7 @@
 """The whole way: build, back up, lose every manager, get it all back by one `pulumi up`. The tests run in order."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,7 @@ def test_a_second_update_changes_nothing(swarm: Swarm) -> None:
 def test_recover_changes_nothing_while_nothing_is_lost(swarm: Swarm) -> None:
     before = swarm.picture()
     assert "32 unchanged" in swarm.stack.up("--config", "recover=true", "--expect-no-changes").text
-    assert swarm.picture() == before
+    assert not before.differences(swarm.picture())
     values = swarm.stack.settings()
     del values["recover"]
     swarm.stack.write(values)
@@ -92,6 +93,13 @@ def test_status_says_all_lost_and_exits_with_4(swarm: Swarm) -> None:
     assert all(node["lastCopyAge"] is not None for node in status["nodes"] if node["role"] == "manager")
 
 
+def test_refresh_finds_the_destroyed_nodes(swarm: Swarm) -> None:
+    shown = swarm.stack.pulumi("refresh", "--preview-only", config_file=True).text
+    for name in MANAGERS:
+        assert re.search(rf"Container {name} delete", shown), shown
+        assert re.search(rf"Member {name}-member delete", shown), shown
+
+
 def test_a_plain_update_refuses_before_any_effect(swarm: Swarm) -> None:
     refused = swarm.stack.up(check=False)
     assert refused.status != 0
@@ -99,12 +107,6 @@ def test_a_plain_update_refuses_before_any_effect(swarm: Swarm) -> None:
     skipping = swarm.stack.up("--skip-preview", check=False)
     assert skipping.status != 0
     assert [node.name for node in nodes.existing(swarm.lab)] == list(WORKERS)
-
-
-def test_refresh_finds_the_destroyed_nodes(swarm: Swarm) -> None:
-    shown = swarm.stack.pulumi("refresh", "--preview-only", config_file=True).text
-    for name in MANAGERS:
-        assert f"Container {name} delete" in " ".join(shown.split()) or f"{name} deleted" in shown, shown
 
 
 def test_the_preview_shows_the_plan(swarm: Swarm) -> None:
@@ -118,7 +120,7 @@ def test_the_preview_shows_the_plan(swarm: Swarm) -> None:
 
 def test_one_update_brings_everything_back(swarm: Swarm) -> None:
     swarm.stack.up("--config", "recover=true")
-    assert swarm.picture() == KNOWN["before"]
+    assert not KNOWN["before"].differences(swarm.picture())
     seen = swarm.nodes("manager-c")
     assert {name: entry["Status"] for name, entry in seen.items()} == dict.fromkeys(MANAGERS + WORKERS, "Ready")
     assert sorted(seen[name]["ManagerStatus"] for name in MANAGERS) == ["Leader", "Reachable", "Reachable"]
@@ -134,7 +136,7 @@ def test_the_update_after_changes_nothing_although_the_flag_was_saved(swarm: Swa
     assert str(swarm.stack.settings()["recover"]).lower() == "true"
     before = swarm.picture()
     assert "32 unchanged" in swarm.stack.up("--expect-no-changes").text
-    assert swarm.picture() == before
+    assert not before.differences(swarm.picture())
 
 
 def test_fresh_copies_were_taken_after_the_recovery(swarm: Swarm) -> None:
@@ -151,7 +153,7 @@ def test_one_lost_manager_rejoins_under_its_identity_without_the_flag(swarm: Swa
     nodes.lose(swarm.lab, ["manager-a"])
     assert swarm.stack.requorum("status").status == 3
     swarm.stack.up()
-    assert swarm.picture("manager-b") == before
+    assert not before.differences(swarm.picture("manager-b"))
     assert "32 unchanged" in swarm.stack.up("--expect-no-changes").text
 
 

@@ -10,7 +10,7 @@ from recovery.diagnosis import Kind, diagnose
 from recovery.model import Report
 from recovery.plan import RECOVER, Action, Plan, make_plan
 from tests.unit import factories as make
-from tests.unit.test_diagnosis import A, B, C, S, W1, led, surveys
+from tests.unit.test_diagnosis import W1, A, B, C, S, led, surveys
 
 RECOVERING = S.model_copy(update={"recover": True})
 LOST = [make.gone(node) for node in S.managers] + [make.worker(node) for node in S.workers]

@@ -21,6 +21,7 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0
 Role = Literal["manager", "worker"]
 Availability = Literal["active", "pause", "drain"]
 PROJECT = "requorum"
+EXAMPLE = "stacks/Pulumi.production.example.yaml"
 
 
 class _Frozen(BaseModel):
@@ -231,14 +232,14 @@ def parse(raw: Mapping[str, Any]) -> Settings:
     """
     for key in ("cluster", "subnet", "managers", "hosts", "ssh", "backup"):
         if raw.get(key) in (None, "", [], {}):
-            raise SettingError(
-                key, "is not set", remedy=f"set it in the stack file (stacks/Pulumi.example.yaml explains {key})"
-            )
+            raise SettingError(key, "is not set", remedy=f"set it in the stack file; {EXAMPLE} explains it")
     try:
         return Settings.model_validate(dict(raw))
     except ValidationError as error:
         first = error.errors()[0]
-        raise SettingError(_path(first["loc"]), _reason(first), remedy="correct it in the stack file") from None
+        key = _path(first["loc"])
+        remedy = f"correct it in the stack file; {EXAMPLE} explains requorum:{key.split('.')[0].split('[')[0]}"
+        raise SettingError(key, _reason(first), remedy=remedy) from None
 
 
 def load(stack_file: Path) -> Settings:

@@ -34,7 +34,7 @@ SETTINGS: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     ("duplicate address", {"workers": [node(1, 11)]}, ("requorum:workers[0].address", "manager-a")),
     ("outside the subnet", {"workers": [{"address": "10.200.1.1"}]}, ("requorum:workers[0].address", "10.78.0.0/16")),
     ("unknown zone", {"workers": [node(1, 21, zone="d")]}, ("requorum:workers[0].zone", "a, b, c")),
-    ("no bucket", {"backup": None}, ("requorum:backup", "is not set")),
+    ("no bucket", {"backup": {"prefix": "refusals"}}, ("requorum:backup.bucket", "is missing", "stack file")),
 ]
 
 

@@ -1,0 +1,1 @@
+"""Measures recovery against what operators do by hand, in one run on one lab."""

@@ -1,0 +1,144 @@
+"""The copies in S3, on a simulated server: what counts as a copy, and which one is chosen."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from recovery import assessment, snapshot
+from recovery import store as store_module
+from recovery.catalog import Catalog, Copy, newest_good
+from recovery.errors import Refused, StoreError
+from recovery.settings import Settings
+from tests.unit import factories as make
+from tests.unit.test_snapshot import CONTENT, archive, certificate, described
+
+NAMES = ("manager-a", "manager-b", "manager-c")
+
+
+@pytest.fixture
+def of() -> Settings:
+    return make.settings()
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    for name in ("AWS_ENDPOINT_URL_S3", "AWS_SHARED_CREDENTIALS_FILE", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    store_module._client.cache_clear()
+    with mock_aws():
+        s3 = boto3.resource("s3", region_name="us-east-1")
+        s3.create_bucket(Bucket="copies")
+        yield s3.Bucket("copies")
+    store_module._client.cache_clear()
+
+
+def put(of: Settings, folder: Path, manager: str, minutes: int, *, cluster: str = make.CLUSTER) -> Copy:
+    content = {**CONTENT, snapshot.CERTIFICATE: certificate(f"id-{manager}", cluster)}
+    path = archive(folder / f"{manager}-{minutes}", content)
+    address = str(of.node(manager).address)
+    made = described(
+        path,
+        manager=manager,
+        node_id=f"id-{manager}",
+        address=address,
+        taken=make.NOW - timedelta(minutes=minutes),
+        cluster_id=cluster,
+    )
+    return Catalog(of).add(made, path)
+
+
+def test_an_empty_bucket_holds_no_copy(of: Settings, bucket: Any) -> None:
+    assert Catalog(of).copies == ()
+
+
+def test_copies_are_listed_newest_first_over_all_managers(of: Settings, bucket: Any, tmp_path: Path) -> None:
+    old, newest, middle = (put(of, tmp_path, name, minutes) for name, minutes in zip(NAMES, (9, 1, 5), strict=True))
+    assert Catalog(of).copies == (newest, middle, old)
+    assert newest.key == "requorum/lab/manager-b/swarm-20.10.24-manager-b-20260102T030305000000Z.tar.zst"
+
+
+def test_an_archive_without_a_manifest_is_not_a_copy(of: Settings, bucket: Any, tmp_path: Path) -> None:
+    copy = put(of, tmp_path, "manager-a", 1)
+    bucket.Object(copy.manifest_key).delete()
+    assert Catalog(of).copies == ()
+
+
+def test_the_manifest_is_written_last(
+    of: Settings, bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise StoreError("writing", "the connection broke", remedy="")
+
+    monkeypatch.setattr(store_module.Store, "put", broken)
+    with pytest.raises(StoreError):
+        put(of, tmp_path, "manager-a", 1)
+    assert [entry.key for entry in bucket.objects.all()], "the archive is there"
+    assert Catalog(of).copies == ()
+
+
+def test_other_clusters_and_other_peoples_objects_are_not_ours(of: Settings, bucket: Any, tmp_path: Path) -> None:
+    mine = put(of, tmp_path, "manager-a", 1)
+    put(of.model_copy(update={"cluster": "lab2"}), tmp_path, "manager-a", 0)
+    for key in (
+        "requorum/lab/notes.txt",
+        "requorum/lab/manager-a/photo.manifest.json",
+        "requorum/lab/manager-a/photo.tar.zst",
+    ):
+        bucket.put_object(Key=key, Body=b"x")
+    assert Catalog(of).copies == (mine,)
+
+
+def test_the_newest_good_copy_is_chosen_and_the_rest_explained(of: Settings, bucket: Any, tmp_path: Path) -> None:
+    good = put(of, tmp_path, "manager-a", 9)
+    foreign = put(of, tmp_path, "manager-b", 7, cluster="other")
+    torn, no_manifest = put(of, tmp_path, "manager-c", 5), put(of, tmp_path, "manager-a", 3)
+    bucket.put_object(Key=torn.key, Body=b"half")
+    bucket.put_object(Key=no_manifest.manifest_key, Body=b"{")
+    with newest_good(Catalog(of), NAMES, make.CLUSTER) as found:
+        assert found.choice is not None
+        assert found.choice.copy == good
+        assert found.archive is not None
+        assert found.archive.exists()
+    assert [reason.split(":")[0] for reason in found.rejected] == [no_manifest.name, torn.name, foreign.name]
+    assert not found.archive.exists()
+
+
+def test_no_good_copy_is_no_choice(of: Settings, bucket: Any, tmp_path: Path) -> None:
+    torn = put(of, tmp_path, "manager-a", 5)
+    bucket.put_object(Key=torn.key, Body=b"")
+    with newest_good(Catalog(of), NAMES, None) as found:
+        assert found.choice is None
+    assert len(found.rejected) == 1
+
+
+def test_a_copy_under_another_managers_name_is_rejected(of: Settings, bucket: Any, tmp_path: Path) -> None:
+    copy = put(of, tmp_path, "manager-a", 5)
+    for suffix in (".tar.zst", ".manifest.json"):
+        source = copy.key.removesuffix(".tar.zst") + suffix
+        target = source.replace("/manager-a/", "/manager-b/")
+        bucket.Object(target).copy_from(CopySource={"Bucket": "copies", "Key": source})
+    with newest_good(Catalog(of), ["manager-b"], None) as found:
+        assert found.choice is None
+
+
+def test_the_cluster_is_known_by_its_copies(of: Settings, bucket: Any, tmp_path: Path) -> None:
+    assert assessment.known_id(of, Catalog(of)) is None
+    put(of, tmp_path, "manager-a", 1)
+    assert assessment.known_id(of, Catalog(of)) == make.CLUSTER
+    put(of, tmp_path, "manager-b", 1, cluster="other")
+    with pytest.raises(Refused, match="several swarms"):
+        assessment.known_id(of, Catalog(of))
+    assert assessment.known_id(of.model_copy(update={"cluster_id": "other"}), Catalog(of)) == "other"
+
+
+def test_a_missing_bucket_says_what_to_do(of: Settings, bucket: Any) -> None:
+    gone = of.model_copy(update={"backup": of.backup.model_copy(update={"bucket": "nowhere"})})
+    with pytest.raises(StoreError, match="requorum:backup.bucket"):
+        Catalog(gone)

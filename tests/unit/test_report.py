@@ -1,0 +1,65 @@
+"""What the operator is shown, and the exit codes of the contract."""
+
+import json
+
+import pytest
+from rich.console import Console
+
+from recovery import report
+from recovery.diagnosis import diagnose
+from recovery.errors import StoreError
+from recovery.model import Report
+from tests.unit import factories as make
+from tests.unit.test_diagnosis import W1, W2, A, B, C, S, led
+
+COPIES = [make.copy_of(make.manifest(node.name)) for node in S.managers]
+
+
+def status(reports: list[Report], *, error: StoreError | None = None) -> report.Status:
+    seen = make.survey(reports)
+    return report.status(S, seen, diagnose(seen, make.CLUSTER, copies=True), COPIES, error)
+
+
+WORKERS = [make.worker(W1), make.worker(W2)]
+CODES: list[tuple[str, list[Report], int]] = [
+    ("all well", list(make.healthy(S).reports), 0),
+    ("one manager gone", [led(A, unreachable=("manager-c",)), led(B), make.gone(C), *WORKERS], 3),
+    ("a worker down", [led(n, unreachable=("worker-1",)) for n in (A, B, C)] + [make.gone(W1), make.worker(W2)], 3),
+    ("no leader", [make.leaderless(A), make.gone(B), make.gone(C), *WORKERS], 4),
+    ("all gone", [make.gone(n) for n in S.managers] + WORKERS, 4),
+]
+
+
+@pytest.mark.parametrize(("reports", "code"), [row[1:] for row in CODES], ids=[row[0] for row in CODES])
+def test_exit_codes(reports: list[Report], code: int) -> None:
+    assert status(reports).exit_code == code
+
+
+def test_unknown_copies_are_an_error_unless_something_worse_is() -> None:
+    down = StoreError("listing", "it cannot be reached", remedy="start it")
+    assert status(list(make.healthy(S).reports), error=down).exit_code == 1
+    assert status([make.gone(n) for n in S.managers] + WORKERS, error=down).exit_code == 4
+
+
+def test_the_json_holds_every_node_and_is_versioned() -> None:
+    document = json.loads(json.dumps(report.as_json(status(list(make.healthy(S).reports)))))
+    assert document["version"] == 1
+    assert [node["name"] for node in document["nodes"]] == [node.name for node in S.nodes]
+    leader = document["nodes"][0]
+    assert (leader["leader"], leader["reachability"], leader["state"], leader["lastCopyAge"]) == (
+        True,
+        "reachable",
+        "ready",
+        60,
+    )
+
+
+def test_the_tree_shows_zones_nodes_and_what_is_wrong() -> None:
+    console = Console(width=120, record=True, file=None)
+    with console.capture() as shown:
+        console.print(report.as_tree(status([led(A, unreachable=("manager-c",)), led(B), make.silent(C), *WORKERS])))
+    text = shown.get()
+    assert "minority lost" in text
+    assert "zone c" in text
+    assert "manager-c  10.77.3.13" in text
+    assert "silent" in text

@@ -1,0 +1,148 @@
+"""Archives: what is read out of good ones, and that no bad one passes."""
+
+import hashlib
+import io
+import tarfile
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from backports import zstd
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from recovery import snapshot
+from recovery.errors import DamagedCopy
+from recovery.manifest import FORMAT, Manifest, from_json
+from tests.unit import factories as make
+
+WAL = "swarm/raft/wal-v3-encrypted/0000000000000000-0000000000000000.wal"
+Change = Callable[[tarfile.TarFile], None]
+
+
+def certificate(node_id: str, cluster_id: str) -> bytes:
+    """A node certificate as swarmkit writes it: O is the cluster, OU the role, CN the node."""
+    names = [
+        (NameOID.ORGANIZATION_NAME, cluster_id),
+        (NameOID.ORGANIZATIONAL_UNIT_NAME, "swarm-manager"),
+        (NameOID.COMMON_NAME, node_id),
+    ]
+    subject = x509.Name([x509.NameAttribute(oid, value) for oid, value in names])
+    key = ec.generate_private_key(ec.SECP256R1())
+    made = (
+        x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key()).serial_number(1)
+        .not_valid_before(datetime.now(UTC)).not_valid_after(datetime.now(UTC) + timedelta(days=1)).sign(key, hashes.SHA256())
+    )  # fmt: skip
+    return made.public_bytes(serialization.Encoding.PEM)
+
+
+NODE = certificate("id-manager-a", make.CLUSTER)
+CONTENT = {snapshot.CERTIFICATE: NODE, snapshot.CA: b"ca", WAL: b"log" * 1000, "swarm/state.json": b"[]"}
+
+
+def add(tar: tarfile.TarFile, name: str, content: bytes = b"", **attributes: object) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size = len(content)
+    for key, value in attributes.items():
+        setattr(entry, key, value)
+    tar.addfile(entry, io.BytesIO(content))
+
+
+def archive(path: Path, content: dict[str, bytes] = CONTENT, change: Change = lambda _: None) -> Path:
+    plain = io.BytesIO()
+    with tarfile.open(fileobj=plain, mode="w") as tar:
+        for name, data in content.items():
+            add(tar, name, data)
+        change(tar)
+    path.write_bytes(zstd.compress(plain.getvalue()))
+    return path
+
+
+def described(path: Path, **changes: object) -> Manifest:
+    files, _ = snapshot.read(path, source="it")
+    data = path.read_bytes()
+    return make.manifest(files=files, size=len(data), sha256=hashlib.sha256(data).hexdigest(), **changes)
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> Path:
+    return archive(tmp_path / "copy")
+
+
+def test_a_good_archive_is_read_whole(good: Path) -> None:
+    files, kept = snapshot.read(good, source="it")
+    assert {entry.path: (entry.size, entry.sha256) for entry in files} == {
+        name: (len(data), hashlib.sha256(data).hexdigest()) for name, data in CONTENT.items()
+    }
+    assert kept == {snapshot.CERTIFICATE: NODE, snapshot.CA: b"ca"}
+    snapshot.check(good, described(good), source="it")
+
+
+def test_a_manifest_survives_its_own_format(good: Path) -> None:
+    manifest = described(good)
+    assert from_json(manifest.to_json(), source="it") == manifest
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"{", b"[]", b"{}", f'{{"format": {FORMAT + 1}}}'.encode(), f'{{"format": {FORMAT}}}'.encode()]
+)
+def test_what_is_no_manifest_is_refused(text: bytes) -> None:
+    with pytest.raises(DamagedCopy, match="not a manifest"):
+        from_json(text, source="it")
+
+
+@pytest.mark.parametrize("kept", [0, 1, 10, 50, 99])
+def test_a_truncated_archive_is_never_read(good: Path, kept: int) -> None:
+    data = good.read_bytes()
+    good.write_bytes(data[: len(data) * kept // 100])
+    with pytest.raises(DamagedCopy):
+        snapshot.read(good, source="it")
+
+
+def test_any_flipped_byte_is_noticed(good: Path) -> None:
+    manifest, data = described(good), good.read_bytes()
+    for position in range(0, len(data), 7):
+        good.write_bytes(data[:position] + bytes([data[position] ^ 0x10]) + data[position + 1 :])
+        with pytest.raises(DamagedCopy):
+            snapshot.check(good, manifest, source="it")
+
+
+def test_an_archive_of_another_manager_is_noticed(tmp_path: Path, good: Path) -> None:
+    other = archive(tmp_path / "other", {**CONTENT, snapshot.CERTIFICATE: certificate("id-manager-b", make.CLUSTER)})
+    with pytest.raises(DamagedCopy, match="another node's"):
+        snapshot.check(other, described(other), source="it")
+    with pytest.raises(DamagedCopy):
+        snapshot.check(other, described(good), source="it")
+
+
+BAD: dict[str, Change] = {
+    "outside": lambda tar: add(tar, "etc/passwd", b"x"),
+    "climbing": lambda tar: add(tar, "swarm/../../etc/passwd", b"x"),
+    "absolute": lambda tar: add(tar, "/swarm/x", b"x"),
+    "symbolic link": lambda tar: add(tar, "swarm/x", type=tarfile.SYMTYPE, linkname="/etc"),
+    "hard link": lambda tar: add(tar, "swarm/x", type=tarfile.LNKTYPE, linkname="/etc/passwd"),
+    "device": lambda tar: add(tar, "swarm/x", type=tarfile.BLKTYPE),
+    "fifo": lambda tar: add(tar, "swarm/x", type=tarfile.FIFOTYPE),
+}
+
+
+@pytest.mark.parametrize("change", BAD.values(), ids=BAD.keys())
+def test_only_plain_files_below_the_swarm_directory_are_accepted(tmp_path: Path, change: Change) -> None:
+    with pytest.raises(DamagedCopy, match="does not belong"):
+        snapshot.read(archive(tmp_path / "copy", change=change), source="it")
+
+
+@pytest.mark.parametrize("missing", [snapshot.CERTIFICATE, snapshot.CA, WAL])
+def test_an_archive_without_what_a_manager_needs_is_refused(tmp_path: Path, missing: str) -> None:
+    content = {name: data for name, data in CONTENT.items() if name != missing}
+    with pytest.raises(DamagedCopy, match="missing"):
+        snapshot.read(archive(tmp_path / "copy", content), source="it")
+
+
+def test_an_archive_that_unpacks_to_too_much_is_refused(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapshot, "LARGEST", 2000)
+    with pytest.raises(DamagedCopy, match="more than 2000 bytes"):
+        snapshot.read(good, source="it")

@@ -60,8 +60,8 @@ class QuorumProvider(_Provider):
         lost = diagnosis.kind in NO_QUORUM
         return ReadResult(id_, {**props, "quorum": str(diagnosis.kind) if lost else HELD})
 
-    def delete(self, _id: str, _props: Props) -> None:
-        quorum.dissolve(self._settings)
+    def delete(self, id_: str, _props: Props) -> None:
+        quorum.dissolve(self._settings, id_)
 
     def _establish(self, props: Props, *, generation: int) -> Props:
         made = quorum.establish(self._settings, copy=props["recovery"].get("copy"), say=say)

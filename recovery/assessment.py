@@ -9,7 +9,7 @@ from recovery.errors import DamagedCopy, Refused
 from recovery.model import Reach, Survey
 from recovery.plan import Plan, make_plan
 from recovery.settings import Settings
-from recovery.survey import survey
+from recovery.survey import settled
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def assess(settings: Settings, *, now: datetime | None = None) -> Assessment:
     """
     catalog = Catalog(settings)
     known = known_id(settings, catalog)
-    seen = survey(settings)
+    seen = settled(settings)
     diagnosis = diagnose(seen, known, copies=bool(catalog.copies))
     search = Search(None, ())
     if diagnosis.kind is Kind.ALL_LOST:

@@ -14,7 +14,7 @@ from recovery.engine import Engine
 from recovery.errors import ProofFailed, Refused, Silent, TransportError
 from recovery.model import Member, Report
 from recovery.settings import Node, Settings
-from recovery.survey import ask, survey
+from recovery.survey import ask, settled, survey
 from recovery.transport import Shell
 from recovery.zones import quorum
 
@@ -55,11 +55,15 @@ def ensure(
 
 
 def remove(settings: Settings, node: Node, node_id: str, *, say: Callable[[str], None]) -> None:
-    """Take the node out of the swarm: safety copy, demote, drain, leave, remove.
+    """Take the node out of the swarm: demote, drain, leave, remove; a safety copy first when a manager goes for good.
 
-    The last manager stays: only dissolving the cluster ends it. With no leader anywhere there is no
-    swarm to leave. Raises: Refused when the quorum would not survive; StoreError; EngineError.
+    With no leader anywhere there is no swarm to leave. While the settings still name the node, the whole
+    cluster is being destroyed: then a manager without which the quorum would not survive stays, and
+    `quorum.dissolve`, which comes last, ends the swarm.
+
+    Raises: Refused when the quorum would not survive and only this node is to go; StoreError; EngineError.
     """
+    destroying = node.name in {named.name for named in settings.nodes}
     remaining = tuple(manager for manager in settings.managers if manager.name != node.name)
     leader = survey(settings, nodes=remaining).leader
     if leader is None:
@@ -70,8 +74,12 @@ def remove(settings: Settings, node: Node, node_id: str, *, say: Callable[[str],
         if entry is None:
             return
         if entry.votes:
-            _require_quorum_without(entry, chief.members())
-            backup.take_one(settings, leader.node)
+            members = chief.members()
+            if destroying and not _survives_without(entry, members):
+                return
+            _require_quorum_without(entry, members)
+            if not destroying:
+                backup.take_one(settings, leader.node)
             say(f"demoting {node.name}")
             chief.update_member(node_id, role="worker")
         say(f"taking {node.name} out of the swarm")
@@ -81,7 +89,7 @@ def remove(settings: Settings, node: Node, node_id: str, *, say: Callable[[str],
 
 
 def _leader(settings: Settings, doing: str) -> Report:
-    leader = survey(settings, nodes=settings.managers).leader
+    leader = settled(settings, nodes=settings.managers).leader
     if leader is None:
         raise Refused(doing, "no manager answers with a leader", remedy="requorum status")
     return leader
@@ -137,15 +145,23 @@ def _restore_identity(settings: Settings, node: Node, shell: Shell, engine: Engi
         return found.choice.manifest.node_id
 
 
+def _survives_without(entry: Member, members: tuple[Member, ...]) -> bool:
+    left = _voters_without(entry, members)
+    return sum(member.reachable for member in left) >= quorum(len(left))
+
+
 def _require_quorum_without(entry: Member, members: tuple[Member, ...]) -> None:
-    left = [member for member in members if member.votes and member.node_id != entry.node_id]
-    reachable = [member for member in left if member.reachable]
-    if len(reachable) < quorum(len(left)):
+    if not _survives_without(entry, members):
+        left = _voters_without(entry, members)
         raise Refused(
             f"demoting {entry.hostname}",
-            f"of the {len(left)} managers left only {len(reachable)} are reachable: the quorum would be lost",
+            f"of the {len(left)} managers left only {sum(m.reachable for m in left)} are reachable: the quorum would be lost",
             remedy="bring the other managers back first: requorum status",
         )
+
+
+def _voters_without(entry: Member, members: tuple[Member, ...]) -> list[Member]:
+    return [member for member in members if member.votes and member.node_id != entry.node_id]
 
 
 def _shape(chief: Engine, node: Node, node_id: str, dropped: tuple[str, ...]) -> None:

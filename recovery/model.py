@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from recovery.settings import Node
+from recovery.zones import quorum
 
 
 class Presence(StrEnum):
@@ -100,8 +101,13 @@ class Report:
 
     @property
     def led(self) -> bool:
-        """Whether the node answers as a manager of a swarm that has a leader."""
-        return self.control and any(member.leader for member in self.members)
+        """Whether the node answers as a manager of a swarm that has a leader, and that leader has its quorum.
+
+        A leader that has just lost its quorum goes on answering for about 20 s; its own list tells.
+        """
+        voters = [member for member in self.members if member.votes]
+        reachable = sum(member.reachable for member in voters)
+        return self.control and any(member.leader for member in voters) and reachable >= quorum(len(voters))
 
     @property
     def holds_raft(self) -> bool:
@@ -135,6 +141,14 @@ class Survey:
     def of(self, name: str) -> Report:
         """The report of the node of that name; `KeyError` when there is none."""
         return {report.node.name: report for report in self.reports}[name]
+
+    @property
+    def electing(self) -> bool:
+        """Whether there is no leader, and enough managers are up to elect one."""
+        able = [
+            report for report in self.managers if report.reach is Reach.ANSWERS and report.state is LocalState.ACTIVE
+        ]
+        return self.leader is None and sum(report.raft for report in able) >= quorum(len(self.managers))
 
     @property
     def leader(self) -> Report | None:

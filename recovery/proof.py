@@ -8,7 +8,7 @@ from recovery.engine import Engine
 from recovery.errors import ProofFailed, RequorumError
 from recovery.model import Inventory, Member
 from recovery.settings import Settings
-from recovery.survey import survey
+from recovery.survey import settled
 from recovery.transport import Shell
 
 SECONDS = 30.0
@@ -41,7 +41,7 @@ def prove(settings: Settings, cluster_id: str, *, seconds: float = SECONDS) -> H
 
     Raises: ProofFailed with what is still missing after ``seconds``; Refused, StoreError.
     """
-    leader = survey(settings, nodes=settings.managers).leader
+    leader = settled(settings, nodes=settings.managers).leader
     if leader is None:
         raise ProofFailed("proving the cluster", "no manager answers with a leader", remedy="requorum status")
     with Shell(leader.node, settings.ssh) as shell:

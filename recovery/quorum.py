@@ -17,7 +17,7 @@ from recovery.errors import ProofFailed, Refused
 from recovery.model import Inventory, Report
 from recovery.proof import compare
 from recovery.settings import Node, Settings
-from recovery.survey import survey
+from recovery.survey import settled, survey
 from recovery.transport import Shell
 
 Say = Callable[[str], None]
@@ -42,7 +42,7 @@ def establish(settings: Settings, *, copy: str | None, say: Say) -> Quorum:
     Raises: Refused when neither adopting, founding nor restoring is safe; ProofFailed; StoreError.
     """
     catalog = Catalog(settings)
-    seen = survey(settings, nodes=settings.managers)
+    seen = settled(settings, nodes=settings.managers)
     diagnosis = diagnose(seen, known_id(settings, catalog), copies=bool(catalog.copies))
     if leader := seen.leader:
         if diagnosis.kind in (Kind.FORKED, Kind.FOREIGN):
@@ -55,10 +55,10 @@ def establish(settings: Settings, *, copy: str | None, say: Say) -> Quorum:
     raise _refused(diagnosis, settings)
 
 
-def dissolve(settings: Settings) -> None:
-    """End the swarm: every manager that still answers leaves it. Dead ones are not waited for."""
-    for report in survey(settings, nodes=settings.managers).managers:
-        if report.in_swarm:
+def dissolve(settings: Settings, cluster_id: str) -> None:
+    """End the swarm: every node that still answers and belongs to it leaves. Dead ones are not waited for."""
+    for report in survey(settings).reports:
+        if report.in_swarm and report.cluster_id == cluster_id:
             with Shell(report.node, settings.ssh) as shell:
                 Engine(shell).leave()
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
+from time import monotonic, sleep
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
@@ -16,6 +17,9 @@ from recovery.settings import Node, Settings
 from recovery.transport import Shell
 
 ENGINE_SECONDS = 4.0
+ELECTION_SECONDS = 30.0
+"""An election starts 10 to 20 s after a leader is lost (swarmkit: a tick is 1 s, an election 10 ticks and a random part)."""
+PAUSE = 0.5
 MARK_PATH = "/etc/requorum/cluster"
 """Holds the cluster's name on every machine we prepared."""
 DATA_ROOT = "/var/lib/docker"
@@ -38,6 +42,14 @@ def survey(
     with ThreadPoolExecutor(max_workers=max(len(asked), 1)) as pool:
         reports = tuple(pool.map(lambda node: report(node, settings, present[node.name]), asked))
     return Survey(reports, now())
+
+
+def settled(settings: Settings, *, nodes: Sequence[Node] | None = None, seconds: float = ELECTION_SECONDS) -> Survey:
+    """As `survey`, once an election that is under way has brought a leader, or ``seconds`` have passed."""
+    end = monotonic() + seconds
+    while (seen := survey(settings, nodes=nodes)).electing and monotonic() < end:
+        sleep(PAUSE)
+    return seen
 
 
 def report(node: Node, settings: Settings, presence: Presence) -> Report:

@@ -151,7 +151,6 @@ def test_one_lost_manager_rejoins_under_its_identity_without_the_flag(swarm: Swa
     swarm.stack.write(values)
     before = swarm.picture("manager-b")
     nodes.lose(swarm.lab, ["manager-a"])
-    assert swarm.stack.requorum("status").status == 3
     swarm.stack.up()
     assert not before.differences(swarm.picture("manager-b"))
     assert "32 unchanged" in swarm.stack.up("--expect-no-changes").text

@@ -140,5 +140,5 @@ def test_the_cluster_is_known_by_its_copies(of: Settings, bucket: Any, tmp_path:
 
 def test_a_missing_bucket_says_what_to_do(of: Settings, bucket: Any) -> None:
     gone = of.model_copy(update={"backup": of.backup.model_copy(update={"bucket": "nowhere"})})
-    with pytest.raises(StoreError, match="requorum:backup.bucket"):
+    with pytest.raises(StoreError, match=r"requorum:backup\.bucket"):
         Catalog(gone)

@@ -26,8 +26,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="A Docker Swarm whose managers can all be lost, and are back by one pulumi up.",
 )
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 StackOption = Annotated[str, typer.Option(envvar="PULUMI_STACK", help="The stack whose file is read.")]
 FileOption = Annotated[Path | None, typer.Option(help="The stack file itself, instead of stacks/Pulumi.STACK.yaml.")]

@@ -85,7 +85,8 @@ def diagnose(survey: Survey, known_id: str | None, *, copies: bool) -> Diagnosis
         return found(Kind.LOCKED, "the swarm is locked: an unlock key is needed")
     needed = quorum(len(survey.managers))
     if holders:
-        return found(Kind.QUORUM_LOST, f"no leader; {len(holders)} of {needed} needed managers still hold the log")
+        waiting = "; an election may be under way, which takes up to 20 s" if survey.electing else ""
+        return found(Kind.QUORUM_LOST, f"no leader; {len(holders)} of {needed} needed managers hold the log{waiting}")
     if any(report.node.name in silent for report in survey.managers):
         return found(Kind.QUORUM_LOST, "no leader answers, and silent managers may still hold the log")
     orphans = [report.node.name for report in survey.workers if report.in_swarm]

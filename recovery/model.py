@@ -46,6 +46,10 @@ class LocalState(StrEnum):
     LOCKED = "locked"
 
 
+MANAGING = frozenset({LocalState.ACTIVE, LocalState.PENDING})
+"""States in which a manager's engine takes part in raft, or will."""
+
+
 @dataclass(frozen=True)
 class Member:
     """One entry of a swarm's node list, as its leader has it."""
@@ -145,9 +149,7 @@ class Survey:
     @property
     def electing(self) -> bool:
         """Whether there is no leader, and enough managers are up to elect one."""
-        able = [
-            report for report in self.managers if report.reach is Reach.ANSWERS and report.state is LocalState.ACTIVE
-        ]
+        able = [r for r in self.managers if r.reach is Reach.ANSWERS and r.state in MANAGING]
         return self.leader is None and sum(report.raft for report in able) >= quorum(len(self.managers))
 
     @property

@@ -143,6 +143,8 @@ def as_tree(status: Status) -> Tree:
         for node in status.nodes:
             if node.zone == zone:
                 branch.add(_line(node, status.taken))
+    if status.diagnosis.kind is not Kind.HEALTHY:
+        tree.add(f"[{colour}]{status.diagnosis.evidence[0]}[/]")
     if status.store_error:
         tree.add(f"[red]copies unknown: {status.store_error.why}[/]")
     return tree
@@ -161,7 +163,11 @@ def _line(node: NodeStatus, now: datetime) -> str:
 
 def copies_table(copies: Sequence[tuple[Copy, Manifest | DamagedCopy]], now: datetime) -> Table:
     """The copies for eyes, newest first."""
-    table = Table("copy", "age", "kind", "size", "swarm", "objects", "proof", box=None)
+    longest = max((len(copy.name) for copy, _ in copies), default=0)
+    table = Table(box=None)
+    table.add_column("copy", no_wrap=True, min_width=longest)
+    for heading in ("age", "kind", "size", "swarm", "objects", "proof"):
+        table.add_column(heading)
     for copy, manifest in copies:
         age = _span(_age(now, copy.taken) or 0)
         if isinstance(manifest, DamagedCopy):

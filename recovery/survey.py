@@ -11,12 +11,12 @@ from cryptography.x509.oid import NameOID
 
 from recovery import hosts
 from recovery.engine import Engine
-from recovery.errors import AccessDenied, EngineError, HostKeyChanged, Silent, SshRefused, TransportError
+from recovery.errors import AccessDenied, CommandFailed, EngineError, HostKeyChanged, Silent, SshRefused, TransportError
 from recovery.model import LocalState, Presence, Reach, Report, Survey
 from recovery.settings import Node, Settings
 from recovery.transport import Shell
 
-ENGINE_SECONDS = 4.0
+ENGINE_SECONDS = 2.5
 ELECTION_SECONDS = 30.0
 """An election starts 10 to 20 s after a leader is lost (swarmkit: a tick is 1 s, an election 10 ticks and a random part)."""
 PAUSE = 0.5
@@ -61,7 +61,7 @@ def report(node: Node, settings: Settings, presence: Presence) -> Report:
     try:
         with Shell(node, settings.ssh) as shell:
             return ask(shell)
-    except Silent as error:
+    except (Silent, CommandFailed) as error:
         return Report(node, Reach.SILENT, error.why)
     except SshRefused as error:
         return Report(node, Reach.REFUSED, error.why)
@@ -76,9 +76,14 @@ def ask(shell: Shell) -> Report:
     base = Report(shell.node, Reach.ANSWERS)
     try:
         engine = Engine(shell, seconds=ENGINE_SECONDS)
-        info = engine.info()
     except EngineError as error:
         return _on_disk(shell, replace(base, reach=Reach.NO_ENGINE, detail=error.why), DATA_ROOT)
+    try:
+        info = engine.info()
+    except EngineError as error:
+        # A manager whose leader has just died answers nothing that it would ask the leader for.
+        seen = _on_disk(shell, replace(base, detail=error.why), DATA_ROOT)
+        return replace(seen, state=LocalState.PENDING) if seen.raft else replace(seen, reach=Reach.NO_ENGINE)
     swarm = info["Swarm"]
     state = LocalState(swarm.get("LocalNodeState") or "inactive")
     seen = replace(

@@ -89,6 +89,26 @@ def test_a_machine_that_keeps_us_out_is_an_access_fault_and_never_lost(reach: Re
     assert diagnose(seen, make.CLUSTER, copies=True).kind is Kind.QUORUM_LOST
 
 
+def test_a_leader_without_its_quorum_is_no_leader() -> None:
+    deserted = led(A, unreachable=("manager-b", "manager-c"))
+    assert not deserted.led
+    assert run(deserted, make.gone(B), make.gone(C)).kind is Kind.QUORUM_LOST
+
+
+@pytest.mark.parametrize(
+    ("reports", "electing"),
+    [
+        ([make.gone(A), make.leaderless(B), make.leaderless(C)], True),
+        ([make.gone(A), make.leaderless(B), in_state(C, LocalState.PENDING)], True),
+        ([make.gone(A), make.gone(B), make.leaderless(C)], False),
+        ([make.gone(A), led(B), make.leaderless(C)], False),
+        ([make.gone(A), in_state(B, LocalState.LOCKED), in_state(C, LocalState.LOCKED)], False),
+    ],
+)
+def test_an_election_is_under_way_when_enough_managers_wait(reports: list[Report], electing: bool) -> None:
+    assert make.survey(reports).electing is electing
+
+
 MAKERS: list[Callable[[Node], Report]] = [
     led,
     lambda node: led(node, leader="manager-b"),

@@ -6,6 +6,8 @@ the state, and no token ever is.
 """
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from threading import Lock
 from typing import Any
 
 import pulumi
@@ -29,6 +31,7 @@ from recovery.survey import report, survey
 
 Props = dict[str, Any]
 HELD = "held"
+_one_at_a_time = Lock()
 
 
 class _Provider(ResourceProvider):
@@ -77,12 +80,14 @@ class MemberProvider(_Provider):
         return DiffResult(changes=changed or bool(replaced), replaces=replaced, delete_before_replace=True)
 
     def create(self, props: Props) -> CreateResult:
-        place = membership.ensure(self._settings, _node(props), say=say)
+        with _turn(props):
+            place = membership.ensure(self._settings, _node(props), say=say)
         return CreateResult(place.node_id, {**props, "node_id": place.node_id, "cluster_id": place.cluster_id})
 
     def update(self, _id: str, olds: Props, news: Props) -> UpdateResult:
         dropped = tuple(olds["labels"].keys() - news["labels"].keys())
-        place = membership.ensure(self._settings, _node(news), dropped_labels=dropped, say=say)
+        with _turn(olds, news):
+            place = membership.ensure(self._settings, _node(news), dropped_labels=dropped, say=say)
         return UpdateResult({**news, "node_id": place.node_id, "cluster_id": place.cluster_id})
 
     def read(self, id_: str, props: Props) -> ReadResult:
@@ -91,7 +96,8 @@ class MemberProvider(_Provider):
         return ReadResult("", {}) if seen.known_lost else ReadResult(id_, props)
 
     def delete(self, id_: str, props: Props) -> None:
-        membership.remove(self._settings, _node(props), id_, say=say)
+        with _turn(props):
+            membership.remove(self._settings, _node(props), id_, say=say)
 
 
 class HealthProvider(_Provider):
@@ -167,6 +173,11 @@ class Health(Resource, module="requorum", name="Health"):
 
 def _recovery(plan: Plan) -> Props:
     return {"copy": plan.copy, "plan": list(plan.lines)} if plan.copy else {}
+
+
+def _turn(*states: Props) -> AbstractContextManager[object]:
+    """Managers one at a time, whatever the engine would do side by side: each changes the quorum."""
+    return _one_at_a_time if any(state["role"] == "manager" for state in states) else nullcontext()
 
 
 def _node(props: Mapping[str, Any]) -> Node:

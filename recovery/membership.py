@@ -74,14 +74,12 @@ def remove(settings: Settings, node: Node, node_id: str, *, say: Callable[[str],
         if entry is None:
             return
         if entry.votes:
-            members = chief.members()
-            if destroying and not _survives_without(entry, members):
+            if destroying and not _survives_without(entry, chief.members()):
                 return
-            _require_quorum_without(entry, members)
             if not destroying:
                 backup.take_one(settings, leader.node)
             say(f"demoting {node.name}")
-            chief.update_member(node_id, role="worker")
+            _demote(chief, entry)
         say(f"taking {node.name} out of the swarm")
         chief.update_member(node_id, availability="drain")
         _leave(settings, node)
@@ -150,14 +148,19 @@ def _survives_without(entry: Member, members: tuple[Member, ...]) -> bool:
     return sum(member.reachable for member in left) >= quorum(len(left))
 
 
-def _require_quorum_without(entry: Member, members: tuple[Member, ...]) -> None:
+def _demote(chief: Engine, entry: Member) -> None:
+    """Take a manager's vote; returns once raft has done so. Raises: Refused when the quorum would not survive; ProofFailed."""
+    members = chief.members()
     if not _survives_without(entry, members):
         left = _voters_without(entry, members)
+        reachable = sum(member.reachable for member in left)
         raise Refused(
             f"demoting {entry.hostname}",
-            f"of the {len(left)} managers left only {sum(m.reachable for m in left)} are reachable: the quorum would be lost",
+            f"of the {len(left)} managers left only {reachable} are reachable: the quorum would be lost",
             remedy="bring the other managers back first: requorum status",
         )
+    chief.update_member(entry.node_id, role="worker")
+    _await(chief, entry.node_id, lambda now: not now.votes, f"demoting {entry.hostname}", "it still votes")
 
 
 def _voters_without(entry: Member, members: tuple[Member, ...]) -> list[Member]:
@@ -166,23 +169,26 @@ def _voters_without(entry: Member, members: tuple[Member, ...]) -> list[Member]:
 
 def _shape(chief: Engine, node: Node, node_id: str, dropped: tuple[str, ...]) -> None:
     entry = _entry(chief, node_id)
+    if entry and entry.votes and node.role == "worker":
+        _demote(chief, entry)
     labels: Mapping[str, str] = entry.labels if entry else {}
     wanted = {key: value for key, value in labels.items() if key not in dropped} | dict(node.labels)
     chief.update_member(node_id, role=node.role, availability=node.availability, labels=wanted)
 
 
 def _await_ready(chief: Engine, node: Node, node_id: str) -> None:
+    def stands(entry: Member) -> bool:
+        return entry.ready and (entry.reachable or node.role == "worker")
+
+    _await(chief, node_id, stands, f"joining {node.name}", "it is not Ready")
+
+
+def _await(chief: Engine, node_id: str, reached: Callable[[Member], bool], doing: str, otherwise: str) -> None:
     end = monotonic() + SECONDS
-    while True:
-        entry = _entry(chief, node_id)
-        if entry and entry.ready and (node.role == "worker" or entry.reachable):
-            return
+    while not ((entry := _entry(chief, node_id)) and reached(entry)):
         if monotonic() > end:
             raise ProofFailed(
-                f"joining {node.name}",
-                f"it is not Ready after {SECONDS:.0f} s",
-                remedy="requorum status; then run again",
-                node=node.name,
+                doing, f"{otherwise} after {SECONDS:.0f} s", remedy="requorum status; then run the same command again"
             )
         sleep(PAUSE)
 
@@ -195,8 +201,7 @@ def _stale(members: tuple[Member, ...], node: Node, node_id: str | None) -> list
 def _demote_stale(chief: Engine, node: Node, members: tuple[Member, ...]) -> None:
     for entry in _stale(members, node, None):
         if entry.votes:
-            _require_quorum_without(entry, members)
-            chief.update_member(entry.node_id, role="worker")
+            _demote(chief, entry)
 
 
 def _drop_stale(chief: Engine, node: Node, node_id: str) -> None:

@@ -46,7 +46,7 @@ class Cluster(pulumi.ComponentResource):
         )
         members = self._members(settings, made.identities, ready, quorum)
         health = Health(
-            "health", quorum, members, mine.merge(pulumi.ResourceOptions(hooks=hooks.after_proof(settings)))
+            "health", quorum, members, mine.merge(pulumi.ResourceOptions(hooks=hooks.before_proof(settings)))
         )
         self.cluster_id, self.health, self.leader = quorum.cluster_id, health.health, health.leader
         self.managers = {manager.name: str(manager.address) for manager in settings.managers}

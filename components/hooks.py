@@ -7,14 +7,17 @@ from recovery import hooks
 from recovery.settings import Settings
 
 
-def after_proof(settings: Settings) -> pulumi.ResourceHookBinding:
-    """A fresh copy of every manager once the cluster is proven: the copies from before do not know what was changed."""
+def before_proof(settings: Settings) -> pulumi.ResourceHookBinding:
+    """A fresh copy of every manager once all are members: the copies from before do not know what was changed.
+
+    It is taken before the proof, while the workers still find their way back.
+    """
 
     def take_copies(_args: pulumi.ResourceHookArgs) -> None:
         hooks.fresh_copies(settings, say=say)
 
     hook = pulumi.ResourceHook("fresh-copies", take_copies)
-    return pulumi.ResourceHookBinding(after_create=[hook], after_update=[hook])
+    return pulumi.ResourceHookBinding(before_create=[hook], before_update=[hook])
 
 
 def on_quorum_error(settings: Settings) -> pulumi.ResourceHookBinding:

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +26,7 @@ class Outcome:
 
 
 def backup(settings: Settings, *, say: Callable[[str], None]) -> Iterator[Outcome]:
-    """Take a copy of every manager, one after the other, the leader last. One that fails does not keep the next from being taken.
+    """Take a copy of every manager: the others side by side, then the leader. One that fails keeps no other from being taken.
 
     Raises: Refused when no manager answers with a leader; StoreError, HostError.
     """
@@ -37,13 +38,18 @@ def backup(settings: Settings, *, say: Callable[[str], None]) -> Iterator[Outcom
         )
     chief = next(member.node_id for member in leader.members if member.leader)
     last = leader.node.name if leader.node_id == chief else None
-    for node in sorted(settings.managers, key=lambda manager: manager.name == last):
+    others = [manager for manager in settings.managers if manager.name != last]
+
+    def take(node: Node) -> Outcome:
         say(f"copying {node.name}" + (", the leader" if node.name == last else ""))
         try:
-            copy, manifest = _take(catalog, settings, node)
-            yield Outcome(node.name, copy, manifest)
+            return Outcome(node.name, *_take(catalog, settings, node))
         except RequorumError as error:
-            yield Outcome(node.name, error=error)
+            return Outcome(node.name, error=error)
+
+    with ThreadPoolExecutor(max_workers=len(others)) as pool:
+        yield from pool.map(take, others)
+    yield from (take(manager) for manager in settings.managers if manager.name == last)
 
 
 def take_one(settings: Settings, node: Node) -> tuple[Copy, Manifest]:

@@ -1,8 +1,8 @@
 """Puts a copy, or only its certificates, in the place of a node's swarm directory.
 
-The engine runs on and is in no swarm. Files are unpacked beside the directory, checked
-one by one against the manifest, and only then renamed into place: a restore that breaks
-off leaves the node as it was, and can be run again.
+The engine runs on and is in no swarm. The archive's digest is checked on the node, its files
+are unpacked beside the directory and their sizes compared with the manifest's, and only then
+is it renamed into place: a restore that breaks off leaves the node as it was, and can be run again.
 """
 
 from pathlib import Path
@@ -17,13 +17,14 @@ from recovery.transport import Shell
 WHOLE = "swarm"
 CERTIFICATES = "swarm/certificates"
 SECONDS = 300
-UNPACK = (
-    'set -e -o pipefail; rm -rf "$1/swarm.requorum"; mkdir -m 700 "$1/swarm.requorum"; '
-    'zstd -q -dc | tar --sparse -C "$1/swarm.requorum" -xpf - "$2"'
+RECEIVE = (
+    'set -e; rm -rf "$1/swarm.requorum"; mkdir -m 700 "$1/swarm.requorum"; cd "$1/swarm.requorum"; '
+    'cat > copy; echo "$2  copy" | sha256sum --quiet --strict -c - >&2'
 )
+UNPACK = 'set -e -o pipefail; cd "$1/swarm.requorum"; zstd -q -dc copy | tar --sparse -xpf - "$2"'
 SWAP = (
-    'set -e; cd "$1/swarm.requorum"; sha256sum --quiet --strict -c - >&2; cd "$1"; '
-    "rm -rf swarm.before; if [ -e swarm ]; then mv swarm swarm.before; fi; "
+    'set -e; cd "$1/swarm.requorum"; find "$2" -type f -printf "%s %p\\n" | LC_ALL=C sort > found; '
+    'cmp - found >&2; cd "$1"; rm -rf swarm.before; if [ -e swarm ]; then mv swarm swarm.before; fi; '
     "mv swarm.requorum/swarm swarm; rm -rf swarm.requorum swarm.before"
 )
 DISCARD = 'rm -rf "$1/swarm.requorum"'
@@ -44,10 +45,12 @@ def place(shell: Shell, engine: Engine, archive: Path, manifest: Manifest, part:
             node=shell.node.name,
         )
     root = info.get("DockerRootDir") or DATA_ROOT
-    sums = "".join(f"{entry.sha256}  {entry.path}\n" for entry in manifest.files if entry.path.startswith(part + "/"))
+    kept = [entry for entry in manifest.files if entry.path.startswith(part + "/")]
+    listing = sorted(f"{entry.size} {entry.path}\n".encode() for entry in kept)
     try:
-        shell.run(["bash", "-c", UNPACK, "unpack", root, part], stdin=archive, seconds=SECONDS)
-        shell.run(["bash", "-c", SWAP, "swap", root], stdin=sums.encode(), seconds=SECONDS)
+        shell.run(["sh", "-c", RECEIVE, "receive", root, manifest.sha256], stdin=archive, seconds=SECONDS)
+        shell.run(["bash", "-c", UNPACK, "unpack", root, part], seconds=SECONDS)
+        shell.run(["sh", "-c", SWAP, "swap", root, part], stdin=b"".join(listing), seconds=SECONDS)
     except CommandFailed as error:
         shell.run(["sh", "-c", DISCARD, "discard", root], check=False)
         raise ProofFailed(

@@ -6,8 +6,7 @@ MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
 BIN := .venv/bin
-TOOLS = $(shell toolchain/install)
-# The folder of Pulumi and the S3 server; made (or found in the cache) when first used.
+# The folder of Pulumi and the S3 server is made, or found in the cache, when first used.
 WITH_TOOLS = tools=$$(toolchain/install); export PATH="$(CURDIR)/$(BIN):$(CURDIR)/bin:$$tools:$$PATH"
 
 help:  ## list the verbs
@@ -42,11 +41,17 @@ packages:
 toolchain: ## build or fetch Pulumi, its plugins and the S3 server (TOOLCHAIN=auto|official|build)
 	@toolchain/install
 
+# The virtual environment lies in the cache under what determines it, so that a new clone finds it made.
 $(BIN)/.ready: requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: apt-get install python3, or PYTHON=..." >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "setup: installing python3-venv" >&2; lab/packages-installed python3-venv; }
-	@echo "setup: Python packages" >&2
-	@$(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
-	@touch $@
+	@key=$$({ $(PYTHON) -VV; command -v $(PYTHON); cat requirements-dev.txt; } | sha256sum | cut -c1-16); \
+	  made=$${REQUORUM_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/requorum}/venv/$$key; \
+	  if [ ! -e "$$made/bin/.ready" ]; then \
+	    echo "setup: Python packages" >&2; rm -rf "$$made"; \
+	    $(PYTHON) -m venv "$$made" && "$$made/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt; \
+	    touch "$$made/bin/.ready"; \
+	  fi; \
+	  rm -rf .venv && ln -s "$$made" .venv && touch "$$made/bin/.ready"
 
 .PHONY: help up down test check bench env setup packages toolchain

@@ -7,6 +7,9 @@ import shlex
 from lab.instance import Instance
 from lab.s3 import REGION
 
+STACK = "lab"
+"""The stack that commands by hand are for."""
+
 
 def variables(instance: Instance) -> dict[str, str]:
     """The lab's environment. No secret is in it, only the files that hold them."""
@@ -24,6 +27,10 @@ def variables(instance: Instance) -> dict[str, str]:
         "PULUMI_HOME": str(instance.pulumi_home),
         "PULUMI_BACKEND_URL": f"file://{instance.pulumi_root}",
         "PULUMI_CONFIG_PASSPHRASE_FILE": str(instance.passphrase_file),
+        "PULUMI_STACK": STACK,
+        # A plugin that is missing fails at once, where a download would wait for a network that may not be there.
+        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
     }
 
 

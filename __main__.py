@@ -16,6 +16,8 @@ except RequorumError as error:
 
 for line in (f"cluster {settings.cluster}: {assessment.diagnosis.kind}", *assessment.plan.lines):
     pulumi.log.info(line)
+if settings.recover and not assessment.plan.copy:
+    pulumi.log.warn("recover is true in the stack file and no swarm is lost; take it out: pulumi config rm recover")
 
 cluster = Cluster(settings.cluster, settings, assessment)
 pulumi.export("clusterId", cluster.cluster_id)

@@ -16,10 +16,13 @@ except RequorumError as error:
 
 for line in (f"cluster {settings.cluster}: {assessment.diagnosis.kind}", *assessment.plan.lines):
     pulumi.log.info(line)
-if settings.recover and not assessment.plan.copy:
+if settings.recover and not (assessment.plan.copy or assessment.plan.survivor):
     pulumi.log.warn("recover is true in the stack file and no swarm is lost; take it out: pulumi config rm recover")
 
-cluster = Cluster(settings.cluster, settings, assessment)
+try:
+    cluster = Cluster(settings.cluster, settings, assessment)
+except RequorumError as error:
+    raise pulumi.RunError(str(error)) from None
 pulumi.export("clusterId", cluster.cluster_id)
 pulumi.export("managers", cluster.managers)
 pulumi.export("workers", cluster.workers)

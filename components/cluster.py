@@ -1,6 +1,6 @@
 """A whole cluster: hosts, preparation, quorum, members, proof."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import pulumi
 
@@ -32,7 +32,11 @@ class Cluster(pulumi.ComponentResource):
             if settings.hosts.driver == "docker"
             else ExistingHosts("hosts", assessment.survey, mine)
         )
-        ready = {node.name: Preparation(node, settings, made.identities[node.name], mine) for node in settings.nodes}
+        silent = frozenset(assessment.diagnosis.silent)
+        ready = {
+            node.name: Preparation(node, settings, made.identities[node.name], node.name in silent, mine)
+            for node in settings.nodes
+        }
         quorum = Quorum(
             "quorum",
             settings,
@@ -44,9 +48,9 @@ class Cluster(pulumi.ComponentResource):
                 )
             ),
         )
-        members = self._members(settings, made.identities, ready, quorum)
+        members = self._members(settings, made.identities, ready, quorum, silent)
         health = Health(
-            "health", quorum, members, mine.merge(pulumi.ResourceOptions(hooks=hooks.before_proof(settings)))
+            "health", settings, quorum, members, mine.merge(pulumi.ResourceOptions(hooks=hooks.before_proof(settings)))
         )
         self.cluster_id, self.health, self.leader = quorum.cluster_id, health.health, health.leader
         self.managers = {manager.name: str(manager.address) for manager in settings.managers}
@@ -67,13 +71,19 @@ class Cluster(pulumi.ComponentResource):
         identities: Mapping[str, pulumi.Input[str]],
         ready: Mapping[str, Preparation],
         quorum: Quorum,
+        silent: Collection[str],
     ) -> dict[str, Member]:
-        """Managers one after the other, since each join changes the quorum; workers side by side."""
+        """Managers one after the other, since each join changes the quorum; workers side by side. Silent nodes are left alone."""
         members: dict[str, Member] = {}
         before: list[pulumi.Resource] = [quorum]
         for node in settings.nodes:
-            options = pulumi.ResourceOptions(parent=self, depends_on=[*before, ready[node.name]])
-            members[node.name] = Member(node, identities[node.name], options)
+            options = pulumi.ResourceOptions(
+                parent=self,
+                depends_on=[*before, ready[node.name]],
+                ignore_changes=["*"] if node.name in silent else None,
+            )
+            generation = quorum.generation if node.role == "manager" else None
+            members[node.name] = Member(node, identities[node.name], generation, options)
             if node.role == "manager":
                 before = [quorum, members[node.name]]
         return members

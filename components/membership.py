@@ -12,6 +12,8 @@ from typing import Any
 
 import pulumi
 from pulumi.dynamic import (
+    CheckFailure,
+    CheckResult,
     ConfigureRequest,
     CreateResult,
     DiffResult,
@@ -23,11 +25,11 @@ from pulumi.dynamic import (
 
 from components.progress import say
 from components.settings import from_provider
-from recovery import hosts, membership, proof, quorum
+from recovery import membership, proof, quorum
 from recovery.diagnosis import NO_QUORUM, Kind, diagnose
 from recovery.plan import Plan
 from recovery.settings import Node, Settings
-from recovery.survey import report, survey
+from recovery.survey import survey
 
 Props = dict[str, Any]
 HELD = "held"
@@ -50,33 +52,47 @@ class QuorumProvider(_Provider):
         return DiffResult(changes=changed or olds["quorum"] != HELD)
 
     def create(self, props: Props) -> CreateResult:
-        outs = self._establish(props, generation=1)
+        outs = self._establish(props, known=None, generation=0)
         return CreateResult(outs["cluster_id"], outs)
 
     def update(self, _id: str, olds: Props, news: Props) -> UpdateResult:
-        restored = 0 if olds["quorum"] == HELD else 1
-        return UpdateResult(self._establish(news, generation=int(olds["generation"]) + restored))
+        return UpdateResult(self._establish(news, known=olds["cluster_id"], generation=int(olds["generation"])))
 
     def read(self, id_: str, props: Props) -> ReadResult:
         seen = survey(self._settings, nodes=self._settings.managers)
-        diagnosis = diagnose(seen, props["cluster_id"], copies=True)
+        diagnosis = diagnose(seen, props["cluster_id"], cluster=self._settings.cluster, copies=True)
         lost = diagnosis.kind in NO_QUORUM
         return ReadResult(id_, {**props, "quorum": str(diagnosis.kind) if lost else HELD})
 
     def delete(self, id_: str, _props: Props) -> None:
         quorum.dissolve(self._settings, id_)
 
-    def _establish(self, props: Props, *, generation: int) -> Props:
-        made = quorum.establish(self._settings, copy=props["recovery"].get("copy"), say=say)
-        return {**props, "cluster_id": made.cluster_id, "quorum": HELD, "generation": generation}
+    def _establish(self, props: Props, *, known: str | None, generation: int) -> Props:
+        chosen = props["recovery"]
+        made = quorum.establish(
+            self._settings, copy=chosen.get("copy"), survivor=chosen.get("survivor"), known=known, say=say
+        )
+        count = generation + 1 if made.remade else generation
+        return {**props, "cluster_id": made.cluster_id, "quorum": HELD, "generation": count}
 
 
 class MemberProvider(_Provider):
     """One node's membership. A node that is no member any more is created again: it joins or rejoins."""
 
+    def check(self, olds: Props, news: Props) -> CheckResult:
+        if not (olds.get("role") == news["role"] == "manager" and olds["address"] != news["address"]):
+            return CheckResult(news, [])
+        why = (
+            f"{news['name']} cannot move from {olds['address']} to {news['address']}: a manager's address is in the swarm's log. "
+            "Give the new address to a manager of another name, and take this one out afterwards"
+        )
+        return CheckResult(news, [CheckFailure("address", why)])
+
     def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
         replaced = [key for key in ("name", "address") if olds.get(key) != news.get(key)]
-        changed = any(olds.get(key) != news.get(key) for key in ("role", "availability", "labels", "host"))
+        changed = any(
+            olds.get(key) != news.get(key) for key in ("role", "availability", "labels", "host", "generation")
+        )
         return DiffResult(changes=changed or bool(replaced), replaces=replaced, delete_before_replace=True)
 
     def create(self, props: Props) -> CreateResult:
@@ -91,9 +107,8 @@ class MemberProvider(_Provider):
         return UpdateResult({**news, "node_id": place.node_id, "cluster_id": place.cluster_id})
 
     def read(self, id_: str, props: Props) -> ReadResult:
-        node = _node(props)
-        seen = report(node, self._settings, hosts.presence(self._settings, nodes=[node])[node.name])
-        return ReadResult("", {}) if seen.known_lost else ReadResult(id_, props)
+        found = membership.find(self._settings, _node(props))
+        return ReadResult(id_, props) if found else ReadResult("", {})
 
     def delete(self, id_: str, props: Props) -> None:
         with _turn(props):
@@ -104,7 +119,7 @@ class HealthProvider(_Provider):
     """Proof that the whole cluster is what the settings describe; made again whenever anything it rests on changed."""
 
     def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
-        rests = any(olds.get(key) != news.get(key) for key in ("cluster_id", "generation", "members"))
+        rests = any(olds.get(key) != news.get(key) for key in ("cluster_id", "generation", "members", "wanted"))
         return DiffResult(changes=rests or olds["health"] != Kind.HEALTHY)
 
     def create(self, props: Props) -> CreateResult:
@@ -115,14 +130,14 @@ class HealthProvider(_Provider):
 
     def read(self, id_: str, props: Props) -> ReadResult:
         seen = survey(self._settings, nodes=self._settings.managers)
-        diagnosis = diagnose(seen, props["cluster_id"], copies=True)
+        diagnosis = diagnose(seen, props["cluster_id"], cluster=self._settings.cluster, copies=True)
         chief = seen.leader
         leader = next((m.hostname for m in chief.members if m.leader), "") if chief else ""
         return ReadResult(id_, {**props, "health": str(diagnosis.kind), "leader": leader})
 
     def _prove(self, props: Props) -> Props:
         say("proving the cluster")
-        health = proof.prove(self._settings, props["cluster_id"])
+        health = proof.prove(self._settings, props["cluster_id"], say=say)
         return {**props, "health": str(Kind.HEALTHY), "leader": health.leader}
 
 
@@ -145,13 +160,23 @@ class Quorum(Resource, module="requorum", name="Quorum"):
 
 
 class Member(Resource, module="requorum", name="Member"):
-    """One node's membership. Outputs: node ID and cluster ID."""
+    """One node's membership. Outputs: node ID and cluster ID.
+
+    ``generation`` is the quorum's, for managers: each time it was made again, every manager's vote is looked after.
+    """
 
     node_id: pulumi.Output[str]
     cluster_id: pulumi.Output[str]
 
-    def __init__(self, node: Node, host: pulumi.Input[str], opts: pulumi.ResourceOptions) -> None:
-        props: Props = {**node.model_dump(mode="json"), "host": host, **dict.fromkeys(("node_id", "cluster_id"))}
+    def __init__(
+        self, node: Node, host: pulumi.Input[str], generation: pulumi.Input[int] | None, opts: pulumi.ResourceOptions
+    ) -> None:
+        props: Props = {
+            **node.model_dump(mode="json"),
+            "host": host,
+            "generation": generation,
+            **dict.fromkeys(("node_id", "cluster_id")),
+        }
         super().__init__(MemberProvider(), f"{node.name}-member", props, opts)
 
 
@@ -161,18 +186,31 @@ class Health(Resource, module="requorum", name="Health"):
     health: pulumi.Output[str]
     leader: pulumi.Output[str]
 
-    def __init__(self, name: str, quorum_: Quorum, members: Mapping[str, Member], opts: pulumi.ResourceOptions) -> None:
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        quorum_: Quorum,
+        members: Mapping[str, Member],
+        opts: pulumi.ResourceOptions,
+    ) -> None:
         props: Props = {
             "cluster_id": quorum_.cluster_id,
             "generation": quorum_.generation,
             "members": {name: member.node_id for name, member in members.items()},
+            "wanted": {
+                "options": settings.swarm.model_dump(mode="json"),
+                "nodes": {node.name: [node.role, node.availability, dict(node.labels)] for node in settings.nodes},
+            },
             **dict.fromkeys(("health", "leader")),
         }
         super().__init__(HealthProvider(), name, props, opts)
 
 
 def _recovery(plan: Plan) -> Props:
-    return {"copy": plan.copy, "plan": list(plan.lines)} if plan.copy else {}
+    if not (plan.copy or plan.survivor):
+        return {}
+    return {"copy": plan.copy, "survivor": plan.survivor, "plan": list(plan.lines)}
 
 
 def _turn(*states: Props) -> AbstractContextManager[object]:

@@ -10,13 +10,14 @@ from recovery.survey import MARK_PATH
 from recovery.transport import pinned_key, private_key_text
 
 TOOLS = ("bash", "docker", "iptables-restore", "sha256sum", "tar", "zstd")
+TIME_LIMIT = "10m"
 FIREWALL_PATH = "/etc/requorum/firewall"
 SCRIPT = """set -eu
 for tool in {tools}; do
   command -v "$tool" >/dev/null || {{ echo "$tool is missing on $(hostname): install it (apt-get install docker.io iptables tar zstd)" >&2; exit 1; }}
 done
-for try in $(seq 300); do docker version >/dev/null 2>&1 && break; sleep 0.1; done
-docker version >/dev/null || {{ echo "the Docker engine of $(hostname) does not answer: systemctl status docker" >&2; exit 1; }}
+for try in $(seq 100); do timeout 5 docker version >/dev/null 2>&1 && break; sleep 0.1; done
+timeout 5 docker version >/dev/null || {{ echo "the Docker engine of $(hostname) does not answer: systemctl status docker" >&2; exit 1; }}
 mkdir -p /etc/requorum
 printf '%s\\n' {cluster} > {mark}
 """
@@ -28,7 +29,7 @@ COMMIT
 RULES
 cat > /etc/systemd/system/requorum-firewall.service <<'UNIT'
 [Unit]
-Description=Swarm ports are open to the swarm's nodes only
+Description=Swarm ports are open to the swarm's network only
 Before=docker.service
 [Service]
 Type=oneshot
@@ -36,8 +37,8 @@ ExecStart=/bin/sh -c 'iptables-restore -w -n {path} && {{ iptables -w -C INPUT -
 [Install]
 WantedBy=multi-user.target
 UNIT
-systemctl enable --quiet requorum-firewall.service 2>/dev/null
-systemctl restart requorum-firewall.service
+systemctl enable --quiet requorum-firewall.service
+timeout 30 systemctl restart requorum-firewall.service
 """
 
 
@@ -50,19 +51,17 @@ def preparation(settings: Settings) -> str:
 
 
 def firewall_rules(settings: Settings) -> tuple[str, ...]:
-    """Rules for ``iptables-restore``: the ports of swarm for the nodes only, the engine's own ports for nobody.
+    """Rules for ``iptables-restore``: the ports of swarm for the nodes' network only, the engine's own ports for nobody.
+
+    The whole network and not each address: else a manager that is taken out would be cut off while it still votes.
 
     2377/tcp is the managers' API, 7946 gossip, the data path port carries overlay traffic (ESP when encrypted).
     """
     data = settings.swarm.data_path_port
     allowed = [
-        rule
-        for node in settings.nodes
-        for rule in (
-            f"-A REQUORUM -s {node.address} -p tcp -m multiport --dports 2377,7946 -j ACCEPT",
-            f"-A REQUORUM -s {node.address} -p udp -m multiport --dports 7946,{data} -j ACCEPT",
-            f"-A REQUORUM -s {node.address} -p esp -j ACCEPT",
-        )
+        f"-A REQUORUM -s {settings.subnet} -p tcp -m multiport --dports 2377,7946 -j ACCEPT",
+        f"-A REQUORUM -s {settings.subnet} -p udp -m multiport --dports 7946,{data} -j ACCEPT",
+        f"-A REQUORUM -s {settings.subnet} -p esp -j ACCEPT",
     ]
     closed = [
         "-A REQUORUM -p tcp -m multiport --dports 2375,2376,2377,7946 -j DROP",
@@ -72,13 +71,17 @@ def firewall_rules(settings: Settings) -> tuple[str, ...]:
 
 
 class Preparation(pulumi.ComponentResource):
-    """The preparation of one machine; runs again when the machine or the script is another."""
+    """The preparation of one machine; runs again when the machine or the script is another.
+
+    A ``silent`` machine keeps the preparation it has: dialling it would only hold up the others.
+    """
 
     def __init__(
         self,
         node: Node,
         settings: Settings,
         identity: pulumi.Input[str],
+        silent: bool,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("requorum:node:Preparation", f"{node.name}-preparation", None, opts)
@@ -97,6 +100,10 @@ class Preparation(pulumi.ComponentResource):
             stdin=preparation(settings),
             triggers=[identity],
             logging=remote.Logging.STDERR,
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                ignore_changes=["*"] if silent else None,
+                custom_timeouts=pulumi.CustomTimeouts(create=TIME_LIMIT, update=TIME_LIMIT),
+            ),
         )
         self.register_outputs({"identity": identity, "prepared": command.id})

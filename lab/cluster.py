@@ -12,6 +12,7 @@ from lab import environment, faults, keys, nodes
 from lab.errors import LabError
 from lab.instance import Instance
 from lab.stack import Stack, settings
+from recovery.errors import RequorumError
 from recovery.settings import load
 
 LEADER_SECONDS = 60
@@ -81,7 +82,7 @@ def main() -> int:
             print(__doc__, file=sys.stderr)
             return 2
         verbs[sys.argv[1]](instance, stack)
-    except LabError as error:
+    except (LabError, RequorumError) as error:
         print(f"lab: {error}", file=sys.stderr)
         return 1
     return 0

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from recovery import survivors
 from recovery.catalog import Catalog, Search, newest_good
 from recovery.diagnosis import Diagnosis, Kind, access_fault, diagnose
 from recovery.errors import DamagedCopy, Refused
@@ -52,14 +53,36 @@ def assess(settings: Settings, *, now: datetime | None = None) -> Assessment:
     """
     catalog = Catalog(settings)
     known = known_id(settings, catalog)
+    require_same_addresses(settings, catalog)
     seen = settled(settings)
-    diagnosis = diagnose(seen, known, copies=bool(catalog.copies))
+    diagnosis = diagnose(seen, known, cluster=settings.cluster, copies=bool(catalog.copies))
     search = Search(None, ())
+    left: tuple[survivors.Survivor, ...] = ()
     if diagnosis.kind is Kind.ALL_LOST:
         with newest_good(catalog, [node.name for node in settings.managers], known) as search:
             pass
-    plan = make_plan(diagnosis, settings, search.choice, search.rejected, now or datetime.now(UTC))
+    elif diagnosis.kind is Kind.QUORUM_LOST:
+        left = survivors.look(settings, seen)
+    plan = make_plan(diagnosis, settings, search.choice, search.rejected, left, now or datetime.now(UTC))
     return Assessment(seen, diagnosis, plan)
+
+
+def require_same_addresses(settings: Settings, catalog: Catalog) -> None:
+    """A manager lives and dies at one address: it is in the swarm's log. Raises: Refused when the settings moved one."""
+    for manager in settings.managers:
+        if (copy := catalog.newest(manager.name)) is None:
+            continue
+        try:
+            address = catalog.manifest(copy).address
+        except DamagedCopy:
+            continue
+        if address != str(manager.address):
+            raise Refused(
+                f"preparing changes to cluster {settings.cluster}",
+                f"{manager.name} is at {address}, and a manager's address cannot change",
+                remedy=f"give it {address} again in requorum:managers; add a manager of another name at {manager.address} instead",
+                node=manager.name,
+            )
 
 
 def known_id(settings: Settings, catalog: Catalog) -> str | None:

@@ -57,6 +57,14 @@ def take_one(settings: Settings, node: Node) -> tuple[Copy, Manifest]:
     return _take(Catalog(settings), settings, node)
 
 
+def take_safety(settings: Settings, node: Node, shell: Shell) -> tuple[Copy, Manifest]:
+    """Take a copy of a manager that has no leader, before its log is given up. Raises: as `take_one`."""
+    with tempfile.TemporaryDirectory(prefix="requorum-") as folder:
+        archive = Path(folder) / "copy"
+        manifest = snapshot.take_leaderless(node, shell, archive)
+        return Catalog(settings).add(manifest, archive), manifest
+
+
 def _take(catalog: Catalog, settings: Settings, node: Node) -> tuple[Copy, Manifest]:
     with tempfile.TemporaryDirectory(prefix="requorum-") as folder, Shell(node, settings.ssh) as shell:
         archive = Path(folder) / "copy"

@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from recovery import snapshot
-from recovery.errors import DamagedCopy
-from recovery.manifest import Manifest, from_json
+from recovery.errors import DamagedCopy, NoUsableCopy
+from recovery.manifest import WITH_INVENTORY, Manifest, from_json
 from recovery.settings import Settings
 from recovery.store import Store
 
@@ -52,13 +52,16 @@ class Catalog:
     def __init__(self, settings: Settings, store: Store | None = None) -> None:
         self.store = store or Store(settings.backup)
         self.prefix = f"{settings.backup.prefix}/{settings.cluster}/"
+        self._texts: dict[Copy, bytes] = {}
         keys = set(self.store.keys(self.prefix))
         found = [copy for key in keys if key.endswith(MANIFEST) and (copy := _copy(key)) and copy.key in keys]
         self.copies: tuple[Copy, ...] = tuple(sorted(found, key=lambda copy: (copy.taken, copy.key), reverse=True))
 
     def manifest(self, copy: Copy) -> Manifest:
         """The copy's manifest. Raises: StoreError; DamagedCopy."""
-        return from_json(self.store.get(copy.manifest_key), source=copy.name)
+        if copy not in self._texts:
+            self._texts[copy] = self.store.get(copy.manifest_key)
+        return from_json(self._texts[copy], source=copy.name)
 
     def manifests(self) -> list[tuple[Copy, Manifest | DamagedCopy]]:
         """Every copy with its manifest, or with what is wrong with that, newest first. Raises: StoreError."""
@@ -68,6 +71,15 @@ class Catalog:
     def newest(self, manager: str) -> Copy | None:
         """The newest copy of one manager."""
         return next((copy for copy in self.copies if copy.manager == manager), None)
+
+    def named(self, name: str) -> Copy:
+        """The copy of that name. Raises: NoUsableCopy."""
+        found = next((copy for copy in self.copies if copy.name == name), None)
+        if found is None:
+            raise NoUsableCopy(
+                f"looking for {name}", "S3 holds no such copy", remedy="requorum backups; then run the preview again"
+            )
+        return found
 
     @contextmanager
     def verified(self, copy: Copy) -> Iterator[tuple[Manifest, Path]]:
@@ -120,11 +132,14 @@ class Search:
 
 
 @contextmanager
-def newest_good(catalog: Catalog, managers: Collection[str], cluster_id: str | None) -> Iterator[Search]:
+def newest_good(
+    catalog: Catalog, managers: Collection[str], cluster_id: str | None, *, whole: bool = True
+) -> Iterator[Search]:
     """The newest good copy of any of the managers; its archive is there for as long as the context is.
 
     Each candidate is read whole and compared with its manifest before it is chosen. ``cluster_id``,
-    where known, keeps copies of another swarm out.
+    where known, keeps copies of another swarm out. ``whole`` asks for one that a swarm can be restored
+    from, and not only a manager's identity.
 
     Raises: StoreError.
     """
@@ -138,6 +153,8 @@ def newest_good(catalog: Catalog, managers: Collection[str], cluster_id: str | N
                 continue
             if cluster_id and manifest.cluster_id != cluster_id:
                 rejected.append(f"{copy.name}: a copy of another swarm ({manifest.cluster_id})")
+                continue
+            if whole and manifest.kind not in WITH_INVENTORY:
                 continue
             yield Search(Choice(copy, manifest), tuple(rejected), archive)
             return

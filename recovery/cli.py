@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,10 +16,11 @@ from rich.console import Console
 from recovery import report
 from recovery.assessment import assess, known_id
 from recovery.backup import backup as take_copies
-from recovery.catalog import Catalog
+from recovery.catalog import Catalog, Copy
 from recovery.diagnosis import diagnose
 from recovery.errors import NoUsableCopy, RequorumError, SettingError
 from recovery.settings import Settings, load
+from recovery.store import Store
 from recovery.survey import survey
 
 app = typer.Typer(
@@ -59,7 +61,7 @@ def backup(stack: StackOption = "", config_file: FileOption = None, as_json: Jso
         for outcome in take_copies(settings, say=_say):
             if outcome.error or not (outcome.copy and outcome.manifest):
                 failed.append(outcome)
-                err.print(f"[red]{outcome.manager}: not copied[/]\n{outcome.error}")
+                err.print(f"{outcome.manager}: not copied\n{outcome.error}", style="red", markup=False)
                 continue
             made.append((outcome.copy, outcome.manifest))
         if as_json:
@@ -93,15 +95,11 @@ def verify(
     with _errors_shown():
         settings = _settings(stack, config_file)
         catalog = Catalog(settings)
-        wanted = [copy for copy in catalog.copies if name in ("", copy.name)]
-        if not wanted:
-            raise NoUsableCopy(
-                f"verifying {name or 'the newest copy'}", "S3 holds no such copy", remedy="requorum backups"
-            )
-        with catalog.verified(wanted[0]) as (manifest, _):
-            out.print(
-                f"{wanted[0].name}: whole, {len(manifest.files)} files, as its manifest says (not restored: unproven)"
-            )
+        if not (name or catalog.copies):
+            raise NoUsableCopy("verifying the newest copy", "S3 holds none", remedy="requorum backup")
+        copy = catalog.named(name) if name else catalog.copies[0]
+        with catalog.verified(copy) as (manifest, _):
+            out.print(f"{copy.name}: whole, {len(manifest.files)} files, as its manifest says (not restored: unproven)")
 
 
 @app.command()
@@ -121,16 +119,23 @@ def plan(stack: StackOption = "", config_file: FileOption = None, as_json: JsonO
 
 
 def _status(settings: Settings) -> report.Status:
-    """Works with any node dead and with S3 unreachable, within 5 seconds."""
-    seen = survey(settings)
+    """Works with any node dead and with S3 unreachable, within 5 seconds: both are looked at side by side."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        copies = pool.submit(_copies, settings)
+        seen = survey(settings)
+        known, found, error = copies.result()
+    leader = seen.leader
+    known = known or (leader.cluster_id if leader else None)
+    diagnosis = diagnose(seen, known, cluster=settings.cluster, copies=bool(found))
+    return report.status(settings, seen, diagnosis, found, error)
+
+
+def _copies(settings: Settings) -> tuple[str | None, tuple[Copy, ...], RequorumError | None]:
     try:
-        catalog = Catalog(settings)
-        known, copies, error = known_id(settings, catalog), catalog.copies, None
-    except RequorumError as failure:
-        leader = seen.leader
-        known, copies, error = settings.cluster_id or (leader.cluster_id if leader else None), (), failure
-    diagnosis = diagnose(seen, known, copies=bool(copies))
-    return report.status(settings, seen, diagnosis, copies, error)
+        catalog = Catalog(settings, Store(settings.backup, hasty=True))
+        return known_id(settings, catalog), catalog.copies, None
+    except RequorumError as error:
+        return settings.cluster_id, (), error
 
 
 def _settings(stack: str, config_file: Path | None) -> Settings:
@@ -143,7 +148,7 @@ def _settings(stack: str, config_file: Path | None) -> Settings:
 
 
 def _say(line: str) -> None:
-    err.print(line, style="dim")
+    err.print(line, style="dim", markup=False)
 
 
 def _print_json(document: dict[str, Any]) -> None:

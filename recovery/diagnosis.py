@@ -42,11 +42,11 @@ class Diagnosis:
         return "\n".join(f"  {line}" for line in self.evidence)
 
 
-def diagnose(survey: Survey, known_id: str | None, *, copies: bool) -> Diagnosis:
+def diagnose(survey: Survey, known_id: str | None, *, cluster: str, copies: bool) -> Diagnosis:
     """What is wrong with the cluster.
 
-    ``known_id`` is the cluster ID from the stack file or from the copies, ``None`` when nobody knows one;
-    ``copies`` says whether S3 holds copies under the cluster's name.
+    ``known_id`` is the cluster ID from the stack file, the state or the copies, ``None`` when nobody knows
+    one; ``cluster`` is its name; ``copies`` says whether S3 holds copies under that name.
     """
     missing = tuple(report.node.name for report in survey.reports if report.known_lost)
     silent = tuple(report.node.name for report in survey.reports if _may_hide(report))
@@ -55,11 +55,11 @@ def diagnose(survey: Survey, known_id: str | None, *, copies: bool) -> Diagnosis
     def found(kind: Kind, *first: str, cluster_id: str | None = known_id) -> Diagnosis:
         return Diagnosis(kind, first + evidence, cluster_id, missing, silent)
 
-    if strangers := [report for report in survey.reports if _is_foreign(report, known_id)]:
+    if strangers := [report for report in survey.reports if _is_foreign(report, known_id, cluster)]:
         return found(Kind.FOREIGN, *(_stranger(report, known_id) for report in strangers))
     led = [report for report in survey.managers if report.led]
-    if len(views := {(report.cluster_id, _leader(report)) for report in led}) > 1:
-        shown = ", ".join(f"{leader} of {cluster}" for cluster, leader in sorted(views))
+    if len(survey.leaders) > 1:
+        shown = ", ".join(f"{leader} of {identity}" for identity, leader in sorted(survey.leaders))
         return found(Kind.FORKED, f"managers follow different leaders: {shown}")
     if led:
         cluster_id = led[0].cluster_id
@@ -87,8 +87,8 @@ def diagnose(survey: Survey, known_id: str | None, *, copies: bool) -> Diagnosis
     if holders:
         waiting = "; an election may be under way, which takes up to 20 s" if survey.electing else ""
         return found(Kind.QUORUM_LOST, f"no leader; {len(holders)} of {needed} needed managers hold the log{waiting}")
-    if any(report.node.name in silent for report in survey.managers):
-        return found(Kind.QUORUM_LOST, "no leader answers, and silent managers may still hold the log")
+    if not all(report.known_lost for report in survey.managers):
+        return found(Kind.QUORUM_LOST, "no leader answers, and not every manager is known to be lost")
     orphans = [report.node.name for report in survey.workers if report.in_swarm]
     if copies or known_id or orphans:
         joined = f"; workers still in it: {', '.join(orphans)}" if orphans else ""
@@ -102,14 +102,14 @@ def access_fault(survey: Survey) -> Report | None:
     return next(faults, None)
 
 
-def _is_foreign(report: Report, known_id: str | None) -> bool:
+def _is_foreign(report: Report, known_id: str | None, cluster: str) -> bool:
     if not report.in_swarm or not report.cluster_id:
         return False
-    return report.cluster_id != known_id if known_id else not report.marked
+    return report.cluster_id != known_id if known_id else report.marked != cluster
 
 
 def _may_hide(report: Report) -> bool:
-    return report.reach in {Reach.SILENT, Reach.STOPPED} | ACCESS_FAULTS
+    return report.left_over or report.reach in {Reach.SILENT, Reach.STOPPED, Reach.NO_ENGINE} | ACCESS_FAULTS
 
 
 def _stranger(report: Report, known_id: str | None) -> str:
@@ -126,6 +126,6 @@ def _says(report: Report) -> str:
     if report.reach is not Reach.ANSWERS:
         return f"{name}: {report.reach}" + (f" ({report.detail})" if report.detail else "")
     if not report.in_swarm:
-        return f"{name}: up, in no swarm"
+        return f"{name}: up, in no swarm" + (", a log on its disk that nobody uses" if report.left_over else "")
     place = "manager with a leader" if report.led else "manager without a leader" if report.raft else "worker"
     return f"{name}: up, {report.state}, {place}"

@@ -3,7 +3,7 @@
 Tokens and keys travel in request bodies; nothing secret is on a command line.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -127,15 +127,17 @@ class Engine:
         role: str | None = None,
         availability: str | None = None,
         labels: Mapping[str, str] | None = None,
+        without: Collection[str] = (),
     ) -> None:
-        """Change a member's role, availability or labels; what is None stays as it is."""
+        """Change a member's role or availability, set ``labels`` and remove those ``without``; all else stays as it is."""
+
+        def change(spec: dict[str, Any]) -> dict[str, Any]:
+            kept = {key: value for key, value in (spec.get("Labels") or {}).items() if key not in without}
+            wanted = {"Role": role, "Availability": availability, "Labels": {**kept, **(labels or {})}}
+            return {**spec, **{key: value for key, value in wanted.items() if value is not None}}
+
         with self._doing(f"updating member {node_id}", "see `docker node ls` on the node"):
-            current = self._api.inspect_node(node_id)
-            spec = dict(current["Spec"])
-            wanted = {"Role": role, "Availability": availability, "Labels": None if labels is None else dict(labels)}
-            changed = {**spec, **{key: value for key, value in wanted.items() if value is not None}}
-            if changed != spec:
-                self._api.update_node(node_id, current["Version"]["Index"], changed)
+            self._update(node_id, change, needed=False)
 
     def settle(self) -> None:
         """Have everything committed so far written to the managers' disks as committed, by committing one entry more.
@@ -146,15 +148,21 @@ class Engine:
         update of the node's own spec to what it is.
         """
         with self._doing("writing out the raft log", "try again; see `docker node ls` on the node"):
-            node_id = self._api.info()["Swarm"]["NodeID"]
-            for attempt in range(TRIES):
-                current = self._api.inspect_node(node_id)
-                try:
-                    self._api.update_node(node_id, current["Version"]["Index"], current["Spec"])
-                    return
-                except APIError as error:
-                    if "out of sequence" not in str(error.explanation) or attempt == TRIES - 1:
-                        raise
+            self._update(self._api.info()["Swarm"]["NodeID"], dict, needed=True)
+
+    def _update(self, node_id: str, change: Callable[[dict[str, Any]], dict[str, Any]], *, needed: bool) -> None:
+        """Write a node's changed spec, again when another write came between; ``needed`` writes an unchanged one too."""
+        for attempt in range(TRIES):
+            current = self._api.inspect_node(node_id)
+            changed = change(current["Spec"])
+            if changed == current["Spec"] and not needed:
+                return
+            try:
+                self._api.update_node(node_id, current["Version"]["Index"], changed)
+                return
+            except APIError as error:
+                if "out of sequence" not in str(error.explanation) or attempt == TRIES - 1:
+                    raise
 
     def remove_member(self, node_id: str) -> None:
         """Take a member that is down off the node list."""
@@ -206,7 +214,6 @@ def _member(entry: Mapping[str, Any]) -> Member:
         reachable=manager.get("Reachability") == "reachable",
         manager_address=manager.get("Addr", ""),
         labels=entry["Spec"].get("Labels") or {},
-        version=entry["Version"]["Index"],
     )
 
 

@@ -18,18 +18,28 @@ SECONDS = 5
 
 
 def presence(settings: Settings, nodes: Sequence[Node]) -> Mapping[str, Presence]:
-    """The presence of each of ``nodes`` by name.
+    """The presence of each of ``nodes`` by name; unknown where the engine of its zone does not answer.
 
-    Raises: HostError when the Docker engine of a zone does not answer.
+    Raises: HostError when no engine answers at all.
     """
     if settings.hosts.driver == "existing":
         return {node.name: Presence.UNKNOWN for node in nodes}
-    endpoints = {settings.hosts.endpoint_of(node.zone) for node in nodes}
-    states = {endpoint: _containers(endpoint) for endpoint in sorted(endpoints)}
-    return {node.name: _presence(states[settings.hosts.endpoint_of(node.zone)].get(node.name)) for node in nodes}
+    states: dict[str, Mapping[str, str]] = {}
+    failures: list[HostError] = []
+    for endpoint in sorted({settings.hosts.endpoint_of(node.zone) for node in settings.nodes}):
+        try:
+            states[endpoint] = _containers(endpoint)
+        except HostError as error:
+            failures.append(error)
+    if failures and not states:
+        raise failures[0]
+    return {node.name: _presence(node, states.get(settings.hosts.endpoint_of(node.zone))) for node in nodes}
 
 
-def _presence(state: str | None) -> Presence:
+def _presence(node: Node, states: Mapping[str, str] | None) -> Presence:
+    if states is None:
+        return Presence.UNKNOWN
+    state = states.get(node.name)
     if state is None:
         return Presence.GONE
     return Presence.PRESENT if state == "running" else Presence.STOPPED
@@ -37,7 +47,7 @@ def _presence(state: str | None) -> Presence:
 
 def _containers(endpoint: str) -> Mapping[str, str]:
     try:
-        engine = docker.APIClient(base_url=endpoint, version="auto", timeout=SECONDS)
+        engine = docker.APIClient(base_url=endpoint, version="auto", timeout=SECONDS, use_ssh_client=True)
         try:
             containers = engine.containers(all=True)
         finally:

@@ -11,8 +11,11 @@ from typing import Any
 
 from recovery.errors import DamagedCopy
 from recovery.model import Inventory
+from recovery.wal import Position
 
 FORMAT = 1
+WITH_INVENTORY = frozenset({"hot", "cold"})
+"""Kinds of copies that a whole swarm may be restored from."""
 NO_REMEDY = "use another copy: requorum backups"
 
 
@@ -36,7 +39,7 @@ class Manifest:
     engine: str
     taken: datetime
     kind: str
-    """``hot`` (the engine ran on) or ``cold``."""
+    """``hot`` (the engine ran on), ``cold``, or ``safety`` (of a manager without a leader, inventory unknown)."""
     inventory: Inventory
     files: tuple[FileEntry, ...]
     size: int
@@ -47,6 +50,8 @@ class Manifest:
     """Bytes that the swarm directory took on the manager's disk."""
     ca_sha256: str
     """Of ``swarm-root-ca.crt``: one swarm keeps one CA unless it is rotated."""
+    position: Position
+    """Where the raft log in the copy ends."""
     autolock: bool
     key_fingerprint: str | None = None
     recipient: str | None = None
@@ -77,6 +82,9 @@ def from_json(text: bytes, *, source: str) -> Manifest:
             {kind: frozenset(ids) for kind, ids in document.pop("inventory").items()}, document.pop("version_index")
         )
         document["taken"] = datetime.fromisoformat(document["taken"])
+        if document["taken"].tzinfo is None:
+            raise ValueError("the time has no zone")
+        document["position"] = Position(**document["position"])
         document["files"] = tuple(FileEntry(**entry) for entry in document["files"])
         return Manifest(inventory=inventory, **document)
     except (ValueError, TypeError, KeyError, AttributeError) as error:

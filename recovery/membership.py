@@ -4,17 +4,17 @@ Membership changes one at a time, and only where the quorum survives the change.
 tokens are fetched when they are used and kept nowhere.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic, sleep
 
-from recovery import backup, restore
+from recovery import backup, hosts, restore
 from recovery.catalog import Catalog, newest_good
 from recovery.engine import Engine
 from recovery.errors import ProofFailed, Refused, Silent, TransportError
 from recovery.model import Member, Report
 from recovery.settings import Node, Settings
-from recovery.survey import ask, settled, survey
+from recovery.survey import ask, report, settled, survey
 from recovery.transport import Shell
 from recovery.zones import quorum
 
@@ -24,11 +24,10 @@ PAUSE = 0.1
 
 @dataclass(frozen=True)
 class Place:
-    """A node's entry in the swarm, and how it came about."""
+    """A node's entry in the swarm."""
 
     node_id: str
     cluster_id: str
-    how: str
 
 
 def ensure(
@@ -43,31 +42,62 @@ def ensure(
     with Shell(leader.node, settings.ssh) as to_leader, Shell(node, settings.ssh) as to_node:
         chief = Engine(to_leader)
         seen = ask(to_node)
+        if is_orphan(seen, leader):
+            say(f"{node.name} holds a log from before; it is copied, left, and joined anew")
+            backup.take_safety(settings, node, to_node)
+            Engine(to_node).leave()
+            seen = ask(to_node)
         if seen.in_swarm:
             _require_ours(seen, leader)
-            place = Place(seen.node_id, leader.cluster_id, "adopted")
-        else:
+            place = Place(seen.node_id, leader.cluster_id)
+        elif seen.known_lost:
             place = _join(settings, node, to_node, chief, leader, say)
-        _shape(chief, node, place.node_id, dropped_labels)
+        else:
+            why = f"{seen.reach}: {seen.detail or 'a log lies on its disk that nobody uses'}"
+            raise Refused(f"joining {node.name}", why, remedy="see its engine: systemctl status docker", node=node.name)
+        _shape(settings, chief, node, place.node_id, dropped_labels, leader)
         _await_ready(chief, node, place.node_id)
         _drop_stale(chief, node, place.node_id)
     return place
 
 
+def is_orphan(seen: Report, leader: Report) -> bool:
+    """Whether a manager of our swarm was left behind when a new cluster was forced: it has a log, and no vote."""
+    ours = seen.in_swarm and seen.raft and seen.cluster_id == leader.cluster_id
+    voters = {member.node_id for member in leader.members if member.votes}
+    return ours and not seen.led and seen.node_id not in voters
+
+
+def find(settings: Settings, node: Node) -> Report | None:
+    """What the node says of its membership; None when it is known to have none any more, or none that counts."""
+    seen = report(node, settings, hosts.presence(settings, [node])[node.name])
+    if seen.known_lost:
+        return None
+    if node.role == "manager" and seen.in_swarm and not seen.led:
+        leader = survey(settings, nodes=settings.managers).leader
+        if leader and is_orphan(seen, leader):
+            return None
+    return seen
+
+
 def remove(settings: Settings, node: Node, node_id: str, *, say: Callable[[str], None]) -> None:
     """Take the node out of the swarm: demote, drain, leave, remove; a safety copy first when a manager goes for good.
 
-    With no leader anywhere there is no swarm to leave. While the settings still name the node, the whole
-    cluster is being destroyed: then a manager without which the quorum would not survive stays, and
-    `quorum.dissolve`, which comes last, ends the swarm.
+    While the settings still name the node, the whole cluster is being destroyed: then a manager without
+    which the quorum would not survive stays, and `quorum.dissolve`, which comes last, ends the swarm.
 
-    Raises: Refused when the quorum would not survive and only this node is to go; StoreError; EngineError.
+    Raises: Refused when only this node is to go and there is no leader, or would be none without it;
+    StoreError; EngineError.
     """
     destroying = node.name in {named.name for named in settings.nodes}
     remaining = tuple(manager for manager in settings.managers if manager.name != node.name)
-    leader = survey(settings, nodes=remaining).leader
+    leader = settled(settings, nodes=remaining).leader
     if leader is None:
-        return
+        if destroying:
+            return
+        raise Refused(
+            f"taking {node.name} out of the swarm", "no manager answers with a leader", remedy="requorum status"
+        )
     with Shell(leader.node, settings.ssh) as shell:
         chief = Engine(shell)
         entry = _entry(chief, node_id)
@@ -127,20 +157,22 @@ def _join(
             remedy="requorum status",
             node=node.name,
         )
-    return Place(node_id, leader.cluster_id, "rejoined" if identity else "joined")
+    return Place(node_id, leader.cluster_id)
 
 
 def _restore_identity(settings: Settings, node: Node, shell: Shell, engine: Engine, leader: Report) -> str | None:
     """Put the manager's certificates back where a good copy of it serves; its node ID, or None.
 
-    Its entry must be a worker's by now: otherwise the old raft ID would be given to an empty log (moby#29180).
+    Only the identity that stands at the node's own address is its own. Its entry has no vote any more:
+    otherwise the old raft ID would be given to an empty log (moby#29180).
     """
-    known = {member.node_id for member in leader.members}
-    with newest_good(Catalog(settings), [node.name], leader.cluster_id) as found:
-        if found.choice is None or found.archive is None or found.choice.manifest.node_id not in known:
+    ours = {member.node_id for member in leader.members if member.stands_at(node)}
+    with newest_good(Catalog(settings), [node.name], leader.cluster_id, whole=False) as found:
+        if found.choice is None or found.archive is None or found.choice.manifest.node_id not in ours:
             return None
-        restore.place(shell, engine, found.archive, found.choice.manifest, restore.CERTIFICATES)
-        return found.choice.manifest.node_id
+        manifest = found.choice.manifest
+        restore.place(shell, engine, found.archive, manifest, restore.CERTIFICATES)
+        return manifest.node_id
 
 
 def _survives_without(entry: Member, members: tuple[Member, ...]) -> bool:
@@ -167,13 +199,19 @@ def _voters_without(entry: Member, members: tuple[Member, ...]) -> list[Member]:
     return [member for member in members if member.votes and member.node_id != entry.node_id]
 
 
-def _shape(chief: Engine, node: Node, node_id: str, dropped: tuple[str, ...]) -> None:
+def _shape(
+    settings: Settings, chief: Engine, node: Node, node_id: str, dropped: tuple[str, ...], leader: Report
+) -> None:
+    """Bring the entry to what the settings say; what they do not say is inherited from the entry before, if that is another."""
     entry = _entry(chief, node_id)
     if entry and entry.votes and node.role == "worker":
+        backup.take_one(settings, leader.node)
         _demote(chief, entry)
-    labels: Mapping[str, str] = entry.labels if entry else {}
-    wanted = {key: value for key, value in labels.items() if key not in dropped} | dict(node.labels)
-    chief.update_member(node_id, role=node.role, availability=node.availability, labels=wanted)
+    stale = _stale(leader.members, node, node_id)
+    inherited = {key: value for old in stale for key, value in old.labels.items() if key not in dropped}
+    availability: str | None = node.availability or next((old.availability for old in stale), None)
+    labels = {**inherited, **node.labels}
+    chief.update_member(node_id, role=node.role, availability=availability, labels=labels, without=dropped)
 
 
 def _await_ready(chief: Engine, node: Node, node_id: str) -> None:

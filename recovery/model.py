@@ -64,7 +64,6 @@ class Member:
     reachable: bool = False
     manager_address: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
-    version: int = 0
 
     @property
     def votes(self) -> bool:
@@ -96,6 +95,8 @@ class Report:
     cluster_id: str = ""
     raft: bool = False
     """Whether a raft log lies in the engine's swarm directory."""
+    placed: str = ""
+    """The copy that our restore put in the swarm directory and that was not proven since."""
     members: tuple[Member, ...] = ()
 
     @property
@@ -114,15 +115,22 @@ class Report:
         return self.control and any(member.leader for member in voters) and reachable >= quorum(len(voters))
 
     @property
+    def left_over(self) -> bool:
+        """Whether a log lies beside an engine that is in no swarm, and not because we put it there: a failed
+        forced start leaves it so, and it may be the newest there is."""
+        idle = self.reach is Reach.ANSWERS and self.state is LocalState.INACTIVE
+        return idle and self.raft and not self.placed
+
+    @property
     def holds_raft(self) -> bool:
-        """Whether the node may still hold the swarm's log: it is a manager of some swarm, or its engine
-        is down and a log lies on its disk. A log beside an engine that is in no swarm is left over."""
-        return self.raft and (self.in_swarm or self.reach is Reach.NO_ENGINE)
+        """Whether the node may still hold the swarm's log."""
+        return self.raft and (self.in_swarm or self.left_over or self.reach is Reach.NO_ENGINE)
 
     @property
     def known_lost(self) -> bool:
         """Whether it is *known* that the machine holds no swarm state any more."""
-        return self.reach is Reach.ABSENT or (self.reach is Reach.ANSWERS and self.state is LocalState.INACTIVE)
+        idle = self.reach is Reach.ANSWERS and self.state is LocalState.INACTIVE
+        return self.reach is Reach.ABSENT or (idle and not self.left_over)
 
 
 @dataclass(frozen=True)
@@ -153,6 +161,17 @@ class Survey:
         return self.leader is None and sum(report.raft for report in able) >= quorum(len(self.managers))
 
     @property
+    def leaders(self) -> frozenset[tuple[str, str]]:
+        """Cluster ID and leader, as each manager that sees one names them: more than one is a fork, or a change of leader."""
+        return frozenset(
+            (report.cluster_id, member.hostname)
+            for report in self.managers
+            if report.led
+            for member in report.members
+            if member.leader
+        )
+
+    @property
     def leader(self) -> Report | None:
         """The report of a manager that sees a leader; the leader's own when it answers."""
         led = [report for report in self.managers if report.led]
@@ -166,6 +185,12 @@ class Inventory:
 
     objects: Mapping[str, frozenset[str]]
     index: int
+
+    def common_with(self, later: "Inventory") -> "Inventory":
+        """What this inventory and a later one both have, at this one's index."""
+        return Inventory(
+            {kind: ids & later.objects.get(kind, frozenset()) for kind, ids in self.objects.items()}, self.index
+        )
 
     def missing_from(self, other: "Inventory") -> dict[str, list[str]]:
         """The IDs by kind that this inventory has and ``other`` lacks."""

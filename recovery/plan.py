@@ -1,12 +1,15 @@
-"""From a diagnosis to what is to be done: pure. The same plan is shown by preview and carried out by the update."""
+"""From a diagnosis to what is to be done: pure. Preview shows the plan; the update is held to the copy or survivor it names."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from recovery.catalog import Choice
 from recovery.diagnosis import Diagnosis, Kind
-from recovery.settings import Settings
+from recovery.manifest import Manifest
+from recovery.settings import Node, Settings
+from recovery.survivors import Survivor
 
 
 class Action(StrEnum):
@@ -14,6 +17,8 @@ class Action(StrEnum):
 
     FOUND = "found"
     REBUILD = "rebuild"
+    SAVE = "save"
+    FORCE = "force"
     RESTORE = "restore"
     JOIN = "join"
     PROVE = "prove"
@@ -47,6 +52,8 @@ class Plan:
     steps: tuple[Step, ...] = ()
     copy: str | None = None
     """Name of the copy that a restore reads."""
+    survivor: str | None = None
+    """Name of the manager that a new cluster is forced from."""
     losses: tuple[str, ...] = ()
     """What the plan cannot bring back, and what was passed over."""
     refusal: Refusal | None = None
@@ -59,15 +66,22 @@ class Plan:
 
 
 RECOVER = "pulumi up --config recover=true"
+LOOK_FIRST = f"look at `pulumi preview --config recover=true`, then run: {RECOVER}"
 
 
 def make_plan(
-    diagnosis: Diagnosis, settings: Settings, choice: Choice | None, rejected: tuple[str, ...], now: datetime
+    diagnosis: Diagnosis,
+    settings: Settings,
+    choice: Choice | None,
+    rejected: tuple[str, ...],
+    survivors: tuple[Survivor, ...],
+    now: datetime,
 ) -> Plan:
     """What to do about a diagnosis.
 
     ``choice`` is the copy that a restore would read (looked for when all managers are lost), ``rejected``
-    why newer copies were passed over.
+    why newer copies were passed over, ``survivors`` are ranked, the best first (looked at when the quorum
+    is lost).
     """
     match diagnosis.kind:
         case Kind.HEALTHY | Kind.PARTITIONED:
@@ -78,11 +92,69 @@ def make_plan(
             return _build(diagnosis, settings)
         case Kind.ALL_LOST:
             return _restore(diagnosis, settings, choice, rejected, now)
+        case Kind.QUORUM_LOST if survivors and not _silent_managers(diagnosis, settings):
+            return _force(diagnosis, settings, survivors)
         case _:
             return Plan(diagnosis.kind, refusal=_refusal(diagnosis, settings))
 
 
+def _force(diagnosis: Diagnosis, settings: Settings, survivors: tuple[Survivor, ...]) -> Plan:
+    best, *others = survivors
+    address = settings.node(best.name).address
+    if not settings.recover:
+        why = f"{diagnosis.evidence[0]}; the survivor that holds most is {best.text}"
+        return Plan(diagnosis.kind, refusal=Refusal(f"{diagnosis.kind}: {why}", LOOK_FIRST))
+    losses = (
+        f"chosen between {', '.join(survivor.text for survivor in survivors)}",
+        *(
+            (
+                f"{best.position.index - best.position.commit} entries of {best.name} were never known to be committed and are dropped",
+            )
+            if best.position.index > best.position.commit
+            else ()
+        ),
+        *_silence(diagnosis),
+    )
+    gone = [node for node in settings.nodes if node.name in diagnosis.missing]
+    save = Step(
+        Action.SAVE,
+        ", ".join(survivor.name for survivor in survivors),
+        "take a safety copy",
+        "no manager has a leader",
+        "S3 holds the log of every survivor",
+    )
+    force = Step(
+        Action.FORCE,
+        best.name,
+        f"force a new cluster from its own log at {address}",
+        "no manager address answers with a leader; no manager is silent; nobody holds more",
+        "it leads the same swarm",
+    )
+    rejoins = tuple(
+        Step(
+            Action.JOIN,
+            survivor.name,
+            "leave the old log and rejoin under its own identity",
+            "the swarm has a leader and this manager has no vote in it",
+            "it is Ready under one entry",
+        )
+        for survivor in others
+    )
+    joins = tuple(_join(node.name, node.role) for node in gone)
+    proof = _prove("same cluster ID, every manager reachable")
+    steps = (*_rebuilds(gone, settings), save, force, *rejoins, *joins, proof)
+    return Plan(diagnosis.kind, steps, survivor=best.name, losses=losses)
+
+
+def _silent_managers(diagnosis: Diagnosis, settings: Settings) -> list[str]:
+    return [manager.name for manager in settings.managers if manager.name in diagnosis.silent]
+
+
 def _build(diagnosis: Diagnosis, settings: Settings) -> Plan:
+    if settings.recover:
+        why = f"there is nothing to recover: no node is in a swarm, and S3 holds no copy of cluster {settings.cluster}"
+        remedy = "correct requorum:backup or requorum:cluster; to found a new swarm: pulumi config rm recover"
+        return Plan(diagnosis.kind, refusal=Refusal(why, remedy))
     first, *others = settings.managers
     found = Step(
         Action.FOUND,
@@ -106,6 +178,8 @@ def _restore(
         remedy = "correct requorum:backup (bucket, prefix) or requorum:cluster, or bring the copies back; see `requorum backups`"
         return Plan(diagnosis.kind, refusal=Refusal(why + detail, remedy))
     manifest = choice.manifest
+    if refusal := _unfit(manifest, settings):
+        return Plan(diagnosis.kind, refusal=refusal)
     age = (now - manifest.taken).total_seconds()
     losses = (
         f"changes to the swarm after {manifest.taken:%Y-%m-%d %H:%M:%S} UTC ({age:.0f} s ago) are lost",
@@ -114,9 +188,7 @@ def _restore(
     )
     if not settings.recover:
         why = f"all managers of swarm {manifest.cluster_id} are lost; the newest good copy is {choice.copy.name}"
-        return Plan(
-            diagnosis.kind, refusal=Refusal(why, f"look at `pulumi preview --config recover=true`, then run: {RECOVER}")
-        )
+        return Plan(diagnosis.kind, refusal=Refusal(why, LOOK_FIRST))
     gone = [node for node in settings.nodes if node.name in diagnosis.missing]
     others = sorted((node for node in gone if node.name != manifest.manager), key=lambda node: node.role)
     seed = Step(
@@ -126,10 +198,21 @@ def _restore(
         "no manager address answers with a leader; the copy is whole; the engine is in no swarm",
         f"it leads swarm {manifest.cluster_id} with everything the copy lists",
     )
-    rebuilds = tuple(_rebuild(node.name) for node in gone)
+    rebuilds = _rebuilds(gone, settings)
     joins = tuple(_join(node.name, node.role) for node in others)
     proof = _prove("same cluster ID and inventory, every manager reachable")
-    return Plan(diagnosis.kind, (*rebuilds, seed, *joins, proof), choice.copy.name, losses)
+    return Plan(diagnosis.kind, (*rebuilds, seed, *joins, proof), choice.copy.name, losses=losses)
+
+
+def _unfit(manifest: Manifest, settings: Settings) -> Refusal | None:
+    name, address = manifest.manager, manifest.address
+    if manifest.autolock:
+        why = f"the newest good copy, of {name}, is of an autolocked swarm, which cannot be restored here yet"
+        return Refusal(why, "restore it by hand: docs/runbooks/all-lost.md")
+    if str(settings.node(name).address) != address:
+        why = f"the newest good copy is of {name} at {address}, and a manager's address cannot change"
+        return Refusal(why, f"give {name} the address {address} in requorum:managers")
+    return None
 
 
 def _joins(diagnosis: Diagnosis, settings: Settings) -> tuple[Step, ...]:
@@ -151,20 +234,16 @@ def _join(name: str, role: str) -> Step:
     )
 
 
-def _rebuild(name: str) -> Step:
-    return Step(
-        Action.REBUILD,
-        name,
-        "make the machine again at its address",
-        "the machine is known to be lost",
-        "its engine answers",
-    )
+def _rebuilds(gone: Sequence[Node], settings: Settings) -> tuple[Step, ...]:
+    """Containers are made again; existing machines are there, or they would not be known to be lost."""
+    if settings.hosts.driver == "existing":
+        return ()
+    effect, before = "make the machine again at its address", "the machine is known to be lost"
+    return tuple(Step(Action.REBUILD, node.name, effect, before, "its engine answers") for node in gone)
 
 
 def _prove(what: str) -> Step:
-    return Step(
-        Action.PROVE, "swarm", f"prove: {what}; then take a fresh copy", "every node joined", "the proof is shown"
-    )
+    return Step(Action.PROVE, "swarm", f"take fresh copies; prove: {what}", "every node joined", "the update says so")
 
 
 def _silence(diagnosis: Diagnosis) -> tuple[str, ...]:
@@ -172,7 +251,7 @@ def _silence(diagnosis: Diagnosis) -> tuple[str, ...]:
 
 
 def _refusal(diagnosis: Diagnosis, settings: Settings) -> Refusal:
-    silent = ", ".join(diagnosis.silent)
+    silent = ", ".join(_silent_managers(diagnosis, settings))
     headline = diagnosis.evidence[0]
     match diagnosis.kind:
         case Kind.FOREIGN:
@@ -184,10 +263,8 @@ def _refusal(diagnosis: Diagnosis, settings: Settings) -> Refusal:
             remedy = "decide which swarm is to live; on each manager of the other: docker swarm leave --force"
         case Kind.LOCKED:
             remedy = "on each locked manager: docker swarm unlock"
-        case _ if silent:
+        case _:
             headline += f"; not known to be lost: {silent}"
             start = "docker start NODE" if settings.hosts.driver == "docker" else "start the machine"
             remedy = f"bring {silent} back ({start}), or remove the machine for good if it is lost; then run again"
-        case _:
-            remedy = "see docs/runbooks/quorum-lost.md: force a new cluster from the best survivor, then run again"
     return Refusal(f"{diagnosis.kind}: {headline}", remedy)

@@ -1,13 +1,13 @@
 """Proof that a swarm is what it must be; success is said only after it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic, sleep
 
 from recovery.engine import Engine
 from recovery.errors import ProofFailed, RequorumError
 from recovery.model import Inventory, Member
-from recovery.settings import Settings
+from recovery.settings import Node, Settings
 from recovery.survey import settled
 from recovery.transport import Shell
 
@@ -34,33 +34,42 @@ def compare(cluster_id: str, expected: Inventory, found_id: str, found: Inventor
     if missing := expected.missing_from(found):
         shown = "; ".join(f"{kind}: {', '.join(ids)}" for kind, ids in missing.items())
         raise ProofFailed(doing, f"missing {shown}", remedy=remedy, node=node)
+    if found.index < expected.index:
+        why = f"its newest change is number {found.index}, the copy's was {expected.index}"
+        raise ProofFailed(doing, why, remedy=remedy, node=node)
 
 
-def prove(settings: Settings, cluster_id: str, *, seconds: float = SECONDS) -> Health:
-    """Wait until every node of the settings stands in the swarm, Ready, managers Reachable, and nothing stale beside them.
+def prove(settings: Settings, cluster_id: str, *, say: Callable[[str], None], seconds: float = SECONDS) -> Health:
+    """Wait until every node of the settings stands in the swarm under one entry, Ready, managers Reachable.
 
-    Raises: ProofFailed with what is still missing after ``seconds``; Refused, StoreError.
+    Nodes that are silent are left out, and said so: nothing was done to them.
+
+    Raises: ProofFailed with what is still missing after ``seconds``; HostError.
     """
-    leader = settled(settings, nodes=settings.managers).leader
+    seen = settled(settings)
+    leader = seen.leader
     if leader is None:
         raise ProofFailed("proving the cluster", "no manager answers with a leader", remedy="requorum status")
+    silent = [report.node for report in seen.reports if not report.known_lost and not report.in_swarm]
+    for node in silent:
+        say(f"{node.name} is left out of the proof: it does not answer")
+    proven = [node for node in settings.nodes if node not in silent]
     with Shell(leader.node, settings.ssh) as shell:
-        engine = Engine(shell)
-        members, faults = _settled(engine.members, settings, seconds)
+        members, wrong = _settled(Engine(shell).members, proven, seconds)
     if leader.cluster_id != cluster_id:
-        faults = (f"the swarm is {leader.cluster_id}, not {cluster_id}", *faults)
-    if faults:
+        wrong = (f"the swarm is {leader.cluster_id}, not {cluster_id}", *wrong)
+    if wrong:
         raise ProofFailed(
-            "proving the cluster", "; ".join(faults), remedy="requorum status; then run the same command again"
+            "proving the cluster", "; ".join(wrong), remedy="requorum status; then run the same command again"
         )
     chief = next(member.hostname for member in members if member.leader)
     return Health(cluster_id, chief, members)
 
 
-def faults(members: tuple[Member, ...], settings: Settings) -> tuple[str, ...]:
-    """What keeps a node list from being the one that the settings describe."""
+def faults(members: tuple[Member, ...], nodes: Sequence[Node]) -> tuple[str, ...]:
+    """What keeps a node list from holding each of the nodes as it should."""
     found: list[str] = []
-    for node in settings.nodes:
+    for node in nodes:
         entries = [member for member in members if member.stands_at(node)]
         ready = [member for member in entries if member.ready]
         if not ready:
@@ -73,13 +82,13 @@ def faults(members: tuple[Member, ...], settings: Settings) -> tuple[str, ...]:
 
 
 def _settled(
-    read: Callable[[], tuple[Member, ...]], settings: Settings, seconds: float
+    read: Callable[[], tuple[Member, ...]], nodes: Sequence[Node], seconds: float
 ) -> tuple[tuple[Member, ...], tuple[str, ...]]:
     end = monotonic() + seconds
     while True:
         try:
             members = read()
-            wrong = faults(members, settings)
+            wrong = faults(members, nodes)
         except RequorumError as error:
             members, wrong = (), (error.why,)
         if not wrong or monotonic() > end:

@@ -4,20 +4,23 @@ The two that make a swarm, `found` and `restore`, are guarded by promise 1: neve
 known manager address answers with a leader, and never beside copies that are not restored from.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic
 
+from recovery import backup, survivors
 from recovery import restore as files
 from recovery.assessment import known_id
 from recovery.catalog import Catalog
 from recovery.diagnosis import Diagnosis, Kind, diagnose
 from recovery.engine import Engine
 from recovery.errors import ProofFailed, Refused
-from recovery.model import Inventory, Report
+from recovery.manifest import Manifest
+from recovery.model import Report
 from recovery.proof import compare
 from recovery.settings import Node, Settings
-from recovery.survey import settled, survey
+from recovery.survey import ask, settled, survey
+from recovery.survivors import Survivor
 from recovery.transport import Shell
 
 Say = Callable[[str], None]
@@ -26,32 +29,38 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Quorum:
-    """A working quorum: the swarm's ID, how it came about, and the copy it was restored from."""
+    """A working quorum: the swarm's ID, and whether it had to be made again."""
 
     cluster_id: str
-    how: str
-    copy: str | None = None
+    remade: bool = False
 
 
-def establish(settings: Settings, *, copy: str | None, say: Say) -> Quorum:
+def establish(
+    settings: Settings, *, copy: str | None = None, survivor: str | None = None, known: str | None = None, say: Say
+) -> Quorum:
     """Make sure that the cluster has a quorum.
 
-    ``copy`` names the copy to restore from, as the plan that the operator saw names it; without it
-    nothing is restored. Safe to run again after any interruption.
+    ``copy`` names the copy to restore from, or ``survivor`` the manager to force a new cluster from, as the
+    plan that the operator saw names them; without either nothing is restored or forced. ``known`` is the
+    cluster's ID where it was built before: then none is founded. Safe to run again after any interruption.
 
     Raises: Refused when neither adopting, founding nor restoring is safe; ProofFailed; StoreError.
     """
     catalog = Catalog(settings)
     seen = settled(settings, nodes=settings.managers)
-    diagnosis = diagnose(seen, known_id(settings, catalog), copies=bool(catalog.copies))
+    diagnosis = diagnose(
+        seen, known_id(settings, catalog) or known, cluster=settings.cluster, copies=bool(catalog.copies)
+    )
     if leader := seen.leader:
         if diagnosis.kind in (Kind.FORKED, Kind.FOREIGN):
             raise _refused(diagnosis, settings)
-        return _adopt(settings, leader)
+        return _adopt(settings, catalog, leader, say)
     if diagnosis.kind is Kind.ABSENT:
         return _found(settings, say)
     if diagnosis.kind is Kind.ALL_LOST and copy:
         return _restore(settings, catalog, copy, say)
+    if diagnosis.kind is Kind.QUORUM_LOST and survivor and not diagnosis.silent:
+        return _force(settings, survivors.look(settings, seen), survivor, say)
     raise _refused(diagnosis, settings)
 
 
@@ -63,10 +72,15 @@ def dissolve(settings: Settings, cluster_id: str) -> None:
                 Engine(shell).leave()
 
 
-def _adopt(settings: Settings, leader: Report) -> Quorum:
+def _adopt(settings: Settings, catalog: Catalog, leader: Report, say: Say) -> Quorum:
+    """Take the swarm as it is; where a restore was interrupted before its proof, make up for that first."""
     with Shell(leader.node, settings.ssh) as shell:
-        Engine(shell).set_options(settings.swarm)
-    return Quorum(leader.cluster_id, "adopted")
+        engine = Engine(shell)
+        if leader.placed:
+            say(f"proving what an interrupted restore made on {leader.node.name}")
+            _prove_seed(shell, engine, catalog.manifest(catalog.named(leader.placed)), leader.node)
+        engine.set_options(settings.swarm)
+    return Quorum(leader.cluster_id, remade=bool(leader.placed))
 
 
 def _found(settings: Settings, say: Say) -> Quorum:
@@ -75,25 +89,52 @@ def _found(settings: Settings, say: Say) -> Quorum:
     with Shell(first, settings.ssh) as shell:
         engine = Engine(shell)
         engine.init(settings.swarm)
-        return Quorum(engine.info()["Swarm"]["Cluster"]["ID"], "founded")
+        return Quorum(engine.info()["Swarm"]["Cluster"]["ID"])
 
 
 def _restore(settings: Settings, catalog: Catalog, name: str, say: Say) -> Quorum:
-    chosen = next((copy for copy in catalog.copies if copy.name == name), None)
-    if chosen is None:
-        raise Refused(f"restoring {name}", "S3 does not hold that copy any more", remedy="run the preview again")
+    chosen = catalog.named(name)
     with catalog.verified(chosen) as (manifest, archive):
         seed = _seed(settings, manifest.manager, manifest.address)
         start = monotonic()
         say(f"restoring {name} on {seed.name} ({seed.address})")
         with Shell(seed, settings.ssh) as shell:
             engine = Engine(shell)
-            files.place(shell, engine, archive, manifest, files.WHOLE)
+            files.place(shell, engine, archive, manifest, files.WHOLE, mark=name)
             say(f"forcing a new cluster on {seed.name}")
             engine.force_new_cluster()
-            _prove_seed(engine, manifest.cluster_id, manifest.inventory, seed)
+            _prove_seed(shell, engine, manifest, seed)
         say(f"quorum back on {seed.name}: swarm {manifest.cluster_id}, {monotonic() - start:.1f} s")
-    return Quorum(manifest.cluster_id, "restored", name)
+    return Quorum(manifest.cluster_id, remade=True)
+
+
+def _force(settings: Settings, ranked: Sequence[Survivor], name: str, say: Say) -> Quorum:
+    if not ranked or ranked[0].name != name:
+        best = ranked[0].text if ranked else "nobody"
+        raise Refused(f"forcing a new cluster from {name}", f"now {best} holds most", remedy="run the preview again")
+    for survivor in ranked:
+        node = settings.node(survivor.name)
+        say(f"taking a safety copy of {survivor.text}")
+        with Shell(node, settings.ssh) as shell:
+            backup.take_safety(settings, node, shell)
+    node = settings.node(name)
+    with Shell(node, settings.ssh) as shell:
+        engine = Engine(shell)
+        before = ask(shell)
+        say(f"forcing a new cluster on {name}")
+        start = monotonic()
+        engine.force_new_cluster()
+        after = engine.info()["Swarm"]
+        if (after["NodeID"], after["Cluster"]["ID"]) != (before.node_id, before.cluster_id):
+            raise ProofFailed(
+                "forcing a new cluster",
+                f"it is {after['Cluster']['ID']}, not {before.cluster_id}",
+                remedy="requorum status",
+                node=name,
+            )
+        engine.inventory()
+    say(f"quorum back on {name}: swarm {before.cluster_id}, {monotonic() - start:.1f} s")
+    return Quorum(before.cluster_id, remade=True)
 
 
 def _seed(settings: Settings, name: str, address: str) -> Node:
@@ -107,14 +148,15 @@ def _seed(settings: Settings, name: str, address: str) -> Node:
     return node
 
 
-def _prove_seed(engine: Engine, cluster_id: str, expected: Inventory, seed: Node) -> None:
+def _prove_seed(shell: Shell, engine: Engine, manifest: Manifest, seed: Node) -> None:
     """Compare with the copy at once: when a restore fails unnoticed, the engine founds an empty swarm and says success."""
     try:
         found = engine.info()["Swarm"]["Cluster"]["ID"]
-        compare(cluster_id, expected, found, engine.inventory(), node=seed.name)
+        compare(manifest.cluster_id, manifest.inventory, found, engine.inventory(), node=seed.name)
     except ProofFailed:
         engine.leave()
         raise
+    files.proven(shell, engine)
 
 
 def _refused(diagnosis: Diagnosis, settings: Settings) -> Refused:

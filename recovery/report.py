@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 from rich.tree import Tree
 
@@ -144,9 +145,9 @@ def as_tree(status: Status) -> Tree:
             if node.zone == zone:
                 branch.add(_line(node, status.taken))
     if status.diagnosis.kind is not Kind.HEALTHY:
-        tree.add(f"[{colour}]{status.diagnosis.evidence[0]}[/]")
+        tree.add(f"[{colour}]{escape(status.diagnosis.evidence[0])}[/]")
     if status.store_error:
-        tree.add(f"[red]copies unknown: {status.store_error.why}[/]")
+        tree.add(f"[red]copies unknown: {escape(status.store_error.why)}[/]")
     return tree
 
 
@@ -171,7 +172,7 @@ def copies_table(copies: Sequence[tuple[Copy, Manifest | DamagedCopy]], now: dat
     for copy, manifest in copies:
         age = _span(_age(now, copy.taken) or 0)
         if isinstance(manifest, DamagedCopy):
-            table.add_row(copy.name, age, "", "", "", "", f"[red]{manifest.why}[/]")
+            table.add_row(copy.name, age, "", "", "", "", f"[red]{escape(manifest.why)}[/]")
             continue
         objects = sum(len(ids) for ids in manifest.inventory.objects.values())
         proof = "proven" if manifest.proof else "unproven"
@@ -213,6 +214,7 @@ def plan_json(assessment: Assessment) -> dict[str, Any]:
         "diagnosis": str(assessment.diagnosis.kind),
         "evidence": list(assessment.diagnosis.evidence),
         "copy": plan.copy,
+        "survivor": plan.survivor,
         "losses": list(plan.losses),
         "refusal": asdict(plan.refusal) if plan.refusal else None,
         "steps": [{**asdict(step), "action": str(step.action)} for step in plan.steps],

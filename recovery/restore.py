@@ -11,7 +11,7 @@ from recovery.engine import Engine
 from recovery.errors import CommandFailed, EngineError, ProofFailed
 from recovery.manifest import Manifest
 from recovery.model import LocalState
-from recovery.survey import DATA_ROOT
+from recovery.survey import DATA_ROOT, PLACED
 from recovery.transport import Shell
 
 WHOLE = "swarm"
@@ -24,14 +24,17 @@ RECEIVE = (
 UNPACK = 'set -e -o pipefail; cd "$1/swarm.requorum"; zstd -q -dc copy | tar --sparse -xpf - "$2"'
 SWAP = (
     'set -e; cd "$1/swarm.requorum"; find "$2" -type f -printf "%s %p\\n" | LC_ALL=C sort > found; '
-    'cmp - found >&2; cd "$1"; rm -rf swarm.before; if [ -e swarm ]; then mv swarm swarm.before; fi; '
-    "mv swarm.requorum/swarm swarm; rm -rf swarm.requorum swarm.before"
+    f'cmp - found >&2; [ -z "$3" ] || echo "$3" > swarm/{PLACED}; cd "$1"; '
+    'if [ -e swarm ] && ! rmdir swarm 2>/dev/null; then mv swarm "swarm.before-$(date +%s)"; fi; '
+    "mv swarm.requorum/swarm swarm; rm -rf swarm.requorum"
 )
+"""What lay there before is kept, unless it was an empty folder."""
+PROVEN = f'rm -f "$1/swarm/{PLACED}"'
 DISCARD = 'rm -rf "$1/swarm.requorum"'
 
 
-def place(shell: Shell, engine: Engine, archive: Path, manifest: Manifest, part: str) -> None:
-    """Put ``part`` of the copy (`WHOLE` or `CERTIFICATES`) in place on the node.
+def place(shell: Shell, engine: Engine, archive: Path, manifest: Manifest, part: str, *, mark: str = "") -> None:
+    """Put ``part`` of the copy (`WHOLE` or `CERTIFICATES`) in place on the node; ``mark`` names the copy until it is proven.
 
     Raises: EngineError when the engine is in a swarm; ProofFailed when not every file arrived as
     the manifest says, with nothing changed on the node.
@@ -50,7 +53,7 @@ def place(shell: Shell, engine: Engine, archive: Path, manifest: Manifest, part:
     try:
         shell.run(["sh", "-c", RECEIVE, "receive", root, manifest.sha256], stdin=archive, seconds=SECONDS)
         shell.run(["bash", "-c", UNPACK, "unpack", root, part], seconds=SECONDS)
-        shell.run(["sh", "-c", SWAP, "swap", root, part], stdin=b"".join(listing), seconds=SECONDS)
+        shell.run(["sh", "-c", SWAP, "swap", root, part, mark], stdin=b"".join(listing), seconds=SECONDS)
     except CommandFailed as error:
         shell.run(["sh", "-c", DISCARD, "discard", root], check=False)
         raise ProofFailed(
@@ -59,3 +62,8 @@ def place(shell: Shell, engine: Engine, archive: Path, manifest: Manifest, part:
             remedy="mend what the message says (disk space?), then run the same command again",
             node=shell.node.name,
         ) from None
+
+
+def proven(shell: Shell, engine: Engine) -> None:
+    """Take the mark off: what was put in place has become the swarm that it was to become."""
+    shell.run(["sh", "-c", PROVEN, "proven", engine.info().get("DockerRootDir") or DATA_ROOT])

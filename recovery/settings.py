@@ -90,9 +90,9 @@ class Ssh(_Frozen):
 class Backup(_Frozen):
     """Where the copies live. Credentials come from boto3's own chain, never from here."""
 
-    bucket: Annotated[str, StringConstraints(min_length=3, max_length=63)]
-    prefix: str = "requorum"
-    endpoint: str | None = None
+    bucket: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
+    prefix: Annotated[str, StringConstraints(pattern=r"^[^/\s][^\s]*[^/\s]$|^[^/\s]$")] = "requorum"
+    endpoint: Annotated[str, StringConstraints(pattern=r"^https?://[^/\s]+/?$")] | None = None
     region: str = "us-east-1"
     profile: str | None = None
 
@@ -127,6 +127,9 @@ class Settings(_Frozen):
         """Give managers without a zone or a name theirs, and both groups their role."""
         if not isinstance(raw, dict):
             return raw
+        for key in ("zones", "managers", "workers"):
+            if not isinstance(raw.get(key, []), list | tuple):
+                raise SettingError(key, "is not a list", remedy=f"give a list; {EXAMPLE} explains it")
         zone_names = [str(zone) for zone in raw.get("zones", cls.model_fields["zones"].default)]
         managers = [dict(m) for m in raw.get("managers", ()) if isinstance(m, Mapping)]
         spread = zones.placement(len(managers), zone_names) if zone_names else ()
@@ -175,6 +178,7 @@ class Settings(_Frozen):
     def _check_nodes(self) -> None:
         seen_names: dict[str, str] = {}
         seen_addresses: dict[IPv4Address, str] = {}
+        dialled: dict[str, str] = {}
         for group, members in (("managers", self.managers), ("workers", self.workers)):
             for index, node in enumerate(members):
                 key = f"{group}[{index}]"
@@ -202,6 +206,19 @@ class Settings(_Frozen):
                         f"{node.name} is already the name of {seen_names[node.name]}",
                         remedy="give every node a name of its own",
                     )
+                if node.dial in dialled:
+                    raise SettingError(
+                        f"{key}.sshAddress",
+                        f"{dialled[node.dial]} is reached at {node.dial} too",
+                        remedy="give every node an address of its own",
+                    )
+                if node.address in (self.subnet.network_address, self.subnet.broadcast_address):
+                    raise SettingError(
+                        f"{key}.address",
+                        f"{node.address} is not a machine's address",
+                        remedy="give another address of the subnet",
+                    )
+                dialled[node.dial] = node.name
                 seen_names[node.name] = key
                 seen_addresses[node.address] = node.name
 
@@ -253,12 +270,17 @@ def load(stack_file: Path) -> Settings:
         raise SettingError(
             "(stack file)", f"{stack_file} does not exist", remedy="name the stack with --stack or PULUMI_STACK"
         ) from None
+    except OSError as error:
+        raise SettingError(
+            "(stack file)", f"{stack_file}: {error.strerror}", remedy="name a readable stack file"
+        ) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SettingError("(stack file)", f"{stack_file} is not YAML: {error}", remedy="correct the file") from None
+    config = document.get("config") if isinstance(document, dict) else None
+    if not isinstance(config, dict):
+        raise SettingError("(stack file)", f"{stack_file} has no `config:` with settings", remedy=f"see {EXAMPLE}")
     prefix = f"{PROJECT}:"
-    return parse(
-        {key.removeprefix(prefix): value for key, value in document.get("config", {}).items() if key.startswith(prefix)}
-    )
+    return parse({str(key).removeprefix(prefix): value for key, value in config.items() if str(key).startswith(prefix)})
 
 
 def from_strings(values: Mapping[str, str]) -> Settings:

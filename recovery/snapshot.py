@@ -7,8 +7,9 @@ expected; what the archive really holds is read back and hashed before it counts
 
 import hashlib
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,28 +18,35 @@ from backports import zstd
 from recovery.engine import Engine
 from recovery.errors import DamagedCopy, EngineError
 from recovery.manifest import NO_REMEDY, FileEntry, Manifest
+from recovery.model import Inventory
 from recovery.settings import Node
-from recovery.survey import DATA_ROOT, identity
+from recovery.survey import DATA_ROOT, PLACED, identity
 from recovery.transport import Shell
+from recovery.wal import Position, position
 
 SECONDS = 300
 LARGEST = 8 * 1024**3
 """Bytes an archive may unpack to; a swarm directory beyond that is not one."""
 TAKE = (
     'set -o pipefail; cd "$1"; '
-    "{ tar --sparse --exclude='*.tmp' -cf - swarm 2>/dev/null || [ $? -eq 1 ]; } | zstd -q -3 -c"
-)
+    "{ tar --sparse --exclude='*.tmp' --exclude={placed} -cf - swarm 2>/dev/null || [ $? -eq 1 ]; } | zstd -q -3 -c"
+).replace("{placed}", f"swarm/{PLACED}")
 """``*.tmp`` is the write-ahead log's preallocated next segment: all zeros, made anew on start."""
 CERTIFICATE = "swarm/certificates/swarm-node.crt"
 CA = "swarm/certificates/swarm-root-ca.crt"
+WAL = "swarm/raft/wal-v3-encrypted/"
+UNKNOWN_ENGINE = "unknown"
 
 
-def take(
-    node: Node, shell: Shell, archive: Path, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
-) -> Manifest:
+def _utc() -> datetime:
+    return datetime.now(UTC)
+
+
+def take(node: Node, shell: Shell, archive: Path, *, now: Callable[[], datetime] = _utc) -> Manifest:
     """Copy the manager's swarm directory into the local file ``archive``, its engine running on.
 
-    The inventory is read first and then written out, so that the copy holds at least everything it lists.
+    The inventory is what the swarm held before and after: read first and then written out, so that the copy
+    holds at least everything it lists, less what was removed while the copy was taken.
 
     Raises: EngineError when the node is no manager of a swarm with a leader; CommandFailed, Silent;
     DamagedCopy when what arrived is not whole.
@@ -52,35 +60,58 @@ def take(
             remedy="requorum status",
             node=node.name,
         )
-    inventory = engine.inventory()
+    before = engine.inventory()
     engine.settle()
     autolock = bool(engine.options().get("EncryptionConfig", {}).get("AutoLockManagers"))
-    taken = now()
-    root = info.get("DockerRootDir") or DATA_ROOT
+    manifest = _fetch(node, shell, archive, info.get("DockerRootDir"), now())
+    inventory = before.common_with(engine.inventory())
+    if (manifest.node_id, manifest.cluster_id) != (info["Swarm"]["NodeID"], info["Swarm"]["Cluster"]["ID"]):
+        raise DamagedCopy(
+            f"checking the copy of {node.name}", "its certificate is another node's", remedy="requorum status"
+        )
+    return replace(manifest, kind="hot", engine=info["ServerVersion"], inventory=inventory, autolock=autolock)
+
+
+def take_leaderless(node: Node, shell: Shell, archive: Path, *, now: Callable[[], datetime] = _utc) -> Manifest:
+    """Copy what a manager without a leader holds; nobody can list its inventory.
+
+    Raises: CommandFailed, Silent; DamagedCopy when what arrived is not whole.
+    """
+    return _fetch(node, shell, archive, None, now())
+
+
+def _fetch(node: Node, shell: Shell, archive: Path, root: str | None, taken: datetime) -> Manifest:
+    root = root or DATA_ROOT
     shell.run(["bash", "-c", TAKE, "take", root], stdout=archive, seconds=SECONDS)
     raw = shell.run(["du", "-s", "--block-size=1", f"{root}/swarm"], check=False).stdout.split()
     files, kept = read(archive, source=f"the copy of {node.name}")
     node_id, cluster_id = identity(kept[CERTIFICATE].decode(errors="replace"))
-    if (node_id, cluster_id) != (info["Swarm"]["NodeID"], info["Swarm"]["Cluster"]["ID"]):
-        raise DamagedCopy(
-            f"checking the copy of {node.name}", "its certificate is another node's", remedy="requorum status"
-        )
     return Manifest(
         cluster_id=cluster_id,
         node_id=node_id,
         manager=node.name,
         address=str(node.address),
-        engine=info["ServerVersion"],
+        engine=UNKNOWN_ENGINE,
         taken=taken,
-        kind="hot",
-        inventory=inventory,
+        kind="safety",
+        inventory=Inventory({}, 0),
         files=files,
         size=archive.stat().st_size,
         sha256=_sha256(archive),
         raw_bytes=int(raw[0]) if raw else 0,
         ca_sha256=hashlib.sha256(kept[CA]).hexdigest(),
-        autolock=autolock,
+        position=log_position(kept, source=f"the copy of {node.name}"),
+        autolock=False,
     )
+
+
+def log_position(kept: Mapping[str, bytes], *, source: str) -> Position:
+    """Where the raft log among the kept files ends. Raises: DamagedCopy."""
+    segments = [kept[path] for path in sorted(kept) if path.startswith(WAL)]
+    try:
+        return position(segments)
+    except ValueError as error:
+        raise DamagedCopy(f"reading {source}", f"its raft log: {error}", remedy=NO_REMEDY) from None
 
 
 def check(archive: Path, manifest: Manifest, *, source: str) -> None:
@@ -97,12 +128,15 @@ def check(archive: Path, manifest: Manifest, *, source: str) -> None:
     if files != manifest.files:
         changed = sorted({entry.path for entry in {*files} ^ {*manifest.files}})
         raise DamagedCopy(doing, f"files differ from the manifest: {', '.join(changed[:3])}", remedy=NO_REMEDY)
+    if log_position(kept, source=source) != manifest.position:
+        raise DamagedCopy(doing, "its raft log ends elsewhere than the manifest says", remedy=NO_REMEDY)
     if identity(kept[CERTIFICATE].decode(errors="replace")) != (manifest.node_id, manifest.cluster_id):
         raise DamagedCopy(doing, "the certificate inside is another node's or another swarm's", remedy=NO_REMEDY)
 
 
 def read(archive: Path, *, source: str) -> tuple[tuple[FileEntry, ...], dict[str, bytes]]:
-    """Every regular file's path, size and digest in the archive's order, and the two certificates' content.
+    """Every regular file's path, size and digest in the archive's order, and the content of the certificates and
+    of the log's segments (without the zeros that follow what was written).
 
     Raises: DamagedCopy when the archive is torn, holds anything but plain files and folders below
     ``swarm/``, or lacks what a manager needs.
@@ -111,17 +145,17 @@ def read(archive: Path, *, source: str) -> tuple[tuple[FileEntry, ...], dict[str
     kept: dict[str, bytes] = {}
     with _opened(archive, source) as members:
         for member, content in members:
-            digest, size, head = hashlib.sha256(), 0, b""
+            digest, size, head = hashlib.sha256(), 0, bytearray()
+            wanted = member in (CERTIFICATE, CA) or (member.startswith(WAL) and member.endswith(".wal"))
             for block in content:
                 digest.update(block)
                 size += len(block)
-                if member in (CERTIFICATE, CA):
+                if wanted and block.count(0) < len(block):
                     head += block
-            if member in (CERTIFICATE, CA):
-                kept[member] = head
+            if wanted:
+                kept[member] = bytes(head)
             files.append(FileEntry(member, size, digest.hexdigest()))
-    paths = [entry.path for entry in files]
-    if not {CERTIFICATE, CA} <= kept.keys() or not any("/raft/wal-v3-encrypted/" in path for path in paths):
+    if not {CERTIFICATE, CA} <= kept.keys() or not any(path.startswith(WAL) for path in kept):
         raise DamagedCopy(f"reading {source}", "certificates or raft log are missing", remedy=NO_REMEDY)
     return tuple(files), kept
 

@@ -33,13 +33,13 @@ REMEDIES = {
 
 
 class Store:
-    """One bucket."""
+    """One bucket; ``hasty`` gives up after one short try, for a look that must not take long."""
 
-    def __init__(self, backup: Backup) -> None:
+    def __init__(self, backup: Backup, *, hasty: bool = False) -> None:
         self.bucket = backup.bucket
         self._where = f"s3://{backup.bucket}" + (f" at {backup.endpoint}" if backup.endpoint else "")
         with self._doing("opening"):
-            self._s3 = _client(backup)
+            self._s3 = _client(backup, hasty)
 
     def keys(self, prefix: str) -> tuple[str, ...]:
         """Every key below the prefix. Raises: StoreError."""
@@ -82,20 +82,20 @@ class Store:
             raise StoreError(
                 doing, str(error), remedy='give credentials as for any AWS client; in the lab: eval "$(make -s env)"'
             ) from None
-        except (BotoCoreError, Boto3Error, OSError) as error:
+        except (BotoCoreError, Boto3Error, OSError, ValueError) as error:
             raise StoreError(
                 doing, f"it cannot be reached ({error})", remedy="start the server, or correct requorum:backup.endpoint"
             ) from None
 
 
 @cache
-def _client(backup: Backup) -> "S3Client":
+def _client(backup: Backup, hasty: bool) -> "S3Client":
     """One client for each set of settings: making one takes longer than using it."""
     checksums: Literal["when_required", "when_supported"] = "when_required" if backup.endpoint else "when_supported"
     config = Config(
         connect_timeout=CONNECT_SECONDS,
-        read_timeout=READ_SECONDS,
-        retries={"total_max_attempts": TRIES, "mode": "standard"},
+        read_timeout=CONNECT_SECONDS if hasty else READ_SECONDS,
+        retries={"total_max_attempts": 1 if hasty else TRIES, "mode": "standard"},
         max_pool_connections=16,
         s3={"addressing_style": "path"} if backup.endpoint else {},
         # S3-compatible servers stumble over checksums they do not know (botocore#3352).

@@ -16,6 +16,8 @@ from recovery.model import LocalState, Presence, Reach, Report, Survey
 from recovery.settings import Node, Settings
 from recovery.transport import Shell
 
+CONNECT_SECONDS = 2.0
+GONE_SECONDS = 1.0
 ENGINE_SECONDS = 2.5
 ELECTION_SECONDS = 30.0
 """An election starts 10 to 20 s after a leader is lost (swarmkit: a tick is 1 s, an election 10 ticks and a random part)."""
@@ -23,11 +25,14 @@ PAUSE = 0.5
 MARK_PATH = "/etc/requorum/cluster"
 """Holds the cluster's name on every machine we prepared."""
 DATA_ROOT = "/var/lib/docker"
+PLACED = ".requorum"
+"""In a swarm directory that our restore put in place: the name of the copy, until it is proven."""
 PROBE = (
-    f'cat /etc/machine-id; cat {MARK_PATH} 2>/dev/null || echo; cd "$1/swarm" 2>/dev/null || exit 0; '
+    f"cat /etc/machine-id; cat {MARK_PATH} 2>/dev/null || echo; "
+    f'cd "$1/swarm" 2>/dev/null || exit 0; cat {PLACED} 2>/dev/null || echo; '
     "ls raft/wal-v3-encrypted/*.wal >/dev/null 2>&1 && echo raft || echo; cat certificates/swarm-node.crt 2>/dev/null; true"
 )
-"""Prints machine ID, mark, `raft` when a log lies there, and the node's certificate (public), a line each."""
+"""Prints machine ID, our mark, what we placed, `raft` when a log lies there, a line each, and the node's certificate (public)."""
 
 
 def survey(
@@ -45,30 +50,42 @@ def survey(
 
 
 def settled(settings: Settings, *, nodes: Sequence[Node] | None = None, seconds: float = ELECTION_SECONDS) -> Survey:
-    """As `survey`, once an election that is under way has brought a leader, or ``seconds`` have passed."""
+    """As `survey`, once an election that is under way has brought a leader, or ``seconds`` have passed.
+
+    Managers that name different leaders are asked again too: their reports may be of different moments.
+    """
     end = monotonic() + seconds
-    while (seen := survey(settings, nodes=nodes)).electing and monotonic() < end:
+    while True:
+        seen = survey(settings, nodes=nodes)
+        if not (seen.electing or len(seen.leaders) > 1) or monotonic() > end:
+            return seen
         sleep(PAUSE)
-    return seen
 
 
 def report(node: Node, settings: Settings, presence: Presence) -> Report:
-    """What one node says; a machine that the driver knows to be gone is not dialled."""
-    if presence is Presence.GONE:
-        return Report(node, Reach.ABSENT, "the host driver knows no such machine")
+    """What one node says.
+
+    The address of a machine that the driver knows to be gone is dialled too, for a moment: the driver may
+    be looking at the wrong engine.
+    """
     if presence is Presence.STOPPED:
         return Report(node, Reach.STOPPED, "the machine is there and is not running")
+    gone = presence is Presence.GONE
     try:
-        with Shell(node, settings.ssh) as shell:
+        with Shell(node, settings.ssh, connect_seconds=GONE_SECONDS if gone else CONNECT_SECONDS) as shell:
             return ask(shell)
     except (Silent, CommandFailed) as error:
+        if gone:
+            return Report(node, Reach.ABSENT, "the host driver knows no such machine")
         return Report(node, Reach.SILENT, error.why)
     except SshRefused as error:
         return Report(node, Reach.REFUSED, error.why)
     except HostKeyChanged as error:
         return Report(node, Reach.WRONG_KEY, error.why)
-    except (AccessDenied, TransportError) as error:
+    except AccessDenied as error:
         return Report(node, Reach.DENIED, error.why)
+    except TransportError as error:
+        return Report(node, Reach.SILENT, error.why)
 
 
 def ask(shell: Shell) -> Report:
@@ -107,8 +124,8 @@ def ask(shell: Shell) -> Report:
 
 def _on_disk(shell: Shell, seen: Report, root: str) -> Report:
     lines = shell.run(["sh", "-c", PROBE, "probe", root], seconds=5, check=False).stdout.decode(errors="replace")
-    machine, mark, raft, certificate = [*lines.split("\n", 3), "", "", "", ""][:4]
-    found = replace(seen, machine=machine.strip(), marked=mark.strip(), raft=raft.strip() == "raft")
+    machine, mark, placed, raft, certificate = [*lines.split("\n", 4), "", "", "", "", ""][:5]
+    found = replace(seen, machine=machine, marked=mark, placed=placed, raft=raft == "raft")
     node_id, cluster_id = identity(certificate)
     return replace(found, node_id=node_id, cluster_id=cluster_id)
 

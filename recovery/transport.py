@@ -32,7 +32,7 @@ from recovery.settings import Node, Ssh
 
 T = TypeVar("T")
 CONNECT_SECONDS = 3.0
-"""A dead node costs no more than this."""
+"""To connect, shake hands and log in: a dead node costs no more."""
 GO_PREFERS = ("ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa", "ssh-ed25519")
 """golang.org/x/crypto/ssh, defaultHostKeyAlgos: pulumi-command pins one key and takes what the host offers for it."""
 SHOWN = 800
@@ -118,7 +118,6 @@ class Shell:
                 agent_path=None,
                 config=None,
                 connect_timeout=self._connect_seconds,
-                login_timeout=self._connect_seconds + 5,
                 keepalive_interval=5,
             )
         except asyncssh.HostKeyNotVerifiable:

@@ -5,8 +5,6 @@ from collections.abc import Sequence
 
 MANAGER_COUNTS = (3, 5, 7, 9)
 """Odd counts only: an even one costs a machine and tolerates no more losses."""
-ADVISED_MAXIMUM = 7
-"""More managers than this make every write slower (Docker's administration guide)."""
 
 
 def quorum(managers: int) -> int:

@@ -12,7 +12,7 @@ from tests.lab.swarm import MANAGERS, Swarm
 
 HALVING_TAR = """#!/bin/sh
 /usr/bin/tar.whole "$@" || exit
-case "$*" in *swarm.requorum*) for log in /var/lib/docker/swarm.requorum/swarm/raft/wal-v3-encrypted/*.wal; do truncate -s 4096 "$log"; done;; esac
+case "$PWD" in */swarm.requorum) for log in /var/lib/docker/swarm.requorum/swarm/raft/wal-v3-encrypted/*.wal; do truncate -s 4096 "$log"; done;; esac
 """
 """Unpacks, then loses most of the raft log, and reports success: half a file that nothing else notices."""
 

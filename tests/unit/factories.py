@@ -9,6 +9,7 @@ from recovery.catalog import Copy
 from recovery.manifest import FileEntry, Manifest
 from recovery.model import Inventory, LocalState, Member, Reach, Report, Survey
 from recovery.settings import Node, Settings, parse
+from recovery.wal import Position
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 CLUSTER = "cluster-one"
@@ -132,6 +133,7 @@ def manifest(
         "sha256": "cd",
         "raw_bytes": 128_000_000,
         "ca_sha256": "ef",
+        "position": Position(2, 42, 42),
         "autolock": False,
     }
     return Manifest(**{**values, **changes})

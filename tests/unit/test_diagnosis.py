@@ -1,6 +1,7 @@
 """The diagnosis table, and properties that hold over every combination of reports."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -18,7 +19,7 @@ WORKERS = [make.worker(W1), make.worker(W2)]
 
 
 def run(*reports: Report, known: str | None = make.CLUSTER, copies: bool = True) -> Diagnosis:
-    return diagnose(make.survey(reports), known, copies=copies)
+    return diagnose(make.survey(reports), known, cluster="lab", copies=copies)
 
 
 def led(node: Node, leader: str = "manager-a", unreachable: tuple[str, ...] = ()) -> Report:
@@ -29,6 +30,7 @@ def in_state(node: Node, state: LocalState) -> Report:
     return Report(node, Reach.ANSWERS, state=state, raft=True, cluster_id=make.CLUSTER, marked="lab")
 
 
+LEFT_OVER = replace(make.empty(A), raft=True)
 TABLE: list[tuple[str, list[Report], Kind]] = [
     ("all well", [led(A), led(B), led(C), *WORKERS], Kind.HEALTHY),
     ("a worker lost", [led(A), led(B), led(C), make.gone(W1), make.worker(W2)], Kind.HEALTHY),
@@ -51,6 +53,22 @@ TABLE: list[tuple[str, list[Report], Kind]] = [
     ("all gone", [make.gone(A), make.gone(B), make.gone(C), *WORKERS], Kind.ALL_LOST),
     ("all rebuilt and empty", [make.empty(A), make.empty(B), make.empty(C), *WORKERS], Kind.ALL_LOST),
     ("all gone, workers too", [make.gone(node) for node in S.nodes], Kind.ALL_LOST),
+    (
+        "two gone, one engine down with nothing to be seen",
+        [Report(A, Reach.NO_ENGINE), make.gone(B), make.gone(C)],
+        Kind.QUORUM_LOST,
+    ),
+    (
+        "two gone, one active whose log cannot be read",
+        [replace(make.leaderless(A), raft=False), make.gone(B), make.gone(C)],
+        Kind.QUORUM_LOST,
+    ),
+    ("two gone, one with a log that nobody uses", [LEFT_OVER, make.gone(B), make.gone(C)], Kind.QUORUM_LOST),
+    (
+        "two gone, one where a restore was interrupted",
+        [replace(LEFT_OVER, placed="copy"), make.gone(B), make.gone(C)],
+        Kind.ALL_LOST,
+    ),
     ("locked", [in_state(A, LocalState.LOCKED), make.gone(B), make.gone(C)], Kind.LOCKED),
     ("two leaders", [led(A), led(B, leader="manager-b"), led(C)], Kind.FORKED),
     ("another swarm's manager", [led(A), led(B), make.manager(C, S.nodes, cluster="other")], Kind.FOREIGN),
@@ -80,13 +98,15 @@ def test_without_a_known_id_only_machines_we_prepared_are_ours() -> None:
     rest = [make.empty(B), make.empty(C)]
     assert run(ours, *rest, known=None, copies=False).kind is Kind.MINORITY_LOST
     assert run(stranger, *rest, known=None, copies=False).kind is Kind.FOREIGN
+    elsewhere = replace(ours, marked="staging")
+    assert run(elsewhere, *rest, known=None, copies=False).kind is Kind.FOREIGN
 
 
 @pytest.mark.parametrize("reach", [Reach.REFUSED, Reach.DENIED, Reach.WRONG_KEY])
 def test_a_machine_that_keeps_us_out_is_an_access_fault_and_never_lost(reach: Reach) -> None:
     seen = make.survey([Report(A, reach), make.gone(B), make.gone(C)])
     assert access_fault(seen) == seen.of("manager-a")
-    assert diagnose(seen, make.CLUSTER, copies=True).kind is Kind.QUORUM_LOST
+    assert diagnose(seen, make.CLUSTER, cluster="lab", copies=True).kind is Kind.QUORUM_LOST
 
 
 def test_a_leader_without_its_quorum_is_no_leader() -> None:
@@ -120,6 +140,10 @@ MAKERS: list[Callable[[Node], Report]] = [
     lambda node: Report(node, Reach.REFUSED),
     lambda node: Report(node, Reach.STOPPED),
     lambda node: Report(node, Reach.NO_ENGINE, raft=True),
+    lambda node: Report(node, Reach.NO_ENGINE),
+    lambda node: replace(make.leaderless(node), raft=False),
+    lambda node: replace(make.empty(node), raft=True),
+    lambda node: replace(make.empty(node), raft=True, placed="copy"),
 ]
 
 

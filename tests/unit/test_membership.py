@@ -81,3 +81,12 @@ def test_the_proof_is_made_again_when_what_it_rests_on_changed(
     olds: dict[str, Any], news: dict[str, Any], changes: bool
 ) -> None:
     assert HealthProvider().diff("c", {**HEALTH, **olds}, {**HEALTH, **news}).changes is changes
+
+
+def test_a_managers_address_cannot_change() -> None:
+    refused = MemberProvider().check(MEMBER, {**MEMBER, "address": "10.0.0.9"}).failures
+    assert [failure.property for failure in refused] == ["address"]
+    assert not MemberProvider().check(MEMBER, MEMBER).failures
+    assert not MemberProvider().check({}, MEMBER).failures
+    worker = {**MEMBER, "role": "worker"}
+    assert not MemberProvider().check(worker, {**worker, "address": "10.0.0.9"}).failures

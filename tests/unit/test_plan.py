@@ -1,6 +1,7 @@
 """What is planned for each diagnosis; above all, when nothing is."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -9,6 +10,9 @@ from recovery.catalog import Choice
 from recovery.diagnosis import Kind, diagnose
 from recovery.model import Report
 from recovery.plan import RECOVER, Action, Plan, make_plan
+from recovery.settings import Settings
+from recovery.survivors import Survivor, rank
+from recovery.wal import Position
 from tests.unit import factories as make
 from tests.unit.test_diagnosis import W1, A, B, C, S, led, surveys
 
@@ -27,10 +31,11 @@ def plan(
     recover: bool = False,
     chosen: Choice | None = None,
     rejected: tuple[str, ...] = (),
+    survivors: tuple[Survivor, ...] = (),
     copies: bool = True,
 ) -> Plan:
-    found = diagnose(make.survey(reports), make.CLUSTER if copies else None, copies=copies)
-    return make_plan(found, RECOVERING if recover else S, chosen, rejected, make.NOW)
+    found = diagnose(make.survey(reports), make.CLUSTER if copies else None, cluster="lab", copies=copies)
+    return make_plan(found, RECOVERING if recover else S, chosen, rejected, survivors, make.NOW)
 
 
 @pytest.mark.parametrize("recover", [False, True])
@@ -124,3 +129,66 @@ def test_age_of_the_copy_is_what_is_lost() -> None:
     manifest = make.manifest(ago=timedelta(hours=2))
     made = plan(LOST, recover=True, chosen=Choice(make.copy_of(manifest), manifest))
     assert "7200 s ago" in made.losses[0]
+
+
+def test_with_the_flag_nothing_is_founded_where_nothing_is_found() -> None:
+    made = plan([make.gone(node) for node in S.nodes], recover=True, copies=False)
+    assert not made.steps
+    assert made.refusal is not None
+    assert "nothing to recover" in made.refusal.why
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [({"autolock": True}, "autolocked"), ({"address": "10.77.9.9"}, "address cannot change")],
+)
+def test_a_copy_that_cannot_be_restored_is_refused_beforehand(changes: dict[str, Any], said: str) -> None:
+    manifest = make.manifest(**changes)
+    made = plan(LOST, recover=True, chosen=Choice(make.copy_of(manifest), manifest))
+    assert made.refusal is not None
+    assert said in made.refusal.why
+
+
+FRESH, STALE = Survivor("manager-b", Position(3, 57, 56)), Survivor("manager-a", Position(3, 40, 40))
+
+
+def two_of_five_left() -> tuple[Settings, list[Report]]:
+    five = make.settings(5, recover=True)
+    left = [make.leaderless(five.managers[0]), make.leaderless(five.managers[1])]
+    return five, left + [make.gone(node) for node in five.managers[2:]]
+
+
+def test_without_a_quorum_the_survivor_that_holds_most_is_forced_and_the_rest_rejoin() -> None:
+    five, reports = two_of_five_left()
+    found = diagnose(make.survey(reports), make.CLUSTER, cluster="lab", copies=True)
+    made = make_plan(found, five, None, (), rank((STALE, FRESH)), make.NOW)
+    assert made.survivor == "manager-b"
+    assert [(step.action, step.node) for step in made.steps] == [
+        (Action.REBUILD, "manager-c"),
+        (Action.REBUILD, "manager-a2"),
+        (Action.REBUILD, "manager-b2"),
+        (Action.SAVE, "manager-b, manager-a"),
+        (Action.FORCE, "manager-b"),
+        (Action.JOIN, "manager-a"),
+        (Action.JOIN, "manager-c"),
+        (Action.JOIN, "manager-a2"),
+        (Action.JOIN, "manager-b2"),
+        (Action.PROVE, "swarm"),
+    ]
+    assert "entry 57" in made.losses[0]
+    assert "entry 40" in made.losses[0]
+    assert "1 entries of manager-b" in made.losses[1]
+
+
+def test_a_lost_quorum_is_not_forced_without_the_flag() -> None:
+    made = plan([make.leaderless(A), make.gone(B), make.gone(C)], survivors=(STALE,))
+    assert not made.steps
+    assert made.refusal is not None
+    assert RECOVER in made.refusal.remedy
+
+
+def test_a_lost_quorum_is_not_forced_beside_a_silent_manager() -> None:
+    made = plan([make.leaderless(A), make.silent(B), make.gone(C)], recover=True, survivors=(STALE,))
+    assert not made.steps
+    assert made.refusal is not None
+    assert "manager-b" in made.refusal.remedy

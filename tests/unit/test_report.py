@@ -17,7 +17,7 @@ COPIES = [make.copy_of(make.manifest(node.name)) for node in S.managers]
 
 def status(reports: list[Report], *, error: StoreError | None = None) -> report.Status:
     seen = make.survey(reports)
-    return report.status(S, seen, diagnose(seen, make.CLUSTER, copies=True), COPIES, error)
+    return report.status(S, seen, diagnose(seen, make.CLUSTER, cluster="lab", copies=True), COPIES, error)
 
 
 WORKERS = [make.worker(W1), make.worker(W2)]

@@ -49,6 +49,23 @@ BAD: list[tuple[str, dict[str, Any], str, str]] = [
     ("two zones", raw(zones=["a", "b"]), "zones", "three zones"),
     ("no bucket", raw(backup={"prefix": "x"}), "backup.bucket", "correct it"),
     ("no backup", raw(backup=None), "backup", "stack file"),
+    (
+        "endpoint without scheme",
+        raw(backup={"bucket": "copies", "endpoint": "s3.example.org"}),
+        "backup.endpoint",
+        "correct it",
+    ),
+    ("impossible bucket", raw(backup={"bucket": "A_B"}), "backup.bucket", "correct it"),
+    ("prefix with a slash at its end", raw(backup={"bucket": "copies", "prefix": "x/"}), "backup.prefix", "correct it"),
+    ("managers are a number", raw(managers=5), "managers", "give a list"),
+    ("zones are null", raw(zones=None), "zones", "give a list"),
+    (
+        "reached at one address",
+        raw(workers=[{"address": "10.77.1.21", "sshAddress": "10.77.1.11"}]),
+        "workers[0].sshAddress",
+        "of its own",
+    ),
+    ("the network's own address", raw(workers=[{"address": "10.77.0.0"}]), "workers[0].address", "another address"),
     ("unknown driver", raw(hosts={"driver": "cloud"}), "hosts.driver", "correct it"),
     ("no image", raw(hosts={"driver": "docker", "endpoint": "unix:///s"}), "hosts.image", "hosts.image"),
     (
@@ -80,6 +97,14 @@ def test_pulumis_strings_and_the_stack_file_say_the_same(tmp_path: Path) -> None
 def test_a_cluster_named_like_a_number_stays_a_name() -> None:
     strings = {key: value if isinstance(value, str) else json.dumps(value) for key, value in RAW.items()}
     assert from_strings({**strings, "cluster": "42"}).cluster == "42"
+
+
+@pytest.mark.parametrize("text", ["", "[]", "config:", "config: []", "config: {1: 2}", "{"])
+def test_a_stack_file_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "Pulumi.odd.yaml"
+    file.write_text(text)
+    with pytest.raises(SettingError):
+        load(file)
 
 
 def test_a_missing_stack_file_is_named(tmp_path: Path) -> None:

@@ -17,7 +17,9 @@ from cryptography.x509.oid import NameOID
 from recovery import snapshot
 from recovery.errors import DamagedCopy
 from recovery.manifest import FORMAT, Manifest, from_json
+from recovery.wal import Position
 from tests.unit import factories as make
+from tests.unit.test_wal import entry, state
 
 WAL = "swarm/raft/wal-v3-encrypted/0000000000000000-0000000000000000.wal"
 Change = Callable[[tarfile.TarFile], None]
@@ -40,7 +42,12 @@ def certificate(node_id: str, cluster_id: str) -> bytes:
 
 
 NODE = certificate("id-manager-a", make.CLUSTER)
-CONTENT = {snapshot.CERTIFICATE: NODE, snapshot.CA: b"ca", WAL: b"log" * 1000, "swarm/state.json": b"[]"}
+CONTENT = {
+    snapshot.CERTIFICATE: NODE,
+    snapshot.CA: b"ca",
+    WAL: entry(2, 9) + state(2, 8) + bytes(3_000_000),
+    "swarm/state.json": b"[]",
+}
 
 
 def add(tar: tarfile.TarFile, name: str, content: bytes = b"", **attributes: object) -> None:
@@ -62,9 +69,12 @@ def archive(path: Path, content: dict[str, bytes] = CONTENT, change: Change = la
 
 
 def described(path: Path, **changes: object) -> Manifest:
-    files, _ = snapshot.read(path, source="it")
+    files, kept = snapshot.read(path, source="it")
     data = path.read_bytes()
-    return make.manifest(files=files, size=len(data), sha256=hashlib.sha256(data).hexdigest(), **changes)
+    where = snapshot.log_position(kept, source="it")
+    return make.manifest(
+        files=files, size=len(data), sha256=hashlib.sha256(data).hexdigest(), position=where, **changes
+    )
 
 
 @pytest.fixture
@@ -77,7 +87,10 @@ def test_a_good_archive_is_read_whole(good: Path) -> None:
     assert {entry.path: (entry.size, entry.sha256) for entry in files} == {
         name: (len(data), hashlib.sha256(data).hexdigest()) for name, data in CONTENT.items()
     }
-    assert kept == {snapshot.CERTIFICATE: NODE, snapshot.CA: b"ca"}
+    assert kept[snapshot.CERTIFICATE] == NODE
+    assert kept[snapshot.CA] == b"ca"
+    assert len(kept[WAL]) <= 1 << 20, "the zeros at the end are not kept"
+    assert snapshot.log_position(kept, source="it") == Position(2, 9, 8)
     snapshot.check(good, described(good), source="it")
 
 

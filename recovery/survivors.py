@@ -1,0 +1,47 @@
+"""Managers that are left without a leader: what their logs hold, and which of them holds most."""
+
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from recovery import snapshot
+from recovery.model import Survey
+from recovery.settings import Node, Settings
+from recovery.transport import Shell
+from recovery.wal import Position
+
+
+@dataclass(frozen=True)
+class Survivor:
+    """A manager without a leader, and where its log ends."""
+
+    name: str
+    position: Position
+
+    @property
+    def text(self) -> str:
+        """As preview shows it."""
+        term, index, commit = self.position.term, self.position.index, self.position.commit
+        return f"{self.name} (log up to entry {index} of term {term}, committed up to {commit})"
+
+
+def rank(survivors: Sequence[Survivor]) -> tuple[Survivor, ...]:
+    """The one with the most complete log first, as raft itself would choose; names decide between equals."""
+    return tuple(sorted(survivors, key=lambda survivor: (survivor.position, survivor.name), reverse=True))
+
+
+def look(settings: Settings, survey: Survey) -> tuple[Survivor, ...]:
+    """Every survivor of a survey, ranked. Their logs are read here and kept nowhere.
+
+    Raises: TransportError, DamagedCopy.
+    """
+    nodes = [report.node for report in survey.managers if report.in_swarm and report.raft]
+
+    def read(node: Node) -> Survivor:
+        with tempfile.TemporaryDirectory(prefix="requorum-") as folder, Shell(node, settings.ssh) as shell:
+            return Survivor(node.name, snapshot.take_leaderless(node, shell, Path(folder) / "copy").position)
+
+    with ThreadPoolExecutor(max_workers=max(len(nodes), 1)) as pool:
+        return rank(tuple(pool.map(read, nodes)))

@@ -104,13 +104,12 @@ def _force(diagnosis: Diagnosis, settings: Settings, survivors: tuple[Survivor, 
     if not settings.recover:
         why = f"{diagnosis.evidence[0]}; the survivor that holds most is {best.text}"
         return Plan(diagnosis.kind, refusal=Refusal(f"{diagnosis.kind}: {why}", LOOK_FIRST))
+    unsure = best.position.index - best.position.commit
     losses = (
         f"chosen between {', '.join(survivor.text for survivor in survivors)}",
         *(
-            (
-                f"{best.position.index - best.position.commit} entries of {best.name} were never known to be committed and are dropped",
-            )
-            if best.position.index > best.position.commit
+            (f"the last {unsure} of {best.name}'s entries may never have been committed, and may be dropped",)
+            if unsure
             else ()
         ),
         *_silence(diagnosis),

@@ -1,5 +1,6 @@
 """The `existing` driver: machines that Pulumi did not make. The tests run in order."""
 
+import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -59,8 +60,6 @@ def test_strangers_do_not_reach_the_swarm_ports(machines: Swarm) -> None:
     machines.on("worker-1", *[part.format(2377) for part in reach])
     rules = machines.on("manager-a", "iptables", "-S", "REQUORUM")
     assert "--dports 2375,2376,2377,7946 -j DROP" in rules
-    import subprocess
-
     for port, open_ in ((22, True), (2377, False), (7946, False)):
         done = subprocess.run([part.format(port) for part in reach], capture_output=True, check=False)
         assert (done.returncode == 0) is open_, port

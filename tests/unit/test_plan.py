@@ -177,7 +177,7 @@ def test_without_a_quorum_the_survivor_that_holds_most_is_forced_and_the_rest_re
     ]
     assert "entry 57" in made.losses[0]
     assert "entry 40" in made.losses[0]
-    assert "1 entries of manager-b" in made.losses[1]
+    assert "the last 1 of manager-b's entries" in made.losses[1]
 
 
 def test_a_lost_quorum_is_not_forced_without_the_flag() -> None:

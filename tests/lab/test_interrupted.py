@@ -1,0 +1,58 @@
+"""A recovery that is killed at any point converges when it is run again, and never makes a second swarm."""
+
+import os
+import signal
+import subprocess
+
+import pytest
+
+from lab import nodes
+from lab.stack import PROJECT
+from tests.lab.swarm import MANAGERS, Swarm
+
+POINTS = {
+    "hosts are being made": "Container manager-b creating",
+    "the seed is being restored": "restoring swarm-",
+    "the new cluster is being forced": "forcing a new cluster",
+    "the quorum is back": "quorum back",
+    "the second manager joins": "manager-b joins",
+    "copies are being taken": "copying manager-",
+}
+
+
+def kill_at(swarm: Swarm, line: str) -> None:
+    """Start the recovery, and end it with its providers, without a warning, when it shows the line."""
+    stack = swarm.stack
+    command = [
+        "pulumi",
+        "up",
+        "--yes",
+        "--skip-preview",
+        "--non-interactive",
+        "--cwd",
+        str(PROJECT),
+        "--stack",
+        stack.name,
+    ]
+    command += ["--config", "recover=true", "--config-file", str(stack.file)]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=stack.environment(), start_new_session=True
+    )
+    assert process.stdout is not None
+    seen = any(line in shown for shown in process.stdout)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert seen, f"the update never showed {line!r}"
+
+
+@pytest.mark.parametrize("line", POINTS.values(), ids=POINTS.keys())
+def test_a_killed_recovery_converges(swarm: Swarm, line: str) -> None:
+    assert swarm.stack.requorum("backup").status == 0
+    before = swarm.picture()
+    nodes.lose(swarm.lab, MANAGERS)
+    kill_at(swarm, line)
+    swarm.stack.pulumi("cancel", "--yes")
+    swarm.stack.up("--skip-preview", "--config", "recover=true")
+    assert not before.differences(swarm.picture())
+    assert {entry["Status"] for entry in swarm.nodes("manager-c").values()} == {"Ready"}
+    assert "unchanged" in swarm.stack.up("--skip-preview", "--expect-no-changes").text

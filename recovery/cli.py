@@ -1,4 +1,4 @@
-"""The command line: `requorum status|backup|backups|verify|plan`."""
+"""The command line: `requorum status|backup|backups|verify|plan|recover`."""
 
 import json
 import os
@@ -19,6 +19,7 @@ from recovery.backup import backup as take_copies
 from recovery.catalog import Catalog, Copy
 from recovery.diagnosis import diagnose
 from recovery.errors import NoUsableCopy, RequorumError, SettingError
+from recovery.execute import execute
 from recovery.settings import Settings, load
 from recovery.store import Store
 from recovery.survey import survey
@@ -116,6 +117,24 @@ def plan(stack: StackOption = "", config_file: FileOption = None, as_json: JsonO
             )
             out.print("\n".join(assessment.plan.lines or (() if assessment.plan.refusal else ("nothing to do",))))
         assessment.require_safe(settings)
+
+
+@app.command()
+def recover(
+    stack: StackOption = "",
+    config_file: FileOption = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before the first effect.")] = False,
+) -> None:
+    """Carry the plan out without Pulumi, on machines that are up. A later `pulumi up` agrees with the result."""
+    with _errors_shown():
+        settings = _settings(stack, config_file).model_copy(update={"recover": True})
+        assessment = assess(settings)
+        assessment.require_safe(settings)
+        out.print("\n".join(assessment.plan.lines) or "nothing to do", markup=False)
+        if not assessment.plan.steps or not (yes or typer.confirm("Do this?")):
+            raise typer.Exit(report.FINE if not assessment.plan.steps else report.ERROR)
+        health = execute(settings, assessment, say=_say)
+        out.print(f"cluster {settings.cluster} ({health.cluster_id}) is proven, led by {health.leader}")
 
 
 def _status(settings: Settings) -> report.Status:

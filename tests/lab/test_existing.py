@@ -51,7 +51,7 @@ def test_a_machine_that_is_not_there_is_refused(machines: Swarm) -> None:
 def test_the_cluster_is_built_on_them(machines: Swarm) -> None:
     machines.stack.up("--skip-preview")
     assert {name: entry["Status"] for name, entry in machines.nodes().items()} == dict.fromkeys(ADDRESSES, "Ready")
-    assert "unchanged" in machines.stack.up("--expect-no-changes").text
+    assert "unchanged" in machines.stack.up("--skip-preview", "--expect-no-changes").text
 
 
 def test_strangers_do_not_reach_the_swarm_ports(machines: Swarm) -> None:
@@ -74,15 +74,29 @@ def test_machines_reinstalled_after_total_loss_are_brought_back(machines: Swarm)
     assert shown.status != 0, "dead machines are silent here: nobody can say that they are lost"
     assert "not known to be lost" in shown.text
     nodes.make(machines.lab, {name: ADDRESSES[name] for name in MANAGERS})
-    machines.stack.up("--config", "recover=true")
+    machines.stack.up("--skip-preview", "--config", "recover=true")
     assert not before.differences(machines.picture())
-    assert "unchanged" in machines.stack.up("--expect-no-changes").text
+    assert "unchanged" in machines.stack.up("--skip-preview", "--expect-no-changes").text
+
+
+def test_without_pulumi_the_same_plan_is_carried_out_and_pulumi_agrees_afterwards(machines: Swarm) -> None:
+    before = machines.picture()
+    nodes.lose(machines.lab, MANAGERS)
+    nodes.make(machines.lab, {name: ADDRESSES[name] for name in MANAGERS})
+    done = machines.stack.requorum("recover", "--yes")
+    assert done.status == 0, done.errors
+    assert "is proven, led by" in done.text
+    assert not before.differences(machines.picture())
+    machines.stack.up("--skip-preview")
+    assert not before.differences(machines.picture())
+    assert "unchanged" in machines.stack.up("--skip-preview", "--expect-no-changes").text
+    assert "nothing to do" in machines.stack.requorum("recover", "--yes").text
 
 
 def test_a_machine_can_be_taken_out_and_the_swarm_shrinks_safely(machines: Swarm) -> None:
     values = machines.stack.settings()
     machines.stack.write({**values, "workers": values["workers"][:1]})
-    machines.stack.up()
+    machines.stack.up("--skip-preview")
     assert set(machines.nodes()) == {*MANAGERS, "worker-1"}
     assert machines.state("worker-2") == "inactive"
 

@@ -12,9 +12,7 @@ from tests.lab.swarm import MANAGERS, Swarm
 
 POINTS = {
     "hosts are being made": "Container manager-b creating",
-    "the seed is being restored": "restoring swarm-",
     "the new cluster is being forced": "forcing a new cluster",
-    "the quorum is back": "quorum back",
     "the second manager joins": "manager-b joins",
     "copies are being taken": "copying manager-",
 }

@@ -38,12 +38,12 @@ def test_without_a_quorum_nothing_is_forced_unless_told(swarm: Swarm) -> None:
 
 def test_one_update_forces_the_survivor_and_the_lost_ones_rejoin(swarm: Swarm) -> None:
     containers = {worker: swarm.containers(worker) for worker in WORKERS}
-    swarm.stack.up("--config", "recover=true")
+    swarm.stack.up("--skip-preview", "--config", "recover=true")
     seen = swarm.nodes("manager-b")
     assert {name: entry["Status"] for name, entry in seen.items()} == dict.fromkeys(MANAGERS + WORKERS, "Ready")
     assert len(swarm.json("manager-b", "node", "ls")) == 5, "nobody stands there twice"
     assert {worker: swarm.containers(worker) for worker in WORKERS} == containers
-    assert "unchanged" in swarm.stack.up("--expect-no-changes").text
+    assert "unchanged" in swarm.stack.up("--skip-preview", "--expect-no-changes").text
     kinds = {copy["kind"] for copy in json.loads(swarm.stack.requorum("backups", "--json").text)["copies"]}
     assert "safety" in kinds
     values = swarm.stack.settings()
@@ -68,13 +68,13 @@ def test_the_freshest_of_the_survivors_is_chosen_and_the_other_rejoins(swarm: Sw
     shown = variant(recover=True).preview().text
     assert "chosen between manager-b (log up to entry" in shown, shown
     assert "manager-c: leave the old log and rejoin" in shown
-    swarm.stack.up("--config", "recover=true")
+    swarm.stack.up("--skip-preview", "--config", "recover=true")
     assert swarm.json("manager-c", "node", "inspect", "worker-2")[0]["Spec"]["Labels"]["later"] == "yes"
     seen = swarm.nodes("manager-c")
     assert len(seen) == 7
     assert {entry["Status"] for entry in seen.values()} == {"Ready"}
     assert len(swarm.json("manager-c", "node", "ls")) == 7
-    assert "unchanged" in swarm.stack.up("--expect-no-changes").text
+    assert "unchanged" in swarm.stack.up("--skip-preview", "--expect-no-changes").text
 
 
 def test_managers_are_taken_out_one_at_a_time(swarm: Swarm) -> None:

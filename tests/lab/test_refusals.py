@@ -108,7 +108,7 @@ def test_a_node_that_went_to_another_swarm(swarm: Swarm) -> None:
         refused(swarm.stack, "foreign", "worker-2 (10.78.2.22) belongs to swarm", "swarm leave --force")
     finally:
         swarm.on("worker-2", "docker", "swarm", "leave", "--force")
-    swarm.stack.up()
+    swarm.stack.up("--skip-preview")
     assert swarm.nodes()["worker-2"]["Status"] == "Ready"
 
 

@@ -1,0 +1,34 @@
+"""Carries a plan out without Pulumi, on machines that are up: for when the Pulumi state or the pipeline is lost too."""
+
+from collections.abc import Callable
+
+from recovery import hooks, membership, proof, quorum
+from recovery.assessment import Assessment
+from recovery.errors import Refused
+from recovery.model import Reach
+from recovery.proof import Health
+from recovery.settings import Settings
+
+
+def execute(settings: Settings, assessment: Assessment, *, say: Callable[[str], None]) -> Health:
+    """Give the cluster its quorum back, let every node that is missing join, take fresh copies, prove.
+
+    Safe to run again after any interruption. A later `pulumi up` finds the cluster as its stack file says.
+
+    Raises: Refused when machines have to be made first, or when nothing safe can be done; ProofFailed;
+    TransportError, EngineError, StoreError.
+    """
+    assessment.require_safe(settings)
+    if gone := [report.node.name for report in assessment.survey.reports if report.reach is Reach.ABSENT]:
+        raise Refused(
+            f"recovering cluster {settings.cluster}",
+            f"{', '.join(gone)}: no such machine",
+            remedy="make the machines first; `pulumi up --config recover=true` does both",
+        )
+    plan, diagnosis = assessment.plan, assessment.diagnosis
+    made = quorum.establish(settings, copy=plan.copy, survivor=plan.survivor, known=diagnosis.cluster_id, say=say)
+    for node in settings.nodes:
+        if node.name not in diagnosis.silent:
+            membership.ensure(settings, node, say=say)
+    hooks.fresh_copies(settings, say=say)
+    return proof.prove(settings, made.cluster_id, say=say)

@@ -33,6 +33,8 @@ from recovery.survey import survey
 
 Props = dict[str, Any]
 HELD = "held"
+UNPROVEN = "restored, not proven"
+"""A restore was interrupted between forcing the new cluster and comparing it with the copy."""
 _one_at_a_time = Lock()
 
 
@@ -61,8 +63,10 @@ class QuorumProvider(_Provider):
     def read(self, id_: str, props: Props) -> ReadResult:
         seen = survey(self._settings, nodes=self._settings.managers)
         diagnosis = diagnose(seen, props["cluster_id"], cluster=self._settings.cluster, copies=True)
-        lost = diagnosis.kind in NO_QUORUM
-        return ReadResult(id_, {**props, "quorum": str(diagnosis.kind) if lost else HELD})
+        if diagnosis.kind in NO_QUORUM:
+            return ReadResult(id_, {**props, "quorum": str(diagnosis.kind)})
+        unproven = seen.leader is not None and seen.leader.placed
+        return ReadResult(id_, {**props, "quorum": UNPROVEN if unproven else HELD})
 
     def delete(self, id_: str, _props: Props) -> None:
         quorum.dissolve(self._settings, id_)

@@ -52,5 +52,7 @@ def test_a_killed_recovery_converges(swarm: Swarm, line: str) -> None:
     swarm.stack.pulumi("cancel", "--yes")
     swarm.stack.up("--skip-preview", "--config", "recover=true")
     assert not before.differences(swarm.picture())
+    marks = [swarm.on(name, "sh", "-c", "ls -A /var/lib/docker/swarm | grep requorum || true") for name in MANAGERS]
+    assert not any(marks), "what was restored is proven"
     assert {entry["Status"] for entry in swarm.nodes("manager-c").values()} == {"Ready"}
     assert "unchanged" in swarm.stack.up("--skip-preview", "--expect-no-changes").text

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from components.membership import HELD, HealthProvider, MemberProvider, QuorumProvider
+from components.membership import HELD, UNPROVEN, HealthProvider, MemberProvider, QuorumProvider
 
 QUORUM = {
     "cluster": "lab",
@@ -39,6 +39,7 @@ HEALTH = {
         ({"recovery": {"copy": "one"}}, {"recovery": {}}, False),
         ({"quorum": "all lost"}, {"recovery": {"copy": "one"}}, True),
         ({"quorum": "quorum lost"}, {}, True),
+        ({"quorum": UNPROVEN}, {}, True),
         ({}, {"options": {"task_history_limit": 3}}, True),
         ({}, {"managers": {"a": "10.0.0.1", "b": "10.0.0.2"}}, True),
     ],

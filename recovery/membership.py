@@ -42,9 +42,10 @@ def ensure(
     with Shell(leader.node, settings.ssh) as to_leader, Shell(node, settings.ssh) as to_node:
         chief = Engine(to_leader)
         seen = ask(to_node)
-        if is_orphan(seen, leader):
-            say(f"{node.name} holds a log from before; it is copied, left, and joined anew")
-            backup.take_safety(settings, node, to_node)
+        if node.role == "manager" and is_orphan(seen, leader):
+            say(f"{node.name} is of before the forced new cluster: it leaves and rejoins")
+            if seen.raft:
+                backup.take_safety(settings, node, to_node)
             Engine(to_node).leave()
             seen = ask(to_node)
         if seen.in_swarm:
@@ -62,10 +63,15 @@ def ensure(
 
 
 def is_orphan(seen: Report, leader: Report) -> bool:
-    """Whether a manager of our swarm was left behind when a new cluster was forced: it has a log, and no vote."""
-    ours = seen.in_swarm and seen.raft and seen.cluster_id == leader.cluster_id
-    voters = {member.node_id for member in leader.members if member.votes}
-    return ours and not seen.led and seen.node_id not in voters
+    """Whether a manager of our swarm was left behind when a new cluster was forced.
+
+    It has no vote, and either still its log, or has thrown it away on being told that it is no member, and
+    waits, in the swarm and not Ready, for a role that nobody gives it.
+    """
+    if not seen.in_swarm or seen.led or seen.cluster_id != leader.cluster_id:
+        return False
+    entry = next((member for member in leader.members if member.node_id == seen.node_id), None)
+    return entry is not None and not entry.votes and (seen.raft or not entry.ready)
 
 
 def find(settings: Settings, node: Node) -> Report | None:

@@ -1,0 +1,46 @@
+"""Which managers were left behind by a forced new cluster."""
+
+from dataclasses import replace
+
+import pytest
+
+from recovery.membership import is_orphan
+from recovery.model import LocalState, Report
+from tests.unit import factories as make
+from tests.unit.test_diagnosis import A, C, S, led
+
+ALONE = replace(
+    led(A),
+    members=tuple(
+        replace(member, manager_address="", reachable=False, ready=member.role == "worker")
+        if member.hostname != "manager-a"
+        else member
+        for member in led(A).members
+    ),
+)
+"""The leader right after a forced new cluster: every other manager's entry is there, without a vote."""
+
+
+@pytest.mark.parametrize(
+    ("seen", "leader", "orphan"),
+    [
+        (make.leaderless(C), ALONE, True),
+        (replace(make.leaderless(C), raft=False, state=LocalState.PENDING), ALONE, True),
+        (make.leaderless(C), led(A), False),
+        (led(C), led(A), False),
+        (make.empty(C), ALONE, False),
+        (replace(make.leaderless(C), cluster_id="other"), ALONE, False),
+        (make.worker(S.workers[0]), ALONE, False),
+    ],
+    ids=[
+        "has its log",
+        "threw its log away",
+        "still votes",
+        "is led",
+        "is in no swarm",
+        "is another swarm's",
+        "is a worker",
+    ],
+)
+def test_orphans(seen: Report, leader: Report, orphan: bool) -> None:
+    assert is_orphan(seen, leader) is orphan

@@ -10,6 +10,7 @@ from components.hosts.existing import ExistingHosts
 from components.membership import Health, Member, Quorum
 from components.node import Preparation
 from recovery.assessment import Assessment
+from recovery.model import Reach
 from recovery.settings import Settings
 
 
@@ -27,8 +28,9 @@ class Cluster(pulumi.ComponentResource):
     ) -> None:
         super().__init__("requorum:index:Cluster", name, None, opts)
         mine = pulumi.ResourceOptions(parent=self)
+        empty = [r.node.name for r in assessment.survey.reports if r.known_lost and r.reach is Reach.ANSWERS]
         made = (
-            DockerHosts("hosts", settings, mine)
+            DockerHosts("hosts", settings, empty, mine)
             if settings.hosts.driver == "docker"
             else ExistingHosts("hosts", assessment.survey, mine)
         )

@@ -3,8 +3,18 @@
 import pulumi
 
 from components.progress import say
-from recovery import hooks
+from recovery import hooks, hosts
 from recovery.settings import Settings
+
+
+def before_host(settings: Settings) -> pulumi.ResourceHookBinding:
+    """A container that an update made, and was killed before writing that down, is removed before it is made again."""
+
+    def clear(args: pulumi.ResourceHookArgs) -> None:
+        if hosts.clear(settings, settings.node(args.name)):
+            say(f"{args.name}: removed the empty container that an interrupted update left")
+
+    return pulumi.ResourceHookBinding(before_create=[pulumi.ResourceHook("clear", clear)])
 
 
 def before_proof(settings: Settings) -> pulumi.ResourceHookBinding:

@@ -15,6 +15,8 @@ from recovery.model import Presence
 from recovery.settings import Node, Settings
 
 SECONDS = 5
+LABEL = "requorum.cluster"
+"""On every node container: the name of its cluster."""
 
 
 def presence(settings: Settings, nodes: Sequence[Node]) -> Mapping[str, Presence]:
@@ -36,6 +38,35 @@ def presence(settings: Settings, nodes: Sequence[Node]) -> Mapping[str, Presence
     return {node.name: _presence(node, states.get(settings.hosts.endpoint_of(node.zone))) for node in nodes}
 
 
+def clear(settings: Settings, node: Node) -> bool:
+    """Remove a container of the node's name that carries our label; whether there was one.
+
+    For one that an update made and was killed before it could write that down. The caller knows that it
+    holds no swarm state. Raises: HostError.
+    """
+    endpoint = settings.hosts.endpoint_of(node.zone)
+    try:
+        engine = _engine(endpoint)
+        try:
+            filters = {"name": f"^/{node.name}$", "label": f"{LABEL}={settings.cluster}"}
+            found = engine.containers(all=True, filters=filters)
+            for entry in found:
+                engine.remove_container(entry["Id"], force=True)
+        finally:
+            engine.close()
+    except (DockerException, RequestException, OSError) as error:
+        raise HostError(
+            f"removing the container {node.name} that an interrupted update left",
+            str(error),
+            remedy=f"docker rm -f {node.name}, then run again",
+        ) from None
+    return bool(found)
+
+
+def _engine(endpoint: str) -> docker.APIClient:
+    return docker.APIClient(base_url=endpoint, version="auto", timeout=SECONDS, use_ssh_client=True)
+
+
 def _presence(node: Node, states: Mapping[str, str] | None) -> Presence:
     if states is None:
         return Presence.UNKNOWN
@@ -47,7 +78,7 @@ def _presence(node: Node, states: Mapping[str, str] | None) -> Presence:
 
 def _containers(endpoint: str) -> Mapping[str, str]:
     try:
-        engine = docker.APIClient(base_url=endpoint, version="auto", timeout=SECONDS, use_ssh_client=True)
+        engine = _engine(endpoint)
         try:
             containers = engine.containers(all=True)
         finally:

@@ -1,22 +1,30 @@
 """Nodes as containers, on the Docker engine of each zone."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import pulumi
 import pulumi_docker as docker
 
+from components import hooks
 from components.hosts import container
+from recovery.hosts import LABEL
 from recovery.settings import Node, Settings
-
-LABEL = "requorum.cluster"
 
 
 class DockerHosts(pulumi.ComponentResource):
-    """A network on every engine, and for every node a volume and a container at its fixed address."""
+    """A network on every engine, and for every node a volume and a container at its fixed address.
 
-    def __init__(self, name: str, settings: Settings, opts: pulumi.ResourceOptions | None = None) -> None:
+    ``empty`` names the nodes that were found to answer without swarm state: where an update that was killed
+    left such a container behind, it gives way to the one that is made.
+    """
+
+    def __init__(
+        self, name: str, settings: Settings, empty: Collection[str], opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__("requorum:hosts:Docker", name, None, opts)
         self._settings = settings
+        self._gives_way = hooks.before_host(settings)
+        self._empty = empty
         self._engines = {
             endpoint: self._engine(number, endpoint)
             for number, endpoint in enumerate(
@@ -68,5 +76,12 @@ class DockerHosts(pulumi.ComponentResource):
             destroy_grace_seconds=10,
             must_run=True,
             # A new image must not replace every manager at once: rebuild nodes one by one instead.
-            opts=options.merge(pulumi.ResourceOptions(ignore_changes=["image"], delete_before_replace=True)),
+            # The official plugin never reads the security options back as they were written.
+            opts=options.merge(
+                pulumi.ResourceOptions(
+                    ignore_changes=["image", "securityOpts"],
+                    delete_before_replace=True,
+                    hooks=self._gives_way if node.name in self._empty else None,
+                )
+            ),
         )

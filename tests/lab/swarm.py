@@ -61,6 +61,11 @@ class Swarm:
         """`docker node ls` by host name."""
         return {entry["Hostname"]: entry for entry in self.json(manager, "node", "ls")}
 
+    def start_what_was_only_created(self) -> None:
+        """Start containers that were made and never started: one that does not run is not known to be lost."""
+        for container in self._engine.containers.list(all=True, filters={"status": "created"}):
+            container.start()
+
     def cluster_id(self, manager: str = "manager-a") -> str:
         return self.on(manager, "docker", "info", "--format", "{{.Swarm.Cluster.ID}}")
 

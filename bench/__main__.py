@@ -26,7 +26,7 @@ from recovery.settings import Settings, load
 
 OCTET = 79
 ROUNDS = 3
-out = Console()
+out = Console(width=120)
 
 
 class Bench:

@@ -13,11 +13,10 @@ from lab.errors import LabError
 from lab.instance import Instance
 from lab.stack import Stack, settings
 from recovery.errors import RequorumError
+from recovery.report import LOST
 from recovery.settings import load
 
 LEADER_SECONDS = 60
-QUORUM_LOST = 4
-"""Exit status of `requorum status`."""
 
 
 def prepare(instance: Instance, stack: Stack) -> None:
@@ -60,7 +59,7 @@ def boot(instance: Instance, stack: Stack) -> None:
     faults.start(instance, stopped)
     nodes.wait(instance, stopped)
     deadline = time.monotonic() + LEADER_SECONDS
-    while stack.requorum("status").status == QUORUM_LOST and time.monotonic() < deadline:
+    while stack.requorum("status").status == LOST and time.monotonic() < deadline:
         time.sleep(1)
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from recovery import survivors
 from recovery.catalog import Catalog, Search, newest_good
 from recovery.diagnosis import Diagnosis, Kind, access_fault, diagnose
-from recovery.errors import DamagedCopy, Refused
+from recovery.errors import Refused
 from recovery.model import Reach, Survey
 from recovery.plan import Plan, make_plan
 from recovery.settings import Settings
@@ -69,13 +69,9 @@ def assess(settings: Settings, *, now: datetime | None = None) -> Assessment:
 
 def require_same_addresses(settings: Settings, catalog: Catalog) -> None:
     """A manager lives and dies at one address: it is in the swarm's log. Raises: Refused when the settings moved one."""
+    addresses = {copy.manager: manifest.address for copy, manifest in catalog.newest_manifests().items()}
     for manager in settings.managers:
-        if (copy := catalog.newest(manager.name)) is None:
-            continue
-        try:
-            address = catalog.manifest(copy).address
-        except DamagedCopy:
-            continue
+        address = addresses.get(manager.name, str(manager.address))
         if address != str(manager.address):
             raise Refused(
                 f"preparing changes to cluster {settings.cluster}",
@@ -92,13 +88,7 @@ def known_id(settings: Settings, catalog: Catalog) -> str | None:
     """
     if settings.cluster_id:
         return settings.cluster_id
-    ids: dict[str, str] = {}
-    for name in sorted({copy.manager for copy in catalog.copies}):
-        if copy := catalog.newest(name):
-            try:
-                ids.setdefault(catalog.manifest(copy).cluster_id, copy.name)
-            except DamagedCopy:
-                continue
+    ids = {manifest.cluster_id: copy.name for copy, manifest in catalog.newest_manifests().items()}
     if len(ids) > 1:
         shown = ", ".join(f"{name} of swarm {cluster}" for cluster, name in sorted(ids.items()))
         raise Refused(

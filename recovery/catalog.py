@@ -72,6 +72,15 @@ class Catalog:
         """The newest copy of one manager."""
         return next((copy for copy in self.copies if copy.manager == manager), None)
 
+    def newest_manifests(self) -> dict[Copy, Manifest]:
+        """The newest copy of each manager, by manager's name, with its manifest; without those that cannot be read.
+
+        Raises: StoreError.
+        """
+        newest = [copy for name in sorted({copy.manager for copy in self.copies}) if (copy := self.newest(name))]
+        read = {copy: self._try_manifest(copy) for copy in newest}
+        return {copy: manifest for copy, manifest in read.items() if not isinstance(manifest, DamagedCopy)}
+
     def named(self, name: str) -> Copy:
         """The copy of that name. Raises: NoUsableCopy."""
         found = next((copy for copy in self.copies if copy.name == name), None)

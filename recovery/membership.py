@@ -74,16 +74,13 @@ def is_orphan(seen: Report, leader: Report) -> bool:
     return entry is not None and not entry.votes and (seen.raft or not entry.ready)
 
 
-def find(settings: Settings, node: Node) -> Report | None:
-    """What the node says of its membership; None when it is known to have none any more, or none that counts."""
+def lost(settings: Settings, node: Node) -> bool:
+    """Whether the node is known to be no member any more, or only of what was before a forced new cluster."""
     seen = report(node, settings, hosts.presence(settings, [node])[node.name])
-    if seen.known_lost:
-        return None
-    if node.role == "manager" and seen.in_swarm and not seen.led:
-        leader = survey(settings, nodes=settings.managers).leader
-        if leader and is_orphan(seen, leader):
-            return None
-    return seen
+    if seen.known_lost or node.role != "manager" or not seen.in_swarm or seen.led:
+        return seen.known_lost
+    leader = survey(settings, nodes=settings.managers).leader
+    return leader is not None and is_orphan(seen, leader)
 
 
 def remove(settings: Settings, node: Node, node_id: str, *, say: Callable[[str], None]) -> None:

@@ -18,11 +18,10 @@ PAUSE = 0.2
 
 @dataclass(frozen=True)
 class Health:
-    """A proven cluster: its ID, who leads, and every node."""
+    """A proven cluster: its ID, and who leads."""
 
     cluster_id: str
     leader: str
-    members: tuple[Member, ...]
 
 
 def compare(cluster_id: str, expected: Inventory, found_id: str, found: Inventory, *, node: str) -> None:
@@ -63,7 +62,7 @@ def prove(settings: Settings, cluster_id: str, *, say: Callable[[str], None], se
             "proving the cluster", "; ".join(wrong), remedy="requorum status; then run the same command again"
         )
     chief = next(member.hostname for member in members if member.leader)
-    return Health(cluster_id, chief, members)
+    return Health(cluster_id, chief)
 
 
 def faults(members: tuple[Member, ...], nodes: Sequence[Node]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from lab import environment, image
+from lab import environment, image, keys
 from lab.errors import LabError
 from lab.instance import Instance
 
@@ -55,6 +55,7 @@ def settings(
         },
         "ssh": {"privateKeyFile": str(instance.operator_key), "knownHostsFile": str(instance.known_hosts)},
         "backup": {"bucket": instance.bucket, "endpoint": instance.s3_endpoint},
+        "escrow": {"recipients": [keys.recipient(instance)], "identityFile": str(instance.age_identity)},
     }
 
 

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from recovery import survivors
+from recovery import autolock, survivors
 from recovery.catalog import Catalog, Search, newest_good
 from recovery.diagnosis import Diagnosis, Kind, access_fault, diagnose
 from recovery.errors import Refused
+from recovery.escrow import Escrow
 from recovery.model import Reach, Survey
 from recovery.plan import Plan, make_plan
 from recovery.settings import Settings
@@ -59,10 +60,13 @@ def assess(settings: Settings, *, now: datetime | None = None) -> Assessment:
     search = Search(None, ())
     left: tuple[survivors.Survivor, ...] = ()
     if diagnosis.kind is Kind.ALL_LOST:
-        with newest_good(catalog, [node.name for node in settings.managers], known) as search:
+        escrow = Escrow(settings, catalog.store)
+        with newest_good(catalog, escrow, [node.name for node in settings.managers], known) as search:
             pass
     elif diagnosis.kind is Kind.QUORUM_LOST:
         left = survivors.look(settings, seen)
+    for name in diagnosis.locked if not left else [survivor.name for survivor in left[:1]]:
+        autolock.require_key(settings, settings.node(name))
     plan = make_plan(diagnosis, settings, search.choice, search.rejected, left, now or datetime.now(UTC))
     return Assessment(seen, diagnosis, plan)
 

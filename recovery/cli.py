@@ -1,4 +1,4 @@
-"""The command line: `requorum status|backup|backups|verify|plan|recover`."""
+"""The command line: `requorum status|backup|backups|verify|escrow|plan|recover`."""
 
 import json
 import os
@@ -19,7 +19,9 @@ from recovery.backup import backup as take_copies
 from recovery.catalog import Catalog, Copy
 from recovery.diagnosis import diagnose
 from recovery.errors import NoUsableCopy, RequorumError, SettingError
+from recovery.escrow import Escrow
 from recovery.execute import execute
+from recovery.keyfile import UnlockKey
 from recovery.settings import Settings, load
 from recovery.store import Store
 from recovery.survey import survey
@@ -101,6 +103,26 @@ def verify(
         copy = catalog.named(name) if name else catalog.copies[0]
         with catalog.verified(copy) as (manifest, _):
             out.print(f"{copy.name}: whole, {len(manifest.files)} files, as its manifest says (not restored: unproven)")
+
+
+@app.command()
+def escrow(stack: StackOption = "", config_file: FileOption = None) -> None:
+    """Keep an unlock key, read from standard input, in S3, encrypted to the recipients of the settings.
+
+    For a key that the swarm can no longer be asked for. Every copy of an autolocked swarm keeps its key by itself.
+    """
+    with _errors_shown():
+        settings = _settings(stack, config_file)
+        try:
+            key = UnlockKey(
+                (typer.prompt("unlock key", hide_input=True) if sys.stdin.isatty() else sys.stdin.read()).strip()
+            )
+        except ValueError as error:
+            raise SettingError(
+                "(standard input)", str(error), remedy="docker swarm unlock-key -q | requorum escrow"
+            ) from None
+        Escrow(settings).keep(key)
+        out.print(f"the unlock key {key.fingerprint} is kept")
 
 
 @app.command()

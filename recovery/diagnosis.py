@@ -33,6 +33,8 @@ class Diagnosis:
     cluster_id: str | None = None
     missing: tuple[str, ...] = ()
     """Nodes known to be in no swarm: their machine is gone, or answers without swarm state."""
+    locked: tuple[str, ...] = ()
+    """Managers that wait for the unlock key."""
     silent: tuple[str, ...] = ()
     """Nodes of which nothing is known: they may be dead, stopped or cut off from here."""
 
@@ -50,10 +52,11 @@ def diagnose(survey: Survey, known_id: str | None, *, cluster: str, copies: bool
     """
     missing = tuple(report.node.name for report in survey.reports if report.known_lost)
     silent = tuple(report.node.name for report in survey.reports if _may_hide(report))
+    locked = tuple(report.node.name for report in survey.managers if report.state is LocalState.LOCKED)
     evidence = tuple(_says(report) for report in survey.reports)
 
     def found(kind: Kind, *first: str, cluster_id: str | None = known_id) -> Diagnosis:
-        return Diagnosis(kind, first + evidence, cluster_id, missing, silent)
+        return Diagnosis(kind, first + evidence, cluster_id, missing, locked, silent)
 
     if strangers := [report for report in survey.reports if _is_foreign(report, known_id, cluster)]:
         return found(Kind.FOREIGN, *(_stranger(report, known_id) for report in strangers))
@@ -81,9 +84,9 @@ def diagnose(survey: Survey, known_id: str | None, *, cluster: str, copies: bool
             )
         return found(Kind.MINORITY_LOST, f"the swarm has a leader; without {', '.join(absent)}", cluster_id=cluster_id)
     holders = [report for report in survey.managers if report.holds_raft]
-    if any(report.state is LocalState.LOCKED for report in holders):
-        return found(Kind.LOCKED, "the swarm is locked: an unlock key is needed")
     needed = quorum(len(survey.managers))
+    if locked and len(holders) >= needed:
+        return found(Kind.LOCKED, f"no leader; {', '.join(locked)} wait for the unlock key")
     if holders:
         waiting = "; an election may be under way, which takes up to 20 s" if survey.electing else ""
         return found(Kind.QUORUM_LOST, f"no leader; {len(holders)} of {needed} needed managers hold the log{waiting}")

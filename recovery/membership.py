@@ -6,13 +6,15 @@ tokens are fetched when they are used and kept nowhere.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from time import monotonic, sleep
 
-from recovery import backup, hosts, restore
+from recovery import autolock, backup, hosts, lease, restore
 from recovery.catalog import Catalog, newest_good
 from recovery.engine import Engine
 from recovery.errors import ProofFailed, Refused, Silent, TransportError
-from recovery.model import Member, Report
+from recovery.escrow import Escrow
+from recovery.model import LocalState, Member, Report
 from recovery.settings import Node, Settings
 from recovery.survey import ask, report, settled, survey
 from recovery.transport import Shell
@@ -20,6 +22,15 @@ from recovery.zones import quorum
 
 SECONDS = 25.0
 PAUSE = 0.1
+
+
+class Standing(StrEnum):
+    """What a node is to the swarm."""
+
+    MEMBER = "member"
+    LOCKED = "locked"
+    LOST = "lost"
+    """Known to be no member any more, or only of what was before a forced new cluster."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +46,52 @@ def ensure(
 ) -> Place:
     """Make the node a member with the wanted role, availability and labels. Safe to run again.
 
-    Raises: Refused when the swarm has no leader or the node belongs to another one; ProofFailed when
-    it does not become Ready; TransportError, EngineError, StoreError.
+    Raises: Refused when the swarm has no leader, the node belongs to another one or somebody else is at it;
+    ProofFailed when it does not become Ready; TransportError, EngineError, StoreError.
     """
+    with lease.hold(settings, f"joining {node.name}", say=say):
+        return _ensure(settings, node, dropped_labels, say)
+
+
+def is_orphan(seen: Report, leader: Report) -> bool:
+    """Whether a manager of our swarm was left behind when a new cluster was forced.
+
+    It has no vote, and either still its log, or has thrown it away on being told that it is no member, and
+    waits, in the swarm and not Ready, for a role that nobody gives it.
+    """
+    if not seen.in_swarm or seen.led or seen.cluster_id != leader.cluster_id:
+        return False
+    entry = next((member for member in leader.members if member.node_id == seen.node_id), None)
+    return entry is not None and not entry.votes and (seen.raft or not entry.ready)
+
+
+def standing(settings: Settings, node: Node) -> Standing:
+    """How the node stands to the swarm, as far as is known: a silent one is taken for the member that it was."""
+    seen = report(node, settings, hosts.presence(settings, [node])[node.name])
+    if seen.known_lost:
+        return Standing.LOST
+    if node.role != "manager" or not seen.in_swarm or seen.led:
+        return Standing.MEMBER
+    leader = survey(settings, nodes=settings.managers).leader
+    if leader is not None and is_orphan(seen, leader):
+        return Standing.LOST
+    return Standing.LOCKED if seen.state is LocalState.LOCKED else Standing.MEMBER
+
+
+def remove(settings: Settings, node: Node, node_id: str, *, say: Callable[[str], None]) -> None:
+    """Take the node out of the swarm: demote, drain, leave, remove; a safety copy first when a manager goes for good.
+
+    While the settings still name the node, the whole cluster is being destroyed: then a manager without
+    which the quorum would not survive stays, and `quorum.dissolve`, which comes last, ends the swarm.
+
+    Raises: Refused when only this node is to go and there is no leader, or would be none without it;
+    StoreError; EngineError.
+    """
+    with lease.hold(settings, f"taking out {node.name}", say=say):
+        _remove(settings, node, node_id, say)
+
+
+def _ensure(settings: Settings, node: Node, dropped_labels: tuple[str, ...], say: Callable[[str], None]) -> Place:
     leader = _leader(settings, f"joining {node.name}")
     with Shell(leader.node, settings.ssh) as to_leader, Shell(node, settings.ssh) as to_node:
         chief = Engine(to_leader)
@@ -47,6 +101,10 @@ def ensure(
             if seen.raft:
                 backup.take_safety(settings, node, to_node)
             Engine(to_node).leave()
+            seen = ask(to_node)
+        if seen.state is LocalState.LOCKED:
+            _require_ours(seen, leader)
+            autolock.start(settings, node, to_node, say=say)
             seen = ask(to_node)
         if seen.in_swarm:
             _require_ours(seen, leader)
@@ -62,36 +120,7 @@ def ensure(
     return place
 
 
-def is_orphan(seen: Report, leader: Report) -> bool:
-    """Whether a manager of our swarm was left behind when a new cluster was forced.
-
-    It has no vote, and either still its log, or has thrown it away on being told that it is no member, and
-    waits, in the swarm and not Ready, for a role that nobody gives it.
-    """
-    if not seen.in_swarm or seen.led or seen.cluster_id != leader.cluster_id:
-        return False
-    entry = next((member for member in leader.members if member.node_id == seen.node_id), None)
-    return entry is not None and not entry.votes and (seen.raft or not entry.ready)
-
-
-def lost(settings: Settings, node: Node) -> bool:
-    """Whether the node is known to be no member any more, or only of what was before a forced new cluster."""
-    seen = report(node, settings, hosts.presence(settings, [node])[node.name])
-    if seen.known_lost or node.role != "manager" or not seen.in_swarm or seen.led:
-        return seen.known_lost
-    leader = survey(settings, nodes=settings.managers).leader
-    return leader is not None and is_orphan(seen, leader)
-
-
-def remove(settings: Settings, node: Node, node_id: str, *, say: Callable[[str], None]) -> None:
-    """Take the node out of the swarm: demote, drain, leave, remove; a safety copy first when a manager goes for good.
-
-    While the settings still name the node, the whole cluster is being destroyed: then a manager without
-    which the quorum would not survive stays, and `quorum.dissolve`, which comes last, ends the swarm.
-
-    Raises: Refused when only this node is to go and there is no leader, or would be none without it;
-    StoreError; EngineError.
-    """
+def _remove(settings: Settings, node: Node, node_id: str, say: Callable[[str], None]) -> None:
     destroying = node.name in {named.name for named in settings.nodes}
     remaining = tuple(manager for manager in settings.managers if manager.name != node.name)
     leader = settled(settings, nodes=remaining).leader
@@ -170,11 +199,12 @@ def _restore_identity(settings: Settings, node: Node, shell: Shell, engine: Engi
     otherwise the old raft ID would be given to an empty log (moby#29180).
     """
     ours = {member.node_id for member in leader.members if member.stands_at(node)}
-    with newest_good(Catalog(settings), [node.name], leader.cluster_id, whole=False) as found:
+    catalog = Catalog(settings)
+    with newest_good(catalog, Escrow(settings, catalog.store), [node.name], leader.cluster_id, whole=False) as found:
         if found.choice is None or found.archive is None or found.choice.manifest.node_id not in ours:
             return None
         manifest = found.choice.manifest
-        restore.place(shell, engine, found.archive, manifest, restore.CERTIFICATES)
+        restore.place(shell, engine, found.archive, manifest, restore.CERTIFICATES, key=found.key)
         return manifest.node_id
 
 

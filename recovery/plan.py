@@ -18,6 +18,7 @@ class Action(StrEnum):
     FOUND = "found"
     REBUILD = "rebuild"
     SAVE = "save"
+    UNLOCK = "unlock"
     FORCE = "force"
     RESTORE = "restore"
     JOIN = "join"
@@ -66,6 +67,9 @@ class Plan:
 
 
 RECOVER = "pulumi up --config recover=true"
+_LOCKED_AGAIN = (
+    "the swarm is autolocked: it is opened with the key in escrow, and locked again with a new one, kept there too",
+)
 LOOK_FIRST = f"look at `pulumi preview --config recover=true`, then run: {RECOVER}"
 
 
@@ -86,8 +90,9 @@ def make_plan(
     match diagnosis.kind:
         case Kind.HEALTHY | Kind.PARTITIONED:
             return Plan(diagnosis.kind, _joins(diagnosis, settings))
-        case Kind.MINORITY_LOST:
-            return Plan(diagnosis.kind, _joins(diagnosis, settings), losses=_silence(diagnosis))
+        case Kind.MINORITY_LOST | Kind.LOCKED:
+            steps = (*_unlocks(diagnosis), *_joins(diagnosis, settings))
+            return Plan(diagnosis.kind, steps, losses=_silence(diagnosis))
         case Kind.ABSENT:
             return _build(diagnosis, settings)
         case Kind.ALL_LOST:
@@ -112,6 +117,7 @@ def _force(diagnosis: Diagnosis, settings: Settings, survivors: tuple[Survivor, 
             if unsure
             else ()
         ),
+        *(_LOCKED_AGAIN if best.locked else ()),
         *_silence(diagnosis),
     )
     gone = [node for node in settings.nodes if node.name in diagnosis.missing]
@@ -183,6 +189,7 @@ def _restore(
     losses = (
         f"changes to the swarm after {manifest.taken:%Y-%m-%d %H:%M:%S} UTC ({age:.0f} s ago) are lost",
         *passed_over,
+        *(_LOCKED_AGAIN if manifest.autolock else ()),
         *_silence(diagnosis),
     )
     if not settings.recover:
@@ -205,9 +212,6 @@ def _restore(
 
 def _unfit(manifest: Manifest, settings: Settings) -> Refusal | None:
     name, address = manifest.manager, manifest.address
-    if manifest.autolock:
-        why = f"the newest good copy, of {name}, is of an autolocked swarm, which cannot be restored here yet"
-        return Refusal(why, "restore it by hand: docs/runbooks/all-lost.md")
     if str(settings.node(name).address) != address:
         why = f"the newest good copy is of {name} at {address}, and a manager's address cannot change"
         return Refusal(why, f"give {name} the address {address} in requorum:managers")
@@ -216,6 +220,11 @@ def _unfit(manifest: Manifest, settings: Settings) -> Refusal | None:
 
 def _joins(diagnosis: Diagnosis, settings: Settings) -> tuple[Step, ...]:
     return tuple(_join(node.name, node.role) for node in settings.nodes if node.name in diagnosis.missing)
+
+
+def _unlocks(diagnosis: Diagnosis) -> tuple[Step, ...]:
+    effect, before = "unlock it with the key in escrow", "it is locked, and a key in escrow opens its key file"
+    return tuple(Step(Action.UNLOCK, name, effect, before, "it follows a leader") for name in diagnosis.locked)
 
 
 def _join(name: str, role: str) -> Step:
@@ -260,8 +269,6 @@ def _refusal(diagnosis: Diagnosis, settings: Settings) -> Refusal:
             )
         case Kind.FORKED:
             remedy = "decide which swarm is to live; on each manager of the other: docker swarm leave --force"
-        case Kind.LOCKED:
-            remedy = "on each locked manager: docker swarm unlock"
         case _:
             headline += f"; not known to be lost: {silent}"
             start = "docker start NODE" if settings.hosts.driver == "docker" else "start the machine"

@@ -10,8 +10,17 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
+import pyrage
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 
 from recovery import zones
@@ -55,6 +64,7 @@ class SwarmOptions(_Frozen):
     cert_expiry_hours: int | None = Field(None, ge=1)
     task_history_limit: int | None = Field(None, ge=0)
     snapshot_interval: int | None = Field(None, ge=1)
+    autolock: bool | None = None
     max_snapshots: int | None = Field(None, ge=0)
     dispatcher_heartbeat_seconds: int | None = Field(None, ge=1)
     default_address_pools: tuple[IPv4Network, ...] = ()
@@ -97,6 +107,23 @@ class Backup(_Frozen):
     profile: str | None = None
 
 
+class Escrow(_Frozen):
+    """Who can read the unlock keys that are kept in S3: age recipients; and the identity to read them with here."""
+
+    recipients: tuple[str, ...] = ()
+    identity_file: Path | None = None
+
+    @field_validator("recipients")
+    @classmethod
+    def _known(cls, recipients: tuple[str, ...]) -> tuple[str, ...]:
+        for recipient in recipients:
+            try:
+                pyrage.x25519.Recipient.from_str(recipient)
+            except pyrage.RecipientError:
+                raise ValueError("an age recipient begins with age1; age-keygen prints it as the public key") from None
+        return recipients
+
+
 class Settings(_Frozen):
     """One cluster: its nodes, its options and where its copies live."""
 
@@ -110,6 +137,7 @@ class Settings(_Frozen):
     hosts: Hosts
     ssh: Ssh
     backup: Backup
+    escrow: Escrow = Escrow()
     recover: bool = False
 
     @property
@@ -152,6 +180,12 @@ class Settings(_Frozen):
         self._check_nodes()
         if self.hosts.driver == "docker":
             self._check_docker_hosts()
+        if self.swarm.autolock and not self.escrow.recipients:
+            raise SettingError(
+                "escrow.recipients",
+                "is not set, and requorum:swarm.autolock is true: nobody could unlock what is restored",
+                remedy="age-keygen -o FILE, off the nodes; give its public key here and FILE as requorum:escrow.identityFile",
+            )
         return self
 
     def _check_managers(self) -> None:

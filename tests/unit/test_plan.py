@@ -140,7 +140,7 @@ def test_with_the_flag_nothing_is_founded_where_nothing_is_found() -> None:
 
 @pytest.mark.parametrize(
     ("changes", "said"),
-    [({"autolock": True}, "autolocked"), ({"address": "10.77.9.9"}, "address cannot change")],
+    [({"address": "10.77.9.9"}, "address cannot change")],
 )
 def test_a_copy_that_cannot_be_restored_is_refused_beforehand(changes: dict[str, Any], said: str) -> None:
     manifest = make.manifest(**changes)

@@ -95,6 +95,11 @@ class Stack:
         """``pulumi up --yes``."""
         return self.pulumi("up", "--yes", *arguments, config_file=True, check=check)
 
+    def recover(self, *arguments: str, check: bool = True) -> Result:
+        """``pulumi up --yes`` with consent to the plan that `requorum plan` shows now."""
+        plan = json.loads(self.requorum("plan", "--json").text)
+        return self.up("--skip-preview", "--config", f"recover={plan['id']}", *arguments, check=check)
+
     def preview(self, *arguments: str, check: bool = True) -> Result:
         """``pulumi preview``."""
         return self.pulumi("preview", *arguments, config_file=True, check=check)

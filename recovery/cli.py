@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -149,8 +150,9 @@ def recover(
 ) -> None:
     """Carry the plan out without Pulumi, on machines that are up. A later `pulumi up` agrees with the result."""
     with _errors_shown():
-        settings = _settings(stack, config_file).model_copy(update={"recover": True})
-        assessment = assess(settings)
+        settings = _settings(stack, config_file)
+        found = assess(settings)
+        assessment = replace(found, plan=found.plan.agreed())
         assessment.require_safe(settings)
         out.print("\n".join(assessment.plan.lines) or "nothing to do", markup=False)
         if not assessment.plan.steps or not (yes or typer.confirm("Do this?")):

@@ -5,6 +5,7 @@ the stack file. Anything wrong is a `SettingError` that names the key and the re
 """
 
 import json
+import re
 from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -14,6 +15,7 @@ import pyrage
 import yaml
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -31,6 +33,18 @@ Role = Literal["manager", "worker"]
 Availability = Literal["active", "pause", "drain"]
 PROJECT = "requorum"
 EXAMPLE = "stacks/Pulumi.production.example.yaml"
+
+
+PLAN_ID = re.compile(r"r[0-9a-f]{7}")
+
+
+def _consent(value: Any) -> bool | str:
+    text = str(value).lower()
+    if text in ("true", "false"):
+        return text == "true"
+    if PLAN_ID.fullmatch(text):
+        return text
+    raise ValueError("give true, or the ID of the plan that `pulumi preview` shows")
 
 
 class _Frozen(BaseModel):
@@ -138,7 +152,8 @@ class Settings(_Frozen):
     ssh: Ssh
     backup: Backup
     escrow: Escrow = Escrow()
-    recover: bool = False
+    recover: Annotated[bool | str, BeforeValidator(_consent)] = False
+    """Consent to a recovery: true, or the ID of one plan."""
 
     @property
     def nodes(self) -> tuple[Node, ...]:

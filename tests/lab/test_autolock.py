@@ -92,7 +92,7 @@ def test_without_the_identity_nothing_is_begun(swarm: Swarm, variant: Variant, t
 
 
 def test_a_locked_survivor_is_opened_and_forced(swarm: Swarm) -> None:
-    swarm.stack.up("--skip-preview", "--config", "recover=true")
+    swarm.stack.recover()
     require_same_and_locked(swarm)
     assert KEYS[-1] != KEYS[-2], "the new cluster has a new key"
 
@@ -100,14 +100,14 @@ def test_a_locked_survivor_is_opened_and_forced(swarm: Swarm) -> None:
 def test_a_running_survivor_is_opened_and_forced(swarm: Swarm) -> None:
     nodes.lose(swarm.lab, ["manager-a", "manager-b"])
     swarm.until(lambda: swarm.stack.requorum("status").status == 4, "the quorum is lost")
-    swarm.stack.up("--skip-preview", "--config", "recover=true")
+    swarm.stack.recover()
     require_same_and_locked(swarm)
     assert KEYS[-1] != KEYS[-2]
 
 
 def test_all_lost_managers_come_back_locked_with_a_new_key(swarm: Swarm) -> None:
     nodes.lose(swarm.lab, MANAGERS)
-    swarm.stack.up("--skip-preview", "--config", "recover=true")
+    swarm.stack.recover()
     require_same_and_locked(swarm)
     assert KEYS[-1] != KEYS[-2]
 

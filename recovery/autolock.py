@@ -45,9 +45,8 @@ def open_offline(settings: Settings, node: Node, *, say: Say) -> bool:
         if key := _key(settings, shell, pem):
             say(f"opening the key file of {node.name} with the key {key.fingerprint}")
             shell.run(["sh", "-c", REPLACE, "replace", _path(engine)], stdin=unlock(pem, key))
-    if waits:
-        say(f"restarting the engine of {node.name}, which started locked: it waits 20 s for a quorum")
-        with Shell(node, settings.ssh) as shell:  # one that holds no line to the engine, which goes down
+        if waits:
+            say(f"restarting the engine of {node.name}, which started locked: it waits 20 s for a quorum")
             shell.run(["sh", "-c", RESTART], seconds=RESTART_SECONDS)
     return key is not None or waits
 

@@ -68,7 +68,7 @@ def is_orphan(seen: Report, leader: Report) -> bool:
 def standing(settings: Settings, node: Node) -> Standing:
     """How the node stands to the swarm, as far as is known: a silent one is taken for the member that it was."""
     seen = report(node, settings, hosts.presence(settings, [node])[node.name])
-    if seen.known_lost:
+    if seen.known_lost or seen.left_over:
         return Standing.LOST
     if node.role != "manager" or not seen.in_swarm or seen.led:
         return Standing.MEMBER
@@ -102,6 +102,11 @@ def _ensure(settings: Settings, node: Node, dropped_labels: tuple[str, ...], say
                 backup.take_safety(settings, node, to_node)
             Engine(to_node).leave()
             seen = ask(to_node)
+        if seen.left_over:
+            say(f"{node.name} is in no swarm and has an old log: it is kept aside")
+            backup.take_safety(settings, node, to_node)
+            restore.set_aside(to_node, Engine(to_node))
+            seen = ask(to_node)
         if seen.state is LocalState.LOCKED:
             _require_ours(seen, leader)
             autolock.start(settings, node, to_node, say=say)
@@ -112,8 +117,12 @@ def _ensure(settings: Settings, node: Node, dropped_labels: tuple[str, ...], say
         elif seen.known_lost:
             place = _join(settings, node, to_node, chief, leader, say)
         else:
-            why = f"{seen.reach}: {seen.detail or 'a log lies on its disk that nobody uses'}"
-            raise Refused(f"joining {node.name}", why, remedy="see its engine: systemctl status docker", node=node.name)
+            raise Refused(
+                f"joining {node.name}",
+                f"{seen.reach}: {seen.detail}",
+                remedy="see its engine: systemctl status docker",
+                node=node.name,
+            )
         _shape(settings, chief, node, place.node_id, dropped_labels, leader)
         _await_ready(chief, node, place.node_id)
         _drop_stale(chief, node, place.node_id)

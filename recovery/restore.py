@@ -32,6 +32,7 @@ SWAP = (
     "mv swarm.requorum/swarm swarm; rm -rf swarm.requorum"
 )
 """What lay there before is kept, unless it was an empty folder."""
+SET_ASIDE = 'set -e; cd "$1"; mv swarm "swarm.before-$(date +%s)"; mkdir -m 700 swarm'
 PROVEN = f'rm -f "$1/swarm/{PLACED}"'
 DISCARD = 'rm -rf "$1/swarm.requorum"'
 
@@ -73,6 +74,11 @@ def place(
             remedy="mend what the message says (disk space?), then run the same command again",
             node=shell.node.name,
         ) from None
+
+
+def set_aside(shell: Shell, engine: Engine) -> None:
+    """Move what lies in the swarm directory of an engine that is in no swarm out of the way; it stays on the disk."""
+    shell.run(["sh", "-c", SET_ASIDE, "aside", engine.info().get("DockerRootDir") or DATA_ROOT])
 
 
 def proven(shell: Shell, engine: Engine) -> None:

@@ -39,7 +39,7 @@ def look(settings: Settings, survey: Survey) -> tuple[Survivor, ...]:
 
     Raises: TransportError, DamagedCopy.
     """
-    nodes = [report.node for report in survey.managers if report.in_swarm and report.raft]
+    nodes = [report.node for report in survey.managers if report.raft and (report.in_swarm or report.left_over)]
 
     def read(node: Node) -> Survivor:
         with tempfile.TemporaryDirectory(prefix="requorum-") as folder, Shell(node, settings.ssh) as shell:

@@ -97,9 +97,13 @@ def test_a_locked_survivor_is_opened_and_forced(swarm: Swarm) -> None:
     assert KEYS[-1] != KEYS[-2], "the new cluster has a new key"
 
 
-def test_a_running_survivor_is_opened_and_forced(swarm: Swarm) -> None:
+def test_a_survivor_that_was_forced_by_hand_in_vain_is_opened_and_forced(swarm: Swarm) -> None:
+    """Docker takes no key there, and leaves the engine in no swarm beside its log."""
     nodes.lose(swarm.lab, ["manager-a", "manager-b"])
     swarm.until(lambda: swarm.stack.requorum("status").status == 4, "the quorum is lost")
+    by_hand = ("docker", "swarm", "init", "--force-new-cluster", "--advertise-addr", "10.78.3.13")
+    swarm.on("manager-c", *by_hand, check=False)
+    swarm.until(lambda: swarm.state("manager-c") == "inactive", "the engine gave up")
     swarm.stack.recover()
     require_same_and_locked(swarm)
     assert KEYS[-1] != KEYS[-2]

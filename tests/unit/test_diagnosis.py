@@ -90,6 +90,15 @@ def test_diagnosis(reports: list[Report], kind: Kind) -> None:
     assert all(report.node.name in found.text for report in reports)
 
 
+def test_an_unused_log_counts_while_nobody_leads_and_is_outrun_once_somebody_does() -> None:
+    assert run(LEFT_OVER, make.gone(B), make.gone(C)).missing == ("manager-b", "manager-c")
+    assert run(LEFT_OVER, led(B, leader="manager-b"), led(C, leader="manager-b")).missing == ("manager-a",)
+
+
+def test_an_unused_log_of_another_swarm_is_foreign() -> None:
+    assert run(replace(LEFT_OVER, cluster_id="other"), make.gone(B), make.gone(C)).kind is Kind.FOREIGN
+
+
 def test_nothing_anywhere_is_absent_only_without_copies() -> None:
     reports = [make.gone(node) for node in S.nodes]
     assert run(*reports, known=None, copies=False).kind is Kind.ABSENT

@@ -1,16 +1,17 @@
-"""``python -m bench [ROUNDS]``: every figure of one run, with its ratio to the runbook's and to the floor's.
+"""``python -m bench [--managers N …] [--large]``: every figure of one run, with its ratio to the runbook's and the floor's.
 
 Absolute times belong to the machine; the ratios are what to compare.
 """
 
+import argparse
 import json
 import os
-import statistics
-import sys
 import tempfile
 import threading
 import time
-from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
@@ -19,148 +20,204 @@ from rich.table import Table
 from bench import byhand
 from lab import cluster, environment, lifecycle, nodes
 from lab.instance import Instance
-from lab.stack import Stack, settings
+from lab.stack import Result, Stack, settings
 from recovery import quorum
 from recovery.catalog import Catalog
 from recovery.settings import Settings, load
 
 OCTET = 79
-ROUNDS = 3
-out = Console(width=120)
+LARGE = (9, 20)
+out = Console(width=140)
 
 
+@dataclass
+class Row:
+    """One thing measured: seconds by hand (documented, floor) and ours."""
+
+    what: str
+    ours: float
+    runbook: float | None = None
+    floor: float | None = None
+    note: str = ""
+
+
+@dataclass
 class Bench:
-    """One lab with one cluster, lost and recovered in each way in turn."""
+    """One cluster on the bench's lab, lost in each way and brought back in each way."""
 
-    def __init__(self, lab: Instance, folder: Path) -> None:
-        self.lab = lab
-        self.folder = folder
-        self.seconds: dict[str, list[float]] = defaultdict(list)
-        self.stack = Stack(lab, "bench", folder / "Pulumi.bench.yaml")
-        self.stack.write(settings(lab))
-        cluster.prepare(lab, self.stack)
+    lab: Instance
+    folder: Path
+    managers: int
+    workers: int = 2
+    rows: list[Row] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.stack = Stack(self.lab, f"bench{self.managers}", self.folder / f"Pulumi.bench{self.managers}.yaml")
+        values = settings(self.lab, managers=self.managers, workers=self.workers)
+        self.stack.write({**values, "backup": {**values["backup"], "prefix": self.stack.name}})
+        cluster.prepare(self.lab, self.stack)
         self.settings: Settings = load(self.stack.file)
-        self.managers = {node.name: str(node.address) for node in self.settings.managers}
+        self.addresses = {node.name: str(node.address) for node in self.settings.managers}
+        self.others = {node.name: str(node.address) for node in self.settings.workers}
 
     def build(self) -> None:
-        """One `pulumi up`, and a second one that has nothing to do."""
-        self.seconds["build by pulumi up"].append(self.stack.up("--skip-preview").seconds)
-        self.seconds["pulumi up, nothing to do"].append(self.stack.up("--skip-preview").seconds)
+        """Build by hand, then by one `pulumi up`, and a second one that has nothing to do."""
+        begun = time.monotonic()
+        nodes.make(self.lab, {**self.addresses, **self.others})
+        byhand.build(self.lab, self.addresses, self.others)
+        floor = time.monotonic() - begun
+        nodes.remove_all(self.lab)
+        self._add("build", self.stack.up("--skip-preview").seconds, floor=floor)
+        self._add("`pulumi up` with nothing to do", self.stack.up("--skip-preview").seconds)
 
-    def round(self) -> None:
-        """Lose all managers in each way, and bring them back."""
+    def look(self) -> None:
+        """A backup and the status while all is well, and the status with every manager dead."""
         taken = self.stack.requorum("backup", "--json")
-        self.seconds["backup of all managers"].append(taken.seconds)
-        self.copies = json.loads(taken.text)["copies"]
-        archives = self._download()
-        self._by_hand(archives, byhand.DOCUMENTED, "hosts up -> quorum back, runbook")
-        self._by_hand(archives, byhand.LIVE, "hosts up -> quorum back, floor")
-        self._ours()
-        self._whole_by_hand(archives)
-        self._whole_by_update()
+        sizes = [copy["rawBytes"] / copy["size"] for copy in json.loads(taken.text)["copies"]]
+        note = f"a copy is 1/{min(sizes):.0f} to 1/{max(sizes):.0f} of the directory"
+        self._add("backup of all managers", taken.seconds, note=note)
+        self._add("status, all well", self.stack.requorum("status").seconds)
+        nodes.lose(self.lab, self.addresses)
+        self._add("status, every manager dead", self.stack.requorum("status").seconds)
+        self._recover()
 
-    def status(self) -> None:
-        """How long the status takes while all is well, and with every manager dead."""
-        self.seconds["status, all well"].append(self.stack.requorum("status").seconds)
-        nodes.lose(self.lab, self.managers)
-        self.seconds["status, all managers dead"].append(self.stack.requorum("status").seconds)
-
-    def _download(self) -> dict[str, Path]:
-        catalog = Catalog(self.settings)
-        archives = {}
-        for name in self.managers:
-            newest = catalog.newest(name)
-            assert newest is not None, f"no copy of {name}"
-            archives[name] = self.folder / name
-            catalog.store.download(newest.key, archives[name])
-        return archives
-
-    def _rebuild(self) -> None:
-        nodes.lose(self.lab, self.managers)
-        nodes.make(self.lab, self.managers)
-
-    def _by_hand(self, archives: dict[str, Path], way: str, label: str) -> None:
+    def quorum_back(self) -> None:
+        """Hosts are up and empty: how long until the seed leads."""
+        with self._copies() as archives:
+            hand, first = byhand.Operator(self.lab, self.addresses, archives), next(iter(self.addresses))
+            self._rebuild()
+            runbook = hand.seed(first, byhand.DOCUMENTED)
+            self._rebuild()
+            floor = hand.seed(first, byhand.LIVE)
         self._rebuild()
-        name, address = next(iter(self.managers.items()))
-        self.seconds[label].append(byhand.seed(self.lab, name, address, archives[name], way))
-
-    def _ours(self) -> None:
+        newest = Catalog(self.settings).copies[0].name
+        begun = time.monotonic()
+        quorum.establish(self.settings, copy=newest, say=lambda _: None)
+        self._add("all lost, hosts up -> quorum back", time.monotonic() - begun, runbook, floor)
         self._rebuild()
-        begun = time.monotonic()
-        quorum.establish(self.settings, copy=self.copies[-1]["name"], say=lambda _: None)
-        self.seconds["hosts up -> quorum back, ours"].append(time.monotonic() - begun)
+        self._recover()
 
-    def _whole_by_hand(self, archives: dict[str, Path]) -> None:
-        nodes.lose(self.lab, self.managers)
-        begun = time.monotonic()
-        nodes.make(self.lab, self.managers)
-        (name, address), *others = self.managers.items()
-        byhand.seed(self.lab, name, address, archives[name], byhand.LIVE)
-        byhand.rejoin(self.lab, dict(others), name, address, archives)
-        self.seconds["destroyed -> all reachable, floor"].append(time.monotonic() - begun)
+    def path(self, what: str, lost: Sequence[str]) -> None:
+        """Destroyed -> every manager reachable, and -> the update has ended (copied, proven): by hand in both ways, by us."""
+        with self._copies() as archives:
+            hand = byhand.Operator(self.lab, self.addresses, archives)
+            seconds = {}
+            for keep_identity in (False, True):
+                nodes.lose(self.lab, lost)
+                begun = time.monotonic()
+                nodes.make(self.lab, {name: self.addresses[name] for name in lost})
+                hand.mend(lost, keep_identity=keep_identity)
+                seconds[keep_identity] = time.monotonic() - begun
+        self.stack.requorum("backup")
+        nodes.lose(self.lab, lost)
+        watcher = next((name for name in self.addresses if name not in lost), next(iter(self.addresses)))
+        reachable, done = self._timed(watcher)
+        self._add(f"{what}: -> all managers reachable", reachable, seconds[False], seconds[True])
+        self._add(f"{what}: -> update ended, copied and proven", done.seconds, seconds[False], seconds[True])
 
-    def _whole_by_update(self) -> None:
-        """Lost once more; the machines of the round before are unknown to Pulumi, as any replaced machine is."""
-        nodes.lose(self.lab, self.managers)
-        begun = time.monotonic()
-        reachable: list[float] = []
+    def _timed(self, watcher: str) -> tuple[float, Result]:
+        begun, found = time.monotonic(), [float("nan")]
 
         def watch() -> None:
-            byhand.await_reachable(self.lab, next(iter(self.managers)), len(self.managers), 300)
-            reachable.append(time.monotonic() - begun)
+            gone = sum(node.name in self.addresses for node in nodes.existing(self.lab)) < self.managers
+            while gone:
+                time.sleep(0.1)
+                gone = sum(node.name in self.addresses for node in nodes.existing(self.lab)) < self.managers
+            byhand.await_reachable(self.lab, watcher, self.managers, 300)
+            found[0] = time.monotonic() - begun
 
-        watcher = threading.Thread(target=watch)
-        watcher.start()
-        done = self.stack.up("--config", "recover=true", "--skip-preview")
-        watcher.join()
-        self.seconds["destroyed -> all reachable, pulumi up"].append(reachable[0])
-        self.seconds["destroyed -> update proven and copied"].append(done.seconds)
+        watching = threading.Thread(target=watch)
+        watching.start()
+        done = self._recover()
+        watching.join()
+        return found[0], done
+
+    def _recover(self) -> Result:
+        plan = json.loads(self.stack.requorum("plan", "--json").text)
+        return self.stack.up("--skip-preview", *(["--config", f"recover={plan['id']}"] if plan["id"] else []))
+
+    def _rebuild(self) -> None:
+        nodes.lose(self.lab, self.addresses)
+        nodes.make(self.lab, self.addresses)
+
+    @contextmanager
+    def _copies(self) -> Iterator[dict[str, Path]]:
+        self.stack.requorum("backup")
+        catalog = Catalog(self.settings)
+        with tempfile.TemporaryDirectory() as folder:
+            archives = {name: Path(folder) / name for name in self.addresses}
+            for name, path in archives.items():
+                newest = catalog.newest(name)
+                assert newest is not None, f"no copy of {name}"
+                catalog.store.download(newest.key, path)
+            yield archives
+
+    def _add(
+        self, what: str, ours: float, runbook: float | None = None, floor: float | None = None, note: str = ""
+    ) -> None:
+        row = Row(f"{self.managers} managers: {what}", ours, runbook, floor, note)
+        self.rows.append(row)
+        out.print(f"{row.what}: {ours:.1f} s")
 
 
-PAIRS = {
-    "hosts up -> quorum back, ours": ("hosts up -> quorum back, runbook", "hosts up -> quorum back, floor"),
-    "hosts up -> quorum back, runbook": (None, "hosts up -> quorum back, floor"),
-    "destroyed -> all reachable, pulumi up": (None, "destroyed -> all reachable, floor"),
-    "destroyed -> update proven and copied": (None, "destroyed -> all reachable, floor"),
-}
-
-
-def table(bench: Bench) -> Table:
-    """The figures: median, smallest, largest, and the ratios of medians."""
-    shown = Table("what", "median s", "min", "max", "runbook / this", "this / floor", box=None)
-    medians = {label: statistics.median(values) for label, values in bench.seconds.items()}
-    for label, values in bench.seconds.items():
-        runbook, floor = PAIRS.get(label, (None, None))
-        faster = f"{medians[runbook] / medians[label]:.1f}x" if runbook else ""
-        slower = f"{medians[label] / medians[floor]:.2f}x" if floor else ""
-        figures = (medians[label], min(values), max(values))
-        shown.add_row(label, *(f"{figure:.2f}" for figure in figures), faster, slower)
+def table(rows: Sequence[Row]) -> Table:
+    """The figures in seconds, and the ratios: runbook / ours, ours / floor."""
+    shown = Table("what", "ours s", "runbook s", "floor s", "runbook / ours", "ours / floor", "", box=None)
+    for row in rows:
+        runbook = ("", "") if row.runbook is None else (f"{row.runbook:.2f}", f"{row.runbook / row.ours:.1f}x")
+        floor = ("", "") if row.floor is None else (f"{row.floor:.2f}", f"{row.ours / row.floor:.2f}x")
+        shown.add_row(row.what, f"{row.ours:.2f}", runbook[0], floor[0], runbook[1], floor[1], row.note)
     return shown
+
+
+def run(lab: Instance, folder: Path, managers: int, *, small: bool) -> list[Row]:
+    """Every figure for one size."""
+    bench = Bench(lab, folder, managers)
+    try:
+        bench.build()
+        names = list(bench.addresses)
+        if small:
+            bench.look()
+            bench.quorum_back()
+        bench.path("one lost", names[-1:])
+        bench.path("quorum lost", names[managers // 2 :])
+        bench.path("all lost", names)
+    finally:
+        nodes.remove_all(lab)
+    return bench.rows
+
+
+def large(lab: Instance, folder: Path) -> list[Row]:
+    """Nine managers and twenty workers, built and brought back once."""
+    bench = Bench(lab, folder, *LARGE)
+    try:
+        bench.build()
+        bench.path("all lost, with 20 workers", list(bench.addresses))
+    finally:
+        nodes.remove_all(lab)
+    return bench.rows
 
 
 def main() -> None:
     """Run the bench on a lab of its own."""
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
+    parser = argparse.ArgumentParser(prog="python -m bench")
+    parser.add_argument("--managers", type=int, nargs="+", default=[3, 5, 7], choices=[3, 5, 7])
+    parser.add_argument("--large", action="store_true", help="only nine managers and twenty workers, once")
+    options = parser.parse_args()
     lab = Instance(OCTET)
     lifecycle.down(lab, print)
     lifecycle.up(lab, print)
     os.environ.update(environment.variables(lab))
+    rows: list[Row] = []
     try:
         with tempfile.TemporaryDirectory() as folder:
-            bench = Bench(lab, Path(folder))
-            bench.build()
-            for number in range(rounds):
-                out.print(f"round {number + 1} of {rounds}")
-                bench.round()
-            bench.status()
-            out.print(table(bench))
-            sizes = [(copy["rawBytes"], copy["size"]) for copy in bench.copies]
-            out.print(
-                "\n".join(
-                    f"a copy is 1/{raw / size:.0f} of the directory ({size:,} of {raw:,} bytes)" for raw, size in sizes
-                )
-            )
+            if options.large:
+                rows += large(lab, Path(folder))
+            else:
+                for managers in options.managers:
+                    rows += run(lab, Path(folder), managers, small=managers == options.managers[0])
     finally:
+        out.print(table(rows))
         lifecycle.down(lab, print)
 
 

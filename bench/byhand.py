@@ -1,13 +1,15 @@
-"""Total loss mended by hand, as a practised operator with everything at hand would: the documented way, and the floor.
+"""Losses mended by hand, as a practised operator with everything at hand would: the documented way, and the floor.
 
-Both work on hosts that are up and empty, with the copies lying ready on this machine: no survey, no
-S3, no checksum, no proof. The floor is the fastest way known; nothing can be expected below it.
+Both work without a survey, S3, checksums or proof, with the copies lying ready on this machine. The floor is the fastest
+way known, and nothing can be expected below it: seeds restored live, identities kept. The documented way is Docker's
+administration guide: stop, restore, start, force; new managers join as new nodes, and the old entries are removed.
 """
 
 import os
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from lab.instance import Instance
@@ -21,33 +23,81 @@ systemctl start docker.service
 docker swarm init --force-new-cluster --advertise-addr {address} >/dev/null
 docker node ls >/dev/null
 """
-"""Docker's administration guide, "Recover from disaster": stop, restore, start, force."""
 LIVE = """set -e
 zstd -q -dc | tar --sparse -C /var/lib/docker -xf -
 docker swarm init --force-new-cluster --advertise-addr {address} >/dev/null
 docker node ls >/dev/null
 """
-REJOIN = """set -e
-zstd -q -dc | tar --sparse -C /var/lib/docker -xf - swarm/certificates
-docker swarm join --token {token} --advertise-addr {address} {seed}:2377 >/dev/null
-"""
+FORCE = "docker swarm init --force-new-cluster --advertise-addr {address} >/dev/null && docker node ls >/dev/null"
+LEAVE = "docker swarm leave --force >/dev/null"
+IDENTITY = "zstd -q -dc | tar --sparse -C /var/lib/docker -xf - swarm/certificates"
+JOIN = "docker swarm join --token {token} --advertise-addr {address} {seed}:2377 >/dev/null"
 
 
-def seed(lab: Instance, node: str, address: str, archive: Path, way: str) -> float:
-    """Seconds from hosts up to a quorum that lists its nodes; ``way`` is `DOCUMENTED` or `LIVE`."""
-    begun = time.monotonic()
-    on(lab, node, way.format(address=address), archive)
-    return time.monotonic() - begun
+class Operator:
+    """Somebody at the keyboard, on one lab, with a copy of every manager."""
+
+    def __init__(self, lab: Instance, managers: Mapping[str, str], archives: Mapping[str, Path]) -> None:
+        self._lab = lab
+        self._managers = managers
+        self._archives = archives
+
+    def seed(self, name: str, way: str) -> float:
+        """Seconds from hosts up to a quorum that lists its nodes; ``way`` is `DOCUMENTED` or `LIVE`."""
+        begun = time.monotonic()
+        on(self._lab, name, way.format(address=self._managers[name]), self._archives[name])
+        return time.monotonic() - begun
+
+    def mend(self, lost: Sequence[str], *, keep_identity: bool) -> None:
+        """From hosts up to all managers reachable, whatever of them was lost. ``keep_identity`` is the floor's way."""
+        left = [name for name in self._managers if name not in lost]
+        chief = left[0] if left else next(iter(self._managers))
+        if not left:
+            self.seed(chief, LIVE if keep_identity else DOCUMENTED)
+        elif 2 * len(left) <= len(self._managers):
+            on(self._lab, chief, FORCE.format(address=self._managers[chief]))
+            for name in left[1:]:
+                on(self._lab, name, LEAVE)
+        else:
+            await_reachable(self._lab, chief, len(left))
+            for name in lost:
+                on(self._lab, chief, f"docker node demote {name} >/dev/null")
+        for name in [
+            name for name in self._managers if name != chief and (2 * len(left) <= len(self._managers) or name in lost)
+        ]:
+            self._rejoin(name, chief, keep_identity)
+        await_reachable(self._lab, chief, len(self._managers))
+
+    def _rejoin(self, name: str, chief: str, keep_identity: bool) -> None:
+        token = on(self._lab, chief, "docker swarm join-token -q manager").strip()
+        if keep_identity:
+            on(self._lab, name, IDENTITY, self._archives[name])
+        else:
+            on(self._lab, chief, f"docker node rm --force {name} >/dev/null")
+        join(self._lab, [name], self._managers, token, self._managers[chief])
+        if keep_identity:
+            on(self._lab, chief, f"docker node promote {name} >/dev/null")
 
 
-def rejoin(
-    lab: Instance, others: Mapping[str, str], seed_node: str, seed_address: str, archives: Mapping[str, Path]
-) -> None:
-    """The other managers join under their own identities; returns once all are reachable."""
-    token = on(lab, seed_node, "docker swarm join-token -q manager").strip()
-    for name, address in others.items():
-        on(lab, name, REJOIN.format(token=token, address=address, seed=seed_address), archives[name])
-    await_reachable(lab, seed_node, len(others) + 1)
+def build(lab: Instance, managers: Mapping[str, str], workers: Mapping[str, str]) -> None:
+    """A swarm on hosts that are up: managers one after the other, workers side by side; returns once all are there."""
+    first, *others = managers
+    on(lab, first, f"docker swarm init --advertise-addr {managers[first]} >/dev/null")
+    tokens = {role: on(lab, first, f"docker swarm join-token -q {role}").strip() for role in ("manager", "worker")}
+    for name in others:
+        join(lab, [name], managers, tokens["manager"], managers[first])
+    join(lab, workers, workers, tokens["worker"], managers[first])
+    await_reachable(lab, first, len(managers))
+
+
+def join(lab: Instance, names: Iterable[str], addresses: Mapping[str, str], token: str, seed: str) -> None:
+    """The nodes join, side by side."""
+
+    def one(name: str) -> None:
+        on(lab, name, JOIN.format(token=token, address=addresses[name], seed=seed))
+
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        list(pool.map(one, names))
 
 
 def await_reachable(lab: Instance, node: str, managers: int, seconds: float = 120) -> None:

@@ -11,6 +11,13 @@ from recovery.errors import RequorumError, StoreError
 try:
     settings = from_program()
     assessment = assess(settings)
+except RequorumError as error:
+    raise pulumi.RunError(str(error)) from None
+try:
+    consent.keep_up(settings, assessment.diagnosis.kind)
+except StoreError as error:
+    pulumi.log.warn(f"whether recover: true is used up could not be noted: {error}")
+try:
     assessment.require_safe(settings)
 except RequorumError as error:
     raise pulumi.RunError(str(error)) from None
@@ -21,11 +28,6 @@ if assessment.plan.id:
     pulumi.log.info(f"this is plan {assessment.plan.id}")
 elif settings.recover is True:
     pulumi.log.warn("recover is true in the stack file and counts no more; take it out: pulumi config rm recover")
-try:
-    consent.keep_up(settings, assessment.diagnosis.kind)
-except StoreError as error:
-    pulumi.log.warn(f"whether recover: true is used up could not be noted: {error}")
-
 try:
     cluster = Cluster(settings.cluster, settings, assessment)
 except RequorumError as error:

@@ -3,7 +3,10 @@
 import pulumi
 
 from components.cluster import Cluster
+from components.progress import say
 from components.settings import from_program
+from recovery import hooks
+from recovery.account import PULUMI
 from recovery.assessment import assess
 from recovery.errors import RequorumError
 
@@ -18,6 +21,8 @@ for line in (f"cluster {settings.cluster}: {assessment.diagnosis.kind}", *assess
     pulumi.log.info(line)
 if settings.recover and not (assessment.plan.copy or assessment.plan.survivor):
     pulumi.log.warn("recover is true in the stack file and no swarm is lost; take it out: pulumi config rm recover")
+if not pulumi.runtime.is_dry_run():
+    hooks.begin(settings, assessment, how=PULUMI, say=say)
 
 try:
     cluster = Cluster(settings.cluster, settings, assessment)

@@ -1,20 +1,33 @@
 """Resource hooks: what happens around an update, bound to the resources it belongs to."""
 
+from collections.abc import Collection
+
 import pulumi
 
 from components.progress import say
-from recovery import hooks, hosts
+from recovery import hooks, hosts, journal
+from recovery.journal import Entry
+from recovery.plan import Action
 from recovery.settings import Settings
 
 
-def before_host(settings: Settings) -> pulumi.ResourceHookBinding:
-    """A container that an update made, and was killed before writing that down, is removed before it is made again."""
+def around_host(settings: Settings, empty: Collection[str]) -> pulumi.ResourceHookBinding:
+    """The journal of a machine that is made. A container that an update made, and was killed before writing that down,
+    is removed first: ``empty`` names those that may be such ones."""
+    begun: dict[str, Entry] = {}
 
-    def clear(args: pulumi.ResourceHookArgs) -> None:
-        if hosts.clear(settings, settings.node(args.name)):
+    def before(args: pulumi.ResourceHookArgs) -> None:
+        begun[args.name] = journal.begin(settings, Action.REBUILD, args.name, say)
+        if args.name in empty and hosts.clear(settings, settings.node(args.name)):
             say(f"{args.name}: removed the empty container that an interrupted update left")
 
-    return pulumi.ResourceHookBinding(before_create=[pulumi.ResourceHook("clear", clear)])
+    def after(args: pulumi.ResourceHookArgs) -> None:
+        journal.end(settings, begun[args.name], say)
+
+    return pulumi.ResourceHookBinding(
+        before_create=[pulumi.ResourceHook("before-host", before)],
+        after_create=[pulumi.ResourceHook("after-host", after)],
+    )
 
 
 def before_proof(settings: Settings) -> pulumi.ResourceHookBinding:

@@ -5,14 +5,16 @@ tokens are fetched when they are used and kept nowhere.
 """
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from time import monotonic, sleep
 
-from recovery import backup, hosts, restore
+from recovery import backup, hosts, journal, restore
 from recovery.catalog import Catalog, newest_good
 from recovery.engine import Engine
 from recovery.errors import ProofFailed, Refused, Silent, TransportError
 from recovery.model import Member, Report
+from recovery.plan import Action
 from recovery.settings import Node, Settings
 from recovery.survey import ask, report, settled, survey
 from recovery.transport import Shell
@@ -39,10 +41,13 @@ def ensure(
     it does not become Ready; TransportError, EngineError, StoreError.
     """
     leader = _leader(settings, f"joining {node.name}")
-    with Shell(leader.node, settings.ssh) as to_leader, Shell(node, settings.ssh) as to_node:
+    with Shell(leader.node, settings.ssh) as to_leader, Shell(node, settings.ssh) as to_node, ExitStack() as noted:
         chief = Engine(to_leader)
         seen = ask(to_node)
-        if node.role == "manager" and is_orphan(seen, leader):
+        orphan = node.role == "manager" and is_orphan(seen, leader)
+        if orphan or seen.known_lost:
+            noted.enter_context(journal.step(settings, Action.JOIN, node.name, say))
+        if orphan:
             say(f"{node.name} is of before the forced new cluster: it leaves and rejoins")
             if seen.raft:
                 backup.take_safety(settings, node, to_node)

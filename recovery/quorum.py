@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic
 
-from recovery import backup, survivors
+from recovery import backup, journal, survivors
 from recovery import restore as files
 from recovery.assessment import known_id
 from recovery.catalog import Catalog
@@ -17,6 +17,7 @@ from recovery.engine import Engine
 from recovery.errors import ProofFailed, Refused
 from recovery.manifest import Manifest
 from recovery.model import Report
+from recovery.plan import Action
 from recovery.proof import compare
 from recovery.settings import Node, Settings
 from recovery.survey import ask, settled, survey
@@ -78,7 +79,8 @@ def _adopt(settings: Settings, catalog: Catalog, leader: Report, say: Say) -> Qu
         engine = Engine(shell)
         if leader.placed:
             say(f"proving what an interrupted restore made on {leader.node.name}")
-            _prove_seed(shell, engine, catalog.manifest(catalog.named(leader.placed)), leader.node)
+            with journal.step(settings, Action.RESTORE, leader.node.name, say):
+                _prove_seed(shell, engine, catalog.manifest(catalog.named(leader.placed)), leader.node)
         engine.set_options(settings.swarm)
     return Quorum(leader.cluster_id, remade=bool(leader.placed))
 
@@ -86,7 +88,7 @@ def _adopt(settings: Settings, catalog: Catalog, leader: Report, say: Say) -> Qu
 def _found(settings: Settings, say: Say) -> Quorum:
     first = settings.managers[0]
     say(f"founding the swarm on {first.name} ({first.address})")
-    with Shell(first, settings.ssh) as shell:
+    with journal.step(settings, Action.FOUND, first.name, say), Shell(first, settings.ssh) as shell:
         engine = Engine(shell)
         engine.init(settings.swarm)
         return Quorum(engine.info()["Swarm"]["Cluster"]["ID"])
@@ -98,7 +100,7 @@ def _restore(settings: Settings, catalog: Catalog, name: str, say: Say) -> Quoru
         seed = _seed(settings, manifest.manager, manifest.address)
         start = monotonic()
         say(f"restoring {name} on {seed.name} ({seed.address})")
-        with Shell(seed, settings.ssh) as shell:
+        with journal.step(settings, Action.RESTORE, seed.name, say), Shell(seed, settings.ssh) as shell:
             engine = Engine(shell)
             files.place(shell, engine, archive, manifest, files.WHOLE, mark=name)
             say(f"forcing a new cluster on {seed.name}")
@@ -115,10 +117,10 @@ def _force(settings: Settings, ranked: Sequence[Survivor], name: str, say: Say) 
     for survivor in ranked:
         node = settings.node(survivor.name)
         say(f"taking a safety copy of {survivor.text}")
-        with Shell(node, settings.ssh) as shell:
+        with journal.step(settings, Action.SAVE, node.name, say), Shell(node, settings.ssh) as shell:
             backup.take_safety(settings, node, shell)
     node = settings.node(name)
-    with Shell(node, settings.ssh) as shell:
+    with journal.step(settings, Action.FORCE, name, say), Shell(node, settings.ssh) as shell:
         engine = Engine(shell)
         before = ask(shell)
         say(f"forcing a new cluster on {name}")

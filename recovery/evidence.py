@@ -32,9 +32,26 @@ class Before:
     inventory: Inventory | None = None
 
     @property
-    def counts(self) -> Mapping[str, int]:
+    def counts(self) -> Counter[str]:
         """How many containers of each service were seen."""
         return Counter(service for found in self.containers.values() for service in found.values())
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one node was found to do: whether it listens for gossip (None: nobody can tell), and its service containers."""
+
+    listening: bool | None
+    containers: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What the leader says of the services, and of all it holds (where that is asked for)."""
+
+    services: tuple[Service, ...] = ()
+    tasks: tuple[Task, ...] = ()
+    inventory: Inventory | None = None
 
 
 @dataclass(frozen=True)
@@ -50,6 +67,30 @@ class Check:
     def text(self) -> str:
         """A line for eyes."""
         return f"{self.check} of {self.subject}: {self.result}" + (f" ({self.detail})" if self.detail else "")
+
+
+def judge(
+    nodes: Iterable[Node],
+    looks: Mapping[str, Look],
+    workload: Workload,
+    ready: Collection[str],
+    before: Before | None,
+) -> tuple[Check, ...]:
+    """Every check of the nodes, which were looked at unless they did not answer, and of the workload.
+
+    ``ready`` are IDs of nodes; ``before`` is None where no recovery is under way: then nothing fails.
+    """
+    checks: list[Check] = []
+    if before and before.inventory and workload.inventory:
+        checks.append(inventory(before.inventory, workload.inventory, before.copy))
+    for node in nodes:
+        look = looks.get(node.name)
+        fatal = before is not None and node.role == "manager"
+        checks.append(gossip(node.name, look.listening if look else None, fatal=fatal))
+        if before and node.role == "worker":
+            now = look.containers if look else None
+            checks.append(containers(node.name, before.containers.get(node.name), now))
+    return (*checks, *addresses(workload.services), *tasks(workload, ready, before))
 
 
 def inventory(expected: Inventory, found: Inventory, source: str) -> Check:
@@ -70,7 +111,7 @@ def may_restart(node: Node, members: Collection[Member]) -> bool:
 def gossip(node: str, listening: bool | None, *, fatal: bool) -> Check:
     """Whether the node listens for gossip; None where it could not be asked. ``fatal`` where it must."""
     if listening is None:
-        return Check("gossip", node, Result.UNCHECKED, "ss (iproute2) is missing there")
+        return Check("gossip", node, Result.UNCHECKED, "it does not answer, or ss (iproute2) is missing there")
     if listening:
         return Check("gossip", node, Result.OK, "7946 is listening")
     detail = "7946 is not listening (moby#36860): systemctl restart docker, there; its containers stop"
@@ -113,20 +154,17 @@ def addresses(services: Collection[Service]) -> tuple[Check, ...]:
     )
 
 
-def tasks(
-    services: Iterable[Service], found: Collection[Task], ready: Collection[str], before: Mapping[str, int]
-) -> tuple[Check, ...]:
+def tasks(workload: Workload, ready: Collection[str], before: Before | None) -> tuple[Check, ...]:
     """Whether each service runs as many tasks as it wants on nodes that are Ready.
 
-    ``found`` are the tasks that swarm wants to run, ``ready`` the IDs of nodes, ``before`` how many containers of
-    each service were seen before the first effect. A service that was whole then must be whole now.
+    A service of which that many containers were seen before the first effect of a recovery must be whole again.
     """
     checks = []
-    for service in services:
-        mine = [task for task in found if task.service_id == service.service_id]
+    for service in workload.services:
+        mine = [task for task in workload.tasks if task.service_id == service.service_id]
         wanted = len({task.node_id for task in mine}) if service.replicas is None else service.replicas
         running = sum(task.running and task.node_id in ready for task in mine)
-        whole = 0 < wanted <= before.get(service.name, 0)
+        whole = before is not None and 0 < wanted <= before.counts[service.name]
         result = Result.OK if running >= wanted else Result.FAILED if whole else Result.WARNING
         checks.append(Check("tasks", service.name, result, f"{running} of {wanted} run"))
     return tuple(checks)

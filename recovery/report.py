@@ -215,6 +215,7 @@ def plan_json(assessment: Assessment) -> dict[str, Any]:
         "evidence": list(assessment.diagnosis.evidence),
         "copy": plan.copy,
         "survivor": plan.survivor,
+        "unsure": plan.unsure,
         "losses": list(plan.losses),
         "refusal": asdict(plan.refusal) if plan.refusal else None,
         "steps": [{**asdict(step), "action": str(step.action)} for step in plan.steps],

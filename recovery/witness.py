@@ -5,14 +5,13 @@ The one thing it changes: a manager's engine that does not listen for gossip aft
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from time import monotonic, sleep
 
 from recovery import evidence, journal
 from recovery.engine import Engine
 from recovery.errors import TransportError
-from recovery.evidence import Before, Check, Result
-from recovery.model import Inventory, Member, Service, Task
+from recovery.evidence import Before, Check, Look, Result, Workload
+from recovery.model import Member, Service
 from recovery.settings import Node, Settings
 from recovery.survey import settled
 from recovery.transport import Shell
@@ -25,28 +24,11 @@ PAUSE = 0.3
 LABEL = "com.docker.swarm.service.name"
 """The engine's own, on every container of a service."""
 LOOK = (
-    "if command -v ss >/dev/null; then ss -Hlnt 'sport = :7946' | wc -l; else echo -; fi; "
+    "if found=$(ss -Hlnt 'sport = :7946' 2>/dev/null); then [ -n \"$found\" ] && echo open || echo closed; else echo unknown; fi; "
     '[ -z "$1" ] || timeout 10 docker ps --no-trunc --filter "label=$1" --format "{{.ID}} {{.Label \\"$1\\"}}"'
 )
-"""Prints how often the gossip port is listened on, then, for a worker, each container of a service with the service's name."""
+"""Prints whether the gossip port is listened on, then, for a worker, each container of a service with the service's name."""
 RESTART = "systemctl reset-failed docker.service; systemctl restart docker.service"
-
-
-@dataclass(frozen=True)
-class Look:
-    """What one node was found to do: whether it listens for gossip (None: no tool to tell), and its service containers."""
-
-    listening: bool | None
-    containers: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Workload:
-    """What the leader says of the services."""
-
-    services: tuple[Service, ...]
-    tasks: tuple[Task, ...]
-    inventory: Inventory | None
 
 
 def containers(settings: Settings, workers: Sequence[Node]) -> dict[str, Mapping[str, str]]:
@@ -68,30 +50,14 @@ def gather(
 
     Raises: TransportError, EngineError of the leader.
     """
-    counts = before.counts if before else {}
     ready = {member.node_id for member in members if member.ready}
     with ThreadPoolExecutor(max_workers=1) as pool:
         asked = pool.submit(_workload, settings, leader, ready, before, seconds)
         looks = _looks(settings, nodes)
-        named = _name(settings, nodes, looks, asked.result().services)
         workload = asked.result()
+    named = _name(settings, nodes, looks, workload.services)
     looks = _mended(settings, nodes, looks, before, say)
-    checks: list[Check] = []
-    if before:
-        checks += _kept(before, workload.inventory)
-    for node in nodes:
-        look = looks.get(node.name)
-        fatal = before is not None and node.role == "manager"
-        checks.append(evidence.gossip(node.name, look.listening if look else None, fatal=fatal))
-    if before:
-        for node in nodes:
-            if node.role == "worker":
-                look = looks.get(node.name)
-                had = before.containers.get(node.name)
-                checks.append(evidence.containers(node.name, had, look.containers if look else None))
-    checks += evidence.addresses(workload.services)
-    checks += evidence.tasks(workload.services, workload.tasks, ready, counts)
-    return (*checks, *named)
+    return (*evidence.judge(nodes, looks, workload, ready, before), *named)
 
 
 def _looks(settings: Settings, nodes: Sequence[Node]) -> dict[str, Look]:
@@ -108,9 +74,9 @@ def _looks(settings: Settings, nodes: Sequence[Node]) -> dict[str, Look]:
 
 def _look(shell: Shell) -> Look:
     label = LABEL if shell.node.role == "worker" else ""
-    count, *lines = shell.run(["sh", "-c", LOOK, "look", label], seconds=15).stdout.decode().splitlines()
+    port, *lines = shell.run(["sh", "-c", LOOK, "look", label], seconds=15).stdout.decode().splitlines()
     running = dict(line.split(" ", 1) for line in lines)
-    return Look(None if count == "-" else int(count) > 0, running)
+    return Look({"open": True, "closed": False}.get(port), running)
 
 
 def _workload(settings: Settings, leader: Node, ready: set[str], before: Before | None, seconds: float) -> Workload:
@@ -120,16 +86,10 @@ def _workload(settings: Settings, leader: Node, ready: set[str], before: Before 
         held = engine.inventory() if before and before.inventory else None
         while True:
             found = Workload(engine.services(), engine.tasks(), held)
-            judged = evidence.tasks(found.services, found.tasks, ready, before.counts if before else {})
+            judged = evidence.tasks(found, ready, before)
             if monotonic() > end or not any(check.result is Result.FAILED for check in judged):
                 return found
             sleep(PAUSE)
-
-
-def _kept(before: Before, found: Inventory | None) -> list[Check]:
-    if before.inventory is None or found is None:
-        return []
-    return [evidence.inventory(before.inventory, found, before.copy)]
 
 
 def _name(

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recovery import evidence
-from recovery.evidence import Before, Result
+from recovery.evidence import Before, Look, Result, Workload
 from recovery.model import Inventory, Service, Task
 from recovery.zones import quorum
 from tests.unit import factories as make
@@ -38,7 +38,8 @@ TASKS: list[tuple[str, Service, list[Task], dict[str, int], Result, str]] = [
     ("service", "tasks", "before", "result", "detail"), [r[1:] for r in TASKS], ids=[r[0] for r in TASKS]
 )
 def test_tasks(service: Service, tasks: list[Task], before: dict[str, int], result: Result, detail: str) -> None:
-    (check,) = evidence.tasks([service], tasks, {"n1", "n2"}, before)
+    ran = {str(number): name for name, count in before.items() for number in range(count)}
+    (check,) = evidence.tasks(Workload((service,), tuple(tasks)), {"n1", "n2"}, Before({"worker-1": ran}))
     assert (check.result, check.detail, check.subject) == (result, detail, service.name)
 
 
@@ -121,3 +122,27 @@ def test_names(status: int, output: str, result: Result) -> None:
 def test_containers_before_are_counted_by_service_over_all_workers() -> None:
     before = Before({"worker-1": {"a": "web", "b": "agent"}, "worker-2": {"c": "web"}})
     assert before.counts == {"web": 2, "agent": 1}
+
+
+def test_nothing_fails_where_no_recovery_is_under_way() -> None:
+    closed = {node.name: Look(False, {}) for node in S.nodes}
+    judged = evidence.judge(S.nodes, closed, Workload((WEB,)), set(), None)
+    assert {check.result for check in judged if check.check in ("gossip", "tasks")} == {Result.WARNING}
+    assert {check.check for check in judged} == {"gossip", "virtual IPs", "tasks"}, "nothing is compared with before"
+
+
+def test_in_a_recovery_managers_must_gossip_and_workers_are_compared_with_before() -> None:
+    held = Inventory({}, 1)
+    looks = {node.name: Look(False, {"a": "web"}) for node in S.nodes if node.name != "worker-2"}
+    before = Before({"worker-1": {"a": "web"}, "worker-2": {"b": "web"}}, "swarm-x", held)
+    judged = evidence.judge(S.nodes, looks, Workload((WEB,), (), held), set(), before)
+    assert {(check.check, check.subject, check.result) for check in judged} == {
+        ("inventory", "swarm", Result.OK),
+        *(("gossip", manager.name, Result.FAILED) for manager in S.managers),
+        ("gossip", "worker-1", Result.WARNING),
+        ("gossip", "worker-2", Result.UNCHECKED),
+        ("containers", "worker-1", Result.OK),
+        ("containers", "worker-2", Result.UNCHECKED),
+        ("virtual IPs", "services", Result.OK),
+        ("tasks", "web", Result.FAILED),
+    }

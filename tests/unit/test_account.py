@@ -72,6 +72,12 @@ def test_a_resumed_recovery_tells_of_both_runs_and_of_what_was_cut_short() -> No
     assert document["lost"] == ["manager-a", "manager-b", "manager-c"]
 
 
+def test_of_two_copies_that_were_planned_the_later_is_what_was_restored() -> None:
+    older = make.copy_of(make.manifest(ago=timedelta(minutes=9))).name
+    of = told(plan(-60, copy=older), at(-59, "restore", "manager-a", outcome=FAILED), *RESTORED)
+    assert (account.as_json(of, "n")["copy"], of.rpo["seconds"]) == (COPY, 300)
+
+
 def test_a_step_that_failed_is_no_quorum() -> None:
     failed = Entry("force", "manager-b", make.NOW, "ann@desk", FAILED, 2, "it is another swarm")
     of = told(plan(0, survivor="manager-b"), failed)

@@ -195,6 +195,24 @@ def test_what_a_recovery_began_from_is_handed_to_the_proof(
     assert (before.copy, before.inventory.index) == (copy.name, Catalog(of).manifest(copy).inventory.index)
 
 
+def test_what_the_proof_itself_did_is_in_the_report_too(
+    of: Settings, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def prove(*_: object, **__: object) -> Health:
+        with journal.step(of, "restart", "manager-b", said.append):
+            return Health(make.CLUSTER, "manager-a")
+
+    monkeypatch.setattr(proof, "prove", prove)
+    for _ in range(2):
+        begin(of, said, STEP)
+        conclude(of, said)
+        assert "restart" in {step["action"] for step in reports.load(of)["steps"]}
+        assert journal.names(of) == ()
+    newest, oldest = reports.every(of)
+    assert newest["begun"] > oldest["ended"]
+    assert [newest["name"], oldest["name"]] == reports.names(of)
+
+
 def test_a_report_that_is_not_there_says_how_to_list_them(of: Settings) -> None:
     with pytest.raises(StoreError, match="requorum reports"):
         reports.load(of)

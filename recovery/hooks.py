@@ -79,8 +79,9 @@ def explain(settings: Settings) -> tuple[str, ...]:
 
 
 def _entries(settings: Settings, say: Say) -> tuple[Entry, ...]:
+    """What was done since the last report; older entries are told already, deleted or not."""
     with _going_on(say):
-        return journal.read(settings)
+        return journal.read(settings, after=next(iter(reports.names(settings)), ""))
     return ()
 
 

@@ -105,8 +105,8 @@ def names(settings: Settings) -> tuple[str, ...]:
     return tuple(sorted(name for name in found if ENTRY.match(name)))
 
 
-def read(settings: Settings) -> tuple[Entry, ...]:
-    """All entries since the last report, oldest first; what cannot be read is left out. Raises: StoreError."""
+def read(settings: Settings, *, after: str = "") -> tuple[Entry, ...]:
+    """The entries whose names sort ``after`` that one, oldest first; what cannot be read is left out. Raises: StoreError."""
     store, folder = Store(settings.backup), _folder(settings)
 
     def one(name: str) -> Entry | None:
@@ -116,7 +116,7 @@ def read(settings: Settings) -> tuple[Entry, ...]:
             return None
 
     with ThreadPoolExecutor(max_workers=8) as pool:
-        return tuple(entry for entry in pool.map(one, names(settings)) if entry)
+        return tuple(entry for entry in pool.map(one, (name for name in names(settings) if name > after)) if entry)
 
 
 def clear(settings: Settings, entries: Iterable[str]) -> None:

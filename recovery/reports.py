@@ -19,12 +19,12 @@ REPORT = re.compile(r"(\d{8}T\d{12}Z)\.json$")
 
 
 def write(settings: Settings, account: Account) -> str:
-    """Write the report, then delete the journal's entries that it tells of; its name. Raises: StoreError."""
+    """Write the report, then delete the journal's entries up to it; its name. Raises: StoreError."""
     store, name = Store(settings.backup), account.ended.strftime(TIME)
     document = as_json(account, name)
     store.put(f"{_folder(settings)}{name}.md", as_markdown(document).encode())
     store.put(f"{_folder(settings)}{name}.json", json.dumps(document, indent=1).encode())
-    journal.clear(settings, [entry.name for entry in account.entries])
+    journal.clear(settings, [entry for entry in journal.names(settings) if entry < name])
     return name
 
 

@@ -132,6 +132,20 @@ def test_the_proof_folds_the_journal_into_one_report(
     assert reports.names(of) == [name], "an update that did nothing writes none"
 
 
+def test_entries_that_cannot_be_deleted_are_told_once(
+    of: Settings, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module.Store, "delete", broken)
+    for node in ("manager-b", "manager-c"):
+        begin(of, said, STEP)
+        with journal.step(of, Action.JOIN, node, said.append):
+            pass
+        conclude(of, said)
+        assert [step["node"] for step in reports.load(of)["steps"]] == [node, "swarm"]
+    conclude(of, said)
+    assert len(reports.names(of)) == 2
+
+
 def test_nothing_to_do_is_no_entry(of: Settings, said: list[str]) -> None:
     begin(of, said)
     assert journal.names(of) == ()

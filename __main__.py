@@ -3,8 +3,10 @@
 import pulumi
 
 from components.cluster import Cluster
+from components.progress import say
 from components.settings import from_program
-from recovery import consent
+from recovery import consent, hooks
+from recovery.account import PULUMI
 from recovery.assessment import assess
 from recovery.errors import RequorumError, StoreError
 
@@ -28,6 +30,9 @@ if assessment.plan.id:
     pulumi.log.info(f"this is plan {assessment.plan.id}")
 elif settings.recover is True:
     pulumi.log.warn("recover is true in the stack file and counts no more; take it out: pulumi config rm recover")
+if not pulumi.runtime.is_dry_run():
+    hooks.begin(settings, assessment, how=PULUMI, say=say)
+
 try:
     cluster = Cluster(settings.cluster, settings, assessment)
 except RequorumError as error:

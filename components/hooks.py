@@ -1,39 +1,46 @@
 """Resource hooks: what happens around an update, bound to the resources it belongs to."""
 
+from collections.abc import Collection
+
 import pulumi
 
 from components.progress import say
-from recovery import hooks, hosts
+from recovery import hooks, hosts, journal
+from recovery.journal import Entry
+from recovery.plan import Action
 from recovery.settings import Settings
 
 
-def before_host(settings: Settings) -> pulumi.ResourceHookBinding:
-    """A container that an update made, and was killed before writing that down, is removed before it is made again."""
+def around_host(settings: Settings, empty: Collection[str]) -> pulumi.ResourceHookBinding:
+    """The journal of a machine that is made. A container that an update made, and was killed before writing that down,
+    is removed first: ``empty`` names those that may be such ones."""
+    begun: dict[str, Entry] = {}
 
-    def clear(args: pulumi.ResourceHookArgs) -> None:
-        if hosts.clear(settings, settings.node(args.name)):
+    def before(args: pulumi.ResourceHookArgs) -> None:
+        begun[args.name] = journal.begin(settings, Action.REBUILD, args.name, say)
+        if args.name in empty and hosts.clear(settings, settings.node(args.name)):
             say(f"{args.name}: removed the empty container that an interrupted update left")
 
-    return pulumi.ResourceHookBinding(before_create=[pulumi.ResourceHook("clear", clear)])
+    def after(args: pulumi.ResourceHookArgs) -> None:
+        journal.end(settings, begun[args.name], say)
+
+    return pulumi.ResourceHookBinding(
+        before_create=[pulumi.ResourceHook("before-host", before)],
+        after_create=[pulumi.ResourceHook("after-host", after)],
+    )
 
 
-def around_proof(settings: Settings) -> pulumi.ResourceHookBinding:
-    """Before the proof a fresh copy of every manager, since the copies from before do not know what was changed;
-    after it, what is left to do.
+def before_proof(settings: Settings) -> pulumi.ResourceHookBinding:
+    """A fresh copy of every manager once all are members: the copies from before do not know what was changed.
 
-    The copies are taken while the workers still find their way back.
+    It is taken before the proof, while the workers still find their way back.
     """
 
     def take_copies(_args: pulumi.ResourceHookArgs) -> None:
         hooks.fresh_copies(settings, say=say)
 
-    def finish(_args: pulumi.ResourceHookArgs) -> None:
-        hooks.proven(settings)
-
-    copies, proven = pulumi.ResourceHook("fresh-copies", take_copies), pulumi.ResourceHook("proven", finish)
-    return pulumi.ResourceHookBinding(
-        before_create=[copies], before_update=[copies], after_create=[proven], after_update=[proven]
-    )
+    hook = pulumi.ResourceHook("fresh-copies", take_copies)
+    return pulumi.ResourceHookBinding(before_create=[hook], before_update=[hook])
 
 
 def on_quorum_error(settings: Settings) -> pulumi.ResourceHookBinding:

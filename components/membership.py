@@ -25,7 +25,8 @@ from pulumi.dynamic import (
 
 from components.progress import say
 from components.settings import from_provider
-from recovery import membership, proof, quorum
+from recovery import hooks, membership, quorum
+from recovery.account import PULUMI
 from recovery.diagnosis import NO_QUORUM, Kind, diagnose
 from recovery.membership import Place, Standing
 from recovery.plan import Plan
@@ -145,7 +146,7 @@ class HealthProvider(_Provider):
 
     def _prove(self, props: Props) -> Props:
         say("proving the cluster")
-        health = proof.prove(self._settings, props["cluster_id"], say=say)
+        health = hooks.conclude(self._settings, props["cluster_id"], how=PULUMI, say=say)
         return {**props, "health": str(Kind.HEALTHY), "leader": health.leader}
 
 

@@ -182,11 +182,15 @@ def newest_good(
     yield Search(None, tuple(rejected))
 
 
+def taken(name: str) -> datetime:
+    """When the copy of that name was taken. Raises: ValueError when it is no copy's name."""
+    return datetime.strptime(name.rsplit("-", 1)[-1], TIME).replace(tzinfo=UTC)
+
+
 def _copy(manifest_key: str) -> Copy | None:
     key = manifest_key.removesuffix(MANIFEST) + ARCHIVE
     manager, name = key.split("/")[-2:]
     try:
-        taken = datetime.strptime(name.removesuffix(ARCHIVE).rsplit("-", 1)[-1], TIME).replace(tzinfo=UTC)
+        return Copy(key, manager, taken(name.removesuffix(ARCHIVE)))
     except ValueError:
         return None
-    return Copy(key, manager, taken)

@@ -1,4 +1,4 @@
-"""The command line: `requorum status|backup|backups|verify|escrow|plan|recover`."""
+"""The command line: `requorum status|backup|backups|verify|escrow|plan|recover|reports|report`."""
 
 import json
 import os
@@ -14,7 +14,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from recovery import report
+from recovery import report, reports
+from recovery.account import as_markdown
 from recovery.assessment import assess, known_id
 from recovery.backup import backup as take_copies
 from recovery.catalog import Catalog, Copy
@@ -104,6 +105,36 @@ def verify(
         copy = catalog.named(name) if name else catalog.copies[0]
         with catalog.verified(copy) as (manifest, _):
             out.print(f"{copy.name}: whole, {len(manifest.files)} files, as its manifest says (not restored: unproven)")
+
+
+@app.command("reports")
+def list_reports(stack: StackOption = "", config_file: FileOption = None, as_json: JsonOption = False) -> None:
+    """List the reports of what was done to the swarm, newest first."""
+    with _errors_shown():
+        settings = _settings(stack, config_file)
+        found = reports.every(settings)
+        if as_json:
+            _print_json(reports.listing_json(settings.cluster, found))
+        elif found:
+            out.print(reports.table(found))
+        else:
+            out.print(f"cluster {settings.cluster} has no reports")
+
+
+@app.command("report")
+def show_report(
+    name: Annotated[str, typer.Argument(help="The report's name; the newest one when left out.")] = "",
+    stack: StackOption = "",
+    config_file: FileOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print one report: what was lost, what was done and how long it took, what the proof found."""
+    with _errors_shown():
+        document = reports.load(_settings(stack, config_file), name)
+        if as_json:
+            _print_json(dict(document))
+        else:
+            print(as_markdown(document), end="")
 
 
 @app.command()

@@ -13,7 +13,7 @@ from requests.exceptions import RequestException
 
 from recovery.errors import EngineError
 from recovery.keyfile import UnlockKey
-from recovery.model import Inventory, Member
+from recovery.model import Inventory, Member, Service, Task
 from recovery.settings import Node, SwarmOptions
 from recovery.transport import Shell
 
@@ -58,6 +58,20 @@ class Engine:
         versions = [entry["Version"]["Index"] for entries in kinds.values() for entry in entries if "Version" in entry]
         objects = {kind: frozenset(_identifiers(entries)) for kind, entries in kinds.items()}
         return Inventory(objects, max([*versions, swarm["Version"]["Index"]]))
+
+    def services(self) -> tuple[Service, ...]:
+        """Every service that is to run on and on."""
+        with self._doing("listing the services", "see `docker service ls` on the node"):
+            return tuple(_service(entry) for entry in self._api.services() if _mode(entry))
+
+    def tasks(self) -> tuple[Task, ...]:
+        """Every task that the swarm wants to run."""
+        with self._doing("listing the tasks", "see `docker service ps` on the node"):
+            found = self._api.tasks(filters={"desired-state": ["running", "ready"]})
+        return tuple(
+            Task(entry.get("ServiceID", ""), entry.get("NodeID", ""), entry["Status"]["State"] == "running")
+            for entry in found
+        )
 
     def init(self, options: SwarmOptions) -> None:
         """Found a new swarm with this node as its only manager."""
@@ -232,6 +246,25 @@ def _member(entry: Mapping[str, Any]) -> Member:
         reachable=manager.get("Reachability") == "reachable",
         manager_address=manager.get("Addr", ""),
         labels=entry["Spec"].get("Labels") or {},
+    )
+
+
+def _mode(entry: Mapping[str, Any]) -> str | None:
+    return next((mode for mode in ("Replicated", "Global") if mode in entry["Spec"]["Mode"]), None)
+
+
+def _service(entry: Mapping[str, Any]) -> Service:
+    spec, endpoint = entry["Spec"], entry.get("Endpoint") or {}
+    attached = spec["TaskTemplate"].get("Networks") or spec.get("Networks") or ()
+    virtual_ips = (
+        (ip["NetworkID"], ip["Addr"].split("/")[0]) for ip in endpoint.get("VirtualIPs") or () if ip.get("Addr")
+    )
+    return Service(
+        service_id=entry["ID"],
+        name=spec["Name"],
+        replicas=spec["Mode"]["Replicated"].get("Replicas", 0) if _mode(entry) == "Replicated" else None,
+        virtual_ips=tuple(virtual_ips),
+        networks=frozenset(network["Target"] for network in attached),
     )
 
 

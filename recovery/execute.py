@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from recovery import hooks, lease, membership, proof, quorum
+from recovery import hooks, lease, membership, quorum
+from recovery.account import COMMAND_LINE
 from recovery.assessment import Assessment
 from recovery.errors import Refused
 from recovery.model import Reach
@@ -31,9 +32,10 @@ def execute(settings: Settings, assessment: Assessment, *, say: Callable[[str], 
 
 def _execute(settings: Settings, assessment: Assessment, say: Callable[[str], None]) -> Health:
     plan, diagnosis = assessment.plan, assessment.diagnosis
+    hooks.begin(settings, assessment, how=COMMAND_LINE, say=say)
     made = quorum.establish(settings, copy=plan.copy, survivor=plan.survivor, known=diagnosis.cluster_id, say=say)
     for node in settings.nodes:
         if node.name not in diagnosis.silent:
             membership.ensure(settings, node, say=say)
     hooks.fresh_copies(settings, say=say)
-    return proof.prove(settings, made.cluster_id, say=say)
+    return hooks.conclude(settings, made.cluster_id, how=COMMAND_LINE, say=say)

@@ -1,24 +1,71 @@
 """What happens around a change of the cluster, whoever makes it: the Pulumi program or the command line."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from datetime import UTC, datetime
 
-from recovery import consent
-from recovery.assessment import assess
+from recovery import account, consent, journal, proof, reports, witness
+from recovery.account import Account
+from recovery.assessment import Assessment, assess
 from recovery.backup import backup
-from recovery.errors import RequorumError
+from recovery.catalog import Catalog
+from recovery.errors import RequorumError, StoreError
+from recovery.evidence import Before
+from recovery.journal import Entry
+from recovery.plan import Action
+from recovery.proof import Health
 from recovery.settings import Settings
 
+Say = Callable[[str], None]
 
-def fresh_copies(settings: Settings, *, say: Callable[[str], None]) -> None:
+
+def begin(settings: Settings, assessment: Assessment, *, how: str, say: Say) -> None:
+    """Write in the journal what was found and what is to be done, right before the first effect; nothing to do, nothing written.
+
+    The plan of a run that did nothing is forgotten: this one takes its place.
+    """
+    if not assessment.plan.steps:
+        return
+    written = _entries(settings, say)
+    if all(entry.action == journal.PLAN for entry in written):
+        with _going_on(say):
+            journal.clear(settings, [entry.name for entry in written])
+    up = [report.node for report in assessment.survey.workers if report.in_swarm]
+    facts = account.opening(assessment, witness.containers(settings, up), how)
+    journal.begin(settings, journal.PLAN, settings.cluster, say, facts)
+
+
+def fresh_copies(settings: Settings, *, say: Say) -> None:
     """Copy every manager after a change. Raises: the first manager's error, once all were tried."""
-    failed = [outcome.error for outcome in backup(settings, say=say) if outcome.error]
-    if failed:
-        raise failed[0]
+    with journal.step(settings, Action.SAVE, "managers", say) if _entries(settings, say) else nullcontext():
+        failed = [outcome.error for outcome in backup(settings, say=say) if outcome.error]
+        if failed:
+            raise failed[0]
 
 
-def proven(settings: Settings) -> None:
-    """What is left to do once a change is proven. Raises: StoreError."""
+def conclude(settings: Settings, cluster_id: str, *, how: str, say: Say) -> Health:
+    """Prove the cluster; where the journal tells of anything done since the last report, write the next.
+
+    Consent to the recovery is used up with its proof.
+
+    Raises: as `proof.prove`; StoreError. A report that cannot be written is said: the cluster is proven all the same.
+    """
+    entries = _entries(settings, say)
+    closing = Entry(Action.PROVE, "swarm", datetime.now(UTC), journal.operator())
+    try:
+        health = proof.prove(settings, cluster_id, before=_before(settings, entries), say=say)
+    except RequorumError as error:
+        if entries:
+            journal.end(settings, closing, say, error=error.why)
+        raise
+    if entries:
+        closing = closing.ended(datetime.now(UTC))
+        entries = _entries(settings, say) or entries  # the proof may have restarted an engine
+        told = Account(settings.cluster, cluster_id, health.leader, entries, closing, how, health.checks)
+        with _going_on(say):
+            say(f"report {reports.write(settings, told)}: requorum report")
     consent.spend(settings)
+    return health
 
 
 def explain(settings: Settings) -> tuple[str, ...]:
@@ -32,3 +79,34 @@ def explain(settings: Settings) -> tuple[str, ...]:
         *now.diagnosis.evidence,
         "next: requorum status, then run the same command again",
     )
+
+
+def _entries(settings: Settings, say: Say) -> tuple[Entry, ...]:
+    """What was done since the last report; older entries are told already, deleted or not."""
+    with _going_on(say):
+        return journal.read(settings, after=next(iter(reports.names(settings)), ""))
+    return ()
+
+
+@contextmanager
+def _going_on(say: Say) -> Iterator[None]:
+    """What keeps the journal from being read or written is said, and stops nothing."""
+    try:
+        yield
+    except StoreError as error:
+        say(f"journal and report: {error}")
+
+
+def _before(settings: Settings, entries: Sequence[Entry]) -> Before | None:
+    """What the recovery that the entries tell of began from; None where none is under way."""
+    if not entries:
+        return None
+    containers = account.containers_before(entries)
+    copies = [entry.facts["copy"] for entry in entries if entry.facts.get("copy")]
+    if not copies:
+        return Before(containers)
+    try:
+        catalog = Catalog(settings)
+        return Before(containers, copies[-1], catalog.manifest(catalog.named(copies[-1])).inventory)
+    except RequorumError:
+        return Before(containers)

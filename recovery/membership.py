@@ -5,16 +5,18 @@ tokens are fetched when they are used and kept nowhere.
 """
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from enum import StrEnum
 from time import monotonic, sleep
 
-from recovery import autolock, backup, hosts, lease, restore
+from recovery import autolock, backup, hosts, journal, lease, restore
 from recovery.catalog import Catalog, newest_good
 from recovery.engine import Engine
 from recovery.errors import ProofFailed, Refused, Silent, TransportError
 from recovery.escrow import Escrow
 from recovery.model import LocalState, Member, Report
+from recovery.plan import Action
 from recovery.settings import Node, Settings
 from recovery.survey import ask, report, settled, survey
 from recovery.transport import Shell
@@ -93,10 +95,15 @@ def remove(settings: Settings, node: Node, node_id: str, *, say: Callable[[str],
 
 def _ensure(settings: Settings, node: Node, dropped_labels: tuple[str, ...], say: Callable[[str], None]) -> Place:
     leader = _leader(settings, f"joining {node.name}")
-    with Shell(leader.node, settings.ssh) as to_leader, Shell(node, settings.ssh) as to_node:
+    with Shell(leader.node, settings.ssh) as to_leader, Shell(node, settings.ssh) as to_node, ExitStack() as noted:
         chief = Engine(to_leader)
         seen = ask(to_node)
-        if node.role == "manager" and is_orphan(seen, leader):
+        orphan = node.role == "manager" and is_orphan(seen, leader)
+        if orphan or seen.known_lost or seen.left_over:
+            noted.enter_context(journal.step(settings, Action.JOIN, node.name, say))
+        elif seen.state is LocalState.LOCKED:
+            noted.enter_context(journal.step(settings, Action.UNLOCK, node.name, say))
+        if orphan:
             say(f"{node.name} is of before the forced new cluster: it leaves and rejoins")
             if seen.raft:
                 backup.take_safety(settings, node, to_node)

@@ -196,3 +196,26 @@ class Inventory:
         """The IDs by kind that this inventory has and ``other`` lacks."""
         lost = {kind: sorted(ids - other.objects.get(kind, frozenset())) for kind, ids in self.objects.items()}
         return {kind: ids for kind, ids in lost.items() if ids}
+
+
+@dataclass(frozen=True)
+class Service:
+    """One service, as far as a proof looks at it. Jobs, which end by themselves, are none here."""
+
+    service_id: str
+    name: str
+    replicas: int | None
+    """None for a global service: one task on each node that takes it."""
+    virtual_ips: tuple[tuple[str, str], ...] = ()
+    """Network ID and address."""
+    networks: frozenset[str] = frozenset()
+    """IDs of the networks on which it is known by its name."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task that the swarm wants to run."""
+
+    service_id: str
+    node_id: str
+    running: bool

@@ -59,6 +59,8 @@ class Plan:
     """Name of the copy that a restore reads."""
     survivor: str | None = None
     """Name of the manager that a new cluster is forced from."""
+    unsure: int = 0
+    """How many of the survivor's last entries were never known to be committed, and may be dropped."""
     losses: tuple[str, ...] = ()
     """What the plan cannot bring back, and what was passed over."""
     refusal: Refusal | None = None
@@ -179,7 +181,7 @@ def _force(diagnosis: Diagnosis, settings: Settings, survivors: tuple[Survivor, 
     joins = tuple(_join(node.name, node.role) for node in gone)
     proof = _prove("same cluster ID, every manager reachable")
     steps = (*_rebuilds(gone, settings), save, force, *rejoins, *joins, proof)
-    return Plan(diagnosis.kind, diagnosis.cluster_id, steps, survivor=best.name, losses=losses)
+    return Plan(diagnosis.kind, diagnosis.cluster_id, steps, survivor=best.name, unsure=unsure, losses=losses)
 
 
 def _silent_managers(diagnosis: Diagnosis, settings: Settings) -> list[str]:

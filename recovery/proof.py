@@ -4,8 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic, sleep
 
+from recovery import witness
 from recovery.engine import Engine
 from recovery.errors import ProofFailed, RequorumError
+from recovery.evidence import Before, Check, Result
 from recovery.model import Inventory, Member
 from recovery.settings import Node, Settings
 from recovery.survey import settled
@@ -14,6 +16,7 @@ from recovery.transport import Shell
 SECONDS = 30.0
 """How long nodes may take to report Ready: node state is heard every 5 s, up to three times late."""
 PAUSE = 0.2
+STANDS = {"manager": "Ready, Reachable, one entry", "worker": "Ready, one entry"}
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,8 @@ class Health:
 
     cluster_id: str
     leader: str
+    checks: tuple[Check, ...] = ()
+    """What was looked at, and what it came to; none of them failed."""
 
 
 def compare(cluster_id: str, expected: Inventory, found_id: str, found: Inventory, *, node: str) -> None:
@@ -38,12 +43,20 @@ def compare(cluster_id: str, expected: Inventory, found_id: str, found: Inventor
         raise ProofFailed(doing, why, remedy=remedy, node=node)
 
 
-def prove(settings: Settings, cluster_id: str, *, say: Callable[[str], None], seconds: float = SECONDS) -> Health:
+def prove(
+    settings: Settings,
+    cluster_id: str,
+    *,
+    before: Before | None = None,
+    say: Callable[[str], None],
+    seconds: float = SECONDS,
+) -> Health:
     """Wait until every node of the settings stands in the swarm under one entry, Ready, managers Reachable.
 
-    Nodes that are silent are left out, and said so: nothing was done to them.
+    Nodes that are silent are left out, and said so: nothing was done to them. Then gossip, containers, addresses,
+    tasks and names are looked at; ``before`` is what a recovery began from, None where none is under way.
 
-    Raises: ProofFailed with what is still missing after ``seconds``; HostError.
+    Raises: ProofFailed with what is still missing after ``seconds``; HostError, TransportError, EngineError.
     """
     seen = settled(settings)
     leader = seen.leader
@@ -61,8 +74,21 @@ def prove(settings: Settings, cluster_id: str, *, say: Callable[[str], None], se
         raise ProofFailed(
             "proving the cluster", "; ".join(wrong), remedy="requorum status; then run the same command again"
         )
+    found = witness.gather(settings, leader.node, members, proven, before, say=say, seconds=seconds)
+    for check in found:
+        if check.result is Result.WARNING:
+            say(f"warning: {check.text}")
+    if failed := [check.text for check in found if check.result is Result.FAILED]:
+        raise ProofFailed(
+            "proving the cluster", "; ".join(failed), remedy="mend what is named; then run the same command again"
+        )
     chief = next(member.hostname for member in members if member.leader)
-    return Health(cluster_id, chief)
+    stands = (
+        Check("cluster ID", "swarm", Result.OK, cluster_id),
+        *(Check("membership", node.name, Result.OK, STANDS[node.role]) for node in proven),
+        *(Check("membership", node.name, Result.UNCHECKED, "it does not answer") for node in silent),
+    )
+    return Health(cluster_id, chief, (*stands, *found))
 
 
 def faults(members: tuple[Member, ...], nodes: Sequence[Node]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from time import monotonic
 
-from recovery import autolock, backup, lease, snapshot, survivors
+from recovery import autolock, backup, journal, lease, snapshot, survivors
 from recovery import restore as files
 from recovery.assessment import known_id
 from recovery.catalog import Catalog
@@ -19,6 +19,7 @@ from recovery.errors import ProofFailed, Refused
 from recovery.escrow import Escrow
 from recovery.manifest import Manifest
 from recovery.model import Report
+from recovery.plan import Action
 from recovery.proof import compare
 from recovery.settings import Node, Settings
 from recovery.survey import ask, settled, survey
@@ -88,7 +89,8 @@ def _adopt(settings: Settings, catalog: Catalog, leader: Report, say: Say) -> Qu
         engine = Engine(shell)
         if leader.placed:
             say(f"proving what an interrupted restore made on {leader.node.name}")
-            _prove_seed(shell, engine, catalog.manifest(catalog.named(leader.placed)), leader.node)
+            with journal.step(settings, Action.RESTORE, leader.node.name, say):
+                _prove_seed(shell, engine, catalog.manifest(catalog.named(leader.placed)), leader.node)
         engine.set_options(settings.swarm)
         autolock.keep_key(settings, engine)
     return Quorum(leader.cluster_id, remade=bool(leader.placed))
@@ -97,7 +99,7 @@ def _adopt(settings: Settings, catalog: Catalog, leader: Report, say: Say) -> Qu
 def _found(settings: Settings, say: Say) -> Quorum:
     first = settings.managers[0]
     say(f"founding the swarm on {first.name} ({first.address})")
-    with Shell(first, settings.ssh) as shell:
+    with journal.step(settings, Action.FOUND, first.name, say), Shell(first, settings.ssh) as shell:
         engine = Engine(shell)
         engine.init(settings.swarm)
         autolock.keep_key(settings, engine)
@@ -112,7 +114,7 @@ def _restore(settings: Settings, catalog: Catalog, name: str, say: Say) -> Quoru
         key = opening(snapshot.key_file(archive, source=name), whose=name) if manifest.autolock else None
         start = monotonic()
         say(f"restoring {name} on {seed.name} ({seed.address})")
-        with Shell(seed, settings.ssh) as shell:
+        with journal.step(settings, Action.RESTORE, seed.name, say), Shell(seed, settings.ssh) as shell:
             engine = Engine(shell)
             files.place(shell, engine, archive, manifest, files.WHOLE, key=key, mark=name)
             say(f"forcing a new cluster on {seed.name}")
@@ -130,11 +132,11 @@ def _force(settings: Settings, ranked: Sequence[Survivor], name: str, say: Say) 
     for survivor in ranked:
         node = settings.node(survivor.name)
         say(f"taking a safety copy of {survivor.text}")
-        with Shell(node, settings.ssh) as shell:
+        with journal.step(settings, Action.SAVE, node.name, say), Shell(node, settings.ssh) as shell:
             backup.take_safety(settings, node, shell)
     node = settings.node(name)
     locked = autolock.open_offline(settings, node, say=say)
-    with Shell(node, settings.ssh) as shell:
+    with journal.step(settings, Action.FORCE, name, say), Shell(node, settings.ssh) as shell:
         before = ask(shell)
         engine = Engine(shell)
         say(f"forcing a new cluster on {name}")
@@ -159,7 +161,7 @@ def _unlock(settings: Settings, names: Sequence[str], say: Say) -> None:
 
     def one(name: str) -> None:
         node = settings.node(name)
-        with Shell(node, settings.ssh) as shell:
+        with journal.step(settings, Action.UNLOCK, name, say), Shell(node, settings.ssh) as shell:
             autolock.start(settings, node, shell, say=say)
 
     with ThreadPoolExecutor(max_workers=len(names)) as pool:

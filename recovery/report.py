@@ -216,6 +216,7 @@ def plan_json(assessment: Assessment) -> dict[str, Any]:
         "id": plan.id,
         "copy": plan.copy,
         "survivor": plan.survivor,
+        "unsure": plan.unsure,
         "losses": list(plan.losses),
         "refusal": asdict(plan.refusal) if plan.refusal else None,
         "steps": [{**asdict(step), "action": str(step.action)} for step in plan.steps],

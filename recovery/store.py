@@ -92,8 +92,8 @@ class Store:
         return written[1] if written else None
 
     def delete(self, key: str) -> None:
-        """Remove an object, if it is there. Raises: StoreError."""
-        with self._doing(f"removing {key} from"):
+        """Remove an object; one that is not there is no error. Raises: StoreError."""
+        with self._doing(f"deleting {key} from"):
             self._s3.delete_object(Bucket=self.bucket, Key=key)
 
     def download(self, key: str, path: Path) -> None:

@@ -23,8 +23,7 @@ class DockerHosts(pulumi.ComponentResource):
     ) -> None:
         super().__init__("requorum:hosts:Docker", name, None, opts)
         self._settings = settings
-        self._gives_way = hooks.before_host(settings)
-        self._empty = empty
+        self._hooks = hooks.around_host(settings, empty)
         self._engines = {
             endpoint: self._engine(number, endpoint)
             for number, endpoint in enumerate(
@@ -81,7 +80,7 @@ class DockerHosts(pulumi.ComponentResource):
                 pulumi.ResourceOptions(
                     ignore_changes=["image", "securityOpts"],
                     delete_before_replace=True,
-                    hooks=self._gives_way if node.name in self._empty else None,
+                    hooks=self._hooks,
                 )
             ),
         )

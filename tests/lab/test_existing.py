@@ -1,5 +1,6 @@
 """The `existing` driver: machines that Pulumi did not make. The tests run in order."""
 
+import json
 import subprocess
 from collections.abc import Iterator
 
@@ -86,6 +87,8 @@ def test_without_pulumi_the_same_plan_is_carried_out_and_pulumi_agrees_afterward
     done = machines.stack.requorum("recover", "--yes")
     assert done.status == 0, done.errors
     assert "is proven, led by" in done.text
+    report = json.loads(machines.stack.requorum("report", "--json").text)
+    assert (report["how"], report["diagnosis"], report["lost"]) == ("command line", "all lost", list(MANAGERS))
     assert not before.differences(machines.picture())
     machines.stack.up("--skip-preview")
     assert not before.differences(machines.picture())

@@ -69,3 +69,6 @@ def test_a_killed_recovery_converges(swarm: Swarm, line: str) -> None:
     assert not any(marks), "what was restored is proven"
     assert {entry["Status"] for entry in swarm.nodes("manager-c").values()} == {"Ready"}
     assert "unchanged" in swarm.stack.up("--skip-preview", "--expect-no-changes").text
+    report = json.loads(swarm.stack.requorum("report", "--json").text)
+    assert (report["lost"], bool(report["copy"]), report["rpo"]["seconds"] > 0) == (list(MANAGERS), True, True)
+    assert len(report["runs"]) == 2 or line == POINTS["hosts are being made"], "of both runs"

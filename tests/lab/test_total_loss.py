@@ -8,8 +8,16 @@ import pytest
 
 from lab import nodes
 from lab.stack import Stack
+from recovery import proof, witness
+from recovery.evidence import Before
+from recovery.settings import load
 from tests.lab.swarm import MANAGERS, WORKERS, Picture, Swarm
 
+PORT_TAKEN = """systemctl stop docker.socket docker
+python3 -c 'import socket, time; s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM); s.bind(("::", 7946)); time.sleep(60)' &
+sleep 0.2; systemctl reset-failed docker; systemctl start docker; until docker node ls; do sleep 0.1; done; sleep 0.5; kill $!
+"""
+"""A manager's engine starts while its gossip port is taken, and does not try again."""
 KNOWN: dict[str, Picture] = {}
 """The picture that the tests of this module hand on."""
 
@@ -128,6 +136,33 @@ def test_one_update_brings_everything_back(swarm: Swarm) -> None:
     assert swarm.stack.outputs()["clusterId"] == KNOWN["before"].cluster_id
 
 
+def test_the_recovery_left_a_report(swarm: Swarm) -> None:
+    listed = json.loads(swarm.stack.requorum("reports", "--json").text)["reports"]
+    assert [(report["diagnosis"], report["lost"]) for report in listed] == [
+        ("all lost", list(MANAGERS)),
+        ("absent", []),
+    ]
+    shown = swarm.stack.requorum("report", "--json").text
+    report = json.loads(shown)
+    assert {step["outcome"] for step in report["steps"]} == {"done"}
+    assert sorted(step["node"] for step in report["steps"] if step["action"] == "rebuild") == list(MANAGERS)
+    done = [(step["action"], step["node"]) for step in report["steps"] if step["action"] != "rebuild"]
+    seed, *joined = [("restore", "manager-a"), ("join", "manager-b"), ("join", "manager-c")]
+    assert done == [seed, *joined, ("save", "managers"), ("prove", "swarm")]
+    assert 0 < report["rto"]["quorumSeconds"] < report["rto"]["provenSeconds"] < 120
+    assert 0 < report["rpo"]["seconds"] < 600
+    assert report["how"] == "pulumi"
+    found = {(check["check"], check["subject"].split()[0]): check["result"] for check in report["proof"]}
+    assert set(found.values()) == {"ok"}, found
+    wanted = {("gossip", name) for name in MANAGERS + WORKERS} | {("containers", name) for name in WORKERS}
+    assert wanted | {("tasks", "web"), ("tasks", "agent"), ("inventory", "swarm")} <= found.keys()
+    assert {check for check, _ in found} >= {"names", "virtual IPs", "cluster ID"}
+    page = swarm.stack.requorum("report", report["name"]).text
+    assert f"restored from {report['copy']}" in page
+    tokens = [swarm.on("manager-a", "docker", "swarm", "join-token", "--quiet", role) for role in ("manager", "worker")]
+    assert not [secret for secret in (*tokens, "SWMTKN") if secret in shown + page]
+
+
 def test_the_services_are_still_managed(swarm: Swarm) -> None:
     swarm.on("manager-b", "docker", "service", "scale", "--detach", "web=1")
     swarm.until(lambda: sum(len(swarm.containers(worker)) for worker in WORKERS) == 3, "web is scaled down")
@@ -168,6 +203,24 @@ def test_one_lost_manager_rejoins_under_its_identity_without_the_flag(swarm: Swa
     swarm.stack.up("--skip-preview")
     assert not before.differences(swarm.picture("manager-b"))
     assert "32 unchanged" in swarm.stack.up("--skip-preview", "--expect-no-changes").text
+
+
+def test_a_manager_that_does_not_gossip_is_restarted_in_a_recovery_only(
+    swarm: Swarm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after moby#36860; here the port is taken while the engine starts, and then given free."""
+    for key, value in swarm.stack.environment().items():
+        monkeypatch.setenv(key, value)
+    monkeypatch.setattr(witness, "GOSSIP_SECONDS", 0.0)
+    of, cluster_id, said = load(swarm.stack.file), swarm.cluster_id("manager-b"), list[str]()
+    swarm.on("manager-c", "bash", "-c", PORT_TAKEN)
+    before, listening = swarm.picture("manager-b"), ("ss", "-Hlnt", "sport = :7946")
+    proof.prove(of, cluster_id, say=said.append)
+    assert [line.split(":")[1] for line in said] == [" gossip of manager-c"]
+    assert not swarm.on("manager-c", *listening), "a plain update restarts nothing"
+    proof.prove(of, cluster_id, before=Before({}), say=said.append)
+    assert swarm.on("manager-c", *listening)
+    assert not before.differences(swarm.picture("manager-b"))
 
 
 @pytest.mark.parametrize("lost", [("manager-a", "worker-1"), MANAGERS], ids=["some", "all managers"])

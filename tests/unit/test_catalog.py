@@ -1,13 +1,10 @@
 """The copies in S3, on a simulated server: what counts as a copy, and which one is chosen."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
 
 from recovery import assessment, snapshot
 from recovery import store as store_module
@@ -24,20 +21,6 @@ NAMES = ("manager-a", "manager-b", "manager-c")
 @pytest.fixture
 def of() -> Settings:
     return make.settings()
-
-
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    for name in ("AWS_ENDPOINT_URL_S3", "AWS_SHARED_CREDENTIALS_FILE", "AWS_PROFILE"):
-        monkeypatch.delenv(name, raising=False)
-    store_module._client.cache_clear()
-    with mock_aws():
-        s3 = boto3.resource("s3", region_name="us-east-1")
-        s3.create_bucket(Bucket="copies")
-        yield s3.Bucket("copies")
-    store_module._client.cache_clear()
 
 
 def put(of: Settings, folder: Path, manager: str, minutes: int, *, cluster: str = make.CLUSTER) -> Copy:

@@ -10,9 +10,7 @@ from recovery.errors import SettingError
 from recovery.settings import parse
 from recovery.store import Store
 from tests.unit import factories as make
-from tests.unit.test_catalog import bucket
 
-__all__ = ["bucket"]
 ON, OFF = make.settings(recover=True), make.settings()
 
 

@@ -11,10 +11,8 @@ from recovery.errors import NoUnlockKey, SettingError
 from recovery.escrow import Escrow
 from recovery.settings import Settings
 from tests.unit import factories as make
-from tests.unit.test_catalog import bucket
 from tests.unit.test_keyfile import key_file, unlock_key
 
-__all__ = ["bucket"]
 Make = Callable[..., Settings]
 OURS, PARTNERS = pyrage.x25519.Identity.generate(), pyrage.x25519.Identity.generate()
 

@@ -12,9 +12,7 @@ from recovery.errors import Refused, StoreError
 from recovery.settings import Settings
 from recovery.store import Store
 from tests.unit import factories as make
-from tests.unit.test_catalog import bucket
 
-__all__ = ["bucket"]
 KEY = "requorum/lab/lease.json"
 
 

@@ -1,0 +1,74 @@
+"""The reports of recoveries in S3: ``PREFIX/CLUSTER/reports/UTCTIME.json``, and ``.md`` beside it for eyes."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from rich.table import Table
+
+from recovery import journal
+from recovery.account import VERSION, Account, as_json, as_markdown
+from recovery.catalog import TIME
+from recovery.errors import StoreError
+from recovery.settings import Settings
+from recovery.store import Store
+
+REPORT = re.compile(r"(\d{8}T\d{12}Z)\.json$")
+
+
+def write(settings: Settings, account: Account) -> str:
+    """Write the report, then delete the journal's entries up to it; its name. Raises: StoreError."""
+    store, name = Store(settings.backup), account.ended.strftime(TIME)
+    document = as_json(account, name)
+    store.put(f"{_folder(settings)}{name}.md", as_markdown(document).encode())
+    store.put(f"{_folder(settings)}{name}.json", json.dumps(document, indent=1).encode())
+    journal.clear(settings, [entry for entry in journal.names(settings) if entry < name])
+    return name
+
+
+def names(settings: Settings) -> list[str]:
+    """The names of all reports, newest first. Raises: StoreError."""
+    folder = _folder(settings)
+    found = (REPORT.match(key.removeprefix(folder)) for key in Store(settings.backup).keys(folder))
+    return sorted((match[1] for match in found if match), reverse=True)
+
+
+def load(settings: Settings, name: str = "") -> Mapping[str, Any]:
+    """A report by its name, or the newest. Raises: StoreError, also when there is none."""
+    found = names(settings)
+    if not found or (name and name not in found):
+        raise StoreError(f"looking for report {name or '(newest)'}", "there is none", remedy="requorum reports")
+    document: Mapping[str, Any] = json.loads(Store(settings.backup).get(f"{_folder(settings)}{name or found[0]}.json"))
+    return document
+
+
+def every(settings: Settings) -> list[Mapping[str, Any]]:
+    """All reports, newest first. Raises: StoreError."""
+    store, folder = Store(settings.backup), _folder(settings)
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        return list(pool.map(lambda name: json.loads(store.get(f"{folder}{name}.json")), names(settings)))
+
+
+def listing_json(cluster: str, reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The list as the contract has it: of each report what identifies and sums it up."""
+    keys = ("name", "diagnosis", "lost", "copy", "survivor", "begun", "ended", "rto", "rpo", "verdict", "by", "how")
+    return {"version": VERSION, "cluster": cluster, "reports": [{key: one[key] for key in keys} for one in reports]}
+
+
+def table(reports: Sequence[Mapping[str, Any]]) -> Table:
+    """The list for eyes."""
+    shown = Table(box=None)
+    for heading in ("report", "what", "lost", "RTO", "RPO", "result", "by"):
+        shown.add_column(heading, no_wrap=heading == "report")
+    for one in reports:
+        rpo = f"{one['rpo']['entries']} entries" if one["survivor"] else f"{one['rpo']['seconds']} s"
+        rto = f"{one['rto']['provenSeconds']:.1f} s"
+        lost = ", ".join(one["lost"]) or "nothing"
+        shown.add_row(one["name"], one["diagnosis"] or "", lost, rto, rpo, one["verdict"], one["by"])
+    return shown
+
+
+def _folder(settings: Settings) -> str:
+    return f"{settings.backup.prefix}/{settings.cluster}/reports/"

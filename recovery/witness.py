@@ -1,0 +1,156 @@
+"""Asks the nodes and the leader for what a proof judges (`recovery/evidence.py`), side by side.
+
+The one thing it changes: a manager's engine that does not listen for gossip after a recovery is restarted.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from time import monotonic, sleep
+
+from recovery import evidence, journal
+from recovery.engine import Engine
+from recovery.errors import TransportError
+from recovery.evidence import Before, Check, Look, Result, Workload
+from recovery.model import Member, Service
+from recovery.settings import Node, Settings
+from recovery.survey import settled
+from recovery.transport import Shell
+
+Say = Callable[[str], None]
+GOSSIP_SECONDS = 5.0
+"""How long after a node is Ready its gossip port may still be opening."""
+RESTART_SECONDS = 60.0
+PAUSE = 0.3
+LABEL = "com.docker.swarm.service.name"
+"""The engine's own, on every container of a service."""
+LOOK = (
+    "if found=$(ss -Hlnt 'sport = :7946' 2>/dev/null); then [ -n \"$found\" ] && echo open || echo closed; else echo unknown; fi; "
+    '[ -z "$1" ] || timeout 10 docker ps --no-trunc --filter "label=$1" --format "{{.ID}} {{.Label \\"$1\\"}}"'
+)
+"""Prints whether the gossip port is listened on, then, for a worker, each container of a service with the service's name."""
+RESTART = "systemctl reset-failed docker.service; systemctl restart docker.service"
+
+
+def containers(settings: Settings, workers: Sequence[Node]) -> dict[str, Mapping[str, str]]:
+    """The service containers that run on each worker that answers: ID to service."""
+    return {name: look.containers for name, look in _looks(settings, workers).items()}
+
+
+def gather(
+    settings: Settings,
+    leader: Node,
+    members: Sequence[Member],
+    nodes: Sequence[Node],
+    before: Before | None,
+    *,
+    say: Say,
+    seconds: float,
+) -> tuple[Check, ...]:
+    """Every check beside membership, of ``nodes``. Tasks that must run are waited for, at most ``seconds``.
+
+    Raises: TransportError, EngineError of the leader.
+    """
+    ready = {member.node_id for member in members if member.ready}
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        asked = pool.submit(_workload, settings, leader, ready, before, seconds)
+        looks = _looks(settings, nodes)
+        workload = asked.result()
+    named = _name(settings, nodes, looks, workload.services)
+    looks = _mended(settings, nodes, looks, before, say)
+    return (*evidence.judge(nodes, looks, workload, ready, before), *named)
+
+
+def _looks(settings: Settings, nodes: Sequence[Node]) -> dict[str, Look]:
+    def one(node: Node) -> Look | None:
+        try:
+            with Shell(node, settings.ssh) as shell:
+                return _look(shell)
+        except TransportError:
+            return None
+
+    with ThreadPoolExecutor(max_workers=max(len(nodes), 1)) as pool:
+        return {node.name: look for node, look in zip(nodes, pool.map(one, nodes), strict=True) if look}
+
+
+def _look(shell: Shell) -> Look:
+    label = LABEL if shell.node.role == "worker" else ""
+    port, *lines = shell.run(["sh", "-c", LOOK, "look", label], seconds=15).stdout.decode().splitlines()
+    running = dict(line.split(" ", 1) for line in lines)
+    return Look({"open": True, "closed": False}.get(port), running)
+
+
+def _workload(settings: Settings, leader: Node, ready: set[str], before: Before | None, seconds: float) -> Workload:
+    end = monotonic() + seconds
+    with Shell(leader, settings.ssh) as shell:
+        engine = Engine(shell)
+        held = engine.inventory() if before and before.inventory else None
+        while True:
+            found = Workload(engine.services(), engine.tasks(), held)
+            judged = evidence.tasks(found, ready, before)
+            if monotonic() > end or not any(check.result is Result.FAILED for check in judged):
+                return found
+            sleep(PAUSE)
+
+
+def _name(
+    settings: Settings, nodes: Sequence[Node], looks: Mapping[str, Look], services: Sequence[Service]
+) -> tuple[Check, ...]:
+    """Look one service's name up, in a container of that service, on a worker."""
+    known = {service.name for service in services if service.networks}
+    found = (
+        (node, container, service)
+        for node in nodes
+        if node.name in looks
+        for container, service in looks[node.name].containers.items()
+        if service in known
+    )
+    chosen = next(found, None)
+    if chosen is None:
+        return ()
+    node, container, name = chosen
+    try:
+        with Shell(node, settings.ssh) as shell:
+            told = shell.run(["docker", "exec", container, "nslookup", name], seconds=15, check=False)
+    except TransportError as error:
+        return (Check("names", name, Result.UNCHECKED, error.why),)
+    return (evidence.resolves(name, container, told.status, told.stdout.decode(errors="replace") + told.stderr),)
+
+
+def _mended(
+    settings: Settings, nodes: Sequence[Node], looks: dict[str, Look], before: Before | None, say: Say
+) -> dict[str, Look]:
+    """Give ports that are closed a moment; then, in a recovery, restart the engines of managers, one after the other."""
+
+    def closed() -> list[Node]:
+        return [node for node in nodes if node.name in looks and looks[node.name].listening is False]
+
+    end = monotonic() + GOSSIP_SECONDS
+    while closed() and monotonic() < end:
+        sleep(PAUSE)
+        looks = {**looks, **_looks(settings, closed())}
+    for node in closed() if before else ():
+        if node.role == "manager" and _restart(settings, node, say):
+            looks = {**looks, **_looks(settings, [node])}
+    return looks
+
+
+def _restart(settings: Settings, node: Node, say: Say) -> bool:
+    """Restart a manager's engine, where the others hold the quorum, and wait for it; whether it was restarted."""
+    leader = settled(settings, nodes=settings.managers).leader
+    if leader is None or not evidence.may_restart(node, leader.members):
+        say(f"{node.name} does not listen for gossip; its engine is not restarted: the quorum would be lost")
+        return False
+    say(f"{node.name} does not listen for gossip: its engine is restarted")
+    with journal.step(settings, "restart", node.name, say), Shell(node, settings.ssh) as shell:
+        shell.run(["sh", "-c", RESTART], seconds=RESTART_SECONDS)
+        end = monotonic() + RESTART_SECONDS
+        while not _is_back(settings, node) and monotonic() < end:
+            sleep(PAUSE)
+    return True
+
+
+def _is_back(settings: Settings, node: Node) -> bool:
+    leader = settled(settings, nodes=settings.managers).leader
+    look = _looks(settings, [node]).get(node.name)
+    reachable = leader and any(member.reachable for member in leader.members if member.stands_at(node))
+    return bool(reachable and look and look.listening)

@@ -1,0 +1,24 @@
+"""A simulated S3 server for every test that writes there."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from recovery import store as store_module
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    for name in ("AWS_ENDPOINT_URL_S3", "AWS_SHARED_CREDENTIALS_FILE", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    store_module._client.cache_clear()
+    with mock_aws():
+        s3 = boto3.resource("s3", region_name="us-east-1")
+        s3.create_bucket(Bucket="copies")
+        yield s3.Bucket("copies")
+    store_module._client.cache_clear()

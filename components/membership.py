@@ -111,8 +111,8 @@ class MemberProvider(_Provider):
         return UpdateResult({**news, "node_id": place.node_id, "cluster_id": place.cluster_id})
 
     def read(self, id_: str, props: Props) -> ReadResult:
-        lost = membership.lost(self._settings, _node(props))
-        return ReadResult("", {}) if lost else ReadResult(id_, props)
+        role = membership.role(self._settings, _node(props))
+        return ReadResult("", {}) if role is None else ReadResult(id_, {**props, "role": role})
 
     def delete(self, id_: str, props: Props) -> None:
         with _turn(props):

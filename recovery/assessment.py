@@ -36,7 +36,7 @@ class Assessment:
             doing = f"preparing changes to cluster {settings.cluster}"
             why = f"{self.plan.refusal.why}\n{self.diagnosis.text}"
             raise Refused(doing, why, remedy=self.plan.refusal.remedy)
-        unknown = [r.node for r in self.survey.reports if r.reach is Reach.SILENT]
+        unknown = [r.node for r in self.survey.reports if r.reach in (Reach.SILENT, Reach.NAMED)]
         if self.diagnosis.kind is Kind.ABSENT and unknown:
             names = ", ".join(node.name for node in unknown)
             raise Refused(
@@ -59,7 +59,8 @@ def assess(settings: Settings, *, now: datetime | None = None) -> Assessment:
     search = Search(None, ())
     left: tuple[survivors.Survivor, ...] = ()
     if diagnosis.kind is Kind.ALL_LOST:
-        with newest_good(catalog, [node.name for node in settings.managers], known) as search:
+        there = [node.name for node in settings.managers if node.name not in diagnosis.away]
+        with newest_good(catalog, there, known) as search:
             pass
     elif diagnosis.kind is Kind.QUORUM_LOST:
         left = survivors.look(settings, seen)

@@ -169,6 +169,27 @@ class Engine:
         with self._doing(f"removing member {node_id}", "see `docker node ls` on the node"):
             self._api.remove_node(node_id, force=True)
 
+    def services(self) -> tuple[tuple[str, str, int | None, str], ...]:
+        """Each service's ID, name, replicas (None when it is not replicated) and the state of its last update."""
+        with self._doing("listing the services", "see `docker service ls` on the node"):
+            return tuple(
+                (
+                    entry["ID"],
+                    entry["Spec"]["Name"],
+                    entry["Spec"]["Mode"].get("Replicated", {}).get("Replicas"),
+                    (entry.get("UpdateStatus") or {}).get("State", ""),
+                )
+                for entry in self._api.services()
+            )
+
+    def force_update(self, service_id: str) -> None:
+        """Have every task of a service replaced, its specification as it is (``docker service update --force``)."""
+        with self._doing(f"updating service {service_id}", "see `docker service ps` on the node"):
+            current = self._api.inspect_service(service_id)
+            count = current["Spec"]["TaskTemplate"].get("ForceUpdate", 0) + 1
+            version = current["Version"]["Index"]
+            self._api.update_service(service_id, version, task_template={"ForceUpdate": count}, fetch_current_spec=True)
+
     def _spec(self, options: SwarmOptions) -> dict[str, Any]:
         def nanoseconds(value: int | None, seconds: int) -> int | None:
             return None if value is None else value * seconds * NANOSECONDS

@@ -28,7 +28,7 @@ def execute(settings: Settings, assessment: Assessment, *, say: Callable[[str], 
     plan, diagnosis = assessment.plan, assessment.diagnosis
     made = quorum.establish(settings, copy=plan.copy, survivor=plan.survivor, known=diagnosis.cluster_id, say=say)
     for node in settings.nodes:
-        if node.name not in diagnosis.silent:
+        if node.name not in diagnosis.left_alone:
             membership.ensure(settings, node, say=say)
     hooks.fresh_copies(settings, say=say)
     return proof.prove(settings, made.cluster_id, say=say)

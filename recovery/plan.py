@@ -1,7 +1,7 @@
 """From a diagnosis to what is to be done: pure. Preview shows the plan; the update is held to the copy or survivor it names."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -77,12 +77,24 @@ def make_plan(
     survivors: tuple[Survivor, ...],
     now: datetime,
 ) -> Plan:
-    """What to do about a diagnosis.
+    """What to do about a diagnosis, and its warnings.
 
     ``choice`` is the copy that a restore would read (looked for when all managers are lost), ``rejected``
     why newer copies were passed over, ``survivors`` are ranked, the best first (looked at when the quorum
     is lost).
     """
+    made = _decide(diagnosis, settings, choice, rejected, survivors, now)
+    return replace(made, losses=made.losses + diagnosis.warnings)
+
+
+def _decide(
+    diagnosis: Diagnosis,
+    settings: Settings,
+    choice: Choice | None,
+    rejected: tuple[str, ...],
+    survivors: tuple[Survivor, ...],
+    now: datetime,
+) -> Plan:
     match diagnosis.kind:
         case Kind.HEALTHY | Kind.PARTITIONED:
             return Plan(diagnosis.kind, _joins(diagnosis, settings))
@@ -92,7 +104,7 @@ def make_plan(
             return _build(diagnosis, settings)
         case Kind.ALL_LOST:
             return _restore(diagnosis, settings, choice, rejected, now)
-        case Kind.QUORUM_LOST if survivors and not _silent_managers(diagnosis, settings):
+        case Kind.QUORUM_LOST if survivors and not (diagnosis.stand_ins or _silent_managers(diagnosis, settings)):
             return _force(diagnosis, settings, survivors)
         case _:
             return Plan(diagnosis.kind, refusal=_refusal(diagnosis, settings))
@@ -170,7 +182,9 @@ def _build(diagnosis: Diagnosis, settings: Settings) -> Plan:
 def _restore(
     diagnosis: Diagnosis, settings: Settings, choice: Choice | None, rejected: tuple[str, ...], now: datetime
 ) -> Plan:
-    passed_over = tuple(f"passed over {reason}" for reason in rejected)
+    passed_over = tuple(f"passed over {reason}" for reason in rejected) + tuple(
+        f"passed over the copies of {name}: no machine is there to restore them on" for name in diagnosis.away
+    )
     if choice is None:
         why = f"all managers are lost and S3 holds no good copy of cluster {settings.cluster}"
         detail = "".join(f"\n  {line}" for line in passed_over)
@@ -234,7 +248,7 @@ def _join(name: str, role: str) -> Step:
 
 
 def _rebuilds(gone: Sequence[Node], settings: Settings) -> tuple[Step, ...]:
-    """Containers are made again; existing machines are there, or they would not be known to be lost."""
+    """Containers are made again; existing machines are there, or they are named lost and left alone."""
     if settings.hosts.driver == "existing":
         return ()
     effect, before = "make the machine again at its address", "the machine is known to be lost"
@@ -246,7 +260,10 @@ def _prove(what: str) -> Step:
 
 
 def _silence(diagnosis: Diagnosis) -> tuple[str, ...]:
-    return tuple(f"{name} is silent and not known to be lost: it is left alone" for name in diagnosis.silent)
+    silent = tuple(f"{name} is silent and not known to be lost: it is left alone" for name in diagnosis.silent)
+    return silent + tuple(
+        f"{name} is lost: it rejoins once a machine answers at its address" for name in diagnosis.away
+    )
 
 
 def _refusal(diagnosis: Diagnosis, settings: Settings) -> Refusal:
@@ -262,8 +279,11 @@ def _refusal(diagnosis: Diagnosis, settings: Settings) -> Refusal:
             remedy = "decide which swarm is to live; on each manager of the other: docker swarm leave --force"
         case Kind.LOCKED:
             remedy = "on each locked manager: docker swarm unlock"
+        case _ if diagnosis.stand_ins:
+            remedy = "see docs/runbooks/unhealthy-manager.md: recover by hand from the stand-in, which may hold most"
         case _:
             headline += f"; not known to be lost: {silent}"
             start = "docker start NODE" if settings.hosts.driver == "docker" else "start the machine"
-            remedy = f"bring {silent} back ({start}), or remove the machine for good if it is lost; then run again"
+            fences = "; ".join(f"`requorum fence {name}`" for name in _silent_managers(diagnosis, settings))
+            remedy = f"bring {silent} back ({start}; see requorum doctor), or {fences} if it is lost; then run again"
     return Refusal(f"{diagnosis.kind}: {headline}", remedy)

@@ -57,6 +57,11 @@ class Store:
         with self._doing(f"writing {key} to"):
             self._s3.put_object(Bucket=self.bucket, Key=key, Body=content)
 
+    def delete(self, key: str) -> None:
+        """Remove an object. Raises: StoreError."""
+        with self._doing(f"removing {key} from"):
+            self._s3.delete_object(Bucket=self.bucket, Key=key)
+
     def download(self, key: str, path: Path) -> None:
         """An object's content into a local file. Raises: StoreError."""
         with self._doing(f"reading {key} from"):

@@ -7,6 +7,7 @@ connection of the process. Commands are argument lists; secrets travel on standa
 import asyncio
 import shlex
 import shutil
+import socket
 import tempfile
 import threading
 from collections.abc import Coroutine, Sequence
@@ -205,6 +206,20 @@ class Shell:
             pass  # the engine client sees its connection end and reports that
         finally:
             writer.close()
+
+
+def is_silent(node: Node, ssh: Ssh, *, seconds: float = CONNECT_SECONDS) -> bool:
+    """Whether nothing at all answers at the node's SSH port: no connection, no refusal.
+
+    A frozen machine answers in this sense: its kernel accepts connections. So does a name that cannot be resolved.
+    """
+    try:
+        socket.create_connection((node.dial, ssh.port), timeout=seconds).close()
+    except (ConnectionError, socket.gaierror):
+        return False
+    except OSError:
+        return True
+    return False
 
 
 def private_key_text(path: Path) -> str:

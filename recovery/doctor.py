@@ -61,7 +61,7 @@ def trouble(report: Report, survey: Survey) -> str:
     if report.reach in (Reach.SILENT, Reach.STOPPED):
         return f"{report.reach}: {report.detail}"
     if report.reach is Reach.NO_ENGINE:
-        return f"its engine does not answer: {report.detail}"
+        return "its Docker engine does not answer"
     if not report.in_swarm:
         return ""
     if report.state is not LocalState.ACTIVE:

@@ -196,16 +196,33 @@ class Shell:
         return Output(out, err, result.exit_status if result.exit_status is not None else -1)
 
     async def _dial_engine(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Relay one connection. By hand: asyncssh's redirection breaks the whole SSH connection when the command
+        ends before the engine client does, as it does where no engine listens.
+        """
         assert self._connection is not None, "the shell is not open"
         try:
             process = await self._connection.create_process(
-                "docker system dial-stdio", encoding=None, stdin=reader, stdout=writer, stderr=asyncssh.DEVNULL
+                "docker system dial-stdio", encoding=None, stderr=asyncssh.DEVNULL
             )
-            await process.wait_closed()
         except (OSError, asyncssh.Error):
-            pass  # the engine client sees its connection end and reports that
-        finally:
             writer.close()
+            return  # the engine client sees its connection end and reports that
+        sending = asyncio.create_task(_pump(reader, process.stdin))
+        await _pump(process.stdout, writer)
+        sending.cancel()
+        process.close()
+        writer.close()
+
+
+async def _pump(source: Any, sink: Any) -> None:
+    """Copy a stream to its end, or until either side is gone."""
+    try:
+        while data := await source.read(1 << 16):
+            sink.write(data)
+            await sink.drain()
+        sink.write_eof()
+    except (OSError, asyncssh.Error):
+        pass  # whoever still reads or writes sees the end of the connection
 
 
 def is_silent(node: Node, ssh: Ssh, *, seconds: float = CONNECT_SECONDS) -> bool:

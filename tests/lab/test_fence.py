@@ -116,7 +116,7 @@ def test_a_dead_engine_is_found_and_restarted(swarm: Swarm) -> None:
     swarm.on("manager-b", "systemctl", "stop", "docker.socket", "docker.service")
     [case] = doctor(swarm)["cases"]
     assert case["node"] == "manager-b"
-    assert [proposal["remedy"] for proposal in case["proposals"]] == ["restart", "reboot", "replace"]
+    assert [proposal["remedy"] for proposal in case["proposals"]] == ["restart", "reboot", "replace", "promote"]
     assert case["proposals"][0]["command"] == "requorum restart manager-b"
     refused = swarm.stack.requorum("restart", "manager-c", "--yes")
     assert refused.status == 1

@@ -172,7 +172,8 @@ def fence(
     with _errors_shown():
         settings = _settings(stack, config_file)
         machine = settings.named(node)
-        fencing.check(settings, settled(settings), machine, lost=lost, force=force)
+        if not yes:
+            fencing.check(settings, settled(settings), machine, lost=lost, force=force)
         _agree(fencing.intent(settings, machine, lost=lost), yes)
         word = fencing.fence(settings, machine, lost=lost, force=force, say=_say)
         out.print(f"{node} is {word.text(datetime.now(UTC))}; next: requorum plan", markup=False)

@@ -62,7 +62,10 @@ def diagnose(survey: Survey, known_id: str | None, *, cluster: str, copies: bool
     missing = tuple(r.node.name for r in survey.reports if r.known_lost and r.reach is not Reach.NAMED)
     away = tuple(report.node.name for report in survey.reports if report.reach is Reach.NAMED)
     stand_ins = tuple(report.node.name for report in survey.workers if report.holds_raft)
-    named = tuple(f"{report.node.name} is {report.named}" for report in survey.reports if report.named)
+    waits = "; it rejoins once a machine answers at its address"
+    named = tuple(
+        f"{r.node.name} is {r.named}{waits if r.node.name in away else ''}" for r in survey.reports if r.named
+    )
     warnings = named + doubles(survey)
     silent = tuple(report.node.name for report in survey.reports if _may_hide(report))
     evidence = tuple(_says(report) for report in survey.reports)

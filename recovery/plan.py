@@ -260,10 +260,7 @@ def _prove(what: str) -> Step:
 
 
 def _silence(diagnosis: Diagnosis) -> tuple[str, ...]:
-    silent = tuple(f"{name} is silent and not known to be lost: it is left alone" for name in diagnosis.silent)
-    return silent + tuple(
-        f"{name} is lost: it rejoins once a machine answers at its address" for name in diagnosis.away
-    )
+    return tuple(f"{name} is silent and not known to be lost: it is left alone" for name in diagnosis.silent)
 
 
 def _refusal(diagnosis: Diagnosis, settings: Settings) -> Refusal:
@@ -284,6 +281,6 @@ def _refusal(diagnosis: Diagnosis, settings: Settings) -> Refusal:
         case _:
             headline += f"; not known to be lost: {silent}"
             start = "docker start NODE" if settings.hosts.driver == "docker" else "start the machine"
-            fences = "; ".join(f"`requorum fence {name}`" for name in _silent_managers(diagnosis, settings))
+            fences = ", ".join(f"`requorum fence {name}`" for name in _silent_managers(diagnosis, settings))
             remedy = f"bring {silent} back ({start}; see requorum doctor), or {fences} if it is lost; then run again"
     return Refusal(f"{diagnosis.kind}: {headline}", remedy)

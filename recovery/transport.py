@@ -147,7 +147,7 @@ class Shell:
         except (OSError, TimeoutError) as error:
             raise Silent(
                 doing,
-                f"nothing answers ({error or 'timed out'})",
+                f"nothing answers ({str(error) or 'timed out'})",
                 remedy="see whether the machine is up and reachable from here",
                 node=name,
             ) from None

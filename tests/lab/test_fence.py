@@ -55,7 +55,7 @@ def test_frozen_managers_are_refused_and_the_command_is_named(swarm: Swarm, vari
     shown = variant(recover=True).requorum("plan")
     assert shown.status == 1
     assert "not known to be lost: manager-a, manager-b" in shown.errors
-    assert "`requorum fence manager-a`; `requorum fence manager-b` if it is lost" in shown.errors
+    assert "`requorum fence manager-a`, `requorum fence manager-b` if it is lost" in shown.errors
 
 
 @pytest.mark.parametrize("lost", [False, True], ids=["a command that does nothing", "a wrong word"])

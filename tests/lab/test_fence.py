@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from lab import cluster, faults, nodes
+from lab import cluster, faults, nodes, workload
 from lab.instance import Instance
 from lab.stack import Stack, settings
 from recovery import fence
@@ -78,9 +79,9 @@ def test_a_living_member_and_an_unknown_node_are_not_fenced(swarm: Swarm) -> Non
 
 
 def test_once_they_are_fenced_the_recovery_goes_on(swarm: Swarm, variant: Variant) -> None:
-    for name in MANAGERS[:2]:
-        done = swarm.stack.requorum("fence", name, "--yes")
-        assert done.status == 0, done.errors
+    with ThreadPoolExecutor() as pool:
+        for done in pool.map(lambda name: swarm.stack.requorum("fence", name, "--yes"), MANAGERS[:2]):
+            assert done.status == 0, done.errors
     assert words(swarm) == list(MANAGERS[:2])
     assert "manager-a is named lost 0 min ago by " in swarm.stack.requorum("status").text
     shown = variant(recover=True).requorum("plan").text
@@ -142,7 +143,13 @@ def test_a_worker_stands_in_until_the_manager_is_back(swarm: Swarm) -> None:
 
 
 def test_services_are_spread_again_on_request_only(swarm: Swarm) -> None:
-    swarm.run_workload()
+    """Of two services the replicated one; a global one has nothing to be spread."""
+    workload.load_workload(swarm.lab, addresses(swarm.stack)["worker-1"])
+    swarm.on("manager-c", "docker", "node", "update", "--availability", "drain", "worker-2")
+    for name, mode in (("web", ["--replicas", "2"]), ("agent", ["--mode", "global"])):
+        service = ["--detach", "--no-resolve-image", "--stop-grace-period", "1s", "--name", name, *mode]
+        swarm.on("manager-c", "docker", "service", "create", *service, workload.REFERENCE, "sleep", "1000000")
+    swarm.until(lambda: len(swarm.containers("worker-1")) == 3, "three tasks run")
     running = {"web": tasks(swarm, "web"), "agent": tasks(swarm, "agent")}
     assert swarm.stack.requorum("rebalance", "agent", "--yes").status == 1
     done = swarm.stack.requorum("rebalance", "--yes")

@@ -34,7 +34,7 @@ class Cluster(pulumi.ComponentResource):
             if settings.hosts.driver == "docker"
             else ExistingHosts("hosts", assessment.survey, mine)
         )
-        silent = frozenset(assessment.diagnosis.silent)
+        silent = frozenset(assessment.diagnosis.left_alone)
         ready = {
             node.name: Preparation(node, settings, made.identities[node.name], node.name in silent, mine)
             for node in settings.nodes

@@ -114,10 +114,10 @@ class MemberProvider(_Provider):
         return UpdateResult(_placed(news, place))
 
     def read(self, id_: str, props: Props) -> ReadResult:
-        standing = membership.standing(self._settings, _node(props))
-        return (
-            ReadResult("", {}) if standing is Standing.LOST else ReadResult(id_, {**props, "standing": str(standing)})
-        )
+        standing, role = membership.standing(self._settings, _node(props))
+        if standing is Standing.LOST:
+            return ReadResult("", {})
+        return ReadResult(id_, {**props, "standing": str(standing), "role": role})
 
     def delete(self, id_: str, props: Props) -> None:
         with _turn(props):

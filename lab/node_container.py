@@ -8,6 +8,7 @@ from docker.types import IPAMConfig, IPAMPool
 from components.hosts import container as options
 from lab import image
 from lab.instance import Instance
+from recovery.hosts import volume_name
 
 NETWORK = "lab"
 LABEL = "requorum.lab"
@@ -24,7 +25,7 @@ def create(client: DockerClient, instance: Instance, name: str, address: str, su
         security_opt=[option for option in options.SECURITY_OPTIONS if option != _SYSTEM_PATHS],
         tmpfs=dict.fromkeys(options.TMPFS, ""),
         binds=[
-            f"{options.volume_name(name)}:{options.DATA_PATH}",
+            f"{volume_name(name)}:{options.DATA_PATH}",
             f"{instance.identity(name)}:{options.IDENTITY_PATH}:ro",
         ],
         network_mode=NETWORK,
@@ -68,7 +69,7 @@ def address(instance: Instance, node: Container) -> str | None:
 def has_volume(client: DockerClient, name: str) -> bool:
     """Whether the node's ``/var/lib/docker`` is still there."""
     try:
-        client.volumes.get(options.volume_name(name))
+        client.volumes.get(volume_name(name))
     except NotFound:
         return False
     return True
@@ -83,7 +84,7 @@ def destroy(client: DockerClient, name: str) -> None:
     except NotFound:
         pass  # Somebody else destroyed it at the same moment.
     if has_volume(client, name):
-        client.volumes.get(options.volume_name(name)).remove(force=True)
+        client.volumes.get(volume_name(name)).remove(force=True)
 
 
 def ensure_network(client: DockerClient, instance: Instance) -> None:

@@ -38,7 +38,7 @@ class Assessment:
             steps = "".join(f"\n  {line}" for line in self.plan.lines)
             why = f"{self.plan.refusal.why}\n{self.diagnosis.text}{steps}"
             raise Refused(doing, why, remedy=self.plan.refusal.remedy)
-        unknown = [r.node for r in self.survey.reports if r.reach is Reach.SILENT]
+        unknown = [r.node for r in self.survey.reports if r.reach in (Reach.SILENT, Reach.NAMED)]
         if self.diagnosis.kind is Kind.ABSENT and unknown:
             names = ", ".join(node.name for node in unknown)
             raise Refused(
@@ -62,7 +62,8 @@ def assess(settings: Settings, *, now: datetime | None = None) -> Assessment:
     left: tuple[survivors.Survivor, ...] = ()
     if diagnosis.kind is Kind.ALL_LOST:
         escrow = Escrow(settings, catalog.store)
-        with newest_good(catalog, escrow, [node.name for node in settings.managers], known) as search:
+        there = [node.name for node in settings.managers if node.name not in diagnosis.away]
+        with newest_good(catalog, escrow, there, known) as search:
             pass
     elif diagnosis.kind is Kind.QUORUM_LOST:
         left = survivors.look(settings, seen)

@@ -11,6 +11,7 @@ from recovery.catalog import Catalog, Copy
 from recovery.errors import Refused, RequorumError
 from recovery.escrow import Escrow
 from recovery.manifest import Manifest
+from recovery.model import Reach
 from recovery.settings import Node, Settings
 from recovery.survey import survey
 from recovery.transport import Shell
@@ -29,17 +30,21 @@ class Outcome:
 def backup(settings: Settings, *, say: Callable[[str], None]) -> Iterator[Outcome]:
     """Take a copy of every manager: the others side by side, then the leader. One that fails keeps no other from being taken.
 
+    Managers that are named lost are passed over.
+
     Raises: Refused when no manager answers with a leader; StoreError, HostError.
     """
     catalog = Catalog(settings)
-    leader = survey(settings, nodes=settings.managers).leader
+    seen = survey(settings, nodes=settings.managers)
+    leader = seen.leader
     if leader is None:
         raise Refused(
             f"backing up cluster {settings.cluster}", "no manager answers with a leader", remedy="requorum status"
         )
     chief = next(member.node_id for member in leader.members if member.leader)
     last = leader.node.name if leader.node_id == chief else None
-    others = [manager for manager in settings.managers if manager.name != last]
+    there = [report.node for report in seen.managers if report.reach is not Reach.NAMED]
+    others = [manager for manager in there if manager.name != last]
 
     def take(node: Node) -> Outcome:
         say(f"copying {node.name}" + (", the leader" if node.name == last else ""))
@@ -48,9 +53,9 @@ def backup(settings: Settings, *, say: Callable[[str], None]) -> Iterator[Outcom
         except RequorumError as error:
             return Outcome(node.name, error=error)
 
-    with ThreadPoolExecutor(max_workers=len(others)) as pool:
+    with ThreadPoolExecutor(max_workers=max(len(others), 1)) as pool:
         yield from pool.map(take, others)
-    yield from (take(manager) for manager in settings.managers if manager.name == last)
+    yield from (take(manager) for manager in there if manager.name == last)
 
 
 def take_one(settings: Settings, node: Node) -> tuple[Copy, Manifest]:

@@ -1,4 +1,4 @@
-"""The command line: `requorum status|backup|backups|verify|escrow|plan|recover|reports|report`."""
+"""The command line: looking, copying, recovering, and what can be done about one node or service."""
 
 import json
 import os
@@ -14,19 +14,23 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from recovery import report, reports
+from recovery import escalation, report, reports
+from recovery import fence as fencing
+from recovery import rebalance as rebalancing
 from recovery.account import as_markdown
 from recovery.assessment import assess, known_id
 from recovery.backup import backup as take_copies
 from recovery.catalog import Catalog, Copy
-from recovery.diagnosis import diagnose
+from recovery.diagnosis import Diagnosis, diagnose
+from recovery.doctor import examine
 from recovery.errors import NoUsableCopy, RequorumError, SettingError
 from recovery.escrow import Escrow
 from recovery.execute import execute
 from recovery.keyfile import UnlockKey
+from recovery.model import Survey
 from recovery.settings import Settings, load
 from recovery.store import Store
-from recovery.survey import survey
+from recovery.survey import settled, survey
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -41,6 +45,8 @@ err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() el
 
 StackOption = Annotated[str, typer.Option(envvar="PULUMI_STACK", help="The stack whose file is read.")]
 FileOption = Annotated[Path | None, typer.Option(help="The stack file itself, instead of stacks/Pulumi.STACK.yaml.")]
+NodeArgument = Annotated[str, typer.Argument(help="The node's name in the stack file.")]
+YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask before the first effect.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON (docs/json.md).")]
 
 
@@ -177,7 +183,7 @@ def plan(stack: StackOption = "", config_file: FileOption = None, as_json: JsonO
 def recover(
     stack: StackOption = "",
     config_file: FileOption = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before the first effect.")] = False,
+    yes: YesOption = False,
 ) -> None:
     """Carry the plan out without Pulumi, on machines that are up. A later `pulumi up` agrees with the result."""
     with _errors_shown():
@@ -192,16 +198,119 @@ def recover(
         out.print(f"cluster {settings.cluster} ({health.cluster_id}) is proven, led by {health.leader}")
 
 
+@app.command()
+def doctor(stack: StackOption = "", config_file: FileOption = None, as_json: JsonOption = False) -> None:
+    """Show what ails which node and what can be tried, the mildest first. Nothing is done. Exit codes as of status."""
+    with _errors_shown():
+        settings = _settings(stack, config_file)
+        seen, diagnosis, *_ = _look(settings)
+        cases = examine(settings, seen, diagnosis)
+        code = report.doctor_code(diagnosis, cases)
+        if as_json:
+            _print_json(report.doctor_json(diagnosis, cases))
+        else:
+            lines = (f"cluster {settings.cluster}: {diagnosis.kind}", *report.doctor_lines(diagnosis, cases))
+            out.print("\n".join(lines), markup=False)
+    raise typer.Exit(code)
+
+
+@app.command()
+def fence(
+    node: NodeArgument,
+    lost: Annotated[bool, typer.Option("--lost", help="Take your word that it is off and stays off.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Also when it answers, where the quorum survives it.")] = False,
+    yes: YesOption = False,
+    stack: StackOption = "",
+    config_file: FileOption = None,
+) -> None:
+    """Switch a machine off for good, check that it is silent, and name it lost, for one hour."""
+    with _errors_shown():
+        settings = _settings(stack, config_file)
+        machine = settings.named(node)
+        if not yes:
+            fencing.check(settings, settled(settings), machine, lost=lost, force=force)
+        _agree(fencing.intent(settings, machine, lost=lost), yes)
+        word = fencing.fence(settings, machine, lost=lost, force=force, say=_say)
+        out.print(f"{node} is {word.text(datetime.now(UTC))}; next: requorum plan", markup=False)
+
+
+@app.command()
+def restart(
+    node: NodeArgument, yes: YesOption = False, stack: StackOption = "", config_file: FileOption = None
+) -> None:
+    """Restart a node's Docker engine, where the quorum survives that."""
+    with _errors_shown():
+        settings = _settings(stack, config_file)
+        machine = settings.named(node)
+        _agree(f"restart the Docker engine of {node}", yes)
+        now = escalation.restart(settings, machine, say=_say)
+        out.print(f"{node}: {now.reach}, {now.state}", markup=False)
+
+
+@app.command()
+def reboot(node: NodeArgument, yes: YesOption = False, stack: StackOption = "", config_file: FileOption = None) -> None:
+    """Restart a node's machine, where the quorum survives that, and wait until it is back."""
+    with _errors_shown():
+        settings = _settings(stack, config_file)
+        machine = settings.named(node)
+        _agree(f"reboot {node} ({machine.address})", yes)
+        now = escalation.reboot(settings, machine, say=_say)
+        out.print(f"{node}: {now.reach}, {now.state}", markup=False)
+
+
+@app.command()
+def promote(
+    worker: NodeArgument, yes: YesOption = False, stack: StackOption = "", config_file: FileOption = None
+) -> None:
+    """Let a worker stand in for a lost manager. The `pulumi up` that brings the manager back demotes it."""
+    with _errors_shown():
+        settings = _settings(stack, config_file)
+        machine = settings.named(worker)
+        _agree(f"make {worker} a manager until every manager of the settings is back", yes)
+        escalation.promote(settings, machine, say=_say)
+        out.print(f"{worker} votes", markup=False)
+
+
+@app.command()
+def rebalance(
+    services: Annotated[list[str] | None, typer.Argument(help="Names; every replicated service when left out.")] = None,
+    yes: YesOption = False,
+    stack: StackOption = "",
+    config_file: FileOption = None,
+) -> None:
+    """Replace the tasks of replicated services, one service after the other, so that they spread over the nodes again."""
+    with _errors_shown():
+        settings = _settings(stack, config_file)
+        done = rebalancing.rebalance(
+            settings,
+            services or (),
+            agree=lambda names: _agree(f"replace every task of {', '.join(names)}", yes),
+            say=_say,
+        )
+        out.print(f"rebalanced: {', '.join(done)}" if done else "there is no replicated service", markup=False)
+
+
+def _agree(what: str, yes: bool) -> None:
+    """Ask before the first effect. Raises: typer.Exit when the answer is no."""
+    if not yes and not typer.confirm(f"{what}: do this?"):
+        raise typer.Exit(report.ERROR)
+
+
 def _status(settings: Settings) -> report.Status:
-    """Works with any node dead and with S3 unreachable, within 5 seconds: both are looked at side by side."""
+    """Works with any node dead and with S3 unreachable, within 5 seconds."""
+    seen, diagnosis, found, error = _look(settings)
+    return report.status(settings, seen, diagnosis, found, error)
+
+
+def _look(settings: Settings) -> tuple[Survey, Diagnosis, tuple[Copy, ...], RequorumError | None]:
+    """Survey, diagnosis, copies, and what kept the copies from being listed: nodes and S3 are asked side by side."""
     with ThreadPoolExecutor(max_workers=1) as pool:
         copies = pool.submit(_copies, settings)
         seen = survey(settings)
         known, found, error = copies.result()
     leader = seen.leader
     known = known or (leader.cluster_id if leader else None)
-    diagnosis = diagnose(seen, known, cluster=settings.cluster, copies=bool(found))
-    return report.status(settings, seen, diagnosis, found, error)
+    return seen, diagnose(seen, known, cluster=settings.cluster, copies=bool(found)), found, error
 
 
 def _copies(settings: Settings) -> tuple[str | None, tuple[Copy, ...], RequorumError | None]:

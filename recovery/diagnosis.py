@@ -37,6 +37,17 @@ class Diagnosis:
     """Managers that wait for the unlock key."""
     silent: tuple[str, ...] = ()
     """Nodes of which nothing is known: they may be dead, stopped or cut off from here."""
+    away: tuple[str, ...] = ()
+    """Nodes named lost: nothing is to be expected of them, and no machine is there to be joined."""
+    stand_ins: tuple[str, ...] = ()
+    """Workers of the settings that hold the swarm's log: they were promoted."""
+    warnings: tuple[str, ...] = ()
+    """What the operator should know whatever the kind is: words that count, identities that are used twice."""
+
+    @property
+    def left_alone(self) -> tuple[str, ...]:
+        """Nodes that nothing can be done to."""
+        return self.silent + self.away
 
     @property
     def text(self) -> str:
@@ -51,13 +62,22 @@ def diagnose(survey: Survey, known_id: str | None, *, cluster: str, copies: bool
     one; ``cluster`` is its name; ``copies`` says whether S3 holds copies under that name.
     """
     led = [report for report in survey.managers if report.led]
-    missing = tuple(r.node.name for r in survey.reports if r.known_lost or (led and r.left_over))
+    missing = tuple(
+        r.node.name for r in survey.reports if (r.known_lost and r.reach is not Reach.NAMED) or (led and r.left_over)
+    )
+    away = tuple(report.node.name for report in survey.reports if report.reach is Reach.NAMED)
+    stand_ins = tuple(report.node.name for report in survey.workers if report.holds_raft)
+    waits = "; it rejoins once a machine answers at its address"
+    named = tuple(
+        f"{r.node.name} is {r.named}{waits if r.node.name in away else ''}" for r in survey.reports if r.named
+    )
+    warnings = named + doubles(survey)
     silent = tuple(report.node.name for report in survey.reports if _may_hide(report))
     locked = tuple(report.node.name for report in survey.managers if report.state is LocalState.LOCKED)
     evidence = tuple(_says(report) for report in survey.reports)
 
     def found(kind: Kind, *first: str, cluster_id: str | None = known_id) -> Diagnosis:
-        return Diagnosis(kind, first + evidence, cluster_id, missing, locked, silent)
+        return Diagnosis(kind, first + evidence, cluster_id, missing, locked, silent, away, stand_ins, warnings)
 
     if strangers := [report for report in survey.reports if _is_foreign(report, known_id, cluster)]:
         return found(Kind.FOREIGN, *(_stranger(report, known_id) for report in strangers))
@@ -87,6 +107,9 @@ def diagnose(survey: Survey, known_id: str | None, *, cluster: str, copies: bool
     needed = quorum(len(survey.managers))
     if locked and len(holders) >= needed:
         return found(Kind.LOCKED, f"no leader; {', '.join(locked)} wait for the unlock key")
+    if stand_ins:
+        standing = f"{', '.join(stand_ins)}, promoted to stand in for a manager, may hold the log too"
+        return found(Kind.QUORUM_LOST, f"no leader; {standing}")
     if holders:
         waiting = "; an election may be under way, which takes up to 20 s" if survey.electing else ""
         return found(Kind.QUORUM_LOST, f"no leader; {len(holders)} of {needed} needed managers hold the log{waiting}")
@@ -97,6 +120,29 @@ def diagnose(survey: Survey, known_id: str | None, *, cluster: str, copies: bool
         joined = f"; workers still in it: {', '.join(orphans)}" if orphans else ""
         return found(Kind.ALL_LOST, f"no manager holds the swarm any more{joined}")
     return found(Kind.ABSENT, "no node is in a swarm and S3 holds no copy")
+
+
+def doubles(survey: Survey) -> tuple[str, ...]:
+    """Identities that two machines use: an old machine came back after its node was given to a new one.
+
+    The leader then hears of one node ID from two addresses in turn (moby#46167); or two nodes name the same ID.
+    """
+    members = survey.leader.members if survey.leader else ()
+    runbook = "docs/runbooks/old-manager-returned.md"
+    heard = tuple(
+        f"{report.node.name}: the leader hears its node ID {entry.node_id} from {entry.address}, not from "
+        f"{report.node.address}: an old machine with this identity is on again there; {runbook}"
+        for report in survey.reports
+        for entry in members
+        if entry.address not in ("", str(report.node.address))
+        and (entry.node_id == report.node_id or (entry.votes and entry.stands_at(report.node)))
+    )
+    ids: dict[str, list[str]] = {}
+    for report in survey.reports:
+        if report.in_swarm and report.node_id:
+            ids.setdefault(report.node_id, []).append(report.node.name)
+    shared = ((node_id, names) for node_id, names in ids.items() if len(names) > 1)
+    return heard + tuple(f"{' and '.join(names)} use one node ID, {node_id}; {runbook}" for node_id, names in shared)
 
 
 def access_fault(survey: Survey) -> Report | None:
@@ -127,7 +173,8 @@ def _leader(report: Report) -> str:
 def _says(report: Report) -> str:
     name = report.node.name
     if report.reach is not Reach.ANSWERS:
-        return f"{name}: {report.reach}" + (f" ({report.detail})" if report.detail else "")
+        detail = report.named or report.detail
+        return f"{name}: {report.reach}" + (f" ({detail})" if detail else "")
     if not report.in_swarm:
         return f"{name}: up, in no swarm" + (", a log on its disk that nobody uses" if report.left_over else "")
     place = "manager with a leader" if report.led else "manager without a leader" if report.raft else "worker"

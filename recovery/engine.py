@@ -200,6 +200,14 @@ class Engine:
         with self._doing(f"removing member {node_id}", "see `docker node ls` on the node"):
             self._api.remove_node(node_id, force=True)
 
+    def force_update(self, service_id: str) -> None:
+        """Have every task of a service replaced, its specification as it is (``docker service update --force``)."""
+        with self._doing(f"updating service {service_id}", "see `docker service ps` on the node"):
+            current = self._api.inspect_service(service_id)
+            count = current["Spec"]["TaskTemplate"].get("ForceUpdate", 0) + 1
+            version = current["Version"]["Index"]
+            self._api.update_service(service_id, version, task_template={"ForceUpdate": count}, fetch_current_spec=True)
+
     def _spec(self, options: SwarmOptions) -> dict[str, Any]:
         def nanoseconds(value: int | None, seconds: int) -> int | None:
             return None if value is None else value * seconds * NANOSECONDS
@@ -265,6 +273,7 @@ def _service(entry: Mapping[str, Any]) -> Service:
         replicas=spec["Mode"]["Replicated"].get("Replicas", 0) if _mode(entry) == "Replicated" else None,
         virtual_ips=tuple(virtual_ips),
         networks=frozenset(network["Target"] for network in attached),
+        update=(entry.get("UpdateStatus") or {}).get("State", ""),
     )
 
 

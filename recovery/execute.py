@@ -35,7 +35,7 @@ def _execute(settings: Settings, assessment: Assessment, say: Callable[[str], No
     hooks.begin(settings, assessment, how=COMMAND_LINE, say=say)
     made = quorum.establish(settings, copy=plan.copy, survivor=plan.survivor, known=diagnosis.cluster_id, say=say)
     for node in settings.nodes:
-        if node.name not in diagnosis.silent:
+        if node.name not in diagnosis.left_alone:
             membership.ensure(settings, node, say=say)
     hooks.fresh_copies(settings, say=say)
     return hooks.conclude(settings, made.cluster_id, how=COMMAND_LINE, say=say)

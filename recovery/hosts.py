@@ -4,7 +4,8 @@ The docker driver asks the Docker engine that carries the node containers; for e
 machines nobody but the machine itself can say, so every one of them is `UNKNOWN`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import docker
 from docker.errors import DockerException
@@ -15,6 +16,8 @@ from recovery.model import Presence
 from recovery.settings import Node, Settings
 
 SECONDS = 5
+GRACE_SECONDS = 10
+"""For a container to shut down in an orderly way."""
 LABEL = "requorum.cluster"
 """On every node container: the name of its cluster."""
 
@@ -63,8 +66,56 @@ def clear(settings: Settings, node: Node) -> bool:
     return bool(found)
 
 
-def _engine(endpoint: str) -> docker.APIClient:
-    return docker.APIClient(base_url=endpoint, version="auto", timeout=SECONDS, use_ssh_client=True)
+def volume_name(node: str) -> str:
+    """The volume that holds the node's ``/var/lib/docker``."""
+    return f"{node}-docker"
+
+
+def remove(settings: Settings, node: Node) -> None:
+    """Remove the node's container and its volume, as far as they are there; both must carry our label.
+
+    Raises: HostError, with nothing removed where one of them is not ours.
+    """
+    volume = volume_name(node.name)
+    with _asked(settings, node, f"removing the container and the volume of {node.name}") as engine:
+        containers = engine.containers(all=True, filters={"name": f"^/{node.name}$"})
+        volumes = [v for v in engine.volumes(filters={"name": volume})["Volumes"] or () if v["Name"] == volume]
+        for found, what in ((containers, f"the container {node.name}"), (volumes, f"the volume {volume}")):
+            if any((entry.get("Labels") or {}).get(LABEL) != settings.cluster for entry in found):
+                raise HostError(
+                    f"removing {what}",
+                    f"it does not carry the label {LABEL}={settings.cluster}: it is not this cluster's",
+                    remedy="look what it is; remove it by hand if it may go",
+                    node=node.name,
+                )
+        for entry in containers:
+            engine.remove_container(entry["Id"], force=True)
+        for _ in volumes:
+            engine.remove_volume(volume, force=True)
+
+
+def restart(settings: Settings, node: Node) -> None:
+    """Restart the node's container: what a reboot is to a machine. Raises: HostError."""
+    with _asked(settings, node, f"restarting the container {node.name}") as engine:
+        engine.restart(node.name, timeout=GRACE_SECONDS)
+
+
+@contextmanager
+def _asked(settings: Settings, node: Node, doing: str) -> Iterator[docker.APIClient]:
+    endpoint = settings.hosts.endpoint_of(node.zone)
+    try:
+        engine = _engine(endpoint, seconds=SECONDS + GRACE_SECONDS)
+        try:
+            yield engine
+        finally:
+            engine.close()
+    except (DockerException, RequestException, OSError) as error:
+        remedy = f"see the Docker engine at {endpoint}, then run the same command again"
+        raise HostError(doing, str(error), remedy=remedy, node=node.name) from None
+
+
+def _engine(endpoint: str, *, seconds: int = SECONDS) -> docker.APIClient:
+    return docker.APIClient(base_url=endpoint, version="auto", timeout=seconds, use_ssh_client=True)
 
 
 def _presence(node: Node, states: Mapping[str, str] | None) -> Presence:

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from time import monotonic, sleep
 
-from recovery import autolock, backup, hosts, journal, lease, restore
+from recovery import autolock, backup, hosts, journal, lease, restore, words
 from recovery.catalog import Catalog, newest_good
 from recovery.engine import Engine
 from recovery.errors import ProofFailed, Refused, Silent, TransportError
 from recovery.escrow import Escrow
-from recovery.model import LocalState, Member, Report
+from recovery.model import LocalState, Member, Reach, Report
 from recovery.plan import Action
-from recovery.settings import Node, Settings
+from recovery.settings import Node, Role, Settings
 from recovery.survey import ask, report, settled, survey
 from recovery.transport import Shell
 from recovery.zones import quorum
@@ -52,7 +52,9 @@ def ensure(
     ProofFailed when it does not become Ready; TransportError, EngineError, StoreError.
     """
     with lease.hold(settings, f"joining {node.name}", say=say):
-        return _ensure(settings, node, dropped_labels, say)
+        place = _ensure(settings, node, dropped_labels, say)
+    words.forget(settings, node)
+    return place
 
 
 def is_orphan(seen: Report, leader: Report) -> bool:
@@ -67,17 +69,26 @@ def is_orphan(seen: Report, leader: Report) -> bool:
     return entry is not None and not entry.votes and (seen.raft or not entry.ready)
 
 
-def standing(settings: Settings, node: Node) -> Standing:
-    """How the node stands to the swarm, as far as is known: a silent one is taken for the member that it was."""
+def standing(settings: Settings, node: Node) -> tuple[Standing, Role]:
+    """How the node stands to the swarm and the role it has in it, as far as is known.
+
+    A silent one is taken for the member that it was, in the role that it is given here.
+    """
     seen = report(node, settings, hosts.presence(settings, [node])[node.name])
     if seen.known_lost or seen.left_over:
-        return Standing.LOST
-    if node.role != "manager" or not seen.in_swarm or seen.led:
-        return Standing.MEMBER
-    leader = survey(settings, nodes=settings.managers).leader
-    if leader is not None and is_orphan(seen, leader):
-        return Standing.LOST
-    return Standing.LOCKED if seen.state is LocalState.LOCKED else Standing.MEMBER
+        return Standing.LOST, node.role
+    if node.role == "manager" and seen.in_swarm and not seen.led:
+        leader = survey(settings, nodes=settings.managers).leader
+        if leader is not None and is_orphan(seen, leader):
+            return Standing.LOST, node.role
+    return Standing.LOCKED if seen.state is LocalState.LOCKED else Standing.MEMBER, role_now(seen)
+
+
+def role_now(seen: Report) -> Role:
+    """The role that a report amounts to. A manager's engine manages, or at least holds the log."""
+    if seen.reach is not Reach.ANSWERS or seen.state is not LocalState.ACTIVE:
+        return seen.node.role
+    return "manager" if seen.control or seen.raft else "worker"
 
 
 def remove(settings: Settings, node: Node, node_id: str, *, say: Callable[[str], None]) -> None:
@@ -130,7 +141,7 @@ def _ensure(settings: Settings, node: Node, dropped_labels: tuple[str, ...], say
                 remedy="see its engine: systemctl status docker",
                 node=node.name,
             )
-        _shape(settings, chief, node, place.node_id, dropped_labels, leader)
+        _shape(settings, chief, node, place.node_id, dropped_labels, leader, say)
         _await_ready(chief, node, place.node_id)
         _drop_stale(chief, node, place.node_id)
     return place
@@ -224,6 +235,12 @@ def _restore_identity(settings: Settings, node: Node, shell: Shell, engine: Engi
         return manifest.node_id
 
 
+def not_voting(settings: Settings, members: tuple[Member, ...]) -> list[str]:
+    """The managers of the settings that are no reachable voters in a node list."""
+    voters = [member for member in members if member.votes and member.reachable]
+    return [node.name for node in settings.managers if not any(voter.stands_at(node) for voter in voters)]
+
+
 def _survives_without(entry: Member, members: tuple[Member, ...]) -> bool:
     left = _voters_without(entry, members)
     return sum(member.reachable for member in left) >= quorum(len(left))
@@ -249,18 +266,33 @@ def _voters_without(entry: Member, members: tuple[Member, ...]) -> list[Member]:
 
 
 def _shape(
-    settings: Settings, chief: Engine, node: Node, node_id: str, dropped: tuple[str, ...], leader: Report
+    settings: Settings,
+    chief: Engine,
+    node: Node,
+    node_id: str,
+    dropped: tuple[str, ...],
+    leader: Report,
+    say: Callable[[str], None],
 ) -> None:
-    """Bring the entry to what the settings say; what they do not say is inherited from the entry before, if that is another."""
+    """Bring the entry to what the settings say; what they do not say is inherited from the entry before, if that is another.
+
+    A worker that votes stands in for a manager: it is demoted once every manager of the settings is back.
+    """
+    wanted: str | None = node.role
     entry = _entry(chief, node_id)
     if entry and entry.votes and node.role == "worker":
-        backup.take_one(settings, leader.node)
-        _demote(chief, entry)
+        if absent := not_voting(settings, chief.members()):
+            say(f"{node.name} stays a manager until {', '.join(absent)} can vote again")
+            wanted = None
+        else:
+            backup.take_one(settings, leader.node)
+            say(f"demoting {node.name}, which stood in for a manager")
+            _demote(chief, entry)
     stale = _stale(leader.members, node, node_id)
     inherited = {key: value for old in stale for key, value in old.labels.items() if key not in dropped}
     availability: str | None = node.availability or next((old.availability for old in stale), None)
     labels = {**inherited, **node.labels}
-    chief.update_member(node_id, role=node.role, availability=availability, labels=labels, without=dropped)
+    chief.update_member(node_id, role=wanted, availability=availability, labels=labels, without=dropped)
 
 
 def _await_ready(chief: Engine, node: Node, node_id: str) -> None:

@@ -29,6 +29,8 @@ class Reach(StrEnum):
     DENIED = "access denied"
     WRONG_KEY = "host key changed"
     ABSENT = "gone"
+    NAMED = "lost"
+    """Silent, its driver cannot tell, and the operator said that it is off for good: no machine is there to be used."""
     STOPPED = "stopped"
 
 
@@ -98,6 +100,8 @@ class Report:
     placed: str = ""
     """The copy that our restore put in the swarm directory and that was not proven since."""
     members: tuple[Member, ...] = ()
+    named: str = ""
+    """When, by whom and how it was named lost, where that counts."""
 
     @property
     def in_swarm(self) -> bool:
@@ -130,7 +134,7 @@ class Report:
     def known_lost(self) -> bool:
         """Whether it is *known* that the machine holds no swarm state any more."""
         idle = self.reach is Reach.ANSWERS and self.state is LocalState.INACTIVE
-        return self.reach is Reach.ABSENT or (idle and not self.left_over)
+        return self.reach in (Reach.ABSENT, Reach.NAMED) or (idle and not self.left_over)
 
 
 @dataclass(frozen=True)
@@ -178,6 +182,17 @@ class Survey:
         own = [r for r in led if any(m.leader and m.node_id == r.node_id for m in r.members)]
         return next(iter(own + led), None)
 
+    def entry(self, node: Node) -> Member | None:
+        """The node's entry in the leader's list; of several, the one that is Ready."""
+        found = [m for m in (self.leader.members if self.leader else ()) if m.stands_at(node)]
+        return next((member for member in found if member.ready), next(iter(found), None))
+
+    def survives_without(self, node: Node) -> bool:
+        """Whether there is a leader, and it keeps its quorum while this node is off."""
+        voters = [member for member in (self.leader.members if self.leader else ()) if member.votes]
+        left = [member for member in voters if member.reachable and not member.stands_at(node)]
+        return bool(voters) and len(left) >= quorum(len(voters))
+
 
 @dataclass(frozen=True)
 class Inventory:
@@ -210,6 +225,8 @@ class Service:
     """Network ID and address."""
     networks: frozenset[str] = frozenset()
     """IDs of the networks on which it is known by its name."""
+    update: str = ""
+    """State of its last update; empty when there was none."""
 
 
 @dataclass(frozen=True)

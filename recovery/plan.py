@@ -99,12 +99,26 @@ def make_plan(
     *,
     spent: bool = False,
 ) -> Plan:
-    """What to do about a diagnosis.
+    """What to do about a diagnosis, and its warnings.
 
     ``choice`` is the copy that a restore would read (looked for when all managers are lost), ``rejected``
     why newer copies were passed over, ``survivors`` are ranked, the best first (looked at when the quorum
     is lost). ``spent`` says that `recover: true` was used up before this loss (`recovery.consent`).
     """
+    made = _decide(diagnosis, settings, choice, rejected, survivors, now)
+    if made.id:
+        made = _with_consent(made, settings, spent)
+    return replace(made, losses=made.losses + diagnosis.warnings)
+
+
+def _decide(
+    diagnosis: Diagnosis,
+    settings: Settings,
+    choice: Choice | None,
+    rejected: tuple[str, ...],
+    survivors: tuple[Survivor, ...],
+    now: datetime,
+) -> Plan:
     match diagnosis.kind:
         case Kind.HEALTHY | Kind.PARTITIONED:
             return Plan(diagnosis.kind, diagnosis.cluster_id, _joins(diagnosis, settings))
@@ -114,16 +128,16 @@ def make_plan(
         case Kind.ABSENT:
             return _build(diagnosis, settings)
         case Kind.ALL_LOST:
-            return _with_consent(_restore(diagnosis, settings, choice, rejected, now), settings, spent)
-        case Kind.QUORUM_LOST if survivors and not _silent_managers(diagnosis, settings):
-            return _with_consent(_force(diagnosis, settings, survivors), settings, spent)
+            return _restore(diagnosis, settings, choice, rejected, now)
+        case Kind.QUORUM_LOST if survivors and not (diagnosis.stand_ins or _silent_managers(diagnosis, settings)):
+            return _force(diagnosis, settings, survivors)
         case _:
             return Plan(diagnosis.kind, refusal=_refusal(diagnosis, settings))
 
 
 def _with_consent(plan: Plan, settings: Settings, spent: bool) -> Plan:
     """The plan, refused where the settings do not consent to it."""
-    if plan.refusal or settings.recover == plan.id or (settings.recover is True and not spent):
+    if settings.recover == plan.id or (settings.recover is True and not spent):
         return plan
     source = f"the newest good copy is {plan.copy}" if plan.copy else f"the survivor that holds most is {plan.survivor}"
     why = f"{plan.kind}: {source}"
@@ -209,7 +223,9 @@ def _build(diagnosis: Diagnosis, settings: Settings) -> Plan:
 def _restore(
     diagnosis: Diagnosis, settings: Settings, choice: Choice | None, rejected: tuple[str, ...], now: datetime
 ) -> Plan:
-    passed_over = tuple(f"passed over {reason}" for reason in rejected)
+    passed_over = tuple(f"passed over {reason}" for reason in rejected) + tuple(
+        f"passed over the copies of {name}: no machine is there to restore them on" for name in diagnosis.away
+    )
     if choice is None:
         why = f"all managers are lost and S3 holds no good copy of cluster {settings.cluster}"
         detail = "".join(f"\n  {line}" for line in passed_over)
@@ -274,7 +290,7 @@ def _join(name: str, role: str) -> Step:
 
 
 def _rebuilds(gone: Sequence[Node], settings: Settings) -> tuple[Step, ...]:
-    """Containers are made again; existing machines are there, or they would not be known to be lost."""
+    """Containers are made again; existing machines are there, or they are named lost and left alone."""
     if settings.hosts.driver == "existing":
         return ()
     effect, before = "make the machine again at its address", "the machine is known to be lost"
@@ -300,8 +316,11 @@ def _refusal(diagnosis: Diagnosis, settings: Settings) -> Refusal:
             )
         case Kind.FORKED:
             remedy = "decide which swarm is to live; on each manager of the other: docker swarm leave --force"
+        case _ if diagnosis.stand_ins:
+            remedy = "see docs/runbooks/unhealthy-manager.md: recover by hand from the stand-in, which may hold most"
         case _:
             headline += f"; not known to be lost: {silent}"
             start = "docker start NODE" if settings.hosts.driver == "docker" else "start the machine"
-            remedy = f"bring {silent} back ({start}), or remove the machine for good if it is lost; then run again"
+            fences = ", ".join(f"`requorum fence {name}`" for name in _silent_managers(diagnosis, settings))
+            remedy = f"bring {silent} back ({start}; see requorum doctor), or {fences} if it is lost; then run again"
     return Refusal(f"{diagnosis.kind}: {headline}", remedy)

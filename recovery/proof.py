@@ -8,7 +8,7 @@ from recovery import witness
 from recovery.engine import Engine
 from recovery.errors import ProofFailed, RequorumError
 from recovery.evidence import Before, Check, Result
-from recovery.model import Inventory, Member
+from recovery.model import Inventory, Member, Reach
 from recovery.settings import Node, Settings
 from recovery.survey import settled
 from recovery.transport import Shell
@@ -62,7 +62,7 @@ def prove(
     leader = seen.leader
     if leader is None:
         raise ProofFailed("proving the cluster", "no manager answers with a leader", remedy="requorum status")
-    silent = [report.node for report in seen.reports if not report.known_lost and not report.in_swarm]
+    silent = [r.node for r in seen.reports if not r.in_swarm and (r.reach is Reach.NAMED or not r.known_lost)]
     for node in silent:
         say(f"{node.name} is left out of the proof: it does not answer")
     proven = [node for node in settings.nodes if node not in silent]

@@ -15,6 +15,7 @@ from rich.tree import Tree
 from recovery.assessment import Assessment
 from recovery.catalog import Copy
 from recovery.diagnosis import NO_QUORUM, Diagnosis, Kind
+from recovery.doctor import Case
 from recovery.errors import DamagedCopy, RequorumError
 from recovery.manifest import Manifest
 from recovery.model import Member, Reach, Report, Survey
@@ -64,7 +65,7 @@ class Status:
         """Of the contract: fine, degraded, or quorum lost; an error where S3 could not be read."""
         if self.diagnosis.kind in NO_QUORUM:
             return LOST
-        if self.diagnosis.kind is not Kind.HEALTHY or not all(node.fine for node in self.nodes):
+        if self.diagnosis.kind is not Kind.HEALTHY or self.diagnosis.warnings or not all(n.fine for n in self.nodes):
             return DEGRADED
         return ERROR if self.store_error else FINE
 
@@ -108,6 +109,7 @@ def as_json(status: Status) -> dict[str, Any]:
         "clusterId": status.diagnosis.cluster_id,
         "diagnosis": str(status.diagnosis.kind),
         "evidence": list(status.diagnosis.evidence),
+        "warnings": list(status.diagnosis.warnings),
         "quorum": status.diagnosis.kind not in NO_QUORUM | {Kind.ABSENT},
         "exitCode": status.exit_code,
         "taken": status.taken.isoformat(),
@@ -146,6 +148,8 @@ def as_tree(status: Status) -> Tree:
                 branch.add(_line(node, status.taken))
     if status.diagnosis.kind is not Kind.HEALTHY:
         tree.add(f"[{colour}]{escape(status.diagnosis.evidence[0])}[/]")
+    for warning in status.diagnosis.warnings:
+        tree.add(f"[yellow]{escape(warning)}[/]")
     if status.store_error:
         tree.add(f"[red]copies unknown: {escape(status.store_error.why)}[/]")
     return tree
@@ -221,6 +225,42 @@ def plan_json(assessment: Assessment) -> dict[str, Any]:
         "refusal": asdict(plan.refusal) if plan.refusal else None,
         "steps": [{**asdict(step), "action": str(step.action)} for step in plan.steps],
     }
+
+
+def doctor_code(diagnosis: Diagnosis, cases: Sequence[Case]) -> int:
+    """Of the contract: fine, degraded, or quorum lost."""
+    if diagnosis.kind in NO_QUORUM:
+        return LOST
+    return FINE if diagnosis.kind is Kind.HEALTHY and not (cases or diagnosis.warnings) else DEGRADED
+
+
+def doctor_json(diagnosis: Diagnosis, cases: Sequence[Case]) -> dict[str, Any]:
+    """The cases as the contract has them."""
+    return {
+        "version": VERSION,
+        "diagnosis": str(diagnosis.kind),
+        "warnings": list(diagnosis.warnings),
+        "exitCode": doctor_code(diagnosis, cases),
+        "cases": [
+            {
+                "node": case.node,
+                "trouble": case.trouble,
+                "proposals": [{**asdict(proposal), "remedy": str(proposal.remedy)} for proposal in case.proposals],
+            }
+            for case in cases
+        ],
+    }
+
+
+def doctor_lines(diagnosis: Diagnosis, cases: Sequence[Case]) -> tuple[str, ...]:
+    """The cases for eyes."""
+    lines = [*diagnosis.warnings]
+    for case in cases:
+        lines.append(f"{case.node}: {case.trouble}")
+        for number, proposal in enumerate(case.proposals, 1):
+            refused = f" [not now: {proposal.refused}]" if proposal.refused else ""
+            lines += [f"  {number}. {proposal.command}{refused}", f"     {proposal.effect}"]
+    return tuple(lines) or ("nothing ails",)
 
 
 def _age(now: datetime, then: datetime | None) -> int | None:

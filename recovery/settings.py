@@ -96,6 +96,8 @@ class Hosts(_Frozen):
     network: str = "swarm"
     identities: Path | None = None
     firewall: bool = True
+    fence: tuple[str, ...] = ()
+    """The command that switches an existing machine off; ``{name}`` and ``{address}`` stand for the node's."""
 
     def endpoint_of(self, zone: str) -> str:
         """The Docker engine that carries a zone's node containers."""
@@ -163,6 +165,13 @@ class Settings(_Frozen):
     def node(self, name: str) -> Node:
         """The node of that name; `KeyError` when there is none."""
         return {node.name: node for node in self.nodes}[name]
+
+    def named(self, name: str) -> Node:
+        """The node that the operator names. Raises: SettingError when there is none."""
+        names = [node.name for node in self.nodes]
+        if name not in names:
+            raise SettingError("(node)", f"there is no node {name}", remedy=f"name one of {', '.join(names)}")
+        return self.node(name)
 
     @model_validator(mode="before")
     @classmethod

@@ -9,7 +9,7 @@ from time import monotonic, sleep
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from recovery import hosts
+from recovery import hosts, words
 from recovery.engine import Engine
 from recovery.errors import AccessDenied, CommandFailed, EngineError, HostKeyChanged, Silent, SshRefused, TransportError
 from recovery.model import LocalState, Presence, Reach, Report, Survey
@@ -38,7 +38,7 @@ PROBE = (
 def survey(
     settings: Settings, *, nodes: Sequence[Node] | None = None, now: Callable[[], datetime] = lambda: datetime.now(UTC)
 ) -> Survey:
-    """What every node says, or each of ``nodes``.
+    """What every node says, or each of ``nodes``; of silent ones, what the operator said.
 
     Raises: HostError when the docker driver's engine does not answer; SettingError for unusable SSH files.
     """
@@ -46,7 +46,8 @@ def survey(
     present = hosts.presence(settings, asked)
     with ThreadPoolExecutor(max_workers=max(len(asked), 1)) as pool:
         reports = tuple(pool.map(lambda node: report(node, settings, present[node.name]), asked))
-    return Survey(reports, now())
+    taken = now()
+    return Survey(words.heeded(settings, reports, taken), taken)
 
 
 def settled(settings: Settings, *, nodes: Sequence[Node] | None = None, seconds: float = ELECTION_SECONDS) -> Survey:

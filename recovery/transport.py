@@ -7,11 +7,11 @@ connection of the process. Commands are argument lists; secrets travel on standa
 import asyncio
 import shlex
 import shutil
+import socket
 import tempfile
 import threading
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -36,7 +36,6 @@ CONNECT_SECONDS = 3.0
 """To connect, shake hands and log in: a dead node costs no more."""
 GO_PREFERS = ("ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa", "ssh-ed25519")
 """golang.org/x/crypto/ssh, defaultHostKeyAlgos: pulumi-command pins one key and takes what the host offers for it."""
-BLOCK = 1 << 16
 SHOWN = 800
 """Characters of a command's error output that an error message carries."""
 
@@ -148,7 +147,7 @@ class Shell:
         except (OSError, TimeoutError) as error:
             raise Silent(
                 doing,
-                f"nothing answers ({error or 'timed out'})",
+                f"nothing answers ({str(error) or 'timed out'})",
                 remedy="see whether the machine is up and reachable from here",
                 node=name,
             ) from None
@@ -197,30 +196,47 @@ class Shell:
         return Output(out, err, result.exit_status if result.exit_status is not None else -1)
 
     async def _dial_engine(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Carry one connection. It does not use asyncssh's redirection: there the end of an engine ends the whole connection."""
+        """Relay one connection. By hand: asyncssh's redirection breaks the whole SSH connection when the command
+        ends before the engine client does, as it does where no engine listens.
+        """
         assert self._connection is not None, "the shell is not open"
         try:
-            async with self._connection.create_process(
+            process = await self._connection.create_process(
                 "docker system dial-stdio", encoding=None, stderr=asyncssh.DEVNULL
-            ) as process:
-                sending = asyncio.create_task(_pump(reader, process.stdin))
-                await _pump(process.stdout, writer)
-                sending.cancel()
+            )
         except (OSError, asyncssh.Error):
-            pass  # the engine client sees its connection end and reports that
-        finally:
             writer.close()
+            return  # the engine client sees its connection end and reports that
+        sending = asyncio.create_task(_pump(reader, process.stdin))
+        await _pump(process.stdout, writer)
+        sending.cancel()
+        process.close()
+        writer.close()
 
 
-async def _pump(
-    source: asyncio.StreamReader | asyncssh.SSHReader[bytes], target: asyncio.StreamWriter | asyncssh.SSHWriter[bytes]
-) -> None:
-    """Copy until the source ends or the target is closed."""
-    with suppress(OSError, asyncssh.Error):
-        while data := await source.read(BLOCK):
-            target.write(data)
-            await target.drain()
-        target.write_eof()
+async def _pump(source: Any, sink: Any) -> None:
+    """Copy a stream to its end, or until either side is gone."""
+    try:
+        while data := await source.read(1 << 16):
+            sink.write(data)
+            await sink.drain()
+        sink.write_eof()
+    except (OSError, asyncssh.Error):
+        pass  # whoever still reads or writes sees the end of the connection
+
+
+def is_silent(node: Node, ssh: Ssh, *, seconds: float = CONNECT_SECONDS) -> bool:
+    """Whether nothing at all answers at the node's SSH port: no connection, no refusal.
+
+    A frozen machine answers in this sense: its kernel accepts connections. So does a name that cannot be resolved.
+    """
+    try:
+        socket.create_connection((node.dial, ssh.port), timeout=seconds).close()
+    except (ConnectionError, socket.gaierror):
+        return False
+    except OSError:
+        return True
+    return False
 
 
 def private_key_text(path: Path) -> str:

@@ -17,8 +17,3 @@ ENVIRONMENT = {"container": "docker", "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE": "1"}
 DATA_PATH = "/var/lib/docker"
 IDENTITY_PATH = "/etc/requorum/ssh"
 """Where a node finds its SSH host key and the operator's public key, mounted read-only."""
-
-
-def volume_name(node: str) -> str:
-    """The volume that holds the node's ``/var/lib/docker``."""
-    return f"{node}-docker"

@@ -7,7 +7,7 @@ import pulumi_docker as docker
 
 from components import hooks
 from components.hosts import container
-from recovery.hosts import LABEL
+from recovery.hosts import LABEL, volume_name
 from recovery.settings import Node, Settings
 
 
@@ -48,9 +48,7 @@ class DockerHosts(pulumi.ComponentResource):
     def _host(self, node: Node) -> docker.Container:
         options, network = self._engines[self._settings.hosts.endpoint_of(node.zone)]
         label = {"label": LABEL, "value": self._settings.cluster}
-        volume = docker.Volume(
-            f"{node.name}-volume", name=container.volume_name(node.name), labels=[label], opts=options
-        )
+        volume = docker.Volume(f"{node.name}-volume", name=volume_name(node.name), labels=[label], opts=options)
         return docker.Container(
             node.name,
             name=node.name,

@@ -66,6 +66,9 @@ class Swarm:
         for container in self._engine.containers.list(all=True, filters={"status": "created"}):
             container.start()
 
+    def has_volume(self, name: str) -> bool:
+        return any(volume.name == name for volume in self._engine.volumes.list())
+
     def cluster_id(self, manager: str = "manager-a") -> str:
         return self.on(manager, "docker", "info", "--format", "{{.Swarm.Cluster.ID}}")
 

@@ -11,7 +11,7 @@ import pytest
 from lab import faults, nodes
 from lab.stack import Stack
 from tests.lab.conftest import Variant
-from tests.lab.swarm import MANAGERS, Swarm
+from tests.lab.swarm import MANAGERS, WORKERS, Swarm
 
 
 def refused(stack: Stack, *said: str) -> str:
@@ -101,6 +101,14 @@ def test_a_key_that_the_nodes_do_not_know(swarm: Swarm, variant: Variant) -> Non
     refused(variant(ssh={**ssh, "privateKeyFile": str(strange)}), "access denied", "requorum:ssh.privateKeyFile")
 
 
+def test_a_node_container_is_rebooted(swarm: Swarm) -> None:
+    started = swarm.on("manager-b", "stat", "--format", "%Y", "/proc/1")
+    done = swarm.stack.requorum("reboot", "manager-b", "--yes")
+    assert done.status == 0, done.errors
+    assert swarm.on("manager-b", "stat", "--format", "%Y", "/proc/1") != started
+    assert swarm.nodes("manager-a")["manager-b"]["ManagerStatus"] == "Reachable"
+
+
 def test_a_node_that_went_to_another_swarm(swarm: Swarm) -> None:
     swarm.on("worker-2", "docker", "swarm", "leave", "--force")
     swarm.on("worker-2", "docker", "swarm", "init", "--advertise-addr", "10.78.2.22")
@@ -121,7 +129,16 @@ def test_a_silent_manager_is_not_taken_for_lost(swarm: Swarm, variant: Variant) 
     finally:
         faults.unpause(swarm.lab, ["manager-c"])
     refused(swarm.stack, "quorum lost", "the survivor that holds most is manager-c", "recover=true")
-    nodes.lose(swarm.lab, MANAGERS[2:])
+
+
+def test_the_docker_driver_fences_by_removing_container_and_volume(swarm: Swarm, variant: Variant) -> None:
+    faults.pause(swarm.lab, ["manager-c"])
+    done = variant(recover=True).requorum("fence", "manager-c", "--yes")
+    assert done.status == 0, done.errors
+    assert [node.name for node in nodes.existing(swarm.lab)] == list(WORKERS)
+    assert not swarm.has_volume("manager-c-docker")
+    assert "manager-c is named lost 0 min ago by " in swarm.stack.requorum("status").text
+    assert "all managers of swarm" in swarm.stack.requorum("plan").errors
 
 
 def test_no_copy_of_this_cluster(swarm: Swarm, variant: Variant) -> None:

@@ -41,7 +41,9 @@ def no_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def assessment(of: Settings, *steps: Step) -> Assessment:
     seen = make.healthy(of)
-    return Assessment(seen, diagnose(seen, make.CLUSTER, cluster="lab", copies=True), Plan(Kind.MINORITY_LOST, steps))
+    return Assessment(
+        seen, diagnose(seen, make.CLUSTER, cluster="lab", copies=True), Plan(Kind.MINORITY_LOST, steps=steps)
+    )
 
 
 def begin(of: Settings, said: list[str], *steps: Step) -> None:
@@ -200,7 +202,10 @@ def test_what_a_recovery_began_from_is_handed_to_the_proof(
     copy = put(of, tmp_path, "manager-a", 1)
     seen = assessment(of, STEP)
     hooks.begin(
-        of, Assessment(seen.survey, seen.diagnosis, Plan(Kind.ALL_LOST, (STEP,), copy.name)), how="", say=said.append
+        of,
+        Assessment(seen.survey, seen.diagnosis, Plan(Kind.ALL_LOST, steps=(STEP,), copy=copy.name)),
+        how="",
+        say=said.append,
     )
     conclude(of, said)
     none, before = handed

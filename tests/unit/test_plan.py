@@ -1,6 +1,7 @@
 """What is planned for each diagnosis; above all, when nothing is."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,9 +10,9 @@ from hypothesis import given
 
 from recovery.catalog import Choice
 from recovery.diagnosis import Kind, diagnose
-from recovery.model import Report
+from recovery.model import Reach, Report
 from recovery.plan import Action, Plan, Refusal, make_plan
-from recovery.settings import PLAN_ID, Settings
+from recovery.settings import PLAN_ID, Node, Settings
 from recovery.survivors import Survivor, rank
 from recovery.wal import Position
 from tests.unit import factories as make
@@ -214,3 +215,36 @@ def test_a_lost_quorum_is_not_forced_beside_a_silent_manager() -> None:
     made = plan([make.leaderless(A), make.silent(B), make.gone(C)], recover=True, survivors=(STALE,))
     assert made.refusal is not None
     assert "manager-b" in made.refusal.remedy
+
+
+def named(node: Node) -> Report:
+    return replace(make.silent(node), reach=Reach.NAMED, named="named lost 1 min ago by ops@desk: switched off")
+
+
+def test_a_silent_manager_is_refused_with_the_command_that_names_it_lost() -> None:
+    made = plan([make.leaderless(A), make.silent(B), make.silent(C)], recover=True, survivors=(STALE,))
+    assert made.refusal is not None
+    assert "`requorum fence manager-b`, `requorum fence manager-c` if it is lost" in made.refusal.remedy
+
+
+def test_managers_named_lost_no_longer_forbid_a_recovery_and_are_left_alone() -> None:
+    made = plan([make.leaderless(A), named(B), named(C)], recover=True, survivors=(STALE,))
+    assert made.survivor == "manager-a"
+    assert {step.node for step in made.steps} == {"manager-a", "swarm"}
+    assert sum("named lost 1 min ago by ops@desk" in line for line in made.lines) == 2
+
+
+def test_a_restore_says_whose_copies_no_machine_is_there_for() -> None:
+    made = plan([named(A), make.empty(B), make.empty(C)], recover=True, chosen=choice("manager-b", "10.77.2.12"))
+    assert made.copy
+    assert "manager-a" not in {step.node for step in made.steps}
+    assert any("the copies of manager-a: no machine is there" in line for line in made.lines)
+
+
+def test_nothing_is_forced_beside_a_promoted_worker_without_a_leader() -> None:
+    standing = replace(make.leaderless(W1), raft=True)
+    made = plan([make.leaderless(A), make.gone(B), make.gone(C), standing], recover=True, survivors=(STALE,))
+    assert not made.steps
+    assert made.refusal is not None
+    assert "worker-1, promoted to stand in" in made.refusal.why
+    assert "unhealthy-manager.md" in made.refusal.remedy

@@ -1,6 +1,7 @@
 """What the operator is shown, and the exit codes of the contract."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -63,3 +64,15 @@ def test_the_tree_shows_zones_nodes_and_what_is_wrong() -> None:
     assert "zone c" in text
     assert "manager-c  10.77.3.13" in text
     assert "silent" in text
+
+
+def test_a_warning_degrades_and_is_shown() -> None:
+    well = list(make.healthy(S).reports)
+    twin = [*well[:-1], replace(well[-1], node_id="id-worker-1")]
+    seen = status(twin)
+    assert seen.exit_code == report.DEGRADED
+    assert report.as_json(seen)["warnings"] == list(seen.diagnosis.warnings)
+    console = Console(width=200)
+    with console.capture() as shown:
+        console.print(report.as_tree(seen))
+    assert "use one node ID" in shown.get()

@@ -1,0 +1,164 @@
+"""Existing machines that are switched off and named lost, and what can be done about ailing ones. The tests run in order."""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from lab import cluster, faults, nodes, workload
+from lab.instance import Instance
+from lab.stack import Stack, settings
+from recovery import fence
+from recovery.errors import ProofFailed
+from recovery.settings import load
+from tests.lab.conftest import Variant
+from tests.lab.swarm import MANAGERS, WORKERS, Swarm
+
+
+@pytest.fixture(scope="module")
+def stack(lab: Instance, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    folder = tmp_path_factory.mktemp("fence")
+    made = Stack(lab, "fence", folder / "Pulumi.fence.yaml")
+    values = settings(lab)
+    power = folder / "power-off"
+    power.write_text(f'#!/bin/sh\nexec docker --host {lab.docker_host} kill "$1"\n')
+    power.chmod(0o755)
+    hosts = {"driver": "existing", "fence": [str(power), "{name}"]}
+    made.write({**values, "hosts": hosts, "backup": {**values["backup"], "prefix": "fence"}})
+    cluster.prepare(lab, made)
+    nodes.make(lab, addresses(made))
+    yield made
+    nodes.remove_all(lab)
+
+
+def addresses(stack: Stack) -> dict[str, str]:
+    return {node.name: str(node.address) for node in load(stack.file).nodes}
+
+
+def words(swarm: Swarm) -> list[str]:
+    """Names of the nodes that a word lies in S3 for, looked up in the server's own files."""
+    return sorted(path.stem for path in swarm.lab.s3_root.rglob("fence/*/lost/*.json"))
+
+
+def votes(swarm: Swarm, manager: str) -> dict[str, str]:
+    return {name: entry["ManagerStatus"] for name, entry in swarm.nodes(manager).items() if entry["ManagerStatus"]}
+
+
+def leaderless(swarm: Swarm, manager: str) -> bool:
+    return "does not have a leader" in swarm.on(manager, "sh", "-c", "docker node ls 2>&1", check=False)
+
+
+def test_frozen_managers_are_refused_and_the_command_is_named(swarm: Swarm, variant: Variant) -> None:
+    faults.pause(swarm.lab, MANAGERS[:2])
+    swarm.until(lambda: leaderless(swarm, "manager-c"), "the survivor has noticed")
+    shown = variant(recover=True).requorum("plan")
+    assert shown.status == 1
+    assert "not known to be lost: manager-a, manager-b" in shown.errors
+    assert "`requorum fence manager-a`, `requorum fence manager-b` if it is lost" in shown.errors
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["a command that does nothing", "a wrong word"])
+def test_a_machine_that_still_answers_is_not_fenced(
+    swarm: Swarm, variant: Variant, monkeypatch: pytest.MonkeyPatch, lost: bool
+) -> None:
+    for key, value in swarm.stack.environment().items():
+        monkeypatch.setenv(key, value)
+    lying = load(variant(hosts={"driver": "existing", "fence": ["true"]}).file)
+    with pytest.raises(ProofFailed, match="still answers"):
+        fence.fence(lying, lying.node("manager-a"), lost=lost, say=print, seconds=1)
+    assert words(swarm) == []
+
+
+def test_a_living_member_and_an_unknown_node_are_not_fenced(swarm: Swarm) -> None:
+    refused = swarm.stack.requorum("fence", "manager-c", "--yes", "--force")
+    assert refused.status == 1
+    assert "no manager answers with a leader" in refused.errors
+    assert swarm.stack.requorum("fence", "manager-z", "--yes").status == 2
+
+
+def test_once_they_are_fenced_the_recovery_goes_on(swarm: Swarm, variant: Variant) -> None:
+    with ThreadPoolExecutor() as pool:
+        for done in pool.map(lambda name: swarm.stack.requorum("fence", name, "--yes"), MANAGERS[:2]):
+            assert done.status == 0, done.errors
+    assert words(swarm) == list(MANAGERS[:2])
+    assert "manager-a is named lost 0 min ago by " in swarm.stack.requorum("status").text
+    shown = variant(recover=True).requorum("plan").text
+    assert "manager-c: force a new cluster from its own log" in shown
+    assert "manager-b is named lost 0 min ago by " in shown
+    done = swarm.stack.requorum("recover", "--yes")
+    assert done.status == 0, done.errors
+    assert votes(swarm, "manager-c") == {"manager-c": "Leader"}
+    assert [swarm.nodes("manager-c")[name]["Status"] for name in WORKERS] == ["Ready", "Ready"]
+
+
+def test_an_old_manager_at_its_own_address_gives_its_old_log_up(swarm: Swarm) -> None:
+    """One comes back as it was before the forced new cluster, one as a fresh machine."""
+    before = {name: entry["ID"] for name, entry in swarm.nodes("manager-c").items()}
+    of = addresses(swarm.stack)
+    nodes.lose(swarm.lab, ["manager-b"])
+    faults.start(swarm.lab, ["manager-a"])
+    nodes.make(swarm.lab, {name: of[name] for name in MANAGERS[:2]})
+    assert "raft" in swarm.on("manager-a", "ls", "/var/lib/docker/swarm")
+    swarm.stack.up("--skip-preview")
+    assert {name: entry["ID"] for name, entry in swarm.nodes("manager-c").items()} == before
+    assert votes(swarm, "manager-c") == {"manager-a": "Reachable", "manager-b": "Reachable", "manager-c": "Leader"}
+    assert words(swarm) == []
+    assert swarm.stack.requorum("status").status == 0
+
+
+def doctor(swarm: Swarm) -> Any:
+    return json.loads(swarm.stack.requorum("doctor", "--json").text)
+
+
+def test_a_dead_engine_is_found_and_restarted(swarm: Swarm) -> None:
+    assert doctor(swarm)["cases"] == []
+    swarm.on("manager-b", "systemctl", "stop", "docker.socket", "docker.service")
+    [case] = doctor(swarm)["cases"]
+    assert case["node"] == "manager-b"
+    assert [proposal["remedy"] for proposal in case["proposals"]] == ["restart", "reboot", "replace", "promote"]
+    assert case["proposals"][0]["command"] == "requorum restart manager-b"
+    refused = swarm.stack.requorum("restart", "manager-c", "--yes")
+    assert refused.status == 1
+    assert "the quorum would be lost" in refused.errors
+    done = swarm.stack.requorum("restart", "manager-b", "--yes")
+    assert done.status == 0, done.errors
+    assert votes(swarm, "manager-c")["manager-b"] == "Reachable"
+
+
+def test_a_worker_stands_in_until_the_manager_is_back(swarm: Swarm) -> None:
+    nobody = swarm.stack.requorum("promote", "worker-1", "--yes")
+    assert nobody.status == 1
+    assert "nobody to stand in for" in nobody.errors
+    nodes.lose(swarm.lab, ["manager-b"])
+    swarm.until(lambda: votes(swarm, "manager-c")["manager-b"] == "Unreachable", "the loss is noticed")
+    done = swarm.stack.requorum("promote", "worker-2", "--yes")
+    assert done.status == 0, done.errors
+    assert votes(swarm, "manager-c")["worker-2"] == "Reachable"
+    nodes.make(swarm.lab, {"manager-b": addresses(swarm.stack)["manager-b"]})
+    swarm.stack.up("--skip-preview")
+    assert sorted(votes(swarm, "manager-c")) == list(MANAGERS)
+    assert "unchanged" in swarm.stack.up("--skip-preview", "--expect-no-changes").text
+
+
+def test_services_are_spread_again_on_request_only(swarm: Swarm) -> None:
+    """Of two services the replicated one; a global one has nothing to be spread."""
+    workload.load_workload(swarm.lab, addresses(swarm.stack)["worker-1"])
+    swarm.on("manager-c", "docker", "node", "update", "--availability", "drain", "worker-2")
+    for name, mode in (("web", ["--replicas", "2"]), ("agent", ["--mode", "global"])):
+        service = ["--detach", "--no-resolve-image", "--stop-grace-period", "1s", "--name", name, *mode]
+        swarm.on("manager-c", "docker", "service", "create", *service, workload.REFERENCE, "sleep", "1000000")
+    swarm.until(lambda: len(swarm.containers("worker-1")) == 3, "three tasks run")
+    running = {"web": tasks(swarm, "web"), "agent": tasks(swarm, "agent")}
+    assert swarm.stack.requorum("rebalance", "agent", "--yes").status == 1
+    done = swarm.stack.requorum("rebalance", "--yes")
+    assert done.status == 0, done.errors
+    assert "rebalanced: web" in done.text
+    assert not tasks(swarm, "web") & running["web"]
+    assert tasks(swarm, "agent") == running["agent"]
+
+
+def tasks(swarm: Swarm, service: str) -> set[str]:
+    listed = swarm.json("manager-c", "service", "ps", "--filter", "desired-state=running", service)
+    return {entry["ID"] for entry in listed}

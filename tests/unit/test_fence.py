@@ -1,0 +1,107 @@
+"""What may be fenced, with what command, and what is refused."""
+
+import socket
+from typing import Any
+
+import pytest
+
+from recovery import fence
+from recovery.errors import HostError, Refused, SettingError
+from recovery.model import LocalState, Reach, Report
+from recovery.settings import Settings, Ssh
+from recovery.transport import is_silent
+from tests.unit import factories as make
+from tests.unit.test_diagnosis import W1, A, B, C, S, in_state, led
+
+EXISTING = make.settings(hosts={"driver": "existing", "fence": ["power", "off", "--host={name}", "{address}"]})
+BARE = make.settings(hosts={"driver": "existing"})
+WITHOUT_C = [led(A, unreachable=("manager-c",)), led(B, unreachable=("manager-c",))]
+ALL = [led(A), led(B), led(C)]
+HIDDEN = [led(A), led(B), make.silent(C)]
+LOST = [make.gone(A), make.gone(B)]
+
+
+@pytest.mark.parametrize(
+    ("of", "reports", "flags", "said"),
+    [
+        (S, [*WITHOUT_C, make.silent(C)], {}, None),
+        (S, [*WITHOUT_C, Report(C, Reach.STOPPED)], {}, None),
+        (S, [*WITHOUT_C, make.gone(C)], {}, None),
+        (S, [*LOST, make.silent(C)], {}, None),
+        (EXISTING, [*WITHOUT_C, make.silent(C)], {}, None),
+        (BARE, [*WITHOUT_C, make.silent(C)], {}, "requorum fence manager-c --lost"),
+        (BARE, [*WITHOUT_C, make.silent(C)], {"lost": True}, None),
+        (BARE, ALL, {"lost": True, "force": True}, "it is no lost machine"),
+        (S, ALL, {}, "requorum fence manager-c --force"),
+        (S, ALL, {"force": True}, None),
+        (S, HIDDEN, {}, "the leader reaches it"),
+        (S, HIDDEN, {"force": True}, None),
+        (S, [*WITHOUT_C, Report(C, Reach.NO_ENGINE, raft=True)], {}, "engine down"),
+        (S, [*WITHOUT_C, Report(C, Reach.NO_ENGINE, raft=True)], {"force": True}, None),
+        (S, [*LOST, Report(C, Reach.NO_ENGINE, raft=True)], {"force": True}, "no manager answers with a leader"),
+        (S, [*LOST, make.leaderless(C)], {"force": True}, "no manager answers with a leader"),
+        (S, [*LOST, Report(C, Reach.DENIED)], {"force": True}, "no manager answers with a leader"),
+        (S, [*LOST, in_state(C, LocalState.LOCKED)], {"force": True}, "no manager answers with a leader"),
+        (
+            S,
+            [led(A, unreachable=("manager-b",)), make.gone(B), led(C, unreachable=("manager-b",))],
+            {"force": True},
+            "the quorum would be lost",
+        ),
+        (S, [*WITHOUT_C, make.empty(C)], {"force": True}, "there is nothing to fence"),
+    ],
+)
+def test_what_may_be_fenced(of: Settings, reports: list[Report], flags: dict[str, bool], said: str | None) -> None:
+    flags = {"lost": False, "force": False, **flags}
+    if said is None:
+        fence.check(of, make.survey(reports), C, **flags)
+        return
+    with pytest.raises(Refused, match=said):
+        fence.check(of, make.survey(reports), C, **flags)
+
+
+def test_a_ready_worker_is_only_fenced_by_force() -> None:
+    seen = make.survey([*ALL, make.worker(W1)])
+    with pytest.raises(Refused, match="--force"):
+        fence.check(S, seen, W1, lost=False, force=False)
+    fence.check(S, seen, W1, lost=False, force=True)
+
+
+def test_name_and_address_take_their_places_in_the_command() -> None:
+    assert fence.command(EXISTING, B) == ["power", "off", "--host=manager-b", "10.77.2.12"]
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["/nowhere/power"], "No such file"),
+        (["sh", "-c", "echo no such outlet >&2; exit 3"], "exit status 3: no such outlet"),
+        (["sh", "-c", "yes | head -c 100000; exit 1"], "exit status 1"),
+    ],
+)
+def test_a_command_that_fails_is_an_error_with_its_message(command: list[str], said: str) -> None:
+    with pytest.raises(HostError, match=said) as caught:
+        fence._run(command, A)
+    assert len(str(caught.value)) < 1200
+
+
+def test_a_command_that_does_not_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fence, "COMMAND_SECONDS", 0.1)
+    with pytest.raises(HostError, match="no end within"):
+        fence._run(["sleep", "5"], A)
+
+
+def test_a_node_that_does_not_exist_is_a_usage_error() -> None:
+    with pytest.raises(SettingError, match="name one of manager-a, manager-b"):
+        S.named("manager-z")
+    assert S.named("manager-b") == B
+
+
+def test_a_port_that_accepts_or_refuses_is_not_silent(tmp_path: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        ssh = Ssh(port=port, private_key_file=tmp_path, known_hosts_file=tmp_path)
+        here = A.model_copy(update={"ssh_address": "127.0.0.1"})
+        assert not is_silent(here, ssh, seconds=1)
+    assert not is_silent(here, ssh, seconds=1), "refused"
+    assert not is_silent(A.model_copy(update={"ssh_address": "no.such.name.invalid"}), ssh, seconds=1)

@@ -1,0 +1,122 @@
+"""When the operator's word that a machine is lost counts: against silence only, and not for long."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import boto3
+import pytest
+from hypothesis import given
+from moto import mock_aws
+
+from recovery import store as store_module
+from recovery import words
+from recovery.catalog import Catalog
+from recovery.model import Reach, Report
+from recovery.words import SKEW, VALID, Word, heed
+from tests.unit import factories as make
+from tests.unit.test_diagnosis import A, B, S, surveys
+
+WORD = Word("manager-a", str(A.address), make.NOW - timedelta(minutes=5), "switched off by ipmi", "ops@desk")
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("report", "word", "reach"),
+    [
+        (make.silent(A), WORD, Reach.NAMED),
+        (make.silent(A), replace(WORD, when=make.NOW - VALID + MINUTE), Reach.NAMED),
+        (make.silent(A), replace(WORD, when=make.NOW - VALID), Reach.SILENT),
+        (make.silent(A), replace(WORD, when=make.NOW + SKEW - MINUTE), Reach.NAMED),
+        (make.silent(A), replace(WORD, when=make.NOW + SKEW + MINUTE), Reach.SILENT),
+        (make.silent(A), replace(WORD, address="10.77.9.9"), Reach.SILENT),
+        (make.silent(B), WORD, Reach.SILENT),
+        (make.gone(A), WORD, Reach.ABSENT),
+        (Report(A, Reach.STOPPED), WORD, Reach.STOPPED),
+        (Report(A, Reach.REFUSED), WORD, Reach.REFUSED),
+        (Report(A, Reach.NO_ENGINE), WORD, Reach.NO_ENGINE),
+        (make.leaderless(A), WORD, Reach.ANSWERS),
+    ],
+    ids=[
+        "silent",
+        "nearly an hour ago",
+        "an hour ago",
+        "by a clock that is ahead",
+        "of the future",
+        "of another address",
+        "of another node",
+        "known to be gone anyway",
+        "its driver knows that it is only stopped",
+        "refuses",
+        "engine down",
+        "answers",
+    ],
+)
+def test_a_word_counts_against_silence_only(report: Report, word: Word, reach: Reach) -> None:
+    [seen] = heed([report], [word], make.NOW)
+    assert seen.reach is reach
+    assert seen.known_lost is (reach in (Reach.NAMED, Reach.ABSENT))
+    assert bool(seen.named) is seen.known_lost
+
+
+@given(surveys(S))
+def test_words_about_everybody_change_nothing_of_what_answers(reports: list[Report]) -> None:
+    said = [replace(WORD, node=r.node.name, address=str(r.node.address)) for r in reports]
+    for before, after in zip(reports, heed(reports, said, make.NOW), strict=True):
+        assert after == before or before.reach in (Reach.SILENT, Reach.ABSENT)
+
+
+def test_who_said_it_when_and_why_is_shown() -> None:
+    assert WORD.text(make.NOW) == "named lost 5 min ago by ops@desk: switched off by ipmi"
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    for name in ("AWS_ENDPOINT_URL_S3", "AWS_SHARED_CREDENTIALS_FILE", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    store_module._client.cache_clear()
+    with mock_aws():
+        s3 = boto3.resource("s3", region_name="us-east-1")
+        s3.create_bucket(Bucket="copies")
+        yield s3.Bucket("copies")
+    store_module._client.cache_clear()
+
+
+def test_a_word_is_kept_in_the_store_until_it_is_forgotten(bucket: Any) -> None:
+    words.speak(S, WORD)
+    assert [entry.key for entry in bucket.objects.all()] == ["requorum/lab/lost/manager-a.json"]
+    assert words.spoken(S) == (WORD,)
+    assert Catalog(S).copies == (), "a word is no copy"
+    words.forget(S, B)
+    assert words.spoken(S) == (WORD,)
+    words.forget(S, A)
+    assert words.spoken(S) == ()
+    words.forget(S, A)
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"null", json.dumps({"node": "manager-a"}).encode()])
+def test_an_unreadable_word_is_none(bucket: Any, content: bytes) -> None:
+    bucket.put_object(Key="requorum/lab/lost/manager-a.json", Body=content)
+    assert words.spoken(S) == ()
+
+
+def test_a_silent_machine_whose_kernel_accepts_connections_is_not_named_lost(
+    bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words.speak(S, WORD)
+    for silent, reach in ((True, Reach.NAMED), (False, Reach.SILENT)):
+        monkeypatch.setattr(words, "is_silent", lambda *_, silent=silent, **__: silent)
+        [seen] = words.heeded(S, [make.silent(A)], make.NOW)
+        assert seen.reach is reach
+
+
+def test_without_the_store_no_word_counts_and_the_node_says_so(bucket: Any) -> None:
+    bucket.delete()
+    silent, living = words.heeded(S, [make.silent(A), make.leaderless(B)], make.NOW)
+    assert silent.reach is Reach.SILENT
+    assert "S3 was not asked" in silent.detail
+    assert living == make.leaderless(B)

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from recovery import escalation, report, reports
+from recovery import escalation, hooks, report, reports
 from recovery import fence as fencing
 from recovery import rebalance as rebalancing
 from recovery.account import as_markdown
@@ -191,9 +191,11 @@ def recover(
         found = assess(settings)
         assessment = replace(found, plan=found.plan.agreed())
         assessment.require_safe(settings)
-        out.print("\n".join(assessment.plan.lines) or "nothing to do", markup=False)
-        if not assessment.plan.steps or not (yes or typer.confirm("Do this?")):
-            raise typer.Exit(report.FINE if not assessment.plan.steps else report.ERROR)
+        needed = bool(assessment.plan.steps) or hooks.unproven(settings, say=_say)
+        rest = "prove what an earlier run did" if needed else "nothing to do"
+        out.print("\n".join(assessment.plan.lines) or rest, markup=False)
+        if not needed or not (yes or typer.confirm("Do this?")):
+            raise typer.Exit(report.ERROR if needed else report.FINE)
         health = execute(settings, assessment, say=_say)
         out.print(f"cluster {settings.cluster} ({health.cluster_id}) is proven, led by {health.leader}")
 

@@ -35,6 +35,11 @@ def begin(settings: Settings, assessment: Assessment, *, how: str, say: Say) -> 
     journal.begin(settings, journal.PLAN, settings.cluster, say, facts)
 
 
+def unproven(settings: Settings, *, say: Say) -> bool:
+    """Whether something was done that no report tells of: its run ended before the proof."""
+    return any(entry.action != journal.PLAN for entry in _entries(settings, say))
+
+
 def fresh_copies(settings: Settings, *, say: Say) -> None:
     """Copy every manager after a change. Raises: the first manager's error, once all were tried."""
     with journal.step(settings, Action.SAVE, "managers", say) if _entries(settings, say) else nullcontext():

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
-from recovery import hooks, journal, proof, reports, witness
+from recovery import cli, hooks, journal, proof, reports, witness
 from recovery import store as store_module
 from recovery.assessment import Assessment
 from recovery.catalog import Catalog
@@ -212,6 +213,26 @@ def test_what_a_recovery_began_from_is_handed_to_the_proof(
     assert none is None, "nothing is under way"
     assert before.containers == {"worker-1": {"a": "web"}}
     assert (before.copy, before.inventory.index) == (copy.name, Catalog(of).manifest(copy).inventory.index)
+
+
+def test_recover_proves_what_an_earlier_run_left_unproven(
+    of: Settings, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, done = assessment(of), []
+    monkeypatch.setattr(cli, "_settings", lambda *_: of)
+    monkeypatch.setattr(cli, "assess", lambda _: seen)
+    monkeypatch.setattr(cli, "execute", lambda *_, **__: done.append(1) or conclude(of, said))
+
+    def recover() -> str:
+        return CliRunner().invoke(cli.app, ["recover", "--yes"]).stdout
+
+    assert "nothing to do" in recover()
+    begin(of, said, STEP)
+    assert "nothing to do" in recover(), "a plan alone did nothing"
+    journal.begin(of, Action.JOIN, "manager-c", said.append)
+    assert "prove what an earlier run did" in recover()
+    assert "nothing to do" in recover()
+    assert len(done) == 1
 
 
 def test_what_the_proof_itself_did_is_in_the_report_too(

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from recovery import escalation, hooks, report, reports
+from recovery import escalation, hooks, lease, report, reports
 from recovery import fence as fencing
 from recovery import rebalance as rebalancing
 from recovery.account import as_markdown
@@ -232,7 +232,8 @@ def fence(
         if not yes:
             fencing.check(settings, settled(settings), machine, lost=lost, force=force)
         _agree(fencing.intent(settings, machine, lost=lost), yes)
-        word = fencing.fence(settings, machine, lost=lost, force=force, say=_say)
+        with lease.hold(settings, f"fencing {node}", say=_say):
+            word = fencing.fence(settings, machine, lost=lost, force=force, say=_say)
         out.print(f"{node} is {word.text(datetime.now(UTC))}; next: requorum plan", markup=False)
 
 
@@ -245,7 +246,8 @@ def restart(
         settings = _settings(stack, config_file)
         machine = settings.named(node)
         _agree(f"restart the Docker engine of {node}", yes)
-        now = escalation.restart(settings, machine, say=_say)
+        with lease.hold(settings, f"restarting {node}", say=_say):
+            now = escalation.restart(settings, machine, say=_say)
         out.print(f"{node}: {now.reach}, {now.state}", markup=False)
 
 
@@ -256,7 +258,8 @@ def reboot(node: NodeArgument, yes: YesOption = False, stack: StackOption = "", 
         settings = _settings(stack, config_file)
         machine = settings.named(node)
         _agree(f"reboot {node} ({machine.address})", yes)
-        now = escalation.reboot(settings, machine, say=_say)
+        with lease.hold(settings, f"rebooting {node}", say=_say):
+            now = escalation.reboot(settings, machine, say=_say)
         out.print(f"{node}: {now.reach}, {now.state}", markup=False)
 
 
@@ -269,7 +272,8 @@ def promote(
         settings = _settings(stack, config_file)
         machine = settings.named(worker)
         _agree(f"make {worker} a manager until every manager of the settings is back", yes)
-        escalation.promote(settings, machine, say=_say)
+        with lease.hold(settings, f"promoting {worker}", say=_say):
+            escalation.promote(settings, machine, say=_say)
         out.print(f"{worker} votes", markup=False)
 
 

@@ -246,8 +246,7 @@ def restart(
         settings = _settings(stack, config_file)
         machine = settings.named(node)
         _agree(f"restart the Docker engine of {node}", yes)
-        with lease.hold(settings, f"restarting {node}", say=_say):
-            now = escalation.restart(settings, machine, say=_say)
+        now = escalation.restart(settings, machine, say=_say)
         out.print(f"{node}: {now.reach}, {now.state}", markup=False)
 
 
@@ -258,8 +257,7 @@ def reboot(node: NodeArgument, yes: YesOption = False, stack: StackOption = "", 
         settings = _settings(stack, config_file)
         machine = settings.named(node)
         _agree(f"reboot {node} ({machine.address})", yes)
-        with lease.hold(settings, f"rebooting {node}", say=_say):
-            now = escalation.reboot(settings, machine, say=_say)
+        now = escalation.reboot(settings, machine, say=_say)
         out.print(f"{node}: {now.reach}, {now.state}", markup=False)
 
 

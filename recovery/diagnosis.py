@@ -35,6 +35,8 @@ class Diagnosis:
     """Nodes known to be in no swarm: their machine is gone, or answers without swarm state."""
     silent: tuple[str, ...] = ()
     """Nodes of which nothing is known: they may be dead, stopped or cut off from here."""
+    unfinished: tuple[str, ...] = ()
+    """Nodes whose return to a swarm with a leader broke off: a manager without a vote, or two entries of one node."""
 
     @property
     def text(self) -> str:
@@ -50,10 +52,11 @@ def diagnose(survey: Survey, known_id: str | None, *, cluster: str, copies: bool
     """
     missing = tuple(report.node.name for report in survey.reports if report.known_lost)
     silent = tuple(report.node.name for report in survey.reports if _may_hide(report))
+    unfinished = tuple(report.node.name for report in survey.reports if _is_unfinished(report, survey.leader))
     evidence = tuple(_says(report) for report in survey.reports)
 
     def found(kind: Kind, *first: str, cluster_id: str | None = known_id) -> Diagnosis:
-        return Diagnosis(kind, first + evidence, cluster_id, missing, silent)
+        return Diagnosis(kind, first + evidence, cluster_id, missing, silent, unfinished)
 
     if strangers := [report for report in survey.reports if _is_foreign(report, known_id, cluster)]:
         return found(Kind.FOREIGN, *(_stranger(report, known_id) for report in strangers))
@@ -110,6 +113,14 @@ def _is_foreign(report: Report, known_id: str | None, cluster: str) -> bool:
 
 def _may_hide(report: Report) -> bool:
     return report.left_over or report.reach in {Reach.SILENT, Reach.STOPPED, Reach.NO_ENGINE} | ACCESS_FAULTS
+
+
+def _is_unfinished(report: Report, leader: Report | None) -> bool:
+    if leader is None or not report.in_swarm:
+        return False
+    entries = [member for member in leader.members if member.stands_at(report.node)]
+    votes = any(member.votes for member in entries if member.node_id == report.node_id)
+    return len(entries) > 1 or (report.node.role == "manager" and bool(entries) and not votes)
 
 
 def _stranger(report: Report, known_id: str | None) -> str:

@@ -4,13 +4,21 @@ from collections.abc import Callable
 
 from recovery.assessment import assess
 from recovery.backup import backup
-from recovery.errors import RequorumError
+from recovery.errors import RequorumError, Silent
 from recovery.settings import Settings
 
 
 def fresh_copies(settings: Settings, *, say: Callable[[str], None]) -> None:
-    """Copy every manager after a change. Raises: the first manager's error, once all were tried."""
-    failed = [outcome.error for outcome in backup(settings, say=say) if outcome.error]
+    """Copy every manager after a change; silent ones are left out, and said so, as the proof does.
+
+    Raises: the first manager's error, once all were tried.
+    """
+    failed: list[RequorumError] = []
+    for outcome in backup(settings, say=say):
+        if isinstance(outcome.error, Silent):
+            say(f"{outcome.manager} is not copied: it does not answer")
+        elif outcome.error:
+            failed.append(outcome.error)
     if failed:
         raise failed[0]
 

@@ -17,6 +17,7 @@ from recovery.errors import Refused, RequorumError
 from recovery.execute import execute
 from recovery.settings import Settings
 from tests.fake.cases import Case, Copies, Scene, Theatre, names, quiet, subsets
+from tests.fake.machine import Cut
 from tests.fake.wires import Killed, Moment, Strike, wired
 
 TRIES = 3
@@ -181,6 +182,30 @@ def test_a_recovery_interrupted_again_and_again_converges(
     scene = theatre.stage(case, orphans_forget=orphans_forget)
     interrupted(theatre, scene, *strikes, reboot=reboot)
     require_recovered(theatre, case, scene)
+
+
+@pytest.mark.parametrize("managers", [3, 5])
+@pytest.mark.parametrize("whom", [Cut.US, Cut.EVERYBODY])
+def test_a_silent_manager_is_left_alone(theatre: Theatre, managers: int, whom: Cut) -> None:
+    """Whatever is lost beside it: where the others, or it with them, keep the quorum they come back; else nothing is done."""
+    for case in (Case(managers, lost) for lost in subsets(managers) if len(lost) < managers):
+        for name in sorted(case.survivors):
+            scene = theatre.stage(case)
+            swarm = theatre.wires.swarm
+            swarm.cut(name, whom)
+            for _ in range(3):
+                swarm.pass_time()
+            there = case.survivors if whom is Cut.US else case.survivors - {name}
+            if len(there) > managers / 2 and case.survivors - {name}:
+                recover(scene.settings)
+                followers = {machine.name for machine in swarm.followers(swarm.lives() or swarm.named(name))}
+                assert followers == set(names(managers)) - (set() if whom is Cut.US else {name}), case
+            else:
+                with pytest.raises(Refused, match="not known to be lost"):
+                    recover(scene.settings)
+                assert not theatre.wires.effects, case
+            assert not swarm.violations, case
+            assert not [what for what in theatre.wires.effects if what.startswith(f"{name}:")], case
 
 
 @pytest.mark.parametrize("managers", [3, 5])

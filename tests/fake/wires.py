@@ -16,12 +16,12 @@ from typing import Any, Self
 import docker
 import pytest
 
-from recovery import hosts, survey
-from recovery.errors import CommandFailed, Silent, StoreError
+from recovery import hosts, store, survey
+from recovery.errors import CommandFailed, Silent
 from recovery.model import Presence
 from recovery.settings import Node, Settings
-from recovery.store import Store
 from recovery.transport import Output, Shell
+from tests.fake.bucket import FakeS3
 from tests.fake.engine import FakeApi
 from tests.fake.shell import FakeShell
 from tests.fake.swarm import Swarm
@@ -100,7 +100,7 @@ class Wires:
         self.clock += max(seconds, 1.0)
         self.swarm.pass_time()
 
-    # What stands in for the methods of Shell and Store, and for hosts.presence
+    # What stands in for the methods of Shell, and for hosts.presence
 
     def open_shell(self, node: Node) -> None:
         self.require_alive()
@@ -116,16 +116,6 @@ class Wires:
         if check and output.status:
             raise CommandFailed(f"running {argv[0]}", output.stderr, remedy="look", node=node.name)
         return output
-
-    def put(self, key: str, content: bytes) -> None:
-        kind = "manifest" if key.endswith(".json") else "archive"
-        manager = key.split("/")[-2]
-        with self.effect(f"S3: the {kind} of a copy of {manager}", self.store_fails):
-            self.objects[key] = content
-
-    @staticmethod
-    def store_fails(why: str) -> Exception:
-        return StoreError("writing", why, remedy="run again")
 
     def presence(self, nodes: Iterable[Node]) -> Mapping[str, Presence]:
         self.require_alive()
@@ -165,12 +155,7 @@ def wired() -> Iterator[Wires]:
                 shell.node, argv, stdin, stdout, check
             ),
         )
-        patch.setattr(Store, "__init__", lambda *_, **__: None)
-        patch.setattr(Store, "keys", lambda _, prefix: tuple(key for key in wires.objects if key.startswith(prefix)))
-        patch.setattr(Store, "get", lambda _, key: wires.objects[key])
-        patch.setattr(Store, "put", lambda _, key, content: wires.put(key, content))
-        patch.setattr(Store, "download", lambda _, key, path: path.write_bytes(wires.objects[key]))
-        patch.setattr(Store, "upload", lambda _, path, key: wires.put(key, path.read_bytes()))
+        patch.setattr(store, "_client", lambda *_: FakeS3(wires))
         patch.setattr(hosts, "presence", lambda _settings, nodes: wires.presence(nodes))
         if SHARED_MEMORY.is_dir():
             patch.setattr(tempfile, "tempdir", str(SHARED_MEMORY))

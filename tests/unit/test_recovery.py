@@ -109,8 +109,8 @@ def test_without_the_flag_only_what_a_living_leader_allows_is_done(theatre: Thea
             recover(cautious)
             require_recovered(theatre, case, scene)
         else:
-            with pytest.raises(Refused, match="recover=true"):
-                recover(cautious)
+            with pytest.raises(Refused, match="--config recover="):
+                assess(cautious).require_safe(cautious)
             assert not theatre.wires.effects, case
 
 

@@ -67,7 +67,7 @@ def assess(settings: Settings, *, now: datetime | None = None) -> Assessment:
             pass
     elif diagnosis.kind is Kind.QUORUM_LOST:
         left = survivors.look(settings, seen)
-    for name in diagnosis.locked if not left else [survivor.name for survivor in left[:1]]:
+    for name in diagnosis.locked if not left else [survivor.name for survivor in left[:1] if survivor.locked]:
         autolock.require_key(settings, settings.node(name))
     plan = make_plan(
         diagnosis,

@@ -41,6 +41,8 @@ class Diagnosis:
     """Nodes named lost: nothing is to be expected of them, and no machine is there to be joined."""
     stand_ins: tuple[str, ...] = ()
     """Workers of the settings that hold the swarm's log: they were promoted."""
+    unfinished: tuple[str, ...] = ()
+    """Nodes whose return to a swarm with a leader broke off: a manager without a vote, or two entries of one node."""
     warnings: tuple[str, ...] = ()
     """What the operator should know whatever the kind is: words that count, identities that are used twice."""
 
@@ -74,10 +76,13 @@ def diagnose(survey: Survey, known_id: str | None, *, cluster: str, copies: bool
     warnings = named + doubles(survey)
     silent = tuple(report.node.name for report in survey.reports if _may_hide(report))
     locked = tuple(report.node.name for report in survey.managers if report.state is LocalState.LOCKED)
+    unfinished = tuple(report.node.name for report in survey.reports if _is_unfinished(report, survey.leader))
     evidence = tuple(_says(report) for report in survey.reports)
 
     def found(kind: Kind, *first: str, cluster_id: str | None = known_id) -> Diagnosis:
-        return Diagnosis(kind, first + evidence, cluster_id, missing, locked, silent, away, stand_ins, warnings)
+        return Diagnosis(
+            kind, first + evidence, cluster_id, missing, locked, silent, away, stand_ins, unfinished, warnings
+        )
 
     if strangers := [report for report in survey.reports if _is_foreign(report, known_id, cluster)]:
         return found(Kind.FOREIGN, *(_stranger(report, known_id) for report in strangers))
@@ -159,6 +164,14 @@ def _is_foreign(report: Report, known_id: str | None, cluster: str) -> bool:
 
 def _may_hide(report: Report) -> bool:
     return report.reach in {Reach.SILENT, Reach.STOPPED, Reach.NO_ENGINE} | ACCESS_FAULTS
+
+
+def _is_unfinished(report: Report, leader: Report | None) -> bool:
+    if leader is None or not report.in_swarm:
+        return False
+    entries = [member for member in leader.members if member.stands_at(report.node)]
+    votes = any(member.votes for member in entries if member.node_id == report.node_id)
+    return len(entries) > 1 or (report.node.role == "manager" and bool(entries) and not votes)
 
 
 def _stranger(report: Report, known_id: str | None) -> str:

@@ -9,7 +9,7 @@ from recovery.account import Account
 from recovery.assessment import Assessment, assess
 from recovery.backup import backup
 from recovery.catalog import Catalog
-from recovery.errors import RequorumError, StoreError
+from recovery.errors import RequorumError, Silent, StoreError
 from recovery.evidence import Before
 from recovery.journal import Entry
 from recovery.plan import Action
@@ -41,9 +41,17 @@ def unproven(settings: Settings, *, say: Say) -> bool:
 
 
 def fresh_copies(settings: Settings, *, say: Say) -> None:
-    """Copy every manager after a change. Raises: the first manager's error, once all were tried."""
+    """Copy every manager after a change; silent ones are left out, and said so, as the proof does.
+
+    Raises: the first manager's error, once all were tried.
+    """
+    failed: list[RequorumError] = []
     with journal.step(settings, Action.SAVE, "managers", say) if _entries(settings, say) else nullcontext():
-        failed = [outcome.error for outcome in backup(settings, say=say) if outcome.error]
+        for outcome in backup(settings, say=say):
+            if isinstance(outcome.error, Silent):
+                say(f"{outcome.manager} is not copied: it does not answer")
+            elif outcome.error:
+                failed.append(outcome.error)
         if failed:
             raise failed[0]
 

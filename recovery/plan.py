@@ -266,7 +266,10 @@ def _unfit(manifest: Manifest, settings: Settings) -> Refusal | None:
 
 
 def _joins(diagnosis: Diagnosis, settings: Settings) -> tuple[Step, ...]:
-    return tuple(_join(node.name, node.role) for node in settings.nodes if node.name in diagnosis.missing)
+    concerned = [node for node in settings.nodes if node.name in diagnosis.missing + diagnosis.unfinished]
+    return tuple(
+        _join(node.name, node.role) if node.name in diagnosis.missing else _finish(node.name) for node in concerned
+    )
 
 
 def _unlocks(diagnosis: Diagnosis) -> tuple[Step, ...]:
@@ -285,6 +288,16 @@ def _join(name: str, role: str) -> Step:
         name,
         f"{effect} {role}",
         "the swarm has a leader; the engine is in no swarm",
+        "it is Ready under one entry",
+    )
+
+
+def _finish(name: str) -> Step:
+    return Step(
+        Action.JOIN,
+        name,
+        "finish its return: leave a log of before a forced new cluster, take its role, drop old entries",
+        "the swarm has a leader",
         "it is Ready under one entry",
     )
 

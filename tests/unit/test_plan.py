@@ -47,6 +47,38 @@ def test_nothing_is_done_to_a_healthy_swarm(recover: bool) -> None:
     assert made == Plan(Kind.HEALTHY, make.CLUSTER)
 
 
+def changed(report: Report, name: str, **changes: Any) -> Report:
+    """The report with one entry of its node list changed."""
+    members = tuple(replace(m, **changes) if m.hostname == name else m for m in report.members)
+    return replace(report, members=members)
+
+
+def doubled(report: Report, name: str) -> Report:
+    """The report with an entry more at the address of a node, as a machine before it leaves it."""
+    old = next(replace(m, node_id="id-before", ready=False) for m in report.members if m.hostname == name)
+    return replace(report, members=(*report.members, old))
+
+
+VOTELESS = {"manager_address": "", "reachable": False}
+
+
+@pytest.mark.parametrize(
+    ("reports", "finished"),
+    [
+        ([changed(led(A), "manager-c", **VOTELESS), led(B), make.worker(C)], ["manager-c"]),
+        ([changed(led(A), "manager-c", **VOTELESS), led(B), make.leaderless(C)], ["manager-c"]),
+        ([doubled(led(A), "manager-c"), led(B), led(C)], ["manager-c"]),
+        ([doubled(led(A), "worker-1"), led(B), led(C), make.worker(W1)], ["worker-1"]),
+        ([changed(led(A), "manager-c", **VOTELESS), led(B), make.silent(C)], []),
+        ([led(A, unreachable=("manager-c",)), led(B), make.leaderless(C)], []),
+    ],
+    ids=["no vote yet", "left behind", "two entries", "two of a worker", "silent", "has its vote"],
+)
+def test_a_return_that_broke_off_is_finished(reports: list[Report], finished: list[str]) -> None:
+    made = plan(reports, recover=True, chosen=choice())
+    assert [(step.action, step.node) for step in made.steps] == [(Action.JOIN, name) for name in finished]
+
+
 def test_a_new_cluster_is_founded_once_and_joined_by_all() -> None:
     made = plan([make.gone(node) for node in S.nodes], copies=False)
     assert [(step.action, step.node) for step in made.steps] == [

@@ -1,0 +1,88 @@
+"""A bucket in memory, as far as `recovery.store.Store` asks boto3's client for one."""
+
+# ruff: noqa: N801, N803 - the names are boto3's
+
+import hashlib
+import io
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+if TYPE_CHECKING:
+    from tests.fake.wires import Wires
+
+
+NOTES = ("/journal/", "/reports/", "/lease.json", "/recover-spent.json")
+"""Keys of what is only noted: losing such a write stops nothing, so it is no effect to be struck."""
+
+
+class NoSuchKey(ClientError):
+    pass
+
+
+class FakeS3:
+    """Stands in for boto3's S3 client."""
+
+    class exceptions:
+        NoSuchKey = NoSuchKey
+
+    def __init__(self, wires: "Wires") -> None:
+        self._wires = wires
+
+    def get_paginator(self, _: str) -> "FakeS3":
+        return self
+
+    def paginate(self, *, Bucket: str, Prefix: str) -> Iterator[dict[str, Any]]:
+        yield {"Contents": [{"Key": key} for key in self._objects() if key.startswith(Prefix)]}
+
+    def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:
+        if Key not in self._objects():
+            raise NoSuchKey({"Error": {"Code": "NoSuchKey", "Message": Key}}, "GetObject")
+        content = self._objects()[Key]
+        return {"Body": io.BytesIO(content), "ETag": _etag(content)}
+
+    def put_object(
+        self,
+        *,
+        Bucket: str,
+        Key: str,
+        Body: bytes,
+        IfNoneMatch: str = "",
+        IfMatch: str = "",
+    ) -> dict[str, str]:
+        found = self._objects().get(Key)
+        if (IfNoneMatch and found is not None) or (IfMatch and (found is None or _etag(found) != IfMatch)):
+            raise ClientError({"Error": {"Code": "PreconditionFailed", "Message": Key}}, "PutObject")
+        with self._effect("write", Key):
+            self._objects()[Key] = Body
+        return {"ETag": _etag(Body)}
+
+    def delete_object(self, *, Bucket: str, Key: str) -> None:
+        with self._effect("remove", Key):
+            self._objects().pop(Key, None)
+
+    def download_file(self, bucket: str, key: str, path: str) -> None:
+        Path(path).write_bytes(self._objects()[key])
+
+    def upload_file(self, path: str, bucket: str, key: str) -> None:
+        self.put_object(Bucket=bucket, Key=key, Body=Path(path).read_bytes())
+
+    def _effect(self, verb: str, key: str) -> AbstractContextManager[None]:
+        if any(part in key for part in NOTES):
+            return nullcontext()
+        return self._wires.effect(f"S3: {verb} {key.rsplit('/', 1)[-1]}", _unreachable)
+
+    def _objects(self) -> dict[str, bytes]:
+        self._wires.require_alive()
+        return self._wires.objects
+
+
+def _etag(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _unreachable(why: str) -> Exception:
+    return EndpointConnectionError(endpoint_url=why)

@@ -1,0 +1,234 @@
+"""What befalls a cluster, and what must become of it: written down without looking at how plans are made."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from itertools import combinations
+
+from recovery import hooks
+from recovery.assessment import assess
+from recovery.catalog import ARCHIVE
+from recovery.execute import execute
+from recovery.settings import Settings
+from tests.fake.engine import FakeApi
+from tests.fake.machine import Cut
+from tests.fake.swarm import Swarm
+from tests.fake.wires import Wires, cluster
+from tests.unit import factories as make
+
+WORKERS = [{"address": "10.77.1.41"}]
+EARLY, LATER, LATE = "early", "later", "late"
+"""Configs: written between the older and the newer copies; after both; and while some managers were cut off."""
+NEXT = "next"
+"""An entry more after each of them: without it the last one is not committed on disk, and forcing may drop it."""
+
+
+UNHEARD = 9
+"""Entries that a leader writes to its own disk after it was cut off: more than the others write meanwhile."""
+
+
+class Copies(StrEnum):
+    """What S3 holds; every manager has an older and a newer copy, unless said otherwise."""
+
+    GOOD = "good"
+    NEWEST_DAMAGED = "newest damaged"
+    NEWEST_FOREIGN = "newest of one manager foreign"
+    ALL_NEWEST_FOREIGN = "newest of all managers foreign"
+    FIRST_ONLY = "of the first manager only"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One misfortune: who is lost, who of the others was cut off before, and what copies there are."""
+
+    managers: int
+    lost: frozenset[str]
+    copies: Copies = Copies.GOOD
+    behind: frozenset[str] = frozenset()
+    named: bool = False
+    """Whether the stack file names the cluster's ID."""
+
+    def __str__(self) -> str:
+        lost, behind = (" ".join(sorted(names)) or "nobody" for names in (self.lost, self.behind))
+        return f"{self.managers}: {lost} lost, {behind} behind, copies {self.copies}" + ", named" * self.named
+
+    @property
+    def survivors(self) -> frozenset[str]:
+        return frozenset(names(self.managers)) - self.lost
+
+    @property
+    def keeps_quorum(self) -> bool:
+        return len(self.survivors) > self.managers / 2
+
+    @property
+    def refused(self) -> str:
+        """Why nothing may be done, in words that the refusal has; empty where the cluster must be recovered."""
+        if self.copies is Copies.NEWEST_FOREIGN and not self.named:
+            return "of several swarms"
+        if self.copies is Copies.ALL_NEWEST_FOREIGN and not self.named:
+            return "belongs to swarm"
+        if not self.survivors and self.copies is Copies.MISSING:
+            return "no good copy"
+        return ""
+
+    @property
+    def kept(self) -> frozenset[str]:
+        """Configs that must be there afterwards."""
+        if self.keeps_quorum:
+            return frozenset({EARLY, LATER, LATE})
+        if self.survivors:
+            return frozenset({EARLY, LATER, LATE} if self.survivors - self.behind else {EARLY, LATER})
+        return frozenset() if self.copies is Copies.NEWEST_DAMAGED else frozenset({EARLY})
+
+    @property
+    def gone(self) -> frozenset[str]:
+        """Configs that cannot be there afterwards."""
+        if self.survivors:
+            return frozenset() if self.survivors - self.behind else frozenset({LATE})
+        return frozenset({EARLY, LATER, LATE}) - self.kept
+
+    @property
+    def identities(self) -> frozenset[str]:
+        """Managers that must have the node ID that they had."""
+        served = {
+            Copies.MISSING: frozenset[str](),
+            Copies.FIRST_ONLY: frozenset({"manager-a"}),
+        }.get(self.copies, frozenset(names(self.managers)))
+        return self.survivors | served
+
+
+def names(managers: int) -> tuple[str, ...]:
+    return tuple(node.name for node in settings(managers).managers)
+
+
+@cache
+def settings(managers: int, *, recover: bool = True, cluster_id: str | None = None) -> Settings:
+    """How the cluster is described."""
+    return make.settings(managers, workers=WORKERS, recover=recover, clusterId=cluster_id)
+
+
+def subsets(managers: int) -> Iterator[frozenset[str]]:
+    """Every set of managers that may be lost, none and all among them."""
+    for count in range(managers + 1):
+        yield from map(frozenset, combinations(names(managers), count))
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A healthy cluster that is kept to be copied."""
+
+    swarm: Swarm
+    objects: dict[str, bytes]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A cluster that something befell: how it is to be recovered, and what it was."""
+
+    settings: Settings
+    cluster_id: str
+    identities: dict[str, str]
+    """Node ID by name."""
+    versions: dict[str, int]
+    """Of every object, where a leader lives."""
+    spare: int
+
+
+class Theatre:
+    """Builds clusters on wires, and lets misfortunes befall them."""
+
+    def __init__(self, wires: Wires) -> None:
+        self.wires = wires
+        self._built: dict[tuple[int, str], Picture] = {}
+
+    def stage(self, case: Case, *, orphans_forget: bool = False) -> Scene:
+        """The cluster after the misfortune, lost machines rebuilt with nothing on them."""
+        built = self._build(case.managers)
+        wires, swarm = self.wires, built.swarm.clone()
+        wires.swarm, wires.objects = swarm, dict(built.objects)
+        wires.begin()
+        swarm.orphans_forget = orphans_forget
+        self._cut_off(case)
+        for name in case.lost:
+            swarm.lose(name)
+        for name in case.behind:
+            swarm.cut(name, Cut.NOBODY)
+        for _ in range(3):
+            swarm.pass_time()
+        self._spoil(case)
+        for name in case.lost:
+            swarm.make(name, swarm.named(name).address, marked="lab")
+        leader = swarm.lives()
+        swarm.spare = swarm.spare_of(leader) if leader else 0
+        wires.begin()
+        return Scene(
+            settings(case.managers, cluster_id=swarm.founded[0] if case.named else None),
+            swarm.founded[0],
+            built.swarm.identities,
+            swarm.state_of(leader).versions if leader else {},
+            swarm.spare,
+        )
+
+    def write(self, name: str) -> None:
+        """Commit a config through whichever manager leads."""
+        leader = self.wires.swarm.lives()
+        assert leader
+        FakeApi(self.wires, f"unix:///fake/{leader.address}").create_config(name, b"")
+
+    def _cut_off(self, case: Case) -> None:
+        swarm = self.wires.swarm
+        for name in case.behind:
+            if swarm.named(name) is swarm.lives():
+                for _ in range(UNHEARD):
+                    swarm.write_unheard(name)
+            swarm.cut(name, Cut.EVERYBODY)
+        for _ in range(3):
+            swarm.pass_time()
+        self.write(LATE)
+        self.write(NEXT)
+
+    def _build(self, managers: int, series: str = "") -> Picture:
+        """A cluster built, changed and copied by the real code, ready to be cloned."""
+        if (managers, series) not in self._built:
+            self.wires.swarm, self.wires.objects = Swarm(series), {}
+            self.wires.begin()
+            wanted = settings(managers, recover=False)
+            cluster(self.wires, wanted)
+            execute(wanted, assess(wanted), say=quiet)
+            self.write(EARLY)
+            hooks.fresh_copies(wanted, say=quiet)
+            self.write(LATER)
+            self.write(NEXT)
+            self._built[managers, series] = Picture(self.wires.swarm, self.wires.objects)
+        return self._built[managers, series]
+
+    def _spoil(self, case: Case) -> None:
+        objects = self.wires.objects
+        match case.copies:
+            case Copies.MISSING:
+                objects.clear()
+            case Copies.FIRST_ONLY:
+                for key in [key for key in objects if "/manager-a/" not in key]:
+                    del objects[key]
+            case Copies.NEWEST_DAMAGED:
+                for name in names(case.managers):
+                    newest = max(key for key in objects if f"/{name}/" in key and key.endswith(ARCHIVE))
+                    objects[newest] = objects[newest][:-7]
+            case Copies.NEWEST_FOREIGN:
+                foreign = self._foreign(case.managers)
+                objects.update({key: content for key, content in foreign.items() if "/manager-a/" in key})
+            case Copies.ALL_NEWEST_FOREIGN:
+                objects.update(self._foreign(case.managers))
+
+    def _foreign(self, managers: int) -> dict[str, bytes]:
+        """The copies of another swarm, younger than ours."""
+        swarm, objects = self.wires.swarm, self.wires.objects
+        built = self._build(managers, "other-")
+        self.wires.swarm, self.wires.objects = swarm, objects
+        return built.objects
+
+
+def quiet(_: str) -> None:
+    pass

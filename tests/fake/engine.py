@@ -1,0 +1,186 @@
+"""The Docker API of a fake machine, as far as `recovery.engine.Engine` asks it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import docker.types
+import requests
+from docker.errors import APIError, DockerException
+
+from recovery.engine import merged
+from recovery.model import LocalState
+from tests.fake.machine import Machine
+from tests.fake.raft import Entry, State
+from tests.fake.swarm import NoAnswer, SwarmError
+
+if TYPE_CHECKING:
+    from tests.fake.wires import Wires
+
+ENGINE = "20.10.24"
+
+
+def no_answer(what: str) -> Exception:
+    return requests.exceptions.ReadTimeout(what)
+
+
+class FakeApi:
+    """Stands in for `docker.APIClient`; the socket's name is the machine's address."""
+
+    def __init__(self, wires: "Wires", base_url: str) -> None:
+        self._wires = wires
+        self._address = base_url.rsplit("/", 1)[-1]
+        self._machine()
+
+    def _machine(self) -> Machine:
+        self._wires.require_alive()
+        machine = self._wires.swarm.machines[self._address]
+        if not machine.answers:
+            raise DockerException(f"{machine.name} does not answer")
+        return machine
+
+    @contextmanager
+    def _asked(self) -> Iterator[Machine]:
+        try:
+            yield self._machine()
+        except SwarmError as error:
+            raise APIError(str(error), explanation=str(error)) from None
+        except NoAnswer as error:
+            raise no_answer(str(error)) from None
+
+    @contextmanager
+    def _written(self, what: str) -> Iterator[Machine]:
+        with self._asked() as machine, self._wires.effect(f"{machine.name}: {what}", no_answer):
+            yield machine
+
+    # What is asked
+
+    def info(self) -> dict[str, Any]:
+        machine = self._machine()
+        swarm: dict[str, Any] = {"LocalNodeState": str(machine.state), "NodeID": "", "ControlAvailable": False}
+        if machine.in_swarm and machine.directory:
+            leader = self._wires.swarm.leader_of(machine)
+            swarm["NodeID"] = machine.directory.node_id
+            swarm["ControlAvailable"] = machine.raft is not None
+            if machine.raft and leader:
+                swarm["Cluster"] = {"ID": machine.directory.cluster_id}
+            elif machine.raft:
+                swarm["Error"] = "rpc error: code = Unknown desc = The swarm does not have a leader."
+        return {"Swarm": swarm, "ServerVersion": ENGINE, "DockerRootDir": "/var/lib/docker", "Name": machine.name}
+
+    def nodes(self) -> list[dict[str, Any]]:
+        with self._asked() as machine:
+            state, leader = self._state(machine), self._wires.swarm.leader_of(machine)
+            assert leader
+            followers = self._wires.swarm.followers(leader)
+            return [self._node(leader, followers, state, entry) for entry in state.nodes.values()]
+
+    def inspect_node(self, node_id: str) -> dict[str, Any]:
+        found = [entry for entry in self.nodes() if entry["ID"] == node_id]
+        if not found:
+            raise APIError(f"node {node_id} not found", explanation=f"node {node_id} not found")
+        return found[0]
+
+    def services(self) -> list[dict[str, Any]]:
+        return []
+
+    def tasks(self, filters: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
+        return []
+
+    def secrets(self) -> list[dict[str, Any]]:
+        return []
+
+    def networks(self, filters: Mapping[str, str]) -> list[dict[str, Any]]:
+        return []
+
+    def configs(self) -> list[dict[str, Any]]:
+        with self._asked() as machine:
+            configs = self._state(machine).configs
+            return [{"ID": key, "Version": {"Index": index}} for key, index in configs.items()]
+
+    def inspect_swarm(self) -> dict[str, Any]:
+        with self._asked() as machine:
+            state = self._state(machine)
+            tokens = {role.capitalize(): self._wires.swarm.token(state, role) for role in ("manager", "worker")}
+            version = {"Index": state.spec_version}
+            return {"ID": state.cluster_id, "Version": version, "Spec": state.spec, "JoinTokens": tokens}
+
+    def create_swarm_spec(self, **options: Any) -> Mapping[str, Any]:
+        spec: Mapping[str, Any] = docker.types.SwarmSpec("1.41", **options)
+        return spec
+
+    # What is changed
+
+    def init_swarm(
+        self, *, force_new_cluster: bool = False, swarm_spec: Mapping[str, Any] | None = None, **_: Any
+    ) -> None:
+        if force_new_cluster:
+            with self._written("force a new cluster") as machine:
+                self._wires.swarm.force(machine)
+        else:
+            with self._written("found a swarm") as machine:
+                self._wires.swarm.init(machine, merged({"Name": "default"}, swarm_spec or {}))
+
+    def join_swarm(self, *, remote_addrs: Sequence[str], join_token: str, **_: Any) -> None:
+        with self._written("join") as machine:
+            self._wires.swarm.join(machine, list(remote_addrs), join_token)
+
+    def leave_swarm(self, *, force: bool) -> None:
+        assert force
+        with self._written("leave") as machine:
+            self._wires.swarm.leave(machine)
+
+    def update_node(self, node_id: str, version: int, spec: Mapping[str, Any]) -> None:
+        with self._written(f"update {node_id} to {spec['Role']} {spec['Availability']}") as machine:
+            entry = self._state(machine).nodes[node_id]
+            changed = replace(entry, role=spec["Role"], availability=spec["Availability"], labels=spec["Labels"])
+            self._wires.swarm.update(machine, node_id, version, changed)
+
+    def remove_node(self, node_id: str, *, force: bool) -> None:
+        assert force
+        with self._written(f"remove {node_id}") as machine:
+            self._wires.swarm.remove(machine, node_id)
+
+    def update_swarm(self, *, version: int, swarm_spec: Mapping[str, Any]) -> None:
+        with self._written("change the swarm's options") as machine:
+            if version != self._state(machine).spec_version:
+                raise SwarmError("update out of sequence")
+            self._wires.swarm.change(machine, lambda state, index: replace(state, spec=swarm_spec, spec_version=index))
+
+    def create_config(self, name: str, data: bytes) -> dict[str, str]:
+        """Only the tests write configs: no effect of the code under test."""
+        with self._asked() as machine:
+            self._wires.swarm.change(
+                machine, lambda state, index: replace(state, configs={**state.configs, f"config-{name}": index})
+            )
+        return {"ID": f"config-{name}"}
+
+    def close(self) -> None:
+        pass
+
+    def _state(self, machine: Machine) -> State:
+        if machine.raft is None:
+            raise SwarmError("This node is not a swarm manager.")
+        return self._wires.swarm.state_of(machine)
+
+    def _node(self, leader: Machine, followers: list[Machine], state: State, entry: Entry) -> dict[str, Any]:
+        machine = self._wires.swarm.machines.get(entry.address)
+        here = machine if machine and machine.in_swarm and machine.node_id == entry.node_id else None
+        raft_id = state.raft_id(entry.node_id)
+        left_behind = here and raft_id is None and (here.raft or here.state is not LocalState.ACTIVE)
+        ready = here is not None and leader.reaches(here) and not left_behind
+        found: dict[str, Any] = {
+            "ID": entry.node_id,
+            "Version": {"Index": entry.version},
+            "Description": {"Hostname": entry.hostname},
+            "Status": {"State": "ready" if ready else "down", "Addr": entry.address},
+            "Spec": {"Role": entry.role, "Availability": entry.availability, "Labels": dict(entry.labels)},
+        }
+        if raft_id is not None:
+            found["ManagerStatus"] = {
+                "Leader": entry.node_id == leader.node_id,
+                "Reachability": "reachable" if here in followers else "unreachable",
+                "Addr": f"{state.voters[raft_id].address}:2377",
+            }
+        return found

@@ -1,0 +1,73 @@
+"""A machine of the fake swarm: whether it is there, and what its engine has on disk."""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from recovery.model import LocalState, Presence
+from tests.fake.raft import Raft
+
+
+@dataclass(frozen=True)
+class Directory:
+    """A swarm directory: an identity, and a raft log where the node is or was a manager."""
+
+    node_id: str
+    cluster_id: str
+    raft: Raft | None = None
+    placed: str = ""
+    """The mark that our restore leaves."""
+    engine_state: bool = True
+    """Whether the engine's own state file is there: without it a starting engine is in no swarm."""
+
+
+class Cut(Enum):
+    """Who does not reach a machine that runs."""
+
+    NOBODY = auto()
+    US = auto()
+    EVERYBODY = auto()
+
+
+@dataclass
+class Machine:
+    """One machine; a rebuilt one is another."""
+
+    name: str
+    address: str
+    machine_id: str
+    presence: Presence = Presence.PRESENT
+    cut: Cut = Cut.NOBODY
+    marked: str = ""
+    state: LocalState = LocalState.INACTIVE
+    directory: Directory | None = None
+    staged: bytes | None = None
+    """An archive on its way into place."""
+
+    @property
+    def up(self) -> bool:
+        return self.presence is Presence.PRESENT
+
+    @property
+    def answers(self) -> bool:
+        """Whether we reach it."""
+        return self.up and self.cut is Cut.NOBODY
+
+    @property
+    def in_swarm(self) -> bool:
+        """Whether its engine runs as a node, whoever reaches it."""
+        return self.state is not LocalState.INACTIVE and self.presence is Presence.PRESENT
+
+    @property
+    def node_id(self) -> str:
+        return self.directory.node_id if self.directory else ""
+
+    @property
+    def raft(self) -> Raft | None:
+        """The log its engine runs on, not one that merely lies there."""
+        directory = self.directory
+        return directory.raft if directory and directory.raft and self.in_swarm else None
+
+    def reaches(self, other: "Machine") -> bool:
+        """Whether two machines hear each other."""
+        apart = Cut.EVERYBODY in (self.cut, other.cut)
+        return self is other or (self.up and other.up and not apart)

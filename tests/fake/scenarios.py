@@ -1,0 +1,271 @@
+"""What engines do, told once: against the fake in tests/unit, against real ones in tests/lab.
+
+Each scenario begins with three machines that are in no swarm.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from recovery import restore, snapshot
+from recovery.engine import Engine
+from recovery.errors import EngineError
+from recovery.escrow import Escrow
+from recovery.manifest import Manifest
+from recovery.membership import is_orphan
+from recovery.model import Member, Report
+from recovery.settings import Settings, SwarmOptions
+from recovery.survey import ask
+from recovery.transport import Shell
+
+A, B, C = "manager-a", "manager-b", "manager-c"
+
+
+class Machines(Protocol):
+    """Machines for the managers of the settings, and what can befall them."""
+
+    settings: Settings
+
+    def lose(self, *names: str) -> None:
+        """The machines and their disks are gone."""
+
+    def make(self, *names: str) -> None:
+        """Machines with nothing on them, in the place of lost ones."""
+
+    def isolate(self, name: str) -> None:
+        """Pull a machine's network cable."""
+
+    def heal(self, name: str) -> None:
+        """Plug it in again."""
+
+    def until(self, condition: Callable[[], bool], what: str) -> None:
+        """Wait until it is so; AssertionError when it takes too long."""
+
+    def breaking(self, rule: str) -> AbstractContextManager[None]:
+        """What is done within breaks a rule of raft; engines do not mind, the fake says so."""
+
+
+Scenario = Callable[[Machines, Path], None]
+
+
+@contextmanager
+def engine(machines: Machines, name: str) -> Iterator[Engine]:
+    with Shell(machines.settings.node(name), machines.settings.ssh) as shell:
+        yield Engine(shell)
+
+
+def report(machines: Machines, name: str) -> Report:
+    with Shell(machines.settings.node(name), machines.settings.ssh) as shell:
+        return ask(shell)
+
+
+def members(machines: Machines, asked: str) -> dict[str, Member]:
+    """The node list as one manager gives it, by host name, or by ID where a name stands there twice."""
+    with engine(machines, asked) as at:
+        listed = at.members()
+    names = [member.hostname for member in listed]
+    return {m.hostname if names.count(m.hostname) == 1 else m.node_id: m for m in listed}
+
+
+def found(machines: Machines, name: str = A) -> str:
+    """A swarm of one; its ID."""
+    with engine(machines, name) as at:
+        at.init(SwarmOptions())
+    return report(machines, name).cluster_id
+
+
+def join(machines: Machines, name: str, remote: str = A) -> str:
+    """Join as a manager, or under the identity that lies there; the node's ID."""
+    with engine(machines, remote) as chief, engine(machines, name) as at:
+        at.join([machines.settings.node(remote)], chief.join_token("manager"))
+        return str(at.info()["Swarm"]["NodeID"])
+
+
+def three(machines: Machines) -> tuple[str, dict[str, str]]:
+    """A swarm of three managers: its ID, and theirs."""
+    cluster = found(machines)
+    ids = {A: report(machines, A).node_id, B: join(machines, B), C: join(machines, C)}
+    machines.until(lambda: voters(machines, A) == {A, B, C}, "three are reachable")
+    return cluster, ids
+
+
+def voters(machines: Machines, asked: str) -> set[str]:
+    return {name for name, member in members(machines, asked).items() if member.votes and member.reachable}
+
+
+def label(machines: Machines, asked: str, node_id: str, text: str) -> None:
+    """Commit one entry that can be found again."""
+    with engine(machines, asked) as at:
+        at.update_member(node_id, labels={text: "yes"})
+
+
+def copy(machines: Machines, name: str, archive: Path, *, settled: bool = True) -> Manifest:
+    """A copy as `requorum backup` takes it, or of what lies on the disk just now."""
+    node = machines.settings.node(name)
+    with Shell(node, machines.settings.ssh) as shell:
+        if settled:
+            return snapshot.take(node, shell, archive, keep=Escrow(machines.settings).keep)
+        return snapshot.take_leaderless(node, shell, archive)
+
+
+def put(machines: Machines, name: str, archive: Path, manifest: Manifest, part: str) -> None:
+    with Shell(machines.settings.node(name), machines.settings.ssh) as shell:
+        restore.place(shell, Engine(shell), archive, manifest, part, key=None)
+
+
+def force(machines: Machines, name: str) -> None:
+    with engine(machines, name) as at:
+        at.force_new_cluster()
+
+
+def founding_and_joining(machines: Machines, folder: Path) -> None:
+    cluster, ids = three(machines)
+    assert len(set(ids.values())) == 3
+    for name in (A, B, C):
+        seen = report(machines, name)
+        assert (seen.cluster_id, seen.led, seen.raft) == (cluster, True, True)
+        assert {hostname: member.node_id for hostname, member in members(machines, name).items()} == ids
+    with pytest.raises(EngineError, match="already part of a swarm"):
+        found(machines)
+
+
+def without_a_quorum_nothing_is_agreed(machines: Machines, folder: Path) -> None:
+    """And the survivor that is forced leads alone: the others keep their role, without a vote."""
+    cluster, ids = three(machines)
+    label(machines, A, ids[A], "kept")
+    label(machines, A, ids[A], "next")
+    before = members(machines, A)
+    machines.lose(C)
+    machines.until(lambda: voters(machines, A) == {A, B}, "the loss is noticed")
+    refused = pytest.raises(EngineError, match="quorum")
+    refused = pytest.raises(EngineError, match="quorum")
+    with machines.breaking("membership change without quorum"), engine(machines, A) as at, refused:
+        at.update_member(ids[B], role="worker")
+    machines.isolate(B)
+    machines.until(lambda: not report(machines, A).led, "the leader has no quorum")
+    force(machines, A)
+    machines.until(lambda: report(machines, A).led, "it leads alone")
+    assert report(machines, A).cluster_id == cluster
+    after = members(machines, A)
+    assert {name: member.node_id for name, member in after.items()} == ids
+    assert (after[A].votes, after[A].leader) == (True, True)
+    assert "kept" in after[A].labels
+    for name in (B, C):
+        assert (after[name].role, after[name].votes) == ("manager", False)
+        assert after[name].labels == before[name].labels
+    machines.heal(B)
+    machines.until(lambda: is_orphan(report(machines, B), report(machines, A)), "the other is left behind")
+    assert voters(machines, A) == {A}
+    with engine(machines, B) as at:
+        at.leave()
+    rejoined = join(machines, B)
+    assert rejoined != ids[B], "leaving threw the identity away"
+
+
+def a_demoted_leader_hands_over(machines: Machines, folder: Path) -> None:
+    _, ids = three(machines)
+    with engine(machines, C) as at:
+        at.update_member(ids[A], role="worker")
+    machines.until(lambda: not members(machines, C)[A].votes, "its vote is taken")
+    assert [name for name, member in members(machines, B).items() if member.leader] in ([B], [C])
+    assert voters(machines, B) == {B, C}
+    machines.until(lambda: not report(machines, A).raft, "it throws its log away")
+
+
+def a_second_swarm_is_founded_without_a_word(machines: Machines, folder: Path) -> None:
+    first = found(machines, A)
+    with machines.breaking("second swarm"):
+        second = found(machines, B)
+    with machines.breaking("second swarm"):
+        force(machines, C)
+    third = report(machines, C).cluster_id
+    assert len({first, second, third}) == 3
+    assert all(report(machines, name).led for name in (A, B, C))
+
+
+def certificates_bring_a_node_back(machines: Machines, folder: Path) -> None:
+    """Into a living swarm once its vote is taken: as a worker, and a manager again by its role."""
+    cluster, ids = three(machines)
+    label(machines, A, ids[C], "mine")
+    manifest = copy(machines, C, folder / "copy")
+    machines.lose(C)
+    machines.until(lambda: voters(machines, A) == {A, B}, "the loss is noticed")
+    with engine(machines, A) as at:
+        at.update_member(ids[C], role="worker")
+    machines.until(lambda: not members(machines, A)[C].votes, "its vote is taken")
+    machines.make(C)
+    put(machines, C, folder / "copy", manifest, restore.CERTIFICATES)
+    assert join(machines, C) == ids[C]
+    machines.until(lambda: members(machines, A)[C].ready, "it is back")
+    with engine(machines, A) as at:
+        at.update_member(ids[C], role="manager")
+    machines.until(lambda: voters(machines, A) == {A, B, C}, "it votes again")
+    seen = report(machines, C)
+    assert (seen.cluster_id, seen.node_id, seen.raft) == (cluster, ids[C], True)
+    assert members(machines, A)[C].labels == {"mine": "yes"}
+
+
+def a_hot_copy_brings_the_swarm_back(machines: Machines, folder: Path) -> None:
+    """And the certificates of another manager bring that one back, with its vote at once."""
+    cluster, ids = three(machines)
+    label(machines, A, ids[A], "copied")
+    manifests = {name: copy(machines, name, folder / name) for name in (B, A)}
+    label(machines, A, ids[A], "too-late")
+    machines.lose(A, B, C)
+    machines.make(A, B)
+    put(machines, A, folder / A, manifests[A], restore.WHOLE)
+    idle = report(machines, A)
+    assert (idle.in_swarm, idle.raft) == (False, True), "a copy in place does nothing by itself"
+    force(machines, A)
+    machines.until(lambda: report(machines, A).led, "it leads")
+    assert report(machines, A).cluster_id == cluster
+    assert set(members(machines, A)[A].labels) == {"copied"}
+    put(machines, B, folder / B, manifests[B], restore.CERTIFICATES)
+    assert join(machines, B) == ids[B]
+    machines.until(lambda: voters(machines, A) == {A, B}, "it votes")
+    assert {name: member.node_id for name, member in members(machines, A).items()} == ids
+
+
+def the_last_entry_is_dropped_unless_another_follows(machines: Machines, folder: Path) -> None:
+    _, ids = three(machines)
+    label(machines, A, ids[A], "first")
+    label(machines, A, ids[A], "second")
+    manifest = copy(machines, A, folder / "copy", settled=False)
+    assert manifest.position.commit < manifest.position.index
+    machines.lose(A, B, C)
+    machines.make(A)
+    put(machines, A, folder / "copy", manifest, restore.WHOLE)
+    force(machines, A)
+    machines.until(lambda: report(machines, A).led, "it leads")
+    assert set(members(machines, A)[A].labels) == {"first"}
+
+
+def a_removed_identity_is_not_taken_back(machines: Machines, folder: Path) -> None:
+    _, ids = three(machines)
+    manifest = copy(machines, C, folder / "copy")
+    machines.lose(C)
+    machines.until(lambda: voters(machines, A) == {A, B}, "the loss is noticed")
+    with engine(machines, A) as at:
+        at.update_member(ids[C], role="worker")
+        machines.until(lambda: not members(machines, A)[C].votes, "its vote is taken")
+        at.remove_member(ids[C])
+    machines.make(C)
+    put(machines, C, folder / "copy", manifest, restore.CERTIFICATES)
+    with pytest.raises(EngineError):
+        join(machines, C)
+    assert set(members(machines, A)) == {A, B}
+
+
+SCENARIOS: tuple[Scenario, ...] = (
+    founding_and_joining,
+    without_a_quorum_nothing_is_agreed,
+    a_demoted_leader_hands_over,
+    a_second_swarm_is_founded_without_a_word,
+    certificates_bring_a_node_back,
+    a_hot_copy_brings_the_swarm_back,
+    the_last_entry_is_dropped_unless_another_follows,
+    a_removed_identity_is_not_taken_back,
+)

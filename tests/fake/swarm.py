@@ -1,0 +1,398 @@
+"""A swarm of fake machines that keeps raft's rules and calls out when somebody breaks them.
+
+What swarmkit does in the background (elections, stepping down, giving and taking votes) happens in `pass_time`.
+"""
+
+from collections.abc import Callable, Mapping
+from copy import copy
+from dataclasses import replace
+from typing import Any, Self
+
+from recovery.model import LocalState, Presence
+from recovery.zones import quorum
+from tests.fake.machine import Cut, Directory, Machine
+from tests.fake.raft import Entry, LogEntry, Raft, RaftViolation, State, Voter
+
+Change = Callable[[State, int], State]
+"""A state and the index of the entry that changes it, to the state after."""
+
+
+class SwarmError(Exception):
+    """The engine refuses a request, in its own words."""
+
+
+class NoAnswer(Exception):
+    """The engine does not answer in time."""
+
+
+NO_LEADER = "rpc error: code = Unknown desc = The swarm does not have a leader."
+
+
+class Swarm:
+    """Every machine of one cluster by address. ``strict`` raises violations; they are listed either way."""
+
+    def __init__(self, series: str = "", *, strict: bool = True, orphans_forget: bool = False) -> None:
+        self._series = series
+        self.strict = strict
+        self.orphans_forget = orphans_forget
+        """Whether a manager left behind by a forced new cluster is told so, and throws its log away."""
+        self.machines: dict[str, Machine] = {}
+        self.violations: tuple[str, ...] = ()
+        self.founded: tuple[str, ...] = ()
+        self.spare = 0
+        """The least that the quorum had to spare after any change of voters: reachable ones less those needed."""
+        self._leaders: dict[str, str] = {}
+        self._ledger: dict[str, tuple[LogEntry, ...]] = {}
+        self._written: dict[tuple[str, int], int] = {}
+        """The newest committed index that each raft ID of a cluster has written to disk."""
+        self._made = 0
+
+    def clone(self) -> Self:
+        """A world of its own from here on."""
+        other = copy(self)
+        other.machines = {address: copy(machine) for address, machine in self.machines.items()}
+        for name in ("_leaders", "_ledger", "_written"):
+            setattr(other, name, dict(getattr(self, name)))
+        return other
+
+    def violate(self, what: str) -> None:
+        """Note a broken rule; raises RaftViolation where the swarm is strict."""
+        self.violations += (what,)
+        if self.strict:
+            raise RaftViolation(what)
+
+    # Machines
+
+    def make(self, name: str, address: str, *, marked: str = "") -> Machine:
+        """A machine with nothing on it, in the place of whichever was there."""
+        self.machines[address] = Machine(name, address, self._new("machine"), marked=marked)
+        return self.machines[address]
+
+    def named(self, name: str) -> Machine:
+        return next(machine for machine in self.machines.values() if machine.name == name)
+
+    @property
+    def identities(self) -> dict[str, str]:
+        """The node ID of every machine that is in a swarm, by name."""
+        return {machine.name: machine.node_id for machine in self.machines.values() if machine.in_swarm}
+
+    def lose(self, name: str) -> None:
+        """The machine and its disk are gone."""
+        machine = self.named(name)
+        machine.presence, machine.state, machine.directory = Presence.GONE, LocalState.INACTIVE, None
+
+    def stop(self, name: str) -> None:
+        self.named(name).presence = Presence.STOPPED
+
+    def start(self, name: str) -> None:
+        """Boot a machine: its engine goes on in the swarm that its directory tells of."""
+        machine = self.named(name)
+        machine.presence = Presence.PRESENT
+        started = machine.directory is not None and machine.directory.engine_state
+        machine.state = LocalState.ACTIVE if started else LocalState.INACTIVE
+
+    def reboot(self) -> None:
+        """Every machine that runs is switched off and on."""
+        for machine in self.machines.values():
+            if machine.up:
+                self.start(machine.name)
+        self._leaders.clear()
+
+    def cut(self, name: str, whom: Cut) -> None:
+        self.named(name).cut = whom
+
+    # Who leads
+
+    def leader_of(self, machine: Machine) -> Machine | None:
+        """The leader that a machine hears and belongs to."""
+        directory = machine.directory
+        if not machine.in_swarm or directory is None:
+            return None
+        leader = self.machines.get(self._leaders.get(directory.cluster_id, ""))
+        if leader is None or leader.raft is None or not leader.reaches(machine):
+            return None
+        if directory.raft and directory.raft.raft_id not in leader.raft.last.state.voters:
+            return None
+        return leader
+
+    def followers(self, machine: Machine) -> list[Machine]:
+        """The voters, as the machine's own log has them, that it hears; itself among them."""
+        assert machine.raft
+        assert machine.directory
+        found = []
+        for raft_id, voter in machine.raft.last.state.voters.items():
+            peer = self.machines.get(voter.address)
+            if peer is None or peer.raft is None or peer.directory is None or peer.raft.raft_id != raft_id:
+                continue
+            if peer.directory.cluster_id == machine.directory.cluster_id and machine.reaches(peer):
+                if peer.raft.last.index < self._written.get((peer.directory.cluster_id, raft_id), 0):
+                    self.violate(f"lost committed entry: {peer.name} votes with an older log than it had")
+                found.append(peer)
+        return found
+
+    def spare_of(self, leader: Machine) -> int:
+        """How many voters that a leader hears it could do without; negative without a quorum."""
+        assert leader.raft
+        return len(self.followers(leader)) - quorum(len(leader.raft.last.state.voters))
+
+    def has_quorum(self, leader: Machine) -> bool:
+        return self.spare_of(leader) >= 0
+
+    def lives(self) -> Machine | None:
+        """A leader with its quorum, wherever it is."""
+        leaders = [self.machines[address] for address in self._leaders.values() if address in self.machines]
+        return next((leader for leader in leaders if leader.raft and self.has_quorum(leader)), None)
+
+    def pass_time(self) -> None:
+        """Time enough for one round of everything that goes on by itself."""
+        for cluster, address in list(self._leaders.items()):
+            leader = self.machines.get(address)
+            if leader is None or leader.raft is None or not self.has_quorum(leader):
+                del self._leaders[cluster]
+        running = [machine for machine in self.machines.values() if machine.raft]
+        for machine in sorted(running, key=lambda m: (m.raft.reach if m.raft else (), m.name), reverse=True):
+            self._stand(machine)
+        for address in tuple(self._leaders.values()):
+            self._manage_roles(self.machines[address])
+            self._spread(self.machines[address])
+
+    def _stand(self, machine: Machine) -> None:
+        """Become the leader where a quorum would vote for this machine."""
+        assert machine.raft
+        assert machine.directory
+        cluster, voters = machine.directory.cluster_id, machine.raft.last.state.voters
+        if machine.raft.raft_id not in voters or self.leader_of(machine):
+            return
+        votes = [peer for peer in self.followers(machine) if peer.raft and peer.raft.reach <= machine.raft.reach]
+        if len(votes) < quorum(len(voters)):
+            return
+        if cluster in self._leaders:
+            self.violate(f"two leaders: {self._leaders[cluster]} and {machine.address} of {cluster}")
+        self._leaders[cluster] = machine.address
+        terms = [other.raft.last.term for other in votes if other.raft]
+        self._append(machine, max(terms) + 1, machine.raft.last.state)
+
+    def _manage_roles(self, leader: Machine) -> None:
+        """Take and give votes as roles say: swarmkit's role manager."""
+        assert leader.raft
+        for entry in leader.raft.last.state.nodes.values():
+            machine = self._running(entry.node_id)
+            votes = leader.raft.last.state.raft_id(entry.node_id)
+            if entry.role == "worker" and votes is not None and self._spare_without(leader, machine) >= 0:
+                if machine is leader:
+                    self._hand_over(leader)
+                    return
+                self.commit(leader, lambda state, _, node_id=entry.node_id: state.without_voter(node_id))
+                if machine and machine.directory and leader.reaches(machine):
+                    machine.directory = replace(machine.directory, raft=None)
+            if entry.role == "manager" and votes is None and machine and leader.reaches(machine):
+                if machine.raft is None and machine.state is LocalState.ACTIVE:
+                    self._give_vote(leader, machine)
+                elif machine.raft and self.orphans_forget and machine.directory:
+                    machine.directory = replace(machine.directory, raft=None)
+                    machine.state = LocalState.PENDING
+
+    def _hand_over(self, leader: Machine) -> None:
+        """Let another lead at once: a leader that is demoted does so before its vote is taken."""
+        assert leader.raft
+        assert leader.directory
+        heir = next(peer for peer in self.followers(leader) if peer is not leader)
+        self._leaders[leader.directory.cluster_id] = heir.address
+        self._append(heir, leader.raft.last.term + 1, leader.raft.last.state)
+
+    def _running(self, node_id: str) -> Machine | None:
+        return next((m for m in self.machines.values() if m.in_swarm and m.node_id == node_id), None)
+
+    def _spare_without(self, leader: Machine, gone: Machine | None) -> int:
+        assert leader.raft
+        left = [peer for peer in self.followers(leader) if peer is not gone]
+        return len(left) - quorum(len(leader.raft.last.state.voters) - 1)
+
+    def _give_vote(self, leader: Machine, machine: Machine) -> None:
+        """Make a node a raft member: always under a new raft ID, and with the leader's log."""
+        assert machine.directory
+        assert leader.raft
+        raft_id = self._new_number()
+        voter = Voter(machine.directory.node_id, machine.address)
+        self.commit(leader, lambda state, _: state.with_voter(raft_id, voter))
+        machine.directory = replace(machine.directory, raft=Raft(raft_id, leader.raft.log, leader.raft.commit))
+
+    # The log
+
+    def state_of(self, machine: Machine) -> State:
+        """The state as the machine's leader has it. Raises: SwarmError when it hears none."""
+        leader = self.leader_of(machine)
+        if leader is None or leader.raft is None:
+            raise SwarmError(NO_LEADER)
+        return leader.raft.last.state
+
+    def change(self, machine: Machine, change: Change) -> None:
+        """Commit a change asked of a machine. Raises: SwarmError without a leader; NoAnswer without a quorum."""
+        leader = self.leader_of(machine)
+        if leader is None:
+            raise SwarmError(NO_LEADER)
+        self.commit(leader, change)
+
+    def commit(self, leader: Machine, change: Change) -> None:
+        """Have a quorum write one entry more. Raises: NoAnswer when there is none."""
+        assert leader.raft
+        if not self.has_quorum(leader):
+            raise NoAnswer("context deadline exceeded")
+        before = leader.raft.last.state.voters
+        self._append(leader, leader.raft.last.term, change(leader.raft.last.state, leader.raft.last.index + 1))
+        if leader.raft.last.state.voters != before:
+            self.spare = min(self.spare, self.spare_of(leader))
+            if not self.has_quorum(leader) and len(before) > len(leader.raft.last.state.voters):
+                self.violate("membership change without quorum")
+
+    def write_unheard(self, name: str) -> None:
+        """A leader writes an entry to its own disk that nobody else receives: it is not committed."""
+        machine = self.named(name)
+        assert machine.raft
+        assert machine.directory
+        raft = machine.raft
+        entry = LogEntry(raft.last.term, raft.last.index + 1, raft.last.state)
+        machine.directory = replace(machine.directory, raft=replace(raft, log=(*raft.log, entry)))
+
+    def _append(self, leader: Machine, term: int, state: State) -> None:
+        assert leader.raft
+        assert leader.directory
+        log = (*leader.raft.log, LogEntry(term, leader.raft.last.index + 1, state))
+        self._commit(leader.directory.cluster_id, log)
+        for peer in self.followers(leader):
+            self._write(peer, log)
+
+    def _spread(self, leader: Machine) -> None:
+        """Bring followers that were away up to the leader's log."""
+        if leader.raft:
+            for peer in self.followers(leader):
+                if peer is not leader and peer.raft and peer.raft.log != leader.raft.log:
+                    self._write(peer, leader.raft.log)
+
+    def _write(self, peer: Machine, log: tuple[LogEntry, ...]) -> None:
+        assert peer.raft
+        assert peer.directory
+        self._written[peer.directory.cluster_id, peer.raft.raft_id] = log[-1].index
+        peer.directory = replace(peer.directory, raft=peer.raft.followed(log))
+
+    def _commit(self, cluster: str, log: tuple[LogEntry, ...]) -> None:
+        known = self._ledger.get(cluster, ())
+        if log[: len(known)] != known:
+            self.violate(f"lost committed entry: {cluster} goes on from another log than it committed")
+        self._ledger[cluster] = log
+
+    # Verbs of one engine
+
+    def init(self, machine: Machine, spec: Mapping[str, Any]) -> None:
+        """`docker swarm init`: found a swarm of its own."""
+        if machine.in_swarm:
+            raise SwarmError("This node is already part of a swarm.")
+        assert machine.directory is None, "what init does beside leftovers is not modelled"
+        self._found(machine, self._new("cluster"), spec)
+
+    def force(self, machine: Machine) -> None:
+        """`docker swarm init --force-new-cluster`: alone from its own log; a swarm of its own where there is none."""
+        directory = machine.directory
+        if directory is None or directory.raft is None:
+            self._found(machine, directory.cluster_id if directory else self._new("cluster"), {})
+            return
+        if self.lives():
+            self.violate("second swarm founded while one lives: a new cluster is forced")
+        machine.state = LocalState.ACTIVE
+        cluster, raft = directory.cluster_id, directory.raft
+        kept = tuple(entry for entry in raft.log if entry.index <= raft.commit)
+        alone = replace(kept[-1].state, voters={raft.raft_id: Voter(directory.node_id, machine.address)})
+        self._ledger[cluster] = kept
+        self._written = {key: index for key, index in self._written.items() if key[0] != cluster}
+        machine.directory = replace(directory, raft=Raft(raft.raft_id, kept, raft.commit), engine_state=True)
+        self._leaders[cluster] = machine.address
+        forced = (*kept, LogEntry(raft.last.term + 1, kept[-1].index + 1, alone))
+        self._commit(cluster, forced)
+        self._write(machine, forced)
+
+    def _found(self, machine: Machine, cluster: str, spec: Mapping[str, Any]) -> None:
+        if self.lives():
+            self.violate("second swarm founded while one lives")
+        node_id = machine.directory.node_id if machine.directory else self._new("node")
+        raft_id = self._new_number()
+        entry = Entry(node_id, machine.name, machine.address, "manager", version=1)
+        state = State(cluster, {node_id: entry}, {raft_id: Voter(node_id, machine.address)}, spec=spec, spec_version=1)
+        log = (LogEntry(1, 1, state),)
+        machine.state = LocalState.ACTIVE
+        machine.directory = Directory(node_id, cluster, Raft(raft_id, log))
+        self.founded += (cluster,)
+        self._leaders[cluster] = machine.address
+        self._ledger[cluster] = ()
+        self._commit(cluster, log)
+
+    def join(self, machine: Machine, remotes: list[str], token: str) -> None:
+        """`docker swarm join`, under the identity that lies there, else under a new one."""
+        if machine.in_swarm:
+            raise SwarmError("This node is already part of a swarm.")
+        remote = self.machines.get(remotes[0].rsplit(":", 1)[0])
+        leader = self.leader_of(remote) if remote and remote.reaches(machine) else None
+        if leader is None or leader.raft is None:
+            raise NoAnswer("Timeout was reached before node joined.")
+        state = leader.raft.last.state
+        role = next((role for role in ("manager", "worker") if token == self.token(state, role)), None)
+        if role is None:
+            raise SwarmError("invalid join token")
+        directory = machine.directory
+        if directory:
+            self._require_usable(machine, directory, state)
+        node_id = directory.node_id if directory else self._new("node")
+        entry = state.nodes.get(node_id) or Entry(node_id, machine.name, machine.address, role)
+        machine.directory, machine.state = Directory(node_id, state.cluster_id), LocalState.ACTIVE
+        self.commit(leader, lambda state, index: state.with_node(replace(entry, address=machine.address), index))
+        if entry.role == "manager":
+            self._give_vote(leader, machine)
+
+    def _require_usable(self, machine: Machine, directory: Directory, state: State) -> None:
+        """Whether the identity that lies on a machine may join the swarm that lives."""
+        if directory.cluster_id != state.cluster_id:
+            raise SwarmError("x509: certificate signed by unknown authority")
+        if directory.node_id in state.removed or directory.node_id not in state.nodes:
+            raise SwarmError("node was removed from the swarm")
+        if directory.raft:
+            self.violate(f"old raft log beside a live quorum: {machine.name} joins with one")
+        if state.raft_id(directory.node_id) is not None:
+            self.violate(f"old raft ID beside an empty log: {machine.name} joins before its vote is taken")
+        if self._running(directory.node_id):
+            self.violate(f"identity used twice: {directory.node_id}")
+
+    def leave(self, machine: Machine) -> None:
+        """`docker swarm leave --force`: its directory is emptied, its entry stays."""
+        if not machine.in_swarm:
+            raise SwarmError("This node is not part of a swarm")
+        machine.state, machine.directory = LocalState.INACTIVE, None
+
+    def remove(self, machine: Machine, node_id: str) -> None:
+        """`docker node rm --force`."""
+        state = self.state_of(machine)
+        if node_id not in state.nodes:
+            raise SwarmError(f"node {node_id} not found")
+        if state.raft_id(node_id) is not None:
+            raise SwarmError(f"node {node_id} is a cluster manager and is a member of the raft cluster.")
+        self.change(machine, lambda state, _: state.without_node(node_id))
+
+    def update(self, machine: Machine, node_id: str, version: int, entry: Entry) -> None:
+        """`docker node update`, refused where another write came between or the quorum would not survive."""
+        state, leader = self.state_of(machine), self.leader_of(machine)
+        assert leader
+        if state.nodes[node_id].version != version:
+            raise SwarmError("rpc error: code = Unknown desc = update out of sequence")
+        demoted = entry.role == "worker" and state.raft_id(node_id) is not None
+        if demoted and self._spare_without(leader, self._running(node_id)) < 0:
+            self.violate("membership change without quorum")
+            raise SwarmError("can't remove member from the raft: this would result in a loss of quorum")
+        self.change(machine, lambda state, index: state.with_node(entry, index))
+
+    def token(self, state: State, role: str) -> str:
+        return f"SWMTKN-{state.cluster_id}-{role}"
+
+    def _new(self, kind: str) -> str:
+        return f"{kind}-{self._series}{self._new_number()}"
+
+    def _new_number(self) -> int:
+        self._made += 1
+        return self._made

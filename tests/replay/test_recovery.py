@@ -1,0 +1,230 @@
+"""Every loss on the fake swarm: recovered and proven, or refused with nothing changed; interrupted anywhere, it converges."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from itertools import count
+
+import pytest
+from hypothesis import HealthCheck, assume, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from recovery import membership
+from recovery.assessment import assess
+from recovery.diagnosis import Kind
+from recovery.errors import Refused, RequorumError
+from recovery.execute import execute
+from recovery.settings import Settings
+from tests.fake.cases import Case, Copies, Scene, Theatre, names, quiet, subsets
+from tests.fake.machine import Cut
+from tests.fake.wires import Killed, Moment, Strike, wired
+
+TRIES = 3
+
+
+@pytest.fixture(scope="module")
+def theatre() -> Iterator[Theatre]:
+    with wired() as wires:
+        yield Theatre(wires)
+
+
+def recover(settings: Settings) -> None:
+    """What `requorum recover --yes` does."""
+    assessment = assess(settings)
+    assessment.require_safe(settings)
+    if assessment.plan.steps:
+        execute(settings, assessment, say=quiet)
+
+
+FOREIGN = (Copies.NEWEST_FOREIGN, Copies.ALL_NEWEST_FOREIGN)
+
+
+def cases(managers: int) -> list[Case]:
+    """Every loss with every kind of copies; and with everyone in turn behind the others where it may be the one to force."""
+    plain = [Case(managers, lost, copies) for lost in subsets(managers) for copies in Copies]
+    named = [replace(case, named=True) for case in plain if case.copies in FOREIGN]
+    behind = [
+        Case(managers, lost, behind=frozenset({name}))
+        for lost in subsets(managers)
+        for name in names(managers)
+        if name not in lost and len(lost) > managers / 2
+    ]
+    return plain + named + behind
+
+
+def require_recovered(theatre: Theatre, case: Case, scene: Scene) -> None:
+    """The cluster is what the case says it must be, seen in the fake and not through the code under test."""
+    swarm = theatre.wires.swarm
+    assert not swarm.violations, case
+    assert swarm.founded == (scene.cluster_id,), f"{case}: a swarm was founded"
+    for _ in range(3):
+        swarm.pass_time()
+    leader = swarm.lives()
+    assert leader, f"{case}: nobody leads"
+    state = swarm.state_of(leader)
+    assert state.cluster_id == scene.cluster_id, case
+    managers = {machine.name for machine in swarm.followers(leader)}
+    assert managers == set(names(case.managers)), case
+    assert len(state.voters) == case.managers, case
+    assert sorted(entry.hostname for entry in state.nodes.values()) == sorted(
+        node.name for node in scene.settings.nodes
+    )
+    here = swarm.identities
+    assert {entry.hostname: entry.node_id for entry in state.nodes.values()} == here, case
+    for name in (*case.identities, "worker-1"):
+        assert here[name] == scene.identities[name], f"{case}: {name} came back as another node"
+    configs = {name.removeprefix("config-") for name in state.configs}
+    assert case.kept <= configs, case
+    assert not case.gone & configs, case
+    assert not [m.name for m in swarm.machines.values() if m.directory and m.directory.placed], case
+    assert not [what for what in theatre.wires.effects if what.startswith("worker-1")], "workers are left alone"
+    if case.keeps_quorum:
+        older = {key: index for key, index in state.versions.items() if index < scene.versions.get(key, 0)}
+        assert not older, f"{case}: versions went back"
+        assert swarm.spare >= scene.spare, f"{case}: the quorum had less to spare"
+    now = assess(scene.settings)
+    assert (now.diagnosis.kind, now.plan.steps) == (Kind.HEALTHY, ()), case
+
+
+@pytest.mark.parametrize("managers", [3, 5])
+def test_every_loss_is_recovered_or_refused(theatre: Theatre, managers: int) -> None:
+    for case in cases(managers):
+        scene = theatre.stage(case)
+        if case.refused:
+            with pytest.raises(Refused, match=case.refused):
+                recover(scene.settings)
+            assert not theatre.wires.effects, f"{case}: refused, and yet something was done"
+        else:
+            recover(scene.settings)
+            require_recovered(theatre, case, scene)
+
+
+@pytest.mark.parametrize("managers", [3, 5])
+def test_without_the_flag_only_what_a_living_leader_allows_is_done(theatre: Theatre, managers: int) -> None:
+    for case in [Case(managers, lost) for lost in subsets(managers)]:
+        scene = theatre.stage(case)
+        cautious = scene.settings.model_copy(update={"recover": False})
+        if case.keeps_quorum:
+            recover(cautious)
+            require_recovered(theatre, case, scene)
+        else:
+            with pytest.raises(Refused, match="--config recover="):
+                assess(cautious).require_safe(cautious)
+            assert not theatre.wires.effects, case
+
+
+def interrupted(theatre: Theatre, scene: Scene, *strikes: Strike, reboot: bool = False) -> bool:
+    """Recover, struck in each run in turn, then again until it is done; whether the last strike met its effect."""
+    wires = theatre.wires
+    for strike in strikes:
+        wires.begin(strike)
+        with suppress(Killed, RequorumError):
+            recover(scene.settings)
+        met = len(wires.effects) >= strike.at
+        if reboot:
+            wires.swarm.reboot()
+    for left in reversed(range(TRIES)):
+        wires.begin()
+        with suppress(*([RequorumError] if left else [])):
+            recover(scene.settings)
+            break
+        wires.sleep(1)
+    return met
+
+
+INTERRUPTIONS = [
+    *(
+        Case(3, lost, copies)
+        for lost in map(frozenset, (["manager-a"], ["manager-b"], ["manager-a", "manager-c"], names(3)))
+        for copies in (Copies.GOOD, Copies.FIRST_ONLY)
+    ),
+    Case(5, frozenset({"manager-a", "manager-b", "manager-c"})),
+]
+"""The leader, a follower, the quorum, everybody; with identities in S3 and without; and survivors that are left behind."""
+
+
+@pytest.mark.parametrize("moment", Moment)
+@pytest.mark.parametrize("case", INTERRUPTIONS, ids=str)
+def test_a_recovery_interrupted_at_any_effect_converges(theatre: Theatre, case: Case, moment: Moment) -> None:
+    for at in count(1):
+        scene = theatre.stage(case)
+        met = interrupted(theatre, scene, Strike(at, moment))
+        require_recovered(theatre, case, scene)
+        if not met:
+            break
+    assert at > 5, "a recovery has effects"
+
+
+@st.composite
+def misfortunes(draw: st.DrawFn) -> Case:
+    """Any case that can be recovered."""
+    managers = draw(st.sampled_from([3, 5]))
+    lost = draw(st.sets(st.sampled_from(names(managers)), min_size=1))
+    left = sorted(set(names(managers)) - lost)
+    few = st.sets(st.sampled_from(left), max_size=managers // 2) if left else st.just(set[str]())
+    copies, named = draw(st.sampled_from(Copies)), draw(st.booleans())
+    case = Case(managers, frozenset(lost), copies, frozenset(draw(few)), named)
+    assume(not case.refused)
+    return case
+
+
+@given(
+    misfortunes(),
+    st.lists(st.builds(Strike, st.integers(1, 30), st.sampled_from(Moment)), min_size=1, max_size=3),
+    st.booleans(),
+    st.booleans(),
+)
+@hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_recovery_interrupted_again_and_again_converges(
+    theatre: Theatre, case: Case, strikes: list[Strike], reboot: bool, orphans_forget: bool
+) -> None:
+    scene = theatre.stage(case, orphans_forget=orphans_forget)
+    interrupted(theatre, scene, *strikes, reboot=reboot)
+    require_recovered(theatre, case, scene)
+
+
+@pytest.mark.parametrize("managers", [3, 5])
+@pytest.mark.parametrize("whom", [Cut.US, Cut.EVERYBODY])
+def test_a_silent_manager_is_left_alone(theatre: Theatre, managers: int, whom: Cut) -> None:
+    """Whatever is lost beside it: where the others, or it with them, keep the quorum they come back; else nothing is done."""
+    for case in (Case(managers, lost) for lost in subsets(managers) if len(lost) < managers):
+        for name in sorted(case.survivors):
+            scene = theatre.stage(case)
+            swarm = theatre.wires.swarm
+            swarm.cut(name, whom)
+            for _ in range(3):
+                swarm.pass_time()
+            there = case.survivors if whom is Cut.US else case.survivors - {name}
+            if len(there) > managers / 2 and case.survivors - {name}:
+                recover(scene.settings)
+                followers = {machine.name for machine in swarm.followers(swarm.lives() or swarm.named(name))}
+                assert followers == set(names(managers)) - (set() if whom is Cut.US else {name}), case
+            else:
+                with pytest.raises(Refused, match="not known to be lost"):
+                    recover(scene.settings)
+                assert not theatre.wires.effects, case
+            assert not swarm.violations, case
+            assert not [what for what in theatre.wires.effects if what.startswith(f"{name}:")], case
+
+
+@pytest.mark.parametrize("managers", [3, 5])
+def test_a_manager_is_taken_out_only_where_the_quorum_survives(theatre: Theatre, managers: int) -> None:
+    for case in [Case(managers, lost) for lost in subsets(managers)]:
+        for victim in names(managers):
+            scene = theatre.stage(case)
+            swarm = theatre.wires.swarm
+            others = tuple(node for node in scene.settings.managers if node.name != victim)
+            fewer = scene.settings.model_copy(update={"managers": others})
+            node, node_id = scene.settings.node(victim), scene.identities[victim]
+            if case.keeps_quorum and len(case.survivors - {victim}) > (managers - 1) / 2:
+                membership.remove(fewer, node, node_id, say=quiet)
+                leader = swarm.lives()
+                assert leader, f"{case}: {victim} was taken out, and nobody leads"
+                state = swarm.state_of(leader)
+                assert victim not in {entry.hostname for entry in state.nodes.values()}, case
+                assert len(state.voters) == managers - 1, case
+            else:
+                with pytest.raises(Refused):
+                    membership.remove(fewer, node, node_id, say=quiet)
+            assert not swarm.violations, case

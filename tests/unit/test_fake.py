@@ -1,0 +1,62 @@
+"""The fake swarm against the scenarios that real engines pass in tests/lab/test_fake.py, and what only it says."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.fake.machine import Cut
+from tests.fake.scenarios import SCENARIOS, Scenario
+from tests.fake.wires import Wires, cluster, wired
+from tests.unit import factories as make
+
+
+class FakeMachines:
+    """The protocol of the scenarios, on the fake."""
+
+    settings = make.settings()
+
+    def __init__(self, wires: Wires) -> None:
+        self.swarm = wires.swarm
+        cluster(wires, self.settings)
+
+    def lose(self, *names: str) -> None:
+        for name in names:
+            self.swarm.lose(name)
+
+    def make(self, *names: str) -> None:
+        for name in names:
+            self.swarm.make(name, str(self.settings.node(name).address))
+
+    def isolate(self, name: str) -> None:
+        self.swarm.cut(name, Cut.EVERYBODY)
+
+    def heal(self, name: str) -> None:
+        self.swarm.cut(name, Cut.NOBODY)
+
+    def until(self, condition: Callable[[], bool], what: str) -> None:
+        for _ in range(5):
+            if condition():
+                return
+            self.swarm.pass_time()
+        raise AssertionError(what)
+
+    @contextmanager
+    def breaking(self, rule: str) -> Iterator[None]:
+        before, self.swarm.strict = len(self.swarm.violations), False
+        yield
+        assert [rule in violation for violation in self.swarm.violations[before:]] == [True]
+        self.swarm.strict = True
+
+
+@pytest.fixture(params=[False, True], ids=["left behind with their logs", "left behind without"])
+def machines(request: pytest.FixtureRequest) -> Iterator[FakeMachines]:
+    with wired() as wires:
+        wires.swarm.orphans_forget = request.param
+        yield FakeMachines(wires)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
+def test_the_fake_does_what_engines_do(scenario: Scenario, machines: FakeMachines, tmp_path: Path) -> None:
+    scenario(machines, tmp_path)

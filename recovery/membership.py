@@ -150,6 +150,9 @@ def _join(
     engine = Engine(shell)
     _demote_stale(chief, node, leader.members)
     identity = _restore_identity(settings, node, shell, engine, leader) if node.role == "manager" else None
+    if identity:
+        # With its certificate saying manager and its entry worker, it would first turn into one and then the other.
+        chief.update_member(identity, role="manager")
     say(f"{node.name} joins as a {node.role}" + (" under its own identity" if identity else ""))
     engine.join([leader.node], chief.join_token(node.role))
     node_id = engine.info()["Swarm"]["NodeID"]

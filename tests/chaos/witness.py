@@ -1,0 +1,182 @@
+"""What the nodes say, asked of each one's own engine and not through the code under test."""
+
+import json
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+from docker import DockerClient
+
+from tests.chaos.oracle import Case, Expected
+
+ASK = (
+    "for path in /info /nodes /swarm /containers/json; do "
+    "curl -s -m 2 --unix-socket /run/docker.sock http://engine$path | tr -d '\\n'; echo; done; "
+    "cat /var/lib/docker/swarm/certificates/swarm-node.crt 2>/dev/null; true"
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of `docker node ls`."""
+
+    node_id: str
+    name: str
+    role: str
+    ready: bool
+    leader: bool
+    reachable: bool
+    mark: str
+    """Value of the label that the cases write."""
+
+
+@dataclass(frozen=True)
+class View:
+    """One node."""
+
+    engine: str
+    state: str
+    """As the engine tells it; empty where a manager without a leader does not answer."""
+    node_id: str
+    cluster_id: str
+    entries: tuple[Entry, ...] = ()
+    autolock: bool | None = None
+    containers: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Every node at one moment."""
+
+    views: Mapping[str, View]
+    managers: tuple[str, ...] = field(default=())
+
+    @property
+    def clusters(self) -> frozenset[str]:
+        """IDs of all swarms that any node belongs to."""
+        return frozenset(view.cluster_id for view in self.views.values() if view.cluster_id)
+
+    @property
+    def containers(self) -> dict[str, frozenset[str]]:
+        """Running containers of the workers."""
+        return {name: view.containers for name, view in self.views.items() if name not in self.managers}
+
+    @property
+    def mark(self) -> str:
+        """What the label says, as the first manager that lists nodes has it."""
+        listed = next((view.entries for view in self.views.values() if view.entries), ())
+        return next((entry.mark for entry in listed if entry.mark), "")
+
+    @property
+    def node_ids(self) -> dict[str, str]:
+        return {name: view.node_id for name, view in self.views.items()}
+
+
+def look(engine: DockerClient, managers: Iterable[str], workers: Iterable[str]) -> Picture:
+    """Ask every node."""
+    chiefs = tuple(managers)
+    names = [*chiefs, *workers]
+    with ThreadPoolExecutor(max_workers=len(names)) as pool:
+        return Picture(dict(zip(names, pool.map(lambda name: _ask(engine, name), names), strict=True)), chiefs)
+
+
+def second_swarms(before: Picture, after: Picture) -> list[str]:
+    """Swarms that were not there before."""
+    return [f"a second swarm: {other}" for other in sorted(after.clusters - before.clusters)]
+
+
+def changed_containers(before: Picture, after: Picture) -> list[str]:
+    """Workers whose containers are others than before."""
+    was, now = before.containers, after.containers
+    return [
+        f"{name}: containers {sorted(was[name] ^ now[name])} came or went" for name in was if was[name] != now[name]
+    ]
+
+
+def touched(before: Picture, after: Picture) -> list[str]:
+    """What a refusal changed on a node: its place in a swarm, its identity, the list of members."""
+    found = []
+    for name, was in before.views.items():
+        now = after.views[name]
+        moved = was.state and now.state and was.state != now.state
+        if moved or (was.node_id, was.cluster_id) != (now.node_id, now.cluster_id):
+            found.append(f"{name} was {was.state} {was.node_id}, is {now.state} {now.node_id}")
+        if was.entries and now.entries and {e.node_id for e in was.entries} != {e.node_id for e in now.entries}:
+            found.append(f"{name} lists other nodes than before")
+    return found
+
+
+def recovered(case: Case, wanted: Expected, before: Picture, after: Picture, marks: Mapping[bool, str]) -> list[str]:
+    """What keeps the cluster from being what the case must end in; ``marks`` has the last change and the one before it."""
+    found = []
+    if len(after.clusters) != 1 or any(not view.cluster_id for view in after.views.values()):
+        found.append(f"cluster IDs: { {name: view.cluster_id for name, view in after.views.items()} }")
+    for name in case.managers:
+        found += [f"as {name} lists it: {fault}" for fault in _faults(case, after, after.views[name])]
+    if after.mark != marks[wanted.last_change]:
+        found.append(f"the mark is {after.mark!r} and not {marks[wanted.last_change]!r}")
+    for name, was in before.node_ids.items():
+        if (after.node_ids[name] != was) != (name in wanted.renewed):
+            found.append(f"{name} {'has a new' if name not in wanted.renewed else 'kept its'} node ID")
+    return found
+
+
+def _faults(case: Case, after: Picture, view: View) -> list[str]:
+    names = sorted(entry.name for entry in view.entries)
+    found = [] if names == sorted(after.views) else [f"the nodes are {names}"]
+    if sum(entry.leader for entry in view.entries) != 1:
+        found.append(f"leaders: {[entry.name for entry in view.entries if entry.leader]}")
+    found += [f"{entry.name} is not Ready" for entry in view.entries if not entry.ready]
+    for entry in view.entries:
+        if (entry.role == "manager") != (entry.name in case.managers):
+            found.append(f"{entry.name} is a {entry.role}")
+        if entry.name in case.managers and not entry.reachable:
+            found.append(f"{entry.name} is not Reachable")
+    if view.autolock != case.autolock:
+        found.append(f"autolock is {view.autolock}")
+    return found
+
+
+def _ask(engine: DockerClient, name: str) -> View:
+    status, output = engine.containers.get(name).exec_run(["sh", "-c", ASK])
+    info, nodes, swarm, containers, certificate = [*output.decode().split("\n", 4), ""][:5]
+    assert status == 0, f"{name}: {output.decode()}"
+    told, listed, options = (json.loads(text or "{}") for text in (info, nodes, swarm))
+    own = told.get("Swarm") or {}
+    spec = options.get("Spec") or {}
+    node_id, cluster_id = _identity(certificate)
+    return View(
+        engine=told.get("ServerVersion", ""),
+        state=own.get("LocalNodeState", ""),
+        node_id=own.get("NodeID") or node_id,
+        cluster_id=(own.get("Cluster") or {}).get("ID") or cluster_id,
+        entries=tuple(_entry(entry) for entry in listed) if isinstance(listed, list) else (),
+        autolock=bool((spec.get("EncryptionConfig") or {}).get("AutoLockManagers")) if spec else None,
+        containers=frozenset(entry["Id"] for entry in json.loads(containers)),
+    )
+
+
+def _entry(entry: Mapping[str, Any]) -> Entry:
+    manager = entry.get("ManagerStatus") or {}
+    return Entry(
+        node_id=entry["ID"],
+        name=entry["Description"].get("Hostname", ""),
+        role=entry["Spec"]["Role"],
+        ready=entry["Status"]["State"] == "ready",
+        leader=bool(manager.get("Leader")),
+        reachable=manager.get("Reachability") == "reachable",
+        mark=(entry["Spec"].get("Labels") or {}).get("chaos", ""),
+    )
+
+
+def _identity(certificate: str) -> tuple[str, str]:
+    """Node ID and cluster ID: a worker's engine does not tell the cluster's, a manager's without a leader neither."""
+    if not certificate.startswith("-----BEGIN"):
+        return "", ""
+    subject = x509.load_pem_x509_certificate(certificate.encode()).subject
+    names = (NameOID.COMMON_NAME, NameOID.ORGANIZATION_NAME)
+    node_id, cluster_id = (str(subject.get_attributes_for_oid(name)[0].value) for name in names)
+    return node_id, cluster_id

@@ -4,8 +4,9 @@ import pulumi
 
 from components.cluster import Cluster
 from components.settings import from_program
+from recovery import consent
 from recovery.assessment import assess
-from recovery.errors import RequorumError
+from recovery.errors import RequorumError, StoreError
 
 try:
     settings = from_program()
@@ -16,8 +17,14 @@ except RequorumError as error:
 
 for line in (f"cluster {settings.cluster}: {assessment.diagnosis.kind}", *assessment.plan.lines):
     pulumi.log.info(line)
-if settings.recover and not (assessment.plan.copy or assessment.plan.survivor):
-    pulumi.log.warn("recover is true in the stack file and no swarm is lost; take it out: pulumi config rm recover")
+if assessment.plan.id:
+    pulumi.log.info(f"this is plan {assessment.plan.id}")
+elif settings.recover is True:
+    pulumi.log.warn("recover is true in the stack file and counts no more; take it out: pulumi config rm recover")
+try:
+    consent.keep_up(settings, assessment.diagnosis.kind)
+except StoreError as error:
+    pulumi.log.warn(f"whether recover: true is used up could not be noted: {error}")
 
 try:
     cluster = Cluster(settings.cluster, settings, assessment)

@@ -52,7 +52,7 @@ class Cluster(pulumi.ComponentResource):
         )
         members = self._members(settings, made.identities, ready, quorum, silent)
         health = Health(
-            "health", settings, quorum, members, mine.merge(pulumi.ResourceOptions(hooks=hooks.before_proof(settings)))
+            "health", settings, quorum, members, mine.merge(pulumi.ResourceOptions(hooks=hooks.around_proof(settings)))
         )
         self.cluster_id, self.health, self.leader = quorum.cluster_id, health.health, health.leader
         self.managers = {manager.name: str(manager.address) for manager in settings.managers}

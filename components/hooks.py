@@ -17,17 +17,23 @@ def before_host(settings: Settings) -> pulumi.ResourceHookBinding:
     return pulumi.ResourceHookBinding(before_create=[pulumi.ResourceHook("clear", clear)])
 
 
-def before_proof(settings: Settings) -> pulumi.ResourceHookBinding:
-    """A fresh copy of every manager once all are members: the copies from before do not know what was changed.
+def around_proof(settings: Settings) -> pulumi.ResourceHookBinding:
+    """Before the proof a fresh copy of every manager, since the copies from before do not know what was changed;
+    after it, what is left to do.
 
-    It is taken before the proof, while the workers still find their way back.
+    The copies are taken while the workers still find their way back.
     """
 
     def take_copies(_args: pulumi.ResourceHookArgs) -> None:
         hooks.fresh_copies(settings, say=say)
 
-    hook = pulumi.ResourceHook("fresh-copies", take_copies)
-    return pulumi.ResourceHookBinding(before_create=[hook], before_update=[hook])
+    def finish(_args: pulumi.ResourceHookArgs) -> None:
+        hooks.proven(settings)
+
+    copies, proven = pulumi.ResourceHook("fresh-copies", take_copies), pulumi.ResourceHook("proven", finish)
+    return pulumi.ResourceHookBinding(
+        before_create=[copies], before_update=[copies], after_create=[proven], after_update=[proven]
+    )
 
 
 def on_quorum_error(settings: Settings) -> pulumi.ResourceHookBinding:

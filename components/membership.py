@@ -27,6 +27,7 @@ from components.progress import say
 from components.settings import from_provider
 from recovery import membership, proof, quorum
 from recovery.diagnosis import NO_QUORUM, Kind, diagnose
+from recovery.membership import Place, Standing
 from recovery.plan import Plan
 from recovery.settings import Node, Settings
 from recovery.survey import survey
@@ -97,22 +98,25 @@ class MemberProvider(_Provider):
         changed = any(
             olds.get(key) != news.get(key) for key in ("role", "availability", "labels", "host", "generation")
         )
+        changed = changed or olds["standing"] != Standing.MEMBER
         return DiffResult(changes=changed or bool(replaced), replaces=replaced, delete_before_replace=True)
 
     def create(self, props: Props) -> CreateResult:
         with _turn(props):
             place = membership.ensure(self._settings, _node(props), say=say)
-        return CreateResult(place.node_id, {**props, "node_id": place.node_id, "cluster_id": place.cluster_id})
+        return CreateResult(place.node_id, _placed(props, place))
 
     def update(self, _id: str, olds: Props, news: Props) -> UpdateResult:
         dropped = tuple(olds["labels"].keys() - news["labels"].keys())
         with _turn(olds, news):
             place = membership.ensure(self._settings, _node(news), dropped_labels=dropped, say=say)
-        return UpdateResult({**news, "node_id": place.node_id, "cluster_id": place.cluster_id})
+        return UpdateResult(_placed(news, place))
 
     def read(self, id_: str, props: Props) -> ReadResult:
-        lost = membership.lost(self._settings, _node(props))
-        return ReadResult("", {}) if lost else ReadResult(id_, props)
+        standing = membership.standing(self._settings, _node(props))
+        return (
+            ReadResult("", {}) if standing is Standing.LOST else ReadResult(id_, {**props, "standing": str(standing)})
+        )
 
     def delete(self, id_: str, props: Props) -> None:
         with _turn(props):
@@ -179,7 +183,7 @@ class Member(Resource, module="requorum", name="Member"):
             **node.model_dump(mode="json"),
             "host": host,
             "generation": generation,
-            **dict.fromkeys(("node_id", "cluster_id")),
+            **dict.fromkeys(("node_id", "cluster_id", "standing")),
         }
         super().__init__(MemberProvider(), f"{node.name}-member", props, opts)
 
@@ -220,6 +224,10 @@ def _recovery(plan: Plan) -> Props:
 def _turn(*states: Props) -> AbstractContextManager[object]:
     """Managers one at a time, whatever the engine would do side by side: each changes the quorum."""
     return _one_at_a_time if any(state["role"] == "manager" for state in states) else nullcontext()
+
+
+def _placed(props: Props, place: Place) -> Props:
+    return {**props, "node_id": place.node_id, "cluster_id": place.cluster_id, "standing": str(Standing.MEMBER)}
 
 
 def _node(props: Mapping[str, Any]) -> Node:

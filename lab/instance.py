@@ -147,6 +147,11 @@ class Instance:
         return self.ssh_root / "id_ed25519"
 
     @property
+    def age_identity(self) -> Path:
+        """The operator's age identity, which opens what is kept encrypted in S3."""
+        return self.ssh_root / "age-identity"
+
+    @property
     def known_hosts(self) -> Path:
         """One line for each node address."""
         return self.ssh_root / "known_hosts"

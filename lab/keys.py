@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from ipaddress import IPv4Address
 from pathlib import Path
 
+import pyrage
+
 from lab import command
 from lab.errors import LabError
 from lab.instance import Instance
@@ -103,3 +105,13 @@ def _remember(instance: Instance, folders: Mapping[str, Path]) -> None:
         half = file.with_suffix(".new")
         half.write_text(wanted)
         half.rename(file)
+
+
+def recipient(instance: Instance) -> str:
+    """The public half of the operator's age identity, which is made where it is missing."""
+    file = instance.age_identity
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file.touch(mode=0o600)
+        file.write_text(f"{pyrage.x25519.Identity.generate()}\n")
+    return str(pyrage.x25519.Identity.from_str(file.read_text().strip()).to_public())

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from lab import environment, image
+from lab import environment, image, keys
 from lab.errors import LabError
 from lab.instance import Instance
 
@@ -55,6 +55,7 @@ def settings(
         },
         "ssh": {"privateKeyFile": str(instance.operator_key), "knownHostsFile": str(instance.known_hosts)},
         "backup": {"bucket": instance.bucket, "endpoint": instance.s3_endpoint},
+        "escrow": {"recipients": [keys.recipient(instance)], "identityFile": str(instance.age_identity)},
     }
 
 
@@ -93,6 +94,11 @@ class Stack:
     def up(self, *arguments: str, check: bool = True) -> Result:
         """``pulumi up --yes``."""
         return self.pulumi("up", "--yes", *arguments, config_file=True, check=check)
+
+    def recover(self, *arguments: str, check: bool = True) -> Result:
+        """``pulumi up --yes`` with consent to the plan that `requorum plan` shows now."""
+        plan = json.loads(self.requorum("plan", "--json").text)
+        return self.up("--skip-preview", "--config", f"recover={plan['id']}", *arguments, check=check)
 
     def preview(self, *arguments: str, check: bool = True) -> Result:
         """``pulumi preview``."""

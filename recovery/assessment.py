@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from recovery import survivors
+from recovery import autolock, consent, survivors
 from recovery.catalog import Catalog, Search, newest_good
 from recovery.diagnosis import Diagnosis, Kind, access_fault, diagnose
 from recovery.errors import Refused
+from recovery.escrow import Escrow
 from recovery.model import Reach, Survey
 from recovery.plan import Plan, make_plan
 from recovery.settings import Settings
@@ -34,7 +35,8 @@ class Assessment:
             raise Refused(doing, f"{fault.reach}: {fault.detail}", remedy=remedies[fault.reach], node=fault.node.name)
         if self.plan.refusal:
             doing = f"preparing changes to cluster {settings.cluster}"
-            why = f"{self.plan.refusal.why}\n{self.diagnosis.text}"
+            steps = "".join(f"\n  {line}" for line in self.plan.lines)
+            why = f"{self.plan.refusal.why}\n{self.diagnosis.text}{steps}"
             raise Refused(doing, why, remedy=self.plan.refusal.remedy)
         unknown = [r.node for r in self.survey.reports if r.reach is Reach.SILENT]
         if self.diagnosis.kind is Kind.ABSENT and unknown:
@@ -59,11 +61,22 @@ def assess(settings: Settings, *, now: datetime | None = None) -> Assessment:
     search = Search(None, ())
     left: tuple[survivors.Survivor, ...] = ()
     if diagnosis.kind is Kind.ALL_LOST:
-        with newest_good(catalog, [node.name for node in settings.managers], known) as search:
+        escrow = Escrow(settings, catalog.store)
+        with newest_good(catalog, escrow, [node.name for node in settings.managers], known) as search:
             pass
     elif diagnosis.kind is Kind.QUORUM_LOST:
         left = survivors.look(settings, seen)
-    plan = make_plan(diagnosis, settings, search.choice, search.rejected, left, now or datetime.now(UTC))
+    for name in diagnosis.locked if not left else [survivor.name for survivor in left[:1]]:
+        autolock.require_key(settings, settings.node(name))
+    plan = make_plan(
+        diagnosis,
+        settings,
+        search.choice,
+        search.rejected,
+        left,
+        now or datetime.now(UTC),
+        spent=consent.is_spent(settings, catalog.store),
+    )
     return Assessment(seen, diagnosis, plan)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from recovery import snapshot
 from recovery.catalog import Catalog, Copy
 from recovery.errors import Refused, RequorumError
+from recovery.escrow import Escrow
 from recovery.manifest import Manifest
 from recovery.settings import Node, Settings
 from recovery.survey import survey
@@ -68,5 +69,5 @@ def take_safety(settings: Settings, node: Node, shell: Shell) -> tuple[Copy, Man
 def _take(catalog: Catalog, settings: Settings, node: Node) -> tuple[Copy, Manifest]:
     with tempfile.TemporaryDirectory(prefix="requorum-") as folder, Shell(node, settings.ssh) as shell:
         archive = Path(folder) / "copy"
-        manifest = snapshot.take(node, shell, archive)
+        manifest = snapshot.take(node, shell, archive, keep=Escrow(settings, catalog.store).keep)
         return catalog.add(manifest, archive), manifest

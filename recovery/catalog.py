@@ -13,7 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from recovery import snapshot
-from recovery.errors import DamagedCopy, NoUsableCopy
+from recovery.errors import DamagedCopy, NoUnlockKey, NoUsableCopy
+from recovery.escrow import Escrow
+from recovery.keyfile import UnlockKey
 from recovery.manifest import WITH_INVENTORY, Manifest, from_json
 from recovery.settings import Settings
 from recovery.store import Store
@@ -133,24 +135,25 @@ class Choice:
 
 @dataclass(frozen=True)
 class Search:
-    """What a search for a good copy came to: the choice and its archive, and why newer ones were passed over."""
+    """What a search for a good copy came to: the choice, its archive and what opens it, and why newer ones were passed over."""
 
     choice: Choice | None
     rejected: tuple[str, ...]
     archive: Path | None = None
+    key: UnlockKey | None = None
 
 
 @contextmanager
 def newest_good(
-    catalog: Catalog, managers: Collection[str], cluster_id: str | None, *, whole: bool = True
+    catalog: Catalog, escrow: Escrow, managers: Collection[str], cluster_id: str | None, *, whole: bool = True
 ) -> Iterator[Search]:
     """The newest good copy of any of the managers; its archive is there for as long as the context is.
 
     Each candidate is read whole and compared with its manifest before it is chosen. ``cluster_id``,
     where known, keeps copies of another swarm out. ``whole`` asks for one that a swarm can be restored
-    from, and not only a manager's identity.
+    from, and not only a manager's identity. One of an autolocked swarm counts when a key in escrow opens it.
 
-    Raises: StoreError.
+    Raises: StoreError; SettingError when an unlock key is needed and the identity cannot be used.
     """
     rejected: list[str] = []
     for copy in (copy for copy in catalog.copies if copy.manager in managers):
@@ -165,7 +168,16 @@ def newest_good(
                 continue
             if whole and manifest.kind not in WITH_INVENTORY:
                 continue
-            yield Search(Choice(copy, manifest), tuple(rejected), archive)
+            try:
+                key = (
+                    escrow.opening(snapshot.key_file(archive, source=copy.name), whose=copy.name)
+                    if manifest.autolock
+                    else None
+                )
+            except NoUnlockKey as error:
+                rejected.append(f"{copy.name}: {error.why}")
+                continue
+            yield Search(Choice(copy, manifest), tuple(rejected), archive, key)
             return
     yield Search(None, tuple(rejected))
 

@@ -1,4 +1,4 @@
-"""The command line: `requorum status|backup|backups|verify|plan|recover`."""
+"""The command line: `requorum status|backup|backups|verify|escrow|plan|recover`."""
 
 import json
 import os
@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,7 +20,9 @@ from recovery.backup import backup as take_copies
 from recovery.catalog import Catalog, Copy
 from recovery.diagnosis import diagnose
 from recovery.errors import NoUsableCopy, RequorumError, SettingError
+from recovery.escrow import Escrow
 from recovery.execute import execute
+from recovery.keyfile import UnlockKey
 from recovery.settings import Settings, load
 from recovery.store import Store
 from recovery.survey import survey
@@ -104,6 +107,26 @@ def verify(
 
 
 @app.command()
+def escrow(stack: StackOption = "", config_file: FileOption = None) -> None:
+    """Keep an unlock key, read from standard input, in S3, encrypted to the recipients of the settings.
+
+    For a key that the swarm can no longer be asked for. Every copy of an autolocked swarm keeps its key by itself.
+    """
+    with _errors_shown():
+        settings = _settings(stack, config_file)
+        try:
+            key = UnlockKey(
+                (typer.prompt("unlock key", hide_input=True) if sys.stdin.isatty() else sys.stdin.read()).strip()
+            )
+        except ValueError as error:
+            raise SettingError(
+                "(standard input)", str(error), remedy="docker swarm unlock-key -q | requorum escrow"
+            ) from None
+        Escrow(settings).keep(key)
+        out.print(f"the unlock key {key.fingerprint} is kept")
+
+
+@app.command()
 def plan(stack: StackOption = "", config_file: FileOption = None, as_json: JsonOption = False) -> None:
     """Show what `pulumi up` would do to the swarm now, or why it would refuse."""
     with _errors_shown():
@@ -127,8 +150,9 @@ def recover(
 ) -> None:
     """Carry the plan out without Pulumi, on machines that are up. A later `pulumi up` agrees with the result."""
     with _errors_shown():
-        settings = _settings(stack, config_file).model_copy(update={"recover": True})
-        assessment = assess(settings)
+        settings = _settings(stack, config_file)
+        found = assess(settings)
+        assessment = replace(found, plan=found.plan.agreed())
         assessment.require_safe(settings)
         out.print("\n".join(assessment.plan.lines) or "nothing to do", markup=False)
         if not assessment.plan.steps or not (yes or typer.confirm("Do this?")):

@@ -32,7 +32,9 @@ class Diagnosis:
     evidence: tuple[str, ...]
     cluster_id: str | None = None
     missing: tuple[str, ...] = ()
-    """Nodes known to be in no swarm: their machine is gone, or answers without swarm state."""
+    """Nodes known to be in no swarm: their machine is gone, or answers without swarm state, or with a log that a living swarm has outrun."""
+    locked: tuple[str, ...] = ()
+    """Managers that wait for the unlock key."""
     silent: tuple[str, ...] = ()
     """Nodes of which nothing is known: they may be dead, stopped or cut off from here."""
 
@@ -48,16 +50,17 @@ def diagnose(survey: Survey, known_id: str | None, *, cluster: str, copies: bool
     ``known_id`` is the cluster ID from the stack file, the state or the copies, ``None`` when nobody knows
     one; ``cluster`` is its name; ``copies`` says whether S3 holds copies under that name.
     """
-    missing = tuple(report.node.name for report in survey.reports if report.known_lost)
+    led = [report for report in survey.managers if report.led]
+    missing = tuple(r.node.name for r in survey.reports if r.known_lost or (led and r.left_over))
     silent = tuple(report.node.name for report in survey.reports if _may_hide(report))
+    locked = tuple(report.node.name for report in survey.managers if report.state is LocalState.LOCKED)
     evidence = tuple(_says(report) for report in survey.reports)
 
     def found(kind: Kind, *first: str, cluster_id: str | None = known_id) -> Diagnosis:
-        return Diagnosis(kind, first + evidence, cluster_id, missing, silent)
+        return Diagnosis(kind, first + evidence, cluster_id, missing, locked, silent)
 
     if strangers := [report for report in survey.reports if _is_foreign(report, known_id, cluster)]:
         return found(Kind.FOREIGN, *(_stranger(report, known_id) for report in strangers))
-    led = [report for report in survey.managers if report.led]
     if len(survey.leaders) > 1:
         shown = ", ".join(f"{leader} of {identity}" for identity, leader in sorted(survey.leaders))
         return found(Kind.FORKED, f"managers follow different leaders: {shown}")
@@ -81,9 +84,9 @@ def diagnose(survey: Survey, known_id: str | None, *, cluster: str, copies: bool
             )
         return found(Kind.MINORITY_LOST, f"the swarm has a leader; without {', '.join(absent)}", cluster_id=cluster_id)
     holders = [report for report in survey.managers if report.holds_raft]
-    if any(report.state is LocalState.LOCKED for report in holders):
-        return found(Kind.LOCKED, "the swarm is locked: an unlock key is needed")
     needed = quorum(len(survey.managers))
+    if locked and len(holders) >= needed:
+        return found(Kind.LOCKED, f"no leader; {', '.join(locked)} wait for the unlock key")
     if holders:
         waiting = "; an election may be under way, which takes up to 20 s" if survey.electing else ""
         return found(Kind.QUORUM_LOST, f"no leader; {len(holders)} of {needed} needed managers hold the log{waiting}")
@@ -103,13 +106,13 @@ def access_fault(survey: Survey) -> Report | None:
 
 
 def _is_foreign(report: Report, known_id: str | None, cluster: str) -> bool:
-    if not report.in_swarm or not report.cluster_id:
+    if not (report.in_swarm or report.left_over) or not report.cluster_id:
         return False
     return report.cluster_id != known_id if known_id else report.marked != cluster
 
 
 def _may_hide(report: Report) -> bool:
-    return report.left_over or report.reach in {Reach.SILENT, Reach.STOPPED, Reach.NO_ENGINE} | ACCESS_FAULTS
+    return report.reach in {Reach.SILENT, Reach.STOPPED, Reach.NO_ENGINE} | ACCESS_FAULTS
 
 
 def _stranger(report: Report, known_id: str | None) -> str:

@@ -12,6 +12,7 @@ from docker.errors import APIError, DockerException
 from requests.exceptions import RequestException
 
 from recovery.errors import EngineError
+from recovery.keyfile import UnlockKey
 from recovery.model import Inventory, Member
 from recovery.settings import Node, SwarmOptions
 from recovery.transport import Shell
@@ -91,6 +92,22 @@ class Engine:
             spec = merged(current["Spec"], self._spec(options))
             if spec != current["Spec"]:
                 self._api.update_swarm(version=current["Version"]["Index"], swarm_spec=spec)
+
+    @property
+    def autolocked(self) -> bool:
+        """Whether a manager of this swarm needs the unlock key when it starts. Raises: EngineError."""
+        return bool(self.options().get("EncryptionConfig", {}).get("AutoLockManagers"))
+
+    def unlock_key(self) -> UnlockKey:
+        """The swarm's unlock key as its leader has it: a secret."""
+        with self._doing("fetching the unlock key", "docker swarm unlock-key"):
+            text = self._api.get_unlock_key()["UnlockKey"]
+        return UnlockKey(text)
+
+    def unlock(self, key: UnlockKey) -> None:
+        """Start a locked manager. It answers once the manager sees a leader, and is busy until then."""
+        with self._doing("unlocking the manager", "docker swarm unlock, there"):
+            self._api.unlock_swarm(key.text)
 
     def join_token(self, role: str) -> str:
         """The swarm's join token for ``manager`` or ``worker``: a secret, to be used at once and kept nowhere."""
@@ -179,6 +196,7 @@ class Engine:
             keep_old_snapshots=options.max_snapshots,
             dispatcher_heartbeat_period=nanoseconds(options.dispatcher_heartbeat_seconds, 1),
             node_cert_expiry=nanoseconds(options.cert_expiry_hours, 3600),
+            autolock_managers=options.autolock,
         )
         return spec
 

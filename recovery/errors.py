@@ -74,5 +74,9 @@ class NoUsableCopy(RequorumError):
     """S3 holds no good copy of what is to be restored."""
 
 
+class NoUnlockKey(RequorumError):
+    """The key that an autolocked manager or its copy needs is not in escrow."""
+
+
 class ProofFailed(RequorumError):
     """After a step, the swarm is not what it must be; success is not claimed."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from recovery import hooks, membership, proof, quorum
+from recovery import hooks, lease, membership, proof, quorum
 from recovery.assessment import Assessment
 from recovery.errors import Refused
 from recovery.model import Reach
@@ -25,6 +25,11 @@ def execute(settings: Settings, assessment: Assessment, *, say: Callable[[str], 
             f"{', '.join(gone)}: no such machine",
             remedy="make the machines first; `pulumi up --config recover=true` does both",
         )
+    with lease.hold(settings, "recovery", say=say):
+        return _execute(settings, assessment, say)
+
+
+def _execute(settings: Settings, assessment: Assessment, say: Callable[[str], None]) -> Health:
     plan, diagnosis = assessment.plan, assessment.diagnosis
     made = quorum.establish(settings, copy=plan.copy, survivor=plan.survivor, known=diagnosis.cluster_id, say=say)
     for node in settings.nodes:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from recovery import consent
 from recovery.assessment import assess
 from recovery.backup import backup
 from recovery.errors import RequorumError
@@ -13,6 +14,11 @@ def fresh_copies(settings: Settings, *, say: Callable[[str], None]) -> None:
     failed = [outcome.error for outcome in backup(settings, say=say) if outcome.error]
     if failed:
         raise failed[0]
+
+
+def proven(settings: Settings) -> None:
+    """What is left to do once a change is proven. Raises: StoreError."""
+    consent.spend(settings)
 
 
 def explain(settings: Settings) -> tuple[str, ...]:

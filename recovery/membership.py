@@ -6,13 +6,15 @@ tokens are fetched when they are used and kept nowhere.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from time import monotonic, sleep
 
-from recovery import backup, hosts, restore
+from recovery import autolock, backup, hosts, lease, restore
 from recovery.catalog import Catalog, newest_good
 from recovery.engine import Engine
 from recovery.errors import ProofFailed, Refused, Silent, TransportError
-from recovery.model import Member, Report
+from recovery.escrow import Escrow
+from recovery.model import LocalState, Member, Report
 from recovery.settings import Node, Settings
 from recovery.survey import ask, report, settled, survey
 from recovery.transport import Shell
@@ -20,6 +22,15 @@ from recovery.zones import quorum
 
 SECONDS = 25.0
 PAUSE = 0.1
+
+
+class Standing(StrEnum):
+    """What a node is to the swarm."""
+
+    MEMBER = "member"
+    LOCKED = "locked"
+    LOST = "lost"
+    """Known to be no member any more, or only of what was before a forced new cluster."""
 
 
 @dataclass(frozen=True)
@@ -35,31 +46,11 @@ def ensure(
 ) -> Place:
     """Make the node a member with the wanted role, availability and labels. Safe to run again.
 
-    Raises: Refused when the swarm has no leader or the node belongs to another one; ProofFailed when
-    it does not become Ready; TransportError, EngineError, StoreError.
+    Raises: Refused when the swarm has no leader, the node belongs to another one or somebody else is at it;
+    ProofFailed when it does not become Ready; TransportError, EngineError, StoreError.
     """
-    leader = _leader(settings, f"joining {node.name}")
-    with Shell(leader.node, settings.ssh) as to_leader, Shell(node, settings.ssh) as to_node:
-        chief = Engine(to_leader)
-        seen = ask(to_node)
-        if node.role == "manager" and is_orphan(seen, leader):
-            say(f"{node.name} is of before the forced new cluster: it leaves and rejoins")
-            if seen.raft:
-                backup.take_safety(settings, node, to_node)
-            Engine(to_node).leave()
-            seen = ask(to_node)
-        if seen.in_swarm:
-            _require_ours(seen, leader)
-            place = Place(seen.node_id, leader.cluster_id)
-        elif seen.known_lost:
-            place = _join(settings, node, to_node, chief, leader, say)
-        else:
-            why = f"{seen.reach}: {seen.detail or 'a log lies on its disk that nobody uses'}"
-            raise Refused(f"joining {node.name}", why, remedy="see its engine: systemctl status docker", node=node.name)
-        _shape(settings, chief, node, place.node_id, dropped_labels, leader)
-        _await_ready(chief, node, place.node_id)
-        _drop_stale(chief, node, place.node_id)
-    return place
+    with lease.hold(settings, f"joining {node.name}", say=say):
+        return _ensure(settings, node, dropped_labels, say)
 
 
 def is_orphan(seen: Report, leader: Report) -> bool:
@@ -74,13 +65,17 @@ def is_orphan(seen: Report, leader: Report) -> bool:
     return entry is not None and not entry.votes and (seen.raft or not entry.ready)
 
 
-def lost(settings: Settings, node: Node) -> bool:
-    """Whether the node is known to be no member any more, or only of what was before a forced new cluster."""
+def standing(settings: Settings, node: Node) -> Standing:
+    """How the node stands to the swarm, as far as is known: a silent one is taken for the member that it was."""
     seen = report(node, settings, hosts.presence(settings, [node])[node.name])
-    if seen.known_lost or node.role != "manager" or not seen.in_swarm or seen.led:
-        return seen.known_lost
+    if seen.known_lost or seen.left_over:
+        return Standing.LOST
+    if node.role != "manager" or not seen.in_swarm or seen.led:
+        return Standing.MEMBER
     leader = survey(settings, nodes=settings.managers).leader
-    return leader is not None and is_orphan(seen, leader)
+    if leader is not None and is_orphan(seen, leader):
+        return Standing.LOST
+    return Standing.LOCKED if seen.state is LocalState.LOCKED else Standing.MEMBER
 
 
 def remove(settings: Settings, node: Node, node_id: str, *, say: Callable[[str], None]) -> None:
@@ -92,6 +87,49 @@ def remove(settings: Settings, node: Node, node_id: str, *, say: Callable[[str],
     Raises: Refused when only this node is to go and there is no leader, or would be none without it;
     StoreError; EngineError.
     """
+    with lease.hold(settings, f"taking out {node.name}", say=say):
+        _remove(settings, node, node_id, say)
+
+
+def _ensure(settings: Settings, node: Node, dropped_labels: tuple[str, ...], say: Callable[[str], None]) -> Place:
+    leader = _leader(settings, f"joining {node.name}")
+    with Shell(leader.node, settings.ssh) as to_leader, Shell(node, settings.ssh) as to_node:
+        chief = Engine(to_leader)
+        seen = ask(to_node)
+        if node.role == "manager" and is_orphan(seen, leader):
+            say(f"{node.name} is of before the forced new cluster: it leaves and rejoins")
+            if seen.raft:
+                backup.take_safety(settings, node, to_node)
+            Engine(to_node).leave()
+            seen = ask(to_node)
+        if seen.left_over:
+            say(f"{node.name} is in no swarm and has an old log: it is kept aside")
+            backup.take_safety(settings, node, to_node)
+            restore.set_aside(to_node, Engine(to_node))
+            seen = ask(to_node)
+        if seen.state is LocalState.LOCKED:
+            _require_ours(seen, leader)
+            autolock.start(settings, node, to_node, say=say)
+            seen = ask(to_node)
+        if seen.in_swarm:
+            _require_ours(seen, leader)
+            place = Place(seen.node_id, leader.cluster_id)
+        elif seen.known_lost:
+            place = _join(settings, node, to_node, chief, leader, say)
+        else:
+            raise Refused(
+                f"joining {node.name}",
+                f"{seen.reach}: {seen.detail}",
+                remedy="see its engine: systemctl status docker",
+                node=node.name,
+            )
+        _shape(settings, chief, node, place.node_id, dropped_labels, leader)
+        _await_ready(chief, node, place.node_id)
+        _drop_stale(chief, node, place.node_id)
+    return place
+
+
+def _remove(settings: Settings, node: Node, node_id: str, say: Callable[[str], None]) -> None:
     destroying = node.name in {named.name for named in settings.nodes}
     remaining = tuple(manager for manager in settings.managers if manager.name != node.name)
     leader = settled(settings, nodes=remaining).leader
@@ -173,11 +211,12 @@ def _restore_identity(settings: Settings, node: Node, shell: Shell, engine: Engi
     otherwise the old raft ID would be given to an empty log (moby#29180).
     """
     ours = {member.node_id for member in leader.members if member.stands_at(node)}
-    with newest_good(Catalog(settings), [node.name], leader.cluster_id, whole=False) as found:
+    catalog = Catalog(settings)
+    with newest_good(catalog, Escrow(settings, catalog.store), [node.name], leader.cluster_id, whole=False) as found:
         if found.choice is None or found.archive is None or found.choice.manifest.node_id not in ours:
             return None
         manifest = found.choice.manifest
-        restore.place(shell, engine, found.archive, manifest, restore.CERTIFICATES)
+        restore.place(shell, engine, found.archive, manifest, restore.CERTIFICATES, key=found.key)
         return manifest.node_id
 
 

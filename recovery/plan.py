@@ -1,7 +1,8 @@
 """From a diagnosis to what is to be done: pure. Preview shows the plan; the update is held to the copy or survivor it names."""
 
+import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -18,6 +19,7 @@ class Action(StrEnum):
     FOUND = "found"
     REBUILD = "rebuild"
     SAVE = "save"
+    UNLOCK = "unlock"
     FORCE = "force"
     RESTORE = "restore"
     JOIN = "join"
@@ -42,13 +44,16 @@ class Refusal:
 
     why: str
     remedy: str
+    consent: bool = False
+    """Whether nothing but the operator's word is missing."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Ordered steps, or a refusal. No steps and no refusal: nothing to do."""
+    """Ordered steps, or a refusal; both where only the operator's word is missing. Neither: nothing to do."""
 
     kind: Kind
+    cluster_id: str | None = None
     steps: tuple[Step, ...] = ()
     copy: str | None = None
     """Name of the copy that a restore reads."""
@@ -59,14 +64,27 @@ class Plan:
     refusal: Refusal | None = None
 
     @property
+    def id(self) -> str:
+        """What a recovery is consented to by: the same for the same diagnosis, cluster and source; empty for other plans."""
+        source = self.copy or self.survivor
+        if source is None:
+            return ""
+        return "r" + hashlib.sha256(f"{self.kind}\0{self.cluster_id}\0{source}".encode()).hexdigest()[:7]
+
+    def agreed(self) -> "Plan":
+        """The plan once the operator has given the word that was missing."""
+        return replace(self, refusal=None) if self.refusal and self.refusal.consent else self
+
+    @property
     def lines(self) -> tuple[str, ...]:
         """The plan as preview shows it."""
         steps = tuple(f"{number}. {step.node}: {step.effect}" for number, step in enumerate(self.steps, 1))
         return steps + tuple(f"note: {loss}" for loss in self.losses)
 
 
-RECOVER = "pulumi up --config recover=true"
-LOOK_FIRST = f"look at `pulumi preview --config recover=true`, then run: {RECOVER}"
+_LOCKED_AGAIN = (
+    "the swarm is autolocked: it is opened with the key in escrow, and locked again with a new one, kept there too",
+)
 
 
 def make_plan(
@@ -76,34 +94,52 @@ def make_plan(
     rejected: tuple[str, ...],
     survivors: tuple[Survivor, ...],
     now: datetime,
+    *,
+    spent: bool = False,
 ) -> Plan:
     """What to do about a diagnosis.
 
     ``choice`` is the copy that a restore would read (looked for when all managers are lost), ``rejected``
     why newer copies were passed over, ``survivors`` are ranked, the best first (looked at when the quorum
-    is lost).
+    is lost). ``spent`` says that `recover: true` was used up before this loss (`recovery.consent`).
     """
     match diagnosis.kind:
         case Kind.HEALTHY | Kind.PARTITIONED:
-            return Plan(diagnosis.kind, _joins(diagnosis, settings))
-        case Kind.MINORITY_LOST:
-            return Plan(diagnosis.kind, _joins(diagnosis, settings), losses=_silence(diagnosis))
+            return Plan(diagnosis.kind, diagnosis.cluster_id, _joins(diagnosis, settings))
+        case Kind.MINORITY_LOST | Kind.LOCKED:
+            steps = (*_unlocks(diagnosis), *_joins(diagnosis, settings))
+            return Plan(diagnosis.kind, diagnosis.cluster_id, steps, losses=_silence(diagnosis))
         case Kind.ABSENT:
             return _build(diagnosis, settings)
         case Kind.ALL_LOST:
-            return _restore(diagnosis, settings, choice, rejected, now)
+            return _with_consent(_restore(diagnosis, settings, choice, rejected, now), settings, spent)
         case Kind.QUORUM_LOST if survivors and not _silent_managers(diagnosis, settings):
-            return _force(diagnosis, settings, survivors)
+            return _with_consent(_force(diagnosis, settings, survivors), settings, spent)
         case _:
             return Plan(diagnosis.kind, refusal=_refusal(diagnosis, settings))
+
+
+def _with_consent(plan: Plan, settings: Settings, spent: bool) -> Plan:
+    """The plan, refused where the settings do not consent to it."""
+    if plan.refusal or settings.recover == plan.id or (settings.recover is True and not spent):
+        return plan
+    source = f"the newest good copy is {plan.copy}" if plan.copy else f"the survivor that holds most is {plan.survivor}"
+    why = f"{plan.kind}: {source}"
+    remedy = f"look at the plan {plan.id}, then run: pulumi up --config recover=true"
+    if settings.recover:
+        given = (
+            "true was used up before this loss"
+            if spent and settings.recover is True
+            else f"{settings.recover} is of another plan"
+        )
+        why += f"; recover: {given}"
+        remedy = f"look at the plan {plan.id}, then run: pulumi up --config recover={plan.id}"
+    return replace(plan, refusal=Refusal(why, remedy, consent=True))
 
 
 def _force(diagnosis: Diagnosis, settings: Settings, survivors: tuple[Survivor, ...]) -> Plan:
     best, *others = survivors
     address = settings.node(best.name).address
-    if not settings.recover:
-        why = f"{diagnosis.evidence[0]}; the survivor that holds most is {best.text}"
-        return Plan(diagnosis.kind, refusal=Refusal(f"{diagnosis.kind}: {why}", LOOK_FIRST))
     unsure = best.position.index - best.position.commit
     losses = (
         f"chosen between {', '.join(survivor.text for survivor in survivors)}",
@@ -112,6 +148,7 @@ def _force(diagnosis: Diagnosis, settings: Settings, survivors: tuple[Survivor, 
             if unsure
             else ()
         ),
+        *(_LOCKED_AGAIN if best.locked else ()),
         *_silence(diagnosis),
     )
     gone = [node for node in settings.nodes if node.name in diagnosis.missing]
@@ -142,7 +179,7 @@ def _force(diagnosis: Diagnosis, settings: Settings, survivors: tuple[Survivor, 
     joins = tuple(_join(node.name, node.role) for node in gone)
     proof = _prove("same cluster ID, every manager reachable")
     steps = (*_rebuilds(gone, settings), save, force, *rejoins, *joins, proof)
-    return Plan(diagnosis.kind, steps, survivor=best.name, losses=losses)
+    return Plan(diagnosis.kind, diagnosis.cluster_id, steps, survivor=best.name, losses=losses)
 
 
 def _silent_managers(diagnosis: Diagnosis, settings: Settings) -> list[str]:
@@ -164,7 +201,7 @@ def _build(diagnosis: Diagnosis, settings: Settings) -> Plan:
         repeatable=False,
     )
     joins = tuple(_join(node.name, node.role) for node in (*others, *settings.workers))
-    return Plan(diagnosis.kind, (found, *joins, _prove("every manager is reachable")))
+    return Plan(diagnosis.kind, None, (found, *joins, _prove("every manager is reachable")))
 
 
 def _restore(
@@ -183,11 +220,9 @@ def _restore(
     losses = (
         f"changes to the swarm after {manifest.taken:%Y-%m-%d %H:%M:%S} UTC ({age:.0f} s ago) are lost",
         *passed_over,
+        *(_LOCKED_AGAIN if manifest.autolock else ()),
         *_silence(diagnosis),
     )
-    if not settings.recover:
-        why = f"all managers of swarm {manifest.cluster_id} are lost; the newest good copy is {choice.copy.name}"
-        return Plan(diagnosis.kind, refusal=Refusal(why, LOOK_FIRST))
     gone = [node for node in settings.nodes if node.name in diagnosis.missing]
     others = sorted((node for node in gone if node.name != manifest.manager), key=lambda node: node.role)
     seed = Step(
@@ -200,14 +235,12 @@ def _restore(
     rebuilds = _rebuilds(gone, settings)
     joins = tuple(_join(node.name, node.role) for node in others)
     proof = _prove("same cluster ID and inventory, every manager reachable")
-    return Plan(diagnosis.kind, (*rebuilds, seed, *joins, proof), choice.copy.name, losses=losses)
+    steps = (*rebuilds, seed, *joins, proof)
+    return Plan(diagnosis.kind, manifest.cluster_id, steps, copy=choice.copy.name, losses=losses)
 
 
 def _unfit(manifest: Manifest, settings: Settings) -> Refusal | None:
     name, address = manifest.manager, manifest.address
-    if manifest.autolock:
-        why = f"the newest good copy, of {name}, is of an autolocked swarm, which cannot be restored here yet"
-        return Refusal(why, "restore it by hand: docs/runbooks/all-lost.md")
     if str(settings.node(name).address) != address:
         why = f"the newest good copy is of {name} at {address}, and a manager's address cannot change"
         return Refusal(why, f"give {name} the address {address} in requorum:managers")
@@ -216,6 +249,11 @@ def _unfit(manifest: Manifest, settings: Settings) -> Refusal | None:
 
 def _joins(diagnosis: Diagnosis, settings: Settings) -> tuple[Step, ...]:
     return tuple(_join(node.name, node.role) for node in settings.nodes if node.name in diagnosis.missing)
+
+
+def _unlocks(diagnosis: Diagnosis) -> tuple[Step, ...]:
+    effect, before = "unlock it with the key in escrow", "it is locked, and a key in escrow opens its key file"
+    return tuple(Step(Action.UNLOCK, name, effect, before, "it follows a leader") for name in diagnosis.locked)
 
 
 def _join(name: str, role: str) -> Step:
@@ -260,8 +298,6 @@ def _refusal(diagnosis: Diagnosis, settings: Settings) -> Refusal:
             )
         case Kind.FORKED:
             remedy = "decide which swarm is to live; on each manager of the other: docker swarm leave --force"
-        case Kind.LOCKED:
-            remedy = "on each locked manager: docker swarm unlock"
         case _:
             headline += f"; not known to be lost: {silent}"
             start = "docker start NODE" if settings.hosts.driver == "docker" else "start the machine"

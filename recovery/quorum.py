@@ -5,16 +5,18 @@ known manager address answers with a leader, and never beside copies that are no
 """
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from time import monotonic
 
-from recovery import backup, survivors
+from recovery import autolock, backup, lease, snapshot, survivors
 from recovery import restore as files
 from recovery.assessment import known_id
 from recovery.catalog import Catalog
 from recovery.diagnosis import Diagnosis, Kind, diagnose
 from recovery.engine import Engine
 from recovery.errors import ProofFailed, Refused
+from recovery.escrow import Escrow
 from recovery.manifest import Manifest
 from recovery.model import Report
 from recovery.proof import compare
@@ -44,13 +46,29 @@ def establish(
     plan that the operator saw names them; without either nothing is restored or forced. ``known`` is the
     cluster's ID where it was built before: then none is founded. Safe to run again after any interruption.
 
-    Raises: Refused when neither adopting, founding nor restoring is safe; ProofFailed; StoreError.
+    Raises: Refused when neither adopting, founding nor restoring is safe, or somebody else is at it; ProofFailed; StoreError.
     """
+    with lease.hold(settings, "giving a quorum", say=say):
+        return _establish(settings, copy, survivor, known, say)
+
+
+def dissolve(settings: Settings, cluster_id: str) -> None:
+    """End the swarm: every node that still answers and belongs to it leaves. Dead ones are not waited for."""
+    for report in survey(settings).reports:
+        if report.in_swarm and report.cluster_id == cluster_id:
+            with Shell(report.node, settings.ssh) as shell:
+                Engine(shell).leave()
+
+
+def _establish(settings: Settings, copy: str | None, survivor: str | None, known: str | None, say: Say) -> Quorum:
     catalog = Catalog(settings)
     seen = settled(settings, nodes=settings.managers)
-    diagnosis = diagnose(
-        seen, known_id(settings, catalog) or known, cluster=settings.cluster, copies=bool(catalog.copies)
-    )
+    known = known_id(settings, catalog) or known
+    diagnosis = diagnose(seen, known, cluster=settings.cluster, copies=bool(catalog.copies))
+    if diagnosis.kind is Kind.LOCKED:
+        _unlock(settings, diagnosis.locked, say)
+        seen = settled(settings, nodes=settings.managers)
+        diagnosis = diagnose(seen, known, cluster=settings.cluster, copies=bool(catalog.copies))
     if leader := seen.leader:
         if diagnosis.kind in (Kind.FORKED, Kind.FOREIGN):
             raise _refused(diagnosis, settings)
@@ -64,14 +82,6 @@ def establish(
     raise _refused(diagnosis, settings)
 
 
-def dissolve(settings: Settings, cluster_id: str) -> None:
-    """End the swarm: every node that still answers and belongs to it leaves. Dead ones are not waited for."""
-    for report in survey(settings).reports:
-        if report.in_swarm and report.cluster_id == cluster_id:
-            with Shell(report.node, settings.ssh) as shell:
-                Engine(shell).leave()
-
-
 def _adopt(settings: Settings, catalog: Catalog, leader: Report, say: Say) -> Quorum:
     """Take the swarm as it is; where a restore was interrupted before its proof, make up for that first."""
     with Shell(leader.node, settings.ssh) as shell:
@@ -80,6 +90,7 @@ def _adopt(settings: Settings, catalog: Catalog, leader: Report, say: Say) -> Qu
             say(f"proving what an interrupted restore made on {leader.node.name}")
             _prove_seed(shell, engine, catalog.manifest(catalog.named(leader.placed)), leader.node)
         engine.set_options(settings.swarm)
+        autolock.keep_key(settings, engine)
     return Quorum(leader.cluster_id, remade=bool(leader.placed))
 
 
@@ -89,6 +100,7 @@ def _found(settings: Settings, say: Say) -> Quorum:
     with Shell(first, settings.ssh) as shell:
         engine = Engine(shell)
         engine.init(settings.swarm)
+        autolock.keep_key(settings, engine)
         return Quorum(engine.info()["Swarm"]["Cluster"]["ID"])
 
 
@@ -96,14 +108,17 @@ def _restore(settings: Settings, catalog: Catalog, name: str, say: Say) -> Quoru
     chosen = catalog.named(name)
     with catalog.verified(chosen) as (manifest, archive):
         seed = _seed(settings, manifest.manager, manifest.address)
+        opening = Escrow(settings, catalog.store).opening
+        key = opening(snapshot.key_file(archive, source=name), whose=name) if manifest.autolock else None
         start = monotonic()
         say(f"restoring {name} on {seed.name} ({seed.address})")
         with Shell(seed, settings.ssh) as shell:
             engine = Engine(shell)
-            files.place(shell, engine, archive, manifest, files.WHOLE, mark=name)
+            files.place(shell, engine, archive, manifest, files.WHOLE, key=key, mark=name)
             say(f"forcing a new cluster on {seed.name}")
             engine.force_new_cluster()
             _prove_seed(shell, engine, manifest, seed)
+            autolock.lock_again(settings, engine, was=manifest.autolock, say=say)
         say(f"quorum back on {seed.name}: swarm {manifest.cluster_id}, {monotonic() - start:.1f} s")
     return Quorum(manifest.cluster_id, remade=True)
 
@@ -118,9 +133,10 @@ def _force(settings: Settings, ranked: Sequence[Survivor], name: str, say: Say) 
         with Shell(node, settings.ssh) as shell:
             backup.take_safety(settings, node, shell)
     node = settings.node(name)
+    locked = autolock.open_offline(settings, node, say=say)
     with Shell(node, settings.ssh) as shell:
-        engine = Engine(shell)
         before = ask(shell)
+        engine = Engine(shell)
         say(f"forcing a new cluster on {name}")
         start = monotonic()
         engine.force_new_cluster()
@@ -133,8 +149,21 @@ def _force(settings: Settings, ranked: Sequence[Survivor], name: str, say: Say) 
                 node=name,
             )
         engine.inventory()
+        autolock.lock_again(settings, engine, was=locked, say=say)
     say(f"quorum back on {name}: swarm {before.cluster_id}, {monotonic() - start:.1f} s")
     return Quorum(before.cluster_id, remade=True)
+
+
+def _unlock(settings: Settings, names: Sequence[str], say: Say) -> None:
+    """Unlock managers side by side: none of them is heard before enough of them are there for a leader."""
+
+    def one(name: str) -> None:
+        node = settings.node(name)
+        with Shell(node, settings.ssh) as shell:
+            autolock.start(settings, node, shell, say=say)
+
+    with ThreadPoolExecutor(max_workers=len(names)) as pool:
+        list(pool.map(one, names))
 
 
 def _seed(settings: Settings, name: str, address: str) -> Node:

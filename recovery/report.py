@@ -213,6 +213,7 @@ def plan_json(assessment: Assessment) -> dict[str, Any]:
         "version": VERSION,
         "diagnosis": str(assessment.diagnosis.kind),
         "evidence": list(assessment.diagnosis.evidence),
+        "id": plan.id,
         "copy": plan.copy,
         "survivor": plan.survivor,
         "losses": list(plan.losses),

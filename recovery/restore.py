@@ -7,8 +7,10 @@ is it renamed into place: a restore that breaks off leaves the node as it was, a
 
 from pathlib import Path
 
+from recovery import snapshot
 from recovery.engine import Engine
 from recovery.errors import CommandFailed, EngineError, ProofFailed
+from recovery.keyfile import UnlockKey, unlock
 from recovery.manifest import Manifest
 from recovery.model import LocalState
 from recovery.survey import DATA_ROOT, PLACED
@@ -22,6 +24,7 @@ RECEIVE = (
     'cat > copy; echo "$2  copy" | sha256sum --quiet --strict -c - >&2'
 )
 UNPACK = 'set -e -o pipefail; cd "$1/swarm.requorum"; zstd -q -dc copy | tar --sparse -xpf - "$2"'
+OPEN = 'cat > "$1/swarm.requorum/$2"'
 SWAP = (
     'set -e; cd "$1/swarm.requorum"; find "$2" -type f -printf "%s %p\\n" | LC_ALL=C sort > found; '
     f'cmp - found >&2; [ -z "$3" ] || echo "$3" > swarm/{PLACED}; cd "$1"; '
@@ -29,12 +32,17 @@ SWAP = (
     "mv swarm.requorum/swarm swarm; rm -rf swarm.requorum"
 )
 """What lay there before is kept, unless it was an empty folder."""
+SET_ASIDE = 'set -e; cd "$1"; mv swarm "swarm.before-$(date +%s)"; mkdir -m 700 swarm'
 PROVEN = f'rm -f "$1/swarm/{PLACED}"'
 DISCARD = 'rm -rf "$1/swarm.requorum"'
 
 
-def place(shell: Shell, engine: Engine, archive: Path, manifest: Manifest, part: str, *, mark: str = "") -> None:
+def place(
+    shell: Shell, engine: Engine, archive: Path, manifest: Manifest, part: str, *, key: UnlockKey | None, mark: str = ""
+) -> None:
     """Put ``part`` of the copy (`WHOLE` or `CERTIFICATES`) in place on the node; ``mark`` names the copy until it is proven.
+
+    With ``key``, the unlock key of an autolocked swarm, the manager's key file is put there opened.
 
     Raises: EngineError when the engine is in a swarm; ProofFailed when not every file arrived as
     the manifest says, with nothing changed on the node.
@@ -49,10 +57,14 @@ def place(shell: Shell, engine: Engine, archive: Path, manifest: Manifest, part:
         )
     root = info.get("DockerRootDir") or DATA_ROOT
     kept = [entry for entry in manifest.files if entry.path.startswith(part + "/")]
-    listing = sorted(f"{entry.size} {entry.path}\n".encode() for entry in kept)
+    opened = unlock(snapshot.key_file(archive, source=f"{manifest.manager}'s copy"), key) if key else None
+    sizes = {entry.path: entry.size for entry in kept} | ({snapshot.KEY: len(opened)} if opened else {})
+    listing = sorted(f"{size} {path}\n".encode() for path, size in sizes.items())
     try:
         shell.run(["sh", "-c", RECEIVE, "receive", root, manifest.sha256], stdin=archive, seconds=SECONDS)
         shell.run(["bash", "-c", UNPACK, "unpack", root, part], seconds=SECONDS)
+        if opened:
+            shell.run(["sh", "-c", OPEN, "open", root, snapshot.KEY], stdin=opened)
         shell.run(["sh", "-c", SWAP, "swap", root, part, mark], stdin=b"".join(listing), seconds=SECONDS)
     except CommandFailed as error:
         shell.run(["sh", "-c", DISCARD, "discard", root], check=False)
@@ -62,6 +74,11 @@ def place(shell: Shell, engine: Engine, archive: Path, manifest: Manifest, part:
             remedy="mend what the message says (disk space?), then run the same command again",
             node=shell.node.name,
         ) from None
+
+
+def set_aside(shell: Shell, engine: Engine) -> None:
+    """Move what lies in the swarm directory of an engine that is in no swarm out of the way; it stays on the disk."""
+    shell.run(["sh", "-c", SET_ASIDE, "aside", engine.info().get("DockerRootDir") or DATA_ROOT])
 
 
 def proven(shell: Shell, engine: Engine) -> None:

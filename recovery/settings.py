@@ -5,13 +5,24 @@ the stack file. Anything wrong is a `SettingError` that names the key and the re
 """
 
 import json
+import re
 from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
+import pyrage
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 
 from recovery import zones
@@ -22,6 +33,18 @@ Role = Literal["manager", "worker"]
 Availability = Literal["active", "pause", "drain"]
 PROJECT = "requorum"
 EXAMPLE = "stacks/Pulumi.production.example.yaml"
+
+
+PLAN_ID = re.compile(r"r[0-9a-f]{7}")
+
+
+def _consent(value: Any) -> bool | str:
+    text = str(value).lower()
+    if text in ("true", "false"):
+        return text == "true"
+    if PLAN_ID.fullmatch(text):
+        return text
+    raise ValueError("give true, or the ID of the plan that `pulumi preview` shows")
 
 
 class _Frozen(BaseModel):
@@ -55,6 +78,7 @@ class SwarmOptions(_Frozen):
     cert_expiry_hours: int | None = Field(None, ge=1)
     task_history_limit: int | None = Field(None, ge=0)
     snapshot_interval: int | None = Field(None, ge=1)
+    autolock: bool | None = None
     max_snapshots: int | None = Field(None, ge=0)
     dispatcher_heartbeat_seconds: int | None = Field(None, ge=1)
     default_address_pools: tuple[IPv4Network, ...] = ()
@@ -97,6 +121,23 @@ class Backup(_Frozen):
     profile: str | None = None
 
 
+class Escrow(_Frozen):
+    """Who can read the unlock keys that are kept in S3: age recipients; and the identity to read them with here."""
+
+    recipients: tuple[str, ...] = ()
+    identity_file: Path | None = None
+
+    @field_validator("recipients")
+    @classmethod
+    def _known(cls, recipients: tuple[str, ...]) -> tuple[str, ...]:
+        for recipient in recipients:
+            try:
+                pyrage.x25519.Recipient.from_str(recipient)
+            except pyrage.RecipientError:
+                raise ValueError("an age recipient begins with age1; age-keygen prints it as the public key") from None
+        return recipients
+
+
 class Settings(_Frozen):
     """One cluster: its nodes, its options and where its copies live."""
 
@@ -110,7 +151,9 @@ class Settings(_Frozen):
     hosts: Hosts
     ssh: Ssh
     backup: Backup
-    recover: bool = False
+    escrow: Escrow = Escrow()
+    recover: Annotated[bool | str, BeforeValidator(_consent)] = False
+    """Consent to a recovery: true, or the ID of one plan."""
 
     @property
     def nodes(self) -> tuple[Node, ...]:
@@ -152,6 +195,12 @@ class Settings(_Frozen):
         self._check_nodes()
         if self.hosts.driver == "docker":
             self._check_docker_hosts()
+        if self.swarm.autolock and not self.escrow.recipients:
+            raise SettingError(
+                "escrow.recipients",
+                "is not set, and requorum:swarm.autolock is true: nobody could unlock what is restored",
+                remedy="age-keygen -o FILE, off the nodes; give its public key here and FILE as requorum:escrow.identityFile",
+            )
         return self
 
     def _check_managers(self) -> None:

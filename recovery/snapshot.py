@@ -17,6 +17,7 @@ from backports import zstd
 
 from recovery.engine import Engine
 from recovery.errors import DamagedCopy, EngineError
+from recovery.keyfile import UnlockKey, is_locked, opens
 from recovery.manifest import NO_REMEDY, FileEntry, Manifest
 from recovery.model import Inventory
 from recovery.settings import Node
@@ -33,6 +34,7 @@ TAKE = (
 ).replace("{placed}", f"swarm/{PLACED}")
 """``*.tmp`` is the write-ahead log's preallocated next segment: all zeros, made anew on start."""
 CERTIFICATE = "swarm/certificates/swarm-node.crt"
+KEY = "swarm/certificates/swarm-node.key"
 CA = "swarm/certificates/swarm-root-ca.crt"
 WAL = "swarm/raft/wal-v3-encrypted/"
 UNKNOWN_ENGINE = "unknown"
@@ -42,11 +44,14 @@ def _utc() -> datetime:
     return datetime.now(UTC)
 
 
-def take(node: Node, shell: Shell, archive: Path, *, now: Callable[[], datetime] = _utc) -> Manifest:
+def take(
+    node: Node, shell: Shell, archive: Path, *, keep: Callable[[UnlockKey], None], now: Callable[[], datetime] = _utc
+) -> Manifest:
     """Copy the manager's swarm directory into the local file ``archive``, its engine running on.
 
     The inventory is what the swarm held before and after: read first and then written out, so that the copy
-    holds at least everything it lists, less what was removed while the copy was taken.
+    holds at least everything it lists, less what was removed while the copy was taken. The unlock key of an
+    autolocked swarm is given to ``keep`` before, and must open what was copied.
 
     Raises: EngineError when the node is no manager of a swarm with a leader; CommandFailed, Silent;
     DamagedCopy when what arrived is not whole.
@@ -62,14 +67,29 @@ def take(node: Node, shell: Shell, archive: Path, *, now: Callable[[], datetime]
         )
     before = engine.inventory()
     engine.settle()
-    autolock = bool(engine.options().get("EncryptionConfig", {}).get("AutoLockManagers"))
-    manifest = _fetch(node, shell, archive, info.get("DockerRootDir"), now())
+    key = engine.unlock_key() if engine.autolocked else None
+    if key:
+        keep(key)
+    manifest, key_file = _fetch(node, shell, archive, info.get("DockerRootDir"), now())
     inventory = before.common_with(engine.inventory())
     if (manifest.node_id, manifest.cluster_id) != (info["Swarm"]["NodeID"], info["Swarm"]["Cluster"]["ID"]):
         raise DamagedCopy(
             f"checking the copy of {node.name}", "its certificate is another node's", remedy="requorum status"
         )
-    return replace(manifest, kind="hot", engine=info["ServerVersion"], inventory=inventory, autolock=autolock)
+    if key and not opens(key, key_file):
+        raise DamagedCopy(
+            f"checking the copy of {node.name}",
+            "the swarm's unlock key does not open it: the key was changed a moment ago",
+            remedy="requorum backup, again",
+        )
+    return replace(
+        manifest,
+        kind="hot",
+        engine=info["ServerVersion"],
+        inventory=inventory,
+        autolock=key is not None,
+        key_fingerprint=key.fingerprint if key else None,
+    )
 
 
 def take_leaderless(node: Node, shell: Shell, archive: Path, *, now: Callable[[], datetime] = _utc) -> Manifest:
@@ -77,16 +97,22 @@ def take_leaderless(node: Node, shell: Shell, archive: Path, *, now: Callable[[]
 
     Raises: CommandFailed, Silent; DamagedCopy when what arrived is not whole.
     """
-    return _fetch(node, shell, archive, None, now())
+    return _fetch(node, shell, archive, None, now())[0]
 
 
-def _fetch(node: Node, shell: Shell, archive: Path, root: str | None, taken: datetime) -> Manifest:
+def key_file(archive: Path, *, source: str) -> bytes:
+    """The manager's key file in a copy: a secret, unless it is locked. Raises: DamagedCopy."""
+    return read(archive, source=source)[1][KEY]
+
+
+def _fetch(node: Node, shell: Shell, archive: Path, root: str | None, taken: datetime) -> tuple[Manifest, bytes]:
+    """The copy's manifest without what only a leader knows, and the key file in it."""
     root = root or DATA_ROOT
     shell.run(["bash", "-c", TAKE, "take", root], stdout=archive, seconds=SECONDS)
     raw = shell.run(["du", "-s", "--block-size=1", f"{root}/swarm"], check=False).stdout.split()
     files, kept = read(archive, source=f"the copy of {node.name}")
     node_id, cluster_id = identity(kept[CERTIFICATE].decode(errors="replace"))
-    return Manifest(
+    manifest = Manifest(
         cluster_id=cluster_id,
         node_id=node_id,
         manager=node.name,
@@ -101,8 +127,16 @@ def _fetch(node: Node, shell: Shell, archive: Path, root: str | None, taken: dat
         raw_bytes=int(raw[0]) if raw else 0,
         ca_sha256=hashlib.sha256(kept[CA]).hexdigest(),
         position=log_position(kept, source=f"the copy of {node.name}"),
-        autolock=False,
+        autolock=_locked(kept[KEY], source=f"the copy of {node.name}"),
     )
+    return manifest, kept[KEY]
+
+
+def _locked(key_file: bytes, *, source: str) -> bool:
+    try:
+        return is_locked(key_file)
+    except ValueError as error:
+        raise DamagedCopy(f"reading {source}", f"its key file: {error}", remedy=NO_REMEDY) from None
 
 
 def log_position(kept: Mapping[str, bytes], *, source: str) -> Position:
@@ -135,7 +169,7 @@ def check(archive: Path, manifest: Manifest, *, source: str) -> None:
 
 
 def read(archive: Path, *, source: str) -> tuple[tuple[FileEntry, ...], dict[str, bytes]]:
-    """Every regular file's path, size and digest in the archive's order, and the content of the certificates and
+    """Every regular file's path, size and digest in the archive's order, and the content of certificates and key, and
     of the log's segments (without the zeros that follow what was written).
 
     Raises: DamagedCopy when the archive is torn, holds anything but plain files and folders below
@@ -146,7 +180,7 @@ def read(archive: Path, *, source: str) -> tuple[tuple[FileEntry, ...], dict[str
     with _opened(archive, source) as members:
         for member, content in members:
             digest, size, head = hashlib.sha256(), 0, bytearray()
-            wanted = member in (CERTIFICATE, CA) or (member.startswith(WAL) and member.endswith(".wal"))
+            wanted = member in (CERTIFICATE, CA, KEY) or (member.startswith(WAL) and member.endswith(".wal"))
             for block in content:
                 digest.update(block)
                 size += len(block)
@@ -155,7 +189,7 @@ def read(archive: Path, *, source: str) -> tuple[tuple[FileEntry, ...], dict[str
             if wanted:
                 kept[member] = bytes(head)
             files.append(FileEntry(member, size, digest.hexdigest()))
-    if not {CERTIFICATE, CA} <= kept.keys() or not any(path.startswith(WAL) for path in kept):
+    if not {CERTIFICATE, CA, KEY} <= kept.keys() or not any(path.startswith(WAL) for path in kept):
         raise DamagedCopy(f"reading {source}", "certificates or raft log are missing", remedy=NO_REMEDY)
     return tuple(files), kept
 

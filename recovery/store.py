@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 2
 READ_SECONDS = 10
 TRIES = 2
+CHANGED = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412", "409"})
+"""What a conditional write is answered when the object is not as expected."""
 REMEDIES = {
     "NoSuchBucket": "create the bucket, or correct requorum:backup.bucket",
     "InvalidAccessKeyId": "correct the access key (AWS_ACCESS_KEY_ID, or the profile of requorum:backup.profile)",
@@ -56,6 +58,43 @@ class Store:
         """Write a small object. Raises: StoreError."""
         with self._doing(f"writing {key} to"):
             self._s3.put_object(Bucket=self.bucket, Key=key, Body=content)
+
+    def look(self, key: str) -> tuple[bytes, str] | None:
+        """A small object's content and ETag, or None where there is none. Raises: StoreError."""
+        with self._doing(f"reading {key} from"):
+            try:
+                found = self._s3.get_object(Bucket=self.bucket, Key=key)
+            except self._s3.exceptions.NoSuchKey:
+                return None
+            return found["Body"].read(), found["ETag"]
+
+    def put_where(self, key: str, content: bytes, etag: str | None) -> str | None:
+        """Write a small object where there is none, or in place of the one with that ETag; its ETag, or None where it was not so.
+
+        A server that does not know conditional writes is asked first, and then written to. Raises: StoreError.
+        """
+        with self._doing(f"writing {key} to"):
+            try:
+                if etag is None:
+                    return self._s3.put_object(Bucket=self.bucket, Key=key, Body=content, IfNoneMatch="*")["ETag"]
+                return self._s3.put_object(Bucket=self.bucket, Key=key, Body=content, IfMatch=etag)["ETag"]
+            except ClientError as error:
+                code = error.response["Error"].get("Code", "")
+                if code in CHANGED:
+                    return None
+                if code != "NotImplemented":
+                    raise
+        found = self.look(key)
+        if (found[1] if found else None) != etag:
+            return None
+        self.put(key, content)
+        written = self.look(key)
+        return written[1] if written else None
+
+    def delete(self, key: str) -> None:
+        """Remove an object, if it is there. Raises: StoreError."""
+        with self._doing(f"removing {key} from"):
+            self._s3.delete_object(Bucket=self.bucket, Key=key)
 
     def download(self, key: str, path: Path) -> None:
         """An object's content into a local file. Raises: StoreError."""

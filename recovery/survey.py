@@ -112,7 +112,7 @@ def ask(shell: Shell) -> Report:
     )
     seen = _on_disk(shell, seen, info.get("DockerRootDir") or DATA_ROOT)
     if state is LocalState.INACTIVE:
-        return replace(seen, node_id="", cluster_id="")
+        return seen if seen.left_over else replace(seen, node_id="", cluster_id="")
     seen = replace(seen, node_id=swarm.get("NodeID") or seen.node_id)
     if not seen.control:
         return seen

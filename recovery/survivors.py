@@ -19,6 +19,8 @@ class Survivor:
 
     name: str
     position: Position
+    locked: bool = False
+    """Whether its key file needs the unlock key."""
 
     @property
     def text(self) -> str:
@@ -37,11 +39,12 @@ def look(settings: Settings, survey: Survey) -> tuple[Survivor, ...]:
 
     Raises: TransportError, DamagedCopy.
     """
-    nodes = [report.node for report in survey.managers if report.in_swarm and report.raft]
+    nodes = [report.node for report in survey.managers if report.raft and (report.in_swarm or report.left_over)]
 
     def read(node: Node) -> Survivor:
         with tempfile.TemporaryDirectory(prefix="requorum-") as folder, Shell(node, settings.ssh) as shell:
-            return Survivor(node.name, snapshot.take_leaderless(node, shell, Path(folder) / "copy").position)
+            held = snapshot.take_leaderless(node, shell, Path(folder) / "copy")
+            return Survivor(node.name, held.position, held.autolock)
 
     with ThreadPoolExecutor(max_workers=max(len(nodes), 1)) as pool:
         return rank(tuple(pool.map(read, nodes)))

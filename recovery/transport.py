@@ -11,6 +11,7 @@ import tempfile
 import threading
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -35,6 +36,7 @@ CONNECT_SECONDS = 3.0
 """To connect, shake hands and log in: a dead node costs no more."""
 GO_PREFERS = ("ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa", "ssh-ed25519")
 """golang.org/x/crypto/ssh, defaultHostKeyAlgos: pulumi-command pins one key and takes what the host offers for it."""
+BLOCK = 1 << 16
 SHOWN = 800
 """Characters of a command's error output that an error message carries."""
 
@@ -195,16 +197,30 @@ class Shell:
         return Output(out, err, result.exit_status if result.exit_status is not None else -1)
 
     async def _dial_engine(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Carry one connection. It does not use asyncssh's redirection: there the end of an engine ends the whole connection."""
         assert self._connection is not None, "the shell is not open"
         try:
-            process = await self._connection.create_process(
-                "docker system dial-stdio", encoding=None, stdin=reader, stdout=writer, stderr=asyncssh.DEVNULL
-            )
-            await process.wait_closed()
+            async with self._connection.create_process(
+                "docker system dial-stdio", encoding=None, stderr=asyncssh.DEVNULL
+            ) as process:
+                sending = asyncio.create_task(_pump(reader, process.stdin))
+                await _pump(process.stdout, writer)
+                sending.cancel()
         except (OSError, asyncssh.Error):
             pass  # the engine client sees its connection end and reports that
         finally:
             writer.close()
+
+
+async def _pump(
+    source: asyncio.StreamReader | asyncssh.SSHReader[bytes], target: asyncio.StreamWriter | asyncssh.SSHWriter[bytes]
+) -> None:
+    """Copy until the source ends or the target is closed."""
+    with suppress(OSError, asyncssh.Error):
+        while data := await source.read(BLOCK):
+            target.write(data)
+            await target.drain()
+        target.write_eof()
 
 
 def private_key_text(path: Path) -> str:

@@ -9,6 +9,8 @@ index. The file format is etcd's (server/storage/wal: encoder.go, walpb/record.p
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from recovery.protobuf import fields
+
 ENTRY, STATE, SNAPSHOT = 2, 3, 5
 """Record types: a raft entry {2: term, 3: index}, the hard state {1: term, 3: commit}, a snapshot mark {1: index, 2: term}."""
 LENGTH = 8
@@ -35,7 +37,7 @@ def position(segments: Iterable[bytes]) -> Position:
     term = index = commit = 0
     for segment in segments:
         for kind, data in _records(segment):
-            values = dict(_fields(data)) if kind in (ENTRY, STATE, SNAPSHOT) else {}
+            values = dict(fields(data)) if kind in (ENTRY, STATE, SNAPSHOT) else {}
             if kind == ENTRY:
                 term, index = _number(values, 2), _number(values, 3)
             elif kind == STATE:
@@ -58,36 +60,9 @@ def _records(segment: bytes) -> Iterator[tuple[int, bytes]]:
         start, at = at + LENGTH, at + LENGTH + length + padding
         if at > len(segment):
             return  # the last frame was being written
-        values = dict(_fields(segment[start : start + length]))
+        values = dict(fields(segment[start : start + length]))
         data = values.get(3, b"")
         yield _number(values, 1), data if isinstance(data, bytes) else b""
-
-
-def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """The fields of a protobuf message: varints as numbers, length-delimited ones as bytes."""
-    at = 0
-    while at < len(message):
-        tag, at = _varint(message, at)
-        value, at = _varint(message, at)
-        if tag & 7 == 0:
-            yield tag >> 3, value
-        elif tag & 7 == 2:
-            yield tag >> 3, message[at : at + value]
-            at += value
-        else:
-            raise ValueError(f"wire type {tag & 7} is not used in a write-ahead log")
-
-
-def _varint(message: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        if at >= len(message):
-            raise ValueError("the record ends within a number")
-        byte = message[at]
-        value |= (byte & 0x7F) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 0x80:
-            return value, at
 
 
 def _number(values: dict[int, int | bytes], field: int) -> int:

@@ -32,7 +32,8 @@ def kill_at(swarm: Swarm, line: str) -> None:
         "--stack",
         stack.name,
     ]
-    command += ["--config", "recover=true", "--config-file", str(stack.file)]
+    plan = json.loads(stack.requorum("plan", "--json").text)
+    command += ["--config", f"recover={plan['id']}", "--config-file", str(stack.file)]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, env=stack.environment(), start_new_session=True
     )
@@ -61,7 +62,8 @@ def test_a_killed_recovery_converges(swarm: Swarm, line: str) -> None:
     mend_state(swarm)
     swarm.start_what_was_only_created()
     swarm.stack.pulumi("cancel", "--yes")
-    swarm.stack.up("--skip-preview", "--config", "recover=true")
+    left = json.loads(swarm.stack.requorum("plan", "--json").text)
+    swarm.stack.up("--skip-preview", *(["--config", f"recover={left['id']}"] if left["id"] else []))
     assert not before.differences(swarm.picture())
     marks = [swarm.on(name, "sh", "-c", "ls -A /var/lib/docker/swarm | grep requorum || true") for name in MANAGERS]
     assert not any(marks), "what was restored is proven"

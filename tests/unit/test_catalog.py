@@ -13,6 +13,7 @@ from recovery import assessment, snapshot
 from recovery import store as store_module
 from recovery.catalog import Catalog, Copy, newest_good
 from recovery.errors import Refused, StoreError
+from recovery.escrow import Escrow
 from recovery.settings import Settings
 from tests.unit import factories as make
 from tests.unit.test_snapshot import CONTENT, archive, certificate, described
@@ -103,7 +104,7 @@ def test_the_newest_good_copy_is_chosen_and_the_rest_explained(of: Settings, buc
     torn, no_manifest = put(of, tmp_path, "manager-c", 5), put(of, tmp_path, "manager-a", 3)
     bucket.put_object(Key=torn.key, Body=b"half")
     bucket.put_object(Key=no_manifest.manifest_key, Body=b"{")
-    with newest_good(Catalog(of), NAMES, make.CLUSTER) as found:
+    with newest_good(Catalog(of), Escrow(of), NAMES, make.CLUSTER) as found:
         assert found.choice is not None
         assert found.choice.copy == good
         assert found.archive is not None
@@ -115,7 +116,7 @@ def test_the_newest_good_copy_is_chosen_and_the_rest_explained(of: Settings, buc
 def test_no_good_copy_is_no_choice(of: Settings, bucket: Any, tmp_path: Path) -> None:
     torn = put(of, tmp_path, "manager-a", 5)
     bucket.put_object(Key=torn.key, Body=b"")
-    with newest_good(Catalog(of), NAMES, None) as found:
+    with newest_good(Catalog(of), Escrow(of), NAMES, None) as found:
         assert found.choice is None
     assert len(found.rejected) == 1
 
@@ -126,7 +127,7 @@ def test_a_copy_under_another_managers_name_is_rejected(of: Settings, bucket: An
         source = copy.key.removesuffix(".tar.zst") + suffix
         target = source.replace("/manager-a/", "/manager-b/")
         bucket.Object(target).copy_from(CopySource={"Bucket": "copies", "Key": source})
-    with newest_good(Catalog(of), ["manager-b"], None) as found:
+    with newest_good(Catalog(of), Escrow(of), ["manager-b"], None) as found:
         assert found.choice is None
 
 

@@ -69,7 +69,14 @@ TABLE: list[tuple[str, list[Report], Kind]] = [
         [replace(LEFT_OVER, placed="copy"), make.gone(B), make.gone(C)],
         Kind.ALL_LOST,
     ),
-    ("locked", [in_state(A, LocalState.LOCKED), make.gone(B), make.gone(C)], Kind.LOCKED),
+    ("all locked", [in_state(node, LocalState.LOCKED) for node in (A, B, C)], Kind.LOCKED),
+    (
+        "two locked, one gone",
+        [in_state(A, LocalState.LOCKED), in_state(B, LocalState.LOCKED), make.gone(C)],
+        Kind.LOCKED,
+    ),
+    ("one locked, two gone", [in_state(A, LocalState.LOCKED), make.gone(B), make.gone(C)], Kind.QUORUM_LOST),
+    ("one locked, the others lead", [led(A), led(B), in_state(C, LocalState.LOCKED)], Kind.MINORITY_LOST),
     ("two leaders", [led(A), led(B, leader="manager-b"), led(C)], Kind.FORKED),
     ("another swarm's manager", [led(A), led(B), make.manager(C, S.nodes, cluster="other")], Kind.FOREIGN),
     ("another swarm's worker", [led(A), led(B), led(C), make.worker(W1, cluster="other")], Kind.FOREIGN),
@@ -81,6 +88,15 @@ def test_diagnosis(reports: list[Report], kind: Kind) -> None:
     found = run(*reports)
     assert found.kind is kind
     assert all(report.node.name in found.text for report in reports)
+
+
+def test_an_unused_log_counts_while_nobody_leads_and_is_outrun_once_somebody_does() -> None:
+    assert run(LEFT_OVER, make.gone(B), make.gone(C)).missing == ("manager-b", "manager-c")
+    assert run(LEFT_OVER, led(B, leader="manager-b"), led(C, leader="manager-b")).missing == ("manager-a",)
+
+
+def test_an_unused_log_of_another_swarm_is_foreign() -> None:
+    assert run(replace(LEFT_OVER, cluster_id="other"), make.gone(B), make.gone(C)).kind is Kind.FOREIGN
 
 
 def test_nothing_anywhere_is_absent_only_without_copies() -> None:

@@ -21,6 +21,7 @@ MEMBER = {
     "availability": "drain",
     "labels": {},
     "host": "h1",
+    "standing": "member",
 }
 HEALTH = {
     "cluster_id": "c",

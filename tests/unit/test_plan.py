@@ -1,5 +1,6 @@
 """What is planned for each diagnosis; above all, when nothing is."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -9,14 +10,13 @@ from hypothesis import given
 from recovery.catalog import Choice
 from recovery.diagnosis import Kind, diagnose
 from recovery.model import Report
-from recovery.plan import RECOVER, Action, Plan, make_plan
-from recovery.settings import Settings
+from recovery.plan import Action, Plan, Refusal, make_plan
+from recovery.settings import PLAN_ID, Settings
 from recovery.survivors import Survivor, rank
 from recovery.wal import Position
 from tests.unit import factories as make
 from tests.unit.test_diagnosis import W1, A, B, C, S, led, surveys
 
-RECOVERING = S.model_copy(update={"recover": True})
 LOST = [make.gone(node) for node in S.managers] + [make.worker(node) for node in S.workers]
 
 
@@ -28,20 +28,22 @@ def choice(name: str = "manager-a", address: str = "10.77.1.11") -> Choice:
 def plan(
     reports: list[Report],
     *,
-    recover: bool = False,
+    recover: bool | str = False,
+    spent: bool = False,
     chosen: Choice | None = None,
     rejected: tuple[str, ...] = (),
     survivors: tuple[Survivor, ...] = (),
     copies: bool = True,
 ) -> Plan:
     found = diagnose(make.survey(reports), make.CLUSTER if copies else None, cluster="lab", copies=copies)
-    return make_plan(found, RECOVERING if recover else S, chosen, rejected, survivors, make.NOW)
+    of = S.model_copy(update={"recover": recover})
+    return make_plan(found, of, chosen, rejected, survivors, make.NOW, spent=spent)
 
 
 @pytest.mark.parametrize("recover", [False, True])
 def test_nothing_is_done_to_a_healthy_swarm(recover: bool) -> None:
     made = plan(list(make.healthy(S).reports), recover=recover, chosen=choice())
-    assert made == Plan(Kind.HEALTHY)
+    assert made == Plan(Kind.HEALTHY, make.CLUSTER)
 
 
 def test_a_new_cluster_is_founded_once_and_joined_by_all() -> None:
@@ -59,9 +61,31 @@ def test_a_new_cluster_is_founded_once_and_joined_by_all() -> None:
 
 def test_all_lost_without_the_flag_is_refused_with_the_command() -> None:
     made = plan(LOST, chosen=choice())
-    assert not made.steps
     assert made.refusal is not None
-    assert RECOVER in made.refusal.remedy
+    assert made.refusal.consent
+    assert f"look at the plan {made.id}, then run: pulumi up --config recover=true" in made.refusal.remedy
+    assert made.agreed() == plan(LOST, chosen=choice(), recover=True), "what is shown is what would be done"
+
+
+def test_the_flag_counts_once_and_a_plan_s_id_for_that_plan_only() -> None:
+    shown = plan(LOST, chosen=choice())
+    other = plan(LOST, chosen=choice("manager-b", "10.77.2.12"))
+    assert re.fullmatch(PLAN_ID, shown.id)
+    assert shown.id != other.id
+    assert plan(LOST, chosen=choice(), recover=True, spent=True).refusal == Refusal(
+        f"all lost: the newest good copy is {shown.copy}; recover: true was used up before this loss",
+        f"look at the plan {shown.id}, then run: pulumi up --config recover={shown.id}",
+        consent=True,
+    )
+    for spent in (False, True):
+        assert plan(LOST, chosen=choice(), recover=shown.id, spent=spent).refusal is None
+        assert plan(LOST, chosen=choice(), recover=other.id, spent=spent).refusal is not None
+
+
+def test_a_refusal_for_another_reason_is_not_agreed_away() -> None:
+    made = plan(LOST, rejected=("only: altered",))
+    assert made.agreed() == made
+    assert made.refusal is not None
 
 
 def test_all_lost_with_the_flag_restores_the_seed_then_rejoins_the_others() -> None:
@@ -140,7 +164,7 @@ def test_with_the_flag_nothing_is_founded_where_nothing_is_found() -> None:
 
 @pytest.mark.parametrize(
     ("changes", "said"),
-    [({"autolock": True}, "autolocked"), ({"address": "10.77.9.9"}, "address cannot change")],
+    [({"address": "10.77.9.9"}, "address cannot change")],
 )
 def test_a_copy_that_cannot_be_restored_is_refused_beforehand(changes: dict[str, Any], said: str) -> None:
     manifest = make.manifest(**changes)
@@ -182,13 +206,11 @@ def test_without_a_quorum_the_survivor_that_holds_most_is_forced_and_the_rest_re
 
 def test_a_lost_quorum_is_not_forced_without_the_flag() -> None:
     made = plan([make.leaderless(A), make.gone(B), make.gone(C)], survivors=(STALE,))
-    assert not made.steps
     assert made.refusal is not None
-    assert RECOVER in made.refusal.remedy
+    assert "pulumi up --config recover=true" in made.refusal.remedy
 
 
 def test_a_lost_quorum_is_not_forced_beside_a_silent_manager() -> None:
     made = plan([make.leaderless(A), make.silent(B), make.gone(C)], recover=True, survivors=(STALE,))
-    assert not made.steps
     assert made.refusal is not None
     assert "manager-b" in made.refusal.remedy

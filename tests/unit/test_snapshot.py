@@ -19,6 +19,7 @@ from recovery.errors import DamagedCopy
 from recovery.manifest import FORMAT, Manifest, from_json
 from recovery.wal import Position
 from tests.unit import factories as make
+from tests.unit.test_keyfile import key_file
 from tests.unit.test_wal import entry, state
 
 WAL = "swarm/raft/wal-v3-encrypted/0000000000000000-0000000000000000.wal"
@@ -45,6 +46,7 @@ NODE = certificate("id-manager-a", make.CLUSTER)
 CONTENT = {
     snapshot.CERTIFICATE: NODE,
     snapshot.CA: b"ca",
+    snapshot.KEY: key_file(),
     WAL: entry(2, 9) + state(2, 8) + bytes(3_000_000),
     "swarm/state.json": b"[]",
 }

@@ -1,0 +1,81 @@
+"""Managers of an autolocked swarm: unlocking them, opening one for a forced new cluster, and locking again after it."""
+
+from collections.abc import Callable
+
+from recovery import snapshot
+from recovery.engine import Engine
+from recovery.escrow import Escrow
+from recovery.keyfile import UnlockKey, is_locked, unlock
+from recovery.model import LocalState
+from recovery.settings import Node, Settings, SwarmOptions
+from recovery.survey import DATA_ROOT
+from recovery.transport import Shell
+
+Say = Callable[[str], None]
+REPLACE = 'umask 077; cat > "$1.requorum" && mv "$1.requorum" "$1"'
+RESTART = "systemctl reset-failed docker.service; systemctl restart docker.service"
+RESTART_SECONDS = 90.0
+"""The engine waits 20 s for a quorum before it says that it has started."""
+
+
+def require_key(settings: Settings, node: Node) -> None:
+    """Look whether what opens a locked manager is at hand. Raises: NoUnlockKey, SettingError, StoreError, TransportError."""
+    with Shell(node, settings.ssh) as shell:
+        _key(settings, shell, _read(shell, Engine(shell)))
+
+
+def start(settings: Settings, node: Node, shell: Shell, *, say: Say) -> None:
+    """Unlock a locked manager, so that it takes part again. Raises: as `require_key`; EngineError when it sees no leader then."""
+    engine = Engine(shell)
+    if key := _key(settings, shell, _read(shell, engine)):
+        say(f"unlocking {node.name} with the key {key.fingerprint}")
+        engine.unlock(key)
+
+
+def open_offline(settings: Settings, node: Node, *, say: Say) -> bool:
+    """Make a manager without a quorum ready to be forced, which Docker cannot do with a locked one (moby#36852).
+
+    Whether it was locked. Its key file is rewritten; an engine that started locked is started again. Safe to
+    run again. Raises: as `require_key`; CommandFailed.
+    """
+    with Shell(node, settings.ssh) as shell:
+        engine = Engine(shell)
+        waits = engine.info()["Swarm"]["LocalNodeState"] == LocalState.LOCKED
+        pem = _read(shell, engine)
+        if key := _key(settings, shell, pem):
+            say(f"opening the key file of {node.name} with the key {key.fingerprint}")
+            shell.run(["sh", "-c", REPLACE, "replace", _path(engine)], stdin=unlock(pem, key))
+        if waits:
+            say(f"restarting the engine of {node.name}, which started locked: it waits 20 s for a quorum")
+            shell.run(["sh", "-c", RESTART], seconds=RESTART_SECONDS)
+    return key is not None or waits
+
+
+def lock_again(settings: Settings, engine: Engine, *, was: bool, say: Say) -> None:
+    """Switch autolock on after a forced new cluster, which goes without, where it ``was`` on or the settings want it.
+
+    The swarm makes a new key, which is kept beside the old one. Raises: EngineError, StoreError, SettingError.
+    """
+    wanted = settings.swarm.autolock
+    if wanted or (was and wanted is None):
+        say("switching autolock on again, with a new unlock key")
+        engine.set_options(SwarmOptions(autolock=True))
+    keep_key(settings, engine)
+
+
+def keep_key(settings: Settings, engine: Engine) -> None:
+    """Have the unlock key of an autolocked swarm in escrow. Raises: EngineError, StoreError, SettingError."""
+    if engine.autolocked:
+        Escrow(settings).keep(engine.unlock_key())
+
+
+def _key(settings: Settings, shell: Shell, pem: bytes) -> UnlockKey | None:
+    return Escrow(settings).opening(pem, whose=shell.node.name) if is_locked(pem) else None
+
+
+def _read(shell: Shell, engine: Engine) -> bytes:
+    return shell.run(["cat", _path(engine)]).stdout
+
+
+def _path(engine: Engine) -> str:
+    return f"{engine.info().get('DockerRootDir') or DATA_ROOT}/{snapshot.KEY}"

@@ -1,0 +1,97 @@
+"""Unlock keys of an autolocked swarm, kept in S3 apart from the copies and encrypted to the operators' age recipients.
+
+Keys are ``PREFIX/CLUSTER/unlock-keys/FINGERPRINT.age``. None is ever removed or overwritten: each copy needs
+the key of its own time. Reading them takes an operator's identity, which lies on no node and not in S3.
+"""
+
+from collections.abc import Iterator
+
+import pyrage
+
+from recovery.errors import NoUnlockKey, SettingError
+from recovery.keyfile import UnlockKey, opens
+from recovery.settings import Settings
+from recovery.store import Store
+
+FOLDER = "unlock-keys"
+SUFFIX = ".age"
+
+
+class Escrow:
+    """The unlock keys of the settings' cluster."""
+
+    def __init__(self, settings: Settings, store: Store | None = None) -> None:
+        self._escrow = settings.escrow
+        self._store = store or Store(settings.backup)
+        self._prefix = f"{settings.backup.prefix}/{settings.cluster}/{FOLDER}/"
+        self._known: dict[str, UnlockKey] = {}
+
+    def keep(self, key: UnlockKey) -> None:
+        """Have the key in S3. Raises: SettingError where no recipient is named; StoreError."""
+        if key.fingerprint in self._fingerprints():
+            return
+        if not self._escrow.recipients:
+            raise SettingError(
+                "escrow.recipients",
+                "is not set, and the swarm is autolocked: a copy is of no use without the unlock key",
+                remedy="age-keygen -o FILE, off the nodes; give its public key here and FILE as requorum:escrow.identityFile",
+            )
+        recipients = [pyrage.x25519.Recipient.from_str(recipient) for recipient in self._escrow.recipients]
+        self._store.put(self._prefix + key.fingerprint + SUFFIX, pyrage.encrypt(key.text.encode(), recipients))
+
+    def opening(self, pem: bytes, *, whose: str) -> UnlockKey:
+        """The key that opens a locked key file.
+
+        Raises: NoUnlockKey when none of them does; SettingError when the identity cannot be used; StoreError.
+        """
+        tried = 0
+        for tried, key in enumerate(self._keys(), 1):  # noqa: B007
+            if opens(key, pem):
+                return key
+        raise NoUnlockKey(
+            f"looking for the unlock key of {whose}",
+            f"none of the {tried} keys in escrow opens it" if tried else "no unlock key is in escrow",
+            remedy="give the key that you kept (docker swarm unlock-key) to: requorum escrow",
+        )
+
+    def _keys(self) -> Iterator[UnlockKey]:
+        for fingerprint in self._fingerprints():
+            if fingerprint not in self._known:
+                sealed = self._store.get(self._prefix + fingerprint + SUFFIX)
+                self._known[fingerprint] = self._unseal(sealed, fingerprint)
+            yield self._known[fingerprint]
+
+    def _fingerprints(self) -> tuple[str, ...]:
+        keys = self._store.keys(self._prefix)
+        return tuple(key.removeprefix(self._prefix).removesuffix(SUFFIX) for key in keys if key.endswith(SUFFIX))
+
+    def _unseal(self, sealed: bytes, fingerprint: str) -> UnlockKey:
+        try:
+            key = UnlockKey(pyrage.decrypt(sealed, self._identities()).decode())
+        except (pyrage.DecryptError, ValueError) as error:
+            raise SettingError(
+                "escrow.identityFile",
+                f"it does not open the unlock key {fingerprint} ({error})",
+                remedy="name the file with the identity of one of the recipients",
+            ) from None
+        return key
+
+    def _identities(self) -> list[pyrage.x25519.Identity]:
+        file = self._escrow.identity_file
+        if file is None:
+            raise SettingError(
+                "escrow.identityFile",
+                "is not set, and an unlock key is needed",
+                remedy="name the age identity file (age-keygen) that belongs to one of requorum:escrow.recipients",
+            )
+        try:
+            lines = [line.strip() for line in file.read_text().splitlines()]
+            return [pyrage.x25519.Identity.from_str(line) for line in lines if line and not line.startswith("#")]
+        except OSError as error:
+            raise SettingError(
+                "escrow.identityFile", f"{file}: {error.strerror}", remedy="name a readable file"
+            ) from None
+        except (pyrage.IdentityError, UnicodeDecodeError):
+            raise SettingError(
+                "escrow.identityFile", f"{file} holds no age identity", remedy="name a file that age-keygen made"
+            ) from None

@@ -1,0 +1,130 @@
+"""One operator at a time: a lease in S3 over a cluster's quorum and membership.
+
+The holder writes its lease anew every few seconds; one that was not written for `STALE_SECONDS`, as the waiting
+side counts them, is of a holder that died, and is taken over. No clocks are compared. Where the S3 server knows
+conditional writes two can never both get it; elsewhere what was written is read back before it counts.
+"""
+
+import json
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from getpass import getuser
+from time import monotonic, sleep
+from uuid import uuid4
+
+from recovery.errors import Refused, StoreError
+from recovery.settings import Settings
+from recovery.store import Store
+
+NAME = "lease.json"
+RENEW_SECONDS = 2.0
+STALE_SECONDS = 10.0
+WAIT_SECONDS = 60.0
+PAUSE = 0.5
+_lock = threading.Lock()
+_held: dict[str, "_Holder"] = {}
+
+
+@contextmanager
+def hold(settings: Settings, doing: str, *, say: Callable[[str], None]) -> Iterator[None]:
+    """Hold the cluster's lease, which the threads of one process share; wait where another has it.
+
+    Raises: Refused when another still holds it after `WAIT_SECONDS`; StoreError.
+    """
+    key = f"{settings.backup.prefix}/{settings.cluster}/{NAME}"
+    with _lock:
+        holder = _held.get(key)
+        if holder is None:
+            holder = _held[key] = _Holder(Store(settings.backup), key, settings.cluster)
+            try:
+                holder.acquire(doing, say)
+            except BaseException:
+                del _held[key]
+                raise
+        holder.users += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            holder.users -= 1
+            if not holder.users:
+                del _held[key]
+                holder.release()
+
+
+class _Holder:
+    """This process as the holder of one lease."""
+
+    def __init__(self, store: Store, key: str, cluster: str) -> None:
+        self.users = 0
+        self._store, self._key, self._cluster = store, key, cluster
+        self._token = uuid4().hex
+        self._turn = 0
+        self._etag: str | None = None
+        self._done = threading.Event()
+        self._renewal = threading.Thread(target=self._renew, name="requorum-lease", daemon=True)
+
+    def acquire(self, doing: str, say: Callable[[str], None]) -> None:
+        self._doing = doing
+        begun = seen_at = monotonic()
+        seen: str | None = None
+        while not self._take(None if seen is None or monotonic() - seen_at < STALE_SECONDS else seen):
+            found = self._store.look(self._key)
+            if found is None:
+                seen = None
+                continue
+            content, etag = found
+            if seen is None:
+                say(f"waiting for {_whose(content)}")
+            if etag != seen:
+                seen, seen_at = etag, monotonic()
+            if monotonic() - begun > WAIT_SECONDS:
+                raise Refused(
+                    f"{doing} of cluster {self._cluster}",
+                    f"{_whose(content)} is still at it",
+                    remedy="wait until that has ended, then run the same command again",
+                )
+            sleep(PAUSE)
+        self._renewal.start()
+
+    def release(self) -> None:
+        self._done.set()
+        self._renewal.join()
+        try:
+            if (found := self._store.look(self._key)) and found[1] == self._etag:
+                self._store.delete(self._key)
+        except StoreError:
+            pass  # it is taken over once it is stale
+
+    def _take(self, expected: str | None) -> bool:
+        """Write the lease where there is none, or in place of the one ``expected``; whether it is ours now."""
+        self._turn += 1
+        content = {"holder": self._token, "by": _name(), "doing": self._doing, "turn": self._turn}
+        text = json.dumps(content).encode()
+        if self._store.put_where(self._key, text, expected) is None:
+            return False
+        found = self._store.look(self._key)
+        self._etag = found[1] if found and found[0] == text else None
+        return self._etag is not None
+
+    def _renew(self) -> None:
+        while not self._done.wait(RENEW_SECONDS):
+            try:
+                self._take(self._etag)
+            except StoreError:
+                continue  # S3 may be back in time; a recovery is not broken off for it
+
+
+def _name() -> str:
+    return f"{getuser()}@{socket.gethostname()} (process {os.getpid()})"
+
+
+def _whose(content: bytes) -> str:
+    try:
+        document = json.loads(content)
+        return f"{document['by']}, {document['doing']}"
+    except (ValueError, KeyError, TypeError):
+        return "somebody"

@@ -1,0 +1,46 @@
+"""As much of the protobuf wire format as swarm's own files need: varints and length-delimited fields."""
+
+from collections.abc import Iterator
+
+
+def fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
+    """The fields of a message by number: varints as numbers, length-delimited ones as bytes.
+
+    Raises: ValueError for another wire type, and for a number that is cut off.
+    """
+    at = 0
+    while at < len(message):
+        tag, at = _varint(message, at)
+        value, at = _varint(message, at)
+        if tag & 7 == 0:
+            yield tag >> 3, value
+        elif tag & 7 == 2:
+            yield tag >> 3, message[at : at + value]
+            at += value
+        else:
+            raise ValueError(f"wire type {tag & 7} is not used here")
+
+
+def encode(number: int, value: bytes) -> bytes:
+    """One length-delimited field."""
+    return _to_varint(number << 3 | 2) + _to_varint(len(value)) + value
+
+
+def _varint(message: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        if at >= len(message):
+            raise ValueError("the record ends within a number")
+        byte = message[at]
+        value |= (byte & 0x7F) << shift
+        at, shift = at + 1, shift + 7
+        if byte < 0x80:
+            return value, at
+
+
+def _to_varint(value: int) -> bytes:
+    encoded = bytearray()
+    while value > 0x7F:
+        encoded.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*encoded, value])

@@ -1,0 +1,125 @@
+"""An autolocked swarm through every kind of loss. The tests run in order."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyrage
+import pytest
+
+from lab import cluster, nodes
+from lab.instance import Instance
+from lab.stack import Stack, settings
+from tests.lab.conftest import Variant
+from tests.lab.swarm import MANAGERS, WORKERS, Picture, Swarm
+
+KNOWN: dict[str, Picture] = {}
+KEYS: list[str] = []
+
+
+@pytest.fixture(scope="module")
+def stack(lab: Instance, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    made = Stack(lab, "locked", tmp_path_factory.mktemp("locked") / "Pulumi.locked.yaml")
+    values = settings(lab)
+    made.write({**values, "swarm": {"autolock": True}, "backup": {**values["backup"], "prefix": "locked"}})
+    cluster.prepare(lab, made)
+    yield made
+    nodes.remove_all(lab)
+
+
+def unlock_key(swarm: Swarm, manager: str = "manager-a") -> str:
+    return swarm.on(manager, "docker", "swarm", "unlock-key", "--quiet")
+
+
+def restart(swarm: Swarm, *managers: str) -> None:
+    for name in managers:
+        swarm.on(name, "sh", "-c", "systemctl reset-failed docker; systemctl restart docker")
+
+
+def require_same_and_locked(swarm: Swarm) -> None:
+    """Everything is as it was, and every manager needs the key again: a new one, which is kept."""
+    assert not KNOWN["before"].differences(swarm.picture("manager-b"))
+    seen = swarm.nodes("manager-b")
+    assert {name: entry["Status"] for name, entry in seen.items()} == dict.fromkeys(MANAGERS + WORKERS, "Ready")
+    assert sorted(seen[name]["ManagerStatus"] for name in MANAGERS) == ["Leader", "Reachable", "Reachable"]
+    for name in MANAGERS:
+        head = swarm.on(name, "head", "-1", "/var/lib/docker/swarm/certificates/swarm-node.key")
+        assert head == "-----BEGIN ENCRYPTED PRIVATE KEY-----", name
+    KEYS.append(unlock_key(swarm, "manager-b"))
+
+
+def test_the_key_of_a_new_swarm_is_kept_and_the_copies_name_it(swarm: Swarm) -> None:
+    swarm.run_workload()
+    swarm.on("manager-a", "docker", "node", "update", "--label-add", "rack=7", "manager-b")
+    KNOWN["before"] = swarm.picture()
+    assert swarm.stack.requorum("backup").status == 0
+    copies = json.loads(swarm.stack.requorum("backups", "--json").text)["copies"]
+    assert all(copy["autolock"] for copy in copies)
+    require_same_and_locked(swarm)
+
+
+def test_managers_that_all_restarted_are_unlocked_by_a_plain_update(swarm: Swarm) -> None:
+    restart(swarm, *MANAGERS)
+    shown = swarm.stack.requorum("status", "--json")
+    assert (shown.status, json.loads(shown.text)["diagnosis"]) == (4, "locked")
+    assert "manager-c: unlock it with the key in escrow" in swarm.stack.requorum("plan").text
+    swarm.stack.up("--skip-preview")
+    require_same_and_locked(swarm)
+    assert KEYS[-1] == KEYS[0]
+
+
+def test_one_locked_manager_and_a_lost_one_follow_the_leader_again(swarm: Swarm) -> None:
+    nodes.lose(swarm.lab, ["manager-a"])
+    swarm.until(lambda: swarm.stack.requorum("status").status == 3, "another leads")
+    swarm.stack.up("--skip-preview")
+    restart(swarm, "manager-c")
+    assert swarm.state("manager-c") == "locked"
+    swarm.stack.up("--skip-preview")
+    require_same_and_locked(swarm)
+
+
+def test_without_the_identity_nothing_is_begun(swarm: Swarm, variant: Variant, tmp_path: Path) -> None:
+    """A survivor that started locked: docker alone cannot bring its swarm back (moby#36852)."""
+    nodes.lose(swarm.lab, ["manager-a", "manager-c"])
+    restart(swarm, "manager-b")
+    stranger = tmp_path / "identity"
+    stranger.write_text(str(pyrage.x25519.Identity.generate()))
+    escrow = {**swarm.stack.settings()["escrow"], "identityFile": str(stranger)}
+    refused = variant(recover=True, escrow=escrow).preview(check=False)
+    assert refused.status != 0
+    assert "requorum:escrow.identityFile: it does not open the unlock key" in refused.text
+    assert swarm.state("manager-b") == "locked"
+
+
+def test_a_locked_survivor_is_opened_and_forced(swarm: Swarm) -> None:
+    swarm.stack.recover()
+    require_same_and_locked(swarm)
+    assert KEYS[-1] != KEYS[-2], "the new cluster has a new key"
+
+
+def test_a_survivor_that_was_forced_by_hand_in_vain_is_opened_and_forced(swarm: Swarm) -> None:
+    """Docker takes no key there, and leaves the engine in no swarm beside its log."""
+    nodes.lose(swarm.lab, ["manager-a", "manager-b"])
+    swarm.until(lambda: swarm.stack.requorum("status").status == 4, "the quorum is lost")
+    by_hand = ("docker", "swarm", "init", "--force-new-cluster", "--advertise-addr", "10.78.3.13")
+    swarm.on("manager-c", *by_hand, check=False)
+    swarm.until(lambda: swarm.state("manager-c") == "inactive", "the engine gave up")
+    swarm.stack.recover()
+    require_same_and_locked(swarm)
+    assert KEYS[-1] != KEYS[-2]
+
+
+def test_all_lost_managers_come_back_locked_with_a_new_key(swarm: Swarm) -> None:
+    nodes.lose(swarm.lab, MANAGERS)
+    swarm.stack.recover()
+    require_same_and_locked(swarm)
+    assert KEYS[-1] != KEYS[-2]
+
+
+def test_no_key_is_plain_in_s3_or_in_the_state(swarm: Swarm) -> None:
+    state = swarm.stack.pulumi("stack", "export").text
+    assert len(set(KEYS)) == 4
+    assert not [key for key in KEYS if key in state]
+    kept = [path for path in (swarm.lab.s3_root).rglob("*") if path.is_file()]
+    assert len([path for path in kept if path.suffix == ".age" and "locked" in path.parts]) == 4
+    assert not [path for path in kept for key in set(KEYS) if key.encode() in path.read_bytes()]

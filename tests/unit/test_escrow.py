@@ -1,0 +1,87 @@
+"""Unlock keys in S3: readable by every recipient's identity, by nobody without, and never overwritten."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyrage
+import pytest
+
+from recovery.errors import NoUnlockKey, SettingError
+from recovery.escrow import Escrow
+from recovery.settings import Settings
+from tests.unit import factories as make
+from tests.unit.test_catalog import bucket
+from tests.unit.test_keyfile import key_file, unlock_key
+
+__all__ = ["bucket"]
+Make = Callable[..., Settings]
+OURS, PARTNERS = pyrage.x25519.Identity.generate(), pyrage.x25519.Identity.generate()
+
+
+@pytest.fixture
+def of(tmp_path: Path) -> Make:
+    def made(identity: Any = OURS, recipients: tuple[Any, ...] = (OURS, PARTNERS)) -> Settings:
+        file = tmp_path / "identity"
+        file.write_text(f"# a comment\n{identity}\n")
+        names = [str(recipient.to_public()) for recipient in recipients]
+        return make.settings(escrow={"recipients": names, "identityFile": str(file)})
+
+    return made
+
+
+@pytest.mark.parametrize("identity", [OURS, PARTNERS], ids=["ours", "a partner's"])
+def test_each_recipient_can_read_a_kept_key(of: Make, bucket: Any, identity: Any) -> None:
+    Escrow(of()).keep(unlock_key())
+    assert Escrow(of(identity)).opening(key_file(unlock_key()), whose="it") == unlock_key()
+
+
+def test_what_lies_in_s3_does_not_show_the_key(of: Make, bucket: Any) -> None:
+    Escrow(of()).keep(unlock_key())
+    (kept,) = bucket.objects.all()
+    assert kept.key == f"requorum/lab/unlock-keys/{unlock_key().fingerprint}.age"
+    content = kept.get()["Body"].read()
+    assert unlock_key().text.encode() not in content
+    assert unlock_key().secret not in content
+
+
+def test_older_keys_stay_for_older_copies(of: Make, bucket: Any) -> None:
+    old, new = unlock_key(b"o" * 32), unlock_key(b"n" * 32)
+    for key in (old, new, old):
+        Escrow(of()).keep(key)
+    assert len(list(bucket.objects.all())) == 2
+    assert Escrow(of()).opening(key_file(old), whose="it") == old
+
+
+def test_no_key_that_opens_it_is_said_with_what_to_run(of: Make, bucket: Any) -> None:
+    with pytest.raises(NoUnlockKey, match="no unlock key is in escrow"):
+        Escrow(of()).opening(key_file(unlock_key()), whose="manager-a")
+    Escrow(of()).keep(unlock_key(b"x" * 32))
+    with pytest.raises(NoUnlockKey, match=r"manager-a: none of the 1 keys in escrow opens it\n.*requorum escrow"):
+        Escrow(of()).opening(key_file(unlock_key()), whose="manager-a")
+
+
+def test_a_stranger_s_identity_opens_nothing(of: Make, bucket: Any) -> None:
+    Escrow(of()).keep(unlock_key())
+    with pytest.raises(SettingError, match=r"requorum:escrow\.identityFile"):
+        Escrow(of(pyrage.x25519.Identity.generate())).opening(key_file(unlock_key()), whose="it")
+
+
+def test_without_a_recipient_no_key_is_kept(bucket: Any) -> None:
+    with pytest.raises(SettingError, match=r"requorum:escrow\.recipients"):
+        Escrow(make.settings()).keep(unlock_key())
+    assert not list(bucket.objects.all())
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(None, "No such file"), ("nothing", "no age identity")], ids=["missing", "not one"]
+)
+def test_an_identity_file_that_is_none_is_said(
+    of: Make, bucket: Any, tmp_path: Path, content: str | None, said: str
+) -> None:
+    Escrow(of()).keep(unlock_key())
+    broken = of()
+    file = tmp_path / "identity"
+    file.unlink() if content is None else file.write_text(content)
+    with pytest.raises(SettingError, match=said):
+        Escrow(broken).opening(key_file(unlock_key()), whose="it")

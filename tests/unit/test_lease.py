@@ -1,0 +1,114 @@
+"""The lease: two never hold it, a dead holder's is taken over, and one process shares it."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from recovery import lease
+from recovery.errors import Refused, StoreError
+from recovery.settings import Settings
+from recovery.store import Store
+from tests.unit import factories as make
+from tests.unit.test_catalog import bucket
+
+__all__ = ["bucket"]
+KEY = "requorum/lab/lease.json"
+
+
+@pytest.fixture
+def of(monkeypatch: pytest.MonkeyPatch) -> Settings:
+    for name, seconds in (("RENEW_SECONDS", 0.05), ("STALE_SECONDS", 0.5), ("WAIT_SECONDS", 1.5), ("PAUSE", 0.02)):
+        monkeypatch.setattr(lease, name, seconds)
+    return make.settings()
+
+
+@pytest.fixture
+def stranger(of: Settings, bucket: Any) -> Iterator[lease._Holder]:
+    """Another process that holds the lease."""
+    holder = lease._Holder(Store(of.backup), KEY, of.cluster)
+    holder.acquire("recovery", print)
+    yield holder
+    holder.release()
+
+
+def test_it_is_there_while_held_and_gone_afterwards(of: Settings, bucket: Any) -> None:
+    with lease.hold(of, "recovery", say=print):
+        assert [found.key for found in bucket.objects.all()] == [KEY]
+    assert not list(bucket.objects.all())
+
+
+def test_it_is_given_back_when_the_work_fails(of: Settings, bucket: Any) -> None:
+    with suppress(ZeroDivisionError), lease.hold(of, "recovery", say=print):
+        raise ZeroDivisionError
+    assert not list(bucket.objects.all())
+
+
+def test_a_second_operator_is_refused_while_the_first_is_alive(of: Settings, stranger: lease._Holder) -> None:
+    said: list[str] = []
+    with (
+        pytest.raises(Refused, match=r"\(process \d+\), recovery is still at it"),
+        lease.hold(of, "joining", say=said.append),
+    ):
+        pass
+    assert said[0].startswith("waiting for ")
+
+
+def test_a_second_operator_goes_on_when_the_first_has_ended(of: Settings, stranger: lease._Holder) -> None:
+    timer = threading.Timer(0.3, stranger.release)
+    timer.start()
+    with lease.hold(of, "joining", say=print):
+        pass
+    timer.join()
+
+
+def test_the_lease_of_a_dead_holder_is_taken_over(of: Settings, stranger: lease._Holder, bucket: Any) -> None:
+    stranger._done.set()
+    with lease.hold(of, "joining", say=print):
+        assert b"joining" in bucket.Object(KEY).get()["Body"].read()
+    assert not list(bucket.objects.all())
+
+
+def test_threads_of_one_process_share_it(of: Settings, bucket: Any) -> None:
+    with lease.hold(of, "recovery", say=print):
+        with lease.hold(of, "joining", say=print):
+            pass
+        assert [found.key for found in bucket.objects.all()] == [KEY], "the inner one leaves it to the outer"
+
+
+def test_two_writers_of_the_same_moment_never_both_win(of: Settings, bucket: Any) -> None:
+    store = Store(of.backup)
+    assert store.put_where(KEY, b"one", None)
+    assert store.put_where(KEY, b"two", None) is None
+    found = store.look(KEY)
+    assert found is not None
+    assert found[0] == b"one"
+    assert store.put_where(KEY, b"three", found[1])
+    assert store.put_where(KEY, b"four", found[1]) is None
+
+
+def test_a_server_without_conditional_writes_is_asked_first(
+    of: Settings, bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(of.backup)
+    real = store._s3.put_object
+
+    def put_object(**given: Any) -> Any:
+        if given.keys() & {"IfMatch", "IfNoneMatch"}:
+            raise store._s3.exceptions.ClientError({"Error": {"Code": "NotImplemented", "Message": ""}}, "PutObject")
+        return real(**given)
+
+    monkeypatch.setattr(store._s3, "put_object", put_object)
+    first = store.put_where(KEY, b"one", None)
+    assert first is not None
+    assert store.put_where(KEY, b"two", None) is None
+    assert store.put_where(KEY, b"three", first)
+
+
+def test_s3_down_is_an_error_before_the_work(of: Settings, bucket: Any) -> None:
+    bucket.delete()
+    with pytest.raises(StoreError), lease.hold(of, "recovery", say=print):
+        pytest.fail("the work began")
+    assert not lease._held

@@ -19,7 +19,7 @@ from lab import environment, lifecycle
 from lab.instance import Instance
 from recovery.zones import names, placement
 from tests.chaos import results, table
-from tests.chaos.cluster import SUITES, Cluster, autolock_is_there
+from tests.chaos.cluster import SUITES, Cluster
 from tests.chaos.oracle import Case, matrix, only
 from tests.chaos.trial import Result, Trial
 
@@ -59,7 +59,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--managers", type=int, choices=(3, 5), action="append", help="default: both")
     parser.add_argument("--autolock", choices=("off", "on", "both"), default="both")
     parser.add_argument("--suite", choices=tuple(SUITES), default="bookworm", help="engines of the nodes")
-    parser.add_argument("--only", default="", help="words that a case's name must hold")
+    parser.add_argument(
+        "--only", default="", metavar="PATTERN", help="what a case's name must hold, such as '5 * good'"
+    )
     parser.add_argument("--resume", type=Path, metavar="FILE", help="go on with these results")
     parser.add_argument("--write", action="store_true", help=f"make docs/{DOCUMENT.name} from the results")
     parser.add_argument("--octets", type=int, nargs="+", default=OCTETS, help="a lab each, side by side")
@@ -69,9 +71,6 @@ def _arguments() -> argparse.Namespace:
 def _groups(asked: argparse.Namespace) -> list[list[Case]]:
     """The large clusters first, so that the labs end together."""
     locks = {"off": [False], "on": [True], "both": [False, True]}[asked.autolock]
-    if True in locks and not autolock_is_there():
-        print("autolock is not in the settings of this version: its cases are left out", file=sys.stderr)
-        locks.remove(True)
     counts = sorted(asked.managers or (3, 5), reverse=True)
     return [list(matrix(managers(count), autolock=lock, suite=asked.suite)) for count in counts for lock in locks]
 

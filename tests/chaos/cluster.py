@@ -12,7 +12,7 @@ from lab.stack import Stack
 from lab.stack import settings as lab_settings
 from recovery.assessment import assess
 from recovery.execute import execute
-from recovery.settings import Node, Settings, SwarmOptions, parse
+from recovery.settings import Node, Settings, parse
 from recovery.transport import Shell
 from tests.chaos import witness
 from tests.chaos.copies import Bucket, Foreign
@@ -24,11 +24,6 @@ MARK = "chaos"
 SUITES = {"bookworm": ("bookworm",), "trixie": ("trixie",), "mixed": ("bookworm", "trixie")}
 """Node images by suite; with several, the nodes take turns."""
 Say = Callable[[str], None]
-
-
-def autolock_is_there() -> bool:
-    """Whether the settings know autolock."""
-    return "autolock" in SwarmOptions.model_fields
 
 
 class Cluster:
@@ -47,7 +42,7 @@ class Cluster:
     def build(self, say: Say) -> None:
         """From nothing to a running workload; what is there is removed first."""
         nodes.remove_all(self.lab)
-        self.bucket.become(self.bucket.read(), {})
+        self.bucket.empty()
         for suite in self._suites:
             image.ensure(self.lab, suite)
         stranger = Node(name="stranger", address=self.settings.subnet[256 + 99])

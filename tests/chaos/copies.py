@@ -19,7 +19,7 @@ from recovery import snapshot
 from recovery.catalog import TIME
 from recovery.engine import Engine
 from recovery.manifest import Manifest
-from recovery.settings import Node, Settings
+from recovery.settings import Node, Settings, SwarmOptions
 from recovery.transport import Shell
 from tests.chaos.oracle import Copies
 
@@ -39,13 +39,14 @@ class Foreign:
     def of(cls, settings: Settings, node: Node) -> "Foreign":
         """Found a swarm on a node of its own and copy that."""
         with tempfile.TemporaryDirectory() as folder, Shell(node, settings.ssh) as shell:
-            Engine(shell).init(settings.swarm)
+            Engine(shell).init(SwarmOptions())
             archive = Path(folder) / "copy"
-            return cls(snapshot.take(node, shell, archive), archive.read_bytes())
+            manifest = snapshot.take(node, shell, archive, keep=lambda _: None)
+            return cls(manifest, archive.read_bytes())
 
 
 class Bucket:
-    """Everything below the cluster's prefix."""
+    """The cluster's copies: archives and manifests. What else lies below its prefix is left alone."""
 
     def __init__(self, settings: Settings) -> None:
         self._bucket = settings.backup.bucket
@@ -53,6 +54,15 @@ class Bucket:
         self._s3 = boto3.client("s3", endpoint_url=settings.backup.endpoint, region_name=settings.backup.region)
 
     def keys(self) -> list[str]:
+        """The keys of archives and manifests."""
+        return [key for key in self._keys() if key.endswith((ARCHIVE, MANIFEST))]
+
+    def empty(self) -> None:
+        """Remove everything below the prefix."""
+        for key in self._keys():
+            self._s3.delete_object(Bucket=self._bucket, Key=key)
+
+    def _keys(self) -> list[str]:
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix)
         return [entry["Key"] for page in pages for entry in page.get("Contents", ())]
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from itertools import combinations
 
 
@@ -17,7 +18,7 @@ class Copies(StrEnum):
     TAMPERED = "newest tampered"
     """The newest archive of each manager is packed anew with a changed file; every other manifest is fitted to it."""
     MISSING = "all missing"
-    """There is no object at all."""
+    """There is no copy at all. Unlock keys are kept apart from the copies and are there."""
 
 
 class Ending(StrEnum):
@@ -76,6 +77,11 @@ class Expected:
     safety_copies: frozenset[str] = frozenset()
     """Managers whose log is copied before anything is forced."""
 
+    @property
+    def remade(self) -> bool:
+        """Whether the quorum is made again: then an autolocked swarm gets a new unlock key."""
+        return self.ending in (Ending.FORCED, Ending.RESTORED)
+
 
 def matrix(managers: Sequence[str], *, autolock: bool = False, suite: str = "bookworm") -> Iterator[Case]:
     """Every subset of the managers lost, the small ones first, with every state of the copies."""
@@ -127,5 +133,5 @@ def _by_loss(case: Case) -> Expected:
 
 
 def only(cases: Iterable[Case], pattern: str) -> list[Case]:
-    """The cases whose names hold every word of the pattern."""
-    return [case for case in cases if all(word in case.name.split() or word in case.name for word in pattern.split())]
+    """The cases whose names hold the pattern, in which ``*`` stands for anything."""
+    return [case for case in cases if fnmatchcase(case.name, f"*{pattern}*")]

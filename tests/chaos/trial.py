@@ -1,7 +1,7 @@
 """One case on a real cluster: the loss, the recovery, the judgement."""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from recovery.assessment import assess
 from recovery.backup import backup
@@ -35,7 +35,7 @@ class Result:
     changed_workers: int = 0
     faults: list[str] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
-    """The plan, then the progress with its seconds after the plan."""
+    """The plan, and the progress with the seconds since the machines were up."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Trial:
         cluster.lose(case.lost)
         cluster.make(case.lost)
         spoilt: Objects = cluster.bucket.spoil(good, case.copies, case.managers, cluster.foreign)
-        settings = cluster.settings.model_copy(update={"recover": True})
+        settings = cluster.settings
         lost = cluster.look() if wanted.remedy else before
         start = time.monotonic()
         outcome = self._recover(settings, result)
@@ -111,17 +111,23 @@ class Trial:
 
     def _recover(self, settings: Settings, result: Result) -> Outcome:
         """What `requorum recover --yes` does."""
+        start = time.monotonic()
+
+        def say(line: str) -> None:
+            result.said.append(f"{time.monotonic() - start:.1f} s: {line}")
+
         try:
-            found = assess(settings)
+            seen = assess(settings)
+            found = replace(seen, plan=seen.plan.agreed())
             found.require_safe(settings)
         except Refused as error:
             return Outcome(Ending.REFUSED, refusal=str(error))
         plan = found.plan
         result.said += plan.lines
-        start = time.monotonic()
+        say("the plan is made")
         if not plan.steps:
             return Outcome(Ending.NOTHING)
-        execute(settings, found, say=lambda line: result.said.append(f"{time.monotonic() - start:.1f} s: {line}"))
+        execute(settings, found, say=say)
         if plan.survivor:
             return Outcome(Ending.FORCED, plan.survivor)
         if plan.copy:

@@ -1,5 +1,6 @@
 """What the nodes say, asked of each one's own engine and not through the code under test."""
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -13,9 +14,9 @@ from docker import DockerClient
 from tests.chaos.oracle import Case, Expected
 
 ASK = (
-    "for path in /info /nodes /swarm /containers/json; do "
+    "for path in /info /nodes /swarm/unlockkey /containers/json; do "
     "curl -s -m 2 --unix-socket /run/docker.sock http://engine$path | tr -d '\\n'; echo; done; "
-    "cat /var/lib/docker/swarm/certificates/swarm-node.crt 2>/dev/null; true"
+    "cd /var/lib/docker/swarm/certificates 2>/dev/null || exit 0; head -n 1 swarm-node.key; cat swarm-node.crt"
 )
 
 
@@ -43,7 +44,10 @@ class View:
     node_id: str
     cluster_id: str
     entries: tuple[Entry, ...] = ()
-    autolock: bool | None = None
+    unlock_key: str = ""
+    """A digest of the unlock key; empty where the swarm is not autolocked."""
+    sealed: bool = False
+    """Whether the node's own key on its disk is encrypted by the unlock key."""
     containers: frozenset[str] = frozenset()
 
 
@@ -118,6 +122,9 @@ def recovered(case: Case, wanted: Expected, before: Picture, after: Picture, mar
         found += [f"as {name} lists it: {fault}" for fault in _faults(case, after, after.views[name])]
     if after.mark != marks[wanted.last_change]:
         found.append(f"the mark is {after.mark!r} and not {marks[wanted.last_change]!r}")
+    same_key = before.views[case.managers[0]].unlock_key == after.views[case.managers[0]].unlock_key
+    if case.autolock and same_key == wanted.remade:
+        found.append(f"the unlock key is {'the same as' if same_key else 'another than'} before")
     for name, was in before.node_ids.items():
         if (after.node_ids[name] != was) != (name in wanted.renewed):
             found.append(f"{name} {'has a new' if name not in wanted.renewed else 'kept its'} node ID")
@@ -135,18 +142,19 @@ def _faults(case: Case, after: Picture, view: View) -> list[str]:
             found.append(f"{entry.name} is a {entry.role}")
         if entry.name in case.managers and not entry.reachable:
             found.append(f"{entry.name} is not Reachable")
-    if view.autolock != case.autolock:
-        found.append(f"autolock is {view.autolock}")
+    if (view.sealed, bool(view.unlock_key)) != (case.autolock, case.autolock):
+        found.append(
+            f"its key is {'sealed' if view.sealed else 'plain'}, {'an' if view.unlock_key else 'no'} unlock key"
+        )
     return found
 
 
 def _ask(engine: DockerClient, name: str) -> View:
     status, output = engine.containers.get(name).exec_run(["sh", "-c", ASK])
-    info, nodes, swarm, containers, certificate = [*output.decode().split("\n", 4), ""][:5]
+    info, nodes, unlock, containers, seal, certificate = [*output.decode().split("\n", 5), "", ""][:6]
     assert status == 0, f"{name}: {output.decode()}"
-    told, listed, options = (json.loads(text or "{}") for text in (info, nodes, swarm))
+    told, listed, key = (json.loads(text or "{}") for text in (info, nodes, unlock))
     own = told.get("Swarm") or {}
-    spec = options.get("Spec") or {}
     node_id, cluster_id = _identity(certificate)
     return View(
         engine=told.get("ServerVersion", ""),
@@ -154,7 +162,8 @@ def _ask(engine: DockerClient, name: str) -> View:
         node_id=own.get("NodeID") or node_id,
         cluster_id=(own.get("Cluster") or {}).get("ID") or cluster_id,
         entries=tuple(_entry(entry) for entry in listed) if isinstance(listed, list) else (),
-        autolock=bool((spec.get("EncryptionConfig") or {}).get("AutoLockManagers")) if spec else None,
+        unlock_key=hashlib.sha256(key["UnlockKey"].encode()).hexdigest() if key.get("UnlockKey") else "",
+        sealed="ENCRYPTED" in seal,
         containers=frozenset(entry["Id"] for entry in json.loads(containers)),
     )
 

@@ -70,9 +70,9 @@ class Cluster:
         status, said = self._engine.containers.get(self.managers[0]).exec_run(command)
         assert status == 0, said.decode()
 
-    def look(self) -> Picture:
+    def look(self, *, seconds: int = witness.PATIENT) -> Picture:
         """What every node says of itself."""
-        return witness.look(self._engine, self.managers, WORKERS)
+        return witness.look(self._engine, self.managers, WORKERS, seconds=seconds)
 
     def _make(self, made: Iterable[Node]) -> None:
         for turn, suite in enumerate(self._suites):

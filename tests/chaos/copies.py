@@ -51,7 +51,9 @@ class Bucket:
     def __init__(self, settings: Settings) -> None:
         self._bucket = settings.backup.bucket
         self._prefix = f"{settings.backup.prefix}/{settings.cluster}/"
-        self._s3 = boto3.client("s3", endpoint_url=settings.backup.endpoint, region_name=settings.backup.region)
+        self._s3 = boto3.Session().client(
+            "s3", endpoint_url=settings.backup.endpoint, region_name=settings.backup.region
+        )
 
     def keys(self) -> list[str]:
         """The keys of archives and manifests."""
@@ -83,21 +85,12 @@ class Bucket:
     def spoil(self, objects: Objects, state: Copies, managers: Iterable[str], foreign: Foreign) -> dict[str, bytes]:
         """Put the newest copies in a state; what the objects are after that."""
         names = list(managers)
-        spoilt = dict(objects)
-        match state:
-            case Copies.TORN:
-                for key in newest(objects, names).values():
-                    spoilt[key] = objects[key][: len(objects[key]) // 2]
-            case Copies.TAMPERED:
-                for number, key in enumerate(newest(objects, names).values()):
-                    spoilt |= _tampered(objects, key, fitted=number % 2 == 1)
-            case Copies.FOREIGN:
-                for number, name in enumerate(names[: len(names) // 2 + 1]):
-                    spoilt |= self._foreign(foreign, name, datetime.now(UTC) + timedelta(milliseconds=number))
-            case Copies.MISSING:
-                spoilt.clear()
-        self.become(objects, spoilt)
-        return spoilt
+        wanted = spoilt(objects, state, names)
+        if state is Copies.FOREIGN:
+            for number, name in enumerate(names[: len(names) // 2 + 1]):
+                wanted |= self._foreign(foreign, name, datetime.now(UTC) + timedelta(milliseconds=number))
+        self.become(objects, wanted)
+        return wanted
 
     def _foreign(self, foreign: Foreign, name: str, taken: datetime) -> dict[str, bytes]:
         manifest = replace(foreign.manifest, manager=name, taken=taken)
@@ -107,6 +100,19 @@ class Bucket:
     def _get(self, key: str) -> bytes:
         content: bytes = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
         return content
+
+
+def spoilt(objects: Objects, state: Copies, managers: Iterable[str]) -> dict[str, bytes]:
+    """The objects with the newest copies cut, changed or all gone."""
+    if state is Copies.MISSING:
+        return {}
+    found = dict(objects)
+    for number, key in enumerate(newest(objects, managers).values()):
+        if state is Copies.TORN:
+            found[key] = objects[key][: len(objects[key]) // 2]
+        elif state is Copies.TAMPERED:
+            found |= _tampered(objects, key, fitted=number % 2 == 1)
+    return found
 
 
 def manifests(objects: Objects) -> dict[str, dict[str, Any]]:

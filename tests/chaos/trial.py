@@ -81,12 +81,12 @@ class Trial:
         cluster.make(case.lost)
         spoilt: Objects = cluster.bucket.spoil(good, case.copies, case.managers, cluster.foreign)
         settings = cluster.settings
-        lost = cluster.look() if wanted.remedy else before
+        lost = cluster.look(seconds=witness.HASTY) if wanted.remedy else before
         start = time.monotonic()
         outcome = self._recover(settings, result)
         if wanted.remedy:
             result.faults += _not_refused(wanted, outcome)
-            seen = cluster.look()
+            seen = cluster.look(seconds=witness.HASTY)
             result.faults += witness.touched(lost, seen) + self._changed(spoilt)
             self._count(result, before, seen)
             result.refused_first = not result.faults

@@ -14,10 +14,12 @@ from docker import DockerClient
 from tests.chaos.oracle import Case, Expected
 
 ASK = (
-    "for path in /info /nodes /swarm/unlockkey /containers/json; do "
-    "curl -s -m 2 --unix-socket /run/docker.sock http://engine$path | tr -d '\\n'; echo; done; "
-    "cd /var/lib/docker/swarm/certificates 2>/dev/null || exit 0; head -n 1 swarm-node.key; cat swarm-node.crt"
+    'ask() { curl -s -m "$1" --unix-socket /run/docker.sock "http://engine$2" | tr -d "\\n"; echo; }; '
+    'for path in /info /nodes /swarm/unlockkey; do ask "$1" $path; done; ask 20 /containers/json; '
+    "cd /var/lib/docker/swarm/certificates 2>/dev/null || exit 0; exec 2>/dev/null; head -n 1 swarm-node.key; cat swarm-node.crt; true"
 )
+PATIENT, HASTY = 20, 2
+"""Seconds to wait for an answer; a manager without a leader gives none to most questions."""
 
 
 @dataclass(frozen=True)
@@ -79,12 +81,12 @@ class Picture:
         return {name: view.node_id for name, view in self.views.items()}
 
 
-def look(engine: DockerClient, managers: Iterable[str], workers: Iterable[str]) -> Picture:
+def look(engine: DockerClient, managers: Iterable[str], workers: Iterable[str], *, seconds: int = PATIENT) -> Picture:
     """Ask every node."""
     chiefs = tuple(managers)
     names = [*chiefs, *workers]
     with ThreadPoolExecutor(max_workers=len(names)) as pool:
-        return Picture(dict(zip(names, pool.map(lambda name: _ask(engine, name), names), strict=True)), chiefs)
+        return Picture(dict(zip(names, pool.map(lambda name: _ask(engine, name, seconds), names), strict=True)), chiefs)
 
 
 def second_swarms(before: Picture, after: Picture) -> list[str]:
@@ -149,8 +151,8 @@ def _faults(case: Case, after: Picture, view: View) -> list[str]:
     return found
 
 
-def _ask(engine: DockerClient, name: str) -> View:
-    status, output = engine.containers.get(name).exec_run(["sh", "-c", ASK])
+def _ask(engine: DockerClient, name: str, seconds: int) -> View:
+    status, output = engine.containers.get(name).exec_run(["sh", "-c", ASK, "ask", str(seconds)])
     info, nodes, unlock, containers, seal, certificate = [*output.decode().split("\n", 5), "", ""][:6]
     assert status == 0, f"{name}: {output.decode()}"
     told, listed, key = (json.loads(text or "{}") for text in (info, nodes, unlock))

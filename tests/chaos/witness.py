@@ -153,8 +153,10 @@ def _faults(case: Case, after: Picture, view: View) -> list[str]:
 
 def _ask(engine: DockerClient, name: str, seconds: int) -> View:
     status, output = engine.containers.get(name).exec_run(["sh", "-c", ASK, "ask", str(seconds)])
-    info, nodes, unlock, containers, seal, certificate = [*output.decode().split("\n", 5), "", ""][:6]
-    assert status == 0, f"{name}: {output.decode()}"
+    lines = output.decode().split("\n", 5)
+    assert status == 0, f"asking {name}: {status} {lines}"
+    assert len(lines) > 4, f"{name} answers {lines}"
+    info, nodes, unlock, containers, seal, certificate = [*lines, ""][:6]
     told, listed, key = (json.loads(text or "{}") for text in (info, nodes, unlock))
     own = told.get("Swarm") or {}
     node_id, cluster_id = _identity(certificate)

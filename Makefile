@@ -30,6 +30,9 @@ check: $(BIN)/.ready  ## lint, strict types and unit tests; no lab, below 30 sec
 bench: setup  ## ratios of one run: recovery against the runbook and against the floor
 	@$(WITH_TOOLS); python -m bench
 
+chaos: setup  ## every loss of managers with every state of the copies, into docs/chaos.md; ARGS="--resume FILE" goes on
+	@$(WITH_TOOLS); python -m tests.chaos --write $(ARGS)
+
 env: $(BIN)/.ready  ## lines for eval: pulumi, requorum and docker by hand on the lab
 	@tools=$$(toolchain/install); echo "export PATH=$(CURDIR)/$(BIN):$(CURDIR)/bin:$$tools:\$$PATH"; PATH="$$tools:$$PATH" $(BIN)/python -m lab.cluster env
 
@@ -55,4 +58,4 @@ $(BIN)/.ready: requirements-dev.txt
 	  fi; \
 	  rm -rf .venv && ln -s "$$made" .venv && touch "$$made/bin/.ready"
 
-.PHONY: help up down test check bench env setup packages toolchain
+.PHONY: help up down test check bench chaos env setup packages toolchain

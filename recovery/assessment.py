@@ -55,7 +55,7 @@ def assess(settings: Settings, *, now: datetime | None = None) -> Assessment:
     """
     catalog = Catalog(settings)
     known = known_id(settings, catalog)
-    require_same_addresses(settings, catalog)
+    require_same_addresses(settings, catalog, known)
     seen = settled(settings)
     diagnosis = diagnose(seen, known, cluster=settings.cluster, copies=bool(catalog.copies))
     search = Search(None, ())
@@ -81,9 +81,13 @@ def assess(settings: Settings, *, now: datetime | None = None) -> Assessment:
     return Assessment(seen, diagnosis, plan)
 
 
-def require_same_addresses(settings: Settings, catalog: Catalog) -> None:
-    """A manager lives and dies at one address: it is in the swarm's log. Raises: Refused when the settings moved one."""
-    addresses = {copy.manager: manifest.address for copy, manifest in catalog.newest_manifests().items()}
+def require_same_addresses(settings: Settings, catalog: Catalog, known: str | None) -> None:
+    """A manager lives and dies at one address: it is in the swarm's log. Raises: Refused when the settings moved one.
+
+    Copies of another swarm than the ``known`` one say nothing about this one's managers.
+    """
+    manifests = catalog.newest_manifests().items()
+    addresses = {copy.manager: manifest.address for copy, manifest in manifests if manifest.cluster_id == known}
     for manager in settings.managers:
         address = addresses.get(manager.name, str(manager.address))
         if address != str(manager.address):

@@ -61,12 +61,12 @@ def is_orphan(seen: Report, leader: Report) -> bool:
     """Whether a manager of our swarm was left behind when a new cluster was forced.
 
     It has no vote, and either still its log, or has thrown it away on being told that it is no member, and
-    waits, in the swarm and not Ready, for a role that nobody gives it.
+    waits, in the swarm, first not Ready and then Ready, for a vote that nobody gives it.
     """
     if not seen.in_swarm or seen.led or seen.cluster_id != leader.cluster_id:
         return False
     entry = next((member for member in leader.members if member.node_id == seen.node_id), None)
-    return entry is not None and not entry.votes and (seen.raft or not entry.ready)
+    return entry is not None and not entry.votes and (seen.raft or not entry.ready or entry.role == "manager")
 
 
 def standing(settings: Settings, node: Node) -> tuple[Standing, Role]:
@@ -206,6 +206,9 @@ def _join(
     engine = Engine(shell)
     _demote_stale(chief, node, leader.members)
     identity = _restore_identity(settings, node, shell, engine, leader) if node.role == "manager" else None
+    if identity:
+        # With its certificate saying manager and its entry worker, it would first turn into one and then the other.
+        chief.update_member(identity, role="manager")
     say(f"{node.name} joins as a {node.role}" + (" under its own identity" if identity else ""))
     engine.join([leader.node], chief.join_token(node.role))
     node_id = engine.info()["Swarm"]["NodeID"]

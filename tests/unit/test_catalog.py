@@ -23,10 +23,12 @@ def of() -> Settings:
     return make.settings()
 
 
-def put(of: Settings, folder: Path, manager: str, minutes: int, *, cluster: str = make.CLUSTER) -> Copy:
+def put(
+    of: Settings, folder: Path, manager: str, minutes: int, *, cluster: str = make.CLUSTER, address: str = ""
+) -> Copy:
     content = {**CONTENT, snapshot.CERTIFICATE: certificate(f"id-{manager}", cluster)}
     path = archive(folder / f"{manager}-{minutes}", content)
-    address = str(of.node(manager).address)
+    address = address or str(of.node(manager).address)
     made = described(
         path,
         manager=manager,
@@ -126,3 +128,11 @@ def test_a_missing_bucket_says_what_to_do(of: Settings, bucket: Any) -> None:
     gone = of.model_copy(update={"backup": of.backup.model_copy(update={"bucket": "nowhere"})})
     with pytest.raises(StoreError, match=r"requorum:backup\.bucket"):
         Catalog(gone)
+
+
+def test_a_copy_of_another_swarm_does_not_say_where_our_managers_are(of: Settings, bucket: Any, tmp_path: Path) -> None:
+    put(of, tmp_path, "manager-a", 2)
+    put(of, tmp_path, "manager-a", 1, cluster="other", address="10.77.9.9")
+    assessment.require_same_addresses(of, Catalog(of), make.CLUSTER)
+    with pytest.raises(Refused, match=r"manager-a is at 10\.77\.9\.9"):
+        assessment.require_same_addresses(of, Catalog(of), "other")

@@ -19,6 +19,10 @@ ALONE = replace(
     ),
 )
 """The leader right after a forced new cluster: every other manager's entry is there, without a vote."""
+BACK = replace(ALONE, members=tuple(replace(member, ready=True) for member in ALONE.members))
+"""The same a little later: those that threw their logs away follow it, as workers do."""
+TO_BE = replace(BACK, members=tuple(replace(member, role="worker") for member in BACK.members))
+"""They are workers that the settings are about to promote."""
 
 
 @pytest.mark.parametrize(
@@ -26,6 +30,8 @@ ALONE = replace(
     [
         (make.leaderless(C), ALONE, True),
         (replace(make.leaderless(C), raft=False, state=LocalState.PENDING), ALONE, True),
+        (replace(make.leaderless(C), raft=False), BACK, True),
+        (replace(make.leaderless(C), raft=False), TO_BE, False),
         (make.leaderless(C), led(A), False),
         (led(C), led(A), False),
         (make.empty(C), ALONE, False),
@@ -35,6 +41,8 @@ ALONE = replace(
     ids=[
         "has its log",
         "threw its log away",
+        "threw its log away and is Ready again",
+        "is yet to be promoted",
         "still votes",
         "is led",
         "is in no swarm",

@@ -1,0 +1,122 @@
+"""``python -m tests.chaos``: the chaos matrix, or a part of it, on labs of its own.
+
+Each line of the results is a case. With ``--resume`` the cases that ended well are not run again; with
+``--write`` the table in docs/ is made from the results.
+"""
+
+import argparse
+import multiprocessing
+import os
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from queue import Empty
+
+from lab import environment, lifecycle
+from lab.instance import Instance
+from recovery.zones import names, placement
+from tests.chaos import results, table
+from tests.chaos.cluster import SUITES, Cluster
+from tests.chaos.oracle import Case, matrix, only
+from tests.chaos.trial import Result, Trial
+
+OCTETS = (80, 81)
+ZONES = ("a", "b", "c")
+DOCUMENT = Path(__file__).resolve().parent.parent.parent / "docs" / "chaos.md"
+Group = tuple[Case, ...]
+"""Cases that one cluster serves."""
+
+
+def main() -> int:
+    """Run what is asked for; 0 when every case ended as it must."""
+    asked = _arguments()
+    file = asked.resume or Path(f"chaos-{datetime.now(UTC):%Y%m%dT%H%M%S}.jsonl")
+    chosen = [only(group, asked.only) for group in _groups(asked)]
+    known = results.read(file)
+    groups = [tuple(left) for group in chosen if (left := results.left(group, known))]
+    begun = time.monotonic()
+    if groups:
+        print(f"{sum(map(len, groups))} cases; results go to {file}")
+        _run(groups, asked.octets, file)
+    found = results.read(file)
+    wanted = [case.name for group in chosen for case in group]
+    bad = [found[name] for name in wanted if name in found and found[name].faults]
+    missing = [name for name in wanted if name not in found]
+    print(f"{len(wanted) - len(bad) - len(missing)} of {len(wanted)} as they must be, {time.monotonic() - begun:.0f} s")
+    for result in bad:
+        print(f"{result.case.name}: {'; '.join(result.faults)}")
+    if asked.write:
+        DOCUMENT.write_text(table.document(list(found.values()), results.dates(file)))
+        print(f"wrote {DOCUMENT}")
+    return 1 if bad or missing else 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--managers", type=int, choices=(3, 5), action="append", help="default: both")
+    parser.add_argument("--autolock", choices=("off", "on", "both"), default="both")
+    parser.add_argument("--suite", choices=tuple(SUITES), default="bookworm", help="engines of the nodes")
+    parser.add_argument(
+        "--only", default="", metavar="PATTERN", help="what a case's name must hold, such as '5 * good'"
+    )
+    parser.add_argument("--resume", type=Path, metavar="FILE", help="go on with these results")
+    parser.add_argument("--write", action="store_true", help=f"make docs/{DOCUMENT.name} from the results")
+    parser.add_argument("--octets", type=int, nargs="+", default=OCTETS, help="a lab each, side by side")
+    return parser.parse_args()
+
+
+def _groups(asked: argparse.Namespace) -> list[list[Case]]:
+    """The large clusters first, so that the labs end together."""
+    locks = {"off": [False], "on": [True], "both": [False, True]}[asked.autolock]
+    counts = sorted(asked.managers or (3, 5), reverse=True)
+    return [list(matrix(managers(count), autolock=lock, suite=asked.suite)) for count in counts for lock in locks]
+
+
+def managers(count: int) -> tuple[str, ...]:
+    """The names of so many managers in the lab."""
+    return names(placement(count, ZONES))
+
+
+def _run(groups: Sequence[Group], octets: Sequence[int], file: Path) -> None:
+    """Give each lab a group at a time until none is left."""
+    waiting: multiprocessing.Queue[Group] = multiprocessing.Queue()
+    for group in groups:
+        waiting.put(group)
+    labs = [multiprocessing.Process(target=_lane, args=(octet, waiting, file)) for octet in octets[: len(groups)]]
+    for lab in labs:
+        lab.start()
+    for lab in labs:
+        lab.join()
+
+
+def _lane(octet: int, waiting: "multiprocessing.Queue[Group]", file: Path) -> None:
+    lab = Instance(octet)
+    lifecycle.down(lab, lambda _: None)
+    try:
+        lifecycle.up(lab, lambda _: None)
+        os.environ.update(environment.variables(lab))
+        with suppress(Empty):
+            while True:
+                group = waiting.get(timeout=1)
+                first = group[0]
+                cluster = Cluster(lab, managers=len(first.managers), autolock=first.autolock, suite=first.suite)
+                trial = Trial(cluster)
+                for case in group:
+                    result = trial.run(case)
+                    results.append(file, result)
+                    print(_line(result), flush=True)
+    finally:
+        lifecycle.down(lab, lambda _: None)
+
+
+def _line(result: Result) -> str:
+    words = f"{result.ending or 'broke off'} {result.source}".strip()
+    fault = f"  FAULT {'; '.join(result.faults)}" if result.faults else ""
+    return f"{result.case.name}: {words}  {result.seconds:.1f} of {result.whole:.1f} s{fault}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

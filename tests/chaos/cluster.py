@@ -1,0 +1,85 @@
+"""One cluster on a lab, without Pulumi: made, lost in part, its machines made again, looked at."""
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from docker import DockerClient
+
+from components.node import preparation
+from lab import image, nodes
+from lab.instance import Instance
+from lab.stack import Stack
+from lab.stack import settings as lab_settings
+from recovery.assessment import assess
+from recovery.execute import execute
+from recovery.settings import Node, Settings, parse
+from recovery.transport import Shell
+from tests.chaos import witness
+from tests.chaos.copies import Bucket, Foreign
+from tests.chaos.witness import Picture
+from tests.lab.swarm import WORKERS, Swarm
+
+MARK = "chaos"
+"""A label of worker-1 that is changed before each loss."""
+SUITES = {"bookworm": ("bookworm",), "trixie": ("trixie",), "mixed": ("bookworm", "trixie")}
+"""Node images by suite; with several, the nodes take turns."""
+Say = Callable[[str], None]
+
+
+class Cluster:
+    """A swarm of ``managers`` managers and two workers with running services, and its copies."""
+
+    def __init__(self, lab: Instance, *, managers: int, autolock: bool, suite: str) -> None:
+        self.lab = lab
+        self._suites = SUITES[suite]
+        raw = lab_settings(lab, managers=managers)
+        raw = {**raw, "cluster": "chaos", "backup": {**raw["backup"], "prefix": f"chaos{managers}"}}
+        self.settings: Settings = parse({**raw, "swarm": {"autolock": True}} if autolock else raw)
+        self.managers = tuple(node.name for node in self.settings.managers)
+        self.bucket = Bucket(self.settings)
+        self._engine = DockerClient(base_url=lab.docker_host)
+
+    def build(self, say: Say) -> None:
+        """From nothing to a running workload; what is there is removed first."""
+        nodes.remove_all(self.lab)
+        self.bucket.empty()
+        for suite in self._suites:
+            image.ensure(self.lab, suite)
+        stranger = Node(name="stranger", address=self.settings.subnet[256 + 99])
+        self._make([stranger])
+        self.foreign = Foreign.of(self.settings, stranger)
+        nodes.lose(self.lab, [stranger.name])
+        self.make([node.name for node in self.settings.nodes])
+        execute(self.settings, assess(self.settings), say=say)
+        Swarm(Stack(self.lab, "chaos")).run_workload()
+
+    def lose(self, names: Sequence[str]) -> None:
+        """Destroy these nodes with all their state."""
+        nodes.lose(self.lab, names)
+
+    def make(self, names: Sequence[str]) -> None:
+        """Make these machines again, empty and prepared, as an update would before it recovers."""
+        made = [self.settings.node(name) for name in names]
+        self._make(made)
+        with ThreadPoolExecutor(max_workers=max(len(made), 1)) as pool:
+            list(pool.map(self._prepare, made))
+
+    def mark(self, value: str) -> None:
+        """Make a change to the swarm that is easy to recognise."""
+        command = ["docker", "node", "update", "--label-add", f"{MARK}={value}", WORKERS[0]]
+        status, said = self._engine.containers.get(self.managers[0]).exec_run(command)
+        assert status == 0, said.decode()
+
+    def look(self, *, seconds: int = witness.PATIENT) -> Picture:
+        """What every node says of itself."""
+        return witness.look(self._engine, self.managers, WORKERS, seconds=seconds)
+
+    def _make(self, made: Iterable[Node]) -> None:
+        for turn, suite in enumerate(self._suites):
+            chosen = {node.name: str(node.address) for node in made if int(node.address) % len(self._suites) == turn}
+            if chosen:
+                nodes.make(self.lab, chosen, suite=suite)
+
+    def _prepare(self, node: Node) -> None:
+        with Shell(node, self.settings.ssh) as shell:
+            shell.run(["sh", "-s"], stdin=preparation(self.settings).encode())

@@ -1,0 +1,147 @@
+"""The copies in S3, as the matrix needs them: seen, spoilt, put back. Object by object, not through the catalog."""
+
+import hashlib
+import io
+import json
+import tarfile
+import tempfile
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import boto3
+from backports import zstd
+
+from recovery import snapshot
+from recovery.catalog import TIME
+from recovery.engine import Engine
+from recovery.manifest import Manifest
+from recovery.settings import Node, Settings, SwarmOptions
+from recovery.transport import Shell
+from tests.chaos.oracle import Copies
+
+ARCHIVE, MANIFEST = ".tar.zst", ".manifest.json"
+Objects = Mapping[str, bytes]
+"""Content by key."""
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """A copy of another swarm, with its manifest."""
+
+    manifest: Manifest
+    archive: bytes
+
+    @classmethod
+    def of(cls, settings: Settings, node: Node) -> "Foreign":
+        """Found a swarm on a node of its own and copy that."""
+        with tempfile.TemporaryDirectory() as folder, Shell(node, settings.ssh) as shell:
+            Engine(shell).init(SwarmOptions())
+            archive = Path(folder) / "copy"
+            manifest = snapshot.take(node, shell, archive, keep=lambda _: None)
+            return cls(manifest, archive.read_bytes())
+
+
+class Bucket:
+    """The cluster's copies: archives and manifests. What else lies below its prefix is left alone."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._bucket = settings.backup.bucket
+        self._prefix = f"{settings.backup.prefix}/{settings.cluster}/"
+        self._s3 = boto3.Session().client(
+            "s3", endpoint_url=settings.backup.endpoint, region_name=settings.backup.region
+        )
+
+    def keys(self) -> list[str]:
+        """The keys of archives and manifests."""
+        return [key for key in self._keys() if key.endswith((ARCHIVE, MANIFEST))]
+
+    def empty(self) -> None:
+        """Remove everything below the prefix."""
+        for key in self._keys():
+            self._s3.delete_object(Bucket=self._bucket, Key=key)
+
+    def _keys(self) -> list[str]:
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix)
+        return [entry["Key"] for page in pages for entry in page.get("Contents", ())]
+
+    def read(self) -> dict[str, bytes]:
+        """Every object."""
+        keys = self.keys()
+        with ThreadPoolExecutor(max_workers=8) as pool:
+            return dict(zip(keys, pool.map(self._get, keys), strict=True))
+
+    def become(self, before: Objects, wanted: Objects) -> None:
+        """Bring the objects from what they are known to be to what is wanted; others stay."""
+        for key in before.keys() - wanted.keys():
+            self._s3.delete_object(Bucket=self._bucket, Key=key)
+        for key in sorted(wanted, key=lambda key: key.endswith(MANIFEST)):
+            if before.get(key) != wanted[key]:
+                self._s3.put_object(Bucket=self._bucket, Key=key, Body=wanted[key])
+
+    def spoil(self, objects: Objects, state: Copies, managers: Iterable[str], foreign: Foreign) -> dict[str, bytes]:
+        """Put the newest copies in a state; what the objects are after that."""
+        names = list(managers)
+        wanted = spoilt(objects, state, names)
+        if state is Copies.FOREIGN:
+            for number, name in enumerate(names[: len(names) // 2 + 1]):
+                wanted |= self._foreign(foreign, name, datetime.now(UTC) + timedelta(milliseconds=number))
+        self.become(objects, wanted)
+        return wanted
+
+    def _foreign(self, foreign: Foreign, name: str, taken: datetime) -> dict[str, bytes]:
+        manifest = replace(foreign.manifest, manager=name, taken=taken)
+        stem = f"{self._prefix}{name}/swarm-{manifest.engine}-{name}-{taken.strftime(TIME)}"
+        return {stem + ARCHIVE: foreign.archive, stem + MANIFEST: manifest.to_json()}
+
+    def _get(self, key: str) -> bytes:
+        content: bytes = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+        return content
+
+
+def spoilt(objects: Objects, state: Copies, managers: Iterable[str]) -> dict[str, bytes]:
+    """The objects with the newest copies cut, changed or all gone."""
+    if state is Copies.MISSING:
+        return {}
+    found = dict(objects)
+    for number, key in enumerate(newest(objects, managers).values()):
+        if state is Copies.TORN:
+            found[key] = objects[key][: len(objects[key]) // 2]
+        elif state is Copies.TAMPERED:
+            found |= _tampered(objects, key, fitted=number % 2 == 1)
+    return found
+
+
+def manifests(objects: Objects) -> dict[str, dict[str, Any]]:
+    """The manifests by the key of their archive, oldest first."""
+    read = {key.removesuffix(MANIFEST) + ARCHIVE: json.loads(objects[key]) for key in objects if key.endswith(MANIFEST)}
+    return dict(sorted(read.items(), key=lambda pair: str(pair[1]["taken"])))
+
+
+def newest(objects: Objects, managers: Iterable[str]) -> dict[str, str]:
+    """The archive's key of each manager's newest hot copy."""
+    hot = {text["manager"]: key for key, text in manifests(objects).items() if text["kind"] == "hot"}
+    return {name: hot[name] for name in managers}
+
+
+def pruned(objects: Objects, managers: Iterable[str]) -> dict[str, bytes]:
+    """Only the newest hot copy of each manager."""
+    stems = {key.removesuffix(ARCHIVE) for key in newest(objects, managers).values()}
+    return {key: objects[key] for key in objects if key.removesuffix(ARCHIVE).removesuffix(MANIFEST) in stems}
+
+
+def _tampered(objects: Objects, key: str, *, fitted: bool) -> dict[str, bytes]:
+    """The copy with one byte of a file changed, packed anew; ``fitted`` makes size and digest of the manifest match."""
+    plain = bytearray(zstd.decompress(objects[key]))
+    with tarfile.open(fileobj=io.BytesIO(plain)) as tar:
+        member = next(member for member in tar if member.isreg() and member.size and not member.issparse())
+    plain[member.offset_data] ^= 1
+    archive = zstd.compress(bytes(plain))
+    if not fitted:
+        return {key: archive}
+    text_key = key.removesuffix(ARCHIVE) + MANIFEST
+    text = {**json.loads(objects[text_key]), "size": len(archive), "sha256": hashlib.sha256(archive).hexdigest()}
+    return {key: archive, text_key: json.dumps(text).encode()}

@@ -1,0 +1,197 @@
+"""One case on a real cluster: the loss, the recovery, the judgement."""
+
+import time
+from dataclasses import dataclass, field, replace
+
+from recovery.assessment import assess
+from recovery.backup import backup
+from recovery.errors import Refused
+from recovery.execute import execute
+from recovery.settings import Settings
+from tests.chaos import witness
+from tests.chaos.cluster import Cluster
+from tests.chaos.copies import Objects, manifests, pruned
+from tests.chaos.oracle import Case, Ending, Expected, Remedy, expected
+from tests.chaos.witness import Picture
+
+
+@dataclass
+class Result:
+    """What a case came to. Without faults it ended as it must."""
+
+    case: Case
+    ending: Ending | None = None
+    source: str = ""
+    """The survivor that was forced, or the manager whose copy was restored."""
+    refused_first: bool = False
+    led: bool = False
+    """Whether the leader was among the lost."""
+    seconds: float = 0.0
+    """From machines that are up to the proof; with a remedy, from the remedy on."""
+    whole: float = 0.0
+    """The whole case, in seconds, with the loss and the judgement."""
+    engines: tuple[str, ...] = ()
+    second_swarms: int = 0
+    changed_workers: int = 0
+    faults: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+    """The plan, and the progress with the seconds since the machines were up."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one attempt to recover did."""
+
+    ending: Ending
+    source: str = ""
+    refusal: str = ""
+
+
+class Trial:
+    """Cases one after the other on one cluster; each leaves it healthy for the next."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self._before: Picture | None = None
+
+    def run(self, case: Case) -> Result:
+        """One case. After a fault the cluster is built anew before the next."""
+        begun = time.monotonic()
+        result = Result(case)
+        try:
+            if self._before is None:
+                self.cluster.build(result.said.append)
+                self._before = self.cluster.look()
+                begun = time.monotonic()
+            self._before = self._run(case, self._before, result)
+        except Exception as error:  # any failure is a finding of this case, and the next must not suffer from it
+            result.faults.append(f"{type(error).__name__}: {error}")
+        if result.faults:
+            self._before = None
+        result.whole = time.monotonic() - begun
+        return result
+
+    def _run(self, case: Case, before: Picture, result: Result) -> Picture:
+        wanted, cluster = expected(case), self.cluster
+        result.engines = tuple(sorted({view.engine for view in before.views.values()}))
+        result.led = any(entry.leader and entry.name in case.lost for entry in before.views[case.managers[0]].entries)
+        marks = {False: before.mark, True: f"{time.time():.6f}"}
+        good = self._copy(marks[True])
+        cluster.lose(case.lost)
+        cluster.make(case.lost)
+        spoilt: Objects = cluster.bucket.spoil(good, case.copies, case.managers, cluster.foreign)
+        settings = cluster.settings
+        lost = cluster.look(seconds=witness.HASTY) if wanted.remedy else before
+        start = time.monotonic()
+        outcome = self._recover(settings, result)
+        if wanted.remedy:
+            result.faults += _not_refused(wanted, outcome)
+            seen = cluster.look(seconds=witness.HASTY)
+            result.faults += witness.touched(lost, seen) + self._changed(spoilt)
+            self._count(result, before, seen)
+            result.refused_first = not result.faults
+            settings, spoilt = self._remedied(wanted.remedy, settings, before, spoilt, good)
+            start = time.monotonic()
+            outcome = self._recover(settings, result)
+        result.seconds = time.monotonic() - start
+        result.ending, result.source = outcome.ending, outcome.source
+        after = cluster.look()
+        self._judge(result, wanted, outcome, before, after, marks)
+        self._tidy(result, wanted, good, spoilt)
+        return after
+
+    def _copy(self, mark: str) -> Objects:
+        """A change, and copies of it; beside them lie only the copies before."""
+        cluster = self.cluster
+        cluster.mark(mark)
+        failed = [outcome.error for outcome in backup(cluster.settings, say=lambda _: None) if outcome.error]
+        if failed:
+            raise failed[0]
+        return cluster.bucket.read()
+
+    def _recover(self, settings: Settings, result: Result) -> Outcome:
+        """What `requorum recover --yes` does."""
+        start = time.monotonic()
+
+        def say(line: str) -> None:
+            result.said.append(f"{time.monotonic() - start:.1f} s: {line}")
+
+        try:
+            seen = assess(settings)
+            found = replace(seen, plan=seen.plan.agreed())
+            found.require_safe(settings)
+        except Refused as error:
+            return Outcome(Ending.REFUSED, refusal=str(error))
+        plan = found.plan
+        result.said += plan.lines
+        say("the plan is made")
+        if not plan.steps:
+            return Outcome(Ending.NOTHING)
+        execute(settings, found, say=say)
+        if plan.survivor:
+            return Outcome(Ending.FORCED, plan.survivor)
+        if plan.copy:
+            return Outcome(Ending.RESTORED, _source(plan.copy, self.cluster.managers))
+        return Outcome(Ending.REJOINED)
+
+    def _remedied(
+        self, remedy: Remedy, settings: Settings, before: Picture, spoilt: Objects, good: Objects
+    ) -> tuple[Settings, Objects]:
+        match remedy:
+            case Remedy.NAME_THE_SWARM:
+                (cluster_id,) = before.clusters
+                return settings.model_copy(update={"cluster_id": cluster_id}), spoilt
+            case Remedy.COPIES_BACK:
+                self.cluster.bucket.become(spoilt, good)
+                return settings, good
+
+    def _changed(self, spoilt: Objects) -> list[str]:
+        """What a refusal did to the copies."""
+        return [] if sorted(spoilt) == sorted(self.cluster.bucket.keys()) else ["a refusal changed what lies in S3"]
+
+    def _count(self, result: Result, before: Picture, after: Picture) -> None:
+        second, changed = witness.second_swarms(before, after), witness.changed_containers(before, after)
+        result.second_swarms += len(second)
+        result.changed_workers += len(changed)
+        result.faults += second + changed
+
+    def _judge(
+        self,
+        result: Result,
+        wanted: Expected,
+        outcome: Outcome,
+        before: Picture,
+        after: Picture,
+        marks: dict[bool, str],
+    ) -> None:
+        case = result.case
+        if outcome.ending is not wanted.ending:
+            result.faults.append(f"{outcome.ending} and not {wanted.ending}: {outcome.refusal}")
+        if outcome.ending is Ending.FORCED and outcome.source not in case.survivors:
+            result.faults.append(f"forced from {outcome.source}, which was lost")
+        self._count(result, before, after)
+        result.faults += witness.recovered(case, wanted, before, after, marks)
+
+    def _tidy(self, result: Result, wanted: Expected, good: Objects, spoilt: Objects) -> None:
+        """Look at the copies that the recovery took, then leave the newest good one of each manager."""
+        bucket, managers = self.cluster.bucket, self.cluster.managers
+        now = bucket.read()
+        fresh = manifests({key: now[key] for key in now.keys() - spoilt.keys()})
+        if wanted.ending is not Ending.NOTHING:
+            hot = {text["manager"] for text in fresh.values() if text["kind"] == "hot"}
+            result.faults += [f"no fresh copy of {name}" for name in managers if name not in hot]
+        safe = {text["manager"] for text in fresh.values() if text["kind"] == "safety"}
+        result.faults += [f"no safety copy of {name}" for name in wanted.safety_copies - safe]
+        whole = {**good, **{key: now[key] for key in now.keys() - spoilt.keys()}}
+        bucket.become(now, pruned(whole, managers))
+
+
+def _not_refused(wanted: Expected, outcome: Outcome) -> list[str]:
+    if outcome.ending is not Ending.REFUSED:
+        return [f"{outcome.ending} where it must be refused: {wanted.why}"]
+    return [] if wanted.refusal in outcome.refusal else [f"refused in other words: {outcome.refusal}"]
+
+
+def _source(copy: str, managers: tuple[str, ...]) -> str:
+    """The manager in a copy's name."""
+    return next(name for name in managers if f"-{name}-" in copy)

@@ -134,6 +134,12 @@ def containers(node: str, before: Mapping[str, str] | None, now: Mapping[str, st
     return Check("containers", node, Result.WARNING, ", ".join(told))
 
 
+def differs(node: Node, looks: Mapping[str, Look], before: Before) -> bool:
+    """Whether other containers run on a worker than before the first effect."""
+    had, look = before.containers.get(node.name), looks.get(node.name)
+    return had is not None and look is not None and had.keys() != look.containers.keys()
+
+
 def addresses(services: Collection[Service]) -> tuple[Check, ...]:
     """Services that share a virtual IP on a network (moby#33795): one check for each such address, or one for all."""
     owners: dict[tuple[str, str], list[str]] = defaultdict(list)

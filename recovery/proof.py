@@ -77,7 +77,7 @@ def prove(
     found = witness.gather(settings, leader.node, members, proven, before, say=say, seconds=seconds)
     for check in found:
         if check.result is Result.WARNING:
-            say(f"warning: {check.text}")
+            say(check.text)
     if failed := [check.text for check in found if check.result is Result.FAILED]:
         raise ProofFailed(
             "proving the cluster", "; ".join(failed), remedy="mend what is named; then run the same command again"

@@ -5,13 +5,14 @@ The one thing it changes: a manager's engine that does not listen for gossip aft
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from time import monotonic, sleep
 
 from recovery import evidence, journal
 from recovery.engine import Engine
 from recovery.errors import TransportError
 from recovery.evidence import Before, Check, Look, Result, Workload
-from recovery.model import Member, Service
+from recovery.model import Inventory, Member, Service
 from recovery.settings import Node, Settings
 from recovery.survey import settled
 from recovery.transport import Shell
@@ -51,11 +52,14 @@ def gather(
     Raises: TransportError, EngineError of the leader.
     """
     ready = {member.node_id for member in members if member.ready}
-    with ThreadPoolExecutor(max_workers=1) as pool:
+    with ThreadPoolExecutor(max_workers=2) as pool:
         asked = pool.submit(_workload, settings, leader, ready, before, seconds)
+        held = pool.submit(_inventory, settings, leader) if before and before.inventory else None
         looks = _looks(settings, nodes)
-        workload = asked.result()
-    named = _name(settings, nodes, looks, workload.services)
+        named = _name(settings, nodes, looks, asked.result().services)
+    workload = replace(asked.result(), inventory=held.result() if held else None)
+    # Where containers were replaced, the new ones may have come up while their tasks were waited for.
+    looks |= _looks(settings, [node for node in nodes if before and evidence.differs(node, looks, before)])
     looks = _mended(settings, nodes, looks, before, say)
     return (*evidence.judge(nodes, looks, workload, ready, before), *named)
 
@@ -83,13 +87,17 @@ def _workload(settings: Settings, leader: Node, ready: set[str], before: Before 
     end = monotonic() + seconds
     with Shell(leader, settings.ssh) as shell:
         engine = Engine(shell)
-        held = engine.inventory() if before and before.inventory else None
         while True:
-            found = Workload(engine.services(), engine.tasks(), held)
+            found = Workload(engine.services(), engine.tasks())
             judged = evidence.tasks(found, ready, before)
             if monotonic() > end or not any(check.result is Result.FAILED for check in judged):
                 return found
             sleep(PAUSE)
+
+
+def _inventory(settings: Settings, leader: Node) -> Inventory:
+    with Shell(leader, settings.ssh) as shell:
+        return Engine(shell).inventory()
 
 
 def _name(

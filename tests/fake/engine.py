@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from tests.fake.wires import Wires
 
 ENGINE = "20.10.24"
+LEADERLESS_SECONDS = 20
+"""How long a manager looks for a leader before it answers without one."""
 
 
 def no_answer(what: str) -> Exception:
@@ -28,8 +30,9 @@ def no_answer(what: str) -> Exception:
 class FakeApi:
     """Stands in for `docker.APIClient`; the socket's name is the machine's address."""
 
-    def __init__(self, wires: "Wires", base_url: str) -> None:
+    def __init__(self, wires: "Wires", base_url: str, timeout: float = 60) -> None:
         self._wires = wires
+        self._timeout = timeout
         self._address = base_url.rsplit("/", 1)[-1]
         self._machine()
 
@@ -66,6 +69,8 @@ class FakeApi:
             if machine.raft and leader:
                 swarm["Cluster"] = {"ID": machine.directory.cluster_id}
             elif machine.raft:
+                if self._wires.swarm.slow and self._timeout < LEADERLESS_SECONDS:
+                    raise no_answer("Read timed out.")
                 swarm["Error"] = "rpc error: code = Unknown desc = The swarm does not have a leader."
         return {"Swarm": swarm, "ServerVersion": ENGINE, "DockerRootDir": "/var/lib/docker", "Name": machine.name}
 

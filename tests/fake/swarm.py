@@ -36,6 +36,8 @@ class Swarm:
         self.strict = strict
         self.orphans_forget = orphans_forget
         """Whether a manager left behind by a forced new cluster is told so, and throws its log away."""
+        self.slow = False
+        """Whether managers without a leader take their time to say so."""
         self.machines: dict[str, Machine] = {}
         self.violations: tuple[str, ...] = ()
         self.founded: tuple[str, ...] = ()

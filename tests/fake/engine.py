@@ -10,7 +10,6 @@ import requests
 from docker.errors import APIError, DockerException
 
 from recovery.engine import merged
-from recovery.model import LocalState
 from tests.fake.machine import Machine
 from tests.fake.raft import Entry, State
 from tests.fake.swarm import NoAnswer, SwarmError
@@ -170,7 +169,7 @@ class FakeApi:
         machine = self._wires.swarm.machines.get(entry.address)
         here = machine if machine and machine.in_swarm and machine.node_id == entry.node_id else None
         raft_id = state.raft_id(entry.node_id)
-        left_behind = here and raft_id is None and (here.raft or here.state is not LocalState.ACTIVE)
+        left_behind = here and here.directory and (here.directory.left_behind or (here.raft and raft_id is None))
         ready = here is not None and leader.reaches(here) and not left_behind
         found: dict[str, Any] = {
             "ID": entry.node_id,

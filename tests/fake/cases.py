@@ -143,13 +143,13 @@ class Theatre:
         self.wires = wires
         self._built: dict[tuple[int, str], Picture] = {}
 
-    def stage(self, case: Case, *, orphans_forget: bool = False) -> Scene:
+    def stage(self, case: Case, *, orphans_forget: bool = False, slow: bool = False) -> Scene:
         """The cluster after the misfortune, lost machines rebuilt with nothing on them."""
         built = self._build(case.managers)
         wires, swarm = self.wires, built.swarm.clone()
         wires.swarm, wires.objects = swarm, dict(built.objects)
         wires.begin()
-        swarm.orphans_forget = orphans_forget
+        swarm.orphans_forget, swarm.slow = orphans_forget, slow
         self._cut_off(case)
         for name in case.lost:
             swarm.lose(name)

@@ -10,7 +10,6 @@ import requests
 from docker.errors import APIError, DockerException
 
 from recovery.engine import merged
-from recovery.model import LocalState
 from tests.fake.machine import Machine
 from tests.fake.raft import Entry, State
 from tests.fake.swarm import NoAnswer, SwarmError
@@ -19,6 +18,8 @@ if TYPE_CHECKING:
     from tests.fake.wires import Wires
 
 ENGINE = "20.10.24"
+LEADERLESS_SECONDS = 20
+"""How long a manager looks for a leader before it answers without one."""
 
 
 def no_answer(what: str) -> Exception:
@@ -28,8 +29,9 @@ def no_answer(what: str) -> Exception:
 class FakeApi:
     """Stands in for `docker.APIClient`; the socket's name is the machine's address."""
 
-    def __init__(self, wires: "Wires", base_url: str) -> None:
+    def __init__(self, wires: "Wires", base_url: str, timeout: float = 60) -> None:
         self._wires = wires
+        self._timeout = timeout
         self._address = base_url.rsplit("/", 1)[-1]
         self._machine()
 
@@ -66,6 +68,8 @@ class FakeApi:
             if machine.raft and leader:
                 swarm["Cluster"] = {"ID": machine.directory.cluster_id}
             elif machine.raft:
+                if self._wires.swarm.slow and self._timeout < LEADERLESS_SECONDS:
+                    raise no_answer("Read timed out.")
                 swarm["Error"] = "rpc error: code = Unknown desc = The swarm does not have a leader."
         return {"Swarm": swarm, "ServerVersion": ENGINE, "DockerRootDir": "/var/lib/docker", "Name": machine.name}
 
@@ -168,7 +172,7 @@ class FakeApi:
         machine = self._wires.swarm.machines.get(entry.address)
         here = machine if machine and machine.in_swarm and machine.node_id == entry.node_id else None
         raft_id = state.raft_id(entry.node_id)
-        left_behind = here and raft_id is None and (here.raft or here.state is not LocalState.ACTIVE)
+        left_behind = here and here.directory and (here.directory.left_behind or (here.raft and raft_id is None))
         ready = here is not None and leader.reaches(here) and not left_behind
         found: dict[str, Any] = {
             "ID": entry.node_id,

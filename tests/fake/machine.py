@@ -16,6 +16,8 @@ class Directory:
     raft: Raft | None = None
     placed: str = ""
     """The mark that our restore leaves."""
+    left_behind: bool = False
+    """Whether the node has thrown its log away on hearing that it is no member any more: it gets no role again."""
     engine_state: bool = True
     """Whether the engine's own state file is there: without it a starting engine is in no swarm."""
 

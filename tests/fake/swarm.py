@@ -36,6 +36,8 @@ class Swarm:
         self.strict = strict
         self.orphans_forget = orphans_forget
         """Whether a manager left behind by a forced new cluster is told so, and throws its log away."""
+        self.slow = False
+        """Whether managers without a leader take their time to say so."""
         self.machines: dict[str, Machine] = {}
         self.violations: tuple[str, ...] = ()
         self.founded: tuple[str, ...] = ()
@@ -185,12 +187,11 @@ class Swarm:
                 self.commit(leader, lambda state, _, node_id=entry.node_id: state.without_voter(node_id))
                 if machine and machine.directory and leader.reaches(machine):
                     machine.directory = replace(machine.directory, raft=None)
-            if entry.role == "manager" and votes is None and machine and leader.reaches(machine):
-                if machine.raft is None and machine.state is LocalState.ACTIVE:
+            if entry.role == "manager" and votes is None and machine and leader.reaches(machine) and machine.directory:
+                if machine.raft and self.orphans_forget:
+                    machine.directory = replace(machine.directory, raft=None, left_behind=True)
+                elif not machine.raft and not machine.directory.left_behind:
                     self._give_vote(leader, machine)
-                elif machine.raft and self.orphans_forget and machine.directory:
-                    machine.directory = replace(machine.directory, raft=None)
-                    machine.state = LocalState.PENDING
 
     def _hand_over(self, leader: Machine) -> None:
         """Let another lead at once: a leader that is demoted does so before its vote is taken."""

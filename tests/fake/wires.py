@@ -150,7 +150,7 @@ def wired() -> Iterator[Wires]:
     """The code under test, with a fake world at the other end of its wires."""
     wires = Wires()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(docker, "APIClient", lambda base_url, **_: FakeApi(wires, base_url))
+        patch.setattr(docker, "APIClient", lambda base_url, timeout, **_: FakeApi(wires, base_url, timeout))
         patch.setattr(Shell, "__enter__", lambda shell: wires.open_shell(shell.node) or shell)
         patch.setattr(Shell, "__exit__", lambda *_: None)
         patch.setattr(Shell, "engine_socket", lambda shell: Path("/fake") / str(shell.node.address))

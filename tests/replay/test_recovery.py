@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import count
 
 import pytest
-from hypothesis import HealthCheck, assume, given
+from hypothesis import HealthCheck, Phase, assume, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
@@ -174,12 +174,18 @@ def misfortunes(draw: st.DrawFn) -> Case:
     st.lists(st.builds(Strike, st.integers(1, 30), st.sampled_from(Moment)), min_size=1, max_size=3),
     st.booleans(),
     st.booleans(),
+    st.booleans(),
 )
-@hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(
+    max_examples=60,
+    deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 def test_a_recovery_interrupted_again_and_again_converges(
-    theatre: Theatre, case: Case, strikes: list[Strike], reboot: bool, orphans_forget: bool
+    theatre: Theatre, case: Case, strikes: list[Strike], reboot: bool, orphans_forget: bool, slow: bool
 ) -> None:
-    scene = theatre.stage(case, orphans_forget=orphans_forget)
+    scene = theatre.stage(case, orphans_forget=orphans_forget, slow=slow)
     interrupted(theatre, scene, *strikes, reboot=reboot)
     require_recovered(theatre, case, scene)
 

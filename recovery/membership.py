@@ -61,9 +61,10 @@ def is_orphan(seen: Report, leader: Report) -> bool:
     """Whether a manager of our swarm was left behind when a new cluster was forced.
 
     It has no vote, and either still its log, or has thrown it away on being told that it is no member, and
-    waits, in the swarm, first not Ready and then Ready, for a vote that nobody gives it.
+    waits, in the swarm, first not Ready and then Ready, for a vote that nobody gives it. Where the one that was
+    forced led it before, it goes on listing nodes through that one for up to 20 s: that it is led says nothing.
     """
-    if not seen.in_swarm or seen.led or seen.cluster_id != leader.cluster_id:
+    if not seen.in_swarm or seen.cluster_id != leader.cluster_id:
         return False
     entry = next((member for member in leader.members if member.node_id == seen.node_id), None)
     return entry is not None and not entry.votes and (seen.raft or not entry.ready or entry.role == "manager")

@@ -172,7 +172,7 @@ class FakeApi:
         machine = self._wires.swarm.machines.get(entry.address)
         here = machine if machine and machine.in_swarm and machine.node_id == entry.node_id else None
         raft_id = state.raft_id(entry.node_id)
-        left_behind = here and here.directory and (here.directory.left_behind or (here.raft and raft_id is None))
+        left_behind = here and here.directory and (here.directory.left_behind == 1 or (here.raft and raft_id is None))
         ready = here is not None and leader.reaches(here) and not left_behind
         found: dict[str, Any] = {
             "ID": entry.node_id,

@@ -16,8 +16,9 @@ class Directory:
     raft: Raft | None = None
     placed: str = ""
     """The mark that our restore leaves."""
-    left_behind: bool = False
-    """Whether the node has thrown its log away on hearing that it is no member any more: it gets no role again."""
+    left_behind: int = 0
+    """For how many rounds the node waits for a vote that nobody gives it: it has thrown its log away on hearing
+    that it is no member any more. First it is not Ready, then it is."""
     engine_state: bool = True
     """Whether the engine's own state file is there: without it a starting engine is in no swarm."""
 

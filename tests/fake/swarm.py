@@ -188,9 +188,10 @@ class Swarm:
                 if machine and machine.directory and leader.reaches(machine):
                     machine.directory = replace(machine.directory, raft=None)
             if entry.role == "manager" and votes is None and machine and leader.reaches(machine) and machine.directory:
-                if machine.raft and self.orphans_forget:
-                    machine.directory = replace(machine.directory, raft=None, left_behind=True)
-                elif not machine.raft and not machine.directory.left_behind:
+                waits = machine.directory.left_behind
+                if waits or (machine.raft and self.orphans_forget):
+                    machine.directory = replace(machine.directory, raft=None, left_behind=waits + 1)
+                elif not machine.raft:
                     self._give_vote(leader, machine)
 
     def _hand_over(self, leader: Machine) -> None:

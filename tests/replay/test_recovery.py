@@ -114,8 +114,11 @@ def test_without_the_flag_only_what_a_living_leader_allows_is_done(theatre: Thea
             assert not theatre.wires.effects, case
 
 
-def interrupted(theatre: Theatre, scene: Scene, *strikes: Strike, reboot: bool = False) -> bool:
-    """Recover, struck in each run in turn, then again until it is done; whether the last strike met its effect."""
+def interrupted(theatre: Theatre, scene: Scene, *strikes: Strike, reboot: bool = False, rounds: int = 2) -> bool:
+    """Recover, struck in each run in turn, then again until it is done; whether the last strike met its effect.
+
+    Between two runs machines may be switched off and on, and some rounds of time pass.
+    """
     wires = theatre.wires
     for strike in strikes:
         wires.begin(strike)
@@ -124,6 +127,8 @@ def interrupted(theatre: Theatre, scene: Scene, *strikes: Strike, reboot: bool =
         met = len(wires.effects) >= strike.at
         if reboot:
             wires.swarm.reboot()
+        for _ in range(rounds):
+            wires.swarm.pass_time()
     for left in reversed(range(TRIES)):
         wires.begin()
         with suppress(*([RequorumError] if left else [])):
@@ -148,7 +153,7 @@ INTERRUPTIONS = [
 @pytest.mark.parametrize("case", INTERRUPTIONS, ids=str)
 def test_a_recovery_interrupted_at_any_effect_converges(theatre: Theatre, case: Case, moment: Moment) -> None:
     for at in count(1):
-        scene = theatre.stage(case)
+        scene = theatre.stage(case, orphans_forget=at % 2 == 0)
         met = interrupted(theatre, scene, Strike(at, moment))
         require_recovered(theatre, case, scene)
         if not met:
@@ -173,6 +178,7 @@ def misfortunes(draw: st.DrawFn) -> Case:
     misfortunes(),
     st.lists(st.builds(Strike, st.integers(1, 30), st.sampled_from(Moment)), min_size=1, max_size=3),
     st.booleans(),
+    st.integers(0, 3),
     st.booleans(),
     st.booleans(),
 )
@@ -183,10 +189,10 @@ def misfortunes(draw: st.DrawFn) -> Case:
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_a_recovery_interrupted_again_and_again_converges(
-    theatre: Theatre, case: Case, strikes: list[Strike], reboot: bool, orphans_forget: bool, slow: bool
+    theatre: Theatre, case: Case, strikes: list[Strike], reboot: bool, rounds: int, orphans_forget: bool, slow: bool
 ) -> None:
     scene = theatre.stage(case, orphans_forget=orphans_forget, slow=slow)
-    interrupted(theatre, scene, *strikes, reboot=reboot)
+    interrupted(theatre, scene, *strikes, reboot=reboot, rounds=rounds)
     require_recovered(theatre, case, scene)
 
 

@@ -18,6 +18,7 @@ ASK = (
     'for path in /info /nodes /swarm/unlockkey; do ask "$1" $path; done; ask 20 /containers/json; '
     "cd /var/lib/docker/swarm/certificates 2>/dev/null || exit 0; exec 2>/dev/null; head -n 1 swarm-node.key; cat swarm-node.crt; true"
 )
+TRIES = 3
 PATIENT, HASTY = 20, 2
 """Seconds to wait for an answer; a manager without a leader gives none to most questions."""
 
@@ -152,6 +153,16 @@ def _faults(case: Case, after: Picture, view: View) -> list[str]:
 
 
 def _ask(engine: DockerClient, name: str, seconds: int) -> View:
+    """One node's view; asked again where the answer came cut short, as `docker exec` gives it on a busy machine."""
+    for _ in range(TRIES - 1):
+        try:
+            return _view(engine, name, seconds)
+        except ValueError:
+            continue
+    return _view(engine, name, seconds)
+
+
+def _view(engine: DockerClient, name: str, seconds: int) -> View:
     status, output = engine.containers.get(name).exec_run(["sh", "-c", ASK, "ask", str(seconds)])
     lines = output.decode().split("\n", 5)
     assert status == 0, f"asking {name}: {status} {lines}"

@@ -69,9 +69,9 @@ def _arguments() -> argparse.Namespace:
 
 
 def _groups(asked: argparse.Namespace) -> list[list[Case]]:
-    """The large clusters first, so that the labs end together."""
+    """The small clusters first: their cases are quick."""
     locks = {"off": [False], "on": [True], "both": [False, True]}[asked.autolock]
-    counts = sorted(asked.managers or (3, 5), reverse=True)
+    counts = sorted(asked.managers or (3, 5))
     return [list(matrix(managers(count), autolock=lock, suite=asked.suite)) for count in counts for lock in locks]
 
 

@@ -51,6 +51,7 @@ $(BIN)/.ready: requirements-dev.txt
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "setup: installing python3-venv" >&2; lab/packages-installed python3-venv; }
 	@key=$$({ $(PYTHON) -VV; command -v $(PYTHON); cat requirements-dev.txt; } | sha256sum | cut -c1-16); \
 	  made=$${REQUORUM_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/requorum}/venv/$$key; \
+	  mkdir -p "$$(dirname "$$made")"; exec 9>"$$made.lock"; flock 9; \
 	  if [ ! -e "$$made/bin/.ready" ]; then \
 	    echo "setup: Python packages" >&2; rm -rf "$$made"; \
 	    $(PYTHON) -m venv "$$made" && "$$made/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt; \

@@ -1,5 +1,6 @@
 """From what the nodes say to what is wrong: pure, and with its evidence in words."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -77,7 +78,7 @@ def diagnose(survey: Survey, known_id: str | None, *, cluster: str, copies: bool
     silent = tuple(report.node.name for report in survey.reports if _may_hide(report))
     locked = tuple(report.node.name for report in survey.managers if report.state is LocalState.LOCKED)
     unfinished = tuple(report.node.name for report in survey.reports if _is_unfinished(report, survey.leader))
-    evidence = tuple(_says(report) for report in survey.reports)
+    evidence = (*_lost_zones(survey, missing), *(_says(report) for report in survey.reports))
 
     def found(kind: Kind, *first: str, cluster_id: str | None = known_id) -> Diagnosis:
         return Diagnosis(
@@ -164,6 +165,16 @@ def _is_foreign(report: Report, known_id: str | None, cluster: str) -> bool:
 
 def _may_hide(report: Report) -> bool:
     return report.reach in {Reach.SILENT, Reach.STOPPED, Reach.NO_ENGINE} | ACCESS_FAULTS
+
+
+def _lost_zones(survey: Survey, missing: tuple[str, ...]) -> Iterator[str]:
+    """Zones of which nothing is left while there is something elsewhere."""
+    zones: dict[str, list[str]] = {}
+    for report in survey.reports:
+        zones.setdefault(report.node.zone, []).append(report.node.name)
+    lost = {zone: names for zone, names in zones.items() if set(names) <= set(missing)}
+    if len(lost) < len(zones):
+        yield from (f"zone {zone} is lost: {', '.join(names)}" for zone, names in lost.items())
 
 
 def _is_unfinished(report: Report, leader: Report | None) -> bool:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -80,13 +81,18 @@ def test_machines_reinstalled_after_total_loss_are_brought_back(machines: Swarm)
     assert "unchanged" in machines.stack.up("--skip-preview", "--expect-no-changes").text
 
 
-def test_without_pulumi_the_same_plan_is_carried_out_and_pulumi_agrees_afterwards(machines: Swarm) -> None:
+def test_two_operators_without_pulumi_make_one_swarm_and_pulumi_agrees_afterwards(machines: Swarm) -> None:
     before = machines.picture()
     nodes.lose(machines.lab, MANAGERS)
     nodes.make(machines.lab, {name: ADDRESSES[name] for name in MANAGERS})
-    done = machines.stack.requorum("recover", "--yes")
-    assert done.status == 0, done.errors
-    assert "is proven, led by" in done.text
+    with ThreadPoolExecutor(max_workers=2) as both:
+        done = list(both.map(lambda _: machines.stack.requorum("recover", "--yes"), range(2)))
+    assert [one.status for one in done] == [0, 0], [one.errors for one in done]
+    assert all("is proven, led by" in one.text for one in done)
+    forced = [one for one in done if "forcing a new cluster" in one.errors]
+    waited = [one for one in done if "waiting for" in one.errors]
+    assert len(forced) == len(waited) == 1
+    assert forced != waited
     report = json.loads(machines.stack.requorum("report", "--json").text)
     assert (report["how"], report["diagnosis"], report["lost"]) == ("command line", "all lost", list(MANAGERS))
     assert not before.differences(machines.picture())

@@ -194,14 +194,21 @@ def test_fresh_copies_were_taken_after_the_recovery(swarm: Swarm) -> None:
     assert {copy["clusterId"] for copy in listed} == {KNOWN["before"].cluster_id}
 
 
-def test_one_lost_manager_rejoins_under_its_identity_without_the_flag(swarm: Swarm) -> None:
+def test_a_lost_zone_is_rebuilt_without_the_flag(swarm: Swarm) -> None:
+    """Zone a: the manager comes back under its identity; what the other zone's worker runs is left alone."""
     values = swarm.stack.settings()
     del values["recover"]
     swarm.stack.write(values)
     before = swarm.picture("manager-b")
-    nodes.lose(swarm.lab, ["manager-a"])
+    nodes.lose(swarm.lab, ["manager-a", "worker-1"])
+    assert "zone a is lost: manager-a, worker-1" in swarm.stack.requorum("plan").text
     swarm.stack.up("--skip-preview")
-    assert not before.differences(swarm.picture("manager-b"))
+    after = swarm.picture("manager-b")
+    assert before.containers["worker-2"] <= after.containers["worker-2"]
+    (replaced,) = before.nodes.keys() - after.nodes.keys()
+    assert before.nodes[replaced]["Hostname"] == "worker-1", "only the worker is a new node"
+    assert {entry["Status"] for entry in swarm.nodes("manager-b").values()} == {"Ready"}
+    assert before.objects["secrets"] == after.objects["secrets"]
     assert "32 unchanged" in swarm.stack.up("--skip-preview", "--expect-no-changes").text
 
 

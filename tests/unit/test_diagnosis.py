@@ -99,6 +99,13 @@ def test_an_unused_log_of_another_swarm_is_foreign() -> None:
     assert run(replace(LEFT_OVER, cluster_id="other"), make.gone(B), make.gone(C)).kind is Kind.FOREIGN
 
 
+def test_a_zone_of_which_nothing_is_left_is_named() -> None:
+    a_is_gone = [make.gone(A), led(B, leader="manager-b"), led(C, leader="manager-b"), make.gone(W1), *WORKERS[1:]]
+    assert "zone a is lost: manager-a, worker-1" in run(*a_is_gone).evidence
+    assert not [line for line in run(*a_is_gone[:3], *WORKERS).evidence if line.startswith("zone")]
+    assert not [line for line in run(*map(make.gone, S.nodes)).evidence if line.startswith("zone")], "all are"
+
+
 def test_nothing_anywhere_is_absent_only_without_copies() -> None:
     reports = [make.gone(node) for node in S.nodes]
     assert run(*reports, known=None, copies=False).kind is Kind.ABSENT

@@ -12,8 +12,8 @@ from lab import environment, faults, keys, nodes
 from lab.errors import LabError
 from lab.instance import Instance
 from lab.stack import Stack, settings
+from recovery.display import LOST
 from recovery.errors import RequorumError
-from recovery.report import LOST
 from recovery.settings import load
 
 LEADER_SECONDS = 60

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from recovery import escalation, hooks, lease, report, reports
+from recovery import display, escalation, hooks, lease, reports
 from recovery import fence as fencing
 from recovery import rebalance as rebalancing
 from recovery.account import as_markdown
@@ -57,9 +57,9 @@ def status(stack: StackOption = "", config_file: FileOption = None, as_json: Jso
         settings = _settings(stack, config_file)
         now = _status(settings)
         if as_json:
-            _print_json(report.as_json(now))
+            _print_json(display.as_json(now))
         else:
-            out.print(report.as_tree(now))
+            out.print(display.as_tree(now))
     raise typer.Exit(now.exit_code)
 
 
@@ -76,10 +76,10 @@ def backup(stack: StackOption = "", config_file: FileOption = None, as_json: Jso
                 continue
             made.append((outcome.copy, outcome.manifest))
         if as_json:
-            _print_json(report.copies_json(settings.cluster, made))
+            _print_json(display.copies_json(settings.cluster, made))
         else:
-            out.print(report.copies_table(made, datetime.now(UTC)))
-    raise typer.Exit(report.DEGRADED if failed and made else report.ERROR if failed else report.FINE)
+            out.print(display.copies_table(made, datetime.now(UTC)))
+    raise typer.Exit(display.DEGRADED if failed and made else display.ERROR if failed else display.FINE)
 
 
 @app.command()
@@ -89,9 +89,9 @@ def backups(stack: StackOption = "", config_file: FileOption = None, as_json: Js
         settings = _settings(stack, config_file)
         found = Catalog(settings).manifests()
         if as_json:
-            _print_json(report.copies_json(settings.cluster, found))
+            _print_json(display.copies_json(settings.cluster, found))
         elif found:
-            out.print(report.copies_table(found, datetime.now(UTC)))
+            out.print(display.copies_table(found, datetime.now(UTC)))
         else:
             out.print(f"cluster {settings.cluster} has no copies: requorum backup")
 
@@ -170,7 +170,7 @@ def plan(stack: StackOption = "", config_file: FileOption = None, as_json: JsonO
         settings = _settings(stack, config_file)
         assessment = assess(settings)
         if as_json:
-            _print_json(report.plan_json(assessment))
+            _print_json(display.plan_json(assessment))
         else:
             out.print(
                 "\n".join((f"cluster {settings.cluster}: {assessment.diagnosis.kind}", *assessment.diagnosis.evidence))
@@ -195,7 +195,7 @@ def recover(
         rest = "prove what an earlier run did" if needed else "nothing to do"
         out.print("\n".join(assessment.plan.lines) or rest, markup=False)
         if not needed or not (yes or typer.confirm("Do this?")):
-            raise typer.Exit(report.ERROR if needed else report.FINE)
+            raise typer.Exit(display.ERROR if needed else display.FINE)
         health = execute(settings, assessment, say=_say)
         out.print(f"cluster {settings.cluster} ({health.cluster_id}) is proven, led by {health.leader}")
 
@@ -207,11 +207,11 @@ def doctor(stack: StackOption = "", config_file: FileOption = None, as_json: Jso
         settings = _settings(stack, config_file)
         seen, diagnosis, *_ = _look(settings)
         cases = examine(settings, seen, diagnosis)
-        code = report.doctor_code(diagnosis, cases)
+        code = display.doctor_code(diagnosis, cases)
         if as_json:
-            _print_json(report.doctor_json(diagnosis, cases))
+            _print_json(display.doctor_json(diagnosis, cases))
         else:
-            lines = (f"cluster {settings.cluster}: {diagnosis.kind}", *report.doctor_lines(diagnosis, cases))
+            lines = (f"cluster {settings.cluster}: {diagnosis.kind}", *display.doctor_lines(diagnosis, cases))
             out.print("\n".join(lines), markup=False)
     raise typer.Exit(code)
 
@@ -297,13 +297,13 @@ def rebalance(
 def _agree(what: str, yes: bool) -> None:
     """Ask before the first effect. Raises: typer.Exit when the answer is no."""
     if not yes and not typer.confirm(f"{what}: do this?"):
-        raise typer.Exit(report.ERROR)
+        raise typer.Exit(display.ERROR)
 
 
-def _status(settings: Settings) -> report.Status:
+def _status(settings: Settings) -> display.Status:
     """Works with any node dead and with S3 unreachable, within 5 seconds."""
     seen, diagnosis, found, error = _look(settings)
-    return report.status(settings, seen, diagnosis, found, error)
+    return display.status(settings, seen, diagnosis, found, error)
 
 
 def _look(settings: Settings) -> tuple[Survey, Diagnosis, tuple[Copy, ...], RequorumError | None]:
@@ -348,7 +348,7 @@ def _errors_shown() -> Iterator[None]:
         yield
     except RequorumError as error:
         err.print(str(error), style="red", markup=False)
-        raise typer.Exit(report.USAGE if isinstance(error, SettingError) else report.ERROR) from None
+        raise typer.Exit(display.USAGE if isinstance(error, SettingError) else display.ERROR) from None
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from recovery import report as shown
+from recovery import display as shown
 from recovery.diagnosis import Diagnosis, diagnose
 from recovery.doctor import Case, examine, objection, standby, trouble
 from recovery.errors import Refused

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from recovery import report
+from recovery import display
 from recovery.diagnosis import diagnose
 from recovery.errors import StoreError
 from recovery.model import Report
@@ -16,9 +16,9 @@ from tests.unit.test_diagnosis import W1, W2, A, B, C, S, led
 COPIES = [make.copy_of(make.manifest(node.name)) for node in S.managers]
 
 
-def status(reports: list[Report], *, error: StoreError | None = None) -> report.Status:
+def status(reports: list[Report], *, error: StoreError | None = None) -> display.Status:
     seen = make.survey(reports)
-    return report.status(S, seen, diagnose(seen, make.CLUSTER, cluster="lab", copies=True), COPIES, error)
+    return display.status(S, seen, diagnose(seen, make.CLUSTER, cluster="lab", copies=True), COPIES, error)
 
 
 WORKERS = [make.worker(W1), make.worker(W2)]
@@ -43,7 +43,7 @@ def test_unknown_copies_are_an_error_unless_something_worse_is() -> None:
 
 
 def test_the_json_holds_every_node_and_is_versioned() -> None:
-    document = json.loads(json.dumps(report.as_json(status(list(make.healthy(S).reports)))))
+    document = json.loads(json.dumps(display.as_json(status(list(make.healthy(S).reports)))))
     assert document["version"] == 1
     assert [node["name"] for node in document["nodes"]] == [node.name for node in S.nodes]
     leader = document["nodes"][0]
@@ -58,7 +58,7 @@ def test_the_json_holds_every_node_and_is_versioned() -> None:
 def test_the_tree_shows_zones_nodes_and_what_is_wrong() -> None:
     console = Console(width=120, record=True, file=None)
     with console.capture() as shown:
-        console.print(report.as_tree(status([led(A, unreachable=("manager-c",)), led(B), make.silent(C), *WORKERS])))
+        console.print(display.as_tree(status([led(A, unreachable=("manager-c",)), led(B), make.silent(C), *WORKERS])))
     text = shown.get()
     assert "minority lost" in text
     assert "zone c" in text
@@ -70,9 +70,9 @@ def test_a_warning_degrades_and_is_shown() -> None:
     well = list(make.healthy(S).reports)
     twin = [*well[:-1], replace(well[-1], node_id="id-worker-1")]
     seen = status(twin)
-    assert seen.exit_code == report.DEGRADED
-    assert report.as_json(seen)["warnings"] == list(seen.diagnosis.warnings)
+    assert seen.exit_code == display.DEGRADED
+    assert display.as_json(seen)["warnings"] == list(seen.diagnosis.warnings)
     console = Console(width=200)
     with console.capture() as shown:
-        console.print(report.as_tree(seen))
+        console.print(display.as_tree(seen))
     assert "use one node ID" in shown.get()

@@ -13,7 +13,7 @@ from requests.exceptions import RequestException
 
 from recovery.errors import EngineError
 from recovery.keyfile import UnlockKey
-from recovery.model import Inventory, Member, Service, Task
+from recovery.model import Inventory, LocalState, Member, Service, Task
 from recovery.settings import Node, SwarmOptions
 from recovery.transport import Shell
 
@@ -149,7 +149,11 @@ class Engine:
     def leave(self) -> None:
         """Leave the swarm, whatever it holds here."""
         with self._doing("leaving the swarm", "docker swarm leave --force"):
-            self._api.leave_swarm(force=True)
+            try:
+                self._api.leave_swarm(force=True)
+            except RequestException:  # an engine may close the connection as its node stops, and have left
+                if self._api.info()["Swarm"]["LocalNodeState"] != LocalState.INACTIVE:
+                    raise
 
     def update_member(
         self,

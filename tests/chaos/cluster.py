@@ -3,10 +3,8 @@
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from docker import DockerClient
-
 from components.node import preparation
-from lab import image, nodes
+from lab import command, image, nodes
 from lab.instance import Instance
 from lab.stack import Stack
 from lab.stack import settings as lab_settings
@@ -37,7 +35,6 @@ class Cluster:
         self.settings: Settings = parse({**raw, "swarm": {"autolock": True}} if autolock else raw)
         self.managers = tuple(node.name for node in self.settings.managers)
         self.bucket = Bucket(self.settings)
-        self._engine = DockerClient(base_url=lab.docker_host)
 
     def build(self, say: Say) -> None:
         """From nothing to a running workload; what is there is removed first."""
@@ -66,13 +63,16 @@ class Cluster:
 
     def mark(self, value: str) -> None:
         """Make a change to the swarm that is easy to recognise."""
-        command = ["docker", "node", "update", "--label-add", f"{MARK}={value}", WORKERS[0]]
-        status, said = self._engine.containers.get(self.managers[0]).exec_run(command)
-        assert status == 0, said.decode()
+        self.on(self.managers[0], "docker", "node", "update", "--label-add", f"{MARK}={value}", WORKERS[0])
+
+    def on(self, node: str, *argv: str) -> str:
+        """What a command on a node prints. Not by the docker package, which may lose the beginning (docker-py#3332)."""
+        doing, advice = f"running {argv[0]} on {node}", "The node must be running"
+        return command.run(["docker", "-H", self.lab.docker_host, "exec", node, *argv], doing=doing, advice=advice)
 
     def look(self, *, seconds: int = witness.PATIENT) -> Picture:
         """What every node says of itself."""
-        return witness.look(self._engine, self.managers, WORKERS, seconds=seconds)
+        return witness.look(self.on, self.managers, WORKERS, seconds=seconds)
 
     def _make(self, made: Iterable[Node]) -> None:
         for turn, suite in enumerate(self._suites):

@@ -2,14 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
-from docker import DockerClient
 
 from tests.chaos.oracle import Case, Expected
 
@@ -18,7 +17,6 @@ ASK = (
     'for path in /info /nodes /swarm/unlockkey; do ask "$1" $path; done; ask 20 /containers/json; '
     "cd /var/lib/docker/swarm/certificates 2>/dev/null || exit 0; exec 2>/dev/null; head -n 1 swarm-node.key; cat swarm-node.crt; true"
 )
-TRIES = 3
 PATIENT, HASTY = 20, 2
 """Seconds to wait for an answer; a manager without a leader gives none to most questions."""
 
@@ -82,12 +80,12 @@ class Picture:
         return {name: view.node_id for name, view in self.views.items()}
 
 
-def look(engine: DockerClient, managers: Iterable[str], workers: Iterable[str], *, seconds: int = PATIENT) -> Picture:
-    """Ask every node."""
+def look(on: Callable[..., str], managers: Iterable[str], workers: Iterable[str], *, seconds: int = PATIENT) -> Picture:
+    """Ask every node; ``on`` runs a command on one and gives what it prints."""
     chiefs = tuple(managers)
     names = [*chiefs, *workers]
     with ThreadPoolExecutor(max_workers=len(names)) as pool:
-        return Picture(dict(zip(names, pool.map(lambda name: _ask(engine, name, seconds), names), strict=True)), chiefs)
+        return Picture(dict(zip(names, pool.map(lambda name: _ask(on, name, seconds), names), strict=True)), chiefs)
 
 
 def second_swarms(before: Picture, after: Picture) -> list[str]:
@@ -152,22 +150,9 @@ def _faults(case: Case, after: Picture, view: View) -> list[str]:
     return found
 
 
-def _ask(engine: DockerClient, name: str, seconds: int) -> View:
-    """One node's view; asked again where the answer came cut short, as `docker exec` gives it on a busy machine."""
-    for _ in range(TRIES - 1):
-        try:
-            return _view(engine, name, seconds)
-        except ValueError:
-            continue
-    return _view(engine, name, seconds)
-
-
-def _view(engine: DockerClient, name: str, seconds: int) -> View:
-    status, output = engine.containers.get(name).exec_run(["sh", "-c", ASK, "ask", str(seconds)])
-    lines = output.decode().split("\n", 5)
-    assert status == 0, f"asking {name}: {status} {lines}"
-    assert len(lines) > 4, f"{name} answers {lines}"
-    info, nodes, unlock, containers, seal, certificate = [*lines, ""][:6]
+def _ask(on: Callable[..., str], name: str, seconds: int) -> View:
+    answers = on(name, "sh", "-c", ASK, "ask", str(seconds))
+    info, nodes, unlock, containers, seal, certificate = [*answers.split("\n", 5), ""][:6]
     told, listed, key = (json.loads(text or "{}") for text in (info, nodes, unlock))
     own = told.get("Swarm") or {}
     node_id, cluster_id = _identity(certificate)

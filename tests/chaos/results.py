@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ from tests.chaos.trial import Result
 
 
 def append(file: Path, result: Result) -> None:
-    """One line, in one write: several runs may share a file."""
+    """One line, in one write: several runs may share a file. What was said is kept where a fault has to be understood."""
+    result = result if result.faults else replace(result, said=[])
     line = {"name": result.case.name, "date": datetime.now(UTC).isoformat(timespec="seconds"), **asdict(result)}
     with file.open("a") as out:
         out.write(json.dumps(line) + "\n")

@@ -82,7 +82,7 @@ def _grid(group: Sequence[Result]) -> list[str]:
     lines = [f"| lost | {' | '.join(Copies)} |\n", "|---" * (len(Copies) + 1) + "|\n"]
     for lost in dict.fromkeys(result.case.lost for result in group):
         named = " ".join(_short(name) for name in lost) or "nobody"
-        lines.append(f"| {named} | {' | '.join(by_case.get((lost, copies), '') for copies in Copies)} |\n")
+        lines.append(f"| {named} | {' | '.join(by_case.get((lost, copies), 'not run') for copies in Copies)} |\n")
     return lines
 
 

@@ -1,17 +1,13 @@
 """When the operator's word that a machine is lost counts: against silence only, and not for long."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-import boto3
 import pytest
 from hypothesis import given
-from moto import mock_aws
 
-from recovery import store as store_module
 from recovery import words
 from recovery.catalog import Catalog
 from recovery.model import Reach, Report
@@ -70,20 +66,6 @@ def test_words_about_everybody_change_nothing_of_what_answers(reports: list[Repo
 
 def test_who_said_it_when_and_why_is_shown() -> None:
     assert WORD.text(make.NOW) == "named lost 5 min ago by ops@desk: switched off by ipmi"
-
-
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    for name in ("AWS_ENDPOINT_URL_S3", "AWS_SHARED_CREDENTIALS_FILE", "AWS_PROFILE"):
-        monkeypatch.delenv(name, raising=False)
-    store_module._client.cache_clear()
-    with mock_aws():
-        s3 = boto3.resource("s3", region_name="us-east-1")
-        s3.create_bucket(Bucket="copies")
-        yield s3.Bucket("copies")
-    store_module._client.cache_clear()
 
 
 def test_a_word_is_kept_in_the_store_until_it_is_forgotten(bucket: Any) -> None:

@@ -8,10 +8,12 @@ from recovery.escrow import Escrow
 from recovery.keyfile import UnlockKey, is_locked, unlock
 from recovery.model import LocalState
 from recovery.settings import Node, Settings, SwarmOptions
-from recovery.survey import DATA_ROOT
+from recovery.survey import DATA_ROOT, ask
 from recovery.transport import Shell
 
 Say = Callable[[str], None]
+KEY_FILE = f"{DATA_ROOT}/{snapshot.KEY}"
+"""An engine whose leader has just died would take 20 s to say where its files are."""
 REPLACE = 'umask 077; cat > "$1.requorum" && mv "$1.requorum" "$1"'
 RESTART = "systemctl reset-failed docker.service; systemctl restart docker.service"
 RESTART_SECONDS = 90.0
@@ -21,15 +23,14 @@ RESTART_SECONDS = 90.0
 def require_key(settings: Settings, node: Node) -> None:
     """Look whether what opens a locked manager is at hand. Raises: NoUnlockKey, SettingError, StoreError, TransportError."""
     with Shell(node, settings.ssh) as shell:
-        _key(settings, shell, _read(shell, Engine(shell)))
+        _key(settings, shell, _read(shell))
 
 
 def start(settings: Settings, node: Node, shell: Shell, *, say: Say) -> None:
     """Unlock a locked manager, so that it takes part again. Raises: as `require_key`; EngineError when it sees no leader then."""
-    engine = Engine(shell)
-    if key := _key(settings, shell, _read(shell, engine)):
+    if key := _key(settings, shell, _read(shell)):
         say(f"unlocking {node.name} with the key {key.fingerprint}")
-        engine.unlock(key)
+        Engine(shell).unlock(key)
 
 
 def open_offline(settings: Settings, node: Node, *, say: Say) -> bool:
@@ -39,12 +40,11 @@ def open_offline(settings: Settings, node: Node, *, say: Say) -> bool:
     run again. Raises: as `require_key`; CommandFailed.
     """
     with Shell(node, settings.ssh) as shell:
-        engine = Engine(shell)
-        waits = engine.info()["Swarm"]["LocalNodeState"] == LocalState.LOCKED
-        pem = _read(shell, engine)
+        waits = ask(shell).state is LocalState.LOCKED
+        pem = _read(shell)
         if key := _key(settings, shell, pem):
             say(f"opening the key file of {node.name} with the key {key.fingerprint}")
-            shell.run(["sh", "-c", REPLACE, "replace", _path(engine)], stdin=unlock(pem, key))
+            shell.run(["sh", "-c", REPLACE, "replace", KEY_FILE], stdin=unlock(pem, key))
         if waits:
             say(f"restarting the engine of {node.name}, which started locked: it waits 20 s for a quorum")
             shell.run(["sh", "-c", RESTART], seconds=RESTART_SECONDS)
@@ -73,9 +73,5 @@ def _key(settings: Settings, shell: Shell, pem: bytes) -> UnlockKey | None:
     return Escrow(settings).opening(pem, whose=shell.node.name) if is_locked(pem) else None
 
 
-def _read(shell: Shell, engine: Engine) -> bytes:
-    return shell.run(["cat", _path(engine)]).stdout
-
-
-def _path(engine: Engine) -> str:
-    return f"{engine.info().get('DockerRootDir') or DATA_ROOT}/{snapshot.KEY}"
+def _read(shell: Shell) -> bytes:
+    return shell.run(["cat", KEY_FILE]).stdout

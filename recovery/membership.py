@@ -78,8 +78,8 @@ def standing(settings: Settings, node: Node) -> tuple[Standing, Role]:
     seen = report(node, settings, hosts.presence(settings, [node])[node.name])
     if seen.known_lost or seen.left_over:
         return Standing.LOST, node.role
-    if node.role == "manager" and seen.in_swarm and not seen.led:
-        leader = survey(settings, nodes=settings.managers).leader
+    if node.role == "manager" and seen.in_swarm:
+        leader = seen if seen.led else survey(settings, nodes=settings.managers).leader
         if leader is not None and is_orphan(seen, leader):
             return Standing.LOST, node.role
     return Standing.LOCKED if seen.state is LocalState.LOCKED else Standing.MEMBER, role_now(seen)

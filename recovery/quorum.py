@@ -64,7 +64,14 @@ def dissolve(settings: Settings, cluster_id: str) -> None:
 def _establish(settings: Settings, copy: str | None, survivor: str | None, known: str | None, say: Say) -> Quorum:
     catalog = Catalog(settings)
     seen = settled(settings, nodes=settings.managers)
-    known = known_id(settings, catalog) or known
+    copied = known_id(settings, catalog)
+    if known and copied not in (None, known, settings.cluster_id):
+        raise Refused(
+            f"giving cluster {settings.cluster} a quorum",
+            f"it was built as swarm {known}, and the copies in S3 are of swarm {copied}",
+            remedy="correct requorum:backup, or set requorum:clusterId to the one that is meant",
+        )
+    known = copied or known
     diagnosis = diagnose(seen, known, cluster=settings.cluster, copies=bool(catalog.copies))
     if diagnosis.kind is Kind.LOCKED:
         _unlock(settings, diagnosis.locked, say)

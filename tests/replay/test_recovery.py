@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, Phase, assume, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from recovery import membership
+from recovery import membership, quorum
 from recovery.assessment import assess
+from recovery.catalog import Catalog
 from recovery.diagnosis import Kind
 from recovery.errors import Refused, RequorumError
 from recovery.execute import execute
@@ -240,3 +241,13 @@ def test_a_manager_is_taken_out_only_where_the_quorum_survives(theatre: Theatre,
                 with pytest.raises(Refused):
                     membership.remove(fewer, node, node_id, say=quiet)
             assert not swarm.violations, case
+
+
+def test_copies_of_another_swarm_are_not_restored_in_place_of_the_one_that_was_built(theatre: Theatre) -> None:
+    """Nobody named the cluster's ID, every newest copy is another swarm's, and no node is left to contradict."""
+    case = Case(3, frozenset(names(3)), Copies.ALL_NEWEST_FOREIGN)
+    scene = theatre.stage(case)
+    foreign = Catalog(scene.settings).copies[0].name
+    with pytest.raises(Refused, match=f"it was built as swarm {scene.cluster_id}, and the copies in S3 are of swarm"):
+        quorum.establish(scene.settings, copy=foreign, known=scene.cluster_id, say=quiet)
+    assert not theatre.wires.effects

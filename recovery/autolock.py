@@ -6,9 +6,9 @@ from recovery import snapshot
 from recovery.engine import Engine
 from recovery.escrow import Escrow
 from recovery.keyfile import UnlockKey, is_locked, unlock
-from recovery.model import LocalState
+from recovery.model import LocalState, Report
 from recovery.settings import Node, Settings, SwarmOptions
-from recovery.survey import DATA_ROOT, ask
+from recovery.survey import DATA_ROOT
 from recovery.transport import Shell
 
 Say = Callable[[str], None]
@@ -33,14 +33,14 @@ def start(settings: Settings, node: Node, shell: Shell, *, say: Say) -> None:
         Engine(shell).unlock(key)
 
 
-def open_offline(settings: Settings, node: Node, *, say: Say) -> bool:
+def open_offline(settings: Settings, seen: Report, *, say: Say) -> bool:
     """Make a manager without a quorum ready to be forced, which Docker cannot do with a locked one (moby#36852).
 
     Whether it was locked. Its key file is rewritten; an engine that started locked is started again. Safe to
     run again. Raises: as `require_key`; CommandFailed.
     """
+    node, waits = seen.node, seen.state is LocalState.LOCKED
     with Shell(node, settings.ssh) as shell:
-        waits = ask(shell).state is LocalState.LOCKED
         pem = _read(shell)
         if key := _key(settings, shell, pem):
             say(f"opening the key file of {node.name} with the key {key.fingerprint}")

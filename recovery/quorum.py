@@ -22,7 +22,7 @@ from recovery.model import Report
 from recovery.plan import Action
 from recovery.proof import compare
 from recovery.settings import Node, Settings
-from recovery.survey import ask, settled, survey
+from recovery.survey import settled, survey
 from recovery.survivors import Survivor
 from recovery.transport import Shell
 
@@ -86,7 +86,7 @@ def _establish(settings: Settings, copy: str | None, survivor: str | None, known
     if diagnosis.kind is Kind.ALL_LOST and copy:
         return _restore(settings, catalog, copy, say)
     if diagnosis.kind is Kind.QUORUM_LOST and survivor and not diagnosis.silent:
-        return _force(settings, survivors.look(settings, seen), survivor, say)
+        return _force(settings, seen.of(survivor), survivors.look(settings, seen), say)
     raise _refused(diagnosis, settings)
 
 
@@ -132,7 +132,13 @@ def _restore(settings: Settings, catalog: Catalog, name: str, say: Say) -> Quoru
     return Quorum(manifest.cluster_id, remade=True)
 
 
-def _force(settings: Settings, ranked: Sequence[Survivor], name: str, say: Say) -> Quorum:
+def _force(settings: Settings, before: Report, ranked: Sequence[Survivor], say: Say) -> Quorum:
+    """Force from the survivor that was chosen, of which ``before`` tells.
+
+    Its engine is not asked once more: while it has lost its leader a moment ago, it answers such a question only
+    after 20 s, and takes up nothing else before.
+    """
+    name = before.node.name
     if not ranked or ranked[0].name != name:
         best = ranked[0].text if ranked else "nobody"
         raise Refused(f"forcing a new cluster from {name}", f"now {best} holds most", remedy="run the preview again")
@@ -142,9 +148,8 @@ def _force(settings: Settings, ranked: Sequence[Survivor], name: str, say: Say) 
         with journal.step(settings, Action.SAVE, node.name, say), Shell(node, settings.ssh) as shell:
             backup.take_safety(settings, node, shell)
     node = settings.node(name)
-    locked = autolock.open_offline(settings, node, say=say)
+    locked = autolock.open_offline(settings, before, say=say)
     with journal.step(settings, Action.FORCE, name, say), Shell(node, settings.ssh) as shell:
-        before = ask(shell)
         engine = Engine(shell)
         say(f"forcing a new cluster on {name}")
         start = monotonic()

@@ -23,7 +23,12 @@ RECEIVE = (
     'set -e; rm -rf "$1/swarm.requorum"; mkdir -m 700 "$1/swarm.requorum"; cd "$1/swarm.requorum"; '
     'cat > copy; echo "$2  copy" | sha256sum --quiet --strict -c - >&2'
 )
-UNPACK = 'set -e -o pipefail; cd "$1/swarm.requorum"; zstd -q -dc copy | tar --sparse -xpf - "$2"'
+ENGINE_STATE = "swarm/docker-state.json"
+"""Where the engine notes that it is in a swarm. It is left out: were the machine restarted before the new cluster is
+forced, its engine would come up on the old log by itself, as a manager among those of then."""
+UNPACK = (
+    f'set -e -o pipefail; cd "$1/swarm.requorum"; zstd -q -dc copy | tar --sparse --exclude={ENGINE_STATE} -xpf - "$2"'
+)
 OPEN = 'cat > "$1/swarm.requorum/$2"'
 SWAP = (
     'set -e; cd "$1/swarm.requorum"; find "$2" -type f -printf "%s %p\\n" | LC_ALL=C sort > found; '
@@ -56,7 +61,7 @@ def place(
             node=shell.node.name,
         )
     root = info.get("DockerRootDir") or DATA_ROOT
-    kept = [entry for entry in manifest.files if entry.path.startswith(part + "/")]
+    kept = [entry for entry in manifest.files if entry.path.startswith(part + "/") and entry.path != ENGINE_STATE]
     opened = unlock(snapshot.key_file(archive, source=f"{manifest.manager}'s copy"), key) if key else None
     sizes = {entry.path: entry.size for entry in kept} | ({snapshot.KEY: len(opened)} if opened else {})
     listing = sorted(f"{size} {path}\n".encode() for path, size in sizes.items())

@@ -109,7 +109,7 @@ class FakeShell:
             held = self._directories[int(which.read())]
         whole = part == restore.WHOLE
         raft = held.raft if whole else None
-        machine.directory = Directory(held.node_id, held.cluster_id, raft, placed=mark, engine_state=whole)
+        machine.directory = Directory(held.node_id, held.cluster_id, raft, placed=mark, engine_state=False)
         machine.staged = None
         return DONE
 

@@ -20,6 +20,8 @@ from recovery.transport import Shell
 SWARM_PORT = 2377
 SECONDS = 40
 """Longer than the engine's own 20 s limit on swarm requests, so that its answer is heard."""
+GOES_ON = "will continue in the background"
+"""In what an engine answers to a join that takes it longer than 20 s (moby, daemon/cluster: errSwarmJoinTimeoutReached)."""
 TRIES = 5
 """Of a write that another write may overtake."""
 NANOSECONDS = 1_000_000_000
@@ -137,14 +139,21 @@ class Engine:
         return token
 
     def join(self, remotes: Iterable[Node], token: str) -> None:
-        """Join the swarm that the managers ``remotes`` belong to, at this node's own address."""
+        """Join the swarm that the managers ``remotes`` belong to, at this node's own address.
+
+        An engine that could not do so within its 20 s goes on with it, and so it is not failed yet.
+        """
         with self._doing("joining the swarm", "see the engine's log: journalctl -u docker"):
-            self._api.join_swarm(
-                remote_addrs=[f"{remote.address}:{SWARM_PORT}" for remote in remotes],
-                join_token=token,
-                listen_addr=f"0.0.0.0:{SWARM_PORT}",
-                advertise_addr=str(self.node.address),
-            )
+            try:
+                self._api.join_swarm(
+                    remote_addrs=[f"{remote.address}:{SWARM_PORT}" for remote in remotes],
+                    join_token=token,
+                    listen_addr=f"0.0.0.0:{SWARM_PORT}",
+                    advertise_addr=str(self.node.address),
+                )
+            except APIError as error:
+                if GOES_ON not in str(error.explanation):
+                    raise
 
     def leave(self) -> None:
         """Leave the swarm, whatever it holds here."""

@@ -212,7 +212,7 @@ def _join(
         chief.update_member(identity, role="manager")
     say(f"{node.name} joins as a {node.role}" + (" under its own identity" if identity else ""))
     engine.join([leader.node], chief.join_token(node.role))
-    node_id = engine.info()["Swarm"]["NodeID"]
+    node_id = _joined(engine, node)
     if identity and node_id != identity:
         raise ProofFailed(
             f"rejoining {node.name}",
@@ -221,6 +221,21 @@ def _join(
             node=node.name,
         )
     return Place(node_id, leader.cluster_id)
+
+
+def _joined(engine: Engine, node: Node) -> str:
+    """The node ID that a joining engine has got, once it has."""
+    end = monotonic() + SECONDS
+    while not (node_id := str(engine.info()["Swarm"].get("NodeID") or "")):
+        if monotonic() > end:
+            raise ProofFailed(
+                f"joining {node.name}",
+                f"it got no node ID within {SECONDS:.0f} s",
+                remedy="requorum status; then run the same command again",
+                node=node.name,
+            )
+        sleep(PAUSE)
+    return node_id
 
 
 def _restore_identity(settings: Settings, node: Node, shell: Shell, engine: Engine, leader: Report) -> str | None:

@@ -49,7 +49,7 @@ def main() -> int:
     for result in bad:
         print(f"{result.case.name}: {'; '.join(result.faults)}")
     if asked.write:
-        DOCUMENT.write_text(table.document(list(found.values()), results.dates(file)))
+        DOCUMENT.write_text(table.document(list(found.values()), results.dates(file), results.faults(file)))
         print(f"wrote {DOCUMENT}")
     return 1 if bad or missing else 0
 

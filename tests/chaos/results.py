@@ -29,6 +29,11 @@ def dates(file: Path) -> list[str]:
     return sorted({line["date"][:10] for line in lines(file)})
 
 
+def faults(file: Path) -> list[tuple[str, str]]:
+    """Every fault that ever came, also of cases that went well when they were run again: the case's name, and what it was."""
+    return [(line["name"], line["faults"][0].splitlines()[0]) for line in lines(file) if line["faults"]]
+
+
 def lines(file: Path) -> list[dict[str, Any]]:
     """The lines that are whole."""
     texts = file.read_text().splitlines() if file.exists() else []

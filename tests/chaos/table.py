@@ -32,12 +32,17 @@ workers the same; a fresh copy of every manager at the end.
 """
 
 
-def document(found: Iterable[Result], dates: Sequence[str]) -> str:
-    """The page."""
+def document(found: Iterable[Result], dates: Sequence[str], faults: Sequence[tuple[str, str]] = ()) -> str:
+    """The page; ``faults`` are all that ever came, also those of cases that were run again."""
     results = sorted(found, key=lambda result: _order(result.case))
     parts = [HEAD, *_totals(results, dates), LEGEND]
     for (suite, count, lock), group in groupby(results, key=lambda result: _cluster(result.case)):
         parts += [f"\n## {count} managers, autolock {'on' if lock else 'off'}, {suite}\n\n", *_grid(list(group))]
+    if faults:
+        parts.append(
+            "\n## Faults\n\nEach case was run again on a new cluster; the tables above have what came of that.\n\n"
+        )
+        parts += [f"- {name}: {what}\n" for name, what in faults]
     return "".join(parts)
 
 
@@ -64,7 +69,7 @@ def _totals(results: Sequence[Result], dates: Sequence[str]) -> list[str]:
     rows = {
         "run": " to ".join(sorted({dates[0], dates[-1]})) if dates else "",
         "engine": ", ".join(engines),
-        "cases": len(results),
+        "cases that were run, of the 400 of the matrix and those on other engines": len(results),
         "ended as they must": sum(not result.faults for result in results),
         **{f"of these: {ending}": count for ending, count in sorted(endings.items())},
         "refused first, as they must be": sum(result.refused_first for result in results),

@@ -94,7 +94,7 @@ class Bench:
         begun = time.monotonic()
         quorum.establish(self.settings, copy=newest, say=lambda _: None)
         self._add("all lost, hosts up -> quorum back", time.monotonic() - begun, runbook, floor)
-        self._rebuild()
+        nodes.lose(self.lab, self.addresses)
         self._recover()
 
     def path(self, what: str, lost: Sequence[str]) -> None:

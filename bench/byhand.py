@@ -31,6 +31,10 @@ docker node ls >/dev/null
 FORCE = "docker swarm init --force-new-cluster --advertise-addr {address} >/dev/null && docker node ls >/dev/null"
 LEAVE = "docker swarm leave --force >/dev/null"
 IDENTITY = "zstd -q -dc | tar --sparse -C /var/lib/docker -xf - swarm/certificates"
+DEMOTE = """docker node demote {name} >/dev/null
+until [ "$(docker node inspect --format '{{{{.ManagerStatus}}}}' {name})" = "<nil>" ]; do sleep 0.05; done
+"""
+"""Returns once the vote is taken: only then may the role be given again."""
 JOIN = "docker swarm join --token {token} --advertise-addr {address} {seed}:2377 >/dev/null"
 
 
@@ -61,7 +65,7 @@ class Operator:
         else:
             await_reachable(self._lab, chief, len(left))
             for name in lost:
-                on(self._lab, chief, f"docker node demote {name} >/dev/null")
+                on(self._lab, chief, DEMOTE.format(name=name))
         for name in [
             name for name in self._managers if name != chief and (2 * len(left) <= len(self._managers) or name in lost)
         ]:
@@ -71,12 +75,11 @@ class Operator:
     def _rejoin(self, name: str, chief: str, keep_identity: bool) -> None:
         token = on(self._lab, chief, "docker swarm join-token -q manager").strip()
         if keep_identity:
+            on(self._lab, chief, f"docker node promote {name} >/dev/null")
             on(self._lab, name, IDENTITY, self._archives[name])
         else:
             on(self._lab, chief, f"docker node rm --force {name} >/dev/null")
         join(self._lab, [name], self._managers, token, self._managers[chief])
-        if keep_identity:
-            on(self._lab, chief, f"docker node promote {name} >/dev/null")
 
 
 def build(lab: Instance, managers: Mapping[str, str], workers: Mapping[str, str]) -> None:

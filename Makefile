@@ -30,8 +30,8 @@ check: $(BIN)/.ready  ## lint, strict types and unit tests; no lab, below 30 sec
 bench: setup  ## ratios of one run: recovery against the runbook and against the floor
 	@$(WITH_TOOLS); python -m bench
 
-chaos: setup  ## every loss of managers with every state of the copies, into docs/chaos.md; ARGS="--resume FILE" goes on
-	@$(WITH_TOOLS); python -m tests.chaos --write $(ARGS)
+chaos: setup  ## every loss of managers with every state of the copies, into docs/chaos.md, and kills at every step; ARGS="--resume FILE" goes on
+	@$(WITH_TOOLS); python -m tests.chaos --write $(ARGS) && python -m pytest tests/lab/test_interrupted_steps.py --whole
 
 env: $(BIN)/.ready  ## lines for eval: pulumi, requorum and docker by hand on the lab
 	@tools=$$(toolchain/install); echo "export PATH=$(CURDIR)/$(BIN):$(CURDIR)/bin:$$tools:\$$PATH"; PATH="$$tools:$$PATH" $(BIN)/python -m lab.cluster env

@@ -13,6 +13,10 @@ from tests.lab.swarm import Swarm
 OCTET = 78
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--whole", action="store_true", help="every point of what is otherwise tested at some")
+
+
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Instance]:
     """Engine, image and S3 server, fresh; gone afterwards."""

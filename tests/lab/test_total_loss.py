@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import nodes
+from lab import nodes, workload
 from lab.stack import Stack
 from recovery import proof, witness
 from recovery.evidence import Before
@@ -211,6 +211,11 @@ def test_a_lost_zone_is_rebuilt_without_the_flag(swarm: Swarm) -> None:
     assert before.nodes[replaced]["Hostname"] == "worker-1", "only the worker is a new node"
     assert {entry["Status"] for entry in swarm.nodes("manager-b").values()} == {"Ready"}
     assert before.objects["secrets"] == after.objects["secrets"]
+    workload.load_workload(
+        swarm.lab, next(node.address for node in nodes.existing(swarm.lab) if node.name == "worker-1")
+    )
+    tasks = sum(map(len, before.containers.values()))
+    swarm.until(lambda: sum(len(swarm.containers(worker)) for worker in WORKERS) == tasks, "every task runs again")
     assert "32 unchanged" in swarm.stack.up("--skip-preview", "--expect-no-changes").text
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from recovery import snapshot
-from recovery.engine import Engine
+from recovery.engine import RESTART, Engine
 from recovery.escrow import Escrow
 from recovery.keyfile import UnlockKey, is_locked, unlock
 from recovery.model import LocalState, Report
@@ -15,7 +15,6 @@ Say = Callable[[str], None]
 KEY_FILE = f"{DATA_ROOT}/{snapshot.KEY}"
 """An engine whose leader has just died would take 20 s to say where its files are."""
 REPLACE = 'umask 077; cat > "$1.requorum" && mv "$1.requorum" "$1"'
-RESTART = "systemctl reset-failed docker.service; systemctl restart docker.service"
 RESTART_SECONDS = 90.0
 """The engine waits 20 s for a quorum before it says that it has started."""
 

@@ -18,6 +18,8 @@ from recovery.settings import Node, SwarmOptions
 from recovery.transport import Shell
 
 SWARM_PORT = 2377
+RESTART = "systemctl reset-failed docker.service; systemctl restart docker.service"
+"""Shell text for a node: its engine is started again, also where systemd gave up on it."""
 SECONDS = 40
 """Longer than the engine's own 20 s limit on swarm requests, so that its answer is heard."""
 GOES_ON = "will continue in the background"

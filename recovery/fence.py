@@ -5,14 +5,12 @@ command that switches one off (``requorum:hosts.fence``), or gives a word for it
 once nothing answers at the machine's address.
 """
 
-import getpass
-import socket
 import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime
 from time import monotonic, sleep
 
-from recovery import hosts, words
+from recovery import hosts, journal, words
 from recovery.errors import HostError, ProofFailed, Refused
 from recovery.model import Presence, Reach, Survey
 from recovery.settings import Node, Settings
@@ -95,8 +93,7 @@ def fence(
     say(intent(settings, node, lost=lost))
     how = _switch_off(settings, node, lost)
     _await_silence(settings, node, seconds)
-    by = f"{getpass.getuser()}@{socket.gethostname()}"
-    word = Word(node.name, str(node.address), datetime.now(UTC), how, by)
+    word = Word(node.name, str(node.address), datetime.now(UTC), how, journal.operator())
     words.speak(settings, word)
     return word
 

@@ -7,14 +7,13 @@ conditional writes two can never both get it; elsewhere what was written is read
 
 import json
 import os
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from getpass import getuser
 from time import monotonic, sleep
 from uuid import uuid4
 
+from recovery import journal
 from recovery.errors import Refused, StoreError
 from recovery.settings import Settings
 from recovery.store import Store
@@ -102,7 +101,12 @@ class _Holder:
     def _take(self, expected: str | None) -> bool:
         """Write the lease where there is none, or in place of the one ``expected``; whether it is ours now."""
         self._turn += 1
-        content = {"holder": self._token, "by": _name(), "doing": self._doing, "turn": self._turn}
+        content = {
+            "holder": self._token,
+            "by": f"{journal.operator()} (process {os.getpid()})",
+            "doing": self._doing,
+            "turn": self._turn,
+        }
         text = json.dumps(content).encode()
         if self._store.put_where(self._key, text, expected) is None:
             return False
@@ -116,10 +120,6 @@ class _Holder:
                 self._take(self._etag)
             except StoreError:
                 continue  # S3 may be back in time; a recovery is not broken off for it
-
-
-def _name() -> str:
-    return f"{getuser()}@{socket.gethostname()} (process {os.getpid()})"
 
 
 def _whose(content: bytes) -> str:

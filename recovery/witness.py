@@ -9,7 +9,7 @@ from dataclasses import replace
 from time import monotonic, sleep
 
 from recovery import evidence, journal
-from recovery.engine import Engine
+from recovery.engine import RESTART, Engine
 from recovery.errors import TransportError
 from recovery.evidence import Before, Check, Look, Result, Workload
 from recovery.model import Inventory, Member, Service
@@ -29,7 +29,6 @@ LOOK = (
     '[ -z "$1" ] || timeout 10 docker ps --no-trunc --filter "label=$1" --format "{{.ID}} {{.Label \\"$1\\"}}"'
 )
 """Prints whether the gossip port is listened on, then, for a worker, each container of a service with the service's name."""
-RESTART = "systemctl reset-failed docker.service; systemctl restart docker.service"
 
 
 def containers(settings: Settings, workers: Sequence[Node]) -> dict[str, Mapping[str, str]]:

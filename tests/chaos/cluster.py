@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from components.node import preparation
 from lab import command, image, nodes
+from lab.errors import LabError
 from lab.instance import Instance
 from lab.stack import Stack
 from lab.stack import settings as lab_settings
@@ -21,6 +22,7 @@ MARK = "chaos"
 """A label of worker-1 that is changed before each loss."""
 SUITES = {"bookworm": ("bookworm",), "trixie": ("trixie",), "mixed": ("bookworm", "trixie")}
 """Node images by suite; with several, the nodes take turns."""
+LOG_LINES = 150
 Say = Callable[[str], None]
 
 
@@ -73,6 +75,18 @@ class Cluster:
     def look(self, *, seconds: int = witness.PATIENT) -> Picture:
         """What every node says of itself."""
         return witness.look(self.on, self.managers, WORKERS, seconds=seconds)
+
+    def engine_logs(self) -> list[str]:
+        """The last lines of each running manager's engine, to understand a fault by."""
+        argv = ("journalctl", "-u", "docker", "-n", str(LOG_LINES), "-o", "short-precise", "--no-hostname")
+        said: list[str] = []
+        for name in self.managers:
+            try:
+                lines = self.on(name, *argv).splitlines()
+            except LabError as error:
+                lines = [str(error)]
+            said += [f"{name}: {line}" for line in lines]
+        return said
 
     def _make(self, made: Iterable[Node]) -> None:
         for turn, suite in enumerate(self._suites):

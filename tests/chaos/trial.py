@@ -68,6 +68,7 @@ class Trial:
         except Exception as error:  # any failure is a finding of this case, and the next must not suffer from it
             result.faults.append(f"{type(error).__name__}: {error}")
         if result.faults:
+            result.said += self.cluster.engine_logs()
             self._before = None
         result.whole = time.monotonic() - begun
         return result

@@ -36,6 +36,8 @@ CONNECT_SECONDS = 3.0
 """To connect, shake hands and log in: a dead node costs no more."""
 GO_PREFERS = ("ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa", "ssh-ed25519")
 """golang.org/x/crypto/ssh, defaultHostKeyAlgos: pulumi-command pins one key and takes what the host offers for it."""
+ENGINE_SOCKET = "/var/run/docker.sock"
+"""Where a node's engine listens unless it is told otherwise (dockerd --host)."""
 SHOWN = 800
 """Characters of a command's error output that an error message carries."""
 
@@ -99,7 +101,8 @@ class Shell:
     def engine_socket(self) -> Path:
         """A local socket that speaks to the node's Docker engine for as long as the shell is open.
 
-        It relays to ``docker system dial-stdio`` on the node, as ``docker -H ssh://`` does.
+        It relays to the engine's socket there; where sshd forwards no sockets, to ``docker system dial-stdio``, as
+        ``docker -H ssh://`` does, which costs the node a process for each connection.
         """
         if self._relay_folder is None:
             self._relay_folder = tempfile.mkdtemp(prefix="requorum-")
@@ -196,22 +199,30 @@ class Shell:
         return Output(out, err, result.exit_status if result.exit_status is not None else -1)
 
     async def _dial_engine(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Relay one connection. By hand: asyncssh's redirection breaks the whole SSH connection when the command
+        """Relay one connection. By hand: asyncssh's redirection breaks the whole SSH connection when the other side
         ends before the engine client does, as it does where no engine listens.
         """
-        assert self._connection is not None, "the shell is not open"
         try:
-            process = await self._connection.create_process(
-                "docker system dial-stdio", encoding=None, stderr=asyncssh.DEVNULL
-            )
+            source, sink = await self._engine_streams()
         except (OSError, asyncssh.Error):
             writer.close()
             return  # the engine client sees its connection end and reports that
-        sending = asyncio.create_task(_pump(reader, process.stdin))
-        await _pump(process.stdout, writer)
+        sending = asyncio.create_task(_pump(reader, sink))
+        await _pump(source, writer)
         sending.cancel()
-        process.close()
+        sink.channel.close()
         writer.close()
+
+    async def _engine_streams(self) -> tuple[asyncssh.SSHReader[bytes], asyncssh.SSHWriter[bytes]]:
+        """A connection to the node's engine. sshd says no more than "failed", be it forbidden or no engine there."""
+        assert self._connection is not None, "the shell is not open"
+        try:
+            return await self._connection.open_unix_connection(ENGINE_SOCKET, encoding=None)
+        except asyncssh.ChannelOpenError:
+            process = await self._connection.create_process(
+                "docker system dial-stdio", encoding=None, stderr=asyncssh.DEVNULL
+            )
+            return process.stdout, process.stdin
 
 
 async def _pump(source: Any, sink: Any) -> None:

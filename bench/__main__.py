@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -144,12 +144,12 @@ class Bench:
     def _copies(self) -> Iterator[dict[str, Path]]:
         self.stack.requorum("backup")
         catalog = Catalog(self.settings)
-        with tempfile.TemporaryDirectory() as folder:
-            archives = {name: Path(folder) / name for name in self.addresses}
-            for name, path in archives.items():
+        with ExitStack() as opened:
+            archives = {}
+            for name in self.addresses:
                 newest = catalog.newest(name)
                 assert newest is not None, f"no copy of {name}"
-                catalog.store.download(newest.key, path)
+                _, archives[name] = opened.enter_context(catalog.verified(newest))
             yield archives
 
     def _add(

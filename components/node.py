@@ -9,12 +9,24 @@ from recovery.settings import Node, Settings
 from recovery.survey import MARK_PATH
 from recovery.transport import pinned_key, private_key_text
 
-TOOLS = ("bash", "docker", "iptables-restore", "sha256sum", "tar", "zstd")
+TOOLS = (
+    "age",
+    "bash",
+    "docker",
+    "ip",
+    "iptables-restore",
+    "python3",
+    "sha256sum",
+    "systemd-run",
+    "tar",
+    "unshare",
+    "zstd",
+)
 TIME_LIMIT = "10m"
 FIREWALL_PATH = "/etc/requorum/firewall"
 SCRIPT = """set -eu
 for tool in {tools}; do
-  command -v "$tool" >/dev/null || {{ echo "$tool is missing on $(hostname): install it (apt-get install docker.io iptables tar zstd)" >&2; exit 1; }}
+  command -v "$tool" >/dev/null || {{ echo "$tool is missing on $(hostname): install it (apt-get install age docker.io iproute2 iptables python3 tar zstd)" >&2; exit 1; }}
 done
 for try in $(seq 100); do timeout 5 docker version >/dev/null 2>&1 && break; sleep 0.1; done
 timeout 5 docker version >/dev/null || {{ echo "the Docker engine of $(hostname) does not answer: systemctl status docker" >&2; exit 1; }}

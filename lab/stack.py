@@ -40,6 +40,7 @@ def settings(
     def addresses(count: int, first: int) -> list[dict[str, str]]:
         return [{"address": f"10.{instance.octet}.{index % ZONES + 1}.{first + index}"} for index in range(count)]
 
+    sealed = {"recipients": [keys.recipient(instance)], "identityFile": str(instance.age_identity)}
     return {
         "cluster": "lab",
         "subnet": str(instance.subnet),
@@ -54,8 +55,8 @@ def settings(
             "identities": str(instance.identity("node").parent),
         },
         "ssh": {"privateKeyFile": str(instance.operator_key), "knownHostsFile": str(instance.known_hosts)},
-        "backup": {"bucket": instance.bucket, "endpoint": instance.s3_endpoint},
-        "escrow": {"recipients": [keys.recipient(instance)], "identityFile": str(instance.age_identity)},
+        "backup": {"bucket": instance.bucket, "endpoint": instance.s3_endpoint, **sealed},
+        "escrow": sealed,
     }
 
 

@@ -2,17 +2,17 @@
 
 from collections.abc import Callable
 
-from recovery import snapshot
 from recovery.engine import RESTART, Engine
 from recovery.escrow import Escrow
 from recovery.keyfile import UnlockKey, is_locked, unlock
 from recovery.model import LocalState, Report
+from recovery.onnode.archive import KEY
 from recovery.settings import Node, Settings, SwarmOptions
 from recovery.survey import DATA_ROOT
 from recovery.transport import Shell
 
 Say = Callable[[str], None]
-KEY_FILE = f"{DATA_ROOT}/{snapshot.KEY}"
+KEY_FILE = f"{DATA_ROOT}/{KEY}"
 """An engine whose leader has just died would take 20 s to say where its files are."""
 REPLACE = 'umask 077; cat > "$1.requorum" && mv "$1.requorum" "$1"'
 RESTART_SECONDS = 90.0

@@ -66,13 +66,17 @@ def take_one(settings: Settings, node: Node) -> tuple[Copy, Manifest]:
 def take_safety(settings: Settings, node: Node, shell: Shell) -> tuple[Copy, Manifest]:
     """Take a copy of a manager that has no leader, before its log is given up. Raises: as `take_one`."""
     with tempfile.TemporaryDirectory(prefix="requorum-") as folder:
-        archive = Path(folder) / "copy"
-        manifest = snapshot.take_leaderless(node, shell, archive)
-        return Catalog(settings).add(manifest, archive), manifest
+        sealed = Path(folder) / "copy"
+        manifest = snapshot.take_leaderless(node, shell, sealed, recipients=settings.backup.recipients)
+        return Catalog(settings).add(manifest, sealed), manifest
 
 
 def _take(catalog: Catalog, settings: Settings, node: Node) -> tuple[Copy, Manifest]:
     with tempfile.TemporaryDirectory(prefix="requorum-") as folder, Shell(node, settings.ssh) as shell:
-        archive = Path(folder) / "copy"
-        manifest = snapshot.take(node, shell, archive, keep=Escrow(settings, catalog.store).keep)
-        return catalog.add(manifest, archive), manifest
+        sealed = Path(folder) / "copy"
+        keep = Escrow(settings, catalog.store).keep
+        manifest = snapshot.take(node, shell, sealed, recipients=settings.backup.recipients, keep=keep)
+        made = catalog.add(manifest, sealed)
+        if settings.backup.identity_file:  # what nobody could open is told now, not when it is needed
+            catalog.opened(made, manifest, sealed)
+        return made, manifest

@@ -1,6 +1,6 @@
 """The copies of one cluster in S3.
 
-Keys are ``PREFIX/CLUSTER/MANAGER/swarm-ENGINE-MANAGER-UTCTIME.tar.zst`` and, beside it and
+Keys are ``PREFIX/CLUSTER/MANAGER/swarm-ENGINE-MANAGER-UTCTIME.tar.zst.age`` and, beside it and
 written last, ``….manifest.json``. A tarball without a manifest is not a copy.
 """
 
@@ -10,17 +10,19 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 
 from recovery import snapshot
 from recovery.errors import DamagedCopy, NoUnlockKey, NoUsableCopy
 from recovery.escrow import Escrow
 from recovery.keyfile import UnlockKey
-from recovery.manifest import WITH_INVENTORY, Manifest, from_json
+from recovery.manifest import NO_REMEDY, WITH_INVENTORY, Manifest, Verdict, from_json
+from recovery.sealing import Identities, Unreadable
 from recovery.settings import Settings
 from recovery.store import Store
 
-ARCHIVE = ".tar.zst"
+ARCHIVE = ".tar.zst.age"
 MANIFEST = ".manifest.json"
 TIME = "%Y%m%dT%H%M%S%fZ"
 """UTC with microseconds, so that names sort by time."""
@@ -54,6 +56,7 @@ class Catalog:
     def __init__(self, settings: Settings, store: Store | None = None) -> None:
         self.store = store or Store(settings.backup)
         self.prefix = f"{settings.backup.prefix}/{settings.cluster}/"
+        self._identity_file = settings.backup.identity_file
         self._texts: dict[Copy, bytes] = {}
         keys = set(self.store.keys(self.prefix))
         found = [copy for key in keys if key.endswith(MANIFEST) and (copy := _copy(key)) and copy.key in keys]
@@ -94,27 +97,51 @@ class Catalog:
 
     @contextmanager
     def verified(self, copy: Copy) -> Iterator[tuple[Manifest, Path]]:
-        """The copy's manifest and its archive as a local file, read whole and found good.
+        """The copy's manifest and its archive as a local file, opened, read whole and found good.
 
-        Raises: StoreError; DamagedCopy.
+        Raises: StoreError; DamagedCopy; SettingError when there is no identity to open it with.
         """
         manifest = self.manifest(copy)
         with tempfile.TemporaryDirectory(prefix="requorum-") as folder:
-            archive = Path(folder) / "copy"
-            self.store.download(copy.key, archive)
-            snapshot.check(archive, manifest, source=copy.name)
-            if manifest.manager != copy.manager:
-                raise DamagedCopy(
-                    f"verifying {copy.name}", f"it is a copy of {manifest.manager}", remedy="requorum backups"
-                )
-            yield manifest, archive
+            sealed = Path(folder) / "copy"
+            self.store.download(copy.key, sealed)
+            yield manifest, self.opened(copy, manifest, sealed)
 
-    def add(self, manifest: Manifest, archive: Path) -> Copy:
-        """Store a copy: the archive first, its manifest last. Raises: StoreError."""
+    def opened(self, copy: Copy, manifest: Manifest, sealed: Path) -> Path:
+        """The archive in a copy's object, beside the local file ``sealed``; read whole and found good. Raises: as `verified`."""
+        doing, plain = f"verifying {copy.name}", sealed.with_suffix(".tar.zst")
+        snapshot.check_sealed(sealed, manifest, source=copy.name)
+        if manifest.manager != copy.manager:
+            raise DamagedCopy(doing, f"it is a copy of {manifest.manager}", remedy=NO_REMEDY)
+        try:
+            self.identities.unseal_file(sealed, plain)
+        except Unreadable as error:
+            raise DamagedCopy(doing, str(error), remedy="name the identity of one of its recipients") from None
+        snapshot.check(plain, manifest, source=copy.name)
+        return plain
+
+    @cached_property
+    def identities(self) -> Identities:
+        """What opens the copies here. Raises: SettingError."""
+        return Identities(self._identity_file, setting="backup.identityFile")
+
+    def by_trust(self) -> tuple[Copy, ...]:
+        """The copies in the order in which a swarm would be restored from them: proven ones first, those that failed
+        their proof last; of each kind the newest first. Raises: StoreError.
+        """
+        trust = {Verdict.PROVEN: 0, Verdict.UNPROVEN: 1, Verdict.FAILED: 2}
+        ranks = {
+            copy: trust[Verdict.UNPROVEN if isinstance(manifest, DamagedCopy) else manifest.verdict]
+            for copy, manifest in self.manifests()
+        }
+        return tuple(sorted(self.copies, key=lambda copy: ranks[copy]))
+
+    def add(self, manifest: Manifest, sealed: Path) -> Copy:
+        """Store a copy: the sealed archive first, its manifest last. Raises: StoreError."""
         stamp = manifest.taken.astimezone(UTC).strftime(TIME)
         key = f"{self.prefix}{manifest.manager}/swarm-{manifest.engine}-{manifest.manager}-{stamp}{ARCHIVE}"
         copy = Copy(key, manifest.manager, manifest.taken)
-        self.store.upload(archive, copy.key)
+        self.store.upload(sealed, copy.key)
         self.store.put(copy.manifest_key, manifest.to_json())
         return copy
 
@@ -135,12 +162,23 @@ class Choice:
 
 @dataclass(frozen=True)
 class Search:
-    """What a search for a good copy came to: the choice, its archive and what opens it, and why newer ones were passed over."""
+    """What a search for a good copy came to: the choice, its archive and what opens it, and why others were passed over."""
 
     choice: Choice | None
     rejected: tuple[str, ...]
     archive: Path | None = None
     key: UnlockKey | None = None
+
+
+@contextmanager
+def usable(catalog: Catalog, escrow: Escrow, copy: Copy) -> Iterator[tuple[Manifest, Path, UnlockKey | None]]:
+    """A good copy's manifest, its archive, which is there for as long as the context is, and the unlock key that it needs.
+
+    Raises: StoreError; DamagedCopy; NoUnlockKey; SettingError when there is no identity to open the copy or the key.
+    """
+    with catalog.verified(copy) as (manifest, archive):
+        locked = snapshot.key_file(archive, source=copy.name) if manifest.autolock else None
+        yield manifest, archive, escrow.opening(locked, whose=copy.name) if locked else None
 
 
 @contextmanager
@@ -151,35 +189,42 @@ def newest_good(
 
     Each candidate is read whole and compared with its manifest before it is chosen. ``cluster_id``,
     where known, keeps copies of another swarm out. ``whole`` asks for one that a swarm can be restored
-    from, and not only a manager's identity. One of an autolocked swarm counts when a key in escrow opens it.
+    from, and not only a manager's identity: then proven ones come before all others, and those that failed their
+    proof last. One of an autolocked swarm counts when a key in escrow opens it.
 
-    Raises: StoreError; SettingError when an unlock key is needed and the identity cannot be used.
+    Raises: StoreError; SettingError when there is no identity to open a copy, or an unlock key that it needs.
     """
-    rejected: list[str] = []
-    for copy in (copy for copy in catalog.copies if copy.manager in managers):
+    rejected: dict[Copy, str] = {}
+    candidates = [copy for copy in (catalog.by_trust() if whole else catalog.copies) if copy.manager in managers]
+    for copy in candidates:
         with ExitStack() as opened:
             try:
-                manifest, archive = opened.enter_context(catalog.verified(copy))
-            except DamagedCopy as error:
-                rejected.append(f"{copy.name}: {error.why}")
+                manifest, archive, key = opened.enter_context(usable(catalog, escrow, copy))
+            except (DamagedCopy, NoUnlockKey) as error:
+                rejected[copy] = error.why
                 continue
             if cluster_id and manifest.cluster_id != cluster_id:
-                rejected.append(f"{copy.name}: a copy of another swarm ({manifest.cluster_id})")
-                continue
-            if whole and manifest.kind not in WITH_INVENTORY:
-                continue
-            try:
-                key = (
-                    escrow.opening(snapshot.key_file(archive, source=copy.name), whose=copy.name)
-                    if manifest.autolock
-                    else None
-                )
-            except NoUnlockKey as error:
-                rejected.append(f"{copy.name}: {error.why}")
-                continue
-            yield Search(Choice(copy, manifest), tuple(rejected), archive, key)
-            return
-    yield Search(None, tuple(rejected))
+                rejected[copy] = f"a copy of another swarm ({manifest.cluster_id})"
+            elif manifest.kind in WITH_INVENTORY or not whole:
+                rejected = {**(_newer(catalog, candidates, copy) if whole else {}), **rejected}
+                told = tuple(f"{passed.name}: {why}" for passed, why in rejected.items())
+                yield Search(Choice(copy, manifest), told, archive, key)
+                return
+    yield Search(None, tuple(f"{passed.name}: {why}" for passed, why in rejected.items()))
+
+
+def _newer(catalog: Catalog, candidates: Collection[Copy], chosen: Copy) -> dict[Copy, str]:
+    """Why copies that are newer than the chosen one come after it."""
+    found = {}
+    for copy, manifest in catalog.manifests():
+        if copy not in candidates or copy.taken <= chosen.taken:
+            continue
+        if isinstance(manifest, DamagedCopy):
+            found[copy] = manifest.why
+        elif manifest.kind in WITH_INVENTORY:
+            detail = f" ({manifest.proof.detail})" if manifest.proof and manifest.proof.detail else ""
+            found[copy] = f"newer, and its proof is: {manifest.verdict}{detail}"
+    return found
 
 
 def taken(name: str) -> datetime:

@@ -27,6 +27,7 @@ from recovery.errors import NoUsableCopy, RequorumError, SettingError
 from recovery.escrow import Escrow
 from recovery.execute import execute
 from recovery.keyfile import UnlockKey
+from recovery.manifest import Verdict
 from recovery.model import Survey
 from recovery.settings import Settings, load
 from recovery.store import Store
@@ -65,7 +66,10 @@ def status(stack: StackOption = "", config_file: FileOption = None, as_json: Jso
 
 @app.command()
 def backup(stack: StackOption = "", config_file: FileOption = None, as_json: JsonOption = False) -> None:
-    """Copy every manager's swarm directory to S3, engines running, the leader last."""
+    """Copy every manager's swarm directory to S3, engines running, the leader last; each copy is restored once in a sandbox.
+
+    Exit 0 when every copy is proven, 3 when some are, 1 when none is.
+    """
     made, failed = [], []
     with _errors_shown():
         settings = _settings(stack, config_file)
@@ -75,11 +79,15 @@ def backup(stack: StackOption = "", config_file: FileOption = None, as_json: Jso
                 err.print(f"{outcome.manager}: not copied\n{outcome.error}", style="red", markup=False)
                 continue
             made.append((outcome.copy, outcome.manifest))
+            if fault := outcome.manifest.shortfall:
+                err.print(f"{outcome.manager}: {fault}", style="red", markup=False)
         if as_json:
             _print_json(display.copies_json(settings.cluster, made))
         else:
             out.print(display.copies_table(made, datetime.now(UTC)))
-    raise typer.Exit(display.DEGRADED if failed and made else display.ERROR if failed else display.FINE)
+    proven = sum(manifest.verdict is Verdict.PROVEN for _, manifest in made)
+    whole = proven == len(made) and not failed
+    raise typer.Exit(display.FINE if whole else display.DEGRADED if proven else display.ERROR)
 
 
 @app.command()

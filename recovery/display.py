@@ -17,7 +17,7 @@ from recovery.catalog import Copy
 from recovery.diagnosis import NO_QUORUM, Diagnosis, Kind
 from recovery.doctor import Case
 from recovery.errors import DamagedCopy, RequorumError
-from recovery.manifest import Manifest
+from recovery.manifest import Manifest, Proof, Verdict
 from recovery.model import Member, Reach, Report, Survey
 from recovery.settings import Settings
 
@@ -179,7 +179,7 @@ def copies_table(copies: Sequence[tuple[Copy, Manifest | DamagedCopy]], now: dat
             table.add_row(copy.name, age, "", "", "", "", f"[red]{escape(manifest.why)}[/]")
             continue
         objects = sum(len(ids) for ids in manifest.inventory.objects.values())
-        proof = "proven" if manifest.proof else "unproven"
+        proof = manifest.verdict if manifest.verdict is not Verdict.FAILED else "[red]failed[/]"
         table.add_row(copy.name, age, manifest.kind, f"{manifest.size:,} B", manifest.cluster_id, str(objects), proof)
     return table
 
@@ -206,7 +206,22 @@ def _copy_json(copy: Copy, manifest: Manifest | DamagedCopy) -> dict[str, Any]:
         "versionIndex": manifest.inventory.index,
         "inventory": {kind: sorted(ids) for kind, ids in manifest.inventory.objects.items()},
         "autolock": manifest.autolock,
-        "proof": manifest.proof,
+        "recipients": list(manifest.recipients),
+        "proof": _proof_json(manifest.proof),
+    }
+
+
+def _proof_json(proof: Proof | None) -> dict[str, Any] | None:
+    if proof is None:
+        return None
+    return {
+        "verdict": str(proof.verdict),
+        "at": proof.at.isoformat(),
+        "detail": proof.detail,
+        "engine": proof.engine,
+        "seconds": proof.seconds,
+        "recoverySeconds": proof.recovery_seconds,
+        "versionIndex": proof.version_index,
     }
 
 

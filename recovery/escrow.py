@@ -6,10 +6,10 @@ the key of its own time. Reading them takes an operator's identity, which lies o
 
 from collections.abc import Iterator
 
-import pyrage
-
+from recovery import sealing
 from recovery.errors import NoUnlockKey, SettingError
 from recovery.keyfile import UnlockKey, opens
+from recovery.sealing import Identities
 from recovery.settings import Settings
 from recovery.store import Store
 
@@ -25,6 +25,7 @@ class Escrow:
         self._store = store or Store(settings.backup)
         self._prefix = f"{settings.backup.prefix}/{settings.cluster}/{FOLDER}/"
         self._known: dict[str, UnlockKey] = {}
+        self._identities: Identities | None = None
 
     def keep(self, key: UnlockKey) -> None:
         """Have the key in S3. Raises: SettingError where no recipient is named; StoreError."""
@@ -34,10 +35,10 @@ class Escrow:
             raise SettingError(
                 "escrow.recipients",
                 "is not set, and the swarm is autolocked: a copy is of no use without the unlock key",
-                remedy="age-keygen -o FILE, off the nodes; give its public key here and FILE as requorum:escrow.identityFile",
+                remedy=f"{sealing.KEYGEN} here and FILE as requorum:escrow.identityFile",
             )
-        recipients = [pyrage.x25519.Recipient.from_str(recipient) for recipient in self._escrow.recipients]
-        self._store.put(self._prefix + key.fingerprint + SUFFIX, pyrage.encrypt(key.text.encode(), recipients))
+        sealed = sealing.seal(key.text.encode(), self._escrow.recipients)
+        self._store.put(self._prefix + key.fingerprint + SUFFIX, sealed)
 
     def opening(self, pem: bytes, *, whose: str) -> UnlockKey:
         """The key that opens a locked key file.
@@ -66,32 +67,13 @@ class Escrow:
         return tuple(key.removeprefix(self._prefix).removesuffix(SUFFIX) for key in keys if key.endswith(SUFFIX))
 
     def _unseal(self, sealed: bytes, fingerprint: str) -> UnlockKey:
+        if self._identities is None:
+            self._identities = Identities(self._escrow.identity_file, setting="escrow.identityFile")
         try:
-            key = UnlockKey(pyrage.decrypt(sealed, self._identities()).decode())
-        except (pyrage.DecryptError, ValueError) as error:
+            return UnlockKey(self._identities.unseal(sealed).decode())
+        except ValueError as error:
             raise SettingError(
                 "escrow.identityFile",
                 f"it does not open the unlock key {fingerprint} ({error})",
                 remedy="name the file with the identity of one of the recipients",
-            ) from None
-        return key
-
-    def _identities(self) -> list[pyrage.x25519.Identity]:
-        file = self._escrow.identity_file
-        if file is None:
-            raise SettingError(
-                "escrow.identityFile",
-                "is not set, and an unlock key is needed",
-                remedy="name the age identity file (age-keygen) that belongs to one of requorum:escrow.recipients",
-            )
-        try:
-            lines = [line.strip() for line in file.read_text().splitlines()]
-            return [pyrage.x25519.Identity.from_str(line) for line in lines if line and not line.startswith("#")]
-        except OSError as error:
-            raise SettingError(
-                "escrow.identityFile", f"{file}: {error.strerror}", remedy="name a readable file"
-            ) from None
-        except (pyrage.IdentityError, UnicodeDecodeError):
-            raise SettingError(
-                "escrow.identityFile", f"{file} holds no age identity", remedy="name a file that age-keygen made"
             ) from None

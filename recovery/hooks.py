@@ -52,6 +52,8 @@ def fresh_copies(settings: Settings, *, say: Say) -> None:
                 say(f"{outcome.manager} is not copied: it does not answer")
             elif outcome.error:
                 failed.append(outcome.error)
+            elif outcome.manifest and (fault := outcome.manifest.shortfall):
+                say(f"{outcome.manager}: {fault}")
         if failed:
             raise failed[0]
 

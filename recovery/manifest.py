@@ -1,31 +1,50 @@
-"""The manifest of a copy: what it holds, whose it is, and how to tell that it is whole.
+"""The manifest of a copy: what it holds, whose it is, how to tell that it is whole, and whether that was proven.
 
-Format 1, JSON. A copy exists once its manifest does, so the manifest is written last.
+Format 2, JSON. A copy exists once its manifest does, so the manifest is written last.
 """
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from enum import StrEnum
 
 from recovery.errors import DamagedCopy
 from recovery.model import Inventory
+from recovery.onnode.archive import FileEntry
 from recovery.wal import Position
 
-FORMAT = 1
+FORMAT = 2
 WITH_INVENTORY = frozenset({"hot", "cold"})
 """Kinds of copies that a whole swarm may be restored from."""
 NO_REMEDY = "use another copy: requorum backups"
 
 
-@dataclass(frozen=True)
-class FileEntry:
-    """One regular file of the archive; the path begins with ``swarm/``, the size is in bytes."""
+class Verdict(StrEnum):
+    """What came of a copy that was restored to see whether it can be."""
 
-    path: str
-    size: int
-    sha256: str
+    PROVEN = "proven"
+    FAILED = "failed"
+    UNPROVEN = "unproven"
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A copy was restored in a sandbox, or could not be.
+
+    It is `Verdict.FAILED` where the copy is at fault, and `Verdict.UNPROVEN` where the sandbox could not be made.
+    """
+
+    verdict: Verdict
+    at: datetime
+    detail: str = ""
+    """Why it is not proven."""
+    engine: str = ""
+    seconds: float = 0.0
+    """Of the whole proof, with the sandbox."""
+    recovery_seconds: float = 0.0
+    """From files in place to a swarm that answers."""
+    version_index: int = 0
+    """The highest ``Version.Index`` that the restored swarm holds."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +62,12 @@ class Manifest:
     inventory: Inventory
     files: tuple[FileEntry, ...]
     size: int
-    """Bytes of the archive as stored."""
+    """Bytes of the object as stored, sealed."""
     sha256: str
-    """Of the archive as stored."""
+    """Of the object as stored."""
+    archive_size: int
+    """Bytes of the archive within."""
+    archive_sha256: str
     raw_bytes: int
     """Bytes that the swarm directory took on the manager's disk."""
     ca_sha256: str
@@ -54,15 +76,34 @@ class Manifest:
     """Where the raft log in the copy ends."""
     autolock: bool
     key_fingerprint: str | None = None
-    recipient: str | None = None
-    proof: Mapping[str, Any] | None = None
+    recipients: tuple[str, ...] = ()
+    """Age recipients that can open it."""
+    proof: Proof | None = None
+
+    @property
+    def verdict(self) -> Verdict:
+        """What is known of it: a copy that nobody restored is unproven."""
+        return self.proof.verdict if self.proof else Verdict.UNPROVEN
+
+    @property
+    def shortfall(self) -> str:
+        """What is wrong with a copy that was just made; empty when it is proven."""
+        detail = self.proof.detail if self.proof else "nobody restored it"
+        match self.verdict:
+            case Verdict.PROVEN:
+                return ""
+            case Verdict.FAILED:
+                return f"its copy FAILED its proof, and is kept as the last choice: {detail}"
+            case Verdict.UNPROVEN:
+                return f"its copy could not be proven: {detail}"
 
     def to_json(self) -> bytes:
         """The manifest as it is stored."""
         document = {
             "format": FORMAT,
-            **{key: value for key, value in asdict(self).items() if key not in ("inventory", "taken")},
+            **{key: value for key, value in asdict(self).items() if key not in ("inventory", "taken", "proof")},
             "taken": self.taken.isoformat(),
+            "proof": {**asdict(self.proof), "at": self.proof.at.isoformat()} if self.proof else None,
             "inventory": {kind: sorted(ids) for kind, ids in sorted(self.inventory.objects.items())},
             "version_index": self.inventory.index,
         }
@@ -81,11 +122,19 @@ def from_json(text: bytes, *, source: str) -> Manifest:
         inventory = Inventory(
             {kind: frozenset(ids) for kind, ids in document.pop("inventory").items()}, document.pop("version_index")
         )
-        document["taken"] = datetime.fromisoformat(document["taken"])
-        if document["taken"].tzinfo is None:
-            raise ValueError("the time has no zone")
+        document["taken"] = _time(document["taken"])
+        if proof := document["proof"]:
+            document["proof"] = Proof(**{**proof, "verdict": Verdict(proof["verdict"]), "at": _time(proof["at"])})
+        document["recipients"] = tuple(document["recipients"])
         document["position"] = Position(**document["position"])
         document["files"] = tuple(FileEntry(**entry) for entry in document["files"])
         return Manifest(inventory=inventory, **document)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise DamagedCopy(f"reading {source}", f"not a manifest: {error}", remedy=NO_REMEDY) from None
+
+
+def _time(text: str) -> datetime:
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is None:
+        raise ValueError("the time has no zone")
+    return found

@@ -13,7 +13,7 @@ from time import monotonic, sleep
 from recovery import autolock, backup, hosts, journal, lease, restore, words
 from recovery.catalog import Catalog, newest_good
 from recovery.engine import Engine
-from recovery.errors import ProofFailed, Refused, Silent, TransportError
+from recovery.errors import EngineError, ProofFailed, Refused, Silent, TransportError
 from recovery.escrow import Escrow
 from recovery.model import LocalState, Member, Reach, Report
 from recovery.plan import Action
@@ -22,7 +22,9 @@ from recovery.survey import ask, report, settled, survey
 from recovery.transport import Shell
 from recovery.zones import quorum
 
-SECONDS = 25.0
+SECONDS = 75.0
+"""For a change to show. A leader that hangs gives its place up after 30 s (swarmkit, manager/state/store: WedgeTimeout),
+and an election takes up to 20 s more: what the swarm mends by itself is waited for."""
 PAUSE = 0.1
 
 
@@ -323,12 +325,17 @@ def _await_ready(chief: Engine, node: Node, node_id: str) -> None:
 
 def _await(chief: Engine, node_id: str, reached: Callable[[Member], bool], doing: str, otherwise: str) -> None:
     end = monotonic() + SECONDS
-    while not ((entry := _entry(chief, node_id)) and reached(entry)):
-        if monotonic() > end:
-            raise ProofFailed(
-                doing, f"{otherwise} after {SECONDS:.0f} s", remedy="requorum status; then run the same command again"
-            )
+    why = ""
+    while monotonic() < end:
+        try:
+            if (entry := _entry(chief, node_id)) and reached(entry):
+                return
+        except EngineError as error:  # while another leader is elected
+            why = f" ({error.why})"
         sleep(PAUSE)
+    raise ProofFailed(
+        doing, f"{otherwise} after {SECONDS:.0f} s{why}", remedy="requorum status; then run the same command again"
+    )
 
 
 def _stale(members: tuple[Member, ...], node: Node, node_id: str | None) -> list[Member]:

@@ -246,7 +246,8 @@ def _restore(
     seed = Step(
         Action.RESTORE,
         manifest.manager,
-        f"restore the swarm from {choice.copy.name} and force a new cluster at {manifest.address}",
+        f"restore the swarm from {choice.copy.name}, the newest {manifest.verdict} copy, and force a new cluster "
+        f"at {manifest.address}",
         "no manager address answers with a leader; the copy is whole; the engine is in no swarm",
         f"it leads swarm {manifest.cluster_id} with everything the copy lists",
     )

@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from time import monotonic
 
-from recovery import autolock, backup, journal, lease, snapshot, survivors
+from recovery import autolock, backup, journal, lease, survivors
 from recovery import restore as files
 from recovery.assessment import known_id
-from recovery.catalog import Catalog
+from recovery.catalog import Catalog, usable
 from recovery.diagnosis import Diagnosis, Kind, diagnose
 from recovery.engine import Engine
 from recovery.errors import ProofFailed, Refused
@@ -86,7 +86,7 @@ def _establish(settings: Settings, copy: str | None, survivor: str | None, known
     if diagnosis.kind is Kind.ALL_LOST and copy:
         return _restore(settings, catalog, copy, say)
     if diagnosis.kind is Kind.QUORUM_LOST and survivor and not diagnosis.silent:
-        return _force(settings, seen.of(survivor), survivors.look(settings, seen), say)
+        return _force(settings, catalog, seen.of(survivor), survivors.look(settings, seen), say)
     raise _refused(diagnosis, settings)
 
 
@@ -115,10 +115,8 @@ def _found(settings: Settings, say: Say) -> Quorum:
 
 def _restore(settings: Settings, catalog: Catalog, name: str, say: Say) -> Quorum:
     chosen = catalog.named(name)
-    with catalog.verified(chosen) as (manifest, archive):
+    with usable(catalog, Escrow(settings, catalog.store), chosen) as (manifest, archive, key):
         seed = _seed(settings, manifest.manager, manifest.address)
-        opening = Escrow(settings, catalog.store).opening
-        key = opening(snapshot.key_file(archive, source=name), whose=name) if manifest.autolock else None
         start = monotonic()
         say(f"restoring {name} on {seed.name} ({seed.address})")
         with journal.step(settings, Action.RESTORE, seed.name, say), Shell(seed, settings.ssh) as shell:
@@ -132,8 +130,8 @@ def _restore(settings: Settings, catalog: Catalog, name: str, say: Say) -> Quoru
     return Quorum(manifest.cluster_id, remade=True)
 
 
-def _force(settings: Settings, before: Report, ranked: Sequence[Survivor], say: Say) -> Quorum:
-    """Force from the survivor that was chosen, of which ``before`` tells.
+def _force(settings: Settings, catalog: Catalog, before: Report, ranked: Sequence[Survivor], say: Say) -> Quorum:
+    """Force from the survivor that was chosen, of which ``before`` tells. One that a restore left unproven is proven then.
 
     Its engine is not asked once more: while it has lost its leader a moment ago, it answers such a question only
     after 20 s, and takes up nothing else before.
@@ -163,6 +161,8 @@ def _force(settings: Settings, before: Report, ranked: Sequence[Survivor], say: 
                 node=name,
             )
         engine.inventory()
+        if before.placed:
+            _prove_seed(shell, engine, catalog.manifest(catalog.named(before.placed)), node)
         autolock.lock_again(settings, engine, was=locked, say=say)
     say(f"quorum back on {name}: swarm {before.cluster_id}, {monotonic() - start:.1f} s")
     return Quorum(before.cluster_id, remade=True)

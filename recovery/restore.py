@@ -13,6 +13,7 @@ from recovery.errors import CommandFailed, EngineError, ProofFailed
 from recovery.keyfile import UnlockKey, unlock
 from recovery.manifest import Manifest
 from recovery.model import LocalState
+from recovery.onnode.archive import KEY
 from recovery.survey import DATA_ROOT, PLACED
 from recovery.transport import Shell
 
@@ -63,13 +64,13 @@ def place(
     root = info.get("DockerRootDir") or DATA_ROOT
     kept = [entry for entry in manifest.files if entry.path.startswith(part + "/") and entry.path != ENGINE_STATE]
     opened = unlock(snapshot.key_file(archive, source=f"{manifest.manager}'s copy"), key) if key else None
-    sizes = {entry.path: entry.size for entry in kept} | ({snapshot.KEY: len(opened)} if opened else {})
+    sizes = {entry.path: entry.size for entry in kept} | ({KEY: len(opened)} if opened else {})
     listing = sorted(f"{size} {path}\n".encode() for path, size in sizes.items())
     try:
-        shell.run(["sh", "-c", RECEIVE, "receive", root, manifest.sha256], stdin=archive, seconds=SECONDS)
+        shell.run(["sh", "-c", RECEIVE, "receive", root, manifest.archive_sha256], stdin=archive, seconds=SECONDS)
         shell.run(["bash", "-c", UNPACK, "unpack", root, part], seconds=SECONDS)
         if opened:
-            shell.run(["sh", "-c", OPEN, "open", root, snapshot.KEY], stdin=opened)
+            shell.run(["sh", "-c", OPEN, "open", root, KEY], stdin=opened)
         shell.run(["sh", "-c", SWAP, "swap", root, part, mark], stdin=b"".join(listing), seconds=SECONDS)
     except CommandFailed as error:
         shell.run(["sh", "-c", DISCARD, "discard", root], check=False)

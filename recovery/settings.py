@@ -11,24 +11,24 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import pyrage
 import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
     ValidationError,
-    field_validator,
     model_validator,
 )
 from pydantic.alias_generators import to_camel
 
-from recovery import zones
+from recovery import sealing, zones
 from recovery.errors import SettingError
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+Recipient = Annotated[str, AfterValidator(sealing.require_recipient)]
 Role = Literal["manager", "worker"]
 Availability = Literal["active", "pause", "drain"]
 PROJECT = "requorum"
@@ -114,30 +114,24 @@ class Ssh(_Frozen):
 
 
 class Backup(_Frozen):
-    """Where the copies live. Credentials come from boto3's own chain, never from here."""
+    """Where the copies live, and who can read them. Credentials for S3 come from boto3's own chain, never from here."""
 
     bucket: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
     prefix: Annotated[str, StringConstraints(pattern=r"^[^/\s][^\s]*[^/\s]$|^[^/\s]$")] = "requorum"
     endpoint: Annotated[str, StringConstraints(pattern=r"^https?://[^/\s]+/?$")] | None = None
     region: str = "us-east-1"
     profile: str | None = None
+    recipients: tuple[Recipient, ...] = ()
+    """Age recipients; a copy is sealed to all of them before it leaves its node."""
+    identity_file: Path | None = None
+    """Age identities, one of which reads the copies here. Not needed to make them."""
 
 
 class Escrow(_Frozen):
     """Who can read the unlock keys that are kept in S3: age recipients; and the identity to read them with here."""
 
-    recipients: tuple[str, ...] = ()
+    recipients: tuple[Recipient, ...] = ()
     identity_file: Path | None = None
-
-    @field_validator("recipients")
-    @classmethod
-    def _known(cls, recipients: tuple[str, ...]) -> tuple[str, ...]:
-        for recipient in recipients:
-            try:
-                pyrage.x25519.Recipient.from_str(recipient)
-            except pyrage.RecipientError:
-                raise ValueError("an age recipient begins with age1; age-keygen prints it as the public key") from None
-        return recipients
 
 
 class Settings(_Frozen):
@@ -204,11 +198,17 @@ class Settings(_Frozen):
         self._check_nodes()
         if self.hosts.driver == "docker":
             self._check_docker_hosts()
+        if not self.backup.recipients:
+            raise SettingError(
+                "backup.recipients",
+                "is not set, and a copy holds the swarm's CA key: it leaves its node sealed or not at all",
+                remedy=f"{sealing.KEYGEN} here and FILE as requorum:backup.identityFile",
+            )
         if self.swarm.autolock and not self.escrow.recipients:
             raise SettingError(
                 "escrow.recipients",
                 "is not set, and requorum:swarm.autolock is true: nobody could unlock what is restored",
-                remedy="age-keygen -o FILE, off the nodes; give its public key here and FILE as requorum:escrow.identityFile",
+                remedy=f"{sealing.KEYGEN} here and FILE as requorum:escrow.identityFile",
             )
         return self
 

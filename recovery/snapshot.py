@@ -1,43 +1,45 @@
-"""A copy of a manager's swarm directory: how it is taken, read and checked.
+"""A copy of a manager's swarm directory: taken on the node, proven there in a sandbox, and sealed before it leaves.
 
-The archive is a sparse-aware tar compressed with zstd, holding ``swarm/…``. It is taken
-while the engine runs ("hot"): tar then says that a file changed as it read it, which is
-expected; what the archive really holds is read back and hashed before it counts.
+It is taken while the engine runs ("hot"): tar then says that a file changed as it read it, which is expected; what
+the archive really holds is read back and hashed, and restored once, before it counts.
 """
 
 import hashlib
-import tarfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import replace
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from tarfile import TarError
+from typing import IO, Any, cast
 
 from backports import zstd
 
+from recovery import program
 from recovery.engine import Engine
-from recovery.errors import DamagedCopy, EngineError
-from recovery.keyfile import UnlockKey, is_locked, opens
-from recovery.manifest import NO_REMEDY, FileEntry, Manifest
+from recovery.errors import CommandFailed, DamagedCopy, EngineError, Silent
+from recovery.keyfile import UnlockKey, WrongKey, is_locked, unlock
+from recovery.manifest import NO_REMEDY, Manifest, Proof, Verdict
 from recovery.model import Inventory
+from recovery.onnode import archive, copying
+from recovery.onnode.archive import Content, FileEntry
 from recovery.settings import Node
-from recovery.survey import DATA_ROOT, PLACED, identity
+from recovery.survey import DATA_ROOT, identity
 from recovery.transport import Shell
-from recovery.wal import Position, position
+from recovery.wal import Position
 
 SECONDS = 300
-LARGEST = 8 * 1024**3
-"""Bytes an archive may unpack to; a swarm directory beyond that is not one."""
-TAKE = (
-    'set -o pipefail; cd "$1"; '
-    "{ tar --sparse --exclude='*.tmp' --exclude={placed} -cf - swarm 2>/dev/null || [ $? -eq 1 ]; } | zstd -q -3 -c"
-).replace("{placed}", f"swarm/{PLACED}")
-"""``*.tmp`` is the write-ahead log's preallocated next segment: all zeros, made anew on start."""
-CERTIFICATE = "swarm/certificates/swarm-node.crt"
-KEY = "swarm/certificates/swarm-node.key"
-CA = "swarm/certificates/swarm-root-ca.crt"
-WAL = "swarm/raft/wal-v3-encrypted/"
 UNKNOWN_ENGINE = "unknown"
+
+
+@dataclass(frozen=True)
+class _Held:
+    """A copy that lies on its node, and its key file where that is locked."""
+
+    folder: PurePosixPath
+    manifest: Manifest
+    locked_key: bytes | None
 
 
 def _utc() -> datetime:
@@ -45,16 +47,23 @@ def _utc() -> datetime:
 
 
 def take(
-    node: Node, shell: Shell, archive: Path, *, keep: Callable[[UnlockKey], None], now: Callable[[], datetime] = _utc
+    node: Node,
+    shell: Shell,
+    sealed: Path,
+    *,
+    recipients: tuple[str, ...],
+    keep: Callable[[UnlockKey], None],
+    now: Callable[[], datetime] = _utc,
 ) -> Manifest:
-    """Copy the manager's swarm directory into the local file ``archive``, its engine running on.
+    """Copy the manager's swarm directory into the local file ``sealed``, its engine running on.
 
     The inventory is what the swarm held before and after: read first and then written out, so that the copy
     holds at least everything it lists, less what was removed while the copy was taken. The unlock key of an
-    autolocked swarm is given to ``keep`` before, and must open what was copied.
+    autolocked swarm is given to ``keep`` before, and must open what was copied. The manifest's proof says what
+    came up in the sandbox.
 
     Raises: EngineError when the node is no manager of a swarm with a leader; CommandFailed, Silent;
-    DamagedCopy when what arrived is not whole.
+    DamagedCopy when what was copied is not whole.
     """
     engine = Engine(shell)
     info = engine.info()
@@ -70,156 +79,186 @@ def take(
     key = engine.unlock_key() if engine.autolocked else None
     if key:
         keep(key)
-    manifest, key_file = _fetch(node, shell, archive, info.get("DockerRootDir"), now())
-    inventory = before.common_with(engine.inventory())
-    if (manifest.node_id, manifest.cluster_id) != (info["Swarm"]["NodeID"], info["Swarm"]["Cluster"]["ID"]):
-        raise DamagedCopy(
-            f"checking the copy of {node.name}", "its certificate is another node's", remedy="requorum status"
+    with _held(node, shell, info.get("DockerRootDir") or DATA_ROOT, now()) as held:
+        manifest = replace(
+            held.manifest,
+            kind="hot",
+            engine=info["ServerVersion"],
+            inventory=before.common_with(engine.inventory()),
+            autolock=key is not None,
+            key_fingerprint=key.fingerprint if key else None,
         )
-    if key and not opens(key, key_file):
-        raise DamagedCopy(
-            f"checking the copy of {node.name}",
-            "the swarm's unlock key does not open it: the key was changed a moment ago",
-            remedy="requorum backup, again",
-        )
-    return replace(
-        manifest,
-        kind="hot",
-        engine=info["ServerVersion"],
-        inventory=inventory,
-        autolock=key is not None,
-        key_fingerprint=key.fingerprint if key else None,
-    )
+        if (manifest.node_id, manifest.cluster_id) != (info["Swarm"]["NodeID"], info["Swarm"]["Cluster"]["ID"]):
+            raise DamagedCopy(
+                f"checking the copy of {node.name}", "its certificate is another node's", remedy="requorum status"
+            )
+        opened = _opened(held.locked_key, key, node)
+        proof = prove(shell, held.folder / copying.ARCHIVE, manifest, opened, now())
+        return _seal(shell, held.folder, replace(manifest, proof=proof), recipients, sealed)
 
 
-def take_leaderless(node: Node, shell: Shell, archive: Path, *, now: Callable[[], datetime] = _utc) -> Manifest:
-    """Copy what a manager without a leader holds; nobody can list its inventory.
+def take_leaderless(
+    node: Node, shell: Shell, sealed: Path, *, recipients: tuple[str, ...], now: Callable[[], datetime] = _utc
+) -> Manifest:
+    """Copy what a manager without a leader holds; nobody can list its inventory, so it is not proven.
 
-    Raises: CommandFailed, Silent; DamagedCopy when what arrived is not whole.
+    Raises: CommandFailed, Silent; DamagedCopy when what was copied is not whole.
     """
-    return _fetch(node, shell, archive, None, now())[0]
+    with _held(node, shell, DATA_ROOT, now()) as held:
+        return _seal(shell, held.folder, held.manifest, recipients, sealed)
 
 
-def key_file(archive: Path, *, source: str) -> bytes:
-    """The manager's key file in a copy: a secret, unless it is locked. Raises: DamagedCopy."""
-    return read(archive, source=source)[1][KEY]
+def look(node: Node, shell: Shell) -> tuple[Position, bool]:
+    """Where a manager's log ends, and whether its key file is locked; nothing leaves the node. Raises: as `take_leaderless`."""
+    with _held(node, shell, DATA_ROOT, _utc()) as held:
+        return held.manifest.position, held.locked_key is not None
 
 
-def _fetch(node: Node, shell: Shell, archive: Path, root: str | None, taken: datetime) -> tuple[Manifest, bytes]:
-    """The copy's manifest without what only a leader knows, and the key file in it."""
-    root = root or DATA_ROOT
-    shell.run(["bash", "-c", TAKE, "take", root], stdout=archive, seconds=SECONDS)
-    raw = shell.run(["du", "-s", "--block-size=1", f"{root}/swarm"], check=False).stdout.split()
-    files, kept = read(archive, source=f"the copy of {node.name}")
-    node_id, cluster_id = identity(kept[CERTIFICATE].decode(errors="replace"))
-    manifest = Manifest(
-        cluster_id=cluster_id,
-        node_id=node_id,
-        manager=node.name,
-        address=str(node.address),
-        engine=UNKNOWN_ENGINE,
-        taken=taken,
-        kind="safety",
-        inventory=Inventory({}, 0),
-        files=files,
-        size=archive.stat().st_size,
-        sha256=_sha256(archive),
-        raw_bytes=int(raw[0]) if raw else 0,
-        ca_sha256=hashlib.sha256(kept[CA]).hexdigest(),
-        position=log_position(kept, source=f"the copy of {node.name}"),
-        autolock=_locked(kept[KEY], source=f"the copy of {node.name}"),
+def prove(shell: Shell, copy: PurePosixPath, manifest: Manifest, opened: bytes, at: datetime) -> Proof:
+    """Restore the archive ``copy``, which lies on the node, in a sandbox there, and compare what comes up with the manifest.
+
+    ``opened`` is the key file as it would be without autolock, where it is locked in the archive. Raises: Silent.
+    """
+    given = {
+        "copy": str(copy),
+        "address": manifest.address,
+        "unpacked": sum(entry.size for entry in manifest.files),
+    }
+    try:
+        found = program.run(shell, "prove", json.dumps(given), stdin=opened)
+    except DamagedCopy as error:
+        return Proof(Verdict.FAILED, at, error.why)
+    except CommandFailed as error:
+        return Proof(Verdict.UNPROVEN, at, error.why)
+    fault = compare(manifest, found)
+    return Proof(
+        Verdict.FAILED if fault else Verdict.PROVEN,
+        at,
+        fault,
+        found["engine"],
+        found["seconds"],
+        found["recovery_seconds"],
+        found["version_index"],
     )
-    return manifest, kept[KEY]
 
 
-def _locked(key_file: bytes, *, source: str) -> bool:
-    try:
-        return is_locked(key_file)
-    except ValueError as error:
-        raise DamagedCopy(f"reading {source}", f"its key file: {error}", remedy=NO_REMEDY) from None
+def compare(manifest: Manifest, found: dict[str, Any]) -> str:
+    """In what a restored swarm falls short of the manifest; empty where it does not."""
+    if found["cluster_id"] != manifest.cluster_id:
+        return f"swarm {found['cluster_id']} came up, not {manifest.cluster_id}"
+    if found["node_id"] != manifest.node_id:
+        return f"it came up as node {found['node_id']}, not {manifest.node_id}"
+    objects = {kind: frozenset(ids) for kind, ids in found["inventory"].items()}
+    if missing := manifest.inventory.missing_from(Inventory(objects, found["version_index"])):
+        shown = "; ".join(f"{kind} {', '.join(ids[:3])}" for kind, ids in missing.items())
+        return f"what the swarm held is missing: {shown}"
+    if found["version_index"] < manifest.inventory.index:
+        return f"its newest change is {found['version_index']}, and the swarm was at {manifest.inventory.index} before"
+    return ""
 
 
-def log_position(kept: Mapping[str, bytes], *, source: str) -> Position:
-    """Where the raft log among the kept files ends. Raises: DamagedCopy."""
-    segments = [kept[path] for path in sorted(kept) if path.startswith(WAL)]
-    try:
-        return position(segments)
-    except ValueError as error:
-        raise DamagedCopy(f"reading {source}", f"its raft log: {error}", remedy=NO_REMEDY) from None
+def key_file(path: Path, *, source: str) -> bytes:
+    """The manager's key file in an archive: a secret, unless it is locked. Raises: DamagedCopy."""
+    return read(path, source=source).key
 
 
-def check(archive: Path, manifest: Manifest, *, source: str) -> None:
+def check(path: Path, manifest: Manifest, *, source: str) -> None:
     """Read the archive whole and compare it with its manifest: size, digest, every file, identity.
 
     Raises: DamagedCopy naming the first difference.
     """
     doing = f"verifying {source}"
-    if (size := archive.stat().st_size) != manifest.size:
-        raise DamagedCopy(doing, f"the archive has {size} bytes, its manifest says {manifest.size}", remedy=NO_REMEDY)
-    if _sha256(archive) != manifest.sha256:
-        raise DamagedCopy(doing, "the archive's SHA-256 is not the manifest's", remedy=NO_REMEDY)
-    files, kept = read(archive, source=source)
-    if files != manifest.files:
-        changed = sorted({entry.path for entry in {*files} ^ {*manifest.files}})
+    _check_bytes(path, manifest.archive_size, manifest.archive_sha256, "the archive", doing)
+    content = read(path, source=source)
+    if content.files != manifest.files:
+        changed = sorted({entry.path for entry in {*content.files} ^ {*manifest.files}})
         raise DamagedCopy(doing, f"files differ from the manifest: {', '.join(changed[:3])}", remedy=NO_REMEDY)
-    if log_position(kept, source=source) != manifest.position:
+    if content.position != manifest.position:
         raise DamagedCopy(doing, "its raft log ends elsewhere than the manifest says", remedy=NO_REMEDY)
-    if identity(kept[CERTIFICATE].decode(errors="replace")) != (manifest.node_id, manifest.cluster_id):
+    if identity(content.certificate.decode(errors="replace")) != (manifest.node_id, manifest.cluster_id):
         raise DamagedCopy(doing, "the certificate inside is another node's or another swarm's", remedy=NO_REMEDY)
 
 
-def read(archive: Path, *, source: str) -> tuple[tuple[FileEntry, ...], dict[str, bytes]]:
-    """Every regular file's path, size and digest in the archive's order, and the content of certificates and key, and
-    of the log's segments (without the zeros that follow what was written).
+def check_sealed(path: Path, manifest: Manifest, *, source: str) -> None:
+    """Compare a stored object with its manifest, as far as that goes without opening it. Raises: DamagedCopy."""
+    _check_bytes(path, manifest.size, manifest.sha256, "the object", f"verifying {source}")
 
-    Raises: DamagedCopy when the archive is torn, holds anything but plain files and folders below
-    ``swarm/``, or lacks what a manager needs.
-    """
-    files: list[FileEntry] = []
-    kept: dict[str, bytes] = {}
-    with _opened(archive, source) as members:
-        for member, content in members:
-            digest, size, head = hashlib.sha256(), 0, bytearray()
-            wanted = member in (CERTIFICATE, CA, KEY) or (member.startswith(WAL) and member.endswith(".wal"))
-            for block in content:
-                digest.update(block)
-                size += len(block)
-                if wanted and block.count(0) < len(block):
-                    head += block
-            if wanted:
-                kept[member] = bytes(head)
-            files.append(FileEntry(member, size, digest.hexdigest()))
-    if not {CERTIFICATE, CA, KEY} <= kept.keys() or not any(path.startswith(WAL) for path in kept):
-        raise DamagedCopy(f"reading {source}", "certificates or raft log are missing", remedy=NO_REMEDY)
-    return tuple(files), kept
+
+def read(path: Path, *, source: str) -> Content:
+    """What an archive holds. Raises: DamagedCopy when it is torn, or none of a manager's swarm directory."""
+    doing = f"reading {source}"
+    try:
+        with zstd.open(path, "rb") as plain:
+            return archive.read(cast("IO[bytes]", plain))
+    except archive.Unfit as error:
+        raise DamagedCopy(doing, str(error), remedy=NO_REMEDY) from None
+    except (TarError, zstd.ZstdError, EOFError, OSError) as error:
+        raise DamagedCopy(doing, f"the archive is torn or altered ({error})", remedy=NO_REMEDY) from None
 
 
 @contextmanager
-def _opened(archive: Path, source: str) -> Iterator[Iterator[tuple[str, Iterator[bytes]]]]:
+def _held(node: Node, shell: Shell, root: str, taken: datetime) -> Iterator[_Held]:
+    """A copy on the node, for as long as the context is, with a manifest that lacks what only a leader knows."""
+    found = program.run(shell, "take", root)
     try:
-        with zstd.open(archive, "rb") as plain, tarfile.open(fileobj=plain, mode="r|") as tar:
-            yield _files(tar, source)
-            while plain.read(1 << 20):
-                pass  # to the end of the frame, so that a cut-off tail is noticed
-    except (tarfile.TarError, zstd.ZstdError, EOFError, OSError) as error:
-        raise DamagedCopy(f"reading {source}", f"the archive is torn or altered ({error})", remedy=NO_REMEDY) from None
+        node_id, cluster_id = identity(found["certificate"])
+        manifest = Manifest(
+            cluster_id=cluster_id,
+            node_id=node_id,
+            manager=node.name,
+            address=str(node.address),
+            engine=UNKNOWN_ENGINE,
+            taken=taken,
+            kind="safety",
+            inventory=Inventory({}, 0),
+            files=tuple(FileEntry(*entry) for entry in found["files"]),
+            size=0,
+            sha256="",
+            archive_size=found["size"],
+            archive_sha256=found["sha256"],
+            raw_bytes=found["raw_bytes"],
+            ca_sha256=found["ca_sha256"],
+            position=Position(*found["position"]),
+            autolock=found["locked_key"] is not None,
+        )
+        locked = found["locked_key"].encode() if found["locked_key"] is not None else None
+        yield _Held(PurePosixPath(found["folder"]), manifest, locked)
+    finally:
+        with suppress(Silent):  # what is left behind there is removed by the next copy
+            shell.run(["rm", "-rf", found["folder"]], check=False)
 
 
-def _files(tar: tarfile.TarFile, source: str) -> Iterator[tuple[str, Iterator[bytes]]]:
-    total = 0
-    for member in tar:
-        parts = member.name.split("/")
-        if parts[0] != "swarm" or ".." in parts or not (member.isreg() or member.isdir() or member.issparse()):
-            raise DamagedCopy(
-                f"reading {source}", f"{member.name!r} does not belong in a swarm directory", remedy=NO_REMEDY
-            )
-        total += member.size
-        if total > LARGEST:
-            raise DamagedCopy(f"reading {source}", f"it unpacks to more than {LARGEST} bytes", remedy=NO_REMEDY)
-        if not member.isdir() and (content := tar.extractfile(member)) is not None:
-            yield member.name, iter(lambda: content.read(1 << 20), b"")
+def _seal(
+    shell: Shell, folder: PurePosixPath, manifest: Manifest, recipients: tuple[str, ...], sealed: Path
+) -> Manifest:
+    """Have the copy sealed on the node and fetch that. Raises: CommandFailed, Silent; DamagedCopy when not all of it arrives."""
+    made = program.run(shell, "seal", str(folder), *recipients)
+    shell.run(["cat", made["file"]], stdout=sealed, seconds=SECONDS)
+    manifest = replace(manifest, size=made["size"], sha256=made["sha256"], recipients=recipients)
+    check_sealed(sealed, manifest, source=f"the copy of {manifest.manager}")
+    return manifest
 
 
-def _sha256(path: Path) -> str:
+def _opened(locked: bytes | None, key: UnlockKey | None, node: Node) -> bytes:
+    """The key file opened; nothing where it needs no key. Raises: DamagedCopy where the key does not open it."""
+    doing = f"checking the copy of {node.name}"
+    if locked is None:
+        return b""
+    if not is_locked(locked) or key is None:
+        raise DamagedCopy(doing, "it needs an unlock key, and the swarm has none: try again", remedy="requorum backup")
+    try:
+        return unlock(locked, key)
+    except WrongKey:
+        raise DamagedCopy(
+            doing,
+            "the swarm's unlock key does not open it: the key was changed a moment ago",
+            remedy="requorum backup, again",
+        ) from None
+
+
+def _check_bytes(path: Path, size: int, sha256: str, what: str, doing: str) -> None:
+    if (found := path.stat().st_size) != size:
+        raise DamagedCopy(doing, f"{what} has {found} bytes, its manifest says {size}", remedy=NO_REMEDY)
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+            raise DamagedCopy(doing, f"{what}'s SHA-256 is not the manifest's", remedy=NO_REMEDY)

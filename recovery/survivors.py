@@ -1,10 +1,8 @@
 """Managers that are left without a leader: what their logs hold, and which of them holds most."""
 
-import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 from recovery import snapshot
 from recovery.model import Survey
@@ -35,16 +33,15 @@ def rank(survivors: Sequence[Survivor]) -> tuple[Survivor, ...]:
 
 
 def look(settings: Settings, survey: Survey) -> tuple[Survivor, ...]:
-    """Every survivor of a survey, ranked. Their logs are read here and kept nowhere.
+    """Every survivor of a survey, ranked. Their logs are read where they are, and leave no node.
 
     Raises: TransportError, DamagedCopy.
     """
     nodes = [report.node for report in survey.managers if report.raft and (report.in_swarm or report.left_over)]
 
     def read(node: Node) -> Survivor:
-        with tempfile.TemporaryDirectory(prefix="requorum-") as folder, Shell(node, settings.ssh) as shell:
-            held = snapshot.take_leaderless(node, shell, Path(folder) / "copy")
-            return Survivor(node.name, held.position, held.autolock)
+        with Shell(node, settings.ssh) as shell:
+            return Survivor(node.name, *snapshot.look(node, shell))
 
     with ThreadPoolExecutor(max_workers=max(len(nodes), 1)) as pool:
         return rank(tuple(pool.map(read, nodes)))

@@ -78,7 +78,18 @@ class Cluster:
 
     def engine_logs(self) -> list[str]:
         """The last lines of each running manager's engine, to understand a fault by."""
-        argv = ("journalctl", "-u", "docker", "-n", str(LOG_LINES), "-o", "short-precise", "--no-hostname")
+        argv = (
+            "journalctl",
+            "-u",
+            "docker",
+            "-n",
+            str(LOG_LINES),
+            "--grep",
+            "module=(?!grpc)",
+            "-o",
+            "short-precise",
+            "--no-hostname",
+        )
         said: list[str] = []
         for name in self.managers:
             try:

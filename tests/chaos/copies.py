@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import pyrage
 from backports import zstd
 
 from recovery import snapshot
@@ -23,7 +24,7 @@ from recovery.settings import Node, Settings, SwarmOptions
 from recovery.transport import Shell
 from tests.chaos.oracle import Copies
 
-ARCHIVE, MANIFEST = ".tar.zst", ".manifest.json"
+ARCHIVE, MANIFEST = ".tar.zst.age", ".manifest.json"
 Objects = Mapping[str, bytes]
 """Content by key."""
 
@@ -33,22 +34,46 @@ class Foreign:
     """A copy of another swarm, with its manifest."""
 
     manifest: Manifest
-    archive: bytes
+    sealed: bytes
 
     @classmethod
     def of(cls, settings: Settings, node: Node) -> "Foreign":
         """Found a swarm on a node of its own and copy that."""
         with tempfile.TemporaryDirectory() as folder, Shell(node, settings.ssh) as shell:
             Engine(shell).init(SwarmOptions())
-            archive = Path(folder) / "copy"
-            manifest = snapshot.take(node, shell, archive, keep=lambda _: None)
-            return cls(manifest, archive.read_bytes())
+            sealed = Path(folder) / "copy"
+            manifest = snapshot.take(node, shell, sealed, recipients=settings.backup.recipients, keep=lambda _: None)
+            return cls(manifest, sealed.read_bytes())
+
+
+@dataclass(frozen=True)
+class Seals:
+    """Opens and seals as whoever holds the identity may: an inside job is tampering too."""
+
+    identity: pyrage.x25519.Identity
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Seals":
+        """With the identity of the settings."""
+        assert settings.backup.identity_file
+        lines = settings.backup.identity_file.read_text().split()
+        (text,) = [line for line in lines if line.startswith("AGE-SECRET-KEY-")]
+        return cls(pyrage.x25519.Identity.from_str(text))
+
+    def open(self, sealed: bytes) -> bytes:
+        """What was sealed."""
+        return bytes(pyrage.decrypt(sealed, [self.identity]))
+
+    def seal(self, content: bytes) -> bytes:
+        """Readable with the identity only."""
+        return bytes(pyrage.encrypt(content, [self.identity.to_public()]))
 
 
 class Bucket:
     """The cluster's copies: archives and manifests. What else lies below its prefix is left alone."""
 
     def __init__(self, settings: Settings) -> None:
+        self._seals = Seals.of(settings)
         self._bucket = settings.backup.bucket
         self._prefix = f"{settings.backup.prefix}/{settings.cluster}/"
         self._s3 = boto3.Session().client(
@@ -85,7 +110,7 @@ class Bucket:
     def spoil(self, objects: Objects, state: Copies, managers: Iterable[str], foreign: Foreign) -> dict[str, bytes]:
         """Put the newest copies in a state; what the objects are after that."""
         names = list(managers)
-        wanted = spoilt(objects, state, names)
+        wanted = spoilt(objects, state, names, self._seals)
         if state is Copies.FOREIGN:
             for number, name in enumerate(names[: len(names) // 2 + 1]):
                 wanted |= self._foreign(foreign, name, datetime.now(UTC) + timedelta(milliseconds=number))
@@ -95,14 +120,14 @@ class Bucket:
     def _foreign(self, foreign: Foreign, name: str, taken: datetime) -> dict[str, bytes]:
         manifest = replace(foreign.manifest, manager=name, taken=taken)
         stem = f"{self._prefix}{name}/swarm-{manifest.engine}-{name}-{taken.strftime(TIME)}"
-        return {stem + ARCHIVE: foreign.archive, stem + MANIFEST: manifest.to_json()}
+        return {stem + ARCHIVE: foreign.sealed, stem + MANIFEST: manifest.to_json()}
 
     def _get(self, key: str) -> bytes:
         content: bytes = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
         return content
 
 
-def spoilt(objects: Objects, state: Copies, managers: Iterable[str]) -> dict[str, bytes]:
+def spoilt(objects: Objects, state: Copies, managers: Iterable[str], seals: Seals) -> dict[str, bytes]:
     """The objects with the newest copies cut, changed or all gone."""
     if state is Copies.MISSING:
         return {}
@@ -111,7 +136,7 @@ def spoilt(objects: Objects, state: Copies, managers: Iterable[str]) -> dict[str
         if state is Copies.TORN:
             found[key] = objects[key][: len(objects[key]) // 2]
         elif state is Copies.TAMPERED:
-            found |= _tampered(objects, key, fitted=number % 2 == 1)
+            found |= _tampered(objects, key, seals, fitted=number % 2 == 1)
     return found
 
 
@@ -133,15 +158,21 @@ def pruned(objects: Objects, managers: Iterable[str]) -> dict[str, bytes]:
     return {key: objects[key] for key in objects if key.removesuffix(ARCHIVE).removesuffix(MANIFEST) in stems}
 
 
-def _tampered(objects: Objects, key: str, *, fitted: bool) -> dict[str, bytes]:
-    """The copy with one byte of a file changed, packed anew; ``fitted`` makes size and digest of the manifest match."""
-    plain = bytearray(zstd.decompress(objects[key]))
+def _tampered(objects: Objects, key: str, seals: Seals, *, fitted: bool) -> dict[str, bytes]:
+    """The copy with one byte of a file changed, packed and sealed anew; ``fitted`` makes sizes and digests of the manifest match."""
+    plain = bytearray(zstd.decompress(seals.open(objects[key])))
     with tarfile.open(fileobj=io.BytesIO(plain)) as tar:
         member = next(member for member in tar if member.isreg() and member.size and not member.issparse())
     plain[member.offset_data] ^= 1
     archive = zstd.compress(bytes(plain))
+    sealed = seals.seal(archive)
     if not fitted:
-        return {key: archive}
+        return {key: sealed}
     text_key = key.removesuffix(ARCHIVE) + MANIFEST
-    text = {**json.loads(objects[text_key]), "size": len(archive), "sha256": hashlib.sha256(archive).hexdigest()}
-    return {key: archive, text_key: json.dumps(text).encode()}
+    fit = {
+        "size": len(sealed),
+        "sha256": hashlib.sha256(sealed).hexdigest(),
+        "archive_size": len(archive),
+        "archive_sha256": hashlib.sha256(archive).hexdigest(),
+    }
+    return {key: sealed, text_key: json.dumps({**json.loads(objects[text_key]), **fit}).encode()}

@@ -45,6 +45,8 @@ class Machine:
     directory: Directory | None = None
     staged: bytes | None = None
     """An archive on its way into place."""
+    copy: bytes | None = None
+    """A copy that was taken here and lies here still."""
 
     @property
     def up(self) -> bool:

@@ -17,6 +17,7 @@ from recovery.escrow import Escrow
 from recovery.manifest import Manifest
 from recovery.membership import is_orphan
 from recovery.model import Member, Report
+from recovery.sealing import Identities
 from recovery.settings import Settings, SwarmOptions
 from recovery.survey import ask
 from recovery.transport import Shell
@@ -106,9 +107,13 @@ def copy(machines: Machines, name: str, archive: Path, *, settled: bool = True) 
     """A copy as `requorum backup` takes it, or of what lies on the disk just now."""
     node = machines.settings.node(name)
     with Shell(node, machines.settings.ssh) as shell:
+        sealed, recipients = archive.with_suffix(".age"), machines.settings.backup.recipients
         if settled:
-            return snapshot.take(node, shell, archive, keep=Escrow(machines.settings).keep)
-        return snapshot.take_leaderless(node, shell, archive)
+            manifest = snapshot.take(node, shell, sealed, recipients=recipients, keep=Escrow(machines.settings).keep)
+        else:
+            manifest = snapshot.take_leaderless(node, shell, sealed, recipients=recipients)
+    Identities(machines.settings.backup.identity_file, setting="backup.identityFile").unseal_file(sealed, archive)
+    return manifest
 
 
 def put(machines: Machines, name: str, archive: Path, manifest: Manifest, part: str) -> None:

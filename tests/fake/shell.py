@@ -2,17 +2,21 @@
 
 import hashlib
 import io
+import json
 import tarfile
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from backports import zstd
 
-from recovery import restore, snapshot, survey, witness
+from recovery import restore, sealing, survey, witness
+from recovery.onnode import archive
+from recovery.onnode.__main__ import AT_FAULT
 from recovery.transport import Output
 from tests.fake.machine import Directory, Machine
+from tests.fake.raft import Raft
 from tests.unit.test_keyfile import key_file
 from tests.unit.test_snapshot import add, certificate
 from tests.unit.test_wal import entry, state
@@ -20,9 +24,10 @@ from tests.unit.test_wal import entry, state
 if TYPE_CHECKING:
     from tests.fake.wires import Wires
 
-WAL = f"{snapshot.WAL}0000000000000000-0000000000000000.wal"
+WAL = f"{archive.WAL}0000000000000000-0000000000000000.wal"
 WHICH = "swarm/docker-state.json"
 """In an archive: the number under which the directory that it holds is remembered."""
+FOLDER = "/var/lib/requorum/copies/fake"
 DONE = Output(b"", "", 0)
 
 KEY_FILE = key_file()
@@ -39,8 +44,15 @@ class FakeShell:
         """What archives hold, by number."""
 
     def run(self, machine: Machine, argv: Sequence[str], stdin: bytes | Path | None, stdout: Path | None) -> Output:
-        if argv[0] == "du":
-            return Output(b"128000000 swarm", "", 0)
+        if argv[0] == "python3":
+            return self._program(machine, argv[4], list(argv[5:]))
+        if argv[0] == "rm":
+            machine.copy = None
+            return DONE
+        if argv[0] == "cat" and stdout:
+            assert machine.copy is not None
+            stdout.write_bytes(machine.copy)
+            return DONE
         if argv[0] == "cat":
             return Output(KEY_FILE, "", 0)
         script, arguments = argv[2], argv[5:]
@@ -49,10 +61,6 @@ class FakeShell:
             return self._probe(machine)
         if script == witness.LOOK:
             return Output(b"open\n", "", 0)
-        if script == snapshot.TAKE:
-            assert stdout
-            stdout.write_bytes(self._take(machine))
-            return DONE
         verbs: dict[str, tuple[str, Callable[[], Output]]] = {
             restore.RECEIVE: ("receive an archive", lambda: self._receive(machine, content, arguments[0])),
             restore.UNPACK: ("unpack it", lambda: DONE),
@@ -74,17 +82,31 @@ class FakeShell:
             lines += [directory.placed, "raft" if directory.raft else "", shown]
         return Output("\n".join(lines).encode() + b"\n", "", 0)
 
-    def _take(self, machine: Machine) -> bytes:
-        directory = machine.directory
-        if directory is None or directory.raft is None:
-            return b""
+    def _program(self, machine: Machine, verb: str, arguments: list[str]) -> Output:
+        """What `recovery.onnode` does: the copy that lies on the machine is its last one."""
+        match verb:
+            case "take":
+                if machine.directory is None or machine.directory.raft is None:
+                    return Output(b"", "certificates or raft log are missing", AT_FAULT)
+                machine.copy = self._packed(machine.directory, machine.directory.raft)
+                return _told(_taken(machine.copy))
+            case "prove":
+                assert machine.copy is not None
+                return _told(_proof(self._held(machine.copy)))
+            case "seal":
+                assert machine.copy is not None
+                machine.copy = sealing.seal(machine.copy, arguments[1:])
+                return _told({"file": FOLDER, **_measured(machine.copy)})
+        raise AssertionError(f"the fake knows no such verb: {verb}")
+
+    def _packed(self, directory: Directory, raft: Raft) -> bytes:
         self._directories.append(directory)
-        last = directory.raft.last
+        last = raft.last
         content = {
-            snapshot.CERTIFICATE: identity(directory.node_id, directory.cluster_id),
-            snapshot.KEY: KEY_FILE,
-            snapshot.CA: b"ca of " + directory.cluster_id.encode(),
-            WAL: entry(last.term, last.index) + state(last.term, directory.raft.commit),
+            archive.CERTIFICATE: identity(directory.node_id, directory.cluster_id),
+            archive.KEY: KEY_FILE,
+            archive.CA: b"ca of " + directory.cluster_id.encode(),
+            WAL: entry(last.term, last.index) + state(last.term, raft.commit),
             WHICH: str(len(self._directories) - 1).encode(),
         }
         plain = io.BytesIO()
@@ -92,6 +114,13 @@ class FakeShell:
             for name, data in content.items():
                 add(tar, name, data)
         return zstd.compress(plain.getvalue())
+
+    def _held(self, copy: bytes) -> Directory:
+        """The directory that an archive holds."""
+        with tarfile.open(fileobj=io.BytesIO(zstd.decompress(copy))) as tar:
+            which = tar.extractfile(WHICH)
+            assert which
+            return self._directories[int(which.read())]
 
     def _receive(self, machine: Machine, content: bytes, sha256: str) -> Output:
         machine.staged = None
@@ -103,10 +132,7 @@ class FakeShell:
     def _swap(self, machine: Machine, part: str, mark: str) -> Output:
         if machine.staged is None:
             return Output(b"", "no such file", 1)
-        with tarfile.open(fileobj=io.BytesIO(zstd.decompress(machine.staged))) as tar:
-            which = tar.extractfile(WHICH)
-            assert which
-            held = self._directories[int(which.read())]
+        held = self._held(machine.staged)
         whole = part == restore.WHOLE
         raft = held.raft if whole else None
         machine.directory = Directory(held.node_id, held.cluster_id, raft, placed=mark, engine_state=False)
@@ -125,3 +151,40 @@ class FakeShell:
         if machine.directory:
             machine.directory = Directory(**{**vars(machine.directory), "placed": ""})
         return DONE
+
+
+def _told(found: dict[str, Any]) -> Output:
+    return Output(json.dumps(found).encode(), "", 0)
+
+
+def _measured(content: bytes) -> dict[str, Any]:
+    return {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def _taken(copy: bytes) -> dict[str, Any]:
+    found = archive.read(io.BytesIO(zstd.decompress(copy)))
+    return {
+        "folder": FOLDER,
+        "files": [[entry.path, entry.size, entry.sha256] for entry in found.files],
+        "certificate": found.certificate.decode(),
+        "locked_key": None,
+        "ca_sha256": hashlib.sha256(found.ca).hexdigest(),
+        "position": [found.position.term, found.position.index, found.position.commit],
+        "raw_bytes": 128_000_000,
+        **_measured(copy),
+    }
+
+
+def _proof(directory: Directory) -> dict[str, Any]:
+    """What a forced new cluster would make of it: what lies beyond the committed index is gone."""
+    assert directory.raft
+    state = next(entry.state for entry in reversed(directory.raft.log) if entry.index <= directory.raft.commit)
+    return {
+        "cluster_id": state.cluster_id,
+        "node_id": directory.node_id,
+        "engine": "fake",
+        "version_index": max(state.versions.values()),
+        "inventory": {"nodes": sorted(state.nodes), "configs": sorted(state.configs)},
+        "seconds": 1.0,
+        "recovery_seconds": 0.5,
+    }

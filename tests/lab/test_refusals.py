@@ -157,7 +157,7 @@ def objects(swarm: Swarm, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 def archives(swarm: Swarm, objects: Any) -> list[str]:
     prefix = swarm.stack.settings()["backup"]["prefix"]
     found = objects.list_objects_v2(Bucket=swarm.lab.bucket, Prefix=prefix + "/")["Contents"]
-    keys = [entry["Key"] for entry in found if entry["Key"].endswith(".tar.zst")]
+    keys = [entry["Key"] for entry in found if entry["Key"].endswith(".tar.zst.age")]
     return sorted(keys, key=lambda key: key.rsplit("-", 1)[1], reverse=True)
 
 
@@ -170,16 +170,16 @@ def test_truncated_and_altered_copies_are_passed_over_and_said_so(swarm: Swarm, 
     altered = content[second][:middle] + bytes([content[second][middle] ^ 1]) + content[second][middle + 1 :]
     objects.put_object(Bucket=bucket, Key=second, Body=altered)
     shown = variant(recover=True).preview().text
-    names = [key.rsplit("/", 1)[1].removesuffix(".tar.zst") for key in (newest, second, third)]
-    assert f"passed over {names[0]}: the archive has" in shown
-    assert f"passed over {names[1]}: the archive's SHA-256" in shown
+    names = [key.rsplit("/", 1)[1].removesuffix(".tar.zst.age") for key in (newest, second, third)]
+    assert f"passed over {names[0]}: the object has" in shown
+    assert f"passed over {names[1]}: the object's SHA-256" in shown
     assert f"restore the swarm from {names[2]}" in shown
 
 
 def test_when_every_copy_is_damaged_nothing_is_restored(swarm: Swarm, variant: Variant, objects: Any) -> None:
     for key in archives(swarm, objects):
         objects.put_object(Bucket=swarm.lab.bucket, Key=key, Body=b"")
-    refused(variant(recover=True), "no good copy", "passed over", "the archive has 0 bytes")
+    refused(variant(recover=True), "no good copy", "passed over", "the object has 0 bytes")
 
 
 def test_nothing_listens_where_the_tests_said_nothing_does(swarm: Swarm) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import count
 
 import pytest
-from hypothesis import HealthCheck, Phase, assume, given
+from hypothesis import HealthCheck, Phase, assume, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
@@ -189,6 +189,9 @@ def misfortunes(draw: st.DrawFn) -> Case:
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
+@example(
+    Case(3, frozenset(names(3))), [Strike(5, Moment.FAILS_BEFORE)], True, 0, False, True
+)  # restored and not proven, then without a leader for a moment
 def test_a_recovery_interrupted_again_and_again_converges(
     theatre: Theatre, case: Case, strikes: list[Strike], reboot: bool, rounds: int, orphans_forget: bool, slow: bool
 ) -> None:

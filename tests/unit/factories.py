@@ -1,15 +1,33 @@
 """Values for tests of pure functions: settings, reports, copies."""
 
+import atexit
+import shutil
+import tempfile
 from collections.abc import Sequence
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
+
+import pyrage
 
 from recovery.catalog import Copy
 from recovery.manifest import FileEntry, Manifest
 from recovery.model import Inventory, LocalState, Member, Reach, Report, Survey
 from recovery.settings import Node, Settings, parse
 from recovery.wal import Position
+
+IDENTITY = pyrage.x25519.Identity.generate()
+"""Opens the copies of the settings here."""
+
+
+def _identity_file() -> str:
+    folder = tempfile.mkdtemp(prefix="requorum-tests-")
+    atexit.register(shutil.rmtree, folder)
+    file = Path(folder) / "identity"
+    file.write_text(f"{IDENTITY}\n")
+    return str(file)
+
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 CLUSTER = "cluster-one"
@@ -20,7 +38,7 @@ RAW: dict[str, Any] = {
     "workers": [{"address": "10.77.1.21"}, {"address": "10.77.2.22"}],
     "hosts": {"driver": "docker", "image": "node:1", "endpoint": "unix:///engine.sock", "identities": "/ssh"},
     "ssh": {"privateKeyFile": "/ssh/key", "knownHostsFile": "/ssh/known_hosts"},
-    "backup": {"bucket": "copies"},
+    "backup": {"bucket": "copies", "recipients": [str(IDENTITY.to_public())], "identityFile": _identity_file()},
 }
 
 
@@ -131,6 +149,8 @@ def manifest(
         "files": (FileEntry("swarm/state.json", 2, "ab"),),
         "size": 100,
         "sha256": "cd",
+        "archive_size": 90,
+        "archive_sha256": "ce",
         "raw_bytes": 128_000_000,
         "ca_sha256": "ef",
         "position": Position(2, 42, 42),
@@ -142,5 +162,5 @@ def manifest(
 def copy_of(made: Manifest) -> Copy:
     stamp = made.taken.strftime("%Y%m%dT%H%M%S%fZ")
     return Copy(
-        f"requorum/lab/{made.manager}/swarm-{made.engine}-{made.manager}-{stamp}.tar.zst", made.manager, made.taken
+        f"requorum/lab/{made.manager}/swarm-{made.engine}-{made.manager}-{stamp}.tar.zst.age", made.manager, made.taken
     )

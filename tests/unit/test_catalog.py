@@ -4,16 +4,19 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pyrage
 import pytest
 
-from recovery import assessment, snapshot
+from recovery import assessment
 from recovery import store as store_module
 from recovery.catalog import Catalog, Copy, newest_good
-from recovery.errors import Refused, StoreError
+from recovery.errors import Refused, SettingError, StoreError
 from recovery.escrow import Escrow
+from recovery.manifest import Proof, Verdict
+from recovery.onnode.archive import CERTIFICATE
 from recovery.settings import Settings
 from tests.unit import factories as make
-from tests.unit.test_snapshot import CONTENT, archive, certificate, described
+from tests.unit.test_snapshot import CONTENT, archive, certificate, described, sealed_beside
 
 NAMES = ("manager-a", "manager-b", "manager-c")
 
@@ -24,9 +27,16 @@ def of() -> Settings:
 
 
 def put(
-    of: Settings, folder: Path, manager: str, minutes: int, *, cluster: str = make.CLUSTER, address: str = ""
+    of: Settings,
+    folder: Path,
+    manager: str,
+    minutes: int,
+    *,
+    cluster: str = make.CLUSTER,
+    address: str = "",
+    **changes: object,
 ) -> Copy:
-    content = {**CONTENT, snapshot.CERTIFICATE: certificate(f"id-{manager}", cluster)}
+    content = {**CONTENT, CERTIFICATE: certificate(f"id-{manager}", cluster)}
     path = archive(folder / f"{manager}-{minutes}", content)
     address = address or str(of.node(manager).address)
     made = described(
@@ -36,8 +46,9 @@ def put(
         address=address,
         taken=make.NOW - timedelta(minutes=minutes),
         cluster_id=cluster,
+        **changes,
     )
-    return Catalog(of).add(made, path)
+    return Catalog(of).add(made, sealed_beside(path))
 
 
 def test_an_empty_bucket_holds_no_copy(of: Settings, bucket: Any) -> None:
@@ -47,7 +58,7 @@ def test_an_empty_bucket_holds_no_copy(of: Settings, bucket: Any) -> None:
 def test_copies_are_listed_newest_first_over_all_managers(of: Settings, bucket: Any, tmp_path: Path) -> None:
     old, newest, middle = (put(of, tmp_path, name, minutes) for name, minutes in zip(NAMES, (9, 1, 5), strict=True))
     assert Catalog(of).copies == (newest, middle, old)
-    assert newest.key == "requorum/lab/manager-b/swarm-20.10.24-manager-b-20260102T030305000000Z.tar.zst"
+    assert newest.key == "requorum/lab/manager-b/swarm-20.10.24-manager-b-20260102T030305000000Z.tar.zst.age"
 
 
 def test_an_archive_without_a_manifest_is_not_a_copy(of: Settings, bucket: Any, tmp_path: Path) -> None:
@@ -75,7 +86,7 @@ def test_other_clusters_and_other_peoples_objects_are_not_ours(of: Settings, buc
     for key in (
         "requorum/lab/notes.txt",
         "requorum/lab/manager-a/photo.manifest.json",
-        "requorum/lab/manager-a/photo.tar.zst",
+        "requorum/lab/manager-a/photo.tar.zst.age",
     ):
         bucket.put_object(Key=key, Body=b"x")
     assert Catalog(of).copies == (mine,)
@@ -106,8 +117,8 @@ def test_no_good_copy_is_no_choice(of: Settings, bucket: Any, tmp_path: Path) ->
 
 def test_a_copy_under_another_managers_name_is_rejected(of: Settings, bucket: Any, tmp_path: Path) -> None:
     copy = put(of, tmp_path, "manager-a", 5)
-    for suffix in (".tar.zst", ".manifest.json"):
-        source = copy.key.removesuffix(".tar.zst") + suffix
+    for suffix in (".tar.zst.age", ".manifest.json"):
+        source = copy.key.removesuffix(".tar.zst.age") + suffix
         target = source.replace("/manager-a/", "/manager-b/")
         bucket.Object(target).copy_from(CopySource={"Bucket": "copies", "Key": source})
     with newest_good(Catalog(of), Escrow(of), ["manager-b"], None) as found:
@@ -136,3 +147,47 @@ def test_a_copy_of_another_swarm_does_not_say_where_our_managers_are(of: Setting
     assessment.require_same_addresses(of, Catalog(of), make.CLUSTER)
     with pytest.raises(Refused, match=r"manager-a is at 10\.77\.9\.9"):
         assessment.require_same_addresses(of, Catalog(of), "other")
+
+
+def test_proven_copies_come_first_and_those_that_failed_last(of: Settings, bucket: Any, tmp_path: Path) -> None:
+    proofs = {verdict: Proof(verdict, make.NOW, "as it was") for verdict in Verdict}
+    failed = put(of, tmp_path, "manager-a", 1, proof=proofs[Verdict.FAILED])
+    unproven = put(of, tmp_path, "manager-b", 2, proof=proofs[Verdict.UNPROVEN])
+    newest = put(of, tmp_path, "manager-c", 3, proof=proofs[Verdict.PROVEN])
+    older = put(of, tmp_path, "manager-a", 4, proof=proofs[Verdict.PROVEN])
+    order = [newest, older, unproven, failed]
+    assert list(Catalog(of).by_trust()) == order
+    for chosen in order:
+        with newest_good(Catalog(of), Escrow(of), NAMES, make.CLUSTER) as found:
+            assert found.choice is not None
+            assert found.choice.copy == chosen
+        if chosen == newest:
+            assert found.rejected == (
+                f"{failed.name}: newer, and its proof is: failed (as it was)",
+                f"{unproven.name}: newer, and its proof is: unproven (as it was)",
+            )
+        bucket.Object(chosen.manifest_key).delete()
+
+
+def test_for_an_identity_the_newest_serves_proven_or_not(of: Settings, bucket: Any, tmp_path: Path) -> None:
+    put(of, tmp_path, "manager-a", 2, proof=Proof(Verdict.PROVEN, make.NOW))
+    safety = put(of, tmp_path, "manager-a", 1, kind="safety")
+    with newest_good(Catalog(of), Escrow(of), NAMES, make.CLUSTER, whole=False) as found:
+        assert found.choice is not None
+        assert found.choice.copy == safety
+
+
+def test_a_copy_that_no_identity_here_opens_is_passed_over(of: Settings, bucket: Any, tmp_path: Path) -> None:
+    put(of, tmp_path, "manager-a", 1)
+    file = tmp_path / "stranger"
+    file.write_text(f"{pyrage.x25519.Identity.generate()}\n")
+    strange = of.model_copy(update={"backup": of.backup.model_copy(update={"identity_file": file})})
+    with newest_good(Catalog(strange), Escrow(of), NAMES, None) as found:
+        assert found.choice is None
+    assert "identities of requorum:backup.identityFile do not open it" in found.rejected[0]
+    blind = of.model_copy(update={"backup": of.backup.model_copy(update={"identity_file": None})})
+    with (
+        pytest.raises(SettingError, match=r"requorum:backup\.identityFile: is not set"),
+        newest_good(Catalog(blind), Escrow(of), NAMES, None),
+    ):
+        pass

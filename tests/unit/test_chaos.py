@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from recovery import snapshot
 from recovery.errors import DamagedCopy
-from recovery.manifest import from_json
+from recovery.manifest import Manifest, from_json
 from recovery.zones import quorum
 from tests.chaos import copies, oracle, results, table, witness
 from tests.chaos.__main__ import managers
@@ -18,10 +18,11 @@ from tests.chaos.oracle import Case, Copies, Ending, Remedy, expected, matrix
 from tests.chaos.trial import Result
 from tests.chaos.witness import Entry, Picture, View
 from tests.unit import factories as make
-from tests.unit.test_snapshot import CONTENT, archive, described
+from tests.unit.test_snapshot import CONTENT, archive, described, sealed_beside
 
 THREE, FIVE = managers(3), managers(5)
 A, B, C = THREE
+SEALS = copies.Seals(make.IDENTITY)
 CASES = [case for names in (THREE, FIVE) for lock in (False, True) for case in matrix(names, autolock=lock)]
 WORKERS = ("worker-1", "worker-2")
 
@@ -174,34 +175,43 @@ def objects(tmp_path: Path) -> dict[str, bytes]:
             path = archive(tmp_path / (name + age), CONTENT)
             taken = make.NOW.replace(minute=int(age))
             stem = f"p/c/{name}/swarm-20.10-{name}-{age}"
-            made[stem + copies.ARCHIVE] = path.read_bytes()
             made[stem + copies.MANIFEST] = described(path, manager=name, taken=taken).to_json()
+            made[stem + copies.ARCHIVE] = sealed_beside(path).read_bytes()
     return made
 
 
 def test_the_newest_copies_are_known_and_kept(objects: dict[str, bytes]) -> None:
     keys = {name: f"p/c/{name}/swarm-20.10-{name}-2{copies.ARCHIVE}" for name in (A, B)}
     assert copies.newest(objects, (A, B)) == keys
-    assert set(copies.pruned(objects, (A, B))) == {key for key in objects if key.split(".")[-3].endswith("-2")}
+    assert set(copies.pruned(objects, (A, B))) == {
+        key for key in objects if key.startswith(tuple(stem.removesuffix(copies.ARCHIVE) for stem in keys.values()))
+    }
 
 
 @pytest.mark.parametrize(("state", "manager"), [(Copies.TORN, A), (Copies.TAMPERED, A), (Copies.TAMPERED, B)])
 def test_a_spoilt_copy_is_not_what_its_manifest_says(
     objects: dict[str, bytes], tmp_path: Path, state: Copies, manager: str
 ) -> None:
-    spoilt = copies.spoilt(objects, state, (A, B))
+    spoilt = copies.spoilt(objects, state, (A, B), SEALS)
     key = copies.newest(objects, (A, B))[manager]
     path = tmp_path / "copy"
     path.write_bytes(spoilt[key])
     manifest = from_json(spoilt[key.removesuffix(copies.ARCHIVE) + copies.MANIFEST], source=key)
     with pytest.raises(DamagedCopy):
-        snapshot.check(path, manifest, source=key)
+        _read_whole(path, manifest)
     others = [other for other in objects if "-1." in other]
     assert all(spoilt[other] == objects[other] for other in others), "the older copies are left alone"
 
 
+def _read_whole(path: Path, manifest: Manifest) -> None:
+    snapshot.check_sealed(path, manifest, source="it")
+    plain = path.with_suffix(".plain")
+    plain.write_bytes(SEALS.open(path.read_bytes()))
+    snapshot.check(plain, manifest, source="it")
+
+
 def test_tampering_comes_with_and_without_a_fitted_manifest(objects: dict[str, bytes]) -> None:
-    spoilt = copies.spoilt(objects, Copies.TAMPERED, (A, B))
+    spoilt = copies.spoilt(objects, Copies.TAMPERED, (A, B), SEALS)
     changed = {key for key in objects if spoilt[key] != objects[key]}
     assert sorted(key.endswith(copies.MANIFEST) for key in changed) == [False, False, True]
 

@@ -48,6 +48,13 @@ BAD: list[tuple[str, dict[str, Any], str, str]] = [
     ),
     ("two zones", raw(zones=["a", "b"]), "zones", "three zones"),
     ("no bucket", raw(backup={"prefix": "x"}), "backup.bucket", "correct it"),
+    ("nobody can read the copies", raw(backup={"bucket": "copies"}), "backup.recipients", "age-keygen"),
+    (
+        "no recipient",
+        raw(backup={"bucket": "copies", "recipients": ["ssh-rsa x"]}),
+        "backup.recipients[0]",
+        "correct it",
+    ),
     ("no backup", raw(backup=None), "backup", "stack file"),
     (
         "endpoint without scheme",

@@ -14,9 +14,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from recovery import snapshot
+from recovery import sealing, snapshot
 from recovery.errors import DamagedCopy
-from recovery.manifest import FORMAT, Manifest, from_json
+from recovery.manifest import FORMAT, Manifest, Proof, Verdict, from_json
+from recovery.onnode import archive as unpacked
+from recovery.onnode.archive import CA, CERTIFICATE, KEY
 from recovery.wal import Position
 from tests.unit import factories as make
 from tests.unit.test_keyfile import key_file
@@ -44,9 +46,9 @@ def certificate(node_id: str, cluster_id: str) -> bytes:
 
 NODE = certificate("id-manager-a", make.CLUSTER)
 CONTENT = {
-    snapshot.CERTIFICATE: NODE,
-    snapshot.CA: b"ca",
-    snapshot.KEY: key_file(),
+    CERTIFICATE: NODE,
+    CA: b"ca",
+    KEY: key_file(),
     WAL: entry(2, 9) + state(2, 8) + bytes(3_000_000),
     "swarm/state.json": b"[]",
 }
@@ -71,12 +73,24 @@ def archive(path: Path, content: dict[str, bytes] = CONTENT, change: Change = la
 
 
 def described(path: Path, **changes: object) -> Manifest:
-    files, kept = snapshot.read(path, source="it")
+    """The manifest of the archive at ``path``, which is sealed beside it."""
+    found = snapshot.read(path, source="it")
     data = path.read_bytes()
-    where = snapshot.log_position(kept, source="it")
+    stored = sealing.seal(data, [str(make.IDENTITY.to_public())])
+    sealed_beside(path).write_bytes(stored)
     return make.manifest(
-        files=files, size=len(data), sha256=hashlib.sha256(data).hexdigest(), position=where, **changes
+        files=found.files,
+        archive_size=len(data),
+        archive_sha256=hashlib.sha256(data).hexdigest(),
+        size=len(stored),
+        sha256=hashlib.sha256(stored).hexdigest(),
+        position=found.position,
+        **changes,
     )
+
+
+def sealed_beside(path: Path) -> Path:
+    return path.with_suffix(".age")
 
 
 @pytest.fixture
@@ -85,19 +99,18 @@ def good(tmp_path: Path) -> Path:
 
 
 def test_a_good_archive_is_read_whole(good: Path) -> None:
-    files, kept = snapshot.read(good, source="it")
-    assert {entry.path: (entry.size, entry.sha256) for entry in files} == {
+    found = snapshot.read(good, source="it")
+    assert {entry.path: (entry.size, entry.sha256) for entry in found.files} == {
         name: (len(data), hashlib.sha256(data).hexdigest()) for name, data in CONTENT.items()
     }
-    assert kept[snapshot.CERTIFICATE] == NODE
-    assert kept[snapshot.CA] == b"ca"
-    assert len(kept[WAL]) <= 1 << 20, "the zeros at the end are not kept"
-    assert snapshot.log_position(kept, source="it") == Position(2, 9, 8)
+    assert (found.certificate, found.ca) == (NODE, b"ca")
+    assert found.position == Position(2, 9, 8)
     snapshot.check(good, described(good), source="it")
 
 
-def test_a_manifest_survives_its_own_format(good: Path) -> None:
-    manifest = described(good)
+@pytest.mark.parametrize("proof", [None, Proof(Verdict.FAILED, make.NOW, "torn"), Proof(Verdict.PROVEN, make.NOW)])
+def test_a_manifest_survives_its_own_format(good: Path, proof: Proof | None) -> None:
+    manifest = described(good, proof=proof, recipients=("age1", "age2"))
     assert from_json(manifest.to_json(), source="it") == manifest
 
 
@@ -126,7 +139,7 @@ def test_any_flipped_byte_is_noticed(good: Path) -> None:
 
 
 def test_an_archive_of_another_manager_is_noticed(tmp_path: Path, good: Path) -> None:
-    other = archive(tmp_path / "other", {**CONTENT, snapshot.CERTIFICATE: certificate("id-manager-b", make.CLUSTER)})
+    other = archive(tmp_path / "other", {**CONTENT, CERTIFICATE: certificate("id-manager-b", make.CLUSTER)})
     with pytest.raises(DamagedCopy, match="another node's"):
         snapshot.check(other, described(other), source="it")
     with pytest.raises(DamagedCopy):
@@ -150,7 +163,7 @@ def test_only_plain_files_below_the_swarm_directory_are_accepted(tmp_path: Path,
         snapshot.read(archive(tmp_path / "copy", change=change), source="it")
 
 
-@pytest.mark.parametrize("missing", [snapshot.CERTIFICATE, snapshot.CA, WAL])
+@pytest.mark.parametrize("missing", [CERTIFICATE, CA, WAL])
 def test_an_archive_without_what_a_manager_needs_is_refused(tmp_path: Path, missing: str) -> None:
     content = {name: data for name, data in CONTENT.items() if name != missing}
     with pytest.raises(DamagedCopy, match="missing"):
@@ -158,6 +171,6 @@ def test_an_archive_without_what_a_manager_needs_is_refused(tmp_path: Path, miss
 
 
 def test_an_archive_that_unpacks_to_too_much_is_refused(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(snapshot, "LARGEST", 2000)
+    monkeypatch.setattr(unpacked, "LARGEST", 2000)
     with pytest.raises(DamagedCopy, match="more than 2000 bytes"):
         snapshot.read(good, source="it")

@@ -1,0 +1,52 @@
+"""``take ROOT``, ``prove ARGUMENTS``, ``seal FOLDER RECIPIENT…``, ``clear FOLDER``: what it found, as JSON.
+
+A secret is read from standard input, never from the arguments. Ends with 3 where the copy is at fault, and with its
+fault as the last line of the error output.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from recovery.onnode import copying, sandbox
+from recovery.onnode.archive import Unfit
+
+AT_FAULT = 3
+BROKEN = 1
+
+
+def main(program: str, argv: list[str]) -> int:
+    """Run one verb. ``program`` is the file that this program was started from."""
+    try:
+        found = _run(program, *argv)
+    except (Unfit, sandbox.Failed) as error:
+        print(error, file=sys.stderr)
+        return AT_FAULT
+    except (OSError, subprocess.CalledProcessError) as error:
+        print(error, file=sys.stderr)
+        return BROKEN
+    print(json.dumps(found))
+    return 0
+
+
+def _run(program: str, verb: str, *arguments: str) -> Any:
+    match verb:
+        case "take":
+            return copying.take(*arguments)
+        case "seal":
+            folder, *recipients = arguments
+            return copying.seal(Path(folder), recipients)
+        case "clear":
+            return copying.clear(Path(arguments[0]))
+        case "prove":
+            given = json.loads(arguments[0])
+            key = sys.stdin.buffer.read()
+            return sandbox.prove(program, Path(given["copy"]), given["address"], given["unpacked"], key)
+        case "inside":
+            given = json.loads(arguments[0])
+            key = sys.stdin.buffer.read()
+            return sandbox.inside(Path(given["copy"]), given["address"], given["size"], key)
+        case _:
+            raise ValueError(verb)

@@ -1,0 +1,106 @@
+"""A copy on the node: taken beside the running engine, read back, and sealed before it leaves.
+
+It lies in a folder of its own below `FOLDER`, which whoever asked for it removes; what was left behind for an
+hour is removed by the next one.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from tarfile import TarError
+from typing import Any
+
+from recovery.onnode import archive
+
+FOLDER = Path("/var/lib/requorum/copies")
+ARCHIVE, SEALED = "copy.tar.zst", "copy.tar.zst.age"
+STALE_SECONDS = 3600
+TAKE = (
+    'set -o pipefail; cd "$1"; '
+    "{ tar --sparse --exclude='*.tmp' --exclude=swarm/.requorum -cf - swarm 2>/dev/null || [ $? -eq 1 ]; } "
+    '| zstd -q -3 -c > "$2"'
+)
+"""tar exits with 1 where a file changed as it was read, which is expected of a running engine. ``*.tmp`` is the
+write-ahead log's preallocated next segment: all zeros, made anew on start."""
+LOCKED = b"ENCRYPTED PRIVATE KEY"
+"""In a key file that needs the unlock key (see `recovery.keyfile`)."""
+
+
+def take(root: str) -> dict[str, Any]:
+    """Copy the swarm directory below ``root``; what the copy is, and its folder.
+
+    The key file is told only where it is locked: it is a secret otherwise. Raises: Unfit, OSError,
+    CalledProcessError; nothing is left behind then.
+    """
+    FOLDER.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _tidy(time.time())
+    folder = Path(tempfile.mkdtemp(dir=FOLDER))
+    try:
+        made = folder / ARCHIVE
+        subprocess.run(["bash", "-c", TAKE, "take", root, str(made)], check=True, stdout=subprocess.DEVNULL)
+        found = read(made)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    disk = sum(entry.lstat().st_blocks * 512 for entry in Path(root, "swarm").rglob("*"))
+    return {
+        "folder": str(folder),
+        "files": [[entry.path, entry.size, entry.sha256] for entry in found.files],
+        "certificate": found.certificate.decode(errors="replace"),
+        "locked_key": found.key.decode(errors="replace") if LOCKED in found.key else None,
+        "ca_sha256": hashlib.sha256(found.ca).hexdigest(),
+        "position": [found.position.term, found.position.index, found.position.commit],
+        "raw_bytes": disk,
+        **measured(made),
+    }
+
+
+def read(path: Path) -> archive.Content:
+    """The content of an archive on this node. Raises: Unfit, also when it is torn."""
+    with subprocess.Popen(["zstd", "-q", "-dc", str(path)], stdout=subprocess.PIPE) as unpacking:
+        assert unpacking.stdout
+        try:
+            found = archive.read(unpacking.stdout)
+        except (EOFError, TarError) as error:
+            raise archive.Unfit(f"it is torn ({error})") from None
+    if unpacking.returncode:
+        raise archive.Unfit("it is torn (zstd)")
+    return found
+
+
+def seal(folder: Path, recipients: Sequence[str]) -> dict[str, Any]:
+    """Encrypt the copy in ``folder`` to age recipients; the plain one is removed. Its file, size and digest.
+
+    Raises: OSError, CalledProcessError.
+    """
+    sealed = folder / SEALED
+    named = [word for recipient in recipients for word in ("-r", recipient)]
+    subprocess.run(["age", "-e", *named, "-o", str(sealed), str(folder / ARCHIVE)], check=True)
+    (folder / ARCHIVE).unlink()
+    return {"file": str(sealed), **measured(sealed)}
+
+
+def measured(path: Path) -> dict[str, Any]:
+    """Size in bytes and SHA-256 of a file."""
+    with path.open("rb") as file:
+        digest = hashlib.sha256()
+        while block := file.read(archive.BLOCK):
+            digest.update(block)
+    return {"size": path.stat().st_size, "sha256": digest.hexdigest()}
+
+
+def clear(folder: Path) -> None:
+    """Remove a copy's folder."""
+    assert folder.parent == FOLDER, folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _tidy(now: float) -> None:
+    for entry in os.scandir(FOLDER):
+        if now - entry.stat().st_mtime > STALE_SECONDS:
+            shutil.rmtree(entry.path, ignore_errors=True)

@@ -1,0 +1,178 @@
+"""A copy restored as in a disaster, in a sandbox on the node: what comes up, read back through a second engine.
+
+The sandbox has a network namespace that holds nothing but the manager's original address, process and mount
+namespaces of its own, a containerd namespace of its own, and its files in memory: the node's own engine and disk
+are not touched, and all of it is gone with its first process. systemd keeps it within a limit of memory and gives
+it the least share of the processors; its time is limited too.
+"""
+
+import http.client
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from recovery.onnode import archive
+
+SECONDS = 60
+"""Of a whole proof; it takes one or two."""
+ENGINE_BYTES = 300 << 20
+"""Memory for an engine and its caches, beside the files."""
+SEGMENT_BYTES = 64 << 20
+"""The log's next segment, which the engine makes when it starts (etcd, server/storage/wal: SegmentSizeBytes)."""
+SPARE_BYTES = 32 << 20
+MOUNT = Path("/mnt")
+DATA = MOUNT / "data"
+SOCKET = MOUNT / "engine.sock"
+CONFIG = MOUNT / "daemon.json"
+"""Empty: what the node's own engine is configured to do is no concern of the sandbox."""
+POLL = 0.02
+START_SECONDS = 30.0
+REQUEST_SECONDS = 30.0
+KINDS = {
+    "nodes": "/nodes",
+    "services": "/services",
+    "networks": '/networks?filters={"scope":{"swarm":true}}',
+    "secrets": "/secrets",
+    "configs": "/configs",
+}
+DOCKERD = (
+    "dockerd", f"--data-root={DATA}", f"--exec-root={MOUNT}/exec", f"--pidfile={MOUNT}/pid", f"--host=unix://{SOCKET}",
+    "--bridge=none", "--iptables=false", "--ip6tables=false", "--storage-driver=vfs", f"--config-file={CONFIG}",
+    "--containerd-namespace=requorum", "--containerd-plugins-namespace=requorum-plugins",
+)  # fmt: skip
+
+
+class Failed(Exception):
+    """The copy did not come up, or the sandbox could not be made."""
+
+
+class _Connection(http.client.HTTPConnection):
+    """HTTP to the sandbox's engine."""
+
+    def __init__(self) -> None:
+        super().__init__("engine", timeout=REQUEST_SECONDS)
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(SOCKET))
+
+
+def prove(program: str, copy: Path, address: str, unpacked: int, key: bytes) -> dict[str, Any]:
+    """Restore ``copy``, an archive on this node, at ``address`` in a sandbox; what the swarm in it holds.
+
+    It has ``unpacked`` bytes. ``key`` is the key file opened, where the copy's own needs the unlock key. ``program``
+    is this program's file, which runs inside too. Raises: Failed.
+    """
+    size = unpacked + SEGMENT_BYTES + SPARE_BYTES
+    limit = size + ENGINE_BYTES
+    if (free := _available()) < limit:
+        raise Failed(f"the node has {free >> 20} MiB of memory to spare, and {limit >> 20} MiB are needed")
+    argv = [
+        "timeout", "--signal=KILL", str(SECONDS),
+        "systemd-run", "--scope", "--quiet", "--collect", f"--property=MemoryMax={limit}", "--property=CPUWeight=5",
+        "unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
+        sys.executable, program, "inside", json.dumps({"copy": str(copy), "address": address, "size": size}),
+    ]  # fmt: skip
+    start = time.monotonic()
+    done = subprocess.run(argv, input=key, capture_output=True)
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
+        raise Failed(f"no end within {SECONDS} s" if done.returncode in (137, -9) else said[0])
+    found: dict[str, Any] = json.loads(done.stdout)
+    return {**found, "seconds": round(time.monotonic() - start, 3)}
+
+
+def inside(copy: Path, address: str, size: int, key: bytes) -> dict[str, Any]:
+    """The same, in the namespaces. Raises: Failed, OSError, CalledProcessError."""
+    _run("mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "none", str(MOUNT))
+    _run("ip", "link", "set", "lo", "up")
+    _run("ip", "link", "add", "requorum0", "type", "bridge")  # a dummy link is not there in every kernel
+    _run("ip", "address", "add", f"{address}/32", "dev", "requorum0")
+    _run("ip", "link", "set", "requorum0", "up")
+    CONFIG.write_text("{}")
+    with (MOUNT / "log").open("wb") as log:
+        engine = subprocess.Popen(DOCKERD, stdout=log, stderr=log)
+    try:
+        _until_up(engine)
+        start = time.monotonic()
+        _unpack(copy, key)
+        _ask(
+            "POST", "/swarm/init", {"ForceNewCluster": True, "ListenAddr": f"{address}:2377", "AdvertiseAddr": address}
+        )
+        return {**_inventory(), "recovery_seconds": round(time.monotonic() - start, 3)}
+    finally:
+        engine.kill()
+
+
+def _unpack(copy: Path, key: bytes) -> None:
+    shutil.rmtree(DATA / "swarm", ignore_errors=True)
+    _run(
+        "bash", "-c", 'set -o pipefail; zstd -q -dc "$1" | tar --sparse -xpf - -C "$2"', "unpack", str(copy), str(DATA)
+    )
+    if key:
+        (DATA / archive.KEY).write_bytes(key)
+
+
+def _inventory() -> dict[str, Any]:
+    """What `recovery.engine.Engine.inventory` reads, and who is the leader."""
+    kinds = {kind: _ask("GET", path) for kind, path in KINDS.items()}
+    swarm, info = _ask("GET", "/swarm"), _ask("GET", "/info")
+    versions = [entry["Version"]["Index"] for entries in kinds.values() for entry in entries if "Version" in entry]
+    return {
+        "cluster_id": swarm["ID"],
+        "node_id": info["Swarm"]["NodeID"],
+        "engine": info["ServerVersion"],
+        "version_index": max([*versions, swarm["Version"]["Index"]]),
+        "inventory": {kind: sorted(entry.get("ID") or entry["Id"] for entry in found) for kind, found in kinds.items()},
+    }
+
+
+def _until_up(engine: "subprocess.Popen[bytes]") -> None:
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end and engine.poll() is None:
+        try:
+            _ask("GET", "/_ping")
+            return
+        except OSError:
+            time.sleep(POLL)
+    raise Failed(f"the sandbox's engine did not start: {_last_words()}")
+
+
+def _ask(method: str, path: str, body: Any = None) -> Any:
+    connection = _Connection()
+    try:
+        text = None if body is None else json.dumps(body)
+        connection.request(method, path, text, {"Content-Type": "application/json"} if text else {})
+        answer = connection.getresponse()
+        content = answer.read()
+    finally:
+        connection.close()
+    if answer.status >= 300:
+        raise Failed(f"{method} {path.split('?')[0]}: {content.decode(errors='replace').strip()}")
+    return json.loads(content) if content.startswith((b"{", b"[", b'"')) else None
+
+
+def _last_words() -> str:
+    lines = (MOUNT / "log").read_text(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it said nothing"
+
+
+def _available() -> int:
+    """Bytes of memory that a new process may take without swapping."""
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _run(*argv: str) -> None:
+    done = subprocess.run(argv, capture_output=True)
+    if done.returncode:
+        raise Failed(f"{argv[0]}: {done.stderr.decode(errors='replace').strip() or done.returncode}")

@@ -1,0 +1,63 @@
+"""Sends the program of `recovery.onnode` to a node and runs a verb of it there."""
+
+import io
+import json
+import zipfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from recovery.errors import CommandFailed, DamagedCopy
+from recovery.onnode.__main__ import AT_FAULT
+from recovery.transport import SHOWN, Shell
+
+SECONDS = 300
+MODULES = (
+    "__init__", "protobuf", "wal", "onnode/__init__", "onnode/__main__", "onnode/archive", "onnode/copying", "onnode/sandbox",
+)  # fmt: skip
+MAIN = "import sys; from recovery.onnode.__main__ import main; sys.exit(main(sys.argv[0], sys.argv[1:]))"
+LOADER = (
+    "import runpy, sys, tempfile; file = tempfile.NamedTemporaryFile(suffix='.pyz'); "
+    "file.write(sys.stdin.buffer.read(int(sys.argv.pop(1)))); file.flush(); "
+    "sys.argv[0] = file.name; runpy.run_path(file.name, run_name='__main__')"
+)
+"""Takes the program's size, then its verb; the program comes first on standard input."""
+
+
+def run(shell: Shell, verb: str, *arguments: str, stdin: bytes = b"", seconds: float = SECONDS) -> Any:
+    """What the verb found on the node.
+
+    Raises: DamagedCopy where the copy is at fault; CommandFailed where anything else is; Silent.
+    """
+    program = packed()
+    output = shell.run(
+        ["python3", "-c", LOADER, str(len(program)), verb, *arguments],
+        stdin=program + stdin,
+        seconds=seconds,
+        check=False,
+    )
+    if output.status == 0:
+        return json.loads(output.stdout)
+    said = output.stderr.strip()[-SHOWN:] or f"exit status {output.status}"
+    if output.status == AT_FAULT:
+        raise DamagedCopy(f"{WORDS[verb]} of {shell.node.name}", said, remedy="see below")
+    raise CommandFailed(f"{WORDS[verb]}", said, remedy="mend what the message says", node=shell.node.name)
+
+
+WORDS = {
+    "take": "taking a copy",
+    "prove": "proving a copy",
+    "seal": "encrypting a copy",
+    "clear": "removing a copy from the node",
+}
+
+
+@cache
+def packed() -> bytes:
+    """The program as one file, the same bytes each time."""
+    root, file = Path(__file__).parent, io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packing:
+        for name in MODULES:
+            packing.writestr(zipfile.ZipInfo(f"recovery/{name}.py"), (root / f"{name}.py").read_bytes())
+        packing.writestr(zipfile.ZipInfo("__main__.py"), MAIN)
+    return file.getvalue()

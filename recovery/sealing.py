@@ -1,0 +1,72 @@
+"""age, through pyrage: what is kept in S3 is sealed to the operators' recipients, and opened with one of their identities."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyrage
+
+from recovery.errors import SettingError
+
+KEYGEN = "age-keygen -o FILE, off the nodes; give its public key"
+
+
+class Unreadable(ValueError):
+    """Something was sealed to other recipients than the identities at hand, or altered."""
+
+
+def require_recipient(text: str) -> str:
+    """The text, where it is an X25519 recipient. Raises: ValueError."""
+    try:
+        pyrage.x25519.Recipient.from_str(text)
+    except pyrage.RecipientError:
+        raise ValueError("an age recipient begins with age1; age-keygen prints it as the public key") from None
+    return text
+
+
+def seal(content: bytes, recipients: Sequence[str]) -> bytes:
+    """Readable by each of the recipients from here on."""
+    return bytes(pyrage.encrypt(content, [pyrage.x25519.Recipient.from_str(recipient) for recipient in recipients]))
+
+
+class Identities:
+    """The identities of an age identity file: secrets. ``setting`` names the file in error messages.
+
+    Raises: SettingError when no file is named, or it holds none.
+    """
+
+    def __init__(self, file: Path | None, *, setting: str) -> None:
+        self.setting = setting
+        self._all = _read(file, setting)
+
+    def unseal(self, content: bytes) -> bytes:
+        """What was sealed. Raises: Unreadable."""
+        try:
+            return bytes(pyrage.decrypt(content, self._all))
+        except pyrage.DecryptError as error:
+            raise Unreadable(f"the identities of requorum:{self.setting} do not open it ({error})") from None
+
+    def unseal_file(self, sealed: Path, plain: Path) -> None:
+        """The same, from file to file. Raises: Unreadable; OSError."""
+        try:
+            pyrage.decrypt_file(str(sealed), str(plain), self._all)
+        except pyrage.DecryptError as error:
+            raise Unreadable(f"the identities of requorum:{self.setting} do not open it ({error})") from None
+
+
+def _read(file: Path | None, setting: str) -> list[pyrage.x25519.Identity]:
+    if file is None:
+        raise SettingError(
+            setting,
+            "is not set, and something sealed must be read",
+            remedy=f"name the age identity file that belongs to one of requorum:{setting.split('.')[0]}.recipients",
+        )
+    try:
+        lines = [line.strip() for line in file.read_text().splitlines()]
+        found = [pyrage.x25519.Identity.from_str(line) for line in lines if line and not line.startswith("#")]
+    except OSError as error:
+        raise SettingError(setting, f"{file}: {error.strerror}", remedy="name a readable file") from None
+    except (pyrage.IdentityError, UnicodeDecodeError):
+        found = []
+    if not found:
+        raise SettingError(setting, f"{file} holds no age identity", remedy="name a file that age-keygen made")
+    return found

@@ -1,0 +1,147 @@
+"""Commands that look at the whole cluster, and recover it."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Annotated
+
+import typer
+
+from recovery import display, hooks, reports
+from recovery.account import as_markdown
+from recovery.assessment import assess, known_id
+from recovery.catalog import Catalog, Copy
+from recovery.cli.console import (
+    FileOption,
+    JsonOption,
+    StackOption,
+    YesOption,
+    app,
+    loaded,
+    out,
+    print_json,
+    say,
+)
+from recovery.diagnosis import Diagnosis, diagnose
+from recovery.doctor import examine
+from recovery.errors import RequorumError
+from recovery.execute import execute
+from recovery.model import Survey
+from recovery.settings import Settings
+from recovery.store import Store
+from recovery.survey import survey
+
+
+@app.command()
+def status(stack: StackOption = "", config_file: FileOption = None, as_json: JsonOption = False) -> None:
+    """Show the cluster as it is right now. Exit 0 fine, 1 error, 3 degraded, 4 quorum lost."""
+    with loaded(stack, config_file) as settings:
+        now = _status(settings)
+        if as_json:
+            print_json(display.as_json(now))
+        else:
+            out.print(display.as_tree(now))
+    raise typer.Exit(now.exit_code)
+
+
+@app.command()
+def doctor(stack: StackOption = "", config_file: FileOption = None, as_json: JsonOption = False) -> None:
+    """Show what ails which node and what can be tried, the mildest first. Nothing is done. Exit codes as of status."""
+    with loaded(stack, config_file) as settings:
+        seen, diagnosis, *_ = _look(settings)
+        cases = examine(settings, seen, diagnosis)
+        code = display.doctor_code(diagnosis, cases)
+        if as_json:
+            print_json(display.doctor_json(diagnosis, cases))
+        else:
+            lines = (f"cluster {settings.cluster}: {diagnosis.kind}", *display.doctor_lines(diagnosis, cases))
+            out.print("\n".join(lines), markup=False)
+    raise typer.Exit(code)
+
+
+@app.command()
+def plan(stack: StackOption = "", config_file: FileOption = None, as_json: JsonOption = False) -> None:
+    """Show what `pulumi up` would do to the swarm now, or why it would refuse."""
+    with loaded(stack, config_file) as settings:
+        assessment = assess(settings)
+        if as_json:
+            print_json(display.plan_json(assessment))
+        else:
+            out.print(
+                "\n".join((f"cluster {settings.cluster}: {assessment.diagnosis.kind}", *assessment.diagnosis.evidence))
+            )
+            out.print("\n".join(assessment.plan.lines or (() if assessment.plan.refusal else ("nothing to do",))))
+        assessment.require_safe(settings)
+
+
+@app.command()
+def recover(
+    stack: StackOption = "",
+    config_file: FileOption = None,
+    yes: YesOption = False,
+) -> None:
+    """Carry the plan out without Pulumi, on machines that are up. A later `pulumi up` agrees with the result."""
+    with loaded(stack, config_file) as settings:
+        found = assess(settings)
+        assessment = replace(found, plan=found.plan.agreed())
+        assessment.require_safe(settings)
+        needed = bool(assessment.plan.steps) or hooks.unproven(settings, say=say)
+        rest = "prove what an earlier run did" if needed else "nothing to do"
+        out.print("\n".join(assessment.plan.lines) or rest, markup=False)
+        if not needed or not (yes or typer.confirm("Do this?")):
+            raise typer.Exit(display.ERROR if needed else display.FINE)
+        health = execute(settings, assessment, say=say)
+        out.print(f"cluster {settings.cluster} ({health.cluster_id}) is proven, led by {health.leader}")
+
+
+@app.command("reports")
+def list_reports(stack: StackOption = "", config_file: FileOption = None, as_json: JsonOption = False) -> None:
+    """List the reports of what was done to the swarm, newest first."""
+    with loaded(stack, config_file) as settings:
+        found = reports.every(settings)
+        if as_json:
+            print_json(reports.listing_json(settings.cluster, found))
+        elif found:
+            out.print(reports.table(found))
+        else:
+            out.print(f"cluster {settings.cluster} has no reports")
+
+
+@app.command("report")
+def show_report(
+    name: Annotated[str, typer.Argument(help="The report's name; the newest one when left out.")] = "",
+    stack: StackOption = "",
+    config_file: FileOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print one report: what was lost, what was done and how long it took, what the proof found."""
+    with loaded(stack, config_file) as settings:
+        document = reports.load(settings, name)
+        if as_json:
+            print_json(dict(document))
+        else:
+            print(as_markdown(document), end="")
+
+
+def _status(settings: Settings) -> display.Status:
+    """Works with any node dead and with S3 unreachable, within 5 seconds."""
+    seen, diagnosis, found, error = _look(settings)
+    return display.status(settings, seen, diagnosis, found, error)
+
+
+def _look(settings: Settings) -> tuple[Survey, Diagnosis, tuple[Copy, ...], RequorumError | None]:
+    """Survey, diagnosis, copies, and what kept the copies from being listed: nodes and S3 are asked side by side."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        copies = pool.submit(_copies, settings)
+        seen = survey(settings)
+        known, found, error = copies.result()
+    leader = seen.leader
+    known = known or (leader.cluster_id if leader else None)
+    return seen, diagnose(seen, known, cluster=settings.cluster, copies=bool(found)), found, error
+
+
+def _copies(settings: Settings) -> tuple[str | None, tuple[Copy, ...], RequorumError | None]:
+    try:
+        catalog = Catalog(settings, Store(settings.backup, hasty=True))
+        return known_id(settings, catalog), catalog.copies, None
+    except RequorumError as error:
+        return settings.cluster_id, (), error

@@ -1,0 +1,95 @@
+"""Commands for one node or service: proposed by `requorum doctor`, never taken unasked."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from recovery import escalation, lease
+from recovery import fence as fencing
+from recovery import rebalance as rebalancing
+from recovery.cli.console import (
+    FileOption,
+    NodeArgument,
+    StackOption,
+    YesOption,
+    agree,
+    app,
+    loaded,
+    out,
+    say,
+)
+from recovery.survey import settled
+
+
+@app.command()
+def fence(
+    node: NodeArgument,
+    lost: Annotated[bool, typer.Option("--lost", help="Take your word that it is off and stays off.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Also when it answers, where the quorum survives it.")] = False,
+    yes: YesOption = False,
+    stack: StackOption = "",
+    config_file: FileOption = None,
+) -> None:
+    """Switch a machine off for good, check that it is silent, and name it lost, for one hour."""
+    with loaded(stack, config_file) as settings:
+        machine = settings.named(node)
+        if not yes:
+            fencing.check(settings, settled(settings), machine, lost=lost, force=force)
+        agree(fencing.intent(settings, machine, lost=lost), yes)
+        with lease.hold(settings, f"fencing {node}", say=say):
+            word = fencing.fence(settings, machine, lost=lost, force=force, say=say)
+        out.print(f"{node} is {word.text(datetime.now(UTC))}; next: requorum plan", markup=False)
+
+
+@app.command()
+def restart(
+    node: NodeArgument, yes: YesOption = False, stack: StackOption = "", config_file: FileOption = None
+) -> None:
+    """Restart a node's Docker engine, where the quorum survives that."""
+    with loaded(stack, config_file) as settings:
+        machine = settings.named(node)
+        agree(f"restart the Docker engine of {node}", yes)
+        now = escalation.restart(settings, machine, say=say)
+        out.print(f"{node}: {now.reach}, {now.state}", markup=False)
+
+
+@app.command()
+def reboot(node: NodeArgument, yes: YesOption = False, stack: StackOption = "", config_file: FileOption = None) -> None:
+    """Restart a node's machine, where the quorum survives that, and wait until it is back."""
+    with loaded(stack, config_file) as settings:
+        machine = settings.named(node)
+        agree(f"reboot {node} ({machine.address})", yes)
+        now = escalation.reboot(settings, machine, say=say)
+        out.print(f"{node}: {now.reach}, {now.state}", markup=False)
+
+
+@app.command()
+def promote(
+    worker: NodeArgument, yes: YesOption = False, stack: StackOption = "", config_file: FileOption = None
+) -> None:
+    """Let a worker stand in for a lost manager. The `pulumi up` that brings the manager back demotes it."""
+    with loaded(stack, config_file) as settings:
+        machine = settings.named(worker)
+        agree(f"make {worker} a manager until every manager of the settings is back", yes)
+        with lease.hold(settings, f"promoting {worker}", say=say):
+            escalation.promote(settings, machine, say=say)
+        out.print(f"{worker} votes", markup=False)
+
+
+@app.command()
+def rebalance(
+    services: Annotated[list[str] | None, typer.Argument(help="Names; every replicated service when left out.")] = None,
+    yes: YesOption = False,
+    stack: StackOption = "",
+    config_file: FileOption = None,
+) -> None:
+    """Replace the tasks of replicated services, one service after the other, so that they spread over the nodes again."""
+    with loaded(stack, config_file) as settings:
+        done = rebalancing.rebalance(
+            settings,
+            services or (),
+            agree=lambda names: agree(f"replace every task of {', '.join(names)}", yes),
+            say=say,
+        )
+        out.print(f"rebalanced: {', '.join(done)}" if done else "there is no replicated service", markup=False)

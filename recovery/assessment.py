@@ -63,7 +63,7 @@ def assess(settings: Settings, *, now: datetime | None = None) -> Assessment:
     if diagnosis.kind is Kind.ALL_LOST:
         escrow = Escrow(settings, catalog.store)
         there = [node.name for node in settings.managers if node.name not in diagnosis.away]
-        with newest_good(catalog, escrow, there, known) as search:
+        with newest_good(catalog, escrow, there, known, choice=settings.copy_from) as search:
             pass
     elif diagnosis.kind is Kind.QUORUM_LOST:
         left = survivors.look(settings, seen)

@@ -1,19 +1,19 @@
 """Takes copies of the managers into S3: the others first, the leader last, so that the newest copy knows most."""
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from recovery import snapshot
+from recovery import autolock, escalation, lease, snapshot
 from recovery.catalog import Catalog, Copy
 from recovery.errors import Refused, RequorumError
 from recovery.escrow import Escrow
 from recovery.manifest import Manifest
-from recovery.model import Reach
+from recovery.model import LocalState, Reach
 from recovery.settings import Node, Settings
-from recovery.survey import survey
+from recovery.survey import ask, survey
 from recovery.transport import Shell
 
 
@@ -35,15 +35,7 @@ def backup(settings: Settings, *, say: Callable[[str], None]) -> Iterator[Outcom
     Raises: Refused when no manager answers with a leader; StoreError, HostError.
     """
     catalog = Catalog(settings)
-    seen = survey(settings, nodes=settings.managers)
-    leader = seen.leader
-    if leader is None:
-        raise Refused(
-            f"backing up cluster {settings.cluster}", "no manager answers with a leader", remedy="requorum status"
-        )
-    chief = next(member.node_id for member in leader.members if member.leader)
-    last = leader.node.name if leader.node_id == chief else None
-    there = [report.node for report in seen.managers if report.reach is not Reach.NAMED]
+    there, last = _order(settings)
     others = [manager for manager in there if manager.name != last]
 
     def take(node: Node) -> Outcome:
@@ -56,6 +48,25 @@ def backup(settings: Settings, *, say: Callable[[str], None]) -> Iterator[Outcom
     with ThreadPoolExecutor(max_workers=max(len(others), 1)) as pool:
         yield from pool.map(take, others)
     yield from (take(manager) for manager in there if manager.name == last)
+
+
+def backup_cold(settings: Settings, names: Collection[str], *, say: Callable[[str], None]) -> Iterator[Outcome]:
+    """Take a copy of each named manager with its engine stopped for that, one after the other, the leader last.
+
+    The next one's turn comes only once this one is Ready and Reachable again; after one that is not, nobody's. An
+    engine whose copy was broken off is started again, by systemd if need be.
+
+    Raises: Refused when no manager answers with a leader, or somebody else changes the quorum; StoreError, HostError.
+    """
+    with lease.hold(settings, "taking cold copies", say=say):
+        catalog = Catalog(settings)
+        there, last = _order(settings)
+        for node in sorted((node for node in there if node.name in names), key=lambda node: node.name == last):
+            try:
+                yield Outcome(node.name, *_take_cold(catalog, settings, node, say))
+            except RequorumError as error:
+                yield Outcome(node.name, error=error)
+                return
 
 
 def take_one(settings: Settings, node: Node) -> tuple[Copy, Manifest]:
@@ -71,11 +82,40 @@ def take_safety(settings: Settings, node: Node, shell: Shell) -> tuple[Copy, Man
         return Catalog(settings).add(manifest, sealed), manifest
 
 
-def _take(catalog: Catalog, settings: Settings, node: Node) -> tuple[Copy, Manifest]:
+def _order(settings: Settings) -> tuple[list[Node], str | None]:
+    """The managers that are not named lost, and the name of the leader. Raises: Refused when there is none."""
+    seen = survey(settings, nodes=settings.managers)
+    leader = seen.leader
+    if leader is None:
+        raise Refused(
+            f"backing up cluster {settings.cluster}", "no manager answers with a leader", remedy="requorum status"
+        )
+    chief = next(member.node_id for member in leader.members if member.leader)
+    there = [report.node for report in seen.managers if report.reach is not Reach.NAMED]
+    return there, leader.node.name if leader.node_id == chief else None
+
+
+def _take_cold(catalog: Catalog, settings: Settings, node: Node, say: Callable[[str], None]) -> tuple[Copy, Manifest]:
+    doing = "taking a cold copy"
+    before = escalation.may_halt(settings, node, doing)
+
+    def back() -> None:
+        with Shell(node, settings.ssh) as shell:
+            if ask(shell).state is LocalState.LOCKED:
+                autolock.start(settings, node, shell, say=say)
+        escalation.await_back(settings, node, before, doing, escalation.RESTART_SECONDS)
+
+    say(f"copying {node.name}, its engine stopped meanwhile")
+    return _take(catalog, settings, node, back)
+
+
+def _take(
+    catalog: Catalog, settings: Settings, node: Node, back: Callable[[], None] | None = None
+) -> tuple[Copy, Manifest]:
     with tempfile.TemporaryDirectory(prefix="requorum-") as folder, Shell(node, settings.ssh) as shell:
         sealed = Path(folder) / "copy"
         keep = Escrow(settings, catalog.store).keep
-        manifest = snapshot.take(node, shell, sealed, recipients=settings.backup.recipients, keep=keep)
+        manifest = snapshot.take(node, shell, sealed, recipients=settings.backup.recipients, keep=keep, back=back)
         made = catalog.add(manifest, sealed)
         if settings.backup.identity_file:  # what nobody could open is told now, not when it is needed
             catalog.opened(made, manifest, sealed)

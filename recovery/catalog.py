@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -17,13 +17,14 @@ from recovery import snapshot
 from recovery.errors import DamagedCopy, NoUnlockKey, NoUsableCopy
 from recovery.escrow import Escrow
 from recovery.keyfile import UnlockKey
-from recovery.manifest import NO_REMEDY, WITH_INVENTORY, Manifest, Verdict, from_json
+from recovery.manifest import NO_REMEDY, WITH_INVENTORY, Manifest, Verdict, drilled, from_json
 from recovery.sealing import Identities, Unreadable
 from recovery.settings import Settings
 from recovery.store import Store
 
 ARCHIVE = ".tar.zst.age"
 MANIFEST = ".manifest.json"
+DRILL = ".drill.json"
 TIME = "%Y%m%dT%H%M%S%fZ"
 """UTC with microseconds, so that names sort by time."""
 
@@ -42,6 +43,11 @@ class Copy:
         return self.key.removesuffix(ARCHIVE) + MANIFEST
 
     @property
+    def drill_key(self) -> str:
+        """Where the result of its last drill lies."""
+        return self.key.removesuffix(ARCHIVE) + DRILL
+
+    @property
     def name(self) -> str:
         """What an operator calls it."""
         return self.key.rsplit("/", 1)[-1].removesuffix(ARCHIVE)
@@ -57,16 +63,19 @@ class Catalog:
         self.store = store or Store(settings.backup)
         self.prefix = f"{settings.backup.prefix}/{settings.cluster}/"
         self._identity_file = settings.backup.identity_file
-        self._texts: dict[Copy, bytes] = {}
-        keys = set(self.store.keys(self.prefix))
+        self._manifests: dict[Copy, Manifest] = {}
+        self._keys = keys = set(self.store.keys(self.prefix))
         found = [copy for key in keys if key.endswith(MANIFEST) and (copy := _copy(key)) and copy.key in keys]
         self.copies: tuple[Copy, ...] = tuple(sorted(found, key=lambda copy: (copy.taken, copy.key), reverse=True))
 
     def manifest(self, copy: Copy) -> Manifest:
-        """The copy's manifest. Raises: StoreError; DamagedCopy."""
-        if copy not in self._texts:
-            self._texts[copy] = self.store.get(copy.manifest_key)
-        return from_json(self._texts[copy], source=copy.name)
+        """The copy's manifest; its proof is that of the last drill, where there was one. Raises: StoreError; DamagedCopy."""
+        if copy not in self._manifests:
+            made = from_json(self.store.get(copy.manifest_key), source=copy.name)
+            if copy.drill_key in self._keys and (proof := drilled(self.store.get(copy.drill_key))):
+                made = replace(made, proof=proof)
+            self._manifests[copy] = made
+        return self._manifests[copy]
 
     def manifests(self) -> list[tuple[Copy, Manifest | DamagedCopy]]:
         """Every copy with its manifest, or with what is wrong with that, newest first. Raises: StoreError."""
@@ -183,19 +192,30 @@ def usable(catalog: Catalog, escrow: Escrow, copy: Copy) -> Iterator[tuple[Manif
 
 @contextmanager
 def newest_good(
-    catalog: Catalog, escrow: Escrow, managers: Collection[str], cluster_id: str | None, *, whole: bool = True
+    catalog: Catalog,
+    escrow: Escrow,
+    managers: Collection[str],
+    cluster_id: str | None,
+    *,
+    whole: bool = True,
+    choice: str | datetime | None = None,
 ) -> Iterator[Search]:
     """The newest good copy of any of the managers; its archive is there for as long as the context is.
 
     Each candidate is read whole and compared with its manifest before it is chosen. ``cluster_id``,
     where known, keeps copies of another swarm out. ``whole`` asks for one that a swarm can be restored
     from, and not only a manager's identity: then proven ones come before all others, and those that failed their
-    proof last. One of an autolocked swarm counts when a key in escrow opens it.
+    proof last. One of an autolocked swarm counts when a key in escrow opens it. ``choice`` is the name of the only one
+    that is looked at, or the time that it must not be younger than.
 
     Raises: StoreError; SettingError when there is no identity to open a copy, or an unlock key that it needs.
     """
     rejected: dict[Copy, str] = {}
     candidates = [copy for copy in (catalog.by_trust() if whole else catalog.copies) if copy.manager in managers]
+    if isinstance(choice, str):
+        candidates = [copy for copy in candidates if copy.name == choice]
+    elif choice:
+        candidates = [copy for copy in candidates if copy.taken <= choice]
     for copy in candidates:
         with ExitStack() as opened:
             try:

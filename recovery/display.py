@@ -16,6 +16,7 @@ from recovery.assessment import Assessment
 from recovery.catalog import Copy
 from recovery.diagnosis import NO_QUORUM, Diagnosis, Kind
 from recovery.doctor import Case
+from recovery.drill import Drill
 from recovery.errors import DamagedCopy, RequorumError
 from recovery.manifest import Manifest, Proof, Verdict
 from recovery.model import Member, Reach, Report, Survey
@@ -202,6 +203,7 @@ def _copy_json(copy: Copy, manifest: Manifest | DamagedCopy) -> dict[str, Any]:
         "kind": manifest.kind,
         "size": manifest.size,
         "rawBytes": manifest.raw_bytes,
+        "stoppedSeconds": manifest.stopped_seconds,
         "sha256": manifest.sha256,
         "versionIndex": manifest.inventory.index,
         "inventory": {kind: sorted(ids) for kind, ids in manifest.inventory.objects.items()},
@@ -209,6 +211,34 @@ def _copy_json(copy: Copy, manifest: Manifest | DamagedCopy) -> dict[str, Any]:
         "recipients": list(manifest.recipients),
         "proof": _proof_json(manifest.proof),
     }
+
+
+def drills_table(drills: Sequence[Drill]) -> Table:
+    """What drills came to, for eyes."""
+    table = Table(box=None)
+    table.add_column("copy", no_wrap=True, min_width=max((len(done.copy.name) for done in drills), default=0))
+    for heading in ("on", "engine", "back after", "would lose", "change", "result"):
+        table.add_column(heading)
+    for done in drills:
+        proof = done.proof
+        result = (
+            str(proof.verdict)
+            if proof.verdict is Verdict.PROVEN
+            else f"[red]{proof.verdict}: {escape(proof.detail)}[/]"
+        )
+        lost = f"the last {_span(int(done.rpo))}"
+        table.add_row(
+            done.copy.name, done.node, proof.engine, f"{done.rto:.1f} s", lost, str(proof.version_index), result
+        )
+    return table
+
+
+def drills_json(cluster: str, drills: Sequence[Drill]) -> dict[str, Any]:
+    """What drills came to, as the contract has it."""
+    done = [
+        {"copy": d.copy.name, "node": d.node, "rto": d.rto, "rpo": d.rpo, "proof": _proof_json(d.proof)} for d in drills
+    ]
+    return {"version": VERSION, "cluster": cluster, "drills": done}
 
 
 def _proof_json(proof: Proof | None) -> dict[str, Any] | None:

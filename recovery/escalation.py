@@ -31,12 +31,12 @@ def restart(settings: Settings, node: Node, *, say: Say) -> Report:
     Raises: Refused when the quorum would be lost, or the machine does not answer; ProofFailed when the engine does
     not come back; TransportError.
     """
-    before = _may_halt(settings, node, "restarting the engine")
+    before = may_halt(settings, node, "restarting the engine")
     say(f"restarting the Docker engine of {node.name}")
     with Shell(node, settings.ssh) as shell:
         shell.run(["systemctl", "reset-failed", "docker.service", "docker.socket"], check=False)
         shell.run(["systemctl", "restart", "docker.service"], seconds=RESTART_SECONDS)
-    return _await(settings, node, before, "restarting the engine", RESTART_SECONDS)
+    return await_back(settings, node, before, "restarting the engine", RESTART_SECONDS)
 
 
 def reboot(settings: Settings, node: Node, *, say: Say) -> Report:
@@ -44,7 +44,7 @@ def reboot(settings: Settings, node: Node, *, say: Say) -> Report:
 
     Raises: as `restart`; HostError.
     """
-    before = _may_halt(settings, node, "rebooting")
+    before = may_halt(settings, node, "rebooting")
     with Shell(node, settings.ssh) as shell:
         old = _boot(shell)
         say(f"rebooting {node.name}")
@@ -57,7 +57,7 @@ def reboot(settings: Settings, node: Node, *, say: Say) -> Report:
         try:
             with Shell(node, settings.ssh) as shell:
                 if _boot(shell) != old:
-                    return _await(settings, node, before, "rebooting", RESTART_SECONDS)
+                    return await_back(settings, node, before, "rebooting", RESTART_SECONDS)
         except TransportError:
             pass  # it is down, or on its way up
         sleep(PAUSE)
@@ -86,7 +86,8 @@ def promote(settings: Settings, worker: Node, *, say: Say) -> None:
             sleep(PAUSE)
 
 
-def _may_halt(settings: Settings, node: Node, doing: str) -> Survey:
+def may_halt(settings: Settings, node: Node, doing: str) -> Survey:
+    """The survey by which the node may be taken down for a moment. Raises: Refused where it may not."""
     seen = settled(settings)
     report = seen.of(node.name)
     if report.reach not in (Reach.ANSWERS, Reach.NO_ENGINE):
@@ -98,7 +99,7 @@ def _may_halt(settings: Settings, node: Node, doing: str) -> Survey:
     return seen
 
 
-def _await(settings: Settings, node: Node, before: Survey, doing: str, seconds: float) -> Report:
+def await_back(settings: Settings, node: Node, before: Survey, doing: str, seconds: float) -> Report:
     """The node's report once it is well, or as well as it can be without a leader. Raises: ProofFailed."""
     in_swarm = before.of(node.name).node_id != ""
     end = monotonic() + seconds

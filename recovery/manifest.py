@@ -4,9 +4,11 @@ Format 2, JSON. A copy exists once its manifest does, so the manifest is written
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from recovery.errors import DamagedCopy
 from recovery.model import Inventory
@@ -46,6 +48,10 @@ class Proof:
     version_index: int = 0
     """The highest ``Version.Index`` that the restored swarm holds."""
 
+    def to_dict(self) -> dict[str, Any]:
+        """As it is stored."""
+        return {**asdict(self), "at": self.at.isoformat()}
+
 
 @dataclass(frozen=True)
 class Manifest:
@@ -75,6 +81,8 @@ class Manifest:
     position: Position
     """Where the raft log in the copy ends."""
     autolock: bool
+    stopped_seconds: float = 0.0
+    """For how long the engine was stopped for a cold copy."""
     key_fingerprint: str | None = None
     recipients: tuple[str, ...] = ()
     """Age recipients that can open it."""
@@ -103,7 +111,7 @@ class Manifest:
             "format": FORMAT,
             **{key: value for key, value in asdict(self).items() if key not in ("inventory", "taken", "proof")},
             "taken": self.taken.isoformat(),
-            "proof": {**asdict(self.proof), "at": self.proof.at.isoformat()} if self.proof else None,
+            "proof": self.proof.to_dict() if self.proof else None,
             "inventory": {kind: sorted(ids) for kind, ids in sorted(self.inventory.objects.items())},
             "version_index": self.inventory.index,
         }
@@ -123,14 +131,26 @@ def from_json(text: bytes, *, source: str) -> Manifest:
             {kind: frozenset(ids) for kind, ids in document.pop("inventory").items()}, document.pop("version_index")
         )
         document["taken"] = _time(document["taken"])
-        if proof := document["proof"]:
-            document["proof"] = Proof(**{**proof, "verdict": Verdict(proof["verdict"]), "at": _time(proof["at"])})
+        document["proof"] = _proof(document["proof"]) if document["proof"] else None
         document["recipients"] = tuple(document["recipients"])
         document["position"] = Position(**document["position"])
         document["files"] = tuple(FileEntry(**entry) for entry in document["files"])
         return Manifest(inventory=inventory, **document)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise DamagedCopy(f"reading {source}", f"not a manifest: {error}", remedy=NO_REMEDY) from None
+
+
+def drilled(text: bytes) -> Proof | None:
+    """The proof in the stored result of a drill (see `recovery.drill`); None where it is none, or proves nothing either way."""
+    try:
+        found = _proof(json.loads(text)["proof"])
+    except (ValueError, TypeError, KeyError):
+        return None
+    return None if found.verdict is Verdict.UNPROVEN else found
+
+
+def _proof(stored: Mapping[str, Any]) -> Proof:
+    return Proof(**{**stored, "verdict": Verdict(stored["verdict"]), "at": _time(stored["at"])})
 
 
 def _time(text: str) -> datetime:

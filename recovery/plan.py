@@ -227,7 +227,8 @@ def _restore(
         f"passed over the copies of {name}: no machine is there to restore them on" for name in diagnosis.away
     )
     if choice is None:
-        why = f"all managers are lost and S3 holds no good copy of cluster {settings.cluster}"
+        asked = f" that requorum:copy ({settings.copy_from}) allows" if settings.copy_from else ""
+        why = f"all managers are lost and S3 holds no good copy of cluster {settings.cluster}{asked}"
         detail = "".join(f"\n  {line}" for line in passed_over)
         remedy = "correct requorum:backup (bucket, prefix) or requorum:cluster, or bring the copies back; see `requorum backups`"
         return Plan(diagnosis.kind, refusal=Refusal(why + detail, remedy))
@@ -246,7 +247,7 @@ def _restore(
     seed = Step(
         Action.RESTORE,
         manifest.manager,
-        f"restore the swarm from {choice.copy.name}, the newest {manifest.verdict} copy, and force a new cluster "
+        f"restore the swarm from {choice.copy.name}, {_chosen(manifest, settings)}, and force a new cluster "
         f"at {manifest.address}",
         "no manager address answers with a leader; the copy is whole; the engine is in no swarm",
         f"it leads swarm {manifest.cluster_id} with everything the copy lists",
@@ -256,6 +257,17 @@ def _restore(
     proof = _prove("same cluster ID and inventory, every manager reachable")
     steps = (*rebuilds, seed, *joins, proof)
     return Plan(diagnosis.kind, manifest.cluster_id, steps, copy=choice.copy.name, losses=losses)
+
+
+def _chosen(manifest: Manifest, settings: Settings) -> str:
+    """How a copy came to be the one."""
+    match settings.copy_from:
+        case None:
+            return f"the newest {manifest.verdict} copy"
+        case str():
+            return f"which requorum:copy names ({manifest.verdict})"
+        case moment:
+            return f"the newest {manifest.verdict} copy of {moment} or before, as requorum:copy says"
 
 
 def _unfit(manifest: Manifest, settings: Settings) -> Refusal | None:

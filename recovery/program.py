@@ -3,11 +3,12 @@
 import io
 import json
 import zipfile
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from recovery.errors import CommandFailed, DamagedCopy
+from recovery.errors import CommandFailed, DamagedCopy, Silent
 from recovery.onnode.__main__ import AT_FAULT
 from recovery.transport import SHOWN, Shell
 
@@ -41,14 +42,20 @@ def run(shell: Shell, verb: str, *arguments: str, stdin: bytes = b"", seconds: f
     said = output.stderr.strip()[-SHOWN:] or f"exit status {output.status}"
     if output.status == AT_FAULT:
         raise DamagedCopy(f"{WORDS[verb]} of {shell.node.name}", said, remedy="see below")
-    raise CommandFailed(f"{WORDS[verb]}", said, remedy="mend what the message says", node=shell.node.name)
+    raise CommandFailed(WORDS[verb], said, remedy="mend what the message says", node=shell.node.name)
+
+
+def clear(shell: Shell, folder: str) -> None:
+    """Remove a copy's folder; where the node is silent now, the next copy there removes it."""
+    with suppress(Silent):
+        shell.run(["rm", "-rf", folder], check=False)
 
 
 WORDS = {
     "take": "taking a copy",
     "prove": "proving a copy",
     "seal": "encrypting a copy",
-    "clear": "removing a copy from the node",
+    "receive": "taking a copy to the node",
 }
 
 

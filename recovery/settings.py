@@ -7,6 +7,7 @@ the stack file. Anything wrong is a `SettingError` that names the key and the re
 import json
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -36,6 +37,7 @@ EXAMPLE = "stacks/Pulumi.production.example.yaml"
 
 
 PLAN_ID = re.compile(r"r[0-9a-f]{7}")
+COPY_NAME = re.compile(r"swarm-.+-\d{8}T\d{12}Z")
 
 
 def _consent(value: Any) -> bool | str:
@@ -45,6 +47,21 @@ def _consent(value: Any) -> bool | str:
     if PLAN_ID.fullmatch(text):
         return text
     raise ValueError("give true, or the ID of the plan that `pulumi preview` shows")
+
+
+def _choice(value: Any) -> str | datetime | None:
+    if value in (None, ""):
+        return None
+    text = str(value)
+    if COPY_NAME.fullmatch(text):
+        return text
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError("give the name of a copy (requorum backups), or a time such as 2026-01-31T12:00:00Z") from None
+    if moment.tzinfo is None:
+        raise ValueError("the time has no zone: end it with Z or an offset such as +01:00")
+    return moment
 
 
 class _Frozen(BaseModel):
@@ -148,6 +165,8 @@ class Settings(_Frozen):
     ssh: Ssh
     backup: Backup
     escrow: Escrow = Escrow()
+    copy_from: Annotated[str | datetime | None, BeforeValidator(_choice)] = Field(None, alias="copy")
+    """What a lost swarm is restored from: a copy by its name, or the best that is no younger than a time; else the best."""
     recover: Annotated[bool | str, BeforeValidator(_consent)] = False
     """Consent to a recovery: true, or the ID of one plan."""
 

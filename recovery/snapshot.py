@@ -1,13 +1,14 @@
 """A copy of a manager's swarm directory: taken on the node, proven there in a sandbox, and sealed before it leaves.
 
-It is taken while the engine runs ("hot"): tar then says that a file changed as it read it, which is expected; what
-the archive really holds is read back and hashed, and restored once, before it counts.
+It is taken while the engine runs ("hot"), or while it is stopped ("cold"). tar says that a file changed as it read it
+where the engine runs, which is expected; what the archive really holds is read back and hashed, and restored once,
+before it counts.
 """
 
 import hashlib
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -18,7 +19,7 @@ from backports import zstd
 
 from recovery import program
 from recovery.engine import Engine
-from recovery.errors import CommandFailed, DamagedCopy, EngineError, Silent
+from recovery.errors import CommandFailed, DamagedCopy, EngineError
 from recovery.keyfile import UnlockKey, WrongKey, is_locked, unlock
 from recovery.manifest import NO_REMEDY, Manifest, Proof, Verdict
 from recovery.model import Inventory
@@ -53,9 +54,12 @@ def take(
     *,
     recipients: tuple[str, ...],
     keep: Callable[[UnlockKey], None],
+    back: Callable[[], None] | None = None,
     now: Callable[[], datetime] = _utc,
 ) -> Manifest:
     """Copy the manager's swarm directory into the local file ``sealed``, its engine running on.
+
+    With ``back`` the engine is stopped for the copy ("cold"), and ``back`` waits until the manager takes part again.
 
     The inventory is what the swarm held before and after: read first and then written out, so that the copy
     holds at least everything it lists, less what was removed while the copy was taken. The unlock key of an
@@ -79,10 +83,14 @@ def take(
     key = engine.unlock_key() if engine.autolocked else None
     if key:
         keep(key)
-    with _held(node, shell, info.get("DockerRootDir") or DATA_ROOT, now()) as held:
+    how = copying.COLD if back else copying.HOT
+    with _held(node, shell, info.get("DockerRootDir") or DATA_ROOT, now(), how) as held:
+        if back:
+            back()
+            engine = Engine(shell)
         manifest = replace(
             held.manifest,
-            kind="hot",
+            kind=how,
             engine=info["ServerVersion"],
             inventory=before.common_with(engine.inventory()),
             autolock=key is not None,
@@ -197,9 +205,9 @@ def read(path: Path, *, source: str) -> Content:
 
 
 @contextmanager
-def _held(node: Node, shell: Shell, root: str, taken: datetime) -> Iterator[_Held]:
+def _held(node: Node, shell: Shell, root: str, taken: datetime, how: str = copying.HOT) -> Iterator[_Held]:
     """A copy on the node, for as long as the context is, with a manifest that lacks what only a leader knows."""
-    found = program.run(shell, "take", root)
+    found = program.run(shell, "take", root, how)
     try:
         node_id, cluster_id = identity(found["certificate"])
         manifest = Manifest(
@@ -217,6 +225,7 @@ def _held(node: Node, shell: Shell, root: str, taken: datetime) -> Iterator[_Hel
             archive_size=found["size"],
             archive_sha256=found["sha256"],
             raw_bytes=found["raw_bytes"],
+            stopped_seconds=found["stopped_seconds"],
             ca_sha256=found["ca_sha256"],
             position=Position(*found["position"]),
             autolock=found["locked_key"] is not None,
@@ -224,8 +233,7 @@ def _held(node: Node, shell: Shell, root: str, taken: datetime) -> Iterator[_Hel
         locked = found["locked_key"].encode() if found["locked_key"] is not None else None
         yield _Held(PurePosixPath(found["folder"]), manifest, locked)
     finally:
-        with suppress(Silent):  # what is left behind there is removed by the next copy
-            shell.run(["rm", "-rf", found["folder"]], check=False)
+        program.clear(shell, found["folder"])
 
 
 def _seal(

@@ -7,12 +7,16 @@ from typing import Annotated
 import typer
 
 from recovery import display
+from recovery import drill as drills
 from recovery.backup import backup as take_copies
+from recovery.backup import backup_cold
 from recovery.catalog import Catalog
 from recovery.cli.console import (
     FileOption,
     JsonOption,
     StackOption,
+    YesOption,
+    agree,
     app,
     err,
     loaded,
@@ -27,14 +31,28 @@ from recovery.manifest import Verdict
 
 
 @app.command()
-def backup(stack: StackOption = "", config_file: FileOption = None, as_json: JsonOption = False) -> None:
+def backup(
+    managers: Annotated[list[str] | None, typer.Argument(help="With --cold: whom; all when left out.")] = None,
+    cold: Annotated[bool, typer.Option("--cold", help="Stop each engine for its copy, one after the other.")] = False,
+    yes: YesOption = False,
+    stack: StackOption = "",
+    config_file: FileOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Copy every manager's swarm directory to S3, engines running, the leader last; each copy is restored once in a sandbox.
 
     Exit 0 when every copy is proven, 3 when some are, 1 when none is.
     """
     made, failed = [], []
     with loaded(stack, config_file) as settings:
-        for outcome in take_copies(settings, say=say):
+        chosen = [settings.named(name).name for name in managers or [node.name for node in settings.managers]]
+        if cold:
+            agree(
+                f"stop the Docker engine of {', '.join(chosen)} for a moment, one after the other, the leader last", yes
+            )
+        elif managers:
+            raise SettingError("(manager)", "without --cold every manager is copied", remedy="leave the names out")
+        for outcome in backup_cold(settings, chosen, say=say) if cold else take_copies(settings, say=say):
             if outcome.error or not (outcome.copy and outcome.manifest):
                 failed.append(outcome)
                 err.print(f"{outcome.manager}: not copied\n{outcome.error}", style="red", markup=False)
@@ -78,6 +96,36 @@ def verify(
         copy = catalog.named(name) if name else catalog.copies[0]
         with catalog.verified(copy) as (manifest, _):
             out.print(f"{copy.name}: whole, {len(manifest.files)} files, as its manifest says (not restored: unproven)")
+
+
+@app.command()
+def drill(
+    names: Annotated[list[str] | None, typer.Argument(help="Copies; the newest of each manager when left out.")] = None,
+    on: Annotated[
+        str, typer.Option(help="The node that the sandbox stands on; the copy's manager when left out.")
+    ] = "",
+    stack: StackOption = "",
+    config_file: FileOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Restore copies as in a disaster, each in a sandbox with its manager's address, and keep the result beside the copy.
+
+    Exit 0 when every one came up as its manifest says, 3 when some did, 1 when none did.
+    """
+    done = []
+    with loaded(stack, config_file) as settings:
+        catalog = Catalog(settings)
+        chosen = [catalog.named(name) for name in names] if names else drills.newest(catalog)
+        if not chosen:
+            raise NoUsableCopy("a drill", "S3 holds no copy", remedy="requorum backup")
+        node = settings.named(on) if on else None
+        done = list(drills.drill(settings, catalog, chosen, on=node, say=say))
+        if as_json:
+            print_json(display.drills_json(settings.cluster, done))
+        else:
+            out.print(display.drills_table(done))
+    proven = sum(result.proof.verdict is Verdict.PROVEN for result in done)
+    raise typer.Exit(display.FINE if proven == len(done) else display.DEGRADED if proven else display.ERROR)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""``take ROOT``, ``prove ARGUMENTS``, ``seal FOLDER RECIPIENT…``, ``clear FOLDER``: what it found, as JSON.
+"""``take ROOT``, ``receive SHA256``, ``prove ARGUMENTS``, ``seal FOLDER RECIPIENT…``: what it found, as JSON.
 
 A secret is read from standard input, never from the arguments. Ends with 3 where the copy is at fault, and with its
 fault as the last line of the error output.
@@ -38,8 +38,8 @@ def _run(program: str, verb: str, *arguments: str) -> Any:
         case "seal":
             folder, *recipients = arguments
             return copying.seal(Path(folder), recipients)
-        case "clear":
-            return copying.clear(Path(arguments[0]))
+        case "receive":
+            return copying.receive(sys.stdin.buffer, *arguments)
         case "prove":
             given = json.loads(arguments[0])
             key = sys.stdin.buffer.read()

@@ -10,16 +10,22 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from tarfile import TarError
-from typing import Any
+from typing import Any, BinaryIO
 
 from recovery.onnode import archive
 
 FOLDER = Path("/var/lib/requorum/copies")
 ARCHIVE, SEALED = "copy.tar.zst", "copy.tar.zst.age"
 STALE_SECONDS = 3600
+HOT, COLD = "hot", "cold"
+UNITS = ("docker.socket", "docker.service")
+GUARD = "requorum-engine-back"
+STOPPED_SECONDS = 120
+"""After which an engine that was stopped for a copy is started by systemd, should whoever stopped it be gone."""
 TAKE = (
     'set -o pipefail; cd "$1"; '
     "{ tar --sparse --exclude='*.tmp' --exclude=swarm/.requorum -cf - swarm 2>/dev/null || [ $? -eq 1 ]; } "
@@ -31,18 +37,22 @@ LOCKED = b"ENCRYPTED PRIVATE KEY"
 """In a key file that needs the unlock key (see `recovery.keyfile`)."""
 
 
-def take(root: str) -> dict[str, Any]:
-    """Copy the swarm directory below ``root``; what the copy is, and its folder.
+def take(root: str, how: str) -> dict[str, Any]:
+    """Copy the swarm directory below ``root``, ``how`` being `HOT` or `COLD`; what the copy is, and its folder.
 
     The key file is told only where it is locked: it is a secret otherwise. Raises: Unfit, OSError,
-    CalledProcessError; nothing is left behind then.
+    CalledProcessError; nothing is left behind then, and no engine stopped.
     """
-    FOLDER.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _tidy(time.time())
-    folder = Path(tempfile.mkdtemp(dir=FOLDER))
+    folder = _folder()
+    stopped = 0.0
     try:
         made = folder / ARCHIVE
-        subprocess.run(["bash", "-c", TAKE, "take", root, str(made)], check=True, stdout=subprocess.DEVNULL)
+        if how == COLD:
+            with _engine_stopped() as clock:
+                _pack(root, made)
+            stopped = clock()
+        else:
+            _pack(root, made)
         found = read(made)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
@@ -56,8 +66,56 @@ def take(root: str) -> dict[str, Any]:
         "ca_sha256": hashlib.sha256(found.ca).hexdigest(),
         "position": [found.position.term, found.position.index, found.position.commit],
         "raw_bytes": disk,
+        "stopped_seconds": round(stopped, 3),
         **measured(made),
     }
+
+
+def _pack(root: str, made: Path) -> None:
+    subprocess.run(["bash", "-c", TAKE, "take", root, str(made)], check=True, stdout=subprocess.DEVNULL)
+
+
+@contextmanager
+def _engine_stopped() -> Iterator[Callable[[], float]]:
+    """Docker stopped for as long as the context is; what is given tells for how many seconds, afterwards.
+
+    systemd starts it again after `STOPPED_SECONDS` whatever becomes of this process.
+    """
+    begun = ended = time.monotonic()
+    guard = [
+        "systemd-run",
+        "--quiet",
+        f"--unit={GUARD}",
+        f"--on-active={STOPPED_SECONDS}s",
+        "systemctl",
+        "start",
+        *UNITS,
+    ]
+    subprocess.run(["systemctl", "stop", "--quiet", f"{GUARD}.timer"], check=False, stderr=subprocess.DEVNULL)
+    subprocess.run(guard, check=True)
+    try:
+        begun = time.monotonic()
+        subprocess.run(["systemctl", "stop", *UNITS], check=True, stderr=subprocess.DEVNULL)
+        yield lambda: ended - begun
+    finally:
+        subprocess.run(["systemctl", "reset-failed", "docker.service"], check=False, stderr=subprocess.DEVNULL)
+        subprocess.run(["systemctl", "start", *UNITS], check=True, stderr=subprocess.DEVNULL)
+        ended = time.monotonic()
+        subprocess.run(["systemctl", "stop", f"{GUARD}.timer"], check=False, stderr=subprocess.DEVNULL)
+
+
+def receive(content: BinaryIO, sha256: str) -> dict[str, Any]:
+    """Lay an archive from elsewhere into a folder of its own. Raises: Unfit when not all of it arrives; OSError."""
+    folder = _folder()
+    try:
+        with (folder / ARCHIVE).open("wb") as file:
+            shutil.copyfileobj(content, file)
+        if measured(folder / ARCHIVE)["sha256"] != sha256:
+            raise archive.Unfit("not all of it arrived")
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return {"folder": str(folder)}
 
 
 def read(path: Path) -> archive.Content:
@@ -94,10 +152,10 @@ def measured(path: Path) -> dict[str, Any]:
     return {"size": path.stat().st_size, "sha256": digest.hexdigest()}
 
 
-def clear(folder: Path) -> None:
-    """Remove a copy's folder."""
-    assert folder.parent == FOLDER, folder
-    shutil.rmtree(folder, ignore_errors=True)
+def _folder() -> Path:
+    FOLDER.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _tidy(time.time())
+    return Path(tempfile.mkdtemp(dir=FOLDER))
 
 
 def _tidy(now: float) -> None:

@@ -77,7 +77,7 @@ class Cluster:
         return witness.look(self.on, self.managers, WORKERS, seconds=seconds)
 
     def engine_logs(self) -> list[str]:
-        """The last lines of each running manager's engine, to understand a fault by."""
+        """The last lines of each running node's engine, to understand a fault by; gRPC's chatter is left out."""
         argv = (
             "journalctl",
             "-u",
@@ -91,7 +91,7 @@ class Cluster:
             "--no-hostname",
         )
         said: list[str] = []
-        for name in self.managers:
+        for name in (*self.managers, *WORKERS):
             try:
                 lines = self.on(name, *argv).splitlines()
             except LabError as error:

@@ -171,6 +171,7 @@ def _taken(copy: bytes) -> dict[str, Any]:
         "ca_sha256": hashlib.sha256(found.ca).hexdigest(),
         "position": [found.position.term, found.position.index, found.position.commit],
         "raw_bytes": 128_000_000,
+        "stopped_seconds": 0.0,
         **_measured(copy),
     }
 

@@ -1,6 +1,6 @@
 """The copies in S3, on a simulated server: what counts as a copy, and which one is chosen."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -191,3 +191,19 @@ def test_a_copy_that_no_identity_here_opens_is_passed_over(of: Settings, bucket:
         newest_good(Catalog(blind), Escrow(of), NAMES, None),
     ):
         pass
+
+
+def test_the_operator_may_name_the_copy_or_a_time(of: Settings, bucket: Any, tmp_path: Path) -> None:
+    good = {"proof": Proof(Verdict.PROVEN, make.NOW)}
+    old, middle, new = (put(of, tmp_path, name, ago, **good) for name, ago in zip(NAMES, (9, 5, 1), strict=True))
+    choices: list[tuple[str | datetime | None, Copy | None]] = [
+        (None, new),
+        (old.name, old),
+        (middle.taken, middle),
+        (middle.taken - timedelta(seconds=1), old),
+        (old.taken - timedelta(days=1), None),
+        ("swarm-20.10-manager-a-20250101T000000000000Z", None),
+    ]
+    for choice, wanted in choices:
+        with newest_good(Catalog(of), Escrow(of), NAMES, make.CLUSTER, choice=choice) as found:
+            assert (found.choice.copy if found.choice else None) == wanted, choice

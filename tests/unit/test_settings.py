@@ -55,6 +55,8 @@ BAD: list[tuple[str, dict[str, Any], str, str]] = [
         "backup.recipients[0]",
         "correct it",
     ),
+    ("a copy that is none", raw(copy="yesterday"), "copy", "correct it"),
+    ("a time without its zone", raw(copy="2026-01-01T00:00:00"), "copy", "correct it"),
     ("no backup", raw(backup=None), "backup", "stack file"),
     (
         "endpoint without scheme",

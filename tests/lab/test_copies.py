@@ -1,0 +1,192 @@
+"""Copies on the real swarm: proven and sealed where they are made, hot and cold; drilled; and what is wrong with one is told."""
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pyrage
+import pytest
+
+from lab.stack import Stack
+from recovery.onnode.copying import GUARD
+from tests.lab.swarm import MANAGERS, Swarm
+
+DROPPING_TAR = """#!/bin/sh
+case "$*" in *"-cf - swarm"*)
+  cp -a --sparse=always swarm /tmp/swarm && cd /tmp && for log in swarm/raft/wal-v3-encrypted/*.wal; do truncate -s 8192 "$log"; done ;;
+esac
+exec /usr/bin/tar "$@"
+"""
+"""Packs a log without its newest entries, and reports success."""
+
+
+@pytest.fixture(scope="module")
+def running(swarm: Swarm) -> Swarm:
+    """The swarm with its services."""
+    swarm.run_workload()
+    return swarm
+
+
+def copies(stack: Stack, *arguments: str) -> tuple[int, list[dict[str, Any]]]:
+    done = stack.requorum("backup", "--json", *arguments)
+    return done.status, json.loads(done.text)["copies"]
+
+
+def engine(swarm: Swarm, node: str) -> str:
+    """The engine's process and when it was started."""
+    return swarm.on(node, "systemctl", "show", "docker", "--property=MainPID,ActiveEnterTimestampMonotonic,NRestarts")
+
+
+def left_over(swarm: Swarm, node: str) -> list[str]:
+    """What a copy or a sandbox left on a node."""
+    found = swarm.on(
+        node,
+        "sh",
+        "-c",
+        "ls /var/lib/requorum/copies 2>/dev/null; pgrep -a dockerd | grep -- --data-root=/mnt; ip -o link | grep requorum0; true",
+    )
+    return found.split("\n") if found else []
+
+
+def test_every_copy_is_proven_and_its_manager_left_alone(running: Swarm, stack: Stack) -> None:
+    before = {name: engine(running, name) for name in MANAGERS}
+    picture = running.picture()
+    status, made = copies(stack)
+    assert status == 0
+    assert {copy["manager"] for copy in made} == set(MANAGERS)
+    for copy in made:
+        proof = copy["proof"]
+        assert (proof["verdict"], proof["detail"]) == ("proven", "")
+        assert proof["versionIndex"] >= copy["versionIndex"]
+        assert copy["recipients"] == stack.settings()["backup"]["recipients"]
+    assert {name: engine(running, name) for name in MANAGERS} == before, "an engine was restarted"
+    assert not picture.differences(running.picture())
+    assert {name: left_over(running, name) for name in MANAGERS} == {name: [] for name in MANAGERS}
+
+
+def test_what_lies_in_s3_cannot_be_read_without_an_identity(
+    running: Swarm, stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key, value in stack.environment().items():
+        monkeypatch.setenv(key, value)
+    s3 = boto3.client("s3", endpoint_url=running.lab.s3_endpoint, region_name="us-east-1")
+    listed = s3.list_objects_v2(Bucket=running.lab.bucket, Prefix=stack.settings()["backup"]["prefix"] + "/")[
+        "Contents"
+    ]
+    contents = {
+        entry["Key"]: s3.get_object(Bucket=running.lab.bucket, Key=entry["Key"])["Body"].read() for entry in listed
+    }
+    archives = {key: content for key, content in contents.items() if key.endswith(".age")}
+    assert archives
+    assert all(content.startswith(b"age-encryption.org/v1\n") for content in archives.values())
+    secrets = [
+        running.on("manager-a", "docker", "swarm", "join-token", "-q", role).encode() for role in ("manager", "worker")
+    ]
+    secrets += [
+        running.on(
+            name, "sh", "-c", "sed -n '/BEGIN/,/END/p' /var/lib/docker/swarm/certificates/swarm-node.key | sed -n 5p"
+        ).encode()
+        for name in MANAGERS
+    ]
+    assert all(len(secret) > 20 for secret in secrets)
+    assert not [key for key, content in contents.items() for secret in (*secrets, b"PRIVATE KEY") if secret in content]
+
+
+def test_a_drill_brings_every_newest_copy_up_and_says_how_long_it_took(running: Swarm, stack: Stack) -> None:
+    picture = running.picture()
+    done = stack.requorum("drill", "--json")
+    assert done.status == 0, done.text
+    drills = json.loads(done.text)["drills"]
+    assert {drill["node"] for drill in drills} == set(MANAGERS), "each on its own manager"
+    assert all(drill["proof"]["verdict"] == "proven" and drill["rto"] > 0 and drill["rpo"] > 0 for drill in drills)
+    elsewhere = stack.requorum("drill", drills[0]["copy"], "--on", "worker-1", "--json")
+    assert elsewhere.status == 0, elsewhere.text
+    assert json.loads(elsewhere.text)["drills"][0]["node"] == "worker-1"
+    assert not picture.differences(running.picture())
+    assert not left_over(running, "worker-1")
+
+
+@pytest.fixture
+def dropping(running: Swarm) -> Iterator[str]:
+    """A manager whose copies lack the newest entries of the log."""
+    running.on(
+        "manager-b", "sh", "-c", f"cat > /usr/local/bin/tar <<'END'\n{DROPPING_TAR}END\nchmod +x /usr/local/bin/tar"
+    )
+    yield "manager-b"
+    running.on("manager-b", "rm", "-rf", "/usr/local/bin/tar", "/tmp/swarm")
+
+
+def test_a_copy_that_fails_its_proof_is_told_and_never_chosen_first(
+    running: Swarm, stack: Stack, dropping: str
+) -> None:
+    status, made = copies(stack)
+    verdicts = {copy["manager"]: copy["proof"]["verdict"] for copy in made}
+    assert (status, verdicts) == (3, {**dict.fromkeys(MANAGERS, "proven"), dropping: "failed"})
+    told = stack.requorum("backup", "--json").errors
+    assert f"{dropping}: its copy FAILED its proof, and is kept as the last choice" in told
+    listed = json.loads(stack.requorum("backups", "--json").text)["copies"]
+    assert [copy["proof"]["verdict"] for copy in listed if copy["manager"] == dropping][:2] == ["failed", "failed"]
+
+
+def test_cold_copies_stop_one_engine_after_the_other(running: Swarm, stack: Stack) -> None:
+    before = {name: engine(running, name) for name in MANAGERS}
+    workers = {name: running.containers(name) for name in ("worker-1", "worker-2")}
+    leader = next(name for name, entry in running.nodes().items() if entry["ManagerStatus"] == "Leader")
+    status, made = copies(stack, "--cold", "--yes")
+    assert status == 0
+    assert [copy["manager"] for copy in made][-1] == leader, "the leader last"
+    assert all(copy["kind"] == "cold" and copy["proof"]["verdict"] == "proven" for copy in made)
+    assert all(copy["stoppedSeconds"] > 0 for copy in made)
+    assert not [name for name in MANAGERS if engine(running, name) == before[name]], "every engine was stopped"
+    listed = running.nodes()
+    assert {listed[name]["ManagerStatus"] for name in MANAGERS} == {"Leader", "Reachable"}
+    assert {name: running.containers(name) for name in workers} == workers
+    assert not [name for name in MANAGERS if left_over(running, name)]
+
+
+def test_an_engine_stopped_for_a_copy_comes_back_when_everybody_else_is_gone(running: Swarm, stack: Stack) -> None:
+    """The copy hangs with the engine stopped; the program on the node is killed, and so is the command."""
+    hanging = "#!/bin/sh\nsleep 1000\n"
+    running.on("manager-c", "sh", "-c", f"printf '{hanging}' > /usr/local/bin/tar && chmod +x /usr/local/bin/tar")
+    command = ["bin/requorum", "backup", "manager-c", "--cold", "--yes", "--config-file", str(stack.file)]
+    with subprocess.Popen(command, env=stack.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as ours:
+        running.until(
+            lambda: running.on("manager-c", "systemctl", "is-active", "docker", check=False) == "inactive",
+            "it is stopped",
+        )
+        ours.kill()
+    running.on(
+        "manager-c",
+        "sh",
+        "-c",
+        "pkill -KILL -f /usr/local/bin/tar; pkill -KILL -f pyz; pkill -KILL -f runpy; rm /usr/local/bin/tar; true",
+    )
+    time.sleep(1)
+    if running.on("manager-c", "systemctl", "is-active", "docker", check=False) != "active":
+        assert running.on("manager-c", "systemctl", "is-active", f"{GUARD}.timer") == "active", "systemd will start it"
+        running.on("manager-c", "systemctl", "start", f"{GUARD}.service")
+    running.until(lambda: running.nodes()["manager-c"]["ManagerStatus"] in ("Leader", "Reachable"), "it votes again")
+
+
+def test_without_its_quorum_no_engine_is_stopped(running: Swarm, stack: Stack) -> None:
+    running.on("manager-c", "systemctl", "stop", "docker.socket", "docker.service")
+    before = engine(running, "manager-a")
+    refused = stack.requorum("backup", "manager-a", "--cold", "--yes")
+    assert refused.status == 1
+    assert "without it the quorum would be lost" in refused.errors
+    assert engine(running, "manager-a") == before
+    running.on("manager-c", "systemctl", "start", "docker.socket", "docker.service")
+    running.until(lambda: running.nodes()["manager-c"]["ManagerStatus"] in ("Leader", "Reachable"), "it votes again")
+
+
+def test_a_stranger_s_identity_is_noticed_when_the_copy_is_made(running: Swarm, variant: Any, tmp_path: Path) -> None:
+    stranger = tmp_path / "identity"
+    stranger.write_text(f"{pyrage.x25519.Identity.generate()}\n")
+    backup = {**running.stack.settings()["backup"], "identityFile": str(stranger)}
+    done = variant(backup=backup).requorum("backup", "--json")
+    assert done.status == 1
+    assert "identities of requorum:backup.identityFile do not open it" in done.errors

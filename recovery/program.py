@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from recovery.errors import CommandFailed, DamagedCopy, Silent
-from recovery.onnode.__main__ import AT_FAULT
+from recovery.onnode.sandbox import AT_FAULT
 from recovery.transport import SHOWN, Shell
 
 SECONDS = 300

@@ -13,7 +13,6 @@ from typing import Any
 from recovery.onnode import copying, sandbox
 from recovery.onnode.archive import Unfit
 
-AT_FAULT = 3
 BROKEN = 1
 
 
@@ -23,8 +22,8 @@ def main(program: str, argv: list[str]) -> int:
         found = _run(program, *argv)
     except (Unfit, sandbox.Failed) as error:
         print(error, file=sys.stderr)
-        return AT_FAULT
-    except (OSError, subprocess.CalledProcessError) as error:
+        return sandbox.AT_FAULT
+    except (sandbox.Unable, OSError, subprocess.CalledProcessError) as error:
         print(error, file=sys.stderr)
         return BROKEN
     print(json.dumps(found))

@@ -31,6 +31,10 @@ DATA = MOUNT / "data"
 SOCKET = MOUNT / "engine.sock"
 CONFIG = MOUNT / "daemon.json"
 """Empty: what the node's own engine is configured to do is no concern of the sandbox."""
+UNPACK = 'set -o pipefail; zstd -q -dc "$1" | tar --sparse -xpf - -C "$2"'
+AT_FAULT = 3
+"""Exit status of this program where the copy is at fault."""
+KILLED = (137, -9)
 POLL = 0.02
 START_SECONDS = 30.0
 REQUEST_SECONDS = 30.0
@@ -49,7 +53,11 @@ DOCKERD = (
 
 
 class Failed(Exception):
-    """The copy did not come up, or the sandbox could not be made."""
+    """The copy did not come up."""
+
+
+class Unable(Exception):
+    """The sandbox could not be made, which says nothing about the copy."""
 
 
 class _Connection(http.client.HTTPConnection):
@@ -68,12 +76,12 @@ def prove(program: str, copy: Path, address: str, unpacked: int, key: bytes) -> 
     """Restore ``copy``, an archive on this node, at ``address`` in a sandbox; what the swarm in it holds.
 
     It has ``unpacked`` bytes. ``key`` is the key file opened, where the copy's own needs the unlock key. ``program``
-    is this program's file, which runs inside too. Raises: Failed.
+    is this program's file, which runs inside too. Raises: Failed; Unable.
     """
     size = unpacked + SEGMENT_BYTES + SPARE_BYTES
     limit = size + ENGINE_BYTES
     if (free := _available()) < limit:
-        raise Failed(f"the node has {free >> 20} MiB of memory to spare, and {limit >> 20} MiB are needed")
+        raise Unable(f"the node has {free >> 20} MiB of memory to spare, and {limit >> 20} MiB are needed")
     argv = [
         "timeout", "--signal=KILL", str(SECONDS),
         "systemd-run", "--scope", "--quiet", "--collect", f"--property=MemoryMax={limit}", "--property=CPUWeight=5",
@@ -84,13 +92,15 @@ def prove(program: str, copy: Path, address: str, unpacked: int, key: bytes) -> 
     done = subprocess.run(argv, input=key, capture_output=True)
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
-        raise Failed(f"no end within {SECONDS} s" if done.returncode in (137, -9) else said[0])
+        if done.returncode == AT_FAULT:
+            raise Failed(said[0])
+        raise Unable(f"no end within {SECONDS} s, or not enough memory" if done.returncode in KILLED else said[0])
     found: dict[str, Any] = json.loads(done.stdout)
     return {**found, "seconds": round(time.monotonic() - start, 3)}
 
 
 def inside(copy: Path, address: str, size: int, key: bytes) -> dict[str, Any]:
-    """The same, in the namespaces. Raises: Failed, OSError, CalledProcessError."""
+    """The same, in the namespaces. Raises: Failed; Unable; OSError."""
     _run("mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "none", str(MOUNT))
     _run("ip", "link", "set", "lo", "up")
     _run("ip", "link", "add", "requorum0", "type", "bridge")  # a dummy link is not there in every kernel
@@ -113,9 +123,10 @@ def inside(copy: Path, address: str, size: int, key: bytes) -> dict[str, Any]:
 
 def _unpack(copy: Path, key: bytes) -> None:
     shutil.rmtree(DATA / "swarm", ignore_errors=True)
-    _run(
-        "bash", "-c", 'set -o pipefail; zstd -q -dc "$1" | tar --sparse -xpf - -C "$2"', "unpack", str(copy), str(DATA)
-    )
+    try:
+        _run("bash", "-c", UNPACK, "unpack", str(copy), str(DATA))
+    except Unable as error:
+        raise Failed(str(error)) from None
     if key:
         (DATA / archive.KEY).write_bytes(key)
 
@@ -142,7 +153,7 @@ def _until_up(engine: "subprocess.Popen[bytes]") -> None:
             return
         except OSError:
             time.sleep(POLL)
-    raise Failed(f"the sandbox's engine did not start: {_last_words()}")
+    raise Unable(f"the sandbox's engine did not start: {_last_words()}")
 
 
 def _ask(method: str, path: str, body: Any = None) -> Any:
@@ -175,4 +186,4 @@ def _available() -> int:
 def _run(*argv: str) -> None:
     done = subprocess.run(argv, capture_output=True)
     if done.returncode:
-        raise Failed(f"{argv[0]}: {done.stderr.decode(errors='replace').strip() or done.returncode}")
+        raise Unable(f"{argv[0]}: {done.stderr.decode(errors='replace').strip() or done.returncode}")

@@ -13,7 +13,7 @@ from backports import zstd
 
 from recovery import restore, sealing, survey, witness
 from recovery.onnode import archive
-from recovery.onnode.__main__ import AT_FAULT
+from recovery.onnode.sandbox import AT_FAULT
 from recovery.transport import Output
 from tests.fake.machine import Directory, Machine
 from tests.fake.raft import Raft
@@ -45,7 +45,8 @@ class FakeShell:
 
     def run(self, machine: Machine, argv: Sequence[str], stdin: bytes | Path | None, stdout: Path | None) -> Output:
         if argv[0] == "python3":
-            return self._program(machine, argv[4], list(argv[5:]))
+            assert isinstance(stdin, bytes)
+            return self._program(machine, argv[4], list(argv[5:]), stdin[int(argv[3]) :])
         if argv[0] == "rm":
             machine.copy = None
             return DONE
@@ -82,7 +83,7 @@ class FakeShell:
             lines += [directory.placed, "raft" if directory.raft else "", shown]
         return Output("\n".join(lines).encode() + b"\n", "", 0)
 
-    def _program(self, machine: Machine, verb: str, arguments: list[str]) -> Output:
+    def _program(self, machine: Machine, verb: str, arguments: list[str], content: bytes) -> Output:
         """What `recovery.onnode` does: the copy that lies on the machine is its last one."""
         match verb:
             case "take":
@@ -90,6 +91,9 @@ class FakeShell:
                     return Output(b"", "certificates or raft log are missing", AT_FAULT)
                 machine.copy = self._packed(machine.directory, machine.directory.raft)
                 return _told(_taken(machine.copy))
+            case "receive":
+                machine.copy = content
+                return _told({"folder": FOLDER})
             case "prove":
                 assert machine.copy is not None
                 return _told(_proof(self._held(machine.copy)))

@@ -20,7 +20,7 @@ down: setup  ## remove what `make up` made
 
 test: setup check  ## every test: checks, unit tests, every loss on the fake swarm, the lab
 	@$(BIN)/python -m pytest -q tests/replay
-	@$(WITH_TOOLS); python -m pytest tests/lab
+	@$(WITH_TOOLS); python -m pytest tests/lab -n 2 --dist loadfile
 
 check: $(BIN)/.ready  ## lint, strict types and unit tests; no lab, below 30 seconds
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

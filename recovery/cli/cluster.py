@@ -2,9 +2,11 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated
 
 import typer
+from prometheus_client import CollectorRegistry, generate_latest, start_http_server, write_to_textfile
 
 from recovery import display, hooks, reports
 from recovery.account import as_markdown
@@ -23,8 +25,9 @@ from recovery.cli.console import (
 )
 from recovery.diagnosis import Diagnosis, diagnose
 from recovery.doctor import examine
-from recovery.errors import RequorumError
+from recovery.errors import RequorumError, SettingError
 from recovery.execute import execute
+from recovery.metrics import Live, Watched
 from recovery.model import Survey
 from recovery.settings import Settings
 from recovery.store import Store
@@ -120,6 +123,47 @@ def show_report(
             print_json(dict(document))
         else:
             print(as_markdown(document), end="")
+
+
+@app.command()
+def metrics(
+    textfile: Annotated[Path | None, typer.Option(help="Write them there, whole, for node_exporter.")] = None,
+    listen: Annotated[str, typer.Option(help="Serve them at ADDRESS:PORT until interrupted.")] = "",
+    stack: StackOption = "",
+    config_file: FileOption = None,
+) -> None:
+    """Show the swarm's health and the age of its copies as Prometheus metrics. Alert rules: docs/alerts.yml."""
+    with loaded(stack, config_file) as settings:
+        registry = CollectorRegistry()
+        registry.register(Live(lambda: _watched(settings)))
+        if listen:
+            _serve(listen, registry)
+        elif textfile:
+            write_to_textfile(str(textfile), registry)
+        else:
+            print(generate_latest(registry).decode(), end="")
+
+
+def _serve(listen: str, registry: CollectorRegistry) -> None:
+    """Answer until interrupted; each question is a look at the cluster."""
+    address, _, port = listen.rpartition(":")
+    if not port.isdecimal():
+        raise SettingError("(--listen)", f"{listen} is no ADDRESS:PORT", remedy="such as --listen 127.0.0.1:9820")
+    try:
+        _, answering = start_http_server(int(port), address or "127.0.0.1", registry)
+    except OSError as error:
+        raise SettingError("(--listen)", f"{listen}: {error.strerror}", remedy="give another address or port") from None
+    say(f"metrics at http://{address or '127.0.0.1'}:{port}/metrics; Ctrl-C ends it")
+    answering.join()
+
+
+def _watched(settings: Settings) -> Watched:
+    status = _status(settings)
+    try:
+        copies = Catalog(settings, Store(settings.backup, hasty=True)).manifests()
+    except RequorumError:
+        copies = None
+    return Watched(status, copies, [manager.name for manager in settings.managers])
 
 
 def _status(settings: Settings) -> display.Status:

@@ -1,4 +1,4 @@
-"""A laboratory of the tests' own: lab 78, beside the one that `make up` makes."""
+"""A laboratory of the tests' own, beside the one that `make up` makes."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,9 +8,8 @@ import pytest
 from lab import cluster, lifecycle, nodes
 from lab.instance import Instance
 from lab.stack import Stack, settings
+from tests.lab.place import OCTET
 from tests.lab.swarm import Swarm
-
-OCTET = 78
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

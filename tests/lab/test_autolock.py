@@ -12,6 +12,7 @@ from lab import cluster, nodes
 from lab.instance import Instance
 from lab.stack import Stack, settings
 from tests.lab.conftest import Variant
+from tests.lab.place import address
 from tests.lab.swarm import MANAGERS, WORKERS, Picture, Swarm
 from tests.lab.watch import Watch, watch
 
@@ -110,7 +111,7 @@ def test_a_survivor_that_was_forced_by_hand_in_vain_is_opened_and_forced(swarm: 
     """Docker takes no key there, and leaves the engine in no swarm beside its log."""
     nodes.lose(swarm.lab, ["manager-a", "manager-b"])
     swarm.until(lambda: swarm.stack.requorum("status").status == 4, "the quorum is lost")
-    by_hand = ("docker", "swarm", "init", "--force-new-cluster", "--advertise-addr", "10.78.3.13")
+    by_hand = ("docker", "swarm", "init", "--force-new-cluster", "--advertise-addr", address(3, 13))
     swarm.on("manager-c", *by_hand, check=False)
     swarm.until(lambda: swarm.state("manager-c") == "inactive", "the engine gave up")
     swarm.stack.recover()

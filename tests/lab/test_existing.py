@@ -10,10 +10,15 @@ import pytest
 from lab import cluster, nodes
 from lab.instance import Instance
 from lab.stack import Stack, settings
+from tests.lab.place import address
 from tests.lab.swarm import MANAGERS, WORKERS, Swarm
 
 ADDRESSES = dict(
-    zip(MANAGERS + WORKERS, ("10.78.1.11", "10.78.2.12", "10.78.3.13", "10.78.1.21", "10.78.2.22"), strict=True)
+    zip(
+        MANAGERS + WORKERS,
+        (address(1, 11), address(2, 12), address(3, 13), address(1, 21), address(2, 22)),
+        strict=True,
+    )
 )
 
 
@@ -37,7 +42,7 @@ def test_a_machine_of_another_swarm_is_refused_before_anything_is_done(machines:
     machines.on("manager-b", "docker", "swarm", "init", "--advertise-addr", ADDRESSES["manager-b"])
     shown = machines.stack.preview(check=False)
     assert shown.status != 0
-    assert "manager-b (10.78.2.12) belongs to swarm" in shown.text
+    assert f"manager-b ({address(2, 12)}) belongs to swarm" in shown.text
     assert "nobody prepared it for this cluster" in shown.text
     machines.on("manager-b", "docker", "swarm", "leave", "--force")
 
@@ -58,7 +63,7 @@ def test_the_cluster_is_built_on_them(machines: Swarm) -> None:
 
 def test_strangers_do_not_reach_the_swarm_ports(machines: Swarm) -> None:
     """From this machine, which is no node, gossip and the managers' API are closed; SSH is not."""
-    reach = ["timeout", "2", "bash", "-c", "exec 3<>/dev/tcp/10.78.1.11/{}"]
+    reach = ["timeout", "2", "bash", "-c", f"exec 3<>/dev/tcp/{address(1, 11)}/{{}}"]
     machines.on("worker-1", *[part.format(2377) for part in reach])
     rules = machines.on("manager-a", "iptables", "-S", "REQUORUM")
     assert "--dports 2375,2376,2377,7946 -j DROP" in rules

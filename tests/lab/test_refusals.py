@@ -11,6 +11,7 @@ import pytest
 from lab import faults, nodes
 from lab.stack import Stack
 from tests.lab.conftest import Variant
+from tests.lab.place import OCTET, address
 from tests.lab.swarm import MANAGERS, WORKERS, Swarm
 
 
@@ -25,14 +26,18 @@ def refused(stack: Stack, *said: str) -> str:
 
 
 def node(third: int, fourth: int, **more: str) -> dict[str, str]:
-    return {"address": f"10.78.{third}.{fourth}", **more}
+    return {"address": address(third, fourth), **more}
 
 
 MANAGER_NODES = [node(1, 11), node(2, 12), node(3, 13)]
 SETTINGS: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     ("even managers", {"managers": [*MANAGER_NODES, node(1, 14)]}, ("requorum:managers", "3, 5, 7 or 9")),
     ("duplicate address", {"workers": [node(1, 11)]}, ("requorum:workers[0].address", "manager-a")),
-    ("outside the subnet", {"workers": [{"address": "10.200.1.1"}]}, ("requorum:workers[0].address", "10.78.0.0/16")),
+    (
+        "outside the subnet",
+        {"workers": [{"address": "10.200.1.1"}]},
+        ("requorum:workers[0].address", f"10.{OCTET}.0.0/16"),
+    ),
     ("unknown zone", {"workers": [node(1, 21, zone="d")]}, ("requorum:workers[0].zone", "a, b, c")),
     ("no bucket", {"backup": {"prefix": "refusals"}}, ("requorum:backup.bucket", "is missing", "stack file")),
 ]
@@ -76,7 +81,7 @@ def test_a_wrong_s3_key(
 def test_ssh_refused(swarm: Swarm) -> None:
     swarm.on("manager-c", "systemctl", "stop", "ssh.socket", "ssh.service", check=False)
     try:
-        refused(swarm.stack, "manager-c", "ssh refused", "start sshd on 10.78.3.13")
+        refused(swarm.stack, "manager-c", "ssh refused", f"start sshd on {address(3, 13)}")
     finally:
         swarm.on("manager-c", "systemctl", "start", "ssh")
 
@@ -87,7 +92,7 @@ def test_a_changed_host_key(swarm: Swarm, variant: Variant, tmp_path: Path) -> N
         for line in swarm.lab.known_hosts.read_text().splitlines()
         if line.strip()
     }
-    first, second = "10.78.1.11", "10.78.2.12"
+    first, second = address(1, 11), address(2, 12)
     pinned = tmp_path / "known_hosts"
     swapped = lines[first].replace(first, second)
     pinned.write_text("\n".join(swapped if address == second else line for address, line in lines.items()) + "\n")
@@ -111,9 +116,9 @@ def test_a_node_container_is_rebooted(swarm: Swarm) -> None:
 
 def test_a_node_that_went_to_another_swarm(swarm: Swarm) -> None:
     swarm.on("worker-2", "docker", "swarm", "leave", "--force")
-    swarm.on("worker-2", "docker", "swarm", "init", "--advertise-addr", "10.78.2.22")
+    swarm.on("worker-2", "docker", "swarm", "init", "--advertise-addr", address(2, 22))
     try:
-        refused(swarm.stack, "foreign", "worker-2 (10.78.2.22) belongs to swarm", "swarm leave --force")
+        refused(swarm.stack, "foreign", f"worker-2 ({address(2, 22)}) belongs to swarm", "swarm leave --force")
     finally:
         swarm.on("worker-2", "docker", "swarm", "leave", "--force")
     swarm.stack.up("--skip-preview")

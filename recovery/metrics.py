@@ -1,0 +1,89 @@
+"""What a monitor watches, as Prometheus metrics: the swarm's health, and for each manager its copies and its last drill.
+
+Times are Unix time stamps: alerts are about the age of the last proven copy, and a copy that was never made has none.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from recovery.catalog import Copy
+from recovery.diagnosis import Kind
+from recovery.display import Status
+from recovery.errors import DamagedCopy
+from recovery.manifest import Manifest, Verdict
+
+Copies = Sequence[tuple[Copy, Manifest | DamagedCopy]]
+
+
+class Watched(Collector):
+    """The metrics of one look at a cluster; ``copies`` is None where S3 did not answer."""
+
+    def __init__(self, status: Status, copies: Copies | None, managers: Sequence[str]) -> None:
+        self._status = status
+        self._copies = copies
+        self._managers = managers
+
+    def collect(self) -> Iterator[Metric]:
+        """Every metric."""
+        yield from self._swarm()
+        yield self._one("requorum_s3_up", "Whether the copies could be listed.", float(self._copies is not None))
+        if self._copies is not None:
+            yield from _of_copies(self._status.cluster, self._copies, self._managers)
+
+    def _swarm(self) -> Iterator[Metric]:
+        diagnosis = self._one("requorum_diagnosis", "1 for what the swarm was found to be.", labels=("diagnosis",))
+        for kind in Kind:
+            diagnosis.add_metric([self._status.cluster, str(kind)], float(kind is self._status.diagnosis.kind))
+        yield diagnosis
+        text = "Exit status of requorum status: 0 fine, 3 degraded, 4 quorum lost."
+        yield self._one("requorum_status", text, float(self._status.exit_code))
+
+    def _one(self, name: str, text: str, value: float | None = None, labels: Sequence[str] = ()) -> GaugeMetricFamily:
+        family = GaugeMetricFamily(name, text, labels=["cluster", *labels])
+        if value is not None:
+            family.add_metric([self._status.cluster], value)
+        return family
+
+
+class Live(Collector):
+    """The metrics of a look that is taken whenever somebody asks."""
+
+    def __init__(self, look: Callable[[], Watched]) -> None:
+        self._look = look
+
+    def collect(self) -> Iterator[Metric]:
+        """Every metric, as of now."""
+        yield from self._look().collect()
+
+
+def _of_copies(cluster: str, copies: Copies, managers: Sequence[str]) -> Iterator[Metric]:
+    read = [(copy, manifest) for copy, manifest in copies if not isinstance(manifest, DamagedCopy)]
+    labels = ["cluster", "manager"]
+    count = GaugeMetricFamily("requorum_copies", "Copies in S3 by what their proof found.", labels=[*labels, "verdict"])
+    newest = GaugeMetricFamily("requorum_last_copy_timestamp_seconds", "When the newest copy was taken.", labels=labels)
+    proven = GaugeMetricFamily(
+        "requorum_last_proven_copy_timestamp_seconds", "When the newest proven copy was taken.", labels=labels
+    )
+    size = GaugeMetricFamily("requorum_last_copy_bytes", "Size of the newest copy in S3.", labels=labels)
+    proof = GaugeMetricFamily(
+        "requorum_last_proof_timestamp_seconds", "When the newest copy was proven, or drilled since.", labels=labels
+    )
+    seconds = GaugeMetricFamily("requorum_last_proof_seconds", "How long the newest copy's proof took.", labels=labels)
+    for manager in managers:
+        mine = [(copy, manifest) for copy, manifest in read if copy.manager == manager]
+        verdicts = Counter(manifest.verdict for _, manifest in mine)
+        for verdict in Verdict:
+            count.add_metric([cluster, manager, str(verdict)], verdicts[verdict])
+        if mine:
+            copy, manifest = mine[0]
+            newest.add_metric([cluster, manager], copy.taken.timestamp())
+            size.add_metric([cluster, manager], manifest.size)
+            if manifest.proof:
+                proof.add_metric([cluster, manager], manifest.proof.at.timestamp())
+                seconds.add_metric([cluster, manager], manifest.proof.seconds)
+        if last := next((copy for copy, manifest in mine if manifest.verdict is Verdict.PROVEN), None):
+            proven.add_metric([cluster, manager], last.taken.timestamp())
+    yield from (count, newest, proven, size, proof, seconds)

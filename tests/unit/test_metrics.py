@@ -1,0 +1,98 @@
+"""The metrics: what a monitor is told of a cluster and its copies, and what it is not told when nobody knows it."""
+
+import urllib.request
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+from prometheus_client import CollectorRegistry, generate_latest, start_http_server
+from prometheus_client.parser import text_string_to_metric_families
+
+from recovery import display
+from recovery.diagnosis import diagnose
+from recovery.errors import DamagedCopy
+from recovery.manifest import Proof, Verdict
+from recovery.metrics import Copies, Live, Watched
+from tests.unit import factories as make
+
+OF = make.settings()
+NAMES = [manager.name for manager in OF.managers]
+ALERTS = Path(__file__).resolve().parent.parent.parent / "docs" / "alerts.yml"
+
+
+def watched(copies: Copies | None) -> Watched:
+    seen = make.healthy(OF)
+    found = diagnose(seen, make.CLUSTER, cluster="lab", copies=True)
+    return Watched(display.status(OF, seen, found, [], None), copies, NAMES)
+
+
+def values(look: Watched) -> dict[tuple[str, ...], float]:
+    """By name and the labels' values; as a server of metrics reads them."""
+    registry = CollectorRegistry()
+    registry.register(look)
+    families = text_string_to_metric_families(generate_latest(registry).decode())
+    return {(s.name, *s.labels.values()): s.value for family in families for s in family.samples}
+
+
+def copies() -> Copies:
+    failed = make.manifest("manager-a", ago=timedelta(minutes=1), proof=Proof(Verdict.FAILED, make.NOW, "torn"))
+    good = make.manifest("manager-a", ago=timedelta(minutes=9), proof=Proof(Verdict.PROVEN, make.NOW, seconds=1.5))
+    unproven = make.manifest("manager-b", ago=timedelta(minutes=5))
+    unread = make.copy_of(make.manifest("manager-c"))
+    torn = DamagedCopy("reading", "torn", remedy="")
+    return [*((make.copy_of(made), made) for made in (failed, unproven, good)), (unread, torn)]
+
+
+def test_each_managers_newest_and_newest_proven_copy_is_told() -> None:
+    found = values(watched(copies()))
+    failed, unproven, good = (made for _, made in copies() if not isinstance(made, DamagedCopy))
+    newest, proven = "requorum_last_copy_timestamp_seconds", "requorum_last_proven_copy_timestamp_seconds"
+    assert found[newest, "lab", "manager-a"] == failed.taken.timestamp()
+    assert found[proven, "lab", "manager-a"] == good.taken.timestamp()
+    assert found[newest, "lab", "manager-b"] == unproven.taken.timestamp()
+    assert (proven, "lab", "manager-b") not in found
+    assert (newest, "lab", "manager-c") not in found, "one that cannot be read is none"
+    counts = {key[2:]: value for key, value in found.items() if key[0] == "requorum_copies"}
+    assert counts["manager-a", "failed"] == counts["manager-a", "proven"] == counts["manager-b", "unproven"] == 1
+    assert sum(counts.values()) == 3
+
+
+def test_a_healthy_swarm_is_told_as_such() -> None:
+    found = values(watched([]))
+    assert found["requorum_status", "lab"] == display.FINE
+    assert [key[2] for key, value in found.items() if key[0] == "requorum_diagnosis" and value] == ["healthy"]
+
+
+def test_without_s3_nothing_is_said_of_copies() -> None:
+    found = values(watched(None))
+    assert found["requorum_s3_up", "lab"] == 0
+    assert not [key for key in found if "cop" in key[0]]
+
+
+def test_each_question_is_a_look_of_its_own() -> None:
+    looks: list[int] = []
+
+    def look() -> Watched:
+        looks.append(1)
+        return watched(copies())
+
+    registry = CollectorRegistry()
+    registry.register(Live(look))
+    server, thread = start_http_server(0, "127.0.0.1", registry)
+    before = len(looks)
+    for _ in range(2):
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.server_port}/metrics") as answer:
+            assert b'requorum_status{cluster="lab"} 0.0' in answer.read()
+    assert len(looks) == before + 2
+    server.shutdown()
+    thread.join()
+
+
+@pytest.mark.parametrize(
+    "rule", yaml.safe_load(ALERTS.read_text())["groups"][0]["rules"], ids=lambda rule: rule["alert"]
+)
+def test_the_alerts_are_about_metrics_that_there_are(rule: dict[str, str]) -> None:
+    names = {key[0] for key in values(watched(copies()))}
+    assert any(name in rule["expr"] for name in names)
+    assert all(word in names for word in rule["expr"].replace("{", " ").split() if word.startswith("requorum_"))

@@ -24,6 +24,9 @@ SECONDS = 40
 """Longer than the engine's own 20 s limit on swarm requests, so that its answer is heard."""
 GOES_ON = "will continue in the background"
 """In what an engine answers to a join that takes it longer than 20 s (moby, daemon/cluster: errSwarmJoinTimeoutReached)."""
+HEARTBEAT_SECONDS = 10
+"""Docker's own default is 5. A new leader waits six heartbeats for each worker before it gives its tasks to others
+(swarmkit, manager/dispatcher): twice the time to find back to it after a loss, when most managers that it knows are gone."""
 TRIES = 5
 """Of a write that another write may overtake."""
 NANOSECONDS = 1_000_000_000
@@ -78,7 +81,9 @@ class Engine:
         )
 
     def init(self, options: SwarmOptions) -> None:
-        """Found a new swarm with this node as its only manager."""
+        """Found a new swarm with this node as its only manager. Nodes tell of themselves each `HEARTBEAT_SECONDS`, unless told otherwise."""
+        if options.dispatcher_heartbeat_seconds is None:
+            options = options.model_copy(update={"dispatcher_heartbeat_seconds": HEARTBEAT_SECONDS})
         pools = [str(pool) for pool in options.default_address_pools]
         with self._doing("founding the swarm", "see the engine's log: journalctl -u docker"):
             self._api.init_swarm(

@@ -1,11 +1,12 @@
 """The copies of one cluster in S3.
 
 Keys are ``PREFIX/CLUSTER/MANAGER/swarm-ENGINE-MANAGER-UTCTIME.tar.zst.age`` and, beside it and
-written last, ``….manifest.json``. A tarball without a manifest is not a copy.
+written last, ``….manifest.json``. A tarball without a manifest is not a copy. A mark that keeps a copy from being pruned
+is ``….keep.json``.
 """
 
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from recovery.store import Store
 
 ARCHIVE = ".tar.zst.age"
 MANIFEST = ".manifest.json"
+MARK = ".keep.json"
 TIME = "%Y%m%dT%H%M%S%fZ"
 """UTC with microseconds, so that names sort by time."""
 
@@ -42,6 +44,11 @@ class Copy:
         return self.key.removesuffix(ARCHIVE) + MANIFEST
 
     @property
+    def mark_key(self) -> str:
+        """Where a mark that keeps it would lie."""
+        return self.key.removesuffix(ARCHIVE) + MARK
+
+    @property
     def name(self) -> str:
         """What an operator calls it."""
         return self.key.rsplit("/", 1)[-1].removesuffix(ARCHIVE)
@@ -58,14 +65,27 @@ class Catalog:
         self.prefix = f"{settings.backup.prefix}/{settings.cluster}/"
         self._identity_file = settings.backup.identity_file
         self._texts: dict[Copy, bytes] = {}
-        keys = set(self.store.keys(self.prefix))
-        found = [copy for key in keys if key.endswith(MANIFEST) and (copy := _copy(key)) and copy.key in keys]
-        self.copies: tuple[Copy, ...] = tuple(sorted(found, key=lambda copy: (copy.taken, copy.key), reverse=True))
+        self.sizes = self.store.sizes(self.prefix)
+        self.copies = _newest_first(copy for copy in self._ending(MANIFEST) if copy.key in self.sizes)
+        self.marked = _newest_first(self._ending(MARK))
+
+    @property
+    def halves(self) -> tuple[Copy, ...]:
+        """Archives under our own names that have no manifest, newest first: uploads under way, or that broke off."""
+        alone = (copy for copy in self._ending(ARCHIVE) if copy.manifest_key not in self.sizes)
+        return _newest_first(
+            copy
+            for copy in alone
+            if copy.name.startswith("swarm-") and copy.name.endswith(f"-{copy.manager}-{copy.taken.strftime(TIME)}")
+        )
 
     def manifest(self, copy: Copy) -> Manifest:
-        """The copy's manifest. Raises: StoreError; DamagedCopy."""
+        """The copy's manifest. Raises: StoreError; DamagedCopy, also when it was removed since the listing."""
         if copy not in self._texts:
-            self._texts[copy] = self.store.get(copy.manifest_key)
+            found = self.store.look(copy.manifest_key)
+            if found is None:
+                raise DamagedCopy(f"reading {copy.name}", "it was removed a moment ago", remedy=NO_REMEDY)
+            self._texts[copy] = found[0]
         return from_json(self._texts[copy], source=copy.name)
 
     def manifests(self) -> list[tuple[Copy, Manifest | DamagedCopy]]:
@@ -144,6 +164,14 @@ class Catalog:
         self.store.upload(sealed, copy.key)
         self.store.put(copy.manifest_key, manifest.to_json())
         return copy
+
+    def _ending(self, suffix: str) -> Iterator[Copy]:
+        """The copies that the keys with that suffix would belong to. Keys in deeper folders are other people's."""
+        for key in self.sizes:
+            if key.endswith(suffix) and key.removeprefix(self.prefix).count("/") == 1:
+                copy = _copy(key.removesuffix(suffix) + ARCHIVE)
+                if copy:
+                    yield copy
 
     def _try_manifest(self, copy: Copy) -> Manifest | DamagedCopy:
         try:
@@ -232,8 +260,11 @@ def taken(name: str) -> datetime:
     return datetime.strptime(name.rsplit("-", 1)[-1], TIME).replace(tzinfo=UTC)
 
 
-def _copy(manifest_key: str) -> Copy | None:
-    key = manifest_key.removesuffix(MANIFEST) + ARCHIVE
+def _newest_first(copies: Iterable[Copy]) -> tuple[Copy, ...]:
+    return tuple(sorted(copies, key=lambda copy: (copy.taken, copy.key), reverse=True))
+
+
+def _copy(key: str) -> Copy | None:
     manager, name = key.split("/")[-2:]
     try:
         return Copy(key, manager, taken(name.removesuffix(ARCHIVE)))

@@ -1,11 +1,12 @@
 """The copies of one cluster in S3.
 
 Keys are ``PREFIX/CLUSTER/MANAGER/swarm-ENGINE-MANAGER-UTCTIME.tar.zst.age`` and, beside it and
-written last, ``….manifest.json``. A tarball without a manifest is not a copy.
+written last, ``….manifest.json``. A tarball without a manifest is not a copy. A mark that keeps a copy from being pruned
+is ``….keep.json``.
 """
 
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ from recovery.store import Store
 ARCHIVE = ".tar.zst.age"
 MANIFEST = ".manifest.json"
 DRILL = ".drill.json"
+MARK = ".keep.json"
 TIME = "%Y%m%dT%H%M%S%fZ"
 """UTC with microseconds, so that names sort by time."""
 
@@ -48,6 +50,11 @@ class Copy:
         return self.key.removesuffix(ARCHIVE) + DRILL
 
     @property
+    def mark_key(self) -> str:
+        """Where a mark that keeps it would lie."""
+        return self.key.removesuffix(ARCHIVE) + MARK
+
+    @property
     def name(self) -> str:
         """What an operator calls it."""
         return self.key.rsplit("/", 1)[-1].removesuffix(ARCHIVE)
@@ -64,17 +71,33 @@ class Catalog:
         self.prefix = f"{settings.backup.prefix}/{settings.cluster}/"
         self._identity_file = settings.backup.identity_file
         self._manifests: dict[Copy, Manifest] = {}
-        self._keys = keys = set(self.store.keys(self.prefix))
-        found = [copy for key in keys if key.endswith(MANIFEST) and (copy := _copy(key)) and copy.key in keys]
-        self.copies: tuple[Copy, ...] = tuple(sorted(found, key=lambda copy: (copy.taken, copy.key), reverse=True))
+        self.sizes = self.store.sizes(self.prefix)
+        self.copies = _newest_first(copy for copy in self._ending(MANIFEST) if copy.key in self.sizes)
+        self.marked = _newest_first(self._ending(MARK))
+
+    @property
+    def halves(self) -> tuple[Copy, ...]:
+        """Archives under our own names that have no manifest, newest first: uploads under way, or that broke off."""
+        alone = (copy for copy in self._ending(ARCHIVE) if copy.manifest_key not in self.sizes)
+        return _newest_first(
+            copy
+            for copy in alone
+            if copy.name.startswith("swarm-") and copy.name.endswith(f"-{copy.manager}-{copy.taken.strftime(TIME)}")
+        )
 
     def manifest(self, copy: Copy) -> Manifest:
-        """The copy's manifest; its proof is that of the last drill, where there was one. Raises: StoreError; DamagedCopy."""
+        """The copy's manifest; its proof is that of the last drill, where there was one.
+
+        Raises: StoreError; DamagedCopy, also when it was removed since the listing.
+        """
         if copy not in self._manifests:
-            made = from_json(self.store.get(copy.manifest_key), source=copy.name)
-            if copy.drill_key in self._keys and (proof := drilled(self.store.get(copy.drill_key))):
-                made = replace(made, proof=proof)
-            self._manifests[copy] = made
+            found = self.store.look(copy.manifest_key)
+            if found is None:
+                raise DamagedCopy(f"reading {copy.name}", "it was removed a moment ago", remedy=NO_REMEDY)
+            made = from_json(found[0], source=copy.name)
+            drill = self.store.look(copy.drill_key) if copy.drill_key in self.sizes else None
+            proof = drilled(drill[0]) if drill else None
+            self._manifests[copy] = replace(made, proof=proof) if proof else made
         return self._manifests[copy]
 
     def manifests(self) -> list[tuple[Copy, Manifest | DamagedCopy]]:
@@ -153,6 +176,14 @@ class Catalog:
         self.store.upload(sealed, copy.key)
         self.store.put(copy.manifest_key, manifest.to_json())
         return copy
+
+    def _ending(self, suffix: str) -> Iterator[Copy]:
+        """The copies that the keys with that suffix would belong to. Keys in deeper folders are other people's."""
+        for key in self.sizes:
+            if key.endswith(suffix) and key.removeprefix(self.prefix).count("/") == 1:
+                copy = _copy(key.removesuffix(suffix) + ARCHIVE)
+                if copy:
+                    yield copy
 
     def _try_manifest(self, copy: Copy) -> Manifest | DamagedCopy:
         try:
@@ -252,8 +283,11 @@ def taken(name: str) -> datetime:
     return datetime.strptime(name.rsplit("-", 1)[-1], TIME).replace(tzinfo=UTC)
 
 
-def _copy(manifest_key: str) -> Copy | None:
-    key = manifest_key.removesuffix(MANIFEST) + ARCHIVE
+def _newest_first(copies: Iterable[Copy]) -> tuple[Copy, ...]:
+    return tuple(sorted(copies, key=lambda copy: (copy.taken, copy.key), reverse=True))
+
+
+def _copy(key: str) -> Copy | None:
     manager, name = key.split("/")[-2:]
     try:
         return Copy(key, manager, taken(name.removesuffix(ARCHIVE)))

@@ -3,7 +3,7 @@
 JSON is a contract: `VERSION` changes when a key goes or changes its meaning (docs/json.md).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -19,12 +19,16 @@ from recovery.doctor import Case
 from recovery.drill import Drill
 from recovery.errors import DamagedCopy, RequorumError
 from recovery.manifest import Manifest, Proof, Verdict
+from recovery.marks import Mark
 from recovery.model import Member, Reach, Report, Survey
+from recovery.retention import Decision, Removal
 from recovery.settings import Settings
 
 VERSION = 1
 FINE, ERROR, USAGE, DEGRADED, LOST = 0, 1, 2, 3, 4
 """Exit codes of every command."""
+NO_MARKS: Mapping[Copy, Mark] = {}
+"""Of copies that were just made."""
 
 
 @dataclass(frozen=True)
@@ -167,27 +171,81 @@ def _line(node: NodeStatus, now: datetime) -> str:
     return f"{node.name}  {node.address}  " + ", ".join(word for word in words if word)
 
 
-def copies_table(copies: Sequence[tuple[Copy, Manifest | DamagedCopy]], now: datetime) -> Table:
+def copies_table(
+    copies: Sequence[tuple[Copy, Manifest | DamagedCopy]], now: datetime, marks: Mapping[Copy, Mark] = NO_MARKS
+) -> Table:
     """The copies for eyes, newest first."""
     longest = max((len(copy.name) for copy, _ in copies), default=0)
     table = Table(box=None)
     table.add_column("copy", no_wrap=True, min_width=longest)
-    for heading in ("age", "kind", "size", "swarm", "objects", "proof"):
+    for heading in ("age", "kind", "size", "swarm", "objects", "proof", "kept"):
         table.add_column(heading)
     for copy, manifest in copies:
         age = _span(_age(now, copy.taken) or 0)
+        kept = escape(marks[copy].text) if copy in marks else ""
         if isinstance(manifest, DamagedCopy):
-            table.add_row(copy.name, age, "", "", "", "", f"[red]{escape(manifest.why)}[/]")
+            table.add_row(copy.name, age, "", "", "", "", f"[red]{escape(manifest.why)}[/]", kept)
             continue
         objects = sum(len(ids) for ids in manifest.inventory.objects.values())
         proof = manifest.verdict if manifest.verdict is not Verdict.FAILED else "[red]failed[/]"
-        table.add_row(copy.name, age, manifest.kind, f"{manifest.size:,} B", manifest.cluster_id, str(objects), proof)
+        size = f"{manifest.size:,} B"
+        table.add_row(copy.name, age, manifest.kind, size, manifest.cluster_id, str(objects), proof, kept)
     return table
 
 
-def copies_json(cluster: str, copies: Sequence[tuple[Copy, Manifest | DamagedCopy]]) -> dict[str, Any]:
+def copies_json(
+    cluster: str, copies: Sequence[tuple[Copy, Manifest | DamagedCopy]], marks: Mapping[Copy, Mark] = NO_MARKS
+) -> dict[str, Any]:
     """The copies as the contract has them."""
-    return {"version": VERSION, "cluster": cluster, "copies": [_copy_json(copy, manifest) for copy, manifest in copies]}
+    shown = [{**_copy_json(copy, manifest), "keep": _mark_json(marks.get(copy))} for copy, manifest in copies]
+    return {"version": VERSION, "cluster": cluster, "copies": shown}
+
+
+def prune_table(decisions: Sequence[Decision], now: datetime) -> Table:
+    """What stays and what goes, and why, for eyes."""
+    longest = max((len(decision.copy.name) for decision in decisions), default=0)
+    table = Table(box=None)
+    table.add_column("copy", no_wrap=True, min_width=longest)
+    for heading in ("age", "", "why"):
+        table.add_column(heading)
+    for decision in decisions:
+        age = _span(_age(now, decision.copy.taken) or 0)
+        fate = "keep" if decision.keep else "[red]remove[/]"
+        table.add_row(decision.copy.name, age, fate, escape("; ".join(decision.reasons)))
+    return table
+
+
+def prune_json(
+    cluster: str, decisions: Sequence[Decision], removals: Sequence[Removal], *, dry_run: bool
+) -> dict[str, Any]:
+    """What stays and what goes, why, and what came of it, as the contract has it."""
+    errors = {removal.decision.copy: removal.error for removal in removals}
+    return {
+        "version": VERSION,
+        "cluster": cluster,
+        "dryRun": dry_run,
+        "copies": [
+            {
+                "name": decision.copy.name,
+                "key": decision.copy.key,
+                "manager": decision.copy.manager,
+                "taken": decision.copy.taken.isoformat(),
+                "manifest": not decision.half,
+                "keep": decision.keep,
+                "reasons": list(decision.reasons),
+                "removed": decision.copy in errors and error is None,
+                "error": error.why if error else None,
+            }
+            for decision in decisions
+            for error in [errors.get(decision.copy)]
+        ],
+    }
+
+
+def _mark_json(mark: Mark | None) -> dict[str, Any] | None:
+    if mark is None:
+        return None
+    return {"reason": mark.reason, "who": mark.who, "when": mark.when.isoformat() if mark.when else None}
 
 
 def _copy_json(copy: Copy, manifest: Manifest | DamagedCopy) -> dict[str, Any]:

@@ -66,6 +66,10 @@ class StoreError(RequorumError):
     """S3 did not do what was asked: unreachable, no such bucket, not allowed."""
 
 
+class StoreSilent(StoreError):
+    """S3 does not answer: what comes next would fail in the same way."""
+
+
 class DamagedCopy(RequorumError):
     """A copy is not what its manifest says: torn, truncated, altered or unreadable."""
 

@@ -130,6 +130,21 @@ class Ssh(_Frozen):
     known_hosts_file: Path
 
 
+class Retention(_Frozen):
+    """Which copies of each manager `requorum prune` keeps: the last ones, and the newest of each of so many periods."""
+
+    last: int = Field(10, ge=0)
+    hourly: int = Field(24, ge=0)
+    daily: int = Field(7, ge=0)
+    weekly: int = Field(5, ge=0)
+    monthly: int = Field(12, ge=0)
+    yearly: int = Field(0, ge=0)
+    minimum: int = Field(3, ge=1)
+    """Copies that a manager keeps, whatever the rules say."""
+    grace_hours: int = Field(24, ge=1)
+    """Nothing younger is removed. Never 0: an archive is in S3 a moment before its manifest."""
+
+
 class Backup(_Frozen):
     """Where the copies live, and who can read them. Credentials for S3 come from boto3's own chain, never from here."""
 
@@ -142,6 +157,8 @@ class Backup(_Frozen):
     """Age recipients; a copy is sealed to all of them before it leaves its node."""
     identity_file: Path | None = None
     """Age identities, one of which reads the copies here. Not needed to make them."""
+    retention: Retention | None = None
+    """None: nothing is ever pruned."""
 
 
 class Escrow(_Frozen):

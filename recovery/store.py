@@ -11,7 +11,7 @@ from boto3.exceptions import Boto3Error
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, ProfileNotFound
 
-from recovery.errors import StoreError
+from recovery.errors import StoreError, StoreSilent
 from recovery.settings import Backup
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ REMEDIES = {
     "NoSuchBucket": "create the bucket, or correct requorum:backup.bucket",
     "InvalidAccessKeyId": "correct the access key (AWS_ACCESS_KEY_ID, or the profile of requorum:backup.profile)",
     "SignatureDoesNotMatch": "correct the secret key (AWS_SECRET_ACCESS_KEY, or the profile of requorum:backup.profile)",
-    "AccessDenied": "allow this key to list, read and write below the prefix",
+    "AccessDenied": "allow this key to list, read and write below the prefix, and to delete where it prunes",
     "403": "correct the key, or allow it to list, read and write below the prefix",
     "404": "create the bucket, or correct requorum:backup.bucket",
     "NoSuchKey": "list what is there: requorum backups",
@@ -45,9 +45,13 @@ class Store:
 
     def keys(self, prefix: str) -> tuple[str, ...]:
         """Every key below the prefix. Raises: StoreError."""
+        return tuple(self.sizes(prefix))
+
+    def sizes(self, prefix: str) -> dict[str, int]:
+        """The size in bytes of every object below the prefix, by key. Raises: StoreError."""
         with self._doing("listing"):
             pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
-            return tuple(entry["Key"] for page in pages for entry in page.get("Contents", ()))
+            return {entry["Key"]: entry["Size"] for page in pages for entry in page.get("Contents", ())}
 
     def get(self, key: str) -> bytes:
         """An object's content. Raises: StoreError."""
@@ -122,7 +126,7 @@ class Store:
                 doing, str(error), remedy='give credentials as for any AWS client; in the lab: eval "$(make -s env)"'
             ) from None
         except (BotoCoreError, Boto3Error, OSError, ValueError) as error:
-            raise StoreError(
+            raise StoreSilent(
                 doing, f"it cannot be reached ({error})", remedy="start the server, or correct requorum:backup.endpoint"
             ) from None
 

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from recovery import display
+from recovery import display, marks
 from recovery import drill as drills
+from recovery import prune as pruning
 from recovery.backup import backup as take_copies
 from recovery.backup import backup_cold
 from recovery.catalog import Catalog
@@ -28,6 +29,7 @@ from recovery.errors import NoUsableCopy, SettingError
 from recovery.escrow import Escrow
 from recovery.keyfile import UnlockKey
 from recovery.manifest import Verdict
+from recovery.retention import Removal
 
 
 @app.command()
@@ -73,11 +75,12 @@ def backup(
 def backups(stack: StackOption = "", config_file: FileOption = None, as_json: JsonOption = False) -> None:
     """List the cluster's copies, newest first."""
     with loaded(stack, config_file) as settings:
-        found = Catalog(settings).manifests()
+        catalog = Catalog(settings)
+        found, marked = catalog.manifests(), marks.read(catalog)
         if as_json:
-            print_json(display.copies_json(settings.cluster, found))
+            print_json(display.copies_json(settings.cluster, found, marked))
         elif found:
-            out.print(display.copies_table(found, datetime.now(UTC)))
+            out.print(display.copies_table(found, datetime.now(UTC), marked))
         else:
             out.print(f"cluster {settings.cluster} has no copies: requorum backup")
 
@@ -126,6 +129,59 @@ def drill(
             out.print(display.drills_table(done))
     proven = sum(result.proof.verdict is Verdict.PROVEN for result in done)
     raise typer.Exit(display.FINE if proven == len(done) else display.DEGRADED if proven else display.ERROR)
+
+
+@app.command()
+def keep(
+    name: Annotated[str, typer.Argument(help="The copy's name.")],
+    reason: Annotated[str, typer.Option(help="Why it is kept.")] = "",
+    release: Annotated[bool, typer.Option("--release", help="Take the mark back.")] = False,
+    stack: StackOption = "",
+    config_file: FileOption = None,
+) -> None:
+    """Mark a copy, so that it is never pruned, or take its mark back."""
+    if bool(reason.strip()) == release:
+        raise typer.BadParameter("give either --reason TEXT or --release")
+    with loaded(stack, config_file) as settings:
+        if release:
+            marks.release(settings, name)
+            out.print(f"{name} is no longer marked: the rules of requorum:backup.retention decide", markup=False)
+        else:
+            mark = marks.keep(settings, name, reason.strip(), now=datetime.now(UTC), say=say)
+            out.print(f"{name} is kept: {mark.text}", markup=False)
+
+
+@app.command()
+def prune(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would go and what stays.")] = False,
+    yes: YesOption = False,
+    stack: StackOption = "",
+    config_file: FileOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove the copies that no rule of requorum:backup.retention keeps. Exit 3 when S3 refuses to delete one."""
+    if as_json and not (dry_run or yes):
+        raise typer.BadParameter("--json does not ask: give --dry-run or --yes too")
+    with loaded(stack, config_file) as settings:
+        now = datetime.now(UTC)
+        removals: tuple[Removal, ...] = ()
+        decisions = pruning.look(settings, now)
+        doomed = [decision for decision in decisions if not decision.keep]
+        if not as_json:
+            out.print(display.prune_table(decisions, now))
+            out.print(f"{len(doomed)} of {len(decisions)} go" if doomed else "nothing goes")
+        if doomed and not dry_run:
+            agree(f"remove {len(doomed)} for good", yes)
+            removals = pruning.prune(settings, doomed, now, say=say)
+        refused = [removal for removal in removals if removal.error]
+        for removal in refused:
+            err.print(f"{removal.decision.copy.name}: not removed\n{removal.error}", style="red", markup=False)
+        if as_json:
+            print_json(display.prune_json(settings.cluster, decisions, removals, dry_run=dry_run))
+        elif doomed and not dry_run:
+            stayed = f"; {len(doomed) - len(removals)} need not go any more" if len(doomed) > len(removals) else ""
+            out.print(f"{len(removals) - len(refused)} removed, {len(refused)} refused by S3{stayed}")
+    raise typer.Exit(display.DEGRADED if refused else display.FINE)
 
 
 @app.command()

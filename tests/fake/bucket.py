@@ -36,7 +36,7 @@ class FakeS3:
         return self
 
     def paginate(self, *, Bucket: str, Prefix: str) -> Iterator[dict[str, Any]]:
-        yield {"Contents": [{"Key": key} for key in self._objects() if key.startswith(Prefix)]}
+        yield {"Contents": [{"Key": k, "Size": len(v)} for k, v in self._objects().items() if k.startswith(Prefix)]}
 
     def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:
         if Key not in self._objects():

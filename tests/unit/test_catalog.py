@@ -83,6 +83,8 @@ def test_the_manifest_is_written_last(
 def test_other_clusters_and_other_peoples_objects_are_not_ours(of: Settings, bucket: Any, tmp_path: Path) -> None:
     mine = put(of, tmp_path, "manager-a", 1)
     put(of.model_copy(update={"cluster": "lab2"}), tmp_path, "manager-a", 0)
+    below = {"cluster": "x", "backup": of.backup.model_copy(update={"prefix": "requorum/lab"})}
+    put(of.model_copy(update=below), tmp_path, "manager-a", 0)
     for key in (
         "requorum/lab/notes.txt",
         "requorum/lab/manager-a/photo.manifest.json",

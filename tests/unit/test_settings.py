@@ -66,6 +66,24 @@ BAD: list[tuple[str, dict[str, Any], str, str]] = [
     ),
     ("impossible bucket", raw(backup={"bucket": "A_B"}), "backup.bucket", "correct it"),
     ("prefix with a slash at its end", raw(backup={"bucket": "copies", "prefix": "x/"}), "backup.prefix", "correct it"),
+    (
+        "no grace for an upload under way",
+        raw(backup={**RAW["backup"], "retention": {"graceHours": 0}}),
+        "backup.retention.graceHours",
+        "correct it",
+    ),
+    (
+        "a count below none",
+        raw(backup={**RAW["backup"], "retention": {"daily": -1}}),
+        "backup.retention.daily",
+        "correct it",
+    ),
+    (
+        "an unknown rule",
+        raw(backup={**RAW["backup"], "retention": {"dayly": 7}}),
+        "backup.retention.dayly",
+        "correct it",
+    ),
     ("managers are a number", raw(managers=5), "managers", "give a list"),
     ("zones are null", raw(zones=None), "zones", "give a list"),
     (

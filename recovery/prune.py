@@ -1,0 +1,64 @@
+"""Removes the copies that no rule keeps: first the manifest, so that what is left is no copy, then the archive.
+
+Marks are never removed: a copy that has one stays.
+"""
+
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+
+from recovery import lease, marks
+from recovery.catalog import Catalog
+from recovery.errors import StoreError, StoreSilent
+from recovery.retention import Candidate, Decision, Removal, candidate, decide
+from recovery.settings import Settings
+from recovery.store import Store
+
+WORKERS = 8
+"""Deletions side by side. S3's own deletion of many keys is not known to every server."""
+
+
+def look(settings: Settings, now: datetime) -> tuple[Decision, ...]:
+    """What would be kept and removed now, newest first. Raises: StoreError."""
+    return _decided(settings, Catalog(settings), now)
+
+
+def prune(
+    settings: Settings, agreed: Collection[Decision], now: datetime, *, say: Callable[[str], None]
+) -> tuple[Removal, ...]:
+    """Remove what was agreed on, as far as the rules still say so of what lies in S3 now.
+
+    Under the lease: no recovery reads copies meanwhile, and nobody marks one. A deletion that S3 refuses stops no other.
+
+    Raises: Refused when another holds the lease; StoreError when S3 cannot be listed; StoreSilent when it stops answering.
+    """
+    expected = {(decision.copy, decision.half) for decision in agreed if not decision.keep}
+    with lease.hold(settings, "pruning", say=say):
+        catalog = Catalog(settings)
+        doomed = [one for one in _decided(settings, catalog, now) if not one.keep and (one.copy, one.half) in expected]
+        pool = ThreadPoolExecutor(max_workers=WORKERS)
+        try:
+            jobs = [pool.submit(_remove, catalog.store, decision) for decision in doomed]
+            return tuple(job.result() for job in jobs)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _decided(settings: Settings, catalog: Catalog, now: datetime) -> tuple[Decision, ...]:
+    marked = marks.read(catalog)
+    copies = [candidate(copy, read, catalog.sizes[copy.key], marked.get(copy)) for copy, read in catalog.manifests()]
+    halves = [Candidate(copy, half=True, mark=marked.get(copy)) for copy in catalog.halves]
+    return decide(settings.backup.retention, copies + halves, now)
+
+
+def _remove(store: Store, decision: Decision) -> Removal:
+    try:
+        if not decision.half:
+            store.delete(decision.copy.manifest_key)
+        store.delete(decision.copy.key)
+        store.delete(decision.copy.drill_key)
+    except StoreSilent:
+        raise
+    except StoreError as error:
+        return Removal(decision, error)
+    return Removal(decision)

@@ -1,0 +1,142 @@
+"""Which copies are kept and which are removed, each with the reasons: pure.
+
+The copies that one manager made of one swarm are judged together, so that those of another swarm never push them
+out. Every rule keeps the newest of something, and periods without a copy do not count: where no copies are made, or
+the clock is wrong, nothing goes that the rules kept before.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import groupby, islice
+
+from recovery.catalog import Copy
+from recovery.errors import DamagedCopy, StoreError
+from recovery.manifest import WITH_INVENTORY, Manifest, Verdict
+from recovery.marks import Mark
+from recovery.settings import Retention
+
+PERIODS: Mapping[str, Callable[[datetime], str]] = {
+    "hourly": lambda taken: f"{taken:%Y-%m-%d %H} h",
+    "daily": lambda taken: f"{taken:%Y-%m-%d}",
+    "weekly": lambda taken: f"{taken:%G-W%V}",
+    "monthly": lambda taken: f"{taken:%Y-%m}",
+    "yearly": lambda taken: f"{taken:%Y}",
+}
+"""What the period of a copy is called, in UTC; weeks are those of ISO 8601."""
+NOT_SET = "requorum:backup.retention is not set"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What the rules know of one copy, or of an archive without a manifest (``half``)."""
+
+    copy: Copy
+    swarm: str = ""
+    proven: bool = False
+    """Whether a whole swarm came up from it."""
+    fault: str = ""
+    """Why it cannot be judged; such a copy is never removed by a rule, and stands in for none."""
+    half: bool = False
+    mark: Mark | None = None
+
+    @property
+    def group(self) -> tuple[str, str]:
+        """Whose copies it is judged with."""
+        return self.copy.manager, self.swarm
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether a copy, or an archive without a manifest (``half``), is kept, and why or why not."""
+
+    copy: Copy
+    half: bool
+    keep: bool
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What became of a copy that was to go: it is removed, or S3 refused with an error."""
+
+    decision: Decision
+    error: StoreError | None = None
+
+
+def candidate(copy: Copy, manifest: Manifest | DamagedCopy, size: int, mark: Mark | None) -> Candidate:
+    """What the rules know of a copy whose archive takes ``size`` bytes in S3."""
+    if isinstance(manifest, DamagedCopy):
+        return Candidate(copy, fault=manifest.why, mark=mark)
+    fault = ""
+    if manifest.manager != copy.manager:
+        fault = f"it is a copy of {manifest.manager}"
+    elif manifest.size != size:
+        fault = f"its archive has {size} bytes, and {manifest.size} in its manifest"
+    proven = manifest.verdict is Verdict.PROVEN and manifest.kind in WITH_INVENTORY
+    return Candidate(copy, manifest.cluster_id, proven, fault, mark=mark)
+
+
+def decide(policy: Retention | None, candidates: Iterable[Candidate], now: datetime) -> tuple[Decision, ...]:
+    """What is kept and what is removed, newest first. Without a policy everything is kept."""
+    ordered = sorted(candidates, key=lambda one: (one.copy.taken, one.copy.key), reverse=True)
+    if policy is None:
+        return tuple(Decision(one.copy, one.half, True, (NOT_SET,)) for one in ordered)
+    sound = [one for one in ordered if not (one.half or one.fault)]
+    groups = [tuple(group) for _, group in groupby(sorted(sound, key=lambda one: one.group), lambda one: one.group)]
+    keeping: defaultdict[Candidate, list[str]] = defaultdict(list)
+    for one in ordered:
+        keeping[one] += _standing(one, policy, now)
+    for group in groups:
+        for one, reason in _ruled(policy, group):
+            keeping[one].append(reason)
+    for one in _newest_proven(sound, lambda one: one.swarm):
+        keeping[one].append(f"the newest proven copy of swarm {one.swarm}")
+    for one in _newest_proven(sound, lambda one: one.group):
+        keeping[one].append(f"the newest proven copy of {one.copy.manager}")
+    for group in groups:
+        wanting = policy.minimum - sum(bool(keeping[one]) for one in group)
+        rest = sorted((one for one in group if not keeping[one]), key=lambda one: not one.proven)
+        for one in rest[: max(wanting, 0)]:
+            keeping[one].append(f"{one.copy.manager} keeps {policy.minimum} copies at least")
+    return tuple(
+        Decision(one.copy, one.half, bool(keeping[one]), tuple(keeping[one]) or (_why_not(one, policy),))
+        for one in ordered
+    )
+
+
+def _standing(one: Candidate, policy: Retention, now: datetime) -> Iterator[str]:
+    """What keeps a copy, whichever others there are."""
+    if one.mark:
+        yield f"marked: {one.mark.text}"
+    if one.fault:
+        yield f"no rule removes it: {one.fault}"
+    if now - one.copy.taken < timedelta(hours=policy.grace_hours):
+        upload = ", and its upload may be under way" if one.half else ""
+        yield f"younger than {policy.grace_hours} h{upload}"
+
+
+def _ruled(policy: Retention, group: Sequence[Candidate]) -> Iterator[tuple[Candidate, str]]:
+    """What the counts of the policy keep of a group, which is newest first."""
+    for one in group[: policy.last]:
+        yield one, f"among the last {policy.last}"
+    for rule, name in PERIODS.items():
+        periods = groupby(group, lambda one: name(one.copy.taken.astimezone(UTC)))  # noqa: B023 - used at once
+        for period, copies in islice(periods, getattr(policy, rule)):
+            yield min(copies, key=lambda one: not one.proven), f"{rule}: {period}"
+
+
+def _newest_proven(ordered: Iterable[Candidate], key: Callable[[Candidate], object]) -> Iterable[Candidate]:
+    found: dict[object, Candidate] = {}
+    for one in ordered:
+        if one.proven:
+            found.setdefault(key(one), one)
+    return found.values()
+
+
+def _why_not(one: Candidate, policy: Retention) -> str:
+    if one.half:
+        return f"an archive without a manifest, older than {policy.grace_hours} h: its upload broke off"
+    counts = {rule: getattr(policy, rule) for rule in ("last", *PERIODS)}
+    return f"no rule keeps it ({', '.join(f'{rule} {count}' for rule, count in counts.items() if count)})"

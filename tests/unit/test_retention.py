@@ -1,0 +1,567 @@
+"""Which copies are kept: the rules by tables and properties, the removal on a simulated S3 server."""
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from recovery import cli, lease, marks, retention
+from recovery import prune as pruning
+from recovery import store as store_module
+from recovery.catalog import Catalog, Copy
+from recovery.errors import NoUsableCopy, Refused, StoreSilent
+from recovery.manifest import Proof, Verdict
+from recovery.marks import Mark
+from recovery.retention import Candidate, Decision, candidate, decide
+from recovery.settings import Retention, Settings
+from recovery.store import Store
+from tests.unit import factories as make
+
+NOW = datetime(2026, 3, 18, 12, 30, tzinfo=UTC)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+MARK = Mark("before the upgrade", "ops@desk", NOW)
+NOTHING = {"last": 0, "hourly": 0, "daily": 0, "weekly": 0, "monthly": 0, "yearly": 0, "minimum": 1, "grace_hours": 1}
+
+
+def policy(**counts: int) -> Retention:
+    return Retention(**{**NOTHING, **counts})
+
+
+def one(ago: timedelta, *, manager: str = "manager-a", **values: Any) -> Candidate:
+    copy = make.copy_of(replace(make.manifest(manager), taken=NOW - ago))
+    return Candidate(copy, **{"swarm": "s1", "proven": True, **values})
+
+
+def kept(rules: Retention | None, candidates: Sequence[Candidate]) -> list[int]:
+    """Places of those that are kept, in the order given."""
+    decided = {decision.copy: decision for decision in decide(rules, candidates, NOW)}
+    return [place for place, found in enumerate(candidates) if decided[found.copy].keep]
+
+
+def reasons(rules: Retention | None, *candidates: Candidate) -> tuple[str, ...]:
+    """Of the first candidate."""
+    return next(found.reasons for found in decide(rules, candidates, NOW) if found.copy == candidates[0].copy)
+
+
+UNPROVEN = {"proven": False}
+OLD = 400 * DAY
+TABLE: list[tuple[str, Retention | None, list[Candidate], list[int]]] = [
+    ("no policy keeps all", None, [one(OLD), one(2 * OLD), one(OLD, half=True, manager="x")], [0, 1, 2]),
+    ("the last two", policy(last=2), [one(n * DAY) for n in (1, 2, 3, 4)], [0, 1]),
+    ("the last two of each manager", policy(last=2), [one(n * DAY, manager=m) for n in (1, 2, 3) for m in ("a", "b")], [0, 1, 2, 3]),
+    ("the last two of each swarm", policy(last=2), [one(n * DAY, swarm=s) for n in (1, 2, 3) for s in ("s1", "s2")], [0, 1, 2, 3]),
+    ("the newest of each hour", policy(hourly=2), [one(n * HOUR / 4) for n in (4, 5, 6, 7, 8, 9)], [0, 3]),
+    ("the newest of each day", policy(daily=2), [one(n * HOUR) for n in (1, 12, 13, 14, 36, 37)], [0, 2]),
+    ("days without a copy do not count", policy(daily=3), [one(n * DAY) for n in (1, 100, 101, 300, 301)], [0, 1, 2]),
+    ("weeks begin on Monday", policy(weekly=2), [one(n * DAY) for n in (1, 2, 3, 4)], [0, 2]),
+    ("months", policy(monthly=2), [one(n * DAY) for n in (1, 17, 18, 19, 46)], [0, 2]),
+    ("years", policy(yearly=2), [one(n * DAY) for n in (1, 2, 77, 78, 443)], [0, 2]),
+    ("the proven one of its day", policy(daily=2), [one(HOUR, **UNPROVEN), one(2 * HOUR), one(2 * DAY, **UNPROVEN), one(2 * DAY + HOUR, **UNPROVEN)], [1, 2]),
+    ("rules add up", policy(last=1, daily=2), [one(n * HOUR) for n in (1, 2, 24, 25)], [0, 2]),
+    ("the last proven one, however old", policy(last=2), [one(DAY, **UNPROVEN), one(2 * DAY, **UNPROVEN), one(OLD), one(2 * OLD)], [0, 1, 2]),
+    ("the last proven one of each manager", policy(), [one(DAY), one(OLD, manager="manager-b"), one(2 * OLD, manager="manager-b")], [0, 1]),
+    ("the minimum, proven ones first", policy(minimum=3), [one(1 * DAY), one(2 * DAY, **UNPROVEN), one(3 * DAY), one(4 * DAY), one(5 * DAY)], [0, 2, 3]),
+    ("the minimum counts what is kept anyhow", policy(minimum=2, last=2), [one(n * DAY) for n in (1, 2, 3)], [0, 1]),
+    ("the minimum where none is proven", policy(minimum=2), [one(n * DAY, **UNPROVEN) for n in (1, 2, 3)], [0, 1]),
+    ("the grace period", policy(grace_hours=6), [one(n * HOUR) for n in (1, 5, 6, 7)], [0, 1]),
+    ("a copy of the future is young", policy(), [one(-DAY), one(DAY, **UNPROVEN)], [0]),
+    ("a mark", policy(), [one(DAY), one(OLD, mark=MARK), one(2 * OLD)], [0, 1]),
+    ("what cannot be judged stays, and stands in for none", policy(last=1), [one(DAY, fault="torn"), one(2 * DAY), one(3 * DAY, fault="torn"), one(4 * DAY)], [0, 1, 2]),
+    ("uploads under way, and those that broke off", policy(grace_hours=6, last=9), [one(5 * HOUR, half=True), one(7 * HOUR, half=True), one(8 * HOUR, half=True, mark=MARK)], [0, 2]),
+    ("a half stands in for no copy", policy(last=1), [one(2 * HOUR, half=True), one(DAY, **UNPROVEN)], [1]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rules", "candidates", "places"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
+def test_what_is_kept(rules: Retention | None, candidates: list[Candidate], places: list[int]) -> None:
+    assert kept(rules, candidates) == places
+    assert kept(rules, candidates[::-1]) == sorted(len(candidates) - 1 - place for place in places), "in any order"
+
+
+def test_periods_are_those_of_utc() -> None:
+    late = datetime(2026, 3, 1, 23, 0, tzinfo=UTC).astimezone(timezone(5 * HOUR))
+    assert late.day == 2
+    found = [Candidate(replace(one(DAY).copy, taken=taken), "s1", True) for taken in (late, late - 3 * HOUR)]
+    decisions = decide(policy(daily=2), found, NOW)
+    assert [decision.keep for decision in decisions] == [True, False], "of one day"
+    assert decisions[0].reasons[0] == "daily: 2026-03-01"
+
+
+def test_each_decision_says_why() -> None:
+    default = Retention()
+    newer = [one(n * HOUR) for n in range(26, 90)]
+    assert reasons(None, one(OLD)) == ("requorum:backup.retention is not set",)
+    assert reasons(default, one(HOUR), *newer) == (
+        "younger than 24 h",
+        "among the last 10",
+        "hourly: 2026-03-18 11 h",
+        "daily: 2026-03-18",
+        "weekly: 2026-W12",
+        "monthly: 2026-03",
+        "the newest proven copy of swarm s1",
+        "the newest proven copy of manager-a",
+    )
+    assert reasons(default, newer[-2], *newer) == (
+        "no rule keeps it (last 10, hourly 24, daily 7, weekly 5, monthly 12)",
+    )
+    assert reasons(policy(), one(OLD, mark=MARK), *newer) == ("marked: before the upgrade (ops@desk)",)
+    assert reasons(policy(), one(OLD, fault="not a manifest"), *newer) == ("no rule removes it: not a manifest",)
+    assert reasons(policy(), one(HOUR / 2, half=True)) == ("younger than 1 h, and its upload may be under way",)
+    assert reasons(policy(), one(HOUR, half=True)) == (
+        "an archive without a manifest, older than 1 h: its upload broke off",
+    )
+    assert reasons(policy(minimum=2), newer[1], *newer) == ("manager-a keeps 2 copies at least",)
+
+
+def test_only_what_is_whole_by_its_manifest_is_judged() -> None:
+    manifest = make.manifest(size=100, proof=Proof(Verdict.PROVEN, NOW))
+    copy = make.copy_of(manifest)
+    assert candidate(copy, manifest, 100, None) == Candidate(copy, make.CLUSTER, proven=True)
+    assert candidate(copy, manifest, 99, None).fault == "its archive has 99 bytes, and 100 in its manifest"
+    assert candidate(replace(copy, manager="manager-b"), manifest, 100, None).fault == "it is a copy of manager-a"
+    assert not candidate(copy, replace(manifest, kind="safety"), 100, None).proven
+    assert not candidate(copy, replace(manifest, proof=None), 100, MARK).proven
+
+
+COUNTS = st.integers(0, 4)
+POLICIES = st.builds(
+    Retention,
+    last=COUNTS,
+    hourly=COUNTS,
+    daily=COUNTS,
+    weekly=COUNTS,
+    monthly=COUNTS,
+    yearly=COUNTS,
+    minimum=st.integers(1, 5),
+    grace_hours=st.integers(1, 48),
+)
+AGES = st.one_of(st.integers(-5, 72), st.integers(0, 60).map(lambda days: days * 24), st.integers(0, 30_000))
+CANDIDATES = st.lists(
+    st.builds(
+        lambda hours, minutes, manager, **values: one(hours * HOUR + minutes * HOUR / 60, manager=manager, **values),
+        AGES,
+        st.integers(0, 59),
+        st.sampled_from(["manager-a", "manager-b"]),
+        swarm=st.sampled_from(["s1", "s1", "s2"]),
+        proven=st.booleans(),
+        half=st.sampled_from([False] * 5 + [True]),
+        fault=st.sampled_from([""] * 5 + ["torn"]),
+        mark=st.sampled_from([None] * 5 + [MARK]),
+    ),
+    max_size=40,
+    unique_by=lambda found: found.copy,
+)
+
+
+def stay(rules: Retention, candidates: Sequence[Candidate]) -> list[Candidate]:
+    left = {decision.copy for decision in decide(rules, candidates, NOW) if decision.keep}
+    return [found for found in candidates if found.copy in left]
+
+
+def own(found: Candidate) -> tuple[str, str]:
+    return found.copy.manager, found.swarm
+
+
+def grouped(candidates: Sequence[Candidate], key: Callable[[Candidate], Any] = own) -> dict[Any, list[Candidate]]:
+    """The copies that are neither halves nor faulty, newest first."""
+    groups = defaultdict(list)
+    for found in sorted(candidates, key=lambda found: found.copy.taken, reverse=True):
+        if not (found.half or found.fault):
+            groups[key(found)].append(found)
+    return groups
+
+
+@given(POLICIES, CANDIDATES)
+def test_every_candidate_is_decided_once_and_with_a_reason(rules: Retention, candidates: list[Candidate]) -> None:
+    decisions = decide(rules, candidates, NOW)
+    assert sorted(decision.copy.key for decision in decisions) == sorted(found.copy.key for found in candidates)
+    assert all(decision.reasons and all(decision.reasons) for decision in decisions)
+
+
+@given(POLICIES, CANDIDATES)
+def test_the_last_proven_copy_never_goes(rules: Retention, candidates: list[Candidate]) -> None:
+    left = stay(rules, candidates)
+    for key in (own, lambda found: found.swarm):
+        for copies in grouped(candidates, key).values():
+            proven = [found for found in copies if found.proven]
+            assert not proven or any(found.copy.taken == proven[0].copy.taken for found in left if found.proven)
+
+
+@given(POLICIES, CANDIDATES)
+def test_the_minimum_holds(rules: Retention, candidates: list[Candidate]) -> None:
+    left = grouped(stay(rules, candidates))
+    for group, copies in grouped(candidates).items():
+        assert len(left[group]) >= min(rules.minimum, len(copies))
+
+
+@given(POLICIES, CANDIDATES)
+def test_pruning_twice_removes_nothing_the_second_time(rules: Retention, candidates: list[Candidate]) -> None:
+    left = stay(rules, candidates)
+    assert stay(rules, left) == left
+
+
+@given(POLICIES, CANDIDATES)
+def test_marks_faults_and_grace_hold(rules: Retention, candidates: list[Candidate]) -> None:
+    left = stay(rules, candidates)
+    for found in candidates:
+        if found.mark or found.fault or NOW - found.copy.taken < rules.grace_hours * HOUR:
+            assert found in left
+
+
+@given(POLICIES, CANDIDATES)
+def test_the_last_ones_and_each_of_the_last_days_stay(rules: Retention, candidates: list[Candidate]) -> None:
+    left = stay(rules, candidates)
+    for copies in grouped(candidates).values():
+        assert all(any(f.copy.taken == found.copy.taken for f in left) for found in copies[: rules.last])
+        by_day: defaultdict[Any, list[Candidate]] = defaultdict(list)
+        for found in copies:
+            by_day[found.copy.taken.date()].append(found)
+        for day in sorted(by_day, reverse=True)[: rules.daily]:
+            there = [found for found in by_day[day] if found in left]
+            assert there
+            assert any(found.proven for found in there) == any(found.proven for found in by_day[day])
+
+
+@given(POLICIES, CANDIDATES)
+def test_only_old_broken_uploads_and_copies_that_others_outlive_go(
+    rules: Retention, candidates: list[Candidate]
+) -> None:
+    left = stay(rules, candidates)
+    for gone in (found for found in candidates if found not in left):
+        peers = [found for found in left if own(found) == own(gone) and not (found.half or found.fault)]
+        assert gone.half or any(found.proven or not gone.proven for found in peers)
+
+
+@given(POLICIES, CANDIDATES, st.integers(0, 40))
+def test_what_the_rules_say_again_before_deleting_is_as_safe(
+    rules: Retention, candidates: list[Candidate], seen: int
+) -> None:
+    """A plan is made of some copies, others come, and what goes is what goes by both."""
+    planned = {decision.copy for decision in decide(rules, candidates[:seen], NOW) if not decision.keep}
+    now = {decision.copy for decision in decide(rules, candidates, NOW) if not decision.keep}
+    left = [found for found in candidates if found.copy not in planned & now]
+    assert set(candidates[seen:]) <= set(left)
+    assert stay(rules, left) == stay(rules, candidates)
+
+
+# On a simulated server
+
+
+@pytest.fixture
+def of() -> Settings:
+    return ruled(last=1)
+
+
+def ruled(**counts: int) -> Settings:
+    made = make.settings()
+    return made.model_copy(update={"backup": made.backup.model_copy(update={"retention": policy(**counts)})})
+
+
+def put(of: Settings, folder: Path, ago: timedelta, *, manager: str = "manager-a", proven: bool = True) -> Copy:
+    sealed = folder / "sealed"
+    sealed.write_bytes(bytes(100))
+    proof = Proof(Verdict.PROVEN if proven else Verdict.FAILED, NOW)
+    return Catalog(of).add(make.manifest(manager, proof=proof, taken=NOW - ago, size=100), sealed)
+
+
+def keys(bucket: Any) -> set[str]:
+    return {found.key for found in bucket.objects.all()}
+
+
+def objects(*copies: Copy) -> set[str]:
+    return {key for copy in copies for key in (copy.key, copy.manifest_key)}
+
+
+def go(of: Settings) -> list[Decision]:
+    return [decision for decision in pruning.look(of, NOW) if not decision.keep]
+
+
+def prune(of: Settings, agreed: list[Decision] | None = None) -> list[retention.Removal]:
+    return list(pruning.prune(of, go(of) if agreed is None else agreed, NOW, say=print))
+
+
+def refuse(of: Settings, monkeypatch: pytest.MonkeyPatch, *refused: str, error: Exception | None = None) -> list[str]:
+    """Let S3 refuse to delete these keys; every deletion that was asked for, in order."""
+    client, asked = store_module._client(of.backup, False), list[str]()
+    real = client.delete_object
+
+    def delete_object(**given: Any) -> Any:
+        asked.append(given["Key"])
+        if given["Key"] in refused:
+            raise error or ClientError(
+                {"Error": {"Code": "AccessDenied", "Message": "object is locked"}}, "DeleteObject"
+            )
+        return real(**given)
+
+    monkeypatch.setattr(client, "delete_object", delete_object)
+    return asked
+
+
+def test_the_rest_goes_and_nothing_else_is_touched(of: Settings, bucket: Any, tmp_path: Path) -> None:
+    old, older = put(of, tmp_path, 2 * DAY), put(of, tmp_path, 3 * DAY)
+    new, other = put(of, tmp_path, DAY), put(of, tmp_path, OLD, manager="manager-b")
+    for update in ({"cluster": "lab2"}, {"backup": of.backup.model_copy(update={"prefix": "requorum2"})}):
+        for days in (1, 2, 3):
+            put(of.model_copy(update=update), tmp_path, days * DAY)
+    foreign = [
+        old.key.replace("/lab/", "/lab/nested/"),
+        old.manifest_key.replace("/lab/", "/lab/nested/"),
+        older.key.replace("/lab/manager-a/", "/lab/manager-b/"),
+        old.key.replace("swarm-", "photo-").replace("20260316", "20250316"),
+        "requorum/lab/manager-a/photo.tar.zst.age",
+        "requorum/lab/manager-a/photo.manifest.json",
+        "requorum/lab/manager-a/20200101T000000000000Z.keep.json",
+        old.manifest_key.replace("20260316", "20240316"),
+        *(f"requorum/lab/{name}" for name in ("keys/1.age", "journal/1.json", "reports/1.json", "lost/a.json")),
+        "requorum/lab.tar.zst.age",
+    ]
+    for key in foreign:
+        bucket.put_object(Key=key, Body=b"x")
+    before = keys(bucket)
+    assert {decision.copy for decision in go(of)} == {old, older}
+    assert [removal.error for removal in prune(of)] == [None, None]
+    assert before - keys(bucket) == objects(old, older)
+    assert keys(bucket) < before, "nothing is added either"
+    assert set(Catalog(of).copies) == {new, other}
+    assert prune(of) == []
+
+
+def test_the_manifest_goes_first(of: Settings, bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(of, tmp_path, DAY)
+    old = put(of, tmp_path, 2 * DAY)
+    asked = refuse(of, monkeypatch)
+    prune(of)
+    assert asked[:2] == [old.manifest_key, old.key]
+
+
+def test_a_refused_deletion_is_told_and_stops_no_other(
+    of: Settings, bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new, *old = (put(of, tmp_path, days * DAY) for days in (1, 2, 3, 4))
+    refuse(of, monkeypatch, old[0].manifest_key, old[1].key)
+    removals = prune(of)
+    assert [bool(removal.error) for removal in removals] == [True, True, False]
+    assert "object is locked" in str(removals[0].error)
+    assert keys(bucket) == objects(new, old[0]) | {old[1].key}, "a copy whose manifest stays keeps its archive"
+    assert [(decision.copy, decision.half) for decision in go(of)] == [(old[0], False), (old[1], True)]
+
+
+def test_s3_that_stops_answering_ends_it(
+    of: Settings, bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copies = [put(of, tmp_path, days * DAY) for days in range(1, 40)]
+    silent = EndpointConnectionError(endpoint_url="s3")
+    asked = refuse(of, monkeypatch, *(copy.manifest_key for copy in copies), error=silent)
+    with pytest.raises(StoreSilent):
+        prune(of)
+    assert len(asked) < len(copies) - 1
+    assert set(Catalog(of).copies) == set(copies)
+
+
+def test_a_copy_made_meanwhile_stays_and_the_rules_are_asked_again(of: Settings, bucket: Any, tmp_path: Path) -> None:
+    new, old, older = (put(of, tmp_path, days * DAY) for days in (1, 2, 3))
+    agreed = go(of)
+    meanwhile = put(of, tmp_path, 4 * DAY)
+    bucket.Object(new.manifest_key).delete()
+    assert [removal.decision.copy for removal in prune(of, agreed)] == [older]
+    assert set(Catalog(of).copies) == {old, meanwhile}, "what has become the newest proven copy stays too"
+
+
+def test_a_copy_marked_meanwhile_stays(of: Settings, bucket: Any, tmp_path: Path) -> None:
+    _, old, older = (put(of, tmp_path, days * DAY) for days in (1, 2, 3))
+    agreed = go(of)
+    marks.keep(of, older.name, "evidence", now=NOW, say=print)
+    assert [removal.decision.copy for removal in prune(of, agreed)] == [old]
+
+
+def test_what_was_not_agreed_on_stays(of: Settings, bucket: Any, tmp_path: Path) -> None:
+    _, old, older = (put(of, tmp_path, days * DAY) for days in (1, 2, 3))
+    agreed = [decision for decision in go(of) if decision.copy == old]
+    bucket.Object(older.manifest_key).delete()
+    assert [removal.decision.copy for removal in prune(of, agreed)] == [old]
+    assert older.key in keys(bucket)
+
+
+def test_an_upload_that_became_a_copy_is_no_broken_one(of: Settings, bucket: Any, tmp_path: Path) -> None:
+    put(of, tmp_path, DAY)
+    old = put(of, tmp_path, 2 * DAY)
+    manifest = bucket.Object(old.manifest_key).get()["Body"].read()
+    bucket.Object(old.manifest_key).delete()
+    agreed = go(of)
+    assert [decision.half for decision in agreed] == [True]
+    bucket.put_object(Key=old.manifest_key, Body=manifest)
+    assert prune(of, agreed) == []
+    assert objects(old) <= keys(bucket)
+
+
+def test_broken_uploads_go_when_they_are_old(bucket: Any, tmp_path: Path) -> None:
+    of = ruled(last=9, grace_hours=24)
+    young, old = put(of, tmp_path, HOUR), put(of, tmp_path, 2 * DAY)
+    for copy in (young, old):
+        bucket.Object(copy.manifest_key).delete()
+    assert [removal.decision.copy for removal in prune(of)] == [old]
+    assert keys(bucket) == {young.key}
+
+
+def test_copies_that_cannot_be_judged_stay(of: Settings, bucket: Any, tmp_path: Path) -> None:
+    _, torn, unread, good = (put(of, tmp_path, days * DAY) for days in (1, 2, 3, 4))
+    bucket.put_object(Key=torn.key, Body=b"half")
+    bucket.put_object(Key=unread.manifest_key, Body=b"{")
+    assert [removal.decision.copy for removal in prune(of)] == [good]
+
+
+def test_a_torn_newest_copy_is_not_the_last_proven_one(of: Settings, bucket: Any, tmp_path: Path) -> None:
+    torn, good, _ = (put(of, tmp_path, days * DAY) for days in (1, 2, 3))
+    bucket.put_object(Key=torn.key, Body=b"half")
+    prune(of)
+    assert set(Catalog(of).copies) == {torn, good}
+
+
+def test_two_prunes_of_one_plan_are_as_one(of: Settings, bucket: Any, tmp_path: Path) -> None:
+    new, *_ = (put(of, tmp_path, days * DAY) for days in (1, 2, 3))
+    agreed = go(of)
+    assert len(prune(of, agreed)) == 2
+    assert prune(of, agreed) == []
+    assert keys(bucket) == objects(new)
+
+
+def test_nothing_is_removed_while_another_holds_the_lease(
+    of: Settings, bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, seconds in (("WAIT_SECONDS", 0.1), ("PAUSE", 0.02)):
+        monkeypatch.setattr(lease, name, seconds)
+    copies = [put(of, tmp_path, days * DAY) for days in (1, 2)]
+    holder = lease._Holder(Store(of.backup), "requorum/lab/lease.json", of.cluster)
+    holder.acquire("recovery", print)
+    try:
+        with pytest.raises(Refused, match="recovery is still at it"):
+            prune(of)
+    finally:
+        holder.release()
+    assert set(Catalog(of).copies) == set(copies)
+
+
+def test_a_manifest_that_goes_while_copies_are_listed_is_no_error(of: Settings, bucket: Any, tmp_path: Path) -> None:
+    new, old = (put(of, tmp_path, days * DAY) for days in (1, 2))
+    catalog = Catalog(of)
+    bucket.Object(old.manifest_key).delete()
+    found = dict(catalog.manifests())
+    assert "removed a moment ago" in str(found[old])
+    assert catalog.by_trust()[0] == new
+
+
+def test_in_a_versioned_bucket_versions_stay(of: Settings, bucket: Any, tmp_path: Path) -> None:
+    bucket.Versioning().enable()
+    new, old = (put(of, tmp_path, days * DAY) for days in (1, 2))
+    before = {(found.object_key, found.id) for found in bucket.object_versions.all()}
+    assert [removal.error for removal in prune(of)] == [None]
+    assert Catalog(of).copies == (new,)
+    versions = {(found.object_key, found.id) for found in bucket.object_versions.all()}
+    assert before < versions
+    assert {key for key, _ in versions - before} >= objects(old), "delete markers"
+
+
+def test_marks_are_written_read_and_released(of: Settings, bucket: Any, tmp_path: Path) -> None:
+    copy = put(of, tmp_path, DAY)
+    written = marks.keep(of, copy.name, "evidence", now=NOW, say=print)
+    assert marks.read(Catalog(of)) == {copy: written}
+    assert (written.reason, written.when) == ("evidence", NOW)
+    assert "@" in written.who
+    bucket.put_object(Key=copy.mark_key, Body=b"{")
+    assert marks.read(Catalog(of)) == {copy: Mark("the mark cannot be read", "", None)}
+    for key in objects(copy):
+        bucket.Object(key).delete()
+    marks.release(of, copy.name)
+    assert keys(bucket) == set()
+
+
+def test_only_a_copy_is_marked_and_only_a_mark_is_released(of: Settings, bucket: Any, tmp_path: Path) -> None:
+    copy = put(of, tmp_path, DAY)
+    with pytest.raises(NoUsableCopy, match="no copy of that name is marked"):
+        marks.release(of, copy.name)
+    bucket.Object(copy.manifest_key).delete()
+    with pytest.raises(NoUsableCopy, match="no such copy"):
+        marks.keep(of, copy.name, "evidence", now=NOW, say=print)
+    assert keys(bucket) == {copy.key}
+
+
+# By command
+
+
+@pytest.fixture
+def run(of: Settings, bucket: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    monkeypatch.setattr(cli.console, "_settings", lambda *_: of)
+    return lambda *words, answer=None: CliRunner().invoke(cli.app, list(words), input=answer)
+
+
+def test_prune_asks_before_it_removes(run: Callable[..., Any], of: Settings, bucket: Any, tmp_path: Path) -> None:
+    new, old = (put(of, tmp_path, days * DAY) for days in (1, 2))
+    for words, answer, code in ((["--dry-run"], None, 0), ([], "n\n", 1), ([], None, 1)):
+        result = run("prune", *words, answer=answer)
+        assert (result.exit_code, keys(bucket)) == (code, objects(new, old))
+        assert "1 of 2 go" in result.stdout
+        assert f"{old.name}" in result.stdout
+    assert run("prune", "--json").exit_code == 2
+    result = run("prune", answer="y\n")
+    assert (result.exit_code, keys(bucket)) == (0, objects(new))
+    assert "1 removed, 0 refused by S3" in result.stdout
+    assert "nothing goes" in run("prune", "--yes").stdout
+
+
+def test_prune_in_json_and_its_exit_status(
+    run: Callable[..., Any], of: Settings, bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new, old, older = (put(of, tmp_path, days * DAY) for days in (1, 2, 3))
+    planned = json.loads(run("prune", "--json", "--dry-run").stdout)
+    assert (planned["version"], planned["cluster"], planned["dryRun"]) == (1, "lab", True)
+    assert [(copy["name"], copy["keep"], copy["removed"]) for copy in planned["copies"]] == [
+        (new.name, True, False),
+        (old.name, False, False),
+        (older.name, False, False),
+    ]
+    assert planned["copies"][1]["reasons"] == ["no rule keeps it (last 1)"]
+    refuse(of, monkeypatch, old.manifest_key)
+    result = run("prune", "--json", "--yes")
+    assert result.exit_code == 3
+    assert [(copy["removed"], copy["error"]) for copy in json.loads(result.stdout)["copies"]] == [
+        (False, None),
+        (False, "AccessDenied: object is locked"),
+        (True, None),
+    ]
+    assert f"{old.name}: not removed" in result.stderr
+    assert run("prune", "--yes").exit_code == 3
+
+
+def test_keep_shows_in_backups_and_holds(run: Callable[..., Any], of: Settings, bucket: Any, tmp_path: Path) -> None:
+    _, old = (put(of, tmp_path, days * DAY) for days in (1, 2))
+    for words in ((), ("--reason", " "), ("--reason", "evidence", "--release")):
+        assert run("keep", old.name, *words).exit_code == 2
+    assert run("keep", old.name, "--reason", "evidence").exit_code == 0
+    shown = json.loads(run("backups", "--json").stdout)["copies"]
+    assert shown[0]["keep"] is None
+    assert shown[1]["keep"]["reason"] == "evidence"
+    assert shown[1]["keep"].keys() == {"reason", "who", "when"}
+    assert "evidence (" in run("backups").stdout
+    assert "nothing goes" in run("prune", "--yes").stdout
+    assert run("keep", old.name, "--release").exit_code == 0
+    assert run("keep", old.name, "--release").exit_code == 1
+    assert "1 removed" in run("prune", "--yes").stdout
+
+
+def test_without_a_policy_nothing_goes(bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    of = make.settings()
+    copies = [put(of, tmp_path, days * DAY) for days in (1, 400, 800)]
+    monkeypatch.setattr(cli.console, "_settings", lambda *_: of)
+    result = CliRunner().invoke(cli.app, ["prune", "--yes"])
+    assert result.exit_code == 0
+    assert "requorum:backup.retention is not set" in result.stdout
+    assert set(Catalog(of).copies) == set(copies)

@@ -47,7 +47,7 @@ def on_quorum_error(settings: Settings) -> pulumi.ResourceHookBinding:
     """Where giving the cluster a quorum fails, the diagnosis and what to run next."""
 
     def explain(_args: pulumi.ErrorHookArgs) -> bool:
-        for line in hooks.explain(settings):
+        for line in hooks.explain(settings, say=say):
             pulumi.log.error(line)
         return False
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 
-from recovery import hooks, lease, membership, quorum
+from recovery import hooks, lease, membership, notify, quorum
 from recovery.account import COMMAND_LINE
 from recovery.assessment import Assessment
-from recovery.errors import Refused
+from recovery.errors import Refused, RequorumError
 from recovery.model import Reach
+from recovery.notify import Subject
 from recovery.proof import Health
 from recovery.settings import Settings
 
@@ -27,7 +28,11 @@ def execute(settings: Settings, assessment: Assessment, *, say: Callable[[str], 
             remedy="make the machines first; `pulumi up --config recover=true` does both",
         )
     with lease.hold(settings, "recovery", say=say):
-        return _execute(settings, assessment, say)
+        try:
+            return _execute(settings, assessment, say)
+        except RequorumError as error:
+            notify.failed(settings, Subject.RECOVERY, str(error), say=say)
+            raise
 
 
 def _execute(settings: Settings, assessment: Assessment, say: Callable[[str], None]) -> Health:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 
-from recovery import account, consent, journal, proof, reports, witness
+from recovery import account, consent, journal, notify, proof, reports, witness
 from recovery.account import Account
 from recovery.assessment import Assessment, assess
 from recovery.backup import backup
@@ -12,6 +12,7 @@ from recovery.catalog import Catalog
 from recovery.errors import RequorumError, Silent, StoreError
 from recovery.evidence import Before
 from recovery.journal import Entry
+from recovery.notify import Subject
 from recovery.plan import Action
 from recovery.proof import Health
 from recovery.settings import Settings
@@ -33,6 +34,7 @@ def begin(settings: Settings, assessment: Assessment, *, how: str, say: Say) -> 
     up = [report.node for report in assessment.survey.workers if report.in_swarm]
     facts = account.opening(assessment, witness.containers(settings, up), how)
     journal.begin(settings, journal.PLAN, settings.cluster, say, facts)
+    notify.started(settings, Subject.RECOVERY, "\n".join(assessment.plan.lines), say=say)
 
 
 def unproven(settings: Settings, *, say: Say) -> bool:
@@ -72,6 +74,7 @@ def conclude(settings: Settings, cluster_id: str, *, how: str, say: Say) -> Heal
     except RequorumError as error:
         if entries:
             journal.end(settings, closing, say, error=error.why)
+            notify.failed(settings, Subject.RECOVERY, str(error), say=say)
         raise
     if entries:
         closing = closing.ended(datetime.now(UTC))
@@ -79,21 +82,23 @@ def conclude(settings: Settings, cluster_id: str, *, how: str, say: Say) -> Heal
         told = Account(settings.cluster, cluster_id, health.leader, entries, closing, how, health.checks)
         with _going_on(say):
             say(f"report {reports.write(settings, told)}: requorum report")
+        notify.went_well(settings, Subject.RECOVERY, f"proven, led by {health.leader}", say=say)
     consent.spend(settings)
     return health
 
 
-def explain(settings: Settings) -> tuple[str, ...]:
-    """The state after a failure, and what to run next."""
+def explain(settings: Settings, *, say: Say) -> tuple[str, ...]:
+    """The state after a failure, and what to run next; whoever is to be told of failures is told."""
+    lines: tuple[str, ...]
     try:
         now = assess(settings)
     except RequorumError as error:
-        return (f"the cluster's state could not be read: {error}",)
-    return (
-        f"the cluster is now: {now.diagnosis.kind}",
-        *now.diagnosis.evidence,
-        "next: requorum status, then run the same command again",
-    )
+        lines = (f"the cluster's state could not be read: {error}",)
+    else:
+        advice = "next: requorum status, then run the same command again"
+        lines = (f"the cluster is now: {now.diagnosis.kind}", *now.diagnosis.evidence, advice)
+    notify.failed(settings, Subject.RECOVERY, "\n".join(lines), say=say)
+    return lines
 
 
 def _entries(settings: Settings, say: Say) -> tuple[Entry, ...]:

@@ -168,6 +168,13 @@ class Escrow(_Frozen):
     identity_file: Path | None = None
 
 
+class Notify(_Frozen):
+    """Who is told of failures: a file with a URL of apprise on each line, which may hold secrets."""
+
+    urls_file: Path
+    events: tuple[Literal["started", "failed", "recovered"], ...] = ("failed", "recovered")
+
+
 class Settings(_Frozen):
     """One cluster: its nodes, its options and where its copies live."""
 
@@ -182,6 +189,7 @@ class Settings(_Frozen):
     ssh: Ssh
     backup: Backup
     escrow: Escrow = Escrow()
+    notify: Notify | None = None
     copy_from: Annotated[str | datetime | None, BeforeValidator(_choice)] = Field(None, alias="copy")
     """What a lost swarm is restored from: a copy by its name, or the best that is no younger than a time; else the best."""
     recover: Annotated[bool | str, BeforeValidator(_consent)] = False

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from prometheus_client import CollectorRegistry, generate_latest, start_http_server, write_to_textfile
 
-from recovery import display, hooks, reports
+from recovery import display, hooks, notify, reports
 from recovery.account import as_markdown
 from recovery.assessment import assess, known_id
 from recovery.catalog import Catalog, Copy
@@ -142,6 +142,15 @@ def metrics(
             write_to_textfile(str(textfile), registry)
         else:
             print(generate_latest(registry).decode(), end="")
+
+
+@app.command("notify")
+def rehearse(stack: StackOption = "", config_file: FileOption = None) -> None:
+    """Send a message to the services of requorum:notify, to see whether it arrives."""
+    with loaded(stack, config_file) as settings:
+        arrived = notify.rehearse(settings)
+        out.print("every service took it" if arrived else "not every service took it")
+    raise typer.Exit(display.FINE if arrived else display.ERROR)
 
 
 def _serve(listen: str, registry: CollectorRegistry) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from recovery import display, marks
+from recovery import display, marks, notify
 from recovery import drill as drills
 from recovery import prune as pruning
 from recovery.backup import backup as take_copies
@@ -29,6 +29,7 @@ from recovery.errors import NoUsableCopy, SettingError
 from recovery.escrow import Escrow
 from recovery.keyfile import UnlockKey
 from recovery.manifest import Verdict
+from recovery.notify import Subject
 from recovery.retention import Removal
 
 
@@ -66,8 +67,11 @@ def backup(
             print_json(display.copies_json(settings.cluster, made))
         else:
             out.print(display.copies_table(made, datetime.now(UTC)))
-    proven = sum(manifest.verdict is Verdict.PROVEN for _, manifest in made)
-    whole = proven == len(made) and not failed
+        proven = sum(manifest.verdict is Verdict.PROVEN for _, manifest in made)
+        whole = proven == len(made) and not failed
+        faults = [str(outcome.error) for outcome in failed]
+        faults += [f"{copy.manager}: {manifest.shortfall}" for copy, manifest in made if manifest.shortfall]
+        notify.outcome(settings, Subject.BACKUP, faults, f"{proven} copies are proven", say=say)
     raise typer.Exit(display.FINE if whole else display.DEGRADED if proven else display.ERROR)
 
 
@@ -127,6 +131,9 @@ def drill(
             print_json(display.drills_json(settings.cluster, done))
         else:
             out.print(display.drills_table(done))
+        bad = [result for result in done if result.proof.verdict is not Verdict.PROVEN]
+        faults = [f"{result.copy.name}: {result.proof.verdict}: {result.proof.detail}" for result in bad]
+        notify.outcome(settings, Subject.DRILL, faults, f"{len(done)} copies came up", say=say)
     proven = sum(result.proof.verdict is Verdict.PROVEN for result in done)
     raise typer.Exit(display.FINE if proven == len(done) else display.DEGRADED if proven else display.ERROR)
 

@@ -182,6 +182,8 @@ class Trial:
         if wanted.ending is not Ending.NOTHING:
             hot = {text["manager"] for text in fresh.values() if text["kind"] == "hot"}
             result.faults += [f"no fresh copy of {name}" for name in managers if name not in hot]
+        unproven = [text for text in fresh.values() if text["kind"] == "hot" and text["proof"]["verdict"] != "proven"]
+        result.faults += [f"the fresh copy of {text['manager']}: {text['proof']}" for text in unproven]
         safe = {text["manager"] for text in fresh.values() if text["kind"] == "safety"}
         result.faults += [f"no safety copy of {name}" for name in wanted.safety_copies - safe]
         whole = {**good, **{key: now[key] for key in now.keys() - spoilt.keys()}}

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 
 from recovery import autolock, escalation, lease, snapshot
 from recovery.catalog import Catalog, Copy
@@ -30,24 +31,31 @@ class Outcome:
 def backup(settings: Settings, *, say: Callable[[str], None]) -> Iterator[Outcome]:
     """Take a copy of every manager: the others side by side, then the leader. One that fails keeps no other from being taken.
 
-    Managers that are named lost are passed over.
+    The copies are proven side by side, which newer engines need an election's time for. Managers that are named lost
+    are passed over.
 
     Raises: Refused when no manager answers with a leader; StoreError, HostError.
     """
     catalog = Catalog(settings)
     there, last = _order(settings)
-    others = [manager for manager in there if manager.name != last]
+    others = {node.name: Event() for node in there if node.name != last}
+    """Each is set once there is a copy of that manager, or will be none."""
 
     def take(node: Node) -> Outcome:
+        if node.name == last:
+            for copied in others.values():
+                copied.wait()
         say(f"copying {node.name}" + (", the leader" if node.name == last else ""))
+        copied = others.get(node.name, Event())
         try:
-            return Outcome(node.name, *_take(catalog, settings, node))
+            return Outcome(node.name, *_take(catalog, settings, node, copied=copied.set))
         except RequorumError as error:
             return Outcome(node.name, error=error)
+        finally:
+            copied.set()
 
-    with ThreadPoolExecutor(max_workers=max(len(others), 1)) as pool:
-        yield from pool.map(take, others)
-    yield from (take(manager) for manager in there if manager.name == last)
+    with ThreadPoolExecutor(max_workers=max(len(there), 1)) as pool:
+        yield from pool.map(take, sorted(there, key=lambda node: node.name == last))
 
 
 def backup_cold(settings: Settings, names: Collection[str], *, say: Callable[[str], None]) -> Iterator[Outcome]:
@@ -106,16 +114,28 @@ def _take_cold(catalog: Catalog, settings: Settings, node: Node, say: Callable[[
         escalation.await_back(settings, node, before, doing, escalation.RESTART_SECONDS)
 
     say(f"copying {node.name}, its engine stopped meanwhile")
-    return _take(catalog, settings, node, back)
+    return _take(catalog, settings, node, back=back)
 
 
 def _take(
-    catalog: Catalog, settings: Settings, node: Node, back: Callable[[], None] | None = None
+    catalog: Catalog,
+    settings: Settings,
+    node: Node,
+    *,
+    back: Callable[[], None] | None = None,
+    copied: Callable[[], None] = lambda: None,
 ) -> tuple[Copy, Manifest]:
     with tempfile.TemporaryDirectory(prefix="requorum-") as folder, Shell(node, settings.ssh) as shell:
         sealed = Path(folder) / "copy"
-        keep = Escrow(settings, catalog.store).keep
-        manifest = snapshot.take(node, shell, sealed, recipients=settings.backup.recipients, keep=keep, back=back)
+        manifest = snapshot.take(
+            node,
+            shell,
+            sealed,
+            recipients=settings.backup.recipients,
+            keep=Escrow(settings, catalog.store).keep,
+            back=back,
+            copied=copied,
+        )
         made = catalog.add(manifest, sealed)
         if settings.backup.identity_file:  # what nobody could open is told now, not when it is needed
             catalog.opened(made, manifest, sealed)

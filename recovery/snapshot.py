@@ -55,11 +55,13 @@ def take(
     recipients: tuple[str, ...],
     keep: Callable[[UnlockKey], None],
     back: Callable[[], None] | None = None,
+    copied: Callable[[], None] = lambda: None,
     now: Callable[[], datetime] = _utc,
 ) -> Manifest:
     """Copy the manager's swarm directory into the local file ``sealed``, its engine running on.
 
     With ``back`` the engine is stopped for the copy ("cold"), and ``back`` waits until the manager takes part again.
+    ``copied`` is called once the copy lies on the node, before it is proven.
 
     The inventory is what the swarm held before and after: read first and then written out, so that the copy
     holds at least everything it lists, less what was removed while the copy was taken. The unlock key of an
@@ -100,6 +102,7 @@ def take(
             raise DamagedCopy(
                 f"checking the copy of {node.name}", "its certificate is another node's", remedy="requorum status"
             )
+        copied()
         opened = _opened(held.locked_key, key, node)
         proof = prove(shell, held.folder / copying.ARCHIVE, manifest, opened, now())
         return _seal(shell, held.folder, replace(manifest, proof=proof), recipients, sealed)

@@ -20,7 +20,8 @@ from typing import Any
 from recovery.onnode import archive
 
 SECONDS = 60
-"""Of a whole proof; it takes one or two."""
+"""Of a whole proof. It takes one or two where the engine campaigns at once, as 20.10 does; newer ones (26.1) refuse that
+while the log holds changes of membership, and wait for an election: 10 to 20 more, in which nothing is done."""
 ENGINE_BYTES = 300 << 20
 """Memory for an engine and its caches, beside the files."""
 SEGMENT_BYTES = 64 << 20

@@ -11,6 +11,7 @@ import docker
 from docker.errors import APIError, DockerException
 from requests.exceptions import RequestException
 
+from recovery import compaction
 from recovery.errors import EngineError
 from recovery.keyfile import UnlockKey
 from recovery.model import Inventory, LocalState, Member, Service, Task
@@ -29,6 +30,8 @@ HEARTBEAT_SECONDS = 10
 (swarmkit, manager/dispatcher): twice the time to find back to it after a loss, when most managers that it knows are gone."""
 TRIES = 5
 """Of a write that another write may overtake."""
+OVERTAKEN = "out of sequence"
+"""In what an engine answers to such a write (swarmkit, manager/state/store: ErrSequenceConflict)."""
 NANOSECONDS = 1_000_000_000
 
 
@@ -111,10 +114,31 @@ class Engine:
     def set_options(self, options: SwarmOptions) -> None:
         """Bring the swarm's settings to ``options``; the name and everything not named there stay."""
         with self._doing("changing the swarm's options", "see `docker info` on the node"):
+            self._change(lambda spec: merged(compaction.restored(spec), self._spec(options)))
+
+    def compact(self) -> None:
+        """Have the managers' logs shrink to a snapshot, so that a manager can join at once (see `recovery.compaction`).
+
+        The swarm's raft options are changed for three entries. Should this be broken off, `set_options` brings them back.
+        """
+        with self._doing("compacting the raft log", "run the same command again"):
+            self._change(compaction.shortened)
+            self._commit()
+            self._change(compaction.restored)
+
+    def _change(self, change: Callable[[Mapping[str, Any]], dict[str, Any]]) -> None:
+        """Write the swarm's changed spec, again when another write came between."""
+        for attempt in range(TRIES):
             current = self._api.inspect_swarm()
-            spec = merged(current["Spec"], self._spec(options))
-            if spec != current["Spec"]:
-                self._api.update_swarm(version=current["Version"]["Index"], swarm_spec=spec)
+            changed = change(current["Spec"])
+            if changed == current["Spec"]:
+                return
+            try:
+                self._api.update_swarm(version=current["Version"]["Index"], swarm_spec=changed)
+                return
+            except APIError as error:
+                if OVERTAKEN not in str(error.explanation) or attempt == TRIES - 1:
+                    raise
 
     @property
     def autolocked(self) -> bool:
@@ -199,7 +223,11 @@ class Engine:
         update of the node's own spec to what it is.
         """
         with self._doing("writing out the raft log", "try again; see `docker node ls` on the node"):
-            self._update(self._api.info()["Swarm"]["NodeID"], dict, needed=True)
+            self._commit()
+
+    def _commit(self) -> None:
+        """Commit an entry that changes nothing."""
+        self._update(self._api.info()["Swarm"]["NodeID"], dict, needed=True)
 
     def _update(self, node_id: str, change: Callable[[dict[str, Any]], dict[str, Any]], *, needed: bool) -> None:
         """Write a node's changed spec, again when another write came between; ``needed`` writes an unchanged one too."""
@@ -212,7 +240,7 @@ class Engine:
                 self._api.update_node(node_id, current["Version"]["Index"], changed)
                 return
             except APIError as error:
-                if "out of sequence" not in str(error.explanation) or attempt == TRIES - 1:
+                if OVERTAKEN not in str(error.explanation) or attempt == TRIES - 1:
                     raise
 
     def remove_member(self, node_id: str) -> None:

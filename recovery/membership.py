@@ -212,6 +212,8 @@ def _join(
     if identity:
         # With its certificate saying manager and its entry worker, it would first turn into one and then the other.
         chief.update_member(identity, role="manager")
+    if node.role == "manager":
+        chief.compact()
     say(f"{node.name} joins as a {node.role}" + (" under its own identity" if identity else ""))
     engine.join([leader.node], chief.join_token(node.role))
     node_id = _joined(engine, node)

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, Phase, assume, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from recovery import membership, quorum
+from recovery import compaction, membership, quorum
 from recovery.assessment import assess
 from recovery.catalog import Catalog
 from recovery.diagnosis import Kind
@@ -76,6 +76,7 @@ def require_recovered(theatre: Theatre, case: Case, scene: Scene) -> None:
     for name in (*case.identities, "worker-1"):
         assert here[name] == scene.identities[name], f"{case}: {name} came back as another node"
     configs = {name.removeprefix("config-") for name in state.configs}
+    assert compaction.NOTE not in (state.spec.get("Labels") or {}), f"{case}: the log is still kept short"
     assert case.kept <= configs, case
     assert not case.gone & configs, case
     assert not [m.name for m in swarm.machines.values() if m.directory and m.directory.placed], case

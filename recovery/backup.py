@@ -26,6 +26,10 @@ class Outcome:
     manifest: Manifest | None = None
     error: RequorumError | None = None
 
+    def missing_at(self, settings: Settings) -> bool:
+        """Whether a site lacks the copy that was made; why, `backup` says."""
+        return self.copy is not None and len(self.copy.sites) < len(settings.backup.sites)
+
 
 def backup(settings: Settings, *, say: Callable[[str], None]) -> Iterator[Outcome]:
     """Take a copy of every manager: the others side by side, then the leader. One that fails keeps no other from being taken.
@@ -35,6 +39,7 @@ def backup(settings: Settings, *, say: Callable[[str], None]) -> Iterator[Outcom
     Raises: Refused when no manager answers with a leader; StoreError, HostError.
     """
     catalog = Catalog(settings)
+    catalog.store.require_lock()
     seen = survey(settings, nodes=settings.managers)
     leader = seen.leader
     if leader is None:
@@ -56,6 +61,8 @@ def backup(settings: Settings, *, say: Callable[[str], None]) -> Iterator[Outcom
     with ThreadPoolExecutor(max_workers=max(len(others), 1)) as pool:
         yield from pool.map(take, others)
     yield from (take(manager) for manager in there if manager.name == last)
+    for note in catalog.store.notes:
+        say(note)
 
 
 def take_one(settings: Settings, node: Node) -> tuple[Copy, Manifest]:

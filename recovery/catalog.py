@@ -5,10 +5,10 @@ written last, ``….manifest.json``. A tarball without a manifest is not a copy.
 """
 
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ from recovery.keyfile import UnlockKey
 from recovery.manifest import NO_REMEDY, WITH_INVENTORY, Manifest, Verdict, from_json
 from recovery.sealing import Identities, Unreadable
 from recovery.settings import Settings
+from recovery.site import Site
 from recovery.store import Store
 
 ARCHIVE = ".tar.zst.age"
@@ -35,6 +36,8 @@ class Copy:
     key: str
     manager: str
     taken: datetime
+    sites: tuple[str, ...] = field(default=(), compare=False)
+    """Where all of it lies: main, second."""
 
     @property
     def manifest_key(self) -> str:
@@ -50,22 +53,26 @@ class Copy:
 class Catalog:
     """The copies of the settings' cluster, newest first, as of the listing made at the start.
 
-    Raises: StoreError.
+    With requorum:backup.asOf they are listed and read as they were then. Raises: StoreError, also where there is no
+    copy and one of the sites could not be asked: they may lie there.
     """
 
     def __init__(self, settings: Settings, store: Store | None = None) -> None:
         self.store = store or Store(settings.backup)
         self.prefix = f"{settings.backup.prefix}/{settings.cluster}/"
+        self._then = self.store.then
         self._identity_file = settings.backup.identity_file
         self._texts: dict[Copy, bytes] = {}
-        keys = set(self.store.keys(self.prefix))
-        found = [copy for key in keys if key.endswith(MANIFEST) and (copy := _copy(key)) and copy.key in keys]
+        places = self._then.places(self.prefix)
+        found = [copy for key in places if key.endswith(MANIFEST) and (copy := _copy(key, places))]
         self.copies: tuple[Copy, ...] = tuple(sorted(found, key=lambda copy: (copy.taken, copy.key), reverse=True))
+        if self._then.fault and not self.copies:
+            raise self._then.fault
 
     def manifest(self, copy: Copy) -> Manifest:
         """The copy's manifest. Raises: StoreError; DamagedCopy."""
         if copy not in self._texts:
-            self._texts[copy] = self.store.get(copy.manifest_key)
+            self._texts[copy] = self._then.get(copy.manifest_key)
         return from_json(self._texts[copy], source=copy.name)
 
     def manifests(self) -> list[tuple[Copy, Manifest | DamagedCopy]]:
@@ -104,7 +111,7 @@ class Catalog:
         manifest = self.manifest(copy)
         with tempfile.TemporaryDirectory(prefix="requorum-") as folder:
             sealed = Path(folder) / "copy"
-            self.store.download(copy.key, sealed)
+            self._then.download(copy.key, sealed)
             yield manifest, self.opened(copy, manifest, sealed)
 
     def opened(self, copy: Copy, manifest: Manifest, sealed: Path) -> Path:
@@ -137,13 +144,20 @@ class Catalog:
         return tuple(sorted(self.copies, key=lambda copy: ranks[copy]))
 
     def add(self, manifest: Manifest, sealed: Path) -> Copy:
-        """Store a copy: the sealed archive first, its manifest last. Raises: StoreError."""
+        """Store a copy at every site: the sealed archive first, its manifest last.
+
+        Where the second site fails, the copy counts all the same: its `sites` lack that, and the store's notes say why.
+        Raises: StoreError.
+        """
         stamp = manifest.taken.astimezone(UTC).strftime(TIME)
         key = f"{self.prefix}{manifest.manager}/swarm-{manifest.engine}-{manifest.manager}-{stamp}{ARCHIVE}"
         copy = Copy(key, manifest.manager, manifest.taken)
-        self.store.upload(sealed, copy.key)
-        self.store.put(copy.manifest_key, manifest.to_json())
-        return copy
+
+        def write(site: Site) -> None:
+            site.upload(sealed, copy.key)
+            site.keep(copy.manifest_key, manifest.to_json())
+
+        return replace(copy, sites=self.store.everywhere(write))
 
     def _try_manifest(self, copy: Copy) -> Manifest | DamagedCopy:
         try:
@@ -232,10 +246,13 @@ def taken(name: str) -> datetime:
     return datetime.strptime(name.rsplit("-", 1)[-1], TIME).replace(tzinfo=UTC)
 
 
-def _copy(manifest_key: str) -> Copy | None:
+def _copy(manifest_key: str, places: Mapping[str, Sequence[str]]) -> Copy | None:
     key = manifest_key.removesuffix(MANIFEST) + ARCHIVE
+    if key not in places:
+        return None
     manager, name = key.split("/")[-2:]
+    whole = tuple(site for site in places[key] if site in places[manifest_key])
     try:
-        return Copy(key, manager, taken(name.removesuffix(ARCHIVE)))
+        return Copy(key, manager, taken(name.removesuffix(ARCHIVE)), whole)
     except ValueError:
         return None

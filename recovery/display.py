@@ -166,21 +166,23 @@ def _line(node: NodeStatus, now: datetime) -> str:
     return f"{node.name}  {node.address}  " + ", ".join(word for word in words if word)
 
 
-def copies_table(copies: Sequence[tuple[Copy, Manifest | DamagedCopy]], now: datetime) -> Table:
-    """The copies for eyes, newest first."""
+def copies_table(copies: Sequence[tuple[Copy, Manifest | DamagedCopy]], now: datetime, *, sites: bool = False) -> Table:
+    """The copies for eyes, newest first; with ``sites``, where they lie."""
     longest = max((len(copy.name) for copy, _ in copies), default=0)
     table = Table(box=None)
     table.add_column("copy", no_wrap=True, min_width=longest)
-    for heading in ("age", "kind", "size", "swarm", "objects", "proof"):
+    for heading in ("age", "kind", "size", "swarm", "objects", "proof", *(("sites",) if sites else ())):
         table.add_column(heading)
     for copy, manifest in copies:
         age = _span(_age(now, copy.taken) or 0)
+        where = (" and ".join(copy.sites),) if sites else ()
         if isinstance(manifest, DamagedCopy):
-            table.add_row(copy.name, age, "", "", "", "", f"[red]{escape(manifest.why)}[/]")
+            table.add_row(copy.name, age, "", "", "", "", f"[red]{escape(manifest.why)}[/]", *where)
             continue
         objects = sum(len(ids) for ids in manifest.inventory.objects.values())
         proof = manifest.verdict if manifest.verdict is not Verdict.FAILED else "[red]failed[/]"
-        table.add_row(copy.name, age, manifest.kind, f"{manifest.size:,} B", manifest.cluster_id, str(objects), proof)
+        size = f"{manifest.size:,} B"
+        table.add_row(copy.name, age, manifest.kind, size, manifest.cluster_id, str(objects), proof, *where)
     return table
 
 
@@ -190,7 +192,13 @@ def copies_json(cluster: str, copies: Sequence[tuple[Copy, Manifest | DamagedCop
 
 
 def _copy_json(copy: Copy, manifest: Manifest | DamagedCopy) -> dict[str, Any]:
-    common = {"name": copy.name, "key": copy.key, "manager": copy.manager, "taken": copy.taken.isoformat()}
+    common = {
+        "name": copy.name,
+        "key": copy.key,
+        "manager": copy.manager,
+        "taken": copy.taken.isoformat(),
+        "sites": list(copy.sites),
+    }
     if isinstance(manifest, DamagedCopy):
         return {**common, "error": manifest.why}
     return {

@@ -66,6 +66,10 @@ class StoreError(RequorumError):
     """S3 did not do what was asked: unreachable, no such bucket, not allowed."""
 
 
+class StoreUnreachable(StoreError):
+    """S3 does not answer, or answers that it cannot now: then the second site is asked, where there is one."""
+
+
 class DamagedCopy(RequorumError):
     """A copy is not what its manifest says: torn, truncated, altered or unreadable."""
 

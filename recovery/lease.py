@@ -3,19 +3,22 @@
 The holder writes its lease anew every few seconds; one that was not written for `STALE_SECONDS`, as the waiting
 side counts them, is of a holder that died, and is taken over. No clocks are compared. Where the S3 server knows
 conditional writes two can never both get it; elsewhere what was written is read back before it counts.
+Where there is a second site, its lease is held too: one site may be out of reach, or be lost in the middle.
 """
 
 import json
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from time import monotonic, sleep
 from uuid import uuid4
 
 from recovery import journal
 from recovery.errors import Refused, StoreError
 from recovery.settings import Settings
+from recovery.site import Site
 from recovery.store import Store
 
 NAME = "lease.json"
@@ -24,7 +27,7 @@ STALE_SECONDS = 10.0
 WAIT_SECONDS = 60.0
 PAUSE = 0.5
 _lock = threading.Lock()
-_held: dict[str, "_Holder"] = {}
+_held: dict[str, "_Held"] = {}
 
 
 @contextmanager
@@ -35,30 +38,57 @@ def hold(settings: Settings, doing: str, *, say: Callable[[str], None]) -> Itera
     """
     key = f"{settings.backup.prefix}/{settings.cluster}/{NAME}"
     with _lock:
-        holder = _held.get(key)
-        if holder is None:
-            holder = _held[key] = _Holder(Store(settings.backup), key, settings.cluster)
-            try:
-                holder.acquire(doing, say)
-            except BaseException:
-                del _held[key]
-                raise
-        holder.users += 1
+        held = _held.get(key)
+        if held is None:
+            held = _held[key] = _Held(_acquire(settings, key, doing, say))
+        held.users += 1
     try:
         yield
     finally:
         with _lock:
-            holder.users -= 1
-            if not holder.users:
+            held.users -= 1
+            if not held.users:
                 del _held[key]
-                holder.release()
+                _release(held.holders)
+
+
+def _acquire(settings: Settings, key: str, doing: str, say: Callable[[str], None]) -> list["_Holder"]:
+    """Get the lease of every site that answers, the main one's first: so two who see different sites still meet."""
+    holders: list[_Holder] = []
+
+    def take(site: Site) -> None:
+        holder = _Holder(site, key, settings.cluster)
+        holder.acquire(doing, say)
+        holders.append(holder)
+
+    store = Store(settings.backup)
+    try:
+        store.everywhere(take)
+    except BaseException:
+        _release(holders)
+        raise
+    for note in store.notes:
+        say(f"the lease: {note}")
+    return holders
+
+
+def _release(holders: Iterable["_Holder"]) -> None:
+    for holder in holders:
+        holder.release()
+
+
+@dataclass
+class _Held:
+    """The lease as this process holds it, and how many of its threads do."""
+
+    holders: list["_Holder"]
+    users: int = 0
 
 
 class _Holder:
-    """This process as the holder of one lease."""
+    """This process as the holder of the lease of one site."""
 
-    def __init__(self, store: Store, key: str, cluster: str) -> None:
-        self.users = 0
+    def __init__(self, store: Site, key: str, cluster: str) -> None:
         self._store, self._key, self._cluster = store, key, cluster
         self._token = uuid4().hex
         self._turn = 0

@@ -10,7 +10,7 @@ import pytest
 from recovery import lease
 from recovery.errors import Refused, StoreError
 from recovery.settings import Settings
-from recovery.store import Store
+from recovery.site import Site
 from tests.unit import factories as make
 
 KEY = "requorum/lab/lease.json"
@@ -26,7 +26,7 @@ def of(monkeypatch: pytest.MonkeyPatch) -> Settings:
 @pytest.fixture
 def stranger(of: Settings, bucket: Any) -> Iterator[lease._Holder]:
     """Another process that holds the lease."""
-    holder = lease._Holder(Store(of.backup), KEY, of.cluster)
+    holder = lease._Holder(Site(of.backup), KEY, of.cluster)
     holder.acquire("recovery", print)
     yield holder
     holder.release()
@@ -77,7 +77,7 @@ def test_threads_of_one_process_share_it(of: Settings, bucket: Any) -> None:
 
 
 def test_two_writers_of_the_same_moment_never_both_win(of: Settings, bucket: Any) -> None:
-    store = Store(of.backup)
+    store = Site(of.backup)
     assert store.put_where(KEY, b"one", None)
     assert store.put_where(KEY, b"two", None) is None
     found = store.look(KEY)
@@ -90,15 +90,15 @@ def test_two_writers_of_the_same_moment_never_both_win(of: Settings, bucket: Any
 def test_a_server_without_conditional_writes_is_asked_first(
     of: Settings, bucket: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = Store(of.backup)
-    real = store._s3.put_object
+    store = Site(of.backup)
+    real = store.s3.put_object
 
     def put_object(**given: Any) -> Any:
         if given.keys() & {"IfMatch", "IfNoneMatch"}:
-            raise store._s3.exceptions.ClientError({"Error": {"Code": "NotImplemented", "Message": ""}}, "PutObject")
+            raise store.s3.exceptions.ClientError({"Error": {"Code": "NotImplemented", "Message": ""}}, "PutObject")
         return real(**given)
 
-    monkeypatch.setattr(store._s3, "put_object", put_object)
+    monkeypatch.setattr(store.s3, "put_object", put_object)
     first = store.put_where(KEY, b"one", None)
     assert first is not None
     assert store.put_where(KEY, b"two", None) is None

@@ -10,7 +10,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from time import monotonic, sleep
 from uuid import uuid4
@@ -22,6 +22,8 @@ from recovery.site import Site
 from recovery.store import Store
 
 NAME = "lease.json"
+FREE = b"{}"
+"""The lease that nobody holds. It is not deleted: in a versioned bucket, some servers take a deleted object for one that is there."""
 RENEW_SECONDS = 2.0
 STALE_SECONDS = 10.0
 WAIT_SECONDS = 60.0
@@ -99,34 +101,43 @@ class _Holder:
     def acquire(self, doing: str, say: Callable[[str], None]) -> None:
         self._doing = doing
         begun = seen_at = monotonic()
-        seen: str | None = None
-        while not self._take(None if seen is None or monotonic() - seen_at < STALE_SECONDS else seen):
+        seen = stale = None
+        while not self._take(stale):
             found = self._store.look(self._key)
-            if found is None:
-                seen = None
+            content, etag = found or (b"", None)
+            if content == FREE:
+                stale = etag
                 continue
-            content, etag = found
-            if seen is None:
+            if monotonic() - begun > WAIT_SECONDS:
+                raise self._refused(content) if found else self._swallowed()
+            if found and seen is None:
                 say(f"waiting for {_whose(content)}")
             if etag != seen:
                 seen, seen_at = etag, monotonic()
-            if monotonic() - begun > WAIT_SECONDS:
-                raise Refused(
-                    f"{doing} of cluster {self._cluster}",
-                    f"{_whose(content)} is still at it",
-                    remedy="wait until that has ended, then run the same command again",
-                )
             sleep(PAUSE)
+            stale = seen if monotonic() - seen_at >= STALE_SECONDS else None
         self._renewal.start()
 
     def release(self) -> None:
         self._done.set()
         self._renewal.join()
-        try:
-            if (found := self._store.look(self._key)) and found[1] == self._etag:
-                self._store.delete(self._key)
-        except StoreError:
-            pass  # it is taken over once it is stale
+        with suppress(StoreError):  # it is taken over once it is stale
+            if self._etag:
+                self._store.put_where(self._key, FREE, self._etag)
+
+    def _refused(self, content: bytes) -> Refused:
+        return Refused(
+            f"{self._doing} of cluster {self._cluster}",
+            f"{_whose(content)} is still at it",
+            remedy="wait until that has ended, then run the same command again",
+        )
+
+    def _swallowed(self) -> Refused:
+        return Refused(
+            f"{self._doing} of cluster {self._cluster}",
+            f"{self._store.where} holds no lease and takes none: a deleted one may count as one there",
+            remedy=f"write an object that holds {FREE.decode()} as {self._store.own(self._key)}",
+        )
 
     def _take(self, expected: str | None) -> bool:
         """Write the lease where there is none, or in place of the one ``expected``; whether it is ours now."""

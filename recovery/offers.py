@@ -31,6 +31,8 @@ from recovery.store import Store
 BODY = b"requorum: may be deleted"
 LOCK_SECONDS = 3
 """How long the probe is locked: by the server's clock, so that no other clock counts."""
+TICK_SECONDS = 1.1
+"""S3 tells times by the second."""
 PATIENCE = 10
 """Seconds for a lock to end, beyond its own."""
 SEVERITY = (FINE, DEGRADED, ERROR)
@@ -111,7 +113,7 @@ class _Probe:
 
     def __init__(self, site: Site, key: str) -> None:
         self._site, self._key = site, key
-        self._at = {"Bucket": site.backup.bucket, "Key": site.own(key)}
+        self._at: dict[str, Any] = {"Bucket": site.backup.bucket, "Key": site.own(key)}
         self._lock: dict[str, Any] = {}
         self._versions: list[str] = []
 
@@ -125,8 +127,8 @@ class _Probe:
         try:
             found = (
                 Offer(REACHABLE, Answer.YES, needed="everything"),
-                self._one("versioning", self._versioning, "backup.asOf" if backup.as_of else ""),
                 self._one("object lock", self._locking, "backup.lock" if backup.lock else ""),
+                self._one("versioning", self._versioning, "backup.asOf" if backup.as_of else ""),
                 self._one("conditional writes", self._conditions, "the lease of two operators"),
                 self._one(*self._encrypting(backup.encryption)),
                 self._one("multipart uploads", self._parts, "copies above 8 MiB"),
@@ -145,10 +147,6 @@ class _Probe:
         except BotoCoreError as error:
             answer, detail = Answer.UNKNOWN, str(error)
         return Offer(what, answer, detail, needed)
-
-    def _versioning(self) -> tuple[Answer, str]:
-        status = self._site.s3.get_bucket_versioning(Bucket=self._at["Bucket"]).get("Status")
-        return (Answer.YES, "") if status == "Enabled" else (Answer.NO, f"the bucket's is {status or 'off'}")
 
     def _locking(self) -> tuple[Answer, str]:
         s3 = self._site.s3
@@ -174,6 +172,21 @@ class _Probe:
                 raise
             kept = None
         return (Answer.YES, "") if kept == "GOVERNANCE" else (Answer.IGNORED, "the object written with it has none")
+
+    def _versioning(self) -> tuple[Answer, str]:
+        """Whether the bucket is versioned, and an overwritten version keeps its time, by which requorum:backup.asOf goes."""
+        s3 = self._site.s3
+        status = s3.get_bucket_versioning(Bucket=self._at["Bucket"]).get("Status")
+        if status != "Enabled":
+            return Answer.NO, f"the bucket's is {status or 'off'}"
+        self._put()
+        version = {**self._at, "VersionId": self._versions[-1], **self._site.rest.reading}
+        written = s3.head_object(**version)["LastModified"]
+        sleep(TICK_SECONDS)
+        self._put()
+        if s3.head_object(**version)["LastModified"] != written:
+            return Answer.NO, "the time of a version changed when it was overwritten"
+        return Answer.YES, ""
 
     def _conditions(self) -> tuple[Answer, str]:
         self._put()

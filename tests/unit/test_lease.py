@@ -32,16 +32,30 @@ def stranger(of: Settings, bucket: Any) -> Iterator[lease._Holder]:
     holder.release()
 
 
-def test_it_is_there_while_held_and_gone_afterwards(of: Settings, bucket: Any) -> None:
-    with lease.hold(of, "recovery", say=print):
-        assert [found.key for found in bucket.objects.all()] == [KEY]
-    assert not list(bucket.objects.all())
+def held(bucket: Any) -> bool:
+    return bool(bucket.Object(KEY).get()["Body"].read() != lease.FREE)
+
+
+def test_it_is_there_while_held_and_free_afterwards(of: Settings, bucket: Any) -> None:
+    for _ in range(2):
+        with lease.hold(of, "recovery", say=print):
+            assert held(bucket)
+        assert not held(bucket)
+    assert [found.key for found in bucket.objects.all()] == [KEY]
 
 
 def test_it_is_given_back_when_the_work_fails(of: Settings, bucket: Any) -> None:
     with suppress(ZeroDivisionError), lease.hold(of, "recovery", say=print):
         raise ZeroDivisionError
-    assert not list(bucket.objects.all())
+    assert not held(bucket)
+
+
+def test_a_server_that_neither_has_it_nor_takes_it_is_not_asked_for_ever(
+    of: Settings, bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Site, "put_where", lambda *_: None)
+    with pytest.raises(Refused, match=r"holds no lease and takes none.*\n.*as requorum/lab/lease\.json"):
+        lease._Holder(Site(of.backup), KEY, of.cluster).acquire("recovery", print)
 
 
 def test_a_second_operator_is_refused_while_the_first_is_alive(of: Settings, stranger: lease._Holder) -> None:
@@ -66,14 +80,14 @@ def test_the_lease_of_a_dead_holder_is_taken_over(of: Settings, stranger: lease.
     stranger._done.set()
     with lease.hold(of, "joining", say=print):
         assert b"joining" in bucket.Object(KEY).get()["Body"].read()
-    assert not list(bucket.objects.all())
+    assert not held(bucket)
 
 
 def test_threads_of_one_process_share_it(of: Settings, bucket: Any) -> None:
     with lease.hold(of, "recovery", say=print):
         with lease.hold(of, "joining", say=print):
             pass
-        assert [found.key for found in bucket.objects.all()] == [KEY], "the inner one leaves it to the outer"
+        assert held(bucket), "the inner one leaves it to the outer"
 
 
 def test_two_writers_of_the_same_moment_never_both_win(of: Settings, bucket: Any) -> None:

@@ -66,7 +66,7 @@ class StoreError(RequorumError):
     """S3 did not do what was asked: unreachable, no such bucket, not allowed."""
 
 
-class StoreUnreachable(StoreError):
+class StoreSilent(StoreError):
     """S3 does not answer, or answers that it cannot now: then the second site is asked, where there is one."""
 
 

@@ -2,7 +2,7 @@
 
 from botocore.exceptions import ClientError
 
-from recovery.errors import StoreError, StoreUnreachable
+from recovery.errors import StoreError, StoreSilent
 from recovery.settings import Backup
 
 KEYS = "correct the {what} key ({variable}, or the profile of requorum:{at}.profile)"
@@ -58,7 +58,7 @@ def explained(error: ClientError, doing: str, site: Backup, at: str) -> StoreErr
     given = {"at": at, "action": _action(error, site), "region": _region(error), "server_clock": _clock(error)}
     remedy = _remedy(error, code, site).format(**given)
     message = error.response["Error"].get("Message", "")
-    kind = StoreUnreachable if status >= 500 and status not in NOT_OFFERED_STATUS else StoreError
+    kind = StoreSilent if status >= 500 and status not in NOT_OFFERED_STATUS else StoreError
     return kind(doing, f"{code}: {message}", remedy=remedy)
 
 

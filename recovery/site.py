@@ -22,8 +22,8 @@ from botocore.exceptions import ConnectionError as NoConnection
 from recovery import client
 from recovery.client import PATIENT, TRANSFER, Pace
 from recovery.encryption import Rest
-from recovery.errors import StoreError, StoreUnreachable
-from recovery.remedies import NO_LOCK, NOT_OFFERED, code_of, explained, status_of
+from recovery.errors import StoreError, StoreSilent
+from recovery.remedies import NO_LOCK, NOT_OFFERED, code_of, explained, is_not_offered, status_of
 from recovery.settings import SITES, Backup
 from recovery.versions import as_of
 
@@ -46,7 +46,7 @@ class Site:
     """The bucket of one site; keys are those of the main site also where another prefix is given here.
 
     ``then`` is the time as of which objects are listed and read, None for now. Writes are always of now.
-    Each method raises StoreError, and of that StoreUnreachable where the server does not answer.
+    Each method raises StoreError, and of that StoreSilent where the server does not answer.
     """
 
     def __init__(
@@ -192,7 +192,7 @@ class Site:
             ) from None
         except UNREACHABLE as error:
             remedy = f"start the server, or correct requorum:{self._at}.endpoint"
-            raise StoreUnreachable(doing, f"it cannot be reached ({error})", remedy=remedy) from None
+            raise StoreSilent(doing, f"it cannot be reached ({error})", remedy=remedy) from None
         except (BotoCoreError, Boto3Error, ValueError) as error:
             if isinstance(error.__context__, ClientError):  # of an upload
                 raise explained(error.__context__, doing, self.backup, self._at) from None
@@ -234,6 +234,8 @@ class Site:
         try:
             found = self.s3.get_object_retention(Bucket=self.backup.bucket, Key=self.own(key))
         except ClientError as error:
+            if status_of(error) >= 500 and not is_not_offered(error):
+                raise
             return {} if code_of(error) == "AccessDenied" else None
         return found["Retention"]
 

@@ -12,14 +12,14 @@ from time import monotonic
 from typing import TypeVar
 
 from recovery.client import HASTY, PATIENT
-from recovery.errors import StoreError, StoreUnreachable
+from recovery.errors import StoreError, StoreSilent
 from recovery.settings import SITES, Backup
 from recovery.site import Site
 
 T = TypeVar("T")
 GONE_SECONDS = 60.0
 """For how long a main site that did not answer is not asked again, so that not every step waits for it."""
-_gone: dict[str, tuple[float, StoreUnreachable]] = {}
+_gone: dict[str, tuple[float, StoreSilent]] = {}
 
 
 class Store:
@@ -107,7 +107,7 @@ class Store:
             try:
                 answer = self._ask(site, act)
             except StoreError as error:
-                if len(self.sites) == 1 or not (isinstance(error, StoreUnreachable) or site.name == "second"):
+                if len(self.sites) == 1 or not (isinstance(error, StoreSilent) or site.name == "second"):
                     raise
                 self._note(site, error)
                 self.fault = fault = fault or error
@@ -125,7 +125,7 @@ class Store:
             raise fault
         try:
             answer = act(site)
-        except StoreUnreachable as error:
+        except StoreSilent as error:
             if not self._hasty:
                 _gone[site.where] = (monotonic(), error)
             raise
@@ -133,7 +133,7 @@ class Store:
         return answer
 
     def _note(self, site: Site, error: StoreError) -> None:
-        silent = isinstance(error, StoreUnreachable)
+        silent = isinstance(error, StoreSilent)
         why = error.why if silent else f"{error.doing}: {error.why}"
         self._noted.setdefault(site.name if silent else why, f"the {site.name} site is left out: {why}")
 

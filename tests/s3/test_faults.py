@@ -9,7 +9,7 @@ import pytest
 from recovery import site, store
 from recovery.catalog import Catalog, Copy
 from recovery.client import Pace
-from recovery.errors import StoreError, StoreUnreachable
+from recovery.errors import StoreError, StoreSilent
 from recovery.settings import Settings
 from tests.s3.gateway import Gateway
 from tests.s3.proxy import Handler, Proxy
@@ -101,7 +101,7 @@ def test_an_upload_that_never_gets_through_leaves_nothing(
         return handler.cut(size)
 
     proxy.faults.append(always)
-    with pytest.raises(StoreUnreachable, match=r"it cannot be reached.*\n.*requorum:backup\.endpoint"):
+    with pytest.raises(StoreSilent, match=r"it cannot be reached.*\n.*requorum:backup\.endpoint"):
         stored(of, archive)
     assert seen == [1, 1], "it was tried twice, within one multipart upload"
     assert not unfinished(gateway), "which was aborted"
@@ -111,7 +111,7 @@ def test_an_upload_that_never_gets_through_leaves_nothing(
 def test_a_server_that_does_not_answer_is_given_up(of: Settings, proxy: Proxy, gateway: Gateway, archive: Path) -> None:
     catalog = Catalog(of)
     proxy.faults.append(lambda handler, _: handler.command == "PUT" and handler.stall())
-    with pytest.raises(StoreUnreachable, match="Read timeout"):
+    with pytest.raises(StoreSilent, match="Read timeout"):
         catalog.add(MANIFEST, archive)
     assert gateway.keys("plain") == []
     proxy.faults.clear()
@@ -126,7 +126,7 @@ def test_a_manifest_that_is_not_written_makes_no_copy(
             handler.command == "PUT" and "manifest" in handler.path and handler.refuse(size, 503, "SlowDown")
         )
     )
-    with pytest.raises(StoreUnreachable, match="SlowDown"):
+    with pytest.raises(StoreSilent, match="SlowDown"):
         stored(of, archive)
     assert len(gateway.keys("plain")) == 1
     assert Catalog(of).copies == ()
@@ -152,7 +152,7 @@ def test_a_refusal_of_the_server_says_what_to_do(
     proxy.faults.append(lambda handler, size: writes(handler) and handler.refuse(size, *answer))
     with pytest.raises(StoreError, match=remedy) as caught:
         catalog.add(MANIFEST, archive)
-    assert not isinstance(caught.value, StoreUnreachable)
+    assert not isinstance(caught.value, StoreSilent)
     assert answer[1] in caught.value.why
     assert gateway.keys("plain") == []
 
@@ -174,7 +174,7 @@ def test_a_download_that_breaks_off_is_told_and_the_next_one_is_whole(
         return True
 
     proxy.faults.append(broken)
-    with pytest.raises(StoreUnreachable):
+    with pytest.raises(StoreSilent):
         reads.download(copy.key, tmp_path / "read")
     assert not (tmp_path / "read").exists()
     proxy.faults.clear()

@@ -14,7 +14,7 @@ from recovery.backup import Outcome
 from recovery.catalog import Catalog
 from recovery.client import Pace
 from recovery.diagnosis import Kind
-from recovery.errors import Refused, StoreError, StoreUnreachable
+from recovery.errors import Refused, StoreError, StoreSilent
 from recovery.escrow import Escrow
 from recovery.keyfile import UnlockKey
 from recovery.offers import Answer
@@ -269,7 +269,7 @@ def test_what_the_first_site_lacks_is_read_from_the_second(
 
 def test_an_unread_site_is_never_taken_for_an_empty_one(lost: Settings, alone: Settings) -> None:
     for settings in (lost, alone):
-        with pytest.raises(StoreUnreachable):
+        with pytest.raises(StoreSilent):
             Catalog(settings)
 
 

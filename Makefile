@@ -18,9 +18,9 @@ up: setup  ## from a bare machine to a running lab cluster, then its status
 down: setup  ## remove what `make up` made
 	@$(WITH_TOOLS); python -m lab.cluster down && python -m lab down
 
-test: setup check  ## every test: checks, unit tests, every loss on the fake swarm, the lab
+test: setup check  ## every test: checks, unit tests, every loss on the fake swarm, a real S3 server, the lab
 	@$(BIN)/python -m pytest -q tests/replay
-	@$(WITH_TOOLS); python -m pytest tests/lab -n 2 --dist loadfile
+	@$(WITH_TOOLS); python -m pytest -q tests/s3 && python -m pytest tests/lab -n 2 --dist loadfile
 
 check: $(BIN)/.ready  ## lint, strict types and unit tests; no lab, below 30 seconds
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -1,6 +1,6 @@
 """The look before every change: survey, diagnosis and plan, made before the first effect."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from recovery import autolock, consent, survivors
@@ -69,6 +69,8 @@ def assess(settings: Settings, *, now: datetime | None = None) -> Assessment:
         left = survivors.look(settings, seen)
     for name in diagnosis.locked if not left else [survivor.name for survivor in left[:1] if survivor.locked]:
         autolock.require_key(settings, settings.node(name))
+    spent = consent.is_spent(settings, catalog.store)
+    diagnosis = replace(diagnosis, warnings=diagnosis.warnings + catalog.store.notes)
     plan = make_plan(
         diagnosis,
         settings,
@@ -76,7 +78,7 @@ def assess(settings: Settings, *, now: datetime | None = None) -> Assessment:
         search.rejected,
         left,
         now or datetime.now(UTC),
-        spent=consent.is_spent(settings, catalog.store),
+        spent=spent,
     )
     return Assessment(seen, diagnosis, plan)
 

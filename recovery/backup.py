@@ -27,6 +27,10 @@ class Outcome:
     manifest: Manifest | None = None
     error: RequorumError | None = None
 
+    def missing_at(self, settings: Settings) -> bool:
+        """Whether a site lacks the copy that was made; why, `backup` says."""
+        return self.copy is not None and len(self.copy.sites) < len(settings.backup.sites)
+
 
 def backup(settings: Settings, *, say: Callable[[str], None]) -> Iterator[Outcome]:
     """Take a copy of every manager: the others side by side, then the leader. One that fails keeps no other from being taken.
@@ -37,6 +41,7 @@ def backup(settings: Settings, *, say: Callable[[str], None]) -> Iterator[Outcom
     Raises: Refused when no manager answers with a leader; StoreError, HostError.
     """
     catalog = Catalog(settings)
+    catalog.store.require_lock()
     there, last = _order(settings)
     others = {node.name: Event() for node in there if node.name != last}
     """Each is set once there is a copy of that manager, or will be none."""
@@ -56,6 +61,8 @@ def backup(settings: Settings, *, say: Callable[[str], None]) -> Iterator[Outcom
 
     with ThreadPoolExecutor(max_workers=max(len(there), 1)) as pool:
         yield from pool.map(take, sorted(there, key=lambda node: node.name == last))
+    for note in catalog.store.notes:
+        say(note)
 
 
 def backup_cold(settings: Settings, names: Collection[str], *, say: Callable[[str], None]) -> Iterator[Outcome]:
@@ -68,6 +75,7 @@ def backup_cold(settings: Settings, names: Collection[str], *, say: Callable[[st
     """
     with lease.hold(settings, "taking cold copies", say=say):
         catalog = Catalog(settings)
+        catalog.store.require_lock()
         there, last = _order(settings)
         for node in sorted((node for node in there if node.name in names), key=lambda node: node.name == last):
             try:

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +21,7 @@ from recovery.keyfile import UnlockKey
 from recovery.manifest import NO_REMEDY, WITH_INVENTORY, Manifest, Verdict, drilled, from_json
 from recovery.sealing import Identities, Unreadable
 from recovery.settings import Settings
+from recovery.site import Site
 from recovery.store import Store
 
 ARCHIVE = ".tar.zst.age"
@@ -38,6 +39,8 @@ class Copy:
     key: str
     manager: str
     taken: datetime
+    sites: tuple[str, ...] = field(default=(), compare=False)
+    """Where all of it lies: main, second."""
 
     @property
     def manifest_key(self) -> str:
@@ -63,22 +66,26 @@ class Copy:
 class Catalog:
     """The copies of the settings' cluster, newest first, as of the listing made at the start.
 
-    Raises: StoreError.
+    With requorum:backup.asOf they are listed and read as they were then. Raises: StoreError, also where there is no
+    copy and one of the sites could not be asked: they may lie there.
     """
 
     def __init__(self, settings: Settings, store: Store | None = None) -> None:
         self.store = store or Store(settings.backup)
         self.prefix = f"{settings.backup.prefix}/{settings.cluster}/"
+        self._then = self.store.then
         self._identity_file = settings.backup.identity_file
         self._manifests: dict[Copy, Manifest] = {}
-        self.sizes = self.store.sizes(self.prefix)
-        self.copies = _newest_first(copy for copy in self._ending(MANIFEST) if copy.key in self.sizes)
+        self._places = self._then.places(self.prefix)
+        self.copies = _newest_first(copy for copy in self._ending(MANIFEST) if copy.key in self._places)
         self.marked = _newest_first(self._ending(MARK))
+        if self._then.fault and not self.copies:
+            raise self._then.fault
 
     @property
     def halves(self) -> tuple[Copy, ...]:
         """Archives under our own names that have no manifest, newest first: uploads under way, or that broke off."""
-        alone = (copy for copy in self._ending(ARCHIVE) if copy.manifest_key not in self.sizes)
+        alone = (copy for copy in self._ending(ARCHIVE) if copy.manifest_key not in self._places)
         return _newest_first(
             copy
             for copy in alone
@@ -91,12 +98,12 @@ class Catalog:
         Raises: StoreError; DamagedCopy, also when it was removed since the listing.
         """
         if copy not in self._manifests:
-            found = self.store.look(copy.manifest_key)
+            found = self._then.look(copy.manifest_key)
             if found is None:
                 raise DamagedCopy(f"reading {copy.name}", "it was removed a moment ago", remedy=NO_REMEDY)
-            made = from_json(found[0], source=copy.name)
-            drill = self.store.look(copy.drill_key) if copy.drill_key in self.sizes else None
-            proof = drilled(drill[0]) if drill else None
+            made = from_json(found, source=copy.name)
+            drill = self._then.look(copy.drill_key) if copy.drill_key in self._places else None
+            proof = drilled(drill) if drill else None
             self._manifests[copy] = replace(made, proof=proof) if proof else made
         return self._manifests[copy]
 
@@ -136,7 +143,7 @@ class Catalog:
         manifest = self.manifest(copy)
         with tempfile.TemporaryDirectory(prefix="requorum-") as folder:
             sealed = Path(folder) / "copy"
-            self.store.download(copy.key, sealed)
+            self._then.download(copy.key, sealed)
             yield manifest, self.opened(copy, manifest, sealed)
 
     def opened(self, copy: Copy, manifest: Manifest, sealed: Path) -> Path:
@@ -169,19 +176,27 @@ class Catalog:
         return tuple(sorted(self.copies, key=lambda copy: ranks[copy]))
 
     def add(self, manifest: Manifest, sealed: Path) -> Copy:
-        """Store a copy: the sealed archive first, its manifest last. Raises: StoreError."""
+        """Store a copy at every site: the sealed archive first, its manifest last.
+
+        Where the second site fails, the copy counts all the same: its `sites` lack that, and the store's notes say why.
+        Raises: StoreError.
+        """
         stamp = manifest.taken.astimezone(UTC).strftime(TIME)
         key = f"{self.prefix}{manifest.manager}/swarm-{manifest.engine}-{manifest.manager}-{stamp}{ARCHIVE}"
         copy = Copy(key, manifest.manager, manifest.taken)
-        self.store.upload(sealed, copy.key)
-        self.store.put(copy.manifest_key, manifest.to_json())
-        return copy
+
+        def write(site: Site) -> None:
+            site.upload(sealed, copy.key)
+            site.keep(copy.manifest_key, manifest.to_json())
+
+        return replace(copy, sites=self.store.everywhere(write))
 
     def _ending(self, suffix: str) -> Iterator[Copy]:
         """The copies that the keys with that suffix would belong to. Keys in deeper folders are other people's."""
-        for key in self.sizes:
+        for key, sites in self._places.items():
             if key.endswith(suffix) and key.removeprefix(self.prefix).count("/") == 1:
-                copy = _copy(key.removesuffix(suffix) + ARCHIVE)
+                archive = key.removesuffix(suffix) + ARCHIVE
+                copy = _copy(archive, tuple(site for site in sites if site in self._places.get(archive, ())))
                 if copy:
                     yield copy
 
@@ -287,9 +302,9 @@ def _newest_first(copies: Iterable[Copy]) -> tuple[Copy, ...]:
     return tuple(sorted(copies, key=lambda copy: (copy.taken, copy.key), reverse=True))
 
 
-def _copy(key: str) -> Copy | None:
+def _copy(key: str, sites: tuple[str, ...]) -> Copy | None:
     manager, name = key.split("/")[-2:]
     try:
-        return Copy(key, manager, taken(name.removesuffix(ARCHIVE)))
+        return Copy(key, manager, taken(name.removesuffix(ARCHIVE)), sites)
     except ValueError:
         return None

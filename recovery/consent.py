@@ -1,7 +1,7 @@
 """Whether `recover: true` still counts. Pulumi saves the flag, and pipelines commit it; it must not fire at a later loss.
 
 The flag counts for one loss. Once a recovery is proven under it, or it is found set while nothing is lost, a note in
-S3 says that it is spent; a run without the flag removes the note. A plan's ID, which preview shows, always counts,
+S3, at every site, says that it is spent; a run without the flag removes the note. A plan's ID, which preview shows, always counts,
 for that plan only.
 """
 
@@ -25,8 +25,8 @@ def is_spent(settings: Settings, store: Store) -> bool:
 def spend(settings: Settings) -> None:
     """Note that `recover: true` has done what it was given for. Without the flag, nothing. Raises: StoreError."""
     if settings.recover is True:
-        note = {"spent": datetime.now(UTC).isoformat()}
-        Store(settings.backup).put(_key(settings), json.dumps(note).encode())
+        note = json.dumps({"spent": datetime.now(UTC).isoformat()}).encode()
+        Store(settings.backup).everywhere(lambda site: site.put(_key(settings), note))
 
 
 def keep_up(settings: Settings, kind: Kind) -> None:

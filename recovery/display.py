@@ -172,24 +172,29 @@ def _line(node: NodeStatus, now: datetime) -> str:
 
 
 def copies_table(
-    copies: Sequence[tuple[Copy, Manifest | DamagedCopy]], now: datetime, marks: Mapping[Copy, Mark] = NO_MARKS
+    copies: Sequence[tuple[Copy, Manifest | DamagedCopy]],
+    now: datetime,
+    marks: Mapping[Copy, Mark] = NO_MARKS,
+    *,
+    sites: bool = False,
 ) -> Table:
-    """The copies for eyes, newest first."""
+    """The copies for eyes, newest first; with ``sites``, where they lie."""
     longest = max((len(copy.name) for copy, _ in copies), default=0)
     table = Table(box=None)
     table.add_column("copy", no_wrap=True, min_width=longest)
-    for heading in ("age", "kind", "size", "swarm", "objects", "proof", "kept"):
+    for heading in ("age", "kind", "size", "swarm", "objects", "proof", "kept", *(("sites",) if sites else ())):
         table.add_column(heading)
     for copy, manifest in copies:
         age = _span(_age(now, copy.taken) or 0)
         kept = escape(marks[copy].text) if copy in marks else ""
+        rest = (kept, *((" and ".join(copy.sites),) if sites else ()))
         if isinstance(manifest, DamagedCopy):
-            table.add_row(copy.name, age, "", "", "", "", f"[red]{escape(manifest.why)}[/]", kept)
+            table.add_row(copy.name, age, "", "", "", "", f"[red]{escape(manifest.why)}[/]", *rest)
             continue
         objects = sum(len(ids) for ids in manifest.inventory.objects.values())
         proof = manifest.verdict if manifest.verdict is not Verdict.FAILED else "[red]failed[/]"
         size = f"{manifest.size:,} B"
-        table.add_row(copy.name, age, manifest.kind, size, manifest.cluster_id, str(objects), proof, kept)
+        table.add_row(copy.name, age, manifest.kind, size, manifest.cluster_id, str(objects), proof, *rest)
     return table
 
 
@@ -249,7 +254,13 @@ def _mark_json(mark: Mark | None) -> dict[str, Any] | None:
 
 
 def _copy_json(copy: Copy, manifest: Manifest | DamagedCopy) -> dict[str, Any]:
-    common = {"name": copy.name, "key": copy.key, "manager": copy.manager, "taken": copy.taken.isoformat()}
+    common = {
+        "name": copy.name,
+        "key": copy.key,
+        "manager": copy.manager,
+        "taken": copy.taken.isoformat(),
+        "sites": list(copy.sites),
+    }
     if isinstance(manifest, DamagedCopy):
         return {**common, "error": manifest.why}
     return {

@@ -67,7 +67,7 @@ class StoreError(RequorumError):
 
 
 class StoreSilent(StoreError):
-    """S3 does not answer: what comes next would fail in the same way."""
+    """S3 does not answer, or answers that it cannot now: then the second site is asked, where there is one."""
 
 
 class DamagedCopy(RequorumError):

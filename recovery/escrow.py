@@ -11,6 +11,7 @@ from recovery.errors import NoUnlockKey, SettingError
 from recovery.keyfile import UnlockKey, opens
 from recovery.sealing import Identities
 from recovery.settings import Settings
+from recovery.site import Site
 from recovery.store import Store
 
 FOLDER = "unlock-keys"
@@ -28,17 +29,16 @@ class Escrow:
         self._identities: Identities | None = None
 
     def keep(self, key: UnlockKey) -> None:
-        """Have the key in S3. Raises: SettingError where no recipient is named; StoreError."""
-        if key.fingerprint in self._fingerprints():
-            return
-        if not self._escrow.recipients:
-            raise SettingError(
-                "escrow.recipients",
-                "is not set, and the swarm is autolocked: a copy is of no use without the unlock key",
-                remedy=f"{sealing.KEYGEN} here and FILE as requorum:escrow.identityFile",
-            )
-        sealed = sealing.seal(key.text.encode(), self._escrow.recipients)
-        self._store.put(self._prefix + key.fingerprint + SUFFIX, sealed)
+        """Have the key at every site, locked for as long as a copy of now. Raises: SettingError where no recipient is named; StoreError."""
+        name = self._prefix + key.fingerprint + SUFFIX
+
+        def have(site: Site) -> None:
+            if site.keys(name):
+                site.prolong(name)
+            else:
+                site.keep(name, self._sealed(key))
+
+        self._store.everywhere(have)
 
     def opening(self, pem: bytes, *, whose: str) -> UnlockKey:
         """The key that opens a locked key file.
@@ -55,15 +55,24 @@ class Escrow:
             remedy="give the key that you kept (docker swarm unlock-key) to: requorum escrow",
         )
 
+    def _sealed(self, key: UnlockKey) -> bytes:
+        if not self._escrow.recipients:
+            raise SettingError(
+                "escrow.recipients",
+                "is not set, and the swarm is autolocked: a copy is of no use without the unlock key",
+                remedy=f"{sealing.KEYGEN} here and FILE as requorum:escrow.identityFile",
+            )
+        return sealing.seal(key.text.encode(), self._escrow.recipients)
+
     def _keys(self) -> Iterator[UnlockKey]:
         for fingerprint in self._fingerprints():
             if fingerprint not in self._known:
-                sealed = self._store.get(self._prefix + fingerprint + SUFFIX)
+                sealed = self._store.then.get(self._prefix + fingerprint + SUFFIX)
                 self._known[fingerprint] = self._unseal(sealed, fingerprint)
             yield self._known[fingerprint]
 
     def _fingerprints(self) -> tuple[str, ...]:
-        keys = self._store.keys(self._prefix)
+        keys = self._store.then.keys(self._prefix)
         return tuple(key.removeprefix(self._prefix).removesuffix(SUFFIX) for key in keys if key.endswith(SUFFIX))
 
     def _unseal(self, sealed: bytes, fingerprint: str) -> UnlockKey:

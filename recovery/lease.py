@@ -3,28 +3,33 @@
 The holder writes its lease anew every few seconds; one that was not written for `STALE_SECONDS`, as the waiting
 side counts them, is of a holder that died, and is taken over. No clocks are compared. Where the S3 server knows
 conditional writes two can never both get it; elsewhere what was written is read back before it counts.
+Where there is a second site, its lease is held too: one site may be out of reach, or be lost in the middle.
 """
 
 import json
 import os
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from time import monotonic, sleep
 from uuid import uuid4
 
 from recovery import journal
 from recovery.errors import Refused, StoreError
 from recovery.settings import Settings
+from recovery.site import Site
 from recovery.store import Store
 
 NAME = "lease.json"
+FREE = b"{}"
+"""The lease that nobody holds. It is not deleted: in a versioned bucket, some servers take a deleted object for one that is there."""
 RENEW_SECONDS = 2.0
 STALE_SECONDS = 10.0
 WAIT_SECONDS = 60.0
 PAUSE = 0.5
 _lock = threading.Lock()
-_held: dict[str, "_Holder"] = {}
+_held: dict[str, "_Held"] = {}
 
 
 @contextmanager
@@ -35,30 +40,57 @@ def hold(settings: Settings, doing: str, *, say: Callable[[str], None]) -> Itera
     """
     key = f"{settings.backup.prefix}/{settings.cluster}/{NAME}"
     with _lock:
-        holder = _held.get(key)
-        if holder is None:
-            holder = _held[key] = _Holder(Store(settings.backup), key, settings.cluster)
-            try:
-                holder.acquire(doing, say)
-            except BaseException:
-                del _held[key]
-                raise
-        holder.users += 1
+        held = _held.get(key)
+        if held is None:
+            held = _held[key] = _Held(_acquire(settings, key, doing, say))
+        held.users += 1
     try:
         yield
     finally:
         with _lock:
-            holder.users -= 1
-            if not holder.users:
+            held.users -= 1
+            if not held.users:
                 del _held[key]
-                holder.release()
+                _release(held.holders)
+
+
+def _acquire(settings: Settings, key: str, doing: str, say: Callable[[str], None]) -> list["_Holder"]:
+    """Get the lease of every site that answers, the main one's first: so two who see different sites still meet."""
+    holders: list[_Holder] = []
+
+    def take(site: Site) -> None:
+        holder = _Holder(site, key, settings.cluster)
+        holder.acquire(doing, say)
+        holders.append(holder)
+
+    store = Store(settings.backup)
+    try:
+        store.everywhere(take)
+    except BaseException:
+        _release(holders)
+        raise
+    for note in store.notes:
+        say(f"the lease: {note}")
+    return holders
+
+
+def _release(holders: Iterable["_Holder"]) -> None:
+    for holder in holders:
+        holder.release()
+
+
+@dataclass
+class _Held:
+    """The lease as this process holds it, and how many of its threads do."""
+
+    holders: list["_Holder"]
+    users: int = 0
 
 
 class _Holder:
-    """This process as the holder of one lease."""
+    """This process as the holder of the lease of one site."""
 
-    def __init__(self, store: Store, key: str, cluster: str) -> None:
-        self.users = 0
+    def __init__(self, store: Site, key: str, cluster: str) -> None:
         self._store, self._key, self._cluster = store, key, cluster
         self._token = uuid4().hex
         self._turn = 0
@@ -69,37 +101,49 @@ class _Holder:
     def acquire(self, doing: str, say: Callable[[str], None]) -> None:
         self._doing = doing
         begun = seen_at = monotonic()
-        seen: str | None = None
-        while not self._take(None if seen is None or monotonic() - seen_at < STALE_SECONDS else seen):
+        seen = stale = None
+        while not self._take(stale):
             found = self._store.look(self._key)
-            if found is None:
-                seen = None
+            content, etag = found or (b"", None)
+            if content == FREE:
+                stale = etag
                 continue
-            content, etag = found
-            if seen is None:
+            if monotonic() - begun > WAIT_SECONDS:
+                raise self._refused(content) if found else self._swallowed()
+            if found and seen is None:
                 say(f"waiting for {_whose(content)}")
             if etag != seen:
                 seen, seen_at = etag, monotonic()
-            if monotonic() - begun > WAIT_SECONDS:
-                raise Refused(
-                    f"{doing} of cluster {self._cluster}",
-                    f"{_whose(content)} is still at it",
-                    remedy="wait until that has ended, then run the same command again",
-                )
             sleep(PAUSE)
+            stale = seen if monotonic() - seen_at >= STALE_SECONDS else None
         self._renewal.start()
 
     def release(self) -> None:
         self._done.set()
         self._renewal.join()
-        try:
-            if (found := self._store.look(self._key)) and found[1] == self._etag:
-                self._store.delete(self._key)
-        except StoreError:
-            pass  # it is taken over once it is stale
+        with suppress(StoreError):  # it is taken over once it is stale
+            if self._etag:
+                self._store.put_where(self._key, FREE, self._etag)
+
+    def _refused(self, content: bytes) -> Refused:
+        return Refused(
+            f"{self._doing} of cluster {self._cluster}",
+            f"{_whose(content)} is still at it",
+            remedy="wait until that has ended, then run the same command again",
+        )
+
+    def _swallowed(self) -> Refused:
+        return Refused(
+            f"{self._doing} of cluster {self._cluster}",
+            f"{self._store.where} holds no lease and takes none: a deleted one may count as one there",
+            remedy=f"write an object that holds {FREE.decode()} as {self._store.own(self._key)}",
+        )
 
     def _take(self, expected: str | None) -> bool:
-        """Write the lease where there is none, or in place of the one ``expected``; whether it is ours now."""
+        """Write the lease where there is none, or in place of the one ``expected``; whether it is ours now.
+
+        What S3 answers is not enough: where the first answer was lost, the second try is refused by what the first wrote.
+        """
         self._turn += 1
         content = {
             "holder": self._token,
@@ -107,11 +151,9 @@ class _Holder:
             "doing": self._doing,
             "turn": self._turn,
         }
-        text = json.dumps(content).encode()
-        if self._store.put_where(self._key, text, expected) is None:
-            return False
+        self._store.put_where(self._key, json.dumps(content).encode(), expected)
         found = self._store.look(self._key)
-        self._etag = found[1] if found and found[0] == text else None
+        self._etag = found[1] if found and self._token.encode() in found[0] else None
         return self._etag is not None
 
     def _renew(self) -> None:

@@ -43,7 +43,7 @@ def read(catalog: Catalog) -> dict[Copy, Mark]:
     """Every mark, by the copy that it keeps. Raises: StoreError."""
     with ThreadPoolExecutor(max_workers=8) as pool:
         texts = pool.map(lambda copy: catalog.store.look(copy.mark_key), catalog.marked)
-        return {copy: from_json(found[0]) for copy, found in zip(catalog.marked, texts, strict=True) if found}
+        return {copy: from_json(found) for copy, found in zip(catalog.marked, texts, strict=True) if found}
 
 
 def keep(settings: Settings, name: str, reason: str, *, now: datetime, say: Callable[[str], None]) -> Mark:

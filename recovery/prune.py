@@ -9,7 +9,7 @@ from datetime import datetime
 
 from recovery import lease, marks
 from recovery.catalog import Catalog
-from recovery.errors import StoreError, StoreSilent
+from recovery.errors import Refused, StoreError, StoreSilent
 from recovery.retention import Candidate, Decision, Removal, candidate, decide
 from recovery.settings import Settings
 from recovery.store import Store
@@ -19,7 +19,13 @@ WORKERS = 8
 
 
 def look(settings: Settings, now: datetime) -> tuple[Decision, ...]:
-    """What would be kept and removed now, newest first. Raises: StoreError."""
+    """What would be kept and removed now, newest first. Raises: Refused while the copies are read as of a time; StoreError."""
+    if settings.backup.as_of:
+        raise Refused(
+            "pruning",
+            "requorum:backup.asOf is set: what is listed is of the past",
+            remedy="take requorum:backup.asOf out",
+        )
     return _decided(settings, Catalog(settings), now)
 
 
@@ -46,7 +52,8 @@ def prune(
 
 def _decided(settings: Settings, catalog: Catalog, now: datetime) -> tuple[Decision, ...]:
     marked = marks.read(catalog)
-    copies = [candidate(copy, read, catalog.sizes[copy.key], marked.get(copy)) for copy, read in catalog.manifests()]
+    sizes = catalog.store.sizes(catalog.prefix)
+    copies = [candidate(copy, read, sizes.get(copy.key, 0), marked.get(copy)) for copy, read in catalog.manifests()]
     halves = [Candidate(copy, half=True, mark=marked.get(copy)) for copy in catalog.halves]
     return decide(settings.backup.retention, copies + halves, now)
 

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import (
     AfterValidator,
+    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -30,9 +31,14 @@ from recovery.errors import SettingError
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 Recipient = Annotated[str, AfterValidator(sealing.require_recipient)]
+Bucket = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
+Prefix = Annotated[str, StringConstraints(pattern=r"^[^/\s][^\s]*[^/\s]$|^[^/\s]$")]
+Endpoint = Annotated[str, StringConstraints(pattern=r"^https?://[^/\s]+/?$")]
 Role = Literal["manager", "worker"]
 Availability = Literal["active", "pause", "drain"]
 PROJECT = "requorum"
+SITES = ("backup", "backup.second")
+"""The keys of the main site and the second."""
 EXAMPLE = "stacks/Pulumi.production.example.yaml"
 
 
@@ -145,12 +151,52 @@ class Retention(_Frozen):
     """Nothing younger is removed. Never 0: an archive is in S3 a moment before its manifest."""
 
 
+class Encryption(_Frozen):
+    """Who encrypts at rest on the S3 server, and by which key: its own, one of a key service, or one that is given with each request."""
+
+    mode: Literal["s3", "kms", "customer"]
+    kms_key_id: str | None = None
+    """None is the key that the server takes by default."""
+    key_file: Path | None = None
+    """32 bytes, raw or in base64."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.mode == "customer") != (self.key_file is not None):
+            raise SettingError(
+                "backup.encryption.keyFile",
+                "it goes with `mode: customer`, and only with that",
+                remedy="name a file of 32 random bytes (head -c 32 /dev/urandom > FILE), or correct the mode",
+            )
+        if self.kms_key_id and self.mode != "kms":
+            raise SettingError("backup.encryption.kmsKeyId", "it goes with `mode: kms`", remedy="correct the mode")
+        return self
+
+
+class Lock(_Frozen):
+    """For how long S3 lets nobody delete or overwrite a copy; `governance` lets those who may bypass it."""
+
+    mode: Literal["governance", "compliance"]
+    days: int = Field(ge=1)
+
+
+class Second(_Frozen):
+    """Where every copy and unlock key is kept once more."""
+
+    bucket: Bucket
+    prefix: Prefix | None = None
+    """None is that of the main site."""
+    endpoint: Endpoint | None = None
+    region: str = "us-east-1"
+    profile: str | None = None
+
+
 class Backup(_Frozen):
     """Where the copies live, and who can read them. Credentials for S3 come from boto3's own chain, never from here."""
 
-    bucket: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
-    prefix: Annotated[str, StringConstraints(pattern=r"^[^/\s][^\s]*[^/\s]$|^[^/\s]$")] = "requorum"
-    endpoint: Annotated[str, StringConstraints(pattern=r"^https?://[^/\s]+/?$")] | None = None
+    bucket: Bucket
+    prefix: Prefix = "requorum"
+    endpoint: Endpoint | None = None
     region: str = "us-east-1"
     profile: str | None = None
     recipients: tuple[Recipient, ...] = ()
@@ -159,6 +205,45 @@ class Backup(_Frozen):
     """Age identities, one of which reads the copies here. Not needed to make them."""
     retention: Retention | None = None
     """None: nothing is ever pruned."""
+    checksums: bool | None = None
+    """Whether S3 checks what is written by SHA-256. None: on AWS, and not where an endpoint is given."""
+    encryption: Encryption | None = None
+    lock: Lock | None = None
+    as_of: AwareDatetime | None = None
+    """Copies and unlock keys are read as the bucket held them then. For when an attacker or a bug deleted or overwrote them."""
+    second: Second | None = None
+    megabytes_per_second: float | None = Field(None, gt=0)
+    """The most that copies take of the line, each way, in each process; 10**6 bytes."""
+
+    @property
+    def checked(self) -> bool:
+        """Whether S3 checks what is written by SHA-256."""
+        return self.endpoint is None if self.checksums is None else self.checksums
+
+    @property
+    def sites(self) -> tuple["Backup", ...]:
+        """The main site, and the second as if it was the only one."""
+        if self.second is None:
+            return (self,)
+        place = {**self.second.model_dump(), "prefix": self.second.prefix or self.prefix, "second": None}
+        return (self, self.model_copy(update=place))
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for key, site in zip(SITES, self.sites, strict=False):
+            plain = (site.endpoint or "").startswith("http:")
+            if plain and self.encryption and self.encryption.mode == "customer":
+                raise SettingError(
+                    f"{key}.endpoint",
+                    "the customer's key goes with each request, and this one is not encrypted",
+                    remedy="give an https endpoint, or another requorum:backup.encryption.mode",
+                )
+        places = {(site.endpoint, site.bucket, site.prefix) for site in self.sites}
+        if len(places) < len(self.sites):
+            raise SettingError(
+                "backup.second", "it is the main site", remedy="name another bucket, best at another provider"
+            )
+        return self
 
 
 class Escrow(_Frozen):

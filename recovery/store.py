@@ -1,149 +1,154 @@
-"""S3, through boto3: the one place that copies are written to and read from."""
+"""S3 as one place, of a main site and perhaps a second one.
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import cache
+Copies and unlock keys are written to both (`everywhere`). Everything is read from the main site, and from the
+second where that cannot be reached or lacks it. What is only for now (journal, reports, words) is written to the
+first site that answers.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from time import monotonic
+from typing import TypeVar
 
-import boto3
-from boto3.exceptions import Boto3Error
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, ProfileNotFound
-
+from recovery.client import HASTY, PATIENT
 from recovery.errors import StoreError, StoreSilent
-from recovery.settings import Backup
+from recovery.settings import SITES, Backup
+from recovery.site import Site
 
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
-
-CONNECT_SECONDS = 2
-READ_SECONDS = 10
-TRIES = 2
-CHANGED = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412", "409"})
-"""What a conditional write is answered when the object is not as expected."""
-REMEDIES = {
-    "NoSuchBucket": "create the bucket, or correct requorum:backup.bucket",
-    "InvalidAccessKeyId": "correct the access key (AWS_ACCESS_KEY_ID, or the profile of requorum:backup.profile)",
-    "SignatureDoesNotMatch": "correct the secret key (AWS_SECRET_ACCESS_KEY, or the profile of requorum:backup.profile)",
-    "AccessDenied": "allow this key to list, read and write below the prefix, and to delete where it prunes",
-    "403": "correct the key, or allow it to list, read and write below the prefix",
-    "404": "create the bucket, or correct requorum:backup.bucket",
-    "NoSuchKey": "list what is there: requorum backups",
-    "RequestTimeTooSkewed": "set this machine's clock",
-}
+T = TypeVar("T")
+GONE_SECONDS = 60.0
+"""For how long a main site that did not answer is not asked again, so that not every step waits for it."""
+_gone: dict[str, tuple[float, StoreSilent]] = {}
 
 
 class Store:
-    """One bucket; ``hasty`` gives up after one short try, for a look that must not take long."""
+    """The sites of the settings; ``hasty`` gives up after one short try, for a look that must not take long.
+
+    `notes` tells what kept a site from its part since the store was made. Each method raises StoreError: what the
+    second site refuses is noted and raised only where the main site cannot be reached either.
+    """
 
     def __init__(self, backup: Backup, *, hasty: bool = False) -> None:
-        self.bucket = backup.bucket
-        self._where = f"s3://{backup.bucket}" + (f" at {backup.endpoint}" if backup.endpoint else "")
-        with self._doing("opening"):
-            self._s3 = _client(backup, hasty)
+        self._backup, self._hasty = backup, hasty
+        self._noted: dict[str, str] = {}
+        self.sites = self._open(past=False)
+        self.fault: StoreError | None = None
+        """Why the last listing lacks what one of the sites holds."""
+
+    @cached_property
+    def then(self) -> "Store":
+        """The same, reading as of requorum:backup.asOf: what copies and unlock keys are read by. Writes are of now.
+
+        For when an attacker or a bug deleted or overwrote copies: a versioned bucket still holds them.
+        """
+        if self._backup.as_of is None:
+            return self
+        made = Store(self._backup, hasty=self._hasty)
+        made.sites, made._noted = self._open(past=True), self._noted
+        self._noted["then"] = f"copies are read as of {self._backup.as_of.isoformat()} (requorum:backup.asOf)"
+        return made
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What an operator should know about where things were read and written."""
+        return tuple(self._noted.values())
 
     def keys(self, prefix: str) -> tuple[str, ...]:
-        """Every key below the prefix. Raises: StoreError."""
-        return tuple(self.sizes(prefix))
+        """Every key below the prefix, on whichever site."""
+        return tuple(self.places(prefix))
+
+    def places(self, prefix: str) -> dict[str, tuple[str, ...]]:
+        """Every key below the prefix, and the names of the sites that hold it."""
+        self.fault = None
+        found: dict[str, tuple[str, ...]] = {}
+        for site, keys in self._each(lambda site: site.keys(prefix)):
+            for key in keys:
+                found[key] = (*found.get(key, ()), site.name)
+        return found
 
     def sizes(self, prefix: str) -> dict[str, int]:
-        """The size in bytes of every object below the prefix, by key. Raises: StoreError."""
-        with self._doing("listing"):
-            pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
-            return {entry["Key"]: entry["Size"] for page in pages for entry in page.get("Contents", ())}
+        """The size in bytes of every object that lies below the prefix now, at the first site that holds it."""
+        found: dict[str, int] = {}
+        for _, sizes in self._each(lambda site: site.sizes(prefix)):
+            found = {**sizes, **found}
+        return found
 
     def get(self, key: str) -> bytes:
-        """An object's content. Raises: StoreError."""
-        with self._doing(f"reading {key} from"):
-            return self._s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        """An object's content; that there is none is an error."""
+        if (found := self.look(key)) is None:
+            raise self._missing(key)
+        return found
 
-    def put(self, key: str, content: bytes) -> None:
-        """Write a small object. Raises: StoreError."""
-        with self._doing(f"writing {key} to"):
-            self._s3.put_object(Bucket=self.bucket, Key=key, Body=content)
-
-    def look(self, key: str) -> tuple[bytes, str] | None:
-        """A small object's content and ETag, or None where there is none. Raises: StoreError."""
-        with self._doing(f"reading {key} from"):
-            try:
-                found = self._s3.get_object(Bucket=self.bucket, Key=key)
-            except self._s3.exceptions.NoSuchKey:
-                return None
-            return found["Body"].read(), found["ETag"]
-
-    def put_where(self, key: str, content: bytes, etag: str | None) -> str | None:
-        """Write a small object where there is none, or in place of the one with that ETag; its ETag, or None where it was not so.
-
-        A server that does not know conditional writes is asked first, and then written to. Raises: StoreError.
-        """
-        with self._doing(f"writing {key} to"):
-            try:
-                if etag is None:
-                    return self._s3.put_object(Bucket=self.bucket, Key=key, Body=content, IfNoneMatch="*")["ETag"]
-                return self._s3.put_object(Bucket=self.bucket, Key=key, Body=content, IfMatch=etag)["ETag"]
-            except ClientError as error:
-                code = error.response["Error"].get("Code", "")
-                if code in CHANGED:
-                    return None
-                if code != "NotImplemented":
-                    raise
-        found = self.look(key)
-        if (found[1] if found else None) != etag:
-            return None
-        self.put(key, content)
-        written = self.look(key)
-        return written[1] if written else None
-
-    def delete(self, key: str) -> None:
-        """Remove an object; one that is not there is no error. Raises: StoreError."""
-        with self._doing(f"deleting {key} from"):
-            self._s3.delete_object(Bucket=self.bucket, Key=key)
+    def look(self, key: str) -> bytes | None:
+        """A small object's content, or None where there is none."""
+        answers = self._each(lambda site: site.look(key))
+        return next((found[0] for _, found in answers if found), None)
 
     def download(self, key: str, path: Path) -> None:
-        """An object's content into a local file. Raises: StoreError."""
-        with self._doing(f"reading {key} from"):
-            self._s3.download_file(self.bucket, key, str(path))
+        """An object's content into a local file; that there is none is an error."""
+        if not any(done for _, done in self._each(lambda site: site.download(key, path))):
+            raise self._missing(key)
 
-    def upload(self, path: Path, key: str) -> None:
-        """Write a local file as an object. Raises: StoreError."""
-        with self._doing(f"writing {key} to"):
-            self._s3.upload_file(str(path), self.bucket, key)
+    def put(self, key: str, content: bytes) -> None:
+        """Write a small object that is for now to the first site that answers."""
+        next(self._each(lambda site: site.put(key, content)))
 
-    @contextmanager
-    def _doing(self, verb: str) -> Iterator[None]:
-        doing = f"{verb} {self._where}"
+    def delete(self, key: str) -> None:
+        """Remove an object from every site; one that is not there is no error."""
+        self.everywhere(lambda site: site.delete(key))
+
+    def everywhere(self, act: Callable[[Site], object]) -> tuple[str, ...]:
+        """Do something at every site, one after the other; the names of those where it was done."""
+        return tuple(site.name for site, _ in self._each(act))
+
+    def require_lock(self) -> None:
+        """Have made sure that copies can be locked, where that is asked for."""
+        if self._backup.lock:
+            self.everywhere(lambda site: site.require_lock())
+
+    def _each(self, act: Callable[[Site], T]) -> Iterator[tuple[Site, T]]:
+        """What the sites answer, the main one first."""
+        answered, fault = False, None
+        for site in self.sites:
+            try:
+                answer = self._ask(site, act)
+            except StoreError as error:
+                if len(self.sites) == 1 or not (isinstance(error, StoreSilent) or site.name == "second"):
+                    raise
+                self._note(site, error)
+                self.fault = fault = fault or error
+                continue
+            answered = True
+            yield site, answer
+        if fault and not answered:
+            raise fault
+
+    def _ask(self, site: Site, act: Callable[[Site], T]) -> T:
+        if len(self.sites) == 1:
+            return act(site)
+        since, fault = _gone.get(site.where, (0.0, None))
+        if fault and monotonic() - since < GONE_SECONDS:
+            raise fault
         try:
-            yield
-        except ClientError as error:
-            code = error.response["Error"].get("Code", "")
-            message = error.response["Error"].get("Message", "")
-            raise StoreError(
-                doing, f"{code}: {message}", remedy=REMEDIES.get(code, "see the S3 server's log")
-            ) from None
-        except (NoCredentialsError, ProfileNotFound) as error:
-            raise StoreError(
-                doing, str(error), remedy='give credentials as for any AWS client; in the lab: eval "$(make -s env)"'
-            ) from None
-        except (BotoCoreError, Boto3Error, OSError, ValueError) as error:
-            raise StoreSilent(
-                doing, f"it cannot be reached ({error})", remedy="start the server, or correct requorum:backup.endpoint"
-            ) from None
+            answer = act(site)
+        except StoreSilent as error:
+            if not self._hasty:
+                _gone[site.where] = (monotonic(), error)
+            raise
+        _gone.pop(site.where, None)
+        return answer
 
+    def _note(self, site: Site, error: StoreError) -> None:
+        silent = isinstance(error, StoreSilent)
+        why = error.why if silent else f"{error.doing}: {error.why}"
+        self._noted.setdefault(site.name if silent else why, f"the {site.name} site is left out: {why}")
 
-@cache
-def _client(backup: Backup, hasty: bool) -> "S3Client":
-    """One client for each set of settings: making one takes longer than using it."""
-    checksums: Literal["when_required", "when_supported"] = "when_required" if backup.endpoint else "when_supported"
-    config = Config(
-        connect_timeout=CONNECT_SECONDS,
-        read_timeout=CONNECT_SECONDS if hasty else READ_SECONDS,
-        retries={"total_max_attempts": 1 if hasty else TRIES, "mode": "standard"},
-        max_pool_connections=16,
-        s3={"addressing_style": "path"} if backup.endpoint else {},
-        # S3-compatible servers stumble over checksums they do not know (botocore#3352).
-        request_checksum_calculation=checksums,
-        response_checksum_validation=checksums,
-    )
-    session = boto3.Session(profile_name=backup.profile, region_name=backup.region)
-    return session.client("s3", endpoint_url=backup.endpoint, config=config)
+    def _missing(self, key: str) -> StoreError:
+        where = " or ".join(site.where for site in self.sites)
+        return StoreError(f"reading {key} from {where}", "there is no such object", remedy="requorum backups")
+
+    def _open(self, *, past: bool) -> tuple[Site, ...]:
+        pace, then = HASTY if self._hasty else PATIENT, self._backup.as_of if past else None
+        sites = zip(SITES, self._backup.sites, strict=False)
+        return tuple(Site(site, at=at, prefix=self._backup.prefix, pace=pace, then=then) for at, site in sites)

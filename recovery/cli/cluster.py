@@ -186,15 +186,17 @@ def _look(settings: Settings) -> tuple[Survey, Diagnosis, tuple[Copy, ...], Requ
     with ThreadPoolExecutor(max_workers=1) as pool:
         copies = pool.submit(_copies, settings)
         seen = survey(settings)
-        known, found, error = copies.result()
+        known, found, notes, error = copies.result()
     leader = seen.leader
     known = known or (leader.cluster_id if leader else None)
-    return seen, diagnose(seen, known, cluster=settings.cluster, copies=bool(found)), found, error
+    diagnosis = diagnose(seen, known, cluster=settings.cluster, copies=bool(found))
+    return seen, replace(diagnosis, warnings=diagnosis.warnings + notes), found, error
 
 
-def _copies(settings: Settings) -> tuple[str | None, tuple[Copy, ...], RequorumError | None]:
+def _copies(settings: Settings) -> tuple[str | None, tuple[Copy, ...], tuple[str, ...], RequorumError | None]:
     try:
         catalog = Catalog(settings, Store(settings.backup, hasty=True))
-        return known_id(settings, catalog), catalog.copies, None
+        known = known_id(settings, catalog)
+        return known, catalog.copies, catalog.store.notes, None
     except RequorumError as error:
-        return settings.cluster_id, (), error
+        return settings.cluster_id, (), (), error

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from recovery import display, marks, notify
+from recovery import display, marks, notify, offers
 from recovery import drill as drills
 from recovery import prune as pruning
 from recovery.backup import backup as take_copies
@@ -44,9 +44,9 @@ def backup(
 ) -> None:
     """Copy every manager's swarm directory to S3, engines running, the leader last; each copy is restored once in a sandbox.
 
-    Exit 0 when every copy is proven, 3 when some are, 1 when none is.
+    Exit 0 when every copy is proven and at every site, 3 when some are, 1 when none is.
     """
-    made, failed = [], []
+    made, failed, partial = [], [], False
     with loaded(stack, config_file) as settings:
         chosen = [settings.named(name).name for name in managers or [node.name for node in settings.managers]]
         if cold:
@@ -61,14 +61,15 @@ def backup(
                 err.print(f"{outcome.manager}: not copied\n{outcome.error}", style="red", markup=False)
                 continue
             made.append((outcome.copy, outcome.manifest))
+            partial |= outcome.missing_at(settings)
             if fault := outcome.manifest.shortfall:
                 err.print(f"{outcome.manager}: {fault}", style="red", markup=False)
         if as_json:
             print_json(display.copies_json(settings.cluster, made))
         else:
-            out.print(display.copies_table(made, datetime.now(UTC)))
+            out.print(display.copies_table(made, datetime.now(UTC), sites=settings.backup.second is not None))
         proven = sum(manifest.verdict is Verdict.PROVEN for _, manifest in made)
-        whole = proven == len(made) and not failed
+        whole = proven == len(made) and not (failed or partial)
         faults = [str(outcome.error) for outcome in failed]
         faults += [f"{copy.manager}: {manifest.shortfall}" for copy, manifest in made if manifest.shortfall]
         notify.outcome(settings, Subject.BACKUP, faults, f"{proven} copies are proven", say=say)
@@ -81,10 +82,12 @@ def backups(stack: StackOption = "", config_file: FileOption = None, as_json: Js
     with loaded(stack, config_file) as settings:
         catalog = Catalog(settings)
         found, marked = catalog.manifests(), marks.read(catalog)
+        for note in catalog.store.notes:
+            say(note)
         if as_json:
             print_json(display.copies_json(settings.cluster, found, marked))
         elif found:
-            out.print(display.copies_table(found, datetime.now(UTC), marked))
+            out.print(display.copies_table(found, datetime.now(UTC), marked, sites=settings.backup.second is not None))
         else:
             out.print(f"cluster {settings.cluster} has no copies: requorum backup")
 
@@ -102,7 +105,27 @@ def verify(
             raise NoUsableCopy("verifying the newest copy", "S3 holds none", remedy="requorum backup")
         copy = catalog.named(name) if name else catalog.copies[0]
         with catalog.verified(copy) as (manifest, _):
+            for note in catalog.store.notes:
+                say(note)
             out.print(f"{copy.name}: whole, {len(manifest.files)} files, as its manifest says (not restored: unproven)")
+
+
+@app.command("s3")
+def show_offers(stack: StackOption = "", config_file: FileOption = None, as_json: JsonOption = False) -> None:
+    """Find out what the S3 servers offer, by one small object below PREFIX/CLUSTER/probe/, which is removed again.
+
+    Exit 0 when each offers all that the settings need, 3 when not, 1 when one cannot be used.
+    """
+    with loaded(stack, config_file) as settings:
+        found = offers.ask(settings)
+        if as_json:
+            print_json(offers.as_json(settings.cluster, found))
+        else:
+            for site in found:
+                out.print(offers.table(site))
+            if settings.backup.second is None:
+                out.print("no second site: requorum:backup.second")
+    raise typer.Exit(max((site.exit_code for site in found), key=offers.SEVERITY.index))
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""A bucket in memory, as far as `recovery.store.Store` asks boto3's client for one."""
+"""A bucket in memory, as far as `recovery.site.Site` asks boto3's client for one."""
 
 # ruff: noqa: N801, N803 - the names are boto3's
 
@@ -52,6 +52,7 @@ class FakeS3:
         Body: bytes,
         IfNoneMatch: str = "",
         IfMatch: str = "",
+        ChecksumAlgorithm: str = "",
     ) -> dict[str, str]:
         found = self._objects().get(Key)
         if (IfNoneMatch and found is not None) or (IfMatch and (found is None or _etag(found) != IfMatch)):
@@ -64,11 +65,14 @@ class FakeS3:
         with self._effect("remove", Key):
             self._objects().pop(Key, None)
 
-    def download_file(self, bucket: str, key: str, path: str) -> None:
+    def head_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:
+        return {"ContentLength": len(self._objects()[Key])}
+
+    def download_file(self, bucket: str, key: str, path: str, *, ExtraArgs: dict[str, Any], Config: object) -> None:
         Path(path).write_bytes(self._objects()[key])
 
-    def upload_file(self, path: str, bucket: str, key: str) -> None:
-        self.put_object(Bucket=bucket, Key=key, Body=Path(path).read_bytes())
+    def upload_file(self, path: str, bucket: str, key: str, *, ExtraArgs: dict[str, Any], Config: object) -> None:
+        self.put_object(Bucket=bucket, Key=key, Body=Path(path).read_bytes(), **ExtraArgs)
 
     def _effect(self, verb: str, key: str) -> AbstractContextManager[None]:
         if any(part in key for part in NOTES):

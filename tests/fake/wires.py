@@ -17,7 +17,7 @@ from typing import Any, Self
 import docker
 import pytest
 
-from recovery import hosts, lease, store, survey
+from recovery import client, hosts, lease, survey
 from recovery.errors import CommandFailed, Silent
 from recovery.model import Presence
 from recovery.settings import Node, Settings
@@ -161,7 +161,7 @@ def wired() -> Iterator[Wires]:
                 shell.node, argv, stdin, stdout, check
             ),
         )
-        patch.setattr(store, "_client", lambda *_: FakeS3(wires))
+        patch.setattr(client, "client", lambda *_: FakeS3(wires))
         patch.setattr(hosts, "presence", lambda _settings, nodes: wires.presence(nodes))
         patch.setattr(lease, "RENEW_SECONDS", None)  # no clock of ours runs here: it waits for its end
         if SHARED_MEMORY.is_dir():

@@ -8,6 +8,7 @@ import pytest
 from moto import mock_aws
 
 from recovery import store as store_module
+from recovery.client import client
 
 
 @pytest.fixture
@@ -16,9 +17,10 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         monkeypatch.setenv(name, "testing")
     for name in ("AWS_ENDPOINT_URL_S3", "AWS_SHARED_CREDENTIALS_FILE", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
-    store_module._client.cache_clear()
+    client.cache_clear()
+    store_module._gone.clear()
     with mock_aws():
         s3 = boto3.resource("s3", region_name="us-east-1")
         s3.create_bucket(Bucket="copies")
         yield s3.Bucket("copies")
-    store_module._client.cache_clear()
+    client.cache_clear()

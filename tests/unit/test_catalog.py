@@ -8,13 +8,13 @@ import pyrage
 import pytest
 
 from recovery import assessment
-from recovery import store as store_module
 from recovery.catalog import Catalog, Copy, newest_good
 from recovery.errors import Refused, SettingError, StoreError
 from recovery.escrow import Escrow
 from recovery.manifest import Proof, Verdict
 from recovery.onnode.archive import CERTIFICATE
 from recovery.settings import Settings
+from recovery.site import Site
 from tests.unit import factories as make
 from tests.unit.test_snapshot import CONTENT, archive, certificate, described, sealed_beside
 
@@ -73,7 +73,7 @@ def test_the_manifest_is_written_last(
     def broken(*_: object) -> None:
         raise StoreError("writing", "the connection broke", remedy="")
 
-    monkeypatch.setattr(store_module.Store, "put", broken)
+    monkeypatch.setattr(Site, "keep", broken)
     with pytest.raises(StoreError):
         put(of, tmp_path, "manager-a", 1)
     assert [entry.key for entry in bucket.objects.all()], "the archive is there"

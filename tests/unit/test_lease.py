@@ -10,7 +10,7 @@ import pytest
 from recovery import lease
 from recovery.errors import Refused, StoreError
 from recovery.settings import Settings
-from recovery.store import Store
+from recovery.site import Site
 from tests.unit import factories as make
 
 KEY = "requorum/lab/lease.json"
@@ -26,22 +26,36 @@ def of(monkeypatch: pytest.MonkeyPatch) -> Settings:
 @pytest.fixture
 def stranger(of: Settings, bucket: Any) -> Iterator[lease._Holder]:
     """Another process that holds the lease."""
-    holder = lease._Holder(Store(of.backup), KEY, of.cluster)
+    holder = lease._Holder(Site(of.backup), KEY, of.cluster)
     holder.acquire("recovery", print)
     yield holder
     holder.release()
 
 
-def test_it_is_there_while_held_and_gone_afterwards(of: Settings, bucket: Any) -> None:
-    with lease.hold(of, "recovery", say=print):
-        assert [found.key for found in bucket.objects.all()] == [KEY]
-    assert not list(bucket.objects.all())
+def held(bucket: Any) -> bool:
+    return bool(bucket.Object(KEY).get()["Body"].read() != lease.FREE)
+
+
+def test_it_is_there_while_held_and_free_afterwards(of: Settings, bucket: Any) -> None:
+    for _ in range(2):
+        with lease.hold(of, "recovery", say=print):
+            assert held(bucket)
+        assert not held(bucket)
+    assert [found.key for found in bucket.objects.all()] == [KEY]
 
 
 def test_it_is_given_back_when_the_work_fails(of: Settings, bucket: Any) -> None:
     with suppress(ZeroDivisionError), lease.hold(of, "recovery", say=print):
         raise ZeroDivisionError
-    assert not list(bucket.objects.all())
+    assert not held(bucket)
+
+
+def test_a_server_that_neither_has_it_nor_takes_it_is_not_asked_for_ever(
+    of: Settings, bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Site, "put_where", lambda *_: None)
+    with pytest.raises(Refused, match=r"holds no lease and takes none.*\n.*as requorum/lab/lease\.json"):
+        lease._Holder(Site(of.backup), KEY, of.cluster).acquire("recovery", print)
 
 
 def test_a_second_operator_is_refused_while_the_first_is_alive(of: Settings, stranger: lease._Holder) -> None:
@@ -66,18 +80,18 @@ def test_the_lease_of_a_dead_holder_is_taken_over(of: Settings, stranger: lease.
     stranger._done.set()
     with lease.hold(of, "joining", say=print):
         assert b"joining" in bucket.Object(KEY).get()["Body"].read()
-    assert not list(bucket.objects.all())
+    assert not held(bucket)
 
 
 def test_threads_of_one_process_share_it(of: Settings, bucket: Any) -> None:
     with lease.hold(of, "recovery", say=print):
         with lease.hold(of, "joining", say=print):
             pass
-        assert [found.key for found in bucket.objects.all()] == [KEY], "the inner one leaves it to the outer"
+        assert held(bucket), "the inner one leaves it to the outer"
 
 
 def test_two_writers_of_the_same_moment_never_both_win(of: Settings, bucket: Any) -> None:
-    store = Store(of.backup)
+    store = Site(of.backup)
     assert store.put_where(KEY, b"one", None)
     assert store.put_where(KEY, b"two", None) is None
     found = store.look(KEY)
@@ -87,18 +101,35 @@ def test_two_writers_of_the_same_moment_never_both_win(of: Settings, bucket: Any
     assert store.put_where(KEY, b"four", found[1]) is None
 
 
+def test_an_answer_that_was_lost_loses_no_lease(
+    of: Settings, stranger: lease._Holder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[bytes] = []
+    real = Site.put_where
+
+    def lost(site: Site, key: str, content: bytes, etag: str | None) -> str | None:
+        written.append(content)
+        real(site, key, content, etag)
+        return real(site, key, content, etag)  # what boto3 does where no answer came
+
+    monkeypatch.setattr(Site, "put_where", lost)
+    assert stranger._take(stranger._etag)
+    assert stranger._take(stranger._etag)
+    assert len(written) >= 2
+
+
 def test_a_server_without_conditional_writes_is_asked_first(
     of: Settings, bucket: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = Store(of.backup)
-    real = store._s3.put_object
+    store = Site(of.backup)
+    real = store.s3.put_object
 
     def put_object(**given: Any) -> Any:
         if given.keys() & {"IfMatch", "IfNoneMatch"}:
-            raise store._s3.exceptions.ClientError({"Error": {"Code": "NotImplemented", "Message": ""}}, "PutObject")
+            raise store.s3.exceptions.ClientError({"Error": {"Code": "NotImplemented", "Message": ""}}, "PutObject")
         return real(**given)
 
-    monkeypatch.setattr(store._s3, "put_object", put_object)
+    monkeypatch.setattr(store.s3, "put_object", put_object)
     first = store.put_where(KEY, b"one", None)
     assert first is not None
     assert store.put_where(KEY, b"two", None) is None

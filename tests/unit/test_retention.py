@@ -14,16 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from recovery import cli, lease, marks, retention
+from recovery import cli, client, lease, marks, retention
 from recovery import prune as pruning
-from recovery import store as store_module
 from recovery.catalog import Catalog, Copy
 from recovery.errors import NoUsableCopy, Refused, StoreSilent
 from recovery.manifest import Proof, Verdict
 from recovery.marks import Mark
 from recovery.retention import Candidate, Decision, candidate, decide
 from recovery.settings import Retention, Settings
-from recovery.store import Store
+from recovery.site import Site
 from tests.unit import factories as make
 
 NOW = datetime(2026, 3, 18, 12, 30, tzinfo=UTC)
@@ -273,8 +272,12 @@ def put(of: Settings, folder: Path, ago: timedelta, *, manager: str = "manager-a
     return Catalog(of).add(make.manifest(manager, proof=proof, taken=NOW - ago, size=100), sealed)
 
 
+LEASE = "requorum/lab/lease.json"
+
+
 def keys(bucket: Any) -> set[str]:
-    return {found.key for found in bucket.objects.all()}
+    """All that lies there but the lease, which stays when it is given back."""
+    return {found.key for found in bucket.objects.all()} - {LEASE}
 
 
 def objects(*copies: Copy) -> set[str]:
@@ -291,8 +294,8 @@ def prune(of: Settings, agreed: list[Decision] | None = None) -> list[retention.
 
 def refuse(of: Settings, monkeypatch: pytest.MonkeyPatch, *refused: str, error: Exception | None = None) -> list[str]:
     """Let S3 refuse to delete these keys; every deletion that was asked for, in order."""
-    client, asked = store_module._client(of.backup, False), list[str]()
-    real = client.delete_object
+    s3, asked = client.client(of.backup, client.PATIENT), list[str]()
+    real = s3.delete_object
 
     def delete_object(**given: Any) -> Any:
         asked.append(given["Key"])
@@ -302,7 +305,7 @@ def refuse(of: Settings, monkeypatch: pytest.MonkeyPatch, *refused: str, error: 
             )
         return real(**given)
 
-    monkeypatch.setattr(client, "delete_object", delete_object)
+    monkeypatch.setattr(s3, "delete_object", delete_object)
     return asked
 
 
@@ -440,7 +443,7 @@ def test_nothing_is_removed_while_another_holds_the_lease(
     for name, seconds in (("WAIT_SECONDS", 0.1), ("PAUSE", 0.02)):
         monkeypatch.setattr(lease, name, seconds)
     copies = [put(of, tmp_path, days * DAY) for days in (1, 2)]
-    holder = lease._Holder(Store(of.backup), "requorum/lab/lease.json", of.cluster)
+    holder = lease._Holder(Site(of.backup), LEASE, of.cluster)
     holder.acquire("recovery", print)
     try:
         with pytest.raises(Refused, match="recovery is still at it"):

@@ -1,0 +1,47 @@
+"""boto3's client for S3: how long it waits, how often it tries, and what it adds to requests."""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Literal
+
+import boto3
+from botocore.config import Config
+
+from recovery.settings import Backup
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long is waited for an answer, in seconds, and how often a request is tried."""
+
+    connect: float
+    read: float
+    tries: int
+
+
+HASTY = Pace(2, 2, 1)
+"""For a look that must not take long."""
+PATIENT = Pace(2, 10, 2)
+TRANSFER = Pace(5, 60, 5)
+"""For what copies are made of: a part that is lost is sent again."""
+
+
+@cache
+def client(backup: Backup, pace: Pace) -> "S3Client":
+    """boto3's client; one for each set of settings: making one takes longer than using it."""
+    # S3-compatible servers stumble over checksums they do not know (botocore#3352).
+    checksums: Literal["when_required", "when_supported"] = "when_supported" if backup.checked else "when_required"
+    config = Config(
+        connect_timeout=pace.connect,
+        read_timeout=pace.read,
+        retries={"total_max_attempts": pace.tries, "mode": "standard"},
+        max_pool_connections=16,
+        s3={"addressing_style": "path"} if backup.endpoint else {},
+        request_checksum_calculation=checksums,
+        response_checksum_validation=checksums,
+    )
+    session = boto3.Session(profile_name=backup.profile, region_name=backup.region)
+    return session.client("s3", endpoint_url=backup.endpoint, config=config)

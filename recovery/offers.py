@@ -1,0 +1,267 @@
+"""What an S3 server really offers, found out by asking for it and looking at what became of it.
+
+Some servers refuse what they do not know, some accept it and do nothing; a copy's lock or encryption must not rest on
+what was merely accepted. One small object is written below ``PREFIX/CLUSTER/probe/`` and removed.
+"""
+
+import base64
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+from time import sleep
+from typing import Any
+from uuid import uuid4
+
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.markup import escape
+from rich.table import Table
+
+from recovery.display import DEGRADED, ERROR, FINE, VERSION
+from recovery.encryption import Rest
+from recovery.errors import StoreError
+from recovery.remedies import code_of, is_not_offered, status_of
+from recovery.settings import Encryption, Settings
+from recovery.site import CHANGED, Site
+from recovery.store import Store
+
+BODY = b"requorum: may be deleted"
+LOCK_SECONDS = 3
+"""How long the probe is locked: by the server's clock, so that no other clock counts."""
+TICK_SECONDS = 1.1
+"""S3 tells times by the second."""
+PATIENCE = 10
+"""Seconds for a lock to end, beyond its own."""
+SEVERITY = (FINE, DEGRADED, ERROR)
+REACHABLE = "reachable"
+
+
+class Answer(StrEnum):
+    """What became of what was asked for."""
+
+    YES = "yes"
+    NO = "no"
+    IGNORED = "ignored"
+    """It was accepted, and nothing came of it."""
+    UNKNOWN = "unknown"
+    """It could not be found out, such as for want of a permission."""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """One thing that a server may offer; ``needed`` says by what, empty where nothing here needs it."""
+
+    what: str
+    answer: Answer
+    detail: str = ""
+    needed: str = ""
+
+
+@dataclass(frozen=True)
+class Offers:
+    """All that was found out about one site."""
+
+    site: str
+    where: str
+    offers: tuple[Offer, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """Of the contract: fine, degraded where something that is needed lacks, error where the site cannot be used."""
+        lacking = {offer.what for offer in self.offers if offer.needed and offer.answer is not Answer.YES}
+        return ERROR if REACHABLE in lacking else DEGRADED if lacking else FINE
+
+
+def ask(settings: Settings) -> tuple[Offers, ...]:
+    """What each site offers. Raises: SettingError."""
+    folder = f"{settings.backup.prefix}/{settings.cluster}/probe/"
+    return tuple(_Probe(site, folder + uuid4().hex).offers() for site in Store(settings.backup).sites)
+
+
+def as_json(cluster: str, found: Sequence[Offers]) -> dict[str, Any]:
+    """What was found out, as the contract has it."""
+    sites = [
+        {
+            "site": one.site,
+            "where": one.where,
+            "offers": [
+                {"what": offer.what, "answer": str(offer.answer), "detail": offer.detail, "neededBy": offer.needed}
+                for offer in one.offers
+            ],
+        }
+        for one in found
+    ]
+    return {"version": VERSION, "cluster": cluster, "sites": sites}
+
+
+def table(found: Offers) -> Table:
+    """What was found out about one site, for eyes."""
+    shown = Table(box=None, title=escape(f"{found.site} site: {found.where}"), title_justify="left")
+    for heading in ("offered", "answer", "needed by", "detail"):
+        shown.add_column(heading)
+    for offer in found.offers:
+        colour = "green" if offer.answer is Answer.YES else "red" if offer.needed else "yellow"
+        shown.add_row(offer.what, f"[{colour}]{offer.answer}[/]", offer.needed, escape(offer.detail))
+    return shown
+
+
+class _Probe:
+    """One object at one site, and the questions that are asked with it."""
+
+    def __init__(self, site: Site, key: str) -> None:
+        self._site, self._key = site, key
+        self._at: dict[str, Any] = {"Bucket": site.backup.bucket, "Key": site.own(key)}
+        self._lock: dict[str, Any] = {}
+        self._versions: list[str] = []
+
+    def offers(self) -> Offers:
+        """Ask everything, then remove the object."""
+        backup = self._site.backup
+        try:
+            self._site.keys(self._key)
+        except StoreError as error:
+            return Offers(self._site.name, self._site.where, (Offer(REACHABLE, Answer.NO, error.why, "everything"),))
+        try:
+            found = (
+                Offer(REACHABLE, Answer.YES, needed="everything"),
+                self._one("object lock", self._locking, "backup.lock" if backup.lock else ""),
+                self._one("versioning", self._versioning, "backup.asOf" if backup.as_of else ""),
+                self._one("conditional writes", self._conditions, "the lease of two operators"),
+                self._one(*self._encrypting(backup.encryption)),
+                self._one("multipart uploads", self._parts, "copies above 8 MiB"),
+                self._one("checksums", self._checksums, "backup.checksums" if backup.checked else ""),
+            )
+        finally:
+            removed = self._one("removal", self._remove, "nothing left behind")
+        return Offers(self._site.name, self._site.where, (*found, removed))
+
+    def _one(self, what: str, question: Callable[[], tuple[Answer, str]], needed: str) -> Offer:
+        try:
+            answer, detail = question()
+        except ClientError as error:
+            answer = Answer.NO if is_not_offered(error) else Answer.UNKNOWN
+            detail = f"{error.operation_name}: {code_of(error)} {error.response['Error'].get('Message', '')}"
+        except BotoCoreError as error:
+            answer, detail = Answer.UNKNOWN, str(error)
+        return Offer(what, answer, detail, needed)
+
+    def _locking(self) -> tuple[Answer, str]:
+        s3 = self._site.s3
+        try:
+            found = s3.get_object_lock_configuration(Bucket=self._at["Bucket"])
+        except ClientError as error:
+            if code_of(error) == "ObjectLockConfigurationNotFoundError":
+                return Answer.NO, "the bucket was made without"
+            raise
+        until = parsedate_to_datetime(found["ResponseMetadata"]["HTTPHeaders"]["date"]) + timedelta(
+            seconds=LOCK_SECONDS
+        )
+        self._lock = {
+            "ObjectLockMode": "GOVERNANCE",
+            "ObjectLockRetainUntilDate": until,
+            "ChecksumAlgorithm": "SHA256",
+        }
+        self._put()
+        try:
+            kept = s3.get_object_retention(**self._at)["Retention"].get("Mode")
+        except ClientError as error:
+            if code_of(error) == "AccessDenied":
+                raise
+            kept = None
+        return (Answer.YES, "") if kept == "GOVERNANCE" else (Answer.IGNORED, "the object written with it has none")
+
+    def _versioning(self) -> tuple[Answer, str]:
+        """Whether the bucket is versioned, and an overwritten version keeps its time, by which requorum:backup.asOf goes."""
+        s3 = self._site.s3
+        status = s3.get_bucket_versioning(Bucket=self._at["Bucket"]).get("Status")
+        if status != "Enabled":
+            return Answer.NO, f"the bucket's is {status or 'off'}"
+        self._put()
+        version = {**self._at, "VersionId": self._versions[-1], **self._site.rest.reading}
+        written = s3.head_object(**version)["LastModified"]
+        sleep(TICK_SECONDS)
+        self._put()
+        if s3.head_object(**version)["LastModified"] != written:
+            return Answer.NO, "the time of a version changed when it was overwritten"
+        return Answer.YES, ""
+
+    def _conditions(self) -> tuple[Answer, str]:
+        self._put()
+        for condition in ({"IfNoneMatch": "*"}, {"IfMatch": f'"{"0" * 32}"'}):
+            try:
+                self._put(**condition)
+            except ClientError as error:
+                if code_of(error) not in CHANGED:
+                    raise
+            else:
+                return Answer.IGNORED, f"{next(iter(condition))} did not keep the object from being overwritten"
+        return Answer.YES, ""
+
+    def _encrypting(self, asked: Encryption | None) -> tuple[str, Callable[[], tuple[Answer, str]], str]:
+        rest = Rest(asked or Encryption(mode="s3"))
+
+        def question() -> tuple[Answer, str]:
+            self._put(**rest.writing)
+            found = self._site.s3.head_object(**self._at, **rest.reading)
+            return (Answer.YES, "") if rest.is_kept(found) else (Answer.IGNORED, "the object written with it is plain")
+
+        return f"encryption ({asked.mode if asked else 's3'})", question, "backup.encryption" if asked else ""
+
+    def _parts(self) -> tuple[Answer, str]:
+        s3, rest = self._site.s3, self._site.rest
+        checksum = "ChecksumAlgorithm" in self._lock
+        upload = s3.create_multipart_upload(**self._at, **rest.writing, **self._lock)["UploadId"]
+        try:
+            customer = rest.reading
+            algorithm: Any = {"ChecksumAlgorithm": "SHA256"} if checksum else {}
+            part = s3.upload_part(**self._at, UploadId=upload, PartNumber=1, Body=BODY, **customer, **algorithm)
+            sums = {"ChecksumSHA256": part["ChecksumSHA256"]} if "ChecksumSHA256" in part else {}
+            parts: Any = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"], **sums}]}
+            made = s3.complete_multipart_upload(**self._at, UploadId=upload, MultipartUpload=parts, **customer)
+        except ClientError:
+            with suppress(ClientError):
+                s3.abort_multipart_upload(**self._at, UploadId=upload)
+            raise
+        self._note(made)
+        size = s3.head_object(**self._at, **customer)["ContentLength"]
+        return (Answer.YES, "") if size == len(BODY) else (Answer.NO, f"{size} of {len(BODY)} bytes came of the parts")
+
+    def _checksums(self) -> tuple[Answer, str]:
+        wrong = base64.b64encode(hashlib.sha256(b"something else").digest()).decode()
+        try:
+            self._put(ChecksumSHA256=wrong)
+        except ClientError as error:
+            if status_of(error) == 400 and not is_not_offered(error):
+                return Answer.YES, ""
+            raise
+        return Answer.IGNORED, "an object with a wrong SHA-256 was accepted"
+
+    def _put(self, **extra: Any) -> None:
+        self._note(
+            self._site.s3.put_object(**self._at, Body=BODY, **{**self._site.rest.writing, **self._lock, **extra})
+        )
+
+    def _note(self, answer: Mapping[str, Any]) -> None:
+        if version := answer.get("VersionId"):
+            self._versions.append(version)
+
+    def _remove(self) -> tuple[Answer, str]:
+        """Every version that was written, once its lock has ended."""
+        for version in self._versions:
+            self._remove_version(version)
+        if not self._versions:
+            self._site.s3.delete_object(**self._at)
+        return Answer.YES, ""
+
+    def _remove_version(self, version: str) -> None:
+        for left in range(LOCK_SECONDS + PATIENCE if self._lock else 0, -1, -1):
+            try:
+                self._site.s3.delete_object(**self._at, VersionId=version)
+                return
+            except ClientError as error:
+                if not left or code_of(error) != "AccessDenied":
+                    raise
+            sleep(1)

@@ -1,0 +1,297 @@
+"""One bucket in S3, through boto3: the one place that is written to and read from it."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from boto3.exceptions import Boto3Error, RetriesExceededError
+from boto3.s3.transfer import TransferConfig
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    IncompleteReadError,
+    NoCredentialsError,
+    ProfileNotFound,
+)
+from botocore.exceptions import ConnectionError as NoConnection
+
+from recovery import client
+from recovery.client import PATIENT, TRANSFER, Pace
+from recovery.encryption import Rest
+from recovery.errors import StoreError, StoreSilent
+from recovery.remedies import NO_LOCK, NOT_OFFERED, code_of, explained, is_not_offered, status_of
+from recovery.settings import SITES, Backup
+from recovery.versions import as_of
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+T = TypeVar("T")
+
+PART = 8 * 2**20
+"""Bytes; what is larger is sent in parts of this size."""
+THREADS = 4
+UNREACHABLE = (NoConnection, HTTPClientError, IncompleteReadError, RetriesExceededError, ConnectionError)
+"""What boto3 raises where no answer, or not all of it, came."""
+CHANGED = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412", "409"})
+"""What a conditional write is answered when the object is not as expected."""
+UNVERSIONED = "take requorum:backup.asOf out, or name a bucket with versioning"
+
+
+class Site:
+    """The bucket of one site; keys are those of the main site also where another prefix is given here.
+
+    ``then`` is the time as of which objects are listed and read, None for now. Writes are always of now.
+    Each method raises StoreError, and of that StoreSilent where the server does not answer.
+    """
+
+    def __init__(
+        self,
+        backup: Backup,
+        *,
+        at: str = SITES[0],
+        prefix: str = "",
+        pace: Pace = PATIENT,
+        then: datetime | None = None,
+    ) -> None:
+        self.backup = backup
+        self.name = "main" if at == SITES[0] else "second"
+        self.where = f"s3://{backup.bucket}" + (f" at {backup.endpoint}" if backup.endpoint else "")
+        self.rest = Rest(backup.encryption)
+        self._at, self._prefix, self._pace, self._then = at, prefix or backup.prefix, pace, then
+
+    @property
+    def s3(self) -> "S3Client":
+        """The client, for what is asked of no other place than this."""
+        return client.client(self.backup, self._pace)
+
+    def own(self, key: str) -> str:
+        """The key in this bucket."""
+        return self.backup.prefix + key.removeprefix(self._prefix)
+
+    def keys(self, prefix: str) -> tuple[str, ...]:
+        """Every key below the prefix."""
+        if not self._then:
+            return tuple(self.sizes(prefix))
+        with self.doing("listing"):
+            found = list(self._versions(self.own(prefix)))
+        return tuple(self._prefix + key.removeprefix(self.backup.prefix) for key in found)
+
+    def sizes(self, prefix: str) -> dict[str, int]:
+        """The size in bytes of every object that lies below the prefix now, by key."""
+        with self.doing("listing"):
+            pages = self.s3.get_paginator("list_objects_v2").paginate(
+                Bucket=self.backup.bucket, Prefix=self.own(prefix)
+            )
+            found = {entry["Key"]: entry["Size"] for page in pages for entry in page.get("Contents", ())}
+        return {self._prefix + key.removeprefix(self.backup.prefix): size for key, size in found.items()}
+
+    def look(self, key: str) -> tuple[bytes, str] | None:
+        """A small object's content and ETag, or None where there is none."""
+        with self.doing(f"reading {key} from"):
+            if (version := self._version(key)) is None:
+                return None
+            try:
+                found = self._read(self.s3.get_object, Bucket=self.backup.bucket, Key=self.own(key), **version)
+            except self.s3.exceptions.NoSuchKey:
+                return None
+            return found["Body"].read(), found["ETag"]
+
+    def download(self, key: str, path: Path) -> bool:
+        """An object's content into a local file; False where there is none."""
+        with self.doing(f"reading {key} from"):
+            if (version := self._version(key)) is None:
+                return False
+
+            def fetch(**extra: Any) -> None:
+                client.client(self.backup, TRANSFER).download_file(
+                    self.backup.bucket, self.own(key), str(path), ExtraArgs=extra, Config=self._transfer
+                )
+
+            try:
+                self._read(fetch, **version)
+            except ClientError as error:
+                if code_of(error) in ("NoSuchKey", "404"):
+                    return False
+                raise
+            return True
+
+    def put(self, key: str, content: bytes) -> None:
+        """Write a small object, which may be overwritten and deleted."""
+        with self.doing(f"writing {key} to"):
+            self._put(key, content)
+
+    def put_where(self, key: str, content: bytes, etag: str | None) -> str | None:
+        """Write a small object where there is none, or in place of the one with that ETag; its ETag, or None where it was not so.
+
+        A server that does not know conditional writes is asked first, and then written to.
+        """
+        with self.doing(f"writing {key} to"):
+            try:
+                return self._put(key, content, **({"IfNoneMatch": "*"} if etag is None else {"IfMatch": etag}))
+            except ClientError as error:
+                if code_of(error) in CHANGED:
+                    return None
+                if code_of(error) != "NotImplemented":
+                    raise
+        found = self.look(key)
+        if (found[1] if found else None) != etag:
+            return None
+        self.put(key, content)
+        written = self.look(key)
+        return written[1] if written else None
+
+    def upload(self, path: Path, key: str) -> None:
+        """Write a local file as an object that is kept: locked where that is asked for, and looked at afterwards."""
+        self.require_lock()
+        with self.doing(f"writing {key} to"):
+            client.client(self.backup, TRANSFER).upload_file(
+                str(path), self.backup.bucket, self.own(key), ExtraArgs=self._kept, Config=self._transfer
+            )
+            self._check(key, path.stat().st_size)
+
+    def keep(self, key: str, content: bytes) -> None:
+        """Write a small object that is kept, as `upload`."""
+        self.require_lock()
+        with self.doing(f"writing {key} to"):
+            self._put(key, content, **self._kept)
+            self._check(key, len(content))
+
+    def prolong(self, key: str) -> None:
+        """Have the lock of an object that is kept last as long as one written now; without requorum:backup.lock, nothing."""
+        if self.backup.lock is None:
+            return
+        with self.doing(f"locking {key} in"):
+            wanted = self._lock["ObjectLockRetainUntilDate"]
+            found = self._retention(key) or {}
+            if (until := found.get("RetainUntilDate")) and until >= wanted:
+                return
+            retention: Any = {"Mode": found.get("Mode") or self._lock["ObjectLockMode"], "RetainUntilDate": wanted}
+            self.s3.put_object_retention(Bucket=self.backup.bucket, Key=self.own(key), Retention=retention)
+
+    def delete(self, key: str) -> None:
+        """Remove an object; one that is not there is no error."""
+        with self.doing(f"deleting {key} from"):
+            self.s3.delete_object(Bucket=self.backup.bucket, Key=self.own(key))
+
+    def require_lock(self) -> None:
+        """With requorum:backup.lock, have made sure that the bucket has Object Lock; it is asked once."""
+        if self.backup.lock:
+            self._lockable  # noqa: B018 - it raises
+
+    @contextmanager
+    def doing(self, verb: str) -> Iterator[None]:
+        """Around requests: whatever they raise is raised as StoreError."""
+        doing = f"{verb} {self.where}" + (" (the second site)" if self.name == "second" else "")
+        try:
+            yield
+        except ClientError as error:
+            raise explained(error, doing, self.backup, self._at) from None
+        except (NoCredentialsError, ProfileNotFound) as error:
+            raise StoreError(
+                doing, str(error), remedy='give credentials as for any AWS client; in the lab: eval "$(make -s env)"'
+            ) from None
+        except UNREACHABLE as error:
+            remedy = f"start the server, or correct requorum:{self._at}.endpoint"
+            raise StoreSilent(doing, f"it cannot be reached ({error})", remedy=remedy) from None
+        except (BotoCoreError, Boto3Error, ValueError) as error:
+            if isinstance(error.__context__, ClientError):  # of an upload
+                raise explained(error.__context__, doing, self.backup, self._at) from None
+            raise StoreError(doing, str(error), remedy=f"correct requorum:{self._at}") from None
+        except OSError as error:
+            raise StoreError(doing, f"the local file: {error.strerror}", remedy="make room in TMPDIR") from None
+
+    def _put(self, key: str, content: bytes, **extra: Any) -> str:
+        given = {**self.rest.writing, **extra}
+        return self.s3.put_object(Bucket=self.backup.bucket, Key=self.own(key), Body=content, **given)["ETag"]
+
+    def _read(self, read: Callable[..., T], **given: Any) -> T:
+        """Read with the customer's key, and without it what was written before it was set."""
+        try:
+            return read(**given, **self.rest.reading)
+        except ClientError as error:
+            if not self.rest.reading or status_of(error) != 400:
+                raise
+            try:
+                return read(**given)
+            except ClientError:
+                raise error from None
+
+    def _check(self, key: str, size: int) -> None:
+        """Look at what was written: its size, encryption and lock. Raises: StoreError."""
+        found = self.s3.head_object(Bucket=self.backup.bucket, Key=self.own(key), **self.rest.reading)
+        doing = f"looking at {key}, written to {self.where}"
+        if found["ContentLength"] != size:
+            raise StoreError(
+                doing, f"{found['ContentLength']} of {size} bytes are there", remedy="run the same command again"
+            )
+        if not self.rest.is_kept(found):
+            raise StoreError(doing, "the server did not heed requorum:backup.encryption", remedy=NOT_OFFERED)
+        if self.backup.lock and not found.get("ObjectLockMode") and self._retention(key) is None:
+            raise StoreError(doing, "the server did not heed requorum:backup.lock", remedy=NO_LOCK)
+
+    def _retention(self, key: str) -> Mapping[str, Any] | None:
+        """An object's lock: None where it has none, and nothing in it where we may not ask."""
+        try:
+            found = self.s3.get_object_retention(Bucket=self.backup.bucket, Key=self.own(key))
+        except ClientError as error:
+            if status_of(error) >= 500 and not is_not_offered(error):
+                raise
+            return {} if code_of(error) == "AccessDenied" else None
+        return found["Retention"]
+
+    @property
+    def _kept(self) -> dict[str, Any]:
+        """What goes with the writing of an object that is kept. S3 takes a lock only with a checksum."""
+        checksum = {"ChecksumAlgorithm": "SHA256"} if self.backup.checked or self.backup.lock else {}
+        return {**self.rest.writing, **checksum, **(self._lock if self.backup.lock else {})}
+
+    @property
+    def _lock(self) -> dict[str, Any]:
+        assert self.backup.lock
+        until = datetime.now(UTC) + timedelta(days=self.backup.lock.days)
+        return {"ObjectLockMode": self.backup.lock.mode.upper(), "ObjectLockRetainUntilDate": until}
+
+    @cached_property
+    def _lockable(self) -> None:
+        doing = f"reading the Object Lock (requorum:backup.lock) of {self.where}"
+        with self.doing("reading the Object Lock (requorum:backup.lock) of"):
+            found = self.s3.get_object_lock_configuration(Bucket=self.backup.bucket)
+        if found["ObjectLockConfiguration"].get("ObjectLockEnabled") != "Enabled":
+            raise StoreError(doing, "the bucket has none", remedy=NO_LOCK)
+
+    @cached_property
+    def _transfer(self) -> TransferConfig:
+        limit = self.backup.megabytes_per_second
+        return TransferConfig(
+            multipart_threshold=PART,
+            multipart_chunksize=PART,
+            max_concurrency=THREADS,
+            max_bandwidth=int(limit * 10**6) if limit else None,
+            preferred_transfer_client="classic",  # the other one knows no limit of bandwidth
+        )
+
+    def _version(self, key: str) -> dict[str, str] | None:
+        """Which version of an object is read; None where there was none."""
+        if not self._then:
+            return {}
+        version = self._versions(self.own(key)).get(self.own(key))
+        return {"VersionId": version} if version else None
+
+    def _versions(self, prefix: str) -> dict[str, str]:
+        assert self._then
+        self._versioned  # noqa: B018 - it raises
+        pages = self.s3.get_paginator("list_object_versions").paginate(Bucket=self.backup.bucket, Prefix=prefix)
+        return as_of(pages, self._then)
+
+    @cached_property
+    def _versioned(self) -> None:
+        found = self.s3.get_bucket_versioning(Bucket=self.backup.bucket)
+        if "Status" not in found:
+            raise StoreError(
+                f"reading {self.where} as of {self._then}", "the bucket is not versioned", remedy=UNVERSIONED
+            )

@@ -1,0 +1,66 @@
+"""Losses with the main S3 site out of reach, on the fake swarm: the second site is enough, and an empty one founds nothing."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import EndpointConnectionError
+
+from recovery import client, store
+from recovery.assessment import assess
+from recovery.client import Pace
+from recovery.errors import StoreSilent
+from recovery.settings import Backup, Second, Settings
+from tests.fake.bucket import FakeS3
+from tests.fake.cases import Case, Copies, Theatre, names, subsets
+from tests.fake.wires import wired
+from tests.replay.test_recovery import recover, require_recovered
+
+GONE = "gone"
+
+
+class Unreachable:
+    """A client of a site that does not answer."""
+
+    exceptions = FakeS3.exceptions
+
+    def __getattr__(self, _: str) -> Any:
+        def fails(*_: object, **__: object) -> None:
+            raise EndpointConnectionError(endpoint_url="https://main.example.org")
+
+        return fails
+
+
+@pytest.fixture
+def theatre(monkeypatch: pytest.MonkeyPatch) -> Iterator[Theatre]:
+    with wired() as wires:
+
+        def at(backup: Backup, _: Pace) -> Any:
+            return Unreachable() if backup.bucket == GONE else FakeS3(wires)
+
+        monkeypatch.setattr(client, "client", at)
+        yield Theatre(wires)
+    store._gone.clear()
+
+
+def without_main(settings: Settings) -> Settings:
+    """The settings whose only site is the second one, and the main one is gone."""
+    backup = settings.backup.model_copy(update={"bucket": GONE, "second": Second(bucket=settings.backup.bucket)})
+    return settings.model_copy(update={"backup": backup})
+
+
+def test_every_loss_is_recovered_from_the_second_site(theatre: Theatre) -> None:
+    for case in [Case(3, lost) for lost in subsets(3)]:
+        scene = theatre.stage(case)
+        recover(without_main(scene.settings))
+        require_recovered(theatre, case, scene)
+        found = assess(without_main(scene.settings))
+        assert [note for note in found.diagnosis.warnings if note.startswith("the main site is left out")], case
+
+
+def test_nothing_is_founded_while_the_site_that_may_hold_the_copies_is_gone(theatre: Theatre) -> None:
+    scene = theatre.stage(Case(3, frozenset(names(3)), Copies.MISSING))
+    theatre.wires.objects.clear()
+    with pytest.raises(StoreSilent):
+        recover(without_main(scene.settings))
+    assert not theatre.wires.effects

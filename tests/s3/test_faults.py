@@ -1,0 +1,182 @@
+"""A bad line and a bad server, before a real one: nothing half-visible, nothing lost, and an error that says what to do."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recovery import site, store
+from recovery.catalog import Catalog, Copy
+from recovery.client import Pace
+from recovery.errors import StoreError, StoreSilent
+from recovery.settings import Settings
+from tests.s3.gateway import Gateway
+from tests.s3.proxy import Handler, Proxy
+from tests.unit import factories as make
+
+SIZE = site.PART + 2**20
+MANIFEST = make.manifest()
+
+
+@pytest.fixture
+def of(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setattr(store, "PATIENT", Pace(2, 2, 1))
+    monkeypatch.setattr(site, "TRANSFER", Pace(2, 2, 2))
+    return make.settings(backup={**make.RAW["backup"], "bucket": "plain", "endpoint": proxy.endpoint})
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    """Of two parts."""
+    path = tmp_path / "sealed"
+    path.write_bytes(os.urandom(SIZE))
+    return path
+
+
+def writes(handler: Handler) -> bool:
+    return handler.command in ("PUT", "POST")
+
+
+def is_part(handler: Handler) -> bool:
+    return handler.command == "PUT" and "partNumber=1" in handler.path
+
+
+def stored(of: Settings, archive: Path) -> Copy:
+    return Catalog(of).add(MANIFEST, archive)
+
+
+def unfinished(gateway: Gateway) -> Any:
+    return gateway.s3.list_multipart_uploads(Bucket="plain").get("Uploads", [])
+
+
+def require_whole(of: Settings, gateway: Gateway, copy: Copy, archive: Path) -> None:
+    assert Catalog(of).copies == (copy,)
+    assert gateway.s3.get_object(Bucket="plain", Key=copy.key)["Body"].read() == archive.read_bytes()
+    assert not unfinished(gateway)
+
+
+def test_a_server_that_fails_for_a_moment_is_asked_again(
+    of: Settings, proxy: Proxy, gateway: Gateway, archive: Path
+) -> None:
+    failed: set[str] = set()
+
+    def once(handler: Handler, size: int) -> bool:
+        what = f"{handler.command} {handler.path}"
+        if not is_part(handler) or what in failed:
+            return False
+        failed.add(what)
+        return handler.refuse(size, 500, "InternalError")
+
+    proxy.faults.append(once)
+    copy = stored(of, archive)
+    assert len(failed) == 1
+    require_whole(of, gateway, copy, archive)
+
+
+def test_a_part_that_is_cut_off_is_sent_again(of: Settings, proxy: Proxy, gateway: Gateway, archive: Path) -> None:
+    cut: list[str] = []
+
+    def once(handler: Handler, size: int) -> bool:
+        if not is_part(handler) or cut:
+            return False
+        cut.append(handler.path)
+        return handler.cut(size)
+
+    proxy.faults.append(once)
+    copy = stored(of, archive)
+    assert cut
+    require_whole(of, gateway, copy, archive)
+
+
+def test_an_upload_that_never_gets_through_leaves_nothing(
+    of: Settings, proxy: Proxy, gateway: Gateway, archive: Path
+) -> None:
+    seen: list[int] = []
+
+    def always(handler: Handler, size: int) -> bool:
+        if not is_part(handler):
+            return False
+        seen.append(len(unfinished(gateway)))
+        return handler.cut(size)
+
+    proxy.faults.append(always)
+    with pytest.raises(StoreSilent, match=r"it cannot be reached.*\n.*requorum:backup\.endpoint"):
+        stored(of, archive)
+    assert seen == [1, 1], "it was tried twice, within one multipart upload"
+    assert not unfinished(gateway), "which was aborted"
+    assert gateway.keys("plain") == []
+
+
+def test_a_server_that_does_not_answer_is_given_up(of: Settings, proxy: Proxy, gateway: Gateway, archive: Path) -> None:
+    catalog = Catalog(of)
+    proxy.faults.append(lambda handler, _: handler.command == "PUT" and handler.stall())
+    with pytest.raises(StoreSilent, match="Read timeout"):
+        catalog.add(MANIFEST, archive)
+    assert gateway.keys("plain") == []
+    proxy.faults.clear()
+    assert Catalog(of).copies == ()
+
+
+def test_a_manifest_that_is_not_written_makes_no_copy(
+    of: Settings, proxy: Proxy, gateway: Gateway, archive: Path
+) -> None:
+    proxy.faults.append(
+        lambda handler, size: (
+            handler.command == "PUT" and "manifest" in handler.path and handler.refuse(size, 503, "SlowDown")
+        )
+    )
+    with pytest.raises(StoreSilent, match="SlowDown"):
+        stored(of, archive)
+    assert len(gateway.keys("plain")) == 1
+    assert Catalog(of).copies == ()
+
+
+ANSWERS = {
+    "a read-only key": ((403, "AccessDenied", ""), "allow this key s3:PutObject below the prefix in requorum:backup.b"),
+    "a wrong clock": ((403, "RequestTimeTooSkewed", ""), "set this machine's clock; the server's says "),
+    "another region": (
+        (400, "AuthorizationHeaderMalformed", "<Region>eu-central-1</Region>"),
+        r"set requorum:backup\.region to the bucket's: eu-central-1",
+    ),
+    "a bucket elsewhere": ((301, "PermanentRedirect", ""), r"set requorum:backup\.region"),
+    "no such thing": ((501, "NotImplemented", ""), "requorum s3"),
+}
+
+
+@pytest.mark.parametrize(("answer", "remedy"), ANSWERS.values(), ids=ANSWERS)
+def test_a_refusal_of_the_server_says_what_to_do(
+    of: Settings, proxy: Proxy, gateway: Gateway, archive: Path, answer: tuple[int, str, str], remedy: str
+) -> None:
+    catalog = Catalog(of)
+    proxy.faults.append(lambda handler, size: writes(handler) and handler.refuse(size, *answer))
+    with pytest.raises(StoreError, match=remedy) as caught:
+        catalog.add(MANIFEST, archive)
+    assert not isinstance(caught.value, StoreSilent)
+    assert answer[1] in caught.value.why
+    assert gateway.keys("plain") == []
+
+
+def test_a_download_that_breaks_off_is_told_and_the_next_one_is_whole(
+    of: Settings, proxy: Proxy, gateway: Gateway, archive: Path, tmp_path: Path
+) -> None:
+    copy = stored(of, archive)
+    reads = store.Store(of.backup)
+
+    def broken(handler: Handler, _: int) -> bool:
+        if handler.command != "GET":
+            return False
+        handler.send_response(206)
+        handler.send_header("Content-Length", str(SIZE))
+        handler.end_headers()
+        handler.wfile.write(b"x" * 1000)
+        handler.close_connection = True
+        return True
+
+    proxy.faults.append(broken)
+    with pytest.raises(StoreSilent):
+        reads.download(copy.key, tmp_path / "read")
+    assert not (tmp_path / "read").exists()
+    proxy.faults.clear()
+    reads.download(copy.key, tmp_path / "read")
+    assert (tmp_path / "read").read_bytes() == archive.read_bytes()

@@ -3,6 +3,8 @@
 A manager that joins is sent the whole log since the last snapshot, of which there is one each 10,000 entries, at 64 KB a
 second (seen with engine 20.10: one message for each tick). Where it is the second of two, nothing is committed until
 it has it all: a swarm of 1,500 entries of 1 KB stood still for 52 s. With a fresh snapshot the join takes half a second.
+The snapshot must be of after the join was agreed on: newer engines ignore one that they are not in (etcd, raft: "attempted
+to restore snapshot but it is not in the ConfState"). So the log is kept short until the manager is there.
 """
 
 from collections.abc import Mapping

@@ -116,14 +116,18 @@ class Engine:
         with self._doing("changing the swarm's options", "see `docker info` on the node"):
             self._change(lambda spec: merged(compaction.restored(spec), self._spec(options)))
 
-    def compact(self) -> None:
-        """Have the managers' logs shrink to a snapshot, so that a manager can join at once (see `recovery.compaction`).
+    @contextmanager
+    def short_log(self) -> Iterator[None]:
+        """While a manager joins, a snapshot after each entry and nothing behind it (see `recovery.compaction`).
 
-        The swarm's raft options are changed for three entries. Should this be broken off, `set_options` brings them back.
+        Where the join fails the swarm may agree on nothing, so the options stay; `set_options` brings them back.
         """
-        with self._doing("compacting the raft log", "run the same command again"):
+        doing, remedy = "compacting the raft log", "run the same command again"
+        with self._doing(doing, remedy):
             self._change(compaction.shortened)
             self._commit()
+        yield
+        with self._doing(doing, remedy):
             self._change(compaction.restored)
 
     def _change(self, change: Callable[[Mapping[str, Any]], dict[str, Any]]) -> None:

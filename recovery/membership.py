@@ -136,6 +136,8 @@ def _ensure(settings: Settings, node: Node, dropped_labels: tuple[str, ...], say
             _require_ours(seen, leader)
             place = Place(seen.node_id, leader.cluster_id)
         elif seen.known_lost:
+            if node.role == "manager":
+                noted.enter_context(chief.short_log())
             place = _join(settings, node, to_node, chief, leader, say)
         else:
             raise Refused(
@@ -212,8 +214,6 @@ def _join(
     if identity:
         # With its certificate saying manager and its entry worker, it would first turn into one and then the other.
         chief.update_member(identity, role="manager")
-    if node.role == "manager":
-        chief.compact()
     say(f"{node.name} joins as a {node.role}" + (" under its own identity" if identity else ""))
     engine.join([leader.node], chief.join_token(node.role))
     node_id = _joined(engine, node)

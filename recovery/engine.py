@@ -120,14 +120,17 @@ class Engine:
     def short_log(self) -> Iterator[None]:
         """While a manager joins, a snapshot after each entry and nothing behind it (see `recovery.compaction`).
 
-        Where the join fails the swarm may agree on nothing, so the options stay; `set_options` brings them back.
+        Where the join fails the swarm may agree on nothing, so the options stay; `usual_log` brings them back.
         """
-        doing, remedy = "compacting the raft log", "run the same command again"
-        with self._doing(doing, remedy):
+        with self._doing("compacting the raft log", "run the same command again"):
             self._change(compaction.shortened)
             self._commit()
         yield
-        with self._doing(doing, remedy):
+        self.usual_log()
+
+    def usual_log(self) -> None:
+        """Have the swarm's own raft options back, where a join that was broken off left it with others."""
+        with self._doing("bringing the raft options back", "run the same command again"):
             self._change(compaction.restored)
 
     def _change(self, change: Callable[[Mapping[str, Any]], dict[str, Any]]) -> None:

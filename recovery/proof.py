@@ -53,7 +53,8 @@ def prove(
 ) -> Health:
     """Wait until every node of the settings stands in the swarm under one entry, Ready, managers Reachable.
 
-    Nodes that are silent are left out, and said so: nothing was done to them. Then gossip, containers, addresses,
+    Nodes that are silent are left out, and said so: nothing was done to them. What a join that was broken off left
+    behind is brought in order. Then gossip, containers, addresses,
     tasks and names are looked at; ``before`` is what a recovery began from, None where none is under way.
 
     Raises: ProofFailed with what is still missing after ``seconds``; HostError, TransportError, EngineError.
@@ -67,7 +68,10 @@ def prove(
         say(f"{node.name} is left out of the proof: it does not answer")
     proven = [node for node in settings.nodes if node not in silent]
     with Shell(leader.node, settings.ssh) as shell:
-        members, wrong = _settled(Engine(shell).members, proven, seconds)
+        engine = Engine(shell)
+        members, wrong = _settled(engine.members, proven, seconds)
+        if not wrong:
+            engine.usual_log()
     if leader.cluster_id != cluster_id:
         wrong = (f"the swarm is {leader.cluster_id}, not {cluster_id}", *wrong)
     if wrong:

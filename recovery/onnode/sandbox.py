@@ -118,6 +118,10 @@ def inside(copy: Path, address: str, size: int, key: bytes) -> dict[str, Any]:
             "POST", "/swarm/init", {"ForceNewCluster": True, "ListenAddr": f"{address}:2377", "AdvertiseAddr": address}
         )
         return {**_inventory(), "recovery_seconds": round(time.monotonic() - start, 3)}
+    except (OSError, http.client.HTTPException) as error:
+        if not _ends(engine):
+            raise Unable(f"the sandbox's engine did not answer: {error}") from None
+        raise Failed(f"the engine broke down over it: {_last_words()}") from None
     finally:
         engine.kill()
 
@@ -171,9 +175,19 @@ def _ask(method: str, path: str, body: Any = None) -> Any:
     return json.loads(content) if content.startswith((b"{", b"[", b'"')) else None
 
 
+def _ends(engine: "subprocess.Popen[bytes]") -> bool:
+    try:
+        engine.wait(timeout=1.0)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
 def _last_words() -> str:
+    """What the engine said last, before the trace of a panic."""
     lines = (MOUNT / "log").read_text(errors="replace").strip().splitlines()
-    return lines[-1] if lines else "it said nothing"
+    panics = [line for line in lines if line.startswith(("panic:", "fatal error:"))]
+    return [*lines[-1:], *panics[:1]][-1] if lines else "it said nothing"
 
 
 def _available() -> int:

@@ -125,7 +125,8 @@ def test_a_copy_that_fails_its_proof_is_told_and_never_chosen_first(
 ) -> None:
     status, made = copies(stack)
     verdicts = {copy["manager"]: copy["proof"]["verdict"] for copy in made}
-    assert (status, verdicts) == (3, {**dict.fromkeys(MANAGERS, "proven"), dropping: "failed"})
+    wanted = {**dict.fromkeys(MANAGERS, "proven"), dropping: "failed"}
+    assert (status, verdicts) == (3, wanted), [copy["proof"]["detail"] for copy in made]
     told = stack.requorum("backup", "--json").errors
     assert f"{dropping}: its copy FAILED its proof, and is kept as the last choice" in told
     listed = json.loads(stack.requorum("backups", "--json").text)["copies"]
@@ -163,7 +164,7 @@ def test_an_engine_stopped_for_a_copy_comes_back_when_everybody_else_is_gone(run
         "manager-c",
         "sh",
         "-c",
-        "pkill -KILL -f /usr/local/bin/tar; pkill -KILL -f pyz; pkill -KILL -f runpy; rm /usr/local/bin/tar; true",
+        "rm /usr/local/bin/tar; pkill -KILL -f [p]yz; pkill -KILL -f [r]unpy; pkill -KILL sleep; true",
     )
     time.sleep(1)
     if running.on("manager-c", "systemctl", "is-active", "docker", check=False) != "active":

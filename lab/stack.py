@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -64,6 +65,9 @@ class Stack:
     """One stack by its name and file; commands raise LabError unless told not to."""
 
     def __init__(self, instance: Instance, name: str = "lab", file: Path | None = None) -> None:
+        # A job in the background ignores SIGINT, and so would Pulumi's plugins: it would wait 5 s for them each time.
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         self.instance = instance
         self.name = name
         self.file = file or PROJECT / "stacks" / f"Pulumi.{name}.yaml"

@@ -22,7 +22,7 @@ test: setup check  ## every test: checks, unit tests, every loss on the fake swa
 	@$(BIN)/python -m pytest -q tests/replay
 	@$(WITH_TOOLS); python -m pytest -q tests/s3 && python -m pytest tests/lab -n 2 --dist loadfile
 
-check: $(BIN)/.ready  ## lint, strict types and unit tests; no lab, below 30 seconds
+check: $(BIN)/.ready  ## lint, strict types and unit tests; no lab, below a minute
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -q tests/unit

@@ -116,13 +116,17 @@ class Catalog:
         """The newest copy of one manager."""
         return next((copy for copy in self.copies if copy.manager == manager), None)
 
+    def newest_of_each(self) -> tuple[Copy, ...]:
+        """The newest copy of each manager, by manager's name."""
+        names = sorted({copy.manager for copy in self.copies})
+        return tuple(copy for name in names if (copy := self.newest(name)))
+
     def newest_manifests(self) -> dict[Copy, Manifest]:
         """The newest copy of each manager, by manager's name, with its manifest; without those that cannot be read.
 
         Raises: StoreError.
         """
-        newest = [copy for name in sorted({copy.manager for copy in self.copies}) if (copy := self.newest(name))]
-        read = {copy: self._try_manifest(copy) for copy in newest}
+        read = {copy: self._try_manifest(copy) for copy in self.newest_of_each()}
         return {copy: manifest for copy, manifest in read.items() if not isinstance(manifest, DamagedCopy)}
 
     def named(self, name: str) -> Copy:

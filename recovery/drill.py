@@ -39,12 +39,6 @@ class Drill:
     """Seconds between the copy and the drill: changes of that time would be lost."""
 
 
-def newest(catalog: Catalog) -> tuple[Copy, ...]:
-    """The newest copy of each manager."""
-    names = sorted({copy.manager for copy in catalog.copies})
-    return tuple(copy for name in names if (copy := catalog.newest(name)))
-
-
 def drill(
     settings: Settings, catalog: Catalog, copies: Sequence[Copy], *, on: Node | None, say: Callable[[str], None]
 ) -> Iterator[Drill]:

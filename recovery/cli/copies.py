@@ -145,7 +145,7 @@ def drill(
     done = []
     with loaded(stack, config_file) as settings:
         catalog = Catalog(settings)
-        chosen = [catalog.named(name) for name in names] if names else drills.newest(catalog)
+        chosen = [catalog.named(name) for name in names] if names else catalog.newest_of_each()
         if not chosen:
             raise NoUsableCopy("a drill", "S3 holds no copy", remedy="requorum backup")
         node = settings.named(on) if on else None

@@ -22,7 +22,7 @@ def theatre() -> Iterator[Theatre]:
 def test_the_newest_copy_of_each_manager_comes_up(theatre: Theatre) -> None:
     of = theatre.stage(Case(3, frozenset())).settings
     catalog = Catalog(of)
-    done = list(drill.drill(of, catalog, drill.newest(catalog), on=None, say=quiet))
+    done = list(drill.drill(of, catalog, catalog.newest_of_each(), on=None, say=quiet))
     assert [(result.node, result.proof.verdict) for result in done] == [(name, Verdict.PROVEN) for name in names(3)]
     assert all(result.rpo > 0 for result in done)
     again = Catalog(of)
@@ -35,7 +35,7 @@ def test_the_newest_copy_of_each_manager_comes_up(theatre: Theatre) -> None:
 def test_it_stands_where_a_node_answers(theatre: Theatre) -> None:
     of = theatre.stage(Case(3, frozenset({"manager-b"}))).settings
     swarm, catalog = theatre.wires.swarm, Catalog(of)
-    (copy,) = [copy for copy in drill.newest(catalog) if copy.manager == "manager-b"]
+    (copy,) = [copy for copy in catalog.newest_of_each() if copy.manager == "manager-b"]
     swarm.lose("manager-b")
     (result,) = drill.drill(of, catalog, [copy], on=None, say=quiet)
     assert (result.node, result.proof.verdict) == ("manager-a", Verdict.PROVEN)
@@ -50,7 +50,7 @@ def test_it_stands_where_a_node_answers(theatre: Theatre) -> None:
 def test_a_damaged_copy_fails_and_is_chosen_last_from_then_on(theatre: Theatre) -> None:
     of = theatre.stage(Case(3, frozenset(), Copies.NEWEST_DAMAGED)).settings
     before = Catalog(of)
-    chosen = drill.newest(before)
+    chosen = before.newest_of_each()
     done = list(drill.drill(of, before, chosen, on=None, say=quiet))
     assert {result.proof.verdict for result in done} == {Verdict.FAILED}
     assert all("bytes, its manifest says" in result.proof.detail for result in done)

@@ -71,7 +71,7 @@ class Catalog:
     """
 
     def __init__(self, settings: Settings, store: Store | None = None) -> None:
-        self.store = store or Store(settings.backup)
+        self.store = store or Store(settings.backup.sites)
         self.prefix = f"{settings.backup.prefix}/{settings.cluster}/"
         self._then = self.store.then
         self._identity_file = settings.backup.identity_file

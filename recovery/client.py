@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import boto3
 from botocore.config import Config
 
-from recovery.settings import Backup
+from recovery.bucket import Bucket
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -30,18 +30,18 @@ TRANSFER = Pace(5, 60, 5)
 
 
 @cache
-def client(backup: Backup, pace: Pace) -> "S3Client":
+def client(bucket: Bucket, pace: Pace) -> "S3Client":
     """boto3's client; one for each set of settings: making one takes longer than using it."""
     # S3-compatible servers stumble over checksums they do not know (botocore#3352).
-    checksums: Literal["when_required", "when_supported"] = "when_supported" if backup.checked else "when_required"
+    checksums: Literal["when_required", "when_supported"] = "when_supported" if bucket.checked else "when_required"
     config = Config(
         connect_timeout=pace.connect,
         read_timeout=pace.read,
         retries={"total_max_attempts": pace.tries, "mode": "standard"},
         max_pool_connections=16,
-        s3={"addressing_style": "path"} if backup.endpoint else {},
+        s3={"addressing_style": "path"} if bucket.endpoint else {},
         request_checksum_calculation=checksums,
         response_checksum_validation=checksums,
     )
-    session = boto3.Session(profile_name=backup.profile, region_name=backup.region)
-    return session.client("s3", endpoint_url=backup.endpoint, config=config)
+    session = boto3.Session(profile_name=bucket.profile, region_name=bucket.region)
+    return session.client("s3", endpoint_url=bucket.endpoint, config=config)

@@ -26,12 +26,12 @@ def spend(settings: Settings) -> None:
     """Note that `recover: true` has done what it was given for. Without the flag, nothing. Raises: StoreError."""
     if settings.recover is True:
         note = json.dumps({"spent": datetime.now(UTC).isoformat()}).encode()
-        Store(settings.backup).everywhere(lambda site: site.put(_key(settings), note))
+        Store(settings.backup.sites).everywhere(lambda site: site.put(_key(settings), note))
 
 
 def keep_up(settings: Settings, kind: Kind) -> None:
     """Bring the note to what the settings and the diagnosis of this run say. Raises: StoreError."""
-    store = Store(settings.backup)
+    store = Store(settings.backup.sites)
     spent = is_spent(settings, store)
     if kind in NOTHING_LOST and not spent:
         spend(settings)

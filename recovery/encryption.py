@@ -5,8 +5,8 @@ import binascii
 from pathlib import Path
 from typing import Any, Protocol
 
+from recovery.bucket import Bucket
 from recovery.errors import SettingError
-from recovery.settings import Encryption
 
 KEY_BYTES = 32
 ALGORITHM = "AES256"
@@ -23,16 +23,16 @@ class Rest:
     Raises: SettingError when the customer's key cannot be used.
     """
 
-    def __init__(self, encryption: Encryption | None) -> None:
+    def __init__(self, bucket: Bucket) -> None:
         self.writing: dict[str, Any] = {}
         self.reading: dict[str, Any] = {}
-        if encryption is None:
+        if bucket.encryption is None:
             return
-        if encryption.key_file:
-            self.writing = {"SSECustomerAlgorithm": ALGORITHM, "SSECustomerKey": _key(encryption.key_file)}
+        if bucket.key_file:
+            self.writing = {"SSECustomerAlgorithm": ALGORITHM, "SSECustomerKey": _key(bucket.key_file)}
             self.reading = self.writing
-        elif encryption.mode == "kms":
-            key = {"SSEKMSKeyId": encryption.kms_key_id} if encryption.kms_key_id else {}
+        elif bucket.encryption == "kms":
+            key = {"SSEKMSKeyId": bucket.kms_key_id} if bucket.kms_key_id else {}
             self.writing = {"ServerSideEncryption": "aws:kms", **key}
         else:
             self.writing = {"ServerSideEncryption": ALGORITHM}

@@ -23,7 +23,7 @@ class Escrow:
 
     def __init__(self, settings: Settings, store: Store | None = None) -> None:
         self._escrow = settings.escrow
-        self._store = store or Store(settings.backup)
+        self._store = store or Store(settings.backup.sites)
         self._prefix = f"{settings.backup.prefix}/{settings.cluster}/{FOLDER}/"
         self._known: dict[str, UnlockKey] = {}
         self._identities: Identities | None = None

@@ -101,13 +101,13 @@ def end(settings: Settings, entry: Entry, say: Say, *, error: str = "") -> None:
 def names(settings: Settings) -> tuple[str, ...]:
     """The names of all entries, oldest first. Raises: StoreError."""
     folder = _folder(settings)
-    found = (key.removeprefix(folder) for key in Store(settings.backup, hasty=True).keys(folder))
+    found = (key.removeprefix(folder) for key in Store(settings.backup.sites, hasty=True).keys(folder))
     return tuple(sorted(name for name in found if ENTRY.match(name)))
 
 
 def read(settings: Settings, *, after: str = "") -> tuple[Entry, ...]:
     """The entries whose names sort ``after`` that one, oldest first; what cannot be read is left out. Raises: StoreError."""
-    store, folder = Store(settings.backup), _folder(settings)
+    store, folder = Store(settings.backup.sites), _folder(settings)
 
     def one(name: str) -> Entry | None:
         try:
@@ -121,14 +121,14 @@ def read(settings: Settings, *, after: str = "") -> tuple[Entry, ...]:
 
 def clear(settings: Settings, entries: Iterable[str]) -> None:
     """Delete the entries of those names. Raises: StoreError."""
-    store, folder = Store(settings.backup), _folder(settings)
+    store, folder = Store(settings.backup.sites), _folder(settings)
     with ThreadPoolExecutor(max_workers=8) as pool:
         list(pool.map(lambda name: store.delete(folder + name), entries))
 
 
 def _write(settings: Settings, entry: Entry, say: Say) -> None:
     try:
-        Store(settings.backup, hasty=True).put(_folder(settings) + entry.name, entry.to_json())
+        Store(settings.backup.sites, hasty=True).put(_folder(settings) + entry.name, entry.to_json())
     except StoreError as error:
         say(f"the journal was not written: {error.why}")
 

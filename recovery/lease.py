@@ -63,7 +63,7 @@ def _acquire(settings: Settings, key: str, doing: str, say: Callable[[str], None
         holder.acquire(doing, say)
         holders.append(holder)
 
-    store = Store(settings.backup)
+    store = Store(settings.backup.sites)
     try:
         store.everywhere(take)
     except BaseException:

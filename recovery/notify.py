@@ -107,7 +107,7 @@ def _services(file: Path) -> apprise.Apprise:
 
 def _told(settings: Settings, subject: Subject, say: Say) -> bool:
     try:
-        return Store(settings.backup).look(_key(settings, subject)) is not None
+        return Store(settings.backup.sites).look(_key(settings, subject)) is not None
     except StoreError as error:
         say(f"whether the failure was told could not be read: {error.why}")
         return False
@@ -115,7 +115,7 @@ def _told(settings: Settings, subject: Subject, say: Say) -> bool:
 
 def _note(settings: Settings, subject: Subject, say: Say, detail: bytes | None) -> None:
     try:
-        store = Store(settings.backup)
+        store = Store(settings.backup.sites)
         if detail is None:
             store.delete(_key(settings, subject))
         else:

@@ -8,7 +8,7 @@ import base64
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
@@ -20,11 +20,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.markup import escape
 from rich.table import Table
 
+from recovery.bucket import Bucket
 from recovery.display import DEGRADED, ERROR, FINE, VERSION
 from recovery.encryption import Rest
 from recovery.errors import StoreError
 from recovery.remedies import code_of, is_not_offered, status_of
-from recovery.settings import Encryption, Settings
+from recovery.settings import Settings
 from recovery.site import CHANGED, Site
 from recovery.store import Store
 
@@ -78,7 +79,7 @@ class Offers:
 def ask(settings: Settings) -> tuple[Offers, ...]:
     """What each site offers. Raises: SettingError."""
     folder = f"{settings.backup.prefix}/{settings.cluster}/probe/"
-    return tuple(_Probe(site, folder + uuid4().hex).offers() for site in Store(settings.backup).sites)
+    return tuple(_Probe(site, folder + uuid4().hex).offers() for site in Store(settings.backup.sites).sites)
 
 
 def as_json(cluster: str, found: Sequence[Offers]) -> dict[str, Any]:
@@ -113,13 +114,13 @@ class _Probe:
 
     def __init__(self, site: Site, key: str) -> None:
         self._site, self._key = site, key
-        self._at: dict[str, Any] = {"Bucket": site.backup.bucket, "Key": site.own(key)}
+        self._at: dict[str, Any] = {"Bucket": site.bucket.name, "Key": site.own(key)}
         self._lock: dict[str, Any] = {}
         self._versions: list[str] = []
 
     def offers(self) -> Offers:
         """Ask everything, then remove the object."""
-        backup = self._site.backup
+        bucket = self._site.bucket
         try:
             self._site.keys(self._key)
         except StoreError as error:
@@ -127,12 +128,12 @@ class _Probe:
         try:
             found = (
                 Offer(REACHABLE, Answer.YES, needed="everything"),
-                self._one("object lock", self._locking, "backup.lock" if backup.lock else ""),
-                self._one("versioning", self._versioning, "backup.asOf" if backup.as_of else ""),
+                self._one("object lock", self._locking, "backup.lock" if bucket.lock else ""),
+                self._one("versioning", self._versioning, "backup.asOf" if bucket.as_of else ""),
                 self._one("conditional writes", self._conditions, "the lease of two operators"),
-                self._one(*self._encrypting(backup.encryption)),
+                self._one(*self._encrypting(bucket)),
                 self._one("multipart uploads", self._parts, "copies above 8 MiB"),
-                self._one("checksums", self._checksums, "backup.checksums" if backup.checked else ""),
+                self._one("checksums", self._checksums, "backup.checksums" if bucket.checked else ""),
             )
         finally:
             removed = self._one("removal", self._remove, "nothing left behind")
@@ -200,15 +201,16 @@ class _Probe:
                 return Answer.IGNORED, f"{next(iter(condition))} did not keep the object from being overwritten"
         return Answer.YES, ""
 
-    def _encrypting(self, asked: Encryption | None) -> tuple[str, Callable[[], tuple[Answer, str]], str]:
-        rest = Rest(asked or Encryption(mode="s3"))
+    def _encrypting(self, bucket: Bucket) -> tuple[str, Callable[[], tuple[Answer, str]], str]:
+        asked = bucket.encryption
+        rest = Rest(bucket if asked else replace(bucket, encryption="s3"))
 
         def question() -> tuple[Answer, str]:
             self._put(**rest.writing)
             found = self._site.s3.head_object(**self._at, **rest.reading)
             return (Answer.YES, "") if rest.is_kept(found) else (Answer.IGNORED, "the object written with it is plain")
 
-        return f"encryption ({asked.mode if asked else 's3'})", question, "backup.encryption" if asked else ""
+        return f"encryption ({asked or 's3'})", question, "backup.encryption" if asked else ""
 
     def _parts(self) -> tuple[Answer, str]:
         s3, rest = self._site.s3, self._site.rest

@@ -2,8 +2,8 @@
 
 from botocore.exceptions import ClientError
 
+from recovery.bucket import Bucket
 from recovery.errors import StoreError, StoreSilent
-from recovery.settings import Backup
 
 KEYS = "correct the {what} key ({variable}, or the profile of requorum:{at}.profile)"
 ACCESS_KEY = KEYS.format(what="access", variable="AWS_ACCESS_KEY_ID", at="{at}")
@@ -52,7 +52,7 @@ READS = ("GetObject", "HeadObject")
 NOT_OFFERED_STATUS = (405, 501)
 
 
-def explained(error: ClientError, doing: str, site: Backup, at: str) -> StoreError:
+def explained(error: ClientError, doing: str, site: Bucket, at: str) -> StoreError:
     """What the server answered, as an error that names the setting; ``at`` is the key of the site's settings."""
     code, status = code_of(error), status_of(error)
     given = {"at": at, "action": _action(error, site), "region": _region(error), "server_clock": _clock(error)}
@@ -77,9 +77,9 @@ def is_not_offered(error: ClientError) -> bool:
     return status_of(error) in NOT_OFFERED_STATUS or code_of(error) in ("NotImplemented", "MethodNotAllowed")
 
 
-def _remedy(error: ClientError, code: str, site: Backup) -> str:
+def _remedy(error: ClientError, code: str, site: Bucket) -> str:
     message = error.response["Error"].get("Message", "").lower()
-    customer = site.encryption is not None and site.encryption.mode == "customer"
+    customer = site.encryption == "customer"
     if customer and error.operation_name in READS and status_of(error) in (400, 403):
         return CUSTOMER_KEY
     if code.startswith("KMS.") or (code == "AccessDenied" and "kms" in message):
@@ -89,7 +89,7 @@ def _remedy(error: ClientError, code: str, site: Backup) -> str:
     return REMEDIES.get(code, "see the S3 server's log")
 
 
-def _action(error: ClientError, site: Backup) -> str:
+def _action(error: ClientError, site: Bucket) -> str:
     action = ACTIONS.get(error.operation_name, f"s3:{error.operation_name}")
     if action == "s3:PutObject" and site.lock:
         action += " and s3:PutObjectRetention"

@@ -20,7 +20,7 @@ REPORT = re.compile(r"(\d{8}T\d{12}Z)\.json$")
 
 def write(settings: Settings, account: Account) -> str:
     """Write the report, then delete the journal's entries up to it; its name. Raises: StoreError."""
-    store, name = Store(settings.backup), account.ended.strftime(TIME)
+    store, name = Store(settings.backup.sites), account.ended.strftime(TIME)
     document = as_json(account, name)
     store.put(f"{_folder(settings)}{name}.md", as_markdown(document).encode())
     store.put(f"{_folder(settings)}{name}.json", json.dumps(document, indent=1).encode())
@@ -31,7 +31,7 @@ def write(settings: Settings, account: Account) -> str:
 def names(settings: Settings) -> list[str]:
     """The names of all reports, newest first. Raises: StoreError."""
     folder = _folder(settings)
-    found = (REPORT.match(key.removeprefix(folder)) for key in Store(settings.backup).keys(folder))
+    found = (REPORT.match(key.removeprefix(folder)) for key in Store(settings.backup.sites).keys(folder))
     return sorted((match[1] for match in found if match), reverse=True)
 
 
@@ -40,13 +40,15 @@ def load(settings: Settings, name: str = "") -> Mapping[str, Any]:
     found = names(settings)
     if not found or (name and name not in found):
         raise StoreError(f"looking for report {name or '(newest)'}", "there is none", remedy="requorum reports")
-    document: Mapping[str, Any] = json.loads(Store(settings.backup).get(f"{_folder(settings)}{name or found[0]}.json"))
+    document: Mapping[str, Any] = json.loads(
+        Store(settings.backup.sites).get(f"{_folder(settings)}{name or found[0]}.json")
+    )
     return document
 
 
 def every(settings: Settings) -> list[Mapping[str, Any]]:
     """All reports, newest first. Raises: StoreError."""
-    store, folder = Store(settings.backup), _folder(settings)
+    store, folder = Store(settings.backup.sites), _folder(settings)
     with ThreadPoolExecutor(max_workers=8) as pool:
         return list(pool.map(lambda name: json.loads(store.get(f"{folder}{name}.json")), names(settings)))
 

@@ -27,18 +27,17 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from recovery import sealing, zones
+from recovery.bucket import SITES, Bucket
 from recovery.errors import SettingError
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 Recipient = Annotated[str, AfterValidator(sealing.require_recipient)]
-Bucket = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
+BucketName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
 Prefix = Annotated[str, StringConstraints(pattern=r"^[^/\s][^\s]*[^/\s]$|^[^/\s]$")]
 Endpoint = Annotated[str, StringConstraints(pattern=r"^https?://[^/\s]+/?$")]
 Role = Literal["manager", "worker"]
 Availability = Literal["active", "pause", "drain"]
 PROJECT = "requorum"
-SITES = ("backup", "backup.second")
-"""The keys of the main site and the second."""
 EXAMPLE = "stacks/Pulumi.production.example.yaml"
 
 
@@ -183,7 +182,7 @@ class Lock(_Frozen):
 class Second(_Frozen):
     """Where every copy and unlock key is kept once more."""
 
-    bucket: Bucket
+    bucket: BucketName
     prefix: Prefix | None = None
     """None is that of the main site."""
     endpoint: Endpoint | None = None
@@ -194,7 +193,7 @@ class Second(_Frozen):
 class Backup(_Frozen):
     """Where the copies live, and who can read them. Credentials for S3 come from boto3's own chain, never from here."""
 
-    bucket: Bucket
+    bucket: BucketName
     prefix: Prefix = "requorum"
     endpoint: Endpoint | None = None
     region: str = "us-east-1"
@@ -216,17 +215,27 @@ class Backup(_Frozen):
     """The most that copies take of the line, each way, in each process; 10**6 bytes."""
 
     @property
-    def checked(self) -> bool:
-        """Whether S3 checks what is written by SHA-256."""
-        return self.endpoint is None if self.checksums is None else self.checksums
+    def sites(self) -> tuple[Bucket, ...]:
+        """The bucket of the main site, and of the second."""
+        return tuple(self._bucket(place) for place in (self, self.second) if place)
 
-    @property
-    def sites(self) -> tuple["Backup", ...]:
-        """The main site, and the second as if it was the only one."""
-        if self.second is None:
-            return (self,)
-        place = {**self.second.model_dump(), "prefix": self.second.prefix or self.prefix, "second": None}
-        return (self, self.model_copy(update=place))
+    def _bucket(self, place: "Backup | Second") -> Bucket:
+        rest, lock = self.encryption, self.lock
+        return Bucket(
+            name=place.bucket,
+            prefix=place.prefix or self.prefix,
+            endpoint=place.endpoint,
+            region=place.region,
+            profile=place.profile,
+            checked=place.endpoint is None if self.checksums is None else self.checksums,
+            encryption=rest.mode if rest else None,
+            kms_key_id=rest.kms_key_id if rest else None,
+            key_file=rest.key_file if rest else None,
+            lock=lock.mode if lock else None,
+            lock_days=lock.days if lock else 0,
+            as_of=self.as_of,
+            megabytes_per_second=self.megabytes_per_second,
+        )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -238,7 +247,7 @@ class Backup(_Frozen):
                     "the customer's key goes with each request, and this one is not encrypted",
                     remedy="give an https endpoint, or another requorum:backup.encryption.mode",
                 )
-        places = {(site.endpoint, site.bucket, site.prefix) for site in self.sites}
+        places = {(site.endpoint, site.name, site.prefix) for site in self.sites}
         if len(places) < len(self.sites):
             raise SettingError(
                 "backup.second", "it is the main site", remedy="name another bucket, best at another provider"

@@ -20,11 +20,11 @@ from botocore.exceptions import (
 from botocore.exceptions import ConnectionError as NoConnection
 
 from recovery import client
+from recovery.bucket import SITES, Bucket
 from recovery.client import PATIENT, TRANSFER, Pace
 from recovery.encryption import Rest
 from recovery.errors import StoreError, StoreSilent
 from recovery.remedies import NO_LOCK, NOT_OFFERED, code_of, explained, is_not_offered, status_of
-from recovery.settings import SITES, Backup
 from recovery.versions import as_of
 
 if TYPE_CHECKING:
@@ -51,27 +51,27 @@ class Site:
 
     def __init__(
         self,
-        backup: Backup,
+        bucket: Bucket,
         *,
         at: str = SITES[0],
         prefix: str = "",
         pace: Pace = PATIENT,
         then: datetime | None = None,
     ) -> None:
-        self.backup = backup
+        self.bucket = bucket
         self.name = "main" if at == SITES[0] else "second"
-        self.where = f"s3://{backup.bucket}" + (f" at {backup.endpoint}" if backup.endpoint else "")
-        self.rest = Rest(backup.encryption)
-        self._at, self._prefix, self._pace, self._then = at, prefix or backup.prefix, pace, then
+        self.where = f"s3://{bucket.name}" + (f" at {bucket.endpoint}" if bucket.endpoint else "")
+        self.rest = Rest(bucket)
+        self._at, self._prefix, self._pace, self._then = at, prefix or bucket.prefix, pace, then
 
     @property
     def s3(self) -> "S3Client":
         """The client, for what is asked of no other place than this."""
-        return client.client(self.backup, self._pace)
+        return client.client(self.bucket, self._pace)
 
     def own(self, key: str) -> str:
         """The key in this bucket."""
-        return self.backup.prefix + key.removeprefix(self._prefix)
+        return self.bucket.prefix + key.removeprefix(self._prefix)
 
     def keys(self, prefix: str) -> tuple[str, ...]:
         """Every key below the prefix."""
@@ -79,16 +79,14 @@ class Site:
             return tuple(self.sizes(prefix))
         with self.doing("listing"):
             found = list(self._versions(self.own(prefix)))
-        return tuple(self._prefix + key.removeprefix(self.backup.prefix) for key in found)
+        return tuple(self._prefix + key.removeprefix(self.bucket.prefix) for key in found)
 
     def sizes(self, prefix: str) -> dict[str, int]:
         """The size in bytes of every object that lies below the prefix now, by key."""
         with self.doing("listing"):
-            pages = self.s3.get_paginator("list_objects_v2").paginate(
-                Bucket=self.backup.bucket, Prefix=self.own(prefix)
-            )
+            pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket.name, Prefix=self.own(prefix))
             found = {entry["Key"]: entry["Size"] for page in pages for entry in page.get("Contents", ())}
-        return {self._prefix + key.removeprefix(self.backup.prefix): size for key, size in found.items()}
+        return {self._prefix + key.removeprefix(self.bucket.prefix): size for key, size in found.items()}
 
     def look(self, key: str) -> tuple[bytes, str] | None:
         """A small object's content and ETag, or None where there is none."""
@@ -96,7 +94,7 @@ class Site:
             if (version := self._version(key)) is None:
                 return None
             try:
-                found = self._read(self.s3.get_object, Bucket=self.backup.bucket, Key=self.own(key), **version)
+                found = self._read(self.s3.get_object, Bucket=self.bucket.name, Key=self.own(key), **version)
             except self.s3.exceptions.NoSuchKey:
                 return None
             return found["Body"].read(), found["ETag"]
@@ -108,8 +106,8 @@ class Site:
                 return False
 
             def fetch(**extra: Any) -> None:
-                client.client(self.backup, TRANSFER).download_file(
-                    self.backup.bucket, self.own(key), str(path), ExtraArgs=extra, Config=self._transfer
+                client.client(self.bucket, TRANSFER).download_file(
+                    self.bucket.name, self.own(key), str(path), ExtraArgs=extra, Config=self._transfer
                 )
 
             try:
@@ -149,8 +147,8 @@ class Site:
         """Write a local file as an object that is kept: locked where that is asked for, and looked at afterwards."""
         self.require_lock()
         with self.doing(f"writing {key} to"):
-            client.client(self.backup, TRANSFER).upload_file(
-                str(path), self.backup.bucket, self.own(key), ExtraArgs=self._kept, Config=self._transfer
+            client.client(self.bucket, TRANSFER).upload_file(
+                str(path), self.bucket.name, self.own(key), ExtraArgs=self._kept, Config=self._transfer
             )
             self._check(key, path.stat().st_size)
 
@@ -163,7 +161,7 @@ class Site:
 
     def prolong(self, key: str) -> None:
         """Have the lock of an object that is kept last as long as one written now; without requorum:backup.lock, nothing."""
-        if self.backup.lock is None:
+        if self.bucket.lock is None:
             return
         with self.doing(f"locking {key} in"):
             wanted = self._lock["ObjectLockRetainUntilDate"]
@@ -171,16 +169,16 @@ class Site:
             if (until := found.get("RetainUntilDate")) and until >= wanted:
                 return
             retention: Any = {"Mode": found.get("Mode") or self._lock["ObjectLockMode"], "RetainUntilDate": wanted}
-            self.s3.put_object_retention(Bucket=self.backup.bucket, Key=self.own(key), Retention=retention)
+            self.s3.put_object_retention(Bucket=self.bucket.name, Key=self.own(key), Retention=retention)
 
     def delete(self, key: str) -> None:
         """Remove an object; one that is not there is no error."""
         with self.doing(f"deleting {key} from"):
-            self.s3.delete_object(Bucket=self.backup.bucket, Key=self.own(key))
+            self.s3.delete_object(Bucket=self.bucket.name, Key=self.own(key))
 
     def require_lock(self) -> None:
         """With requorum:backup.lock, have made sure that the bucket has Object Lock; it is asked once."""
-        if self.backup.lock:
+        if self.bucket.lock:
             self._lockable  # noqa: B018 - it raises
 
     @contextmanager
@@ -190,7 +188,7 @@ class Site:
         try:
             yield
         except ClientError as error:
-            raise explained(error, doing, self.backup, self._at) from None
+            raise explained(error, doing, self.bucket, self._at) from None
         except (NoCredentialsError, ProfileNotFound) as error:
             raise StoreError(
                 doing, str(error), remedy='give credentials as for any AWS client; in the lab: eval "$(make -s env)"'
@@ -200,14 +198,14 @@ class Site:
             raise StoreSilent(doing, f"it cannot be reached ({error})", remedy=remedy) from None
         except (BotoCoreError, Boto3Error, ValueError) as error:
             if isinstance(error.__context__, ClientError):  # of an upload
-                raise explained(error.__context__, doing, self.backup, self._at) from None
+                raise explained(error.__context__, doing, self.bucket, self._at) from None
             raise StoreError(doing, str(error), remedy=f"correct requorum:{self._at}") from None
         except OSError as error:
             raise StoreError(doing, f"the local file: {error.strerror}", remedy="make room in TMPDIR") from None
 
     def _put(self, key: str, content: bytes, **extra: Any) -> str:
         given = {**self.rest.writing, **extra}
-        return self.s3.put_object(Bucket=self.backup.bucket, Key=self.own(key), Body=content, **given)["ETag"]
+        return self.s3.put_object(Bucket=self.bucket.name, Key=self.own(key), Body=content, **given)["ETag"]
 
     def _read(self, read: Callable[..., T], **given: Any) -> T:
         """Read with the customer's key, and without it what was written before it was set."""
@@ -223,7 +221,7 @@ class Site:
 
     def _check(self, key: str, size: int) -> None:
         """Look at what was written: its size, encryption and lock. Raises: StoreError."""
-        found = self.s3.head_object(Bucket=self.backup.bucket, Key=self.own(key), **self.rest.reading)
+        found = self.s3.head_object(Bucket=self.bucket.name, Key=self.own(key), **self.rest.reading)
         doing = f"looking at {key}, written to {self.where}"
         if found["ContentLength"] != size:
             raise StoreError(
@@ -231,13 +229,13 @@ class Site:
             )
         if not self.rest.is_kept(found):
             raise StoreError(doing, "the server did not heed requorum:backup.encryption", remedy=NOT_OFFERED)
-        if self.backup.lock and not found.get("ObjectLockMode") and self._retention(key) is None:
+        if self.bucket.lock and not found.get("ObjectLockMode") and self._retention(key) is None:
             raise StoreError(doing, "the server did not heed requorum:backup.lock", remedy=NO_LOCK)
 
     def _retention(self, key: str) -> Mapping[str, Any] | None:
         """An object's lock: None where it has none, and nothing in it where we may not ask."""
         try:
-            found = self.s3.get_object_retention(Bucket=self.backup.bucket, Key=self.own(key))
+            found = self.s3.get_object_retention(Bucket=self.bucket.name, Key=self.own(key))
         except ClientError as error:
             if status_of(error) >= 500 and not is_not_offered(error):
                 raise
@@ -247,26 +245,26 @@ class Site:
     @property
     def _kept(self) -> dict[str, Any]:
         """What goes with the writing of an object that is kept. S3 takes a lock only with a checksum."""
-        checksum = {"ChecksumAlgorithm": "SHA256"} if self.backup.checked or self.backup.lock else {}
-        return {**self.rest.writing, **checksum, **(self._lock if self.backup.lock else {})}
+        checksum = {"ChecksumAlgorithm": "SHA256"} if self.bucket.checked or self.bucket.lock else {}
+        return {**self.rest.writing, **checksum, **(self._lock if self.bucket.lock else {})}
 
     @property
     def _lock(self) -> dict[str, Any]:
-        assert self.backup.lock
-        until = datetime.now(UTC) + timedelta(days=self.backup.lock.days)
-        return {"ObjectLockMode": self.backup.lock.mode.upper(), "ObjectLockRetainUntilDate": until}
+        assert self.bucket.lock
+        until = datetime.now(UTC) + timedelta(days=self.bucket.lock_days)
+        return {"ObjectLockMode": self.bucket.lock.upper(), "ObjectLockRetainUntilDate": until}
 
     @cached_property
     def _lockable(self) -> None:
         doing = f"reading the Object Lock (requorum:backup.lock) of {self.where}"
         with self.doing("reading the Object Lock (requorum:backup.lock) of"):
-            found = self.s3.get_object_lock_configuration(Bucket=self.backup.bucket)
+            found = self.s3.get_object_lock_configuration(Bucket=self.bucket.name)
         if found["ObjectLockConfiguration"].get("ObjectLockEnabled") != "Enabled":
             raise StoreError(doing, "the bucket has none", remedy=NO_LOCK)
 
     @cached_property
     def _transfer(self) -> TransferConfig:
-        limit = self.backup.megabytes_per_second
+        limit = self.bucket.megabytes_per_second
         return TransferConfig(
             multipart_threshold=PART,
             multipart_chunksize=PART,
@@ -285,12 +283,12 @@ class Site:
     def _versions(self, prefix: str) -> dict[str, str]:
         assert self._then
         self._versioned  # noqa: B018 - it raises
-        pages = self.s3.get_paginator("list_object_versions").paginate(Bucket=self.backup.bucket, Prefix=prefix)
+        pages = self.s3.get_paginator("list_object_versions").paginate(Bucket=self.bucket.name, Prefix=prefix)
         return as_of(pages, self._then)
 
     @cached_property
     def _versioned(self) -> None:
-        found = self.s3.get_bucket_versioning(Bucket=self.backup.bucket)
+        found = self.s3.get_bucket_versioning(Bucket=self.bucket.name)
         if "Status" not in found:
             raise StoreError(
                 f"reading {self.where} as of {self._then}", "the bucket is not versioned", remedy=UNVERSIONED

@@ -5,15 +5,15 @@ second where that cannot be reached or lacks it. What is only for now (journal, 
 first site that answers.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from time import monotonic
 from typing import TypeVar
 
+from recovery.bucket import SITES, Bucket
 from recovery.client import HASTY, PATIENT
 from recovery.errors import StoreError, StoreSilent
-from recovery.settings import SITES, Backup
 from recovery.site import Site
 
 T = TypeVar("T")
@@ -23,14 +23,14 @@ _gone: dict[str, tuple[float, StoreSilent]] = {}
 
 
 class Store:
-    """The sites of the settings; ``hasty`` gives up after one short try, for a look that must not take long.
+    """The sites of the settings, the main one first; ``hasty`` gives up after one short try, for a look that must not take long.
 
     `notes` tells what kept a site from its part since the store was made. Each method raises StoreError: what the
     second site refuses is noted and raised only where the main site cannot be reached either.
     """
 
-    def __init__(self, backup: Backup, *, hasty: bool = False) -> None:
-        self._backup, self._hasty = backup, hasty
+    def __init__(self, buckets: Sequence[Bucket], *, hasty: bool = False) -> None:
+        self._buckets, self._hasty = buckets, hasty
         self._noted: dict[str, str] = {}
         self.sites = self._open(past=False)
         self.fault: StoreError | None = None
@@ -42,11 +42,11 @@ class Store:
 
         For when an attacker or a bug deleted or overwrote copies: a versioned bucket still holds them.
         """
-        if self._backup.as_of is None:
+        if (then := self._buckets[0].as_of) is None:
             return self
-        made = Store(self._backup, hasty=self._hasty)
+        made = Store(self._buckets, hasty=self._hasty)
         made.sites, made._noted = self._open(past=True), self._noted
-        self._noted["then"] = f"copies are read as of {self._backup.as_of.isoformat()} (requorum:backup.asOf)"
+        self._noted["then"] = f"copies are read as of {then.isoformat()} (requorum:backup.asOf)"
         return made
 
     @property
@@ -104,7 +104,7 @@ class Store:
 
     def require_lock(self) -> None:
         """Have made sure that copies can be locked, where that is asked for."""
-        if self._backup.lock:
+        if self._buckets[0].lock:
             self.everywhere(lambda site: site.require_lock())
 
     def _each(self, act: Callable[[Site], T]) -> Iterator[tuple[Site, T]]:
@@ -149,6 +149,7 @@ class Store:
         return StoreError(f"reading {key} from {where}", "there is no such object", remedy="requorum backups")
 
     def _open(self, *, past: bool) -> tuple[Site, ...]:
-        pace, then = HASTY if self._hasty else PATIENT, self._backup.as_of if past else None
-        sites = zip(SITES, self._backup.sites, strict=False)
-        return tuple(Site(site, at=at, prefix=self._backup.prefix, pace=pace, then=then) for at, site in sites)
+        main, pace = self._buckets[0], HASTY if self._hasty else PATIENT
+        then = main.as_of if past else None
+        sites = zip(SITES, self._buckets, strict=False)
+        return tuple(Site(bucket, at=at, prefix=main.prefix, pace=pace, then=then) for at, bucket in sites)

@@ -64,7 +64,7 @@ def heed(reports: Iterable[Report], words: Iterable[Word], now: datetime) -> tup
 
 def spoken(settings: Settings) -> tuple[Word, ...]:
     """Every word in S3; unreadable ones are none. Raises: StoreError."""
-    store = Store(settings.backup, hasty=True)
+    store = Store(settings.backup.sites, hasty=True)
     found = (_parse(store.get(key)) for key in store.keys(_key(settings, "")) if key.endswith(".json"))
     return tuple(word for word in found if word)
 
@@ -98,12 +98,12 @@ def speak(settings: Settings, word: Word) -> None:
         "how": word.how,
         "by": word.by,
     }
-    Store(settings.backup).put(_key(settings, word.node), json.dumps(content, indent=2).encode())
+    Store(settings.backup.sites).put(_key(settings, word.node), json.dumps(content, indent=2).encode())
 
 
 def forget(settings: Settings, node: Node) -> None:
     """Take the word about a node back, where there is one. Raises: StoreError."""
-    store, key = Store(settings.backup), _key(settings, node.name)
+    store, key = Store(settings.backup.sites), _key(settings, node.name)
     if key in store.keys(key):
         store.delete(key)
 

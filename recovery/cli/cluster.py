@@ -169,7 +169,7 @@ def _serve(listen: str, registry: CollectorRegistry) -> None:
 def _watched(settings: Settings) -> Watched:
     status = _status(settings)
     try:
-        copies = Catalog(settings, Store(settings.backup, hasty=True)).manifests()
+        copies = Catalog(settings, Store(settings.backup.sites, hasty=True)).manifests()
     except RequorumError:
         copies = None
     return Watched(status, copies, [manager.name for manager in settings.managers])
@@ -195,7 +195,7 @@ def _look(settings: Settings) -> tuple[Survey, Diagnosis, tuple[Copy, ...], Requ
 
 def _copies(settings: Settings) -> tuple[str | None, tuple[Copy, ...], tuple[str, ...], RequorumError | None]:
     try:
-        catalog = Catalog(settings, Store(settings.backup, hasty=True))
+        catalog = Catalog(settings, Store(settings.backup.sites, hasty=True))
         known = known_id(settings, catalog)
         return known, catalog.copies, catalog.store.notes, None
     except RequorumError as error:

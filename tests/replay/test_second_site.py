@@ -8,9 +8,10 @@ from botocore.exceptions import EndpointConnectionError
 
 from recovery import client, store
 from recovery.assessment import assess
+from recovery.bucket import Bucket
 from recovery.client import Pace
 from recovery.errors import StoreSilent
-from recovery.settings import Backup, Second, Settings
+from recovery.settings import Second, Settings
 from tests.fake.bucket import FakeS3
 from tests.fake.cases import Case, Copies, Theatre, names, subsets
 from tests.fake.wires import wired
@@ -35,8 +36,8 @@ class Unreachable:
 def theatre(monkeypatch: pytest.MonkeyPatch) -> Iterator[Theatre]:
     with wired() as wires:
 
-        def at(backup: Backup, _: Pace) -> Any:
-            return Unreachable() if backup.bucket == GONE else FakeS3(wires)
+        def at(bucket: Bucket, _: Pace) -> Any:
+            return Unreachable() if bucket.name == GONE else FakeS3(wires)
 
         monkeypatch.setattr(client, "client", at)
         yield Theatre(wires)

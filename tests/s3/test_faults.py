@@ -161,7 +161,7 @@ def test_a_download_that_breaks_off_is_told_and_the_next_one_is_whole(
     of: Settings, proxy: Proxy, gateway: Gateway, archive: Path, tmp_path: Path
 ) -> None:
     copy = stored(of, archive)
-    reads = store.Store(of.backup)
+    reads = store.Store(of.backup.sites)
 
     def broken(handler: Handler, _: int) -> bool:
         if handler.command != "GET":

@@ -60,7 +60,7 @@ def test_a_large_copy_goes_in_parts_with_their_sha256(of: Of, gateway: Gateway, 
     copy = Catalog(of(checksums=True)).add(MANIFEST, archive)
     head = gateway.s3.head_object(Bucket="plain", Key=copy.key, ChecksumMode="ENABLED")
     assert head["ChecksumSHA256"].endswith("-3")
-    Store(of().backup).download(copy.key, tmp_path / "read")
+    Store(of().backup.sites).download(copy.key, tmp_path / "read")
     assert (tmp_path / "read").read_bytes() == archive.read_bytes()
 
 
@@ -305,18 +305,18 @@ def test_two_operators_who_see_different_sites_exclude_each_other(two: Settings,
 def test_spent_consent_is_known_at_either_site(two: Settings, lost: Settings) -> None:
     agreed = two.model_copy(update={"recover": True})
     consent.spend(agreed)
-    assert consent.is_spent(lost, Store(lost.backup))
+    assert consent.is_spent(lost, Store(lost.backup.sites))
     consent.keep_up(two, Kind.HEALTHY)
-    assert not consent.is_spent(two, Store(two.backup))
-    assert not consent.is_spent(lost, Store(lost.backup))
+    assert not consent.is_spent(two, Store(two.backup.sites))
+    assert not consent.is_spent(lost, Store(lost.backup.sites))
 
 
 def test_what_is_for_now_goes_to_the_first_site_that_answers(two: Settings, lost: Settings, gateway: Gateway) -> None:
-    Store(two.backup).put("requorum/lab/journal/one", b"1")
-    Store(lost.backup).put("requorum/lab/journal/two", b"2")
+    Store(two.backup.sites).put("requorum/lab/journal/one", b"1")
+    Store(lost.backup.sites).put("requorum/lab/journal/two", b"2")
     assert gateway.keys("plain") == ["requorum/lab/journal/one"]
     assert gateway.keys("versioned") == ["elsewhere/lab/journal/two"]
-    again = Store(two.backup)
+    again = Store(two.backup.sites)
     assert sorted(again.keys("requorum/lab/journal/")) == ["requorum/lab/journal/one", "requorum/lab/journal/two"]
     assert again.get("requorum/lab/journal/two") == b"2"
 
@@ -331,8 +331,8 @@ def test_a_main_site_that_was_gone_is_not_waited_for_again(lost: Settings, monke
 
     monkeypatch.setattr(Site, "keys", keys)
     for _ in range(2):
-        Store(lost.backup).keys("requorum/")
+        Store(lost.backup.sites).keys("requorum/")
     assert asked == ["main", "second", "second"]
     monkeypatch.setattr(store, "GONE_SECONDS", 0.0)
-    Store(lost.backup).keys("requorum/")
+    Store(lost.backup.sites).keys("requorum/")
     assert asked[3:] == ["main", "second"]

@@ -15,7 +15,7 @@ ON, OFF = make.settings(recover=True), make.settings()
 
 
 def spent() -> bool:
-    return consent.is_spent(ON, Store(ON.backup))
+    return consent.is_spent(ON, Store(ON.backup.sites))
 
 
 def test_a_flag_that_is_given_at_a_loss_counts_until_the_recovery_is_proven(bucket: Any) -> None:

@@ -26,7 +26,7 @@ def of(monkeypatch: pytest.MonkeyPatch) -> Settings:
 @pytest.fixture
 def stranger(of: Settings, bucket: Any) -> Iterator[lease._Holder]:
     """Another process that holds the lease."""
-    holder = lease._Holder(Site(of.backup), KEY, of.cluster)
+    holder = lease._Holder(Site(of.backup.sites[0]), KEY, of.cluster)
     holder.acquire("recovery", print)
     yield holder
     holder.release()
@@ -55,7 +55,7 @@ def test_a_server_that_neither_has_it_nor_takes_it_is_not_asked_for_ever(
 ) -> None:
     monkeypatch.setattr(Site, "put_where", lambda *_: None)
     with pytest.raises(Refused, match=r"holds no lease and takes none.*\n.*as requorum/lab/lease\.json"):
-        lease._Holder(Site(of.backup), KEY, of.cluster).acquire("recovery", print)
+        lease._Holder(Site(of.backup.sites[0]), KEY, of.cluster).acquire("recovery", print)
 
 
 def test_a_second_operator_is_refused_while_the_first_is_alive(of: Settings, stranger: lease._Holder) -> None:
@@ -91,7 +91,7 @@ def test_threads_of_one_process_share_it(of: Settings, bucket: Any) -> None:
 
 
 def test_two_writers_of_the_same_moment_never_both_win(of: Settings, bucket: Any) -> None:
-    store = Site(of.backup)
+    store = Site(of.backup.sites[0])
     assert store.put_where(KEY, b"one", None)
     assert store.put_where(KEY, b"two", None) is None
     found = store.look(KEY)
@@ -121,7 +121,7 @@ def test_an_answer_that_was_lost_loses_no_lease(
 def test_a_server_without_conditional_writes_is_asked_first(
     of: Settings, bucket: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = Site(of.backup)
+    store = Site(of.backup.sites[0])
     real = store.s3.put_object
 
     def put_object(**given: Any) -> Any:

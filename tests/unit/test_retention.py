@@ -294,7 +294,7 @@ def prune(of: Settings, agreed: list[Decision] | None = None) -> list[retention.
 
 def refuse(of: Settings, monkeypatch: pytest.MonkeyPatch, *refused: str, error: Exception | None = None) -> list[str]:
     """Let S3 refuse to delete these keys; every deletion that was asked for, in order."""
-    s3, asked = client.client(of.backup, client.PATIENT), list[str]()
+    s3, asked = client.client(of.backup.sites[0], client.PATIENT), list[str]()
     real = s3.delete_object
 
     def delete_object(**given: Any) -> Any:
@@ -443,7 +443,7 @@ def test_nothing_is_removed_while_another_holds_the_lease(
     for name, seconds in (("WAIT_SECONDS", 0.1), ("PAUSE", 0.02)):
         monkeypatch.setattr(lease, name, seconds)
     copies = [put(of, tmp_path, days * DAY) for days in (1, 2)]
-    holder = lease._Holder(Site(of.backup), LEASE, of.cluster)
+    holder = lease._Holder(Site(of.backup.sites[0]), LEASE, of.cluster)
     holder.acquire("recovery", print)
     try:
         with pytest.raises(Refused, match="recovery is still at it"):

@@ -23,7 +23,7 @@ from recovery.errors import SettingError, StoreError, StoreSilent
 from recovery.escrow import Escrow
 from recovery.keyfile import UnlockKey
 from recovery.remedies import explained
-from recovery.settings import Backup, Settings
+from recovery.settings import Settings
 from recovery.site import Site
 from recovery.store import Store
 from recovery.versions import as_of
@@ -101,7 +101,7 @@ def test_the_customers_key_goes_with_every_write_and_read(
     # moto stores such objects and does not say how.
     monkeypatch.setattr(Rest, "is_kept", lambda rest, head: real(rest, {**head, "SSECustomerAlgorithm": "AES256"}))
     for pace in (PATIENT, TRANSFER, HASTY):
-        events = client(settings.backup, pace).meta.events
+        events = client(settings.backup.sites[0], pace).meta.events
         events.register("before-send.s3", lambda request, **_: sent.append(request))
     write_everything(settings, sealed)
     catalog = Catalog(settings)
@@ -125,7 +125,7 @@ def test_what_was_written_before_the_customers_key_is_still_read(key_file: Path)
             raise ClientError({"Error": {"Code": "InvalidRequest"}, "ResponseMetadata": status}, "GetObject")  # type: ignore[typeddict-item]
         return plain[Key]
 
-    assert Site(settings.backup)._read(get, Key="key") == b"old"
+    assert Site(settings.backup.sites[0])._read(get, Key="key") == b"old"
 
 
 BAD_KEYS = {"short": b"short", "not base64": b"*" * 40, "short in base64": base64.b64encode(b"short"), "missing": None}
@@ -144,7 +144,9 @@ def test_the_customers_key_is_in_no_error_and_no_repr(bucket: Any, key_file: Pat
     settings = of(bucket="nowhere", encryption={"mode": "customer", "keyFile": str(key_file)})
     with pytest.raises(StoreError) as caught:
         Catalog(settings)
-    told = f"{caught.value!r} {caught.value} {caught.value.__context__!r} {settings!r} {Site(settings.backup)!r}"
+    told = (
+        f"{caught.value!r} {caught.value} {caught.value.__context__!r} {settings!r} {Site(settings.backup.sites[0])!r}"
+    )
     assert repr(CUSTOMER)[2:-1] not in told
     assert base64.b64encode(CUSTOMER).decode() not in told
 
@@ -213,13 +215,13 @@ def test_copies_have_a_sha256_where_the_server_takes_one(s3: Any, sealed: Path) 
     copy = Catalog(of()).add(MANIFEST, sealed)
     for key in (copy.key, copy.manifest_key):
         assert "ChecksumSHA256" in s3.head_object(Bucket="copies", Key=key, ChecksumMode="ENABLED")
-    assert not of(endpoint="https://s3.example.org").backup.checked
-    assert of(endpoint="https://s3.example.org", checksums=True).backup.checked
+    assert not of(endpoint="https://s3.example.org").backup.sites[0].checked
+    assert of(endpoint="https://s3.example.org", checksums=True).backup.sites[0].checked
 
 
 def test_the_limit_of_the_line_goes_to_both_directions() -> None:
-    assert Site(of(megabytesPerSecond=2.5).backup)._transfer.max_bandwidth == 2_500_000
-    assert Site(of().backup)._transfer.max_bandwidth is None
+    assert Site(of(megabytesPerSecond=2.5).backup.sites[0])._transfer.max_bandwidth == 2_500_000
+    assert Site(of().backup.sites[0])._transfer.max_bandwidth is None
 
 
 THEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -313,8 +315,8 @@ def test_bad_settings_of_the_store_are_refused(changes: dict[str, Any], key: str
 
 def test_the_second_site_has_its_own_place_and_the_rest_in_common() -> None:
     main, second = of(second={"bucket": "other", "region": "eu-west-1"}, lock=LOCK, profile="mine").backup.sites
-    assert (second.bucket, second.region, second.profile, second.prefix) == ("other", "eu-west-1", None, "requorum")
-    assert (second.lock, second.recipients, second.second) == (main.lock, main.recipients, None)
+    assert (second.name, second.region, second.profile, second.prefix) == ("other", "eu-west-1", None, "requorum")
+    assert (second.lock, second.lock_days) == (main.lock, main.lock_days)
 
 
 REFUSALS: list[tuple[str, str, int, dict[str, Any], str]] = [
@@ -360,17 +362,19 @@ def test_each_refusal_names_the_setting_and_what_to_do(
             "HTTPHeaders": {"x-amz-bucket-region": "eu-north-1", "date": "Fri, 02 Jan 2026 03:04:05 GMT"},
         },
     }
-    told = explained(ClientError(answer, operation), "reading", of(**changes).backup, "backup")
+    told = explained(ClientError(answer, operation), "reading", of(**changes).backup.sites[0], "backup")
     assert remedy in told.remedy
     assert "{" not in told.remedy
     assert not isinstance(told, StoreSilent)
-    second = explained(ClientError(answer, operation), "reading", of(**changes).backup, "backup.second")
+    second = explained(ClientError(answer, operation), "reading", of(**changes).backup.sites[0], "backup.second")
     assert "requorum:backup.bucket" not in second.remedy
 
 
 def test_a_server_in_trouble_is_out_of_reach() -> None:
     answer: Any = {"Error": {"Code": "SlowDown"}, "ResponseMetadata": {"HTTPStatusCode": 503}}
-    assert isinstance(explained(ClientError(answer, "GetObject"), "reading", of().backup, "backup"), StoreSilent)
+    assert isinstance(
+        explained(ClientError(answer, "GetObject"), "reading", of().backup.sites[0], "backup"), StoreSilent
+    )
 
 
 @pytest.fixture
@@ -423,7 +427,7 @@ def test_a_lock_that_is_accepted_and_not_kept_is_found_out(s3: Any, monkeypatch:
     def none(**_: Any) -> Any:
         raise ClientError({"Error": {"Code": "NoSuchObjectLockConfiguration"}}, "GetObjectRetention")
 
-    monkeypatch.setattr(Site(settings.backup).s3, "get_object_retention", none)
+    monkeypatch.setattr(Site(settings.backup.sites[0]).s3, "get_object_retention", none)
     (found,) = offers.ask(settings)
     answers = {offer.what: offer.answer for offer in found.offers}
     assert answers["object lock"] is offers.Answer.IGNORED
@@ -435,7 +439,7 @@ def test_a_key_that_may_only_read_is_told_so(bucket: Any, monkeypatch: pytest.Mo
     def denied(**_: Any) -> Any:
         raise ClientError({"Error": {"Code": "AccessDenied"}}, "PutObject")
 
-    monkeypatch.setattr(Site(settings.backup).s3, "put_object", denied)
+    monkeypatch.setattr(Site(settings.backup.sites[0]).s3, "put_object", denied)
     (found,) = offers.ask(settings)
     by = {offer.what: offer for offer in found.offers}
     assert by["reachable"].answer is offers.Answer.YES
@@ -444,8 +448,9 @@ def test_a_key_that_may_only_read_is_told_so(bucket: Any, monkeypatch: pytest.Mo
     assert found.exit_code == 3
 
 
-def test_the_backup_is_hashable_for_one_client_each() -> None:
-    first = of(second={"bucket": "other"}, lock=LOCK, encryption={"mode": "s3"}, asOf=THEN.isoformat()).backup
-    assert isinstance(first, Backup)
-    assert hash(first) == hash(first.model_copy())
+def test_equal_buckets_share_a_client() -> None:
+    changes = {"second": {"bucket": "other"}, "lock": LOCK, "encryption": {"mode": "s3"}, "asOf": THEN.isoformat()}
+    first, again = of(**changes).backup.sites, of(**changes).backup.sites
+    assert hash(first) == hash(again)
+    assert Store(first).sites[0].s3 is Store(again).sites[0].s3
     assert Store(first).sites[0].where == "s3://copies"

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from recovery.assessment import Assessment
-from recovery.catalog import taken
+from recovery.copy import taken
 from recovery.diagnosis import Kind
 from recovery.evidence import Check, Result
 from recovery.journal import BEGUN, DONE, FAILED, PLAN, Entry

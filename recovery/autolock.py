@@ -8,7 +8,7 @@ from recovery.keyfile import UnlockKey, is_locked, unlock
 from recovery.model import LocalState, Report
 from recovery.onnode.archive import KEY
 from recovery.settings import Node, Settings, SwarmOptions
-from recovery.survey import DATA_ROOT
+from recovery.shell import DATA_ROOT
 from recovery.transport import Shell
 
 Say = Callable[[str], None]

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
-from recovery import autolock, escalation, lease, snapshot
-from recovery.catalog import Catalog, Copy
+from recovery import autolock, escalation, operators, snapshot
+from recovery.catalog import Catalog
+from recovery.copy import Copy
 from recovery.errors import Refused, RequorumError
 from recovery.escrow import Escrow
 from recovery.manifest import Manifest
@@ -73,7 +74,7 @@ def backup_cold(settings: Settings, names: Collection[str], *, say: Callable[[st
 
     Raises: Refused when no manager answers with a leader, or somebody else changes the quorum; StoreError, HostError.
     """
-    with lease.hold(settings, "taking cold copies", say=say):
+    with operators.alone(settings, "taking cold copies", say=say):
         catalog = Catalog(settings)
         catalog.store.require_lock()
         there, last = _order(settings)
@@ -90,11 +91,11 @@ def take_one(settings: Settings, node: Node) -> tuple[Copy, Manifest]:
     return _take(Catalog(settings), settings, node)
 
 
-def take_safety(settings: Settings, node: Node, shell: Shell) -> tuple[Copy, Manifest]:
+def take_safety(settings: Settings, shell: Shell) -> tuple[Copy, Manifest]:
     """Take a copy of a manager that has no leader, before its log is given up. Raises: as `take_one`."""
     with tempfile.TemporaryDirectory(prefix="requorum-") as folder:
         sealed = Path(folder) / "copy"
-        manifest = snapshot.take_leaderless(node, shell, sealed, recipients=settings.backup.recipients)
+        manifest = snapshot.take_leaderless(shell, sealed, recipients=settings.backup.recipients)
         return Catalog(settings).add(manifest, sealed), manifest
 
 
@@ -136,7 +137,6 @@ def _take(
     with tempfile.TemporaryDirectory(prefix="requorum-") as folder, Shell(node, settings.ssh) as shell:
         sealed = Path(folder) / "copy"
         manifest = snapshot.take(
-            node,
             shell,
             sealed,
             recipients=settings.backup.recipients,

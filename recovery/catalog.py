@@ -1,66 +1,23 @@
-"""The copies of one cluster in S3.
-
-Keys are ``PREFIX/CLUSTER/MANAGER/swarm-ENGINE-MANAGER-UTCTIME.tar.zst.age`` and, beside it and
-written last, ``….manifest.json``. A tarball without a manifest is not a copy. A mark that keeps a copy from being pruned
-is ``….keep.json``.
-"""
+"""The copies of one cluster in S3: what there is, what each is worth, and the best to restore from."""
 
 import tempfile
 from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
-from recovery import snapshot
+from recovery import contents
+from recovery.copy import ARCHIVE, MANIFEST, MARK, TIME, Copy, at, store
 from recovery.errors import DamagedCopy, NoUnlockKey, NoUsableCopy
 from recovery.escrow import Escrow
 from recovery.keyfile import UnlockKey
 from recovery.manifest import NO_REMEDY, WITH_INVENTORY, Manifest, Verdict, drilled, from_json
 from recovery.sealing import Identities, Unreadable
 from recovery.settings import Settings
-from recovery.site import Site
 from recovery.store import Store
-
-ARCHIVE = ".tar.zst.age"
-MANIFEST = ".manifest.json"
-DRILL = ".drill.json"
-MARK = ".keep.json"
-TIME = "%Y%m%dT%H%M%S%fZ"
-"""UTC with microseconds, so that names sort by time."""
-
-
-@dataclass(frozen=True)
-class Copy:
-    """One copy, known by the key of its archive."""
-
-    key: str
-    manager: str
-    taken: datetime
-    sites: tuple[str, ...] = field(default=(), compare=False)
-    """Where all of it lies: main, second."""
-
-    @property
-    def manifest_key(self) -> str:
-        """Where its manifest lies."""
-        return self.key.removesuffix(ARCHIVE) + MANIFEST
-
-    @property
-    def drill_key(self) -> str:
-        """Where the result of its last drill lies."""
-        return self.key.removesuffix(ARCHIVE) + DRILL
-
-    @property
-    def mark_key(self) -> str:
-        """Where a mark that keeps it would lie."""
-        return self.key.removesuffix(ARCHIVE) + MARK
-
-    @property
-    def name(self) -> str:
-        """What an operator calls it."""
-        return self.key.rsplit("/", 1)[-1].removesuffix(ARCHIVE)
 
 
 class Catalog:
@@ -153,14 +110,14 @@ class Catalog:
     def opened(self, copy: Copy, manifest: Manifest, sealed: Path) -> Path:
         """The archive in a copy's object, beside the local file ``sealed``; read whole and found good. Raises: as `verified`."""
         doing, plain = f"verifying {copy.name}", sealed.with_suffix(".tar.zst")
-        snapshot.check_sealed(sealed, manifest, source=copy.name)
+        manifest.check_sealed(sealed, source=copy.name)
         if manifest.manager != copy.manager:
             raise DamagedCopy(doing, f"it is a copy of {manifest.manager}", remedy=NO_REMEDY)
         try:
             self.identities.unseal_file(sealed, plain)
         except Unreadable as error:
             raise DamagedCopy(doing, str(error), remedy="name the identity of one of its recipients") from None
-        snapshot.check(plain, manifest, source=copy.name)
+        contents.check(plain, manifest, source=copy.name)
         return plain
 
     @cached_property
@@ -185,22 +142,14 @@ class Catalog:
         Where the second site fails, the copy counts all the same: its `sites` lack that, and the store's notes say why.
         Raises: StoreError.
         """
-        stamp = manifest.taken.astimezone(UTC).strftime(TIME)
-        key = f"{self.prefix}{manifest.manager}/swarm-{manifest.engine}-{manifest.manager}-{stamp}{ARCHIVE}"
-        copy = Copy(key, manifest.manager, manifest.taken)
-
-        def write(site: Site) -> None:
-            site.upload(sealed, copy.key)
-            site.keep(copy.manifest_key, manifest.to_json())
-
-        return replace(copy, sites=self.store.everywhere(write))
+        return store(self.store, self.prefix, manifest, sealed)
 
     def _ending(self, suffix: str) -> Iterator[Copy]:
         """The copies that the keys with that suffix would belong to. Keys in deeper folders are other people's."""
         for key, sites in self._places.items():
             if key.endswith(suffix) and key.removeprefix(self.prefix).count("/") == 1:
                 archive = key.removesuffix(suffix) + ARCHIVE
-                copy = _copy(archive, tuple(site for site in sites if site in self._places.get(archive, ())))
+                copy = at(archive, tuple(site for site in sites if site in self._places.get(archive, ())))
                 if copy:
                     yield copy
 
@@ -236,7 +185,7 @@ def usable(catalog: Catalog, escrow: Escrow, copy: Copy) -> Iterator[tuple[Manif
     Raises: StoreError; DamagedCopy; NoUnlockKey; SettingError when there is no identity to open the copy or the key.
     """
     with catalog.verified(copy) as (manifest, archive):
-        locked = snapshot.key_file(archive, source=copy.name) if manifest.autolock else None
+        locked = contents.key_file(archive, source=copy.name) if manifest.autolock else None
         yield manifest, archive, escrow.opening(locked, whose=copy.name) if locked else None
 
 
@@ -297,18 +246,5 @@ def _newer(catalog: Catalog, candidates: Collection[Copy], chosen: Copy) -> dict
     return found
 
 
-def taken(name: str) -> datetime:
-    """When the copy of that name was taken. Raises: ValueError when it is no copy's name."""
-    return datetime.strptime(name.rsplit("-", 1)[-1], TIME).replace(tzinfo=UTC)
-
-
 def _newest_first(copies: Iterable[Copy]) -> tuple[Copy, ...]:
     return tuple(sorted(copies, key=lambda copy: (copy.taken, copy.key), reverse=True))
-
-
-def _copy(key: str, sites: tuple[str, ...]) -> Copy | None:
-    manager, name = key.split("/")[-2:]
-    try:
-        return Copy(key, manager, taken(name.removesuffix(ARCHIVE)), sites)
-    except ValueError:
-        return None

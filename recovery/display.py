@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.tree import Tree
 
 from recovery.assessment import Assessment
-from recovery.catalog import Copy
+from recovery.copy import Copy
 from recovery.diagnosis import NO_QUORUM, Diagnosis, Kind
 from recovery.doctor import Case
 from recovery.drill import Drill

@@ -12,8 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from time import monotonic
 
-from recovery import program, snapshot
-from recovery.catalog import Catalog, Copy, usable
+from recovery import contents, program, snapshot
+from recovery.catalog import Catalog, usable
+from recovery.copy import Copy
 from recovery.errors import DamagedCopy, NoUnlockKey, Refused
 from recovery.escrow import Escrow
 from recovery.keyfile import unlock
@@ -66,7 +67,7 @@ def _drill(settings: Settings, catalog: Catalog, copy: Copy, node: Node) -> Dril
     now, start = datetime.now(UTC), monotonic()
     try:
         with usable(catalog, Escrow(settings, catalog.store), copy) as (manifest, archive, key):
-            opened = unlock(snapshot.key_file(archive, source=copy.name), key) if key else b""
+            opened = unlock(contents.key_file(archive, source=copy.name), key) if key else b""
             with Shell(node, settings.ssh) as shell, _received(shell, archive, manifest) as there:
                 proof = snapshot.prove(shell, there, manifest, opened, now)
     except (DamagedCopy, NoUnlockKey) as error:

@@ -5,7 +5,7 @@ Tokens and keys travel in request bodies; nothing secret is on a command line.
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import docker
 from docker.errors import APIError, DockerException
@@ -15,8 +15,10 @@ from recovery import compaction
 from recovery.errors import EngineError
 from recovery.keyfile import UnlockKey
 from recovery.model import Inventory, LocalState, Member, Service, Task
-from recovery.settings import Node, SwarmOptions
-from recovery.transport import Shell
+from recovery.shell import Machine, Shell
+
+if TYPE_CHECKING:
+    from recovery.settings import SwarmOptions
 
 SWARM_PORT = 2377
 RESTART = "systemctl reset-failed docker.service; systemctl restart docker.service"
@@ -83,7 +85,7 @@ class Engine:
             for entry in found
         )
 
-    def init(self, options: SwarmOptions) -> None:
+    def init(self, options: "SwarmOptions") -> None:
         """Found a new swarm with this node as its only manager. Nodes tell of themselves each `HEARTBEAT_SECONDS`, unless told otherwise."""
         if options.dispatcher_heartbeat_seconds is None:
             options = options.model_copy(update={"dispatcher_heartbeat_seconds": HEARTBEAT_SECONDS})
@@ -111,7 +113,7 @@ class Engine:
             spec: Mapping[str, Any] = self._api.inspect_swarm()["Spec"]
             return spec
 
-    def set_options(self, options: SwarmOptions) -> None:
+    def set_options(self, options: "SwarmOptions") -> None:
         """Bring the swarm's settings to ``options``; the name and everything not named there stay."""
         with self._doing("changing the swarm's options", "see `docker info` on the node"):
             self._change(lambda spec: merged(compaction.restored(spec), self._spec(options)))
@@ -176,7 +178,7 @@ class Engine:
             )
         return token
 
-    def join(self, remotes: Iterable[Node], token: str) -> None:
+    def join(self, remotes: Iterable[Machine], token: str) -> None:
         """Join the swarm that the managers ``remotes`` belong to, at this node's own address.
 
         An engine that could not do so within its 20 s goes on with it, and so it is not failed yet.
@@ -263,7 +265,7 @@ class Engine:
             version = current["Version"]["Index"]
             self._api.update_service(service_id, version, task_template={"ForceUpdate": count}, fetch_current_spec=True)
 
-    def _spec(self, options: SwarmOptions) -> dict[str, Any]:
+    def _spec(self, options: "SwarmOptions") -> dict[str, Any]:
         def nanoseconds(value: int | None, seconds: int) -> int | None:
             return None if value is None else value * seconds * NANOSECONDS
 

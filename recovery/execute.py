@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from recovery import hooks, lease, membership, notify, quorum
+from recovery import hooks, membership, notify, operators, quorum
 from recovery.account import COMMAND_LINE
 from recovery.assessment import Assessment
 from recovery.errors import Refused, RequorumError
@@ -27,7 +27,7 @@ def execute(settings: Settings, assessment: Assessment, *, say: Callable[[str], 
             f"{', '.join(gone)}: no such machine",
             remedy="make the machines first; `pulumi up --config recover=true` does both",
         )
-    with lease.hold(settings, "recovery", say=say):
+    with operators.alone(settings, "recovery", say=say):
         try:
             return _execute(settings, assessment, say)
         except RequorumError as error:

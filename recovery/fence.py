@@ -14,8 +14,9 @@ from recovery import hosts, journal, words
 from recovery.errors import HostError, ProofFailed, Refused
 from recovery.model import Presence, Reach, Survey
 from recovery.settings import Node, Settings
+from recovery.shell import SHOWN
 from recovery.survey import settled, survey
-from recovery.transport import SHOWN, is_silent
+from recovery.transport import is_silent
 from recovery.words import Word
 
 COMMAND_SECONDS = 120.0

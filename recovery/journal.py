@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from recovery.catalog import TIME
+from recovery.copy import TIME
 from recovery.errors import RequorumError, StoreError
 from recovery.settings import Settings
 from recovery.store import Store

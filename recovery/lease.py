@@ -1,4 +1,4 @@
-"""One operator at a time: a lease in S3 over a cluster's quorum and membership.
+"""One at a time: a lease in S3, such as that over a cluster's quorum and membership.
 
 The holder writes its lease anew every few seconds; one that was not written for `STALE_SECONDS`, as the waiting
 side counts them, is of a holder that died, and is taken over. No clocks are compared. Where the S3 server knows
@@ -15,13 +15,10 @@ from dataclasses import dataclass
 from time import monotonic, sleep
 from uuid import uuid4
 
-from recovery import journal
 from recovery.errors import Refused, StoreError
-from recovery.settings import Settings
 from recovery.site import Site
 from recovery.store import Store
 
-NAME = "lease.json"
 FREE = b"{}"
 """The lease that nobody holds. It is not deleted: in a versioned bucket, some servers take a deleted object for one that is there."""
 RENEW_SECONDS = 2.0
@@ -33,16 +30,15 @@ _held: dict[str, "_Held"] = {}
 
 
 @contextmanager
-def hold(settings: Settings, doing: str, *, say: Callable[[str], None]) -> Iterator[None]:
-    """Hold the cluster's lease, which the threads of one process share; wait where another has it.
+def hold(store: Store, key: str, doing: str, *, by: str, say: Callable[[str], None]) -> Iterator[None]:
+    """Hold the lease ``key``, which the threads of one process share; wait where another has it. ``by`` is told to the others.
 
     Raises: Refused when another still holds it after `WAIT_SECONDS`; StoreError.
     """
-    key = f"{settings.backup.prefix}/{settings.cluster}/{NAME}"
     with _lock:
         held = _held.get(key)
         if held is None:
-            held = _held[key] = _Held(_acquire(settings, key, doing, say))
+            held = _held[key] = _Held(_acquire(store, key, doing, by, say))
         held.users += 1
     try:
         yield
@@ -54,16 +50,15 @@ def hold(settings: Settings, doing: str, *, say: Callable[[str], None]) -> Itera
                 _release(held.holders)
 
 
-def _acquire(settings: Settings, key: str, doing: str, say: Callable[[str], None]) -> list["_Holder"]:
+def _acquire(store: Store, key: str, doing: str, by: str, say: Callable[[str], None]) -> list["_Holder"]:
     """Get the lease of every site that answers, the main one's first: so two who see different sites still meet."""
     holders: list[_Holder] = []
 
     def take(site: Site) -> None:
-        holder = _Holder(site, key, settings.cluster)
+        holder = _Holder(site, key, by)
         holder.acquire(doing, say)
         holders.append(holder)
 
-    store = Store(settings.backup.sites)
     try:
         store.everywhere(take)
     except BaseException:
@@ -90,8 +85,8 @@ class _Held:
 class _Holder:
     """This process as the holder of the lease of one site."""
 
-    def __init__(self, store: Site, key: str, cluster: str) -> None:
-        self._store, self._key, self._cluster = store, key, cluster
+    def __init__(self, store: Site, key: str, by: str) -> None:
+        self._store, self._key, self._by = store, key, by
         self._token = uuid4().hex
         self._turn = 0
         self._etag: str | None = None
@@ -127,14 +122,14 @@ class _Holder:
 
     def _refused(self, content: bytes) -> Refused:
         return Refused(
-            f"{self._doing} of cluster {self._cluster}",
+            f"{self._doing} ({self._key})",
             f"{_whose(content)} is still at it",
             remedy="wait until that has ended, then run the same command again",
         )
 
     def _swallowed(self) -> Refused:
         return Refused(
-            f"{self._doing} of cluster {self._cluster}",
+            f"{self._doing} ({self._key})",
             f"{self._store.where} holds no lease and takes none: a deleted one may count as one there",
             remedy=f"write an object that holds {FREE.decode()} as {self._store.own(self._key)}",
         )
@@ -147,7 +142,7 @@ class _Holder:
         self._turn += 1
         content = {
             "holder": self._token,
-            "by": f"{journal.operator()} (process {os.getpid()})",
+            "by": f"{self._by} (process {os.getpid()})",
             "doing": self._doing,
             "turn": self._turn,
         }

@@ -3,11 +3,13 @@
 Format 2, JSON. A copy exists once its manifest does, so the manifest is written last.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 from recovery.errors import DamagedCopy
@@ -105,6 +107,10 @@ class Manifest:
             case Verdict.UNPROVEN:
                 return f"its copy could not be proven: {detail}"
 
+    def check_sealed(self, path: Path, *, source: str) -> None:
+        """Compare a stored object with this, as far as that goes without opening it. Raises: DamagedCopy."""
+        check_bytes(path, self.size, self.sha256, "the object", f"verifying {source}")
+
     def to_json(self) -> bytes:
         """The manifest as it is stored."""
         document = {
@@ -138,6 +144,15 @@ def from_json(text: bytes, *, source: str) -> Manifest:
         return Manifest(inventory=inventory, **document)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise DamagedCopy(f"reading {source}", f"not a manifest: {error}", remedy=NO_REMEDY) from None
+
+
+def check_bytes(path: Path, size: int, sha256: str, what: str, doing: str) -> None:
+    """Compare a local file with its size in bytes and its digest. Raises: DamagedCopy."""
+    if (found := path.stat().st_size) != size:
+        raise DamagedCopy(doing, f"{what} has {found} bytes, its manifest says {size}", remedy=NO_REMEDY)
+    with path.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+            raise DamagedCopy(doing, f"{what}'s SHA-256 is not the manifest's", remedy=NO_REMEDY)
 
 
 def drilled(text: bytes) -> Proof | None:

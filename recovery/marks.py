@@ -6,8 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from recovery import journal, lease
-from recovery.catalog import Catalog, Copy
+from recovery import journal, operators
+from recovery.catalog import Catalog
+from recovery.copy import Copy
 from recovery.errors import NoUsableCopy
 from recovery.settings import Settings
 
@@ -51,7 +52,7 @@ def keep(settings: Settings, name: str, reason: str, *, now: datetime, say: Call
 
     Raises: NoUsableCopy when there is no such copy; Refused when another holds the lease; StoreError.
     """
-    with lease.hold(settings, "marking a copy", say=say):
+    with operators.alone(settings, "marking a copy", say=say):
         catalog = Catalog(settings)
         copy, mark = catalog.named(name), Mark(reason, journal.operator(), now)
         catalog.store.put(copy.mark_key, mark.to_json())

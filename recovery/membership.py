@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from time import monotonic, sleep
 
-from recovery import autolock, backup, hosts, journal, lease, restore, words
+from recovery import autolock, backup, hosts, journal, operators, restore, words
 from recovery.catalog import Catalog, newest_good
 from recovery.engine import Engine
 from recovery.errors import EngineError, ProofFailed, Refused, Silent, TransportError
@@ -53,7 +53,7 @@ def ensure(
     Raises: Refused when the swarm has no leader, the node belongs to another one or somebody else is at it;
     ProofFailed when it does not become Ready; TransportError, EngineError, StoreError.
     """
-    with lease.hold(settings, f"joining {node.name}", say=say):
+    with operators.alone(settings, f"joining {node.name}", say=say):
         place = _ensure(settings, node, dropped_labels, say)
     words.forget(settings, node)
     return place
@@ -103,7 +103,7 @@ def remove(settings: Settings, node: Node, node_id: str, *, say: Callable[[str],
     Raises: Refused when only this node is to go and there is no leader, or would be none without it;
     StoreError; EngineError.
     """
-    with lease.hold(settings, f"taking out {node.name}", say=say):
+    with operators.alone(settings, f"taking out {node.name}", say=say):
         _remove(settings, node, node_id, say)
 
 
@@ -120,12 +120,12 @@ def _ensure(settings: Settings, node: Node, dropped_labels: tuple[str, ...], say
         if orphan:
             say(f"{node.name} is of before the forced new cluster: it leaves and rejoins")
             if seen.raft:
-                backup.take_safety(settings, node, to_node)
+                backup.take_safety(settings, to_node)
             Engine(to_node).leave()
             seen = ask(to_node)
         if seen.left_over:
             say(f"{node.name} is in no swarm and has an old log: it is kept aside")
-            backup.take_safety(settings, node, to_node)
+            backup.take_safety(settings, to_node)
             restore.set_aside(to_node, Engine(to_node))
             seen = ask(to_node)
         if seen.state is LocalState.LOCKED:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from recovery.catalog import Copy
+from recovery.copy import Copy
 from recovery.diagnosis import Kind
 from recovery.display import Status
 from recovery.errors import DamagedCopy

@@ -4,9 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from recovery.settings import Node
 from recovery.zones import quorum
+
+if TYPE_CHECKING:
+    from recovery.settings import Node
 
 
 class Presence(StrEnum):
@@ -72,7 +75,7 @@ class Member:
         """Whether it is a raft member: after a forced new cluster, other managers keep their role without a vote."""
         return bool(self.manager_address)
 
-    def stands_at(self, node: Node) -> bool:
+    def stands_at(self, node: "Node") -> bool:
         """Whether this entry is of a machine at the node's address."""
         return str(node.address) in (self.address, self.manager_address.rsplit(":", 1)[0])
 
@@ -81,7 +84,7 @@ class Member:
 class Report:
     """What one address says right now."""
 
-    node: Node
+    node: "Node"
     reach: Reach
     detail: str = ""
     machine: str = ""
@@ -182,12 +185,12 @@ class Survey:
         own = [r for r in led if any(m.leader and m.node_id == r.node_id for m in r.members)]
         return next(iter(own + led), None)
 
-    def entry(self, node: Node) -> Member | None:
+    def entry(self, node: "Node") -> Member | None:
         """The node's entry in the leader's list; of several, the one that is Ready."""
         found = [m for m in (self.leader.members if self.leader else ()) if m.stands_at(node)]
         return next((member for member in found if member.ready), next(iter(found), None))
 
-    def survives_without(self, node: Node) -> bool:
+    def survives_without(self, node: "Node") -> bool:
         """Whether there is a leader, and it keeps its quorum while this node is off."""
         voters = [member for member in (self.leader.members if self.leader else ()) if member.votes]
         left = [member for member in voters if member.reachable and not member.stands_at(node)]

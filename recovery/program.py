@@ -10,7 +10,7 @@ from typing import Any
 
 from recovery.errors import CommandFailed, DamagedCopy, Silent
 from recovery.onnode.sandbox import AT_FAULT
-from recovery.transport import SHOWN, Shell
+from recovery.shell import SHOWN, Shell
 
 SECONDS = 300
 MODULES = (

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
-from recovery import lease, marks
+from recovery import marks, operators
 from recovery.catalog import Catalog
 from recovery.errors import Refused, StoreError, StoreSilent
 from recovery.retention import Candidate, Decision, Removal, candidate, decide
@@ -39,7 +39,7 @@ def prune(
     Raises: Refused when another holds the lease; StoreError when S3 cannot be listed; StoreSilent when it stops answering.
     """
     expected = {(decision.copy, decision.half) for decision in agreed if not decision.keep}
-    with lease.hold(settings, "pruning", say=say):
+    with operators.alone(settings, "pruning", say=say):
         catalog = Catalog(settings)
         doomed = [one for one in _decided(settings, catalog, now) if not one.keep and (one.copy, one.half) in expected]
         pool = ThreadPoolExecutor(max_workers=WORKERS)

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from time import monotonic
 
-from recovery import autolock, backup, journal, lease, survivors
+from recovery import autolock, backup, journal, operators, survivors
 from recovery import restore as files
 from recovery.assessment import known_id
 from recovery.catalog import Catalog, usable
@@ -49,7 +49,7 @@ def establish(
 
     Raises: Refused when neither adopting, founding nor restoring is safe, or somebody else is at it; ProofFailed; StoreError.
     """
-    with lease.hold(settings, "giving a quorum", say=say):
+    with operators.alone(settings, "giving a quorum", say=say):
         return _establish(settings, copy, survivor, known, say)
 
 
@@ -144,7 +144,7 @@ def _force(settings: Settings, catalog: Catalog, before: Report, ranked: Sequenc
         node = settings.node(survivor.name)
         say(f"taking a safety copy of {survivor.text}")
         with journal.step(settings, Action.SAVE, node.name, say), Shell(node, settings.ssh) as shell:
-            backup.take_safety(settings, node, shell)
+            backup.take_safety(settings, shell)
     node = settings.node(name)
     locked = autolock.open_offline(settings, before, say=say)
     with journal.step(settings, Action.FORCE, name, say), Shell(node, settings.ssh) as shell:

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from recovery import journal
 from recovery.account import VERSION, Account, as_json, as_markdown
-from recovery.catalog import TIME
+from recovery.copy import TIME
 from recovery.errors import StoreError
 from recovery.settings import Settings
 from recovery.store import Store

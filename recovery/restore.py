@@ -7,14 +7,15 @@ is it renamed into place: a restore that breaks off leaves the node as it was, a
 
 from pathlib import Path
 
-from recovery import snapshot
+from recovery import contents
 from recovery.engine import Engine
 from recovery.errors import CommandFailed, EngineError, ProofFailed
 from recovery.keyfile import UnlockKey, unlock
 from recovery.manifest import Manifest
 from recovery.model import LocalState
 from recovery.onnode.archive import KEY
-from recovery.survey import DATA_ROOT, PLACED
+from recovery.shell import DATA_ROOT
+from recovery.survey import PLACED
 from recovery.transport import Shell
 
 WHOLE = "swarm"
@@ -63,7 +64,7 @@ def place(
         )
     root = info.get("DockerRootDir") or DATA_ROOT
     kept = [entry for entry in manifest.files if entry.path.startswith(part + "/") and entry.path != ENGINE_STATE]
-    opened = unlock(snapshot.key_file(archive, source=f"{manifest.manager}'s copy"), key) if key else None
+    opened = unlock(contents.key_file(archive, source=f"{manifest.manager}'s copy"), key) if key else None
     sizes = {entry.path: entry.size for entry in kept} | ({KEY: len(opened)} if opened else {})
     listing = sorted(f"{size} {path}\n".encode() for path, size in sizes.items())
     try:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby, islice
 
-from recovery.catalog import Copy
+from recovery.copy import Copy
 from recovery.errors import DamagedCopy, StoreError
 from recovery.manifest import WITH_INVENTORY, Manifest, Verdict
 from recovery.marks import Mark

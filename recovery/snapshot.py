@@ -5,29 +5,24 @@ where the engine runs, which is expected; what the archive really holds is read 
 before it counts.
 """
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from tarfile import TarError
-from typing import IO, Any, cast
-
-from backports import zstd
+from typing import Any
 
 from recovery import program
+from recovery.certificate import identity
 from recovery.engine import Engine
 from recovery.errors import CommandFailed, DamagedCopy, EngineError
 from recovery.keyfile import UnlockKey, WrongKey, is_locked, unlock
-from recovery.manifest import NO_REMEDY, Manifest, Proof, Verdict
+from recovery.manifest import Manifest, Proof, Verdict
 from recovery.model import Inventory
-from recovery.onnode import archive, copying
-from recovery.onnode.archive import Content, FileEntry
-from recovery.settings import Node
-from recovery.survey import DATA_ROOT, identity
-from recovery.transport import Shell
+from recovery.onnode import copying
+from recovery.onnode.archive import FileEntry
+from recovery.shell import DATA_ROOT, Shell
 from recovery.wal import Position
 
 SECONDS = 300
@@ -48,7 +43,6 @@ def _utc() -> datetime:
 
 
 def take(
-    node: Node,
     shell: Shell,
     sealed: Path,
     *,
@@ -71,7 +65,7 @@ def take(
     Raises: EngineError when the node is no manager of a swarm with a leader; CommandFailed, Silent;
     DamagedCopy when what was copied is not whole.
     """
-    engine = Engine(shell)
+    node, engine = shell.node, Engine(shell)
     info = engine.info()
     if not info["Swarm"].get("ControlAvailable"):
         raise EngineError(
@@ -86,7 +80,7 @@ def take(
     if key:
         keep(key)
     how = copying.COLD if back else copying.HOT
-    with _held(node, shell, info.get("DockerRootDir") or DATA_ROOT, now(), how) as held:
+    with _held(shell, info.get("DockerRootDir") or DATA_ROOT, now(), how) as held:
         if back:
             back()
             engine = Engine(shell)
@@ -103,25 +97,25 @@ def take(
                 f"checking the copy of {node.name}", "its certificate is another node's", remedy="requorum status"
             )
         copied()
-        opened = _opened(held.locked_key, key, node)
+        opened = _opened(held.locked_key, key, node.name)
         proof = prove(shell, held.folder / copying.ARCHIVE, manifest, opened, now())
         return _seal(shell, held.folder, replace(manifest, proof=proof), recipients, sealed)
 
 
 def take_leaderless(
-    node: Node, shell: Shell, sealed: Path, *, recipients: tuple[str, ...], now: Callable[[], datetime] = _utc
+    shell: Shell, sealed: Path, *, recipients: tuple[str, ...], now: Callable[[], datetime] = _utc
 ) -> Manifest:
     """Copy what a manager without a leader holds; nobody can list its inventory, so it is not proven.
 
     Raises: CommandFailed, Silent; DamagedCopy when what was copied is not whole.
     """
-    with _held(node, shell, DATA_ROOT, now()) as held:
+    with _held(shell, DATA_ROOT, now()) as held:
         return _seal(shell, held.folder, held.manifest, recipients, sealed)
 
 
-def look(node: Node, shell: Shell) -> tuple[Position, bool]:
+def look(shell: Shell) -> tuple[Position, bool]:
     """Where a manager's log ends, and whether its key file is locked; nothing leaves the node. Raises: as `take_leaderless`."""
-    with _held(node, shell, DATA_ROOT, _utc()) as held:
+    with _held(shell, DATA_ROOT, _utc()) as held:
         return held.manifest.position, held.locked_key is not None
 
 
@@ -168,47 +162,8 @@ def compare(manifest: Manifest, found: dict[str, Any]) -> str:
     return ""
 
 
-def key_file(path: Path, *, source: str) -> bytes:
-    """The manager's key file in an archive: a secret, unless it is locked. Raises: DamagedCopy."""
-    return read(path, source=source).key
-
-
-def check(path: Path, manifest: Manifest, *, source: str) -> None:
-    """Read the archive whole and compare it with its manifest: size, digest, every file, identity.
-
-    Raises: DamagedCopy naming the first difference.
-    """
-    doing = f"verifying {source}"
-    _check_bytes(path, manifest.archive_size, manifest.archive_sha256, "the archive", doing)
-    content = read(path, source=source)
-    if content.files != manifest.files:
-        changed = sorted({entry.path for entry in {*content.files} ^ {*manifest.files}})
-        raise DamagedCopy(doing, f"files differ from the manifest: {', '.join(changed[:3])}", remedy=NO_REMEDY)
-    if content.position != manifest.position:
-        raise DamagedCopy(doing, "its raft log ends elsewhere than the manifest says", remedy=NO_REMEDY)
-    if identity(content.certificate.decode(errors="replace")) != (manifest.node_id, manifest.cluster_id):
-        raise DamagedCopy(doing, "the certificate inside is another node's or another swarm's", remedy=NO_REMEDY)
-
-
-def check_sealed(path: Path, manifest: Manifest, *, source: str) -> None:
-    """Compare a stored object with its manifest, as far as that goes without opening it. Raises: DamagedCopy."""
-    _check_bytes(path, manifest.size, manifest.sha256, "the object", f"verifying {source}")
-
-
-def read(path: Path, *, source: str) -> Content:
-    """What an archive holds. Raises: DamagedCopy when it is torn, or none of a manager's swarm directory."""
-    doing = f"reading {source}"
-    try:
-        with zstd.open(path, "rb") as plain:
-            return archive.read(cast("IO[bytes]", plain))
-    except archive.Unfit as error:
-        raise DamagedCopy(doing, str(error), remedy=NO_REMEDY) from None
-    except (TarError, zstd.ZstdError, EOFError, OSError) as error:
-        raise DamagedCopy(doing, f"the archive is torn or altered ({error})", remedy=NO_REMEDY) from None
-
-
 @contextmanager
-def _held(node: Node, shell: Shell, root: str, taken: datetime, how: str = copying.HOT) -> Iterator[_Held]:
+def _held(shell: Shell, root: str, taken: datetime, how: str = copying.HOT) -> Iterator[_Held]:
     """A copy on the node, for as long as the context is, with a manifest that lacks what only a leader knows."""
     found = program.run(shell, "take", root, how)
     try:
@@ -216,8 +171,8 @@ def _held(node: Node, shell: Shell, root: str, taken: datetime, how: str = copyi
         manifest = Manifest(
             cluster_id=cluster_id,
             node_id=node_id,
-            manager=node.name,
-            address=str(node.address),
+            manager=shell.node.name,
+            address=str(shell.node.address),
             engine=UNKNOWN_ENGINE,
             taken=taken,
             kind="safety",
@@ -246,13 +201,13 @@ def _seal(
     made = program.run(shell, "seal", str(folder), *recipients)
     shell.run(["cat", made["file"]], stdout=sealed, seconds=SECONDS)
     manifest = replace(manifest, size=made["size"], sha256=made["sha256"], recipients=recipients)
-    check_sealed(sealed, manifest, source=f"the copy of {manifest.manager}")
+    manifest.check_sealed(sealed, source=f"the copy of {manifest.manager}")
     return manifest
 
 
-def _opened(locked: bytes | None, key: UnlockKey | None, node: Node) -> bytes:
+def _opened(locked: bytes | None, key: UnlockKey | None, manager: str) -> bytes:
     """The key file opened; nothing where it needs no key. Raises: DamagedCopy where the key does not open it."""
-    doing = f"checking the copy of {node.name}"
+    doing = f"checking the copy of {manager}"
     if locked is None:
         return b""
     if not is_locked(locked) or key is None:
@@ -265,11 +220,3 @@ def _opened(locked: bytes | None, key: UnlockKey | None, node: Node) -> bytes:
             "the swarm's unlock key does not open it: the key was changed a moment ago",
             remedy="requorum backup, again",
         ) from None
-
-
-def _check_bytes(path: Path, size: int, sha256: str, what: str, doing: str) -> None:
-    if (found := path.stat().st_size) != size:
-        raise DamagedCopy(doing, f"{what} has {found} bytes, its manifest says {size}", remedy=NO_REMEDY)
-    with path.open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
-            raise DamagedCopy(doing, f"{what}'s SHA-256 is not the manifest's", remedy=NO_REMEDY)

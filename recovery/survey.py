@@ -6,14 +6,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from time import monotonic, sleep
 
-from cryptography import x509
-from cryptography.x509.oid import NameOID
-
 from recovery import hosts, words
+from recovery.certificate import identity
 from recovery.engine import Engine
 from recovery.errors import AccessDenied, CommandFailed, EngineError, HostKeyChanged, Silent, SshRefused, TransportError
 from recovery.model import LocalState, Presence, Reach, Report, Survey
 from recovery.settings import Node, Settings
+from recovery.shell import DATA_ROOT
 from recovery.transport import Shell
 
 CONNECT_SECONDS = 2.0
@@ -24,7 +23,6 @@ ELECTION_SECONDS = 30.0
 PAUSE = 0.5
 MARK_PATH = "/etc/requorum/cluster"
 """Holds the cluster's name on every machine we prepared."""
-DATA_ROOT = "/var/lib/docker"
 PLACED = ".requorum"
 """In a swarm directory that our restore put in place: the name of the copy, until it is proven."""
 PROBE = (
@@ -129,17 +127,3 @@ def _on_disk(shell: Shell, seen: Report, root: str) -> Report:
     found = replace(seen, machine=machine, marked=mark, placed=placed, raft=raft == "raft")
     node_id, cluster_id = identity(certificate)
     return replace(found, node_id=node_id, cluster_id=cluster_id)
-
-
-def identity(certificate: str) -> tuple[str, str]:
-    """Node ID and cluster ID of a swarm node certificate in PEM; empty strings when there is none.
-
-    Swarm writes them as common name and organization of the subject (swarmkit, ca/certificates.go).
-    """
-    try:
-        subject = x509.load_pem_x509_certificate(certificate.encode()).subject
-    except ValueError:
-        return "", ""
-    names = [subject.get_attributes_for_oid(oid) for oid in (NameOID.COMMON_NAME, NameOID.ORGANIZATION_NAME)]
-    node_id, cluster_id = (str(found[0].value) if found else "" for found in names)
-    return node_id, cluster_id

@@ -41,7 +41,7 @@ def look(settings: Settings, survey: Survey) -> tuple[Survivor, ...]:
 
     def read(node: Node) -> Survivor:
         with Shell(node, settings.ssh) as shell:
-            return Survivor(node.name, *snapshot.look(node, shell))
+            return Survivor(node.name, *snapshot.look(shell))
 
     with ThreadPoolExecutor(max_workers=max(len(nodes), 1)) as pool:
         return rank(tuple(pool.map(read, nodes)))

@@ -12,7 +12,6 @@ import tempfile
 import threading
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -30,25 +29,13 @@ from recovery.errors import (
     TransportError,
 )
 from recovery.settings import Node, Ssh
+from recovery.shell import ENGINE_SOCKET, SHOWN, Output
 
 T = TypeVar("T")
 CONNECT_SECONDS = 3.0
 """To connect, shake hands and log in: a dead node costs no more."""
 GO_PREFERS = ("ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa", "ssh-ed25519")
 """golang.org/x/crypto/ssh, defaultHostKeyAlgos: pulumi-command pins one key and takes what the host offers for it."""
-ENGINE_SOCKET = "/var/run/docker.sock"
-"""Where a node's engine listens unless it is told otherwise (dockerd --host)."""
-SHOWN = 800
-"""Characters of a command's error output that an error message carries."""
-
-
-@dataclass(frozen=True)
-class Output:
-    """What a command on a node printed, and its exit status."""
-
-    stdout: bytes
-    stderr: str
-    status: int
 
 
 class Shell:

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, generate_latest, start_http_ser
 from recovery import display, hooks, notify, reports
 from recovery.account import as_markdown
 from recovery.assessment import assess, known_id
-from recovery.catalog import Catalog, Copy
+from recovery.catalog import Catalog
 from recovery.cli.console import (
     FileOption,
     JsonOption,
@@ -23,6 +23,7 @@ from recovery.cli.console import (
     print_json,
     say,
 )
+from recovery.copy import Copy
 from recovery.diagnosis import Diagnosis, diagnose
 from recovery.doctor import examine
 from recovery.errors import RequorumError, SettingError

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from recovery import escalation, lease
+from recovery import escalation, operators
 from recovery import fence as fencing
 from recovery import rebalance as rebalancing
 from recovery.cli.console import (
@@ -37,7 +37,7 @@ def fence(
         if not yes:
             fencing.check(settings, settled(settings), machine, lost=lost, force=force)
         agree(fencing.intent(settings, machine, lost=lost), yes)
-        with lease.hold(settings, f"fencing {node}", say=say):
+        with operators.alone(settings, f"fencing {node}", say=say):
             word = fencing.fence(settings, machine, lost=lost, force=force, say=say)
         out.print(f"{node} is {word.text(datetime.now(UTC))}; next: requorum plan", markup=False)
 
@@ -72,7 +72,7 @@ def promote(
     with loaded(stack, config_file) as settings:
         machine = settings.named(worker)
         agree(f"make {worker} a manager until every manager of the settings is back", yes)
-        with lease.hold(settings, f"promoting {worker}", say=say):
+        with operators.alone(settings, f"promoting {worker}", say=say):
             escalation.promote(settings, machine, say=say)
         out.print(f"{worker} votes", markup=False)
 

@@ -17,7 +17,7 @@ import pyrage
 from backports import zstd
 
 from recovery import snapshot
-from recovery.catalog import TIME
+from recovery.copy import TIME
 from recovery.engine import Engine
 from recovery.manifest import Manifest
 from recovery.settings import Node, Settings, SwarmOptions
@@ -42,7 +42,7 @@ class Foreign:
         with tempfile.TemporaryDirectory() as folder, Shell(node, settings.ssh) as shell:
             Engine(shell).init(SwarmOptions())
             sealed = Path(folder) / "copy"
-            manifest = snapshot.take(node, shell, sealed, recipients=settings.backup.recipients, keep=lambda _: None)
+            manifest = snapshot.take(shell, sealed, recipients=settings.backup.recipients, keep=lambda _: None)
             return cls(manifest, sealed.read_bytes())
 
 

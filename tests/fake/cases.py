@@ -8,7 +8,7 @@ from itertools import combinations
 
 from recovery import hooks
 from recovery.assessment import assess
-from recovery.catalog import ARCHIVE
+from recovery.copy import ARCHIVE
 from recovery.execute import execute
 from recovery.settings import Settings
 from tests.fake.engine import FakeApi

@@ -109,9 +109,9 @@ def copy(machines: Machines, name: str, archive: Path, *, settled: bool = True) 
     with Shell(node, machines.settings.ssh) as shell:
         sealed, recipients = archive.with_suffix(".age"), machines.settings.backup.recipients
         if settled:
-            manifest = snapshot.take(node, shell, sealed, recipients=recipients, keep=Escrow(machines.settings).keep)
+            manifest = snapshot.take(shell, sealed, recipients=recipients, keep=Escrow(machines.settings).keep)
         else:
-            manifest = snapshot.take_leaderless(node, shell, sealed, recipients=recipients)
+            manifest = snapshot.take_leaderless(shell, sealed, recipients=recipients)
     Identities(machines.settings.backup.identity_file, setting="backup.identityFile").unseal_file(sealed, archive)
     return manifest
 

@@ -14,7 +14,7 @@ from backports import zstd
 from recovery import restore, sealing, survey, witness
 from recovery.onnode import archive
 from recovery.onnode.sandbox import AT_FAULT
-from recovery.transport import Output
+from recovery.shell import Output
 from tests.fake.machine import Directory, Machine
 from tests.fake.raft import Raft
 from tests.unit.test_keyfile import key_file

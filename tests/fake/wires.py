@@ -17,11 +17,12 @@ from typing import Any, Self
 import docker
 import pytest
 
-from recovery import client, hosts, lease, survey
+from recovery import certificate, client, hosts, lease
 from recovery.errors import CommandFailed, Silent
 from recovery.model import Presence
 from recovery.settings import Node, Settings
-from recovery.transport import Output, Shell
+from recovery.shell import Output
+from recovery.transport import Shell
 from tests.fake.bucket import FakeS3
 from tests.fake.engine import FakeApi
 from tests.fake.shell import FakeShell
@@ -170,7 +171,7 @@ def wired() -> Iterator[Wires]:
             "monotonic": lambda: wires.clock,
             "sleep": wires.sleep,
             "ThreadPoolExecutor": OneAfterTheOther,
-            "identity": cache(survey.identity),
+            "identity": cache(certificate.identity),
         }
         for module in [module for name, module in sys.modules.items() if name.startswith("recovery.")]:
             for name in here.keys() & vars(module).keys():

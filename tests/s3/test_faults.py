@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from recovery import site, store
-from recovery.catalog import Catalog, Copy
+from recovery.catalog import Catalog
 from recovery.client import Pace
+from recovery.copy import Copy
 from recovery.errors import StoreError, StoreSilent
 from recovery.settings import Settings
 from tests.s3.gateway import Gateway

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from recovery import consent, lease, offers, site, store
+from recovery import consent, lease, offers, operators, site, store
 from recovery.backup import Outcome
 from recovery.catalog import Catalog
 from recovery.client import Pace
@@ -78,10 +78,10 @@ def test_locked_copies_outlive_their_deletion_and_control_objects_do_not(
         with pytest.raises(gateway.s3.exceptions.ClientError, match="AccessDenied"):
             gateway.s3.delete_object(Bucket="locked", Key=key, VersionId=head["VersionId"])
     for _ in range(2):  # a lease that was given back can be had again in a versioned bucket
-        with lease.hold(settings, "recovery", say=print):
+        with operators.alone(settings, "recovery", say=print):
             pass
-    with lease.hold(settings, "recovery", say=print):
-        key = next(key for key in gateway.keys("locked") if key.endswith(lease.NAME))
+    with operators.alone(settings, "recovery", say=print):
+        key = next(key for key in gateway.keys("locked") if key.endswith(operators.NAME))
         assert "ObjectLockMode" not in gateway.s3.head_object(Bucket="locked", Key=key)
 
 
@@ -287,17 +287,17 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("quick")
 def test_two_operators_who_see_different_sites_exclude_each_other(two: Settings, lost: Settings) -> None:
-    both = lease._acquire(two, f"requorum/lab/{lease.NAME}", "recovery", print)
+    both = lease._acquire(Store(two.backup.sites), f"requorum/lab/{operators.NAME}", "recovery", "another", print)
     try:
         with (
             pytest.raises(Refused, match="recovery is still at it"),
-            lease.hold(lost, "joining", say=print),
+            operators.alone(lost, "joining", say=print),
         ):
             pytest.fail("the work began")
     finally:
         lease._release(both)
     said: list[str] = []
-    with lease.hold(lost, "joining", say=said.append):
+    with operators.alone(lost, "joining", say=said.append):
         pass
     assert said[0].startswith("the lease: the main site is left out")
 

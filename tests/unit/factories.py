@@ -11,7 +11,7 @@ from typing import Any
 
 import pyrage
 
-from recovery.catalog import Copy
+from recovery.copy import Copy
 from recovery.manifest import FileEntry, Manifest
 from recovery.model import Inventory, LocalState, Member, Reach, Report, Survey
 from recovery.settings import Node, Settings, parse

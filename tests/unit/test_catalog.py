@@ -8,7 +8,8 @@ import pyrage
 import pytest
 
 from recovery import assessment
-from recovery.catalog import Catalog, Copy, newest_good
+from recovery.catalog import Catalog, newest_good
+from recovery.copy import Copy
 from recovery.errors import Refused, SettingError, StoreError
 from recovery.escrow import Escrow
 from recovery.manifest import Proof, Verdict

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from recovery import drill, hooks
-from recovery.catalog import ARCHIVE, Catalog
+from recovery.catalog import Catalog
+from recovery.copy import ARCHIVE
 from recovery.errors import Refused
 from recovery.manifest import Verdict
 from tests.fake.cases import Case, Copies, Theatre, names, quiet

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from recovery import lease
+from recovery import lease, operators
 from recovery.errors import Refused, StoreError
 from recovery.settings import Settings
 from recovery.site import Site
@@ -26,7 +26,7 @@ def of(monkeypatch: pytest.MonkeyPatch) -> Settings:
 @pytest.fixture
 def stranger(of: Settings, bucket: Any) -> Iterator[lease._Holder]:
     """Another process that holds the lease."""
-    holder = lease._Holder(Site(of.backup.sites[0]), KEY, of.cluster)
+    holder = lease._Holder(Site(of.backup.sites[0]), KEY, "a stranger")
     holder.acquire("recovery", print)
     yield holder
     holder.release()
@@ -38,14 +38,14 @@ def held(bucket: Any) -> bool:
 
 def test_it_is_there_while_held_and_free_afterwards(of: Settings, bucket: Any) -> None:
     for _ in range(2):
-        with lease.hold(of, "recovery", say=print):
+        with operators.alone(of, "recovery", say=print):
             assert held(bucket)
         assert not held(bucket)
     assert [found.key for found in bucket.objects.all()] == [KEY]
 
 
 def test_it_is_given_back_when_the_work_fails(of: Settings, bucket: Any) -> None:
-    with suppress(ZeroDivisionError), lease.hold(of, "recovery", say=print):
+    with suppress(ZeroDivisionError), operators.alone(of, "recovery", say=print):
         raise ZeroDivisionError
     assert not held(bucket)
 
@@ -55,14 +55,14 @@ def test_a_server_that_neither_has_it_nor_takes_it_is_not_asked_for_ever(
 ) -> None:
     monkeypatch.setattr(Site, "put_where", lambda *_: None)
     with pytest.raises(Refused, match=r"holds no lease and takes none.*\n.*as requorum/lab/lease\.json"):
-        lease._Holder(Site(of.backup.sites[0]), KEY, of.cluster).acquire("recovery", print)
+        lease._Holder(Site(of.backup.sites[0]), KEY, "a stranger").acquire("recovery", print)
 
 
 def test_a_second_operator_is_refused_while_the_first_is_alive(of: Settings, stranger: lease._Holder) -> None:
     said: list[str] = []
     with (
         pytest.raises(Refused, match=r"\(process \d+\), recovery is still at it"),
-        lease.hold(of, "joining", say=said.append),
+        operators.alone(of, "joining", say=said.append),
     ):
         pass
     assert said[0].startswith("waiting for ")
@@ -71,21 +71,21 @@ def test_a_second_operator_is_refused_while_the_first_is_alive(of: Settings, str
 def test_a_second_operator_goes_on_when_the_first_has_ended(of: Settings, stranger: lease._Holder) -> None:
     timer = threading.Timer(0.3, stranger.release)
     timer.start()
-    with lease.hold(of, "joining", say=print):
+    with operators.alone(of, "joining", say=print):
         pass
     timer.join()
 
 
 def test_the_lease_of_a_dead_holder_is_taken_over(of: Settings, stranger: lease._Holder, bucket: Any) -> None:
     stranger._done.set()
-    with lease.hold(of, "joining", say=print):
+    with operators.alone(of, "joining", say=print):
         assert b"joining" in bucket.Object(KEY).get()["Body"].read()
     assert not held(bucket)
 
 
 def test_threads_of_one_process_share_it(of: Settings, bucket: Any) -> None:
-    with lease.hold(of, "recovery", say=print):
-        with lease.hold(of, "joining", say=print):
+    with operators.alone(of, "recovery", say=print):
+        with operators.alone(of, "joining", say=print):
             pass
         assert held(bucket), "the inner one leaves it to the outer"
 
@@ -138,6 +138,6 @@ def test_a_server_without_conditional_writes_is_asked_first(
 
 def test_s3_down_is_an_error_before_the_work(of: Settings, bucket: Any) -> None:
     bucket.delete()
-    with pytest.raises(StoreError), lease.hold(of, "recovery", say=print):
+    with pytest.raises(StoreError), operators.alone(of, "recovery", say=print):
         pytest.fail("the work began")
     assert not lease._held

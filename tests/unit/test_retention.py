@@ -16,7 +16,8 @@ from typer.testing import CliRunner
 
 from recovery import cli, client, lease, marks, retention
 from recovery import prune as pruning
-from recovery.catalog import Catalog, Copy
+from recovery.catalog import Catalog
+from recovery.copy import Copy
 from recovery.errors import NoUsableCopy, Refused, StoreSilent
 from recovery.manifest import Proof, Verdict
 from recovery.marks import Mark
@@ -443,7 +444,7 @@ def test_nothing_is_removed_while_another_holds_the_lease(
     for name, seconds in (("WAIT_SECONDS", 0.1), ("PAUSE", 0.02)):
         monkeypatch.setattr(lease, name, seconds)
     copies = [put(of, tmp_path, days * DAY) for days in (1, 2)]
-    holder = lease._Holder(Site(of.backup.sites[0]), LEASE, of.cluster)
+    holder = lease._Holder(Site(of.backup.sites[0]), LEASE, "a stranger")
     holder.acquire("recovery", print)
     try:
         with pytest.raises(Refused, match="recovery is still at it"):

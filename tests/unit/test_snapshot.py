@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from recovery import sealing, snapshot
+from recovery import contents, sealing
 from recovery.errors import DamagedCopy
 from recovery.manifest import FORMAT, Manifest, Proof, Verdict, from_json
 from recovery.onnode import archive as unpacked
@@ -74,7 +74,7 @@ def archive(path: Path, content: dict[str, bytes] = CONTENT, change: Change = la
 
 def described(path: Path, **changes: object) -> Manifest:
     """The manifest of the archive at ``path``, which is sealed beside it."""
-    found = snapshot.read(path, source="it")
+    found = contents.read(path, source="it")
     data = path.read_bytes()
     stored = sealing.seal(data, [str(make.IDENTITY.to_public())])
     sealed_beside(path).write_bytes(stored)
@@ -99,13 +99,13 @@ def good(tmp_path: Path) -> Path:
 
 
 def test_a_good_archive_is_read_whole(good: Path) -> None:
-    found = snapshot.read(good, source="it")
+    found = contents.read(good, source="it")
     assert {entry.path: (entry.size, entry.sha256) for entry in found.files} == {
         name: (len(data), hashlib.sha256(data).hexdigest()) for name, data in CONTENT.items()
     }
     assert (found.certificate, found.ca) == (NODE, b"ca")
     assert found.position == Position(2, 9, 8)
-    snapshot.check(good, described(good), source="it")
+    contents.check(good, described(good), source="it")
 
 
 @pytest.mark.parametrize("proof", [None, Proof(Verdict.FAILED, make.NOW, "torn"), Proof(Verdict.PROVEN, make.NOW)])
@@ -127,7 +127,7 @@ def test_a_truncated_archive_is_never_read(good: Path, kept: int) -> None:
     data = good.read_bytes()
     good.write_bytes(data[: len(data) * kept // 100])
     with pytest.raises(DamagedCopy):
-        snapshot.read(good, source="it")
+        contents.read(good, source="it")
 
 
 def test_any_flipped_byte_is_noticed(good: Path) -> None:
@@ -135,15 +135,15 @@ def test_any_flipped_byte_is_noticed(good: Path) -> None:
     for position in range(0, len(data), 7):
         good.write_bytes(data[:position] + bytes([data[position] ^ 0x10]) + data[position + 1 :])
         with pytest.raises(DamagedCopy):
-            snapshot.check(good, manifest, source="it")
+            contents.check(good, manifest, source="it")
 
 
 def test_an_archive_of_another_manager_is_noticed(tmp_path: Path, good: Path) -> None:
     other = archive(tmp_path / "other", {**CONTENT, CERTIFICATE: certificate("id-manager-b", make.CLUSTER)})
     with pytest.raises(DamagedCopy, match="another node's"):
-        snapshot.check(other, described(other), source="it")
+        contents.check(other, described(other), source="it")
     with pytest.raises(DamagedCopy):
-        snapshot.check(other, described(good), source="it")
+        contents.check(other, described(good), source="it")
 
 
 BAD: dict[str, Change] = {
@@ -160,17 +160,17 @@ BAD: dict[str, Change] = {
 @pytest.mark.parametrize("change", BAD.values(), ids=BAD.keys())
 def test_only_plain_files_below_the_swarm_directory_are_accepted(tmp_path: Path, change: Change) -> None:
     with pytest.raises(DamagedCopy, match="does not belong"):
-        snapshot.read(archive(tmp_path / "copy", change=change), source="it")
+        contents.read(archive(tmp_path / "copy", change=change), source="it")
 
 
 @pytest.mark.parametrize("missing", [CERTIFICATE, CA, WAL])
 def test_an_archive_without_what_a_manager_needs_is_refused(tmp_path: Path, missing: str) -> None:
     content = {name: data for name, data in CONTENT.items() if name != missing}
     with pytest.raises(DamagedCopy, match="missing"):
-        snapshot.read(archive(tmp_path / "copy", content), source="it")
+        contents.read(archive(tmp_path / "copy", content), source="it")
 
 
 def test_an_archive_that_unpacks_to_too_much_is_refused(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unpacked, "LARGEST", 2000)
     with pytest.raises(DamagedCopy, match="more than 2000 bytes"):
-        snapshot.read(good, source="it")
+        contents.read(good, source="it")

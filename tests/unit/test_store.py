@@ -14,7 +14,7 @@ import yaml
 from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
-from recovery import consent, journal, lease, offers
+from recovery import consent, journal, offers, operators
 from recovery.catalog import Catalog
 from recovery.cli import app
 from recovery.client import HASTY, PATIENT, TRANSFER, client
@@ -66,7 +66,7 @@ def key_file(tmp_path: Path) -> Path:
 def write_everything(settings: Settings, sealed: Path) -> None:
     Catalog(settings).add(MANIFEST, sealed)
     Escrow(settings).keep(UNLOCK)
-    with lease.hold(settings, "recovery", say=print):
+    with operators.alone(settings, "recovery", say=print):
         journal.begin(settings, "force", "manager-a", print)
         consent.spend(settings)
 

@@ -1,0 +1,83 @@
+"""A copy as it lies in S3: its name and its keys.
+
+Keys are ``PREFIX/CLUSTER/MANAGER/swarm-ENGINE-MANAGER-UTCTIME.tar.zst.age`` and, beside it and
+written last, ``….manifest.json``. A tarball without a manifest is not a copy. A mark that keeps a copy from being pruned
+is ``….keep.json``.
+"""
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from recovery.manifest import Manifest
+from recovery.site import Site
+from recovery.store import Store
+
+ARCHIVE = ".tar.zst.age"
+MANIFEST = ".manifest.json"
+DRILL = ".drill.json"
+MARK = ".keep.json"
+TIME = "%Y%m%dT%H%M%S%fZ"
+"""UTC with microseconds, so that names sort by time."""
+
+
+@dataclass(frozen=True)
+class Copy:
+    """One copy, known by the key of its archive."""
+
+    key: str
+    manager: str
+    taken: datetime
+    sites: tuple[str, ...] = field(default=(), compare=False)
+    """Where all of it lies: main, second."""
+
+    @property
+    def manifest_key(self) -> str:
+        """Where its manifest lies."""
+        return self.key.removesuffix(ARCHIVE) + MANIFEST
+
+    @property
+    def drill_key(self) -> str:
+        """Where the result of its last drill lies."""
+        return self.key.removesuffix(ARCHIVE) + DRILL
+
+    @property
+    def mark_key(self) -> str:
+        """Where a mark that keeps it would lie."""
+        return self.key.removesuffix(ARCHIVE) + MARK
+
+    @property
+    def name(self) -> str:
+        """What an operator calls it."""
+        return self.key.rsplit("/", 1)[-1].removesuffix(ARCHIVE)
+
+
+def store(to: Store, prefix: str, manifest: Manifest, sealed: Path) -> Copy:
+    """Store a copy at every site: the sealed archive first, its manifest last. ``prefix`` is ``PREFIX/CLUSTER/``.
+
+    Where the second site fails, the copy counts all the same: its `sites` lack that, and the store's notes say why.
+    Raises: StoreError.
+    """
+    stamp = manifest.taken.astimezone(UTC).strftime(TIME)
+    key = f"{prefix}{manifest.manager}/swarm-{manifest.engine}-{manifest.manager}-{stamp}{ARCHIVE}"
+    copy = Copy(key, manifest.manager, manifest.taken)
+
+    def write(site: Site) -> None:
+        site.upload(sealed, copy.key)
+        site.keep(copy.manifest_key, manifest.to_json())
+
+    return replace(copy, sites=to.everywhere(write))
+
+
+def taken(name: str) -> datetime:
+    """When the copy of that name was taken. Raises: ValueError when it is no copy's name."""
+    return datetime.strptime(name.rsplit("-", 1)[-1], TIME).replace(tzinfo=UTC)
+
+
+def at(key: str, sites: tuple[str, ...]) -> Copy | None:
+    """The copy whose archive would lie at the key; None where that is no copy's name."""
+    manager, name = key.split("/")[-2:]
+    try:
+        return Copy(key, manager, taken(name.removesuffix(ARCHIVE)), sites)
+    except ValueError:
+        return None

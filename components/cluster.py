@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 import pulumi
 
 from components import hooks
+from components.agent import Agent
 from components.hosts.docker import DockerHosts
 from components.hosts.existing import ExistingHosts
 from components.membership import Health, Member, Quorum
@@ -51,6 +52,12 @@ class Cluster(pulumi.ComponentResource):
             ),
         )
         members = self._members(settings, made.identities, ready, quorum, silent)
+        if settings.agent:
+            for node in settings.managers:
+                options = pulumi.ResourceOptions(
+                    depends_on=[members[node.name]], ignore_changes=["*"] if node.name in silent else None
+                )
+                Agent(node, settings, made.identities[node.name], mine.merge(options))
         health = Health(
             "health", settings, quorum, members, mine.merge(pulumi.ResourceOptions(hooks=hooks.before_proof(settings)))
         )

@@ -8,14 +8,11 @@ from collections.abc import Iterator
 
 from recovery import sealing
 from recovery.errors import NoUnlockKey, SettingError
-from recovery.keyfile import UnlockKey, opens
+from recovery.keyfile import ESCROW, SUFFIX, UnlockKey, opens
 from recovery.sealing import Identities
 from recovery.settings import Settings
 from recovery.site import Site
 from recovery.store import Store
-
-FOLDER = "unlock-keys"
-SUFFIX = ".age"
 
 
 class Escrow:
@@ -24,13 +21,14 @@ class Escrow:
     def __init__(self, settings: Settings, store: Store | None = None) -> None:
         self._escrow = settings.escrow
         self._store = store or Store(settings.backup.sites)
-        self._prefix = f"{settings.backup.prefix}/{settings.cluster}/{FOLDER}/"
+        cluster = f"{settings.backup.prefix}/{settings.cluster}/"
+        self._cluster, self._prefix = cluster, cluster + ESCROW
         self._known: dict[str, UnlockKey] = {}
         self._identities: Identities | None = None
 
     def keep(self, key: UnlockKey) -> None:
         """Have the key at every site, locked for as long as a copy of now. Raises: SettingError where no recipient is named; StoreError."""
-        name = self._prefix + key.fingerprint + SUFFIX
+        name = self._cluster + key.escrowed
 
         def have(site: Site) -> None:
             if site.keys(name):

@@ -29,6 +29,8 @@ KEY_VERSION = "kek-version"
 ENCRYPTED = "ENCRYPTED PRIVATE KEY"
 PEM = re.compile(r"-----BEGIN ([A-Z ]+)-----\n(?:(.*?)\n\n)?(.*?)-----END ", re.DOTALL)
 LINE = 64
+ESCROW, SUFFIX = "unlock-keys/", ".age"
+"""Keys in escrow lie below ``PREFIX/CLUSTER/`` as ``unlock-keys/FINGERPRINT.age``."""
 
 
 class WrongKey(ValueError):
@@ -61,6 +63,11 @@ class UnlockKey:
     def fingerprint(self) -> str:
         """What the key is known by: the first 16 hexadecimal digits of its SHA-256, which tell nothing of it."""
         return hashlib.sha256(self.text.encode()).hexdigest()[:16]
+
+    @property
+    def escrowed(self) -> str:
+        """Where it lies in escrow, below ``PREFIX/CLUSTER/``."""
+        return f"{ESCROW}{self.fingerprint}{SUFFIX}"
 
 
 def is_locked(pem: bytes) -> bool:

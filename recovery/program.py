@@ -14,7 +14,7 @@ from recovery.shell import SHOWN, Shell
 
 SECONDS = 300
 MODULES = (
-    "__init__", "protobuf", "wal", "onnode/__init__", "onnode/__main__", "onnode/archive", "onnode/copying", "onnode/sandbox",
+    "__init__", "protobuf", "wal", "onnode/__init__", "onnode/__main__", "onnode/api", "onnode/archive", "onnode/copying", "onnode/sandbox",
 )  # fmt: skip
 MAIN = "import sys; from recovery.onnode.__main__ import main; sys.exit(main(sys.argv[0], sys.argv[1:]))"
 LOADER = (

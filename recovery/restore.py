@@ -13,9 +13,8 @@ from recovery.errors import CommandFailed, EngineError, ProofFailed
 from recovery.keyfile import UnlockKey, unlock
 from recovery.manifest import Manifest
 from recovery.model import LocalState
-from recovery.onnode.archive import KEY
+from recovery.onnode.archive import KEY, PLACED
 from recovery.shell import DATA_ROOT
-from recovery.survey import PLACED
 from recovery.transport import Shell
 
 WHOLE = "swarm"

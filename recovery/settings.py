@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from ipaddress import IPv4Address, IPv4Network
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, Self
 
 import yaml
@@ -255,6 +255,21 @@ class Backup(_Frozen):
         return self
 
 
+class Agent(_Frozen):
+    """The agent on each manager, which takes copies on schedule and after each change."""
+
+    schedule: str = Field("hourly", pattern=r"^[^\n]+$")
+    """When each manager takes a copy whether anything changed or not: a calendar expression of systemd."""
+    on_change: bool = True
+    credentials_file: Path | None = None
+    """The nodes' own credentials for S3, in an AWS shared credentials file. None: boto3's chain on the node, such as its role."""
+    metrics_folder: PurePosixPath | None = None
+    """On the nodes; where a Prometheus node exporter reads text files."""
+    spool_copies: int = Field(50, ge=1)
+    spool_megabytes: int = Field(1024, ge=1)
+    """What a node keeps while S3 takes nothing; 10**6 bytes."""
+
+
 class Escrow(_Frozen):
     """Who can read the unlock keys that are kept in S3: age recipients; and the identity to read them with here."""
 
@@ -284,6 +299,7 @@ class Settings(_Frozen):
     backup: Backup
     escrow: Escrow = Escrow()
     notify: Notify | None = None
+    agent: Agent | None = None
     copy_from: Annotated[str | datetime | None, BeforeValidator(_choice)] = Field(None, alias="copy")
     """What a lost swarm is restored from: a copy by its name, or the best that is no younger than a time; else the best."""
     recover: Annotated[bool | str, BeforeValidator(_consent)] = False

@@ -178,7 +178,7 @@ class Site:
 
     def require_lock(self) -> None:
         """With requorum:backup.lock, have made sure that the bucket has Object Lock; it is asked once."""
-        if self.bucket.lock:
+        if self.bucket.lock and not self.bucket.write_only:
             self._lockable  # noqa: B018 - it raises
 
     @contextmanager
@@ -220,7 +220,9 @@ class Site:
                 raise error from None
 
     def _check(self, key: str, size: int) -> None:
-        """Look at what was written: its size, encryption and lock. Raises: StoreError."""
+        """Look at what was written: its size, encryption and lock, where we may. Raises: StoreError."""
+        if self.bucket.write_only:
+            return
         found = self.s3.head_object(Bucket=self.bucket.name, Key=self.own(key), **self.rest.reading)
         doing = f"looking at {key}, written to {self.where}"
         if found["ContentLength"] != size:

@@ -11,6 +11,7 @@ from recovery.certificate import identity
 from recovery.engine import Engine
 from recovery.errors import AccessDenied, CommandFailed, EngineError, HostKeyChanged, Silent, SshRefused, TransportError
 from recovery.model import LocalState, Presence, Reach, Report, Survey
+from recovery.onnode.archive import PLACED
 from recovery.settings import Node, Settings
 from recovery.shell import DATA_ROOT
 from recovery.transport import Shell
@@ -23,8 +24,6 @@ ELECTION_SECONDS = 30.0
 PAUSE = 0.5
 MARK_PATH = "/etc/requorum/cluster"
 """Holds the cluster's name on every machine we prepared."""
-PLACED = ".requorum"
-"""In a swarm directory that our restore put in place: the name of the copy, until it is proven."""
 PROBE = (
     f"cat /etc/machine-id; cat {MARK_PATH} 2>/dev/null || echo; "
     f'cd "$1/swarm" 2>/dev/null || exit 0; cat {PLACED} 2>/dev/null || echo; '

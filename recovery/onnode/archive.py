@@ -17,6 +17,8 @@ LARGEST = 8 * 1024**3
 CERTIFICATE = "swarm/certificates/swarm-node.crt"
 KEY = "swarm/certificates/swarm-node.key"
 CA = "swarm/certificates/swarm-root-ca.crt"
+PLACED = ".requorum"
+"""In a swarm directory that our restore put in place: the name of the copy, until it is proven."""
 WAL = "swarm/raft/wal-v3-encrypted/"
 BLOCK = 1 << 20
 

@@ -10,14 +10,13 @@ import http.client
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from recovery.onnode import archive
+from recovery.onnode import api, archive
 
 SECONDS = 60
 """Of a whole proof. It takes one or two where the engine campaigns at once, as 20.10 does; newer ones (26.1) refuse that
@@ -38,14 +37,6 @@ AT_FAULT = 3
 KILLED = (137, -9)
 POLL = 0.02
 START_SECONDS = 30.0
-REQUEST_SECONDS = 30.0
-KINDS = {
-    "nodes": "/nodes",
-    "services": "/services",
-    "networks": '/networks?filters={"scope":{"swarm":true}}',
-    "secrets": "/secrets",
-    "configs": "/configs",
-}
 DOCKERD = (
     "dockerd", f"--data-root={DATA}", f"--exec-root={MOUNT}/exec", f"--pidfile={MOUNT}/pid", f"--host=unix://{SOCKET}",
     "--bridge=none", "--iptables=false", "--ip6tables=false", "--storage-driver=vfs", f"--config-file={CONFIG}",
@@ -59,18 +50,6 @@ class Failed(Exception):
 
 class Unable(Exception):
     """The sandbox could not be made, which says nothing about the copy."""
-
-
-class _Connection(http.client.HTTPConnection):
-    """HTTP to the sandbox's engine."""
-
-    def __init__(self) -> None:
-        super().__init__("engine", timeout=REQUEST_SECONDS)
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(SOCKET))
 
 
 def prove(program: str, copy: Path, address: str, unpacked: int, key: bytes) -> dict[str, Any]:
@@ -138,7 +117,7 @@ def _unpack(copy: Path, key: bytes) -> None:
 
 def _inventory() -> dict[str, Any]:
     """What `recovery.engine.Engine.inventory` reads, and who is the leader."""
-    kinds = {kind: _ask("GET", path) for kind, path in KINDS.items()}
+    kinds = {kind: _ask("GET", path) for kind, path in api.KINDS.items()}
     swarm, info = _ask("GET", "/swarm"), _ask("GET", "/info")
     versions = [entry["Version"]["Index"] for entries in kinds.values() for entry in entries if "Version" in entry]
     return {
@@ -162,17 +141,10 @@ def _until_up(engine: "subprocess.Popen[bytes]") -> None:
 
 
 def _ask(method: str, path: str, body: Any = None) -> Any:
-    connection = _Connection()
     try:
-        text = None if body is None else json.dumps(body)
-        connection.request(method, path, text, {"Content-Type": "application/json"} if text else {})
-        answer = connection.getresponse()
-        content = answer.read()
-    finally:
-        connection.close()
-    if answer.status >= 300:
-        raise Failed(f"{method} {path.split('?')[0]}: {content.decode(errors='replace').strip()}")
-    return json.loads(content) if content.startswith((b"{", b"[", b'"')) else None
+        return api.ask(SOCKET, method, path, body)
+    except api.Refused as error:
+        raise Failed(str(error)) from None
 
 
 def _ends(engine: "subprocess.Popen[bytes]") -> bool:

@@ -1,0 +1,71 @@
+"""What an agent is told: which manager it is on, and where its copies go."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Any
+
+from recovery.bucket import Bucket
+
+FOLDER = Path("/etc/requorum/agent")
+FILE = FOLDER / "config.json"
+CREDENTIALS = FOLDER / "credentials"
+"""The node's own credentials for S3, as an AWS shared credentials file; where there is none, boto3's chain on the node."""
+CUSTOMER_KEY = FOLDER / "customer.key"
+STATE = Path("/var/lib/requorum/agent")
+
+
+@dataclass(frozen=True)
+class Config:
+    """One agent's settings; as a machine, it is the manager that the agent is on."""
+
+    cluster: str
+    name: str
+    address: IPv4Address
+    buckets: tuple[Bucket, ...]
+    recipients: tuple[str, ...]
+    """Age recipients of the copies."""
+    escrow: tuple[str, ...] = ()
+    """Age recipients of unlock keys."""
+    metrics: Path | None = None
+    """The folder that a node exporter reads metrics from (``--collector.textfile.directory``)."""
+    spool_copies: int = 50
+    spool_bytes: int = 1 << 30
+
+    @property
+    def prefix(self) -> str:
+        """Of every key of the cluster."""
+        return f"{self.buckets[0].prefix}/{self.cluster}/"
+
+    def to_json(self) -> bytes:
+        """As it lies on the node."""
+        return json.dumps(asdict(self), default=str, indent=1, sort_keys=True).encode()
+
+
+def from_json(text: bytes) -> Config:
+    """The config that `Config.to_json` wrote."""
+    found = json.loads(text)
+    return Config(
+        **{
+            **found,
+            "address": IPv4Address(found["address"]),
+            "buckets": tuple(_bucket(bucket) for bucket in found["buckets"]),
+            "recipients": tuple(found["recipients"]),
+            "escrow": tuple(found["escrow"]),
+            "metrics": Path(found["metrics"]) if found["metrics"] else None,
+        }
+    )
+
+
+def _bucket(stored: Mapping[str, Any]) -> Bucket:
+    key_file, as_of = stored["key_file"], stored["as_of"]
+    return Bucket(
+        **{
+            **stored,
+            "key_file": Path(key_file) if key_file else None,
+            "as_of": datetime.fromisoformat(as_of) if as_of else None,
+        }
+    )

@@ -1,0 +1,57 @@
+"""Starts a round of the agent soon after the swarm changed. It waits on the engine's events and costs next to nothing.
+
+Changes that come while a round runs are looked at after it, and those that came while nobody watched at the start.
+"""
+
+import http.client
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from time import sleep
+
+from recovery.agent import turn
+from recovery.onnode import api
+
+DEBOUNCE_SECONDS = 0.3
+"""Changes mostly come in bunches."""
+PATIENCE_SECONDS = 10.0
+"""For how long each manager waits for the one before it, which has copied by then."""
+PAUSE_SECONDS = 5.0
+"""Before an engine that does not answer is asked again."""
+START = ("systemctl", "start", "requorum-copy.service")
+
+
+class Watch:
+    """The events of the engine at ``path``."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._changed = threading.Event()
+
+    def run(self) -> None:
+        """Watch for ever."""
+        threading.Thread(target=self._listen, name="events", daemon=True).start()
+        while True:
+            self._changed.wait()
+            sleep(DEBOUNCE_SECONDS + PATIENCE_SECONDS * self._rank())
+            self._changed.clear()
+            subprocess.run(START, check=False)  # it returns when the round has ended
+
+    def _listen(self) -> None:
+        while True:
+            try:
+                for _ in api.events(self._path):
+                    self._changed.set()
+            except (api.Refused, OSError, http.client.HTTPException) as error:
+                print(f"the engine tells no events: {error}", file=sys.stderr)
+            sleep(PAUSE_SECONDS)
+
+    def _rank(self) -> int:
+        """How many managers copy before this one; 0 where that cannot be told, and the round says why."""
+        try:
+            return turn.rank(
+                api.ask(self._path, "GET", "/nodes"), api.ask(self._path, "GET", "/info")["Swarm"]["NodeID"]
+            )
+        except (api.Refused, OSError, http.client.HTTPException):
+            return 0

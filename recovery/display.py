@@ -167,7 +167,7 @@ def _line(node: NodeStatus, now: datetime) -> str:
         words.append(f"[red]{node.reach}[/]")
     if node.role == "manager":
         age = _age(now, node.last_copy)
-        words.append(f"last copy {_span(age)} ago" if age is not None else "[yellow]no copy[/]")
+        words.append(f"last copy {span(age)} ago" if age is not None else "[yellow]no copy[/]")
     return f"{node.name}  {node.address}  " + ", ".join(word for word in words if word)
 
 
@@ -185,7 +185,7 @@ def copies_table(
     for heading in ("age", "kind", "size", "swarm", "objects", "proof", "kept", *(("sites",) if sites else ())):
         table.add_column(heading)
     for copy, manifest in copies:
-        age = _span(_age(now, copy.taken) or 0)
+        age = span(_age(now, copy.taken) or 0)
         kept = escape(marks[copy].text) if copy in marks else ""
         rest = (kept, *((" and ".join(copy.sites),) if sites else ()))
         if isinstance(manifest, DamagedCopy):
@@ -214,7 +214,7 @@ def prune_table(decisions: Sequence[Decision], now: datetime) -> Table:
     for heading in ("age", "", "why"):
         table.add_column(heading)
     for decision in decisions:
-        age = _span(_age(now, decision.copy.taken) or 0)
+        age = span(_age(now, decision.copy.taken) or 0)
         fate = "keep" if decision.keep else "[red]remove[/]"
         table.add_row(decision.copy.name, age, fate, escape("; ".join(decision.reasons)))
     return table
@@ -295,7 +295,7 @@ def drills_table(drills: Sequence[Drill]) -> Table:
             if proof.verdict is Verdict.PROVEN
             else f"[red]{proof.verdict}: {escape(proof.detail)}[/]"
         )
-        lost = f"the last {_span(int(done.rpo))}"
+        lost = f"the last {span(int(done.rpo))}"
         table.add_row(
             done.copy.name, done.node, proof.engine, f"{done.rto:.1f} s", lost, str(proof.version_index), result
         )
@@ -381,7 +381,8 @@ def _age(now: datetime, then: datetime | None) -> int | None:
     return None if then is None else int((now - then).total_seconds())
 
 
-def _span(seconds: int) -> str:
+def span(seconds: int) -> str:
+    """A time in seconds in words, by the largest unit of which there are two."""
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= 2 * size:
             return f"{seconds // size} {unit}"

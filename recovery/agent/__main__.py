@@ -17,16 +17,20 @@ def main(verb: str) -> int:
     if CREDENTIALS.exists():
         os.environ["AWS_SHARED_CREDENTIALS_FILE"] = str(CREDENTIALS)
     from recovery.agent import metrics, state
-    from recovery.agent.round import Round
+    from recovery.agent.round import FAILED, Round
 
     config, file = from_json(FILE.read_bytes()), STATE / "state.json"
-    STATE.mkdir(mode=0o700, parents=True, exist_ok=True)
-    done = Round(config, STATE, state.read(file))
-    status = done.run()
-    done.state.write(file)
-    metrics.write(config, done.state, done.waiting)
-    if done.state.failure:
-        print(done.state.failure, file=sys.stderr)
+    try:
+        STATE.mkdir(mode=0o700, parents=True, exist_ok=True)
+        done = Round(config, STATE, state.read(file))
+        status = done.run()
+        if done.state.failure:
+            print(done.state.failure, file=sys.stderr)
+        done.state.write(file)
+        metrics.write(config, done.state, done.waiting)
+    except OSError as error:  # such as a full disk
+        print(error, file=sys.stderr)
+        return FAILED
     return status
 
 

@@ -15,8 +15,8 @@ from recovery.onnode import api
 
 DEBOUNCE_SECONDS = 0.3
 """Changes mostly come in bunches."""
-PATIENCE_SECONDS = 10.0
-"""For how long each manager waits for the one before it, which has copied by then."""
+PATIENCE_SECONDS = 5.0
+"""For how long each manager waits for the one before it, which has copied by then or is at it."""
 PAUSE_SECONDS = 5.0
 """Before an engine that does not answer is asked again."""
 START = ("systemctl", "start", "requorum-copy.service")

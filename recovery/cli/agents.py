@@ -1,0 +1,113 @@
+"""Commands for the agents on the managers."""
+
+import json
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from recovery import agents, display, policy
+from recovery.agents import Standing
+from recovery.cli.console import FileOption, JsonOption, StackOption, app, loaded, out, print_json
+from recovery.errors import SettingError, TransportError
+from recovery.settings import Node, Settings
+
+Found = list[tuple[Node, Standing | TransportError]]
+OFF = "set requorum:agent, then pulumi up"
+
+
+@app.command(name="agents")
+def list_agents(stack: StackOption = "", config_file: FileOption = None, as_json: JsonOption = False) -> None:
+    """How the agent of each manager is doing.
+
+    Exit 0 when all of them run, fail at nothing and have nothing left to store, else 3.
+    """
+    with loaded(stack, config_file) as settings:
+        if settings.agent is None:
+            raise SettingError("agent", "is not set, and so no manager has an agent", remedy=OFF)
+        found = _look(settings)
+        faults = {node.name: _fault(standing, watched=settings.agent.on_change) for node, standing in found}
+        if as_json:
+            print_json(_json(settings.cluster, found, faults))
+        else:
+            out.print(_table(found, faults, datetime.now(UTC).timestamp()))
+    raise typer.Exit(display.DEGRADED if any(faults.values()) else display.FINE)
+
+
+@app.command(name="policy")
+def show_policy(second: bool = False, stack: StackOption = "", config_file: FileOption = None) -> None:
+    """Print the policy that the nodes' credentials for S3 need; with --second, that of the second site."""
+    with loaded(stack, config_file) as settings:
+        sites = settings.backup.sites
+        if second and len(sites) < 2:
+            raise SettingError("backup.second", "is not set", remedy="leave --second out")
+        print(json.dumps(policy.of_nodes(sites[int(second)], settings.cluster), indent=2))
+
+
+def _look(settings: Settings) -> Found:
+    def one(node: Node) -> tuple[Node, Standing | TransportError]:
+        try:
+            return node, agents.look(settings, node)
+        except TransportError as error:
+            return node, error
+
+    with ThreadPoolExecutor(max_workers=len(settings.managers)) as pool:
+        return list(pool.map(one, settings.managers))
+
+
+def _fault(standing: Standing | TransportError, *, watched: bool) -> str:
+    """What is wrong with an agent; empty where nothing is."""
+    if isinstance(standing, TransportError):
+        return standing.why
+    if not standing.digest:
+        return f"not installed: {OFF}"
+    if not standing.timer or (watched and not standing.watch):
+        return "it does not run: pulumi up"
+    return standing.state.failure.splitlines()[0] if standing.state.failure else ""
+
+
+def _table(found: Found, faults: Mapping[str, str], now: float) -> Table:
+    table = Table(box=None)
+    for heading in ("manager", "last proven copy", "last in S3", "copy took", "waiting for S3", "failed", "now"):
+        table.add_column(heading)
+    for node, standing in found:
+        told = f"[red]{escape(faults[node.name])}[/]" if faults[node.name] else "fine"
+        if isinstance(standing, TransportError):
+            table.add_row(node.name, "", "", "", "", "", told)
+            continue
+        state = standing.state
+        ages = (f"{display.span(int(now - at))} ago" if at else "never" for at in (state.proven, state.stored))
+        table.add_row(node.name, *ages, f"{state.seconds:.1f} s", str(standing.waiting), str(state.failures), told)
+    return table
+
+
+def _json(cluster: str, found: Found, faults: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "version": display.VERSION,
+        "cluster": cluster,
+        "agents": [
+            {"manager": node.name, "fault": faults[node.name]}
+            | ({} if isinstance(standing, TransportError) else _told(standing))
+            for node, standing in found
+        ],
+    }
+
+
+def _told(standing: Standing) -> dict[str, Any]:
+    state = standing.state
+    return {
+        "lastCopy": _moment(state.taken),
+        "lastProven": _moment(state.proven),
+        "lastStored": _moment(state.stored),
+        "copySeconds": state.seconds,
+        "waiting": standing.waiting,
+        "failures": state.failures,
+    }
+
+
+def _moment(at: float) -> str | None:
+    return datetime.fromtimestamp(at, UTC).isoformat() if at else None

@@ -1,0 +1,257 @@
+"""The agents of the managers on the real swarm: proven copies after each change, whatever befalls S3, the agent or its node."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import Any
+from uuid import uuid4
+
+import boto3
+import pytest
+
+from lab import faults, nodes, s3
+from lab.stack import Stack
+from recovery.agents import HOME
+from tests.lab.swarm import MANAGERS, Swarm
+
+STATE = "/var/lib/requorum/agent"
+LOAD_SECONDS, LOAD_RATE = 15, 20
+LOAD = (
+    f"for n in $(seq {LOAD_SECONDS * LOAD_RATE}); do curl -sf --unix-socket /var/run/docker.sock -o /dev/null "
+    '-H \'Content-Type: application/json\' -d \'{"Name": "load-\'$n\'", "Data": "eA=="}\' http://engine/configs/create; '
+    f"sleep {1 / LOAD_RATE}; done"
+)
+KILL_AFTER = (0.3, 0.7, 1.1, 1.5)
+"""Seconds into a round: as it starts, as it copies, as it proves, as it stores."""
+
+
+class Agents:
+    """The agents of a swarm, and what they made of it in S3."""
+
+    def __init__(self, swarm: Swarm, stack: Stack) -> None:
+        self.swarm, self.stack = swarm, stack
+        access, secret = s3.credentials(swarm.lab)
+        self._s3 = boto3.client(
+            "s3",
+            endpoint_url=swarm.lab.s3_endpoint,
+            region_name=s3.REGION,
+            aws_access_key_id=access,
+            aws_secret_access_key=secret,
+        )
+        self._manifests: dict[str, dict[str, Any]] = {}
+
+    def told(self) -> dict[str, dict[str, Any]]:
+        """What `requorum agents` says of each."""
+        return {one["manager"]: one for one in json.loads(self.stack.requorum("agents", "--json").text)["agents"]}
+
+    def copies(self) -> list[dict[str, Any]]:
+        """The manifests in S3, newest first."""
+        lab, folder = self.swarm.lab, self.stack.settings()["backup"]["prefix"] + "/"
+        listed = self._s3.list_objects_v2(Bucket=lab.bucket, Prefix=folder).get("Contents", ())
+        for key in (entry["Key"] for entry in listed):
+            if key.endswith(".manifest.json") and key not in self._manifests:
+                self._manifests[key] = json.loads(self._s3.get_object(Bucket=lab.bucket, Key=key)["Body"].read())
+        return sorted(self._manifests.values(), key=lambda manifest: manifest["taken"], reverse=True)
+
+    def change(self, manager: str = "manager-a") -> str:
+        """Something new in the swarm; its ID."""
+        return self.swarm.on(manager, "sh", "-c", f"echo x | docker config create {uuid4().hex} -")
+
+    def holding(self, config: str) -> list[str]:
+        """The managers of the proven copies that hold a config, newest first."""
+        return [
+            copy["manager"]
+            for copy in self.copies()
+            if copy["proof"]["verdict"] == "proven" and config in copy["inventory"]["configs"]
+        ]
+
+    def state(self, manager: str) -> dict[str, Any]:
+        """What the agent remembers."""
+        text = self.swarm.on(manager, "cat", f"{STATE}/state.json", check=False)
+        return json.loads(text) if text.startswith("{") else {}
+
+    def first(self) -> str:
+        """The manager whose turn it is first: of the node IDs the smallest, the leader's last."""
+        entries = {name: entry for name, entry in self.swarm.nodes().items() if entry["ManagerStatus"]}
+        return min(entries, key=lambda name: (entries[name]["ManagerStatus"] == "Leader", entries[name]["ID"]))
+
+    def until(self, condition: Callable[[], Any], what: str, seconds: float = 60) -> None:
+        """Wait for it; what the agents said is part of the failure."""
+        try:
+            self.swarm.until(condition, what, seconds)
+        except AssertionError as error:
+            logs = [self.swarm.on(name, "journalctl", "-u", "requorum*", "-n", "12", "-o", "cat") for name in MANAGERS]
+            raise AssertionError(f"{error}\n" + "\n---\n".join(logs)) from None
+
+    def settled(self) -> None:
+        """Wait until every manager knows what the swarm holds to be in a copy."""
+        self.until(
+            lambda: len({self.state(name).get("fingerprint", name) for name in MANAGERS}) == 1,
+            "every agent knows of the copy",
+        )
+
+
+@pytest.fixture(scope="module")
+def agents(stack: Stack) -> Agents:
+    """A swarm whose managers have agents, from the first `pulumi up`."""
+    credentials = str(stack.instance.credentials_file)
+    stack.write({**stack.settings(), "agent": {"credentialsFile": credentials, "metricsFolder": "/var/lib/metrics"}})
+    stack.up("--skip-preview")
+    return Agents(Swarm(stack), stack)
+
+
+@pytest.fixture
+def healed(agents: Agents) -> Iterator[None]:
+    """S3 and every node as they were, whatever the test did."""
+    yield
+    lab = agents.swarm.lab
+    s3.start(lab)
+    faults.start(lab, MANAGERS)
+    nodes.wait(lab, {node.name: node.address for node in nodes.existing(lab)})
+
+
+def test_a_change_is_in_one_proven_copy_and_every_agent_knows(agents: Agents) -> None:
+    agents.settled()
+    before = agents.copies()
+    first, config = agents.first(), agents.change()
+    agents.until(lambda: agents.holding(config), "a proven copy holds the change", 20)
+    agents.settled()
+    assert agents.holding(config) == [first]
+    assert len(agents.copies()) == len(before) + 1
+    told = agents.stack.requorum("agents")
+    assert told.status == 0, told.text
+    metrics = agents.swarm.on(first, "cat", "/var/lib/metrics/requorum_agent.prom")
+    assert f'requorum_agent_failing{{cluster="lab",manager="{first}"}} 0.0' in metrics
+
+
+def test_under_load_every_copy_is_proven_and_a_consistent_prefix(agents: Agents) -> None:
+    before = len(agents.copies())
+    engines = {name: agents.swarm.on(name, "systemctl", "show", "docker", "--property=MainPID") for name in MANAGERS}
+    members = agents.swarm.nodes()
+    agents.swarm.on("manager-a", "bash", "-c", LOAD)
+    listed = agents.swarm.on("manager-a", "sh", "-c", "docker config ls -q | xargs docker config inspect")
+    order = [entry["ID"] for entry in sorted(json.loads(listed), key=lambda entry: entry["Version"]["Index"])]
+    assert len(order) > LOAD_SECONDS * LOAD_RATE / 2
+    agents.until(lambda: agents.holding(order[-1]), "a proven copy holds the last change", 30)
+    copies = agents.copies()[:-before]
+    assert len(copies) >= 4
+    assert {copy["proof"]["verdict"] for copy in copies} == {"proven"}
+    for copy in copies:
+        held = copy["inventory"]["configs"]
+        assert set(order[: len(held)]) == set(held), "a change is in the copy, and one before it is not"
+    assert agents.swarm.nodes() == members
+    assert engines == {
+        name: agents.swarm.on(name, "systemctl", "show", "docker", "--property=MainPID") for name in MANAGERS
+    }
+
+
+def test_what_s3_does_not_take_waits_and_is_stored_later(agents: Agents, healed: None) -> None:
+    agents.settled()
+    first = agents.first()
+    s3.stop(agents.swarm.lab)
+    config = agents.change()
+    agents.until(lambda: agents.told()[first].get("waiting"), "the copy waits", 30)
+    assert "cannot be reached" in agents.told()[first]["fault"]
+    assert agents.stack.requorum("agents").status == 3
+    s3.start(agents.swarm.lab)
+    agents.until(lambda: first in agents.holding(config), "the copy is stored")
+    agents.until(lambda: not agents.told()[first]["fault"], "nothing is wrong any more")
+    assert agents.told()[first]["waiting"] == 0
+    agents.settled()
+    assert agents.holding(config).count(first) == 1
+
+
+def test_an_agent_that_is_killed_anywhere_leaves_nothing_half(agents: Agents) -> None:
+    first = agents.first()
+    for delay in KILL_AFTER:
+        config = agents.change()
+        active = ("systemctl", "show", "requorum-copy", "--property=MainPID", "--value")
+        agents.until(lambda: agents.swarm.on(first, *active) != "0", "a round runs", 10)  # noqa: B023
+        time.sleep(delay)
+        agents.swarm.on(first, "systemctl", "kill", "--signal=KILL", "requorum-copy.service")
+        agents.until(lambda: agents.holding(config), f"a copy after the kill at {delay} s")  # noqa: B023
+    agents.until(lambda: not agents.told()[first]["fault"], "nothing is wrong any more")
+    assert agents.told()[first]["waiting"] == 0
+    assert not agents.swarm.on(
+        first, "sh", "-c", f"ls {STATE}/spool; pgrep -a dockerd | grep -- --data-root=/mnt; true"
+    )
+    status = agents.stack.requorum("verify")
+    assert status.status == 0, status.text
+
+
+def test_agents_that_are_due_at_once_take_turns(agents: Agents) -> None:
+    agents.settled()
+    before = len(agents.copies())
+    for name in MANAGERS:
+        agents.swarm.on(name, "systemctl", "start", "--no-block", "requorum-due.service")
+    agents.until(lambda: len(agents.copies()) == before + len(MANAGERS), "a copy of each")
+    agents.until(lambda: not any(one["fault"] for one in agents.told().values()), "all are fine")
+    made = agents.copies()[: len(MANAGERS)]
+    assert {copy["manager"] for copy in made} == set(MANAGERS)
+    assert {copy["proof"]["verdict"] for copy in made} == {"proven"}
+    spans = sorted((state["taken"], state["stored"]) for state in map(agents.state, MANAGERS))
+    assert all(end <= begin for (_, end), (begin, _) in pairwise(spans)), "two copied at once"
+
+
+def test_when_a_disk_is_full_the_next_manager_copies(agents: Agents) -> None:
+    agents.settled()
+    first = agents.first()
+    agents.swarm.on(first, "mount", "-t", "tmpfs", "-o", "size=8k", "full", "/var/lib/requorum")
+    try:
+        config = agents.change()
+        agents.until(lambda: agents.holding(config), "another manager's copy")
+        assert first not in agents.holding(config)
+        assert "No space left" in agents.swarm.on(first, "journalctl", "-u", "requorum-copy", "-n", "20", "-o", "cat")
+    finally:
+        agents.swarm.on(first, "umount", "/var/lib/requorum")
+    config = agents.change()
+    agents.until(lambda: first in agents.holding(config), "the first one copies again")
+
+
+def test_without_a_quorum_what_there_is_is_kept(agents: Agents, healed: None) -> None:
+    agents.settled()
+    before, (lost, other, left) = agents.copies(), MANAGERS
+    faults.kill(agents.swarm.lab, [lost, other])
+    agents.swarm.on(left, "systemctl", "start", "--no-block", "requorum-due.service")
+    agents.until(lambda: "kept" in agents.told()[left]["fault"], "the agent says that it cannot copy", 90)
+    assert agents.copies() == before
+    faults.start(agents.swarm.lab, [lost, other])
+    agents.until(lambda: agents.swarm.nodes(left), "a leader")
+    agents.until(lambda: not agents.told()[left]["fault"], "it copies again", 90)
+    assert len(agents.copies()) > len(before)
+
+
+def test_a_rotated_unlock_key_is_in_escrow_before_a_copy_needs_it(agents: Agents) -> None:
+    agents.swarm.on("manager-a", "docker", "swarm", "update", "--autolock=true")
+    agents.swarm.on("manager-a", "docker", "swarm", "unlock-key", "--rotate", "-q")
+    config = agents.change()
+    agents.until(lambda: agents.holding(config), "a proven copy")
+    newest = agents.copies()[0]
+    assert newest["autolock"]
+    drilled = agents.stack.requorum("drill", "--json")
+    assert drilled.status == 0, drilled.text + drilled.errors
+    agents.swarm.on("manager-a", "docker", "swarm", "update", "--autolock=false")
+
+
+def test_after_a_total_loss_every_manager_has_its_agent_again(agents: Agents) -> None:
+    config = agents.change()
+    agents.until(lambda: agents.holding(config), "a proven copy")
+    nodes.lose(agents.swarm.lab, MANAGERS)
+    agents.stack.recover()
+    assert config in agents.swarm.on("manager-a", "docker", "config", "ls", "-q").split()
+    agents.until(lambda: all(not one["fault"] for one in agents.told().values()), "every agent is fine")
+    config = agents.change()
+    agents.until(lambda: agents.holding(config), "a proven copy of the restored swarm", 30)
+    again = agents.stack.up("--skip-preview")
+    assert "~" not in again.text.split("Resources:")[1], again.text
+
+
+def test_without_the_setting_no_agent_is_left(agents: Agents) -> None:
+    agents.stack.write({key: value for key, value in agents.stack.settings().items() if key != "agent"})
+    agents.stack.up("--skip-preview")
+    for name in MANAGERS:
+        left = agents.swarm.on(
+            name, "sh", "-c", f"ls -d {HOME} /etc/requorum/agent /etc/systemd/system/requorum-*; true"
+        )
+        assert left.split() == ["/etc/systemd/system/requorum-firewall.service"], left

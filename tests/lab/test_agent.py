@@ -22,8 +22,8 @@ LOAD = (
     '-H \'Content-Type: application/json\' -d \'{"Name": "load-\'$n\'", "Data": "eA=="}\' http://engine/configs/create; '
     f"sleep {1 / LOAD_RATE}; done"
 )
-KILL_AFTER = (0.3, 0.7, 1.1, 1.5)
-"""Seconds into a round: as it starts, as it copies, as it proves, as it stores."""
+KILL_AFTER = (0.3, 0.7, 1.1)
+"""Seconds into a round: as it starts, as it copies, as it proves."""
 
 
 class Agents:
@@ -81,7 +81,10 @@ class Agents:
         try:
             self.swarm.until(condition, what, seconds)
         except AssertionError as error:
-            logs = [self.swarm.on(name, "journalctl", "-u", "requorum*", "-n", "12", "-o", "cat") for name in MANAGERS]
+            logs = [
+                self.swarm.on(name, "journalctl", "-u", "requorum*", "-n", "12", "-o", "cat", check=False)
+                for name in MANAGERS
+            ]
             raise AssertionError(f"{error}\n" + "\n---\n".join(logs)) from None
 
     def settled(self) -> None:
@@ -169,7 +172,7 @@ def test_an_agent_that_is_killed_anywhere_leaves_nothing_half(agents: Agents) ->
         active = ("systemctl", "show", "requorum-copy", "--property=MainPID", "--value")
         agents.until(lambda: agents.swarm.on(first, *active) != "0", "a round runs", 10)  # noqa: B023
         time.sleep(delay)
-        agents.swarm.on(first, "systemctl", "kill", "--signal=KILL", "requorum-copy.service")
+        agents.swarm.on(first, "systemctl", "kill", "--signal=KILL", "requorum-copy.service", check=False)
         agents.until(lambda: agents.holding(config), f"a copy after the kill at {delay} s")  # noqa: B023
     agents.until(lambda: not agents.told()[first]["fault"], "nothing is wrong any more")
     assert agents.told()[first]["waiting"] == 0
@@ -217,7 +220,7 @@ def test_without_a_quorum_what_there_is_is_kept(agents: Agents, healed: None) ->
     agents.until(lambda: "kept" in agents.told()[left]["fault"], "the agent says that it cannot copy", 90)
     assert agents.copies() == before
     faults.start(agents.swarm.lab, [lost, other])
-    agents.until(lambda: agents.swarm.nodes(left), "a leader")
+    agents.until(lambda: "Leader" in agents.swarm.on(left, "docker", "node", "ls", check=False), "a leader")
     agents.until(lambda: not agents.told()[left]["fault"], "it copies again", 90)
     assert len(agents.copies()) > len(before)
 
@@ -250,8 +253,6 @@ def test_after_a_total_loss_every_manager_has_its_agent_again(agents: Agents) ->
 def test_without_the_setting_no_agent_is_left(agents: Agents) -> None:
     agents.stack.write({key: value for key, value in agents.stack.settings().items() if key != "agent"})
     agents.stack.up("--skip-preview")
+    places = f"{HOME} /etc/requorum/agent /etc/systemd/system/requorum-copy.* /etc/systemd/system/requorum-watch.*"
     for name in MANAGERS:
-        left = agents.swarm.on(
-            name, "sh", "-c", f"ls -d {HOME} /etc/requorum/agent /etc/systemd/system/requorum-*; true"
-        )
-        assert left.split() == ["/etc/systemd/system/requorum-firewall.service"], left
+        assert not agents.swarm.on(name, "sh", "-c", f"ls -d {places}; true")

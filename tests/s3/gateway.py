@@ -27,12 +27,13 @@ class Gateway:
 
     def __enter__(self) -> Self:
         objects, versions = self._folder / "objects", self._folder / "versions"
-        for folder in (objects, versions):
+        for folder in (objects, versions, self._folder / "users"):
             folder.mkdir(parents=True)
         names = {"ROOT_ACCESS_KEY": self.ACCESS, "ROOT_SECRET_KEY": self.SECRET}
         names |= {"ROOT_ACCESS_KEY_ID": self.ACCESS, "ROOT_SECRET_ACCESS_KEY": self.SECRET}
         address = f"127.0.0.1:{self.port}"
         command = [self._program, "--port", address, "--health", "/health", "--quiet", "--region", "us-east-1"]
+        command += ["--iam-dir", self._folder / "users"]
         with (self._folder / "log").open("wb") as log:
             self._process = subprocess.Popen(
                 [*command, "posix", "--versioning-dir", versions, objects],

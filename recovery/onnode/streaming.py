@@ -96,7 +96,9 @@ def _give(given: Mapping[str, Any], content: BinaryIO, writing: Process) -> None
                 measure.add(block)
                 writing.popen.stdin.write(block)
             if (measure.size, measure.sha256) != (given["plain_size"], given["plain_sha256"]):
-                raise Failed(f"the stream broke off after {measure.size} of {given['plain_size']} bytes")
+                raise Failed(
+                    f"the stream broke off or was altered: {measure.size} of {given['plain_size']} bytes arrived"
+                )
             writing.popen.stdin.close()
         except BrokenPipeError:
             pass  # it ended before it had read everything: its exit status says what that means

@@ -2,11 +2,13 @@
 
 import io
 import json
+import os
 import zipfile
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from threading import Thread
 from typing import IO, Any
 
 from recovery.errors import CommandFailed, DamagedCopy, Silent
@@ -37,13 +39,39 @@ def run(shell: Shell, verb: str, *arguments: str, stdin: bytes = b"", seconds: f
 
 
 def fetch(shell: Shell, verb: str, *arguments: str, stdout: Path, seconds: float) -> Any:
-    """The same for a verb that puts out a stream, which goes into a local file. Raises: as `run`."""
-    return json.loads(_run(shell, verb, arguments, packed(), stdout, seconds).stderr.splitlines()[-1])
+    """The same for a verb that puts out a stream, which goes into a local file; its standard input ends when we do.
+
+    Raises: as `run`.
+    """
+    with _held_open() as stdin:
+        return json.loads(_run(shell, verb, arguments, stdin, stdout, seconds).stderr.splitlines()[-1])
 
 
 def feed(shell: Shell, verb: str, *arguments: str, stdin: IO[bytes], seconds: float) -> Any:
     """The same for a verb that reads a stream, which must begin with `packed`. Raises: as `run`."""
     return json.loads(_run(shell, verb, arguments, stdin, None, seconds).stdout)
+
+
+@contextmanager
+def _held_open() -> Iterator[IO[bytes]]:
+    """The read end of a pipe that gives the program, and ends with the context."""
+    reading, writing = os.pipe()
+    target = os.fdopen(writing, "wb")
+
+    def write() -> None:
+        with suppress(OSError):
+            target.write(packed())
+            target.flush()
+
+    giving = Thread(target=write, daemon=True)
+    try:
+        with os.fdopen(reading, "rb", buffering=0) as end:
+            giving.start()
+            yield end
+    finally:
+        giving.join()
+        with suppress(OSError):
+            target.close()
 
 
 def _run(

@@ -49,7 +49,7 @@ def _run(program: str, verb: str, *arguments: str) -> Any:
             key = sys.stdin.buffer.read()
             return sandbox.inside(Path(given["copy"]), given["address"], given["size"], key)
         case "take-data":
-            return streaming.take(json.loads(arguments[0]), sys.stdout.buffer)
+            return streaming.take(json.loads(arguments[0]), sys.stdout.buffer, sys.stdin.buffer)
         case "give-data":
             return streaming.give(json.loads(arguments[0]), sys.stdin.buffer)
         case _:

@@ -66,7 +66,7 @@ def running(argv: Sequence[str], mark: str = "", *, fine: tuple[int, ...] = (0,)
     try:
         yield process
     except BaseException:
-        _kill(mark)
+        kill(mark)
         raise
     finally:
         if popen.poll() is None:
@@ -88,8 +88,8 @@ def until_started(process: Process, mark: str) -> None:
         time.sleep(POLL)
 
 
-def _kill(mark: str) -> None:
-    """Kill everything that bears the mark, and what that starts meanwhile."""
+def kill(mark: str) -> None:
+    """Kill everything that bears the mark, where there is one, and what that starts meanwhile."""
     end = time.monotonic() + START_SECONDS
     while mark and time.monotonic() < end and (found := list(_marked(mark))):
         for pid in found:

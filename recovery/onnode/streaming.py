@@ -17,16 +17,16 @@ from typing import Any, BinaryIO
 from uuid import uuid4
 
 from recovery.onnode import volume
-from recovery.onnode.process import BLOCK, MARK, Failed, Process, blocks, running, until_started
+from recovery.onnode.process import BLOCK, MARK, POLL, Failed, Process, blocks, kill, running, until_started
 
 LOCKS = Path("/run")
 
 
-def take(given: Mapping[str, Any], target: BinaryIO) -> dict[str, Any]:
+def take(given: Mapping[str, Any], target: BinaryIO, caller: BinaryIO) -> dict[str, Any]:
     """Write the data to ``target``, packed and sealed to age recipients; sizes and digests of both, and whether
     files changed meanwhile (a volume). What was written counts only where this returns.
 
-    Raises: Failed; OSError when ``target`` takes no more.
+    When ``caller`` ends, nobody waits for the copy any more, and the command is killed. Raises: Failed; OSError when ``target`` takes no more.
     """
     named = [word for recipient in given["recipients"] for word in ("-r", recipient)]
     pipe = subprocess.PIPE
@@ -38,6 +38,7 @@ def take(given: Mapping[str, Any], target: BinaryIO) -> dict[str, Any]:
         running(["zstd", "-q", "-3", "-c"], stdin=pipe, stdout=pipe) as packing,
         running(["age", "-e", *named], stdin=packing.popen.stdout, stdout=pipe) as sealing,
     ):
+        Thread(target=_attend, args=(caller, reading, mark), daemon=True).start()
         assert packing.popen.stdout
         packing.popen.stdout.close()
         plain, sealed = _Measure(), _Measure()
@@ -157,6 +158,15 @@ def _arriving(content: BinaryIO) -> Iterator[bytes]:
     """What arrives on standard input. Python ends badly while a thread waits in a read of it, so none ever does."""
     while select.select([content], [], []) and (block := content.read1(BLOCK)):  # type: ignore[attr-defined]
         yield block
+
+
+def _attend(caller: BinaryIO, reading: Process, mark: str) -> None:
+    """End what is read from when the caller ends."""
+    for _ in _arriving(caller):
+        pass
+    while reading.popen.poll() is None:  # it may only be about to start in the container
+        kill(mark)
+        time.sleep(POLL)
 
 
 def _pump(source: Iterator[bytes], sink: Any, measure: _Measure | None = None) -> None:

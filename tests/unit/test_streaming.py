@@ -52,10 +52,17 @@ def given(*command: str, **values: Any) -> dict[str, Any]:
     return {"name": "rows", "container": "c1", "command": command, "volume": None, "recipients": ["age1x"], **values}
 
 
+def take(asked: dict[str, Any], target: BytesIO) -> dict[str, Any]:
+    """Have it taken while somebody waits for it."""
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "wb"):
+        return streaming.take(asked, target, os.fdopen(reading, "rb"))
+
+
 def taken(asked: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
     """What was found, and what was put out without its seal."""
     target = BytesIO()
-    found = streaming.take(asked, target)
+    found = take(asked, target)
     content = target.getvalue()
     assert (found["size"], found["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
     return found, zstd.decompress(content.removeprefix(b"sealed:"))
@@ -96,14 +103,12 @@ def test_what_a_command_writes_is_packed_sealed_and_measured(tmp_path: Path) -> 
 )
 def test_a_command_that_fails_gives_no_copy(script: str, why: str) -> None:
     with pytest.raises(Failed, match=why):
-        streaming.take(given("sh", "-c", script), BytesIO())
+        take(given("sh", "-c", script), BytesIO())
 
 
 def test_only_the_end_of_what_it_complains_of_is_told() -> None:
     with pytest.raises(Failed) as caught:
-        streaming.take(
-            given("sh", "-c", "head -c 3000000 /dev/zero | tr '\\0' x >&2; echo last >&2; exit 1"), BytesIO()
-        )
+        take(given("sh", "-c", "head -c 3000000 /dev/zero | tr '\\0' x >&2; echo last >&2; exit 1"), BytesIO())
     assert str(caught.value).endswith("last")
     assert len(str(caught.value)) < 2 * process.TAIL
 
@@ -114,7 +119,7 @@ def test_a_tool_that_fails_gives_no_copy(tmp_path: Path, tool: str) -> None:
     broken.write_text("#!/bin/sh\necho no such recipient >&2; exit 1\n")
     broken.chmod(0o755)
     with pytest.raises(Failed, match="exit status"):
-        streaming.take(given("head", "-c", "3000000", "/dev/zero"), BytesIO())
+        take(given("head", "-c", "3000000", "/dev/zero"), BytesIO())
 
 
 def test_when_nobody_takes_the_copy_the_command_is_ended() -> None:
@@ -123,13 +128,13 @@ def test_when_nobody_takes_the_copy_the_command_is_ended() -> None:
             raise BrokenPipeError
 
     with pytest.raises(BrokenPipeError):
-        streaming.take(given("sh", "-c", "cat /dev/urandom; sleep 1000"), Gone())
+        take(given("sh", "-c", "cat /dev/urandom; sleep 1000"), Gone())
     assert marked() == []
 
 
 def test_two_at_once_are_refused() -> None:
     with streaming._alone("rows"), pytest.raises(Failed, match="somebody else copies or restores rows"):
-        streaming.take(given("true"), BytesIO())
+        take(given("true"), BytesIO())
 
 
 def test_a_copy_is_given_whole_to_the_command(tmp_path: Path) -> None:
@@ -176,9 +181,25 @@ def test_the_copy_is_the_output_and_what_was_found_the_last_line_of_the_errors(t
     packed = program.packed()
     asked = given("sh", "-c", f"echo a notice >&2; cat {tmp_path}/data")
     argv = [sys.executable, "-I", "-S", "-c", program.LOADER, str(len(packed)), "take-data", json.dumps(asked)]
-    done = subprocess.run(argv, input=packed, capture_output=True, check=True)
-    assert zstd.decompress(done.stdout.removeprefix(b"sealed:")) == DATA
-    assert json.loads(done.stderr.splitlines()[-1])["plain_size"] == len(DATA)
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        assert running.stdin
+        assert running.stdout
+        assert running.stderr
+        running.stdin.write(packed)
+        running.stdin.flush()
+        assert zstd.decompress(running.stdout.read().removeprefix(b"sealed:")) == DATA
+        assert json.loads(running.stderr.read().splitlines()[-1])["plain_size"] == len(DATA)
+        assert running.wait(timeout=20) == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may write to /run, where the lock lies")
+def test_a_command_that_hangs_is_ended_when_nobody_waits_for_it_any_more() -> None:
+    packed = program.packed()
+    argv = [sys.executable, "-I", "-S", "-c", program.LOADER, str(len(packed)), "take-data"]
+    asked = given("sh", "-c", "echo begun; sleep 1000")
+    done = subprocess.run([*argv, json.dumps(asked)], input=packed, capture_output=True, timeout=20)
+    assert done.returncode == 1
+    assert marked() == []
 
 
 def test_a_volume_comes_back_as_it_was(node: Path, tmp_path: Path) -> None:
@@ -222,7 +243,7 @@ def test_files_that_change_as_they_are_read_are_told(tmp_path: Path) -> None:
 
 def test_a_volume_that_the_service_does_not_mount_is_refused() -> None:
     with pytest.raises(Failed, match="makes use of the volumes rows only, not of other"):
-        streaming.take(given(volume="other"), BytesIO())
+        take(given(volume="other"), BytesIO())
 
 
 def test_what_a_broken_off_restore_left_is_no_part_of_a_copy(node: Path) -> None:

@@ -32,6 +32,11 @@ class Copy:
     """Where all of it lies: main, second."""
 
     @property
+    def owner(self) -> str:
+        """Whose copies it is kept with."""
+        return self.manager
+
+    @property
     def manifest_key(self) -> str:
         """Where its manifest lies."""
         return self.key.removesuffix(ARCHIVE) + MANIFEST

@@ -21,7 +21,7 @@ from recovery.errors import DamagedCopy, RequorumError
 from recovery.manifest import Manifest, Proof, Verdict
 from recovery.marks import Mark
 from recovery.model import Member, Reach, Report, Survey
-from recovery.retention import Decision, Removal
+from recovery.retention import C, Decision, Removal
 from recovery.settings import Settings
 
 VERSION = 1
@@ -206,7 +206,7 @@ def copies_json(
     return {"version": VERSION, "cluster": cluster, "copies": shown}
 
 
-def prune_table(decisions: Sequence[Decision], now: datetime) -> Table:
+def prune_table(decisions: Sequence[Decision[C]], now: datetime) -> Table:
     """What stays and what goes, and why, for eyes."""
     longest = max((len(decision.copy.name) for decision in decisions), default=0)
     table = Table(box=None)
@@ -221,7 +221,7 @@ def prune_table(decisions: Sequence[Decision], now: datetime) -> Table:
 
 
 def prune_json(
-    cluster: str, decisions: Sequence[Decision], removals: Sequence[Removal], *, dry_run: bool
+    cluster: str, decisions: Sequence[Decision[Copy]], removals: Sequence[Removal[Copy]], *, dry_run: bool
 ) -> dict[str, Any]:
     """What stays and what goes, why, and what came of it, as the contract has it."""
     errors = {removal.decision.copy: removal.error for removal in removals}

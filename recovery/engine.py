@@ -80,10 +80,7 @@ class Engine:
         """Every task that the swarm wants to run."""
         with self._doing("listing the tasks", "see `docker service ps` on the node"):
             found = self._api.tasks(filters={"desired-state": ["running", "ready"]})
-        return tuple(
-            Task(entry.get("ServiceID", ""), entry.get("NodeID", ""), entry["Status"]["State"] == "running")
-            for entry in found
-        )
+        return tuple(_task(entry) for entry in found)
 
     def init(self, options: "SwarmOptions") -> None:
         """Found a new swarm with this node as its only manager. Nodes tell of themselves each `HEARTBEAT_SECONDS`, unless told otherwise."""
@@ -331,6 +328,18 @@ def _service(entry: Mapping[str, Any]) -> Service:
         virtual_ips=tuple(virtual_ips),
         networks=frozenset(network["Target"] for network in attached),
         update=(entry.get("UpdateStatus") or {}).get("State", ""),
+    )
+
+
+def _task(entry: Mapping[str, Any]) -> Task:
+    status = entry["Status"]
+    return Task(
+        service_id=entry.get("ServiceID", ""),
+        node_id=entry.get("NodeID", ""),
+        running=status["State"] == "running",
+        slot=entry.get("Slot", 0),
+        container=(status.get("ContainerStatus") or {}).get("ContainerID", ""),
+        image=(entry.get("Spec", {}).get("ContainerSpec") or {}).get("Image", ""),
     )
 
 

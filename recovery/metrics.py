@@ -1,10 +1,12 @@
-"""What a monitor watches, as Prometheus metrics: the swarm's health, and for each manager its copies and its last drill.
+"""What a monitor watches, as Prometheus metrics: the swarm's health, for each manager its copies and its last drill,
+and when the data of services was copied last.
 
 Times are Unix time stamps: alerts are about the age of the last proven copy, and a copy that was never made has none.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -16,13 +18,16 @@ from recovery.errors import DamagedCopy
 from recovery.manifest import Manifest, Verdict
 
 Copies = Sequence[tuple[Copy, Manifest | DamagedCopy]]
+Data = Mapping[str, Sequence[datetime]]
+"""When copies of data were taken, newest first, for each name in the settings."""
 
 
 class Watched(Collector):
-    """The metrics of one look at a cluster; ``copies`` is None where S3 did not answer."""
+    """The metrics of one look at a cluster; ``copies`` is None, and ``data`` empty, where S3 did not answer."""
 
-    def __init__(self, status: Status, copies: Copies | None, managers: Sequence[str]) -> None:
+    def __init__(self, status: Status, copies: Copies | None, managers: Sequence[str], data: Data) -> None:
         self._status = status
+        self._data = data
         self._copies = copies
         self._managers = managers
 
@@ -32,6 +37,7 @@ class Watched(Collector):
         yield self._one("requorum_s3_up", "Whether the copies could be listed.", float(self._copies is not None))
         if self._copies is not None:
             yield from _of_copies(self._status.cluster, self._copies, self._managers)
+            yield from _of_data(self._status.cluster, self._data)
 
     def _swarm(self) -> Iterator[Metric]:
         diagnosis = self._one("requorum_diagnosis", "1 for what the swarm was found to be.", labels=("diagnosis",))
@@ -87,3 +93,18 @@ def _of_copies(cluster: str, copies: Copies, managers: Sequence[str]) -> Iterato
         if last := next((copy for copy, manifest in mine if manifest.verdict is Verdict.PROVEN), None):
             proven.add_metric([cluster, manager], last.taken.timestamp())
     yield from (count, newest, proven, size, proof, seconds)
+
+
+def _of_data(cluster: str, data: Data) -> Iterator[Metric]:
+    labels = ["cluster", "data"]
+    count = GaugeMetricFamily("requorum_data_copies", "Copies of a service's data in S3.", labels=labels)
+    newest = GaugeMetricFamily(
+        "requorum_last_data_copy_timestamp_seconds",
+        "When the newest copy of a service's data was taken.",
+        labels=labels,
+    )
+    for name, taken in data.items():
+        count.add_metric([cluster, name], len(taken))
+        if taken:
+            newest.add_metric([cluster, name], taken[0].timestamp())
+    yield from (count, newest)

@@ -239,3 +239,7 @@ class Task:
     service_id: str
     node_id: str
     running: bool
+    slot: int = 0
+    """Which of a replicated service's tasks it is, from 1; 0 for a global service."""
+    container: str = ""
+    image: str = ""

@@ -24,6 +24,7 @@ class Subject(StrEnum):
 
     BACKUP = "backup"
     DRILL = "drill"
+    DATA = "data-backup"
     RECOVERY = "recovery"
 
 

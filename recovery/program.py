@@ -2,19 +2,24 @@
 
 import io
 import json
+import os
 import zipfile
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
+from threading import Thread
+from typing import IO, Any
 
 from recovery.errors import CommandFailed, DamagedCopy, Silent
 from recovery.onnode.sandbox import AT_FAULT
-from recovery.shell import SHOWN, Shell
+from recovery.shell import SHOWN, Output, Shell
 
 SECONDS = 300
 MODULES = (
-    "__init__", "protobuf", "wal", "onnode/__init__", "onnode/__main__", "onnode/api", "onnode/archive", "onnode/copying", "onnode/sandbox",
+    "__init__", "protobuf", "wal",
+    "onnode/__init__", "onnode/__main__", "onnode/api", "onnode/archive", "onnode/copying", "onnode/sandbox",
+    "onnode/process", "onnode/streaming", "onnode/volume",
 )  # fmt: skip
 MAIN = "import sys; from recovery.onnode.__main__ import main; sys.exit(main(sys.argv[0], sys.argv[1:]))"
 LOADER = (
@@ -30,15 +35,57 @@ def run(shell: Shell, verb: str, *arguments: str, stdin: bytes = b"", seconds: f
 
     Raises: DamagedCopy where the copy is at fault; CommandFailed where anything else is; Silent.
     """
-    program = packed()
+    return json.loads(_run(shell, verb, arguments, packed() + stdin, None, seconds).stdout)
+
+
+def fetch(shell: Shell, verb: str, *arguments: str, stdout: Path, seconds: float) -> Any:
+    """The same for a verb that puts out a stream, which goes into a local file; its standard input ends when we do.
+
+    Raises: as `run`.
+    """
+    with _held_open() as stdin:
+        return json.loads(_run(shell, verb, arguments, stdin, stdout, seconds).stderr.splitlines()[-1])
+
+
+def feed(shell: Shell, verb: str, *arguments: str, stdin: IO[bytes], seconds: float) -> Any:
+    """The same for a verb that reads a stream, which must begin with `packed`. Raises: as `run`."""
+    return json.loads(_run(shell, verb, arguments, stdin, None, seconds).stdout)
+
+
+@contextmanager
+def _held_open() -> Iterator[IO[bytes]]:
+    """The read end of a pipe that gives the program, and ends with the context."""
+    reading, writing = os.pipe()
+    target = os.fdopen(writing, "wb")
+
+    def write() -> None:
+        with suppress(OSError):
+            target.write(packed())
+            target.flush()
+
+    giving = Thread(target=write, daemon=True)
+    try:
+        with os.fdopen(reading, "rb", buffering=0) as end:
+            giving.start()
+            yield end
+    finally:
+        giving.join()
+        with suppress(OSError):
+            target.close()
+
+
+def _run(
+    shell: Shell, verb: str, arguments: Sequence[str], stdin: bytes | IO[bytes], stdout: Path | None, seconds: float
+) -> Output:
     output = shell.run(
-        ["python3", "-c", LOADER, str(len(program)), verb, *arguments],
-        stdin=program + stdin,
+        ["python3", "-c", LOADER, str(len(packed())), verb, *arguments],
+        stdin=stdin,
+        stdout=stdout,
         seconds=seconds,
         check=False,
     )
     if output.status == 0:
-        return json.loads(output.stdout)
+        return output
     said = output.stderr.strip()[-SHOWN:] or f"exit status {output.status}"
     if output.status == AT_FAULT:
         raise DamagedCopy(f"{WORDS[verb]} of {shell.node.name}", said, remedy="see below")
@@ -56,6 +103,8 @@ WORDS = {
     "prove": "proving a copy",
     "seal": "encrypting a copy",
     "receive": "taking a copy to the node",
+    "take-data": "copying data",
+    "give-data": "restoring data",
 }
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from recovery import marks, operators
 from recovery.catalog import Catalog
+from recovery.copy import Copy
 from recovery.errors import Refused, StoreError, StoreSilent
 from recovery.retention import Candidate, Decision, Removal, candidate, decide
 from recovery.settings import Settings
@@ -18,7 +19,7 @@ WORKERS = 8
 """Deletions side by side. S3's own deletion of many keys is not known to every server."""
 
 
-def look(settings: Settings, now: datetime) -> tuple[Decision, ...]:
+def look(settings: Settings, now: datetime) -> tuple[Decision[Copy], ...]:
     """What would be kept and removed now, newest first. Raises: Refused while the copies are read as of a time; StoreError."""
     if settings.backup.as_of:
         raise Refused(
@@ -30,8 +31,8 @@ def look(settings: Settings, now: datetime) -> tuple[Decision, ...]:
 
 
 def prune(
-    settings: Settings, agreed: Collection[Decision], now: datetime, *, say: Callable[[str], None]
-) -> tuple[Removal, ...]:
+    settings: Settings, agreed: Collection[Decision[Copy]], now: datetime, *, say: Callable[[str], None]
+) -> tuple[Removal[Copy], ...]:
     """Remove what was agreed on, as far as the rules still say so of what lies in S3 now.
 
     Under the lease: no recovery reads copies meanwhile, and nobody marks one. A deletion that S3 refuses stops no other.
@@ -50,7 +51,7 @@ def prune(
             pool.shutdown(cancel_futures=True)
 
 
-def _decided(settings: Settings, catalog: Catalog, now: datetime) -> tuple[Decision, ...]:
+def _decided(settings: Settings, catalog: Catalog, now: datetime) -> tuple[Decision[Copy], ...]:
     marked = marks.read(catalog)
     sizes = catalog.store.sizes(catalog.prefix)
     copies = [candidate(copy, read, sizes.get(copy.key, 0), marked.get(copy)) for copy, read in catalog.manifests()]
@@ -58,7 +59,7 @@ def _decided(settings: Settings, catalog: Catalog, now: datetime) -> tuple[Decis
     return decide(settings.backup.retention, copies + halves, now)
 
 
-def _remove(store: Store, decision: Decision) -> Removal:
+def _remove(store: Store, decision: Decision[Copy]) -> Removal[Copy]:
     try:
         if not decision.half:
             store.delete(decision.copy.manifest_key)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby, islice
+from typing import Generic, Protocol, TypeVar
 
 from recovery.copy import Copy
 from recovery.errors import DamagedCopy, StoreError
@@ -28,11 +29,34 @@ PERIODS: Mapping[str, Callable[[datetime], str]] = {
 NOT_SET = "requorum:backup.retention is not set"
 
 
+class Kept(Protocol):
+    """A copy of a manager, or of a service's data, as the rules see it."""
+
+    @property
+    def key(self) -> str:
+        """Of its archive in S3."""
+
+    @property
+    def name(self) -> str:
+        """What an operator calls it."""
+
+    @property
+    def taken(self) -> datetime:
+        """When."""
+
+    @property
+    def owner(self) -> str:
+        """Whose copies it is kept with: a manager, or the data of that name."""
+
+
+C = TypeVar("C", bound=Kept)
+
+
 @dataclass(frozen=True)
-class Candidate:
+class Candidate(Generic[C]):
     """What the rules know of one copy, or of an archive without a manifest (``half``)."""
 
-    copy: Copy
+    copy: C
     swarm: str = ""
     proven: bool = False
     """Whether a whole swarm came up from it."""
@@ -44,28 +68,28 @@ class Candidate:
     @property
     def group(self) -> tuple[str, str]:
         """Whose copies it is judged with."""
-        return self.copy.manager, self.swarm
+        return self.copy.owner, self.swarm
 
 
 @dataclass(frozen=True)
-class Decision:
+class Decision(Generic[C]):
     """Whether a copy, or an archive without a manifest (``half``), is kept, and why or why not."""
 
-    copy: Copy
+    copy: C
     half: bool
     keep: bool
     reasons: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Removal:
+class Removal(Generic[C]):
     """What became of a copy that was to go: it is removed, or S3 refused with an error."""
 
-    decision: Decision
+    decision: Decision[C]
     error: StoreError | None = None
 
 
-def candidate(copy: Copy, manifest: Manifest | DamagedCopy, size: int, mark: Mark | None) -> Candidate:
+def candidate(copy: Copy, manifest: Manifest | DamagedCopy, size: int, mark: Mark | None) -> Candidate[Copy]:
     """What the rules know of a copy whose archive takes ``size`` bytes in S3."""
     if isinstance(manifest, DamagedCopy):
         return Candidate(copy, fault=manifest.why, mark=mark)
@@ -78,14 +102,14 @@ def candidate(copy: Copy, manifest: Manifest | DamagedCopy, size: int, mark: Mar
     return Candidate(copy, manifest.cluster_id, proven, fault, mark=mark)
 
 
-def decide(policy: Retention | None, candidates: Iterable[Candidate], now: datetime) -> tuple[Decision, ...]:
+def decide(policy: Retention | None, candidates: Iterable[Candidate[C]], now: datetime) -> tuple[Decision[C], ...]:
     """What is kept and what is removed, newest first. Without a policy everything is kept."""
     ordered = sorted(candidates, key=lambda one: (one.copy.taken, one.copy.key), reverse=True)
     if policy is None:
         return tuple(Decision(one.copy, one.half, True, (NOT_SET,)) for one in ordered)
     sound = [one for one in ordered if not (one.half or one.fault)]
     groups = [tuple(group) for _, group in groupby(sorted(sound, key=lambda one: one.group), lambda one: one.group)]
-    keeping: defaultdict[Candidate, list[str]] = defaultdict(list)
+    keeping: defaultdict[Candidate[C], list[str]] = defaultdict(list)
     for one in ordered:
         keeping[one] += _standing(one, policy, now)
     for group in groups:
@@ -94,19 +118,19 @@ def decide(policy: Retention | None, candidates: Iterable[Candidate], now: datet
     for one in _newest_proven(sound, lambda one: one.swarm):
         keeping[one].append(f"the newest proven copy of swarm {one.swarm}")
     for one in _newest_proven(sound, lambda one: one.group):
-        keeping[one].append(f"the newest proven copy of {one.copy.manager}")
+        keeping[one].append(f"the newest proven copy of {one.copy.owner}")
     for group in groups:
         wanting = policy.minimum - sum(bool(keeping[one]) for one in group)
         rest = sorted((one for one in group if not keeping[one]), key=lambda one: not one.proven)
         for one in rest[: max(wanting, 0)]:
-            keeping[one].append(f"{one.copy.manager} keeps {policy.minimum} copies at least")
+            keeping[one].append(f"{one.copy.owner} keeps {policy.minimum} copies at least")
     return tuple(
         Decision(one.copy, one.half, bool(keeping[one]), tuple(keeping[one]) or (_why_not(one, policy),))
         for one in ordered
     )
 
 
-def _standing(one: Candidate, policy: Retention, now: datetime) -> Iterator[str]:
+def _standing(one: Candidate[C], policy: Retention, now: datetime) -> Iterator[str]:
     """What keeps a copy, whichever others there are."""
     if one.mark:
         yield f"marked: {one.mark.text}"
@@ -117,7 +141,7 @@ def _standing(one: Candidate, policy: Retention, now: datetime) -> Iterator[str]
         yield f"younger than {policy.grace_hours} h{upload}"
 
 
-def _ruled(policy: Retention, group: Sequence[Candidate]) -> Iterator[tuple[Candidate, str]]:
+def _ruled(policy: Retention, group: Sequence[Candidate[C]]) -> Iterator[tuple[Candidate[C], str]]:
     """What the counts of the policy keep of a group, which is newest first."""
     for one in group[: policy.last]:
         yield one, f"among the last {policy.last}"
@@ -127,15 +151,15 @@ def _ruled(policy: Retention, group: Sequence[Candidate]) -> Iterator[tuple[Cand
             yield min(copies, key=lambda one: not one.proven), f"{rule}: {period}"
 
 
-def _newest_proven(ordered: Iterable[Candidate], key: Callable[[Candidate], object]) -> Iterable[Candidate]:
-    found: dict[object, Candidate] = {}
+def _newest_proven(ordered: Iterable[Candidate[C]], key: Callable[[Candidate[C]], object]) -> Iterable[Candidate[C]]:
+    found: dict[object, Candidate[C]] = {}
     for one in ordered:
         if one.proven:
             found.setdefault(key(one), one)
     return found.values()
 
 
-def _why_not(one: Candidate, policy: Retention) -> str:
+def _why_not(one: Candidate[C], policy: Retention) -> str:
     if one.half:
         return f"an archive without a manifest, older than {policy.grace_hours} h: its upload broke off"
     counts = {rule: getattr(policy, rule) for rule in ("last", *PERIODS)}

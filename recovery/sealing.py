@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO, Any
 
 import pyrage
 
@@ -51,6 +52,17 @@ class Identities:
             pyrage.decrypt_file(str(sealed), str(plain), self._all)
         except pyrage.DecryptError as error:
             raise Unreadable(f"the identities of requorum:{self.setting} do not open it ({error})") from None
+
+    def unseal_stream(self, sealed: IO[bytes], plain: Any) -> None:
+        """The same, from a stream to whatever has ``write``, a block at a time. Raises: Unreadable; what ``plain`` raises."""
+        try:
+            pyrage.decrypt_io(sealed, plain, self._all)
+        except pyrage.DecryptError as error:
+            raise Unreadable(f"the identities of requorum:{self.setting} do not open it ({error})") from None
+        except OSError as error:
+            if error.errno is not None:
+                raise
+            raise Unreadable("it was cut off or altered") from None  # what age itself finds has no number
 
 
 def _read(file: Path | None, setting: str) -> list[pyrage.x25519.Identity]:

@@ -43,6 +43,8 @@ EXAMPLE = "stacks/Pulumi.production.example.yaml"
 
 PLAN_ID = re.compile(r"r[0-9a-f]{7}")
 COPY_NAME = re.compile(r"swarm-.+-\d{8}T\d{12}Z")
+DockerName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$")]
+Command = tuple[Annotated[str, StringConstraints(pattern=r"^[^\x00]+$")], ...]
 
 
 def _consent(value: Any) -> bool | str:
@@ -284,6 +286,34 @@ class Notify(_Frozen):
     events: tuple[Literal["started", "failed", "recovered"], ...] = ("failed", "recovered")
 
 
+class Data(_Frozen):
+    """What a service keeps: by a command that writes it to standard output and one that reads it back, or in a volume."""
+
+    service: DockerName
+    backup: Command = ()
+    """Run without a shell in the container of a running task."""
+    restore: Command = ()
+    volume: DockerName | None = None
+    """As the engine calls it: ``STACK_NAME`` where a stack made it."""
+
+    def check(self, key: str) -> None:
+        """That it can be both copied and restored. Raises: SettingError for ``key``."""
+        given = bool(self.backup or self.restore)
+        if given == (self.volume is not None):
+            raise SettingError(
+                key,
+                "commands and a volume are given" if given else "neither commands nor a volume are given",
+                remedy="give either `backup` and `restore`, each a list of words, or `volume`",
+            )
+        for name, command in (("backup", self.backup), ("restore", self.restore)):
+            if given and not command:
+                raise SettingError(
+                    f"{key}.{name}",
+                    "is not set, and a copy is worth nothing without the way back",
+                    remedy="give `backup` and `restore`, each a list of words",
+                )
+
+
 class Settings(_Frozen):
     """One cluster: its nodes, its options and where its copies live."""
 
@@ -300,6 +330,8 @@ class Settings(_Frozen):
     escrow: Escrow = Escrow()
     notify: Notify | None = None
     agent: Agent | None = None
+    data: Mapping[Name, Data] = Field(default_factory=dict)
+    """What services keep, by the name that its copies go by."""
     copy_from: Annotated[str | datetime | None, BeforeValidator(_choice)] = Field(None, alias="copy")
     """What a lost swarm is restored from: a copy by its name, or the best that is no younger than a time; else the best."""
     recover: Annotated[bool | str, BeforeValidator(_consent)] = False
@@ -358,6 +390,8 @@ class Settings(_Frozen):
                 "is not set, and a copy holds the swarm's CA key: it leaves its node sealed or not at all",
                 remedy=f"{sealing.KEYGEN} here and FILE as requorum:backup.identityFile",
             )
+        for name, data in self.data.items():
+            data.check(f"data.{name}")
         if self.swarm.autolock and not self.escrow.recipients:
             raise SettingError(
                 "escrow.recipients",
@@ -365,6 +399,13 @@ class Settings(_Frozen):
                 remedy=f"{sealing.KEYGEN} here and FILE as requorum:escrow.identityFile",
             )
         return self
+
+    def named_data(self, name: str) -> Data:
+        """The data that the operator names. Raises: SettingError when there is none."""
+        if name not in self.data:
+            known = f"name one of {', '.join(self.data)}, or " if self.data else ""
+            raise SettingError("data", f"there is no {name}", remedy=f"{known}add it; {EXAMPLE} explains it")
+        return self.data[name]
 
     def _check_managers(self) -> None:
         count = len(self.managers)
@@ -511,7 +552,8 @@ def _decode(value: str) -> Any:
 
 
 def _path(location: tuple[int | str, ...]) -> str:
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
+    parts = (part for part in location if part != "[key]")  # pydantic's word for the key of a map itself
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts).lstrip(".")
 
 
 def _reason(error: Any) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 ENGINE_SOCKET = "/var/run/docker.sock"
 """Where a machine's engine listens unless it is told otherwise (dockerd --host)."""
@@ -46,12 +46,13 @@ class Shell(Protocol):
         self,
         argv: Sequence[str],
         *,
-        stdin: bytes | Path | None = None,
+        stdin: bytes | Path | IO[bytes] | None = None,
         stdout: Path | None = None,
         seconds: float = 60,
         check: bool = True,
     ) -> Output:
-        """Run a command, with what it reads and where its output goes given as bytes or local files.
+        """Run a command, with what it reads and where its output goes given as bytes or local files; a pipe's end is read
+        as the command reads, and closed.
 
         Raises: CommandFailed when it exits non-zero (unless ``check`` is off) or takes longer than
         ``seconds``; Silent when the machine is lost.

@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from functools import cache
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import IO, Any, Self, TypeVar
 
 import asyncssh
 
@@ -65,12 +65,13 @@ class Shell:
         self,
         argv: Sequence[str],
         *,
-        stdin: bytes | Path | None = None,
+        stdin: bytes | Path | IO[bytes] | None = None,
         stdout: Path | None = None,
         seconds: float = 60,
         check: bool = True,
     ) -> Output:
-        """Run a command, with what it reads and where its output goes given as bytes or local files.
+        """Run a command, with what it reads and where its output goes given as bytes or local files; a pipe's end is read
+        as the command reads, and closed.
 
         Raises: CommandFailed when it exits non-zero (unless ``check`` is off) or takes longer than
         ``seconds``; Silent when the connection is lost.
@@ -153,7 +154,7 @@ class Shell:
             self._connection.close()
 
     async def _run(
-        self, argv: Sequence[str], stdin: bytes | Path | None, stdout: Path | None, seconds: float
+        self, argv: Sequence[str], stdin: bytes | Path | IO[bytes] | None, stdout: Path | None, seconds: float
     ) -> Output:
         assert self._connection is not None, "the shell is not open"
         try:
@@ -162,7 +163,7 @@ class Shell:
                     shlex.join(argv),
                     encoding=None,
                     input=stdin if isinstance(stdin, bytes) else None,
-                    stdin=asyncssh.DEVNULL if stdin is None else stdin if isinstance(stdin, Path) else asyncssh.PIPE,
+                    stdin=asyncssh.DEVNULL if stdin is None else asyncssh.PIPE if isinstance(stdin, bytes) else stdin,
                     stdout=stdout or asyncssh.PIPE,
                 ),
                 seconds,

@@ -4,6 +4,7 @@ import subprocess
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import IO, Any
 
 from recovery.errors import CommandFailed
 from recovery.shell import ENGINE_SOCKET, SHOWN, Machine, Output
@@ -19,17 +20,19 @@ class Local:
         self,
         argv: Sequence[str],
         *,
-        stdin: bytes | Path | None = None,
+        stdin: bytes | Path | IO[bytes] | None = None,
         stdout: Path | None = None,
         seconds: float = 60,
         check: bool = True,
     ) -> Output:
         """Run a command. Raises: CommandFailed when it exits non-zero (unless ``check`` is off) or takes too long."""
         with ExitStack() as files:
-            given = stdin.read_bytes() if isinstance(stdin, Path) else stdin or b""
+            given: Any = {"input": stdin or b""} if stdin is None or isinstance(stdin, bytes) else {"stdin": stdin}
+            if isinstance(stdin, Path):
+                given = {"stdin": files.enter_context(stdin.open("rb"))}
             taken = files.enter_context(stdout.open("wb")) if stdout else subprocess.PIPE
             try:
-                done = subprocess.run(argv, input=given, stdout=taken, stderr=subprocess.PIPE, timeout=seconds)
+                done = subprocess.run(argv, **given, stdout=taken, stderr=subprocess.PIPE, timeout=seconds)
             except subprocess.TimeoutExpired:
                 raise self._failed(argv, f"no end within {seconds:.0f} s") from None
             except OSError as error:

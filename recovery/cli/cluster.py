@@ -24,6 +24,7 @@ from recovery.cli.console import (
     say,
 )
 from recovery.copy import Copy
+from recovery.data.catalog import DataCatalog
 from recovery.diagnosis import Diagnosis, diagnose
 from recovery.doctor import examine
 from recovery.errors import RequorumError, SettingError
@@ -169,11 +170,15 @@ def _serve(listen: str, registry: CollectorRegistry) -> None:
 
 def _watched(settings: Settings) -> Watched:
     status = _status(settings)
+    managers = [manager.name for manager in settings.managers]
     try:
-        copies = Catalog(settings, Store(settings.backup.sites, hasty=True)).manifests()
+        store = Store(settings.backup.sites, hasty=True)
+        copies, catalog = Catalog(settings, store).manifests(), DataCatalog(settings, store)
     except RequorumError:
-        copies = None
-    return Watched(status, copies, [manager.name for manager in settings.managers])
+        return Watched(status, None, managers, {})
+    return Watched(
+        status, copies, managers, {name: [copy.taken for copy in catalog.of(name)] for name in settings.data}
+    )
 
 
 def _status(settings: Settings) -> display.Status:

@@ -25,6 +25,7 @@ from recovery.cli.console import (
     print_json,
     say,
 )
+from recovery.copy import Copy
 from recovery.errors import NoUsableCopy, SettingError
 from recovery.escrow import Escrow
 from recovery.keyfile import UnlockKey
@@ -194,7 +195,7 @@ def prune(
         raise typer.BadParameter("--json does not ask: give --dry-run or --yes too")
     with loaded(stack, config_file) as settings:
         now = datetime.now(UTC)
-        removals: tuple[Removal, ...] = ()
+        removals: tuple[Removal[Copy], ...] = ()
         decisions = pruning.look(settings, now)
         doomed = [decision for decision in decisions if not decision.keep]
         if not as_json:

@@ -1,6 +1,7 @@
-"""``take ROOT``, ``receive SHA256``, ``prove ARGUMENTS``, ``seal FOLDER RECIPIENT…``: what it found, as JSON.
+"""``take ROOT``, ``receive SHA256``, ``prove ARGUMENTS``, ``seal FOLDER RECIPIENT…``, ``take-data ARGUMENTS``,
+``give-data ARGUMENTS``: what it found, as JSON.
 
-A secret is read from standard input, never from the arguments. Ends with 3 where the copy is at fault, and with its
+``take-data`` puts out the copy itself, and what it found as the last line of the error output. A secret is read from standard input, never from the arguments. Ends with 3 where the copy is at fault, and with its
 fault as the last line of the error output.
 """
 
@@ -10,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from recovery.onnode import copying, sandbox
+from recovery.onnode import copying, process, sandbox, streaming
 from recovery.onnode.archive import Unfit
 
 BROKEN = 1
@@ -23,10 +24,10 @@ def main(program: str, argv: list[str]) -> int:
     except (Unfit, sandbox.Failed) as error:
         print(error, file=sys.stderr)
         return sandbox.AT_FAULT
-    except (sandbox.Unable, OSError, subprocess.CalledProcessError) as error:
+    except (sandbox.Unable, process.Failed, OSError, subprocess.CalledProcessError) as error:
         print(error, file=sys.stderr)
         return BROKEN
-    print(json.dumps(found))
+    print(json.dumps(found), file=sys.stderr if argv[0] == "take-data" else sys.stdout)
     return 0
 
 
@@ -47,5 +48,9 @@ def _run(program: str, verb: str, *arguments: str) -> Any:
             given = json.loads(arguments[0])
             key = sys.stdin.buffer.read()
             return sandbox.inside(Path(given["copy"]), given["address"], given["size"], key)
+        case "take-data":
+            return streaming.take(json.loads(arguments[0]), sys.stdout.buffer, sys.stdin.buffer)
+        case "give-data":
+            return streaming.give(json.loads(arguments[0]), sys.stdin.buffer)
         case _:
             raise ValueError(verb)

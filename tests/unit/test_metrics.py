@@ -24,7 +24,7 @@ ALERTS = Path(__file__).resolve().parent.parent.parent / "docs" / "alerts.yml"
 def watched(copies: Copies | None) -> Watched:
     seen = make.healthy(OF)
     found = diagnose(seen, make.CLUSTER, cluster="lab", copies=True)
-    return Watched(display.status(OF, seen, found, [], None), copies, NAMES)
+    return Watched(display.status(OF, seen, found, [], None), copies, NAMES, {"db": [make.NOW], "files": []})
 
 
 def values(look: Watched) -> dict[tuple[str, ...], float]:
@@ -62,6 +62,13 @@ def test_a_healthy_swarm_is_told_as_such() -> None:
     found = values(watched([]))
     assert found["requorum_status", "lab"] == display.FINE
     assert [key[2] for key, value in found.items() if key[0] == "requorum_diagnosis" and value] == ["healthy"]
+
+
+def test_the_newest_copy_of_each_data_is_told() -> None:
+    found = values(watched([]))
+    newest = {key[2]: value for key, value in found.items() if key[0] == "requorum_last_data_copy_timestamp_seconds"}
+    assert newest == {"db": make.NOW.timestamp()}
+    assert (found["requorum_data_copies", "lab", "db"], found["requorum_data_copies", "lab", "files"]) == (1, 0)
 
 
 def test_without_s3_nothing_is_said_of_copies() -> None:

@@ -103,6 +103,21 @@ BAD: list[tuple[str, dict[str, Any], str, str]] = [
     ),
     ("unknown key", raw(swarm={"autoLock": True}), "swarm.autoLock", "correct it"),
     ("wrong type", raw(swarm={"taskHistoryLimit": "many"}), "swarm.taskHistoryLimit", "correct it"),
+    ("data of no service", raw(data={"db": {"volume": "v"}}), "data.db.service", "correct it"),
+    ("data under an unsafe name", raw(data={"a/b": {"service": "db", "volume": "v"}}), "data.a/b", "correct it"),
+    ("data by nothing", raw(data={"db": {"service": "db"}}), "data.db", "give either"),
+    ("data by both", raw(data={"db": {"service": "db", "volume": "v", "backup": ["a"]}}), "data.db", "give either"),
+    ("no way back", raw(data={"db": {"service": "db", "backup": ["dump"]}}), "data.db.restore", "each a list of words"),
+    (
+        "nothing to bring back",
+        raw(data={"db": {"service": "db", "restore": ["a"]}}),
+        "data.db.backup",
+        "each a list of words",
+    ),
+    ("text for a command", raw(data={"db": {"service": "db", "backup": "dump"}}), "data.db.backup", "correct it"),
+    ("an empty word", raw(data={"db": {"service": "db", "backup": [""]}}), "data.db.backup[0]", "correct it"),
+    ("a path for a volume", raw(data={"db": {"service": "db", "volume": "/srv"}}), "data.db.volume", "correct it"),
+    ("data unknown key", raw(data={"db": {"service": "db", "volumes": "v"}}), "data.db.volumes", "correct it"),
 ]
 
 

@@ -1,0 +1,81 @@
+"""Takes copies of services' data into S3: read in a task's container, packed and sealed on its node, sent as it is read."""
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from recovery import program
+from recovery.data import stream, task
+from recovery.data.catalog import DataCatalog, DataCopy
+from recovery.data.manifest import DataManifest
+from recovery.errors import RequorumError
+from recovery.settings import Data, Settings
+from recovery.transport import Shell
+
+SECONDS = 24 * 3600.0
+"""For one copy to be read and sent, or given back."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one copy: the copy with its manifest, or the error."""
+
+    name: str
+    copy: DataCopy | None = None
+    manifest: DataManifest | None = None
+    error: RequorumError | None = None
+
+    def missing_at(self, settings: Settings) -> bool:
+        """Whether a site lacks the copy that was made; why, `backup` says."""
+        return self.copy is not None and len(self.copy.sites) < len(settings.backup.sites)
+
+
+def backup(settings: Settings, names: Sequence[str], *, say: Callable[[str], None]) -> Iterator[Outcome]:
+    """Take a copy of each named data, one after the other. One that fails keeps no other from being taken.
+
+    Raises: StoreError; SettingError for a name that the settings lack.
+    """
+    chosen = {name: settings.named_data(name) for name in names}
+    catalog = DataCatalog(settings)
+    catalog.store.require_lock()
+    for name, data in chosen.items():
+        try:
+            yield Outcome(name, *_take(catalog, settings, name, data, say))
+        except RequorumError as error:
+            yield Outcome(name, error=error)
+    for note in catalog.store.notes:
+        say(note)
+
+
+def _take(
+    catalog: DataCatalog, settings: Settings, name: str, data: Data, say: Callable[[str], None]
+) -> tuple[DataCopy, DataManifest]:
+    place = task.find(settings, data)
+    say(f"copying {name}: {place.text}")
+    recipients = settings.backup.recipients
+    given = {**place.given(name, data.backup, data.volume), "recipients": recipients}
+    with tempfile.TemporaryDirectory(prefix="requorum-") as folder:
+        sealed, taken = Path(folder) / "copy", datetime.now(UTC)
+        with Shell(place.node, settings.ssh) as shell:
+            found = program.fetch(shell, "take-data", json.dumps(given), stdout=sealed, seconds=SECONDS)
+        manifest = DataManifest(
+            name=name,
+            service=data.service,
+            image=place.task.image,
+            node=place.node.name,
+            slot=place.task.slot,
+            command=data.backup,
+            volume=data.volume,
+            cluster_id=place.cluster_id,
+            taken=taken,
+            recipients=recipients,
+            **found,
+        )
+        stream.check_sealed(sealed, manifest, source=f"the copy of {name}")
+        made = catalog.add(manifest, sealed)
+        if settings.backup.identity_file:  # what nobody could open is told now, not when it is needed
+            stream.check(sealed, manifest, catalog.identities, source=made.name)
+        return made, manifest

@@ -1,0 +1,141 @@
+"""The copies of services' data in S3.
+
+Keys are ``PREFIX/CLUSTER/data/NAME/data-NAME-UTCTIME.zst.age`` and, beside it and written last, ``….manifest.json``.
+They lie a folder deeper than the copies of managers, whose listing leaves them alone, as this one leaves those.
+"""
+
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+
+from recovery.copy import MANIFEST, TIME
+from recovery.data.manifest import NO_REMEDY, DataManifest, from_json
+from recovery.errors import DamagedCopy, NoUsableCopy
+from recovery.sealing import Identities
+from recovery.settings import Settings
+from recovery.site import Site
+from recovery.store import Store
+
+FOLDER = "data"
+ARCHIVE = ".zst.age"
+OBJECT = re.compile(r"(?P<owner>[^/]+)/(?P<name>data-(?P=owner)-(?P<time>\d{8}T\d{12}Z))")
+"""The key of a copy below the folder, without its suffix."""
+Read = tuple["DataCopy", DataManifest | DamagedCopy]
+
+
+@dataclass(frozen=True)
+class DataCopy:
+    """One copy, known by the key of its archive."""
+
+    key: str
+    owner: str
+    """The data's name in the settings of then."""
+    taken: datetime
+    sites: tuple[str, ...] = field(default=(), compare=False)
+    """Where all of it lies: main, second."""
+
+    @property
+    def manifest_key(self) -> str:
+        """Where its manifest lies."""
+        return self.key.removesuffix(ARCHIVE) + MANIFEST
+
+    @property
+    def name(self) -> str:
+        """What an operator calls it."""
+        return self.key.rsplit("/", 1)[-1].removesuffix(ARCHIVE)
+
+
+class DataCatalog:
+    """The copies of data of the settings' cluster, newest first, as of the listing made at the start.
+
+    With requorum:backup.asOf they are listed and read as they were then. Raises: StoreError, also where there is no
+    copy and one of the sites could not be asked.
+    """
+
+    def __init__(self, settings: Settings, store: Store | None = None) -> None:
+        self.store = store or Store(settings.backup.sites)
+        self.prefix = f"{settings.backup.prefix}/{settings.cluster}/{FOLDER}/"
+        self._identity_file = settings.backup.identity_file
+        self._then = self.store.then
+        self._places = self._then.places(self.prefix)
+        found = sorted(self._listed(), key=lambda copy: (copy.taken, copy.key), reverse=True)
+        self.copies = tuple(copy for copy in found if copy.manifest_key in self._places)
+        self.halves = tuple(copy for copy in found if copy.manifest_key not in self._places)
+        """Archives without a manifest: uploads under way, or that broke off."""
+        if self._then.fault and not self.copies:
+            raise self._then.fault
+
+    @cached_property
+    def identities(self) -> Identities:
+        """What opens the copies here. Raises: SettingError."""
+        return Identities(self._identity_file, setting="backup.identityFile")
+
+    def of(self, owner: str) -> tuple[DataCopy, ...]:
+        """The copies of one data, newest first."""
+        return tuple(copy for copy in self.copies if copy.owner == owner)
+
+    def newest_of_each(self) -> tuple[DataCopy, ...]:
+        """The newest copy of each data, by name."""
+        return tuple(self.of(owner)[0] for owner in sorted({copy.owner for copy in self.copies}))
+
+    def named(self, name: str) -> DataCopy:
+        """The copy of that name. Raises: NoUsableCopy."""
+        found = next((copy for copy in self.copies if copy.name == name), None)
+        if found is None:
+            raise NoUsableCopy(f"looking for {name}", "S3 holds no such copy of data", remedy="requorum data list")
+        return found
+
+    def manifest(self, copy: DataCopy) -> DataManifest:
+        """The copy's manifest. Raises: StoreError; DamagedCopy, also when it was removed since the listing."""
+        text = self._then.look(copy.manifest_key)
+        if text is None:
+            raise DamagedCopy(f"reading {copy.name}", "it was removed a moment ago", remedy=NO_REMEDY)
+        found = from_json(text, source=copy.name)
+        if found.name != copy.owner:
+            raise DamagedCopy(f"reading {copy.name}", f"it is a copy of {found.name}", remedy=NO_REMEDY)
+        return found
+
+    def manifests(self) -> list[Read]:
+        """Every copy with its manifest, or with what is wrong with that, newest first. Raises: StoreError."""
+        with ThreadPoolExecutor(max_workers=16) as pool:
+            return list(zip(self.copies, pool.map(self._try_manifest, self.copies), strict=True))
+
+    def download(self, copy: DataCopy, sealed: Path) -> None:
+        """The copy's object into a local file. Raises: StoreError."""
+        self._then.download(copy.key, sealed)
+
+    def add(self, manifest: DataManifest, sealed: Path) -> DataCopy:
+        """Store a copy at every site: the sealed archive first, its manifest last.
+
+        Where the second site fails, the copy counts all the same: its `sites` lack that, and the store's notes say why.
+        Raises: StoreError.
+        """
+        stamp = manifest.taken.astimezone(UTC).strftime(TIME)
+        key = f"{self.prefix}{manifest.name}/data-{manifest.name}-{stamp}{ARCHIVE}"
+        copy = DataCopy(key, manifest.name, manifest.taken)
+
+        def write(site: Site) -> None:
+            site.upload(sealed, copy.key)
+            site.keep(copy.manifest_key, manifest.to_json())
+
+        return replace(copy, sites=self.store.everywhere(write))
+
+    def _listed(self) -> Iterator[DataCopy]:
+        """Every archive under a name of ours."""
+        for key, sites in self._places.items():
+            found = OBJECT.fullmatch(key.removeprefix(self.prefix).removesuffix(ARCHIVE))
+            if found and key.endswith(ARCHIVE):
+                taken = datetime.strptime(found["time"], TIME).replace(tzinfo=UTC)
+                copy = DataCopy(key, found["owner"], taken)
+                beside = self._places.get(copy.manifest_key, ())
+                yield replace(copy, sites=tuple(site for site in sites if site in beside))
+
+    def _try_manifest(self, copy: DataCopy) -> DataManifest | DamagedCopy:
+        try:
+            return self.manifest(copy)
+        except DamagedCopy as error:
+            return error

@@ -1,0 +1,70 @@
+"""Removes the copies of data that no rule of requorum:backup.retention keeps, as `recovery.prune` does those of managers.
+
+The rules' minimum, which is never 0, keeps the newest copies of each data that can be read, whatever their age.
+"""
+
+from collections.abc import Callable, Collection
+from datetime import datetime
+
+from recovery import operators
+from recovery.data.catalog import DataCatalog, DataCopy
+from recovery.data.manifest import DataManifest
+from recovery.errors import DamagedCopy, Refused, StoreError, StoreSilent
+from recovery.retention import Candidate, Decision, Removal, decide
+from recovery.settings import Settings
+from recovery.store import Store
+
+
+def look(settings: Settings, now: datetime) -> tuple[Decision[DataCopy], ...]:
+    """What would be kept and removed now, newest first. Raises: Refused while the copies are read as of a time; StoreError."""
+    if settings.backup.as_of:
+        raise Refused(
+            "pruning copies of data",
+            "requorum:backup.asOf is set: what is listed is of the past",
+            remedy="take requorum:backup.asOf out",
+        )
+    return _decided(settings, DataCatalog(settings), now)
+
+
+def prune(
+    settings: Settings, agreed: Collection[Decision[DataCopy]], now: datetime, *, say: Callable[[str], None]
+) -> tuple[Removal[DataCopy], ...]:
+    """Remove what was agreed on, as far as the rules still say so of what lies in S3 now, one at a time and under the lease.
+
+    Raises: Refused when another holds the lease; StoreError when S3 cannot be listed; StoreSilent when it stops answering.
+    """
+    expected = {(decision.copy, decision.half) for decision in agreed if not decision.keep}
+    with operators.alone(settings, "pruning copies of data", say=say):
+        catalog = DataCatalog(settings)
+        decided = _decided(settings, catalog, now)
+        return tuple(
+            _remove(catalog.store, one) for one in decided if not one.keep and (one.copy, one.half) in expected
+        )
+
+
+def candidate(copy: DataCopy, manifest: DataManifest | DamagedCopy, size: int) -> Candidate[DataCopy]:
+    """What the rules know of a copy whose archive takes ``size`` bytes in S3."""
+    if isinstance(manifest, DamagedCopy):
+        return Candidate(copy, fault=manifest.why)
+    whole = manifest.size == size
+    fault = "" if whole else f"its archive has {size} bytes, and {manifest.size} in its manifest"
+    return Candidate(copy, manifest.cluster_id, fault=fault)
+
+
+def _decided(settings: Settings, catalog: DataCatalog, now: datetime) -> tuple[Decision[DataCopy], ...]:
+    sizes = catalog.store.sizes(catalog.prefix)
+    copies = [candidate(copy, manifest, sizes.get(copy.key, 0)) for copy, manifest in catalog.manifests()]
+    halves = [Candidate(copy, half=True) for copy in catalog.halves]
+    return decide(settings.backup.retention, copies + halves, now)
+
+
+def _remove(store: Store, decision: Decision[DataCopy]) -> Removal[DataCopy]:
+    try:
+        if not decision.half:
+            store.delete(decision.copy.manifest_key)
+        store.delete(decision.copy.key)
+    except StoreSilent:
+        raise
+    except StoreError as error:
+        return Removal(decision, error)
+    return Removal(decision)

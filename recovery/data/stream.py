@@ -1,0 +1,92 @@
+"""A sealed copy of data as a stream: never whole in memory, and never in clear on a disk."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Thread
+from typing import IO
+
+from backports import zstd
+
+from recovery.data.manifest import NO_REMEDY, DataManifest
+from recovery.errors import DamagedCopy
+from recovery.sealing import Identities, Unreadable
+
+BLOCK = 1 << 20
+"""Bytes that are unpacked at once: a few packed ones may stand for very many."""
+
+
+def check_sealed(sealed: Path, manifest: DataManifest, *, source: str) -> None:
+    """Compare a stored object with its manifest, as far as that goes without opening it. Raises: DamagedCopy."""
+    doing = f"verifying {source}"
+    if (found := sealed.stat().st_size) != manifest.size:
+        raise DamagedCopy(doing, f"the object has {found} bytes, its manifest says {manifest.size}", remedy=NO_REMEDY)
+    with sealed.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != manifest.sha256:
+            raise DamagedCopy(doing, "the object's SHA-256 is not the manifest's", remedy=NO_REMEDY)
+
+
+def check(sealed: Path, manifest: DataManifest, identities: Identities, *, source: str) -> None:
+    """Open the copy, read it whole and compare it with its manifest. Raises: DamagedCopy."""
+    check_sealed(sealed, manifest, source=source)
+    doing, plain = f"verifying {source}", _Plain()
+    try:
+        with sealed.open("rb") as file:
+            identities.unseal_stream(file, plain)
+    except Unreadable as error:
+        raise DamagedCopy(doing, str(error), remedy="name the identity of one of its recipients") from None
+    except (zstd.ZstdError, EOFError) as error:
+        raise DamagedCopy(doing, f"it does not unpack ({error})", remedy=NO_REMEDY) from None
+    if not plain.ended or (plain.size, plain.sha256) != (manifest.plain_size, manifest.plain_sha256):
+        raise DamagedCopy(doing, "the data in it is not what its manifest says", remedy=NO_REMEDY)
+
+
+@contextmanager
+def opened(sealed: Path, identities: Identities, *, first: bytes) -> Iterator[IO[bytes]]:
+    """The read end of a pipe that gives ``first``, and then the copy opened, still packed.
+
+    Should it break off, the reader sees an early end: whoever it is for knows how long it must be.
+    """
+    reading, writing = os.pipe()
+
+    def pour() -> None:
+        with suppress(OSError, Unreadable), os.fdopen(writing, "wb") as target, sealed.open("rb") as source:
+            target.write(first)
+            identities.unseal_stream(source, target)
+
+    pouring = Thread(target=pour, daemon=True)
+    with os.fdopen(reading, "rb", buffering=0) as end:
+        pouring.start()
+        yield end
+    pouring.join()
+
+
+class _Plain:
+    """Takes what zstd packed, and measures what it unpacks to."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._digest = hashlib.sha256()
+        self._unpacking = zstd.ZstdDecompressor()
+
+    @property
+    def ended(self) -> bool:
+        return self._unpacking.eof and not self._unpacking.unused_data
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+    def write(self, packed: bytes) -> int:
+        rest = packed
+        while rest or not (self._unpacking.needs_input or self._unpacking.eof):
+            block = self._unpacking.decompress(rest, BLOCK)
+            self._digest.update(block)
+            self.size += len(block)
+            rest = b""
+        return len(packed)
+
+    def flush(self) -> None:
+        pass

@@ -22,10 +22,11 @@ test: setup check  ## every test: checks, unit tests, every loss on the fake swa
 	@$(BIN)/python -m pytest -q tests/replay
 	@$(WITH_TOOLS); python -m pytest -q tests/s3 && python -m pytest tests/lab -n 2 --dist loadfile
 
-check: $(BIN)/.ready  ## lint, strict types and unit tests; no lab, below a minute
+check: $(BIN)/.ready  ## lint, strict types, alert rules and unit tests; no lab, below a minute
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest -q tests/unit
+	@promtool=$$(toolchain/promtool); $$promtool test rules tests/alerts.yml
+	@$(BIN)/python -m pytest -q -n auto tests/unit
 
 bench: setup  ## ratios of one run: recovery against the runbook and against the floor
 	@$(WITH_TOOLS); python -m bench

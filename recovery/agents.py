@@ -145,7 +145,7 @@ def _files(settings: Settings, node: Node) -> Mapping[str, bytes]:
     agent = _wanted(settings)
     made = {
         **_library(),
-        "etc/config.json": _config(settings, agent, node).to_json(),
+        "etc/config.json": config(settings, node).to_json(),
         "units/requorum-copy.service": _service("takes copies into S3", "copy", COPY),
         "units/requorum-watch.service": _service("has a copy taken after each change", "watch", WATCH),
         "units/requorum-due.service": DUE.format(state=STATE).encode(),
@@ -163,7 +163,9 @@ def _library() -> Mapping[str, bytes]:
     return {f"lib/{path}": content for path, content in bundle.library().items()}
 
 
-def _config(settings: Settings, agent: Agent, node: Node) -> Config:
+def config(settings: Settings, node: Node) -> Config:
+    """What the agent of a node is told."""
+    agent = _wanted(settings)
     return Config(
         cluster=settings.cluster,
         name=node.name,

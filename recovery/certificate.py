@@ -11,7 +11,7 @@ def identity(certificate: str) -> tuple[str, str]:
     """
     try:
         subject = x509.load_pem_x509_certificate(certificate.encode()).subject
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         return "", ""
     names = [subject.get_attributes_for_oid(oid) for oid in (NameOID.COMMON_NAME, NameOID.ORGANIZATION_NAME)]
     node_id, cluster_id = (str(found[0].value) if found else "" for found in names)

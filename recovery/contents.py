@@ -8,6 +8,7 @@ from backports import zstd
 
 from recovery.certificate import identity
 from recovery.errors import DamagedCopy
+from recovery.keyfile import is_locked
 from recovery.manifest import NO_REMEDY, Manifest, check_bytes
 from recovery.onnode import archive
 from recovery.onnode.archive import Content
@@ -33,6 +34,10 @@ def check(path: Path, manifest: Manifest, *, source: str) -> None:
         raise DamagedCopy(doing, "its raft log ends elsewhere than the manifest says", remedy=NO_REMEDY)
     if identity(content.certificate.decode(errors="replace")) != (manifest.node_id, manifest.cluster_id):
         raise DamagedCopy(doing, "the certificate inside is another node's or another swarm's", remedy=NO_REMEDY)
+    try:
+        is_locked(content.key)
+    except ValueError as error:
+        raise DamagedCopy(doing, f"its key file: {error}", remedy=NO_REMEDY) from None
 
 
 def read(path: Path, *, source: str) -> Content:

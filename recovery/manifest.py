@@ -140,9 +140,9 @@ def from_json(text: bytes, *, source: str) -> Manifest:
         document["proof"] = _proof(document["proof"]) if document["proof"] else None
         document["recipients"] = tuple(document["recipients"])
         document["position"] = Position(**document["position"])
-        document["files"] = tuple(FileEntry(**entry) for entry in document["files"])
+        document["files"] = tuple(_file(**entry) for entry in document["files"])
         return Manifest(inventory=inventory, **document)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise DamagedCopy(f"reading {source}", f"not a manifest: {error}", remedy=NO_REMEDY) from None
 
 
@@ -159,13 +159,17 @@ def drilled(text: bytes) -> Proof | None:
     """The proof in the stored result of a drill (see `recovery.drill`); None where it is none, or proves nothing either way."""
     try:
         found = _proof(json.loads(text)["proof"])
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None
     return None if found.verdict is Verdict.UNPROVEN else found
 
 
 def _proof(stored: Mapping[str, Any]) -> Proof:
     return Proof(**{**stored, "verdict": Verdict(stored["verdict"]), "at": _time(stored["at"])})
+
+
+def _file(path: str, size: int, sha256: str) -> FileEntry:
+    return FileEntry(str(path), int(size), str(sha256))
 
 
 def _time(text: str) -> datetime:

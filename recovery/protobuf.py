@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 
+BITS = 64
+"""Of a varint, at most (protobuf's encoding)."""
+
 
 def fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
     """The fields of a message by number: varints as numbers, length-delimited ones as bytes.
 
-    Raises: ValueError for another wire type, and for a number that is cut off.
+    Raises: ValueError for another wire type, and for a number that is cut off or too long.
     """
     at = 0
     while at < len(message):
@@ -31,6 +34,8 @@ def _varint(message: bytes, at: int) -> tuple[int, int]:
     while True:
         if at >= len(message):
             raise ValueError("the record ends within a number")
+        if shift >= BITS:
+            raise ValueError(f"a number has more than {BITS} bits")
         byte = message[at]
         value |= (byte & 0x7F) << shift
         at, shift = at + 1, shift + 7

@@ -31,9 +31,14 @@ def look(settings: Settings, now: datetime) -> tuple[Decision[Copy], ...]:
 
 
 def prune(
-    settings: Settings, agreed: Collection[Decision[Copy]], now: datetime, *, say: Callable[[str], None]
+    settings: Settings,
+    agreed: Collection[Decision[Copy]],
+    now: datetime,
+    *,
+    say: Callable[[str], None],
+    done: Callable[[], None] = lambda: None,
 ) -> tuple[Removal[Copy], ...]:
-    """Remove what was agreed on, as far as the rules still say so of what lies in S3 now.
+    """Remove what was agreed on, as far as the rules still say so of what lies in S3 now; ``done`` is called after each.
 
     Under the lease: no recovery reads copies meanwhile, and nobody marks one. A deletion that S3 refuses stops no other.
 
@@ -45,8 +50,11 @@ def prune(
         doomed = [one for one in _decided(settings, catalog, now) if not one.keep and (one.copy, one.half) in expected]
         pool = ThreadPoolExecutor(max_workers=WORKERS)
         try:
-            jobs = [pool.submit(_remove, catalog.store, decision) for decision in doomed]
-            return tuple(job.result() for job in jobs)
+            removals = []
+            for job in [pool.submit(_remove, catalog.store, decision) for decision in doomed]:
+                removals.append(job.result())
+                done()
+            return tuple(removals)
         finally:
             pool.shutdown(cancel_futures=True)
 

@@ -44,14 +44,24 @@ class Identities:
         try:
             return bytes(pyrage.decrypt(content, self._all))
         except pyrage.DecryptError as error:
-            raise Unreadable(f"the identities of requorum:{self.setting} do not open it ({error})") from None
+            raise self._unreadable(error) from None
 
     def unseal_file(self, sealed: Path, plain: Path) -> None:
-        """The same, from file to file. Raises: Unreadable; OSError."""
+        """The same, from file to file; ``plain`` may hold a part where it fails. Raises: Unreadable; OSError."""
         try:
-            pyrage.decrypt_file(str(sealed), str(plain), self._all)
+            with sealed.open("rb") as source, plain.open("wb") as target:
+                pyrage.decrypt_io(source, target, self._all)
         except pyrage.DecryptError as error:
-            raise Unreadable(f"the identities of requorum:{self.setting} do not open it ({error})") from None
+            raise self._unreadable(error) from None
+        except OSError as error:
+            if error.errno:
+                raise
+            raise self._unreadable(
+                error
+            ) from None  # of what follows the header, pyrage says so by an OSError of its own
+
+    def _unreadable(self, error: Exception) -> Unreadable:
+        return Unreadable(f"the identities of requorum:{self.setting} do not open it, or it was altered ({error})")
 
     def unseal_stream(self, sealed: IO[bytes], plain: Any) -> None:
         """The same, from a stream to whatever has ``write``, a block at a time. Raises: Unreadable; what ``plain`` raises."""

@@ -13,8 +13,12 @@ FILE = "requorum_agent.prom"
 
 def write(config: Config, state: State, waiting: Sequence[Entry]) -> None:
     """Write them, where a folder for them is set. Raises: OSError."""
-    if config.metrics is None:
-        return
+    if config.metrics:
+        write_to_textfile(str(config.metrics / FILE), collected(config, state, waiting))
+
+
+def collected(config: Config, state: State, waiting: Sequence[Entry]) -> CollectorRegistry:
+    """All of them."""
     values = {
         "last_attempt_timestamp_seconds": ("When the agent last looked whether to copy.", state.attempted),
         "last_copy_timestamp_seconds": ("When it last took a copy.", state.taken),
@@ -32,4 +36,4 @@ def write(config: Config, state: State, waiting: Sequence[Entry]) -> None:
     for name, (text, value) in values.items():
         gauge = Gauge(f"requorum_agent_{name}", text, ["cluster", "manager"], registry=registry)
         gauge.labels(config.cluster, config.name).set(value)
-    write_to_textfile(str(config.metrics / FILE), registry)
+    return registry

@@ -3,13 +3,14 @@
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from recovery import display
 from recovery.errors import RequorumError, SettingError
@@ -52,6 +53,26 @@ def loaded(stack: str, config_file: Path | None) -> Iterator[Settings]:
 def say(line: str) -> None:
     """Tell what is being done, beside the output proper."""
     err.print(line, style="dim", markup=False)
+
+
+@contextmanager
+def progress(doing: str, total: int | None, *, as_json: bool = False) -> Iterator[Callable[[], None]]:
+    """A bar on standard error for as long as the context is, where that is a terminal and the output is not JSON.
+
+    What is given moves it on by one. ``total`` is None where there are no steps to count: then it only shows the time.
+    """
+    counted = (BarColumn(), MofNCompleteColumn()) if total is not None else (BarColumn(),)
+    with Progress(
+        TextColumn("{task.description}", markup=False),
+        *counted,
+        TimeElapsedColumn(),
+        console=err,
+        transient=True,
+        redirect_stdout=False,  # what is printed there is the output proper, which may be read by a program
+        disable=as_json or not (sys.stderr.isatty() and err.is_interactive),
+    ) as shown:
+        task = shown.add_task(doing, total=total)
+        yield lambda: shown.advance(task)
 
 
 def print_json(document: dict[str, Any]) -> None:

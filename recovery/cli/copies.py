@@ -23,6 +23,7 @@ from recovery.cli.console import (
     loaded,
     out,
     print_json,
+    progress,
     say,
 )
 from recovery.copy import Copy
@@ -56,15 +57,17 @@ def backup(
             )
         elif managers:
             raise SettingError("(manager)", "without --cold every manager is copied", remedy="leave the names out")
-        for outcome in backup_cold(settings, chosen, say=say) if cold else take_copies(settings, say=say):
-            if outcome.error or not (outcome.copy and outcome.manifest):
-                failed.append(outcome)
-                err.print(f"{outcome.manager}: not copied\n{outcome.error}", style="red", markup=False)
-                continue
-            made.append((outcome.copy, outcome.manifest))
-            partial |= outcome.missing_at(settings)
-            if fault := outcome.manifest.shortfall:
-                err.print(f"{outcome.manager}: {fault}", style="red", markup=False)
+        with progress("copying", len(chosen), as_json=as_json) as done:
+            for outcome in backup_cold(settings, chosen, say=say) if cold else take_copies(settings, say=say):
+                done()
+                if outcome.error or not (outcome.copy and outcome.manifest):
+                    failed.append(outcome)
+                    err.print(f"{outcome.manager}: not copied\n{outcome.error}", style="red", markup=False)
+                    continue
+                made.append((outcome.copy, outcome.manifest))
+                partial |= outcome.missing_at(settings)
+                if fault := outcome.manifest.shortfall:
+                    err.print(f"{outcome.manager}: {fault}", style="red", markup=False)
         if as_json:
             print_json(display.copies_json(settings.cluster, made))
         else:
@@ -105,10 +108,11 @@ def verify(
         if not (name or catalog.copies):
             raise NoUsableCopy("verifying the newest copy", "S3 holds none", remedy="requorum backup")
         copy = catalog.named(name) if name else catalog.copies[0]
-        with catalog.verified(copy) as (manifest, _):
-            for note in catalog.store.notes:
-                say(note)
-            out.print(f"{copy.name}: whole, {len(manifest.files)} files, as its manifest says (not restored: unproven)")
+        with progress(f"reading {copy.name}", None), catalog.verified(copy) as (manifest, _):
+            pass
+        for note in catalog.store.notes:
+            say(note)
+        out.print(f"{copy.name}: whole, {len(manifest.files)} files, as its manifest says (not restored: unproven)")
 
 
 @app.command("s3")
@@ -150,7 +154,10 @@ def drill(
         if not chosen:
             raise NoUsableCopy("a drill", "S3 holds no copy", remedy="requorum backup")
         node = settings.named(on) if on else None
-        done = list(drills.drill(settings, catalog, chosen, on=node, say=say))
+        with progress("restoring", len(chosen), as_json=as_json) as moved:
+            for result in drills.drill(settings, catalog, chosen, on=node, say=say):
+                done.append(result)
+                moved()
         if as_json:
             print_json(display.drills_json(settings.cluster, done))
         else:
@@ -203,7 +210,8 @@ def prune(
             out.print(f"{len(doomed)} of {len(decisions)} go" if doomed else "nothing goes")
         if doomed and not dry_run:
             agree(f"remove {len(doomed)} for good", yes)
-            removals = pruning.prune(settings, doomed, now, say=say)
+            with progress("removing", len(doomed), as_json=as_json) as done:
+                removals = pruning.prune(settings, doomed, now, say=say, done=done)
         refused = [removal for removal in removals if removal.error]
         for removal in refused:
             err.print(f"{removal.decision.copy.name}: not removed\n{removal.error}", style="red", markup=False)

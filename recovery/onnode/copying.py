@@ -28,7 +28,7 @@ STOPPED_SECONDS = 120
 """After which an engine that was stopped for a copy is started by systemd, should whoever stopped it be gone."""
 TAKE = (
     'set -o pipefail; cd "$1"; '
-    "{ tar --sparse --exclude='*.tmp' --exclude=swarm/.requorum -cf - swarm 2>/dev/null || [ $? -eq 1 ]; } "
+    "{ tar --format=gnu --sparse --exclude='*.tmp' --exclude=swarm/.requorum -cf - swarm 2>/dev/null || [ $? -eq 1 ]; } "
     '| zstd -q -3 -c > "$2"'
 )
 """tar exits with 1 where a file changed as it was read, which is expected of a running engine. ``*.tmp`` is the

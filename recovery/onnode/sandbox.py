@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from recovery.onnode import api, archive
+from recovery.onnode import api, archive, copying
 
 SECONDS = 60
 """Of a whole proof. It takes one or two where the engine campaigns at once, as 20.10 does; newer ones (26.1) refuse that
@@ -31,7 +31,7 @@ DATA = MOUNT / "data"
 SOCKET = MOUNT / "engine.sock"
 CONFIG = MOUNT / "daemon.json"
 """Empty: what the node's own engine is configured to do is no concern of the sandbox."""
-UNPACK = 'set -o pipefail; zstd -q -dc "$1" | tar --sparse -xpf - -C "$2"'
+UNPACK = 'set -o pipefail; zstd -q -dc "$1" | tar --sparse -xpf - -C "$2" swarm'
 AT_FAULT = 3
 """Exit status of this program where the copy is at fault."""
 KILLED = (137, -9)
@@ -80,7 +80,7 @@ def prove(program: str, copy: Path, address: str, unpacked: int, key: bytes) -> 
 
 
 def inside(copy: Path, address: str, size: int, key: bytes) -> dict[str, Any]:
-    """The same, in the namespaces. Raises: Failed; Unable; OSError."""
+    """The same, in the namespaces. Raises: Failed; Unable; Unfit; OSError."""
     _run("mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "none", str(MOUNT))
     _run("ip", "link", "set", "lo", "up")
     _run("ip", "link", "add", "requorum0", "type", "bridge")  # a dummy link is not there in every kernel
@@ -106,6 +106,8 @@ def inside(copy: Path, address: str, size: int, key: bytes) -> dict[str, Any]:
 
 
 def _unpack(copy: Path, key: bytes) -> None:
+    """Lay the copy into the engine's data, having read it whole: wherever it came from, only what is fit gets there."""
+    copying.read(copy)
     shutil.rmtree(DATA / "swarm", ignore_errors=True)
     try:
         _run("bash", "-c", UNPACK, "unpack", str(copy), str(DATA))

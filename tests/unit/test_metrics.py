@@ -1,5 +1,6 @@
 """The metrics: what a monitor is told of a cluster and its copies, and what it is not told when nobody knows it."""
 
+import re
 import urllib.request
 from datetime import timedelta
 from pathlib import Path
@@ -9,16 +10,25 @@ import yaml
 from prometheus_client import CollectorRegistry, generate_latest, start_http_server
 from prometheus_client.parser import text_string_to_metric_families
 
-from recovery import display
+from recovery import agents, display
+from recovery.agent import metrics
+from recovery.agent.state import State
 from recovery.diagnosis import diagnose
 from recovery.errors import DamagedCopy
 from recovery.manifest import Proof, Verdict
 from recovery.metrics import Copies, Live, Watched
 from tests.unit import factories as make
 
-OF = make.settings()
+OF = make.settings(agent={"schedule": "daily"})
 NAMES = [manager.name for manager in OF.managers]
-ALERTS = Path(__file__).resolve().parent.parent.parent / "docs" / "alerts.yml"
+ROOT = Path(__file__).resolve().parent.parent.parent
+RULES = yaml.safe_load((ROOT / "docs" / "alerts.yml").read_text())["groups"][0]["rules"]
+CASES = [
+    case
+    for test in yaml.safe_load((ROOT / "tests" / "alerts.yml").read_text())["tests"]
+    for case in test["alert_rule_test"]
+]
+"""What `make check` has promtool find out about the rules."""
 
 
 def watched(copies: Copies | None) -> Watched:
@@ -33,6 +43,12 @@ def values(look: Watched) -> dict[tuple[str, ...], float]:
     registry.register(look)
     families = text_string_to_metric_families(generate_latest(registry).decode())
     return {(s.name, *s.labels.values()): s.value for family in families for s in family.samples}
+
+
+def of_agents() -> set[str]:
+    """The names of what agents tell."""
+    config = agents.config(OF, OF.managers[0])
+    return {family.name for family in metrics.collected(config, State(), ()).collect()}
 
 
 def copies() -> Copies:
@@ -96,10 +112,14 @@ def test_each_question_is_a_look_of_its_own() -> None:
     thread.join()
 
 
-@pytest.mark.parametrize(
-    "rule", yaml.safe_load(ALERTS.read_text())["groups"][0]["rules"], ids=lambda rule: rule["alert"]
-)
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
 def test_the_alerts_are_about_metrics_that_there_are(rule: dict[str, str]) -> None:
-    names = {key[0] for key in values(watched(copies()))}
-    assert any(name in rule["expr"] for name in names)
-    assert all(word in names for word in rule["expr"].replace("{", " ").split() if word.startswith("requorum_"))
+    named = set(re.findall(r"requorum_\w+", rule["expr"]))
+    assert named
+    assert named <= {key[0] for key in values(watched(copies()))} | of_agents()
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
+def test_each_alert_is_tested_firing_and_silent(rule: dict[str, str]) -> None:
+    fires = {bool(case.get("exp_alerts")) for case in CASES if case["alertname"] == rule["alert"]}
+    assert fires == {True, False}

@@ -10,7 +10,7 @@ from recovery import display, marks, notify, offers
 from recovery import drill as drills
 from recovery import prune as pruning
 from recovery.backup import backup as take_copies
-from recovery.backup import backup_cold
+from recovery.backup import backup_cold, backup_or_cold
 from recovery.catalog import Catalog
 from recovery.cli.console import (
     FileOption,
@@ -39,6 +39,7 @@ from recovery.retention import Removal
 def backup(
     managers: Annotated[list[str] | None, typer.Argument(help="With --cold: whom; all when left out.")] = None,
     cold: Annotated[bool, typer.Option("--cold", help="Stop each engine for its copy, one after the other.")] = False,
+    or_cold: Annotated[bool, typer.Option("--or-cold", help="Do that where a copy fails its proof.")] = False,
     yes: YesOption = False,
     stack: StackOption = "",
     config_file: FileOption = None,
@@ -55,10 +56,16 @@ def backup(
             agree(
                 f"stop the Docker engine of {', '.join(chosen)} for a moment, one after the other, the leader last", yes
             )
+            taking = backup_cold(settings, chosen, say=say)
         elif managers:
             raise SettingError("(manager)", "without --cold every manager is copied", remedy="leave the names out")
+        elif or_cold:
+            agree("stop the Docker engine of each manager whose copy fails its proof for a moment", yes)
+            taking = backup_or_cold(settings, say=say)
+        else:
+            taking = take_copies(settings, say=say)
         with progress("copying", len(chosen), as_json=as_json) as done:
-            for outcome in backup_cold(settings, chosen, say=say) if cold else take_copies(settings, say=say):
+            for outcome in taking:
                 done()
                 if outcome.error or not (outcome.copy and outcome.manifest):
                     failed.append(outcome)

@@ -91,7 +91,15 @@ class Site:
         """The size in bytes of every object that lies below the prefix now, by key."""
         with self.doing("listing"):
             pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket.name, Prefix=self.own(prefix))
-            found = {entry["Key"]: entry["Size"] for page in pages for entry in page.get("Contents", ())}
+            found: dict[str, int] = {}
+            for page in pages:
+                if "Name" not in page:  # as any 200 without content: no empty bucket
+                    raise StoreError(
+                        f"listing {self.where}",
+                        "the answer is no listing",
+                        remedy=f"correct requorum:{self._at}.endpoint",
+                    )
+                found |= {entry["Key"]: entry["Size"] for entry in page.get("Contents", ())}
         return {self._prefix + key.removeprefix(self.bucket.prefix): size for key, size in found.items()}
 
     def look(self, key: str) -> tuple[bytes, str] | None:
@@ -179,6 +187,7 @@ class Site:
         """Have the lock of an object that is kept last as long as one written now; without requorum:backup.lock, nothing."""
         if self.bucket.lock is None:
             return
+        self.require_lock()  # a server that does not know locks takes the new one for the object's new content
         with self.doing(f"locking {key} in"):
             wanted = self._lock["ObjectLockRetainUntilDate"]
             found = self._retention(key) or {}

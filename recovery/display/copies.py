@@ -53,6 +53,21 @@ def copies_json(
     return {"version": VERSION, "cluster": cluster, "copies": shown}
 
 
+def verified_json(cluster: str, copy: Copy, found: Manifest | DamagedCopy) -> dict[str, Any]:
+    """What came of reading a copy whole, as the contract has it."""
+    result = (
+        {"files": None, "error": found.why}
+        if isinstance(found, DamagedCopy)
+        else {"files": len(found.files), "error": None}
+    )
+    return {"version": VERSION, "cluster": cluster, **_identity(copy), **result}
+
+
+def kept_json(cluster: str, name: str, mark: Mark | None) -> dict[str, Any]:
+    """The mark that a copy has now, as the contract has it."""
+    return {"version": VERSION, "cluster": cluster, "name": name, "keep": _mark_json(mark)}
+
+
 def prune_table(decisions: Sequence[Decision[C]], now: datetime) -> Table:
     """What stays and what goes, and why, for eyes."""
     longest = max((len(decision.copy.name) for decision in decisions), default=0)
@@ -78,10 +93,7 @@ def prune_json(
         "dryRun": dry_run,
         "copies": [
             {
-                "name": decision.copy.name,
-                "key": decision.copy.key,
-                "manager": decision.copy.manager,
-                "taken": decision.copy.taken.isoformat(),
+                **_identity(decision.copy),
                 "manifest": not decision.half,
                 "keep": decision.keep,
                 "reasons": list(decision.reasons),
@@ -115,14 +127,12 @@ def _mark_json(mark: Mark | None) -> dict[str, Any] | None:
     return {"reason": mark.reason, "who": mark.who, "when": mark.when.isoformat() if mark.when else None}
 
 
+def _identity(copy: Copy) -> dict[str, Any]:
+    return {"name": copy.name, "key": copy.key, "manager": copy.manager, "taken": copy.taken.isoformat()}
+
+
 def _copy_json(copy: Copy, manifest: Manifest | DamagedCopy) -> dict[str, Any]:
-    common = {
-        "name": copy.name,
-        "key": copy.key,
-        "manager": copy.manager,
-        "taken": copy.taken.isoformat(),
-        "sites": list(copy.sites),
-    }
+    common = {**_identity(copy), "sites": list(copy.sites)}
     if isinstance(manifest, DamagedCopy):
         return {**common, "error": manifest.why}
     return {

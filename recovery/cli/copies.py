@@ -27,7 +27,7 @@ from recovery.cli.console import (
     say,
 )
 from recovery.copy import Copy
-from recovery.errors import NoUsableCopy, SettingError
+from recovery.errors import DamagedCopy, NoUsableCopy, SettingError
 from recovery.escrow import Escrow
 from recovery.keyfile import UnlockKey
 from recovery.manifest import Verdict
@@ -108,6 +108,7 @@ def verify(
     name: Annotated[str, typer.Argument(help="The copy's name; the newest one when left out.")] = "",
     stack: StackOption = "",
     config_file: FileOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Read a copy whole from S3 and compare it with its manifest."""
     with loaded(stack, config_file) as settings:
@@ -115,11 +116,19 @@ def verify(
         if not (name or catalog.copies):
             raise NoUsableCopy("verifying the newest copy", "S3 holds none", remedy="requorum backup")
         copy = catalog.named(name) if name else catalog.copies[0]
-        with progress(f"reading {copy.name}", None), catalog.verified(copy) as (manifest, _):
-            pass
+        try:
+            with progress(f"reading {copy.name}", None, as_json=as_json), catalog.verified(copy) as (manifest, _):
+                pass
+        except DamagedCopy as error:
+            if as_json:
+                print_json(display.verified_json(settings.cluster, copy, error))
+            raise
         for note in catalog.store.notes:
             say(note)
-        out.print(f"{copy.name}: whole, {len(manifest.files)} files, as its manifest says (not restored: unproven)")
+        if as_json:
+            print_json(display.verified_json(settings.cluster, copy, manifest))
+        else:
+            out.print(f"{copy.name}: whole, {len(manifest.files)} files, as its manifest says (not restored: unproven)")
 
 
 @app.command("s3")
@@ -183,17 +192,23 @@ def keep(
     release: Annotated[bool, typer.Option("--release", help="Take the mark back.")] = False,
     stack: StackOption = "",
     config_file: FileOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Mark a copy, so that it is never pruned, or take its mark back."""
     if bool(reason.strip()) == release:
         raise typer.BadParameter("give either --reason TEXT or --release")
     with loaded(stack, config_file) as settings:
+        mark = None
         if release:
             marks.release(settings, name)
-            out.print(f"{name} is no longer marked: the rules of requorum:backup.retention decide", markup=False)
         else:
             mark = marks.keep(settings, name, reason.strip(), now=datetime.now(UTC), say=say)
+        if as_json:
+            print_json(display.kept_json(settings.cluster, name, mark))
+        elif mark:
             out.print(f"{name} is kept: {mark.text}", markup=False)
+        else:
+            out.print(f"{name} is no longer marked: the rules of requorum:backup.retention decide", markup=False)
 
 
 @app.command()

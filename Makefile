@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
 BIN := .venv/bin
-# The folder of Pulumi and the S3 server is made, or found in the cache, when first used.
+# The folder of Pulumi and the S3 servers is made, or found in the cache, when first used.
 WITH_TOOLS = tools=$$(toolchain/install); export PATH="$(CURDIR)/$(BIN):$(CURDIR)/bin:$$tools:$$PATH"
 
 help:  ## list the verbs
@@ -18,7 +18,7 @@ up: setup  ## from a bare machine to a running lab cluster, then its status
 down: setup  ## remove what `make up` made
 	@$(WITH_TOOLS); python -m lab.cluster down && python -m lab down
 
-test: setup check  ## every test: checks, unit tests, every loss on the fake swarm, a real S3 server, the lab
+test: setup check  ## every test: checks, unit tests, every loss on the fake swarm, real S3 servers, the lab
 	@$(BIN)/python -m pytest -q tests/replay
 	@$(WITH_TOOLS); python -m pytest -q tests/s3 && python -m pytest tests/lab -n 2 --dist loadfile
 
@@ -43,7 +43,7 @@ setup: $(BIN)/.ready packages
 packages:
 	@lab/packages-installed
 
-toolchain: ## build or fetch Pulumi, its plugins and the S3 server (TOOLCHAIN=auto|official|build)
+toolchain: ## build or fetch Pulumi, its plugins and the S3 servers (TOOLCHAIN=auto|official|build)
 	@toolchain/install
 
 # The virtual environment lies in the cache under what determines it, so that a new clone finds it made.

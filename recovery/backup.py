@@ -10,9 +10,9 @@ from threading import Event
 from recovery import autolock, escalation, operators, snapshot
 from recovery.catalog import Catalog
 from recovery.copy import Copy
-from recovery.errors import Refused, RequorumError
+from recovery.errors import DamagedCopy, Refused, RequorumError
 from recovery.escrow import Escrow
-from recovery.manifest import Manifest
+from recovery.manifest import Manifest, Verdict
 from recovery.model import LocalState, Reach
 from recovery.settings import Node, Settings
 from recovery.survey import ask, survey
@@ -27,6 +27,13 @@ class Outcome:
     copy: Copy | None = None
     manifest: Manifest | None = None
     error: RequorumError | None = None
+
+    @property
+    def at_fault(self) -> bool:
+        """Whether what was copied is not whole, or nothing came up from it."""
+        return isinstance(self.error, DamagedCopy) or (
+            self.manifest is not None and self.manifest.verdict is Verdict.FAILED
+        )
 
     def missing_at(self, settings: Settings) -> bool:
         """Whether a site lacks the copy that was made; why, `backup` says."""
@@ -64,6 +71,19 @@ def backup(settings: Settings, *, say: Callable[[str], None]) -> Iterator[Outcom
         yield from pool.map(take, sorted(there, key=lambda node: node.name == last))
     for note in catalog.store.notes:
         say(note)
+
+
+def backup_or_cold(settings: Settings, *, say: Callable[[str], None]) -> Iterator[Outcome]:
+    """As `backup`; of a manager whose copy is at fault a cold one is taken, and that is its outcome. Raises: as `backup_cold`."""
+    failed = []
+    for outcome in backup(settings, say=say):
+        if outcome.at_fault:
+            failed.append(outcome.manager)
+        else:
+            yield outcome
+    if failed:
+        say(f"the copy of {' and '.join(failed)} is at fault: a cold one is taken")
+        yield from backup_cold(settings, failed, say=say)
 
 
 def backup_cold(settings: Settings, names: Collection[str], *, say: Callable[[str], None]) -> Iterator[Outcome]:

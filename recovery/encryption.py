@@ -11,6 +11,9 @@ from recovery.errors import SettingError
 KEY_BYTES = 32
 ALGORITHM = "AES256"
 SETTING = "backup.encryption.keyFile"
+ECHO = "x-amz-date"
+"""A header of every signed request and of no answer: a server that hands it back, as `rclone serve s3` does, hands back
+whatever it was told, and its word on encryption is worth nothing."""
 
 
 class _Answer(Protocol):
@@ -39,8 +42,11 @@ class Rest:
 
     def is_kept(self, answer: _Answer) -> bool:
         """Whether an object is encrypted as asked for, going by the answer to its HEAD."""
+        if not self.writing:
+            return True
         asked = (name for name in ("ServerSideEncryption", "SSECustomerAlgorithm") if name in self.writing)
-        return all(answer.get(name) == self.writing[name] for name in asked)
+        handed_back = ECHO in answer.get("ResponseMetadata").get("HTTPHeaders")
+        return not handed_back and all(answer.get(name) == self.writing[name] for name in asked)
 
 
 def _key(file: Path) -> bytes:

@@ -2,7 +2,7 @@
 
 The holder writes its lease anew every few seconds; one that was not written for `STALE_SECONDS`, as the waiting
 side counts them, is of a holder that died, and is taken over. No clocks are compared. Where the S3 server knows
-conditional writes two can never both get it; elsewhere what was written is read back before it counts.
+conditional writes two can never both get it; elsewhere it is looked at before it is written, and once more after a while.
 Where there is a second site, its lease is held too: one site may be out of reach, or be lost in the middle.
 """
 
@@ -25,6 +25,8 @@ RENEW_SECONDS = 2.0
 STALE_SECONDS = 10.0
 WAIT_SECONDS = 60.0
 PAUSE = 0.5
+SETTLE_SECONDS = 2.0
+"""On a server without conditional writes: the longest that another can take from looking to writing."""
 _lock = threading.Lock()
 _held: dict[str, "_Held"] = {}
 
@@ -89,36 +91,37 @@ class _Holder:
         self._store, self._key, self._by = store, key, by
         self._token = uuid4().hex
         self._turn = 0
-        self._etag: str | None = None
+        self._written: tuple[bytes, str] | None = None
+        """Our lease as it lies there; None where it is not ours."""
         self._done = threading.Event()
         self._renewal = threading.Thread(target=self._renew, name="requorum-lease", daemon=True)
 
     def acquire(self, doing: str, say: Callable[[str], None]) -> None:
         self._doing = doing
         begun = seen_at = monotonic()
-        seen = stale = None
-        while not self._take(stale):
+        seen, stale = b"", None
+        while not (self._take(stale) and self._stays()):
             found = self._store.look(self._key)
-            content, etag = found or (b"", None)
-            if content == FREE:
-                stale = etag
-                continue
+            content = found[0] if found else b""
             if monotonic() - begun > WAIT_SECONDS:
-                raise self._refused(content) if found else self._swallowed()
-            if found and seen is None:
+                raise self._swallowed() if content in (b"", FREE) else self._refused(content)
+            if content == FREE:
+                stale = found
+                continue
+            if content and not seen:
                 say(f"waiting for {_whose(content)}")
-            if etag != seen:
-                seen, seen_at = etag, monotonic()
+            if content != seen:
+                seen, seen_at = content, monotonic()
             sleep(PAUSE)
-            stale = seen if monotonic() - seen_at >= STALE_SECONDS else None
+            stale = found if monotonic() - seen_at >= STALE_SECONDS else None
         self._renewal.start()
 
     def release(self) -> None:
         self._done.set()
         self._renewal.join()
         with suppress(StoreError):  # it is taken over once it is stale
-            if self._etag:
-                self._store.put_where(self._key, FREE, self._etag)
+            if self._written:
+                self._store.put_where(self._key, FREE, self._written)
 
     def _refused(self, content: bytes) -> Refused:
         return Refused(
@@ -134,8 +137,8 @@ class _Holder:
             remedy=f"write an object that holds {FREE.decode()} as {self._store.own(self._key)}",
         )
 
-    def _take(self, expected: str | None) -> bool:
-        """Write the lease where there is none, or in place of the one ``expected``; whether it is ours now.
+    def _take(self, seen: tuple[bytes, str] | None) -> bool:
+        """Write the lease where there is none, or in place of the one that was ``seen``; whether it is ours now.
 
         What S3 answers is not enough: where the first answer was lost, the second try is refused by what the first wrote.
         """
@@ -146,15 +149,29 @@ class _Holder:
             "doing": self._doing,
             "turn": self._turn,
         }
-        self._store.put_where(self._key, json.dumps(content).encode(), expected)
+        self._content = json.dumps(content).encode()
+        self._store.put_where(self._key, self._content, seen)
+        return self._is_ours()
+
+    def _stays(self) -> bool:
+        """Whether the lease that was taken stays ours.
+
+        Where conditions are not kept, another who looked before we wrote may write after us: the last one has it.
+        """
+        if self._store.heeds_conditions(self._key, self._content):
+            return True
+        sleep(SETTLE_SECONDS)
+        return self._is_ours()
+
+    def _is_ours(self) -> bool:
         found = self._store.look(self._key)
-        self._etag = found[1] if found and self._token.encode() in found[0] else None
-        return self._etag is not None
+        self._written = found if found and self._token.encode() in found[0] else None
+        return self._written is not None
 
     def _renew(self) -> None:
         while not self._done.wait(RENEW_SECONDS):
             try:
-                self._take(self._etag)
+                self._take(self._written)
             except StoreError:
                 continue  # S3 may be back in time; a recovery is not broken off for it
 

@@ -157,6 +157,8 @@ class _Probe:
             if code_of(error) == "ObjectLockConfigurationNotFoundError":
                 return Answer.NO, "the bucket was made without"
             raise
+        if found["ObjectLockConfiguration"].get("ObjectLockEnabled") != "Enabled":
+            return Answer.NO, "the server tells of none"
         until = parsedate_to_datetime(found["ResponseMetadata"]["HTTPHeaders"]["date"]) + timedelta(
             seconds=LOCK_SECONDS
         )

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
+from time import sleep
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from boto3.exceptions import Boto3Error, RetriesExceededError
@@ -16,6 +17,7 @@ from botocore.exceptions import (
     IncompleteReadError,
     NoCredentialsError,
     ProfileNotFound,
+    ResponseStreamingError,
 )
 from botocore.exceptions import ConnectionError as NoConnection
 
@@ -35,6 +37,10 @@ T = TypeVar("T")
 PART = 8 * 2**20
 """Bytes; what is larger is sent in parts of this size."""
 THREADS = 4
+READS = 3
+"""How often a small object is read whose content breaks off."""
+READ_PAUSE = 0.1
+"""Seconds; by then a small object is written."""
 UNREACHABLE = (NoConnection, HTTPClientError, IncompleteReadError, RetriesExceededError, ConnectionError)
 """What boto3 raises where no answer, or not all of it, came."""
 CHANGED = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412", "409"})
@@ -85,7 +91,15 @@ class Site:
         """The size in bytes of every object that lies below the prefix now, by key."""
         with self.doing("listing"):
             pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket.name, Prefix=self.own(prefix))
-            found = {entry["Key"]: entry["Size"] for page in pages for entry in page.get("Contents", ())}
+            found: dict[str, int] = {}
+            for page in pages:
+                if "Name" not in page:  # as any 200 without content: no empty bucket
+                    raise StoreError(
+                        f"listing {self.where}",
+                        "the answer is no listing",
+                        remedy=f"correct requorum:{self._at}.endpoint",
+                    )
+                found |= {entry["Key"]: entry["Size"] for entry in page.get("Contents", ())}
         return {self._prefix + key.removeprefix(self.bucket.prefix): size for key, size in found.items()}
 
     def look(self, key: str) -> tuple[bytes, str] | None:
@@ -94,10 +108,11 @@ class Site:
             if (version := self._version(key)) is None:
                 return None
             try:
-                found = self._read(self.s3.get_object, Bucket=self.bucket.name, Key=self.own(key), **version)
-            except self.s3.exceptions.NoSuchKey:
-                return None
-            return found["Body"].read(), found["ETag"]
+                return self._content(key, version)
+            except ClientError as error:
+                if code_of(error) == "NoSuchKey":
+                    return None
+                raise
 
     def download(self, key: str, path: Path) -> bool:
         """An object's content into a local file; False where there is none."""
@@ -123,25 +138,34 @@ class Site:
         with self.doing(f"writing {key} to"):
             self._put(key, content)
 
-    def put_where(self, key: str, content: bytes, etag: str | None) -> str | None:
-        """Write a small object where there is none, or in place of the one with that ETag; its ETag, or None where it was not so.
+    def put_where(self, key: str, content: bytes, seen: tuple[bytes, str] | None) -> bool:
+        """Write a small object where `look` saw none, or in place of what it saw; whether it was still so.
 
-        A server that does not know conditional writes is asked first, and then written to.
+        It is looked at again first: some servers do not know conditional writes, and some accept the condition and ignore it.
         """
         with self.doing(f"writing {key} to"):
+            if self._now(key) != seen:
+                return False
             try:
-                return self._put(key, content, **({"IfNoneMatch": "*"} if etag is None else {"IfMatch": etag}))
+                self._put(key, content, **({"IfMatch": seen[1]} if seen else {"IfNoneMatch": "*"}))
             except ClientError as error:
                 if code_of(error) in CHANGED:
-                    return None
+                    return False
                 if code_of(error) != "NotImplemented":
                     raise
-        found = self.look(key)
-        if (found[1] if found else None) != etag:
-            return None
-        self.put(key, content)
-        written = self.look(key)
-        return written[1] if written else None
+                self._put(key, content)
+            return True
+
+    def heeds_conditions(self, key: str, content: bytes) -> bool:
+        """Whether the server refuses to write an object that is there on the condition that it is not. Others write it."""
+        with self.doing(f"writing {key} to"):
+            try:
+                self._put(key, content, IfNoneMatch="*")
+            except ClientError as error:
+                if code_of(error) not in (*CHANGED, "NotImplemented"):
+                    raise
+                return code_of(error) in CHANGED
+            return False
 
     def upload(self, path: Path, key: str) -> None:
         """Write a local file as an object that is kept: locked where that is asked for, and looked at afterwards."""
@@ -163,6 +187,7 @@ class Site:
         """Have the lock of an object that is kept last as long as one written now; without requorum:backup.lock, nothing."""
         if self.bucket.lock is None:
             return
+        self.require_lock()  # a server that does not know locks takes the new one for the object's new content
         with self.doing(f"locking {key} in"):
             wanted = self._lock["ObjectLockRetainUntilDate"]
             found = self._retention(key) or {}
@@ -203,9 +228,9 @@ class Site:
         except OSError as error:
             raise StoreError(doing, f"the local file: {error.strerror}", remedy="make room in TMPDIR") from None
 
-    def _put(self, key: str, content: bytes, **extra: Any) -> str:
+    def _put(self, key: str, content: bytes, **extra: Any) -> None:
         given = {**self.rest.writing, **extra}
-        return self.s3.put_object(Bucket=self.bucket.name, Key=self.own(key), Body=content, **given)["ETag"]
+        self.s3.put_object(Bucket=self.bucket.name, Key=self.own(key), Body=content, **given)
 
     def _read(self, read: Callable[..., T], **given: Any) -> T:
         """Read with the customer's key, and without it what was written before it was set."""
@@ -218,6 +243,32 @@ class Site:
                 return read(**given)
             except ClientError:
                 raise error from None
+
+    def _content(self, key: str, version: dict[str, str], tries: int = READS) -> tuple[bytes, str]:
+        """A small object's content and ETag, asked for again where the answer breaks off.
+
+        Some servers break off when the object is written meanwhile, and boto3 asks again only where no answer came.
+        """
+        found = self._read(self.s3.get_object, Bucket=self.bucket.name, Key=self.own(key), **version)
+        try:
+            return found["Body"].read(), found["ETag"]
+        except (ResponseStreamingError, IncompleteReadError):
+            if tries == 1:
+                raise
+        sleep(READ_PAUSE)
+        return self._content(key, version, tries - 1)
+
+    def _now(self, key: str) -> tuple[bytes, str] | None:
+        """A small object's content and ETag as they are now; None where there is none.
+
+        Whoever may not list, such as an agent, is not told by S3 that there is none, but refused.
+        """
+        try:
+            return self._content(key, {})
+        except ClientError as error:
+            if code_of(error) in ("NoSuchKey", "AccessDenied"):
+                return None
+            raise
 
     def _check(self, key: str, size: int) -> None:
         """Look at what was written: its size, encryption and lock, where we may. Raises: StoreError."""

@@ -17,7 +17,7 @@ from recovery.agent.local import Local
 from recovery.agent.spool import ARCHIVE, Entry, Spool
 from recovery.agent.state import State
 from recovery.agent.turn import Mark, Turn, View
-from recovery.errors import EngineError, Refused, RequorumError, StoreError
+from recovery.errors import EngineError, Refused, RequorumError, SettingError, StoreError
 from recovery.keyfile import ESCROW, SUFFIX, UnlockKey
 from recovery.onnode import api
 from recovery.onnode.archive import PLACED
@@ -113,6 +113,9 @@ class Round:
         self.state = self.state.copied(manifest, view.fingerprint, monotonic() - begun)
 
     def _seal(self, key: UnlockKey, to: Path) -> None:
+        if not self._config.escrow:
+            why = "is not set, and the swarm is autolocked: a copy is of no use without the unlock key"
+            raise SettingError("escrow.recipients", why, remedy="set it, then pulumi up")
         named = [word for recipient in self._config.escrow for word in ("-r", recipient)]
         self._shell.run(["age", "-e", *named, "-o", str(to)], stdin=key.text.encode())
 

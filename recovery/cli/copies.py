@@ -10,7 +10,7 @@ from recovery import display, marks, notify, offers
 from recovery import drill as drills
 from recovery import prune as pruning
 from recovery.backup import backup as take_copies
-from recovery.backup import backup_cold
+from recovery.backup import backup_cold, backup_or_cold
 from recovery.catalog import Catalog
 from recovery.cli.console import (
     FileOption,
@@ -27,7 +27,7 @@ from recovery.cli.console import (
     say,
 )
 from recovery.copy import Copy
-from recovery.errors import NoUsableCopy, SettingError
+from recovery.errors import DamagedCopy, NoUsableCopy, SettingError
 from recovery.escrow import Escrow
 from recovery.keyfile import UnlockKey
 from recovery.manifest import Verdict
@@ -39,6 +39,7 @@ from recovery.retention import Removal
 def backup(
     managers: Annotated[list[str] | None, typer.Argument(help="With --cold: whom; all when left out.")] = None,
     cold: Annotated[bool, typer.Option("--cold", help="Stop each engine for its copy, one after the other.")] = False,
+    or_cold: Annotated[bool, typer.Option("--or-cold", help="Do that where a copy fails its proof.")] = False,
     yes: YesOption = False,
     stack: StackOption = "",
     config_file: FileOption = None,
@@ -55,10 +56,16 @@ def backup(
             agree(
                 f"stop the Docker engine of {', '.join(chosen)} for a moment, one after the other, the leader last", yes
             )
+            taking = backup_cold(settings, chosen, say=say)
         elif managers:
             raise SettingError("(manager)", "without --cold every manager is copied", remedy="leave the names out")
+        elif or_cold:
+            agree("stop the Docker engine of each manager whose copy fails its proof for a moment", yes)
+            taking = backup_or_cold(settings, say=say)
+        else:
+            taking = take_copies(settings, say=say)
         with progress("copying", len(chosen), as_json=as_json) as done:
-            for outcome in backup_cold(settings, chosen, say=say) if cold else take_copies(settings, say=say):
+            for outcome in taking:
                 done()
                 if outcome.error or not (outcome.copy and outcome.manifest):
                     failed.append(outcome)
@@ -101,6 +108,7 @@ def verify(
     name: Annotated[str, typer.Argument(help="The copy's name; the newest one when left out.")] = "",
     stack: StackOption = "",
     config_file: FileOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Read a copy whole from S3 and compare it with its manifest."""
     with loaded(stack, config_file) as settings:
@@ -108,11 +116,19 @@ def verify(
         if not (name or catalog.copies):
             raise NoUsableCopy("verifying the newest copy", "S3 holds none", remedy="requorum backup")
         copy = catalog.named(name) if name else catalog.copies[0]
-        with progress(f"reading {copy.name}", None), catalog.verified(copy) as (manifest, _):
-            pass
+        try:
+            with progress(f"reading {copy.name}", None, as_json=as_json), catalog.verified(copy) as (manifest, _):
+                pass
+        except DamagedCopy as error:
+            if as_json:
+                print_json(display.verified_json(settings.cluster, copy, error))
+            raise
         for note in catalog.store.notes:
             say(note)
-        out.print(f"{copy.name}: whole, {len(manifest.files)} files, as its manifest says (not restored: unproven)")
+        if as_json:
+            print_json(display.verified_json(settings.cluster, copy, manifest))
+        else:
+            out.print(f"{copy.name}: whole, {len(manifest.files)} files, as its manifest says (not restored: unproven)")
 
 
 @app.command("s3")
@@ -176,17 +192,23 @@ def keep(
     release: Annotated[bool, typer.Option("--release", help="Take the mark back.")] = False,
     stack: StackOption = "",
     config_file: FileOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Mark a copy, so that it is never pruned, or take its mark back."""
     if bool(reason.strip()) == release:
         raise typer.BadParameter("give either --reason TEXT or --release")
     with loaded(stack, config_file) as settings:
+        mark = None
         if release:
             marks.release(settings, name)
-            out.print(f"{name} is no longer marked: the rules of requorum:backup.retention decide", markup=False)
         else:
             mark = marks.keep(settings, name, reason.strip(), now=datetime.now(UTC), say=say)
+        if as_json:
+            print_json(display.kept_json(settings.cluster, name, mark))
+        elif mark:
             out.print(f"{name} is kept: {mark.text}", markup=False)
+        else:
+            out.print(f"{name} is no longer marked: the rules of requorum:backup.retention decide", markup=False)
 
 
 @app.command()

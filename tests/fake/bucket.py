@@ -1,6 +1,6 @@
 """A bucket in memory, as far as `recovery.site.Site` asks boto3's client for one."""
 
-# ruff: noqa: N801, N803 - the names are boto3's
+# ruff: noqa: N803 - the names are boto3's
 
 import hashlib
 import io
@@ -19,15 +19,8 @@ NOTES = ("/journal/", "/reports/", "/lease.json", "/recover-spent.json")
 """Keys of what is only noted: losing such a write stops nothing, so it is no effect to be struck."""
 
 
-class NoSuchKey(ClientError):
-    pass
-
-
 class FakeS3:
     """Stands in for boto3's S3 client."""
-
-    class exceptions:
-        NoSuchKey = NoSuchKey
 
     def __init__(self, wires: "Wires") -> None:
         self._wires = wires
@@ -36,11 +29,12 @@ class FakeS3:
         return self
 
     def paginate(self, *, Bucket: str, Prefix: str) -> Iterator[dict[str, Any]]:
-        yield {"Contents": [{"Key": k, "Size": len(v)} for k, v in self._objects().items() if k.startswith(Prefix)]}
+        found = [{"Key": k, "Size": len(v)} for k, v in self._objects().items() if k.startswith(Prefix)]
+        yield {"Name": Bucket, "Contents": found}
 
     def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:
         if Key not in self._objects():
-            raise NoSuchKey({"Error": {"Code": "NoSuchKey", "Message": Key}}, "GetObject")
+            raise ClientError({"Error": {"Code": "NoSuchKey", "Message": Key}}, "GetObject")
         content = self._objects()[Key]
         return {"Body": io.BytesIO(content), "ETag": _etag(content)}
 

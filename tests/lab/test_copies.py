@@ -131,6 +131,9 @@ def test_a_copy_that_fails_its_proof_is_told_and_never_chosen_first(
     assert f"{dropping}: its copy FAILED its proof, and is kept as the last choice" in told
     listed = json.loads(stack.requorum("backups", "--json").text)["copies"]
     assert [copy["proof"]["verdict"] for copy in listed if copy["manager"] == dropping][:2] == ["failed", "failed"]
+    status, made = copies(stack, "--or-cold", "--yes")
+    kinds = {copy["manager"]: copy["kind"] for copy in made}
+    assert kinds == {**dict.fromkeys(MANAGERS, "hot"), dropping: "cold"}, "of that manager alone the engine was stopped"
 
 
 def test_cold_copies_stop_one_engine_after_the_other(running: Swarm, stack: Stack) -> None:

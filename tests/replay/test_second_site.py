@@ -23,8 +23,6 @@ GONE = "gone"
 class Unreachable:
     """A client of a site that does not answer."""
 
-    exceptions = FakeS3.exceptions
-
     def __getattr__(self, _: str) -> Any:
         def fails(*_: object, **__: object) -> None:
             raise EndpointConnectionError(endpoint_url="https://main.example.org")

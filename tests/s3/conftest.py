@@ -1,27 +1,34 @@
-"""A real S3 server (versitygw) for these tests, started and ended by them, on loopback and in a folder of its own."""
+"""Real S3 servers for these tests, started and ended by them, on loopback and in folders of their own.
 
+A test that asks for `server` runs on each of them, unless its module is about one and says so by `parametrize`.
+"""
+
+import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from lab import s3
-from recovery import store
-from recovery.client import client
-from tests.s3.gateway import Gateway
+from recovery import site, store
+from recovery.client import Pace, client
+from recovery.settings import Settings
 from tests.s3.proxy import Proxy
+from tests.s3.servers import SERVERS, Server
+from tests.unit import factories as make
 
 INSTALL = Path(__file__).parents[2] / "toolchain" / "install"
 
 
-@pytest.fixture(scope="session")
-def program() -> Path:
-    """The lab's server: where the lab finds it, else where the toolchain has it."""
-    found = s3.binary()
+@cache
+def program(kind: type[Server]) -> Path:
+    """A server's program: where it is installed, else where the toolchain has it."""
+    found = kind.installed()
     if found is None:
         made = subprocess.run([INSTALL], check=True, stdout=subprocess.PIPE, text=True).stdout
-        found = Path(made.strip()) / "versitygw"
+        found = Path(made.strip()) / kind.PROGRAM
     return found
 
 
@@ -29,8 +36,8 @@ def program() -> Path:
 def credentials(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in ("AWS_ENDPOINT_URL_S3", "AWS_SHARED_CREDENTIALS_FILE", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", Gateway.ACCESS)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", Gateway.SECRET)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", Server.ACCESS)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", Server.SECRET)
     client.cache_clear()
     store._gone.clear()
     yield
@@ -38,13 +45,33 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     store._gone.clear()
 
 
-@pytest.fixture
-def gateway(program: Path, tmp_path: Path) -> Iterator[Gateway]:
-    with Gateway(program, tmp_path / "s3") as running:
+@pytest.fixture(params=SERVERS)
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
+    with request.param(program(request.param), tmp_path / "s3") as running:
         yield running
 
 
 @pytest.fixture
-def proxy(gateway: Gateway) -> Iterator[Proxy]:
-    with Proxy(gateway.port) as running:
+def proxy(server: Server) -> Iterator[Proxy]:
+    with Proxy(server.port) as running:
         yield running
+
+
+@pytest.fixture
+def of(server: Server, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Settings]:
+    """Settings with a bucket of the server, and with any key of `backup` changed."""
+    monkeypatch.setattr(store, "PATIENT", Pace(2, 5, 1))
+    monkeypatch.setattr(site, "TRANSFER", Pace(2, 5, 1))
+
+    def settings(bucket: str = "plain", **changes: Any) -> Settings:
+        backup = {**make.RAW["backup"], "bucket": bucket, "endpoint": server.endpoint, **changes}
+        return make.settings(backup=backup, escrow={"recipients": backup["recipients"]})
+
+    return settings
+
+
+@pytest.fixture
+def sealed(tmp_path: Path) -> Path:
+    path = tmp_path / "sealed"
+    path.write_bytes(os.urandom(1000))
+    return path

@@ -74,8 +74,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def refuse(self, size: int, status: int, code: str, extra: str = "") -> bool:
         """Answer with an error of S3's."""
+        text = f"<Error><Code>{code}</Code><Message>as the test wants it</Message>{extra}</Error>"
+        return self.answer(size, status, text)
+
+    def answer(self, size: int, status: int, content: str) -> bool:
+        """Answer with anything."""
         self.rfile.read(size)
-        text = f"<Error><Code>{code}</Code><Message>as the test wants it</Message>{extra}</Error>".encode()
+        text = content.encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/xml")
         self.send_header("Content-Length", str(len(text)))

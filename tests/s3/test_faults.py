@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from recovery import site, store
+from recovery import offers, site, store
 from recovery.catalog import Catalog
 from recovery.client import Pace
 from recovery.copy import Copy
 from recovery.errors import StoreError, StoreSilent
 from recovery.settings import Settings
-from tests.s3.gateway import Gateway
 from tests.s3.proxy import Handler, Proxy
+from tests.s3.servers import Server
 from tests.unit import factories as make
 
 SIZE = site.PART + 2**20
@@ -47,18 +47,18 @@ def stored(of: Settings, archive: Path) -> Copy:
     return Catalog(of).add(MANIFEST, archive)
 
 
-def unfinished(gateway: Gateway) -> Any:
-    return gateway.s3.list_multipart_uploads(Bucket="plain").get("Uploads", [])
+def unfinished(server: Server) -> Any:
+    return server.s3.list_multipart_uploads(Bucket="plain").get("Uploads", [])
 
 
-def require_whole(of: Settings, gateway: Gateway, copy: Copy, archive: Path) -> None:
+def require_whole(of: Settings, server: Server, copy: Copy, archive: Path) -> None:
     assert Catalog(of).copies == (copy,)
-    assert gateway.s3.get_object(Bucket="plain", Key=copy.key)["Body"].read() == archive.read_bytes()
-    assert not unfinished(gateway)
+    assert server.s3.get_object(Bucket="plain", Key=copy.key)["Body"].read() == archive.read_bytes()
+    assert not unfinished(server)
 
 
 def test_a_server_that_fails_for_a_moment_is_asked_again(
-    of: Settings, proxy: Proxy, gateway: Gateway, archive: Path
+    of: Settings, proxy: Proxy, server: Server, archive: Path
 ) -> None:
     failed: set[str] = set()
 
@@ -72,10 +72,10 @@ def test_a_server_that_fails_for_a_moment_is_asked_again(
     proxy.faults.append(once)
     copy = stored(of, archive)
     assert len(failed) == 1
-    require_whole(of, gateway, copy, archive)
+    require_whole(of, server, copy, archive)
 
 
-def test_a_part_that_is_cut_off_is_sent_again(of: Settings, proxy: Proxy, gateway: Gateway, archive: Path) -> None:
+def test_a_part_that_is_cut_off_is_sent_again(of: Settings, proxy: Proxy, server: Server, archive: Path) -> None:
     cut: list[str] = []
 
     def once(handler: Handler, size: int) -> bool:
@@ -87,40 +87,40 @@ def test_a_part_that_is_cut_off_is_sent_again(of: Settings, proxy: Proxy, gatewa
     proxy.faults.append(once)
     copy = stored(of, archive)
     assert cut
-    require_whole(of, gateway, copy, archive)
+    require_whole(of, server, copy, archive)
 
 
 def test_an_upload_that_never_gets_through_leaves_nothing(
-    of: Settings, proxy: Proxy, gateway: Gateway, archive: Path
+    of: Settings, proxy: Proxy, server: Server, archive: Path
 ) -> None:
     seen: list[int] = []
 
     def always(handler: Handler, size: int) -> bool:
         if not is_part(handler):
             return False
-        seen.append(len(unfinished(gateway)))
+        seen.append(len(unfinished(server)))
         return handler.cut(size)
 
     proxy.faults.append(always)
     with pytest.raises(StoreSilent, match=r"it cannot be reached.*\n.*requorum:backup\.endpoint"):
         stored(of, archive)
     assert seen == [1, 1], "it was tried twice, within one multipart upload"
-    assert not unfinished(gateway), "which was aborted"
-    assert gateway.keys("plain") == []
+    assert not unfinished(server), "which was aborted"
+    assert server.keys("plain") == []
 
 
-def test_a_server_that_does_not_answer_is_given_up(of: Settings, proxy: Proxy, gateway: Gateway, archive: Path) -> None:
+def test_a_server_that_does_not_answer_is_given_up(of: Settings, proxy: Proxy, server: Server, archive: Path) -> None:
     catalog = Catalog(of)
     proxy.faults.append(lambda handler, _: handler.command == "PUT" and handler.stall())
     with pytest.raises(StoreSilent, match="Read timeout"):
         catalog.add(MANIFEST, archive)
-    assert gateway.keys("plain") == []
+    assert server.keys("plain") == []
     proxy.faults.clear()
     assert Catalog(of).copies == ()
 
 
 def test_a_manifest_that_is_not_written_makes_no_copy(
-    of: Settings, proxy: Proxy, gateway: Gateway, archive: Path
+    of: Settings, proxy: Proxy, server: Server, archive: Path
 ) -> None:
     proxy.faults.append(
         lambda handler, size: (
@@ -129,7 +129,7 @@ def test_a_manifest_that_is_not_written_makes_no_copy(
     )
     with pytest.raises(StoreSilent, match="SlowDown"):
         stored(of, archive)
-    assert len(gateway.keys("plain")) == 1
+    assert len(server.keys("plain")) == 1
     assert Catalog(of).copies == ()
 
 
@@ -147,7 +147,7 @@ ANSWERS = {
 
 @pytest.mark.parametrize(("answer", "remedy"), ANSWERS.values(), ids=ANSWERS)
 def test_a_refusal_of_the_server_says_what_to_do(
-    of: Settings, proxy: Proxy, gateway: Gateway, archive: Path, answer: tuple[int, str, str], remedy: str
+    of: Settings, proxy: Proxy, server: Server, archive: Path, answer: tuple[int, str, str], remedy: str
 ) -> None:
     catalog = Catalog(of)
     proxy.faults.append(lambda handler, size: writes(handler) and handler.refuse(size, *answer))
@@ -155,11 +155,11 @@ def test_a_refusal_of_the_server_says_what_to_do(
         catalog.add(MANIFEST, archive)
     assert not isinstance(caught.value, StoreSilent)
     assert answer[1] in caught.value.why
-    assert gateway.keys("plain") == []
+    assert server.keys("plain") == []
 
 
 def test_a_download_that_breaks_off_is_told_and_the_next_one_is_whole(
-    of: Settings, proxy: Proxy, gateway: Gateway, archive: Path, tmp_path: Path
+    of: Settings, proxy: Proxy, server: Server, archive: Path, tmp_path: Path
 ) -> None:
     copy = stored(of, archive)
     reads = store.Store(of.backup.sites)
@@ -181,3 +181,43 @@ def test_a_download_that_breaks_off_is_told_and_the_next_one_is_whole(
     proxy.faults.clear()
     reads.download(copy.key, tmp_path / "read")
     assert (tmp_path / "read").read_bytes() == archive.read_bytes()
+
+
+NO_LISTING = r"the answer is no listing\n.*requorum:backup\.endpoint"
+NONE_OF_S3S = {"": NO_LISTING, "<html/>": NO_LISTING, "<html><p>Welcome</html>": "500"}
+
+
+@pytest.mark.parametrize(("content", "error"), NONE_OF_S3S.items())
+def test_a_server_that_is_none_of_s3s_holds_no_empty_bucket(
+    of: Settings, proxy: Proxy, content: str, error: str
+) -> None:
+    proxy.faults.append(lambda handler, size: handler.answer(size, 200, content))
+    with pytest.raises(StoreError, match=error):
+        Catalog(of)
+    (found,) = offers.ask(of)
+    assert found.exit_code == 1
+
+
+def test_a_small_object_that_breaks_off_is_read_again(of: Settings, proxy: Proxy, server: Server) -> None:
+    server.s3.put_object(Bucket="plain", Key="requorum/lab/word", Body=b"whole")
+    asked: list[str] = []
+
+    def broken(handler: Handler, _: int) -> bool:
+        asked.append(handler.path)
+        if len(asked) > often:
+            return False
+        handler.send_response(200)
+        handler.send_header("Content-Length", "5")
+        handler.end_headers()
+        handler.wfile.write(b"wh")
+        handler.close_connection = True
+        return True
+
+    proxy.faults.append(broken)
+    often = site.READS - 1
+    assert store.Store(of.backup.sites).get("requorum/lab/word") == b"whole"
+    asked.clear()
+    often = site.READS
+    with pytest.raises(StoreSilent):
+        store.Store(of.backup.sites).get("requorum/lab/word")
+    assert len(asked) == site.READS

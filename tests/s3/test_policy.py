@@ -15,23 +15,26 @@ from botocore.exceptions import ClientError
 from recovery import copy, lease, policy
 from recovery.bucket import Bucket
 from recovery.store import Store
-from tests.s3.gateway import Gateway
+from tests.s3.conftest import program
+from tests.s3.servers import Server, Versitygw
 from tests.unit import factories as make
 
 NODE, SECRET = "node", "not-a-real-secret-either"
 MANIFEST = make.manifest()
 
+pytestmark = pytest.mark.parametrize("server", [Versitygw], indirect=True)
+
 
 @pytest.fixture
-def bucket(gateway: Gateway, program: Path, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+def bucket(server: Server, monkeypatch: pytest.MonkeyPatch) -> Bucket:
     """The bucket as a node has it, whose credentials are the node's from here on."""
-    root = ["--access", gateway.ACCESS, "--secret", gateway.SECRET, "--endpoint-url", gateway.endpoint]
+    root = ["--access", server.ACCESS, "--secret", server.SECRET, "--endpoint-url", server.endpoint]
     user = ["--access", NODE, "--secret", SECRET, "--role", "user"]
-    subprocess.run([program, "admin", *root, "create-user", *user], check=True)
-    found = replace(make.settings().backup.sites[0], name="plain", endpoint=gateway.endpoint, checked=False)
+    subprocess.run([program(Versitygw), "admin", *root, "create-user", *user], check=True)
+    found = replace(make.settings().backup.sites[0], name="plain", endpoint=server.endpoint, checked=False)
     given = policy.of_nodes(found, "lab")
     statements = [{**one, "Principal": {"AWS": [NODE]}} for one in given["Statement"]]
-    gateway.s3.put_bucket_policy(Bucket="plain", Policy=json.dumps({**given, "Statement": statements}))
+    server.s3.put_bucket_policy(Bucket="plain", Policy=json.dumps({**given, "Statement": statements}))
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", NODE)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
     return replace(found, write_only=True)
@@ -44,7 +47,7 @@ def node(bucket: Bucket) -> Any:
     return session.client("s3", endpoint_url=bucket.endpoint, config=Config(s3={"addressing_style": "path"}))
 
 
-def test_a_node_stores_copies_and_takes_turns(bucket: Bucket, gateway: Gateway, tmp_path: Path) -> None:
+def test_a_node_stores_copies_and_takes_turns(bucket: Bucket, server: Server, tmp_path: Path) -> None:
     store, prefix = Store([bucket]), f"{bucket.prefix}/lab/"
     sealed = tmp_path / "sealed"
     sealed.write_bytes(os.urandom(9 << 20))
@@ -52,15 +55,15 @@ def test_a_node_stores_copies_and_takes_turns(bucket: Bucket, gateway: Gateway, 
         made = copy.store(store, prefix, MANIFEST, sealed)
     store.put(prefix + "agent/mark.json", b"{}")
     assert store.look(prefix + "agent/mark.json") == b"{}"
-    assert {made.key, made.manifest_key} <= set(gateway.keys("plain"))
-    assert gateway.s3.get_object(Bucket="plain", Key=made.key)["Body"].read() == sealed.read_bytes()
+    assert {made.key, made.manifest_key} <= set(server.keys("plain"))
+    assert server.s3.get_object(Bucket="plain", Key=made.key)["Body"].read() == sealed.read_bytes()
 
 
-def test_a_node_can_neither_read_nor_list_nor_delete(bucket: Bucket, gateway: Gateway, node: Any) -> None:
+def test_a_node_can_neither_read_nor_list_nor_delete(bucket: Bucket, server: Server, node: Any) -> None:
     key = f"{bucket.prefix}/lab/manager-b/copy.tar.zst.age"
     elsewhere = "somebody/else.txt"
     for name in (key, elsewhere):
-        gateway.s3.put_object(Bucket="plain", Key=name, Body=b"x")
+        server.s3.put_object(Bucket="plain", Key=name, Body=b"x")
     forbidden = {
         "read": lambda: node.get_object(Bucket="plain", Key=key),
         "look at": lambda: node.head_object(Bucket="plain", Key=key),
@@ -73,4 +76,4 @@ def test_a_node_can_neither_read_nor_list_nor_delete(bucket: Bucket, gateway: Ga
         with pytest.raises(ClientError) as caught:
             act()
         assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403, what
-    assert {key, elsewhere} <= set(gateway.keys("plain"))
+    assert {key, elsewhere} <= set(server.keys("plain"))

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from recovery import lease, operators
 from recovery.errors import Refused, StoreError
@@ -18,7 +19,8 @@ KEY = "requorum/lab/lease.json"
 
 @pytest.fixture
 def of(monkeypatch: pytest.MonkeyPatch) -> Settings:
-    for name, seconds in (("RENEW_SECONDS", 0.05), ("STALE_SECONDS", 0.5), ("WAIT_SECONDS", 1.5), ("PAUSE", 0.02)):
+    times = {"RENEW_SECONDS": 0.05, "STALE_SECONDS": 0.5, "WAIT_SECONDS": 1.5, "PAUSE": 0.02, "SETTLE_SECONDS": 0.1}
+    for name, seconds in times.items():
         monkeypatch.setattr(lease, name, seconds)
     return make.settings()
 
@@ -53,7 +55,7 @@ def test_it_is_given_back_when_the_work_fails(of: Settings, bucket: Any) -> None
 def test_a_server_that_neither_has_it_nor_takes_it_is_not_asked_for_ever(
     of: Settings, bucket: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Site, "put_where", lambda *_: None)
+    monkeypatch.setattr(Site, "put_where", lambda *_: False)
     with pytest.raises(Refused, match=r"holds no lease and takes none.*\n.*as requorum/lab/lease\.json"):
         lease._Holder(Site(of.backup.sites[0]), KEY, "a stranger").acquire("recovery", print)
 
@@ -93,12 +95,12 @@ def test_threads_of_one_process_share_it(of: Settings, bucket: Any) -> None:
 def test_two_writers_of_the_same_moment_never_both_win(of: Settings, bucket: Any) -> None:
     store = Site(of.backup.sites[0])
     assert store.put_where(KEY, b"one", None)
-    assert store.put_where(KEY, b"two", None) is None
+    assert not store.put_where(KEY, b"two", None)
     found = store.look(KEY)
     assert found is not None
     assert found[0] == b"one"
-    assert store.put_where(KEY, b"three", found[1])
-    assert store.put_where(KEY, b"four", found[1]) is None
+    assert store.put_where(KEY, b"three", found)
+    assert not store.put_where(KEY, b"four", found)
 
 
 def test_an_answer_that_was_lost_loses_no_lease(
@@ -107,14 +109,14 @@ def test_an_answer_that_was_lost_loses_no_lease(
     written: list[bytes] = []
     real = Site.put_where
 
-    def lost(site: Site, key: str, content: bytes, etag: str | None) -> str | None:
+    def lost(site: Site, key: str, content: bytes, seen: tuple[bytes, str] | None) -> bool:
         written.append(content)
-        real(site, key, content, etag)
-        return real(site, key, content, etag)  # what boto3 does where no answer came
+        real(site, key, content, seen)
+        return real(site, key, content, seen)  # what boto3 does where no answer came
 
     monkeypatch.setattr(Site, "put_where", lost)
-    assert stranger._take(stranger._etag)
-    assert stranger._take(stranger._etag)
+    assert stranger._take(stranger._written)
+    assert stranger._take(stranger._written)
     assert len(written) >= 2
 
 
@@ -130,10 +132,60 @@ def test_a_server_without_conditional_writes_is_asked_first(
         return real(**given)
 
     monkeypatch.setattr(store.s3, "put_object", put_object)
-    first = store.put_where(KEY, b"one", None)
-    assert first is not None
-    assert store.put_where(KEY, b"two", None) is None
-    assert store.put_where(KEY, b"three", first)
+    assert store.put_where(KEY, b"one", None)
+    assert not store.put_where(KEY, b"two", None)
+    assert store.put_where(KEY, b"three", store.look(KEY))
+    assert not store.heeds_conditions(KEY, b"four")
+
+
+def test_it_is_had_where_a_missing_object_may_not_be_known_of(
+    of: Settings, bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s3 = Site(of.backup.sites[0]).s3
+    real = s3.get_object
+
+    def get_object(**given: Any) -> Any:
+        try:
+            return real(**given)
+        except s3.exceptions.NoSuchKey:
+            denied: Any = {"Error": {"Code": "AccessDenied"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+            raise ClientError(denied, "GetObject") from None
+
+    monkeypatch.setattr(s3, "get_object", get_object)
+    for _ in range(2):
+        with operators.alone(of, "recovery", say=print):
+            assert held(bucket)
+
+
+@pytest.fixture
+def careless(of: Settings, bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server accepts conditions, and writes all the same."""
+    s3 = Site(of.backup.sites[0]).s3
+    real = s3.put_object
+
+    def put_object(**given: Any) -> Any:
+        return real(**{name: value for name, value in given.items() if name not in ("IfMatch", "IfNoneMatch")})
+
+    monkeypatch.setattr(s3, "put_object", put_object)
+
+
+@pytest.mark.usefixtures("careless")
+def test_a_server_that_ignores_conditions_has_no_living_holder_overwritten(
+    of: Settings, stranger: lease._Holder
+) -> None:
+    with pytest.raises(Refused, match="recovery is still at it"), operators.alone(of, "joining", say=print):
+        pytest.fail("the work began")
+    assert stranger._is_ours()
+
+
+@pytest.mark.usefixtures("careless")
+def test_of_two_who_looked_before_either_wrote_the_last_writer_has_it(
+    of: Settings, stranger: lease._Holder, bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stranger._done.set()
+    assert stranger._stays()
+    monkeypatch.setattr(lease, "sleep", lambda _: bucket.Object(KEY).put(Body=b"another's"))
+    assert not stranger._stays()
 
 
 def test_s3_down_is_an_error_before_the_work(of: Settings, bucket: Any) -> None:

@@ -130,7 +130,7 @@ def test_commands_that_take_a_while_show_one(
     assert ("3/3" in shown) is (command is not copies.verify)
 
 
-@pytest.mark.parametrize("command", [copies.backup, copies.drill], ids=["backup", "drill"])
+@pytest.mark.parametrize("command", [copies.backup, copies.drill, copies.verify], ids=["backup", "drill", "verify"])
 def test_in_json_there_is_none(
     cluster: None,
     monkeypatch: pytest.MonkeyPatch,

@@ -561,6 +561,25 @@ def test_keep_shows_in_backups_and_holds(run: Callable[..., Any], of: Settings, 
     assert "1 removed" in run("prune", "--yes").stdout
 
 
+def test_keep_in_json(run: Callable[..., Any], of: Settings, bucket: Any, tmp_path: Path) -> None:
+    copy = put(of, tmp_path, DAY)
+    kept = json.loads(run("keep", copy.name, "--reason", "evidence [1]", "--json").stdout)
+    mark = marks.read(Catalog(of))[copy]
+    assert mark.when
+    assert kept == {
+        "version": 1,
+        "cluster": "lab",
+        "name": copy.name,
+        "keep": {"reason": "evidence [1]", "who": mark.who, "when": mark.when.isoformat()},
+    }
+    for key in objects(copy):
+        bucket.Object(key).delete()
+    released = json.loads(run("keep", copy.name, "--release", "--json").stdout)
+    assert released == {**kept, "keep": None}
+    again = run("keep", copy.name, "--release", "--json")
+    assert (again.exit_code, again.stdout) == (1, "")
+
+
 def test_without_a_policy_nothing_goes(bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     of = make.settings()
     copies = [put(of, tmp_path, days * DAY) for days in (1, 400, 800)]

@@ -14,6 +14,7 @@ import yaml
 from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
+from recovery import client as client_module
 from recovery import consent, journal, offers, operators
 from recovery.catalog import Catalog
 from recovery.cli import app
@@ -368,6 +369,11 @@ def test_each_refusal_names_the_setting_and_what_to_do(
     assert not isinstance(told, StoreSilent)
     second = explained(ClientError(answer, operation), "reading", of(**changes).backup.sites[0], "backup.second")
     assert "requorum:backup.bucket" not in second.remedy
+
+
+def test_nothing_is_nothing_also_where_threads_made_a_client_each(bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "client", client.__wrapped__)
+    assert Site(of().backup.sites[0]).look("requorum/lab/word") is None
 
 
 def test_a_server_in_trouble_is_out_of_reach() -> None:

@@ -1,0 +1,154 @@
+"""Copies, and which of them stay and go, as tables or as JSON."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from recovery.copy import Copy
+from recovery.display.contract import VERSION, span
+from recovery.errors import DamagedCopy
+from recovery.manifest import Manifest, Proof, Verdict
+from recovery.marks import Mark
+from recovery.retention import C, Decision, Removal
+
+NO_MARKS: Mapping[Copy, Mark] = {}
+"""Of copies that were just made."""
+
+
+def copies_table(
+    copies: Sequence[tuple[Copy, Manifest | DamagedCopy]],
+    now: datetime,
+    marks: Mapping[Copy, Mark] = NO_MARKS,
+    *,
+    sites: bool = False,
+) -> Table:
+    """The copies for eyes, newest first; with ``sites``, where they lie."""
+    longest = max((len(copy.name) for copy, _ in copies), default=0)
+    table = Table(box=None)
+    table.add_column("copy", no_wrap=True, min_width=longest)
+    for heading in ("age", "kind", "size", "swarm", "objects", "proof", "kept", *(("sites",) if sites else ())):
+        table.add_column(heading)
+    for copy, manifest in copies:
+        age = span(int((now - copy.taken).total_seconds()))
+        kept = escape(marks[copy].text) if copy in marks else ""
+        rest = (kept, *((" and ".join(copy.sites),) if sites else ()))
+        if isinstance(manifest, DamagedCopy):
+            table.add_row(copy.name, age, "", "", "", "", f"[red]{escape(manifest.why)}[/]", *rest)
+            continue
+        objects = sum(len(ids) for ids in manifest.inventory.objects.values())
+        proof = manifest.verdict if manifest.verdict is not Verdict.FAILED else "[red]failed[/]"
+        size = f"{manifest.size:,} B"
+        table.add_row(copy.name, age, manifest.kind, size, manifest.cluster_id, str(objects), proof, *rest)
+    return table
+
+
+def copies_json(
+    cluster: str, copies: Sequence[tuple[Copy, Manifest | DamagedCopy]], marks: Mapping[Copy, Mark] = NO_MARKS
+) -> dict[str, Any]:
+    """The copies as the contract has them."""
+    shown = [{**_copy_json(copy, manifest), "keep": _mark_json(marks.get(copy))} for copy, manifest in copies]
+    return {"version": VERSION, "cluster": cluster, "copies": shown}
+
+
+def verified_json(cluster: str, copy: Copy, found: Manifest | DamagedCopy) -> dict[str, Any]:
+    """What came of reading a copy whole, as the contract has it."""
+    result = (
+        {"files": None, "error": found.why}
+        if isinstance(found, DamagedCopy)
+        else {"files": len(found.files), "error": None}
+    )
+    return {"version": VERSION, "cluster": cluster, **_identity(copy), **result}
+
+
+def kept_json(cluster: str, name: str, mark: Mark | None) -> dict[str, Any]:
+    """The mark that a copy has now, as the contract has it."""
+    return {"version": VERSION, "cluster": cluster, "name": name, "keep": _mark_json(mark)}
+
+
+def prune_table(decisions: Sequence[Decision[C]], now: datetime) -> Table:
+    """What stays and what goes, and why, for eyes."""
+    longest = max((len(decision.copy.name) for decision in decisions), default=0)
+    table = Table(box=None)
+    table.add_column("copy", no_wrap=True, min_width=longest)
+    for heading in ("age", "", "why"):
+        table.add_column(heading)
+    for decision in decisions:
+        age = span(int((now - decision.copy.taken).total_seconds()))
+        fate = "keep" if decision.keep else "[red]remove[/]"
+        table.add_row(decision.copy.name, age, fate, escape("; ".join(decision.reasons)))
+    return table
+
+
+def prune_json(
+    cluster: str, decisions: Sequence[Decision[Copy]], removals: Sequence[Removal[Copy]], *, dry_run: bool
+) -> dict[str, Any]:
+    """What stays and what goes, why, and what came of it, as the contract has it."""
+    errors = {removal.decision.copy: removal.error for removal in removals}
+    return {
+        "version": VERSION,
+        "cluster": cluster,
+        "dryRun": dry_run,
+        "copies": [
+            {
+                **_identity(decision.copy),
+                "manifest": not decision.half,
+                "keep": decision.keep,
+                "reasons": list(decision.reasons),
+                "removed": decision.copy in errors and error is None,
+                "error": error.why if error else None,
+            }
+            for decision in decisions
+            for error in [errors.get(decision.copy)]
+        ],
+    }
+
+
+def proof_json(proof: Proof | None) -> dict[str, Any] | None:
+    """The proof of a copy as the contract has it."""
+    if proof is None:
+        return None
+    return {
+        "verdict": str(proof.verdict),
+        "at": proof.at.isoformat(),
+        "detail": proof.detail,
+        "engine": proof.engine,
+        "seconds": proof.seconds,
+        "recoverySeconds": proof.recovery_seconds,
+        "versionIndex": proof.version_index,
+    }
+
+
+def _mark_json(mark: Mark | None) -> dict[str, Any] | None:
+    if mark is None:
+        return None
+    return {"reason": mark.reason, "who": mark.who, "when": mark.when.isoformat() if mark.when else None}
+
+
+def _identity(copy: Copy) -> dict[str, Any]:
+    return {"name": copy.name, "key": copy.key, "manager": copy.manager, "taken": copy.taken.isoformat()}
+
+
+def _copy_json(copy: Copy, manifest: Manifest | DamagedCopy) -> dict[str, Any]:
+    common = {**_identity(copy), "sites": list(copy.sites)}
+    if isinstance(manifest, DamagedCopy):
+        return {**common, "error": manifest.why}
+    return {
+        **common,
+        "error": None,
+        "clusterId": manifest.cluster_id,
+        "nodeId": manifest.node_id,
+        "engine": manifest.engine,
+        "kind": manifest.kind,
+        "size": manifest.size,
+        "rawBytes": manifest.raw_bytes,
+        "stoppedSeconds": manifest.stopped_seconds,
+        "sha256": manifest.sha256,
+        "versionIndex": manifest.inventory.index,
+        "inventory": {kind: sorted(ids) for kind, ids in manifest.inventory.objects.items()},
+        "autolock": manifest.autolock,
+        "recipients": list(manifest.recipients),
+        "proof": proof_json(manifest.proof),
+    }

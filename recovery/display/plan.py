@@ -1,0 +1,24 @@
+"""Diagnosis and plan, as JSON."""
+
+from dataclasses import asdict
+from typing import Any
+
+from recovery.assessment import Assessment
+from recovery.display.contract import VERSION
+
+
+def plan_json(assessment: Assessment) -> dict[str, Any]:
+    """Diagnosis and plan as the contract has them."""
+    plan = assessment.plan
+    return {
+        "version": VERSION,
+        "diagnosis": str(assessment.diagnosis.kind),
+        "evidence": list(assessment.diagnosis.evidence),
+        "id": plan.id,
+        "copy": plan.copy,
+        "survivor": plan.survivor,
+        "unsure": plan.unsure,
+        "losses": list(plan.losses),
+        "refusal": asdict(plan.refusal) if plan.refusal else None,
+        "steps": [{**asdict(step), "action": str(step.action)} for step in plan.steps],
+    }

@@ -1,0 +1,41 @@
+"""The stack's settings, checked once at the edge and frozen.
+
+The same keys come from Pulumi's configuration and, for the command line, straight from
+the stack file. Anything wrong is a `SettingError` that names the key and the remedy.
+"""
+
+from recovery.settings.agent import Agent
+from recovery.settings.base import EXAMPLE, PROJECT
+from recovery.settings.choices import COPY_NAME, PLAN_ID
+from recovery.settings.cluster import Settings
+from recovery.settings.copies import Backup, Encryption, Escrow, Lock, Retention, Second
+from recovery.settings.machines import Availability, Hosts, Node, Role, Ssh, SwarmOptions
+from recovery.settings.notify import Notify
+from recovery.settings.reading import from_strings, load, parse
+from recovery.settings.services import Data
+
+__all__ = [
+    "COPY_NAME",
+    "EXAMPLE",
+    "PLAN_ID",
+    "PROJECT",
+    "Agent",
+    "Availability",
+    "Backup",
+    "Data",
+    "Encryption",
+    "Escrow",
+    "Hosts",
+    "Lock",
+    "Node",
+    "Notify",
+    "Retention",
+    "Role",
+    "Second",
+    "Settings",
+    "Ssh",
+    "SwarmOptions",
+    "from_strings",
+    "load",
+    "parse",
+]

@@ -1,0 +1,22 @@
+"""The agents that take copies by themselves."""
+
+from pathlib import Path, PurePosixPath
+
+from pydantic import Field
+
+from recovery.settings.base import Frozen
+
+
+class Agent(Frozen):
+    """The agent on each manager, which takes copies on schedule and after each change."""
+
+    schedule: str = Field("hourly", pattern=r"^[^\n]+$")
+    """When each manager takes a copy whether anything changed or not: a calendar expression of systemd."""
+    on_change: bool = True
+    credentials_file: Path | None = None
+    """The nodes' own credentials for S3, in an AWS shared credentials file. None: boto3's chain on the node, such as its role."""
+    metrics_folder: PurePosixPath | None = None
+    """On the nodes; where a Prometheus node exporter reads text files."""
+    spool_copies: int = Field(50, ge=1)
+    spool_megabytes: int = Field(1024, ge=1)
+    """What a node keeps while S3 takes nothing; 10**6 bytes."""

@@ -1,0 +1,38 @@
+"""What the operator chooses for a recovery: to agree to it, and which copy it starts from."""
+
+import re
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
+
+PLAN_ID = re.compile(r"r[0-9a-f]{7}")
+COPY_NAME = re.compile(r"swarm-.+-\d{8}T\d{12}Z")
+
+
+def _consent(value: Any) -> bool | str:
+    text = str(value).lower()
+    if text in ("true", "false"):
+        return text == "true"
+    if PLAN_ID.fullmatch(text):
+        return text
+    raise ValueError("give true, or the ID of the plan that `pulumi preview` shows")
+
+
+def _choice(value: Any) -> str | datetime | None:
+    if value in (None, ""):
+        return None
+    text = str(value)
+    if COPY_NAME.fullmatch(text):
+        return text
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError("give the name of a copy (requorum backups), or a time such as 2026-01-31T12:00:00Z") from None
+    if moment.tzinfo is None:
+        raise ValueError("the time has no zone: end it with Z or an offset such as +01:00")
+    return moment
+
+
+Consent = Annotated[bool | str, BeforeValidator(_consent)]
+Choice = Annotated[str | datetime | None, BeforeValidator(_choice)]

@@ -1,0 +1,75 @@
+"""The machines of a swarm, where they come from and how they are reached; and the options of the swarm itself."""
+
+from collections.abc import Mapping
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from recovery.settings.base import Frozen, Name
+
+Role = Literal["manager", "worker"]
+Availability = Literal["active", "pause", "drain"]
+
+
+class Node(Frozen):
+    """One machine of the swarm, at an address it keeps for life."""
+
+    name: Name = ""
+    address: IPv4Address
+    zone: str = ""
+    role: Role = "worker"
+    availability: Availability | None = None
+    """None leaves it as it is; managers are drained unless told otherwise."""
+    labels: Mapping[str, str] = Field(default_factory=dict)
+    ssh_address: str = ""
+
+    @property
+    def dial(self) -> str:
+        """Where SSH reaches the node: its own address unless another is given."""
+        return self.ssh_address or str(self.address)
+
+
+class SwarmOptions(Frozen):
+    """Options of ``docker swarm init``. One left out is the engine's default, or stays as it is in a running swarm.
+
+    The address pools and the data path port count only when the swarm is founded.
+    """
+
+    cert_expiry_hours: int | None = Field(None, ge=1)
+    task_history_limit: int | None = Field(None, ge=0)
+    snapshot_interval: int | None = Field(None, ge=1)
+    autolock: bool | None = None
+    max_snapshots: int | None = Field(None, ge=0)
+    dispatcher_heartbeat_seconds: int | None = Field(None, ge=1)
+    default_address_pools: tuple[IPv4Network, ...] = ()
+    default_address_pool_mask: int = Field(24, ge=16, le=29)
+    data_path_port: int = Field(4789, ge=1024, le=49151)
+
+
+class Hosts(Frozen):
+    """Where the machines come from: containers on Docker engines, or existing machines."""
+
+    driver: Literal["docker", "existing"]
+    image: str = ""
+    endpoint: str = ""
+    endpoints: Mapping[str, str] = Field(default_factory=dict)
+    network: str = "swarm"
+    identities: Path | None = None
+    firewall: bool = True
+    fence: tuple[str, ...] = ()
+    """The command that switches an existing machine off; ``{name}`` and ``{address}`` stand for the node's."""
+
+    def endpoint_of(self, zone: str) -> str:
+        """The Docker engine that carries a zone's node containers."""
+        return self.endpoints.get(zone, self.endpoint)
+
+
+class Ssh(Frozen):
+    """How nodes are reached; host keys are pinned in ``known_hosts_file``."""
+
+    user: str = "root"
+    port: int = Field(22, ge=1, le=65535)
+    private_key_file: Path
+    known_hosts_file: Path

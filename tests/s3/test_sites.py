@@ -1,0 +1,238 @@
+"""What copies, unlock keys and all that is for now need of any S3 server, at one site and at two."""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from recovery import consent, lease, operators, site, store
+from recovery.backup import Outcome
+from recovery.catalog import Catalog
+from recovery.diagnosis import Kind
+from recovery.errors import Refused, StoreError, StoreSilent
+from recovery.escrow import Escrow
+from recovery.keyfile import UnlockKey
+from recovery.settings import Settings
+from recovery.site import Site
+from recovery.store import Store
+from tests.s3.servers import Server, gone
+from tests.unit import factories as make
+
+MANIFEST = make.manifest()
+KEY = UnlockKey("SWMKEY-1-wBHuRZZ0gWzOlm8jSYGxPGh5dQVTTbGLxkbTLzWZhqg")
+
+Of = Callable[..., Settings]
+
+
+def test_a_large_copy_goes_in_parts_and_comes_back_whole(of: Of, tmp_path: Path) -> None:
+    archive = tmp_path / "large"
+    archive.write_bytes(os.urandom(2 * site.PART + 1))
+    copy = Catalog(of(megabytesPerSecond=100)).add(MANIFEST, archive)
+    Store(of().backup.sites).download(copy.key, tmp_path / "read")
+    assert (tmp_path / "read").read_bytes() == archive.read_bytes()
+
+
+@pytest.mark.parametrize("checksums", [False, True])
+def test_a_copy_is_listed_read_and_removed(of: Of, server: Server, sealed: Path, checksums: bool) -> None:
+    settings = of(checksums=checksums)
+    copy = Catalog(settings).add(MANIFEST, sealed)
+    catalog = Catalog(settings)
+    assert catalog.copies == (copy,)
+    assert catalog.manifest(copy).to_json() == MANIFEST.to_json()
+    store = catalog.store
+    assert store.sizes(catalog.prefix)[copy.key] == sealed.stat().st_size
+    store.download(copy.key, sealed.with_name("read"))
+    assert sealed.with_name("read").read_bytes() == sealed.read_bytes()
+    for key in (copy.manifest_key, copy.key, copy.key):
+        store.delete(key)
+    assert server.keys("plain") == []
+    assert Catalog(settings).copies == ()
+    assert store.look(copy.key) is None
+    with pytest.raises(StoreError, match="there is no such object"):
+        store.download(copy.key, sealed.with_name("read"))
+
+
+def test_what_is_for_now_is_overwritten(of: Of) -> None:
+    store = Store(of().backup.sites)
+    for content in (b"one", b"", b"three"):
+        store.put("requorum/lab/words/node", content)
+        assert store.get("requorum/lab/words/node") == content
+
+
+def test_every_page_of_a_long_listing_is_read(of: Of, server: Server) -> None:
+    keys = [f"requorum/lab/journal/{number:04}" for number in range(1001)]
+    s3 = server.s3
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda key: s3.put_object(Bucket="plain", Key=key, Body=b""), keys))
+    assert list(Store(of().backup.sites).keys("requorum/lab/")) == keys
+
+
+def test_an_unlock_key_is_kept_once(of: Of, server: Server) -> None:
+    escrow = Escrow(of())
+    escrow.keep(KEY)
+    (key,) = server.keys("plain")
+    first = server.s3.get_object(Bucket="plain", Key=key)["Body"].read()
+    escrow.keep(KEY)
+    assert server.s3.get_object(Bucket="plain", Key=key)["Body"].read() == first
+
+
+def test_wrong_keys_and_buckets_are_named(of: Of, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(StoreError, match=r"requorum:backup\.bucket"):
+        Catalog(of("no-such-bucket"))
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+    with pytest.raises(StoreError, match="correct the secret key"):
+        Catalog(of(region="us-east-2"))
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "wrong")
+    with pytest.raises(StoreError, match="correct the access key"):
+        Catalog(of(region="us-east-3"))
+
+
+@pytest.fixture
+def two(of: Of, server: Server) -> Settings:
+    return of(second={"bucket": "other", "prefix": "elsewhere", "endpoint": server.endpoint})
+
+
+@pytest.fixture
+def lost(two: Settings) -> Settings:
+    """The same two sites with the main one out of reach."""
+    return two.model_copy(update={"backup": two.backup.model_copy(update={"endpoint": gone()})})
+
+
+@pytest.fixture
+def alone(two: Settings) -> Settings:
+    """The same two sites with the second one out of reach."""
+    second = two.backup.second.model_copy(update={"endpoint": gone()}) if two.backup.second else None
+    return two.model_copy(update={"backup": two.backup.model_copy(update={"second": second})})
+
+
+def test_a_copy_and_its_key_lie_at_both_sites(two: Settings, server: Server, sealed: Path) -> None:
+    copy = Catalog(two).add(MANIFEST, sealed)
+    Escrow(two).keep(KEY)
+    assert copy.sites == ("main", "second")
+    assert not Outcome("manager-a", copy, MANIFEST).missing_at(two)
+    elsewhere = [key.replace("requorum/", "elsewhere/") for key in server.keys("plain")]
+    assert server.keys("other") == elsewhere
+    assert len(elsewhere) == 3
+    (found,) = Catalog(two).copies
+    assert found.sites == ("main", "second")
+
+
+def test_a_second_site_that_fails_is_told_and_fails_no_copy(
+    alone: Settings, two: Settings, server: Server, sealed: Path
+) -> None:
+    catalog = Catalog(two)
+    catalog.add(make.manifest("manager-b"), sealed)
+    catalog = Catalog(alone)
+    copy = catalog.add(MANIFEST, sealed)
+    assert copy.sites == ("main",)
+    assert Outcome("manager-a", copy, MANIFEST).missing_at(alone)
+    [note] = catalog.store.notes
+    assert note.startswith("the second site is left out: it cannot be reached")
+    assert {found.manager: found.sites for found in Catalog(two).copies} == {
+        "manager-a": ("main",),
+        "manager-b": ("main", "second"),
+    }
+
+
+def test_copies_are_read_from_the_second_site_when_the_first_is_gone(
+    two: Settings, lost: Settings, sealed: Path, tmp_path: Path
+) -> None:
+    copy = Catalog(two).add(MANIFEST, sealed)
+    catalog = Catalog(lost)
+    assert catalog.copies == (copy,)
+    assert catalog.copies[0].sites == ("second",)
+    assert catalog.manifest(copy).node_id == MANIFEST.node_id
+    catalog.store.download(copy.key, tmp_path / "read")
+    assert (tmp_path / "read").read_bytes() == sealed.read_bytes()
+    [note] = catalog.store.notes
+    assert note.startswith("the main site is left out: it cannot be reached")
+    new = catalog.add(make.manifest("manager-b"), sealed)
+    assert new.sites == ("second",)
+    assert Catalog(two).copies == (new, copy) or Catalog(two).copies == (copy, new)
+
+
+def test_what_the_first_site_lacks_is_read_from_the_second(
+    two: Settings, server: Server, sealed: Path, tmp_path: Path
+) -> None:
+    copy = Catalog(two).add(MANIFEST, sealed)
+    for key in server.keys("plain"):
+        server.s3.delete_object(Bucket="plain", Key=key)
+    catalog = Catalog(two)
+    assert [found.sites for found in catalog.copies] == [("second",)]
+    assert catalog.manifest(copy).manager == "manager-a"
+    catalog.store.download(copy.key, tmp_path / "read")
+    assert (tmp_path / "read").read_bytes() == sealed.read_bytes()
+
+
+def test_an_unread_site_is_never_taken_for_an_empty_one(lost: Settings, alone: Settings) -> None:
+    for settings in (lost, alone):
+        with pytest.raises(StoreSilent):
+            Catalog(settings)
+
+
+def test_a_wrong_bucket_is_no_site_out_of_reach(of: Of, server: Server) -> None:
+    wrong = of("no-such-bucket", second={"bucket": "plain", "endpoint": server.endpoint})
+    with pytest.raises(StoreError, match="NoSuchBucket"):
+        Catalog(wrong)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease, "WAIT_SECONDS", 1.5)
+    monkeypatch.setattr(lease, "PAUSE", 0.05)
+    monkeypatch.setattr(lease, "SETTLE_SECONDS", 0.2)
+
+
+@pytest.mark.usefixtures("quick")
+def test_two_operators_who_see_different_sites_exclude_each_other(two: Settings, lost: Settings) -> None:
+    both = lease._acquire(Store(two.backup.sites), f"requorum/lab/{operators.NAME}", "recovery", "another", print)
+    try:
+        with (
+            pytest.raises(Refused, match="recovery is still at it"),
+            operators.alone(lost, "joining", say=print),
+        ):
+            pytest.fail("the work began")
+    finally:
+        lease._release(both)
+    said: list[str] = []
+    with operators.alone(lost, "joining", say=said.append):
+        pass
+    assert said[0].startswith("the lease: the main site is left out")
+
+
+def test_spent_consent_is_known_at_either_site(two: Settings, lost: Settings) -> None:
+    agreed = two.model_copy(update={"recover": True})
+    consent.spend(agreed)
+    assert consent.is_spent(lost, Store(lost.backup.sites))
+    consent.keep_up(two, Kind.HEALTHY)
+    assert not consent.is_spent(two, Store(two.backup.sites))
+    assert not consent.is_spent(lost, Store(lost.backup.sites))
+
+
+def test_what_is_for_now_goes_to_the_first_site_that_answers(two: Settings, lost: Settings, server: Server) -> None:
+    Store(two.backup.sites).put("requorum/lab/journal/one", b"1")
+    Store(lost.backup.sites).put("requorum/lab/journal/two", b"2")
+    assert server.keys("plain") == ["requorum/lab/journal/one"]
+    assert server.keys("other") == ["elsewhere/lab/journal/two"]
+    again = Store(two.backup.sites)
+    assert sorted(again.keys("requorum/lab/journal/")) == ["requorum/lab/journal/one", "requorum/lab/journal/two"]
+    assert again.get("requorum/lab/journal/two") == b"2"
+
+
+def test_a_main_site_that_was_gone_is_not_waited_for_again(lost: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    real = Site.keys
+
+    def keys(site: Site, prefix: str) -> tuple[str, ...]:
+        asked.append(site.name)
+        return real(site, prefix)
+
+    monkeypatch.setattr(Site, "keys", keys)
+    for _ in range(2):
+        Store(lost.backup.sites).keys("requorum/")
+    assert asked == ["main", "second", "second"]
+    monkeypatch.setattr(store, "GONE_SECONDS", 0.0)
+    Store(lost.backup.sites).keys("requorum/")
+    assert asked[3:] == ["main", "second"]

@@ -1,0 +1,145 @@
+"""What versitygw offers beyond objects and parts: checksums, locks, versions, conditions; and what it merely accepts."""
+
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from time import sleep
+
+import pytest
+
+from recovery import offers, operators, site
+from recovery.catalog import Catalog
+from recovery.errors import StoreError
+from recovery.escrow import Escrow
+from recovery.keyfile import UnlockKey
+from recovery.offers import Answer
+from recovery.settings import Settings
+from tests.s3.servers import Server, Versitygw, gone
+from tests.unit import factories as make
+
+LOCK = {"mode": "governance", "days": 1}
+MANIFEST = make.manifest()
+KEY = UnlockKey("SWMKEY-1-wBHuRZZ0gWzOlm8jSYGxPGh5dQVTTbGLxkbTLzWZhqg")
+
+Of = Callable[..., Settings]
+
+pytestmark = pytest.mark.parametrize("server", [Versitygw], indirect=True)
+
+
+def test_a_large_copy_goes_in_parts_with_their_sha256(of: Of, server: Server, tmp_path: Path) -> None:
+    archive = tmp_path / "large"
+    archive.write_bytes(os.urandom(2 * site.PART + 1))
+    copy = Catalog(of(checksums=True)).add(MANIFEST, archive)
+    head = server.s3.head_object(Bucket="plain", Key=copy.key, ChecksumMode="ENABLED")
+    assert head["ChecksumSHA256"].endswith("-3")
+
+
+def test_locked_copies_outlive_their_deletion_and_control_objects_do_not(of: Of, server: Server, sealed: Path) -> None:
+    settings = of("locked", lock=LOCK)
+    copy = Catalog(settings).add(MANIFEST, sealed)
+    Escrow(settings).keep(KEY)
+    (unlock_key,) = (key for key in server.keys("locked") if "unlock-keys" in key)
+    for key in (copy.key, copy.manifest_key, unlock_key):
+        head = server.s3.head_object(Bucket="locked", Key=key)
+        assert head["ObjectLockMode"] == "GOVERNANCE"
+        assert (head["ObjectLockRetainUntilDate"] - datetime.now(UTC)).total_seconds() > 86000
+        with pytest.raises(server.s3.exceptions.ClientError, match="AccessDenied"):
+            server.s3.delete_object(Bucket="locked", Key=key, VersionId=head["VersionId"])
+    for _ in range(2):  # a lease that was given back can be had again in a versioned bucket
+        with operators.alone(settings, "recovery", say=print):
+            pass
+    with operators.alone(settings, "recovery", say=print):
+        key = next(key for key in server.keys("locked") if key.endswith(operators.NAME))
+        assert "ObjectLockMode" not in server.s3.head_object(Bucket="locked", Key=key)
+
+
+def test_an_unlock_key_stays_locked_for_as_long_as_the_newest_copy(of: Of, server: Server) -> None:
+    def until() -> datetime:
+        (key,) = server.keys("locked")
+        found: datetime = server.s3.get_object_retention(Bucket="locked", Key=key)["Retention"]["RetainUntilDate"]
+        return found
+
+    Escrow(of("locked", lock=LOCK)).keep(KEY)
+    first = until()
+    Escrow(of("locked", lock={"mode": "compliance", "days": 9})).keep(KEY)
+    longer = until()
+    assert (longer - first).days >= 7
+    Escrow(of("locked", lock=LOCK)).keep(KEY)
+    assert until() == longer
+
+
+def test_a_bucket_without_object_lock_is_refused_before_the_first_copy(of: Of, server: Server, sealed: Path) -> None:
+    settings = of(lock=LOCK)
+    with pytest.raises(StoreError, match=r"ObjectLockConfigurationNotFound.*\n.*requorum:backup\.lock out"):
+        Catalog(settings).add(MANIFEST, sealed)
+    assert server.keys("plain") == []
+
+
+def test_encryption_that_the_server_ignores_is_an_error(of: Of, server: Server, sealed: Path) -> None:
+    with pytest.raises(StoreError, match=r"did not heed requorum:backup\.encryption"):
+        Catalog(of(encryption={"mode": "s3"})).add(MANIFEST, sealed)
+    assert Catalog(of()).copies == ()
+
+
+def test_what_came_later_is_not_there_as_of_a_time(of: Of, sealed: Path) -> None:
+    settings = of("versioned")
+    copy = Catalog(settings).add(MANIFEST, sealed)
+    Escrow(settings).keep(KEY)
+    sleep(1.1)  # S3 tells seconds
+    then = datetime.now(UTC)
+    sleep(1.1)
+    past = of("versioned", asOf=then.isoformat())
+    new = Catalog(past).add(make.manifest("manager-b"), sealed)
+    assert set(Catalog(settings).copies) == {copy, new}, "copies are written as ever"
+    catalog = Catalog(past)
+    assert catalog.copies == (copy,)
+    assert catalog.manifest(copy).node_id == MANIFEST.node_id
+    catalog.store.then.download(copy.key, sealed.with_name("read"))
+    assert sealed.with_name("read").read_bytes() == sealed.read_bytes()
+    assert f"as of {then.isoformat()}" in catalog.store.notes[0]
+    assert len(Escrow(past)._fingerprints()) == 1
+
+
+def test_reading_as_of_a_time_needs_a_versioned_bucket(of: Of) -> None:
+    with pytest.raises(StoreError, match=r"not versioned.*\n.*requorum:backup\.asOf out"):
+        Catalog(of(asOf="2026-01-01T00:00:00Z"))
+
+
+def test_what_the_server_offers_is_found_out_and_nothing_stays(of: Of, server: Server) -> None:
+    (locked,) = offers.ask(of("locked", lock=LOCK, encryption={"mode": "s3"}))
+    answers = {offer.what: offer.answer for offer in locked.offers}
+    assert answers == {
+        "reachable": Answer.YES,
+        "versioning": Answer.NO,
+        "object lock": Answer.YES,
+        "conditional writes": Answer.YES,
+        "encryption (s3)": Answer.IGNORED,
+        "multipart uploads": Answer.YES,
+        "checksums": Answer.YES,
+        "removal": Answer.YES,
+    }
+    assert locked.exit_code == 3, "the settings ask for encryption"
+    assert "the time of a version changed" in next(
+        offer.detail for offer in locked.offers if offer.what == "versioning"
+    )
+    left = server.s3.list_object_versions(Bucket="locked")
+    assert not left.get("Versions")
+    assert not left.get("DeleteMarkers")
+
+    plain, away = offers.ask(of(second={"bucket": "plain", "endpoint": gone()}))
+    assert {offer.what for offer in plain.offers if offer.answer is Answer.NO} == {"versioning", "object lock"}
+    assert plain.exit_code == 0, "nothing here needs them"
+    assert server.keys("plain") == []
+    assert ([offer.answer for offer in away.offers], away.exit_code) == ([Answer.NO], 1)
+    document = offers.as_json("lab", (plain, away))
+    assert [one["site"] for one in document["sites"]] == ["main", "second"]
+
+
+def test_a_second_site_that_refuses_is_told_too(of: Of, server: Server, sealed: Path) -> None:
+    catalog = Catalog(of(lock=LOCK, bucket="locked", second={"bucket": "plain", "endpoint": server.endpoint}))
+    copy = catalog.add(MANIFEST, sealed)
+    assert copy.sites == ("main",)
+    assert server.keys("plain") == []
+    [note] = catalog.store.notes
+    assert "the second site is left out: reading the Object Lock" in note

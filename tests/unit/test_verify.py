@@ -1,0 +1,69 @@
+"""`requorum verify`: what it says of a copy that is whole, and of one that is not."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from recovery import cli
+from recovery.copy import Copy
+from recovery.settings import Settings
+from tests.unit import factories as make
+from tests.unit.test_catalog import put
+from tests.unit.test_snapshot import CONTENT
+
+
+@pytest.fixture
+def of() -> Settings:
+    return make.settings()
+
+
+@pytest.fixture
+def run(of: Settings, bucket: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    monkeypatch.setattr(cli.console, "_settings", lambda *_: of)
+    return lambda *words: CliRunner().invoke(cli.app, ["verify", *words])
+
+
+def told(copy: Copy, **result: object) -> dict[str, object]:
+    """The contract's document for it."""
+    identity = {"name": copy.name, "key": copy.key, "manager": copy.manager, "taken": copy.taken.isoformat()}
+    return {"version": 1, "cluster": "lab", **identity, **result}
+
+
+def test_a_whole_copy(run: Callable[..., Any], of: Settings, tmp_path: Path) -> None:
+    newest, older = (put(of, tmp_path, "manager-a", minutes) for minutes in (1, 2))
+    for words, copy in (((), newest), ((older.name,), older)):
+        assert run(*words).stdout.startswith(f"{copy.name}: whole, ")
+        result = run(*words, "--json")
+        assert result.exit_code == 0
+        assert json.loads(result.stdout) == told(copy, files=len(CONTENT), error=None)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error"),
+    [
+        (lambda copy: copy.key, "the object has 4 bytes, its manifest says"),
+        (lambda copy: copy.manifest_key, "not a manifest: "),
+    ],
+    ids=["archive", "manifest"],
+)
+def test_a_damaged_copy_is_told_of_and_is_an_error(
+    run: Callable[..., Any], of: Settings, bucket: Any, tmp_path: Path, spoil: Callable[[Copy], str], error: str
+) -> None:
+    copy = put(of, tmp_path, "manager-a", 1)
+    bucket.put_object(Key=spoil(copy), Body=b"half")
+    for_eyes, result = run(), run("--json")
+    assert (for_eyes.exit_code, for_eyes.stdout, result.exit_code) == (1, "", 1)
+    document = json.loads(result.stdout)
+    assert document == told(copy, files=None, error=document["error"])
+    assert document["error"].startswith(error)
+    assert document["error"] in result.stderr
+
+
+def test_without_copies_there_is_nothing_to_tell(run: Callable[..., Any]) -> None:
+    result = run("--json")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "S3 holds none" in result.stderr

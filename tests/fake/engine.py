@@ -71,6 +71,10 @@ class FakeApi:
                 if self._wires.swarm.slow and self._timeout < LEADERLESS_SECONDS:
                     raise no_answer("Read timed out.")
                 swarm["Error"] = "rpc error: code = Unknown desc = The swarm does not have a leader."
+        elif machine.searching:
+            if self._timeout < LEADERLESS_SECONDS:
+                raise no_answer("Read timed out.")
+            machine.searching = False
         return {"Swarm": swarm, "ServerVersion": ENGINE, "DockerRootDir": "/var/lib/docker", "Name": machine.name}
 
     def nodes(self) -> list[dict[str, Any]]:

@@ -47,6 +47,8 @@ class Machine:
     """An archive on its way into place."""
     copy: bytes | None = None
     """A copy that was taken here and lies here still."""
+    searching: bool = False
+    """It has left a swarm without a leader, and still looks for one."""
 
     @property
     def up(self) -> bool:

@@ -201,6 +201,13 @@ def test_a_recovery_interrupted_again_and_again_converges(
     require_recovered(theatre, case, scene)
 
 
+def test_survivors_that_still_look_for_their_leader_are_waited_for(theatre: Theatre) -> None:
+    for case in (Case(5, lost) for lost in subsets(5) if len(lost) == 3):
+        scene = theatre.stage(case, slow=True)
+        recover(scene.settings)
+        require_recovered(theatre, case, scene)
+
+
 @pytest.mark.parametrize("managers", [3, 5])
 @pytest.mark.parametrize("whom", [Cut.US, Cut.EVERYBODY])
 def test_a_silent_manager_is_left_alone(theatre: Theatre, managers: int, whom: Cut) -> None:

@@ -41,6 +41,7 @@ class Machine:
     presence: Presence = Presence.PRESENT
     cut: Cut = Cut.NOBODY
     marked: str = ""
+    engine: str = "20.10.24"
     state: LocalState = LocalState.INACTIVE
     directory: Directory | None = None
     staged: bytes | None = None

@@ -61,7 +61,8 @@ class Catalog:
             made = from_json(found, source=copy.name)
             drill = self._then.look(copy.drill_key) if copy.drill_key in self._places else None
             proof = drilled(drill) if drill else None
-            self._manifests[copy] = replace(made, proof=proof) if proof else made
+            says = proof is not None and proof.verdict is not Verdict.UNPROVEN
+            self._manifests[copy] = replace(made, proof=proof) if says else made
         return self._manifests[copy]
 
     def manifests(self) -> list[tuple[Copy, Manifest | DamagedCopy]]:

@@ -1,6 +1,5 @@
 """The copies of one cluster in S3: what there is, what each is worth, and the best to restore from."""
 
-import tempfile
 from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -18,6 +17,7 @@ from recovery.manifest import NO_REMEDY, WITH_INVENTORY, Manifest, Verdict, dril
 from recovery.sealing import Identities, Unreadable
 from recovery.settings import Settings
 from recovery.store import Store
+from recovery.workspace import workspace
 
 
 class Catalog:
@@ -61,7 +61,8 @@ class Catalog:
             made = from_json(found, source=copy.name)
             drill = self._then.look(copy.drill_key) if copy.drill_key in self._places else None
             proof = drilled(drill) if drill else None
-            self._manifests[copy] = replace(made, proof=proof) if proof else made
+            says = proof is not None and proof.verdict is not Verdict.UNPROVEN
+            self._manifests[copy] = replace(made, proof=proof) if says else made
         return self._manifests[copy]
 
     def manifests(self) -> list[tuple[Copy, Manifest | DamagedCopy]]:
@@ -99,11 +100,11 @@ class Catalog:
     def verified(self, copy: Copy) -> Iterator[tuple[Manifest, Path]]:
         """The copy's manifest and its archive as a local file, opened, read whole and found good.
 
-        Raises: StoreError; DamagedCopy; SettingError when there is no identity to open it with.
+        Raises: StoreError; DamagedCopy; LocalError; SettingError when there is no identity to open it with.
         """
         manifest = self.manifest(copy)
-        with tempfile.TemporaryDirectory(prefix="requorum-") as folder:
-            sealed = Path(folder) / "copy"
+        with workspace() as folder:
+            sealed = folder / "copy"
             self._then.download(copy.key, sealed)
             yield manifest, self.opened(copy, manifest, sealed)
 

@@ -11,8 +11,10 @@ import boto3
 import pyrage
 import pytest
 
+from lab import image, nodes
 from lab.stack import Stack
 from recovery.onnode.copying import GUARD
+from tests.lab.place import address
 from tests.lab.swarm import MANAGERS, Swarm
 
 DROPPING_TAR = """#!/bin/sh
@@ -194,3 +196,18 @@ def test_a_stranger_s_identity_is_noticed_when_the_copy_is_made(running: Swarm, 
     done = variant(backup=backup).requorum("backup", "--json")
     assert done.status == 1
     assert "identities of requorum:backup.identityFile do not open it" in done.errors
+
+
+def test_a_copy_comes_up_on_a_newer_engine(running: Swarm, stack: Stack) -> None:
+    """A worker that was upgraded from 20.10 to 26.1."""
+    image.ensure(running.lab, "trixie")
+    nodes.lose(running.lab, ["worker-2"])
+    nodes.make(running.lab, {"worker-2": address(2, 22)}, suite="trixie")
+    status, made = copies(stack)
+    assert status == 0
+    done = stack.requorum("drill", made[0]["name"], "--on", "worker-2", "--json")
+    assert done.status == 0, done.text
+    (drill,) = json.loads(done.text)["drills"]
+    assert (drill["node"], drill["proof"]["verdict"]) == ("worker-2", "proven")
+    assert made[0]["engine"].startswith("20.10.")
+    assert drill["proof"]["engine"].startswith("26.1.")

@@ -250,9 +250,43 @@ def test_after_a_total_loss_every_manager_has_its_agent_again(agents: Agents) ->
     assert "~" not in again.text.split("Resources:")[1], again.text
 
 
+def test_agents_that_cannot_be_installed_stop_no_recovery(agents: Agents, healed: None) -> None:
+    agents.settled()
+    fine = agents.stack.settings()
+    agents.stack.write({**fine, "agent": {**fine["agent"], "schedule": "now and then"}})
+    nodes.lose(agents.swarm.lab, MANAGERS[1:])
+    done = agents.stack.recover(check=False)
+    assert done.status != 0
+    assert "systemd does not understand" in done.text
+    assert agents.stack.requorum("status").status == 0, "every manager is back, and that is proven"
+    refused = agents.stack.preview(check=False)
+    assert refused.status != 0
+    assert "requorum:agent.schedule" in refused.text
+    agents.stack.write(fine)
+    agents.stack.up("--skip-preview")
+    agents.until(lambda: all(not one["fault"] for one in agents.told().values()), "every agent is fine")
+
+
+def test_a_watch_that_is_switched_off_is_off_after_a_reboot_too(agents: Agents, healed: None) -> None:
+    fine = agents.stack.settings()
+    agents.stack.write({**fine, "agent": {**fine["agent"], "onChange": False}})
+    agents.stack.up("--skip-preview")
+    faults.kill(agents.swarm.lab, ["manager-a"])
+    faults.start(agents.swarm.lab, ["manager-a"])
+    agents.until(lambda: agents.told()["manager-a"].get("fault") == "", "the agent runs by its timer", 90)
+    running = ("systemctl", "is-active", "requorum-copy.timer", "requorum-watch.service")
+    for name in MANAGERS:
+        assert agents.swarm.on(name, *running, check=False).split() == ["active", "inactive"]
+    agents.stack.write(fine)
+    agents.stack.up("--skip-preview")
+    for name in MANAGERS:
+        assert agents.swarm.on(name, *running).split() == ["active", "active"]
+
+
 def test_without_the_setting_no_agent_is_left(agents: Agents) -> None:
     agents.stack.write({key: value for key, value in agents.stack.settings().items() if key != "agent"})
     agents.stack.up("--skip-preview")
     places = f"{HOME} /etc/requorum/agent /etc/systemd/system/requorum-copy.* /etc/systemd/system/requorum-watch.*"
+    places += " /var/lib/metrics/requorum_agent.prom"
     for name in MANAGERS:
         assert not agents.swarm.on(name, "sh", "-c", f"ls -d {places}; true")

@@ -12,10 +12,13 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from recovery import copy, lease, policy
+from recovery import copy, lease, policy, site
 from recovery.bucket import Bucket
+from recovery.client import Pace
+from recovery.errors import StoreSilent
 from recovery.store import Store
 from tests.s3.conftest import program
+from tests.s3.proxy import Proxy
 from tests.s3.servers import Server, Versitygw
 from tests.unit import factories as make
 
@@ -57,6 +60,19 @@ def test_a_node_stores_copies_and_takes_turns(bucket: Bucket, server: Server, tm
     assert store.look(prefix + "agent/mark.json") == b"{}"
     assert {made.key, made.manifest_key} <= set(server.keys("plain"))
     assert server.s3.get_object(Bucket="plain", Key=made.key)["Body"].read() == sealed.read_bytes()
+
+
+def test_an_upload_of_a_node_that_breaks_off_is_aborted(
+    bucket: Bucket, server: Server, proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(site, "TRANSFER", Pace(2, 2, 1))
+    sealed = tmp_path / "sealed"
+    sealed.write_bytes(os.urandom(site.PART + 1))
+    proxy.faults.append(lambda handler, size: "partNumber=1" in handler.path and handler.cut(size))
+    with pytest.raises(StoreSilent, match="it cannot be reached"):
+        copy.store(Store([replace(bucket, endpoint=proxy.endpoint)]), f"{bucket.prefix}/lab/", MANIFEST, sealed)
+    assert server.keys("plain") == []
+    assert "Uploads" not in server.s3.list_multipart_uploads(Bucket="plain")
 
 
 def test_a_node_can_neither_read_nor_list_nor_delete(bucket: Bucket, server: Server, node: Any) -> None:

@@ -98,7 +98,7 @@ def test_what_came_later_is_not_there_as_of_a_time(of: Of, sealed: Path) -> None
     catalog.store.then.download(copy.key, sealed.with_name("read"))
     assert sealed.with_name("read").read_bytes() == sealed.read_bytes()
     assert f"as of {then.isoformat()}" in catalog.store.notes[0]
-    assert len(Escrow(past)._fingerprints()) == 1
+    assert len(Escrow(past)._names()) == 1
 
 
 def test_reading_as_of_a_time_needs_a_versioned_bucket(of: Of) -> None:

@@ -1,10 +1,11 @@
 """One bucket in S3, through boto3: the one place that is written to and read from it."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from time import sleep
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -43,6 +44,8 @@ READ_PAUSE = 0.1
 """Seconds; by then a small object is written."""
 UNREACHABLE = (NoConnection, HTTPClientError, IncompleteReadError, RetriesExceededError, ConnectionError)
 """What boto3 raises where no answer, or not all of it, came."""
+_line = Lock()
+"""Has transfers take turns where the line is limited: each would have the whole limit for itself."""
 CHANGED = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412", "409"})
 """What a conditional write is answered when the object is not as expected."""
 UNVERSIONED = "take requorum:backup.asOf out, or name a bucket with versioning"
@@ -121,9 +124,10 @@ class Site:
                 return False
 
             def fetch(**extra: Any) -> None:
-                client.client(self.bucket, TRANSFER).download_file(
-                    self.bucket.name, self.own(key), str(path), ExtraArgs=extra, Config=self._transfer
-                )
+                with self._turn:
+                    client.client(self.bucket, TRANSFER).download_file(
+                        self.bucket.name, self.own(key), str(path), ExtraArgs=extra, Config=self._transfer
+                    )
 
             try:
                 self._read(fetch, **version)
@@ -171,9 +175,10 @@ class Site:
         """Write a local file as an object that is kept: locked where that is asked for, and looked at afterwards."""
         self.require_lock()
         with self.doing(f"writing {key} to"):
-            client.client(self.bucket, TRANSFER).upload_file(
-                str(path), self.bucket.name, self.own(key), ExtraArgs=self._kept, Config=self._transfer
-            )
+            with self._turn:
+                client.client(self.bucket, TRANSFER).upload_file(
+                    str(path), self.bucket.name, self.own(key), ExtraArgs=self._kept, Config=self._transfer
+                )
             self._check(key, path.stat().st_size)
 
     def keep(self, key: str, content: bytes) -> None:
@@ -314,6 +319,10 @@ class Site:
             found = self.s3.get_object_lock_configuration(Bucket=self.bucket.name)
         if found["ObjectLockConfiguration"].get("ObjectLockEnabled") != "Enabled":
             raise StoreError(doing, "the bucket has none", remedy=NO_LOCK)
+
+    @property
+    def _turn(self) -> AbstractContextManager[object]:
+        return _line if self.bucket.megabytes_per_second else nullcontext()
 
     @cached_property
     def _transfer(self) -> TransferConfig:

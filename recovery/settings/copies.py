@@ -90,8 +90,8 @@ class Backup(Frozen):
     as_of: AwareDatetime | None = None
     """Copies and unlock keys are read as the bucket held them then. For when an attacker or a bug deleted or overwrote them."""
     second: Second | None = None
-    megabytes_per_second: float | None = Field(None, gt=0)
-    """The most that copies take of the line, each way, in each process; 10**6 bytes."""
+    megabytes_per_second: float | None = Field(None, ge=0.1)
+    """The most that copies take of the line, in each process; 10**6 bytes."""
 
     @property
     def sites(self) -> tuple[Bucket, ...]:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
@@ -31,6 +32,22 @@ def test_a_large_copy_goes_in_parts_and_comes_back_whole(of: Of, tmp_path: Path)
     archive.write_bytes(os.urandom(2 * site.PART + 1))
     copy = Catalog(of(megabytesPerSecond=100)).add(MANIFEST, archive)
     Store(of().backup.sites).download(copy.key, tmp_path / "read")
+    assert (tmp_path / "read").read_bytes() == archive.read_bytes()
+
+
+def test_the_line_is_shared_by_all_that_goes_at_once(of: Of, tmp_path: Path) -> None:
+    size, settings = 2 * 10**6, of(megabytesPerSecond=1)
+    archive = tmp_path / "sealed"
+    archive.write_bytes(os.urandom(size))
+    begun = monotonic()
+    with ThreadPoolExecutor() as pool:
+        copies = list(
+            pool.map(lambda name: Catalog(settings).add(make.manifest(name), archive), ("manager-a", "manager-b"))
+        )
+    assert 0.75 * 4 < monotonic() - begun < 15, "4 MB by 1 MB/s"
+    begun = monotonic()
+    Store(settings.backup.sites).download(copies[0].key, tmp_path / "read")
+    assert 0.75 * 2 < monotonic() - begun < 10
     assert (tmp_path / "read").read_bytes() == archive.read_bytes()
 
 

@@ -26,6 +26,7 @@ PERIODS: Mapping[str, Callable[[datetime], str]] = {
     "yearly": lambda taken: f"{taken:%Y}",
 }
 """What the period of a copy is called, in UTC; weeks are those of ISO 8601."""
+VERSIONS_STAY = "the bucket has versions and keeps those of what was removed, until a lifecycle rule ends them"
 NOT_SET = "requorum:backup.retention is not set"
 
 
@@ -87,6 +88,8 @@ class Removal(Generic[C]):
 
     decision: Decision[C]
     error: StoreError | None = None
+    versions_stay: bool = False
+    """Whether the bucket keeps what was removed, as versions that no listing shows."""
 
 
 def candidate(copy: Copy, manifest: Manifest | DamagedCopy, size: int, mark: Mark | None) -> Candidate[Copy]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -48,7 +49,17 @@ _line = Lock()
 """Has transfers take turns where the line is limited: each would have the whole limit for itself."""
 CHANGED = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412", "409"})
 """What a conditional write is answered when the object is not as expected."""
+NO_UPLOAD = "NoSuchUpload"
 UNVERSIONED = "take requorum:backup.asOf out, or name a bucket with versioning"
+
+
+@dataclass(frozen=True)
+class Upload:
+    """An upload in parts that is under way or broke off."""
+
+    key: str
+    id: str
+    begun: datetime
 
 
 class Site:
@@ -201,10 +212,36 @@ class Site:
             retention: Any = {"Mode": found.get("Mode") or self._lock["ObjectLockMode"], "RetainUntilDate": wanted}
             self.s3.put_object_retention(Bucket=self.bucket.name, Key=self.own(key), Retention=retention)
 
-    def delete(self, key: str) -> None:
-        """Remove an object; one that is not there is no error."""
+    def delete(self, key: str) -> bool:
+        """Remove an object; one that is not there is no error. Whether the bucket has versions, and keeps what was there."""
         with self.doing(f"deleting {key} from"):
-            self.s3.delete_object(Bucket=self.bucket.name, Key=self.own(key))
+            return bool(self.s3.delete_object(Bucket=self.bucket.name, Key=self.own(key)).get("DeleteMarker"))
+
+    def uploads(self, prefix: str) -> tuple[Upload, ...]:
+        """Uploads in parts below the prefix, whose parts no other listing shows."""
+        with self.doing("listing the uploads to"):
+            pages = self.s3.get_paginator("list_multipart_uploads").paginate(
+                Bucket=self.bucket.name, Prefix=self.own(prefix)
+            )
+            try:
+                found = [entry for page in pages for entry in page.get("Uploads", ())]
+            except ClientError as error:
+                if code_of(error) != NO_UPLOAD:
+                    raise
+                return ()  # so rclone calls a bucket that never had any
+        return tuple(
+            Upload(self._prefix + one["Key"].removeprefix(self.bucket.prefix), one["UploadId"], one["Initiated"])
+            for one in found
+        )
+
+    def abort(self, upload: Upload) -> None:
+        """Remove the parts of an upload; one that has ended is no error."""
+        with self.doing(f"aborting an upload of {upload.key} to"):
+            try:
+                self.s3.abort_multipart_upload(Bucket=self.bucket.name, Key=self.own(upload.key), UploadId=upload.id)
+            except ClientError as error:
+                if code_of(error) != NO_UPLOAD:
+                    raise
 
     def require_lock(self) -> None:
         """With requorum:backup.lock, have made sure that the bucket has Object Lock; it is asked once."""

@@ -62,9 +62,9 @@ def _remove(store: Store, decision: Decision[DataCopy]) -> Removal[DataCopy]:
     try:
         if not decision.half:
             store.delete(decision.copy.manifest_key)
-        store.delete(decision.copy.key)
+        stay = store.delete(decision.copy.key)
     except StoreSilent:
         raise
     except StoreError as error:
         return Removal(decision, error)
-    return Removal(decision)
+    return Removal(decision, versions_stay=stay)

@@ -16,7 +16,7 @@ from recovery import site, store
 from recovery.client import Pace, client
 from recovery.settings import Settings
 from tests.s3.proxy import Proxy
-from tests.s3.servers import SERVERS, Server
+from tests.s3.servers import SERVERS, Server, Versitygw
 from tests.unit import factories as make
 
 INSTALL = Path(__file__).parents[2] / "toolchain" / "install"
@@ -30,6 +30,13 @@ def program(kind: type[Server]) -> Path:
         made = subprocess.run([INSTALL], check=True, stdout=subprocess.PIPE, text=True).stdout
         found = Path(made.strip()) / kind.PROGRAM
     return found
+
+
+def add_user(server: Server, access: str, secret: str) -> None:
+    """Have versitygw know another user, who may do nothing yet."""
+    root = ["--access", server.ACCESS, "--secret", server.SECRET, "--endpoint-url", server.endpoint]
+    user = ["--access", access, "--secret", secret, "--role", "user"]
+    subprocess.run([program(Versitygw), "admin", *root, "create-user", *user], check=True)
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from recovery.bucket import Bucket
 from recovery.client import Pace
 from recovery.errors import StoreSilent
 from recovery.store import Store
-from tests.s3.conftest import program
+from tests.s3.conftest import add_user
 from tests.s3.proxy import Proxy
 from tests.s3.servers import Server, Versitygw
 from tests.unit import factories as make
@@ -31,9 +30,7 @@ pytestmark = pytest.mark.parametrize("server", [Versitygw], indirect=True)
 @pytest.fixture
 def bucket(server: Server, monkeypatch: pytest.MonkeyPatch) -> Bucket:
     """The bucket as a node has it, whose credentials are the node's from here on."""
-    root = ["--access", server.ACCESS, "--secret", server.SECRET, "--endpoint-url", server.endpoint]
-    user = ["--access", NODE, "--secret", SECRET, "--role", "user"]
-    subprocess.run([program(Versitygw), "admin", *root, "create-user", *user], check=True)
+    add_user(server, NODE, SECRET)
     found = replace(make.settings().backup.sites[0], name="plain", endpoint=server.endpoint, checked=False)
     given = policy.of_nodes(found, "lab")
     statements = [{**one, "Principal": {"AWS": [NODE]}} for one in given["Statement"]]

@@ -18,7 +18,7 @@ from recovery import cli, client, lease, marks, retention
 from recovery import prune as pruning
 from recovery.catalog import Catalog
 from recovery.copy import Copy
-from recovery.errors import NoUsableCopy, Refused, StoreSilent
+from recovery.errors import NoUsableCopy, Refused, StoreError, StoreSilent
 from recovery.manifest import Proof, Verdict
 from recovery.marks import Mark
 from recovery.retention import Candidate, Decision, candidate, decide
@@ -543,6 +543,73 @@ def test_prune_in_json_and_its_exit_status(
     ]
     assert f"{old.name}: not removed" in result.stderr
     assert run("prune", "--yes").exit_code == 3
+
+
+@pytest.mark.parametrize("versioned", [False, True])
+def test_prune_says_that_versions_stay(
+    run: Callable[..., Any], of: Settings, bucket: Any, tmp_path: Path, versioned: bool
+) -> None:
+    if versioned:
+        bucket.Versioning().enable()
+    for days in (1, 2):
+        put(of, tmp_path, days * DAY)
+    for words in (["--yes", "--json"], ["--yes"]):
+        shown = run("prune", *words).stdout
+        if "--json" in words:
+            assert [copy["versionsStay"] for copy in json.loads(shown)["copies"]] == [False, versioned]
+            put(of, tmp_path, 2 * DAY)
+        else:
+            assert ("the bucket has versions and keeps those of what was removed" in shown) == versioned
+
+
+def test_prune_removes_the_parts_of_uploads_that_broke_off(
+    run: Callable[..., Any], of: Settings, bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = put(of, tmp_path, DAY)
+    keys_ = ["requorum/lab/manager-a/one.tar.zst.age", "requorum/lab/data/two.age", "requorum/lab2/manager-a/not-ours"]
+    for key in keys_:
+        bucket.Object(key).initiate_multipart_upload()
+
+    def left() -> list[str]:
+        return sorted(upload.object_key for upload in bucket.multipart_uploads.all())
+
+    document = json.loads(run("prune", "--json", "--dry-run").stdout)
+    assert sorted((one["site"], one["key"], one["removed"]) for one in document["uploads"]) == sorted(
+        ("main", key, False) for key in keys_[:2]
+    )
+    assert run("prune", answer="n\n").exit_code == 1
+    assert left() == sorted(keys_)
+    s3 = client.client(of.backup.sites[0], client.PATIENT)
+    real = s3.abort_multipart_upload
+
+    def denied(**given: Any) -> Any:
+        if given["Key"] == keys_[0]:
+            raise ClientError({"Error": {"Code": "AccessDenied"}}, "AbortMultipartUpload")
+        return real(**given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(s3, "abort_multipart_upload", denied)
+        result = run("prune", "--yes")
+    assert result.exit_code == 3
+    assert f"the parts of {keys_[0]}: not removed" in result.stderr.replace("\n", "")
+    assert left() == [keys_[0], keys_[2]]
+    assert run("prune", "--yes").exit_code == 0
+    assert left() == [keys_[2]]
+    assert keys(bucket) == objects(new)
+
+
+def test_without_a_right_to_see_uploads_copies_are_pruned_all_the_same(
+    run: Callable[..., Any], of: Settings, bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new, _ = (put(of, tmp_path, days * DAY) for days in (1, 2))
+
+    def denied(*_: Any) -> Any:
+        raise StoreError("listing the uploads to s3://copies", "AccessDenied", remedy="allow it")
+
+    monkeypatch.setattr(Site, "uploads", denied)
+    result = run("prune", "--yes")
+    assert (result.exit_code, keys(bucket)) == (0, objects(new))
+    assert "uploads that broke off are not looked for: listing the uploads" in result.stderr
 
 
 def test_keep_shows_in_backups_and_holds(run: Callable[..., Any], of: Settings, bucket: Any, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What copies, unlock keys and all that is for now need of any S3 server, at one site and at two."""
 
+import base64
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +10,7 @@ from time import monotonic
 
 import pytest
 
-from recovery import consent, lease, operators, prune, site, store, uploads
+from recovery import consent, lease, offers, operators, prune, site, store, uploads
 from recovery.backup import Outcome
 from recovery.catalog import Catalog
 from recovery.copy import Copy
@@ -18,9 +19,11 @@ from recovery.errors import Refused, StoreError, StoreSilent
 from recovery.escrow import Escrow
 from recovery.keyfile import UnlockKey
 from recovery.manifest import Proof, Verdict
+from recovery.offers import Answer
 from recovery.settings import Settings
 from recovery.site import Site
 from recovery.store import Store
+from tests.s3.proxy import Handler, Proxy
 from tests.s3.servers import Server, gone
 from tests.unit import factories as make
 
@@ -73,6 +76,28 @@ def test_a_copy_is_listed_read_and_removed(of: Of, server: Server, sealed: Path,
     assert store.look(copy.key) is None
     with pytest.raises(StoreError, match="there is no such object"):
         store.download(copy.key, sealed.with_name("read"))
+
+
+def test_a_customers_key_that_the_server_ignores_is_an_error(
+    of: Of, proxy: Proxy, secure: str, sealed: Path, tmp_path: Path
+) -> None:
+    file, sent = tmp_path / "key", list[str]()
+    file.write_bytes(bytes(range(32)))
+    settings = of(endpoint=secure, encryption={"mode": "customer", "keyFile": str(file)})
+
+    def note(handler: Handler, _: int) -> bool:
+        sent.append(handler.headers.get("x-amz-server-side-encryption-customer-key", ""))
+        return False
+
+    proxy.faults.append(note)
+    with pytest.raises(StoreError, match=r"requorum:backup\.encryption|requorum s3"):
+        Catalog(settings).add(MANIFEST, sealed)
+    assert base64.b64encode(file.read_bytes()).decode() in sent
+    assert Catalog(of()).copies == ()
+    (found,) = offers.ask(settings)
+    (encryption,) = (offer for offer in found.offers if offer.what == "encryption (customer)")
+    assert encryption.answer is not Answer.YES
+    assert (encryption.needed, found.exit_code) == ("backup.encryption", 3)
 
 
 def put(settings: Settings, sealed: Path, days: int) -> Copy:

@@ -2,18 +2,11 @@
 
 import os
 import socket
-import ssl
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from time import monotonic
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from recovery import site, store
 from recovery.catalog import Catalog
@@ -140,24 +133,6 @@ def test_a_slow_line_is_no_trickle(small: Site, proxy: Proxy) -> None:
     assert found
     assert found[0] == content
     assert monotonic() - begun > 2 * PATIENCE
-
-
-@pytest.fixture
-def secure(proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The proxy's endpoint with TLS."""
-    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a test")])
-    now = datetime.now(UTC)
-    made = x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(1), now + timedelta(1))
-    address = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
-    signed = made.add_extension(address, critical=False).sign(key, hashes.SHA256())
-    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    file, certificate = tmp_path / "server.pem", signed.public_bytes(serialization.Encoding.PEM)
-    file.write_bytes(key.private_bytes(*form) + certificate)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(file)
-    proxy._server.socket = context.wrap_socket(proxy._server.socket, server_side=True)
-    monkeypatch.setenv("AWS_CA_BUNDLE", str(file))
-    return proxy.endpoint.replace("http:", "https:")
 
 
 def test_by_tls_too(of: Settings, proxy: Proxy, secure: str, archive: Path) -> None:

@@ -22,18 +22,19 @@ from recovery.errors import NoUsableCopy, Refused, StoreError, StoreSilent
 from recovery.manifest import Proof, Verdict
 from recovery.marks import Mark
 from recovery.retention import Candidate, Decision, candidate, decide
-from recovery.settings import Retention, Settings
+from recovery.settings import Retention, Rules, Settings
 from recovery.site import Site
 from tests.unit import factories as make
 
 NOW = datetime(2026, 3, 18, 12, 30, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 MARK = Mark("before the upgrade", "ops@desk", NOW)
+NO_RULES = Rules()
 NOTHING = {"last": 0, "hourly": 0, "daily": 0, "weekly": 0, "monthly": 0, "yearly": 0, "minimum": 1, "grace_hours": 1}
 
 
-def policy(**counts: int) -> Retention:
-    return Retention(**{**NOTHING, **counts})
+def policy(cluster: Rules = NO_RULES, **counts: int) -> Retention:
+    return Retention(**{**NOTHING, **counts}, cluster=cluster)
 
 
 def one(ago: timedelta, *, manager: str = "manager-a", **values: Any) -> Candidate:
@@ -72,6 +73,11 @@ TABLE: list[tuple[str, Retention | None, list[Candidate], list[int]]] = [
     ("the minimum, proven ones first", policy(minimum=3), [one(1 * DAY), one(2 * DAY, **UNPROVEN), one(3 * DAY), one(4 * DAY), one(5 * DAY)], [0, 2, 3]),
     ("the minimum counts what is kept anyhow", policy(minimum=2, last=2), [one(n * DAY) for n in (1, 2, 3)], [0, 1]),
     ("the minimum where none is proven", policy(minimum=2), [one(n * DAY, **UNPROVEN) for n in (1, 2, 3)], [0, 1]),
+    ("the last two of the cluster", policy(cluster=Rules(last=2)), [one(n * DAY, manager=m, **UNPROVEN) for n, m in ((1, "a"), (2, "b"), (3, "b"), (4, "a"))], [0, 1]),
+    ("the newest of each day of the cluster", policy(cluster=Rules(daily=3)), [one(n * HOUR, manager=m) for n, m in ((1, "a"), (2, "b"), (30, "b"), (31, "a"), (50, "a"), (74, "b"))], [0, 1, 2, 4]),
+    ("the proven one of the cluster's day", policy(cluster=Rules(daily=2)), [one(HOUR, manager="a", **UNPROVEN), one(2 * HOUR, manager="b"), one(30 * HOUR, manager="a"), one(31 * HOUR, manager="b")], [1, 2]),
+    ("the cluster's rules are for each swarm", policy(cluster=Rules(last=1)), [one(n * DAY, manager=m, swarm=s, **UNPROVEN) for n, m, s in ((1, "a", "s1"), (2, "b", "s2"), (3, "a", "s1"), (4, "b", "s2"))], [0, 1]),
+    ("of each manager and of the cluster", policy(last=1, cluster=Rules(daily=3)), [one(n * DAY, manager=m, **UNPROVEN) for n, m in ((1, "a"), (2, "b"), (3, "b"), (4, "a"))], [0, 1, 2]),
     ("the grace period", policy(grace_hours=6), [one(n * HOUR) for n in (1, 5, 6, 7)], [0, 1]),
     ("a copy of the future is young", policy(), [one(-DAY), one(DAY, **UNPROVEN)], [0]),
     ("a mark", policy(), [one(DAY), one(OLD, mark=MARK), one(2 * OLD)], [0, 1]),
@@ -113,6 +119,12 @@ def test_each_decision_says_why() -> None:
     assert reasons(default, newer[-2], *newer) == (
         "no rule keeps it (last 10, hourly 24, daily 7, weekly 5, monthly 12)",
     )
+    whole = policy(last=1, cluster=Rules(daily=1, yearly=1))
+    assert reasons(whole, newer[0], one(HOUR, **UNPROVEN), *newer[1:])[:2] == (
+        "of the cluster, yearly: 2026",
+        "the newest proven copy of swarm s1",
+    )
+    assert reasons(whole, newer[9], *newer) == ("no rule keeps it (last 1; of the cluster daily 1, yearly 1)",)
     assert reasons(policy(), one(OLD, mark=MARK), *newer) == ("marked: before the upgrade (ops@desk)",)
     assert reasons(policy(), one(OLD, fault="not a manifest"), *newer) == ("no rule removes it: not a manifest",)
     assert reasons(policy(), one(HOUR / 2, half=True)) == ("younger than 1 h, and its upload may be under way",)
@@ -143,6 +155,7 @@ POLICIES = st.builds(
     yearly=COUNTS,
     minimum=st.integers(1, 5),
     grace_hours=st.integers(1, 48),
+    cluster=st.builds(Rules, last=COUNTS, hourly=COUNTS, daily=COUNTS, weekly=COUNTS, monthly=COUNTS, yearly=COUNTS),
 )
 AGES = st.one_of(st.integers(-5, 72), st.integers(0, 60).map(lambda days: days * 24), st.integers(0, 30_000))
 CANDIDATES = st.lists(

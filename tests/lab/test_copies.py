@@ -18,6 +18,7 @@ from lab.stack import Stack
 from recovery.copy import ARCHIVE
 from recovery.onnode.copying import GUARD
 from recovery.sealing import Identities
+from tests import listing
 from tests.lab.swarm import MANAGERS, Swarm
 
 DROPPING_TAR = """#!/bin/sh
@@ -83,8 +84,7 @@ def test_what_lies_in_s3_cannot_be_read_without_an_identity(
         running.on("manager-a", "sh", "-c", f"printf {mark} | docker {kind} create planted -")
     assert copies(stack)[0] == 0
     s3 = boto3.client("s3", endpoint_url=running.lab.s3_endpoint, region_name="us-east-1")
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=running.lab.bucket)
-    keys = [entry["Key"] for page in pages for entry in page["Contents"]]
+    keys = listing.keys(s3, running.lab.bucket)
     contents = {key: s3.get_object(Bucket=running.lab.bucket, Key=key)["Body"].read() for key in keys}
     archives = {key: content for key, content in contents.items() if key.endswith(".age")}
     assert archives

@@ -3,7 +3,8 @@
 import json
 import os
 from collections.abc import Callable
-from datetime import UTC, datetime
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import sleep
 
@@ -17,6 +18,7 @@ from recovery.escrow import Escrow
 from recovery.keyfile import UnlockKey
 from recovery.offers import Answer
 from recovery.settings import Settings
+from recovery.store import Store
 from tests.s3.conftest import add_user
 from tests.s3.servers import Server, Versitygw, gone
 from tests.s3.test_sites import LAST, put
@@ -161,6 +163,14 @@ def test_what_came_later_is_not_there_as_of_a_time(of: Of, sealed: Path) -> None
     assert sealed.with_name("read").read_bytes() == sealed.read_bytes()
     assert f"as of {then.isoformat()}" in catalog.store.notes[0]
     assert len(Escrow(past)._names()) == 1
+
+
+def test_every_page_of_a_long_listing_as_of_a_time_is_read(of: Of, server: Server) -> None:
+    keys, s3 = [f"requorum/lab/journal/{number:04}" for number in range(1001)], server.s3
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda key: s3.put_object(Bucket="versioned", Key=key, Body=b""), keys))
+    past = of("versioned", asOf=(datetime.now(UTC) + timedelta(seconds=2)).isoformat())
+    assert sorted(Store(past.backup.sites).then.keys("requorum/lab/")) == keys
 
 
 def test_reading_as_of_a_time_needs_a_versioned_bucket(of: Of) -> None:

@@ -94,9 +94,9 @@ class Store:
         """Write a small object that is for now to the first site that answers."""
         next(self._each(lambda site: site.put(key, content)))
 
-    def delete(self, key: str) -> None:
-        """Remove an object from every site; one that is not there is no error."""
-        self.everywhere(lambda site: site.delete(key))
+    def delete(self, key: str) -> bool:
+        """Remove an object from every site; one that is not there is no error. Whether a bucket keeps what was there as a version."""
+        return True in {kept for _, kept in self._each(lambda site: site.delete(key))}
 
     def everywhere(self, act: Callable[[Site], object]) -> tuple[str, ...]:
         """Do something at every site, one after the other; the names of those where it was done."""

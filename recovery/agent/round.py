@@ -104,8 +104,9 @@ class Round:
         with self._spool.adding(str(int(time() * 1000))) as folder:
 
             def keep(key: UnlockKey) -> None:
-                if key.fingerprint != self.state.key:
-                    self._seal(key, folder / key.escrowed)
+                sealed = folder / key.escrowed(self._config.escrow)
+                if sealed.stem != self.state.key:
+                    self._seal(key, sealed)
 
             manifest = snapshot.take(self._shell, folder / ARCHIVE, recipients=self._config.recipients, keep=keep)
             self._spool.add(folder, manifest)

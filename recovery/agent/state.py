@@ -32,7 +32,7 @@ class State:
     size: int = 0
     """Bytes of the last copy."""
     key: str = ""
-    """The fingerprint of the unlock key that is in escrow."""
+    """The name of the unlock key that is in escrow."""
 
     def copied(self, manifest: Manifest, fingerprint: str, seconds: float) -> "State":
         """After a copy; one that is not proven is an alarm, and the swarm counts as not copied."""

@@ -203,12 +203,13 @@ def test_while_a_restore_is_not_proven_nothing_is_copied(world: World) -> None:
 def test_an_unlock_key_is_in_escrow_once(world: World) -> None:
     world.key = KEY
     world.run()
-    assert f"unlock-keys/{KEY.fingerprint}.age" in world.stored()
-    written = world.bucket.Object(PREFIX + KEY.escrowed).last_modified
+    name = KEY.escrowed(CONFIG.escrow)
+    assert name in world.stored()
+    written = world.bucket.Object(PREFIX + name).last_modified
     world.version = 2
     world.run()
-    assert world.bucket.Object(PREFIX + KEY.escrowed).last_modified == written
-    assert world.state.key == KEY.fingerprint
+    assert world.bucket.Object(PREFIX + name).last_modified == written
+    assert world.state.key == Path(name).stem
 
 
 def test_an_unlock_key_that_nobody_could_read_is_an_error(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ CPUWeight=20
 IOWeight=20
 {more}
 """
-COPY = "Type=oneshot\nRestart=on-failure\nRestartSec=10\nTimeoutStartSec=600"
+COPY = "Type=oneshot\nRestart=on-failure\nRestartSec=10\nTimeoutStartSec=6h"
 WATCH = "Restart=always\nRestartSec=5\n[Install]\nWantedBy=multi-user.target"
 DUE = """[Unit]
 Description=Requorum: a scheduled copy is due

@@ -1,6 +1,6 @@
 """Unlock keys of an autolocked swarm, kept in S3 apart from the copies and encrypted to the operators' age recipients.
 
-Keys are ``PREFIX/CLUSTER/unlock-keys/FINGERPRINT-RECIPIENTS.age``. None is ever removed or overwritten: each copy needs
+Keys are ``PREFIX/CLUSTER/unlock-keys/FINGERPRINT-RECIPIENTS.age``. None is ever removed: each copy needs
 the key of its own time. Once the recipients changed, a key that is still in use is kept for the new ones too.
 Reading them takes an operator's identity, which lies on no node and not in S3.
 """

@@ -117,14 +117,17 @@ class Site:
         return {self._prefix + key.removeprefix(self.bucket.prefix): size for key, size in found.items()}
 
     def look(self, key: str) -> tuple[bytes, str] | None:
-        """A small object's content and ETag, or None where there is none."""
+        """A small object's content and ETag, or None where there is none.
+
+        Whoever may not list, such as an agent, is not told by S3 that there is none, but refused.
+        """
         with self.doing(f"reading {key} from"):
             if (version := self._version(key)) is None:
                 return None
             try:
                 return self._content(key, version)
             except ClientError as error:
-                if code_of(error) == "NoSuchKey":
+                if code_of(error) == "NoSuchKey" or (self.bucket.write_only and code_of(error) == "AccessDenied"):
                     return None
                 raise
 

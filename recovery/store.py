@@ -112,7 +112,7 @@ class Store:
         answered, fault = False, None
         for site in self.sites:
             try:
-                answer = self._ask(site, act)
+                answer = self.ask(site, act)
             except StoreError as error:
                 if len(self.sites) == 1 or not (isinstance(error, StoreSilent) or site.name == "second"):
                     raise
@@ -124,7 +124,8 @@ class Store:
         if fault and not answered:
             raise fault
 
-    def _ask(self, site: Site, act: Callable[[Site], T]) -> T:
+    def ask(self, site: Site, act: Callable[[Site], T]) -> T:
+        """Do something at one of the sites, whatever becomes of the other."""
         if len(self.sites) == 1:
             return act(site)
         since, fault = _gone.get(site.where, (0.0, None))

@@ -22,6 +22,7 @@ LOAD = (
     '-H \'Content-Type: application/json\' -d \'{"Name": "load-\'$n\'", "Data": "eA=="}\' http://engine/configs/create; '
     f"sleep {1 / LOAD_RATE}; done"
 )
+RESTED_SECONDS = 20
 KILL_AFTER = (0.3, 0.7, 1.1)
 """Seconds into a round: as it starts, as it copies, as it proves."""
 
@@ -206,10 +207,34 @@ def test_when_a_disk_is_full_the_next_manager_copies(agents: Agents) -> None:
         agents.until(lambda: agents.holding(config), "another manager's copy")
         assert first not in agents.holding(config)
         assert "No space left" in agents.swarm.on(first, "journalctl", "-u", "requorum-copy", "-n", "20", "-o", "cat")
+        assert "No space left" in agents.told()[first]["fault"]
+        metrics = agents.swarm.on(first, "cat", "/var/lib/metrics/requorum_agent.prom")
+        assert f'requorum_agent_failing{{cluster="lab",manager="{first}"}} 1.0' in metrics
     finally:
         agents.swarm.on(first, "umount", "/var/lib/requorum")
     config = agents.change()
     agents.until(lambda: first in agents.holding(config), "the first one copies again")
+
+
+def test_a_copy_that_cannot_be_proven_is_not_tried_on_and_on(agents: Agents) -> None:
+    agents.settled()
+    first = agents.first()
+    agents.swarm.on(first, "mount", "--bind", "/bin/false", "/usr/bin/unshare")
+    try:
+        config = agents.change()
+        agents.until(lambda: agents.holding(config), "another manager's proven copy")
+        assert first not in agents.holding(config)
+        agents.settled()
+        time.sleep(RESTED_SECONDS)
+        tried = [
+            copy for copy in agents.copies() if copy["manager"] == first and config in copy["inventory"]["configs"]
+        ]
+        assert 1 <= len(tried) <= 2
+        assert "could not be proven" in agents.told()[first]["fault"]
+    finally:
+        agents.swarm.on(first, "umount", "/usr/bin/unshare")
+    agents.swarm.on(first, "systemctl", "start", "--no-block", "requorum-due.service")
+    agents.until(lambda: not agents.told()[first]["fault"], "it is proven again")
 
 
 def test_without_a_quorum_what_there_is_is_kept(agents: Agents, healed: None) -> None:

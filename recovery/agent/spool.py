@@ -60,7 +60,8 @@ class Entry:
         """Compare what lies there with the manifest. Raises: DamagedCopy; OSError where it cannot be read."""
         source = f"{self.folder.name} in the spool"
         self.manifest.check_sealed(self.archive, source=source)
-        if self.manifest.key_fingerprint not in (None, *(key.name.removesuffix(SUFFIX) for key in self.keys)):
+        needed = self.manifest.key_fingerprint
+        if needed and not any(key.name.startswith(f"{needed}-") for key in self.keys):
             raise DamagedCopy(f"verifying {source}", "its unlock key is missing", remedy="requorum backup")
 
 

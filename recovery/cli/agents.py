@@ -21,7 +21,7 @@ Found = list[tuple[Node, Standing | TransportError]]
 OFF = "set requorum:agent, then pulumi up"
 LOG = "next: journalctl -u requorum-copy -n 20, there"
 LATE_SECONDS = 900
-"""A round takes ten minutes at the most, and is tried again every ten seconds."""
+"""A round that is due has copied within minutes, and is tried again every ten seconds where it failed."""
 NEVER_PRUNED = (
     "requorum:backup.retention is not set: a copy after each change makes thousands, and none is ever removed; "
     "next: set it, and have a timer run requorum prune --yes"
@@ -80,9 +80,8 @@ def _fault(standing: Standing | TransportError, *, watched: bool) -> str:
         return "not installed; next: pulumi up"
     if not standing.timer or standing.watch != watched:
         return "it does not run as it should; next: pulumi up"
-    if state.failure:
-        lines = state.failure.splitlines()
-        return f"{lines[0]}; {lines[-1].strip() if lines[-1].startswith('  next: ') else LOG}"
+    if state.faults:
+        return "; ".join(map(_with_remedy, state.faults.values()))
     if standing.result != "success" and standing.status != AGAIN:
         return f"its last round ended as {standing.result} (status {standing.status}); {LOG}"
     if state.attempted < standing.due < now - LATE_SECONDS:
@@ -90,6 +89,12 @@ def _fault(standing: Standing | TransportError, *, watched: bool) -> str:
     if standing.since and standing.since < now - LATE_SECONDS:
         return f"a copy has waited for S3 for {display.span(int(now - standing.since))}; {LOG}"
     return ""
+
+
+def _with_remedy(why: str) -> str:
+    """The first line of an error, and what to do next."""
+    lines = why.splitlines()
+    return f"{lines[0]}; {lines[-1].strip() if lines[-1].startswith('  next: ') else LOG}"
 
 
 def _table(found: Found, faults: Mapping[str, str], now: float) -> Table:

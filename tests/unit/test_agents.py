@@ -19,7 +19,7 @@ from components.agent import AgentProvider
 from components.settings import from_program
 from recovery import agents, bundle
 from recovery.agent import metrics
-from recovery.agent.state import State
+from recovery.agent.state import Fault, State
 from recovery.agents import Standing
 from recovery.assessment import Assessment
 from recovery.cli import app
@@ -347,10 +347,12 @@ FAULTS: dict[str, tuple[Standing | TransportError, str]] = {
     "no timer": (replace(FINE, timer=False), "it does not run as it should; next: pulumi up"),
     "no watch": (replace(FINE, watch=False), "it does not run as it should; next: pulumi up"),
     "an error of ours": (
-        replace(FINE, state=State(attempted=NOW).failing("writing: AccessDenied\n  next: requorum policy")),
+        replace(
+            FINE, state=State(attempted=NOW).failing(Fault.STORE, "writing: AccessDenied\n  next: requorum policy")
+        ),
         "writing: AccessDenied; next: requorum policy",
     ),
-    "another error": (replace(FINE, state=State(attempted=NOW).failing("no room")), f"no room; {LOG}"),
+    "another error": (replace(FINE, state=State(attempted=NOW).failing(Fault.COPY, "no room")), f"no room; {LOG}"),
     "a full disk: nothing is remembered": (
         replace(FINE, state=State(), result="exit-code", status=1),
         f"its last round ended as exit-code (status 1); {LOG}",

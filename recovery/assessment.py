@@ -58,12 +58,12 @@ def assess(settings: Settings, *, now: datetime | None = None) -> Assessment:
     require_same_addresses(settings, catalog, known)
     seen = settled(settings)
     diagnosis = diagnose(seen, known, cluster=settings.cluster, copies=bool(catalog.copies))
-    search = Search(None, ())
+    search, cas = Search(None, ()), seen.cas(known)
     left: tuple[survivors.Survivor, ...] = ()
     if diagnosis.kind is Kind.ALL_LOST:
         escrow = Escrow(settings, catalog.store)
         there = [node.name for node in settings.managers if node.name not in diagnosis.away]
-        with newest_good(catalog, escrow, there, known, choice=settings.copy_from) as search:
+        with newest_good(catalog, escrow, there, known, cas, choice=settings.copy_from) as search:
             pass
     elif diagnosis.kind is Kind.QUORUM_LOST:
         left = survivors.look(settings, seen)
@@ -78,6 +78,7 @@ def assess(settings: Settings, *, now: datetime | None = None) -> Assessment:
         search.rejected,
         left,
         now or datetime.now(UTC),
+        cas=cas,
         spent=spent,
     )
     return Assessment(seen, diagnosis, plan)

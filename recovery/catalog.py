@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from recovery import contents
-from recovery.copy import ARCHIVE, MANIFEST, MARK, TIME, Copy, at, store
+from recovery.copy import ARCHIVE, MANIFEST, MARK, TIME, Copy, at, key_of, store
 from recovery.errors import DamagedCopy, NoUnlockKey, NoUsableCopy
 from recovery.escrow import Escrow
 from recovery.keyfile import UnlockKey
@@ -59,6 +59,9 @@ class Catalog:
             if found is None:
                 raise DamagedCopy(f"reading {copy.name}", "it was removed a moment ago", remedy=NO_REMEDY)
             made = from_json(found, source=copy.name)
+            if copy.key != key_of(self.prefix, made):
+                why = f"its manifest is another copy's: of {made.manager}, taken at {made.taken.isoformat()}"
+                raise DamagedCopy(f"reading {copy.name}", why, remedy=NO_REMEDY)
             drill = self._then.look(copy.drill_key) if copy.drill_key in self._places else None
             proof = drilled(drill) if drill else None
             self._manifests[copy] = replace(made, proof=proof) if proof else made
@@ -111,8 +114,6 @@ class Catalog:
         """The archive in a copy's object, beside the local file ``sealed``; read whole and found good. Raises: as `verified`."""
         doing, plain = f"verifying {copy.name}", sealed.with_suffix(".tar.zst")
         manifest.check_sealed(sealed, source=copy.name)
-        if manifest.manager != copy.manager:
-            raise DamagedCopy(doing, f"it is a copy of {manifest.manager}", remedy=NO_REMEDY)
         try:
             self.identities.unseal_file(sealed, plain)
         except Unreadable as error:
@@ -195,6 +196,7 @@ def newest_good(
     escrow: Escrow,
     managers: Collection[str],
     cluster_id: str | None,
+    cas: frozenset[str] = frozenset(),
     *,
     whole: bool = True,
     choice: str | datetime | None = None,
@@ -202,10 +204,11 @@ def newest_good(
     """The newest good copy of any of the managers; its archive is there for as long as the context is.
 
     Each candidate is read whole and compared with its manifest before it is chosen. ``cluster_id``,
-    where known, keeps copies of another swarm out. ``whole`` asks for one that a swarm can be restored
+    where known, keeps copies of another swarm out, and ``cas``, the digests of the CA that its living nodes know, those
+    that somebody else than one of its managers made. ``whole`` asks for one that a swarm can be restored
     from, and not only a manager's identity: then proven ones come before all others, and those that failed their
     proof last. One of an autolocked swarm counts when a key in escrow opens it. ``choice`` is the name of the only one
-    that is looked at, or the time that it must not be younger than.
+    that is looked at, then whatever its CA is, which may have been rotated; or the time that it must not be younger than.
 
     Raises: StoreError; SettingError when there is no identity to open a copy, or an unlock key that it needs.
     """
@@ -218,18 +221,30 @@ def newest_good(
     for copy in candidates:
         with ExitStack() as opened:
             try:
-                manifest, archive, key = opened.enter_context(usable(catalog, escrow, copy))
+                manifest = catalog.manifest(copy)
+                if whole and manifest.kind not in WITH_INVENTORY:
+                    continue
+                if why := _strange(manifest, cluster_id, frozenset() if isinstance(choice, str) else cas):
+                    rejected[copy] = why
+                    continue
+                manifest, archive, unlock_key = opened.enter_context(usable(catalog, escrow, copy))
             except (DamagedCopy, NoUnlockKey) as error:
                 rejected[copy] = error.why
                 continue
-            if cluster_id and manifest.cluster_id != cluster_id:
-                rejected[copy] = f"a copy of another swarm ({manifest.cluster_id})"
-            elif manifest.kind in WITH_INVENTORY or not whole:
-                rejected = {**(_newer(catalog, candidates, copy) if whole else {}), **rejected}
-                told = tuple(f"{passed.name}: {why}" for passed, why in rejected.items())
-                yield Search(Choice(copy, manifest), told, archive, key)
-                return
+            rejected = {**(_newer(catalog, candidates, copy) if whole else {}), **rejected}
+            told = tuple(f"{passed.name}: {why}" for passed, why in rejected.items())
+            yield Search(Choice(copy, manifest), told, archive, unlock_key)
+            return
     yield Search(None, tuple(f"{passed.name}: {why}" for passed, why in rejected.items()))
+
+
+def _strange(manifest: Manifest, cluster_id: str | None, cas: frozenset[str]) -> str:
+    """Why a copy is not one of our swarm; empty where nothing says so."""
+    if cluster_id and manifest.cluster_id != cluster_id:
+        return f"a copy of another swarm ({manifest.cluster_id})"
+    if cas and manifest.ca_sha256 not in cas:
+        return "its CA is not the swarm's; where that was rotated since, name the copy in requorum:copy"
+    return ""
 
 
 def _newer(catalog: Catalog, candidates: Collection[Copy], chosen: Copy) -> dict[Copy, str]:

@@ -63,15 +63,19 @@ def store(to: Store, prefix: str, manifest: Manifest, sealed: Path) -> Copy:
     Where the second site fails, the copy counts all the same: its `sites` lack that, and the store's notes say why.
     Raises: StoreError.
     """
-    stamp = manifest.taken.astimezone(UTC).strftime(TIME)
-    key = f"{prefix}{manifest.manager}/swarm-{manifest.engine}-{manifest.manager}-{stamp}{ARCHIVE}"
-    copy = Copy(key, manifest.manager, manifest.taken)
+    copy = Copy(key_of(prefix, manifest), manifest.manager, manifest.taken)
 
     def write(site: Site) -> None:
         site.upload(sealed, copy.key)
         site.keep(copy.manifest_key, manifest.to_json())
 
     return replace(copy, sites=to.everywhere(write))
+
+
+def key_of(prefix: str, manifest: Manifest) -> str:
+    """Where the archive of the manifest's copy lies: under any other key the two belong to another copy."""
+    stamp = manifest.taken.astimezone(UTC).strftime(TIME)
+    return f"{prefix}{manifest.manager}/swarm-{manifest.engine}-{manifest.manager}-{stamp}{ARCHIVE}"
 
 
 def taken(name: str) -> datetime:

@@ -18,7 +18,7 @@ from recovery.certificate import identity
 from recovery.engine import Engine
 from recovery.errors import CommandFailed, DamagedCopy, EngineError
 from recovery.keyfile import UnlockKey, WrongKey, is_locked, unlock
-from recovery.manifest import Manifest, Proof, Verdict
+from recovery.manifest import Manifest, Proof, Signature, Verdict, from_json
 from recovery.model import Inventory
 from recovery.onnode import copying
 from recovery.onnode.archive import FileEntry
@@ -35,6 +35,7 @@ class _Held:
 
     folder: PurePosixPath
     manifest: Manifest
+    certificate: str
     locked_key: bytes | None
 
 
@@ -99,7 +100,7 @@ def take(
         copied()
         opened = _opened(held.locked_key, key, node.name)
         proof = prove(shell, held.folder / copying.ARCHIVE, manifest, opened, now())
-        return _seal(shell, held.folder, replace(manifest, proof=proof), recipients, sealed)
+        return _seal(shell, held, replace(manifest, proof=proof), opened, recipients, sealed)
 
 
 def take_leaderless(
@@ -110,7 +111,7 @@ def take_leaderless(
     Raises: CommandFailed, Silent; DamagedCopy when what was copied is not whole.
     """
     with _held(shell, DATA_ROOT, now()) as held:
-        return _seal(shell, held.folder, held.manifest, recipients, sealed)
+        return _seal(shell, held, held.manifest, b"", recipients, sealed)
 
 
 def look(shell: Shell) -> tuple[Position, bool]:
@@ -189,20 +190,27 @@ def _held(shell: Shell, root: str, taken: datetime, how: str = copying.HOT) -> I
             autolock=found["locked_key"] is not None,
         )
         locked = found["locked_key"].encode() if found["locked_key"] is not None else None
-        yield _Held(PurePosixPath(found["folder"]), manifest, locked)
+        yield _Held(PurePosixPath(found["folder"]), manifest, found["certificate"], locked)
     finally:
         program.clear(shell, found["folder"])
 
 
 def _seal(
-    shell: Shell, folder: PurePosixPath, manifest: Manifest, recipients: tuple[str, ...], sealed: Path
+    shell: Shell, held: _Held, manifest: Manifest, opened: bytes, recipients: tuple[str, ...], sealed: Path
 ) -> Manifest:
-    """Have the copy sealed on the node and fetch that. Raises: CommandFailed, Silent; DamagedCopy when not all of it arrives."""
-    made = program.run(shell, "seal", str(folder), *recipients)
+    """Have the copy sealed and its manifest signed on the node, and fetch that.
+
+    Raises: CommandFailed, Silent; DamagedCopy when not all of it arrives, or what was signed is something else.
+    """
+    manifest = replace(manifest, recipients=recipients)
+    given = {"manifest": manifest.to_dict(), "opened": opened.decode()}
+    made = program.run(shell, "seal", str(held.folder), *recipients, stdin=json.dumps(given).encode())
     shell.run(["cat", made["file"]], stdout=sealed, seconds=SECONDS)
-    manifest = replace(manifest, size=made["size"], sha256=made["sha256"], recipients=recipients)
-    manifest.check_sealed(sealed, source=f"the copy of {manifest.manager}")
-    return manifest
+    signature = Signature(held.certificate, made["signature"]) if made["signature"] else None
+    manifest = replace(manifest, size=made["size"], sha256=made["sha256"], signature=signature)
+    source = f"the copy of {manifest.manager}"
+    manifest.check_sealed(sealed, source=source)
+    return from_json(manifest.to_json(), source=source)
 
 
 def _opened(locked: bytes | None, key: UnlockKey | None, manager: str) -> bytes:

@@ -13,11 +13,11 @@ from recovery.copy import Copy
 from recovery.errors import Refused, SettingError, StoreError
 from recovery.escrow import Escrow
 from recovery.manifest import Proof, Verdict
-from recovery.onnode.archive import CERTIFICATE
+from recovery.onnode.archive import CA, CERTIFICATE
 from recovery.settings import Settings
 from recovery.site import Site
 from tests.unit import factories as make
-from tests.unit.test_snapshot import CONTENT, archive, certificate, described, sealed_beside
+from tests.unit.test_snapshot import CONTENT, archive, described, sealed_beside
 
 NAMES = ("manager-a", "manager-b", "manager-c")
 
@@ -37,7 +37,7 @@ def put(
     address: str = "",
     **changes: object,
 ) -> Copy:
-    content = {**CONTENT, CERTIFICATE: certificate(f"id-{manager}", cluster)}
+    content = {**CONTENT, CERTIFICATE: make.certificate(f"id-{manager}", cluster), CA: make.ca(cluster)}
     path = archive(folder / f"{manager}-{minutes}", content)
     address = address or str(of.node(manager).address)
     made = described(

@@ -1,12 +1,14 @@
 """When the resources change, are replaced, or stay as they are."""
 
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 
 from components.membership import HELD, UNPROVEN, HealthProvider, MemberProvider, QuorumProvider
+from recovery.errors import Refused
 
-QUORUM = {
+QUORUM: dict[str, Any] = {
     "cluster": "lab",
     "managers": {"a": "10.0.0.1"},
     "options": {},
@@ -49,6 +51,20 @@ def test_the_quorum_is_only_touched_when_it_is_lost_or_told_otherwise(
     olds: dict[str, Any], news: dict[str, Any], changes: bool
 ) -> None:
     assert QuorumProvider().diff("c", {**QUORUM, **olds}, {**QUORUM, **news}).changes is changes
+
+
+@pytest.mark.parametrize(
+    ("known", "vouched", "refused"), [("ours", False, True), ("ours", True, False), (None, False, False)]
+)
+def test_a_copy_under_another_ca_than_the_states_needs_somebody_to_vouch_for_it(
+    known: str | None, vouched: bool, refused: bool
+) -> None:
+    olds = {**QUORUM, "quorum": "all lost", "ca_sha256": known}
+    news = {**QUORUM, "recovery": {"copy": "one", "ca": "another", "vouched": vouched}}
+    with pytest.raises(Refused, match="copy=one") if refused else nullcontext():
+        assert QuorumProvider().diff("c", olds, news).changes
+    news["recovery"]["ca"] = "ours"
+    assert QuorumProvider().diff("c", olds, news).changes
 
 
 @pytest.mark.parametrize(

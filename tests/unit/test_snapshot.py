@@ -3,15 +3,10 @@
 import hashlib
 import io
 import tarfile
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from backports import zstd
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from recovery import contents, sealing
 from recovery.errors import DamagedCopy
@@ -26,26 +21,10 @@ from tests.unit.test_wal import entry, state
 WAL = "swarm/raft/wal-v3-encrypted/0000000000000000-0000000000000000.wal"
 
 
-def certificate(node_id: str, cluster_id: str) -> bytes:
-    """A node certificate as swarmkit writes it: O is the cluster, OU the role, CN the node."""
-    names = [
-        (NameOID.ORGANIZATION_NAME, cluster_id),
-        (NameOID.ORGANIZATIONAL_UNIT_NAME, "swarm-manager"),
-        (NameOID.COMMON_NAME, node_id),
-    ]
-    subject = x509.Name([x509.NameAttribute(oid, value) for oid, value in names])
-    key = ec.generate_private_key(ec.SECP256R1())
-    made = (
-        x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key()).serial_number(1)
-        .not_valid_before(datetime.now(UTC)).not_valid_after(datetime.now(UTC) + timedelta(days=1)).sign(key, hashes.SHA256())
-    )  # fmt: skip
-    return made.public_bytes(serialization.Encoding.PEM)
-
-
-NODE = certificate("id-manager-a", make.CLUSTER)
+NODE = make.certificate("id-manager-a", make.CLUSTER)
 CONTENT = {
     CERTIFICATE: NODE,
-    CA: b"ca",
+    CA: make.ca(),
     KEY: key_file(),
     WAL: entry(2, 9) + state(2, 8) + bytes(3_000_000),
     "swarm/state.json": b"[]",
@@ -82,7 +61,7 @@ def described(path: Path, **changes: object) -> Manifest:
         size=len(stored),
         sha256=hashlib.sha256(stored).hexdigest(),
         position=found.position,
-        **changes,
+        **{"ca_sha256": hashlib.sha256(found.ca).hexdigest(), **changes},
     )
 
 
@@ -100,7 +79,7 @@ def test_a_good_archive_is_read_whole(good: Path) -> None:
     assert {entry.path: (entry.size, entry.sha256) for entry in found.files} == {
         name: (len(data), hashlib.sha256(data).hexdigest()) for name, data in CONTENT.items()
     }
-    assert (found.certificate, found.ca) == (NODE, b"ca")
+    assert (found.certificate, found.ca) == (NODE, make.ca())
     assert found.position == Position(2, 9, 8)
     contents.check(good, described(good), source="it")
 
@@ -136,7 +115,7 @@ def test_any_flipped_byte_is_noticed(good: Path) -> None:
 
 
 def test_an_archive_of_another_manager_is_noticed(tmp_path: Path, good: Path) -> None:
-    other = archive(tmp_path / "other", {**CONTENT, CERTIFICATE: certificate("id-manager-b", make.CLUSTER)})
+    other = archive(tmp_path / "other", {**CONTENT, CERTIFICATE: make.certificate("id-manager-b", make.CLUSTER)})
     with pytest.raises(DamagedCopy, match="another node's"):
         contents.check(other, described(other), source="it")
     with pytest.raises(DamagedCopy):

@@ -8,7 +8,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -53,6 +53,9 @@ class Proof:
     """From files in place to a swarm that answers."""
     version_index: int = 0
     """The highest ``Version.Index`` that the restored swarm holds."""
+    beyond: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """IDs by kind of what the restored swarm holds beside the manifest's inventory: what came while the copy was taken.
+    Proven, it holds the two together and nothing else."""
 
     def to_dict(self) -> dict[str, Any]:
         """As it is stored."""
@@ -196,13 +199,14 @@ def drilled(text: bytes) -> Proof | None:
     """The proof in the stored result of a drill (see `recovery.drill`); None where it is none, or proves nothing either way."""
     try:
         found = _proof(json.loads(text)["proof"])
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
     return None if found.verdict is Verdict.UNPROVEN else found
 
 
 def _proof(stored: Mapping[str, Any]) -> Proof:
-    return Proof(**{**stored, "verdict": Verdict(stored["verdict"]), "at": _time(stored["at"])})
+    beyond = {str(kind): tuple(map(str, ids)) for kind, ids in stored["beyond"].items()}
+    return Proof(**{**stored, "verdict": Verdict(stored["verdict"]), "at": _time(stored["at"]), "beyond": beyond})
 
 
 def _file(path: str, size: int, sha256: str) -> FileEntry:

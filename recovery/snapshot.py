@@ -137,6 +137,7 @@ def prove(shell: Shell, copy: PurePosixPath, manifest: Manifest, opened: bytes, 
     except CommandFailed as error:
         return Proof(Verdict.UNPROVEN, at, error.why)
     fault = compare(manifest, found)
+    beyond = restored(found).missing_from(manifest.inventory)
     return Proof(
         Verdict.FAILED if fault else Verdict.PROVEN,
         at,
@@ -145,6 +146,7 @@ def prove(shell: Shell, copy: PurePosixPath, manifest: Manifest, opened: bytes, 
         found["seconds"],
         found["recovery_seconds"],
         found["version_index"],
+        {kind: tuple(ids) for kind, ids in beyond.items()},
     )
 
 
@@ -154,13 +156,17 @@ def compare(manifest: Manifest, found: dict[str, Any]) -> str:
         return f"swarm {found['cluster_id']} came up, not {manifest.cluster_id}"
     if found["node_id"] != manifest.node_id:
         return f"it came up as node {found['node_id']}, not {manifest.node_id}"
-    objects = {kind: frozenset(ids) for kind, ids in found["inventory"].items()}
-    if missing := manifest.inventory.missing_from(Inventory(objects, found["version_index"])):
+    if missing := manifest.inventory.missing_from(restored(found)):
         shown = "; ".join(f"{kind} {', '.join(ids[:3])}" for kind, ids in missing.items())
         return f"what the swarm held is missing: {shown}"
     if found["version_index"] < manifest.inventory.index:
         return f"its newest change is {found['version_index']}, and the swarm was at {manifest.inventory.index} before"
     return ""
+
+
+def restored(found: dict[str, Any]) -> Inventory:
+    """What a restored swarm holds, as the sandbox read it out of that."""
+    return Inventory({kind: frozenset(ids) for kind, ids in found["inventory"].items()}, found["version_index"])
 
 
 @contextmanager

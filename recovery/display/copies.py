@@ -118,6 +118,7 @@ def proof_json(proof: Proof | None) -> dict[str, Any] | None:
         "seconds": proof.seconds,
         "recoverySeconds": proof.recovery_seconds,
         "versionIndex": proof.version_index,
+        "beyond": {kind: list(ids) for kind, ids in proof.beyond.items()},
     }
 
 

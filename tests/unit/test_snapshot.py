@@ -3,16 +3,19 @@
 import hashlib
 import io
 import tarfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any, cast
 
 import pytest
 from backports import zstd
 
-from recovery import contents, sealing
+from recovery import contents, program, sealing, snapshot
 from recovery.errors import DamagedCopy
 from recovery.manifest import FORMAT, Manifest, Proof, Verdict, from_json
+from recovery.model import Inventory
 from recovery.onnode import archive as unpacked
 from recovery.onnode.archive import CA, CERTIFICATE, KEY
+from recovery.shell import Shell
 from recovery.wal import Position
 from tests.unit import factories as make
 from tests.unit.test_keyfile import key_file
@@ -133,3 +136,39 @@ def test_an_archive_that_unpacks_to_too_much_is_refused(good: Path, monkeypatch:
     monkeypatch.setattr(unpacked, "LARGEST", 2000)
     with pytest.raises(DamagedCopy, match="more than 2000 bytes"):
         contents.read(good, source="it")
+
+
+INVENTORY = Inventory({"nodes": frozenset({"n"}), "configs": frozenset({"c1", "c2"})}, 7)
+CAME_UP: dict[str, Any] = {
+    "cluster_id": make.CLUSTER,
+    "node_id": "id-manager-a",
+    "engine": "20.10.24",
+    "seconds": 2.0,
+    "recovery_seconds": 1.0,
+    "version_index": 9,
+    "inventory": {"nodes": ["n"], "configs": ["c1", "c2", "c3"]},
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({}, ""),
+        ({"inventory": {"nodes": ["n"], "configs": ["c1", "c3"]}}, "what the swarm held is missing: configs c2"),
+        ({"version_index": 6}, "its newest change is 6, and the swarm was at 7 before"),
+        ({"cluster_id": "other"}, "swarm other came up"),
+        ({"node_id": "other"}, "as node other"),
+    ],
+)
+def test_a_proof_tells_what_came_up_and_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], fault: str
+) -> None:
+    """With what it adds to the inventory, whether the copy is a prefix of the swarm's changes can be told."""
+    monkeypatch.setattr(program, "run", lambda *_, **__: {**CAME_UP, **changes})
+    manifest = make.manifest(inventory=INVENTORY)
+    proof = snapshot.prove(cast("Shell", None), PurePosixPath("/copy"), manifest, b"", make.NOW)
+    assert proof.verdict is (Verdict.FAILED if fault else Verdict.PROVEN)
+    assert fault in proof.detail
+    assert proof.beyond == {"configs": ("c3",)}
+    made = make.manifest(inventory=INVENTORY, proof=proof)
+    assert from_json(made.to_json(), source="it").proof == proof

@@ -70,7 +70,7 @@ def assess(settings: Settings, *, now: datetime | None = None) -> Assessment:
     for name in diagnosis.locked if not left else [survivor.name for survivor in left[:1] if survivor.locked]:
         autolock.require_key(settings, settings.node(name))
     spent = consent.is_spent(settings, catalog.store)
-    diagnosis = replace(diagnosis, warnings=diagnosis.warnings + catalog.store.notes)
+    diagnosis = replace(diagnosis, warnings=diagnosis.warnings + catalog.notes)
     plan = make_plan(
         diagnosis,
         settings,

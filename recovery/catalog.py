@@ -1,7 +1,8 @@
 """The copies of one cluster in S3: what there is, what each is worth, and the best to restore from."""
 
+import os
 import tempfile
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -19,9 +20,13 @@ from recovery.sealing import Identities, Unreadable
 from recovery.settings import Settings
 from recovery.store import Store
 
+BATCH = 16
+"""Manifests that are read at once."""
+
 
 class Catalog:
-    """The copies of the settings' cluster, newest first, as of the listing made at the start.
+    """The copies of the settings' cluster, newest first, as of the listing made at the start. Those whose node's clock was
+    ahead come after all others: they would be the newest for ever.
 
     With requorum:backup.asOf they are listed and read as they were then. Raises: StoreError, also where there is no
     copy and one of the sites could not be asked: they may lie there.
@@ -69,8 +74,39 @@ class Catalog:
 
     def manifests(self) -> list[tuple[Copy, Manifest | DamagedCopy]]:
         """Every copy with its manifest, or with what is wrong with that, newest first. Raises: StoreError."""
-        with ThreadPoolExecutor(max_workers=16) as pool:
-            return list(zip(self.copies, pool.map(self._try_manifest, self.copies), strict=True))
+        return list(self.reading(self.copies))
+
+    def reading(self, copies: Sequence[Copy]) -> Iterator[tuple[Copy, Manifest | DamagedCopy]]:
+        """The same of some of them, in their order, `BATCH` at a time: what nobody asks for is not read. Raises: StoreError."""
+        with ThreadPoolExecutor(max_workers=BATCH) as pool:
+            for first in range(0, len(copies), BATCH):
+                batch = copies[first : first + BATCH]
+                yield from zip(batch, pool.map(self._try_manifest, batch), strict=True)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What an operator should know about the copies as they are now. Raises: StoreError."""
+        return (*self.store.notes, *self._clocks(), *self._unopened())
+
+    def opens(self, manifest: Manifest) -> bool | None:
+        """Whether an identity here opens the copy, going by its recipients; None where none is at hand. Raises: SettingError."""
+        if not (self._identity_file and os.access(self._identity_file, os.R_OK)):
+            return None
+        return bool(self.identities.recipients.intersection(manifest.recipients))
+
+    def _clocks(self) -> Iterator[str]:
+        for name in sorted({copy.manager for copy in self.copies}):
+            last = max((copy for copy in self.copies if copy.manager == name), key=lambda copy: copy.dated)
+            if last.ahead:
+                yield f"the last copy of {name} comes after all others: {last.clock}"
+
+    def _unopened(self) -> Iterator[str]:
+        for copy, manifest in self.newest_manifests().items():
+            if self.opens(manifest) is False:
+                yield (
+                    f"no identity of requorum:backup.identityFile opens {copy.name}, sealed to {', '.join(manifest.recipients)}: "
+                    "name one that does, or correct requorum:backup.recipients, then pulumi up"
+                )
 
     def newest(self, manager: str) -> Copy | None:
         """The newest copy of one manager."""
@@ -126,16 +162,29 @@ class Catalog:
         """What opens the copies here. Raises: SettingError."""
         return Identities(self._identity_file, setting="backup.identityFile")
 
-    def by_trust(self) -> tuple[Copy, ...]:
-        """The copies in the order in which a swarm would be restored from them: proven ones first, those that failed
-        their proof last; of each kind the newest first. Raises: StoreError.
+    def by_trust(self, copies: Sequence[Copy]) -> Iterator[Copy]:
+        """The copies, given newest first, in the order in which a swarm would be restored from them: proven ones first,
+        those that failed their proof last; of each kind the newest first. Raises: StoreError.
         """
-        trust = {Verdict.PROVEN: 0, Verdict.UNPROVEN: 1, Verdict.FAILED: 2}
-        ranks = {
-            copy: trust[Verdict.UNPROVEN if isinstance(manifest, DamagedCopy) else manifest.verdict]
-            for copy, manifest in self.manifests()
-        }
-        return tuple(sorted(self.copies, key=lambda copy: ranks[copy]))
+        rest: dict[Verdict, list[Copy]] = {Verdict.UNPROVEN: [], Verdict.FAILED: []}
+        for copy, manifest in self.reading(copies):
+            verdict = Verdict.UNPROVEN if isinstance(manifest, DamagedCopy) else manifest.verdict
+            if verdict is Verdict.PROVEN:
+                yield copy
+            else:
+                rest[verdict].append(copy)
+        for left in rest.values():
+            yield from left
+
+    def since_proven(self) -> list[tuple[Copy, Manifest | DamagedCopy]]:
+        """The copies of each manager down to its newest proven one, with their manifests, newest first. Raises: StoreError."""
+        found = []
+        for name in sorted({copy.manager for copy in self.copies}):
+            for copy, manifest in self.reading([copy for copy in self.copies if copy.manager == name]):
+                found.append((copy, manifest))
+                if not isinstance(manifest, DamagedCopy) and manifest.verdict is Verdict.PROVEN:
+                    break
+        return found
 
     def add(self, manifest: Manifest, sealed: Path) -> Copy:
         """Store a copy at every site: the sealed archive first, its manifest last.
@@ -150,7 +199,9 @@ class Catalog:
         for key, sites in self._places.items():
             if key.endswith(suffix) and key.removeprefix(self.prefix).count("/") == 1:
                 archive = key.removesuffix(suffix) + ARCHIVE
-                copy = at(archive, tuple(site for site in sites if site in self._places.get(archive, ())))
+                written = self._places.get(archive.removesuffix(ARCHIVE) + MANIFEST, {})
+                held = tuple(site for site in sites if site in self._places.get(archive, ()))
+                copy = at(archive, held, min(written.values(), default=None))
                 if copy:
                     yield copy
 
@@ -213,12 +264,12 @@ def newest_good(
     Raises: StoreError; SettingError when there is no identity to open a copy, or an unlock key that it needs.
     """
     rejected: dict[Copy, str] = {}
-    candidates = [copy for copy in (catalog.by_trust() if whole else catalog.copies) if copy.manager in managers]
+    candidates = [copy for copy in catalog.copies if copy.manager in managers]
     if isinstance(choice, str):
         candidates = [copy for copy in candidates if copy.name == choice]
     elif choice:
-        candidates = [copy for copy in candidates if copy.taken <= choice]
-    for copy in candidates:
+        candidates = [copy for copy in candidates if copy.dated <= choice]
+    for copy in catalog.by_trust(candidates) if whole else candidates:
         with ExitStack() as opened:
             try:
                 manifest = catalog.manifest(copy)
@@ -247,14 +298,14 @@ def _strange(manifest: Manifest, cluster_id: str | None, cas: frozenset[str]) ->
     return ""
 
 
-def _newer(catalog: Catalog, candidates: Collection[Copy], chosen: Copy) -> dict[Copy, str]:
-    """Why copies that are newer than the chosen one come after it."""
+def _newer(catalog: Catalog, candidates: Iterable[Copy], chosen: Copy) -> dict[Copy, str]:
+    """Why copies that are newer than the chosen one, or say so, come after it."""
     found = {}
-    for copy, manifest in catalog.manifests():
-        if copy not in candidates or copy.taken <= chosen.taken:
-            continue
+    for copy, manifest in catalog.reading([copy for copy in candidates if copy.taken > chosen.taken]):
         if isinstance(manifest, DamagedCopy):
             found[copy] = manifest.why
+        elif copy.ahead:
+            found[copy] = copy.clock
         elif manifest.kind in WITH_INVENTORY:
             detail = f" ({manifest.proof.detail})" if manifest.proof and manifest.proof.detail else ""
             found[copy] = f"newer, and its proof is: {manifest.verdict}{detail}"
@@ -262,4 +313,4 @@ def _newer(catalog: Catalog, candidates: Collection[Copy], chosen: Copy) -> dict
 
 
 def _newest_first(copies: Iterable[Copy]) -> tuple[Copy, ...]:
-    return tuple(sorted(copies, key=lambda copy: (copy.taken, copy.key), reverse=True))
+    return tuple(sorted(copies, key=lambda copy: (not copy.ahead, copy.taken, copy.key), reverse=True))

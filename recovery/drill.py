@@ -72,7 +72,7 @@ def _drill(settings: Settings, catalog: Catalog, copy: Copy, node: Node) -> Dril
                 proof = snapshot.prove(shell, there, manifest, opened, now)
     except (DamagedCopy, NoUnlockKey) as error:
         proof = Proof(Verdict.FAILED, now, error.why)
-    return Drill(copy, node.name, proof, round(monotonic() - start, 3), (now - copy.taken).total_seconds())
+    return Drill(copy, node.name, proof, round(monotonic() - start, 3), (now - copy.dated).total_seconds())
 
 
 @contextmanager

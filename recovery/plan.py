@@ -246,9 +246,10 @@ def _restore(
     manifest = choice.manifest
     if refusal := _unfit(manifest, settings):
         return Plan(diagnosis.kind, refusal=refusal)
-    age = (now - manifest.taken).total_seconds()
+    taken = choice.copy.dated
+    age = (now - taken).total_seconds()
     losses = (
-        f"changes to the swarm after {manifest.taken:%Y-%m-%d %H:%M:%S} UTC ({age:.0f} s ago) are lost",
+        f"changes to the swarm after {taken:%Y-%m-%d %H:%M:%S} UTC ({age:.0f} s ago) are lost",
         *passed_over,
         *_unvouched(manifest, cas),
         *(_LOCKED_AGAIN if manifest.autolock else ()),

@@ -84,6 +84,8 @@ class Round:
             self._take(view)
         for entry in self.waiting:
             self._send(entry)
+        if self._store.clock:
+            self.state = self.state.failing(self._store.clock)
         return AGAIN if decided is Turn.WAIT else DONE
 
     def _look(self) -> View:

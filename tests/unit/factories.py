@@ -237,6 +237,7 @@ def manifest(
         "ca_sha256": ca_sha256(cluster),
         "position": Position(2, 42, 42),
         "autolock": False,
+        "recipients": (str(IDENTITY.to_public()),),
     }
     return signed(Manifest(**{**values, **changes}))
 

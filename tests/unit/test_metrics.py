@@ -2,6 +2,7 @@
 
 import re
 import urllib.request
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -72,6 +73,13 @@ def test_each_managers_newest_and_newest_proven_copy_is_told() -> None:
     counts = {key[2:]: value for key, value in found.items() if key[0] == "requorum_copies"}
     assert counts["manager-a", "failed"] == counts["manager-a", "proven"] == counts["manager-b", "unproven"] == 1
     assert sum(counts.values()) == 3
+
+
+def test_no_copy_is_younger_than_its_place_in_s3() -> None:
+    made = make.manifest("manager-a", ago=timedelta(hours=-9), proof=Proof(Verdict.PROVEN, make.NOW))
+    found = values(watched([(replace(make.copy_of(made), written=make.NOW), made)]))
+    for name in ("requorum_last_copy_timestamp_seconds", "requorum_last_proven_copy_timestamp_seconds"):
+        assert found[name, "lab", "manager-a"] == make.NOW.timestamp()
 
 
 def test_a_healthy_swarm_is_told_as_such() -> None:

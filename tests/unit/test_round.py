@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from recovery import lease, snapshot
+from recovery import lease, site, snapshot
 from recovery.agent import round as rounds
 from recovery.agent.config import Config
 from recovery.agent.round import AGAIN, DONE, DUE, FAILED, Round
@@ -245,3 +245,17 @@ def test_the_newest_copy_is_stored_first(world: World, monkeypatch: pytest.Monke
     assert sent == sorted(sent, reverse=True)
     assert len(sent) == 2
     assert sent[0] - sent[1] < timedelta(minutes=1)
+
+
+def test_a_clock_that_is_wrong_is_told_until_it_is_set(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time that a copy bears is this clock's, and which copy is the newest goes by that."""
+    wrong = timedelta(minutes=6)
+    monkeypatch.setattr(site, "skew", lambda _, __: wrong)
+    assert world.run() == DONE
+    assert "the clock here is 360 s ahead of the main site's" in world.state.failure
+    wrong, world.version = -wrong, 2
+    assert world.run() == DONE
+    assert "the clock here is 360 s behind the main site's" in world.state.failure
+    wrong, world.version = timedelta(minutes=4), 3
+    assert world.run() == DONE
+    assert not world.state.failure

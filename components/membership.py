@@ -69,11 +69,10 @@ class QuorumProvider(_Provider):
         diagnosis = diagnose(seen, props["cluster_id"], cluster=self._settings.cluster, copies=True)
         if diagnosis.kind in NO_QUORUM:
             return ReadResult(id_, {**props, "quorum": str(diagnosis.kind)})
-        if seen.leader is None:
-            return ReadResult(id_, {**props, "quorum": HELD})
-        if seen.leader.placed:
-            return ReadResult(id_, {**props, "quorum": UNPROVEN})
-        return ReadResult(id_, {**props, "quorum": HELD, "ca_sha256": seen.leader.ca_sha256})
+        unproven = seen.leader is not None and seen.leader.placed
+        cas = seen.cas(props["cluster_id"])
+        known = seen.leader.ca_sha256 if seen.leader and seen.leader.ca_sha256 in cas else props.get("ca_sha256")
+        return ReadResult(id_, {**props, "quorum": UNPROVEN if unproven else HELD, "ca_sha256": known})
 
     def delete(self, id_: str, _props: Props) -> None:
         quorum.dissolve(self._settings, id_)

@@ -16,6 +16,7 @@ from recovery.catalog import Catalog
 from recovery.diagnosis import Kind
 from recovery.errors import Refused, RequorumError
 from recovery.execute import execute
+from recovery.model import Survey
 from recovery.settings import Settings
 from tests.fake.cases import Case, Copies, Scene, Theatre, names, quiet, subsets
 from tests.fake.machine import Cut
@@ -254,4 +255,27 @@ def test_copies_of_another_swarm_are_not_restored_in_place_of_the_one_that_was_b
     foreign = Catalog(scene.settings).copies[0].name
     with pytest.raises(Refused, match=f"it was built as swarm {scene.cluster_id}, and the copies in S3 are of swarm"):
         quorum.establish(scene.settings, copy=foreign, known=scene.cluster_id, say=quiet)
+    assert not theatre.wires.effects
+
+
+def test_a_copy_under_another_ca_than_the_living_nodes_know_is_restored_only_by_name(
+    theatre: Theatre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = theatre.stage(Case(3, frozenset(names(3))))
+    ours = assess(scene.settings).plan
+    assert ours.vouched, "a worker lives"
+    monkeypatch.setattr(Survey, "cas", lambda *_: frozenset({"another"}))
+    refused = assess(scene.settings).plan
+    assert refused.refusal
+    assert "its CA is not the swarm's" in refused.refusal.why
+    named = assess(scene.settings.model_copy(update={"copy_from": ours.copy})).plan
+    assert (named.copy, named.ca, named.vouched) == (ours.copy, ours.ca, True)
+    assert [line for line in named.losses if "is not the one that the living nodes know" in line]
+
+
+def test_what_is_restored_is_under_the_ca_that_the_plan_was_made_for(theatre: Theatre) -> None:
+    scene = theatre.stage(Case(3, frozenset(names(3))))
+    plan = assess(scene.settings).plan
+    with pytest.raises(Refused, match="its CA is not the one that the plan was made for"):
+        quorum.establish(scene.settings, copy=plan.copy, ca="another", known=scene.cluster_id, say=quiet)
     assert not theatre.wires.effects

@@ -5,7 +5,7 @@ import pulumi
 from components.cluster import Cluster
 from components.progress import say
 from components.settings import from_program
-from recovery import consent, hooks
+from recovery import agents, consent, hooks
 from recovery.account import PULUMI
 from recovery.assessment import assess
 from recovery.errors import RequorumError, StoreError
@@ -21,6 +21,7 @@ except StoreError as error:
     pulumi.log.warn(f"whether recover: true is used up could not be noted: {error}")
 try:
     assessment.require_safe(settings)
+    agents.require_fit(settings, assessment)
 except RequorumError as error:
     raise pulumi.RunError(str(error)) from None
 

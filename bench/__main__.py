@@ -1,4 +1,4 @@
-"""``python -m bench [--managers N …] [--large]``: every figure of one run, with its ratio to the runbook's and the floor's.
+"""``python -m bench [--managers N … | --large | --copies]``: every figure of one run, with its ratio to the runbook's and the floor's.
 
 Absolute times belong to the machine; the ratios are what to compare.
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import byhand
+from bench import byhand, copies
 from lab import cluster, environment, lifecycle, nodes
 from lab.instance import Instance
 from lab.stack import Result, Stack, settings
@@ -26,6 +26,7 @@ from recovery.catalog import Catalog
 from recovery.settings import Settings, load
 
 OCTET = 79
+SIZES = (3, 5, 7)
 LARGE = (9, 20)
 out = Console(width=140)
 
@@ -201,23 +202,31 @@ def large(lab: Instance, folder: Path) -> list[Row]:
 def main() -> None:
     """Run the bench on a lab of its own."""
     parser = argparse.ArgumentParser(prog="python -m bench")
-    parser.add_argument("--managers", type=int, nargs="+", default=[3, 5, 7], choices=[3, 5, 7])
-    parser.add_argument("--large", action="store_true", help="only nine managers and twenty workers, once")
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument("--managers", type=int, nargs="+", choices=SIZES, help="only losses, of so many managers")
+    only.add_argument("--large", action="store_true", help="only nine managers and twenty workers, once")
+    only.add_argument("--copies", action="store_true", help="only what copies and agents cost")
     options = parser.parse_args()
+    sizes = options.managers or ([] if options.large or options.copies else SIZES)
     lab = Instance(OCTET)
     lifecycle.down(lab, print)
     lifecycle.up(lab, print)
     os.environ.update(environment.variables(lab))
     rows: list[Row] = []
+    figures: list[copies.Figure] = []
     try:
         with tempfile.TemporaryDirectory() as folder:
             if options.large:
                 rows += large(lab, Path(folder))
-            else:
-                for managers in options.managers:
-                    rows += run(lab, Path(folder), managers, small=managers == options.managers[0])
+            for managers in sizes:
+                rows += run(lab, Path(folder), managers, small=managers == sizes[0])
+            if options.copies or not (options.large or options.managers):
+                figures += copies.run(lab, Path(folder), out.print)
     finally:
-        out.print(table(rows))
+        if rows:
+            out.print(table(rows))
+        if figures:
+            out.print(copies.table(figures))
         lifecycle.down(lab, print)
 
 

@@ -37,6 +37,36 @@ until [ "$(docker node inspect --format '{{{{.ManagerStatus}}}}' {name})" = "<ni
 """Returns once the vote is taken: only then may the role be given again."""
 JOIN = "docker swarm join --token {token} --advertise-addr {address} {seed}:2377 >/dev/null"
 
+COPY = """set -e
+begun=$EPOCHREALTIME
+tar --format=gnu --sparse --exclude='*.tmp' -C /var/lib/docker -cf - swarm | zstd -q -3 -c > {copy}
+curl -sSf -o /dev/null -T {copy} '{url}'
+echo $begun $EPOCHREALTIME
+"""
+"""A copy and nothing more: packed on the manager and uploaded, neither looked at nor read back, sealed or proven."""
+PROOF = """set -e
+begun=$EPOCHREALTIME
+unshare --net --mount bash -e -o pipefail -c '
+mount -t tmpfs none /mnt
+ip link set lo up
+ip link add bench0 type bridge
+ip address add {address}/32 dev bench0
+ip link set bench0 up
+dockerd --data-root=/mnt/data --exec-root=/mnt/exec --pidfile=/mnt/pid --host=unix:///mnt/socket --storage-driver=vfs \\
+  --bridge=none --iptables=false --ip6tables=false --containerd-namespace=bench --containerd-plugins-namespace=bench-plugins >/mnt/log 2>&1 &
+trap "kill -KILL $!" EXIT
+zstd -q -dc {copy} | tar --sparse -C /mnt -xf -
+ask() {{ curl -sf --unix-socket /mnt/socket "http://engine/$@"; }}
+until ask _ping >/dev/null; do sleep 0.02; done
+rm -rf /mnt/data/swarm
+mv /mnt/swarm /mnt/data/
+ask swarm/init -o /dev/null -H "Content-Type: application/json" -d "{{\\"ForceNewCluster\\": true, \\"ListenAddr\\": \\"{address}:2377\\", \\"AdvertiseAddr\\": \\"{address}\\"}}"
+ask nodes >/mnt/nodes
+'
+echo $begun $EPOCHREALTIME
+"""
+"""A swarm forced from a copy in an engine of its own, and one listing; nothing is compared, no limit set."""
+
 
 class Operator:
     """Somebody at the keyboard, on one lab, with a copy of every manager."""
@@ -101,6 +131,12 @@ def join(lab: Instance, names: Iterable[str], addresses: Mapping[str, str], toke
 
     with ThreadPoolExecutor(max_workers=8) as pool:
         list(pool.map(one, names))
+
+
+def seconds(lab: Instance, node: str, script: str) -> float:
+    """How long a script took on a node, as it says itself in its last line: when it began and when it ended."""
+    begun, ended = map(float, on(lab, node, script).split()[-2:])
+    return ended - begun
 
 
 def await_reachable(lab: Instance, node: str, managers: int, seconds: float = 120) -> None:

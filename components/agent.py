@@ -23,7 +23,7 @@ Props = dict[str, Any]
 
 
 class AgentProvider(ResourceProvider):
-    """An agent whose digest differs, or whose timer or watch does not run, is installed again."""
+    """An agent whose digest differs, or whose timer or watch does not run as it should, is installed again."""
 
     serialize_as_secret_always = False
     _settings: Settings
@@ -46,19 +46,25 @@ class AgentProvider(ResourceProvider):
             found = agents.look(self._settings, self._node(props))
         except TransportError:  # for the survey to judge
             return ReadResult(id_, props)
-        wanted = self._settings.agent is None or found.watch or not self._settings.agent.on_change
-        return ReadResult(id_, {**props, "digest": found.digest, "running": found.timer and wanted})
+        agent = self._settings.agent
+        running = found.timer and (agent is None or found.watch == agent.on_change)
+        known = self._node(props).model_dump(mode="json")
+        return ReadResult(id_, {**props, "node": known, "digest": found.digest, "running": running})
 
     def delete(self, _id: str, props: Props) -> None:
-        if not agents.remove(self._settings, self._node(props)):
-            say(f"{props['manager']} does not let us in: its agent, if it is there, stays")
+        node = self._node(props)
+        if not agents.remove(self._settings, node):
+            there = f"ssh {self._settings.ssh.user}@{node.dial} systemctl disable --now {agents.RUNNING}"
+            say(f"{node.name} does not let us in: its agent, if it is there, stays; once it answers: {there}")
 
     def _install(self, props: Props) -> Props:
         say(f"installing the agent of {props['manager']}")
         return {**props, "digest": agents.install(self._settings, self._node(props)), "running": True}
 
     def _node(self, props: Props) -> Node:
-        return Node.model_validate(props["node"])
+        """The manager as the settings have it now; as they had it last where they do not name it any more."""
+        named = {node.name: node for node in self._settings.nodes}
+        return named.get(props["manager"]) or Node.model_validate(props["node"])
 
 
 class Agent(Resource, module="requorum", name="Agent"):

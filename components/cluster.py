@@ -52,15 +52,15 @@ class Cluster(pulumi.ComponentResource):
             ),
         )
         members = self._members(settings, made.identities, ready, quorum, silent)
-        if settings.agent:
-            for node in settings.managers:
-                options = pulumi.ResourceOptions(
-                    depends_on=[members[node.name]], ignore_changes=["*"] if node.name in silent else None
-                )
-                Agent(node, settings, made.identities[node.name], mine.merge(options))
         health = Health(
             "health", settings, quorum, members, mine.merge(pulumi.ResourceOptions(hooks=hooks.before_proof(settings)))
         )
+        if settings.agent:  # after the proof: a recovery does not wait for them
+            for node in settings.managers:
+                options = pulumi.ResourceOptions(
+                    depends_on=[health], ignore_changes=["*"] if node.name in silent else None
+                )
+                Agent(node, settings, made.identities[node.name], mine.merge(options))
         self.cluster_id, self.health, self.leader = quorum.cluster_id, health.health, health.leader
         self.managers = {manager.name: str(manager.address) for manager in settings.managers}
         self.workers = {worker.name: str(worker.address) for worker in settings.workers}

@@ -7,6 +7,7 @@ import pulumi
 from pulumi.dynamic import ConfigureRequest
 from pulumi.runtime.config import CONFIG
 
+from recovery import agents
 from recovery.errors import SettingError
 from recovery.settings import PROJECT, Settings, from_strings
 
@@ -14,13 +15,15 @@ KEYS = tuple(str(field.alias) for field in Settings.model_fields.values())
 
 
 def from_program() -> Settings:
-    """The settings of the running program's stack. Raises: SettingError, also for a key that does not exist."""
+    """The settings of the running program's stack. Raises: SettingError, also for a key that does not exist or a file for agents."""
     prefix = f"{PROJECT}:"
     for key in CONFIG.get():
         if key.startswith(prefix) and (name := key.removeprefix(prefix)) not in KEYS:
             raise SettingError(name, "is not a known key", remedy=f"use one of {', '.join(KEYS)}")
     config = pulumi.Config(PROJECT)
-    return from_strings(_given({key: config.get(key) for key in KEYS}))
+    settings = from_strings(_given({key: config.get(key) for key in KEYS}))
+    agents.check(settings)
+    return settings
 
 
 def from_provider(request: ConfigureRequest) -> Settings:

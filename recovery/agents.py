@@ -1,22 +1,31 @@
 """The agents on the managers: what each is made of, how it gets there, and how it is doing."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from configparser import Error as ConfigParserError
+from configparser import RawConfigParser
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 from recovery import bundle
+from recovery.agent import metrics
 from recovery.agent.config import CREDENTIALS, CUSTOMER_KEY, FILE, STATE, Config
 from recovery.agent.state import State
+from recovery.assessment import Assessment
 from recovery.bucket import Bucket
-from recovery.errors import SettingError, TransportError
+from recovery.diagnosis import Kind
+from recovery.errors import Refused, SettingError, TransportError
+from recovery.model import Reach
 from recovery.settings import Agent, Node, Settings
 from recovery.transport import Shell
 
 HOME = "/usr/local/lib/requorum/agent"
 INSTALLED = FILE.with_name("installed")
 """Holds the digest of what is installed; written last."""
+RUNNING = "requorum-watch.service requorum-copy.timer"
+"""The units that systemd starts by itself."""
 SERVICE = """[Unit]
 Description=Requorum: {what}
 After=docker.service network-online.target
@@ -49,32 +58,40 @@ Unit=requorum-due.service
 [Install]
 WantedBy=timers.target
 """
-INSTALL = f"""set -eu
-home={HOME}
-rm -rf $home.new; mkdir -m 700 -p $home.new; tar -xz --no-same-owner -C $home.new
-systemd-analyze calendar "$1" >/dev/null 2>&1 || {{ echo "requorum:agent.schedule: systemd does not understand '$1'" >&2; exit 2; }}
-PYTHONPATH=$home.new/lib python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {{ echo "Python 3.11 or newer is needed" >&2; exit 2; }}
+CHECK = """set -eu
+fail() { echo "$1" >&2; exit 2; }
+command -v systemd-analyze >/dev/null || fail "systemd is missing, and runs the agent"
+systemd-analyze calendar "$1" >/dev/null 2>&1 || fail "requorum:agent.schedule: systemd does not understand '$1'"
+/usr/bin/python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || fail "Python 3.11 or newer is needed as /usr/bin/python3"
 for module in cryptography nacl; do
-  python3 -c "import $module" 2>/dev/null || {{ echo "python3-$module is missing: apt-get install python3-$module" >&2; exit 2; }}
+  /usr/bin/python3 -c "import $module" 2>/dev/null || fail "python3-$module is missing: apt-get install python3-$module"
 done
-systemctl stop requorum-watch.service requorum-copy.timer requorum-copy.service 2>/dev/null || true
-rm -rf $home {FILE.parent}; mkdir -m 700 -p {FILE.parent}
+"""
+"""Whether a node has what an agent needs. Argument: the schedule."""
+STOP = f"""systemctl stop {RUNNING} requorum-copy.service requorum-due.service 2>/dev/null || true
+for unit in {RUNNING}; do systemctl disable --quiet $unit 2>/dev/null || true; done
+rm -f /etc/systemd/system/requorum-copy.* /etc/systemd/system/requorum-watch.service /etc/systemd/system/requorum-due.service
+was=$(python3 -c 'import json; print(json.load(open("{FILE}"))["metrics"] or "")' 2>/dev/null || true)
+[ -z "$was" ] || [ "$was" = "$metrics" ] || rm -f "$was/{metrics.FILE}"
+rm -rf {HOME} {FILE.parent}
+"""
+"""Takes an agent off, with its metrics where they lie in another folder than ``$metrics``: nobody writes them any more."""
+INSTALL = f"""set -eu
+home={HOME} metrics=$3
+rm -rf $home.new; mkdir -m 700 -p $home.new; tar -xz --no-same-owner -C $home.new
+{CHECK}{STOP}mkdir -m 700 -p {FILE.parent}
 mv $home.new $home
 cp $home/etc/* {FILE.parent}/; rm -r $home/etc
-rm -f /etc/systemd/system/requorum-copy.timer /etc/systemd/system/requorum-watch.service
 install -m 644 $home/units/* /etc/systemd/system/
-[ -z "$3" ] || mkdir -p "$3"
+[ -z "$metrics" ] || mkdir -p "$metrics"
 systemctl daemon-reload
 systemctl enable --quiet --now requorum-copy.timer
-[ -z "$4" ] || systemctl enable --quiet --now requorum-watch.service
+[ ! -e $home/units/requorum-watch.service ] || systemctl enable --quiet --now requorum-watch.service
 printf %s "$2" > {INSTALLED}
 """
-"""Arguments: the schedule, the digest, the folder for metrics, and whether to watch for changes. The bundle comes on standard input."""
-REMOVE = f"""systemctl disable --quiet --now requorum-watch.service requorum-copy.timer 2>/dev/null
-systemctl stop requorum-copy.service requorum-due.service 2>/dev/null
-rm -f /etc/systemd/system/requorum-copy.* /etc/systemd/system/requorum-watch.service /etc/systemd/system/requorum-due.service
-systemctl daemon-reload
-rm -rf {HOME} {FILE.parent}
+"""Arguments: the schedule, the digest, and the folder for metrics. The bundle comes on standard input."""
+REMOVE = f"""metrics=
+{STOP}systemctl daemon-reload
 """
 """The spool stays: copies that S3 does not have are nobody's to throw away."""
 LOOK = (
@@ -98,6 +115,28 @@ class Standing:
     state: State
 
 
+def check(settings: Settings) -> None:
+    """Read the operator's files that agents are given. Raises: SettingError."""
+    if settings.agent:
+        _files(settings, settings.managers[0])
+
+
+def require_fit(settings: Settings, assessment: Assessment) -> None:
+    """Refuse where a manager that answers lacks what its agent needs.
+
+    Never where there is something to recover: that does not wait for an agent, which comes after the proof. Raises: Refused.
+    """
+    if settings.agent is None or assessment.diagnosis.kind not in (Kind.HEALTHY, Kind.ABSENT):
+        return
+    there = [report.node for report in assessment.survey.managers if report.reach is Reach.ANSWERS]
+    with ThreadPoolExecutor(max_workers=max(len(there), 1)) as pool:
+        faults = pool.map(lambda node: _unfit(settings, node), there)
+    for node, fault in zip(there, faults, strict=True):
+        if fault:
+            remedy = "mend that there, or take requorum:agent out; then the same command again"
+            raise Refused("preparing its agent", fault, remedy=remedy, node=node.name)
+
+
 def digest(settings: Settings, node: Node) -> str:
     """What tells whether the agent of a node is as the settings want it. Raises: SettingError."""
     return bundle.digest(_files(settings, node))
@@ -107,8 +146,7 @@ def install(settings: Settings, node: Node) -> str:
     """Have the node's agent installed and running; its digest. Raises: SettingError; TransportError."""
     agent, files = _wanted(settings), _files(settings, node)
     made = bundle.digest(files)
-    folder = str(agent.metrics_folder or "")
-    argv = ["sh", "-c", INSTALL, "install", agent.schedule, made, folder, "1" if agent.on_change else ""]
+    argv = ["sh", "-c", INSTALL, "install", agent.schedule, made, str(agent.metrics_folder or "")]
     with Shell(node, settings.ssh) as shell:
         shell.run(argv, stdin=bundle.packed(files), seconds=SECONDS)
     return made
@@ -136,6 +174,16 @@ def look(settings: Settings, node: Node) -> Standing:
     return Standing(made, timer == "active", watch == "active", int(waiting or 0), state)
 
 
+def _unfit(settings: Settings, node: Node) -> str:
+    """What the node lacks for an agent; empty where nothing, or where it has fallen silent."""
+    try:
+        with Shell(node, settings.ssh) as shell:
+            done = shell.run(["sh", "-c", CHECK, "check", _wanted(settings).schedule], check=False)
+    except TransportError:
+        return ""
+    return done.stderr.strip() if done.status else ""
+
+
 def _wanted(settings: Settings) -> Agent:
     assert settings.agent is not None
     return settings.agent
@@ -147,12 +195,13 @@ def _files(settings: Settings, node: Node) -> Mapping[str, bytes]:
         **_library(),
         "etc/config.json": config(settings, node).to_json(),
         "units/requorum-copy.service": _service("takes copies into S3", "copy", COPY),
-        "units/requorum-watch.service": _service("has a copy taken after each change", "watch", WATCH),
         "units/requorum-due.service": DUE.format(state=STATE).encode(),
         "units/requorum-copy.timer": TIMER.format(schedule=agent.schedule).encode(),
     }
+    if agent.on_change:
+        made["units/requorum-watch.service"] = _service("has a copy taken after each change", "watch", WATCH)
     if agent.credentials_file:
-        made[f"etc/{CREDENTIALS.name}"] = _read(agent.credentials_file, "agent.credentialsFile")
+        made[f"etc/{CREDENTIALS.name}"] = _credentials(agent.credentials_file, settings.backup.sites)
     if settings.backup.encryption and settings.backup.encryption.key_file:
         made[f"etc/{CUSTOMER_KEY.name}"] = _read(settings.backup.encryption.key_file, "backup.encryption.keyFile")
     return made
@@ -192,6 +241,24 @@ def _bucket(bucket: Bucket, agent: Agent) -> Bucket:
 
 def _service(what: str, verb: str, more: str) -> bytes:
     return SERVICE.format(what=what, home=HOME, verb=verb, more=more).encode()
+
+
+def _credentials(path: Path, buckets: Sequence[Bucket]) -> bytes:
+    """The nodes' credentials, which have a profile for each bucket. Raises: SettingError, without a word of what they hold."""
+    content, parser = _read(path, "agent.credentialsFile"), RawConfigParser(strict=False)
+    try:
+        parser.read_string(content.decode())
+    except (ConfigParserError, UnicodeDecodeError):
+        raise SettingError(
+            "agent.credentialsFile",
+            f"{path} is no AWS shared credentials file",
+            remedy="write [default] and keys into it",
+        ) from None
+    for name in (bucket.profile or "default" for bucket in buckets):
+        if name not in parser.sections():
+            why = f"{path} has no profile [{name}]"
+            raise SettingError("agent.credentialsFile", why, remedy="add it, with a key of the nodes' own")
+    return content
 
 
 def _read(path: Path, setting: str) -> bytes:

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
-from recovery import autolock, escalation, operators, snapshot
+from recovery import escalation, operators, snapshot
 from recovery.catalog import Catalog
 from recovery.copy import Copy
-from recovery.errors import DamagedCopy, Refused, RequorumError
+from recovery.engine import Engine
+from recovery.errors import DamagedCopy, Refused, RequorumError, UnopenedCopy
 from recovery.escrow import Escrow
+from recovery.keyfile import UnlockKey
 from recovery.manifest import Manifest, Verdict
 from recovery.model import LocalState, Reach
 from recovery.settings import Node, Settings
@@ -30,10 +32,10 @@ class Outcome:
 
     @property
     def at_fault(self) -> bool:
-        """Whether what was copied is not whole, or nothing came up from it."""
-        return isinstance(self.error, DamagedCopy) or (
-            self.manifest is not None and self.manifest.verdict is Verdict.FAILED
-        )
+        """Whether what was copied is not whole, or nothing came up from it; another copy may be better then."""
+        if self.error:
+            return isinstance(self.error, DamagedCopy) and not isinstance(self.error, UnopenedCopy)
+        return self.manifest is not None and self.manifest.verdict is Verdict.FAILED
 
     def missing_at(self, settings: Settings) -> bool:
         """Whether a site lacks the copy that was made; why, `backup` says."""
@@ -136,10 +138,11 @@ def _take_cold(catalog: Catalog, settings: Settings, node: Node, say: Callable[[
     doing = "taking a cold copy"
     before = escalation.may_halt(settings, node, doing)
 
-    def back() -> None:
+    def back(key: UnlockKey | None) -> None:
         with Shell(node, settings.ssh) as shell:
-            if ask(shell).state is LocalState.LOCKED:
-                autolock.start(settings, node, shell, say=say)
+            if key and ask(shell).state is LocalState.LOCKED:
+                say(f"unlocking {node.name} with the key {key.fingerprint}")
+                Engine(shell).unlock(key)
         escalation.await_back(settings, node, before, doing, escalation.RESTART_SECONDS)
 
     say(f"copying {node.name}, its engine stopped meanwhile")
@@ -151,7 +154,7 @@ def _take(
     settings: Settings,
     node: Node,
     *,
-    back: Callable[[], None] | None = None,
+    back: Callable[[UnlockKey | None], None] | None = None,
     copied: Callable[[], None] = lambda: None,
 ) -> tuple[Copy, Manifest]:
     with tempfile.TemporaryDirectory(prefix="requorum-") as folder, Shell(node, settings.ssh) as shell:

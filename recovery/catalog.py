@@ -12,7 +12,7 @@ from pathlib import Path
 
 from recovery import contents
 from recovery.copy import ARCHIVE, MANIFEST, MARK, TIME, Copy, at, key_of, store
-from recovery.errors import DamagedCopy, NoUnlockKey, NoUsableCopy
+from recovery.errors import DamagedCopy, NoUnlockKey, NoUsableCopy, UnopenedCopy
 from recovery.escrow import Escrow
 from recovery.keyfile import UnlockKey
 from recovery.manifest import NO_REMEDY, WITH_INVENTORY, Manifest, Verdict, drilled, from_json
@@ -147,13 +147,16 @@ class Catalog:
             yield manifest, self.opened(copy, manifest, sealed)
 
     def opened(self, copy: Copy, manifest: Manifest, sealed: Path) -> Path:
-        """The archive in a copy's object, beside the local file ``sealed``; read whole and found good. Raises: as `verified`."""
+        """The archive in a copy's object, beside the local file ``sealed``; read whole and found good.
+
+        Raises: as `verified`; of DamagedCopy UnopenedCopy where it is whole and no identity opens it.
+        """
         doing, plain = f"verifying {copy.name}", sealed.with_suffix(".tar.zst")
         manifest.check_sealed(sealed, source=copy.name)
         try:
             self.identities.unseal_file(sealed, plain)
         except Unreadable as error:
-            raise DamagedCopy(doing, str(error), remedy="name the identity of one of its recipients") from None
+            raise UnopenedCopy(doing, str(error), remedy="name the identity of one of its recipients") from None
         contents.check(plain, manifest, source=copy.name)
         return plain
 

@@ -1,7 +1,8 @@
 """A drill: a copy fetched, opened and restored as in a disaster, in a sandbox on a node; the result is kept beside the copy.
 
-The node is the copy's own manager, or any other that answers: the sandbox has the manager's original address in a
-network of its own, so nothing that lives is disturbed, and it does not matter where it stands.
+The node is the copy's own manager, or any other that answers and whose engine is no older than the copy's: the sandbox
+has the manager's original address in a network of its own, so nothing that lives is disturbed, and it does not matter
+where it stands. A drill that says nothing about the copy is told and not kept: what was known of the copy stays.
 """
 
 import json
@@ -15,12 +16,13 @@ from time import monotonic
 from recovery import contents, program, snapshot
 from recovery.catalog import Catalog, usable
 from recovery.copy import Copy
-from recovery.errors import DamagedCopy, NoUnlockKey, Refused
+from recovery.errors import DamagedCopy, NoUnlockKey, Refused, TransportError, UnopenedCopy
 from recovery.escrow import Escrow
 from recovery.keyfile import unlock
 from recovery.manifest import Manifest, Proof, Verdict
-from recovery.model import Reach, Survey
+from recovery.model import Reach, Report, Survey
 from recovery.onnode import copying
+from recovery.release import is_older
 from recovery.settings import Node, Settings
 from recovery.survey import survey
 from recovery.transport import Shell
@@ -35,7 +37,7 @@ class Drill:
     """Where the sandbox stood."""
     proof: Proof
     rto: float
-    """Seconds from the listing of the copies to a swarm that answers, as a restore of it would take."""
+    """Seconds from asking S3 for the copy to a swarm that answers, as a restore of it would take."""
     rpo: float
     """Seconds between the copy and the drill: changes of that time would be lost."""
 
@@ -43,16 +45,24 @@ class Drill:
 def drill(
     settings: Settings, catalog: Catalog, copies: Sequence[Copy], *, on: Node | None, say: Callable[[str], None]
 ) -> Iterator[Drill]:
-    """Restore each copy in turn, ``on`` a node or on the best that answers; each result is kept in S3.
+    """Restore each copy in turn, ``on`` a node or on the best that answers; what it says about the copy is kept in S3.
 
-    Raises: Refused when no node answers; StoreError; SettingError; TransportError.
+    Raises: Refused when no node answers; StoreError; SettingError.
     """
     seen = survey(settings)
     for copy in copies:
-        node = on or _where(seen, copy)
-        say(f"restoring {copy.name} in a sandbox on {node.name}")
-        result = _drill(settings, catalog, copy, node)
-        catalog.store.put(copy.drill_key, as_json(result))
+        maker = _maker(catalog, copy)
+        where = _where(seen, copy, maker, on)
+        now, start = datetime.now(UTC), monotonic()
+        if is_older(where.engine, maker):
+            why = f"the engine of {where.node.name} ({where.engine}) is older than the copy's ({maker}) and may not read it"
+            proof = Proof(Verdict.UNPROVEN, now, why)
+        else:
+            say(f"restoring {copy.name} in a sandbox on {where.node.name}")
+            proof = _restored(settings, catalog, copy, where.node, now)
+        result = Drill(copy, where.node.name, proof, round(monotonic() - start, 3), (now - copy.dated).total_seconds())
+        if proof.verdict is not Verdict.UNPROVEN:
+            catalog.store.put(copy.drill_key, as_json(result))
         yield result
 
 
@@ -63,16 +73,17 @@ def as_json(drill: Drill) -> bytes:
     return json.dumps(document, indent=1, sort_keys=True).encode()
 
 
-def _drill(settings: Settings, catalog: Catalog, copy: Copy, node: Node) -> Drill:
-    now, start = datetime.now(UTC), monotonic()
+def _restored(settings: Settings, catalog: Catalog, copy: Copy, node: Node, now: datetime) -> Proof:
+    """What comes of the copy; what cannot be opened here, or brought to the node, is unproven and no worse for it."""
     try:
         with usable(catalog, Escrow(settings, catalog.store), copy) as (manifest, archive, key):
             opened = unlock(contents.key_file(archive, source=copy.name), key) if key else b""
             with Shell(node, settings.ssh) as shell, _received(shell, archive, manifest) as there:
-                proof = snapshot.prove(shell, there, manifest, opened, now)
-    except (DamagedCopy, NoUnlockKey) as error:
-        proof = Proof(Verdict.FAILED, now, error.why)
-    return Drill(copy, node.name, proof, round(monotonic() - start, 3), (now - copy.dated).total_seconds())
+                return snapshot.prove(shell, there, manifest, opened, now)
+    except (UnopenedCopy, NoUnlockKey, TransportError) as error:
+        return Proof(Verdict.UNPROVEN, now, error.why)
+    except DamagedCopy as error:
+        return Proof(Verdict.FAILED, now, error.why)
 
 
 @contextmanager
@@ -84,10 +95,25 @@ def _received(shell: Shell, archive: Path, manifest: Manifest) -> Iterator[PureP
         program.clear(shell, found["folder"])
 
 
-def _where(seen: Survey, copy: Copy) -> Node:
-    """The copy's own manager, another manager, a worker: the first that answers."""
-    there = [report.node for report in seen.reports if report.reach is Reach.ANSWERS]
-    ordered = sorted(there, key=lambda node: (node.name != copy.manager, node.role != "manager", node.name))
-    if not ordered:
-        raise Refused(f"a drill of {copy.name}", "no node answers", remedy="requorum status")
-    return ordered[0]
+def _maker(catalog: Catalog, copy: Copy) -> str:
+    """The version of the engine that the copy was made by."""
+    try:
+        return catalog.manifest(copy).engine
+    except DamagedCopy:
+        return snapshot.UNKNOWN_ENGINE
+
+
+def _where(seen: Survey, copy: Copy, maker: str, on: Node | None) -> Report:
+    """``on``, or the copy's own manager, another manager, a worker: the first that answers, with an engine that is not
+    older than its ``maker`` where there is one.
+    """
+    there = [report for report in seen.reports if report.reach is Reach.ANSWERS and on in (None, report.node)]
+    if not there:
+        why = f"{on.name} does not answer" if on else "no node answers"
+        raise Refused(f"a drill of {copy.name}", why, remedy="requorum status")
+
+    def rank(report: Report) -> tuple[bool, bool, bool, str]:
+        node = report.node
+        return is_older(report.engine, maker), node.name != copy.manager, node.role != "manager", node.name
+
+    return min(there, key=rank)

@@ -74,6 +74,10 @@ class DamagedCopy(RequorumError):
     """A copy is not what its manifest says: torn, truncated, altered or unreadable."""
 
 
+class UnopenedCopy(DamagedCopy):
+    """A copy is whole, and the identities at hand do not open it: no recovery from here can use it, which says nothing about it."""
+
+
 class NoUsableCopy(RequorumError):
     """S3 holds no good copy of what is to be restored."""
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 
-from recovery import account, consent, journal, notify, proof, reports, witness
+from recovery import account, consent, journal, notify, operators, proof, reports, witness
 from recovery.account import Account
 from recovery.assessment import Assessment, assess
 from recovery.backup import backup
@@ -63,7 +63,7 @@ def fresh_copies(settings: Settings, *, say: Say) -> None:
 def conclude(settings: Settings, cluster_id: str, *, how: str, say: Say) -> Health:
     """Prove the cluster; where the journal tells of anything done since the last report, write the next.
 
-    Consent to the recovery is used up with its proof.
+    Consent to the recovery is used up with its proof. Agents that paused for it go on.
 
     Raises: as `proof.prove`; StoreError. A report that cannot be written is said: the cluster is proven all the same.
     """
@@ -76,6 +76,8 @@ def conclude(settings: Settings, cluster_id: str, *, how: str, say: Say) -> Heal
             journal.end(settings, closing, say, error=error.why)
             notify.failed(settings, Subject.RECOVERY, str(error), say=say)
         raise
+    finally:
+        operators.resume_agents(settings)
     if entries:
         closing = closing.ended(datetime.now(UTC))
         entries = _entries(settings, say) or entries  # the proof may have restarted an engine

@@ -32,15 +32,19 @@ _held: dict[str, "_Held"] = {}
 
 
 @contextmanager
-def hold(store: Store, key: str, doing: str, *, by: str, say: Callable[[str], None]) -> Iterator[None]:
+def hold(
+    store: Store, key: str, doing: str, *, by: str, say: Callable[[str], None], at_once: bool = False
+) -> Iterator[None]:
     """Hold the lease ``key``, which the threads of one process share; wait where another has it. ``by`` is told to the others.
+
+    With ``at_once`` it is taken from who has it, for what goes before all that others do under it.
 
     Raises: Refused when another still holds it after `WAIT_SECONDS`; StoreError.
     """
     with _lock:
         held = _held.get(key)
         if held is None:
-            held = _held[key] = _Held(_acquire(store, key, doing, by, say))
+            held = _held[key] = _Held(_acquire(store, key, doing, by, say, at_once))
         held.users += 1
     try:
         yield
@@ -52,13 +56,13 @@ def hold(store: Store, key: str, doing: str, *, by: str, say: Callable[[str], No
                 _release(held.holders)
 
 
-def _acquire(store: Store, key: str, doing: str, by: str, say: Callable[[str], None]) -> list["_Holder"]:
+def _acquire(store: Store, key: str, doing: str, by: str, say: Callable[[str], None], at_once: bool) -> list["_Holder"]:
     """Get the lease of every site that answers, the main one's first: so two who see different sites still meet."""
     holders: list[_Holder] = []
 
     def take(site: Site) -> None:
         holder = _Holder(site, key, by)
-        holder.acquire(doing, say)
+        holder.acquire(doing, say, at_once=at_once)
         holders.append(holder)
 
     try:
@@ -96,7 +100,7 @@ class _Holder:
         self._done = threading.Event()
         self._renewal = threading.Thread(target=self._renew, name="requorum-lease", daemon=True)
 
-    def acquire(self, doing: str, say: Callable[[str], None]) -> None:
+    def acquire(self, doing: str, say: Callable[[str], None], *, at_once: bool = False) -> None:
         self._doing = doing
         begun = seen_at = monotonic()
         seen, stale = b"", None
@@ -113,7 +117,7 @@ class _Holder:
             if content != seen:
                 seen, seen_at = content, monotonic()
             sleep(PAUSE)
-            stale = found if monotonic() - seen_at >= STALE_SECONDS else None
+            stale = found if at_once or monotonic() - seen_at >= STALE_SECONDS else None
         self._renewal.start()
 
     def release(self) -> None:

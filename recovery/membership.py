@@ -12,6 +12,7 @@ from time import monotonic, sleep
 
 from recovery import autolock, backup, hosts, journal, operators, restore, words
 from recovery.catalog import Catalog, newest_good
+from recovery.engine import SECONDS as ENGINE_SECONDS
 from recovery.engine import Engine
 from recovery.errors import EngineError, ProofFailed, Refused, Silent, TransportError
 from recovery.escrow import Escrow
@@ -111,7 +112,7 @@ def _ensure(settings: Settings, node: Node, dropped_labels: tuple[str, ...], say
     leader = _leader(settings, f"joining {node.name}")
     with Shell(leader.node, settings.ssh) as to_leader, Shell(node, settings.ssh) as to_node, ExitStack() as noted:
         chief = Engine(to_leader)
-        seen = ask(to_node)
+        seen = _asked(to_node)
         orphan = node.role == "manager" and is_orphan(seen, leader)
         if orphan or seen.known_lost or seen.left_over:
             noted.enter_context(journal.step(settings, Action.JOIN, node.name, say))
@@ -122,16 +123,16 @@ def _ensure(settings: Settings, node: Node, dropped_labels: tuple[str, ...], say
             if seen.raft:
                 backup.take_safety(settings, to_node)
             Engine(to_node).leave()
-            seen = ask(to_node)
+            seen = _asked(to_node)
         if seen.left_over:
             say(f"{node.name} is in no swarm and has an old log: it is kept aside")
             backup.take_safety(settings, to_node)
             restore.set_aside(to_node, Engine(to_node))
-            seen = ask(to_node)
+            seen = _asked(to_node)
         if seen.state is LocalState.LOCKED:
             _require_ours(seen, leader)
             autolock.start(settings, node, to_node, say=say)
-            seen = ask(to_node)
+            seen = _asked(to_node)
         if seen.in_swarm:
             _require_ours(seen, leader)
             place = Place(seen.node_id, leader.cluster_id)
@@ -150,6 +151,12 @@ def _ensure(settings: Settings, node: Node, dropped_labels: tuple[str, ...], say
         _await_ready(chief, node, place.node_id)
         _drop_stale(chief, node, place.node_id)
     return place
+
+
+def _asked(shell: Shell) -> Report:
+    """What a node says. An engine that has just left, or been left, may look for its old leader before it answers."""
+    seen = ask(shell)
+    return seen if seen.reach is Reach.ANSWERS else ask(shell, seconds=ENGINE_SECONDS)
 
 
 def _remove(settings: Settings, node: Node, node_id: str, say: Callable[[str], None]) -> None:

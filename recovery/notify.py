@@ -5,7 +5,8 @@ cannot be read, the failure is told.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 
@@ -40,6 +41,17 @@ def started(settings: Settings, subject: Subject, detail: str, *, say: Say) -> N
     """Something long or grave begins; told where the settings ask for that."""
     if settings.notify:
         _send(settings, subject, Event.STARTED, detail, say)
+
+
+@contextmanager
+def guarded(settings: Settings, subject: Subject, detail: str, *, say: Say) -> Iterator[None]:
+    """Around what is to come to an `outcome`: its start is told as of `started`, and what keeps it from one as a failure."""
+    started(settings, subject, detail, say=say)
+    try:
+        yield
+    except RequorumError as error:
+        failed(settings, subject, str(error), say=say)
+        raise
 
 
 def outcome(settings: Settings, subject: Subject, faults: Sequence[str], fine: str, *, say: Say) -> None:

@@ -1,18 +1,51 @@
-"""One operator at a time at a cluster's quorum and membership: whoever changes them holds the cluster's lease."""
+"""One operator at a time at a cluster's quorum and membership: whoever changes them holds the cluster's lease.
+
+Whoever makes a quorum again holds the agents' lease too, until that is proven: what they would copy meanwhile is half a cluster.
+"""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from recovery import journal, lease
+from recovery.agent.round import LEASE
+from recovery.errors import Refused, StoreError
 from recovery.settings import Settings
 from recovery.store import Store
 
 NAME = "lease.json"
+_paused: dict[str, ExitStack] = {}
+"""The agents' leases that this process holds, by key."""
 
 
 @contextmanager
 def alone(settings: Settings, doing: str, *, say: Callable[[str], None]) -> Iterator[None]:
     """Hold the cluster's lease; wait where another operator has it. Raises: Refused, StoreError."""
-    key = f"{settings.backup.prefix}/{settings.cluster}/{NAME}"
-    with lease.hold(Store(settings.backup.sites), key, doing, by=journal.operator(), say=say):
+    with lease.hold(Store(settings.backup.sites), _key(settings, NAME), doing, by=journal.operator(), say=say):
         yield
+
+
+def pause_agents(settings: Settings, *, say: Callable[[str], None]) -> None:
+    """Hold the agents' lease until `resume_agents`, or the end of this process: an agent that has it loses it.
+
+    S3 that does not give it stops no recovery: it is said.
+    """
+    key = _key(settings, LEASE)
+    if settings.agent is None or key in _paused:
+        return
+    held, store = ExitStack(), Store(settings.backup.sites)
+    try:
+        held.enter_context(lease.hold(store, key, "recovery", by=journal.operator(), say=say, at_once=True))
+    except (Refused, StoreError) as error:
+        say(f"agents may copy before the proof: {error.why}")
+    else:
+        _paused[key] = held
+
+
+def resume_agents(settings: Settings) -> None:
+    """Let agents copy again."""
+    if held := _paused.pop(_key(settings, LEASE), None):
+        held.close()
+
+
+def _key(settings: Settings, name: str) -> str:
+    return f"{settings.backup.prefix}/{settings.cluster}/{name}"

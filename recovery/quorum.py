@@ -52,8 +52,9 @@ def establish(
     """Make sure that the cluster has a quorum.
 
     ``copy`` names the copy to restore from, whose CA is to be ``ca`` where that is given, or ``survivor`` the manager to
-    force a new cluster from, as the plan that the operator saw names them; without either nothing is restored or forced.
-    ``known`` is the cluster's ID where it was built before: then none is founded. Safe to run again after any interruption.
+    force a new cluster from, as the plan that the operator saw names them; without either nothing is restored or forced,
+    and before either agents pause until `hooks.conclude`. ``known`` is the cluster's ID where it was built before: then
+    none is founded. Safe to run again after any interruption.
 
     Raises: Refused when neither adopting, founding nor restoring is safe, or somebody else is at it; ProofFailed; StoreError.
     """
@@ -94,8 +95,10 @@ def _establish(
     if diagnosis.kind is Kind.ABSENT:
         return _found(settings, say)
     if diagnosis.kind is Kind.ALL_LOST and copy:
+        operators.pause_agents(settings, say=say)
         return _restore(settings, catalog, copy, ca, say)
     if diagnosis.kind is Kind.QUORUM_LOST and survivor and not diagnosis.silent:
+        operators.pause_agents(settings, say=say)
         return _force(settings, catalog, seen.of(survivor), survivors.look(settings, seen), say)
     raise _refused(diagnosis, settings)
 

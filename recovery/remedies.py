@@ -15,6 +15,9 @@ KMS_KEY = "correct requorum:backup.encryption.kmsKeyId, or allow this key to use
 CUSTOMER_KEY = (
     "name the key that the object was written with in requorum:backup.encryption.keyFile, or allow this key {action}"
 )
+POLICY = (
+    "allow the nodes' credentials what `requorum policy` prints: again, once managers, bucket or encryption changed"
+)
 NOT_OFFERED = "see what this server offers (requorum s3), and take out what asks for more"
 REMEDIES = {
     "NoSuchBucket": NO_BUCKET,
@@ -86,6 +89,8 @@ def _remedy(error: ClientError, code: str, site: Bucket) -> str:
         return KMS_KEY
     if code in ("InvalidRequest", "InvalidArgument") and site.lock and ("lock" in message or "retain" in message):
         return NO_LOCK
+    if code == "AccessDenied" and site.write_only:
+        return POLICY
     return REMEDIES.get(code, "see the S3 server's log")
 
 

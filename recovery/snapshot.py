@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from recovery import program
 from recovery.certificate import identity
 from recovery.engine import Engine
-from recovery.errors import CommandFailed, DamagedCopy, EngineError
+from recovery.errors import CommandFailed, DamagedCopy, EngineError, RequorumError
 from recovery.keyfile import UnlockKey, WrongKey, is_locked, unlock
 from recovery.manifest import Manifest, Proof, Signature, Verdict, from_json
 from recovery.model import Inventory
@@ -49,13 +50,14 @@ def take(
     *,
     recipients: tuple[str, ...],
     keep: Callable[[UnlockKey], None],
-    back: Callable[[], None] | None = None,
+    back: Callable[[UnlockKey | None], None] | None = None,
     copied: Callable[[], None] = lambda: None,
     now: Callable[[], datetime] = _utc,
 ) -> Manifest:
     """Copy the manager's swarm directory into the local file ``sealed``, its engine running on.
 
-    With ``back`` the engine is stopped for the copy ("cold"), and ``back`` waits until the manager takes part again.
+    With ``back`` the engine is stopped for the copy ("cold"), and ``back`` is given the unlock key of an autolocked swarm
+    and waits until the manager takes part again; it is called where the copy failed too, as the engine may have stopped.
     ``copied`` is called once the copy lies on the node, before it is proven.
 
     The inventory is what the swarm held before and after: read first and then written out, so that the copy
@@ -81,9 +83,9 @@ def take(
     if key:
         keep(key)
     how = copying.COLD if back else copying.HOT
-    with _held(shell, info.get("DockerRootDir") or DATA_ROOT, now(), how) as held:
+    then = partial(back, key) if back else None
+    with _held(shell, info.get("DockerRootDir") or DATA_ROOT, now(), how, then) as held:
         if back:
-            back()
             engine = Engine(shell)
         manifest = replace(
             held.manifest,
@@ -170,10 +172,22 @@ def restored(found: dict[str, Any]) -> Inventory:
 
 
 @contextmanager
-def _held(shell: Shell, root: str, taken: datetime, how: str = copying.HOT) -> Iterator[_Held]:
-    """A copy on the node, for as long as the context is, with a manifest that lacks what only a leader knows."""
-    found = program.run(shell, "take", root, how)
+def _held(
+    shell: Shell, root: str, taken: datetime, how: str = copying.HOT, back: Callable[[], None] | None = None
+) -> Iterator[_Held]:
+    """A copy on the node, for as long as the context is, with a manifest that lacks what only a leader knows.
+
+    ``back`` is called once it was tried to take it.
+    """
     try:
+        found = program.run(shell, "take", root, how)
+    except RequorumError:
+        if back:
+            back()
+        raise
+    try:
+        if back:
+            back()
         node_id, cluster_id = identity(found["certificate"])
         manifest = Manifest(
             cluster_id=cluster_id,

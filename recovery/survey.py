@@ -88,11 +88,11 @@ def report(node: Node, settings: Settings, presence: Presence) -> Report:
         return Report(node, Reach.SILENT, error.why)
 
 
-def ask(shell: Shell) -> Report:
-    """What the node behind an open shell says of itself and of its swarm."""
+def ask(shell: Shell, *, seconds: float = ENGINE_SECONDS) -> Report:
+    """What the node behind an open shell says of itself and of its swarm, each answer within so many seconds."""
     base = Report(shell.node, Reach.ANSWERS)
     try:
-        engine = Engine(shell, seconds=ENGINE_SECONDS)
+        engine = Engine(shell, seconds=seconds)
     except EngineError as error:
         return _on_disk(shell, replace(base, reach=Reach.NO_ENGINE, detail=error.why), DATA_ROOT)
     try:

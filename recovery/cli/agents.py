@@ -45,7 +45,8 @@ def show_policy(second: bool = False, stack: StackOption = "", config_file: File
         sites = settings.backup.sites
         if second and len(sites) < 2:
             raise SettingError("backup.second", "is not set", remedy="leave --second out")
-        print(json.dumps(policy.of_nodes(sites[int(second)], settings.cluster), indent=2))
+        managers = [manager.name for manager in settings.managers]
+        print(json.dumps(policy.of_nodes(sites[int(second)], settings.cluster, managers), indent=2))
 
 
 def _look(settings: Settings) -> Found:

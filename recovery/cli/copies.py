@@ -49,7 +49,7 @@ def backup(
 
     Exit 0 when every copy is proven and at every site, 3 when some are, 1 when none is.
     """
-    made, failed, partial = [], [], False
+    made, failed, partial = [], [], []
     with loaded(stack, config_file) as settings:
         chosen = [settings.named(name).name for name in managers or [node.name for node in settings.managers]]
         if cold:
@@ -64,7 +64,10 @@ def backup(
             taking = backup_or_cold(settings, say=say)
         else:
             taking = take_copies(settings, say=say)
-        with progress("copying", len(chosen), as_json=as_json) as done:
+        with (
+            notify.guarded(settings, Subject.BACKUP, f"of {', '.join(chosen)}", say=say),
+            progress("copying", len(chosen), as_json=as_json) as done,
+        ):
             for outcome in taking:
                 done()
                 if outcome.error or not (outcome.copy and outcome.manifest):
@@ -72,7 +75,8 @@ def backup(
                     err.print(f"{outcome.manager}: not copied\n{outcome.error}", style="red", markup=False)
                     continue
                 made.append((outcome.copy, outcome.manifest))
-                partial |= outcome.missing_at(settings)
+                if outcome.missing_at(settings):
+                    partial.append(f"{outcome.manager}: its copy does not lie at every site: requorum backups")
                 if fault := outcome.manifest.shortfall:
                     err.print(f"{outcome.manager}: {fault}", style="red", markup=False)
         if as_json:
@@ -81,7 +85,7 @@ def backup(
             out.print(display.copies_table(made, datetime.now(UTC), sites=settings.backup.second is not None))
         proven = sum(manifest.verdict is Verdict.PROVEN for _, manifest in made)
         whole = proven == len(made) and not (failed or partial)
-        faults = [str(outcome.error) for outcome in failed]
+        faults = [*(str(outcome.error) for outcome in failed), *partial]
         faults += [f"{copy.manager}: {manifest.shortfall}" for copy, manifest in made if manifest.shortfall]
         notify.outcome(settings, Subject.BACKUP, faults, f"{proven} copies are proven", say=say)
     raise typer.Exit(display.FINE if whole else display.DEGRADED if proven else display.ERROR)
@@ -165,15 +169,16 @@ def drill(
     """
     done = []
     with loaded(stack, config_file) as settings:
-        catalog = Catalog(settings)
-        chosen = [catalog.named(name) for name in names] if names else catalog.newest_of_each()
-        if not chosen:
-            raise NoUsableCopy("a drill", "S3 holds no copy", remedy="requorum backup")
         node = settings.named(on) if on else None
-        with progress("restoring", len(chosen), as_json=as_json) as moved:
-            for result in drills.drill(settings, catalog, chosen, on=node, say=say):
-                done.append(result)
-                moved()
+        with notify.guarded(settings, Subject.DRILL, f"of {', '.join(names or ['the newest copies'])}", say=say):
+            catalog = Catalog(settings)
+            chosen = [catalog.named(name) for name in names] if names else catalog.newest_of_each()
+            if not chosen:
+                raise NoUsableCopy("a drill", "S3 holds no copy", remedy="requorum backup")
+            with progress("restoring", len(chosen), as_json=as_json) as moved:
+                for result in drills.drill(settings, catalog, chosen, on=node, say=say):
+                    done.append(result)
+                    moved()
         if as_json:
             print_json(display.drills_json(settings.cluster, done))
         else:

@@ -44,25 +44,28 @@ def backup(
     as_json: JsonOption = False,
 ) -> None:
     """Copy services' data to S3, sealed on the node that it is read on. Exit 0 when all is copied to every site, 3 when some is, 1 when none is."""
-    made, faults, partial = [], [], False
+    made, faults, partial = [], [], []
     with loaded(stack, config_file) as settings:
         if not settings.data:
             raise SettingError("data", "is not set", remedy=f"name what services keep; {EXAMPLE} explains it")
-        for outcome in take_copies(settings, names or tuple(settings.data), say=say):
-            if outcome.error or not (outcome.copy and outcome.manifest):
-                faults.append(f"{outcome.name}: not copied, or not to be opened\n{outcome.error}")
-                err.print(faults[-1], style="red", markup=False)
-                continue
-            made.append((outcome.copy, outcome.manifest))
-            partial |= outcome.missing_at(settings)
-            if outcome.manifest.changed:
-                say(f"{outcome.name}: files of the volume changed as they were read: they may not fit together")
+        chosen = names or tuple(settings.data)
+        with notify.guarded(settings, Subject.DATA, f"of {', '.join(chosen)}", say=say):
+            for outcome in take_copies(settings, chosen, say=say):
+                if outcome.error or not (outcome.copy and outcome.manifest):
+                    faults.append(f"{outcome.name}: not copied, or not to be opened\n{outcome.error}")
+                    err.print(faults[-1], style="red", markup=False)
+                    continue
+                made.append((outcome.copy, outcome.manifest))
+                if outcome.missing_at(settings):
+                    partial.append(f"{outcome.name}: its copy does not lie at every site: requorum data list")
+                if outcome.manifest.changed:
+                    say(f"{outcome.name}: files of the volume changed as they were read: they may not fit together")
         if as_json:
             print_json(display.as_json(settings.cluster, made))
         else:
             out.print(display.table(made, datetime.now(UTC), sites=settings.backup.second is not None))
-        if faults or {copy.owner for copy, _ in made} == set(settings.data):
-            notify.outcome(settings, Subject.DATA, faults, f"{len(made)} copies of data are made", say=say)
+        if faults or partial or {copy.owner for copy, _ in made} == set(settings.data):
+            notify.outcome(settings, Subject.DATA, [*faults, *partial], f"{len(made)} copies of data are made", say=say)
     raise typer.Exit(common.DEGRADED if made and (faults or partial) else common.FINE if made else common.ERROR)
 
 

@@ -1,4 +1,4 @@
-"""A copy on the node: taken beside the running engine, read back, and sealed before it leaves.
+"""A copy on the node: packed beside the running engine or while that is stopped, compressed, read back, and sealed before it leaves.
 
 It lies in a folder of its own below `FOLDER`, which whoever asked for it removes; what was left behind for an
 hour is removed by the next one.
@@ -21,20 +21,20 @@ from typing import Any, BinaryIO
 from recovery.onnode import archive
 
 FOLDER = Path("/var/lib/requorum/copies")
-ARCHIVE, SEALED, KEY, STATEMENT = "copy.tar.zst", "copy.tar.zst.age", "key", "statement"
+PACKED, ARCHIVE, SEALED = "copy.tar", "copy.tar.zst", "copy.tar.zst.age"
+KEY, STATEMENT = "key", "statement"
 STALE_SECONDS = 3600
 HOT, COLD = "hot", "cold"
 UNITS = ("docker.socket", "docker.service")
 GUARD = "requorum-engine-back"
+STOPPED = ("inactive", "failed")
+"""systemd's words for an engine that does not run."""
 STOPPED_SECONDS = 120
 """After which an engine that was stopped for a copy is started by systemd, should whoever stopped it be gone."""
-TAKE = (
-    'set -o pipefail; cd "$1"; '
-    "{ tar --format=gnu --sparse --exclude='*.tmp' --exclude=swarm/.requorum -cf - swarm 2>/dev/null || [ $? -eq 1 ]; } "
-    '| zstd -q -3 -c > "$2"'
-)
-"""tar exits with 1 where a file changed as it was read, which is expected of a running engine. ``*.tmp`` is the
-write-ahead log's preallocated next segment: all zeros, made anew on start."""
+PACK = ("tar", "--format=gnu", "--sparse", "--exclude=*.tmp", "--exclude=swarm/.requorum", "-cf")
+"""``*.tmp`` is the write-ahead log's preallocated next segment: all zeros, made anew on start."""
+CHANGED = 1
+"""tar's exit status where a file changed as it was read, which is expected of a running engine."""
 LOCKED = b"ENCRYPTED PRIVATE KEY"
 """In a key file that needs the unlock key (see `recovery.keyfile`)."""
 
@@ -48,13 +48,14 @@ def take(root: str, how: str) -> dict[str, Any]:
     folder = _folder()
     stopped = 0.0
     try:
-        made = folder / ARCHIVE
         if how == COLD:
             with _engine_stopped() as clock:
-                _pack(root, made)
+                _pack(root, folder)
+                _require_stopped()
             stopped = clock()
         else:
-            _pack(root, made)
+            _pack(root, folder)
+        made = _compressed(folder)
         found = read(made)
         (folder / KEY).write_bytes(found.key)
     except BaseException:
@@ -74,8 +75,27 @@ def take(root: str, how: str) -> dict[str, Any]:
     }
 
 
-def _pack(root: str, made: Path) -> None:
-    subprocess.run(["bash", "-c", TAKE, "take", root, str(made)], check=True, stdout=subprocess.DEVNULL)
+def _pack(root: str, folder: Path) -> None:
+    """Pack the swarm directory, uncompressed: an engine is stopped for no more than that. Raises: OSError."""
+    done = subprocess.run([*PACK, str(folder / PACKED), "swarm"], cwd=root, capture_output=True)
+    if done.returncode not in (0, CHANGED):
+        said = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
+        raise OSError(f"tar: {said[0]}")
+
+
+def _compressed(folder: Path) -> Path:
+    made = folder / ARCHIVE
+    subprocess.run(["zstd", "-q", "-3", "--rm", str(folder / PACKED), "-o", str(made)], check=True)
+    return made
+
+
+def _require_stopped() -> None:
+    """Raises: Unfit where the engine runs again, and may have written what was being packed."""
+    asked = subprocess.run(["systemctl", "is-active", "docker.service"], capture_output=True, text=True)
+    if asked.stdout.strip() not in STOPPED:
+        raise archive.Unfit(
+            f"the engine was started again before all was packed, which must take less than {STOPPED_SECONDS} s"
+        )
 
 
 @contextmanager
@@ -90,6 +110,7 @@ def _engine_stopped() -> Iterator[Callable[[], float]]:
         "--quiet",
         f"--unit={GUARD}",
         f"--on-active={STOPPED_SECONDS}s",
+        "--collect",  # one that failed would keep the next from being made
         "systemctl",
         "start",
         *UNITS,
@@ -108,13 +129,13 @@ def _engine_stopped() -> Iterator[Callable[[], float]]:
 
 
 def receive(content: BinaryIO, sha256: str) -> dict[str, Any]:
-    """Lay an archive from elsewhere into a folder of its own. Raises: Unfit when not all of it arrives; OSError."""
+    """Lay an archive from elsewhere into a folder of its own. Raises: OSError, also when not all of it arrives."""
     folder = _folder()
     try:
         with (folder / ARCHIVE).open("wb") as file:
             shutil.copyfileobj(content, file)
         if measured(folder / ARCHIVE)["sha256"] != sha256:
-            raise archive.Unfit("not all of it arrived")
+            raise OSError("not all of it arrived")
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise

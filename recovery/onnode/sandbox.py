@@ -3,9 +3,11 @@
 The sandbox has a network namespace that holds nothing but the manager's original address, process and mount
 namespaces of its own, a containerd namespace of its own, and its files in memory: the node's own engine and disk
 are not touched, and all of it is gone with its first process. systemd keeps it within a limit of memory and gives
-it the least share of the processors; its time is limited too.
+it the least share of the processors; its time is limited too. There is one at a time on a node, whoever asks for it: the
+memory that one finds to spare is not taken by another.
 """
 
+import fcntl
 import http.client
 import json
 import os
@@ -13,14 +15,20 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from recovery.onnode import api, archive, copying
 
 SECONDS = 60
 """Of a whole proof. It takes one or two where the engine campaigns at once, as 20.10 does; newer ones (26.1) refuse that
 while the log holds changes of membership, and wait for an election: 10 to 20 more, in which nothing is done."""
+LOCK = Path("/run/requorum-proof.lock")
+"""Held for as long as a sandbox is there; says who asked for it."""
+LOCK_SECONDS = 180.0
+"""For how long the proofs of others on this node are waited for: three of them."""
 ENGINE_BYTES = 300 << 20
 """Memory for an engine and its caches, beside the files."""
 SEGMENT_BYTES = 64 << 20
@@ -58,7 +66,33 @@ def prove(program: str, copy: Path, address: str, unpacked: int, key: bytes) -> 
     It has ``unpacked`` bytes. ``key`` is the key file opened, where the copy's own needs the unlock key. ``program``
     is this program's file, which runs inside too. Raises: Failed; Unable.
     """
-    size = unpacked + SEGMENT_BYTES + SPARE_BYTES
+    with _alone() as lock:
+        return _prove(program, copy, address, unpacked + SEGMENT_BYTES + SPARE_BYTES, key, lock)
+
+
+@contextmanager
+def _alone() -> Iterator[IO[str]]:
+    """The lock of this node's proofs, once it is ours. Raises: Unable, and says whose it still is."""
+    end = time.monotonic() + LOCK_SECONDS
+    with LOCK.open("a+") as lock:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    lock.seek(0)
+                    raise Unable(f"{lock.read()} still proves a copy here after {LOCK_SECONDS:.0f} s") from None
+                time.sleep(POLL)
+        lock.truncate(0)
+        came = os.environ.get("SSH_CONNECTION", "").partition(" ")[0]
+        lock.write(f"{f'somebody from {came}' if came else 'the agent'} (process {os.getpid()})")
+        lock.flush()
+        yield lock
+
+
+def _prove(program: str, copy: Path, address: str, size: int, key: bytes, lock: IO[str]) -> dict[str, Any]:
+    """The same, in ``size`` bytes of memory for files. Its processes have the lock, also when this one is gone."""
     limit = size + ENGINE_BYTES
     if (free := _available()) < limit:
         raise Unable(f"the node has {free >> 20} MiB of memory to spare, and {limit >> 20} MiB are needed")
@@ -69,7 +103,7 @@ def prove(program: str, copy: Path, address: str, unpacked: int, key: bytes) -> 
         sys.executable, program, "inside", json.dumps({"copy": str(copy), "address": address, "size": size}),
     ]  # fmt: skip
     start = time.monotonic()
-    done = subprocess.run(argv, input=key, capture_output=True)
+    done = subprocess.run(argv, input=key, capture_output=True, pass_fds=(lock.fileno(),))
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
         if done.returncode == AT_FAULT:

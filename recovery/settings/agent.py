@@ -1,9 +1,11 @@
 """The agents that take copies by themselves."""
 
 from pathlib import Path, PurePosixPath
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from recovery.errors import SettingError
 from recovery.settings.base import Frozen
 
 
@@ -20,3 +22,10 @@ class Agent(Frozen):
     spool_copies: int = Field(50, ge=1)
     spool_megabytes: int = Field(1024, ge=1)
     """What a node keeps while S3 takes nothing; 10**6 bytes."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.metrics_folder and not self.metrics_folder.is_absolute():
+            why = f"{self.metrics_folder} is no absolute path"
+            raise SettingError("agent.metricsFolder", why, remedy="give the whole path, from / on")
+        return self

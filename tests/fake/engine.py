@@ -17,7 +17,6 @@ from tests.fake.swarm import NoAnswer, SwarmError
 if TYPE_CHECKING:
     from tests.fake.wires import Wires
 
-ENGINE = "20.10.24"
 LEADERLESS_SECONDS = 20
 """How long a manager looks for a leader before it answers without one."""
 
@@ -71,7 +70,16 @@ class FakeApi:
                 if self._wires.swarm.slow and self._timeout < LEADERLESS_SECONDS:
                     raise no_answer("Read timed out.")
                 swarm["Error"] = "rpc error: code = Unknown desc = The swarm does not have a leader."
-        return {"Swarm": swarm, "ServerVersion": ENGINE, "DockerRootDir": "/var/lib/docker", "Name": machine.name}
+        elif machine.searching:
+            if self._timeout < LEADERLESS_SECONDS:
+                raise no_answer("Read timed out.")
+            machine.searching = False
+        return {
+            "Swarm": swarm,
+            "ServerVersion": machine.engine,
+            "DockerRootDir": "/var/lib/docker",
+            "Name": machine.name,
+        }
 
     def nodes(self) -> list[dict[str, Any]]:
         with self._asked() as machine:

@@ -41,12 +41,15 @@ class Machine:
     presence: Presence = Presence.PRESENT
     cut: Cut = Cut.NOBODY
     marked: str = ""
+    engine: str = "20.10.24"
     state: LocalState = LocalState.INACTIVE
     directory: Directory | None = None
     staged: bytes | None = None
     """An archive on its way into place."""
     copy: bytes | None = None
     """A copy that was taken here and lies here still."""
+    searching: bool = False
+    """It has left a swarm without a leader, and still looks for one."""
 
     @property
     def up(self) -> bool:

@@ -366,6 +366,7 @@ class Swarm:
         """`docker swarm leave --force`: its directory is emptied, its entry stays."""
         if not machine.in_swarm:
             raise SwarmError("This node is not part of a swarm")
+        machine.searching = self.slow and self.leader_of(machine) is None
         machine.state, machine.directory = LocalState.INACTIVE, None
 
     def remove(self, machine: Machine, node_id: str) -> None:

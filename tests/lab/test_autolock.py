@@ -68,6 +68,21 @@ def test_the_key_of_a_new_swarm_is_kept_and_the_copies_name_it(swarm: Swarm) -> 
     require_same_and_locked(swarm)
 
 
+def test_cold_copies_leave_no_manager_locked_and_need_no_identity(swarm: Swarm, variant: Variant) -> None:
+    settings = swarm.stack.settings()
+    without = {
+        part: {key: value for key, value in settings[part].items() if key != "identityFile"}
+        for part in ("backup", "escrow")
+    }
+    done = variant(**without).requorum("backup", "--cold", "--yes", "--json")
+    assert done.status == 0, done.errors
+    made = json.loads(done.text)["copies"]
+    assert [copy["proof"]["verdict"] for copy in made] == ["proven"] * 3
+    assert all(copy["kind"] == "cold" and copy["autolock"] for copy in made)
+    assert done.errors.count("unlocking manager-") == 3
+    require_same_and_locked(swarm)
+
+
 def test_managers_that_all_restarted_are_unlocked_by_a_plain_update(swarm: Swarm) -> None:
     restart(swarm, *MANAGERS)
     shown = swarm.stack.requorum("status", "--json")

@@ -17,7 +17,7 @@ from tests.lab.swarm import MANAGERS, Swarm
 
 CA = "/var/lib/docker/swarm/certificates/swarm-root-ca.crt"
 DROPPING_TAR = """#!/bin/sh
-case "$*" in *"-cf - swarm"*)
+case "$*" in *"/copy.tar swarm")
   cp -a --sparse=always swarm /tmp/swarm && cd /tmp && for log in swarm/raft/wal-v3-encrypted/*.wal; do truncate -s 8192 "$log"; done ;;
 esac
 exec /usr/bin/tar "$@"

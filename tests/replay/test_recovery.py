@@ -1,28 +1,31 @@
 """Every loss on the fake swarm: recovered and proven, or refused with nothing changed; interrupted anywhere, it converges."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from itertools import count
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, assume, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from recovery import compaction, hooks, membership, quorum
+from recovery import compaction, hooks, lease, membership, proof, quorum
 from recovery.assessment import assess
 from recovery.catalog import Catalog
 from recovery.diagnosis import Kind
+from recovery.engine import Engine
 from recovery.errors import Refused, RequorumError
 from recovery.execute import execute
 from recovery.model import Survey
-from recovery.settings import Settings
+from recovery.settings import Agent, Settings
 from tests.fake.cases import Case, Copies, Scene, Theatre, names, quiet, subsets
 from tests.fake.machine import Cut
 from tests.fake.wires import Killed, Moment, Strike, wired
 
 TRIES = 3
+AGENTS_LEASE = "requorum/lab/agent/lease.json"
 
 
 @pytest.fixture(scope="module")
@@ -164,6 +167,31 @@ def test_a_recovery_interrupted_at_any_effect_converges(theatre: Theatre, case: 
     assert at > 5, "a recovery has effects"
 
 
+@pytest.mark.parametrize(
+    ("lost", "paused"), [({"manager-a"}, False), ({"manager-a", "manager-b"}, True), (names(3), True)], ids=str
+)
+def test_agents_pause_from_the_new_quorum_to_its_proof(
+    theatre: Theatre, lost: set[str], paused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = Case(3, frozenset(lost))
+    scene = theatre.stage(case)
+    seen: list[bool] = []
+
+    def looking(act: Callable[..., Any]) -> Callable[..., Any]:
+        def look(*given: Any, **named: Any) -> Any:
+            seen.append(theatre.wires.objects.get(AGENTS_LEASE, lease.FREE) != lease.FREE)
+            return act(*given, **named)
+
+        return look
+
+    for module, name in ((Engine, "force_new_cluster"), (membership, "ensure"), (proof, "prove")):
+        monkeypatch.setattr(module, name, looking(getattr(module, name)))
+    recover(scene.settings.model_copy(update={"agent": Agent()}))
+    require_recovered(theatre, case, scene)
+    assert set(seen) == {paused}
+    assert theatre.wires.objects.get(AGENTS_LEASE, lease.FREE) == lease.FREE
+
+
 @st.composite
 def misfortunes(draw: st.DrawFn) -> Case:
     """Any case that can be recovered."""
@@ -200,6 +228,13 @@ def test_a_recovery_interrupted_again_and_again_converges(
     scene = theatre.stage(case, orphans_forget=orphans_forget, slow=slow)
     interrupted(theatre, scene, *strikes, reboot=reboot, rounds=rounds)
     require_recovered(theatre, case, scene)
+
+
+def test_survivors_that_still_look_for_their_leader_are_waited_for(theatre: Theatre) -> None:
+    for case in (Case(5, lost) for lost in subsets(5) if len(lost) == 3):
+        scene = theatre.stage(case, slow=True)
+        recover(scene.settings)
+        require_recovered(theatre, case, scene)
 
 
 @pytest.mark.parametrize("managers", [3, 5])

@@ -32,7 +32,7 @@ def bucket(server: Server, monkeypatch: pytest.MonkeyPatch) -> Bucket:
     user = ["--access", NODE, "--secret", SECRET, "--role", "user"]
     subprocess.run([program(Versitygw), "admin", *root, "create-user", *user], check=True)
     found = replace(make.settings().backup.sites[0], name="plain", endpoint=server.endpoint, checked=False)
-    given = policy.of_nodes(found, "lab")
+    given = policy.of_nodes(found, "lab", ["manager-a", "manager-b"])
     statements = [{**one, "Principal": {"AWS": [NODE]}} for one in given["Statement"]]
     server.s3.put_bucket_policy(Bucket="plain", Policy=json.dumps({**given, "Statement": statements}))
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", NODE)
@@ -53,10 +53,21 @@ def test_a_node_stores_copies_and_takes_turns(bucket: Bucket, server: Server, tm
     sealed.write_bytes(os.urandom(9 << 20))
     with lease.hold(store, prefix + "agent/lease.json", "copying", by="a test", say=print):
         made = copy.store(store, prefix, MANIFEST, sealed)
+    store.everywhere(lambda site: site.keep(prefix + "unlock-keys/fingerprint.age", b"sealed"))
     store.put(prefix + "agent/mark.json", b"{}")
     assert store.look(prefix + "agent/mark.json") == b"{}"
     assert {made.key, made.manifest_key} <= set(server.keys("plain"))
     assert server.s3.get_object(Bucket="plain", Key=made.key)["Body"].read() == sealed.read_bytes()
+
+
+def test_a_node_cannot_write_what_operators_write(bucket: Bucket, server: Server, node: Any) -> None:
+    made, prefix = make.copy_of(MANIFEST), f"{bucket.prefix}/lab/"
+    names = ("lost/manager-a.json", "lease.json", "recover-spent.json", "journal/x.json", "data/x/x.manifest.json")
+    for key in (made.drill_key, made.mark_key, *(prefix + name for name in names)):
+        with pytest.raises(ClientError) as caught:
+            node.put_object(Bucket="plain", Key=key, Body=b"y")
+        assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403, key
+    assert not server.keys("plain")
 
 
 def test_a_node_can_neither_read_nor_list_nor_delete(bucket: Bucket, server: Server, node: Any) -> None:

@@ -2,16 +2,23 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
+import pyrage
 import pytest
 
-from recovery import drill, hooks
+from recovery import contents, drill, hooks, program
 from recovery.catalog import Catalog
 from recovery.copy import ARCHIVE
-from recovery.errors import Refused
+from recovery.errors import CommandFailed, Refused
 from recovery.manifest import Verdict
+from recovery.release import is_older
+from recovery.settings import Settings
 from tests.fake.cases import Case, Copies, Theatre, names, quiet
 from tests.fake.wires import wired
+from tests.unit.test_keyfile import key_file, unlock_key
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +53,107 @@ def test_it_stands_where_a_node_answers(theatre: Theatre) -> None:
         swarm.lose(node.name)
     with pytest.raises(Refused, match="no node answers"):
         list(drill.drill(of, catalog, [copy], on=None, say=quiet))
+    with pytest.raises(Refused, match="worker-1 does not answer"):
+        list(drill.drill(of, catalog, [copy], on=of.node("worker-1"), say=quiet))
+
+
+def test_it_stands_on_an_engine_that_reads_what_the_copy_s_engine_wrote(theatre: Theatre) -> None:
+    of = theatre.stage(Case(3, frozenset())).settings
+    swarm = theatre.wires.swarm
+    swarm.named("manager-b").engine = "26.1.5"
+    hooks.fresh_copies(of, say=quiet)
+    swarm.named("manager-b").engine = "20.10.24"
+    swarm.named("worker-1").engine = "29.0.1"
+    catalog = Catalog(of)
+    copy = catalog.newest("manager-b")
+    assert copy
+    (result,) = drill.drill(of, catalog, [copy], on=None, say=quiet)
+    assert (result.node, result.proof.verdict) == ("worker-1", Verdict.PROVEN)
+    (result,) = drill.drill(of, catalog, [copy], on=of.node("manager-b"), say=quiet)
+    assert (result.node, result.proof.verdict) == ("manager-b", Verdict.UNPROVEN)
+    assert (
+        result.proof.detail
+        == "the engine of manager-b (20.10.24) is older than the copy's (26.1.5) and may not read it"
+    )
+    assert json.loads(catalog.store.get(copy.drill_key))["node"] == "worker-1", "what was known of the copy stays"
+
+
+@pytest.mark.parametrize(
+    ("engine", "maker", "older"),
+    [
+        ("20.10.24", "26.1.5", True),
+        ("26.0.9", "26.1.0", True),
+        ("20.10.5", "20.10.24", False),
+        ("20.10.24+dfsg1", "20.10.24+dfsg1", False),
+        ("26.1.5+dfsg1", "20.10.24+dfsg1", False),
+        ("100.0.0", "26.1.5", False),
+        ("9.1.0", "26.1.5", True),
+        ("unknown", "26.1.5", False),
+        ("20.10.24", "unknown", False),
+        ("", "", False),
+    ],
+)
+def test_releases_are_compared_as_numbers_and_patches_are_not(engine: str, maker: str, older: bool) -> None:
+    assert is_older(engine, maker) is older
+
+
+def stranger(of: Settings, tmp_path: Path) -> Settings:
+    """The same settings with an identity that opens nothing of theirs."""
+    (tmp_path / "identity").write_text(f"{pyrage.x25519.Identity.generate()}\n")
+    return of.model_copy(update={"backup": of.backup.model_copy(update={"identity_file": tmp_path / "identity"})})
+
+
+def test_an_identity_that_opens_nothing_says_nothing_about_the_copies(theatre: Theatre, tmp_path: Path) -> None:
+    of = theatre.stage(Case(3, frozenset())).settings
+    ours = stranger(of, tmp_path)
+    before = Catalog(of)
+    order = list(before.by_trust(before.copies))
+    catalog = Catalog(ours)
+    done = list(drill.drill(ours, catalog, catalog.newest_of_each(), on=None, say=quiet))
+    assert {result.proof.verdict for result in done} == {Verdict.UNPROVEN}
+    assert all("identities of requorum:backup.identityFile do not open it" in result.proof.detail for result in done)
+    again = Catalog(of)
+    assert list(again.by_trust(again.copies)) == order
+    assert {again.manifest(copy).verdict for copy in order} == {Verdict.PROVEN}
+    assert not [key for key in theatre.wires.objects if key.endswith(".drill.json")]
+
+
+def test_a_copy_damaged_and_sealed_to_others_is_at_fault(theatre: Theatre, tmp_path: Path) -> None:
+    of = stranger(theatre.stage(Case(3, frozenset(), Copies.NEWEST_DAMAGED)).settings, tmp_path)
+    catalog = Catalog(of)
+    done = list(drill.drill(of, catalog, catalog.newest_of_each(), on=None, say=quiet))
+    assert {result.proof.verdict for result in done} == {Verdict.FAILED}
+
+
+def test_without_the_unlock_key_nothing_is_said_about_the_copy(
+    theatre: Theatre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of = theatre.stage(Case(3, frozenset())).settings
+    catalog = Catalog(of)
+    copy = catalog.newest_of_each()[0]
+    catalog._manifests[copy] = replace(catalog.manifest(copy), autolock=True)
+    locked = key_file(unlock_key())
+    monkeypatch.setattr(contents, "key_file", lambda *_, **__: locked)
+    (result,) = drill.drill(of, catalog, [copy], on=None, say=quiet)
+    assert (result.proof.verdict, result.proof.detail) == (Verdict.UNPROVEN, "no unlock key is in escrow")
+    assert Catalog(of).manifest(copy).verdict is Verdict.PROVEN
+
+
+def test_a_node_that_fails_says_nothing_about_the_copy_and_keeps_no_other_drill_from_its_turn(
+    theatre: Theatre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of = theatre.stage(Case(3, frozenset())).settings
+    catalog, run = Catalog(of), program.run
+
+    def failing(shell: Any, verb: str, *arguments: str, **given: Any) -> Any:
+        if verb == "receive" and shell.node.name == "manager-a":
+            raise CommandFailed("taking a copy to the node", "no space left on device", remedy="look", node="manager-a")
+        return run(shell, verb, *arguments, **given)
+
+    monkeypatch.setattr(program, "run", failing)
+    done = list(drill.drill(of, catalog, catalog.newest_of_each(), on=None, say=quiet))
+    assert [result.proof.verdict for result in done] == [Verdict.UNPROVEN, Verdict.PROVEN, Verdict.PROVEN]
+    assert done[0].proof.detail == "no space left on device"
 
 
 def test_a_damaged_copy_fails_and_is_chosen_last_from_then_on(theatre: Theatre) -> None:

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from recovery import lease, operators
 from recovery.errors import Refused, StoreError
-from recovery.settings import Settings
+from recovery.settings import Agent, Settings
 from recovery.site import Site
 from tests.unit import factories as make
 
@@ -83,6 +84,56 @@ def test_the_lease_of_a_dead_holder_is_taken_over(of: Settings, stranger: lease.
     with operators.alone(of, "joining", say=print):
         assert b"joining" in bucket.Object(KEY).get()["Body"].read()
     assert not held(bucket)
+
+
+@pytest.fixture
+def with_agents(of: Settings, bucket: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    monkeypatch.setattr(operators, "_paused", {})
+    of = of.model_copy(update={"agent": Agent()})
+    yield of
+    operators.resume_agents(of)
+
+
+def agents_lease(bucket: Any) -> bytes:
+    return bytes(bucket.Object("requorum/lab/agent/lease.json").get()["Body"].read())
+
+
+def test_agents_pause_until_they_may_go_on(with_agents: Settings, bucket: Any) -> None:
+    for _ in range(2):
+        operators.pause_agents(with_agents, say=print)
+    assert b"recovery" in agents_lease(bucket)
+    agent = lease._Holder(Site(with_agents.backup.sites[0]), "requorum/lab/agent/lease.json", "an agent")
+    with pytest.raises(Refused, match="recovery is still at it"):
+        agent.acquire("copying", print)
+    operators.resume_agents(with_agents)
+    assert agents_lease(bucket) == lease.FREE
+    agent.acquire("copying", print)
+    agent.release()
+
+
+def test_an_agent_that_is_at_it_is_not_waited_for(with_agents: Settings, bucket: Any) -> None:
+    agent = lease._Holder(Site(with_agents.backup.sites[0]), "requorum/lab/agent/lease.json", "an agent")
+    agent.acquire("copying", print)
+    begun = monotonic()
+    operators.pause_agents(with_agents, say=print)
+    assert monotonic() - begun < lease.STALE_SECONDS
+    sleep(4 * lease.RENEW_SECONDS)
+    assert b"recovery" in agents_lease(bucket), "the agent does not take it back"
+    agent.release()
+    assert b"recovery" in agents_lease(bucket), "nor does it give away what is not its own"
+
+
+def test_agents_that_cannot_be_stopped_stop_no_recovery(with_agents: Settings, bucket: Any) -> None:
+    bucket.delete()
+    said: list[str] = []
+    operators.pause_agents(with_agents, say=said.append)
+    assert said[0].startswith("agents may copy before the proof: NoSuchBucket")
+    operators.resume_agents(with_agents)
+
+
+def test_where_there_are_no_agents_nothing_is_written_for_them(of: Settings, bucket: Any) -> None:
+    operators.pause_agents(of, say=print)
+    assert not list(bucket.objects.all())
 
 
 def test_threads_of_one_process_share_it(of: Settings, bucket: Any) -> None:

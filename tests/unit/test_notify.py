@@ -8,12 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
-from recovery import notify
+from recovery import cli, notify
+from recovery.backup import Outcome
+from recovery.drill import Drill
 from recovery.errors import SettingError
+from recovery.manifest import Proof, Verdict
 from recovery.notify import Subject
 from recovery.settings import Settings
 from tests.unit import factories as make
+from tests.unit.test_catalog import put
 
 Make = Callable[..., Settings]
 
@@ -121,3 +126,88 @@ def test_a_rehearsal_arrives(of: Make, heard: tuple[str, list[dict[str, str]]]) 
     assert [message["title"] for message in heard[1]] == ["swarm lab: a rehearsal"]
     with pytest.raises(SettingError, match="requorum:notify: is not set"):
         notify.rehearse(make.settings())
+
+
+# What keeps a command from coming to anything
+
+DATA = {"rows": {"service": "db", "backup": ["dump"], "restore": ["load"]}}
+COMMANDS = {Subject.BACKUP: ["backup"], Subject.DRILL: ["drill"], Subject.DATA: ["data", "backup"]}
+
+
+def run(monkeypatch: pytest.MonkeyPatch, of: Settings, *words: str) -> int:
+    monkeypatch.setattr(cli.console, "_settings", lambda *_: of)
+    return CliRunner().invoke(cli.app, list(words)).exit_code
+
+
+def titles(heard: tuple[str, list[dict[str, str]]]) -> list[str]:
+    return [message["title"].removeprefix("swarm lab: ") for message in heard[1]]
+
+
+@pytest.mark.parametrize("subject", COMMANDS)
+def test_a_command_that_ends_before_it_did_anything_is_told_as_failed(
+    of: Make, heard: tuple[str, list[dict[str, str]]], bucket: Any, monkeypatch: pytest.MonkeyPatch, subject: Subject
+) -> None:
+    settings = of().model_copy(update={"data": make.settings(data=DATA).data})
+    gone = settings.model_copy(update={"backup": settings.backup.model_copy(update={"bucket": "nowhere"})})
+    assert run(monkeypatch, gone, *COMMANDS[subject]) == 1
+    assert titles(heard) == [f"{subject} failed"]
+    assert "nowhere" in heard[1][0]["message"]
+
+
+def test_that_no_engine_answers_is_told_once(
+    of: Make, heard: tuple[str, list[dict[str, str]]], bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert [run(monkeypatch, of(), "backup") for _ in range(3)] == [1, 1, 1]
+    assert titles(heard) == ["backup failed"]
+
+
+def test_that_there_is_nothing_to_drill_is_told_and_so_is_the_first_drill_that_works(
+    of: Make,
+    heard: tuple[str, list[dict[str, str]]],
+    bucket: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    assert run(monkeypatch, of(), "drill") == 1
+    copy = put(of(), tmp_path, "manager-a", 1)
+    done = Drill(copy, "manager-a", Proof(Verdict.PROVEN, make.NOW), 1.0, 60.0)
+    monkeypatch.setattr(cli.copies.drills, "drill", lambda *_, **__: iter([done]))
+    assert [run(monkeypatch, of(), "drill") for _ in range(2)] == [0, 0]
+    assert titles(heard) == ["drill failed", "drill recovered"]
+
+
+def test_the_start_of_a_command_is_told_where_that_is_asked_for(
+    of: Make, heard: tuple[str, list[dict[str, str]]], bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(monkeypatch, of(events=["started", "failed"]), "backup") == 1
+    assert titles(heard) == ["backup started", "backup failed"]
+    assert heard[1][0]["message"] == "of manager-a, manager-b, manager-c"
+
+
+def test_wrong_words_on_the_command_line_are_nobody_else_s_concern(
+    of: Make, heard: tuple[str, list[dict[str, str]]], bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(monkeypatch, of(), "backup", "manager-a") == 2
+    assert run(monkeypatch, of(), "drill", "--on", "nobody") == 2
+    assert not heard[1]
+
+
+def test_a_copy_that_a_site_lacks_is_told(
+    of: Make,
+    heard: tuple[str, list[dict[str, str]]],
+    bucket: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    settings = of()
+    second = settings.backup.model_copy(
+        update={"second": make.settings(backup={**make.RAW["backup"], "second": {"bucket": "other"}}).backup.second}
+    )
+    settings = settings.model_copy(update={"backup": second})
+    made = make.manifest(proof=Proof(Verdict.PROVEN, make.NOW))
+    outcome = Outcome("manager-a", make.copy_of(made), made)
+    monkeypatch.setattr(cli.copies, "take_copies", lambda *_, **__: iter([outcome]))
+    assert run(monkeypatch, settings, "backup") == 3
+    assert [message["message"] for message in heard[1]] == [
+        "manager-a: its copy does not lie at every site: requorum backups"
+    ]

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,10 +35,54 @@ def test_a_fault_of_the_copy_is_told_apart_from_any_other(tmp_path: Path) -> Non
     assert torn.returncode == 1, "there is no copy to seal"
 
 
+@pytest.fixture
+def lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(sandbox, "LOCK", tmp_path / "lock")
+    monkeypatch.setattr(sandbox, "LOCK_SECONDS", 0.2)
+    return tmp_path / "lock"
+
+
+@pytest.mark.usefixtures("lock")
 def test_without_memory_nothing_is_proven_and_nothing_blamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sandbox, "_available", lambda: 100 << 20)
     with pytest.raises(sandbox.Unable, match="the node has 100 MiB of memory to spare, and 4"):
         sandbox.prove("x", tmp_path / "copy", "10.0.0.1", 64_000_000, b"")
+
+
+@pytest.mark.parametrize(
+    ("connection", "who"), [("", "the agent"), ("10.0.0.9 4 10.0.0.1 22", "somebody from 10.0.0.9")]
+)
+def test_of_two_proofs_on_a_node_the_second_waits_and_says_for_whom(
+    lock: Path, monkeypatch: pytest.MonkeyPatch, connection: str, who: str
+) -> None:
+    monkeypatch.setattr(sandbox, "_available", lambda: pytest.fail("its memory is the other one's"))
+    monkeypatch.setenv("SSH_CONNECTION", connection)
+    with sandbox._alone(), pytest.raises(sandbox.Unable, match=rf"^{who} \(process \d+\) still proves a copy here"):
+        sandbox.prove("x", lock, "10.0.0.1", 1, b"")
+    monkeypatch.setattr(sandbox, "_available", lambda: 0)
+    with pytest.raises(sandbox.Unable, match="the node has 0 MiB"):
+        sandbox.prove("x", lock, "10.0.0.1", 1, b"")
+
+
+def test_a_sandbox_keeps_others_away_also_when_whoever_asked_for_it_is_gone(
+    lock: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left: list[subprocess.Popen[bytes]] = []
+
+    def begun(_: object, **given: Any) -> "subprocess.CompletedProcess[bytes]":
+        left.append(subprocess.Popen(["sleep", "60"], pass_fds=given["pass_fds"]))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sandbox, "_available", lambda: 1 << 40)
+    monkeypatch.setattr(subprocess, "run", begun)
+    with pytest.raises(KeyboardInterrupt):
+        sandbox.prove("x", lock, "10.0.0.1", 1, b"")
+    with pytest.raises(sandbox.Unable, match="still proves"):
+        sandbox.prove("x", lock, "10.0.0.1", 1, b"")
+    left[0].kill()
+    left[0].wait()
+    with sandbox._alone():
+        pass
 
 
 @pytest.mark.parametrize("content", [b"", b"half of it"])

@@ -1,0 +1,331 @@
+"""Agents from outside: when they are installed, what is looked at before, and what is left of them."""
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pulumi
+import pytest
+from pulumi.runtime import mocks
+
+from components import cluster as components
+from components.agent import AgentProvider
+from components.settings import from_program
+from recovery import agents, bundle
+from recovery.agent import metrics
+from recovery.agent.state import State
+from recovery.agents import Standing
+from recovery.assessment import Assessment
+from recovery.diagnosis import Kind, diagnose
+from recovery.errors import Refused, SettingError, Silent
+from recovery.plan import make_plan
+from recovery.settings import Settings
+from recovery.shell import Output
+from tests.unit import factories as make
+
+
+@pytest.fixture
+def of(tmp_path: Path) -> Settings:
+    given = tmp_path / "credentials"
+    given.write_text("[default]\naws_secret_access_key = hidden\n")
+    return make.settings(agent={"credentialsFile": str(given)})
+
+
+def assessment(of: Settings, kind: Kind = Kind.HEALTHY) -> Assessment:
+    seen = make.healthy(of)
+    diagnosis = replace(diagnose(seen, make.CLUSTER, cluster="lab", copies=True), kind=kind)
+    return Assessment(seen, diagnosis, make_plan(diagnosis, of, None, (), (), make.NOW))
+
+
+class Monitor(mocks.MockMonitor):
+    """Remembers what each resource waits for."""
+
+    def __init__(self) -> None:
+        super().__init__(Made())
+        self.before: dict[str, set[str]] = {}
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802
+        self.before[request.name] = {urn.rsplit("::", 1)[-1] for urn in request.dependencies}
+        return super().RegisterResource(request)
+
+
+class Made(pulumi.runtime.Mocks):
+    def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[str, Any]]:
+        return args.name, args.inputs
+
+    def call(self, args: pulumi.runtime.MockCallArgs) -> dict[str, Any]:
+        return {}
+
+
+def test_a_recovery_does_not_wait_for_agents_but_they_for_its_proof(of: Settings, monkeypatch: Any) -> None:
+    monkeypatch.setattr(components, "Preparation", lambda node, *_: pulumi.ComponentResource("a:b:c", f"{node.name}-p"))
+    monkeypatch.setattr(components, "DockerHosts", lambda *_: components.ExistingHosts("hosts", make.healthy(of)))
+    for name in ("on_quorum_error", "before_proof"):
+        monkeypatch.setattr(components.hooks, name, lambda _: None)
+    monitor = Monitor()
+    mocks.set_mocks(Made(), monitor=monitor)
+
+    @pulumi.runtime.test
+    def build() -> Any:
+        return components.Cluster("lab", of, assessment(of)).health
+
+    build()
+    waiting = {name for name, before in monitor.before.items() if any(one.endswith("-agent") for one in before)}
+    assert not waiting
+    for node in of.managers:
+        assert monitor.before[f"{node.name}-agent"] == {"health"}
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [(None, "No such file"), ("no ini: hidden", "is no AWS"), ("[other]\nx = hidden\n", r"no profile \[default\]")],
+)
+def test_a_file_for_agents_is_read_before_anything_is_done(
+    of: Settings, content: str | None, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert of.agent
+    assert of.agent.credentials_file
+    path = of.agent.credentials_file
+    if content is None:
+        path.unlink()
+    else:
+        path.write_text(content)
+    raw = make.raw(agent={"credentialsFile": str(path)})
+    given = {f"requorum:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in raw.items()}
+    monkeypatch.setattr("components.settings.CONFIG", ContextVar("config", default=given))
+    monkeypatch.setattr("pulumi.runtime.config.CONFIG", ContextVar("config", default=given))
+    with pytest.raises(SettingError, match=why) as caught:
+        from_program()
+    assert caught.value.key == "agent.credentialsFile"
+    assert "hidden" not in str(caught.value)
+
+
+def test_a_folder_for_metrics_is_named_from_the_root_on() -> None:
+    with pytest.raises(SettingError, match=r"agent\.metricsFolder: metrics is no absolute path"):
+        make.settings(agent={"metricsFolder": "metrics"})
+
+
+class FakeShell:
+    """A node that answers as ``answers`` says, by its name; the names of those asked are kept."""
+
+    answers: ClassVar[dict[str, Any]]
+    asked: ClassVar[list[str]]
+
+    def __init__(self, node: Any, _ssh: Any) -> None:
+        self.node = node
+
+    def __enter__(self) -> "FakeShell":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def run(self, argv: Any, **_: Any) -> Output:
+        self.asked.append(self.node.name)
+        assert argv[2:] == [agents.CHECK, "check", "hourly"]
+        answer = self.answers.get(self.node.name, Output(b"", "", 0))
+        if isinstance(answer, Exception):
+            raise answer
+        assert isinstance(answer, Output)
+        return answer
+
+
+@pytest.fixture
+def shells(monkeypatch: pytest.MonkeyPatch) -> type[FakeShell]:
+    monkeypatch.setattr(agents, "Shell", FakeShell)
+    monkeypatch.setattr(FakeShell, "answers", {}, raising=False)
+    monkeypatch.setattr(FakeShell, "asked", [], raising=False)
+    return FakeShell
+
+
+def test_a_manager_that_cannot_have_an_agent_is_refused(of: Settings, shells: type[FakeShell]) -> None:
+    agents.require_fit(of, assessment(of))
+    assert sorted(shells.asked) == ["manager-a", "manager-b", "manager-c"]
+    shells.answers = {"manager-b": Output(b"", "python3-nacl is missing: apt-get install python3-nacl\n", 2)}
+    with pytest.raises(Refused, match=r"manager-b: .*apt-get install python3-nacl") as caught:
+        agents.require_fit(of, assessment(of))
+    assert caught.value.node == "manager-b"
+
+
+def test_one_that_falls_silent_is_for_the_survey_to_judge(of: Settings, shells: type[FakeShell]) -> None:
+    shells.answers = {"manager-b": Silent("x", "y", remedy="z")}
+    agents.require_fit(of, assessment(of))
+
+
+@pytest.mark.parametrize("kind", [kind for kind in Kind if kind not in (Kind.HEALTHY, Kind.ABSENT)])
+def test_no_recovery_asks_for_what_an_agent_needs(of: Settings, shells: type[FakeShell], kind: Kind) -> None:
+    agents.require_fit(of, assessment(of, kind))
+    assert not shells.asked
+
+
+class Node:
+    """The folders of a node below a folder of ours, and its systemctl, which notes what it is told."""
+
+    TOOL = '#!/bin/sh\necho "$(basename $0) $*" >> {log}\n[ "$1" != fails ]\n'
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.log = root, root / "log"
+        for folder in ("etc/systemd/system", "usr/local/lib", "bin"):
+            (root / folder).mkdir(parents=True)
+        for name in ("systemctl", "systemd-analyze"):
+            tool = root / "bin" / name
+            tool.write_text(
+                self.TOOL.format(log=self.log).replace("fails", "disable" if name == "systemctl" else "calendar-")
+            )
+            tool.chmod(0o755)
+        (root / "python3").write_text('#!/bin/sh\ncase "$*" in *import\\ json*) exec python3 "$@";; esac\n')
+        (root / "python3").chmod(0o755)
+
+    def run(self, script: str, *arguments: str, stdin: bytes = b"") -> "subprocess.CompletedProcess[bytes]":
+        for folder in ("/etc/requorum/", "/etc/systemd/", "/usr/local/"):
+            script = script.replace(folder, f"{self.root}{folder}")
+        script = script.replace("/usr/bin/python3", str(self.root / "python3"))
+        self.log.write_text("")
+        path = {"PATH": f"{self.root / 'bin'}:{os.environ['PATH']}"}
+        return subprocess.run(["sh", "-c", script, "sh", *arguments], input=stdin, capture_output=True, env=path)
+
+    def install(self, of: Settings) -> list[str]:
+        assert of.agent
+        files = agents._files(of, of.managers[0])
+        small = {path: content for path, content in files.items() if not path.startswith("lib/")}
+        done = self.run(
+            agents.INSTALL, of.agent.schedule, "digest", str(of.agent.metrics_folder or ""), stdin=bundle.packed(small)
+        )
+        assert done.returncode == 0, done.stderr.decode()
+        return self.log.read_text().splitlines()
+
+    def there(self, path: str) -> bool:
+        return (self.root / path).exists()
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Node:
+    return Node(tmp_path / "node")
+
+
+def with_agent(of: Settings, **changes: Any) -> Settings:
+    assert of.agent
+    return of.model_copy(update={"agent": of.agent.model_copy(update=changes)})
+
+
+WATCH = "etc/systemd/system/requorum-watch.service"
+
+
+def test_an_agent_that_shall_not_watch_does_not_after_the_next_boot_either(of: Settings, node: Node) -> None:
+    told = node.install(of)
+    assert node.there(WATCH)
+    assert "systemctl enable --quiet --now requorum-watch.service" in told
+    off = with_agent(of, on_change=False)
+    assert agents.digest(off, of.managers[0]) != agents.digest(of, of.managers[0])
+    told = node.install(off)
+    assert not node.there(WATCH)
+    assert "systemctl disable --quiet requorum-watch.service" in told
+    assert not any("enable" in line and "watch" in line for line in told)
+    assert "systemctl enable --quiet --now requorum-copy.timer" in told
+
+
+def test_metrics_that_nobody_writes_any_more_are_removed(of: Settings, node: Node) -> None:
+    old, new = node.root / "old", node.root / "new folder"
+    node.install(with_agent(of, metrics_folder=old))
+    (old / metrics.FILE).write_text("x")
+    (old / "other.prom").write_text("x")
+    node.install(with_agent(of, metrics_folder=old))
+    assert (old / metrics.FILE).exists(), "they are written on"
+    node.install(with_agent(of, metrics_folder=new))
+    assert [file.name for file in old.iterdir()] == ["other.prom"]
+    (new / metrics.FILE).write_text("x")
+    assert node.run(agents.REMOVE).returncode == 0
+    assert not list(new.iterdir())
+    assert not list((node.root / "etc/systemd/system").iterdir())
+    assert not node.there("etc/requorum/agent")
+    assert not node.there("usr/local/lib/requorum/agent")
+    assert node.run(agents.REMOVE).returncode == 0, "there is nothing any more"
+
+
+@pytest.mark.parametrize(
+    ("script", "why"),
+    [
+        ('[ "$1" != calendar ]', "requorum:agent.schedule: systemd does not understand 'hourly'"),
+        (None, "systemd is missing"),
+    ],
+)
+def test_a_node_says_what_it_lacks(node: Node, script: str | None, why: str) -> None:
+    tool = node.root / "bin" / "systemd-analyze"
+    tool.write_text(f"#!/bin/sh\n{script}\n")
+    checked = agents.CHECK if script else agents.CHECK.replace("systemd-analyze", "no-such-systemd")
+    done = node.run(checked, "hourly")
+    assert (done.returncode, done.stderr.decode().partition("\n")[0].startswith(why)) == (2, True), done.stderr
+
+
+def test_a_node_with_all_of_it_is_fit_and_one_without_a_module_is_not(node: Node) -> None:
+    assert node.run(agents.CHECK, "hourly").returncode == 0
+    (node.root / "python3").write_text('#!/bin/sh\ncase "$*" in *nacl*|*version*) exit 1;; esac\n')
+    assert b"Python 3.11 or newer" in node.run(agents.CHECK, "hourly").stderr
+    (node.root / "python3").write_text('#!/bin/sh\ncase "$*" in *nacl*) exit 1;; esac\n')
+    assert node.run(agents.CHECK, "hourly").stderr == b"python3-nacl is missing: apt-get install python3-nacl\n"
+
+
+class Provider:
+    """The provider of an agent whose node is looked at, or has it removed, without one."""
+
+    def __init__(self, of: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.provider, self.dialled = AgentProvider(), list[str]()
+        self.provider._settings = of
+        self.found = Standing("digest", timer=True, watch=True, waiting=0, state=State())
+        monkeypatch.setattr(agents, "look", self._dial(lambda: self.found))
+        monkeypatch.setattr(agents, "remove", self._dial(lambda: False))
+        monkeypatch.setattr("components.agent.say", lambda line: self.dialled.append(line))
+
+    def _dial(self, answer: Callable[[], Any]) -> Callable[..., Any]:
+        def act(_settings: Settings, node: Any) -> Any:
+            self.dialled.append(node.dial)
+            return answer()
+
+        return act
+
+
+@pytest.fixture
+def provider(of: Settings, monkeypatch: pytest.MonkeyPatch) -> Provider:
+    return Provider(of, monkeypatch)
+
+
+def props(of: Settings, **changes: Any) -> dict[str, Any]:
+    node = of.managers[0].model_copy(update=changes)
+    return {
+        "manager": node.name,
+        "node": node.model_dump(mode="json"),
+        "digest": "digest",
+        "host": "x",
+        "running": True,
+    }
+
+
+@pytest.mark.parametrize(("wanted", "found"), [(True, True), (True, False), (False, True), (False, False)])
+def test_a_watch_that_runs_and_shall_not_is_seen(of: Settings, provider: Provider, wanted: bool, found: bool) -> None:
+    provider.provider._settings = with_agent(of, on_change=wanted)
+    provider.found = replace(provider.found, watch=found)
+    read = provider.provider.read("x", props(of))
+    assert read.outs
+    assert read.outs["running"] is (wanted == found)
+
+
+def test_a_node_is_dialled_where_the_settings_have_it_now(of: Settings, provider: Provider) -> None:
+    was = props(of, ssh_address="192.0.2.9")
+    read = provider.provider.read("x", was)
+    assert provider.dialled == [of.managers[0].dial]
+    assert read.outs
+    assert read.outs["node"] == props(of)["node"]
+
+
+def test_a_node_that_is_named_no_more_is_dialled_where_it_was(of: Settings, provider: Provider) -> None:
+    gone = props(of, name="manager-z", ssh_address="192.0.2.9")
+    provider.provider.delete("x", gone)
+    assert provider.dialled[0] == "192.0.2.9"
+    assert (
+        "ssh root@192.0.2.9 systemctl disable --now requorum-watch.service requorum-copy.timer" in provider.dialled[1]
+    )

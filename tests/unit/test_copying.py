@@ -1,0 +1,120 @@
+"""The program on a node that packs a copy: beside the running engine, and while that is stopped."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from recovery.manifest import Signature, from_json
+from recovery.onnode import copying
+from recovery.onnode.archive import Unfit
+from tests.unit import factories as make
+from tests.unit.test_keyfile import key_file, unlock_key
+from tests.unit.test_snapshot import CONTENT
+
+SYSTEMCTL = """
+case "$1" in
+  is-active) cat "$NODE/state" ;;
+  stop) case "$*" in *docker.service*) echo inactive > "$NODE/state" ;; esac ;;
+  start) echo active > "$NODE/state" ;;
+esac
+"""
+REAL = 'PATH="${PATH#*:}"; exec "$(basename "$0")" "$@"\n'
+
+
+@pytest.fixture
+def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine of programs that write down that they were run, with a swarm directory below ``root``."""
+    for name, content in CONTENT.items():
+        (tmp_path / "root" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "root" / name).write_bytes(content)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "state").write_text("active\n")
+    monkeypatch.setenv("NODE", str(tmp_path))
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.setattr(copying, "FOLDER", tmp_path / "copies")
+    for name, script in {"systemctl": SYSTEMCTL, "systemd-run": "", "tar": REAL, "zstd": REAL}.items():
+        does(tmp_path, name, script)
+    return tmp_path
+
+
+def does(node: Path, name: str, script: str) -> None:
+    """Have a program of the machine do something else."""
+    file = node / "bin" / name
+    file.write_text(f'#!/bin/sh\necho "$(basename "$0") $*" >> "$NODE/log"\n{script}')
+    file.chmod(0o755)
+
+
+def log(node: Path) -> list[str]:
+    return (node / "log").read_text().splitlines()
+
+
+def test_an_engine_is_stopped_for_the_packing_alone(node: Path) -> None:
+    found = copying.take(str(node / "root"), copying.COLD)
+    stopped, packed, asked, started, compressed = (
+        next(number for number, line in enumerate(log(node)) if line.startswith(begin))
+        for begin in ("systemctl stop docker.", "tar ", "systemctl is-active", "systemctl start docker.", "zstd ")
+    )
+    assert stopped < packed < asked < started < compressed
+    assert (node / "state").read_text() == "active\n"
+    assert found["stopped_seconds"] > 0
+    assert {path for path, *_ in found["files"]} == CONTENT.keys()
+    assert {file.name for file in Path(found["folder"]).iterdir()} == {copying.ARCHIVE, copying.KEY}
+
+
+def test_a_guard_that_failed_does_not_keep_the_next_one_from_being_made(node: Path) -> None:
+    copying.take(str(node / "root"), copying.COLD)
+    (guard,) = [line for line in log(node) if line.startswith("systemd-run")]
+    assert "--collect" in guard.split(" systemctl ")[0].split()
+
+
+@pytest.mark.parametrize("state", ["active", "activating", "reloading", "deactivating", ""])
+def test_a_copy_during_which_the_engine_was_started_is_refused(node: Path, state: str) -> None:
+    does(node, "tar", f'echo "{state}" > "$NODE/state"; {REAL}')
+    with pytest.raises(Unfit, match="the engine was started again before all was packed"):
+        copying.take(str(node / "root"), copying.COLD)
+    assert not list((node / "copies").iterdir())
+    assert (node / "state").read_text() == "active\n"
+
+
+def test_a_copy_beside_the_running_engine_asks_nothing_of_systemd(node: Path) -> None:
+    found = copying.take(str(node / "root"), copying.HOT)
+    assert found["stopped_seconds"] == 0.0
+    assert not [line for line in log(node) if line.startswith("system")]
+
+
+@pytest.mark.parametrize("how", [copying.HOT, copying.COLD])
+def test_what_tar_cannot_do_is_told_and_leaves_nothing(node: Path, how: str) -> None:
+    does(node, "tar", "echo one line >&2; echo 'tar: copy.tar: No space left on device' >&2; exit 2")
+    with pytest.raises(OSError, match="No space left on device"):
+        copying.take(str(node / "root"), how)
+    assert not list((node / "copies").iterdir())
+    assert (node / "state").read_text() == "active\n"
+
+
+def test_a_file_that_changed_as_it_was_read_is_expected(node: Path) -> None:
+    does(node, "tar", 'PATH="${PATH#*:}"; tar "$@"; exit 1')
+    assert copying.take(str(node / "root"), copying.HOT)["size"] > 0
+
+
+@pytest.mark.parametrize("opened", [b"", key_file()], ids=["not locked", "opened for the proof"])
+def test_a_copy_is_signed_as_it_is_sealed_and_nothing_plain_is_left(node: Path, opened: bytes) -> None:
+    does(node, "age", 'for file; do :; done; echo sealed > "${file%/*}/copy.tar.zst.age"')
+    folder = Path(copying.take(str(node / "root"), copying.HOT)["folder"])
+    if opened:
+        (folder / copying.KEY).write_bytes(key_file(unlock_key()))
+    manifest = make.manifest()
+    made = copying.seal(folder, ["age1"], manifest.to_dict(), opened)
+    stored = replace(manifest, size=made["size"], sha256=made["sha256"])
+    stored = replace(stored, signature=replace(stored.signature or Signature("", ""), value=made["signature"]))
+    assert from_json(stored.to_json(), source="it") == stored
+    assert {file.name for file in folder.iterdir()} == {copying.SEALED, copying.STATEMENT}
+    assert not [line for line in log(node) if "PRIVATE" in line]
+
+
+def test_a_locked_key_signs_nothing(node: Path) -> None:
+    does(node, "age", 'for file; do :; done; echo sealed > "${file%/*}/copy.tar.zst.age"')
+    folder = Path(copying.take(str(node / "root"), copying.HOT)["folder"])
+    (folder / copying.KEY).write_bytes(key_file(unlock_key()))
+    assert copying.seal(folder, ["age1"], make.manifest().to_dict(), b"")["signature"] is None

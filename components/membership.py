@@ -28,6 +28,7 @@ from components.settings import from_provider
 from recovery import hooks, membership, quorum
 from recovery.account import PULUMI
 from recovery.diagnosis import NO_QUORUM, Kind, diagnose
+from recovery.errors import Refused
 from recovery.membership import Place, Standing
 from recovery.plan import Plan
 from recovery.settings import Node, Settings
@@ -52,6 +53,7 @@ class QuorumProvider(_Provider):
     """The cluster's quorum: found, adopted, or restored from the copy that the previewed plan names."""
 
     def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
+        _require_same_ca(olds, news["recovery"])
         changed = any(olds.get(key) != news.get(key) for key in ("cluster", "managers", "options"))
         return DiffResult(changes=changed or olds["quorum"] != HELD)
 
@@ -68,7 +70,9 @@ class QuorumProvider(_Provider):
         if diagnosis.kind in NO_QUORUM:
             return ReadResult(id_, {**props, "quorum": str(diagnosis.kind)})
         unproven = seen.leader is not None and seen.leader.placed
-        return ReadResult(id_, {**props, "quorum": UNPROVEN if unproven else HELD})
+        cas = seen.cas(props["cluster_id"])
+        known = seen.leader.ca_sha256 if seen.leader and seen.leader.ca_sha256 in cas else props.get("ca_sha256")
+        return ReadResult(id_, {**props, "quorum": UNPROVEN if unproven else HELD, "ca_sha256": known})
 
     def delete(self, id_: str, _props: Props) -> None:
         quorum.dissolve(self._settings, id_)
@@ -76,10 +80,16 @@ class QuorumProvider(_Provider):
     def _establish(self, props: Props, *, known: str | None, generation: int) -> Props:
         chosen = props["recovery"]
         made = quorum.establish(
-            self._settings, copy=chosen.get("copy"), survivor=chosen.get("survivor"), known=known, say=say
+            self._settings,
+            copy=chosen.get("copy"),
+            ca=chosen.get("ca"),
+            survivor=chosen.get("survivor"),
+            known=known,
+            say=say,
         )
         count = generation + 1 if made.remade else generation
-        return {**props, "cluster_id": made.cluster_id, "quorum": HELD, "generation": count}
+        stands = {"cluster_id": made.cluster_id, "ca_sha256": made.ca_sha256}
+        return {**props, **stands, "quorum": HELD, "generation": count}
 
 
 class MemberProvider(_Provider):
@@ -151,9 +161,10 @@ class HealthProvider(_Provider):
 
 
 class Quorum(Resource, module="requorum", name="Quorum"):
-    """One per cluster. Outputs: cluster ID, whether the quorum is held, and how often it was restored."""
+    """One per cluster. Outputs: cluster ID, the CA's digest, whether the quorum is held, and how often it was restored."""
 
     cluster_id: pulumi.Output[str]
+    ca_sha256: pulumi.Output[str]
     quorum: pulumi.Output[str]
     generation: pulumi.Output[int]
 
@@ -163,7 +174,7 @@ class Quorum(Resource, module="requorum", name="Quorum"):
             "managers": {manager.name: str(manager.address) for manager in settings.managers},
             "options": settings.swarm.model_dump(mode="json"),
             "recovery": _recovery(plan),
-            **dict.fromkeys(("cluster_id", "quorum", "generation")),
+            **dict.fromkeys(("cluster_id", "ca_sha256", "quorum", "generation")),
         }
         super().__init__(QuorumProvider(), name, props, opts)
 
@@ -219,7 +230,19 @@ class Health(Resource, module="requorum", name="Health"):
 def _recovery(plan: Plan) -> Props:
     if not (plan.copy or plan.survivor):
         return {}
-    return {"copy": plan.copy, "survivor": plan.survivor, "plan": list(plan.lines)}
+    source = {"copy": plan.copy, "ca": plan.ca, "vouched": plan.vouched, "survivor": plan.survivor}
+    return {**source, "plan": list(plan.lines)}
+
+
+def _require_same_ca(olds: Props, chosen: Props) -> None:
+    """Refuse a copy under another CA than the state's, where nobody else vouches for it. Raises: Refused."""
+    known, ca = olds.get("ca_sha256"), chosen.get("ca")
+    if known and ca and ca != known and not chosen["vouched"]:
+        raise Refused(
+            f"restoring {chosen['copy']}",
+            f"its CA ({ca[:12]}…) is not the swarm's ({known[:12]}…, from Pulumi's state), and no living node knows it",
+            remedy=f"where the CA was rotated since the last pulumi up: pulumi up --config copy={chosen['copy']}",
+        )
 
 
 def _turn(*states: Props) -> AbstractContextManager[object]:

@@ -15,6 +15,7 @@ TOOLS = (
     "docker",
     "ip",
     "iptables-restore",
+    "openssl",
     "python3",
     "sha256sum",
     "systemd-run",
@@ -26,7 +27,7 @@ TIME_LIMIT = "10m"
 FIREWALL_PATH = "/etc/requorum/firewall"
 SCRIPT = """set -eu
 for tool in {tools}; do
-  command -v "$tool" >/dev/null || {{ echo "$tool is missing on $(hostname): install it (apt-get install age docker.io iproute2 iptables python3 tar zstd)" >&2; exit 1; }}
+  command -v "$tool" >/dev/null || {{ echo "$tool is missing on $(hostname): install it (apt-get install age docker.io iproute2 iptables openssl python3 tar zstd)" >&2; exit 1; }}
 done
 for try in $(seq 100); do timeout 5 docker version >/dev/null 2>&1 && break; sleep 0.1; done
 timeout 5 docker version >/dev/null || {{ echo "the Docker engine of $(hostname) does not answer: systemctl status docker" >&2; exit 1; }}

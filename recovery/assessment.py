@@ -58,19 +58,19 @@ def assess(settings: Settings, *, now: datetime | None = None) -> Assessment:
     require_same_addresses(settings, catalog, known)
     seen = settled(settings)
     diagnosis = diagnose(seen, known, cluster=settings.cluster, copies=bool(catalog.copies))
-    search = Search(None, ())
+    search, cas = Search(None, ()), seen.cas(known)
     left: tuple[survivors.Survivor, ...] = ()
     if diagnosis.kind is Kind.ALL_LOST:
         escrow = Escrow(settings, catalog.store)
         there = [node.name for node in settings.managers if node.name not in diagnosis.away]
-        with newest_good(catalog, escrow, there, known, choice=settings.copy_from) as search:
+        with newest_good(catalog, escrow, there, known, cas, choice=settings.copy_from) as search:
             pass
     elif diagnosis.kind is Kind.QUORUM_LOST:
         left = survivors.look(settings, seen)
     for name in diagnosis.locked if not left else [survivor.name for survivor in left[:1] if survivor.locked]:
         autolock.require_key(settings, settings.node(name))
     spent = consent.is_spent(settings, catalog.store)
-    diagnosis = replace(diagnosis, warnings=diagnosis.warnings + catalog.store.notes)
+    diagnosis = replace(diagnosis, warnings=diagnosis.warnings + catalog.notes)
     plan = make_plan(
         diagnosis,
         settings,
@@ -79,6 +79,7 @@ def assess(settings: Settings, *, now: datetime | None = None) -> Assessment:
         left,
         now or datetime.now(UTC),
         engine=seen.of(search.choice.manifest.manager).engine if search.choice else "",
+        cas=cas,
         spent=spent,
     )
     return Assessment(seen, diagnosis, plan)

@@ -1,6 +1,7 @@
 """The copies of one cluster in S3: what there is, what each is worth, and the best to restore from."""
 
-from collections.abc import Collection, Iterable, Iterator
+import os
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -9,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from recovery import contents
-from recovery.copy import ARCHIVE, MANIFEST, MARK, TIME, Copy, at, store
+from recovery.copy import ARCHIVE, MANIFEST, MARK, TIME, Copy, at, key_of, store
 from recovery.errors import DamagedCopy, NoUnlockKey, NoUsableCopy, UnopenedCopy
 from recovery.escrow import Escrow
 from recovery.keyfile import UnlockKey
@@ -19,9 +20,13 @@ from recovery.settings import Settings
 from recovery.store import Store
 from recovery.workspace import workspace
 
+BATCH = 16
+"""Manifests that are read at once."""
+
 
 class Catalog:
-    """The copies of the settings' cluster, newest first, as of the listing made at the start.
+    """The copies of the settings' cluster, newest first, as of the listing made at the start. Those whose node's clock was
+    ahead come after all others: they would be the newest for ever.
 
     With requorum:backup.asOf they are listed and read as they were then. Raises: StoreError, also where there is no
     copy and one of the sites could not be asked: they may lie there.
@@ -59,6 +64,9 @@ class Catalog:
             if found is None:
                 raise DamagedCopy(f"reading {copy.name}", "it was removed a moment ago", remedy=NO_REMEDY)
             made = from_json(found, source=copy.name)
+            if copy.key != key_of(self.prefix, made):
+                why = f"its manifest is another copy's: of {made.manager}, taken at {made.taken.isoformat()}"
+                raise DamagedCopy(f"reading {copy.name}", why, remedy=NO_REMEDY)
             drill = self._then.look(copy.drill_key) if copy.drill_key in self._places else None
             proof = drilled(drill) if drill else None
             says = proof is not None and proof.verdict is not Verdict.UNPROVEN
@@ -67,8 +75,39 @@ class Catalog:
 
     def manifests(self) -> list[tuple[Copy, Manifest | DamagedCopy]]:
         """Every copy with its manifest, or with what is wrong with that, newest first. Raises: StoreError."""
-        with ThreadPoolExecutor(max_workers=16) as pool:
-            return list(zip(self.copies, pool.map(self._try_manifest, self.copies), strict=True))
+        return list(self.reading(self.copies))
+
+    def reading(self, copies: Sequence[Copy]) -> Iterator[tuple[Copy, Manifest | DamagedCopy]]:
+        """The same of some of them, in their order, `BATCH` at a time: what nobody asks for is not read. Raises: StoreError."""
+        with ThreadPoolExecutor(max_workers=BATCH) as pool:
+            for first in range(0, len(copies), BATCH):
+                batch = copies[first : first + BATCH]
+                yield from zip(batch, pool.map(self._try_manifest, batch), strict=True)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What an operator should know about the copies as they are now. Raises: StoreError."""
+        return (*self.store.notes, *self._clocks(), *self._unopened())
+
+    def opens(self, manifest: Manifest) -> bool | None:
+        """Whether an identity here opens the copy, going by its recipients; None where none is at hand. Raises: SettingError."""
+        if not (self._identity_file and os.access(self._identity_file, os.R_OK)):
+            return None
+        return bool(self.identities.recipients.intersection(manifest.recipients))
+
+    def _clocks(self) -> Iterator[str]:
+        for name in sorted({copy.manager for copy in self.copies}):
+            last = max((copy for copy in self.copies if copy.manager == name), key=lambda copy: copy.dated)
+            if last.ahead:
+                yield f"the last copy of {name} comes after all others: {last.clock}"
+
+    def _unopened(self) -> Iterator[str]:
+        for copy, manifest in self.newest_manifests().items():
+            if self.opens(manifest) is False:
+                yield (
+                    f"no identity of requorum:backup.identityFile opens {copy.name}, sealed to {', '.join(manifest.recipients)}: "
+                    "name one that does, or correct requorum:backup.recipients, then pulumi up"
+                )
 
     def newest(self, manager: str) -> Copy | None:
         """The newest copy of one manager."""
@@ -115,8 +154,6 @@ class Catalog:
         """
         doing, plain = f"verifying {copy.name}", sealed.with_suffix(".tar.zst")
         manifest.check_sealed(sealed, source=copy.name)
-        if manifest.manager != copy.manager:
-            raise DamagedCopy(doing, f"it is a copy of {manifest.manager}", remedy=NO_REMEDY)
         try:
             self.identities.unseal_file(sealed, plain)
         except Unreadable as error:
@@ -129,16 +166,29 @@ class Catalog:
         """What opens the copies here. Raises: SettingError."""
         return Identities(self._identity_file, setting="backup.identityFile")
 
-    def by_trust(self) -> tuple[Copy, ...]:
-        """The copies in the order in which a swarm would be restored from them: proven ones first, those that failed
-        their proof last; of each kind the newest first. Raises: StoreError.
+    def by_trust(self, copies: Sequence[Copy]) -> Iterator[Copy]:
+        """The copies, given newest first, in the order in which a swarm would be restored from them: proven ones first,
+        those that failed their proof last; of each kind the newest first. Raises: StoreError.
         """
-        trust = {Verdict.PROVEN: 0, Verdict.UNPROVEN: 1, Verdict.FAILED: 2}
-        ranks = {
-            copy: trust[Verdict.UNPROVEN if isinstance(manifest, DamagedCopy) else manifest.verdict]
-            for copy, manifest in self.manifests()
-        }
-        return tuple(sorted(self.copies, key=lambda copy: ranks[copy]))
+        rest: dict[Verdict, list[Copy]] = {Verdict.UNPROVEN: [], Verdict.FAILED: []}
+        for copy, manifest in self.reading(copies):
+            verdict = Verdict.UNPROVEN if isinstance(manifest, DamagedCopy) else manifest.verdict
+            if verdict is Verdict.PROVEN:
+                yield copy
+            else:
+                rest[verdict].append(copy)
+        for left in rest.values():
+            yield from left
+
+    def since_proven(self) -> list[tuple[Copy, Manifest | DamagedCopy]]:
+        """The copies of each manager down to its newest proven one, with their manifests, newest first. Raises: StoreError."""
+        found = []
+        for name in sorted({copy.manager for copy in self.copies}):
+            for copy, manifest in self.reading([copy for copy in self.copies if copy.manager == name]):
+                found.append((copy, manifest))
+                if not isinstance(manifest, DamagedCopy) and manifest.verdict is Verdict.PROVEN:
+                    break
+        return found
 
     def add(self, manifest: Manifest, sealed: Path) -> Copy:
         """Store a copy at every site: the sealed archive first, its manifest last.
@@ -153,7 +203,9 @@ class Catalog:
         for key, sites in self._places.items():
             if key.endswith(suffix) and key.removeprefix(self.prefix).count("/") == 1:
                 archive = key.removesuffix(suffix) + ARCHIVE
-                copy = at(archive, tuple(site for site in sites if site in self._places.get(archive, ())))
+                written = self._places.get(archive.removesuffix(ARCHIVE) + MANIFEST, {})
+                held = tuple(site for site in sites if site in self._places.get(archive, ()))
+                copy = at(archive, held, min(written.values(), default=None))
                 if copy:
                     yield copy
 
@@ -199,6 +251,7 @@ def newest_good(
     escrow: Escrow,
     managers: Collection[str],
     cluster_id: str | None,
+    cas: frozenset[str] = frozenset(),
     *,
     whole: bool = True,
     choice: str | datetime | None = None,
@@ -206,44 +259,57 @@ def newest_good(
     """The newest good copy of any of the managers; its archive is there for as long as the context is.
 
     Each candidate is read whole and compared with its manifest before it is chosen. ``cluster_id``,
-    where known, keeps copies of another swarm out. ``whole`` asks for one that a swarm can be restored
+    where known, keeps copies of another swarm out, and ``cas``, the digests of the CA that its living nodes know, those
+    that somebody else than one of its managers made. ``whole`` asks for one that a swarm can be restored
     from, and not only a manager's identity: then proven ones come before all others, and those that failed their
     proof last. One of an autolocked swarm counts when a key in escrow opens it. ``choice`` is the name of the only one
-    that is looked at, or the time that it must not be younger than.
+    that is looked at, then whatever its CA is, which may have been rotated; or the time that it must not be younger than.
 
     Raises: StoreError; SettingError when there is no identity to open a copy, or an unlock key that it needs.
     """
     rejected: dict[Copy, str] = {}
-    candidates = [copy for copy in (catalog.by_trust() if whole else catalog.copies) if copy.manager in managers]
+    candidates = [copy for copy in catalog.copies if copy.manager in managers]
     if isinstance(choice, str):
         candidates = [copy for copy in candidates if copy.name == choice]
     elif choice:
-        candidates = [copy for copy in candidates if copy.taken <= choice]
-    for copy in candidates:
+        candidates = [copy for copy in candidates if copy.dated <= choice]
+    for copy in catalog.by_trust(candidates) if whole else candidates:
         with ExitStack() as opened:
             try:
-                manifest, archive, key = opened.enter_context(usable(catalog, escrow, copy))
+                manifest = catalog.manifest(copy)
+                if whole and manifest.kind not in WITH_INVENTORY:
+                    continue
+                if why := _strange(manifest, cluster_id, frozenset() if isinstance(choice, str) else cas):
+                    rejected[copy] = why
+                    continue
+                manifest, archive, unlock_key = opened.enter_context(usable(catalog, escrow, copy))
             except (DamagedCopy, NoUnlockKey) as error:
                 rejected[copy] = error.why
                 continue
-            if cluster_id and manifest.cluster_id != cluster_id:
-                rejected[copy] = f"a copy of another swarm ({manifest.cluster_id})"
-            elif manifest.kind in WITH_INVENTORY or not whole:
-                rejected = {**(_newer(catalog, candidates, copy) if whole else {}), **rejected}
-                told = tuple(f"{passed.name}: {why}" for passed, why in rejected.items())
-                yield Search(Choice(copy, manifest), told, archive, key)
-                return
+            rejected = {**(_newer(catalog, candidates, copy) if whole else {}), **rejected}
+            told = tuple(f"{passed.name}: {why}" for passed, why in rejected.items())
+            yield Search(Choice(copy, manifest), told, archive, unlock_key)
+            return
     yield Search(None, tuple(f"{passed.name}: {why}" for passed, why in rejected.items()))
 
 
-def _newer(catalog: Catalog, candidates: Collection[Copy], chosen: Copy) -> dict[Copy, str]:
-    """Why copies that are newer than the chosen one come after it."""
+def _strange(manifest: Manifest, cluster_id: str | None, cas: frozenset[str]) -> str:
+    """Why a copy is not one of our swarm; empty where nothing says so."""
+    if cluster_id and manifest.cluster_id != cluster_id:
+        return f"a copy of another swarm ({manifest.cluster_id})"
+    if cas and manifest.ca_sha256 not in cas:
+        return "its CA is not the swarm's; where that was rotated since, name the copy in requorum:copy"
+    return ""
+
+
+def _newer(catalog: Catalog, candidates: Iterable[Copy], chosen: Copy) -> dict[Copy, str]:
+    """Why copies that are newer than the chosen one, or say so, come after it."""
     found = {}
-    for copy, manifest in catalog.manifests():
-        if copy not in candidates or copy.taken <= chosen.taken:
-            continue
+    for copy, manifest in catalog.reading([copy for copy in candidates if copy.taken > chosen.taken]):
         if isinstance(manifest, DamagedCopy):
             found[copy] = manifest.why
+        elif copy.ahead:
+            found[copy] = copy.clock
         elif manifest.kind in WITH_INVENTORY:
             detail = f" ({manifest.proof.detail})" if manifest.proof and manifest.proof.detail else ""
             found[copy] = f"newer, and its proof is: {manifest.verdict}{detail}"
@@ -251,4 +317,4 @@ def _newer(catalog: Catalog, candidates: Collection[Copy], chosen: Copy) -> dict
 
 
 def _newest_first(copies: Iterable[Copy]) -> tuple[Copy, ...]:
-    return tuple(sorted(copies, key=lambda copy: (copy.taken, copy.key), reverse=True))
+    return tuple(sorted(copies, key=lambda copy: (not copy.ahead, copy.taken, copy.key), reverse=True))

@@ -1,14 +1,16 @@
 """What the archive of a copy holds, read here and compared with its manifest."""
 
+import hashlib
 from pathlib import Path
 from tarfile import TarError
 from typing import IO, cast
 
 from backports import zstd
 
-from recovery.certificate import identity
+from recovery.certificate import identity, is_managers, public_key
 from recovery.errors import DamagedCopy
 from recovery.keyfile import is_locked
+from recovery.keyfile import public_key as public_key_of
 from recovery.manifest import NO_REMEDY, Manifest, check_bytes
 from recovery.onnode import archive
 from recovery.onnode.archive import Content
@@ -20,7 +22,9 @@ def key_file(path: Path, *, source: str) -> bytes:
 
 
 def check(path: Path, manifest: Manifest, *, source: str) -> None:
-    """Read the archive whole and compare it with its manifest: size, digest, every file, identity.
+    """Read the archive whole and compare it with its manifest: size, digest, every file, identity, CA.
+
+    A key file that is locked is not compared with its certificate: that takes the unlock key.
 
     Raises: DamagedCopy naming the first difference.
     """
@@ -34,10 +38,21 @@ def check(path: Path, manifest: Manifest, *, source: str) -> None:
         raise DamagedCopy(doing, "its raft log ends elsewhere than the manifest says", remedy=NO_REMEDY)
     if identity(content.certificate.decode(errors="replace")) != (manifest.node_id, manifest.cluster_id):
         raise DamagedCopy(doing, "the certificate inside is another node's or another swarm's", remedy=NO_REMEDY)
+    if hashlib.sha256(content.ca).hexdigest() != manifest.ca_sha256:
+        raise DamagedCopy(doing, "the CA inside is not the manifest's", remedy=NO_REMEDY)
+    if manifest.signature and manifest.signature.certificate.encode() != content.certificate:
+        raise DamagedCopy(doing, "it was signed under another certificate than the one inside", remedy=NO_REMEDY)
     try:
-        is_locked(content.key)
+        if not is_managers(content.certificate, content.ca):
+            raise DamagedCopy(doing, "the CA inside did not issue the manager's certificate", remedy=NO_REMEDY)
+    except ValueError as error:
+        raise DamagedCopy(doing, f"its certificates: {error}", remedy=NO_REMEDY) from None
+    try:
+        fits = is_locked(content.key) or public_key_of(content.key) == public_key(content.certificate)
     except ValueError as error:
         raise DamagedCopy(doing, f"its key file: {error}", remedy=NO_REMEDY) from None
+    if not fits:
+        raise DamagedCopy(doing, "the key inside is not the certificate's", remedy=NO_REMEDY)
 
 
 def read(path: Path, *, source: str) -> Content:

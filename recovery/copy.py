@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from recovery.manifest import Manifest
-from recovery.site import Site
+from recovery.site import SKEW, Site
 from recovery.store import Store
 
 ARCHIVE = ".tar.zst.age"
@@ -19,6 +19,7 @@ DRILL = ".drill.json"
 MARK = ".keep.json"
 TIME = "%Y%m%dT%H%M%S%fZ"
 """UTC with microseconds, so that names sort by time."""
+SHOWN = "%Y-%m-%d %H:%M:%S"
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,25 @@ class Copy:
     taken: datetime
     sites: tuple[str, ...] = field(default=(), compare=False)
     """Where all of it lies: main, second."""
+    written: datetime | None = field(default=None, compare=False)
+    """When S3 took its manifest."""
+
+    @property
+    def ahead(self) -> bool:
+        """Whether it says that it was taken after S3 had it: the clock of its node was wrong."""
+        return self.written is not None and self.taken - self.written > SKEW
+
+    @property
+    def dated(self) -> datetime:
+        """When it was taken, as far as that can be: its age is told by this."""
+        return self.written if self.written and self.ahead else self.taken
+
+    @property
+    def clock(self) -> str:
+        """What is wrong with its time; empty where nothing is."""
+        if not (self.ahead and self.written):
+            return ""
+        return f"its node's clock was ahead: taken at {self.taken:{SHOWN}}, and in S3 at {self.written:{SHOWN}}"
 
     @property
     def owner(self) -> str:
@@ -69,9 +89,7 @@ def store(to: Store, prefix: str, manifest: Manifest, sealed: Path) -> Copy:
 
 def of(manifest: Manifest, prefix: str) -> Copy:
     """The copy that a manifest is of, wherever it lies."""
-    stamp = manifest.taken.astimezone(UTC).strftime(TIME)
-    key = f"{prefix}{manifest.manager}/swarm-{manifest.engine}-{manifest.manager}-{stamp}{ARCHIVE}"
-    return Copy(key, manifest.manager, manifest.taken)
+    return Copy(key_of(prefix, manifest), manifest.manager, manifest.taken)
 
 
 def write(site: Site, copy: Copy, manifest: Manifest, sealed: Path) -> None:
@@ -80,15 +98,21 @@ def write(site: Site, copy: Copy, manifest: Manifest, sealed: Path) -> None:
     site.keep(copy.manifest_key, manifest.to_json())
 
 
+def key_of(prefix: str, manifest: Manifest) -> str:
+    """Where the archive of the manifest's copy lies: under any other key the two belong to another copy."""
+    stamp = manifest.taken.astimezone(UTC).strftime(TIME)
+    return f"{prefix}{manifest.manager}/swarm-{manifest.engine}-{manifest.manager}-{stamp}{ARCHIVE}"
+
+
 def taken(name: str) -> datetime:
     """When the copy of that name was taken. Raises: ValueError when it is no copy's name."""
     return datetime.strptime(name.rsplit("-", 1)[-1], TIME).replace(tzinfo=UTC)
 
 
-def at(key: str, sites: tuple[str, ...]) -> Copy | None:
-    """The copy whose archive would lie at the key; None where that is no copy's name."""
+def at(key: str, sites: tuple[str, ...], written: datetime | None) -> Copy | None:
+    """The copy whose archive would lie at the key, and whose manifest was written then; None where that is no copy's name."""
     manager, name = key.split("/")[-2:]
     try:
-        return Copy(key, manager, taken(name.removesuffix(ARCHIVE)), sites)
+        return Copy(key, manager, taken(name.removesuffix(ARCHIVE)), sites, written)
     except ValueError:
         return None

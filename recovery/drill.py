@@ -66,7 +66,7 @@ def drill(
         else:
             say(f"restoring {copy.name} in a sandbox on {where.node.name}")
             proof = _restored(settings, catalog, copy, where.node, now)
-        result = Drill(copy, where.node.name, proof, round(monotonic() - start, 3), (now - copy.taken).total_seconds())
+        result = Drill(copy, where.node.name, proof, round(monotonic() - start, 3), (now - copy.dated).total_seconds())
         if proof.verdict is not Verdict.UNPROVEN:
             catalog.store.put(copy.drill_key, as_json(result))
         catalog.store.put(_last_key(settings, copy.manager), as_json(result))

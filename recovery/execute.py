@@ -38,7 +38,9 @@ def execute(settings: Settings, assessment: Assessment, *, say: Callable[[str], 
 def _execute(settings: Settings, assessment: Assessment, say: Callable[[str], None]) -> Health:
     plan, diagnosis = assessment.plan, assessment.diagnosis
     hooks.begin(settings, assessment, how=COMMAND_LINE, say=say)
-    made = quorum.establish(settings, copy=plan.copy, survivor=plan.survivor, known=diagnosis.cluster_id, say=say)
+    made = quorum.establish(
+        settings, copy=plan.copy, ca=plan.ca, survivor=plan.survivor, known=diagnosis.cluster_id, say=say
+    )
     for node in settings.nodes:
         if node.name not in diagnosis.left_alone:
             membership.ensure(settings, node, say=say)

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from nacl.exceptions import CryptoError
 from nacl.secret import SecretBox
@@ -74,6 +75,18 @@ def is_locked(pem: bytes) -> bool:
     """Whether a key file is encrypted under an unlock key. Raises: ValueError when it is no key file."""
     kind, _, _ = _parse(pem)
     return kind == ENCRYPTED
+
+
+def public_key(pem: bytes) -> bytes:
+    """The public key, in DER, of a key file that is not locked. Raises: ValueError when it is none."""
+    _, _, body = _parse(pem)
+    try:
+        private = serialization.load_der_private_key(base64.b64decode(body), password=None)
+    except (TypeError, UnsupportedAlgorithm) as error:
+        raise ValueError(str(error)) from None
+    return private.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
 
 
 def opens(key: UnlockKey, pem: bytes) -> bool:

@@ -1,23 +1,27 @@
 """The manifest of a copy: what it holds, whose it is, how to tell that it is whole, and whether that was proven.
 
-Format 2, JSON. A copy exists once its manifest does, so the manifest is written last.
+Format 3, JSON. A copy exists once its manifest does, so the manifest is written last. It is signed with the node key of
+its manager (docs/decisions/026-signed-copies.md).
 """
 
+import base64
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from recovery.certificate import has_signed, identity
 from recovery.errors import DamagedCopy
 from recovery.model import Inventory
 from recovery.onnode.archive import FileEntry
+from recovery.onnode.copying import statement
 from recovery.wal import Position
 
-FORMAT = 2
+FORMAT = 3
 WITH_INVENTORY = frozenset({"hot", "cold"})
 """Kinds of copies that a whole swarm may be restored from."""
 NO_REMEDY = "use another copy: requorum backups"
@@ -49,10 +53,23 @@ class Proof:
     """From files in place to a swarm that answers."""
     version_index: int = 0
     """The highest ``Version.Index`` that the restored swarm holds."""
+    beyond: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """IDs by kind of what the restored swarm holds beside the manifest's inventory: what came while the copy was taken.
+    Proven, it holds the two together and nothing else."""
 
     def to_dict(self) -> dict[str, Any]:
         """As it is stored."""
         return {**asdict(self), "at": self.at.isoformat()}
+
+
+@dataclass(frozen=True)
+class Signature:
+    """Of a manifest, by the key of a manager's node certificate."""
+
+    certificate: str
+    """In PEM, with what intermediates there are: the ``swarm-node.crt`` in the copy."""
+    value: str
+    """ECDSA over SHA-256 of the statement (`recovery.onnode.copying.statement`), in base64."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +106,8 @@ class Manifest:
     recipients: tuple[str, ...] = ()
     """Age recipients that can open it."""
     proof: Proof | None = None
+    signature: Signature | None = None
+    """None where the key file was locked and no unlock key at hand: of an autolocked manager without a leader."""
 
     @property
     def verdict(self) -> Verdict:
@@ -111,9 +130,9 @@ class Manifest:
         """Compare a stored object with this, as far as that goes without opening it. Raises: DamagedCopy."""
         check_bytes(path, self.size, self.sha256, "the object", f"verifying {source}")
 
-    def to_json(self) -> bytes:
+    def to_dict(self) -> dict[str, Any]:
         """The manifest as it is stored."""
-        document = {
+        return {
             "format": FORMAT,
             **{key: value for key, value in asdict(self).items() if key not in ("inventory", "taken", "proof")},
             "taken": self.taken.isoformat(),
@@ -121,16 +140,20 @@ class Manifest:
             "inventory": {kind: sorted(ids) for kind, ids in sorted(self.inventory.objects.items())},
             "version_index": self.inventory.index,
         }
-        return json.dumps(document, indent=1, sort_keys=True).encode()
+
+    def to_json(self) -> bytes:
+        """The same as text."""
+        return json.dumps(self.to_dict(), indent=1, sort_keys=True).encode()
 
 
 def from_json(text: bytes, *, source: str) -> Manifest:
     """The manifest stored at ``source``.
 
-    Raises: DamagedCopy when it is not a manifest of a format we know.
+    Raises: DamagedCopy when it is not a manifest of a format we know, or not as its manager signed it.
     """
     try:
         document = json.loads(text)
+        signed = statement(document)
         if document.pop("format") != FORMAT:
             raise ValueError("the format is not known to this version")
         inventory = Inventory(
@@ -141,9 +164,26 @@ def from_json(text: bytes, *, source: str) -> Manifest:
         document["recipients"] = tuple(document["recipients"])
         document["position"] = Position(**document["position"])
         document["files"] = tuple(_file(**entry) for entry in document["files"])
-        return Manifest(inventory=inventory, **document)
+        document["signature"] = Signature(**document["signature"]) if document["signature"] else None
+        found = Manifest(inventory=inventory, **document)
+        fault = _unsigned(found, signed)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise DamagedCopy(f"reading {source}", f"not a manifest: {error}", remedy=NO_REMEDY) from None
+    if fault:
+        raise DamagedCopy(f"reading {source}", fault, remedy=NO_REMEDY)
+    return found
+
+
+def _unsigned(manifest: Manifest, signed: bytes) -> str:
+    """Why a manifest does not count as signed by its own manager; empty where it does. Raises: ValueError when it is none."""
+    if manifest.signature is None:
+        return "" if manifest.kind not in WITH_INVENTORY and manifest.autolock else "it is not signed"
+    certificate, value = manifest.signature.certificate, manifest.signature.value
+    if identity(certificate) != (manifest.node_id, manifest.cluster_id):
+        return "another node than its own signed it"
+    if not has_signed(certificate, base64.b64decode(value), signed):
+        return "its signature does not fit: it was altered after it was signed"
+    return ""
 
 
 def check_bytes(path: Path, size: int, sha256: str, what: str, doing: str) -> None:
@@ -159,12 +199,13 @@ def drilled(text: bytes) -> Proof | None:
     """The proof in the stored result of a drill (see `recovery.drill`); None where it is none."""
     try:
         return _proof(json.loads(text)["proof"])
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
 
 
 def _proof(stored: Mapping[str, Any]) -> Proof:
-    return Proof(**{**stored, "verdict": Verdict(stored["verdict"]), "at": _time(stored["at"])})
+    beyond = {str(kind): tuple(map(str, ids)) for kind, ids in stored["beyond"].items()}
+    return Proof(**{**stored, "verdict": Verdict(stored["verdict"]), "at": _time(stored["at"]), "beyond": beyond})
 
 
 def _file(path: str, size: int, sha256: str) -> FileEntry:

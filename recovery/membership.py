@@ -257,7 +257,9 @@ def _restore_identity(settings: Settings, node: Node, shell: Shell, engine: Engi
     """
     ours = {member.node_id for member in leader.members if member.stands_at(node)}
     catalog = Catalog(settings)
-    with newest_good(catalog, Escrow(settings, catalog.store), [node.name], leader.cluster_id, whole=False) as found:
+    cas = frozenset({leader.ca_sha256} - {""})
+    escrow = Escrow(settings, catalog.store)
+    with newest_good(catalog, escrow, [node.name], leader.cluster_id, cas, whole=False) as found:
         if found.choice is None or found.archive is None or found.choice.manifest.node_id not in ours:
             return None
         manifest = found.choice.manifest

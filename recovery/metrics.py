@@ -85,7 +85,11 @@ class Live(Collector):
 def _of_copies(cluster: str, copies: Copies, managers: Sequence[str], sites: int) -> Iterator[Metric]:
     read = [(copy, manifest) for copy, manifest in copies if not isinstance(manifest, DamagedCopy)]
     labels = ["cluster", "manager"]
-    count = GaugeMetricFamily("requorum_copies", "Copies in S3 by what their proof found.", labels=[*labels, "verdict"])
+    count = GaugeMetricFamily(
+        "requorum_copies",
+        "Copies down to the newest proven one by what their proof found.",
+        labels=[*labels, "verdict"],
+    )
     newest = GaugeMetricFamily("requorum_last_copy_timestamp_seconds", "When the newest copy was taken.", labels=labels)
     proven = GaugeMetricFamily(
         "requorum_last_proven_copy_timestamp_seconds", "When the newest proven copy was taken.", labels=labels
@@ -105,13 +109,13 @@ def _of_copies(cluster: str, copies: Copies, managers: Sequence[str], sites: int
             count.add_metric([cluster, manager, str(verdict)], verdicts[verdict])
         if mine:
             copy, manifest = mine[0]
-            newest.add_metric([cluster, manager], copy.taken.timestamp())
+            newest.add_metric([cluster, manager], copy.dated.timestamp())
             size.add_metric([cluster, manager], manifest.size)
             if manifest.proof:
                 proof.add_metric([cluster, manager], manifest.proof.at.timestamp())
                 seconds.add_metric([cluster, manager], manifest.proof.seconds)
         if last := next((copy for copy, manifest in mine if manifest.verdict is Verdict.PROVEN), None):
-            proven.add_metric([cluster, manager], last.taken.timestamp())
+            proven.add_metric([cluster, manager], last.dated.timestamp())
             missing.add_metric([cluster, manager], sites - len(last.sites))
     yield from (count, newest, proven, missing, size, proof, seconds)
 

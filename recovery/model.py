@@ -98,6 +98,8 @@ class Report:
     """Whether the engine can manage: it is a manager and sees a leader."""
     node_id: str = ""
     cluster_id: str = ""
+    ca_sha256: str = ""
+    """Of the swarm's CA certificate, as the node has it."""
     raft: bool = False
     """Whether a raft log lies in the engine's swarm directory."""
     placed: str = ""
@@ -184,6 +186,13 @@ class Survey:
         led = [report for report in self.managers if report.led]
         own = [r for r in led if any(m.leader and m.node_id == r.node_id for m in r.members)]
         return next(iter(own + led), None)
+
+    def cas(self, cluster_id: str | None) -> frozenset[str]:
+        """The digests of the CA that nodes in that swarm know, several while it is rotated. What we restored and
+        did not prove yet says nothing.
+        """
+        ours = [r for r in self.reports if r.in_swarm and r.cluster_id == cluster_id and not r.placed]
+        return frozenset(report.ca_sha256 for report in ours if report.ca_sha256)
 
     def entry(self, node: "Node") -> Member | None:
         """The node's entry in the leader's list; of several, the one that is Ready."""

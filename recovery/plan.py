@@ -58,6 +58,10 @@ class Plan:
     steps: tuple[Step, ...] = ()
     copy: str | None = None
     """Name of the copy that a restore reads."""
+    ca: str | None = None
+    """The digest of that copy's CA: nothing under another is restored."""
+    vouched: bool = False
+    """Whether a living node knows that CA, or the operator named the copy."""
     survivor: str | None = None
     """Name of the manager that a new cluster is forced from."""
     unsure: int = 0
@@ -99,15 +103,18 @@ def make_plan(
     now: datetime,
     *,
     engine: str = "",
+    cas: frozenset[str] = frozenset(),
     spent: bool = False,
 ) -> Plan:
     """What to do about a diagnosis, and its warnings.
 
     ``choice`` is the copy that a restore would read (looked for when all managers are lost), ``rejected``
     why newer copies were passed over, ``survivors`` are ranked, the best first (looked at when the quorum
-    is lost). ``engine`` is the version of the engine that ``choice`` would be restored on, where it answers. ``spent`` says that `recover: true` was used up before this loss (`recovery.consent`).
+    is lost). ``engine`` is the version of the engine that ``choice`` would be restored on, where it answers. ``cas`` are
+    the digests of the CA that living nodes know. ``spent`` says that `recover: true` was used up before this loss
+    (`recovery.consent`).
     """
-    made = _decide(diagnosis, settings, choice, rejected, survivors, now, engine)
+    made = _decide(diagnosis, settings, choice, rejected, survivors, now, engine, cas)
     if made.id:
         made = _with_consent(made, settings, spent)
     return replace(made, losses=made.losses + diagnosis.warnings)
@@ -121,6 +128,7 @@ def _decide(
     survivors: tuple[Survivor, ...],
     now: datetime,
     engine: str,
+    cas: frozenset[str],
 ) -> Plan:
     match diagnosis.kind:
         case Kind.HEALTHY | Kind.PARTITIONED:
@@ -131,7 +139,7 @@ def _decide(
         case Kind.ABSENT:
             return _build(diagnosis, settings)
         case Kind.ALL_LOST:
-            return _restore(diagnosis, settings, choice, rejected, now, engine)
+            return _restore(diagnosis, settings, choice, rejected, now, engine, cas)
         case Kind.QUORUM_LOST if survivors and not (diagnosis.stand_ins or _silent_managers(diagnosis, settings)):
             return _force(diagnosis, settings, survivors)
         case _:
@@ -230,6 +238,7 @@ def _restore(
     rejected: tuple[str, ...],
     now: datetime,
     engine: str,
+    cas: frozenset[str],
 ) -> Plan:
     passed_over = tuple(f"passed over {reason}" for reason in rejected) + tuple(
         f"passed over the copies of {name}: no machine is there to restore them on" for name in diagnosis.away
@@ -243,11 +252,13 @@ def _restore(
     manifest = choice.manifest
     if refusal := _unfit(manifest, settings) or outdated(engine, choice, settings):
         return Plan(diagnosis.kind, refusal=refusal)
-    age = (now - manifest.taken).total_seconds()
+    taken = choice.copy.dated
+    age = (now - taken).total_seconds()
     losses = (
-        f"changes to the swarm after {manifest.taken:%Y-%m-%d %H:%M:%S} UTC ({age:.0f} s ago) are lost",
+        f"changes to the swarm after {taken:%Y-%m-%d %H:%M:%S} UTC ({age:.0f} s ago) are lost",
         *passed_over,
         *((_older(engine, manifest),) if is_older(engine, manifest.engine) else ()),
+        *_unvouched(manifest, cas),
         *(_LOCKED_AGAIN if manifest.autolock else ()),
         *_silence(diagnosis),
     )
@@ -265,7 +276,27 @@ def _restore(
     joins = tuple(_join(node.name, node.role) for node in others)
     proof = _prove("same cluster ID and inventory, every manager reachable")
     steps = (*rebuilds, seed, *joins, proof)
-    return Plan(diagnosis.kind, manifest.cluster_id, steps, copy=choice.copy.name, losses=losses)
+    vouched = manifest.ca_sha256 in cas or isinstance(settings.copy_from, str)
+    return Plan(
+        diagnosis.kind,
+        manifest.cluster_id,
+        steps,
+        copy=choice.copy.name,
+        ca=manifest.ca_sha256,
+        vouched=vouched,
+        losses=losses,
+    )
+
+
+def _unvouched(manifest: Manifest, cas: frozenset[str]) -> tuple[str, ...]:
+    """What is to be said of a copy whose CA no living node knows."""
+    if not cas:
+        return (
+            f"no living node knows the swarm's CA: that the copy's ({manifest.ca_sha256[:12]}…) is that, only Pulumi's state can tell",
+        )
+    if manifest.ca_sha256 not in cas:
+        return (f"the copy's CA ({manifest.ca_sha256[:12]}…) is not the one that the living nodes know",)
+    return ()
 
 
 def _chosen(manifest: Manifest, settings: Settings) -> str:

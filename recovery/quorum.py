@@ -22,7 +22,7 @@ from recovery.model import Report
 from recovery.plan import Action, outdated
 from recovery.proof import compare
 from recovery.settings import Node, Settings
-from recovery.survey import settled, survey
+from recovery.survey import ask, settled, survey
 from recovery.survivors import Survivor
 from recovery.transport import Shell
 
@@ -32,26 +32,34 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Quorum:
-    """A working quorum: the swarm's ID, and whether it had to be made again."""
+    """A working quorum: the swarm's ID and CA, and whether it had to be made again."""
 
     cluster_id: str
+    ca_sha256: str
+    """Of its CA's certificate."""
     remade: bool = False
 
 
 def establish(
-    settings: Settings, *, copy: str | None = None, survivor: str | None = None, known: str | None = None, say: Say
+    settings: Settings,
+    *,
+    copy: str | None = None,
+    ca: str | None = None,
+    survivor: str | None = None,
+    known: str | None = None,
+    say: Say,
 ) -> Quorum:
     """Make sure that the cluster has a quorum.
 
-    ``copy`` names the copy to restore from, or ``survivor`` the manager to force a new cluster from, as the
-    plan that the operator saw names them; without either nothing is restored or forced, and before either agents
-    pause until `hooks.conclude`. ``known`` is the cluster's ID where it was built before: then none is founded.
-    Safe to run again after any interruption.
+    ``copy`` names the copy to restore from, whose CA is to be ``ca`` where that is given, or ``survivor`` the manager to
+    force a new cluster from, as the plan that the operator saw names them; without either nothing is restored or forced,
+    and before either agents pause until `hooks.conclude`. ``known`` is the cluster's ID where it was built before: then
+    none is founded. Safe to run again after any interruption.
 
     Raises: Refused when neither adopting, founding nor restoring is safe, or somebody else is at it; ProofFailed; StoreError.
     """
     with operators.alone(settings, "giving a quorum", say=say):
-        return _establish(settings, copy, survivor, known, say)
+        return _establish(settings, copy, ca, survivor, known, say)
 
 
 def dissolve(settings: Settings, cluster_id: str) -> None:
@@ -62,7 +70,9 @@ def dissolve(settings: Settings, cluster_id: str) -> None:
                 Engine(shell).leave()
 
 
-def _establish(settings: Settings, copy: str | None, survivor: str | None, known: str | None, say: Say) -> Quorum:
+def _establish(
+    settings: Settings, copy: str | None, ca: str | None, survivor: str | None, known: str | None, say: Say
+) -> Quorum:
     catalog = Catalog(settings)
     seen = settled(settings, nodes=settings.managers)
     copied = known_id(settings, catalog)
@@ -86,7 +96,7 @@ def _establish(settings: Settings, copy: str | None, survivor: str | None, known
         return _found(settings, say)
     if diagnosis.kind is Kind.ALL_LOST and copy:
         operators.pause_agents(settings, say=say)
-        return _restore(settings, catalog, copy, say)
+        return _restore(settings, catalog, copy, ca, say)
     if diagnosis.kind is Kind.QUORUM_LOST and survivor and not diagnosis.silent:
         operators.pause_agents(settings, say=say)
         return _force(settings, catalog, seen.of(survivor), survivors.look(settings, seen), say)
@@ -103,7 +113,7 @@ def _adopt(settings: Settings, catalog: Catalog, leader: Report, say: Say) -> Qu
                 _prove_seed(shell, engine, catalog.manifest(catalog.named(leader.placed)), leader.node)
         engine.set_options(settings.swarm)
         autolock.keep_key(settings, engine)
-    return Quorum(leader.cluster_id, remade=bool(leader.placed))
+    return Quorum(leader.cluster_id, leader.ca_sha256, remade=bool(leader.placed))
 
 
 def _found(settings: Settings, say: Say) -> Quorum:
@@ -113,12 +123,17 @@ def _found(settings: Settings, say: Say) -> Quorum:
         engine = Engine(shell)
         engine.init(settings.swarm)
         autolock.keep_key(settings, engine)
-        return Quorum(engine.info()["Swarm"]["Cluster"]["ID"])
+        made = ask(shell)
+        return Quorum(made.cluster_id, made.ca_sha256)
 
 
-def _restore(settings: Settings, catalog: Catalog, name: str, say: Say) -> Quorum:
+def _restore(settings: Settings, catalog: Catalog, name: str, ca: str | None, say: Say) -> Quorum:
     chosen = catalog.named(name)
     with usable(catalog, Escrow(settings, catalog.store), chosen) as (manifest, archive, key):
+        if ca and manifest.ca_sha256 != ca:
+            raise Refused(
+                f"restoring {name}", "its CA is not the one that the plan was made for", remedy="run the preview again"
+            )
         seed = _seed(settings, manifest.manager, manifest.address)
         start = monotonic()
         say(f"restoring {name} on {seed.name} ({seed.address})")
@@ -132,7 +147,7 @@ def _restore(settings: Settings, catalog: Catalog, name: str, say: Say) -> Quoru
             _prove_seed(shell, engine, manifest, seed)
             autolock.lock_again(settings, engine, was=manifest.autolock, say=say)
         say(f"quorum back on {seed.name}: swarm {manifest.cluster_id}, {monotonic() - start:.1f} s")
-    return Quorum(manifest.cluster_id, remade=True)
+    return Quorum(manifest.cluster_id, manifest.ca_sha256, remade=True)
 
 
 def _force(settings: Settings, catalog: Catalog, before: Report, ranked: Sequence[Survivor], say: Say) -> Quorum:
@@ -170,7 +185,7 @@ def _force(settings: Settings, catalog: Catalog, before: Report, ranked: Sequenc
             _prove_seed(shell, engine, catalog.manifest(catalog.named(before.placed)), node)
         autolock.lock_again(settings, engine, was=locked, say=say)
     say(f"quorum back on {name}: swarm {before.cluster_id}, {monotonic() - start:.1f} s")
-    return Quorum(before.cluster_id, remade=True)
+    return Quorum(before.cluster_id, before.ca_sha256, remade=True)
 
 
 def _unlock(settings: Settings, names: Sequence[str], say: Say) -> None:

@@ -97,8 +97,8 @@ def candidate(copy: Copy, manifest: Manifest | DamagedCopy, size: int, mark: Mar
     if isinstance(manifest, DamagedCopy):
         return Candidate(copy, fault=manifest.why, mark=mark)
     fault = ""
-    if manifest.manager != copy.manager:
-        fault = f"it is a copy of {manifest.manager}"
+    if copy.ahead:
+        fault = copy.clock
     elif manifest.size != size:
         fault = f"its archive has {size} bytes, and {manifest.size} in its manifest"
     proven = manifest.verdict is Verdict.PROVEN and manifest.kind in WITH_INVENTORY

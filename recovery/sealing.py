@@ -39,6 +39,11 @@ class Identities:
         self.setting = setting
         self._all = _read(file, setting)
 
+    @property
+    def recipients(self) -> frozenset[str]:
+        """Their public keys: what is sealed to one of them, they open."""
+        return frozenset(str(identity.to_public()) for identity in self._all)
+
     def unseal(self, content: bytes) -> bytes:
         """What was sealed. Raises: Unreadable."""
         try:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
@@ -33,6 +34,7 @@ from recovery.versions import as_of
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import ObjectTypeDef
 
 T = TypeVar("T")
 
@@ -43,6 +45,8 @@ READS = 3
 """How often a small object is read whose content breaks off."""
 READ_PAUSE = 0.1
 """Seconds; by then a small object is written."""
+SKEW = timedelta(minutes=5)
+"""By how much two clocks may differ."""
 UNREACHABLE = (NoConnection, HTTPClientError, IncompleteReadError, RetriesExceededError, ConnectionError)
 """What boto3 raises where no answer, or not all of it, came."""
 _line = Lock()
@@ -60,6 +64,15 @@ class Upload:
     key: str
     id: str
     begun: datetime
+
+
+def skew(answer: Mapping[str, Any], now: datetime) -> timedelta:
+    """How far ``now`` is ahead of the time that a server put on its answer; nothing where it put none that can be read."""
+    said = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", "")
+    try:
+        return now - parsedate_to_datetime(said)
+    except (ValueError, TypeError):
+        return timedelta(0)
 
 
 class Site:
@@ -83,6 +96,8 @@ class Site:
         self.where = f"s3://{bucket.name}" + (f" at {bucket.endpoint}" if bucket.endpoint else "")
         self.rest = Rest(bucket)
         self._at, self._prefix, self._pace, self._then = at, prefix or bucket.prefix, pace, then
+        self.skew = timedelta(0)
+        """How far the clock here was ahead of the server's at the last write of a small object."""
 
     @property
     def s3(self) -> "S3Client":
@@ -95,17 +110,24 @@ class Site:
 
     def keys(self, prefix: str) -> tuple[str, ...]:
         """Every key below the prefix."""
+        return tuple(self.written(prefix))
+
+    def written(self, prefix: str) -> dict[str, datetime]:
+        """When every object below the prefix was last written, by key; with ``then``, that time is the latest it can have been."""
         if not self._then:
-            return tuple(self.sizes(prefix))
+            return {key: entry["LastModified"] for key, entry in self._listed(prefix).items()}
         with self.doing("listing"):
             found = list(self._versions(self.own(prefix)))
-        return tuple(self._prefix + key.removeprefix(self.bucket.prefix) for key in found)
+        return {self._prefix + key.removeprefix(self.bucket.prefix): self._then for key in found}
 
     def sizes(self, prefix: str) -> dict[str, int]:
         """The size in bytes of every object that lies below the prefix now, by key."""
+        return {key: entry["Size"] for key, entry in self._listed(prefix).items()}
+
+    def _listed(self, prefix: str) -> "dict[str, ObjectTypeDef]":
         with self.doing("listing"):
             pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket.name, Prefix=self.own(prefix))
-            found: dict[str, int] = {}
+            found: dict[str, ObjectTypeDef] = {}
             for page in pages:
                 if "Name" not in page:  # as any 200 without content: no empty bucket
                     raise StoreError(
@@ -113,8 +135,8 @@ class Site:
                         "the answer is no listing",
                         remedy=f"correct requorum:{self._at}.endpoint",
                     )
-                found |= {entry["Key"]: entry["Size"] for entry in page.get("Contents", ())}
-        return {self._prefix + key.removeprefix(self.bucket.prefix): size for key, size in found.items()}
+                found |= {entry["Key"]: entry for entry in page.get("Contents", ())}
+        return {self._prefix + key.removeprefix(self.bucket.prefix): entry for key, entry in found.items()}
 
     def look(self, key: str) -> tuple[bytes, str] | None:
         """A small object's content and ETag, or None where there is none.
@@ -275,7 +297,8 @@ class Site:
 
     def _put(self, key: str, content: bytes, **extra: Any) -> None:
         given = {**self.rest.writing, **extra}
-        self.s3.put_object(Bucket=self.bucket.name, Key=self.own(key), Body=content, **given)
+        answer = self.s3.put_object(Bucket=self.bucket.name, Key=self.own(key), Body=content, **given)
+        self.skew = skew(answer, datetime.now(UTC))
 
     def _read(self, read: Callable[..., T], **given: Any) -> T:
         """Read with the customer's key, and without it what was written before it was set."""

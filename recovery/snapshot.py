@@ -19,7 +19,7 @@ from recovery.certificate import identity
 from recovery.engine import Engine
 from recovery.errors import CommandFailed, DamagedCopy, EngineError, RequorumError
 from recovery.keyfile import UnlockKey, WrongKey, is_locked, unlock
-from recovery.manifest import Manifest, Proof, Verdict
+from recovery.manifest import Manifest, Proof, Signature, Verdict, from_json
 from recovery.model import Inventory
 from recovery.onnode import copying
 from recovery.onnode.archive import FileEntry
@@ -36,6 +36,7 @@ class _Held:
 
     folder: PurePosixPath
     manifest: Manifest
+    certificate: str
     locked_key: bytes | None
 
 
@@ -101,7 +102,7 @@ def take(
         copied()
         opened = _opened(held.locked_key, key, node.name)
         proof = prove(shell, held.folder / copying.ARCHIVE, manifest, opened, now())
-        return _seal(shell, held.folder, replace(manifest, proof=proof), recipients, sealed)
+        return _seal(shell, held, replace(manifest, proof=proof), opened, recipients, sealed)
 
 
 def take_leaderless(
@@ -112,7 +113,7 @@ def take_leaderless(
     Raises: CommandFailed, Silent; DamagedCopy when what was copied is not whole.
     """
     with _held(shell, DATA_ROOT, now()) as held:
-        return _seal(shell, held.folder, held.manifest, recipients, sealed)
+        return _seal(shell, held, held.manifest, b"", recipients, sealed)
 
 
 def look(shell: Shell) -> tuple[Position, bool]:
@@ -138,6 +139,7 @@ def prove(shell: Shell, copy: PurePosixPath, manifest: Manifest, opened: bytes, 
     except CommandFailed as error:
         return Proof(Verdict.UNPROVEN, at, error.why)
     fault = compare(manifest, found)
+    beyond = restored(found).missing_from(manifest.inventory)
     return Proof(
         Verdict.FAILED if fault else Verdict.PROVEN,
         at,
@@ -146,6 +148,7 @@ def prove(shell: Shell, copy: PurePosixPath, manifest: Manifest, opened: bytes, 
         found["seconds"],
         found["recovery_seconds"],
         found["version_index"],
+        {kind: tuple(ids) for kind, ids in beyond.items()},
     )
 
 
@@ -155,13 +158,17 @@ def compare(manifest: Manifest, found: dict[str, Any]) -> str:
         return f"swarm {found['cluster_id']} came up, not {manifest.cluster_id}"
     if found["node_id"] != manifest.node_id:
         return f"it came up as node {found['node_id']}, not {manifest.node_id}"
-    objects = {kind: frozenset(ids) for kind, ids in found["inventory"].items()}
-    if missing := manifest.inventory.missing_from(Inventory(objects, found["version_index"])):
+    if missing := manifest.inventory.missing_from(restored(found)):
         shown = "; ".join(f"{kind} {', '.join(ids[:3])}" for kind, ids in missing.items())
         return f"what the swarm held is missing: {shown}"
     if found["version_index"] < manifest.inventory.index:
         return f"its newest change is {found['version_index']}, and the swarm was at {manifest.inventory.index} before"
     return ""
+
+
+def restored(found: dict[str, Any]) -> Inventory:
+    """What a restored swarm holds, as the sandbox read it out of that."""
+    return Inventory({kind: frozenset(ids) for kind, ids in found["inventory"].items()}, found["version_index"])
 
 
 @contextmanager
@@ -203,20 +210,27 @@ def _held(
             autolock=found["locked_key"] is not None,
         )
         locked = found["locked_key"].encode() if found["locked_key"] is not None else None
-        yield _Held(PurePosixPath(found["folder"]), manifest, locked)
+        yield _Held(PurePosixPath(found["folder"]), manifest, found["certificate"], locked)
     finally:
         program.clear(shell, found["folder"])
 
 
 def _seal(
-    shell: Shell, folder: PurePosixPath, manifest: Manifest, recipients: tuple[str, ...], sealed: Path
+    shell: Shell, held: _Held, manifest: Manifest, opened: bytes, recipients: tuple[str, ...], sealed: Path
 ) -> Manifest:
-    """Have the copy sealed on the node and fetch that. Raises: CommandFailed, Silent; DamagedCopy when not all of it arrives."""
-    made = program.run(shell, "seal", str(folder), *recipients)
+    """Have the copy sealed and its manifest signed on the node, and fetch that.
+
+    Raises: CommandFailed, Silent; DamagedCopy when not all of it arrives, or what was signed is something else.
+    """
+    manifest = replace(manifest, recipients=recipients)
+    given = {"manifest": manifest.to_dict(), "opened": opened.decode()}
+    made = program.run(shell, "seal", str(held.folder), *recipients, stdin=json.dumps(given).encode())
     shell.run(["cat", made["file"]], stdout=sealed, seconds=SECONDS)
-    manifest = replace(manifest, size=made["size"], sha256=made["sha256"], recipients=recipients)
-    manifest.check_sealed(sealed, source=f"the copy of {manifest.manager}")
-    return manifest
+    signature = Signature(held.certificate, made["signature"]) if made["signature"] else None
+    manifest = replace(manifest, size=made["size"], sha256=made["sha256"], signature=signature)
+    source = f"the copy of {manifest.manager}"
+    manifest.check_sealed(sealed, source=source)
+    return from_json(manifest.to_json(), source=source)
 
 
 def _opened(locked: bytes | None, key: UnlockKey | None, manager: str) -> bytes:

@@ -6,6 +6,7 @@ first site that answers.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from time import monotonic
@@ -14,7 +15,7 @@ from typing import TypeVar
 from recovery.bucket import SITES, Bucket
 from recovery.client import HASTY, PATIENT
 from recovery.errors import StoreError, StoreSilent
-from recovery.site import Site
+from recovery.site import SKEW, Site
 
 T = TypeVar("T")
 GONE_SECONDS = 60.0
@@ -52,19 +53,28 @@ class Store:
     @property
     def notes(self) -> tuple[str, ...]:
         """What an operator should know about where things were read and written."""
-        return tuple(self._noted.values())
+        return (*self._noted.values(), *filter(None, [self.clock]))
+
+    @property
+    def clock(self) -> str:
+        """What is wrong with the clock here, going by the answers to writes; empty where nothing is."""
+        for site in self.sites:
+            if abs(site.skew) > SKEW:
+                wrong = f"{abs(site.skew).total_seconds():.0f} s {'ahead of' if site.skew > SKEW else 'behind'}"
+                return f"the clock here is {wrong} the {site.name} site's: set it, or the age of copies is told wrong"
+        return ""
 
     def keys(self, prefix: str) -> tuple[str, ...]:
         """Every key below the prefix, on whichever site."""
         return tuple(self.places(prefix))
 
-    def places(self, prefix: str) -> dict[str, tuple[str, ...]]:
-        """Every key below the prefix, and the names of the sites that hold it."""
+    def places(self, prefix: str) -> dict[str, dict[str, datetime]]:
+        """Every key below the prefix, the names of the sites that hold it, and when it was written there."""
         self.fault = None
-        found: dict[str, tuple[str, ...]] = {}
-        for site, keys in self._each(lambda site: site.keys(prefix)):
-            for key in keys:
-                found[key] = (*found.get(key, ()), site.name)
+        found: dict[str, dict[str, datetime]] = {}
+        for site, written in self._each(lambda site: site.written(prefix)):
+            for key, at in written.items():
+                found.setdefault(key, {})[site.name] = at
         return found
 
     def sizes(self, prefix: str) -> dict[str, int]:

@@ -27,9 +27,11 @@ MARK_PATH = "/etc/requorum/cluster"
 PROBE = (
     f"cat /etc/machine-id; cat {MARK_PATH} 2>/dev/null || echo; "
     f'cd "$1/swarm" 2>/dev/null || exit 0; cat {PLACED} 2>/dev/null || echo; '
-    "ls raft/wal-v3-encrypted/*.wal >/dev/null 2>&1 && echo raft || echo; cat certificates/swarm-node.crt 2>/dev/null; true"
+    "ls raft/wal-v3-encrypted/*.wal >/dev/null 2>&1 && echo raft || echo; "
+    "sha256sum certificates/swarm-root-ca.crt 2>/dev/null || echo; cat certificates/swarm-node.crt 2>/dev/null; true"
 )
-"""Prints machine ID, our mark, what we placed, `raft` when a log lies there, a line each, and the node's certificate (public)."""
+"""Prints machine ID, our mark, what we placed, `raft` when a log lies there, and the CA's digest, a line each, and the
+node's certificate (public)."""
 
 
 def survey(
@@ -110,7 +112,7 @@ def ask(shell: Shell, *, seconds: float = ENGINE_SECONDS) -> Report:
     )
     seen = _on_disk(shell, seen, info.get("DockerRootDir") or DATA_ROOT)
     if state is LocalState.INACTIVE:
-        return seen if seen.left_over else replace(seen, node_id="", cluster_id="")
+        return seen if seen.left_over else replace(seen, node_id="", cluster_id="", ca_sha256="")
     seen = replace(seen, node_id=swarm.get("NodeID") or seen.node_id)
     if not seen.control:
         return seen
@@ -122,7 +124,9 @@ def ask(shell: Shell, *, seconds: float = ENGINE_SECONDS) -> Report:
 
 def _on_disk(shell: Shell, seen: Report, root: str) -> Report:
     lines = shell.run(["sh", "-c", PROBE, "probe", root], seconds=5, check=False).stdout.decode(errors="replace")
-    machine, mark, placed, raft, certificate = [*lines.split("\n", 4), "", "", "", "", ""][:5]
-    found = replace(seen, machine=machine, marked=mark, placed=placed, raft=raft == "raft")
+    machine, mark, placed, raft, ca, certificate = [*lines.split("\n", 5), "", "", "", "", "", ""][:6]
+    found = replace(
+        seen, machine=machine, marked=mark, placed=placed, raft=raft == "raft", ca_sha256=ca.partition(" ")[0]
+    )
     node_id, cluster_id = identity(certificate)
     return replace(found, node_id=node_id, cluster_id=cluster_id)

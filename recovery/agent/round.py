@@ -113,6 +113,9 @@ class Round:
             self.state = replace(self.state, fingerprint=view.fingerprint)
         taken = decided is not Turn.COPY or self._take(view)
         sent = self._send_all(view)
+        self.state = self.state.cleared(Fault.CLOCK)
+        if self._store.clock:
+            self._fail(Fault.CLOCK, self._store.clock)
         if not taken:
             return FAILED
         return None if sent and decided is not Turn.WAIT else AGAIN

@@ -24,6 +24,8 @@ class Fault(StrEnum):
     """Asking in S3 whose turn it is."""
     STORE = "store"
     """Having every copy at every site."""
+    CLOCK = "clock"
+    """Having S3's time."""
     DISK = "disk"
     """Writing down what it remembers."""
     ROUND = "round"

@@ -173,7 +173,7 @@ def _watched(settings: Settings) -> Watched:
     managers = [manager.name for manager in settings.managers]
     try:
         store = Store(settings.backup.sites, hasty=True)
-        copies, catalog = Catalog(settings, store).manifests(), DataCatalog(settings, store)
+        copies, catalog = Catalog(settings, store).since_proven(), DataCatalog(settings, store)
         drills = drill.last(settings, store)
     except RequorumError:
         return Watched(status, None, managers, {}, {}, sites=len(settings.backup.sites))
@@ -203,6 +203,6 @@ def _copies(settings: Settings) -> tuple[str | None, tuple[Copy, ...], tuple[str
     try:
         catalog = Catalog(settings, Store(settings.backup.sites, hasty=True))
         known = known_id(settings, catalog)
-        return known, catalog.copies, catalog.store.notes, None
+        return known, catalog.copies, catalog.notes, None
     except RequorumError as error:
         return settings.cluster_id, (), (), error

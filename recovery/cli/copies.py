@@ -97,10 +97,10 @@ def backups(stack: StackOption = "", config_file: FileOption = None, as_json: Js
     with loaded(stack, config_file) as settings:
         catalog = Catalog(settings)
         found, marked = catalog.manifests(), marks.read(catalog)
-        for note in catalog.store.notes:
+        for note in catalog.notes:
             say(note)
         if as_json:
-            print_json(display.copies_json(settings.cluster, found, marked))
+            print_json(display.copies_json(settings.cluster, found, marked, opens=catalog.opens))
         elif found:
             out.print(display.copies_table(found, datetime.now(UTC), marked, sites=settings.backup.second is not None))
         else:
@@ -127,7 +127,7 @@ def verify(
             if as_json:
                 print_json(display.verified_json(settings.cluster, copy, error))
             raise
-        for note in catalog.store.notes:
+        for note in catalog.notes:
             say(note)
         if as_json:
             print_json(display.verified_json(settings.cluster, copy, manifest))

@@ -65,7 +65,7 @@ def status(
 ) -> Status:
     """The status that a survey and the list of copies (newest first) amount to."""
     members = survey.leader.members if survey.leader else ()
-    newest = {copy.manager: copy.taken for copy in reversed(copies)}
+    newest = {copy.manager: copy.dated for copy in reversed(copies)}
     nodes = tuple(_node(report, members, newest.get(report.node.name)) for report in survey.reports)
     return Status(settings.cluster, diagnosis, nodes, survey.taken, error)
 

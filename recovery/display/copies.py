@@ -1,6 +1,6 @@
 """Copies, and which of them stay and go, as tables or as JSON."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -33,7 +33,7 @@ def copies_table(
     for heading in ("age", "kind", "size", "swarm", "objects", "proof", "kept", *(("sites",) if sites else ())):
         table.add_column(heading)
     for copy, manifest in copies:
-        age = span(int((now - copy.taken).total_seconds()))
+        age = span(int((now - copy.dated).total_seconds())) + (" [yellow](clock ahead)[/]" if copy.ahead else "")
         kept = escape(marks[copy].text) if copy in marks else ""
         rest = (kept, *((" and ".join(copy.sites),) if sites else ()))
         if isinstance(manifest, DamagedCopy):
@@ -47,10 +47,14 @@ def copies_table(
 
 
 def copies_json(
-    cluster: str, copies: Sequence[tuple[Copy, Manifest | DamagedCopy]], marks: Mapping[Copy, Mark] = NO_MARKS
+    cluster: str,
+    copies: Sequence[tuple[Copy, Manifest | DamagedCopy]],
+    marks: Mapping[Copy, Mark] = NO_MARKS,
+    *,
+    opens: Callable[[Manifest], bool | None] = lambda _: None,
 ) -> dict[str, Any]:
-    """The copies as the contract has them."""
-    shown = [{**_copy_json(copy, manifest), "keep": _mark_json(marks.get(copy))} for copy, manifest in copies]
+    """The copies as the contract has them; ``opens`` tells whether an identity at hand opens one."""
+    shown = [{**_copy_json(copy, manifest, opens), "keep": _mark_json(marks.get(copy))} for copy, manifest in copies]
     return {"version": VERSION, "cluster": cluster, "copies": shown}
 
 
@@ -136,6 +140,7 @@ def proof_json(proof: Proof | None) -> dict[str, Any] | None:
         "seconds": proof.seconds,
         "recoverySeconds": proof.recovery_seconds,
         "versionIndex": proof.version_index,
+        "beyond": {kind: list(ids) for kind, ids in proof.beyond.items()},
     }
 
 
@@ -149,8 +154,10 @@ def _identity(copy: Copy) -> dict[str, Any]:
     return {"name": copy.name, "key": copy.key, "manager": copy.manager, "taken": copy.taken.isoformat()}
 
 
-def _copy_json(copy: Copy, manifest: Manifest | DamagedCopy) -> dict[str, Any]:
-    common = {**_identity(copy), "sites": list(copy.sites)}
+def _copy_json(
+    copy: Copy, manifest: Manifest | DamagedCopy, opens: Callable[[Manifest], bool | None]
+) -> dict[str, Any]:
+    common = {**_identity(copy), "clock": copy.clock or None, "sites": list(copy.sites)}
     if isinstance(manifest, DamagedCopy):
         return {**common, "error": manifest.why}
     return {
@@ -168,5 +175,6 @@ def _copy_json(copy: Copy, manifest: Manifest | DamagedCopy) -> dict[str, Any]:
         "inventory": {kind: sorted(ids) for kind, ids in manifest.inventory.objects.items()},
         "autolock": manifest.autolock,
         "recipients": list(manifest.recipients),
+        "opens": opens(manifest),
         "proof": proof_json(manifest.proof),
     }

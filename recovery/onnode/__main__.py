@@ -37,7 +37,8 @@ def _run(program: str, verb: str, *arguments: str) -> Any:
             return copying.take(*arguments)
         case "seal":
             folder, *recipients = arguments
-            return copying.seal(Path(folder), recipients)
+            given = json.load(sys.stdin.buffer)
+            return copying.seal(Path(folder), recipients, given["manifest"], given["opened"].encode())
         case "receive":
             return copying.receive(sys.stdin.buffer, *arguments)
         case "prove":

@@ -4,13 +4,15 @@ It lies in a folder of its own below `FOLDER`, which whoever asked for it remove
 hour is removed by the next one.
 """
 
+import base64
 import hashlib
+import json
 import os
 import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tarfile import TarError
@@ -20,6 +22,7 @@ from recovery.onnode import archive
 
 FOLDER = Path("/var/lib/requorum/copies")
 PACKED, ARCHIVE, SEALED = "copy.tar", "copy.tar.zst", "copy.tar.zst.age"
+KEY, STATEMENT = "key", "statement"
 STALE_SECONDS = 3600
 HOT, COLD = "hot", "cold"
 UNITS = ("docker.socket", "docker.service")
@@ -54,6 +57,7 @@ def take(root: str, how: str) -> dict[str, Any]:
             _pack(root, folder)
         made = _compressed(folder)
         found = read(made)
+        (folder / KEY).write_bytes(found.key)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -151,16 +155,35 @@ def read(path: Path) -> archive.Content:
     return found
 
 
-def seal(folder: Path, recipients: Sequence[str]) -> dict[str, Any]:
-    """Encrypt the copy in ``folder`` to age recipients; the plain one is removed. Its file, size and digest.
+def seal(folder: Path, recipients: Sequence[str], manifest: Mapping[str, Any], opened: bytes) -> dict[str, Any]:
+    """Encrypt the copy in ``folder`` to age recipients, and sign its ``manifest`` with the node's key; the plain ones are removed.
 
-    Raises: OSError, CalledProcessError.
+    ``opened`` is the key file opened, where the copy's own needs the unlock key; where that is not at hand, nothing is signed.
+    What is told is the file, its size and digest, and the signature in base64. Raises: OSError, CalledProcessError.
     """
     sealed = folder / SEALED
     named = [word for recipient in recipients for word in ("-r", recipient)]
     subprocess.run(["age", "-e", *named, "-o", str(sealed), str(folder / ARCHIVE)], check=True)
     (folder / ARCHIVE).unlink()
-    return {"file": str(sealed), **measured(sealed)}
+    made = measured(sealed)
+    key = opened or (folder / KEY).read_bytes()
+    (folder / KEY).unlink()
+    (folder / STATEMENT).write_bytes(statement({**manifest, **made}))
+    signature = None if LOCKED in key else base64.b64encode(sign(folder / STATEMENT, key)).decode()
+    return {"file": str(sealed), "signature": signature, **made}
+
+
+def statement(manifest: Mapping[str, Any]) -> bytes:
+    """What is signed: a manifest as it is stored, without the signature, its keys in order and nothing between them."""
+    signed = {key: value for key, value in manifest.items() if key != "signature"}
+    return json.dumps(signed, sort_keys=True, separators=(",", ":")).encode()
+
+
+def sign(file: Path, key: bytes) -> bytes:
+    """The signature of a swarm node's key under a file. The key's headers, which carry the raft log's data keys, are left out."""
+    bare = b"\n".join(line for line in key.splitlines() if line and b": " not in line) + b"\n"
+    argv = ["openssl", "dgst", "-sha256", "-sign", "/dev/stdin", str(file)]
+    return subprocess.run(argv, input=bare, stdout=subprocess.PIPE, check=True).stdout
 
 
 def measured(path: Path) -> dict[str, Any]:

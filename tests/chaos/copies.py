@@ -1,5 +1,6 @@
 """The copies in S3, as the matrix needs them: seen, spoilt, put back. Object by object, not through the catalog."""
 
+import base64
 import hashlib
 import io
 import json
@@ -19,7 +20,8 @@ from backports import zstd
 from recovery import snapshot
 from recovery.copy import TIME
 from recovery.engine import Engine
-from recovery.manifest import Manifest
+from recovery.manifest import Manifest, Signature
+from recovery.onnode import archive, copying
 from recovery.settings import Node, Settings, SwarmOptions
 from recovery.transport import Shell
 from tests import listing
@@ -118,13 +120,23 @@ class Bucket:
         return wanted
 
     def _foreign(self, foreign: Foreign, name: str, taken: datetime) -> dict[str, bytes]:
-        manifest = replace(foreign.manifest, manager=name, taken=taken)
+        content = archive.read(io.BytesIO(zstd.decompress(self._seals.open(foreign.sealed))))
+        manifest = _signed(replace(foreign.manifest, manager=name, taken=taken), content)
         stem = f"{self._prefix}{name}/swarm-{manifest.engine}-{name}-{taken.strftime(TIME)}"
         return {stem + ARCHIVE: foreign.sealed, stem + MANIFEST: manifest.to_json()}
 
     def _get(self, key: str) -> bytes:
         content: bytes = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
         return content
+
+
+def _signed(manifest: Manifest, content: archive.Content) -> Manifest:
+    """As the node would sign it whose copy it is."""
+    with tempfile.TemporaryDirectory() as folder:
+        statement = Path(folder) / copying.STATEMENT
+        statement.write_bytes(copying.statement(manifest.to_dict()))
+        value = base64.b64encode(copying.sign(statement, content.key)).decode()
+    return replace(manifest, signature=Signature(content.certificate.decode(), value))
 
 
 def spoilt(objects: Objects, state: Copies, managers: Iterable[str], seals: Seals) -> dict[str, bytes]:
@@ -164,15 +176,15 @@ def _tampered(objects: Objects, key: str, seals: Seals, *, fitted: bool) -> dict
     with tarfile.open(fileobj=io.BytesIO(plain)) as tar:
         member = next(member for member in tar if member.isreg() and member.size and not member.issparse())
     plain[member.offset_data] ^= 1
-    archive = zstd.compress(bytes(plain))
-    sealed = seals.seal(archive)
+    packed = zstd.compress(bytes(plain))
+    sealed = seals.seal(packed)
     if not fitted:
         return {key: sealed}
     text_key = key.removesuffix(ARCHIVE) + MANIFEST
     fit = {
         "size": len(sealed),
         "sha256": hashlib.sha256(sealed).hexdigest(),
-        "archive_size": len(archive),
-        "archive_sha256": hashlib.sha256(archive).hexdigest(),
+        "archive_size": len(packed),
+        "archive_sha256": hashlib.sha256(packed).hexdigest(),
     }
     return {key: sealed, text_key: json.dumps({**json.loads(objects[text_key]), **fit}).encode()}

@@ -6,6 +6,7 @@ import hashlib
 import io
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,9 @@ class FakeS3:
         return self
 
     def paginate(self, *, Bucket: str, Prefix: str) -> Iterator[dict[str, Any]]:
-        found = [{"Key": k, "Size": len(v)} for k, v in self._objects().items() if k.startswith(Prefix)]
+        now = datetime.now(UTC)
+        objects = self._objects().items()
+        found = [{"Key": k, "Size": len(v), "LastModified": now} for k, v in objects if k.startswith(Prefix)]
         yield {"Name": Bucket, "Contents": found}
 
     def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:

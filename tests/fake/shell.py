@@ -1,24 +1,27 @@
 """The commands that Requorum runs on a machine, done to a fake one."""
 
+import base64
 import hashlib
 import io
 import json
 import tarfile
 from collections.abc import Callable, Sequence
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backports import zstd
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
+from cryptography.hazmat.primitives.hashes import SHA256
 
 from recovery import restore, sealing, survey, witness
-from recovery.onnode import archive
+from recovery.onnode import archive, copying
 from recovery.onnode.sandbox import AT_FAULT
 from recovery.shell import Output
 from tests.fake.machine import Directory, Machine
 from tests.fake.raft import Raft
-from tests.unit.test_keyfile import key_file
-from tests.unit.test_snapshot import add, certificate
+from tests.unit import factories as make
+from tests.unit.test_keyfile import PRIVATE, key_file
+from tests.unit.test_snapshot import add
 from tests.unit.test_wal import entry, state
 
 if TYPE_CHECKING:
@@ -31,8 +34,6 @@ FOLDER = "/var/lib/requorum/copies/fake"
 DONE = Output(b"", "", 0)
 
 KEY_FILE = key_file()
-
-identity = cache(certificate)
 
 
 class FakeShell:
@@ -79,8 +80,9 @@ class FakeShell:
         directory = machine.directory
         lines = [machine.machine_id, machine.marked]
         if directory:
-            shown = identity(directory.node_id, directory.cluster_id).decode()
-            lines += [directory.placed, "raft" if directory.raft else "", shown]
+            shown = make.certificate(directory.node_id, directory.cluster_id).decode()
+            ca = hashlib.sha256(make.ca(directory.cluster_id)).hexdigest()
+            lines += [directory.placed, "raft" if directory.raft else "", f"{ca}  swarm-root-ca.crt", shown]
         return Output("\n".join(lines).encode() + b"\n", "", 0)
 
     def _program(self, machine: Machine, verb: str, arguments: list[str], content: bytes) -> Output:
@@ -100,16 +102,19 @@ class FakeShell:
             case "seal":
                 assert machine.copy is not None
                 machine.copy = sealing.seal(machine.copy, arguments[1:])
-                return _told({"file": FOLDER, **_measured(machine.copy)})
+                made = _measured(machine.copy)
+                signed = copying.statement({**json.loads(content)["manifest"], **made})
+                value = base64.b64encode(PRIVATE.sign(signed, ECDSA(SHA256()))).decode()
+                return _told({"file": FOLDER, "signature": value, **made})
         raise AssertionError(f"the fake knows no such verb: {verb}")
 
     def _packed(self, directory: Directory, raft: Raft) -> bytes:
         self._directories.append(directory)
         last = raft.last
         content = {
-            archive.CERTIFICATE: identity(directory.node_id, directory.cluster_id),
+            archive.CERTIFICATE: make.certificate(directory.node_id, directory.cluster_id),
             archive.KEY: KEY_FILE,
-            archive.CA: b"ca of " + directory.cluster_id.encode(),
+            archive.CA: make.ca(directory.cluster_id),
             WAL: entry(last.term, last.index) + state(last.term, raft.commit),
             WHICH: str(len(self._directories) - 1).encode(),
         }

@@ -23,6 +23,7 @@ from tests import listing
 from tests.lab.place import address
 from tests.lab.swarm import MANAGERS, Swarm
 
+CA = "/var/lib/docker/swarm/certificates/swarm-root-ca.crt"
 DROPPING_TAR = """#!/bin/sh
 case "$*" in *"/copy.tar swarm")
   cp -a --sparse=always swarm /tmp/swarm && cd /tmp && for log in swarm/raft/wal-v3-encrypted/*.wal; do truncate -s 8192 "$log"; done ;;
@@ -132,6 +133,45 @@ def test_a_copy_for_two_is_read_with_either_identity(running: Swarm, variant: An
     drilled = theirs.requorum("drill", made["name"], "--json")
     assert drilled.status == 0, drilled.errors
     assert json.loads(drilled.text)["drills"][0]["proof"]["verdict"] == "proven"
+
+
+def test_a_copy_is_signed_under_the_ca_that_every_node_has_and_an_edited_one_is_refused(
+    running: Swarm, stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key, value in stack.environment().items():
+        monkeypatch.setenv(key, value)
+    s3 = boto3.client("s3", endpoint_url=running.lab.s3_endpoint, region_name="us-east-1")
+    newest = json.loads(stack.requorum("backups", "--json").text)["copies"][0]
+    place = {"Bucket": running.lab.bucket, "Key": newest["key"].removesuffix(".tar.zst.age") + ".manifest.json"}
+    stored = s3.get_object(**place)["Body"].read()
+    manifest = json.loads(stored)
+    known = {running.on(name, "sha256sum", CA).split()[0] for name in running.nodes()}
+    assert known == {manifest["ca_sha256"]}
+    assert stack.requorum("verify", newest["name"]).status == 0
+    try:
+        s3.put_object(**place, Body=json.dumps({**manifest, "version_index": 0}).encode())
+        refused = stack.requorum("verify", newest["name"])
+    finally:
+        s3.put_object(**place, Body=stored)
+    assert refused.status == 1
+    assert "it was altered after it was signed" in " ".join((refused.text + refused.errors).split())
+
+
+def test_copies_under_a_rotated_ca_count(running: Swarm, stack: Stack) -> None:
+    """The certificates of while it is rotated have another form; what is in a copy must be understood all the same."""
+    before = {running.on(name, "sha256sum", CA).split()[0] for name in running.nodes()}
+    running.on("manager-a", "docker", "swarm", "ca", "--rotate", "--detach")
+    for rotated in (False, True):
+        if rotated:
+            running.until(
+                lambda: {running.on(name, "sha256sum", CA).split()[0] for name in running.nodes()}.isdisjoint(before),
+                "every node knows the new CA",
+            )
+        status, made = copies(stack)
+        assert (status, {copy["proof"]["verdict"] for copy in made}) == (0, {"proven"})
+        for copy in made:
+            read = stack.requorum("verify", copy["name"])
+            assert read.status == 0, read.text + read.errors
 
 
 def test_a_drill_brings_every_newest_copy_up_and_says_how_long_it_took(running: Swarm, stack: Stack) -> None:

@@ -18,6 +18,7 @@ from recovery.diagnosis import Kind
 from recovery.engine import Engine
 from recovery.errors import Refused, RequorumError
 from recovery.execute import execute
+from recovery.model import Survey
 from recovery.settings import Agent, Settings
 from tests.fake.cases import Case, Copies, Scene, Theatre, names, quiet, subsets
 from tests.fake.machine import Cut
@@ -167,7 +168,9 @@ def test_a_recovery_interrupted_at_any_effect_converges(theatre: Theatre, case: 
 
 
 @pytest.mark.parametrize(
-    ("lost", "paused"), [({"manager-a"}, False), ({"manager-a", "manager-b"}, True), (names(3), True)], ids=str
+    ("lost", "paused"),
+    [(["manager-a"], False), (["manager-a", "manager-b"], True), (names(3), True)],
+    ids=str,
 )
 def test_agents_pause_from_the_new_quorum_to_its_proof(
     theatre: Theatre, lost: set[str], paused: bool, monkeypatch: pytest.MonkeyPatch
@@ -296,14 +299,14 @@ def test_an_older_engine_is_given_no_copy_unless_that_is_named(theatre: Theatre)
     """Neither where the plan sees the engine, nor where only the restore does: after a machine was made again."""
     scene = theatre.stage(Case(3, frozenset(names(3))))
     swarm, catalog = theatre.wires.swarm, Catalog(scene.settings)
-    copy = next(copy for copy in catalog.by_trust() if copy.manager == "manager-b").name
+    copy = next(copy for copy in catalog.copies if copy.manager == "manager-b").name
     swarm.named("manager-b").engine = "19.03.15"
     of = scene.settings.model_copy(update={"copy_from": copy})
     named = assess(of).plan
     assert (named.copy, named.refusal) == (copy, None)
     assert any("is older than the copy's (20.10.24)" in loss for loss in named.losses)
     with pytest.raises(Refused, match="is older than the copy's"):
-        quorum.establish(scene.settings, copy=copy, say=quiet)
+        quorum.establish(scene.settings, copy=copy, ca=named.ca, say=quiet)
     assert swarm.named("manager-b").directory is None, "nothing was put there"
     for name in names(3):
         swarm.named(name).engine = "19.03.15"
@@ -311,3 +314,26 @@ def test_an_older_engine_is_given_no_copy_unless_that_is_named(theatre: Theatre)
         recover(scene.settings)
     recover(of)
     assert swarm.founded == (scene.cluster_id,)
+
+
+def test_a_copy_under_another_ca_than_the_living_nodes_know_is_restored_only_by_name(
+    theatre: Theatre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = theatre.stage(Case(3, frozenset(names(3))))
+    ours = assess(scene.settings).plan
+    assert ours.vouched, "a worker lives"
+    monkeypatch.setattr(Survey, "cas", lambda *_: frozenset({"another"}))
+    refused = assess(scene.settings).plan
+    assert refused.refusal
+    assert "its CA is not the swarm's" in refused.refusal.why
+    named = assess(scene.settings.model_copy(update={"copy_from": ours.copy})).plan
+    assert (named.copy, named.ca, named.vouched) == (ours.copy, ours.ca, True)
+    assert [line for line in named.losses if "is not the one that the living nodes know" in line]
+
+
+def test_what_is_restored_is_under_the_ca_that_the_plan_was_made_for(theatre: Theatre) -> None:
+    scene = theatre.stage(Case(3, frozenset(names(3))))
+    plan = assess(scene.settings).plan
+    with pytest.raises(Refused, match="its CA is not the one that the plan was made for"):
+        quorum.establish(scene.settings, copy=plan.copy, ca="another", known=scene.cluster_id, say=quiet)
+    assert not theatre.wires.effects

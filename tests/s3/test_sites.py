@@ -306,13 +306,13 @@ def test_what_is_for_now_goes_to_the_first_site_that_answers(two: Settings, lost
 
 def test_a_main_site_that_was_gone_is_not_waited_for_again(lost: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    real = Site.keys
+    real = Site.written
 
-    def keys(site: Site, prefix: str) -> tuple[str, ...]:
+    def written(site: Site, prefix: str) -> dict[str, datetime]:
         asked.append(site.name)
         return real(site, prefix)
 
-    monkeypatch.setattr(Site, "keys", keys)
+    monkeypatch.setattr(Site, "written", written)
     for _ in range(2):
         Store(lost.backup.sites).keys("requorum/")
     assert asked == ["main", "second", "second"]

@@ -3,19 +3,29 @@
 import atexit
 import shutil
 import tempfile
+from base64 import b64encode
 from collections.abc import Sequence
 from copy import deepcopy
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pyrage
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from recovery.copy import Copy
-from recovery.manifest import FileEntry, Manifest
+from recovery.manifest import FileEntry, Manifest, Signature
 from recovery.model import Inventory, LocalState, Member, Reach, Report, Survey
+from recovery.onnode.copying import statement
 from recovery.settings import Node, Settings, parse
 from recovery.wal import Position
+from tests.unit.test_keyfile import PRIVATE
 
 IDENTITY = pyrage.x25519.Identity.generate()
 """Opens the copies of the settings here."""
@@ -86,6 +96,7 @@ def manager(
         control=True,
         node_id=f"id-{node.name}",
         cluster_id=cluster,
+        ca_sha256=ca_sha256(cluster),
         raft=True,
         members=members(nodes, leader=leader, unreachable=unreachable),
     )
@@ -105,7 +116,13 @@ def leaderless(node: Node) -> Report:
 
 def worker(node: Node, *, cluster: str = CLUSTER) -> Report:
     return Report(
-        node, Reach.ANSWERS, marked="lab", state=LocalState.ACTIVE, node_id=f"id-{node.name}", cluster_id=cluster
+        node,
+        Reach.ANSWERS,
+        marked="lab",
+        state=LocalState.ACTIVE,
+        node_id=f"id-{node.name}",
+        cluster_id=cluster,
+        ca_sha256=ca_sha256(cluster),
     )
 
 
@@ -127,6 +144,71 @@ def survey(reports: Sequence[Report]) -> Survey:
 
 def healthy(of: Settings) -> Survey:
     return survey([manager(node, of.nodes) for node in of.managers] + [worker(node) for node in of.workers])
+
+
+@cache
+def authority(cluster_id: str) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
+    """The key and the certificate of a swarm's CA."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"swarm-ca of {cluster_id}")])
+    return key, issued(name, key, name, key, ca=True)
+
+
+def ca(cluster_id: str = CLUSTER) -> bytes:
+    """What ``swarm-root-ca.crt`` holds."""
+    return authority(cluster_id)[1].public_bytes(serialization.Encoding.PEM)
+
+
+def ca_sha256(cluster_id: str = CLUSTER) -> str:
+    """Its digest."""
+    return sha256(ca(cluster_id)).hexdigest()
+
+
+@cache
+def certificate(
+    node_id: str,
+    cluster_id: str,
+    *,
+    role: str = "swarm-manager",
+    by: str = "",
+    key: ec.EllipticCurvePrivateKey = PRIVATE,
+) -> bytes:
+    """A node certificate as swarmkit writes it: O is the cluster, OU the role, CN the node. ``by`` is another CA than its own."""
+    names = [
+        (NameOID.ORGANIZATION_NAME, cluster_id),
+        (NameOID.ORGANIZATIONAL_UNIT_NAME, role),
+        (NameOID.COMMON_NAME, node_id),
+    ]
+    subject = x509.Name([x509.NameAttribute(oid, value) for oid, value in names])
+    issuer, root = authority(by or cluster_id)
+    return issued(subject, key, root.subject, issuer, ca=False).public_bytes(serialization.Encoding.PEM)
+
+
+def issued(
+    subject: x509.Name,
+    key: ec.EllipticCurvePrivateKey,
+    issuer: x509.Name,
+    by: ec.EllipticCurvePrivateKey,
+    *,
+    ca: bool,
+) -> x509.Certificate:
+    """A certificate for the key, under the name and key of its issuer."""
+    return (
+        x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key.public_key()).serial_number(1)
+        .not_valid_before(NOW).not_valid_after(NOW + timedelta(days=90))
+        .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True).sign(by, hashes.SHA256())
+    )  # fmt: skip
+
+
+def signed(made: Manifest, *, certificate_: bytes = b"", key: ec.EllipticCurvePrivateKey = PRIVATE) -> Manifest:
+    """The manifest under the signature of its own manager, or under another."""
+    pem = certificate_ or certificate(made.node_id, made.cluster_id)
+    return replace(made, signature=Signature(pem.decode(), _signature(key, statement(made.to_dict()))))
+
+
+@cache
+def _signature(key: ec.EllipticCurvePrivateKey, text: bytes) -> str:
+    return b64encode(key.sign(text, ec.ECDSA(hashes.SHA256()))).decode()
 
 
 def manifest(
@@ -152,11 +234,12 @@ def manifest(
         "archive_size": 90,
         "archive_sha256": "ce",
         "raw_bytes": 128_000_000,
-        "ca_sha256": "ef",
+        "ca_sha256": ca_sha256(cluster),
         "position": Position(2, 42, 42),
         "autolock": False,
+        "recipients": (str(IDENTITY.to_public()),),
     }
-    return Manifest(**{**values, **changes})
+    return signed(Manifest(**{**values, **changes}))
 
 
 def copy_of(made: Manifest) -> Copy:

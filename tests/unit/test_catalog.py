@@ -8,16 +8,16 @@ import pyrage
 import pytest
 
 from recovery import assessment
-from recovery.catalog import Catalog, newest_good
-from recovery.copy import Copy
+from recovery.catalog import BATCH, Catalog, newest_good
+from recovery.copy import MANIFEST, Copy
 from recovery.errors import Refused, SettingError, StoreError
 from recovery.escrow import Escrow
 from recovery.manifest import Proof, Verdict
-from recovery.onnode.archive import CERTIFICATE
+from recovery.onnode.archive import CA, CERTIFICATE
 from recovery.settings import Settings
 from recovery.site import Site
 from tests.unit import factories as make
-from tests.unit.test_snapshot import CONTENT, archive, certificate, described, sealed_beside
+from tests.unit.test_snapshot import CONTENT, archive, described, sealed_beside
 
 NAMES = ("manager-a", "manager-b", "manager-c")
 
@@ -37,7 +37,7 @@ def put(
     address: str = "",
     **changes: object,
 ) -> Copy:
-    content = {**CONTENT, CERTIFICATE: certificate(f"id-{manager}", cluster)}
+    content = {**CONTENT, CERTIFICATE: make.certificate(f"id-{manager}", cluster), CA: make.ca(cluster)}
     path = archive(folder / f"{manager}-{minutes}", content)
     address = address or str(of.node(manager).address)
     made = described(
@@ -159,7 +159,7 @@ def test_proven_copies_come_first_and_those_that_failed_last(of: Settings, bucke
     newest = put(of, tmp_path, "manager-c", 3, proof=proofs[Verdict.PROVEN])
     older = put(of, tmp_path, "manager-a", 4, proof=proofs[Verdict.PROVEN])
     order = [newest, older, unproven, failed]
-    assert list(Catalog(of).by_trust()) == order
+    assert list(Catalog(of).by_trust(Catalog(of).copies)) == order
     for chosen in order:
         with newest_good(Catalog(of), Escrow(of), NAMES, make.CLUSTER) as found:
             assert found.choice is not None
@@ -221,3 +221,118 @@ def test_the_operator_may_name_the_copy_or_a_time(of: Settings, bucket: Any, tmp
     for choice, wanted in choices:
         with newest_good(Catalog(of), Escrow(of), NAMES, make.CLUSTER, choice=choice) as found:
             assert (found.choice.copy if found.choice else None) == wanted, choice
+
+
+class Counting:
+    """Counts the manifests that are read."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.read: list[str] = []
+        real = Site.look
+
+        def look(site: Site, key: str) -> tuple[bytes, str] | None:
+            if key.endswith(MANIFEST):
+                self.read.append(key)
+            return real(site, key)
+
+        monkeypatch.setattr(Site, "look", look)
+
+
+HISTORY = 3 * BATCH
+
+
+def test_a_recovery_reads_no_more_of_a_long_history_than_it_needs(
+    of: Settings, bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good, bad = ({"proof": Proof(verdict, make.NOW)} for verdict in (Verdict.PROVEN, Verdict.FAILED))
+    for minutes in range(10, 10 + HISTORY):
+        put(of, tmp_path, "manager-a", minutes, **good)
+    counting = Counting(monkeypatch)
+    with newest_good(Catalog(of), Escrow(of), NAMES, make.CLUSTER) as found:
+        assert found.choice is not None
+    assert len(counting.read) <= BATCH
+    chosen = found.choice.copy
+    newer = [put(of, tmp_path, "manager-b", minutes, **bad) for minutes in range(2)]
+    counting.read.clear()
+    with newest_good(Catalog(of), Escrow(of), NAMES, make.CLUSTER) as found:
+        assert found.choice is not None
+        assert found.choice.copy == chosen
+    assert [line.split(":")[0] for line in found.rejected] == [copy.name for copy in newer]
+    assert len(counting.read) <= BATCH
+    counting.read.clear()
+    assert len(Catalog(of).since_proven()) == 1 + len(newer)
+    assert len(counting.read) <= BATCH + len(newer)
+    counting.read.clear()
+    with newest_good(Catalog(of), Escrow(of), NAMES, make.CLUSTER, choice=chosen.name):
+        pass
+    assert counting.read == [chosen.manifest_key]
+
+
+def test_where_nothing_newer_is_proven_an_old_proven_copy_is_found(of: Settings, bucket: Any, tmp_path: Path) -> None:
+    proven = put(of, tmp_path, "manager-c", 99, proof=Proof(Verdict.PROVEN, make.NOW))
+    for minutes in range(1, BATCH + 3):
+        put(of, tmp_path, "manager-a", minutes)
+    with newest_good(Catalog(of), Escrow(of), NAMES, make.CLUSTER) as found:
+        assert found.choice is not None
+        assert found.choice.copy == proven
+    assert len(found.rejected) == BATCH + 2
+
+
+@pytest.fixture
+def s3_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """S3 took every object at the moment that is now in these tests."""
+    real = Site.written
+
+    def written(site: Site, prefix: str) -> dict[str, datetime]:
+        return dict.fromkeys(real(site, prefix), make.NOW)
+
+    monkeypatch.setattr(Site, "written", written)
+
+
+@pytest.mark.usefixtures("s3_time")
+def test_a_copy_of_a_clock_that_was_ahead_is_not_the_newest_for_ever(of: Settings, bucket: Any, tmp_path: Path) -> None:
+    good, bad = ({"proof": Proof(verdict, make.NOW)} for verdict in (Verdict.PROVEN, Verdict.FAILED))
+    early = put(of, tmp_path, "manager-a", -6, **good)
+    right = put(of, tmp_path, "manager-b", 9, **good)
+    slightly = put(of, tmp_path, "manager-c", -5, **bad)
+    put(of, tmp_path, "manager-c", -6, **bad)
+    catalog = Catalog(of)
+    assert catalog.copies[:2] == (slightly, right)
+    assert list(catalog.by_trust(catalog.copies))[:2] == [right, early]
+    assert [copy.ahead for copy in catalog.copies] == [False, False, True, True]
+    assert {copy.dated for copy in catalog.copies if copy.ahead} == {make.NOW}
+    with newest_good(catalog, Escrow(of), NAMES, make.CLUSTER) as found:
+        assert found.choice is not None
+        assert found.choice.copy == right
+    told = {line.split(":")[0]: line for line in found.rejected}
+    assert (
+        "its node's clock was ahead: taken at 2026-01-02 03:10:05, and in S3 at 2026-01-02 03:04:05" in told[early.name]
+    )
+    assert [note for note in catalog.notes if early.clock in note]
+    with newest_good(catalog, Escrow(of), ["manager-a"], make.CLUSTER) as found:
+        assert found.choice is not None
+        assert found.choice.copy == early, "it is better than none"
+
+
+@pytest.mark.usefixtures("s3_time")
+def test_a_clock_that_is_right_again_is_not_told_of_any_more(of: Settings, bucket: Any, tmp_path: Path) -> None:
+    put(of, tmp_path, "manager-a", -60)
+    assert len(Catalog(of).notes) == 1
+    put(of, tmp_path, "manager-a", -1)
+    assert not Catalog(of).notes
+
+
+def test_a_copy_that_nobody_here_could_open_is_told_before_it_is_needed(
+    of: Settings, bucket: Any, tmp_path: Path
+) -> None:
+    mine, other = str(make.IDENTITY.to_public()), str(pyrage.x25519.Identity.generate().to_public())
+    put(of, tmp_path, "manager-a", 1, recipients=(other, mine))
+    strange = put(of, tmp_path, "manager-b", 1, recipients=(other,))
+    (note,) = Catalog(of).notes
+    assert f"no identity of requorum:backup.identityFile opens {strange.name}, sealed to {other}" in note
+    put(of, tmp_path, "manager-b", 0, recipients=(mine,))
+    assert not Catalog(of).notes, "the newest of each is what a recovery would take"
+    for file in (None, tmp_path / "elsewhere"):
+        blind = of.model_copy(update={"backup": of.backup.model_copy(update={"identity_file": file})})
+        assert not Catalog(blind).notes
+        assert Catalog(blind).opens(Catalog(of).manifest(strange)) is None

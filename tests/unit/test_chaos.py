@@ -196,9 +196,8 @@ def test_a_spoilt_copy_is_not_what_its_manifest_says(
     key = copies.newest(objects, (A, B))[manager]
     path = tmp_path / "copy"
     path.write_bytes(spoilt[key])
-    manifest = from_json(spoilt[key.removesuffix(copies.ARCHIVE) + copies.MANIFEST], source=key)
     with pytest.raises(DamagedCopy):
-        _read_whole(path, manifest)
+        _read_whole(path, from_json(spoilt[key.removesuffix(copies.ARCHIVE) + copies.MANIFEST], source=key))
     others = [other for other in objects if "-1." in other]
     assert all(spoilt[other] == objects[other] for other in others), "the older copies are left alone"
 

@@ -1,12 +1,16 @@
 """The program on a node that packs a copy: beside the running engine, and while that is stopped."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from recovery.manifest import Signature, from_json
 from recovery.onnode import copying
 from recovery.onnode.archive import Unfit
+from tests.unit import factories as make
+from tests.unit.test_keyfile import key_file, unlock_key
 from tests.unit.test_snapshot import CONTENT
 
 SYSTEMCTL = """
@@ -56,7 +60,7 @@ def test_an_engine_is_stopped_for_the_packing_alone(node: Path) -> None:
     assert (node / "state").read_text() == "active\n"
     assert found["stopped_seconds"] > 0
     assert {path for path, *_ in found["files"]} == CONTENT.keys()
-    assert [file.name for file in Path(found["folder"]).iterdir()] == [copying.ARCHIVE]
+    assert {file.name for file in Path(found["folder"]).iterdir()} == {copying.ARCHIVE, copying.KEY}
 
 
 def test_a_guard_that_failed_does_not_keep_the_next_one_from_being_made(node: Path) -> None:
@@ -92,3 +96,25 @@ def test_what_tar_cannot_do_is_told_and_leaves_nothing(node: Path, how: str) -> 
 def test_a_file_that_changed_as_it_was_read_is_expected(node: Path) -> None:
     does(node, "tar", 'PATH="${PATH#*:}"; tar "$@"; exit 1')
     assert copying.take(str(node / "root"), copying.HOT)["size"] > 0
+
+
+@pytest.mark.parametrize("opened", [b"", key_file()], ids=["not locked", "opened for the proof"])
+def test_a_copy_is_signed_as_it_is_sealed_and_nothing_plain_is_left(node: Path, opened: bytes) -> None:
+    does(node, "age", 'for file; do :; done; echo sealed > "${file%/*}/copy.tar.zst.age"')
+    folder = Path(copying.take(str(node / "root"), copying.HOT)["folder"])
+    if opened:
+        (folder / copying.KEY).write_bytes(key_file(unlock_key()))
+    manifest = make.manifest()
+    made = copying.seal(folder, ["age1"], manifest.to_dict(), opened)
+    stored = replace(manifest, size=made["size"], sha256=made["sha256"])
+    stored = replace(stored, signature=replace(stored.signature or Signature("", ""), value=made["signature"]))
+    assert from_json(stored.to_json(), source="it") == stored
+    assert {file.name for file in folder.iterdir()} == {copying.SEALED, copying.STATEMENT}
+    assert not [line for line in log(node) if "PRIVATE" in line]
+
+
+def test_a_locked_key_signs_nothing(node: Path) -> None:
+    does(node, "age", 'for file; do :; done; echo sealed > "${file%/*}/copy.tar.zst.age"')
+    folder = Path(copying.take(str(node / "root"), copying.HOT)["folder"])
+    (folder / copying.KEY).write_bytes(key_file(unlock_key()))
+    assert copying.seal(folder, ["age1"], make.manifest().to_dict(), b"")["signature"] is None

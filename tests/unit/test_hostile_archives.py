@@ -9,7 +9,7 @@ import json
 import tarfile
 import tracemalloc
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +18,24 @@ import pytest
 from backports import zstd
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from recovery import contents, sealing, wal
-from recovery.catalog import Catalog
+from recovery.catalog import Catalog, newest_good
+from recovery.certificate import has_signed, is_managers
+from recovery.copy import Copy
 from recovery.errors import DamagedCopy
-from recovery.manifest import Manifest, drilled, from_json
+from recovery.escrow import Escrow
+from recovery.keyfile import unlock
+from recovery.manifest import Manifest, Proof, Verdict, drilled, from_json
 from recovery.onnode import archive, copying, sandbox
-from recovery.onnode.archive import CA, CERTIFICATE, KEY, Unfit
+from recovery.onnode.archive import CA, CERTIFICATE, KEY, FileEntry, Unfit
 from recovery.sealing import Identities, Unreadable
 from recovery.settings import Settings
 from tests.unit import factories as make
-from tests.unit.test_catalog import put
-from tests.unit.test_snapshot import CONTENT, WAL, certificate, described
+from tests.unit.test_catalog import NAMES, put
+from tests.unit.test_keyfile import PRIVATE, key_file, unlock_key
+from tests.unit.test_snapshot import CONTENT, WAL, described, sealed_beside
 from tests.unit.test_snapshot import archive as packed
 from tests.unit.test_wal import entry, frame
 
@@ -281,11 +287,11 @@ def of_no_version(pem: bytes) -> bytes:
 
 
 FORGED = {
-    "another manager's": Forged({CERTIFICATE: certificate("id-manager-b", make.CLUSTER)}, "another node's"),
-    "another swarm's": Forged({CERTIFICATE: certificate("id-manager-a", "other")}, "another swarm's"),
+    "another manager's": Forged({CERTIFICATE: make.certificate("id-manager-b", make.CLUSTER)}, "another node's"),
+    "another swarm's": Forged({CERTIFICATE: make.certificate("id-manager-a", "other")}, "another swarm's"),
     "no certificate": Forged({CERTIFICATE: b"-----BEGIN CERTIFICATE-----\n"}, "another node's"),
     "a certificate of no known version": Forged(
-        {CERTIFICATE: of_no_version(certificate("id-manager-a", make.CLUSTER))}, "another node's"
+        {CERTIFICATE: of_no_version(make.certificate("id-manager-a", make.CLUSTER))}, "another node's"
     ),
     "no key file": Forged({KEY: b"nothing"}, "its key file: it is not a key file"),
     "a key file of nonsense": Forged({KEY: b"-----BEGIN PRIVATE KEY-----\nx\n\nx\n-----END "}, "its key file: "),
@@ -310,14 +316,190 @@ def test_digests_made_to_match_do_not_hide_whose_it_is(tmp_path: Path, forged: F
         contents.check(path, manifest, source="it")
 
 
-@pytest.mark.parametrize("changed", [CA, "swarm/state.json"])
-def test_what_else_is_made_to_match_is_not_noticed(tmp_path: Path, changed: str) -> None:
-    """age seals to recipients, it does not sign: whoever may write to the bucket may seal a copy of their own making.
+# Copies of somebody's own making: age seals to recipients, so whoever may write to the bucket may seal one
 
-    Against that stand S3's permissions, its lock and requorum:backup.asOf; not the reading of copies.
-    """
-    path = packed(tmp_path / "copy", {**CONTENT, changed: b"forged"})
-    contents.check(path, described(path), source="it")
+
+STRANGER = ec.generate_private_key(ec.SECP256R1())
+"""The key of whoever may write to the bucket, and has no node's."""
+OWN = "of the forger"
+"""Their own CA, for the swarm's ID."""
+
+
+def own_key(key: ec.EllipticCurvePrivateKey = STRANGER) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def own_certificate(name: str = "id-manager-a") -> bytes:
+    return make.certificate(name, make.CLUSTER, by=OWN, key=STRANGER)
+
+
+@dataclass(frozen=True)
+class Copied:
+    """A copy as its objects are written, and why it is passed over."""
+
+    why: str
+    content: dict[str, bytes] = field(default_factory=dict)
+    claims: dict[str, Any] = field(default_factory=dict)
+    """In the manifest before it is signed."""
+    signed: Callable[[Manifest], Manifest] = make.signed
+    edited: Callable[[dict[str, Any]], object] = lambda document: None
+    """The manifest after it was signed."""
+
+
+def edit(*path: str, to: Any) -> Callable[[dict[str, Any]], object]:
+    def change(document: dict[str, Any]) -> None:
+        *folders, last = path
+        for folder in folders:
+            document = document[folder]
+        assert document[last] != to
+        document[last] = to
+
+    return change
+
+
+ALTERED = "it was altered after it was signed"
+COPIED = {
+    "an object left out of the inventory": Copied(ALTERED, edited=edit("inventory", "services", to=[])),
+    "a later time": Copied(ALTERED, edited=edit("taken", to=make.NOW.isoformat())),
+    "a proof that it has not": Copied(
+        ALTERED,
+        claims={"proof": Proof(Verdict.FAILED, make.NOW, "torn")},
+        edited=edit("proof", "verdict", to="proven"),
+    ),
+    "repacked, its digests made to match": Copied(
+        ALTERED,
+        {"swarm/state.json": b"forged"},
+        signed=lambda made: replace(made, signature=make.manifest().signature),
+    ),
+    "no signature": Copied("it is not signed", signed=lambda made: replace(made, signature=None)),
+    "no signature, as of a locked manager": Copied(
+        "it is not signed", claims={"autolock": True}, signed=lambda made: replace(made, signature=None)
+    ),
+    "another key under the manager's certificate": Copied(
+        "its signature does not fit", signed=lambda made: make.signed(made, key=STRANGER)
+    ),
+    "another manager's signature": Copied(
+        "another node than its own signed it",
+        signed=lambda made: make.signed(made, certificate_=make.certificate("id-manager-b", make.CLUSTER)),
+    ),
+    "another manager's certificate in it": Copied(
+        "under another certificate", {CERTIFICATE: make.certificate("id-manager-a", make.CLUSTER, key=STRANGER)}
+    ),
+    "a worker's": Copied(
+        "did not issue the manager's certificate",
+        {CERTIFICATE: make.certificate("id-manager-a", make.CLUSTER, role="swarm-worker")},
+        signed=lambda made: make.signed(
+            made, certificate_=make.certificate("id-manager-a", make.CLUSTER, role="swarm-worker")
+        ),
+    ),
+    "an own certificate": Copied(
+        "did not issue the manager's certificate",
+        {CERTIFICATE: own_certificate(), KEY: own_key()},
+        signed=lambda made: make.signed(made, certificate_=own_certificate(), key=STRANGER),
+    ),
+    "an own CA": Copied(
+        "its CA is not the swarm's",
+        {CERTIFICATE: own_certificate(), KEY: own_key(), CA: make.ca(OWN)},
+        signed=lambda made: make.signed(made, certificate_=own_certificate(), key=STRANGER),
+    ),
+    "an own CA, and the swarm's in the manifest": Copied(
+        "the CA inside is not the manifest's",
+        {CERTIFICATE: own_certificate(), KEY: own_key(), CA: make.ca(OWN)},
+        {"ca_sha256": make.ca_sha256()},
+        lambda made: make.signed(made, certificate_=own_certificate(), key=STRANGER),
+    ),
+    "another key file": Copied("the key inside is not the certificate's", {KEY: own_key()}),
+}
+
+
+def forge(of: Settings, folder: Path, bucket: Any, forged: Copied) -> Copy:
+    """Lay the forged copy into the bucket."""
+    path = packed(folder / "forged", {**CONTENT, **forged.content})
+    made = forged.signed(described(path, **forged.claims))
+    document = json.loads(made.to_json())
+    forged.edited(document)
+    copy = Catalog(of).add(made, sealed_beside(path))
+    bucket.put_object(Key=copy.manifest_key, Body=json.dumps(document).encode())
+    return copy
+
+
+@pytest.mark.parametrize("forged", COPIED.values(), ids=COPIED.keys())
+def test_a_copy_of_somebodys_own_making_is_passed_over(bucket: Any, tmp_path: Path, forged: Copied) -> None:
+    of = make.settings()
+    good, bad = put(of, tmp_path, "manager-b", 9), forge(of, tmp_path, bucket, forged)
+    with newest_good(Catalog(of), Escrow(of), NAMES, make.CLUSTER, frozenset({make.ca_sha256()})) as found:
+        assert found.choice is not None
+        assert found.choice.copy == good
+    assert [line.split(":")[0] for line in found.rejected] == [bad.name]
+    assert forged.why in found.rejected[0]
+
+
+def test_under_an_own_ca_nothing_but_the_ca_gives_it_away(bucket: Any, tmp_path: Path) -> None:
+    """So it is chosen where nobody knows the swarm's, which the plan says; and where the operator names it: a CA may be rotated."""
+    of = make.settings()
+    put(of, tmp_path, "manager-b", 9)
+    forged = forge(of, tmp_path, bucket, COPIED["an own CA"])
+    known = frozenset({make.ca_sha256()})
+    for cas, choice in ((frozenset(), None), (known, forged.name)):
+        with newest_good(Catalog(of), Escrow(of), NAMES, make.CLUSTER, cas, choice=choice) as found:
+            assert found.choice is not None
+            assert found.choice.copy == forged
+    with newest_good(Catalog(of), Escrow(of), NAMES, make.CLUSTER, known, choice=forged.taken) as found:
+        assert found.choice is not None
+        assert found.choice.copy != forged
+
+
+def test_a_copy_given_out_for_a_newer_one_is_noticed(bucket: Any, tmp_path: Path) -> None:
+    of = make.settings()
+    older, newer = put(of, tmp_path, "manager-a", 9), put(of, tmp_path, "manager-a", 1)
+    for old, new in ((older.key, newer.key), (older.manifest_key, newer.manifest_key)):
+        bucket.Object(new).copy_from(CopySource={"Bucket": bucket.name, "Key": old})
+    with pytest.raises(
+        DamagedCopy, match=f"its manifest is another copy's: of manager-a, taken at {older.taken.date()}"
+    ):
+        Catalog(of).manifest(newer)
+
+
+def chained(*, may_issue: bool) -> bytes:
+    """A certificate of manager-a, and the one it was issued under, which the swarm's CA issued."""
+    root, authority = make.authority(make.CLUSTER)
+    between = x509.load_pem_x509_certificate(make.certificate("id-manager-b", make.CLUSTER, key=STRANGER))
+    if may_issue:
+        between = make.issued(between.subject, STRANGER, authority.subject, root, ca=True)
+    subject = x509.load_pem_x509_certificate(make.certificate("id-manager-a", make.CLUSTER)).subject
+    leaf = make.issued(subject, PRIVATE, between.subject, STRANGER, ca=False)
+    return b"".join(one.public_bytes(serialization.Encoding.PEM) for one in (leaf, between))
+
+
+def test_a_nodes_certificate_issues_none(tmp_path: Path) -> None:
+    """Every node has one under the swarm's CA, and a key for it. Intermediates there are while the CA is rotated."""
+    assert is_managers(chained(may_issue=True), make.ca())
+    assert not is_managers(chained(may_issue=False), make.ca())
+    assert not is_managers(chained(may_issue=True), make.ca(OWN))
+
+
+@pytest.mark.parametrize(
+    "signature",
+    [0, [], {}, {"certificate": 1, "value": ""}, {"certificate": "x", "value": ""}, {"certificate": "", "value": "é"}],
+    ids=str,
+)
+def test_what_is_no_signature_is_refused(signature: Any) -> None:
+    document = json.loads(make.manifest().to_json())
+    with pytest.raises(DamagedCopy):
+        from_json(json.dumps({**document, "signature": signature}).encode(), source="it")
+
+
+@pytest.mark.parametrize("locked", [False, True])
+def test_a_node_signs_with_the_key_in_its_copy_locked_or_not(tmp_path: Path, locked: bool) -> None:
+    """As in `recovery.onnode`, by openssl; the headers of a key file are none that it knows."""
+    key = unlock(key_file(unlock_key()), unlock_key()) if locked else key_file()
+    (tmp_path / "statement").write_bytes(b"it")
+    certificate = make.certificate("id-manager-a", make.CLUSTER).decode()
+    made = copying.sign(tmp_path / "statement", key)
+    assert has_signed(certificate, made, b"it")
+    assert not has_signed(certificate, made, b"else")
 
 
 @pytest.mark.parametrize("other", ["manager-b", "manager-a"], ids=["another manager's", "an older one"])
@@ -396,10 +578,12 @@ def test_a_manifest_nested_without_end_is_none(text: bytes) -> None:
 
 def test_files_of_another_type_are_read_as_what_they_should_be_or_not_at_all(tmp_path: Path) -> None:
     path = packed(tmp_path / "copy")
-    document = json.loads(described(path).to_json())
-    document["files"] += [{"path": 1, "size": "2", "sha256": None}]
+    good = described(path)
+
+    def stored(**file: Any) -> bytes:
+        return make.signed(replace(good, files=(*good.files, FileEntry(**file)))).to_json()
+
     with pytest.raises(DamagedCopy, match="files differ"):
-        contents.check(path, from_json(json.dumps(document).encode(), source="it"), source="it")
-    document["files"][-1]["size"] = []
+        contents.check(path, from_json(stored(path=1, size="2", sha256=None), source="it"), source="it")
     with pytest.raises(DamagedCopy, match="not a manifest"):
-        from_json(json.dumps(document).encode(), source="it")
+        from_json(stored(path=1, size=[], sha256=None), source="it")

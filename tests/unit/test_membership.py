@@ -1,12 +1,17 @@
 """When the resources change, are replaced, or stay as they are."""
 
+from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from components import membership
 from components.membership import HELD, UNPROVEN, HealthProvider, MemberProvider, QuorumProvider
+from recovery.errors import Refused
+from tests.unit import factories as make
 
-QUORUM = {
+QUORUM: dict[str, Any] = {
     "cluster": "lab",
     "managers": {"a": "10.0.0.1"},
     "options": {},
@@ -52,6 +57,20 @@ def test_the_quorum_is_only_touched_when_it_is_lost_or_told_otherwise(
 
 
 @pytest.mark.parametrize(
+    ("known", "vouched", "refused"), [("ours", False, True), ("ours", True, False), (None, False, False)]
+)
+def test_a_copy_under_another_ca_than_the_states_needs_somebody_to_vouch_for_it(
+    known: str | None, vouched: bool, refused: bool
+) -> None:
+    olds = {**QUORUM, "quorum": "all lost", "ca_sha256": known}
+    news = {**QUORUM, "recovery": {"copy": "one", "ca": "another", "vouched": vouched}}
+    with pytest.raises(Refused, match="copy=one") if refused else nullcontext():
+        assert QuorumProvider().diff("c", olds, news).changes
+    news["recovery"]["ca"] = "ours"
+    assert QuorumProvider().diff("c", olds, news).changes
+
+
+@pytest.mark.parametrize(
     ("news", "changes", "replaces"),
     [
         ({}, False, []),
@@ -83,6 +102,28 @@ def test_the_proof_is_made_again_when_what_it_rests_on_changed(
     olds: dict[str, Any], news: dict[str, Any], changes: bool
 ) -> None:
     assert HealthProvider().diff("c", {**HEALTH, **olds}, {**HEALTH, **news}).changes is changes
+
+
+@pytest.mark.parametrize(
+    ("changes", "known"),
+    [
+        ({}, "new"),
+        ({"ca_sha256": ""}, "old"),
+        ({"placed": "a copy"}, "old"),
+        ({"cluster_id": "other"}, "old"),
+    ],
+    ids=["rotated", "unreadable", "restored, not proven", "of another swarm"],
+)
+def test_the_state_notes_the_ca_of_the_leader_of_its_own_swarm(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], known: str
+) -> None:
+    of = make.settings()
+    leader = replace(make.manager(of.managers[0], of.nodes), ca_sha256="new")
+    provider = QuorumProvider()
+    monkeypatch.setattr(provider, "_settings", of, raising=False)
+    monkeypatch.setattr(membership, "survey", lambda *_, **__: make.survey([replace(leader, **changes)]))
+    outs = {**QUORUM, "cluster_id": make.CLUSTER, "ca_sha256": "old"}
+    assert provider.read("c", outs).outs["ca_sha256"] == known
 
 
 def test_a_managers_address_cannot_change() -> None:

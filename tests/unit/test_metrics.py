@@ -76,6 +76,13 @@ def test_each_managers_newest_and_newest_proven_copy_is_told() -> None:
     assert sum(counts.values()) == 3
 
 
+def test_no_copy_is_younger_than_its_place_in_s3() -> None:
+    made = make.manifest("manager-a", ago=timedelta(hours=-9), proof=Proof(Verdict.PROVEN, make.NOW))
+    found = values(watched([(replace(make.copy_of(made), written=make.NOW), made)]))
+    for name in ("requorum_last_copy_timestamp_seconds", "requorum_last_proven_copy_timestamp_seconds"):
+        assert found[name, "lab", "manager-a"] == make.NOW.timestamp()
+
+
 def test_a_healthy_swarm_is_told_as_such() -> None:
     found = values(watched([]))
     assert found["requorum_status", "lab"] == display.FINE

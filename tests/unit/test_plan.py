@@ -10,7 +10,7 @@ from hypothesis import given
 
 from recovery.catalog import Choice
 from recovery.diagnosis import Kind, diagnose
-from recovery.model import Reach, Report
+from recovery.model import LocalState, Reach, Report
 from recovery.plan import Action, Plan, Refusal, make_plan
 from recovery.settings import PLAN_ID, Node, Settings
 from recovery.survivors import Survivor, rank
@@ -35,10 +35,13 @@ def plan(
     rejected: tuple[str, ...] = (),
     survivors: tuple[Survivor, ...] = (),
     copies: bool = True,
+    copy: str | None = None,
 ) -> Plan:
-    found = diagnose(make.survey(reports), make.CLUSTER if copies else None, cluster="lab", copies=copies)
-    of = S.model_copy(update={"recover": recover})
-    return make_plan(found, of, chosen, rejected, survivors, make.NOW, spent=spent)
+    seen = make.survey(reports)
+    found = diagnose(seen, make.CLUSTER if copies else None, cluster="lab", copies=copies)
+    of = S.model_copy(update={"recover": recover, "copy_from": copy})
+    cas = seen.cas(make.CLUSTER)
+    return make_plan(found, of, chosen, rejected, survivors, make.NOW, cas=cas, spent=spent)
 
 
 @pytest.mark.parametrize("recover", [False, True])
@@ -186,6 +189,36 @@ def test_age_of_the_copy_is_what_is_lost() -> None:
     manifest = make.manifest(ago=timedelta(hours=2))
     made = plan(LOST, recover=True, chosen=Choice(make.copy_of(manifest), manifest))
     assert "7200 s ago" in made.losses[0]
+
+
+def test_whether_anybody_alive_knows_the_copys_ca_is_said() -> None:
+    ours, other = choice(), choice()
+    other = Choice(other.copy, replace(other.manifest, ca_sha256="0" * 64))
+    nobody = [make.gone(node) for node in S.nodes]
+    known = plan(LOST, recover=True, chosen=ours)
+    assert (known.ca, known.vouched) == (make.ca_sha256(), True)
+    assert not [line for line in known.losses if "CA" in line]
+    unknown = plan(nobody, recover=True, chosen=ours)
+    assert not unknown.vouched
+    assert [line for line in unknown.losses if "no living node knows the swarm's CA" in line]
+    named = plan(LOST, recover=True, chosen=other, copy=other.copy.name)
+    assert (named.ca, named.vouched) == ("0" * 64, True)
+    assert [line for line in named.losses if "is not the one that the living nodes know" in line]
+
+
+def test_only_living_members_of_the_swarm_know_its_ca() -> None:
+    worker, manager = make.worker(S.workers[0]), make.manager(A, S.nodes)
+    assert make.survey([worker, make.empty(B)]).cas(make.CLUSTER) == {make.ca_sha256()}
+    for other in (
+        make.worker(S.workers[0], cluster="other"),
+        replace(worker, state=LocalState.INACTIVE),
+        replace(worker, ca_sha256=""),
+        replace(manager, placed="a copy"),
+        make.silent(A),
+    ):
+        assert not make.survey([other]).cas(make.CLUSTER), other
+    rotated = replace(worker, ca_sha256="new")
+    assert make.survey([manager, rotated]).cas(make.CLUSTER) == {make.ca_sha256(), "new"}
 
 
 def test_with_the_flag_nothing_is_founded_where_nothing_is_found() -> None:

@@ -15,7 +15,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from recovery import copy, lease, snapshot, store
+from recovery import copy, lease, site, snapshot, store
 from recovery.agent import metrics, turn
 from recovery.agent import round as rounds
 from recovery.agent import state as states
@@ -677,3 +677,17 @@ def test_killed_before_any_effect_the_next_round_ends_it(
             assert not (folder / "damaged").exists()
         at += 1
     assert at > 12
+
+
+def test_a_clock_that_is_wrong_is_told_until_it_is_set(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time that a copy bears is this clock's, and which copy is the newest goes by that."""
+    wrong = timedelta(minutes=6)
+    monkeypatch.setattr(site, "skew", lambda _, __: wrong)
+    assert world.run() == DONE
+    assert "the clock here is 360 s ahead of the main site's" in world.state.failure
+    wrong, world.version = -wrong, 2
+    assert world.run() == DONE
+    assert "the clock here is 360 s behind the main site's" in world.state.failure
+    wrong, world.version = timedelta(minutes=4), 3
+    assert world.run() == DONE
+    assert not world.state.failure

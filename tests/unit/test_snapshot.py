@@ -4,21 +4,19 @@ import hashlib
 import io
 import tarfile
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any, cast
 
 import pytest
 from backports import zstd
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
-from recovery import contents, sealing
+from recovery import contents, program, sealing, snapshot
 from recovery.errors import DamagedCopy
 from recovery.manifest import FORMAT, Manifest, Proof, Verdict, from_json
+from recovery.model import Inventory
 from recovery.onnode import archive as unpacked
 from recovery.onnode.archive import CA, CERTIFICATE, KEY
+from recovery.shell import Shell
 from recovery.wal import Position
 from tests.unit import factories as make
 from tests.unit.test_keyfile import key_file
@@ -27,26 +25,10 @@ from tests.unit.test_wal import entry, state
 WAL = "swarm/raft/wal-v3-encrypted/0000000000000000-0000000000000000.wal"
 
 
-def certificate(node_id: str, cluster_id: str) -> bytes:
-    """A node certificate as swarmkit writes it: O is the cluster, OU the role, CN the node."""
-    names = [
-        (NameOID.ORGANIZATION_NAME, cluster_id),
-        (NameOID.ORGANIZATIONAL_UNIT_NAME, "swarm-manager"),
-        (NameOID.COMMON_NAME, node_id),
-    ]
-    subject = x509.Name([x509.NameAttribute(oid, value) for oid, value in names])
-    key = ec.generate_private_key(ec.SECP256R1())
-    made = (
-        x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key()).serial_number(1)
-        .not_valid_before(datetime.now(UTC)).not_valid_after(datetime.now(UTC) + timedelta(days=1)).sign(key, hashes.SHA256())
-    )  # fmt: skip
-    return made.public_bytes(serialization.Encoding.PEM)
-
-
-NODE = certificate("id-manager-a", make.CLUSTER)
+NODE = make.certificate("id-manager-a", make.CLUSTER)
 CONTENT = {
     CERTIFICATE: NODE,
-    CA: b"ca",
+    CA: make.ca(),
     KEY: key_file(),
     WAL: entry(2, 9) + state(2, 8) + bytes(3_000_000),
     "swarm/state.json": b"[]",
@@ -83,7 +65,7 @@ def described(path: Path, to: Sequence[str] = (str(make.IDENTITY.to_public()),),
         size=len(stored),
         sha256=hashlib.sha256(stored).hexdigest(),
         position=found.position,
-        **changes,
+        **{"ca_sha256": hashlib.sha256(found.ca).hexdigest(), **changes},
     )
 
 
@@ -101,7 +83,7 @@ def test_a_good_archive_is_read_whole(good: Path) -> None:
     assert {entry.path: (entry.size, entry.sha256) for entry in found.files} == {
         name: (len(data), hashlib.sha256(data).hexdigest()) for name, data in CONTENT.items()
     }
-    assert (found.certificate, found.ca) == (NODE, b"ca")
+    assert (found.certificate, found.ca) == (NODE, make.ca())
     assert found.position == Position(2, 9, 8)
     contents.check(good, described(good), source="it")
 
@@ -137,7 +119,7 @@ def test_any_flipped_byte_is_noticed(good: Path) -> None:
 
 
 def test_an_archive_of_another_manager_is_noticed(tmp_path: Path, good: Path) -> None:
-    other = archive(tmp_path / "other", {**CONTENT, CERTIFICATE: certificate("id-manager-b", make.CLUSTER)})
+    other = archive(tmp_path / "other", {**CONTENT, CERTIFICATE: make.certificate("id-manager-b", make.CLUSTER)})
     with pytest.raises(DamagedCopy, match="another node's"):
         contents.check(other, described(other), source="it")
     with pytest.raises(DamagedCopy):
@@ -155,3 +137,39 @@ def test_an_archive_that_unpacks_to_too_much_is_refused(good: Path, monkeypatch:
     monkeypatch.setattr(unpacked, "LARGEST", 2000)
     with pytest.raises(DamagedCopy, match="more than 2000 bytes"):
         contents.read(good, source="it")
+
+
+INVENTORY = Inventory({"nodes": frozenset({"n"}), "configs": frozenset({"c1", "c2"})}, 7)
+CAME_UP: dict[str, Any] = {
+    "cluster_id": make.CLUSTER,
+    "node_id": "id-manager-a",
+    "engine": "20.10.24",
+    "seconds": 2.0,
+    "recovery_seconds": 1.0,
+    "version_index": 9,
+    "inventory": {"nodes": ["n"], "configs": ["c1", "c2", "c3"]},
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({}, ""),
+        ({"inventory": {"nodes": ["n"], "configs": ["c1", "c3"]}}, "what the swarm held is missing: configs c2"),
+        ({"version_index": 6}, "its newest change is 6, and the swarm was at 7 before"),
+        ({"cluster_id": "other"}, "swarm other came up"),
+        ({"node_id": "other"}, "as node other"),
+    ],
+)
+def test_a_proof_tells_what_came_up_and_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], fault: str
+) -> None:
+    """With what it adds to the inventory, whether the copy is a prefix of the swarm's changes can be told."""
+    monkeypatch.setattr(program, "run", lambda *_, **__: {**CAME_UP, **changes})
+    manifest = make.manifest(inventory=INVENTORY)
+    proof = snapshot.prove(cast("Shell", None), PurePosixPath("/copy"), manifest, b"", make.NOW)
+    assert proof.verdict is (Verdict.FAILED if fault else Verdict.PROVEN)
+    assert fault in proof.detail
+    assert proof.beyond == {"configs": ("c3",)}
+    made = make.manifest(inventory=INVENTORY, proof=proof)
+    assert from_json(made.to_json(), source="it").proof == proof

@@ -25,7 +25,7 @@ from recovery.escrow import Escrow
 from recovery.keyfile import UnlockKey
 from recovery.remedies import explained
 from recovery.settings import Settings
-from recovery.site import Site
+from recovery.site import Site, skew
 from recovery.store import Store
 from recovery.versions import as_of
 from tests.unit import factories as make
@@ -460,3 +460,17 @@ def test_equal_buckets_share_a_client() -> None:
     assert hash(first) == hash(again)
     assert Store(first).sites[0].s3 is Store(again).sites[0].s3
     assert Store(first).sites[0].where == "s3://copies"
+
+
+def test_how_far_the_clock_here_is_off_is_read_off_an_answer(s3: Any, sealed: Path) -> None:
+    store = Store(of().backup.sites)
+    store.put("requorum/x", b"")
+    assert abs(store.sites[0].skew) < timedelta(seconds=5)
+    assert not store.clock
+    answer = {"ResponseMetadata": {"HTTPHeaders": {"date": "Fri, 02 Jan 2026 03:00:00 GMT"}}}
+    assert skew(answer, datetime(2026, 1, 2, 3, 6, tzinfo=UTC)) == timedelta(minutes=6)
+    for said in ({}, {"date": "noon"}, {"date": "Fri, 02 Jan 2026 03:00:00 -0000"}):
+        answer = {"ResponseMetadata": {"HTTPHeaders": said}}
+        assert skew(answer, datetime(2026, 1, 3, tzinfo=UTC)) == timedelta(0)
+    store.sites[0].skew = timedelta(minutes=6)
+    assert store.clock in store.notes

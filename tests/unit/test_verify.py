@@ -5,12 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyrage
 import pytest
 from typer.testing import CliRunner
 
 from recovery import cli
 from recovery.copy import Copy
 from recovery.settings import Settings
+from recovery.site import Site
 from tests.unit import factories as make
 from tests.unit.test_catalog import put
 from tests.unit.test_snapshot import CONTENT
@@ -67,3 +69,27 @@ def test_without_copies_there_is_nothing_to_tell(run: Callable[..., Any]) -> Non
     result = run("--json")
     assert (result.exit_code, result.stdout) == (1, "")
     assert "S3 holds none" in result.stderr
+
+
+def test_copies_that_no_identity_here_opens_are_told_by_every_look(
+    run: Callable[..., Any], of: Settings, tmp_path: Path
+) -> None:
+    other = str(pyrage.x25519.Identity.generate().to_public())
+    mine, strange = put(of, tmp_path, "manager-a", 1), put(of, tmp_path, "manager-b", 2, recipients=(other,))
+    told = f"no identity of requorum:backup.identityFile opens {strange.name}"
+    assert told in " ".join(run(mine.name).stderr.split())
+    assert [note for note in cli.cluster._copies(of)[2] if told in note], "status and doctor show these"
+    listed = CliRunner().invoke(cli.app, ["backups", "--json"])
+    assert told in " ".join(listed.stderr.split())
+    assert [copy["opens"] for copy in json.loads(listed.stdout)["copies"]] == [True, False]
+
+
+def test_a_clock_that_was_ahead_is_told_by_every_look(
+    run: Callable[..., Any], of: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Site, "written", lambda site, prefix: dict.fromkeys(site.sizes(prefix), make.NOW))
+    put(of, tmp_path, "manager-a", -60)
+    assert "its node's clock was ahead" in " ".join(run().stderr.split())
+    assert "clock ahead" in CliRunner().invoke(cli.app, ["backups"]).stdout
+    (copy,) = json.loads(CliRunner().invoke(cli.app, ["backups", "--json"]).stdout)["copies"]
+    assert copy["clock"].startswith("its node's clock was ahead: taken at 2026-01-02 04:04:05")

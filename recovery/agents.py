@@ -38,7 +38,7 @@ CPUWeight=20
 IOWeight=20
 {more}
 """
-COPY = "Type=oneshot\nRestart=on-failure\nRestartSec=10\nTimeoutStartSec=600"
+COPY = "Type=oneshot\nRestart=on-failure\nRestartSec=10\nTimeoutStartSec=6h"
 WATCH = "Restart=always\nRestartSec=5\n[Install]\nWantedBy=multi-user.target"
 DUE = """[Unit]
 Description=Requorum: a scheduled copy is due
@@ -94,11 +94,18 @@ REMOVE = f"""metrics=
 {STOP}systemctl daemon-reload
 """
 """The spool stays: copies that S3 does not have are nobody's to throw away."""
-LOOK = (
-    f"cat {INSTALLED} 2>/dev/null || true; echo; "
-    "systemctl is-active requorum-copy.timer || true; systemctl is-active requorum-watch.service || true; "
-    f"ls {STATE}/spool 2>/dev/null | grep -vc '[.]new$' || true; cat {STATE}/state.json 2>/dev/null || true"
-)
+LOOK = f"""cat {INSTALLED} 2>/dev/null || true; echo
+stat -c %Y {INSTALLED} 2>/dev/null || echo
+date +%s
+systemctl is-active requorum-copy.timer || true
+systemctl is-active requorum-watch.service || true
+systemctl show requorum-copy.timer --property=LastTriggerUSec --value --timestamp=unix || echo
+systemctl show requorum-copy.service --property=Result --value || echo
+systemctl show requorum-copy.service --property=ExecMainStatus --value || echo
+echo $(ls {STATE}/spool 2>/dev/null | grep -v '[.]new$')
+cat {STATE}/state.json 2>/dev/null || true
+"""
+"""Prints a line each, and what the agent remembers. Of the spool the names, which are times in milliseconds."""
 SECONDS = 120
 
 
@@ -113,6 +120,15 @@ class Standing:
     waiting: int
     """Copies that wait for S3."""
     state: State
+    result: str = "success"
+    status: int = 0
+    """How the last round ended: systemd's word for it, and the exit status."""
+    since: float = 0.0
+    """When the oldest of the copies that wait was taken; this and what follows are Unix times, 0 for never."""
+    due: float = 0.0
+    """When a round was last due: by the timer, or because the watch began."""
+    now: float = 0.0
+    """The node's clock."""
 
 
 def check(settings: Settings) -> None:
@@ -166,12 +182,34 @@ def look(settings: Settings, node: Node) -> Standing:
     """How the node's agent is doing. Raises: TransportError."""
     with Shell(node, settings.ssh) as shell:
         told = shell.run(["sh", "-c", LOOK]).stdout.decode()
-    made, timer, watch, waiting, *rest = [*told.split("\n", 4), "", "", "", ""]
+    return standing(told)
+
+
+def standing(told: str) -> Standing:
+    """What `LOOK` printed."""
+    lines = [*told.split("\n", 9), *[""] * 9]
+    made, installed, now, timer, watch, triggered, result, status, names, memory = lines[:10]
     try:
-        state = State(**json.loads(rest[0]))
+        state = State(**json.loads(memory))
     except (ValueError, TypeError):
         state = State()
-    return Standing(made, timer == "active", watch == "active", int(waiting or 0), state)
+    waiting = [int(name) / 1000 for name in names.split() if name.isdecimal()]
+    return Standing(
+        digest=made,
+        timer=timer == "active",
+        watch=watch == "active",
+        waiting=len(waiting),
+        state=state,
+        result=result,
+        status=int(_number(status)),
+        since=min(waiting, default=0.0),
+        due=max(_number(triggered.removeprefix("@")), _number(installed) if watch == "active" else 0.0),
+        now=_number(now),
+    )
+
+
+def _number(text: str) -> float:
+    return float(text) if text.isdecimal() else 0.0
 
 
 def _unfit(settings: Settings, node: Node) -> str:

@@ -79,6 +79,7 @@ def assess(settings: Settings, *, now: datetime | None = None) -> Assessment:
         left,
         now or datetime.now(UTC),
         cas=cas,
+        engine=seen.of(search.choice.manifest.manager).engine if search.choice else "",
         spent=spent,
     )
     return Assessment(seen, diagnosis, plan)

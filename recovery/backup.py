@@ -1,10 +1,8 @@
 """Takes copies of the managers into S3: the others first, the leader last, so that the newest copy knows most."""
 
-import tempfile
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from threading import Event
 
 from recovery import escalation, operators, snapshot
@@ -19,6 +17,7 @@ from recovery.model import LocalState, Reach
 from recovery.settings import Node, Settings
 from recovery.survey import ask, survey
 from recovery.transport import Shell
+from recovery.workspace import workspace
 
 
 @dataclass(frozen=True)
@@ -115,8 +114,8 @@ def take_one(settings: Settings, node: Node) -> tuple[Copy, Manifest]:
 
 def take_safety(settings: Settings, shell: Shell) -> tuple[Copy, Manifest]:
     """Take a copy of a manager that has no leader, before its log is given up. Raises: as `take_one`."""
-    with tempfile.TemporaryDirectory(prefix="requorum-") as folder:
-        sealed = Path(folder) / "copy"
+    with workspace() as folder:
+        sealed = folder / "copy"
         manifest = snapshot.take_leaderless(shell, sealed, recipients=settings.backup.recipients)
         return Catalog(settings).add(manifest, sealed), manifest
 
@@ -157,8 +156,8 @@ def _take(
     back: Callable[[UnlockKey | None], None] | None = None,
     copied: Callable[[], None] = lambda: None,
 ) -> tuple[Copy, Manifest]:
-    with tempfile.TemporaryDirectory(prefix="requorum-") as folder, Shell(node, settings.ssh) as shell:
-        sealed = Path(folder) / "copy"
+    with workspace() as folder, Shell(node, settings.ssh) as shell:
+        sealed = folder / "copy"
         manifest = snapshot.take(
             shell,
             sealed,

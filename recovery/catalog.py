@@ -1,7 +1,6 @@
 """The copies of one cluster in S3: what there is, what each is worth, and the best to restore from."""
 
 import os
-import tempfile
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -11,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from recovery import contents
-from recovery.copy import ARCHIVE, MANIFEST, MARK, TIME, Copy, at, key_of, store
+from recovery.copy import ARCHIVE, MANIFEST, MARK, TIME, Copy, at, of, store
 from recovery.errors import DamagedCopy, NoUnlockKey, NoUsableCopy, UnopenedCopy
 from recovery.escrow import Escrow
 from recovery.keyfile import UnlockKey
@@ -19,6 +18,7 @@ from recovery.manifest import NO_REMEDY, WITH_INVENTORY, Manifest, Verdict, dril
 from recovery.sealing import Identities, Unreadable
 from recovery.settings import Settings
 from recovery.store import Store
+from recovery.workspace import workspace
 
 BATCH = 16
 """Manifests that are read at once."""
@@ -64,12 +64,13 @@ class Catalog:
             if found is None:
                 raise DamagedCopy(f"reading {copy.name}", "it was removed a moment ago", remedy=NO_REMEDY)
             made = from_json(found, source=copy.name)
-            if copy.key != key_of(self.prefix, made):
+            if copy.key != of(made, self.prefix).key:
                 why = f"its manifest is another copy's: of {made.manager}, taken at {made.taken.isoformat()}"
                 raise DamagedCopy(f"reading {copy.name}", why, remedy=NO_REMEDY)
             drill = self._then.look(copy.drill_key) if copy.drill_key in self._places else None
             proof = drilled(drill) if drill else None
-            self._manifests[copy] = replace(made, proof=proof) if proof else made
+            says = proof is not None and proof.verdict is not Verdict.UNPROVEN
+            self._manifests[copy] = replace(made, proof=proof) if says else made
         return self._manifests[copy]
 
     def manifests(self) -> list[tuple[Copy, Manifest | DamagedCopy]]:
@@ -138,11 +139,11 @@ class Catalog:
     def verified(self, copy: Copy) -> Iterator[tuple[Manifest, Path]]:
         """The copy's manifest and its archive as a local file, opened, read whole and found good.
 
-        Raises: StoreError; DamagedCopy; SettingError when there is no identity to open it with.
+        Raises: StoreError; DamagedCopy; LocalError; SettingError when there is no identity to open it with.
         """
         manifest = self.manifest(copy)
-        with tempfile.TemporaryDirectory(prefix="requorum-") as folder:
-            sealed = Path(folder) / "copy"
+        with workspace() as folder:
+            sealed = folder / "copy"
             self._then.download(copy.key, sealed)
             yield manifest, self.opened(copy, manifest, sealed)
 

@@ -8,6 +8,7 @@ import boto3
 from botocore.config import Config
 
 from recovery.bucket import Bucket
+from recovery.deadline import bound
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Pace:
-    """How long is waited for an answer, in seconds, and how often a request is tried."""
+    """How long is waited for an answer, or a line that hardly moves, in seconds, and how often a request is tried."""
 
     connect: float
     read: float
@@ -44,4 +45,6 @@ def client(bucket: Bucket, pace: Pace) -> "S3Client":
         response_checksum_validation=checksums,
     )
     session = boto3.Session(profile_name=bucket.profile, region_name=bucket.region)
-    return session.client("s3", endpoint_url=bucket.endpoint, config=config)
+    made = session.client("s3", endpoint_url=bucket.endpoint, config=config)
+    bound(made, pace.read)
+    return made

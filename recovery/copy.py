@@ -83,19 +83,21 @@ def store(to: Store, prefix: str, manifest: Manifest, sealed: Path) -> Copy:
     Where the second site fails, the copy counts all the same: its `sites` lack that, and the store's notes say why.
     Raises: StoreError.
     """
-    copy = Copy(key_of(prefix, manifest), manifest.manager, manifest.taken)
-
-    def write(site: Site) -> None:
-        site.upload(sealed, copy.key)
-        site.keep(copy.manifest_key, manifest.to_json())
-
-    return replace(copy, sites=to.everywhere(write))
+    copy = of(manifest, prefix)
+    return replace(copy, sites=to.everywhere(lambda site: write(site, copy, manifest, sealed)))
 
 
-def key_of(prefix: str, manifest: Manifest) -> str:
-    """Where the archive of the manifest's copy lies: under any other key the two belong to another copy."""
+def of(manifest: Manifest, prefix: str) -> Copy:
+    """The copy that a manifest is of, wherever it lies."""
     stamp = manifest.taken.astimezone(UTC).strftime(TIME)
-    return f"{prefix}{manifest.manager}/swarm-{manifest.engine}-{manifest.manager}-{stamp}{ARCHIVE}"
+    key = f"{prefix}{manifest.manager}/swarm-{manifest.engine}-{manifest.manager}-{stamp}{ARCHIVE}"
+    return Copy(key, manifest.manager, manifest.taken)
+
+
+def write(site: Site, copy: Copy, manifest: Manifest, sealed: Path) -> None:
+    """Store a copy at one site: the sealed archive first, its manifest last. Raises: StoreError."""
+    site.upload(sealed, copy.key)
+    site.keep(copy.manifest_key, manifest.to_json())
 
 
 def taken(name: str) -> datetime:

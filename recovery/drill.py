@@ -2,7 +2,10 @@
 
 The node is the copy's own manager, or any other that answers and whose engine is no older than the copy's: the sandbox
 has the manager's original address in a network of its own, so nothing that lives is disturbed, and it does not matter
-where it stands. A drill that says nothing about the copy is told and not kept: what was known of the copy stays.
+where it stands. A drill that says nothing about the copy is not kept beside it: what was known of the copy stays.
+
+The last one of each manager is kept as ``PREFIX/CLUSTER/drills/MANAGER.json`` too, whatever it says and whatever becomes of
+the copy: monitors ask for it.
 """
 
 import json
@@ -19,13 +22,16 @@ from recovery.copy import Copy
 from recovery.errors import DamagedCopy, NoUnlockKey, Refused, TransportError, UnopenedCopy
 from recovery.escrow import Escrow
 from recovery.keyfile import unlock
-from recovery.manifest import Manifest, Proof, Verdict
+from recovery.manifest import Manifest, Proof, Verdict, drilled
 from recovery.model import Reach, Report, Survey
 from recovery.onnode import copying
 from recovery.release import is_older
 from recovery.settings import Node, Settings
+from recovery.store import Store
 from recovery.survey import survey
 from recovery.transport import Shell
+
+FOLDER = "drills"
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,14 @@ def drill(
         result = Drill(copy, where.node.name, proof, round(monotonic() - start, 3), (now - copy.dated).total_seconds())
         if proof.verdict is not Verdict.UNPROVEN:
             catalog.store.put(copy.drill_key, as_json(result))
+        catalog.store.put(_last_key(settings, copy.manager), as_json(result))
         yield result
+
+
+def last(settings: Settings, store: Store) -> dict[str, Proof]:
+    """What came of the last drill of each manager that there was one of, by the manager's name. Raises: StoreError."""
+    stored = {node.name: store.look(_last_key(settings, node.name)) for node in settings.managers}
+    return {name: proof for name, text in stored.items() if text and (proof := drilled(text))}
 
 
 def as_json(drill: Drill) -> bytes:
@@ -71,6 +84,10 @@ def as_json(drill: Drill) -> bytes:
     times = {"rto": drill.rto, "rpo": drill.rpo}
     document = {"copy": drill.copy.name, "node": drill.node, **times, "proof": drill.proof.to_dict()}
     return json.dumps(document, indent=1, sort_keys=True).encode()
+
+
+def _last_key(settings: Settings, manager: str) -> str:
+    return f"{settings.backup.prefix}/{settings.cluster}/{FOLDER}/{manager}.json"
 
 
 def _restored(settings: Settings, catalog: Catalog, copy: Copy, node: Node, now: datetime) -> Proof:

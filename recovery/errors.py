@@ -34,6 +34,10 @@ class HostError(RequorumError):
     """The Docker engine that carries the node containers did not do its part."""
 
 
+class LocalError(RequorumError):
+    """This machine did not do its part: its disk is full, or a file cannot be written or read."""
+
+
 class TransportError(RequorumError):
     """A node could not be used over SSH."""
 

@@ -1,10 +1,11 @@
 """Unlock keys of an autolocked swarm, kept in S3 apart from the copies and encrypted to the operators' age recipients.
 
-Keys are ``PREFIX/CLUSTER/unlock-keys/FINGERPRINT.age``. None is ever removed or overwritten: each copy needs
-the key of its own time. Reading them takes an operator's identity, which lies on no node and not in S3.
+Keys are ``PREFIX/CLUSTER/unlock-keys/FINGERPRINT-RECIPIENTS.age``. None is ever removed: each copy needs
+the key of its own time. Once the recipients changed, a key that is still in use is kept for the new ones too.
+Reading them takes an operator's identity, which lies on no node and not in S3.
 """
 
-from collections.abc import Iterator
+from functools import cached_property
 
 from recovery import sealing
 from recovery.errors import NoUnlockKey, SettingError
@@ -24,11 +25,10 @@ class Escrow:
         cluster = f"{settings.backup.prefix}/{settings.cluster}/"
         self._cluster, self._prefix = cluster, cluster + ESCROW
         self._known: dict[str, UnlockKey] = {}
-        self._identities: Identities | None = None
 
     def keep(self, key: UnlockKey) -> None:
         """Have the key at every site, locked for as long as a copy of now. Raises: SettingError where no recipient is named; StoreError."""
-        name = self._cluster + key.escrowed
+        name = self._cluster + key.escrowed(self._escrow.recipients)
 
         def have(site: Site) -> None:
             if site.keys(name):
@@ -41,15 +41,28 @@ class Escrow:
     def opening(self, pem: bytes, *, whose: str) -> UnlockKey:
         """The key that opens a locked key file.
 
-        Raises: NoUnlockKey when none of them does; SettingError when the identity cannot be used; StoreError.
+        Raises: NoUnlockKey when none of them does; SettingError when the identity cannot be used, or does not open all
+        of them and the others do not; StoreError.
         """
-        tried = 0
-        for tried, key in enumerate(self._keys(), 1):  # noqa: B007
+        tried, unread = set[str](), dict[str, ValueError]()
+        for name in self._names():
+            try:
+                key = self._key(name)
+            except ValueError as error:
+                unread[name.split("-")[0]] = error
+                continue
             if opens(key, pem):
                 return key
+            tried.add(key.fingerprint)
+        for fingerprint in unread.keys() - tried:
+            raise SettingError(
+                "escrow.identityFile",
+                f"it does not open the unlock key {fingerprint}, which {whose} may need ({unread[fingerprint]})",
+                remedy="name the file with the identity of one of the recipients at that time; it may hold several",
+            )
         raise NoUnlockKey(
             f"looking for the unlock key of {whose}",
-            f"none of the {tried} keys in escrow opens it" if tried else "no unlock key is in escrow",
+            f"none of the {len(tried)} keys in escrow opens it" if tried else "no unlock key is in escrow",
             remedy="give the key that you kept (docker swarm unlock-key) to: requorum escrow",
         )
 
@@ -62,25 +75,17 @@ class Escrow:
             )
         return sealing.seal(key.text.encode(), self._escrow.recipients)
 
-    def _keys(self) -> Iterator[UnlockKey]:
-        for fingerprint in self._fingerprints():
-            if fingerprint not in self._known:
-                sealed = self._store.then.get(self._prefix + fingerprint + SUFFIX)
-                self._known[fingerprint] = self._unseal(sealed, fingerprint)
-            yield self._known[fingerprint]
-
-    def _fingerprints(self) -> tuple[str, ...]:
+    def _names(self) -> tuple[str, ...]:
         keys = self._store.then.keys(self._prefix)
         return tuple(key.removeprefix(self._prefix).removesuffix(SUFFIX) for key in keys if key.endswith(SUFFIX))
 
-    def _unseal(self, sealed: bytes, fingerprint: str) -> UnlockKey:
-        if self._identities is None:
-            self._identities = Identities(self._escrow.identity_file, setting="escrow.identityFile")
-        try:
-            return UnlockKey(self._identities.unseal(sealed).decode())
-        except ValueError as error:
-            raise SettingError(
-                "escrow.identityFile",
-                f"it does not open the unlock key {fingerprint} ({error})",
-                remedy="name the file with the identity of one of the recipients",
-            ) from None
+    def _key(self, name: str) -> UnlockKey:
+        """Raises: ValueError when it is sealed to others, or none; SettingError, StoreError."""
+        if name not in self._known:
+            sealed = self._store.then.get(self._prefix + name + SUFFIX)
+            self._known[name] = UnlockKey(self._opening.unseal(sealed).decode())
+        return self._known[name]
+
+    @cached_property
+    def _opening(self) -> Identities:
+        return Identities(self._escrow.identity_file, setting="escrow.identityFile")

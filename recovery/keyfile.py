@@ -9,7 +9,7 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -31,7 +31,7 @@ ENCRYPTED = "ENCRYPTED PRIVATE KEY"
 PEM = re.compile(r"-----BEGIN ([A-Z ]+)-----\n(?:(.*?)\n\n)?(.*?)-----END ", re.DOTALL)
 LINE = 64
 ESCROW, SUFFIX = "unlock-keys/", ".age"
-"""Keys in escrow lie below ``PREFIX/CLUSTER/`` as ``unlock-keys/FINGERPRINT.age``."""
+"""Keys in escrow lie below ``PREFIX/CLUSTER/`` as ``unlock-keys/FINGERPRINT-RECIPIENTS.age``."""
 
 
 class WrongKey(ValueError):
@@ -65,10 +65,10 @@ class UnlockKey:
         """What the key is known by: the first 16 hexadecimal digits of its SHA-256, which tell nothing of it."""
         return hashlib.sha256(self.text.encode()).hexdigest()[:16]
 
-    @property
-    def escrowed(self) -> str:
-        """Where it lies in escrow, below ``PREFIX/CLUSTER/``."""
-        return f"{ESCROW}{self.fingerprint}{SUFFIX}"
+    def escrowed(self, recipients: Sequence[str]) -> str:
+        """Where it lies in escrow, below ``PREFIX/CLUSTER/``, sealed to these recipients; for others it lies beside that."""
+        digest = hashlib.sha256("\n".join(sorted(recipients)).encode()).hexdigest()[:8]
+        return f"{ESCROW}{self.fingerprint}-{digest}{SUFFIX}"
 
 
 def is_locked(pem: bytes) -> bool:

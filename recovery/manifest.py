@@ -196,12 +196,11 @@ def check_bytes(path: Path, size: int, sha256: str, what: str, doing: str) -> No
 
 
 def drilled(text: bytes) -> Proof | None:
-    """The proof in the stored result of a drill (see `recovery.drill`); None where it is none, or proves nothing either way."""
+    """The proof in the stored result of a drill (see `recovery.drill`); None where it is none."""
     try:
-        found = _proof(json.loads(text)["proof"])
+        return _proof(json.loads(text)["proof"])
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
-    return None if found.verdict is Verdict.UNPROVEN else found
 
 
 def _proof(stored: Mapping[str, Any]) -> Proof:

@@ -15,18 +15,34 @@ from recovery.copy import Copy
 from recovery.diagnosis import Kind
 from recovery.display import Status
 from recovery.errors import DamagedCopy
-from recovery.manifest import Manifest, Verdict
+from recovery.manifest import Manifest, Proof, Verdict
 
 Copies = Sequence[tuple[Copy, Manifest | DamagedCopy]]
 Data = Mapping[str, Sequence[datetime]]
 """When copies of data were taken, newest first, for each name in the settings."""
+Drills = Mapping[str, Proof]
+"""What came of the last drill of each manager, by its name."""
 
 
 class Watched(Collector):
-    """The metrics of one look at a cluster; ``copies`` is None, and ``data`` empty, where S3 did not answer."""
+    """The metrics of one look at a cluster; ``copies`` is None, and ``data`` and ``drills`` empty, where S3 did not answer.
 
-    def __init__(self, status: Status, copies: Copies | None, managers: Sequence[str], data: Data) -> None:
+    ``sites`` is how many there are for a copy to lie at.
+    """
+
+    def __init__(
+        self,
+        status: Status,
+        copies: Copies | None,
+        managers: Sequence[str],
+        data: Data,
+        drills: Drills,
+        *,
+        sites: int,
+    ) -> None:
         self._status = status
+        self._drills = drills
+        self._sites = sites
         self._data = data
         self._copies = copies
         self._managers = managers
@@ -36,7 +52,8 @@ class Watched(Collector):
         yield from self._swarm()
         yield self._one("requorum_s3_up", "Whether the copies could be listed.", float(self._copies is not None))
         if self._copies is not None:
-            yield from _of_copies(self._status.cluster, self._copies, self._managers)
+            yield from _of_copies(self._status.cluster, self._copies, self._managers, self._sites)
+            yield from _of_drills(self._status.cluster, self._drills)
             yield from _of_data(self._status.cluster, self._data)
 
     def _swarm(self) -> Iterator[Metric]:
@@ -65,7 +82,7 @@ class Live(Collector):
         yield from self._look().collect()
 
 
-def _of_copies(cluster: str, copies: Copies, managers: Sequence[str]) -> Iterator[Metric]:
+def _of_copies(cluster: str, copies: Copies, managers: Sequence[str], sites: int) -> Iterator[Metric]:
     read = [(copy, manifest) for copy, manifest in copies if not isinstance(manifest, DamagedCopy)]
     labels = ["cluster", "manager"]
     count = GaugeMetricFamily(
@@ -76,6 +93,9 @@ def _of_copies(cluster: str, copies: Copies, managers: Sequence[str]) -> Iterato
     newest = GaugeMetricFamily("requorum_last_copy_timestamp_seconds", "When the newest copy was taken.", labels=labels)
     proven = GaugeMetricFamily(
         "requorum_last_proven_copy_timestamp_seconds", "When the newest proven copy was taken.", labels=labels
+    )
+    missing = GaugeMetricFamily(
+        "requorum_last_proven_copy_missing_sites", "How many sites lack the newest proven copy.", labels=labels
     )
     size = GaugeMetricFamily("requorum_last_copy_bytes", "Size of the newest copy in S3.", labels=labels)
     proof = GaugeMetricFamily(
@@ -96,7 +116,22 @@ def _of_copies(cluster: str, copies: Copies, managers: Sequence[str]) -> Iterato
                 seconds.add_metric([cluster, manager], manifest.proof.seconds)
         if last := next((copy for copy, manifest in mine if manifest.verdict is Verdict.PROVEN), None):
             proven.add_metric([cluster, manager], last.dated.timestamp())
-    yield from (count, newest, proven, size, proof, seconds)
+            missing.add_metric([cluster, manager], sites - len(last.sites))
+    yield from (count, newest, proven, missing, size, proof, seconds)
+
+
+def _of_drills(cluster: str, drills: Drills) -> Iterator[Metric]:
+    labels = ["cluster", "manager"]
+    when = GaugeMetricFamily(
+        "requorum_last_drill_timestamp_seconds", "When a copy of the manager was drilled last.", labels=labels
+    )
+    proven = GaugeMetricFamily(
+        "requorum_last_drill_proven", "Whether the copy came up in that drill as its manifest says.", labels=labels
+    )
+    for manager, proof in drills.items():
+        when.add_metric([cluster, manager], proof.at.timestamp())
+        proven.add_metric([cluster, manager], float(proof.verdict is Verdict.PROVEN))
+    yield from (when, proven)
 
 
 def _of_data(cluster: str, data: Data) -> Iterator[Metric]:

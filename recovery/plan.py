@@ -9,6 +9,7 @@ from enum import StrEnum
 from recovery.catalog import Choice
 from recovery.diagnosis import Diagnosis, Kind
 from recovery.manifest import Manifest
+from recovery.release import is_older
 from recovery.settings import Node, Settings
 from recovery.survivors import Survivor
 
@@ -102,15 +103,18 @@ def make_plan(
     now: datetime,
     *,
     cas: frozenset[str] = frozenset(),
+    engine: str = "",
     spent: bool = False,
 ) -> Plan:
     """What to do about a diagnosis, and its warnings.
 
     ``choice`` is the copy that a restore would read (looked for when all managers are lost), ``rejected``
     why newer copies were passed over, ``survivors`` are ranked, the best first (looked at when the quorum
-    is lost). ``cas`` are the digests of the CA that living nodes know. ``spent`` says that `recover: true` was used up before this loss (`recovery.consent`).
+    is lost). ``cas`` are the digests of the CA that living nodes know, ``engine`` is the version of the engine that
+    ``choice`` would be restored on, where it answers. ``spent`` says that `recover: true` was used up before this loss
+    (`recovery.consent`).
     """
-    made = _decide(diagnosis, settings, choice, rejected, survivors, now, cas)
+    made = _decide(diagnosis, settings, choice, rejected, survivors, now, cas, engine)
     if made.id:
         made = _with_consent(made, settings, spent)
     return replace(made, losses=made.losses + diagnosis.warnings)
@@ -124,6 +128,7 @@ def _decide(
     survivors: tuple[Survivor, ...],
     now: datetime,
     cas: frozenset[str],
+    engine: str,
 ) -> Plan:
     match diagnosis.kind:
         case Kind.HEALTHY | Kind.PARTITIONED:
@@ -134,7 +139,7 @@ def _decide(
         case Kind.ABSENT:
             return _build(diagnosis, settings)
         case Kind.ALL_LOST:
-            return _restore(diagnosis, settings, choice, rejected, now, cas)
+            return _restore(diagnosis, settings, choice, rejected, now, cas, engine)
         case Kind.QUORUM_LOST if survivors and not (diagnosis.stand_ins or _silent_managers(diagnosis, settings)):
             return _force(diagnosis, settings, survivors)
         case _:
@@ -233,6 +238,7 @@ def _restore(
     rejected: tuple[str, ...],
     now: datetime,
     cas: frozenset[str],
+    engine: str,
 ) -> Plan:
     passed_over = tuple(f"passed over {reason}" for reason in rejected) + tuple(
         f"passed over the copies of {name}: no machine is there to restore them on" for name in diagnosis.away
@@ -244,7 +250,7 @@ def _restore(
         remedy = "correct requorum:backup (bucket, prefix) or requorum:cluster, or bring the copies back; see `requorum backups`"
         return Plan(diagnosis.kind, refusal=Refusal(why + detail, remedy))
     manifest = choice.manifest
-    if refusal := _unfit(manifest, settings):
+    if refusal := _unfit(manifest, settings) or outdated(engine, choice, settings):
         return Plan(diagnosis.kind, refusal=refusal)
     taken = choice.copy.dated
     age = (now - taken).total_seconds()
@@ -252,6 +258,7 @@ def _restore(
         f"changes to the swarm after {taken:%Y-%m-%d %H:%M:%S} UTC ({age:.0f} s ago) are lost",
         *passed_over,
         *_unvouched(manifest, cas),
+        *((_older(engine, manifest),) if is_older(engine, manifest.engine) else ()),
         *(_LOCKED_AGAIN if manifest.autolock else ()),
         *_silence(diagnosis),
     )
@@ -309,6 +316,25 @@ def _unfit(manifest: Manifest, settings: Settings) -> Refusal | None:
         why = f"the newest good copy is of {name} at {address}, and a manager's address cannot change"
         return Refusal(why, f"give {name} the address {address} in requorum:managers")
     return None
+
+
+def outdated(engine: str, choice: Choice, settings: Settings) -> Refusal | None:
+    """Why a copy is not restored on an engine of that version; an operator who names the copy takes the risk (`recovery.release`)."""
+    manifest = choice.manifest
+    if settings.copy_from == choice.copy.name or not is_older(engine, manifest.engine):
+        return None
+    remedy = (
+        f"install engine {manifest.engine} or newer on {manifest.manager}, or name a copy in requorum:copy: "
+        f"one by engine {engine} or older, or {choice.copy.name} to try it all the same"
+    )
+    return Refusal(_older(engine, manifest), remedy)
+
+
+def _older(engine: str, manifest: Manifest) -> str:
+    return (
+        f"the engine of {manifest.manager} ({engine}) is older than the copy's ({manifest.engine}): it may not read it, "
+        "or drop what it does not know of a service"
+    )
 
 
 def _joins(diagnosis: Diagnosis, settings: Settings) -> tuple[Step, ...]:

@@ -71,10 +71,10 @@ def _remove(store: Store, decision: Decision[Copy]) -> Removal[Copy]:
     try:
         if not decision.half:
             store.delete(decision.copy.manifest_key)
-        store.delete(decision.copy.key)
+        stay = store.delete(decision.copy.key)
         store.delete(decision.copy.drill_key)
     except StoreSilent:
         raise
     except StoreError as error:
         return Removal(decision, error)
-    return Removal(decision)
+    return Removal(decision, versions_stay=stay)

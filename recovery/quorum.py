@@ -12,14 +12,14 @@ from time import monotonic
 from recovery import autolock, backup, journal, operators, survivors
 from recovery import restore as files
 from recovery.assessment import known_id
-from recovery.catalog import Catalog, usable
+from recovery.catalog import Catalog, Choice, usable
 from recovery.diagnosis import Diagnosis, Kind, diagnose
 from recovery.engine import Engine
 from recovery.errors import ProofFailed, Refused
 from recovery.escrow import Escrow
 from recovery.manifest import Manifest
 from recovery.model import Report
-from recovery.plan import Action
+from recovery.plan import Action, outdated
 from recovery.proof import compare
 from recovery.settings import Node, Settings
 from recovery.survey import ask, settled, survey
@@ -139,6 +139,8 @@ def _restore(settings: Settings, catalog: Catalog, name: str, ca: str | None, sa
         say(f"restoring {name} on {seed.name} ({seed.address})")
         with journal.step(settings, Action.RESTORE, seed.name, say), Shell(seed, settings.ssh) as shell:
             engine = Engine(shell)
+            if fault := outdated(engine.info()["ServerVersion"], Choice(chosen, manifest), settings):
+                raise Refused(f"restoring {name}", fault.why, remedy=fault.remedy, node=seed.name)
             files.place(shell, engine, archive, manifest, files.WHOLE, key=key, mark=name)
             say(f"forcing a new cluster on {seed.name}")
             engine.force_new_cluster()

@@ -1,7 +1,7 @@
 """Which copies are kept and which are removed, each with the reasons: pure.
 
 The copies that one manager made of one swarm are judged together, so that those of another swarm never push them
-out. Every rule keeps the newest of something, and periods without a copy do not count: where no copies are made, or
+out; the rules of the cluster judge those of all its managers together. Every rule keeps the newest of something, and periods without a copy do not count: where no copies are made, or
 the clock is wrong, nothing goes that the rules kept before.
 """
 
@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby, islice
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from recovery.copy import Copy
 from recovery.errors import DamagedCopy, StoreError
 from recovery.manifest import WITH_INVENTORY, Manifest, Verdict
 from recovery.marks import Mark
-from recovery.settings import Retention
+from recovery.settings import Retention, Rules
 
 PERIODS: Mapping[str, Callable[[datetime], str]] = {
     "hourly": lambda taken: f"{taken:%Y-%m-%d %H} h",
@@ -26,6 +26,7 @@ PERIODS: Mapping[str, Callable[[datetime], str]] = {
     "yearly": lambda taken: f"{taken:%Y}",
 }
 """What the period of a copy is called, in UTC; weeks are those of ISO 8601."""
+VERSIONS_STAY = "the bucket has versions and keeps those of what was removed, until a lifecycle rule ends them"
 NOT_SET = "requorum:backup.retention is not set"
 
 
@@ -87,6 +88,8 @@ class Removal(Generic[C]):
 
     decision: Decision[C]
     error: StoreError | None = None
+    versions_stay: bool = False
+    """Whether the bucket keeps what was removed, as versions that no listing shows."""
 
 
 def candidate(copy: Copy, manifest: Manifest | DamagedCopy, size: int, mark: Mark | None) -> Candidate[Copy]:
@@ -108,13 +111,16 @@ def decide(policy: Retention | None, candidates: Iterable[Candidate[C]], now: da
     if policy is None:
         return tuple(Decision(one.copy, one.half, True, (NOT_SET,)) for one in ordered)
     sound = [one for one in ordered if not (one.half or one.fault)]
-    groups = [tuple(group) for _, group in groupby(sorted(sound, key=lambda one: one.group), lambda one: one.group)]
+    groups, swarms = _grouped(sound, lambda one: one.group), _grouped(sound, lambda one: one.swarm)
     keeping: defaultdict[Candidate[C], list[str]] = defaultdict(list)
     for one in ordered:
         keeping[one] += _standing(one, policy, now)
     for group in groups:
         for one, reason in _ruled(policy, group):
             keeping[one].append(reason)
+    for swarm in swarms:
+        for one, reason in _ruled(policy.cluster, swarm):
+            keeping[one].append(f"of the cluster, {reason}")
     for one in _newest_proven(sound, lambda one: one.swarm):
         keeping[one].append(f"the newest proven copy of swarm {one.swarm}")
     for one in _newest_proven(sound, lambda one: one.group):
@@ -141,13 +147,17 @@ def _standing(one: Candidate[C], policy: Retention, now: datetime) -> Iterator[s
         yield f"younger than {policy.grace_hours} h{upload}"
 
 
-def _ruled(policy: Retention, group: Sequence[Candidate[C]]) -> Iterator[tuple[Candidate[C], str]]:
-    """What the counts of the policy keep of a group, which is newest first."""
-    for one in group[: policy.last]:
-        yield one, f"among the last {policy.last}"
+def _grouped(ordered: Iterable[Candidate[C]], key: Callable[[Candidate[C]], Any]) -> list[tuple[Candidate[C], ...]]:
+    return [tuple(group) for _, group in groupby(sorted(ordered, key=key), key)]
+
+
+def _ruled(rules: Rules, group: Sequence[Candidate[C]]) -> Iterator[tuple[Candidate[C], str]]:
+    """What the rules keep of a group, which is newest first."""
+    for one in group[: rules.last]:
+        yield one, f"among the last {rules.last}"
     for rule, name in PERIODS.items():
         periods = groupby(group, lambda one: name(one.copy.taken.astimezone(UTC)))  # noqa: B023 - used at once
-        for period, copies in islice(periods, getattr(policy, rule)):
+        for period, copies in islice(periods, getattr(rules, rule)):
             yield min(copies, key=lambda one: not one.proven), f"{rule}: {period}"
 
 
@@ -162,5 +172,10 @@ def _newest_proven(ordered: Iterable[Candidate[C]], key: Callable[[Candidate[C]]
 def _why_not(one: Candidate[C], policy: Retention) -> str:
     if one.half:
         return f"an archive without a manifest, older than {policy.grace_hours} h: its upload broke off"
-    counts = {rule: getattr(policy, rule) for rule in ("last", *PERIODS)}
-    return f"no rule keeps it ({', '.join(f'{rule} {count}' for rule, count in counts.items() if count)})"
+    own, cluster = _counts(policy), _counts(policy.cluster)
+    return f"no rule keeps it ({own}{'; of the cluster ' if cluster else ''}{cluster})"
+
+
+def _counts(rules: Rules) -> str:
+    counts = {rule: getattr(rules, rule) for rule in ("last", *PERIODS)}
+    return ", ".join(f"{rule} {count}" for rule, count in counts.items() if count)

@@ -1,11 +1,13 @@
 """One bucket in S3, through boto3: the one place that is written to and read from it."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from time import sleep
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -47,8 +49,11 @@ SKEW = timedelta(minutes=5)
 """By how much two clocks may differ."""
 UNREACHABLE = (NoConnection, HTTPClientError, IncompleteReadError, RetriesExceededError, ConnectionError)
 """What boto3 raises where no answer, or not all of it, came."""
+_line = Lock()
+"""Has transfers take turns where the line is limited: each would have the whole limit for itself."""
 CHANGED = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412", "409"})
 """What a conditional write is answered when the object is not as expected."""
+NO_UPLOAD = "NoSuchUpload"
 UNVERSIONED = "take requorum:backup.asOf out, or name a bucket with versioning"
 
 
@@ -59,6 +64,15 @@ def skew(answer: Mapping[str, Any], now: datetime) -> timedelta:
         return now - parsedate_to_datetime(said)
     except (ValueError, TypeError):
         return timedelta(0)
+
+
+@dataclass(frozen=True)
+class Upload:
+    """An upload in parts that is under way or broke off."""
+
+    key: str
+    id: str
+    begun: datetime
 
 
 class Site:
@@ -125,14 +139,17 @@ class Site:
         return {self._prefix + key.removeprefix(self.bucket.prefix): entry for key, entry in found.items()}
 
     def look(self, key: str) -> tuple[bytes, str] | None:
-        """A small object's content and ETag, or None where there is none."""
+        """A small object's content and ETag, or None where there is none.
+
+        Whoever may not list, such as an agent, is not told by S3 that there is none, but refused.
+        """
         with self.doing(f"reading {key} from"):
             if (version := self._version(key)) is None:
                 return None
             try:
                 return self._content(key, version)
             except ClientError as error:
-                if code_of(error) == "NoSuchKey":
+                if code_of(error) == "NoSuchKey" or (self.bucket.write_only and code_of(error) == "AccessDenied"):
                     return None
                 raise
 
@@ -143,9 +160,10 @@ class Site:
                 return False
 
             def fetch(**extra: Any) -> None:
-                client.client(self.bucket, TRANSFER).download_file(
-                    self.bucket.name, self.own(key), str(path), ExtraArgs=extra, Config=self._transfer
-                )
+                with self._turn:
+                    client.client(self.bucket, TRANSFER).download_file(
+                        self.bucket.name, self.own(key), str(path), ExtraArgs=extra, Config=self._transfer
+                    )
 
             try:
                 self._read(fetch, **version)
@@ -193,9 +211,10 @@ class Site:
         """Write a local file as an object that is kept: locked where that is asked for, and looked at afterwards."""
         self.require_lock()
         with self.doing(f"writing {key} to"):
-            client.client(self.bucket, TRANSFER).upload_file(
-                str(path), self.bucket.name, self.own(key), ExtraArgs=self._kept, Config=self._transfer
-            )
+            with self._turn:
+                client.client(self.bucket, TRANSFER).upload_file(
+                    str(path), self.bucket.name, self.own(key), ExtraArgs=self._kept, Config=self._transfer
+                )
             self._check(key, path.stat().st_size)
 
     def keep(self, key: str, content: bytes) -> None:
@@ -218,10 +237,36 @@ class Site:
             retention: Any = {"Mode": found.get("Mode") or self._lock["ObjectLockMode"], "RetainUntilDate": wanted}
             self.s3.put_object_retention(Bucket=self.bucket.name, Key=self.own(key), Retention=retention)
 
-    def delete(self, key: str) -> None:
-        """Remove an object; one that is not there is no error."""
+    def delete(self, key: str) -> bool:
+        """Remove an object; one that is not there is no error. Whether the bucket has versions, and keeps what was there."""
         with self.doing(f"deleting {key} from"):
-            self.s3.delete_object(Bucket=self.bucket.name, Key=self.own(key))
+            return bool(self.s3.delete_object(Bucket=self.bucket.name, Key=self.own(key)).get("DeleteMarker"))
+
+    def uploads(self, prefix: str) -> tuple[Upload, ...]:
+        """Uploads in parts below the prefix, whose parts no other listing shows."""
+        with self.doing("listing the uploads to"):
+            pages = self.s3.get_paginator("list_multipart_uploads").paginate(
+                Bucket=self.bucket.name, Prefix=self.own(prefix)
+            )
+            try:
+                found = [entry for page in pages for entry in page.get("Uploads", ())]
+            except ClientError as error:
+                if code_of(error) != NO_UPLOAD:
+                    raise
+                return ()  # so rclone calls a bucket that never had any
+        return tuple(
+            Upload(self._prefix + one["Key"].removeprefix(self.bucket.prefix), one["UploadId"], one["Initiated"])
+            for one in found
+        )
+
+    def abort(self, upload: Upload) -> None:
+        """Remove the parts of an upload; one that has ended is no error."""
+        with self.doing(f"aborting an upload of {upload.key} to"):
+            try:
+                self.s3.abort_multipart_upload(Bucket=self.bucket.name, Key=self.own(upload.key), UploadId=upload.id)
+            except ClientError as error:
+                if code_of(error) != NO_UPLOAD:
+                    raise
 
     def require_lock(self) -> None:
         """With requorum:backup.lock, have made sure that the bucket has Object Lock; it is asked once."""
@@ -337,6 +382,10 @@ class Site:
             found = self.s3.get_object_lock_configuration(Bucket=self.bucket.name)
         if found["ObjectLockConfiguration"].get("ObjectLockEnabled") != "Enabled":
             raise StoreError(doing, "the bucket has none", remedy=NO_LOCK)
+
+    @property
+    def _turn(self) -> AbstractContextManager[object]:
+        return _line if self.bucket.megabytes_per_second else nullcontext()
 
     @cached_property
     def _transfer(self) -> TransferConfig:

@@ -104,9 +104,9 @@ class Store:
         """Write a small object that is for now to the first site that answers."""
         next(self._each(lambda site: site.put(key, content)))
 
-    def delete(self, key: str) -> None:
-        """Remove an object from every site; one that is not there is no error."""
-        self.everywhere(lambda site: site.delete(key))
+    def delete(self, key: str) -> bool:
+        """Remove an object from every site; one that is not there is no error. Whether a bucket keeps what was there as a version."""
+        return True in {kept for _, kept in self._each(lambda site: site.delete(key))}
 
     def everywhere(self, act: Callable[[Site], object]) -> tuple[str, ...]:
         """Do something at every site, one after the other; the names of those where it was done."""
@@ -122,7 +122,7 @@ class Store:
         answered, fault = False, None
         for site in self.sites:
             try:
-                answer = self._ask(site, act)
+                answer = self.ask(site, act)
             except StoreError as error:
                 if len(self.sites) == 1 or not (isinstance(error, StoreSilent) or site.name == "second"):
                     raise
@@ -134,7 +134,8 @@ class Store:
         if fault and not answered:
             raise fault
 
-    def _ask(self, site: Site, act: Callable[[Site], T]) -> T:
+    def ask(self, site: Site, act: Callable[[Site], T]) -> T:
+        """Do something at one of the sites, whatever becomes of the other."""
         if len(self.sites) == 1:
             return act(site)
         since, fault = _gone.get(site.where, (0.0, None))

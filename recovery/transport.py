@@ -12,6 +12,7 @@ import tempfile
 import threading
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import Future
+from errno import EDQUOT, EFBIG, EIO, ENOENT, ENOSPC, EROFS
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -30,12 +31,15 @@ from recovery.errors import (
 )
 from recovery.settings import Node, Ssh
 from recovery.shell import ENGINE_SOCKET, SHOWN, Output
+from recovery.workspace import fault
 
 T = TypeVar("T")
 CONNECT_SECONDS = 3.0
 """To connect, shake hands and log in: a dead node costs no more."""
 GO_PREFERS = ("ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa", "ssh-ed25519")
 """golang.org/x/crypto/ssh, defaultHostKeyAlgos: pulumi-command pins one key and takes what the host offers for it."""
+LOCAL = frozenset({ENOSPC, EDQUOT, EFBIG, EROFS, EIO, ENOENT})
+"""What no connection fails with, but a file here."""
 
 
 class Shell:
@@ -74,7 +78,7 @@ class Shell:
         as the command reads, and closed.
 
         Raises: CommandFailed when it exits non-zero (unless ``check`` is off) or takes longer than
-        ``seconds``; Silent when the connection is lost.
+        ``seconds``; Silent when the connection is lost; LocalError when a local file cannot be written or read.
         """
         output = _wait(self._run(argv, stdin, stdout, seconds))
         if check and output.status != 0:
@@ -93,7 +97,10 @@ class Shell:
         ``docker -H ssh://`` does, which costs the node a process for each connection.
         """
         if self._relay_folder is None:
-            self._relay_folder = tempfile.mkdtemp(prefix="requorum-")
+            try:
+                self._relay_folder = tempfile.mkdtemp(prefix="requorum-")
+            except OSError as error:
+                raise fault(error, Path(tempfile.gettempdir())) from None
             self._relay = _wait(asyncio.start_unix_server(self._dial_engine, self._relay_folder + "/engine.sock"))
         return Path(self._relay_folder) / "engine.sock"
 
@@ -157,6 +164,7 @@ class Shell:
         self, argv: Sequence[str], stdin: bytes | Path | IO[bytes] | None, stdout: Path | None, seconds: float
     ) -> Output:
         assert self._connection is not None, "the shell is not open"
+        target = _Target(stdout) if stdout else None
         try:
             result = await asyncio.wait_for(
                 self._connection.run(
@@ -164,7 +172,7 @@ class Shell:
                     encoding=None,
                     input=stdin if isinstance(stdin, bytes) else None,
                     stdin=asyncssh.DEVNULL if stdin is None else asyncssh.PIPE if isinstance(stdin, bytes) else stdin,
-                    stdout=stdout or asyncssh.PIPE,
+                    stdout=target or asyncssh.PIPE,
                 ),
                 seconds,
             )
@@ -176,12 +184,19 @@ class Shell:
                 node=self.node.name,
             ) from None
         except (OSError, asyncssh.Error) as error:
+            if isinstance(error, OSError) and error.errno in LOCAL:
+                raise fault(error, stdin if isinstance(stdin, Path) else Path(tempfile.gettempdir())) from None
             raise Silent(
                 f"running {argv[0]}",
                 f"the connection was lost ({error})",
                 remedy="see whether the machine is up, then run again",
                 node=self.node.name,
             ) from None
+        finally:
+            if target:
+                target.close()
+        if target and target.fault:
+            raise fault(target.fault, target.path) from None
         out = result.stdout if isinstance(result.stdout, bytes) else b""
         err = result.stderr.decode(errors="replace") if isinstance(result.stderr, bytes) else ""
         return Output(out, err, result.exit_status if result.exit_status is not None else -1)
@@ -211,6 +226,41 @@ class Shell:
                 "docker system dial-stdio", encoding=None, stderr=asyncssh.DEVNULL
             )
             return process.stdout, process.stdin
+
+
+class _Target:
+    """A local file that a command's output is written to.
+
+    It keeps what the disk refuses: asyncssh ends the connection over that, and says no more.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Raises: LocalError."""
+        self.path = path
+        self.fault: OSError | None = None
+        try:
+            self._file = path.open("wb")
+        except OSError as error:
+            raise fault(error, path) from None
+
+    def fileno(self) -> int:
+        """None: asyncssh is to call `write`, also for what is no regular file."""
+        raise OSError
+
+    def write(self, data: bytes) -> None:
+        """Append. Raises: OSError."""
+        try:
+            self._file.write(data)
+        except OSError as error:
+            self.fault = error
+            raise
+
+    def close(self) -> None:
+        """Write what is left."""
+        try:
+            self._file.close()
+        except OSError as error:
+            self.fault = self.fault or error
 
 
 async def _pump(source: Any, sink: Any) -> None:

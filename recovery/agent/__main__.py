@@ -16,21 +16,12 @@ def main(verb: str) -> int:
         Watch(Path(ENGINE_SOCKET)).run()
     if CREDENTIALS.exists():
         os.environ["AWS_SHARED_CREDENTIALS_FILE"] = str(CREDENTIALS)
-    from recovery.agent import metrics, state
-    from recovery.agent.round import FAILED, Round
+    from recovery.agent.round import Round
 
-    config, file = from_json(FILE.read_bytes()), STATE / "state.json"
-    try:
-        STATE.mkdir(mode=0o700, parents=True, exist_ok=True)
-        done = Round(config, STATE, state.read(file))
-        status = done.run()
-        if done.state.failure:
-            print(done.state.failure, file=sys.stderr)
-        done.state.write(file)
-        metrics.write(config, done.state, done.waiting)
-    except OSError as error:  # such as a full disk
-        print(error, file=sys.stderr)
-        return FAILED
+    done = Round(from_json(FILE.read_bytes()), STATE)
+    status = done.run()
+    for fault in done.state.faults.values():
+        print(fault, file=sys.stderr)
     return status
 
 

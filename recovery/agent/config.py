@@ -40,6 +40,14 @@ class Config:
         """Of every key of the cluster."""
         return f"{self.buckets[0].prefix}/{self.cluster}/"
 
+    @property
+    def places(self) -> dict[str, str]:
+        """Where copies go, by the name of the site (`recovery.site.Site.name`)."""
+        return {
+            name: f"{bucket.endpoint or 's3'}/{bucket.name}/{bucket.prefix}/{self.cluster}/"
+            for name, bucket in zip(("main", "second"), self.buckets, strict=False)
+        }
+
     def to_json(self) -> bytes:
         """As it lies on the node."""
         return json.dumps(asdict(self), default=str, indent=1, sort_keys=True).encode()

@@ -1,14 +1,56 @@
 """What a monitor learns of an agent, in a file that a Prometheus node exporter reads. Times are Unix time stamps."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
+from prometheus_client import CollectorRegistry, write_to_textfile
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from recovery.agent.config import Config
 from recovery.agent.spool import Entry
 from recovery.agent.state import State
 
 FILE = "requorum_agent.prom"
+LABELS = ["cluster", "manager"]
+
+
+class Told(Collector):
+    """The metrics of one agent."""
+
+    def __init__(self, config: Config, state: State, waiting: Sequence[Entry]) -> None:
+        self._config, self._state, self._waiting = config, state, waiting
+
+    def collect(self) -> Iterator[Metric]:
+        """Every metric."""
+        state, waiting, places = self._state, self._waiting, self._config.places
+        taken = (entry.manifest.taken.timestamp() for entry in waiting)
+        values = {
+            "last_attempt_timestamp_seconds": ("When the agent last looked whether to copy.", state.attempted),
+            "last_copy_timestamp_seconds": ("When it last took a copy.", state.taken),
+            "last_proven_timestamp_seconds": ("When it took the last copy that was proven.", state.proven),
+            "last_stored_timestamp_seconds": ("When S3 last took a copy of it.", state.stored),
+            "last_failure_timestamp_seconds": ("When it last failed.", state.failed),
+            "failing": ("1 while it fails at anything.", float(bool(state.faults))),
+            "copy_seconds": ("How long the last copy took, with its proof.", state.seconds),
+            "copy_bytes": ("Size of the last copy as stored.", state.size),
+            "spool_copies": ("Copies that a site does not have yet.", len(waiting)),
+            "spool_bytes": ("What they take of the disk.", sum(entry.size for entry in waiting)),
+            "spool_oldest_timestamp_seconds": ("When the oldest of them was taken; 0: none.", min(taken, default=0.0)),
+        }
+        labels = [self._config.cluster, self._config.name]
+        for name, (text, value) in values.items():
+            gauge = GaugeMetricFamily(f"requorum_agent_{name}", text, labels=LABELS)
+            gauge.add_metric(labels, value)
+            yield gauge
+        failures = CounterMetricFamily("requorum_agent_failures", "Rounds that failed.", labels=LABELS)
+        failures.add_metric(labels, state.failures)
+        yield failures
+        lacking = GaugeMetricFamily(
+            "requorum_agent_lacking_copies", "Copies that wait for it.", labels=[*LABELS, "site"]
+        )
+        for site in places:
+            lacking.add_metric([*labels, site], sum(site in entry.lacking(places) for entry in waiting))
+        yield lacking
 
 
 def write(config: Config, state: State, waiting: Sequence[Entry]) -> None:
@@ -19,21 +61,6 @@ def write(config: Config, state: State, waiting: Sequence[Entry]) -> None:
 
 def collected(config: Config, state: State, waiting: Sequence[Entry]) -> CollectorRegistry:
     """All of them."""
-    values = {
-        "last_attempt_timestamp_seconds": ("When the agent last looked whether to copy.", state.attempted),
-        "last_copy_timestamp_seconds": ("When it last took a copy.", state.taken),
-        "last_proven_timestamp_seconds": ("When it took the last copy that was proven.", state.proven),
-        "last_stored_timestamp_seconds": ("When S3 last took a copy of it.", state.stored),
-        "last_failure_timestamp_seconds": ("When it last failed.", state.failed),
-        "failing": ("1 when its last round failed.", float(bool(state.failure))),
-        "failures_total": ("Rounds that failed.", state.failures),
-        "copy_seconds": ("How long the last copy took, with its proof.", state.seconds),
-        "copy_bytes": ("Size of the last copy as stored.", state.size),
-        "spool_copies": ("Copies that wait for S3.", len(waiting)),
-        "spool_bytes": ("What they take of the disk.", sum(entry.size for entry in waiting)),
-    }
     registry = CollectorRegistry()
-    for name, (text, value) in values.items():
-        gauge = Gauge(f"requorum_agent_{name}", text, ["cluster", "manager"], registry=registry)
-        gauge.labels(config.cluster, config.name).set(value)
+    registry.register(Told(config, state, waiting))
     return registry

@@ -6,19 +6,22 @@ systemd never runs two rounds of one node at once; those of two nodes overlap on
 import http.client
 import json
 import subprocess
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, replace
+from functools import cached_property, partial
 from pathlib import Path
 from time import monotonic, time
 
 from recovery import copy, lease, snapshot
-from recovery.agent import turn
+from recovery.agent import metrics, state, turn
 from recovery.agent.config import Config
 from recovery.agent.local import Local
-from recovery.agent.spool import ARCHIVE, Entry, Spool
-from recovery.agent.state import State
+from recovery.agent.spool import ARCHIVE, Entry, Spool, stored_at
+from recovery.agent.state import Fault
 from recovery.agent.turn import Mark, Turn, View
-from recovery.errors import EngineError, Refused, RequorumError, SettingError, StoreError
-from recovery.keyfile import ESCROW, SUFFIX, UnlockKey
+from recovery.errors import DamagedCopy, EngineError, Refused, RequorumError, SettingError, StoreError
+from recovery.keyfile import ESCROW, UnlockKey
 from recovery.onnode import api
 from recovery.onnode.archive import PLACED
 from recovery.shell import DATA_ROOT
@@ -30,89 +33,150 @@ DONE, FAILED, AGAIN = 0, 1, 75
 LEASE, MARK = "agent/lease.json", "agent/mark.json"
 DUE = "due"
 """A file that the timer makes: a copy is to be taken whether anything changed or not."""
+REFUSED_SECONDS = 900.0
+"""For how long others may be at it before that is a fault."""
 FAULTS = (RequorumError, OSError, http.client.HTTPException, subprocess.SubprocessError)
 
 
 class Round:
     """A round with what earlier ones left in ``folder``; `state` is what this one leaves."""
 
-    def __init__(self, config: Config, folder: Path, before: State) -> None:
-        self._config, self._due = config, folder / DUE
-        self._shell, self._store = Local(config), Store(config.buckets)
-        self._spool = Spool(folder / "spool", copies=config.spool_copies, size=config.spool_bytes)
-        self.state = replace(before, attempted=time(), failure="")
+    def __init__(self, config: Config, folder: Path) -> None:
+        self._config, self._folder = config, folder
+        self._due, self._file = folder / DUE, folder / state.FILE
+        self._shell = Local(config)
+        self.state = replace(state.read(self._file), attempted=time())
 
     @property
     def waiting(self) -> tuple[Entry, ...]:
-        """The copies that S3 does not have yet, newest first."""
-        return self._spool.entries()
+        """The copies that a site does not have yet, newest first; none where the spool cannot be opened, which is a fault."""
+        with suppress(OSError):
+            return self._spool.entries()
+        return ()
 
     def run(self) -> int:
-        """Do what there is to do; the exit status."""
-        try:
-            view = self._look()
-            changed = view.fingerprint != self.state.fingerprint
-            if not (changed or self._due.exists() or self.waiting):
-                return DONE
-            return self._with_s3(view)
-        except FAULTS as error:
-            self.state = self.state.failing(str(error))
-            return FAILED
+        """Do what there is to do, until a look at the swarm finds nothing more; the exit status.
 
-    def _with_s3(self, view: View) -> int:
+        Whatever fails is in the `state` before an error that is none of ours goes on.
+        """
+        try:
+            status = self._until_done()
+            self.state = self.state.cleared(Fault.ROUND)
+        except FAULTS as error:
+            self._fail(Fault.ROUND, error)
+            status = FAILED
+        except Exception as error:
+            why = f"a round broke off by {type(error).__name__}\n  next: journalctl -u requorum-copy"
+            self.state = self.state.failing(Fault.ROUND, why)
+            self._save()
+            raise
+        return status if self._save() else FAILED
+
+    def _until_done(self) -> int:
+        for torn in self._spool.torn:
+            self._damaged(DamagedCopy(f"opening {torn.name} in the spool", "it is torn", remedy="requorum backup"))
+        while (status := self._once()) is None:
+            pass  # what changed meanwhile woke nobody
+        return status
+
+    def _once(self) -> int | None:
+        """The exit status where nothing more can be done now."""
+        view = self._look()
+        if view and any(entry.proves(view.fingerprint) for entry in self.waiting):
+            self.state = replace(self.state, fingerprint=view.fingerprint)
+        if not (self._is_wanted(view) or self.waiting or self.state.faults.keys() & {Fault.TURN, Fault.STORE}):
+            return DONE if view else FAILED
         whose = f"the agent of {self._config.name}"
         try:
             with lease.hold(self._store, self._config.prefix + LEASE, "copying", by=whose, say=_quiet):
                 return self._in_turn(view)
-        except Refused:
-            return AGAIN
+        except Refused as error:
+            return self._out_of_turn(error)
         except StoreError as error:  # a copy is wanted most when S3 takes none
-            if self._due.exists() or (view.rank == 0 and view.fingerprint != self.state.fingerprint):
+            self._fail(Fault.TURN, error)
+            if view and (view.rank == 0 or self._due.exists()) and self._is_wanted(view) and not self._rests(view):
                 self._take(view)
-            self.state = self.state.failing(str(error))
+            if len(self._store.sites) > 1:
+                self._send_all(view)
             return AGAIN
 
-    def _in_turn(self, view: View) -> int:
+    def _in_turn(self, view: View | None) -> int | None:
         mark = self._mark()
-        decided = turn.decide(view, self.state.fingerprint, self.state.mark, mark)
-        if self._due.exists():
-            decided = Turn.COPY
+        self.state = replace(self.state, refused=0.0).cleared(Fault.TURN)
+        if view is None:
+            self._send_all(None)
+            return FAILED
+        known, due, rests = self.state, self._due.exists(), self._rests(view)
+        decided = turn.decide(view, known.fingerprint, known.mark, mark, due=due, resting=rests)
         self.state = replace(self.state, mark=mark.copy if mark else "")
         if decided is Turn.COVERED:
             self.state = replace(self.state, fingerprint=view.fingerprint)
-        if decided is Turn.COPY:
-            self._take(view)
-        for entry in self.waiting:
-            self._send(entry)
-        if self._store.clock:
-            self.state = self.state.failing(self._store.clock)
-        return AGAIN if decided is Turn.WAIT else DONE
+        taken = decided is not Turn.COPY or self._take(view)
+        sent = self._send_all(view)
+        wrong, state = self._store.clock, self.state
+        self.state = state.failing(Fault.CLOCK, wrong) if wrong else state.cleared(Fault.CLOCK)
+        if not taken:
+            return FAILED
+        return None if sent and decided is not Turn.WAIT else AGAIN
 
-    def _look(self) -> View:
-        """The swarm as it is. Raises: EngineError where it has no leader, or a restore of it is not proven yet."""
+    def _out_of_turn(self, error: Refused) -> int:
+        since = self.state.refused or time()
+        self.state = replace(self.state, refused=since).cleared(Fault.TURN)
+        if time() - since > REFUSED_SECONDS:
+            self._fail(Fault.TURN, error)
+        return AGAIN
+
+    def _look(self) -> View | None:
+        """The swarm as it is; None, which is a fault, where it has no leader, or a restore of it is not proven yet."""
         socket, doing = self._shell.engine_socket(), "looking at the swarm"
         try:
             info = api.ask(socket, "GET", "/info")
             if Path(info.get("DockerRootDir") or DATA_ROOT, "swarm", PLACED).exists():
                 raise EngineError(doing, "a restore of it is under way", remedy="wait", node=self._config.name)
-            return turn.view(api.holdings(socket), api.ask(socket, "GET", "/swarm"), info["Swarm"]["NodeID"])
+            found = turn.view(api.holdings(socket), api.ask(socket, "GET", "/swarm"), info["Swarm"]["NodeID"])
         except (api.Refused, OSError, http.client.HTTPException) as error:
             why = f"{error}; the copies made so far are kept"
-            raise EngineError(doing, why, remedy="requorum status", node=self._config.name) from None
+            self._fail(Fault.ENGINE, EngineError(doing, why, remedy="requorum status", node=self._config.name))
+            return None
+        except EngineError as error:
+            self._fail(Fault.ENGINE, error)
+            return None
+        self.state = self.state.cleared(Fault.ENGINE)
+        return found
 
-    def _take(self, view: View) -> None:
-        """Take a copy into the spool. Raises: as `snapshot.take`; OSError."""
+    def _is_wanted(self, view: View | None) -> bool:
+        """Whether a copy of it is."""
+        return view is not None and (view.fingerprint != self.state.fingerprint or self._due.exists())
+
+    def _rests(self, view: View) -> bool:
+        """Whether it is too early to copy it again; a copy that became due since the last try is not too early."""
+        try:
+            due = self._due.stat().st_mtime > self.state.tried_at
+        except FileNotFoundError:
+            due = False
+        return not due and self.state.resting(view.fingerprint, time())
+
+    def _take(self, view: View) -> bool:
+        """Take a copy into the spool; False, which is a fault, where none is there."""
         begun = monotonic()
-        with self._spool.adding(str(int(time() * 1000))) as folder:
 
-            def keep(key: UnlockKey) -> None:
-                if key.fingerprint != self.state.key:
-                    self._seal(key, folder / key.escrowed)
+        def keep(key: UnlockKey) -> None:
+            self._seal(key, folder / key.escrowed(self._config.escrow))
 
-            manifest = snapshot.take(self._shell, folder / ARCHIVE, recipients=self._config.recipients, keep=keep)
-            self._spool.add(folder, manifest)
+        try:
+            self.state = self.state.trying(view.fingerprint)
+            self.state.write(self._file)  # a try that is not remembered would be made without end
+            with self._spool.adding(str(int(time() * 1000))) as folder:
+                manifest = snapshot.take(self._shell, folder / ARCHIVE, recipients=self._config.recipients, keep=keep)
+                self._spool.add(folder, manifest, view.fingerprint)
+        except FAULTS as error:
+            self._fail(Fault.COPY, error)
+            self._save()
+            return False
         self._due.unlink(missing_ok=True)
         self.state = self.state.copied(manifest, view.fingerprint, monotonic() - begun)
+        self._save()
+        return True
 
     def _seal(self, key: UnlockKey, to: Path) -> None:
         if not self._config.escrow:
@@ -121,23 +185,70 @@ class Round:
         named = [word for recipient in self._config.escrow for word in ("-r", recipient)]
         self._shell.run(["age", "-e", *named, "-o", str(to)], stdin=key.text.encode())
 
-    def _send(self, entry: Entry) -> None:
-        """Have a copy in S3: its unlock key first, its manifest last. Raises: StoreError; OSError."""
+    def _send_all(self, view: View | None) -> bool:
+        """Have every copy at every site; False, which is a fault, where that failed. One site does not wait for the other."""
+        failed: dict[str, Exception] = {}
+        for entry in self.waiting:
+            try:
+                self._send(entry, view, failed)
+            except OSError as error:
+                failed["spool"] = error
+        self.state = self.state.cleared(Fault.STORE)
+        if failed:
+            self._fail(Fault.STORE, self._unstored(failed))
+        return not failed
+
+    def _send(self, entry: Entry, view: View | None, failed: dict[str, Exception]) -> None:
+        """Have a copy at the sites that lack it and have not ``failed`` yet. Raises: OSError."""
+        places = self._config.places
+        lacking = entry.lacking(places)
+        if lacking and failed.keys() >= set(lacking):
+            return
+        try:
+            entry.check()
+        except (DamagedCopy, OSError) as error:
+            self._spool.set_aside(entry.folder)
+            self._damaged(error)
+            self._save()
+            return
+        had = entry.places
+        for site in self._store.sites:
+            if site.name not in lacking or site.name in failed:
+                continue
+            try:
+                self._store.ask(site, partial(self._put, entry))
+            except StoreError as error:
+                failed[site.name] = error
+            else:
+                entry = stored_at(entry, places[site.name])
+        if entry.places != had:
+            self.state = self.state.sent(entry.manifest)
+            if view and entry.proves(view.fingerprint):
+                self._note(entry, failed)
+        if not entry.lacking(places):
+            self._spool.remove(entry)
+        elif entry.places != had:
+            with suppress(OSError):  # it is stored there once more
+                self._spool.note(entry)
+        self._save()
+
+    def _put(self, entry: Entry, site: Site) -> None:
+        """Have a copy at a site: its unlock key first, its manifest last. Raises: StoreError.
+
+        The key is written with each copy, and so is locked for as long as the copy is: whether it is there, and until
+        when, an agent may not ask.
+        """
         for sealed in entry.keys:
-            self._keep(ESCROW + sealed.name, sealed.read_bytes())
-            self.state = replace(self.state, key=sealed.name.removesuffix(SUFFIX))
-        stored = copy.store(self._store, self._config.prefix, entry.manifest, entry.archive)
-        self._spool.remove(entry)
-        self.state = replace(self.state, stored=time())
-        if entry.manifest.taken.timestamp() == self.state.proven:
-            mark = Mark(self.state.fingerprint, stored.name)
+            site.keep(self._config.prefix + ESCROW + sealed.name, sealed.read_bytes())
+        copy.write(site, copy.of(entry.manifest, self._config.prefix), entry.manifest, entry.archive)
+
+    def _note(self, entry: Entry, failed: dict[str, Exception]) -> None:
+        """Tell the others that what the swarm holds is in a copy."""
+        mark = Mark(entry.fingerprint, copy.of(entry.manifest, self._config.prefix).name)
+        try:
             self._store.put(self._config.prefix + MARK, json.dumps(asdict(mark)).encode())
-
-    def _keep(self, name: str, content: bytes) -> None:
-        def keep(site: Site) -> None:
-            site.keep(self._config.prefix + name, content)
-
-        self._store.everywhere(keep)
+        except StoreError as error:
+            failed["mark"] = error
 
     def _mark(self) -> Mark | None:
         """What is noted of the newest copy. Raises: StoreError."""
@@ -146,6 +257,46 @@ class Round:
             return Mark(**json.loads(found)) if found else None
         except (ValueError, TypeError):
             return None
+
+    def _unstored(self, failed: Mapping[str, Exception]) -> str:
+        """Which sites lack copies, and why."""
+        places, told = self._config.places, []
+        for name, error in failed.items():
+            lacking = sum(name in entry.lacking(places) for entry in self.waiting)
+            first, *rest = str(error).splitlines()
+            told.append((f"the {name} site lacks {lacking} copies: {first}" if name in places else first, rest))
+        return "\n".join(["; ".join(first for first, _ in told), *(line for _, rest in told for line in rest)])
+
+    def _damaged(self, error: Exception) -> None:
+        """A copy in the spool is lost: what it held counts as not copied."""
+        self.state = replace(self.state, fingerprint="")
+        self._fail(Fault.COPY, error)
+
+    def _fail(self, fault: Fault, why: object) -> None:
+        self.state = self.state.failing(fault, str(why))
+
+    def _save(self) -> bool:
+        """Write down the state, and tell the monitor; whether both were done."""
+        try:
+            saved = self.state.cleared(Fault.DISK)
+            saved.write(self._file)
+            self.state = saved
+        except OSError as error:
+            self._fail(Fault.DISK, error)
+        try:
+            metrics.write(self._config, self.state, self.waiting)
+        except OSError as error:
+            self._fail(Fault.DISK, error)
+        return Fault.DISK not in self.state.faults
+
+    @cached_property
+    def _store(self) -> Store:
+        return Store(self._config.buckets)
+
+    @cached_property
+    def _spool(self) -> Spool:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return Spool(self._folder / "spool", copies=self._config.spool_copies, size=self._config.spool_bytes)
 
 
 def _quiet(_: str) -> None:

@@ -1,21 +1,25 @@
-"""Copies on their way to S3: each lies in a folder of its own until S3 has taken it.
+"""Copies on their way to S3: each lies in a folder of its own until every site has taken it.
 
-A folder counts once its manifest is there, which is written last. The archives are sealed, and so are unlock keys.
+A folder counts once it has its name, which it gets when all of it is on the disk. The archives are sealed, and so are
+unlock keys.
 """
 
+import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from recovery.errors import DamagedCopy
 from recovery.keyfile import ESCROW, SUFFIX
 from recovery.manifest import Manifest, Verdict, from_json
 
-ARCHIVE, MANIFEST = "archive", "manifest.json"
+ARCHIVE, MANIFEST, NOTE = "archive", "manifest.json", "note.json"
 NEW = ".new"
+DAMAGED = "damaged"
+"""Beside the spool: the entry that was set aside last."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,10 @@ class Entry:
 
     folder: Path
     manifest: Manifest
+    fingerprint: str
+    """Of what the swarm held (`recovery.agent.turn.View`)."""
+    places: frozenset[str] = frozenset()
+    """Which have all of it already (`recovery.agent.config.Config.places`)."""
 
     @property
     def archive(self) -> Path:
@@ -40,15 +48,35 @@ class Entry:
         """Bytes on disk."""
         return sum(file.stat().st_size for file in self.folder.rglob("*") if file.is_file())
 
+    def proves(self, fingerprint: str) -> bool:
+        """Whether it is a proven copy of that."""
+        return self.manifest.verdict is Verdict.PROVEN and self.fingerprint == fingerprint
+
+    def lacking(self, places: Mapping[str, str]) -> tuple[str, ...]:
+        """Which of the places, by name, do not have it."""
+        return tuple(name for name, place in places.items() if place not in self.places)
+
+    def check(self) -> None:
+        """Compare what lies there with the manifest. Raises: DamagedCopy; OSError where it cannot be read."""
+        source = f"{self.folder.name} in the spool"
+        self.manifest.check_sealed(self.archive, source=source)
+        needed = self.manifest.key_fingerprint
+        if needed and not any(key.name.startswith(f"{needed}-") for key in self.keys):
+            raise DamagedCopy(f"verifying {source}", "its unlock key is missing", remedy="requorum backup")
+
 
 class Spool:
-    """The folder with all of them; what an earlier run left half is removed."""
+    """The folder with all of them; what an earlier run left half is removed, and what cannot be read is set aside."""
 
     def __init__(self, folder: Path, *, copies: int, size: int) -> None:
         self._folder, self._copies, self._size = folder, copies, size
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for half in folder.glob(f"*{NEW}"):
             shutil.rmtree(half, ignore_errors=True)
+        self.torn = tuple(found for found in sorted(folder.iterdir()) if _entry(found) is None)
+        """What was set aside as it was opened."""
+        for found in self.torn:
+            self.set_aside(found)
 
     @contextmanager
     def adding(self, name: str) -> Iterator[Path]:
@@ -62,26 +90,41 @@ class Spool:
             shutil.rmtree(made, ignore_errors=True)
             raise
 
-    def add(self, made: Path, manifest: Manifest) -> Entry:
+    def add(self, made: Path, manifest: Manifest, fingerprint: str) -> Entry:
         """Have the copy in a folder of `adding` count. Older ones make room for it. Raises: OSError."""
-        with (made / MANIFEST).open("wb") as file:
-            file.write(manifest.to_json())
-            file.flush()
-            os.fsync(file.fileno())
-        kept = made.with_suffix("")
-        made.rename(kept)
-        for entry in superfluous(self.entries(), self._copies, self._size):
-            self.remove(entry)
-        return Entry(kept, manifest)
+        entry = Entry(made.with_suffix(""), manifest, fingerprint)
+        (made / NOTE).write_bytes(_noted(entry))
+        (made / MANIFEST).write_bytes(manifest.to_json())
+        for path in (*made.rglob("*"), made):
+            _sync(path)
+        made.rename(entry.folder)
+        _sync(self._folder)
+        for old in superfluous(self.entries(), self._copies, self._size):
+            self.remove(old)
+        return entry
 
     def entries(self) -> tuple[Entry, ...]:
         """All that wait, newest first."""
         found = (entry for folder in self._folder.iterdir() if (entry := _entry(folder)))
         return tuple(sorted(found, key=lambda entry: entry.manifest.taken, reverse=True))
 
+    def note(self, entry: Entry) -> None:
+        """Remember which places have it. Raises: OSError."""
+        part = entry.folder / (NOTE + NEW)
+        part.write_bytes(_noted(entry))
+        _sync(part)
+        part.replace(entry.folder / NOTE)
+
     def remove(self, entry: Entry) -> None:
-        """S3 has it, or it must make room."""
-        shutil.rmtree(entry.folder, ignore_errors=True)
+        """Every place has it, or it must make room. Raises: OSError."""
+        gone = entry.folder.rename(entry.folder.with_suffix(NEW))  # at once: a part of it would pass for a damaged one
+        shutil.rmtree(gone, ignore_errors=True)
+
+    def set_aside(self, folder: Path) -> None:
+        """It is of no use, and must not keep the others: it lies beside the spool until the next one does. Raises: OSError."""
+        aside = self._folder.with_name(DAMAGED)
+        shutil.rmtree(aside, ignore_errors=True)
+        folder.rename(aside)
 
 
 def superfluous(entries: tuple[Entry, ...], copies: int, size: int) -> tuple[Entry, ...]:
@@ -96,8 +139,28 @@ def superfluous(entries: tuple[Entry, ...], copies: int, size: int) -> tuple[Ent
     return tuple(gone)
 
 
+def stored_at(entry: Entry, place: str) -> Entry:
+    """The entry once a place has it."""
+    return replace(entry, places=entry.places | {place})
+
+
 def _entry(folder: Path) -> Entry | None:
     try:
-        return Entry(folder, from_json((folder / MANIFEST).read_bytes(), source=folder.name))
-    except (OSError, DamagedCopy):
+        note = json.loads((folder / NOTE).read_bytes())
+        manifest = from_json((folder / MANIFEST).read_bytes(), source=folder.name)
+        return Entry(folder, manifest, str(note["fingerprint"]), frozenset(note["places"]))
+    except (OSError, DamagedCopy, ValueError, TypeError, KeyError):
         return None
+
+
+def _noted(entry: Entry) -> bytes:
+    return json.dumps({"fingerprint": entry.fingerprint, "places": sorted(entry.places)}).encode()
+
+
+def _sync(path: Path) -> None:
+    """Have a file or folder on the disk."""
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)

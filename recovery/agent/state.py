@@ -1,11 +1,35 @@
 """What an agent remembers from one run to the next."""
 
 import json
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from enum import StrEnum
 from pathlib import Path
 from time import time
 
+from recovery.agent import turn
 from recovery.manifest import Manifest, Verdict
+
+FILE = "state.json"
+
+
+class Fault(StrEnum):
+    """What an agent can fail at. A fault lasts until the same thing succeeds."""
+
+    ENGINE = "engine"
+    """Looking at the swarm."""
+    COPY = "copy"
+    """Having a proven copy."""
+    TURN = "turn"
+    """Asking in S3 whose turn it is."""
+    STORE = "store"
+    """Having every copy at every site."""
+    CLOCK = "clock"
+    """Telling the time that S3 tells."""
+    DISK = "disk"
+    """Writing down what it remembers."""
+    ROUND = "round"
+    """Anything else."""
 
 
 @dataclass(frozen=True)
@@ -18,9 +42,16 @@ class State:
     """The newest proven copy in S3, of any manager, when that was last looked at."""
     attempted: float = 0.0
     failures: int = 0
+    """Rounds that failed."""
     failed: float = 0.0
-    failure: str = ""
-    """Why the last run failed; empty when it did not."""
+    faults: Mapping[str, str] = field(default_factory=dict)
+    """What it fails at (`Fault`), and why."""
+    tried: str = ""
+    """What no copy was proven of when that was tried last, as fingerprint; with when that was, and how often."""
+    tried_at: float = 0.0
+    tries: int = 0
+    refused: float = 0.0
+    """Since when it gets no turn."""
     taken: float = 0.0
     proven: float = 0.0
     """When the last copy was taken, and the last one that was proven."""
@@ -31,31 +62,44 @@ class State:
     """From the start of the last copy to its place in the spool, with its proof."""
     size: int = 0
     """Bytes of the last copy."""
-    key: str = ""
-    """The fingerprint of the unlock key that is in escrow."""
+
+    @property
+    def failure(self) -> str:
+        """What it fails at, in a line; empty where nothing is wrong."""
+        return "; ".join(why.partition("\n")[0] for why in self.faults.values())
+
+    def resting(self, fingerprint: str, now: float) -> bool:
+        """Whether it is too early to try that again."""
+        return self.tried == fingerprint and 0 <= now - self.tried_at < turn.pause(self.tries)
+
+    def trying(self, fingerprint: str) -> "State":
+        """Before a copy: should nobody come to tell what became of it, it was tried all the same."""
+        tries = self.tries + 1 if fingerprint == self.tried else 1
+        return replace(self, tried=fingerprint, tried_at=time(), tries=tries)
 
     def copied(self, manifest: Manifest, fingerprint: str, seconds: float) -> "State":
         """After a copy; one that is not proven is an alarm, and the swarm counts as not copied."""
         taken = manifest.taken.timestamp()
-        good = manifest.verdict is Verdict.PROVEN
-        made = replace(
-            self,
-            fingerprint=fingerprint if good else self.fingerprint,
-            taken=taken,
-            proven=taken if good else self.proven,
-            verdict=str(manifest.verdict),
-            seconds=round(seconds, 3),
-            size=manifest.size,
-            failure="",
-        )
-        return made if good else made.failing(manifest.shortfall)
+        made = replace(self, taken=taken, verdict=str(manifest.verdict), seconds=round(seconds, 3), size=manifest.size)
+        if manifest.verdict is not Verdict.PROVEN:
+            return made.failing(Fault.COPY, manifest.shortfall)
+        return replace(made, fingerprint=fingerprint, proven=taken).cleared(Fault.COPY)
 
-    def failing(self, why: str) -> "State":
-        """After a run that failed."""
-        return replace(self, failures=self.failures + 1, failed=time(), failure=why)
+    def sent(self, manifest: Manifest) -> "State":
+        """After a site took a copy. Not before one that is proven got that far is a try no longer held against the next."""
+        return replace(self, stored=time(), tries=0 if manifest.verdict is Verdict.PROVEN else self.tries)
+
+    def failing(self, fault: Fault, why: str) -> "State":
+        """After something failed; a round counts once, whatever fails in it."""
+        failures = self.failures + (self.failed <= self.attempted)
+        return replace(self, failures=failures, failed=time(), faults={**self.faults, str(fault): why})
+
+    def cleared(self, fault: Fault) -> "State":
+        """After the same thing succeeded."""
+        return replace(self, faults={kind: why for kind, why in self.faults.items() if kind != fault})
 
     def write(self, path: Path) -> None:
-        """As it lies on the node; a reader sees the old or the new one."""
+        """As it lies on the node; a reader sees the old or the new one. Raises: OSError."""
         part = path.with_suffix(".part")
         part.write_text(json.dumps(asdict(self), indent=1))
         part.replace(path)

@@ -2,6 +2,7 @@
 
 The first of the managers that can be reached copies at once. Any other waits, and copies only where no copy of what the
 swarm holds now is in S3, and none has come since it last looked. So one manager does the work, and none is relied on.
+Whoever has no proven copy to show for it tries the same again less and less often: each try writes to the swarm.
 """
 
 import hashlib
@@ -12,6 +13,8 @@ from enum import StrEnum
 from typing import Any
 
 Entries = Iterable[Mapping[str, Any]]
+FIRST_PAUSE, LONGEST_PAUSE = 10.0, 600.0
+"""Seconds between the beginnings of tries; each pause is twice the one before it."""
 
 
 class Turn(StrEnum):
@@ -21,7 +24,7 @@ class Turn(StrEnum):
     COVERED = "covered"
     """A copy holds it."""
     WAIT = "wait"
-    """Another manager is at it."""
+    """Another manager is at it, or it is too early to try again."""
 
 
 @dataclass(frozen=True)
@@ -43,15 +46,23 @@ class Mark:
     """Its name."""
 
 
-def decide(view: View, covered: str, seen: str, mark: Mark | None) -> Turn:
-    """``covered`` is what this manager knows to be in a copy, ``seen`` the copy that was the newest when it last looked."""
-    if view.fingerprint == covered:
+def decide(view: View, covered: str, seen: str, mark: Mark | None, *, due: bool = False, resting: bool = False) -> Turn:
+    """``covered`` is what this manager knows to be in a copy, ``seen`` the copy that was the newest when it last looked.
+
+    ``due`` is whether a copy is to be taken in any case, ``resting`` whether it is too early to try again.
+    """
+    if not due and view.fingerprint in (covered, mark and mark.fingerprint):
         return Turn.COVERED
-    if view.rank == 0:
+    if resting:
+        return Turn.WAIT
+    if due or view.rank == 0:
         return Turn.COPY
-    if mark and mark.fingerprint == view.fingerprint:
-        return Turn.COVERED
     return Turn.WAIT if mark and mark.copy != seen else Turn.COPY
+
+
+def pause(tries: int) -> float:
+    """Seconds from one try to the next of the same, after so many."""
+    return min(FIRST_PAUSE * 2.0 ** (min(tries, 16) - 1), LONGEST_PAUSE)
 
 
 def view(holdings: Mapping[str, Entries], swarm: Mapping[str, Any], node_id: str) -> View:

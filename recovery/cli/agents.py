@@ -11,30 +11,41 @@ from rich.markup import escape
 from rich.table import Table
 
 from recovery import agents, display, policy
+from recovery.agent.round import AGAIN
 from recovery.agents import Standing
-from recovery.cli.console import FileOption, JsonOption, StackOption, app, loaded, out, print_json
+from recovery.cli.console import FileOption, JsonOption, StackOption, app, err, loaded, out, print_json
 from recovery.errors import SettingError, TransportError
 from recovery.settings import Node, Settings
 
 Found = list[tuple[Node, Standing | TransportError]]
 OFF = "set requorum:agent, then pulumi up"
+LOG = "next: journalctl -u requorum-copy -n 20, there"
+LATE_SECONDS = 900
+"""A round that is due has copied within minutes, and is tried again every ten seconds where it failed."""
+NEVER_PRUNED = (
+    "requorum:backup.retention is not set: a copy after each change makes thousands, and none is ever removed; "
+    "next: set it, and have a timer run requorum prune --yes"
+)
 
 
 @app.command(name="agents")
 def list_agents(stack: StackOption = "", config_file: FileOption = None, as_json: JsonOption = False) -> None:
     """How the agent of each manager is doing.
 
-    Exit 0 when all of them run, fail at nothing and have nothing left to store, else 3.
+    Exit 0 when all of them run, fail at nothing, were not late and have stored what they took, else 3.
     """
     with loaded(stack, config_file) as settings:
         if settings.agent is None:
             raise SettingError("agent", "is not set, and so no manager has an agent", remedy=OFF)
         found = _look(settings)
         faults = {node.name: _fault(standing, watched=settings.agent.on_change) for node, standing in found}
+        warnings = [NEVER_PRUNED] if settings.agent.on_change and settings.backup.retention is None else []
         if as_json:
-            print_json(_json(settings.cluster, found, faults))
+            print_json(_json(settings.cluster, found, faults) | {"warnings": warnings})
         else:
             out.print(_table(found, faults, datetime.now(UTC).timestamp()))
+            for warning in warnings:
+                err.print(warning, style="yellow")
     raise typer.Exit(display.DEGRADED if any(faults.values()) else display.FINE)
 
 
@@ -61,14 +72,29 @@ def _look(settings: Settings) -> Found:
 
 
 def _fault(standing: Standing | TransportError, *, watched: bool) -> str:
-    """What is wrong with an agent; empty where nothing is."""
+    """What is wrong with an agent, and what to do next; empty where nothing is."""
     if isinstance(standing, TransportError):
-        return standing.why
+        return f"{standing.why}; next: {standing.remedy}"
+    state, now = standing.state, standing.now
     if not standing.digest:
-        return f"not installed: {OFF}"
-    if not standing.timer or (watched and not standing.watch):
-        return "it does not run: pulumi up"
-    return standing.state.failure.splitlines()[0] if standing.state.failure else ""
+        return "not installed; next: pulumi up"
+    if not standing.timer or standing.watch != watched:
+        return "it does not run as it should; next: pulumi up"
+    if state.faults:
+        return "; ".join(map(_with_remedy, state.faults.values()))
+    if standing.result != "success" and standing.status != AGAIN:
+        return f"its last round ended as {standing.result} (status {standing.status}); {LOG}"
+    if state.attempted < standing.due < now - LATE_SECONDS:
+        return f"a round was due {display.span(int(now - standing.due))} ago, and none has ended since; {LOG}"
+    if standing.since and standing.since < now - LATE_SECONDS:
+        return f"a copy has waited for S3 for {display.span(int(now - standing.since))}; {LOG}"
+    return ""
+
+
+def _with_remedy(why: str) -> str:
+    """The first line of an error, and what to do next."""
+    lines = why.splitlines()
+    return f"{lines[0]}; {lines[-1].strip() if lines[-1].startswith('  next: ') else LOG}"
 
 
 def _table(found: Found, faults: Mapping[str, str], now: float) -> Table:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from prometheus_client import CollectorRegistry, generate_latest, start_http_server, write_to_textfile
 
-from recovery import display, hooks, notify, reports
+from recovery import display, drill, hooks, notify, reports
 from recovery.account import as_markdown
 from recovery.assessment import assess, known_id
 from recovery.catalog import Catalog
@@ -174,11 +174,11 @@ def _watched(settings: Settings) -> Watched:
     try:
         store = Store(settings.backup.sites, hasty=True)
         copies, catalog = Catalog(settings, store).since_proven(), DataCatalog(settings, store)
+        drills = drill.last(settings, store)
     except RequorumError:
-        return Watched(status, None, managers, {})
-    return Watched(
-        status, copies, managers, {name: [copy.taken for copy in catalog.of(name)] for name in settings.data}
-    )
+        return Watched(status, None, managers, {}, {}, sites=len(settings.backup.sites))
+    data = {name: [copy.taken for copy in catalog.of(name)] for name in settings.data}
+    return Watched(status, copies, managers, data, drills, sites=len(settings.backup.sites))
 
 
 def _status(settings: Settings) -> display.Status:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from recovery import display, marks, notify, offers
+from recovery import display, marks, notify, offers, uploads
 from recovery import drill as drills
 from recovery import prune as pruning
 from recovery.backup import backup as take_copies
@@ -32,7 +32,7 @@ from recovery.escrow import Escrow
 from recovery.keyfile import UnlockKey
 from recovery.manifest import Verdict
 from recovery.notify import Subject
-from recovery.retention import Removal
+from recovery.retention import VERSIONS_STAY, Removal
 
 
 @app.command()
@@ -232,22 +232,33 @@ def prune(
         removals: tuple[Removal[Copy], ...] = ()
         decisions = pruning.look(settings, now)
         doomed = [decision for decision in decisions if not decision.keep]
+        broken = uploads.look(settings, now, say=say)
         if not as_json:
             out.print(display.prune_table(decisions, now))
-            out.print(f"{len(doomed)} of {len(decisions)} go" if doomed else "nothing goes")
-        if doomed and not dry_run:
-            agree(f"remove {len(doomed)} for good", yes)
-            with progress("removing", len(doomed), as_json=as_json) as done:
-                removals = pruning.prune(settings, doomed, now, say=say, done=done)
+            for one in broken:
+                begun = one.upload.begun.isoformat()
+                out.print(f"remove the parts of {one.upload.key}: its upload of {begun} broke off", markup=False)
+            out.print(f"{len(doomed)} of {len(decisions)} go" if doomed or broken else "nothing goes")
+        if (doomed or broken) and not dry_run:
+            agree(f"remove {len(doomed)}" + (f", and the parts of {len(broken)} uploads" if broken else ""), yes)
+            if doomed:
+                with progress("removing", len(doomed), as_json=as_json) as done:
+                    removals = pruning.prune(settings, doomed, now, say=say, done=done)
+            broken = uploads.abort(broken)
         refused = [removal for removal in removals if removal.error]
         for removal in refused:
             err.print(f"{removal.decision.copy.name}: not removed\n{removal.error}", style="red", markup=False)
+        left = [one for one in broken if one.error]
+        for one in left:
+            err.print(f"the parts of {one.upload.key}: not removed\n{one.error}", style="red", markup=False)
         if as_json:
-            print_json(display.prune_json(settings.cluster, decisions, removals, dry_run=dry_run))
+            print_json(display.prune_json(settings.cluster, decisions, removals, broken, dry_run=dry_run))
         elif doomed and not dry_run:
             stayed = f"; {len(doomed) - len(removals)} need not go any more" if len(doomed) > len(removals) else ""
             out.print(f"{len(removals) - len(refused)} removed, {len(refused)} refused by S3{stayed}")
-    raise typer.Exit(display.DEGRADED if refused else display.FINE)
+            if any(removal.versions_stay for removal in removals):
+                out.print(VERSIONS_STAY)
+    raise typer.Exit(display.DEGRADED if refused or left else display.FINE)
 
 
 @app.command()

@@ -27,7 +27,7 @@ from recovery.data.backup import backup as take_copies
 from recovery.data.catalog import DataCatalog, DataCopy
 from recovery.errors import DamagedCopy, NoUsableCopy, SettingError
 from recovery.notify import Subject
-from recovery.retention import Removal
+from recovery.retention import VERSIONS_STAY, Removal
 from recovery.settings import EXAMPLE
 
 data = typer.Typer(
@@ -155,7 +155,7 @@ def prune(
             out.print(common.prune_table(decisions, now))
             out.print(f"{len(doomed)} of {len(decisions)} go" if doomed else "nothing goes")
         if doomed and not dry_run:
-            agree(f"remove {len(doomed)} for good", yes)
+            agree(f"remove {len(doomed)}", yes)
             removals = pruning.prune(settings, doomed, now, say=say)
         refused = [removal for removal in removals if removal.error]
         for removal in refused:
@@ -164,6 +164,8 @@ def prune(
             print_json(display.prune_json(settings.cluster, decisions, removals, dry_run=dry_run))
         elif doomed and not dry_run:
             out.print(f"{len(removals) - len(refused)} removed, {len(refused)} refused by S3")
+            if any(removal.versions_stay for removal in removals):
+                out.print(VERSIONS_STAY)
     raise typer.Exit(common.DEGRADED if refused else common.FINE)
 
 

@@ -1,11 +1,9 @@
 """Takes copies of services' data into S3: read in a task's container, packed and sealed on its node, sent as it is read."""
 
 import json
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from recovery import program
 from recovery.data import stream, task
@@ -14,6 +12,7 @@ from recovery.data.manifest import DataManifest
 from recovery.errors import RequorumError
 from recovery.settings import Data, Settings
 from recovery.transport import Shell
+from recovery.workspace import workspace
 
 SECONDS = 24 * 3600.0
 """For one copy to be read and sent, or given back."""
@@ -57,8 +56,8 @@ def _take(
     say(f"copying {name}: {place.text}")
     recipients = settings.backup.recipients
     given = {**place.given(name, data.backup, data.volume), "recipients": recipients}
-    with tempfile.TemporaryDirectory(prefix="requorum-") as folder:
-        sealed, taken = Path(folder) / "copy", datetime.now(UTC)
+    with workspace() as folder:
+        sealed, taken = folder / "copy", datetime.now(UTC)
         with Shell(place.node, settings.ssh) as shell:
             found = program.fetch(shell, "take-data", json.dumps(given), stdout=sealed, seconds=SECONDS)
         manifest = DataManifest(

@@ -47,6 +47,7 @@ def prune_json(
 ) -> dict[str, Any]:
     """What stays and what goes, why, and what came of it, as the contract has it."""
     errors = {removal.decision.copy: removal.error for removal in removals}
+    hidden = {removal.decision.copy for removal in removals if removal.versions_stay}
     return {
         "version": VERSION,
         "cluster": cluster,
@@ -58,6 +59,7 @@ def prune_json(
                 "keep": decision.keep,
                 "reasons": list(decision.reasons),
                 "removed": decision.copy in errors and error is None,
+                "versionsStay": decision.copy in hidden,
                 "error": error.why if error else None,
             }
             for decision in decisions

@@ -1,6 +1,6 @@
 """Removes the copies of data that no rule of requorum:backup.retention keeps, as `recovery.prune` does those of managers.
 
-The rules' minimum, which is never 0, keeps the newest copies of each data that can be read, whatever their age.
+The rules of the cluster say nothing of them: no data stands in for another. The minimum, which is never 0, keeps the newest copies of each data that can be read, whatever their age.
 """
 
 from collections.abc import Callable, Collection
@@ -11,7 +11,7 @@ from recovery.data.catalog import DataCatalog, DataCopy
 from recovery.data.manifest import DataManifest
 from recovery.errors import DamagedCopy, Refused, StoreError, StoreSilent
 from recovery.retention import Candidate, Decision, Removal, decide
-from recovery.settings import Settings
+from recovery.settings import Rules, Settings
 from recovery.store import Store
 
 
@@ -55,16 +55,17 @@ def _decided(settings: Settings, catalog: DataCatalog, now: datetime) -> tuple[D
     sizes = catalog.store.sizes(catalog.prefix)
     copies = [candidate(copy, manifest, sizes.get(copy.key, 0)) for copy, manifest in catalog.manifests()]
     halves = [Candidate(copy, half=True) for copy in catalog.halves]
-    return decide(settings.backup.retention, copies + halves, now)
+    rules = settings.backup.retention
+    return decide(rules and rules.model_copy(update={"cluster": Rules()}), copies + halves, now)
 
 
 def _remove(store: Store, decision: Decision[DataCopy]) -> Removal[DataCopy]:
     try:
         if not decision.half:
             store.delete(decision.copy.manifest_key)
-        store.delete(decision.copy.key)
+        stay = store.delete(decision.copy.key)
     except StoreSilent:
         raise
     except StoreError as error:
         return Removal(decision, error)
-    return Removal(decision)
+    return Removal(decision, versions_stay=stay)

@@ -1,7 +1,6 @@
 """Gives a copy back to its service: read whole and found good first, then opened on its way to the node."""
 
 import json
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from recovery.data.task import Place
 from recovery.errors import NoUsableCopy, Refused
 from recovery.settings import Data, Settings
 from recovery.transport import Shell
+from recovery.workspace import workspace
 
 
 @dataclass(frozen=True)
@@ -79,12 +79,12 @@ def verified(
 ) -> Iterator[Path]:
     """The copy's object as a local file, sealed as it is; read whole and found good.
 
-    Raises: StoreError; DamagedCopy; SettingError when there is no identity to open it with.
+    Raises: StoreError; DamagedCopy; LocalError; SettingError when there is no identity to open it with.
     """
     identities = catalog.identities
     say(f"reading {copy.name} whole")
-    with tempfile.TemporaryDirectory(prefix="requorum-") as folder:
-        sealed = Path(folder) / "copy"
+    with workspace() as folder:
+        sealed = folder / "copy"
         catalog.download(copy, sealed)
         stream.check(sealed, manifest, identities, source=copy.name)
         yield sealed

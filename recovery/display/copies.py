@@ -13,6 +13,7 @@ from recovery.errors import DamagedCopy
 from recovery.manifest import Manifest, Proof, Verdict
 from recovery.marks import Mark
 from recovery.retention import C, Decision, Removal
+from recovery.uploads import Broken
 
 NO_MARKS: Mapping[Copy, Mark] = {}
 """Of copies that were just made."""
@@ -87,10 +88,16 @@ def prune_table(decisions: Sequence[Decision[C]], now: datetime) -> Table:
 
 
 def prune_json(
-    cluster: str, decisions: Sequence[Decision[Copy]], removals: Sequence[Removal[Copy]], *, dry_run: bool
+    cluster: str,
+    decisions: Sequence[Decision[Copy]],
+    removals: Sequence[Removal[Copy]],
+    broken: Sequence[Broken],
+    *,
+    dry_run: bool,
 ) -> dict[str, Any]:
     """What stays and what goes, why, and what came of it, as the contract has it."""
     errors = {removal.decision.copy: removal.error for removal in removals}
+    hidden = {removal.decision.copy for removal in removals if removal.versions_stay}
     return {
         "version": VERSION,
         "cluster": cluster,
@@ -102,10 +109,21 @@ def prune_json(
                 "keep": decision.keep,
                 "reasons": list(decision.reasons),
                 "removed": decision.copy in errors and error is None,
+                "versionsStay": decision.copy in hidden,
                 "error": error.why if error else None,
             }
             for decision in decisions
             for error in [errors.get(decision.copy)]
+        ],
+        "uploads": [
+            {
+                "site": one.site.name,
+                "key": one.upload.key,
+                "begun": one.upload.begun.isoformat(),
+                "removed": not dry_run and one.error is None,
+                "error": one.error.why if one.error else None,
+            }
+            for one in broken
         ],
     }
 

@@ -21,6 +21,7 @@ MARK = "REQUORUM_DATA"
 """The variable whose value is the mark."""
 START_SECONDS = 30.0
 POLL = 0.02
+LOOKS = 3
 TAIL = 2000
 """Bytes of a command's error output that are told."""
 BLOCK = 1 << 16
@@ -89,12 +90,18 @@ def until_started(process: Process, mark: str) -> None:
 
 
 def kill(mark: str) -> None:
-    """Kill everything that bears the mark, where there is one, and what that starts meanwhile."""
+    """Kill everything that bears the mark, where there is one, and what that starts meanwhile.
+
+    A process that is about to run another program bears none for a moment, so it takes several looks to have gone.
+    """
     end = time.monotonic() + START_SECONDS
-    while mark and time.monotonic() < end and (found := list(_marked(mark))):
+    unseen = 0
+    while mark and unseen < LOOKS and time.monotonic() < end:
+        found = list(_marked(mark))
         for pid in found:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        unseen = 0 if found else unseen + 1
         time.sleep(POLL)
 
 

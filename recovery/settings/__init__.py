@@ -8,7 +8,7 @@ from recovery.settings.agent import Agent
 from recovery.settings.base import EXAMPLE, PROJECT
 from recovery.settings.choices import COPY_NAME, PLAN_ID
 from recovery.settings.cluster import Settings
-from recovery.settings.copies import Backup, Encryption, Escrow, Lock, Retention, Second
+from recovery.settings.copies import Backup, Encryption, Escrow, Lock, Retention, Rules, Second
 from recovery.settings.machines import Availability, Hosts, Node, Role, Ssh, SwarmOptions
 from recovery.settings.notify import Notify
 from recovery.settings.reading import from_strings, load, parse
@@ -31,6 +31,7 @@ __all__ = [
     "Notify",
     "Retention",
     "Role",
+    "Rules",
     "Second",
     "Settings",
     "Ssh",

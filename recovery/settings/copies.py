@@ -14,15 +14,26 @@ Prefix = Annotated[str, StringConstraints(pattern=r"^[^/\s][^\s]*[^/\s]$|^[^/\s]
 Endpoint = Annotated[str, StringConstraints(pattern=r"^https?://[^/\s]+/?$")]
 
 
-class Retention(Frozen):
-    """Which copies of each manager `requorum prune` keeps: the last ones, and the newest of each of so many periods."""
+class Rules(Frozen):
+    """How many copies are kept: the last ones, and the newest of each of so many periods."""
+
+    last: int = Field(0, ge=0)
+    hourly: int = Field(0, ge=0)
+    daily: int = Field(0, ge=0)
+    weekly: int = Field(0, ge=0)
+    monthly: int = Field(0, ge=0)
+    yearly: int = Field(0, ge=0)
+
+
+class Retention(Rules):
+    """Which copies `requorum prune` keeps: of each manager by rules of its own, and of the cluster, whichever manager made them."""
 
     last: int = Field(10, ge=0)
     hourly: int = Field(24, ge=0)
     daily: int = Field(7, ge=0)
     weekly: int = Field(5, ge=0)
     monthly: int = Field(12, ge=0)
-    yearly: int = Field(0, ge=0)
+    cluster: Rules = Rules()
     minimum: int = Field(3, ge=1)
     """Copies that a manager keeps, whatever the rules say."""
     grace_hours: int = Field(24, ge=1)
@@ -90,8 +101,8 @@ class Backup(Frozen):
     as_of: AwareDatetime | None = None
     """Copies and unlock keys are read as the bucket held them then. For when an attacker or a bug deleted or overwrote them."""
     second: Second | None = None
-    megabytes_per_second: float | None = Field(None, gt=0)
-    """The most that copies take of the line, each way, in each process; 10**6 bytes."""
+    megabytes_per_second: float | None = Field(None, ge=0.1)
+    """The most that copies take of the line, in each process; 10**6 bytes."""
 
     @property
     def sites(self) -> tuple[Bucket, ...]:

@@ -24,6 +24,7 @@ from recovery.manifest import Manifest, Signature
 from recovery.onnode import archive, copying
 from recovery.settings import Node, Settings, SwarmOptions
 from recovery.transport import Shell
+from tests import listing
 from tests.chaos.oracle import Copies
 
 ARCHIVE, MANIFEST = ".tar.zst.age", ".manifest.json"
@@ -92,8 +93,7 @@ class Bucket:
             self._s3.delete_object(Bucket=self._bucket, Key=key)
 
     def _keys(self) -> list[str]:
-        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix)
-        return [entry["Key"] for page in pages for entry in page.get("Contents", ())]
+        return listing.keys(self._s3, self._bucket, self._prefix)
 
     def read(self) -> dict[str, bytes]:
         """Every object."""

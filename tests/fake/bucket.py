@@ -58,9 +58,10 @@ class FakeS3:
             self._objects()[Key] = Body
         return {"ETag": _etag(Body)}
 
-    def delete_object(self, *, Bucket: str, Key: str) -> None:
+    def delete_object(self, *, Bucket: str, Key: str) -> dict[str, bool]:
         with self._effect("remove", Key):
             self._objects().pop(Key, None)
+        return {}
 
     def head_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:
         return {"ContentLength": len(self._objects()[Key])}

@@ -33,6 +33,7 @@ for number in range({LOAD_SECONDS * LOAD_RATE}):
 print(time.monotonic() - begun)
 """
 """Writes configs, one after the other, at a steady rate; prints how many seconds it took."""
+RESTED_SECONDS = 20
 KILL_AFTER = (0.3, 0.7, 1.1)
 """Seconds into a round: as it starts, as it copies, as it proves."""
 
@@ -220,10 +221,34 @@ def test_when_a_disk_is_full_the_next_manager_copies(agents: Agents) -> None:
         agents.until(lambda: agents.holding(config), "another manager's copy")
         assert first not in agents.holding(config)
         assert "No space left" in agents.swarm.on(first, "journalctl", "-u", "requorum-copy", "-n", "20", "-o", "cat")
+        assert "No space left" in agents.told()[first]["fault"]
+        metrics = agents.swarm.on(first, "cat", "/var/lib/metrics/requorum_agent.prom")
+        assert f'requorum_agent_failing{{cluster="lab",manager="{first}"}} 1.0' in metrics
     finally:
         agents.swarm.on(first, "umount", "/var/lib/requorum")
     config = agents.change()
     agents.until(lambda: first in agents.holding(config), "the first one copies again")
+
+
+def test_a_copy_that_cannot_be_proven_is_not_tried_on_and_on(agents: Agents) -> None:
+    agents.settled()
+    first = agents.first()
+    agents.swarm.on(first, "mount", "--bind", "/bin/false", "/usr/bin/unshare")
+    try:
+        config = agents.change()
+        agents.until(lambda: agents.holding(config), "another manager's proven copy")
+        assert first not in agents.holding(config)
+        agents.settled()
+        time.sleep(RESTED_SECONDS)
+        tried = [
+            copy for copy in agents.copies() if copy["manager"] == first and config in copy["inventory"]["configs"]
+        ]
+        assert 1 <= len(tried) <= 2
+        assert "could not be proven" in agents.told()[first]["fault"]
+    finally:
+        agents.swarm.on(first, "umount", "/usr/bin/unshare")
+    agents.swarm.on(first, "systemctl", "start", "--no-block", "requorum-due.service")
+    agents.until(lambda: not agents.told()[first]["fault"], "it is proven again")
 
 
 def test_without_a_quorum_what_there_is_is_kept(agents: Agents, healed: None) -> None:
@@ -264,9 +289,43 @@ def test_after_a_total_loss_every_manager_has_its_agent_again(agents: Agents) ->
     assert "~" not in again.text.split("Resources:")[1], again.text
 
 
+def test_agents_that_cannot_be_installed_stop_no_recovery(agents: Agents, healed: None) -> None:
+    agents.settled()
+    fine = agents.stack.settings()
+    agents.stack.write({**fine, "agent": {**fine["agent"], "schedule": "now and then"}})
+    nodes.lose(agents.swarm.lab, MANAGERS[1:])
+    done = agents.stack.recover(check=False)
+    assert done.status != 0
+    assert "systemd does not understand" in done.text
+    assert agents.stack.requorum("status").status == 0, "every manager is back, and that is proven"
+    refused = agents.stack.preview(check=False)
+    assert refused.status != 0
+    assert "requorum:agent.schedule" in refused.text
+    agents.stack.write(fine)
+    agents.stack.up("--skip-preview")
+    agents.until(lambda: all(not one["fault"] for one in agents.told().values()), "every agent is fine")
+
+
+def test_a_watch_that_is_switched_off_is_off_after_a_reboot_too(agents: Agents, healed: None) -> None:
+    fine = agents.stack.settings()
+    agents.stack.write({**fine, "agent": {**fine["agent"], "onChange": False}})
+    agents.stack.up("--skip-preview")
+    faults.kill(agents.swarm.lab, ["manager-a"])
+    faults.start(agents.swarm.lab, ["manager-a"])
+    agents.until(lambda: agents.told()["manager-a"].get("fault") == "", "the agent runs by its timer", 90)
+    running = ("systemctl", "is-active", "requorum-copy.timer", "requorum-watch.service")
+    for name in MANAGERS:
+        assert agents.swarm.on(name, *running, check=False).split() == ["active", "inactive"]
+    agents.stack.write(fine)
+    agents.stack.up("--skip-preview")
+    for name in MANAGERS:
+        assert agents.swarm.on(name, *running).split() == ["active", "active"]
+
+
 def test_without_the_setting_no_agent_is_left(agents: Agents) -> None:
     agents.stack.write({key: value for key, value in agents.stack.settings().items() if key != "agent"})
     agents.stack.up("--skip-preview")
     places = f"{HOME} /etc/requorum/agent /etc/systemd/system/requorum-copy.* /etc/systemd/system/requorum-watch.*"
+    places += " /var/lib/metrics/requorum_agent.prom"
     for name in MANAGERS:
         assert not agents.swarm.on(name, "sh", "-c", f"ls -d {places}; true")

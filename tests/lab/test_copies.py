@@ -1,18 +1,26 @@
 """Copies on the real swarm: proven and sealed where they are made, hot and cold; drilled; and what is wrong with one is told."""
 
+import base64
 import json
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import boto3
 import pyrage
 import pytest
+from backports import zstd
 
+from lab import image, nodes
 from lab.stack import Stack
+from recovery.copy import ARCHIVE
 from recovery.onnode.copying import GUARD
+from recovery.sealing import Identities
+from tests import listing
+from tests.lab.place import address
 from tests.lab.swarm import MANAGERS, Swarm
 
 CA = "/var/lib/docker/swarm/certificates/swarm-root-ca.crt"
@@ -74,13 +82,13 @@ def test_what_lies_in_s3_cannot_be_read_without_an_identity(
 ) -> None:
     for key, value in stack.environment().items():
         monkeypatch.setenv(key, value)
+    mark = f"planted-{uuid4().hex}"
+    for kind in ("secret", "config"):
+        running.on("manager-a", "sh", "-c", f"printf {mark} | docker {kind} create planted -")
+    assert copies(stack)[0] == 0
     s3 = boto3.client("s3", endpoint_url=running.lab.s3_endpoint, region_name="us-east-1")
-    listed = s3.list_objects_v2(Bucket=running.lab.bucket, Prefix=stack.settings()["backup"]["prefix"] + "/")[
-        "Contents"
-    ]
-    contents = {
-        entry["Key"]: s3.get_object(Bucket=running.lab.bucket, Key=entry["Key"])["Body"].read() for entry in listed
-    }
+    keys = listing.keys(s3, running.lab.bucket)
+    contents = {key: s3.get_object(Bucket=running.lab.bucket, Key=key)["Body"].read() for key in keys}
     archives = {key: content for key, content in contents.items() if key.endswith(".age")}
     assert archives
     assert all(content.startswith(b"age-encryption.org/v1\n") for content in archives.values())
@@ -94,7 +102,37 @@ def test_what_lies_in_s3_cannot_be_read_without_an_identity(
         for name in MANAGERS
     ]
     assert all(len(secret) > 20 for secret in secrets)
-    assert not [key for key, content in contents.items() for secret in (*secrets, b"PRIVATE KEY") if secret in content]
+
+    def shown(content: bytes) -> set[bytes]:
+        told = (*secrets, b"PRIVATE KEY", mark.encode(), base64.b64encode(mark.encode()))
+        return {secret for secret in told if secret in content}
+
+    assert not {key: found for key, content in contents.items() if (found := shown(content))}
+    identity = Identities(Path(stack.settings()["backup"]["identityFile"]), setting="backup.identityFile")
+    ours = stack.settings()["backup"]["prefix"] + "/"
+    opened = [
+        zstd.decompress(identity.unseal(content))
+        for key, content in archives.items()
+        if key.startswith(ours) and key.endswith(ARCHIVE)
+    ]
+    assert set().union(*map(shown, opened)) >= {*secrets[-len(MANAGERS) :], b"PRIVATE KEY"}, "sealed is what keeps them"
+    assert shown(running.on("manager-a", "docker", "config", "inspect", "planted").encode()), "as the engine tells it"
+
+
+def test_a_copy_for_two_is_read_with_either_identity(running: Swarm, variant: Any, tmp_path: Path) -> None:
+    backup, partner = running.stack.settings()["backup"], pyrage.x25519.Identity.generate()
+    file = tmp_path / "partner"
+    file.write_text(f"{partner}\n")
+    recipients = [*backup["recipients"], str(partner.to_public())]
+    ours = variant(backup={**backup, "recipients": recipients})
+    status, (made, *_) = copies(ours)
+    assert (status, made["recipients"]) == (0, recipients)
+    assert ours.requorum("verify", made["name"]).status == 0
+    theirs = variant(backup={**backup, "identityFile": str(file)})
+    assert theirs.requorum("verify", made["name"]).status == 0
+    drilled = theirs.requorum("drill", made["name"], "--json")
+    assert drilled.status == 0, drilled.errors
+    assert json.loads(drilled.text)["drills"][0]["proof"]["verdict"] == "proven"
 
 
 def test_a_copy_is_signed_under_the_ca_that_every_node_has_and_an_edited_one_is_refused(
@@ -234,3 +272,18 @@ def test_a_stranger_s_identity_is_noticed_when_the_copy_is_made(running: Swarm, 
     done = variant(backup=backup).requorum("backup", "--json")
     assert done.status == 1
     assert "identities of requorum:backup.identityFile do not open it" in done.errors
+
+
+def test_a_copy_comes_up_on_a_newer_engine(running: Swarm, stack: Stack) -> None:
+    """A worker that was upgraded from 20.10 to 26.1."""
+    image.ensure(running.lab, "trixie")
+    nodes.lose(running.lab, ["worker-2"])
+    nodes.make(running.lab, {"worker-2": address(2, 22)}, suite="trixie")
+    status, made = copies(stack)
+    assert status == 0
+    done = stack.requorum("drill", made[0]["name"], "--on", "worker-2", "--json")
+    assert done.status == 0, done.text
+    (drill,) = json.loads(done.text)["drills"]
+    assert (drill["node"], drill["proof"]["verdict"]) == ("worker-2", "proven")
+    assert made[0]["engine"].startswith("20.10.")
+    assert drill["proof"]["engine"].startswith("26.1.")

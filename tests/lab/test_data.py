@@ -8,6 +8,7 @@ import pytest
 
 from lab import nodes, workload
 from lab.stack import Stack
+from tests import listing
 from tests.lab.swarm import MANAGERS, WORKERS, Swarm
 
 HOME = "worker-1"
@@ -70,8 +71,8 @@ def objects(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
         monkeypatch.setenv(key, value)
     lab = stack.instance
     s3 = boto3.client("s3", endpoint_url=lab.s3_endpoint, region_name="us-east-1")
-    found = s3.list_objects_v2(Bucket=lab.bucket, Prefix=stack.settings()["backup"]["prefix"] + "/")["Contents"]
-    return {entry["Key"]: s3.get_object(Bucket=lab.bucket, Key=entry["Key"])["Body"].read() for entry in found}
+    found = listing.keys(s3, lab.bucket, stack.settings()["backup"]["prefix"] + "/")
+    return {key: s3.get_object(Bucket=lab.bucket, Key=key)["Body"].read() for key in found}
 
 
 def marked(swarm: Swarm) -> str:

@@ -10,6 +10,7 @@ import pytest
 
 from lab import faults, nodes
 from lab.stack import Stack
+from tests import listing
 from tests.lab.conftest import Variant
 from tests.lab.place import OCTET, address
 from tests.lab.swarm import MANAGERS, WORKERS, Swarm
@@ -161,8 +162,8 @@ def objects(swarm: Swarm, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 def archives(swarm: Swarm, objects: Any) -> list[str]:
     prefix = swarm.stack.settings()["backup"]["prefix"]
-    found = objects.list_objects_v2(Bucket=swarm.lab.bucket, Prefix=prefix + "/")["Contents"]
-    keys = [entry["Key"] for entry in found if entry["Key"].endswith(".tar.zst.age")]
+    found = listing.keys(objects, swarm.lab.bucket, prefix + "/")
+    keys = [key for key in found if key.endswith(".tar.zst.age")]
     return sorted(keys, key=lambda key: key.rsplit("-", 1)[1], reverse=True)
 
 

@@ -4,19 +4,26 @@ A test that asks for `server` runs on each of them, unless its module is about o
 """
 
 import os
+import ssl
 import subprocess
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from functools import cache
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from recovery import site, store
 from recovery.client import Pace, client
 from recovery.settings import Settings
 from tests.s3.proxy import Proxy
-from tests.s3.servers import SERVERS, Server
+from tests.s3.servers import SERVERS, Server, Versitygw
 from tests.unit import factories as make
 
 INSTALL = Path(__file__).parents[2] / "toolchain" / "install"
@@ -30,6 +37,13 @@ def program(kind: type[Server]) -> Path:
         made = subprocess.run([INSTALL], check=True, stdout=subprocess.PIPE, text=True).stdout
         found = Path(made.strip()) / kind.PROGRAM
     return found
+
+
+def add_user(server: Server, access: str, secret: str) -> None:
+    """Have versitygw know another user, who may do nothing yet."""
+    root = ["--access", server.ACCESS, "--secret", server.SECRET, "--endpoint-url", server.endpoint]
+    user = ["--access", access, "--secret", secret, "--role", "user"]
+    subprocess.run([program(Versitygw), "admin", *root, "create-user", *user], check=True)
 
 
 @pytest.fixture(autouse=True)
@@ -55,6 +69,24 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
 def proxy(server: Server) -> Iterator[Proxy]:
     with Proxy(server.port) as running:
         yield running
+
+
+@pytest.fixture
+def secure(proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The proxy's endpoint with TLS."""
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a test")])
+    now = datetime.now(UTC)
+    made = x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(1), now + timedelta(1))
+    address = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    signed = made.add_extension(address, critical=False).sign(key, hashes.SHA256())
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    file, certificate = tmp_path / "server.pem", signed.public_bytes(serialization.Encoding.PEM)
+    file.write_bytes(key.private_bytes(*form) + certificate)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    proxy._server.socket = context.wrap_socket(proxy._server.socket, server_side=True)
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(file))
+    return proxy.endpoint.replace("http:", "https:")
 
 
 @pytest.fixture

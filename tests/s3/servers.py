@@ -14,6 +14,7 @@ import boto3
 from botocore.config import Config
 
 from lab import s3
+from tests import listing
 
 READY_SECONDS = 60
 
@@ -67,7 +68,7 @@ class Server(ABC):
 
     def keys(self, bucket: str) -> list[str]:
         """Every key of a bucket."""
-        return [entry["Key"] for entry in self.s3.list_objects_v2(Bucket=bucket).get("Contents", ())]
+        return listing.keys(self.s3, bucket)
 
     def _await(self) -> None:
         end = monotonic() + READY_SECONDS

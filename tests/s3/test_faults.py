@@ -1,18 +1,22 @@
 """A bad line and a bad server, before a real one: nothing half-visible, nothing lost, and an error that says what to do."""
 
 import os
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
+from recovery import copy as copies
 from recovery import offers, site, store
 from recovery.catalog import Catalog
 from recovery.client import Pace
 from recovery.copy import Copy
 from recovery.errors import StoreError, StoreSilent
 from recovery.settings import Settings
-from tests.s3.proxy import Handler, Proxy
+from tests.s3.proxy import Fault, Handler, Proxy
 from tests.s3.servers import Server
 from tests.unit import factories as make
 
@@ -43,12 +47,32 @@ def is_part(handler: Handler) -> bool:
     return handler.command == "PUT" and "partNumber=1" in handler.path
 
 
-def stored(of: Settings, archive: Path) -> Copy:
-    return Catalog(of).add(MANIFEST, archive)
+Store = Callable[[], Copy]
+
+
+@pytest.fixture(params=[False, True], ids=["operator", "node"])
+def stored(of: Settings, archive: Path, request: pytest.FixtureRequest) -> Store:
+    """Stores the archive as a copy: as an operator, who looks at what was written, and as a node, which may not."""
+    buckets = [replace(bucket, write_only=request.param) for bucket in of.backup.sites]
+    return lambda: copies.store(store.Store(buckets), "requorum/lab/", MANIFEST, archive)
+
+
+def require_nothing(of: Settings, proxy: Proxy, server: Server) -> None:
+    """No copy, and no object or part of one."""
+    assert server.keys("plain") == []
+    assert not unfinished(server)
+    proxy.faults.clear()
+    assert Catalog(of).copies == ()
 
 
 def unfinished(server: Server) -> Any:
-    return server.s3.list_multipart_uploads(Bucket="plain").get("Uploads", [])
+    """Uploads whose parts lie there; rclone calls a bucket that never had any an error."""
+    try:
+        return server.s3.list_multipart_uploads(Bucket="plain").get("Uploads", [])
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "NoSuchUpload":
+            return []
+        raise
 
 
 def require_whole(of: Settings, server: Server, copy: Copy, archive: Path) -> None:
@@ -58,7 +82,7 @@ def require_whole(of: Settings, server: Server, copy: Copy, archive: Path) -> No
 
 
 def test_a_server_that_fails_for_a_moment_is_asked_again(
-    of: Settings, proxy: Proxy, server: Server, archive: Path
+    of: Settings, proxy: Proxy, server: Server, stored: Store, archive: Path
 ) -> None:
     failed: set[str] = set()
 
@@ -70,12 +94,14 @@ def test_a_server_that_fails_for_a_moment_is_asked_again(
         return handler.refuse(size, 500, "InternalError")
 
     proxy.faults.append(once)
-    copy = stored(of, archive)
+    copy = stored()
     assert len(failed) == 1
     require_whole(of, server, copy, archive)
 
 
-def test_a_part_that_is_cut_off_is_sent_again(of: Settings, proxy: Proxy, server: Server, archive: Path) -> None:
+def test_a_part_that_is_cut_off_is_sent_again(
+    of: Settings, proxy: Proxy, server: Server, stored: Store, archive: Path
+) -> None:
     cut: list[str] = []
 
     def once(handler: Handler, size: int) -> bool:
@@ -85,13 +111,21 @@ def test_a_part_that_is_cut_off_is_sent_again(of: Settings, proxy: Proxy, server
         return handler.cut(size)
 
     proxy.faults.append(once)
-    copy = stored(of, archive)
+    copy = stored()
     assert cut
     require_whole(of, server, copy, archive)
 
 
+NEVER: dict[str, tuple[Fault, str]] = {
+    "cut off": (lambda handler, size: handler.cut(size), r"it cannot be reached.*\n.*requorum:backup\.endpoint"),
+    "failing": (lambda handler, size: handler.refuse(size, 500, "InternalError"), "InternalError"),
+    "not answering": (lambda handler, _: handler.stall(), r"Read timeout.*\n.*requorum:backup\.endpoint"),
+}
+
+
+@pytest.mark.parametrize(("fault", "error"), NEVER.values(), ids=NEVER)
 def test_an_upload_that_never_gets_through_leaves_nothing(
-    of: Settings, proxy: Proxy, server: Server, archive: Path
+    of: Settings, proxy: Proxy, server: Server, stored: Store, fault: Fault, error: str
 ) -> None:
     seen: list[int] = []
 
@@ -99,28 +133,40 @@ def test_an_upload_that_never_gets_through_leaves_nothing(
         if not is_part(handler):
             return False
         seen.append(len(unfinished(server)))
-        return handler.cut(size)
+        return fault(handler, size)
 
     proxy.faults.append(always)
+    with pytest.raises(StoreSilent, match=error):
+        stored()
+    assert seen == [1, 1], "it was tried twice, within one multipart upload, which was aborted"
+    require_nothing(of, proxy, server)
+
+
+def test_a_server_that_goes_down_in_the_middle_leaves_nothing_that_shows(
+    of: Settings, proxy: Proxy, server: Server, stored: Store, archive: Path
+) -> None:
+    down: list[str] = []
+
+    def goes(handler: Handler, size: int) -> bool:
+        if is_part(handler) or down:
+            down.append(handler.path)
+            return handler.cut(size)
+        return False
+
+    proxy.faults.append(goes)
     with pytest.raises(StoreSilent, match=r"it cannot be reached.*\n.*requorum:backup\.endpoint"):
-        stored(of, archive)
-    assert seen == [1, 1], "it was tried twice, within one multipart upload"
-    assert not unfinished(server), "which was aborted"
-    assert server.keys("plain") == []
-
-
-def test_a_server_that_does_not_answer_is_given_up(of: Settings, proxy: Proxy, server: Server, archive: Path) -> None:
-    catalog = Catalog(of)
-    proxy.faults.append(lambda handler, _: handler.command == "PUT" and handler.stall())
-    with pytest.raises(StoreSilent, match="Read timeout"):
-        catalog.add(MANIFEST, archive)
+        stored()
+    assert len(unfinished(server)) == 1, "nobody could abort it"
     assert server.keys("plain") == []
     proxy.faults.clear()
     assert Catalog(of).copies == ()
+    (key,) = {one["Key"] for one in unfinished(server)}
+    assert stored().key == key
+    assert server.s3.get_object(Bucket="plain", Key=key)["Body"].read() == archive.read_bytes()
 
 
 def test_a_manifest_that_is_not_written_makes_no_copy(
-    of: Settings, proxy: Proxy, server: Server, archive: Path
+    of: Settings, proxy: Proxy, server: Server, stored: Store
 ) -> None:
     proxy.faults.append(
         lambda handler, size: (
@@ -128,7 +174,7 @@ def test_a_manifest_that_is_not_written_makes_no_copy(
         )
     )
     with pytest.raises(StoreSilent, match="SlowDown"):
-        stored(of, archive)
+        stored()
     assert len(server.keys("plain")) == 1
     assert Catalog(of).copies == ()
 
@@ -147,21 +193,20 @@ ANSWERS = {
 
 @pytest.mark.parametrize(("answer", "remedy"), ANSWERS.values(), ids=ANSWERS)
 def test_a_refusal_of_the_server_says_what_to_do(
-    of: Settings, proxy: Proxy, server: Server, archive: Path, answer: tuple[int, str, str], remedy: str
+    of: Settings, proxy: Proxy, server: Server, stored: Store, answer: tuple[int, str, str], remedy: str
 ) -> None:
-    catalog = Catalog(of)
     proxy.faults.append(lambda handler, size: writes(handler) and handler.refuse(size, *answer))
     with pytest.raises(StoreError, match=remedy) as caught:
-        catalog.add(MANIFEST, archive)
+        stored()
     assert not isinstance(caught.value, StoreSilent)
     assert answer[1] in caught.value.why
-    assert server.keys("plain") == []
+    require_nothing(of, proxy, server)
 
 
 def test_a_download_that_breaks_off_is_told_and_the_next_one_is_whole(
     of: Settings, proxy: Proxy, server: Server, archive: Path, tmp_path: Path
 ) -> None:
-    copy = stored(of, archive)
+    copy = Catalog(of).add(MANIFEST, archive)
     reads = store.Store(of.backup.sites)
 
     def broken(handler: Handler, _: int) -> bool:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,13 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from recovery import copy, lease, policy
+from recovery import copy, lease, policy, site
 from recovery.bucket import Bucket
+from recovery.client import Pace
+from recovery.errors import StoreSilent
 from recovery.store import Store
-from tests.s3.conftest import program
+from tests.s3.conftest import add_user
+from tests.s3.proxy import Proxy
 from tests.s3.servers import Server, Versitygw
 from tests.unit import factories as make
 
@@ -28,9 +30,7 @@ pytestmark = pytest.mark.parametrize("server", [Versitygw], indirect=True)
 @pytest.fixture
 def bucket(server: Server, monkeypatch: pytest.MonkeyPatch) -> Bucket:
     """The bucket as a node has it, whose credentials are the node's from here on."""
-    root = ["--access", server.ACCESS, "--secret", server.SECRET, "--endpoint-url", server.endpoint]
-    user = ["--access", NODE, "--secret", SECRET, "--role", "user"]
-    subprocess.run([program(Versitygw), "admin", *root, "create-user", *user], check=True)
+    add_user(server, NODE, SECRET)
     found = replace(make.settings().backup.sites[0], name="plain", endpoint=server.endpoint, checked=False)
     given = policy.of_nodes(found, "lab", ["manager-a", "manager-b"])
     statements = [{**one, "Principal": {"AWS": [NODE]}} for one in given["Statement"]]
@@ -51,6 +51,7 @@ def test_a_node_stores_copies_and_takes_turns(bucket: Bucket, server: Server, tm
     store, prefix = Store([bucket]), f"{bucket.prefix}/lab/"
     sealed = tmp_path / "sealed"
     sealed.write_bytes(os.urandom(9 << 20))
+    assert store.look(prefix + "agent/mark.json") is None
     with lease.hold(store, prefix + "agent/lease.json", "copying", by="a test", say=print):
         made = copy.store(store, prefix, MANIFEST, sealed)
     store.everywhere(lambda site: site.keep(prefix + "unlock-keys/fingerprint.age", b"sealed"))
@@ -68,6 +69,19 @@ def test_a_node_cannot_write_what_operators_write(bucket: Bucket, server: Server
             node.put_object(Bucket="plain", Key=key, Body=b"y")
         assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403, key
     assert not server.keys("plain")
+
+
+def test_an_upload_of_a_node_that_breaks_off_is_aborted(
+    bucket: Bucket, server: Server, proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(site, "TRANSFER", Pace(2, 2, 1))
+    sealed = tmp_path / "sealed"
+    sealed.write_bytes(os.urandom(site.PART + 1))
+    proxy.faults.append(lambda handler, size: "partNumber=1" in handler.path and handler.cut(size))
+    with pytest.raises(StoreSilent, match="it cannot be reached"):
+        copy.store(Store([replace(bucket, endpoint=proxy.endpoint)]), f"{bucket.prefix}/lab/", MANIFEST, sealed)
+    assert server.keys("plain") == []
+    assert "Uploads" not in server.s3.list_multipart_uploads(Bucket="plain")
 
 
 def test_a_node_can_neither_read_nor_list_nor_delete(bucket: Bucket, server: Server, node: Any) -> None:

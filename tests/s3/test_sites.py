@@ -1,27 +1,34 @@
 """What copies, unlock keys and all that is for now need of any S3 server, at one site and at two."""
 
+import base64
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
-from recovery import consent, lease, operators, site, store
+from recovery import consent, lease, offers, operators, prune, site, store, uploads
 from recovery.backup import Outcome
 from recovery.catalog import Catalog
+from recovery.copy import Copy
 from recovery.diagnosis import Kind
 from recovery.errors import Refused, StoreError, StoreSilent
 from recovery.escrow import Escrow
 from recovery.keyfile import UnlockKey
+from recovery.manifest import Proof, Verdict
+from recovery.offers import Answer
 from recovery.settings import Settings
 from recovery.site import Site
 from recovery.store import Store
+from tests.s3.proxy import Handler, Proxy
 from tests.s3.servers import Server, gone
 from tests.unit import factories as make
 
 MANIFEST = make.manifest()
+LAST = {"last": 1, "hourly": 0, "daily": 0, "weekly": 0, "monthly": 0, "minimum": 1, "graceHours": 24}
 KEY = UnlockKey("SWMKEY-1-wBHuRZZ0gWzOlm8jSYGxPGh5dQVTTbGLxkbTLzWZhqg")
 
 Of = Callable[..., Settings]
@@ -32,6 +39,22 @@ def test_a_large_copy_goes_in_parts_and_comes_back_whole(of: Of, tmp_path: Path)
     archive.write_bytes(os.urandom(2 * site.PART + 1))
     copy = Catalog(of(megabytesPerSecond=100)).add(MANIFEST, archive)
     Store(of().backup.sites).download(copy.key, tmp_path / "read")
+    assert (tmp_path / "read").read_bytes() == archive.read_bytes()
+
+
+def test_the_line_is_shared_by_all_that_goes_at_once(of: Of, tmp_path: Path) -> None:
+    size, settings = 2 * 10**6, of(megabytesPerSecond=1)
+    archive = tmp_path / "sealed"
+    archive.write_bytes(os.urandom(size))
+    begun = monotonic()
+    with ThreadPoolExecutor() as pool:
+        copies = list(
+            pool.map(lambda name: Catalog(settings).add(make.manifest(name), archive), ("manager-a", "manager-b"))
+        )
+    assert 0.75 * 4 < monotonic() - begun < 15, "4 MB by 1 MB/s"
+    begun = monotonic()
+    Store(settings.backup.sites).download(copies[0].key, tmp_path / "read")
+    assert 0.75 * 2 < monotonic() - begun < 10
     assert (tmp_path / "read").read_bytes() == archive.read_bytes()
 
 
@@ -53,6 +76,65 @@ def test_a_copy_is_listed_read_and_removed(of: Of, server: Server, sealed: Path,
     assert store.look(copy.key) is None
     with pytest.raises(StoreError, match="there is no such object"):
         store.download(copy.key, sealed.with_name("read"))
+
+
+def test_a_customers_key_that_the_server_ignores_is_an_error(
+    of: Of, proxy: Proxy, secure: str, sealed: Path, tmp_path: Path
+) -> None:
+    file, sent = tmp_path / "key", list[str]()
+    file.write_bytes(bytes(range(32)))
+    settings = of(endpoint=secure, encryption={"mode": "customer", "keyFile": str(file)})
+
+    def note(handler: Handler, _: int) -> bool:
+        sent.append(handler.headers.get("x-amz-server-side-encryption-customer-key", ""))
+        return False
+
+    proxy.faults.append(note)
+    with pytest.raises(StoreError, match=r"requorum:backup\.encryption|requorum s3"):
+        Catalog(settings).add(MANIFEST, sealed)
+    assert base64.b64encode(file.read_bytes()).decode() in sent
+    assert Catalog(of()).copies == ()
+    (found,) = offers.ask(settings)
+    (encryption,) = (offer for offer in found.offers if offer.what == "encryption (customer)")
+    assert encryption.answer is not Answer.YES
+    assert (encryption.needed, found.exit_code) == ("backup.encryption", 3)
+
+
+def put(settings: Settings, sealed: Path, days: int) -> Copy:
+    """A copy of so many days ago, as long as its manifest says."""
+    size, proof = sealed.stat().st_size, Proof(Verdict.PROVEN, make.NOW)
+    manifest = make.manifest(taken=datetime.now(UTC) - timedelta(days=days), size=size, proof=proof)
+    return Catalog(settings).add(manifest, sealed)
+
+
+def test_what_no_rule_keeps_goes(of: Of, server: Server, sealed: Path) -> None:
+    settings = of(retention=LAST)
+    new, old, older = (put(settings, sealed, days) for days in (2, 3, 4))
+    now = datetime.now(UTC)
+    removed = prune.prune(settings, prune.look(settings, now), now, say=print)
+    assert [(one.decision.copy, one.error, one.versions_stay) for one in removed] == [
+        (old, None, False),
+        (older, None, False),
+    ]
+    assert set(server.keys("plain")) == {new.key, new.manifest_key, f"requorum/lab/{operators.NAME}"}
+
+
+def test_parts_of_uploads_that_broke_off_are_removed_once_they_are_old(of: Of, server: Server) -> None:
+    ours, theirs = "requorum/lab/manager-a/one.tar.zst.age", "requorum/lab2/manager-a/one.tar.zst.age"
+    settings, s3 = of(retention=LAST), server.s3
+    said: list[str] = []
+    assert uploads.look(settings, datetime.now(UTC), say=said.append) == ()
+    for key in (ours, ours, theirs):
+        upload = s3.create_multipart_upload(Bucket="plain", Key=key)["UploadId"]
+        s3.upload_part(Bucket="plain", Key=key, UploadId=upload, PartNumber=1, Body=b"part")
+    now = datetime.now(UTC)
+    assert uploads.look(settings, now, say=said.append) == (), "they may be under way"
+    broken = uploads.look(settings, now + timedelta(hours=25), say=said.append)
+    assert [one.upload.key for one in broken] == [ours, ours]
+    assert not [one.error for one in uploads.abort([*broken, *broken]) if one.error], "also those that are gone by now"
+    assert [one["Key"] for one in s3.list_multipart_uploads(Bucket="plain")["Uploads"]] == [theirs]
+    assert not said
+    assert uploads.look(of(), now + timedelta(days=99), say=said.append) == (), "without rules nothing is ever removed"
 
 
 def test_what_is_for_now_is_overwritten(of: Of) -> None:

@@ -1,24 +1,31 @@
 """What versitygw offers beyond objects and parts: checksums, locks, versions, conditions; and what it merely accepts."""
 
+import json
 import os
 from collections.abc import Callable
-from datetime import UTC, datetime
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import sleep
 
 import pytest
 
-from recovery import offers, operators, site
+from recovery import offers, operators, prune, site, uploads
 from recovery.catalog import Catalog
+from recovery.client import client
 from recovery.errors import StoreError
 from recovery.escrow import Escrow
 from recovery.keyfile import UnlockKey
 from recovery.offers import Answer
 from recovery.settings import Settings
+from recovery.store import Store
+from tests.s3.conftest import add_user
 from tests.s3.servers import Server, Versitygw, gone
+from tests.s3.test_sites import LAST, put
 from tests.unit import factories as make
 
 LOCK = {"mode": "governance", "days": 1}
+SECRET = "not-a-real-secret-either"
 MANIFEST = make.manifest()
 KEY = UnlockKey("SWMKEY-1-wBHuRZZ0gWzOlm8jSYGxPGh5dQVTTbGLxkbTLzWZhqg")
 
@@ -52,6 +59,63 @@ def test_locked_copies_outlive_their_deletion_and_control_objects_do_not(of: Of,
     with operators.alone(settings, "recovery", say=print):
         key = next(key for key in server.keys("locked") if key.endswith(operators.NAME))
         assert "ObjectLockMode" not in server.s3.head_object(Bucket="locked", Key=key)
+
+
+@pytest.mark.parametrize("mode", ["governance", "compliance"])
+def test_prune_hides_locked_copies_and_their_versions_stay(of: Of, server: Server, sealed: Path, mode: str) -> None:
+    settings = of("locked", lock={"mode": mode, "days": 1}, retention=LAST)
+    new, old, older = (put(settings, sealed, days) for days in (2, 3, 4))
+    now = datetime.now(UTC)
+    removed = prune.prune(settings, prune.look(settings, now), now, say=print)
+    assert [(one.decision.copy, one.error, one.versions_stay) for one in removed] == [
+        (old, None, True),
+        (older, None, True),
+    ]
+    assert Catalog(settings).copies == (new,)
+    s3 = server.s3
+    versions = {one["Key"]: one["VersionId"] for one in s3.list_object_versions(Bucket="locked")["Versions"]}
+    for copy in (new, old, older):
+        assert s3.get_object(Bucket="locked", Key=copy.key, VersionId=versions[copy.key])["Body"].read()
+        with pytest.raises(s3.exceptions.ClientError, match="AccessDenied"):
+            s3.delete_object(Bucket="locked", Key=copy.key, VersionId=versions[copy.key])
+
+
+def test_a_deleted_version_loses_its_time_too_and_that_is_found_out(of: Of, sealed: Path) -> None:
+    settings = of("versioned", retention=LAST)
+    new, old = (put(settings, sealed, days) for days in (2, 3))
+    sleep(1.1)  # S3 tells seconds
+    then = datetime.now(UTC)
+    sleep(1.1)
+    assert set(Catalog(of("versioned", asOf=then.isoformat())).copies) == {new, old}
+    prune.prune(settings, prune.look(settings, then), then, say=print)
+    past = of("versioned", asOf=then.isoformat())
+    assert set(Catalog(past).copies) == {new}
+    (found,) = offers.ask(past)
+    versioning = next(offer for offer in found.offers if offer.what == "versioning")
+    assert (versioning.answer, versioning.needed, found.exit_code) == (Answer.NO, "backup.asOf", 3)
+
+
+def test_a_key_that_may_not_delete_prunes_nothing_and_is_told(
+    of: Of, server: Server, sealed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = of(retention=LAST)
+    copies = {put(settings, sealed, days) for days in (2, 3, 4)}
+    add_user(server, "keeper", SECRET)
+    resource = ["arn:aws:s3:::plain", "arn:aws:s3:::plain/*"]
+    rest = ["s3:ListBucket", "s3:GetObject", "s3:PutObject"]
+    allowed = {"Effect": "Allow", "Principal": {"AWS": ["keeper"]}, "Action": rest, "Resource": resource}
+    server.s3.put_bucket_policy(Bucket="plain", Policy=json.dumps({"Version": "2012-10-17", "Statement": [allowed]}))
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "keeper")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    client.cache_clear()
+    now, said = datetime.now(UTC), list[str]()
+    removed = prune.prune(settings, prune.look(settings, now), now, say=print)
+    assert len(removed) == 2
+    assert all("AccessDenied" in str(one.error) and "s3:DeleteObject" in str(one.error) for one in removed)
+    assert set(Catalog(settings).copies) == copies
+    assert {copy.key for copy in copies} | {copy.manifest_key for copy in copies} <= set(server.keys("plain"))
+    assert uploads.look(settings, now, say=said.append) == ()
+    assert "s3:ListBucketMultipartUploads" in said[0]
 
 
 def test_an_unlock_key_stays_locked_for_as_long_as_the_newest_copy(of: Of, server: Server) -> None:
@@ -98,7 +162,15 @@ def test_what_came_later_is_not_there_as_of_a_time(of: Of, sealed: Path) -> None
     catalog.store.then.download(copy.key, sealed.with_name("read"))
     assert sealed.with_name("read").read_bytes() == sealed.read_bytes()
     assert f"as of {then.isoformat()}" in catalog.store.notes[0]
-    assert len(Escrow(past)._fingerprints()) == 1
+    assert len(Escrow(past)._names()) == 1
+
+
+def test_every_page_of_a_long_listing_as_of_a_time_is_read(of: Of, server: Server) -> None:
+    keys, s3 = [f"requorum/lab/journal/{number:04}" for number in range(1001)], server.s3
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda key: s3.put_object(Bucket="versioned", Key=key, Body=b""), keys))
+    past = of("versioned", asOf=(datetime.now(UTC) + timedelta(seconds=2)).isoformat())
+    assert sorted(Store(past.backup.sites).then.keys("requorum/lab/")) == keys
 
 
 def test_reading_as_of_a_time_needs_a_versioned_bucket(of: Of) -> None:

@@ -20,7 +20,7 @@ from recovery import agents, bundle
 from recovery.agent import config, metrics, spool, state, turn
 from recovery.agent.local import Local
 from recovery.agent.spool import Entry, Spool
-from recovery.agent.state import State
+from recovery.agent.state import Fault, State
 from recovery.agent.turn import Mark, Turn, View
 from recovery.bucket import Bucket
 from recovery.errors import CommandFailed, SettingError
@@ -40,9 +40,10 @@ CONFIG = config.Config(
 SWARM = {"ID": "swarm", "Version": {"Index": 7}, "JoinTokens": {"Worker": "SWMTKN-secret"}}
 
 DECISIONS: dict[str, tuple[int, str, str, Mark | None, Turn]] = {
+    "the first is content with any manager's copy too": (0, "before", "", Mark("now", "copy-2"), Turn.COVERED),
     "nothing changed": (0, "now", "", None, Turn.COVERED),
     "the first copies at once": (0, "before", "", None, Turn.COPY),
-    "the first heeds no mark": (0, "before", "", Mark("before", "copy-1"), Turn.COPY),
+    "the first waits for nobody": (0, "before", "", Mark("before", "copy-1"), Turn.COPY),
     "another waits as long as copies come": (1, "before", "copy-1", Mark("between", "copy-2"), Turn.WAIT),
     "another is content with any manager's copy": (1, "before", "copy-1", Mark("now", "copy-2"), Turn.COVERED),
     "another copies when none came": (1, "before", "copy-1", Mark("before", "copy-1"), Turn.COPY),
@@ -53,6 +54,27 @@ DECISIONS: dict[str, tuple[int, str, str, Mark | None, Turn]] = {
 @pytest.mark.parametrize(("rank", "covered", "seen", "mark", "wanted"), DECISIONS.values(), ids=DECISIONS)
 def test_whose_turn_it_is(rank: int, covered: str, seen: str, mark: Mark | None, wanted: Turn) -> None:
     assert turn.decide(View("now", rank), covered, seen, mark) is wanted
+    assert turn.decide(View("now", rank), covered, seen, mark, due=True) is Turn.COPY
+    rests = Turn.COVERED if wanted is Turn.COVERED else Turn.WAIT
+    assert turn.decide(View("now", rank), covered, seen, mark, resting=True) is rests
+    assert turn.decide(View("now", rank), covered, seen, mark, due=True, resting=True) is Turn.WAIT
+
+
+def test_the_same_is_tried_again_after_seconds_and_then_after_minutes() -> None:
+    pauses = [turn.pause(tries) for tries in range(1, 200)]
+    assert pauses[:3] == [10.0, 20.0, 40.0]
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == 600.0
+
+
+def test_a_try_rests_for_its_pause_and_a_clock_that_is_set_back_does_not_prolong_it() -> None:
+    tried = State().trying("now").trying("now")
+    assert tried.tries == 2
+    assert tried.resting("now", tried.tried_at + 19)
+    assert not tried.resting("now", tried.tried_at + 20)
+    assert not tried.resting("now", tried.tried_at - 1)
+    assert not tried.resting("other", tried.tried_at)
+    assert tried.trying("other").tries == 1
 
 
 @given(
@@ -152,7 +174,7 @@ def test_a_config_is_read_as_it_was_written() -> None:
 
 
 def test_a_state_is_read_as_it_was_written_and_a_broken_one_is_a_new_one(tmp_path: Path) -> None:
-    kept = replace(State(), fingerprint="x", failures=3).failing("no room")
+    kept = replace(State(), fingerprint="x", failures=3).failing(Fault.COPY, "no room")
     kept.write(tmp_path / "state.json")
     assert state.read(tmp_path / "state.json") == kept
     for text in ("", "{", '{"other": 1}', "[]"):
@@ -171,10 +193,18 @@ def test_a_copy_that_is_not_proven_leaves_its_change_open_and_is_an_alarm() -> N
         assert "why" in done.failure
 
 
+def test_a_fault_lasts_until_the_same_thing_succeeds_and_a_round_counts_once() -> None:
+    found = State(attempted=1.0).failing(Fault.COPY, "torn\n  next: wait").failing(Fault.STORE, "down\n  next: more")
+    assert (found.failure, found.failures) == ("torn; down", 1)
+    assert found.copied(make.manifest(proof=Proof(Verdict.PROVEN, NOW)), "now", 2.0).failure == "down"
+    assert found.cleared(Fault.STORE).failure == "torn"
+    assert replace(found, attempted=found.failed + 1).failing(Fault.COPY, "torn").failures == 2
+
+
 def spooled(room: Spool, name: str, **changes: Any) -> Entry:
     with room.adding(name) as folder:
         (folder / spool.ARCHIVE).write_bytes(b"sealed")
-        return room.add(folder, make.manifest(**changes))
+        return room.add(folder, make.manifest(**changes), "fingerprint")
 
 
 def test_what_waits_is_there_until_it_is_stored_newest_first(tmp_path: Path) -> None:
@@ -222,11 +252,20 @@ def test_commands_fail_as_they_do_over_ssh(tmp_path: Path) -> None:
 
 
 def test_metrics_tell_what_became_of_the_last_round(tmp_path: Path) -> None:
-    metrics.write(replace(CONFIG, metrics=tmp_path), State(proven=5.0).failing("x"), ())
+    waiting = (spooled(Spool(tmp_path / "spool", copies=9, size=1 << 20), "1", taken=NOW),)
+    state = replace(State(proven=5.0), failures=3).failing(Fault.COPY, "x")
+    metrics.write(replace(CONFIG, metrics=tmp_path), state, waiting)
     text = (tmp_path / metrics.FILE).read_text()
     for line in ("last_proven_timestamp_seconds", "failing"):
         assert f'requorum_agent_{line}{{cluster="lab",manager="manager-a"}}' in text
     assert 'requorum_agent_failing{cluster="lab",manager="manager-a"} 1.0' in text
+    assert "# TYPE requorum_agent_failures_total counter" in text
+    assert 'requorum_agent_failures_total{cluster="lab",manager="manager-a"} 4.0' in text
+    told = metrics.collected(CONFIG, state, waiting)
+    labels = {"cluster": "lab", "manager": "manager-a"}
+    assert told.get_sample_value("requorum_agent_spool_oldest_timestamp_seconds", labels) == NOW.timestamp()
+    for site in ("main", "second"):
+        assert told.get_sample_value("requorum_agent_lacking_copies", {**labels, "site": site}) == 1
 
 
 @pytest.fixture(scope="module")

@@ -12,17 +12,20 @@ from typing import Any, ClassVar
 import pulumi
 import pytest
 from pulumi.runtime import mocks
+from typer.testing import CliRunner
 
 from components import cluster as components
 from components.agent import AgentProvider
 from components.settings import from_program
 from recovery import agents, bundle
 from recovery.agent import metrics
-from recovery.agent.state import State
+from recovery.agent.state import Fault, State
 from recovery.agents import Standing
 from recovery.assessment import Assessment
+from recovery.cli import app
+from recovery.cli.agents import LATE_SECONDS, LOG, NEVER_PRUNED, _fault
 from recovery.diagnosis import Kind, diagnose
-from recovery.errors import Refused, SettingError, Silent
+from recovery.errors import Refused, SettingError, Silent, TransportError
 from recovery.plan import make_plan
 from recovery.settings import Settings
 from recovery.shell import Output
@@ -329,3 +332,97 @@ def test_a_node_that_is_named_no_more_is_dialled_where_it_was(of: Settings, prov
     assert (
         "ssh root@192.0.2.9 systemctl disable --now requorum-watch.service requorum-copy.timer" in provider.dialled[1]
     )
+
+
+NOW = 1_700_000_000.0
+LONG = LATE_SECONDS + 60
+FINE = Standing("digest", timer=True, watch=True, waiting=0, state=State(attempted=NOW - 60), due=NOW - 120, now=NOW)
+FAULTS: dict[str, tuple[Standing | TransportError, str]] = {
+    "fine": (FINE, ""),
+    "silent": (
+        Silent("connecting", "nothing answers", remedy="requorum status"),
+        "nothing answers; next: requorum status",
+    ),
+    "none there": (replace(FINE, digest=""), "not installed; next: pulumi up"),
+    "no timer": (replace(FINE, timer=False), "it does not run as it should; next: pulumi up"),
+    "no watch": (replace(FINE, watch=False), "it does not run as it should; next: pulumi up"),
+    "an error of ours": (
+        replace(
+            FINE, state=State(attempted=NOW).failing(Fault.STORE, "writing: AccessDenied\n  next: requorum policy")
+        ),
+        "writing: AccessDenied; next: requorum policy",
+    ),
+    "another error": (replace(FINE, state=State(attempted=NOW).failing(Fault.COPY, "no room")), f"no room; {LOG}"),
+    "a full disk: nothing is remembered": (
+        replace(FINE, state=State(), result="exit-code", status=1),
+        f"its last round ended as exit-code (status 1); {LOG}",
+    ),
+    "killed": (replace(FINE, result="oom-kill", status=9), f"its last round ended as oom-kill (status 9); {LOG}"),
+    "another's turn": (replace(FINE, result="exit-code", status=75), ""),
+    "never ran since it is there": (
+        replace(FINE, state=State(), due=NOW - LONG),
+        f"a round was due 16 min ago, and none has ended since; {LOG}",
+    ),
+    "has run, and nothing was due since": (
+        replace(FINE, state=State(attempted=NOW - 9 * LONG), due=NOW - 9 * LONG),
+        "",
+    ),
+    "is at it": (replace(FINE, state=State(attempted=NOW - 9 * LONG), due=NOW - 60), ""),
+    "stores it just now": (replace(FINE, waiting=1, since=NOW - 60), ""),
+    "what S3 never got": (replace(FINE, waiting=1, since=NOW - LONG), f"a copy has waited for S3 for 16 min; {LOG}"),
+}
+
+
+@pytest.mark.parametrize(("standing", "fault"), FAULTS.values(), ids=FAULTS)
+def test_what_is_wrong_with_an_agent_is_said_with_what_to_do(standing: Standing | TransportError, fault: str) -> None:
+    assert _fault(standing, watched=True) == fault
+
+
+def test_an_agent_that_watches_and_shall_not_is_at_fault() -> None:
+    assert _fault(FINE, watched=False)
+    assert not _fault(replace(FINE, watch=False), watched=False)
+
+
+def test_how_an_agent_stands_is_read_from_what_its_node_says(node: Node) -> None:
+    kept = State(fingerprint="x", attempted=NOW)
+    lines = ["digest", "1699999000", "1700000000", "active", "active", "@1699990000", "exit-code", "75"]
+    told = "\n".join([*lines, "1699998000500 1699997000500", json.dumps(vars(kept))])
+    wanted = Standing("digest", True, True, 2, kept, "exit-code", 75, 1699997000.5, 1699999000.0, 1700000000.0)
+    assert agents.standing(told) == wanted
+    by_timer = agents.standing("\n".join([*lines[:4], "inactive", *lines[5:], "", ""]))
+    assert (by_timer.watch, by_timer.due, by_timer.since, by_timer.state) == (False, 1699990000.0, 0.0, State())
+    nothing = agents.standing(node.run(agents.LOOK.replace("/var/lib/", f"{node.root}/var/lib/")).stdout.decode())
+    assert (nothing.digest, nothing.waiting, nothing.due, nothing.state) == ("", 0, 0.0, State())
+    assert nothing.now > NOW
+
+
+def test_each_line_is_where_it_is_looked_for(node: Node, of: Settings) -> None:
+    node.install(of)
+    (node.root / "bin" / "systemctl").write_text(
+        '#!/bin/sh\ncase "$*" in\n*LastTrigger*) echo @1699990000;; *Result*) echo timeout;; *ExecMain*) echo 15;;\n'
+        "*watch*) echo inactive; exit 3;; *) echo active;; esac\n"
+    )
+    for name in ("1699998000500", "1699997000500", "1699996000500.new"):
+        (node.root / "var/lib/requorum/agent/spool" / name).mkdir(parents=True)
+    (node.root / "var/lib/requorum/agent/state.json").write_text(json.dumps({"taken": 5.0}))
+    found = agents.standing(node.run(agents.LOOK.replace("/var/lib/", f"{node.root}/var/lib/")).stdout.decode())
+    assert replace(found, now=0.0) == Standing(
+        "digest", True, False, 2, State(taken=5.0), "timeout", 15, 1699997000.5, 1699990000.0
+    )
+
+
+@pytest.mark.parametrize(
+    ("backup", "agent", "warned"),
+    [({}, {}, True), ({"retention": {}}, {}, False), ({}, {"onChange": False}, False)],
+)
+def test_copies_that_nobody_prunes_are_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backup: dict[str, Any], agent: dict[str, Any], warned: bool
+) -> None:
+    raw = make.raw(agent=agent, backup={**make.RAW["backup"], **backup})
+    (tmp_path / "stack.yaml").write_text(
+        json.dumps({"config": {f"requorum:{key}": value for key, value in raw.items()}})
+    )
+    monkeypatch.setattr(agents, "look", lambda _, __: replace(FINE, watch=agent.get("onChange", True)))
+    done = CliRunner().invoke(app, ["agents", "--config-file", str(tmp_path / "stack.yaml"), "--json"])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["warnings"] == ([NEVER_PRUNED] if warned else [])

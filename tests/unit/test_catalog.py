@@ -196,6 +196,17 @@ def test_a_copy_that_no_identity_here_opens_is_passed_over(of: Settings, bucket:
         pass
 
 
+def test_a_copy_for_two_is_opened_by_either_identity(of: Settings, bucket: Any, tmp_path: Path) -> None:
+    lost, kept, stranger = (pyrage.x25519.Identity.generate() for _ in range(3))
+    copy = put(of, tmp_path, "manager-a", 1, to=[str(one.to_public()) for one in (lost, kept)])
+    file = tmp_path / "identity"
+    mine = of.model_copy(update={"backup": of.backup.model_copy(update={"identity_file": file})})
+    for identity, chosen in ((lost, copy), (kept, copy), (stranger, None)):
+        file.write_text(f"{identity}\n")
+        with newest_good(Catalog(mine), Escrow(of), NAMES, make.CLUSTER) as found:
+            assert (found.choice.copy if found.choice else None) == chosen
+
+
 def test_the_operator_may_name_the_copy_or_a_time(of: Settings, bucket: Any, tmp_path: Path) -> None:
     good = {"proof": Proof(Verdict.PROVEN, make.NOW)}
     old, middle, new = (put(of, tmp_path, name, ago, **good) for name, ago in zip(NAMES, (9, 5, 1), strict=True))

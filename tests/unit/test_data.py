@@ -396,7 +396,7 @@ def test_a_tar_file_is_not_given_to_a_command(of: Settings, bucket: Any, node: N
 # Pruned
 
 
-def ruled(**counts: int) -> Settings:
+def ruled(**counts: Any) -> Settings:
     rules = {"last": 1, "hourly": 0, "daily": 0, "weekly": 0, "monthly": 0, "minimum": 1, "graceHours": 1, **counts}
     return make.settings(data=DATA, backup={**make.RAW["backup"], "retention": rules})
 
@@ -417,6 +417,12 @@ def test_what_no_rule_keeps_goes_and_the_last_of_each_never(bucket: Any, tmp_pat
     assert prune(of) == [old]
     assert keys(bucket) == {key for copy in (new, other) for key in (copy.key, copy.manifest_key)}
     assert prune(of) == []
+
+
+def test_the_cluster_s_rules_say_nothing_of_data(bucket: Any, tmp_path: Path) -> None:
+    of = ruled(cluster={"last": 9})
+    old, _ = put(of, tmp_path, 3 * DAY), put(of, tmp_path, 2 * DAY)
+    assert prune(of) == [old]
 
 
 def test_a_torn_copy_stands_in_for_none(bucket: Any, tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def test_each_recipient_can_read_a_kept_key(of: Make, bucket: Any, identity: Any
 def test_what_lies_in_s3_does_not_show_the_key(of: Make, bucket: Any) -> None:
     Escrow(of()).keep(unlock_key())
     (kept,) = bucket.objects.all()
-    assert kept.key == f"requorum/lab/unlock-keys/{unlock_key().fingerprint}.age"
+    assert kept.key.startswith(f"requorum/lab/unlock-keys/{unlock_key().fingerprint}-")
     content = kept.get()["Body"].read()
     assert unlock_key().text.encode() not in content
     assert unlock_key().secret not in content
@@ -49,6 +49,35 @@ def test_older_keys_stay_for_older_copies(of: Make, bucket: Any) -> None:
         Escrow(of()).keep(key)
     assert len(list(bucket.objects.all())) == 2
     assert Escrow(of()).opening(key_file(old), whose="it") == old
+
+
+def test_a_key_in_use_is_kept_for_new_recipients_too(of: Make, bucket: Any) -> None:
+    lost = pyrage.x25519.Identity.generate()
+    old, new = unlock_key(b"o" * 32), unlock_key(b"n" * 32)
+    for key in (old, new):
+        Escrow(of(recipients=(lost,))).keep(key)
+    before = {found.key: found.get()["Body"].read() for found in bucket.objects.all()}
+    with pytest.raises(SettingError, match=f"unlock key {new.fingerprint}|unlock key {old.fingerprint}"):
+        Escrow(of()).opening(key_file(new), whose="it")
+    Escrow(of()).keep(new)
+    for identity in (OURS, PARTNERS, lost):
+        assert Escrow(of(identity)).opening(key_file(new), whose="it") == new
+    assert Escrow(of(lost)).opening(key_file(old), whose="it") == old
+    with pytest.raises(SettingError, match=f"unlock key {old.fingerprint}, which it may need"):
+        Escrow(of()).opening(key_file(old), whose="it")
+    after = {found.key: found.get()["Body"].read() for found in bucket.objects.all()}
+    assert after.items() > before.items(), "nothing was overwritten"
+    assert len(after) == 3
+    Escrow(of(recipients=(PARTNERS, OURS))).keep(new)
+    assert len(list(bucket.objects.all())) == 3, "their order makes no difference"
+
+
+def test_a_key_that_is_none_keeps_no_other_from_being_found(of: Make, bucket: Any) -> None:
+    bucket.put_object(Key="requorum/lab/unlock-keys/0-0.age", Body=b"none")
+    Escrow(of()).keep(unlock_key())
+    assert Escrow(of()).opening(key_file(unlock_key()), whose="it") == unlock_key()
+    with pytest.raises(SettingError, match="unlock key 0, which it may need"):
+        Escrow(of()).opening(key_file(unlock_key(b"x" * 32)), whose="it")
 
 
 def test_no_key_that_opens_it_is_said_with_what_to_run(of: Make, bucket: Any) -> None:

@@ -17,7 +17,7 @@ from recovery.agent.state import State
 from recovery.diagnosis import diagnose
 from recovery.errors import DamagedCopy
 from recovery.manifest import Proof, Verdict
-from recovery.metrics import Copies, Live, Watched
+from recovery.metrics import Copies, Drills, Live, Watched
 from tests.unit import factories as make
 
 OF = make.settings(agent={"schedule": "daily"})
@@ -32,10 +32,11 @@ CASES = [
 """What `make check` has promtool find out about the rules."""
 
 
-def watched(copies: Copies | None) -> Watched:
+def watched(copies: Copies | None, drills: Drills | None = None) -> Watched:
     seen = make.healthy(OF)
     found = diagnose(seen, make.CLUSTER, cluster="lab", copies=True)
-    return Watched(display.status(OF, seen, found, [], None), copies, NAMES, {"db": [make.NOW], "files": []})
+    data = {"db": [make.NOW], "files": []}
+    return Watched(display.status(OF, seen, found, [], None), copies, NAMES, data, drills or {}, sites=2)
 
 
 def values(look: Watched) -> dict[tuple[str, ...], float]:
@@ -95,10 +96,27 @@ def test_the_newest_copy_of_each_data_is_told() -> None:
     assert (found["requorum_data_copies", "lab", "db"], found["requorum_data_copies", "lab", "files"]) == (1, 0)
 
 
+DRILLS = {"manager-a": Proof(Verdict.PROVEN, make.NOW), "manager-b": Proof(Verdict.UNPROVEN, make.NOW, "no memory")}
+
+
+def test_each_manager_s_last_drill_is_told() -> None:
+    found = values(watched([], DRILLS))
+    of = {key[2]: value for key, value in found.items() if key[0] == "requorum_last_drill_proven"}
+    assert of == {"manager-a": 1, "manager-b": 0}
+    assert found["requorum_last_drill_timestamp_seconds", "lab", "manager-b"] == make.NOW.timestamp()
+
+
+@pytest.mark.parametrize(("sites", "missing"), [((), 2), (("main",), 1), (("second",), 1), (("main", "second"), 0)])
+def test_it_is_told_how_many_sites_lack_the_newest_proven_copy(sites: tuple[str, ...], missing: int) -> None:
+    found = values(watched([(replace(copy, sites=sites), made) for copy, made in copies()]))
+    of = {key[2]: value for key, value in found.items() if key[0] == "requorum_last_proven_copy_missing_sites"}
+    assert of == {"manager-a": missing}
+
+
 def test_without_s3_nothing_is_said_of_copies() -> None:
-    found = values(watched(None))
+    found = values(watched(None, DRILLS))
     assert found["requorum_s3_up", "lab"] == 0
-    assert not [key for key in found if "cop" in key[0]]
+    assert not [key for key in found if "cop" in key[0] or "drill" in key[0]]
 
 
 def test_each_question_is_a_look_of_its_own() -> None:
@@ -124,7 +142,7 @@ def test_each_question_is_a_look_of_its_own() -> None:
 def test_the_alerts_are_about_metrics_that_there_are(rule: dict[str, str]) -> None:
     named = set(re.findall(r"requorum_\w+", rule["expr"]))
     assert named
-    assert named <= {key[0] for key in values(watched(copies()))} | of_agents()
+    assert named <= {key[0] for key in values(watched(copies(), DRILLS))} | of_agents()
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])

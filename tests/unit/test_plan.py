@@ -239,6 +239,35 @@ def test_a_copy_that_cannot_be_restored_is_refused_beforehand(changes: dict[str,
     assert said in made.refusal.why
 
 
+@pytest.mark.parametrize(
+    ("engine", "maker", "named", "refused", "noted"),
+    [
+        ("20.10.24", "26.1.5", False, True, False),
+        ("20.10.24", "26.1.5", True, False, True),
+        ("26.1.5", "26.1.5", False, False, False),
+        ("26.1.4", "26.1.5", False, False, False),
+        ("29.0.0", "26.1.5", False, False, False),
+        ("", "26.1.5", False, False, False),
+        ("20.10.24", "unknown", False, False, False),
+    ],
+)
+def test_a_copy_of_a_newer_engine_is_restored_only_where_it_is_named(
+    engine: str, maker: str, named: bool, refused: bool, noted: bool
+) -> None:
+    manifest = make.manifest(engine=maker)
+    chosen = Choice(make.copy_of(manifest), manifest)
+    found = diagnose(make.survey(LOST), make.CLUSTER, cluster="lab", copies=True)
+    of = S.model_copy(update={"recover": True, "copy_from": chosen.copy.name if named else None})
+    made = make_plan(found, of, chosen, (), (), make.NOW, engine=engine)
+    said = f"the engine of manager-a ({engine}) is older than the copy's ({maker})"
+    assert (made.refusal is not None) is refused
+    assert any(said in loss for loss in made.losses) is noted
+    if made.refusal:
+        assert said in made.refusal.why
+        assert chosen.copy.name in made.refusal.remedy
+        assert not made.steps
+
+
 FRESH, STALE = Survivor("manager-b", Position(3, 57, 56)), Survivor("manager-a", Position(3, 40, 40))
 
 

@@ -18,22 +18,23 @@ from recovery import cli, client, lease, marks, retention
 from recovery import prune as pruning
 from recovery.catalog import Catalog
 from recovery.copy import Copy
-from recovery.errors import NoUsableCopy, Refused, StoreSilent
+from recovery.errors import NoUsableCopy, Refused, StoreError, StoreSilent
 from recovery.manifest import Proof, Verdict
 from recovery.marks import Mark
 from recovery.retention import Candidate, Decision, candidate, decide
-from recovery.settings import Retention, Settings
+from recovery.settings import Retention, Rules, Settings
 from recovery.site import Site
 from tests.unit import factories as make
 
 NOW = datetime(2026, 3, 18, 12, 30, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 MARK = Mark("before the upgrade", "ops@desk", NOW)
+NO_RULES = Rules()
 NOTHING = {"last": 0, "hourly": 0, "daily": 0, "weekly": 0, "monthly": 0, "yearly": 0, "minimum": 1, "grace_hours": 1}
 
 
-def policy(**counts: int) -> Retention:
-    return Retention(**{**NOTHING, **counts})
+def policy(cluster: Rules = NO_RULES, **counts: int) -> Retention:
+    return Retention(**{**NOTHING, **counts}, cluster=cluster)
 
 
 def one(ago: timedelta, *, manager: str = "manager-a", **values: Any) -> Candidate:
@@ -72,6 +73,11 @@ TABLE: list[tuple[str, Retention | None, list[Candidate], list[int]]] = [
     ("the minimum, proven ones first", policy(minimum=3), [one(1 * DAY), one(2 * DAY, **UNPROVEN), one(3 * DAY), one(4 * DAY), one(5 * DAY)], [0, 2, 3]),
     ("the minimum counts what is kept anyhow", policy(minimum=2, last=2), [one(n * DAY) for n in (1, 2, 3)], [0, 1]),
     ("the minimum where none is proven", policy(minimum=2), [one(n * DAY, **UNPROVEN) for n in (1, 2, 3)], [0, 1]),
+    ("the last two of the cluster", policy(cluster=Rules(last=2)), [one(n * DAY, manager=m, **UNPROVEN) for n, m in ((1, "a"), (2, "b"), (3, "b"), (4, "a"))], [0, 1]),
+    ("the newest of each day of the cluster", policy(cluster=Rules(daily=3)), [one(n * HOUR, manager=m) for n, m in ((1, "a"), (2, "b"), (30, "b"), (31, "a"), (50, "a"), (74, "b"))], [0, 1, 2, 4]),
+    ("the proven one of the cluster's day", policy(cluster=Rules(daily=2)), [one(HOUR, manager="a", **UNPROVEN), one(2 * HOUR, manager="b"), one(30 * HOUR, manager="a"), one(31 * HOUR, manager="b")], [1, 2]),
+    ("the cluster's rules are for each swarm", policy(cluster=Rules(last=1)), [one(n * DAY, manager=m, swarm=s, **UNPROVEN) for n, m, s in ((1, "a", "s1"), (2, "b", "s2"), (3, "a", "s1"), (4, "b", "s2"))], [0, 1]),
+    ("of each manager and of the cluster", policy(last=1, cluster=Rules(daily=3)), [one(n * DAY, manager=m, **UNPROVEN) for n, m in ((1, "a"), (2, "b"), (3, "b"), (4, "a"))], [0, 1, 2]),
     ("the grace period", policy(grace_hours=6), [one(n * HOUR) for n in (1, 5, 6, 7)], [0, 1]),
     ("a copy of the future is young", policy(), [one(-DAY), one(DAY, **UNPROVEN)], [0]),
     ("a mark", policy(), [one(DAY), one(OLD, mark=MARK), one(2 * OLD)], [0, 1]),
@@ -113,6 +119,12 @@ def test_each_decision_says_why() -> None:
     assert reasons(default, newer[-2], *newer) == (
         "no rule keeps it (last 10, hourly 24, daily 7, weekly 5, monthly 12)",
     )
+    whole = policy(last=1, cluster=Rules(daily=1, yearly=1))
+    assert reasons(whole, newer[0], one(HOUR, **UNPROVEN), *newer[1:])[:2] == (
+        "of the cluster, yearly: 2026",
+        "the newest proven copy of swarm s1",
+    )
+    assert reasons(whole, newer[9], *newer) == ("no rule keeps it (last 1; of the cluster daily 1, yearly 1)",)
     assert reasons(policy(), one(OLD, mark=MARK), *newer) == ("marked: before the upgrade (ops@desk)",)
     assert reasons(policy(), one(OLD, fault="not a manifest"), *newer) == ("no rule removes it: not a manifest",)
     assert reasons(policy(), one(HOUR / 2, half=True)) == ("younger than 1 h, and its upload may be under way",)
@@ -144,6 +156,7 @@ POLICIES = st.builds(
     yearly=COUNTS,
     minimum=st.integers(1, 5),
     grace_hours=st.integers(1, 48),
+    cluster=st.builds(Rules, last=COUNTS, hourly=COUNTS, daily=COUNTS, weekly=COUNTS, monthly=COUNTS, yearly=COUNTS),
 )
 AGES = st.one_of(st.integers(-5, 72), st.integers(0, 60).map(lambda days: days * 24), st.integers(0, 30_000))
 CANDIDATES = st.lists(
@@ -544,6 +557,73 @@ def test_prune_in_json_and_its_exit_status(
     ]
     assert f"{old.name}: not removed" in result.stderr
     assert run("prune", "--yes").exit_code == 3
+
+
+@pytest.mark.parametrize("versioned", [False, True])
+def test_prune_says_that_versions_stay(
+    run: Callable[..., Any], of: Settings, bucket: Any, tmp_path: Path, versioned: bool
+) -> None:
+    if versioned:
+        bucket.Versioning().enable()
+    for days in (1, 2):
+        put(of, tmp_path, days * DAY)
+    for words in (["--yes", "--json"], ["--yes"]):
+        shown = run("prune", *words).stdout
+        if "--json" in words:
+            assert [copy["versionsStay"] for copy in json.loads(shown)["copies"]] == [False, versioned]
+            put(of, tmp_path, 2 * DAY)
+        else:
+            assert ("the bucket has versions and keeps those of what was removed" in shown) == versioned
+
+
+def test_prune_removes_the_parts_of_uploads_that_broke_off(
+    run: Callable[..., Any], of: Settings, bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = put(of, tmp_path, DAY)
+    keys_ = ["requorum/lab/manager-a/one.tar.zst.age", "requorum/lab/data/two.age", "requorum/lab2/manager-a/not-ours"]
+    for key in keys_:
+        bucket.Object(key).initiate_multipart_upload()
+
+    def left() -> list[str]:
+        return sorted(upload.object_key for upload in bucket.multipart_uploads.all())
+
+    document = json.loads(run("prune", "--json", "--dry-run").stdout)
+    assert sorted((one["site"], one["key"], one["removed"]) for one in document["uploads"]) == sorted(
+        ("main", key, False) for key in keys_[:2]
+    )
+    assert run("prune", answer="n\n").exit_code == 1
+    assert left() == sorted(keys_)
+    s3 = client.client(of.backup.sites[0], client.PATIENT)
+    real = s3.abort_multipart_upload
+
+    def denied(**given: Any) -> Any:
+        if given["Key"] == keys_[0]:
+            raise ClientError({"Error": {"Code": "AccessDenied"}}, "AbortMultipartUpload")
+        return real(**given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(s3, "abort_multipart_upload", denied)
+        result = run("prune", "--yes")
+    assert result.exit_code == 3
+    assert f"the parts of {keys_[0]}: not removed" in result.stderr.replace("\n", "")
+    assert left() == [keys_[0], keys_[2]]
+    assert run("prune", "--yes").exit_code == 0
+    assert left() == [keys_[2]]
+    assert keys(bucket) == objects(new)
+
+
+def test_without_a_right_to_see_uploads_copies_are_pruned_all_the_same(
+    run: Callable[..., Any], of: Settings, bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new, _ = (put(of, tmp_path, days * DAY) for days in (1, 2))
+
+    def denied(*_: Any) -> Any:
+        raise StoreError("listing the uploads to s3://copies", "AccessDenied", remedy="allow it")
+
+    monkeypatch.setattr(Site, "uploads", denied)
+    result = run("prune", "--yes")
+    assert (result.exit_code, keys(bucket)) == (0, objects(new))
+    assert "uploads that broke off are not looked for: listing the uploads" in result.stderr
 
 
 def test_keep_shows_in_backups_and_holds(run: Callable[..., Any], of: Settings, bucket: Any, tmp_path: Path) -> None:

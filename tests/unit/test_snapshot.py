@@ -3,6 +3,7 @@
 import hashlib
 import io
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
@@ -51,11 +52,11 @@ def archive(path: Path, content: dict[str, bytes] = CONTENT) -> Path:
     return path
 
 
-def described(path: Path, **changes: object) -> Manifest:
+def described(path: Path, to: Sequence[str] = (str(make.IDENTITY.to_public()),), **changes: object) -> Manifest:
     """The manifest of the archive at ``path``, which is sealed beside it."""
     found = contents.read(path, source="it")
     data = path.read_bytes()
-    stored = sealing.seal(data, [str(make.IDENTITY.to_public())])
+    stored = sealing.seal(data, to)
     sealed_beside(path).write_bytes(stored)
     return make.manifest(
         files=found.files,

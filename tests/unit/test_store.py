@@ -276,7 +276,7 @@ def test_deleted_and_overwritten_copies_are_read_as_they_were(
     assert catalog.manifest(copy).manager == "manager-a"
     catalog.store.then.download(copy.key, sealed.with_name("read"))
     assert sealed.with_name("read").read_bytes() == sealed.read_bytes()
-    assert len(Escrow(past)._fingerprints()) == 1
+    assert len(Escrow(past)._names()) == 1
     assert any("requorum:backup.asOf" in note for note in catalog.store.notes)
     consent.spend(past)
     assert consent.is_spent(past, catalog.store), "what is for now is read as it is now"

@@ -78,8 +78,8 @@ def assess(settings: Settings, *, now: datetime | None = None) -> Assessment:
         search.rejected,
         left,
         now or datetime.now(UTC),
-        engine=seen.of(search.choice.manifest.manager).engine if search.choice else "",
         cas=cas,
+        engine=seen.of(search.choice.manifest.manager).engine if search.choice else "",
         spent=spent,
     )
     return Assessment(seen, diagnosis, plan)

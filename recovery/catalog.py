@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from recovery import contents
-from recovery.copy import ARCHIVE, MANIFEST, MARK, TIME, Copy, at, key_of, store
+from recovery.copy import ARCHIVE, MANIFEST, MARK, TIME, Copy, at, of, store
 from recovery.errors import DamagedCopy, NoUnlockKey, NoUsableCopy, UnopenedCopy
 from recovery.escrow import Escrow
 from recovery.keyfile import UnlockKey
@@ -64,7 +64,7 @@ class Catalog:
             if found is None:
                 raise DamagedCopy(f"reading {copy.name}", "it was removed a moment ago", remedy=NO_REMEDY)
             made = from_json(found, source=copy.name)
-            if copy.key != key_of(self.prefix, made):
+            if copy.key != of(made, self.prefix).key:
                 why = f"its manifest is another copy's: of {made.manager}, taken at {made.taken.isoformat()}"
                 raise DamagedCopy(f"reading {copy.name}", why, remedy=NO_REMEDY)
             drill = self._then.look(copy.drill_key) if copy.drill_key in self._places else None

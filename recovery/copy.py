@@ -89,19 +89,15 @@ def store(to: Store, prefix: str, manifest: Manifest, sealed: Path) -> Copy:
 
 def of(manifest: Manifest, prefix: str) -> Copy:
     """The copy that a manifest is of, wherever it lies."""
-    return Copy(key_of(prefix, manifest), manifest.manager, manifest.taken)
+    stamp = manifest.taken.astimezone(UTC).strftime(TIME)
+    key = f"{prefix}{manifest.manager}/swarm-{manifest.engine}-{manifest.manager}-{stamp}{ARCHIVE}"
+    return Copy(key, manifest.manager, manifest.taken)
 
 
 def write(site: Site, copy: Copy, manifest: Manifest, sealed: Path) -> None:
     """Store a copy at one site: the sealed archive first, its manifest last. Raises: StoreError."""
     site.upload(sealed, copy.key)
     site.keep(copy.manifest_key, manifest.to_json())
-
-
-def key_of(prefix: str, manifest: Manifest) -> str:
-    """Where the archive of the manifest's copy lies: under any other key the two belong to another copy."""
-    stamp = manifest.taken.astimezone(UTC).strftime(TIME)
-    return f"{prefix}{manifest.manager}/swarm-{manifest.engine}-{manifest.manager}-{stamp}{ARCHIVE}"
 
 
 def taken(name: str) -> datetime:

@@ -102,19 +102,19 @@ def make_plan(
     survivors: tuple[Survivor, ...],
     now: datetime,
     *,
-    engine: str = "",
     cas: frozenset[str] = frozenset(),
+    engine: str = "",
     spent: bool = False,
 ) -> Plan:
     """What to do about a diagnosis, and its warnings.
 
     ``choice`` is the copy that a restore would read (looked for when all managers are lost), ``rejected``
     why newer copies were passed over, ``survivors`` are ranked, the best first (looked at when the quorum
-    is lost). ``engine`` is the version of the engine that ``choice`` would be restored on, where it answers. ``cas`` are
-    the digests of the CA that living nodes know. ``spent`` says that `recover: true` was used up before this loss
+    is lost). ``cas`` are the digests of the CA that living nodes know, ``engine`` is the version of the engine that
+    ``choice`` would be restored on, where it answers. ``spent`` says that `recover: true` was used up before this loss
     (`recovery.consent`).
     """
-    made = _decide(diagnosis, settings, choice, rejected, survivors, now, engine, cas)
+    made = _decide(diagnosis, settings, choice, rejected, survivors, now, cas, engine)
     if made.id:
         made = _with_consent(made, settings, spent)
     return replace(made, losses=made.losses + diagnosis.warnings)
@@ -127,8 +127,8 @@ def _decide(
     rejected: tuple[str, ...],
     survivors: tuple[Survivor, ...],
     now: datetime,
-    engine: str,
     cas: frozenset[str],
+    engine: str,
 ) -> Plan:
     match diagnosis.kind:
         case Kind.HEALTHY | Kind.PARTITIONED:
@@ -139,7 +139,7 @@ def _decide(
         case Kind.ABSENT:
             return _build(diagnosis, settings)
         case Kind.ALL_LOST:
-            return _restore(diagnosis, settings, choice, rejected, now, engine, cas)
+            return _restore(diagnosis, settings, choice, rejected, now, cas, engine)
         case Kind.QUORUM_LOST if survivors and not (diagnosis.stand_ins or _silent_managers(diagnosis, settings)):
             return _force(diagnosis, settings, survivors)
         case _:
@@ -237,8 +237,8 @@ def _restore(
     choice: Choice | None,
     rejected: tuple[str, ...],
     now: datetime,
-    engine: str,
     cas: frozenset[str],
+    engine: str,
 ) -> Plan:
     passed_over = tuple(f"passed over {reason}" for reason in rejected) + tuple(
         f"passed over the copies of {name}: no machine is there to restore them on" for name in diagnosis.away
@@ -257,8 +257,8 @@ def _restore(
     losses = (
         f"changes to the swarm after {taken:%Y-%m-%d %H:%M:%S} UTC ({age:.0f} s ago) are lost",
         *passed_over,
-        *((_older(engine, manifest),) if is_older(engine, manifest.engine) else ()),
         *_unvouched(manifest, cas),
+        *((_older(engine, manifest),) if is_older(engine, manifest.engine) else ()),
         *(_LOCKED_AGAIN if manifest.autolock else ()),
         *_silence(diagnosis),
     )

@@ -57,15 +57,6 @@ NO_UPLOAD = "NoSuchUpload"
 UNVERSIONED = "take requorum:backup.asOf out, or name a bucket with versioning"
 
 
-@dataclass(frozen=True)
-class Upload:
-    """An upload in parts that is under way or broke off."""
-
-    key: str
-    id: str
-    begun: datetime
-
-
 def skew(answer: Mapping[str, Any], now: datetime) -> timedelta:
     """How far ``now`` is ahead of the time that a server put on its answer; nothing where it put none that can be read."""
     said = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", "")
@@ -73,6 +64,15 @@ def skew(answer: Mapping[str, Any], now: datetime) -> timedelta:
         return now - parsedate_to_datetime(said)
     except (ValueError, TypeError):
         return timedelta(0)
+
+
+@dataclass(frozen=True)
+class Upload:
+    """An upload in parts that is under way or broke off."""
+
+    key: str
+    id: str
+    begun: datetime
 
 
 class Site:

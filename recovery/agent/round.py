@@ -113,9 +113,8 @@ class Round:
             self.state = replace(self.state, fingerprint=view.fingerprint)
         taken = decided is not Turn.COPY or self._take(view)
         sent = self._send_all(view)
-        self.state = self.state.cleared(Fault.CLOCK)
-        if self._store.clock:
-            self._fail(Fault.CLOCK, self._store.clock)
+        wrong, state = self._store.clock, self.state
+        self.state = state.failing(Fault.CLOCK, wrong) if wrong else state.cleared(Fault.CLOCK)
         if not taken:
             return FAILED
         return None if sent and decided is not Turn.WAIT else AGAIN

@@ -25,7 +25,7 @@ class Fault(StrEnum):
     STORE = "store"
     """Having every copy at every site."""
     CLOCK = "clock"
-    """Having S3's time."""
+    """Telling the time that S3 tells."""
     DISK = "disk"
     """Writing down what it remembers."""
     ROUND = "round"

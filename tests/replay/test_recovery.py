@@ -295,27 +295,6 @@ def test_copies_of_another_swarm_are_not_restored_in_place_of_the_one_that_was_b
     assert not theatre.wires.effects
 
 
-def test_an_older_engine_is_given_no_copy_unless_that_is_named(theatre: Theatre) -> None:
-    """Neither where the plan sees the engine, nor where only the restore does: after a machine was made again."""
-    scene = theatre.stage(Case(3, frozenset(names(3))))
-    swarm, catalog = theatre.wires.swarm, Catalog(scene.settings)
-    copy = next(copy for copy in catalog.copies if copy.manager == "manager-b").name
-    swarm.named("manager-b").engine = "19.03.15"
-    of = scene.settings.model_copy(update={"copy_from": copy})
-    named = assess(of).plan
-    assert (named.copy, named.refusal) == (copy, None)
-    assert any("is older than the copy's (20.10.24)" in loss for loss in named.losses)
-    with pytest.raises(Refused, match="is older than the copy's"):
-        quorum.establish(scene.settings, copy=copy, ca=named.ca, say=quiet)
-    assert swarm.named("manager-b").directory is None, "nothing was put there"
-    for name in names(3):
-        swarm.named(name).engine = "19.03.15"
-    with pytest.raises(Refused, match=r"install engine 20\.10\.24 or newer"):
-        recover(scene.settings)
-    recover(of)
-    assert swarm.founded == (scene.cluster_id,)
-
-
 def test_a_copy_under_another_ca_than_the_living_nodes_know_is_restored_only_by_name(
     theatre: Theatre, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -337,3 +316,24 @@ def test_what_is_restored_is_under_the_ca_that_the_plan_was_made_for(theatre: Th
     with pytest.raises(Refused, match="its CA is not the one that the plan was made for"):
         quorum.establish(scene.settings, copy=plan.copy, ca="another", known=scene.cluster_id, say=quiet)
     assert not theatre.wires.effects
+
+
+def test_an_older_engine_is_given_no_copy_unless_that_is_named(theatre: Theatre) -> None:
+    """Neither where the plan sees the engine, nor where only the restore does: after a machine was made again."""
+    scene = theatre.stage(Case(3, frozenset(names(3))))
+    swarm, catalog = theatre.wires.swarm, Catalog(scene.settings)
+    copy = next(copy for copy in catalog.by_trust(catalog.copies) if copy.manager == "manager-b").name
+    swarm.named("manager-b").engine = "19.03.15"
+    of = scene.settings.model_copy(update={"copy_from": copy})
+    named = assess(of).plan
+    assert (named.copy, named.refusal) == (copy, None)
+    assert any("is older than the copy's (20.10.24)" in loss for loss in named.losses)
+    with pytest.raises(Refused, match="is older than the copy's"):
+        quorum.establish(scene.settings, copy=copy, say=quiet)
+    assert swarm.named("manager-b").directory is None, "nothing was put there"
+    for name in names(3):
+        swarm.named(name).engine = "19.03.15"
+    with pytest.raises(Refused, match=r"install engine 20\.10\.24 or newer"):
+        recover(scene.settings)
+    recover(of)
+    assert swarm.founded == (scene.cluster_id,)

@@ -92,7 +92,8 @@ class Cluster(pulumi.ComponentResource):
                 ignore_changes=["*"] if node.name in silent else None,
             )
             generation = quorum.generation if node.role == "manager" else None
-            members[node.name] = Member(node, identities[node.name], generation, options)
+            managers = None if node.role == "manager" else [str(manager.address) for manager in settings.managers]
+            members[node.name] = Member(node, identities[node.name], generation, managers, options)
             if node.role == "manager":
                 before = [quorum, members[node.name]]
         return members

@@ -12,8 +12,6 @@ from typing import Any
 
 import pulumi
 from pulumi.dynamic import (
-    CheckFailure,
-    CheckResult,
     ConfigureRequest,
     CreateResult,
     DiffResult,
@@ -38,6 +36,8 @@ Props = dict[str, Any]
 HELD = "held"
 UNPROVEN = "restored, not proven"
 """A restore was interrupted between forcing the new cluster and comparing it with the copy."""
+MISPLACED = "at an address of before"
+"""A restore elsewhere was interrupted before the swarm's log had taken up the manager's new address."""
 _one_at_a_time = Lock()
 
 
@@ -72,7 +72,8 @@ class QuorumProvider(_Provider):
         unproven = seen.leader is not None and seen.leader.placed
         cas = seen.cas(props["cluster_id"])
         known = seen.leader.ca_sha256 if seen.leader and seen.leader.ca_sha256 in cas else props.get("ca_sha256")
-        return ReadResult(id_, {**props, "quorum": UNPROVEN if unproven else HELD, "ca_sha256": known})
+        stands = UNPROVEN if unproven else MISPLACED if seen.misplaced else HELD
+        return ReadResult(id_, {**props, "quorum": stands, "ca_sha256": known})
 
     def delete(self, id_: str, _props: Props) -> None:
         quorum.dissolve(self._settings, id_)
@@ -93,21 +94,17 @@ class QuorumProvider(_Provider):
 
 
 class MemberProvider(_Provider):
-    """One node's membership. A node that is no member any more is created again: it joins or rejoins."""
+    """One node's membership. A node that is no member any more is created again: it joins or rejoins.
 
-    def check(self, olds: Props, news: Props) -> CheckResult:
-        if not (olds.get("role") == news["role"] == "manager" and olds["address"] != news["address"]):
-            return CheckResult(news, [])
-        why = (
-            f"{news['name']} cannot move from {olds['address']} to {news['address']}: a manager's address is in the swarm's log. "
-            "Give the new address to a manager of another name, and take this one out afterwards"
-        )
-        return CheckResult(news, [CheckFailure("address", why)])
+    A manager at another address joins there and is not taken out first: the assessment lets that be only when all are lost.
+    """
 
     def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
-        replaced = [key for key in ("name", "address") if olds.get(key) != news.get(key)]
+        moves = olds.get("role") == news["role"] == "manager"
+        replaced = [key for key in ("name", *(() if moves else ("address",))) if olds.get(key) != news.get(key)]
         changed = any(
-            olds.get(key) != news.get(key) for key in ("role", "availability", "labels", "host", "generation")
+            olds.get(key) != news.get(key)
+            for key in ("address", "role", "availability", "labels", "host", "generation", "managers")
         )
         changed = changed or olds["standing"] != Standing.MEMBER
         return DiffResult(changes=changed or bool(replaced), replaces=replaced, delete_before_replace=True)
@@ -183,18 +180,25 @@ class Member(Resource, module="requorum", name="Member"):
     """One node's membership. Outputs: node ID and cluster ID.
 
     ``generation`` is the quorum's, for managers: each time it was made again, every manager's vote is looked after.
+    ``managers`` are where a worker finds them: when they move, it is looked whether it does.
     """
 
     node_id: pulumi.Output[str]
     cluster_id: pulumi.Output[str]
 
     def __init__(
-        self, node: Node, host: pulumi.Input[str], generation: pulumi.Input[int] | None, opts: pulumi.ResourceOptions
+        self,
+        node: Node,
+        host: pulumi.Input[str],
+        generation: pulumi.Input[int] | None,
+        managers: list[str] | None,
+        opts: pulumi.ResourceOptions,
     ) -> None:
         props: Props = {
             **node.model_dump(mode="json"),
             "host": host,
             "generation": generation,
+            "managers": managers,
             **dict.fromkeys(("node_id", "cluster_id", "standing")),
         }
         super().__init__(MemberProvider(), f"{node.name}-member", props, opts)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from recovery import autolock, consent, survivors
+from recovery import autolock, consent, moves, survivors
 from recovery.catalog import Catalog, Search, newest_good
 from recovery.diagnosis import Diagnosis, Kind, access_fault, diagnose
 from recovery.errors import Refused
@@ -55,7 +55,6 @@ def assess(settings: Settings, *, now: datetime | None = None) -> Assessment:
     """
     catalog = Catalog(settings)
     known = known_id(settings, catalog)
-    require_same_addresses(settings, catalog, known)
     seen = settled(settings)
     diagnosis = diagnose(seen, known, cluster=settings.cluster, copies=bool(catalog.copies))
     search, cas = Search(None, ()), seen.cas(known)
@@ -67,6 +66,9 @@ def assess(settings: Settings, *, now: datetime | None = None) -> Assessment:
             pass
     elif diagnosis.kind is Kind.QUORUM_LOST:
         left = survivors.look(settings, seen)
+    moved = moves.since_copied(settings, catalog, known, search.choice.manifest if search.choice else None)
+    moves.require_unbound(settings, moved, seen)
+    moves.require_vacated(settings, moved, known)
     for name in diagnosis.locked if not left else [survivor.name for survivor in left[:1] if survivor.locked]:
         autolock.require_key(settings, settings.node(name))
     spent = consent.is_spent(settings, catalog.store)
@@ -80,27 +82,10 @@ def assess(settings: Settings, *, now: datetime | None = None) -> Assessment:
         now or datetime.now(UTC),
         cas=cas,
         engine=seen.of(search.choice.manifest.manager).engine if search.choice else "",
+        moved=moved,
         spent=spent,
     )
     return Assessment(seen, diagnosis, plan)
-
-
-def require_same_addresses(settings: Settings, catalog: Catalog, known: str | None) -> None:
-    """A manager lives and dies at one address: it is in the swarm's log. Raises: Refused when the settings moved one.
-
-    Copies of another swarm than the ``known`` one say nothing about this one's managers.
-    """
-    manifests = catalog.newest_manifests().items()
-    addresses = {copy.manager: manifest.address for copy, manifest in manifests if manifest.cluster_id == known}
-    for manager in settings.managers:
-        address = addresses.get(manager.name, str(manager.address))
-        if address != str(manager.address):
-            raise Refused(
-                f"preparing changes to cluster {settings.cluster}",
-                f"{manager.name} is at {address}, and a manager's address cannot change",
-                remedy=f"give it {address} again in requorum:managers; add a manager of another name at {manager.address} instead",
-                node=manager.name,
-            )
 
 
 def known_id(settings: Settings, catalog: Catalog) -> str | None:

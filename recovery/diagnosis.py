@@ -44,6 +44,10 @@ class Diagnosis:
     """Workers of the settings that hold the swarm's log: they were promoted."""
     unfinished: tuple[str, ...] = ()
     """Nodes whose return to a swarm with a leader broke off: a manager without a vote, or two entries of one node."""
+    misplaced: tuple[str, ...] = ()
+    """Managers that vote at an address of before, after a new cluster was forced elsewhere."""
+    stranded: tuple[str, ...] = ()
+    """Workers in the swarm that know only addresses at which there is no manager any more."""
     warnings: tuple[str, ...] = ()
     """What the operator should know whatever the kind is: words that count, identities that are used twice."""
 
@@ -78,11 +82,24 @@ def diagnose(survey: Survey, known_id: str | None, *, cluster: str, copies: bool
     silent = tuple(report.node.name for report in survey.reports if _may_hide(report))
     locked = tuple(report.node.name for report in survey.managers if report.state is LocalState.LOCKED)
     unfinished = tuple(report.node.name for report in survey.reports if _is_unfinished(report, survey.leader))
+    misplaced = tuple(survey.misplaced)
+    stranded = tuple(report.node.name for report in survey.stranded)
     evidence = (*_lost_zones(survey, missing), *(_says(report) for report in survey.reports))
 
     def found(kind: Kind, *first: str, cluster_id: str | None = known_id) -> Diagnosis:
         return Diagnosis(
-            kind, first + evidence, cluster_id, missing, locked, silent, away, stand_ins, unfinished, warnings
+            kind,
+            first + evidence,
+            cluster_id,
+            missing,
+            locked,
+            silent,
+            away,
+            stand_ins,
+            unfinished,
+            misplaced,
+            stranded,
+            warnings,
         )
 
     if strangers := [report for report in survey.reports if _is_foreign(report, known_id, cluster)]:

@@ -41,7 +41,8 @@ def _execute(settings: Settings, assessment: Assessment, say: Callable[[str], No
     made = quorum.establish(
         settings, copy=plan.copy, ca=plan.ca, survivor=plan.survivor, known=diagnosis.cluster_id, say=say
     )
-    for node in settings.nodes:
+    # Workers that are stranded first: a new leader gives their tasks to others.
+    for node in sorted(settings.nodes, key=lambda node: node.name not in diagnosis.stranded):
         if node.name not in diagnosis.left_alone:
             membership.ensure(settings, node, say=say)
     hooks.fresh_copies(settings, say=say)

@@ -12,8 +12,9 @@ from time import monotonic, sleep
 
 from recovery import autolock, backup, hosts, journal, operators, restore, words
 from recovery.catalog import Catalog, newest_good
+from recovery.detour import detour
 from recovery.engine import SECONDS as ENGINE_SECONDS
-from recovery.engine import Engine
+from recovery.engine import SWARM_PORT, Engine
 from recovery.errors import EngineError, ProofFailed, Refused, Silent, TransportError
 from recovery.escrow import Escrow
 from recovery.model import LocalState, Member, Reach, Report
@@ -58,6 +59,37 @@ def ensure(
         place = _ensure(settings, node, dropped_labels, say)
     words.forget(settings, node)
     return place
+
+
+def readdress(settings: Settings, node: Node, through: Node, *, say: Callable[[str], None]) -> None:
+    """Take a misplaced manager's vote and give it back, so that the log has it where it is. ``through`` votes beside it.
+
+    Promoted before it has become a worker, a manager would wait some 30 s for that (swarmkit, node: roleChangeTimeout).
+
+    Raises: Refused when the quorum would not survive; ProofFailed; EngineError; TransportError.
+    """
+    doing = f"moving {node.name} to {node.address}"
+    with Shell(through, settings.ssh) as beside, Shell(node, settings.ssh) as here:
+        chief = Engine(beside)
+        entry = next((entry for entry in chief.members() if entry.is_misplaced(node)), None)
+        if entry is None:
+            return
+        with journal.step(settings, Action.READDRESS, node.name, say):
+            say(f"{node.name} is given its vote anew, at {node.address}")
+            # What its engine would ask for at its own address of before is answered by the other manager.
+            detour(here, {entry.raft_address: through.address})
+            _demote(chief, entry)
+            _await(
+                chief,
+                entry.node_id,
+                lambda now: not (now.votes or ask(here).raft),
+                doing,
+                "it does not become a worker",
+            )
+            with chief.short_log():
+                chief.update_member(entry.node_id, role="manager")
+                found = f"it does not vote at {node.address}"
+                _await(chief, entry.node_id, lambda now: now.reachable and not now.is_misplaced(node), doing, found)
 
 
 def is_orphan(seen: Report, leader: Report) -> bool:
@@ -135,6 +167,10 @@ def _ensure(settings: Settings, node: Node, dropped_labels: tuple[str, ...], say
             seen = _asked(to_node)
         if seen.in_swarm:
             _require_ours(seen, leader)
+            if node.role == "worker" and seen.is_stranded(settings.managers):
+                noted.enter_context(journal.step(settings, Action.REDIRECT, node.name, say))
+                say(f"{node.name} knows no manager any more: it is led to {leader.node.address}")
+                _redirect(settings, to_node, seen, leader.node)
             place = Place(seen.node_id, leader.cluster_id)
         elif seen.known_lost:
             if node.role == "manager":
@@ -149,7 +185,7 @@ def _ensure(settings: Settings, node: Node, dropped_labels: tuple[str, ...], say
             )
         _shape(settings, chief, node, place.node_id, dropped_labels, leader, say)
         _await_ready(chief, node, place.node_id)
-        _drop_stale(chief, node, place.node_id)
+        _drop_stale(settings, chief, node, place.node_id)
     return place
 
 
@@ -216,7 +252,7 @@ def _join(
     settings: Settings, node: Node, shell: Shell, chief: Engine, leader: Report, say: Callable[[str], None]
 ) -> Place:
     engine = Engine(shell)
-    _demote_stale(chief, node, leader.members)
+    _demote_stale(settings, chief, node, leader.members)
     identity = _restore_identity(settings, node, shell, engine, leader) if node.role == "manager" else None
     if identity:
         # With its certificate saying manager and its entry worker, it would first turn into one and then the other.
@@ -232,6 +268,22 @@ def _join(
             node=node.name,
         )
     return Place(node_id, leader.cluster_id)
+
+
+def _redirect(settings: Settings, shell: Shell, seen: Report, manager: Node) -> None:
+    """Lead a stranded worker to a manager, from which it hears of the others."""
+    end = monotonic() + SECONDS
+    detour(shell, {address.rsplit(":", 1)[0]: manager.address for address in seen.remotes})
+    while ask(shell).is_stranded(settings.managers):
+        if monotonic() > end:
+            raise ProofFailed(
+                f"leading it to {manager.address}",
+                f"it heard of no manager within {SECONDS:.0f} s",
+                remedy=f"see whether it reaches {manager.address}:{SWARM_PORT}, then run the same command again; or "
+                "docker swarm leave --force, there, which ends its containers, and run it again",
+                node=shell.node.name,
+            )
+        sleep(PAUSE)
 
 
 def _joined(engine: Engine, node: Node) -> str:
@@ -252,10 +304,10 @@ def _joined(engine: Engine, node: Node) -> str:
 def _restore_identity(settings: Settings, node: Node, shell: Shell, engine: Engine, leader: Report) -> str | None:
     """Put the manager's certificates back where a good copy of it serves; its node ID, or None.
 
-    Only the identity that stands at the node's own address is its own. Its entry has no vote any more:
-    otherwise the old raft ID would be given to an empty log (moby#29180).
+    Its own is the identity that stands at its address, or the one in its copy that nobody uses where it was. Its entry
+    has no vote any more: otherwise the old raft ID would be given to an empty log (moby#29180).
     """
-    ours = {member.node_id for member in leader.members if member.stands_at(node)}
+    ours = {m.node_id for m in leader.members if m.stands_at(node) or _is_forsaken(settings, m)}
     catalog = Catalog(settings)
     cas = frozenset({leader.ca_sha256} - {""})
     escrow = Escrow(settings, catalog.store)
@@ -320,7 +372,7 @@ def _shape(
             backup.take_one(settings, leader.node)
             say(f"demoting {node.name}, which stood in for a manager")
             _demote(chief, entry)
-    stale = _stale(leader.members, node, node_id)
+    stale = _stale(settings, leader.members, node, node_id)
     inherited = {key: value for old in stale for key, value in old.labels.items() if key not in dropped}
     availability: str | None = node.availability or next((old.availability for old in stale), None)
     labels = {**inherited, **node.labels}
@@ -349,19 +401,29 @@ def _await(chief: Engine, node_id: str, reached: Callable[[Member], bool], doing
     )
 
 
-def _stale(members: tuple[Member, ...], node: Node, node_id: str | None) -> list[Member]:
-    """Entries that an earlier machine at the node's address left behind."""
-    return [member for member in members if member.stands_at(node) and member.node_id != node_id]
+def _stale(settings: Settings, members: tuple[Member, ...], node: Node, node_id: str | None) -> list[Member]:
+    """Entries that an earlier machine left behind at the node's address, or, under the node's name, where it was before."""
+    return [
+        member
+        for member in members
+        if member.node_id != node_id
+        and (member.stands_at(node) or (member.hostname == node.name and _is_forsaken(settings, member)))
+    ]
 
 
-def _demote_stale(chief: Engine, node: Node, members: tuple[Member, ...]) -> None:
-    for entry in _stale(members, node, None):
+def _is_forsaken(settings: Settings, entry: Member) -> bool:
+    """Whether nobody uses an entry, and it is of a machine at an address that is no node's any more."""
+    return not entry.ready and not entry.votes and not any(entry.stands_at(node) for node in settings.nodes)
+
+
+def _demote_stale(settings: Settings, chief: Engine, node: Node, members: tuple[Member, ...]) -> None:
+    for entry in _stale(settings, members, node, None):
         if entry.votes:
             _demote(chief, entry)
 
 
-def _drop_stale(chief: Engine, node: Node, node_id: str) -> None:
-    for entry in _stale(chief.members(), node, node_id):
+def _drop_stale(settings: Settings, chief: Engine, node: Node, node_id: str) -> None:
+    for entry in _stale(settings, chief.members(), node, node_id):
         chief.remove_member(entry.node_id)
 
 

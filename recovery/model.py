@@ -1,6 +1,6 @@
 """What is known of a swarm at one moment: frozen values that decisions are made from."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -75,9 +75,18 @@ class Member:
         """Whether it is a raft member: after a forced new cluster, other managers keep their role without a vote."""
         return bool(self.manager_address)
 
+    @property
+    def raft_address(self) -> str:
+        """The address at which the other managers look for it, without the port; empty where it does not vote."""
+        return self.manager_address.rsplit(":", 1)[0]
+
     def stands_at(self, node: "Node") -> bool:
         """Whether this entry is of a machine at the node's address."""
-        return str(node.address) in (self.address, self.manager_address.rsplit(":", 1)[0])
+        return str(node.address) in (self.address, self.raft_address)
+
+    def is_misplaced(self, node: "Node") -> bool:
+        """Whether the node votes here and the log has it elsewhere: a forced new cluster keeps the address of before."""
+        return self.votes and self.address == str(node.address) != self.raft_address
 
 
 @dataclass(frozen=True)
@@ -105,6 +114,8 @@ class Report:
     placed: str = ""
     """The copy that our restore put in the swarm directory and that was not proven since."""
     members: tuple[Member, ...] = ()
+    remotes: tuple[str, ...] = ()
+    """Addresses of the managers that the engine knows of."""
     named: str = ""
     """When, by whom and how it was named lost, where that counts."""
 
@@ -129,6 +140,12 @@ class Report:
         forced start leaves it so, and it may be the newest there is."""
         idle = self.reach is Reach.ANSWERS and self.state is LocalState.INACTIVE
         return idle and self.raft and not self.placed
+
+    def is_stranded(self, managers: "Iterable[Node]") -> bool:
+        """Whether it is a worker in the swarm that knows of managers, and of none at an address of these."""
+        known = {address.rsplit(":", 1)[0] for address in self.remotes}
+        knows = known & {str(manager.address) for manager in managers}
+        return self.in_swarm and not self.raft and bool(known) and not knows
 
     @property
     def holds_raft(self) -> bool:
@@ -193,6 +210,17 @@ class Survey:
         """
         ours = [r for r in self.reports if r.in_swarm and r.cluster_id == cluster_id and not r.placed]
         return frozenset(report.ca_sha256 for report in ours if report.ca_sha256)
+
+    @property
+    def misplaced(self) -> Mapping[str, Member]:
+        """Managers, by name, that the leader's list has at an address of before: others that join look for them there."""
+        listed = self.leader.members if self.leader else ()
+        return {m.node.name: entry for m in self.managers for entry in listed if entry.is_misplaced(m.node)}
+
+    @property
+    def stranded(self) -> tuple[Report, ...]:
+        """Workers in the swarm that know no address at which there is a manager: they never find one by themselves."""
+        return tuple(report for report in self.workers if report.is_stranded([m.node for m in self.managers]))
 
     def entry(self, node: "Node") -> Member | None:
         """The node's entry in the leader's list; of several, the one that is Ready."""

@@ -9,6 +9,7 @@ from enum import StrEnum
 from recovery.catalog import Choice
 from recovery.diagnosis import Diagnosis, Kind
 from recovery.manifest import Manifest
+from recovery.moves import Move
 from recovery.release import is_older
 from recovery.settings import Node, Settings
 from recovery.survivors import Survivor
@@ -24,6 +25,8 @@ class Action(StrEnum):
     FORCE = "force"
     RESTORE = "restore"
     JOIN = "join"
+    READDRESS = "readdress"
+    REDIRECT = "redirect"
     PROVE = "prove"
 
 
@@ -66,21 +69,25 @@ class Plan:
     """Name of the manager that a new cluster is forced from."""
     unsure: int = 0
     """How many of the survivor's last entries were never known to be committed, and may be dropped."""
+    moves: tuple[Move, ...] = ()
+    """The managers that a restore brings back at other addresses than they had: `recover: true` does not cover that."""
     losses: tuple[str, ...] = ()
     """What the plan cannot bring back, and what was passed over."""
     refusal: Refusal | None = None
 
     @property
     def id(self) -> str:
-        """What a recovery is consented to by: the same for the same diagnosis, cluster and source; empty for other plans."""
+        """What a recovery is consented to by: the same for the same diagnosis, cluster, source and moves; empty for other plans."""
         source = self.copy or self.survivor
         if source is None:
             return ""
-        return "r" + hashlib.sha256(f"{self.kind}\0{self.cluster_id}\0{source}".encode()).hexdigest()[:7]
+        said = "\0".join((self.kind, str(self.cluster_id), source, *(move.text for move in self.moves)))
+        return "r" + hashlib.sha256(said.encode()).hexdigest()[:7]
 
     def agreed(self) -> "Plan":
-        """The plan once the operator has given the word that was missing."""
-        return replace(self, refusal=None) if self.refusal and self.refusal.consent else self
+        """The plan once the operator has given the word that was missing; elsewhere, only its ID in the settings is that."""
+        given = self.refusal and self.refusal.consent and not self.moves
+        return replace(self, refusal=None) if given else self
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -104,6 +111,7 @@ def make_plan(
     *,
     cas: frozenset[str] = frozenset(),
     engine: str = "",
+    moved: tuple[Move, ...] = (),
     spent: bool = False,
 ) -> Plan:
     """What to do about a diagnosis, and its warnings.
@@ -111,10 +119,10 @@ def make_plan(
     ``choice`` is the copy that a restore would read (looked for when all managers are lost), ``rejected``
     why newer copies were passed over, ``survivors`` are ranked, the best first (looked at when the quorum
     is lost). ``cas`` are the digests of the CA that living nodes know, ``engine`` is the version of the engine that
-    ``choice`` would be restored on, where it answers. ``spent`` says that `recover: true` was used up before this loss
-    (`recovery.consent`).
+    ``choice`` would be restored on, where it answers, and ``moved`` names the managers that come back elsewhere; the last
+    two count when all are lost. ``spent`` says that `recover: true` was used up before this loss (`recovery.consent`).
     """
-    made = _decide(diagnosis, settings, choice, rejected, survivors, now, cas, engine)
+    made = _decide(diagnosis, settings, choice, rejected, survivors, moved, now, cas, engine)
     if made.id:
         made = _with_consent(made, settings, spent)
     return replace(made, losses=made.losses + diagnosis.warnings)
@@ -126,6 +134,7 @@ def _decide(
     choice: Choice | None,
     rejected: tuple[str, ...],
     survivors: tuple[Survivor, ...],
+    moved: tuple[Move, ...],
     now: datetime,
     cas: frozenset[str],
     engine: str,
@@ -139,7 +148,7 @@ def _decide(
         case Kind.ABSENT:
             return _build(diagnosis, settings)
         case Kind.ALL_LOST:
-            return _restore(diagnosis, settings, choice, rejected, now, cas, engine)
+            return _restore(diagnosis, settings, choice, rejected, moved, now, cas, engine)
         case Kind.QUORUM_LOST if survivors and not (diagnosis.stand_ins or _silent_managers(diagnosis, settings)):
             return _force(diagnosis, settings, survivors)
         case _:
@@ -148,12 +157,18 @@ def _decide(
 
 def _with_consent(plan: Plan, settings: Settings, spent: bool) -> Plan:
     """The plan, refused where the settings do not consent to it."""
-    if settings.recover == plan.id or (settings.recover is True and not spent):
+    if settings.recover == plan.id or (settings.recover is True and not spent and not plan.moves):
         return plan
     source = f"the newest good copy is {plan.copy}" if plan.copy else f"the survivor that holds most is {plan.survivor}"
     why = f"{plan.kind}: {source}"
     remedy = f"look at the plan {plan.id}, then run: pulumi up --config recover=true"
-    if settings.recover:
+    if plan.moves:
+        why += f"; it would move {', '.join(move.text for move in plan.moves)}, to which only the plan's ID consents"
+        remedy = (
+            "give the managers the addresses they had in requorum:managers; or, if no manager runs there any more, look "
+            f"at the plan {plan.id}, then run: pulumi up --config recover={plan.id}"
+        )
+    elif settings.recover:
         given = (
             "true was used up before this loss"
             if spent and settings.recover is True
@@ -236,6 +251,7 @@ def _restore(
     settings: Settings,
     choice: Choice | None,
     rejected: tuple[str, ...],
+    moved: tuple[Move, ...],
     now: datetime,
     cas: frozenset[str],
     engine: str,
@@ -250,7 +266,7 @@ def _restore(
         remedy = "correct requorum:backup (bucket, prefix) or requorum:cluster, or bring the copies back; see `requorum backups`"
         return Plan(diagnosis.kind, refusal=Refusal(why + detail, remedy))
     manifest = choice.manifest
-    if refusal := _unfit(manifest, settings) or outdated(engine, choice, settings):
+    if refusal := outdated(engine, choice, settings):
         return Plan(diagnosis.kind, refusal=refusal)
     taken = choice.copy.dated
     age = (now - taken).total_seconds()
@@ -259,6 +275,7 @@ def _restore(
         *passed_over,
         *_unvouched(manifest, cas),
         *((_older(engine, manifest),) if is_older(engine, manifest.engine) else ()),
+        *_elsewhere(moved),
         *(_LOCKED_AGAIN if manifest.autolock else ()),
         *_silence(diagnosis),
     )
@@ -268,14 +285,19 @@ def _restore(
         Action.RESTORE,
         manifest.manager,
         f"restore the swarm from {choice.copy.name}, {_chosen(manifest, settings)}, and force a new cluster "
-        f"at {manifest.address}",
+        f"at {settings.node(manifest.manager).address}",
         "no manager address answers with a leader; the copy is whole; the engine is in no swarm",
         f"it leads swarm {manifest.cluster_id} with everything the copy lists",
     )
     rebuilds = _rebuilds(gone, settings)
     joins = tuple(_join(node.name, node.role) for node in others)
+    seed_moves = manifest.manager in {move.manager for move in moved}
+    if seed_moves and not [node for node in others if node.role == "manager"]:
+        return Plan(diagnosis.kind, refusal=_lonely(manifest.manager))
+    second, rest = (joins[:1], joins[1:]) if seed_moves else ((), joins)
+    readdress = (_readdress(manifest.manager),) if seed_moves else ()
     proof = _prove("same cluster ID and inventory, every manager reachable")
-    steps = (*rebuilds, seed, *joins, proof)
+    steps = (*rebuilds, seed, *second, *readdress, *map(_redirect, diagnosis.stranded), *rest, proof)
     vouched = manifest.ca_sha256 in cas or isinstance(settings.copy_from, str)
     return Plan(
         diagnosis.kind,
@@ -284,6 +306,7 @@ def _restore(
         copy=choice.copy.name,
         ca=manifest.ca_sha256,
         vouched=vouched,
+        moves=moved,
         losses=losses,
     )
 
@@ -299,6 +322,24 @@ def _unvouched(manifest: Manifest, cas: frozenset[str]) -> tuple[str, ...]:
     return ()
 
 
+def _lonely(name: str) -> Refusal:
+    why = f"all lost: {name} would be restored at another address, and only with a second manager beside it the swarm takes that up"
+    return Refusal(why, "have the machine of another manager up, in no swarm; then run again")
+
+
+def _elsewhere(moved: tuple[Move, ...]) -> tuple[str, ...]:
+    """What follows from other addresses, and what nobody but the operator can know."""
+    if not moved:
+        return ()
+    return (
+        f"elsewhere: {', '.join(move.text for move in moved)}",
+        f"no machine of this swarm answers at {', '.join(move.old for move in moved)}; if a manager runs there "
+        "unheard, or comes back, there are two swarms",
+        "whatever knows managers by those addresses (workers that are not named here, clients, DNS, load balancers) finds "
+        "nobody: tell it the new ones; such a worker must leave the swarm and join again, and its containers are replaced",
+    )
+
+
 def _chosen(manifest: Manifest, settings: Settings) -> str:
     """How a copy came to be the one."""
     match settings.copy_from:
@@ -308,14 +349,6 @@ def _chosen(manifest: Manifest, settings: Settings) -> str:
             return f"which requorum:copy names ({manifest.verdict})"
         case moment:
             return f"the newest {manifest.verdict} copy of {moment} or before, as requorum:copy says"
-
-
-def _unfit(manifest: Manifest, settings: Settings) -> Refusal | None:
-    name, address = manifest.manager, manifest.address
-    if str(settings.node(name).address) != address:
-        why = f"the newest good copy is of {name} at {address}, and a manager's address cannot change"
-        return Refusal(why, f"give {name} the address {address} in requorum:managers")
-    return None
 
 
 def outdated(engine: str, choice: Choice, settings: Settings) -> Refusal | None:
@@ -339,9 +372,10 @@ def _older(engine: str, manifest: Manifest) -> str:
 
 def _joins(diagnosis: Diagnosis, settings: Settings) -> tuple[Step, ...]:
     concerned = [node for node in settings.nodes if node.name in diagnosis.missing + diagnosis.unfinished]
-    return tuple(
+    joins = tuple(
         _join(node.name, node.role) if node.name in diagnosis.missing else _finish(node.name) for node in concerned
     )
+    return (*map(_readdress, diagnosis.misplaced), *map(_redirect, diagnosis.stranded), *joins)
 
 
 def _unlocks(diagnosis: Diagnosis) -> tuple[Step, ...]:
@@ -361,6 +395,26 @@ def _join(name: str, role: str) -> Step:
         f"{effect} {role}",
         "the swarm has a leader; the engine is in no swarm",
         "it is Ready under one entry",
+    )
+
+
+def _readdress(name: str) -> Step:
+    return Step(
+        Action.READDRESS,
+        name,
+        "take its vote and give it back: the log keeps the address of before until then",
+        "another manager votes beside it, reached by a detour until now",
+        "every manager finds it at its new address",
+    )
+
+
+def _redirect(name: str) -> Step:
+    return Step(
+        Action.REDIRECT,
+        name,
+        "lead it to the managers' new addresses; its containers run on",
+        "the swarm has a leader; it is a worker of it and knows only addresses where no manager is",
+        "it is Ready under its own identity",
     )
 
 

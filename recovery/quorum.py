@@ -9,16 +9,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from time import monotonic
 
-from recovery import autolock, backup, journal, operators, survivors
+from recovery import autolock, backup, journal, membership, moves, operators, survivors
 from recovery import restore as files
 from recovery.assessment import known_id
 from recovery.catalog import Catalog, Choice, usable
+from recovery.detour import detour
 from recovery.diagnosis import Diagnosis, Kind, diagnose
 from recovery.engine import Engine
 from recovery.errors import ProofFailed, Refused
 from recovery.escrow import Escrow
 from recovery.manifest import Manifest
-from recovery.model import Report
+from recovery.model import Reach, Report, Survey
 from recovery.plan import Action, outdated
 from recovery.proof import compare
 from recovery.settings import Node, Settings
@@ -91,7 +92,7 @@ def _establish(
     if leader := seen.leader:
         if diagnosis.kind in (Kind.FORKED, Kind.FOREIGN):
             raise _refused(diagnosis, settings)
-        return _adopt(settings, catalog, leader, say)
+        return _adopt(settings, catalog, seen, leader, say)
     if diagnosis.kind is Kind.ABSENT:
         return _found(settings, say)
     if diagnosis.kind is Kind.ALL_LOST and copy:
@@ -103,7 +104,7 @@ def _establish(
     raise _refused(diagnosis, settings)
 
 
-def _adopt(settings: Settings, catalog: Catalog, leader: Report, say: Say) -> Quorum:
+def _adopt(settings: Settings, catalog: Catalog, seen: Survey, leader: Report, say: Say) -> Quorum:
     """Take the swarm as it is; where a restore was interrupted before its proof, make up for that first."""
     with Shell(leader.node, settings.ssh) as shell:
         engine = Engine(shell)
@@ -113,6 +114,7 @@ def _adopt(settings: Settings, catalog: Catalog, leader: Report, say: Say) -> Qu
                 _prove_seed(shell, engine, catalog.manifest(catalog.named(leader.placed)), leader.node)
         engine.set_options(settings.swarm)
         autolock.keep_key(settings, engine)
+    _readdress(settings, seen, say)
     return Quorum(leader.cluster_id, leader.ca_sha256, remade=bool(leader.placed))
 
 
@@ -134,7 +136,9 @@ def _restore(settings: Settings, catalog: Catalog, name: str, ca: str | None, sa
             raise Refused(
                 f"restoring {name}", "its CA is not the one that the plan was made for", remedy="run the preview again"
             )
-        seed = _seed(settings, manifest.manager, manifest.address)
+        seed = settings.node(manifest.manager)
+        moved = moves.since_copied(settings, catalog, manifest.cluster_id, manifest)
+        moves.require_vacated(settings, moved, manifest.cluster_id)
         start = monotonic()
         say(f"restoring {name} on {seed.name} ({seed.address})")
         with journal.step(settings, Action.RESTORE, seed.name, say), Shell(seed, settings.ssh) as shell:
@@ -147,7 +151,31 @@ def _restore(settings: Settings, catalog: Catalog, name: str, ca: str | None, sa
             _prove_seed(shell, engine, manifest, seed)
             autolock.lock_again(settings, engine, was=manifest.autolock, say=say)
         say(f"quorum back on {seed.name}: swarm {manifest.cluster_id}, {monotonic() - start:.1f} s")
+    if moved:
+        _readdress(settings, settled(settings, nodes=settings.managers), say)
     return Quorum(manifest.cluster_id, manifest.ca_sha256, remade=True)
+
+
+def _readdress(settings: Settings, seen: Survey, say: Say) -> None:
+    """Have the log take up where a new cluster was forced elsewhere: with the first other manager there is, which joins by a detour."""
+    for name, entry in seen.misplaced.items():
+        node = settings.node(name)
+        others = [
+            r.node
+            for r in seen.managers
+            if r.node != node and (r.in_swarm or r.known_lost) and r.reach is Reach.ANSWERS
+        ]
+        if not others:
+            raise Refused(
+                f"moving {name} to {node.address}",
+                "no other manager answers, and only beside another one it can be given its vote anew",
+                remedy="have the machine of another manager up, in no swarm; then run the same command again",
+                node=name,
+            )
+        with Shell(others[0], settings.ssh) as shell:
+            detour(shell, {entry.raft_address: node.address})
+        membership.ensure(settings, others[0], say=say)
+        membership.readdress(settings, node, others[0], say=say)
 
 
 def _force(settings: Settings, catalog: Catalog, before: Report, ranked: Sequence[Survivor], say: Say) -> Quorum:
@@ -198,17 +226,6 @@ def _unlock(settings: Settings, names: Sequence[str], say: Say) -> None:
 
     with ThreadPoolExecutor(max_workers=len(names)) as pool:
         list(pool.map(one, names))
-
-
-def _seed(settings: Settings, name: str, address: str) -> Node:
-    node = next((manager for manager in settings.managers if manager.name == name), None)
-    if node is None or str(node.address) != address:
-        raise Refused(
-            f"restoring a copy of {name} at {address}",
-            "the stack file has no such manager at that address, and a manager's address cannot change",
-            remedy=f"give {name} the address {address} in requorum:managers",
-        )
-    return node
 
 
 def _prove_seed(shell: Shell, engine: Engine, manifest: Manifest, seed: Node) -> None:

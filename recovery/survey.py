@@ -113,7 +113,8 @@ def ask(shell: Shell, *, seconds: float = ENGINE_SECONDS) -> Report:
     seen = _on_disk(shell, seen, info.get("DockerRootDir") or DATA_ROOT)
     if state is LocalState.INACTIVE:
         return seen if seen.left_over else replace(seen, node_id="", cluster_id="", ca_sha256="")
-    seen = replace(seen, node_id=swarm.get("NodeID") or seen.node_id)
+    remotes = tuple(remote["Addr"] for remote in swarm.get("RemoteManagers") or ())
+    seen = replace(seen, node_id=swarm.get("NodeID") or seen.node_id, remotes=remotes)
     if not seen.control:
         return seen
     try:

@@ -18,6 +18,7 @@ def plan_json(assessment: Assessment) -> dict[str, Any]:
         "copy": plan.copy,
         "survivor": plan.survivor,
         "unsure": plan.unsure,
+        "moves": [{"manager": move.manager, "from": move.old, "to": move.new} for move in plan.moves],
         "losses": list(plan.losses),
         "refusal": asdict(plan.refusal) if plan.refusal else None,
         "steps": [{**asdict(step), "action": str(step.action)} for step in plan.steps],

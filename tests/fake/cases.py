@@ -1,6 +1,6 @@
 """What befalls a cluster, and what must become of it: written down without looking at how plans are made."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -12,7 +12,7 @@ from recovery.copy import ARCHIVE
 from recovery.execute import execute
 from recovery.settings import Settings
 from tests.fake.engine import FakeApi
-from tests.fake.machine import Cut
+from tests.fake.machine import Cut, Machine
 from tests.fake.swarm import Swarm
 from tests.fake.wires import Wires, cluster
 from tests.unit import factories as make
@@ -49,10 +49,13 @@ class Case:
     behind: frozenset[str] = frozenset()
     named: bool = False
     """Whether the stack file names the cluster's ID."""
+    elsewhere: bool = False
+    """Whether the lost machines are made again at other addresses."""
 
     def __str__(self) -> str:
         lost, behind = (" ".join(sorted(names)) or "nobody" for names in (self.lost, self.behind))
-        return f"{self.managers}: {lost} lost, {behind} behind, copies {self.copies}" + ", named" * self.named
+        told = ", named" * self.named + ", elsewhere" * self.elsewhere
+        return f"{self.managers}: {lost} lost, {behind} behind, copies {self.copies}{told}"
 
     @property
     def survivors(self) -> frozenset[str]:
@@ -71,6 +74,8 @@ class Case:
             return "belongs to swarm"
         if not self.survivors and self.copies is Copies.MISSING:
             return "no good copy"
+        if self.elsewhere and self.survivors and self.lost:
+            return "address cannot change unless all managers are lost"
         return ""
 
     @property
@@ -107,6 +112,14 @@ def names(managers: int) -> tuple[str, ...]:
 def settings(managers: int, *, recover: bool = True, cluster_id: str | None = None) -> Settings:
     """How the cluster is described."""
     return make.settings(managers, workers=WORKERS, recover=recover, clusterId=cluster_id)
+
+
+def elsewhere(of: Settings, names: Collection[str]) -> Settings:
+    """The settings with these managers at other addresses."""
+    there = [
+        node.model_copy(update={"address": node.address + 100}) if node.name in names else node for node in of.managers
+    ]
+    return of.model_copy(update={"managers": tuple(there)})
 
 
 def subsets(managers: int) -> Iterator[frozenset[str]]:
@@ -158,13 +171,16 @@ class Theatre:
         for _ in range(3):
             swarm.pass_time()
         self._spoil(case)
+        wanted = settings(case.managers, cluster_id=swarm.founded[0] if case.named else None)
+        wanted = elsewhere(wanted, case.lost) if case.elsewhere else wanted
         for name in case.lost:
-            swarm.make(name, swarm.named(name).address, marked="lab")
+            del swarm.machines[swarm.named(name).address]
+            swarm.make(name, str(wanted.node(name).address), marked="lab")
         leader = swarm.lives()
         swarm.spare = swarm.spare_of(leader) if leader else 0
         wires.begin()
         return Scene(
-            settings(case.managers, cluster_id=swarm.founded[0] if case.named else None),
+            wanted,
             swarm.founded[0],
             built.swarm.identities,
             swarm.state_of(leader).versions if leader else {},
@@ -176,6 +192,10 @@ class Theatre:
         leader = self.wires.swarm.lives()
         assert leader
         FakeApi(self.wires, f"unix:///fake/{leader.address}").create_config(name, b"")
+
+    def original(self, managers: int, name: str) -> Machine:
+        """The machine as it was before any misfortune."""
+        return self._build(managers).swarm.named(name)
 
     def _cut_off(self, case: Case) -> None:
         swarm = self.wires.swarm

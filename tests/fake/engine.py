@@ -64,6 +64,7 @@ class FakeApi:
             leader = self._wires.swarm.leader_of(machine)
             swarm["NodeID"] = machine.directory.node_id
             swarm["ControlAvailable"] = machine.raft is not None
+            swarm["RemoteManagers"] = [{"Addr": f"{address}:2377"} for address in machine.directory.remotes]
             if machine.raft and leader:
                 swarm["Cluster"] = {"ID": machine.directory.cluster_id}
             elif machine.raft:
@@ -181,7 +182,10 @@ class FakeApi:
         here = machine if machine and machine.in_swarm and machine.node_id == entry.node_id else None
         raft_id = state.raft_id(entry.node_id)
         left_behind = here and here.directory and (here.directory.left_behind == 1 or (here.raft and raft_id is None))
-        ready = here is not None and leader.reaches(here) and not left_behind
+        hears = here is not None and (
+            self._wires.swarm.finds(here, leader) if here.raft is None else leader.reaches(here)
+        )
+        ready = hears and not left_behind
         found: dict[str, Any] = {
             "ID": entry.node_id,
             "Version": {"Index": entry.version},

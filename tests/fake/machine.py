@@ -1,6 +1,7 @@
 """A machine of the fake swarm: whether it is there, and what its engine has on disk."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from recovery.model import LocalState, Presence
@@ -19,6 +20,8 @@ class Directory:
     left_behind: int = 0
     """For how many rounds the node waits for a vote that nobody gives it: it has thrown its log away on hearing
     that it is no member any more. First it is not Ready, then it is."""
+    remotes: tuple[str, ...] = ()
+    """Addresses of the managers that a node without a log knows: it finds the leader through these alone."""
     engine_state: bool = True
     """Whether the engine's own state file is there: without it a starting engine is in no swarm."""
 
@@ -44,6 +47,8 @@ class Machine:
     engine: str = "20.10.24"
     state: LocalState = LocalState.INACTIVE
     directory: Directory | None = None
+    detours: Mapping[str, str] = field(default_factory=dict)
+    """Where what is sent to an address arrives instead."""
     staged: bytes | None = None
     """An archive on its way into place."""
     copy: bytes | None = None

@@ -11,6 +11,7 @@ from typing import Protocol
 import pytest
 
 from recovery import restore, snapshot
+from recovery.detour import detour
 from recovery.engine import Engine
 from recovery.errors import EngineError
 from recovery.escrow import Escrow
@@ -35,6 +36,9 @@ class Machines(Protocol):
 
     def make(self, *names: str) -> None:
         """Machines with nothing on them, in the place of lost ones."""
+
+    def move(self, *names: str) -> None:
+        """Machines with nothing on them for lost ones, at other addresses: the settings have those from now on."""
 
     def isolate(self, name: str) -> None:
         """Pull a machine's network cable."""
@@ -260,6 +264,35 @@ def a_removed_identity_is_not_taken_back(machines: Machines, folder: Path) -> No
     assert set(members(machines, A)) == {A, B}
 
 
+def a_cluster_forced_elsewhere_keeps_its_address_until_its_vote_is_given_anew(machines: Machines, folder: Path) -> None:
+    """Another manager finds it by a detour only, and finds it without one afterwards."""
+    cluster, ids = three(machines)
+    before = machines.settings.node(A).address
+    manifests = {name: copy(machines, name, folder / name) for name in (B, A)}
+    machines.lose(A, B, C)
+    machines.move(A, B)
+    now = machines.settings.node(A)
+    put(machines, A, folder / A, manifests[A], restore.WHOLE)
+    force(machines, A)
+    machines.until(lambda: report(machines, A).led, "it leads")
+    entry = members(machines, A)[A]
+    assert (entry.address, entry.raft_address) == (str(now.address), str(before))
+    put(machines, B, folder / B, manifests[B], restore.CERTIFICATES)
+    with Shell(machines.settings.node(B), machines.settings.ssh) as shell:
+        detour(shell, {str(before): now.address})
+    assert join(machines, B) == ids[B]
+    machines.until(lambda: voters(machines, B) == {A, B}, "it votes")
+    with Shell(now, machines.settings.ssh) as shell:
+        detour(shell, {str(before): machines.settings.node(B).address})
+    with engine(machines, B) as at:
+        at.update_member(ids[A], role="worker")
+        machines.until(lambda: not (members(machines, B)[A].votes or report(machines, A).raft), "it is a worker")
+        at.update_member(ids[A], role="manager")
+    machines.until(lambda: voters(machines, B) == {A, B}, "it votes again")
+    assert members(machines, B)[A].raft_address == str(now.address)
+    assert {report(machines, name).cluster_id for name in (A, B)} == {cluster}
+
+
 SCENARIOS: tuple[Scenario, ...] = (
     founding_and_joining,
     without_a_quorum_nothing_is_agreed,
@@ -269,4 +302,5 @@ SCENARIOS: tuple[Scenario, ...] = (
     a_hot_copy_brings_the_swarm_back,
     the_last_entry_is_dropped_unless_another_follows,
     a_removed_identity_is_not_taken_back,
+    a_cluster_forced_elsewhere_keeps_its_address_until_its_vote_is_given_anew,
 )

@@ -13,7 +13,7 @@ from backports import zstd
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from recovery import restore, sealing, survey, witness
+from recovery import detour, restore, sealing, survey, witness
 from recovery.onnode import archive, copying
 from recovery.onnode.sandbox import AT_FAULT
 from recovery.shell import Output
@@ -69,6 +69,7 @@ class FakeShell:
             restore.SWAP: ("put it in place", lambda: self._swap(machine, *arguments)),
             restore.DISCARD: ("discard it", lambda: self._discard(machine)),
             restore.SET_ASIDE: ("set its swarm directory aside", lambda: self._set_aside(machine)),
+            detour.OPEN: ("open a detour", lambda: self._detour(machine, *arguments)),
             restore.PROVEN: ("take the mark off", lambda: self._proven(machine)),
         }
         assert script in verbs, f"the fake knows no such script: {argv}"
@@ -154,6 +155,11 @@ class FakeShell:
 
     def _set_aside(self, machine: Machine) -> Output:
         machine.directory = None
+        return DONE
+
+    @staticmethod
+    def _detour(machine: Machine, *addresses: str) -> Output:
+        machine.detours = dict(zip(addresses[::2], addresses[1::2], strict=True))
         return DONE
 
     def _proven(self, machine: Machine) -> Output:

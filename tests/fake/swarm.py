@@ -115,7 +115,18 @@ class Swarm:
             return None
         if directory.raft and directory.raft.raft_id not in leader.raft.last.state.voters:
             return None
+        if directory.raft and machine is not leader and self.at(machine, self._raft_address(leader)) is not leader:
+            return None
         return leader
+
+    def at(self, machine: Machine, address: str) -> Machine | None:
+        """Who answers a machine at an address, by whatever detour."""
+        return self.machines.get(machine.detours.get(address, address))
+
+    def _raft_address(self, leader: Machine) -> str:
+        """Where the log says that a leader is."""
+        assert leader.raft
+        return leader.raft.last.state.voters[leader.raft.raft_id].address
 
     def followers(self, machine: Machine) -> list[Machine]:
         """The voters, as the machine's own log has them, that it hears; itself among them."""
@@ -123,7 +134,7 @@ class Swarm:
         assert machine.directory
         found = []
         for raft_id, voter in machine.raft.last.state.voters.items():
-            peer = self.machines.get(voter.address)
+            peer = machine if raft_id == machine.raft.raft_id else self.at(machine, voter.address)
             if peer is None or peer.raft is None or peer.directory is None or peer.raft.raft_id != raft_id:
                 continue
             if peer.directory.cluster_id == machine.directory.cluster_id and machine.reaches(peer):
@@ -157,6 +168,7 @@ class Swarm:
         for address in tuple(self._leaders.values()):
             self._manage_roles(self.machines[address])
             self._spread(self.machines[address])
+            self._tell_managers(self.machines[address])
 
     def _stand(self, machine: Machine) -> None:
         """Become the leader where a quorum would vote for this machine."""
@@ -271,6 +283,26 @@ class Swarm:
                 if peer is not leader and peer.raft and peer.raft.log != leader.raft.log:
                     self._write(peer, leader.raft.log)
 
+    def _tell_managers(self, leader: Machine) -> None:
+        """Nodes that find the leader hear from it where the managers are now."""
+        assert leader.raft
+        now = tuple(voter.address for voter in leader.raft.last.state.voters.values())
+        for machine in self.machines.values():
+            if machine.directory and machine.directory.remotes and not machine.raft and self.finds(machine, leader):
+                machine.directory = replace(machine.directory, remotes=now)
+
+    def finds(self, machine: Machine, leader: Machine) -> bool:
+        """Whether a node without a log finds the leader, through any of the managers that it knows."""
+        if not (machine.in_swarm and machine.directory and leader.directory and leader.reaches(machine)):
+            return False
+        known = [self.at(machine, address) for address in machine.directory.remotes]
+        if not known:
+            return True
+        ours = machine.directory.cluster_id == leader.directory.cluster_id
+        return ours and any(
+            peer and peer.raft and peer.reaches(machine) and self.leader_of(peer) is leader for peer in known
+        )
+
     def _write(self, peer: Machine, log: tuple[LogEntry, ...]) -> None:
         assert peer.raft
         assert peer.directory
@@ -303,7 +335,10 @@ class Swarm:
         machine.state = LocalState.ACTIVE
         cluster, raft = directory.cluster_id, directory.raft
         kept = tuple(entry for entry in raft.log if entry.index <= raft.commit)
-        alone = replace(kept[-1].state, voters={raft.raft_id: Voter(directory.node_id, machine.address)})
+        before = kept[-1].state
+        alone = replace(before, voters={raft.raft_id: before.voters[raft.raft_id]})  # at its address of before
+        here = replace(before.nodes[directory.node_id], address=machine.address)
+        alone = alone.with_node(here, here.version)
         self._ledger[cluster] = kept
         self._written = {key: index for key, index in self._written.items() if key[0] != cluster}
         machine.directory = replace(directory, raft=Raft(raft.raft_id, kept, raft.commit), engine_state=True)
@@ -344,9 +379,12 @@ class Swarm:
             self._require_usable(machine, directory, state)
         node_id = directory.node_id if directory else self._new("node")
         entry = state.nodes.get(node_id) or Entry(node_id, machine.name, machine.address, role)
-        machine.directory, machine.state = Directory(node_id, state.cluster_id), LocalState.ACTIVE
+        machine.directory = Directory(node_id, state.cluster_id, remotes=(remotes[0].rsplit(":", 1)[0],))
+        machine.state = LocalState.ACTIVE
         self.commit(leader, lambda state, index: state.with_node(replace(entry, address=machine.address), index))
         if entry.role == "manager":
+            if self.at(machine, self._raft_address(leader)) is not leader:
+                self.violate(f"lost quorum: {machine.name} joins and does not reach {leader.name} where the log has it")
             self._give_vote(leader, machine)
 
     def _require_usable(self, machine: Machine, directory: Directory, state: State) -> None:

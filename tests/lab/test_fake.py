@@ -12,6 +12,7 @@ from lab.instance import Instance
 from lab.stack import settings
 from recovery.errors import RequorumError
 from recovery.settings import parse
+from tests.fake.cases import elsewhere
 from tests.fake.scenarios import SCENARIOS, Scenario
 
 SECONDS = 60
@@ -30,6 +31,10 @@ class RealMachines:
 
     def make(self, *names: str) -> None:
         nodes.make(self.instance, {name: str(self.settings.node(name).address) for name in names})
+
+    def move(self, *names: str) -> None:
+        self.settings = elsewhere(self.settings, names)
+        self.make(*names)
 
     def isolate(self, name: str) -> None:
         faults.isolate(self.instance, [name])

@@ -35,7 +35,8 @@ def theatre() -> Iterator[Theatre]:
 
 
 def recover(settings: Settings) -> None:
-    """What `requorum recover --yes` does."""
+    """What `requorum recover --yes` does, with consent to the plan that it finds."""
+    settings = settings.model_copy(update={"recover": settings.recover and (assess(settings).plan.id or True)})
     assessment = assess(settings)
     assessment.require_safe(settings)
     if assessment.plan.steps or hooks.unproven(settings, say=quiet):
@@ -55,7 +56,9 @@ def cases(managers: int) -> list[Case]:
         for name in names(managers)
         if name not in lost and len(lost) > managers / 2
     ]
-    return plain + named + behind
+    told = [case for case in plain + named if not case.survivors or case.copies is Copies.GOOD]
+    moved = [replace(case, elsewhere=True) for case in told if case.lost]
+    return plain + named + behind + moved
 
 
 def require_recovered(theatre: Theatre, case: Case, scene: Scene) -> None:
@@ -84,7 +87,10 @@ def require_recovered(theatre: Theatre, case: Case, scene: Scene) -> None:
     assert case.kept <= configs, case
     assert not case.gone & configs, case
     assert not [m.name for m in swarm.machines.values() if m.directory and m.directory.placed], case
-    assert not [what for what in theatre.wires.effects if what.startswith("worker-1")], "workers are left alone"
+    done = {what for what in theatre.wires.effects if what.startswith("worker-1")}
+    assert done <= ({"worker-1: open a detour"} if case.elsewhere else set()), "workers are left alone"
+    avoided = {address for machine in swarm.machines.values() for address in machine.detours}
+    assert not avoided & {str(node.address) for node in scene.settings.nodes}, f"{case}: a detour around a node of now"
     if case.keeps_quorum:
         older = {key: index for key, index in state.versions.items() if index < scene.versions.get(key, 0)}
         assert not older, f"{case}: versions went back"
@@ -151,8 +157,10 @@ INTERRUPTIONS = [
         for copies in (Copies.GOOD, Copies.FIRST_ONLY)
     ),
     Case(5, frozenset({"manager-a", "manager-b", "manager-c"})),
+    *(Case(3, frozenset(names(3)), copies, elsewhere=True) for copies in (Copies.GOOD, Copies.FIRST_ONLY)),
 ]
-"""The leader, a follower, the quorum, everybody; with identities in S3 and without; and survivors that are left behind."""
+"""The leader, a follower, the quorum, everybody, and everybody elsewhere; with identities in S3 and without; and survivors
+that are left behind."""
 
 
 @pytest.mark.parametrize("moment", Moment)
@@ -283,6 +291,22 @@ def test_a_manager_is_taken_out_only_where_the_quorum_survives(theatre: Theatre,
                 with pytest.raises(Refused):
                     membership.remove(fewer, node, node_id, say=quiet)
             assert not swarm.violations, case
+
+
+@pytest.mark.parametrize("directory", ["a worker of it", "a manager of it"])
+def test_nothing_is_restored_elsewhere_while_one_of_this_swarm_answers_where_it_was(
+    theatre: Theatre, directory: str
+) -> None:
+    scene = theatre.stage(Case(3, frozenset(names(3)), elsewhere=True))
+    swarm = theatre.wires.swarm
+    left = swarm.make("left", "10.77.2.12")
+    worker = swarm.named("worker-1")
+    assert worker.directory
+    raft = theatre.original(3, "manager-b").raft if directory == "a manager of it" else None
+    left.directory, left.state = replace(worker.directory, raft=raft), worker.state
+    with pytest.raises(Refused, match=r"at 10\.77\.2\.12, where manager-b was, a machine is still in this swarm"):
+        recover(scene.settings)
+    assert not theatre.wires.effects
 
 
 def test_copies_of_another_swarm_are_not_restored_in_place_of_the_one_that_was_built(theatre: Theatre) -> None:

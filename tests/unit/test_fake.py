@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fake.cases import elsewhere
 from tests.fake.machine import Cut
 from tests.fake.scenarios import SCENARIOS, Scenario
 from tests.fake.wires import Wires, cluster, wired
@@ -15,10 +16,9 @@ from tests.unit import factories as make
 class FakeMachines:
     """The protocol of the scenarios, on the fake."""
 
-    settings = make.settings()
-
     def __init__(self, wires: Wires) -> None:
         self.swarm = wires.swarm
+        self.settings = make.settings()
         cluster(wires, self.settings)
 
     def lose(self, *names: str) -> None:
@@ -28,6 +28,12 @@ class FakeMachines:
     def make(self, *names: str) -> None:
         for name in names:
             self.swarm.make(name, str(self.settings.node(name).address))
+
+    def move(self, *names: str) -> None:
+        for name in names:
+            del self.swarm.machines[str(self.settings.node(name).address)]
+        self.settings = elsewhere(self.settings, names)
+        self.make(*names)
 
     def isolate(self, name: str) -> None:
         self.swarm.cut(name, Cut.EVERYBODY)

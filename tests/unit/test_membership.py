@@ -78,14 +78,28 @@ def test_a_copy_under_another_ca_than_the_states_needs_somebody_to_vouch_for_it(
         ({"availability": "active"}, True, []),
         ({"role": "worker"}, True, []),
         ({"host": "h2"}, True, []),
-        ({"address": "10.0.0.9"}, True, ["address"]),
+        ({"address": "10.0.0.9"}, True, []),
+        ({"name": "manager-b"}, True, ["name"]),
     ],
 )
-def test_a_member_changes_in_place_unless_its_address_does(
+def test_a_manager_changes_in_place_at_another_address_too(
     news: dict[str, Any], changes: bool, replaces: list[str]
 ) -> None:
     result = MemberProvider().diff("id", MEMBER, {**MEMBER, **news})
     assert (result.changes, result.replaces) == (changes, replaces)
+
+
+@pytest.mark.parametrize(
+    ("news", "replaces"),
+    [({"managers": ["10.0.0.9"]}, []), ({"address": "10.0.0.9"}, ["address"])],
+    ids=["managers move", "it moves"],
+)
+def test_a_worker_is_looked_at_when_managers_move_and_replaced_when_it_does(
+    news: dict[str, Any], replaces: list[str]
+) -> None:
+    worker = {**MEMBER, "role": "worker", "managers": ["10.0.0.1"]}
+    result = MemberProvider().diff("id", worker, {**worker, **news})
+    assert (result.changes, result.replaces) == (True, replaces)
 
 
 @pytest.mark.parametrize(
@@ -124,12 +138,3 @@ def test_the_state_notes_the_ca_of_the_leader_of_its_own_swarm(
     monkeypatch.setattr(membership, "survey", lambda *_, **__: make.survey([replace(leader, **changes)]))
     outs = {**QUORUM, "cluster_id": make.CLUSTER, "ca_sha256": "old"}
     assert provider.read("c", outs).outs["ca_sha256"] == known
-
-
-def test_a_managers_address_cannot_change() -> None:
-    refused = MemberProvider().check(MEMBER, {**MEMBER, "address": "10.0.0.9"}).failures
-    assert [failure.property for failure in refused] == ["address"]
-    assert not MemberProvider().check(MEMBER, MEMBER).failures
-    assert not MemberProvider().check({}, MEMBER).failures
-    worker = {**MEMBER, "role": "worker"}
-    assert not MemberProvider().check(worker, {**worker, "address": "10.0.0.9"}).failures

@@ -11,6 +11,7 @@ from hypothesis import given
 from recovery.catalog import Choice
 from recovery.diagnosis import Kind, diagnose
 from recovery.model import LocalState, Reach, Report
+from recovery.moves import Move
 from recovery.plan import Action, Plan, Refusal, make_plan
 from recovery.settings import PLAN_ID, Node, Settings
 from recovery.survivors import Survivor, rank
@@ -34,6 +35,7 @@ def plan(
     chosen: Choice | None = None,
     rejected: tuple[str, ...] = (),
     survivors: tuple[Survivor, ...] = (),
+    moved: tuple[Move, ...] = (),
     copies: bool = True,
     copy: str | None = None,
 ) -> Plan:
@@ -41,7 +43,7 @@ def plan(
     found = diagnose(seen, make.CLUSTER if copies else None, cluster="lab", copies=copies)
     of = S.model_copy(update={"recover": recover, "copy_from": copy})
     cas = seen.cas(make.CLUSTER)
-    return make_plan(found, of, chosen, rejected, survivors, make.NOW, cas=cas, spent=spent)
+    return make_plan(found, of, chosen, rejected, survivors, make.NOW, cas=cas, moved=moved, spent=spent)
 
 
 @pytest.mark.parametrize("recover", [False, True])
@@ -228,15 +230,78 @@ def test_with_the_flag_nothing_is_founded_where_nothing_is_found() -> None:
     assert "nothing to recover" in made.refusal.why
 
 
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [({"address": "10.77.9.9"}, "address cannot change")],
+MOVED = tuple(
+    Move(node.name, f"id-{node.name}", f"10.70.0.{place}", str(node.address)) for place, node in enumerate((A, B, C), 1)
 )
-def test_a_copy_that_cannot_be_restored_is_refused_beforehand(changes: dict[str, Any], said: str) -> None:
-    manifest = make.manifest(**changes)
-    made = plan(LOST, recover=True, chosen=Choice(make.copy_of(manifest), manifest))
+
+
+def test_a_restore_elsewhere_shows_what_follows_and_the_seed_s_vote_is_given_anew_beside_a_second_manager() -> None:
+    stranded = replace(make.worker(W1), remotes=("10.70.0.1:2377", "10.70.0.2:2377"))
+    lost = [*LOST[:3], stranded, LOST[4]]
+    shown = plan(lost, chosen=choice(), moved=MOVED)
+    made = plan(lost, chosen=choice(), moved=MOVED, recover=shown.id)
+    assert made.refusal is None
+    assert [(step.action, step.node) for step in made.steps[3:]] == [
+        (Action.RESTORE, "manager-a"),
+        (Action.JOIN, "manager-b"),
+        (Action.READDRESS, "manager-a"),
+        (Action.REDIRECT, "worker-1"),
+        (Action.JOIN, "manager-c"),
+        (Action.PROVE, "swarm"),
+    ]
+    assert "force a new cluster at 10.77.1.11" in made.steps[3].effect
+    notes = "\n".join(made.losses)
+    assert "manager-a from 10.70.0.1 to 10.77.1.11, manager-b from" in notes
+    assert "if a manager runs there unheard, or comes back, there are two swarms" in notes
+    assert "must leave the swarm and join again, and its containers are replaced" in notes
+
+
+def test_where_only_others_move_the_seed_keeps_its_vote() -> None:
+    shown = plan(LOST, chosen=choice(), moved=MOVED[1:])
+    made = plan(LOST, chosen=choice(), moved=MOVED[1:], recover=shown.id)
+    assert [step.action for step in made.steps[3:]] == [Action.RESTORE, Action.JOIN, Action.JOIN, Action.PROVE]
+
+
+@pytest.mark.parametrize("spent", [False, True])
+@pytest.mark.parametrize("recover", [False, True, "r0000000"])
+def test_only_its_id_consents_to_a_plan_elsewhere(recover: bool | str, spent: bool) -> None:
+    made = plan(LOST, chosen=choice(), moved=MOVED, recover=recover, spent=spent)
     assert made.refusal is not None
-    assert said in made.refusal.why
+    assert made.agreed() == made, "no other word will do"
+    assert "manager-c from 10.70.0.3 to 10.77.3.13, to which only the plan's ID consents" in made.refusal.why
+    assert "give the managers the addresses they had in requorum:managers; or" in made.refusal.remedy
+    assert f"pulumi up --config recover={made.id}" in made.refusal.remedy
+    assert made.id not in (plan(LOST, chosen=choice()).id, plan(LOST, chosen=choice(), moved=MOVED[1:]).id)
+
+
+def test_a_manager_alone_is_not_restored_elsewhere() -> None:
+    made = plan([make.empty(A), named(B), named(C)], chosen=choice(), moved=MOVED[:1], recover=True)
+    assert made.refusal is not None
+    assert not made.steps
+    assert "the machine of another manager up" in made.refusal.remedy
+
+
+def test_what_a_recovery_elsewhere_left_unfinished_is_finished() -> None:
+    elsewhere = [changed(led(node), "manager-a", manager_address="10.70.0.1:2377") for node in (A, B, C)]
+    stranded = replace(make.worker(W1), remotes=("10.70.0.1:2377",))
+    made = plan([*elsewhere, stranded])
+    assert [(step.action, step.node) for step in made.steps] == [
+        (Action.READDRESS, "manager-a"),
+        (Action.REDIRECT, "worker-1"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("remotes", "is_so"),
+    [((), False), (("10.70.0.1:2377",), True), (("10.70.0.1:2377", "10.77.3.13:2377"), False)],
+    ids=["nobody knows", "elsewhere", "one is left"],
+)
+def test_a_worker_is_stranded_that_knows_no_manager_of_now(remotes: tuple[str, ...], is_so: bool) -> None:
+    seen = replace(make.worker(W1), remotes=remotes)
+    assert seen.is_stranded(S.managers) is is_so
+    assert not replace(make.leaderless(A), remotes=remotes).is_stranded(S.managers), (
+        "a manager finds its peers by its log"
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,31 @@
+"""A detour on one node: what it sends to managers' addresses of before arrives where they are now, for some minutes.
+
+An engine takes a manager's new address from nobody but a manager, and finds none where it knows them. Certificates name
+nodes and not addresses, so who answers at the end of a detour is known all the same; once it has answered, the engine
+has the new addresses. Gossip is longer about it: it looks for the managers that it began with once a minute (libnetwork,
+networkdb: rejoinClusterInterval), and so a detour is not closed, but ends by itself.
+"""
+
+from collections.abc import Mapping
+from ipaddress import IPv4Address
+
+from recovery.engine import SWARM_PORT
+from recovery.transport import Shell
+
+SECONDS = 300
+GOSSIP_PORT = 7946
+CHAIN, UNIT = "REQUORUM-DETOUR", "requorum-detour"
+END = f"iptables -w -t nat -D OUTPUT -j {CHAIN}; iptables -w -t nat -F {CHAIN}; iptables -w -t nat -X {CHAIN}"
+OPEN = (
+    f"{{ systemctl stop {UNIT}.timer; {END}; }} 2>/dev/null; set -e; "
+    f'systemd-run --quiet --collect --unit={UNIT} --on-active={SECONDS} sh -c "$1"; shift; iptables -w -t nat -N {CHAIN}; '
+    f"while [ $# -gt 0 ]; do iptables -w -t nat -A {CHAIN} -p tcp -d $1 -m multiport --dports {SWARM_PORT},{GOSSIP_PORT} "
+    f"-j DNAT --to-destination $2; shift 2; done; iptables -w -t nat -I OUTPUT -j {CHAIN}"
+)
+"""Takes `END`, then pairs of an old and a new address. A detour that is open is replaced."""
+
+
+def detour(shell: Shell, routes: Mapping[str, IPv4Address]) -> None:
+    """From now on connections of the node to each old address go to the new one. Raises: CommandFailed; Silent."""
+    pairs = [str(address) for route in routes.items() for address in route]
+    shell.run(["sh", "-c", OPEN, "open", END, *pairs])

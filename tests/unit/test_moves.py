@@ -1,0 +1,122 @@
+"""What may move: nobody who votes, and nothing while somebody of this swarm is left at an address of before."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from recovery.errors import Refused
+from recovery.membership import _is_forsaken, _stale
+from recovery.model import LocalState, Member, Reach, Report
+from recovery.moves import Move, bound, is_left, moved, require_unbound
+from tests.unit import factories as make
+
+S = make.settings()
+A, B, C = S.managers
+OLD = "10.70.0.1"
+MOVE = Move("manager-a", "id-manager-a", OLD, str(A.address))
+ELSEWHERE = {"address": OLD, "manager_address": f"{OLD}:2377"}
+"""Of an entry that is where it was."""
+
+
+def test_a_manager_moved_when_its_copy_was_taken_elsewhere() -> None:
+    copies = {"manager-a": make.manifest(address=OLD), "manager-b": make.manifest("manager-b", address=str(B.address))}
+    assert moved(S.managers, copies) == (MOVE,)
+
+
+def listed(node_report: Report, **changes: Any) -> Report:
+    """The report with the entry of manager-a changed."""
+    return replace(
+        node_report, members=tuple(replace(m, **changes) if m.hostname == A.name else m for m in node_report.members)
+    )
+
+
+BOUND: list[tuple[str, list[Report], bool]] = [
+    (
+        "it votes where it was",
+        [make.silent(A), *(listed(make.manager(n, S.nodes, leader="manager-b"), **ELSEWHERE) for n in (B, C))],
+        True,
+    ),
+    (
+        "it is down, and its vote is there still",
+        [
+            make.gone(A),
+            *(
+                listed(make.manager(n, S.nodes, leader="manager-b"), **ELSEWHERE, ready=False, reachable=False)
+                for n in (B, C)
+            ),
+        ],
+        True,
+    ),
+    (
+        "it was taken out",
+        [make.empty(A), *(listed(make.manager(n, S.nodes, leader="manager-b"), node_id="other") for n in (B, C))],
+        False,
+    ),
+    (
+        "its vote was taken",
+        [
+            make.empty(A),
+            *(
+                listed(make.manager(n, S.nodes, leader="manager-b"), address=OLD, manager_address="", reachable=False)
+                for n in (B, C)
+            ),
+        ],
+        False,
+    ),
+    (
+        "forced elsewhere, the log has it where it was",
+        [listed(make.manager(A, S.nodes), manager_address=f"{OLD}:2377"), make.empty(B), make.empty(C)],
+        False,
+    ),
+    ("no leader, and others hold the log", [make.gone(A), make.leaderless(B), make.gone(C)], True),
+    ("no leader, and it holds the log where it is now", [make.leaderless(A), make.gone(B), make.gone(C)], False),
+    ("everybody is lost", [make.gone(A), make.gone(B), make.gone(C)], False),
+]
+
+
+@pytest.mark.parametrize(("reports", "forbidden"), [row[1:] for row in BOUND], ids=[row[0] for row in BOUND])
+def test_a_manager_does_not_move_while_the_swarm_has_it_elsewhere(reports: list[Report], forbidden: bool) -> None:
+    seen = make.survey(reports)
+    assert bound((MOVE,), seen) == ((MOVE,) if forbidden else ())
+    if forbidden:
+        with pytest.raises(Refused, match=rf"manager-a is at {OLD}, and a manager's address cannot change"):
+            require_unbound(S, (MOVE,), seen)
+    else:
+        require_unbound(S, (MOVE,), seen)
+
+
+LEFT: list[tuple[str, Report, bool]] = [
+    ("a manager", make.manager(A, S.nodes), True),
+    ("a manager without a leader", make.leaderless(A), True),
+    ("a worker now", make.worker(A), True),
+    ("a log whose engine is down", replace(make.leaderless(A), reach=Reach.NO_ENGINE, state=LocalState.INACTIVE), True),
+    ("a log that nobody uses", replace(make.leaderless(A), state=LocalState.INACTIVE), True),
+    ("a manager of another swarm", make.manager(A, S.nodes, cluster="other"), False),
+    ("an empty machine", make.empty(A), False),
+    ("silence", make.silent(A), False),
+    ("a machine with another host key", Report(A, Reach.WRONG_KEY), False),
+]
+
+
+@pytest.mark.parametrize(("seen", "is_so"), [row[1:] for row in LEFT], ids=[row[0] for row in LEFT])
+def test_nothing_is_restored_while_one_of_this_swarm_is_where_it_was(seen: Report, is_so: bool) -> None:
+    assert is_left(seen, make.CLUSTER) is is_so
+
+
+ENTRY = Member("old", "manager-a", OLD, "manager", "drain", ready=False)
+STALE: list[tuple[str, Member, bool]] = [
+    ("down, elsewhere, of its name", ENTRY, True),
+    ("down, at its address, of another name", replace(ENTRY, hostname="before", address=str(A.address)), True),
+    ("Ready elsewhere", replace(ENTRY, ready=True), False),
+    ("votes elsewhere", replace(ENTRY, manager_address=f"{OLD}:2377"), False),
+    ("another name elsewhere", replace(ENTRY, hostname="stranger"), False),
+    ("its name at another node's address", replace(ENTRY, address=str(B.address)), False),
+    ("its own", replace(ENTRY, node_id="own"), False),
+]
+
+
+@pytest.mark.parametrize(("entry", "is_so"), [row[1:] for row in STALE], ids=[row[0] for row in STALE])
+def test_an_entry_is_stale_that_a_machine_of_before_left_behind(entry: Member, is_so: bool) -> None:
+    assert _stale(S, (entry,), A, "own") == ([entry] if is_so else [])
+    assert not (_is_forsaken(S, entry) and (entry.ready or entry.votes))

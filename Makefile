@@ -19,8 +19,8 @@ down: setup  ## remove what `make up` made
 	@$(WITH_TOOLS); python -m lab.cluster down && python -m lab down
 
 test: setup check  ## every test: checks, unit tests, every loss on the fake swarm, real S3 servers, the lab
-	@$(BIN)/python -m pytest -q tests/replay
-	@$(WITH_TOOLS); python -m pytest -q tests/s3 && python -m pytest tests/lab -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -q -n auto tests/replay
+	@$(WITH_TOOLS); python -m pytest -q -n auto tests/s3 && python -m pytest tests/lab -n 2 --dist loadfile --durations=25
 
 check: $(BIN)/.ready  ## lint, strict types, alert rules and unit tests; no lab, below a minute
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

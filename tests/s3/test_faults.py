@@ -180,7 +180,10 @@ def test_a_manifest_that_is_not_written_makes_no_copy(
 
 
 ANSWERS = {
-    "a read-only key": ((403, "AccessDenied", ""), "allow this key s3:PutObject below the prefix in requorum:backup.b"),
+    "a read-only key": (
+        (403, "AccessDenied", ""),
+        "allow this key s3:PutObject below the prefix in requorum:backup.b|allow the nodes' credentials what `requorum policy`",
+    ),
     "a wrong clock": ((403, "RequestTimeTooSkewed", ""), "set this machine's clock; the server's says "),
     "another region": (
         (400, "AuthorizationHeaderMalformed", "<Region>eu-central-1</Region>"),

@@ -270,7 +270,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("quick")
 def test_two_operators_who_see_different_sites_exclude_each_other(two: Settings, lost: Settings) -> None:
-    both = lease._acquire(Store(two.backup.sites), f"requorum/lab/{operators.NAME}", "recovery", "another", print)
+    both = lease._acquire(
+        Store(two.backup.sites), f"requorum/lab/{operators.NAME}", "recovery", "another", print, at_once=False
+    )
     try:
         with (
             pytest.raises(Refused, match="recovery is still at it"),

@@ -7,8 +7,8 @@ import pulumi
 from components.progress import say
 from recovery import hooks, hosts, journal
 from recovery.journal import Entry
-from recovery.plan import Action
 from recovery.settings import Settings
+from recovery.steps import Action
 
 
 def around_host(settings: Settings, empty: Collection[str]) -> pulumi.ResourceHookBinding:

@@ -13,7 +13,7 @@ from recovery.copy import taken
 from recovery.diagnosis import Kind
 from recovery.evidence import Check, Result
 from recovery.journal import BEGUN, DONE, FAILED, PLAN, Entry
-from recovery.plan import Action
+from recovery.steps import Action
 
 VERSION = 1
 MAKES_QUORUM = frozenset({Action.FOUND, Action.RESTORE, Action.FORCE})

@@ -9,7 +9,7 @@ from recovery.diagnosis import Diagnosis, Kind, access_fault, diagnose
 from recovery.errors import Refused
 from recovery.escrow import Escrow
 from recovery.model import Reach, Survey
-from recovery.plan import Plan, make_plan
+from recovery.plan import Plan, Source, make_plan
 from recovery.settings import Settings
 from recovery.survey import settled
 
@@ -73,18 +73,9 @@ def assess(settings: Settings, *, now: datetime | None = None) -> Assessment:
         autolock.require_key(settings, settings.node(name))
     spent = consent.is_spent(settings, catalog.store)
     diagnosis = replace(diagnosis, warnings=diagnosis.warnings + catalog.notes)
-    plan = make_plan(
-        diagnosis,
-        settings,
-        search.choice,
-        search.rejected,
-        left,
-        now or datetime.now(UTC),
-        cas=cas,
-        engine=seen.of(search.choice.manifest.manager).engine if search.choice else "",
-        moved=moved,
-        spent=spent,
-    )
+    engine = seen.of(search.choice.manifest.manager).engine if search.choice else ""
+    source = Source(search.choice, search.rejected, cas, engine, moved)
+    plan = make_plan(diagnosis, settings, source, left, now or datetime.now(UTC), spent=spent)
     return Assessment(seen, diagnosis, plan)
 
 

@@ -13,9 +13,9 @@ from recovery.errors import RequorumError, Silent, StoreError
 from recovery.evidence import Before
 from recovery.journal import Entry
 from recovery.notify import Subject
-from recovery.plan import Action
 from recovery.proof import Health
 from recovery.settings import Settings
+from recovery.steps import Action
 
 Say = Callable[[str], None]
 

@@ -18,8 +18,8 @@ from recovery.engine import SWARM_PORT, Engine
 from recovery.errors import EngineError, ProofFailed, Refused, Silent, TransportError
 from recovery.escrow import Escrow
 from recovery.model import LocalState, Member, Reach, Report
-from recovery.plan import Action
 from recovery.settings import Node, Role, Settings
+from recovery.steps import Action
 from recovery.survey import ask, report, settled, survey
 from recovery.transport import Shell
 from recovery.zones import quorum

@@ -4,42 +4,16 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import StrEnum
 
+from recovery import steps
 from recovery.catalog import Choice
 from recovery.diagnosis import Diagnosis, Kind
 from recovery.manifest import Manifest
 from recovery.moves import Move
 from recovery.release import is_older
 from recovery.settings import Node, Settings
+from recovery.steps import Step
 from recovery.survivors import Survivor
-
-
-class Action(StrEnum):
-    """What a step does."""
-
-    FOUND = "found"
-    REBUILD = "rebuild"
-    SAVE = "save"
-    UNLOCK = "unlock"
-    FORCE = "force"
-    RESTORE = "restore"
-    JOIN = "join"
-    READDRESS = "readdress"
-    REDIRECT = "redirect"
-    PROVE = "prove"
-
-
-@dataclass(frozen=True)
-class Step:
-    """One step, and what makes it safe to take, and to take again."""
-
-    action: Action
-    node: str
-    effect: str
-    precondition: str
-    postcondition: str
-    repeatable: bool = True
 
 
 @dataclass(frozen=True)
@@ -92,8 +66,8 @@ class Plan:
     @property
     def lines(self) -> tuple[str, ...]:
         """The plan as preview shows it."""
-        steps = tuple(f"{number}. {step.node}: {step.effect}" for number, step in enumerate(self.steps, 1))
-        return steps + tuple(f"note: {loss}" for loss in self.losses)
+        numbered = tuple(f"{number}. {step.node}: {step.effect}" for number, step in enumerate(self.steps, 1))
+        return numbered + tuple(f"note: {loss}" for loss in self.losses)
 
 
 _LOCKED_AGAIN = (
@@ -101,54 +75,55 @@ _LOCKED_AGAIN = (
 )
 
 
+@dataclass(frozen=True)
+class Source:
+    """What a restore would read, and what is known of it; looked for when all managers are lost."""
+
+    choice: Choice | None = None
+    """The copy."""
+    rejected: tuple[str, ...] = ()
+    """Why newer ones were passed over."""
+    cas: frozenset[str] = frozenset()
+    """The digests of the CA that living nodes know."""
+    engine: str = ""
+    """The version of the engine that it would be restored on, where that answers."""
+    moved: tuple[Move, ...] = ()
+    """The managers that would come back elsewhere."""
+
+
 def make_plan(
     diagnosis: Diagnosis,
     settings: Settings,
-    choice: Choice | None,
-    rejected: tuple[str, ...],
+    source: Source,
     survivors: tuple[Survivor, ...],
     now: datetime,
     *,
-    cas: frozenset[str] = frozenset(),
-    engine: str = "",
-    moved: tuple[Move, ...] = (),
     spent: bool = False,
 ) -> Plan:
     """What to do about a diagnosis, and its warnings.
 
-    ``choice`` is the copy that a restore would read (looked for when all managers are lost), ``rejected``
-    why newer copies were passed over, ``survivors`` are ranked, the best first (looked at when the quorum
-    is lost). ``cas`` are the digests of the CA that living nodes know, ``engine`` is the version of the engine that
-    ``choice`` would be restored on, where it answers, and ``moved`` names the managers that come back elsewhere; the last
-    two count when all are lost. ``spent`` says that `recover: true` was used up before this loss (`recovery.consent`).
+    ``survivors`` are ranked, the best first (looked at when the quorum is lost). ``spent`` says that `recover: true`
+    was used up before this loss (`recovery.consent`).
     """
-    made = _decide(diagnosis, settings, choice, rejected, survivors, moved, now, cas, engine)
+    made = _decide(diagnosis, settings, source, survivors, now)
     if made.id:
         made = _with_consent(made, settings, spent)
     return replace(made, losses=made.losses + diagnosis.warnings)
 
 
 def _decide(
-    diagnosis: Diagnosis,
-    settings: Settings,
-    choice: Choice | None,
-    rejected: tuple[str, ...],
-    survivors: tuple[Survivor, ...],
-    moved: tuple[Move, ...],
-    now: datetime,
-    cas: frozenset[str],
-    engine: str,
+    diagnosis: Diagnosis, settings: Settings, source: Source, survivors: tuple[Survivor, ...], now: datetime
 ) -> Plan:
     match diagnosis.kind:
         case Kind.HEALTHY | Kind.PARTITIONED:
             return Plan(diagnosis.kind, diagnosis.cluster_id, _joins(diagnosis, settings))
         case Kind.MINORITY_LOST | Kind.LOCKED:
-            steps = (*_unlocks(diagnosis), *_joins(diagnosis, settings))
-            return Plan(diagnosis.kind, diagnosis.cluster_id, steps, losses=_silence(diagnosis))
+            made = (*map(steps.unlock, diagnosis.locked), *_joins(diagnosis, settings))
+            return Plan(diagnosis.kind, diagnosis.cluster_id, made, losses=_silence(diagnosis))
         case Kind.ABSENT:
             return _build(diagnosis, settings)
         case Kind.ALL_LOST:
-            return _restore(diagnosis, settings, choice, rejected, moved, now, cas, engine)
+            return _restore(diagnosis, settings, source, now)
         case Kind.QUORUM_LOST if survivors and not (diagnosis.stand_ins or _silent_managers(diagnosis, settings)):
             return _force(diagnosis, settings, survivors)
         case _:
@@ -181,7 +156,6 @@ def _with_consent(plan: Plan, settings: Settings, spent: bool) -> Plan:
 
 def _force(diagnosis: Diagnosis, settings: Settings, survivors: tuple[Survivor, ...]) -> Plan:
     best, *others = survivors
-    address = settings.node(best.name).address
     unsure = best.position.index - best.position.commit
     losses = (
         f"chosen between {', '.join(survivor.text for survivor in survivors)}",
@@ -194,34 +168,15 @@ def _force(diagnosis: Diagnosis, settings: Settings, survivors: tuple[Survivor, 
         *_silence(diagnosis),
     )
     gone = [node for node in settings.nodes if node.name in diagnosis.missing]
-    save = Step(
-        Action.SAVE,
-        ", ".join(survivor.name for survivor in survivors),
-        "take a safety copy",
-        "no manager has a leader",
-        "S3 holds the log of every survivor",
+    made = (
+        *_rebuilds(gone, settings),
+        steps.save(", ".join(survivor.name for survivor in survivors)),
+        steps.force(settings.node(best.name)),
+        *(steps.rejoin(survivor.name) for survivor in others),
+        *map(steps.join, gone),
+        steps.prove("same cluster ID, every manager reachable"),
     )
-    force = Step(
-        Action.FORCE,
-        best.name,
-        f"force a new cluster from its own log at {address}",
-        "no manager address answers with a leader; no manager is silent; nobody holds more",
-        "it leads the same swarm",
-    )
-    rejoins = tuple(
-        Step(
-            Action.JOIN,
-            survivor.name,
-            "leave the old log and rejoin under its own identity",
-            "the swarm has a leader and this manager has no vote in it",
-            "it is Ready under one entry",
-        )
-        for survivor in others
-    )
-    joins = tuple(_join(node.name, node.role) for node in gone)
-    proof = _prove("same cluster ID, every manager reachable")
-    steps = (*_rebuilds(gone, settings), save, force, *rejoins, *joins, proof)
-    return Plan(diagnosis.kind, diagnosis.cluster_id, steps, survivor=best.name, unsure=unsure, losses=losses)
+    return Plan(diagnosis.kind, diagnosis.cluster_id, made, survivor=best.name, unsure=unsure, losses=losses)
 
 
 def _silent_managers(diagnosis: Diagnosis, settings: Settings) -> list[str]:
@@ -234,29 +189,13 @@ def _build(diagnosis: Diagnosis, settings: Settings) -> Plan:
         remedy = "correct requorum:backup or requorum:cluster; to found a new swarm: pulumi config rm recover"
         return Plan(diagnosis.kind, refusal=Refusal(why, remedy))
     first, *others = settings.managers
-    found = Step(
-        Action.FOUND,
-        first.name,
-        f"found the swarm at {first.address}",
-        "no node is in a swarm and S3 holds no copy of this cluster",
-        "it leads a swarm of its own",
-        repeatable=False,
-    )
-    joins = tuple(_join(node.name, node.role) for node in (*others, *settings.workers))
-    return Plan(diagnosis.kind, None, (found, *joins, _prove("every manager is reachable")))
+    joins = map(steps.join, (*others, *settings.workers))
+    return Plan(diagnosis.kind, None, (steps.found(first), *joins, steps.prove("every manager is reachable")))
 
 
-def _restore(
-    diagnosis: Diagnosis,
-    settings: Settings,
-    choice: Choice | None,
-    rejected: tuple[str, ...],
-    moved: tuple[Move, ...],
-    now: datetime,
-    cas: frozenset[str],
-    engine: str,
-) -> Plan:
-    passed_over = tuple(f"passed over {reason}" for reason in rejected) + tuple(
+def _restore(diagnosis: Diagnosis, settings: Settings, source: Source, now: datetime) -> Plan:
+    choice, moved = source.choice, source.moved
+    passed_over = tuple(f"passed over {reason}" for reason in source.rejected) + tuple(
         f"passed over the copies of {name}: no machine is there to restore them on" for name in diagnosis.away
     )
     if choice is None:
@@ -266,46 +205,42 @@ def _restore(
         remedy = "correct requorum:backup (bucket, prefix) or requorum:cluster, or bring the copies back; see `requorum backups`"
         return Plan(diagnosis.kind, refusal=Refusal(why + detail, remedy))
     manifest = choice.manifest
-    if refusal := outdated(engine, choice, settings):
+    seed = settings.node(manifest.manager)
+    gone = [node for node in settings.nodes if node.name in diagnosis.missing]
+    others = sorted((node for node in gone if node != seed), key=lambda node: node.role)
+    seed_moves = seed.name in {move.manager for move in moved}
+    alone = seed_moves and not [node for node in others if node.role == "manager"]
+    if refusal := outdated(source.engine, choice, settings) or (_lonely(seed.name) if alone else None):
         return Plan(diagnosis.kind, refusal=refusal)
     taken = choice.copy.dated
     age = (now - taken).total_seconds()
     losses = (
         f"changes to the swarm after {taken:%Y-%m-%d %H:%M:%S} UTC ({age:.0f} s ago) are lost",
         *passed_over,
-        *_unvouched(manifest, cas),
-        *((_older(engine, manifest),) if is_older(engine, manifest.engine) else ()),
+        *_unvouched(manifest, source.cas),
+        *((_older(source.engine, manifest),) if is_older(source.engine, manifest.engine) else ()),
         *_elsewhere(moved),
         *(_LOCKED_AGAIN if manifest.autolock else ()),
         *_silence(diagnosis),
     )
-    gone = [node for node in settings.nodes if node.name in diagnosis.missing]
-    others = sorted((node for node in gone if node.name != manifest.manager), key=lambda node: node.role)
-    seed = Step(
-        Action.RESTORE,
-        manifest.manager,
-        f"restore the swarm from {choice.copy.name}, {_chosen(manifest, settings)}, and force a new cluster "
-        f"at {settings.node(manifest.manager).address}",
-        "no manager address answers with a leader; the copy is whole; the engine is in no swarm",
-        f"it leads swarm {manifest.cluster_id} with everything the copy lists",
-    )
-    rebuilds = _rebuilds(gone, settings)
-    joins = tuple(_join(node.name, node.role) for node in others)
-    seed_moves = manifest.manager in {move.manager for move in moved}
-    if seed_moves and not [node for node in others if node.role == "manager"]:
-        return Plan(diagnosis.kind, refusal=_lonely(manifest.manager))
+    joins = tuple(map(steps.join, others))
     second, rest = (joins[:1], joins[1:]) if seed_moves else ((), joins)
-    readdress = (_readdress(manifest.manager),) if seed_moves else ()
-    proof = _prove("same cluster ID and inventory, every manager reachable")
-    steps = (*rebuilds, seed, *second, *readdress, *map(_redirect, diagnosis.stranded), *rest, proof)
-    vouched = manifest.ca_sha256 in cas or isinstance(settings.copy_from, str)
+    made = (
+        *_rebuilds(gone, settings),
+        steps.restore(seed, f"{choice.copy.name}, {_chosen(manifest, settings)}", manifest.cluster_id),
+        *second,
+        *((steps.readdress(seed.name),) if seed_moves else ()),
+        *map(steps.redirect, diagnosis.stranded),
+        *rest,
+        steps.prove("same cluster ID and inventory, every manager reachable"),
+    )
     return Plan(
         diagnosis.kind,
         manifest.cluster_id,
-        steps,
+        made,
         copy=choice.copy.name,
         ca=manifest.ca_sha256,
-        vouched=vouched,
+        vouched=manifest.ca_sha256 in source.cas or isinstance(settings.copy_from, str),
         moves=moved,
         losses=losses,
     )
@@ -372,72 +307,13 @@ def _older(engine: str, manifest: Manifest) -> str:
 
 def _joins(diagnosis: Diagnosis, settings: Settings) -> tuple[Step, ...]:
     concerned = [node for node in settings.nodes if node.name in diagnosis.missing + diagnosis.unfinished]
-    joins = tuple(
-        _join(node.name, node.role) if node.name in diagnosis.missing else _finish(node.name) for node in concerned
-    )
-    return (*map(_readdress, diagnosis.misplaced), *map(_redirect, diagnosis.stranded), *joins)
-
-
-def _unlocks(diagnosis: Diagnosis) -> tuple[Step, ...]:
-    effect, before = "unlock it with the key in escrow", "it is locked, and a key in escrow opens its key file"
-    return tuple(Step(Action.UNLOCK, name, effect, before, "it follows a leader") for name in diagnosis.locked)
-
-
-def _join(name: str, role: str) -> Step:
-    effect = (
-        "rejoin under its own identity where a copy of it serves, else join as a new"
-        if role == "manager"
-        else "join as a"
-    )
-    return Step(
-        Action.JOIN,
-        name,
-        f"{effect} {role}",
-        "the swarm has a leader; the engine is in no swarm",
-        "it is Ready under one entry",
-    )
-
-
-def _readdress(name: str) -> Step:
-    return Step(
-        Action.READDRESS,
-        name,
-        "take its vote and give it back: the log keeps the address of before until then",
-        "another manager votes beside it, reached by a detour until now",
-        "every manager finds it at its new address",
-    )
-
-
-def _redirect(name: str) -> Step:
-    return Step(
-        Action.REDIRECT,
-        name,
-        "lead it to the managers' new addresses; its containers run on",
-        "the swarm has a leader; it is a worker of it and knows only addresses where no manager is",
-        "it is Ready under its own identity",
-    )
-
-
-def _finish(name: str) -> Step:
-    return Step(
-        Action.JOIN,
-        name,
-        "finish its return: leave a log of before a forced new cluster, take its role, drop old entries",
-        "the swarm has a leader",
-        "it is Ready under one entry",
-    )
+    joins = tuple(steps.join(node) if node.name in diagnosis.missing else steps.finish(node.name) for node in concerned)
+    return (*map(steps.readdress, diagnosis.misplaced), *map(steps.redirect, diagnosis.stranded), *joins)
 
 
 def _rebuilds(gone: Sequence[Node], settings: Settings) -> tuple[Step, ...]:
     """Containers are made again; existing machines are there, or they are named lost and left alone."""
-    if settings.hosts.driver == "existing":
-        return ()
-    effect, before = "make the machine again at its address", "the machine is known to be lost"
-    return tuple(Step(Action.REBUILD, node.name, effect, before, "its engine answers") for node in gone)
-
-
-def _prove(what: str) -> Step:
-    return Step(Action.PROVE, "swarm", f"take fresh copies; prove: {what}", "every node joined", "the update says so")
+    return () if settings.hosts.driver == "existing" else tuple(steps.rebuild(node.name) for node in gone)
 
 
 def _silence(diagnosis: Diagnosis) -> tuple[str, ...]:

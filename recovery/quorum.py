@@ -20,9 +20,10 @@ from recovery.errors import ProofFailed, Refused
 from recovery.escrow import Escrow
 from recovery.manifest import Manifest
 from recovery.model import Reach, Report, Survey
-from recovery.plan import Action, outdated
+from recovery.plan import outdated
 from recovery.proof import compare
 from recovery.settings import Node, Settings
+from recovery.steps import Action
 from recovery.survey import ask, settled, survey
 from recovery.survivors import Survivor
 from recovery.transport import Shell

@@ -26,7 +26,7 @@ from recovery.cli import app
 from recovery.cli.agents import LATE_SECONDS, LOG, NEVER_PRUNED, _fault
 from recovery.diagnosis import Kind, diagnose
 from recovery.errors import Refused, SettingError, Silent, TransportError
-from recovery.plan import make_plan
+from recovery.plan import Source, make_plan
 from recovery.settings import Settings
 from recovery.shell import Output
 from tests.unit import factories as make
@@ -42,7 +42,7 @@ def of(tmp_path: Path) -> Settings:
 def assessment(of: Settings, kind: Kind = Kind.HEALTHY) -> Assessment:
     seen = make.healthy(of)
     diagnosis = replace(diagnose(seen, make.CLUSTER, cluster="lab", copies=True), kind=kind)
-    return Assessment(seen, diagnosis, make_plan(diagnosis, of, None, (), (), make.NOW))
+    return Assessment(seen, diagnosis, make_plan(diagnosis, of, Source(), (), make.NOW))
 
 
 class Monitor(mocks.MockMonitor):

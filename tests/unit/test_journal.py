@@ -15,9 +15,10 @@ from recovery.catalog import Catalog
 from recovery.diagnosis import Kind, diagnose
 from recovery.errors import EngineError, ProofFailed, StoreError
 from recovery.journal import BEGUN, DONE, FAILED
-from recovery.plan import Action, Plan, Step
+from recovery.plan import Plan
 from recovery.proof import Health
 from recovery.settings import Settings
+from recovery.steps import Action, Step
 from tests.unit import factories as make
 from tests.unit.test_catalog import put
 

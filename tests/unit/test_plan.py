@@ -12,8 +12,9 @@ from recovery.catalog import Choice
 from recovery.diagnosis import Kind, diagnose
 from recovery.model import LocalState, Reach, Report
 from recovery.moves import Move
-from recovery.plan import Action, Plan, Refusal, make_plan
+from recovery.plan import Plan, Refusal, Source, make_plan
 from recovery.settings import PLAN_ID, Node, Settings
+from recovery.steps import Action
 from recovery.survivors import Survivor, rank
 from recovery.wal import Position
 from tests.unit import factories as make
@@ -43,7 +44,7 @@ def plan(
     found = diagnose(seen, make.CLUSTER if copies else None, cluster="lab", copies=copies)
     of = S.model_copy(update={"recover": recover, "copy_from": copy})
     cas = seen.cas(make.CLUSTER)
-    return make_plan(found, of, chosen, rejected, survivors, make.NOW, cas=cas, moved=moved, spent=spent)
+    return make_plan(found, of, Source(chosen, rejected, cas, moved=moved), survivors, make.NOW, spent=spent)
 
 
 @pytest.mark.parametrize("recover", [False, True])
@@ -323,7 +324,7 @@ def test_a_copy_of_a_newer_engine_is_restored_only_where_it_is_named(
     chosen = Choice(make.copy_of(manifest), manifest)
     found = diagnose(make.survey(LOST), make.CLUSTER, cluster="lab", copies=True)
     of = S.model_copy(update={"recover": True, "copy_from": chosen.copy.name if named else None})
-    made = make_plan(found, of, chosen, (), (), make.NOW, engine=engine)
+    made = make_plan(found, of, Source(chosen, engine=engine), (), make.NOW)
     said = f"the engine of manager-a ({engine}) is older than the copy's ({maker})"
     assert (made.refusal is not None) is refused
     assert any(said in loss for loss in made.losses) is noted
@@ -345,7 +346,7 @@ def two_of_five_left() -> tuple[Settings, list[Report]]:
 def test_without_a_quorum_the_survivor_that_holds_most_is_forced_and_the_rest_rejoin() -> None:
     five, reports = two_of_five_left()
     found = diagnose(make.survey(reports), make.CLUSTER, cluster="lab", copies=True)
-    made = make_plan(found, five, None, (), rank((STALE, FRESH)), make.NOW)
+    made = make_plan(found, five, Source(), rank((STALE, FRESH)), make.NOW)
     assert made.survivor == "manager-b"
     assert [(step.action, step.node) for step in made.steps] == [
         (Action.REBUILD, "manager-c"),

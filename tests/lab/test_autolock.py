@@ -80,6 +80,8 @@ def test_cold_copies_leave_no_manager_locked_and_need_no_identity(swarm: Swarm, 
     assert [copy["proof"]["verdict"] for copy in made] == ["proven"] * 3
     assert all(copy["kind"] == "cold" and copy["autolock"] for copy in made)
     assert done.errors.count("unlocking manager-") == 3
+    found = {"Ready"}  # by the new leader: the old one's engine was the last to be stopped
+    swarm.until(lambda: {entry["Status"] for entry in swarm.nodes("manager-b").values()} == found, "every node is back")
     require_same_and_locked(swarm)
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,16 @@ POINTS = {
     "the new cluster is being forced": "forcing a new cluster",
     "the second manager joins": "manager-b joins",
 }
+
+
+def plan_of(swarm: Swarm) -> dict[str, Any]:
+    plan: dict[str, Any] = json.loads(swarm.stack.requorum("plan", "--json").text)
+    return plan
+
+
+def is_silent(plan: dict[str, Any]) -> bool:
+    """Whether nothing is done because a machine does not answer (yet)."""
+    return bool(plan["refusal"]) and "not known to be lost" in plan["refusal"]["why"]
 
 
 def kill_at(swarm: Swarm, line: str) -> None:
@@ -32,7 +43,7 @@ def kill_at(swarm: Swarm, line: str) -> None:
         "--stack",
         stack.name,
     ]
-    plan = json.loads(stack.requorum("plan", "--json").text)
+    plan = plan_of(swarm)
     command += ["--config", f"recover={plan['id']}", "--config-file", str(stack.file)]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, env=stack.environment(), start_new_session=True
@@ -62,7 +73,8 @@ def test_a_killed_recovery_converges(swarm: Swarm, line: str) -> None:
     mend_state(swarm)
     swarm.start_what_was_only_created()
     swarm.stack.pulumi("cancel", "--yes")
-    left = json.loads(swarm.stack.requorum("plan", "--json").text)
+    swarm.until(lambda: not is_silent(plan_of(swarm)), "machines that were just made have started")
+    left = plan_of(swarm)
     swarm.stack.up("--skip-preview", *(["--config", f"recover={left['id']}"] if left["id"] else []))
     assert not before.differences(swarm.picture())
     marks = [swarm.on(name, "sh", "-c", "ls -A /var/lib/docker/swarm | grep requorum || true") for name in MANAGERS]

@@ -5,6 +5,7 @@ hour is removed by the next one.
 """
 
 import base64
+import errno
 import hashlib
 import json
 import os
@@ -33,6 +34,8 @@ STOPPED_SECONDS = 120
 """After which an engine that was stopped for a copy is started by systemd, should whoever stopped it be gone."""
 PACK = ("tar", "--format=gnu", "--sparse", "--exclude=*.tmp", "--exclude=swarm/.requorum", "-cf")
 """``*.tmp`` is the write-ahead log's preallocated next segment: all zeros, made anew on start."""
+RECORD = 10240
+"""Bytes that tar writes at once: it says how many of them were written, and not why no more were."""
 CHANGED = 1
 """tar's exit status where a file changed as it was read, which is expected of a running engine."""
 LOCKED = b"ENCRYPTED PRIVATE KEY"
@@ -79,8 +82,10 @@ def _pack(root: str, folder: Path) -> None:
     """Pack the swarm directory, uncompressed: an engine is stopped for no more than that. Raises: OSError."""
     done = subprocess.run([*PACK, str(folder / PACKED), "swarm"], cwd=root, capture_output=True)
     if done.returncode not in (0, CHANGED):
-        said = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
-        raise OSError(f"tar: {said[0]}")
+        if shutil.disk_usage(folder).free < RECORD:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
+        said = done.stderr.decode(errors="replace").strip().splitlines()[:1] or [f"exit status {done.returncode}"]
+        raise OSError(said[0])
 
 
 def _compressed(folder: Path) -> Path:

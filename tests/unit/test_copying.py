@@ -1,8 +1,10 @@
 """The program on a node that packs a copy: beside the running engine, and while that is stopped."""
 
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -86,11 +88,24 @@ def test_a_copy_beside_the_running_engine_asks_nothing_of_systemd(node: Path) ->
 
 @pytest.mark.parametrize("how", [copying.HOT, copying.COLD])
 def test_what_tar_cannot_do_is_told_and_leaves_nothing(node: Path, how: str) -> None:
-    does(node, "tar", "echo one line >&2; echo 'tar: copy.tar: No space left on device' >&2; exit 2")
-    with pytest.raises(OSError, match="No space left on device"):
+    does(
+        node,
+        "tar",
+        "echo 'tar: swarm: Cannot open: Permission denied' >&2; echo 'tar: Error is not recoverable' >&2; exit 2",
+    )
+    with pytest.raises(OSError, match="swarm: Cannot open: Permission denied"):
         copying.take(str(node / "root"), how)
     assert not list((node / "copies").iterdir())
     assert (node / "state").read_text() == "active\n"
+
+
+def test_a_full_disk_is_told_as_such(node: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which tar itself tells only where not even a part of what it writes finds room."""
+    does(node, "tar", "echo 'tar: copy.tar: Wrote only 8192 of 10240 bytes' >&2; exit 2")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+    with pytest.raises(OSError, match="No space left on device"):
+        copying.take(str(node / "root"), copying.HOT)
+    assert not list((node / "copies").iterdir())
 
 
 def test_a_file_that_changed_as_it_was_read_is_expected(node: Path) -> None:

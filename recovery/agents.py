@@ -1,6 +1,5 @@
 """The agents on the managers: what each is made of, how it gets there, and how it is doing."""
 
-import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from configparser import Error as ConfigParserError
@@ -12,7 +11,7 @@ from pathlib import Path
 from recovery import bundle
 from recovery.agent import metrics
 from recovery.agent.config import CREDENTIALS, CUSTOMER_KEY, FILE, STATE, Config
-from recovery.agent.state import State
+from recovery.agent.state import State, from_json
 from recovery.assessment import Assessment
 from recovery.bucket import Bucket
 from recovery.diagnosis import Kind
@@ -189,17 +188,13 @@ def standing(told: str) -> Standing:
     """What `LOOK` printed."""
     lines = [*told.split("\n", 9), *[""] * 9]
     made, installed, now, timer, watch, triggered, result, status, names, memory = lines[:10]
-    try:
-        state = State(**json.loads(memory))
-    except (ValueError, TypeError):
-        state = State()
     waiting = [int(name) / 1000 for name in names.split() if name.isdecimal()]
     return Standing(
         digest=made,
         timer=timer == "active",
         watch=watch == "active",
         waiting=len(waiting),
-        state=state,
+        state=from_json(memory),
         result=result,
         status=int(_number(status)),
         since=min(waiting, default=0.0),

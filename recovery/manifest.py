@@ -186,13 +186,13 @@ def _unsigned(manifest: Manifest, signed: bytes) -> str:
     return ""
 
 
-def check_bytes(path: Path, size: int, sha256: str, what: str, doing: str) -> None:
+def check_bytes(path: Path, size: int, sha256: str, what: str, doing: str, *, remedy: str = NO_REMEDY) -> None:
     """Compare a local file with its size in bytes and its digest. Raises: DamagedCopy."""
     if (found := path.stat().st_size) != size:
-        raise DamagedCopy(doing, f"{what} has {found} bytes, its manifest says {size}", remedy=NO_REMEDY)
+        raise DamagedCopy(doing, f"{what} has {found} bytes, its manifest says {size}", remedy=remedy)
     with path.open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
-            raise DamagedCopy(doing, f"{what}'s SHA-256 is not the manifest's", remedy=NO_REMEDY)
+            raise DamagedCopy(doing, f"{what}'s SHA-256 is not the manifest's", remedy=remedy)
 
 
 def drilled(text: bytes) -> Proof | None:

@@ -108,6 +108,14 @@ class State:
 def read(path: Path) -> State:
     """What was written last; nothing where that is lost or broken, and then a copy is taken anew."""
     try:
-        return State(**json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError):
+        return from_json(path.read_bytes())
+    except OSError:
+        return State()
+
+
+def from_json(text: str | bytes) -> State:
+    """The state in what `State.write` wrote; nothing where that is broken."""
+    try:
+        return State(**json.loads(text))
+    except (ValueError, TypeError):
         return State()

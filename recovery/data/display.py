@@ -11,6 +11,7 @@ from rich.table import Table
 from recovery.data.catalog import DataCopy, Read
 from recovery.data.manifest import DataManifest
 from recovery.display import VERSION, span
+from recovery.display.copies import decisions_json
 from recovery.errors import DamagedCopy
 from recovery.retention import Decision, Removal
 
@@ -46,25 +47,11 @@ def prune_json(
     dry_run: bool,
 ) -> dict[str, Any]:
     """What stays and what goes, why, and what came of it, as the contract has it."""
-    errors = {removal.decision.copy: removal.error for removal in removals}
-    hidden = {removal.decision.copy for removal in removals if removal.versions_stay}
     return {
         "version": VERSION,
         "cluster": cluster,
         "dryRun": dry_run,
-        "copies": [
-            {
-                **_identity(decision.copy),
-                "manifest": not decision.half,
-                "keep": decision.keep,
-                "reasons": list(decision.reasons),
-                "removed": decision.copy in errors and error is None,
-                "versionsStay": decision.copy in hidden,
-                "error": error.why if error else None,
-            }
-            for decision in decisions
-            for error in [errors.get(decision.copy)]
-        ],
+        "copies": decisions_json(decisions, removals, _identity),
     }
 
 

@@ -12,6 +12,7 @@ from backports import zstd
 
 from recovery.data.manifest import NO_REMEDY, DataManifest
 from recovery.errors import DamagedCopy
+from recovery.manifest import check_bytes
 from recovery.sealing import Identities, Unreadable
 
 BLOCK = 1 << 20
@@ -20,12 +21,7 @@ BLOCK = 1 << 20
 
 def check_sealed(sealed: Path, manifest: DataManifest, *, source: str) -> None:
     """Compare a stored object with its manifest, as far as that goes without opening it. Raises: DamagedCopy."""
-    doing = f"verifying {source}"
-    if (found := sealed.stat().st_size) != manifest.size:
-        raise DamagedCopy(doing, f"the object has {found} bytes, its manifest says {manifest.size}", remedy=NO_REMEDY)
-    with sealed.open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != manifest.sha256:
-            raise DamagedCopy(doing, "the object's SHA-256 is not the manifest's", remedy=NO_REMEDY)
+    check_bytes(sealed, manifest.size, manifest.sha256, "the object", f"verifying {source}", remedy=NO_REMEDY)
 
 
 def check(sealed: Path, manifest: DataManifest, identities: Identities, *, source: str) -> None:

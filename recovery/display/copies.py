@@ -87,6 +87,27 @@ def prune_table(decisions: Sequence[Decision[C]], now: datetime) -> Table:
     return table
 
 
+def decisions_json(
+    decisions: Sequence[Decision[C]], removals: Sequence[Removal[C]], identity: Callable[[C], Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """What stays and what goes, why, and what came of it, as the contract has it."""
+    errors = {removal.decision.copy: removal.error for removal in removals}
+    hidden = {removal.decision.copy for removal in removals if removal.versions_stay}
+    return [
+        {
+            **identity(decision.copy),
+            "manifest": not decision.half,
+            "keep": decision.keep,
+            "reasons": list(decision.reasons),
+            "removed": decision.copy in errors and error is None,
+            "versionsStay": decision.copy in hidden,
+            "error": error.why if error else None,
+        }
+        for decision in decisions
+        for error in [errors.get(decision.copy)]
+    ]
+
+
 def prune_json(
     cluster: str,
     decisions: Sequence[Decision[Copy]],
@@ -95,26 +116,12 @@ def prune_json(
     *,
     dry_run: bool,
 ) -> dict[str, Any]:
-    """What stays and what goes, why, and what came of it, as the contract has it."""
-    errors = {removal.decision.copy: removal.error for removal in removals}
-    hidden = {removal.decision.copy for removal in removals if removal.versions_stay}
+    """What pruning does, or would do, and the uploads that broke off, as the contract has it."""
     return {
         "version": VERSION,
         "cluster": cluster,
         "dryRun": dry_run,
-        "copies": [
-            {
-                **_identity(decision.copy),
-                "manifest": not decision.half,
-                "keep": decision.keep,
-                "reasons": list(decision.reasons),
-                "removed": decision.copy in errors and error is None,
-                "versionsStay": decision.copy in hidden,
-                "error": error.why if error else None,
-            }
-            for decision in decisions
-            for error in [errors.get(decision.copy)]
-        ],
+        "copies": decisions_json(decisions, removals, _identity),
         "uploads": [
             {
                 "site": one.site.name,

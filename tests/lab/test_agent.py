@@ -226,8 +226,10 @@ def test_when_a_disk_is_full_the_next_manager_copies(agents: Agents) -> None:
         assert f'requorum_agent_failing{{cluster="lab",manager="{first}"}} 1.0' in metrics
     finally:
         agents.swarm.on(first, "umount", "/var/lib/requorum")
-    config = agents.change()
+    agents.settled()  # a change before that could be in the copy of a manager that is still at the last one
+    agents.swarm.on(first, "systemctl", "start", "--no-block", "requorum-due.service")
     agents.until(lambda: first in agents.holding(config), "the first one copies again")
+    agents.until(lambda: not agents.told()[first]["fault"], "nothing is wrong any more")
 
 
 def test_a_copy_that_cannot_be_proven_is_not_tried_on_and_on(agents: Agents) -> None:

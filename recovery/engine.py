@@ -56,6 +56,10 @@ class Engine:
         with self._doing("listing the swarm's nodes", "see `docker node ls` on the node"):
             return tuple(_member(entry) for entry in self._api.nodes())
 
+    def member(self, node_id: str) -> Member | None:
+        """That node's entry in the list; None where there is none."""
+        return next((member for member in self.members() if member.node_id == node_id), None)
+
     def inventory(self) -> Inventory:
         """The IDs of everything the swarm holds, and the highest ``Version.Index``."""
         with self._doing("listing what the swarm holds", "see `docker node ls` on the node"):

@@ -10,23 +10,19 @@ from dataclasses import dataclass
 from enum import StrEnum
 from time import monotonic, sleep
 
-from recovery import autolock, backup, hosts, journal, operators, restore, words
+from recovery import autolock, backup, hosts, journal, operators, restore, votes, words
 from recovery.catalog import Catalog, newest_good
 from recovery.detour import detour
 from recovery.engine import SECONDS as ENGINE_SECONDS
 from recovery.engine import SWARM_PORT, Engine
-from recovery.errors import EngineError, ProofFailed, Refused, Silent, TransportError
+from recovery.errors import ProofFailed, Refused, Silent, TransportError
 from recovery.escrow import Escrow
 from recovery.model import LocalState, Member, Reach, Report
 from recovery.settings import Node, Role, Settings
 from recovery.steps import Action
 from recovery.survey import ask, report, settled, survey
 from recovery.transport import Shell
-from recovery.zones import quorum
 
-SECONDS = 75.0
-"""For a change to show. A leader that hangs gives its place up after 30 s (swarmkit, manager/state/store: WedgeTimeout),
-and an election takes up to 20 s more: what the swarm mends by itself is waited for."""
 PAUSE = 0.1
 
 
@@ -59,37 +55,6 @@ def ensure(
         place = _ensure(settings, node, dropped_labels, say)
     words.forget(settings, node)
     return place
-
-
-def readdress(settings: Settings, node: Node, through: Node, *, say: Callable[[str], None]) -> None:
-    """Take a misplaced manager's vote and give it back, so that the log has it where it is. ``through`` votes beside it.
-
-    Promoted before it has become a worker, a manager would wait some 30 s for that (swarmkit, node: roleChangeTimeout).
-
-    Raises: Refused when the quorum would not survive; ProofFailed; EngineError; TransportError.
-    """
-    doing = f"moving {node.name} to {node.address}"
-    with Shell(through, settings.ssh) as beside, Shell(node, settings.ssh) as here:
-        chief = Engine(beside)
-        entry = next((entry for entry in chief.members() if entry.is_misplaced(node)), None)
-        if entry is None:
-            return
-        with journal.step(settings, Action.READDRESS, node.name, say):
-            say(f"{node.name} is given its vote anew, at {node.address}")
-            # What its engine would ask for at its own address of before is answered by the other manager.
-            detour(here, {entry.raft_address: through.address})
-            _demote(chief, entry)
-            _await(
-                chief,
-                entry.node_id,
-                lambda now: not (now.votes or ask(here).raft),
-                doing,
-                "it does not become a worker",
-            )
-            with chief.short_log():
-                chief.update_member(entry.node_id, role="manager")
-                found = f"it does not vote at {node.address}"
-                _await(chief, entry.node_id, lambda now: now.reachable and not now.is_misplaced(node), doing, found)
 
 
 def is_orphan(seen: Report, leader: Report) -> bool:
@@ -207,16 +172,16 @@ def _remove(settings: Settings, node: Node, node_id: str, say: Callable[[str], N
         )
     with Shell(leader.node, settings.ssh) as shell:
         chief = Engine(shell)
-        entry = _entry(chief, node_id)
+        entry = chief.member(node_id)
         if entry is None:
             return
         if entry.votes:
-            if destroying and not _survives_without(entry, chief.members()):
+            if destroying and not votes.survives_without(entry, chief.members()):
                 return
             if not destroying:
                 backup.take_one(settings, leader.node)
             say(f"demoting {node.name}")
-            _demote(chief, entry)
+            votes.demote(chief, entry)
         say(f"taking {node.name} out of the swarm")
         chief.update_member(node_id, availability="drain")
         _leave(settings, node)
@@ -272,13 +237,13 @@ def _join(
 
 def _redirect(settings: Settings, shell: Shell, seen: Report, manager: Node) -> None:
     """Lead a stranded worker to a manager, from which it hears of the others."""
-    end = monotonic() + SECONDS
+    end = monotonic() + votes.SECONDS
     detour(shell, {address.rsplit(":", 1)[0]: manager.address for address in seen.remotes})
     while ask(shell).is_stranded(settings.managers):
         if monotonic() > end:
             raise ProofFailed(
                 f"leading it to {manager.address}",
-                f"it heard of no manager within {SECONDS:.0f} s",
+                f"it heard of no manager within {votes.SECONDS:.0f} s",
                 remedy=f"see whether it reaches {manager.address}:{SWARM_PORT}, then run the same command again; or "
                 "docker swarm leave --force, there, which ends its containers, and run it again",
                 node=shell.node.name,
@@ -288,12 +253,12 @@ def _redirect(settings: Settings, shell: Shell, seen: Report, manager: Node) -> 
 
 def _joined(engine: Engine, node: Node) -> str:
     """The node ID that a joining engine has got, once it has."""
-    end = monotonic() + SECONDS
+    end = monotonic() + votes.SECONDS
     while not (node_id := str(engine.info()["Swarm"].get("NodeID") or "")):
         if monotonic() > end:
             raise ProofFailed(
                 f"joining {node.name}",
-                f"it got no node ID within {SECONDS:.0f} s",
+                f"it got no node ID within {votes.SECONDS:.0f} s",
                 remedy="requorum status; then run the same command again",
                 node=node.name,
             )
@@ -319,36 +284,6 @@ def _restore_identity(settings: Settings, node: Node, shell: Shell, engine: Engi
         return manifest.node_id
 
 
-def not_voting(settings: Settings, members: tuple[Member, ...]) -> list[str]:
-    """The managers of the settings that are no reachable voters in a node list."""
-    voters = [member for member in members if member.votes and member.reachable]
-    return [node.name for node in settings.managers if not any(voter.stands_at(node) for voter in voters)]
-
-
-def _survives_without(entry: Member, members: tuple[Member, ...]) -> bool:
-    left = _voters_without(entry, members)
-    return sum(member.reachable for member in left) >= quorum(len(left))
-
-
-def _demote(chief: Engine, entry: Member) -> None:
-    """Take a manager's vote; returns once raft has done so. Raises: Refused when the quorum would not survive; ProofFailed."""
-    members = chief.members()
-    if not _survives_without(entry, members):
-        left = _voters_without(entry, members)
-        reachable = sum(member.reachable for member in left)
-        raise Refused(
-            f"demoting {entry.hostname}",
-            f"of the {len(left)} managers left only {reachable} are reachable: the quorum would be lost",
-            remedy="bring the other managers back first: requorum status",
-        )
-    chief.update_member(entry.node_id, role="worker")
-    _await(chief, entry.node_id, lambda now: not now.votes, f"demoting {entry.hostname}", "it still votes")
-
-
-def _voters_without(entry: Member, members: tuple[Member, ...]) -> list[Member]:
-    return [member for member in members if member.votes and member.node_id != entry.node_id]
-
-
 def _shape(
     settings: Settings,
     chief: Engine,
@@ -363,15 +298,15 @@ def _shape(
     A worker that votes stands in for a manager: it is demoted once every manager of the settings is back.
     """
     wanted: str | None = node.role
-    entry = _entry(chief, node_id)
+    entry = chief.member(node_id)
     if entry and entry.votes and node.role == "worker":
-        if absent := not_voting(settings, chief.members()):
+        if absent := votes.not_voting(settings, chief.members()):
             say(f"{node.name} stays a manager until {', '.join(absent)} can vote again")
             wanted = None
         else:
             backup.take_one(settings, leader.node)
             say(f"demoting {node.name}, which stood in for a manager")
-            _demote(chief, entry)
+            votes.demote(chief, entry)
     stale = _stale(settings, leader.members, node, node_id)
     inherited = {key: value for old in stale for key, value in old.labels.items() if key not in dropped}
     availability: str | None = node.availability or next((old.availability for old in stale), None)
@@ -383,22 +318,7 @@ def _await_ready(chief: Engine, node: Node, node_id: str) -> None:
     def stands(entry: Member) -> bool:
         return entry.ready and (entry.reachable or node.role == "worker")
 
-    _await(chief, node_id, stands, f"joining {node.name}", "it is not Ready")
-
-
-def _await(chief: Engine, node_id: str, reached: Callable[[Member], bool], doing: str, otherwise: str) -> None:
-    end = monotonic() + SECONDS
-    why = ""
-    while monotonic() < end:
-        try:
-            if (entry := _entry(chief, node_id)) and reached(entry):
-                return
-        except EngineError as error:  # while another leader is elected
-            why = f" ({error.why})"
-        sleep(PAUSE)
-    raise ProofFailed(
-        doing, f"{otherwise} after {SECONDS:.0f} s{why}", remedy="requorum status; then run the same command again"
-    )
+    votes.await_entry(chief, node_id, stands, f"joining {node.name}", "it is not Ready")
 
 
 def _stale(settings: Settings, members: tuple[Member, ...], node: Node, node_id: str | None) -> list[Member]:
@@ -419,7 +339,7 @@ def _is_forsaken(settings: Settings, entry: Member) -> bool:
 def _demote_stale(settings: Settings, chief: Engine, node: Node, members: tuple[Member, ...]) -> None:
     for entry in _stale(settings, members, node, None):
         if entry.votes:
-            _demote(chief, entry)
+            votes.demote(chief, entry)
 
 
 def _drop_stale(settings: Settings, chief: Engine, node: Node, node_id: str) -> None:
@@ -434,7 +354,3 @@ def _leave(settings: Settings, node: Node) -> None:
                 Engine(shell).leave()
     except (Silent, TransportError):
         return  # the machine is dead or gone: its entry is removed all the same
-
-
-def _entry(chief: Engine, node_id: str) -> Member | None:
-    return next((member for member in chief.members() if member.node_id == node_id), None)

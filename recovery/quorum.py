@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from time import monotonic
 
-from recovery import autolock, backup, journal, membership, moves, operators, survivors
+from recovery import autolock, backup, journal, membership, moves, operators, survivors, votes
 from recovery import restore as files
 from recovery.assessment import known_id
 from recovery.catalog import Catalog, Choice, usable
@@ -176,7 +176,7 @@ def _readdress(settings: Settings, seen: Survey, say: Say) -> None:
         with Shell(others[0], settings.ssh) as shell:
             detour(shell, {entry.raft_address: node.address})
         membership.ensure(settings, others[0], say=say)
-        membership.readdress(settings, node, others[0], say=say)
+        votes.readdress(settings, node, others[0], say=say)
 
 
 def _force(settings: Settings, catalog: Catalog, before: Report, ranked: Sequence[Survivor], say: Say) -> Quorum:

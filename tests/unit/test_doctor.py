@@ -10,9 +10,10 @@ from recovery import display as shown
 from recovery.diagnosis import Diagnosis, diagnose
 from recovery.doctor import Case, examine, objection, standby, trouble
 from recovery.errors import Refused
-from recovery.membership import not_voting, role_now
+from recovery.membership import role_now
 from recovery.model import LocalState, Member, Reach, Report, Service
 from recovery.rebalance import chosen
+from recovery.votes import not_voting
 from tests.unit import factories as make
 from tests.unit.test_diagnosis import W1, W2, WORKERS, A, B, C, S, in_state, led, surveys
 

@@ -5,6 +5,7 @@ tokens are fetched when they are used and kept nowhere.
 """
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,9 +16,9 @@ from recovery.catalog import Catalog, newest_good
 from recovery.detour import detour
 from recovery.engine import SECONDS as ENGINE_SECONDS
 from recovery.engine import SWARM_PORT, Engine
-from recovery.errors import ProofFailed, Refused, Silent, TransportError
+from recovery.errors import ProofFailed, Refused, RequorumError, Silent, TransportError
 from recovery.escrow import Escrow
-from recovery.model import LocalState, Member, Reach, Report
+from recovery.model import LocalState, Member, Reach, Report, Survey
 from recovery.settings import Node, Role, Settings
 from recovery.steps import Action
 from recovery.survey import ask, report, settled, survey
@@ -68,6 +69,31 @@ def is_orphan(seen: Report, leader: Report) -> bool:
         return False
     entry = next((member for member in leader.members if member.node_id == seen.node_id), None)
     return entry is not None and not entry.votes and (seen.raft or not entry.ready or entry.role == "manager")
+
+
+def dismiss(settings: Settings, before: Survey, leader: Node, *, say: Callable[[str], None]) -> None:
+    """Have the managers that a forced new cluster left behind leave their old one, side by side.
+
+    ``before`` is from before ``leader`` was forced; a safety copy of each was taken since. An engine that looks for the
+    leader of before lets nobody leave for up to 20 s, and every question about its swarm makes it look again: so they
+    are not asked once more. One that does not leave stops no other: that is said, and it leaves when it is to join.
+
+    Raises: TransportError when the leader does not answer.
+    """
+    with Shell(leader, settings.ssh) as shell:
+        now = ask(shell, seconds=ENGINE_SECONDS)
+    orphans = [seen.node for seen in before.managers if seen.raft and is_orphan(seen, now)]
+
+    def one(node: Node) -> None:
+        say(f"{node.name} is of before the forced new cluster: it leaves")
+        try:
+            with journal.step(settings, Action.LEAVE, node.name, say), Shell(node, settings.ssh) as shell:
+                Engine(shell).leave()
+        except RequorumError as error:
+            say(f"{node.name} has not left, and is to when it rejoins: {error}")
+
+    with ThreadPoolExecutor(max_workers=max(len(orphans), 1)) as pool:
+        list(pool.map(one, orphans))
 
 
 def standing(settings: Settings, node: Node) -> tuple[Standing, Role]:

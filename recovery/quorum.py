@@ -101,7 +101,10 @@ def _establish(
         return _restore(settings, catalog, copy, ca, say)
     if diagnosis.kind is Kind.QUORUM_LOST and survivor and not diagnosis.silent:
         operators.pause_agents(settings, say=say)
-        return _force(settings, catalog, seen.of(survivor), survivors.look(settings, seen), say)
+        before = seen.of(survivor)
+        made = _force(settings, catalog, before, survivors.look(settings, seen), say)
+        membership.dismiss(settings, seen, before.node, say=say)
+        return made
     raise _refused(diagnosis, settings)
 
 
@@ -189,11 +192,7 @@ def _force(settings: Settings, catalog: Catalog, before: Report, ranked: Sequenc
     if not ranked or ranked[0].name != name:
         best = ranked[0].text if ranked else "nobody"
         raise Refused(f"forcing a new cluster from {name}", f"now {best} holds most", remedy="run the preview again")
-    for survivor in ranked:
-        node = settings.node(survivor.name)
-        say(f"taking a safety copy of {survivor.text}")
-        with journal.step(settings, Action.SAVE, node.name, say), Shell(node, settings.ssh) as shell:
-            backup.take_safety(settings, shell)
+    _save(settings, ranked, say)
     node = settings.node(name)
     locked = autolock.open_offline(settings, before, say=say)
     with journal.step(settings, Action.FORCE, name, say), Shell(node, settings.ssh) as shell:
@@ -215,6 +214,19 @@ def _force(settings: Settings, catalog: Catalog, before: Report, ranked: Sequenc
         autolock.lock_again(settings, engine, was=locked, say=say)
     say(f"quorum back on {name}: swarm {before.cluster_id}, {monotonic() - start:.1f} s")
     return Quorum(before.cluster_id, before.ca_sha256, remade=True)
+
+
+def _save(settings: Settings, ranked: Sequence[Survivor], say: Say) -> None:
+    """Take a safety copy of every survivor, side by side."""
+
+    def one(survivor: Survivor) -> None:
+        node = settings.node(survivor.name)
+        say(f"taking a safety copy of {survivor.text}")
+        with journal.step(settings, Action.SAVE, node.name, say), Shell(node, settings.ssh) as shell:
+            backup.take_safety(settings, shell)
+
+    with ThreadPoolExecutor(max_workers=len(ranked)) as pool:
+        list(pool.map(one, ranked))
 
 
 def _unlock(settings: Settings, names: Sequence[str], say: Say) -> None:

@@ -14,6 +14,7 @@ class Action(StrEnum):
     SAVE = "save"
     UNLOCK = "unlock"
     FORCE = "force"
+    LEAVE = "leave"
     RESTORE = "restore"
     JOIN = "join"
     READDRESS = "readdress"
@@ -90,12 +91,23 @@ def unlock(name: str) -> Step:
     return Step(Action.UNLOCK, name, effect, before, "it follows a leader")
 
 
+def leave(names: str) -> Step:
+    """Survivors that another one went on without, all at once: none of them has a vote that would be missed."""
+    return Step(
+        Action.LEAVE,
+        names,
+        "leave the old log",
+        "S3 holds the log of each; the new cluster has a leader, and none of them votes in it",
+        "they are in no swarm",
+    )
+
+
 def rejoin(name: str) -> Step:
-    """A survivor that another one went on without."""
+    """A survivor that has left."""
     return Step(
         Action.JOIN,
         name,
-        "leave the old log and rejoin under its own identity",
+        "rejoin under its own identity",
         "the swarm has a leader and this manager has no vote in it",
         "it is Ready under one entry",
     )

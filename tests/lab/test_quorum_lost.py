@@ -64,7 +64,8 @@ def test_the_preview_says_what_the_choice_is_between(swarm: Swarm, variant: Vari
     shown = variant(recover=True).preview().text
     assert "chosen between manager-b (log up to entry" in shown, shown
     assert "manager-b: force a new cluster from its own log" in shown
-    assert "manager-c: leave the old log and rejoin" in shown
+    assert "manager-c: leave the old log" in shown
+    assert "manager-c: rejoin under its own identity" in shown
 
 
 def test_the_freshest_survivor_is_forced_and_the_others_rejoin(swarm: Swarm) -> None:

@@ -156,10 +156,10 @@ INTERRUPTIONS = [
         for lost in map(frozenset, (["manager-a"], ["manager-b"], ["manager-a", "manager-c"], names(3)))
         for copies in (Copies.GOOD, Copies.FIRST_ONLY)
     ),
-    Case(5, frozenset({"manager-a", "manager-b", "manager-c"})),
+    Case(7, frozenset({"manager-b", "manager-c", "manager-a2", "manager-b2"})),
     *(Case(3, frozenset(names(3)), copies, elsewhere=True) for copies in (Copies.GOOD, Copies.FIRST_ONLY)),
 ]
-"""The leader, a follower, the quorum, everybody, and everybody elsewhere; with identities in S3 and without; and survivors
+"""The leader, a follower, the quorum, everybody, and everybody elsewhere; with identities in S3 and without; and two survivors
 that are left behind."""
 
 
@@ -200,6 +200,69 @@ def test_agents_pause_from_the_new_quorum_to_its_proof(
     require_recovered(theatre, case, scene)
     assert set(seen) == {paused}
     assert theatre.wires.objects.get(AGENTS_LEASE, lease.FREE) == lease.FREE
+
+
+def of_three(theatre: Theatre) -> tuple[Case, Scene, str, list[str]]:
+    """The quorum of seven lost: who of the three survivors is to be forced, and the two that are left behind."""
+    case = Case(7, frozenset({"manager-b", "manager-c", "manager-a2", "manager-b2"}))
+    scene = theatre.stage(case)
+    forced = assess(scene.settings).plan.survivor
+    assert forced
+    return case, scene, forced, [name for name in names(7) if name in case.survivors - {forced}]
+
+
+def leaves(effects: list[str]) -> list[str]:
+    return [what.partition(":")[0] for what in effects if what.endswith(": leave")]
+
+
+def until_the_first_join(effects: list[str]) -> list[str]:
+    return effects[: next(at for at, what in enumerate(effects) if what.endswith(": join"))]
+
+
+def test_survivors_leave_once_all_are_copied_and_one_is_forced_and_before_anybody_joins(theatre: Theatre) -> None:
+    case, scene, forced, orphans = of_three(theatre)
+    recover(scene.settings)
+    require_recovered(theatre, case, scene)
+    done = theatre.wires.effects
+    force = done.index(f"{forced}: force a new cluster")
+    for name in case.survivors:
+        assert [what for what in done[:force] if what.startswith("S3: write swarm-") and f"-{name}-" in what], name
+    assert leaves(done[:force]) == []
+    assert leaves(until_the_first_join(done)) == leaves(done) == orphans, "each once"
+
+
+def test_a_survivor_that_does_not_leave_stops_no_other_and_leaves_when_it_joins(theatre: Theatre) -> None:
+    _, scene, _, _ = of_three(theatre)
+    recover(scene.settings)
+    first = next(at for at, what in enumerate(theatre.wires.effects, 1) if what.endswith(": leave"))
+    case, scene, _, orphans = of_three(theatre)
+    theatre.wires.begin(Strike(first, Moment.FAILS_BEFORE))
+    recover(scene.settings)
+    require_recovered(theatre, case, scene)
+    assert leaves(until_the_first_join(theatre.wires.effects))[:2] == orphans, "both were told"
+    assert sorted(leaves(theatre.wires.effects)) == sorted([*orphans, orphans[0]])
+
+
+def test_a_survivor_that_is_in_the_new_cluster_already_is_left_alone(
+    theatre: Theatre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By hand, say, between the force and the look at who was left behind."""
+    case, scene, forced, (joined, left) = of_three(theatre)
+    swarm = theatre.wires.swarm
+    there, leader, force = swarm.named(joined), swarm.named(forced), Engine.force_new_cluster
+    identity = there.directory
+    assert identity
+
+    def force_and_join(engine: Engine) -> None:
+        force(engine)
+        swarm.leave(there)
+        there.directory = replace(identity, raft=None)
+        swarm.join(there, [f"{leader.address}:2377"], swarm.token(swarm.state_of(leader), "manager"))
+
+    monkeypatch.setattr(Engine, "force_new_cluster", force_and_join)
+    recover(scene.settings)
+    require_recovered(theatre, case, scene)
+    assert leaves(theatre.wires.effects) == [left]
 
 
 @st.composite

@@ -354,6 +354,7 @@ def test_without_a_quorum_the_survivor_that_holds_most_is_forced_and_the_rest_re
         (Action.REBUILD, "manager-b2"),
         (Action.SAVE, "manager-b, manager-a"),
         (Action.FORCE, "manager-b"),
+        (Action.LEAVE, "manager-a"),
         (Action.JOIN, "manager-a"),
         (Action.JOIN, "manager-c"),
         (Action.JOIN, "manager-a2"),

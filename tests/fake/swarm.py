@@ -336,7 +336,10 @@ class Swarm:
         cluster, raft = directory.cluster_id, directory.raft
         kept = tuple(entry for entry in raft.log if entry.index <= raft.commit)
         before = kept[-1].state
-        alone = replace(before, voters={raft.raft_id: before.voters[raft.raft_id]})  # at its address of before
+        # At its address of before; one whose own vote came by an entry that is dropped gives it to itself again
+        # (swarmkit, manager/state/raft: createConfigChangeEnts).
+        itself = before.voters.get(raft.raft_id, Voter(directory.node_id, machine.address))
+        alone = replace(before, voters={raft.raft_id: itself})
         here = replace(before.nodes[directory.node_id], address=machine.address)
         alone = alone.with_node(here, here.version)
         self._ledger[cluster] = kept

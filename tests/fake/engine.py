@@ -69,6 +69,7 @@ class FakeApi:
                 swarm["Cluster"] = {"ID": machine.directory.cluster_id}
             elif machine.raft:
                 if self._wires.swarm.slow and self._timeout < LEADERLESS_SECONDS:
+                    machine.busy_until = self._wires.clock + LEADERLESS_SECONDS
                     raise no_answer("Read timed out.")
                 swarm["Error"] = "rpc error: code = Unknown desc = The swarm does not have a leader."
         elif machine.searching:
@@ -130,6 +131,7 @@ class FakeApi:
     ) -> None:
         if force_new_cluster:
             with self._written("force a new cluster") as machine:
+                self._let_answer(machine)
                 self._wires.swarm.force(machine)
         else:
             with self._written("found a swarm") as machine:
@@ -142,6 +144,7 @@ class FakeApi:
     def leave_swarm(self, *, force: bool) -> None:
         assert force
         with self._written("leave") as machine:
+            self._let_answer(machine)
             self._wires.swarm.leave(machine)
 
     def update_node(self, node_id: str, version: int, spec: Mapping[str, Any]) -> None:
@@ -171,6 +174,10 @@ class FakeApi:
 
     def close(self) -> None:
         pass
+
+    def _let_answer(self, machine: Machine) -> None:
+        """Wait as an engine does that is asked something still (moby, daemon/cluster: whoever asks holds a lock)."""
+        self._wires.clock = max(self._wires.clock, machine.busy_until)
 
     def _state(self, machine: Machine) -> State:
         if machine.raft is None:

@@ -53,6 +53,8 @@ class Machine:
     """An archive on its way into place."""
     copy: bytes | None = None
     """A copy that was taken here and lies here still."""
+    busy_until: float = 0.0
+    """When it will have answered what it was asked about its swarm: before, its engine neither leaves nor forces anything."""
     searching: bool = False
     """It has left a swarm without a leader, and still looks for one."""
 

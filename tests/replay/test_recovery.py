@@ -21,6 +21,7 @@ from recovery.execute import execute
 from recovery.model import Survey
 from recovery.settings import Agent, Settings
 from tests.fake.cases import Case, Copies, Scene, Theatre, names, quiet, subsets
+from tests.fake.engine import LEADERLESS_SECONDS
 from tests.fake.machine import Cut
 from tests.fake.wires import Killed, Moment, Strike, wired
 
@@ -202,10 +203,10 @@ def test_agents_pause_from_the_new_quorum_to_its_proof(
     assert theatre.wires.objects.get(AGENTS_LEASE, lease.FREE) == lease.FREE
 
 
-def of_three(theatre: Theatre) -> tuple[Case, Scene, str, list[str]]:
+def of_three(theatre: Theatre, *, slow: bool = False) -> tuple[Case, Scene, str, list[str]]:
     """The quorum of seven lost: who of the three survivors is to be forced, and the two that are left behind."""
     case = Case(7, frozenset({"manager-b", "manager-c", "manager-a2", "manager-b2"}))
-    scene = theatre.stage(case)
+    scene = theatre.stage(case, slow=slow)
     forced = assess(scene.settings).plan.survivor
     assert forced
     return case, scene, forced, [name for name in names(7) if name in case.survivors - {forced}]
@@ -295,6 +296,9 @@ def misfortunes(draw: st.DrawFn) -> Case:
 @example(
     Case(3, frozenset(names(3))), [Strike(5, Moment.FAILS_BEFORE)], True, 0, False, True
 )  # restored and not proven, then without a leader for a moment
+@example(
+    Case(5, frozenset(names(5))), [Strike(12, Moment.FAILS_BEFORE)], True, 0, False, False
+)  # the second of five has just joined, and the quorum of the two is lost once more
 def test_a_recovery_interrupted_again_and_again_converges(
     theatre: Theatre, case: Case, strikes: list[Strike], reboot: bool, rounds: int, orphans_forget: bool, slow: bool
 ) -> None:
@@ -308,6 +312,14 @@ def test_survivors_that_still_look_for_their_leader_are_waited_for(theatre: Thea
         scene = theatre.stage(case, slow=True)
         recover(scene.settings)
         require_recovered(theatre, case, scene)
+
+
+def test_survivors_that_still_look_for_their_leader_are_waited_for_once_and_not_in_turn(theatre: Theatre) -> None:
+    case, scene, _, _ = of_three(theatre, slow=True)
+    begun = theatre.wires.clock
+    recover(scene.settings)
+    require_recovered(theatre, case, scene)
+    assert theatre.wires.clock - begun < 2 * LEADERLESS_SECONDS
 
 
 @pytest.mark.parametrize("managers", [3, 5])

@@ -7,7 +7,7 @@ known manager address answers with a leader, and never beside copies that are no
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from time import monotonic
+from time import monotonic, sleep
 
 from recovery import autolock, backup, journal, membership, moves, operators, survivors
 from recovery import restore as files
@@ -27,7 +27,11 @@ from recovery.steps import Action
 from recovery.survey import ask, settled, survey
 from recovery.survivors import Survivor
 from recovery.transport import Shell
+from recovery.zones import quorum
 
+LOOK_AGAIN_SECONDS = 10.0
+"""For managers that were lost a moment ago, and do not answer at once, to say that they still are."""
+PAUSE = 0.5
 Say = Callable[[str], None]
 """Tells the operator what is being done, a line at a time."""
 
@@ -98,10 +102,10 @@ def _establish(
         return _found(settings, say)
     if diagnosis.kind is Kind.ALL_LOST and copy:
         operators.pause_agents(settings, say=say)
-        return _restore(settings, catalog, copy, ca, say)
+        return _restore(settings, catalog, seen, copy, ca, say)
     if diagnosis.kind is Kind.QUORUM_LOST and survivor and not diagnosis.silent:
         operators.pause_agents(settings, say=say)
-        return _force(settings, catalog, seen.of(survivor), survivors.look(settings, seen), say)
+        return _force(settings, catalog, seen, seen.of(survivor), survivors.look(settings, seen), say)
     raise _refused(diagnosis, settings)
 
 
@@ -130,7 +134,7 @@ def _found(settings: Settings, say: Say) -> Quorum:
         return Quorum(made.cluster_id, made.ca_sha256)
 
 
-def _restore(settings: Settings, catalog: Catalog, name: str, ca: str | None, say: Say) -> Quorum:
+def _restore(settings: Settings, catalog: Catalog, seen: Survey, name: str, ca: str | None, say: Say) -> Quorum:
     chosen = catalog.named(name)
     with usable(catalog, Escrow(settings, catalog.store), chosen) as (manifest, archive, key):
         if ca and manifest.ca_sha256 != ca:
@@ -139,7 +143,6 @@ def _restore(settings: Settings, catalog: Catalog, name: str, ca: str | None, sa
             )
         seed = settings.node(manifest.manager)
         moved = moves.since_copied(settings, catalog, manifest.cluster_id, manifest)
-        moves.require_vacated(settings, moved, manifest.cluster_id)
         start = monotonic()
         say(f"restoring {name} on {seed.name} ({seed.address})")
         with journal.step(settings, Action.RESTORE, seed.name, say), Shell(seed, settings.ssh) as shell:
@@ -147,6 +150,8 @@ def _restore(settings: Settings, catalog: Catalog, name: str, ca: str | None, sa
             if fault := outdated(engine.info()["ServerVersion"], Choice(chosen, manifest), settings):
                 raise Refused(f"restoring {name}", fault.why, remedy=fault.remedy, node=seed.name)
             files.place(shell, engine, archive, manifest, files.WHOLE, key=key, mark=name)
+            moves.require_vacated(settings, moved, manifest.cluster_id)
+            _require_still(settings, seen, f"restoring {name}")
             say(f"forcing a new cluster on {seed.name}")
             engine.force_new_cluster()
             _prove_seed(shell, engine, manifest, seed)
@@ -179,7 +184,31 @@ def _readdress(settings: Settings, seen: Survey, say: Say) -> None:
         membership.readdress(settings, node, others[0], say=say)
 
 
-def _force(settings: Settings, catalog: Catalog, before: Report, ranked: Sequence[Survivor], say: Say) -> Quorum:
+def _require_still(settings: Settings, seen: Survey, doing: str) -> None:
+    """Right before a new cluster is forced, make sure that what was ``seen`` still is so: copies may have taken minutes.
+
+    Who was known to be lost is asked again, and survivors where they are enough for a leader; fewer never have one.
+    Raises: Refused, also when somebody took the lease over.
+    """
+    operators.require_alone(settings, doing)
+    many = sum(report.holds_raft for report in seen.managers) >= quorum(len(settings.managers))
+    lost = [report.node.name for report in seen.managers if report.known_lost]
+    asked = [node for node in settings.managers if many or node.name in lost]
+    end = monotonic() + LOOK_AGAIN_SECONDS
+    while True:
+        now = survey(settings, nodes=asked)
+        back = [f"{r.node.name} ({r.reach})" for r in now.managers if r.node.name in lost and not r.known_lost]
+        if now.leader is None and not back:
+            return
+        if now.leader or monotonic() > end:
+            why = "the swarm has a leader again" if now.leader else f"no longer known to be lost: {', '.join(back)}"
+            raise Refused(doing, f"while it was prepared things changed: {why}", remedy="requorum plan; then run again")
+        sleep(PAUSE)
+
+
+def _force(
+    settings: Settings, catalog: Catalog, seen: Survey, before: Report, ranked: Sequence[Survivor], say: Say
+) -> Quorum:
     """Force from the survivor that was chosen, of which ``before`` tells. One that a restore left unproven is proven then.
 
     Its engine is not asked once more: while it has lost its leader a moment ago, it answers such a question only
@@ -198,6 +227,7 @@ def _force(settings: Settings, catalog: Catalog, before: Report, ranked: Sequenc
     locked = autolock.open_offline(settings, before, say=say)
     with journal.step(settings, Action.FORCE, name, say), Shell(node, settings.ssh) as shell:
         engine = Engine(shell)
+        _require_still(settings, seen, f"forcing a new cluster from {name}")
         say(f"forcing a new cluster on {name}")
         start = monotonic()
         engine.force_new_cluster()

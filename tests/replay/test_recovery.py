@@ -11,17 +11,17 @@ from hypothesis import HealthCheck, Phase, assume, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from recovery import compaction, hooks, lease, membership, proof, quorum
+from recovery import backup, compaction, hooks, lease, membership, proof, quorum, restore
 from recovery.assessment import assess
 from recovery.catalog import Catalog
 from recovery.diagnosis import Kind
 from recovery.engine import Engine
 from recovery.errors import Refused, RequorumError
 from recovery.execute import execute
-from recovery.model import Survey
+from recovery.model import LocalState, Survey
 from recovery.settings import Agent, Settings
 from tests.fake.cases import Case, Copies, Scene, Theatre, names, quiet, subsets
-from tests.fake.machine import Cut
+from tests.fake.machine import Cut, Machine
 from tests.fake.wires import Killed, Moment, Strike, wired
 
 TRIES = 3
@@ -361,3 +361,73 @@ def test_an_older_engine_is_given_no_copy_unless_that_is_named(theatre: Theatre)
         recover(scene.settings)
     recover(of)
     assert swarm.founded == (scene.cluster_id,)
+
+
+@pytest.mark.parametrize(
+    ("managers", "lost", "module", "slow"),
+    [(3, names(3), restore, "place"), (5, names(5)[:3], backup, "take_safety")],
+    ids=["restored", "forced"],
+)
+def test_nothing_is_forced_beside_managers_that_came_back_while_copies_were_on_their_way(
+    theatre: Theatre, managers: int, lost: tuple[str, ...], module: Any, slow: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene, act = theatre.stage(Case(managers, frozenset())), getattr(module, slow)
+    swarm = theatre.wires.swarm
+    before = {name: swarm.named(name).directory for name in lost}
+    for name in lost:
+        swarm.named(name).directory, swarm.named(name).state = None, LocalState.INACTIVE
+    swarm.pass_time()
+    assert not swarm.lives()
+
+    def slowly(*given: Any, **named: Any) -> Any:
+        done = act(*given, **named)
+        while before:
+            name, directory = before.popitem()
+            if not swarm.named(name).directory:  # else it is the one that is restored
+                swarm.named(name).directory, swarm.named(name).state = directory, LocalState.ACTIVE
+        swarm.pass_time()
+        assert swarm.lives(), "they have their quorum"
+        return done
+
+    monkeypatch.setattr(module, slow, slowly)
+    with pytest.raises(Refused, match="while it was prepared things changed"):
+        recover(scene.settings)
+    assert not [what for what in theatre.wires.effects if "force" in what]
+
+
+def test_nothing_is_forced_once_survivors_that_did_not_hear_each_other_have_a_leader(
+    theatre: Theatre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene, act = theatre.stage(Case(3, frozenset({"manager-a"}))), backup.take_safety
+    swarm = theatre.wires.swarm
+
+    def heard(*given: Any, **named: Any) -> Any:
+        done = act(*given, **named)
+        apart.undo()
+        swarm.pass_time()
+        return done
+
+    monkeypatch.setattr(backup, "take_safety", heard)
+    with pytest.MonkeyPatch.context() as apart:
+        apart.setattr(Machine, "reaches", lambda self, other: self is other)
+        for _ in range(3):
+            swarm.pass_time()
+        with pytest.raises(Refused, match="the swarm has a leader again"):
+            recover(scene.settings)
+    assert not [what for what in theatre.wires.effects if "force" in what]
+
+
+def test_nothing_is_forced_under_a_lease_that_somebody_else_has_taken_over(
+    theatre: Theatre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the operator's machine slept while a copy was on its way, and another one began meanwhile."""
+    scene, act = theatre.stage(Case(3, frozenset(names(3)))), restore.place
+
+    def slept(*given: Any, **named: Any) -> Any:
+        theatre.wires.objects["requorum/lab/lease.json"] = b'{"holder": "other", "by": "ops@desk", "doing": "recovery"}'
+        return act(*given, **named)
+
+    monkeypatch.setattr(restore, "place", slept)
+    with pytest.raises(Refused, match="ops@desk, recovery took it over"):
+        recover(scene.settings)
+    assert not [what for what in theatre.wires.effects if "force" in what]

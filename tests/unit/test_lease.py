@@ -244,3 +244,22 @@ def test_s3_down_is_an_error_before_the_work(of: Settings, bucket: Any) -> None:
     with pytest.raises(StoreError), operators.alone(of, "recovery", say=print):
         pytest.fail("the work began")
     assert not lease._held
+
+
+def test_a_lease_that_was_taken_over_meanwhile_is_noticed_before_what_cannot_be_taken_back(
+    of: Settings, bucket: Any
+) -> None:
+    """The holder's machine slept: it renewed nothing, and somebody else began."""
+    with operators.alone(of, "recovery", say=print):
+        operators.require_alone(of, "forcing")
+        lease._held[KEY].holders[0]._done.set()
+        bucket.Object(KEY).put(Body=b'{"holder": "other", "by": "ops@desk", "doing": "joining"}')
+        with pytest.raises(Refused, match="ops@desk, joining took it over"):
+            operators.require_alone(of, "forcing")
+
+
+def test_s3_that_does_not_say_whose_the_lease_is_breaks_nothing_off(of: Settings, bucket: Any) -> None:
+    with operators.alone(of, "recovery", say=print):
+        bucket.Object(KEY).delete()
+        bucket.delete()
+        operators.require_alone(of, "forcing")

@@ -431,3 +431,46 @@ def test_nothing_is_forced_under_a_lease_that_somebody_else_has_taken_over(
     with pytest.raises(Refused, match="ops@desk, recovery took it over"):
         recover(scene.settings)
     assert not [what for what in theatre.wires.effects if "force" in what]
+
+
+def test_a_survivor_that_was_off_while_the_others_went_on_and_were_copied_is_forced_only_by_the_plan_s_id(
+    theatre: Theatre,
+) -> None:
+    """Without that, what S3 has of the others would be given up for an old log, under a word that said nothing of it."""
+    scene = theatre.stage(Case(3, frozenset()))
+    wires, swarm = theatre.wires, theatre.wires.swarm
+    swarm.cut("manager-c", Cut.EVERYBODY)
+    for _ in range(3):
+        swarm.pass_time()
+    theatre.write("while it was off")
+    hooks.fresh_copies(scene.settings, say=quiet)
+    newest = Catalog(scene.settings).copies[0].name
+    for name in ("manager-a", "manager-b"):
+        swarm.named(name).directory, swarm.named(name).state = None, LocalState.INACTIVE
+    swarm.cut("manager-c", Cut.NOBODY)
+    swarm.pass_time()
+    wires.begin()
+    plan = assess(scene.settings).plan
+    assert plan.ahead == newest
+    assert plan.refusal
+    assert f"{newest} holds what was committed and no survivor has" in plan.refusal.why
+    assert plan.agreed().refusal, "no other word will do"
+    assert not wires.effects
+    recover(scene.settings)  # by its ID
+    assert assess(scene.settings).diagnosis.kind is Kind.HEALTHY
+
+
+def test_consent_to_force_from_a_survivor_is_worth_nothing_at_its_next_loss(theatre: Theatre) -> None:
+    scene = theatre.stage(Case(3, frozenset({"manager-a", "manager-b"})))
+    swarm = theatre.wires.swarm
+    first = assess(scene.settings).plan
+    recover(scene.settings)
+    for name in ("manager-a", "manager-b"):
+        swarm.named(name).directory, swarm.named(name).state = None, LocalState.INACTIVE
+    for _ in range(3):
+        swarm.pass_time()
+    committed = scene.settings.model_copy(update={"recover": first.id})
+    again = assess(committed).plan
+    assert (again.kind, again.survivor) == (first.kind, first.survivor)
+    assert again.refusal
+    assert f"recover: {first.id} is of another plan" in again.refusal.why

@@ -118,7 +118,7 @@ def _adopt(settings: Settings, catalog: Catalog, seen: Survey, leader: Report, s
             with journal.step(settings, Action.RESTORE, leader.node.name, say):
                 _prove_seed(shell, engine, catalog.manifest(catalog.named(leader.placed)), leader.node)
         engine.set_options(settings.swarm)
-        autolock.keep_key(settings, engine)
+        autolock.lock_again(settings, shell, engine, say=say)
     _readdress(settings, seen, say)
     return Quorum(leader.cluster_id, leader.ca_sha256, remade=bool(leader.placed))
 
@@ -155,7 +155,7 @@ def _restore(settings: Settings, catalog: Catalog, seen: Survey, name: str, ca: 
             say(f"forcing a new cluster on {seed.name}")
             engine.force_new_cluster()
             _prove_seed(shell, engine, manifest, seed)
-            autolock.lock_again(settings, engine, was=manifest.autolock, say=say)
+            autolock.lock_again(settings, shell, engine, say=say)
         say(f"quorum back on {seed.name}: swarm {manifest.cluster_id}, {monotonic() - start:.1f} s")
     if moved:
         _readdress(settings, settled(settings, nodes=settings.managers), say)
@@ -224,7 +224,7 @@ def _force(
         with journal.step(settings, Action.SAVE, node.name, say), Shell(node, settings.ssh) as shell:
             backup.take_safety(settings, shell)
     node = settings.node(name)
-    locked = autolock.open_offline(settings, before, say=say)
+    autolock.open_offline(settings, before, say=say)
     with journal.step(settings, Action.FORCE, name, say), Shell(node, settings.ssh) as shell:
         engine = Engine(shell)
         _require_still(settings, seen, f"forcing a new cluster from {name}")
@@ -242,7 +242,7 @@ def _force(
         engine.inventory()
         if before.placed:
             _prove_seed(shell, engine, catalog.manifest(catalog.named(before.placed)), node)
-        autolock.lock_again(settings, engine, was=locked, say=say)
+        autolock.lock_again(settings, shell, engine, say=say)
     say(f"quorum back on {name}: swarm {before.cluster_id}, {monotonic() - start:.1f} s")
     return Quorum(before.cluster_id, before.ca_sha256, remade=True)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from recovery import snapshot
 from recovery.copy import Copy
+from recovery.errors import DamagedCopy
 from recovery.manifest import WITH_INVENTORY, Manifest, Verdict
 from recovery.model import Survey
 from recovery.settings import Node, Settings
@@ -30,8 +31,14 @@ class Survivor:
 
 
 def rank(survivors: Sequence[Survivor]) -> tuple[Survivor, ...]:
-    """The one with the most complete log first, as raft itself would choose; names decide between equals."""
-    return tuple(sorted(survivors, key=lambda survivor: (survivor.position, survivor.name), reverse=True))
+    """The one of which a forced new cluster keeps most first: of the last term, what is known to be committed; names
+    decide between equals."""
+
+    def kept(survivor: Survivor) -> tuple[int, int, int, str]:
+        end = survivor.position
+        return end.term, end.commit, end.index, survivor.name
+
+    return tuple(sorted(survivors, key=kept, reverse=True))
 
 
 def outrun(best: Survivor, copies: Mapping[Copy, Manifest]) -> Copy | None:
@@ -57,7 +64,16 @@ def look(settings: Settings, survey: Survey) -> tuple[Survivor, ...]:
 
     def read(node: Node) -> Survivor:
         with Shell(node, settings.ssh) as shell:
-            return Survivor(node.name, *snapshot.look(shell))
+            try:
+                return Survivor(node.name, *snapshot.look(shell))
+            except DamagedCopy as error:
+                raise DamagedCopy(
+                    "reading how far its log reaches",
+                    error.why,
+                    remedy="keep /var/lib/docker/swarm there aside; to go on without what it holds: docker swarm leave --force, "
+                    "there, or where it is in no swarm move that directory away; then run again",
+                    node=node.name,
+                ) from None
 
     with ThreadPoolExecutor(max_workers=max(len(nodes), 1)) as pool:
         return rank(tuple(pool.map(read, nodes)))

@@ -414,6 +414,14 @@ def test_a_copy_is_ahead_that_holds_what_the_best_survivor_never_heard_of(
     assert (outrun(STALE, {make.copy_of(made): made}) is not None) is is_ahead
 
 
+def test_of_one_term_the_survivor_is_forced_that_is_known_to_be_committed_furthest() -> None:
+    """A forced new cluster drops what lies beyond that, however long the log is."""
+    long, short = Survivor("manager-a", Position(3, 60, 40)), Survivor("manager-b", Position(3, 50, 49))
+    late = Survivor("manager-c", Position(4, 41, 40))
+    assert [one.name for one in rank((long, short))] == ["manager-b", "manager-a"]
+    assert rank((long, short, late))[0] == late, "elected since: it has what was committed before"
+
+
 def test_an_older_copy_may_be_of_a_history_that_was_given_up() -> None:
     old = make.manifest("manager-b", position=Position(9, 900, 900), ago=timedelta(days=2))
     new = make.manifest("manager-c", position=Position(3, 39, 39))

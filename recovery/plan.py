@@ -143,7 +143,7 @@ def _decide(
         case Kind.QUORUM_LOST if survivors and not (diagnosis.stand_ins or _silent_managers(diagnosis, settings)):
             return _force(diagnosis, settings, survivors, source.ahead)
         case _:
-            return Plan(diagnosis.kind, refusal=_refusal(diagnosis, settings))
+            return Plan(diagnosis.kind, refusal=refusal_of(diagnosis, settings))
 
 
 def _with_consent(plan: Plan, settings: Settings, spent: bool) -> Plan:
@@ -351,7 +351,8 @@ def _silence(diagnosis: Diagnosis) -> tuple[str, ...]:
     return tuple(f"{name} is silent and not known to be lost: it is left alone" for name in diagnosis.silent)
 
 
-def _refusal(diagnosis: Diagnosis, settings: Settings) -> Refusal:
+def refusal_of(diagnosis: Diagnosis, settings: Settings) -> Refusal:
+    """Why a diagnosis lets nothing be done, and what to do instead."""
     silent = ", ".join(_silent_managers(diagnosis, settings))
     headline = diagnosis.evidence[0]
     match diagnosis.kind:

@@ -20,7 +20,7 @@ from recovery.errors import ProofFailed, Refused
 from recovery.escrow import Escrow
 from recovery.manifest import Manifest
 from recovery.model import Reach, Report, Survey
-from recovery.plan import outdated
+from recovery.plan import outdated, refusal_of
 from recovery.proof import compare
 from recovery.settings import Node, Settings
 from recovery.steps import Action
@@ -68,12 +68,16 @@ def establish(
         return _establish(settings, copy, ca, survivor, known, say)
 
 
-def dissolve(settings: Settings, cluster_id: str) -> None:
-    """End the swarm: every node that still answers and belongs to it leaves. Dead ones are not waited for."""
-    for report in survey(settings).reports:
-        if report.in_swarm and report.cluster_id == cluster_id:
-            with Shell(report.node, settings.ssh) as shell:
-                Engine(shell).leave()
+def dissolve(settings: Settings, cluster_id: str, *, say: Say) -> None:
+    """End the swarm: every node that still answers and belongs to it leaves. Dead ones are not waited for.
+
+    Raises: Refused when somebody else is at it; TransportError, EngineError, StoreError.
+    """
+    with operators.alone(settings, "ending the swarm", say=say):
+        for report in survey(settings).reports:
+            if report.in_swarm and report.cluster_id == cluster_id:
+                with Shell(report.node, settings.ssh) as shell:
+                    Engine(shell).leave()
 
 
 def _establish(
@@ -116,6 +120,7 @@ def _adopt(settings: Settings, catalog: Catalog, seen: Survey, leader: Report, s
         if leader.placed:
             say(f"proving what an interrupted restore made on {leader.node.name}")
             with journal.step(settings, Action.RESTORE, leader.node.name, say):
+                backup.take_safety(settings, shell)  # it is left where it differs, and may have been written to since
                 _prove_seed(shell, engine, catalog.manifest(catalog.named(leader.placed)), leader.node)
         engine.set_options(settings.swarm)
         autolock.lock_again(settings, shell, engine, say=say)
@@ -274,5 +279,7 @@ def _refused(diagnosis: Diagnosis, settings: Settings) -> Refused:
     return Refused(
         f"giving cluster {settings.cluster} a quorum",
         f"{diagnosis.kind}\n{diagnosis.text}",
-        remedy="requorum status; then pulumi preview --config recover=true",
+        remedy=refusal_of(diagnosis, settings).remedy
+        if diagnosis.kind in (Kind.FORKED, Kind.FOREIGN)
+        else "requorum status; then pulumi preview --config recover=true",
     )

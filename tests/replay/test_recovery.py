@@ -11,12 +11,12 @@ from hypothesis import HealthCheck, Phase, assume, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from recovery import backup, compaction, hooks, lease, membership, proof, quorum, restore
+from recovery import backup, compaction, hooks, lease, membership, proof, quorum, restore, snapshot
 from recovery.assessment import assess
 from recovery.catalog import Catalog
 from recovery.diagnosis import Kind
 from recovery.engine import Engine
-from recovery.errors import Refused, RequorumError
+from recovery.errors import DamagedCopy, ProofFailed, Refused, RequorumError
 from recovery.execute import execute
 from recovery.model import LocalState, Survey
 from recovery.settings import Agent, Settings
@@ -474,3 +474,61 @@ def test_consent_to_force_from_a_survivor_is_worth_nothing_at_its_next_loss(thea
     assert (again.kind, again.survivor) == (first.kind, first.survivor)
     assert again.refusal
     assert f"recover: {first.id} is of another plan" in again.refusal.why
+
+
+def test_what_was_written_to_a_restored_swarm_before_its_proof_is_saved_before_it_is_left(theatre: Theatre) -> None:
+    """The run that restored it was killed; hours later somebody has removed a config, so that it differs from the copy."""
+    for at in count(1):
+        scene = theatre.stage(Case(3, frozenset(names(3))))
+        wires, swarm = theatre.wires, theatre.wires.swarm
+        wires.begin(Strike(at, Moment.KILLED))
+        with suppress(Killed):
+            recover(scene.settings)
+        if wires.effects[-1].endswith("force a new cluster"):
+            break
+    seed = swarm.lives()
+    assert seed
+    swarm.change(seed, lambda state, index: replace(state, configs={"config-new": index}))
+    wires.begin()
+    before = set(wires.objects)
+    with pytest.raises(ProofFailed, match="missing configs: config-early"):
+        recover(scene.settings)
+    assert [key for key in set(wires.objects) - before if f"/{seed.name}/swarm-unknown-" in key]
+    recover(scene.settings)
+    assert assess(scene.settings).diagnosis.kind is Kind.HEALTHY
+
+
+def test_a_swarm_is_ended_by_one_operator_at_a_time(theatre: Theatre, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = theatre.stage(Case(3, frozenset()))
+    leave, alone = Engine.leave, []
+
+    def leaving(engine: Engine) -> None:
+        alone.append(theatre.wires.objects["requorum/lab/lease.json"] != lease.FREE)
+        leave(engine)
+
+    monkeypatch.setattr(Engine, "leave", leaving)
+    quorum.dissolve(scene.settings, scene.cluster_id, say=quiet)
+    assert alone == [True] * 4
+
+
+@pytest.mark.parametrize("kind", [Kind.FORKED, Kind.FOREIGN])
+def test_a_quorum_that_is_not_given_says_what_to_do_about_that(theatre: Theatre, kind: Kind) -> None:
+    scene = theatre.stage(Case(3, frozenset()))
+    diagnosis = replace(assess(scene.settings).diagnosis, kind=kind)
+    told = str(quorum._refused(diagnosis, scene.settings))
+    assert "docker swarm leave --force" in told
+    assert "recover=true" not in told
+
+
+def test_a_survivor_whose_log_cannot_be_read_is_told_with_what_to_do_about_it(
+    theatre: Theatre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def torn(_: Any) -> Any:
+        raise DamagedCopy("taking a copy", "the log holds no entry", remedy="run it again")
+
+    scene = theatre.stage(Case(3, frozenset({"manager-a", "manager-b"})))
+    monkeypatch.setattr(snapshot, "look", torn)
+    with pytest.raises(
+        DamagedCopy, match=r"manager-c: reading how far its log reaches(?s:.*)docker swarm leave --force"
+    ):
+        recover(scene.settings)

@@ -76,7 +76,7 @@ class QuorumProvider(_Provider):
         return ReadResult(id_, {**props, "quorum": stands, "ca_sha256": known})
 
     def delete(self, id_: str, _props: Props) -> None:
-        quorum.dissolve(self._settings, id_)
+        quorum.dissolve(self._settings, id_, say=say)
 
     def _establish(self, props: Props, *, known: str | None, generation: int) -> Props:
         chosen = props["recovery"]

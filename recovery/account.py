@@ -6,14 +6,16 @@ It is made from the journal's entries since the last one, so it tells of all run
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from recovery.assessment import Assessment
 from recovery.copy import taken
 from recovery.diagnosis import Kind
 from recovery.evidence import Check, Result
 from recovery.journal import BEGUN, DONE, FAILED, PLAN, Entry
 from recovery.steps import Action
+
+if TYPE_CHECKING:
+    from recovery.assessment import Assessment
 
 VERSION = 1
 MAKES_QUORUM = frozenset({Action.FOUND, Action.RESTORE, Action.FORCE})
@@ -92,7 +94,7 @@ class Account:
         return f"proven, {warned} warning{'s' if warned > 1 else ''}" if warned else "proven"
 
 
-def opening(assessment: Assessment, containers: Mapping[str, Mapping[str, str]], how: str) -> dict[str, Any]:
+def opening(assessment: "Assessment", containers: Mapping[str, Mapping[str, str]], how: str) -> dict[str, Any]:
     """What the journal keeps of a plan before its first effect."""
     plan, diagnosis = assessment.plan, assessment.diagnosis
     return {

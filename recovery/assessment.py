@@ -3,9 +3,10 @@
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from recovery import autolock, consent, moves, survivors
-from recovery.catalog import Catalog, Search, newest_good
-from recovery.diagnosis import Diagnosis, Kind, access_fault, diagnose
+from recovery import autolock, consent, moves, reports, survivors
+from recovery.catalog import Catalog, Search, newest_good, strange
+from recovery.copy import Copy
+from recovery.diagnosis import NO_QUORUM, Diagnosis, Kind, access_fault, diagnose
 from recovery.errors import Refused
 from recovery.escrow import Escrow
 from recovery.model import Reach, Survey
@@ -59,6 +60,7 @@ def assess(settings: Settings, *, now: datetime | None = None) -> Assessment:
     diagnosis = diagnose(seen, known, cluster=settings.cluster, copies=bool(catalog.copies))
     search, cas = Search(None, ()), seen.cas(known)
     left: tuple[survivors.Survivor, ...] = ()
+    ahead: Copy | None = None
     if diagnosis.kind is Kind.ALL_LOST:
         escrow = Escrow(settings, catalog.store)
         there = [node.name for node in settings.managers if node.name not in diagnosis.away]
@@ -66,6 +68,9 @@ def assess(settings: Settings, *, now: datetime | None = None) -> Assessment:
             pass
     elif diagnosis.kind is Kind.QUORUM_LOST:
         left = survivors.look(settings, seen)
+        if left and not seen.of(left[0].name).placed:
+            ours = {c: m for c, m in catalog.newest_manifests().items() if not strange(m, known, cas)}
+            ahead = survivors.outrun(left[0], ours)
     moved = moves.since_copied(settings, catalog, known, search.choice.manifest if search.choice else None)
     moves.require_unbound(settings, moved, seen)
     moves.require_vacated(settings, moved, known)
@@ -74,7 +79,8 @@ def assess(settings: Settings, *, now: datetime | None = None) -> Assessment:
     spent = consent.is_spent(settings, catalog.store)
     diagnosis = replace(diagnosis, warnings=diagnosis.warnings + catalog.notes)
     engine = seen.of(search.choice.manifest.manager).engine if search.choice else ""
-    source = Source(search.choice, search.rejected, cas, engine, moved)
+    proven = next(iter(reports.names(settings)), "") if diagnosis.kind in NO_QUORUM else ""
+    source = Source(search.choice, search.rejected, cas, engine, moved, ahead, proven)
     plan = make_plan(diagnosis, settings, source, left, now or datetime.now(UTC), spent=spent)
     return Assessment(seen, diagnosis, plan)
 

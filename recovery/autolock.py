@@ -6,7 +6,7 @@ from recovery.engine import RESTART, Engine
 from recovery.escrow import Escrow
 from recovery.keyfile import UnlockKey, is_locked, unlock
 from recovery.model import LocalState, Report
-from recovery.onnode.archive import KEY
+from recovery.onnode.archive import KEY, OPENED
 from recovery.settings import Node, Settings, SwarmOptions
 from recovery.shell import DATA_ROOT
 from recovery.transport import Shell
@@ -14,7 +14,10 @@ from recovery.transport import Shell
 Say = Callable[[str], None]
 KEY_FILE = f"{DATA_ROOT}/{KEY}"
 """An engine whose leader has just died would take 20 s to say where its files are."""
-REPLACE = 'umask 077; cat > "$1.requorum" && mv "$1.requorum" "$1"'
+REPLACE = f'umask 077; cat > "$1.requorum" && : > "${{1%/*}}/../{OPENED}" && mv "$1.requorum" "$1"'
+"""The mark comes first: where autolock was on, a run that is killed in between must not leave it off."""
+WAS_ON = f'[ -e "$1/swarm/{OPENED}" ]'
+IS_ON = f'rm -f "$1/swarm/{OPENED}"'
 RESTART_SECONDS = 90.0
 """The engine waits 20 s for a quorum before it says that it has started."""
 
@@ -32,10 +35,10 @@ def start(settings: Settings, node: Node, shell: Shell, *, say: Say) -> None:
         Engine(shell).unlock(key)
 
 
-def open_offline(settings: Settings, seen: Report, *, say: Say) -> bool:
+def open_offline(settings: Settings, seen: Report, *, say: Say) -> None:
     """Make a manager without a quorum ready to be forced, which Docker cannot do with a locked one (moby#36852).
 
-    Whether it was locked. Its key file is rewritten; an engine that started locked is started again. Safe to
+    Its key file is rewritten, and that is marked; an engine that started locked is started again. Safe to
     run again. Raises: as `require_key`; CommandFailed.
     """
     node, waits = seen.node, seen.state is LocalState.LOCKED
@@ -47,19 +50,22 @@ def open_offline(settings: Settings, seen: Report, *, say: Say) -> bool:
         if waits:
             say(f"restarting the engine of {node.name}, which started locked: it waits 20 s for a quorum")
             shell.run(["sh", "-c", RESTART], seconds=RESTART_SECONDS)
-    return key is not None or waits
 
 
-def lock_again(settings: Settings, engine: Engine, *, was: bool, say: Say) -> None:
-    """Switch autolock on after a forced new cluster, which goes without, where it ``was`` on or the settings want it.
+def lock_again(settings: Settings, shell: Shell, engine: Engine, *, say: Say) -> None:
+    """Switch autolock on after a forced new cluster, which goes without, where it was on or the settings want it.
 
-    The swarm makes a new key, which is kept beside the old one. Raises: EngineError, StoreError, SettingError.
+    The swarm makes a new key, which is kept beside the old one. Safe to run again.
+    Raises: EngineError, StoreError, SettingError, TransportError.
     """
-    wanted = settings.swarm.autolock
-    if wanted or (was and wanted is None):
+    wanted, root = settings.swarm.autolock, engine.info().get("DockerRootDir") or DATA_ROOT
+    was_on = shell.run(["sh", "-c", WAS_ON, "was", root], check=False).status == 0
+    if not engine.autolocked and (wanted or (was_on and wanted is None)):
         say("switching autolock on again, with a new unlock key")
         engine.set_options(SwarmOptions(autolock=True))
     keep_key(settings, engine)
+    if was_on:
+        shell.run(["sh", "-c", IS_ON, "is", root])
 
 
 def keep_key(settings: Settings, engine: Engine) -> None:

@@ -279,7 +279,7 @@ def newest_good(
                 manifest = catalog.manifest(copy)
                 if whole and manifest.kind not in WITH_INVENTORY:
                     continue
-                if why := _strange(manifest, cluster_id, frozenset() if isinstance(choice, str) else cas):
+                if why := strange(manifest, cluster_id, frozenset() if isinstance(choice, str) else cas):
                     rejected[copy] = why
                     continue
                 manifest, archive, unlock_key = opened.enter_context(usable(catalog, escrow, copy))
@@ -293,7 +293,7 @@ def newest_good(
     yield Search(None, tuple(f"{passed.name}: {why}" for passed, why in rejected.items()))
 
 
-def _strange(manifest: Manifest, cluster_id: str | None, cas: frozenset[str]) -> str:
+def strange(manifest: Manifest, cluster_id: str | None, cas: frozenset[str]) -> str:
     """Why a copy is not one of our swarm; empty where nothing says so."""
     if cluster_id and manifest.cluster_id != cluster_id:
         return f"a copy of another swarm ({manifest.cluster_id})"

@@ -47,15 +47,26 @@ def check(settings: Settings, seen: Survey, node: Node, *, lost: bool, force: bo
             "no command is configured that switches a machine off",
             f"set requorum:hosts.fence; or see to it that the machine is off and stays off, then: requorum fence {name} --lost",
         )
+    if report.reach is Reach.STOPPED and node.role == "manager" and seen.leader is None and not force:
+        raise refuse(
+            "it is stopped, and no manager answers with a leader: the swarm may have to be rebuilt from what its volume holds",
+            f"docker start {name}; or, where it cannot be started: requorum fence {name} --force",
+        )
     if not (up or heard(seen, node)):
         return
     state = f"it answers ({report.reach})" if up else "it does not answer here, but the leader reaches it"
     if not force:
         raise refuse(state, f"requorum doctor; to switch it off all the same: requorum fence {name} --force")
     if seen.leader is None:
+        docker = settings.hosts.driver == "docker"
+        off = (
+            f"docker stop {name}, then requorum fence {name} --force"
+            if docker
+            else f"switch it off by hand, then requorum fence {name} --lost"
+        )
         raise refuse(
             f"{state}, and no manager answers with a leader: the swarm may have to be rebuilt from what it holds",
-            "requorum plan",
+            f"requorum doctor; where nothing of that helps: {off}",
         )
     if not seen.survives_without(node):
         raise refuse(f"{state}, and without it the quorum would be lost", "bring the other managers back first")

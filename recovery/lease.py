@@ -56,6 +56,15 @@ def hold(
                 _release(held.holders)
 
 
+def require(key: str, doing: str) -> None:
+    """Have made sure that the lease ``key``, which this process holds, was not taken over meanwhile, as from a machine that slept.
+
+    A site that does not say is no reason to break off. Raises: Refused.
+    """
+    for holder in _held[key].holders:
+        holder.require(doing)
+
+
 def _acquire(store: Store, key: str, doing: str, by: str, say: Callable[[str], None], at_once: bool) -> list["_Holder"]:
     """Get the lease of every site that answers, the main one's first: so two who see different sites still meet."""
     holders: list[_Holder] = []
@@ -126,6 +135,18 @@ class _Holder:
         with suppress(StoreError):  # it is taken over once it is stale
             if self._written:
                 self._store.put_where(self._key, FREE, self._written)
+
+    def require(self, doing: str) -> None:
+        try:
+            found = self._store.look(self._key)
+        except StoreError:
+            return  # as long as nobody is known to have it, it is ours
+        if found and self._token.encode() not in found[0]:
+            raise Refused(
+                f"{doing} ({self._key})",
+                f"the lease was not renewed in time, and {_whose(found[0])} took it over",
+                remedy="wait until that has ended: requorum status; then run the same command again",
+            )
 
     def _refused(self, content: bytes) -> Refused:
         return Refused(

@@ -24,6 +24,11 @@ def alone(settings: Settings, doing: str, *, say: Callable[[str], None]) -> Iter
         yield
 
 
+def require_alone(settings: Settings, doing: str) -> None:
+    """Have made sure, right before what cannot be taken back, that nobody took the lease over. Within `alone`. Raises: Refused."""
+    lease.require(_key(settings, NAME), doing)
+
+
 def pause_agents(settings: Settings, *, say: Callable[[str], None]) -> None:
     """Hold the agents' lease until `resume_agents`, or the end of this process: an agent that has it loses it.
 

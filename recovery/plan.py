@@ -7,6 +7,7 @@ from datetime import datetime
 
 from recovery import steps
 from recovery.catalog import Choice
+from recovery.copy import Copy
 from recovery.diagnosis import Diagnosis, Kind
 from recovery.manifest import Manifest
 from recovery.moves import Move
@@ -45,22 +46,33 @@ class Plan:
     """How many of the survivor's last entries were never known to be committed, and may be dropped."""
     moves: tuple[Move, ...] = ()
     """The managers that a restore brings back at other addresses than they had: `recover: true` does not cover that."""
+    ahead: str | None = None
+    """Name of a copy that holds what no survivor has: nor does it cover that."""
+    proven: str = ""
+    """The newest report: a proof ends all consent that was given before, as the same survivor may be chosen at the next loss."""
     losses: tuple[str, ...] = ()
     """What the plan cannot bring back, and what was passed over."""
     refusal: Refusal | None = None
 
     @property
     def id(self) -> str:
-        """What a recovery is consented to by: the same for the same diagnosis, cluster, source and moves; empty for other plans."""
+        """What a recovery is consented to by: the same for the same diagnosis, cluster, source and what it costs,
+        until the next proof; empty for other plans."""
         source = self.copy or self.survivor
         if source is None:
             return ""
-        said = "\0".join((self.kind, str(self.cluster_id), source, *(move.text for move in self.moves)))
+        costs = (*(move.text for move in self.moves), str(self.ahead))
+        said = "\0".join((self.kind, str(self.cluster_id), source, *costs, self.proven))
         return "r" + hashlib.sha256(said.encode()).hexdigest()[:7]
+
+    @property
+    def needs_id(self) -> bool:
+        """Whether nothing but its ID in the settings consents to it: it costs what `recover: true` says nothing of."""
+        return bool(self.moves or self.ahead)
 
     def agreed(self) -> "Plan":
         """The plan once the operator has given the word that was missing; elsewhere, only its ID in the settings is that."""
-        given = self.refusal and self.refusal.consent and not self.moves
+        given = self.refusal and self.refusal.consent and not self.needs_id
         return replace(self, refusal=None) if given else self
 
     @property
@@ -89,6 +101,10 @@ class Source:
     """The version of the engine that it would be restored on, where that answers."""
     moved: tuple[Move, ...] = ()
     """The managers that would come back elsewhere."""
+    ahead: Copy | None = None
+    """With survivors: a copy that holds what none of them has."""
+    proven: str = ""
+    """The newest report."""
 
 
 def make_plan(
@@ -107,7 +123,7 @@ def make_plan(
     """
     made = _decide(diagnosis, settings, source, survivors, now)
     if made.id:
-        made = _with_consent(made, settings, spent)
+        made = _with_consent(replace(made, proven=source.proven), settings, spent)
     return replace(made, losses=made.losses + diagnosis.warnings)
 
 
@@ -125,14 +141,14 @@ def _decide(
         case Kind.ALL_LOST:
             return _restore(diagnosis, settings, source, now)
         case Kind.QUORUM_LOST if survivors and not (diagnosis.stand_ins or _silent_managers(diagnosis, settings)):
-            return _force(diagnosis, settings, survivors)
+            return _force(diagnosis, settings, survivors, source.ahead)
         case _:
-            return Plan(diagnosis.kind, refusal=_refusal(diagnosis, settings))
+            return Plan(diagnosis.kind, refusal=refusal_of(diagnosis, settings))
 
 
 def _with_consent(plan: Plan, settings: Settings, spent: bool) -> Plan:
     """The plan, refused where the settings do not consent to it."""
-    if settings.recover == plan.id or (settings.recover is True and not spent and not plan.moves):
+    if settings.recover == plan.id or (settings.recover is True and not spent and not plan.needs_id):
         return plan
     source = f"the newest good copy is {plan.copy}" if plan.copy else f"the survivor that holds most is {plan.survivor}"
     why = f"{plan.kind}: {source}"
@@ -142,6 +158,12 @@ def _with_consent(plan: Plan, settings: Settings, spent: bool) -> Plan:
         remedy = (
             "give the managers the addresses they had in requorum:managers; or, if no manager runs there any more, look "
             f"at the plan {plan.id}, then run: pulumi up --config recover={plan.id}"
+        )
+    elif plan.ahead:
+        why += f"; but {plan.ahead} holds what was committed and no survivor has, and only the plan's ID consents to lose that"
+        remedy = (
+            "bring back a manager that went on longer; or go back to that copy (docs/runbooks/quorum-lost.md); or, to "
+            f"force from {plan.survivor} all the same, look at the plan {plan.id}, then run: pulumi up --config recover={plan.id}"
         )
     elif settings.recover:
         given = (
@@ -154,7 +176,7 @@ def _with_consent(plan: Plan, settings: Settings, spent: bool) -> Plan:
     return replace(plan, refusal=Refusal(why, remedy, consent=True))
 
 
-def _force(diagnosis: Diagnosis, settings: Settings, survivors: tuple[Survivor, ...]) -> Plan:
+def _force(diagnosis: Diagnosis, settings: Settings, survivors: tuple[Survivor, ...], ahead: Copy | None) -> Plan:
     best, *others = survivors
     unsure = best.position.index - best.position.commit
     losses = (
@@ -164,6 +186,7 @@ def _force(diagnosis: Diagnosis, settings: Settings, survivors: tuple[Survivor, 
             if unsure
             else ()
         ),
+        *((f"{ahead.name} holds what was committed and no survivor has: it is lost",) if ahead else ()),
         *(_LOCKED_AGAIN if best.locked else ()),
         *_silence(diagnosis),
     )
@@ -177,7 +200,15 @@ def _force(diagnosis: Diagnosis, settings: Settings, survivors: tuple[Survivor, 
         *map(steps.join, gone),
         steps.prove("same cluster ID, every manager reachable"),
     )
-    return Plan(diagnosis.kind, diagnosis.cluster_id, made, survivor=best.name, unsure=unsure, losses=losses)
+    return Plan(
+        diagnosis.kind,
+        diagnosis.cluster_id,
+        made,
+        survivor=best.name,
+        unsure=unsure,
+        ahead=ahead.name if ahead else None,
+        losses=losses,
+    )
 
 
 def _silent_managers(diagnosis: Diagnosis, settings: Settings) -> list[str]:
@@ -321,7 +352,8 @@ def _silence(diagnosis: Diagnosis) -> tuple[str, ...]:
     return tuple(f"{name} is silent and not known to be lost: it is left alone" for name in diagnosis.silent)
 
 
-def _refusal(diagnosis: Diagnosis, settings: Settings) -> Refusal:
+def refusal_of(diagnosis: Diagnosis, settings: Settings) -> Refusal:
+    """Why a diagnosis lets nothing be done, and what to do instead."""
     silent = ", ".join(_silent_managers(diagnosis, settings))
     headline = diagnosis.evidence[0]
     match diagnosis.kind:

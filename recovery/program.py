@@ -88,7 +88,11 @@ def _run(
         return output
     said = output.stderr.strip()[-SHOWN:] or f"exit status {output.status}"
     if output.status == AT_FAULT:
-        raise DamagedCopy(f"{WORDS[verb]} of {shell.node.name}", said, remedy="see below")
+        raise DamagedCopy(
+            f"{WORDS[verb]} of {shell.node.name}",
+            said,
+            remedy="run the same command again; see the node's disk and its Docker engine",
+        )
     raise CommandFailed(WORDS[verb], said, remedy="mend what the message says", node=shell.node.name)
 
 

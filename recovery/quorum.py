@@ -7,7 +7,7 @@ known manager address answers with a leader, and never beside copies that are no
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from time import monotonic
+from time import monotonic, sleep
 
 from recovery import autolock, backup, journal, membership, moves, operators, survivors, votes
 from recovery import restore as files
@@ -20,14 +20,18 @@ from recovery.errors import ProofFailed, Refused
 from recovery.escrow import Escrow
 from recovery.manifest import Manifest
 from recovery.model import Reach, Report, Survey
-from recovery.plan import outdated
+from recovery.plan import outdated, refusal_of
 from recovery.proof import compare
 from recovery.settings import Node, Settings
 from recovery.steps import Action
 from recovery.survey import ask, settled, survey
 from recovery.survivors import Survivor
 from recovery.transport import Shell
+from recovery.zones import quorum
 
+LOOK_AGAIN_SECONDS = 10.0
+"""For managers that were lost a moment ago, and do not answer at once, to say that they still are."""
+PAUSE = 0.5
 Say = Callable[[str], None]
 """Tells the operator what is being done, a line at a time."""
 
@@ -64,12 +68,16 @@ def establish(
         return _establish(settings, copy, ca, survivor, known, say)
 
 
-def dissolve(settings: Settings, cluster_id: str) -> None:
-    """End the swarm: every node that still answers and belongs to it leaves. Dead ones are not waited for."""
-    for report in survey(settings).reports:
-        if report.in_swarm and report.cluster_id == cluster_id:
-            with Shell(report.node, settings.ssh) as shell:
-                Engine(shell).leave()
+def dissolve(settings: Settings, cluster_id: str, *, say: Say) -> None:
+    """End the swarm: every node that still answers and belongs to it leaves. Dead ones are not waited for.
+
+    Raises: Refused when somebody else is at it; TransportError, EngineError, StoreError.
+    """
+    with operators.alone(settings, "ending the swarm", say=say):
+        for report in survey(settings).reports:
+            if report.in_swarm and report.cluster_id == cluster_id:
+                with Shell(report.node, settings.ssh) as shell:
+                    Engine(shell).leave()
 
 
 def _establish(
@@ -98,11 +106,11 @@ def _establish(
         return _found(settings, say)
     if diagnosis.kind is Kind.ALL_LOST and copy:
         operators.pause_agents(settings, say=say)
-        return _restore(settings, catalog, copy, ca, say)
+        return _restore(settings, catalog, seen, copy, ca, say)
     if diagnosis.kind is Kind.QUORUM_LOST and survivor and not diagnosis.silent:
         operators.pause_agents(settings, say=say)
         before = seen.of(survivor)
-        made = _force(settings, catalog, before, survivors.look(settings, seen), say)
+        made = _force(settings, catalog, seen, before, survivors.look(settings, seen), say)
         membership.dismiss(settings, seen, before.node, say=say)
         return made
     raise _refused(diagnosis, settings)
@@ -115,9 +123,10 @@ def _adopt(settings: Settings, catalog: Catalog, seen: Survey, leader: Report, s
         if leader.placed:
             say(f"proving what an interrupted restore made on {leader.node.name}")
             with journal.step(settings, Action.RESTORE, leader.node.name, say):
+                backup.take_safety(settings, shell)  # it is left where it differs, and may have been written to since
                 _prove_seed(shell, engine, catalog.manifest(catalog.named(leader.placed)), leader.node)
         engine.set_options(settings.swarm)
-        autolock.keep_key(settings, engine)
+        autolock.lock_again(settings, shell, engine, say=say)
     _readdress(settings, seen, say)
     return Quorum(leader.cluster_id, leader.ca_sha256, remade=bool(leader.placed))
 
@@ -133,7 +142,7 @@ def _found(settings: Settings, say: Say) -> Quorum:
         return Quorum(made.cluster_id, made.ca_sha256)
 
 
-def _restore(settings: Settings, catalog: Catalog, name: str, ca: str | None, say: Say) -> Quorum:
+def _restore(settings: Settings, catalog: Catalog, seen: Survey, name: str, ca: str | None, say: Say) -> Quorum:
     chosen = catalog.named(name)
     with usable(catalog, Escrow(settings, catalog.store), chosen) as (manifest, archive, key):
         if ca and manifest.ca_sha256 != ca:
@@ -142,7 +151,6 @@ def _restore(settings: Settings, catalog: Catalog, name: str, ca: str | None, sa
             )
         seed = settings.node(manifest.manager)
         moved = moves.since_copied(settings, catalog, manifest.cluster_id, manifest)
-        moves.require_vacated(settings, moved, manifest.cluster_id)
         start = monotonic()
         say(f"restoring {name} on {seed.name} ({seed.address})")
         with journal.step(settings, Action.RESTORE, seed.name, say), Shell(seed, settings.ssh) as shell:
@@ -150,10 +158,12 @@ def _restore(settings: Settings, catalog: Catalog, name: str, ca: str | None, sa
             if fault := outdated(engine.info()["ServerVersion"], Choice(chosen, manifest), settings):
                 raise Refused(f"restoring {name}", fault.why, remedy=fault.remedy, node=seed.name)
             files.place(shell, engine, archive, manifest, files.WHOLE, key=key, mark=name)
+            moves.require_vacated(settings, moved, manifest.cluster_id)
+            _require_still(settings, seen, f"restoring {name}")
             say(f"forcing a new cluster on {seed.name}")
             engine.force_new_cluster()
             _prove_seed(shell, engine, manifest, seed)
-            autolock.lock_again(settings, engine, was=manifest.autolock, say=say)
+            autolock.lock_again(settings, shell, engine, say=say)
         say(f"quorum back on {seed.name}: swarm {manifest.cluster_id}, {monotonic() - start:.1f} s")
     if moved:
         _readdress(settings, settled(settings, nodes=settings.managers), say)
@@ -182,7 +192,31 @@ def _readdress(settings: Settings, seen: Survey, say: Say) -> None:
         votes.readdress(settings, node, others[0], say=say)
 
 
-def _force(settings: Settings, catalog: Catalog, before: Report, ranked: Sequence[Survivor], say: Say) -> Quorum:
+def _require_still(settings: Settings, seen: Survey, doing: str) -> None:
+    """Right before a new cluster is forced, make sure that what was ``seen`` still is so: copies may have taken minutes.
+
+    Who was known to be lost is asked again, and survivors where they are enough for a leader; fewer never have one.
+    Raises: Refused, also when somebody took the lease over.
+    """
+    operators.require_alone(settings, doing)
+    many = sum(report.holds_raft for report in seen.managers) >= quorum(len(settings.managers))
+    lost = [report.node.name for report in seen.managers if report.known_lost]
+    asked = [node for node in settings.managers if many or node.name in lost]
+    end = monotonic() + LOOK_AGAIN_SECONDS
+    while True:
+        now = survey(settings, nodes=asked)
+        back = [f"{r.node.name} ({r.reach})" for r in now.managers if r.node.name in lost and not r.known_lost]
+        if now.leader is None and not back:
+            return
+        if now.leader or monotonic() > end:
+            why = "the swarm has a leader again" if now.leader else f"no longer known to be lost: {', '.join(back)}"
+            raise Refused(doing, f"while it was prepared things changed: {why}", remedy="requorum plan; then run again")
+        sleep(PAUSE)
+
+
+def _force(
+    settings: Settings, catalog: Catalog, seen: Survey, before: Report, ranked: Sequence[Survivor], say: Say
+) -> Quorum:
     """Force from the survivor that was chosen, of which ``before`` tells. One that a restore left unproven is proven then.
 
     Its engine is not asked once more: while it has lost its leader a moment ago, it answers such a question only
@@ -194,9 +228,10 @@ def _force(settings: Settings, catalog: Catalog, before: Report, ranked: Sequenc
         raise Refused(f"forcing a new cluster from {name}", f"now {best} holds most", remedy="run the preview again")
     _save(settings, ranked, say)
     node = settings.node(name)
-    locked = autolock.open_offline(settings, before, say=say)
+    autolock.open_offline(settings, before, say=say)
     with journal.step(settings, Action.FORCE, name, say), Shell(node, settings.ssh) as shell:
         engine = Engine(shell)
+        _require_still(settings, seen, f"forcing a new cluster from {name}")
         say(f"forcing a new cluster on {name}")
         start = monotonic()
         engine.force_new_cluster()
@@ -211,7 +246,7 @@ def _force(settings: Settings, catalog: Catalog, before: Report, ranked: Sequenc
         engine.inventory()
         if before.placed:
             _prove_seed(shell, engine, catalog.manifest(catalog.named(before.placed)), node)
-        autolock.lock_again(settings, engine, was=locked, say=say)
+        autolock.lock_again(settings, shell, engine, say=say)
     say(f"quorum back on {name}: swarm {before.cluster_id}, {monotonic() - start:.1f} s")
     return Quorum(before.cluster_id, before.ca_sha256, remade=True)
 
@@ -256,5 +291,7 @@ def _refused(diagnosis: Diagnosis, settings: Settings) -> Refused:
     return Refused(
         f"giving cluster {settings.cluster} a quorum",
         f"{diagnosis.kind}\n{diagnosis.text}",
-        remedy="requorum status; then pulumi preview --config recover=true",
+        remedy=refusal_of(diagnosis, settings).remedy
+        if diagnosis.kind in (Kind.FORKED, Kind.FOREIGN)
+        else "requorum status; then pulumi preview --config recover=true",
     )

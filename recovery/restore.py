@@ -13,7 +13,7 @@ from recovery.errors import CommandFailed, EngineError, ProofFailed
 from recovery.keyfile import UnlockKey, unlock
 from recovery.manifest import Manifest
 from recovery.model import LocalState
-from recovery.onnode.archive import KEY, PLACED
+from recovery.onnode.archive import KEY, OPENED, PLACED
 from recovery.shell import DATA_ROOT
 from recovery.transport import Shell
 
@@ -33,7 +33,7 @@ UNPACK = (
 OPEN = 'cat > "$1/swarm.requorum/$2"'
 SWAP = (
     'set -e; cd "$1/swarm.requorum"; find "$2" -type f -printf "%s %p\\n" | LC_ALL=C sort > found; '
-    f'cmp - found >&2; [ -z "$3" ] || echo "$3" > swarm/{PLACED}; cd "$1"; '
+    f'cmp - found >&2; [ -z "$3" ] || echo "$3" > swarm/{PLACED}; [ -z "$4" ] || : > swarm/{OPENED}; cd "$1"; '
     'if [ -e swarm ] && ! rmdir swarm 2>/dev/null; then mv swarm "swarm.before-$(date +%s)"; fi; '
     "mv swarm.requorum/swarm swarm; rm -rf swarm.requorum"
 )
@@ -48,7 +48,8 @@ def place(
 ) -> None:
     """Put ``part`` of the copy (`WHOLE` or `CERTIFICATES`) in place on the node; ``mark`` names the copy until it is proven.
 
-    With ``key``, the unlock key of an autolocked swarm, the manager's key file is put there opened.
+    With ``key``, the unlock key of an autolocked swarm, the manager's key file is put there opened, and a `WHOLE` copy
+    is marked for that, until `autolock.lock_again`.
 
     Raises: EngineError when the engine is in a swarm; ProofFailed when not every file arrived as
     the manifest says, with nothing changed on the node.
@@ -71,7 +72,8 @@ def place(
         shell.run(["bash", "-c", UNPACK, "unpack", root, part], seconds=SECONDS)
         if opened:
             shell.run(["sh", "-c", OPEN, "open", root, KEY], stdin=opened)
-        shell.run(["sh", "-c", SWAP, "swap", root, part, mark], stdin=b"".join(listing), seconds=SECONDS)
+        locked = OPENED if opened and part == WHOLE else ""
+        shell.run(["sh", "-c", SWAP, "swap", root, part, mark, locked], stdin=b"".join(listing), seconds=SECONDS)
     except CommandFailed as error:
         shell.run(["sh", "-c", DISCARD, "discard", root], check=False)
         raise ProofFailed(

@@ -17,9 +17,9 @@ LENGTH = 8
 LENGTH_MASK = (1 << 56) - 1
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Position:
-    """Where a log ends, ordered as raft orders candidates: by the term, then the index, of the last entry.
+    """Where a log ends: the term and the index of the last entry.
 
     ``commit`` is the newest index known to be committed; a forced new cluster drops what lies beyond it.
     """

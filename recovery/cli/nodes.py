@@ -26,7 +26,13 @@ from recovery.survey import settled
 def fence(
     node: NodeArgument,
     lost: Annotated[bool, typer.Option("--lost", help="Take your word that it is off and stays off.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Also when it answers, where the quorum survives it.")] = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force",
+            help="Also when it answers, where the quorum survives it; or when it is stopped and may hold the swarm.",
+        ),
+    ] = False,
     yes: YesOption = False,
     stack: StackOption = "",
     config_file: FileOption = None,
@@ -50,7 +56,8 @@ def restart(
     with loaded(stack, config_file) as settings:
         machine = settings.named(node)
         agree(f"restart the Docker engine of {node}", yes)
-        now = escalation.restart(settings, machine, say=say)
+        with operators.alone(settings, f"restarting {node}", say=say):
+            now = escalation.restart(settings, machine, say=say)
         out.print(f"{node}: {now.reach}, {now.state}", markup=False)
 
 
@@ -60,7 +67,8 @@ def reboot(node: NodeArgument, yes: YesOption = False, stack: StackOption = "", 
     with loaded(stack, config_file) as settings:
         machine = settings.named(node)
         agree(f"reboot {node} ({machine.address})", yes)
-        now = escalation.reboot(settings, machine, say=say)
+        with operators.alone(settings, f"rebooting {node}", say=say):
+            now = escalation.reboot(settings, machine, say=say)
         out.print(f"{node}: {now.reach}, {now.state}", markup=False)
 
 

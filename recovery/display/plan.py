@@ -19,6 +19,7 @@ def plan_json(assessment: Assessment) -> dict[str, Any]:
         "survivor": plan.survivor,
         "unsure": plan.unsure,
         "moves": [{"manager": move.manager, "from": move.old, "to": move.new} for move in plan.moves],
+        "ahead": plan.ahead,
         "losses": list(plan.losses),
         "refusal": asdict(plan.refusal) if plan.refusal else None,
         "steps": [{**asdict(step), "action": str(step.action)} for step in plan.steps],

@@ -19,6 +19,8 @@ KEY = "swarm/certificates/swarm-node.key"
 CA = "swarm/certificates/swarm-root-ca.crt"
 PLACED = ".requorum"
 """In a swarm directory that our restore put in place: the name of the copy, until it is proven."""
+OPENED = ".requorum-opened"
+"""In a swarm directory whose key file was opened without its engine: autolock was on, and is to be switched on again."""
 WAL = "swarm/raft/wal-v3-encrypted/"
 BLOCK = 1 << 20
 PAPER = 64 << 10

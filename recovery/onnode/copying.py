@@ -32,7 +32,15 @@ STOPPED = ("inactive", "failed")
 """systemd's words for an engine that does not run."""
 STOPPED_SECONDS = 120
 """After which an engine that was stopped for a copy is started by systemd, should whoever stopped it be gone."""
-PACK = ("tar", "--format=gnu", "--sparse", "--exclude=*.tmp", "--exclude=swarm/.requorum", "-cf")
+PACK = (
+    "tar",
+    "--format=gnu",
+    "--sparse",
+    "--exclude=*.tmp",
+    f"--exclude=swarm/{archive.PLACED}",
+    f"--exclude=swarm/{archive.OPENED}",
+    "-cf",
+)
 """``*.tmp`` is the write-ahead log's preallocated next segment: all zeros, made anew on start."""
 RECORD = 10240
 """Bytes that tar writes at once: it says how many of them were written, and not why no more were."""

@@ -13,7 +13,7 @@ from backports import zstd
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from recovery import detour, restore, sealing, survey, witness
+from recovery import autolock, detour, restore, sealing, survey, witness
 from recovery.onnode import archive, copying
 from recovery.onnode.sandbox import AT_FAULT
 from recovery.shell import Output
@@ -61,6 +61,8 @@ class FakeShell:
         content = stdin.read_bytes() if isinstance(stdin, Path) else stdin or b""
         if script == survey.PROBE:
             return self._probe(machine)
+        if script == autolock.WAS_ON:
+            return Output(b"", "", 1)
         if script == witness.LOOK:
             return Output(b"open\n", "", 0)
         verbs: dict[str, tuple[str, Callable[[], Output]]] = {
@@ -139,7 +141,7 @@ class FakeShell:
         machine.staged = content
         return DONE
 
-    def _swap(self, machine: Machine, part: str, mark: str) -> Output:
+    def _swap(self, machine: Machine, part: str, mark: str, _opened: str) -> Output:
         if machine.staged is None:
             return Output(b"", "no such file", 1)
         held = self._held(machine.staged)

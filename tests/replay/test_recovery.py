@@ -11,18 +11,18 @@ from hypothesis import HealthCheck, Phase, assume, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from recovery import compaction, hooks, lease, membership, proof, quorum
+from recovery import backup, compaction, hooks, lease, membership, proof, quorum, restore, snapshot
 from recovery.assessment import assess
 from recovery.catalog import Catalog
 from recovery.diagnosis import Kind
 from recovery.engine import Engine
-from recovery.errors import Refused, RequorumError
+from recovery.errors import DamagedCopy, ProofFailed, Refused, RequorumError
 from recovery.execute import execute
-from recovery.model import Survey
+from recovery.model import LocalState, Survey
 from recovery.settings import Agent, Settings
 from tests.fake.cases import Case, Copies, Scene, Theatre, names, quiet, subsets
 from tests.fake.engine import LEADERLESS_SECONDS
-from tests.fake.machine import Cut
+from tests.fake.machine import Cut, Machine
 from tests.fake.wires import Killed, Moment, Strike, wired
 
 TRIES = 3
@@ -436,3 +436,174 @@ def test_an_older_engine_is_given_no_copy_unless_that_is_named(theatre: Theatre)
         recover(scene.settings)
     recover(of)
     assert swarm.founded == (scene.cluster_id,)
+
+
+@pytest.mark.parametrize(
+    ("managers", "lost", "module", "slow"),
+    [(3, names(3), restore, "place"), (5, names(5)[:3], backup, "take_safety")],
+    ids=["restored", "forced"],
+)
+def test_nothing_is_forced_beside_managers_that_came_back_while_copies_were_on_their_way(
+    theatre: Theatre, managers: int, lost: tuple[str, ...], module: Any, slow: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene, act = theatre.stage(Case(managers, frozenset())), getattr(module, slow)
+    swarm = theatre.wires.swarm
+    before = {name: swarm.named(name).directory for name in lost}
+    for name in lost:
+        swarm.named(name).directory, swarm.named(name).state = None, LocalState.INACTIVE
+    swarm.pass_time()
+    assert not swarm.lives()
+
+    def slowly(*given: Any, **named: Any) -> Any:
+        done = act(*given, **named)
+        while before:
+            name, directory = before.popitem()
+            if not swarm.named(name).directory:  # else it is the one that is restored
+                swarm.named(name).directory, swarm.named(name).state = directory, LocalState.ACTIVE
+        swarm.pass_time()
+        assert swarm.lives(), "they have their quorum"
+        return done
+
+    monkeypatch.setattr(module, slow, slowly)
+    with pytest.raises(Refused, match="while it was prepared things changed"):
+        recover(scene.settings)
+    assert not [what for what in theatre.wires.effects if "force" in what]
+
+
+def test_nothing_is_forced_once_survivors_that_did_not_hear_each_other_have_a_leader(
+    theatre: Theatre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene, act = theatre.stage(Case(3, frozenset({"manager-a"}))), backup.take_safety
+    swarm = theatre.wires.swarm
+
+    def heard(*given: Any, **named: Any) -> Any:
+        done = act(*given, **named)
+        apart.undo()
+        swarm.pass_time()
+        return done
+
+    monkeypatch.setattr(backup, "take_safety", heard)
+    with pytest.MonkeyPatch.context() as apart:
+        apart.setattr(Machine, "reaches", lambda self, other: self is other)
+        for _ in range(3):
+            swarm.pass_time()
+        with pytest.raises(Refused, match="the swarm has a leader again"):
+            recover(scene.settings)
+    assert not [what for what in theatre.wires.effects if "force" in what]
+
+
+def test_nothing_is_forced_under_a_lease_that_somebody_else_has_taken_over(
+    theatre: Theatre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the operator's machine slept while a copy was on its way, and another one began meanwhile."""
+    scene, act = theatre.stage(Case(3, frozenset(names(3)))), restore.place
+
+    def slept(*given: Any, **named: Any) -> Any:
+        theatre.wires.objects["requorum/lab/lease.json"] = b'{"holder": "other", "by": "ops@desk", "doing": "recovery"}'
+        return act(*given, **named)
+
+    monkeypatch.setattr(restore, "place", slept)
+    with pytest.raises(Refused, match="ops@desk, recovery took it over"):
+        recover(scene.settings)
+    assert not [what for what in theatre.wires.effects if "force" in what]
+
+
+def test_a_survivor_that_was_off_while_the_others_went_on_and_were_copied_is_forced_only_by_the_plan_s_id(
+    theatre: Theatre,
+) -> None:
+    """Without that, what S3 has of the others would be given up for an old log, under a word that said nothing of it."""
+    scene = theatre.stage(Case(3, frozenset()))
+    wires, swarm = theatre.wires, theatre.wires.swarm
+    swarm.cut("manager-c", Cut.EVERYBODY)
+    for _ in range(3):
+        swarm.pass_time()
+    theatre.write("while it was off")
+    hooks.fresh_copies(scene.settings, say=quiet)
+    newest = Catalog(scene.settings).copies[0].name
+    for name in ("manager-a", "manager-b"):
+        swarm.named(name).directory, swarm.named(name).state = None, LocalState.INACTIVE
+    swarm.cut("manager-c", Cut.NOBODY)
+    swarm.pass_time()
+    wires.begin()
+    plan = assess(scene.settings).plan
+    assert plan.ahead == newest
+    assert plan.refusal
+    assert f"{newest} holds what was committed and no survivor has" in plan.refusal.why
+    assert plan.agreed().refusal, "no other word will do"
+    assert not wires.effects
+    recover(scene.settings)  # by its ID
+    assert assess(scene.settings).diagnosis.kind is Kind.HEALTHY
+
+
+def test_consent_to_force_from_a_survivor_is_worth_nothing_at_its_next_loss(theatre: Theatre) -> None:
+    scene = theatre.stage(Case(3, frozenset({"manager-a", "manager-b"})))
+    swarm = theatre.wires.swarm
+    first = assess(scene.settings).plan
+    recover(scene.settings)
+    for name in ("manager-a", "manager-b"):
+        swarm.named(name).directory, swarm.named(name).state = None, LocalState.INACTIVE
+    for _ in range(3):
+        swarm.pass_time()
+    committed = scene.settings.model_copy(update={"recover": first.id})
+    again = assess(committed).plan
+    assert (again.kind, again.survivor) == (first.kind, first.survivor)
+    assert again.refusal
+    assert f"recover: {first.id} is of another plan" in again.refusal.why
+
+
+def test_what_was_written_to_a_restored_swarm_before_its_proof_is_saved_before_it_is_left(theatre: Theatre) -> None:
+    """The run that restored it was killed; hours later somebody has removed a config, so that it differs from the copy."""
+    for at in count(1):
+        scene = theatre.stage(Case(3, frozenset(names(3))))
+        wires, swarm = theatre.wires, theatre.wires.swarm
+        wires.begin(Strike(at, Moment.KILLED))
+        with suppress(Killed):
+            recover(scene.settings)
+        if wires.effects[-1].endswith("force a new cluster"):
+            break
+    seed = swarm.lives()
+    assert seed
+    swarm.change(seed, lambda state, index: replace(state, configs={"config-new": index}))
+    wires.begin()
+    before = set(wires.objects)
+    with pytest.raises(ProofFailed, match="missing configs: config-early"):
+        recover(scene.settings)
+    assert [key for key in set(wires.objects) - before if f"/{seed.name}/swarm-unknown-" in key]
+    recover(scene.settings)
+    assert assess(scene.settings).diagnosis.kind is Kind.HEALTHY
+
+
+def test_a_swarm_is_ended_by_one_operator_at_a_time(theatre: Theatre, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = theatre.stage(Case(3, frozenset()))
+    leave, alone = Engine.leave, []
+
+    def leaving(engine: Engine) -> None:
+        alone.append(theatre.wires.objects["requorum/lab/lease.json"] != lease.FREE)
+        leave(engine)
+
+    monkeypatch.setattr(Engine, "leave", leaving)
+    quorum.dissolve(scene.settings, scene.cluster_id, say=quiet)
+    assert alone == [True] * 4
+
+
+@pytest.mark.parametrize("kind", [Kind.FORKED, Kind.FOREIGN])
+def test_a_quorum_that_is_not_given_says_what_to_do_about_that(theatre: Theatre, kind: Kind) -> None:
+    scene = theatre.stage(Case(3, frozenset()))
+    diagnosis = replace(assess(scene.settings).diagnosis, kind=kind)
+    told = str(quorum._refused(diagnosis, scene.settings))
+    assert "docker swarm leave --force" in told
+    assert "recover=true" not in told
+
+
+def test_a_survivor_whose_log_cannot_be_read_is_told_with_what_to_do_about_it(
+    theatre: Theatre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def torn(_: Any) -> Any:
+        raise DamagedCopy("taking a copy", "the log holds no entry", remedy="run it again")
+
+    scene = theatre.stage(Case(3, frozenset({"manager-a", "manager-b"})))
+    monkeypatch.setattr(snapshot, "look", torn)
+    with pytest.raises(
+        DamagedCopy, match=r"manager-c: reading how far its log reaches(?s:.*)docker swarm leave --force"
+    ):
+        recover(scene.settings)

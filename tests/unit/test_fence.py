@@ -26,6 +26,8 @@ LOST = [make.gone(A), make.gone(B)]
     [
         (S, [*WITHOUT_C, make.silent(C)], {}, None),
         (S, [*WITHOUT_C, Report(C, Reach.STOPPED)], {}, None),
+        (S, [*LOST, Report(C, Reach.STOPPED)], {}, "docker start manager-c; or"),
+        (S, [*LOST, Report(C, Reach.STOPPED)], {"force": True}, None),
         (S, [*WITHOUT_C, make.gone(C)], {}, None),
         (S, [*LOST, make.silent(C)], {}, None),
         (EXISTING, [*WITHOUT_C, make.silent(C)], {}, None),
@@ -39,7 +41,14 @@ LOST = [make.gone(A), make.gone(B)]
         (S, [*WITHOUT_C, Report(C, Reach.NO_ENGINE, raft=True)], {}, "engine down"),
         (S, [*WITHOUT_C, Report(C, Reach.NO_ENGINE, raft=True)], {"force": True}, None),
         (S, [*LOST, Report(C, Reach.NO_ENGINE, raft=True)], {"force": True}, "no manager answers with a leader"),
-        (S, [*LOST, make.leaderless(C)], {"force": True}, "no manager answers with a leader"),
+        (
+            S,
+            [*LOST, make.leaderless(C)],
+            {"force": True},
+            "docker stop manager-c, then requorum fence manager-c --force",
+        ),
+        (BARE, [*LOST, make.leaderless(C)], {"lost": True}, "it is no lost machine"),
+        (EXISTING, [*LOST, make.leaderless(C)], {"force": True}, "by hand, then requorum fence manager-c --lost"),
         (S, [*LOST, Report(C, Reach.DENIED)], {"force": True}, "no manager answers with a leader"),
         (S, [*LOST, in_state(C, LocalState.LOCKED)], {"force": True}, "no manager answers with a leader"),
         (

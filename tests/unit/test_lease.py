@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from typer.testing import CliRunner
 
-from recovery import lease, operators
+from recovery import cli, escalation, lease, operators
 from recovery.errors import Refused, StoreError
+from recovery.model import Report
 from recovery.settings import Agent, Settings
 from recovery.site import Site
 from tests.unit import factories as make
@@ -244,3 +246,39 @@ def test_s3_down_is_an_error_before_the_work(of: Settings, bucket: Any) -> None:
     with pytest.raises(StoreError), operators.alone(of, "recovery", say=print):
         pytest.fail("the work began")
     assert not lease._held
+
+
+def test_a_lease_that_was_taken_over_meanwhile_is_noticed_before_what_cannot_be_taken_back(
+    of: Settings, bucket: Any
+) -> None:
+    """The holder's machine slept: it renewed nothing, and somebody else began."""
+    with operators.alone(of, "recovery", say=print):
+        operators.require_alone(of, "forcing")
+        lease._held[KEY].holders[0]._done.set()
+        bucket.Object(KEY).put(Body=b'{"holder": "other", "by": "ops@desk", "doing": "joining"}')
+        with pytest.raises(Refused, match="ops@desk, joining took it over"):
+            operators.require_alone(of, "forcing")
+
+
+def test_s3_that_does_not_say_whose_the_lease_is_breaks_nothing_off(of: Settings, bucket: Any) -> None:
+    with operators.alone(of, "recovery", say=print):
+        bucket.Object(KEY).delete()
+        bucket.delete()
+        operators.require_alone(of, "forcing")
+
+
+@pytest.mark.parametrize("verb", ["restart", "reboot"])
+def test_a_manager_is_halted_by_one_operator_at_a_time(
+    of: Settings, bucket: Any, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    """Two at once, each of whom finds that the quorum survives without one, would cost it."""
+    alone: list[bool] = []
+
+    def halt(*_: Any, **__: Any) -> Report:
+        alone.append(held(bucket))
+        return make.leaderless(of.managers[0])
+
+    monkeypatch.setattr(cli.console, "_settings", lambda *_: of)
+    monkeypatch.setattr(escalation, verb, halt)
+    assert CliRunner().invoke(cli.app, [verb, "manager-a", "--yes"]).exit_code == 0
+    assert alone == [True]

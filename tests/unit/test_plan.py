@@ -9,13 +9,15 @@ import pytest
 from hypothesis import given
 
 from recovery.catalog import Choice
+from recovery.copy import Copy
 from recovery.diagnosis import Kind, diagnose
+from recovery.manifest import Proof, Verdict
 from recovery.model import LocalState, Reach, Report
 from recovery.moves import Move
 from recovery.plan import Plan, Refusal, Source, make_plan
 from recovery.settings import PLAN_ID, Node, Settings
 from recovery.steps import Action
-from recovery.survivors import Survivor, rank
+from recovery.survivors import Survivor, outrun, rank
 from recovery.wal import Position
 from tests.unit import factories as make
 from tests.unit.test_diagnosis import W1, A, B, C, S, led, surveys
@@ -39,12 +41,15 @@ def plan(
     moved: tuple[Move, ...] = (),
     copies: bool = True,
     copy: str | None = None,
+    ahead: Copy | None = None,
+    proven: str = "",
 ) -> Plan:
     seen = make.survey(reports)
     found = diagnose(seen, make.CLUSTER if copies else None, cluster="lab", copies=copies)
     of = S.model_copy(update={"recover": recover, "copy_from": copy})
     cas = seen.cas(make.CLUSTER)
-    return make_plan(found, of, Source(chosen, rejected, cas, moved=moved), survivors, make.NOW, spent=spent)
+    source = Source(chosen, rejected, cas, moved=moved, ahead=ahead, proven=proven)
+    return make_plan(found, of, source, survivors, make.NOW, spent=spent)
 
 
 @pytest.mark.parametrize("recover", [False, True])
@@ -370,6 +375,65 @@ def test_a_lost_quorum_is_not_forced_without_the_flag() -> None:
     made = plan([make.leaderless(A), make.gone(B), make.gone(C)], survivors=(STALE,))
     assert made.refusal is not None
     assert "pulumi up --config recover=true" in made.refusal.remedy
+
+
+@pytest.mark.parametrize("spent", [False, True])
+@pytest.mark.parametrize("recover", [False, True, "r0000000"])
+def test_only_its_id_consents_to_force_from_a_survivor_that_lacks_what_a_copy_holds(
+    recover: bool | str, spent: bool
+) -> None:
+    lost, further = [make.leaderless(A), make.gone(B), make.gone(C)], choice("manager-b", "10.77.2.12").copy
+    made = plan(lost, recover=recover, spent=spent, survivors=(STALE,), ahead=further)
+    assert made.refusal is not None
+    assert made.agreed() == made, "no other word will do"
+    assert f"{further.name} holds what was committed and no survivor has" in made.refusal.why
+    assert (
+        f"force from manager-a all the same, look at the plan {made.id}, then run: pulumi up --config recover={made.id}"
+        in made.refusal.remedy
+    )
+    assert any(f"{further.name} holds" in loss for loss in made.losses)
+    assert made.id != plan(lost, survivors=(STALE,)).id
+    assert plan(lost, recover=made.id, survivors=(STALE,), ahead=further).refusal is None
+
+
+@pytest.mark.parametrize(
+    ("position", "changes", "is_ahead"),
+    [
+        (Position(3, 41, 41), {}, True),
+        (Position(3, 41, 40), {}, False),
+        (Position(4, 38, 38), {}, True),
+        (Position(2, 99, 99), {}, False),
+        (Position(3, 99, 99), {"kind": "safety"}, False),
+        (Position(3, 99, 99), {"proof": Proof(Verdict.FAILED, make.NOW)}, False),
+    ],
+    ids=["further", "not committed", "a later leader", "an earlier one", "nobody restores it", "at fault"],
+)
+def test_a_copy_is_ahead_that_holds_what_the_best_survivor_never_heard_of(
+    position: Position, changes: dict[str, Any], is_ahead: bool
+) -> None:
+    made = make.manifest("manager-b", position=position, **changes)
+    assert (outrun(STALE, {make.copy_of(made): made}) is not None) is is_ahead
+
+
+def test_of_one_term_the_survivor_is_forced_that_is_known_to_be_committed_furthest() -> None:
+    """A forced new cluster drops what lies beyond that, however long the log is."""
+    long, short = Survivor("manager-a", Position(3, 60, 40)), Survivor("manager-b", Position(3, 50, 49))
+    late = Survivor("manager-c", Position(4, 41, 40))
+    assert [one.name for one in rank((long, short))] == ["manager-b", "manager-a"]
+    assert rank((long, short, late))[0] == late, "elected since: it has what was committed before"
+
+
+def test_an_older_copy_may_be_of_a_history_that_was_given_up() -> None:
+    old = make.manifest("manager-b", position=Position(9, 900, 900), ago=timedelta(days=2))
+    new = make.manifest("manager-c", position=Position(3, 39, 39))
+    assert outrun(STALE, {make.copy_of(made): made for made in (old, new)}) is None
+
+
+def test_a_proof_ends_what_was_consented_to_before() -> None:
+    lost = [make.leaderless(A), make.gone(B), make.gone(C)]
+    before = plan(lost, survivors=(STALE,))
+    assert plan(lost, survivors=(STALE,), recover=before.id).refusal is None
+    assert plan(lost, survivors=(STALE,), recover=before.id, proven="20260102T030405000000Z").refusal is not None
 
 
 def test_a_lost_quorum_is_not_forced_beside_a_silent_manager() -> None:

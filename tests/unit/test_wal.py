@@ -77,11 +77,3 @@ def test_a_frame_that_was_being_written_is_not_counted(kept: int) -> None:
 def test_an_empty_log_has_no_position() -> None:
     with pytest.raises(ValueError, match="no entry"):
         position([ZEROS])
-
-
-def test_positions_are_ordered_as_raft_orders_candidates() -> None:
-    assert sorted([Position(3, 5, 5), Position(2, 9, 9), Position(3, 6, 1)]) == [
-        Position(2, 9, 9),
-        Position(3, 5, 5),
-        Position(3, 6, 1),
-    ]

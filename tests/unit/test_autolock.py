@@ -1,0 +1,114 @@
+"""Autolock after a forced new cluster: switched on again where it was on, whoever died in between."""
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recovery import autolock, restore
+from recovery.escrow import Escrow
+from recovery.keyfile import is_locked
+from recovery.onnode.archive import KEY, OPENED
+from recovery.settings import Settings
+from recovery.shell import Output
+from tests.unit import factories as make
+from tests.unit.test_diagnosis import A
+from tests.unit.test_keyfile import key_file, unlock_key
+
+SURVIVOR = make.leaderless(A)
+UNLOCK = unlock_key()
+
+
+class Here:
+    """A shell on this machine."""
+
+    def __init__(self, *_: object) -> None:
+        self.node = A
+
+    def __enter__(self) -> "Here":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def run(self, argv: Sequence[str], *, stdin: bytes = b"", check: bool = True, **_: Any) -> Output:
+        done = subprocess.run(argv, input=stdin, capture_output=True, check=check)
+        return Output(done.stdout, done.stderr.decode(), done.returncode)
+
+
+class Engine:
+    """The engine of a new cluster."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.autolocked = root, False
+
+    def info(self) -> dict[str, str]:
+        return {"DockerRootDir": str(self.root)}
+
+    def set_options(self, options: Any) -> None:
+        self.autolocked = options.autolock
+
+    def unlock_key(self) -> str:
+        return "a new key"
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    file = tmp_path / KEY
+    file.parent.mkdir(parents=True)
+    file.write_bytes(key_file(UNLOCK))
+    monkeypatch.setattr(autolock, "KEY_FILE", str(file))
+    monkeypatch.setattr(autolock, "Shell", Here)
+    monkeypatch.setattr(Escrow, "opening", lambda *_, **__: UNLOCK)
+    return tmp_path
+
+
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    found: list[str] = []
+    monkeypatch.setattr(Escrow, "keep", lambda _, key: found.append(key))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("wanted", "locked"), [(None, True), (True, True), (False, False)], ids=["unsaid", "wanted", "not wanted"]
+)
+def test_autolock_is_on_again_though_the_run_that_opened_the_key_file_was_killed(
+    root: Path, kept: list[str], wanted: bool | None, locked: bool
+) -> None:
+    of, engine = _settings(wanted), Engine(root)
+    autolock.open_offline(of, SURVIVOR, say=print)
+    assert not is_locked((root / KEY).read_bytes())
+    autolock.open_offline(of, SURVIVOR, say=print)  # the next run finds it open
+    for _ in range(2):
+        autolock.lock_again(of, Here(), engine, say=print)  # type: ignore[arg-type]
+        assert engine.autolocked is locked
+    assert kept == ["a new key"] * 2 * locked
+    assert not (root / "swarm" / OPENED).exists()
+
+
+def test_a_swarm_that_was_not_autolocked_stays_so(root: Path, kept: list[str]) -> None:
+    (root / KEY).write_bytes(key_file())
+    engine = Engine(root)
+    autolock.open_offline(_settings(None), SURVIVOR, say=print)
+    autolock.lock_again(_settings(None), Here(), engine, say=print)  # type: ignore[arg-type]
+    assert not engine.autolocked
+    assert not kept
+
+
+@pytest.mark.parametrize("locked", ["", OPENED])
+def test_a_copy_that_is_put_in_place_opened_is_marked_for_that(tmp_path: Path, locked: str) -> None:
+    file = tmp_path / "swarm.requorum" / KEY
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"key")
+    argv = ["sh", "-c", restore.SWAP, "swap", str(tmp_path), restore.WHOLE, "a-copy", locked]
+    Here().run(argv, stdin=f"3 {KEY}\n".encode())
+    assert (tmp_path / KEY).read_bytes() == b"key"
+    assert (tmp_path / "swarm" / OPENED).exists() is bool(locked)
+
+
+def _settings(wanted: bool | None) -> Settings:
+    of = make.settings()
+    return of.model_copy(update={"swarm": of.swarm.model_copy(update={"autolock": wanted})})

@@ -10,6 +10,7 @@ from components.hosts.docker import DockerHosts
 from components.hosts.existing import ExistingHosts
 from components.membership import Health, Member, Quorum
 from components.node import Preparation
+from components.settings import provider
 from recovery.assessment import Assessment
 from recovery.model import Reach
 from recovery.settings import Settings
@@ -28,7 +29,7 @@ class Cluster(pulumi.ComponentResource):
         self, name: str, settings: Settings, assessment: Assessment, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("requorum:index:Cluster", name, None, opts)
-        mine = pulumi.ResourceOptions(parent=self)
+        mine = pulumi.ResourceOptions(parent=self, providers=[provider(pulumi.ResourceOptions(parent=self))])
         empty = [r.node.name for r in assessment.survey.reports if r.known_lost and r.reach is Reach.ANSWERS]
         made = (
             DockerHosts("hosts", settings, empty, mine)
@@ -51,7 +52,7 @@ class Cluster(pulumi.ComponentResource):
                 )
             ),
         )
-        members = self._members(settings, made.identities, ready, quorum, silent)
+        members = self._members(settings, made.identities, ready, quorum, silent, mine)
         health = Health(
             "health", settings, quorum, members, mine.merge(pulumi.ResourceOptions(hooks=hooks.before_proof(settings)))
         )
@@ -81,15 +82,16 @@ class Cluster(pulumi.ComponentResource):
         ready: Mapping[str, Preparation],
         quorum: Quorum,
         silent: Collection[str],
+        mine: pulumi.ResourceOptions,
     ) -> dict[str, Member]:
         """Managers one after the other, since each join changes the quorum; workers side by side. Silent nodes are left alone."""
         members: dict[str, Member] = {}
         before: list[pulumi.Resource] = [quorum]
         for node in settings.nodes:
-            options = pulumi.ResourceOptions(
-                parent=self,
-                depends_on=[*before, ready[node.name]],
-                ignore_changes=["*"] if node.name in silent else None,
+            options = mine.merge(
+                pulumi.ResourceOptions(
+                    depends_on=[*before, ready[node.name]], ignore_changes=["*"] if node.name in silent else None
+                )
             )
             generation = quorum.generation if node.role == "manager" else None
             managers = None if node.role == "manager" else [str(manager.address) for manager in settings.managers]

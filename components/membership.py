@@ -8,6 +8,7 @@ the state, and no token ever is.
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from threading import Lock
+from time import monotonic
 from typing import Any
 
 import pulumi
@@ -28,6 +29,7 @@ from recovery.account import PULUMI
 from recovery.diagnosis import NO_QUORUM, Kind, diagnose
 from recovery.errors import Refused
 from recovery.membership import Place, Standing
+from recovery.model import Survey
 from recovery.plan import Plan
 from recovery.settings import Node, Settings
 from recovery.survey import survey
@@ -39,6 +41,27 @@ UNPROVEN = "restored, not proven"
 MISPLACED = "at an address of before"
 """A restore elsewhere was interrupted before the swarm's log had taken up the manager's new address."""
 _one_at_a_time = Lock()
+MOMENT = 2.0
+"""Seconds for which what a refresh has seen is not looked at again."""
+
+
+class Look:
+    """One survey for all that a refresh reads side by side."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._seen: Survey | None = None
+        self._until = 0.0
+
+    def __call__(self, settings: Settings) -> Survey:
+        with self._lock:
+            if self._seen is None or monotonic() > self._until:
+                self._seen = survey(settings)
+                self._until = monotonic() + MOMENT
+            return self._seen
+
+
+_look = Look()
 
 
 class _Provider(ResourceProvider):
@@ -65,7 +88,7 @@ class QuorumProvider(_Provider):
         return UpdateResult(self._establish(news, known=olds["cluster_id"], generation=int(olds["generation"])))
 
     def read(self, id_: str, props: Props) -> ReadResult:
-        seen = survey(self._settings, nodes=self._settings.managers)
+        seen = _look(self._settings).of_managers
         diagnosis = diagnose(seen, props["cluster_id"], cluster=self._settings.cluster, copies=True)
         if diagnosis.kind in NO_QUORUM:
             return ReadResult(id_, {**props, "quorum": str(diagnosis.kind)})
@@ -121,7 +144,14 @@ class MemberProvider(_Provider):
         return UpdateResult(_placed(news, place))
 
     def read(self, id_: str, props: Props) -> ReadResult:
-        standing, role = membership.standing(self._settings, _node(props))
+        node, seen = _node(props), _look(self._settings)
+        known = (
+            one
+            for one in seen.reports
+            if (one.node.name, one.node.dial, one.node.role) == (node.name, node.dial, node.role)
+        )
+        told = next(known, None) or survey(self._settings, nodes=[node]).reports[0]
+        standing, role = membership.standing(told, seen.leader)
         if standing is Standing.LOST:
             return ReadResult("", {})
         return ReadResult(id_, {**props, "standing": str(standing), "role": role})
@@ -145,7 +175,7 @@ class HealthProvider(_Provider):
         return UpdateResult(self._prove(news))
 
     def read(self, id_: str, props: Props) -> ReadResult:
-        seen = survey(self._settings, nodes=self._settings.managers)
+        seen = _look(self._settings).of_managers
         diagnosis = diagnose(seen, props["cluster_id"], cluster=self._settings.cluster, copies=True)
         chief = seen.leader
         leader = next((m.hostname for m in chief.members if m.leader), "") if chief else ""
@@ -153,7 +183,8 @@ class HealthProvider(_Provider):
 
     def _prove(self, props: Props) -> Props:
         say("proving the cluster")
-        health = hooks.conclude(self._settings, props["cluster_id"], how=PULUMI, say=say)
+        settings = self._settings.model_copy(update={"recover": props["recover"]})
+        health = hooks.conclude(settings, props["cluster_id"], how=PULUMI, say=say)
         return {**props, "health": str(Kind.HEALTHY), "leader": health.leader}
 
 
@@ -205,7 +236,7 @@ class Member(Resource, module="requorum", name="Member"):
 
 
 class Health(Resource, module="requorum", name="Health"):
-    """The proof that closes an update. Outputs: health and leader."""
+    """The proof that closes an update, and uses consent up. Outputs: health and leader."""
 
     health: pulumi.Output[str]
     leader: pulumi.Output[str]
@@ -222,6 +253,7 @@ class Health(Resource, module="requorum", name="Health"):
             "cluster_id": quorum_.cluster_id,
             "generation": quorum_.generation,
             "members": {name: member.node_id for name, member in members.items()},
+            "recover": settings.recover,
             "wanted": {
                 "options": settings.swarm.model_dump(mode="json"),
                 "nodes": {node.name: [node.role, node.availability, dict(node.labels)] for node in settings.nodes},

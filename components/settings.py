@@ -11,6 +11,7 @@ from recovery import agents
 from recovery.errors import SettingError
 from recovery.settings import PROJECT, Settings, from_strings
 
+CONSENT = "recover"
 KEYS = tuple(str(field.alias) for field in Settings.model_fields.values())
 
 
@@ -26,8 +27,20 @@ def from_program() -> Settings:
     return settings
 
 
+def provider(opts: pulumi.ResourceOptions) -> pulumi.ProviderResource:
+    """The provider of our own resources: given the settings by name, and not, as the default one would be, consent as well.
+
+    Pulumi starts a provider again whose settings changed since the refresh; that takes a second, as the swarm is down.
+    """
+    config = pulumi.Config(PROJECT)
+    given = _given({key: config.get(key) for key in KEYS if key != CONSENT})
+    return pulumi.ProviderResource(
+        "pulumi-python", "swarm", {f"{PROJECT}:{key}": value for key, value in given.items()}, opts
+    )
+
+
 def from_provider(request: ConfigureRequest) -> Settings:
-    """The settings of the stack that a dynamic provider works for. Raises: SettingError."""
+    """The settings of the stack that a dynamic provider works for, without consent. Raises: SettingError."""
     return from_strings(_given({key: request.config.get(f"{PROJECT}:{key}") for key in KEYS}))
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from time import monotonic, sleep
 
-from recovery import autolock, backup, hosts, journal, operators, restore, votes, words
+from recovery import autolock, backup, journal, operators, restore, votes, words
 from recovery.catalog import Catalog, newest_good
 from recovery.detour import detour
 from recovery.engine import SECONDS as ENGINE_SECONDS
@@ -21,7 +21,7 @@ from recovery.escrow import Escrow
 from recovery.model import LocalState, Member, Reach, Report, Survey
 from recovery.settings import Node, Role, Settings
 from recovery.steps import Action
-from recovery.survey import ask, report, settled, survey
+from recovery.survey import ask, settled
 from recovery.transport import Shell
 
 PAUSE = 0.1
@@ -96,18 +96,16 @@ def dismiss(settings: Settings, before: Survey, leader: Node, *, say: Callable[[
         list(pool.map(one, orphans))
 
 
-def standing(settings: Settings, node: Node) -> tuple[Standing, Role]:
-    """How the node stands to the swarm and the role it has in it, as far as is known.
+def standing(seen: Report, leader: Report | None) -> tuple[Standing, Role]:
+    """How a node stands to the swarm that has that leader, and the role it has in it, as far as is known.
 
     A silent one is taken for the member that it was, in the role that it is given here.
     """
-    seen = report(node, settings, hosts.presence(settings, [node])[node.name])
-    if seen.known_lost or seen.left_over:
-        return Standing.LOST, node.role
-    if node.role == "manager" and seen.in_swarm:
-        leader = seen if seen.led else survey(settings, nodes=settings.managers).leader
-        if leader is not None and is_orphan(seen, leader):
-            return Standing.LOST, node.role
+    role = seen.node.role
+    if (seen.known_lost and seen.reach is not Reach.NAMED) or seen.left_over:
+        return Standing.LOST, role
+    if role == "manager" and leader is not None and is_orphan(seen, leader):
+        return Standing.LOST, role
     return Standing.LOCKED if seen.state is LocalState.LOCKED else Standing.MEMBER, role_now(seen)
 
 

@@ -1,7 +1,7 @@
 """What is known of a swarm at one moment: frozen values that decisions are made from."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -165,6 +165,11 @@ class Survey:
 
     reports: tuple[Report, ...]
     taken: datetime
+
+    @property
+    def of_managers(self) -> "Survey":
+        """The same without the workers."""
+        return replace(self, reports=self.managers)
 
     @property
     def managers(self) -> tuple[Report, ...]:

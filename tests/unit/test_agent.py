@@ -3,7 +3,8 @@
 import subprocess
 import sys
 import tarfile
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
@@ -17,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from recovery import agents, bundle
-from recovery.agent import config, metrics, spool, state, turn
+from recovery.agent import config, metrics, spool, state, turn, watch
 from recovery.agent.local import Local
 from recovery.agent.spool import Entry, Spool
 from recovery.agent.state import Fault, State
@@ -167,6 +168,28 @@ def test_a_change_to_the_swarm_itself_counts() -> None:
 def test_the_leader_copies_last_and_who_cannot_be_reached_never() -> None:
     nodes = [node("b", leader=True), node("c"), node("a"), node("0", reachability="unreachable")]
     assert [turn.rank(nodes, one) for one in "acb0"] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("managers_before", [0, 1, 2])
+def test_after_a_change_each_manager_gives_those_before_it_time(
+    managers_before: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def events(_: Path) -> Iterator[bytes]:
+        yield b""
+        threading.Event().wait()
+
+    def start(argv: tuple[str, ...], *, check: bool) -> None:
+        raise InterruptedError(argv)
+
+    waited: list[float] = []
+    monkeypatch.setattr(watch.api, "events", events)
+    monkeypatch.setattr(watch.api, "ask", lambda *_: {"Swarm": {"NodeID": "b"}})
+    monkeypatch.setattr(watch.turn, "rank", lambda nodes, node_id: managers_before)
+    monkeypatch.setattr(watch, "sleep", waited.append)
+    monkeypatch.setattr(watch.subprocess, "run", start)
+    with pytest.raises(InterruptedError, match=r"requorum-copy\.service"):
+        watch.Watch(Path("/socket")).run()
+    assert waited == [watch.DEBOUNCE_SECONDS + managers_before * watch.PATIENCE_SECONDS]
 
 
 def test_a_config_is_read_as_it_was_written() -> None:

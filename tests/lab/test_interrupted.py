@@ -29,6 +29,12 @@ def is_silent(plan: dict[str, Any]) -> bool:
     return bool(plan["refusal"]) and "not known to be lost" in plan["refusal"]["why"]
 
 
+def has_started(swarm: Swarm) -> bool:
+    """Whether the machines that an update was making when it was killed are up: one that does not run is not known to be lost."""
+    swarm.start_what_was_only_created()
+    return not is_silent(plan_of(swarm))
+
+
 def kill_at(swarm: Swarm, line: str) -> None:
     """Start the recovery, and end it with its providers, without a warning, when it shows the line."""
     stack = swarm.stack
@@ -71,9 +77,8 @@ def test_a_killed_recovery_converges(swarm: Swarm, line: str) -> None:
     nodes.lose(swarm.lab, MANAGERS)
     kill_at(swarm, line)
     mend_state(swarm)
-    swarm.start_what_was_only_created()
     swarm.stack.pulumi("cancel", "--yes")
-    swarm.until(lambda: not is_silent(plan_of(swarm)), "machines that were just made have started")
+    swarm.until(lambda: has_started(swarm), "machines that were just made have started")
     left = plan_of(swarm)
     swarm.stack.up("--skip-preview", *(["--config", f"recover={left['id']}"] if left["id"] else []))
     assert not before.differences(swarm.picture())

@@ -124,11 +124,16 @@ class Agents:
             raise AssertionError(f"{error}\n" + "\n---\n".join(logs)) from None
 
     def settled(self) -> None:
-        """Wait until every manager knows what the swarm holds to be in a copy."""
+        """Wait until every manager knows what the swarm holds to be in a copy, and no round runs or is to follow."""
         self.until(
             lambda: len({self.state(name).get("fingerprint") or name for name in MANAGERS}) == 1,
             "every agent knows of the copy",
         )
+        self.until(lambda: {self.round(name) for name in MANAGERS} == {"dead"}, "every round is over")
+
+    def round(self, manager: str) -> str:
+        """How the unit of its rounds stands."""
+        return self.swarm.on(manager, "systemctl", "show", "requorum-copy", "--property=SubState", "--value")
 
 
 @pytest.fixture(scope="module")
@@ -241,24 +246,29 @@ def test_agents_that_are_due_at_once_take_turns(agents: Agents) -> None:
     assert all(end <= begin for (_, end), (begin, _) in pairwise(spans)), "two copied at once"
 
 
-def test_what_becomes_due_as_a_round_ends_is_copied(agents: Agents) -> None:
-    """Here the round's unit takes a while to end: what is started meanwhile would be that very round."""
+@pytest.fixture
+def ending(agents: Agents) -> Iterator[str]:
+    """The manager whose turn it is first, as a round of it is over and its unit is not: to start it now is to start none."""
     agents.settled()
-    first, before = agents.first(), len(agents.copies())
-    state = ("systemctl", "show", "requorum-copy", "--property=SubState", "--value")
-    slow = "/run/systemd/system/requorum-copy.service.d"
-    write = (
-        f"mkdir -p {slow}; printf '[Service]\nExecStartPost=/bin/sleep 5\n' > {slow}/slow.conf; systemctl daemon-reload"
-    )
-    agents.swarm.on(first, "sh", "-c", write)
-    try:
+    first, folder = agents.first(), "/run/systemd/system/requorum-copy.service.d"
+    slow = f"printf '[Service]\\nExecStartPost=/bin/sleep 5\\n' > {folder}/slow.conf"
+    agents.swarm.on(first, "sh", "-c", f"mkdir -p {folder}; {slow}; systemctl daemon-reload")
+    with agents.none_but(first):
         agents.swarm.on(first, "systemctl", "start", "--no-block", "requorum-copy")
-        agents.until(lambda: agents.swarm.on(first, *state) == "start-post", "the round is over, its unit is not")
-        agents.due(first)
-        agents.until(lambda: [copy["manager"] for copy in agents.copies()[:-before]] == [first], "it copies")
-    finally:
-        agents.swarm.on(first, "sh", "-c", f"rm -r {slow}; systemctl daemon-reload")
-    agents.until(lambda: agents.swarm.on(first, *state) == "dead", "that round is over too")
+        agents.until(lambda: agents.round(first) == "start-post", "a round ends")
+        yield first
+    agents.swarm.on(first, "sh", "-c", f"rm -r {folder}; systemctl daemon-reload")
+
+
+def test_what_becomes_due_as_a_round_ends_is_copied(agents: Agents, ending: str) -> None:
+    before = len(agents.copies())
+    agents.due(ending)
+    agents.until(lambda: len(agents.copies()) > before, "it copies")
+
+
+def test_what_changes_as_a_round_ends_is_copied(agents: Agents, ending: str) -> None:
+    config = agents.change()
+    agents.until(lambda: agents.holding(config), "it copies")
 
 
 def test_when_a_disk_is_full_the_next_manager_copies(agents: Agents) -> None:

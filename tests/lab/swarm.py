@@ -141,5 +141,9 @@ class Swarm:
     def until(self, condition: Any, what: str) -> None:
         end = time.monotonic() + SECONDS
         while not condition():
-            assert time.monotonic() < end, f"not within {SECONDS} s: {what}"
+            assert time.monotonic() < end, f"not within {SECONDS} s: {what}\n{self.listed()}"
             time.sleep(0.2)
+
+    def listed(self) -> str:
+        """The nodes as each manager lists them, to understand a failure by."""
+        return "\n".join(f"{name}:\n{self.on(name, 'docker', 'node', 'ls', check=False)}" for name in MANAGERS)

@@ -14,6 +14,8 @@ from lab.errors import LabError
 from lab.instance import Instance
 
 _ENGINE_READY = "until curl -sf --unix-socket /run/docker.sock http://engine/_ping >/dev/null; do sleep 0.03; done"
+READY_SECONDS = 180.0
+"""How long a node may take to start, also on a machine that is slow or busy."""
 _POLL_SECONDS = 0.03
 _AT_ONCE = 16
 
@@ -32,7 +34,7 @@ def make(
     nodes: Mapping[str, str],
     *,
     suite: str = image.DEFAULT_SUITE,
-    timeout: float = 60.0,
+    timeout: float = READY_SECONDS,
 ) -> None:
     """Make the node containers (name to address) and return once all are ready.
 
@@ -54,7 +56,7 @@ def make(
     wait(instance, nodes, timeout=timeout)
 
 
-def wait(instance: Instance, nodes: Mapping[str, str], *, timeout: float = 60.0) -> None:
+def wait(instance: Instance, nodes: Mapping[str, str], *, timeout: float = READY_SECONDS) -> None:
     """Return once sshd and the engine of every node (name to address) answer."""
     deadline = time.monotonic() + timeout
     with connect(instance, "waiting for nodes", timeout=int(timeout) + 5) as client:

@@ -151,15 +151,20 @@ class Stack:
 
     def _run(self, command: Sequence[str], timeout: float, *, together: bool = False, show: bool = False) -> Result:
         begun = time.monotonic()
-        done = subprocess.run(
-            command,
-            stdout=None if show else subprocess.PIPE,
-            stderr=None if show else subprocess.STDOUT if together else subprocess.PIPE,
-            text=True,
-            env=self.environment(),
-            timeout=timeout,
-            check=False,
-        )
+        try:
+            done = subprocess.run(
+                command,
+                stdout=None if show else subprocess.PIPE,
+                stderr=None if show else subprocess.STDOUT if together else subprocess.PIPE,
+                text=True,
+                env=self.environment(),
+                timeout=timeout,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            said = b"".join((error.stdout or b"", error.stderr or b"")).decode(errors="replace")
+            why = f"no end within {timeout:.0f} s; it said:\n{said}"
+            raise LabError(f"running {' '.join(command)}", why, "Read what it says above") from error
         return Result(done.stdout or "", done.returncode, time.monotonic() - begun, done.stderr or "")
 
     def environment(self) -> dict[str, str]:

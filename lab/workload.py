@@ -33,7 +33,7 @@ _APPLETS = (
     "true",
     "wget",
 )
-_LOAD_TIMEOUT = 60.0
+_LOAD_TIMEOUT = 180.0
 
 
 def archive(suite: str = image.DEFAULT_SUITE) -> Path:

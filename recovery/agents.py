@@ -41,12 +41,14 @@ COPY = "Type=oneshot\nRestart=on-failure\nRestartSec=10\nTimeoutStartSec=6h"
 WATCH = "Restart=always\nRestartSec=5\n[Install]\nWantedBy=multi-user.target"
 DUE = """[Unit]
 Description=Requorum: a scheduled copy is due
+After=requorum-copy.service
 [Service]
 Type=oneshot
 ExecStart=/bin/mkdir -m 700 -p {state}
 ExecStart=/bin/touch {state}/due
 ExecStart=/bin/systemctl start --no-block requorum-copy.service
 """
+"""It waits for a round that runs to end: to start one that is just ending would be to start none."""
 TIMER = """[Unit]
 Description=Requorum: scheduled copies
 [Timer]

@@ -20,6 +20,7 @@ PATIENCE_SECONDS = 5.0
 PAUSE_SECONDS = 5.0
 """Before an engine that does not answer is asked again."""
 START = ("systemctl", "start", "requorum-copy.service")
+LOOK = ("systemctl", "show", "requorum-copy.service", "--property=ActiveState", "--value")
 
 
 class Watch:
@@ -36,6 +37,8 @@ class Watch:
             self._changed.wait()
             sleep(DEBOUNCE_SECONDS + PATIENCE_SECONDS * self._rank())
             self._changed.clear()
+            if _is_at_it():  # that round may have looked before the change, and to start it would be to wait for it
+                subprocess.run(START, check=False)
             subprocess.run(START, check=False)  # it returns when the round has ended
 
     def _listen(self) -> None:
@@ -55,3 +58,8 @@ class Watch:
             )
         except (api.Refused, OSError, http.client.HTTPException):
             return 0
+
+
+def _is_at_it() -> bool:
+    """Whether a round runs that was started by somebody else."""
+    return subprocess.run(LOOK, capture_output=True, text=True, check=False).stdout.strip() == "activating"

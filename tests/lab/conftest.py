@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import cluster, lifecycle, nodes
+from lab import cluster, image, lifecycle, nodes
 from lab.instance import Instance
 from lab.stack import Stack, settings
 from tests.lab.place import OCTET
@@ -14,6 +14,12 @@ from tests.lab.swarm import Swarm
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--whole", action="store_true", help="every point of what is otherwise tested at some")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Have the node images, which take minutes where they are not in the cache: not while a test's time runs."""
+    for suite in ("bookworm", "trixie"):
+        image.archive(suite)
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,8 @@ from lab.stack import Stack
 MANAGERS = ("manager-a", "manager-b", "manager-c")
 WORKERS = ("worker-1", "worker-2")
 NODE_KEYS = ("Labels", "Availability", "Role")
+SECONDS = 180
+"""How long to wait for what must come, also on a machine that is slow or busy."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Swarm:
         return {entry["Hostname"]: entry for entry in self.json(manager, "node", "ls")}
 
     def start_what_was_only_created(self) -> None:
-        """Start containers that were made and never started: one that does not run is not known to be lost."""
+        """Start containers that were made and never started."""
         for container in self._engine.containers.list(all=True, filters={"status": "created"}):
             container.start()
 
@@ -72,6 +74,9 @@ class Swarm:
 
     def cluster_id(self, manager: str = "manager-a") -> str:
         return self.on(manager, "docker", "info", "--format", "{{.Swarm.Cluster.ID}}")
+
+    def leader(self, manager: str = "manager-a") -> str:
+        return next(name for name, entry in self.nodes(manager).items() if entry["ManagerStatus"] == "Leader")
 
     def state(self, node: str) -> str:
         return self.on(node, "docker", "info", "--format", "{{.Swarm.LocalNodeState}}")
@@ -133,8 +138,12 @@ class Swarm:
             )
         self.until(lambda: sum(len(self.containers(worker)) for worker in WORKERS) == 5, "five tasks run")
 
-    def until(self, condition: Any, what: str, seconds: float = 60) -> None:
-        end = time.monotonic() + seconds
+    def until(self, condition: Any, what: str) -> None:
+        end = time.monotonic() + SECONDS
         while not condition():
-            assert time.monotonic() < end, f"not within {seconds:.0f} s: {what}"
+            assert time.monotonic() < end, f"not within {SECONDS} s: {what}\n{self.listed()}"
             time.sleep(0.2)
+
+    def listed(self) -> str:
+        """The nodes as each manager lists them, to understand a failure by."""
+        return "\n".join(f"{name}:\n{self.on(name, 'docker', 'node', 'ls', check=False)}" for name in MANAGERS)

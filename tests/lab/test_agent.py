@@ -3,6 +3,9 @@
 import json
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import datetime
 from itertools import pairwise
 from typing import Any
 from uuid import uuid4
@@ -12,28 +15,33 @@ import pytest
 
 from lab import faults, nodes, s3
 from lab.stack import Stack
+from recovery.agent.turn import FIRST_PAUSE
 from recovery.agents import HOME
 from tests.lab.swarm import MANAGERS, Swarm
 
 STATE = "/var/lib/requorum/agent"
-LOAD_SECONDS, LOAD_RATE = 60, 20
+LOAD_RATE, LOAD_COPIES = 20, 6
+LOAD_LASTS = "/run/load"
 LOAD = f"""
-import http.client, json, socket, time
+import http.client, json, os, socket, time
 wire = http.client.HTTPConnection("engine")
 wire.sock = socket.socket(socket.AF_UNIX)
 wire.sock.connect("/var/run/docker.sock")
-begun = time.monotonic()
-for number in range({LOAD_SECONDS * LOAD_RATE}):
+begun, number = time.monotonic(), 0
+while os.path.exists("{LOAD_LASTS}"):
+    number += 1
     time.sleep(max(0, begun + number / {LOAD_RATE} - time.monotonic()))
     body = json.dumps({{"Name": f"load-{{number}}", "Data": "eA=="}})
     wire.request("POST", "/configs/create", body, {{"Content-Type": "application/json"}})
     answer = wire.getresponse()
     assert answer.status == 201, answer.read()
     answer.read()
-print(time.monotonic() - begun)
+print(number / (time.monotonic() - begun))
 """
-"""Writes configs, one after the other, at a steady rate; prints how many seconds it took."""
+"""Writes configs, one after the other, at a steady rate for as long as a file is there; prints how many a second it came to."""
 RESTED_SECONDS = 20
+SOON = 60
+"""Seconds from a change to its copy, also on a machine that is slow or busy."""
 KILL_AFTER = (0.3, 0.7, 1.1)
 """Seconds into a round: as it starts, as it copies, as it proves."""
 
@@ -88,10 +96,26 @@ class Agents:
         entries = {name: entry for name, entry in self.swarm.nodes().items() if entry["ManagerStatus"]}
         return min(entries, key=lambda name: (entries[name]["ManagerStatus"] == "Leader", entries[name]["ID"]))
 
-    def until(self, condition: Callable[[], Any], what: str, seconds: float = 60) -> None:
+    @contextmanager
+    def none_but(self, manager: str) -> Iterator[None]:
+        """Meanwhile no other's agent looks at changes: on a slow machine another may be at one before the first is."""
+        others = [name for name in MANAGERS if name != manager]
+        for name in others:
+            self.swarm.on(name, "systemctl", "stop", "requorum-watch", "requorum-copy")
+        try:
+            yield
+        finally:
+            for name in others:
+                self.swarm.on(name, "systemctl", "start", "requorum-watch")
+
+    def due(self, manager: str) -> None:
+        """As its timer would."""
+        self.swarm.on(manager, "systemctl", "start", "--no-block", "requorum-due")
+
+    def until(self, condition: Callable[[], Any], what: str) -> None:
         """Wait for it; what the agents said is part of the failure."""
         try:
-            self.swarm.until(condition, what, seconds)
+            self.swarm.until(condition, what)
         except AssertionError as error:
             logs = [
                 self.swarm.on(name, "journalctl", "-u", "requorum*", "-n", "12", "-o", "cat", check=False)
@@ -100,11 +124,16 @@ class Agents:
             raise AssertionError(f"{error}\n" + "\n---\n".join(logs)) from None
 
     def settled(self) -> None:
-        """Wait until every manager knows what the swarm holds to be in a copy."""
+        """Wait until every manager knows what the swarm holds to be in a copy, and no round runs or is to follow."""
         self.until(
-            lambda: len({self.state(name).get("fingerprint", name) for name in MANAGERS}) == 1,
+            lambda: len({self.state(name).get("fingerprint") or name for name in MANAGERS}) == 1,
             "every agent knows of the copy",
         )
+        self.until(lambda: {self.round(name) for name in MANAGERS} == {"dead"}, "every round is over")
+
+    def round(self, manager: str) -> str:
+        """How the unit of its rounds stands."""
+        return self.swarm.on(manager, "systemctl", "show", "requorum-copy", "--property=SubState", "--value")
 
 
 @pytest.fixture(scope="module")
@@ -124,33 +153,40 @@ def healed(agents: Agents) -> Iterator[None]:
     s3.start(lab)
     faults.start(lab, MANAGERS)
     nodes.wait(lab, {node.name: node.address for node in nodes.existing(lab)})
+    for name in MANAGERS:
+        agents.until(lambda: "Leader" in agents.swarm.on(name, "docker", "node", "ls", check=False), f"{name} is back")  # noqa: B023
 
 
 def test_a_change_is_in_one_proven_copy_and_every_agent_knows(agents: Agents) -> None:
     agents.settled()
-    before = agents.copies()
-    first, config = agents.first(), agents.change()
-    agents.until(lambda: agents.holding(config), "a proven copy holds the change", 20)
+    before, begun, config = agents.copies(), time.monotonic(), agents.change()
+    agents.until(lambda: agents.holding(config), "a proven copy holds the change")
+    assert time.monotonic() - begun < SOON
     agents.settled()
-    assert agents.holding(config) == [first]
+    (maker,) = agents.holding(config)
     assert len(agents.copies()) == len(before) + 1
     told = agents.stack.requorum("agents")
     assert told.status == 0, told.text
-    metrics = agents.swarm.on(first, "cat", "/var/lib/metrics/requorum_agent.prom")
-    assert f'requorum_agent_failing{{cluster="lab",manager="{first}"}} 0.0' in metrics
+    metrics = agents.swarm.on(maker, "cat", "/var/lib/metrics/requorum_agent.prom")
+    assert f'requorum_agent_failing{{cluster="lab",manager="{maker}"}} 0.0' in metrics
 
 
 def test_under_load_every_copy_is_proven_and_a_consistent_prefix(agents: Agents) -> None:
     before = len(agents.copies())
     engines = {name: agents.swarm.on(name, "systemctl", "show", "docker", "--property=MainPID") for name in MANAGERS}
     members, term = agents.swarm.nodes(), agents.copies()[0]["position"]["term"]
-    seconds = float(agents.swarm.on("manager-a", "python3", "-c", LOAD))
-    assert seconds < LOAD_SECONDS + 1, "the rate was not kept"
+    agents.swarm.on("manager-a", "touch", LOAD_LASTS)
+    with ThreadPoolExecutor() as pool:
+        load = pool.submit(agents.swarm.on, "manager-a", "python3", "-c", LOAD)
+        try:
+            agents.until(lambda: len(agents.copies()) >= before + LOAD_COPIES, "copies are made under load")
+        finally:
+            agents.swarm.on("manager-a", "rm", LOAD_LASTS)
+    assert float(load.result()) > LOAD_RATE / 2, "changes were held up"
     listed = agents.swarm.on("manager-a", "sh", "-c", "docker config ls -q | xargs docker config inspect")
     order = [entry["ID"] for entry in sorted(json.loads(listed), key=lambda entry: entry["Version"]["Index"])]
-    agents.until(lambda: agents.holding(order[-1]), "a proven copy holds the last change", 30)
+    agents.until(lambda: agents.holding(order[-1]), "a proven copy holds the last change")
     copies = agents.copies()[:-before]
-    assert len(copies) >= 4
     assert {copy["proof"]["verdict"] for copy in copies} == {"proven"}
     for copy in copies:
         listed_before, more = copy["inventory"]["configs"], copy["proof"]["beyond"].get("configs", [])
@@ -169,7 +205,7 @@ def test_what_s3_does_not_take_waits_and_is_stored_later(agents: Agents, healed:
     first = agents.first()
     s3.stop(agents.swarm.lab)
     config = agents.change()
-    agents.until(lambda: agents.told()[first].get("waiting"), "the copy waits", 30)
+    agents.until(lambda: agents.told()[first].get("waiting"), "the copy waits")
     assert "cannot be reached" in agents.told()[first]["fault"]
     assert agents.stack.requorum("agents").status == 3
     s3.start(agents.swarm.lab)
@@ -185,15 +221,13 @@ def test_an_agent_that_is_killed_anywhere_leaves_nothing_half(agents: Agents) ->
     for delay in KILL_AFTER:
         config = agents.change()
         active = ("systemctl", "show", "requorum-copy", "--property=MainPID", "--value")
-        agents.until(lambda: agents.swarm.on(first, *active) != "0", "a round runs", 10)  # noqa: B023
+        agents.until(lambda: agents.swarm.on(first, *active) != "0", "a round runs")  # noqa: B023
         time.sleep(delay)
         agents.swarm.on(first, "systemctl", "kill", "--signal=KILL", "requorum-copy.service", check=False)
         agents.until(lambda: agents.holding(config), f"a copy after the kill at {delay} s")  # noqa: B023
     agents.until(lambda: not agents.told()[first]["fault"], "nothing is wrong any more")
-    assert agents.told()[first]["waiting"] == 0
-    assert not agents.swarm.on(
-        first, "sh", "-c", f"ls {STATE}/spool; pgrep -a dockerd | grep -- --data-root=/mnt; true"
-    )
+    left = ("sh", "-c", f"ls {STATE}/spool; pgrep -a dockerd | grep -- --data-root=/mnt; true")
+    agents.until(lambda: not agents.swarm.on(first, *left), "nothing is left of any round")
     status = agents.stack.requorum("verify")
     assert status.status == 0, status.text
 
@@ -202,7 +236,7 @@ def test_agents_that_are_due_at_once_take_turns(agents: Agents) -> None:
     agents.settled()
     before = len(agents.copies())
     for name in MANAGERS:
-        agents.swarm.on(name, "systemctl", "start", "--no-block", "requorum-due.service")
+        agents.due(name)
     agents.until(lambda: len(agents.copies()) == before + len(MANAGERS), "a copy of each")
     agents.until(lambda: not any(one["fault"] for one in agents.told().values()), "all are fine")
     made = agents.copies()[: len(MANAGERS)]
@@ -212,22 +246,49 @@ def test_agents_that_are_due_at_once_take_turns(agents: Agents) -> None:
     assert all(end <= begin for (_, end), (begin, _) in pairwise(spans)), "two copied at once"
 
 
+@pytest.fixture
+def ending(agents: Agents) -> Iterator[str]:
+    """The manager whose turn it is first, as a round of it is over and its unit is not: to start it now is to start none."""
+    agents.settled()
+    first, folder = agents.first(), "/run/systemd/system/requorum-copy.service.d"
+    slow = f"printf '[Service]\\nExecStartPost=/bin/sleep 5\\n' > {folder}/slow.conf"
+    agents.swarm.on(first, "sh", "-c", f"mkdir -p {folder}; {slow}; systemctl daemon-reload")
+    with agents.none_but(first):
+        agents.swarm.on(first, "systemctl", "start", "--no-block", "requorum-copy")
+        agents.until(lambda: agents.round(first) == "start-post", "a round ends")
+        yield first
+    agents.swarm.on(first, "sh", "-c", f"rm -r {folder}; systemctl daemon-reload")
+
+
+def test_what_becomes_due_as_a_round_ends_is_copied(agents: Agents, ending: str) -> None:
+    before = len(agents.copies())
+    agents.due(ending)
+    agents.until(lambda: len(agents.copies()) > before, "it copies")
+
+
+def test_what_changes_as_a_round_ends_is_copied(agents: Agents, ending: str) -> None:
+    config = agents.change()
+    agents.until(lambda: agents.holding(config), "it copies")
+
+
 def test_when_a_disk_is_full_the_next_manager_copies(agents: Agents) -> None:
     agents.settled()
     first = agents.first()
     agents.swarm.on(first, "mount", "-t", "tmpfs", "-o", "size=8k", "full", "/var/lib/requorum")
     try:
-        config = agents.change()
+        with agents.none_but(first):
+            config = agents.change()
+            agents.until(lambda: "No space left" in agents.told()[first]["fault"], "the first fails")
         agents.until(lambda: agents.holding(config), "another manager's copy")
         assert first not in agents.holding(config)
-        assert "No space left" in agents.swarm.on(first, "journalctl", "-u", "requorum-copy", "-n", "20", "-o", "cat")
-        assert "No space left" in agents.told()[first]["fault"]
+        assert "No space left" in agents.swarm.on(first, "journalctl", "-u", "requorum-copy", "-n", "50", "-o", "cat")
         metrics = agents.swarm.on(first, "cat", "/var/lib/metrics/requorum_agent.prom")
         assert f'requorum_agent_failing{{cluster="lab",manager="{first}"}} 1.0' in metrics
     finally:
+        agents.swarm.on(first, "systemctl", "stop", "requorum-watch", "requorum-copy")  # which may just try again there
         agents.swarm.on(first, "umount", "/var/lib/requorum")
-    agents.settled()  # a change before that could be in the copy of a manager that is still at the last one
-    agents.swarm.on(first, "systemctl", "start", "--no-block", "requorum-due.service")
+        agents.swarm.on(first, "systemctl", "start", "requorum-watch")
+    agents.due(first)
     agents.until(lambda: first in agents.holding(config), "the first one copies again")
     agents.until(lambda: not agents.told()[first]["fault"], "nothing is wrong any more")
 
@@ -235,21 +296,30 @@ def test_when_a_disk_is_full_the_next_manager_copies(agents: Agents) -> None:
 def test_a_copy_that_cannot_be_proven_is_not_tried_on_and_on(agents: Agents) -> None:
     agents.settled()
     first = agents.first()
+
+    def tries() -> list[float]:
+        mine = (copy for copy in agents.copies() if copy["manager"] == first)
+        taken = (copy["taken"] for copy in mine if config in copy["inventory"]["configs"])
+        return sorted(datetime.fromisoformat(text).timestamp() for text in taken)
+
     agents.swarm.on(first, "mount", "--bind", "/bin/false", "/usr/bin/unshare")
     try:
-        config = agents.change()
+        with agents.none_but(first):
+            config = agents.change()
+            agents.until(tries, "the first tries")
         agents.until(lambda: agents.holding(config), "another manager's proven copy")
         assert first not in agents.holding(config)
         agents.settled()
+        tried = tries()
         time.sleep(RESTED_SECONDS)
-        tried = [
-            copy for copy in agents.copies() if copy["manager"] == first and config in copy["inventory"]["configs"]
-        ]
-        assert 1 <= len(tried) <= 2
+        assert tries() == tried, "it was tried again when another's copy would do"
+        rests = [later - earlier for earlier, later in pairwise(tried)]
+        assert not [rest for rest in rests if rest < FIRST_PAUSE / 2], "it was tried without a rest"
         assert "could not be proven" in agents.told()[first]["fault"]
     finally:
-        agents.swarm.on(first, "umount", "/usr/bin/unshare")
-    agents.swarm.on(first, "systemctl", "start", "--no-block", "requorum-due.service")
+        agents.swarm.on(first, "umount", "--lazy", "/usr/bin/unshare")
+    agents.due(first)
+    agents.until(lambda: first in agents.holding(config), "the first one's proven copy")
     agents.until(lambda: not agents.told()[first]["fault"], "it is proven again")
 
 
@@ -257,12 +327,12 @@ def test_without_a_quorum_what_there_is_is_kept(agents: Agents, healed: None) ->
     agents.settled()
     before, (lost, other, left) = agents.copies(), MANAGERS
     faults.kill(agents.swarm.lab, [lost, other])
-    agents.swarm.on(left, "systemctl", "start", "--no-block", "requorum-due.service")
-    agents.until(lambda: "kept" in agents.told()[left]["fault"], "the agent says that it cannot copy", 90)
+    agents.due(left)
+    agents.until(lambda: "kept" in agents.told()[left]["fault"], "the agent says that it cannot copy")
     assert agents.copies() == before
     faults.start(agents.swarm.lab, [lost, other])
     agents.until(lambda: "Leader" in agents.swarm.on(left, "docker", "node", "ls", check=False), "a leader")
-    agents.until(lambda: not agents.told()[left]["fault"], "it copies again", 90)
+    agents.until(lambda: not agents.told()[left]["fault"], "it copies again")
     agents.until(lambda: len(agents.copies()) > len(before), "the copy that was due is made up for")
 
 
@@ -286,7 +356,7 @@ def test_after_a_total_loss_every_manager_has_its_agent_again(agents: Agents) ->
     assert config in agents.swarm.on("manager-a", "docker", "config", "ls", "-q").split()
     agents.until(lambda: all(not one["fault"] for one in agents.told().values()), "every agent is fine")
     config = agents.change()
-    agents.until(lambda: agents.holding(config), "a proven copy of the restored swarm", 30)
+    agents.until(lambda: agents.holding(config), "a proven copy of the restored swarm")
     again = agents.stack.up("--skip-preview")
     assert "~" not in again.text.split("Resources:")[1], again.text
 
@@ -314,7 +384,8 @@ def test_a_watch_that_is_switched_off_is_off_after_a_reboot_too(agents: Agents, 
     agents.stack.up("--skip-preview")
     faults.kill(agents.swarm.lab, ["manager-a"])
     faults.start(agents.swarm.lab, ["manager-a"])
-    agents.until(lambda: agents.told()["manager-a"].get("fault") == "", "the agent runs by its timer", 90)
+    agents.until(lambda: agents.told()["manager-a"].get("fault") == "", "the agent runs by its timer")
+    agents.until(lambda: agents.swarm.nodes("manager-c")["manager-a"]["ManagerStatus"] == "Reachable", "it votes again")
     running = ("systemctl", "is-active", "requorum-copy.timer", "requorum-watch.service")
     for name in MANAGERS:
         assert agents.swarm.on(name, *running, check=False).split() == ["active", "inactive"]

@@ -162,8 +162,10 @@ def secrets(swarm: Swarm) -> dict[str, str]:
 
 
 def test_no_secret_shows_in_arguments_output_state_or_plain_in_s3(swarm: Swarm, watched: Watch) -> None:
-    swarm.on("worker-1", "sh", "-c", "sleep 0.5; : planted")
-    assert watched.places("planted") == ["the arguments of a process"], "the watch sees what nodes run"
+    plant = ("sh", "-c", "sleep 0.5; : planted")
+    swarm.until(
+        lambda: swarm.on("worker-1", *plant) == "" and watched.places("planted"), "the watch sees what nodes run"
+    )
     state = swarm.stack.pulumi("stack", "export").text
     kept = [path for path in swarm.lab.s3_root.rglob("*") if path.is_file() and "locked" in path.parts]
     assert len([path for path in kept if path.parent.name == "unlock-keys"]) == 4, "every key the swarm had"

@@ -36,8 +36,8 @@ class Rows:
         (found,) = self.swarm.containers(HOME)
         return found
 
-    def run(self, script: str) -> str:
-        return self.swarm.on(HOME, "docker", "exec", self.container, "sh", "-c", script)
+    def run(self, script: str, *, check: bool = True) -> str:
+        return self.swarm.on(HOME, "docker", "exec", self.container, "sh", "-c", script, check=check)
 
     @property
     def content(self) -> str:
@@ -55,7 +55,7 @@ def rows(swarm: Swarm, stack: Stack) -> Rows:
     swarm.on("manager-a", *create, *place, workload.REFERENCE, "sh", "-c", WRITES)
     swarm.until(lambda: len(swarm.containers(HOME)) == 1, "its task runs")
     service = Rows(swarm)
-    swarm.until(lambda: service.content.count(MARKER) == 9, "it has written its rows")
+    swarm.until(lambda: service.run("cat /data/rows", check=False).count(MARKER) == 9, "it has written its rows")
     stack.write({**stack.settings(), "data": DATA})
     return service
 

@@ -86,16 +86,24 @@ def test_machines_reinstalled_after_total_loss_are_brought_back(machines: Swarm)
     assert "unchanged" in machines.stack.up("--skip-preview", "--expect-no-changes").text
 
 
+def recovered(stack: Stack) -> str:
+    """What an operator is told who waits for another, and comes again where that took longer than one is kept waiting."""
+    done = stack.requorum("recover", "--yes")
+    if "is still at it" in done.errors:
+        return done.errors + recovered(stack)
+    assert done.status == 0, done.errors
+    assert "is proven, led by" in done.text
+    return done.errors
+
+
 def test_two_operators_without_pulumi_make_one_swarm_and_pulumi_agrees_afterwards(machines: Swarm) -> None:
     before = machines.picture()
     nodes.lose(machines.lab, MANAGERS)
     nodes.make(machines.lab, {name: ADDRESSES[name] for name in MANAGERS})
     with ThreadPoolExecutor(max_workers=2) as both:
-        done = list(both.map(lambda _: machines.stack.requorum("recover", "--yes"), range(2)))
-    assert [one.status for one in done] == [0, 0], [one.errors for one in done]
-    assert all("is proven, led by" in one.text for one in done)
-    forced = [one for one in done if "forcing a new cluster" in one.errors]
-    waited = [one for one in done if "waiting for" in one.errors]
+        told = list(both.map(lambda _: recovered(machines.stack), range(2)))
+    forced = [errors for errors in told if "forcing a new cluster" in errors]
+    waited = [errors for errors in told if "waiting for" in errors]
     assert len(forced) == len(waited) == 1
     assert forced != waited
     report = json.loads(machines.stack.requorum("report", "--json").text)

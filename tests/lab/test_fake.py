@@ -14,8 +14,7 @@ from recovery.errors import RequorumError
 from recovery.settings import parse
 from tests.fake.cases import elsewhere
 from tests.fake.scenarios import SCENARIOS, Scenario
-
-SECONDS = 60
+from tests.lab.swarm import SECONDS
 
 
 class RealMachines:

@@ -1,6 +1,7 @@
 """Existing machines that are switched off and named lost, and what can be done about ailing ones. The tests run in order."""
 
 import json
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -83,10 +84,10 @@ def test_once_they_are_fenced_the_recovery_goes_on(swarm: Swarm, variant: Varian
         for done in pool.map(lambda name: swarm.stack.requorum("fence", name, "--yes"), MANAGERS[:2]):
             assert done.status == 0, done.errors
     assert words(swarm) == list(MANAGERS[:2])
-    assert "manager-a is named lost 0 min ago by " in swarm.stack.requorum("status").text
+    assert re.search(r"manager-a is named lost \d+ min ago by ", swarm.stack.requorum("status").text)
     shown = variant(recover=True).requorum("plan").text
     assert "manager-c: force a new cluster from its own log" in shown
-    assert "manager-b is named lost 0 min ago by " in shown
+    assert re.search(r"manager-b is named lost \d+ min ago by ", shown)
     done = swarm.stack.requorum("recover", "--yes")
     assert done.status == 0, done.errors
     assert votes(swarm, "manager-c") == {"manager-c": "Leader"}

@@ -1,4 +1,7 @@
-"""A recovery that is killed at any point converges when it is run again, and never makes a second swarm."""
+"""A recovery that is killed, or that goes wrong half-way, makes no second swarm and converges when it is run again.
+
+The tests run in order.
+"""
 
 import json
 import os
@@ -7,9 +10,13 @@ import subprocess
 from typing import Any
 
 import pytest
+from docker import DockerClient
 
-from lab import nodes
-from lab.stack import PROJECT
+from lab import image, nodes
+from lab.stack import PROJECT, Stack
+from recovery import quorum, restore
+from recovery.errors import ProofFailed
+from recovery.settings import load
 from tests.lab.swarm import MANAGERS, Swarm
 
 POINTS = {
@@ -17,6 +24,12 @@ POINTS = {
     "the new cluster is being forced": "forcing a new cluster",
     "the second manager joins": "manager-b joins",
 }
+
+HALVING_TAR = """#!/bin/sh
+/usr/bin/tar.whole "$@" || exit
+case "$PWD" in */swarm.requorum) for log in /var/lib/docker/swarm.requorum/swarm/raft/wal-v3-encrypted/*.wal; do truncate -s 4096 "$log"; done;; esac
+"""
+"""Unpacks, then loses most of the raft log, and reports success: half a file that nothing else notices."""
 
 
 def plan_of(swarm: Swarm) -> dict[str, Any]:
@@ -27,6 +40,12 @@ def plan_of(swarm: Swarm) -> dict[str, Any]:
 def is_silent(plan: dict[str, Any]) -> bool:
     """Whether nothing is done because a machine does not answer (yet)."""
     return bool(plan["refusal"]) and "not known to be lost" in plan["refusal"]["why"]
+
+
+def has_started(swarm: Swarm) -> bool:
+    """Whether the machines that an update was making when it was killed are up: one that does not run is not known to be lost."""
+    swarm.start_what_was_only_created()
+    return not is_silent(plan_of(swarm))
 
 
 def kill_at(swarm: Swarm, line: str) -> None:
@@ -71,9 +90,8 @@ def test_a_killed_recovery_converges(swarm: Swarm, line: str) -> None:
     nodes.lose(swarm.lab, MANAGERS)
     kill_at(swarm, line)
     mend_state(swarm)
-    swarm.start_what_was_only_created()
     swarm.stack.pulumi("cancel", "--yes")
-    swarm.until(lambda: not is_silent(plan_of(swarm)), "machines that were just made have started")
+    swarm.until(lambda: has_started(swarm), "machines that were just made have started")
     left = plan_of(swarm)
     swarm.stack.up("--skip-preview", *(["--config", f"recover={left['id']}"] if left["id"] else []))
     assert not before.differences(swarm.picture())
@@ -84,3 +102,61 @@ def test_a_killed_recovery_converges(swarm: Swarm, line: str) -> None:
     report = json.loads(swarm.stack.requorum("report", "--json").text)
     assert (report["lost"], bool(report["copy"]), report["rpo"]["seconds"] > 0) == (list(MANAGERS), True, True)
     assert len(report["runs"]) == 2 or line == POINTS["hosts are being made"], "of both runs"
+
+
+@pytest.fixture(scope="module")
+def halving_image(swarm: Swarm) -> str:
+    """The node image with a `tar` that loses half."""
+    engine = DockerClient(base_url=swarm.lab.docker_host)
+    made = engine.containers.create(
+        image.reference("bookworm"),
+        [
+            "sh",
+            "-c",
+            f"mv /usr/bin/tar /usr/bin/tar.whole; cat > /usr/bin/tar <<'END'\n{HALVING_TAR}END\nchmod +x /usr/bin/tar",
+        ],
+    )
+    made.start()
+    made.wait()
+    made.commit("requorum-node", "halving", changes='CMD ["/sbin/init"]')
+    made.remove()
+    return "requorum-node:halving"
+
+
+def test_half_a_restore_is_refused_and_leaves_no_swarm(swarm: Swarm, stack: Stack, halving_image: str) -> None:
+    before = swarm.picture()
+    hosts = stack.settings()["hosts"]
+    stack.write({**stack.settings(), "hosts": {**hosts, "image": halving_image}})
+    nodes.lose(swarm.lab, MANAGERS)
+    refused = stack.up("--skip-preview", "--config", "recover=true", check=False)
+    assert refused.status != 0
+    assert "not every file arrived; nothing was changed" in refused.text
+    assert [swarm.state(name) for name in MANAGERS] == ["inactive"] * 3, "nothing was founded"
+    left = swarm.on("manager-a", "ls", "/var/lib/docker").split()
+    assert "swarm.requorum" not in left
+    assert "swarm.before" not in left
+    assert (
+        swarm.on("manager-a", "sh", "-c", "ls /var/lib/docker/swarm/raft 2>&1 || true", check=False).find("wal-v3") < 0
+    )
+
+    for name in MANAGERS:
+        swarm.on(name, "mv", "/usr/bin/tar.whole", "/usr/bin/tar")
+    stack.up("--skip-preview")
+    assert not before.differences(swarm.picture())
+
+
+def test_a_swarm_that_is_not_the_copied_one_is_left_again(
+    swarm: Swarm, stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Were the files missing without a word, docker would found an empty swarm and report success."""
+    settings = load(stack.file)
+    for key, value in stack.environment().items():
+        monkeypatch.setenv(key, value)
+    nodes.lose(swarm.lab, MANAGERS)
+    nodes.make(swarm.lab, {name: str(settings.node(name).address) for name in MANAGERS})
+    newest = stack.requorum("backups", "--json").text
+    monkeypatch.setattr(restore, "place", lambda *_, **__: None)
+    name = next(line.split('"')[3] for line in newest.splitlines() if '"name"' in line)
+    with pytest.raises(ProofFailed, match="its ID is"):
+        quorum.establish(settings, copy=name, say=print)
+    assert [swarm.state(manager) for manager in MANAGERS] == ["inactive"] * 3

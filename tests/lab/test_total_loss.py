@@ -15,12 +15,15 @@ from tests.lab.place import address
 from tests.lab.swarm import MANAGERS, WORKERS, Picture, Swarm
 
 PORT_TAKEN = """systemctl stop docker.socket docker
-python3 -c 'import socket, time; s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM); s.bind(("::", 7946)); time.sleep(60)' &
-sleep 0.2; systemctl reset-failed docker; systemctl start docker; until docker node ls; do sleep 0.1; done; sleep 0.5; kill $!
+python3 -c 'import socket, time; s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM); s.bind(("::", 7946)); time.sleep(600)' &
+until [ -n "$(ss -Hlnu 'sport = :7946')" ]; do sleep 0.1; done
+begun=$(date +%s); systemctl reset-failed docker; systemctl start docker; until docker node ls; do sleep 0.1; done
+until journalctl -u docker --since "@$begun" -o cat | grep -q '7946.*address already in use'; do sleep 0.1; done; kill $!
 """
 """A manager's engine starts while its gossip port is taken, and does not try again."""
 KNOWN: dict[str, Picture] = {}
-"""The picture that the tests of this module hand on."""
+TOOK: dict[str, float] = {}
+"""The picture, and the seconds of an update, that the tests of this module hand on."""
 
 
 def test_one_update_builds_the_cluster_of_the_stack_file(swarm: Swarm) -> None:
@@ -129,7 +132,7 @@ def test_the_preview_shows_the_plan(swarm: Swarm) -> None:
 
 
 def test_one_update_brings_everything_back(swarm: Swarm) -> None:
-    swarm.stack.up("--config", "recover=true")
+    TOOK["recovery"] = swarm.stack.up("--config", "recover=true").seconds
     assert not KNOWN["before"].differences(swarm.picture())
     seen = swarm.nodes("manager-c")
     assert {name: entry["Status"] for name, entry in seen.items()} == dict.fromkeys(MANAGERS + WORKERS, "Ready")
@@ -150,8 +153,8 @@ def test_the_recovery_left_a_report(swarm: Swarm) -> None:
     done = [(step["action"], step["node"]) for step in report["steps"] if step["action"] != "rebuild"]
     seed, *joined = [("restore", "manager-a"), ("join", "manager-b"), ("join", "manager-c")]
     assert done == [seed, *joined, ("save", "managers"), ("prove", "swarm")]
-    assert 0 < report["rto"]["quorumSeconds"] < report["rto"]["provenSeconds"] < 120
-    assert 0 < report["rpo"]["seconds"] < 600
+    assert 0 < report["rto"]["quorumSeconds"] < report["rto"]["provenSeconds"] < TOOK["recovery"]
+    assert 0 < report["rpo"]["seconds"] < 3600
     assert report["how"] == "pulumi"
     found = {(check["check"], check["subject"].split()[0]): check["result"] for check in report["proof"]}
     assert set(found.values()) == {"ok"}, found

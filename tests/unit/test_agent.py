@@ -3,7 +3,8 @@
 import subprocess
 import sys
 import tarfile
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
@@ -17,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from recovery import agents, bundle
-from recovery.agent import config, metrics, spool, state, turn
+from recovery.agent import config, metrics, spool, state, turn, watch
 from recovery.agent.local import Local
 from recovery.agent.spool import Entry, Spool
 from recovery.agent.state import Fault, State
@@ -167,6 +168,55 @@ def test_a_change_to_the_swarm_itself_counts() -> None:
 def test_the_leader_copies_last_and_who_cannot_be_reached_never() -> None:
     nodes = [node("b", leader=True), node("c"), node("a"), node("0", reachability="unreachable")]
     assert [turn.rank(nodes, one) for one in "acb0"] == [0, 1, 2, 3]
+
+
+class Ended(Exception):
+    """The watch would wait for another change."""
+
+
+def watched(monkeypatch: pytest.MonkeyPatch, managers_before: int, state: str) -> tuple[list[float], list[str]]:
+    """The seconds that a watch waits after a change, and what it runs then; ``state`` is the one of the round's unit."""
+    waited, ran = list[float](), list[str]()
+
+    def events(_: Path) -> Iterator[bytes]:
+        yield b""
+        threading.Event().wait()
+
+    def pause(seconds: float) -> None:
+        if waited:
+            raise Ended
+        waited.append(seconds)
+
+    def run(argv: tuple[str, ...], **_: Any) -> subprocess.CompletedProcess[str]:
+        ran.append(argv[1])
+        looking._changed.set()  # for another round, before which it ends
+        return subprocess.CompletedProcess(argv, 0, f"{state}\n")
+
+    looking = watch.Watch(Path("/socket"))
+    monkeypatch.setattr(watch.api, "events", events)
+    monkeypatch.setattr(watch.api, "ask", lambda *_: {"Swarm": {"NodeID": "b"}})
+    monkeypatch.setattr(watch.turn, "rank", lambda nodes, node_id: managers_before)
+    monkeypatch.setattr(watch, "sleep", pause)
+    monkeypatch.setattr(watch.subprocess, "run", run)
+    with pytest.raises(Ended):
+        looking.run()
+    return waited, ran
+
+
+@pytest.mark.parametrize("managers_before", [0, 1, 2])
+def test_after_a_change_each_manager_gives_those_before_it_time(
+    managers_before: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited, _ = watched(monkeypatch, managers_before, "inactive")
+    assert waited == [watch.DEBOUNCE_SECONDS + managers_before * watch.PATIENCE_SECONDS]
+
+
+@pytest.mark.parametrize(("state", "starts"), [("inactive", 1), ("failed", 1), ("activating", 2)])
+def test_a_round_that_may_have_looked_before_the_change_is_followed_by_another(
+    state: str, starts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, ran = watched(monkeypatch, 0, state)
+    assert ran == ["show", *["start"] * starts]
 
 
 def test_a_config_is_read_as_it_was_written() -> None:

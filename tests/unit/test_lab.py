@@ -55,3 +55,9 @@ def test_the_labs_stack_file_passes_the_products_own_check(tmp_path: Path, manag
     made = load(stack.file)
     assert (len(made.managers), len(made.workers)) == (managers, 20)
     assert yaml.safe_load(stack.file.read_text())["encryptionsalt"] == "kept"
+
+
+def test_a_command_that_does_not_end_says_how_far_it_came(tmp_path: Path) -> None:
+    stack = Stack(Instance(80, tmp_path), "x", tmp_path / "Pulumi.x.yaml")
+    with pytest.raises(LabError, match=r"no end within 1 s; it said:\nhalf\nand a word"):
+        stack._run(["sh", "-c", "echo half; echo and a word >&2; exec sleep 60"], timeout=1)

@@ -143,7 +143,8 @@ def _decide(
         case Kind.QUORUM_LOST if survivors and not (diagnosis.stand_ins or _silent_managers(diagnosis, settings)):
             return _force(diagnosis, settings, survivors, source.ahead)
         case _:
-            return Plan(diagnosis.kind, refusal=refusal_of(diagnosis, settings))
+            held = tuple(f"survivor {survivor.text}" for survivor in survivors)
+            return Plan(diagnosis.kind, losses=held, refusal=refusal_of(diagnosis, settings))
 
 
 def _with_consent(plan: Plan, settings: Settings, spent: bool) -> Plan:

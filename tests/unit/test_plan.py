@@ -449,6 +449,7 @@ def test_a_silent_manager_is_refused_with_the_command_that_names_it_lost() -> No
     made = plan([make.leaderless(A), make.silent(B), make.silent(C)], recover=True, survivors=(STALE,))
     assert made.refusal is not None
     assert "`requorum fence manager-b`, `requorum fence manager-c` if it is lost" in made.refusal.remedy
+    assert made.lines == (f"note: survivor {STALE.text}",), "what there is without them"
 
 
 def test_managers_named_lost_no_longer_forbid_a_recovery_and_are_left_alone() -> None:

@@ -183,6 +183,11 @@ def _force(diagnosis: Diagnosis, settings: Settings, survivors: tuple[Survivor, 
     losses = (
         f"chosen between {', '.join(survivor.text for survivor in survivors)}",
         *(
+            ("requorum:copy counts for nothing here: no copy is restored while there are survivors",)
+            if settings.copy_from
+            else ()
+        ),
+        *(
             (f"the last {unsure} of {best.name}'s entries may never have been committed, and may be dropped",)
             if unsure
             else ()

@@ -368,6 +368,8 @@ def test_without_a_quorum_the_survivor_that_holds_most_is_forced_and_the_rest_re
     assert "entry 57" in made.losses[0]
     assert "entry 40" in made.losses[0]
     assert "the last 1 of manager-b's entries" in made.losses[1]
+    named = make_plan(found, five.model_copy(update={"copy_from": "a-copy"}), Source(), (FRESH,), make.NOW)
+    assert any("requorum:copy counts for nothing here" in loss for loss in named.losses)
 
 
 def test_a_lost_quorum_is_not_forced_without_the_flag() -> None:

@@ -1,7 +1,7 @@
 """From a diagnosis to what is to be done: pure. Preview shows the plan; the update is held to the copy or survivor it names."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -10,11 +10,15 @@ from recovery.catalog import Choice
 from recovery.copy import Copy
 from recovery.diagnosis import Diagnosis, Kind
 from recovery.manifest import Manifest
+from recovery.model import Inventory
 from recovery.moves import Move
 from recovery.release import is_older
 from recovery.settings import Node, Settings
 from recovery.steps import Step
 from recovery.survivors import Survivor
+
+SHOWN = 5
+"""Of the IDs of each kind of object that a plan names."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,8 @@ class Source:
     """The copy."""
     rejected: tuple[str, ...] = ()
     """Why newer ones were passed over."""
+    newer: Choice | None = None
+    """The newest of these, as far as its manifest can be read: it tells what is lost."""
     cas: frozenset[str] = frozenset()
     """The digests of the CA that living nodes know."""
     engine: str = ""
@@ -254,6 +260,7 @@ def _restore(diagnosis: Diagnosis, settings: Settings, source: Source, now: date
     losses = (
         f"changes to the swarm after {taken:%Y-%m-%d %H:%M:%S} UTC ({age:.0f} s ago) are lost",
         *passed_over,
+        *_objects(manifest.inventory, source.newer),
         *_unvouched(manifest, source.cas),
         *((_older(source.engine, manifest),) if is_older(source.engine, manifest.engine) else ()),
         *_elsewhere(moved),
@@ -281,6 +288,20 @@ def _restore(diagnosis: Diagnosis, settings: Settings, source: Source, now: date
         moves=moved,
         losses=losses,
     )
+
+
+def _objects(chosen: Inventory, newer: Choice | None) -> tuple[str, ...]:
+    """Which objects are lost, and which come back, by what a newer copy lists."""
+    if newer is None:
+        return ()
+    listed = newer.manifest.inventory
+    told = {"lost": listed.missing_from(chosen), "back, and removed since": chosen.missing_from(listed)}
+    return tuple(f"{what}, going by {newer.copy.name}: {_counted(ids)}" for what, ids in told.items() if ids)
+
+
+def _counted(objects: Mapping[str, Sequence[str]]) -> str:
+    more = {kind: f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else "" for kind, ids in objects.items()}
+    return "; ".join(f"{kind} {', '.join(ids[:SHOWN])}{more[kind]}" for kind, ids in objects.items())
 
 
 def _unvouched(manifest: Manifest, cas: frozenset[str]) -> tuple[str, ...]:

@@ -532,3 +532,9 @@ def test_a_survivor_whose_log_cannot_be_read_is_told_with_what_to_do_about_it(
         DamagedCopy, match=r"manager-c: reading how far its log reaches(?s:.*)docker swarm leave --force"
     ):
         recover(scene.settings)
+
+
+def test_a_plan_says_which_objects_a_damaged_copy_would_have_brought_back(theatre: Theatre) -> None:
+    scene = theatre.stage(Case(3, frozenset(names(3)), Copies.NEWEST_DAMAGED))
+    newest = Catalog(scene.settings).copies[0].name
+    assert f"lost, going by {newest}: configs config-early" in assess(scene.settings).plan.losses

@@ -538,3 +538,22 @@ def test_a_plan_says_which_objects_a_damaged_copy_would_have_brought_back(theatr
     scene = theatre.stage(Case(3, frozenset(names(3)), Copies.NEWEST_DAMAGED))
     newest = Catalog(scene.settings).copies[0].name
     assert f"lost, going by {newest}: configs config-early" in assess(scene.settings).plan.losses
+
+
+def test_a_swarm_of_its_own_that_came_up_from_a_survivor_is_left_again(
+    theatre: Theatre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As docker does where it finds nothing that it can use."""
+    scene, force = theatre.stage(Case(3, frozenset({"manager-a", "manager-b"}))), Engine.force_new_cluster
+
+    def found(engine: Engine) -> None:
+        engine.leave()
+        engine.init(scene.settings.swarm)
+
+    monkeypatch.setattr(Engine, "force_new_cluster", found)
+    with pytest.raises(ProofFailed, match=r"swarm cluster-.* came up .* it was left again"):
+        recover(scene.settings)
+    assert not theatre.wires.swarm.lives()
+    monkeypatch.setattr(Engine, "force_new_cluster", force)
+    recover(scene.settings)
+    assert assess(scene.settings).diagnosis.cluster_id == scene.cluster_id

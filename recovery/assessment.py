@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from recovery import autolock, consent, moves, reports, survivors
+from recovery import autolock, consent, moves, reports, survivors, unnamed
 from recovery.catalog import Catalog, Search, newest_after, newest_good, strange
 from recovery.copy import Copy
 from recovery.diagnosis import NO_QUORUM, Diagnosis, Kind, access_fault, diagnose
@@ -76,6 +76,8 @@ def assess(settings: Settings, *, now: datetime | None = None) -> Assessment:
     moved = moves.since_copied(settings, catalog, known, search.choice.manifest if search.choice else None)
     moves.require_unbound(settings, moved, seen)
     moves.require_vacated(settings, moved, known)
+    if diagnosis.kind in (Kind.ALL_LOST, Kind.QUORUM_LOST):
+        unnamed.require_none(settings, seen)
     for name in diagnosis.locked if not left else [survivor.name for survivor in left[:1] if survivor.locked]:
         autolock.require_key(settings, settings.node(name))
     spent = consent.is_spent(settings, catalog.store)

@@ -557,3 +557,24 @@ def test_a_swarm_of_its_own_that_came_up_from_a_survivor_is_left_again(
     monkeypatch.setattr(Engine, "force_new_cluster", force)
     recover(scene.settings)
     assert assess(scene.settings).diagnosis.cluster_id == scene.cluster_id
+
+
+@pytest.mark.parametrize("up", [True, False])
+def test_nothing_is_made_beside_managers_that_nobody_named(theatre: Theatre, up: bool) -> None:
+    """A swarm of five was taken over with three in the stack file, which are lost: the two others hold its log."""
+    scene = theatre.stage(Case(5, frozenset()))
+    swarm, few = theatre.wires.swarm, scene.settings.model_copy(update={"managers": scene.settings.managers[:3]})
+    assert [line.split(" at ")[0] for line in assess(few).diagnosis.warnings] == ["manager-a2", "manager-b2"]
+    worker = swarm.named("worker-1")
+    assert worker.directory
+    worker.directory = replace(worker.directory, remotes=tuple(str(node.address) for node in scene.settings.managers))
+    for name in names(5)[: 3 if up else 5]:
+        swarm.named(name).directory, swarm.named(name).state = None, LocalState.INACTIVE
+    swarm.pass_time()
+    if up:
+        with pytest.raises(
+            Refused, match=r"worker-1 knows a manager at .*, which requorum:managers does not name, and"
+        ):
+            assess(few)
+    else:
+        assert assess(few).plan.copy, "it is told what can be done"

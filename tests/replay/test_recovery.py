@@ -393,6 +393,10 @@ def test_nothing_is_forced_beside_managers_that_came_back_while_copies_were_on_t
     with pytest.raises(Refused, match="while it was prepared things changed"):
         recover(scene.settings)
     assert not [what for what in theatre.wires.effects if "force" in what]
+    monkeypatch.setattr(module, slow, act)
+    recover(scene.settings)
+    assert assess(scene.settings).diagnosis.kind is Kind.HEALTHY, "the others rejoin them"
+    assert swarm.identities == scene.identities
 
 
 def test_nothing_is_forced_once_survivors_that_did_not_hear_each_other_have_a_leader(

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from recovery import autolock, consent, moves, reports, survivors
-from recovery.catalog import Catalog, Search, newest_good, strange
+from recovery import autolock, consent, moves, reports, survivors, unnamed
+from recovery.catalog import Catalog, Search, newest_after, newest_good, strange
 from recovery.copy import Copy
 from recovery.diagnosis import NO_QUORUM, Diagnosis, Kind, access_fault, diagnose
 from recovery.errors import Refused
@@ -61,6 +61,9 @@ def assess(settings: Settings, *, now: datetime | None = None) -> Assessment:
     search, cas = Search(None, ()), seen.cas(known)
     left: tuple[survivors.Survivor, ...] = ()
     ahead: Copy | None = None
+    ours = {
+        copy: manifest for copy, manifest in catalog.newest_manifests().items() if not strange(manifest, known, cas)
+    }
     if diagnosis.kind is Kind.ALL_LOST:
         escrow = Escrow(settings, catalog.store)
         there = [node.name for node in settings.managers if node.name not in diagnosis.away]
@@ -69,18 +72,20 @@ def assess(settings: Settings, *, now: datetime | None = None) -> Assessment:
     elif diagnosis.kind is Kind.QUORUM_LOST:
         left = survivors.look(settings, seen)
         if left and not seen.of(left[0].name).placed:
-            ours = {c: m for c, m in catalog.newest_manifests().items() if not strange(m, known, cas)}
             ahead = survivors.outrun(left[0], ours)
     moved = moves.since_copied(settings, catalog, known, search.choice.manifest if search.choice else None)
     moves.require_unbound(settings, moved, seen)
     moves.require_vacated(settings, moved, known)
+    if diagnosis.kind in (Kind.ALL_LOST, Kind.QUORUM_LOST):
+        unnamed.require_none(settings, seen)
     for name in diagnosis.locked if not left else [survivor.name for survivor in left[:1] if survivor.locked]:
         autolock.require_key(settings, settings.node(name))
     spent = consent.is_spent(settings, catalog.store)
     diagnosis = replace(diagnosis, warnings=diagnosis.warnings + catalog.notes)
     engine = seen.of(search.choice.manifest.manager).engine if search.choice else ""
     proven = next(iter(reports.names(settings)), "") if diagnosis.kind in NO_QUORUM else ""
-    source = Source(search.choice, search.rejected, cas, engine, moved, ahead, proven)
+    newer = newest_after(search.choice, ours) if search.choice else None
+    source = Source(search.choice, search.rejected, newer, cas, engine, moved, ahead, proven)
     plan = make_plan(diagnosis, settings, source, left, now or datetime.now(UTC), spent=spent)
     return Assessment(seen, diagnosis, plan)
 

@@ -1,7 +1,7 @@
 """The copies of one cluster in S3: what there is, what each is worth, and the best to restore from."""
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -218,7 +218,7 @@ class Catalog:
 
 @dataclass(frozen=True)
 class Choice:
-    """A copy that was read whole and found good, with its manifest."""
+    """A copy, read whole and found good unless it is said otherwise, with its manifest."""
 
     copy: Copy
     manifest: Manifest
@@ -291,6 +291,13 @@ def newest_good(
             yield Search(Choice(copy, manifest), told, archive, unlock_key)
             return
     yield Search(None, tuple(f"{passed.name}: {why}" for passed, why in rejected.items()))
+
+
+def newest_after(choice: Choice, copies: Mapping[Copy, Manifest]) -> Choice | None:
+    """The newest of the copies that list what the swarm held, where it is newer than the one that was chosen; it may not be good."""
+    newer = [copy for copy, m in copies.items() if m.kind in WITH_INVENTORY and copy.dated > choice.copy.dated]
+    newest = max(newer, key=lambda copy: copy.dated, default=None)
+    return Choice(newest, copies[newest]) if newest else None
 
 
 def strange(manifest: Manifest, cluster_id: str | None, cas: frozenset[str]) -> str:

@@ -78,7 +78,7 @@ def diagnose(survey: Survey, known_id: str | None, *, cluster: str, copies: bool
     named = tuple(
         f"{r.node.name} is {r.named}{waits if r.node.name in away else ''}" for r in survey.reports if r.named
     )
-    warnings = named + doubles(survey)
+    warnings = named + doubles(survey) + unnamed(survey)
     silent = tuple(report.node.name for report in survey.reports if _may_hide(report))
     locked = tuple(report.node.name for report in survey.managers if report.state is LocalState.LOCKED)
     unfinished = tuple(report.node.name for report in survey.reports if _is_unfinished(report, survey.leader))
@@ -166,6 +166,16 @@ def doubles(survey: Survey) -> tuple[str, ...]:
             ids.setdefault(report.node_id, []).append(report.node.name)
     shared = ((node_id, names) for node_id, names in ids.items() if len(names) > 1)
     return heard + tuple(f"{' and '.join(names)} use one node ID, {node_id}; {runbook}" for node_id, names in shared)
+
+
+def unnamed(survey: Survey) -> tuple[str, ...]:
+    """Managers that vote and that nobody asks, since the stack file does not name them."""
+    return tuple(
+        f"{entry.hostname} at {entry.raft_address} votes and is no node of the stack file, so no recovery looks at it: name it in "
+        f"requorum:managers, or docker node demote {entry.node_id}"
+        for entry in (survey.leader.members if survey.leader else ())
+        if entry.votes and not any(entry.stands_at(report.node) for report in survey.reports)
+    )
 
 
 def access_fault(survey: Survey) -> Report | None:

@@ -51,7 +51,7 @@ def examine(settings: Settings, survey: Survey, diagnosis: Diagnosis) -> tuple[C
     cases = []
     for report in survey.managers + survey.workers:
         if ailment := trouble(report, survey):
-            cases.append(Case(report.node.name, ailment, _proposals(settings, survey, report)))
+            cases.append(Case(report.node.name, ailment, _proposals(settings, survey, report, diagnosis.kind)))
     return tuple(cases)
 
 
@@ -100,10 +100,13 @@ def objection(settings: Settings, survey: Survey, worker: Node) -> str:
     return ""
 
 
-def _proposals(settings: Settings, survey: Survey, report: Report) -> tuple[Proposal, ...]:
+def _proposals(settings: Settings, survey: Survey, report: Report, kind: Kind) -> tuple[Proposal, ...]:
     node, name, led = report.node, report.node.name, survey.leader is not None
     if report.state is LocalState.LOCKED:
-        return (Proposal(Remedy.UNLOCK, f"docker swarm unlock, on {name}", "its engine takes part again"),)
+        if kind is Kind.QUORUM_LOST:  # there an engine that is given its key by hand is blocked until it is restarted
+            effect = "the plan says whether its log is opened with the key in escrow, and a new cluster forced from it"
+            return (Proposal(Remedy.UNLOCK, "pulumi preview --config recover=true", effect),)
+        return (Proposal(Remedy.UNLOCK, "pulumi up", "it is opened with the key in escrow, and takes part again"),)
     entry = survey.entry(node)
     if node.role == "manager" and report.reach is Reach.ANSWERS and entry and not entry.votes:
         return (Proposal(Remedy.UPDATE, "pulumi up", "it rejoins under its own identity"),)
@@ -118,9 +121,10 @@ def _proposals(settings: Settings, survey: Survey, report: Report) -> tuple[Prop
         if up
         else (Proposal(Remedy.START, _start(settings, node), "it takes part again as it was"),)
     )
+    holds = up or (node.role == "manager" and report.reach is Reach.STOPPED)
     return (
         *mild,
-        _replacement(settings, node, up, risk or ("" if led or not up else NO_LEADER)),
+        _replacement(settings, node, up, risk or (NO_LEADER if holds and not led else "")),
         *_promotion(settings, survey, node),
     )
 

@@ -1,7 +1,7 @@
 """From a diagnosis to what is to be done: pure. Preview shows the plan; the update is held to the copy or survivor it names."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -10,11 +10,15 @@ from recovery.catalog import Choice
 from recovery.copy import Copy
 from recovery.diagnosis import Diagnosis, Kind
 from recovery.manifest import Manifest
+from recovery.model import Inventory
 from recovery.moves import Move
 from recovery.release import is_older
 from recovery.settings import Node, Settings
 from recovery.steps import Step
 from recovery.survivors import Survivor
+
+SHOWN = 5
+"""Of the IDs of each kind of object that a plan names."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,8 @@ class Source:
     """The copy."""
     rejected: tuple[str, ...] = ()
     """Why newer ones were passed over."""
+    newer: Choice | None = None
+    """The newest of these, as far as its manifest can be read: it tells what is lost."""
     cas: frozenset[str] = frozenset()
     """The digests of the CA that living nodes know."""
     engine: str = ""
@@ -143,7 +149,8 @@ def _decide(
         case Kind.QUORUM_LOST if survivors and not (diagnosis.stand_ins or _silent_managers(diagnosis, settings)):
             return _force(diagnosis, settings, survivors, source.ahead)
         case _:
-            return Plan(diagnosis.kind, refusal=refusal_of(diagnosis, settings))
+            held = tuple(f"survivor {survivor.text}" for survivor in survivors)
+            return Plan(diagnosis.kind, losses=held, refusal=refusal_of(diagnosis, settings))
 
 
 def _with_consent(plan: Plan, settings: Settings, spent: bool) -> Plan:
@@ -181,6 +188,11 @@ def _force(diagnosis: Diagnosis, settings: Settings, survivors: tuple[Survivor, 
     unsure = best.position.index - best.position.commit
     losses = (
         f"chosen between {', '.join(survivor.text for survivor in survivors)}",
+        *(
+            ("requorum:copy counts for nothing here: no copy is restored while there are survivors",)
+            if settings.copy_from
+            else ()
+        ),
         *(
             (f"the last {unsure} of {best.name}'s entries may never have been committed, and may be dropped",)
             if unsure
@@ -249,6 +261,7 @@ def _restore(diagnosis: Diagnosis, settings: Settings, source: Source, now: date
     losses = (
         f"changes to the swarm after {taken:%Y-%m-%d %H:%M:%S} UTC ({age:.0f} s ago) are lost",
         *passed_over,
+        *_objects(manifest.inventory, source.newer),
         *_unvouched(manifest, source.cas),
         *((_older(source.engine, manifest),) if is_older(source.engine, manifest.engine) else ()),
         *_elsewhere(moved),
@@ -276,6 +289,20 @@ def _restore(diagnosis: Diagnosis, settings: Settings, source: Source, now: date
         moves=moved,
         losses=losses,
     )
+
+
+def _objects(chosen: Inventory, newer: Choice | None) -> tuple[str, ...]:
+    """Which objects are lost, and which come back, by what a newer copy lists."""
+    if newer is None:
+        return ()
+    listed = newer.manifest.inventory
+    told = {"lost": listed.missing_from(chosen), "back, and removed since": chosen.missing_from(listed)}
+    return tuple(f"{what}, going by {newer.copy.name}: {_counted(ids)}" for what, ids in told.items() if ids)
+
+
+def _counted(objects: Mapping[str, Sequence[str]]) -> str:
+    more = {kind: f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else "" for kind, ids in objects.items()}
+    return "; ".join(f"{kind} {', '.join(ids[:SHOWN])}{more[kind]}" for kind, ids in objects.items())
 
 
 def _unvouched(manifest: Manifest, cas: frozenset[str]) -> tuple[str, ...]:

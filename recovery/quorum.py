@@ -237,10 +237,12 @@ def _force(
         engine.force_new_cluster()
         after = engine.info()["Swarm"]
         if (after["NodeID"], after["Cluster"]["ID"]) != (before.node_id, before.cluster_id):
+            engine.leave()
             raise ProofFailed(
                 "forcing a new cluster",
-                f"it is {after['Cluster']['ID']}, not {before.cluster_id}",
-                remedy="requorum status",
+                f"swarm {after['Cluster']['ID']} came up with node {after['NodeID']}, not {before.cluster_id} with "
+                f"{before.node_id}; it was left again, and the log is in the safety copy (docs/runbooks/quorum-lost.md)",
+                remedy="requorum plan, which goes on without this manager's log",
                 node=name,
             )
         engine.inventory()

@@ -195,7 +195,8 @@ def _look(settings: Settings) -> tuple[Survey, Diagnosis, tuple[Copy, ...], Requ
         known, found, notes, error = copies.result()
     leader = seen.leader
     known = known or (leader.cluster_id if leader else None)
-    diagnosis = diagnose(seen, known, cluster=settings.cluster, copies=bool(found))
+    unread = error is not None  # that there are no copies is nothing to be said then: all may be lost
+    diagnosis = diagnose(seen, known, cluster=settings.cluster, copies=bool(found) or unread)
     return seen, replace(diagnosis, warnings=diagnosis.warnings + notes), found, error
 
 

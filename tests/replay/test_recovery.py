@@ -468,6 +468,10 @@ def test_nothing_is_forced_beside_managers_that_came_back_while_copies_were_on_t
     with pytest.raises(Refused, match="while it was prepared things changed"):
         recover(scene.settings)
     assert not [what for what in theatre.wires.effects if "force" in what]
+    monkeypatch.setattr(module, slow, act)
+    recover(scene.settings)
+    assert assess(scene.settings).diagnosis.kind is Kind.HEALTHY, "the others rejoin them"
+    assert swarm.identities == scene.identities
 
 
 def test_nothing_is_forced_once_survivors_that_did_not_hear_each_other_have_a_leader(
@@ -607,3 +611,49 @@ def test_a_survivor_whose_log_cannot_be_read_is_told_with_what_to_do_about_it(
         DamagedCopy, match=r"manager-c: reading how far its log reaches(?s:.*)docker swarm leave --force"
     ):
         recover(scene.settings)
+
+
+def test_a_plan_says_which_objects_a_damaged_copy_would_have_brought_back(theatre: Theatre) -> None:
+    scene = theatre.stage(Case(3, frozenset(names(3)), Copies.NEWEST_DAMAGED))
+    newest = Catalog(scene.settings).copies[0].name
+    assert f"lost, going by {newest}: configs config-early" in assess(scene.settings).plan.losses
+
+
+def test_a_swarm_of_its_own_that_came_up_from_a_survivor_is_left_again(
+    theatre: Theatre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As docker does where it finds nothing that it can use."""
+    scene, force = theatre.stage(Case(3, frozenset({"manager-a", "manager-b"}))), Engine.force_new_cluster
+
+    def found(engine: Engine) -> None:
+        engine.leave()
+        engine.init(scene.settings.swarm)
+
+    monkeypatch.setattr(Engine, "force_new_cluster", found)
+    with pytest.raises(ProofFailed, match=r"swarm cluster-.* came up .* it was left again"):
+        recover(scene.settings)
+    assert not theatre.wires.swarm.lives()
+    monkeypatch.setattr(Engine, "force_new_cluster", force)
+    recover(scene.settings)
+    assert assess(scene.settings).diagnosis.cluster_id == scene.cluster_id
+
+
+@pytest.mark.parametrize("up", [True, False])
+def test_nothing_is_made_beside_managers_that_nobody_named(theatre: Theatre, up: bool) -> None:
+    """A swarm of five was taken over with three in the stack file, which are lost: the two others hold its log."""
+    scene = theatre.stage(Case(5, frozenset()))
+    swarm, few = theatre.wires.swarm, scene.settings.model_copy(update={"managers": scene.settings.managers[:3]})
+    assert [line.split(" at ")[0] for line in assess(few).diagnosis.warnings] == ["manager-a2", "manager-b2"]
+    worker = swarm.named("worker-1")
+    assert worker.directory
+    worker.directory = replace(worker.directory, remotes=tuple(str(node.address) for node in scene.settings.managers))
+    for name in names(5)[: 3 if up else 5]:
+        swarm.named(name).directory, swarm.named(name).state = None, LocalState.INACTIVE
+    swarm.pass_time()
+    if up:
+        with pytest.raises(
+            Refused, match=r"worker-1 knows a manager at .*, which requorum:managers does not name, and"
+        ):
+            assess(few)
+    else:
+        assert assess(few).plan.copy, "it is told what can be done"

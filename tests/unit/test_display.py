@@ -2,12 +2,13 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from rich.console import Console
 
-from recovery import display
-from recovery.diagnosis import diagnose
+from recovery import cli, display
+from recovery.diagnosis import Kind, diagnose
 from recovery.errors import StoreError
 from recovery.model import Report
 from tests.unit import factories as make
@@ -76,3 +77,14 @@ def test_a_warning_degrades_and_is_shown() -> None:
     with console.capture() as shown:
         console.print(display.as_tree(seen))
     assert "use one node ID" in shown.get()
+
+
+def test_a_swarm_is_not_called_absent_while_nobody_can_say_what_copies_there_are(
+    bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A site is lost with its managers and its S3: the worst of losses, and no cluster that never was."""
+    of = make.settings()
+    monkeypatch.setattr(cli.cluster, "survey", lambda _: make.survey([make.gone(node) for node in of.nodes]))
+    assert cli.cluster._look(of)[1].kind is Kind.ABSENT
+    bucket.delete()
+    assert cli.cluster._look(of)[1].kind is Kind.ALL_LOST

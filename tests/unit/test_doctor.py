@@ -58,6 +58,10 @@ STEPS = [("restart", True), ("reboot", True), ("replace", True), ("promote", Tru
             {"manager-c": [("start", True), ("replace", True)]},
         ),
         (
+            [make.gone(A), make.gone(B), Report(C, Reach.STOPPED), *WORKERS],
+            {"manager-c": [("start", True), ("replace", False)]},
+        ),
+        (
             [led(A), led(B), led(C), Report(W1, Reach.NO_ENGINE), make.worker(W2)],
             {"worker-1": [("restart", True), ("reboot", True), ("replace", True)]},
         ),
@@ -76,6 +80,7 @@ STEPS = [("restart", True), ("reboot", True), ("replace", True), ("promote", Tru
         "silent",
         "the last survivor's engine is down",
         "the last survivor is silent",
+        "the last survivor is stopped",
         "a worker's engine is down",
         "two leaders",
     ],
@@ -117,6 +122,17 @@ def test_a_manager_without_a_vote_rejoins_by_an_update() -> None:
     )
     [case] = cases(replace(led(A), members=members), replace(led(B), members=members), make.leaderless(C))
     assert [(str(p.remedy), p.command) for p in case.proposals] == [("update", "pulumi up")]
+
+
+@pytest.mark.parametrize(
+    ("others", "command"),
+    [((led(A), led(B)), "pulumi up"), ((make.gone(A), make.gone(B)), "pulumi preview --config recover=true")],
+    ids=["beside a quorum", "without one"],
+)
+def test_a_locked_manager_is_never_to_be_unlocked_by_hand(others: tuple[Report, ...], command: str) -> None:
+    """Without a quorum that blocks its engine, and the key lies in escrow."""
+    [case] = cases(*others, in_state(C, LocalState.LOCKED))
+    assert [(str(p.remedy), p.command) for p in case.proposals] == [("unlock", command)]
 
 
 def stand_in(members: tuple[Member, ...], name: str) -> tuple[Member, ...]:

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from recovery.catalog import Choice
+from recovery.catalog import Choice, newest_after
 from recovery.copy import Copy
 from recovery.diagnosis import Kind, diagnose
 from recovery.manifest import Proof, Verdict
-from recovery.model import LocalState, Reach, Report
+from recovery.model import Inventory, LocalState, Reach, Report
 from recovery.moves import Move
 from recovery.plan import Plan, Refusal, Source, make_plan
 from recovery.settings import PLAN_ID, Node, Settings
@@ -41,6 +41,7 @@ def plan(
     moved: tuple[Move, ...] = (),
     copies: bool = True,
     copy: str | None = None,
+    newer: Choice | None = None,
     ahead: Copy | None = None,
     proven: str = "",
 ) -> Plan:
@@ -48,7 +49,7 @@ def plan(
     found = diagnose(seen, make.CLUSTER if copies else None, cluster="lab", copies=copies)
     of = S.model_copy(update={"recover": recover, "copy_from": copy})
     cas = seen.cas(make.CLUSTER)
-    source = Source(chosen, rejected, cas, moved=moved, ahead=ahead, proven=proven)
+    source = Source(chosen, rejected, newer, cas, moved=moved, ahead=ahead, proven=proven)
     return make_plan(found, of, source, survivors, make.NOW, spent=spent)
 
 
@@ -151,6 +152,21 @@ def test_all_lost_with_the_flag_restores_the_seed_then_rejoins_the_others() -> N
 def test_all_lost_says_which_newer_copies_were_passed_over() -> None:
     made = plan(LOST, recover=True, chosen=choice(), rejected=("newest: the archive is torn",))
     assert any("newest: the archive is torn" in line for line in made.lines)
+
+
+def test_an_older_copy_says_which_objects_are_lost_and_which_come_back() -> None:
+    def held(ago: int, **objects: set[str]) -> Choice:
+        inventory = Inventory({kind: frozenset(ids) for kind, ids in objects.items()}, 42)
+        manifest = make.manifest(ago=timedelta(minutes=ago), inventory=inventory)
+        return Choice(make.copy_of(manifest), manifest)
+
+    old, new = held(9, services={"web", "gone"}, configs=set()), held(1, services={"web", *"abcdef"}, configs={"c1"})
+    found = newest_after(old, {one.copy: one.manifest for one in (old, new)})
+    assert found == new
+    made = plan(LOST, recover=True, chosen=old, newer=found)
+    assert f"lost, going by {new.copy.name}: services a, b, c, d, e and 1 more; configs c1" in made.losses
+    assert f"back, and removed since, going by {new.copy.name}: services gone" in made.losses
+    assert newest_after(new, {one.copy: one.manifest for one in (old, new)}) is None
 
 
 @pytest.mark.parametrize("recover", [False, True])
@@ -369,6 +385,8 @@ def test_without_a_quorum_the_survivor_that_holds_most_is_forced_and_the_rest_re
     assert "entry 57" in made.losses[0]
     assert "entry 40" in made.losses[0]
     assert "the last 1 of manager-b's entries" in made.losses[1]
+    named = make_plan(found, five.model_copy(update={"copy_from": "a-copy"}), Source(), (FRESH,), make.NOW)
+    assert any("requorum:copy counts for nothing here" in loss for loss in named.losses)
 
 
 def test_a_lost_quorum_is_not_forced_without_the_flag() -> None:
@@ -450,6 +468,7 @@ def test_a_silent_manager_is_refused_with_the_command_that_names_it_lost() -> No
     made = plan([make.leaderless(A), make.silent(B), make.silent(C)], recover=True, survivors=(STALE,))
     assert made.refusal is not None
     assert "`requorum fence manager-b`, `requorum fence manager-c` if it is lost" in made.refusal.remedy
+    assert made.lines == (f"note: survivor {STALE.text}",), "what there is without them"
 
 
 def test_managers_named_lost_no_longer_forbid_a_recovery_and_are_left_alone() -> None:

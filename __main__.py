@@ -16,7 +16,7 @@ try:
 except RequorumError as error:
     raise pulumi.RunError(str(error)) from None
 try:
-    consent.keep_up(settings, assessment.diagnosis.kind)
+    consent.keep_up(settings, assessment.diagnosis.kind, preview=pulumi.runtime.is_dry_run())
 except StoreError as error:
     pulumi.log.warn(f"whether recover: true is used up could not be noted: {error}")
 try:

@@ -1,7 +1,7 @@
 """Whether `recover: true` still counts. Pulumi saves the flag, and pipelines commit it; it must not fire at a later loss.
 
 The flag counts for one loss. Once a recovery is proven under it, or it is found set while nothing is lost, a note in
-S3, at every site, says that it is spent; a run without the flag removes the note. A plan's ID, which preview shows, always counts,
+S3, at every site, says that it is spent; an update without the flag removes the note. A plan's ID, which preview shows, always counts,
 for that plan only.
 """
 
@@ -29,13 +29,15 @@ def spend(settings: Settings) -> None:
         Store(settings.backup.sites).everywhere(lambda site: site.put(_key(settings), note))
 
 
-def keep_up(settings: Settings, kind: Kind) -> None:
-    """Bring the note to what the settings and the diagnosis of this run say. Raises: StoreError."""
+def keep_up(settings: Settings, kind: Kind, *, preview: bool = False) -> None:
+    """Bring the note to what the settings and the diagnosis of this run say; a preview makes nothing count again, since it may be
+    of a branch that has no flag. Raises: StoreError.
+    """
     store = Store(settings.backup.sites)
     spent = is_spent(settings, store)
     if kind in NOTHING_LOST and not spent:
         spend(settings)
-    elif spent and settings.recover is False:
+    elif spent and settings.recover is False and not preview:
         store.delete(_key(settings))
 
 

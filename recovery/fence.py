@@ -50,7 +50,7 @@ def check(settings: Settings, seen: Survey, node: Node, *, lost: bool, force: bo
     if report.reach is Reach.STOPPED and node.role == "manager" and seen.leader is None and not force:
         raise refuse(
             "it is stopped, and no manager answers with a leader: the swarm may have to be rebuilt from what its volume holds",
-            f"docker start {name}; or, where it cannot be started: requorum fence {name} --force",
+            f"docker start {name} (docker unpause {name} where it is paused); or, where that does not help: requorum fence {name} --force",
         )
     if not (up or heard(seen, node)):
         return

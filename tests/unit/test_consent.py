@@ -32,10 +32,17 @@ def test_a_flag_that_is_found_while_nothing_is_lost_is_used_up(bucket: Any) -> N
     assert spent(), "a later loss does not renew it"
 
 
-def test_a_run_without_the_flag_renews_it(bucket: Any) -> None:
+def test_an_update_without_the_flag_renews_it(bucket: Any) -> None:
     consent.keep_up(ON, Kind.HEALTHY)
     consent.keep_up(OFF, Kind.HEALTHY)
     assert not spent()
+
+
+def test_a_preview_without_the_flag_renews_nothing(bucket: Any) -> None:
+    """A pull request of a branch that was cut before the flag was committed is previewed: on main it must not fire."""
+    consent.keep_up(ON, Kind.HEALTHY)
+    consent.keep_up(OFF, Kind.HEALTHY, preview=True)
+    assert spent()
 
 
 def test_the_id_of_a_plan_neither_uses_up_nor_renews(bucket: Any) -> None:

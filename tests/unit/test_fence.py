@@ -26,7 +26,7 @@ LOST = [make.gone(A), make.gone(B)]
     [
         (S, [*WITHOUT_C, make.silent(C)], {}, None),
         (S, [*WITHOUT_C, Report(C, Reach.STOPPED)], {}, None),
-        (S, [*LOST, Report(C, Reach.STOPPED)], {}, "docker start manager-c; or"),
+        (S, [*LOST, Report(C, Reach.STOPPED)], {}, r"docker start manager-c \(.*requorum fence manager-c --force"),
         (S, [*LOST, Report(C, Reach.STOPPED)], {"force": True}, None),
         (S, [*WITHOUT_C, make.gone(C)], {}, None),
         (S, [*LOST, make.silent(C)], {}, None),

@@ -20,7 +20,7 @@ down: setup  ## remove what `make up` made
 
 test: setup check  ## every test: checks, unit tests, every loss on the fake swarm, real S3 servers, the lab
 	@$(BIN)/python -m pytest -q -n auto tests/replay
-	@$(WITH_TOOLS); python -m pytest -q -n auto tests/s3 && python -m pytest tests/lab -n 3 --dist loadfile --durations=25
+	@$(WITH_TOOLS); python -m pytest -q -n auto tests/s3 && python -m pytest tests/lab -n 2 --dist loadfile --durations=25
 
 check: $(BIN)/.ready  ## lint, strict types, alert rules and unit tests; no lab, below a minute
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

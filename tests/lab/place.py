@@ -1,8 +1,8 @@
-"""Where the laboratory of this process is: a process of its own for a third of the modules, each with a lab beside the others."""
+"""Where the laboratory of this process is: a process of its own for half of the modules, each with a lab beside the other."""
 
 import os
 
-OCTET = {"gw1": 82, "gw2": 86}.get(os.environ.get("PYTEST_XDIST_WORKER", ""), 78)
+OCTET = {"gw1": 82}.get(os.environ.get("PYTEST_XDIST_WORKER", ""), 78)
 """The lab's number, and the second part of its addresses."""
 
 

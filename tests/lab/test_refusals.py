@@ -140,7 +140,12 @@ def test_a_silent_manager_is_not_taken_for_lost(swarm: Swarm, variant: Variant) 
 
 def test_the_docker_driver_fences_by_removing_container_and_volume(swarm: Swarm, variant: Variant) -> None:
     faults.pause(swarm.lab, ["manager-c"])
-    done = variant(recover=True).requorum("fence", "manager-c", "--yes")
+    stack = variant(recover=True)
+    kept = stack.requorum("fence", "manager-c", "--yes")
+    assert kept.status != 0
+    assert "docker unpause manager-c" in kept.errors
+    assert swarm.has_volume("manager-c-docker")
+    done = stack.requorum("fence", "manager-c", "--yes", "--force")
     assert done.status == 0, done.errors
     assert [node.name for node in nodes.existing(swarm.lab)] == list(WORKERS)
     assert not swarm.has_volume("manager-c-docker")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pulumi
 from pulumi.dynamic import ConfigureRequest
-from pulumi.runtime.config import CONFIG
+from pulumi.runtime.config import CONFIG, is_config_secret
 
 from recovery import agents
 from recovery.errors import SettingError
@@ -31,12 +31,14 @@ def provider(opts: pulumi.ResourceOptions) -> pulumi.ProviderResource:
     """The provider of our own resources: given the settings by name, and not, as the default one would be, consent as well.
 
     Pulumi starts a provider again whose settings changed since the refresh; that takes a second, as the swarm is down.
+    What was set as a secret stays one in the state.
     """
     config = pulumi.Config(PROJECT)
-    given = _given({key: config.get(key) for key in KEYS if key != CONSENT})
-    return pulumi.ProviderResource(
-        "pulumi-python", "swarm", {f"{PROJECT}:{key}": value for key, value in given.items()}, opts
-    )
+    given: dict[str, pulumi.Input[str]] = {
+        f"{PROJECT}:{key}": pulumi.Output.secret(value) if is_config_secret(f"{PROJECT}:{key}") else value
+        for key, value in _given({key: config.get(key) for key in KEYS if key != CONSENT}).items()
+    }
+    return pulumi.ProviderResource("pulumi-python", "swarm", given, opts)
 
 
 def from_provider(request: ConfigureRequest) -> Settings:

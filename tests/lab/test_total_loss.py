@@ -21,6 +21,7 @@ begun=$(date +%s); systemctl reset-failed docker; systemctl start docker; until 
 until journalctl -u docker --since "@$begun" -o cat | grep -q '7946.*address already in use'; do sleep 0.1; done; kill $!
 """
 """A manager's engine starts while its gossip port is taken, and does not try again."""
+UNCHANGED = "33 unchanged"
 KNOWN: dict[str, Picture] = {}
 TOOK: dict[str, float] = {}
 """The picture, and the seconds of an update, that the tests of this module hand on."""
@@ -53,12 +54,12 @@ def test_building_took_a_first_copy_of_every_manager(swarm: Swarm) -> None:
 
 
 def test_a_second_update_changes_nothing(swarm: Swarm) -> None:
-    assert "32 unchanged" in swarm.stack.up("--expect-no-changes").text
+    assert UNCHANGED in swarm.stack.up("--expect-no-changes").text
 
 
 def test_recover_changes_nothing_while_nothing_is_lost(swarm: Swarm) -> None:
     before = swarm.picture()
-    assert "32 unchanged" in swarm.stack.up("--skip-preview", "--config", "recover=true", "--expect-no-changes").text
+    assert UNCHANGED in swarm.stack.up("--skip-preview", "--config", "recover=true", "--expect-no-changes").text
     assert not before.differences(swarm.picture())
     values = swarm.stack.settings()
     del values["recover"]
@@ -175,7 +176,7 @@ def test_the_services_are_still_managed(swarm: Swarm) -> None:
 def test_the_update_after_changes_nothing_although_the_flag_was_saved(swarm: Swarm) -> None:
     assert str(swarm.stack.settings()["recover"]).lower() == "true"
     before = swarm.picture()
-    assert "32 unchanged" in swarm.stack.up("--skip-preview", "--expect-no-changes").text
+    assert UNCHANGED in swarm.stack.up("--skip-preview", "--expect-no-changes").text
     assert not before.differences(swarm.picture())
 
 
@@ -220,7 +221,7 @@ def test_a_lost_zone_is_rebuilt_without_the_flag(swarm: Swarm) -> None:
     )
     tasks = sum(map(len, before.containers.values()))
     swarm.until(lambda: sum(len(swarm.containers(worker)) for worker in WORKERS) == tasks, "every task runs again")
-    assert "32 unchanged" in swarm.stack.up("--skip-preview", "--expect-no-changes").text
+    assert UNCHANGED in swarm.stack.up("--skip-preview", "--expect-no-changes").text
 
 
 def test_a_manager_that_does_not_gossip_is_restarted_in_a_recovery_only(

@@ -9,27 +9,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-import pulumi
 import pytest
-from pulumi.runtime import mocks
 from typer.testing import CliRunner
 
-from components import cluster as components
 from components.agent import AgentProvider
 from components.settings import from_program
 from recovery import agents, bundle
 from recovery.agent import metrics
 from recovery.agent.state import Fault, State
 from recovery.agents import Standing
-from recovery.assessment import Assessment
 from recovery.cli import app
 from recovery.cli.agents import LATE_SECONDS, LOG, NEVER_PRUNED, _fault
-from recovery.diagnosis import Kind, diagnose
+from recovery.diagnosis import Kind
 from recovery.errors import Refused, SettingError, Silent, TransportError
-from recovery.plan import Source, make_plan
 from recovery.settings import Settings
 from recovery.shell import Output
+from tests.unit import cluster
 from tests.unit import factories as make
+from tests.unit.cluster import assessment
 
 
 @pytest.fixture
@@ -39,49 +36,17 @@ def of(tmp_path: Path) -> Settings:
     return make.settings(agent={"credentialsFile": str(given)})
 
 
-def assessment(of: Settings, kind: Kind = Kind.HEALTHY) -> Assessment:
-    seen = make.healthy(of)
-    diagnosis = replace(diagnose(seen, make.CLUSTER, cluster="lab", copies=True), kind=kind)
-    return Assessment(seen, diagnosis, make_plan(diagnosis, of, Source(), (), make.NOW))
-
-
-class Monitor(mocks.MockMonitor):
-    """Remembers what each resource waits for."""
-
-    def __init__(self) -> None:
-        super().__init__(Made())
-        self.before: dict[str, set[str]] = {}
-
-    def RegisterResource(self, request: Any) -> Any:  # noqa: N802
-        self.before[request.name] = {urn.rsplit("::", 1)[-1] for urn in request.dependencies}
-        return super().RegisterResource(request)
-
-
-class Made(pulumi.runtime.Mocks):
-    def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[str, Any]]:
-        return args.name, args.inputs
-
-    def call(self, args: pulumi.runtime.MockCallArgs) -> dict[str, Any]:
-        return {}
-
-
 def test_a_recovery_does_not_wait_for_agents_but_they_for_its_proof(of: Settings, monkeypatch: Any) -> None:
-    monkeypatch.setattr(components, "Preparation", lambda node, *_: pulumi.ComponentResource("a:b:c", f"{node.name}-p"))
-    monkeypatch.setattr(components, "DockerHosts", lambda *_: components.ExistingHosts("hosts", make.healthy(of)))
-    for name in ("on_quorum_error", "before_proof"):
-        monkeypatch.setattr(components.hooks, name, lambda _: None)
-    monitor = Monitor()
-    mocks.set_mocks(Made(), monitor=monitor)
+    before: dict[str, set[str]] = {}
 
-    @pulumi.runtime.test
-    def build() -> Any:
-        return components.Cluster("lab", of, assessment(of)).health
+    def seen(request: Any) -> None:
+        before[request.name] = {urn.rsplit("::", 1)[-1] for urn in request.dependencies}
 
-    build()
-    waiting = {name for name, before in monitor.before.items() if any(one.endswith("-agent") for one in before)}
+    cluster.build(of, monkeypatch, seen)
+    waiting = {name for name, named in before.items() if any(one.endswith("-agent") for one in named)}
     assert not waiting
     for node in of.managers:
-        assert monitor.before[f"{node.name}-agent"] == {"health"}
+        assert before[f"{node.name}-agent"] == {"health"}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,60 @@
+"""The cluster's resources without a Pulumi engine: what they would register."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pulumi
+import pytest
+from pulumi.runtime import mocks
+
+from components import cluster as components
+from recovery.assessment import Assessment
+from recovery.diagnosis import Kind, diagnose
+from recovery.plan import Source, make_plan
+from recovery.settings import Settings
+from tests.unit import factories as make
+
+
+def assessment(of: Settings, kind: Kind = Kind.HEALTHY) -> Assessment:
+    """Of a cluster that is well; its diagnosis is called ``kind``."""
+    seen = make.healthy(of)
+    diagnosis = replace(diagnose(seen, make.CLUSTER, cluster="lab", copies=True), kind=kind)
+    return Assessment(seen, diagnosis, make_plan(diagnosis, of, Source(), (), make.NOW))
+
+
+class Made(pulumi.runtime.Mocks):
+    """Every resource comes out as it was asked for."""
+
+    def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[str, Any]]:
+        return args.name, args.inputs
+
+    def call(self, args: pulumi.runtime.MockCallArgs) -> dict[str, Any]:
+        return {}
+
+
+class Monitor(mocks.MockMonitor):
+    """Hands on each request to register a resource."""
+
+    def __init__(self, seen: Callable[[Any], None]) -> None:
+        super().__init__(Made())
+        self._seen = seen
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802
+        self._seen(request)
+        return super().RegisterResource(request)
+
+
+def build(of: Settings, monkeypatch: pytest.MonkeyPatch, seen: Callable[[Any], None]) -> None:
+    """Build the cluster of these settings, on machines that are there."""
+    monkeypatch.setattr(components, "Preparation", lambda node, *_: pulumi.ComponentResource("a:b:c", f"{node.name}-p"))
+    monkeypatch.setattr(components, "DockerHosts", lambda *_: components.ExistingHosts("hosts", make.healthy(of)))
+    for name in ("on_quorum_error", "before_proof"):
+        monkeypatch.setattr(components.hooks, name, lambda _: None)
+    mocks.set_mocks(Made(), monitor=Monitor(seen))
+
+    @pulumi.runtime.test
+    def run() -> Any:
+        return components.Cluster("lab", of, assessment(of)).health
+
+    run()

@@ -36,6 +36,8 @@ for number in range({LOAD_RATE * LOAD_SECONDS}):
 print(time.monotonic() - begun)
 """
 """Writes configs, one after the other, at a steady rate; prints how many seconds it took."""
+NEVER = "2099-01-01"
+"""A schedule: no round is to begin in the middle of a test because an hour does."""
 RESTED_SECONDS = 20
 SOON = 60
 """Seconds from a change to its copy, also on a machine that is slow or busy."""
@@ -121,12 +123,14 @@ class Agents:
             raise AssertionError(f"{error}\n" + "\n---\n".join(logs)) from None
 
     def settled(self) -> None:
-        """Wait until every manager knows what the swarm holds to be in a copy, and no round runs or is to follow."""
-        self.until(
-            lambda: len({self.state(name).get("fingerprint") or name for name in MANAGERS}) == 1,
-            "every agent knows of the copy",
-        )
-        self.until(lambda: {self.round(name) for name in MANAGERS} == {"dead"}, "every round is over")
+        """Wait until every manager has looked at the swarm as it is, knows it to be in a copy, and no round runs or is to follow."""
+        self.until(self._is_settled, "every agent knows of the copy, and every round is over")
+
+    def _is_settled(self) -> bool:
+        for name in MANAGERS:  # what changed a moment ago may have woken no agent yet
+            self.swarm.on(name, "systemctl", "start", "requorum-copy", check=False)
+        known = {self.state(name).get("fingerprint") or name for name in MANAGERS}
+        return len(known) == 1 and {self.round(name) for name in MANAGERS} == {"dead"}
 
     def round(self, manager: str) -> str:
         """How the unit of its rounds stands."""
@@ -136,8 +140,12 @@ class Agents:
 @pytest.fixture(scope="module")
 def agents(stack: Stack) -> Agents:
     """A swarm whose managers have agents, from the first `pulumi up`."""
-    credentials = str(stack.instance.credentials_file)
-    stack.write({**stack.settings(), "agent": {"credentialsFile": credentials, "metricsFolder": "/var/lib/metrics"}})
+    agent = {
+        "credentialsFile": str(stack.instance.credentials_file),
+        "metricsFolder": "/var/lib/metrics",
+        "schedule": NEVER,
+    }
+    stack.write({**stack.settings(), "agent": agent})
     stack.up("--skip-preview")
     return Agents(Swarm(stack), stack)
 

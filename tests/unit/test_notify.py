@@ -101,6 +101,30 @@ def test_without_s3_the_failure_is_told_all_the_same(
     assert any("could not be noted" in line for line in said)
 
 
+def test_what_was_not_delivered_is_told_by_the_next_run(
+    of: Make, heard: tuple[str, list[dict[str, str]]], bucket: Any, tmp_path: Path
+) -> None:
+    def deaf(name: str, line: str) -> Settings:
+        file = tmp_path / name
+        file.write_text(line)
+        return make.settings(notify={"urlsFile": str(file)})
+
+    for unheard in (deaf("down", "json://127.0.0.1:9/\n"), deaf("wrong", "nothing://here\n")):
+        heard[1].clear()
+        outcomes(unheard, "torn")
+        outcomes(of(), "torn", "torn")
+        outcomes(unheard, "")
+        outcomes(of(), "", "")
+        assert titles(heard) == ["backup failed", "backup recovered"]
+
+
+def test_the_end_alone_is_told_where_that_alone_is_asked_for(
+    of: Make, heard: tuple[str, list[dict[str, str]]], bucket: Any
+) -> None:
+    outcomes(of(events=["recovered"]), "", "torn", "torn", "", "")
+    assert titles(heard) == ["backup recovered"]
+
+
 def test_a_service_that_does_not_answer_fails_nothing_and_shows_no_secret(bucket: Any, tmp_path: Path) -> None:
     file = tmp_path / "urls"
     file.write_text("json://user:hidden@127.0.0.1:9/\n")

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -216,22 +217,80 @@ def test_wrong_words_on_the_command_line_are_nobody_else_s_concern(
     assert not heard[1]
 
 
+def backed_up(monkeypatch: pytest.MonkeyPatch, of: Settings, *words: str, **verdicts: Verdict) -> int:
+    """The exit status of a backup that makes a copy of each manager named by its last letter, at the main site."""
+    made = [make.manifest(f"manager-{name}", proof=Proof(it, make.NOW)) for name, it in verdicts.items()]
+    outcomes = [Outcome(it.manager, replace(make.copy_of(it), sites=("main",)), it) for it in made]
+    for taking in ("take_copies", "backup_cold", "backup_or_cold"):
+        monkeypatch.setattr(cli.copies, taking, lambda *_, **__: iter(outcomes))
+    return run(monkeypatch, of, "backup", *words)
+
+
 def test_a_copy_that_a_site_lacks_is_told(
-    of: Make,
-    heard: tuple[str, list[dict[str, str]]],
-    bucket: Any,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
+    of: Make, heard: tuple[str, list[dict[str, str]]], bucket: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = of()
     second = settings.backup.model_copy(
         update={"second": make.settings(backup={**make.RAW["backup"], "second": {"bucket": "other"}}).backup.second}
     )
     settings = settings.model_copy(update={"backup": second})
-    made = make.manifest(proof=Proof(Verdict.PROVEN, make.NOW))
-    outcome = Outcome("manager-a", make.copy_of(made), made)
-    monkeypatch.setattr(cli.copies, "take_copies", lambda *_, **__: iter([outcome]))
-    assert run(monkeypatch, settings, "backup") == 3
-    assert [message["message"] for message in heard[1]] == [
-        "manager-a: its copy does not lie at every site: requorum backups"
+    good = Verdict.PROVEN
+    assert backed_up(monkeypatch, settings, a=good, b=good, c=good) == 3
+    assert heard[1][0]["message"].splitlines() == [
+        f"manager-{name}: its copy does not lie at every site: requorum backups" for name in "abc"
     ]
+
+
+def test_the_end_of_a_failed_backup_is_told_by_a_backup_of_every_manager(
+    of: Make, heard: tuple[str, list[dict[str, str]]], bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good, bad = Verdict.PROVEN, Verdict.FAILED
+    assert backed_up(monkeypatch, of(), a=good, b=bad, c=good) == 3
+    assert backed_up(monkeypatch, of(), "--cold", "--yes", "manager-a", a=good) == 0
+    assert titles(heard) == ["backup failed"]
+    assert backed_up(monkeypatch, of(), a=good, b=good, c=good) == 0
+    assert titles(heard) == ["backup failed", "backup recovered"]
+
+
+@pytest.mark.parametrize("words", [(), ("--or-cold", "--yes"), ("--cold", "--yes")])
+def test_a_manager_that_had_no_turn_is_not_copied(
+    of: Make,
+    heard: tuple[str, list[dict[str, str]]],
+    bucket: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+) -> None:
+    assert backed_up(monkeypatch, of(), *words, a=Verdict.PROVEN, c=Verdict.PROVEN) == 3
+    (message,) = heard[1]
+    assert message["message"].startswith("manager-b: not copied: it is named lost, or")
+
+
+def test_nothing_copied_is_never_fine(
+    of: Make, heard: tuple[str, list[dict[str, str]]], bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for words in (("--cold", "--yes", "manager-b"), ("--cold", "--yes"), ()):
+        assert backed_up(monkeypatch, of(), *words) == 1
+    assert titles(heard) == ["backup failed"]
+
+
+def test_the_end_of_a_failed_drill_is_told_by_a_drill_of_every_manager(
+    of: Make,
+    heard: tuple[str, list[dict[str, str]]],
+    bucket: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    verdicts = {put(of(), tmp_path, f"manager-{name}", 1): Verdict.PROVEN for name in "abc"}
+    drilled = [copy for copy in verdicts if copy.manager == "manager-b"]
+
+    def drills(_: object, __: object, chosen: list[Any], **___: object) -> Iterator[Drill]:
+        return (Drill(copy, "manager-a", Proof(verdicts[copy], make.NOW), 1.0, 60.0) for copy in chosen)
+
+    monkeypatch.setattr(cli.copies.drills, "drill", drills)
+    verdicts[drilled[0]] = Verdict.FAILED
+    assert run(monkeypatch, of(), "drill") == 3
+    assert [run(monkeypatch, of(), "drill", copy.name) for copy in verdicts if copy not in drilled] == [0, 0]
+    assert titles(heard) == ["drill failed"]
+    verdicts[drilled[0]] = Verdict.PROVEN
+    assert run(monkeypatch, of(), "drill") == 0
+    assert titles(heard) == ["drill failed", "drill recovered"]

@@ -31,6 +31,7 @@ from recovery.errors import RequorumError, SettingError
 from recovery.execute import execute
 from recovery.metrics import Live, Watched
 from recovery.model import Survey
+from recovery.notify import Subject
 from recovery.settings import Settings
 from recovery.store import Store
 from recovery.survey import survey
@@ -85,7 +86,7 @@ def recover(
     yes: YesOption = False,
 ) -> None:
     """Carry the plan out without Pulumi, on machines that are up. A later `pulumi up` agrees with the result."""
-    with loaded(stack, config_file) as settings:
+    with loaded(stack, config_file) as settings, notify.telling(settings, Subject.RECOVERY, say=say):
         found = assess(settings)
         assessment = replace(found, plan=found.plan.agreed())
         assessment.require_safe(settings)

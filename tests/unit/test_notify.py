@@ -6,18 +6,25 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+import pulumi
 import pytest
 from typer.testing import CliRunner
 
-from recovery import cli, notify
+from components import hooks as components
+from recovery import cli, hooks, journal, notify
 from recovery.backup import Outcome
+from recovery.diagnosis import Kind
 from recovery.drill import Drill
-from recovery.errors import SettingError
+from recovery.errors import Refused, SettingError
 from recovery.manifest import Proof, Verdict
 from recovery.notify import Subject
+from recovery.plan import Plan
+from recovery.proof import Health
 from recovery.settings import Settings
+from recovery.steps import Action, Step
+from tests.unit import cluster
 from tests.unit import factories as make
 from tests.unit.test_catalog import put
 
@@ -294,3 +301,97 @@ def test_the_end_of_a_failed_drill_is_told_by_a_drill_of_every_manager(
     verdicts[drilled[0]] = Verdict.PROVEN
     assert run(monkeypatch, of(), "drill") == 0
     assert titles(heard) == ["drill failed", "drill recovered"]
+
+
+# Recoveries
+
+
+@pytest.fixture
+def proven(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hooks.proof, "prove", lambda *_, **__: Health(make.CLUSTER, "manager-a"))
+
+
+def refused(*_: object, **__: object) -> NoReturn:
+    raise Refused("taking the lease", "ann has it", remedy="wait")
+
+
+def explained(monkeypatch: pytest.MonkeyPatch, of: Settings, kind: Kind) -> tuple[str, ...]:
+    monkeypatch.setattr(hooks, "assess", lambda _: cluster.assessment(of, kind))
+    return hooks.explain(of, say=print)
+
+
+def test_an_update_that_fails_with_nothing_to_recover_is_no_failed_recovery(
+    of: Make, heard: tuple[str, list[dict[str, str]]], bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert explained(monkeypatch, of(), Kind.HEALTHY)[0] == "the cluster is now: healthy"
+    assert not heard[1]
+    explained(monkeypatch, of(), Kind.QUORUM_LOST)
+    assert titles(heard) == ["recovery failed"]
+
+
+def test_one_that_fails_in_a_recovery_is(
+    of: Make, heard: tuple[str, list[dict[str, str]]], bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal.begin(of(), Action.JOIN, "manager-c", print)
+    explained(monkeypatch, of(), Kind.HEALTHY)
+    assert titles(heard) == ["recovery failed"]
+
+
+def test_what_nobody_can_see_into_may_be_lost(
+    of: Make, heard: tuple[str, list[dict[str, str]]], bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hooks, "assess", refused)
+    hooks.explain(of(), say=print)
+    assert titles(heard) == ["recovery failed"]
+
+
+@pytest.mark.usefixtures("proven")
+def test_a_proof_ends_a_failed_recovery_also_where_nothing_had_to_be_done(
+    of: Make, heard: tuple[str, list[dict[str, str]]], bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):
+        explained(monkeypatch, of(), Kind.ALL_LOST)
+        hooks.conclude(of(), make.CLUSTER, how="pulumi", say=print)
+    assert titles(heard) == ["recovery failed", "recovery recovered"] * 2
+
+
+def test_fresh_copies_that_fail_are_a_failed_recovery_where_one_is_under_way(
+    of: Make, heard: tuple[str, list[dict[str, str]]], bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hooks, "backup", refused)
+    with pytest.raises(Refused):
+        hooks.fresh_copies(of(), say=print)
+    assert not heard[1]
+    journal.begin(of(), Action.JOIN, "manager-c", print)
+    with pytest.raises(Refused):
+        hooks.fresh_copies(of(), say=print)
+    assert [message["message"] for message in heard[1]] == ["taking the lease: ann has it\n  next: wait"]
+
+
+@pytest.mark.parametrize("raises", ["assess", "execute"])
+def test_a_recovery_by_command_that_could_not_begin_is_told(
+    of: Make, heard: tuple[str, list[dict[str, str]]], bucket: Any, monkeypatch: pytest.MonkeyPatch, raises: str
+) -> None:
+    step = Step(Action.JOIN, "manager-c", "rejoin", "", "")
+    found = replace(cluster.assessment(of()), plan=Plan(Kind.MINORITY_LOST, steps=(step,)))
+    monkeypatch.setattr(cli.cluster, "assess", lambda _: found)
+    monkeypatch.setattr(cli.cluster, raises, refused)
+    assert [run(monkeypatch, of(), "recover", "--yes") for _ in range(2)] == [1, 1]
+    assert titles(heard) == ["recovery failed"]
+
+
+def test_quorum_and_members_that_fail_are_explained_once_for_an_update(monkeypatch: pytest.MonkeyPatch) -> None:
+    bound: dict[str, list[str]] = {}
+    told: list[str] = []
+    of = make.settings()
+    cluster.build(of, monkeypatch, lambda request: bound.update({request.name: list(request.hooks.on_error)}))
+    assert {name for name, on_error in bound.items() if on_error == ["explain"]} == {
+        "quorum",
+        *(f"{node.name}-member" for node in of.nodes),
+    }
+    monkeypatch.setattr(components.hooks, "explain", lambda *_, **__: ("the cluster is now: healthy",))
+    monkeypatch.setattr(pulumi.log, "error", told.append)
+    (hook,) = components.on_error(of).on_error or ()
+    failed = pulumi.ErrorHookArgs("", "", "", "")
+    assert [hook(failed), hook(failed)] == [False, False]
+    assert told == ["the cluster is now: healthy"]

@@ -37,6 +37,7 @@ class Catalog:
         self.prefix = f"{settings.backup.prefix}/{settings.cluster}/"
         self._then = self.store.then
         self._identity_file = settings.backup.identity_file
+        self._managers = sorted(manager.name for manager in settings.managers)
         self._manifests: dict[Copy, Manifest] = {}
         self._places = self._then.places(self.prefix)
         self.copies = _newest_first(copy for copy in self._ending(MANIFEST) if copy.key in self._places)
@@ -86,7 +87,7 @@ class Catalog:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What an operator should know about the copies as they are now. Raises: StoreError."""
+        """What an operator should know about the copies of the settings' managers as they are now. Raises: StoreError."""
         return (*self.store.notes, *self._clocks(), *self._unopened())
 
     def opens(self, manifest: Manifest) -> bool | None:
@@ -96,14 +97,14 @@ class Catalog:
         return bool(self.identities.recipients.intersection(manifest.recipients))
 
     def _clocks(self) -> Iterator[str]:
-        for name in sorted({copy.manager for copy in self.copies}):
-            last = max((copy for copy in self.copies if copy.manager == name), key=lambda copy: copy.dated)
-            if last.ahead:
+        for name in self._managers:
+            mine = (copy for copy in self.copies if copy.manager == name)
+            if (last := max(mine, key=lambda copy: copy.dated, default=None)) and last.ahead:
                 yield f"the last copy of {name} comes after all others: {last.clock}"
 
     def _unopened(self) -> Iterator[str]:
         for copy, manifest in self.newest_manifests().items():
-            if self.opens(manifest) is False:
+            if copy.manager in self._managers and self.opens(manifest) is False:
                 yield (
                     f"no identity of requorum:backup.identityFile opens {copy.name}, sealed to {', '.join(manifest.recipients)}: "
                     "name one that does, or correct requorum:backup.recipients, then pulumi up"
@@ -114,16 +115,17 @@ class Catalog:
         return next((copy for copy in self.copies if copy.manager == manager), None)
 
     def newest_of_each(self) -> tuple[Copy, ...]:
-        """The newest copy of each manager, by manager's name."""
-        names = sorted({copy.manager for copy in self.copies})
-        return tuple(copy for name in names if (copy := self.newest(name)))
+        """The newest copy of each manager of the settings, by manager's name."""
+        return tuple(copy for name in self._managers if (copy := self.newest(name)))
 
     def newest_manifests(self) -> dict[Copy, Manifest]:
-        """The newest copy of each manager, by manager's name, with its manifest; without those that cannot be read.
+        """The newest copy of each manager that ever had one, by manager's name, with its manifest; without those that
+        cannot be read.
 
         Raises: StoreError.
         """
-        read = {copy: self._try_manifest(copy) for copy in self.newest_of_each()}
+        newest = (self.newest(name) for name in sorted({copy.manager for copy in self.copies}))
+        read = {copy: self._try_manifest(copy) for copy in newest if copy}
         return {copy: manifest for copy, manifest in read.items() if not isinstance(manifest, DamagedCopy)}
 
     def named(self, name: str) -> Copy:

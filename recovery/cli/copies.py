@@ -182,7 +182,7 @@ def drill(
             catalog = Catalog(settings)
             chosen = [catalog.named(name) for name in names] if names else catalog.newest_of_each()
             if not chosen:
-                raise NoUsableCopy("a drill", "S3 holds no copy", remedy="requorum backup")
+                raise NoUsableCopy("a drill", "S3 holds no copy of the settings' managers", remedy="requorum backup")
             with progress("restoring", len(chosen), as_json=as_json) as moved:
                 for result in drills.drill(settings, catalog, chosen, on=node, say=say):
                     done.append(result)

@@ -339,3 +339,19 @@ def test_a_copy_that_nobody_here_could_open_is_told_before_it_is_needed(
         blind = of.model_copy(update={"backup": of.backup.model_copy(update={"identity_file": file})})
         assert not Catalog(blind).notes
         assert Catalog(blind).opens(Catalog(of).manifest(strange)) is None
+
+
+@pytest.mark.usefixtures("s3_time")
+def test_a_manager_that_is_in_the_settings_no_more_is_listed_and_no_concern(
+    of: Settings, bucket: Any, tmp_path: Path
+) -> None:
+    mine, other = str(make.IDENTITY.to_public()), str(pyrage.x25519.Identity.generate().to_public())
+    put(of, tmp_path, "manager-b", -60, recipients=(other,))
+    stays = put(of, tmp_path, "manager-a", 1, recipients=(mine,))
+    assert len(Catalog(of).notes) == 2
+    smaller = of.model_copy(update={"managers": of.managers[:1]})
+    catalog = Catalog(smaller)
+    assert not catalog.notes
+    assert catalog.newest_of_each() == (stays,)
+    assert {copy.manager for copy, _ in catalog.manifests()} == {"manager-a", "manager-b"}
+    assert {copy.manager for copy in catalog.newest_manifests()} == {"manager-a", "manager-b"}, "of the swarm's ID"

@@ -183,12 +183,16 @@ class Catalog:
             yield from left
 
     def since_proven(self) -> list[tuple[Copy, Manifest | DamagedCopy]]:
-        """The copies of each manager down to its newest proven one, with their manifests, newest first. Raises: StoreError."""
+        """The copies of each manager down to the newest proven one that a swarm may be restored from, with their manifests,
+        newest first. Raises: StoreError.
+        """
         found = []
         for name in sorted({copy.manager for copy in self.copies}):
             for copy, manifest in self.reading([copy for copy in self.copies if copy.manager == name]):
                 found.append((copy, manifest))
-                if not isinstance(manifest, DamagedCopy) and manifest.verdict is Verdict.PROVEN:
+                if isinstance(manifest, DamagedCopy):
+                    continue
+                if manifest.verdict is Verdict.PROVEN and manifest.kind in WITH_INVENTORY:
                     break
         return found
 

@@ -355,3 +355,12 @@ def test_a_manager_that_is_in_the_settings_no_more_is_listed_and_no_concern(
     assert catalog.newest_of_each() == (stays,)
     assert {copy.manager for copy, _ in catalog.manifests()} == {"manager-a", "manager-b"}
     assert {copy.manager for copy in catalog.newest_manifests()} == {"manager-a", "manager-b"}, "of the swarm's ID"
+
+
+def test_a_safety_copy_that_came_up_in_a_drill_does_not_end_the_search_for_a_proven_one(
+    of: Settings, bucket: Any, tmp_path: Path
+) -> None:
+    proof = Proof(Verdict.PROVEN, make.NOW)
+    hot = put(of, tmp_path, "manager-a", 9, proof=proof)
+    safety = put(of, tmp_path, "manager-a", 1, proof=proof, kind="safety")
+    assert [copy for copy, _ in Catalog(of).since_proven()] == [safety, hot]

@@ -89,6 +89,21 @@ def test_a_healthy_swarm_is_told_as_such() -> None:
     assert [key[2] for key, value in found.items() if key[0] == "requorum_diagnosis" and value] == ["healthy"]
 
 
+def test_it_is_told_when_the_look_was_made() -> None:
+    assert values(watched(None))["requorum_looked_timestamp_seconds", "lab"] == make.NOW.timestamp()
+
+
+def test_a_safety_copy_that_came_up_in_a_drill_is_no_last_proven_copy() -> None:
+    safety, hot = (
+        make.manifest("manager-a", kind=kind, ago=timedelta(minutes=ago), proof=Proof(Verdict.PROVEN, make.NOW))
+        for kind, ago in (("safety", 1), ("hot", 9))
+    )
+    found = values(watched([(make.copy_of(made), made) for made in (safety, hot)]))
+    assert found["requorum_last_proven_copy_timestamp_seconds", "lab", "manager-a"] == hot.taken.timestamp()
+    found = values(watched([(make.copy_of(safety), safety)]))
+    assert found["requorum_copies", "lab", "manager-a", "proven"] == 0, "which is an alert"
+
+
 def test_the_newest_copy_of_each_data_is_told() -> None:
     found = values(watched([]))
     newest = {key[2]: value for key, value in found.items() if key[0] == "requorum_last_data_copy_timestamp_seconds"}

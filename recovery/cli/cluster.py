@@ -27,7 +27,7 @@ from recovery.copy import Copy
 from recovery.data.catalog import DataCatalog
 from recovery.diagnosis import Diagnosis, diagnose
 from recovery.doctor import examine
-from recovery.errors import RequorumError, SettingError
+from recovery.errors import LocalError, RequorumError, SettingError
 from recovery.execute import execute
 from recovery.metrics import Live, Watched
 from recovery.model import Survey
@@ -142,7 +142,11 @@ def metrics(
         if listen:
             _serve(listen, registry)
         elif textfile:
-            write_to_textfile(str(textfile), registry)
+            try:
+                write_to_textfile(str(textfile), registry)
+            except OSError as error:
+                remedy = "make its folder, or room on its disk, then run this again"
+                raise LocalError(f"writing {textfile}", str(error.strerror), remedy=remedy) from None
         else:
             print(generate_latest(registry).decode(), end="")
 

@@ -52,6 +52,8 @@ def backup(
 
     Exit 0 when every manager's copy is proven and at every site, 3 when some are, 1 when none is.
     """
+    if as_json and (cold or or_cold) and not yes:
+        raise typer.BadParameter("--json does not ask: give --yes too")
     made, failed, partial = [], [], []
     with loaded(stack, config_file) as settings:
         chosen = [settings.named(name).name for name in managers or [node.name for node in settings.managers]]

@@ -10,8 +10,9 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry, generate_latest, start_http_server
 from prometheus_client.parser import text_string_to_metric_families
+from typer.testing import CliRunner
 
-from recovery import agents, display
+from recovery import agents, cli, display
 from recovery.agent import metrics
 from recovery.agent.state import State
 from recovery.diagnosis import diagnose
@@ -132,6 +133,14 @@ def test_without_s3_nothing_is_said_of_copies() -> None:
     found = values(watched(None, DRILLS))
     assert found["requorum_s3_up", "lab"] == 0
     assert not [key for key in found if "cop" in key[0] or "drill" in key[0]]
+
+
+def test_a_file_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli.console, "_settings", lambda *_: OF)
+    monkeypatch.setattr(cli.cluster, "_watched", lambda _: watched([]))
+    done = CliRunner().invoke(cli.app, ["metrics", "--textfile", str(tmp_path / "none" / "requorum.prom")])
+    assert done.exit_code == display.ERROR
+    assert "requorum.prom: No such file or directory next: make its folder" in " ".join(done.stderr.split())
 
 
 def test_each_question_is_a_look_of_its_own() -> None:

@@ -221,6 +221,9 @@ def test_wrong_words_on_the_command_line_are_nobody_else_s_concern(
 ) -> None:
     assert run(monkeypatch, of(), "backup", "manager-a") == 2
     assert run(monkeypatch, of(), "drill", "--on", "nobody") == 2
+    assert [run(monkeypatch, of(), "backup", it, "--json") for it in ("--cold", "--or-cold")] == [2, 2], (
+        "nothing is asked"
+    )
     assert not heard[1]
 
 

@@ -153,7 +153,12 @@ def prove(shell: Shell, copy: PurePosixPath, manifest: Manifest, opened: bytes, 
 
 
 def compare(manifest: Manifest, found: dict[str, Any]) -> str:
-    """In what a restored swarm falls short of the manifest; empty where it does not."""
+    """In what a restored swarm falls short of the manifest; empty where it does not.
+
+    The version of an object is the index that was committed before its own entry (swarmkit, manager/state/raft:
+    GetVersion), so a log that holds the entry is committed beyond it. What came up cannot tell: a forced new cluster
+    writes a dozen entries of its own before anything is read.
+    """
     if found["cluster_id"] != manifest.cluster_id:
         return f"swarm {found['cluster_id']} came up, not {manifest.cluster_id}"
     if found["node_id"] != manifest.node_id:
@@ -161,6 +166,11 @@ def compare(manifest: Manifest, found: dict[str, Any]) -> str:
     if missing := manifest.inventory.missing_from(restored(found)):
         shown = "; ".join(f"{kind} {', '.join(ids[:3])}" for kind, ids in missing.items())
         return f"what the swarm held is missing: {shown}"
+    if manifest.position.commit <= manifest.inventory.index:
+        return (
+            f"its log is committed up to entry {manifest.position.commit}, "
+            f"and the swarm's newest change, of version {manifest.inventory.index}, comes after that"
+        )
     if found["version_index"] < manifest.inventory.index:
         return f"its newest change is {found['version_index']}, and the swarm was at {manifest.inventory.index} before"
     return ""

@@ -17,7 +17,7 @@ from typing import Any
 from recovery import program
 from recovery.certificate import identity
 from recovery.engine import Engine
-from recovery.errors import CommandFailed, DamagedCopy, EngineError, RequorumError
+from recovery.errors import CommandFailed, DamagedCopy, EngineError
 from recovery.keyfile import UnlockKey, WrongKey, is_locked, unlock
 from recovery.manifest import Manifest, Proof, Signature, Verdict, from_json
 from recovery.model import Inventory
@@ -57,7 +57,8 @@ def take(
     """Copy the manager's swarm directory into the local file ``sealed``, its engine running on.
 
     With ``back`` the engine is stopped for the copy ("cold"), and ``back`` is given the unlock key of an autolocked swarm
-    and waits until the manager takes part again; it is called where the copy failed too, as the engine may have stopped.
+    and waits until the manager takes part again; it is called where the copy failed or was interrupted too, as the engine
+    may have stopped.
     ``copied`` is called once the copy lies on the node, before it is proven.
 
     The inventory is what the swarm held before and after: read first and then written out, so that the copy
@@ -191,7 +192,7 @@ def _held(
     """
     try:
         found = program.run(shell, "take", root, how)
-    except RequorumError:
+    except BaseException:  # an interrupt too: the engine may have stopped
         if back:
             back()
         raise

@@ -123,6 +123,7 @@ def _engine_stopped() -> Iterator[Callable[[], float]]:
         "--quiet",
         f"--unit={GUARD}",
         f"--on-active={STOPPED_SECONDS}s",
+        "--timer-property=AccuracySec=1s",  # a minute otherwise
         "--collect",  # one that failed would keep the next from being made
         "systemctl",
         "start",

@@ -71,6 +71,13 @@ def test_a_guard_that_failed_does_not_keep_the_next_one_from_being_made(node: Pa
     assert "--collect" in guard.split(" systemctl ")[0].split()
 
 
+def test_a_guard_is_on_time(node: Path) -> None:
+    """Who waits for the engine counts on it, and systemd lets a timer be late by a minute unless told otherwise."""
+    copying.take(str(node / "root"), copying.COLD)
+    (guard,) = [line for line in log(node) if line.startswith("systemd-run")]
+    assert {"--on-active=120s", "--timer-property=AccuracySec=1s"} < set(guard.split())
+
+
 @pytest.mark.parametrize("state", ["active", "activating", "reloading", "deactivating", ""])
 def test_a_copy_during_which_the_engine_was_started_is_refused(node: Path, state: str) -> None:
     does(node, "tar", f'echo "{state}" > "$NODE/state"; {REAL}')

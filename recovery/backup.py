@@ -166,7 +166,8 @@ def _take_cold(catalog: Catalog, settings: Settings, node: Node, say: Callable[[
 
     def back(key: UnlockKey | None) -> None:
         say(f"unlocking {node.name} with the key {key.fingerprint}" if key else f"waiting for {node.name}")
-        _await_engine(settings, node, key)
+        with ThreadPoolExecutor(max_workers=1) as pool:  # an interrupt is heard once that is over
+            pool.submit(_await_engine, settings, node, key).result()
         escalation.await_back(settings, node, before, COLD, escalation.RESTART_SECONDS)
 
     say(f"copying {node.name}, its engine stopped meanwhile")

@@ -1,5 +1,6 @@
 """Backups: which copies are at fault, and what becomes of a manager whose engine was stopped for one."""
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
@@ -167,6 +168,24 @@ def test_a_locked_manager_is_unlocked_with_the_key_of_before_also_where_its_copy
     with pytest.raises((RequorumError, KeyboardInterrupt), match=why):
         backup._take_cold(SimpleNamespace(store=None), OF, NODE, print)  # type: ignore[arg-type]
     assert manager.done == ["kept", "unlocked", "waited for"]
+
+
+class Interrupted(ThreadPoolExecutor):
+    """Somebody presses Ctrl-C while what was submitted is under way."""
+
+    def submit(self, *work: Any, **named: Any) -> Any:
+        super().submit(*work, **named)
+        raise KeyboardInterrupt
+
+
+def test_an_interrupt_while_the_engine_is_waited_for_does_not_leave_it_locked(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manager = world(None, 2.0)
+    monkeypatch.setattr(backup, "ThreadPoolExecutor", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        backup._take_cold(SimpleNamespace(store=None), OF, NODE, print)  # type: ignore[arg-type]
+    assert manager.done == ["kept", "unlocked"]
 
 
 def test_a_manager_whose_engine_stays_down_is_not_back(world: Any) -> None:

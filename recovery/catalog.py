@@ -14,7 +14,7 @@ from recovery.copy import ARCHIVE, MANIFEST, MARK, TIME, Copy, at, of, store
 from recovery.errors import DamagedCopy, NoUnlockKey, NoUsableCopy, UnopenedCopy
 from recovery.escrow import Escrow
 from recovery.keyfile import UnlockKey
-from recovery.manifest import NO_REMEDY, WITH_INVENTORY, Manifest, Verdict, drilled, from_json
+from recovery.manifest import NO_REMEDY, WITH_INVENTORY, Manifest, Proof, Verdict, drilled, from_json
 from recovery.sealing import Identities, Unreadable
 from recovery.settings import Settings
 from recovery.store import Store
@@ -55,7 +55,8 @@ class Catalog:
         )
 
     def manifest(self, copy: Copy) -> Manifest:
-        """The copy's manifest; its proof is that of the last drill, where there was one.
+        """The copy's manifest; its proof is that of the last drill, where there was one. With a drill that is listed and cannot
+        be read no copy is proven.
 
         Raises: StoreError; DamagedCopy, also when it was removed since the listing.
         """
@@ -67,10 +68,7 @@ class Catalog:
             if copy.key != of(made, self.prefix).key:
                 why = f"its manifest is another copy's: of {made.manager}, taken at {made.taken.isoformat()}"
                 raise DamagedCopy(f"reading {copy.name}", why, remedy=NO_REMEDY)
-            drill = self._then.look(copy.drill_key) if copy.drill_key in self._places else None
-            proof = drilled(drill) if drill else None
-            says = proof is not None and proof.verdict is not Verdict.UNPROVEN
-            self._manifests[copy] = replace(made, proof=proof) if says else made
+            self._manifests[copy] = replace(made, proof=self._proof(copy, made))
         return self._manifests[copy]
 
     def manifests(self) -> list[tuple[Copy, Manifest | DamagedCopy]]:
@@ -208,6 +206,15 @@ class Catalog:
                 copy = at(archive, held, min(written.values(), default=None))
                 if copy:
                     yield copy
+
+    def _proof(self, copy: Copy, made: Manifest) -> Proof | None:
+        """That of the last drill, where it says something about the copy, and otherwise that of its making."""
+        if (written := self._places.get(copy.drill_key)) is None:
+            return made.proof
+        drill = drilled(self._then.look_everywhere(copy.drill_key))
+        if drill is None and made.verdict is Verdict.PROVEN:
+            return Proof(Verdict.UNPROVEN, max(written.values()), "the result of its last drill cannot be read")
+        return drill if drill and drill.verdict is not Verdict.UNPROVEN else made.proof
 
     def _try_manifest(self, copy: Copy) -> Manifest | DamagedCopy:
         try:

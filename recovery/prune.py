@@ -20,7 +20,9 @@ WORKERS = 8
 
 
 def look(settings: Settings, now: datetime) -> tuple[Decision[Copy], ...]:
-    """What would be kept and removed now, newest first. Raises: Refused while the copies are read as of a time; StoreError."""
+    """What would be kept and removed now, newest first. Raises: Refused while the copies are read as of a time, and
+    where a site is left out: a mark or the result of a drill may lie there alone; StoreError.
+    """
     if settings.backup.as_of:
         raise Refused(
             "pruning",
@@ -42,7 +44,7 @@ def prune(
 
     Under the lease: no recovery reads copies meanwhile, and nobody marks one. A deletion that S3 refuses stops no other.
 
-    Raises: Refused when another holds the lease; StoreError when S3 cannot be listed; StoreSilent when it stops answering.
+    Raises: Refused when another holds the lease, or as `look`; StoreError when S3 cannot be listed; StoreSilent when it stops answering.
     """
     expected = {(decision.copy, decision.half) for decision in agreed if not decision.keep}
     with operators.alone(settings, "pruning", say=say):
@@ -64,6 +66,7 @@ def _decided(settings: Settings, catalog: Catalog, now: datetime) -> tuple[Decis
     sizes = catalog.store.sizes(catalog.prefix)
     copies = [candidate(copy, read, sizes.get(copy.key, 0), marked.get(copy)) for copy, read in catalog.manifests()]
     halves = [Candidate(copy, half=True, mark=marked.get(copy)) for copy in catalog.halves]
+    catalog.store.require_whole("pruning")
     return decide(settings.backup.retention, copies + halves, now)
 
 

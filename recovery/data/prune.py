@@ -16,7 +16,9 @@ from recovery.store import Store
 
 
 def look(settings: Settings, now: datetime) -> tuple[Decision[DataCopy], ...]:
-    """What would be kept and removed now, newest first. Raises: Refused while the copies are read as of a time; StoreError."""
+    """What would be kept and removed now, newest first. Raises: Refused while the copies are read as of a time, and
+    where a site is left out; StoreError.
+    """
     if settings.backup.as_of:
         raise Refused(
             "pruning copies of data",
@@ -31,7 +33,7 @@ def prune(
 ) -> tuple[Removal[DataCopy], ...]:
     """Remove what was agreed on, as far as the rules still say so of what lies in S3 now, one at a time and under the lease.
 
-    Raises: Refused when another holds the lease; StoreError when S3 cannot be listed; StoreSilent when it stops answering.
+    Raises: Refused when another holds the lease, or as `look`; StoreError when S3 cannot be listed; StoreSilent when it stops answering.
     """
     expected = {(decision.copy, decision.half) for decision in agreed if not decision.keep}
     with operators.alone(settings, "pruning copies of data", say=say):
@@ -55,6 +57,7 @@ def _decided(settings: Settings, catalog: DataCatalog, now: datetime) -> tuple[D
     sizes = catalog.store.sizes(catalog.prefix)
     copies = [candidate(copy, manifest, sizes.get(copy.key, 0)) for copy, manifest in catalog.manifests()]
     halves = [Candidate(copy, half=True) for copy in catalog.halves]
+    catalog.store.require_whole("pruning copies of data")
     rules = settings.backup.retention
     return decide(rules and rules.model_copy(update={"cluster": Rules()}), copies + halves, now)
 

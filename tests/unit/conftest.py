@@ -9,6 +9,9 @@ from moto import mock_aws
 
 from recovery import store as store_module
 from recovery.client import client
+from recovery.errors import StoreSilent
+from recovery.site import Site
+from recovery.store import Store
 
 
 @pytest.fixture
@@ -24,3 +27,17 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         s3.create_bucket(Bucket="copies")
         yield s3.Bucket("copies")
     client.cache_clear()
+
+
+@pytest.fixture
+def out(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Of two sites, the names of those that do not answer."""
+    silent, real = set[str](), Store.ask
+
+    def ask(store: Store, site: Site, act: Any) -> Any:
+        if site.name in silent:
+            raise StoreSilent("asking", "it cannot be reached", remedy=f"start {site.name}")
+        return real(store, site, act)
+
+    monkeypatch.setattr(Store, "ask", ask)
+    return silent

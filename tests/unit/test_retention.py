@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from recovery import cli, client, lease, marks, retention
+from recovery import cli, client, drill, lease, marks, retention
 from recovery import prune as pruning
 from recovery.catalog import Catalog
 from recovery.copy import Copy
@@ -24,6 +24,7 @@ from recovery.marks import Mark
 from recovery.retention import Candidate, Decision, candidate, decide
 from recovery.settings import Retention, Rules, Settings
 from recovery.site import Site
+from recovery.store import Store
 from tests.unit import factories as make
 
 NOW = datetime(2026, 3, 18, 12, 30, tzinfo=UTC)
@@ -494,8 +495,13 @@ def test_marks_are_written_read_and_released(of: Settings, bucket: Any, tmp_path
     assert marks.read(Catalog(of)) == {copy: written}
     assert (written.reason, written.when) == ("evidence", NOW)
     assert "@" in written.who
+    listed = Catalog(of)
+    for text in (b"{", b""):
+        bucket.put_object(Key=copy.mark_key, Body=text)
+        assert marks.read(Catalog(of)) == {copy: Mark("the mark cannot be read", "", None)}
+    bucket.Object(copy.mark_key).delete()
+    assert list(marks.read(listed)) == [copy], "what was listed holds"
     bucket.put_object(Key=copy.mark_key, Body=b"{")
-    assert marks.read(Catalog(of)) == {copy: Mark("the mark cannot be read", "", None)}
     for key in objects(copy):
         bucket.Object(key).delete()
     marks.release(of, copy.name)
@@ -510,6 +516,135 @@ def test_only_a_copy_is_marked_and_only_a_mark_is_released(of: Settings, bucket:
     with pytest.raises(NoUsableCopy, match="no such copy"):
         marks.keep(of, copy.name, "evidence", now=NOW, say=print)
     assert keys(bucket) == {copy.key}
+
+
+# At two sites
+
+
+@pytest.fixture
+def two(bucket: Any) -> Settings:
+    bucket.meta.client.create_bucket(Bucket="other")
+    raw = {"last": 1, "hourly": 0, "daily": 0, "weekly": 0, "monthly": 0, "minimum": 1, "graceHours": 1}
+    return make.settings(backup={**make.RAW["backup"], "second": {"bucket": "other"}, "retention": raw})
+
+
+def held(bucket: Any, name: str) -> set[str]:
+    """What lies at a site, by its bucket."""
+    found = bucket.meta.client.list_objects_v2(Bucket=name).get("Contents", ())
+    return {entry["Key"] for entry in found} - {LEASE}
+
+
+def drilled(of: Settings, copy: Copy, verdict: Verdict, at: datetime) -> list[str]:
+    """A drill that finds that of the copy, and what it says."""
+    said: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(drill, "survey", lambda _: None)
+        patch.setattr(drill, "_where", lambda *_: make.manager(of.managers[0], of.nodes))
+        patch.setattr(drill, "_restored", lambda *_: Proof(verdict, at))
+        list(drill.drill(of, Catalog(of), [copy], on=None, say=said.append))
+    return said
+
+
+def proof_of(of: Settings, copy: Copy) -> Proof | None:
+    return Catalog(of).manifest(copy).proof
+
+
+@pytest.mark.parametrize("site", ["main", "second"])
+def test_with_a_site_left_out_nothing_is_pruned(two: Settings, out: set[str], tmp_path: Path, site: str) -> None:
+    copies = [put(two, tmp_path, days * DAY) for days in (1, 2)]
+    agreed = go(two)
+    out.add(site)
+    for prune_ in (lambda: pruning.look(two, NOW), lambda: prune(two, agreed)):
+        with pytest.raises(
+            Refused, match=f"pruning: the {site} site is left out.*\n.*start {site}; then the same command"
+        ):
+            prune_()
+    out.clear()
+    assert set(Catalog(two).copies) == set(copies)
+    assert len(prune(two, agreed)) == 1
+
+
+def test_a_site_that_is_left_out_as_marks_and_manifests_are_read_counts_too(
+    two: Settings, out: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(two, tmp_path, DAY)
+    real = Catalog.manifests
+
+    def manifests(catalog: Catalog) -> Any:
+        out.add("main")
+        return real(catalog)
+
+    monkeypatch.setattr(Catalog, "manifests", manifests)
+    with pytest.raises(Refused, match="the main site is left out"):
+        pruning.look(two, NOW)
+
+
+@pytest.mark.parametrize("site", ["main", "second"])
+def test_a_mark_lies_at_both_sites_and_is_taken_back_at_both(
+    two: Settings, bucket: Any, out: set[str], tmp_path: Path, site: str
+) -> None:
+    new, old, older = (put(two, tmp_path, days * DAY) for days in (1, 2, 3))
+    marks.keep(two, old.name, "evidence", now=NOW, say=print)
+    assert old.mark_key in held(bucket, "copies") & held(bucket, "other")
+    out.add(site)
+    said: list[str] = []
+    marks.keep(two, older.name, "evidence", now=NOW, say=said.append)
+    assert [line for line in said if line.startswith(f"the {site} site is left out")]
+    with pytest.raises(Refused, match=f"releasing {old.name}: the {site} site is left out"):
+        marks.release(two, old.name)
+    out.clear()
+    assert set(marks.read(Catalog(two))) == {old, older}
+    assert prune(two) == []
+    for copy in (old, older):
+        marks.release(two, copy.name)
+    assert not [key for name in ("copies", "other") for key in held(bucket, name) if key.endswith(".keep.json")]
+    assert set(Catalog(two).copies) == {new, old, older}
+
+
+def test_the_newest_drill_over_the_sites_counts(two: Settings, bucket: Any, out: set[str], tmp_path: Path) -> None:
+    copy = put(two, tmp_path, DAY)
+    drilled(two, copy, Verdict.FAILED, NOW)
+    for site in ("main", "second"):
+        out.add(site)
+        assert Catalog(two).manifest(copy).verdict is Verdict.FAILED, "either site tells"
+        out.clear()
+    out.add("main")
+    assert "the main site is left out: it cannot be reached" in drilled(two, copy, Verdict.PROVEN, NOW + DAY)
+    out.clear()
+    assert proof_of(two, copy) == Proof(Verdict.PROVEN, NOW + DAY), "of the second site alone"
+    out.add("second")
+    drilled(two, copy, Verdict.FAILED, NOW + 2 * DAY)
+    out.clear()
+    assert proof_of(two, copy) == Proof(Verdict.FAILED, NOW + 2 * DAY), "of the main site alone"
+
+
+def test_a_drill_that_is_listed_and_cannot_be_read_proves_nothing(of: Settings, bucket: Any, tmp_path: Path) -> None:
+    copy, bad = put(of, tmp_path, DAY), put(of, tmp_path, 2 * DAY, proven=False)
+    for text in (b"{", b"", b'{"proof": null}'):
+        for one_ in (copy, bad):
+            bucket.put_object(Key=one_.drill_key, Body=text)
+        proof = proof_of(of, copy)
+        assert proof
+        assert (proof.verdict, proof.detail) == (Verdict.UNPROVEN, "the result of its last drill cannot be read")
+        assert Catalog(of).manifest(bad).verdict is Verdict.FAILED
+    listed = Catalog(of)
+    bucket.Object(copy.drill_key).delete()
+    assert listed.manifest(copy).verdict is Verdict.UNPROVEN
+    unsaid = drill.Drill(copy, "manager-b", Proof(Verdict.UNPROVEN, NOW), 1.0, 2.0)
+    bucket.put_object(Key=copy.drill_key, Body=drill.as_json(unsaid))
+    assert Catalog(of).manifest(copy).verdict is Verdict.PROVEN, "what says nothing changes nothing"
+
+
+def test_monitors_are_told_of_the_newest_drill_also_with_a_site_out(
+    two: Settings, out: set[str], tmp_path: Path
+) -> None:
+    copy = put(two, tmp_path, DAY)
+    drilled(two, copy, Verdict.PROVEN, NOW)
+    out.add("main")
+    assert drill.last(two, Store(two.backup.sites)) == {"manager-a": Proof(Verdict.PROVEN, NOW)}
+    drilled(two, copy, Verdict.FAILED, NOW + DAY)
+    out.clear()
+    assert drill.last(two, Store(two.backup.sites)) == {"manager-a": Proof(Verdict.FAILED, NOW + DAY)}
 
 
 # By command

@@ -9,7 +9,8 @@ from datetime import datetime
 from recovery import operators
 from recovery.data.catalog import DataCatalog, DataCopy
 from recovery.data.manifest import DataManifest
-from recovery.errors import DamagedCopy, Refused, StoreError, StoreSilent
+from recovery.errors import DamagedCopy, Refused
+from recovery.prune import remove
 from recovery.retention import Candidate, Decision, Removal, decide
 from recovery.settings import Rules, Settings
 from recovery.store import Store
@@ -63,12 +64,5 @@ def _decided(settings: Settings, catalog: DataCatalog, now: datetime) -> tuple[D
 
 
 def _remove(store: Store, decision: Decision[DataCopy]) -> Removal[DataCopy]:
-    try:
-        if not decision.half:
-            store.delete(decision.copy.manifest_key)
-        stay = store.delete(decision.copy.key)
-    except StoreSilent:
-        raise
-    except StoreError as error:
-        return Removal(decision, error)
-    return Removal(decision, versions_stay=stay)
+    copy = decision.copy
+    return remove(store, decision, [*([] if decision.half else [copy.manifest_key]), copy.key])

@@ -555,6 +555,35 @@ def test_prune_by_command(
     assert DataCatalog(of).copies == (new,)
 
 
+def test_a_site_that_is_left_out_or_refuses_a_deletion_keeps_data(
+    bucket: Any, run: Callable[..., Any], tmp_path: Path, out: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket.meta.client.create_bucket(Bucket="other")
+    rules = ruled().backup.retention
+    of = make.settings(data=DATA, backup={**make.RAW["backup"], "second": {"bucket": "other"}})
+    of = of.model_copy(update={"backup": of.backup.model_copy(update={"retention": rules})})
+    monkeypatch.setattr(cli.console, "_settings", lambda *_: of)
+    old, _ = put(of, tmp_path, 9 * DAY), put(of, tmp_path, 8 * DAY)
+    for site in ("main", "second"):
+        out.add(site)
+        with pytest.raises(Refused, match=f"pruning copies of data: the {site} site is left out"):
+            pruning.look(of, make.NOW)
+        out.clear()
+    real = Site.delete
+
+    def delete(site: Site, key: str) -> bool:
+        if site.name == "second" and key == old.manifest_key:
+            raise StoreError("deleting", "AccessDenied", remedy="allow it")
+        return real(site, key)
+
+    monkeypatch.setattr(Site, "delete", delete)
+    result = run("prune", "--yes")
+    assert (result.exit_code, "0 removed, 1 refused by S3" in result.stdout) == (3, True)
+    result = run("prune", "--yes", "--json")
+    assert (result.exit_code, json.loads(result.stdout)["copies"][1]["removed"]) == (3, False)
+    assert [copy.sites for copy in DataCatalog(of).of("rows")] == [("main", "second"), ("second",)]
+
+
 def test_without_settings_there_is_nothing_to_copy(run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cli.console, "_settings", lambda *_: make.settings())
     assert run("backup").exit_code == 2

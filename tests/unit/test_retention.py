@@ -308,9 +308,11 @@ def prune(of: Settings, agreed: list[Decision] | None = None) -> list[retention.
     return list(pruning.prune(of, go(of) if agreed is None else agreed, NOW, say=print))
 
 
-def refuse(of: Settings, monkeypatch: pytest.MonkeyPatch, *refused: str, error: Exception | None = None) -> list[str]:
-    """Let S3 refuse to delete these keys; every deletion that was asked for, in order."""
-    s3, asked = client.client(of.backup.sites[0], client.PATIENT), list[str]()
+def refuse(
+    of: Settings, monkeypatch: pytest.MonkeyPatch, *refused: str, error: Exception | None = None, site: int = 0
+) -> list[str]:
+    """Let S3 refuse to delete these keys at a site; every deletion there that was asked for, in order."""
+    s3, asked = client.client(of.backup.sites[site], client.PATIENT), list[str]()
     real = s3.delete_object
 
     def delete_object(**given: Any) -> Any:
@@ -577,6 +579,41 @@ def test_a_site_that_is_left_out_as_marks_and_manifests_are_read_counts_too(
     monkeypatch.setattr(Catalog, "manifests", manifests)
     with pytest.raises(Refused, match="the main site is left out"):
         pruning.look(two, NOW)
+
+
+@pytest.mark.parametrize(("site", "other"), [(0, "other"), (1, "copies")])
+def test_a_deletion_that_one_site_refuses_is_told_and_the_other_site_s_is_done(
+    run: Callable[..., Any],
+    two: Settings,
+    bucket: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    site: int,
+    other: str,
+) -> None:
+    monkeypatch.setattr(cli.console, "_settings", lambda *_: two)
+    new, old, older = (put(two, tmp_path, days * DAY) for days in (1, 2, 3))
+    refuse(two, monkeypatch, old.manifest_key, older.manifest_key, site=site)
+    result = run("prune", "--json", "--yes")
+    assert result.exit_code == 3
+    assert [(copy["removed"], copy["error"]) for copy in json.loads(result.stdout)["copies"][1:]] == [
+        (False, "AccessDenied: object is locked")
+    ] * 2
+    assert f"s3://{two.backup.sites[site].name}" in result.stderr
+    assert held(bucket, other) == objects(new)
+    assert held(bucket, two.backup.sites[site].name) == objects(new, old, older)
+    result = run("prune", "--yes")
+    assert (result.exit_code, "0 removed, 2 refused by S3" in result.stdout) == (3, True)
+
+
+def test_a_site_that_stops_answering_ends_it(
+    two: Settings, bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, old = (put(two, tmp_path, days * DAY) for days in (1, 2))
+    refuse(two, monkeypatch, old.manifest_key, error=EndpointConnectionError(endpoint_url="s3"), site=1)
+    with pytest.raises(StoreSilent, match="the second site"):
+        prune(two)
+    assert objects(old) <= held(bucket, "other"), "it is whole there, and goes with the next prune"
 
 
 @pytest.mark.parametrize("site", ["main", "second"])

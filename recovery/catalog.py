@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from recovery import contents
-from recovery.copy import ARCHIVE, MANIFEST, MARK, TIME, Copy, at, of, store
+from recovery.copy import ARCHIVE, MANIFEST, MARK, Copy, at, newest_first, of, store
 from recovery.errors import DamagedCopy, NoUnlockKey, NoUsableCopy, UnopenedCopy
 from recovery.escrow import Escrow
 from recovery.keyfile import UnlockKey
@@ -39,8 +39,8 @@ class Catalog:
         self._identity_file = settings.backup.identity_file
         self._manifests: dict[Copy, Manifest] = {}
         self._places = self._then.places(self.prefix)
-        self.copies = _newest_first(copy for copy in self._ending(MANIFEST) if copy.key in self._places)
-        self.marked = _newest_first(self._ending(MARK))
+        self.copies = newest_first(copy for copy in self._ending(MANIFEST) if copy.key in self._places)
+        self.marked = newest_first(self._ending(MARK))
         if self._then.fault and not self.copies:
             raise self._then.fault
 
@@ -48,11 +48,7 @@ class Catalog:
     def halves(self) -> tuple[Copy, ...]:
         """Archives under our own names that have no manifest, newest first: uploads under way, or that broke off."""
         alone = (copy for copy in self._ending(ARCHIVE) if copy.manifest_key not in self._places)
-        return _newest_first(
-            copy
-            for copy in alone
-            if copy.name.startswith("swarm-") and copy.name.endswith(f"-{copy.manager}-{copy.taken.strftime(TIME)}")
-        )
+        return newest_first(copy for copy in alone if copy.named_by_us)
 
     def manifest(self, copy: Copy) -> Manifest:
         """The copy's manifest; its proof is that of the last drill, where there was one. With a drill that is listed and cannot
@@ -328,7 +324,3 @@ def _newer(catalog: Catalog, candidates: Iterable[Copy], chosen: Copy) -> dict[C
             detail = f" ({manifest.proof.detail})" if manifest.proof and manifest.proof.detail else ""
             found[copy] = f"newer, and its proof is: {manifest.verdict}{detail}"
     return found
-
-
-def _newest_first(copies: Iterable[Copy]) -> tuple[Copy, ...]:
-    return tuple(sorted(copies, key=lambda copy: (not copy.ahead, copy.taken, copy.key), reverse=True))

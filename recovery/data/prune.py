@@ -11,7 +11,7 @@ from recovery.data.catalog import DataCatalog, DataCopy
 from recovery.data.manifest import DataManifest
 from recovery.errors import DamagedCopy, Refused
 from recovery.prune import remove
-from recovery.retention import Candidate, Decision, Removal, decide
+from recovery.retention import Candidate, Decision, Removal, decide, fault
 from recovery.settings import Rules, Settings
 from recovery.store import Store
 
@@ -49,9 +49,7 @@ def candidate(copy: DataCopy, manifest: DataManifest | DamagedCopy, size: int) -
     """What the rules know of a copy whose archive takes ``size`` bytes in S3."""
     if isinstance(manifest, DamagedCopy):
         return Candidate(copy, fault=manifest.why)
-    whole = manifest.size == size
-    fault = "" if whole else f"its archive has {size} bytes, and {manifest.size} in its manifest"
-    return Candidate(copy, manifest.cluster_id, fault=fault)
+    return Candidate(copy, manifest.cluster_id, fault=fault(copy, manifest.size, size))
 
 
 def _decided(settings: Settings, catalog: DataCatalog, now: datetime) -> tuple[Decision[DataCopy], ...]:

@@ -1,6 +1,7 @@
 """A simulated S3 server for every test that writes there."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import boto3
@@ -12,6 +13,7 @@ from recovery.client import client
 from recovery.errors import StoreSilent
 from recovery.site import Site
 from recovery.store import Store
+from tests.unit import factories as make
 
 
 @pytest.fixture
@@ -41,3 +43,14 @@ def out(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 
     monkeypatch.setattr(Store, "ask", ask)
     return silent
+
+
+@pytest.fixture
+def s3_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """S3 took every object at the moment that is now in these tests."""
+    real = Site.written
+
+    def written(site: Site, prefix: str) -> dict[str, datetime]:
+        return dict.fromkeys(real(site, prefix), make.NOW)
+
+    monkeypatch.setattr(Site, "written", written)

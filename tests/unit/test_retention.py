@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from recovery import cli, client, drill, lease, marks, retention
+from recovery import cli, client, drill, lease, marks, retention, uploads
 from recovery import prune as pruning
 from recovery.catalog import Catalog
 from recovery.copy import Copy
@@ -748,11 +748,33 @@ def test_prune_says_that_versions_stay(
             assert ("the bucket has versions and keeps those of what was removed" in shown) == versioned
 
 
+OURS = [
+    "requorum/lab/manager-a/swarm-20.10.24-manager-a-20260102T030405000000Z.tar.zst.age",
+    "requorum/lab/data/rows/data-rows-20260102T030405000000Z.zst.age",
+]
+THEIRS = [
+    *(key.replace("/lab/", "/lab2/") for key in OURS),
+    *(key.replace("/lab/", "/lab/nested/") for key in OURS),
+    *(key.replace("20260102", "20261302") for key in OURS),
+    *(key.removesuffix(".age") for key in OURS),
+    OURS[0].replace("/manager-a/", "/manager-b/"),
+    OURS[0].replace("swarm-", "photo-"),
+    OURS[1].replace("/data/", "/database/"),
+    OURS[1].replace("/rows/", "/files/"),
+    "requorum/lab/manager-a/film.mp4",
+    "requorum/lab/film.tar.zst.age",
+]
+
+
+def test_uploads_under_other_names_are_other_people_s() -> None:
+    assert [key for key in [*OURS, *THEIRS] if uploads.is_ours(key, "requorum/lab/")] == OURS
+
+
 def test_prune_removes_the_parts_of_uploads_that_broke_off(
     run: Callable[..., Any], of: Settings, bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     new = put(of, tmp_path, DAY)
-    keys_ = ["requorum/lab/manager-a/one.tar.zst.age", "requorum/lab/data/two.age", "requorum/lab2/manager-a/not-ours"]
+    keys_ = [*OURS, *THEIRS]
     for key in keys_:
         bucket.Object(key).initiate_multipart_upload()
 
@@ -761,7 +783,7 @@ def test_prune_removes_the_parts_of_uploads_that_broke_off(
 
     document = json.loads(run("prune", "--json", "--dry-run").stdout)
     assert sorted((one["site"], one["key"], one["removed"]) for one in document["uploads"]) == sorted(
-        ("main", key, False) for key in keys_[:2]
+        ("main", key, False) for key in OURS
     )
     assert run("prune", answer="n\n").exit_code == 1
     assert left() == sorted(keys_)
@@ -769,7 +791,7 @@ def test_prune_removes_the_parts_of_uploads_that_broke_off(
     real = s3.abort_multipart_upload
 
     def denied(**given: Any) -> Any:
-        if given["Key"] == keys_[0]:
+        if given["Key"] == OURS[0]:
             raise ClientError({"Error": {"Code": "AccessDenied"}}, "AbortMultipartUpload")
         return real(**given)
 
@@ -777,10 +799,10 @@ def test_prune_removes_the_parts_of_uploads_that_broke_off(
         patch.setattr(s3, "abort_multipart_upload", denied)
         result = run("prune", "--yes")
     assert result.exit_code == 3
-    assert f"the parts of {keys_[0]}: not removed" in result.stderr.replace("\n", "")
-    assert left() == [keys_[0], keys_[2]]
+    assert f"the parts of {OURS[0]}: not removed" in result.stderr.replace("\n", "")
+    assert left() == sorted([OURS[0], *THEIRS])
     assert run("prune", "--yes").exit_code == 0
-    assert left() == [keys_[2]]
+    assert left() == sorted(THEIRS)
     assert keys(bucket) == objects(new)
 
 
@@ -796,6 +818,26 @@ def test_without_a_right_to_see_uploads_copies_are_pruned_all_the_same(
     result = run("prune", "--yes")
     assert (result.exit_code, keys(bucket)) == (0, objects(new))
     assert "uploads that broke off are not looked for: listing the uploads" in result.stderr
+
+
+@pytest.mark.parametrize("site", ["main", "second"])
+def test_a_site_that_does_not_tell_its_uploads_keeps_the_other_s_from_no_look(
+    two: Settings, bucket: Any, monkeypatch: pytest.MonkeyPatch, site: str
+) -> None:
+    for name in ("copies", "other"):
+        bucket.meta.client.create_multipart_upload(Bucket=name, Key=OURS[0])
+    real, said = Site.uploads, list[str]()
+
+    def denied(at: Site, prefix: str) -> Any:
+        if at.name == site:
+            raise StoreError(f"listing the uploads to the {site} site", "AccessDenied", remedy="allow it")
+        return real(at, prefix)
+
+    monkeypatch.setattr(Site, "uploads", denied)
+    (found,) = uploads.look(two, datetime.now(UTC) + DAY, say=said.append)
+    assert (found.site.name, found.upload.key) == ({"main": "second", "second": "main"}[site], OURS[0])
+    (line,) = said
+    assert line.startswith(f"uploads that broke off are not looked for: listing the uploads to the {site} site: Acc")
 
 
 def test_keep_shows_in_backups_and_holds(run: Callable[..., Any], of: Settings, bucket: Any, tmp_path: Path) -> None:

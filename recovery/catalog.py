@@ -10,11 +10,11 @@ from functools import cached_property
 from pathlib import Path
 
 from recovery import contents
-from recovery.copy import ARCHIVE, MANIFEST, MARK, TIME, Copy, at, of, store
+from recovery.copy import ARCHIVE, MANIFEST, MARK, Copy, at, newest_first, of, store
 from recovery.errors import DamagedCopy, NoUnlockKey, NoUsableCopy, UnopenedCopy
 from recovery.escrow import Escrow
 from recovery.keyfile import UnlockKey
-from recovery.manifest import NO_REMEDY, WITH_INVENTORY, Manifest, Verdict, drilled, from_json
+from recovery.manifest import NO_REMEDY, WITH_INVENTORY, Manifest, Proof, Verdict, drilled, from_json
 from recovery.sealing import Identities, Unreadable
 from recovery.settings import Settings
 from recovery.store import Store
@@ -40,8 +40,8 @@ class Catalog:
         self._managers = sorted(manager.name for manager in settings.managers)
         self._manifests: dict[Copy, Manifest] = {}
         self._places = self._then.places(self.prefix)
-        self.copies = _newest_first(copy for copy in self._ending(MANIFEST) if copy.key in self._places)
-        self.marked = _newest_first(self._ending(MARK))
+        self.copies = newest_first(copy for copy in self._ending(MANIFEST) if copy.key in self._places)
+        self.marked = newest_first(self._ending(MARK))
         if self._then.fault and not self.copies:
             raise self._then.fault
 
@@ -49,14 +49,11 @@ class Catalog:
     def halves(self) -> tuple[Copy, ...]:
         """Archives under our own names that have no manifest, newest first: uploads under way, or that broke off."""
         alone = (copy for copy in self._ending(ARCHIVE) if copy.manifest_key not in self._places)
-        return _newest_first(
-            copy
-            for copy in alone
-            if copy.name.startswith("swarm-") and copy.name.endswith(f"-{copy.manager}-{copy.taken.strftime(TIME)}")
-        )
+        return newest_first(copy for copy in alone if copy.named_by_us)
 
     def manifest(self, copy: Copy) -> Manifest:
-        """The copy's manifest; its proof is that of the last drill, where there was one.
+        """The copy's manifest; its proof is that of the last drill, where there was one. With a drill that is listed and cannot
+        be read no copy is proven.
 
         Raises: StoreError; DamagedCopy, also when it was removed since the listing.
         """
@@ -68,10 +65,7 @@ class Catalog:
             if copy.key != of(made, self.prefix).key:
                 why = f"its manifest is another copy's: of {made.manager}, taken at {made.taken.isoformat()}"
                 raise DamagedCopy(f"reading {copy.name}", why, remedy=NO_REMEDY)
-            drill = self._then.look(copy.drill_key) if copy.drill_key in self._places else None
-            proof = drilled(drill) if drill else None
-            says = proof is not None and proof.verdict is not Verdict.UNPROVEN
-            self._manifests[copy] = replace(made, proof=proof) if says else made
+            self._manifests[copy] = replace(made, proof=self._proof(copy, made))
         return self._manifests[copy]
 
     def manifests(self) -> list[tuple[Copy, Manifest | DamagedCopy]]:
@@ -215,6 +209,15 @@ class Catalog:
                 if copy:
                     yield copy
 
+    def _proof(self, copy: Copy, made: Manifest) -> Proof | None:
+        """That of the last drill, where it says something about the copy, and otherwise that of its making."""
+        if (written := self._places.get(copy.drill_key)) is None:
+            return made.proof
+        drill = drilled(self._then.look_everywhere(copy.drill_key))
+        if drill is None and made.verdict is Verdict.PROVEN:
+            return Proof(Verdict.UNPROVEN, max(written.values()), "the result of its last drill cannot be read")
+        return drill if drill and drill.verdict is not Verdict.UNPROVEN else made.proof
+
     def _try_manifest(self, copy: Copy) -> Manifest | DamagedCopy:
         try:
             return self.manifest(copy)
@@ -327,7 +330,3 @@ def _newer(catalog: Catalog, candidates: Iterable[Copy], chosen: Copy) -> dict[C
             detail = f" ({manifest.proof.detail})" if manifest.proof and manifest.proof.detail else ""
             found[copy] = f"newer, and its proof is: {manifest.verdict}{detail}"
     return found
-
-
-def _newest_first(copies: Iterable[Copy]) -> tuple[Copy, ...]:
-    return tuple(sorted(copies, key=lambda copy: (not copy.ahead, copy.taken, copy.key), reverse=True))

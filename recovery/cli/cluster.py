@@ -182,7 +182,7 @@ def _watched(settings: Settings) -> Watched:
         drills = drill.last(settings, store)
     except RequorumError:
         return Watched(status, None, managers, {}, {}, sites=len(settings.backup.sites))
-    data = {name: [copy.taken for copy in catalog.of(name)] for name in settings.data}
+    data = {name: [copy.dated for copy in catalog.of(name)] for name in settings.data}
     return Watched(status, copies, managers, data, drills, sites=len(settings.backup.sites))
 
 

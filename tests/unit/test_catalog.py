@@ -281,17 +281,6 @@ def test_where_nothing_newer_is_proven_an_old_proven_copy_is_found(of: Settings,
     assert len(found.rejected) == BATCH + 2
 
 
-@pytest.fixture
-def s3_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """S3 took every object at the moment that is now in these tests."""
-    real = Site.written
-
-    def written(site: Site, prefix: str) -> dict[str, datetime]:
-        return dict.fromkeys(real(site, prefix), make.NOW)
-
-    monkeypatch.setattr(Site, "written", written)
-
-
 @pytest.mark.usefixtures("s3_time")
 def test_a_copy_of_a_clock_that_was_ahead_is_not_the_newest_for_ever(of: Settings, bucket: Any, tmp_path: Path) -> None:
     good, bad = ({"proof": Proof(verdict, make.NOW)} for verdict in (Verdict.PROVEN, Verdict.FAILED))

@@ -79,8 +79,9 @@ def drill(
 
 def last(settings: Settings, store: Store) -> dict[str, Proof]:
     """What came of the last drill of each manager that there was one of, by the manager's name. Raises: StoreError."""
-    stored = {node.name: store.look_everywhere(_last_key(settings, node.name)) for node in settings.managers}
-    return {name: proof for name, texts in stored.items() if (proof := drilled(texts))}
+    held = {node.name: store.looks(_last_key(settings, node.name)) for node in settings.managers}
+    results = {name: drilled(content for _, content in texts) for name, texts in held.items()}
+    return {name: proof for name, proof in results.items() if proof}
 
 
 def as_json(drill: Drill) -> bytes:

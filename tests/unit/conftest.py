@@ -1,7 +1,7 @@
 """A simulated S3 server for every test that writes there."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from dataclasses import replace
 from typing import Any
 
 import boto3
@@ -11,7 +11,7 @@ from moto import mock_aws
 from recovery import store as store_module
 from recovery.client import client
 from recovery.errors import StoreSilent
-from recovery.site import Site
+from recovery.site import Listed, Site
 from recovery.store import Store
 from tests.unit import factories as make
 
@@ -48,9 +48,9 @@ def out(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 @pytest.fixture
 def s3_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """S3 took every object at the moment that is now in these tests."""
-    real = Site.written
+    real = Site.listed
 
-    def written(site: Site, prefix: str) -> dict[str, datetime]:
-        return dict.fromkeys(real(site, prefix), make.NOW)
+    def listed(site: Site, prefix: str) -> dict[str, Listed]:
+        return {key: replace(found, written=make.NOW) for key, found in real(site, prefix).items()}
 
-    monkeypatch.setattr(Site, "written", written)
+    monkeypatch.setattr(Site, "listed", listed)

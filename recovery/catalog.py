@@ -207,7 +207,7 @@ class Catalog:
         """That of the last drill, where it says something about the copy, and otherwise that of its making."""
         if (written := self._places.get(copy.drill_key)) is None:
             return made.proof
-        drill = drilled(self._then.look_everywhere(copy.drill_key))
+        drill = drilled(self._then.look_everywhere(copy.drill_key, written))
         if drill is None and made.verdict is Verdict.PROVEN:
             return Proof(Verdict.UNPROVEN, max(written.values()), "the result of its last drill cannot be read")
         return drill if drill and drill.verdict is not Verdict.UNPROVEN else made.proof

@@ -79,7 +79,9 @@ def drill(
 
 def last(settings: Settings, store: Store) -> dict[str, Proof]:
     """What came of the last drill of each manager that there was one of, by the manager's name. Raises: StoreError."""
-    stored = {node.name: store.look_everywhere(_last_key(settings, node.name)) for node in settings.managers}
+    keys = {node.name: _last_key(settings, node.name) for node in settings.managers}
+    places = store.places(f"{settings.backup.prefix}/{settings.cluster}/{FOLDER}/")
+    stored = {name: store.look_everywhere(key, places.get(key, ())) for name, key in keys.items()}
     return {name: proof for name, texts in stored.items() if (proof := drilled(texts))}
 
 

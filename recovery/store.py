@@ -5,7 +5,7 @@ site, and from the second where that cannot be reached or lacks it. What is only
 first site that answers.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -95,9 +95,10 @@ class Store:
         answers = self._each(lambda site: site.look(key))
         return next((found[0] for _, found in answers if found), None)
 
-    def look_everywhere(self, key: str) -> tuple[bytes, ...]:
-        """A small object's content at each site that has it, the main one's first."""
-        return tuple(found[0] for _, found in self._each(lambda site: site.look(key)) if found)
+    def look_everywhere(self, key: str, at: Collection[str]) -> tuple[bytes, ...]:
+        """A small object's content at each of the sites, by name, the main one's first: those that `places` found it at."""
+        answers = self._each(lambda site: site.look(key) if site.name in at else None)
+        return tuple(found[0] for _, found in answers if found)
 
     def require_whole(self, doing: str) -> None:
         """Have made sure that no site was left out of the last listing, nor of what was read since. Raises: Refused."""

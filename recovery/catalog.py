@@ -227,7 +227,7 @@ class Catalog:
         """That of the last drill, where it says something about the copy, and otherwise that of its making."""
         if (listed := self._places.get(copy.drill_key)) is None:
             return made.proof
-        drill = drilled(content for _, content in self._then.looks(copy.drill_key))
+        drill = drilled(content for _, content in self._then.looks(copy.drill_key, listed))
         if drill is None and made.verdict is Verdict.PROVEN:
             last = max(found.written for found in listed.values())
             return Proof(Verdict.UNPROVEN, last, "the result of its last drill cannot be read")

@@ -5,7 +5,7 @@ site, and from the second where that cannot be reached or lacks it. What is only
 first site that answers.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -93,9 +93,9 @@ class Store:
         """A small object's content, or None where there is none."""
         return next((content for _, content in self.looks(key)), None)
 
-    def looks(self, key: str) -> Iterator[tuple[Site, bytes]]:
-        """A small object's content at each site that has it, the main one first; no site is asked before its turn."""
-        for site, found in self._each(lambda site: site.look(key)):
+    def looks(self, key: str, at: Collection[str] = SITES) -> Iterator[tuple[Site, bytes]]:
+        """A small object's content at each of the sites, by name, that has it, the main one first; no site is asked before its turn."""
+        for site, found in self._each(lambda site: site.look(key) if site.name in at else None):
             if found:
                 yield site, found[0]
 

@@ -772,6 +772,32 @@ def test_monitors_are_told_of_the_newest_drill_also_with_a_site_out(
     assert drill.last(two, Store(two.backup.sites)) == {"manager-a": Proof(Verdict.FAILED, NOW + DAY)}
 
 
+def test_a_site_that_was_left_out_of_the_listing_is_not_waited_for_with_each_drill(
+    two: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = put(two, tmp_path, DAY)
+    drilled(two, copy, Verdict.PROVEN, NOW)
+    asked: list[str] = []
+
+    def silent(real: Callable[[Site, str], Any]) -> Callable[[Site, str], Any]:
+        def ask(site: Site, key: str) -> Any:
+            asked.append(site.name)
+            if site.name == "second":
+                raise StoreSilent("asking", "it cannot be reached", remedy="start it")
+            return real(site, key)
+
+        return ask
+
+    for name in ("look", "listed"):
+        monkeypatch.setattr(Site, name, silent(getattr(Site, name)))
+    store = Store(two.backup.sites, hasty=True)
+    assert Catalog(two, store).manifest(copy).proof == Proof(Verdict.PROVEN, NOW)
+    assert asked == ["main", "second", "main", "main"]
+    asked.clear()
+    assert list(drill.last(two, store)) == ["manager-a"]
+    assert asked == ["main", "second", "main"]
+
+
 # By command
 
 

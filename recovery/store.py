@@ -93,9 +93,12 @@ class Store:
         """A small object's content, or None where there is none."""
         return next((content for _, content in self.looks(key)), None)
 
-    def looks(self, key: str, at: Collection[str] = SITES) -> Iterator[tuple[Site, bytes]]:
-        """A small object's content at each of the sites, by name, that has it, the main one first; no site is asked before its turn."""
-        for site, found in self._each(lambda site: site.look(key) if site.name in at else None):
+    def looks(self, key: str, at: Collection[str] | None = None) -> Iterator[tuple[Site, bytes]]:
+        """A small object's content at each site that has it, the main one first; no site is asked before its turn.
+
+        ``at`` names the only ones that are asked.
+        """
+        for site, found in self._each(lambda site: site.look(key) if at is None or site.name in at else None):
             if found:
                 yield site, found[0]
 

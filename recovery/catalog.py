@@ -1,13 +1,14 @@
 """The copies of one cluster in S3: what there is, what each is worth, and the best to restore from."""
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 from recovery import contents
 from recovery.copy import ARCHIVE, MANIFEST, MARK, TIME, Copy, at, of, store
@@ -17,8 +18,12 @@ from recovery.keyfile import UnlockKey
 from recovery.manifest import NO_REMEDY, WITH_INVENTORY, Manifest, Verdict, drilled, from_json
 from recovery.sealing import Identities, Unreadable
 from recovery.settings import Settings
+from recovery.site import Site
 from recovery.store import Store
 from recovery.workspace import workspace
+
+F = TypeVar("F")
+T = TypeVar("T")
 
 BATCH = 16
 """Manifests that are read at once."""
@@ -38,7 +43,11 @@ class Catalog:
         self._then = self.store.then
         self._identity_file = settings.backup.identity_file
         self._manifests: dict[Copy, Manifest] = {}
-        self._places = self._then.places(self.prefix)
+        self._lengths: dict[Copy, int] = {}
+        """Bytes of the manifests that were read."""
+        self._damaged: dict[tuple[Copy, str], str] = {}
+        """Which site holds a copy's manifest or archive damaged where another has it whole, as it is told."""
+        self._places = self._then.listed(self.prefix)
         self.copies = _newest_first(copy for copy in self._ending(MANIFEST) if copy.key in self._places)
         self.marked = _newest_first(self._ending(MARK))
         if self._then.fault and not self.copies:
@@ -47,7 +56,11 @@ class Catalog:
     @property
     def halves(self) -> tuple[Copy, ...]:
         """Archives under our own names that have no manifest, newest first: uploads under way, or that broke off."""
-        alone = (copy for copy in self._ending(ARCHIVE) if copy.manifest_key not in self._places)
+        alone = (
+            replace(copy, written=max(found.written for found in self._places[copy.key].values()))
+            for copy in self._ending(ARCHIVE)
+            if copy.manifest_key not in self._places
+        )
         return _newest_first(
             copy
             for copy in alone
@@ -55,18 +68,14 @@ class Catalog:
         )
 
     def manifest(self, copy: Copy) -> Manifest:
-        """The copy's manifest; its proof is that of the last drill, where there was one.
+        """The copy's manifest, of the first site that has it undamaged; its proof is that of the last drill, where there was one.
 
+        Its archive is not looked at: what a manifest tells is true also where that is torn.
         Raises: StoreError; DamagedCopy, also when it was removed since the listing.
         """
         if copy not in self._manifests:
-            found = self._then.look(copy.manifest_key)
-            if found is None:
-                raise DamagedCopy(f"reading {copy.name}", "it was removed a moment ago", remedy=NO_REMEDY)
-            made = from_json(found, source=copy.name)
-            if copy.key != of(made, self.prefix).key:
-                why = f"its manifest is another copy's: of {made.manager}, taken at {made.taken.isoformat()}"
-                raise DamagedCopy(f"reading {copy.name}", why, remedy=NO_REMEDY)
+            held = self._then.looks(copy.manifest_key)
+            made, self._lengths[copy] = self._first_good(copy, "manifest", held, lambda text: self._made(copy, text))
             drill = self._then.look(copy.drill_key) if copy.drill_key in self._places else None
             proof = drilled(drill) if drill else None
             says = proof is not None and proof.verdict is not Verdict.UNPROVEN
@@ -74,7 +83,9 @@ class Catalog:
         return self._manifests[copy]
 
     def manifests(self) -> list[tuple[Copy, Manifest | DamagedCopy]]:
-        """Every copy with its manifest, or with what is wrong with that, newest first. Raises: StoreError."""
+        """Every copy with its manifest, or with what is wrong with it, newest first; its `sites` are those where archive and
+        manifest are as long as the manifest has it. Raises: StoreError.
+        """
         return list(self.reading(self.copies))
 
     def reading(self, copies: Sequence[Copy]) -> Iterator[tuple[Copy, Manifest | DamagedCopy]]:
@@ -82,12 +93,13 @@ class Catalog:
         with ThreadPoolExecutor(max_workers=BATCH) as pool:
             for first in range(0, len(copies), BATCH):
                 batch = copies[first : first + BATCH]
-                yield from zip(batch, pool.map(self._try_manifest, batch), strict=True)
+                yield from pool.map(self._read, batch)
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What an operator should know about the copies as they are now. Raises: StoreError."""
-        return (*self.store.notes, *self._clocks(), *self._unopened())
+        clocks, unopened = tuple(self._clocks()), tuple(self._unopened())
+        return (*self.store.notes, *self._damaged.values(), *clocks, *unopened)
 
     def opens(self, manifest: Manifest) -> bool | None:
         """Whether an identity here opens the copy, going by its recipients; None where none is at hand. Raises: SettingError."""
@@ -137,14 +149,16 @@ class Catalog:
 
     @contextmanager
     def verified(self, copy: Copy) -> Iterator[tuple[Manifest, Path]]:
-        """The copy's manifest and its archive as a local file, opened, read whole and found good.
+        """The copy's manifest and its archive as a local file, opened, read whole and found good, from the first site that has
+        it whole.
 
         Raises: StoreError; DamagedCopy; LocalError; SettingError when there is no identity to open it with.
         """
         manifest = self.manifest(copy)
         with workspace() as folder:
             sealed = folder / "copy"
-            self._then.download(copy.key, sealed)
+            held = self._then.downloads(copy.key, sealed)
+            self._first_good(copy, "archive", held, lambda path: manifest.check_sealed(path, source=copy.name))
             yield manifest, self.opened(copy, manifest, sealed)
 
     def opened(self, copy: Copy, manifest: Manifest, sealed: Path) -> Path:
@@ -203,11 +217,54 @@ class Catalog:
         for key, sites in self._places.items():
             if key.endswith(suffix) and key.removeprefix(self.prefix).count("/") == 1:
                 archive = key.removesuffix(suffix) + ARCHIVE
-                written = self._places.get(archive.removesuffix(ARCHIVE) + MANIFEST, {})
+                manifests = self._places.get(archive.removesuffix(ARCHIVE) + MANIFEST, {})
                 held = tuple(site for site in sites if site in self._places.get(archive, ()))
-                copy = at(archive, held, min(written.values(), default=None))
+                copy = at(archive, held, min((found.written for found in manifests.values()), default=None))
                 if copy:
                     yield copy
+
+    def _read(self, copy: Copy) -> tuple[Copy, Manifest | DamagedCopy]:
+        """As one of `manifests`."""
+        manifest = self._try_manifest(copy)
+        archives, manifests = (self._places.get(key, {}) for key in (copy.key, copy.manifest_key))
+        if not isinstance(manifest, DamagedCopy):
+            long = [site for site, found in archives.items() if found.size == manifest.size]
+            if long:
+                whole = (site for site in long if site in manifests and manifests[site].size == self._lengths[copy])
+                return replace(copy, sites=tuple(whole)), manifest
+            sizes = (f"{found.size} of {manifest.size} bytes are there ({site})" for site, found in archives.items())
+            manifest = DamagedCopy(f"looking at {copy.name}", ", ".join(sizes), remedy=NO_REMEDY)
+        return replace(copy, sites=()), manifest
+
+    def _first_good(self, copy: Copy, what: str, held: Iterable[tuple[Site, F]], check: Callable[[F], T]) -> T:
+        """What the check makes of the first of what the sites hold that is not damaged; it is noted whose is.
+
+        Raises: StoreError; DamagedCopy where there is none.
+        """
+        damaged: dict[str, DamagedCopy] = {}
+        for site, found in held:
+            try:
+                good = check(found)
+            except DamagedCopy as error:
+                damaged[site.name] = error
+                continue
+            for other, fault in damaged.items():
+                self._damaged[copy, what] = (
+                    f"the {what} of {copy.name} is damaged at the {other} site ({fault.why}), and read at the {site.name} one: "
+                    "requorum backup makes a new copy at both"
+                )
+            return good
+        for fault in damaged.values():
+            raise fault
+        raise DamagedCopy(f"reading {copy.name}", f"its {what} was removed a moment ago", remedy=NO_REMEDY)
+
+    def _made(self, copy: Copy, text: bytes) -> tuple[Manifest, int]:
+        """The manifest in a copy's object, and its length. Raises: DamagedCopy."""
+        made = from_json(text, source=copy.name)
+        if copy.key != of(made, self.prefix).key:
+            why = f"its manifest is another copy's: of {made.manager}, taken at {made.taken.isoformat()}"
+            raise DamagedCopy(f"reading {copy.name}", why, remedy=NO_REMEDY)
+        return made, len(text)
 
     def _try_manifest(self, copy: Copy) -> Manifest | DamagedCopy:
         try:

@@ -75,6 +75,16 @@ class Upload:
     begun: datetime
 
 
+@dataclass(frozen=True)
+class Listed:
+    """What a listing tells of an object."""
+
+    written: datetime
+    """When it was written last; in a listing as of a time, that time: the latest it can have been."""
+    size: int
+    """Bytes."""
+
+
 class Site:
     """The bucket of one site; keys are those of the main site also where another prefix is given here.
 
@@ -114,11 +124,18 @@ class Site:
 
     def written(self, prefix: str) -> dict[str, datetime]:
         """When every object below the prefix was last written, by key; with ``then``, that time is the latest it can have been."""
+        return {key: found.written for key, found in self.listed(prefix).items()}
+
+    def listed(self, prefix: str) -> dict[str, Listed]:
+        """Every object below the prefix, by key."""
         if not self._then:
-            return {key: entry["LastModified"] for key, entry in self._listed(prefix).items()}
+            return {key: Listed(entry["LastModified"], entry["Size"]) for key, entry in self._listed(prefix).items()}
         with self.doing("listing"):
-            found = list(self._versions(self.own(prefix)))
-        return {self._prefix + key.removeprefix(self.bucket.prefix): self._then for key in found}
+            found = self._versions(self.own(prefix))
+        return {
+            self._prefix + key.removeprefix(self.bucket.prefix): Listed(self._then, entry["Size"])
+            for key, entry in found.items()
+        }
 
     def sizes(self, prefix: str) -> dict[str, int]:
         """The size in bytes of every object that lies below the prefix now, by key."""
@@ -402,10 +419,10 @@ class Site:
         """Which version of an object is read; None where there was none."""
         if not self._then:
             return {}
-        version = self._versions(self.own(key)).get(self.own(key))
-        return {"VersionId": version} if version else None
+        entry = self._versions(self.own(key)).get(self.own(key))
+        return {"VersionId": entry["VersionId"]} if entry else None
 
-    def _versions(self, prefix: str) -> dict[str, str]:
+    def _versions(self, prefix: str) -> dict[str, Mapping[str, Any]]:
         assert self._then
         self._versioned  # noqa: B018 - it raises
         pages = self.s3.get_paginator("list_object_versions").paginate(Bucket=self.bucket.name, Prefix=prefix)

@@ -5,7 +5,7 @@ second where that cannot be reached or lacks it. What is only for now (journal, 
 first site that answers.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import TypeVar
 from recovery.bucket import SITES, Bucket
 from recovery.client import HASTY, PATIENT
 from recovery.errors import StoreError, StoreSilent
-from recovery.site import SKEW, Site
+from recovery.site import SKEW, Listed, Site
 
 T = TypeVar("T")
 GONE_SECONDS = 60.0
@@ -70,12 +70,11 @@ class Store:
 
     def places(self, prefix: str) -> dict[str, dict[str, datetime]]:
         """Every key below the prefix, the names of the sites that hold it, and when it was written there."""
-        self.fault = None
-        found: dict[str, dict[str, datetime]] = {}
-        for site, written in self._each(lambda site: site.written(prefix)):
-            for key, at in written.items():
-                found.setdefault(key, {})[site.name] = at
-        return found
+        return self._by_key(lambda site: site.written(prefix))
+
+    def listed(self, prefix: str) -> dict[str, dict[str, Listed]]:
+        """Every key below the prefix, the names of the sites that hold it, and what their listings tell of it."""
+        return self._by_key(lambda site: site.listed(prefix))
 
     def sizes(self, prefix: str) -> dict[str, int]:
         """The size in bytes of every object that lies below the prefix now, at the first site that holds it."""
@@ -92,13 +91,24 @@ class Store:
 
     def look(self, key: str) -> bytes | None:
         """A small object's content, or None where there is none."""
-        answers = self._each(lambda site: site.look(key))
-        return next((found[0] for _, found in answers if found), None)
+        return next((content for _, content in self.looks(key)), None)
+
+    def looks(self, key: str) -> Iterator[tuple[Site, bytes]]:
+        """A small object's content at each site that has it, the main one first; no site is asked before its turn."""
+        for site, found in self._each(lambda site: site.look(key)):
+            if found:
+                yield site, found[0]
 
     def download(self, key: str, path: Path) -> None:
         """An object's content into a local file; that there is none is an error."""
-        if not any(done for _, done in self._each(lambda site: site.download(key, path))):
+        if not any(self.downloads(key, path)):
             raise self._missing(key)
+
+    def downloads(self, key: str, path: Path) -> Iterator[tuple[Site, Path]]:
+        """The local file with an object's content from each site that has it, as `looks`: the next one's replaces it."""
+        for site, done in self._each(lambda site: site.download(key, path)):
+            if done:
+                yield site, path
 
     def put(self, key: str, content: bytes) -> None:
         """Write a small object that is for now to the first site that answers."""
@@ -116,6 +126,14 @@ class Store:
         """Have made sure that copies can be locked, where that is asked for."""
         if self._buckets[0].lock:
             self.everywhere(lambda site: site.require_lock())
+
+    def _by_key(self, listing: Callable[[Site], Mapping[str, T]]) -> dict[str, dict[str, T]]:
+        self.fault = None
+        found: dict[str, dict[str, T]] = {}
+        for site, listed in self._each(listing):
+            for key, entry in listed.items():
+                found.setdefault(key, {})[site.name] = entry
+        return found
 
     def _each(self, act: Callable[[Site], T]) -> Iterator[tuple[Site, T]]:
         """What the sites answer, the main one first."""

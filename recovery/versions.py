@@ -5,15 +5,15 @@ from datetime import datetime
 from typing import Any
 
 
-def as_of(pages: Iterable[Mapping[str, Any]], then: datetime) -> dict[str, str]:
-    """Each key that was there, with the ID of the version it had, from the pages of ``list_object_versions``.
+def as_of(pages: Iterable[Mapping[str, Any]], then: datetime) -> dict[str, Mapping[str, Any]]:
+    """Each key that was there, with the entry of the version it had, from the pages of ``list_object_versions``.
 
     Of what happened to a key within the same second (S3 tells no less) an object counts before its deletion, and
     of objects the one that is listed first, which is the newer.
     """
-    newest: dict[str, tuple[datetime, str | None]] = {}
+    newest: dict[str, tuple[datetime, Mapping[str, Any] | None]] = {}
     for page in pages:
-        found = [(entry, entry["VersionId"]) for entry in page.get("Versions", ())]
+        found = [(entry, entry) for entry in page.get("Versions", ())]
         found += [(entry, None) for entry in page.get("DeleteMarkers", ())]
         for entry, version in found:
             at, key = entry["LastModified"], entry["Key"]
@@ -22,7 +22,7 @@ def as_of(pages: Iterable[Mapping[str, Any]], then: datetime) -> dict[str, str]:
     return {key: version for key, (_, version) in newest.items() if version is not None}
 
 
-def _follows(one: tuple[datetime, str | None], other: tuple[datetime, str | None]) -> bool:
+def _follows(one: tuple[datetime, object], other: tuple[datetime, object]) -> bool:
     if one[0] != other[0]:
         return one[0] > other[0]
     return other[1] is None and one[1] is not None

@@ -235,7 +235,7 @@ class Theatre:
             case Copies.NEWEST_DAMAGED:
                 for name in names(case.managers):
                     newest = max(key for key in objects if f"/{name}/" in key and key.endswith(ARCHIVE))
-                    objects[newest] = objects[newest][:-7]
+                    objects[newest] = objects[newest][:-7] + bytes(7)
             case Copies.NEWEST_FOREIGN:
                 foreign = self._foreign(case.managers)
                 objects.update({key: content for key, content in foreign.items() if "/manager-a/" in key})

@@ -15,7 +15,7 @@ from recovery.backup import Outcome
 from recovery.catalog import Catalog
 from recovery.copy import Copy
 from recovery.diagnosis import Kind
-from recovery.errors import Refused, StoreError, StoreSilent
+from recovery.errors import DamagedCopy, Refused, StoreError, StoreSilent
 from recovery.escrow import Escrow
 from recovery.keyfile import UnlockKey
 from recovery.manifest import Proof, Verdict
@@ -247,6 +247,29 @@ def test_what_the_first_site_lacks_is_read_from_the_second(
     assert catalog.manifest(copy).manager == "manager-a"
     catalog.store.download(copy.key, tmp_path / "read")
     assert (tmp_path / "read").read_bytes() == sealed.read_bytes()
+
+
+def test_a_copy_lies_where_it_is_as_long_as_its_manifest_says(two: Settings, server: Server, sealed: Path) -> None:
+    copy = put(two, sealed, 1)
+    steps = {"": ("main", "second"), "plain": ("second",), "other": ()}
+    for bucket, sites in steps.items():
+        if bucket:
+            key = copy.key if bucket == "plain" else copy.key.replace("requorum/", "elsewhere/")
+            server.s3.put_object(Bucket=bucket, Key=key, Body=b"")
+        [(found, read)] = Catalog(two).manifests()
+        assert found.sites == sites
+        assert isinstance(read, DamagedCopy) == (not sites)
+
+
+def test_what_both_sites_have_is_read_from_one_after_the_other(
+    two: Settings, server: Server, sealed: Path, tmp_path: Path
+) -> None:
+    copy = Catalog(two).add(MANIFEST, sealed)
+    server.s3.put_object(Bucket="plain", Key=copy.key, Body=b"torn")
+    read = [
+        (site.name, path.read_bytes()) for site, path in Store(two.backup.sites).downloads(copy.key, tmp_path / "read")
+    ]
+    assert read == [("main", b"torn"), ("second", sealed.read_bytes())]
 
 
 def test_an_unread_site_is_never_taken_for_an_empty_one(lost: Settings, alone: Settings) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,12 @@ def test_copies_that_no_identity_here_opens_are_told_by_every_look(
 def test_a_clock_that_was_ahead_is_told_by_every_look(
     run: Callable[..., Any], of: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Site, "written", lambda site, prefix: dict.fromkeys(site.sizes(prefix), make.NOW))
+    real = Site.listed
+    monkeypatch.setattr(
+        Site,
+        "listed",
+        lambda *of: {key: replace(found, written=make.NOW) for key, found in real(*of).items()},
+    )
     put(of, tmp_path, "manager-a", -60)
     assert "its node's clock was ahead" in " ".join(run().stderr.split())
     assert "clock ahead" in CliRunner().invoke(cli.app, ["backups"]).stdout

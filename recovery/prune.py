@@ -51,8 +51,9 @@ def prune(
         pool = ThreadPoolExecutor(max_workers=WORKERS)
         try:
             removals = []
-            for job in [pool.submit(_remove, catalog.store, decision) for decision in doomed]:
-                removals.append(job.result())
+            for job in [pool.submit(_remove_unless_whole, catalog.store, decision) for decision in doomed]:
+                if removal := job.result():
+                    removals.append(removal)
                 done()
             return tuple(removals)
         finally:
@@ -61,10 +62,20 @@ def prune(
 
 def _decided(settings: Settings, catalog: Catalog, now: datetime) -> tuple[Decision[Copy], ...]:
     marked = marks.read(catalog)
-    sizes = catalog.store.sizes(catalog.prefix)
-    copies = [candidate(copy, read, sizes.get(copy.key, 0), marked.get(copy)) for copy, read in catalog.manifests()]
-    halves = [Candidate(copy, half=True, mark=marked.get(copy)) for copy in catalog.halves]
+    copies = [candidate(copy, read, marked.get(copy)) for copy, read in catalog.manifests()]
+    halves = [Candidate(copy, half=True, mark=marked.get(copy), stored=copy.written) for copy in catalog.halves]
     return decide(settings.backup.retention, copies + halves, now)
+
+
+def _remove_unless_whole(store: Store, decision: Decision[Copy]) -> Removal[Copy] | None:
+    """What became of it; None of an archive that has its manifest by now: an upload that was under way made a copy of it."""
+    try:
+        whole = decision.half and store.look(decision.copy.manifest_key) is not None
+    except StoreSilent:
+        raise
+    except StoreError as error:
+        return Removal(decision, error)
+    return None if whole else _remove(store, decision)
 
 
 def _remove(store: Store, decision: Decision[Copy]) -> Removal[Copy]:

@@ -6,7 +6,7 @@ the clock is wrong, nothing goes that the rules kept before.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby, islice
@@ -65,6 +65,10 @@ class Candidate(Generic[C]):
     """Why it cannot be judged; such a copy is never removed by a rule, and stands in for none."""
     half: bool = False
     mark: Mark | None = None
+    sites: tuple[str, ...] = ()
+    """Where all of it lies."""
+    stored: datetime | None = None
+    """When S3 took an archive without a manifest: its name may be days older, having waited on its node for a site that was down."""
 
     @property
     def group(self) -> tuple[str, str]:
@@ -92,17 +96,12 @@ class Removal(Generic[C]):
     """Whether the bucket keeps what was removed, as versions that no listing shows."""
 
 
-def candidate(copy: Copy, manifest: Manifest | DamagedCopy, size: int, mark: Mark | None) -> Candidate[Copy]:
-    """What the rules know of a copy whose archive takes ``size`` bytes in S3."""
+def candidate(copy: Copy, manifest: Manifest | DamagedCopy, mark: Mark | None) -> Candidate[Copy]:
+    """What the rules know of a copy."""
     if isinstance(manifest, DamagedCopy):
         return Candidate(copy, fault=manifest.why, mark=mark)
-    fault = ""
-    if copy.ahead:
-        fault = copy.clock
-    elif manifest.size != size:
-        fault = f"its archive has {size} bytes, and {manifest.size} in its manifest"
     proven = manifest.verdict is Verdict.PROVEN and manifest.kind in WITH_INVENTORY
-    return Candidate(copy, manifest.cluster_id, proven, fault, mark=mark)
+    return Candidate(copy, manifest.cluster_id, proven, copy.clock, mark=mark, sites=copy.sites)
 
 
 def decide(policy: Retention | None, candidates: Iterable[Candidate[C]], now: datetime) -> tuple[Decision[C], ...]:
@@ -123,8 +122,13 @@ def decide(policy: Retention | None, candidates: Iterable[Candidate[C]], now: da
             keeping[one].append(f"of the cluster, {reason}")
     for one in _newest_proven(sound, lambda one: one.swarm):
         keeping[one].append(f"the newest proven copy of swarm {one.swarm}")
-    for one in _newest_proven(sound, lambda one: one.group):
+    newest = _newest_proven(sound, lambda one: one.group)
+    for one in newest:
         keeping[one].append(f"the newest proven copy of {one.copy.owner}")
+    for site in sorted({site for one in sound for site in one.sites}):
+        for one in _newest_proven([one for one in sound if site in one.sites], lambda one: one.group):
+            if one not in newest:
+                keeping[one].append(f"the newest proven copy of {one.copy.owner} at the {site} site")
     for group in groups:
         wanting = policy.minimum - sum(bool(keeping[one]) for one in group)
         rest = sorted((one for one in group if not keeping[one]), key=lambda one: not one.proven)
@@ -142,7 +146,7 @@ def _standing(one: Candidate[C], policy: Retention, now: datetime) -> Iterator[s
         yield f"marked: {one.mark.text}"
     if one.fault:
         yield f"no rule removes it: {one.fault}"
-    if now - one.copy.taken < timedelta(hours=policy.grace_hours):
+    if now - (one.stored or one.copy.taken) < timedelta(hours=policy.grace_hours):
         upload = ", and its upload may be under way" if one.half else ""
         yield f"younger than {policy.grace_hours} h{upload}"
 
@@ -161,7 +165,7 @@ def _ruled(rules: Rules, group: Sequence[Candidate[C]]) -> Iterator[tuple[Candid
             yield min(copies, key=lambda one: not one.proven), f"{rule}: {period}"
 
 
-def _newest_proven(ordered: Iterable[Candidate[C]], key: Callable[[Candidate[C]], object]) -> Iterable[Candidate[C]]:
+def _newest_proven(ordered: Iterable[Candidate[C]], key: Callable[[Candidate[C]], object]) -> Collection[Candidate[C]]:
     found: dict[object, Candidate[C]] = {}
     for one in ordered:
         if one.proven:

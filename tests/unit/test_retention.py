@@ -1,6 +1,7 @@
 """Which copies are kept: the rules by tables and properties, the removal on a simulated S3 server."""
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -8,6 +9,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 from hypothesis import given
@@ -17,13 +19,13 @@ from typer.testing import CliRunner
 from recovery import cli, client, lease, marks, retention
 from recovery import prune as pruning
 from recovery.catalog import Catalog
-from recovery.copy import Copy
-from recovery.errors import NoUsableCopy, Refused, StoreError, StoreSilent
+from recovery.copy import TIME, Copy
+from recovery.errors import DamagedCopy, NoUsableCopy, Refused, StoreError, StoreSilent
 from recovery.manifest import Proof, Verdict
 from recovery.marks import Mark
 from recovery.retention import Candidate, Decision, candidate, decide
 from recovery.settings import Retention, Rules, Settings
-from recovery.site import Site
+from recovery.site import Listed, Site
 from tests.unit import factories as make
 
 NOW = datetime(2026, 3, 18, 12, 30, tzinfo=UTC)
@@ -54,6 +56,7 @@ def reasons(rules: Retention | None, *candidates: Candidate) -> tuple[str, ...]:
 
 
 UNPROVEN = {"proven": False}
+MAIN, SECOND, BOTH = ("main",), ("second",), ("main", "second")
 OLD = 400 * DAY
 TABLE: list[tuple[str, Retention | None, list[Candidate], list[int]]] = [
     ("no policy keeps all", None, [one(OLD), one(2 * OLD), one(OLD, half=True, manager="x")], [0, 1, 2]),
@@ -70,6 +73,9 @@ TABLE: list[tuple[str, Retention | None, list[Candidate], list[int]]] = [
     ("rules add up", policy(last=1, daily=2), [one(n * HOUR) for n in (1, 2, 24, 25)], [0, 2]),
     ("the last proven one, however old", policy(last=2), [one(DAY, **UNPROVEN), one(2 * DAY, **UNPROVEN), one(OLD), one(2 * OLD)], [0, 1, 2]),
     ("the last proven one of each manager", policy(), [one(DAY), one(OLD, manager="manager-b"), one(2 * OLD, manager="manager-b")], [0, 1]),
+    ("the last proven one at each site", policy(), [one(1 * DAY, sites=MAIN), one(2 * DAY, sites=BOTH), one(3 * DAY, sites=BOTH), one(4 * DAY, sites=SECOND)], [0, 1]),
+    ("the last proven one of each manager at each site", policy(), [one(n * DAY, manager=m, sites=s) for n, m, s in ((1, "a", MAIN), (2, "b", BOTH), (3, "a", BOTH), (4, "b", SECOND))], [0, 1, 2]),
+    ("what cannot be judged is the last at no site", policy(), [one(1 * DAY, sites=MAIN), one(2 * DAY, sites=BOTH, fault="torn"), one(3 * DAY, sites=BOTH), one(4 * DAY, sites=SECOND)], [0, 1, 2]),
     ("the minimum, proven ones first", policy(minimum=3), [one(1 * DAY), one(2 * DAY, **UNPROVEN), one(3 * DAY), one(4 * DAY), one(5 * DAY)], [0, 2, 3]),
     ("the minimum counts what is kept anyhow", policy(minimum=2, last=2), [one(n * DAY) for n in (1, 2, 3)], [0, 1]),
     ("the minimum where none is proven", policy(minimum=2), [one(n * DAY, **UNPROVEN) for n in (1, 2, 3)], [0, 1]),
@@ -83,6 +89,7 @@ TABLE: list[tuple[str, Retention | None, list[Candidate], list[int]]] = [
     ("a mark", policy(), [one(DAY), one(OLD, mark=MARK), one(2 * OLD)], [0, 1]),
     ("what cannot be judged stays, and stands in for none", policy(last=1), [one(DAY, fault="torn"), one(2 * DAY), one(3 * DAY, fault="torn"), one(4 * DAY)], [0, 1, 2]),
     ("uploads under way, and those that broke off", policy(grace_hours=6, last=9), [one(5 * HOUR, half=True), one(7 * HOUR, half=True), one(8 * HOUR, half=True, mark=MARK)], [0, 2]),
+    ("an upload of a copy that waited for days", policy(grace_hours=6, last=9), [one(9 * DAY, half=True, stored=NOW - 5 * HOUR), one(9 * DAY + HOUR, half=True, stored=NOW - 7 * HOUR)], [0]),
     ("a half stands in for no copy", policy(last=1), [one(2 * HOUR, half=True), one(DAY, **UNPROVEN)], [1]),
 ]  # fmt: skip
 
@@ -131,18 +138,26 @@ def test_each_decision_says_why() -> None:
     assert reasons(policy(), one(HOUR, half=True)) == (
         "an archive without a manifest, older than 1 h: its upload broke off",
     )
+    held = [one(HOUR, sites=MAIN), one(DAY, sites=BOTH)]
+    assert reasons(policy(), held[1], *held) == ("the newest proven copy of manager-a at the second site",)
+    assert reasons(policy(), one(9 * DAY, half=True, stored=NOW)) == (
+        "younger than 1 h, and its upload may be under way",
+    )
     assert reasons(policy(minimum=2), newer[1], *newer) == ("manager-a keeps 2 copies at least",)
 
 
 def test_only_what_is_whole_by_its_manifest_is_judged() -> None:
     manifest = make.manifest(size=100, proof=Proof(Verdict.PROVEN, NOW))
     copy = make.copy_of(manifest)
-    assert candidate(copy, manifest, 100, None) == Candidate(copy, make.CLUSTER, proven=True)
-    assert candidate(copy, manifest, 99, None).fault == "its archive has 99 bytes, and 100 in its manifest"
+    assert candidate(copy, manifest, None) == Candidate(copy, make.CLUSTER, proven=True)
+    torn = DamagedCopy("looking at it", "99 of 100 bytes are there (main)", remedy="")
+    assert candidate(copy, torn, None) == Candidate(copy, fault="99 of 100 bytes are there (main)")
+    there = replace(copy, sites=("second",))
+    assert candidate(there, manifest, None) == Candidate(there, make.CLUSTER, proven=True, sites=("second",))
     early = replace(copy, written=copy.taken - timedelta(minutes=6))
-    assert candidate(early, manifest, 100, None).fault.startswith("its node's clock was ahead")
-    assert not candidate(copy, replace(manifest, kind="safety"), 100, None).proven
-    assert not candidate(copy, replace(manifest, proof=None), 100, MARK).proven
+    assert candidate(early, manifest, None).fault.startswith("its node's clock was ahead")
+    assert not candidate(copy, replace(manifest, kind="safety"), None).proven
+    assert not candidate(copy, replace(manifest, proof=None), MARK).proven
 
 
 COUNTS = st.integers(0, 4)
@@ -170,6 +185,7 @@ CANDIDATES = st.lists(
         half=st.sampled_from([False] * 5 + [True]),
         fault=st.sampled_from([""] * 5 + ["torn"]),
         mark=st.sampled_from([None] * 5 + [MARK]),
+        sites=st.sampled_from([BOTH, BOTH, MAIN, SECOND, ()]),
     ),
     max_size=40,
     unique_by=lambda found: found.copy,
@@ -208,6 +224,17 @@ def test_the_last_proven_copy_never_goes(rules: Retention, candidates: list[Cand
         for copies in grouped(candidates, key).values():
             proven = [found for found in copies if found.proven]
             assert not proven or any(found.copy.taken == proven[0].copy.taken for found in left if found.proven)
+
+
+@given(POLICIES, CANDIDATES)
+def test_the_last_proven_copy_at_a_site_never_goes(rules: Retention, candidates: list[Candidate]) -> None:
+    left = stay(rules, candidates)
+    for site in BOTH:
+        for copies in grouped([found for found in candidates if site in found.sites]).values():
+            proven = [found for found in copies if found.proven]
+            assert not proven or any(
+                found.copy.taken == proven[0].copy.taken for found in left if found.proven and site in found.sites
+            )
 
 
 @given(POLICIES, CANDIDATES)
@@ -268,6 +295,23 @@ def test_what_the_rules_say_again_before_deleting_is_as_safe(
 
 
 # On a simulated server
+
+
+@pytest.fixture(autouse=True)
+def took(monkeypatch: pytest.MonkeyPatch) -> dict[str, datetime]:
+    """When S3 took an object, by key: at the time in its name where nothing is said here."""
+    said, real = dict[str, datetime](), Site.listed
+
+    def written(key: str, found: Listed) -> Listed:
+        named = re.search(r"\d{8}T\d{12}Z", key)
+        at = datetime.strptime(named[0], TIME).replace(tzinfo=UTC) if named else found.written
+        return replace(found, written=said.get(key, at))
+
+    def listed(site: Site, prefix: str) -> dict[str, Listed]:
+        return {key: written(key, found) for key, found in real(site, prefix).items()}
+
+    monkeypatch.setattr(Site, "listed", listed)
+    return said
 
 
 @pytest.fixture
@@ -428,6 +472,50 @@ def test_broken_uploads_go_when_they_are_old(bucket: Any, tmp_path: Path) -> Non
         bucket.Object(copy.manifest_key).delete()
     assert [removal.decision.copy for removal in prune(of)] == [old]
     assert keys(bucket) == {young.key}
+
+
+def test_an_upload_of_a_copy_that_waited_for_days_is_young(
+    bucket: Any, tmp_path: Path, took: dict[str, datetime]
+) -> None:
+    of = ruled(last=9, grace_hours=24)
+    new, old = put(of, tmp_path, 5 * DAY), put(of, tmp_path, 6 * DAY)
+    for copy, ago in ((new, HOUR), (old, 2 * DAY)):
+        bucket.Object(copy.manifest_key).delete()
+        took[copy.key] = NOW - ago
+    assert [removal.decision.copy for removal in prune(of)] == [old]
+    assert keys(bucket) == {new.key}
+
+
+def test_an_upload_that_becomes_a_copy_as_it_is_to_go_stays(
+    of: Settings, bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, broken = put(of, tmp_path, 2 * DAY), put(of, tmp_path, 3 * DAY)
+    manifest = bucket.Object(old.manifest_key).get()["Body"].read()
+    for copy in (old, broken):
+        bucket.Object(copy.manifest_key).delete()
+    agreed, decided = go(of), pruning._decided
+
+    def late(*given: Any) -> Any:
+        found = decided(*given)
+        bucket.put_object(Key=old.manifest_key, Body=manifest)
+        return found
+
+    monkeypatch.setattr(pruning, "_decided", late)
+    assert [removal.decision.copy for removal in prune(of, agreed)] == [broken]
+    assert keys(bucket) == objects(old)
+
+
+def test_the_second_site_keeps_a_proven_copy_that_it_has_whole(of: Settings, bucket: Any, tmp_path: Path) -> None:
+    beside = boto3.resource("s3", region_name="us-east-1").create_bucket(Bucket="other")
+    second = make.settings(backup={**make.RAW["backup"], "second": {"bucket": "other"}}).backup.second
+    two = of.model_copy(update={"backup": of.backup.model_copy(update={"second": second})})
+    missing, torn, whole, oldest = (put(two, tmp_path, days * DAY) for days in (1, 2, 3, 4))
+    for key in objects(missing):
+        beside.Object(key).delete()
+    beside.put_object(Key=torn.key, Body=b"")
+    assert [removal.decision.copy for removal in prune(two)] == [torn, oldest]
+    assert keys(bucket) == objects(missing, whole)
+    assert keys(beside) == objects(whole)
 
 
 def test_copies_that_cannot_be_judged_stay(of: Settings, bucket: Any, tmp_path: Path) -> None:

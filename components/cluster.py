@@ -41,18 +41,14 @@ class Cluster(pulumi.ComponentResource):
             node.name: Preparation(node, settings, made.identities[node.name], node.name in silent, mine)
             for node in settings.nodes
         }
+        told = mine.merge(pulumi.ResourceOptions(hooks=hooks.on_error(settings)))
         quorum = Quorum(
             "quorum",
             settings,
             assessment.plan,
-            mine.merge(
-                pulumi.ResourceOptions(
-                    depends_on=[ready[manager.name] for manager in settings.managers],
-                    hooks=hooks.on_quorum_error(settings),
-                )
-            ),
+            told.merge(pulumi.ResourceOptions(depends_on=[ready[manager.name] for manager in settings.managers])),
         )
-        members = self._members(settings, made.identities, ready, quorum, silent, mine)
+        members = self._members(settings, made.identities, ready, quorum, silent, told)
         health = Health(
             "health", settings, quorum, members, mine.merge(pulumi.ResourceOptions(hooks=hooks.before_proof(settings)))
         )

@@ -43,12 +43,15 @@ def before_proof(settings: Settings) -> pulumi.ResourceHookBinding:
     return pulumi.ResourceHookBinding(before_create=[hook], before_update=[hook])
 
 
-def on_quorum_error(settings: Settings) -> pulumi.ResourceHookBinding:
-    """Where giving the cluster a quorum fails, the diagnosis and what to run next."""
+def on_error(settings: Settings) -> pulumi.ResourceHookBinding:
+    """Where giving the cluster a quorum fails, or a node to join it, the diagnosis and what to run next: once, however many fail."""
+    explained: list[str] = []
 
     def explain(_args: pulumi.ErrorHookArgs) -> bool:
-        for line in hooks.explain(settings, say=say):
-            pulumi.log.error(line)
+        if not explained:
+            explained.extend(hooks.explain(settings, say=say))
+            for line in explained:
+                pulumi.log.error(line)
         return False
 
     return pulumi.ResourceHookBinding(on_error=[pulumi.ErrorHook("explain", explain)])

@@ -4,20 +4,35 @@ from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Event
+from time import monotonic, sleep
 
 from recovery import escalation, operators, snapshot
 from recovery.catalog import Catalog
 from recovery.copy import Copy
 from recovery.engine import Engine
-from recovery.errors import DamagedCopy, Refused, RequorumError, UnopenedCopy
+from recovery.errors import (
+    DamagedCopy,
+    EngineError,
+    ProofFailed,
+    Refused,
+    RequorumError,
+    TransportError,
+    UnopenedCopy,
+)
 from recovery.escrow import Escrow
 from recovery.keyfile import UnlockKey
 from recovery.manifest import Manifest, Verdict
 from recovery.model import LocalState, Reach
+from recovery.onnode import copying
 from recovery.settings import Node, Settings
 from recovery.survey import ask, survey
 from recovery.transport import Shell
 from recovery.workspace import workspace
+
+COLD = "taking a cold copy"
+BACK_SECONDS = copying.STOPPED_SECONDS + escalation.RESTART_SECONDS
+"""For an engine that was stopped to run again: the guard on its node starts it where nobody else does."""
+PAUSE = 0.3
 
 
 @dataclass(frozen=True)
@@ -75,23 +90,30 @@ def backup(settings: Settings, *, say: Callable[[str], None]) -> Iterator[Outcom
 
 
 def backup_or_cold(settings: Settings, *, say: Callable[[str], None]) -> Iterator[Outcome]:
-    """As `backup`; of a manager whose copy is at fault a cold one is taken, and that is its outcome. Raises: as `backup_cold`."""
-    failed = []
+    """As `backup`; of a manager whose copy is at fault a cold one is taken, and that is its outcome, unless its engine may not
+    be stopped. Raises: as `backup_cold`.
+    """
+    failed: dict[str, Outcome] = {}
     for outcome in backup(settings, say=say):
         if outcome.at_fault:
-            failed.append(outcome.manager)
+            failed[outcome.manager] = outcome
         else:
             yield outcome
     if failed:
         say(f"the copy of {' and '.join(failed)} is at fault: a cold one is taken")
-        yield from backup_cold(settings, failed, say=say)
+        for outcome in backup_cold(settings, failed, say=say):
+            if isinstance(outcome.error, Refused):
+                say(str(outcome.error))
+                yield failed[outcome.manager]
+            else:
+                yield outcome
 
 
 def backup_cold(settings: Settings, names: Collection[str], *, say: Callable[[str], None]) -> Iterator[Outcome]:
     """Take a copy of each named manager with its engine stopped for that, one after the other, the leader last.
 
-    The next one's turn comes only once this one is Ready and Reachable again; after one that is not, nobody's. An
-    engine whose copy was broken off is started again, by systemd if need be.
+    The next one's turn comes only once this one is Ready and Reachable again; after one that is not, the others are
+    refused. An engine whose copy was broken off is started again, by systemd if need be.
 
     Raises: Refused when no manager answers with a leader, or somebody else changes the quorum; StoreError, HostError.
     """
@@ -99,12 +121,17 @@ def backup_cold(settings: Settings, names: Collection[str], *, say: Callable[[st
         catalog = Catalog(settings)
         catalog.store.require_lock()
         there, last = _order(settings)
+        away = ""
         for node in sorted((node for node in there if node.name in names), key=lambda node: node.name == last):
+            if away:
+                why = f"{away} is not back from its own, and no other engine is stopped before that"
+                yield Outcome(node.name, error=Refused(COLD, why, remedy="requorum doctor", node=node.name))
+                continue
             try:
                 yield Outcome(node.name, *_take_cold(catalog, settings, node, say))
             except RequorumError as error:
+                away = node.name if isinstance(error, ProofFailed) else ""
                 yield Outcome(node.name, error=error)
-                return
 
 
 def take_one(settings: Settings, node: Node) -> tuple[Copy, Manifest]:
@@ -134,18 +161,37 @@ def _order(settings: Settings) -> tuple[list[Node], str | None]:
 
 
 def _take_cold(catalog: Catalog, settings: Settings, node: Node, say: Callable[[str], None]) -> tuple[Copy, Manifest]:
-    doing = "taking a cold copy"
-    before = escalation.may_halt(settings, node, doing)
+    """Raises: ProofFailed where the manager is not back, whatever became of its copy; StoreError, TransportError, …"""
+    before = escalation.may_halt(settings, node, COLD)
 
     def back(key: UnlockKey | None) -> None:
-        with Shell(node, settings.ssh) as shell:
-            if key and ask(shell).state is LocalState.LOCKED:
-                say(f"unlocking {node.name} with the key {key.fingerprint}")
-                Engine(shell).unlock(key)
-        escalation.await_back(settings, node, before, doing, escalation.RESTART_SECONDS)
+        say(f"unlocking {node.name} with the key {key.fingerprint}" if key else f"waiting for {node.name}")
+        with ThreadPoolExecutor(max_workers=1) as pool:  # an interrupt is heard once that is over
+            pool.submit(_await_engine, settings, node, key).result()
+        escalation.await_back(settings, node, before, COLD, escalation.RESTART_SECONDS)
 
     say(f"copying {node.name}, its engine stopped meanwhile")
     return _take(catalog, settings, node, back=back)
+
+
+def _await_engine(settings: Settings, node: Node, key: UnlockKey | None) -> None:
+    """Wait until an engine that was stopped runs again and its guard is off; where it is locked, unlock it. Raises: ProofFailed."""
+    end, why = monotonic() + BACK_SECONDS, ""
+    while monotonic() < end:
+        try:
+            with Shell(node, settings.ssh) as shell:
+                guard = shell.run(["systemctl", "is-active", "--quiet", f"{copying.GUARD}.timer"], check=False)
+                seen = ask(shell)
+                if key and seen.state is LocalState.LOCKED:
+                    Engine(shell).unlock(key)
+                if guard.status and seen.state in (LocalState.ACTIVE, LocalState.LOCKED):
+                    return
+            why = seen.detail or f"its engine's swarm state is {seen.state}"
+        except (TransportError, EngineError) as error:
+            why = error.why
+        sleep(PAUSE)
+    remedy = "requorum doctor names the next step"
+    raise ProofFailed(COLD, f"after {BACK_SECONDS:.0f} s: {why}", remedy=remedy, node=node.name)
 
 
 def _take(

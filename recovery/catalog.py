@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from recovery import contents
-from recovery.copy import ARCHIVE, MANIFEST, MARK, TIME, Copy, at, of, store
+from recovery.copy import ARCHIVE, MANIFEST, MARK, Copy, at, newest_first, of, store
 from recovery.errors import DamagedCopy, NoUnlockKey, NoUsableCopy, UnopenedCopy
 from recovery.escrow import Escrow
 from recovery.keyfile import UnlockKey
-from recovery.manifest import NO_REMEDY, WITH_INVENTORY, Manifest, Verdict, drilled, from_json
+from recovery.manifest import NO_REMEDY, WITH_INVENTORY, Manifest, Proof, Verdict, drilled, from_json
 from recovery.sealing import Identities, Unreadable
 from recovery.settings import Settings
 from recovery.site import Site
@@ -42,14 +42,15 @@ class Catalog:
         self.prefix = f"{settings.backup.prefix}/{settings.cluster}/"
         self._then = self.store.then
         self._identity_file = settings.backup.identity_file
+        self._managers = sorted(manager.name for manager in settings.managers)
         self._manifests: dict[Copy, Manifest] = {}
         self._lengths: dict[Copy, int] = {}
         """Bytes of the manifests that were read."""
         self._damaged: dict[tuple[Copy, str], str] = {}
         """Which site holds a copy's manifest or archive damaged where another has it whole, as it is told."""
         self._places = self._then.listed(self.prefix)
-        self.copies = _newest_first(copy for copy in self._ending(MANIFEST) if copy.key in self._places)
-        self.marked = _newest_first(self._ending(MARK))
+        self.copies = newest_first(copy for copy in self._ending(MANIFEST) if copy.key in self._places)
+        self.marked = newest_first(self._ending(MARK))
         if self._then.fault and not self.copies:
             raise self._then.fault
 
@@ -61,14 +62,11 @@ class Catalog:
             for copy in self._ending(ARCHIVE)
             if copy.manifest_key not in self._places
         )
-        return _newest_first(
-            copy
-            for copy in alone
-            if copy.name.startswith("swarm-") and copy.name.endswith(f"-{copy.manager}-{copy.taken.strftime(TIME)}")
-        )
+        return newest_first(copy for copy in alone if copy.named_by_us)
 
     def manifest(self, copy: Copy) -> Manifest:
         """The copy's manifest, of the first site that has it undamaged; its proof is that of the last drill, where there was one.
+        With a drill that is listed and cannot be read no copy is proven.
 
         Its archive is not looked at: what a manifest tells is true also where that is torn.
         Raises: StoreError; DamagedCopy, also when it was removed since the listing.
@@ -76,10 +74,7 @@ class Catalog:
         if copy not in self._manifests:
             held = self._then.looks(copy.manifest_key)
             made, self._lengths[copy] = self._first_good(copy, "manifest", held, lambda text: self._made(copy, text))
-            drill = self._then.look(copy.drill_key) if copy.drill_key in self._places else None
-            proof = drilled(drill) if drill else None
-            says = proof is not None and proof.verdict is not Verdict.UNPROVEN
-            self._manifests[copy] = replace(made, proof=proof) if says else made
+            self._manifests[copy] = replace(made, proof=self._proof(copy, made))
         return self._manifests[copy]
 
     def manifests(self) -> list[tuple[Copy, Manifest | DamagedCopy]]:
@@ -97,7 +92,7 @@ class Catalog:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What an operator should know about the copies as they are now. Raises: StoreError."""
+        """What an operator should know about the copies of the settings' managers as they are now. Raises: StoreError."""
         clocks, unopened = tuple(self._clocks()), tuple(self._unopened())
         return (*self.store.notes, *self._damaged.values(), *clocks, *unopened)
 
@@ -108,14 +103,14 @@ class Catalog:
         return bool(self.identities.recipients.intersection(manifest.recipients))
 
     def _clocks(self) -> Iterator[str]:
-        for name in sorted({copy.manager for copy in self.copies}):
-            last = max((copy for copy in self.copies if copy.manager == name), key=lambda copy: copy.dated)
-            if last.ahead:
+        for name in self._managers:
+            mine = (copy for copy in self.copies if copy.manager == name)
+            if (last := max(mine, key=lambda copy: copy.dated, default=None)) and last.ahead:
                 yield f"the last copy of {name} comes after all others: {last.clock}"
 
     def _unopened(self) -> Iterator[str]:
         for copy, manifest in self.newest_manifests().items():
-            if self.opens(manifest) is False:
+            if copy.manager in self._managers and self.opens(manifest) is False:
                 yield (
                     f"no identity of requorum:backup.identityFile opens {copy.name}, sealed to {', '.join(manifest.recipients)}: "
                     "name one that does, or correct requorum:backup.recipients, then pulumi up"
@@ -126,16 +121,17 @@ class Catalog:
         return next((copy for copy in self.copies if copy.manager == manager), None)
 
     def newest_of_each(self) -> tuple[Copy, ...]:
-        """The newest copy of each manager, by manager's name."""
-        names = sorted({copy.manager for copy in self.copies})
-        return tuple(copy for name in names if (copy := self.newest(name)))
+        """The newest copy of each manager of the settings, by manager's name."""
+        return tuple(copy for name in self._managers if (copy := self.newest(name)))
 
     def newest_manifests(self) -> dict[Copy, Manifest]:
-        """The newest copy of each manager, by manager's name, with its manifest; without those that cannot be read.
+        """The newest copy of each manager that ever had one, by manager's name, with its manifest; without those that
+        cannot be read.
 
         Raises: StoreError.
         """
-        read = {copy: self._try_manifest(copy) for copy in self.newest_of_each()}
+        newest = (self.newest(name) for name in sorted({copy.manager for copy in self.copies}))
+        read = {copy: self._try_manifest(copy) for copy in newest if copy}
         return {copy: manifest for copy, manifest in read.items() if not isinstance(manifest, DamagedCopy)}
 
     def named(self, name: str) -> Copy:
@@ -195,12 +191,16 @@ class Catalog:
             yield from left
 
     def since_proven(self) -> list[tuple[Copy, Manifest | DamagedCopy]]:
-        """The copies of each manager down to its newest proven one, with their manifests, newest first. Raises: StoreError."""
+        """The copies of each manager down to the newest proven one that a swarm may be restored from, with their manifests,
+        newest first. Raises: StoreError.
+        """
         found = []
         for name in sorted({copy.manager for copy in self.copies}):
             for copy, manifest in self.reading([copy for copy in self.copies if copy.manager == name]):
                 found.append((copy, manifest))
-                if not isinstance(manifest, DamagedCopy) and manifest.verdict is Verdict.PROVEN:
+                if isinstance(manifest, DamagedCopy):
+                    continue
+                if manifest.verdict is Verdict.PROVEN and manifest.kind in WITH_INVENTORY:
                     break
         return found
 
@@ -265,6 +265,19 @@ class Catalog:
             why = f"its manifest is another copy's: of {made.manager}, taken at {made.taken.isoformat()}"
             raise DamagedCopy(f"reading {copy.name}", why, remedy=NO_REMEDY)
         return made, len(text)
+
+    def _proof(self, copy: Copy, made: Manifest) -> Proof | None:
+        """That of the last drill, where it says something about the copy, and otherwise that of its making."""
+        if (listed := self._places.get(copy.drill_key)) is None:
+            return made.proof
+        drill = drilled(self._then.look_everywhere(copy.drill_key))
+        if drill is None and made.verdict is Verdict.PROVEN:
+            return Proof(
+                Verdict.UNPROVEN,
+                max(found.written for found in listed.values()),
+                "the result of its last drill cannot be read",
+            )
+        return drill if drill and drill.verdict is not Verdict.UNPROVEN else made.proof
 
     def _try_manifest(self, copy: Copy) -> Manifest | DamagedCopy:
         try:
@@ -378,7 +391,3 @@ def _newer(catalog: Catalog, candidates: Iterable[Copy], chosen: Copy) -> dict[C
             detail = f" ({manifest.proof.detail})" if manifest.proof and manifest.proof.detail else ""
             found[copy] = f"newer, and its proof is: {manifest.verdict}{detail}"
     return found
-
-
-def _newest_first(copies: Iterable[Copy]) -> tuple[Copy, ...]:
-    return tuple(sorted(copies, key=lambda copy: (not copy.ahead, copy.taken, copy.key), reverse=True))

@@ -5,9 +5,11 @@ written last, ``….manifest.json``. A tarball without a manifest is not a copy.
 is ``….keep.json``.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 from recovery.manifest import Manifest
 from recovery.site import SKEW, Site
@@ -22,17 +24,12 @@ TIME = "%Y%m%dT%H%M%S%fZ"
 SHOWN = "%Y-%m-%d %H:%M:%S"
 
 
-@dataclass(frozen=True)
-class Copy:
-    """One copy, known by the key of its archive."""
+class Dated:
+    """What has a time that the clock of its node told, and one at which S3 took it."""
 
     key: str
-    manager: str
     taken: datetime
-    sites: tuple[str, ...] = field(default=(), compare=False)
-    """Where all of it lies: main, second; as far as its listing tells, until a catalog has read its manifest."""
-    written: datetime | None = field(default=None, compare=False)
-    """When S3 took its manifest; of an archive without one, when it took that."""
+    written: datetime | None
 
     @property
     def ahead(self) -> bool:
@@ -50,6 +47,27 @@ class Copy:
         if not (self.ahead and self.written):
             return ""
         return f"its node's clock was ahead: taken at {self.taken:{SHOWN}}, and in S3 at {self.written:{SHOWN}}"
+
+
+D = TypeVar("D", bound=Dated)
+
+
+@dataclass(frozen=True)
+class Copy(Dated):
+    """One copy, known by the key of its archive."""
+
+    key: str
+    manager: str
+    taken: datetime
+    sites: tuple[str, ...] = field(default=(), compare=False)
+    """Where all of it lies: main, second; as far as its listing tells, until a catalog has read its manifest."""
+    written: datetime | None = field(default=None, compare=False)
+    """When S3 took its manifest; of an archive without one, when it took that."""
+
+    @property
+    def named_by_us(self) -> bool:
+        """Whether its name is one that `of` gives: other people's archives may lie beside ours."""
+        return self.name.startswith("swarm-") and self.name.endswith(f"-{self.manager}-{self.taken.strftime(TIME)}")
 
     @property
     def owner(self) -> str:
@@ -75,6 +93,11 @@ class Copy:
     def name(self) -> str:
         """What an operator calls it."""
         return self.key.rsplit("/", 1)[-1].removesuffix(ARCHIVE)
+
+
+def newest_first(copies: Iterable[D]) -> tuple[D, ...]:
+    """The copies by time; those whose node's clock was ahead come after all others: they would be the newest for ever."""
+    return tuple(sorted(copies, key=lambda copy: (not copy.ahead, copy.taken, copy.key), reverse=True))
 
 
 def store(to: Store, prefix: str, manifest: Manifest, sealed: Path) -> Copy:

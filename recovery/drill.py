@@ -1,4 +1,5 @@
-"""A drill: a copy fetched, opened and restored as in a disaster, in a sandbox on a node; the result is kept beside the copy.
+"""A drill: a copy fetched, opened and restored as in a disaster, in a sandbox on a node; the result is kept beside the copy,
+at every site.
 
 The node is the copy's own manager, or any other that answers and whose engine is no older than the copy's: the sandbox
 has the manager's original address in a network of its own, so nothing that lives is disturbed, and it does not matter
@@ -52,6 +53,7 @@ def drill(
     settings: Settings, catalog: Catalog, copies: Sequence[Copy], *, on: Node | None, say: Callable[[str], None]
 ) -> Iterator[Drill]:
     """Restore each copy in turn, ``on`` a node or on the best that answers; what it says about the copy is kept in S3.
+    A site that does not take that is told at the end.
 
     Raises: Refused when no node answers; StoreError; SettingError.
     """
@@ -68,15 +70,17 @@ def drill(
             proof = _restored(settings, catalog, copy, where.node, now)
         result = Drill(copy, where.node.name, proof, round(monotonic() - start, 3), (now - copy.dated).total_seconds())
         if proof.verdict is not Verdict.UNPROVEN:
-            catalog.store.put(copy.drill_key, as_json(result))
-        catalog.store.put(_last_key(settings, copy.manager), as_json(result))
+            _keep(catalog.store, copy.drill_key, result)
+        _keep(catalog.store, _last_key(settings, copy.manager), result)
         yield result
+    for note in catalog.store.notes:
+        say(note)
 
 
 def last(settings: Settings, store: Store) -> dict[str, Proof]:
     """What came of the last drill of each manager that there was one of, by the manager's name. Raises: StoreError."""
-    stored = {node.name: store.look(_last_key(settings, node.name)) for node in settings.managers}
-    return {name: proof for name, text in stored.items() if text and (proof := drilled(text))}
+    stored = {node.name: store.look_everywhere(_last_key(settings, node.name)) for node in settings.managers}
+    return {name: proof for name, texts in stored.items() if (proof := drilled(texts))}
 
 
 def as_json(drill: Drill) -> bytes:
@@ -84,6 +88,10 @@ def as_json(drill: Drill) -> bytes:
     times = {"rto": drill.rto, "rpo": drill.rpo}
     document = {"copy": drill.copy.name, "node": drill.node, **times, "proof": drill.proof.to_dict()}
     return json.dumps(document, indent=1, sort_keys=True).encode()
+
+
+def _keep(store: Store, key: str, drill: Drill) -> None:
+    store.everywhere(lambda site: site.put(key, as_json(drill)))
 
 
 def _last_key(settings: Settings, manager: str) -> str:

@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 
-from recovery import hooks, membership, notify, operators, quorum
+from recovery import hooks, membership, operators, quorum
 from recovery.account import COMMAND_LINE
 from recovery.assessment import Assessment
-from recovery.errors import Refused, RequorumError
+from recovery.errors import Refused
 from recovery.model import Reach
-from recovery.notify import Subject
 from recovery.proof import Health
 from recovery.settings import Settings
 
@@ -28,11 +27,7 @@ def execute(settings: Settings, assessment: Assessment, *, say: Callable[[str], 
             remedy="make the machines first; `pulumi up --config recover=true` does both",
         )
     with operators.alone(settings, "recovery", say=say):
-        try:
-            return _execute(settings, assessment, say)
-        except RequorumError as error:
-            notify.failed(settings, Subject.RECOVERY, str(error), say=say)
-            raise
+        return _execute(settings, assessment, say)
 
 
 def _execute(settings: Settings, assessment: Assessment, say: Callable[[str], None]) -> Health:

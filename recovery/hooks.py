@@ -1,7 +1,7 @@
 """What happens around a change of the cluster, whoever makes it: the Pulumi program or the command line."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 
 from recovery import account, consent, journal, notify, operators, proof, reports, witness
@@ -9,6 +9,7 @@ from recovery.account import Account
 from recovery.assessment import Assessment, assess
 from recovery.backup import backup
 from recovery.catalog import Catalog
+from recovery.diagnosis import NO_QUORUM
 from recovery.errors import RequorumError, Silent, StoreError
 from recovery.evidence import Before
 from recovery.journal import Entry
@@ -45,10 +46,13 @@ def unproven(settings: Settings, *, say: Say) -> bool:
 def fresh_copies(settings: Settings, *, say: Say) -> None:
     """Copy every manager after a change; silent ones are left out, and said so, as the proof does.
 
-    Raises: the first manager's error, once all were tried.
+    Of a recovery that is a step like any other, whose failure is told. Raises: the first manager's error, once all were tried.
     """
     failed: list[RequorumError] = []
-    with journal.step(settings, Action.SAVE, "managers", say) if _entries(settings, say) else nullcontext():
+    with ExitStack() as around:
+        if _entries(settings, say):
+            around.enter_context(notify.telling(settings, Subject.RECOVERY, say=say))
+            around.enter_context(journal.step(settings, Action.SAVE, "managers", say))
         for outcome in backup(settings, say=say):
             if isinstance(outcome.error, Silent):
                 say(f"{outcome.manager} is not copied: it does not answer")
@@ -84,22 +88,25 @@ def conclude(settings: Settings, cluster_id: str, *, how: str, say: Say) -> Heal
         told = Account(settings.cluster, cluster_id, health.leader, entries, closing, how, health.checks)
         with _going_on(say):
             say(f"report {reports.write(settings, told)}: requorum report")
-        notify.went_well(settings, Subject.RECOVERY, f"proven, led by {health.leader}", say=say)
+    notify.went_well(settings, Subject.RECOVERY, f"proven, led by {health.leader}", say=say)
     consent.spend(settings)
     return health
 
 
 def explain(settings: Settings, *, say: Say) -> tuple[str, ...]:
-    """The state after a failure, and what to run next; whoever is to be told of failures is told."""
+    """The state after a failure, and what to run next; told as a failed recovery, where there may be something to recover."""
     lines: tuple[str, ...]
     try:
         now = assess(settings)
     except RequorumError as error:
+        lost = True  # as far as anybody knows
         lines = (f"the cluster's state could not be read: {error}",)
     else:
+        lost = now.diagnosis.kind in NO_QUORUM
         advice = "next: requorum status, then run the same command again"
         lines = (f"the cluster is now: {now.diagnosis.kind}", *now.diagnosis.evidence, advice)
-    notify.failed(settings, Subject.RECOVERY, "\n".join(lines), say=say)
+    if lost or _entries(settings, say):
+        notify.failed(settings, Subject.RECOVERY, "\n".join(lines), say=say)
     return lines
 
 

@@ -7,7 +7,7 @@ its manager (docs/decisions/026-signed-copies.md).
 import base64
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -195,8 +195,12 @@ def check_bytes(path: Path, size: int, sha256: str, what: str, doing: str, *, re
             raise DamagedCopy(doing, f"{what}'s SHA-256 is not the manifest's", remedy=remedy)
 
 
-def drilled(text: bytes) -> Proof | None:
-    """The proof in the stored result of a drill (see `recovery.drill`); None where it is none."""
+def drilled(texts: Iterable[bytes]) -> Proof | None:
+    """The newest proof in the stored results of drills (see `recovery.drill`), one from each site; None where there is none."""
+    return max(filter(None, map(_drilled, texts)), key=lambda proof: proof.at, default=None)
+
+
+def _drilled(text: bytes) -> Proof | None:
     try:
         return _proof(json.loads(text)["proof"])
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):

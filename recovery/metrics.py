@@ -1,5 +1,5 @@
 """What a monitor watches, as Prometheus metrics: the swarm's health, for each manager its copies and its last drill,
-and when the data of services was copied last.
+and when the data of services was copied last. Safety copies of managers without a leader do not count.
 
 Times are Unix time stamps: alerts are about the age of the last proven copy, and a copy that was never made has none.
 """
@@ -15,7 +15,7 @@ from recovery.copy import Copy
 from recovery.diagnosis import Kind
 from recovery.display import Status
 from recovery.errors import DamagedCopy
-from recovery.manifest import Manifest, Proof, Verdict
+from recovery.manifest import WITH_INVENTORY, Manifest, Proof, Verdict
 
 Copies = Sequence[tuple[Copy, Manifest | DamagedCopy]]
 Data = Mapping[str, Sequence[datetime]]
@@ -61,6 +61,8 @@ class Watched(Collector):
         for kind in Kind:
             diagnosis.add_metric([self._status.cluster, str(kind)], float(kind is self._status.diagnosis.kind))
         yield diagnosis
+        looked = self._status.taken.timestamp()
+        yield self._one("requorum_looked_timestamp_seconds", "When the swarm was looked at.", looked)
         text = "Exit status of requorum status: 0 fine, 3 degraded, 4 quorum lost."
         yield self._one("requorum_status", text, float(self._status.exit_code))
 
@@ -83,7 +85,8 @@ class Live(Collector):
 
 
 def _of_copies(cluster: str, copies: Copies, managers: Sequence[str], sites: int) -> Iterator[Metric]:
-    read = [(copy, manifest) for copy, manifest in copies if not isinstance(manifest, DamagedCopy)]
+    good = [(copy, manifest) for copy, manifest in copies if not isinstance(manifest, DamagedCopy)]
+    read = [(copy, manifest) for copy, manifest in good if manifest.kind in WITH_INVENTORY]
     labels = ["cluster", "manager"]
     count = GaugeMetricFamily(
         "requorum_copies",

@@ -1,7 +1,7 @@
 """Tells people that something failed, and that it works again: through apprise, to whatever services its URLs name.
 
-Quiet by default: a failure is told once, and then nothing until it is over. What was told is noted in S3; where that
-cannot be read, the failure is told.
+Quiet by default: a failure is told once, and then nothing until it is over. What was told is noted in S3, once every
+service took it; where S3 takes no note, or gives none, each run tells its failure.
 """
 
 import logging
@@ -44,14 +44,21 @@ def started(settings: Settings, subject: Subject, detail: str, *, say: Say) -> N
 
 
 @contextmanager
-def guarded(settings: Settings, subject: Subject, detail: str, *, say: Say) -> Iterator[None]:
-    """Around what is to come to an `outcome`: its start is told as of `started`, and what keeps it from one as a failure."""
-    started(settings, subject, detail, say=say)
+def telling(settings: Settings, subject: Subject, *, say: Say) -> Iterator[None]:
+    """Around what is to come to an end: what keeps it from one is told as a failure."""
     try:
         yield
     except RequorumError as error:
         failed(settings, subject, str(error), say=say)
         raise
+
+
+@contextmanager
+def guarded(settings: Settings, subject: Subject, detail: str, *, say: Say) -> Iterator[None]:
+    """Around what is to come to an `outcome`: as `telling`, and its start is told as of `started`."""
+    started(settings, subject, detail, say=say)
+    with telling(settings, subject, say=say):
+        yield
 
 
 def outcome(settings: Settings, subject: Subject, faults: Sequence[str], fine: str, *, say: Say) -> None:
@@ -64,15 +71,13 @@ def outcome(settings: Settings, subject: Subject, faults: Sequence[str], fine: s
 
 def failed(settings: Settings, subject: Subject, detail: str, *, say: Say) -> None:
     """It failed; told unless the last time was told already."""
-    if settings.notify and not _told(settings, subject, say):
-        _send(settings, subject, Event.FAILED, detail, say)
+    if settings.notify and not _told(settings, subject, say) and _send(settings, subject, Event.FAILED, detail, say):
         _note(settings, subject, say, detail.encode())
 
 
 def went_well(settings: Settings, subject: Subject, detail: str, *, say: Say) -> None:
     """It went well; told where it had failed before."""
-    if settings.notify and _told(settings, subject, say):
-        _send(settings, subject, Event.RECOVERED, detail, say)
+    if settings.notify and _told(settings, subject, say) and _send(settings, subject, Event.RECOVERED, detail, say):
         _note(settings, subject, say, None)
 
 
@@ -84,18 +89,22 @@ def rehearse(settings: Settings) -> bool:
     return bool(_services(settings.notify.urls_file).notify(title=title, body="failures will be told here"))
 
 
-def _send(settings: Settings, subject: Subject, event: Event, detail: str, say: Say) -> None:
+def _send(settings: Settings, subject: Subject, event: Event, detail: str, say: Say) -> bool:
+    """Whether that is done with: every service took the message, or the settings do not ask for it."""
     assert settings.notify
     if event not in settings.notify.events:
-        return
+        return True
     kinds = {Event.STARTED: "info", Event.FAILED: "failure", Event.RECOVERED: "success"}
     title = f"swarm {settings.cluster}: {subject} {event}"
     try:
         services = _services(settings.notify.urls_file)
-        if not services.notify(title=title, body=detail, notify_type=apprise.NotifyType(kinds[event])):
-            say(f"not every service of requorum:notify.urlsFile took the message: {title}")
     except RequorumError as error:
         say(str(error))
+        return False
+    taken = bool(services.notify(title=title, body=detail, notify_type=apprise.NotifyType(kinds[event])))
+    if not taken:
+        say(f"not every service of requorum:notify.urlsFile took the message: {title}")
+    return taken
 
 
 def _services(file: Path) -> apprise.Apprise:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby, islice
 from typing import Any, Generic, Protocol, TypeVar
 
-from recovery.copy import Copy
+from recovery.copy import Copy, Dated
 from recovery.errors import DamagedCopy, StoreError
 from recovery.manifest import WITH_INVENTORY, Manifest, Verdict
 from recovery.marks import Mark
@@ -44,6 +44,10 @@ class Kept(Protocol):
     @property
     def taken(self) -> datetime:
         """When."""
+
+    @property
+    def dated(self) -> datetime:
+        """When, as far as that can be."""
 
     @property
     def owner(self) -> str:
@@ -102,6 +106,13 @@ def candidate(copy: Copy, manifest: Manifest | DamagedCopy, mark: Mark | None) -
         return Candidate(copy, fault=manifest.why, mark=mark)
     proven = manifest.verdict is Verdict.PROVEN and manifest.kind in WITH_INVENTORY
     return Candidate(copy, manifest.cluster_id, proven, copy.clock, mark=mark, sites=copy.sites)
+
+
+def fault(copy: Dated, expected: int, size: int) -> str:
+    """Why a copy cannot be judged whose archive takes ``size`` bytes in S3, and ``expected`` by its manifest; empty where it can."""
+    if copy.ahead:
+        return copy.clock
+    return "" if size == expected else f"its archive has {size} bytes, and {expected} in its manifest"
 
 
 def decide(policy: Retention | None, candidates: Iterable[Candidate[C]], now: datetime) -> tuple[Decision[C], ...]:

@@ -17,7 +17,7 @@ from typing import Any
 from recovery import program
 from recovery.certificate import identity
 from recovery.engine import Engine
-from recovery.errors import CommandFailed, DamagedCopy, EngineError, RequorumError
+from recovery.errors import CommandFailed, DamagedCopy, EngineError
 from recovery.keyfile import UnlockKey, WrongKey, is_locked, unlock
 from recovery.manifest import Manifest, Proof, Signature, Verdict, from_json
 from recovery.model import Inventory
@@ -57,7 +57,8 @@ def take(
     """Copy the manager's swarm directory into the local file ``sealed``, its engine running on.
 
     With ``back`` the engine is stopped for the copy ("cold"), and ``back`` is given the unlock key of an autolocked swarm
-    and waits until the manager takes part again; it is called where the copy failed too, as the engine may have stopped.
+    and waits until the manager takes part again; it is called where the copy failed or was interrupted too, as the engine
+    may have stopped.
     ``copied`` is called once the copy lies on the node, before it is proven.
 
     The inventory is what the swarm held before and after: read first and then written out, so that the copy
@@ -153,7 +154,12 @@ def prove(shell: Shell, copy: PurePosixPath, manifest: Manifest, opened: bytes, 
 
 
 def compare(manifest: Manifest, found: dict[str, Any]) -> str:
-    """In what a restored swarm falls short of the manifest; empty where it does not."""
+    """In what a restored swarm falls short of the manifest; empty where it does not.
+
+    The version of an object is the index that was committed before its own entry (swarmkit, manager/state/raft:
+    GetVersion), so a log that holds the entry is committed beyond it. What came up cannot tell: a forced new cluster
+    writes a dozen entries of its own before anything is read.
+    """
     if found["cluster_id"] != manifest.cluster_id:
         return f"swarm {found['cluster_id']} came up, not {manifest.cluster_id}"
     if found["node_id"] != manifest.node_id:
@@ -161,6 +167,11 @@ def compare(manifest: Manifest, found: dict[str, Any]) -> str:
     if missing := manifest.inventory.missing_from(restored(found)):
         shown = "; ".join(f"{kind} {', '.join(ids[:3])}" for kind, ids in missing.items())
         return f"what the swarm held is missing: {shown}"
+    if manifest.position.commit <= manifest.inventory.index:
+        return (
+            f"its log is committed up to entry {manifest.position.commit}, "
+            f"and the swarm's newest change, of version {manifest.inventory.index}, comes after that"
+        )
     if found["version_index"] < manifest.inventory.index:
         return f"its newest change is {found['version_index']}, and the swarm was at {manifest.inventory.index} before"
     return ""
@@ -181,7 +192,7 @@ def _held(
     """
     try:
         found = program.run(shell, "take", root, how)
-    except RequorumError:
+    except BaseException:  # an interrupt too: the engine may have stopped
         if back:
             back()
         raise

@@ -1,7 +1,7 @@
 """S3 as one place, of a main site and perhaps a second one.
 
-Copies and unlock keys are written to both (`everywhere`). Everything is read from the main site, and from the
-second where that cannot be reached or lacks it. What is only for now (journal, reports, words) is written to the
+Copies, unlock keys, marks and results of drills are written to both (`everywhere`). Everything is read from the main
+site, and from the second where that cannot be reached or lacks it. What is only for now (journal, reports, words) is written to the
 first site that answers.
 """
 
@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from recovery.bucket import SITES, Bucket
 from recovery.client import HASTY, PATIENT
-from recovery.errors import StoreError, StoreSilent
+from recovery.errors import Refused, StoreError, StoreSilent
 from recovery.site import SKEW, Listed, Site
 
 T = TypeVar("T")
@@ -35,7 +35,7 @@ class Store:
         self._noted: dict[str, str] = {}
         self.sites = self._open(past=False)
         self.fault: StoreError | None = None
-        """Why the last listing lacks what one of the sites holds."""
+        """Why the last listing, or what was read since, lacks what one of the sites holds."""
 
     @cached_property
     def then(self) -> "Store":
@@ -98,6 +98,16 @@ class Store:
         for site, found in self._each(lambda site: site.look(key)):
             if found:
                 yield site, found[0]
+
+    def look_everywhere(self, key: str) -> tuple[bytes, ...]:
+        """A small object's content at each site that has it, the main one's first."""
+        return tuple(content for _, content in self.looks(key))
+
+    def require_whole(self, doing: str) -> None:
+        """Have made sure that no site was left out of the last listing, nor of what was read since. Raises: Refused."""
+        if self.fault:
+            why = f"{'; '.join(self._noted.values())}: what lies there may be what keeps a copy"
+            raise Refused(doing, why, remedy=f"{self.fault.remedy}; then the same command again")
 
     def download(self, key: str, path: Path) -> None:
         """An object's content into a local file; that there is none is an error."""

@@ -1,9 +1,14 @@
-"""Parts of uploads that broke off and that nobody could abort: no listing shows them, and they take room until somebody does."""
+"""Parts of uploads that broke off and that nobody could abort: no listing shows them, and they take room until somebody does.
+
+Those under names that are not ours are other people's.
+"""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from recovery.copy import ARCHIVE, at
+from recovery.data import catalog as data
 from recovery.errors import StoreError, StoreSilent
 from recovery.settings import Settings
 from recovery.site import Site, Upload
@@ -20,27 +25,35 @@ class Broken:
 
 
 def look(settings: Settings, now: datetime, *, say: Callable[[str], None]) -> tuple[Broken, ...]:
-    """Uploads of the cluster that are older than the grace period of requorum:backup.retention; without that, none.
+    """Uploads of the cluster's copies that are older than the grace period of requorum:backup.retention; without that, none.
 
-    Where S3 does not tell them, that is said. Raises: StoreSilent.
+    Where a site does not tell them, that is said. Raises: StoreSilent.
     """
     policy, store = settings.backup.retention, Store(settings.backup.sites)
     if policy is None:
         return ()
     grace = timedelta(hours=policy.grace_hours)
-    found: list[Broken] = []
-
-    def find(site: Site) -> None:
-        told = site.uploads(f"{settings.backup.prefix}/{settings.cluster}/")
-        found.extend(Broken(site, upload) for upload in told if now - upload.begun >= grace)
-
-    try:
-        store.everywhere(find)
-    except StoreSilent:
-        raise
-    except StoreError as error:
-        say(f"uploads that broke off are not looked for: {error}")
+    prefix, found = f"{settings.backup.prefix}/{settings.cluster}/", list[Broken]()
+    for site in store.sites:
+        try:
+            told = store.ask(site, lambda at: at.uploads(prefix))
+        except StoreSilent:
+            raise
+        except StoreError as error:
+            say(f"uploads that broke off are not looked for: {error}")
+        else:
+            ours = [upload for upload in told if is_ours(upload.key, prefix)]
+            found.extend(Broken(site, upload) for upload in ours if now - upload.begun >= grace)
     return tuple(found)
+
+
+def is_ours(key: str, prefix: str) -> bool:
+    """Whether the key, below ``PREFIX/CLUSTER/``, is one that a copy of a manager or of data is uploaded to: pure."""
+    if data.at(key, f"{prefix}{data.FOLDER}/"):
+        return True
+    beside = key.startswith(prefix) and key.removeprefix(prefix).count("/") == 1 and key.endswith(ARCHIVE)
+    copy = at(key, (), None) if beside else None
+    return copy is not None and copy.named_by_us
 
 
 def abort(broken: Iterable[Broken]) -> tuple[Broken, ...]:

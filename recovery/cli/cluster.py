@@ -27,10 +27,11 @@ from recovery.copy import Copy
 from recovery.data.catalog import DataCatalog
 from recovery.diagnosis import Diagnosis, diagnose
 from recovery.doctor import examine
-from recovery.errors import RequorumError, SettingError
+from recovery.errors import LocalError, RequorumError, SettingError
 from recovery.execute import execute
 from recovery.metrics import Live, Watched
 from recovery.model import Survey
+from recovery.notify import Subject
 from recovery.settings import Settings
 from recovery.store import Store
 from recovery.survey import survey
@@ -85,7 +86,7 @@ def recover(
     yes: YesOption = False,
 ) -> None:
     """Carry the plan out without Pulumi, on machines that are up. A later `pulumi up` agrees with the result."""
-    with loaded(stack, config_file) as settings:
+    with loaded(stack, config_file) as settings, notify.telling(settings, Subject.RECOVERY, say=say):
         found = assess(settings)
         assessment = replace(found, plan=found.plan.agreed())
         assessment.require_safe(settings)
@@ -141,7 +142,11 @@ def metrics(
         if listen:
             _serve(listen, registry)
         elif textfile:
-            write_to_textfile(str(textfile), registry)
+            try:
+                write_to_textfile(str(textfile), registry)
+            except OSError as error:
+                remedy = "make its folder, or room on its disk, then run this again"
+                raise LocalError(f"writing {textfile}", str(error.strerror), remedy=remedy) from None
         else:
             print(generate_latest(registry).decode(), end="")
 
@@ -177,7 +182,7 @@ def _watched(settings: Settings) -> Watched:
         drills = drill.last(settings, store)
     except RequorumError:
         return Watched(status, None, managers, {}, {}, sites=len(settings.backup.sites))
-    data = {name: [copy.taken for copy in catalog.of(name)] for name in settings.data}
+    data = {name: [copy.dated for copy in catalog.of(name)] for name in settings.data}
     return Watched(status, copies, managers, data, drills, sites=len(settings.backup.sites))
 
 

@@ -129,7 +129,7 @@ def restore(
         wanted = restoring.plan(settings, catalog, name, copy or moment)
         for note in catalog.store.notes:
             say(note)
-        age = common.span(int((datetime.now(UTC) - wanted.copy.taken).total_seconds()))
+        age = common.span(int((datetime.now(UTC) - wanted.copy.dated).total_seconds()))
         agree(f"{wanted.text}. The copy is {age} old, and what changed since is lost", yes)
         seconds = restoring.restore(settings, catalog, wanted, say=say)
         out.print(f"{name} is restored from {wanted.copy.name}, in {seconds:.1f} s", markup=False)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
-from recovery.copy import MANIFEST, TIME
+from recovery.copy import MANIFEST, TIME, Dated, newest_first
 from recovery.data.manifest import NO_REMEDY, DataManifest, from_json
 from recovery.errors import DamagedCopy, NoUsableCopy
 from recovery.sealing import Identities
@@ -28,7 +28,7 @@ Read = tuple["DataCopy", DataManifest | DamagedCopy]
 
 
 @dataclass(frozen=True)
-class DataCopy:
+class DataCopy(Dated):
     """One copy, known by the key of its archive."""
 
     key: str
@@ -37,6 +37,8 @@ class DataCopy:
     taken: datetime
     sites: tuple[str, ...] = field(default=(), compare=False)
     """Where all of it lies: main, second."""
+    written: datetime | None = field(default=None, compare=False)
+    """When S3 took its manifest."""
 
     @property
     def manifest_key(self) -> str:
@@ -50,7 +52,8 @@ class DataCopy:
 
 
 class DataCatalog:
-    """The copies of data of the settings' cluster, newest first, as of the listing made at the start.
+    """The copies of data of the settings' cluster, newest first, as of the listing made at the start. Those whose node's
+    clock was ahead come after all others.
 
     With requorum:backup.asOf they are listed and read as they were then. Raises: StoreError, also where there is no
     copy and one of the sites could not be asked.
@@ -62,7 +65,7 @@ class DataCatalog:
         self._identity_file = settings.backup.identity_file
         self._then = self.store.then
         self._places = self._then.places(self.prefix)
-        found = sorted(self._listed(), key=lambda copy: (copy.taken, copy.key), reverse=True)
+        found = newest_first(self._listed())
         self.copies = tuple(copy for copy in found if copy.manifest_key in self._places)
         self.halves = tuple(copy for copy in found if copy.manifest_key not in self._places)
         """Archives without a manifest: uploads under way, or that broke off."""
@@ -127,15 +130,24 @@ class DataCatalog:
     def _listed(self) -> Iterator[DataCopy]:
         """Every archive under a name of ours."""
         for key, sites in self._places.items():
-            found = OBJECT.fullmatch(key.removeprefix(self.prefix).removesuffix(ARCHIVE))
-            if found and key.endswith(ARCHIVE):
-                taken = datetime.strptime(found["time"], TIME).replace(tzinfo=UTC)
-                copy = DataCopy(key, found["owner"], taken)
-                beside = self._places.get(copy.manifest_key, ())
-                yield replace(copy, sites=tuple(site for site in sites if site in beside))
+            if copy := at(key, self.prefix):
+                beside = self._places.get(copy.manifest_key, {})
+                held = tuple(site for site in sites if site in beside)
+                yield replace(copy, sites=held, written=min(beside.values(), default=None))
 
     def _try_manifest(self, copy: DataCopy) -> DataManifest | DamagedCopy:
         try:
             return self.manifest(copy)
         except DamagedCopy as error:
             return error
+
+
+def at(key: str, prefix: str) -> DataCopy | None:
+    """The copy whose archive would lie at the key, below ``PREFIX/CLUSTER/data/``; None where that is no name of ours."""
+    found = OBJECT.fullmatch(key.removeprefix(prefix).removesuffix(ARCHIVE))
+    if not (found and key.startswith(prefix) and key.endswith(ARCHIVE)):
+        return None
+    try:
+        return DataCopy(key, found["owner"], datetime.strptime(found["time"], TIME).replace(tzinfo=UTC))
+    except ValueError:
+        return None

@@ -23,7 +23,7 @@ def table(copies: Sequence[Read], now: datetime, *, sites: bool = False) -> Tabl
     for heading in ("age", "service", "source", "node", "data", "stored", "remarks", *(("sites",) if sites else ())):
         made.add_column(heading)
     for copy, manifest in copies:
-        age = span(int((now - copy.taken).total_seconds()))
+        age = span(int((now - copy.dated).total_seconds())) + (" [yellow](clock ahead)[/]" if copy.ahead else "")
         where = (" and ".join(copy.sites),) if sites else ()
         if isinstance(manifest, DamagedCopy):
             made.add_row(copy.name, age, "", "", "", "", "", f"[red]{escape(manifest.why)}[/]", *where)
@@ -60,7 +60,7 @@ def _identity(copy: DataCopy) -> dict[str, Any]:
 
 
 def _copy(copy: DataCopy, manifest: DataManifest | DamagedCopy) -> dict[str, Any]:
-    common = {**_identity(copy), "sites": list(copy.sites)}
+    common = {**_identity(copy), "clock": copy.clock or None, "sites": list(copy.sites)}
     if isinstance(manifest, DamagedCopy):
         return {**common, "error": manifest.why}
     found = asdict(manifest)

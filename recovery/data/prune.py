@@ -9,14 +9,17 @@ from datetime import datetime
 from recovery import operators
 from recovery.data.catalog import DataCatalog, DataCopy
 from recovery.data.manifest import DataManifest
-from recovery.errors import DamagedCopy, Refused, StoreError, StoreSilent
-from recovery.retention import Candidate, Decision, Removal, decide
+from recovery.errors import DamagedCopy, Refused
+from recovery.prune import remove
+from recovery.retention import Candidate, Decision, Removal, decide, fault
 from recovery.settings import Rules, Settings
 from recovery.store import Store
 
 
 def look(settings: Settings, now: datetime) -> tuple[Decision[DataCopy], ...]:
-    """What would be kept and removed now, newest first. Raises: Refused while the copies are read as of a time; StoreError."""
+    """What would be kept and removed now, newest first. Raises: Refused while the copies are read as of a time, and
+    where a site is left out; StoreError.
+    """
     if settings.backup.as_of:
         raise Refused(
             "pruning copies of data",
@@ -31,7 +34,7 @@ def prune(
 ) -> tuple[Removal[DataCopy], ...]:
     """Remove what was agreed on, as far as the rules still say so of what lies in S3 now, one at a time and under the lease.
 
-    Raises: Refused when another holds the lease; StoreError when S3 cannot be listed; StoreSilent when it stops answering.
+    Raises: Refused when another holds the lease, or as `look`; StoreError when S3 cannot be listed; StoreSilent when it stops answering.
     """
     expected = {(decision.copy, decision.half) for decision in agreed if not decision.keep}
     with operators.alone(settings, "pruning copies of data", say=say):
@@ -46,26 +49,18 @@ def candidate(copy: DataCopy, manifest: DataManifest | DamagedCopy, size: int) -
     """What the rules know of a copy whose archive takes ``size`` bytes in S3."""
     if isinstance(manifest, DamagedCopy):
         return Candidate(copy, fault=manifest.why)
-    whole = manifest.size == size
-    fault = "" if whole else f"its archive has {size} bytes, and {manifest.size} in its manifest"
-    return Candidate(copy, manifest.cluster_id, fault=fault)
+    return Candidate(copy, manifest.cluster_id, fault=fault(copy, manifest.size, size))
 
 
 def _decided(settings: Settings, catalog: DataCatalog, now: datetime) -> tuple[Decision[DataCopy], ...]:
     sizes = catalog.store.sizes(catalog.prefix)
     copies = [candidate(copy, manifest, sizes.get(copy.key, 0)) for copy, manifest in catalog.manifests()]
     halves = [Candidate(copy, half=True) for copy in catalog.halves]
+    catalog.store.require_whole("pruning copies of data")
     rules = settings.backup.retention
     return decide(rules and rules.model_copy(update={"cluster": Rules()}), copies + halves, now)
 
 
 def _remove(store: Store, decision: Decision[DataCopy]) -> Removal[DataCopy]:
-    try:
-        if not decision.half:
-            store.delete(decision.copy.manifest_key)
-        stay = store.delete(decision.copy.key)
-    except StoreSilent:
-        raise
-    except StoreError as error:
-        return Removal(decision, error)
-    return Removal(decision, versions_stay=stay)
+    copy = decision.copy
+    return remove(store, decision, [*([] if decision.half else [copy.manifest_key]), copy.key])

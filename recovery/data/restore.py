@@ -46,7 +46,7 @@ def choose(catalog: DataCatalog, owner: str, choice: str | datetime | None) -> D
         if copy.owner != owner:
             raise NoUsableCopy(f"restoring {owner}", f"{choice} is a copy of {copy.owner}", remedy="requorum data list")
         return copy
-    found = next((copy for copy in catalog.of(owner) if choice is None or copy.taken <= choice), None)
+    found = next((copy for copy in catalog.of(owner) if choice is None or copy.dated <= choice), None)
     if found is None:
         why = "S3 holds no copy of it" + (f" from before {choice.isoformat()}" if choice else "")
         raise NoUsableCopy(f"restoring {owner}", why, remedy="requorum data list")

@@ -81,7 +81,7 @@ def prune_table(decisions: Sequence[Decision[C]], now: datetime) -> Table:
     for heading in ("age", "", "why"):
         table.add_column(heading)
     for decision in decisions:
-        age = span(int((now - decision.copy.taken).total_seconds()))
+        age = span(int((now - decision.copy.dated).total_seconds()))
         fate = "keep" if decision.keep else "[red]remove[/]"
         table.add_row(decision.copy.name, age, fate, escape("; ".join(decision.reasons)))
     return table

@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tarfile import TarError
 from typing import Any, BinaryIO
@@ -30,6 +30,8 @@ UNITS = ("docker.socket", "docker.service")
 GUARD = "requorum-engine-back"
 STOPPED = ("inactive", "failed")
 """systemd's words for an engine that does not run."""
+RESERVE_BYTES = 64 << 20
+"""That are left on the disk beside a copy: the running engine's log makes its next segment of that size (etcd: SegmentSizeBytes)."""
 STOPPED_SECONDS = 120
 """After which an engine that was stopped for a copy is started by systemd, should whoever stopped it be gone."""
 PACK = (
@@ -59,6 +61,8 @@ def take(root: str, how: str) -> dict[str, Any]:
     folder = _folder()
     stopped = 0.0
     try:
+        disk = _allocated(Path(root, "swarm"))
+        _require_space(folder, disk + RESERVE_BYTES)
         if how == COLD:
             with _engine_stopped() as clock:
                 _pack(root, folder)
@@ -72,7 +76,6 @@ def take(root: str, how: str) -> dict[str, Any]:
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    disk = sum(entry.lstat().st_blocks * 512 for entry in Path(root, "swarm").rglob("*"))
     return {
         "folder": str(folder),
         "files": [[entry.path, entry.size, entry.sha256] for entry in found.files],
@@ -84,6 +87,23 @@ def take(root: str, how: str) -> dict[str, Any]:
         "stopped_seconds": round(stopped, 3),
         **measured(made),
     }
+
+
+def _allocated(directory: Path) -> int:
+    """Bytes that a directory takes on the disk; what is removed meanwhile takes none."""
+    taken = 0
+    for folder, folders, files in os.walk(directory):
+        for name in (*folders, *files):
+            with suppress(FileNotFoundError):
+                taken += Path(folder, name).lstat().st_blocks * 512
+    return taken
+
+
+def _require_space(folder: Path, needed: int) -> None:
+    """Raises: OSError where packing could fill the disk, which may be the running engine's too."""
+    if (free := shutil.disk_usage(folder).free) < needed:
+        why = f"{os.strerror(errno.ENOSPC)}: {free >> 20} MiB are free, and {needed >> 20} MiB are needed for a copy"
+        raise OSError(errno.ENOSPC, why, str(folder))
 
 
 def _pack(root: str, folder: Path) -> None:
@@ -123,6 +143,7 @@ def _engine_stopped() -> Iterator[Callable[[], float]]:
         "--quiet",
         f"--unit={GUARD}",
         f"--on-active={STOPPED_SECONDS}s",
+        "--timer-property=AccuracySec=1s",  # a minute otherwise
         "--collect",  # one that failed would keep the next from being made
         "systemctl",
         "start",
@@ -216,5 +237,6 @@ def _folder() -> Path:
 
 def _tidy(now: float) -> None:
     for entry in os.scandir(FOLDER):
-        if now - entry.stat().st_mtime > STALE_SECONDS:
-            shutil.rmtree(entry.path, ignore_errors=True)
+        with suppress(FileNotFoundError):  # it is another one's, and ended
+            if now - entry.stat().st_mtime > STALE_SECONDS:
+                shutil.rmtree(entry.path, ignore_errors=True)

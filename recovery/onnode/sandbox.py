@@ -12,6 +12,7 @@ import http.client
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -114,7 +115,7 @@ def _prove(program: str, copy: Path, address: str, size: int, key: bytes, lock: 
 
 
 def inside(copy: Path, address: str, size: int, key: bytes) -> dict[str, Any]:
-    """The same, in the namespaces. Raises: Failed; Unable; Unfit; OSError."""
+    """The same, in the namespaces. Raises: Failed; Unable, also where the kernel kills the engine; Unfit; OSError."""
     _run("mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "none", str(MOUNT))
     _run("ip", "link", "set", "lo", "up")
     _run("ip", "link", "add", "requorum0", "type", "bridge")  # a dummy link is not there in every kernel
@@ -134,6 +135,10 @@ def inside(copy: Path, address: str, size: int, key: bytes) -> dict[str, Any]:
     except (OSError, http.client.HTTPException) as error:
         if not _ends(engine):
             raise Unable(f"the sandbox's engine did not answer: {error}") from None
+        if engine.returncode == -signal.SIGKILL:
+            raise Unable(
+                f"the sandbox's engine was killed, for want of memory: {size + ENGINE_BYTES >> 20} MiB were allowed"
+            ) from None
         raise Failed(f"the engine broke down over it: {_last_words()}") from None
     finally:
         engine.kill()

@@ -31,6 +31,8 @@ WAL = f"{archive.WAL}0000000000000000-0000000000000000.wal"
 WHICH = "swarm/docker-state.json"
 """In an archive: the number under which the directory that it holds is remembered."""
 FOLDER = "/var/lib/requorum/copies/fake"
+OWN_ENTRIES = 12
+"""That a forced new cluster writes before anybody can list it: a manager by itself becomes the leader, and nodes change their state."""
 DONE = Output(b"", "", 0)
 
 KEY_FILE = key_file()
@@ -197,14 +199,14 @@ def _taken(copy: bytes) -> dict[str, Any]:
 
 
 def _proof(directory: Directory) -> dict[str, Any]:
-    """What a forced new cluster would make of it: what lies beyond the committed index is gone."""
+    """What a forced new cluster would make of it: what lies beyond the committed index is gone, and its own entries come after."""
     assert directory.raft
     state = next(entry.state for entry in reversed(directory.raft.log) if entry.index <= directory.raft.commit)
     return {
         "cluster_id": state.cluster_id,
         "node_id": directory.node_id,
         "engine": "fake",
-        "version_index": max(state.versions.values()),
+        "version_index": directory.raft.commit + OWN_ENTRIES,
         "inventory": {"nodes": sorted(state.nodes), "configs": sorted(state.configs)},
         "seconds": 1.0,
         "recovery_seconds": 0.5,

@@ -14,7 +14,7 @@ from tests.fake.machine import Cut, Directory, Machine
 from tests.fake.raft import Entry, LogEntry, Raft, RaftViolation, State, Voter
 
 Change = Callable[[State, int], State]
-"""A state and the index of the entry that changes it, to the state after."""
+"""A state and the version of what is changed, to the state after: the index that was committed before (swarmkit: GetVersion)."""
 
 
 class SwarmError(Exception):
@@ -253,7 +253,7 @@ class Swarm:
         if not self.has_quorum(leader):
             raise NoAnswer("context deadline exceeded")
         before = leader.raft.last.state.voters
-        self._append(leader, leader.raft.last.term, change(leader.raft.last.state, leader.raft.last.index + 1))
+        self._append(leader, leader.raft.last.term, change(leader.raft.last.state, leader.raft.last.index))
         if leader.raft.last.state.voters != before:
             self.spare = min(self.spare, self.spare_of(leader))
             if not self.has_quorum(leader) and len(before) > len(leader.raft.last.state.voters):
@@ -355,8 +355,8 @@ class Swarm:
             self.violate("second swarm founded while one lives")
         node_id = machine.directory.node_id if machine.directory else self._new("node")
         raft_id = self._new_number()
-        entry = Entry(node_id, machine.name, machine.address, "manager", version=1)
-        state = State(cluster, {node_id: entry}, {raft_id: Voter(node_id, machine.address)}, spec=spec, spec_version=1)
+        entry = Entry(node_id, machine.name, machine.address, "manager")
+        state = State(cluster, {node_id: entry}, {raft_id: Voter(node_id, machine.address)}, spec=spec)
         log = (LogEntry(1, 1, state),)
         machine.state = LocalState.ACTIVE
         machine.directory = Directory(node_id, cluster, Raft(raft_id, log))

@@ -120,7 +120,8 @@ def test_what_no_rule_keeps_goes(of: Of, server: Server, sealed: Path) -> None:
 
 
 def test_parts_of_uploads_that_broke_off_are_removed_once_they_are_old(of: Of, server: Server) -> None:
-    ours, theirs = "requorum/lab/manager-a/one.tar.zst.age", "requorum/lab2/manager-a/one.tar.zst.age"
+    ours = make.copy_of(MANIFEST).key
+    theirs = ours.replace("/lab/", "/lab2/")
     settings, s3 = of(retention=LAST), server.s3
     said: list[str] = []
     assert uploads.look(settings, datetime.now(UTC), say=said.append) == ()

@@ -6,7 +6,9 @@ from typing import Any
 
 import pulumi
 import pytest
+from pulumi.resource_hooks import ErrorHookFunction
 from pulumi.runtime import mocks
+from pulumi.runtime.resource_hooks import StubErrorHook
 
 from components import cluster as components
 from recovery.assessment import Assessment
@@ -33,6 +35,14 @@ class Made(pulumi.runtime.Mocks):
         return {}
 
 
+class Hook(StubErrorHook):
+    """One that no engine is told of."""
+
+    def __init__(self, name: str, callback: ErrorHookFunction) -> None:
+        super().__init__(name)
+        self.callback = callback
+
+
 class Monitor(mocks.MockMonitor):
     """Hands on each request to register a resource."""
 
@@ -49,8 +59,8 @@ def build(of: Settings, monkeypatch: pytest.MonkeyPatch, seen: Callable[[Any], N
     """Build the cluster of these settings, on machines that are there."""
     monkeypatch.setattr(components, "Preparation", lambda node, *_: pulumi.ComponentResource("a:b:c", f"{node.name}-p"))
     monkeypatch.setattr(components, "DockerHosts", lambda *_: components.ExistingHosts("hosts", make.healthy(of)))
-    for name in ("on_quorum_error", "before_proof"):
-        monkeypatch.setattr(components.hooks, name, lambda _: None)
+    monkeypatch.setattr(components.hooks, "before_proof", lambda _: None)
+    monkeypatch.setattr(pulumi, "ErrorHook", Hook)
     mocks.set_mocks(Made(), monitor=Monitor(seen))
 
     @pulumi.runtime.test

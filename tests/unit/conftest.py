@@ -1,6 +1,7 @@
 """A simulated S3 server for every test that writes there."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import boto3
@@ -9,6 +10,10 @@ from moto import mock_aws
 
 from recovery import store as store_module
 from recovery.client import client
+from recovery.errors import StoreSilent
+from recovery.site import Listed, Site
+from recovery.store import Store
+from tests.unit import factories as make
 
 
 @pytest.fixture
@@ -24,3 +29,28 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         s3.create_bucket(Bucket="copies")
         yield s3.Bucket("copies")
     client.cache_clear()
+
+
+@pytest.fixture
+def out(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Of two sites, the names of those that do not answer."""
+    silent, real = set[str](), Store.ask
+
+    def ask(store: Store, site: Site, act: Any) -> Any:
+        if site.name in silent:
+            raise StoreSilent("asking", "it cannot be reached", remedy=f"start {site.name}")
+        return real(store, site, act)
+
+    monkeypatch.setattr(Store, "ask", ask)
+    return silent
+
+
+@pytest.fixture
+def s3_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """S3 took every object at the moment that is now in these tests."""
+    real = Site.listed
+
+    def listed(site: Site, prefix: str) -> dict[str, Listed]:
+        return {key: replace(found, written=make.NOW) for key, found in real(site, prefix).items()}
+
+    monkeypatch.setattr(Site, "listed", listed)

@@ -235,7 +235,7 @@ def manifest(
         "archive_sha256": "ce",
         "raw_bytes": 128_000_000,
         "ca_sha256": ca_sha256(cluster),
-        "position": Position(2, 42, 42),
+        "position": Position(2, 44, 43),
         "autolock": False,
         "recipients": (str(IDENTITY.to_public()),),
     }

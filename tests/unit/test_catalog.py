@@ -1,7 +1,6 @@
 """The copies in S3, on a simulated server: what counts as a copy, and which one is chosen."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from recovery.escrow import Escrow
 from recovery.manifest import Proof, Verdict
 from recovery.onnode.archive import CA, CERTIFICATE
 from recovery.settings import Settings
-from recovery.site import Listed, Site
+from recovery.site import Site
 from tests.unit import factories as make
 from tests.unit.test_snapshot import CONTENT, archive, described, sealed_beside
 
@@ -284,17 +283,6 @@ def test_where_nothing_newer_is_proven_an_old_proven_copy_is_found(of: Settings,
     assert len(found.rejected) == BATCH + 2
 
 
-@pytest.fixture
-def s3_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """S3 took every object at the moment that is now in these tests."""
-    real = Site.listed
-
-    def listed(site: Site, prefix: str) -> dict[str, Listed]:
-        return {key: replace(found, written=make.NOW) for key, found in real(site, prefix).items()}
-
-    monkeypatch.setattr(Site, "listed", listed)
-
-
 @pytest.mark.usefixtures("s3_time")
 def test_a_copy_of_a_clock_that_was_ahead_is_not_the_newest_for_ever(of: Settings, bucket: Any, tmp_path: Path) -> None:
     good, bad = ({"proof": Proof(verdict, make.NOW)} for verdict in (Verdict.PROVEN, Verdict.FAILED))
@@ -422,3 +410,28 @@ def test_an_archive_that_is_removed_after_the_listing_ends_no_search(two: Settin
         assert found.choice is not None
         assert found.choice.copy == older
     assert found.rejected == (f"{copy.name}: its archive was removed a moment ago",)
+
+
+@pytest.mark.usefixtures("s3_time")
+def test_a_manager_that_is_in_the_settings_no_more_is_listed_and_no_concern(
+    of: Settings, bucket: Any, tmp_path: Path
+) -> None:
+    mine, other = str(make.IDENTITY.to_public()), str(pyrage.x25519.Identity.generate().to_public())
+    put(of, tmp_path, "manager-b", -60, recipients=(other,))
+    stays = put(of, tmp_path, "manager-a", 1, recipients=(mine,))
+    assert len(Catalog(of).notes) == 2
+    smaller = of.model_copy(update={"managers": of.managers[:1]})
+    catalog = Catalog(smaller)
+    assert not catalog.notes
+    assert catalog.newest_of_each() == (stays,)
+    assert {copy.manager for copy, _ in catalog.manifests()} == {"manager-a", "manager-b"}
+    assert {copy.manager for copy in catalog.newest_manifests()} == {"manager-a", "manager-b"}, "of the swarm's ID"
+
+
+def test_a_safety_copy_that_came_up_in_a_drill_does_not_end_the_search_for_a_proven_one(
+    of: Settings, bucket: Any, tmp_path: Path
+) -> None:
+    proof = Proof(Verdict.PROVEN, make.NOW)
+    hot = put(of, tmp_path, "manager-a", 9, proof=proof)
+    safety = put(of, tmp_path, "manager-a", 1, proof=proof, kind="safety")
+    assert [copy for copy, _ in Catalog(of).since_proven()] == [safety, hot]

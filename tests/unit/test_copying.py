@@ -2,9 +2,11 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -71,6 +73,13 @@ def test_a_guard_that_failed_does_not_keep_the_next_one_from_being_made(node: Pa
     assert "--collect" in guard.split(" systemctl ")[0].split()
 
 
+def test_a_guard_is_on_time(node: Path) -> None:
+    """Who waits for the engine counts on it, and systemd lets a timer be late by a minute unless told otherwise."""
+    copying.take(str(node / "root"), copying.COLD)
+    (guard,) = [line for line in log(node) if line.startswith("systemd-run")]
+    assert {"--on-active=120s", "--timer-property=AccuracySec=1s"} < set(guard.split())
+
+
 @pytest.mark.parametrize("state", ["active", "activating", "reloading", "deactivating", ""])
 def test_a_copy_during_which_the_engine_was_started_is_refused(node: Path, state: str) -> None:
     does(node, "tar", f'echo "{state}" > "$NODE/state"; {REAL}')
@@ -100,12 +109,55 @@ def test_what_tar_cannot_do_is_told_and_leaves_nothing(node: Path, how: str) -> 
 
 
 def test_a_full_disk_is_told_as_such(node: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Which tar itself tells only where not even a part of what it writes finds room."""
+    """Which tar itself tells only where not even a part of what it writes finds room: others write there too."""
     does(node, "tar", "echo 'tar: copy.tar: Wrote only 8192 of 10240 bytes' >&2; exit 2")
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+    free = iter([1 << 40, 0])
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=next(free)))
     with pytest.raises(OSError, match="No space left on device"):
         copying.take(str(node / "root"), copying.HOT)
     assert not list((node / "copies").iterdir())
+
+
+@pytest.mark.parametrize("how", [copying.HOT, copying.COLD])
+def test_nothing_is_packed_nor_stopped_where_that_could_fill_the_disk(
+    node: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    enough = copying.take(str(node / "root"), copying.HOT)["raw_bytes"] + copying.RESERVE_BYTES
+    shutil.rmtree(node / "copies")
+    (node / "log").write_text("")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=enough - 1))
+    with pytest.raises(OSError, match=r"No space left on device: \d+ MiB are free, and \d+ MiB are needed"):
+        copying.take(str(node / "root"), how)
+    assert not log(node)
+    assert not list((node / "copies").iterdir())
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=enough))
+    assert copying.take(str(node / "root"), how)["raw_bytes"] == enough - copying.RESERVE_BYTES
+
+
+def test_what_the_engine_removes_and_what_other_copies_end_meanwhile_is_no_fault(
+    node: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passing = [node / "root" / "swarm" / "raft" / "0.tmp", node / "copies" / "of-another"]
+    walk, scan = os.walk, os.scandir
+
+    def walked(directory: Path) -> Iterator[Any]:
+        for found in walk(directory):
+            if passing[0].name in found[2]:
+                passing[0].unlink()
+            yield found
+
+    def scanned(directory: Path) -> Iterator[Any]:
+        for entry in list(scan(directory)):
+            if entry.name == passing[1].name:
+                passing[1].rmdir()
+            yield entry
+
+    passing[0].write_bytes(b"x")
+    passing[1].mkdir(parents=True)
+    monkeypatch.setattr(copying, "os", SimpleNamespace(**{**vars(os), "walk": walked, "scandir": scanned}))
+    found = copying.take(str(node / "root"), copying.HOT)
+    assert [file.parent.name for file in passing if file.exists()] == []
+    assert list((node / "copies").iterdir()) == [Path(found["folder"])]
 
 
 def test_a_file_that_changed_as_it_was_read_is_expected(node: Path) -> None:

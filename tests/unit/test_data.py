@@ -14,7 +14,7 @@ import pytest
 from backports import zstd
 from typer.testing import CliRunner
 
-from recovery import cli, program, sealing
+from recovery import cli, display, program, sealing
 from recovery import prune as managers
 from recovery.catalog import Catalog
 from recovery.data import backup as backups
@@ -23,6 +23,7 @@ from recovery.data import restore as restoring
 from recovery.data import stream, task
 from recovery.data.catalog import DataCatalog, DataCopy
 from recovery.data.manifest import FORMAT, DataManifest, from_json
+from recovery.diagnosis import diagnose
 from recovery.errors import CommandFailed, DamagedCopy, NoUsableCopy, Refused, SettingError, StoreError
 from recovery.model import Service, Task
 from recovery.sealing import Identities
@@ -458,6 +459,51 @@ def test_without_rules_nothing_goes(of: Settings, bucket: Any, tmp_path: Path) -
     assert prune(of) == []
 
 
+@pytest.mark.usefixtures("s3_time")
+def test_a_copy_of_a_clock_that_was_ahead_is_not_the_newest_for_ever(bucket: Any, tmp_path: Path) -> None:
+    of = ruled()
+    early, right, old = put(of, tmp_path, -9 * DAY), put(of, tmp_path, DAY), put(of, tmp_path, 2 * DAY)
+    catalog = DataCatalog(of)
+    assert catalog.copies == (right, old, early)
+    assert catalog.newest_of_each() == (right,)
+    assert [copy.dated for copy in catalog.copies] == [right.taken, old.taken, make.NOW]
+    for choice in (None, make.NOW):
+        assert restoring.choose(catalog, "rows", choice) == right
+    first, *_ = pruning.look(of, make.NOW)
+    assert (first.copy, first.reasons[0].startswith("no rule removes it: its node's clock was ahead")) == (early, True)
+    assert prune(of) == [old], "it stands in for none"
+    for key in (right.key, right.manifest_key):
+        bucket.Object(key).delete()
+    assert restoring.choose(DataCatalog(of), "rows", make.NOW) == early, "it is better than none, and is dated by S3"
+
+
+@pytest.mark.usefixtures("s3_time")
+def test_a_copy_is_no_younger_than_its_place_in_s3(
+    run: Callable[..., Any], node: Node, of: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    early = put(of, tmp_path, -9999 * DAY)
+    (shown,) = listed(run)
+    assert shown["clock"] == DataCatalog(of).copies[0].clock != ""
+    span = display.span(int((datetime.now(UTC) - make.NOW).total_seconds()))
+    assert f"{span} (clock ahead)" in run("list").stdout
+    assert f"The copy is {span} old" in run("restore", "rows", answer="n\n").stdout
+    assert f"{early.name}  {span}" in run("prune", "--dry-run").stdout
+    healthy = make.healthy(of)
+    found = diagnose(healthy, make.CLUSTER, cluster="lab", copies=True)
+    monkeypatch.setattr(cli.cluster, "_status", lambda of: display.status(of, healthy, found, [], None))
+    families = {family.name: family for family in cli.cluster._watched(of).collect()}
+    (sample,) = families["requorum_last_data_copy_timestamp_seconds"].samples
+    assert sample.value == make.NOW.timestamp()
+
+
+def test_other_people_s_names_are_no_copies(of: Settings, bucket: Any, tmp_path: Path) -> None:
+    copy = put(of, tmp_path)
+    for name in ("rows/data-rows-20261399T030405000000Z", "rows/data-files-20260101T030405000000Z", "rows/photo"):
+        bucket.put_object(Key=f"requorum/lab/data/{name}.zst.age", Body=b"x")
+    catalog = DataCatalog(of)
+    assert (catalog.copies, catalog.halves) == ((copy,), ())
+
+
 # By command
 
 
@@ -553,6 +599,35 @@ def test_prune_by_command(
     assert run("prune", answer="n\n").exit_code == 1
     assert "1 removed" in run("prune", "--yes").stdout
     assert DataCatalog(of).copies == (new,)
+
+
+def test_a_site_that_is_left_out_or_refuses_a_deletion_keeps_data(
+    bucket: Any, run: Callable[..., Any], tmp_path: Path, out: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket.meta.client.create_bucket(Bucket="other")
+    rules = ruled().backup.retention
+    of = make.settings(data=DATA, backup={**make.RAW["backup"], "second": {"bucket": "other"}})
+    of = of.model_copy(update={"backup": of.backup.model_copy(update={"retention": rules})})
+    monkeypatch.setattr(cli.console, "_settings", lambda *_: of)
+    old, _ = put(of, tmp_path, 9 * DAY), put(of, tmp_path, 8 * DAY)
+    for site in ("main", "second"):
+        out.add(site)
+        with pytest.raises(Refused, match=f"pruning copies of data: the {site} site is left out"):
+            pruning.look(of, make.NOW)
+        out.clear()
+    real = Site.delete
+
+    def delete(site: Site, key: str) -> bool:
+        if site.name == "second" and key == old.manifest_key:
+            raise StoreError("deleting", "AccessDenied", remedy="allow it")
+        return real(site, key)
+
+    monkeypatch.setattr(Site, "delete", delete)
+    result = run("prune", "--yes")
+    assert (result.exit_code, "0 removed, 1 refused by S3" in result.stdout) == (3, True)
+    result = run("prune", "--yes", "--json")
+    assert (result.exit_code, json.loads(result.stdout)["copies"][1]["removed"]) == (3, False)
+    assert [copy.sites for copy in DataCatalog(of).of("rows")] == [("main", "second"), ("second",)]
 
 
 def test_without_settings_there_is_nothing_to_copy(run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -170,9 +170,11 @@ def test_a_damaged_copy_fails_and_is_chosen_last_from_then_on(theatre: Theatre) 
     assert set(tuple(after.by_trust(after.copies))[-3:]) == set(chosen)
 
 
-def test_a_result_that_cannot_be_read_changes_nothing(theatre: Theatre) -> None:
+def test_with_a_result_that_cannot_be_read_a_copy_is_not_proven(theatre: Theatre) -> None:
     of = theatre.stage(Case(3, frozenset())).settings
     hooks.fresh_copies(of, say=quiet)
-    copy = Catalog(of).copies[0]
+    copy, *others = Catalog(of).copies
     theatre.wires.objects[copy.key.removesuffix(ARCHIVE) + ".drill.json"] = b"{"
-    assert Catalog(of).manifest(copy).verdict is Verdict.PROVEN
+    catalog = Catalog(of)
+    assert catalog.manifest(copy).verdict is Verdict.UNPROVEN
+    assert list(catalog.by_trust(catalog.copies)) == [*others, copy]

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from recovery.engine import Engine
+from recovery.manifest import Verdict
 from tests.fake.cases import elsewhere
 from tests.fake.machine import Cut
-from tests.fake.scenarios import SCENARIOS, Scenario
+from tests.fake.scenarios import SCENARIOS, A, Scenario, copy, label, three
 from tests.fake.wires import Wires, cluster, wired
 from tests.unit import factories as make
 
@@ -66,3 +68,18 @@ def machines(request: pytest.FixtureRequest) -> Iterator[FakeMachines]:
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
 def test_the_fake_does_what_engines_do(scenario: Scenario, machines: FakeMachines, tmp_path: Path) -> None:
     scenario(machines, tmp_path)
+
+
+def test_a_copy_that_lacks_the_last_change_is_not_proven_by_what_the_sandbox_wrote(
+    machines: FakeMachines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, ids = three(machines)
+    label(machines, A, ids[A], "first")
+    assert copy(machines, A, tmp_path / "whole").verdict is Verdict.PROVEN
+    monkeypatch.setattr(Engine, "settle", lambda _: None)
+    label(machines, A, ids[A], "second")
+    manifest = copy(machines, A, tmp_path / "short")
+    assert manifest.proof
+    assert manifest.proof.version_index > manifest.inventory.index, "what came up is of a later version"
+    assert manifest.verdict is Verdict.FAILED
+    assert "comes after that" in manifest.proof.detail

@@ -573,7 +573,7 @@ def test_a_disk_that_is_full_is_not_the_copys_fault(tmp_path: Path, identities: 
 def test_a_manifest_nested_without_end_is_none(text: bytes) -> None:
     with pytest.raises(DamagedCopy, match="not a manifest"):
         from_json(text, source="it")
-    assert drilled(text) is None
+    assert drilled([text]) is None
 
 
 def test_files_of_another_type_are_read_as_what_they_should_be_or_not_at_all(tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry, generate_latest, start_http_server
 from prometheus_client.parser import text_string_to_metric_families
+from typer.testing import CliRunner
 
-from recovery import agents, display
+from recovery import agents, cli, display
 from recovery.agent import metrics
 from recovery.agent.state import State
 from recovery.diagnosis import diagnose
@@ -89,6 +90,21 @@ def test_a_healthy_swarm_is_told_as_such() -> None:
     assert [key[2] for key, value in found.items() if key[0] == "requorum_diagnosis" and value] == ["healthy"]
 
 
+def test_it_is_told_when_the_look_was_made() -> None:
+    assert values(watched(None))["requorum_looked_timestamp_seconds", "lab"] == make.NOW.timestamp()
+
+
+def test_a_safety_copy_that_came_up_in_a_drill_is_no_last_proven_copy() -> None:
+    safety, hot = (
+        make.manifest("manager-a", kind=kind, ago=timedelta(minutes=ago), proof=Proof(Verdict.PROVEN, make.NOW))
+        for kind, ago in (("safety", 1), ("hot", 9))
+    )
+    found = values(watched([(make.copy_of(made), made) for made in (safety, hot)]))
+    assert found["requorum_last_proven_copy_timestamp_seconds", "lab", "manager-a"] == hot.taken.timestamp()
+    found = values(watched([(make.copy_of(safety), safety)]))
+    assert found["requorum_copies", "lab", "manager-a", "proven"] == 0, "which is an alert"
+
+
 def test_the_newest_copy_of_each_data_is_told() -> None:
     found = values(watched([]))
     newest = {key[2]: value for key, value in found.items() if key[0] == "requorum_last_data_copy_timestamp_seconds"}
@@ -117,6 +133,14 @@ def test_without_s3_nothing_is_said_of_copies() -> None:
     found = values(watched(None, DRILLS))
     assert found["requorum_s3_up", "lab"] == 0
     assert not [key for key in found if "cop" in key[0] or "drill" in key[0]]
+
+
+def test_a_file_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli.console, "_settings", lambda *_: OF)
+    monkeypatch.setattr(cli.cluster, "_watched", lambda _: watched([]))
+    done = CliRunner().invoke(cli.app, ["metrics", "--textfile", str(tmp_path / "none" / "requorum.prom")])
+    assert done.exit_code == display.ERROR
+    assert "requorum.prom: No such file or directory next: make its folder" in " ".join(done.stderr.split())
 
 
 def test_each_question_is_a_look_of_its_own() -> None:

@@ -3,20 +3,28 @@
 import json
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+import pulumi
 import pytest
 from typer.testing import CliRunner
 
-from recovery import cli, notify
+from components import hooks as components
+from recovery import cli, hooks, journal, notify
 from recovery.backup import Outcome
+from recovery.diagnosis import Kind
 from recovery.drill import Drill
-from recovery.errors import SettingError
+from recovery.errors import Refused, SettingError
 from recovery.manifest import Proof, Verdict
 from recovery.notify import Subject
+from recovery.plan import Plan
+from recovery.proof import Health
 from recovery.settings import Settings
+from recovery.steps import Action, Step
+from tests.unit import cluster
 from tests.unit import factories as make
 from tests.unit.test_catalog import put
 
@@ -99,6 +107,30 @@ def test_without_s3_the_failure_is_told_all_the_same(
     said = outcomes(gone, "S3 is down")
     assert [message["message"] for message in heard[1]] == ["S3 is down"]
     assert any("could not be noted" in line for line in said)
+
+
+def test_what_was_not_delivered_is_told_by_the_next_run(
+    of: Make, heard: tuple[str, list[dict[str, str]]], bucket: Any, tmp_path: Path
+) -> None:
+    def deaf(name: str, line: str) -> Settings:
+        file = tmp_path / name
+        file.write_text(line)
+        return make.settings(notify={"urlsFile": str(file)})
+
+    for unheard in (deaf("down", "json://127.0.0.1:9/\n"), deaf("wrong", "nothing://here\n")):
+        heard[1].clear()
+        outcomes(unheard, "torn")
+        outcomes(of(), "torn", "torn")
+        outcomes(unheard, "")
+        outcomes(of(), "", "")
+        assert titles(heard) == ["backup failed", "backup recovered"]
+
+
+def test_the_end_alone_is_told_where_that_alone_is_asked_for(
+    of: Make, heard: tuple[str, list[dict[str, str]]], bucket: Any
+) -> None:
+    outcomes(of(events=["recovered"]), "", "torn", "torn", "", "")
+    assert titles(heard) == ["backup recovered"]
 
 
 def test_a_service_that_does_not_answer_fails_nothing_and_shows_no_secret(bucket: Any, tmp_path: Path) -> None:
@@ -189,25 +221,180 @@ def test_wrong_words_on_the_command_line_are_nobody_else_s_concern(
 ) -> None:
     assert run(monkeypatch, of(), "backup", "manager-a") == 2
     assert run(monkeypatch, of(), "drill", "--on", "nobody") == 2
+    assert [run(monkeypatch, of(), "backup", it, "--json") for it in ("--cold", "--or-cold")] == [2, 2], (
+        "nothing is asked"
+    )
     assert not heard[1]
 
 
+def backed_up(monkeypatch: pytest.MonkeyPatch, of: Settings, *words: str, **verdicts: Verdict) -> int:
+    """The exit status of a backup that makes a copy of each manager named by its last letter, at the main site."""
+    made = [make.manifest(f"manager-{name}", proof=Proof(it, make.NOW)) for name, it in verdicts.items()]
+    outcomes = [Outcome(it.manager, replace(make.copy_of(it), sites=("main",)), it) for it in made]
+    for taking in ("take_copies", "backup_cold", "backup_or_cold"):
+        monkeypatch.setattr(cli.copies, taking, lambda *_, **__: iter(outcomes))
+    return run(monkeypatch, of, "backup", *words)
+
+
 def test_a_copy_that_a_site_lacks_is_told(
-    of: Make,
-    heard: tuple[str, list[dict[str, str]]],
-    bucket: Any,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
+    of: Make, heard: tuple[str, list[dict[str, str]]], bucket: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = of()
     second = settings.backup.model_copy(
         update={"second": make.settings(backup={**make.RAW["backup"], "second": {"bucket": "other"}}).backup.second}
     )
     settings = settings.model_copy(update={"backup": second})
-    made = make.manifest(proof=Proof(Verdict.PROVEN, make.NOW))
-    outcome = Outcome("manager-a", make.copy_of(made), made)
-    monkeypatch.setattr(cli.copies, "take_copies", lambda *_, **__: iter([outcome]))
-    assert run(monkeypatch, settings, "backup") == 3
-    assert [message["message"] for message in heard[1]] == [
-        "manager-a: its copy does not lie at every site: requorum backups"
+    good = Verdict.PROVEN
+    assert backed_up(monkeypatch, settings, a=good, b=good, c=good) == 3
+    assert heard[1][0]["message"].splitlines() == [
+        f"manager-{name}: its copy does not lie at every site: requorum backups" for name in "abc"
     ]
+
+
+def test_the_end_of_a_failed_backup_is_told_by_a_backup_of_every_manager(
+    of: Make, heard: tuple[str, list[dict[str, str]]], bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good, bad = Verdict.PROVEN, Verdict.FAILED
+    assert backed_up(monkeypatch, of(), a=good, b=bad, c=good) == 3
+    assert backed_up(monkeypatch, of(), "--cold", "--yes", "manager-a", a=good) == 0
+    assert titles(heard) == ["backup failed"]
+    assert backed_up(monkeypatch, of(), a=good, b=good, c=good) == 0
+    assert titles(heard) == ["backup failed", "backup recovered"]
+
+
+@pytest.mark.parametrize("words", [(), ("--or-cold", "--yes"), ("--cold", "--yes")])
+def test_a_manager_that_had_no_turn_is_not_copied(
+    of: Make,
+    heard: tuple[str, list[dict[str, str]]],
+    bucket: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+) -> None:
+    assert backed_up(monkeypatch, of(), *words, a=Verdict.PROVEN, c=Verdict.PROVEN) == 3
+    (message,) = heard[1]
+    assert message["message"].startswith("manager-b: not copied: it is named lost, or")
+
+
+def test_nothing_copied_is_never_fine(
+    of: Make, heard: tuple[str, list[dict[str, str]]], bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for words in (("--cold", "--yes", "manager-b"), ("--cold", "--yes"), ()):
+        assert backed_up(monkeypatch, of(), *words) == 1
+    assert titles(heard) == ["backup failed"]
+
+
+def test_the_end_of_a_failed_drill_is_told_by_a_drill_of_every_manager(
+    of: Make,
+    heard: tuple[str, list[dict[str, str]]],
+    bucket: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    verdicts = {put(of(), tmp_path, f"manager-{name}", 1): Verdict.PROVEN for name in "abc"}
+    drilled = [copy for copy in verdicts if copy.manager == "manager-b"]
+
+    def drills(_: object, __: object, chosen: list[Any], **___: object) -> Iterator[Drill]:
+        return (Drill(copy, "manager-a", Proof(verdicts[copy], make.NOW), 1.0, 60.0) for copy in chosen)
+
+    monkeypatch.setattr(cli.copies.drills, "drill", drills)
+    verdicts[drilled[0]] = Verdict.FAILED
+    assert run(monkeypatch, of(), "drill") == 3
+    assert [run(monkeypatch, of(), "drill", copy.name) for copy in verdicts if copy not in drilled] == [0, 0]
+    assert titles(heard) == ["drill failed"]
+    verdicts[drilled[0]] = Verdict.PROVEN
+    assert run(monkeypatch, of(), "drill") == 0
+    assert titles(heard) == ["drill failed", "drill recovered"]
+
+
+# Recoveries
+
+
+@pytest.fixture
+def proven(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hooks.proof, "prove", lambda *_, **__: Health(make.CLUSTER, "manager-a"))
+
+
+def refused(*_: object, **__: object) -> NoReturn:
+    raise Refused("taking the lease", "ann has it", remedy="wait")
+
+
+def explained(monkeypatch: pytest.MonkeyPatch, of: Settings, kind: Kind) -> tuple[str, ...]:
+    monkeypatch.setattr(hooks, "assess", lambda _: cluster.assessment(of, kind))
+    return hooks.explain(of, say=print)
+
+
+def test_an_update_that_fails_with_nothing_to_recover_is_no_failed_recovery(
+    of: Make, heard: tuple[str, list[dict[str, str]]], bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert explained(monkeypatch, of(), Kind.HEALTHY)[0] == "the cluster is now: healthy"
+    assert not heard[1]
+    explained(monkeypatch, of(), Kind.QUORUM_LOST)
+    assert titles(heard) == ["recovery failed"]
+
+
+def test_one_that_fails_in_a_recovery_is(
+    of: Make, heard: tuple[str, list[dict[str, str]]], bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal.begin(of(), Action.JOIN, "manager-c", print)
+    explained(monkeypatch, of(), Kind.HEALTHY)
+    assert titles(heard) == ["recovery failed"]
+
+
+def test_what_nobody_can_see_into_may_be_lost(
+    of: Make, heard: tuple[str, list[dict[str, str]]], bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hooks, "assess", refused)
+    hooks.explain(of(), say=print)
+    assert titles(heard) == ["recovery failed"]
+
+
+@pytest.mark.usefixtures("proven")
+def test_a_proof_ends_a_failed_recovery_also_where_nothing_had_to_be_done(
+    of: Make, heard: tuple[str, list[dict[str, str]]], bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):
+        explained(monkeypatch, of(), Kind.ALL_LOST)
+        hooks.conclude(of(), make.CLUSTER, how="pulumi", say=print)
+    assert titles(heard) == ["recovery failed", "recovery recovered"] * 2
+
+
+def test_fresh_copies_that_fail_are_a_failed_recovery_where_one_is_under_way(
+    of: Make, heard: tuple[str, list[dict[str, str]]], bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hooks, "backup", refused)
+    with pytest.raises(Refused):
+        hooks.fresh_copies(of(), say=print)
+    assert not heard[1]
+    journal.begin(of(), Action.JOIN, "manager-c", print)
+    with pytest.raises(Refused):
+        hooks.fresh_copies(of(), say=print)
+    assert [message["message"] for message in heard[1]] == ["taking the lease: ann has it\n  next: wait"]
+
+
+@pytest.mark.parametrize("raises", ["assess", "execute"])
+def test_a_recovery_by_command_that_could_not_begin_is_told(
+    of: Make, heard: tuple[str, list[dict[str, str]]], bucket: Any, monkeypatch: pytest.MonkeyPatch, raises: str
+) -> None:
+    step = Step(Action.JOIN, "manager-c", "rejoin", "", "")
+    found = replace(cluster.assessment(of()), plan=Plan(Kind.MINORITY_LOST, steps=(step,)))
+    monkeypatch.setattr(cli.cluster, "assess", lambda _: found)
+    monkeypatch.setattr(cli.cluster, raises, refused)
+    assert [run(monkeypatch, of(), "recover", "--yes") for _ in range(2)] == [1, 1]
+    assert titles(heard) == ["recovery failed"]
+
+
+def test_quorum_and_members_that_fail_are_explained_once_for_an_update(monkeypatch: pytest.MonkeyPatch) -> None:
+    bound: dict[str, list[str]] = {}
+    told: list[str] = []
+    of = make.settings()
+    cluster.build(of, monkeypatch, lambda request: bound.update({request.name: list(request.hooks.on_error)}))
+    assert {name for name, on_error in bound.items() if on_error == ["explain"]} == {
+        "quorum",
+        *(f"{node.name}-member" for node in of.nodes),
+    }
+    monkeypatch.setattr(components.hooks, "explain", lambda *_, **__: ("the cluster is now: healthy",))
+    monkeypatch.setattr(pulumi.log, "error", told.append)
+    (hook,) = components.on_error(of).on_error or ()
+    failed = pulumi.ErrorHookArgs("", "", "", "")
+    assert [hook(failed), hook(failed)] == [False, False]
+    assert told == ["the cluster is now: healthy"]

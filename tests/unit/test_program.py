@@ -85,6 +85,30 @@ def test_a_sandbox_keeps_others_away_also_when_whoever_asked_for_it_is_gone(
         pass
 
 
+@pytest.mark.parametrize(
+    ("engine", "error", "why"),
+    [
+        ("kill -KILL $$", sandbox.Unable, "killed, for want of memory: 301 MiB were allowed"),
+        ("echo 'panic: torn'; exit 2", sandbox.Failed, "the engine broke down over it: panic: torn"),
+        ("exec sleep 60", sandbox.Unable, "did not answer: gone"),
+    ],
+)
+def test_an_engine_that_the_kernel_kills_says_nothing_about_the_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str, error: type[Exception], why: str
+) -> None:
+    def unanswered(*_: object) -> None:
+        raise ConnectionResetError("gone")
+
+    for name in ("_run", "_until_up", "_unpack"):
+        monkeypatch.setattr(sandbox, name, lambda *_: None)
+    monkeypatch.setattr(sandbox, "_ask", unanswered)
+    monkeypatch.setattr(sandbox, "MOUNT", tmp_path)
+    monkeypatch.setattr(sandbox, "CONFIG", tmp_path / "daemon.json")
+    monkeypatch.setattr(sandbox, "DOCKERD", ("sh", "-c", engine))
+    with pytest.raises(error, match=why):
+        sandbox.inside(tmp_path / "copy", "10.0.0.1", 1 << 20, b"")
+
+
 @pytest.mark.parametrize("content", [b"", b"half of it"])
 def test_a_torn_archive_is_unfit_on_the_node_too(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "copy").write_bytes(content)

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from recovery import cli, client, lease, marks, retention
+from recovery import cli, client, drill, lease, marks, retention, uploads
 from recovery import prune as pruning
 from recovery.catalog import Catalog
 from recovery.copy import TIME, Copy
@@ -26,6 +26,7 @@ from recovery.marks import Mark
 from recovery.retention import Candidate, Decision, candidate, decide
 from recovery.settings import Retention, Rules, Settings
 from recovery.site import Listed, Site
+from recovery.store import Store
 from tests.unit import factories as make
 
 NOW = datetime(2026, 3, 18, 12, 30, tzinfo=UTC)
@@ -351,9 +352,11 @@ def prune(of: Settings, agreed: list[Decision] | None = None) -> list[retention.
     return list(pruning.prune(of, go(of) if agreed is None else agreed, NOW, say=print))
 
 
-def refuse(of: Settings, monkeypatch: pytest.MonkeyPatch, *refused: str, error: Exception | None = None) -> list[str]:
-    """Let S3 refuse to delete these keys; every deletion that was asked for, in order."""
-    s3, asked = client.client(of.backup.sites[0], client.PATIENT), list[str]()
+def refuse(
+    of: Settings, monkeypatch: pytest.MonkeyPatch, *refused: str, error: Exception | None = None, site: int = 0
+) -> list[str]:
+    """Let S3 refuse to delete these keys at a site; every deletion there that was asked for, in order."""
+    s3, asked = client.client(of.backup.sites[site], client.PATIENT), list[str]()
     real = s3.delete_object
 
     def delete_object(**given: Any) -> Any:
@@ -582,8 +585,13 @@ def test_marks_are_written_read_and_released(of: Settings, bucket: Any, tmp_path
     assert marks.read(Catalog(of)) == {copy: written}
     assert (written.reason, written.when) == ("evidence", NOW)
     assert "@" in written.who
+    listed = Catalog(of)
+    for text in (b"{", b""):
+        bucket.put_object(Key=copy.mark_key, Body=text)
+        assert marks.read(Catalog(of)) == {copy: Mark("the mark cannot be read", "", None)}
+    bucket.Object(copy.mark_key).delete()
+    assert list(marks.read(listed)) == [copy], "what was listed holds"
     bucket.put_object(Key=copy.mark_key, Body=b"{")
-    assert marks.read(Catalog(of)) == {copy: Mark("the mark cannot be read", "", None)}
     for key in objects(copy):
         bucket.Object(key).delete()
     marks.release(of, copy.name)
@@ -598,6 +606,170 @@ def test_only_a_copy_is_marked_and_only_a_mark_is_released(of: Settings, bucket:
     with pytest.raises(NoUsableCopy, match="no such copy"):
         marks.keep(of, copy.name, "evidence", now=NOW, say=print)
     assert keys(bucket) == {copy.key}
+
+
+# At two sites
+
+
+@pytest.fixture
+def two(bucket: Any) -> Settings:
+    bucket.meta.client.create_bucket(Bucket="other")
+    raw = {"last": 1, "hourly": 0, "daily": 0, "weekly": 0, "monthly": 0, "minimum": 1, "graceHours": 1}
+    return make.settings(backup={**make.RAW["backup"], "second": {"bucket": "other"}, "retention": raw})
+
+
+def held(bucket: Any, name: str) -> set[str]:
+    """What lies at a site, by its bucket."""
+    found = bucket.meta.client.list_objects_v2(Bucket=name).get("Contents", ())
+    return {entry["Key"] for entry in found} - {LEASE}
+
+
+def drilled(of: Settings, copy: Copy, verdict: Verdict, at: datetime) -> list[str]:
+    """A drill that finds that of the copy, and what it says."""
+    said: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(drill, "survey", lambda _: None)
+        patch.setattr(drill, "_where", lambda *_: make.manager(of.managers[0], of.nodes))
+        patch.setattr(drill, "_restored", lambda *_: Proof(verdict, at))
+        list(drill.drill(of, Catalog(of), [copy], on=None, say=said.append))
+    return said
+
+
+def proof_of(of: Settings, copy: Copy) -> Proof | None:
+    return Catalog(of).manifest(copy).proof
+
+
+@pytest.mark.parametrize("site", ["main", "second"])
+def test_with_a_site_left_out_nothing_is_pruned(two: Settings, out: set[str], tmp_path: Path, site: str) -> None:
+    copies = [put(two, tmp_path, days * DAY) for days in (1, 2)]
+    agreed = go(two)
+    out.add(site)
+    for prune_ in (lambda: pruning.look(two, NOW), lambda: prune(two, agreed)):
+        with pytest.raises(
+            Refused, match=f"pruning: the {site} site is left out.*\n.*start {site}; then the same command"
+        ):
+            prune_()
+    out.clear()
+    assert set(Catalog(two).copies) == set(copies)
+    assert len(prune(two, agreed)) == 1
+
+
+def test_a_site_that_is_left_out_as_marks_and_manifests_are_read_counts_too(
+    two: Settings, out: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(two, tmp_path, DAY)
+    real = Catalog.manifests
+
+    def manifests(catalog: Catalog) -> Any:
+        out.add("main")
+        return real(catalog)
+
+    monkeypatch.setattr(Catalog, "manifests", manifests)
+    with pytest.raises(Refused, match="the main site is left out"):
+        pruning.look(two, NOW)
+
+
+@pytest.mark.parametrize(("site", "other"), [(0, "other"), (1, "copies")])
+def test_a_deletion_that_one_site_refuses_is_told_and_the_other_site_s_is_done(
+    run: Callable[..., Any],
+    two: Settings,
+    bucket: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    site: int,
+    other: str,
+) -> None:
+    monkeypatch.setattr(cli.console, "_settings", lambda *_: two)
+    new, old, older = (put(two, tmp_path, days * DAY) for days in (1, 2, 3))
+    refuse(two, monkeypatch, old.manifest_key, older.manifest_key, site=site)
+    result = run("prune", "--json", "--yes")
+    assert result.exit_code == 3
+    assert [(copy["removed"], copy["error"]) for copy in json.loads(result.stdout)["copies"][1:]] == [
+        (False, "AccessDenied: object is locked")
+    ] * 2
+    assert f"s3://{two.backup.sites[site].name}" in result.stderr
+    assert held(bucket, other) == objects(new)
+    assert held(bucket, two.backup.sites[site].name) == objects(new, old, older)
+    result = run("prune", "--yes")
+    assert (result.exit_code, "0 removed, 2 refused by S3" in result.stdout) == (3, True)
+
+
+def test_a_site_that_stops_answering_ends_it(
+    two: Settings, bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, old = (put(two, tmp_path, days * DAY) for days in (1, 2))
+    refuse(two, monkeypatch, old.manifest_key, error=EndpointConnectionError(endpoint_url="s3"), site=1)
+    with pytest.raises(StoreSilent, match="the second site"):
+        prune(two)
+    assert objects(old) <= held(bucket, "other"), "it is whole there, and goes with the next prune"
+
+
+@pytest.mark.parametrize("site", ["main", "second"])
+def test_a_mark_lies_at_both_sites_and_is_taken_back_at_both(
+    two: Settings, bucket: Any, out: set[str], tmp_path: Path, site: str
+) -> None:
+    new, old, older = (put(two, tmp_path, days * DAY) for days in (1, 2, 3))
+    marks.keep(two, old.name, "evidence", now=NOW, say=print)
+    assert old.mark_key in held(bucket, "copies") & held(bucket, "other")
+    out.add(site)
+    said: list[str] = []
+    marks.keep(two, older.name, "evidence", now=NOW, say=said.append)
+    assert [line for line in said if line.startswith(f"the {site} site is left out")]
+    with pytest.raises(Refused, match=f"releasing {old.name}: the {site} site is left out"):
+        marks.release(two, old.name)
+    out.clear()
+    assert set(marks.read(Catalog(two))) == {old, older}
+    assert prune(two) == []
+    for copy in (old, older):
+        marks.release(two, copy.name)
+    assert not [key for name in ("copies", "other") for key in held(bucket, name) if key.endswith(".keep.json")]
+    assert set(Catalog(two).copies) == {new, old, older}
+
+
+def test_the_newest_drill_over_the_sites_counts(two: Settings, bucket: Any, out: set[str], tmp_path: Path) -> None:
+    copy = put(two, tmp_path, DAY)
+    drilled(two, copy, Verdict.FAILED, NOW)
+    for site in ("main", "second"):
+        out.add(site)
+        assert Catalog(two).manifest(copy).verdict is Verdict.FAILED, "either site tells"
+        out.clear()
+    out.add("main")
+    assert "the main site is left out: it cannot be reached" in drilled(two, copy, Verdict.PROVEN, NOW + DAY)
+    out.clear()
+    assert proof_of(two, copy) == Proof(Verdict.PROVEN, NOW + DAY), "of the second site alone"
+    out.add("second")
+    drilled(two, copy, Verdict.FAILED, NOW + 2 * DAY)
+    out.clear()
+    assert proof_of(two, copy) == Proof(Verdict.FAILED, NOW + 2 * DAY), "of the main site alone"
+
+
+def test_a_drill_that_is_listed_and_cannot_be_read_proves_nothing(of: Settings, bucket: Any, tmp_path: Path) -> None:
+    copy, bad = put(of, tmp_path, DAY), put(of, tmp_path, 2 * DAY, proven=False)
+    for text in (b"{", b"", b'{"proof": null}'):
+        for one_ in (copy, bad):
+            bucket.put_object(Key=one_.drill_key, Body=text)
+        proof = proof_of(of, copy)
+        assert proof
+        assert (proof.verdict, proof.detail) == (Verdict.UNPROVEN, "the result of its last drill cannot be read")
+        assert Catalog(of).manifest(bad).verdict is Verdict.FAILED
+    listed = Catalog(of)
+    bucket.Object(copy.drill_key).delete()
+    assert listed.manifest(copy).verdict is Verdict.UNPROVEN
+    unsaid = drill.Drill(copy, "manager-b", Proof(Verdict.UNPROVEN, NOW), 1.0, 2.0)
+    bucket.put_object(Key=copy.drill_key, Body=drill.as_json(unsaid))
+    assert Catalog(of).manifest(copy).verdict is Verdict.PROVEN, "what says nothing changes nothing"
+
+
+def test_monitors_are_told_of_the_newest_drill_also_with_a_site_out(
+    two: Settings, out: set[str], tmp_path: Path
+) -> None:
+    copy = put(two, tmp_path, DAY)
+    drilled(two, copy, Verdict.PROVEN, NOW)
+    out.add("main")
+    assert drill.last(two, Store(two.backup.sites)) == {"manager-a": Proof(Verdict.PROVEN, NOW)}
+    drilled(two, copy, Verdict.FAILED, NOW + DAY)
+    out.clear()
+    assert drill.last(two, Store(two.backup.sites)) == {"manager-a": Proof(Verdict.FAILED, NOW + DAY)}
 
 
 # By command
@@ -664,11 +836,33 @@ def test_prune_says_that_versions_stay(
             assert ("the bucket has versions and keeps those of what was removed" in shown) == versioned
 
 
+OURS = [
+    "requorum/lab/manager-a/swarm-20.10.24-manager-a-20260102T030405000000Z.tar.zst.age",
+    "requorum/lab/data/rows/data-rows-20260102T030405000000Z.zst.age",
+]
+THEIRS = [
+    *(key.replace("/lab/", "/lab2/") for key in OURS),
+    *(key.replace("/lab/", "/lab/nested/") for key in OURS),
+    *(key.replace("20260102", "20261302") for key in OURS),
+    *(key.removesuffix(".age") for key in OURS),
+    OURS[0].replace("/manager-a/", "/manager-b/"),
+    OURS[0].replace("swarm-", "photo-"),
+    OURS[1].replace("/data/", "/database/"),
+    OURS[1].replace("/rows/", "/files/"),
+    "requorum/lab/manager-a/film.mp4",
+    "requorum/lab/film.tar.zst.age",
+]
+
+
+def test_uploads_under_other_names_are_other_people_s() -> None:
+    assert [key for key in [*OURS, *THEIRS] if uploads.is_ours(key, "requorum/lab/")] == OURS
+
+
 def test_prune_removes_the_parts_of_uploads_that_broke_off(
     run: Callable[..., Any], of: Settings, bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     new = put(of, tmp_path, DAY)
-    keys_ = ["requorum/lab/manager-a/one.tar.zst.age", "requorum/lab/data/two.age", "requorum/lab2/manager-a/not-ours"]
+    keys_ = [*OURS, *THEIRS]
     for key in keys_:
         bucket.Object(key).initiate_multipart_upload()
 
@@ -677,7 +871,7 @@ def test_prune_removes_the_parts_of_uploads_that_broke_off(
 
     document = json.loads(run("prune", "--json", "--dry-run").stdout)
     assert sorted((one["site"], one["key"], one["removed"]) for one in document["uploads"]) == sorted(
-        ("main", key, False) for key in keys_[:2]
+        ("main", key, False) for key in OURS
     )
     assert run("prune", answer="n\n").exit_code == 1
     assert left() == sorted(keys_)
@@ -685,7 +879,7 @@ def test_prune_removes_the_parts_of_uploads_that_broke_off(
     real = s3.abort_multipart_upload
 
     def denied(**given: Any) -> Any:
-        if given["Key"] == keys_[0]:
+        if given["Key"] == OURS[0]:
             raise ClientError({"Error": {"Code": "AccessDenied"}}, "AbortMultipartUpload")
         return real(**given)
 
@@ -693,10 +887,10 @@ def test_prune_removes_the_parts_of_uploads_that_broke_off(
         patch.setattr(s3, "abort_multipart_upload", denied)
         result = run("prune", "--yes")
     assert result.exit_code == 3
-    assert f"the parts of {keys_[0]}: not removed" in result.stderr.replace("\n", "")
-    assert left() == [keys_[0], keys_[2]]
+    assert f"the parts of {OURS[0]}: not removed" in result.stderr.replace("\n", "")
+    assert left() == sorted([OURS[0], *THEIRS])
     assert run("prune", "--yes").exit_code == 0
-    assert left() == [keys_[2]]
+    assert left() == sorted(THEIRS)
     assert keys(bucket) == objects(new)
 
 
@@ -712,6 +906,26 @@ def test_without_a_right_to_see_uploads_copies_are_pruned_all_the_same(
     result = run("prune", "--yes")
     assert (result.exit_code, keys(bucket)) == (0, objects(new))
     assert "uploads that broke off are not looked for: listing the uploads" in result.stderr
+
+
+@pytest.mark.parametrize("site", ["main", "second"])
+def test_a_site_that_does_not_tell_its_uploads_keeps_the_other_s_from_no_look(
+    two: Settings, bucket: Any, monkeypatch: pytest.MonkeyPatch, site: str
+) -> None:
+    for name in ("copies", "other"):
+        bucket.meta.client.create_multipart_upload(Bucket=name, Key=OURS[0])
+    real, said = Site.uploads, list[str]()
+
+    def denied(at: Site, prefix: str) -> Any:
+        if at.name == site:
+            raise StoreError(f"listing the uploads to the {site} site", "AccessDenied", remedy="allow it")
+        return real(at, prefix)
+
+    monkeypatch.setattr(Site, "uploads", denied)
+    (found,) = uploads.look(two, datetime.now(UTC) + DAY, say=said.append)
+    assert (found.site.name, found.upload.key) == ({"main": "second", "second": "main"}[site], OURS[0])
+    (line,) = said
+    assert line.startswith(f"uploads that broke off are not looked for: listing the uploads to the {site} site: Acc")
 
 
 def test_keep_shows_in_backups_and_holds(run: Callable[..., Any], of: Settings, bucket: Any, tmp_path: Path) -> None:

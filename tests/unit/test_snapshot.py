@@ -173,3 +173,11 @@ def test_a_proof_tells_what_came_up_and_what_is_missing(
     assert proof.beyond == {"configs": ("c3",)}
     made = make.manifest(inventory=INVENTORY, proof=proof)
     assert from_json(made.to_json(), source="it").proof == proof
+
+
+@pytest.mark.parametrize(
+    ("commit", "fault"),
+    [(8, ""), (7, "its log is committed up to entry 7, and the swarm's newest change, of version 7, comes after that")],
+)
+def test_the_log_of_a_copy_is_committed_beyond_the_newest_version(commit: int, fault: str) -> None:
+    assert snapshot.compare(make.manifest(inventory=INVENTORY, position=Position(2, 9, commit)), CAME_UP) == fault

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
 from recovery import client as client_module
-from recovery import consent, journal, offers, operators
+from recovery import consent, journal, marks, offers, operators
 from recovery.catalog import Catalog
 from recovery.cli import app
 from recovery.client import HASTY, PATIENT, TRANSFER, client
@@ -263,11 +263,13 @@ def test_deleted_and_overwritten_copies_are_read_as_they_were(
 ) -> None:
     copy = Catalog(of(bucket="versioned")).add(make.manifest(size=sealed.stat().st_size), sealed)
     Escrow(of(bucket="versioned")).keep(UNLOCK)
+    mark = marks.keep(of(bucket="versioned"), copy.name, "evidence", now=THEN, say=print)
     sleep(1.1)  # S3 tells seconds
     then = datetime.now(UTC)
     sleep(1.1)
     s3.put_object(Bucket="versioned", Key=copy.key, Body=b"spoilt")
     s3.delete_object(Bucket="versioned", Key=copy.manifest_key)
+    s3.delete_object(Bucket="versioned", Key=copy.mark_key)
     for entry in s3.list_objects_v2(Bucket="versioned", Prefix="requorum/lab/unlock-keys/")["Contents"]:
         s3.delete_object(Bucket="versioned", Key=entry["Key"])
     assert Catalog(of(bucket="versioned")).copies == ()
@@ -280,6 +282,7 @@ def test_deleted_and_overwritten_copies_are_read_as_they_were(
     catalog.store.then.download(copy.key, sealed.with_name("read"))
     assert sealed.with_name("read").read_bytes() == sealed.read_bytes()
     assert len(Escrow(past)._names()) == 1
+    assert marks.read(catalog) == {copy: mark}
     assert any("requorum:backup.asOf" in note for note in catalog.store.notes)
     consent.spend(past)
     assert consent.is_spent(past, catalog.store), "what is for now is read as it is now"

@@ -60,9 +60,9 @@ class Copy(Dated):
     manager: str
     taken: datetime
     sites: tuple[str, ...] = field(default=(), compare=False)
-    """Where all of it lies: main, second."""
+    """Where all of it lies: main, second; as far as its listing tells, until a catalog has read its manifest."""
     written: datetime | None = field(default=None, compare=False)
-    """When S3 took its manifest."""
+    """When S3 took its manifest; of an archive without one, when it took that."""
 
     @property
     def named_by_us(self) -> bool:

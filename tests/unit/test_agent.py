@@ -38,6 +38,8 @@ CONFIG = config.Config(
     escrow=("age1two",),
     metrics=Path("/metrics"),
 )
+SOON = 30
+"""Seconds, also on a machine that is slow or busy."""
 SWARM = {"ID": "swarm", "Version": {"Index": 7}, "JoinTokens": {"Worker": "SWMTKN-secret"}}
 
 DECISIONS: dict[str, tuple[int, str, str, Mark | None, Turn]] = {
@@ -183,6 +185,8 @@ def watched(monkeypatch: pytest.MonkeyPatch, managers_before: int, state: str) -
         threading.Event().wait()
 
     def pause(seconds: float) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            threading.Event().wait()
         if waited:
             raise Ended
         waited.append(seconds)
@@ -194,7 +198,7 @@ def watched(monkeypatch: pytest.MonkeyPatch, managers_before: int, state: str) -
 
     looking = watch.Watch(Path("/socket"))
     monkeypatch.setattr(watch.api, "events", events)
-    monkeypatch.setattr(watch.api, "ask", lambda *_: {"Swarm": {"NodeID": "b"}})
+    monkeypatch.setattr(watch.api, "ask", lambda *_: {"Swarm": {"NodeID": "b"}, "Version": {"Index": 7}})
     monkeypatch.setattr(watch.turn, "rank", lambda nodes, node_id: managers_before)
     monkeypatch.setattr(watch, "sleep", pause)
     monkeypatch.setattr(watch.subprocess, "run", run)
@@ -217,6 +221,43 @@ def test_a_round_that_may_have_looked_before_the_change_is_followed_by_another(
 ) -> None:
     _, ran = watched(monkeypatch, 0, state)
     assert ran == ["show", *["start"] * starts]
+
+
+SILENT = watch.api.Refused("GET /swarm: the swarm does not have a leader")
+
+
+def test_a_change_of_the_swarm_itself_of_which_no_event_tells_starts_a_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as another unlock key. Who has no answer asks less often: an engine that looks for its leader is held by it."""
+    answers = iter([7, 7, 8, SILENT, 8])
+    told = list[tuple[float, bool]]()
+    asking, done = watch.Watch(Path("/socket")), threading.Event()
+
+    def ask(_: Path, __: str, what: str) -> Any:
+        if what != "/swarm":
+            return {"Swarm": {"NodeID": "b"}}
+        if isinstance(answer := next(answers), Exception):
+            raise answer
+        return {"Version": {"Index": answer}}
+
+    def pause(seconds: float) -> None:
+        told.append((seconds, asking._changed.is_set()))
+        asking._changed.clear()
+        if len(told) == 5:
+            done.set()
+            threading.Event().wait()
+
+    def never(_: Path) -> Iterator[bytes]:
+        threading.Event().wait()
+        yield b""
+
+    monkeypatch.setattr(watch.api, "events", never)
+    monkeypatch.setattr(watch.api, "ask", ask)
+    monkeypatch.setattr(watch, "sleep", pause)
+    monkeypatch.setattr(asking._changed, "wait", threading.Event().wait)  # its round is for the other tests
+    threading.Thread(target=asking.run, daemon=True).start()
+    assert done.wait(SOON), "it does not ask"
+    asks, silent = watch.ASK_SECONDS, watch.SILENT_SECONDS
+    assert told == [(asks, True), (asks, False), (asks, True), (silent, False), (asks, True)]
 
 
 def test_a_config_is_read_as_it_was_written() -> None:

@@ -406,7 +406,7 @@ def test_credentials_are_carried_beside_the_settings_and_change_the_digest(tmp_p
     given.write_text("[default]\n")
     of = make.settings(agent={"credentialsFile": str(given)})
     files = agents._files(of, of.managers[0])
-    assert files["etc/credentials"] == b"[default]\n"
+    assert files["etc/credentials"] == b"[default]\n\n"
     before = agents.digest(of, of.managers[0])
     given.write_text("[default]\naws_access_key_id = other\n")
     assert agents.digest(of, of.managers[0]) != before

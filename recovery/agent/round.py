@@ -20,7 +20,7 @@ from recovery.agent.local import Local
 from recovery.agent.spool import ARCHIVE, Entry, Spool, stored_at
 from recovery.agent.state import Fault
 from recovery.agent.turn import Mark, Turn, View
-from recovery.errors import DamagedCopy, EngineError, Refused, RequorumError, SettingError, StoreError
+from recovery.errors import DamagedCopy, EngineError, LocalError, Refused, RequorumError, SettingError, StoreError
 from recovery.keyfile import ESCROW, UnlockKey
 from recovery.onnode import api
 from recovery.onnode.archive import PLACED
@@ -33,6 +33,8 @@ DONE, FAILED, AGAIN = 0, 1, 75
 LEASE, MARK = "agent/lease.json", "agent/mark.json"
 DUE = "due"
 """A file that the timer makes: a copy is to be taken whether anything changed or not."""
+SPOOL = "spool"
+"""What fails beside the sites: reading a copy that waits."""
 REFUSED_SECONDS = 900.0
 """For how long others may be at it before that is a fault."""
 FAULTS = (RequorumError, OSError, http.client.HTTPException, subprocess.SubprocessError)
@@ -74,17 +76,20 @@ class Round:
 
     def _until_done(self) -> int:
         for torn in self._spool.torn:
-            self._damaged(DamagedCopy(f"opening {torn.name} in the spool", "it is torn", remedy="requorum backup"))
+            self._damaged(torn)
         while (status := self._once()) is None:
             pass  # what changed meanwhile woke nobody
         return status
 
     def _once(self) -> int | None:
         """The exit status where nothing more can be done now."""
-        view, failed = self._look(), dict[str, Exception]()
+        view, failed = self._look(), self._unread()
         if view and self._proving(view):
             self.state = replace(self.state, fingerprint=view.fingerprint)
-        if not (self._is_wanted(view) or self.waiting or self.state.faults.keys() & {Fault.TURN, Fault.STORE}):
+        elif failed:  # it may be the one copy of that
+            self.state = replace(self.state, fingerprint="")
+        open_faults = self.state.faults.keys() & {Fault.TURN, Fault.STORE}
+        if not (self._is_wanted(view) or self.waiting or failed or open_faults):
             return DONE if view else FAILED
         kept: Entry | None = None
         try:
@@ -226,16 +231,16 @@ class Round:
         """Have a copy at the sites that lack it and have not ``failed`` yet: one does not wait for the other."""
         try:
             self._deliver(entry, failed, noted=noted)
-        except OSError as error:
-            failed["spool"] = error
+        except (LocalError, OSError) as error:
+            failed[SPOOL] = error
 
     def _deliver(self, entry: Entry, failed: dict[str, Exception], *, noted: bool) -> None:
-        """The same. Raises: OSError."""
+        """The same. Raises: LocalError, OSError."""
         places = self._config.places
         lacking = entry.lacking(places)
         try:
             entry.check()
-        except (DamagedCopy, OSError) as error:
+        except DamagedCopy as error:
             self._spool.set_aside(entry.folder)
             self._damaged(error)
             self._save()
@@ -286,6 +291,11 @@ class Round:
             return Mark(**json.loads(found)) if found else None
         except (ValueError, TypeError):
             return None
+
+    def _unread(self) -> dict[str, Exception]:
+        """A copy that waits and cannot be read now, as what fails."""
+        unread = self._spool.unread
+        return {SPOOL: unread[0]} if unread else {}
 
     def _unstored(self, failed: Mapping[str, Exception]) -> str:
         """Which sites lack copies, and why."""

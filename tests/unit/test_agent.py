@@ -320,6 +320,19 @@ def test_what_is_half_does_not_count_and_is_removed(tmp_path: Path) -> None:
     assert not (tmp_path / "2.new").exists()
 
 
+def test_what_is_torn_is_set_aside_each_by_its_name_and_the_oldest_make_room(tmp_path: Path) -> None:
+    for name in "1234":
+        (tmp_path / "spool" / name).mkdir(parents=True)
+        (tmp_path / "spool" / name / spool.MANIFEST).write_text("{")
+    room = Spool(tmp_path / "spool", copies=3, size=1 << 20)
+    assert [error.doing for error in room.torn] == [f"opening {name} in the spool" for name in "1234"]
+    assert sorted(path.name for path in (tmp_path / spool.DAMAGED).iterdir()) == ["2", "3", "4"]
+    (tmp_path / "spool" / "5").mkdir()
+    (tmp_path / "spool" / "5" / spool.ARCHIVE).write_bytes(b"sealed")
+    assert not Spool(tmp_path / "spool", copies=9, size=6).entries()
+    assert sorted(path.name for path in (tmp_path / spool.DAMAGED).iterdir()) == ["5"], "they take too much of the disk"
+
+
 def test_the_oldest_make_room_and_never_the_newest_proven_one(tmp_path: Path) -> None:
     room = Spool(tmp_path, copies=2, size=1 << 20)
     kept = spooled(room, "1", taken=NOW, proof=Proof(Verdict.PROVEN, NOW))

@@ -374,7 +374,7 @@ def test_who_takes_no_copy_asks_for_no_lease(world: World, monkeypatch: pytest.M
     world.verdict = Verdict.FAILED
     assert world.run() == AGAIN
     failed = world.state
-    monkeypatch.setattr(lease, "hold", pytest.fail)
+    monkeypatch.setattr(lease, "hold", lambda *_, **__: pytest.fail("it asks"))
     assert world.run() == AGAIN
     world.version, world.node, world.state = 1, SECOND, State()
     assert world.run() == DONE
@@ -633,8 +633,46 @@ def test_a_damaged_copy_is_set_aside_and_told_and_keeps_nothing_back(
     assert copy.of(other.manifest, "").manifest_key in names
     assert copy.of(newest.manifest, "").manifest_key not in names
     assert (world.taken, len(names)) == (3, 2), "what was lost is copied again"
-    assert (world.folder / "damaged").is_dir()
+    assert (world.folder / "damaged" / newest.folder.name).is_dir()
     assert not world.waiting
+
+
+def test_a_copy_of_another_release_stays_and_is_told_and_its_swarm_is_copied_again(world: World) -> None:
+    backlog(world, 2)
+    newest, _ = world.waiting
+    written = newest.folder / "manifest.json"
+    written.write_text(json.dumps({**json.loads(written.read_text()), "format": 99}))
+    world.later(turn.pause(9))
+    for _ in range(2):
+        assert world.run() == AGAIN
+        assert (world.taken, len(of_copies(world.stored()))) == (3, 4), "once, and what else waits is stored"
+        assert "format 99" in world.state.failure
+        assert f"rm -r {newest.folder}" in world.state.faults["store"]
+        assert newest.archive.read_bytes() == SEALED
+    shutil.rmtree(newest.folder)
+    assert world.run() == DONE
+    assert (world.taken, world.state.failure) == (3, "")
+
+
+@pytest.mark.parametrize("unread", ["manifest.json", "archive"])
+def test_a_copy_that_cannot_be_read_for_once_stays_and_is_told_and_then_stored(
+    world: World, monkeypatch: pytest.MonkeyPatch, unread: str
+) -> None:
+    backlog(world, 2)
+    (_, older), opened = world.waiting, Path.open
+
+    def broken(path: Path, *given: Any, **named: Any) -> Any:
+        if path == older.folder / unread:
+            raise OSError(5, "Input/output error")
+        return opened(path, *given, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", broken)
+        assert world.run() == AGAIN
+        assert f"{older.folder.name} in the spool: Input/output error: it stays there" in world.state.failure
+    assert older in world.waiting
+    assert world.run() == DONE
+    assert (world.taken, world.state.failure, len(of_copies(world.stored()))) == (2, "", 4)
 
 
 def test_a_copy_is_on_the_disk_before_it_counts(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

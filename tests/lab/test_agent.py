@@ -21,6 +21,8 @@ from tests.lab.swarm import MANAGERS, Swarm
 
 STATE = "/var/lib/requorum/agent"
 LOAD_RATE, LOAD_SECONDS, LOAD_COPIES = 20, 60, 6
+HELD_RATE = 0.9
+"""Of the rate without copies, which is the writer's own on any machine that takes less than a change's time for one."""
 LOAD = f"""
 import http.client, json, socket, time
 wire = http.client.HTTPConnection("engine")
@@ -36,7 +38,7 @@ for number in range({LOAD_RATE * LOAD_SECONDS}):
     answer.read()
 print(time.monotonic() - begun)
 """
-"""Writes configs, one after the other, at a steady rate; prints how many seconds it took."""
+"""Writes configs, one after the other, at a steady rate that makes up for delays; prints the seconds it took."""
 NEVER = "2099-01-01"
 """A schedule: no round is to begin in the middle of a test because an hour does."""
 RESTED_SECONDS = 20
@@ -181,7 +183,7 @@ def test_under_load_every_copy_is_proven_and_a_consistent_prefix(agents: Agents)
     before = len(agents.copies())
     engines = {name: agents.swarm.on(name, "systemctl", "show", "docker", "--property=MainPID") for name in MANAGERS}
     members, term = agents.swarm.nodes(), agents.copies()[0]["position"]["term"]
-    assert float(agents.swarm.on("manager-a", "python3", "-c", LOAD)) < 2 * LOAD_SECONDS, "changes were held up"
+    assert float(agents.swarm.on("manager-a", "python3", "-c", LOAD)) < LOAD_SECONDS / HELD_RATE, "changes were held up"
     assert len(agents.copies()) >= before + LOAD_COPIES
     listed = agents.swarm.on("manager-a", "sh", "-c", "docker config ls -q | xargs docker config inspect")
     order = [entry["ID"] for entry in sorted(json.loads(listed), key=lambda entry: entry["Version"]["Index"])]

@@ -6,6 +6,7 @@ from configparser import Error as ConfigParserError
 from configparser import RawConfigParser
 from dataclasses import dataclass, replace
 from functools import cache
+from io import StringIO
 from pathlib import Path
 
 from recovery import bundle
@@ -279,21 +280,31 @@ def _service(what: str, verb: str, more: str) -> bytes:
 
 
 def _credentials(path: Path, buckets: Sequence[Bucket]) -> bytes:
-    """The nodes' credentials, which have a profile for each bucket. Raises: SettingError, without a word of what they hold."""
-    content, parser = _read(path, "agent.credentialsFile"), RawConfigParser(strict=False)
+    """The profiles that the sites need, with those they take a role by, and nothing else of the operator's file.
+
+    Raises: SettingError, without a word of what it holds.
+    """
+    content, given, needed = _read(path, "agent.credentialsFile"), RawConfigParser(strict=False), RawConfigParser()
     try:
-        parser.read_string(content.decode())
+        given.read_string(content.decode())
     except (ConfigParserError, UnicodeDecodeError):
         raise SettingError(
             "agent.credentialsFile",
             f"{path} is no AWS shared credentials file",
             remedy="write [default] and keys into it",
         ) from None
-    for name in (bucket.profile or "default" for bucket in buckets):
-        if name not in parser.sections():
-            why = f"{path} has no profile [{name}]"
-            raise SettingError("agent.credentialsFile", why, remedy="add it, with a key of the nodes' own")
-    return content
+    for site in (bucket.profile or "default" for bucket in buckets):
+        name: str | None = site
+        while name is not None and name not in needed.sections():
+            if name not in given.sections():
+                lacks = f"profile [{site}]" if name == site else f"source_profile that [{site}] leads to"
+                remedy = "add it, with a key of the nodes' own"
+                raise SettingError("agent.credentialsFile", f"{path} has no {lacks}", remedy=remedy)
+            needed[name] = dict(given.items(name))
+            name = needed.get(name, "source_profile", fallback=None)
+    text = StringIO()
+    needed.write(text)
+    return text.getvalue().encode()
 
 
 def _read(path: Path, setting: str) -> bytes:

@@ -1,6 +1,6 @@
 """One round of the agent: a copy if it is time for one, and then all that waits is stored in S3.
 
-systemd never runs two rounds of one node at once; those of two nodes overlap only where S3 cannot be asked whose turn it is.
+systemd never runs two rounds of one node at once; two nodes take a copy at once only where S3 cannot be asked whose turn it is.
 """
 
 import http.client
@@ -20,7 +20,7 @@ from recovery.agent.local import Local
 from recovery.agent.spool import ARCHIVE, Entry, Spool, stored_at
 from recovery.agent.state import Fault
 from recovery.agent.turn import Mark, Turn, View
-from recovery.errors import DamagedCopy, EngineError, Refused, RequorumError, SettingError, StoreError
+from recovery.errors import DamagedCopy, EngineError, LocalError, Refused, RequorumError, SettingError, StoreError
 from recovery.keyfile import ESCROW, UnlockKey
 from recovery.onnode import api
 from recovery.onnode.archive import PLACED
@@ -33,6 +33,8 @@ DONE, FAILED, AGAIN = 0, 1, 75
 LEASE, MARK = "agent/lease.json", "agent/mark.json"
 DUE = "due"
 """A file that the timer makes: a copy is to be taken whether anything changed or not."""
+SPOOL = "spool"
+"""What fails beside the sites: reading a copy that waits."""
 REFUSED_SECONDS = 900.0
 """For how long others may be at it before that is a fault."""
 FAULTS = (RequorumError, OSError, http.client.HTTPException, subprocess.SubprocessError)
@@ -74,50 +76,67 @@ class Round:
 
     def _until_done(self) -> int:
         for torn in self._spool.torn:
-            self._damaged(DamagedCopy(f"opening {torn.name} in the spool", "it is torn", remedy="requorum backup"))
+            self._damaged(torn)
         while (status := self._once()) is None:
             pass  # what changed meanwhile woke nobody
         return status
 
     def _once(self) -> int | None:
         """The exit status where nothing more can be done now."""
-        view = self._look()
-        if view and any(entry.proves(view.fingerprint) for entry in self.waiting):
+        view, failed = self._look(), self._unread()
+        if view and self._proving(view):
             self.state = replace(self.state, fingerprint=view.fingerprint)
-        if not (self._is_wanted(view) or self.waiting or self.state.faults.keys() & {Fault.TURN, Fault.STORE}):
+        elif failed:  # it may be the one copy of that
+            self.state = replace(self.state, fingerprint="")
+        open_faults = self.state.faults.keys() & {Fault.TURN, Fault.STORE}
+        if not (self._is_wanted(view) or self.waiting or failed or open_faults):
             return DONE if view else FAILED
-        whose = f"the agent of {self._config.name}"
+        kept: Entry | None = None
         try:
-            with lease.hold(self._store, self._config.prefix + LEASE, "copying", by=whose, say=_quiet):
-                return self._in_turn(view)
+            status = self._in_turn(view, failed) if view else FAILED
         except Refused as error:
-            return self._out_of_turn(error)
+            status, kept = self._out_of_turn(error), self._proving(view)
         except StoreError as error:  # a copy is wanted most when S3 takes none
+            status = AGAIN
             self._fail(Fault.TURN, error)
             if view and (view.rank == 0 or self._due.exists()) and self._is_wanted(view) and not self._rests(view):
                 self._take(view)
-            if len(self._store.sites) > 1:
-                self._send_all(view)
-            return AGAIN
+            if len(self._store.sites) == 1:
+                return status
+            self._send_proving(view, failed)
+        self._send_rest(failed, kept)
+        self.state = self.state.cleared(Fault.STORE)
+        if failed:
+            self._fail(Fault.STORE, self._unstored(failed))
+        return AGAIN if failed and status is None else status
 
-    def _in_turn(self, view: View | None) -> int | None:
-        mark = self._mark()
+    def _in_turn(self, view: View, failed: dict[str, Exception]) -> int | None:
+        """Take a copy where it is this manager's turn, and have it in S3 and noted: the lease is held for that alone.
+
+        Raises: Refused where another holds it; StoreError.
+        """
+        decided, taken = self._decide(view), True
+        if decided is Turn.COPY or self._proving(view) or Fault.TURN in self.state.faults:
+            whose = f"the agent of {self._config.name}"
+            with lease.hold(self._store, self._config.prefix + LEASE, "copying", by=whose, say=_quiet):
+                decided = self._decide(view)  # another may have copied while this one waited
+                taken = decided is not Turn.COPY or self._take(view)
+                self._send_proving(view, failed)
+            wrong, state = self._store.clock, self.state
+            self.state = state.failing(Fault.CLOCK, wrong) if wrong else state.cleared(Fault.CLOCK)
         self.state = replace(self.state, refused=0.0).cleared(Fault.TURN)
-        if view is None:
-            self._send_all(None)
-            return FAILED
-        known, due, rests = self.state, self._due.exists(), self._rests(view)
-        decided = turn.decide(view, known.fingerprint, known.mark, mark, due=due, resting=rests)
-        self.state = replace(self.state, mark=mark.copy if mark else "")
-        if decided is Turn.COVERED:
-            self.state = replace(self.state, fingerprint=view.fingerprint)
-        taken = decided is not Turn.COPY or self._take(view)
-        sent = self._send_all(view)
-        wrong, state = self._store.clock, self.state
-        self.state = state.failing(Fault.CLOCK, wrong) if wrong else state.cleared(Fault.CLOCK)
         if not taken:
             return FAILED
-        return None if sent and decided is not Turn.WAIT else AGAIN
+        return AGAIN if decided is Turn.WAIT else None
+
+    def _decide(self, view: View) -> Turn:
+        """Whose turn it is by what is noted in S3 now, which is remembered. Raises: StoreError."""
+        mark, known = self._mark(), self.state
+        due, rests = self._due.exists(), self._rests(view)
+        decided = turn.decide(view, known.fingerprint, known.mark, mark, due=due, resting=rests)
+        covered = view.fingerprint if decided is Turn.COVERED else known.fingerprint
+        self.state = replace(known, mark=mark.copy if mark else "", fingerprint=covered)
+        return decided
 
     def _out_of_turn(self, error: Refused) -> int:
         since = self.state.refused or time()
@@ -185,28 +204,43 @@ class Round:
         named = [word for recipient in self._config.escrow for word in ("-r", recipient)]
         self._shell.run(["age", "-e", *named, "-o", str(to)], stdin=key.text.encode())
 
-    def _send_all(self, view: View | None) -> bool:
-        """Have every copy at every site; False, which is a fault, where that failed. One site does not wait for the other."""
-        failed: dict[str, Exception] = {}
-        for entry in self.waiting:
-            try:
-                self._send(entry, view, failed)
-            except OSError as error:
-                failed["spool"] = error
-        self.state = self.state.cleared(Fault.STORE)
-        if failed:
-            self._fail(Fault.STORE, self._unstored(failed))
-        return not failed
+    def _proving(self, view: View | None) -> Entry | None:
+        """The newest copy that waits and is a proven one of that."""
+        return next((entry for entry in self.waiting if view and entry.proves(view.fingerprint)), None)
 
-    def _send(self, entry: Entry, view: View | None, failed: dict[str, Exception]) -> None:
-        """Have a copy at the sites that lack it and have not ``failed`` yet. Raises: OSError."""
+    def _send_proving(self, view: View | None, failed: dict[str, Exception]) -> None:
+        """Have that at every site, and the others told."""
+        if entry := self._proving(view):
+            self._send(entry, failed, noted=True)
+
+    def _send_rest(self, failed: dict[str, Exception], kept: Entry | None) -> None:
+        """Have the others that wait at every site, which needs no turn; not before a copy that comes to be wanted.
+
+        The one that is ``kept`` for its turn is still to be noted.
+        """
+        for entry in self.waiting:
+            lacking = set(entry.lacking(self._config.places))
+            if entry == kept or (lacking and lacking <= failed.keys()):
+                continue
+            self._send(entry, failed)
+            now = self._look()
+            if now and self._is_wanted(now) and not self._rests(now):
+                return
+
+    def _send(self, entry: Entry, failed: dict[str, Exception], *, noted: bool = False) -> None:
+        """Have a copy at the sites that lack it and have not ``failed`` yet: one does not wait for the other."""
+        try:
+            self._deliver(entry, failed, noted=noted)
+        except (LocalError, OSError) as error:
+            failed[SPOOL] = error
+
+    def _deliver(self, entry: Entry, failed: dict[str, Exception], *, noted: bool) -> None:
+        """The same. Raises: LocalError, OSError."""
         places = self._config.places
         lacking = entry.lacking(places)
-        if lacking and failed.keys() >= set(lacking):
-            return
         try:
             entry.check()
-        except (DamagedCopy, OSError) as error:
+        except DamagedCopy as error:
             self._spool.set_aside(entry.folder)
             self._damaged(error)
             self._save()
@@ -223,7 +257,7 @@ class Round:
                 entry = stored_at(entry, places[site.name])
         if entry.places != had:
             self.state = self.state.sent(entry.manifest)
-            if view and entry.proves(view.fingerprint):
+            if noted:
                 self._note(entry, failed)
         if not entry.lacking(places):
             self._spool.remove(entry)
@@ -257,6 +291,11 @@ class Round:
             return Mark(**json.loads(found)) if found else None
         except (ValueError, TypeError):
             return None
+
+    def _unread(self) -> dict[str, Exception]:
+        """A copy that waits and cannot be read now, as what fails."""
+        unread = self._spool.unread
+        return {SPOOL: unread[0]} if unread else {}
 
     def _unstored(self, failed: Mapping[str, Exception]) -> str:
         """Which sites lack copies, and why."""

@@ -12,14 +12,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from recovery.errors import DamagedCopy
+from recovery.errors import DamagedCopy, LocalError
 from recovery.keyfile import ESCROW, SUFFIX
-from recovery.manifest import Manifest, Verdict, from_json
+from recovery.manifest import FORMAT, Manifest, Verdict, from_json
 
 ARCHIVE, MANIFEST, NOTE = "archive", "manifest.json", "note.json"
 NEW = ".new"
 DAMAGED = "damaged"
-"""Beside the spool: the entry that was set aside last."""
+"""Beside the spool: the entries that were set aside, within limits like the spool's."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Entry:
     @property
     def size(self) -> int:
         """Bytes on disk."""
-        return sum(file.stat().st_size for file in self.folder.rglob("*") if file.is_file())
+        return _bytes(self.folder)
 
     def proves(self, fingerprint: str) -> bool:
         """Whether it is a proven copy of that."""
@@ -57,25 +57,31 @@ class Entry:
         return tuple(name for name, place in places.items() if place not in self.places)
 
     def check(self) -> None:
-        """Compare what lies there with the manifest. Raises: DamagedCopy; OSError where it cannot be read."""
+        """Compare what lies there with the manifest. Raises: DamagedCopy; LocalError where it cannot be read now."""
         source = f"{self.folder.name} in the spool"
-        self.manifest.check_sealed(self.archive, source=source)
+        try:
+            self.manifest.check_sealed(self.archive, source=source)
+        except FileNotFoundError:
+            raise DamagedCopy(f"verifying {source}", "its archive is missing", remedy="requorum backup") from None
+        except OSError as error:
+            raise _unread(self.folder, error) from None
         needed = self.manifest.key_fingerprint
         if needed and not any(key.name.startswith(f"{needed}-") for key in self.keys):
             raise DamagedCopy(f"verifying {source}", "its unlock key is missing", remedy="requorum backup")
 
 
 class Spool:
-    """The folder with all of them; what an earlier run left half is removed, and what cannot be read is set aside."""
+    """The folder with all of them; what an earlier run left half is removed, and what is torn is set aside."""
 
     def __init__(self, folder: Path, *, copies: int, size: int) -> None:
         self._folder, self._copies, self._size = folder, copies, size
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for half in folder.glob(f"*{NEW}"):
             shutil.rmtree(half, ignore_errors=True)
-        self.torn = tuple(found for found in sorted(folder.iterdir()) if _entry(found) is None)
-        """What was set aside as it was opened."""
-        for found in self.torn:
+        torn = [(found, why) for found, why in self._found() if isinstance(why, DamagedCopy)]
+        self.torn = tuple(why for _, why in torn)
+        """Why something was set aside as it was opened."""
+        for found, _ in torn:
             self.set_aside(found)
 
     @contextmanager
@@ -104,9 +110,14 @@ class Spool:
         return entry
 
     def entries(self) -> tuple[Entry, ...]:
-        """All that wait, newest first."""
-        found = (entry for folder in self._folder.iterdir() if (entry := _entry(folder)))
+        """All that wait, newest first; without those that are `unread`."""
+        found = (entry for _, entry in self._found() if isinstance(entry, Entry))
         return tuple(sorted(found, key=lambda entry: entry.manifest.taken, reverse=True))
+
+    @property
+    def unread(self) -> tuple[LocalError, ...]:
+        """What cannot be read now, and may be whole: it stays where it is."""
+        return tuple(entry for _, entry in self._found() if isinstance(entry, LocalError))
 
     def note(self, entry: Entry) -> None:
         """Remember which places have it. Raises: OSError."""
@@ -121,10 +132,23 @@ class Spool:
         shutil.rmtree(gone, ignore_errors=True)
 
     def set_aside(self, folder: Path) -> None:
-        """It is of no use, and must not keep the others: it lies beside the spool until the next one does. Raises: OSError."""
+        """It is of no use, and must not keep the others: it lies beside the spool, and older ones make room. Raises: OSError."""
         aside = self._folder.with_name(DAMAGED)
-        shutil.rmtree(aside, ignore_errors=True)
-        folder.rename(aside)
+        aside.mkdir(mode=0o700, exist_ok=True)
+        folder.rename(aside / folder.name)
+        kept, room = 0, self._size
+        for found in sorted(aside.iterdir(), reverse=True):
+            kept, room = kept + 1, room - _bytes(found)
+            if kept > self._copies or (room < 0 and kept > 1):
+                shutil.rmtree(found, ignore_errors=True)
+
+    def _found(self) -> Iterator[tuple[Path, Entry | DamagedCopy | LocalError]]:
+        """Each folder, with what it is."""
+        for folder in sorted(self._folder.iterdir()):
+            try:
+                yield folder, _entry(folder)
+            except (DamagedCopy, LocalError) as error:
+                yield folder, error
 
 
 def superfluous(entries: tuple[Entry, ...], copies: int, size: int) -> tuple[Entry, ...]:
@@ -144,13 +168,33 @@ def stored_at(entry: Entry, place: str) -> Entry:
     return replace(entry, places=entry.places | {place})
 
 
-def _entry(folder: Path) -> Entry | None:
+def _entry(folder: Path) -> Entry:
+    """Raises: DamagedCopy where it is torn; LocalError where it cannot be read now, and may be whole."""
     try:
-        note = json.loads((folder / NOTE).read_bytes())
-        manifest = from_json((folder / MANIFEST).read_bytes(), source=folder.name)
+        note, text = json.loads((folder / NOTE).read_bytes()), (folder / MANIFEST).read_bytes()
+        if (made := int(json.loads(text)["format"])) != FORMAT:
+            why = f"its manifest has format {made}, and this release reads {FORMAT}: it stays there"
+            remedy = f"pulumi up with the release that took it; or, to give it up, rm -r {folder}"
+            raise LocalError(_opening(folder), why, remedy=remedy)
+        manifest = from_json(text, source=folder.name)
         return Entry(folder, manifest, str(note["fingerprint"]), frozenset(note["places"]))
-    except (OSError, DamagedCopy, ValueError, TypeError, KeyError):
-        return None
+    except (FileNotFoundError, NotADirectoryError, DamagedCopy, ValueError, TypeError, KeyError):
+        raise DamagedCopy(_opening(folder), "it is torn", remedy="requorum backup") from None
+    except OSError as error:
+        raise _unread(folder, error) from None
+
+
+def _unread(folder: Path, error: OSError) -> LocalError:
+    return LocalError(_opening(folder), f"{error.strerror}: it stays there", remedy=f"ls -lR {folder}; journalctl -k")
+
+
+def _opening(folder: Path) -> str:
+    return f"opening {folder.name} in the spool"
+
+
+def _bytes(folder: Path) -> int:
+    """What a folder takes of the disk."""
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 def _noted(entry: Entry) -> bytes:

@@ -1,5 +1,6 @@
 """Starts a round of the agent soon after the swarm changed. It waits on the engine's events and costs next to nothing.
 
+The engine tells no event of the swarm's own object, such as of another unlock key: it is asked for that one now and then.
 Changes that come while a round runs are looked at after it, and those that came while nobody watched at the start.
 """
 
@@ -18,7 +19,12 @@ DEBOUNCE_SECONDS = 0.3
 PATIENCE_SECONDS = 5.0
 """For how long each manager waits for the one before it, which has copied by then or is at it."""
 PAUSE_SECONDS = 5.0
-"""Before an engine that does not answer is asked again."""
+"""Before an engine that does not answer is asked for its events again."""
+ASK_SECONDS = 10.0
+"""From one answer about the swarm's own object to the next question."""
+SILENT_SECONDS = 60.0
+"""After none. An engine that lost its leader some 30 s ago or less takes 20 s over that question, and meanwhile neither leaves
+nor forces anything (decision 27): it is held once for each loss."""
 START = ("systemctl", "start", "requorum-copy.service")
 LOOK = ("systemctl", "show", "requorum-copy.service", "--property=ActiveState", "--value")
 
@@ -33,6 +39,7 @@ class Watch:
     def run(self) -> None:
         """Watch for ever."""
         threading.Thread(target=self._listen, name="events", daemon=True).start()
+        threading.Thread(target=self._ask, name="swarm", daemon=True).start()
         while True:
             self._changed.wait()
             sleep(DEBOUNCE_SECONDS + PATIENCE_SECONDS * self._rank())
@@ -49,6 +56,21 @@ class Watch:
             except (api.Refused, OSError, http.client.HTTPException) as error:
                 print(f"the engine tells no events: {error}", file=sys.stderr)
             sleep(PAUSE_SECONDS)
+
+    def _ask(self) -> None:
+        """Notice what no event tells (moby, daemon/cluster: watchClusterEvents); after no answer, whatever came meanwhile."""
+        seen = None
+        while True:
+            try:
+                found = api.ask(self._path, "GET", "/swarm")["Version"]["Index"]
+            except (api.Refused, OSError, http.client.HTTPException) as error:
+                print(f"the engine does not tell of its swarm: {error}", file=sys.stderr)
+                seen, pause = None, SILENT_SECONDS
+            else:
+                if found != seen:
+                    self._changed.set()
+                seen, pause = found, ASK_SECONDS
+            sleep(pause)
 
     def _rank(self) -> int:
         """How many managers copy before this one; 0 where that cannot be told, and the round says why."""

@@ -16,10 +16,13 @@ from lab import faults, nodes, s3
 from lab.stack import Stack
 from recovery.agent.turn import FIRST_PAUSE
 from recovery.agents import HOME
+from recovery.keyfile import UnlockKey
 from tests.lab.swarm import MANAGERS, Swarm
 
 STATE = "/var/lib/requorum/agent"
 LOAD_RATE, LOAD_SECONDS, LOAD_COPIES = 20, 60, 6
+HELD_RATE = 0.9
+"""Of the rate without copies, which is the writer's own on any machine that takes less than a change's time for one."""
 LOAD = f"""
 import http.client, json, socket, time
 wire = http.client.HTTPConnection("engine")
@@ -35,7 +38,7 @@ for number in range({LOAD_RATE * LOAD_SECONDS}):
     answer.read()
 print(time.monotonic() - begun)
 """
-"""Writes configs, one after the other, at a steady rate; prints how many seconds it took."""
+"""Writes configs, one after the other, at a steady rate that makes up for delays; prints the seconds it took."""
 NEVER = "2099-01-01"
 """A schedule: no round is to begin in the middle of a test because an hour does."""
 RESTED_SECONDS = 20
@@ -180,7 +183,7 @@ def test_under_load_every_copy_is_proven_and_a_consistent_prefix(agents: Agents)
     before = len(agents.copies())
     engines = {name: agents.swarm.on(name, "systemctl", "show", "docker", "--property=MainPID") for name in MANAGERS}
     members, term = agents.swarm.nodes(), agents.copies()[0]["position"]["term"]
-    assert float(agents.swarm.on("manager-a", "python3", "-c", LOAD)) < 2 * LOAD_SECONDS, "changes were held up"
+    assert float(agents.swarm.on("manager-a", "python3", "-c", LOAD)) < LOAD_SECONDS / HELD_RATE, "changes were held up"
     assert len(agents.copies()) >= before + LOAD_COPIES
     listed = agents.swarm.on("manager-a", "sh", "-c", "docker config ls -q | xargs docker config inspect")
     order = [entry["ID"] for entry in sorted(json.loads(listed), key=lambda entry: entry["Version"]["Index"])]
@@ -335,13 +338,17 @@ def test_without_a_quorum_what_there_is_is_kept(agents: Agents, healed: None) ->
     agents.until(lambda: len(agents.copies()) > len(before), "the copy that was due is made up for")
 
 
-def test_a_rotated_unlock_key_is_in_escrow_before_a_copy_needs_it(agents: Agents) -> None:
+def test_a_rotated_unlock_key_is_in_escrow_and_in_a_copy_though_no_event_tells(agents: Agents) -> None:
     agents.swarm.on("manager-a", "docker", "swarm", "update", "--autolock=true")
-    agents.swarm.on("manager-a", "docker", "swarm", "unlock-key", "--rotate", "-q")
-    config = agents.change()
-    agents.until(lambda: agents.holding(config), "a proven copy")
-    newest = agents.copies()[0]
-    assert newest["autolock"]
+    agents.settled()
+    time.sleep(RESTED_SECONDS)  # until every watch has seen that: one that sees it late would copy what comes next too
+    key = UnlockKey(agents.swarm.on("manager-a", "docker", "swarm", "unlock-key", "--rotate", "-q"))
+
+    def proven() -> bool:
+        mine = (copy for copy in agents.copies() if copy["key_fingerprint"] == key.fingerprint)
+        return any(copy["autolock"] and copy["proof"]["verdict"] == "proven" for copy in mine)
+
+    agents.until(proven, "a proven copy under the new key")
     drilled = agents.stack.requorum("drill", "--json")
     assert drilled.status == 0, drilled.text + drilled.errors
     agents.swarm.on("manager-a", "docker", "swarm", "update", "--autolock=false")

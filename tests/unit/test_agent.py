@@ -38,6 +38,8 @@ CONFIG = config.Config(
     escrow=("age1two",),
     metrics=Path("/metrics"),
 )
+SOON = 30
+"""Seconds, also on a machine that is slow or busy."""
 SWARM = {"ID": "swarm", "Version": {"Index": 7}, "JoinTokens": {"Worker": "SWMTKN-secret"}}
 
 DECISIONS: dict[str, tuple[int, str, str, Mark | None, Turn]] = {
@@ -183,6 +185,8 @@ def watched(monkeypatch: pytest.MonkeyPatch, managers_before: int, state: str) -
         threading.Event().wait()
 
     def pause(seconds: float) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            threading.Event().wait()
         if waited:
             raise Ended
         waited.append(seconds)
@@ -194,7 +198,7 @@ def watched(monkeypatch: pytest.MonkeyPatch, managers_before: int, state: str) -
 
     looking = watch.Watch(Path("/socket"))
     monkeypatch.setattr(watch.api, "events", events)
-    monkeypatch.setattr(watch.api, "ask", lambda *_: {"Swarm": {"NodeID": "b"}})
+    monkeypatch.setattr(watch.api, "ask", lambda *_: {"Swarm": {"NodeID": "b"}, "Version": {"Index": 7}})
     monkeypatch.setattr(watch.turn, "rank", lambda nodes, node_id: managers_before)
     monkeypatch.setattr(watch, "sleep", pause)
     monkeypatch.setattr(watch.subprocess, "run", run)
@@ -217,6 +221,43 @@ def test_a_round_that_may_have_looked_before_the_change_is_followed_by_another(
 ) -> None:
     _, ran = watched(monkeypatch, 0, state)
     assert ran == ["show", *["start"] * starts]
+
+
+SILENT = watch.api.Refused("GET /swarm: the swarm does not have a leader")
+
+
+def test_a_change_of_the_swarm_itself_of_which_no_event_tells_starts_a_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as another unlock key. Who has no answer asks less often: an engine that looks for its leader is held by it."""
+    answers = iter([7, 7, 8, SILENT, 8])
+    told = list[tuple[float, bool]]()
+    asking, done = watch.Watch(Path("/socket")), threading.Event()
+
+    def ask(_: Path, __: str, what: str) -> Any:
+        if what != "/swarm":
+            return {"Swarm": {"NodeID": "b"}}
+        if isinstance(answer := next(answers), Exception):
+            raise answer
+        return {"Version": {"Index": answer}}
+
+    def pause(seconds: float) -> None:
+        told.append((seconds, asking._changed.is_set()))
+        asking._changed.clear()
+        if len(told) == 5:
+            done.set()
+            threading.Event().wait()
+
+    def never(_: Path) -> Iterator[bytes]:
+        threading.Event().wait()
+        yield b""
+
+    monkeypatch.setattr(watch.api, "events", never)
+    monkeypatch.setattr(watch.api, "ask", ask)
+    monkeypatch.setattr(watch, "sleep", pause)
+    monkeypatch.setattr(asking._changed, "wait", threading.Event().wait)  # its round is for the other tests
+    threading.Thread(target=asking.run, daemon=True).start()
+    assert done.wait(SOON), "it does not ask"
+    asks, silent = watch.ASK_SECONDS, watch.SILENT_SECONDS
+    assert told == [(asks, True), (asks, False), (asks, True), (silent, False), (asks, True)]
 
 
 def test_a_config_is_read_as_it_was_written() -> None:
@@ -277,6 +318,19 @@ def test_what_is_half_does_not_count_and_is_removed(tmp_path: Path) -> None:
     (tmp_path / "3" / spool.MANIFEST).write_text("{")
     assert Spool(tmp_path, copies=9, size=1 << 20).entries() == ()
     assert not (tmp_path / "2.new").exists()
+
+
+def test_what_is_torn_is_set_aside_each_by_its_name_and_the_oldest_make_room(tmp_path: Path) -> None:
+    for name in "1234":
+        (tmp_path / "spool" / name).mkdir(parents=True)
+        (tmp_path / "spool" / name / spool.MANIFEST).write_text("{")
+    room = Spool(tmp_path / "spool", copies=3, size=1 << 20)
+    assert [error.doing for error in room.torn] == [f"opening {name} in the spool" for name in "1234"]
+    assert sorted(path.name for path in (tmp_path / spool.DAMAGED).iterdir()) == ["2", "3", "4"]
+    (tmp_path / "spool" / "5").mkdir()
+    (tmp_path / "spool" / "5" / spool.ARCHIVE).write_bytes(b"sealed")
+    assert not Spool(tmp_path / "spool", copies=9, size=6).entries()
+    assert sorted(path.name for path in (tmp_path / spool.DAMAGED).iterdir()) == ["5"], "they take too much of the disk"
 
 
 def test_the_oldest_make_room_and_never_the_newest_proven_one(tmp_path: Path) -> None:
@@ -365,7 +419,7 @@ def test_credentials_are_carried_beside_the_settings_and_change_the_digest(tmp_p
     given.write_text("[default]\n")
     of = make.settings(agent={"credentialsFile": str(given)})
     files = agents._files(of, of.managers[0])
-    assert files["etc/credentials"] == b"[default]\n"
+    assert files["etc/credentials"] == b"[default]\n\n"
     before = agents.digest(of, of.managers[0])
     given.write_text("[default]\naws_access_key_id = other\n")
     assert agents.digest(of, of.managers[0]) != before

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from botocore.configloader import raw_config_parse
 from typer.testing import CliRunner
 
 from components.agent import AgentProvider
@@ -71,6 +72,48 @@ def test_a_file_for_agents_is_read_before_anything_is_done(
         from_program()
     assert caught.value.key == "agent.credentialsFile"
     assert "hidden" not in str(caught.value)
+
+
+SHARED = """# of the operator: hidden-word
+[operator]
+aws_access_key_id = hidden-id
+aws_secret_access_key = hidden
+[DEFAULT]
+region = nowhere
+[default]
+aws_access_key_id = hidden-id-too
+[nodes]
+# hidden-word
+role_arn = arn:aws:iam::1:role/nodes
+source_profile = base
+[base]
+aws_secret_access_key = a%b#c
+"""
+
+
+def profiles(path: Path, profile: str | None) -> dict[str, dict[str, str]]:
+    """What a node is given of the file, as an AWS client reads it there."""
+    backup = {**make.RAW["backup"], **({"profile": profile} if profile else {})}
+    of = make.settings(agent={"credentialsFile": str(path)}, backup=backup)
+    carried = path.with_name("carried")
+    carried.write_bytes(agents._files(of, of.managers[0])["etc/credentials"])
+    assert "hidden-word" not in carried.read_text()
+    return dict(raw_config_parse(str(carried)))
+
+
+def test_a_node_is_given_no_profile_but_those_of_the_sites(tmp_path: Path) -> None:
+    shared = tmp_path / "credentials"
+    shared.write_text(SHARED)
+    assert profiles(shared, None) == {"default": {"region": "nowhere", "aws_access_key_id": "hidden-id-too"}}
+    assert profiles(shared, "nodes") == {
+        "nodes": {"region": "nowhere", "role_arn": "arn:aws:iam::1:role/nodes", "source_profile": "base"},
+        "base": {"region": "nowhere", "aws_secret_access_key": "a%b#c"},
+    }
+    shared.write_text(SHARED.replace("[base]", "[hidden-base]"))
+    with pytest.raises(SettingError, match=r"no source_profile that \[nodes\] leads to") as caught:
+        profiles(shared, "nodes")
+    assert "hidden" not in str(caught.value)
+    assert "base" not in str(caught.value)
 
 
 def test_a_folder_for_metrics_is_named_from_the_root_on() -> None:

@@ -109,11 +109,11 @@ class World:
 
     @contextmanager
     def without_s3(self) -> Iterator[None]:
-        def silent(*_: object, **__: object) -> None:
-            raise StoreSilent("reading", "it cannot be reached", remedy="wait")
+        def silent(_: Site, verb: str) -> None:
+            raise StoreSilent(verb, "it cannot be reached", remedy="wait")
 
         with self.patch.context() as patch:
-            patch.setattr(lease, "hold", silent)
+            patch.setattr(Site, "doing", silent)
             yield
 
 
@@ -201,10 +201,11 @@ def test_what_another_manager_copied_is_known(world: World) -> None:
     assert world.state.fingerprint
 
 
-def test_while_another_copies_it_is_tried_again_later(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(*_: object, **__: object) -> None:
-        raise Refused("copying", "another is at it", remedy="wait")
+def refused(*_: object, **__: object) -> None:
+    raise Refused("copying", "manager-b is still at it", remedy="wait")
 
+
+def test_while_another_copies_it_is_tried_again_later(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease, "hold", refused)
     assert world.run() == AGAIN
     assert (world.taken, world.state.failure) == (0, "")
@@ -303,6 +304,81 @@ def test_while_a_restore_is_not_proven_nothing_is_copied(world: World) -> None:
     assert world.run() == FAILED
     assert world.taken == 0
     assert "a restore of it is under way" in world.state.failure
+
+
+class Sent:
+    """The copies that are stored, in turn: their places in the order in which they were taken, and what holds then."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._taken, self.leased = list[datetime](), list[bool]()
+        self.after: dict[int, Callable[[], None]] = {}
+        """What happens once so many are stored."""
+        self._write = copy.write
+        monkeypatch.setattr(copy, "write", self.write)
+
+    def write(self, site: Site, of: copy.Copy, manifest: Manifest, archive: Path) -> None:
+        self._taken.append(manifest.taken)
+        self.leased.append(bool(lease._held))
+        self._write(site, of, manifest, archive)
+        self.after.pop(len(self._taken), lambda: None)()
+
+    @property
+    def order(self) -> list[int]:
+        return [sorted(self._taken).index(taken) for taken in self._taken]
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> Sent:
+    return Sent(monkeypatch)
+
+
+def backlog(world: World, copies: int) -> None:
+    """So many copies that wait, each of another swarm, the last one of it as it is."""
+    with world.without_s3():
+        for _ in range(copies):
+            world.change()
+            world.run()
+
+
+def test_the_lease_is_held_for_the_copy_of_the_swarm_as_it_is_alone(world: World, sent: Sent) -> None:
+    backlog(world, 2)
+    with world.without_s3():
+        (world.folder / DUE).touch()
+        world.run()
+    assert world.run() == DONE
+    assert (sent.order, sent.leased) == ([2, 1, 0], [True, False, False])
+
+
+def test_what_waits_is_stored_while_another_has_the_lease(world: World, sent: Sent) -> None:
+    backlog(world, 2)
+    with world.patch.context() as patch:
+        patch.setattr(lease, "hold", refused)
+        assert world.run() == AGAIN
+    assert (sent.order, len(world.waiting)) == ([0], 1), "not what is to be noted"
+    assert world.run() == DONE
+    assert (sent.order, sent.leased) == ([0, 1], [False, True])
+    assert "agent/mark.json" in world.stored()
+
+
+def test_what_waits_does_not_hold_up_a_copy_that_is_wanted(world: World, sent: Sent) -> None:
+    backlog(world, 3)
+    sent.after = {2: world.change}
+    assert world.run() == DONE
+    assert (sent.order, world.taken) == ([2, 1, 3, 0], 4)
+
+
+def test_who_takes_no_copy_asks_for_no_lease(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each one leaves versions in a bucket that keeps them."""
+    assert world.run() == DONE
+    world.change()
+    world.verdict = Verdict.FAILED
+    assert world.run() == AGAIN
+    failed = world.state
+    monkeypatch.setattr(lease, "hold", lambda *_, **__: pytest.fail("it asks"))
+    assert world.run() == AGAIN
+    world.version, world.node, world.state = 1, SECOND, State()
+    assert world.run() == DONE
+    assert failed.fingerprint == world.state.fingerprint
 
 
 def test_an_unlock_key_is_stored_with_every_copy(world: World) -> None:
@@ -424,9 +500,6 @@ def test_what_changes_while_a_copy_is_taken_is_copied_in_the_same_run(world: Wor
 
 
 def test_who_gets_no_turn_for_long_says_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(*_: object, **__: object) -> None:
-        raise Refused("copying", "manager-b is still at it", remedy="wait")
-
     with monkeypatch.context() as patch:
         patch.setattr(lease, "hold", refused)
         assert world.run() == AGAIN
@@ -560,8 +633,46 @@ def test_a_damaged_copy_is_set_aside_and_told_and_keeps_nothing_back(
     assert copy.of(other.manifest, "").manifest_key in names
     assert copy.of(newest.manifest, "").manifest_key not in names
     assert (world.taken, len(names)) == (3, 2), "what was lost is copied again"
-    assert (world.folder / "damaged").is_dir()
+    assert (world.folder / "damaged" / newest.folder.name).is_dir()
     assert not world.waiting
+
+
+def test_a_copy_of_another_release_stays_and_is_told_and_its_swarm_is_copied_again(world: World) -> None:
+    backlog(world, 2)
+    newest, _ = world.waiting
+    written = newest.folder / "manifest.json"
+    written.write_text(json.dumps({**json.loads(written.read_text()), "format": 99}))
+    world.later(turn.pause(9))
+    for _ in range(2):
+        assert world.run() == AGAIN
+        assert (world.taken, len(of_copies(world.stored()))) == (3, 4), "once, and what else waits is stored"
+        assert "format 99" in world.state.failure
+        assert f"rm -r {newest.folder}" in world.state.faults["store"]
+        assert newest.archive.read_bytes() == SEALED
+    shutil.rmtree(newest.folder)
+    assert world.run() == DONE
+    assert (world.taken, world.state.failure) == (3, "")
+
+
+@pytest.mark.parametrize("unread", ["manifest.json", "archive"])
+def test_a_copy_that_cannot_be_read_for_once_stays_and_is_told_and_then_stored(
+    world: World, monkeypatch: pytest.MonkeyPatch, unread: str
+) -> None:
+    backlog(world, 2)
+    (_, older), opened = world.waiting, Path.open
+
+    def broken(path: Path, *given: Any, **named: Any) -> Any:
+        if path == older.folder / unread:
+            raise OSError(5, "Input/output error")
+        return opened(path, *given, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", broken)
+        assert world.run() == AGAIN
+        assert f"{older.folder.name} in the spool: Input/output error: it stays there" in world.state.failure
+    assert older in world.waiting
+    assert world.run() == DONE
+    assert (world.taken, world.state.failure, len(of_copies(world.stored()))) == (2, "", 4)
 
 
 def test_a_copy_is_on_the_disk_before_it_counts(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

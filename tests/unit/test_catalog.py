@@ -1,5 +1,6 @@
 """The copies in S3, on a simulated server: what counts as a copy, and which one is chosen."""
 
+import json
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from recovery import assessment, moves
 from recovery.catalog import BATCH, Catalog, newest_good
 from recovery.copy import MANIFEST, Copy
-from recovery.errors import Refused, SettingError, StoreError
+from recovery.errors import DamagedCopy, Refused, SettingError, StoreError
 from recovery.escrow import Escrow
 from recovery.manifest import Proof, Verdict
 from recovery.onnode.archive import CA, CERTIFICATE
@@ -108,6 +109,22 @@ def test_the_newest_good_copy_is_chosen_and_the_rest_explained(of: Settings, buc
         assert found.archive.exists()
     assert [reason.split(":")[0] for reason in found.rejected] == [no_manifest.name, torn.name, foreign.name]
     assert not found.archive.exists()
+
+
+@pytest.mark.parametrize("garbled", [{"recipients": [{}]}, {"cluster_id": {}}, {"size": "x"}], ids=str)
+def test_one_garbled_object_stops_nothing(of: Settings, bucket: Any, tmp_path: Path, garbled: dict[str, Any]) -> None:
+    good, bad = put(of, tmp_path, "manager-a", 9), put(of, tmp_path, "manager-b", 1)
+    document = json.loads(bucket.Object(bad.manifest_key).get()["Body"].read())
+    unsigned = {"kind": "safety", "autolock": True, "signature": None}
+    bucket.put_object(Key=bad.manifest_key, Body=json.dumps({**document, **unsigned, **garbled}).encode())
+    catalog = Catalog(of)
+    assert [copy for copy, read in catalog.manifests() if isinstance(read, DamagedCopy)] == [bad]
+    assert not catalog.notes
+    assert assessment.known_id(of, catalog) == make.CLUSTER
+    with newest_good(catalog, Escrow(of), NAMES, make.CLUSTER) as found:
+        assert found.choice is not None
+        assert found.choice.copy == good
+    assert [line.split(":")[0] for line in found.rejected] == [bad.name]
 
 
 def test_no_good_copy_is_no_choice(of: Settings, bucket: Any, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Event
 
 from recovery import escalation, operators, snapshot
@@ -14,15 +15,19 @@ from recovery.escrow import Escrow
 from recovery.keyfile import UnlockKey
 from recovery.manifest import Manifest, Verdict
 from recovery.model import LocalState, Reach
+from recovery.sealing import at_hand
 from recovery.settings import Node, Settings
 from recovery.survey import ask, survey
 from recovery.transport import Shell
 from recovery.workspace import workspace
 
+Taken = tuple[Copy, Manifest, RequorumError | None]
+"""A copy that was stored, and why it cannot be opened here."""
+
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one manager's copy: the copy with its manifest, or the error."""
+    """What became of one manager's copy: the copy with its manifest, or the error; both where it lies in S3 and cannot be opened."""
 
     manager: str
     copy: Copy | None = None
@@ -108,8 +113,11 @@ def backup_cold(settings: Settings, names: Collection[str], *, say: Callable[[st
 
 
 def take_one(settings: Settings, node: Node) -> tuple[Copy, Manifest]:
-    """Take a copy of one manager. Raises: StoreError, TransportError, EngineError, DamagedCopy."""
-    return _take(Catalog(settings), settings, node)
+    """Take a copy of one manager. Raises: StoreError, TransportError, EngineError, DamagedCopy; as `Escrow.check`."""
+    copy, manifest, error = _take(Catalog(settings), settings, node)
+    if error:
+        raise error
+    return copy, manifest
 
 
 def take_safety(settings: Settings, shell: Shell) -> tuple[Copy, Manifest]:
@@ -133,7 +141,7 @@ def _order(settings: Settings) -> tuple[list[Node], str | None]:
     return there, leader.node.name if leader.node_id == chief else None
 
 
-def _take_cold(catalog: Catalog, settings: Settings, node: Node, say: Callable[[str], None]) -> tuple[Copy, Manifest]:
+def _take_cold(catalog: Catalog, settings: Settings, node: Node, say: Callable[[str], None]) -> Taken:
     doing = "taking a cold copy"
     before = escalation.may_halt(settings, node, doing)
 
@@ -155,7 +163,7 @@ def _take(
     *,
     back: Callable[[UnlockKey | None], None] | None = None,
     copied: Callable[[], None] = lambda: None,
-) -> tuple[Copy, Manifest]:
+) -> Taken:
     with workspace() as folder, Shell(node, settings.ssh) as shell:
         sealed = folder / "copy"
         manifest = snapshot.take(
@@ -167,6 +175,18 @@ def _take(
             copied=copied,
         )
         made = catalog.add(manifest, sealed)
-        if settings.backup.identity_file:  # what nobody could open is told now, not when it is needed
-            catalog.opened(made, manifest, sealed)
-        return made, manifest
+        return made, manifest, _unopened(catalog, settings, made, manifest, sealed)
+
+
+def _unopened(
+    catalog: Catalog, settings: Settings, copy: Copy, manifest: Manifest, sealed: Path
+) -> RequorumError | None:
+    """Why what was just stored, or its unlock key, cannot be opened by an identity at hand: told now, not when it is needed."""
+    if not at_hand(settings.backup.identity_file):
+        return None
+    try:
+        archive = catalog.opened(copy, manifest, sealed)
+        Escrow(settings, catalog.store, now=True).check(archive, manifest, whose=copy.name)
+    except RequorumError as error:
+        return error
+    return None

@@ -1,6 +1,5 @@
 """The copies of one cluster in S3: what there is, what each is worth, and the best to restore from."""
 
-import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -15,7 +14,7 @@ from recovery.errors import DamagedCopy, NoUnlockKey, NoUsableCopy, UnopenedCopy
 from recovery.escrow import Escrow
 from recovery.keyfile import UnlockKey
 from recovery.manifest import NO_REMEDY, WITH_INVENTORY, Manifest, Verdict, drilled, from_json
-from recovery.sealing import Identities, Unreadable
+from recovery.sealing import Identities, Unreadable, at_hand
 from recovery.settings import Settings
 from recovery.store import Store
 from recovery.workspace import workspace
@@ -91,7 +90,7 @@ class Catalog:
 
     def opens(self, manifest: Manifest) -> bool | None:
         """Whether an identity here opens the copy, going by its recipients; None where none is at hand. Raises: SettingError."""
-        if not (self._identity_file and os.access(self._identity_file, os.R_OK)):
+        if not at_hand(self._identity_file):
             return None
         return bool(self.identities.recipients.intersection(manifest.recipients))
 

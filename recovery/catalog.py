@@ -277,6 +277,10 @@ def newest_good(
             try:
                 manifest = catalog.manifest(copy)
                 if whole and manifest.kind not in WITH_INVENTORY:
+                    if isinstance(choice, str):
+                        rejected[copy] = (
+                            f"a {manifest.kind} copy: what the swarm held is not known, so none is restored from it"
+                        )
                     continue
                 if why := strange(manifest, cluster_id, frozenset() if isinstance(choice, str) else cas):
                     rejected[copy] = why

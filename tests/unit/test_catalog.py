@@ -200,6 +200,17 @@ def test_for_an_identity_the_newest_serves_proven_or_not(of: Settings, bucket: A
         assert found.choice.copy == safety
 
 
+def test_a_safety_copy_that_is_named_is_passed_over_with_a_reason(of: Settings, bucket: Any, tmp_path: Path) -> None:
+    safety = put(of, tmp_path, "manager-a", 1, kind="safety")
+    with newest_good(Catalog(of), Escrow(of), NAMES, make.CLUSTER, choice=safety.name) as found:
+        assert found.choice is None
+    assert found.rejected == (
+        f"{safety.name}: a safety copy: what the swarm held is not known, so none is restored from it",
+    )
+    with newest_good(Catalog(of), Escrow(of), NAMES, make.CLUSTER) as found:
+        assert (found.choice, found.rejected) == (None, ()), "nobody asked for it"
+
+
 def test_a_copy_that_no_identity_here_opens_is_passed_over(of: Settings, bucket: Any, tmp_path: Path) -> None:
     put(of, tmp_path, "manager-a", 1)
     file = tmp_path / "stranger"

@@ -257,7 +257,10 @@ def test_a_raft_log_that_no_memory_holds_is_refused(
 def test_what_arrives_changed_on_the_node_is_not_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, received: bytes
 ) -> None:
-    monkeypatch.setattr(copying, "FOLDER", tmp_path)
+    monkeypatch.setattr(copying, "RECEIVED", tmp_path)
+    monkeypatch.setattr(
+        copying.subprocess, "run", lambda *_, **__: None
+    )  # systemd, which is told to remove it in the end
     (tmp_path / "sent").write_bytes(b"whole")
     digest = copying.measured(tmp_path / "sent")["sha256"]
     before = set(tmp_path.iterdir())

@@ -12,6 +12,7 @@ from recovery.escrow import Escrow
 from recovery.model import Reach, Survey
 from recovery.plan import Plan, Source, make_plan
 from recovery.settings import Settings
+from recovery.shell import DATA_ROOT
 from recovery.survey import settled
 
 
@@ -39,6 +40,13 @@ class Assessment:
             steps = "".join(f"\n  {line}" for line in self.plan.lines)
             why = f"{self.plan.refusal.why}\n{self.diagnosis.text}{steps}"
             raise Refused(doing, why, remedy=self.plan.refusal.remedy)
+        moved = next((report for report in self.survey.managers if report.data_root), None)
+        well = self.diagnosis.kind in (Kind.HEALTHY, Kind.ABSENT)  # where something is to be recovered, that goes on
+        if moved and well:
+            root = moved.data_root
+            why = f"it keeps its data in {root} (DockerRootDir), and what survives a lost quorum is looked for in {DATA_ROOT}"
+            remedy = f"there: ln -s {root} {DATA_ROOT}, what lies at that moved aside first; userns-remap has to be done without"
+            raise Refused("looking at its Docker engine", why, remedy=remedy, node=moved.node.name)
         unknown = [r.node for r in self.survey.reports if r.reach in (Reach.SILENT, Reach.NAMED)]
         if self.diagnosis.kind is Kind.ABSENT and unknown:
             names = ", ".join(node.name for node in unknown)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Event
 from time import monotonic, sleep
 
@@ -24,6 +25,7 @@ from recovery.keyfile import UnlockKey
 from recovery.manifest import Manifest, Verdict
 from recovery.model import LocalState, Reach
 from recovery.onnode import copying
+from recovery.sealing import at_hand
 from recovery.settings import Node, Settings
 from recovery.survey import ask, survey
 from recovery.transport import Shell
@@ -33,11 +35,13 @@ COLD = "taking a cold copy"
 BACK_SECONDS = copying.STOPPED_SECONDS + escalation.RESTART_SECONDS
 """For an engine that was stopped to run again: the guard on its node starts it where nobody else does."""
 PAUSE = 0.3
+Taken = tuple[Copy, Manifest, RequorumError | None]
+"""A copy that was stored, and why it cannot be opened here."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one manager's copy: the copy with its manifest, or the error."""
+    """What became of one manager's copy: the copy with its manifest, or the error; both where it lies in S3 and cannot be opened."""
 
     manager: str
     copy: Copy | None = None
@@ -135,8 +139,11 @@ def backup_cold(settings: Settings, names: Collection[str], *, say: Callable[[st
 
 
 def take_one(settings: Settings, node: Node) -> tuple[Copy, Manifest]:
-    """Take a copy of one manager. Raises: StoreError, TransportError, EngineError, DamagedCopy."""
-    return _take(Catalog(settings), settings, node)
+    """Take a copy of one manager. Raises: StoreError, TransportError, EngineError, DamagedCopy; as `Escrow.check`."""
+    copy, manifest, error = _take(Catalog(settings), settings, node)
+    if error:
+        raise error
+    return copy, manifest
 
 
 def take_safety(settings: Settings, shell: Shell) -> tuple[Copy, Manifest]:
@@ -160,7 +167,7 @@ def _order(settings: Settings) -> tuple[list[Node], str | None]:
     return there, leader.node.name if leader.node_id == chief else None
 
 
-def _take_cold(catalog: Catalog, settings: Settings, node: Node, say: Callable[[str], None]) -> tuple[Copy, Manifest]:
+def _take_cold(catalog: Catalog, settings: Settings, node: Node, say: Callable[[str], None]) -> Taken:
     """Raises: ProofFailed where the manager is not back, whatever became of its copy; StoreError, TransportError, …"""
     before = escalation.may_halt(settings, node, COLD)
 
@@ -201,7 +208,7 @@ def _take(
     *,
     back: Callable[[UnlockKey | None], None] | None = None,
     copied: Callable[[], None] = lambda: None,
-) -> tuple[Copy, Manifest]:
+) -> Taken:
     with workspace() as folder, Shell(node, settings.ssh) as shell:
         sealed = folder / "copy"
         manifest = snapshot.take(
@@ -213,6 +220,18 @@ def _take(
             copied=copied,
         )
         made = catalog.add(manifest, sealed)
-        if settings.backup.identity_file:  # what nobody could open is told now, not when it is needed
-            catalog.opened(made, manifest, sealed)
-        return made, manifest
+        return made, manifest, _unopened(catalog, settings, made, manifest, sealed)
+
+
+def _unopened(
+    catalog: Catalog, settings: Settings, copy: Copy, manifest: Manifest, sealed: Path
+) -> RequorumError | None:
+    """Why what was just stored, or its unlock key, cannot be opened by an identity at hand: told now, not when it is needed."""
+    if not at_hand(settings.backup.identity_file):
+        return None
+    try:
+        archive = catalog.opened(copy, manifest, sealed)
+        Escrow(settings, catalog.store, now=True).check(archive, manifest, whose=copy.name)
+    except RequorumError as error:
+        return error
+    return None

@@ -1,6 +1,5 @@
 """The copies of one cluster in S3: what there is, what each is worth, and the best to restore from."""
 
-import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -16,7 +15,7 @@ from recovery.errors import DamagedCopy, NoUnlockKey, NoUsableCopy, UnopenedCopy
 from recovery.escrow import Escrow
 from recovery.keyfile import UnlockKey
 from recovery.manifest import NO_REMEDY, WITH_INVENTORY, Manifest, Proof, Verdict, drilled, from_json
-from recovery.sealing import Identities, Unreadable
+from recovery.sealing import Identities, Unreadable, at_hand
 from recovery.settings import Settings
 from recovery.site import Site
 from recovery.store import Store
@@ -98,7 +97,7 @@ class Catalog:
 
     def opens(self, manifest: Manifest) -> bool | None:
         """Whether an identity here opens the copy, going by its recipients; None where none is at hand. Raises: SettingError."""
-        if not (self._identity_file and os.access(self._identity_file, os.R_OK)):
+        if not at_hand(self._identity_file):
             return None
         return bool(self.identities.recipients.intersection(manifest.recipients))
 
@@ -345,6 +344,10 @@ def newest_good(
             try:
                 manifest = catalog.manifest(copy)
                 if whole and manifest.kind not in WITH_INVENTORY:
+                    if isinstance(choice, str):
+                        rejected[copy] = (
+                            f"a {manifest.kind} copy: what the swarm held is not known, so none is restored from it"
+                        )
                     continue
                 if why := strange(manifest, cluster_id, frozenset() if isinstance(choice, str) else cas):
                     rejected[copy] = why

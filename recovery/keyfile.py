@@ -109,7 +109,7 @@ def unlock(pem: bytes, key: UnlockKey) -> bytes:
     try:
         private = serialization.load_der_private_key(base64.b64decode(body), password=key.secret)
         opened = {name: _open(value, key.secret) if name in DATA_KEYS else value for name, value in headers.items()}
-    except (ValueError, TypeError, CryptoError):
+    except (ValueError, TypeError, UnsupportedAlgorithm, CryptoError):
         raise WrongKey("the unlock key does not open it") from None
     der = private.private_bytes(
         serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

@@ -7,12 +7,14 @@ its manager (docs/decisions/026-signed-copies.md).
 import base64
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, is_dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
 
 from recovery.certificate import has_signed, identity
 from recovery.errors import DamagedCopy
@@ -24,6 +26,10 @@ from recovery.wal import Position
 FORMAT = 3
 WITH_INVENTORY = frozenset({"hot", "cold"})
 """Kinds of copies that a whole swarm may be restored from."""
+LARGEST = 1 << 63
+"""No number in a manifest reaches it: what is shown of one that does may not be computed."""
+NO_DOCUMENT = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
+"""What reading something that is no manifest may raise."""
 NO_REMEDY = "use another copy: requorum backups"
 
 
@@ -156,18 +162,10 @@ def from_json(text: bytes, *, source: str) -> Manifest:
         signed = statement(document)
         if document.pop("format") != FORMAT:
             raise ValueError("the format is not known to this version")
-        inventory = Inventory(
-            {kind: frozenset(ids) for kind, ids in document.pop("inventory").items()}, document.pop("version_index")
-        )
-        document["taken"] = _time(document["taken"])
-        document["proof"] = _proof(document["proof"]) if document["proof"] else None
-        document["recipients"] = tuple(document["recipients"])
-        document["position"] = Position(**document["position"])
-        document["files"] = tuple(_file(**entry) for entry in document["files"])
-        document["signature"] = Signature(**document["signature"]) if document["signature"] else None
-        found = Manifest(inventory=inventory, **document)
+        inventory = {"objects": document.pop("inventory"), "index": document.pop("version_index")}
+        found: Manifest = _typed(Manifest, {**document, "inventory": inventory}, "it")
         fault = _unsigned(found, signed)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except NO_DOCUMENT as error:
         raise DamagedCopy(f"reading {source}", f"not a manifest: {error}", remedy=NO_REMEDY) from None
     if fault:
         raise DamagedCopy(f"reading {source}", fault, remedy=NO_REMEDY)
@@ -202,22 +200,52 @@ def drilled(texts: Iterable[bytes]) -> Proof | None:
 
 def _drilled(text: bytes) -> Proof | None:
     try:
-        return _proof(json.loads(text)["proof"])
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        found: Proof = _typed(Proof, json.loads(text)["proof"], "proof")
+    except NO_DOCUMENT:
         return None
+    return found
 
 
-def _proof(stored: Mapping[str, Any]) -> Proof:
-    beyond = {str(kind): tuple(map(str, ids)) for kind, ids in stored["beyond"].items()}
-    return Proof(**{**stored, "verdict": Verdict(stored["verdict"]), "at": _time(stored["at"]), "beyond": beyond})
+def _typed(kind: Any, value: Any, name: str) -> Any:
+    """A value out of JSON as what the field of that name is declared to be; nothing is taken for what it is not.
+
+    Raises: one of `NO_DOCUMENT`.
+    """
+    container, inner = get_origin(kind), get_args(kind)
+    if container is UnionType:
+        return None if value is None else _typed(inner[0], value, name)
+    if container in (tuple, frozenset) and type(value) is list:
+        return container(_typed(inner[0], one, name) for one in value)
+    if container is Mapping and type(value) is dict:
+        return {_typed(inner[0], key, name): _typed(inner[1], one, name) for key, one in value.items()}
+    if is_dataclass(kind) and isinstance(kind, type) and type(value) is dict:
+        kinds = _kinds(kind)
+        return kind(**{key: _typed(kinds[key], one, key) for key, one in value.items()})
+    if kind in READ and type(value) is str:
+        return READ[kind](value)
+    counts = {int: (int,), float: (int, float)}.get(kind, ())
+    if (kind is bool and type(value) is bool) or (type(value) in counts and 0 <= value < LARGEST):
+        return value
+    raise TypeError(f"{name} is no {getattr(kind, '__name__', kind)}")
 
 
-def _file(path: str, size: int, sha256: str) -> FileEntry:
-    return FileEntry(str(path), int(size), str(sha256))
+@cache
+def _kinds(of: type) -> dict[str, Any]:
+    """What the fields of a dataclass are declared to be."""
+    return get_type_hints(of)
 
 
 def _time(text: str) -> datetime:
     found = datetime.fromisoformat(text)
     if found.tzinfo is None:
         raise ValueError("the time has no zone")
-    return found
+    return found.astimezone(UTC)
+
+
+def _text(text: str) -> str:
+    text.encode()  # fails on half of a surrogate pair, which could not be shown either
+    return text
+
+
+READ: Mapping[Any, Callable[[str], Any]] = {str: _text, datetime: _time, Verdict: Verdict}
+"""What a field that JSON has as a string is made by."""

@@ -102,6 +102,8 @@ class Report:
     """The cluster the machine was prepared for, from our own mark on it."""
     engine: str = ""
     """The engine's version."""
+    data_root: str = ""
+    """Where the engine keeps its data, where that is no folder by the name of ``/var/lib/docker``."""
     state: LocalState = LocalState.INACTIVE
     control: bool = False
     """Whether the engine can manage: it is a manager and sees a leader."""

@@ -1,5 +1,6 @@
 """age, through pyrage: what is kept in S3 is sealed to the operators' recipients, and opened with one of their identities."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -9,6 +10,10 @@ import pyrage
 from recovery.errors import SettingError
 
 KEYGEN = "age-keygen -o FILE, off the nodes; give its public key"
+
+
+BEGINS = b"age-encryption.org/v1\n"
+"""How whatever age has sealed begins (age-encryption.org/v1)."""
 
 
 class Unreadable(ValueError):
@@ -27,6 +32,11 @@ def require_recipient(text: str) -> str:
 def seal(content: bytes, recipients: Sequence[str]) -> bytes:
     """Readable by each of the recipients from here on."""
     return bytes(pyrage.encrypt(content, [pyrage.x25519.Recipient.from_str(recipient) for recipient in recipients]))
+
+
+def at_hand(file: Path | None) -> bool:
+    """Whether an age identity file is named and can be read here: whoever only makes copies goes without."""
+    return file is not None and os.access(file, os.R_OK)
 
 
 class Identities:

@@ -110,7 +110,8 @@ def ask(shell: Shell, *, seconds: float = ENGINE_SECONDS) -> Report:
         control=bool(swarm.get("ControlAvailable")),
         detail=swarm.get("Error", ""),
     )
-    seen = _on_disk(shell, seen, info.get("DockerRootDir") or DATA_ROOT)
+    root = info.get("DockerRootDir") or DATA_ROOT
+    seen = _on_disk(shell, replace(seen, data_root=_elsewhere(shell, root)), root)
     if state is LocalState.INACTIVE:
         return seen if seen.left_over else replace(seen, node_id="", cluster_id="", ca_sha256="")
     remotes = tuple(remote["Addr"] for remote in swarm.get("RemoteManagers") or ())
@@ -121,6 +122,12 @@ def ask(shell: Shell, *, seconds: float = ENGINE_SECONDS) -> Report:
         return replace(seen, members=engine.members())
     except EngineError as error:
         return replace(seen, detail=error.why)
+
+
+def _elsewhere(shell: Shell, root: str) -> str:
+    """The engine's folder, where that is not `DATA_ROOT`, nor linked there."""
+    here = root == DATA_ROOT or shell.run(["test", root, "-ef", DATA_ROOT], seconds=5, check=False).status == 0
+    return "" if here else root
 
 
 def _on_disk(shell: Shell, seen: Report, root: str) -> Report:

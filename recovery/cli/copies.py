@@ -27,7 +27,7 @@ from recovery.cli.console import (
     say,
 )
 from recovery.copy import Copy
-from recovery.errors import DamagedCopy, NoUsableCopy, SettingError
+from recovery.errors import DamagedCopy, NoUnlockKey, NoUsableCopy, SettingError
 from recovery.escrow import Escrow
 from recovery.keyfile import UnlockKey
 from recovery.manifest import Verdict
@@ -78,7 +78,8 @@ def backup(
                 done()
                 left.discard(outcome.manager)
                 if outcome.error or not (outcome.copy and outcome.manifest):
-                    failed.append(f"{outcome.manager}: not copied\n{outcome.error}")
+                    what = "copied, and not to be opened here" if outcome.copy else "not copied"
+                    failed.append(f"{outcome.manager}: {what}\n{outcome.error}")
                     err.print(failed[-1], style="red", markup=False)
                     continue
                 made.append((outcome.copy, outcome.manifest))
@@ -124,16 +125,16 @@ def verify(
     config_file: FileOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Read a copy whole from S3 and compare it with its manifest."""
+    """Read a copy whole from S3 and compare it with its manifest; where an identity is at hand, open the unlock key it needs."""
     with loaded(stack, config_file) as settings:
         catalog = Catalog(settings)
         if not (name or catalog.copies):
             raise NoUsableCopy("verifying the newest copy", "S3 holds none", remedy="requorum backup")
         copy = catalog.named(name) if name else catalog.copies[0]
         try:
-            with progress(f"reading {copy.name}", None, as_json=as_json), catalog.verified(copy) as (manifest, _):
-                pass
-        except DamagedCopy as error:
+            with progress(f"reading {copy.name}", None, as_json=as_json), catalog.verified(copy) as (manifest, archive):
+                Escrow(settings, catalog.store).check(archive, manifest, whose=copy.name)
+        except (DamagedCopy, NoUnlockKey, SettingError) as error:
             if as_json:
                 print_json(display.verified_json(settings.cluster, copy, error))
             raise

@@ -10,6 +10,7 @@ from recovery.data import stream, task
 from recovery.data.catalog import DataCatalog, DataCopy
 from recovery.data.manifest import DataManifest
 from recovery.errors import RequorumError
+from recovery.sealing import at_hand
 from recovery.settings import Data, Settings
 from recovery.transport import Shell
 from recovery.workspace import workspace
@@ -75,6 +76,6 @@ def _take(
         )
         stream.check_sealed(sealed, manifest, source=f"the copy of {name}")
         made = catalog.add(manifest, sealed)
-        if settings.backup.identity_file:  # what nobody could open is told now, not when it is needed
+        if at_hand(settings.backup.identity_file):  # what nobody could open is told now, not when it is needed
             stream.check(sealed, manifest, catalog.identities, source=made.name)
         return made, manifest

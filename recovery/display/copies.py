@@ -9,7 +9,7 @@ from rich.table import Table
 
 from recovery.copy import Copy
 from recovery.display.contract import VERSION, span
-from recovery.errors import DamagedCopy
+from recovery.errors import DamagedCopy, RequorumError
 from recovery.manifest import Manifest, Proof, Verdict
 from recovery.marks import Mark
 from recovery.retention import C, Decision, Removal
@@ -58,11 +58,11 @@ def copies_json(
     return {"version": VERSION, "cluster": cluster, "copies": shown}
 
 
-def verified_json(cluster: str, copy: Copy, found: Manifest | DamagedCopy) -> dict[str, Any]:
+def verified_json(cluster: str, copy: Copy, found: Manifest | RequorumError) -> dict[str, Any]:
     """What came of reading a copy whole, as the contract has it."""
     result = (
         {"files": None, "error": found.why}
-        if isinstance(found, DamagedCopy)
+        if isinstance(found, RequorumError)
         else {"files": len(found.files), "error": None}
     )
     return {"version": VERSION, "cluster": cluster, **_identity(copy), **result}

@@ -1,7 +1,7 @@
 """A copy on the node: packed beside the running engine or while that is stopped, compressed, read back, and sealed before it leaves.
 
 It lies in a folder of its own below `FOLDER`, which whoever asked for it removes; what was left behind for an
-hour is removed by the next one.
+hour is removed by the next one. One from elsewhere is opened: it lies in memory, and is removed whoever is gone.
 """
 
 import base64
@@ -34,6 +34,10 @@ RESERVE_BYTES = 64 << 20
 """That are left on the disk beside a copy: the running engine's log makes its next segment of that size (etcd: SegmentSizeBytes)."""
 STOPPED_SECONDS = 120
 """After which an engine that was stopped for a copy is started by systemd, should whoever stopped it be gone."""
+RECEIVED = Path("/run")
+"""Where archives from elsewhere lie: in memory."""
+RECEIVED_SECONDS = 900
+"""After which one is removed by systemd, should whoever sent it be gone: it is sent and proven in less (`recovery.program.SECONDS` each)."""
 PACK = (
     "tar",
     "--format=gnu",
@@ -163,9 +167,15 @@ def _engine_stopped() -> Iterator[Callable[[], float]]:
 
 
 def receive(content: BinaryIO, sha256: str) -> dict[str, Any]:
-    """Lay an archive from elsewhere into a folder of its own. Raises: OSError, also when not all of it arrives."""
-    folder = _folder()
+    """Lay an archive from elsewhere into a folder of its own, in memory, for no longer than `RECEIVED_SECONDS`.
+
+    Raises: OSError, also when not all of it arrives; CalledProcessError.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="requorum-copy-", dir=RECEIVED))
+    after = f"--on-active={RECEIVED_SECONDS}s"
+    removal = ["systemd-run", "--quiet", "--collect", after, "rm", "-rf", str(folder)]
     try:
+        subprocess.run(removal, stdin=subprocess.DEVNULL, check=True)
         with (folder / ARCHIVE).open("wb") as file:
             shutil.copyfileobj(content, file)
         if measured(folder / ARCHIVE)["sha256"] != sha256:

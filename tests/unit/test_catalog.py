@@ -1,5 +1,6 @@
 """The copies in S3, on a simulated server: what counts as a copy, and which one is chosen."""
 
+import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -112,6 +113,22 @@ def test_the_newest_good_copy_is_chosen_and_the_rest_explained(of: Settings, buc
     assert not found.archive.exists()
 
 
+@pytest.mark.parametrize("garbled", [{"recipients": [{}]}, {"cluster_id": {}}, {"size": "x"}], ids=str)
+def test_one_garbled_object_stops_nothing(of: Settings, bucket: Any, tmp_path: Path, garbled: dict[str, Any]) -> None:
+    good, bad = put(of, tmp_path, "manager-a", 9), put(of, tmp_path, "manager-b", 1)
+    document = json.loads(bucket.Object(bad.manifest_key).get()["Body"].read())
+    unsigned = {"kind": "safety", "autolock": True, "signature": None}
+    bucket.put_object(Key=bad.manifest_key, Body=json.dumps({**document, **unsigned, **garbled}).encode())
+    catalog = Catalog(of)
+    assert [copy for copy, read in catalog.manifests() if isinstance(read, DamagedCopy)] == [bad]
+    assert not catalog.notes
+    assert assessment.known_id(of, catalog) == make.CLUSTER
+    with newest_good(catalog, Escrow(of), NAMES, make.CLUSTER) as found:
+        assert found.choice is not None
+        assert found.choice.copy == good
+    assert [line.split(":")[0] for line in found.rejected] == [bad.name]
+
+
 def test_no_good_copy_is_no_choice(of: Settings, bucket: Any, tmp_path: Path) -> None:
     torn = put(of, tmp_path, "manager-a", 5)
     bucket.put_object(Key=torn.key, Body=b"")
@@ -183,6 +200,17 @@ def test_for_an_identity_the_newest_serves_proven_or_not(of: Settings, bucket: A
     with newest_good(Catalog(of), Escrow(of), NAMES, make.CLUSTER, whole=False) as found:
         assert found.choice is not None
         assert found.choice.copy == safety
+
+
+def test_a_safety_copy_that_is_named_is_passed_over_with_a_reason(of: Settings, bucket: Any, tmp_path: Path) -> None:
+    safety = put(of, tmp_path, "manager-a", 1, kind="safety")
+    with newest_good(Catalog(of), Escrow(of), NAMES, make.CLUSTER, choice=safety.name) as found:
+        assert found.choice is None
+    assert found.rejected == (
+        f"{safety.name}: a safety copy: what the swarm held is not known, so none is restored from it",
+    )
+    with newest_good(Catalog(of), Escrow(of), NAMES, make.CLUSTER) as found:
+        assert (found.choice, found.rejected) == (None, ()), "nobody asked for it"
 
 
 def test_a_copy_that_no_identity_here_opens_is_passed_over(of: Settings, bucket: Any, tmp_path: Path) -> None:

@@ -1,7 +1,10 @@
 """The program on a node that packs a copy: beside the running engine, and while that is stopped."""
 
+import hashlib
+import io
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from recovery import program
 from recovery.manifest import Signature, from_json
 from recovery.onnode import copying
 from recovery.onnode.archive import Unfit
@@ -93,6 +97,36 @@ def test_a_copy_beside_the_running_engine_asks_nothing_of_systemd(node: Path) ->
     found = copying.take(str(node / "root"), copying.HOT)
     assert found["stopped_seconds"] == 0.0
     assert not [line for line in log(node) if line.startswith("system")]
+
+
+def handed(content: bytes, sha256: str = "") -> Path:
+    return Path(copying.receive(io.BytesIO(content), sha256 or hashlib.sha256(content).hexdigest())["folder"])
+
+
+def test_an_opened_copy_from_elsewhere_lies_in_memory_and_goes_even_if_nobody_comes_back(node: Path) -> None:
+    assert Path("/run") == copying.RECEIVED
+    folder = handed(b"opened")
+    try:
+        assert folder.is_relative_to("/run")
+        assert (folder / copying.ARCHIVE).read_bytes() == b"opened"
+        assert not list(node.glob("copies/*"))
+        (removal,) = [line.split() for line in log(node) if line.startswith("systemd-run")]
+        assert removal[-3:] == ["rm", "-rf", str(folder)]
+        (after,) = [word for word in removal if word.startswith("--on-active=")]
+        assert 2 * program.SECONDS < int(after.removeprefix("--on-active=").removesuffix("s")) < copying.STALE_SECONDS
+    finally:
+        shutil.rmtree(folder)
+
+
+def test_an_opened_copy_that_nobody_would_remove_is_not_received(node: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (node / "memory").mkdir()
+    monkeypatch.setattr(copying, "RECEIVED", node / "memory")
+    with pytest.raises(OSError, match="not all of it arrived"):
+        handed(b"open", hashlib.sha256(b"opened").hexdigest())
+    does(node, "systemd-run", "exit 1")
+    with pytest.raises(subprocess.CalledProcessError):
+        handed(b"opened")
+    assert not list((node / "memory").iterdir())
 
 
 @pytest.mark.parametrize("how", [copying.HOT, copying.COLD])

@@ -9,9 +9,13 @@ import pytest
 
 from recovery.errors import NoUnlockKey, SettingError
 from recovery.escrow import Escrow
+from recovery.keyfile import UnlockKey
+from recovery.onnode.archive import KEY
+from recovery.sealing import seal
 from recovery.settings import Settings
 from tests.unit import factories as make
 from tests.unit.test_keyfile import key_file, unlock_key
+from tests.unit.test_snapshot import CONTENT, archive
 
 Make = Callable[..., Settings]
 OURS, PARTNERS = pyrage.x25519.Identity.generate(), pyrage.x25519.Identity.generate()
@@ -112,3 +116,67 @@ def test_an_identity_file_that_is_none_is_said(
     file.unlink() if content is None else file.write_text(content)
     with pytest.raises(SettingError, match=said):
         Escrow(broken).opening(key_file(unlock_key()), whose="it")
+
+
+def sealed_to(whom: Any, key: UnlockKey) -> bytes:
+    return seal(key.text.encode(), [str(whom.to_public())])
+
+
+SPOILT = {
+    "empty": b"",
+    "something else": b"<html>",
+    "truncated": sealed_to(OURS, unlock_key())[:-1],
+    "a stranger's": sealed_to(pyrage.x25519.Identity.generate(), unlock_key()),
+    "another key": sealed_to(OURS, unlock_key(b"x" * 32)),
+}
+
+
+@pytest.mark.parametrize("spoilt", SPOILT.values(), ids=SPOILT.keys())
+def test_what_lies_in_the_place_of_a_key_and_is_none_is_written_anew(of: Make, bucket: Any, spoilt: bytes) -> None:
+    Escrow(of()).keep(unlock_key())
+    (kept,) = bucket.objects.all()
+    kept.put(Body=spoilt)
+    Escrow(of()).keep(unlock_key())
+    assert Escrow(of()).opening(key_file(unlock_key()), whose="it") == unlock_key()
+    assert len(list(bucket.objects.all())) == 1
+
+
+@pytest.mark.parametrize("at_hand", ["no identity", "none of a recipient"])
+@pytest.mark.parametrize(("spoilt", "anew"), [(b"", True), (b"<html>", True), (SPOILT["a stranger's"], False)])
+def test_where_no_key_can_be_opened_only_what_is_plainly_none_is_written_anew(
+    of: Make, bucket: Any, tmp_path: Path, at_hand: str, spoilt: bytes, anew: bool
+) -> None:
+    Escrow(of()).keep(unlock_key())
+    (kept,) = bucket.objects.all()
+    kept.put(Body=spoilt)
+    here = of(pyrage.x25519.Identity.generate())
+    if at_hand == "no identity":
+        (tmp_path / "identity").unlink()
+    Escrow(here).keep(unlock_key())
+    assert (kept.get()["Body"].read() != spoilt) is anew
+
+
+def test_a_copy_is_checked_for_its_key_where_an_identity_is_at_hand(of: Make, bucket: Any, tmp_path: Path) -> None:
+    path = archive(tmp_path / "copy", {**CONTENT, KEY: key_file(unlock_key())})
+    plain, locked = make.manifest(), make.manifest(autolock=True)
+    Escrow(of()).check(path, plain, whose="it")
+    with pytest.raises(NoUnlockKey, match="no unlock key is in escrow"):
+        Escrow(of()).check(path, locked, whose="it")
+    Escrow(of()).keep(unlock_key())
+    Escrow(of()).check(path, locked, whose="it")
+    with pytest.raises(SettingError, match=r"requorum:escrow\.identityFile: it does not open the unlock key"):
+        Escrow(of(pyrage.x25519.Identity.generate())).check(path, locked, whose="it")
+    elsewhere = of()
+    (tmp_path / "identity").unlink()
+    Escrow(elsewhere).check(path, locked, whose="it")
+
+
+def test_a_key_that_was_just_kept_is_looked_for_where_it_lies_now(of: Make, bucket: Any) -> None:
+    bucket.Versioning().enable()
+    then = of()
+    then = then.model_copy(update={"backup": then.backup.model_copy(update={"as_of": make.NOW})})
+    Escrow(then).keep(unlock_key())
+    pem = key_file(unlock_key())
+    assert Escrow(then, now=True).opening(pem, whose="it") == unlock_key()
+    with pytest.raises(NoUnlockKey):
+        Escrow(then).opening(pem, whose="it")

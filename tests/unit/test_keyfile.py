@@ -9,11 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nacl.secret import SecretBox
 
-from recovery.keyfile import UnlockKey, WrongKey, is_locked, opens, unlock
+from recovery.keyfile import ENCRYPTED, UnlockKey, WrongKey, is_locked, opens, unlock
 from recovery.protobuf import encode, fields
 
 PRIVATE = ec.generate_private_key(ec.SECP256R1())
 DEK = bytes(range(32))
+AES_256_CBC = bytes.fromhex("60864801650304012a0410")
+"""Its OID, and what begins the initial vector."""
 
 
 def unlock_key(seed: bytes = b"k" * 32) -> UnlockKey:
@@ -75,6 +77,15 @@ def test_only_its_own_key_opens_it() -> None:
 def test_a_data_key_under_another_algorithm_is_not_guessed_at() -> None:
     with pytest.raises(WrongKey):
         unlock(key_file(unlock_key(), algorithm=2), unlock_key())
+
+
+def test_a_private_key_of_another_kind_is_not_guessed_at() -> None:
+    """A byte of the initial vector altered (AES-256-CBC, PKCS #5) is one altered in the key's algorithm, once it is decrypted."""
+    head, body = key_file(unlock_key()).decode().split("\n\n")
+    der = bytearray(base64.b64decode("".join(body.splitlines()[:-1])))
+    der[der.index(AES_256_CBC) + len(AES_256_CBC) + 10] ^= 1
+    with pytest.raises(WrongKey):
+        unlock(f"{head}\n\n{base64.b64encode(der).decode()}\n-----END {ENCRYPTED}-----\n".encode(), unlock_key())
 
 
 @pytest.mark.parametrize("text", ["", "SWMKEY-1-", "SWMKEY-1-abc", "k" * 52, "SWMKEY-1-" + "!" * 43])

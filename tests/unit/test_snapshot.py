@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import tarfile
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -12,7 +13,7 @@ from backports import zstd
 
 from recovery import contents, program, sealing, snapshot
 from recovery.errors import DamagedCopy
-from recovery.manifest import FORMAT, Manifest, Proof, Verdict, from_json
+from recovery.manifest import FORMAT, Manifest, Proof, Verdict, drilled, from_json
 from recovery.model import Inventory
 from recovery.onnode import archive as unpacked
 from recovery.onnode.archive import CA, CERTIFICATE, KEY
@@ -100,6 +101,70 @@ def test_a_manifest_survives_its_own_format(good: Path, proof: Proof | None) -> 
 def test_what_is_no_manifest_is_refused(text: bytes) -> None:
     with pytest.raises(DamagedCopy, match="not a manifest"):
         from_json(text, source="it")
+
+
+SAMPLES: dict[str, Any] = {
+    "nothing": None, "count": 7, "fraction": 1.5, "text": "x", "flag": True, "list": [{}], "object": {"x": {}},
+    "huge": 1 << 64, "negative": -1, "endless": float("inf"), "half a character": "\ud800",
+}  # fmt: skip
+TEXTS = "cluster_id", "node_id", "manager", "address", "engine", "kind", "sha256", "archive_sha256", "ca_sha256"
+COUNTS = "size", "archive_size", "raw_bytes", "version_index"
+COMPOSED = "taken", "inventory", "files", "position", "recipients"
+FITTING = {
+    **dict.fromkeys(TEXTS, ("text",)),
+    **dict.fromkeys(COUNTS, ("count",)),
+    **dict.fromkeys(COMPOSED, ()),
+    "stopped_seconds": ("count", "fraction"),
+    "autolock": ("flag",),
+    "key_fingerprint": ("text", "nothing"),
+    "proof": ("nothing",),
+    "signature": ("nothing",),
+}
+"""Samples that the fields of a manifest may be."""
+
+
+@pytest.mark.parametrize("key", FITTING)
+def test_no_field_is_taken_for_what_it_is_not(key: str) -> None:
+    document = make.manifest(key_fingerprint="ab", proof=Proof(Verdict.PROVEN, make.NOW)).to_dict()
+    assert document.keys() - {"format"} == FITTING.keys()
+    for name, sample in SAMPLES.items():
+        text = json.dumps({**document, key: sample}).encode()
+        with pytest.raises(DamagedCopy, match=r"not signed|signed it|does not fit|not a manifest") as told:
+            from_json(text, source="it")
+        assert ("not a manifest" in told.value.why) == (name not in FITTING[key]), name
+
+
+PROOF = Proof(Verdict.PROVEN, make.NOW, beyond={"configs": ("c",)}).to_dict()
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("inventory", {"nodes": "abc"}),
+        ("inventory", {"nodes": [{}]}),
+        ("recipients", "age1"),
+        ("recipients", ["age1", 1]),
+        ("files", [{"path": 1, "size": 2, "sha256": "ab"}]),
+        ("files", [{"path": "swarm/x", "size": 2, "sha256": "ab", "more": 1}]),
+        ("position", {"term": 1, "index": 1}),
+        ("position", {"term": 1, "index": 1, "commit": None}),
+        ("taken", "0001-01-01T00:00:00+23:00"),
+        ("taken", "2026-01-02T03:04:05"),
+        ("proof", {**PROOF, "verdict": "good"}),
+        ("proof", {**PROOF, "seconds": "2"}),
+        ("proof", {**PROOF, "detail": {}}),
+        ("proof", {**PROOF, "beyond": {"configs": "abc"}}),
+        ("proof", {**PROOF, "beyond": {"configs": [[]]}}),
+    ],
+    ids=str,
+)
+def test_nothing_within_a_field_is_taken_for_what_it_is_not(key: str, value: Any) -> None:
+    document = make.manifest().to_dict()
+    with pytest.raises(DamagedCopy, match="not a manifest"):
+        from_json(json.dumps({**document, key: value}).encode(), source="it")
+    if key == "proof":
+        assert drilled([json.dumps({"proof": PROOF}).encode()])
+        assert drilled([json.dumps({"proof": value}).encode()]) is None
 
 
 @pytest.mark.parametrize("kept", [0, 1, 10, 50, 99])

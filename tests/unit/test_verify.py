@@ -10,12 +10,13 @@ import pyrage
 import pytest
 from typer.testing import CliRunner
 
-from recovery import cli
+from recovery import cli, contents
 from recovery.copy import Copy
 from recovery.settings import Settings
 from recovery.site import Site
 from tests.unit import factories as make
 from tests.unit.test_catalog import put
+from tests.unit.test_keyfile import key_file, unlock_key
 from tests.unit.test_snapshot import CONTENT
 
 
@@ -64,6 +65,21 @@ def test_a_damaged_copy_is_told_of_and_is_an_error(
     assert document == told(copy, files=None, error=document["error"])
     assert document["error"].startswith(error)
     assert document["error"] in result.stderr
+
+
+def test_a_copy_whose_unlock_key_cannot_be_opened_is_told_of_and_is_an_error(
+    run: Callable[..., Any], of: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That of this one is needed by nobody; its key is looked for all the same."""
+    copy = put(of, tmp_path, "manager-a", 1, autolock=True)
+    assert run().exit_code == 0, "no identity for the escrow is at hand"
+    identity = of.escrow.model_copy(update={"identity_file": of.backup.identity_file})
+    monkeypatch.setattr(cli.console, "_settings", lambda *_: of.model_copy(update={"escrow": identity}))
+    monkeypatch.setattr(contents, "key_file", lambda *_, **__: key_file(unlock_key()))
+    result = run("--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout) == told(copy, files=None, error="no unlock key is in escrow")
+    assert "next: give the key that you kept" in " ".join(result.stderr.split())
 
 
 def test_without_copies_there_is_nothing_to_tell(run: Callable[..., Any]) -> None:

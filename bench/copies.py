@@ -180,9 +180,15 @@ class Copies:
 
     @contextmanager
     def _agents_stopped(self) -> Iterator[None]:
+        rounds = "systemctl show requorum-copy -P InvocationID"
         self._everywhere(f"systemctl stop {UNITS} requorum-copy.service")
         yield
+        before = self._everywhere(rounds)
         self._everywhere(f"systemctl start {UNITS}")
+        end = time.monotonic() + SETTLED_SECONDS
+        while set(before) & set(self._everywhere(rounds)):  # each watch looks once as it starts
+            assert time.monotonic() < end, "the watches have started no round"
+            time.sleep(0.5)
         self._settle()
 
     def _covering(self, made: Sequence[Change], since: float) -> list[Stored]:

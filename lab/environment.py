@@ -25,7 +25,9 @@ def variables(instance: Instance) -> dict[str, str]:
         "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required",
         "AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required",
         "PULUMI_HOME": str(instance.pulumi_home),
-        "PULUMI_BACKEND_URL": f"file://{instance.pulumi_root}",
+        # Without metadata: Pulumi replaces a state file in one step, but truncates and rewrites the .attrs beside it, and one
+        # that a kill left empty makes the state unreadable ("failed to load checkpoint: EOF").
+        "PULUMI_BACKEND_URL": f"file://{instance.pulumi_root}?metadata=skip",
         "PULUMI_CONFIG_PASSPHRASE_FILE": str(instance.passphrase_file),
         "PULUMI_STACK": STACK,
         # A plugin that is missing fails at once, where a download would wait for a network that may not be there.

@@ -1,13 +1,12 @@
 """The copies of one cluster in S3: what there is, what each is worth, and the best to restore from."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TypeVar
 
 from recovery import contents
 from recovery.copy import ARCHIVE, MANIFEST, MARK, Copy, at, newest_first, of, store
@@ -15,14 +14,11 @@ from recovery.errors import DamagedCopy, NoUnlockKey, NoUsableCopy, UnopenedCopy
 from recovery.escrow import Escrow
 from recovery.keyfile import UnlockKey
 from recovery.manifest import NO_REMEDY, WITH_INVENTORY, Manifest, Proof, Verdict, drilled, from_json
+from recovery.replicas import Replicas
 from recovery.sealing import Identities, Unreadable, at_hand
 from recovery.settings import Settings
-from recovery.site import Site
 from recovery.store import Store
 from recovery.workspace import workspace
-
-F = TypeVar("F")
-T = TypeVar("T")
 
 BATCH = 16
 """Manifests that are read at once."""
@@ -45,8 +41,7 @@ class Catalog:
         self._manifests: dict[Copy, Manifest] = {}
         self._lengths: dict[Copy, int] = {}
         """Bytes of the manifests that were read."""
-        self._damaged: dict[tuple[Copy, str], str] = {}
-        """Which site holds a copy's manifest or archive damaged where another has it whole, as it is told."""
+        self._replicas = Replicas("requorum backup", NO_REMEDY)
         self._places = self._then.listed(self.prefix)
         self.copies = newest_first(copy for copy in self._ending(MANIFEST) if copy.key in self._places)
         self.marked = newest_first(self._ending(MARK))
@@ -72,7 +67,9 @@ class Catalog:
         """
         if copy not in self._manifests:
             held = self._then.looks(copy.manifest_key)
-            made, self._lengths[copy] = self._first_good(copy, "manifest", held, lambda text: self._made(copy, text))
+            made, self._lengths[copy] = self._replicas.first_good(
+                copy.name, "manifest", held, lambda text: self._made(copy, text)
+            )
             self._manifests[copy] = replace(made, proof=self._proof(copy, made))
         return self._manifests[copy]
 
@@ -93,7 +90,7 @@ class Catalog:
     def notes(self) -> tuple[str, ...]:
         """What an operator should know about the copies of the settings' managers as they are now. Raises: StoreError."""
         clocks, unopened = tuple(self._clocks()), tuple(self._unopened())
-        return (*self.store.notes, *self._damaged.values(), *clocks, *unopened)
+        return (*self.store.notes, *self._replicas.notes, *clocks, *unopened)
 
     def opens(self, manifest: Manifest) -> bool | None:
         """Whether an identity here opens the copy, going by its recipients; None where none is at hand. Raises: SettingError."""
@@ -153,7 +150,8 @@ class Catalog:
         with workspace() as folder:
             sealed = folder / "copy"
             held = self._then.downloads(copy.key, sealed)
-            self._first_good(copy, "archive", held, lambda path: manifest.check_sealed(path, source=copy.name))
+            check = partial(manifest.check_sealed, source=copy.name)
+            self._replicas.first_good(copy.name, "archive", held, check)
             yield manifest, self.opened(copy, manifest, sealed)
 
     def opened(self, copy: Copy, manifest: Manifest, sealed: Path) -> Path:
@@ -234,38 +232,14 @@ class Catalog:
 
     def _read(self, copy: Copy) -> tuple[Copy, Manifest | DamagedCopy]:
         """As one of `manifests`."""
-        manifest = self._try_manifest(copy)
-        archives, manifests = (self._places.get(key, {}) for key in (copy.key, copy.manifest_key))
-        if not isinstance(manifest, DamagedCopy):
-            long = [site for site, found in archives.items() if found.size == manifest.size]
-            if long:
-                whole = (site for site in long if site in manifests and manifests[site].size == self._lengths[copy])
-                return replace(copy, sites=tuple(whole)), manifest
-            sizes = (f"{found.size} of {manifest.size} bytes are there ({site})" for site, found in archives.items())
-            manifest = DamagedCopy(f"looking at {copy.name}", ", ".join(sizes), remedy=NO_REMEDY)
-        return replace(copy, sites=()), manifest
-
-    def _first_good(self, copy: Copy, what: str, held: Iterable[tuple[Site, F]], check: Callable[[F], T]) -> T:
-        """What the check makes of the first of what the sites hold that is not damaged; it is noted whose is.
-
-        Raises: StoreError; DamagedCopy where there is none.
-        """
-        damaged: dict[str, DamagedCopy] = {}
-        for site, found in held:
-            try:
-                good = check(found)
-            except DamagedCopy as error:
-                damaged[site.name] = error
-                continue
-            for other, fault in damaged.items():
-                self._damaged[copy, what] = (
-                    f"the {what} of {copy.name} is damaged at the {other} site ({fault.why}), and read at the {site.name} one: "
-                    "requorum backup makes a new copy at both"
-                )
-            return good
-        for fault in damaged.values():
-            raise fault
-        raise DamagedCopy(f"reading {copy.name}", f"its {what} was removed a moment ago", remedy=NO_REMEDY)
+        try:
+            manifest = self.manifest(copy)
+            long = self._replicas.whole(copy.name, self._places[copy.key], manifest.size)
+        except DamagedCopy as error:
+            return replace(copy, sites=()), error
+        manifests = self._places.get(copy.manifest_key, {})
+        whole = (site for site in long if site in manifests and manifests[site].size == self._lengths[copy])
+        return replace(copy, sites=tuple(whole)), manifest
 
     def _made(self, copy: Copy, text: bytes) -> tuple[Manifest, int]:
         """The manifest in a copy's object, and its length. Raises: DamagedCopy."""

@@ -80,7 +80,7 @@ def drill(
 def last(settings: Settings, store: Store) -> dict[str, Proof]:
     """What came of the last drill of each manager that there was one of, by the manager's name. Raises: StoreError."""
     keys = {node.name: _last_key(settings, node.name) for node in settings.managers}
-    places = store.places(f"{settings.backup.prefix}/{settings.cluster}/{FOLDER}/")
+    places = store.listed(f"{settings.backup.prefix}/{settings.cluster}/{FOLDER}/")
     held = {name: store.looks(key, places.get(key, ())) for name, key in keys.items()}
     results = {name: drilled(content for _, content in texts) for name, texts in held.items()}
     return {name: proof for name, proof in results.items() if proof}

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby, islice
 from typing import Any, Generic, Protocol, TypeVar
 
-from recovery.copy import Copy, Dated
+from recovery.copy import Copy
 from recovery.errors import DamagedCopy, StoreError
 from recovery.manifest import WITH_INVENTORY, Manifest, Verdict
 from recovery.marks import Mark
@@ -106,13 +106,6 @@ def candidate(copy: Copy, manifest: Manifest | DamagedCopy, mark: Mark | None) -
         return Candidate(copy, fault=manifest.why, mark=mark)
     proven = manifest.verdict is Verdict.PROVEN and manifest.kind in WITH_INVENTORY
     return Candidate(copy, manifest.cluster_id, proven, copy.clock, mark=mark, sites=copy.sites)
-
-
-def fault(copy: Dated, expected: int, size: int) -> str:
-    """Why a copy cannot be judged whose archive takes ``size`` bytes in S3, and ``expected`` by its manifest; empty where it can."""
-    if copy.ahead:
-        return copy.clock
-    return "" if size == expected else f"its archive has {size} bytes, and {expected} in its manifest"
 
 
 def decide(policy: Retention | None, candidates: Iterable[Candidate[C]], now: datetime) -> tuple[Decision[C], ...]:

@@ -120,11 +120,7 @@ class Site:
 
     def keys(self, prefix: str) -> tuple[str, ...]:
         """Every key below the prefix."""
-        return tuple(self.written(prefix))
-
-    def written(self, prefix: str) -> dict[str, datetime]:
-        """When every object below the prefix was last written, by key; with ``then``, that time is the latest it can have been."""
-        return {key: found.written for key, found in self.listed(prefix).items()}
+        return tuple(self.listed(prefix))
 
     def listed(self, prefix: str) -> dict[str, Listed]:
         """Every object below the prefix, by key."""
@@ -136,10 +132,6 @@ class Site:
             self._prefix + key.removeprefix(self.bucket.prefix): Listed(self._then, entry["Size"])
             for key, entry in found.items()
         }
-
-    def sizes(self, prefix: str) -> dict[str, int]:
-        """The size in bytes of every object that lies below the prefix now, by key."""
-        return {key: entry["Size"] for key, entry in self._listed(prefix).items()}
 
     def _listed(self, prefix: str) -> "dict[str, ObjectTypeDef]":
         with self.doing("listing"):

@@ -5,8 +5,7 @@ site, and from the second where that cannot be reached or lacks it. What is only
 first site that answers.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from time import monotonic
@@ -66,21 +65,15 @@ class Store:
 
     def keys(self, prefix: str) -> tuple[str, ...]:
         """Every key below the prefix, on whichever site."""
-        return tuple(self.places(prefix))
-
-    def places(self, prefix: str) -> dict[str, dict[str, datetime]]:
-        """Every key below the prefix, the names of the sites that hold it, and when it was written there."""
-        return self._by_key(lambda site: site.written(prefix))
+        return tuple(self.listed(prefix))
 
     def listed(self, prefix: str) -> dict[str, dict[str, Listed]]:
         """Every key below the prefix, the names of the sites that hold it, and what their listings tell of it."""
-        return self._by_key(lambda site: site.listed(prefix))
-
-    def sizes(self, prefix: str) -> dict[str, int]:
-        """The size in bytes of every object that lies below the prefix now, at the first site that holds it."""
-        found: dict[str, int] = {}
-        for _, sizes in self._each(lambda site: site.sizes(prefix)):
-            found = {**sizes, **found}
+        self.fault = None
+        found: dict[str, dict[str, Listed]] = {}
+        for site, listed in self._each(lambda site: site.listed(prefix)):
+            for key, entry in listed.items():
+                found.setdefault(key, {})[site.name] = entry
         return found
 
     def get(self, key: str) -> bytes:
@@ -135,14 +128,6 @@ class Store:
         """Have made sure that copies can be locked, where that is asked for."""
         if self._buckets[0].lock:
             self.everywhere(lambda site: site.require_lock())
-
-    def _by_key(self, listing: Callable[[Site], Mapping[str, T]]) -> dict[str, dict[str, T]]:
-        self.fault = None
-        found: dict[str, dict[str, T]] = {}
-        for site, listed in self._each(listing):
-            for key, entry in listed.items():
-                found.setdefault(key, {})[site.name] = entry
-        return found
 
     def _each(self, act: Callable[[Site], T]) -> Iterator[tuple[Site, T]]:
         """What the sites answer, the main one first."""

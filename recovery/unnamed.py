@@ -5,6 +5,7 @@ knows them is asked whether one is there: a node's engine remembers where it las
 """
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 from recovery.engine import SWARM_PORT
 from recovery.errors import Refused
@@ -25,14 +26,21 @@ def known(survey: Survey) -> Mapping[str, Report]:
 
 def require_none(settings: Settings, survey: Survey) -> None:
     """Raises: Refused where such a manager is up: a new cluster beside it may be a second swarm; TransportError."""
-    for address, report in known(survey).items():
+
+    def is_up(at: tuple[str, Report]) -> bool:
+        address, report = at
         with Shell(report.node, settings.ssh) as shell:
-            answers = shell.run(["sh", "-c", KNOCK, "knock", address, str(SWARM_PORT)], check=False).status == 0
-        if answers:
-            raise Refused(
-                f"recovering cluster {settings.cluster}",
-                f"{report.node.name} knows a manager at {address}, which requorum:managers does not name, and it is up",
-                remedy="name it in requorum:managers, so that it is asked too; or, if what it holds may go, docker swarm leave "
-                "--force, there; then run again",
-                node=report.node.name,
-            )
+            return shell.run(["sh", "-c", KNOCK, "knock", address, str(SWARM_PORT)], check=False).status == 0
+
+    asked = known(survey).items()
+    with ThreadPoolExecutor(max_workers=max(len(asked), 1)) as pool:
+        up = [at for at, answers in zip(asked, pool.map(is_up, asked), strict=True) if answers]
+    if up:
+        address, report = up[0]
+        raise Refused(
+            f"recovering cluster {settings.cluster}",
+            f"{report.node.name} knows a manager at {address}, which requorum:managers does not name, and it is up",
+            remedy="name it in requorum:managers, so that it is asked too; or, if what it holds may go, docker swarm leave "
+            "--force, there; then run again",
+            node=report.node.name,
+        )

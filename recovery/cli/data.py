@@ -75,7 +75,7 @@ def list_copies(stack: StackOption = "", config_file: FileOption = None, as_json
     with loaded(stack, config_file) as settings:
         catalog = DataCatalog(settings)
         found = catalog.manifests()
-        for note in catalog.store.notes:
+        for note in catalog.notes:
             say(note)
         if as_json:
             print_json(display.as_json(settings.cluster, found))
@@ -98,8 +98,6 @@ def verify(
         chosen = [catalog.named(name) for name in names] if names else catalog.newest_of_each()
         if not chosen:
             raise NoUsableCopy("verifying the newest copies of data", "S3 holds none", remedy="requorum data backup")
-        for note in catalog.store.notes:
-            say(note)
         for copy in chosen:
             try:
                 manifest = catalog.manifest(copy)
@@ -108,6 +106,8 @@ def verify(
                     out.print(f"{copy.name}: whole, {manifest.plain_size:,} B of data, as its manifest says")
             except DamagedCopy as error:
                 err.print(str(error), style="red", markup=False)
+        for note in catalog.notes:
+            say(note)
     raise typer.Exit(common.FINE if good == len(chosen) else common.DEGRADED if good else common.ERROR)
 
 
@@ -127,11 +127,14 @@ def restore(
     with loaded(stack, config_file) as settings:
         catalog = DataCatalog(settings)
         wanted = restoring.plan(settings, catalog, name, copy or moment)
-        for note in catalog.store.notes:
+        for note in (told := catalog.notes):
             say(note)
         age = common.span(int((datetime.now(UTC) - wanted.copy.dated).total_seconds()))
         agree(f"{wanted.text}. The copy is {age} old, and what changed since is lost", yes)
         seconds = restoring.restore(settings, catalog, wanted, say=say)
+        for note in catalog.notes:
+            if note not in told:
+                say(note)
         out.print(f"{name} is restored from {wanted.copy.name}, in {seconds:.1f} s", markup=False)
 
 

@@ -5,7 +5,7 @@ They lie a folder deeper than the copies of managers, whose listing leaves them 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -15,6 +15,7 @@ from pathlib import Path
 from recovery.copy import MANIFEST, TIME, Dated, newest_first
 from recovery.data.manifest import NO_REMEDY, DataManifest, from_json
 from recovery.errors import DamagedCopy, NoUsableCopy
+from recovery.replicas import Replicas
 from recovery.sealing import Identities
 from recovery.settings import Settings
 from recovery.site import Site
@@ -64,7 +65,8 @@ class DataCatalog:
         self.prefix = f"{settings.backup.prefix}/{settings.cluster}/{FOLDER}/"
         self._identity_file = settings.backup.identity_file
         self._then = self.store.then
-        self._places = self._then.places(self.prefix)
+        self._places = self._then.listed(self.prefix)
+        self._replicas = Replicas("requorum data backup", NO_REMEDY)
         found = newest_first(self._listed())
         self.copies = tuple(copy for copy in found if copy.manifest_key in self._places)
         self.halves = tuple(copy for copy in found if copy.manifest_key not in self._places)
@@ -94,22 +96,24 @@ class DataCatalog:
 
     def manifest(self, copy: DataCopy) -> DataManifest:
         """The copy's manifest. Raises: StoreError; DamagedCopy, also when it was removed since the listing."""
-        text = self._then.look(copy.manifest_key)
-        if text is None:
-            raise DamagedCopy(f"reading {copy.name}", "it was removed a moment ago", remedy=NO_REMEDY)
-        found = from_json(text, source=copy.name)
-        if found.name != copy.owner:
-            raise DamagedCopy(f"reading {copy.name}", f"it is a copy of {found.name}", remedy=NO_REMEDY)
-        return found
+        held = self._then.looks(copy.manifest_key)
+        return self._replicas.first_good(copy.name, "manifest", held, lambda text: _made(copy, text))
 
     def manifests(self) -> list[Read]:
-        """Every copy with its manifest, or with what is wrong with that, newest first. Raises: StoreError."""
+        """Every copy with its manifest, or with what is wrong with it, newest first; its `sites` are those where its archive is
+        as long as the manifest has it. Raises: StoreError.
+        """
         with ThreadPoolExecutor(max_workers=16) as pool:
-            return list(zip(self.copies, pool.map(self._try_manifest, self.copies), strict=True))
+            return list(pool.map(self._read, self.copies))
 
-    def download(self, copy: DataCopy, sealed: Path) -> None:
-        """The copy's object into a local file. Raises: StoreError."""
-        self._then.download(copy.key, sealed)
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What an operator should know about where copies were read."""
+        return (*self.store.notes, *self._replicas.notes)
+
+    def download(self, copy: DataCopy, sealed: Path, check: Callable[[Path], None]) -> None:
+        """The copy's object into a local file, of the first site whose passes the check. Raises: as the check; StoreError."""
+        self._replicas.first_good(copy.name, "archive", self._then.downloads(copy.key, sealed), check)
 
     def add(self, manifest: DataManifest, sealed: Path) -> DataCopy:
         """Store a copy at every site: the sealed archive first, its manifest last.
@@ -133,13 +137,23 @@ class DataCatalog:
             if copy := at(key, self.prefix):
                 beside = self._places.get(copy.manifest_key, {})
                 held = tuple(site for site in sites if site in beside)
-                yield replace(copy, sites=held, written=min(beside.values(), default=None))
+                yield replace(copy, sites=held, written=min((found.written for found in beside.values()), default=None))
 
-    def _try_manifest(self, copy: DataCopy) -> DataManifest | DamagedCopy:
+    def _read(self, copy: DataCopy) -> Read:
         try:
-            return self.manifest(copy)
+            manifest = self.manifest(copy)
+            whole = self._replicas.whole(copy.name, self._places[copy.key], manifest.size)
         except DamagedCopy as error:
-            return error
+            return replace(copy, sites=()), error
+        return replace(copy, sites=tuple(site for site in copy.sites if site in whole)), manifest
+
+
+def _made(copy: DataCopy, text: bytes) -> DataManifest:
+    """The manifest in a copy's object. Raises: DamagedCopy."""
+    found = from_json(text, source=copy.name)
+    if found.name != copy.owner:
+        raise DamagedCopy(f"reading {copy.name}", f"it is a copy of {found.name}", remedy=NO_REMEDY)
+    return found
 
 
 def at(key: str, prefix: str) -> DataCopy | None:

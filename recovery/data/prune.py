@@ -11,7 +11,7 @@ from recovery.data.catalog import DataCatalog, DataCopy
 from recovery.data.manifest import DataManifest
 from recovery.errors import DamagedCopy, Refused
 from recovery.prune import remove
-from recovery.retention import Candidate, Decision, Removal, decide, fault
+from recovery.retention import Candidate, Decision, Removal, decide
 from recovery.settings import Rules, Settings
 from recovery.store import Store
 
@@ -45,16 +45,15 @@ def prune(
         )
 
 
-def candidate(copy: DataCopy, manifest: DataManifest | DamagedCopy, size: int) -> Candidate[DataCopy]:
-    """What the rules know of a copy whose archive takes ``size`` bytes in S3."""
+def candidate(copy: DataCopy, manifest: DataManifest | DamagedCopy) -> Candidate[DataCopy]:
+    """What the rules know of a copy."""
     if isinstance(manifest, DamagedCopy):
         return Candidate(copy, fault=manifest.why)
-    return Candidate(copy, manifest.cluster_id, fault=fault(copy, manifest.size, size))
+    return Candidate(copy, manifest.cluster_id, fault=copy.clock)
 
 
 def _decided(settings: Settings, catalog: DataCatalog, now: datetime) -> tuple[Decision[DataCopy], ...]:
-    sizes = catalog.store.sizes(catalog.prefix)
-    copies = [candidate(copy, manifest, sizes.get(copy.key, 0)) for copy, manifest in catalog.manifests()]
+    copies = [candidate(copy, manifest) for copy, manifest in catalog.manifests()]
     halves = [Candidate(copy, half=True) for copy in catalog.halves]
     catalog.store.require_whole("pruning copies of data")
     rules = settings.backup.retention

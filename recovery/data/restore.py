@@ -85,8 +85,7 @@ def verified(
     say(f"reading {copy.name} whole")
     with workspace() as folder:
         sealed = folder / "copy"
-        catalog.download(copy, sealed)
-        stream.check(sealed, manifest, identities, source=copy.name)
+        catalog.download(copy, sealed, lambda path: stream.check(path, manifest, identities, source=copy.name))
         yield sealed
 
 

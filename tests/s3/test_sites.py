@@ -21,7 +21,7 @@ from recovery.keyfile import UnlockKey
 from recovery.manifest import Proof, Verdict
 from recovery.offers import Answer
 from recovery.settings import Settings
-from recovery.site import Site
+from recovery.site import Listed, Site
 from recovery.store import Store
 from tests.s3.proxy import Handler, Proxy
 from tests.s3.servers import Server, gone
@@ -66,7 +66,7 @@ def test_a_copy_is_listed_read_and_removed(of: Of, server: Server, sealed: Path,
     assert catalog.copies == (copy,)
     assert catalog.manifest(copy).to_json() == MANIFEST.to_json()
     store = catalog.store
-    assert store.sizes(catalog.prefix)[copy.key] == sealed.stat().st_size
+    assert store.listed(catalog.prefix)[copy.key]["main"].size == sealed.stat().st_size
     store.download(copy.key, sealed.with_name("read"))
     assert sealed.with_name("read").read_bytes() == sealed.read_bytes()
     for key in (copy.manifest_key, copy.key, copy.key):
@@ -332,13 +332,13 @@ def test_what_is_for_now_goes_to_the_first_site_that_answers(two: Settings, lost
 
 def test_a_main_site_that_was_gone_is_not_waited_for_again(lost: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    real = Site.written
+    real = Site.listed
 
-    def written(site: Site, prefix: str) -> dict[str, datetime]:
+    def listed(site: Site, prefix: str) -> dict[str, Listed]:
         asked.append(site.name)
         return real(site, prefix)
 
-    monkeypatch.setattr(Site, "written", written)
+    monkeypatch.setattr(Site, "listed", listed)
     for _ in range(2):
         Store(lost.backup.sites).keys("requorum/")
     assert asked == ["main", "second", "second"]

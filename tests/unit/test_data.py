@@ -631,6 +631,43 @@ def test_a_site_that_is_left_out_or_refuses_a_deletion_keeps_data(
     assert [copy.sites for copy in DataCatalog(of).of("rows")] == [("main", "second"), ("second",)]
 
 
+@pytest.mark.parametrize("what", ["manifest", "archive"])
+@pytest.mark.parametrize(("site", "where"), [("main", "copies"), ("second", "other")])
+def test_data_that_one_site_has_damaged_are_given_from_the_other(
+    bucket: Any, node: Node, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, site: str, where: str, what: str
+) -> None:
+    bucket.meta.client.create_bucket(Bucket="other")
+    of = make.settings(data=DATA, backup={**make.RAW["backup"], "second": {"bucket": "other"}})
+    monkeypatch.setattr(cli.console, "_settings", lambda *_: of)
+    assert run("backup", "rows").exit_code == 0
+    (copy,) = DataCatalog(of).copies
+    key = copy.key if what == "archive" else copy.manifest_key
+    bucket.meta.client.put_object(Bucket=where, Key=key, Body=b"half")
+    told = f"the {what} of {copy.name} is damaged at the {site} site (" if site == "main" else "bytes"
+    for words in (("verify",), ("restore", "rows", "--yes")):
+        result = run(*words)
+        assert result.exit_code == 0, result.output
+        assert (" ".join(result.stderr.split()).count(told) == 1) == (site == "main"), (
+            "of the second site nothing was read"
+        )
+    assert node.given == CONTENT
+    bucket.meta.client.put_object(Bucket="other" if site == "main" else "copies", Key=key, Body=b"none")
+    assert run("verify").exit_code == 1
+    [(_, read)] = DataCatalog(of).manifests()
+    assert isinstance(read, DamagedCopy)
+
+
+def test_data_lie_where_they_are_as_long_as_their_manifest_says(bucket: Any, tmp_path: Path) -> None:
+    bucket.meta.client.create_bucket(Bucket="other")
+    of = make.settings(data=DATA, backup={**make.RAW["backup"], "second": {"bucket": "other"}})
+    copy = put(of, tmp_path)
+    for where, left in (("", ("main", "second")), ("other", ("main",)), ("copies", ())):
+        if where:
+            bucket.meta.client.put_object(Bucket=where, Key=copy.key, Body=b"half")
+        [(found, _)] = DataCatalog(of).manifests()
+        assert found.sites == left
+
+
 def test_without_settings_there_is_nothing_to_copy(run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cli.console, "_settings", lambda *_: make.settings())
     assert run("backup").exit_code == 2

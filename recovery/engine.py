@@ -5,6 +5,7 @@ Tokens and keys travel in request bodies; nothing secret is on a command line.
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
 import docker
@@ -30,10 +31,13 @@ GOES_ON = "will continue in the background"
 HEARTBEAT_SECONDS = 10
 """Docker's own default is 5. A new leader waits six heartbeats for each worker before it gives its tasks to others
 (swarmkit, manager/dispatcher): twice the time to find back to it after a loss, when most managers that it knows are gone."""
-TRIES = 5
-"""Of a write that another write may overtake."""
-OVERTAKEN = "out of sequence"
-"""In what an engine answers to such a write (swarmkit, manager/state/store: ErrSequenceConflict)."""
+MENDS_SECONDS = 75.0
+"""For what a swarm mends by itself: a leader that hangs gives its place up after 30 s (swarmkit, manager/state/store:
+WedgeTimeout), and an election takes up to 20 s more."""
+PASSING = ("out of sequence", "node lost leader status", "The swarm does not have a leader")
+"""In what an engine answers to a write that another one overtook (swarmkit, manager/state/store: ErrSequenceConflict), and
+while another leader is elected (manager/state/raft: ErrLostLeadership, errLostQuorum)."""
+PAUSE = 0.1
 NANOSECONDS = 1_000_000_000
 
 
@@ -137,18 +141,15 @@ class Engine:
             self._change(compaction.restored)
 
     def _change(self, change: Callable[[Mapping[str, Any]], dict[str, Any]]) -> None:
-        """Write the swarm's changed spec, again when another write came between."""
-        for attempt in range(TRIES):
+        """Write the swarm's changed spec; one that is as it was is not written."""
+
+        def write() -> None:
             current = self._api.inspect_swarm()
             changed = change(current["Spec"])
-            if changed == current["Spec"]:
-                return
-            try:
+            if changed != current["Spec"]:
                 self._api.update_swarm(version=current["Version"]["Index"], swarm_spec=changed)
-                return
-            except APIError as error:
-                if OVERTAKEN not in str(error.explanation) or attempt == TRIES - 1:
-                    raise
+
+        _written(write)
 
     @property
     def autolocked(self) -> bool:
@@ -240,18 +241,15 @@ class Engine:
         self._update(self._api.info()["Swarm"]["NodeID"], dict, needed=True)
 
     def _update(self, node_id: str, change: Callable[[dict[str, Any]], dict[str, Any]], *, needed: bool) -> None:
-        """Write a node's changed spec, again when another write came between; ``needed`` writes an unchanged one too."""
-        for attempt in range(TRIES):
+        """Write a node's changed spec; ``needed`` writes one that is as it was too."""
+
+        def write() -> None:
             current = self._api.inspect_node(node_id)
             changed = change(current["Spec"])
-            if changed == current["Spec"] and not needed:
-                return
-            try:
+            if needed or changed != current["Spec"]:
                 self._api.update_node(node_id, current["Version"]["Index"], changed)
-                return
-            except APIError as error:
-                if OVERTAKEN not in str(error.explanation) or attempt == TRIES - 1:
-                    raise
+
+        _written(write)
 
     def remove_member(self, node_id: str) -> None:
         """Take a member that is down off the node list."""
@@ -288,6 +286,21 @@ class Engine:
             raise EngineError(doing, str(error.explanation or error), remedy=remedy, node=self.node.name) from None
         except (DockerException, RequestException, OSError) as error:
             raise EngineError(doing, f"no answer ({error})", remedy=remedy, node=self.node.name) from None
+
+
+def _written(write: Callable[[], None]) -> None:
+    """Read and write anew, for `MENDS_SECONDS`, what another write overtook or what found no leader.
+
+    Each write names the version that it was made from, so none is laid over what came between. Raises: APIError.
+    """
+    end = monotonic() + MENDS_SECONDS
+    while True:
+        try:
+            return write()
+        except APIError as error:
+            if monotonic() > end or not any(words in str(error.explanation) for words in PASSING):
+                raise
+        sleep(PAUSE)
 
 
 def merged(current: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from time import monotonic, sleep
 
 from recovery import journal
 from recovery.detour import detour
-from recovery.engine import Engine
+from recovery.engine import MENDS_SECONDS, Engine
 from recovery.errors import EngineError, ProofFailed, Refused
 from recovery.model import Member
 from recovery.settings import Node, Settings
@@ -14,9 +14,8 @@ from recovery.survey import ask
 from recovery.transport import Shell
 from recovery.zones import quorum
 
-SECONDS = 75.0
-"""For a change to show. A leader that hangs gives its place up after 30 s (swarmkit, manager/state/store: WedgeTimeout),
-and an election takes up to 20 s more: what the swarm mends by itself is waited for."""
+SECONDS = MENDS_SECONDS
+"""For a change to show: what the swarm mends by itself is waited for."""
 PAUSE = 0.1
 
 

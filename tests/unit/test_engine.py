@@ -1,0 +1,106 @@
+"""Writes that another one overtakes, or that fall into an election: made anew, from what is read anew."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from docker.errors import APIError
+
+from recovery.engine import MENDS_SECONDS, PASSING, Engine
+from recovery.errors import EngineError
+from recovery.settings import SwarmOptions
+from recovery.transport import Shell
+from tests.fake.engine import FakeApi
+from tests.fake.wires import Wires, cluster, wired
+from tests.unit import factories as make
+
+S = make.settings()
+A = S.managers[0]
+WRITES: dict[str, tuple[tuple[str, str], Callable[[Engine, str], None]]] = {
+    "of a member": (
+        ("inspect_node", "update_node"),
+        lambda engine, node_id: engine.update_member(node_id, labels={"new": "yes"}),
+    ),
+    "of the options": (
+        ("inspect_swarm", "update_swarm"),
+        lambda engine, _: engine.set_options(SwarmOptions(task_history_limit=3)),
+    ),
+    "of an entry": (("inspect_node", "update_node"), lambda engine, _: engine.settle()),
+}
+
+
+@pytest.fixture
+def wires() -> Iterator[Wires]:
+    with wired() as wires:
+        cluster(wires, S)
+        yield wires
+
+
+@pytest.fixture
+def engine(wires: Wires) -> Engine:
+    with Shell(A, S.ssh) as shell:
+        found = Engine(shell)
+    found.init(SwarmOptions())
+    return found
+
+
+def fails(monkeypatch: pytest.MonkeyPatch, verb: str, words: str, *, times: int, done: bool = False) -> None:
+    """Have an engine answer with an error so often; what it was asked is ``done`` all the same, or not."""
+    real, left = getattr(FakeApi, verb), [words] * times
+
+    def act(api: FakeApi, *given: Any, **named: Any) -> Any:
+        if left and done:
+            real(api, *given, **named)
+        if left:
+            raise APIError(left[-1], explanation=f"rpc error: code = Unknown desc = {left.pop()}")
+        return real(api, *given, **named)
+
+    monkeypatch.setattr(FakeApi, verb, act)
+
+
+def entries(wires: Wires) -> int:
+    raft = wires.swarm.named(A.name).raft
+    assert raft
+    return raft.last.index
+
+
+@pytest.mark.parametrize("words", PASSING)
+@pytest.mark.parametrize(("what", "read"), [(what, read) for what in WRITES for read in (True, False)])
+def test_what_passes_is_waited_for(
+    wires: Wires, engine: Engine, monkeypatch: pytest.MonkeyPatch, words: str, what: str, read: bool
+) -> None:
+    verbs, write = WRITES[what]
+    fails(monkeypatch, verbs[not read], words, times=10)
+    before = entries(wires)
+    write(engine, wires.swarm.named(A.name).node_id)
+    assert entries(wires) == before + 1
+
+
+def test_a_write_whose_answer_was_lost_with_the_leader_is_not_made_twice(
+    wires: Wires, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, node_id = entries(wires), wires.swarm.named(A.name).node_id
+    fails(
+        monkeypatch, "update_node", "raft: failed to process the request: node lost leader status", times=1, done=True
+    )
+    engine.update_member(node_id, labels={"new": "yes"})
+    assert entries(wires) == before + 1
+    entry = engine.member(node_id)
+    assert entry
+    assert entry.labels == {"new": "yes"}
+
+
+def test_what_does_not_pass_is_told_in_the_end(wires: Wires, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    fails(monkeypatch, "update_node", "The swarm does not have a leader.", times=1000)
+    begun = wires.clock
+    with pytest.raises(EngineError, match="does not have a leader"):
+        engine.settle()
+    assert MENDS_SECONDS < wires.clock - begun < MENDS_SECONDS + 5
+
+
+def test_what_an_engine_refuses_is_told_at_once(wires: Wires, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    fails(monkeypatch, "update_node", "this would result in a loss of quorum", times=1)
+    begun = wires.clock
+    with pytest.raises(EngineError, match="loss of quorum"):
+        engine.update_member(wires.swarm.named(A.name).node_id, role="worker")
+    assert wires.clock == begun

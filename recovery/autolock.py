@@ -1,14 +1,18 @@
 """Managers of an autolocked swarm: unlocking them, opening one for a forced new cluster, and locking again after it."""
 
 from collections.abc import Callable
+from time import monotonic, sleep
 
+from recovery import votes
 from recovery.engine import RESTART, Engine
+from recovery.errors import ProofFailed
 from recovery.escrow import Escrow
 from recovery.keyfile import UnlockKey, is_locked, unlock
 from recovery.model import LocalState, Report
 from recovery.onnode.archive import KEY, OPENED
 from recovery.settings import Node, Settings, SwarmOptions
 from recovery.shell import DATA_ROOT
+from recovery.survey import ask
 from recovery.transport import Shell
 
 Say = Callable[[str], None]
@@ -20,6 +24,7 @@ WAS_ON = f'[ -e "$1/swarm/{OPENED}" ]'
 IS_ON = f'rm -f "$1/swarm/{OPENED}"'
 RESTART_SECONDS = 90.0
 """The engine waits 20 s for a quorum before it says that it has started."""
+PAUSE = 0.1
 
 
 def require_key(settings: Settings, node: Node) -> None:
@@ -29,10 +34,25 @@ def require_key(settings: Settings, node: Node) -> None:
 
 
 def start(settings: Settings, node: Node, shell: Shell, *, say: Say) -> None:
-    """Unlock a locked manager, so that it takes part again. Raises: as `require_key`; EngineError when it sees no leader then."""
-    if key := _key(settings, shell, _read(shell)):
-        say(f"unlocking {node.name} with the key {key.fingerprint}")
-        Engine(shell).unlock(key)
+    """Unlock a locked manager, and wait until it takes part again: of several, none sees a leader before enough are unlocked.
+
+    Raises: as `require_key`; EngineError; ProofFailed when it sees no leader then.
+    """
+    key = _key(settings, shell, _read(shell))
+    if key is None:
+        return
+    say(f"unlocking {node.name} with the key {key.fingerprint}")
+    Engine(shell).unlock(key)
+    end = monotonic() + votes.SECONDS
+    while not _takes_part(seen := ask(shell)):
+        if monotonic() > end:
+            raise ProofFailed(
+                f"unlocking {node.name}",
+                f"it sees no leader after {votes.SECONDS:.0f} s: its engine's swarm state is {seen.state}",
+                remedy="requorum status; then run the same command again",
+                node=node.name,
+            )
+        sleep(PAUSE)
 
 
 def open_offline(settings: Settings, seen: Report, *, say: Say) -> None:
@@ -72,6 +92,11 @@ def keep_key(settings: Settings, engine: Engine) -> None:
     """Have the unlock key of an autolocked swarm in escrow. Raises: EngineError, StoreError, SettingError."""
     if engine.autolocked:
         Escrow(settings).keep(engine.unlock_key())
+
+
+def _takes_part(seen: Report) -> bool:
+    """Whether it is led; one whose vote was taken while it was locked throws its log away."""
+    return seen.state is LocalState.ACTIVE and (seen.led or not seen.raft)
 
 
 def _key(settings: Settings, shell: Shell, pem: bytes) -> UnlockKey | None:

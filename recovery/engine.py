@@ -4,13 +4,13 @@ Tokens and keys travel in request bodies; nothing secret is on a command line.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
 import docker
 from docker.errors import APIError, DockerException
-from requests.exceptions import RequestException
+from requests.exceptions import ReadTimeout, RequestException
 
 from recovery import compaction
 from recovery.errors import EngineError
@@ -163,8 +163,12 @@ class Engine:
         return UnlockKey(text)
 
     def unlock(self, key: UnlockKey) -> None:
-        """Start a locked manager. It answers once the manager sees a leader, and is busy until then."""
-        with self._doing("unlocking the manager", "docker swarm unlock, there"):
+        """Start a locked manager. It answers once the manager sees a leader, and is busy until then.
+
+        One that sees none within `SECONDS` goes on looking (moby, daemon/cluster: UnlockSwarm knows no limit), and so it is not
+        failed yet.
+        """
+        with self._doing("unlocking the manager", "docker swarm unlock, there"), suppress(ReadTimeout):
             self._api.unlock_swarm(key.text)
 
     def join_token(self, role: str) -> str:

@@ -2,19 +2,24 @@
 
 import subprocess
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import docker
 import pytest
+from requests.exceptions import ReadTimeout
 
-from recovery import autolock, restore
+from recovery import autolock, restore, votes
+from recovery.errors import ProofFailed
 from recovery.escrow import Escrow
 from recovery.keyfile import is_locked
+from recovery.model import LocalState, Report
 from recovery.onnode.archive import KEY, OPENED
 from recovery.settings import Settings
 from recovery.shell import Output
 from tests.unit import factories as make
-from tests.unit.test_diagnosis import A
+from tests.unit.test_diagnosis import A, S
 from tests.unit.test_keyfile import key_file, unlock_key
 
 SURVIVOR = make.leaderless(A)
@@ -107,6 +112,53 @@ def test_a_copy_that_is_put_in_place_opened_is_marked_for_that(tmp_path: Path, l
     Here().run(argv, stdin=f"3 {KEY}\n".encode())
     assert (tmp_path / KEY).read_bytes() == b"key"
     assert (tmp_path / "swarm" / OPENED).exists() is bool(locked)
+
+
+WAITS = [
+    replace(SURVIVOR, state=LocalState.PENDING),
+    SURVIVOR,
+    make.manager(A, S.nodes, unreachable=["manager-b", "manager-c"]),
+]
+"""The engine is busy; it sees no leader; it sees one that has lost its quorum."""
+
+
+class Unlocking:
+    """Docker's API of an engine that has not seen a leader when the time to answer is over."""
+
+    def unlock_swarm(self, _: str) -> None:
+        raise ReadTimeout("Read timed out.")
+
+
+@pytest.fixture
+def unlocking(root: Path, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time, in seconds, which passes only in sleep; what is waited for is not there until a test says so."""
+    clock = [0.0]
+    monkeypatch.setattr(Here, "engine_socket", lambda _: "here", raising=False)
+    monkeypatch.setattr(docker, "APIClient", lambda **_: Unlocking())
+    monkeypatch.setattr(autolock, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(autolock, "sleep", lambda _: clock.append(clock.pop() + 1))
+    return clock
+
+
+@pytest.mark.parametrize(
+    "back", [make.manager(A, S.nodes), replace(make.worker(A), raft=False)], ids=["led", "a worker by now"]
+)
+def test_a_manager_that_was_unlocked_is_waited_for_until_it_takes_part(
+    unlocking: list[float], monkeypatch: pytest.MonkeyPatch, back: Report
+) -> None:
+    seen = iter([*WAITS, back])
+    monkeypatch.setattr(autolock, "ask", lambda _: next(seen))
+    autolock.start(S, A, Here(), say=print)  # type: ignore[arg-type]
+    assert unlocking == [len(WAITS)]
+
+
+def test_a_manager_that_sees_no_leader_after_all_is_told(
+    unlocking: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(autolock, "ask", lambda _: WAITS[0])
+    with pytest.raises(ProofFailed, match="sees no leader after 75 s: its engine's swarm state is pending"):
+        autolock.start(S, A, Here(), say=print)  # type: ignore[arg-type]
+    assert votes.SECONDS < unlocking[0] < votes.SECONDS + 5
 
 
 def _settings(wanted: bool | None) -> Settings:

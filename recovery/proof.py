@@ -4,17 +4,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic, sleep
 
-from recovery import witness
+from recovery import votes, witness
 from recovery.engine import Engine
 from recovery.errors import ProofFailed, RequorumError
 from recovery.evidence import Before, Check, Result
-from recovery.model import Inventory, Member, Reach
+from recovery.model import Inventory, Member, Reach, Report, Survey
 from recovery.settings import Node, Settings
 from recovery.survey import settled
 from recovery.transport import Shell
 
-SECONDS = 30.0
-"""How long nodes may take to report Ready: node state is heard every 5 s, up to three times late."""
 PAUSE = 0.2
 STANDS = {"manager": "Ready, Reachable, one entry", "worker": "Ready, one entry"}
 
@@ -43,42 +41,27 @@ def compare(cluster_id: str, expected: Inventory, found_id: str, found: Inventor
         raise ProofFailed(doing, why, remedy=remedy, node=node)
 
 
-def prove(
-    settings: Settings,
-    cluster_id: str,
-    *,
-    before: Before | None = None,
-    say: Callable[[str], None],
-    seconds: float = SECONDS,
-) -> Health:
+def prove(settings: Settings, cluster_id: str, *, before: Before | None = None, say: Callable[[str], None]) -> Health:
     """Wait until every node of the settings stands in the swarm under one entry, Ready, managers Reachable.
 
     Nodes that are silent are left out, and said so: nothing was done to them. What a join that was broken off left
     behind is brought in order. Then gossip, containers, addresses,
     tasks and names are looked at; ``before`` is what a recovery began from, None where none is under way.
 
-    Raises: ProofFailed with what is still missing after ``seconds``; HostError, TransportError, EngineError.
+    Raises: ProofFailed with what is still missing after `votes.SECONDS`; HostError, TransportError, EngineError, and as
+    `witness.mend`.
     """
     seen = settled(settings)
-    leader = seen.leader
-    if leader is None:
-        raise ProofFailed("proving the cluster", "no manager answers with a leader", remedy="requorum status")
+    leader = _leader(seen)
     silent = [r.node for r in seen.reports if not r.in_swarm and (r.reach is Reach.NAMED or not r.known_lost)]
     for node in silent:
         say(f"{node.name} is left out of the proof: it does not answer")
     proven = [node for node in settings.nodes if node not in silent]
-    with Shell(leader.node, settings.ssh) as shell:
-        engine = Engine(shell)
-        members, wrong = _settled(engine.members, proven, seconds)
-        if not wrong:
-            engine.usual_log()
-    if leader.cluster_id != cluster_id:
-        wrong = (f"the swarm is {leader.cluster_id}, not {cluster_id}", *wrong)
-    if wrong:
-        raise ProofFailed(
-            "proving the cluster", "; ".join(wrong), remedy="requorum status; then run the same command again"
-        )
-    found = witness.gather(settings, leader.node, members, proven, before, say=say, seconds=seconds)
+    members = _standing(settings, leader, cluster_id, proven)
+    if before and witness.mend(settings, proven, say=say):
+        leader = _leader(settled(settings, nodes=settings.managers))
+        members = _standing(settings, leader, cluster_id, proven)
+    found = witness.gather(settings, leader.node, members, proven, before)
     for check in found:
         if check.result is Result.WARNING:
             say(check.text)
@@ -110,10 +93,32 @@ def faults(members: tuple[Member, ...], nodes: Sequence[Node]) -> tuple[str, ...
     return tuple(found)
 
 
+def _leader(seen: Survey) -> Report:
+    if seen.leader is None:
+        raise ProofFailed("proving the cluster", "no manager answers with a leader", remedy="requorum status")
+    return seen.leader
+
+
+def _standing(settings: Settings, leader: Report, cluster_id: str, nodes: Sequence[Node]) -> tuple[Member, ...]:
+    """The node list, once it holds each of the nodes as it should, in the swarm that it should be. Raises: as `prove`."""
+    with Shell(leader.node, settings.ssh) as shell:
+        engine = Engine(shell)
+        members, wrong = _settled(engine.members, nodes)
+        if not wrong:
+            engine.usual_log()
+    if leader.cluster_id != cluster_id:
+        wrong = (f"the swarm is {leader.cluster_id}, not {cluster_id}", *wrong)
+    if wrong:
+        raise ProofFailed(
+            "proving the cluster", "; ".join(wrong), remedy="requorum status; then run the same command again"
+        )
+    return members
+
+
 def _settled(
-    read: Callable[[], tuple[Member, ...]], nodes: Sequence[Node], seconds: float
+    read: Callable[[], tuple[Member, ...]], nodes: Sequence[Node]
 ) -> tuple[tuple[Member, ...], tuple[str, ...]]:
-    end = monotonic() + seconds
+    end = monotonic() + votes.SECONDS
     while True:
         try:
             members = read()

@@ -1,6 +1,6 @@
 """Asks the nodes and the leader for what a proof judges (`recovery/evidence.py`), side by side.
 
-The one thing it changes: a manager's engine that does not listen for gossip after a recovery is restarted.
+The one thing it changes, and that before (`mend`): a manager's engine that does not listen for gossip is restarted.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -8,19 +8,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from time import monotonic, sleep
 
-from recovery import evidence, journal
+from recovery import autolock, evidence, journal, votes
 from recovery.engine import RESTART, Engine
-from recovery.errors import TransportError
+from recovery.errors import RequorumError, TransportError
 from recovery.evidence import Before, Check, Look, Result, Workload
-from recovery.model import Inventory, Member, Service
+from recovery.model import Inventory, LocalState, Member, Service
 from recovery.settings import Node, Settings
-from recovery.survey import settled
+from recovery.survey import ask, settled
 from recovery.transport import Shell
 
 Say = Callable[[str], None]
 GOSSIP_SECONDS = 5.0
 """How long after a node is Ready its gossip port may still be opening."""
-RESTART_SECONDS = 60.0
 PAUSE = 0.3
 LABEL = "com.docker.swarm.service.name"
 """The engine's own, on every container of a service."""
@@ -36,30 +35,39 @@ def containers(settings: Settings, workers: Sequence[Node]) -> dict[str, Mapping
     return {name: look.containers for name, look in _looks(settings, workers).items()}
 
 
+def mend(settings: Settings, nodes: Sequence[Node], *, say: Say) -> bool:
+    """Restart the engines of managers that do not listen for gossip, one after the other; whether any was restarted.
+
+    Where one was, somebody else may lead by now, who has heard of no node yet: what was seen of the swarm before is worth
+    nothing. Raises: as `autolock.start`, of one that came up locked; TransportError.
+    """
+    managers = [node for node in nodes if node.role == "manager"]
+    looks = _opened(settings, managers, _looks(settings, managers))
+    restarted = [node.name for node in _closed(managers, looks) if _restart(settings, node, say)]
+    return restarted != []
+
+
 def gather(
     settings: Settings,
     leader: Node,
     members: Sequence[Member],
     nodes: Sequence[Node],
     before: Before | None,
-    *,
-    say: Say,
-    seconds: float,
 ) -> tuple[Check, ...]:
-    """Every check beside membership, of ``nodes``. Tasks that must run are waited for, at most ``seconds``.
+    """Every check beside membership, of ``nodes``. Tasks that must run are waited for, at most `votes.SECONDS`.
 
     Raises: TransportError, EngineError of the leader.
     """
     ready = {member.node_id for member in members if member.ready}
     with ThreadPoolExecutor(max_workers=2) as pool:
-        asked = pool.submit(_workload, settings, leader, ready, before, seconds)
+        asked = pool.submit(_workload, settings, leader, ready, before)
         held = pool.submit(_inventory, settings, leader) if before and before.inventory else None
         looks = _looks(settings, nodes)
         named = _name(settings, nodes, looks, asked.result().services)
     workload = replace(asked.result(), inventory=held.result() if held else None)
     # Where containers were replaced, the new ones may have come up while their tasks were waited for.
     looks |= _looks(settings, [node for node in nodes if before and evidence.differs(node, looks, before)])
-    looks = _mended(settings, nodes, looks, before, say)
+    looks = _opened(settings, nodes, looks)
     return (*evidence.judge(nodes, looks, workload, ready, before), *named)
 
 
@@ -82,8 +90,8 @@ def _look(shell: Shell) -> Look:
     return Look({"open": True, "closed": False}.get(port), running)
 
 
-def _workload(settings: Settings, leader: Node, ready: set[str], before: Before | None, seconds: float) -> Workload:
-    end = monotonic() + seconds
+def _workload(settings: Settings, leader: Node, ready: set[str], before: Before | None) -> Workload:
+    end = monotonic() + votes.SECONDS
     with Shell(leader, settings.ssh) as shell:
         engine = Engine(shell)
         while True:
@@ -123,37 +131,47 @@ def _name(
     return (evidence.resolves(name, container, told.status, told.stdout.decode(errors="replace") + told.stderr),)
 
 
-def _mended(
-    settings: Settings, nodes: Sequence[Node], looks: dict[str, Look], before: Before | None, say: Say
-) -> dict[str, Look]:
-    """Give ports that are closed a moment; then, in a recovery, restart the engines of managers, one after the other."""
+def _closed(nodes: Sequence[Node], looks: Mapping[str, Look]) -> list[Node]:
+    return [node for node in nodes if node.name in looks and looks[node.name].listening is False]
 
-    def closed() -> list[Node]:
-        return [node for node in nodes if node.name in looks and looks[node.name].listening is False]
 
+def _opened(settings: Settings, nodes: Sequence[Node], looks: dict[str, Look]) -> dict[str, Look]:
+    """The looks, once ports that were closed have had a moment to open."""
     end = monotonic() + GOSSIP_SECONDS
-    while closed() and monotonic() < end:
+    while (closed := _closed(nodes, looks)) and monotonic() < end:
         sleep(PAUSE)
-        looks = {**looks, **_looks(settings, closed())}
-    for node in closed() if before else ():
-        if node.role == "manager" and _restart(settings, node, say):
-            looks = {**looks, **_looks(settings, [node])}
+        looks = {**looks, **_looks(settings, closed)}
     return looks
 
 
 def _restart(settings: Settings, node: Node, say: Say) -> bool:
     """Restart a manager's engine, where the others hold the quorum, and wait for it; whether it was restarted."""
-    leader = settled(settings, nodes=settings.managers).leader
-    if leader is None or not evidence.may_restart(node, leader.members):
-        say(f"{node.name} does not listen for gossip; its engine is not restarted: the quorum would be lost")
+    if why := _objection(settings, node):
+        say(f"{node.name} does not listen for gossip; its engine is not restarted: {why}")
         return False
     say(f"{node.name} does not listen for gossip: its engine is restarted")
     with journal.step(settings, "restart", node.name, say), Shell(node, settings.ssh) as shell:
-        shell.run(["sh", "-c", RESTART], seconds=RESTART_SECONDS)
-        end = monotonic() + RESTART_SECONDS
-        while not _is_back(settings, node) and monotonic() < end:
+        shell.run(["sh", "-c", RESTART], seconds=autolock.RESTART_SECONDS)
+        end = monotonic() + votes.SECONDS
+        while monotonic() < end:
+            if ask(shell).state is LocalState.LOCKED:
+                autolock.start(settings, node, shell, say=say)
+            if _is_back(settings, node):
+                break
             sleep(PAUSE)
     return True
+
+
+def _objection(settings: Settings, node: Node) -> str:
+    """Why a manager's engine must not be restarted; empty where it may."""
+    leader = settled(settings, nodes=settings.managers).leader
+    if leader is None or not evidence.may_restart(node, leader.members):
+        return "the quorum would be lost"
+    try:
+        autolock.require_key(settings, node)
+    except RequorumError as error:
+        return f"it would stay locked ({error.why})"
+    return ""
 
 
 def _is_back(settings: Settings, node: Node) -> bool:

@@ -10,6 +10,7 @@ import requests
 from docker.errors import APIError, DockerException
 
 from recovery.engine import merged
+from recovery.model import LocalState
 from tests.fake.machine import Machine
 from tests.fake.raft import Entry, State
 from tests.fake.swarm import NoAnswer, SwarmError
@@ -147,6 +148,12 @@ class FakeApi:
             self._let_answer(machine)
             self._wires.swarm.leave(machine)
 
+    def unlock_swarm(self, key: str) -> None:
+        with self._written("unlock") as machine:
+            if machine.key is None or machine.key.text != key:
+                raise SwarmError("swarm could not be unlocked: invalid key provided")
+            machine.state = LocalState.ACTIVE
+
     def update_node(self, node_id: str, version: int, spec: Mapping[str, Any]) -> None:
         with self._written(f"update {node_id} to {spec['Role']} {spec['Availability']}") as machine:
             entry = self._state(machine).nodes[node_id]
@@ -192,7 +199,7 @@ class FakeApi:
         hears = here is not None and (
             self._wires.swarm.finds(here, leader) if here.raft is None else leader.reaches(here)
         )
-        ready = hears and not left_behind
+        ready = hears and not left_behind and not self._wires.swarm.unheard
         found: dict[str, Any] = {
             "ID": entry.node_id,
             "Version": {"Index": entry.version},

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
+from recovery.keyfile import UnlockKey
 from recovery.model import LocalState, Presence
 from tests.fake.raft import Raft
 
@@ -55,6 +56,10 @@ class Machine:
     """A copy that was taken here and lies here still."""
     busy_until: float = 0.0
     """When it will have answered what it was asked about its swarm: before, its engine neither leaves nor forces anything."""
+    gossips: bool = True
+    """Whether it listens for gossip."""
+    key: UnlockKey | None = None
+    """What its key file is locked with: without it a starting engine has no log."""
     searching: bool = False
     """It has left a swarm without a leader, and still looks for one."""
 
@@ -80,7 +85,7 @@ class Machine:
     def raft(self) -> Raft | None:
         """The log its engine runs on, not one that merely lies there."""
         directory = self.directory
-        return directory.raft if directory and directory.raft and self.in_swarm else None
+        return directory.raft if directory and self.in_swarm and self.state is not LocalState.LOCKED else None
 
     def reaches(self, other: "Machine") -> bool:
         """Whether two machines hear each other."""

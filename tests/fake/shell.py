@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from recovery import autolock, detour, restore, sealing, survey, unnamed, witness
+from recovery.engine import RESTART
 from recovery.onnode import archive, copying
 from recovery.onnode.sandbox import AT_FAULT
 from recovery.shell import Output
@@ -58,7 +59,7 @@ class FakeShell:
             stdout.write_bytes(machine.copy)
             return DONE
         if argv[0] == "cat":
-            return Output(KEY_FILE, "", 0)
+            return Output(key_file(machine.key) if machine.key else KEY_FILE, "", 0)
         script, arguments = argv[2], argv[5:]
         content = stdin.read_bytes() if isinstance(stdin, Path) else stdin or b""
         if script == survey.PROBE:
@@ -69,7 +70,7 @@ class FakeShell:
         if script == autolock.WAS_ON:
             return Output(b"", "", 1)
         if script == witness.LOOK:
-            return Output(b"open\n", "", 0)
+            return Output(b"open\n" if machine.gossips else b"closed\n", "", 0)
         verbs: dict[str, tuple[str, Callable[[], Output]]] = {
             restore.RECEIVE: ("receive an archive", lambda: self._receive(machine, content, arguments[0])),
             restore.UNPACK: ("unpack it", lambda: DONE),
@@ -77,6 +78,7 @@ class FakeShell:
             restore.DISCARD: ("discard it", lambda: self._discard(machine)),
             restore.SET_ASIDE: ("set its swarm directory aside", lambda: self._set_aside(machine)),
             detour.OPEN: ("open a detour", lambda: self._detour(machine, *arguments)),
+            RESTART: ("restart its engine", lambda: self._restart(machine)),
             restore.PROVEN: ("take the mark off", lambda: self._proven(machine)),
         }
         assert script in verbs, f"the fake knows no such script: {argv}"
@@ -162,6 +164,10 @@ class FakeShell:
 
     def _set_aside(self, machine: Machine) -> Output:
         machine.directory = None
+        return DONE
+
+    def _restart(self, machine: Machine) -> Output:
+        self._wires.swarm.restart(machine)
         return DONE
 
     @staticmethod

@@ -17,6 +17,10 @@ Change = Callable[[State, int], State]
 """A state and the version of what is changed, to the state after: the index that was committed before (swarmkit: GetVersion)."""
 
 
+SESSION_ROUNDS = 40
+"""For how many rounds, of a second or more, nodes take to find a new leader: it waits 60 s for them, six heartbeats."""
+
+
 class SwarmError(Exception):
     """The engine refuses a request, in its own words."""
 
@@ -38,6 +42,8 @@ class Swarm:
         """Whether a manager left behind by a forced new cluster is told so, and throws its log away."""
         self.slow = False
         """Whether managers without a leader take their time to say so."""
+        self.unheard = 0
+        """For how many rounds more the leader, a new one, has not heard of the nodes."""
         self.machines: dict[str, Machine] = {}
         self.violations: tuple[str, ...] = ()
         self.founded: tuple[str, ...] = ()
@@ -92,6 +98,13 @@ class Swarm:
         machine.presence = Presence.PRESENT
         started = machine.directory is not None and machine.directory.engine_state
         machine.state = LocalState.ACTIVE if started else LocalState.INACTIVE
+
+    def restart(self, machine: Machine) -> None:
+        """Start an engine again: it listens for gossip then, and waits for its key where it is locked."""
+        machine.gossips, machine.state = True, LocalState.LOCKED if machine.key else LocalState.ACTIVE
+        if machine.directory and self._leaders.get(machine.directory.cluster_id) == machine.address:
+            del self._leaders[machine.directory.cluster_id]
+            self.unheard = SESSION_ROUNDS
 
     def reboot(self) -> None:
         """Every machine that runs is switched off and on."""
@@ -165,6 +178,7 @@ class Swarm:
         running = [machine for machine in self.machines.values() if machine.raft]
         for machine in sorted(running, key=lambda m: (m.raft.reach if m.raft else (), m.name), reverse=True):
             self._stand(machine)
+        self.unheard -= self.unheard > 0
         for address in tuple(self._leaders.values()):
             self._manage_roles(self.machines[address])
             self._spread(self.machines[address])

@@ -16,14 +16,18 @@ from recovery.assessment import assess
 from recovery.catalog import Catalog
 from recovery.diagnosis import Kind
 from recovery.engine import Engine
-from recovery.errors import DamagedCopy, ProofFailed, Refused, RequorumError
+from recovery.errors import DamagedCopy, NoUnlockKey, ProofFailed, Refused, RequorumError
+from recovery.escrow import Escrow
 from recovery.execute import execute
+from recovery.keyfile import UnlockKey
 from recovery.model import LocalState, Survey
+from recovery.proof import Health
 from recovery.settings import Agent, Settings
 from tests.fake.cases import Case, Copies, Scene, Theatre, names, quiet, subsets
 from tests.fake.engine import LEADERLESS_SECONDS
 from tests.fake.machine import Cut, Machine
 from tests.fake.wires import Killed, Moment, Strike, wired
+from tests.unit.test_keyfile import unlock_key
 
 TRIES = 3
 AGENTS_LEASE = "requorum/lab/agent/lease.json"
@@ -575,6 +579,50 @@ def test_what_was_written_to_a_restored_swarm_before_its_proof_is_saved_before_i
     assert [key for key in set(wires.objects) - before if f"/{seed.name}/swarm-unknown-" in key]
     recover(scene.settings)
     assert assess(scene.settings).diagnosis.kind is Kind.HEALTHY
+
+
+def deaf(theatre: Theatre, monkeypatch: pytest.MonkeyPatch, key: UnlockKey | None) -> tuple[Case, Scene, list[Health]]:
+    """A lost quorum of which the survivor that is forced does not gossip at the proof; what the proof came to."""
+    case = Case(3, frozenset({"manager-b", "manager-c"}))
+    scene, real, proven = theatre.stage(case), proof.prove, list[Health]()
+
+    def prove(*given: Any, **named: Any) -> Health:
+        forced = theatre.wires.swarm.named("manager-a")
+        assert forced is theatre.wires.swarm.lives()
+        forced.gossips, forced.key = False, key
+        proven.append(real(*given, **named))
+        assert not theatre.wires.swarm.unheard, "the leader has heard of every node"
+        return proven[-1]
+
+    monkeypatch.setattr(proof, "prove", prove)
+    return case, scene, proven
+
+
+@pytest.mark.parametrize("key", [None, unlock_key()], ids=["open", "locked"])
+def test_a_leader_that_is_restarted_for_gossip_is_unlocked_and_the_proof_is_made_of_what_the_next_one_says(
+    theatre: Theatre, monkeypatch: pytest.MonkeyPatch, key: UnlockKey | None
+) -> None:
+    monkeypatch.setattr(Escrow, "opening", lambda *_, **__: key)
+    case, scene, proven = deaf(theatre, monkeypatch, key)
+    recover(scene.settings)
+    require_recovered(theatre, case, scene)
+    done = [what for what in theatre.wires.effects if what.startswith("manager-a")]
+    assert done[-2 if key else -1 :] == ["manager-a: restart its engine", *(["manager-a: unlock"] if key else [])]
+    leader = theatre.wires.swarm.lives()
+    assert leader
+    assert [health.leader for health in proven] == [leader.name]
+    assert leader.name != "manager-a"
+
+
+def test_a_leader_that_would_stay_locked_is_not_restarted(theatre: Theatre, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*_: Any, **__: Any) -> Any:
+        raise NoUnlockKey("looking for the unlock key", "none of the 2 keys in escrow opens it", remedy="give it")
+
+    monkeypatch.setattr(Escrow, "opening", none)
+    _, scene, _ = deaf(theatre, monkeypatch, unlock_key())
+    with pytest.raises(ProofFailed, match="gossip of manager-a: failed"):
+        recover(scene.settings)
+    assert "manager-a: restart its engine" not in theatre.wires.effects
 
 
 def test_a_swarm_is_ended_by_one_operator_at_a_time(theatre: Theatre, monkeypatch: pytest.MonkeyPatch) -> None:

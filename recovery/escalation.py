@@ -6,7 +6,7 @@ A manager is only taken down for a moment where the quorum survives that, or whe
 from collections.abc import Callable
 from time import monotonic, sleep
 
-from recovery import doctor, hosts
+from recovery import doctor, hosts, votes
 from recovery.engine import Engine
 from recovery.errors import ProofFailed, Refused, Silent, TransportError
 from recovery.model import LocalState, Reach, Report, Survey
@@ -19,7 +19,6 @@ RESTART_SECONDS = 90.0
 """For an engine to start and a manager to be led again: an election takes up to 20 s."""
 REBOOT_SECONDS = 600.0
 """Servers with much memory take minutes to start."""
-PROMOTE_SECONDS = 30.0
 PAUSE = 0.3
 BOOT = "cat /proc/sys/kernel/random/boot_id; cut -d' ' -f22 /proc/1/stat"
 """Prints what is another after every boot: the kernel's boot ID, and, for containers, when process 1 was started."""
@@ -77,13 +76,11 @@ def promote(settings: Settings, worker: Node, *, say: Say) -> None:
     say(f"promoting {worker.name}: it stands in until every manager is back")
     with Shell(leader.node, settings.ssh) as shell:
         chief = Engine(shell)
-        chief.update_member(entry.node_id, role="manager")
-        end = monotonic() + PROMOTE_SECONDS
-        while not any(m.node_id == entry.node_id and m.votes and m.reachable for m in chief.members()):
-            if monotonic() > end:
-                why = f"it is not Reachable as a manager after {PROMOTE_SECONDS:.0f} s"
-                raise ProofFailed(doing, why, remedy="requorum status", node=worker.name)
-            sleep(PAUSE)
+        with chief.short_log():
+            chief.update_member(entry.node_id, role="manager")
+            votes.await_entry(
+                chief, entry.node_id, lambda now: now.reachable, doing, "it is not Reachable as a manager"
+            )
 
 
 def may_halt(settings: Settings, node: Node, doing: str) -> Survey:

@@ -1,0 +1,37 @@
+"""A stand-in for a lost manager."""
+
+from typing import Any
+
+import pytest
+
+from recovery import compaction, escalation
+from recovery.engine import Engine
+from tests.fake.cases import Case, Theatre, quiet
+from tests.fake.wires import wired
+
+ELECTION = 40.0
+"""The clock's seconds for which nobody leads: one that hung, and an election."""
+
+
+def test_a_worker_that_is_promoted_is_sent_a_short_log_and_waited_for_through_an_election(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with wired() as wires:
+        scene = Theatre(wires).stage(Case(3, frozenset({"manager-c"})))
+        swarm, update = wires.swarm, Engine.update_member
+        go_on, noted = swarm.pass_time, list[bool]()
+
+        def updated(engine: Engine, node_id: str, **changes: Any) -> None:
+            update(engine, node_id, **changes)
+            noted.append(compaction.NOTE in engine.options()["Labels"])
+            end = wires.clock + ELECTION
+            swarm._leaders.clear()
+            monkeypatch.setattr(swarm, "pass_time", lambda: go_on() if wires.clock > end else None)
+
+        monkeypatch.setattr(Engine, "update_member", updated)
+        escalation.promote(scene.settings, scene.settings.node("worker-1"), say=quiet)
+        leader = swarm.lives()
+        assert leader
+        assert "worker-1" in {machine.name for machine in swarm.followers(leader)}
+        assert noted == [True]
+        assert compaction.NOTE not in swarm.state_of(leader).spec["Labels"]

@@ -1,16 +1,19 @@
 """The fake swarm against the scenarios that real engines pass in tests/lab/test_fake.py, and what only it says."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
-from recovery.engine import Engine
+from recovery.engine import GOES_ON, Engine
 from recovery.manifest import Verdict
+from recovery.model import LocalState
+from tests.fake import scenarios
 from tests.fake.cases import elsewhere
-from tests.fake.machine import Cut
-from tests.fake.scenarios import SCENARIOS, A, Scenario, copy, label, three
+from tests.fake.machine import Cut, Machine
+from tests.fake.scenarios import SCENARIOS, A, Machines, Scenario, copy, label, three
+from tests.fake.swarm import SwarmError
 from tests.fake.wires import Wires, cluster, wired
 from tests.unit import factories as make
 
@@ -68,6 +71,42 @@ def machines(request: pytest.FixtureRequest) -> Iterator[FakeMachines]:
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
 def test_the_fake_does_what_engines_do(scenario: Scenario, machines: FakeMachines, tmp_path: Path) -> None:
     scenario(machines, tmp_path)
+
+
+@pytest.mark.parametrize("scenario", [scenarios.founding_and_joining, scenarios.a_removed_identity_is_not_taken_back])
+def test_a_join_that_an_engine_goes_on_with_by_itself_is_waited_for(
+    scenario: Scenario, machines: FakeMachines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swarm, waiting = machines.swarm, list[tuple[Machine, list[str], str]]()
+    join, go_on = swarm.join, swarm.pass_time
+
+    def slowly(machine: Machine, remotes: list[str], token: str) -> None:
+        waiting.append((machine, remotes, token))
+        machine.state = LocalState.PENDING
+        raise SwarmError(f"Timeout was reached before node joined. The attempt to join the swarm {GOES_ON}.")
+
+    def pass_time() -> None:
+        while waiting:
+            waiting[-1][0].state = LocalState.INACTIVE
+            with suppress(SwarmError):
+                join(*waiting.pop())
+        go_on()
+
+    monkeypatch.setattr(swarm, "join", slowly)
+    monkeypatch.setattr(swarm, "pass_time", pass_time)
+    scenario(machines, tmp_path)
+
+
+def test_what_a_swarm_writes_by_itself_behind_the_last_entry_makes_another_one_the_last(
+    machines: FakeMachines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(_: Machines, asked: str, node_id: str, text: str) -> None:
+        label(machines, asked, node_id, text)
+        if text in ("second", "third"):
+            machines.swarm.change(machines.swarm.named(asked), lambda state, _: state)
+
+    monkeypatch.setattr(scenarios, "label", busy)
+    scenarios.the_last_entry_is_dropped_unless_another_follows(machines, tmp_path)
 
 
 def test_a_copy_that_lacks_the_last_change_is_not_proven_by_what_the_sandbox_wrote(

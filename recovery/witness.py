@@ -18,8 +18,8 @@ from recovery.survey import ask, settled
 from recovery.transport import Shell
 
 Say = Callable[[str], None]
-GOSSIP_SECONDS = 5.0
-"""How long after a node is Ready its gossip port may still be opening."""
+GOSSIP_SECONDS = 15.0
+"""How long after a node is Ready its gossip port may still be opening: less than the restart takes that it is spared."""
 PAUSE = 0.3
 LABEL = "com.docker.swarm.service.name"
 """The engine's own, on every container of a service."""

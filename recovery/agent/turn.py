@@ -84,6 +84,11 @@ def rank(nodes: Entries, node_id: str) -> int:
     return order.index(node_id) if node_id in order else len(order)
 
 
+def addresses(nodes: Entries) -> list[str]:
+    """Where the managers of the engine's list take connections of raft, as ``HOST:PORT``."""
+    return [node["ManagerStatus"]["Addr"] for node in nodes if "ManagerStatus" in node]
+
+
 def _fact(kind: str, entry: Mapping[str, Any]) -> str:
     told = entry["Spec"] if kind == "nodes" else entry.get("Version", {}).get("Index", 0)
     return json.dumps([entry.get("ID") or entry["Id"], told], sort_keys=True)

@@ -71,7 +71,10 @@ def survey(
 
     looks = look(asked, BRISK)
     seen = Survey(tuple(report for report, _ in looks), now())
-    if patient and (again := late(seen, {report.node.name for report, lives in looks if lives})):
+    left = {node.name for node in asked} if patient else set()
+    living = {report.node.name for report, lives in looks if lives}
+    while again := [node for node in late(seen, living) if node.name in left]:
+        left -= {node.name for node in again}
         engine = ENGINE_SECONDS if seen.leader is None else LATE_SECONDS
         newer = {r.node.name: r for r, _ in look(again, Limits(words.KNOCK_SECONDS, LATE_SECONDS, engine))}
         seen = Survey(tuple(newer.get(report.node.name, report) for report in seen.reports), now())

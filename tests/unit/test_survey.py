@@ -160,6 +160,18 @@ def test_an_engine_that_was_late_is_heard_out_where_there_is_a_leader(monkeypatc
     assert machines.engine["manager-c"] == [survey.ENGINE_SECONDS, survey.LATE_SECONDS]
 
 
+def test_whoever_is_let_in_late_may_tell_that_another_is_led(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = replace(UNSAID, node=A)
+    late = {"manager-a": lambda seconds: make.manager(A, S.nodes) if seconds > survey.ENGINE_SECONDS else said}
+    machines = place(monkeypatch, [make.gone(B), make.manager(C, S.nodes)], login=5.0, answers=late)
+    assert survey.settled(S, nodes=S.managers).of("manager-a").led
+    assert {name: len(tries) for name, tries in machines.dialled.items()} == {
+        "manager-a": 2,
+        "manager-b": 1,
+        "manager-c": 2,
+    }
+
+
 def test_without_a_leader_no_engine_is_asked_for_longer(monkeypatch: pytest.MonkeyPatch) -> None:
     """The one that is let in late is asked its first question, as short as any."""
     machines = place(monkeypatch, [make.empty(A), replace(NO_ENGINE, node=B), UNSAID], login=5.0)

@@ -36,7 +36,7 @@ class Cluster(pulumi.ComponentResource):
             if settings.hosts.driver == "docker"
             else ExistingHosts("hosts", assessment.survey, mine)
         )
-        silent = frozenset(assessment.diagnosis.left_alone)
+        silent, stranded = frozenset(assessment.diagnosis.left_alone), frozenset(assessment.diagnosis.stranded)
         ready = {
             node.name: Preparation(node, settings, made.identities[node.name], node.name in silent, mine)
             for node in settings.nodes
@@ -48,7 +48,7 @@ class Cluster(pulumi.ComponentResource):
             assessment.plan,
             told.merge(pulumi.ResourceOptions(depends_on=[ready[manager.name] for manager in settings.managers])),
         )
-        members = self._members(settings, made.identities, ready, quorum, silent, told)
+        members = self._members(settings, made.identities, ready, quorum, silent, stranded, told)
         health = Health(
             "health", settings, quorum, members, mine.merge(pulumi.ResourceOptions(hooks=hooks.before_proof(settings)))
         )
@@ -78,15 +78,19 @@ class Cluster(pulumi.ComponentResource):
         ready: Mapping[str, Preparation],
         quorum: Quorum,
         silent: Collection[str],
+        stranded: Collection[str],
         mine: pulumi.ResourceOptions,
     ) -> dict[str, Member]:
-        """Managers one after the other, since each join changes the quorum; workers side by side. Silent nodes are left alone."""
+        """Managers one after the other, since each join changes the quorum; then workers, side by side. Those that are stranded
+        come beside the managers: a new leader gives their tasks to others. Silent nodes are left alone.
+        """
         members: dict[str, Member] = {}
         before: list[pulumi.Resource] = [quorum]
         for node in settings.nodes:
+            awaited = [quorum] if node.name in stranded else before
             options = mine.merge(
                 pulumi.ResourceOptions(
-                    depends_on=[*before, ready[node.name]], ignore_changes=["*"] if node.name in silent else None
+                    depends_on=[*awaited, ready[node.name]], ignore_changes=["*"] if node.name in silent else None
                 )
             )
             generation = quorum.generation if node.role == "manager" else None

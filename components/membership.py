@@ -32,7 +32,7 @@ from recovery.membership import Place, Standing
 from recovery.model import Survey
 from recovery.plan import Plan
 from recovery.settings import Node, Settings
-from recovery.survey import survey
+from recovery.survey import settled, survey
 
 Props = dict[str, Any]
 HELD = "held"
@@ -56,7 +56,7 @@ class Look:
     def __call__(self, settings: Settings) -> Survey:
         with self._lock:
             if self._seen is None or monotonic() > self._until:
-                self._seen = survey(settings)
+                self._seen = settled(settings)
                 self._until = monotonic() + MOMENT
             return self._seen
 

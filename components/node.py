@@ -25,13 +25,18 @@ TOOLS = (
 )
 TIME_LIMIT = "10m"
 FIREWALL_PATH = "/etc/requorum/firewall"
+AWAIT_ENGINE = """left=100
+until why=$(timeout 5 docker version 2>&1 >/dev/null); do
+  left=$((left - 1))
+  [ "$left" -gt 0 ] || { echo "the Docker engine of $(hostname) does not answer: systemctl status docker (${why:-timed out})" >&2; exit 1; }
+  sleep 0.1
+done
+"""
 SCRIPT = """set -eu
 for tool in {tools}; do
   command -v "$tool" >/dev/null || {{ echo "$tool is missing on $(hostname): install it (apt-get install age docker.io iproute2 iptables openssl python3 tar zstd)" >&2; exit 1; }}
 done
-for try in $(seq 100); do timeout 5 docker version >/dev/null 2>&1 && break; sleep 0.1; done
-timeout 5 docker version >/dev/null || {{ echo "the Docker engine of $(hostname) does not answer: systemctl status docker" >&2; exit 1; }}
-mkdir -p /etc/requorum
+{engine}mkdir -p /etc/requorum
 printf '%s\\n' {cluster} > {mark}
 """
 FIREWALL = """cat > {path} <<'RULES'
@@ -57,7 +62,7 @@ timeout 30 systemctl restart requorum-firewall.service
 
 def preparation(settings: Settings) -> str:
     """The script that prepares any node of the cluster; it may run again at any time."""
-    script = SCRIPT.format(tools=" ".join(TOOLS), cluster=quote(settings.cluster), mark=MARK_PATH)
+    script = SCRIPT.format(tools=" ".join(TOOLS), engine=AWAIT_ENGINE, cluster=quote(settings.cluster), mark=MARK_PATH)
     if settings.hosts.firewall:
         script += FIREWALL.format(path=FIREWALL_PATH, rules="\n".join(firewall_rules(settings)))
     return script

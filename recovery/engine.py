@@ -34,9 +34,10 @@ HEARTBEAT_SECONDS = 10
 MENDS_SECONDS = 75.0
 """For what a swarm mends by itself: a leader that hangs gives its place up after 30 s (swarmkit, manager/state/store:
 WedgeTimeout), and an election takes up to 20 s more."""
-PASSING = ("out of sequence", "node lost leader status", "The swarm does not have a leader")
-"""In what an engine answers to a write that another one overtook (swarmkit, manager/state/store: ErrSequenceConflict), and
-while another leader is elected (manager/state/raft: ErrLostLeadership, errLostQuorum)."""
+OVERTAKEN = ("out of sequence",)
+"""In what an engine answers to a write that another one overtook (swarmkit, manager/state/store: ErrSequenceConflict)."""
+PASSING = (*OVERTAKEN, "node lost leader status", "The swarm does not have a leader")
+"""And while another leader is elected (manager/state/raft: ErrLostLeadership, errLostQuorum)."""
 PAUSE = 0.1
 NANOSECONDS = 1_000_000_000
 
@@ -149,7 +150,7 @@ class Engine:
             if changed != current["Spec"]:
                 self._api.update_swarm(version=current["Version"]["Index"], swarm_spec=changed)
 
-        _written(write)
+        _written(write, PASSING)
 
     @property
     def autolocked(self) -> bool:
@@ -245,7 +246,9 @@ class Engine:
         self._update(self._api.info()["Swarm"]["NodeID"], dict, needed=True)
 
     def _update(self, node_id: str, change: Callable[[dict[str, Any]], dict[str, Any]], *, needed: bool) -> None:
-        """Write a node's changed spec; ``needed`` writes one that is as it was too."""
+        """Write a node's changed spec; ``needed`` writes one that is as it was too, and waits for no leader: it is for a copy, and
+        an engine without one is held by each question, while it may be what is left of a quorum (decision 27).
+        """
 
         def write() -> None:
             current = self._api.inspect_node(node_id)
@@ -253,7 +256,7 @@ class Engine:
             if needed or changed != current["Spec"]:
                 self._api.update_node(node_id, current["Version"]["Index"], changed)
 
-        _written(write)
+        _written(write, OVERTAKEN if needed else PASSING)
 
     def remove_member(self, node_id: str) -> None:
         """Take a member that is down off the node list."""
@@ -292,8 +295,8 @@ class Engine:
             raise EngineError(doing, f"no answer ({error})", remedy=remedy, node=self.node.name) from None
 
 
-def _written(write: Callable[[], None]) -> None:
-    """Read and write anew, for `MENDS_SECONDS`, what another write overtook or what found no leader.
+def _written(write: Callable[[], None], passing: Collection[str]) -> None:
+    """Read and write anew, for `MENDS_SECONDS`, what was answered by one of the words for what passes.
 
     Each write names the version that it was made from, so none is laid over what came between. Raises: APIError.
     """
@@ -302,7 +305,7 @@ def _written(write: Callable[[], None]) -> None:
         try:
             return write()
         except APIError as error:
-            if monotonic() > end or not any(words in str(error.explanation) for words in PASSING):
+            if monotonic() > end or not any(words in str(error.explanation) for words in passing):
                 raise
         sleep(PAUSE)
 

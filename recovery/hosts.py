@@ -16,6 +16,9 @@ from recovery.model import Presence
 from recovery.settings import Node, Settings
 
 SECONDS = 5
+"""For an answer to a question."""
+ACT_SECONDS = 60
+"""For what Docker does: a busy host takes long over the kill and the unmounting, and ends them whoever has given up."""
 GRACE_SECONDS = 10
 """For a container to shut down in an orderly way."""
 LABEL = "requorum.cluster"
@@ -49,7 +52,7 @@ def clear(settings: Settings, node: Node) -> bool:
     """
     endpoint = settings.hosts.endpoint_of(node.zone)
     try:
-        engine = _engine(endpoint)
+        engine = _engine(endpoint, seconds=ACT_SECONDS)
         try:
             filters = {"name": f"^/{node.name}$", "label": f"{LABEL}={settings.cluster}"}
             found = engine.containers(all=True, filters=filters)
@@ -104,7 +107,7 @@ def restart(settings: Settings, node: Node) -> None:
 def _asked(settings: Settings, node: Node, doing: str) -> Iterator[docker.APIClient]:
     endpoint = settings.hosts.endpoint_of(node.zone)
     try:
-        engine = _engine(endpoint, seconds=SECONDS + GRACE_SECONDS)
+        engine = _engine(endpoint, seconds=ACT_SECONDS)
         try:
             yield engine
         finally:

@@ -19,11 +19,14 @@ from typing import Any
 from recovery.copy import TIME
 from recovery.errors import RequorumError, StoreError
 from recovery.settings import Settings
+from recovery.steps import Action
 from recovery.store import Store
 
 Say = Callable[[str], None]
 PLAN = "plan"
 """The action of the entry that begins a run: what was found and what is to be done."""
+LASTING = (PLAN, Action.PROVE)
+"""The actions whose entries a report cannot do without, one of each in a run: they are written with patience."""
 ENTRY = re.compile(r"\d{8}T\d{12}Z-[a-z]+-[a-z0-9-]+\.json$")
 """Names of entries: copies of a manager that is called `journal` are none."""
 BEGUN, DONE, FAILED = "begun", "done", "failed"
@@ -101,7 +104,7 @@ def end(settings: Settings, entry: Entry, say: Say, *, error: str = "") -> None:
 def names(settings: Settings) -> tuple[str, ...]:
     """The names of all entries, oldest first. Raises: StoreError."""
     folder = _folder(settings)
-    found = (key.removeprefix(folder) for key in Store(settings.backup.sites, hasty=True).keys(folder))
+    found = (key.removeprefix(folder) for key in Store(settings.backup.sites).keys(folder))
     return tuple(sorted(name for name in found if ENTRY.match(name)))
 
 
@@ -127,8 +130,9 @@ def clear(settings: Settings, entries: Iterable[str]) -> None:
 
 
 def _write(settings: Settings, entry: Entry, say: Say) -> None:
+    hasty = entry.action not in LASTING  # no effect waits for long
     try:
-        Store(settings.backup.sites, hasty=True).put(_folder(settings) + entry.name, entry.to_json())
+        Store(settings.backup.sites, hasty=hasty).put(_folder(settings) + entry.name, entry.to_json())
     except StoreError as error:
         say(f"the journal was not written: {error.why}")
 

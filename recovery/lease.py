@@ -116,7 +116,8 @@ class _Holder:
         while not (self._take(stale) and self._stays()):
             found = self._store.look(self._key)
             content = found[0] if found else b""
-            if monotonic() - begun > WAIT_SECONDS:
+            free = content == FREE and found != stale  # given back since it was last tried
+            if monotonic() - begun > WAIT_SECONDS and not free:
                 raise self._swallowed() if content in (b"", FREE) else self._refused(content)
             if content == FREE:
                 stale = found

@@ -110,10 +110,10 @@ def standing(seen: Report, leader: Report | None) -> tuple[Standing, Role]:
 
 
 def role_now(seen: Report) -> Role:
-    """The role that a report amounts to. A manager's engine manages, or at least holds the log."""
+    """The role that a report amounts to."""
     if seen.reach is not Reach.ANSWERS or seen.state is not LocalState.ACTIVE:
         return seen.node.role
-    return "manager" if seen.control or seen.raft else "worker"
+    return "manager" if votes.manages(seen) else "worker"
 
 
 def remove(settings: Settings, node: Node, node_id: str, *, say: Callable[[str], None]) -> None:
@@ -172,7 +172,7 @@ def _ensure(settings: Settings, node: Node, dropped_labels: tuple[str, ...], say
                 remedy="see its engine: systemctl status docker",
                 node=node.name,
             )
-        _shape(settings, chief, node, place.node_id, dropped_labels, leader, say)
+        _shape(settings, chief, node, to_node, place.node_id, dropped_labels, leader, say)
         _await_ready(chief, node, place.node_id)
         _drop_stale(settings, chief, node, place.node_id)
     return place
@@ -312,6 +312,7 @@ def _shape(
     settings: Settings,
     chief: Engine,
     node: Node,
+    here: Shell,
     node_id: str,
     dropped: tuple[str, ...],
     leader: Report,
@@ -330,7 +331,7 @@ def _shape(
         else:
             backup.take_one(settings, leader.node)
             say(f"demoting {node.name}, which stood in for a manager")
-            votes.demote(chief, entry)
+            votes.demote(chief, entry, here)
     stale = _stale(settings, leader.members, node, node_id)
     inherited = {key: value for old in stale for key, value in old.labels.items() if key not in dropped}
     availability: str | None = node.availability or next((old.availability for old in stale), None)

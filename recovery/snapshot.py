@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path, PurePosixPath
+from time import sleep
 from typing import Any
 
 from recovery import program
@@ -27,6 +28,9 @@ from recovery.shell import DATA_ROOT, Shell
 from recovery.wal import Position
 
 SECONDS = 300
+TRIES, PAUSE = 3, 1.0
+"""Of a hot copy that lags, and seconds between them: a leader speaks to each follower once a second (swarmkit, manager/state/raft:
+TickInterval), and repeats what that lacks."""
 UNKNOWN_ENGINE = "unknown"
 
 
@@ -79,13 +83,12 @@ def take(
             node=node.name,
         )
     before = engine.inventory()
-    engine.settle()
     key = engine.unlock_key() if engine.autolocked else None
     if key:
         keep(key)
     how = copying.COLD if back else copying.HOT
     then = partial(back, key) if back else None
-    with _held(shell, info.get("DockerRootDir") or DATA_ROOT, now(), how, then) as held:
+    with _held_beyond(before.index, engine, shell, info.get("DockerRootDir") or DATA_ROOT, now, how, then) as held:
         if back:
             engine = Engine(shell)
         manifest = replace(
@@ -167,7 +170,7 @@ def compare(manifest: Manifest, found: dict[str, Any]) -> str:
     if missing := manifest.inventory.missing_from(restored(found)):
         shown = "; ".join(f"{kind} {', '.join(ids[:3])}" for kind, ids in missing.items())
         return f"what the swarm held is missing: {shown}"
-    if manifest.position.commit <= manifest.inventory.index:
+    if _lags(manifest, manifest.inventory.index):
         return (
             f"its log is committed up to entry {manifest.position.commit}, "
             f"and the swarm's newest change, of version {manifest.inventory.index}, comes after that"
@@ -180,6 +183,35 @@ def compare(manifest: Manifest, found: dict[str, Any]) -> str:
 def restored(found: dict[str, Any]) -> Inventory:
     """What a restored swarm holds, as the sandbox read it out of that."""
     return Inventory({kind: frozenset(ids) for kind, ids in found["inventory"].items()}, found["version_index"])
+
+
+def _lags(manifest: Manifest, index: int) -> bool:
+    """Whether the log of a copy is not committed beyond the entry before the change of that version."""
+    return manifest.position.commit <= index
+
+
+@contextmanager
+def _held_beyond(
+    index: int,
+    engine: Engine,
+    shell: Shell,
+    root: str,
+    now: Callable[[], datetime],
+    how: str,
+    back: Callable[[], None] | None,
+) -> Iterator[_Held]:
+    """The same as `_held`, of a settled log, beyond the change of version ``index`` where that can be waited for.
+
+    `Engine.settle` returns once a majority has its entry, and the manager that is copied may be the one that has it a moment
+    later. One whose log stays behind is given all the same: its proof says so. No engine is stopped twice.
+    """
+    for left in reversed(range(TRIES if how == copying.HOT else 1)):
+        engine.settle()
+        with _held(shell, root, now(), how, back) as held:
+            if not left or not _lags(held.manifest, index):
+                yield held
+                return
+        sleep(PAUSE)
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """Asks every known address, in parallel and with time limits, what it is right now."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from time import monotonic, sleep
 
@@ -19,6 +19,8 @@ from recovery.transport import Shell
 CONNECT_SECONDS = 2.0
 GONE_SECONDS = 1.0
 ENGINE_SECONDS = 2.5
+LATE_SECONDS = 10.0
+"""For a machine that lives to let us in, or its engine to answer, before it is taken for silent: it may be busy."""
 ELECTION_SECONDS = 30.0
 """An election starts 10 to 20 s after a leader is lost (swarmkit: a tick is 1 s, an election 10 ticks and a random part)."""
 PAUSE = 0.5
@@ -34,58 +36,118 @@ PROBE = (
 node's certificate (public)."""
 
 
+@dataclass(frozen=True)
+class Limits:
+    """Seconds for a machine to accept a connection, from the same beginning to let us in, and for each answer of its engine."""
+
+    connect: float
+    login: float
+    engine: float = ENGINE_SECONDS
+
+
+BRISK = Limits(CONNECT_SECONDS, CONNECT_SECONDS)
+PATIENT = Limits(CONNECT_SECONDS, LATE_SECONDS)
+
+
 def survey(
-    settings: Settings, *, nodes: Sequence[Node] | None = None, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    settings: Settings,
+    *,
+    nodes: Sequence[Node] | None = None,
+    patient: bool = False,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Survey:
     """What every node says, or each of ``nodes``; of silent ones, what the operator said.
+
+    ``patient`` asks those that were `late` once more, and gives them longer.
 
     Raises: HostError when the docker driver's engine does not answer; SettingError for unusable SSH files.
     """
     asked = settings.nodes if nodes is None else nodes
     present = hosts.presence(settings, asked)
-    with ThreadPoolExecutor(max_workers=max(len(asked), 1)) as pool:
-        reports = tuple(pool.map(lambda node: report(node, settings, present[node.name]), asked))
-    taken = now()
-    return Survey(words.heeded(settings, reports, taken), taken)
+
+    def look(nodes: Sequence[Node], limits: Limits) -> list[tuple[Report, bool]]:
+        with ThreadPoolExecutor(max_workers=max(len(nodes), 1)) as pool:
+            return list(pool.map(lambda node: _look(node, settings, present[node.name], limits), nodes))
+
+    looks = look(asked, BRISK)
+    seen = Survey(tuple(report for report, _ in looks), now())
+    left = {node.name for node in asked} if patient else set()
+    living = {report.node.name for report, lives in looks if lives}
+    while again := [node for node in late(seen, living) if node.name in left]:
+        left -= {node.name for node in again}
+        engine = ENGINE_SECONDS if seen.leader is None else LATE_SECONDS
+        newer = {r.node.name: r for r, _ in look(again, Limits(words.KNOCK_SECONDS, LATE_SECONDS, engine))}
+        seen = Survey(tuple(newer.get(report.node.name, report) for report in seen.reports), now())
+    return replace(seen, reports=words.heeded(settings, seen.reports, seen.taken))
+
+
+def late(seen: Survey, living: Collection[str]) -> tuple[Node, ...]:
+    """The nodes that may say more when they are given longer; ``living`` are those whose machines run.
+
+    They are silent and live, or the leader hears them and they are silent or left something unsaid. The engine of any other
+    manager may be looking for a leader: that takes it 20 s, in which it does nothing else, and each question prolongs it.
+    """
+    listed = seen.leader.members if seen.leader else ()
+
+    def is_late(report: Report) -> bool:
+        entries = [entry for entry in listed if entry.stands_at(report.node)]
+        heard = any(entry.reachable if report.node.role == "manager" else entry.ready for entry in entries)
+        if report.reach is Reach.SILENT:
+            return heard or report.node.name in living
+        unsaid = not report.engine or (report.control and not report.members)
+        return heard and unsaid and report.reach in (Reach.ANSWERS, Reach.NO_ENGINE)
+
+    return tuple(report.node for report in seen.reports if is_late(report))
 
 
 def settled(settings: Settings, *, nodes: Sequence[Node] | None = None, seconds: float = ELECTION_SECONDS) -> Survey:
-    """As `survey`, once an election that is under way has brought a leader, or ``seconds`` have passed.
+    """As a patient `survey`, once an election that is under way has brought a leader, or ``seconds`` have passed.
 
     Managers that name different leaders are asked again too: their reports may be of different moments.
     """
     end = monotonic() + seconds
     while True:
-        seen = survey(settings, nodes=nodes)
+        seen = survey(settings, nodes=nodes, patient=True)
         if not (seen.electing or len(seen.leaders) > 1) or monotonic() > end:
             return seen
         sleep(PAUSE)
 
 
 def report(node: Node, settings: Settings, presence: Presence) -> Report:
-    """What one node says.
+    """What one node says, which has `LATE_SECONDS` to let us in where it accepts the connection."""
+    return _look(node, settings, presence, PATIENT)[0]
+
+
+def _look(node: Node, settings: Settings, presence: Presence, limits: Limits) -> tuple[Report, bool]:
+    """What one node says, and whether its machine runs: it accepted the connection, or its driver says so.
 
     The address of a machine that the driver knows to be gone is dialled too, for a moment: the driver may
-    be looking at the wrong engine.
+    be looking at the wrong engine. It is not gone where a connection is accepted.
     """
     if presence is Presence.STOPPED:
-        return Report(node, Reach.STOPPED, "the machine is there and is not running")
+        return Report(node, Reach.STOPPED, "the machine is there and is not running"), False
     gone = presence is Presence.GONE
+    connect = min(limits.connect, GONE_SECONDS) if gone else limits.connect
+    shell = Shell(node, settings.ssh, connect_seconds=connect, login_seconds=limits.login)
+
+    def fault(reach: Reach, detail: str) -> tuple[Report, bool]:
+        return Report(node, reach, detail), shell.accepted or presence is Presence.PRESENT
+
     try:
-        with Shell(node, settings.ssh, connect_seconds=GONE_SECONDS if gone else CONNECT_SECONDS) as shell:
-            return ask(shell)
+        with shell:
+            return ask(shell, seconds=limits.engine), True
     except (Silent, CommandFailed) as error:
-        if gone:
-            return Report(node, Reach.ABSENT, "the host driver knows no such machine")
-        return Report(node, Reach.SILENT, error.why)
+        if gone and not shell.accepted:
+            return fault(Reach.ABSENT, "the host driver knows no such machine")
+        return fault(Reach.SILENT, error.why)
     except SshRefused as error:
-        return Report(node, Reach.REFUSED, error.why)
+        return fault(Reach.REFUSED, error.why)
     except HostKeyChanged as error:
-        return Report(node, Reach.WRONG_KEY, error.why)
+        return fault(Reach.WRONG_KEY, error.why)
     except AccessDenied as error:
-        return Report(node, Reach.DENIED, error.why)
+        return fault(Reach.DENIED, error.why)
     except TransportError as error:
-        return Report(node, Reach.SILENT, error.why)
+        return fault(Reach.SILENT, error.why)
 
 
 def ask(shell: Shell, *, seconds: float = ENGINE_SECONDS) -> Report:

@@ -35,7 +35,9 @@ from recovery.workspace import fault
 
 T = TypeVar("T")
 CONNECT_SECONDS = 3.0
-"""To connect, shake hands and log in: a dead node costs no more."""
+"""For a machine to accept or refuse a connection: a dead node costs no more."""
+LOGIN_SECONDS = 10.0
+"""From the same beginning, for one that has accepted to shake hands and let us in: a busy one has to fork for that."""
 GO_PREFERS = ("ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa", "ssh-ed25519")
 """golang.org/x/crypto/ssh, defaultHostKeyAlgos: pulumi-command pins one key and takes what the host offers for it."""
 LOCAL = frozenset({ENOSPC, EDQUOT, EFBIG, EROFS, EIO, ENOENT})
@@ -48,10 +50,16 @@ class Shell:
     Raises on entry: Silent, SshRefused, AccessDenied, HostKeyChanged, SettingError.
     """
 
-    def __init__(self, node: Node, ssh: Ssh, *, connect_seconds: float = CONNECT_SECONDS) -> None:
+    accepted = False
+    """Whether the machine has accepted a connection, be it that it let us in or not."""
+
+    def __init__(
+        self, node: Node, ssh: Ssh, *, connect_seconds: float = CONNECT_SECONDS, login_seconds: float = LOGIN_SECONDS
+    ) -> None:
         self.node = node
         self._ssh = ssh
         self._connect_seconds = connect_seconds
+        self._login_seconds = login_seconds
         self._connection: asyncssh.SSHClientConnection | None = None
         self._relay: asyncio.Server | None = None
         self._relay_folder: str | None = None
@@ -108,17 +116,19 @@ class Shell:
         doing = f"connecting to {self._ssh.user}@{self.node.dial} by SSH"
         name = self.node.name
         try:
-            return await asyncssh.connect(
-                self.node.dial,
-                port=self._ssh.port,
-                username=self._ssh.user,
-                known_hosts=pinned_keys(self._ssh.known_hosts_file),
-                client_keys=[private_key(self._ssh.private_key_file)],
-                agent_path=None,
-                config=None,
-                connect_timeout=self._connect_seconds,
-                keepalive_interval=5,
-            )
+            async with asyncio.timeout(self._connect_seconds) as limit:
+                login_end = asyncio.get_running_loop().time() + self._login_seconds
+                return await asyncssh.connect(
+                    self.node.dial,
+                    port=self._ssh.port,
+                    username=self._ssh.user,
+                    known_hosts=pinned_keys(self._ssh.known_hosts_file),
+                    client_keys=[private_key(self._ssh.private_key_file)],
+                    client_factory=lambda: _Patient(self, limit, login_end),
+                    agent_path=None,
+                    config=None,
+                    keepalive_interval=5,
+                )
         except asyncssh.HostKeyNotVerifiable:
             raise HostKeyChanged(
                 doing,
@@ -143,9 +153,10 @@ class Shell:
                 node=name,
             ) from None
         except (OSError, TimeoutError) as error:
+            found = "it accepts the connection, and does not let us in" if self.accepted else "nothing answers"
             raise Silent(
                 doing,
-                f"nothing answers ({str(error) or 'timed out'})",
+                f"{found} ({str(error) or 'timed out'})",
                 remedy="see whether the machine is up and reachable from here",
                 node=name,
             ) from None
@@ -226,6 +237,18 @@ class Shell:
                 "docker system dial-stdio", encoding=None, stderr=asyncssh.DEVNULL
             )
             return process.stdout, process.stdin
+
+
+class _Patient(asyncssh.SSHClient):
+    """Notes that the machine has accepted the connection, and gives it until ``login_end`` to let us in."""
+
+    def __init__(self, shell: Shell, limit: asyncio.Timeout, login_end: float) -> None:
+        self._shell, self._limit, self._login_end = shell, limit, login_end
+
+    def connection_made(self, _connection: asyncssh.SSHClientConnection) -> None:
+        self._shell.accepted = True
+        if not self._limit.expired():
+            self._limit.reschedule(self._login_end)
 
 
 class _Target:

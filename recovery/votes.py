@@ -7,7 +7,7 @@ from recovery import journal
 from recovery.detour import detour
 from recovery.engine import MENDS_SECONDS, Engine
 from recovery.errors import EngineError, ProofFailed, Refused
-from recovery.model import Member
+from recovery.model import Member, Report
 from recovery.settings import Node, Settings
 from recovery.steps import Action
 from recovery.survey import ask
@@ -31,10 +31,16 @@ def survives_without(entry: Member, members: tuple[Member, ...]) -> bool:
     return sum(member.reachable for member in left) >= quorum(len(left))
 
 
-def demote(chief: Engine, entry: Member) -> None:
-    """Take a manager's vote; returns once raft has done so.
+def manages(seen: Report) -> bool:
+    """Whether a node's engine is a manager's, or at least holds the log."""
+    return seen.control or seen.raft
 
-    Raises: Refused when the quorum would not survive; ProofFailed; EngineError.
+
+def demote(chief: Engine, entry: Member, here: Shell | None = None) -> None:
+    """Take a manager's vote; returns once raft has done so and, where ``here`` leads to its node, that one is a worker:
+    its engine gives up managing and the log only after that.
+
+    Raises: Refused when the quorum would not survive; ProofFailed; EngineError; TransportError.
     """
     members = chief.members()
     if not survives_without(entry, members):
@@ -46,7 +52,10 @@ def demote(chief: Engine, entry: Member) -> None:
             remedy="bring the other managers back first: requorum status",
         )
     chief.update_member(entry.node_id, role="worker")
-    await_entry(chief, entry.node_id, lambda now: not now.votes, f"demoting {entry.hostname}", "it still votes")
+    doing = f"demoting {entry.hostname}"
+    await_entry(chief, entry.node_id, lambda now: not now.votes, doing, "it still votes")
+    if here:
+        await_entry(chief, entry.node_id, lambda _: not manages(ask(here)), doing, "it does not become a worker")
 
 
 def readdress(settings: Settings, node: Node, through: Node, *, say: Callable[[str], None]) -> None:
@@ -66,14 +75,7 @@ def readdress(settings: Settings, node: Node, through: Node, *, say: Callable[[s
             say(f"{node.name} is given its vote anew, at {node.address}")
             # What its engine would ask for at its own address of before is answered by the other manager.
             detour(here, {entry.raft_address: through.address})
-            demote(chief, entry)
-            await_entry(
-                chief,
-                entry.node_id,
-                lambda now: not (now.votes or ask(here).raft),
-                doing,
-                "it does not become a worker",
-            )
+            demote(chief, entry, here)
             with chief.short_log():
                 chief.update_member(entry.node_id, role="manager")
                 found = f"it does not vote at {node.address}"

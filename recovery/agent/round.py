@@ -189,11 +189,12 @@ class Round:
                 manifest = snapshot.take(self._shell, folder / ARCHIVE, recipients=self._config.recipients, keep=keep)
                 self._spool.add(folder, manifest, view.fingerprint)
         except FAULTS as error:
+            self.state = self.state.tried_now()
             self._fail(Fault.COPY, error)
             self._save()
             return False
         self._due.unlink(missing_ok=True)
-        self.state = self.state.copied(manifest, view.fingerprint, monotonic() - begun)
+        self.state = self.state.tried_now().copied(manifest, view.fingerprint, monotonic() - begun)
         self._save()
         return True
 

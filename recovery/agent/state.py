@@ -47,7 +47,7 @@ class State:
     faults: Mapping[str, str] = field(default_factory=dict)
     """What it fails at (`Fault`), and why."""
     tried: str = ""
-    """What no copy was proven of when that was tried last, as fingerprint; with when that was, and how often."""
+    """What no copy was proven of when that was tried last, as fingerprint; with when that was over, and how often."""
     tried_at: float = 0.0
     tries: int = 0
     refused: float = 0.0
@@ -73,9 +73,13 @@ class State:
         return self.tried == fingerprint and 0 <= now - self.tried_at < turn.pause(self.tries)
 
     def trying(self, fingerprint: str) -> "State":
-        """Before a copy: should nobody come to tell what became of it, it was tried all the same."""
+        """Before a copy: should nobody come to tell what became of it, it was tried all the same, and is over."""
         tries = self.tries + 1 if fingerprint == self.tried else 1
         return replace(self, tried=fingerprint, tried_at=time(), tries=tries)
+
+    def tried_now(self) -> "State":
+        """After a try, however it ended: it rests from here, so that one which took long is followed by a rest too."""
+        return replace(self, tried_at=time())
 
     def copied(self, manifest: Manifest, fingerprint: str, seconds: float) -> "State":
         """After a copy; one that is not proven is an alarm, and the swarm counts as not copied."""

@@ -14,7 +14,7 @@ from typing import Any
 
 Entries = Iterable[Mapping[str, Any]]
 FIRST_PAUSE, LONGEST_PAUSE = 10.0, 600.0
-"""Seconds between the beginnings of tries; each pause is twice the one before it."""
+"""Seconds from the end of a try to the next; each pause is twice the one before it."""
 
 
 class Turn(StrEnum):
@@ -61,7 +61,7 @@ def decide(view: View, covered: str, seen: str, mark: Mark | None, *, due: bool 
 
 
 def pause(tries: int) -> float:
-    """Seconds from one try to the next of the same, after so many."""
+    """Seconds from the end of one try to the next of the same, after so many."""
     return min(FIRST_PAUSE * 2.0 ** (min(tries, 16) - 1), LONGEST_PAUSE)
 
 
@@ -82,6 +82,11 @@ def rank(nodes: Entries, node_id: str) -> int:
     managers = [node for node in nodes if node.get("ManagerStatus", {}).get("Reachability") == "reachable"]
     order = [node["ID"] for node in sorted(managers, key=lambda node: (_leads(node), node["ID"]))]
     return order.index(node_id) if node_id in order else len(order)
+
+
+def addresses(nodes: Entries) -> list[str]:
+    """Where the managers of the engine's list take connections of raft, as ``HOST:PORT``."""
+    return [node["ManagerStatus"]["Addr"] for node in nodes if "ManagerStatus" in node]
 
 
 def _fact(kind: str, entry: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ Changes that come while a round runs are looked at after it, and those that came
 """
 
 import http.client
+import socket
 import subprocess
 import sys
 import threading
@@ -23,8 +24,9 @@ PAUSE_SECONDS = 5.0
 ASK_SECONDS = 10.0
 """From one answer about the swarm's own object to the next question."""
 SILENT_SECONDS = 60.0
-"""After none. An engine that lost its leader some 30 s ago or less takes 20 s over that question, and meanwhile neither leaves
-nor forces anything (decision 27): it is held once for each loss."""
+"""After none, or where no quorum is there to answer. An engine that lost its leader some 30 s ago or less takes 20 s over that
+question, and meanwhile neither leaves nor forces anything (decision 27); later it answers at once."""
+KNOCK_SECONDS = 1.0
 START = ("systemctl", "start", "requorum-copy.service")
 LOOK = ("systemctl", "show", "requorum-copy.service", "--property=ActiveState", "--value")
 
@@ -59,18 +61,21 @@ class Watch:
 
     def _ask(self) -> None:
         """Notice what no event tells (moby, daemon/cluster: watchClusterEvents); after no answer, whatever came meanwhile."""
-        seen = None
+        seen, managers = None, list[str]()
         while True:
-            try:
-                found = api.ask(self._path, "GET", "/swarm")["Version"]["Index"]
-            except (api.Refused, OSError, http.client.HTTPException) as error:
-                print(f"the engine does not tell of its swarm: {error}", file=sys.stderr)
-                seen, pause = None, SILENT_SECONDS
+            found = None
+            if not managers or 2 * sum(map(_accepts, managers)) > len(managers):
+                try:
+                    found = api.ask(self._path, "GET", "/swarm")["Version"]["Index"]
+                    managers = turn.addresses(api.ask(self._path, "GET", "/nodes"))
+                except (api.Refused, OSError, http.client.HTTPException) as error:
+                    print(f"the engine does not tell of its swarm: {error}", file=sys.stderr)
             else:
-                if found != seen:
-                    self._changed.set()
-                seen, pause = found, ASK_SECONDS
-            sleep(pause)
+                managers = []
+            if found is not None and found != seen:
+                self._changed.set()
+            seen = found
+            sleep(SILENT_SECONDS if found is None else ASK_SECONDS)
 
     def _rank(self) -> int:
         """How many managers copy before this one; 0 where that cannot be told, and the round says why."""
@@ -80,6 +85,16 @@ class Watch:
             )
         except (api.Refused, OSError, http.client.HTTPException):
             return 0
+
+
+def _accepts(address: str) -> bool:
+    """Whether the engine of a manager takes connections at ``HOST:PORT``."""
+    host, port = address.rsplit(":", 1)
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), KNOCK_SECONDS).close()
+    except OSError:
+        return False
+    return True
 
 
 def _is_at_it() -> bool:

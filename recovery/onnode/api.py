@@ -36,12 +36,12 @@ class _Connection(http.client.HTTPConnection):
         self.sock.connect(str(self._path))
 
 
-def ask(path: Path, method: str, what: str, body: Any = None) -> Any:
-    """What the engine at the socket ``path`` answers; None where that is no JSON.
+def ask(path: Path, method: str, what: str, body: Any = None, *, seconds: float = REQUEST_SECONDS) -> Any:
+    """What the engine at the socket ``path`` answers, each part within ``seconds``; None where that is no JSON.
 
     Raises: Refused; OSError and http.client.HTTPException where there is no answer.
     """
-    connection = _Connection(path, REQUEST_SECONDS)
+    connection = _Connection(path, seconds)
     try:
         text = None if body is None else json.dumps(body)
         connection.request(method, what, text, {"Content-Type": "application/json"} if text else {})

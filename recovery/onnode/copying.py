@@ -52,6 +52,11 @@ RECORD = 10240
 """Bytes that tar writes at once: it says how many of them were written, and not why no more were."""
 CHANGED = 1
 """tar's exit status where a file changed as it was read, which is expected of a running engine."""
+TRIES, PAUSE = 3, 0.2
+"""Of packing while the node's certificate is replaced, and seconds between them: files of a few kilobytes are written and renamed."""
+NEXT = ".swarm-node.crt"
+"""The certificate that is about to come: it is written, then the key is replaced, then it takes its place (swarmkit,
+ca/keyreadwriter.go: Write). An engine that was killed in between leaves it until it starts."""
 LOCKED = b"ENCRYPTED PRIVATE KEY"
 """In a key file that needs the unlock key (see `recovery.keyfile`)."""
 
@@ -73,7 +78,7 @@ def take(root: str, how: str) -> dict[str, Any]:
                 _require_stopped()
             stopped = clock()
         else:
-            _pack(root, folder)
+            _pack_still(root, folder)
         made = _compressed(folder)
         found = read(made)
         (folder / KEY).write_bytes(found.key)
@@ -118,6 +123,30 @@ def _pack(root: str, folder: Path) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
         said = done.stderr.decode(errors="replace").strip().splitlines()[:1] or [f"exit status {done.returncode}"]
         raise OSError(said[0])
+
+
+def _pack_still(root: str, folder: Path) -> None:
+    """Pack the swarm directory beside the running engine, again where that replaced keys or certificates meanwhile.
+
+    A key and a certificate that do not belong together are no copy, nor is a log with a data key that the key file of before
+    lacks. Raises: OSError.
+    """
+    for left in reversed(range(TRIES)):
+        before = _certificates(root)
+        _pack(root, folder)
+        if not left or (before == _certificates(root) and NEXT not in before):
+            return
+        time.sleep(PAUSE)
+
+
+def _certificates(root: str) -> dict[str, tuple[int, int]]:
+    """The files of the node's certificates by name; one that is replaced, as swarmkit does, is another."""
+    found = {}
+    for path in Path(root, archive.KEY).parent.glob("*"):
+        with suppress(FileNotFoundError):
+            state = path.lstat()
+            found[path.name] = state.st_ino, state.st_mtime_ns
+    return found
 
 
 def _compressed(folder: Path) -> Path:

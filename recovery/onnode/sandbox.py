@@ -128,9 +128,8 @@ def inside(copy: Path, address: str, size: int, key: bytes) -> dict[str, Any]:
         _until_up(engine)
         start = time.monotonic()
         _unpack(copy, key)
-        _ask(
-            "POST", "/swarm/init", {"ForceNewCluster": True, "ListenAddr": f"{address}:2377", "AdvertiseAddr": address}
-        )
+        wanted = {"ForceNewCluster": True, "ListenAddr": f"{address}:2377", "AdvertiseAddr": address}
+        _ask("POST", "/swarm/init", wanted, seconds=SECONDS)  # it is answered after the election
         return {**_inventory(), "recovery_seconds": round(time.monotonic() - start, 3)}
     except (OSError, http.client.HTTPException) as error:
         if not _ends(engine):
@@ -181,9 +180,9 @@ def _until_up(engine: "subprocess.Popen[bytes]") -> None:
     raise Unable(f"the sandbox's engine did not start: {_last_words()}")
 
 
-def _ask(method: str, path: str, body: Any = None) -> Any:
+def _ask(method: str, path: str, body: Any = None, *, seconds: float = api.REQUEST_SECONDS) -> Any:
     try:
-        return api.ask(SOCKET, method, path, body)
+        return api.ask(SOCKET, method, path, body, seconds=seconds)
     except api.Refused as error:
         raise Failed(str(error)) from None
 

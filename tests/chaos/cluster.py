@@ -23,6 +23,8 @@ MARK = "chaos"
 SUITES = {"bookworm": ("bookworm",), "trixie": ("trixie",), "mixed": ("bookworm", "trixie")}
 """Node images by suite; with several, the nodes take turns."""
 LOG_LINES = 150
+TOLD = "module=(?!grpc)|7946|memberlist|networkdb|agent"
+"""The lines of an engine that help to understand a fault: swarmkit's without gRPC's chatter, and the gossip's, which name no module."""
 Say = Callable[[str], None]
 
 
@@ -77,7 +79,7 @@ class Cluster:
         return witness.look(self.on, self.managers, WORKERS, seconds=seconds)
 
     def engine_logs(self) -> list[str]:
-        """The last lines of each running node's engine, to understand a fault by; gRPC's chatter is left out."""
+        """The last lines of each running node's engine, as far as they are `TOLD`."""
         argv = (
             "journalctl",
             "-u",
@@ -85,7 +87,7 @@ class Cluster:
             "-n",
             str(LOG_LINES),
             "--grep",
-            "module=(?!grpc)",
+            TOLD,
             "-o",
             "short-precise",
             "--no-hostname",

@@ -8,7 +8,9 @@ from multiprocessing.connection import Connection
 
 from recovery.assessment import Assessment, assess
 from recovery.execute import execute
+from recovery.plan import Plan
 from recovery.settings import Settings
+from recovery.steps import Action
 from tests.chaos.cluster import Cluster
 from tests.chaos.oracle import Ending
 from tests.chaos.trial import Outcome, Result, Trial
@@ -19,30 +21,40 @@ START = {
     False: ("taking a safety copy", "forcing a new cluster", "quorum back"),
 }
 """What a recovery says as it begins its steps: of all managers, and from a survivor."""
+JOIN = "join "
+"""Before the number of a manager that joins: which one that is, the plan tells."""
 
 
-def lines(managers: tuple[str, ...], lost: tuple[str, ...]) -> Iterator[str]:
-    """The beginnings of the lines at which a recovery of that loss is killed: every step has one."""
+def points(managers: tuple[str, ...], lost: tuple[str, ...]) -> Iterator[str]:
+    """Where a recovery of that loss is killed: every step has a point."""
     everything = set(lost) == set(managers)
     yield from START[everything]
-    chief = managers[0] if everything else next(name for name in managers if name not in lost)
-    yield from (f"{name} joins" for name in managers if name in lost and name != chief)
+    yield from (f"{JOIN}{number}" for number in range(1, len(lost) - everything + 1))
     yield "copying"
 
 
-class Interrupted(Trial):
-    """Trials whose recovery is killed when it says a line, without a warning, and then run again from the start."""
+def line(point: str, plan: Plan) -> str:
+    """The beginning of what a recovery by that plan says at a point."""
+    if not point.startswith(JOIN):
+        return point
+    joining = [step.node for step in plan.steps if step.action is Action.JOIN]
+    return f"{joining[int(point.removeprefix(JOIN)) - 1]} joins"
 
-    def __init__(self, cluster: Cluster, line: str = "") -> None:
+
+class Interrupted(Trial):
+    """Trials whose recovery is killed at a point, without a warning, and then run again from the start."""
+
+    def __init__(self, cluster: Cluster, point: str = "") -> None:
         super().__init__(cluster)
-        self.line = line
+        self.point = point
         self.killed = False
 
     def _recover(self, settings: Settings, result: Result) -> Outcome:
         first = assess(settings)
-        self.killed = _killed_at(settings, self.line)
+        said = line(self.point, first.plan)
+        self.killed = _killed_at(settings, said)
         if not self.killed:
-            result.faults.append(f"the recovery never said {self.line!r}")
+            result.faults.append(f"the recovery never said {said!r}")
         outcome = super()._recover(settings, result)
         if outcome.ending is Ending.REFUSED:
             return outcome

@@ -29,7 +29,8 @@ A cell says what came of the case and the seconds from machines that are up and 
 
 In each case, on every node: one cluster ID, the one from before; one leader; every manager Reachable and every worker
 Ready; as many nodes as before; node IDs kept; the last change before the newest copies there; containers of the
-workers the same; a fresh copy of every manager at the end.
+workers the same; a fresh copy of every manager at the end. An engine may list a member as neither Reachable nor Ready, or no
+leader, for no longer than 5 s after the proof; the totals say how long one did.
 """
 
 
@@ -76,6 +77,9 @@ def _totals(results: Sequence[Result], dates: Sequence[str]) -> list[str]:
         "refused first, as they must be": sum(result.refused_first for result in results),
         "second swarms": sum(result.second_swarms for result in results),
         "workers with changed containers": sum(result.changed_workers for result in results),
+        "longest from a recovery's end until all engines listed it so, in seconds": round(
+            max((result.stood_after for result in results), default=0.0), 1
+        ),
         "seconds per case, with the loss and the checks": round(
             sum(result.whole for result in results) / max(len(results), 1), 1
         ),

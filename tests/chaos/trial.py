@@ -15,6 +15,12 @@ from tests.chaos.copies import Objects, manifests, pruned
 from tests.chaos.oracle import Case, Ending, Expected, Remedy, expected
 from tests.chaos.witness import Picture
 
+LOOKS_SECONDS, LOOKS_PAUSE = 30.0, 0.5
+"""For how long faults that come and go are looked at, and between two looks."""
+STANDS_SECONDS = 5.0
+"""The longest that they may last after a proof: the raft notices within 2 s that a message is late (swarmkit, manager/state/raft:
+SendTimeout), sends the next one a second later and is as long over that again. What lasts longer, the proof should have seen."""
+
 
 @dataclass
 class Result:
@@ -31,6 +37,9 @@ class Result:
     """From machines that are up to the proof; with a remedy, from the remedy on."""
     whole: float = 0.0
     """The whole case, in seconds, with the loss and the judgement."""
+    stood_after: float = 0.0
+    """From the recovery's end to the look that found every manager Reachable, every node Ready and one leader, in seconds;
+    where none did, to the last."""
     engines: tuple[str, ...] = ()
     second_swarms: int = 0
     changed_workers: int = 0
@@ -97,8 +106,7 @@ class Trial:
             outcome = self._recover(settings, result)
         result.seconds = time.monotonic() - start
         result.ending, result.source = outcome.ending, outcome.source
-        after = cluster.look()
-        self._judge(result, wanted, outcome, before, after, marks)
+        after = self._judge(result, wanted, outcome, before, marks)
         self._tidy(result, wanted, good, spoilt)
         return after
 
@@ -163,16 +171,33 @@ class Trial:
         wanted: Expected,
         outcome: Outcome,
         before: Picture,
-        after: Picture,
         marks: dict[bool, str],
-    ) -> None:
+    ) -> Picture:
+        """What was seen at the end, its faults noted."""
         case = result.case
+        after, faults, result.stood_after = self._seen(case, wanted, before, marks)
         if outcome.ending is not wanted.ending:
             result.faults.append(f"{outcome.ending} and not {wanted.ending}: {outcome.refusal}")
         if outcome.ending is Ending.FORCED and outcome.source not in case.survivors:
             result.faults.append(f"forced from {outcome.source}, which was lost")
+        if not faults and result.stood_after > STANDS_SECONDS:
+            faults = [f"the cluster stood only {result.stood_after:.0f} s after the recovery had ended"]
         self._count(result, before, after)
-        result.faults += witness.recovered(case, wanted, before, after, marks)
+        result.faults += faults
+        return after
+
+    def _seen(
+        self, case: Case, wanted: Expected, before: Picture, marks: dict[bool, str]
+    ) -> tuple[Picture, list[str], float]:
+        """What the nodes say, what is wrong with that, and when they were asked; again where that may pass."""
+        begun = time.monotonic()
+        while True:
+            asked = time.monotonic() - begun
+            after = self.cluster.look()
+            faults = witness.recovered(case, wanted, before, after, marks)
+            if not witness.passes(faults) or asked > LOOKS_SECONDS:
+                return after, faults, asked
+            time.sleep(LOOKS_PAUSE)
 
     def _tidy(self, result: Result, wanted: Expected, good: Objects, spoilt: Objects) -> None:
         """Look at the copies that the recovery took, then leave the newest good one of each manager."""

@@ -21,7 +21,7 @@ from recovery.onnode.copying import GUARD
 from recovery.sealing import Identities
 from tests import listing
 from tests.lab.place import address
-from tests.lab.swarm import MANAGERS, Swarm
+from tests.lab.swarm import MANAGERS, WORKERS, Swarm
 
 CA = "/var/lib/docker/swarm/certificates/swarm-root-ca.crt"
 DROPPING_TAR = """#!/bin/sh
@@ -165,12 +165,13 @@ def test_a_copy_is_signed_under_the_ca_that_every_node_has_and_an_edited_one_is_
 
 def test_copies_under_a_rotated_ca_count(running: Swarm, stack: Stack) -> None:
     """The certificates of while it is rotated have another form; what is in a copy must be understood all the same."""
-    before = {running.on(name, "sha256sum", CA).split()[0] for name in running.nodes()}
+    names = (*MANAGERS, *WORKERS)
+    before = {running.on(name, "sha256sum", CA).split()[0] for name in names}
     running.on("manager-a", "docker", "swarm", "ca", "--rotate", "--detach")
     for rotated in (False, True):
         if rotated:
             running.until(
-                lambda: {running.on(name, "sha256sum", CA).split()[0] for name in running.nodes()}.isdisjoint(before),
+                lambda: {running.on(name, "sha256sum", CA).split()[0] for name in names}.isdisjoint(before),
                 "every node knows the new CA",
             )
         status, made = copies(stack)
@@ -242,6 +243,7 @@ def hanging(running: Swarm) -> Iterator[None]:
     running.on("manager-c", "sh", "-c", f"printf '{script}' > /usr/local/bin/tar && chmod +x /usr/local/bin/tar")
     yield
     running.on("manager-c", "rm", "/usr/local/bin/tar")
+    running.on("manager-c", "systemctl", "stop", f"{GUARD}.timer", check=False)
 
 
 def test_an_engine_stopped_for_a_copy_comes_back_when_everybody_else_is_gone(

@@ -69,7 +69,7 @@ def test_the_swarm_is_back_elsewhere_with_all_it_had(swarm: Swarm, moved: Stack)
     assert {name: entry["ManagerStatus"]["Addr"] for name, entry in listed.items()} == {
         name: f"{place}:2377" for name, place in NOW.items()
     }
-    assert {entry["Status"] for entry in swarm.nodes("manager-c").values()} == {"Ready"}
+    swarm.await_standing(*MANAGERS, *WORKERS, manager="manager-c")
     assert moved.outputs()["clusterId"] == KNOWN["before"].cluster_id
 
 

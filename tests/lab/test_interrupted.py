@@ -7,6 +7,8 @@ import json
 import os
 import signal
 import subprocess
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,12 +19,12 @@ from lab.stack import PROJECT, Stack
 from recovery import quorum, restore
 from recovery.errors import ProofFailed
 from recovery.settings import load
-from tests.lab.swarm import MANAGERS, Swarm
+from tests.lab.swarm import MANAGERS, WORKERS, Swarm
 
 POINTS = {
     "hosts are being made": "Container manager-b creating",
     "the new cluster is being forced": "forcing a new cluster",
-    "the second manager joins": "manager-b joins",
+    "the second manager joins": "joins as a manager",
 }
 
 HALVING_TAR = """#!/bin/sh
@@ -69,9 +71,31 @@ def kill_at(swarm: Swarm, line: str) -> None:
     )
     assert process.stdout is not None
     seen = any(line in shown for shown in process.stdout)
-    os.killpg(process.pid, signal.SIGKILL)
+    for member in session(process.pid):
+        with suppress(ProcessLookupError):
+            os.kill(member, signal.SIGKILL)
     process.wait()
     assert seen, f"the update never showed {line!r}"
+
+
+def session(leader: int) -> list[int]:
+    """The processes of a session, the leader first: Pulumi gives each of its plugins a process group of its own."""
+    members = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(ProcessLookupError):
+            if os.getsid(int(entry.name)) == leader:
+                members.append(int(entry.name))
+    return sorted(members, key=lambda pid: pid != leader)
+
+
+def goes_on(swarm: Swarm) -> bool:
+    """Have the recovery go on; whether it did: a machine that is being started may be late to answer once more."""
+    left = plan_of(swarm)
+    done = swarm.stack.up("--skip-preview", *(["--config", f"recover={left['id']}"] if left["id"] else []), check=False)
+    if done.status and "not known to be lost" in done.text:
+        return False
+    assert done.status == 0, done.text
+    return True
 
 
 @pytest.mark.parametrize("line", POINTS.values(), ids=POINTS.keys())
@@ -83,12 +107,11 @@ def test_a_killed_recovery_converges(swarm: Swarm, line: str) -> None:
     assert not list(swarm.lab.pulumi_root.rglob("*.attrs")), "every file of the state is replaced in one step"
     swarm.stack.pulumi("cancel", "--yes")
     swarm.until(lambda: has_started(swarm), "machines that were just made have started")
-    left = plan_of(swarm)
-    swarm.stack.up("--skip-preview", *(["--config", f"recover={left['id']}"] if left["id"] else []))
+    swarm.until(lambda: goes_on(swarm), "the update goes on")
+    swarm.await_standing(*MANAGERS, *WORKERS)
     assert not before.differences(swarm.picture())
     marks = [swarm.on(name, "sh", "-c", "ls -A /var/lib/docker/swarm | grep requorum || true") for name in MANAGERS]
     assert not any(marks), "what was restored is proven"
-    assert {entry["Status"] for entry in swarm.nodes("manager-c").values()} == {"Ready"}
     assert "unchanged" in swarm.stack.up("--skip-preview", "--expect-no-changes").text
     report = json.loads(swarm.stack.requorum("report", "--json").text)
     assert (report["lost"], bool(report["copy"]), report["rpo"]["seconds"] > 0) == (list(MANAGERS), True, True)

@@ -8,16 +8,16 @@ from lab import environment, nodes
 from lab.instance import Instance
 from tests.chaos.__main__ import managers
 from tests.chaos.cluster import Cluster
-from tests.chaos.interrupted import Interrupted, lines
+from tests.chaos.interrupted import Interrupted, points
 from tests.chaos.oracle import Case, Copies
 
 THREE = managers(3)
-POINTS = [(lost, line) for lost in (THREE, THREE[:2]) for line in lines(THREE, lost)]
+POINTS = [(lost, point) for lost in (THREE, THREE[:2]) for point in points(THREE, lost)]
 SOME = {
     (THREE, "quorum back"),
-    (THREE, "manager-b joins"),
+    (THREE, "join 1"),
     (THREE[:2], "taking a safety copy"),
-    (THREE[:2], "manager-a joins"),
+    (THREE[:2], "join 1"),
 }
 """What `make test` looks at; `make chaos` looks at all."""
 
@@ -32,14 +32,14 @@ def trial(lab: Instance) -> Iterator[Interrupted]:
 
 
 @pytest.mark.parametrize(
-    ("lost", "line"), POINTS, ids=lambda part: part if isinstance(part, str) else f"{len(part)} lost"
+    ("lost", "point"), POINTS, ids=lambda part: part if isinstance(part, str) else f"{len(part)} lost"
 )
 def test_a_recovery_that_is_killed_at_a_step_converges(
-    trial: Interrupted, lost: tuple[str, ...], line: str, pytestconfig: pytest.Config
+    trial: Interrupted, lost: tuple[str, ...], point: str, pytestconfig: pytest.Config
 ) -> None:
-    if (lost, line) not in SOME and not pytestconfig.getoption("--whole"):
+    if (lost, point) not in SOME and not pytestconfig.getoption("--whole"):
         pytest.skip("--whole looks at this point too")
-    trial.line = line
+    trial.point = point
     result = trial.run(Case(THREE, lost, Copies.GOOD))
     assert trial.killed
     assert not result.faults, "\n".join((*result.faults, *result.said))

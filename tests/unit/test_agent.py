@@ -1,5 +1,6 @@
 """The agent's decisions, its memory, its spool, and what is carried to a node."""
 
+import socket
 import subprocess
 import sys
 import tarfile
@@ -224,25 +225,41 @@ def test_a_round_that_may_have_looked_before_the_change_is_followed_by_another(
 
 
 SILENT = watch.api.Refused("GET /swarm: the swarm does not have a leader")
+ASKS, RESTS = watch.ASK_SECONDS, watch.SILENT_SECONDS
 
 
-def test_a_change_of_the_swarm_itself_of_which_no_event_tells_starts_a_round(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Such as another unlock key. Who has no answer asks less often: an engine that looks for its leader is held by it."""
-    answers = iter([7, 7, 8, SILENT, 8])
-    told = list[tuple[float, bool]]()
+@pytest.mark.parametrize(
+    ("answers", "up", "told"),
+    [
+        ([7, 7, 8, SILENT, 8], "abc", [(ASKS, True), (ASKS, False), (ASKS, True), (RESTS, False), (ASKS, True)]),
+        ([7, 7, 8], "ac", [(ASKS, True), (ASKS, False), (ASKS, True)]),
+        ([7, "not asked", 7], "c", [(ASKS, True), (RESTS, False), (ASKS, True)]),
+    ],
+    ids=["of three", "of two", "of a survivor"],
+)
+def test_a_change_of_the_swarm_itself_of_which_no_event_tells_starts_a_round(
+    answers: list[Any], up: str, told: list[tuple[float, bool]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as another unlock key. Who sees no quorum, or has no answer, rests: an engine that looks for its leader is held by it."""
+    heard = list[tuple[float, bool]]()
     asking, done = watch.Watch(Path("/socket")), threading.Event()
 
     def ask(_: Path, __: str, what: str) -> Any:
+        if what == "/nodes":
+            managers = [{"ID": name, "ManagerStatus": {"Addr": f"{name}:2377"}} for name in "abc"]
+            return [*managers, {"ID": "worker"}]
         if what != "/swarm":
             return {"Swarm": {"NodeID": "b"}}
-        if isinstance(answer := next(answers), Exception):
+        answer = answers[len(heard)]
+        if isinstance(answer, Exception):
             raise answer
+        assert answer != "not asked"
         return {"Version": {"Index": answer}}
 
     def pause(seconds: float) -> None:
-        told.append((seconds, asking._changed.is_set()))
+        heard.append((seconds, asking._changed.is_set()))
         asking._changed.clear()
-        if len(told) == 5:
+        if len(heard) == len(answers):
             done.set()
             threading.Event().wait()
 
@@ -252,12 +269,19 @@ def test_a_change_of_the_swarm_itself_of_which_no_event_tells_starts_a_round(mon
 
     monkeypatch.setattr(watch.api, "events", never)
     monkeypatch.setattr(watch.api, "ask", ask)
+    monkeypatch.setattr(watch, "_accepts", lambda address: address.removesuffix(":2377") in up)
     monkeypatch.setattr(watch, "sleep", pause)
     monkeypatch.setattr(asking._changed, "wait", threading.Event().wait)  # its round is for the other tests
     threading.Thread(target=asking.run, daemon=True).start()
     assert done.wait(SOON), "it does not ask"
-    asks, silent = watch.ASK_SECONDS, watch.SILENT_SECONDS
-    assert told == [(asks, True), (asks, False), (asks, True), (silent, False), (asks, True)]
+    assert heard == told
+
+
+def test_a_port_that_is_open_is_told_from_one_that_is_not() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        assert watch._accepts(address)
+    assert not watch._accepts(address)
 
 
 def test_a_config_is_read_as_it_was_written() -> None:

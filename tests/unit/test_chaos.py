@@ -1,19 +1,27 @@
 """The chaos matrix's own parts: what it expects, that it sees what is wrong, and the page that it writes."""
 
+import json
+import re
 from dataclasses import replace
 from math import comb
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recovery import contents
+from recovery.diagnosis import Kind
 from recovery.errors import DamagedCopy
 from recovery.manifest import Manifest, from_json
+from recovery.plan import Plan
+from recovery.steps import Action, Step
 from recovery.zones import quorum
-from tests.chaos import copies, oracle, results, table, witness
+from tests.chaos import copies, interrupted, oracle, results, table, trial, witness
 from tests.chaos.__main__ import managers
+from tests.chaos.cluster import TOLD, Cluster
 from tests.chaos.oracle import Case, Copies, Ending, Remedy, expected, matrix
 from tests.chaos.trial import Result
 from tests.chaos.witness import Entry, Picture, View
@@ -127,6 +135,64 @@ def test_the_witness_sees_what_is_wrong(after: Picture, said: str) -> None:
     assert not witness.recovered(GOOD, expected(GOOD), picture(), picture(), MARKS)
     found = witness.recovered(GOOD, expected(GOOD), picture(), after, MARKS)
     assert any(said in fault for fault in found), found
+
+
+UNREACHABLE = but(picture(), A, entries=entry_but(2, reachable=False))
+OTHERWISE = but(UNREACHABLE, B, node_id="new")
+LOOKS: list[tuple[list[Picture], float, str]] = [
+    ([picture()], 0.0, ""),
+    ([UNREACHABLE, UNREACHABLE, picture()], 4.0, ""),
+    ([UNREACHABLE] * 3 + [picture()], 6.0, "stood only 6 s after the recovery"),
+    ([UNREACHABLE] * 17, 32.0, "manager-c is not Reachable"),
+    ([UNREACHABLE, OTHERWISE], 2.0, "has a new node ID"),
+    ([but(picture(), B, node_id="new")], 0.0, "has a new node ID"),
+]
+
+
+@pytest.mark.parametrize(("pictures", "stood_after", "fault"), LOOKS)
+def test_what_passes_is_looked_at_again_and_how_long_it_took_is_told(
+    monkeypatch: pytest.MonkeyPatch, pictures: list[Picture], stood_after: float, fault: str
+) -> None:
+    clock, left = [0.0], list(pictures)
+
+    def pause(_: float) -> None:
+        clock[0] += 2.0
+
+    monkeypatch.setattr(trial.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(trial.time, "sleep", pause)
+    cluster = cast("Cluster", SimpleNamespace(look=lambda: left.pop(0)))
+    found, outcome = Result(GOOD), trial.Outcome(Ending.REJOINED)
+    after = trial.Trial(cluster)._judge(found, expected(GOOD), outcome, picture(), MARKS)
+    assert (after, left, found.stood_after) == (pictures[-1], [], stood_after)
+    assert bool(found.faults) == bool(fault)
+    assert any(fault in told for told in found.faults) or not fault
+
+
+def planned(*joining: str) -> Plan:
+    return Plan(Kind.ALL_LOST, steps=tuple(Step(Action.JOIN, name, "rejoin", "", "") for name in joining))
+
+
+def test_a_recovery_is_killed_as_each_manager_joins_whichever_is_restored() -> None:
+    assert [*interrupted.points(THREE, THREE)][2:] == ["quorum back", "join 1", "join 2", "copying"]
+    assert [*interrupted.points(FIVE, FIVE[:3])][2:] == ["quorum back", "join 1", "join 2", "join 3", "copying"]
+    assert interrupted.line("quorum back", planned(A, B)) == "quorum back"
+    for joining in ((A, B), (B, C)):
+        assert [interrupted.line(f"join {number}", planned(*joining)) for number in (1, 2)] == [
+            f"{name} joins" for name in joining
+        ]
+
+
+TELLING = [
+    'level=info msg="raft.node: 1a elected leader" module=raft node=x',
+    'level=warning msg="memberlist: Failed fast TCP push/pull: dial tcp 10.77.1.11:7946"',
+    'level=error msg="error during NetworkDB periodic bulk sync: networkdb: no peer"',
+    'level=info msg="agent: node join event"',
+]
+CHATTER = ['level=warning msg="grpc: addrConn" module=grpc', 'level=info msg="API listen on /run/docker.sock"']
+
+
+def test_of_an_engines_log_swarm_and_gossip_are_kept() -> None:
+    assert [line for line in TELLING + CHATTER if re.search(TOLD, line)] == TELLING
 
 
 def test_an_identity_that_was_kept_where_none_could_be() -> None:
@@ -272,3 +338,14 @@ def test_results_are_read_back_and_only_what_is_left_is_run(tmp_path: Path) -> N
     assert found == {good.case.name: replace(good, faults=["later"]), bad.case.name: bad}
     assert results.left([good.case, bad.case, CELLS[0][0].case], found) == [good.case, CELLS[0][0].case]
     assert len(results.dates(file)) == 1
+
+
+def test_results_of_before_a_field_was_there_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "results.jsonl"
+    results.append(file, replace(CELLS[0][0], stood_after=3.2))
+    results.append(file, CELLS[1][0])
+    new, old = results.lines(file)
+    del old["stood_after"]
+    file.write_text(f"{json.dumps(new)}\n{json.dumps(old)}\n")
+    page = table.document(results.read(file).values(), results.dates(file))
+    assert "until all engines listed it so, in seconds | 3.2 |" in page

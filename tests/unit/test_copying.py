@@ -16,7 +16,7 @@ import pytest
 from recovery import program
 from recovery.manifest import Signature, from_json
 from recovery.onnode import copying
-from recovery.onnode.archive import Unfit
+from recovery.onnode.archive import CERTIFICATE, KEY, Unfit
 from tests.unit import factories as make
 from tests.unit.test_keyfile import key_file, unlock_key
 from tests.unit.test_snapshot import CONTENT
@@ -197,6 +197,40 @@ def test_what_the_engine_removes_and_what_other_copies_end_meanwhile_is_no_fault
 def test_a_file_that_changed_as_it_was_read_is_expected(node: Path) -> None:
     does(node, "tar", 'PATH="${PATH#*:}"; tar "$@"; exit 1')
     assert copying.take(str(node / "root"), copying.HOT)["size"] > 0
+
+
+RENEWING = """
+new() { mv "$NODE/new.$1" "$NODE/root/swarm/certificates/swarm-node.$1"; }
+pack() { PATH="${PATH#*:}" tar "$@"; }
+test -e "$NODE/new.key" || { pack "$@"; exit; }
+"""
+"""A node whose certificate is renewed while it is packed for the first time."""
+
+
+@pytest.mark.parametrize(
+    "during", ['new key; pack "$@"; new crt', 'new key; new crt; pack "$@"', 'pack "$@"; new key; new crt']
+)
+def test_a_copy_while_a_certificate_is_renewed_is_packed_again(node: Path, during: str) -> None:
+    """So that its key and its certificate belong together."""
+    for kind, name in (("key", KEY), ("crt", CERTIFICATE)):
+        (node / f"new.{kind}").write_bytes(CONTENT[name] + b"new")
+    does(node, "tar", RENEWING + during)
+    found = copying.read(Path(copying.take(str(node / "root"), copying.HOT)["folder"]) / copying.ARCHIVE)
+    assert found.key == CONTENT[KEY] + b"new"
+    assert found.certificate == CONTENT[CERTIFICATE] + b"new"
+    assert packings(node) == 2
+
+
+@pytest.mark.parametrize(("how", "tries"), [(copying.HOT, copying.TRIES), (copying.COLD, 1)])
+def test_a_certificate_that_never_takes_its_place_is_not_waited_for_on_and_on(node: Path, how: str, tries: int) -> None:
+    """An engine that was killed just then leaves it there; and none is stopped for longer."""
+    (node / "root" / KEY).with_name(copying.NEXT).write_bytes(b"new")
+    assert copying.take(str(node / "root"), how)["size"] > 0
+    assert packings(node) == tries
+
+
+def packings(node: Path) -> int:
+    return len([line for line in log(node) if line.startswith("tar ")])
 
 
 @pytest.mark.parametrize("opened", [b"", key_file()], ids=["not locked", "opened for the proof"])

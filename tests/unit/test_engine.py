@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from docker.errors import APIError
 
-from recovery.engine import MENDS_SECONDS, PASSING, Engine
+from recovery.engine import MENDS_SECONDS, OVERTAKEN, PASSING, Engine
 from recovery.errors import EngineError
 from recovery.settings import SwarmOptions
 from recovery.transport import Shell
@@ -25,7 +25,6 @@ WRITES: dict[str, tuple[tuple[str, str], Callable[[Engine, str], None]]] = {
         ("inspect_swarm", "update_swarm"),
         lambda engine, _: engine.set_options(SwarmOptions(task_history_limit=3)),
     ),
-    "of an entry": (("inspect_node", "update_node"), lambda engine, _: engine.settle()),
 }
 
 
@@ -64,6 +63,21 @@ def entries(wires: Wires) -> int:
     return raft.last.index
 
 
+def test_a_write_for_a_copy_is_made_anew_and_waits_for_no_leader(
+    wires: Wires, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each question holds an engine without a leader, which may be what is left of a quorum."""
+    fails(monkeypatch, "update_node", OVERTAKEN[0], times=10)
+    before = entries(wires)
+    engine.settle()
+    assert entries(wires) == before + 1
+    fails(monkeypatch, "update_node", "The swarm does not have a leader.", times=1)
+    begun = wires.clock
+    with pytest.raises(EngineError, match="does not have a leader"):
+        engine.settle()
+    assert wires.clock == begun
+
+
 @pytest.mark.parametrize("words", PASSING)
 @pytest.mark.parametrize(("what", "read"), [(what, read) for what in WRITES for read in (True, False)])
 def test_what_passes_is_waited_for(
@@ -94,7 +108,7 @@ def test_what_does_not_pass_is_told_in_the_end(wires: Wires, engine: Engine, mon
     fails(monkeypatch, "update_node", "The swarm does not have a leader.", times=1000)
     begun = wires.clock
     with pytest.raises(EngineError, match="does not have a leader"):
-        engine.settle()
+        engine.update_member(wires.swarm.named(A.name).node_id, labels={"new": "yes"})
     assert MENDS_SECONDS < wires.clock - begun < MENDS_SECONDS + 5
 
 

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from recovery import snapshot
 from recovery.engine import GOES_ON, Engine
 from recovery.manifest import Verdict
 from recovery.model import LocalState
 from tests.fake import scenarios
 from tests.fake.cases import elsewhere
 from tests.fake.machine import Cut, Machine
-from tests.fake.scenarios import SCENARIOS, A, Machines, Scenario, copy, label, three
+from tests.fake.scenarios import SCENARIOS, A, B, Machines, Scenario, copy, label, three
 from tests.fake.swarm import SwarmError
 from tests.fake.wires import Wires, cluster, wired
 from tests.unit import factories as make
@@ -116,9 +117,22 @@ def test_a_copy_that_lacks_the_last_change_is_not_proven_by_what_the_sandbox_wro
     label(machines, A, ids[A], "first")
     assert copy(machines, A, tmp_path / "whole").verdict is Verdict.PROVEN
     monkeypatch.setattr(Engine, "settle", lambda _: None)
+    monkeypatch.setattr(snapshot, "sleep", lambda _: None)
     label(machines, A, ids[A], "second")
     manifest = copy(machines, A, tmp_path / "short")
     assert manifest.proof
     assert manifest.proof.version_index > manifest.inventory.index, "what came up is of a later version"
     assert manifest.verdict is Verdict.FAILED
     assert "comes after that" in manifest.proof.detail
+
+
+def test_a_copy_of_a_manager_that_lags_for_a_moment_is_taken_again(
+    machines: FakeMachines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, ids = three(machines)
+    settle, waits = Engine.settle, list[float]()
+    monkeypatch.setattr(Engine, "settle", lambda engine: settle(engine) if waits else None)
+    monkeypatch.setattr(snapshot, "sleep", waits.append)
+    label(machines, A, ids[A], "last")
+    assert copy(machines, B, tmp_path / "copy").verdict is Verdict.PROVEN
+    assert waits == [snapshot.PAUSE]

@@ -98,6 +98,29 @@ def test_s3_being_down_keeps_nothing_from_being_done(
     assert len(said) == 5, "the journal read and written at the start, the step twice, the journal read at the end"
 
 
+def test_a_run_and_its_report_survive_s3_that_is_slow_for_a_moment(
+    of: Settings, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sites(buckets: Any, *, hasty: bool = False) -> Any:
+        if hasty:
+            raise StoreError("writing", "no answer within 2 s", remedy="")
+        return store_module.Store(buckets)
+
+    monkeypatch.setattr(journal, "Store", sites)
+    begin(of, said, STEP)
+    with journal.step(of, Action.JOIN, "manager-c", said.append):
+        pass
+    assert len(said) == 2, "the step waits for nothing, before it and after it"
+    with monkeypatch.context() as patched:
+        patched.setattr(proof, "prove", lambda *_, **__: broken())
+        with pytest.raises(StoreError):
+            conclude(of, said)
+    assert [entry.action for entry in journal.read(of)] == ["plan", "prove"]
+    conclude(of, said)
+    document = reports.load(of)
+    assert document["runs"][0]["steps"] == [{"action": "join", "node": "manager-c", "effect": "rejoin"}]
+
+
 def test_entries_are_oldest_first_and_no_copy_is_one(
     of: Settings, said: list[str], bucket: Any, tmp_path: Path
 ) -> None:

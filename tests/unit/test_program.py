@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from recovery import program
-from recovery.onnode import copying, sandbox
+from recovery.onnode import api, copying, sandbox
 from recovery.onnode.archive import Unfit
 
 
@@ -96,7 +96,7 @@ def test_a_sandbox_keeps_others_away_also_when_whoever_asked_for_it_is_gone(
 def test_an_engine_that_the_kernel_kills_says_nothing_about_the_copy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str, error: type[Exception], why: str
 ) -> None:
-    def unanswered(*_: object) -> None:
+    def unanswered(*_: object, **__: object) -> None:
         raise ConnectionResetError("gone")
 
     for name in ("_run", "_until_up", "_unpack"):
@@ -107,6 +107,27 @@ def test_an_engine_that_the_kernel_kills_says_nothing_about_the_copy(
     monkeypatch.setattr(sandbox, "DOCKERD", ("sh", "-c", engine))
     with pytest.raises(error, match=why):
         sandbox.inside(tmp_path / "copy", "10.0.0.1", 1 << 20, b"")
+
+
+def test_the_election_in_a_sandbox_may_take_as_long_as_the_proof(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: dict[str, float] = {}
+
+    def ask(_: Path, __: str, what: str, ___: object = None, *, seconds: float) -> Any:
+        waits[what] = seconds
+        return {"ID": "x", "Version": {"Index": 1}, "Swarm": {"NodeID": "y"}, "ServerVersion": "z"} if what else []
+
+    for name in ("_run", "_until_up", "_unpack"):
+        monkeypatch.setattr(sandbox, name, lambda *_: None)
+    monkeypatch.setattr(api, "ask", ask)
+    monkeypatch.setattr(api, "KINDS", {"nodes": ""})
+    monkeypatch.setattr(sandbox, "MOUNT", tmp_path)
+    monkeypatch.setattr(sandbox, "CONFIG", tmp_path / "daemon.json")
+    monkeypatch.setattr(sandbox, "DOCKERD", ("sleep", "60"))
+    assert sandbox.inside(tmp_path / "copy", "10.0.0.1", 1, b"")["node_id"] == "y"
+    assert waits.pop("/swarm/init") == sandbox.SECONDS
+    assert set(waits.values()) == {api.REQUEST_SECONDS}
 
 
 @pytest.mark.parametrize("content", [b"", b"half of it"])

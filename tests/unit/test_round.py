@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import time
 from typing import Any
 
 import boto3
@@ -264,6 +265,32 @@ def test_a_copy_that_breaks_off_is_not_tried_on_and_on(world: World, monkeypatch
     world.later(turn.pause(1))
     assert world.run() == DONE
     assert world.state.failure == ""
+
+
+@pytest.mark.parametrize("broken", [False, True], ids=["not proven", "broken off"])
+def test_a_try_that_took_long_is_followed_by_a_rest_too(
+    world: World, monkeypatch: pytest.MonkeyPatch, broken: bool
+) -> None:
+    clock, tries = [time()], list[float]()
+
+    def take(*args: Any, **named: Any) -> Manifest:
+        clock[0] += 100.0
+        tries.append(clock[0])
+        if broken:
+            raise CommandFailed("taking a copy", "no end within 100 s", remedy="wait", node="manager-a")
+        return world.take(*args, **named)
+
+    for module in (rounds, states):
+        monkeypatch.setattr(module, "time", lambda: clock[0])
+    monkeypatch.setattr(snapshot, "take", take)
+    world.verdict = Verdict.UNPROVEN
+    world.run()
+    clock[0] += turn.pause(1) - 1
+    assert world.run() == AGAIN
+    assert len(tries) == 1
+    clock[0] += 1
+    world.run()
+    assert len(tries) == 2
 
 
 def test_while_it_rests_another_managers_copy_will_do(world: World) -> None:

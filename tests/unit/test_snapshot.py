@@ -4,18 +4,22 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from backports import zstd
 
 from recovery import contents, program, sealing, snapshot
+from recovery.engine import Engine
 from recovery.errors import DamagedCopy
 from recovery.manifest import FORMAT, Manifest, Proof, Verdict, drilled, from_json
 from recovery.model import Inventory
 from recovery.onnode import archive as unpacked
+from recovery.onnode import copying
 from recovery.onnode.archive import CA, CERTIFICATE, KEY
 from recovery.shell import Shell
 from recovery.wal import Position
@@ -246,3 +250,33 @@ def test_a_proof_tells_what_came_up_and_what_is_missing(
 )
 def test_the_log_of_a_copy_is_committed_beyond_the_newest_version(commit: int, fault: str) -> None:
     assert snapshot.compare(make.manifest(inventory=INVENTORY, position=Position(2, 9, commit)), CAME_UP) == fault
+
+
+@pytest.mark.parametrize(
+    ("how", "commits", "given"),
+    [
+        (copying.HOT, [8], 8),
+        (copying.HOT, [7, 8], 8),
+        (copying.HOT, [5, 6, 7], 7),
+        (copying.COLD, [7], 7),
+    ],
+    ids=["beyond it", "a moment later", "never", "no engine is stopped twice"],
+)
+def test_a_hot_copy_is_taken_again_while_its_log_ends_before_what_it_is_to_hold(
+    monkeypatch: pytest.MonkeyPatch, how: str, commits: list[int], given: int
+) -> None:
+    left, done = list(commits), list[str]()
+
+    @contextmanager
+    def held(*_: object) -> Iterator[Any]:
+        done.append("taken")
+        yield SimpleNamespace(manifest=make.manifest(position=Position(2, 9, left.pop(0))))
+        done.append("removed")
+
+    engine = cast("Engine", SimpleNamespace(settle=lambda: done.append("settled")))
+    monkeypatch.setattr(snapshot, "_held", held)
+    monkeypatch.setattr(snapshot, "sleep", lambda _: None)
+    with snapshot._held_beyond(7, engine, cast("Shell", None), "/", lambda: make.NOW, how, None) as copy:
+        assert copy.manifest.position.commit == given
+    assert done == ["settled", "taken", "removed"] * len(commits)
+    assert not left

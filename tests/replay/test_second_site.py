@@ -31,13 +31,13 @@ class Unreachable:
 
 
 @pytest.fixture
-def theatre(monkeypatch: pytest.MonkeyPatch) -> Iterator[Theatre]:
-    with wired() as wires:
+def theatre() -> Iterator[Theatre]:
+    with wired() as wires, pytest.MonkeyPatch.context() as patch:
 
         def at(bucket: Bucket, _: Pace) -> Any:
             return Unreachable() if bucket.name == GONE else FakeS3(wires)
 
-        monkeypatch.setattr(client, "client", at)
+        patch.setattr(client, "client", at)
         yield Theatre(wires)
     store._gone.clear()
 

@@ -1,11 +1,18 @@
 """The parts of the laboratory that need none."""
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import yaml
+from docker.errors import APIError
+from requests.exceptions import ReadTimeout
 
-from lab import packages
+from lab import engine_client, faults, lifecycle, node_container, packages
 from lab.errors import LabError
 from lab.instance import Instance
 from lab.stack import Stack, settings
@@ -61,3 +68,105 @@ def test_a_command_that_does_not_end_says_how_far_it_came(tmp_path: Path) -> Non
     stack = Stack(Instance(80, tmp_path), "x", tmp_path / "Pulumi.x.yaml")
     with pytest.raises(LabError, match=r"no end within 1 s; it said:\nhalf\nand a word"):
         stack._run(["sh", "-c", "echo half; echo and a word >&2; exec sleep 60"], timeout=1)
+
+
+def test_labs_side_by_side_come_and_go(tmp_path: Path) -> None:
+    def come_and_go(octet: int) -> None:
+        lab = Instance(octet, tmp_path / "base")
+        for _ in range(300):
+            lifecycle._make_root(lab)
+            (lab.root / lifecycle._MARK).touch()
+            lifecycle._remove_root(lab)
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(come_and_go, (78, 82)))
+    assert not (tmp_path / "base").exists()
+
+
+class Node:
+    """A container whose engine says what it says so many times before it does anything."""
+
+    def __init__(self, says: str, times: int) -> None:
+        self.status, self.known, self.left, self.says = "running", "running", times, says
+
+    def reload(self) -> None:
+        self.status = self.known
+
+    def do(self, status: str) -> None:
+        self.left -= 1
+        if self.left >= 0:
+            raise APIError(self.says)
+        self.known = status
+
+    def pause(self) -> None:
+        self.do("paused")
+
+    def kill(self) -> None:
+        self.do("exited")
+
+    def remove(self, **_: Any) -> None:
+        self.do("gone")
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Instance:
+    monkeypatch.setattr(engine_client, "_PAUSE_SECONDS", 0.01)
+    return Instance(80, tmp_path)
+
+
+@pytest.fixture
+def nodes(monkeypatch: pytest.MonkeyPatch) -> dict[str, Node]:
+    """The nodes that there are."""
+    made: dict[str, Node] = {}
+
+    @contextmanager
+    def connect(*_: Any) -> Iterator[None]:
+        yield None
+
+    monkeypatch.setattr(faults, "connect", connect)
+    monkeypatch.setattr(node_container, "find", lambda _, name: made.get(name))
+    monkeypatch.setattr(node_container, "has_volume", lambda *_: False)
+    return made
+
+
+def test_a_node_that_does_not_freeze_at_once_is_frozen_again(lab: Instance, nodes: dict[str, Node]) -> None:
+    nodes["a"] = Node("OCI runtime pause failed: unable to freeze: unknown", 3)
+    faults.pause(lab, ["a"])
+    assert nodes["a"].known == "paused"
+
+
+def test_a_node_that_does_not_die_at_once_is_killed_again(lab: Instance, nodes: dict[str, Node]) -> None:
+    nodes["a"] = Node("tried to kill container, but did not receive an exit event", 3)
+    faults.kill(lab, ["a"])
+    assert nodes["a"].known == "exited"
+
+
+@pytest.mark.parametrize("says", ["did not receive an exit event", "removal of container a is already in progress"])
+def test_a_node_that_does_not_go_at_once_is_removed_again(lab: Instance, nodes: dict[str, Node], says: str) -> None:
+    nodes["a"] = Node(says, 3)
+    node_container.destroy(SimpleNamespace(), "a")
+    assert nodes["a"].known == "gone"
+
+
+def test_what_an_engine_refuses_for_another_reason_is_not_tried_again(lab: Instance, nodes: dict[str, Node]) -> None:
+    nodes["a"] = Node("cgroups not configured for container", 1)
+    with pytest.raises(APIError):
+        faults.pause(lab, ["a"])
+    assert nodes["a"].left == 0
+
+
+def test_an_engine_that_is_busy_for_ever_is_an_error(
+    lab: Instance, nodes: dict[str, Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_client, "BUSY_SECONDS", 0.1)
+    nodes["a"] = Node("unable to freeze", 10**6)
+    with pytest.raises(APIError):
+        faults.pause(lab, ["a"])
+
+
+def test_an_engine_that_does_not_answer_in_time_is_an_error_of_the_labs(
+    lab: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("docker.DockerClient", lambda **_: SimpleNamespace(close=lambda: None))
+    with pytest.raises(LabError, match=r"waiting: .*late"), engine_client.connect(lab, "waiting"):
+        raise ReadTimeout("late")

@@ -1,9 +1,13 @@
 """The parts of the laboratory that need none."""
 
+import socket
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from ipaddress import IPv4Address
 from pathlib import Path
+from threading import Thread
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,7 +16,8 @@ import yaml
 from docker.errors import APIError
 from requests.exceptions import ReadTimeout
 
-from lab import engine_client, faults, lifecycle, node_container, packages
+from lab import engine, engine_client, faults, lifecycle, node_container, packages, s3
+from lab import nodes as lab_nodes
 from lab.errors import LabError
 from lab.instance import Instance
 from lab.stack import Stack, settings
@@ -170,3 +175,56 @@ def test_an_engine_that_does_not_answer_in_time_is_an_error_of_the_labs(
     monkeypatch.setattr("docker.DockerClient", lambda **_: SimpleNamespace(close=lambda: None))
     with pytest.raises(LabError, match=r"waiting: .*late"), engine_client.connect(lab, "waiting"):
         raise ReadTimeout("late")
+
+
+@contextmanager
+def late(server: socket.socket, seconds: float, answer: bytes) -> Iterator[None]:
+    """The server answers each that asks it, after so many seconds."""
+
+    def answering() -> None:
+        while True:
+            try:
+                asking, _ = server.accept()
+            except OSError:
+                return
+            with asking:
+                time.sleep(seconds)
+                asking.sendall(answer)
+
+    thread = Thread(target=answering, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown(socket.SHUT_RDWR)
+        server.close()
+        thread.join()
+
+
+FINE = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+
+
+def test_an_engine_that_is_slow_to_answer_runs(tmp_path: Path) -> None:
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(str(tmp_path / "sock"))
+    server.listen()
+    with late(server, 2.2, FINE):
+        assert engine.ping(tmp_path / "sock")
+    assert not engine.ping(tmp_path / "sock")
+
+
+def test_an_s3_server_that_is_slow_to_answer_runs(lab: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = socket.create_server(("127.0.0.1", 0))
+    monkeypatch.setattr(Instance, "host_link", IPv4Address("127.0.0.1"))
+    monkeypatch.setattr(s3, "S3_PORT", server.getsockname()[1])
+    with late(server, 1.2, FINE):
+        assert s3._healthy(lab)
+    assert not s3._healthy(lab)
+
+
+def test_an_sshd_that_is_slow_to_answer_is_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    server, connect = socket.create_server(("127.0.0.1", 0)), socket.create_connection
+    here = server.getsockname()
+    monkeypatch.setattr(socket, "create_connection", lambda _, timeout: connect(here, timeout))
+    with late(server, 1.2, b"SSH-2.0-late"):
+        lab_nodes._wait_for_ssh("a", "10.80.1.11", time.monotonic() + 3)

@@ -16,7 +16,7 @@ from recovery.display import LOST
 from recovery.errors import RequorumError
 from recovery.settings import load
 
-LEADER_SECONDS = 60
+LEADER_SECONDS = 180
 
 
 def prepare(instance: Instance, stack: Stack) -> None:

@@ -14,6 +14,12 @@ from lab.errors import LabError
 
 _POLL_SECONDS = 0.02
 _LOG_TAIL = 1500
+READY_SECONDS = 180.0
+"""How long a process may take to start, also on a machine that is slow or busy."""
+ANSWER_SECONDS = 30.0
+"""How long one that runs may take to answer there: it is ended where it does not."""
+_KILLED_SECONDS = 60.0
+"""How long the kernel may take to clear away what was killed."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,7 @@ class Daemon:
         argv: Sequence[str | Path],
         *,
         ready: Callable[[], bool],
-        timeout: float = 30.0,
+        timeout: float = READY_SECONDS,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         """Start ``argv`` in a session of its own and return when ``ready`` says so.
@@ -94,7 +100,7 @@ def end(pids: Sequence[int], patience: float) -> None:
         with suppress(ProcessLookupError):
             handles.append(os.pidfd_open(pid))
     try:
-        for number, limit in ((signal.SIGTERM, patience), (signal.SIGKILL, 5.0)):
+        for number, limit in ((signal.SIGTERM, patience), (signal.SIGKILL, _KILLED_SECONDS)):
             for handle in handles:
                 with suppress(ProcessLookupError):
                     signal.pidfd_send_signal(handle, number)

@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 
 from lab import cgroups, network
-from lab.daemon import Daemon
+from lab.daemon import ANSWER_SECONDS, Daemon
 from lab.errors import LabError
 from lab.instance import Instance
 
@@ -28,12 +28,12 @@ def dockerd() -> str | None:
     return _DOCKERD if Path(_DOCKERD).exists() else shutil.which("dockerd")
 
 
-def ping(path: Path, timeout: float = 2.0) -> bool:
+def ping(path: Path) -> bool:
     """Whether a Docker engine answers on the Unix socket at ``path``."""
     connection = http.client.HTTPConnection("localhost")
     try:
         with socket.socket(socket.AF_UNIX) as connection.sock:
-            connection.sock.settimeout(timeout)
+            connection.sock.settimeout(ANSWER_SECONDS)
             connection.sock.connect(str(path))
             connection.request("GET", "/_ping")
             return connection.getresponse().status == 200
@@ -80,7 +80,7 @@ def start(instance: Instance) -> bool:
     return True
 
 
-def stop(instance: Instance, patience: float = 15.0) -> None:
+def stop(instance: Instance, patience: float = 60.0) -> None:
     """Stop the lab's own engine with all nodes, and take its network away.
 
     An ordinary engine is left running; only the link goes.

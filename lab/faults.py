@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from docker.models.containers import Container
 
 from lab import command, network, node_container, nodes
-from lab.engine_client import connect
+from lab.engine_client import connect, patiently
 from lab.errors import LabError
 from lab.instance import Instance
 
@@ -17,10 +17,11 @@ def pause(instance: Instance, names: Iterable[str]) -> None:
     """Freeze the nodes: their kernel accepts connections, nobody answers on them."""
 
     def one(node: Container) -> None:
+        node.reload()
         if node.status != "paused":
             node.pause()
 
-    _each(instance, names, "pausing", one)
+    _each(instance, names, "pausing", lambda node: patiently(lambda: one(node)))
 
 
 def unpause(instance: Instance, names: Iterable[str]) -> None:
@@ -42,10 +43,11 @@ def kill(instance: Instance, names: Iterable[str]) -> None:
     """Cut the power of the nodes; their state stays as it was."""
 
     def one(node: Container) -> None:
+        node.reload()
         if node.status in ("running", "paused"):
             node.kill()
 
-    _each(instance, names, "killing", one)
+    _each(instance, names, "killing", lambda node: patiently(lambda: one(node)))
 
 
 def start(instance: Instance, names: Iterable[str]) -> None:

@@ -83,7 +83,7 @@ def ensure(instance: Instance, suite: str = DEFAULT_SUITE) -> bool:
         return False
     source = archive(suite)
     name, _, tag = reference(suite).partition(":")
-    with connect(instance, f"importing the node image {source}", timeout=300) as client:
+    with connect(instance, f"importing the node image {source}") as client:
         client.api.import_image_from_file(
             str(source),
             repository=name,

@@ -57,7 +57,7 @@ def ssh_command(instance: Instance, address: str) -> list[str]:
         "-o",
         "IdentitiesOnly=yes",
         "-o",
-        "ConnectTimeout=5",
+        "ConnectTimeout=30",
         f"root@{address}",
         "--",
     ]

@@ -3,6 +3,7 @@
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from lab import command, engine, environment, faults, image, nodes, preflight, s3, workload
@@ -18,7 +19,7 @@ def up(instance: Instance, say: Say, suite: str = image.DEFAULT_SUITE) -> None:
     """Have engine, image, S3 server and the files of the lab; what is there stays as it is."""
     preflight.check(instance)
     preflight.raise_inotify_limit(say)
-    instance.root.mkdir(parents=True, exist_ok=True)
+    _make_root(instance)
     (instance.root / _MARK).touch()
     environment.ensure_pulumi(instance)
     steps: tuple[tuple[str, str, Callable[[], bool]], ...] = (
@@ -68,6 +69,12 @@ def _remove_nodes(instance: Instance, say: Say) -> None:
         say(f"{error}; going on, since the engine goes too")
 
 
+def _make_root(instance: Instance) -> None:
+    while not instance.root.is_dir():
+        with suppress(FileNotFoundError):  # another lab went, and took the base with it
+            instance.root.mkdir(parents=True, exist_ok=True)
+
+
 def _remove_root(instance: Instance) -> None:
     root = instance.root
     if not root.exists():
@@ -89,9 +96,8 @@ def _remove_root(instance: Instance) -> None:
             f"`findmnt -R {root}` shows what; then run down again",
         )
     shutil.rmtree(root)
-    for file in [instance.base]:
-        if file.exists() and not any(file.iterdir()):
-            file.rmdir()
+    with suppress(OSError):  # another lab is there, or is just being made
+        instance.base.rmdir()
 
 
 def _mounts_below(root: Path) -> list[str]:

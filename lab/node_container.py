@@ -7,6 +7,7 @@ from docker.types import IPAMConfig, IPAMPool
 
 from components.hosts import container as options
 from lab import image
+from lab.engine_client import patiently
 from lab.instance import Instance
 from recovery.hosts import volume_name
 
@@ -80,7 +81,7 @@ def destroy(client: DockerClient, name: str) -> None:
     container = find(client, name)
     try:
         if container is not None:
-            container.remove(force=True, v=True)
+            patiently(lambda: container.remove(force=True, v=True))
     except NotFound:
         pass  # Somebody else destroyed it at the same moment.
     if has_volume(client, name):

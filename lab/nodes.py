@@ -16,6 +16,8 @@ from lab.instance import Instance
 _ENGINE_READY = "until curl -sf --unix-socket /run/docker.sock http://engine/_ping >/dev/null; do sleep 0.03; done"
 READY_SECONDS = 180.0
 """How long a node may take to start, also on a machine that is slow or busy."""
+_BANNER_SECONDS = 10.0
+"""How long sshd may take to show its banner: each try makes it start another process."""
 _POLL_SECONDS = 0.03
 _AT_ONCE = 16
 
@@ -138,7 +140,7 @@ def together(names: Iterable[str], act: Callable[[str], object]) -> None:
 def _wait_for_ssh(name: str, address: str, deadline: float) -> None:
     while True:
         try:
-            with socket.create_connection((address, 22), timeout=1.0) as connection:
+            with socket.create_connection((address, 22), timeout=_BANNER_SECONDS) as connection:
                 if connection.recv(4) == b"SSH-":
                     return
         except OSError:

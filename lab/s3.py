@@ -8,7 +8,7 @@ import shutil
 import socket
 from pathlib import Path
 
-from lab.daemon import Daemon
+from lab.daemon import ANSWER_SECONDS, Daemon
 from lab.errors import LabError
 from lab.instance import S3_PORT, Instance
 
@@ -117,7 +117,7 @@ def _refuse_stranger(instance: Instance) -> None:
 
 
 def _healthy(instance: Instance) -> bool:
-    connection = http.client.HTTPConnection(str(instance.host_link), S3_PORT, timeout=1.0)
+    connection = http.client.HTTPConnection(str(instance.host_link), S3_PORT, timeout=ANSWER_SECONDS)
     try:
         connection.request("GET", _HEALTH)
         return connection.getresponse().status == 200

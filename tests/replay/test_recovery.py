@@ -293,7 +293,6 @@ def misfortunes(draw: st.DrawFn) -> Case:
 )
 @hypothesis_settings(
     max_examples=60,
-    deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

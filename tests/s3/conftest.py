@@ -4,6 +4,7 @@ A test that asks for `server` runs on each of them, unless its module is about o
 """
 
 import os
+import socket
 import ssl
 import subprocess
 from collections.abc import Callable, Iterator
@@ -26,6 +27,8 @@ from tests.s3.proxy import Proxy
 from tests.s3.servers import SERVERS, Server, Versitygw
 from tests.unit import factories as make
 
+CALM = Pace(10, 30, 1)
+"""For what must come: also from a server on a busy machine."""
 INSTALL = Path(__file__).parents[2] / "toolchain" / "install"
 
 
@@ -66,6 +69,14 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
 
 
 @pytest.fixture
+def gone() -> Iterator[str]:
+    """An endpoint where nothing answers: the port is had, so that nobody else gets it, and nobody listens on it."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}"
+
+
+@pytest.fixture
 def proxy(server: Server) -> Iterator[Proxy]:
     with Proxy(server.port) as running:
         yield running
@@ -92,8 +103,8 @@ def secure(proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str
 @pytest.fixture
 def of(server: Server, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Settings]:
     """Settings with a bucket of the server, and with any key of `backup` changed."""
-    monkeypatch.setattr(store, "PATIENT", Pace(2, 5, 1))
-    monkeypatch.setattr(site, "TRANSFER", Pace(2, 5, 1))
+    monkeypatch.setattr(store, "PATIENT", CALM)
+    monkeypatch.setattr(site, "TRANSFER", CALM)
 
     def settings(bucket: str = "plain", **changes: Any) -> Settings:
         backup = {**make.RAW["backup"], "bucket": bucket, "endpoint": server.endpoint, **changes}

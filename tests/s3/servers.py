@@ -2,9 +2,10 @@
 
 import os
 import shutil
-import socket
 import subprocess
 from abc import ABC, abstractmethod
+from contextlib import suppress
+from functools import cached_property
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from time import monotonic, sleep
@@ -17,6 +18,10 @@ from lab import s3
 from tests import listing
 
 READY_SECONDS = 60
+ANY_PORT = "127.0.0.1:0"
+"""The kernel chooses a port that nobody else has: one that is chosen before may be taken by then, and another's server answers."""
+LISTENING = "0A"
+"""A socket's state in /proc/net/tcp, see proc(5)."""
 
 
 class Server(ABC):
@@ -29,8 +34,6 @@ class Server(ABC):
     def __init__(self, program: Path, folder: Path) -> None:
         self._program, self._folder = program, folder
         self._objects = folder / "objects"
-        self.port = free_port()
-        self.endpoint = f"http://127.0.0.1:{self.port}"
 
     @classmethod
     def installed(cls) -> Path | None:
@@ -50,7 +53,7 @@ class Server(ABC):
             self._process = subprocess.Popen(
                 [self._program, *self._arguments()], stdout=log, stderr=log, env={**os.environ, **self._environment()}
             )
-        self._await()
+        self.port = self._await()
         for bucket in ("plain", "other"):
             self.s3.create_bucket(Bucket=bucket)
         return self
@@ -60,6 +63,10 @@ class Server(ABC):
         self._process.wait()
 
     @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @cached_property
     def s3(self) -> Any:
         """A client that is not the one under test."""
         config = Config(s3={"addressing_style": "path"}, request_checksum_calculation="when_required")
@@ -70,18 +77,13 @@ class Server(ABC):
         """Every key of a bucket."""
         return listing.keys(self.s3, bucket)
 
-    def _await(self) -> None:
+    def _await(self) -> int:
+        """The port on which it answers."""
         end = monotonic() + READY_SECONDS
         while monotonic() < end and self._process.poll() is None:
-            connection = HTTPConnection("127.0.0.1", self.port, timeout=1)
-            try:
-                connection.request("GET", "/")
-                connection.getresponse()
-                return
-            except (OSError, HTTPException):
-                sleep(0.05)
-            finally:
-                connection.close()
+            if (port := listens(self._process.pid)) and answers(port):
+                return port
+            sleep(0.05)
         raise RuntimeError(f"{self.PROGRAM} does not answer: {(self._folder / 'log').read_text()[-1500:]}")
 
 
@@ -98,7 +100,7 @@ class Versitygw(Server):
         versions, users = self._folder / "versions", self._folder / "users"
         for folder in (versions, users):
             folder.mkdir()
-        serve = ["--port", f"127.0.0.1:{self.port}", "--quiet", "--region", "us-east-1", "--iam-dir", users]
+        serve = ["--port", ANY_PORT, "--quiet", "--region", "us-east-1", "--iam-dir", users]
         return [*serve, "posix", "--versioning-dir", versions, self._objects]
 
     def _environment(self) -> dict[str, str]:
@@ -119,7 +121,7 @@ class Rclone(Server):
     PROGRAM = "rclone-serve-s3"
 
     def _arguments(self) -> list[str | Path]:
-        return ["serve", "s3", "--addr", f"127.0.0.1:{self.port}", self._objects]
+        return ["serve", "s3", "--addr", ANY_PORT, self._objects]
 
     def _environment(self) -> dict[str, str]:
         none = {"RCLONE_CONFIG": "", "RCLONE_CACHE_DIR": str(self._folder / "cache")}
@@ -129,13 +131,26 @@ class Rclone(Server):
 SERVERS: tuple[type[Server], ...] = (Versitygw, Rclone)
 
 
-def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+def listens(pid: int) -> int | None:
+    """The port that a process listens on, None as long as there is none."""
+    process = Path(f"/proc/{pid}")
+    with suppress(OSError):  # a file was closed meanwhile, or all are
+        own = {str(file.readlink()) for file in (process / "fd").iterdir()}
+        for line in (process / "net/tcp").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == LISTENING and f"socket:[{fields[9]}]" in own:
+                return int(fields[1].rpartition(":")[2], 16)
+    return None
 
 
-def gone() -> str:
-    """An endpoint where nothing answers."""
-    return f"http://127.0.0.1:{free_port()}"
+def answers(port: int) -> bool:
+    """Whether a server of HTTP answers there."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=READY_SECONDS)
+    try:
+        connection.request("GET", "/")
+        connection.getresponse()
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()
+    return True

@@ -16,6 +16,7 @@ from recovery.client import Pace
 from recovery.copy import Copy
 from recovery.errors import StoreError, StoreSilent
 from recovery.settings import Settings
+from tests.s3.conftest import CALM
 from tests.s3.proxy import Fault, Handler, Proxy
 from tests.s3.servers import Server
 from tests.unit import factories as make
@@ -26,8 +27,8 @@ MANIFEST = make.manifest()
 
 @pytest.fixture
 def of(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setattr(store, "PATIENT", Pace(2, 2, 1))
-    monkeypatch.setattr(site, "TRANSFER", Pace(2, 2, 2))
+    monkeypatch.setattr(store, "PATIENT", CALM)
+    monkeypatch.setattr(site, "TRANSFER", Pace(10, 4, 2))  # one that stalls is waited for
     return make.settings(backup={**make.RAW["backup"], "bucket": "plain", "endpoint": proxy.endpoint})
 
 

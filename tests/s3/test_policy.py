@@ -13,10 +13,9 @@ from botocore.exceptions import ClientError
 
 from recovery import copy, lease, policy, site
 from recovery.bucket import Bucket
-from recovery.client import Pace
 from recovery.errors import StoreSilent
 from recovery.store import Store
-from tests.s3.conftest import add_user
+from tests.s3.conftest import CALM, add_user
 from tests.s3.proxy import Proxy
 from tests.s3.servers import Server, Versitygw
 from tests.unit import factories as make
@@ -74,7 +73,7 @@ def test_a_node_cannot_write_what_operators_write(bucket: Bucket, server: Server
 def test_an_upload_of_a_node_that_breaks_off_is_aborted(
     bucket: Bucket, server: Server, proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(site, "TRANSFER", Pace(2, 2, 1))
+    monkeypatch.setattr(site, "TRANSFER", CALM)
     sealed = tmp_path / "sealed"
     sealed.write_bytes(os.urandom(site.PART + 1))
     proxy.faults.append(lambda handler, size: "partNumber=1" in handler.path and handler.cut(size))

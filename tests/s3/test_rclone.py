@@ -14,7 +14,7 @@ from recovery.keyfile import UnlockKey
 from recovery.offers import Answer
 from recovery.settings import Settings
 from tests.s3.conftest import program
-from tests.s3.servers import Rclone, Server, Versitygw, gone
+from tests.s3.servers import Rclone, Server, Versitygw
 from tests.unit import factories as make
 
 LOCK = {"mode": "governance", "days": 1}
@@ -100,7 +100,7 @@ def lab(tmp_path: Path) -> Iterator[Server]:
 
 
 def test_a_copy_outlives_its_site_at_another_provider(
-    of: Of, server: Server, lab: Server, sealed: Path, tmp_path: Path
+    of: Of, server: Server, lab: Server, gone: str, sealed: Path, tmp_path: Path
 ) -> None:
     second = {"bucket": "plain", "endpoint": server.endpoint}
     both = of("locked", endpoint=lab.endpoint, second=second)
@@ -108,7 +108,7 @@ def test_a_copy_outlives_its_site_at_another_provider(
     Escrow(both).keep(KEY)
     assert copy.sites == ("main", "second")
     assert server.keys("plain") == lab.keys("locked")
-    catalog = Catalog(of("locked", endpoint=gone(), second=second))
+    catalog = Catalog(of("locked", endpoint=gone, second=second))
     assert catalog.manifest(catalog.copies[0]).node_id == MANIFEST.node_id
     catalog.store.download(copy.key, tmp_path / "read")
     assert (tmp_path / "read").read_bytes() == sealed.read_bytes()

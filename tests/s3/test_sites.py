@@ -24,7 +24,7 @@ from recovery.settings import Settings
 from recovery.site import Listed, Site
 from recovery.store import Store
 from tests.s3.proxy import Handler, Proxy
-from tests.s3.servers import Server, gone
+from tests.s3.servers import Server
 from tests.unit import factories as make
 
 MANIFEST = make.manifest()
@@ -51,10 +51,10 @@ def test_the_line_is_shared_by_all_that_goes_at_once(of: Of, tmp_path: Path) -> 
         copies = list(
             pool.map(lambda name: Catalog(settings).add(make.manifest(name), archive), ("manager-a", "manager-b"))
         )
-    assert 0.75 * 4 < monotonic() - begun < 15, "4 MB by 1 MB/s"
+    assert 0.75 * 4 < monotonic() - begun < 60, "4 MB by 1 MB/s"
     begun = monotonic()
     Store(settings.backup.sites).download(copies[0].key, tmp_path / "read")
-    assert 0.75 * 2 < monotonic() - begun < 10
+    assert 0.75 * 2 < monotonic() - begun < 60
     assert (tmp_path / "read").read_bytes() == archive.read_bytes()
 
 
@@ -179,15 +179,15 @@ def two(of: Of, server: Server) -> Settings:
 
 
 @pytest.fixture
-def lost(two: Settings) -> Settings:
+def lost(two: Settings, gone: str) -> Settings:
     """The same two sites with the main one out of reach."""
-    return two.model_copy(update={"backup": two.backup.model_copy(update={"endpoint": gone()})})
+    return two.model_copy(update={"backup": two.backup.model_copy(update={"endpoint": gone})})
 
 
 @pytest.fixture
-def alone(two: Settings) -> Settings:
+def alone(two: Settings, gone: str) -> Settings:
     """The same two sites with the second one out of reach."""
-    second = two.backup.second.model_copy(update={"endpoint": gone()}) if two.backup.second else None
+    second = two.backup.second.model_copy(update={"endpoint": gone}) if two.backup.second else None
     return two.model_copy(update={"backup": two.backup.model_copy(update={"second": second})})
 
 

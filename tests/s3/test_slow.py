@@ -14,28 +14,44 @@ from recovery.client import Pace
 from recovery.errors import StoreSilent
 from recovery.settings import Settings
 from recovery.site import Site
+from tests.s3.conftest import CALM
 from tests.s3.proxy import Fault, Handler, Proxy
 from tests.s3.servers import Server, Versitygw
 from tests.unit import factories as make
 
 KEY = "requorum/lab/word"
 PATIENCE = 1.0
+"""Seconds, where nothing is asked but what trickles."""
+LONGER = 3.0
+"""Seconds, where a request goes through before or after that, on a busy machine too."""
 PAUSE = 0.1
-"""Between two bytes: each comes well within the patience."""
+"""Seconds between two bytes: each comes well within the patience."""
 DOWNLOADS = 5
 """How often a part is read that does not come whole."""
+SLACK = 5.0
+"""Seconds; what trickles takes a quarter of an hour."""
+
+Wait = Callable[[float], None]
 
 pytestmark = pytest.mark.parametrize("server", [Versitygw], indirect=True)
 
 
 @pytest.fixture
-def of(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setattr(store, "PATIENT", Pace(2, PATIENCE, 1))
-    monkeypatch.setattr(site, "TRANSFER", Pace(2, PATIENCE, 1))
-    return make.settings(backup={**make.RAW["backup"], "bucket": "plain", "endpoint": proxy.endpoint})
+def wait(monkeypatch: pytest.MonkeyPatch) -> Wait:
+    """Has requests wait so many seconds from here on."""
+
+    def set_pace(seconds: float) -> None:
+        for module, name in ((store, "PATIENT"), (site, "TRANSFER")):
+            monkeypatch.setattr(module, name, Pace(10, seconds, 1))
+
+    return set_pace
 
 
 @pytest.fixture
+def of(proxy: Proxy) -> Settings:
+    return make.settings(backup={**make.RAW["backup"], "bucket": "plain", "endpoint": proxy.endpoint})
+
+
 def small(of: Settings) -> Site:
     return store.Store(of.backup.sites).sites[0]
 
@@ -83,40 +99,50 @@ def taking(handler: Handler, _: int) -> bool:
     return True
 
 
-Act = Callable[[Settings, Site, Path], object]
-SLOW: dict[str, tuple[str, Fault, Act]] = {
-    "the answer to a part": ("PUT", head, lambda of, _, archive: Catalog(of).add(make.manifest(), archive)),
-    "the taking of a part": ("PUT", taking, lambda of, _, archive: Catalog(of).add(make.manifest(), archive)),
-    "the answer to a small object": ("PUT", head, lambda _, site, __: site.put(KEY, b"content")),
-    "the taking of a small object": ("PUT", taking, lambda _, site, __: site.put(KEY, bytes(10**7))),
-    "the head of a listing": ("GET", head, lambda of, *_: Catalog(of)),
-    "a listing": ("GET", body, lambda of, *_: Catalog(of)),
-    "a small object": ("GET", body, lambda _, site, __: site.look(KEY)),
-    "a part": ("GET", body, lambda _, site, archive: site.download(KEY, archive.with_name("read"))),
+Act = Callable[[Settings, Path], object]
+SLOW: dict[str, tuple[str, Fault, float, Act]] = {
+    "the answer to a part": ("PUT", head, LONGER, lambda of, archive: Catalog(of).add(make.manifest(), archive)),
+    "the taking of a part": ("PUT", taking, LONGER, lambda of, archive: Catalog(of).add(make.manifest(), archive)),
+    "the answer to a small object": ("PUT", head, PATIENCE, lambda of, _: small(of).put(KEY, b"content")),
+    "the taking of a small object": ("PUT", taking, PATIENCE, lambda of, _: small(of).put(KEY, bytes(10**7))),
+    "the head of a listing": ("GET", head, PATIENCE, lambda of, _: Catalog(of)),
+    "a listing": ("GET", body, PATIENCE, lambda of, _: Catalog(of)),
+    "a small object": ("GET", body, PATIENCE, lambda of, _: small(of).look(KEY)),
+    "a part": ("GET", body, PATIENCE, lambda of, archive: small(of).download(KEY, archive.with_name("read"))),
 }
 
 
-@pytest.mark.parametrize(("command", "fault", "act"), SLOW.values(), ids=SLOW)
+@pytest.mark.parametrize(("command", "fault", "patience", "act"), SLOW.values(), ids=SLOW)
 def test_what_trickles_is_given_up(
-    of: Settings, proxy: Proxy, server: Server, small: Site, archive: Path, command: str, fault: Fault, act: Act
+    of: Settings,
+    proxy: Proxy,
+    server: Server,
+    wait: Wait,
+    archive: Path,
+    command: str,
+    fault: Fault,
+    patience: float,
+    act: Act,
 ) -> None:
+    wait(patience)
     server.s3.put_object(Bucket="plain", Key=KEY, Body=bytes(10_000))
     proxy.faults.append(lambda handler, size: handler.command == command and fault(handler, size))
     begun = monotonic()
     with pytest.raises(StoreSilent, match=r"it cannot be reached.*\n.*requorum:backup\.endpoint"):
-        act(of, small, archive)
-    assert monotonic() - begun < DOWNLOADS * (PATIENCE + 1)
+        act(of, archive)
+    assert monotonic() - begun < DOWNLOADS * (patience + SLACK)
     assert server.keys("plain") == [KEY]
     assert not server.s3.list_multipart_uploads(Bucket="plain").get("Uploads")
 
 
-def test_a_slow_line_is_no_trickle(small: Site, proxy: Proxy) -> None:
-    content = os.urandom(12_000)
+def test_a_slow_line_is_no_trickle(of: Settings, proxy: Proxy, wait: Wait) -> None:
+    content = os.urandom(32_000)
+    wait(LONGER)
 
     def slow(handler: Handler, size: int) -> bool:
         if handler.command == "PUT":
             while size > 0 and not handler.owner.done.wait(PAUSE):
-                size -= len(handler.rfile.read(min(size, 2**21)))
+                size -= len(handler.rfile.read(min(size, 2**20)))
             return handler.answer(0, 200, "")
         handler.send_response(200)
         handler.send_header("Content-Length", str(len(content)))
@@ -126,23 +152,24 @@ def test_a_slow_line_is_no_trickle(small: Site, proxy: Proxy) -> None:
 
     proxy.faults.append(slow)
     begun = monotonic()
-    small.put(KEY, bytes(2**26))
-    assert monotonic() - begun > 2 * PATIENCE
+    small(of).put(KEY, bytes(2**26))
+    assert monotonic() - begun > 2 * LONGER
     begun = monotonic()
-    found = small.look(KEY)
+    found = small(of).look(KEY)
     assert found
     assert found[0] == content
-    assert monotonic() - begun > 2 * PATIENCE
+    assert monotonic() - begun > 2 * LONGER
 
 
-def test_by_tls_too(of: Settings, proxy: Proxy, secure: str, archive: Path) -> None:
+def test_by_tls_too(of: Settings, proxy: Proxy, secure: str, wait: Wait, archive: Path) -> None:
+    wait(CALM.read)
     settings = of.model_copy(update={"backup": of.backup.model_copy(update={"endpoint": secure})})
     copy = Catalog(settings).add(make.manifest(), archive)
-    catalog = Catalog(settings)
-    catalog.store.download(copy.key, archive.with_name("read"))
+    Catalog(settings).store.download(copy.key, archive.with_name("read"))
     assert archive.with_name("read").read_bytes() == archive.read_bytes()
+    wait(PATIENCE)
     proxy.faults.append(lambda handler, size: handler.command == "GET" and body(handler, size))
     begun = monotonic()
     with pytest.raises(StoreSilent):
-        catalog.manifest(copy)
-    assert monotonic() - begun < DOWNLOADS * (PATIENCE + 1)
+        small(settings).look(copy.manifest_key)
+    assert monotonic() - begun < DOWNLOADS * (PATIENCE + SLACK)

@@ -20,7 +20,7 @@ from recovery.offers import Answer
 from recovery.settings import Settings
 from recovery.store import Store
 from tests.s3.conftest import add_user
-from tests.s3.servers import Server, Versitygw, gone
+from tests.s3.servers import Server, Versitygw
 from tests.s3.test_sites import LAST, put
 from tests.unit import factories as make
 
@@ -178,7 +178,7 @@ def test_reading_as_of_a_time_needs_a_versioned_bucket(of: Of) -> None:
         Catalog(of(asOf="2026-01-01T00:00:00Z"))
 
 
-def test_what_the_server_offers_is_found_out_and_nothing_stays(of: Of, server: Server) -> None:
+def test_what_the_server_offers_is_found_out_and_nothing_stays(of: Of, server: Server, gone: str) -> None:
     (locked,) = offers.ask(of("locked", lock=LOCK, encryption={"mode": "s3"}))
     answers = {offer.what: offer.answer for offer in locked.offers}
     assert answers == {
@@ -199,7 +199,7 @@ def test_what_the_server_offers_is_found_out_and_nothing_stays(of: Of, server: S
     assert not left.get("Versions")
     assert not left.get("DeleteMarkers")
 
-    plain, away = offers.ask(of(second={"bucket": "plain", "endpoint": gone()}))
+    plain, away = offers.ask(of(second={"bucket": "plain", "endpoint": gone}))
     assert {offer.what for offer in plain.offers if offer.answer is Answer.NO} == {"versioning", "object lock"}
     assert plain.exit_code == 0, "nothing here needs them"
     assert server.keys("plain") == []

@@ -22,10 +22,17 @@ KEY = "requorum/lab/lease.json"
 
 @pytest.fixture
 def of(monkeypatch: pytest.MonkeyPatch) -> Settings:
-    times = {"RENEW_SECONDS": 0.05, "STALE_SECONDS": 0.5, "WAIT_SECONDS": 1.5, "PAUSE": 0.02, "SETTLE_SECONDS": 0.1}
+    """A holder of this process may come to a stand for seconds, and is alive all the same."""
+    times = {"RENEW_SECONDS": 0.05, "STALE_SECONDS": 60.0, "WAIT_SECONDS": 60.0, "PAUSE": 0.02, "SETTLE_SECONDS": 0.1}
     for name, seconds in times.items():
         monkeypatch.setattr(lease, name, seconds)
     return make.settings()
+
+
+@pytest.fixture
+def hasty(of: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits gives up before any lease is stale."""
+    monkeypatch.setattr(lease, "WAIT_SECONDS", 1.0)
 
 
 @pytest.fixture
@@ -55,6 +62,7 @@ def test_it_is_given_back_when_the_work_fails(of: Settings, bucket: Any) -> None
     assert not held(bucket)
 
 
+@pytest.mark.usefixtures("hasty")
 def test_a_server_that_neither_has_it_nor_takes_it_is_not_asked_for_ever(
     of: Settings, bucket: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -63,7 +71,11 @@ def test_a_server_that_neither_has_it_nor_takes_it_is_not_asked_for_ever(
         lease._Holder(Site(of.backup.sites[0]), KEY, "a stranger").acquire("recovery", print)
 
 
-def test_a_second_operator_is_refused_while_the_first_is_alive(of: Settings, stranger: lease._Holder) -> None:
+def test_a_second_operator_is_refused_while_the_first_is_alive(
+    of: Settings, stranger: lease._Holder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "STALE_SECONDS", 3.0)
+    monkeypatch.setattr(lease, "WAIT_SECONDS", 6.0)
     said: list[str] = []
     with (
         pytest.raises(Refused, match=r"\(process \d+\), recovery is still at it"),
@@ -81,7 +93,10 @@ def test_a_second_operator_goes_on_when_the_first_has_ended(of: Settings, strang
     timer.join()
 
 
-def test_the_lease_of_a_dead_holder_is_taken_over(of: Settings, stranger: lease._Holder, bucket: Any) -> None:
+def test_the_lease_of_a_dead_holder_is_taken_over(
+    of: Settings, stranger: lease._Holder, bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "STALE_SECONDS", 0.5)
     stranger._done.set()
     with operators.alone(of, "joining", say=print):
         assert b"joining" in bucket.Object(KEY).get()["Body"].read()
@@ -100,6 +115,7 @@ def agents_lease(bucket: Any) -> bytes:
     return bytes(bucket.Object("requorum/lab/agent/lease.json").get()["Body"].read())
 
 
+@pytest.mark.usefixtures("hasty")
 def test_agents_pause_until_they_may_go_on(with_agents: Settings, bucket: Any) -> None:
     for _ in range(2):
         operators.pause_agents(with_agents, say=print)
@@ -222,7 +238,7 @@ def careless(of: Settings, bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(s3, "put_object", put_object)
 
 
-@pytest.mark.usefixtures("careless")
+@pytest.mark.usefixtures("careless", "hasty")
 def test_a_server_that_ignores_conditions_has_no_living_holder_overwritten(
     of: Settings, stranger: lease._Holder
 ) -> None:

@@ -6,10 +6,12 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from backports import zstd
@@ -29,6 +31,8 @@ esac
 """
 AGE = "#!/bin/sh\nprintf sealed:; exec cat\n"
 DATA = os.urandom(300_000) + bytes(5_000_000)
+TIMEOUT = 120
+"""Seconds, for a program that ends at once; what it must not wait for takes longer."""
 
 
 @pytest.fixture(autouse=True)
@@ -46,6 +50,14 @@ def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("KILLED", str(tmp_path / "killed"))
     monkeypatch.setattr(streaming, "LOCKS", tmp_path)
     return where
+
+
+@pytest.fixture
+def own() -> Iterator[str]:
+    """A name that no other test has: a program locks it in the real folder, for the whole machine."""
+    name = uuid4().hex
+    yield name
+    Path(f"/run/requorum-data-{name}.lock").unlink(missing_ok=True)
 
 
 def given(*command: str, **values: Any) -> dict[str, Any]:
@@ -165,10 +177,10 @@ def test_a_stream_that_is_not_the_copy_never_ends_for_the_command(tmp_path: Path
     [("echo wrong version >&2; exit 4", 1, b"exit status 4: wrong version"), ("head -c 9 >&2", 0, b"")],
     ids=["it fails", "it needs no more"],
 )
-def test_a_command_that_ends_early_is_not_waited_for(script: str, status: int, why: bytes) -> None:
+def test_a_command_that_ends_early_is_not_waited_for(own: str, script: str, status: int, why: bytes) -> None:
     """The program as a node runs it; its standard input stays open."""
     packed = program.packed()
-    asked = {**given("sh", "-c", script), "plain_size": 10**9, "plain_sha256": ""}
+    asked = given("sh", "-c", script, name=own, plain_size=10**9, plain_sha256="")
     argv = [sys.executable, "-I", "-S", "-c", program.LOADER, str(len(packed)), "give-data", json.dumps(asked)]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
         assert running.stdin
@@ -176,15 +188,15 @@ def test_a_command_that_ends_early_is_not_waited_for(script: str, status: int, w
         with suppress(BrokenPipeError):
             running.stdin.write(packed + zstd.compress(os.urandom(500_000)))
             running.stdin.flush()
-        assert running.wait(timeout=20) == status
+        assert running.wait(timeout=TIMEOUT) == status
         assert why in running.stderr.read()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may write to /run, where the lock lies")
-def test_the_copy_is_the_output_and_what_was_found_the_last_line_of_the_errors(tmp_path: Path) -> None:
+def test_the_copy_is_the_output_and_what_was_found_the_last_line_of_the_errors(own: str, tmp_path: Path) -> None:
     (tmp_path / "data").write_bytes(DATA)
     packed = program.packed()
-    asked = given("sh", "-c", f"echo a notice >&2; cat {tmp_path}/data")
+    asked = given("sh", "-c", f"echo a notice >&2; cat {tmp_path}/data", name=own)
     argv = [sys.executable, "-I", "-S", "-c", program.LOADER, str(len(packed)), "take-data", json.dumps(asked)]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
         assert running.stdin
@@ -194,15 +206,15 @@ def test_the_copy_is_the_output_and_what_was_found_the_last_line_of_the_errors(t
         running.stdin.flush()
         assert zstd.decompress(running.stdout.read().removeprefix(b"sealed:")) == DATA
         assert json.loads(running.stderr.read().splitlines()[-1])["plain_size"] == len(DATA)
-        assert running.wait(timeout=20) == 0
+        assert running.wait(timeout=TIMEOUT) == 0
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may write to /run, where the lock lies")
-def test_a_command_that_hangs_is_ended_when_nobody_waits_for_it_any_more() -> None:
+def test_a_command_that_hangs_is_ended_when_nobody_waits_for_it_any_more(own: str) -> None:
     packed = program.packed()
     argv = [sys.executable, "-I", "-S", "-c", program.LOADER, str(len(packed)), "take-data"]
-    asked = given("sh", "-c", "echo begun; sleep 1000")
-    done = subprocess.run([*argv, json.dumps(asked)], input=packed, capture_output=True, timeout=20)
+    asked = given("sh", "-c", "echo begun; sleep 1000", name=own)
+    done = subprocess.run([*argv, json.dumps(asked)], input=packed, capture_output=True, timeout=TIMEOUT)
     assert done.returncode == 1
     assert marked() == []
 

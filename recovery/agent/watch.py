@@ -14,6 +14,7 @@ from time import sleep
 
 from recovery.agent import turn
 from recovery.onnode import api
+from recovery.zones import quorum
 
 DEBOUNCE_SECONDS = 0.3
 """Changes mostly come in bunches."""
@@ -64,7 +65,7 @@ class Watch:
         seen, managers = None, list[str]()
         while True:
             found = None
-            if not managers or 2 * sum(map(_accepts, managers)) > len(managers):
+            if not managers or sum(map(_accepts, managers)) >= quorum(len(managers)):
                 try:
                     found = api.ask(self._path, "GET", "/swarm")["Version"]["Index"]
                     managers = turn.addresses(api.ask(self._path, "GET", "/nodes"))

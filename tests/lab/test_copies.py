@@ -50,12 +50,6 @@ def engine(swarm: Swarm, node: str) -> str:
     return swarm.on(node, "systemctl", "show", "docker", "--property=MainPID,ActiveEnterTimestampMonotonic,NRestarts")
 
 
-def votes(swarm: Swarm) -> list[str]:
-    """How the managers stand, as one lists them; nothing where it sees no leader."""
-    listed = swarm.on("manager-a", "docker", "node", "ls", "--format", "{{.ManagerStatus}}", check=False)
-    return sorted(filter(None, listed.split("\n")))
-
-
 def left_over(swarm: Swarm, node: str) -> list[str]:
     """What a copy or a sandbox left on a node."""
     found = swarm.on(
@@ -231,7 +225,7 @@ def test_cold_copies_stop_one_engine_after_the_other(running: Swarm, stack: Stac
     assert all(copy["kind"] == "cold" and copy["proof"]["verdict"] == "proven" for copy in made)
     assert all(copy["stoppedSeconds"] > 0 for copy in made)
     assert not [name for name in MANAGERS if engine(running, name) == before[name]], "every engine was stopped"
-    running.until(lambda: votes(running) == ["Leader", "Reachable", "Reachable"], "every manager votes")
+    running.await_standing(*MANAGERS, *WORKERS)
     assert {name: running.containers(name) for name in workers} == workers
     assert not [name for name in MANAGERS if left_over(running, name)]
 
@@ -263,7 +257,7 @@ def test_an_engine_stopped_for_a_copy_comes_back_when_everybody_else_is_gone(
     running.until(lambda: "active" in running.on("manager-c", *units, check=False).split(), "systemd will start it")
     if running.on("manager-c", "systemctl", "is-active", "docker", check=False) != "active":
         running.on("manager-c", "systemctl", "start", f"{GUARD}.service")
-    running.until(lambda: votes(running) == ["Leader", "Reachable", "Reachable"], "it votes again")
+    running.await_standing(*MANAGERS, *WORKERS)
 
 
 def test_without_its_quorum_no_engine_is_stopped(running: Swarm, stack: Stack) -> None:
@@ -274,7 +268,7 @@ def test_without_its_quorum_no_engine_is_stopped(running: Swarm, stack: Stack) -
     assert "without it the quorum would be lost" in refused.errors
     assert engine(running, "manager-a") == before
     running.on("manager-c", "systemctl", "start", "docker.socket", "docker.service")
-    running.until(lambda: votes(running) == ["Leader", "Reachable", "Reachable"], "it votes again")
+    running.await_standing(*MANAGERS, *WORKERS)
 
 
 def test_a_stranger_s_identity_is_noticed_when_the_copy_is_made(running: Swarm, variant: Any, tmp_path: Path) -> None:

@@ -7,23 +7,28 @@ engine's or server's own error text.
 
 
 class RequorumError(Exception):
-    """Base of all: something failed that the operator can act on."""
+    """Base of all: something failed that the operator can act on.
 
-    def __init__(self, doing: str, why: str, *, remedy: str, node: str | None = None) -> None:
+    ``code`` names the kind of failure, as `recovery.error_codes` lists it. It stays when the sentences change.
+    """
+
+    def __init__(self, doing: str, why: str, *, remedy: str, node: str | None = None, code: str = "") -> None:
         self.doing = doing
         self.why = why
         self.remedy = remedy
         self.node = node
+        self.code = code
         where = f"{node}: " if node else ""
-        super().__init__(f"{where}{doing}: {why}\n  next: {remedy}")
+        end = f"\n  code: {code}" if code else ""
+        super().__init__(f"{where}{doing}: {why}\n  next: {remedy}{end}")
 
 
 class SettingError(RequorumError):
     """A key of the stack file is missing or wrong; nothing was done."""
 
-    def __init__(self, key: str, why: str, *, remedy: str) -> None:
+    def __init__(self, key: str, why: str, *, remedy: str, code: str = "") -> None:
         self.key = key
-        super().__init__(f"requorum:{key}", why, remedy=remedy)
+        super().__init__(f"requorum:{key}", why, remedy=remedy, code=code)
 
 
 class Refused(RequorumError):

@@ -1,0 +1,35 @@
+"""The codes of errors, and what each means to an operator. `python -m recovery.error_codes` prints docs/errors.md."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ErrorCode:
+    """One kind of failure, in words for the operator who meets it."""
+
+    meaning: str
+    """What Requorum found."""
+    cause: str
+    """Why that happens, and why Requorum stops there."""
+    action: str
+    """What to do about it."""
+
+
+CODES: Mapping[str, ErrorCode] = {
+    # Keep the entries in alphabetical order.
+}
+
+
+def as_markdown() -> str:
+    """The page docs/errors.md: a section for each code."""
+    head = "# Errors\n\nEvery error message ends with one of these codes. `--json` shows it as `code`.\n"
+    sections = (
+        f"\n## {code}\n\n{entry.meaning}\n\n- **Why:** {entry.cause}\n- **What to do:** {entry.action}\n"
+        for code, entry in CODES.items()
+    )
+    return head + "".join(sections)
+
+
+if __name__ == "__main__":
+    print(as_markdown(), end="")

@@ -5,10 +5,10 @@ import pulumi
 from components.cluster import Cluster
 from components.progress import say
 from components.settings import from_program
-from recovery import agents, consent, hooks
-from recovery.account import PULUMI
-from recovery.assessment import assess
 from recovery.errors import RequorumError, StoreError
+from recovery.operations import agents, consent, lifecycle
+from recovery.operations.assess import assess
+from recovery.operations.report import PULUMI
 
 try:
     settings = from_program()
@@ -32,7 +32,7 @@ if assessment.plan.id:
 elif settings.recover is True:
     pulumi.log.warn("recover is true in the stack file and counts no more; take it out: pulumi config rm recover")
 if not pulumi.runtime.is_dry_run():
-    hooks.begin(settings, assessment, how=PULUMI, say=say)
+    lifecycle.begin(settings, assessment, how=PULUMI, say=say)
 
 try:
     cluster = Cluster(settings.cluster, settings, assessment)

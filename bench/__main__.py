@@ -21,9 +21,9 @@ from bench import byhand, copies
 from lab import cluster, environment, lifecycle, nodes
 from lab.instance import Instance
 from lab.stack import Result, Stack, settings
-from recovery import quorum
-from recovery.catalog import Catalog
+from recovery.copies.catalog import Catalog
 from recovery.settings import Settings, load
+from recovery.steps import quorum
 
 OCTET = 79
 SIZES = (3, 5, 7)

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import docker
 
-from recovery.catalog import Catalog
+from recovery.copies.catalog import Catalog
+from recovery.copies.manifest import Manifest, Proof, Verdict
 from recovery.errors import DamagedCopy
-from recovery.manifest import Manifest, Proof, Verdict
-from recovery.settings import Node, Settings
-from recovery.transport import Shell
+from recovery.node.ssh import Shell
+from recovery.settings import Settings
+from recovery.swarm.machines import Node
 
 CONTENT = b"x" * 200
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from recovery.agent.config import STATE
-from recovery.agent.round import DUE
+from recovery.agent.run import DUE
 
 ROUND = (sys.executable, "-m", "recovery.agent", "copy")
 SAMPLE_SECONDS = 0.03

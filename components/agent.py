@@ -15,9 +15,10 @@ from pulumi.dynamic import (
 
 from components.progress import say
 from components.settings import from_provider
-from recovery import agents
 from recovery.errors import TransportError
-from recovery.settings import Node, Settings
+from recovery.operations import agents
+from recovery.settings import Settings
+from recovery.swarm.machines import Node
 
 Props = dict[str, Any]
 
@@ -43,7 +44,7 @@ class AgentProvider(ResourceProvider):
 
     def read(self, id_: str, props: Props) -> ReadResult:
         try:
-            found = agents.look(self._settings, self._node(props))
+            found = agents.inspect(self._settings, self._node(props))
         except TransportError:  # for the survey to judge
             return ReadResult(id_, props)
         agent = self._settings.agent

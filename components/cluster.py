@@ -11,9 +11,9 @@ from components.hosts.existing import ExistingHosts
 from components.membership import Health, Member, Quorum
 from components.node import Preparation
 from components.settings import provider
-from recovery.assessment import Assessment
-from recovery.model import Reach
+from recovery.operations.assess import Assessment
 from recovery.settings import Settings
+from recovery.swarm.model import Reach
 
 
 class Cluster(pulumi.ComponentResource):

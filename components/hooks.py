@@ -5,10 +5,12 @@ from collections.abc import Collection
 import pulumi
 
 from components.progress import say
-from recovery import hooks, hosts, journal
-from recovery.journal import Entry
+from recovery.operations import lifecycle
+from recovery.operations.hosts import clear
+from recovery.planning.steps import Action
 from recovery.settings import Settings
-from recovery.steps import Action
+from recovery.steps import journal
+from recovery.steps.entry import Entry
 
 
 def around_host(settings: Settings, empty: Collection[str]) -> pulumi.ResourceHookBinding:
@@ -18,7 +20,7 @@ def around_host(settings: Settings, empty: Collection[str]) -> pulumi.ResourceHo
 
     def before(args: pulumi.ResourceHookArgs) -> None:
         begun[args.name] = journal.begin(settings, Action.REBUILD, args.name, say)
-        if args.name in empty and hosts.clear(settings, settings.node(args.name)):
+        if args.name in empty and clear(settings, settings.node(args.name)):
             say(f"{args.name}: removed the empty container that an interrupted update left")
 
     def after(args: pulumi.ResourceHookArgs) -> None:
@@ -37,7 +39,7 @@ def before_proof(settings: Settings) -> pulumi.ResourceHookBinding:
     """
 
     def take_copies(_args: pulumi.ResourceHookArgs) -> None:
-        hooks.fresh_copies(settings, say=say)
+        lifecycle.fresh_copies(settings, say=say)
 
     hook = pulumi.ResourceHook("fresh-copies", take_copies)
     return pulumi.ResourceHookBinding(before_create=[hook], before_update=[hook])
@@ -49,7 +51,7 @@ def on_error(settings: Settings) -> pulumi.ResourceHookBinding:
 
     def explain(_args: pulumi.ErrorHookArgs) -> bool:
         if not explained:
-            explained.extend(hooks.explain(settings, say=say))
+            explained.extend(lifecycle.explain(settings, say=say))
             for line in explained:
                 pulumi.log.error(line)
         return False

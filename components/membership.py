@@ -24,15 +24,19 @@ from pulumi.dynamic import (
 
 from components.progress import say
 from components.settings import from_provider
-from recovery import hooks, membership, quorum
-from recovery.account import PULUMI
-from recovery.diagnosis import NO_QUORUM, Kind, diagnose
 from recovery.errors import Refused
-from recovery.membership import Place, Standing
-from recovery.model import Survey
-from recovery.plan import Plan
-from recovery.settings import Node, Settings
-from recovery.survey import settled, survey
+from recovery.operations import lifecycle
+from recovery.operations.report import PULUMI
+from recovery.planning.diagnosis import NO_QUORUM, Kind, diagnose
+from recovery.planning.membership import Membership, membership_of
+from recovery.planning.plan import Plan
+from recovery.settings import Settings
+from recovery.steps import join, quorum
+from recovery.steps.outcome import JoinResult
+from recovery.steps.remove import remove
+from recovery.survey.nodes import stable_survey, survey
+from recovery.swarm.machines import Node
+from recovery.swarm.model import Survey
 
 Props = dict[str, Any]
 HELD = "held"
@@ -56,7 +60,7 @@ class Look:
     def __call__(self, settings: Settings) -> Survey:
         with self._lock:
             if self._seen is None or monotonic() > self._until:
-                self._seen = settled(settings)
+                self._seen = stable_survey(settings)
                 self._until = monotonic() + MOMENT
             return self._seen
 
@@ -129,18 +133,18 @@ class MemberProvider(_Provider):
             olds.get(key) != news.get(key)
             for key in ("address", "role", "availability", "labels", "host", "generation", "managers")
         )
-        changed = changed or olds["standing"] != Standing.MEMBER
+        changed = changed or olds["standing"] != Membership.MEMBER
         return DiffResult(changes=changed or bool(replaced), replaces=replaced, delete_before_replace=True)
 
     def create(self, props: Props) -> CreateResult:
         with _turn(props):
-            place = membership.ensure(self._settings, _node(props), say=say)
+            place = join.ensure(self._settings, _node(props), say=say)
         return CreateResult(place.node_id, _placed(props, place))
 
     def update(self, _id: str, olds: Props, news: Props) -> UpdateResult:
         dropped = tuple(olds["labels"].keys() - news["labels"].keys())
         with _turn(olds, news):
-            place = membership.ensure(self._settings, _node(news), dropped_labels=dropped, say=say)
+            place = join.ensure(self._settings, _node(news), dropped_labels=dropped, say=say)
         return UpdateResult(_placed(news, place))
 
     def read(self, id_: str, props: Props) -> ReadResult:
@@ -151,14 +155,14 @@ class MemberProvider(_Provider):
             if (one.node.name, one.node.dial, one.node.role) == (node.name, node.dial, node.role)
         )
         told = next(known, None) or survey(self._settings, nodes=[node]).reports[0]
-        standing, role = membership.standing(told, seen.leader)
-        if standing is Standing.LOST:
+        standing, role = membership_of(told, seen.leader)
+        if standing is Membership.LOST:
             return ReadResult("", {})
         return ReadResult(id_, {**props, "standing": str(standing), "role": role})
 
     def delete(self, id_: str, props: Props) -> None:
         with _turn(props):
-            membership.remove(self._settings, _node(props), id_, say=say)
+            remove(self._settings, _node(props), id_, say=say)
 
 
 class HealthProvider(_Provider):
@@ -184,7 +188,7 @@ class HealthProvider(_Provider):
     def _prove(self, props: Props) -> Props:
         say("proving the cluster")
         settings = self._settings.model_copy(update={"recover": props["recover"]})
-        health = hooks.conclude(settings, props["cluster_id"], how=PULUMI, say=say)
+        health = lifecycle.finish(settings, props["cluster_id"], how=PULUMI, say=say)
         return {**props, "health": str(Kind.HEALTHY), "leader": health.leader}
 
 
@@ -286,8 +290,8 @@ def _turn(*states: Props) -> AbstractContextManager[object]:
     return _one_at_a_time if any(state["role"] == "manager" for state in states) else nullcontext()
 
 
-def _placed(props: Props, place: Place) -> Props:
-    return {**props, "node_id": place.node_id, "cluster_id": place.cluster_id, "standing": str(Standing.MEMBER)}
+def _placed(props: Props, place: JoinResult) -> Props:
+    return {**props, "node_id": place.node_id, "cluster_id": place.cluster_id, "standing": str(Membership.MEMBER)}
 
 
 def _node(props: Mapping[str, Any]) -> Node:

@@ -5,9 +5,10 @@ from shlex import quote
 import pulumi
 from pulumi_command import remote
 
-from recovery.settings import Node, Settings
-from recovery.survey import MARK_PATH
-from recovery.transport import pinned_key, private_key_text
+from recovery.node.ssh_keys import pinned_key, private_key_text
+from recovery.settings import Settings
+from recovery.survey.nodes import MARK_PATH
+from recovery.swarm.machines import Node
 
 TOOLS = (
     "age",

@@ -7,8 +7,8 @@ import pulumi
 from pulumi.dynamic import ConfigureRequest
 from pulumi.runtime.config import CONFIG, is_config_secret
 
-from recovery import agents
 from recovery.errors import SettingError
+from recovery.operations import agents
 from recovery.settings import PROJECT, Settings, from_strings
 
 CONSENT = "recover"

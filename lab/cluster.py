@@ -12,7 +12,7 @@ from lab import environment, faults, keys, nodes
 from lab.errors import LabError
 from lab.instance import Instance
 from lab.stack import Stack, settings
-from recovery.display import LOST
+from recovery.cli.show import LOST
 from recovery.errors import RequorumError
 from recovery.settings import load
 

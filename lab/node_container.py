@@ -9,7 +9,7 @@ from components.hosts import container as options
 from lab import image
 from lab.engine_client import patiently
 from lab.instance import Instance
-from recovery.hosts import volume_name
+from recovery.survey.hosts import volume_name
 
 NETWORK = "lab"
 LABEL = "requorum.lab"

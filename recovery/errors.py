@@ -5,6 +5,9 @@ None ever carries a secret: messages are built from names, addresses and the
 engine's or server's own error text.
 """
 
+from errno import EDQUOT, ENOSPC
+from pathlib import Path
+
 
 class RequorumError(Exception):
     """Base of all: something failed that the operator can act on.
@@ -97,3 +100,12 @@ class NoUnlockKey(RequorumError):
 
 class ProofFailed(RequorumError):
     """After a step, the swarm is not what it must be; success is not claimed."""
+
+
+FULL = frozenset({ENOSPC, EDQUOT})
+
+
+def local_fault(error: OSError, where: Path) -> LocalError:
+    """What is told where a file below ``where`` cannot be written or read."""
+    remedy = "make room there, or name a folder with room in TMPDIR; then run the same command again"
+    return LocalError(f"using {where} on this machine", error.strerror or str(error), remedy=remedy)

@@ -7,8 +7,9 @@ import pulumi_docker as docker
 
 from components import hooks
 from components.hosts import container
-from recovery.hosts import LABEL, volume_name
-from recovery.settings import Node, Settings
+from recovery.settings import Settings
+from recovery.survey.hosts import LABEL, volume_name
+from recovery.swarm.machines import Node
 
 
 class DockerHosts(pulumi.ComponentResource):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pulumi
 
-from recovery.model import Survey
+from recovery.swarm.model import Survey
 
 
 class ExistingHosts(pulumi.ComponentResource):

@@ -11,12 +11,12 @@ def main(verb: str) -> int:
     """Run a verb; its exit status."""
     if verb == "watch":
         from recovery.agent.watch import Watch
-        from recovery.shell import ENGINE_SOCKET
+        from recovery.node.shell import ENGINE_SOCKET
 
         Watch(Path(ENGINE_SOCKET)).run()
     if CREDENTIALS.exists():
         os.environ["AWS_SHARED_CREDENTIALS_FILE"] = str(CREDENTIALS)
-    from recovery.agent.round import Round
+    from recovery.agent.run import Run as Round
 
     done = Round(from_json(FILE.read_bytes()), STATE)
     status = done.run()

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
-from recovery.bucket import Bucket
+from recovery.s3.bucket import Bucket
 
 FOLDER = Path("/etc/requorum/agent")
 FILE = FOLDER / "config.json"

@@ -14,7 +14,7 @@ FILE = "requorum_agent.prom"
 LABELS = ["cluster", "manager"]
 
 
-class Told(Collector):
+class AgentCollector(Collector):
     """The metrics of one agent."""
 
     def __init__(self, config: Config, state: State, waiting: Sequence[Entry]) -> None:
@@ -62,5 +62,5 @@ def write(config: Config, state: State, waiting: Sequence[Entry]) -> None:
 def collected(config: Config, state: State, waiting: Sequence[Entry]) -> CollectorRegistry:
     """All of them."""
     registry = CollectorRegistry()
-    registry.register(Told(config, state, waiting))
+    registry.register(AgentCollector(config, state, waiting))
     return registry

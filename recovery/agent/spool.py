@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from recovery.copies.manifest import FORMAT, Manifest, Verdict, from_json
 from recovery.errors import DamagedCopy, LocalError
-from recovery.keyfile import ESCROW, SUFFIX
-from recovery.manifest import FORMAT, Manifest, Verdict, from_json
+from recovery.swarm.key_file import ESCROW, SUFFIX
 
 ARCHIVE, MANIFEST, NOTE = "archive", "manifest.json", "note.json"
 NEW = ".new"

@@ -7,8 +7,8 @@ from enum import StrEnum
 from pathlib import Path
 from time import time
 
-from recovery.agent import turn
-from recovery.manifest import Manifest, Verdict
+from recovery.agent import order
+from recovery.copies.manifest import Manifest, Verdict
 
 FILE = "state.json"
 
@@ -70,7 +70,7 @@ class State:
 
     def resting(self, fingerprint: str, now: float) -> bool:
         """Whether it is too early to try that again."""
-        return self.tried == fingerprint and 0 <= now - self.tried_at < turn.pause(self.tries)
+        return self.tried == fingerprint and 0 <= now - self.tried_at < order.pause(self.tries)
 
     def trying(self, fingerprint: str) -> "State":
         """Before a copy: should nobody come to tell what became of it, it was tried all the same, and is over."""

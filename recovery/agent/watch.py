@@ -12,9 +12,9 @@ import threading
 from pathlib import Path
 from time import sleep
 
-from recovery.agent import turn
+from recovery.agent import order
 from recovery.onnode import api
-from recovery.zones import quorum
+from recovery.swarm.raft import quorum
 
 DEBOUNCE_SECONDS = 0.3
 """Changes mostly come in bunches."""
@@ -68,7 +68,7 @@ class Watch:
             if not managers or sum(map(_accepts, managers)) >= quorum(len(managers)):
                 try:
                     found = api.ask(self._path, "GET", "/swarm")["Version"]["Index"]
-                    managers = turn.addresses(api.ask(self._path, "GET", "/nodes"))
+                    managers = order.addresses(api.ask(self._path, "GET", "/nodes"))
                 except (api.Refused, OSError, http.client.HTTPException) as error:
                     print(f"the engine does not tell of its swarm: {error}", file=sys.stderr)
             else:
@@ -81,7 +81,7 @@ class Watch:
     def _rank(self) -> int:
         """How many managers copy before this one; 0 where that cannot be told, and the round says why."""
         try:
-            return turn.rank(
+            return order.rank(
                 api.ask(self._path, "GET", "/nodes"), api.ask(self._path, "GET", "/info")["Swarm"]["NodeID"]
             )
         except (api.Refused, OSError, http.client.HTTPException):

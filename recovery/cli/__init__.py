@@ -1,6 +1,5 @@
 """The command line: looking, copying, recovering, and what can be done about one node or service."""
 
-from recovery.cli import agents, cluster, copies, data, nodes
 from recovery.cli.console import app
 
 __all__ = ["agents", "app", "cluster", "copies", "data", "main", "nodes"]

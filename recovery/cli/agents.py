@@ -10,14 +10,17 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from recovery import agents, display, policy
-from recovery.agent.round import AGAIN
-from recovery.agents import Standing
+from recovery.agent.run import AGAIN
+from recovery.cli import show
 from recovery.cli.console import FileOption, JsonOption, StackOption, app, err, loaded, out, print_json
 from recovery.errors import SettingError, TransportError
-from recovery.settings import Node, Settings
+from recovery.operations import agents
+from recovery.operations.agents import AgentStatus
+from recovery.s3 import policy
+from recovery.settings import Settings
+from recovery.swarm.machines import Node
 
-Found = list[tuple[Node, Standing | TransportError]]
+Found = list[tuple[Node, AgentStatus | TransportError]]
 OFF = "set requorum:agent, then pulumi up"
 LOG = "next: journalctl -u requorum-copy -n 20, there"
 LATE_SECONDS = 900
@@ -46,7 +49,7 @@ def list_agents(stack: StackOption = "", config_file: FileOption = None, as_json
             out.print(_table(found, faults, datetime.now(UTC).timestamp()))
             for warning in warnings:
                 err.print(warning, style="yellow")
-    raise typer.Exit(display.DEGRADED if any(faults.values()) else display.FINE)
+    raise typer.Exit(show.DEGRADED if any(faults.values()) else show.FINE)
 
 
 @app.command(name="policy")
@@ -61,9 +64,9 @@ def show_policy(second: bool = False, stack: StackOption = "", config_file: File
 
 
 def _look(settings: Settings) -> Found:
-    def one(node: Node) -> tuple[Node, Standing | TransportError]:
+    def one(node: Node) -> tuple[Node, AgentStatus | TransportError]:
         try:
-            return node, agents.look(settings, node)
+            return node, agents.inspect(settings, node)
         except TransportError as error:
             return node, error
 
@@ -71,7 +74,7 @@ def _look(settings: Settings) -> Found:
         return list(pool.map(one, settings.managers))
 
 
-def _fault(standing: Standing | TransportError, *, watched: bool) -> str:
+def _fault(standing: AgentStatus | TransportError, *, watched: bool) -> str:
     """What is wrong with an agent, and what to do next; empty where nothing is."""
     if isinstance(standing, TransportError):
         return f"{standing.why}; next: {standing.remedy}"
@@ -85,9 +88,9 @@ def _fault(standing: Standing | TransportError, *, watched: bool) -> str:
     if standing.result != "success" and standing.status != AGAIN:
         return f"its last round ended as {standing.result} (status {standing.status}); {LOG}"
     if state.attempted < standing.due < now - LATE_SECONDS:
-        return f"a round was due {display.span(int(now - standing.due))} ago, and none has ended since; {LOG}"
+        return f"a round was due {show.span(int(now - standing.due))} ago, and none has ended since; {LOG}"
     if standing.since and standing.since < now - LATE_SECONDS:
-        return f"a copy has waited for S3 for {display.span(int(now - standing.since))}; {LOG}"
+        return f"a copy has waited for S3 for {show.span(int(now - standing.since))}; {LOG}"
     return ""
 
 
@@ -107,14 +110,14 @@ def _table(found: Found, faults: Mapping[str, str], now: float) -> Table:
             table.add_row(node.name, "", "", "", "", "", told)
             continue
         state = standing.state
-        ages = (f"{display.span(int(now - at))} ago" if at else "never" for at in (state.proven, state.stored))
+        ages = (f"{show.span(int(now - at))} ago" if at else "never" for at in (state.proven, state.stored))
         table.add_row(node.name, *ages, f"{state.seconds:.1f} s", str(standing.waiting), str(state.failures), told)
     return table
 
 
 def _json(cluster: str, found: Found, faults: Mapping[str, str]) -> dict[str, Any]:
     return {
-        "version": display.VERSION,
+        "version": show.VERSION,
         "cluster": cluster,
         "agents": [
             {"manager": node.name, "fault": faults[node.name]}
@@ -124,7 +127,7 @@ def _json(cluster: str, found: Found, faults: Mapping[str, str]) -> dict[str, An
     }
 
 
-def _told(standing: Standing) -> dict[str, Any]:
+def _told(standing: AgentStatus) -> dict[str, Any]:
     state = standing.state
     return {
         "lastCopy": _moment(state.taken),

@@ -8,33 +8,25 @@ from typing import Annotated
 import typer
 from prometheus_client import CollectorRegistry, generate_latest, start_http_server, write_to_textfile
 
-from recovery import display, drill, hooks, notify, reports
-from recovery.account import as_markdown
-from recovery.assessment import assess, known_id
-from recovery.catalog import Catalog
-from recovery.cli.console import (
-    FileOption,
-    JsonOption,
-    StackOption,
-    YesOption,
-    app,
-    loaded,
-    out,
-    print_json,
-    say,
-)
-from recovery.copy import Copy
+from recovery.cli import show
+from recovery.cli.console import FileOption, JsonOption, StackOption, YesOption, app, loaded, out, print_json, say
+from recovery.cli.metrics import Live, Watched
+from recovery.cli.show.reports import listing_json, table
+from recovery.copies.catalog import Catalog, known_id
+from recovery.copies.copy import Copy
 from recovery.data.catalog import DataCatalog
-from recovery.diagnosis import Diagnosis, diagnose
-from recovery.doctor import examine
 from recovery.errors import LocalError, RequorumError, SettingError
-from recovery.execute import execute
-from recovery.metrics import Live, Watched
-from recovery.model import Survey
-from recovery.notify import Subject
+from recovery.operations import drill, lifecycle, notify, reports
+from recovery.operations.assess import assess
+from recovery.operations.notify import Subject
+from recovery.operations.recover import recover_all
+from recovery.operations.report import as_markdown
+from recovery.planning.diagnosis import Diagnosis, diagnose
+from recovery.planning.doctor import examine
+from recovery.s3.store import Store
 from recovery.settings import Settings
-from recovery.store import Store
-from recovery.survey import survey
+from recovery.survey.nodes import survey
+from recovery.swarm.model import Survey
 
 
 @app.command()
@@ -43,9 +35,9 @@ def status(stack: StackOption = "", config_file: FileOption = None, as_json: Jso
     with loaded(stack, config_file) as settings:
         now = _status(settings)
         if as_json:
-            print_json(display.as_json(now))
+            print_json(show.as_json(now))
         else:
-            out.print(display.as_tree(now))
+            out.print(show.as_tree(now))
     raise typer.Exit(now.exit_code)
 
 
@@ -55,11 +47,11 @@ def doctor(stack: StackOption = "", config_file: FileOption = None, as_json: Jso
     with loaded(stack, config_file) as settings:
         seen, diagnosis, *_ = _look(settings)
         cases = examine(settings, seen, diagnosis)
-        code = display.doctor_code(diagnosis, cases)
+        code = show.doctor_code(diagnosis, cases)
         if as_json:
-            print_json(display.doctor_json(diagnosis, cases))
+            print_json(show.doctor_json(diagnosis, cases))
         else:
-            lines = (f"cluster {settings.cluster}: {diagnosis.kind}", *display.doctor_lines(diagnosis, cases))
+            lines = (f"cluster {settings.cluster}: {diagnosis.kind}", *show.doctor_lines(diagnosis, cases))
             out.print("\n".join(lines), markup=False)
     raise typer.Exit(code)
 
@@ -70,7 +62,7 @@ def plan(stack: StackOption = "", config_file: FileOption = None, as_json: JsonO
     with loaded(stack, config_file) as settings:
         assessment = assess(settings)
         if as_json:
-            print_json(display.plan_json(assessment))
+            print_json(show.plan_json(assessment))
         else:
             out.print(
                 "\n".join((f"cluster {settings.cluster}: {assessment.diagnosis.kind}", *assessment.diagnosis.evidence))
@@ -90,12 +82,12 @@ def recover(
         found = assess(settings)
         assessment = replace(found, plan=found.plan.agreed())
         assessment.require_safe(settings)
-        needed = bool(assessment.plan.steps) or hooks.unproven(settings, say=say)
+        needed = bool(assessment.plan.steps) or lifecycle.unproven(settings, say=say)
         rest = "prove what an earlier run did" if needed else "nothing to do"
         out.print("\n".join(assessment.plan.lines) or rest, markup=False)
         if not needed or not (yes or typer.confirm("Do this?")):
-            raise typer.Exit(display.ERROR if needed else display.FINE)
-        health = execute(settings, assessment, say=say)
+            raise typer.Exit(show.ERROR if needed else show.FINE)
+        health = recover_all(settings, assessment, say=say)
         out.print(f"cluster {settings.cluster} ({health.cluster_id}) is proven, led by {health.leader}")
 
 
@@ -105,9 +97,9 @@ def list_reports(stack: StackOption = "", config_file: FileOption = None, as_jso
     with loaded(stack, config_file) as settings:
         found = reports.every(settings)
         if as_json:
-            print_json(reports.listing_json(settings.cluster, found))
+            print_json(listing_json(settings.cluster, found))
         elif found:
-            out.print(reports.table(found))
+            out.print(table(found))
         else:
             out.print(f"cluster {settings.cluster} has no reports")
 
@@ -157,7 +149,7 @@ def rehearse(stack: StackOption = "", config_file: FileOption = None) -> None:
     with loaded(stack, config_file) as settings:
         arrived = notify.rehearse(settings)
         out.print("every service took it" if arrived else "not every service took it")
-    raise typer.Exit(display.FINE if arrived else display.ERROR)
+    raise typer.Exit(show.FINE if arrived else show.ERROR)
 
 
 def _serve(listen: str, registry: CollectorRegistry) -> None:
@@ -186,10 +178,10 @@ def _watched(settings: Settings) -> Watched:
     return Watched(status, copies, managers, data, drills, sites=len(settings.backup.sites))
 
 
-def _status(settings: Settings) -> display.Status:
+def _status(settings: Settings) -> show.Status:
     """Works with any node dead and with S3 unreachable, within 5 seconds."""
     seen, diagnosis, found, error = _look(settings)
-    return display.status(settings, seen, diagnosis, found, error)
+    return show.status(settings, seen, diagnosis, found, error)
 
 
 def _look(settings: Settings) -> tuple[Survey, Diagnosis, tuple[Copy, ...], RequorumError | None]:

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from recovery import display
+from recovery.cli import show
 from recovery.errors import RequorumError, SettingError
 from recovery.settings import Settings, load
 
@@ -37,7 +37,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON (docs/json.
 def agree(what: str, yes: bool) -> None:
     """Ask before the first effect. Raises: typer.Exit when the answer is no."""
     if not yes and not typer.confirm(f"{what}: do this?"):
-        raise typer.Exit(display.ERROR)
+        raise typer.Exit(show.ERROR)
 
 
 @contextmanager
@@ -47,7 +47,7 @@ def loaded(stack: str, config_file: Path | None) -> Iterator[Settings]:
         yield _settings(stack, config_file)
     except RequorumError as error:
         err.print(str(error), style="red", markup=False)
-        raise typer.Exit(display.USAGE if isinstance(error, SettingError) else display.ERROR) from None
+        raise typer.Exit(show.USAGE if isinstance(error, SettingError) else show.ERROR) from None
 
 
 def say(line: str) -> None:

@@ -6,12 +6,7 @@ from typing import Annotated
 
 import typer
 
-from recovery import display, marks, notify, offers, uploads
-from recovery import drill as drills
-from recovery import prune as pruning
-from recovery.backup import backup as take_copies
-from recovery.backup import backup_cold, backup_or_cold
-from recovery.catalog import Catalog
+from recovery.cli import show
 from recovery.cli.console import (
     FileOption,
     JsonOption,
@@ -26,13 +21,24 @@ from recovery.cli.console import (
     progress,
     say,
 )
-from recovery.copy import Copy
+from recovery.cli.show import s3
+from recovery.cli.show.s3 import SEVERITY, table
+from recovery.copies import keeps
+from recovery.copies.catalog import Catalog
+from recovery.copies.copy import Copy
+from recovery.copies.escrow import Escrow
+from recovery.copies.manifest import Verdict
+from recovery.copies.retention import VERSIONS_STAY, Removal
 from recovery.errors import DamagedCopy, NoUnlockKey, NoUsableCopy, SettingError
-from recovery.escrow import Escrow
-from recovery.keyfile import UnlockKey
-from recovery.manifest import Verdict
-from recovery.notify import Subject
-from recovery.retention import VERSIONS_STAY, Removal
+from recovery.operations import broken_uploads, notify
+from recovery.operations import drill as drills
+from recovery.operations import keep as keep_operation
+from recovery.operations import prune as pruning
+from recovery.operations.backup import backup as take_copies
+from recovery.operations.backup import backup_cold, backup_or_cold
+from recovery.operations.notify import Subject
+from recovery.s3 import probe
+from recovery.swarm.key_file import UnlockKey
 
 PASSED_OVER = "it is named lost, or the one before it is not back\n  next: requorum status"
 """Why a manager had no turn."""
@@ -91,15 +97,15 @@ def backup(
                 failed.append(f"{name}: not copied: {PASSED_OVER}")
                 err.print(failed[-1], style="red", markup=False)
         if as_json:
-            print_json(display.copies_json(settings.cluster, made))
+            print_json(show.copies_json(settings.cluster, made))
         else:
-            out.print(display.copies_table(made, datetime.now(UTC), sites=settings.backup.second is not None))
+            out.print(show.copies_table(made, datetime.now(UTC), sites=settings.backup.second is not None))
         proven = sum(manifest.verdict is Verdict.PROVEN for _, manifest in made)
         faults = [*failed, *partial]
         faults += [f"{copy.manager}: {manifest.shortfall}" for copy, manifest in made if manifest.shortfall]
         if faults or not managers:  # what was told of another manager is not over
             notify.outcome(settings, Subject.BACKUP, faults, f"{proven} copies are proven", say=say)
-    raise typer.Exit(display.DEGRADED if proven and faults else display.FINE if proven else display.ERROR)
+    raise typer.Exit(show.DEGRADED if proven and faults else show.FINE if proven else show.ERROR)
 
 
 @app.command()
@@ -107,13 +113,13 @@ def backups(stack: StackOption = "", config_file: FileOption = None, as_json: Js
     """List the cluster's copies, newest first."""
     with loaded(stack, config_file) as settings:
         catalog = Catalog(settings)
-        found, marked = catalog.manifests(), marks.read(catalog)
+        found, marked = catalog.manifests(), keeps.read(catalog)
         for note in catalog.notes:
             say(note)
         if as_json:
-            print_json(display.copies_json(settings.cluster, found, marked, opens=catalog.opens))
+            print_json(show.copies_json(settings.cluster, found, marked, opens=catalog.opens))
         elif found:
-            out.print(display.copies_table(found, datetime.now(UTC), marked, sites=settings.backup.second is not None))
+            out.print(show.copies_table(found, datetime.now(UTC), marked, sites=settings.backup.second is not None))
         else:
             out.print(f"cluster {settings.cluster} has no copies: requorum backup")
 
@@ -136,12 +142,12 @@ def verify(
                 Escrow(settings, catalog.store).check(archive, manifest, whose=copy.name)
         except (DamagedCopy, NoUnlockKey, SettingError) as error:
             if as_json:
-                print_json(display.verified_json(settings.cluster, copy, error))
+                print_json(show.verified_json(settings.cluster, copy, error))
             raise
         for note in catalog.notes:
             say(note)
         if as_json:
-            print_json(display.verified_json(settings.cluster, copy, manifest))
+            print_json(show.verified_json(settings.cluster, copy, manifest))
         else:
             out.print(f"{copy.name}: whole, {len(manifest.files)} files, as its manifest says (not restored: unproven)")
 
@@ -153,15 +159,15 @@ def show_offers(stack: StackOption = "", config_file: FileOption = None, as_json
     Exit 0 when each offers all that the settings need, 3 when not, 1 when one cannot be used.
     """
     with loaded(stack, config_file) as settings:
-        found = offers.ask(settings)
+        found = probe.probe(settings)
         if as_json:
-            print_json(offers.as_json(settings.cluster, found))
+            print_json(s3.as_json(settings.cluster, found))
         else:
             for site in found:
-                out.print(offers.table(site))
+                out.print(table(site))
             if settings.backup.second is None:
                 out.print("no second site: requorum:backup.second")
-    raise typer.Exit(max((site.exit_code for site in found), key=offers.SEVERITY.index))
+    raise typer.Exit(max((site.exit_code for site in found), key=SEVERITY.index))
 
 
 @app.command()
@@ -191,15 +197,15 @@ def drill(
                     done.append(result)
                     moved()
         if as_json:
-            print_json(display.drills_json(settings.cluster, done))
+            print_json(show.drills_json(settings.cluster, done))
         else:
-            out.print(display.drills_table(done))
+            out.print(show.drills_table(done))
         bad = [result for result in done if result.proof.verdict is not Verdict.PROVEN]
         faults = [f"{result.copy.name}: {result.proof.verdict}: {result.proof.detail}" for result in bad]
         if faults or not names:  # what was told of another copy is not over
             notify.outcome(settings, Subject.DRILL, faults, f"{len(done)} copies came up", say=say)
     proven = sum(result.proof.verdict is Verdict.PROVEN for result in done)
-    raise typer.Exit(display.FINE if proven == len(done) else display.DEGRADED if proven else display.ERROR)
+    raise typer.Exit(show.FINE if proven == len(done) else show.DEGRADED if proven else show.ERROR)
 
 
 @app.command()
@@ -217,11 +223,11 @@ def keep(
     with loaded(stack, config_file) as settings:
         mark = None
         if release:
-            marks.release(settings, name)
+            keep_operation.release(settings, name)
         else:
-            mark = marks.keep(settings, name, reason.strip(), now=datetime.now(UTC), say=say)
+            mark = keep_operation.keep(settings, name, reason.strip(), now=datetime.now(UTC), say=say)
         if as_json:
-            print_json(display.kept_json(settings.cluster, name, mark))
+            print_json(show.kept_json(settings.cluster, name, mark))
         elif mark:
             out.print(f"{name} is kept: {mark.text}", markup=False)
         else:
@@ -244,9 +250,9 @@ def prune(
         removals: tuple[Removal[Copy], ...] = ()
         decisions = pruning.look(settings, now)
         doomed = [decision for decision in decisions if not decision.keep]
-        broken = uploads.look(settings, now, say=say)
+        broken = broken_uploads.list_broken(settings, now, say=say)
         if not as_json:
-            out.print(display.prune_table(decisions, now))
+            out.print(show.prune_table(decisions, now))
             for one in broken:
                 begun = one.upload.begun.isoformat()
                 out.print(f"remove the parts of {one.upload.key}: its upload of {begun} broke off", markup=False)
@@ -256,7 +262,7 @@ def prune(
             if doomed:
                 with progress("removing", len(doomed), as_json=as_json) as done:
                     removals = pruning.prune(settings, doomed, now, say=say, done=done)
-            broken = uploads.abort(broken)
+            broken = broken_uploads.abort(broken)
         refused = [removal for removal in removals if removal.error]
         for removal in refused:
             err.print(f"{removal.decision.copy.name}: not removed\n{removal.error}", style="red", markup=False)
@@ -264,13 +270,13 @@ def prune(
         for one in left:
             err.print(f"the parts of {one.upload.key}: not removed\n{one.error}", style="red", markup=False)
         if as_json:
-            print_json(display.prune_json(settings.cluster, decisions, removals, broken, dry_run=dry_run))
+            print_json(show.prune_json(settings.cluster, decisions, removals, broken, dry_run=dry_run))
         elif doomed and not dry_run:
             stayed = f"; {len(doomed) - len(removals)} need not go any more" if len(doomed) > len(removals) else ""
             out.print(f"{len(removals) - len(refused)} removed, {len(refused)} refused by S3{stayed}")
             if any(removal.versions_stay for removal in removals):
                 out.print(VERSIONS_STAY)
-    raise typer.Exit(display.DEGRADED if refused or left else display.FINE)
+    raise typer.Exit(show.DEGRADED if refused or left else show.FINE)
 
 
 @app.command()

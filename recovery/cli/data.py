@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from recovery import display as common
-from recovery import notify
+from recovery.cli import show as common
 from recovery.cli.console import (
     FileOption,
     JsonOption,
@@ -20,14 +19,15 @@ from recovery.cli.console import (
     print_json,
     say,
 )
-from recovery.data import display
+from recovery.cli.show import data as show_data
+from recovery.copies.retention import VERSIONS_STAY, Removal
 from recovery.data import prune as pruning
 from recovery.data import restore as restoring
 from recovery.data.backup import backup as take_copies
 from recovery.data.catalog import DataCatalog, DataCopy
 from recovery.errors import DamagedCopy, NoUsableCopy, SettingError
-from recovery.notify import Subject
-from recovery.retention import VERSIONS_STAY, Removal
+from recovery.operations import notify
+from recovery.operations.notify import Subject
 from recovery.settings import EXAMPLE
 
 data = typer.Typer(
@@ -61,9 +61,9 @@ def backup(
                 if outcome.manifest.changed:
                     say(f"{outcome.name}: files of the volume changed as they were read: they may not fit together")
         if as_json:
-            print_json(display.as_json(settings.cluster, made))
+            print_json(show_data.as_json(settings.cluster, made))
         else:
-            out.print(display.table(made, datetime.now(UTC), sites=settings.backup.second is not None))
+            out.print(show_data.table(made, datetime.now(UTC), sites=settings.backup.second is not None))
         if faults or partial or {copy.owner for copy, _ in made} == set(settings.data):
             notify.outcome(settings, Subject.DATA, [*faults, *partial], f"{len(made)} copies of data are made", say=say)
     raise typer.Exit(common.DEGRADED if made and (faults or partial) else common.FINE if made else common.ERROR)
@@ -78,9 +78,9 @@ def list_copies(stack: StackOption = "", config_file: FileOption = None, as_json
         for note in catalog.notes:
             say(note)
         if as_json:
-            print_json(display.as_json(settings.cluster, found))
+            print_json(show_data.as_json(settings.cluster, found))
         elif found:
-            out.print(display.table(found, datetime.now(UTC), sites=settings.backup.second is not None))
+            out.print(show_data.table(found, datetime.now(UTC), sites=settings.backup.second is not None))
         else:
             out.print(f"cluster {settings.cluster} has no copies of data: requorum data backup")
 
@@ -164,7 +164,7 @@ def prune(
         for removal in refused:
             err.print(f"{removal.decision.copy.name}: not removed\n{removal.error}", style="red", markup=False)
         if as_json:
-            print_json(display.prune_json(settings.cluster, decisions, removals, dry_run=dry_run))
+            print_json(show_data.prune_json(settings.cluster, decisions, removals, dry_run=dry_run))
         elif doomed and not dry_run:
             out.print(f"{len(removals) - len(refused)} removed, {len(refused)} refused by S3")
             if any(removal.versions_stay for removal in removals):

@@ -5,21 +5,14 @@ from typing import Annotated
 
 import typer
 
-from recovery import escalation, operators
-from recovery import fence as fencing
-from recovery import rebalance as rebalancing
-from recovery.cli.console import (
-    FileOption,
-    NodeArgument,
-    StackOption,
-    YesOption,
-    agree,
-    app,
-    loaded,
-    out,
-    say,
-)
-from recovery.survey import settled
+from recovery.cli.console import FileOption, NodeArgument, StackOption, YesOption, agree, app, loaded, out, say
+from recovery.operations import fence as fencing
+from recovery.operations import promote as promote_operation
+from recovery.operations import rebalance as rebalancing
+from recovery.operations import restart as restart_operation
+from recovery.planning.fencing import check
+from recovery.s3 import cluster_lease
+from recovery.survey.nodes import stable_survey
 
 
 @app.command()
@@ -41,9 +34,9 @@ def fence(
     with loaded(stack, config_file) as settings:
         machine = settings.named(node)
         if not yes:
-            fencing.check(settings, settled(settings), machine, lost=lost, force=force)
+            check(settings, stable_survey(settings), machine, lost=lost, force=force)
         agree(fencing.intent(settings, machine, lost=lost), yes)
-        with operators.alone(settings, f"fencing {node}", say=say):
+        with cluster_lease.hold(settings, f"fencing {node}", say=say):
             word = fencing.fence(settings, machine, lost=lost, force=force, say=say)
         out.print(f"{node} is {word.text(datetime.now(UTC))}; next: requorum plan", markup=False)
 
@@ -56,8 +49,8 @@ def restart(
     with loaded(stack, config_file) as settings:
         machine = settings.named(node)
         agree(f"restart the Docker engine of {node}", yes)
-        with operators.alone(settings, f"restarting {node}", say=say):
-            now = escalation.restart(settings, machine, say=say)
+        with cluster_lease.hold(settings, f"restarting {node}", say=say):
+            now = restart_operation.restart(settings, machine, say=say)
         out.print(f"{node}: {now.reach}, {now.state}", markup=False)
 
 
@@ -67,8 +60,8 @@ def reboot(node: NodeArgument, yes: YesOption = False, stack: StackOption = "", 
     with loaded(stack, config_file) as settings:
         machine = settings.named(node)
         agree(f"reboot {node} ({machine.address})", yes)
-        with operators.alone(settings, f"rebooting {node}", say=say):
-            now = escalation.reboot(settings, machine, say=say)
+        with cluster_lease.hold(settings, f"rebooting {node}", say=say):
+            now = restart_operation.reboot(settings, machine, say=say)
         out.print(f"{node}: {now.reach}, {now.state}", markup=False)
 
 
@@ -80,8 +73,8 @@ def promote(
     with loaded(stack, config_file) as settings:
         machine = settings.named(worker)
         agree(f"make {worker} a manager until every manager of the settings is back", yes)
-        with operators.alone(settings, f"promoting {worker}", say=say):
-            escalation.promote(settings, machine, say=say)
+        with cluster_lease.hold(settings, f"promoting {worker}", say=say):
+            promote_operation.promote(settings, machine, say=say)
         out.print(f"{worker} votes", markup=False)
 
 

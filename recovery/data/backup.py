@@ -5,22 +5,22 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from recovery import program
+from recovery.copies.workspace import workspace
 from recovery.data import stream, task
 from recovery.data.catalog import DataCatalog, DataCopy
 from recovery.data.manifest import DataManifest
 from recovery.errors import RequorumError
-from recovery.sealing import at_hand
+from recovery.node import program
+from recovery.node.ssh import Shell
+from recovery.s3.sealing import at_hand
 from recovery.settings import Data, Settings
-from recovery.transport import Shell
-from recovery.workspace import workspace
 
 SECONDS = 24 * 3600.0
 """For one copy to be read and sent, or given back."""
 
 
 @dataclass(frozen=True)
-class Outcome:
+class DataBackupResult:
     """What became of one copy: the copy with its manifest, or the error."""
 
     name: str
@@ -33,7 +33,7 @@ class Outcome:
         return self.copy is not None and len(self.copy.sites) < len(settings.backup.sites)
 
 
-def backup(settings: Settings, names: Sequence[str], *, say: Callable[[str], None]) -> Iterator[Outcome]:
+def backup(settings: Settings, names: Sequence[str], *, say: Callable[[str], None]) -> Iterator[DataBackupResult]:
     """Take a copy of each named data, one after the other. One that fails keeps no other from being taken.
 
     Raises: StoreError; SettingError for a name that the settings lack.
@@ -43,9 +43,9 @@ def backup(settings: Settings, names: Sequence[str], *, say: Callable[[str], Non
     catalog.store.require_lock()
     for name, data in chosen.items():
         try:
-            yield Outcome(name, *_take(catalog, settings, name, data, say))
+            yield DataBackupResult(name, *_take(catalog, settings, name, data, say))
         except RequorumError as error:
-            yield Outcome(name, error=error)
+            yield DataBackupResult(name, error=error)
     for note in catalog.store.notes:
         say(note)
 

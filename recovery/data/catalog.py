@@ -12,14 +12,14 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
-from recovery.copy import MANIFEST, TIME, Dated, newest_first
+from recovery.copies.copy import MANIFEST, TIME, WithTime, newest_first
 from recovery.data.manifest import NO_REMEDY, DataManifest, from_json
 from recovery.errors import DamagedCopy, NoUsableCopy
-from recovery.replicas import Replicas
-from recovery.sealing import Identities
+from recovery.s3.replicas import Replicas
+from recovery.s3.sealing import Identities
+from recovery.s3.site import Site
+from recovery.s3.store import Store
 from recovery.settings import Settings
-from recovery.site import Site
-from recovery.store import Store
 
 FOLDER = "data"
 ARCHIVE = ".zst.age"
@@ -29,7 +29,7 @@ Read = tuple["DataCopy", DataManifest | DamagedCopy]
 
 
 @dataclass(frozen=True)
-class DataCopy(Dated):
+class DataCopy(WithTime):
     """One copy, known by the key of its archive."""
 
     key: str

@@ -6,14 +6,14 @@ The rules of the cluster say nothing of them: no data stands in for another. The
 from collections.abc import Callable, Collection
 from datetime import datetime
 
-from recovery import operators
+from recovery.copies.removal import remove
+from recovery.copies.retention import Candidate, Decision, Removal, decide
 from recovery.data.catalog import DataCatalog, DataCopy
 from recovery.data.manifest import DataManifest
 from recovery.errors import DamagedCopy, Refused
-from recovery.prune import remove
-from recovery.retention import Candidate, Decision, Removal, decide
-from recovery.settings import Rules, Settings
-from recovery.store import Store
+from recovery.s3 import cluster_lease
+from recovery.s3.store import Store
+from recovery.settings import RetentionRules, Settings
 
 
 def look(settings: Settings, now: datetime) -> tuple[Decision[DataCopy], ...]:
@@ -37,7 +37,7 @@ def prune(
     Raises: Refused when another holds the lease, or as `look`; StoreError when S3 cannot be listed; StoreSilent when it stops answering.
     """
     expected = {(decision.copy, decision.half) for decision in agreed if not decision.keep}
-    with operators.alone(settings, "pruning copies of data", say=say):
+    with cluster_lease.hold(settings, "pruning copies of data", say=say):
         catalog = DataCatalog(settings)
         decided = _decided(settings, catalog, now)
         return tuple(
@@ -57,7 +57,7 @@ def _decided(settings: Settings, catalog: DataCatalog, now: datetime) -> tuple[D
     halves = [Candidate(copy, half=True) for copy in catalog.halves]
     catalog.store.require_whole("pruning copies of data")
     rules = settings.backup.retention
-    return decide(rules and rules.model_copy(update={"cluster": Rules()}), copies + halves, now)
+    return decide(rules and rules.model_copy(update={"cluster": RetentionRules()}), copies + halves, now)
 
 
 def _remove(store: Store, decision: Decision[DataCopy]) -> Removal[DataCopy]:

@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from recovery import journal, lease, program
+from recovery.copies.workspace import workspace
 from recovery.data import stream, task
 from recovery.data.backup import SECONDS
 from recovery.data.catalog import DataCatalog, DataCopy
 from recovery.data.manifest import DataManifest
-from recovery.data.task import Place
+from recovery.data.task import TaskLocation
 from recovery.errors import NoUsableCopy, Refused
+from recovery.node import program
+from recovery.node.ssh import Shell
+from recovery.s3 import lease
+from recovery.s3.lease import operator
 from recovery.settings import Data, Settings
-from recovery.transport import Shell
-from recovery.workspace import workspace
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Restore:
     copy: DataCopy
     manifest: DataManifest
     data: Data
-    place: Place
+    place: TaskLocation
 
     @property
     def text(self) -> str:
@@ -98,7 +100,7 @@ def restore(settings: Settings, catalog: DataCatalog, wanted: Restore, *, say: C
     copy, manifest, data, place = wanted.copy, wanted.manifest, wanted.data, wanted.place
     key, doing = f"{catalog.prefix}{copy.owner}/lease.json", f"restoring {copy.owner}"
     with (
-        lease.hold(catalog.store, key, doing, by=journal.operator(), say=say),
+        lease.hold(catalog.store, key, doing, by=operator(), say=say),
         verified(catalog, copy, manifest, say=say) as sealed,
         Shell(place.node, settings.ssh) as shell,
     ):

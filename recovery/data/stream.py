@@ -10,10 +10,10 @@ from typing import IO
 
 from backports import zstd
 
+from recovery.copies.manifest import check_bytes
 from recovery.data.manifest import NO_REMEDY, DataManifest
 from recovery.errors import DamagedCopy
-from recovery.manifest import check_bytes
-from recovery.sealing import Identities, Unreadable
+from recovery.s3.sealing import Identities, Unreadable
 
 BLOCK = 1 << 20
 """Bytes that are unpacked at once: a few packed ones may stand for very many."""

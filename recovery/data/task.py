@@ -4,16 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from recovery.engine import Engine
 from recovery.errors import Refused
-from recovery.model import Member, Service, Task
-from recovery.settings import Data, Node, Settings
-from recovery.survey import settled
-from recovery.transport import Shell
+from recovery.node.engine import Engine
+from recovery.node.ssh import Shell
+from recovery.settings import Data, Settings
+from recovery.survey.nodes import stable_survey
+from recovery.swarm.machines import Node
+from recovery.swarm.model import Member, Service, Task
 
 
 @dataclass(frozen=True)
-class Place:
+class TaskLocation:
     """A running task of the service, and its node."""
 
     service: str
@@ -35,12 +36,12 @@ class Place:
         return {"name": name, "container": self.task.container, "command": command, "volume": volume}
 
 
-def find(settings: Settings, data: Data) -> Place:
+def find(settings: Settings, data: Data) -> TaskLocation:
     """Ask the swarm where the data's service runs.
 
     Raises: Refused when no manager answers with a leader, or as `choose`; EngineError, TransportError, HostError.
     """
-    leader = settled(settings, nodes=settings.managers).leader
+    leader = stable_survey(settings, nodes=settings.managers).leader
     if leader is None:
         raise Refused(f"looking for {data.service}", "no manager answers with a leader", remedy="requorum status")
     with Shell(leader.node, settings.ssh) as shell:
@@ -56,7 +57,7 @@ def choose(
     members: Sequence[Member],
     nodes: Sequence[Node],
     cluster_id: str = "",
-) -> Place:
+) -> TaskLocation:
     """The running task with the lowest slot; of a global service, that on the node that comes first in the settings: pure.
 
     Raises: Refused when there is no such service, none of its tasks runs, or none on a node of the settings.
@@ -75,4 +76,4 @@ def choose(
         remedy = "add the machine that it runs on to requorum:workers"
         raise Refused(doing, "it runs on no node of the settings", remedy=remedy)
     task = min(known_nodes, key=lambda task: (task.slot, nodes.index(standing[task.node_id]), task.container))
-    return Place(data.service, task, standing[task.node_id], len(running) - 1, cluster_id)
+    return TaskLocation(data.service, task, standing[task.node_id], len(running) - 1, cluster_id)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import IO, cast
 
-from recovery.wal import Position, position
+from recovery.swarm.wal import Position, position
 
 LARGEST = 8 * 1024**3
 """Bytes an archive may unpack to; a swarm directory beyond that is not one."""

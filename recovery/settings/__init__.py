@@ -8,11 +8,12 @@ from recovery.settings.agent import Agent
 from recovery.settings.base import EXAMPLE, PROJECT
 from recovery.settings.choices import COPY_NAME, PLAN_ID
 from recovery.settings.cluster import Settings
-from recovery.settings.copies import Backup, Encryption, Escrow, Lock, Retention, Rules, Second
-from recovery.settings.machines import Availability, Hosts, Node, Role, Ssh, SwarmOptions
+from recovery.settings.copies import Backup, Encryption, Escrow, Lock, Retention, RetentionRules, Second
+from recovery.settings.hosts import Hosts
 from recovery.settings.notify import Notify
 from recovery.settings.reading import from_strings, load, parse
 from recovery.settings.services import Data
+from recovery.swarm.machines import Availability, Node, Role, Ssh, SwarmOptions
 
 __all__ = [
     "COPY_NAME",
@@ -31,7 +32,7 @@ __all__ = [
     "Notify",
     "Retention",
     "Role",
-    "Rules",
+    "RetentionRules",
     "Second",
     "Settings",
     "Ssh",

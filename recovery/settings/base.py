@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 from pydantic.alias_generators import to_camel
 
-from recovery import sealing
+from recovery.s3 import sealing
 
 PROJECT = "requorum"
 EXAMPLE = "stacks/Pulumi.production.example.yaml"

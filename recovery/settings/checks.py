@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network
 
-from recovery import zones
 from recovery.errors import SettingError
-from recovery.settings.machines import Hosts, Node
+from recovery.settings import placement
+from recovery.settings.hosts import Hosts
+from recovery.swarm.machines import Node
 
 
 def check_managers(managers: Sequence[Node], zone_names: Sequence[str]) -> None:
     """That the quorum survives the loss of any zone."""
     count = len(managers)
-    if count not in zones.MANAGER_COUNTS:
+    if count not in placement.MANAGER_COUNTS:
         raise SettingError(
             "managers",
             f"{count} managers are given; an even number tolerates no more losses than one fewer"
@@ -21,7 +22,7 @@ def check_managers(managers: Sequence[Node], zone_names: Sequence[str]) -> None:
         )
     if len(zone_names) != len(set(zone_names)) or len(zone_names) < 3:
         raise SettingError("zones", "three different zones are needed", remedy="name three zones, such as [a, b, c]")
-    if not zones.survives_any_zone([manager.zone for manager in managers]):
+    if not placement.survives_any_zone([manager.zone for manager in managers]):
         raise SettingError(
             "managers",
             "losing one zone would lose the quorum",

@@ -6,17 +6,18 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
-from recovery import sealing
 from recovery.errors import SettingError
+from recovery.s3 import sealing
 from recovery.settings.agent import Agent
 from recovery.settings.base import EXAMPLE, Frozen, Name
 from recovery.settings.checks import check_docker_hosts, check_managers, check_nodes
 from recovery.settings.choices import Choice, Consent
 from recovery.settings.copies import Backup, Escrow
-from recovery.settings.machines import Hosts, Node, Ssh, SwarmOptions
+from recovery.settings.hosts import Hosts
 from recovery.settings.notify import Notify
 from recovery.settings.placement import ZONES, placed
 from recovery.settings.services import Data
+from recovery.swarm.machines import Node, Ssh, SwarmOptions
 
 
 class Settings(Frozen):

@@ -5,8 +5,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 
-from recovery.bucket import SITES, Bucket
 from recovery.errors import SettingError
+from recovery.s3.bucket import SITES, Bucket
 from recovery.settings.base import Frozen, Recipient
 
 BucketName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
@@ -14,7 +14,7 @@ Prefix = Annotated[str, StringConstraints(pattern=r"^[^/\s][^\s]*[^/\s]$|^[^/\s]
 Endpoint = Annotated[str, StringConstraints(pattern=r"^https?://[^/\s]+/?$")]
 
 
-class Rules(Frozen):
+class RetentionRules(Frozen):
     """How many copies are kept: the last ones, and the newest of each of so many periods."""
 
     last: int = Field(0, ge=0)
@@ -25,7 +25,7 @@ class Rules(Frozen):
     yearly: int = Field(0, ge=0)
 
 
-class Retention(Rules):
+class Retention(RetentionRules):
     """Which copies `requorum prune` keeps: of each manager by rules of its own, and of the cluster, whichever manager made them."""
 
     last: int = Field(10, ge=0)
@@ -33,7 +33,7 @@ class Retention(Rules):
     daily: int = Field(7, ge=0)
     weekly: int = Field(5, ge=0)
     monthly: int = Field(12, ge=0)
-    cluster: Rules = Rules()
+    cluster: RetentionRules = RetentionRules()
     minimum: int = Field(3, ge=1)
     """Copies that a manager keeps, whatever the rules say."""
     grace_hours: int = Field(24, ge=1)

@@ -1,11 +1,12 @@
 """Names, zones and roles for nodes that are given without them."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from recovery import zones
 from recovery.errors import SettingError
 from recovery.settings.base import EXAMPLE
+from recovery.swarm.raft import tolerates
 
 ZONES = ("a", "b", "c")
 """Where the stack file names none."""
@@ -18,10 +19,10 @@ def placed(raw: Mapping[str, Any]) -> dict[str, Any]:
             raise SettingError(key, "is not a list", remedy=f"give a list; {EXAMPLE} explains it")
     zone_names = [str(zone) for zone in raw.get("zones", ZONES)]
     managers = [dict(m) for m in raw.get("managers", ()) if isinstance(m, Mapping)]
-    spread = zones.placement(len(managers), zone_names) if zone_names else ()
+    spread = placement(len(managers), zone_names) if zone_names else ()
     for manager, zone in zip(managers, spread, strict=False):
         manager.setdefault("zone", zone)
-    for manager, name in zip(managers, zones.names([m.get("zone", "") for m in managers]), strict=True):
+    for manager, name in zip(managers, names([m.get("zone", "") for m in managers]), strict=True):
         manager.setdefault("name", name)
         manager.setdefault("availability", "drain")
         manager["role"] = "manager"
@@ -31,3 +32,27 @@ def placed(raw: Mapping[str, Any]) -> dict[str, Any]:
         worker.setdefault("zone", zone_names[(number - 1) % len(zone_names)] if zone_names else "")
         worker["role"] = "worker"
     return {**raw, "managers": managers, "workers": workers}
+
+
+MANAGER_COUNTS = (3, 5, 7, 9)
+"""Odd counts only: an even one costs a machine and tolerates no more losses."""
+
+
+def placement(count: int, zones: Sequence[str]) -> tuple[str, ...]:
+    """The zone of each of ``count`` managers: 3 = 1-1-1, 5 = 2-2-1, 7 = 3-2-2, 9 = 3-3-3."""
+    return tuple(zones[index % len(zones)] for index in range(count))
+
+
+def names(zones_of: Sequence[str]) -> tuple[str, ...]:
+    """Manager names by zone: ``manager-a``, ``manager-b``, …, then ``manager-a2``."""
+    seen: Counter[str] = Counter()
+    result = []
+    for zone in zones_of:
+        seen[zone] += 1
+        result.append(f"manager-{zone}" + (str(seen[zone]) if seen[zone] > 1 else ""))
+    return tuple(result)
+
+
+def survives_any_zone(zones_of: Sequence[str]) -> bool:
+    """Whether the quorum is kept when any one zone is lost with all its managers."""
+    return max(Counter(zones_of).values()) <= tolerates(len(zones_of))

@@ -17,7 +17,7 @@ from queue import Empty
 
 from lab import environment, lifecycle
 from lab.instance import Instance
-from recovery.zones import names, placement
+from recovery.settings.placement import names, placement
 from tests.chaos import results, table
 from tests.chaos.cluster import SUITES, Cluster
 from tests.chaos.oracle import Case, matrix, only

@@ -9,10 +9,11 @@ from lab.errors import LabError
 from lab.instance import Instance
 from lab.stack import Stack
 from lab.stack import settings as lab_settings
-from recovery.assessment import assess
-from recovery.execute import execute
-from recovery.settings import Node, Settings, parse
-from recovery.transport import Shell
+from recovery.node.ssh import Shell
+from recovery.operations.assess import assess
+from recovery.operations.recover import recover_all
+from recovery.settings import Settings, parse
+from recovery.swarm.machines import Node
 from tests.chaos import witness
 from tests.chaos.copies import Bucket, Foreign
 from tests.chaos.witness import Picture
@@ -51,7 +52,7 @@ class Cluster:
         self.foreign = Foreign.of(self.settings, stranger)
         nodes.lose(self.lab, [stranger.name])
         self.make([node.name for node in self.settings.nodes])
-        execute(self.settings, assess(self.settings), say=say)
+        recover_all(self.settings, assess(self.settings), say=say)
         Swarm(Stack(self.lab, "chaos")).run_workload()
 
     def lose(self, names: Sequence[str]) -> None:

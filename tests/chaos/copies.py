@@ -17,13 +17,14 @@ import boto3
 import pyrage
 from backports import zstd
 
-from recovery import snapshot
-from recovery.copy import TIME
-from recovery.engine import Engine
-from recovery.manifest import Manifest, Signature
+from recovery.copies import snapshot
+from recovery.copies.copy import TIME
+from recovery.copies.manifest import Manifest, Signature
+from recovery.node.engine import Engine
+from recovery.node.ssh import Shell
 from recovery.onnode import archive, copying
-from recovery.settings import Node, Settings, SwarmOptions
-from recovery.transport import Shell
+from recovery.settings import Settings
+from recovery.swarm.machines import Node, SwarmOptions
 from tests import listing
 from tests.chaos.oracle import Copies
 

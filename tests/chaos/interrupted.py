@@ -6,11 +6,11 @@ from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
 
-from recovery.assessment import Assessment, assess
-from recovery.execute import execute
-from recovery.plan import Plan
+from recovery.operations.assess import Assessment, assess
+from recovery.operations.recover import recover_all
+from recovery.planning.plan import Plan
+from recovery.planning.steps import Action
 from recovery.settings import Settings
-from recovery.steps import Action
 from tests.chaos.cluster import Cluster
 from tests.chaos.oracle import Ending
 from tests.chaos.trial import Outcome, Result, Trial
@@ -79,4 +79,4 @@ def _killed_at(settings: Settings, line: str) -> bool:
 def _recover(settings: Settings, there: Connection) -> None:
     """What `requorum recover --yes` does."""
     seen: Assessment = assess(settings)
-    execute(settings, replace(seen, plan=seen.plan.agreed()), say=there.send)
+    recover_all(settings, replace(seen, plan=seen.plan.agreed()), say=there.send)

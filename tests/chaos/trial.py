@@ -3,11 +3,11 @@
 import time
 from dataclasses import dataclass, field, replace
 
-from recovery import hooks
-from recovery.assessment import assess
-from recovery.backup import backup
 from recovery.errors import Refused
-from recovery.execute import execute
+from recovery.operations import lifecycle
+from recovery.operations.assess import assess
+from recovery.operations.backup import backup
+from recovery.operations.recover import recover_all
 from recovery.settings import Settings
 from tests.chaos import witness
 from tests.chaos.cluster import Cluster
@@ -135,9 +135,9 @@ class Trial:
         plan = found.plan
         result.said += plan.lines
         say("the plan is made")
-        if not plan.steps and not hooks.unproven(settings, say=say):
+        if not plan.steps and not lifecycle.unproven(settings, say=say):
             return Outcome(Ending.NOTHING)
-        execute(settings, found, say=say)
+        recover_all(settings, found, say=say)
         if plan.survivor:
             return Outcome(Ending.FORCED, plan.survivor)
         if plan.copy:

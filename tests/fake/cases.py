@@ -6,10 +6,10 @@ from enum import StrEnum
 from functools import cache
 from itertools import combinations
 
-from recovery import hooks
-from recovery.assessment import assess
-from recovery.copy import ARCHIVE
-from recovery.execute import execute
+from recovery.copies.copy import ARCHIVE
+from recovery.operations import lifecycle
+from recovery.operations.assess import assess
+from recovery.operations.recover import recover_all
 from recovery.settings import Settings
 from tests.fake.engine import FakeApi
 from tests.fake.machine import Cut, Machine
@@ -216,9 +216,9 @@ class Theatre:
             self.wires.begin()
             wanted = settings(managers, recover=False)
             cluster(self.wires, wanted)
-            execute(wanted, assess(wanted), say=quiet)
+            recover_all(wanted, assess(wanted), say=quiet)
             self.write(EARLY)
-            hooks.fresh_copies(wanted, say=quiet)
+            lifecycle.fresh_copies(wanted, say=quiet)
             self.write(LATER)
             self.write(NEXT)
             self._built[managers, series] = Picture(self.wires.swarm, self.wires.objects)

@@ -9,14 +9,15 @@ import docker.types
 import requests
 from docker.errors import APIError, DockerException
 
-from recovery.engine import merged
-from recovery.model import LocalState
+from recovery.node.engine import merged
+from recovery.swarm.model import LocalState
 from tests.fake.machine import Machine
 from tests.fake.raft import Entry, State
 from tests.fake.swarm import NoAnswer, SwarmError
 
 if TYPE_CHECKING:
     from tests.fake.wires import Wires
+
 
 LEADERLESS_SECONDS = 20
 """How long a manager looks for a leader before it answers without one."""

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from recovery.keyfile import UnlockKey
-from recovery.model import LocalState, Presence
+from recovery.swarm.key_file import UnlockKey
+from recovery.swarm.model import LocalState, Presence
 from tests.fake.raft import Raft
 
 

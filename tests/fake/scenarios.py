@@ -10,18 +10,20 @@ from typing import Protocol
 
 import pytest
 
-from recovery import restore, snapshot
-from recovery.detour import detour
-from recovery.engine import Engine
+from recovery.copies import snapshot
+from recovery.copies.escrow import Escrow
+from recovery.copies.manifest import Manifest
 from recovery.errors import EngineError
-from recovery.escrow import Escrow
-from recovery.manifest import Manifest
-from recovery.membership import is_orphan
-from recovery.model import LocalState, Member, Report
-from recovery.sealing import Identities
-from recovery.settings import Settings, SwarmOptions
-from recovery.survey import ask
-from recovery.transport import Shell
+from recovery.node.engine import Engine
+from recovery.node.ssh import Shell
+from recovery.planning.membership import is_orphan
+from recovery.s3.sealing import Identities
+from recovery.settings import Settings
+from recovery.steps import swarm_directory
+from recovery.steps.redirect import detour
+from recovery.survey.nodes import ask
+from recovery.swarm.machines import SwarmOptions
+from recovery.swarm.model import LocalState, Member, NodeReport
 
 A, B, C = "manager-a", "manager-b", "manager-c"
 
@@ -62,7 +64,7 @@ def engine(machines: Machines, name: str) -> Iterator[Engine]:
         yield Engine(shell)
 
 
-def report(machines: Machines, name: str) -> Report:
+def report(machines: Machines, name: str) -> NodeReport:
     with Shell(machines.settings.node(name), machines.settings.ssh) as shell:
         return ask(shell)
 
@@ -132,7 +134,7 @@ def copy(machines: Machines, name: str, archive: Path, *, settled: bool = True) 
 
 def put(machines: Machines, name: str, archive: Path, manifest: Manifest, part: str) -> None:
     with Shell(machines.settings.node(name), machines.settings.ssh) as shell:
-        restore.place(shell, Engine(shell), archive, manifest, part, key=None)
+        swarm_directory.place(shell, Engine(shell), archive, manifest, part, key=None)
 
 
 def force(machines: Machines, name: str) -> None:
@@ -212,7 +214,7 @@ def certificates_bring_a_node_back(machines: Machines, folder: Path) -> None:
         at.update_member(ids[C], role="worker")
     machines.until(lambda: not members(machines, A)[C].votes, "its vote is taken")
     machines.make(C)
-    put(machines, C, folder / "copy", manifest, restore.CERTIFICATES)
+    put(machines, C, folder / "copy", manifest, swarm_directory.CERTIFICATES)
     assert join(machines, C) == ids[C]
     machines.until(lambda: members(machines, A)[C].ready, "it is back")
     with engine(machines, A) as at:
@@ -231,14 +233,14 @@ def a_hot_copy_brings_the_swarm_back(machines: Machines, folder: Path) -> None:
     label(machines, A, ids[A], "too-late")
     machines.lose(A, B, C)
     machines.make(A, B)
-    put(machines, A, folder / A, manifests[A], restore.WHOLE)
+    put(machines, A, folder / A, manifests[A], swarm_directory.WHOLE)
     idle = report(machines, A)
     assert (idle.in_swarm, idle.raft) == (False, True), "a copy in place does nothing by itself"
     force(machines, A)
     machines.until(lambda: report(machines, A).led, "it leads")
     assert report(machines, A).cluster_id == cluster
     assert set(members(machines, A)[A].labels) == {"copied"}
-    put(machines, B, folder / B, manifests[B], restore.CERTIFICATES)
+    put(machines, B, folder / B, manifests[B], swarm_directory.CERTIFICATES)
     assert join(machines, B) == ids[B]
     machines.until(lambda: voters(machines, A) == {A, B}, "it votes")
     assert {name: member.node_id for name, member in members(machines, A).items()} == ids
@@ -259,7 +261,7 @@ def the_last_entry_is_dropped_unless_another_follows(machines: Machines, folder:
     assert manifest.position.commit < manifest.position.index
     machines.lose(A, B, C)
     machines.make(A)
-    put(machines, A, folder / "copy", manifest, restore.WHOLE)
+    put(machines, A, folder / "copy", manifest, swarm_directory.WHOLE)
     force(machines, A)
     machines.until(lambda: report(machines, A).led, "it leads")
     assert set(members(machines, A)[A].labels) == set(labels[:-1])
@@ -275,7 +277,7 @@ def a_removed_identity_is_not_taken_back(machines: Machines, folder: Path) -> No
         machines.until(lambda: not members(machines, A)[C].votes, "its vote is taken")
         at.remove_member(ids[C])
     machines.make(C)
-    put(machines, C, folder / "copy", manifest, restore.CERTIFICATES)
+    put(machines, C, folder / "copy", manifest, swarm_directory.CERTIFICATES)
     with suppress(EngineError):
         ask_to_join(machines, C)
     idle = (LocalState.INACTIVE, LocalState.ERROR)
@@ -291,12 +293,12 @@ def a_cluster_forced_elsewhere_keeps_its_address_until_its_vote_is_given_anew(ma
     machines.lose(A, B, C)
     machines.move(A, B)
     now = machines.settings.node(A)
-    put(machines, A, folder / A, manifests[A], restore.WHOLE)
+    put(machines, A, folder / A, manifests[A], swarm_directory.WHOLE)
     force(machines, A)
     machines.until(lambda: report(machines, A).led, "it leads")
     entry = members(machines, A)[A]
     assert (entry.address, entry.raft_address) == (str(now.address), str(before))
-    put(machines, B, folder / B, manifests[B], restore.CERTIFICATES)
+    put(machines, B, folder / B, manifests[B], swarm_directory.CERTIFICATES)
     with Shell(machines.settings.node(B), machines.settings.ssh) as shell:
         detour(shell, {str(before): now.address})
     assert join(machines, B) == ids[B]

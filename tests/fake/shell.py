@@ -13,11 +13,13 @@ from backports import zstd
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from recovery import autolock, detour, restore, sealing, survey, unnamed, witness
-from recovery.engine import RESTART
+from recovery.node.engine import RESTART
+from recovery.node.shell import Output
 from recovery.onnode import archive, copying
 from recovery.onnode.sandbox import AT_FAULT
-from recovery.shell import Output
+from recovery.s3 import sealing
+from recovery.steps import redirect, swarm_directory, unlock
+from recovery.survey import nodes, unknown_managers, workload
 from tests.fake.machine import Directory, Machine
 from tests.fake.raft import Raft
 from tests.unit import factories as make
@@ -27,6 +29,7 @@ from tests.unit.test_wal import entry, state
 
 if TYPE_CHECKING:
     from tests.fake.wires import Wires
+
 
 WAL = f"{archive.WAL}0000000000000000-0000000000000000.wal"
 WHICH = "swarm/docker-state.json"
@@ -62,24 +65,24 @@ class FakeShell:
             return Output(key_file(machine.key) if machine.key else KEY_FILE, "", 0)
         script, arguments = argv[2], argv[5:]
         content = stdin.read_bytes() if isinstance(stdin, Path) else stdin or b""
-        if script == survey.PROBE:
+        if script == nodes.PROBE:
             return self._probe(machine)
-        if script == unnamed.KNOCK:
+        if script == unknown_managers.KNOCK:
             there = self._wires.swarm.machines.get(argv[4])
             return Output(b"", "", 0 if there and there.raft and machine.reaches(there) else 1)
-        if script == autolock.WAS_ON:
+        if script == unlock.WAS_ON:
             return Output(b"", "", 1)
-        if script == witness.LOOK:
+        if script == workload.ASK_WORKLOAD:
             return Output(b"open\n" if machine.gossips else b"closed\n", "", 0)
         verbs: dict[str, tuple[str, Callable[[], Output]]] = {
-            restore.RECEIVE: ("receive an archive", lambda: self._receive(machine, content, arguments[0])),
-            restore.UNPACK: ("unpack it", lambda: DONE),
-            restore.SWAP: ("put it in place", lambda: self._swap(machine, *arguments)),
-            restore.DISCARD: ("discard it", lambda: self._discard(machine)),
-            restore.SET_ASIDE: ("set its swarm directory aside", lambda: self._set_aside(machine)),
-            detour.OPEN: ("open a detour", lambda: self._detour(machine, *arguments)),
+            swarm_directory.RECEIVE: ("receive an archive", lambda: self._receive(machine, content, arguments[0])),
+            swarm_directory.UNPACK: ("unpack it", lambda: DONE),
+            swarm_directory.SWAP: ("put it in place", lambda: self._swap(machine, *arguments)),
+            swarm_directory.DISCARD: ("discard it", lambda: self._discard(machine)),
+            swarm_directory.SET_ASIDE: ("set its swarm directory aside", lambda: self._set_aside(machine)),
+            redirect.OPEN: ("open a detour", lambda: self._detour(machine, *arguments)),
             RESTART: ("restart its engine", lambda: self._restart(machine)),
-            restore.PROVEN: ("take the mark off", lambda: self._proven(machine)),
+            swarm_directory.PROVEN: ("take the mark off", lambda: self._proven(machine)),
         }
         assert script in verbs, f"the fake knows no such script: {argv}"
         what, act = verbs[script]
@@ -152,7 +155,7 @@ class FakeShell:
         if machine.staged is None:
             return Output(b"", "no such file", 1)
         held = self._held(machine.staged)
-        whole = part == restore.WHOLE
+        whole = part == swarm_directory.WHOLE
         raft = held.raft if whole else None
         machine.directory = Directory(held.node_id, held.cluster_id, raft, placed=mark, engine_state=False)
         machine.staged = None

@@ -8,8 +8,8 @@ from copy import copy
 from dataclasses import replace
 from typing import Any, Self
 
-from recovery.model import LocalState, Presence
-from recovery.zones import quorum
+from recovery.swarm.model import LocalState, Presence
+from recovery.swarm.raft import quorum
 from tests.fake.machine import Cut, Directory, Machine
 from tests.fake.raft import Entry, LogEntry, Raft, RaftViolation, State, Voter
 

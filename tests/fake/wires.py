@@ -17,12 +17,15 @@ from typing import Any, Self
 import docker
 import pytest
 
-from recovery import certificate, client, hosts, lease
 from recovery.errors import CommandFailed, Silent
-from recovery.model import Presence
-from recovery.settings import Node, Settings
-from recovery.shell import Output
-from recovery.transport import Shell
+from recovery.node.shell import Output
+from recovery.node.ssh import Shell
+from recovery.s3 import client, lease
+from recovery.settings import Settings
+from recovery.survey import hosts
+from recovery.swarm import certificate
+from recovery.swarm.machines import Node
+from recovery.swarm.model import Presence
 from tests.fake.bucket import FakeS3
 from tests.fake.engine import FakeApi
 from tests.fake.shell import FakeShell

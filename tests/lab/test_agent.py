@@ -14,9 +14,9 @@ import pytest
 
 from lab import faults, nodes, s3
 from lab.stack import Stack
-from recovery.agent.turn import FIRST_PAUSE
-from recovery.agents import HOME
-from recovery.keyfile import UnlockKey
+from recovery.agent.order import FIRST_PAUSE
+from recovery.operations.agents import HOME
+from recovery.swarm.key_file import UnlockKey
 from tests.lab.swarm import MANAGERS, WORKERS, Swarm
 
 STATE = "/var/lib/requorum/agent"

@@ -16,9 +16,9 @@ from backports import zstd
 
 from lab import image, nodes
 from lab.stack import Stack
-from recovery.copy import ARCHIVE
+from recovery.copies.copy import ARCHIVE
 from recovery.onnode.copying import GUARD
-from recovery.sealing import Identities
+from recovery.s3.sealing import Identities
 from tests import listing
 from tests.lab.place import address
 from tests.lab.swarm import MANAGERS, WORKERS, Swarm

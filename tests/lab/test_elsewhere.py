@@ -7,7 +7,7 @@ import pytest
 
 from lab import cluster, nodes, workload
 from lab.stack import Stack
-from recovery.detour import CHAIN, UNIT
+from recovery.steps.redirect import CHAIN, UNIT
 from tests.lab.place import address
 from tests.lab.swarm import MANAGERS, WORKERS, Picture, Swarm
 

@@ -11,8 +11,8 @@ import pytest
 from lab import cluster, faults, nodes, workload
 from lab.instance import Instance
 from lab.stack import Stack, settings
-from recovery import fence
 from recovery.errors import ProofFailed
+from recovery.operations import fence
 from recovery.settings import load
 from tests.lab.conftest import Variant
 from tests.lab.swarm import MANAGERS, WORKERS, Swarm

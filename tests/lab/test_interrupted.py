@@ -16,9 +16,9 @@ from docker import DockerClient
 
 from lab import image, nodes
 from lab.stack import PROJECT, Stack
-from recovery import quorum, restore
 from recovery.errors import ProofFailed
 from recovery.settings import load
+from recovery.steps import quorum, swarm_directory
 from tests.lab.swarm import MANAGERS, WORKERS, Swarm
 
 POINTS = {
@@ -169,7 +169,7 @@ def test_a_swarm_that_is_not_the_copied_one_is_left_again(
     nodes.lose(swarm.lab, MANAGERS)
     nodes.make(swarm.lab, {name: str(settings.node(name).address) for name in MANAGERS})
     newest = stack.requorum("backups", "--json").text
-    monkeypatch.setattr(restore, "place", lambda *_, **__: None)
+    monkeypatch.setattr(swarm_directory, "place", lambda *_, **__: None)
     name = next(line.split('"')[3] for line in newest.splitlines() if '"name"' in line)
     with pytest.raises(ProofFailed, match="its ID is"):
         quorum.establish(settings, copy=name, say=print)

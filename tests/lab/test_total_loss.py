@@ -8,9 +8,10 @@ import pytest
 
 from lab import nodes, workload
 from lab.stack import Stack
-from recovery import proof, witness
-from recovery.evidence import Before
+from recovery.planning.checks import Before
 from recovery.settings import load
+from recovery.steps import prove
+from recovery.survey import workload
 from tests.lab.place import address
 from tests.lab.swarm import MANAGERS, WORKERS, Picture, Swarm
 
@@ -231,14 +232,14 @@ def test_a_manager_that_does_not_gossip_is_restarted_in_a_recovery_only(
     """As after moby#36860; here the port is taken while the engine starts, and then given free."""
     for key, value in swarm.stack.environment().items():
         monkeypatch.setenv(key, value)
-    monkeypatch.setattr(witness, "GOSSIP_SECONDS", 0.0)
+    monkeypatch.setattr(workload, "GOSSIP_SECONDS", 0.0)
     of, cluster_id, said = load(swarm.stack.file), swarm.cluster_id("manager-b"), list[str]()
     swarm.on("manager-c", "bash", "-c", PORT_TAKEN)
     before, listening = swarm.picture("manager-b"), ("ss", "-Hlnt", "sport = :7946")
-    proof.prove(of, cluster_id, say=said.append)
+    prove.prove(of, cluster_id, say=said.append)
     assert [line.split(" (")[0] for line in said] == ["gossip of manager-c: warning"]
     assert not swarm.on("manager-c", *listening), "a plain update restarts nothing"
-    proof.prove(of, cluster_id, before=Before({}), say=said.append)
+    prove.prove(of, cluster_id, before=Before({}), say=said.append)
     assert swarm.on("manager-c", *listening)
     assert not before.differences(swarm.picture("manager-b"))
 

@@ -11,18 +11,25 @@ from hypothesis import HealthCheck, Phase, assume, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from recovery import backup, compaction, hooks, lease, membership, proof, quorum, restore, snapshot
-from recovery.assessment import assess
-from recovery.catalog import Catalog
-from recovery.diagnosis import Kind
-from recovery.engine import Engine
+from recovery.copies import snapshot, taking
+from recovery.copies.catalog import Catalog
+from recovery.copies.escrow import Escrow
+from recovery.copies.taking import take_safety
 from recovery.errors import DamagedCopy, NoUnlockKey, ProofFailed, Refused, RequorumError
-from recovery.escrow import Escrow
-from recovery.execute import execute
-from recovery.keyfile import UnlockKey
-from recovery.model import LocalState, Survey
-from recovery.proof import Health
+from recovery.node.engine import Engine
+from recovery.operations import backup, lifecycle
+from recovery.operations.assess import assess
+from recovery.operations.recover import recover_all
+from recovery.planning.diagnosis import Kind
+from recovery.s3 import lease
 from recovery.settings import Agent, Settings
+from recovery.steps import join, quorum, swarm_directory
+from recovery.steps import prove as steps_prove
+from recovery.steps.prove import Health
+from recovery.steps.remove import remove
+from recovery.swarm import raft_options
+from recovery.swarm.key_file import UnlockKey
+from recovery.swarm.model import LocalState, Survey
 from tests.fake.cases import Case, Copies, Scene, Theatre, names, quiet, subsets
 from tests.fake.engine import LEADERLESS_SECONDS
 from tests.fake.machine import Cut, Machine
@@ -44,8 +51,8 @@ def recover(settings: Settings) -> None:
     settings = settings.model_copy(update={"recover": settings.recover and (assess(settings).plan.id or True)})
     assessment = assess(settings)
     assessment.require_safe(settings)
-    if assessment.plan.steps or hooks.unproven(settings, say=quiet):
-        execute(settings, assessment, say=quiet)
+    if assessment.plan.steps or lifecycle.unproven(settings, say=quiet):
+        recover_all(settings, assessment, say=quiet)
 
 
 FOREIGN = (Copies.NEWEST_FOREIGN, Copies.ALL_NEWEST_FOREIGN)
@@ -88,7 +95,7 @@ def require_recovered(theatre: Theatre, case: Case, scene: Scene) -> None:
     for name in (*case.identities, "worker-1"):
         assert here[name] == scene.identities[name], f"{case}: {name} came back as another node"
     configs = {name.removeprefix("config-") for name in state.configs}
-    assert compaction.NOTE not in (state.spec.get("Labels") or {}), f"{case}: the log is still kept short"
+    assert raft_options.NOTE not in (state.spec.get("Labels") or {}), f"{case}: the log is still kept short"
     assert case.kept <= configs, case
     assert not case.gone & configs, case
     assert not [m.name for m in swarm.machines.values() if m.directory and m.directory.placed], case
@@ -199,7 +206,7 @@ def test_agents_pause_from_the_new_quorum_to_its_proof(
 
         return look
 
-    for module, name in ((Engine, "force_new_cluster"), (membership, "ensure"), (proof, "prove")):
+    for module, name in ((Engine, "force_new_cluster"), (join, "ensure"), (steps_prove, "prove")):
         monkeypatch.setattr(module, name, looking(getattr(module, name)))
     recover(scene.settings.model_copy(update={"agent": Agent()}))
     require_recovered(theatre, case, scene)
@@ -359,7 +366,7 @@ def test_a_manager_is_taken_out_only_where_the_quorum_survives(theatre: Theatre,
             fewer = scene.settings.model_copy(update={"managers": others})
             node, node_id = scene.settings.node(victim), scene.identities[victim]
             if case.keeps_quorum and len(case.survivors - {victim}) > (managers - 1) / 2:
-                membership.remove(fewer, node, node_id, say=quiet)
+                remove(fewer, node, node_id, say=quiet)
                 leader = swarm.lives()
                 assert leader, f"{case}: {victim} was taken out, and nobody leads"
                 state = swarm.state_of(leader)
@@ -367,7 +374,7 @@ def test_a_manager_is_taken_out_only_where_the_quorum_survives(theatre: Theatre,
                 assert len(state.voters) == managers - 1, case
             else:
                 with pytest.raises(Refused):
-                    membership.remove(fewer, node, node_id, say=quiet)
+                    remove(fewer, node, node_id, say=quiet)
             assert not swarm.violations, case
 
 
@@ -443,7 +450,7 @@ def test_an_older_engine_is_given_no_copy_unless_that_is_named(theatre: Theatre)
 
 @pytest.mark.parametrize(
     ("managers", "lost", "module", "slow"),
-    [(3, names(3), restore, "place"), (5, names(5)[:3], backup, "take_safety")],
+    [(3, names(3), swarm_directory, "place"), (5, names(5)[:3], backup, "take_safety")],
     ids=["restored", "forced"],
 )
 def test_nothing_is_forced_beside_managers_that_came_back_while_copies_were_on_their_way(
@@ -480,7 +487,7 @@ def test_nothing_is_forced_beside_managers_that_came_back_while_copies_were_on_t
 def test_nothing_is_forced_once_survivors_that_did_not_hear_each_other_have_a_leader(
     theatre: Theatre, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scene, act = theatre.stage(Case(3, frozenset({"manager-a"}))), backup.take_safety
+    scene, act = theatre.stage(Case(3, frozenset({"manager-a"}))), take_safety
     swarm = theatre.wires.swarm
 
     def heard(*given: Any, **named: Any) -> Any:
@@ -489,7 +496,7 @@ def test_nothing_is_forced_once_survivors_that_did_not_hear_each_other_have_a_le
         swarm.pass_time()
         return done
 
-    monkeypatch.setattr(backup, "take_safety", heard)
+    monkeypatch.setattr(taking, "take_safety", heard)
     with pytest.MonkeyPatch.context() as apart:
         apart.setattr(Machine, "reaches", lambda self, other: self is other)
         for _ in range(3):
@@ -503,13 +510,13 @@ def test_nothing_is_forced_under_a_lease_that_somebody_else_has_taken_over(
     theatre: Theatre, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As where the operator's machine slept while a copy was on its way, and another one began meanwhile."""
-    scene, act = theatre.stage(Case(3, frozenset(names(3)))), restore.place
+    scene, act = theatre.stage(Case(3, frozenset(names(3)))), swarm_directory.place
 
     def slept(*given: Any, **named: Any) -> Any:
         theatre.wires.objects["requorum/lab/lease.json"] = b'{"holder": "other", "by": "ops@desk", "doing": "recovery"}'
         return act(*given, **named)
 
-    monkeypatch.setattr(restore, "place", slept)
+    monkeypatch.setattr(swarm_directory, "place", slept)
     with pytest.raises(Refused, match="ops@desk, recovery took it over"):
         recover(scene.settings)
     assert not [what for what in theatre.wires.effects if "force" in what]
@@ -525,7 +532,7 @@ def test_a_survivor_that_was_off_while_the_others_went_on_and_were_copied_is_for
     for _ in range(3):
         swarm.pass_time()
     theatre.write("while it was off")
-    hooks.fresh_copies(scene.settings, say=quiet)
+    lifecycle.fresh_copies(scene.settings, say=quiet)
     newest = Catalog(scene.settings).copies[0].name
     for name in ("manager-a", "manager-b"):
         swarm.named(name).directory, swarm.named(name).state = None, LocalState.INACTIVE
@@ -583,7 +590,7 @@ def test_what_was_written_to_a_restored_swarm_before_its_proof_is_saved_before_i
 def deaf(theatre: Theatre, monkeypatch: pytest.MonkeyPatch, key: UnlockKey | None) -> tuple[Case, Scene, list[Health]]:
     """A lost quorum of which the survivor that is forced does not gossip at the proof; what the proof came to."""
     case = Case(3, frozenset({"manager-b", "manager-c"}))
-    scene, real, proven = theatre.stage(case), proof.prove, list[Health]()
+    scene, real, proven = theatre.stage(case), steps_prove.prove, list[Health]()
 
     def prove(*given: Any, **named: Any) -> Health:
         forced = theatre.wires.swarm.named("manager-a")
@@ -593,7 +600,7 @@ def deaf(theatre: Theatre, monkeypatch: pytest.MonkeyPatch, key: UnlockKey | Non
         assert not theatre.wires.swarm.unheard, "the leader has heard of every node"
         return proven[-1]
 
-    monkeypatch.setattr(proof, "prove", prove)
+    monkeypatch.setattr(steps_prove, "prove", prove)
     return case, scene, proven
 
 

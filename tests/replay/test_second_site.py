@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from recovery import client, store
-from recovery.assessment import assess
-from recovery.bucket import Bucket
-from recovery.client import Pace
 from recovery.errors import StoreSilent
+from recovery.operations.assess import assess
+from recovery.s3 import client, store
+from recovery.s3.bucket import Bucket
+from recovery.s3.client import RequestLimits
 from recovery.settings import Second, Settings
 from tests.fake.bucket import FakeS3
 from tests.fake.cases import Case, Copies, Theatre, names, subsets
@@ -34,7 +34,7 @@ class Unreachable:
 def theatre() -> Iterator[Theatre]:
     with wired() as wires, pytest.MonkeyPatch.context() as patch:
 
-        def at(bucket: Bucket, _: Pace) -> Any:
+        def at(bucket: Bucket, _: RequestLimits) -> Any:
             return Unreachable() if bucket.name == GONE else FakeS3(wires)
 
         patch.setattr(client, "client", at)

@@ -20,14 +20,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from recovery import site, store
-from recovery.client import Pace, client
+from recovery.s3 import site, store
+from recovery.s3.client import RequestLimits, client
 from recovery.settings import Settings
 from tests.s3.proxy import Proxy
 from tests.s3.servers import SERVERS, Server, Versitygw
 from tests.unit import factories as make
 
-CALM = Pace(10, 30, 1)
+CALM = RequestLimits(10, 30, 1)
 """For what must come: also from a server on a busy machine."""
 INSTALL = Path(__file__).parents[2] / "toolchain" / "install"
 

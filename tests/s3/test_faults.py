@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from recovery import copy as copies
-from recovery import offers, site, store
-from recovery.catalog import Catalog
-from recovery.client import Pace
-from recovery.copy import Copy
+from recovery.copies.catalog import Catalog
+from recovery.copies.copy import Copy
+from recovery.copies.storing import store
 from recovery.errors import StoreError, StoreSilent
+from recovery.s3 import probe, site, store
+from recovery.s3.client import RequestLimits
 from recovery.settings import Settings
 from tests.s3.conftest import CALM
 from tests.s3.proxy import Fault, Handler, Proxy
@@ -28,7 +28,7 @@ MANIFEST = make.manifest()
 @pytest.fixture
 def of(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setattr(store, "PATIENT", CALM)
-    monkeypatch.setattr(site, "TRANSFER", Pace(10, 4, 2))  # one that stalls is waited for
+    monkeypatch.setattr(site, "TRANSFER", RequestLimits(10, 4, 2))  # one that stalls is waited for
     return make.settings(backup={**make.RAW["backup"], "bucket": "plain", "endpoint": proxy.endpoint})
 
 
@@ -55,7 +55,7 @@ Store = Callable[[], Copy]
 def stored(of: Settings, archive: Path, request: pytest.FixtureRequest) -> Store:
     """Stores the archive as a copy: as an operator, who looks at what was written, and as a node, which may not."""
     buckets = [replace(bucket, write_only=request.param) for bucket in of.backup.sites]
-    return lambda: copies.store(store.Store(buckets), "requorum/lab/", MANIFEST, archive)
+    return lambda: store(store.Store(buckets), "requorum/lab/", MANIFEST, archive)
 
 
 def require_nothing(of: Settings, proxy: Proxy, server: Server) -> None:
@@ -243,7 +243,7 @@ def test_a_server_that_is_none_of_s3s_holds_no_empty_bucket(
     proxy.faults.append(lambda handler, size: handler.answer(size, 200, content))
     with pytest.raises(StoreError, match=error):
         Catalog(of)
-    (found,) = offers.ask(of)
+    (found,) = probe.probe(of)
     assert found.exit_code == 1
 
 

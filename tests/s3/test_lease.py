@@ -8,11 +8,11 @@ from time import sleep
 
 import pytest
 
-from recovery import lease
-from recovery.client import PATIENT
 from recovery.errors import Refused
+from recovery.s3 import lease
+from recovery.s3.client import PATIENT
+from recovery.s3.site import Site
 from recovery.settings import Settings
-from recovery.site import Site
 from tests.s3.servers import SERVERS, Rclone
 
 KEY = "requorum/lab/lease.json"

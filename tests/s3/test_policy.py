@@ -11,10 +11,11 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from recovery import copy, lease, policy, site
-from recovery.bucket import Bucket
+from recovery.copies import storing
 from recovery.errors import StoreSilent
-from recovery.store import Store
+from recovery.s3 import lease, policy, site
+from recovery.s3.bucket import Bucket
+from recovery.s3.store import Store
 from tests.s3.conftest import CALM, add_user
 from tests.s3.proxy import Proxy
 from tests.s3.servers import Server, Versitygw
@@ -52,7 +53,7 @@ def test_a_node_stores_copies_and_takes_turns(bucket: Bucket, server: Server, tm
     sealed.write_bytes(os.urandom(9 << 20))
     assert store.look(prefix + "agent/mark.json") is None
     with lease.hold(store, prefix + "agent/lease.json", "copying", by="a test", say=print):
-        made = copy.store(store, prefix, MANIFEST, sealed)
+        made = storing.store(store, prefix, MANIFEST, sealed)
     store.everywhere(lambda site: site.keep(prefix + "unlock-keys/fingerprint.age", b"sealed"))
     store.put(prefix + "agent/mark.json", b"{}")
     assert store.look(prefix + "agent/mark.json") == b"{}"
@@ -78,7 +79,7 @@ def test_an_upload_of_a_node_that_breaks_off_is_aborted(
     sealed.write_bytes(os.urandom(site.PART + 1))
     proxy.faults.append(lambda handler, size: "partNumber=1" in handler.path and handler.cut(size))
     with pytest.raises(StoreSilent, match="it cannot be reached"):
-        copy.store(Store([replace(bucket, endpoint=proxy.endpoint)]), f"{bucket.prefix}/lab/", MANIFEST, sealed)
+        storing.store(Store([replace(bucket, endpoint=proxy.endpoint)]), f"{bucket.prefix}/lab/", MANIFEST, sealed)
     assert server.keys("plain") == []
     assert "Uploads" not in server.s3.list_multipart_uploads(Bucket="plain")
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from recovery import offers, site
-from recovery.catalog import Catalog
+from recovery.copies.catalog import Catalog
+from recovery.copies.escrow import Escrow
 from recovery.errors import StoreError
-from recovery.escrow import Escrow
-from recovery.keyfile import UnlockKey
-from recovery.offers import Answer
+from recovery.s3 import probe, site
+from recovery.s3.probe import ProbeResult
 from recovery.settings import Settings
+from recovery.swarm.key_file import UnlockKey
 from tests.s3.conftest import program
 from tests.s3.servers import Rclone, Server, Versitygw
 from tests.unit import factories as make
@@ -27,16 +27,16 @@ pytestmark = pytest.mark.parametrize("server", [Rclone], indirect=True)
 
 
 def test_what_the_server_offers_is_found_out_and_nothing_stays(of: Of, server: Server) -> None:
-    (found,) = offers.ask(of())
+    (found,) = probe.probe(of())
     assert {offer.what: offer.answer for offer in found.offers} == {
-        "reachable": Answer.YES,
-        "versioning": Answer.NO,
-        "object lock": Answer.NO,
-        "conditional writes": Answer.IGNORED,
-        "encryption (s3)": Answer.IGNORED,
-        "multipart uploads": Answer.YES,
-        "checksums": Answer.IGNORED,
-        "removal": Answer.YES,
+        "reachable": ProbeResult.YES,
+        "versioning": ProbeResult.NO,
+        "object lock": ProbeResult.NO,
+        "conditional writes": ProbeResult.IGNORED,
+        "encryption (s3)": ProbeResult.IGNORED,
+        "multipart uploads": ProbeResult.YES,
+        "checksums": ProbeResult.IGNORED,
+        "removal": ProbeResult.YES,
     }
     assert found.exit_code == 3, "two operators are not kept apart as well as elsewhere"
     assert server.keys("plain") == []
@@ -44,8 +44,8 @@ def test_what_the_server_offers_is_found_out_and_nothing_stays(of: Of, server: S
 
 def test_what_the_settings_ask_for_in_vain_is_named(of: Of) -> None:
     settings = of(lock=LOCK, encryption={"mode": "kms"}, checksums=True, asOf="2026-01-01T00:00:00Z")
-    (found,) = offers.ask(settings)
-    lacking = {offer.needed for offer in found.offers if offer.needed and offer.answer is not Answer.YES}
+    (found,) = probe.probe(settings)
+    lacking = {offer.needed for offer in found.offers if offer.needed and offer.answer is not ProbeResult.YES}
     assert lacking == {
         "backup.lock",
         "backup.encryption",

@@ -10,19 +10,20 @@ from time import monotonic
 
 import pytest
 
-from recovery import consent, lease, offers, operators, prune, site, store, uploads
-from recovery.backup import Outcome
-from recovery.catalog import Catalog
-from recovery.copy import Copy
-from recovery.diagnosis import Kind
+from recovery.copies.catalog import Catalog
+from recovery.copies.copy import Copy
+from recovery.copies.escrow import Escrow
+from recovery.copies.manifest import Proof, Verdict
 from recovery.errors import DamagedCopy, Refused, StoreError, StoreSilent
-from recovery.escrow import Escrow
-from recovery.keyfile import UnlockKey
-from recovery.manifest import Proof, Verdict
-from recovery.offers import Answer
+from recovery.operations import broken_uploads, consent, prune
+from recovery.operations.backup import BackupResult
+from recovery.planning.diagnosis import Kind
+from recovery.s3 import cluster_lease, lease, probe, site, store
+from recovery.s3.probe import ProbeResult
+from recovery.s3.site import Listed, Site
+from recovery.s3.store import Store
 from recovery.settings import Settings
-from recovery.site import Listed, Site
-from recovery.store import Store
+from recovery.swarm.key_file import UnlockKey
 from tests.s3.proxy import Handler, Proxy
 from tests.s3.servers import Server
 from tests.unit import factories as make
@@ -94,9 +95,9 @@ def test_a_customers_key_that_the_server_ignores_is_an_error(
         Catalog(settings).add(MANIFEST, sealed)
     assert base64.b64encode(file.read_bytes()).decode() in sent
     assert Catalog(of()).copies == ()
-    (found,) = offers.ask(settings)
+    (found,) = probe.probe(settings)
     (encryption,) = (offer for offer in found.offers if offer.what == "encryption (customer)")
-    assert encryption.answer is not Answer.YES
+    assert encryption.answer is not ProbeResult.YES
     assert (encryption.needed, found.exit_code) == ("backup.encryption", 3)
 
 
@@ -116,7 +117,7 @@ def test_what_no_rule_keeps_goes(of: Of, server: Server, sealed: Path) -> None:
         (old, None, False),
         (older, None, False),
     ]
-    assert set(server.keys("plain")) == {new.key, new.manifest_key, f"requorum/lab/{operators.NAME}"}
+    assert set(server.keys("plain")) == {new.key, new.manifest_key, f"requorum/lab/{cluster_lease.NAME}"}
 
 
 def test_parts_of_uploads_that_broke_off_are_removed_once_they_are_old(of: Of, server: Server) -> None:
@@ -124,18 +125,22 @@ def test_parts_of_uploads_that_broke_off_are_removed_once_they_are_old(of: Of, s
     theirs = ours.replace("/lab/", "/lab2/")
     settings, s3 = of(retention=LAST), server.s3
     said: list[str] = []
-    assert uploads.look(settings, datetime.now(UTC), say=said.append) == ()
+    assert broken_uploads.list_broken(settings, datetime.now(UTC), say=said.append) == ()
     for key in (ours, ours, theirs):
         upload = s3.create_multipart_upload(Bucket="plain", Key=key)["UploadId"]
         s3.upload_part(Bucket="plain", Key=key, UploadId=upload, PartNumber=1, Body=b"part")
     now = datetime.now(UTC)
-    assert uploads.look(settings, now, say=said.append) == (), "they may be under way"
-    broken = uploads.look(settings, now + timedelta(hours=25), say=said.append)
+    assert broken_uploads.list_broken(settings, now, say=said.append) == (), "they may be under way"
+    broken = broken_uploads.list_broken(settings, now + timedelta(hours=25), say=said.append)
     assert [one.upload.key for one in broken] == [ours, ours]
-    assert not [one.error for one in uploads.abort([*broken, *broken]) if one.error], "also those that are gone by now"
+    assert not [one.error for one in broken_uploads.abort([*broken, *broken]) if one.error], (
+        "also those that are gone by now"
+    )
     assert [one["Key"] for one in s3.list_multipart_uploads(Bucket="plain")["Uploads"]] == [theirs]
     assert not said
-    assert uploads.look(of(), now + timedelta(days=99), say=said.append) == (), "without rules nothing is ever removed"
+    assert broken_uploads.list_broken(of(), now + timedelta(days=99), say=said.append) == (), (
+        "without rules nothing is ever removed"
+    )
 
 
 def test_what_is_for_now_is_overwritten(of: Of) -> None:
@@ -195,7 +200,7 @@ def test_a_copy_and_its_key_lie_at_both_sites(two: Settings, server: Server, sea
     copy = Catalog(two).add(MANIFEST, sealed)
     Escrow(two).keep(KEY)
     assert copy.sites == ("main", "second")
-    assert not Outcome("manager-a", copy, MANIFEST).missing_at(two)
+    assert not BackupResult("manager-a", copy, MANIFEST).missing_at(two)
     elsewhere = [key.replace("requorum/", "elsewhere/") for key in server.keys("plain")]
     assert server.keys("other") == elsewhere
     assert len(elsewhere) == 3
@@ -211,7 +216,7 @@ def test_a_second_site_that_fails_is_told_and_fails_no_copy(
     catalog = Catalog(alone)
     copy = catalog.add(MANIFEST, sealed)
     assert copy.sites == ("main",)
-    assert Outcome("manager-a", copy, MANIFEST).missing_at(alone)
+    assert BackupResult("manager-a", copy, MANIFEST).missing_at(alone)
     [note] = catalog.store.notes
     assert note.startswith("the second site is left out: it cannot be reached")
     assert {found.manager: found.sites for found in Catalog(two).copies} == {
@@ -295,18 +300,18 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("quick")
 def test_two_operators_who_see_different_sites_exclude_each_other(two: Settings, lost: Settings) -> None:
     both = lease._acquire(
-        Store(two.backup.sites), f"requorum/lab/{operators.NAME}", "recovery", "another", print, at_once=False
+        Store(two.backup.sites), f"requorum/lab/{cluster_lease.NAME}", "recovery", "another", print, at_once=False
     )
     try:
         with (
             pytest.raises(Refused, match="recovery is still at it"),
-            operators.alone(lost, "joining", say=print),
+            cluster_lease.hold(lost, "joining", say=print),
         ):
             pytest.fail("the work began")
     finally:
         lease._release(both)
     said: list[str] = []
-    with operators.alone(lost, "joining", say=said.append):
+    with cluster_lease.hold(lost, "joining", say=said.append):
         pass
     assert said[0].startswith("the lease: the main site is left out")
 

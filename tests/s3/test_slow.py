@@ -8,12 +8,12 @@ from time import monotonic
 
 import pytest
 
-from recovery import site, store
-from recovery.catalog import Catalog
-from recovery.client import Pace
+from recovery.copies.catalog import Catalog
 from recovery.errors import StoreSilent
+from recovery.s3 import site, store
+from recovery.s3.client import RequestLimits
+from recovery.s3.site import Site
 from recovery.settings import Settings
-from recovery.site import Site
 from tests.s3.conftest import CALM
 from tests.s3.proxy import Fault, Handler, Proxy
 from tests.s3.servers import Server, Versitygw
@@ -42,7 +42,7 @@ def wait(monkeypatch: pytest.MonkeyPatch) -> Wait:
 
     def set_pace(seconds: float) -> None:
         for module, name in ((store, "PATIENT"), (site, "TRANSFER")):
-            monkeypatch.setattr(module, name, Pace(10, seconds, 1))
+            monkeypatch.setattr(module, name, RequestLimits(10, seconds, 1))
 
     return set_pace
 

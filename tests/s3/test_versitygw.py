@@ -10,15 +10,17 @@ from time import sleep
 
 import pytest
 
-from recovery import offers, operators, prune, site, uploads
-from recovery.catalog import Catalog
-from recovery.client import client
+from recovery.cli.show.s3 import as_json
+from recovery.copies.catalog import Catalog
+from recovery.copies.escrow import Escrow
 from recovery.errors import StoreError
-from recovery.escrow import Escrow
-from recovery.keyfile import UnlockKey
-from recovery.offers import Answer
+from recovery.operations import broken_uploads, prune
+from recovery.s3 import cluster_lease, probe, site
+from recovery.s3.client import client
+from recovery.s3.probe import ProbeResult
+from recovery.s3.store import Store
 from recovery.settings import Settings
-from recovery.store import Store
+from recovery.swarm.key_file import UnlockKey
 from tests.s3.conftest import add_user
 from tests.s3.servers import Server, Versitygw
 from tests.s3.test_sites import LAST, put
@@ -54,10 +56,10 @@ def test_locked_copies_outlive_their_deletion_and_control_objects_do_not(of: Of,
         with pytest.raises(server.s3.exceptions.ClientError, match="AccessDenied"):
             server.s3.delete_object(Bucket="locked", Key=key, VersionId=head["VersionId"])
     for _ in range(2):  # a lease that was given back can be had again in a versioned bucket
-        with operators.alone(settings, "recovery", say=print):
+        with cluster_lease.hold(settings, "recovery", say=print):
             pass
-    with operators.alone(settings, "recovery", say=print):
-        key = next(key for key in server.keys("locked") if key.endswith(operators.NAME))
+    with cluster_lease.hold(settings, "recovery", say=print):
+        key = next(key for key in server.keys("locked") if key.endswith(cluster_lease.NAME))
         assert "ObjectLockMode" not in server.s3.head_object(Bucket="locked", Key=key)
 
 
@@ -90,9 +92,9 @@ def test_a_deleted_version_loses_its_time_too_and_that_is_found_out(of: Of, seal
     prune.prune(settings, prune.look(settings, then), then, say=print)
     past = of("versioned", asOf=then.isoformat())
     assert set(Catalog(past).copies) == {new}
-    (found,) = offers.ask(past)
+    (found,) = probe.probe(past)
     versioning = next(offer for offer in found.offers if offer.what == "versioning")
-    assert (versioning.answer, versioning.needed, found.exit_code) == (Answer.NO, "backup.asOf", 3)
+    assert (versioning.answer, versioning.needed, found.exit_code) == (ProbeResult.NO, "backup.asOf", 3)
 
 
 def test_a_key_that_may_not_delete_prunes_nothing_and_is_told(
@@ -114,7 +116,7 @@ def test_a_key_that_may_not_delete_prunes_nothing_and_is_told(
     assert all("AccessDenied" in str(one.error) and "s3:DeleteObject" in str(one.error) for one in removed)
     assert set(Catalog(settings).copies) == copies
     assert {copy.key for copy in copies} | {copy.manifest_key for copy in copies} <= set(server.keys("plain"))
-    assert uploads.look(settings, now, say=said.append) == ()
+    assert broken_uploads.list_broken(settings, now, say=said.append) == ()
     assert "s3:ListBucketMultipartUploads" in said[0]
 
 
@@ -179,17 +181,17 @@ def test_reading_as_of_a_time_needs_a_versioned_bucket(of: Of) -> None:
 
 
 def test_what_the_server_offers_is_found_out_and_nothing_stays(of: Of, server: Server, gone: str) -> None:
-    (locked,) = offers.ask(of("locked", lock=LOCK, encryption={"mode": "s3"}))
+    (locked,) = probe.probe(of("locked", lock=LOCK, encryption={"mode": "s3"}))
     answers = {offer.what: offer.answer for offer in locked.offers}
     assert answers == {
-        "reachable": Answer.YES,
-        "versioning": Answer.NO,
-        "object lock": Answer.YES,
-        "conditional writes": Answer.YES,
-        "encryption (s3)": Answer.IGNORED,
-        "multipart uploads": Answer.YES,
-        "checksums": Answer.YES,
-        "removal": Answer.YES,
+        "reachable": ProbeResult.YES,
+        "versioning": ProbeResult.NO,
+        "object lock": ProbeResult.YES,
+        "conditional writes": ProbeResult.YES,
+        "encryption (s3)": ProbeResult.IGNORED,
+        "multipart uploads": ProbeResult.YES,
+        "checksums": ProbeResult.YES,
+        "removal": ProbeResult.YES,
     }
     assert locked.exit_code == 3, "the settings ask for encryption"
     assert "the time of a version changed" in next(
@@ -199,12 +201,12 @@ def test_what_the_server_offers_is_found_out_and_nothing_stays(of: Of, server: S
     assert not left.get("Versions")
     assert not left.get("DeleteMarkers")
 
-    plain, away = offers.ask(of(second={"bucket": "plain", "endpoint": gone}))
-    assert {offer.what for offer in plain.offers if offer.answer is Answer.NO} == {"versioning", "object lock"}
+    plain, away = probe.probe(of(second={"bucket": "plain", "endpoint": gone}))
+    assert {offer.what for offer in plain.offers if offer.answer is ProbeResult.NO} == {"versioning", "object lock"}
     assert plain.exit_code == 0, "nothing here needs them"
     assert server.keys("plain") == []
-    assert ([offer.answer for offer in away.offers], away.exit_code) == ([Answer.NO], 1)
-    document = offers.as_json("lab", (plain, away))
+    assert ([offer.answer for offer in away.offers], away.exit_code) == ([ProbeResult.NO], 1)
+    document = as_json("lab", (plain, away))
     assert [one["site"] for one in document["sites"]] == ["main", "second"]
 
 

@@ -11,9 +11,10 @@ from pulumi.runtime import mocks
 from pulumi.runtime.resource_hooks import StubErrorHook
 
 from components import cluster as components
-from recovery.assessment import Assessment
-from recovery.diagnosis import Kind, diagnose
-from recovery.plan import Source, make_plan
+from recovery.operations.assess import Assessment
+from recovery.planning.decide import make_plan
+from recovery.planning.diagnosis import Kind, diagnose
+from recovery.planning.plan import Source
 from recovery.settings import Settings
 from tests.unit import factories as make
 

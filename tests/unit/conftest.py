@@ -10,11 +10,11 @@ import pytest
 from moto import mock_aws
 from moto.core.botocore_stubber import BotocoreStubber
 
-from recovery import store as store_module
-from recovery.client import client
 from recovery.errors import StoreSilent
-from recovery.site import Listed, Site
-from recovery.store import Store
+from recovery.s3 import store as store_module
+from recovery.s3.client import client
+from recovery.s3.site import Listed, Site
+from recovery.s3.store import Store
 from tests.unit import factories as make
 
 

@@ -19,12 +19,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from recovery.copy import Copy
-from recovery.manifest import FileEntry, Manifest, Signature
-from recovery.model import Inventory, LocalState, Member, Reach, Report, Survey
+from recovery.copies.copy import Copy
+from recovery.copies.manifest import FileEntry, Manifest, Signature
 from recovery.onnode.copying import statement
-from recovery.settings import Node, Settings, parse
-from recovery.wal import Position
+from recovery.settings import Settings, parse
+from recovery.swarm.machines import Node
+from recovery.swarm.model import Inventory, LocalState, Member, NodeReport, Reach, Survey
+from recovery.swarm.wal import Position
 from tests.unit.test_keyfile import PRIVATE
 
 IDENTITY = pyrage.x25519.Identity.generate()
@@ -85,8 +86,8 @@ def manager(
     leader: str = "manager-a",
     unreachable: Sequence[str] = (),
     cluster: str = CLUSTER,
-) -> Report:
-    return Report(
+) -> NodeReport:
+    return NodeReport(
         node,
         Reach.ANSWERS,
         machine=f"machine-{node.name}",
@@ -102,8 +103,8 @@ def manager(
     )
 
 
-def leaderless(node: Node) -> Report:
-    return Report(
+def leaderless(node: Node) -> NodeReport:
+    return NodeReport(
         node,
         Reach.ANSWERS,
         marked="lab",
@@ -114,8 +115,8 @@ def leaderless(node: Node) -> Report:
     )
 
 
-def worker(node: Node, *, cluster: str = CLUSTER) -> Report:
-    return Report(
+def worker(node: Node, *, cluster: str = CLUSTER) -> NodeReport:
+    return NodeReport(
         node,
         Reach.ANSWERS,
         marked="lab",
@@ -126,19 +127,19 @@ def worker(node: Node, *, cluster: str = CLUSTER) -> Report:
     )
 
 
-def empty(node: Node, *, marked: str = "") -> Report:
-    return Report(node, Reach.ANSWERS, machine=f"machine-{node.name}", marked=marked, engine="20.10.24")
+def empty(node: Node, *, marked: str = "") -> NodeReport:
+    return NodeReport(node, Reach.ANSWERS, machine=f"machine-{node.name}", marked=marked, engine="20.10.24")
 
 
-def gone(node: Node) -> Report:
-    return Report(node, Reach.ABSENT)
+def gone(node: Node) -> NodeReport:
+    return NodeReport(node, Reach.ABSENT)
 
 
-def silent(node: Node) -> Report:
-    return Report(node, Reach.SILENT, "timed out")
+def silent(node: Node) -> NodeReport:
+    return NodeReport(node, Reach.SILENT, "timed out")
 
 
-def survey(reports: Sequence[Report]) -> Survey:
+def survey(reports: Sequence[NodeReport]) -> Survey:
     return Survey(tuple(reports), NOW)
 
 

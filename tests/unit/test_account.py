@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from recovery import account
-from recovery.account import Account
-from recovery.assessment import Assessment
-from recovery.diagnosis import Kind, diagnose
-from recovery.evidence import Check, Result
-from recovery.journal import BEGUN, DONE, FAILED, PLAN, Entry
-from recovery.plan import Plan
+from recovery.operations import report
+from recovery.operations.assess import Assessment
+from recovery.operations.report import RecoveryReport
+from recovery.planning.checks import Check, Result
+from recovery.planning.diagnosis import Kind, diagnose
+from recovery.planning.plan import Plan
+from recovery.steps.entry import BEGUN, DONE, FAILED, PLAN, Entry
 from tests.unit import factories as make
 
 COPY = make.copy_of(make.manifest(ago=timedelta(minutes=5))).name
@@ -26,12 +26,12 @@ def at(seconds: float, action: str, node: str, *, took: float | None = 1, outcom
 def plan(seconds: float, kind: Kind = Kind.ALL_LOST, **changes: Any) -> Entry:
     seen = make.survey([make.gone(node) for node in S.managers] + [make.worker(node) for node in S.workers])
     found = diagnose(seen, make.CLUSTER, cluster="lab", copies=True)
-    facts = account.opening(Assessment(seen, found, Plan(kind, **changes)), {}, "pulumi")
+    facts = report.opening(Assessment(seen, found, Plan(kind, **changes)), {}, "pulumi")
     return at(seconds, PLAN, "lab", took=None, outcome=BEGUN, **facts)
 
 
-def told(*entries: Entry, checks: tuple[Check, ...] = ()) -> Account:
-    return Account("lab", make.CLUSTER, "manager-a", entries, at(20, "prove", "swarm", took=4), "pulumi", checks)
+def told(*entries: Entry, checks: tuple[Check, ...] = ()) -> RecoveryReport:
+    return RecoveryReport("lab", make.CLUSTER, "manager-a", entries, at(20, "prove", "swarm", took=4), "pulumi", checks)
 
 
 RESTORED = (
@@ -63,7 +63,7 @@ def test_what_may_be_missing(entries: tuple[Entry, ...], rpo: dict[str, int | No
 
 def test_a_resumed_recovery_tells_of_both_runs_and_of_what_was_cut_short() -> None:
     cut = at(5, "join", "manager-b", took=None, outcome=BEGUN)
-    document = account.as_json(told(*RESTORED[:3], cut, plan(10, Kind.MINORITY_LOST), at(11, "join", "manager-b")), "n")
+    document = report.as_json(told(*RESTORED[:3], cut, plan(10, Kind.MINORITY_LOST), at(11, "join", "manager-b")), "n")
     assert [run["diagnosis"] for run in document["runs"]] == ["all lost", "all lost"], "as diagnosed"
     joins = [(step["outcome"], step["seconds"]) for step in document["steps"] if step["action"] == "join"]
     assert joins == [("interrupted", None), ("done", 1)]
@@ -75,14 +75,14 @@ def test_a_resumed_recovery_tells_of_both_runs_and_of_what_was_cut_short() -> No
 def test_of_two_copies_that_were_planned_the_later_is_what_was_restored() -> None:
     older = make.copy_of(make.manifest(ago=timedelta(minutes=9))).name
     of = told(plan(-60, copy=older), at(-59, "restore", "manager-a", outcome=FAILED), *RESTORED)
-    assert (account.as_json(of, "n")["copy"], of.rpo["seconds"]) == (COPY, 300)
+    assert (report.as_json(of, "n")["copy"], of.rpo["seconds"]) == (COPY, 300)
 
 
 def test_a_step_that_failed_is_no_quorum() -> None:
     failed = Entry("force", "manager-b", make.NOW, "ann@desk", FAILED, 2, "it is another swarm")
     of = told(plan(0, survivor="manager-b"), failed)
     assert of.rto["quorumSeconds"] is None
-    assert "failed: it is another swarm" in account.as_markdown(account.as_json(of, "n"))
+    assert "failed: it is another swarm" in report.as_markdown(report.as_json(of, "n"))
 
 
 def test_the_page_says_what_counts_and_the_json_holds_it() -> None:
@@ -91,7 +91,7 @@ def test_the_page_says_what_counts_and_the_json_holds_it() -> None:
         Check("containers", "worker-1", Result.WARNING, "gone web | x\ny"),
     )
     of = told(*RESTORED, checks=checks)
-    document = json.loads(json.dumps(account.as_json(of, "20260102T030429000000Z")))
+    document = json.loads(json.dumps(report.as_json(of, "20260102T030429000000Z")))
     assert document["version"] == 1
     assert document["proof"][1] == {
         "check": "containers",
@@ -99,7 +99,7 @@ def test_the_page_says_what_counts_and_the_json_holds_it() -> None:
         "result": "warning",
         "detail": "gone web | x\ny",
     }
-    page = account.as_markdown(document)
+    page = report.as_markdown(document)
     for words in (
         "all lost, proven, 1 warning",
         "lost: manager-a, manager-b, manager-c",
@@ -116,7 +116,7 @@ def test_the_page_says_what_counts_and_the_json_holds_it() -> None:
 def test_a_first_build_lost_nothing() -> None:
     seen = make.survey([make.empty(node) for node in S.nodes])
     found = diagnose(seen, None, cluster="lab", copies=False)
-    entry = at(0, PLAN, "lab", **account.opening(Assessment(seen, found, Plan(found.kind)), {}, "pulumi"))
+    entry = at(0, PLAN, "lab", **report.opening(Assessment(seen, found, Plan(found.kind)), {}, "pulumi"))
     assert found.missing
     assert told(entry).lost == []
 
@@ -124,4 +124,4 @@ def test_a_first_build_lost_nothing() -> None:
 def test_containers_are_those_of_the_first_plan_that_knew_the_worker() -> None:
     first = at(0, PLAN, "lab", containers={"worker-1": {"a": "web"}})
     second = at(9, PLAN, "lab", containers={"worker-1": {"b": "web"}, "worker-2": {"c": "web"}})
-    assert account.containers_before([first, second]) == {"worker-1": {"a": "web"}, "worker-2": {"c": "web"}}
+    assert report.containers_before([first, second]) == {"worker-1": {"a": "web"}, "worker-2": {"c": "web"}}

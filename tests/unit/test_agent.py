@@ -18,15 +18,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from recovery import agents, bundle
-from recovery.agent import config, metrics, spool, state, turn, watch
-from recovery.agent.local import Local
+from recovery.agent import config, metrics, order, spool, state, watch
+from recovery.agent.order import Mark, Order, View
 from recovery.agent.spool import Entry, Spool
 from recovery.agent.state import Fault, State
-from recovery.agent.turn import Mark, Turn, View
-from recovery.bucket import Bucket
+from recovery.copies.manifest import Proof, Verdict
 from recovery.errors import CommandFailed, SettingError
-from recovery.manifest import Proof, Verdict
+from recovery.node.local import Local
+from recovery.operations import agents, bundle
+from recovery.s3.bucket import Bucket
 from tests.unit import factories as make
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -43,29 +43,29 @@ SOON = 30
 """Seconds, also on a machine that is slow or busy."""
 SWARM = {"ID": "swarm", "Version": {"Index": 7}, "JoinTokens": {"Worker": "SWMTKN-secret"}}
 
-DECISIONS: dict[str, tuple[int, str, str, Mark | None, Turn]] = {
-    "the first is content with any manager's copy too": (0, "before", "", Mark("now", "copy-2"), Turn.COVERED),
-    "nothing changed": (0, "now", "", None, Turn.COVERED),
-    "the first copies at once": (0, "before", "", None, Turn.COPY),
-    "the first waits for nobody": (0, "before", "", Mark("before", "copy-1"), Turn.COPY),
-    "another waits as long as copies come": (1, "before", "copy-1", Mark("between", "copy-2"), Turn.WAIT),
-    "another is content with any manager's copy": (1, "before", "copy-1", Mark("now", "copy-2"), Turn.COVERED),
-    "another copies when none came": (1, "before", "copy-1", Mark("before", "copy-1"), Turn.COPY),
-    "another copies when there never was one": (2, "", "", None, Turn.COPY),
+DECISIONS: dict[str, tuple[int, str, str, Mark | None, Order]] = {
+    "the first is content with any manager's copy too": (0, "before", "", Mark("now", "copy-2"), Order.COVERED),
+    "nothing changed": (0, "now", "", None, Order.COVERED),
+    "the first copies at once": (0, "before", "", None, Order.COPY),
+    "the first waits for nobody": (0, "before", "", Mark("before", "copy-1"), Order.COPY),
+    "another waits as long as copies come": (1, "before", "copy-1", Mark("between", "copy-2"), Order.WAIT),
+    "another is content with any manager's copy": (1, "before", "copy-1", Mark("now", "copy-2"), Order.COVERED),
+    "another copies when none came": (1, "before", "copy-1", Mark("before", "copy-1"), Order.COPY),
+    "another copies when there never was one": (2, "", "", None, Order.COPY),
 }
 
 
 @pytest.mark.parametrize(("rank", "covered", "seen", "mark", "wanted"), DECISIONS.values(), ids=DECISIONS)
-def test_whose_turn_it_is(rank: int, covered: str, seen: str, mark: Mark | None, wanted: Turn) -> None:
-    assert turn.decide(View("now", rank), covered, seen, mark) is wanted
-    assert turn.decide(View("now", rank), covered, seen, mark, due=True) is Turn.COPY
-    rests = Turn.COVERED if wanted is Turn.COVERED else Turn.WAIT
-    assert turn.decide(View("now", rank), covered, seen, mark, resting=True) is rests
-    assert turn.decide(View("now", rank), covered, seen, mark, due=True, resting=True) is Turn.WAIT
+def test_whose_turn_it_is(rank: int, covered: str, seen: str, mark: Mark | None, wanted: Order) -> None:
+    assert order.decide(View("now", rank), covered, seen, mark) is wanted
+    assert order.decide(View("now", rank), covered, seen, mark, due=True) is Order.COPY
+    rests = Order.COVERED if wanted is Order.COVERED else Order.WAIT
+    assert order.decide(View("now", rank), covered, seen, mark, resting=True) is rests
+    assert order.decide(View("now", rank), covered, seen, mark, due=True, resting=True) is Order.WAIT
 
 
 def test_the_same_is_tried_again_after_seconds_and_then_after_minutes() -> None:
-    pauses = [turn.pause(tries) for tries in range(1, 200)]
+    pauses = [order.pause(tries) for tries in range(1, 200)]
     assert pauses[:3] == [10.0, 20.0, 40.0]
     assert pauses == sorted(pauses)
     assert pauses[-1] == 600.0
@@ -94,12 +94,12 @@ def test_whoever_fails_the_last_change_is_copied_and_nobody_copies_for_nothing(
 
     def round_of(rank: int) -> None:
         nonlocal mark, copies
-        decided = turn.decide(View(str(version), rank), covered[rank], seen[rank], mark)
+        decided = order.decide(View(str(version), rank), covered[rank], seen[rank], mark)
         seen[rank] = mark.copy
-        if decided is Turn.COPY and rank not in broken:
+        if decided is Order.COPY and rank not in broken:
             copies += 1
             mark = Mark(str(version), f"copy-{copies}")
-        if decided is Turn.COVERED or (decided is Turn.COPY and rank not in broken):
+        if decided is Order.COVERED or (decided is Order.COPY and rank not in broken):
             covered[rank] = str(version)
 
     for rank, changed in steps:
@@ -155,22 +155,22 @@ OTHER: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("changes", SAME.values(), ids=SAME)
 def test_what_no_copy_need_hold_does_not_count_as_a_change(changes: dict[str, Any]) -> None:
-    assert turn.view(holdings(**changes), SWARM, "a").fingerprint == turn.view(holdings(), SWARM, "b").fingerprint
+    assert order.view(holdings(**changes), SWARM, "a").fingerprint == order.view(holdings(), SWARM, "b").fingerprint
 
 
 @pytest.mark.parametrize("changes", OTHER.values(), ids=OTHER)
 def test_everything_else_counts_as_a_change(changes: dict[str, Any]) -> None:
-    assert turn.view(holdings(**changes), SWARM, "a").fingerprint != turn.view(holdings(), SWARM, "a").fingerprint
+    assert order.view(holdings(**changes), SWARM, "a").fingerprint != order.view(holdings(), SWARM, "a").fingerprint
 
 
 def test_a_change_to_the_swarm_itself_counts() -> None:
     later = {**SWARM, "Version": {"Index": 8}}
-    assert turn.view(holdings(), later, "a").fingerprint != turn.view(holdings(), SWARM, "a").fingerprint
+    assert order.view(holdings(), later, "a").fingerprint != order.view(holdings(), SWARM, "a").fingerprint
 
 
 def test_the_leader_copies_last_and_who_cannot_be_reached_never() -> None:
     nodes = [node("b", leader=True), node("c"), node("a"), node("0", reachability="unreachable")]
-    assert [turn.rank(nodes, one) for one in "acb0"] == [0, 1, 2, 3]
+    assert [order.rank(nodes, one) for one in "acb0"] == [0, 1, 2, 3]
 
 
 class Ended(Exception):

@@ -15,16 +15,16 @@ from typer.testing import CliRunner
 
 from components.agent import AgentProvider
 from components.settings import from_program
-from recovery import agents, bundle
 from recovery.agent import metrics
 from recovery.agent.state import Fault, State
-from recovery.agents import Standing
 from recovery.cli import app
 from recovery.cli.agents import LATE_SECONDS, LOG, NEVER_PRUNED, _fault
-from recovery.diagnosis import Kind
 from recovery.errors import Refused, SettingError, Silent, TransportError
+from recovery.node.shell import Output
+from recovery.operations import agents, bundle
+from recovery.operations.agents import AgentStatus
+from recovery.planning.diagnosis import Kind
 from recovery.settings import Settings
-from recovery.shell import Output
 from tests.unit import cluster
 from tests.unit import factories as make
 from tests.unit.cluster import assessment
@@ -287,8 +287,8 @@ class Provider:
     def __init__(self, of: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
         self.provider, self.dialled = AgentProvider(), list[str]()
         self.provider._settings = of
-        self.found = Standing("digest", timer=True, watch=True, waiting=0, state=State())
-        monkeypatch.setattr(agents, "look", self._dial(lambda: self.found))
+        self.found = AgentStatus("digest", timer=True, watch=True, waiting=0, state=State())
+        monkeypatch.setattr(agents, "inspect", self._dial(lambda: self.found))
         monkeypatch.setattr(agents, "remove", self._dial(lambda: False))
         monkeypatch.setattr("components.agent.say", lambda line: self.dialled.append(line))
 
@@ -344,8 +344,8 @@ def test_a_node_that_is_named_no_more_is_dialled_where_it_was(of: Settings, prov
 
 NOW = 1_700_000_000.0
 LONG = LATE_SECONDS + 60
-FINE = Standing("digest", timer=True, watch=True, waiting=0, state=State(attempted=NOW - 60), due=NOW - 120, now=NOW)
-FAULTS: dict[str, tuple[Standing | TransportError, str]] = {
+FINE = AgentStatus("digest", timer=True, watch=True, waiting=0, state=State(attempted=NOW - 60), due=NOW - 120, now=NOW)
+FAULTS: dict[str, tuple[AgentStatus | TransportError, str]] = {
     "fine": (FINE, ""),
     "silent": (
         Silent("connecting", "nothing answers", remedy="requorum status"),
@@ -382,7 +382,9 @@ FAULTS: dict[str, tuple[Standing | TransportError, str]] = {
 
 
 @pytest.mark.parametrize(("standing", "fault"), FAULTS.values(), ids=FAULTS)
-def test_what_is_wrong_with_an_agent_is_said_with_what_to_do(standing: Standing | TransportError, fault: str) -> None:
+def test_what_is_wrong_with_an_agent_is_said_with_what_to_do(
+    standing: AgentStatus | TransportError, fault: str
+) -> None:
     assert _fault(standing, watched=True) == fault
 
 
@@ -395,11 +397,11 @@ def test_how_an_agent_stands_is_read_from_what_its_node_says(node: Node) -> None
     kept = State(fingerprint="x", attempted=NOW)
     lines = ["digest", "1699999000", "1700000000", "active", "active", "@1699990000", "exit-code", "75"]
     told = "\n".join([*lines, "1699998000500 1699997000500", json.dumps(vars(kept))])
-    wanted = Standing("digest", True, True, 2, kept, "exit-code", 75, 1699997000.5, 1699999000.0, 1700000000.0)
-    assert agents.standing(told) == wanted
-    by_timer = agents.standing("\n".join([*lines[:4], "inactive", *lines[5:], "", ""]))
+    wanted = AgentStatus("digest", True, True, 2, kept, "exit-code", 75, 1699997000.5, 1699999000.0, 1700000000.0)
+    assert agents.agent_status(told) == wanted
+    by_timer = agents.agent_status("\n".join([*lines[:4], "inactive", *lines[5:], "", ""]))
     assert (by_timer.watch, by_timer.due, by_timer.since, by_timer.state) == (False, 1699990000.0, 0.0, State())
-    nothing = agents.standing(node.run(agents.LOOK.replace("/var/lib/", f"{node.root}/var/lib/")).stdout.decode())
+    nothing = agents.agent_status(node.run(agents.LOOK.replace("/var/lib/", f"{node.root}/var/lib/")).stdout.decode())
     assert (nothing.digest, nothing.waiting, nothing.due, nothing.state) == ("", 0, 0.0, State())
     assert nothing.now > NOW
 
@@ -413,8 +415,8 @@ def test_each_line_is_where_it_is_looked_for(node: Node, of: Settings) -> None:
     for name in ("1699998000500", "1699997000500", "1699996000500.new"):
         (node.root / "var/lib/requorum/agent/spool" / name).mkdir(parents=True)
     (node.root / "var/lib/requorum/agent/state.json").write_text(json.dumps({"taken": 5.0}))
-    found = agents.standing(node.run(agents.LOOK.replace("/var/lib/", f"{node.root}/var/lib/")).stdout.decode())
-    assert replace(found, now=0.0) == Standing(
+    found = agents.agent_status(node.run(agents.LOOK.replace("/var/lib/", f"{node.root}/var/lib/")).stdout.decode())
+    assert replace(found, now=0.0) == AgentStatus(
         "digest", True, False, 2, State(taken=5.0), "timeout", 15, 1699997000.5, 1699990000.0
     )
 
@@ -430,7 +432,7 @@ def test_copies_that_nobody_prunes_are_warned_of(
     (tmp_path / "stack.yaml").write_text(
         json.dumps({"config": {f"requorum:{key}": value for key, value in raw.items()}})
     )
-    monkeypatch.setattr(agents, "look", lambda _, __: replace(FINE, watch=agent.get("onChange", True)))
+    monkeypatch.setattr(agents, "inspect", lambda _, __: replace(FINE, watch=agent.get("onChange", True)))
     done = CliRunner().invoke(app, ["agents", "--config-file", str(tmp_path / "stack.yaml"), "--json"])
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["warnings"] == ([NEVER_PRUNED] if warned else [])

@@ -10,14 +10,14 @@ import docker
 import pytest
 from requests.exceptions import ReadTimeout
 
-from recovery import autolock, restore, votes
+from recovery.copies.escrow import Escrow
 from recovery.errors import ProofFailed
-from recovery.escrow import Escrow
-from recovery.keyfile import is_locked
-from recovery.model import LocalState, Report
+from recovery.node.shell import Output
 from recovery.onnode.archive import KEY, OPENED
 from recovery.settings import Settings
-from recovery.shell import Output
+from recovery.steps import swarm_directory, unlock, votes
+from recovery.swarm.key_file import is_locked
+from recovery.swarm.model import LocalState, NodeReport
 from tests.unit import factories as make
 from tests.unit.test_diagnosis import A, S
 from tests.unit.test_keyfile import key_file, unlock_key
@@ -64,8 +64,8 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     file = tmp_path / KEY
     file.parent.mkdir(parents=True)
     file.write_bytes(key_file(UNLOCK))
-    monkeypatch.setattr(autolock, "KEY_FILE", str(file))
-    monkeypatch.setattr(autolock, "Shell", Here)
+    monkeypatch.setattr(unlock, "KEY_FILE", str(file))
+    monkeypatch.setattr(unlock, "Shell", Here)
     monkeypatch.setattr(Escrow, "opening", lambda *_, **__: UNLOCK)
     return tmp_path
 
@@ -84,11 +84,11 @@ def test_autolock_is_on_again_though_the_run_that_opened_the_key_file_was_killed
     root: Path, kept: list[str], wanted: bool | None, locked: bool
 ) -> None:
     of, engine = _settings(wanted), Engine(root)
-    autolock.open_offline(of, SURVIVOR, say=print)
+    unlock.open_offline(of, SURVIVOR, say=print)
     assert not is_locked((root / KEY).read_bytes())
-    autolock.open_offline(of, SURVIVOR, say=print)  # the next run finds it open
+    unlock.open_offline(of, SURVIVOR, say=print)  # the next run finds it open
     for _ in range(2):
-        autolock.lock_again(of, Here(), engine, say=print)  # type: ignore[arg-type]
+        unlock.lock_again(of, Here(), engine, say=print)  # type: ignore[arg-type]
         assert engine.autolocked is locked
     assert kept == ["a new key"] * 2 * locked
     assert not (root / "swarm" / OPENED).exists()
@@ -97,8 +97,8 @@ def test_autolock_is_on_again_though_the_run_that_opened_the_key_file_was_killed
 def test_a_swarm_that_was_not_autolocked_stays_so(root: Path, kept: list[str]) -> None:
     (root / KEY).write_bytes(key_file())
     engine = Engine(root)
-    autolock.open_offline(_settings(None), SURVIVOR, say=print)
-    autolock.lock_again(_settings(None), Here(), engine, say=print)  # type: ignore[arg-type]
+    unlock.open_offline(_settings(None), SURVIVOR, say=print)
+    unlock.lock_again(_settings(None), Here(), engine, say=print)  # type: ignore[arg-type]
     assert not engine.autolocked
     assert not kept
 
@@ -108,7 +108,7 @@ def test_a_copy_that_is_put_in_place_opened_is_marked_for_that(tmp_path: Path, l
     file = tmp_path / "swarm.requorum" / KEY
     file.parent.mkdir(parents=True)
     file.write_bytes(b"key")
-    argv = ["sh", "-c", restore.SWAP, "swap", str(tmp_path), restore.WHOLE, "a-copy", locked]
+    argv = ["sh", "-c", swarm_directory.SWAP, "swap", str(tmp_path), swarm_directory.WHOLE, "a-copy", locked]
     Here().run(argv, stdin=f"3 {KEY}\n".encode())
     assert (tmp_path / KEY).read_bytes() == b"key"
     assert (tmp_path / "swarm" / OPENED).exists() is bool(locked)
@@ -135,8 +135,8 @@ def unlocking(root: Path, monkeypatch: pytest.MonkeyPatch) -> list[float]:
     clock = [0.0]
     monkeypatch.setattr(Here, "engine_socket", lambda _: "here", raising=False)
     monkeypatch.setattr(docker, "APIClient", lambda **_: Unlocking())
-    monkeypatch.setattr(autolock, "monotonic", lambda: clock[0])
-    monkeypatch.setattr(autolock, "sleep", lambda _: clock.append(clock.pop() + 1))
+    monkeypatch.setattr(unlock, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(unlock, "sleep", lambda _: clock.append(clock.pop() + 1))
     return clock
 
 
@@ -144,20 +144,20 @@ def unlocking(root: Path, monkeypatch: pytest.MonkeyPatch) -> list[float]:
     "back", [make.manager(A, S.nodes), replace(make.worker(A), raft=False)], ids=["led", "a worker by now"]
 )
 def test_a_manager_that_was_unlocked_is_waited_for_until_it_takes_part(
-    unlocking: list[float], monkeypatch: pytest.MonkeyPatch, back: Report
+    unlocking: list[float], monkeypatch: pytest.MonkeyPatch, back: NodeReport
 ) -> None:
     seen = iter([*WAITS, back])
-    monkeypatch.setattr(autolock, "ask", lambda _: next(seen))
-    autolock.start(S, A, Here(), say=print)  # type: ignore[arg-type]
+    monkeypatch.setattr(unlock, "ask", lambda _: next(seen))
+    unlock.start(S, A, Here(), say=print)  # type: ignore[arg-type]
     assert unlocking == [len(WAITS)]
 
 
 def test_a_manager_that_sees_no_leader_after_all_is_told(
     unlocking: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(autolock, "ask", lambda _: WAITS[0])
+    monkeypatch.setattr(unlock, "ask", lambda _: WAITS[0])
     with pytest.raises(ProofFailed, match="sees no leader after 75 s: its engine's swarm state is pending"):
-        autolock.start(S, A, Here(), say=print)  # type: ignore[arg-type]
+        unlock.start(S, A, Here(), say=print)  # type: ignore[arg-type]
     assert votes.SECONDS < unlocking[0] < votes.SECONDS + 5
 
 

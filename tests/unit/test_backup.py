@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from recovery import backup, escalation, snapshot
-from recovery.backup import Outcome
+from recovery.copies import snapshot
+from recovery.copies.manifest import Manifest, Proof, Verdict
 from recovery.errors import (
     CommandFailed,
     DamagedCopy,
@@ -20,11 +20,12 @@ from recovery.errors import (
     StoreError,
     UnopenedCopy,
 )
-from recovery.keyfile import UnlockKey
-from recovery.manifest import Manifest, Proof, Verdict
-from recovery.model import Inventory, LocalState
 from recovery.onnode import copying
-from recovery.settings import Node
+from recovery.operations import backup, restart
+from recovery.operations.backup import BackupResult
+from recovery.swarm.key_file import UnlockKey
+from recovery.swarm.machines import Node
+from recovery.swarm.model import Inventory, LocalState
 from tests.unit import factories as make
 from tests.unit.test_keyfile import unlock_key
 
@@ -40,15 +41,15 @@ def proof(verdict: Verdict) -> Manifest:
 @pytest.mark.parametrize(
     ("outcome", "at_fault"),
     [
-        (Outcome("a", manifest=proof(Verdict.PROVEN)), False),
-        (Outcome("a", manifest=proof(Verdict.UNPROVEN)), False),
-        (Outcome("a", manifest=proof(Verdict.FAILED)), True),
-        (Outcome("a", error=DamagedCopy("copying", "torn", remedy="")), True),
-        (Outcome("a", error=UnopenedCopy("copying", "sealed to others", remedy="")), False),
-        (Outcome("a", error=CommandFailed("copying", "disk full", remedy="")), False),
+        (BackupResult("a", manifest=proof(Verdict.PROVEN)), False),
+        (BackupResult("a", manifest=proof(Verdict.UNPROVEN)), False),
+        (BackupResult("a", manifest=proof(Verdict.FAILED)), True),
+        (BackupResult("a", error=DamagedCopy("copying", "torn", remedy="")), True),
+        (BackupResult("a", error=UnopenedCopy("copying", "sealed to others", remedy="")), False),
+        (BackupResult("a", error=CommandFailed("copying", "disk full", remedy="")), False),
     ],
 )
-def test_no_engine_is_stopped_for_what_another_copy_would_not_mend(outcome: Outcome, at_fault: bool) -> None:
+def test_no_engine_is_stopped_for_what_another_copy_would_not_mend(outcome: BackupResult, at_fault: bool) -> None:
     assert outcome.at_fault is at_fault
 
 
@@ -141,8 +142,8 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setattr(backup, "sleep", manager.sleep)
         monkeypatch.setattr(snapshot.program, "run", manager.run)
         monkeypatch.setattr(snapshot, "identity", no_certificate)
-        monkeypatch.setattr(escalation, "may_halt", lambda *_: None)
-        monkeypatch.setattr(escalation, "await_back", lambda *_: manager.done.append("waited for"))
+        monkeypatch.setattr(restart, "may_halt", lambda *_: None)
+        monkeypatch.setattr(restart, "await_back", lambda *_: manager.done.append("waited for"))
         monkeypatch.setattr(backup, "Escrow", lambda *_: SimpleNamespace(keep=lambda _: manager.done.append("kept")))
         return manager
 
@@ -241,7 +242,7 @@ def test_after_a_manager_that_is_not_back_no_engine_is_stopped_and_each_is_told_
 def test_where_no_cold_copy_may_be_taken_the_hot_one_is_what_there_is(
     cold: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hot = [Outcome(name, manifest=proof(Verdict.FAILED)) for name in ALL]
+    hot = [BackupResult(name, manifest=proof(Verdict.FAILED)) for name in ALL]
     monkeypatch.setattr(backup, "backup", lambda *_, **__: iter(hot))
     cold(manager_c=ProofFailed("copying", "it is locked", remedy=""))
     said: list[str] = []

@@ -10,15 +10,16 @@ import boto3
 import pyrage
 import pytest
 
-from recovery import assessment, moves
-from recovery.catalog import BATCH, Catalog, newest_good
-from recovery.copy import MANIFEST, Copy
+from recovery.copies.catalog import BATCH, Catalog, known_id
+from recovery.copies.choice import newest_good
+from recovery.copies.copy import MANIFEST, Copy
+from recovery.copies.escrow import Escrow
+from recovery.copies.manifest import Proof, Verdict
 from recovery.errors import DamagedCopy, Refused, SettingError, StoreError
-from recovery.escrow import Escrow
-from recovery.manifest import Proof, Verdict
 from recovery.onnode.archive import CA, CERTIFICATE
+from recovery.planning import address_changes
+from recovery.s3.site import Site
 from recovery.settings import Settings
-from recovery.site import Site
 from tests.unit import factories as make
 from tests.unit.test_snapshot import CONTENT, archive, described, sealed_beside
 
@@ -122,7 +123,7 @@ def test_one_garbled_object_stops_nothing(of: Settings, bucket: Any, tmp_path: P
     catalog = Catalog(of)
     assert [copy for copy, read in catalog.manifests() if isinstance(read, DamagedCopy)] == [bad]
     assert not catalog.notes
-    assert assessment.known_id(of, catalog) == make.CLUSTER
+    assert known_id(of, catalog) == make.CLUSTER
     with newest_good(catalog, Escrow(of), NAMES, make.CLUSTER) as found:
         assert found.choice is not None
         assert found.choice.copy == good
@@ -148,13 +149,13 @@ def test_a_copy_under_another_managers_name_is_rejected(of: Settings, bucket: An
 
 
 def test_the_cluster_is_known_by_its_copies(of: Settings, bucket: Any, tmp_path: Path) -> None:
-    assert assessment.known_id(of, Catalog(of)) is None
+    assert known_id(of, Catalog(of)) is None
     put(of, tmp_path, "manager-a", 1)
-    assert assessment.known_id(of, Catalog(of)) == make.CLUSTER
+    assert known_id(of, Catalog(of)) == make.CLUSTER
     put(of, tmp_path, "manager-b", 1, cluster="other")
     with pytest.raises(Refused, match="several swarms"):
-        assessment.known_id(of, Catalog(of))
-    assert assessment.known_id(of.model_copy(update={"cluster_id": "other"}), Catalog(of)) == "other"
+        known_id(of, Catalog(of))
+    assert known_id(of.model_copy(update={"cluster_id": "other"}), Catalog(of)) == "other"
 
 
 def test_a_missing_bucket_says_what_to_do(of: Settings, bucket: Any) -> None:
@@ -166,12 +167,14 @@ def test_a_missing_bucket_says_what_to_do(of: Settings, bucket: Any) -> None:
 def test_a_copy_of_another_swarm_does_not_say_where_our_managers_are(of: Settings, bucket: Any, tmp_path: Path) -> None:
     put(of, tmp_path, "manager-a", 2)
     put(of, tmp_path, "manager-a", 1, cluster="other", address="10.77.9.9")
-    assert not moves.since_copied(of, Catalog(of), make.CLUSTER, None)
-    assert [move.text for move in moves.since_copied(of, Catalog(of), "other", None)] == [
+    assert not address_changes.since_copied(of, Catalog(of), make.CLUSTER, None)
+    assert [move.text for move in address_changes.since_copied(of, Catalog(of), "other", None)] == [
         "manager-a from 10.77.9.9 to 10.77.1.11"
     ]
     chosen = make.manifest("manager-b", address="10.77.8.8")
-    assert [move.manager for move in moves.since_copied(of, Catalog(of), make.CLUSTER, chosen)] == ["manager-b"]
+    assert [move.manager for move in address_changes.since_copied(of, Catalog(of), make.CLUSTER, chosen)] == [
+        "manager-b"
+    ]
 
 
 def test_proven_copies_come_first_and_those_that_failed_last(of: Settings, bucket: Any, tmp_path: Path) -> None:

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recovery import contents
-from recovery.diagnosis import Kind
+from recovery.copies import contents
+from recovery.copies.manifest import Manifest, from_json
 from recovery.errors import DamagedCopy
-from recovery.manifest import Manifest, from_json
-from recovery.plan import Plan
-from recovery.steps import Action, Step
-from recovery.zones import quorum
+from recovery.planning.diagnosis import Kind
+from recovery.planning.plan import Plan
+from recovery.planning.steps import Action, Step
+from recovery.swarm.raft import quorum
 from tests.chaos import copies, interrupted, oracle, results, table, trial, witness
 from tests.chaos.__main__ import managers
 from tests.chaos.cluster import TOLD, Cluster

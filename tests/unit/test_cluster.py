@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from recovery.assessment import Assessment
+from recovery.operations.assess import Assessment
 from recovery.settings import Settings
 from tests.unit import cluster
 from tests.unit import factories as make

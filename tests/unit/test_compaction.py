@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recovery.compaction import DEFAULTS, NOTE, SHORT, restored, shortened
+from recovery.swarm.raft_options import DEFAULTS, NOTE, SHORT, restored, shortened
 
 RAFT = {"SnapshotInterval": 5000, "LogEntriesForSlowFollowers": 77, "ElectionTick": 10}
 SPECS: list[dict[str, Any]] = [

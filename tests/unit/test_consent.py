@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from recovery import consent
-from recovery.diagnosis import Kind
 from recovery.errors import SettingError
+from recovery.operations import consent
+from recovery.planning.diagnosis import Kind
+from recovery.s3.store import Store
 from recovery.settings import parse
-from recovery.store import Store
 from tests.unit import factories as make
 
 ON, OFF = make.settings(recover=True), make.settings()

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from recovery import program
-from recovery.manifest import Signature, from_json
+from recovery.copies.manifest import Signature, from_json
+from recovery.node import program
 from recovery.onnode import copying
 from recovery.onnode.archive import CERTIFICATE, KEY, Unfit
 from tests.unit import factories as make

@@ -14,21 +14,24 @@ import pytest
 from backports import zstd
 from typer.testing import CliRunner
 
-from recovery import cli, display, program, sealing
-from recovery import prune as managers
-from recovery.catalog import Catalog
+from recovery import cli
+from recovery.cli import show
+from recovery.copies.catalog import Catalog
 from recovery.data import backup as backups
 from recovery.data import prune as pruning
 from recovery.data import restore as restoring
 from recovery.data import stream, task
 from recovery.data.catalog import DataCatalog, DataCopy
 from recovery.data.manifest import FORMAT, DataManifest, from_json
-from recovery.diagnosis import diagnose
 from recovery.errors import CommandFailed, DamagedCopy, NoUsableCopy, Refused, SettingError, StoreError
-from recovery.model import Service, Task
-from recovery.sealing import Identities
+from recovery.node import program
+from recovery.operations import prune as managers
+from recovery.planning.diagnosis import diagnose
+from recovery.s3 import sealing
+from recovery.s3.sealing import Identities
+from recovery.s3.site import Site
 from recovery.settings import Data, Settings
-from recovery.site import Site
+from recovery.swarm.model import Service, Task
 from tests.unit import factories as make
 from tests.unit.test_catalog import put as put_manager
 
@@ -300,16 +303,16 @@ def node(monkeypatch: pytest.MonkeyPatch) -> Node:
     monkeypatch.setattr(program, "fetch", played.fetch)
     monkeypatch.setattr(program, "feed", played.feed)
 
-    def find(_: Settings, data: Data) -> task.Place:
+    def find(_: Settings, data: Data) -> task.TaskLocation:
         if data.service == "web" and played.fails == "no task":
             raise Refused("looking for web", "none of its tasks runs", remedy="")
-        return task.Place(data.service, Task("s1", "n1", True, 1, "c1", "db:1"), W1, 2, make.CLUSTER)
+        return task.TaskLocation(data.service, Task("s1", "n1", True, 1, "c1", "db:1"), W1, 2, make.CLUSTER)
 
     monkeypatch.setattr(task, "find", find)
     return played
 
 
-def taken(of: Settings, *names: str) -> list[backups.Outcome]:
+def taken(of: Settings, *names: str) -> list[backups.DataBackupResult]:
     return list(backups.backup(of, names, say=print))
 
 
@@ -485,13 +488,13 @@ def test_a_copy_is_no_younger_than_its_place_in_s3(
     early = put(of, tmp_path, -9999 * DAY)
     (shown,) = listed(run)
     assert shown["clock"] == DataCatalog(of).copies[0].clock != ""
-    span = display.span(int((datetime.now(UTC) - make.NOW).total_seconds()))
+    span = show.span(int((datetime.now(UTC) - make.NOW).total_seconds()))
     assert f"{span} (clock ahead)" in run("list").stdout
     assert f"The copy is {span} old" in run("restore", "rows", answer="n\n").stdout
     assert f"{early.name}  {span}" in run("prune", "--dry-run").stdout
     healthy = make.healthy(of)
     found = diagnose(healthy, make.CLUSTER, cluster="lab", copies=True)
-    monkeypatch.setattr(cli.cluster, "_status", lambda of: display.status(of, healthy, found, [], None))
+    monkeypatch.setattr(cli.cluster, "_status", lambda of: show.status(of, healthy, found, [], None))
     families = {family.name: family for family in cli.cluster._watched(of).collect()}
     (sample,) = families["requorum_last_data_copy_timestamp_seconds"].samples
     assert sample.value == make.NOW.timestamp()

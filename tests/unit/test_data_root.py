@@ -9,14 +9,14 @@ from typing import Any, cast
 
 import pytest
 
-from recovery import survey
-from recovery.assessment import Assessment
-from recovery.diagnosis import Kind, diagnose
 from recovery.errors import Refused
-from recovery.model import Report
-from recovery.plan import Plan
-from recovery.shell import Output
-from recovery.transport import Shell
+from recovery.node.shell import Output
+from recovery.node.ssh import Shell
+from recovery.operations.assess import Assessment
+from recovery.planning.diagnosis import Kind, diagnose
+from recovery.planning.plan import Plan
+from recovery.survey import nodes
+from recovery.swarm.model import NodeReport
 from tests.unit import factories as make
 
 OF = make.settings()
@@ -26,7 +26,7 @@ UNKNOWN = [make.empty(node) for node in OF.nodes]
 LEADERLESS = [make.leaderless(A), make.gone(B), make.gone(C)]
 
 
-def assessed(reports: Sequence[Report], moved: str) -> Assessment:
+def assessed(reports: Sequence[NodeReport], moved: str) -> Assessment:
     seen = make.survey(
         [replace(report, data_root="/srv/docker") if report.node.name == moved else report for report in reports]
     )
@@ -35,7 +35,7 @@ def assessed(reports: Sequence[Report], moved: str) -> Assessment:
 
 
 @pytest.mark.parametrize(("reports", "kind"), [(WELL, Kind.HEALTHY), (UNKNOWN, Kind.ABSENT)])
-def test_a_manager_with_another_data_root_is_refused_while_all_is_well(reports: list[Report], kind: Kind) -> None:
+def test_a_manager_with_another_data_root_is_refused_while_all_is_well(reports: list[NodeReport], kind: Kind) -> None:
     found = assessed(reports, "manager-b")
     assert found.diagnosis.kind is kind
     with pytest.raises(Refused, match=r"manager-b: .*/srv/docker \(DockerRootDir\)") as told:
@@ -69,7 +69,7 @@ def test_a_survey_tells_where_an_engine_keeps_its_data(
         return Output(done.stdout, done.stderr.decode(), done.returncode)
 
     info = {"DockerRootDir": str(tmp_path / root), "Swarm": {"LocalNodeState": "inactive"}}
-    monkeypatch.setattr(survey, "DATA_ROOT", str(usual))
-    monkeypatch.setattr(survey, "Engine", lambda *_, **__: SimpleNamespace(info=lambda: info))
-    found = survey.ask(cast("Shell", SimpleNamespace(node=A, run=run)))
+    monkeypatch.setattr(nodes, "DATA_ROOT", str(usual))
+    monkeypatch.setattr(nodes, "Engine", lambda *_, **__: SimpleNamespace(info=lambda: info))
+    found = nodes.ask(cast("Shell", SimpleNamespace(node=A, run=run)))
     assert found.data_root == (str(tmp_path / told) if told else "")

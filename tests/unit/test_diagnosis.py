@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recovery.diagnosis import Diagnosis, Kind, access_fault, diagnose
-from recovery.model import LocalState, Reach, Report
-from recovery.settings import Node, Settings
+from recovery.planning.diagnosis import Diagnosis, Kind, access_fault, diagnose
+from recovery.settings import Settings
+from recovery.swarm.machines import Node
+from recovery.swarm.model import LocalState, NodeReport, Reach
 from tests.unit import factories as make
 
 S = make.settings()
@@ -18,20 +19,20 @@ W1, W2 = S.workers
 WORKERS = [make.worker(W1), make.worker(W2)]
 
 
-def run(*reports: Report, known: str | None = make.CLUSTER, copies: bool = True) -> Diagnosis:
+def run(*reports: NodeReport, known: str | None = make.CLUSTER, copies: bool = True) -> Diagnosis:
     return diagnose(make.survey(reports), known, cluster="lab", copies=copies)
 
 
-def led(node: Node, leader: str = "manager-a", unreachable: tuple[str, ...] = ()) -> Report:
+def led(node: Node, leader: str = "manager-a", unreachable: tuple[str, ...] = ()) -> NodeReport:
     return make.manager(node, S.nodes, leader=leader, unreachable=unreachable)
 
 
-def in_state(node: Node, state: LocalState) -> Report:
-    return Report(node, Reach.ANSWERS, state=state, raft=True, cluster_id=make.CLUSTER, marked="lab")
+def in_state(node: Node, state: LocalState) -> NodeReport:
+    return NodeReport(node, Reach.ANSWERS, state=state, raft=True, cluster_id=make.CLUSTER, marked="lab")
 
 
 LEFT_OVER = replace(make.empty(A), raft=True)
-TABLE: list[tuple[str, list[Report], Kind]] = [
+TABLE: list[tuple[str, list[NodeReport], Kind]] = [
     ("all well", [led(A), led(B), led(C), *WORKERS], Kind.HEALTHY),
     ("a worker lost", [led(A), led(B), led(C), make.gone(W1), make.worker(W2)], Kind.HEALTHY),
     ("one gone", [led(A), led(B), make.gone(C), *WORKERS], Kind.MINORITY_LOST),
@@ -44,10 +45,10 @@ TABLE: list[tuple[str, list[Report], Kind]] = [
     ("one rebuilt and empty", [led(A), led(B), make.empty(C)], Kind.MINORITY_LOST),
     ("two gone, one without leader", [make.leaderless(A), make.gone(B), make.gone(C)], Kind.QUORUM_LOST),
     ("two gone, one silent", [make.silent(A), make.gone(B), make.gone(C)], Kind.QUORUM_LOST),
-    ("two gone, one stopped", [Report(A, Reach.STOPPED), make.gone(B), make.gone(C)], Kind.QUORUM_LOST),
+    ("two gone, one stopped", [NodeReport(A, Reach.STOPPED), make.gone(B), make.gone(C)], Kind.QUORUM_LOST),
     (
         "two gone, one engine down with a log",
-        [Report(A, Reach.NO_ENGINE, raft=True), make.gone(B), make.gone(C)],
+        [NodeReport(A, Reach.NO_ENGINE, raft=True), make.gone(B), make.gone(C)],
         Kind.QUORUM_LOST,
     ),
     ("all gone", [make.gone(A), make.gone(B), make.gone(C), *WORKERS], Kind.ALL_LOST),
@@ -55,7 +56,7 @@ TABLE: list[tuple[str, list[Report], Kind]] = [
     ("all gone, workers too", [make.gone(node) for node in S.nodes], Kind.ALL_LOST),
     (
         "two gone, one engine down with nothing to be seen",
-        [Report(A, Reach.NO_ENGINE), make.gone(B), make.gone(C)],
+        [NodeReport(A, Reach.NO_ENGINE), make.gone(B), make.gone(C)],
         Kind.QUORUM_LOST,
     ),
     (
@@ -84,7 +85,7 @@ TABLE: list[tuple[str, list[Report], Kind]] = [
 
 
 @pytest.mark.parametrize(("reports", "kind"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
-def test_diagnosis(reports: list[Report], kind: Kind) -> None:
+def test_diagnosis(reports: list[NodeReport], kind: Kind) -> None:
     found = run(*reports)
     assert found.kind is kind
     assert all(report.node.name in found.text for report in reports)
@@ -117,7 +118,7 @@ def test_workers_of_a_swarm_whose_managers_vanished_forbid_a_new_one() -> None:
 
 
 def test_without_a_known_id_only_machines_we_prepared_are_ours() -> None:
-    ours, stranger = led(A), Report(A, Reach.ANSWERS, state=LocalState.ACTIVE, cluster_id="x", raft=True)
+    ours, stranger = led(A), NodeReport(A, Reach.ANSWERS, state=LocalState.ACTIVE, cluster_id="x", raft=True)
     rest = [make.empty(B), make.empty(C)]
     assert run(ours, *rest, known=None, copies=False).kind is Kind.MINORITY_LOST
     assert run(stranger, *rest, known=None, copies=False).kind is Kind.FOREIGN
@@ -127,7 +128,7 @@ def test_without_a_known_id_only_machines_we_prepared_are_ours() -> None:
 
 @pytest.mark.parametrize("reach", [Reach.REFUSED, Reach.DENIED, Reach.WRONG_KEY])
 def test_a_machine_that_keeps_us_out_is_an_access_fault_and_never_lost(reach: Reach) -> None:
-    seen = make.survey([Report(A, reach), make.gone(B), make.gone(C)])
+    seen = make.survey([NodeReport(A, reach), make.gone(B), make.gone(C)])
     assert access_fault(seen) == seen.of("manager-a")
     assert diagnose(seen, make.CLUSTER, cluster="lab", copies=True).kind is Kind.QUORUM_LOST
 
@@ -148,11 +149,11 @@ def test_a_leader_without_its_quorum_is_no_leader() -> None:
         ([make.gone(A), in_state(B, LocalState.LOCKED), in_state(C, LocalState.LOCKED)], False),
     ],
 )
-def test_an_election_is_under_way_when_enough_managers_wait(reports: list[Report], electing: bool) -> None:
+def test_an_election_is_under_way_when_enough_managers_wait(reports: list[NodeReport], electing: bool) -> None:
     assert make.survey(reports).electing is electing
 
 
-MAKERS: list[Callable[[Node], Report]] = [
+MAKERS: list[Callable[[Node], NodeReport]] = [
     led,
     lambda node: led(node, leader="manager-b"),
     make.leaderless,
@@ -160,24 +161,24 @@ MAKERS: list[Callable[[Node], Report]] = [
     make.gone,
     make.empty,
     lambda node: in_state(node, LocalState.LOCKED),
-    lambda node: Report(node, Reach.REFUSED),
-    lambda node: Report(node, Reach.STOPPED),
-    lambda node: Report(node, Reach.NO_ENGINE, raft=True),
-    lambda node: Report(node, Reach.NO_ENGINE),
+    lambda node: NodeReport(node, Reach.REFUSED),
+    lambda node: NodeReport(node, Reach.STOPPED),
+    lambda node: NodeReport(node, Reach.NO_ENGINE, raft=True),
+    lambda node: NodeReport(node, Reach.NO_ENGINE),
     lambda node: replace(make.leaderless(node), raft=False),
     lambda node: replace(make.empty(node), raft=True),
     lambda node: replace(make.empty(node), raft=True, placed="copy"),
 ]
 
 
-def surveys(of: Settings) -> st.SearchStrategy[list[Report]]:
+def surveys(of: Settings) -> st.SearchStrategy[list[NodeReport]]:
     return st.tuples(*(st.sampled_from(MAKERS).map(lambda maker, node=node: maker(node)) for node in of.managers)).map(
         list
     )
 
 
 @given(surveys(S), st.booleans())
-def test_only_known_loss_of_every_manager_is_all_lost_or_absent(reports: list[Report], copies: bool) -> None:
+def test_only_known_loss_of_every_manager_is_all_lost_or_absent(reports: list[NodeReport], copies: bool) -> None:
     kind = run(*reports, copies=copies).kind
     if kind in (Kind.ALL_LOST, Kind.ABSENT):
         assert all(report.known_lost for report in reports)
@@ -186,12 +187,12 @@ def test_only_known_loss_of_every_manager_is_all_lost_or_absent(reports: list[Re
 
 
 @given(surveys(S))
-def test_a_leader_that_answers_is_never_called_lost(reports: list[Report]) -> None:
+def test_a_leader_that_answers_is_never_called_lost(reports: list[NodeReport]) -> None:
     if any(report.led for report in reports):
         assert run(*reports).kind in (Kind.HEALTHY, Kind.MINORITY_LOST, Kind.PARTITIONED, Kind.FORKED)
 
 
-def heard_from(reports: list[Report], name: str, address: str) -> list[Report]:
+def heard_from(reports: list[NodeReport], name: str, address: str) -> list[NodeReport]:
     """The reports, with the leader hearing of the named node at another address."""
     return [
         replace(r, members=tuple(replace(m, address=address) if m.hostname == name else m for m in r.members))

@@ -7,23 +7,24 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from recovery import cli, display
-from recovery.diagnosis import Kind, diagnose
+from recovery import cli
+from recovery.cli import show
 from recovery.errors import StoreError
-from recovery.model import Report
+from recovery.planning.diagnosis import Kind, diagnose
+from recovery.swarm.model import NodeReport
 from tests.unit import factories as make
 from tests.unit.test_diagnosis import W1, W2, A, B, C, S, led
 
 COPIES = [make.copy_of(make.manifest(node.name)) for node in S.managers]
 
 
-def status(reports: list[Report], *, error: StoreError | None = None) -> display.Status:
+def status(reports: list[NodeReport], *, error: StoreError | None = None) -> show.Status:
     seen = make.survey(reports)
-    return display.status(S, seen, diagnose(seen, make.CLUSTER, cluster="lab", copies=True), COPIES, error)
+    return show.status(S, seen, diagnose(seen, make.CLUSTER, cluster="lab", copies=True), COPIES, error)
 
 
 WORKERS = [make.worker(W1), make.worker(W2)]
-CODES: list[tuple[str, list[Report], int]] = [
+CODES: list[tuple[str, list[NodeReport], int]] = [
     ("all well", list(make.healthy(S).reports), 0),
     ("one manager gone", [led(A, unreachable=("manager-c",)), led(B), make.gone(C), *WORKERS], 3),
     ("a worker down", [led(n, unreachable=("worker-1",)) for n in (A, B, C)] + [make.gone(W1), make.worker(W2)], 3),
@@ -33,7 +34,7 @@ CODES: list[tuple[str, list[Report], int]] = [
 
 
 @pytest.mark.parametrize(("reports", "code"), [row[1:] for row in CODES], ids=[row[0] for row in CODES])
-def test_exit_codes(reports: list[Report], code: int) -> None:
+def test_exit_codes(reports: list[NodeReport], code: int) -> None:
     assert status(reports).exit_code == code
 
 
@@ -44,7 +45,7 @@ def test_unknown_copies_are_an_error_unless_something_worse_is() -> None:
 
 
 def test_the_json_holds_every_node_and_is_versioned() -> None:
-    document = json.loads(json.dumps(display.as_json(status(list(make.healthy(S).reports)))))
+    document = json.loads(json.dumps(show.as_json(status(list(make.healthy(S).reports)))))
     assert document["version"] == 1
     assert [node["name"] for node in document["nodes"]] == [node.name for node in S.nodes]
     leader = document["nodes"][0]
@@ -59,7 +60,7 @@ def test_the_json_holds_every_node_and_is_versioned() -> None:
 def test_the_tree_shows_zones_nodes_and_what_is_wrong() -> None:
     console = Console(width=120, record=True, file=None)
     with console.capture() as shown:
-        console.print(display.as_tree(status([led(A, unreachable=("manager-c",)), led(B), make.silent(C), *WORKERS])))
+        console.print(show.as_tree(status([led(A, unreachable=("manager-c",)), led(B), make.silent(C), *WORKERS])))
     text = shown.get()
     assert "minority lost" in text
     assert "zone c" in text
@@ -71,11 +72,11 @@ def test_a_warning_degrades_and_is_shown() -> None:
     well = list(make.healthy(S).reports)
     twin = [*well[:-1], replace(well[-1], node_id="id-worker-1")]
     seen = status(twin)
-    assert seen.exit_code == display.DEGRADED
-    assert display.as_json(seen)["warnings"] == list(seen.diagnosis.warnings)
+    assert seen.exit_code == show.DEGRADED
+    assert show.as_json(seen)["warnings"] == list(seen.diagnosis.warnings)
     console = Console(width=200)
     with console.capture() as shown:
-        console.print(display.as_tree(seen))
+        console.print(show.as_tree(seen))
     assert "use one node ID" in shown.get()
 
 

@@ -6,27 +6,27 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from recovery import display as shown
-from recovery.diagnosis import Diagnosis, diagnose
-from recovery.doctor import Case, examine, objection, standby, trouble
+from recovery.cli import show as shown
 from recovery.errors import Refused
-from recovery.membership import role_now
-from recovery.model import LocalState, Member, Reach, Report, Service
-from recovery.rebalance import chosen
-from recovery.votes import not_voting
+from recovery.operations.rebalance import chosen
+from recovery.planning.diagnosis import Diagnosis, diagnose
+from recovery.planning.doctor import Finding, examine, objection, standby, trouble
+from recovery.planning.membership import role_now
+from recovery.steps.votes import not_voting
+from recovery.swarm.model import LocalState, Member, NodeReport, Reach, Service
 from tests.unit import factories as make
 from tests.unit.test_diagnosis import W1, W2, WORKERS, A, B, C, S, in_state, led, surveys
 
 WITHOUT_C = [led(A, unreachable=("manager-c",)), led(B, unreachable=("manager-c",))]
-DOWN = Report(C, Reach.NO_ENGINE, raft=True)
+DOWN = NodeReport(C, Reach.NO_ENGINE, raft=True)
 
 
-def cases(*reports: Report, of: Any = S) -> tuple[Case, ...]:
+def cases(*reports: NodeReport, of: Any = S) -> tuple[Finding, ...]:
     seen = make.survey(reports)
     return examine(of, seen, diagnose(seen, make.CLUSTER, cluster="lab", copies=True))
 
 
-def proposed(*reports: Report, of: Any = S) -> dict[str, list[tuple[str, bool]]]:
+def proposed(*reports: NodeReport, of: Any = S) -> dict[str, list[tuple[str, bool]]]:
     return {c.node: [(str(p.remedy), not p.refused) for p in c.proposals] for c in cases(*reports, of=of)}
 
 
@@ -58,11 +58,11 @@ STEPS = [("restart", True), ("reboot", True), ("replace", True), ("promote", Tru
             {"manager-c": [("start", True), ("replace", True)]},
         ),
         (
-            [make.gone(A), make.gone(B), Report(C, Reach.STOPPED), *WORKERS],
+            [make.gone(A), make.gone(B), NodeReport(C, Reach.STOPPED), *WORKERS],
             {"manager-c": [("start", True), ("replace", False)]},
         ),
         (
-            [led(A), led(B), led(C), Report(W1, Reach.NO_ENGINE), make.worker(W2)],
+            [led(A), led(B), led(C), NodeReport(W1, Reach.NO_ENGINE), make.worker(W2)],
             {"worker-1": [("restart", True), ("reboot", True), ("replace", True)]},
         ),
         ([led(A), led(B, leader="manager-b"), DOWN], {}),
@@ -85,7 +85,7 @@ STEPS = [("restart", True), ("reboot", True), ("replace", True), ("promote", Tru
         "two leaders",
     ],
 )
-def test_proposals(reports: list[Report], expected: dict[str, list[tuple[str, bool]]]) -> None:
+def test_proposals(reports: list[NodeReport], expected: dict[str, list[tuple[str, bool]]]) -> None:
     assert proposed(*reports) == expected
 
 
@@ -99,7 +99,7 @@ def test_nothing_is_proposed_now_that_would_cost_the_quorum() -> None:
 
 
 @given(surveys(S))
-def test_no_proposal_that_can_be_taken_halts_a_manager_the_quorum_needs(reports: list[Report]) -> None:
+def test_no_proposal_that_can_be_taken_halts_a_manager_the_quorum_needs(reports: list[NodeReport]) -> None:
     seen = make.survey([*reports, *WORKERS])
     for case in cases(*seen.reports):
         for proposal in case.proposals:
@@ -129,7 +129,7 @@ def test_a_manager_without_a_vote_rejoins_by_an_update() -> None:
     [((led(A), led(B)), "pulumi up"), ((make.gone(A), make.gone(B)), "pulumi preview --config recover=true")],
     ids=["beside a quorum", "without one"],
 )
-def test_a_locked_manager_is_never_to_be_unlocked_by_hand(others: tuple[Report, ...], command: str) -> None:
+def test_a_locked_manager_is_never_to_be_unlocked_by_hand(others: tuple[NodeReport, ...], command: str) -> None:
     """Without a quorum that blocks its engine, and the key lies in escrow."""
     [case] = cases(*others, in_state(C, LocalState.LOCKED))
     assert [(str(p.remedy), p.command) for p in case.proposals] == [("unlock", command)]
@@ -182,7 +182,7 @@ def test_a_stand_in_is_demoted_once_every_manager_votes_again() -> None:
         (in_state(W1, LocalState.PENDING), "worker"),
     ],
 )
-def test_the_role_that_a_node_has_now(seen: Report, role: str) -> None:
+def test_the_role_that_a_node_has_now(seen: NodeReport, role: str) -> None:
     assert role_now(seen) == role
 
 

@@ -9,13 +9,15 @@ from typing import Any
 import pyrage
 import pytest
 
-from recovery import contents, drill, hooks, program
-from recovery.catalog import Catalog
-from recovery.copy import ARCHIVE
+from recovery.copies import contents
+from recovery.copies.catalog import Catalog
+from recovery.copies.copy import ARCHIVE
+from recovery.copies.manifest import Verdict
 from recovery.errors import CommandFailed, Refused
-from recovery.manifest import Verdict
-from recovery.release import is_older
+from recovery.node import program
+from recovery.operations import drill, lifecycle
 from recovery.settings import Settings
+from recovery.swarm.engine_version import is_older
 from tests.fake.cases import Case, Copies, Theatre, names, quiet
 from tests.fake.wires import wired
 from tests.unit.test_keyfile import key_file, unlock_key
@@ -62,7 +64,7 @@ def test_it_stands_on_an_engine_that_reads_what_the_copy_s_engine_wrote(theatre:
     of = theatre.stage(Case(3, frozenset())).settings
     swarm = theatre.wires.swarm
     swarm.named("manager-b").engine = "26.1.5"
-    hooks.fresh_copies(of, say=quiet)
+    lifecycle.fresh_copies(of, say=quiet)
     swarm.named("manager-b").engine = "20.10.24"
     swarm.named("worker-1").engine = "29.0.1"
     catalog = Catalog(of)
@@ -172,7 +174,7 @@ def test_a_damaged_copy_fails_and_is_chosen_last_from_then_on(theatre: Theatre) 
 
 def test_with_a_result_that_cannot_be_read_a_copy_is_not_proven(theatre: Theatre) -> None:
     of = theatre.stage(Case(3, frozenset())).settings
-    hooks.fresh_copies(of, say=quiet)
+    lifecycle.fresh_copies(of, say=quiet)
     copy, *others = Catalog(of).copies
     theatre.wires.objects[copy.key.removesuffix(ARCHIVE) + ".drill.json"] = b"{"
     catalog = Catalog(of)

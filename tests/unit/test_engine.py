@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from docker.errors import APIError
 
-from recovery.engine import MENDS_SECONDS, OVERTAKEN, PASSING, Engine
 from recovery.errors import EngineError
-from recovery.settings import SwarmOptions
-from recovery.transport import Shell
+from recovery.node.engine import RECOVERY_SECONDS, SUPERSEDED, TRANSIENT, Engine
+from recovery.node.ssh import Shell
+from recovery.swarm.machines import SwarmOptions
 from tests.fake.engine import FakeApi
 from tests.fake.wires import Wires, cluster, wired
 from tests.unit import factories as make
@@ -67,7 +67,7 @@ def test_a_write_for_a_copy_is_made_anew_and_waits_for_no_leader(
     wires: Wires, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each question holds an engine without a leader, which may be what is left of a quorum."""
-    fails(monkeypatch, "update_node", OVERTAKEN[0], times=10)
+    fails(monkeypatch, "update_node", SUPERSEDED[0], times=10)
     before = entries(wires)
     engine.settle()
     assert entries(wires) == before + 1
@@ -78,7 +78,7 @@ def test_a_write_for_a_copy_is_made_anew_and_waits_for_no_leader(
     assert wires.clock == begun
 
 
-@pytest.mark.parametrize("words", PASSING)
+@pytest.mark.parametrize("words", TRANSIENT)
 @pytest.mark.parametrize(("what", "read"), [(what, read) for what in WRITES for read in (True, False)])
 def test_what_passes_is_waited_for(
     wires: Wires, engine: Engine, monkeypatch: pytest.MonkeyPatch, words: str, what: str, read: bool
@@ -109,7 +109,7 @@ def test_what_does_not_pass_is_told_in_the_end(wires: Wires, engine: Engine, mon
     begun = wires.clock
     with pytest.raises(EngineError, match="does not have a leader"):
         engine.update_member(wires.swarm.named(A.name).node_id, labels={"new": "yes"})
-    assert MENDS_SECONDS < wires.clock - begun < MENDS_SECONDS + 5
+    assert RECOVERY_SECONDS < wires.clock - begun < RECOVERY_SECONDS + 5
 
 
 def test_what_an_engine_refuses_is_told_at_once(wires: Wires, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from recovery import compaction, escalation
-from recovery.engine import Engine
+from recovery.node.engine import Engine
+from recovery.operations.promote import promote
+from recovery.swarm import raft_options
 from tests.fake.cases import Case, Theatre, quiet
 from tests.fake.wires import wired
 
@@ -23,15 +24,15 @@ def test_a_worker_that_is_promoted_is_sent_a_short_log_and_waited_for_through_an
 
         def updated(engine: Engine, node_id: str, **changes: Any) -> None:
             update(engine, node_id, **changes)
-            noted.append(compaction.NOTE in engine.options()["Labels"])
+            noted.append(raft_options.NOTE in engine.options()["Labels"])
             end = wires.clock + ELECTION
             swarm._leaders.clear()
             monkeypatch.setattr(swarm, "pass_time", lambda: go_on() if wires.clock > end else None)
 
         monkeypatch.setattr(Engine, "update_member", updated)
-        escalation.promote(scene.settings, scene.settings.node("worker-1"), say=quiet)
+        promote(scene.settings, scene.settings.node("worker-1"), say=quiet)
         leader = swarm.lives()
         assert leader
         assert "worker-1" in {machine.name for machine in swarm.followers(leader)}
         assert noted == [True]
-        assert compaction.NOTE not in swarm.state_of(leader).spec["Labels"]
+        assert raft_options.NOTE not in swarm.state_of(leader).spec["Labels"]

@@ -7,12 +7,12 @@ from typing import Any
 import pyrage
 import pytest
 
+from recovery.copies.escrow import Escrow
 from recovery.errors import NoUnlockKey, SettingError
-from recovery.escrow import Escrow
-from recovery.keyfile import UnlockKey
 from recovery.onnode.archive import KEY
-from recovery.sealing import seal
+from recovery.s3.sealing import seal
 from recovery.settings import Settings
+from recovery.swarm.key_file import UnlockKey
 from tests.unit import factories as make
 from tests.unit.test_keyfile import key_file, unlock_key
 from tests.unit.test_snapshot import CONTENT, archive

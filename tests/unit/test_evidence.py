@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recovery import evidence
-from recovery.evidence import Before, Look, Result, Workload
-from recovery.model import Inventory, Service, Task
-from recovery.zones import quorum
+from recovery.planning import checks
+from recovery.planning.checks import Before, Result
+from recovery.swarm.model import Inventory, NodeWorkload, Service, Task, Workload
+from recovery.swarm.raft import quorum
+from recovery.swarm.votes import may_restart
 from tests.unit import factories as make
 
 WEB = Service("s1", "web", 2, (("net", "10.0.1.2"),), frozenset({"net"}))
@@ -39,23 +40,23 @@ TASKS: list[tuple[str, Service, list[Task], dict[str, int], Result, str]] = [
 )
 def test_tasks(service: Service, tasks: list[Task], before: dict[str, int], result: Result, detail: str) -> None:
     ran = {str(number): name for name, count in before.items() for number in range(count)}
-    (check,) = evidence.tasks(Workload((service,), tuple(tasks)), {"n1", "n2"}, Before({"worker-1": ran}))
+    (check,) = checks.tasks(Workload((service,), tuple(tasks)), {"n1", "n2"}, Before({"worker-1": ran}))
     assert (check.result, check.detail, check.subject) == (result, detail, service.name)
 
 
 def test_a_shared_virtual_ip_names_its_services_and_its_network() -> None:
     twin = Service("s3", "twin", 1, (("net", "10.0.1.2"), ("other", "10.0.2.2")))
     elsewhere = Service("s4", "elsewhere", 1, (("other", "10.0.1.2"),))
-    (check,) = evidence.addresses([WEB, AGENT, twin, elsewhere])
+    (check,) = checks.addresses([WEB, AGENT, twin, elsewhere])
     assert (check.subject, check.result) == ("twin, web", Result.WARNING)
     assert "10.0.1.2 of network net" in check.detail
-    (fine,) = evidence.addresses([WEB, AGENT, elsewhere])
+    (fine,) = checks.addresses([WEB, AGENT, elsewhere])
     assert (fine.result, fine.detail) == (Result.OK, "3 different")
 
 
 @given(IDS, IDS)
 def test_containers_are_unchanged_only_when_every_id_is_the_same(before: dict[str, str], now: dict[str, str]) -> None:
-    check = evidence.containers("worker-1", before, now)
+    check = checks.containers("worker-1", before, now)
     assert (check.result is Result.OK) == (before.keys() == now.keys())
     assert check.result in (Result.OK, Result.WARNING), "swarm may have moved them itself: never a failure"
     if check.result is Result.WARNING:
@@ -63,8 +64,8 @@ def test_containers_are_unchanged_only_when_every_id_is_the_same(before: dict[st
 
 
 def test_containers_that_nobody_counted_are_not_checked() -> None:
-    assert evidence.containers("worker-1", None, {}).result is Result.UNCHECKED
-    assert evidence.containers("worker-1", {}, None).result is Result.UNCHECKED
+    assert checks.containers("worker-1", None, {}).result is Result.UNCHECKED
+    assert checks.containers("worker-1", {}, None).result is Result.UNCHECKED
 
 
 GOSSIP: list[tuple[bool | None, bool, Result]] = [
@@ -78,7 +79,7 @@ GOSSIP: list[tuple[bool | None, bool, Result]] = [
 
 @pytest.mark.parametrize(("listening", "fatal", "result"), GOSSIP)
 def test_gossip(listening: bool | None, fatal: bool, result: Result) -> None:
-    assert evidence.gossip("manager-a", listening, fatal=fatal).result is result
+    assert checks.gossip("manager-a", listening, fatal=fatal).result is result
 
 
 @given(st.sampled_from((3, 5, 7)), st.data())
@@ -89,19 +90,19 @@ def test_an_engine_is_restarted_only_while_the_other_managers_hold_the_quorum(co
     node = data.draw(st.sampled_from(of.managers))
     members = make.members(of.nodes, leader=names[0], unreachable=down)
     left = [name for name in names if name not in down and name != node.name]
-    assert evidence.may_restart(node, members) == (len(left) >= quorum(count))
+    assert may_restart(node, members) == (len(left) >= quorum(count))
 
 
 def test_a_machine_that_has_no_vote_is_not_restarted() -> None:
     others = make.members([*S.managers[1:], *S.workers], leader="manager-b")
-    assert not evidence.may_restart(S.managers[0], others)
+    assert not may_restart(S.managers[0], others)
 
 
 def test_the_inventory_names_what_the_copy_had_and_the_swarm_has_not() -> None:
     copied = Inventory({"services": frozenset({"web"}), "secrets": frozenset({"one"})}, 5)
-    fine = evidence.inventory(copied, Inventory({**copied.objects, "configs": frozenset({"new"})}, 9), "swarm-x")
+    fine = checks.inventory(copied, Inventory({**copied.objects, "configs": frozenset({"new"})}, 9), "swarm-x")
     assert fine.result is Result.OK
-    lost = evidence.inventory(copied, Inventory({"services": frozenset({"web"})}, 9), "swarm-x")
+    lost = checks.inventory(copied, Inventory({"services": frozenset({"web"})}, 9), "swarm-x")
     assert (lost.result, lost.detail) == (Result.WARNING, "no longer there: secrets: one")
 
 
@@ -116,7 +117,7 @@ NAMES: list[tuple[int, str, Result]] = [
 
 @pytest.mark.parametrize(("status", "output", "result"), NAMES)
 def test_names(status: int, output: str, result: Result) -> None:
-    assert evidence.resolves("web", "c" * 64, status, output).result is result
+    assert checks.resolves("web", "c" * 64, status, output).result is result
 
 
 def test_containers_before_are_counted_by_service_over_all_workers() -> None:
@@ -125,17 +126,17 @@ def test_containers_before_are_counted_by_service_over_all_workers() -> None:
 
 
 def test_nothing_fails_where_no_recovery_is_under_way() -> None:
-    closed = {node.name: Look(False, {}) for node in S.nodes}
-    judged = evidence.judge(S.nodes, closed, Workload((WEB,)), set(), None)
+    closed = {node.name: NodeWorkload(False, {}) for node in S.nodes}
+    judged = checks.judge(S.nodes, closed, Workload((WEB,)), set(), None)
     assert {check.result for check in judged if check.check in ("gossip", "tasks")} == {Result.WARNING}
     assert {check.check for check in judged} == {"gossip", "virtual IPs", "tasks"}, "nothing is compared with before"
 
 
 def test_in_a_recovery_managers_must_gossip_and_workers_are_compared_with_before() -> None:
     held = Inventory({}, 1)
-    looks = {node.name: Look(False, {"a": "web"}) for node in S.nodes if node.name != "worker-2"}
+    looks = {node.name: NodeWorkload(False, {"a": "web"}) for node in S.nodes if node.name != "worker-2"}
     before = Before({"worker-1": {"a": "web"}, "worker-2": {"b": "web"}}, "swarm-x", held)
-    judged = evidence.judge(S.nodes, looks, Workload((WEB,), (), held), set(), before)
+    judged = checks.judge(S.nodes, looks, Workload((WEB,), (), held), set(), before)
     assert {(check.check, check.subject, check.result) for check in judged} == {
         ("inventory", "swarm", Result.OK),
         *(("gossip", manager.name, Result.FAILED) for manager in S.managers),

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from recovery import snapshot
-from recovery.engine import GOES_ON, Engine
-from recovery.manifest import Verdict
-from recovery.model import LocalState
+from recovery.copies import snapshot
+from recovery.copies.manifest import Verdict
+from recovery.node.engine import STILL_RUNNING, Engine
+from recovery.swarm.model import LocalState
 from tests.fake import scenarios
 from tests.fake.cases import elsewhere
 from tests.fake.machine import Cut, Machine
@@ -84,7 +84,7 @@ def test_a_join_that_an_engine_goes_on_with_by_itself_is_waited_for(
     def slowly(machine: Machine, remotes: list[str], token: str) -> None:
         waiting.append((machine, remotes, token))
         machine.state = LocalState.PENDING
-        raise SwarmError(f"Timeout was reached before node joined. The attempt to join the swarm {GOES_ON}.")
+        raise SwarmError(f"Timeout was reached before node joined. The attempt to join the swarm {STILL_RUNNING}.")
 
     def pass_time() -> None:
         while waiting:

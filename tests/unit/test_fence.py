@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 
-from recovery import fence
 from recovery.errors import HostError, Refused, SettingError
-from recovery.model import LocalState, Reach, Report
-from recovery.settings import Settings, Ssh
-from recovery.transport import is_silent
+from recovery.node.ssh import is_silent
+from recovery.operations import fence
+from recovery.planning.fencing import check
+from recovery.settings import Settings
+from recovery.swarm.machines import Ssh
+from recovery.swarm.model import LocalState, NodeReport, Reach
 from tests.unit import factories as make
 from tests.unit.test_diagnosis import W1, A, B, C, S, in_state, led
 
@@ -25,9 +27,9 @@ LOST = [make.gone(A), make.gone(B)]
     ("of", "reports", "flags", "said"),
     [
         (S, [*WITHOUT_C, make.silent(C)], {}, None),
-        (S, [*WITHOUT_C, Report(C, Reach.STOPPED)], {}, None),
-        (S, [*LOST, Report(C, Reach.STOPPED)], {}, r"docker start manager-c \(.*requorum fence manager-c --force"),
-        (S, [*LOST, Report(C, Reach.STOPPED)], {"force": True}, None),
+        (S, [*WITHOUT_C, NodeReport(C, Reach.STOPPED)], {}, None),
+        (S, [*LOST, NodeReport(C, Reach.STOPPED)], {}, r"docker start manager-c \(.*requorum fence manager-c --force"),
+        (S, [*LOST, NodeReport(C, Reach.STOPPED)], {"force": True}, None),
         (S, [*WITHOUT_C, make.gone(C)], {}, None),
         (S, [*LOST, make.silent(C)], {}, None),
         (EXISTING, [*WITHOUT_C, make.silent(C)], {}, None),
@@ -38,9 +40,9 @@ LOST = [make.gone(A), make.gone(B)]
         (S, ALL, {"force": True}, None),
         (S, HIDDEN, {}, "the leader reaches it"),
         (S, HIDDEN, {"force": True}, None),
-        (S, [*WITHOUT_C, Report(C, Reach.NO_ENGINE, raft=True)], {}, "engine down"),
-        (S, [*WITHOUT_C, Report(C, Reach.NO_ENGINE, raft=True)], {"force": True}, None),
-        (S, [*LOST, Report(C, Reach.NO_ENGINE, raft=True)], {"force": True}, "no manager answers with a leader"),
+        (S, [*WITHOUT_C, NodeReport(C, Reach.NO_ENGINE, raft=True)], {}, "engine down"),
+        (S, [*WITHOUT_C, NodeReport(C, Reach.NO_ENGINE, raft=True)], {"force": True}, None),
+        (S, [*LOST, NodeReport(C, Reach.NO_ENGINE, raft=True)], {"force": True}, "no manager answers with a leader"),
         (
             S,
             [*LOST, make.leaderless(C)],
@@ -49,7 +51,7 @@ LOST = [make.gone(A), make.gone(B)]
         ),
         (BARE, [*LOST, make.leaderless(C)], {"lost": True}, "it is no lost machine"),
         (EXISTING, [*LOST, make.leaderless(C)], {"force": True}, "by hand, then requorum fence manager-c --lost"),
-        (S, [*LOST, Report(C, Reach.DENIED)], {"force": True}, "no manager answers with a leader"),
+        (S, [*LOST, NodeReport(C, Reach.DENIED)], {"force": True}, "no manager answers with a leader"),
         (S, [*LOST, in_state(C, LocalState.LOCKED)], {"force": True}, "no manager answers with a leader"),
         (
             S,
@@ -60,20 +62,20 @@ LOST = [make.gone(A), make.gone(B)]
         (S, [*WITHOUT_C, make.empty(C)], {"force": True}, "there is nothing to fence"),
     ],
 )
-def test_what_may_be_fenced(of: Settings, reports: list[Report], flags: dict[str, bool], said: str | None) -> None:
+def test_what_may_be_fenced(of: Settings, reports: list[NodeReport], flags: dict[str, bool], said: str | None) -> None:
     flags = {"lost": False, "force": False, **flags}
     if said is None:
-        fence.check(of, make.survey(reports), C, **flags)
+        check(of, make.survey(reports), C, **flags)
         return
     with pytest.raises(Refused, match=said):
-        fence.check(of, make.survey(reports), C, **flags)
+        check(of, make.survey(reports), C, **flags)
 
 
 def test_a_ready_worker_is_only_fenced_by_force() -> None:
     seen = make.survey([*ALL, make.worker(W1)])
     with pytest.raises(Refused, match="--force"):
-        fence.check(S, seen, W1, lost=False, force=False)
-    fence.check(S, seen, W1, lost=False, force=True)
+        check(S, seen, W1, lost=False, force=False)
+    check(S, seen, W1, lost=False, force=True)
 
 
 def test_name_and_address_take_their_places_in_the_command() -> None:

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from recovery import lease
 from recovery.errors import Refused
-from recovery.site import Site
+from recovery.s3 import lease
+from recovery.s3.site import Site
 from tests.unit import factories as make
 
 KEY = "requorum/lab/lease.json"

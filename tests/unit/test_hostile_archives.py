@@ -20,18 +20,21 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from recovery import contents, sealing, wal
-from recovery.catalog import Catalog, newest_good
-from recovery.certificate import has_signed, is_managers
-from recovery.copy import Copy
+from recovery.copies import contents
+from recovery.copies.catalog import Catalog
+from recovery.copies.choice import newest_good
+from recovery.copies.copy import Copy
+from recovery.copies.escrow import Escrow
+from recovery.copies.manifest import Manifest, Proof, Verdict, drilled, from_json
 from recovery.errors import DamagedCopy
-from recovery.escrow import Escrow
-from recovery.keyfile import unlock
-from recovery.manifest import Manifest, Proof, Verdict, drilled, from_json
 from recovery.onnode import archive, copying, sandbox
 from recovery.onnode.archive import CA, CERTIFICATE, KEY, Unfit
-from recovery.sealing import Identities, Unreadable
+from recovery.s3 import sealing
+from recovery.s3.sealing import Identities, Unreadable
 from recovery.settings import Settings
+from recovery.swarm import wal
+from recovery.swarm.certificate import has_signed, is_managers
+from recovery.swarm.key_file import unlock
 from tests.unit import factories as make
 from tests.unit.test_catalog import NAMES, put
 from tests.unit.test_keyfile import PRIVATE, key_file, unlock_key

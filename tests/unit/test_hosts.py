@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from recovery import hosts
+from recovery.operations.hosts import clear, remove, restart
 from recovery.settings import Settings
+from recovery.survey import hosts
 from tests.unit import factories as make
 
 OF = make.settings()
@@ -33,9 +34,9 @@ class Docker:
 
 
 ACTS: list[tuple[Callable[[Settings, Any], object], set[str]]] = [
-    (hosts.restart, {"restart"}),
-    (hosts.remove, {"remove_container", "remove_volume"}),
-    (hosts.clear, {"remove_container"}),
+    (restart, {"restart"}),
+    (remove, {"remove_container", "remove_volume"}),
+    (clear, {"remove_container"}),
 ]
 
 

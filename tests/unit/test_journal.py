@@ -8,17 +8,21 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from recovery import cli, hooks, journal, proof, reports, witness
-from recovery import store as store_module
-from recovery.assessment import Assessment
-from recovery.catalog import Catalog
-from recovery.diagnosis import Kind, diagnose
+from recovery import cli
+from recovery.copies.catalog import Catalog
 from recovery.errors import EngineError, ProofFailed, StoreError
-from recovery.journal import BEGUN, DONE, FAILED
-from recovery.plan import Plan
-from recovery.proof import Health
+from recovery.operations import lifecycle, reports
+from recovery.operations.assess import Assessment
+from recovery.planning.diagnosis import Kind, diagnose
+from recovery.planning.plan import Plan
+from recovery.planning.steps import Action, Step
+from recovery.s3 import store as store_module
 from recovery.settings import Settings
-from recovery.steps import Action, Step
+from recovery.steps import journal
+from recovery.steps import prove as steps_prove
+from recovery.steps.entry import BEGUN, DONE, FAILED, Entry, from_json
+from recovery.steps.prove import Health
+from recovery.survey import workload
 from tests.unit import factories as make
 from tests.unit.test_catalog import put
 
@@ -37,8 +41,8 @@ def said() -> list[str]:
 
 @pytest.fixture(autouse=True)
 def no_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(witness, "containers", lambda *_: {"worker-1": {"a": "web"}})
-    monkeypatch.setattr(proof, "prove", lambda *_, **__: Health(make.CLUSTER, "manager-a"))
+    monkeypatch.setattr(workload, "containers", lambda *_: {"worker-1": {"a": "web"}})
+    monkeypatch.setattr(steps_prove, "prove", lambda *_, **__: Health(make.CLUSTER, "manager-a"))
 
 
 def assessment(of: Settings, *steps: Step) -> Assessment:
@@ -49,11 +53,11 @@ def assessment(of: Settings, *steps: Step) -> Assessment:
 
 
 def begin(of: Settings, said: list[str], *steps: Step) -> None:
-    hooks.begin(of, assessment(of, *steps), how="pulumi", say=said.append)
+    lifecycle.begin(of, assessment(of, *steps), how="pulumi", say=said.append)
 
 
 def conclude(of: Settings, said: list[str]) -> Health:
-    return hooks.conclude(of, make.CLUSTER, how="pulumi", say=said.append)
+    return lifecycle.finish(of, make.CLUSTER, how="pulumi", say=said.append)
 
 
 def broken(*_: object) -> None:
@@ -112,7 +116,7 @@ def test_a_run_and_its_report_survive_s3_that_is_slow_for_a_moment(
         pass
     assert len(said) == 2, "the step waits for nothing, before it and after it"
     with monkeypatch.context() as patched:
-        patched.setattr(proof, "prove", lambda *_, **__: broken())
+        patched.setattr(steps_prove, "prove", lambda *_, **__: broken())
         with pytest.raises(StoreError):
             conclude(of, said)
     assert [entry.action for entry in journal.read(of)] == ["plan", "prove"]
@@ -189,7 +193,7 @@ def test_a_proof_that_fails_leaves_the_journal_to_the_next_run(
         raise ProofFailed("proving the cluster", "worker-1 is not Ready", remedy="")
 
     with monkeypatch.context() as patched:
-        patched.setattr(proof, "prove", fails)
+        patched.setattr(steps_prove, "prove", fails)
         with pytest.raises(ProofFailed):
             conclude(of, said)
     assert reports.names(of) == []
@@ -222,11 +226,11 @@ def test_what_a_recovery_began_from_is_handed_to_the_proof(
         handed.append(before)
         return Health(make.CLUSTER, "manager-a")
 
-    monkeypatch.setattr(proof, "prove", prove)
+    monkeypatch.setattr(steps_prove, "prove", prove)
     conclude(of, said)
     copy = put(of, tmp_path, "manager-a", 1)
     seen = assessment(of, STEP)
-    hooks.begin(
+    lifecycle.begin(
         of,
         Assessment(seen.survey, seen.diagnosis, Plan(Kind.ALL_LOST, steps=(STEP,), copy=copy.name)),
         how="",
@@ -266,7 +270,7 @@ def test_what_the_proof_itself_did_is_in_the_report_too(
         with journal.step(of, "restart", "manager-b", said.append):
             return Health(make.CLUSTER, "manager-a")
 
-    monkeypatch.setattr(proof, "prove", prove)
+    monkeypatch.setattr(steps_prove, "prove", prove)
     for _ in range(2):
         begin(of, said, STEP)
         conclude(of, said)
@@ -283,8 +287,8 @@ def test_a_report_that_is_not_there_says_how_to_list_them(of: Settings) -> None:
 
 
 def test_an_entry_reads_back_as_it_was(of: Settings) -> None:
-    entry = journal.Entry("plan", "lab", make.NOW, "ann@desk", facts={"copy": None, "containers": {"w": {"a": "b"}}})
-    assert journal.from_json(entry.to_json()) == entry
+    entry = Entry("plan", "lab", make.NOW, "ann@desk", facts={"copy": None, "containers": {"w": {"a": "b"}}})
+    assert from_json(entry.to_json()) == entry
     assert entry.name == "20260102T030405000000Z-plan-lab.json"
     ended = entry.ended(make.NOW + timedelta(seconds=2.5), "broke")
     assert (ended.seconds, ended.outcome, ended.name) == (2.5, FAILED, entry.name)

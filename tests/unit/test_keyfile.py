@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nacl.secret import SecretBox
 
-from recovery.keyfile import ENCRYPTED, UnlockKey, WrongKey, is_locked, opens, unlock
-from recovery.protobuf import encode, fields
+from recovery.swarm.key_file import ENCRYPTED, UnlockKey, WrongKey, is_locked, opens, unlock
+from recovery.swarm.protobuf import encode, fields
 
 PRIVATE = ec.generate_private_key(ec.SECP256R1())
 DEK = bytes(range(32))

@@ -10,11 +10,13 @@ import pytest
 from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
-from recovery import cli, escalation, lease, operators
+from recovery import cli
 from recovery.errors import Refused, StoreError
-from recovery.model import Report
+from recovery.operations import restart
+from recovery.s3 import cluster_lease, lease
+from recovery.s3.site import Site
 from recovery.settings import Agent, Settings
-from recovery.site import Site
+from recovery.swarm.model import NodeReport
 from tests.unit import factories as make
 
 KEY = "requorum/lab/lease.json"
@@ -50,14 +52,14 @@ def held(bucket: Any) -> bool:
 
 def test_it_is_there_while_held_and_free_afterwards(of: Settings, bucket: Any) -> None:
     for _ in range(2):
-        with operators.alone(of, "recovery", say=print):
+        with cluster_lease.hold(of, "recovery", say=print):
             assert held(bucket)
         assert not held(bucket)
     assert [found.key for found in bucket.objects.all()] == [KEY]
 
 
 def test_it_is_given_back_when_the_work_fails(of: Settings, bucket: Any) -> None:
-    with suppress(ZeroDivisionError), operators.alone(of, "recovery", say=print):
+    with suppress(ZeroDivisionError), cluster_lease.hold(of, "recovery", say=print):
         raise ZeroDivisionError
     assert not held(bucket)
 
@@ -79,7 +81,7 @@ def test_a_second_operator_is_refused_while_the_first_is_alive(
     said: list[str] = []
     with (
         pytest.raises(Refused, match=r"\(process \d+\), recovery is still at it"),
-        operators.alone(of, "joining", say=said.append),
+        cluster_lease.hold(of, "joining", say=said.append),
     ):
         pass
     assert said[0].startswith("waiting for ")
@@ -88,7 +90,7 @@ def test_a_second_operator_is_refused_while_the_first_is_alive(
 def test_a_second_operator_goes_on_when_the_first_has_ended(of: Settings, stranger: lease._Holder) -> None:
     timer = threading.Timer(0.3, stranger.release)
     timer.start()
-    with operators.alone(of, "joining", say=print):
+    with cluster_lease.hold(of, "joining", say=print):
         pass
     timer.join()
 
@@ -98,17 +100,17 @@ def test_the_lease_of_a_dead_holder_is_taken_over(
 ) -> None:
     monkeypatch.setattr(lease, "STALE_SECONDS", 0.5)
     stranger._done.set()
-    with operators.alone(of, "joining", say=print):
+    with cluster_lease.hold(of, "joining", say=print):
         assert b"joining" in bucket.Object(KEY).get()["Body"].read()
     assert not held(bucket)
 
 
 @pytest.fixture
 def with_agents(of: Settings, bucket: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
-    monkeypatch.setattr(operators, "_paused", {})
+    monkeypatch.setattr(cluster_lease, "_paused", {})
     of = of.model_copy(update={"agent": Agent()})
     yield of
-    operators.resume_agents(of)
+    cluster_lease.resume_agents(of)
 
 
 def agents_lease(bucket: Any) -> bytes:
@@ -118,12 +120,12 @@ def agents_lease(bucket: Any) -> bytes:
 @pytest.mark.usefixtures("hasty")
 def test_agents_pause_until_they_may_go_on(with_agents: Settings, bucket: Any) -> None:
     for _ in range(2):
-        operators.pause_agents(with_agents, say=print)
+        cluster_lease.pause_agents(with_agents, say=print)
     assert b"recovery" in agents_lease(bucket)
     agent = lease._Holder(Site(with_agents.backup.sites[0]), "requorum/lab/agent/lease.json", "an agent")
     with pytest.raises(Refused, match="recovery is still at it"):
         agent.acquire("copying", print)
-    operators.resume_agents(with_agents)
+    cluster_lease.resume_agents(with_agents)
     assert agents_lease(bucket) == lease.FREE
     agent.acquire("copying", print)
     agent.release()
@@ -133,7 +135,7 @@ def test_an_agent_that_is_at_it_is_not_waited_for(with_agents: Settings, bucket:
     agent = lease._Holder(Site(with_agents.backup.sites[0]), "requorum/lab/agent/lease.json", "an agent")
     agent.acquire("copying", print)
     begun = monotonic()
-    operators.pause_agents(with_agents, say=print)
+    cluster_lease.pause_agents(with_agents, say=print)
     assert monotonic() - begun < lease.STALE_SECONDS
     sleep(4 * lease.RENEW_SECONDS)
     assert b"recovery" in agents_lease(bucket), "the agent does not take it back"
@@ -144,19 +146,19 @@ def test_an_agent_that_is_at_it_is_not_waited_for(with_agents: Settings, bucket:
 def test_agents_that_cannot_be_stopped_stop_no_recovery(with_agents: Settings, bucket: Any) -> None:
     bucket.delete()
     said: list[str] = []
-    operators.pause_agents(with_agents, say=said.append)
+    cluster_lease.pause_agents(with_agents, say=said.append)
     assert said[0].startswith("agents may copy before the proof: NoSuchBucket")
-    operators.resume_agents(with_agents)
+    cluster_lease.resume_agents(with_agents)
 
 
 def test_where_there_are_no_agents_nothing_is_written_for_them(of: Settings, bucket: Any) -> None:
-    operators.pause_agents(of, say=print)
+    cluster_lease.pause_agents(of, say=print)
     assert not list(bucket.objects.all())
 
 
 def test_threads_of_one_process_share_it(of: Settings, bucket: Any) -> None:
-    with operators.alone(of, "recovery", say=print):
-        with operators.alone(of, "joining", say=print):
+    with cluster_lease.hold(of, "recovery", say=print):
+        with cluster_lease.hold(of, "joining", say=print):
             pass
         assert held(bucket), "the inner one leaves it to the outer"
 
@@ -222,7 +224,7 @@ def test_it_is_had_where_a_missing_object_may_not_be_known_of(
 
     monkeypatch.setattr(s3, "get_object", get_object)
     for _ in range(2):
-        with operators.alone(of, "recovery", say=print):
+        with cluster_lease.hold(of, "recovery", say=print):
             assert held(bucket)
 
 
@@ -242,7 +244,7 @@ def careless(of: Settings, bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_server_that_ignores_conditions_has_no_living_holder_overwritten(
     of: Settings, stranger: lease._Holder
 ) -> None:
-    with pytest.raises(Refused, match="recovery is still at it"), operators.alone(of, "joining", say=print):
+    with pytest.raises(Refused, match="recovery is still at it"), cluster_lease.hold(of, "joining", say=print):
         pytest.fail("the work began")
     assert stranger._is_ours()
 
@@ -259,7 +261,7 @@ def test_of_two_who_looked_before_either_wrote_the_last_writer_has_it(
 
 def test_s3_down_is_an_error_before_the_work(of: Settings, bucket: Any) -> None:
     bucket.delete()
-    with pytest.raises(StoreError), operators.alone(of, "recovery", say=print):
+    with pytest.raises(StoreError), cluster_lease.hold(of, "recovery", say=print):
         pytest.fail("the work began")
     assert not lease._held
 
@@ -268,19 +270,19 @@ def test_a_lease_that_was_taken_over_meanwhile_is_noticed_before_what_cannot_be_
     of: Settings, bucket: Any
 ) -> None:
     """The holder's machine slept: it renewed nothing, and somebody else began."""
-    with operators.alone(of, "recovery", say=print):
-        operators.require_alone(of, "forcing")
+    with cluster_lease.hold(of, "recovery", say=print):
+        cluster_lease.require_held(of, "forcing")
         lease._held[KEY].holders[0]._done.set()
         bucket.Object(KEY).put(Body=b'{"holder": "other", "by": "ops@desk", "doing": "joining"}')
         with pytest.raises(Refused, match="ops@desk, joining took it over"):
-            operators.require_alone(of, "forcing")
+            cluster_lease.require_held(of, "forcing")
 
 
 def test_s3_that_does_not_say_whose_the_lease_is_breaks_nothing_off(of: Settings, bucket: Any) -> None:
-    with operators.alone(of, "recovery", say=print):
+    with cluster_lease.hold(of, "recovery", say=print):
         bucket.Object(KEY).delete()
         bucket.delete()
-        operators.require_alone(of, "forcing")
+        cluster_lease.require_held(of, "forcing")
 
 
 @pytest.mark.parametrize("verb", ["restart", "reboot"])
@@ -290,11 +292,11 @@ def test_a_manager_is_halted_by_one_operator_at_a_time(
     """Two at once, each of whom finds that the quorum survives without one, would cost it."""
     alone: list[bool] = []
 
-    def halt(*_: Any, **__: Any) -> Report:
+    def halt(*_: Any, **__: Any) -> NodeReport:
         alone.append(held(bucket))
         return make.leaderless(of.managers[0])
 
     monkeypatch.setattr(cli.console, "_settings", lambda *_: of)
-    monkeypatch.setattr(escalation, verb, halt)
+    monkeypatch.setattr(restart, verb, halt)
     assert CliRunner().invoke(cli.app, [verb, "manager-a", "--yes"]).exit_code == 0
     assert alone == [True]

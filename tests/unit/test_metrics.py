@@ -12,13 +12,15 @@ from prometheus_client import CollectorRegistry, generate_latest, start_http_ser
 from prometheus_client.parser import text_string_to_metric_families
 from typer.testing import CliRunner
 
-from recovery import agents, cli, display
+from recovery import cli
 from recovery.agent import metrics
 from recovery.agent.state import State
-from recovery.diagnosis import diagnose
+from recovery.cli import show
+from recovery.cli.metrics import Copies, Drills, Live, Watched
+from recovery.copies.manifest import Proof, Verdict
 from recovery.errors import DamagedCopy
-from recovery.manifest import Proof, Verdict
-from recovery.metrics import Copies, Drills, Live, Watched
+from recovery.operations import agents
+from recovery.planning.diagnosis import diagnose
 from tests.unit import factories as make
 
 OF = make.settings(agent={"schedule": "daily"})
@@ -37,7 +39,7 @@ def watched(copies: Copies | None, drills: Drills | None = None) -> Watched:
     seen = make.healthy(OF)
     found = diagnose(seen, make.CLUSTER, cluster="lab", copies=True)
     data = {"db": [make.NOW], "files": []}
-    return Watched(display.status(OF, seen, found, [], None), copies, NAMES, data, drills or {}, sites=2)
+    return Watched(show.status(OF, seen, found, [], None), copies, NAMES, data, drills or {}, sites=2)
 
 
 def values(look: Watched) -> dict[tuple[str, ...], float]:
@@ -86,7 +88,7 @@ def test_no_copy_is_younger_than_its_place_in_s3() -> None:
 
 def test_a_healthy_swarm_is_told_as_such() -> None:
     found = values(watched([]))
-    assert found["requorum_status", "lab"] == display.FINE
+    assert found["requorum_status", "lab"] == show.FINE
     assert [key[2] for key, value in found.items() if key[0] == "requorum_diagnosis" and value] == ["healthy"]
 
 
@@ -139,7 +141,7 @@ def test_a_file_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(cli.console, "_settings", lambda *_: OF)
     monkeypatch.setattr(cli.cluster, "_watched", lambda _: watched([]))
     done = CliRunner().invoke(cli.app, ["metrics", "--textfile", str(tmp_path / "none" / "requorum.prom")])
-    assert done.exit_code == display.ERROR
+    assert done.exit_code == show.ERROR
     assert "requorum.prom: No such file or directory next: make its folder" in " ".join(done.stderr.split())
 
 

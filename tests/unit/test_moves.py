@@ -6,32 +6,32 @@ from typing import Any
 import pytest
 
 from recovery.errors import Refused
-from recovery.membership import _is_forsaken, _stale
-from recovery.model import LocalState, Member, Reach, Report
-from recovery.moves import Move, bound, is_left, moved, require_unbound
+from recovery.planning.address_changes import address_changes, require_allowed
+from recovery.steps.join import _is_forsaken, _stale
+from recovery.swarm.model import AddressChange, LocalState, Member, NodeReport, Reach, still_in_swarm
 from tests.unit import factories as make
 
 S = make.settings()
 A, B, C = S.managers
 OLD = "10.70.0.1"
-MOVE = Move("manager-a", "id-manager-a", OLD, str(A.address))
+MOVE = AddressChange("manager-a", "id-manager-a", OLD, str(A.address))
 ELSEWHERE = {"address": OLD, "manager_address": f"{OLD}:2377"}
 """Of an entry that is where it was."""
 
 
 def test_a_manager_moved_when_its_copy_was_taken_elsewhere() -> None:
     copies = {"manager-a": make.manifest(address=OLD), "manager-b": make.manifest("manager-b", address=str(B.address))}
-    assert moved(S.managers, copies) == (MOVE,)
+    assert address_changes(S.managers, copies) == (MOVE,)
 
 
-def listed(node_report: Report, **changes: Any) -> Report:
+def listed(node_report: NodeReport, **changes: Any) -> NodeReport:
     """The report with the entry of manager-a changed."""
     return replace(
         node_report, members=tuple(replace(m, **changes) if m.hostname == A.name else m for m in node_report.members)
     )
 
 
-BOUND: list[tuple[str, list[Report], bool]] = [
+BOUND: list[tuple[str, list[NodeReport], bool]] = [
     (
         "it votes where it was",
         [make.silent(A), *(listed(make.manager(n, S.nodes, leader="manager-b"), **ELSEWHERE) for n in (B, C))],
@@ -76,17 +76,17 @@ BOUND: list[tuple[str, list[Report], bool]] = [
 
 
 @pytest.mark.parametrize(("reports", "forbidden"), [row[1:] for row in BOUND], ids=[row[0] for row in BOUND])
-def test_a_manager_does_not_move_while_the_swarm_has_it_elsewhere(reports: list[Report], forbidden: bool) -> None:
+def test_a_manager_does_not_move_while_the_swarm_has_it_elsewhere(reports: list[NodeReport], forbidden: bool) -> None:
     seen = make.survey(reports)
-    assert bound((MOVE,), seen) == ((MOVE,) if forbidden else ())
+    assert forbidden((MOVE,), seen) == ((MOVE,) if forbidden else ())
     if forbidden:
         with pytest.raises(Refused, match=rf"manager-a is at {OLD}, and a manager's address cannot change"):
-            require_unbound(S, (MOVE,), seen)
+            require_allowed(S, (MOVE,), seen)
     else:
-        require_unbound(S, (MOVE,), seen)
+        require_allowed(S, (MOVE,), seen)
 
 
-LEFT: list[tuple[str, Report, bool]] = [
+LEFT: list[tuple[str, NodeReport, bool]] = [
     ("a manager", make.manager(A, S.nodes), True),
     ("a manager without a leader", make.leaderless(A), True),
     ("a worker now", make.worker(A), True),
@@ -95,13 +95,13 @@ LEFT: list[tuple[str, Report, bool]] = [
     ("a manager of another swarm", make.manager(A, S.nodes, cluster="other"), False),
     ("an empty machine", make.empty(A), False),
     ("silence", make.silent(A), False),
-    ("a machine with another host key", Report(A, Reach.WRONG_KEY), False),
+    ("a machine with another host key", NodeReport(A, Reach.WRONG_KEY), False),
 ]
 
 
 @pytest.mark.parametrize(("seen", "is_so"), [row[1:] for row in LEFT], ids=[row[0] for row in LEFT])
-def test_nothing_is_restored_while_one_of_this_swarm_is_where_it_was(seen: Report, is_so: bool) -> None:
-    assert is_left(seen, make.CLUSTER) is is_so
+def test_nothing_is_restored_while_one_of_this_swarm_is_where_it_was(seen: NodeReport, is_so: bool) -> None:
+    assert still_in_swarm(seen, make.CLUSTER) is is_so
 
 
 ENTRY = Member("old", "manager-a", OLD, "manager", "drain", ready=False)

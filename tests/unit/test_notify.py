@@ -13,17 +13,19 @@ import pytest
 from typer.testing import CliRunner
 
 from components import hooks as components
-from recovery import cli, hooks, journal, notify
-from recovery.backup import Outcome
-from recovery.diagnosis import Kind
-from recovery.drill import Drill
+from recovery import cli
+from recovery.copies.manifest import Proof, Verdict
 from recovery.errors import Refused, SettingError
-from recovery.manifest import Proof, Verdict
-from recovery.notify import Subject
-from recovery.plan import Plan
-from recovery.proof import Health
+from recovery.operations import lifecycle, notify
+from recovery.operations.backup import BackupResult
+from recovery.operations.drill import Drill
+from recovery.operations.notify import Subject
+from recovery.planning.diagnosis import Kind
+from recovery.planning.plan import Plan
+from recovery.planning.steps import Action, Step
 from recovery.settings import Settings
-from recovery.steps import Action, Step
+from recovery.steps import journal
+from recovery.steps.prove import Health
 from tests.unit import cluster
 from tests.unit import factories as make
 from tests.unit.test_catalog import put
@@ -230,7 +232,7 @@ def test_wrong_words_on_the_command_line_are_nobody_else_s_concern(
 def backed_up(monkeypatch: pytest.MonkeyPatch, of: Settings, *words: str, **verdicts: Verdict) -> int:
     """The exit status of a backup that makes a copy of each manager named by its last letter, at the main site."""
     made = [make.manifest(f"manager-{name}", proof=Proof(it, make.NOW)) for name, it in verdicts.items()]
-    outcomes = [Outcome(it.manager, replace(make.copy_of(it), sites=("main",)), it) for it in made]
+    outcomes = [BackupResult(it.manager, replace(make.copy_of(it), sites=("main",)), it) for it in made]
     for taking in ("take_copies", "backup_cold", "backup_or_cold"):
         monkeypatch.setattr(cli.copies, taking, lambda *_, **__: iter(outcomes))
     return run(monkeypatch, of, "backup", *words)
@@ -311,7 +313,7 @@ def test_the_end_of_a_failed_drill_is_told_by_a_drill_of_every_manager(
 
 @pytest.fixture
 def proven(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hooks.proof, "prove", lambda *_, **__: Health(make.CLUSTER, "manager-a"))
+    monkeypatch.setattr(lifecycle.proof, "prove", lambda *_, **__: Health(make.CLUSTER, "manager-a"))
 
 
 def refused(*_: object, **__: object) -> NoReturn:
@@ -319,8 +321,8 @@ def refused(*_: object, **__: object) -> NoReturn:
 
 
 def explained(monkeypatch: pytest.MonkeyPatch, of: Settings, kind: Kind) -> tuple[str, ...]:
-    monkeypatch.setattr(hooks, "assess", lambda _: cluster.assessment(of, kind))
-    return hooks.explain(of, say=print)
+    monkeypatch.setattr(lifecycle, "assess", lambda _: cluster.assessment(of, kind))
+    return lifecycle.explain(of, say=print)
 
 
 def test_an_update_that_fails_with_nothing_to_recover_is_no_failed_recovery(
@@ -343,8 +345,8 @@ def test_one_that_fails_in_a_recovery_is(
 def test_what_nobody_can_see_into_may_be_lost(
     of: Make, heard: tuple[str, list[dict[str, str]]], bucket: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hooks, "assess", refused)
-    hooks.explain(of(), say=print)
+    monkeypatch.setattr(lifecycle, "assess", refused)
+    lifecycle.explain(of(), say=print)
     assert titles(heard) == ["recovery failed"]
 
 
@@ -354,20 +356,20 @@ def test_a_proof_ends_a_failed_recovery_also_where_nothing_had_to_be_done(
 ) -> None:
     for _ in range(2):
         explained(monkeypatch, of(), Kind.ALL_LOST)
-        hooks.conclude(of(), make.CLUSTER, how="pulumi", say=print)
+        lifecycle.finish(of(), make.CLUSTER, how="pulumi", say=print)
     assert titles(heard) == ["recovery failed", "recovery recovered"] * 2
 
 
 def test_fresh_copies_that_fail_are_a_failed_recovery_where_one_is_under_way(
     of: Make, heard: tuple[str, list[dict[str, str]]], bucket: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hooks, "backup", refused)
+    monkeypatch.setattr(lifecycle, "backup", refused)
     with pytest.raises(Refused):
-        hooks.fresh_copies(of(), say=print)
+        lifecycle.fresh_copies(of(), say=print)
     assert not heard[1]
     journal.begin(of(), Action.JOIN, "manager-c", print)
     with pytest.raises(Refused):
-        hooks.fresh_copies(of(), say=print)
+        lifecycle.fresh_copies(of(), say=print)
     assert [message["message"] for message in heard[1]] == ["taking the lease: ann has it\n  next: wait"]
 
 

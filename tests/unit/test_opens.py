@@ -8,11 +8,14 @@ import pyrage
 import pytest
 from typer.testing import CliRunner
 
-from recovery import backup, cli, contents, hooks
-from recovery.backup import Outcome
-from recovery.catalog import Catalog
+from recovery import cli
+from recovery.copies import contents
+from recovery.copies.catalog import Catalog
+from recovery.copies.escrow import Escrow
+from recovery.copies.taking import take_one
 from recovery.errors import NoUnlockKey, UnopenedCopy
-from recovery.escrow import Escrow
+from recovery.operations import backup, lifecycle
+from recovery.operations.backup import BackupResult
 from recovery.settings import Settings
 from tests.fake.cases import Case, Theatre, names, quiet
 from tests.fake.wires import wired
@@ -41,7 +44,7 @@ def of(theatre: Theatre, tmp_path: Path) -> Callable[[str], Settings]:
     return made
 
 
-def taken(settings: Settings) -> list[Outcome]:
+def taken(settings: Settings) -> list[BackupResult]:
     before = set(Catalog(settings).copies)
     made = list(backup.backup(settings, say=quiet))
     assert {outcome.copy for outcome in made} == set(Catalog(settings).copies) - before
@@ -52,7 +55,7 @@ def test_an_identity_that_is_not_on_this_machine_is_no_fault_of_a_copy(of: Calla
     """The stack file is committed and names it; a pipeline only makes copies."""
     settings = of("")
     assert [outcome.error for outcome in taken(settings)] == [None, None, None]
-    hooks.fresh_copies(settings, say=quiet)
+    lifecycle.fresh_copies(settings, say=quiet)
 
 
 def test_a_copy_that_is_not_to_be_opened_is_a_copy_and_an_error(
@@ -66,7 +69,7 @@ def test_a_copy_that_is_not_to_be_opened_is_a_copy_and_an_error(
     ]
     assert not any(outcome.at_fault for outcome in made)
     with pytest.raises(UnopenedCopy):
-        backup.take_one(settings, settings.managers[0])
+        take_one(settings, settings.managers[0])
     monkeypatch.setattr(cli.console, "_settings", lambda *_: settings)
     result = CliRunner().invoke(cli.app, ["backup"])
     assert result.exit_code == 1

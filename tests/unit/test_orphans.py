@@ -7,11 +7,13 @@ from threading import Barrier
 
 import pytest
 
-from recovery import backup, journal, membership, quorum
-from recovery.membership import is_orphan
-from recovery.model import LocalState, Report
-from recovery.survivors import Survivor
-from recovery.wal import Position
+from recovery.copies import taking
+from recovery.planning.membership import is_orphan
+from recovery.steps import join, journal, quorum
+from recovery.steps.force import _save
+from recovery.steps.leave import dismiss
+from recovery.swarm.model import LocalState, NodeReport, Survivor
+from recovery.swarm.wal import Position
 from tests.unit import factories as make
 from tests.unit.test_diagnosis import A, B, C, S, led
 
@@ -58,7 +60,7 @@ TO_BE = replace(BACK, members=tuple(replace(member, role="worker") for member in
         "is a worker",
     ],
 )
-def test_orphans(seen: Report, leader: Report, orphan: bool) -> None:
+def test_orphans(seen: NodeReport, leader: NodeReport, orphan: bool) -> None:
     assert is_orphan(seen, leader) is orphan
 
 
@@ -70,17 +72,17 @@ SECONDS = 10
 def met(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """An effect on two survivors that ends only once it has begun on both; around it nothing is real."""
     barrier = Barrier(2)
-    for module in (membership, quorum):
+    for module in (join, quorum):
         monkeypatch.setattr(module, "Shell", lambda node, _: nullcontext(node))
-    monkeypatch.setattr(membership, "ask", lambda *_, **__: ALONE)
+    monkeypatch.setattr(join, "ask", lambda *_, **__: ALONE)
     monkeypatch.setattr(journal, "step", lambda *_: nullcontext())
     return lambda *_: barrier.wait(SECONDS)
 
 
 def test_survivors_leave_side_by_side(monkeypatch: pytest.MonkeyPatch, met: Callable[..., None]) -> None:
-    monkeypatch.setattr(membership, "Engine", lambda _: type("", (), {"leave": met}))
+    monkeypatch.setattr(join, "Engine", lambda _: type("", (), {"leave": met}))
     said: list[str] = []
-    membership.dismiss(S, make.survey([led(A), *map(make.leaderless, (B, C))]), A, say=said.append)
+    dismiss(S, make.survey([led(A), *map(make.leaderless, (B, C))]), A, say=said.append)
     assert sorted(line.partition(":")[0] for line in said) == [
         "manager-b is of before the forced new cluster",
         "manager-c is of before the forced new cluster",
@@ -89,6 +91,6 @@ def test_survivors_leave_side_by_side(monkeypatch: pytest.MonkeyPatch, met: Call
 
 def test_survivors_are_copied_side_by_side(monkeypatch: pytest.MonkeyPatch, met: Callable[..., None]) -> None:
     copied: list[str] = []
-    monkeypatch.setattr(backup, "take_safety", lambda _, node: (met(), copied.append(node.name)))
-    quorum._save(S, [Survivor(node.name, Position(1, 2, 2)) for node in (B, C)], lambda _: None)
+    monkeypatch.setattr(taking, "take_safety", lambda _, node: (met(), copied.append(node.name)))
+    _save(S, [Survivor(node.name, Position(1, 2, 2)) for node in (B, C)], lambda _: None)
     assert sorted(copied) == ["manager-b", "manager-c"]

@@ -8,17 +8,18 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from recovery.catalog import Choice, newest_after
-from recovery.copy import Copy
-from recovery.diagnosis import Kind, diagnose
-from recovery.manifest import Proof, Verdict
-from recovery.model import Inventory, LocalState, Reach, Report
-from recovery.moves import Move
-from recovery.plan import Plan, Refusal, Source, make_plan
-from recovery.settings import PLAN_ID, Node, Settings
-from recovery.steps import Action
-from recovery.survivors import Survivor, outrun, rank
-from recovery.wal import Position
+from recovery.copies.choice import newest_after
+from recovery.copies.copy import Choice, Copy
+from recovery.copies.manifest import Proof, Verdict
+from recovery.planning.decide import make_plan
+from recovery.planning.diagnosis import Kind, diagnose
+from recovery.planning.plan import Plan, Refusal, Source
+from recovery.planning.steps import Action
+from recovery.planning.survivors import copy_ahead_of, rank
+from recovery.settings import PLAN_ID, Settings
+from recovery.swarm.machines import Node
+from recovery.swarm.model import AddressChange, Inventory, LocalState, NodeReport, Reach, Survivor
+from recovery.swarm.wal import Position
 from tests.unit import factories as make
 from tests.unit.test_diagnosis import W1, A, B, C, S, led, surveys
 
@@ -31,14 +32,14 @@ def choice(name: str = "manager-a", address: str = "10.77.1.11") -> Choice:
 
 
 def plan(
-    reports: list[Report],
+    reports: list[NodeReport],
     *,
     recover: bool | str = False,
     spent: bool = False,
     chosen: Choice | None = None,
     rejected: tuple[str, ...] = (),
     survivors: tuple[Survivor, ...] = (),
-    moved: tuple[Move, ...] = (),
+    moved: tuple[AddressChange, ...] = (),
     copies: bool = True,
     copy: str | None = None,
     newer: Choice | None = None,
@@ -59,13 +60,13 @@ def test_nothing_is_done_to_a_healthy_swarm(recover: bool) -> None:
     assert made == Plan(Kind.HEALTHY, make.CLUSTER)
 
 
-def changed(report: Report, name: str, **changes: Any) -> Report:
+def changed(report: NodeReport, name: str, **changes: Any) -> NodeReport:
     """The report with one entry of its node list changed."""
     members = tuple(replace(m, **changes) if m.hostname == name else m for m in report.members)
     return replace(report, members=members)
 
 
-def doubled(report: Report, name: str) -> Report:
+def doubled(report: NodeReport, name: str) -> NodeReport:
     """The report with an entry more at the address of a node, as a machine before it leaves it."""
     old = next(replace(m, node_id="id-before", ready=False) for m in report.members if m.hostname == name)
     return replace(report, members=(*report.members, old))
@@ -86,7 +87,7 @@ VOTELESS = {"manager_address": "", "reachable": False}
     ],
     ids=["no vote yet", "left behind", "two entries", "two of a worker", "silent", "has its vote"],
 )
-def test_a_return_that_broke_off_is_finished(reports: list[Report], finished: list[str]) -> None:
+def test_a_return_that_broke_off_is_finished(reports: list[NodeReport], finished: list[str]) -> None:
     made = plan(reports, recover=True, chosen=choice())
     assert [(step.action, step.node) for step in made.steps] == [(Action.JOIN, name) for name in finished]
 
@@ -195,7 +196,7 @@ def test_a_silent_manager_with_the_others_lost_forbids_a_restore() -> None:
 
 
 @given(surveys(S))
-def test_a_swarm_is_only_made_when_every_manager_is_known_lost(reports: list[Report]) -> None:
+def test_a_swarm_is_only_made_when_every_manager_is_known_lost(reports: list[NodeReport]) -> None:
     made = plan(reports, recover=True, chosen=choice())
     if any(step.action in (Action.FOUND, Action.RESTORE) for step in made.steps):
         assert all(report.known_lost for report in reports)
@@ -203,7 +204,7 @@ def test_a_swarm_is_only_made_when_every_manager_is_known_lost(reports: list[Rep
 
 
 @given(surveys(S))
-def test_every_plan_either_acts_or_refuses_never_both(reports: list[Report]) -> None:
+def test_every_plan_either_acts_or_refuses_never_both(reports: list[NodeReport]) -> None:
     made = plan(reports, recover=True, chosen=choice())
     assert not (made.steps and made.refusal)
     assert made.refusal is None or made.refusal.remedy
@@ -253,7 +254,8 @@ def test_with_the_flag_nothing_is_founded_where_nothing_is_found() -> None:
 
 
 MOVED = tuple(
-    Move(node.name, f"id-{node.name}", f"10.70.0.{place}", str(node.address)) for place, node in enumerate((A, B, C), 1)
+    AddressChange(node.name, f"id-{node.name}", f"10.70.0.{place}", str(node.address))
+    for place, node in enumerate((A, B, C), 1)
 )
 
 
@@ -358,7 +360,7 @@ def test_a_copy_of_a_newer_engine_is_restored_only_where_it_is_named(
 FRESH, STALE = Survivor("manager-b", Position(3, 57, 56)), Survivor("manager-a", Position(3, 40, 40))
 
 
-def two_of_five_left() -> tuple[Settings, list[Report]]:
+def two_of_five_left() -> tuple[Settings, list[NodeReport]]:
     five = make.settings(5, recover=True)
     left = [make.leaderless(five.managers[0]), make.leaderless(five.managers[1])]
     return five, left + [make.gone(node) for node in five.managers[2:]]
@@ -430,7 +432,7 @@ def test_a_copy_is_ahead_that_holds_what_the_best_survivor_never_heard_of(
     position: Position, changes: dict[str, Any], is_ahead: bool
 ) -> None:
     made = make.manifest("manager-b", position=position, **changes)
-    assert (outrun(STALE, {make.copy_of(made): made}) is not None) is is_ahead
+    assert (copy_ahead_of(STALE, {make.copy_of(made): made}) is not None) is is_ahead
 
 
 def test_of_one_term_the_survivor_is_forced_that_is_known_to_be_committed_furthest() -> None:
@@ -444,7 +446,7 @@ def test_of_one_term_the_survivor_is_forced_that_is_known_to_be_committed_furthe
 def test_an_older_copy_may_be_of_a_history_that_was_given_up() -> None:
     old = make.manifest("manager-b", position=Position(9, 900, 900), ago=timedelta(days=2))
     new = make.manifest("manager-c", position=Position(3, 39, 39))
-    assert outrun(STALE, {make.copy_of(made): made for made in (old, new)}) is None
+    assert copy_ahead_of(STALE, {make.copy_of(made): made for made in (old, new)}) is None
 
 
 def test_a_proof_ends_what_was_consented_to_before() -> None:
@@ -460,7 +462,7 @@ def test_a_lost_quorum_is_not_forced_beside_a_silent_manager() -> None:
     assert "manager-b" in made.refusal.remedy
 
 
-def named(node: Node) -> Report:
+def named(node: Node) -> NodeReport:
     return replace(make.silent(node), reach=Reach.NAMED, named="named lost 1 min ago by ops@desk: switched off")
 
 

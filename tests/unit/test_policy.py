@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from recovery import policy, words
-from recovery.bucket import Bucket
-from recovery.keyfile import ESCROW
-from recovery.remedies import POLICY, explained
+from recovery.s3 import policy
+from recovery.s3.bucket import Bucket
+from recovery.s3.server_errors import POLICY, explain
+from recovery.survey import lost
+from recovery.swarm.key_file import ESCROW
 from tests.unit import factories as make
 
 OF = make.settings()
@@ -34,7 +35,7 @@ WRITTEN = (COPY.key, COPY.manifest_key, f"{HOME}{ESCROW}abc.age", f"{HOME}agent/
 FOREIGN = (
     COPY.drill_key,
     COPY.mark_key,
-    words._key(OF, "manager-a"),
+    lost._key(OF, "manager-a"),
     *(
         HOME + name
         for name in ("lease.json", "recover-spent.json", "journal/x.json", "reports/x.json", "lost/swarm-x.json")
@@ -94,5 +95,5 @@ def test_the_servers_own_key_needs_no_word() -> None:
 
 def test_a_node_that_is_refused_is_told_to_look_at_its_policy() -> None:
     refused = ClientError({"Error": {"Code": "AccessDenied", "Message": ""}}, "PutObject")
-    assert explained(refused, "x", replace(BUCKET, write_only=True), "backup").remedy == POLICY
-    assert explained(refused, "x", BUCKET, "backup").remedy != POLICY
+    assert explain(refused, "x", replace(BUCKET, write_only=True), "backup").remedy == POLICY
+    assert explain(refused, "x", BUCKET, "backup").remedy != POLICY

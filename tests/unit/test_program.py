@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from recovery import program
+from recovery.node import program
 from recovery.onnode import api, copying, sandbox
 from recovery.onnode.archive import Unfit
 

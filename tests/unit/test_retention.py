@@ -16,27 +16,31 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from recovery import cli, client, drill, lease, marks, retention, uploads
-from recovery import prune as pruning
-from recovery.catalog import Catalog
-from recovery.copy import TIME, Copy
+from recovery import cli
+from recovery.copies import keeps, retention
+from recovery.copies.catalog import Catalog
+from recovery.copies.copy import TIME, Copy
+from recovery.copies.keeps import Keep
+from recovery.copies.manifest import Proof, Verdict
+from recovery.copies.retention import Candidate, Decision, candidate, decide
 from recovery.errors import DamagedCopy, NoUsableCopy, Refused, StoreError, StoreSilent
-from recovery.manifest import Proof, Verdict
-from recovery.marks import Mark
-from recovery.retention import Candidate, Decision, candidate, decide
-from recovery.settings import Retention, Rules, Settings
-from recovery.site import Listed, Site
-from recovery.store import Store
+from recovery.operations import broken_uploads, drill
+from recovery.operations import prune as pruning
+from recovery.operations.keep import keep, release
+from recovery.s3 import client, lease
+from recovery.s3.site import Listed, Site
+from recovery.s3.store import Store
+from recovery.settings import Retention, RetentionRules, Settings
 from tests.unit import factories as make
 
 NOW = datetime(2026, 3, 18, 12, 30, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-MARK = Mark("before the upgrade", "ops@desk", NOW)
-NO_RULES = Rules()
+MARK = Keep("before the upgrade", "ops@desk", NOW)
+NO_RULES = RetentionRules()
 NOTHING = {"last": 0, "hourly": 0, "daily": 0, "weekly": 0, "monthly": 0, "yearly": 0, "minimum": 1, "grace_hours": 1}
 
 
-def policy(cluster: Rules = NO_RULES, **counts: int) -> Retention:
+def policy(cluster: RetentionRules = NO_RULES, **counts: int) -> Retention:
     return Retention(**{**NOTHING, **counts}, cluster=cluster)
 
 
@@ -80,11 +84,11 @@ TABLE: list[tuple[str, Retention | None, list[Candidate], list[int]]] = [
     ("the minimum, proven ones first", policy(minimum=3), [one(1 * DAY), one(2 * DAY, **UNPROVEN), one(3 * DAY), one(4 * DAY), one(5 * DAY)], [0, 2, 3]),
     ("the minimum counts what is kept anyhow", policy(minimum=2, last=2), [one(n * DAY) for n in (1, 2, 3)], [0, 1]),
     ("the minimum where none is proven", policy(minimum=2), [one(n * DAY, **UNPROVEN) for n in (1, 2, 3)], [0, 1]),
-    ("the last two of the cluster", policy(cluster=Rules(last=2)), [one(n * DAY, manager=m, **UNPROVEN) for n, m in ((1, "a"), (2, "b"), (3, "b"), (4, "a"))], [0, 1]),
-    ("the newest of each day of the cluster", policy(cluster=Rules(daily=3)), [one(n * HOUR, manager=m) for n, m in ((1, "a"), (2, "b"), (30, "b"), (31, "a"), (50, "a"), (74, "b"))], [0, 1, 2, 4]),
-    ("the proven one of the cluster's day", policy(cluster=Rules(daily=2)), [one(HOUR, manager="a", **UNPROVEN), one(2 * HOUR, manager="b"), one(30 * HOUR, manager="a"), one(31 * HOUR, manager="b")], [1, 2]),
-    ("the cluster's rules are for each swarm", policy(cluster=Rules(last=1)), [one(n * DAY, manager=m, swarm=s, **UNPROVEN) for n, m, s in ((1, "a", "s1"), (2, "b", "s2"), (3, "a", "s1"), (4, "b", "s2"))], [0, 1]),
-    ("of each manager and of the cluster", policy(last=1, cluster=Rules(daily=3)), [one(n * DAY, manager=m, **UNPROVEN) for n, m in ((1, "a"), (2, "b"), (3, "b"), (4, "a"))], [0, 1, 2]),
+    ("the last two of the cluster", policy(cluster=RetentionRules(last=2)), [one(n * DAY, manager=m, **UNPROVEN) for n, m in ((1, "a"), (2, "b"), (3, "b"), (4, "a"))], [0, 1]),
+    ("the newest of each day of the cluster", policy(cluster=RetentionRules(daily=3)), [one(n * HOUR, manager=m) for n, m in ((1, "a"), (2, "b"), (30, "b"), (31, "a"), (50, "a"), (74, "b"))], [0, 1, 2, 4]),
+    ("the proven one of the cluster's day", policy(cluster=RetentionRules(daily=2)), [one(HOUR, manager="a", **UNPROVEN), one(2 * HOUR, manager="b"), one(30 * HOUR, manager="a"), one(31 * HOUR, manager="b")], [1, 2]),
+    ("the cluster's rules are for each swarm", policy(cluster=RetentionRules(last=1)), [one(n * DAY, manager=m, swarm=s, **UNPROVEN) for n, m, s in ((1, "a", "s1"), (2, "b", "s2"), (3, "a", "s1"), (4, "b", "s2"))], [0, 1]),
+    ("of each manager and of the cluster", policy(last=1, cluster=RetentionRules(daily=3)), [one(n * DAY, manager=m, **UNPROVEN) for n, m in ((1, "a"), (2, "b"), (3, "b"), (4, "a"))], [0, 1, 2]),
     ("the grace period", policy(grace_hours=6), [one(n * HOUR) for n in (1, 5, 6, 7)], [0, 1]),
     ("a copy of the future is young", policy(), [one(-DAY), one(DAY, **UNPROVEN)], [0]),
     ("a mark", policy(), [one(DAY), one(OLD, mark=MARK), one(2 * OLD)], [0, 1]),
@@ -127,7 +131,7 @@ def test_each_decision_says_why() -> None:
     assert reasons(default, newer[-2], *newer) == (
         "no rule keeps it (last 10, hourly 24, daily 7, weekly 5, monthly 12)",
     )
-    whole = policy(last=1, cluster=Rules(daily=1, yearly=1))
+    whole = policy(last=1, cluster=RetentionRules(daily=1, yearly=1))
     assert reasons(whole, newer[0], one(HOUR, **UNPROVEN), *newer[1:])[:2] == (
         "of the cluster, yearly: 2026",
         "the newest proven copy of swarm s1",
@@ -172,7 +176,9 @@ POLICIES = st.builds(
     yearly=COUNTS,
     minimum=st.integers(1, 5),
     grace_hours=st.integers(1, 48),
-    cluster=st.builds(Rules, last=COUNTS, hourly=COUNTS, daily=COUNTS, weekly=COUNTS, monthly=COUNTS, yearly=COUNTS),
+    cluster=st.builds(
+        RetentionRules, last=COUNTS, hourly=COUNTS, daily=COUNTS, weekly=COUNTS, monthly=COUNTS, yearly=COUNTS
+    ),
 )
 AGES = st.one_of(st.integers(-5, 72), st.integers(0, 60).map(lambda days: days * 24), st.integers(0, 30_000))
 CANDIDATES = st.lists(
@@ -444,7 +450,7 @@ def test_a_copy_made_meanwhile_stays_and_the_rules_are_asked_again(of: Settings,
 def test_a_copy_marked_meanwhile_stays(of: Settings, bucket: Any, tmp_path: Path) -> None:
     _, old, older = (put(of, tmp_path, days * DAY) for days in (1, 2, 3))
     agreed = go(of)
-    marks.keep(of, older.name, "evidence", now=NOW, say=print)
+    keep(of, older.name, "evidence", now=NOW, say=print)
     assert [removal.decision.copy for removal in prune(of, agreed)] == [old]
 
 
@@ -581,30 +587,30 @@ def test_in_a_versioned_bucket_versions_stay(of: Settings, bucket: Any, tmp_path
 
 def test_marks_are_written_read_and_released(of: Settings, bucket: Any, tmp_path: Path) -> None:
     copy = put(of, tmp_path, DAY)
-    written = marks.keep(of, copy.name, "evidence", now=NOW, say=print)
-    assert marks.read(Catalog(of)) == {copy: written}
+    written = keep(of, copy.name, "evidence", now=NOW, say=print)
+    assert keeps.read(Catalog(of)) == {copy: written}
     assert (written.reason, written.when) == ("evidence", NOW)
     assert "@" in written.who
     listed = Catalog(of)
     for text in (b"{", b""):
         bucket.put_object(Key=copy.mark_key, Body=text)
-        assert marks.read(Catalog(of)) == {copy: Mark("the mark cannot be read", "", None)}
+        assert keeps.read(Catalog(of)) == {copy: Keep("the mark cannot be read", "", None)}
     bucket.Object(copy.mark_key).delete()
-    assert list(marks.read(listed)) == [copy], "what was listed holds"
+    assert list(keeps.read(listed)) == [copy], "what was listed holds"
     bucket.put_object(Key=copy.mark_key, Body=b"{")
     for key in objects(copy):
         bucket.Object(key).delete()
-    marks.release(of, copy.name)
+    release(of, copy.name)
     assert keys(bucket) == set()
 
 
 def test_only_a_copy_is_marked_and_only_a_mark_is_released(of: Settings, bucket: Any, tmp_path: Path) -> None:
     copy = put(of, tmp_path, DAY)
     with pytest.raises(NoUsableCopy, match="no copy of that name is marked"):
-        marks.release(of, copy.name)
+        release(of, copy.name)
     bucket.Object(copy.manifest_key).delete()
     with pytest.raises(NoUsableCopy, match="no such copy"):
-        marks.keep(of, copy.name, "evidence", now=NOW, say=print)
+        keep(of, copy.name, "evidence", now=NOW, say=print)
     assert keys(bucket) == {copy.key}
 
 
@@ -709,19 +715,19 @@ def test_a_mark_lies_at_both_sites_and_is_taken_back_at_both(
     two: Settings, bucket: Any, out: set[str], tmp_path: Path, site: str
 ) -> None:
     new, old, older = (put(two, tmp_path, days * DAY) for days in (1, 2, 3))
-    marks.keep(two, old.name, "evidence", now=NOW, say=print)
+    keep(two, old.name, "evidence", now=NOW, say=print)
     assert old.mark_key in held(bucket, "copies") & held(bucket, "other")
     out.add(site)
     said: list[str] = []
-    marks.keep(two, older.name, "evidence", now=NOW, say=said.append)
+    keep(two, older.name, "evidence", now=NOW, say=said.append)
     assert [line for line in said if line.startswith(f"the {site} site is left out")]
     with pytest.raises(Refused, match=f"releasing {old.name}: the {site} site is left out"):
-        marks.release(two, old.name)
+        release(two, old.name)
     out.clear()
-    assert set(marks.read(Catalog(two))) == {old, older}
+    assert set(keeps.read(Catalog(two))) == {old, older}
     assert prune(two) == []
     for copy in (old, older):
-        marks.release(two, copy.name)
+        release(two, copy.name)
     assert not [key for name in ("copies", "other") for key in held(bucket, name) if key.endswith(".keep.json")]
     assert set(Catalog(two).copies) == {new, old, older}
 
@@ -881,7 +887,7 @@ THEIRS = [
 
 
 def test_uploads_under_other_names_are_other_people_s() -> None:
-    assert [key for key in [*OURS, *THEIRS] if uploads.is_ours(key, "requorum/lab/")] == OURS
+    assert [key for key in [*OURS, *THEIRS] if broken_uploads.is_ours(key, "requorum/lab/")] == OURS
 
 
 def test_prune_removes_the_parts_of_uploads_that_broke_off(
@@ -948,7 +954,7 @@ def test_a_site_that_does_not_tell_its_uploads_keeps_the_other_s_from_no_look(
         return real(at, prefix)
 
     monkeypatch.setattr(Site, "uploads", denied)
-    (found,) = uploads.look(two, datetime.now(UTC) + DAY, say=said.append)
+    (found,) = broken_uploads.list_broken(two, datetime.now(UTC) + DAY, say=said.append)
     assert (found.site.name, found.upload.key) == ({"main": "second", "second": "main"}[site], OURS[0])
     (line,) = said
     assert line.startswith(f"uploads that broke off are not looked for: listing the uploads to the {site} site: Acc")
@@ -973,7 +979,7 @@ def test_keep_shows_in_backups_and_holds(run: Callable[..., Any], of: Settings, 
 def test_keep_in_json(run: Callable[..., Any], of: Settings, bucket: Any, tmp_path: Path) -> None:
     copy = put(of, tmp_path, DAY)
     kept = json.loads(run("keep", copy.name, "--reason", "evidence [1]", "--json").stdout)
-    mark = marks.read(Catalog(of))[copy]
+    mark = keeps.read(Catalog(of))[copy]
     assert mark.when
     assert kept == {
         "version": 1,

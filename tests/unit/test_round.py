@@ -16,19 +16,22 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from recovery import copy, lease, site, snapshot, store
-from recovery.agent import metrics, turn
-from recovery.agent import round as rounds
+from recovery.agent import metrics
+from recovery.agent import order as agent_order
+from recovery.agent import run as rounds
 from recovery.agent import state as states
 from recovery.agent.config import Config
-from recovery.agent.round import AGAIN, DONE, DUE, FAILED, Round
+from recovery.agent.run import AGAIN, DONE, DUE, FAILED, Run
 from recovery.agent.spool import Entry, Spool
 from recovery.agent.state import State
+from recovery.copies import copy, snapshot, storing
+from recovery.copies.manifest import Manifest, Proof, Verdict
 from recovery.errors import CommandFailed, Refused, SettingError, StoreError, StoreSilent
-from recovery.keyfile import UnlockKey
-from recovery.manifest import Manifest, Proof, Verdict
 from recovery.onnode import api
-from recovery.site import Site
+from recovery.s3 import clock as s3_clock
+from recovery.s3 import lease, store
+from recovery.s3.site import Site
+from recovery.swarm.key_file import UnlockKey
 from tests.unit import factories as make
 from tests.unit.test_agent import holdings
 
@@ -53,7 +56,7 @@ class World:
         monkeypatch.setattr(api, "ask", self.ask)
         monkeypatch.setattr(api, "holdings", lambda _: holdings())
         monkeypatch.setattr(snapshot, "take", self.take)
-        monkeypatch.setattr(Round, "_seal", lambda _, key, to: to.write_text(key.fingerprint))
+        monkeypatch.setattr(Run, "_seal", lambda _, key, to: to.write_text(key.fingerprint))
 
     def ask(self, _: Path, __: str, what: str) -> Any:
         info = {"DockerRootDir": str(self.data), "Swarm": {"NodeID": self.node}}
@@ -84,7 +87,7 @@ class World:
         return self.verdict is Verdict.PROVEN
 
     def run(self) -> int:
-        return Round(self.config, self.folder).run()
+        return Run(self.config, self.folder).run()
 
     @property
     def state(self) -> State:
@@ -227,7 +230,7 @@ def test_what_is_not_proven_is_tried_again_less_and_less_often(world: World, ver
         world.run()
         assert world.run() == AGAIN
         assert world.taken == world.state.tries == tries, "not before its time, however often it is woken"
-        world.later(turn.pause(tries))
+        world.later(agent_order.pause(tries))
     world.change()
     world.run()
     assert (world.taken, world.state.tries) == (4, 1), "what is new is tried at once"
@@ -235,7 +238,7 @@ def test_what_is_not_proven_is_tried_again_less_and_less_often(world: World, ver
     world.run()
     assert world.taken == 5, "and so is what is due"
     world.verdict = Verdict.PROVEN
-    world.later(turn.pause(9))
+    world.later(agent_order.pause(9))
     assert world.run() == DONE
     assert (world.taken, world.state.failure) == (6, "")
 
@@ -262,7 +265,7 @@ def test_a_copy_that_breaks_off_is_not_tried_on_and_on(world: World, monkeypatch
     assert len(tries) == 1
     assert "no memory" in world.state.failure, "a round that only waits does not make good for it"
     monkeypatch.setattr(snapshot, "take", world.take)
-    world.later(turn.pause(1))
+    world.later(agent_order.pause(1))
     assert world.run() == DONE
     assert world.state.failure == ""
 
@@ -285,7 +288,7 @@ def test_a_try_that_took_long_is_followed_by_a_rest_too(
     monkeypatch.setattr(snapshot, "take", take)
     world.verdict = Verdict.UNPROVEN
     world.run()
-    clock[0] += turn.pause(1) - 1
+    clock[0] += agent_order.pause(1) - 1
     assert world.run() == AGAIN
     assert len(tries) == 1
     clock[0] += 1
@@ -340,8 +343,8 @@ class Sent:
         self._taken, self.leased = list[datetime](), list[bool]()
         self.after: dict[int, Callable[[], None]] = {}
         """What happens once so many are stored."""
-        self._write = copy.write
-        monkeypatch.setattr(copy, "write", self.write)
+        self._write = storing.write
+        monkeypatch.setattr(storing, "write", self.write)
 
     def write(self, site: Site, of: copy.Copy, manifest: Manifest, archive: Path) -> None:
         self._taken.append(manifest.taken)
@@ -446,7 +449,7 @@ def test_a_key_that_is_missing_keeps_its_copy_from_s3(world: World) -> None:
 
 def test_an_unlock_key_that_nobody_could_read_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match=r"escrow\.recipients"):
-        Round(CONFIG, tmp_path)._seal(KEY, tmp_path / "key")
+        Run(CONFIG, tmp_path)._seal(KEY, tmp_path / "key")
 
 
 def test_a_full_disk_is_told_and_leaves_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -458,7 +461,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(world: World, monkeypatch: pytes
     assert "No space left" in world.state.failure
     assert not list((world.folder / "spool").iterdir())
     monkeypatch.setattr(snapshot, "take", world.take)
-    world.later(turn.pause(1))
+    world.later(agent_order.pause(1))
     assert world.run() == DONE
 
 
@@ -468,13 +471,13 @@ def test_the_newest_copy_is_stored_first(world: World, monkeypatch: pytest.Monke
         world.version = 2
         world.run()
     sent: list[datetime] = []
-    real = copy.write
+    real = storing.write
 
     def write(*given: Any) -> None:
         sent.append(given[2].taken)
         real(*given)
 
-    monkeypatch.setattr(copy, "write", write)
+    monkeypatch.setattr(storing, "write", write)
     assert world.run() == DONE
     assert sent == sorted(sent, reverse=True)
     assert len(sent) == 2
@@ -484,7 +487,7 @@ def test_the_newest_copy_is_stored_first(world: World, monkeypatch: pytest.Monke
 def test_a_clock_that_is_wrong_is_told_until_it_is_set(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The time that a copy bears is this clock's, and which copy is the newest goes by that."""
     wrong = timedelta(minutes=6)
-    monkeypatch.setattr(site, "skew", lambda _, __: wrong)
+    monkeypatch.setattr(s3_clock, "skew", lambda _, __: wrong)
     assert world.run() == DONE
     assert "the clock here is 360 s ahead of the main site's" in world.state.failure
     wrong, world.version = -wrong, world.version + 1
@@ -613,13 +616,13 @@ def test_what_a_site_has_is_not_sent_there_again(sites: Sites, monkeypatch: pyte
     sites.down.add("main")
     sites.run()
     sent: list[str] = []
-    real = copy.write
+    real = storing.write
 
     def write(site: Site, *given: Any) -> None:
         sent.append(site.name)
         real(site, *given)
 
-    monkeypatch.setattr(copy, "write", write)
+    monkeypatch.setattr(storing, "write", write)
     sites.run()
     sites.down.clear()
     sites.run()
@@ -654,7 +657,7 @@ def test_a_damaged_copy_is_set_aside_and_told_and_keeps_nothing_back(
         world.run()
     newest, other = world.waiting
     damage(newest.folder)
-    world.later(turn.pause(9))
+    world.later(agent_order.pause(9))
     assert world.run() in (AGAIN, DONE)
     names = [key for key in world.stored() if key.endswith("manifest.json")]
     assert copy.of(other.manifest, "").manifest_key in names
@@ -669,7 +672,7 @@ def test_a_copy_of_another_release_stays_and_is_told_and_its_swarm_is_copied_aga
     newest, _ = world.waiting
     written = newest.folder / "manifest.json"
     written.write_text(json.dumps({**json.loads(written.read_text()), "format": 99}))
-    world.later(turn.pause(9))
+    world.later(agent_order.pause(9))
     for _ in range(2):
         assert world.run() == AGAIN
         assert (world.taken, len(of_copies(world.stored()))) == (3, 4), "once, and what else waits is stored"
@@ -818,7 +821,7 @@ def test_killed_before_any_effect_the_next_round_ends_it(
             of_s3 = world.stored()
             manifests = [name for name in of_s3 if name.endswith(".manifest.json")]
             assert all(name.replace(".manifest.json", ".tar.zst.age") in of_s3 for name in manifests), at
-            world.later(turn.pause(1))
+            world.later(agent_order.pause(1))
             assert world.run() == DONE, (at, world.state.failure)
             assert of_copies(world.stored()) == ["manifest.json", "zst.age"], at
             assert (KEY.escrowed(CONFIG.escrow) in world.stored()) == bool(key)

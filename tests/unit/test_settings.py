@@ -1,3 +1,5 @@
+"""TODO docstring."""
+
 import json
 from pathlib import Path
 from typing import Any

@@ -13,16 +13,18 @@ from typing import Any, cast
 import pytest
 from backports import zstd
 
-from recovery import contents, program, sealing, snapshot
-from recovery.engine import Engine
+from recovery.copies import contents, snapshot
+from recovery.copies.manifest import FORMAT, Manifest, Proof, Verdict, drilled, from_json
 from recovery.errors import DamagedCopy
-from recovery.manifest import FORMAT, Manifest, Proof, Verdict, drilled, from_json
-from recovery.model import Inventory
+from recovery.node import program
+from recovery.node.engine import Engine
+from recovery.node.shell import Shell
 from recovery.onnode import archive as unpacked
 from recovery.onnode import copying
 from recovery.onnode.archive import CA, CERTIFICATE, KEY
-from recovery.shell import Shell
-from recovery.wal import Position
+from recovery.s3 import sealing
+from recovery.swarm.model import Inventory
+from recovery.swarm.wal import Position
 from tests.unit import factories as make
 from tests.unit.test_keyfile import key_file
 from tests.unit.test_wal import entry, state

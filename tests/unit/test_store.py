@@ -14,20 +14,25 @@ import yaml
 from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
-from recovery import client as client_module
-from recovery import consent, journal, marks, offers, operators
-from recovery.catalog import Catalog
 from recovery.cli import app
-from recovery.client import HASTY, PATIENT, TRANSFER, client
-from recovery.encryption import Rest
+from recovery.copies import keeps
+from recovery.copies.catalog import Catalog
+from recovery.copies.escrow import Escrow
 from recovery.errors import DamagedCopy, SettingError, StoreError, StoreSilent
-from recovery.escrow import Escrow
-from recovery.keyfile import UnlockKey
-from recovery.remedies import explained
+from recovery.operations import consent
+from recovery.operations.keep import keep
+from recovery.s3 import client as client_module
+from recovery.s3 import cluster_lease, probe
+from recovery.s3.client import BULK, PATIENT, QUICK, client
+from recovery.s3.clock import skew
+from recovery.s3.encryption import ServerSideEncryption
+from recovery.s3.server_errors import explain
+from recovery.s3.site import Site
+from recovery.s3.store import Store
+from recovery.s3.versions import as_of
 from recovery.settings import Settings
-from recovery.site import Site, skew
-from recovery.store import Store
-from recovery.versions import as_of
+from recovery.steps import journal
+from recovery.swarm.key_file import UnlockKey
 from tests.unit import factories as make
 
 MANIFEST = make.manifest()
@@ -67,7 +72,7 @@ def key_file(tmp_path: Path) -> Path:
 def write_everything(settings: Settings, sealed: Path) -> None:
     Catalog(settings).add(MANIFEST, sealed)
     Escrow(settings).keep(UNLOCK)
-    with operators.alone(settings, "recovery", say=print):
+    with cluster_lease.hold(settings, "recovery", say=print):
         journal.begin(settings, "force", "manager-a", print)
         consent.spend(settings)
 
@@ -98,10 +103,12 @@ def test_the_customers_key_goes_with_every_write_and_read(
     key_file.write_bytes(content)
     settings = of(encryption={"mode": "customer", "keyFile": str(key_file)})
     sent = []
-    real = Rest.is_kept
+    real = ServerSideEncryption.is_kept
     # moto stores such objects and does not say how.
-    monkeypatch.setattr(Rest, "is_kept", lambda rest, head: real(rest, {**head, "SSECustomerAlgorithm": "AES256"}))
-    for pace in (PATIENT, TRANSFER, HASTY):
+    monkeypatch.setattr(
+        ServerSideEncryption, "is_kept", lambda rest, head: real(rest, {**head, "SSECustomerAlgorithm": "AES256"})
+    )
+    for pace in (PATIENT, BULK, QUICK):
         events = client(settings.backup.sites[0], pace).meta.events
         events.register("before-send.s3", lambda request, **_: sent.append(request))
     write_everything(settings, sealed)
@@ -263,7 +270,7 @@ def test_deleted_and_overwritten_copies_are_read_as_they_were(
 ) -> None:
     copy = Catalog(of(bucket="versioned")).add(make.manifest(size=sealed.stat().st_size), sealed)
     Escrow(of(bucket="versioned")).keep(UNLOCK)
-    mark = marks.keep(of(bucket="versioned"), copy.name, "evidence", now=THEN, say=print)
+    mark = keep(of(bucket="versioned"), copy.name, "evidence", now=THEN, say=print)
     sleep(1.1)  # S3 tells seconds
     then = datetime.now(UTC)
     sleep(1.1)
@@ -282,7 +289,7 @@ def test_deleted_and_overwritten_copies_are_read_as_they_were(
     catalog.store.then.download(copy.key, sealed.with_name("read"))
     assert sealed.with_name("read").read_bytes() == sealed.read_bytes()
     assert len(Escrow(past)._names()) == 1
-    assert marks.read(catalog) == {copy: mark}
+    assert keeps.read(catalog) == {copy: mark}
     assert any("requorum:backup.asOf" in note for note in catalog.store.notes)
     consent.spend(past)
     assert consent.is_spent(past, catalog.store), "what is for now is read as it is now"
@@ -369,11 +376,11 @@ def test_each_refusal_names_the_setting_and_what_to_do(
             "HTTPHeaders": {"x-amz-bucket-region": "eu-north-1", "date": "Fri, 02 Jan 2026 03:04:05 GMT"},
         },
     }
-    told = explained(ClientError(answer, operation), "reading", of(**changes).backup.sites[0], "backup")
+    told = explain(ClientError(answer, operation), "reading", of(**changes).backup.sites[0], "backup")
     assert remedy in told.remedy
     assert "{" not in told.remedy
     assert not isinstance(told, StoreSilent)
-    second = explained(ClientError(answer, operation), "reading", of(**changes).backup.sites[0], "backup.second")
+    second = explain(ClientError(answer, operation), "reading", of(**changes).backup.sites[0], "backup.second")
     assert "requorum:backup.bucket" not in second.remedy
 
 
@@ -384,14 +391,12 @@ def test_nothing_is_nothing_also_where_threads_made_a_client_each(bucket: Any, m
 
 def test_a_server_in_trouble_is_out_of_reach() -> None:
     answer: Any = {"Error": {"Code": "SlowDown"}, "ResponseMetadata": {"HTTPStatusCode": 503}}
-    assert isinstance(
-        explained(ClientError(answer, "GetObject"), "reading", of().backup.sites[0], "backup"), StoreSilent
-    )
+    assert isinstance(explain(ClientError(answer, "GetObject"), "reading", of().backup.sites[0], "backup"), StoreSilent)
 
 
 @pytest.fixture
 def asked(tmp_path: Path, s3: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, dict[str, Any], str]]:
-    monkeypatch.setattr(offers, "LOCK_SECONDS", 1)
+    monkeypatch.setattr(probe, "LOCK_SECONDS", 1)
 
     def run(**changes: Any) -> tuple[int, dict[str, Any], str]:
         file = tmp_path / "Pulumi.lab.yaml"
@@ -434,15 +439,15 @@ def test_what_is_needed_and_not_offered_is_degraded(
 
 def test_a_lock_that_is_accepted_and_not_kept_is_found_out(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = of(bucket="locked", lock=LOCK)
-    monkeypatch.setattr(offers, "LOCK_SECONDS", 1)
+    monkeypatch.setattr(probe, "LOCK_SECONDS", 1)
 
     def none(**_: Any) -> Any:
         raise ClientError({"Error": {"Code": "NoSuchObjectLockConfiguration"}}, "GetObjectRetention")
 
     monkeypatch.setattr(Site(settings.backup.sites[0]).s3, "get_object_retention", none)
-    (found,) = offers.ask(settings)
+    (found,) = probe.probe(settings)
     answers = {offer.what: offer.answer for offer in found.offers}
-    assert answers["object lock"] is offers.Answer.IGNORED
+    assert answers["object lock"] is probe.ProbeResult.IGNORED
 
 
 def test_a_key_that_may_only_read_is_told_so(bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -452,10 +457,10 @@ def test_a_key_that_may_only_read_is_told_so(bucket: Any, monkeypatch: pytest.Mo
         raise ClientError({"Error": {"Code": "AccessDenied"}}, "PutObject")
 
     monkeypatch.setattr(Site(settings.backup.sites[0]).s3, "put_object", denied)
-    (found,) = offers.ask(settings)
+    (found,) = probe.probe(settings)
     by = {offer.what: offer for offer in found.offers}
-    assert by["reachable"].answer is offers.Answer.YES
-    assert by["conditional writes"].answer is offers.Answer.UNKNOWN
+    assert by["reachable"].answer is probe.ProbeResult.YES
+    assert by["conditional writes"].answer is probe.ProbeResult.UNKNOWN
     assert "PutObject: AccessDenied" in by["conditional writes"].detail
     assert found.exit_code == 3
 

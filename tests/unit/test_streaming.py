@@ -16,7 +16,7 @@ from uuid import uuid4
 import pytest
 from backports import zstd
 
-from recovery import program
+from recovery.node import program
 from recovery.onnode import process, streaming, volume
 from recovery.onnode.process import Failed
 

@@ -6,10 +6,11 @@ from typing import Any, Self
 
 import pytest
 
-from recovery import hosts, survey, words
 from recovery.errors import Silent
-from recovery.model import LocalState, Presence, Reach, Report
-from recovery.settings import Node
+from recovery.survey import hosts, lost
+from recovery.survey import nodes as survey_nodes
+from recovery.swarm.machines import Node
+from recovery.swarm.model import LocalState, NodeReport, Presence, Reach
 from tests.unit import factories as make
 
 S = make.settings()
@@ -17,12 +18,12 @@ A, B, C = S.managers
 W1 = S.workers[0]
 LED = [make.manager(A, S.nodes), make.manager(B, S.nodes)]
 UNSAID = replace(make.leaderless(C), state=LocalState.PENDING, engine="")
-NO_ENGINE = Report(C, Reach.NO_ENGINE, "Read timed out.")
+NO_ENGINE = NodeReport(C, Reach.NO_ENGINE, "Read timed out.")
 DEAD_SECONDS = 3.0
 """What a machine where nothing answers may cost."""
 
 
-def without(*silent: Node) -> list[Report]:
+def without(*silent: Node) -> list[NodeReport]:
     return [make.manager(node, S.nodes, unreachable=[n.name for n in silent]) for node in (A, B)]
 
 
@@ -43,8 +44,8 @@ def without(*silent: Node) -> list[Report]:
         ([make.gone(A), make.gone(B), UNSAID], ("manager-c",), ()),
         ([make.gone(A), make.gone(B), NO_ENGINE], ("manager-c",), ()),
         ([*LED, make.manager(C, S.nodes)], ("manager-c",), ()),
-        ([*LED, Report(C, Reach.STOPPED)], (), ()),
-        ([*LED, Report(C, Reach.REFUSED)], ("manager-c",), ()),
+        ([*LED, NodeReport(C, Reach.STOPPED)], (), ()),
+        ([*LED, NodeReport(C, Reach.REFUSED)], ("manager-c",), ()),
     ],
     ids=[
         "dead",
@@ -66,19 +67,19 @@ def without(*silent: Node) -> list[Report]:
     ],
 )
 def test_asked_again_is_who_lives_and_never_an_engine_that_may_look_for_a_leader(
-    reports: list[Report], living: tuple[str, ...], asked: tuple[Node, ...]
+    reports: list[NodeReport], living: tuple[str, ...], asked: tuple[Node, ...]
 ) -> None:
     seen = make.survey(
         [replace(report, engine=report.engine or "20.10.24") if report.led else report for report in reports]
     )
-    assert survey.late(seen, living) == asked
+    assert survey_nodes.late(seen, living) == asked
 
 
 @dataclass
 class Machines:
     """What stands in for the nodes: manager-c lets us in as late as it is told to, the others at once."""
 
-    answers: Mapping[str, Callable[[float], Report]]
+    answers: Mapping[str, Callable[[float], NodeReport]]
     accepts: bool = True
     login: float = 0.0
     dialled: dict[str, list[float]] = field(default_factory=dict)
@@ -107,20 +108,20 @@ class Machines:
 
         return Shell()
 
-    def ask(self, shell: Any, *, seconds: float) -> Report:
+    def ask(self, shell: Any, *, seconds: float) -> NodeReport:
         self.engine.setdefault(shell.node.name, []).append(seconds)
         return self.answers[shell.node.name](seconds)
 
 
 def place(
-    monkeypatch: pytest.MonkeyPatch, reports: list[Report], presence: Presence = Presence.UNKNOWN, **of_c: Any
+    monkeypatch: pytest.MonkeyPatch, reports: list[NodeReport], presence: Presence = Presence.UNKNOWN, **of_c: Any
 ) -> Machines:
     answers = {report.node.name: lambda _, report=report: report for report in reports}
     machines = Machines({**answers, **of_c.pop("answers", {})}, **of_c)
-    monkeypatch.setattr(survey, "Shell", machines.shell)
-    monkeypatch.setattr(survey, "ask", machines.ask)
+    monkeypatch.setattr(survey_nodes, "Shell", machines.shell)
+    monkeypatch.setattr(survey_nodes, "ask", machines.ask)
     monkeypatch.setattr(hosts, "presence", lambda _, nodes: {node.name: presence for node in nodes})
-    monkeypatch.setattr(words, "heeded", lambda _settings, reports, _now: tuple(reports))
+    monkeypatch.setattr(lost, "with_declarations", lambda _settings, reports, _now: tuple(reports))
     return machines
 
 
@@ -129,42 +130,42 @@ ALL = [make.manager(node, S.nodes) for node in S.managers]
 
 @pytest.mark.parametrize("others", [LED, [make.empty(A), make.empty(B)]], ids=["led", "nobody leads"])
 def test_a_machine_that_lets_us_in_late_is_not_silent_once_all_settled(
-    monkeypatch: pytest.MonkeyPatch, others: list[Report]
+    monkeypatch: pytest.MonkeyPatch, others: list[NodeReport]
 ) -> None:
     machines = place(monkeypatch, [*others, make.manager(C, S.nodes)], login=5.0)
-    assert survey.survey(S, nodes=S.managers).of("manager-c").reach is Reach.SILENT, "a plain look is a short one"
-    assert survey.settled(S, nodes=S.managers).of("manager-c").reach is Reach.ANSWERS
+    assert survey_nodes.survey(S, nodes=S.managers).of("manager-c").reach is Reach.SILENT, "a plain look is a short one"
+    assert survey_nodes.stable_survey(S, nodes=S.managers).of("manager-c").reach is Reach.ANSWERS
     assert len(machines.dialled["manager-a"]) == 2, "only the late one is asked again"
 
 
 def test_what_is_silent_at_any_length_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     machines = place(monkeypatch, without(C), login=60.0)
-    assert survey.settled(S, nodes=S.managers).of("manager-c").reach is Reach.SILENT
+    assert survey_nodes.stable_survey(S, nodes=S.managers).of("manager-c").reach is Reach.SILENT
     assert len(machines.dialled["manager-c"]) == 2
 
 
 @pytest.mark.parametrize("others", [LED, without(C)], ids=["the leader hears it still", "nobody hears it"])
 @pytest.mark.parametrize("presence", [Presence.UNKNOWN, Presence.PRESENT])
 def test_a_dead_machine_costs_three_seconds_at_most(
-    monkeypatch: pytest.MonkeyPatch, others: list[Report], presence: Presence
+    monkeypatch: pytest.MonkeyPatch, others: list[NodeReport], presence: Presence
 ) -> None:
     machines = place(monkeypatch, others, presence, accepts=False)
-    assert survey.settled(S, nodes=S.managers).of("manager-c").reach is Reach.SILENT
+    assert survey_nodes.stable_survey(S, nodes=S.managers).of("manager-c").reach is Reach.SILENT
     assert sum(machines.dialled["manager-c"]) <= DEAD_SECONDS
 
 
 def test_an_engine_that_was_late_is_heard_out_where_there_is_a_leader(monkeypatch: pytest.MonkeyPatch) -> None:
-    late = {"manager-c": lambda seconds: make.manager(C, S.nodes) if seconds > survey.ENGINE_SECONDS else UNSAID}
+    late = {"manager-c": lambda seconds: make.manager(C, S.nodes) if seconds > survey_nodes.ENGINE_SECONDS else UNSAID}
     machines = place(monkeypatch, LED, answers=late)
-    assert survey.settled(S, nodes=S.managers).of("manager-c").led
-    assert machines.engine["manager-c"] == [survey.ENGINE_SECONDS, survey.LATE_SECONDS]
+    assert survey_nodes.stable_survey(S, nodes=S.managers).of("manager-c").led
+    assert machines.engine["manager-c"] == [survey_nodes.ENGINE_SECONDS, survey_nodes.LATE_SECONDS]
 
 
 def test_whoever_is_let_in_late_may_tell_that_another_is_led(monkeypatch: pytest.MonkeyPatch) -> None:
     said = replace(UNSAID, node=A)
-    late = {"manager-a": lambda seconds: make.manager(A, S.nodes) if seconds > survey.ENGINE_SECONDS else said}
+    late = {"manager-a": lambda seconds: make.manager(A, S.nodes) if seconds > survey_nodes.ENGINE_SECONDS else said}
     machines = place(monkeypatch, [make.gone(B), make.manager(C, S.nodes)], login=5.0, answers=late)
-    assert survey.settled(S, nodes=S.managers).of("manager-a").led
+    assert survey_nodes.stable_survey(S, nodes=S.managers).of("manager-a").led
     assert {name: len(tries) for name, tries in machines.dialled.items()} == {
         "manager-a": 2,
         "manager-b": 1,
@@ -175,9 +176,9 @@ def test_whoever_is_let_in_late_may_tell_that_another_is_led(monkeypatch: pytest
 def test_without_a_leader_no_engine_is_asked_for_longer(monkeypatch: pytest.MonkeyPatch) -> None:
     """The one that is let in late is asked its first question, as short as any."""
     machines = place(monkeypatch, [make.empty(A), replace(NO_ENGINE, node=B), UNSAID], login=5.0)
-    survey.settled(S, nodes=S.managers)
-    assert machines.engine["manager-c"] == [survey.ENGINE_SECONDS]
-    assert machines.engine["manager-b"] == [survey.ENGINE_SECONDS]
+    survey_nodes.stable_survey(S, nodes=S.managers)
+    assert machines.engine["manager-c"] == [survey_nodes.ENGINE_SECONDS]
+    assert machines.engine["manager-b"] == [survey_nodes.ENGINE_SECONDS]
 
 
 @pytest.mark.parametrize(("accepts", "reach"), [(False, Reach.ABSENT), (True, Reach.SILENT)])
@@ -185,9 +186,9 @@ def test_a_machine_that_accepts_the_connection_is_not_gone_whatever_the_driver_s
     monkeypatch: pytest.MonkeyPatch, accepts: bool, reach: Reach
 ) -> None:
     place(monkeypatch, without(C), Presence.GONE, accepts=accepts, login=60.0)
-    assert survey.settled(S, nodes=[C]).of("manager-c").reach is reach
+    assert survey_nodes.stable_survey(S, nodes=[C]).of("manager-c").reach is reach
 
 
 def test_one_look_at_one_machine_waits_for_it_to_let_us_in(monkeypatch: pytest.MonkeyPatch) -> None:
     place(monkeypatch, ALL, login=5.0)
-    assert survey.report(C, S, Presence.UNKNOWN).reach is Reach.ANSWERS
+    assert survey_nodes.report(C, S, Presence.UNKNOWN).reach is Reach.ANSWERS

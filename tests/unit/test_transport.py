@@ -13,7 +13,7 @@ import asyncssh
 import pytest
 
 from recovery.errors import LocalError, Silent
-from recovery.transport import Shell
+from recovery.node.ssh import Shell
 
 MANY = 20 << 20
 """Bytes that ``much`` prints: more than any buffer on the way holds."""

@@ -10,10 +10,11 @@ import pyrage
 import pytest
 from typer.testing import CliRunner
 
-from recovery import cli, contents
-from recovery.copy import Copy
+from recovery import cli
+from recovery.copies import contents
+from recovery.copies.copy import Copy
+from recovery.s3.site import Site
 from recovery.settings import Settings
-from recovery.site import Site
 from tests.unit import factories as make
 from tests.unit.test_catalog import put
 from tests.unit.test_keyfile import key_file, unlock_key

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recovery.wal import ENTRY, SNAPSHOT, STATE, Position, position
+from recovery.swarm.wal import ENTRY, SNAPSHOT, STATE, Position, position
 
 
 def varint(value: int) -> bytes:

@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from recovery import words
-from recovery.catalog import Catalog
-from recovery.model import Reach, Report
-from recovery.words import SKEW, VALID, Word, heed
+from recovery.copies.catalog import Catalog
+from recovery.s3.clock import SKEW
+from recovery.survey import lost
+from recovery.survey.lost import VALID, LossDeclaration, apply_declarations
+from recovery.swarm.model import NodeReport, Reach
 from tests.unit import factories as make
 from tests.unit.test_diagnosis import A, B, S, surveys
 
-WORD = Word("manager-a", str(A.address), make.NOW - timedelta(minutes=5), "switched off by ipmi", "ops@desk")
+WORD = LossDeclaration("manager-a", str(A.address), make.NOW - timedelta(minutes=5), "switched off by ipmi", "ops@desk")
 MINUTE = timedelta(minutes=1)
 
 
@@ -30,9 +31,9 @@ MINUTE = timedelta(minutes=1)
         (make.silent(A), replace(WORD, address="10.77.9.9"), Reach.SILENT),
         (make.silent(B), WORD, Reach.SILENT),
         (make.gone(A), WORD, Reach.ABSENT),
-        (Report(A, Reach.STOPPED), WORD, Reach.STOPPED),
-        (Report(A, Reach.REFUSED), WORD, Reach.REFUSED),
-        (Report(A, Reach.NO_ENGINE), WORD, Reach.NO_ENGINE),
+        (NodeReport(A, Reach.STOPPED), WORD, Reach.STOPPED),
+        (NodeReport(A, Reach.REFUSED), WORD, Reach.REFUSED),
+        (NodeReport(A, Reach.NO_ENGINE), WORD, Reach.NO_ENGINE),
         (make.leaderless(A), WORD, Reach.ANSWERS),
     ],
     ids=[
@@ -50,17 +51,17 @@ MINUTE = timedelta(minutes=1)
         "answers",
     ],
 )
-def test_a_word_counts_against_silence_only(report: Report, word: Word, reach: Reach) -> None:
-    [seen] = heed([report], [word], make.NOW)
+def test_a_word_counts_against_silence_only(report: NodeReport, word: LossDeclaration, reach: Reach) -> None:
+    [seen] = apply_declarations([report], [word], make.NOW)
     assert seen.reach is reach
     assert seen.known_lost is (reach in (Reach.NAMED, Reach.ABSENT))
     assert bool(seen.named) is seen.known_lost
 
 
 @given(surveys(S))
-def test_words_about_everybody_change_nothing_of_what_answers(reports: list[Report]) -> None:
+def test_words_about_everybody_change_nothing_of_what_answers(reports: list[NodeReport]) -> None:
     said = [replace(WORD, node=r.node.name, address=str(r.node.address)) for r in reports]
-    for before, after in zip(reports, heed(reports, said, make.NOW), strict=True):
+    for before, after in zip(reports, apply_declarations(reports, said, make.NOW), strict=True):
         assert after == before or before.reach in (Reach.SILENT, Reach.ABSENT)
 
 
@@ -69,36 +70,36 @@ def test_who_said_it_when_and_why_is_shown() -> None:
 
 
 def test_a_word_is_kept_in_the_store_until_it_is_forgotten(bucket: Any) -> None:
-    words.speak(S, WORD)
+    lost.declare_lost(S, WORD)
     assert [entry.key for entry in bucket.objects.all()] == ["requorum/lab/lost/manager-a.json"]
-    assert words.spoken(S) == (WORD,)
+    assert lost.read_declarations(S) == (WORD,)
     assert Catalog(S).copies == (), "a word is no copy"
-    words.forget(S, B)
-    assert words.spoken(S) == (WORD,)
-    words.forget(S, A)
-    assert words.spoken(S) == ()
-    words.forget(S, A)
+    lost.withdraw(S, B)
+    assert lost.read_declarations(S) == (WORD,)
+    lost.withdraw(S, A)
+    assert lost.read_declarations(S) == ()
+    lost.withdraw(S, A)
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"null", json.dumps({"node": "manager-a"}).encode()])
 def test_an_unreadable_word_is_none(bucket: Any, content: bytes) -> None:
     bucket.put_object(Key="requorum/lab/lost/manager-a.json", Body=content)
-    assert words.spoken(S) == ()
+    assert lost.read_declarations(S) == ()
 
 
 def test_a_silent_machine_whose_kernel_accepts_connections_is_not_named_lost(
     bucket: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words.speak(S, WORD)
+    lost.declare_lost(S, WORD)
     for silent, reach in ((True, Reach.NAMED), (False, Reach.SILENT)):
-        monkeypatch.setattr(words, "is_silent", lambda *_, silent=silent, **__: silent)
-        [seen] = words.heeded(S, [make.silent(A)], make.NOW)
+        monkeypatch.setattr(lost, "is_silent", lambda *_, silent=silent, **__: silent)
+        [seen] = lost.with_declarations(S, [make.silent(A)], make.NOW)
         assert seen.reach is reach
 
 
 def test_without_the_store_no_word_counts_and_the_node_says_so(bucket: Any) -> None:
     bucket.delete()
-    silent, living = words.heeded(S, [make.silent(A), make.leaderless(B)], make.NOW)
+    silent, living = lost.with_declarations(S, [make.silent(A), make.leaderless(B)], make.NOW)
     assert silent.reach is Reach.SILENT
     assert "S3 was not asked" in silent.detail
     assert living == make.leaderless(B)

@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from recovery import cli, workspace
+from recovery import cli
+from recovery.copies import workspace
+from recovery.copies.workspace import PREFIX, STALE_SECONDS
 from recovery.errors import LocalError
-from recovery.sealing import Identities
-from recovery.workspace import PREFIX, STALE_SECONDS
+from recovery.s3.sealing import Identities
 from tests.unit import factories as make
 from tests.unit.test_catalog import put
 

@@ -1,0 +1,38 @@
+"""What the operator is shown: for eyes, or as JSON.
+
+JSON is a contract: `VERSION` changes when a key goes or changes its meaning (docs/json.md).
+"""
+
+from recovery.cli.show.cluster import NodeStatus, Status, as_json, as_tree, status
+from recovery.cli.show.contract import DEGRADED, ERROR, FINE, LOST, USAGE, VERSION, span
+from recovery.cli.show.copies import copies_json, copies_table, kept_json, prune_json, prune_table, verified_json
+from recovery.cli.show.doctor import doctor_code, doctor_json, doctor_lines
+from recovery.cli.show.drills import drills_json, drills_table
+from recovery.cli.show.plan import plan_json
+
+__all__ = [
+    "DEGRADED",
+    "ERROR",
+    "FINE",
+    "LOST",
+    "USAGE",
+    "VERSION",
+    "NodeStatus",
+    "Status",
+    "as_json",
+    "as_tree",
+    "copies_json",
+    "copies_table",
+    "doctor_code",
+    "doctor_json",
+    "doctor_lines",
+    "drills_json",
+    "drills_table",
+    "kept_json",
+    "plan_json",
+    "prune_json",
+    "prune_table",
+    "span",
+    "status",
+    "verified_json",
+]

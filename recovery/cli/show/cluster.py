@@ -1,0 +1,160 @@
+"""The state of a cluster, as a tree or as JSON."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from rich.markup import escape
+from rich.tree import Tree
+
+from recovery.cli.show.contract import DEGRADED, ERROR, FINE, LOST, VERSION, span
+from recovery.copies.copy import Copy
+from recovery.errors import RequorumError
+from recovery.planning.diagnosis import NO_QUORUM, Diagnosis, Kind
+from recovery.settings import Settings
+from recovery.swarm.model import Member, NodeReport, Reach, Survey
+
+
+@dataclass(frozen=True)
+class NodeStatus:
+    """One node as status shows it."""
+
+    name: str
+    zone: str
+    role: str
+    address: str
+    reach: str
+    detail: str
+    engine: str
+    node_id: str
+    state: str
+    availability: str
+    leader: bool
+    reachability: str
+    last_copy: datetime | None
+
+    @property
+    def fine(self) -> bool:
+        """Whether nothing is wanting here."""
+        return self.state == "ready" and (self.role == "worker" or self.reachability == "reachable")
+
+
+@dataclass(frozen=True)
+class Status:
+    """A cluster as it is right now."""
+
+    cluster: str
+    diagnosis: Diagnosis
+    nodes: tuple[NodeStatus, ...]
+    taken: datetime
+    store_error: RequorumError | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """Of the contract: fine, degraded, or quorum lost; an error where S3 could not be read."""
+        if self.diagnosis.kind in NO_QUORUM:
+            return LOST
+        if self.diagnosis.kind is not Kind.HEALTHY or self.diagnosis.warnings or not all(n.fine for n in self.nodes):
+            return DEGRADED
+        return ERROR if self.store_error else FINE
+
+
+def status(
+    settings: Settings, survey: Survey, diagnosis: Diagnosis, copies: Sequence[Copy], error: RequorumError | None
+) -> Status:
+    """The status that a survey and the list of copies (newest first) amount to."""
+    members = survey.leader.members if survey.leader else ()
+    newest = {copy.manager: copy.dated for copy in reversed(copies)}
+    nodes = tuple(_node(report, members, newest.get(report.node.name)) for report in survey.reports)
+    return Status(settings.cluster, diagnosis, nodes, survey.taken, error)
+
+
+def _node(report: NodeReport, members: Sequence[Member], copied: datetime | None) -> NodeStatus:
+    node = report.node
+    entry = next((member for member in members if member.stands_at(node)), None)
+    state = "unknown" if not members else "absent" if entry is None else "ready" if entry.ready else "down"
+    return NodeStatus(
+        name=node.name,
+        zone=node.zone,
+        role=entry.role if entry else node.role,
+        address=str(node.address),
+        reach=str(report.reach),
+        detail=report.detail,
+        engine=report.engine,
+        node_id=entry.node_id if entry else report.node_id,
+        state=state,
+        availability=entry.availability if entry else "",
+        leader=bool(entry and entry.leader),
+        reachability="" if not (entry and entry.manager_address) else "reachable" if entry.reachable else "unreachable",
+        last_copy=copied,
+    )
+
+
+def as_json(status: Status) -> dict[str, Any]:
+    """The status as the contract has it. Times are UTC in ISO 8601, ages whole seconds."""
+    return {
+        "version": VERSION,
+        "cluster": status.cluster,
+        "clusterId": status.diagnosis.cluster_id,
+        "diagnosis": str(status.diagnosis.kind),
+        "evidence": list(status.diagnosis.evidence),
+        "warnings": list(status.diagnosis.warnings),
+        "quorum": status.diagnosis.kind not in NO_QUORUM | {Kind.ABSENT},
+        "exitCode": status.exit_code,
+        "taken": status.taken.isoformat(),
+        "storeError": str(status.store_error) if status.store_error else None,
+        "nodes": [
+            {
+                "name": node.name,
+                "zone": node.zone,
+                "role": node.role,
+                "address": node.address,
+                "reach": node.reach,
+                "detail": node.detail,
+                "engine": node.engine,
+                "nodeId": node.node_id,
+                "state": node.state,
+                "availability": node.availability,
+                "leader": node.leader,
+                "reachability": node.reachability,
+                "lastCopy": node.last_copy.isoformat() if node.last_copy else None,
+                "lastCopyAge": _age(status.taken, node.last_copy),
+            }
+            for node in status.nodes
+        ],
+    }
+
+
+def as_tree(status: Status) -> Tree:
+    """The status for eyes: zones, and in them nodes."""
+    colour = {FINE: "green", DEGRADED: "yellow"}.get(status.exit_code, "red")
+    identity = f" ({status.diagnosis.cluster_id})" if status.diagnosis.cluster_id else ""
+    tree = Tree(f"cluster [bold]{status.cluster}[/]{identity}: [{colour}]{status.diagnosis.kind}[/]")
+    for zone in sorted({node.zone for node in status.nodes}):
+        branch = tree.add(f"zone {zone}")
+        for node in status.nodes:
+            if node.zone == zone:
+                branch.add(_line(node, status.taken))
+    if status.diagnosis.kind is not Kind.HEALTHY:
+        tree.add(f"[{colour}]{escape(status.diagnosis.evidence[0])}[/]")
+    for warning in status.diagnosis.warnings:
+        tree.add(f"[yellow]{escape(warning)}[/]")
+    if status.store_error:
+        tree.add(f"[red]copies unknown: {escape(status.store_error.why)}[/]")
+    return tree
+
+
+def _line(node: NodeStatus, now: datetime) -> str:
+    standing = "leader" if node.leader else node.reachability
+    words = [node.role, standing, node.state, node.availability if node.availability != "active" else ""]
+    if node.reach != Reach.ANSWERS:
+        words.append(f"[red]{node.reach}[/]")
+    if node.role == "manager":
+        age = _age(now, node.last_copy)
+        words.append(f"last copy {span(age)} ago" if age is not None else "[yellow]no copy[/]")
+    return f"{node.name}  {node.address}  " + ", ".join(word for word in words if word)
+
+
+def _age(now: datetime, then: datetime | None) -> int | None:
+    return None if then is None else int((now - then).total_seconds())

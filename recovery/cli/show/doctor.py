@@ -1,0 +1,45 @@
+"""What ails the nodes and what can be tried, as lines or as JSON."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from recovery.cli.show.contract import DEGRADED, FINE, LOST, VERSION
+from recovery.planning.diagnosis import NO_QUORUM, Diagnosis, Kind
+from recovery.planning.doctor import Finding
+
+
+def doctor_code(diagnosis: Diagnosis, cases: Sequence[Finding]) -> int:
+    """Of the contract: fine, degraded, or quorum lost."""
+    if diagnosis.kind in NO_QUORUM:
+        return LOST
+    return FINE if diagnosis.kind is Kind.HEALTHY and not (cases or diagnosis.warnings) else DEGRADED
+
+
+def doctor_json(diagnosis: Diagnosis, cases: Sequence[Finding]) -> dict[str, Any]:
+    """The cases as the contract has them."""
+    return {
+        "version": VERSION,
+        "diagnosis": str(diagnosis.kind),
+        "warnings": list(diagnosis.warnings),
+        "exitCode": doctor_code(diagnosis, cases),
+        "cases": [
+            {
+                "node": case.node,
+                "trouble": case.trouble,
+                "proposals": [{**asdict(proposal), "remedy": str(proposal.remedy)} for proposal in case.proposals],
+            }
+            for case in cases
+        ],
+    }
+
+
+def doctor_lines(diagnosis: Diagnosis, cases: Sequence[Finding]) -> tuple[str, ...]:
+    """The cases for eyes."""
+    lines = [*diagnosis.warnings]
+    for case in cases:
+        lines.append(f"{case.node}: {case.trouble}")
+        for number, proposal in enumerate(case.proposals, 1):
+            refused = f" [not now: {proposal.refused}]" if proposal.refused else ""
+            lines += [f"  {number}. {proposal.command}{refused}", f"     {proposal.effect}"]
+    return tuple(lines) or ("nothing ails",)

@@ -1,0 +1,27 @@
+"""TODO docstring."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.table import Table
+
+from recovery.operations.report import VERSION
+
+
+def listing_json(cluster: str, reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The list as the contract has it: of each report what identifies and sums it up."""
+    keys = ("name", "diagnosis", "lost", "copy", "survivor", "begun", "ended", "rto", "rpo", "verdict", "by", "how")
+    return {"version": VERSION, "cluster": cluster, "reports": [{key: one[key] for key in keys} for one in reports]}
+
+
+def table(reports: Sequence[Mapping[str, Any]]) -> Table:
+    """The list for eyes."""
+    shown = Table(box=None)
+    for heading in ("report", "what", "lost", "RTO", "RPO", "result", "by"):
+        shown.add_column(heading, no_wrap=heading == "report")
+    for one in reports:
+        rpo = f"{one['rpo']['entries']} entries" if one["survivor"] else f"{one['rpo']['seconds']} s"
+        rto = f"{one['rto']['provenSeconds']:.1f} s"
+        lost = ", ".join(one["lost"]) or "nothing"
+        shown.add_row(one["name"], one["diagnosis"] or "", lost, rto, rpo, one["verdict"], one["by"])
+    return shown

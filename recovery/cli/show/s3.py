@@ -1,0 +1,39 @@
+"""TODO docstring."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from recovery.cli.show import DEGRADED, ERROR, FINE, VERSION
+from recovery.s3.probe import Capabilities, ProbeResult
+
+SEVERITY = (FINE, DEGRADED, ERROR)
+
+
+def as_json(cluster: str, found: Sequence[Capabilities]) -> dict[str, Any]:
+    """What was found out, as the contract has it."""
+    sites = [
+        {
+            "site": one.site,
+            "where": one.where,
+            "offers": [
+                {"what": offer.what, "answer": str(offer.answer), "detail": offer.detail, "neededBy": offer.needed}
+                for offer in one.offers
+            ],
+        }
+        for one in found
+    ]
+    return {"version": VERSION, "cluster": cluster, "sites": sites}
+
+
+def table(found: Capabilities) -> Table:
+    """What was found out about one site, for eyes."""
+    shown = Table(box=None, title=escape(f"{found.site} site: {found.where}"), title_justify="left")
+    for heading in ("offered", "answer", "needed by", "detail"):
+        shown.add_column(heading)
+    for offer in found.offers:
+        colour = "green" if offer.answer is ProbeResult.YES else "red" if offer.needed else "yellow"
+        shown.add_row(offer.what, f"[{colour}]{offer.answer}[/]", offer.needed, escape(offer.detail))
+    return shown

@@ -1,0 +1,272 @@
+"""The copies of one cluster in S3: what there is, what each is worth, and the best to restore from."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cached_property, partial
+from pathlib import Path
+
+from recovery.copies import contents
+from recovery.copies.copy import ARCHIVE, MANIFEST, MARK, Copy, at, newest_first, of
+from recovery.copies.manifest import NO_REMEDY, WITH_INVENTORY, Manifest, Proof, Verdict, drilled, from_json
+from recovery.copies.storing import store
+from recovery.copies.workspace import workspace
+from recovery.errors import DamagedCopy, NoUsableCopy, Refused, UnopenedCopy
+from recovery.s3.replicas import Replicas
+from recovery.s3.sealing import Identities, Unreadable, at_hand
+from recovery.s3.store import Store
+from recovery.settings import Settings
+
+BATCH = 16
+"""Manifests that are read at once."""
+
+
+class Catalog:
+    """The copies of the settings' cluster, newest first, as of the listing made at the start. Those whose node's clock was
+    ahead come after all others: they would be the newest for ever.
+
+    With requorum:backup.asOf they are listed and read as they were then. Raises: StoreError, also where there is no
+    copy and one of the sites could not be asked: they may lie there.
+    """
+
+    def __init__(self, settings: Settings, store: Store | None = None) -> None:
+        self.store = store or Store(settings.backup.sites)
+        self.prefix = f"{settings.backup.prefix}/{settings.cluster}/"
+        self._then = self.store.then
+        self._identity_file = settings.backup.identity_file
+        self._managers = sorted(manager.name for manager in settings.managers)
+        self._manifests: dict[Copy, Manifest] = {}
+        self._lengths: dict[Copy, int] = {}
+        """Bytes of the manifests that were read."""
+        self._replicas = Replicas("requorum backup", NO_REMEDY)
+        self._places = self._then.listed(self.prefix)
+        self.copies = newest_first(copy for copy in self._ending(MANIFEST) if copy.key in self._places)
+        self.marked = newest_first(self._ending(MARK))
+        if self._then.fault and not self.copies:
+            raise self._then.fault
+
+    @property
+    def halves(self) -> tuple[Copy, ...]:
+        """Archives under our own names that have no manifest, newest first: uploads under way, or that broke off."""
+        alone = (
+            replace(copy, written=max(found.written for found in self._places[copy.key].values()))
+            for copy in self._ending(ARCHIVE)
+            if copy.manifest_key not in self._places
+        )
+        return newest_first(copy for copy in alone if copy.named_by_us)
+
+    def manifest(self, copy: Copy) -> Manifest:
+        """The copy's manifest, of the first site that has it undamaged; its proof is that of the last drill, where there was one.
+        With a drill that is listed and cannot be read no copy is proven.
+
+        Its archive is not looked at: what a manifest tells is true also where that is torn.
+        Raises: StoreError; DamagedCopy, also when it was removed since the listing.
+        """
+        if copy not in self._manifests:
+            held = self._then.looks(copy.manifest_key)
+            made, self._lengths[copy] = self._replicas.first_good(
+                copy.name, "manifest", held, lambda text: self._made(copy, text)
+            )
+            self._manifests[copy] = replace(made, proof=self._proof(copy, made))
+        return self._manifests[copy]
+
+    def manifests(self) -> list[tuple[Copy, Manifest | DamagedCopy]]:
+        """Every copy with its manifest, or with what is wrong with it, newest first; its `sites` are those where archive and
+        manifest are as long as the manifest has it. Raises: StoreError.
+        """
+        return list(self.reading(self.copies))
+
+    def reading(self, copies: Sequence[Copy]) -> Iterator[tuple[Copy, Manifest | DamagedCopy]]:
+        """The same of some of them, in their order, `BATCH` at a time: what nobody asks for is not read. Raises: StoreError."""
+        with ThreadPoolExecutor(max_workers=BATCH) as pool:
+            for first in range(0, len(copies), BATCH):
+                batch = copies[first : first + BATCH]
+                yield from pool.map(self._read, batch)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What an operator should know about the copies of the settings' managers as they are now. Raises: StoreError."""
+        clocks, unopened = tuple(self._clocks()), tuple(self._unopened())
+        return (*self.store.notes, *self._replicas.notes, *clocks, *unopened)
+
+    def opens(self, manifest: Manifest) -> bool | None:
+        """Whether an identity here opens the copy, going by its recipients; None where none is at hand. Raises: SettingError."""
+        if not at_hand(self._identity_file):
+            return None
+        return bool(self.identities.recipients.intersection(manifest.recipients))
+
+    def _clocks(self) -> Iterator[str]:
+        for name in self._managers:
+            mine = (copy for copy in self.copies if copy.manager == name)
+            if (last := max(mine, key=lambda copy: copy.dated, default=None)) and last.ahead:
+                yield f"the last copy of {name} comes after all others: {last.clock}"
+
+    def _unopened(self) -> Iterator[str]:
+        for copy, manifest in self.newest_manifests().items():
+            if copy.manager in self._managers and self.opens(manifest) is False:
+                yield (
+                    f"no identity of requorum:backup.identityFile opens {copy.name}, sealed to {', '.join(manifest.recipients)}: "
+                    "name one that does, or correct requorum:backup.recipients, then pulumi up"
+                )
+
+    def newest(self, manager: str) -> Copy | None:
+        """The newest copy of one manager."""
+        return next((copy for copy in self.copies if copy.manager == manager), None)
+
+    def newest_of_each(self) -> tuple[Copy, ...]:
+        """The newest copy of each manager of the settings, by manager's name."""
+        return tuple(copy for name in self._managers if (copy := self.newest(name)))
+
+    def newest_manifests(self) -> dict[Copy, Manifest]:
+        """The newest copy of each manager that ever had one, by manager's name, with its manifest; without those that
+        cannot be read.
+
+        Raises: StoreError.
+        """
+        newest = (self.newest(name) for name in sorted({copy.manager for copy in self.copies}))
+        read = {copy: self._try_manifest(copy) for copy in newest if copy}
+        return {copy: manifest for copy, manifest in read.items() if not isinstance(manifest, DamagedCopy)}
+
+    def named(self, name: str) -> Copy:
+        """The copy of that name. Raises: NoUsableCopy."""
+        found = next((copy for copy in self.copies if copy.name == name), None)
+        if found is None:
+            raise NoUsableCopy(
+                f"looking for {name}", "S3 holds no such copy", remedy="requorum backups; then run the preview again"
+            )
+        return found
+
+    @contextmanager
+    def verified(self, copy: Copy) -> Iterator[tuple[Manifest, Path]]:
+        """The copy's manifest and its archive as a local file, opened, read whole and found good, from the first site that has
+        it whole.
+
+        Raises: StoreError; DamagedCopy; LocalError; SettingError when there is no identity to open it with.
+        """
+        manifest = self.manifest(copy)
+        with workspace() as folder:
+            sealed = folder / "copy"
+            held = self._then.downloads(copy.key, sealed)
+            check = partial(manifest.check_sealed, source=copy.name)
+            self._replicas.first_good(copy.name, "archive", held, check)
+            yield manifest, self.opened(copy, manifest, sealed)
+
+    def opened(self, copy: Copy, manifest: Manifest, sealed: Path) -> Path:
+        """The archive in a copy's object, beside the local file ``sealed``; read whole and found good.
+
+        Raises: as `verified`; of DamagedCopy UnopenedCopy where it is whole and no identity opens it.
+        """
+        doing, plain = f"verifying {copy.name}", sealed.with_suffix(".tar.zst")
+        manifest.check_sealed(sealed, source=copy.name)
+        try:
+            self.identities.unseal_file(sealed, plain)
+        except Unreadable as error:
+            raise UnopenedCopy(doing, str(error), remedy="name the identity of one of its recipients") from None
+        contents.check(plain, manifest, source=copy.name)
+        return plain
+
+    @cached_property
+    def identities(self) -> Identities:
+        """What opens the copies here. Raises: SettingError."""
+        return Identities(self._identity_file, setting="backup.identityFile")
+
+    def by_trust(self, copies: Sequence[Copy]) -> Iterator[Copy]:
+        """The copies, given newest first, in the order in which a swarm would be restored from them: proven ones first,
+        those that failed their proof last; of each kind the newest first. Raises: StoreError.
+        """
+        rest: dict[Verdict, list[Copy]] = {Verdict.UNPROVEN: [], Verdict.FAILED: []}
+        for copy, manifest in self.reading(copies):
+            verdict = Verdict.UNPROVEN if isinstance(manifest, DamagedCopy) else manifest.verdict
+            if verdict is Verdict.PROVEN:
+                yield copy
+            else:
+                rest[verdict].append(copy)
+        for left in rest.values():
+            yield from left
+
+    def since_proven(self) -> list[tuple[Copy, Manifest | DamagedCopy]]:
+        """The copies of each manager down to the newest proven one that a swarm may be restored from, with their manifests,
+        newest first. Raises: StoreError.
+        """
+        found = []
+        for name in sorted({copy.manager for copy in self.copies}):
+            for copy, manifest in self.reading([copy for copy in self.copies if copy.manager == name]):
+                found.append((copy, manifest))
+                if isinstance(manifest, DamagedCopy):
+                    continue
+                if manifest.verdict is Verdict.PROVEN and manifest.kind in WITH_INVENTORY:
+                    break
+        return found
+
+    def add(self, manifest: Manifest, sealed: Path) -> Copy:
+        """Store a copy at every site: the sealed archive first, its manifest last.
+
+        Where the second site fails, the copy counts all the same: its `sites` lack that, and the store's notes say why.
+        Raises: StoreError.
+        """
+        return store(self.store, self.prefix, manifest, sealed)
+
+    def _ending(self, suffix: str) -> Iterator[Copy]:
+        """The copies that the keys with that suffix would belong to. Keys in deeper folders are other people's."""
+        for key, sites in self._places.items():
+            if key.endswith(suffix) and key.removeprefix(self.prefix).count("/") == 1:
+                archive = key.removesuffix(suffix) + ARCHIVE
+                manifests = self._places.get(archive.removesuffix(ARCHIVE) + MANIFEST, {})
+                held = tuple(site for site in sites if site in self._places.get(archive, ()))
+                copy = at(archive, held, min((found.written for found in manifests.values()), default=None))
+                if copy:
+                    yield copy
+
+    def _proof(self, copy: Copy, made: Manifest) -> Proof | None:
+        """That of the last drill, where it says something about the copy, and otherwise that of its making."""
+        if (listed := self._places.get(copy.drill_key)) is None:
+            return made.proof
+        drill = drilled(content for _, content in self._then.looks(copy.drill_key, listed))
+        if drill is None and made.verdict is Verdict.PROVEN:
+            last = max(found.written for found in listed.values())
+            return Proof(Verdict.UNPROVEN, last, "the result of its last drill cannot be read")
+        return drill if drill and drill.verdict is not Verdict.UNPROVEN else made.proof
+
+    def _read(self, copy: Copy) -> tuple[Copy, Manifest | DamagedCopy]:
+        """As one of `manifests`."""
+        try:
+            manifest = self.manifest(copy)
+            long = self._replicas.whole(copy.name, self._places[copy.key], manifest.size)
+        except DamagedCopy as error:
+            return replace(copy, sites=()), error
+        manifests = self._places.get(copy.manifest_key, {})
+        whole = (site for site in long if site in manifests and manifests[site].size == self._lengths[copy])
+        return replace(copy, sites=tuple(whole)), manifest
+
+    def _made(self, copy: Copy, text: bytes) -> tuple[Manifest, int]:
+        """The manifest in a copy's object, and its length. Raises: DamagedCopy."""
+        made = from_json(text, source=copy.name)
+        if copy.key != of(made, self.prefix).key:
+            why = f"its manifest is another copy's: of {made.manager}, taken at {made.taken.isoformat()}"
+            raise DamagedCopy(f"reading {copy.name}", why, remedy=NO_REMEDY)
+        return made, len(text)
+
+    def _try_manifest(self, copy: Copy) -> Manifest | DamagedCopy:
+        try:
+            return self.manifest(copy)
+        except DamagedCopy as error:
+            return error
+
+
+def known_id(settings: Settings, catalog: Catalog) -> str | None:
+    """The cluster ID that the stack file names, or that the newest copy of every manager carries.
+
+    Raises: Refused when they are of several swarms.
+    """
+    if settings.cluster_id:
+        return settings.cluster_id
+    ids = {manifest.cluster_id: copy.name for copy, manifest in catalog.newest_manifests().items()}
+    if len(ids) > 1:
+        shown = ", ".join(f"{name} of swarm {cluster}" for cluster, name in sorted(ids.items()))
+        raise Refused(
+            f"reading the copies of cluster {settings.cluster}",
+            f"they are of several swarms: {shown}",
+            remedy="set requorum:clusterId to the one that is meant",
+        )
+    return next(iter(ids), None)

@@ -1,0 +1,251 @@
+"""The manifest of a copy: what it holds, whose it is, how to tell that it is whole, and whether that was proven.
+
+Format 3, JSON. A copy exists once its manifest does, so the manifest is written last. It is signed with the node key of
+its manager (docs/decisions/026-signed-copies.md).
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, is_dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
+
+from recovery.errors import DamagedCopy
+from recovery.onnode.archive import FileEntry
+from recovery.onnode.copying import statement
+from recovery.swarm.certificate import has_signed, identity
+from recovery.swarm.model import Inventory
+from recovery.swarm.wal import Position
+
+FORMAT = 3
+WITH_INVENTORY = frozenset({"hot", "cold"})
+"""Kinds of copies that a whole swarm may be restored from."""
+LARGEST = 1 << 63
+"""No number in a manifest reaches it: what is shown of one that does may not be computed."""
+NO_DOCUMENT = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
+"""What reading something that is no manifest may raise."""
+NO_REMEDY = "use another copy: requorum backups"
+
+
+class Verdict(StrEnum):
+    """What came of a copy that was restored to see whether it can be."""
+
+    PROVEN = "proven"
+    FAILED = "failed"
+    UNPROVEN = "unproven"
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A copy was restored in a sandbox, or could not be.
+
+    It is `Verdict.FAILED` where the copy is at fault, and `Verdict.UNPROVEN` where the sandbox could not be made.
+    """
+
+    verdict: Verdict
+    at: datetime
+    detail: str = ""
+    """Why it is not proven."""
+    engine: str = ""
+    seconds: float = 0.0
+    """Of the whole proof, with the sandbox."""
+    recovery_seconds: float = 0.0
+    """From files in place to a swarm that answers."""
+    version_index: int = 0
+    """The highest ``Version.Index`` that the restored swarm holds."""
+    beyond: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """IDs by kind of what the restored swarm holds beside the manifest's inventory: what came while the copy was taken.
+    Proven, it holds the two together and nothing else."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """As it is stored."""
+        return {**asdict(self), "at": self.at.isoformat()}
+
+
+@dataclass(frozen=True)
+class Signature:
+    """Of a manifest, by the key of a manager's node certificate."""
+
+    certificate: str
+    """In PEM, with what intermediates there are: the ``swarm-node.crt`` in the copy."""
+    value: str
+    """ECDSA over SHA-256 of the statement (`recovery.onnode.copying.statement`), in base64."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Identity, inventory and checksums of one copy."""
+
+    cluster_id: str
+    node_id: str
+    manager: str
+    address: str
+    engine: str
+    taken: datetime
+    kind: str
+    """``hot`` (the engine ran on), ``cold``, or ``safety`` (of a manager without a leader, inventory unknown)."""
+    inventory: Inventory
+    files: tuple[FileEntry, ...]
+    size: int
+    """Bytes of the object as stored, sealed."""
+    sha256: str
+    """Of the object as stored."""
+    archive_size: int
+    """Bytes of the archive within."""
+    archive_sha256: str
+    raw_bytes: int
+    """Bytes that the swarm directory took on the manager's disk."""
+    ca_sha256: str
+    """Of ``swarm-root-ca.crt``: one swarm keeps one CA unless it is rotated."""
+    position: Position
+    """Where the raft log in the copy ends."""
+    autolock: bool
+    stopped_seconds: float = 0.0
+    """For how long the engine was stopped for a cold copy."""
+    key_fingerprint: str | None = None
+    recipients: tuple[str, ...] = ()
+    """Age recipients that can open it."""
+    proof: Proof | None = None
+    signature: Signature | None = None
+    """None where the key file was locked and no unlock key at hand: of an autolocked manager without a leader."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """What is known of it: a copy that nobody restored is unproven."""
+        return self.proof.verdict if self.proof else Verdict.UNPROVEN
+
+    @property
+    def shortfall(self) -> str:
+        """What is wrong with a copy that was just made; empty when it is proven."""
+        detail = self.proof.detail if self.proof else "nobody restored it"
+        match self.verdict:
+            case Verdict.PROVEN:
+                return ""
+            case Verdict.FAILED:
+                return f"its copy FAILED its proof, and is kept as the last choice: {detail}"
+            case Verdict.UNPROVEN:
+                return f"its copy could not be proven: {detail}"
+
+    def check_sealed(self, path: Path, *, source: str) -> None:
+        """Compare a stored object with this, as far as that goes without opening it. Raises: DamagedCopy."""
+        check_bytes(path, self.size, self.sha256, "the object", f"verifying {source}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The manifest as it is stored."""
+        return {
+            "format": FORMAT,
+            **{key: value for key, value in asdict(self).items() if key not in ("inventory", "taken", "proof")},
+            "taken": self.taken.isoformat(),
+            "proof": self.proof.to_dict() if self.proof else None,
+            "inventory": {kind: sorted(ids) for kind, ids in sorted(self.inventory.objects.items())},
+            "version_index": self.inventory.index,
+        }
+
+    def to_json(self) -> bytes:
+        """The same as text."""
+        return json.dumps(self.to_dict(), indent=1, sort_keys=True).encode()
+
+
+def from_json(text: bytes, *, source: str) -> Manifest:
+    """The manifest stored at ``source``.
+
+    Raises: DamagedCopy when it is not a manifest of a format we know, or not as its manager signed it.
+    """
+    try:
+        document = json.loads(text)
+        signed = statement(document)
+        if document.pop("format") != FORMAT:
+            raise ValueError("the format is not known to this version")
+        inventory = {"objects": document.pop("inventory"), "index": document.pop("version_index")}
+        found: Manifest = _typed(Manifest, {**document, "inventory": inventory}, "it")
+        fault = _unsigned(found, signed)
+    except NO_DOCUMENT as error:
+        raise DamagedCopy(f"reading {source}", f"not a manifest: {error}", remedy=NO_REMEDY) from None
+    if fault:
+        raise DamagedCopy(f"reading {source}", fault, remedy=NO_REMEDY)
+    return found
+
+
+def _unsigned(manifest: Manifest, signed: bytes) -> str:
+    """Why a manifest does not count as signed by its own manager; empty where it does. Raises: ValueError when it is none."""
+    if manifest.signature is None:
+        return "" if manifest.kind not in WITH_INVENTORY and manifest.autolock else "it is not signed"
+    certificate, value = manifest.signature.certificate, manifest.signature.value
+    if identity(certificate) != (manifest.node_id, manifest.cluster_id):
+        return "another node than its own signed it"
+    if not has_signed(certificate, base64.b64decode(value), signed):
+        return "its signature does not fit: it was altered after it was signed"
+    return ""
+
+
+def check_bytes(path: Path, size: int, sha256: str, what: str, doing: str, *, remedy: str = NO_REMEDY) -> None:
+    """Compare a local file with its size in bytes and its digest. Raises: DamagedCopy."""
+    if (found := path.stat().st_size) != size:
+        raise DamagedCopy(doing, f"{what} has {found} bytes, its manifest says {size}", remedy=remedy)
+    with path.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+            raise DamagedCopy(doing, f"{what}'s SHA-256 is not the manifest's", remedy=remedy)
+
+
+def drilled(texts: Iterable[bytes]) -> Proof | None:
+    """The newest proof in the stored results of drills (see `recovery.drill`), one from each site; None where there is none."""
+    return max(filter(None, map(_drilled, texts)), key=lambda proof: proof.at, default=None)
+
+
+def _drilled(text: bytes) -> Proof | None:
+    try:
+        found: Proof = _typed(Proof, json.loads(text)["proof"], "proof")
+    except NO_DOCUMENT:
+        return None
+    return found
+
+
+def _typed(kind: Any, value: Any, name: str) -> Any:
+    """A value out of JSON as what the field of that name is declared to be; nothing is taken for what it is not.
+
+    Raises: one of `NO_DOCUMENT`.
+    """
+    container, inner = get_origin(kind), get_args(kind)
+    if container is UnionType:
+        return None if value is None else _typed(inner[0], value, name)
+    if container in (tuple, frozenset) and type(value) is list:
+        return container(_typed(inner[0], one, name) for one in value)
+    if container is Mapping and type(value) is dict:
+        return {_typed(inner[0], key, name): _typed(inner[1], one, name) for key, one in value.items()}
+    if is_dataclass(kind) and isinstance(kind, type) and type(value) is dict:
+        kinds = _kinds(kind)
+        return kind(**{key: _typed(kinds[key], one, key) for key, one in value.items()})
+    if kind in READ and type(value) is str:
+        return READ[kind](value)
+    counts = {int: (int,), float: (int, float)}.get(kind, ())
+    if (kind is bool and type(value) is bool) or (type(value) in counts and 0 <= value < LARGEST):
+        return value
+    raise TypeError(f"{name} is no {getattr(kind, '__name__', kind)}")
+
+
+@cache
+def _kinds(of: type) -> dict[str, Any]:
+    """What the fields of a dataclass are declared to be."""
+    return get_type_hints(of)
+
+
+def _time(text: str) -> datetime:
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is None:
+        raise ValueError("the time has no zone")
+    return found.astimezone(UTC)
+
+
+def _text(text: str) -> str:
+    text.encode()  # fails on half of a surrogate pair, which could not be shown either
+    return text
+
+
+READ: Mapping[Any, Callable[[str], Any]] = {str: _text, datetime: _time, Verdict: Verdict}
+"""What a field that JSON has as a string is made by."""

@@ -1,0 +1,43 @@
+"""TODO docstring."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from recovery.copies.copy import Copy
+from recovery.copies.retention import C, Decision, Removal
+from recovery.errors import StoreError, StoreSilent
+from recovery.s3.site import Site
+from recovery.s3.store import Store
+
+
+def remove(store: Store, decision: Decision[C], keys: Sequence[str]) -> Removal[C]:
+    """Delete the keys, in their order, at each site. A refusal keeps the rest of them at that site, and counts as the removal's error.
+
+    Raises: StoreSilent when a site stops answering.
+    """
+    errors, stay = list[StoreError](), False
+    for site in store.sites:
+        try:
+            for key in keys:
+                stay |= store.ask(site, partial(Site.delete, key=key))
+        except StoreSilent:
+            raise
+        except StoreError as error:
+            errors.append(error)
+    return Removal(decision, next(iter(errors), None), versions_stay=stay)
+
+
+def remove_unless_whole(store: Store, decision: Decision[Copy]) -> Removal[Copy] | None:
+    """What became of it; None of an archive that has its manifest by now: an upload that was under way made a copy of it."""
+    try:
+        whole = decision.half and store.look(decision.copy.manifest_key) is not None
+    except StoreSilent:
+        raise
+    except StoreError as error:
+        return Removal(decision, error)
+    return None if whole else _remove(store, decision)
+
+
+def _remove(store: Store, decision: Decision[Copy]) -> Removal[Copy]:
+    copy = decision.copy
+    return remove(store, decision, [*([] if decision.half else [copy.manifest_key]), copy.key, copy.drill_key])

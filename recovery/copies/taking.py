@@ -1,0 +1,72 @@
+"""TODO docstring."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from recovery.copies import snapshot
+from recovery.copies.catalog import Catalog
+from recovery.copies.copy import Copy
+from recovery.copies.escrow import Escrow
+from recovery.copies.manifest import Manifest
+from recovery.copies.workspace import workspace
+from recovery.errors import RequorumError
+from recovery.node.ssh import Shell
+from recovery.s3.sealing import at_hand
+from recovery.settings import Settings
+from recovery.swarm.key_file import UnlockKey
+from recovery.swarm.machines import Node
+
+TakenCopy = tuple[Copy, Manifest, RequorumError | None]
+"""A copy that was stored, and why it cannot be opened here."""
+
+
+def take_one(settings: Settings, node: Node) -> tuple[Copy, Manifest]:
+    """Take a copy of one manager. Raises: StoreError, TransportError, EngineError, DamagedCopy; as `Escrow.check`."""
+    copy, manifest, error = take_from(Catalog(settings), settings, node)
+    if error:
+        raise error
+    return copy, manifest
+
+
+def take_safety(settings: Settings, shell: Shell) -> tuple[Copy, Manifest]:
+    """Take a copy of a manager that has no leader, before its log is given up. Raises: as `take_one`."""
+    with workspace() as folder:
+        sealed = folder / "copy"
+        manifest = snapshot.take_leaderless(shell, sealed, recipients=settings.backup.recipients)
+        return Catalog(settings).add(manifest, sealed), manifest
+
+
+def take_from(
+    catalog: Catalog,
+    settings: Settings,
+    node: Node,
+    *,
+    back: Callable[[UnlockKey | None], None] | None = None,
+    copied: Callable[[], None] = lambda: None,
+) -> TakenCopy:
+    with workspace() as folder, Shell(node, settings.ssh) as shell:
+        sealed = folder / "copy"
+        manifest = snapshot.take(
+            shell,
+            sealed,
+            recipients=settings.backup.recipients,
+            keep=Escrow(settings, catalog.store).keep,
+            back=back,
+            copied=copied,
+        )
+        made = catalog.add(manifest, sealed)
+        return made, manifest, _unopened(catalog, settings, made, manifest, sealed)
+
+
+def _unopened(
+    catalog: Catalog, settings: Settings, copy: Copy, manifest: Manifest, sealed: Path
+) -> RequorumError | None:
+    """Why what was just stored, or its unlock key, cannot be opened by an identity at hand: told now, not when it is needed."""
+    if not at_hand(settings.backup.identity_file):
+        return None
+    try:
+        archive = catalog.opened(copy, manifest, sealed)
+        Escrow(settings, catalog.store, now=True).check(archive, manifest, whose=copy.name)
+    except RequorumError as error:
+        return error
+    return None

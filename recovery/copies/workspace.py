@@ -1,0 +1,58 @@
+"""Where copies lie on this machine while they are taken, opened or sent: opened ones hold the CA's key.
+
+A folder below ``TMPDIR``, its owner's alone, gone with its context. A process that is killed leaves its own behind; a
+later one removes it.
+"""
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from recovery.errors import FULL, local_fault
+
+PREFIX = "requorum-copy-"
+STALE_SECONDS = 86400.0
+"""How old it must be before another process removes it: one in another container is not seen from here."""
+
+
+@contextmanager
+def workspace() -> Iterator[Path]:
+    """A folder (mode 0700) for as long as the context is. Raises: LocalError where it cannot be made, or the disk is full."""
+    root = Path(tempfile.gettempdir())
+    _tidy(root, time.time())
+    try:
+        made = tempfile.TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-", dir=root)
+    except OSError as error:
+        raise local_fault(error, root) from None
+    with made as folder:
+        try:
+            yield Path(folder)
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            raise local_fault(error, root) from None
+
+
+def _tidy(root: Path, now: float) -> None:
+    for folder in root.glob(f"{PREFIX}*"):
+        try:
+            found = folder.lstat()
+        except OSError:
+            continue  # another one removes it
+        old = now - found.st_mtime > STALE_SECONDS
+        if found.st_uid == os.getuid() and old and not _runs(folder.name.removeprefix(PREFIX).split("-")[0]):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _runs(pid: str) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, ValueError):
+        return False
+    except PermissionError:
+        pass  # somebody else's
+    return True

@@ -1,0 +1,123 @@
+"""Sends the program of `recovery.onnode` to a node and runs a verb of it there."""
+
+import io
+import json
+import os
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
+from threading import Thread
+from typing import IO, Any
+
+from recovery.errors import CommandFailed, DamagedCopy, Silent
+from recovery.node.shell import SHOWN, Output, Shell
+from recovery.onnode.sandbox import AT_FAULT
+
+SECONDS = 300
+MODULES = (
+    "__init__", "protobuf", "wal",
+    "onnode/__init__", "onnode/__main__", "onnode/api", "onnode/archive", "onnode/copying", "onnode/sandbox",
+    "onnode/process", "onnode/streaming", "onnode/volume",
+)  # fmt: skip
+MAIN = "import sys; from recovery.onnode.__main__ import main; sys.exit(main(sys.argv[0], sys.argv[1:]))"
+LOADER = (
+    "import runpy, sys, tempfile; file = tempfile.NamedTemporaryFile(suffix='.pyz'); "
+    "file.write(sys.stdin.buffer.read(int(sys.argv.pop(1)))); file.flush(); "
+    "sys.argv[0] = file.name; runpy.run_path(file.name, run_name='__main__')"
+)
+"""Takes the program's size, then its verb; the program comes first on standard input."""
+
+
+def run(shell: Shell, verb: str, *arguments: str, stdin: bytes = b"", seconds: float = SECONDS) -> Any:
+    """What the verb found on the node.
+
+    Raises: DamagedCopy where the copy is at fault; CommandFailed where anything else is; Silent.
+    """
+    return json.loads(_run(shell, verb, arguments, packed() + stdin, None, seconds).stdout)
+
+
+def fetch(shell: Shell, verb: str, *arguments: str, stdout: Path, seconds: float) -> Any:
+    """The same for a verb that puts out a stream, which goes into a local file; its standard input ends when we do.
+
+    Raises: as `run`.
+    """
+    with _held_open() as stdin:
+        return json.loads(_run(shell, verb, arguments, stdin, stdout, seconds).stderr.splitlines()[-1])
+
+
+def feed(shell: Shell, verb: str, *arguments: str, stdin: IO[bytes], seconds: float) -> Any:
+    """The same for a verb that reads a stream, which must begin with `packed`. Raises: as `run`."""
+    return json.loads(_run(shell, verb, arguments, stdin, None, seconds).stdout)
+
+
+@contextmanager
+def _held_open() -> Iterator[IO[bytes]]:
+    """The read end of a pipe that gives the program, and ends with the context."""
+    reading, writing = os.pipe()
+    target = os.fdopen(writing, "wb")
+
+    def write() -> None:
+        with suppress(OSError):
+            target.write(packed())
+            target.flush()
+
+    giving = Thread(target=write, daemon=True)
+    try:
+        with os.fdopen(reading, "rb", buffering=0) as end:
+            giving.start()
+            yield end
+    finally:
+        giving.join()
+        with suppress(OSError):
+            target.close()
+
+
+def _run(
+    shell: Shell, verb: str, arguments: Sequence[str], stdin: bytes | IO[bytes], stdout: Path | None, seconds: float
+) -> Output:
+    output = shell.run(
+        ["python3", "-c", LOADER, str(len(packed())), verb, *arguments],
+        stdin=stdin,
+        stdout=stdout,
+        seconds=seconds,
+        check=False,
+    )
+    if output.status == 0:
+        return output
+    said = output.stderr.strip()[-SHOWN:] or f"exit status {output.status}"
+    if output.status == AT_FAULT:
+        raise DamagedCopy(
+            f"{WORDS[verb]} of {shell.node.name}",
+            said,
+            remedy="run the same command again; see the node's disk and its Docker engine",
+        )
+    raise CommandFailed(WORDS[verb], said, remedy="mend what the message says", node=shell.node.name)
+
+
+def clear(shell: Shell, folder: str) -> None:
+    """Remove a copy's folder; where the node is silent now, the next copy there removes it."""
+    with suppress(Silent):
+        shell.run(["rm", "-rf", folder], check=False)
+
+
+WORDS = {
+    "take": "taking a copy",
+    "prove": "proving a copy",
+    "seal": "encrypting a copy",
+    "receive": "taking a copy to the node",
+    "take-data": "copying data",
+    "give-data": "restoring data",
+}
+
+
+@cache
+def packed() -> bytes:
+    """The program as one file, the same bytes each time."""
+    root, file = Path(__file__).parent, io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packing:
+        for name in MODULES:
+            packing.writestr(zipfile.ZipInfo(f"recovery/{name}.py"), (root / f"{name}.py").read_bytes())
+        packing.writestr(zipfile.ZipInfo("__main__.py"), MAIN)
+    return file.getvalue()

@@ -1,0 +1,315 @@
+"""The agents on the managers: what each is made of, how it gets there, and how it is doing."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from configparser import Error as ConfigParserError
+from configparser import RawConfigParser
+from dataclasses import dataclass, replace
+from functools import cache
+from io import StringIO
+from pathlib import Path
+
+from recovery.agent import metrics
+from recovery.agent.config import CREDENTIALS, CUSTOMER_KEY, FILE, STATE, Config
+from recovery.agent.state import State, from_json
+from recovery.errors import Refused, SettingError, TransportError
+from recovery.node.ssh import Shell
+from recovery.operations import bundle
+from recovery.operations.assess import Assessment
+from recovery.planning.diagnosis import Kind
+from recovery.s3.bucket import Bucket
+from recovery.settings import Agent, Settings
+from recovery.swarm.machines import Node
+from recovery.swarm.model import Reach
+
+HOME = "/usr/local/lib/requorum/agent"
+INSTALLED = FILE.with_name("installed")
+"""Holds the digest of what is installed; written last."""
+RUNNING = "requorum-watch.service requorum-copy.timer"
+"""The units that systemd starts by itself."""
+SERVICE = """[Unit]
+Description=Requorum: {what}
+After=docker.service network-online.target
+StartLimitIntervalSec=0
+[Service]
+Environment=PYTHONPATH={home}/lib
+ExecStart=/usr/bin/python3 -m recovery.agent {verb}
+Nice=10
+CPUWeight=20
+IOWeight=20
+{more}
+"""
+COPY = "Type=oneshot\nRestart=on-failure\nRestartSec=10\nTimeoutStartSec=6h"
+WATCH = "Restart=always\nRestartSec=5\n[Install]\nWantedBy=multi-user.target"
+DUE = """[Unit]
+Description=Requorum: a scheduled copy is due
+After=requorum-copy.service
+[Service]
+Type=oneshot
+ExecStart=/bin/mkdir -m 700 -p {state}
+ExecStart=/bin/touch {state}/due
+ExecStart=/bin/systemctl start --no-block requorum-copy.service
+"""
+"""It waits for a round that runs to end: to start one that is just ending would be to start none."""
+TIMER = """[Unit]
+Description=Requorum: scheduled copies
+[Timer]
+OnCalendar={schedule}
+RandomizedDelaySec=60
+Persistent=true
+Unit=requorum-due.service
+[Install]
+WantedBy=timers.target
+"""
+CHECK = """set -eu
+fail() { echo "$1" >&2; exit 2; }
+command -v systemd-analyze >/dev/null || fail "systemd is missing, and runs the agent"
+systemd-analyze calendar "$1" >/dev/null 2>&1 || fail "requorum:agent.schedule: systemd does not understand '$1'"
+/usr/bin/python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || fail "Python 3.11 or newer is needed as /usr/bin/python3"
+for module in cryptography nacl; do
+  /usr/bin/python3 -c "import $module" 2>/dev/null || fail "python3-$module is missing: apt-get install python3-$module"
+done
+"""
+"""Whether a node has what an agent needs. Argument: the schedule."""
+STOP = f"""systemctl stop {RUNNING} requorum-copy.service requorum-due.service 2>/dev/null || true
+for unit in {RUNNING}; do systemctl disable --quiet $unit 2>/dev/null || true; done
+rm -f /etc/systemd/system/requorum-copy.* /etc/systemd/system/requorum-watch.service /etc/systemd/system/requorum-due.service
+was=$(python3 -c 'import json; print(json.load(open("{FILE}"))["metrics"] or "")' 2>/dev/null || true)
+[ -z "$was" ] || [ "$was" = "$metrics" ] || rm -f "$was/{metrics.FILE}"
+rm -rf {HOME} {FILE.parent}
+"""
+"""Takes an agent off, with its metrics where they lie in another folder than ``$metrics``: nobody writes them any more."""
+INSTALL = f"""set -eu
+home={HOME} metrics=$3
+rm -rf $home.new; mkdir -m 700 -p $home.new; tar -xz --no-same-owner -C $home.new
+{CHECK}{STOP}mkdir -m 700 -p {FILE.parent}
+mv $home.new $home
+cp $home/etc/* {FILE.parent}/; rm -r $home/etc
+install -m 644 $home/units/* /etc/systemd/system/
+[ -z "$metrics" ] || mkdir -p "$metrics"
+systemctl daemon-reload
+systemctl enable --quiet --now requorum-copy.timer
+[ ! -e $home/units/requorum-watch.service ] || systemctl enable --quiet --now requorum-watch.service
+printf %s "$2" > {INSTALLED}
+"""
+"""Arguments: the schedule, the digest, and the folder for metrics. The bundle comes on standard input."""
+REMOVE = f"""metrics=
+{STOP}systemctl daemon-reload
+"""
+"""The spool stays: copies that S3 does not have are nobody's to throw away."""
+LOOK = f"""cat {INSTALLED} 2>/dev/null || true; echo
+stat -c %Y {INSTALLED} 2>/dev/null || echo
+date +%s
+systemctl is-active requorum-copy.timer || true
+systemctl is-active requorum-watch.service || true
+systemctl show requorum-copy.timer --property=LastTriggerUSec --value --timestamp=unix || echo
+systemctl show requorum-copy.service --property=Result --value || echo
+systemctl show requorum-copy.service --property=ExecMainStatus --value || echo
+echo $(ls {STATE}/spool 2>/dev/null | grep -v '[.]new$')
+cat {STATE}/state.json 2>/dev/null || true
+"""
+"""Prints a line each, and what the agent remembers. Of the spool the names, which are times in milliseconds."""
+SECONDS = 120
+
+
+@dataclass(frozen=True)
+class AgentStatus:
+    """How one manager's agent is doing."""
+
+    digest: str
+    """Of what is installed; empty where nothing is."""
+    timer: bool
+    watch: bool
+    waiting: int
+    """Copies that wait for S3."""
+    state: State
+    result: str = "success"
+    status: int = 0
+    """How the last round ended: systemd's word for it, and the exit status."""
+    since: float = 0.0
+    """When the oldest of the copies that wait was taken; this and what follows are Unix times, 0 for never."""
+    due: float = 0.0
+    """When a round was last due: by the timer, or because the watch began."""
+    now: float = 0.0
+    """The node's clock."""
+
+
+def check(settings: Settings) -> None:
+    """Read the operator's files that agents are given. Raises: SettingError."""
+    if settings.agent:
+        _files(settings, settings.managers[0])
+
+
+def require_fit(settings: Settings, assessment: Assessment) -> None:
+    """Refuse where a manager that answers lacks what its agent needs.
+
+    Never where there is something to recover: that does not wait for an agent, which comes after the proof. Raises: Refused.
+    """
+    if settings.agent is None or assessment.diagnosis.kind not in (Kind.HEALTHY, Kind.ABSENT):
+        return
+    there = [report.node for report in assessment.survey.managers if report.reach is Reach.ANSWERS]
+    with ThreadPoolExecutor(max_workers=max(len(there), 1)) as pool:
+        faults = pool.map(lambda node: _unfit(settings, node), there)
+    for node, fault in zip(there, faults, strict=True):
+        if fault:
+            remedy = "mend that there, or take requorum:agent out; then the same command again"
+            raise Refused("preparing its agent", fault, remedy=remedy, node=node.name)
+
+
+def digest(settings: Settings, node: Node) -> str:
+    """What tells whether the agent of a node is as the settings want it. Raises: SettingError."""
+    return bundle.digest(_files(settings, node))
+
+
+def install(settings: Settings, node: Node) -> str:
+    """Have the node's agent installed and running; its digest. Raises: SettingError; TransportError."""
+    agent, files = _wanted(settings), _files(settings, node)
+    made = bundle.digest(files)
+    argv = ["sh", "-c", INSTALL, "install", agent.schedule, made, str(agent.metrics_folder or "")]
+    with Shell(node, settings.ssh) as shell:
+        shell.run(argv, stdin=bundle.packed(files), seconds=SECONDS)
+    return made
+
+
+def remove(settings: Settings, node: Node) -> bool:
+    """Take the agent off the node; False where the node does not let us in: it may be gone."""
+    try:
+        with Shell(node, settings.ssh) as shell:
+            shell.run(["sh", "-c", REMOVE], seconds=SECONDS, check=False)
+    except TransportError:
+        return False
+    return True
+
+
+def inspect(settings: Settings, node: Node) -> AgentStatus:
+    """How the node's agent is doing. Raises: TransportError."""
+    with Shell(node, settings.ssh) as shell:
+        told = shell.run(["sh", "-c", LOOK]).stdout.decode()
+    return agent_status(told)
+
+
+def agent_status(told: str) -> AgentStatus:
+    """What `LOOK` printed."""
+    lines = [*told.split("\n", 9), *[""] * 9]
+    made, installed, now, timer, watch, triggered, result, status, names, memory = lines[:10]
+    waiting = [int(name) / 1000 for name in names.split() if name.isdecimal()]
+    return AgentStatus(
+        digest=made,
+        timer=timer == "active",
+        watch=watch == "active",
+        waiting=len(waiting),
+        state=from_json(memory),
+        result=result,
+        status=int(_number(status)),
+        since=min(waiting, default=0.0),
+        due=max(_number(triggered.removeprefix("@")), _number(installed) if watch == "active" else 0.0),
+        now=_number(now),
+    )
+
+
+def _number(text: str) -> float:
+    return float(text) if text.isdecimal() else 0.0
+
+
+def _unfit(settings: Settings, node: Node) -> str:
+    """What the node lacks for an agent; empty where nothing, or where it has fallen silent."""
+    try:
+        with Shell(node, settings.ssh) as shell:
+            done = shell.run(["sh", "-c", CHECK, "check", _wanted(settings).schedule], check=False)
+    except TransportError:
+        return ""
+    return done.stderr.strip() if done.status else ""
+
+
+def _wanted(settings: Settings) -> Agent:
+    assert settings.agent is not None
+    return settings.agent
+
+
+def _files(settings: Settings, node: Node) -> Mapping[str, bytes]:
+    agent = _wanted(settings)
+    made = {
+        **_library(),
+        "etc/config.json": config(settings, node).to_json(),
+        "units/requorum-copy.service": _service("takes copies into S3", "copy", COPY),
+        "units/requorum-due.service": DUE.format(state=STATE).encode(),
+        "units/requorum-copy.timer": TIMER.format(schedule=agent.schedule).encode(),
+    }
+    if agent.on_change:
+        made["units/requorum-watch.service"] = _service("has a copy taken after each change", "watch", WATCH)
+    if agent.credentials_file:
+        made[f"etc/{CREDENTIALS.name}"] = _credentials(agent.credentials_file, settings.backup.sites)
+    if settings.backup.encryption and settings.backup.encryption.key_file:
+        made[f"etc/{CUSTOMER_KEY.name}"] = _read(settings.backup.encryption.key_file, "backup.encryption.keyFile")
+    return made
+
+
+@cache
+def _library() -> Mapping[str, bytes]:
+    return {f"lib/{path}": content for path, content in bundle.library().items()}
+
+
+def config(settings: Settings, node: Node) -> Config:
+    """What the agent of a node is told."""
+    agent = _wanted(settings)
+    return Config(
+        cluster=settings.cluster,
+        name=node.name,
+        address=node.address,
+        buckets=tuple(_bucket(bucket, agent) for bucket in settings.backup.sites),
+        recipients=settings.backup.recipients,
+        escrow=settings.escrow.recipients,
+        metrics=Path(agent.metrics_folder) if agent.metrics_folder else None,
+        spool_copies=agent.spool_copies,
+        spool_bytes=agent.spool_megabytes * 10**6,
+    )
+
+
+def _bucket(bucket: Bucket, agent: Agent) -> Bucket:
+    """As a node writes to it, with credentials that need not read anything but what agents tell each other."""
+    return replace(
+        bucket,
+        profile=bucket.profile if agent.credentials_file else None,
+        key_file=CUSTOMER_KEY if bucket.key_file else None,
+        as_of=None,
+        write_only=True,
+    )
+
+
+def _service(what: str, verb: str, more: str) -> bytes:
+    return SERVICE.format(what=what, home=HOME, verb=verb, more=more).encode()
+
+
+def _credentials(path: Path, buckets: Sequence[Bucket]) -> bytes:
+    """The profiles that the sites need, with those they take a role by, and nothing else of the operator's file.
+
+    Raises: SettingError, without a word of what it holds.
+    """
+    content, given, needed = _read(path, "agent.credentialsFile"), RawConfigParser(strict=False), RawConfigParser()
+    try:
+        given.read_string(content.decode())
+    except (ConfigParserError, UnicodeDecodeError):
+        raise SettingError(
+            "agent.credentialsFile",
+            f"{path} is no AWS shared credentials file",
+            remedy="write [default] and keys into it",
+        ) from None
+    for site in (bucket.profile or "default" for bucket in buckets):
+        name: str | None = site
+        while name is not None and name not in needed.sections():
+            if name not in given.sections():
+                lacks = f"profile [{site}]" if name == site else f"source_profile that [{site}] leads to"
+                remedy = "add it, with a key of the nodes' own"
+                raise SettingError("agent.credentialsFile", f"{path} has no {lacks}", remedy=remedy)
+            needed[name] = dict(given.items(name))
+            name = needed.get(name, "source_profile", fallback=None)
+    text = StringIO()
+    needed.write(text)
+    return text.getvalue().encode()
+
+
+def _read(path: Path, setting: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SettingError(setting, f"{path}: {error.strerror}", remedy="name a readable file") from None

@@ -1,0 +1,41 @@
+"""TODO docstring."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from recovery.copies.catalog import Catalog
+from recovery.copies.keeps import Keep
+from recovery.errors import NoUsableCopy
+from recovery.s3 import cluster_lease
+from recovery.s3.lease import operator
+from recovery.settings import Settings
+
+
+def keep(settings: Settings, name: str, reason: str, *, now: datetime, say: Callable[[str], None]) -> Keep:
+    """Mark the copy of that name at every site; a mark that it has is replaced. No prune runs meanwhile.
+
+    A site that does not take the mark is told.
+
+    Raises: NoUsableCopy when there is no such copy; Refused when another holds the lease; StoreError.
+    """
+    with cluster_lease.hold(settings, "marking a copy", say=say):
+        catalog = Catalog(settings)
+        copy, mark = catalog.named(name), Keep(reason, operator(), now)
+        catalog.store.everywhere(lambda site: site.put(copy.mark_key, mark.to_json()))
+    for note in catalog.store.notes:
+        say(note)
+    return mark
+
+
+def release(settings: Settings, name: str) -> None:
+    """Take the mark of that name back at every site, also where its copy is gone.
+
+    Raises: NoUsableCopy when there is none; Refused where a site is left out; StoreError.
+    """
+    catalog = Catalog(settings)
+    catalog.store.require_whole(f"releasing {name}")
+    copy = next((copy for copy in catalog.marked if copy.name == name), None)
+    if copy is None:
+        raise NoUsableCopy(f"releasing {name}", "no copy of that name is marked", remedy="requorum backups")
+    for site in catalog.store.sites:
+        catalog.store.ask(site, lambda at: at.delete(copy.mark_key))

@@ -1,0 +1,70 @@
+"""Spreads the tasks of replicated services over the nodes again, on request: swarm never moves a running task by itself."""
+
+from collections.abc import Callable, Sequence
+from time import monotonic, sleep
+
+from recovery.errors import ProofFailed, Refused
+from recovery.node.engine import Engine
+from recovery.node.ssh import Shell
+from recovery.settings import Settings
+from recovery.survey.nodes import stable_survey
+from recovery.swarm.model import Service
+
+SECONDS = 300.0
+"""For one service: its tasks are replaced in turn, with the delays of its own update settings."""
+PAUSE = 0.5
+FAILED = frozenset({"paused", "rollback_started", "rollback_paused", "rollback_completed"})
+
+
+def chosen(services: Sequence[Service], names: Sequence[str]) -> tuple[Service, ...]:
+    """The replicated services that have tasks, or those of ``names``: pure.
+
+    Raises: Refused for a name that is no such service.
+    """
+    able = {service.name: service for service in services if service.replicas}
+    if wrong := [name for name in names if name not in able]:
+        known = ", ".join(sorted(able)) or "there is none"
+        raise Refused(
+            "rebalancing services", f"{', '.join(wrong)}: no replicated service with tasks", remedy=f"name of: {known}"
+        )
+    return tuple(able[name] for name in sorted(names or able))
+
+
+def rebalance(
+    settings: Settings, names: Sequence[str], *, agree: Callable[[Sequence[str]], None], say: Callable[[str], None]
+) -> tuple[str, ...]:
+    """Replace every task of the services, one service after the other; returns their names.
+
+    ``agree`` is asked with the names before the first effect, and raises to decline.
+
+    Raises: Refused; ProofFailed when a service's update fails or does not end; EngineError.
+    """
+    leader = stable_survey(settings, nodes=settings.managers).leader
+    if leader is None:
+        raise Refused("rebalancing services", "no manager answers with a leader", remedy="requorum status")
+    with Shell(leader.node, settings.ssh) as shell:
+        chief = Engine(shell)
+        services = chosen(chief.services(), names)
+        if services:
+            agree([service.name for service in services])
+        for service in services:
+            say(f"replacing the {service.replicas} tasks of {service.name}")
+            chief.force_update(service.service_id)
+            _await_done(chief, service)
+    return tuple(service.name for service in services)
+
+
+def _await_done(chief: Engine, service: Service) -> None:
+    end = monotonic() + SECONDS
+    while True:
+        now = next((one for one in chief.services() if one.service_id == service.service_id), None)
+        if now is None or now.update == "completed":
+            return
+        if now.update in FAILED or monotonic() > end:
+            why = f"its update is {now.update or 'not begun'}" + (
+                "" if now.update in FAILED else f" after {SECONDS:.0f} s"
+            )
+            raise ProofFailed(
+                f"rebalancing {service.name}", why, remedy=f"docker service ps {service.name}, on a manager"
+            )
+        sleep(PAUSE)

@@ -1,0 +1,46 @@
+"""Carries a plan out without Pulumi, on machines that are up: for when the Pulumi state or the pipeline is lost too."""
+
+from collections.abc import Callable
+
+from recovery.errors import Refused
+from recovery.operations import lifecycle
+from recovery.operations.assess import Assessment
+from recovery.operations.report import COMMAND_LINE
+from recovery.s3 import cluster_lease
+from recovery.settings import Settings
+from recovery.steps import join, quorum
+from recovery.steps.prove import Health
+from recovery.swarm.model import Reach
+
+
+def recover_all(settings: Settings, assessment: Assessment, *, say: Callable[[str], None]) -> Health:
+    """Give the cluster its quorum back, let every node that is missing join, take fresh copies, prove.
+
+    Safe to run again after any interruption. A later `pulumi up` finds the cluster as its stack file says.
+
+    Raises: Refused when machines have to be made first, or when nothing safe can be done; ProofFailed;
+    TransportError, EngineError, StoreError.
+    """
+    assessment.require_safe(settings)
+    if gone := [report.node.name for report in assessment.survey.reports if report.reach is Reach.ABSENT]:
+        raise Refused(
+            f"recovering cluster {settings.cluster}",
+            f"{', '.join(gone)}: no such machine",
+            remedy="make the machines first; `pulumi up --config recover=true` does both",
+        )
+    with cluster_lease.hold(settings, "recovery", say=say):
+        return _recover_all(settings, assessment, say)
+
+
+def _recover_all(settings: Settings, assessment: Assessment, say: Callable[[str], None]) -> Health:
+    plan, diagnosis = assessment.plan, assessment.diagnosis
+    lifecycle.begin(settings, assessment, how=COMMAND_LINE, say=say)
+    made = quorum.establish(
+        settings, copy=plan.copy, ca=plan.ca, survivor=plan.survivor, known=diagnosis.cluster_id, say=say
+    )
+    # Workers that are stranded first: a new leader gives their tasks to others.
+    for node in sorted(settings.nodes, key=lambda node: node.name not in diagnosis.stranded):
+        if node.name not in diagnosis.left_alone:
+            join.ensure(settings, node, say=say)
+    lifecycle.fresh_copies(settings, say=say)
+    return lifecycle.finish(settings, made.cluster_id, how=COMMAND_LINE, say=say)

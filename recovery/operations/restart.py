@@ -1,0 +1,109 @@
+"""Carries out, when asked, what `recovery.doctor` proposes: restart an engine, reboot a machine, promote a stand-in.
+
+A manager is only taken down for a moment where the quorum survives that, or where there is none.
+"""
+
+from time import monotonic, sleep
+
+from recovery.errors import ProofFailed, Refused, Silent, TransportError
+from recovery.node.ssh import Shell
+from recovery.operations import hosts
+from recovery.planning import doctor
+from recovery.progress import Say
+from recovery.settings import Settings
+from recovery.survey.nodes import stable_survey, survey
+from recovery.swarm.machines import Node
+from recovery.swarm.model import LocalState, NodeReport, Reach, Survey
+
+RESTART_SECONDS = 90.0
+"""For an engine to start and a manager to be led again: an election takes up to 20 s."""
+REBOOT_SECONDS = 600.0
+"""Servers with much memory take minutes to start."""
+PAUSE = 0.3
+BOOT = "cat /proc/sys/kernel/random/boot_id; cut -d' ' -f22 /proc/1/stat"
+"""Prints what is another after every boot: the kernel's boot ID, and, for containers, when process 1 was started."""
+
+
+def restart(settings: Settings, node: Node, *, say: Say) -> NodeReport:
+    """Restart the node's Docker engine, also where systemd gave up on it; returns what it then answers.
+
+    Raises: Refused when the quorum would be lost, or the machine does not answer; ProofFailed when the engine does
+    not come back; TransportError.
+    """
+    before = may_halt(settings, node, "restarting the engine")
+    say(f"restarting the Docker engine of {node.name}")
+    with Shell(node, settings.ssh) as shell:
+        shell.run(["systemctl", "reset-failed", "docker.service", "docker.socket"], check=False)
+        shell.run(["systemctl", "restart", "docker.service"], seconds=RESTART_SECONDS)
+    return await_back(settings, node, before, "restarting the engine", RESTART_SECONDS)
+
+
+def reboot(settings: Settings, node: Node, *, say: Say) -> NodeReport:
+    """Restart the machine and wait until it answers after another boot; a node container is restarted by its engine.
+
+    Raises: as `restart`; HostError.
+    """
+    before = may_halt(settings, node, "rebooting")
+    with Shell(node, settings.ssh) as shell:
+        old = _boot(shell)
+        say(f"rebooting {node.name}")
+        if settings.hosts.driver == "docker":
+            hosts.restart(settings, node)
+        else:
+            _reboot(shell)
+    end = monotonic() + REBOOT_SECONDS
+    while monotonic() < end:
+        try:
+            with Shell(node, settings.ssh) as shell:
+                if _boot(shell) != old:
+                    return await_back(settings, node, before, "rebooting", RESTART_SECONDS)
+        except TransportError:
+            pass  # it is down, or on its way up
+        sleep(PAUSE)
+    raise ProofFailed(
+        "rebooting", f"it did not boot within {REBOOT_SECONDS:.0f} s", remedy="see its console", node=node.name
+    )
+
+
+def may_halt(settings: Settings, node: Node, doing: str) -> Survey:
+    """The survey by which the node may be taken down for a moment. Raises: Refused where it may not."""
+    seen = stable_survey(settings)
+    report = seen.of(node.name)
+    if report.reach not in (Reach.ANSWERS, Reach.NO_ENGINE):
+        why = f"it does not let us in: {report.reach}"
+        raise Refused(doing, why, remedy="requorum doctor", node=node.name)
+    if seen.leader is not None and not seen.survives_without(node):
+        remedy = "bring the other managers back first: requorum doctor"
+        raise Refused(doing, f"without it {doctor.NO_QUORUM_LEFT}", remedy=remedy, node=node.name)
+    return seen
+
+
+def await_back(settings: Settings, node: Node, before: Survey, doing: str, seconds: float) -> NodeReport:
+    """The node's report once it is well, or as well as it can be without a leader. Raises: ProofFailed."""
+    in_swarm = before.of(node.name).node_id != ""
+    end = monotonic() + seconds
+    while True:
+        seen = survey(settings, nodes=[*settings.managers, *([] if node in settings.managers else [node])])
+        report = seen.of(node.name)
+        up = report.reach is Reach.ANSWERS and (report.state is LocalState.ACTIVE or not in_swarm)
+        if up and (before.leader is None or not doctor.trouble(report, seen)):
+            return report
+        if monotonic() > end:
+            why = doctor.trouble(report, seen) or str(report.reach)
+            raise ProofFailed(
+                doing, f"after {seconds:.0f} s: {why}", remedy="requorum doctor names the next step", node=node.name
+            )
+        sleep(PAUSE)
+
+
+def _boot(shell: Shell) -> bytes:
+    return shell.run(["sh", "-c", BOOT]).stdout
+
+
+def _reboot(shell: Shell) -> None:
+    try:
+        done = shell.run(["systemctl", "--no-block", "reboot"], check=False)
+    except Silent:
+        return  # it was faster than its answer
+    if done.status > 0:
+        raise TransportError("rebooting", done.stderr.strip(), remedy="reboot it by hand", node=shell.node.name)

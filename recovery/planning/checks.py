@@ -1,0 +1,162 @@
+"""What a proof says beside who is a member: judged here from what the nodes and the leader were found to say. Pure.
+
+A check is `FAILED` only where the recovery cannot stand; what swarm or an operator may have changed meanwhile is a
+`WARNING` (docs/decisions/011-what-a-proof-fails-on.md).
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from recovery.swarm.machines import Node
+from recovery.swarm.model import Inventory, NodeWorkload, Service, Workload
+
+
+class Result(StrEnum):
+    """What a check came to."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+    UNCHECKED = "not checked"
+
+
+@dataclass(frozen=True)
+class Before:
+    """What a recovery began from: the containers of each worker (ID to service), and the inventory of the copy, by its name."""
+
+    containers: Mapping[str, Mapping[str, str]]
+    copy: str = ""
+    inventory: Inventory | None = None
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many containers of each service were seen."""
+        return Counter(service for found in self.containers.values() for service in found.values())
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check: of what, on what, and what it came to."""
+
+    check: str
+    subject: str
+    result: Result
+    detail: str = ""
+
+    @property
+    def text(self) -> str:
+        """A line for eyes."""
+        return f"{self.check} of {self.subject}: {self.result}" + (f" ({self.detail})" if self.detail else "")
+
+
+def judge(
+    nodes: Iterable[Node],
+    looks: Mapping[str, NodeWorkload],
+    workload: Workload,
+    ready: Collection[str],
+    before: Before | None,
+) -> tuple[Check, ...]:
+    """Every check of the nodes, which were looked at unless they did not answer, and of the workload.
+
+    ``ready`` are IDs of nodes; ``before`` is None where no recovery is under way: then nothing fails.
+    """
+    checks: list[Check] = []
+    if before and before.inventory and workload.inventory:
+        checks.append(inventory(before.inventory, workload.inventory, before.copy))
+    for node in nodes:
+        look = looks.get(node.name)
+        fatal = before is not None and node.role == "manager"
+        checks.append(gossip(node.name, look.listening if look else None, fatal=fatal))
+        if before and node.role == "worker":
+            now = look.containers if look else None
+            checks.append(containers(node.name, before.containers.get(node.name), now))
+    return (*checks, *addresses(workload.services), *tasks(workload, ready, before))
+
+
+def inventory(expected: Inventory, found: Inventory, source: str) -> Check:
+    """Whether everything that the restored copy lists is still there; the seed was held to it when it was restored."""
+    missing = expected.missing_from(found)
+    shown = "; ".join(f"{kind}: {', '.join(ids)}" for kind, ids in missing.items())
+    detail = f"no longer there: {shown}" if missing else f"everything that {source} lists"
+    return Check("inventory", "swarm", Result.WARNING if missing else Result.OK, detail)
+
+
+def gossip(node: str, listening: bool | None, *, fatal: bool) -> Check:
+    """Whether the node listens for gossip; None where it could not be asked. ``fatal`` where it must."""
+    if listening is None:
+        return Check("gossip", node, Result.UNCHECKED, "it does not answer, or ss (iproute2) is missing there")
+    if listening:
+        return Check("gossip", node, Result.OK, "7946 is listening")
+    detail = "7946 is not listening (moby#36860): systemctl restart docker, there; its containers stop"
+    return Check("gossip", node, Result.FAILED if fatal else Result.WARNING, detail)
+
+
+def containers(node: str, before: Mapping[str, str] | None, now: Mapping[str, str] | None) -> Check:
+    """Whether the containers that ran on a worker before the first effect still run; each is its ID and its service."""
+    if before is None or now is None:
+        why = "nobody counted them before the first effect" if before is None else "the node does not answer"
+        return Check("containers", node, Result.UNCHECKED, why)
+    gone, new = before.keys() - now.keys(), now.keys() - before.keys()
+    if not gone and not new:
+        return Check("containers", node, Result.OK, f"{len(now)} unchanged")
+    told = [
+        f"{word} {named[key]} ({key[:12]})"
+        for word, keys, named in (("gone", gone, before), ("new", new, now))
+        for key in sorted(keys)
+    ]
+    return Check("containers", node, Result.WARNING, ", ".join(told))
+
+
+def differs(node: Node, looks: Mapping[str, NodeWorkload], before: Before) -> bool:
+    """Whether other containers run on a worker than before the first effect."""
+    had, look = before.containers.get(node.name), looks.get(node.name)
+    return had is not None and look is not None and had.keys() != look.containers.keys()
+
+
+def addresses(services: Collection[Service]) -> tuple[Check, ...]:
+    """Services that share a virtual IP on a network (moby#33795): one check for each such address, or one for all."""
+    owners: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for service in services:
+        for place in service.virtual_ips:
+            owners[place].append(service.name)
+    shared = {place: names for place, names in owners.items() if len(names) > 1}
+    if not shared:
+        return (Check("virtual IPs", "services", Result.OK, f"{len(owners)} different"),)
+    return tuple(
+        Check(
+            "virtual IPs",
+            ", ".join(sorted(names)),
+            Result.WARNING,
+            f"all at {address} of network {network} (moby#33795)",
+        )
+        for (network, address), names in sorted(shared.items())
+    )
+
+
+def tasks(workload: Workload, ready: Collection[str], before: Before | None) -> tuple[Check, ...]:
+    """Whether each service runs as many tasks as it wants on nodes that are Ready.
+
+    A service of which that many containers were seen before the first effect of a recovery must be whole again.
+    """
+    checks = []
+    for service in workload.services:
+        mine = [task for task in workload.tasks if task.service_id == service.service_id]
+        wanted = len({task.node_id for task in mine}) if service.replicas is None else service.replicas
+        running = sum(task.running and task.node_id in ready for task in mine)
+        whole = before is not None and 0 < wanted <= before.counts[service.name]
+        result = Result.OK if running >= wanted else Result.FAILED if whole else Result.WARNING
+        checks.append(Check("tasks", service.name, result, f"{running} of {wanted} run"))
+    return tuple(checks)
+
+
+def resolves(name: str, container: str, status: int, output: str) -> Check:
+    """Whether ``nslookup`` in a container found the service's name; 127 is the shell's word for no such tool."""
+    subject = f"{name} in container {container[:12]}"
+    if status == 0:
+        return Check("names", subject, Result.OK, "resolves")
+    if status == 127 or "executable file not found" in output:
+        return Check("names", subject, Result.UNCHECKED, "there is no nslookup in its image")
+    last = output.strip().splitlines()[-1:] or ["no message"]
+    return Check("names", subject, Result.WARNING, f"{last[0]} (moby#53141: docker service update --force {name})")

@@ -1,0 +1,50 @@
+"""boto3's client for S3: how long it waits, how often it tries, and what it adds to requests."""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Literal
+
+import boto3
+from botocore.config import Config
+
+from recovery.s3.bucket import Bucket
+from recovery.s3.deadline import bound
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+@dataclass(frozen=True)
+class RequestLimits:
+    """How long is waited for an answer, or a line that hardly moves, in seconds, and how often a request is tried."""
+
+    connect: float
+    read: float
+    tries: int
+
+
+QUICK = RequestLimits(2, 2, 1)
+"""For a look that must not take long."""
+PATIENT = RequestLimits(2, 10, 2)
+BULK = RequestLimits(5, 60, 5)
+"""For what copies are made of: a part that is lost is sent again."""
+
+
+@cache
+def client(bucket: Bucket, pace: RequestLimits) -> "S3Client":
+    """boto3's client; one for each set of settings: making one takes longer than using it."""
+    # S3-compatible servers stumble over checksums they do not know (botocore#3352).
+    checksums: Literal["when_required", "when_supported"] = "when_supported" if bucket.checked else "when_required"
+    config = Config(
+        connect_timeout=pace.connect,
+        read_timeout=pace.read,
+        retries={"total_max_attempts": pace.tries, "mode": "standard"},
+        max_pool_connections=16,
+        s3={"addressing_style": "path"} if bucket.endpoint else {},
+        request_checksum_calculation=checksums,
+        response_checksum_validation=checksums,
+    )
+    session = boto3.Session(profile_name=bucket.profile, region_name=bucket.region)
+    made = session.client("s3", endpoint_url=bucket.endpoint, config=config)
+    bound(made, pace.read)
+    return made

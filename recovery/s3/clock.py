@@ -1,0 +1,22 @@
+"""TODO docstring."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+SKEW = timedelta(minutes=5)
+"""By how much two clocks may differ."""
+
+
+def skew(answer: Mapping[str, Any], now: datetime) -> timedelta:
+    """How far ``now`` is ahead of the time that a server put on its answer; nothing where it put none that can be read."""
+    said = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", "")
+    try:
+        return now - parsedate_to_datetime(said)
+    except (ValueError, TypeError):
+        return timedelta(0)
+
+
+SKEW = timedelta(minutes=5)
+"""How far the clocks of two operators may differ."""

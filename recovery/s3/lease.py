@@ -1,0 +1,221 @@
+"""One at a time: a lease in S3, such as that over a cluster's quorum and membership.
+
+The holder writes its lease anew every few seconds; one that was not written for `STALE_SECONDS`, as the waiting
+side counts them, is of a holder that died, and is taken over. No clocks are compared. Where the S3 server knows
+conditional writes two can never both get it; elsewhere it is looked at before it is written, and once more after a while.
+Where there is a second site, its lease is held too: one site may be out of reach, or be lost in the middle.
+"""
+
+import getpass
+import json
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from time import monotonic, sleep
+from uuid import uuid4
+
+from recovery.errors import Refused, StoreError
+from recovery.s3.site import Site
+from recovery.s3.store import Store
+
+FREE = b"{}"
+"""The lease that nobody holds. It is not deleted: in a versioned bucket, some servers take a deleted object for one that is there."""
+RENEW_SECONDS = 2.0
+STALE_SECONDS = 10.0
+WAIT_SECONDS = 60.0
+PAUSE = 0.5
+SETTLE_SECONDS = 2.0
+"""On a server without conditional writes: the longest that another can take from looking to writing."""
+_lock = threading.Lock()
+_held: dict[str, "_Held"] = {}
+
+
+@contextmanager
+def hold(
+    store: Store, key: str, doing: str, *, by: str, say: Callable[[str], None], at_once: bool = False
+) -> Iterator[None]:
+    """Hold the lease ``key``, which the threads of one process share; wait where another has it. ``by`` is told to the others.
+
+    With ``at_once`` it is taken from who has it, for what goes before all that others do under it.
+
+    Raises: Refused when another still holds it after `WAIT_SECONDS`; StoreError.
+    """
+    with _lock:
+        held = _held.get(key)
+        if held is None:
+            held = _held[key] = _Held(_acquire(store, key, doing, by, say, at_once))
+        held.users += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            held.users -= 1
+            if not held.users:
+                del _held[key]
+                _release(held.holders)
+
+
+def require(key: str, doing: str) -> None:
+    """Have made sure that the lease ``key``, which this process holds, was not taken over meanwhile, as from a machine that slept.
+
+    A site that does not say is no reason to break off. Raises: Refused.
+    """
+    for holder in _held[key].holders:
+        holder.require(doing)
+
+
+def _acquire(store: Store, key: str, doing: str, by: str, say: Callable[[str], None], at_once: bool) -> list["_Holder"]:
+    """Get the lease of every site that answers, the main one's first: so two who see different sites still meet."""
+    holders: list[_Holder] = []
+
+    def take(site: Site) -> None:
+        holder = _Holder(site, key, by)
+        holder.acquire(doing, say, at_once=at_once)
+        holders.append(holder)
+
+    try:
+        store.everywhere(take)
+    except BaseException:
+        _release(holders)
+        raise
+    for note in store.notes:
+        say(f"the lease: {note}")
+    return holders
+
+
+def _release(holders: Iterable["_Holder"]) -> None:
+    for holder in holders:
+        holder.release()
+
+
+@dataclass
+class _Held:
+    """The lease as this process holds it, and how many of its threads do."""
+
+    holders: list["_Holder"]
+    users: int = 0
+
+
+class _Holder:
+    """This process as the holder of the lease of one site."""
+
+    def __init__(self, store: Site, key: str, by: str) -> None:
+        self._store, self._key, self._by = store, key, by
+        self._token = uuid4().hex
+        self._turn = 0
+        self._written: tuple[bytes, str] | None = None
+        """Our lease as it lies there; None where it is not ours."""
+        self._done = threading.Event()
+        self._renewal = threading.Thread(target=self._renew, name="requorum-lease", daemon=True)
+
+    def acquire(self, doing: str, say: Callable[[str], None], *, at_once: bool = False) -> None:
+        self._doing = doing
+        begun = seen_at = monotonic()
+        seen, stale = b"", None
+        while not (self._take(stale) and self._stays()):
+            found = self._store.look(self._key)
+            content = found[0] if found else b""
+            free = content == FREE and found != stale  # given back since it was last tried
+            if monotonic() - begun > WAIT_SECONDS and not free:
+                raise self._swallowed() if content in (b"", FREE) else self._refused(content)
+            if content == FREE:
+                stale = found
+                continue
+            if content and not seen:
+                say(f"waiting for {_whose(content)}")
+            if content != seen:
+                seen, seen_at = content, monotonic()
+            sleep(PAUSE)
+            stale = found if at_once or monotonic() - seen_at >= STALE_SECONDS else None
+        self._renewal.start()
+
+    def release(self) -> None:
+        self._done.set()
+        self._renewal.join()
+        with suppress(StoreError):  # it is taken over once it is stale
+            if self._written:
+                self._store.put_where(self._key, FREE, self._written)
+
+    def require(self, doing: str) -> None:
+        try:
+            found = self._store.look(self._key)
+        except StoreError:
+            return  # as long as nobody is known to have it, it is ours
+        if found and self._token.encode() not in found[0]:
+            raise Refused(
+                f"{doing} ({self._key})",
+                f"the lease was not renewed in time, and {_whose(found[0])} took it over",
+                remedy="wait until that has ended: requorum status; then run the same command again",
+            )
+
+    def _refused(self, content: bytes) -> Refused:
+        return Refused(
+            f"{self._doing} ({self._key})",
+            f"{_whose(content)} is still at it",
+            remedy="wait until that has ended, then run the same command again",
+        )
+
+    def _swallowed(self) -> Refused:
+        return Refused(
+            f"{self._doing} ({self._key})",
+            f"{self._store.where} holds no lease and takes none: a deleted one may count as one there",
+            remedy=f"write an object that holds {FREE.decode()} as {self._store.own(self._key)}",
+        )
+
+    def _take(self, seen: tuple[bytes, str] | None) -> bool:
+        """Write the lease where there is none, or in place of the one that was ``seen``; whether it is ours now.
+
+        What S3 answers is not enough: where the first answer was lost, the second try is refused by what the first wrote.
+        """
+        self._turn += 1
+        content = {
+            "holder": self._token,
+            "by": f"{self._by} (process {os.getpid()})",
+            "doing": self._doing,
+            "turn": self._turn,
+        }
+        self._content = json.dumps(content).encode()
+        self._store.put_where(self._key, self._content, seen)
+        return self._is_ours()
+
+    def _stays(self) -> bool:
+        """Whether the lease that was taken stays ours.
+
+        Where conditions are not kept, another who looked before we wrote may write after us: the last one has it.
+        """
+        if self._store.heeds_conditions(self._key, self._content):
+            return True
+        sleep(SETTLE_SECONDS)
+        return self._is_ours()
+
+    def _is_ours(self) -> bool:
+        found = self._store.look(self._key)
+        self._written = found if found and self._token.encode() in found[0] else None
+        return self._written is not None
+
+    def _renew(self) -> None:
+        while not self._done.wait(RENEW_SECONDS):
+            try:
+                self._take(self._written)
+            except StoreError:
+                continue  # S3 may be back in time; a recovery is not broken off for it
+
+
+def _whose(content: bytes) -> str:
+    try:
+        document = json.loads(content)
+        return f"{document['by']}, {document['doing']}"
+    except (ValueError, KeyError, TypeError):
+        return "somebody"
+
+
+def operator() -> str:
+    """Who runs this process, and where: user@host."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"

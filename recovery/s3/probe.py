@@ -1,0 +1,255 @@
+"""What an S3 server really offers, found out by asking for it and looking at what became of it.
+
+Some servers refuse what they do not know, some accept it and do nothing; a copy's lock or encryption must not rest on
+what was merely accepted. One small object is written below ``PREFIX/CLUSTER/probe/`` and removed.
+"""
+
+import base64
+import hashlib
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+from time import sleep
+from typing import Any
+from uuid import uuid4
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from recovery.cli.show import DEGRADED, ERROR, FINE
+from recovery.errors import StoreError
+from recovery.s3.bucket import Bucket
+from recovery.s3.encryption import ServerSideEncryption
+from recovery.s3.server_errors import code_of, is_not_offered, status_of
+from recovery.s3.site import CHANGED, Site
+from recovery.s3.store import Store
+from recovery.settings import Settings
+
+BODY = b"requorum: may be deleted"
+LOCK_SECONDS = 3
+"""How long the probe is locked: by the server's clock, so that no other clock counts."""
+TICK_SECONDS = 1.1
+"""S3 tells times by the second."""
+PATIENCE = 10
+"""Seconds for a lock to end, beyond its own."""
+REACHABLE = "reachable"
+
+
+class ProbeResult(StrEnum):
+    """What became of what was asked for."""
+
+    YES = "yes"
+    NO = "no"
+    IGNORED = "ignored"
+    """It was accepted, and nothing came of it."""
+    UNKNOWN = "unknown"
+    """It could not be found out, such as for want of a permission."""
+
+
+@dataclass(frozen=True)
+class Capability:
+    """One thing that a server may offer; ``needed`` says by what, empty where nothing here needs it."""
+
+    what: str
+    answer: ProbeResult
+    detail: str = ""
+    needed: str = ""
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """All that was found out about one site."""
+
+    site: str
+    where: str
+    offers: tuple[Capability, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """Of the contract: fine, degraded where something that is needed lacks, error where the site cannot be used."""
+        lacking = {offer.what for offer in self.offers if offer.needed and offer.answer is not ProbeResult.YES}
+        return ERROR if REACHABLE in lacking else DEGRADED if lacking else FINE
+
+
+def probe(settings: Settings) -> tuple[Capabilities, ...]:
+    """What each site offers. Raises: SettingError."""
+    folder = f"{settings.backup.prefix}/{settings.cluster}/probe/"
+    return tuple(_Probe(site, folder + uuid4().hex).offers() for site in Store(settings.backup.sites).sites)
+
+
+class _Probe:
+    """One object at one site, and the questions that are asked with it."""
+
+    def __init__(self, site: Site, key: str) -> None:
+        self._site, self._key = site, key
+        self._at: dict[str, Any] = {"Bucket": site.bucket.name, "Key": site.own(key)}
+        self._lock: dict[str, Any] = {}
+        self._versions: list[str] = []
+
+    def offers(self) -> Capabilities:
+        """Ask everything, then remove the object."""
+        bucket = self._site.bucket
+        try:
+            self._site.keys(self._key)
+        except StoreError as error:
+            return Capabilities(
+                self._site.name, self._site.where, (Capability(REACHABLE, ProbeResult.NO, error.why, "everything"),)
+            )
+        try:
+            found = (
+                Capability(REACHABLE, ProbeResult.YES, needed="everything"),
+                self._one("object lock", self._locking, "backup.lock" if bucket.lock else ""),
+                self._one("versioning", self._versioning, "backup.asOf" if bucket.as_of else ""),
+                self._one("conditional writes", self._conditions, "the lease of two operators"),
+                self._one(*self._encrypting(bucket)),
+                self._one("multipart uploads", self._parts, "copies above 8 MiB"),
+                self._one("checksums", self._checksums, "backup.checksums" if bucket.checked else ""),
+            )
+        finally:
+            removed = self._one("removal", self._remove, "nothing left behind")
+        return Capabilities(self._site.name, self._site.where, (*found, removed))
+
+    def _one(self, what: str, question: Callable[[], tuple[ProbeResult, str]], needed: str) -> Capability:
+        try:
+            answer, detail = question()
+        except ClientError as error:
+            answer = ProbeResult.NO if is_not_offered(error) else ProbeResult.UNKNOWN
+            detail = f"{error.operation_name}: {code_of(error)} {error.response['Error'].get('Message', '')}"
+        except BotoCoreError as error:
+            answer, detail = ProbeResult.UNKNOWN, str(error)
+        return Capability(what, answer, detail, needed)
+
+    def _locking(self) -> tuple[ProbeResult, str]:
+        s3 = self._site.s3
+        try:
+            found = s3.get_object_lock_configuration(Bucket=self._at["Bucket"])
+        except ClientError as error:
+            if code_of(error) == "ObjectLockConfigurationNotFoundError":
+                return ProbeResult.NO, "the bucket was made without"
+            raise
+        if found["ObjectLockConfiguration"].get("ObjectLockEnabled") != "Enabled":
+            return ProbeResult.NO, "the server tells of none"
+        until = parsedate_to_datetime(found["ResponseMetadata"]["HTTPHeaders"]["date"]) + timedelta(
+            seconds=LOCK_SECONDS
+        )
+        self._lock = {
+            "ObjectLockMode": "GOVERNANCE",
+            "ObjectLockRetainUntilDate": until,
+            "ChecksumAlgorithm": "SHA256",
+        }
+        self._put()
+        try:
+            kept = s3.get_object_retention(**self._at)["Retention"].get("Mode")
+        except ClientError as error:
+            if code_of(error) == "AccessDenied":
+                raise
+            kept = None
+        return (
+            (ProbeResult.YES, "")
+            if kept == "GOVERNANCE"
+            else (ProbeResult.IGNORED, "the object written with it has none")
+        )
+
+    def _versioning(self) -> tuple[ProbeResult, str]:
+        """Whether the bucket is versioned, and an overwritten version keeps its time, by which requorum:backup.asOf goes."""
+        s3 = self._site.s3
+        status = s3.get_bucket_versioning(Bucket=self._at["Bucket"]).get("Status")
+        if status != "Enabled":
+            return ProbeResult.NO, f"the bucket's is {status or 'off'}"
+        self._put()
+        version = {**self._at, "VersionId": self._versions[-1], **self._site.rest.reading}
+        written = s3.head_object(**version)["LastModified"]
+        sleep(TICK_SECONDS)
+        self._put()
+        if s3.head_object(**version)["LastModified"] != written:
+            return ProbeResult.NO, "the time of a version changed when it was overwritten"
+        return ProbeResult.YES, ""
+
+    def _conditions(self) -> tuple[ProbeResult, str]:
+        self._put()
+        for condition in ({"IfNoneMatch": "*"}, {"IfMatch": f'"{"0" * 32}"'}):
+            try:
+                self._put(**condition)
+            except ClientError as error:
+                if code_of(error) not in CHANGED:
+                    raise
+            else:
+                return ProbeResult.IGNORED, f"{next(iter(condition))} did not keep the object from being overwritten"
+        return ProbeResult.YES, ""
+
+    def _encrypting(self, bucket: Bucket) -> tuple[str, Callable[[], tuple[ProbeResult, str]], str]:
+        asked = bucket.encryption
+        rest = ServerSideEncryption(bucket if asked else replace(bucket, encryption="s3"))
+
+        def question() -> tuple[ProbeResult, str]:
+            self._put(**rest.writing)
+            found = self._site.s3.head_object(**self._at, **rest.reading)
+            return (
+                (ProbeResult.YES, "")
+                if rest.is_kept(found)
+                else (ProbeResult.IGNORED, "the object written with it is plain")
+            )
+
+        return f"encryption ({asked or 's3'})", question, "backup.encryption" if asked else ""
+
+    def _parts(self) -> tuple[ProbeResult, str]:
+        s3, rest = self._site.s3, self._site.rest
+        checksum = "ChecksumAlgorithm" in self._lock
+        upload = s3.create_multipart_upload(**self._at, **rest.writing, **self._lock)["UploadId"]
+        try:
+            customer = rest.reading
+            algorithm: Any = {"ChecksumAlgorithm": "SHA256"} if checksum else {}
+            part = s3.upload_part(**self._at, UploadId=upload, PartNumber=1, Body=BODY, **customer, **algorithm)
+            sums = {"ChecksumSHA256": part["ChecksumSHA256"]} if "ChecksumSHA256" in part else {}
+            parts: Any = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"], **sums}]}
+            made = s3.complete_multipart_upload(**self._at, UploadId=upload, MultipartUpload=parts, **customer)
+        except ClientError:
+            with suppress(ClientError):
+                s3.abort_multipart_upload(**self._at, UploadId=upload)
+            raise
+        self._note(made)
+        size = s3.head_object(**self._at, **customer)["ContentLength"]
+        return (
+            (ProbeResult.YES, "")
+            if size == len(BODY)
+            else (ProbeResult.NO, f"{size} of {len(BODY)} bytes came of the parts")
+        )
+
+    def _checksums(self) -> tuple[ProbeResult, str]:
+        wrong = base64.b64encode(hashlib.sha256(b"something else").digest()).decode()
+        try:
+            self._put(ChecksumSHA256=wrong)
+        except ClientError as error:
+            if status_of(error) == 400 and not is_not_offered(error):
+                return ProbeResult.YES, ""
+            raise
+        return ProbeResult.IGNORED, "an object with a wrong SHA-256 was accepted"
+
+    def _put(self, **extra: Any) -> None:
+        self._note(
+            self._site.s3.put_object(**self._at, Body=BODY, **{**self._site.rest.writing, **self._lock, **extra})
+        )
+
+    def _note(self, answer: Mapping[str, Any]) -> None:
+        if version := answer.get("VersionId"):
+            self._versions.append(version)
+
+    def _remove(self) -> tuple[ProbeResult, str]:
+        """Every version that was written, once its lock has ended."""
+        for version in self._versions:
+            self._remove_version(version)
+        if not self._versions:
+            self._site.s3.delete_object(**self._at)
+        return ProbeResult.YES, ""
+
+    def _remove_version(self, version: str) -> None:
+        for left in range(LOCK_SECONDS + PATIENCE if self._lock else 0, -1, -1):
+            try:
+                self._site.s3.delete_object(**self._at, VersionId=version)
+                return
+            except ClientError as error:
+                if not left or code_of(error) != "AccessDenied":
+                    raise
+            sleep(1)

@@ -1,0 +1,419 @@
+"""One bucket in S3, through boto3: the one place that is written to and read from it."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from threading import Lock
+from time import sleep
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from boto3.exceptions import Boto3Error, RetriesExceededError
+from boto3.s3.transfer import TransferConfig
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    IncompleteReadError,
+    NoCredentialsError,
+    ProfileNotFound,
+    ResponseStreamingError,
+)
+from botocore.exceptions import ConnectionError as NoConnection
+
+from recovery.errors import StoreError, StoreSilent
+from recovery.s3 import client
+from recovery.s3.bucket import SITES, Bucket
+from recovery.s3.client import BULK, PATIENT, RequestLimits
+from recovery.s3.clock import skew
+from recovery.s3.encryption import ServerSideEncryption
+from recovery.s3.server_errors import NO_LOCK, NOT_OFFERED, code_of, explain, is_not_offered, status_of
+from recovery.s3.versions import as_of
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import ObjectTypeDef
+
+
+T = TypeVar("T")
+
+PART = 8 * 2**20
+"""Bytes; what is larger is sent in parts of this size."""
+THREADS = 4
+READS = 3
+"""How often a small object is read whose content breaks off."""
+READ_PAUSE = 0.1
+"""Seconds; by then a small object is written."""
+UNREACHABLE = (NoConnection, HTTPClientError, IncompleteReadError, RetriesExceededError, ConnectionError)
+"""What boto3 raises where no answer, or not all of it, came."""
+_line = Lock()
+"""Has transfers take turns where the line is limited: each would have the whole limit for itself."""
+CHANGED = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412", "409"})
+"""What a conditional write is answered when the object is not as expected."""
+NO_UPLOAD = "NoSuchUpload"
+UNVERSIONED = "take requorum:backup.asOf out, or name a bucket with versioning"
+
+
+@dataclass(frozen=True)
+class Upload:
+    """An upload in parts that is under way or broke off."""
+
+    key: str
+    id: str
+    begun: datetime
+
+
+@dataclass(frozen=True)
+class Listed:
+    """What a listing tells of an object."""
+
+    written: datetime
+    """When it was written last; in a listing as of a time, that time: the latest it can have been."""
+    size: int
+    """Bytes."""
+
+
+class Site:
+    """The bucket of one site; keys are those of the main site also where another prefix is given here.
+
+    ``then`` is the time as of which objects are listed and read, None for now. Writes are always of now.
+    Each method raises StoreError, and of that StoreSilent where the server does not answer.
+    """
+
+    def __init__(
+        self,
+        bucket: Bucket,
+        *,
+        at: str = SITES[0],
+        prefix: str = "",
+        pace: RequestLimits = PATIENT,
+        then: datetime | None = None,
+    ) -> None:
+        self.bucket = bucket
+        self.name = "main" if at == SITES[0] else "second"
+        self.where = f"s3://{bucket.name}" + (f" at {bucket.endpoint}" if bucket.endpoint else "")
+        self.rest = ServerSideEncryption(bucket)
+        self._at, self._prefix, self._pace, self._then = at, prefix or bucket.prefix, pace, then
+        self.skew = timedelta(0)
+        """How far the clock here was ahead of the server's at the last write of a small object."""
+
+    @property
+    def s3(self) -> "S3Client":
+        """The client, for what is asked of no other place than this."""
+        return client.client(self.bucket, self._pace)
+
+    def own(self, key: str) -> str:
+        """The key in this bucket."""
+        return self.bucket.prefix + key.removeprefix(self._prefix)
+
+    def keys(self, prefix: str) -> tuple[str, ...]:
+        """Every key below the prefix."""
+        return tuple(self.listed(prefix))
+
+    def listed(self, prefix: str) -> dict[str, Listed]:
+        """Every object below the prefix, by key."""
+        if not self._then:
+            return {key: Listed(entry["LastModified"], entry["Size"]) for key, entry in self._listed(prefix).items()}
+        with self.doing("listing"):
+            found = self._versions(self.own(prefix))
+        return {
+            self._prefix + key.removeprefix(self.bucket.prefix): Listed(self._then, entry["Size"])
+            for key, entry in found.items()
+        }
+
+    def _listed(self, prefix: str) -> "dict[str, ObjectTypeDef]":
+        with self.doing("listing"):
+            pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket.name, Prefix=self.own(prefix))
+            found: dict[str, ObjectTypeDef] = {}
+            for page in pages:
+                if "Name" not in page:  # as any 200 without content: no empty bucket
+                    raise StoreError(
+                        f"listing {self.where}",
+                        "the answer is no listing",
+                        remedy=f"correct requorum:{self._at}.endpoint",
+                    )
+                found |= {entry["Key"]: entry for entry in page.get("Contents", ())}
+        return {self._prefix + key.removeprefix(self.bucket.prefix): entry for key, entry in found.items()}
+
+    def look(self, key: str) -> tuple[bytes, str] | None:
+        """A small object's content and ETag, or None where there is none.
+
+        Whoever may not list, such as an agent, is not told by S3 that there is none, but refused.
+        """
+        with self.doing(f"reading {key} from"):
+            if (version := self._version(key)) is None:
+                return None
+            try:
+                return self._content(key, version)
+            except ClientError as error:
+                if code_of(error) == "NoSuchKey" or (self.bucket.write_only and code_of(error) == "AccessDenied"):
+                    return None
+                raise
+
+    def download(self, key: str, path: Path) -> bool:
+        """An object's content into a local file; False where there is none."""
+        with self.doing(f"reading {key} from"):
+            if (version := self._version(key)) is None:
+                return False
+
+            def fetch(**extra: Any) -> None:
+                with self._turn:
+                    client.client(self.bucket, BULK).download_file(
+                        self.bucket.name, self.own(key), str(path), ExtraArgs=extra, Config=self._transfer
+                    )
+
+            try:
+                self._read(fetch, **version)
+            except ClientError as error:
+                if code_of(error) in ("NoSuchKey", "404"):
+                    return False
+                raise
+            return True
+
+    def put(self, key: str, content: bytes) -> None:
+        """Write a small object, which may be overwritten and deleted."""
+        with self.doing(f"writing {key} to"):
+            self._put(key, content)
+
+    def put_where(self, key: str, content: bytes, seen: tuple[bytes, str] | None) -> bool:
+        """Write a small object where `look` saw none, or in place of what it saw; whether it was still so.
+
+        It is looked at again first: some servers do not know conditional writes, and some accept the condition and ignore it.
+        """
+        with self.doing(f"writing {key} to"):
+            if self._now(key) != seen:
+                return False
+            try:
+                self._put(key, content, **({"IfMatch": seen[1]} if seen else {"IfNoneMatch": "*"}))
+            except ClientError as error:
+                if code_of(error) in CHANGED:
+                    return False
+                if code_of(error) != "NotImplemented":
+                    raise
+                self._put(key, content)
+            return True
+
+    def heeds_conditions(self, key: str, content: bytes) -> bool:
+        """Whether the server refuses to write an object that is there on the condition that it is not. Others write it."""
+        with self.doing(f"writing {key} to"):
+            try:
+                self._put(key, content, IfNoneMatch="*")
+            except ClientError as error:
+                if code_of(error) not in (*CHANGED, "NotImplemented"):
+                    raise
+                return code_of(error) in CHANGED
+            return False
+
+    def upload(self, path: Path, key: str) -> None:
+        """Write a local file as an object that is kept: locked where that is asked for, and looked at afterwards."""
+        self.require_lock()
+        with self.doing(f"writing {key} to"):
+            with self._turn:
+                client.client(self.bucket, BULK).upload_file(
+                    str(path), self.bucket.name, self.own(key), ExtraArgs=self._kept, Config=self._transfer
+                )
+            self._check(key, path.stat().st_size)
+
+    def keep(self, key: str, content: bytes) -> None:
+        """Write a small object that is kept, as `upload`."""
+        self.require_lock()
+        with self.doing(f"writing {key} to"):
+            self._put(key, content, **self._kept)
+            self._check(key, len(content))
+
+    def prolong(self, key: str) -> None:
+        """Have the lock of an object that is kept last as long as one written now; without requorum:backup.lock, nothing."""
+        if self.bucket.lock is None:
+            return
+        self.require_lock()  # a server that does not know locks takes the new one for the object's new content
+        with self.doing(f"locking {key} in"):
+            wanted = self._lock["ObjectLockRetainUntilDate"]
+            found = self._retention(key) or {}
+            if (until := found.get("RetainUntilDate")) and until >= wanted:
+                return
+            retention: Any = {"Mode": found.get("Mode") or self._lock["ObjectLockMode"], "RetainUntilDate": wanted}
+            self.s3.put_object_retention(Bucket=self.bucket.name, Key=self.own(key), Retention=retention)
+
+    def delete(self, key: str) -> bool:
+        """Remove an object; one that is not there is no error. Whether the bucket has versions, and keeps what was there."""
+        with self.doing(f"deleting {key} from"):
+            return bool(self.s3.delete_object(Bucket=self.bucket.name, Key=self.own(key)).get("DeleteMarker"))
+
+    def uploads(self, prefix: str) -> tuple[Upload, ...]:
+        """Uploads in parts below the prefix, whose parts no other listing shows."""
+        with self.doing("listing the uploads to"):
+            pages = self.s3.get_paginator("list_multipart_uploads").paginate(
+                Bucket=self.bucket.name, Prefix=self.own(prefix)
+            )
+            try:
+                found = [entry for page in pages for entry in page.get("Uploads", ())]
+            except ClientError as error:
+                if code_of(error) != NO_UPLOAD:
+                    raise
+                return ()  # so rclone calls a bucket that never had any
+        return tuple(
+            Upload(self._prefix + one["Key"].removeprefix(self.bucket.prefix), one["UploadId"], one["Initiated"])
+            for one in found
+        )
+
+    def abort(self, upload: Upload) -> None:
+        """Remove the parts of an upload; one that has ended is no error."""
+        with self.doing(f"aborting an upload of {upload.key} to"):
+            try:
+                self.s3.abort_multipart_upload(Bucket=self.bucket.name, Key=self.own(upload.key), UploadId=upload.id)
+            except ClientError as error:
+                if code_of(error) != NO_UPLOAD:
+                    raise
+
+    def require_lock(self) -> None:
+        """With requorum:backup.lock, have made sure that the bucket has Object Lock; it is asked once."""
+        if self.bucket.lock and not self.bucket.write_only:
+            self._lockable  # noqa: B018 - it raises
+
+    @contextmanager
+    def doing(self, verb: str) -> Iterator[None]:
+        """Around requests: whatever they raise is raised as StoreError."""
+        doing = f"{verb} {self.where}" + (" (the second site)" if self.name == "second" else "")
+        try:
+            yield
+        except ClientError as error:
+            raise explain(error, doing, self.bucket, self._at) from None
+        except (NoCredentialsError, ProfileNotFound) as error:
+            raise StoreError(
+                doing, str(error), remedy='give credentials as for any AWS client; in the lab: eval "$(make -s env)"'
+            ) from None
+        except UNREACHABLE as error:
+            remedy = f"start the server, or correct requorum:{self._at}.endpoint"
+            raise StoreSilent(doing, f"it cannot be reached ({error})", remedy=remedy) from None
+        except (BotoCoreError, Boto3Error, ValueError) as error:
+            if isinstance(error.__context__, ClientError):  # of an upload
+                raise explain(error.__context__, doing, self.bucket, self._at) from None
+            raise StoreError(doing, str(error), remedy=f"correct requorum:{self._at}") from None
+        except OSError as error:
+            raise StoreError(doing, f"the local file: {error.strerror}", remedy="make room in TMPDIR") from None
+
+    def _put(self, key: str, content: bytes, **extra: Any) -> None:
+        given = {**self.rest.writing, **extra}
+        answer = self.s3.put_object(Bucket=self.bucket.name, Key=self.own(key), Body=content, **given)
+        self.skew = skew(answer, datetime.now(UTC))
+
+    def _read(self, read: Callable[..., T], **given: Any) -> T:
+        """Read with the customer's key, and without it what was written before it was set."""
+        try:
+            return read(**given, **self.rest.reading)
+        except ClientError as error:
+            if not self.rest.reading or status_of(error) != 400:
+                raise
+            try:
+                return read(**given)
+            except ClientError:
+                raise error from None
+
+    def _content(self, key: str, version: dict[str, str], tries: int = READS) -> tuple[bytes, str]:
+        """A small object's content and ETag, asked for again where the answer breaks off.
+
+        Some servers break off when the object is written meanwhile, and boto3 asks again only where no answer came.
+        """
+        found = self._read(self.s3.get_object, Bucket=self.bucket.name, Key=self.own(key), **version)
+        try:
+            return found["Body"].read(), found["ETag"]
+        except (ResponseStreamingError, IncompleteReadError):
+            if tries == 1:
+                raise
+        sleep(READ_PAUSE)
+        return self._content(key, version, tries - 1)
+
+    def _now(self, key: str) -> tuple[bytes, str] | None:
+        """A small object's content and ETag as they are now; None where there is none.
+
+        Whoever may not list, such as an agent, is not told by S3 that there is none, but refused.
+        """
+        try:
+            return self._content(key, {})
+        except ClientError as error:
+            if code_of(error) in ("NoSuchKey", "AccessDenied"):
+                return None
+            raise
+
+    def _check(self, key: str, size: int) -> None:
+        """Look at what was written: its size, encryption and lock, where we may. Raises: StoreError."""
+        if self.bucket.write_only:
+            return
+        found = self.s3.head_object(Bucket=self.bucket.name, Key=self.own(key), **self.rest.reading)
+        doing = f"looking at {key}, written to {self.where}"
+        if found["ContentLength"] != size:
+            raise StoreError(
+                doing, f"{found['ContentLength']} of {size} bytes are there", remedy="run the same command again"
+            )
+        if not self.rest.is_kept(found):
+            raise StoreError(doing, "the server did not heed requorum:backup.encryption", remedy=NOT_OFFERED)
+        if self.bucket.lock and not found.get("ObjectLockMode") and self._retention(key) is None:
+            raise StoreError(doing, "the server did not heed requorum:backup.lock", remedy=NO_LOCK)
+
+    def _retention(self, key: str) -> Mapping[str, Any] | None:
+        """An object's lock: None where it has none, and nothing in it where we may not ask."""
+        try:
+            found = self.s3.get_object_retention(Bucket=self.bucket.name, Key=self.own(key))
+        except ClientError as error:
+            if status_of(error) >= 500 and not is_not_offered(error):
+                raise
+            return {} if code_of(error) == "AccessDenied" else None
+        return found["Retention"]
+
+    @property
+    def _kept(self) -> dict[str, Any]:
+        """What goes with the writing of an object that is kept. S3 takes a lock only with a checksum."""
+        checksum = {"ChecksumAlgorithm": "SHA256"} if self.bucket.checked or self.bucket.lock else {}
+        return {**self.rest.writing, **checksum, **(self._lock if self.bucket.lock else {})}
+
+    @property
+    def _lock(self) -> dict[str, Any]:
+        assert self.bucket.lock
+        until = datetime.now(UTC) + timedelta(days=self.bucket.lock_days)
+        return {"ObjectLockMode": self.bucket.lock.upper(), "ObjectLockRetainUntilDate": until}
+
+    @cached_property
+    def _lockable(self) -> None:
+        doing = f"reading the Object Lock (requorum:backup.lock) of {self.where}"
+        with self.doing("reading the Object Lock (requorum:backup.lock) of"):
+            found = self.s3.get_object_lock_configuration(Bucket=self.bucket.name)
+        if found["ObjectLockConfiguration"].get("ObjectLockEnabled") != "Enabled":
+            raise StoreError(doing, "the bucket has none", remedy=NO_LOCK)
+
+    @property
+    def _turn(self) -> AbstractContextManager[object]:
+        return _line if self.bucket.megabytes_per_second else nullcontext()
+
+    @cached_property
+    def _transfer(self) -> TransferConfig:
+        limit = self.bucket.megabytes_per_second
+        return TransferConfig(
+            multipart_threshold=PART,
+            multipart_chunksize=PART,
+            max_concurrency=THREADS,
+            max_bandwidth=int(limit * 10**6) if limit else None,
+            preferred_transfer_client="classic",  # the other one knows no limit of bandwidth
+        )
+
+    def _version(self, key: str) -> dict[str, str] | None:
+        """Which version of an object is read; None where there was none."""
+        if not self._then:
+            return {}
+        entry = self._versions(self.own(key)).get(self.own(key))
+        return {"VersionId": entry["VersionId"]} if entry else None
+
+    def _versions(self, prefix: str) -> dict[str, Mapping[str, Any]]:
+        assert self._then
+        self._versioned  # noqa: B018 - it raises
+        pages = self.s3.get_paginator("list_object_versions").paginate(Bucket=self.bucket.name, Prefix=prefix)
+        return as_of(pages, self._then)
+
+    @cached_property
+    def _versioned(self) -> None:
+        found = self.s3.get_bucket_versioning(Bucket=self.bucket.name)
+        if "Status" not in found:
+            raise StoreError(
+                f"reading {self.where} as of {self._then}", "the bucket is not versioned", remedy=UNVERSIONED
+            )

@@ -1,0 +1,27 @@
+"""The machines of a swarm, where they come from and how they are reached; and the options of the swarm itself."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from recovery.settings.base import Frozen
+
+
+class Hosts(Frozen):
+    """Where the machines come from: containers on Docker engines, or existing machines."""
+
+    driver: Literal["docker", "existing"]
+    image: str = ""
+    endpoint: str = ""
+    endpoints: Mapping[str, str] = Field(default_factory=dict)
+    network: str = "swarm"
+    identities: Path | None = None
+    firewall: bool = True
+    fence: tuple[str, ...] = ()
+    """The command that switches an existing machine off; ``{name}`` and ``{address}`` stand for the node's."""
+
+    def endpoint_of(self, zone: str) -> str:
+        """The Docker engine that carries a zone's node containers."""
+        return self.endpoints.get(zone, self.endpoint)

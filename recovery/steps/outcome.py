@@ -1,0 +1,21 @@
+"""TODO docstring."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class JoinResult:
+    """A node's entry in the swarm."""
+
+    node_id: str
+    cluster_id: str
+
+
+@dataclass(frozen=True)
+class Quorum:
+    """A working quorum: the swarm's ID and CA, and whether it had to be made again."""
+
+    cluster_id: str
+    ca_sha256: str
+    """Of its CA's certificate."""
+    remade: bool = False

@@ -1,0 +1,103 @@
+"""Gives the cluster a quorum: adopts the one there is, founds the first, or restores one from a copy.
+
+The two that make a swarm, `found` and `restore`, are guarded by promise 1: never while any
+known manager address answers with a leader, and never beside copies that are not restored from.
+"""
+
+from recovery.copies.catalog import Catalog, known_id
+from recovery.errors import Refused
+from recovery.node.engine import Engine
+from recovery.node.ssh import Shell
+from recovery.planning.decide import refusal_of
+from recovery.planning.diagnosis import Diagnosis, Kind, diagnose
+from recovery.progress import Say
+from recovery.s3 import cluster_lease
+from recovery.settings import Settings
+from recovery.steps.force import force_new_cluster
+from recovery.steps.found import adopt_swarm, found_swarm
+from recovery.steps.leave import dismiss
+from recovery.steps.outcome import Quorum
+from recovery.steps.restore import restore_copy
+from recovery.steps.unlock import unlock_managers
+from recovery.survey import survivors
+from recovery.survey.nodes import stable_survey, survey
+
+
+def establish(
+    settings: Settings,
+    *,
+    copy: str | None = None,
+    ca: str | None = None,
+    survivor: str | None = None,
+    known: str | None = None,
+    say: Say,
+) -> Quorum:
+    """Make sure that the cluster has a quorum.
+
+    ``copy`` names the copy to restore from, whose CA is to be ``ca`` where that is given, or ``survivor`` the manager to
+    force a new cluster from, as the plan that the operator saw names them; without either nothing is restored or forced,
+    and before either agents pause until `hooks.conclude`. ``known`` is the cluster's ID where it was built before: then
+    none is founded. Safe to run again after any interruption.
+
+    Raises: Refused when neither adopting, founding nor restoring is safe, or somebody else is at it; ProofFailed; StoreError.
+    """
+    with cluster_lease.hold(settings, "giving a quorum", say=say):
+        return _establish(settings, copy, ca, survivor, known, say)
+
+
+def dissolve(settings: Settings, cluster_id: str, *, say: Say) -> None:
+    """End the swarm: every node that still answers and belongs to it leaves. Dead ones are not waited for.
+
+    Raises: Refused when somebody else is at it; TransportError, EngineError, StoreError.
+    """
+    with cluster_lease.hold(settings, "ending the swarm", say=say):
+        for report in survey(settings).reports:
+            if report.in_swarm and report.cluster_id == cluster_id:
+                with Shell(report.node, settings.ssh) as shell:
+                    Engine(shell).leave()
+
+
+def _establish(
+    settings: Settings, copy: str | None, ca: str | None, survivor: str | None, known: str | None, say: Say
+) -> Quorum:
+    catalog = Catalog(settings)
+    seen = stable_survey(settings, nodes=settings.managers)
+    copied = known_id(settings, catalog)
+    if known and copied not in (None, known, settings.cluster_id):
+        raise Refused(
+            f"giving cluster {settings.cluster} a quorum",
+            f"it was built as swarm {known}, and the copies in S3 are of swarm {copied}",
+            remedy="correct requorum:backup, or set requorum:clusterId to the one that is meant",
+        )
+    known = copied or known
+    diagnosis = diagnose(seen, known, cluster=settings.cluster, copies=bool(catalog.copies))
+    if diagnosis.kind is Kind.LOCKED:
+        unlock_managers(settings, diagnosis.locked, say)
+        seen = stable_survey(settings, nodes=settings.managers)
+        diagnosis = diagnose(seen, known, cluster=settings.cluster, copies=bool(catalog.copies))
+    if leader := seen.leader:
+        if diagnosis.kind in (Kind.FORKED, Kind.FOREIGN):
+            raise _refused(diagnosis, settings)
+        return adopt_swarm(settings, catalog, seen, leader, say)
+    if diagnosis.kind is Kind.ABSENT:
+        return found_swarm(settings, say)
+    if diagnosis.kind is Kind.ALL_LOST and copy:
+        cluster_lease.pause_agents(settings, say=say)
+        return restore_copy(settings, catalog, seen, copy, ca, say)
+    if diagnosis.kind is Kind.QUORUM_LOST and survivor and not diagnosis.silent:
+        cluster_lease.pause_agents(settings, say=say)
+        before = seen.of(survivor)
+        made = force_new_cluster(settings, catalog, seen, before, survivors.read_survivors(settings, seen), say)
+        dismiss(settings, seen, before.node, say=say)
+        return made
+    raise _refused(diagnosis, settings)
+
+
+def _refused(diagnosis: Diagnosis, settings: Settings) -> Refused:
+    return Refused(
+        f"giving cluster {settings.cluster} a quorum",
+        f"{diagnosis.kind}\n{diagnosis.text}",
+        remedy=refusal_of(diagnosis, settings).remedy
+        if diagnosis.kind in (Kind.FORKED, Kind.FOREIGN)
+        else "requorum status; then pulumi preview --config recover=true",
+    )

@@ -1,0 +1,55 @@
+"""A detour on one node: what it sends to managers' addresses of before arrives where they are now, for some minutes.
+
+An engine takes a manager's new address from nobody but a manager, and finds none where it knows them. Certificates name
+nodes and not addresses, so who answers at the end of a detour is known all the same; once it has answered, the engine
+has the new addresses. Gossip is longer about it: it looks for the managers that it began with once a minute (libnetwork,
+networkdb: rejoinClusterInterval), and so a detour is not closed, but ends by itself.
+"""
+
+from collections.abc import Mapping
+from ipaddress import IPv4Address
+from time import monotonic, sleep
+
+from recovery.errors import ProofFailed
+from recovery.node.engine import SWARM_PORT
+from recovery.node.ssh import Shell
+from recovery.settings import Settings
+from recovery.steps import votes
+from recovery.steps.join import PAUSE
+from recovery.survey.nodes import ask
+from recovery.swarm.machines import Node
+from recovery.swarm.model import NodeReport
+
+SECONDS = 300
+GOSSIP_PORT = 7946
+CHAIN, UNIT = "REQUORUM-DETOUR", "requorum-detour"
+END = f"iptables -w -t nat -D OUTPUT -j {CHAIN}; iptables -w -t nat -F {CHAIN}; iptables -w -t nat -X {CHAIN}"
+OPEN = (
+    f"{{ systemctl stop {UNIT}.timer; {END}; }} 2>/dev/null; set -e; "
+    f'systemd-run --quiet --collect --unit={UNIT} --on-active={SECONDS} sh -c "$1"; shift; iptables -w -t nat -N {CHAIN}; '
+    f"while [ $# -gt 0 ]; do iptables -w -t nat -A {CHAIN} -p tcp -d $1 -m multiport --dports {SWARM_PORT},{GOSSIP_PORT} "
+    f"-j DNAT --to-destination $2; shift 2; done; iptables -w -t nat -I OUTPUT -j {CHAIN}"
+)
+"""Takes `END`, then pairs of an old and a new address. A detour that is open is replaced."""
+
+
+def detour(shell: Shell, routes: Mapping[str, IPv4Address]) -> None:
+    """From now on connections of the node to each old address go to the new one. Raises: CommandFailed; Silent."""
+    pairs = [str(address) for route in routes.items() for address in route]
+    shell.run(["sh", "-c", OPEN, "open", END, *pairs])
+
+
+def redirect_worker(settings: Settings, shell: Shell, seen: NodeReport, manager: Node) -> None:
+    """Lead a stranded worker to a manager, from which it hears of the others."""
+    end = monotonic() + votes.SECONDS
+    detour(shell, {address.rsplit(":", 1)[0]: manager.address for address in seen.remotes})
+    while ask(shell).is_stranded(settings.managers):
+        if monotonic() > end:
+            raise ProofFailed(
+                f"leading it to {manager.address}",
+                f"it heard of no manager within {votes.SECONDS:.0f} s",
+                remedy=f"see whether it reaches {manager.address}:{SWARM_PORT}, then run the same command again; or "
+                "docker swarm leave --force, there, which ends its containers, and run it again",
+                node=shell.node.name,
+            )
+        sleep(PAUSE)

@@ -1,0 +1,64 @@
+"""TODO docstring."""
+
+from collections.abc import Callable
+
+from recovery.copies.taking import take_one
+from recovery.errors import Refused, Silent, TransportError
+from recovery.node.engine import Engine
+from recovery.node.ssh import Shell
+from recovery.s3 import cluster_lease
+from recovery.settings import Settings
+from recovery.steps import votes
+from recovery.survey.nodes import ask, stable_survey
+from recovery.swarm.machines import Node
+from recovery.swarm.votes import survives_without
+
+
+def remove(settings: Settings, node: Node, node_id: str, *, say: Callable[[str], None]) -> None:
+    """Take the node out of the swarm: demote, drain, leave, remove; a safety copy first when a manager goes for good.
+
+    While the settings still name the node, the whole cluster is being destroyed: then a manager without
+    which the quorum would not survive stays, and `quorum.dissolve`, which comes last, ends the swarm.
+
+    Raises: Refused when only this node is to go and there is no leader, or would be none without it;
+    StoreError; EngineError.
+    """
+    with cluster_lease.hold(settings, f"taking out {node.name}", say=say):
+        _remove(settings, node, node_id, say)
+
+
+def _remove(settings: Settings, node: Node, node_id: str, say: Callable[[str], None]) -> None:
+    destroying = node.name in {named.name for named in settings.nodes}
+    remaining = tuple(manager for manager in settings.managers if manager.name != node.name)
+    leader = stable_survey(settings, nodes=remaining).leader
+    if leader is None:
+        if destroying:
+            return
+        raise Refused(
+            f"taking {node.name} out of the swarm", "no manager answers with a leader", remedy="requorum status"
+        )
+    with Shell(leader.node, settings.ssh) as shell:
+        chief = Engine(shell)
+        entry = chief.member(node_id)
+        if entry is None:
+            return
+        if entry.votes:
+            if destroying and not survives_without(entry, chief.members()):
+                return
+            if not destroying:
+                take_one(settings, leader.node)
+            say(f"demoting {node.name}")
+            votes.demote(chief, entry)
+        say(f"taking {node.name} out of the swarm")
+        chief.update_member(node_id, availability="drain")
+        _leave(settings, node)
+        chief.remove_member(node_id)
+
+
+def _leave(settings: Settings, node: Node) -> None:
+    try:
+        with Shell(node, settings.ssh) as shell:
+            if ask(shell).in_swarm:
+                Engine(shell).leave()
+    except (Silent, TransportError):
+        return  # the machine is dead or gone: its entry is removed all the same

@@ -1,0 +1,94 @@
+"""Puts a copy, or only its certificates, in the place of a node's swarm directory.
+
+The engine runs on and is in no swarm. The archive's digest is checked on the node, its files
+are unpacked beside the directory and their sizes compared with the manifest's, and only then
+is it renamed into place: a restore that breaks off leaves the node as it was, and can be run again.
+"""
+
+from pathlib import Path
+
+from recovery.copies import contents
+from recovery.copies.manifest import Manifest
+from recovery.errors import CommandFailed, EngineError, ProofFailed
+from recovery.node.engine import Engine
+from recovery.node.shell import DATA_ROOT
+from recovery.node.ssh import Shell
+from recovery.onnode.archive import KEY, OPENED, PLACED
+from recovery.swarm.key_file import UnlockKey, unlock
+from recovery.swarm.model import LocalState
+
+WHOLE = "swarm"
+CERTIFICATES = "swarm/certificates"
+SECONDS = 300
+RECEIVE = (
+    'set -e; rm -rf "$1/swarm.requorum"; mkdir -m 700 "$1/swarm.requorum"; cd "$1/swarm.requorum"; '
+    'cat > copy; echo "$2  copy" | sha256sum --quiet --strict -c - >&2'
+)
+ENGINE_STATE = "swarm/docker-state.json"
+"""Where the engine notes that it is in a swarm. It is left out: were the machine restarted before the new cluster is
+forced, its engine would come up on the old log by itself, as a manager among those of then."""
+UNPACK = (
+    f'set -e -o pipefail; cd "$1/swarm.requorum"; zstd -q -dc copy | tar --sparse --exclude={ENGINE_STATE} -xpf - "$2"'
+)
+OPEN = 'cat > "$1/swarm.requorum/$2"'
+SWAP = (
+    'set -e; cd "$1/swarm.requorum"; find "$2" -type f -printf "%s %p\\n" | LC_ALL=C sort > found; '
+    f'cmp - found >&2; [ -z "$3" ] || echo "$3" > swarm/{PLACED}; [ -z "$4" ] || : > swarm/{OPENED}; cd "$1"; '
+    'if [ -e swarm ] && ! rmdir swarm 2>/dev/null; then mv swarm "swarm.before-$(date +%s)"; fi; '
+    "mv swarm.requorum/swarm swarm; rm -rf swarm.requorum"
+)
+"""What lay there before is kept, unless it was an empty folder."""
+SET_ASIDE = 'set -e; cd "$1"; mv swarm "swarm.before-$(date +%s)"; mkdir -m 700 swarm'
+PROVEN = f'rm -f "$1/swarm/{PLACED}"'
+DISCARD = 'rm -rf "$1/swarm.requorum"'
+
+
+def place(
+    shell: Shell, engine: Engine, archive: Path, manifest: Manifest, part: str, *, key: UnlockKey | None, mark: str = ""
+) -> None:
+    """Put ``part`` of the copy (`WHOLE` or `CERTIFICATES`) in place on the node; ``mark`` names the copy until it is proven.
+
+    With ``key``, the unlock key of an autolocked swarm, the manager's key file is put there opened, and a `WHOLE` copy
+    is marked for that, until `autolock.lock_again`.
+
+    Raises: EngineError when the engine is in a swarm; ProofFailed when not every file arrived as
+    the manifest says, with nothing changed on the node.
+    """
+    info = engine.info()
+    if info["Swarm"].get("LocalNodeState") != LocalState.INACTIVE:
+        raise EngineError(
+            f"restoring {part}",
+            "the engine is in a swarm, so its files must not be replaced",
+            remedy="requorum status",
+            node=shell.node.name,
+        )
+    root = info.get("DockerRootDir") or DATA_ROOT
+    kept = [entry for entry in manifest.files if entry.path.startswith(part + "/") and entry.path != ENGINE_STATE]
+    opened = unlock(contents.key_file(archive, source=f"{manifest.manager}'s copy"), key) if key else None
+    sizes = {entry.path: entry.size for entry in kept} | ({KEY: len(opened)} if opened else {})
+    listing = sorted(f"{size} {path}\n".encode() for path, size in sizes.items())
+    try:
+        shell.run(["sh", "-c", RECEIVE, "receive", root, manifest.archive_sha256], stdin=archive, seconds=SECONDS)
+        shell.run(["bash", "-c", UNPACK, "unpack", root, part], seconds=SECONDS)
+        if opened:
+            shell.run(["sh", "-c", OPEN, "open", root, KEY], stdin=opened)
+        locked = OPENED if opened and part == WHOLE else ""
+        shell.run(["sh", "-c", SWAP, "swap", root, part, mark, locked], stdin=b"".join(listing), seconds=SECONDS)
+    except CommandFailed as error:
+        shell.run(["sh", "-c", DISCARD, "discard", root], check=False)
+        raise ProofFailed(
+            f"putting {part} of {manifest.manager}'s copy in place",
+            f"not every file arrived; nothing was changed ({error.why})",
+            remedy="mend what the message says (disk space?), then run the same command again",
+            node=shell.node.name,
+        ) from None
+
+
+def set_aside(shell: Shell, engine: Engine) -> None:
+    """Move what lies in the swarm directory of an engine that is in no swarm out of the way; it stays on the disk."""
+    shell.run(["sh", "-c", SET_ASIDE, "aside", engine.info().get("DockerRootDir") or DATA_ROOT])
+
+
+def proven(shell: Shell, engine: Engine) -> None:
+    """Take the mark off: what was put in place has become the swarm that it was to become."""
+    shell.run(["sh", "-c", PROVEN, "proven", engine.info().get("DockerRootDir") or DATA_ROOT])

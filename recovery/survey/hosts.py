@@ -1,0 +1,74 @@
+"""What a host driver knows about machines without asking them.
+
+The docker driver asks the Docker engine that carries the node containers; for existing
+machines nobody but the machine itself can say, so every one of them is `UNKNOWN`.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import docker
+from docker.errors import DockerException
+from requests.exceptions import RequestException
+
+from recovery.errors import HostError
+from recovery.settings import Settings
+from recovery.swarm.machines import Node
+from recovery.swarm.model import Presence
+
+SECONDS = 5
+"""For an answer to a question."""
+LABEL = "requorum.cluster"
+"""On every node container: the name of its cluster."""
+
+
+def presence(settings: Settings, nodes: Sequence[Node]) -> Mapping[str, Presence]:
+    """The presence of each of ``nodes`` by name; unknown where the engine of its zone does not answer.
+
+    Raises: HostError when no engine answers at all.
+    """
+    if settings.hosts.driver == "existing":
+        return {node.name: Presence.UNKNOWN for node in nodes}
+    states: dict[str, Mapping[str, str]] = {}
+    failures: list[HostError] = []
+    for endpoint in sorted({settings.hosts.endpoint_of(node.zone) for node in settings.nodes}):
+        try:
+            states[endpoint] = _containers(endpoint)
+        except HostError as error:
+            failures.append(error)
+    if failures and not states:
+        raise failures[0]
+    return {node.name: _presence(node, states.get(settings.hosts.endpoint_of(node.zone))) for node in nodes}
+
+
+def volume_name(node: str) -> str:
+    """The volume that holds the node's ``/var/lib/docker``."""
+    return f"{node}-docker"
+
+
+def connect(endpoint: str, *, seconds: int = SECONDS) -> docker.APIClient:
+    return docker.APIClient(base_url=endpoint, version="auto", timeout=seconds, use_ssh_client=True)
+
+
+def _presence(node: Node, states: Mapping[str, str] | None) -> Presence:
+    if states is None:
+        return Presence.UNKNOWN
+    state = states.get(node.name)
+    if state is None:
+        return Presence.GONE
+    return Presence.PRESENT if state == "running" else Presence.STOPPED
+
+
+def _containers(endpoint: str) -> Mapping[str, str]:
+    try:
+        engine = connect(endpoint)
+        try:
+            containers = engine.containers(all=True)
+        finally:
+            engine.close()
+    except (DockerException, RequestException, OSError) as error:
+        raise HostError(
+            f"asking the Docker engine at {endpoint} for the node containers",
+            f"no answer ({error})",
+            remedy="start that engine, or correct requorum:hosts.endpoint; in the lab: make up",
+        ) from None
+    return {name.lstrip("/"): entry["State"] for entry in containers for name in entry["Names"]}

@@ -1,0 +1,83 @@
+"""Asks the nodes and the leader for what a proof judges (`recovery/evidence.py`), side by side.
+
+The one thing it changes, and that before (`mend`): a manager's engine that does not listen for gossip is restarted.
+"""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from time import monotonic, sleep
+
+from recovery.errors import TransportError
+from recovery.node.engine import Engine
+from recovery.node.ssh import Shell
+from recovery.planning import checks
+from recovery.planning.checks import Before, Result
+from recovery.settings import Settings
+from recovery.steps import votes
+from recovery.swarm.machines import Node
+from recovery.swarm.model import Inventory, NodeWorkload, Workload
+
+GOSSIP_SECONDS = 15.0
+"""How long after a node is Ready its gossip port may still be opening: less than the restart takes that it is spared."""
+PAUSE = 0.3
+LABEL = "com.docker.swarm.service.name"
+"""The engine's own, on every container of a service."""
+ASK_WORKLOAD = (
+    "if found=$(ss -Hlnt 'sport = :7946' 2>/dev/null); then [ -n \"$found\" ] && echo open || echo closed; else echo unknown; fi; "
+    '[ -z "$1" ] || timeout 10 docker ps --no-trunc --filter "label=$1" --format "{{.ID}} {{.Label \\"$1\\"}}"'
+)
+"""Prints whether the gossip port is listened on, then, for a worker, each container of a service with the service's name."""
+
+
+def containers(settings: Settings, workers: Sequence[Node]) -> dict[str, Mapping[str, str]]:
+    """The service containers that run on each worker that answers: ID to service."""
+    return {name: look.containers for name, look in node_workloads(settings, workers).items()}
+
+
+def node_workloads(settings: Settings, nodes: Sequence[Node]) -> dict[str, NodeWorkload]:
+    def one(node: Node) -> NodeWorkload | None:
+        try:
+            with Shell(node, settings.ssh) as shell:
+                return _node_workload(shell)
+        except TransportError:
+            return None
+
+    with ThreadPoolExecutor(max_workers=max(len(nodes), 1)) as pool:
+        return {node.name: look for node, look in zip(nodes, pool.map(one, nodes), strict=True) if look}
+
+
+def _node_workload(shell: Shell) -> NodeWorkload:
+    label = LABEL if shell.node.role == "worker" else ""
+    port, *lines = shell.run(["sh", "-c", ASK_WORKLOAD, "look", label], seconds=15).stdout.decode().splitlines()
+    running = dict(line.split(" ", 1) for line in lines)
+    return NodeWorkload({"open": True, "closed": False}.get(port), running)
+
+
+def running_workload(settings: Settings, leader: Node, ready: set[str], before: Before | None) -> Workload:
+    end = monotonic() + votes.SECONDS
+    with Shell(leader, settings.ssh) as shell:
+        engine = Engine(shell)
+        while True:
+            found = Workload(engine.services(), engine.tasks())
+            judged = checks.tasks(found, ready, before)
+            if monotonic() > end or not any(check.result is Result.FAILED for check in judged):
+                return found
+            sleep(PAUSE)
+
+
+def inventory_of(settings: Settings, leader: Node) -> Inventory:
+    with Shell(leader, settings.ssh) as shell:
+        return Engine(shell).inventory()
+
+
+def without_gossip(nodes: Sequence[Node], looks: Mapping[str, NodeWorkload]) -> list[Node]:
+    return [node for node in nodes if node.name in looks and looks[node.name].listening is False]
+
+
+def await_gossip(settings: Settings, nodes: Sequence[Node], looks: dict[str, NodeWorkload]) -> dict[str, NodeWorkload]:
+    """The looks, once ports that were closed have had a moment to open."""
+    end = monotonic() + GOSSIP_SECONDS
+    while (closed := without_gossip(nodes, looks)) and monotonic() < end:
+        sleep(PAUSE)
+        looks = {**looks, **node_workloads(settings, closed)}
+    return looks

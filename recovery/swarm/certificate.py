@@ -1,0 +1,100 @@
+"""Whose a swarm node's certificate is, who issued it, and what its key signed."""
+
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509.oid import NameOID
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+
+
+MANAGER = "swarm-manager"
+"""Role of a manager: the organizational unit of its certificate (swarmkit, ca/config.go: ManagerRole)."""
+
+
+def identity(certificate: str) -> tuple[str, str]:
+    """Node ID and cluster ID of a swarm node certificate in PEM; empty strings when there is none.
+
+    Swarm writes them as common name and organization of the subject (swarmkit, ca/certificates.go).
+    """
+    try:
+        subject = x509.load_pem_x509_certificate(certificate.encode()).subject
+    except (ValueError, x509.InvalidVersion):
+        return "", ""
+    names = [subject.get_attributes_for_oid(oid) for oid in (NameOID.COMMON_NAME, NameOID.ORGANIZATION_NAME)]
+    node_id, cluster_id = (str(found[0].value) if found else "" for found in names)
+    return node_id, cluster_id
+
+
+def has_signed(certificate: str, signature: bytes, statement: bytes) -> bool:
+    """Whether the key of a node certificate in PEM made the signature: ECDSA over SHA-256, as the keys of swarm nodes are.
+
+    Raises: ValueError when it is no such certificate.
+    """
+    key = _key(certificate.encode())
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        raise ValueError("the certificate is none of a swarm node's")
+    try:
+        key.verify(signature, statement, ec.ECDSA(SHA256()))
+    except InvalidSignature:
+        return False
+    return True
+
+
+def public_key(certificate: bytes) -> bytes:
+    """The public key of the certificate in PEM, in DER. Raises: ValueError when it is none."""
+    return _key(certificate).public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def is_managers(certificate: bytes, ca: bytes) -> bool:
+    """Whether a CA issued a manager's certificate, all in PEM: itself, or through the intermediates that follow it.
+
+    That they have expired is not looked at: a copy outlives the 90 days of a node's certificate.
+    Raises: ValueError when either is none.
+    """
+    leaf, *between = _load(certificate)
+    roots = _load(ca)
+    units = leaf.subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)
+    if [unit.value for unit in units] != [MANAGER]:
+        return False
+    for issuer in between:
+        if any(_issued(root, leaf) for root in roots):
+            return True
+        if not (_may_issue(issuer) and _issued(issuer, leaf)):
+            return False
+        leaf = issuer
+    return any(_issued(root, leaf) for root in roots)
+
+
+def _load(pem: bytes) -> list[x509.Certificate]:
+    try:
+        return x509.load_pem_x509_certificates(pem)
+    except x509.InvalidVersion as error:
+        raise ValueError(str(error)) from None
+
+
+def _key(pem: bytes) -> "CertificatePublicKeyTypes":
+    try:
+        return x509.load_pem_x509_certificate(pem).public_key()
+    except (x509.InvalidVersion, UnsupportedAlgorithm) as error:
+        raise ValueError(str(error)) from None
+
+
+def _issued(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+        return False
+    return True
+
+
+def _may_issue(certificate: x509.Certificate) -> bool:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension):
+        return False

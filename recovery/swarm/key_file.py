@@ -1,0 +1,141 @@
+"""A manager's key file (``swarm-node.key``) of an autolocked swarm, opened offline with the unlock key.
+
+Docker cannot force a new cluster from a locked manager (moby#36852), so its key file is rewritten to what
+it would be without autolock. The format is swarmkit's (ca/keyreadwriter.go, manager/deks.go): PEM whose
+headers carry the raft log's data keys, encrypted like the private key under the unlock key.
+"""
+
+import base64
+import binascii
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from nacl.exceptions import CryptoError
+from nacl.secret import SecretBox
+
+from recovery.swarm.protobuf import encode, fields
+
+PREFIX = "SWMKEY-1-"
+"""Before the key in unpadded base64 (swarmkit, manager/encryption/encryption.go)."""
+KEY_BYTES = 32
+NONE, NACL_SECRETBOX = 0, 1
+"""Algorithms of a MaybeEncryptedRecord {1: algorithm, 2: data, 3: nonce} (swarmkit, api/types.proto)."""
+DATA_KEYS = ("raft-dek", "raft-dek-pending")
+KEY_VERSION = "kek-version"
+"""Must be 0 for a key that is not encrypted, or the manager refuses it: "candidate KEK has the same version"."""
+ENCRYPTED = "ENCRYPTED PRIVATE KEY"
+PEM = re.compile(r"-----BEGIN ([A-Z ]+)-----\n(?:(.*?)\n\n)?(.*?)-----END ", re.DOTALL)
+LINE = 64
+ESCROW, SUFFIX = "unlock-keys/", ".age"
+"""Keys in escrow lie below ``PREFIX/CLUSTER/`` as ``unlock-keys/FINGERPRINT-RECIPIENTS.age``."""
+
+
+class WrongKey(ValueError):
+    """The unlock key is not the one under which the key file is encrypted."""
+
+
+@dataclass(frozen=True)
+class UnlockKey:
+    """An autolocked swarm's unlock key: a secret, which no representation of this object shows.
+
+    Raises: ValueError when ``text`` is none.
+    """
+
+    text: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.text.startswith(PREFIX) or len(self.secret) != KEY_BYTES:
+            raise ValueError(f"an unlock key begins with {PREFIX} and holds {KEY_BYTES} bytes")
+
+    @property
+    def secret(self) -> bytes:
+        """The key itself."""
+        digits = self.text.removeprefix(PREFIX)
+        try:
+            return base64.b64decode(digits + "=" * (-len(digits) % 4), validate=True)
+        except binascii.Error:
+            return b""
+
+    @property
+    def fingerprint(self) -> str:
+        """What the key is known by: the first 16 hexadecimal digits of its SHA-256, which tell nothing of it."""
+        return hashlib.sha256(self.text.encode()).hexdigest()[:16]
+
+    def escrowed(self, recipients: Sequence[str]) -> str:
+        """Where it lies in escrow, below ``PREFIX/CLUSTER/``, sealed to these recipients; for others it lies beside that."""
+        digest = hashlib.sha256("\n".join(sorted(recipients)).encode()).hexdigest()[:8]
+        return f"{ESCROW}{self.fingerprint}-{digest}{SUFFIX}"
+
+
+def is_locked(pem: bytes) -> bool:
+    """Whether a key file is encrypted under an unlock key. Raises: ValueError when it is no key file."""
+    kind, _, _ = _parse(pem)
+    return kind == ENCRYPTED
+
+
+def public_key(pem: bytes) -> bytes:
+    """The public key, in DER, of a key file that is not locked. Raises: ValueError when it is none."""
+    _, _, body = _parse(pem)
+    try:
+        private = serialization.load_der_private_key(base64.b64decode(body), password=None)
+    except (TypeError, UnsupportedAlgorithm) as error:
+        raise ValueError(str(error)) from None
+    return private.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+
+
+def opens(key: UnlockKey, pem: bytes) -> bool:
+    """Whether a key file can be used with the key: it is the one, or none is needed. Raises: ValueError when it is no key file."""
+    try:
+        unlock(pem, key)
+    except WrongKey:
+        return False
+    return True
+
+
+def unlock(pem: bytes, key: UnlockKey) -> bytes:
+    """The key file as it would be without autolock; one that is not locked stays as it is.
+
+    Raises: WrongKey; ValueError when ``pem`` is no key file.
+    """
+    kind, headers, body = _parse(pem)
+    if kind != ENCRYPTED:
+        return pem
+    try:
+        private = serialization.load_der_private_key(base64.b64decode(body), password=key.secret)
+        opened = {name: _open(value, key.secret) if name in DATA_KEYS else value for name, value in headers.items()}
+    except (ValueError, TypeError, UnsupportedAlgorithm, CryptoError):
+        raise WrongKey("the unlock key does not open it") from None
+    der = private.private_bytes(
+        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return _format("PRIVATE KEY", {**opened, KEY_VERSION: "0"}, der)
+
+
+def _open(header: str, secret: bytes) -> str:
+    """A data key's header with the data key in plain."""
+    record = dict(fields(base64.b64decode(header)))
+    algorithm, data, nonce = record.get(1, NONE), record.get(2, b""), record.get(3, b"")
+    if algorithm != NACL_SECRETBOX or not isinstance(data, bytes) or not isinstance(nonce, bytes):
+        raise ValueError(f"a data key is encrypted by algorithm {algorithm!r}, which is not known here")
+    return base64.b64encode(encode(2, SecretBox(secret).decrypt(data, nonce))).decode()
+
+
+def _parse(pem: bytes) -> tuple[str, Mapping[str, str], str]:
+    found = PEM.search(pem.decode(errors="replace"))
+    if found is None:
+        raise ValueError("it is not a key file")
+    kind, head, body = found.groups()
+    return kind, dict(line.split(": ", 1) for line in (head or "").splitlines()), body
+
+
+def _format(kind: str, headers: Mapping[str, str], der: bytes) -> bytes:
+    body = base64.b64encode(der).decode()
+    lines = [body[at : at + LINE] for at in range(0, len(body), LINE)]
+    head = [f"{name}: {value}" for name, value in headers.items()]
+    return "\n".join([f"-----BEGIN {kind}-----", *head, "", *lines, f"-----END {kind}-----", ""]).encode()

@@ -1,0 +1,29 @@
+"""TODO docstring."""
+
+from collections.abc import Collection
+
+from recovery.swarm.machines import Node
+from recovery.swarm.model import Member, NodeReport
+from recovery.swarm.raft import quorum
+
+
+def may_restart(node: Node, members: Collection[Member]) -> bool:
+    """Whether the other managers hold the quorum while this one's engine restarts."""
+    voters = [member for member in members if member.votes]
+    others = [member for member in voters if not member.stands_at(node)]
+    return len(others) < len(voters) and sum(member.reachable for member in others) >= quorum(len(voters))
+
+
+def survives_without(entry: Member, members: tuple[Member, ...]) -> bool:
+    """Whether the managers of a node list that can be reached are a quorum once this one's vote is taken."""
+    left = voters_without(entry, members)
+    return sum(member.reachable for member in left) >= quorum(len(left))
+
+
+def manages(seen: NodeReport) -> bool:
+    """Whether a node's engine is a manager's, or at least holds the log."""
+    return seen.control or seen.raft
+
+
+def voters_without(entry: Member, members: tuple[Member, ...]) -> list[Member]:
+    return [member for member in members if member.votes and member.node_id != entry.node_id]

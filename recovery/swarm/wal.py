@@ -1,0 +1,70 @@
+"""How far a manager's raft log reaches, read from its write-ahead log without the key.
+
+swarmkit encrypts what an entry says (manager/state/raft/storage/walwrap.go), not its term and
+index. The file format is etcd's (server/storage/wal: encoder.go, walpb/record.proto): frames of an
+8-byte little-endian length, whose top byte tells the padding, and a protobuf record {1: type,
+2: CRC, 3: data}; zeros up to the preallocated end.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from recovery.swarm.protobuf import fields
+
+ENTRY, STATE, SNAPSHOT = 2, 3, 5
+"""Record types: a raft entry {2: term, 3: index}, the hard state {1: term, 3: commit}, a snapshot mark {1: index, 2: term}."""
+LENGTH = 8
+LENGTH_MASK = (1 << 56) - 1
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a log ends: the term and the index of the last entry.
+
+    ``commit`` is the newest index known to be committed; a forced new cluster drops what lies beyond it.
+    """
+
+    term: int
+    index: int
+    commit: int
+
+
+def position(segments: Iterable[bytes]) -> Position:
+    """The position that the segments, oldest first, amount to.
+
+    Raises: ValueError when they hold no record, or a record that cannot be read.
+    """
+    term = index = commit = 0
+    for segment in segments:
+        for kind, data in _records(segment):
+            values = dict(fields(data)) if kind in (ENTRY, STATE, SNAPSHOT) else {}
+            if kind == ENTRY:
+                term, index = _number(values, 2), _number(values, 3)
+            elif kind == STATE:
+                commit = _number(values, 3)
+            elif kind == SNAPSHOT and _number(values, 1) > index:
+                index, term = _number(values, 1), _number(values, 2)
+    if not index:
+        raise ValueError("the log holds no entry")
+    return Position(term, index, commit)
+
+
+def _records(segment: bytes) -> Iterator[tuple[int, bytes]]:
+    at = 0
+    while at + LENGTH <= len(segment):
+        header = int.from_bytes(segment[at : at + LENGTH], "little")
+        length = header & LENGTH_MASK
+        if length == 0:
+            return
+        padding = (header >> 56) & 0x7 if header >> 63 else 0
+        start, at = at + LENGTH, at + LENGTH + length + padding
+        if at > len(segment):
+            return  # the last frame was being written
+        values = dict(fields(segment[start : start + length]))
+        data = values.get(3, b"")
+        yield _number(values, 1), data if isinstance(data, bytes) else b""
+
+
+def _number(values: dict[int, int | bytes], field: int) -> int:
+    value = values.get(field, 0)
+    return value if isinstance(value, int) else 0

@@ -49,7 +49,7 @@ class AgentProvider(ResourceProvider):
             return ReadResult(id_, props)
         agent = self._settings.agent
         running = found.timer and (agent is None or found.watch == agent.on_change)
-        known = self._node(props).model_dump(mode="json")
+        known = self._node(props).to_json()
         return ReadResult(id_, {**props, "node": known, "digest": found.digest, "running": running})
 
     def delete(self, _id: str, props: Props) -> None:
@@ -65,7 +65,7 @@ class AgentProvider(ResourceProvider):
     def _node(self, props: Props) -> Node:
         """The manager as the settings have it now; as they had it last where they do not name it any more."""
         named = {node.name: node for node in self._settings.nodes}
-        return named.get(props["manager"]) or Node.model_validate(props["node"])
+        return named.get(props["manager"]) or Node.from_json(props["node"])
 
 
 class Agent(Resource, module="requorum", name="Agent"):
@@ -74,7 +74,7 @@ class Agent(Resource, module="requorum", name="Agent"):
     def __init__(self, node: Node, settings: Settings, host: pulumi.Input[str], opts: pulumi.ResourceOptions) -> None:
         props: Props = {
             "manager": node.name,
-            "node": node.model_dump(mode="json"),
+            "node": node.to_json(),
             "digest": agents.digest(settings, node),
             "host": host,
             "running": None,

@@ -204,7 +204,7 @@ class Quorum(Resource, module="requorum", name="Quorum"):
         props: Props = {
             "cluster": settings.cluster,
             "managers": {manager.name: str(manager.address) for manager in settings.managers},
-            "options": settings.swarm.model_dump(mode="json"),
+            "options": settings.swarm.to_json(),
             "recovery": _recovery(plan),
             **dict.fromkeys(("cluster_id", "ca_sha256", "quorum", "generation")),
         }
@@ -230,7 +230,7 @@ class Member(Resource, module="requorum", name="Member"):
         opts: pulumi.ResourceOptions,
     ) -> None:
         props: Props = {
-            **node.model_dump(mode="json"),
+            **node.to_json(),
             "host": host,
             "generation": generation,
             "managers": managers,
@@ -259,7 +259,7 @@ class Health(Resource, module="requorum", name="Health"):
             "members": {name: member.node_id for name, member in members.items()},
             "recover": settings.recover,
             "wanted": {
-                "options": settings.swarm.model_dump(mode="json"),
+                "options": settings.swarm.to_json(),
                 "nodes": {node.name: [node.role, node.availability, dict(node.labels)] for node in settings.nodes},
             },
             **dict.fromkeys(("health", "leader")),
@@ -295,4 +295,4 @@ def _placed(props: Props, place: JoinResult) -> Props:
 
 
 def _node(props: Mapping[str, Any]) -> Node:
-    return Node.model_validate({key: props[key] for key in Node.model_fields if key in props})
+    return Node.from_json(props)

@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""Chooses the copy that a recovery reads: the newest one that is good."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager

@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""Deletes copies from S3, the manifest first."""
 
 from collections.abc import Sequence
 from functools import partial

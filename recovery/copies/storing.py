@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""Uploads a copy and its manifest, the manifest last."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""Takes one manager's copy and stores it."""
 
 from collections.abc import Callable
 from pathlib import Path

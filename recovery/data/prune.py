@@ -1,4 +1,4 @@
-"""Removes the copies of data that no rule of requorum:backup.retention keeps, as `recovery.prune` does those of managers.
+"""Removes the copies of data that no rule of requorum:backup.retention keeps, as `recovery.operations.prune` does those of managers.
 
 The rules of the cluster say nothing of them: no data stands in for another. The minimum, which is never 0, keeps the newest copies of each data that can be read, whatever their age.
 """

@@ -5,6 +5,7 @@ Tokens and keys travel in request bodies; nothing secret is on a command line.
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
@@ -95,7 +96,7 @@ class Engine:
     def init(self, options: "SwarmOptions") -> None:
         """Found a new swarm with this node as its only manager. Nodes tell of themselves each `HEARTBEAT_SECONDS`, unless told otherwise."""
         if options.dispatcher_heartbeat_seconds is None:
-            options = options.model_copy(update={"dispatcher_heartbeat_seconds": HEARTBEAT_SECONDS})
+            options = replace(options, dispatcher_heartbeat_seconds=HEARTBEAT_SECONDS)
         pools = [str(pool) for pool in options.default_address_pools]
         with self._doing("founding the swarm", "see the engine's log: journalctl -u docker"):
             self._api.init_swarm(
@@ -127,7 +128,7 @@ class Engine:
 
     @contextmanager
     def short_log(self) -> Iterator[None]:
-        """While a manager joins, a snapshot after each entry and nothing behind it (see `recovery.compaction`).
+        """While a manager joins, a snapshot after each entry and nothing behind it (see `recovery.swarm.raft_options`).
 
         Where the join fails the swarm may agree on nothing, so the options stay; `usual_log` brings them back.
         """

@@ -17,7 +17,7 @@ from recovery.onnode.sandbox import AT_FAULT
 
 SECONDS = 300
 MODULES = (
-    "__init__", "protobuf", "wal",
+    "__init__", "swarm/__init__", "swarm/protobuf", "swarm/wal",
     "onnode/__init__", "onnode/__main__", "onnode/api", "onnode/archive", "onnode/copying", "onnode/sandbox",
     "onnode/process", "onnode/streaming", "onnode/volume",
 )  # fmt: skip
@@ -115,7 +115,7 @@ WORDS = {
 @cache
 def packed() -> bytes:
     """The program as one file, the same bytes each time."""
-    root, file = Path(__file__).parent, io.BytesIO()
+    root, file = Path(__file__).parent.parent, io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packing:
         for name in MODULES:
             packing.writestr(zipfile.ZipInfo(f"recovery/{name}.py"), (root / f"{name}.py").read_bytes())

@@ -36,7 +36,7 @@ class Output:
 
 
 class Shell(Protocol):
-    """A machine at hand: over SSH (`recovery.transport`), or the one that the agent runs on (`recovery.agent.local`)."""
+    """A machine at hand: over SSH (`recovery.node.ssh`), or the one that the agent runs on (`recovery.node.local`)."""
 
     @property
     def node(self) -> Machine:

@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""Private keys and pinned host keys, read from OpenSSH's files."""
 
 from functools import cache
 from pathlib import Path

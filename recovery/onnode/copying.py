@@ -37,7 +37,7 @@ STOPPED_SECONDS = 120
 RECEIVED = Path("/run")
 """Where archives from elsewhere lie: in memory."""
 RECEIVED_SECONDS = 900
-"""After which one is removed by systemd, should whoever sent it be gone: it is sent and proven in less (`recovery.program.SECONDS` each)."""
+"""After which one is removed by systemd, should whoever sent it be gone: it is sent and proven in less (`recovery.node.program.SECONDS` each)."""
 PACK = (
     "tar",
     "--format=gnu",
@@ -58,7 +58,7 @@ NEXT = ".swarm-node.crt"
 """The certificate that is about to come: it is written, then the key is replaced, then it takes its place (swarmkit,
 ca/keyreadwriter.go: Write). An engine that was killed in between leaves it until it starts."""
 LOCKED = b"ENCRYPTED PRIVATE KEY"
-"""In a key file that needs the unlock key (see `recovery.keyfile`)."""
+"""In a key file that needs the unlock key (see `recovery.swarm.key_file`)."""
 
 
 def take(root: str, how: str) -> dict[str, Any]:

@@ -16,6 +16,8 @@ PACKAGES = (
     "boto3", "botocore", "s3transfer", "jmespath", "python-dateutil", "six", "urllib3",
     "docker", "requests", "idna", "certifi", "charset-normalizer", "prometheus-client",
 )  # fmt: skip
+ROOMS = ("agent", "copies", "node", "onnode", "s3", "swarm")
+"""The rooms of our package that an agent imports. A change elsewhere reinstalls no agent."""
 KINDS = (".py", ".json", ".pem", ".gz")
 """Of files that are carried; anything compiled here is left out, and is not needed."""
 DATA, SERVICE = "/data/", "s3/"
@@ -25,8 +27,9 @@ DATA, SERVICE = "/data/", "s3/"
 @cache
 def library() -> Mapping[str, bytes]:
     """Every file of it by its path below the folder that Python looks in."""
-    root = Path(__file__).parent
-    ours = {f"recovery/{file.relative_to(root).as_posix()}": file.read_bytes() for file in root.rglob("*.py")}
+    root = Path(__file__).parent.parent
+    files = (file for room in ROOMS for file in (root / room).rglob("*.py"))
+    ours = {f"recovery/{file.relative_to(root).as_posix()}": file.read_bytes() for file in (*root.glob("*.py"), *files)}
     return {**ours, **{path: file.read_bytes() for name in PACKAGES for path, file in _files(name)}}
 
 

@@ -90,7 +90,7 @@ def last(settings: Settings, store: Store) -> dict[str, Proof]:
 
 
 def as_json(drill: Drill) -> bytes:
-    """The result as it is stored; `recovery.manifest.drilled` reads the proof in it."""
+    """The result as it is stored; `recovery.copies.manifest.drilled` reads the proof in it."""
     times = {"rto": drill.rto, "rpo": drill.rpo}
     document = {"copy": drill.copy.name, "node": drill.node, **times, "proof": drill.proof.to_dict()}
     return json.dumps(document, indent=1, sort_keys=True).encode()

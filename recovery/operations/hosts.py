@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""Removes and restarts node containers on their Docker engine."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

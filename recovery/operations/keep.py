@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""Marks a copy that prune must keep, and releases the mark."""
 
 from collections.abc import Callable
 from datetime import datetime

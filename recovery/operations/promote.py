@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""Makes a worker a manager in place of one that is lost."""
 
 from recovery.errors import Refused
 from recovery.node.engine import Engine

@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""Makes the plan from a diagnosis."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -26,7 +26,7 @@ def make_plan(
     """What to do about a diagnosis, and its warnings.
 
     ``survivors`` are ranked, the best first (looked at when the quorum is lost). ``spent`` says that `recover: true`
-    was used up before this loss (`recovery.consent`).
+    was used up before this loss (`recovery.operations.consent`).
     """
     made = _decide(diagnosis, settings, source, survivors, now)
     if made.id:

@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""Decides whether a machine may be switched off."""
 
 from recovery.errors import Refused
 from recovery.settings import Settings

@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""The plan that restores the swarm from a copy."""
 
 from datetime import datetime
 
@@ -91,7 +91,7 @@ def _chosen(manifest: Manifest, settings: Settings) -> str:
 
 
 def outdated(engine: str, choice: Choice, settings: Settings) -> Refusal | None:
-    """Why a copy is not restored on an engine of that version; an operator who names the copy takes the risk (`recovery.release`)."""
+    """Why a copy is not restored on an engine of that version; an operator who names the copy takes the risk (`recovery.swarm.engine_version`)."""
     manifest = choice.manifest
     if settings.copy_from == choice.copy.name or not is_older(engine, manifest.engine):
         return None

@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""States what a plan cannot bring back."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""Decides how a node stands to the swarm that the leader describes."""
 
 from enum import StrEnum
 

@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""Ranks the survivors of a lost quorum by what their logs hold."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""How far the clock of an S3 server or an operator may differ from ours."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta

@@ -26,7 +26,7 @@ def hold(settings: Settings, doing: str, *, say: Callable[[str], None]) -> Itera
 
 
 def require_held(settings: Settings, doing: str) -> None:
-    """Have made sure, right before what cannot be taken back, that nobody took the lease over. Within `alone`. Raises: Refused."""
+    """Have made sure, right before what cannot be taken back, that nobody took the lease over. Within `hold`. Raises: Refused."""
     lease.require(_key(settings, NAME), doing)
 
 

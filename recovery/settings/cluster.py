@@ -14,10 +14,11 @@ from recovery.settings.checks import check_docker_hosts, check_managers, check_n
 from recovery.settings.choices import Choice, Consent
 from recovery.settings.copies import Backup, Escrow
 from recovery.settings.hosts import Hosts
+from recovery.settings.machines import Node, Ssh, SwarmOptions
 from recovery.settings.notify import Notify
 from recovery.settings.placement import ZONES, placed
 from recovery.settings.services import Data
-from recovery.swarm.machines import Node, Ssh, SwarmOptions
+from recovery.swarm import machines
 
 
 class Settings(Frozen):
@@ -29,7 +30,7 @@ class Settings(Frozen):
     zones: tuple[Name, ...] = ZONES
     managers: tuple[Node, ...]
     workers: tuple[Node, ...] = ()
-    swarm: SwarmOptions = SwarmOptions()
+    swarm: SwarmOptions = machines.SwarmOptions()
     hosts: Hosts
     ssh: Ssh
     backup: Backup
@@ -44,15 +45,15 @@ class Settings(Frozen):
     """Consent to a recovery: true, or the ID of one plan."""
 
     @property
-    def nodes(self) -> tuple[Node, ...]:
+    def nodes(self) -> tuple[machines.Node, ...]:
         """Every node, managers first."""
         return self.managers + self.workers
 
-    def node(self, name: str) -> Node:
+    def node(self, name: str) -> machines.Node:
         """The node of that name; `KeyError` when there is none."""
         return {node.name: node for node in self.nodes}[name]
 
-    def named(self, name: str) -> Node:
+    def named(self, name: str) -> machines.Node:
         """The node that the operator names. Raises: SettingError when there is none."""
         names = [node.name for node in self.nodes]
         if name not in names:

@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""One entry of the journal, and its JSON."""
 
 import json
 import re

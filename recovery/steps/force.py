@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""Carries out FORCE: forces a new cluster from a survivor."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""Carries out FOUND: creates the swarm, or adopts the one that runs."""
 
 from recovery.copies.catalog import Catalog
 from recovery.copies.taking import take_safety

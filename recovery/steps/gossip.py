@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""Restarts engines of managers that do not listen for gossip."""
 
 from collections.abc import Sequence
 from time import monotonic, sleep
@@ -20,7 +20,7 @@ def reopen(settings: Settings, nodes: Sequence[Node], *, say: Say) -> bool:
     """Restart the engines of managers that do not listen for gossip, one after the other; whether any was restarted.
 
     Where one was, somebody else may lead by now, who has heard of no node yet: what was seen of the swarm before is worth
-    nothing. Raises: as `autolock.start`, of one that came up locked; TransportError.
+    nothing. Raises: as `unlock.start`, of one that came up locked; TransportError.
     """
     managers = [node for node in nodes if node.role == "manager"]
     looks = await_gossip(settings, managers, node_workloads(settings, managers))

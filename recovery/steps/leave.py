@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""Carries out LEAVE: managers that a forced new cluster left behind leave their old one."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

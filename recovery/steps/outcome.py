@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""What a step made: a quorum, or a node's membership."""
 
 from dataclasses import dataclass
 

@@ -54,7 +54,7 @@ def prove(settings: Settings, cluster_id: str, *, before: Before | None = None, 
     tasks and names are looked at; ``before`` is what a recovery began from, None where none is under way.
 
     Raises: ProofFailed with what is still missing after `votes.SECONDS`; HostError, TransportError, EngineError, and as
-    `witness.mend`.
+    `gossip.reopen`.
     """
     seen = stable_survey(settings)
     leader = _leader(seen)

@@ -36,7 +36,7 @@ def establish(
 
     ``copy`` names the copy to restore from, whose CA is to be ``ca`` where that is given, or ``survivor`` the manager to
     force a new cluster from, as the plan that the operator saw names them; without either nothing is restored or forced,
-    and before either agents pause until `hooks.conclude`. ``known`` is the cluster's ID where it was built before: then
+    and before either agents pause until `lifecycle.finish`. ``known`` is the cluster's ID where it was built before: then
     none is founded. Safe to run again after any interruption.
 
     Raises: Refused when neither adopting, founding nor restoring is safe, or somebody else is at it; ProofFailed; StoreError.

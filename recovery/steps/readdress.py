@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""Carries out READDRESS: gives a manager its vote anew at its new address."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""Checks, right before a new cluster is forced, that nothing has changed since the survey."""
 
 from time import monotonic, sleep
 

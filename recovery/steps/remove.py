@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""Takes a node out of the swarm."""
 
 from collections.abc import Callable
 

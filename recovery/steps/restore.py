@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""Carries out RESTORE: restores the swarm from a copy."""
 
 from time import monotonic
 

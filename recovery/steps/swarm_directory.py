@@ -49,7 +49,7 @@ def place(
     """Put ``part`` of the copy (`WHOLE` or `CERTIFICATES`) in place on the node; ``mark`` names the copy until it is proven.
 
     With ``key``, the unlock key of an autolocked swarm, the manager's key file is put there opened, and a `WHOLE` copy
-    is marked for that, until `autolock.lock_again`.
+    is marked for that, until `unlock.lock_again`.
 
     Raises: EngineError when the engine is in a swarm; ProofFailed when not every file arrived as
     the manifest says, with nothing changed on the node.

@@ -1,7 +1,8 @@
-"""TODO docstring."""
+"""Makes sure that no manager is left at an address that the settings no longer name."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from ipaddress import IPv4Address
 
 from recovery.errors import Refused
@@ -17,7 +18,7 @@ def require_vacated(settings: Settings, moves: Sequence[AddressChange], cluster_
     """
     taken = {str(node.address) for node in settings.nodes}
     before = [
-        settings.node(move.manager).model_copy(update={"address": IPv4Address(move.old), "ssh_address": ""})
+        replace(settings.node(move.manager), address=IPv4Address(move.old), ssh_address="")
         for move in moves
         if move.old not in taken
     ]

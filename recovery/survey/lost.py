@@ -21,7 +21,7 @@ from recovery.swarm.model import NodeReport, Reach
 VALID = timedelta(hours=1)
 """A machine that is off now may be on again tomorrow: a word that counted for ever would be a loaded gun."""
 KNOCK_SECONDS = 1.0
-"""For a machine that has not let us in for `recovery.survey.CONNECT_SECONDS` to answer in any way."""
+"""For a machine that has not let us in for `recovery.survey.nodes.CONNECT_SECONDS` to answer in any way."""
 SILENCE = (Reach.SILENT, Reach.ABSENT)
 
 
@@ -72,7 +72,7 @@ def read_declarations(settings: Settings) -> tuple[LossDeclaration, ...]:
 
 
 def with_declarations(settings: Settings, reports: Iterable[NodeReport], now: datetime) -> tuple[NodeReport, ...]:
-    """As `heed`, with the words in S3. While it cannot be read no word counts, and silent nodes say so.
+    """As `apply_declarations`, with the words in S3. While it cannot be read no word counts, and silent nodes say so.
 
     A machine that did not let us in within the time limit but accepts or refuses connections is no silent one.
     """

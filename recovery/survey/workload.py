@@ -1,6 +1,6 @@
-"""Asks the nodes and the leader for what a proof judges (`recovery/evidence.py`), side by side.
+"""Asks the nodes and the leader for what a proof judges (`recovery/planning/checks.py`), side by side.
 
-The one thing it changes, and that before (`mend`): a manager's engine that does not listen for gossip is restarted.
+The one thing it changes, and that before (`recovery.steps.gossip.reopen`): a manager's engine that does not listen for gossip is restarted.
 """
 
 from collections.abc import Mapping, Sequence

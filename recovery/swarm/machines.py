@@ -1,28 +1,26 @@
-"""TODO docstring."""
+"""The machines of a swarm, the options of the swarm, and how machines are reached."""
 
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
-from typing import Literal
-
-from pydantic import Field
-
-from recovery.settings.base import Frozen, Name
+from typing import Any, Literal, Self
 
 Role = Literal["manager", "worker"]
 Availability = Literal["active", "pause", "drain"]
 
 
-class Node(Frozen):
+@dataclass(frozen=True, kw_only=True)
+class Node:
     """One machine of the swarm, at an address it keeps for life."""
 
-    name: Name = ""
+    name: str
     address: IPv4Address
     zone: str = ""
     role: Role = "worker"
     availability: Availability | None = None
     """None leaves it as it is; managers are drained unless told otherwise."""
-    labels: Mapping[str, str] = Field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
     ssh_address: str = ""
 
     @property
@@ -30,28 +28,44 @@ class Node(Frozen):
         """Where SSH reaches the node: its own address unless another is given."""
         return self.ssh_address or str(self.address)
 
+    def to_json(self) -> dict[str, Any]:
+        """The node as Pulumi's state holds it."""
+        return {**asdict(self), "address": str(self.address), "labels": dict(self.labels)}
 
-class SwarmOptions(Frozen):
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """The node that `to_json` wrote; keys of others are passed over."""
+        known = {key: document[key] for key in cls.__dataclass_fields__ if key in document}
+        return cls(**{**known, "address": IPv4Address(document["address"])})
+
+
+@dataclass(frozen=True, kw_only=True)
+class SwarmOptions:
     """Options of ``docker swarm init``. One left out is the engine's default, or stays as it is in a running swarm.
 
     The address pools and the data path port count only when the swarm is founded.
     """
 
-    cert_expiry_hours: int | None = Field(None, ge=1)
-    task_history_limit: int | None = Field(None, ge=0)
-    snapshot_interval: int | None = Field(None, ge=1)
+    cert_expiry_hours: int | None = None
+    task_history_limit: int | None = None
+    snapshot_interval: int | None = None
     autolock: bool | None = None
-    max_snapshots: int | None = Field(None, ge=0)
-    dispatcher_heartbeat_seconds: int | None = Field(None, ge=1)
+    max_snapshots: int | None = None
+    dispatcher_heartbeat_seconds: int | None = None
     default_address_pools: tuple[IPv4Network, ...] = ()
-    default_address_pool_mask: int = Field(24, ge=16, le=29)
-    data_path_port: int = Field(4789, ge=1024, le=49151)
+    default_address_pool_mask: int = 24
+    data_path_port: int = 4789
+
+    def to_json(self) -> dict[str, Any]:
+        """The options as Pulumi's state holds them."""
+        return {**asdict(self), "default_address_pools": [str(pool) for pool in self.default_address_pools]}
 
 
-class Ssh(Frozen):
+@dataclass(frozen=True, kw_only=True)
+class Ssh:
     """How nodes are reached; host keys are pinned in ``known_hosts_file``."""
 
     user: str = "root"
-    port: int = Field(22, ge=1, le=65535)
+    port: int = 22
     private_key_file: Path
     known_hosts_file: Path

@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""How many managers a quorum needs, and how many losses it tolerates."""
 
 
 def quorum(managers: int) -> int:

@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""Which managers vote, and whether the quorum survives without one."""
 
 from collections.abc import Collection
 

@@ -1,4 +1,4 @@
-"""A bucket in memory, as far as `recovery.site.Site` asks boto3's client for one."""
+"""A bucket in memory, as far as `recovery.s3.site.Site` asks boto3's client for one."""
 
 # ruff: noqa: N803 - the names are boto3's
 

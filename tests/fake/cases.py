@@ -1,7 +1,7 @@
 """What befalls a cluster, and what must become of it: written down without looking at how plans are made."""
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
 from itertools import combinations
@@ -116,9 +116,7 @@ def settings(managers: int, *, recover: bool = True, cluster_id: str | None = No
 
 def elsewhere(of: Settings, names: Collection[str]) -> Settings:
     """The settings with these managers at other addresses."""
-    there = [
-        node.model_copy(update={"address": node.address + 100}) if node.name in names else node for node in of.managers
-    ]
+    there = [replace(node, address=node.address + 100) if node.name in names else node for node in of.managers]
     return of.model_copy(update={"managers": tuple(there)})
 
 

@@ -1,4 +1,4 @@
-"""The Docker API of a fake machine, as far as `recovery.engine.Engine` asks it."""
+"""The Docker API of a fake machine, as far as `recovery.node.engine.Engine` asks it."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager

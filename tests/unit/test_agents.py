@@ -306,10 +306,10 @@ def provider(of: Settings, monkeypatch: pytest.MonkeyPatch) -> Provider:
 
 
 def props(of: Settings, **changes: Any) -> dict[str, Any]:
-    node = of.managers[0].model_copy(update=changes)
+    node = replace(of.managers[0], **changes)
     return {
         "manager": node.name,
-        "node": node.model_dump(mode="json"),
+        "node": node.to_json(),
         "digest": "digest",
         "host": "x",
         "running": True,

@@ -163,4 +163,4 @@ def test_a_manager_that_sees_no_leader_after_all_is_told(
 
 def _settings(wanted: bool | None) -> Settings:
     of = make.settings()
-    return of.model_copy(update={"swarm": of.swarm.model_copy(update={"autolock": wanted})})
+    return of.model_copy(update={"swarm": replace(of.swarm, autolock=wanted)})

@@ -1,6 +1,7 @@
 """What may be fenced, with what command, and what is refused."""
 
 import socket
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -112,7 +113,7 @@ def test_a_port_that_accepts_or_refuses_is_not_silent(tmp_path: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         ssh = Ssh(port=port, private_key_file=tmp_path, known_hosts_file=tmp_path)
-        here = A.model_copy(update={"ssh_address": "127.0.0.1"})
+        here = replace(A, ssh_address="127.0.0.1")
         assert not is_silent(here, ssh, seconds=1)
     assert not is_silent(here, ssh, seconds=1), "refused"
-    assert not is_silent(A.model_copy(update={"ssh_address": "no.such.name.invalid"}), ssh, seconds=1)
+    assert not is_silent(replace(A, ssh_address="no.such.name.invalid"), ssh, seconds=1)

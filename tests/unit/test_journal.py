@@ -1,6 +1,7 @@
 """The journal and the reports, on a simulated S3 server: what is written, what a fault of S3 leaves alone."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -128,9 +129,7 @@ def test_a_run_and_its_report_survive_s3_that_is_slow_for_a_moment(
 def test_entries_are_oldest_first_and_no_copy_is_one(
     of: Settings, said: list[str], bucket: Any, tmp_path: Path
 ) -> None:
-    named = make.settings().model_copy(
-        update={"managers": tuple(m.model_copy(update={"name": "journal"}) for m in of.managers[:1])}
-    )
+    named = make.settings().model_copy(update={"managers": tuple(replace(m, name="journal") for m in of.managers[:1])})
     copy = put(named, tmp_path, "journal", 1)
     for node in ("manager-b", "manager-a"):
         with journal.step(of, Action.JOIN, node, said.append):

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,7 @@ def test_the_nodes_network_is_let_in_and_everybody_else_is_kept_out() -> None:
 
 
 def test_the_data_path_port_is_the_configured_one() -> None:
-    moved = S.model_copy(update={"swarm": S.swarm.model_copy(update={"data_path_port": 4799})})
+    moved = S.model_copy(update={"swarm": replace(S.swarm, data_path_port=4799)})
     assert any("7946,4799" in rule for rule in firewall_rules(moved))
 
 

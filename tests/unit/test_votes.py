@@ -59,7 +59,7 @@ def test_a_worker_that_stood_in_is_one_once_its_engine_has_given_up_managing_and
 ) -> None:
     of = make.settings()
     node = of.workers[0]
-    promoted = [node.model_copy(update={"role": "manager"}) if one == node else one for one in of.nodes]
+    promoted = [replace(node, role="manager") if one == node else one for one in of.nodes]
     leader = make.manager(of.managers[0], promoted)
     of_manager = make.manager(node, promoted)
     says = [of_manager, replace(of_manager, raft=False), replace(of_manager, control=False), make.worker(node)]

@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""Recovery reports as a table and as JSON."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

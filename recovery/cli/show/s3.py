@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""What an S3 site offers, as a table and as JSON."""
 
 from collections.abc import Sequence
 from typing import Any

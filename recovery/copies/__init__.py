@@ -1,0 +1,1 @@
+"""Copies of managers: format, making, catalog, choice, retention."""

@@ -1,0 +1,1 @@
+"""Reaches one node: shell, SSH, Docker engine."""

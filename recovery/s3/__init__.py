@@ -1,0 +1,1 @@
+"""Objects in one bucket and its second site: leases, locks, encryption."""

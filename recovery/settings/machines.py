@@ -1,0 +1,65 @@
+"""How the stack file gives the values of `recovery.swarm.machines`: the same fields, checked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+from recovery.settings.base import Frozen, Name
+from recovery.swarm import machines
+
+
+@dataclass(frozen=True)
+class CheckedBy:
+    """Has a field read by a model of the settings, and then made the plain value that the annotation names."""
+
+    model: type[Frozen]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """The model's schema, and the value made of what it read; a value that is one already stays."""
+
+        def check(value: Any, read: core_schema.ValidatorFunctionWrapHandler) -> Any:
+            if isinstance(value, source):
+                return value
+            checked = read(value)
+            return source(**{name: getattr(checked, name) for name in self.model.model_fields})
+
+        return core_schema.no_info_wrap_validator_function(check, handler.generate_schema(self.model))
+
+
+class _Node(Frozen):
+    name: Name = ""
+    address: IPv4Address
+    zone: str = ""
+    role: machines.Role = "worker"
+    availability: machines.Availability | None = None
+    labels: Mapping[str, str] = Field(default_factory=dict)
+    ssh_address: str = ""
+
+
+class _SwarmOptions(Frozen):
+    cert_expiry_hours: int | None = Field(None, ge=1)
+    task_history_limit: int | None = Field(None, ge=0)
+    snapshot_interval: int | None = Field(None, ge=1)
+    autolock: bool | None = None
+    max_snapshots: int | None = Field(None, ge=0)
+    dispatcher_heartbeat_seconds: int | None = Field(None, ge=1)
+    default_address_pools: tuple[IPv4Network, ...] = ()
+    default_address_pool_mask: int = Field(24, ge=16, le=29)
+    data_path_port: int = Field(4789, ge=1024, le=49151)
+
+
+class _Ssh(Frozen):
+    user: str = "root"
+    port: int = Field(22, ge=1, le=65535)
+    private_key_file: Path
+    known_hosts_file: Path
+
+
+Node = Annotated[machines.Node, CheckedBy(_Node)]
+SwarmOptions = Annotated[machines.SwarmOptions, CheckedBy(_SwarmOptions)]
+Ssh = Annotated[machines.Ssh, CheckedBy(_Ssh)]

@@ -1,0 +1,1 @@
+"""Looks at every node and changes nothing."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from recovery.s3.bucket import Bucket
+from recovery.s3.keys import Keys
 
 FOLDER = Path("/etc/requorum/agent")
 FILE = FOLDER / "config.json"
@@ -36,15 +37,15 @@ class Config:
     spool_bytes: int = 1 << 30
 
     @property
-    def prefix(self) -> str:
-        """Of every key of the cluster."""
-        return f"{self.buckets[0].prefix}/{self.cluster}/"
+    def keys(self) -> Keys:
+        """Where the cluster's objects lie in S3."""
+        return Keys(self.buckets[0].prefix, self.cluster)
 
     @property
     def places(self) -> dict[str, str]:
         """Where copies go, by the name of the site (`recovery.site.Site.name`)."""
         return {
-            name: f"{bucket.endpoint or 's3'}/{bucket.name}/{bucket.prefix}/{self.cluster}/"
+            name: f"{bucket.endpoint or 's3'}/{bucket.name}/{Keys(bucket.prefix, self.cluster).root}"
             for name, bucket in zip(("main", "second"), self.buckets, strict=False)
         }
 

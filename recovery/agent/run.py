@@ -16,7 +16,7 @@ from time import monotonic, time
 from recovery.agent import metrics, order, state
 from recovery.agent.config import Config
 from recovery.agent.order import Mark, Order, View
-from recovery.agent.spool import ARCHIVE, Entry, Spool, stored_at
+from recovery.agent.spool import ARCHIVE, KEYS, Entry, Spool, stored_at
 from recovery.agent.state import Fault
 from recovery.copies import copy, snapshot
 from recovery.copies.storing import write
@@ -28,11 +28,10 @@ from recovery.onnode.archive import PLACED
 from recovery.s3 import lease
 from recovery.s3.site import Site
 from recovery.s3.store import Store
-from recovery.swarm.key_file import ESCROW, UnlockKey
+from recovery.swarm.key_file import UnlockKey
 
 DONE, FAILED, AGAIN = 0, 1, 75
 """Exit statuses; after the last two systemd runs another round in a while. 75 is EX_TEMPFAIL of sysexits.h."""
-LEASE, MARK = "agent/lease.json", "agent/mark.json"
 DUE = "due"
 """A file that the timer makes: a copy is to be taken whether anything changed or not."""
 SPOOL = "spool"
@@ -120,7 +119,7 @@ class Run:
         decided, taken = self._decide(view), True
         if decided is Order.COPY or self._proving(view) or Fault.TURN in self.state.faults:
             whose = f"the agent of {self._config.name}"
-            with lease.hold(self._store, self._config.prefix + LEASE, "copying", by=whose, say=_quiet):
+            with lease.hold(self._store, self._config.keys.agents_lease, "copying", by=whose, say=_quiet):
                 decided = self._decide(view)  # another may have copied while this one waited
                 taken = decided is not Order.COPY or self._take(view)
                 self._send_proving(view, failed)
@@ -182,7 +181,7 @@ class Run:
         begun = monotonic()
 
         def keep(key: UnlockKey) -> None:
-            self._seal(key, folder / key.escrowed(self._config.escrow))
+            self._seal(key, folder / KEYS / key.escrowed(self._config.escrow))
 
         try:
             self.state = self.state.trying(view.fingerprint)
@@ -276,20 +275,20 @@ class Run:
         when, an agent may not ask.
         """
         for sealed in entry.keys:
-            site.keep(self._config.prefix + ESCROW + sealed.name, sealed.read_bytes())
-        write(site, copy.of(entry.manifest, self._config.prefix), entry.manifest, entry.archive)
+            site.keep(self._config.keys.unlock_keys + sealed.name, sealed.read_bytes())
+        write(site, copy.of(entry.manifest, self._config.keys.root), entry.manifest, entry.archive)
 
     def _note(self, entry: Entry, failed: dict[str, Exception]) -> None:
         """Tell the others that what the swarm holds is in a copy."""
-        mark = Mark(entry.fingerprint, copy.of(entry.manifest, self._config.prefix).name)
+        mark = Mark(entry.fingerprint, copy.of(entry.manifest, self._config.keys.root).name)
         try:
-            self._store.put(self._config.prefix + MARK, json.dumps(asdict(mark)).encode())
+            self._store.put(self._config.keys.agents_mark, json.dumps(asdict(mark)).encode())
         except StoreError as error:
             failed["mark"] = error
 
     def _mark(self) -> Mark | None:
         """What is noted of the newest copy. Raises: StoreError."""
-        found = self._store.look(self._config.prefix + MARK)
+        found = self._store.look(self._config.keys.agents_mark)
         try:
             return Mark(**json.loads(found)) if found else None
         except (ValueError, TypeError):

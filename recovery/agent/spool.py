@@ -14,9 +14,11 @@ from pathlib import Path
 
 from recovery.copies.manifest import FORMAT, Manifest, Verdict, from_json
 from recovery.errors import DamagedCopy, LocalError
-from recovery.swarm.key_file import ESCROW, SUFFIX
+from recovery.s3.keys import UNLOCK_KEY
 
 ARCHIVE, MANIFEST, NOTE = "archive", "manifest.json", "note.json"
+KEYS = "unlock-keys"
+"""The folder of the sealed unlock keys that go with a copy."""
 NEW = ".new"
 DAMAGED = "damaged"
 """Beside the spool: the entries that were set aside, within limits like the spool's."""
@@ -41,7 +43,7 @@ class Entry:
     @property
     def keys(self) -> tuple[Path, ...]:
         """Sealed unlock keys that go with it, by the name of their object."""
-        return tuple(sorted((self.folder / ESCROW).glob(f"*{SUFFIX}")))
+        return tuple(sorted((self.folder / KEYS).glob(f"*{UNLOCK_KEY}")))
 
     @property
     def size(self) -> int:
@@ -89,7 +91,7 @@ class Spool:
         """A folder to lay a copy into; gone again when that fails. Raises: OSError."""
         made = self._folder / (name + NEW)
         made.mkdir(mode=0o700)
-        (made / ESCROW).mkdir()
+        (made / KEYS).mkdir()
         try:
             yield made
         except BaseException:

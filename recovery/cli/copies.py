@@ -22,7 +22,7 @@ from recovery.cli.console import (
     say,
 )
 from recovery.cli.show import s3
-from recovery.cli.show.s3 import SEVERITY, table
+from recovery.cli.show.s3 import SEVERITY, exit_code, table
 from recovery.copies import keeps
 from recovery.copies.catalog import Catalog
 from recovery.copies.copy import Copy
@@ -38,6 +38,7 @@ from recovery.operations.backup import backup as take_copies
 from recovery.operations.backup import backup_cold, backup_or_cold
 from recovery.operations.notify import Subject
 from recovery.s3 import probe
+from recovery.s3.store import Store
 from recovery.swarm.key_file import UnlockKey
 
 PASSED_OVER = "it is named lost, or the one before it is not back\n  next: requorum status"
@@ -159,7 +160,7 @@ def show_offers(stack: StackOption = "", config_file: FileOption = None, as_json
     Exit 0 when each offers all that the settings need, 3 when not, 1 when one cannot be used.
     """
     with loaded(stack, config_file) as settings:
-        found = probe.probe(settings)
+        found = probe.probe(Store(settings.backup.sites).sites, settings.keys.probe)
         if as_json:
             print_json(s3.as_json(settings.cluster, found))
         else:
@@ -167,7 +168,7 @@ def show_offers(stack: StackOption = "", config_file: FileOption = None, as_json
                 out.print(table(site))
             if settings.backup.second is None:
                 out.print("no second site: requorum:backup.second")
-    raise typer.Exit(max((site.exit_code for site in found), key=SEVERITY.index))
+    raise typer.Exit(max((exit_code(site) for site in found), key=SEVERITY.index))
 
 
 @app.command()

@@ -12,6 +12,7 @@ from recovery.operations import rebalance as rebalancing
 from recovery.operations import restart as restart_operation
 from recovery.planning.fencing import check
 from recovery.s3 import cluster_lease
+from recovery.s3.store import Store
 from recovery.survey.nodes import stable_survey
 
 
@@ -36,7 +37,7 @@ def fence(
         if not yes:
             check(settings, stable_survey(settings), machine, lost=lost, force=force)
         agree(fencing.intent(settings, machine, lost=lost), yes)
-        with cluster_lease.hold(settings, f"fencing {node}", say=say):
+        with cluster_lease.hold(Store(settings.backup.sites), settings.keys, f"fencing {node}", say=say):
             word = fencing.fence(settings, machine, lost=lost, force=force, say=say)
         out.print(f"{node} is {word.text(datetime.now(UTC))}; next: requorum plan", markup=False)
 
@@ -49,7 +50,7 @@ def restart(
     with loaded(stack, config_file) as settings:
         machine = settings.named(node)
         agree(f"restart the Docker engine of {node}", yes)
-        with cluster_lease.hold(settings, f"restarting {node}", say=say):
+        with cluster_lease.hold(Store(settings.backup.sites), settings.keys, f"restarting {node}", say=say):
             now = restart_operation.restart(settings, machine, say=say)
         out.print(f"{node}: {now.reach}, {now.state}", markup=False)
 
@@ -60,7 +61,7 @@ def reboot(node: NodeArgument, yes: YesOption = False, stack: StackOption = "", 
     with loaded(stack, config_file) as settings:
         machine = settings.named(node)
         agree(f"reboot {node} ({machine.address})", yes)
-        with cluster_lease.hold(settings, f"rebooting {node}", say=say):
+        with cluster_lease.hold(Store(settings.backup.sites), settings.keys, f"rebooting {node}", say=say):
             now = restart_operation.reboot(settings, machine, say=say)
         out.print(f"{node}: {now.reach}, {now.state}", markup=False)
 
@@ -73,7 +74,7 @@ def promote(
     with loaded(stack, config_file) as settings:
         machine = settings.named(worker)
         agree(f"make {worker} a manager until every manager of the settings is back", yes)
-        with cluster_lease.hold(settings, f"promoting {worker}", say=say):
+        with cluster_lease.hold(Store(settings.backup.sites), settings.keys, f"promoting {worker}", say=say):
             promote_operation.promote(settings, machine, say=say)
         out.print(f"{worker} votes", markup=False)
 

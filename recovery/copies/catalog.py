@@ -8,11 +8,12 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from recovery.copies import contents
-from recovery.copies.copy import ARCHIVE, MANIFEST, MARK, Copy, at, newest_first, of
+from recovery.copies.copy import Copy, at, newest_first, of
 from recovery.copies.manifest import NO_REMEDY, WITH_INVENTORY, Manifest, Proof, Verdict, drilled, from_json
 from recovery.copies.storing import store
 from recovery.copies.workspace import workspace
 from recovery.errors import DamagedCopy, NoUsableCopy, Refused, UnopenedCopy
+from recovery.s3.keys import ARCHIVE, KEEP, MANIFEST
 from recovery.s3.replicas import Replicas
 from recovery.s3.sealing import Identities, Unreadable, at_hand
 from recovery.s3.store import Store
@@ -32,7 +33,7 @@ class Catalog:
 
     def __init__(self, settings: Settings, store: Store | None = None) -> None:
         self.store = store or Store(settings.backup.sites)
-        self.prefix = f"{settings.backup.prefix}/{settings.cluster}/"
+        self.prefix = settings.keys.root
         self._then = self.store.then
         self._identity_file = settings.backup.identity_file
         self._managers = sorted(manager.name for manager in settings.managers)
@@ -42,7 +43,7 @@ class Catalog:
         self._replicas = Replicas("requorum backup", NO_REMEDY)
         self._places = self._then.listed(self.prefix)
         self.copies = newest_first(copy for copy in self._ending(MANIFEST) if copy.key in self._places)
-        self.marked = newest_first(self._ending(MARK))
+        self.marked = newest_first(self._ending(KEEP))
         if self._then.fault and not self.copies:
             raise self._then.fault
 

@@ -12,11 +12,8 @@ from typing import TypeVar
 
 from recovery.copies.manifest import Manifest
 from recovery.s3.clock import SKEW
+from recovery.s3.keys import ARCHIVE, DRILL, KEEP, MANIFEST
 
-ARCHIVE = ".tar.zst.age"
-MANIFEST = ".manifest.json"
-DRILL = ".drill.json"
-MARK = ".keep.json"
 TIME = "%Y%m%dT%H%M%S%fZ"
 """UTC with microseconds, so that names sort by time."""
 SHOWN = "%Y-%m-%d %H:%M:%S"
@@ -83,9 +80,9 @@ class Copy(WithTime):
         return self.key.removesuffix(ARCHIVE) + DRILL
 
     @property
-    def mark_key(self) -> str:
+    def keep_key(self) -> str:
         """Where a mark that keeps it would lie."""
-        return self.key.removesuffix(ARCHIVE) + MARK
+        return self.key.removesuffix(ARCHIVE) + KEEP
 
     @property
     def name(self) -> str:

@@ -12,11 +12,12 @@ from recovery.copies import contents
 from recovery.copies.manifest import Manifest
 from recovery.errors import NoUnlockKey, SettingError
 from recovery.s3 import sealing
+from recovery.s3.keys import UNLOCK_KEY
 from recovery.s3.sealing import Identities
 from recovery.s3.site import Site
 from recovery.s3.store import Store
 from recovery.settings import Settings
-from recovery.swarm.key_file import ESCROW, SUFFIX, UnlockKey, opens
+from recovery.swarm.key_file import UnlockKey, opens
 
 
 class Escrow:
@@ -26,8 +27,7 @@ class Escrow:
         self._escrow = settings.escrow
         self._store = store or Store(settings.backup.sites)
         self._read = self._store if now else self._store.then
-        cluster = f"{settings.backup.prefix}/{settings.cluster}/"
-        self._cluster, self._prefix = cluster, cluster + ESCROW
+        self._folder = settings.keys.unlock_keys
         self._known: dict[str, UnlockKey] = {}
 
     def keep(self, key: UnlockKey) -> None:
@@ -36,7 +36,7 @@ class Escrow:
         What lies there already is opened, where an identity of one of the recipients is at hand, and written anew where it is
         not the key. Raises: SettingError where no recipient is named, or the identity cannot be used; StoreError.
         """
-        name = self._cluster + key.escrowed(self._escrow.recipients)
+        name = self._folder + key.escrowed(self._escrow.recipients)
 
         def have(site: Site) -> None:
             if self._is(key, site.look(name)):
@@ -102,13 +102,15 @@ class Escrow:
         return sealing.seal(key.text.encode(), self._escrow.recipients)
 
     def _names(self) -> tuple[str, ...]:
-        keys = self._read.keys(self._prefix)
-        return tuple(key.removeprefix(self._prefix).removesuffix(SUFFIX) for key in keys if key.endswith(SUFFIX))
+        keys = self._read.keys(self._folder)
+        return tuple(
+            key.removeprefix(self._folder).removesuffix(UNLOCK_KEY) for key in keys if key.endswith(UNLOCK_KEY)
+        )
 
     def _key(self, name: str) -> UnlockKey:
         """Raises: ValueError when it is sealed to others, or none; SettingError, StoreError."""
         if name not in self._known:
-            sealed = self._read.get(self._prefix + name + SUFFIX)
+            sealed = self._read.get(self._folder + name + UNLOCK_KEY)
             self._known[name] = UnlockKey(self._opening.unseal(sealed).decode())
         return self._known[name]
 

@@ -39,5 +39,5 @@ def from_json(text: bytes) -> Keep:
 def read(catalog: Catalog) -> dict[Copy, Keep]:
     """Every mark that was listed, by the copy that it keeps. Raises: StoreError."""
     with ThreadPoolExecutor(max_workers=8) as pool:
-        texts = pool.map(lambda copy: catalog.store.then.look(copy.mark_key), catalog.marked)
+        texts = pool.map(lambda copy: catalog.store.then.look(copy.keep_key), catalog.marked)
         return {copy: from_json(found or b"") for copy, found in zip(catalog.marked, texts, strict=True)}

@@ -44,6 +44,7 @@ def take_from(
     back: Callable[[UnlockKey | None], None] | None = None,
     copied: Callable[[], None] = lambda: None,
 ) -> TakenCopy:
+    """Take one manager's copy and store it; a cold one when ``back`` brings its engine back. Raises: as `take_one`."""
     with workspace() as folder, Shell(node, settings.ssh) as shell:
         sealed = folder / "copy"
         manifest = snapshot.take(

@@ -12,17 +12,16 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
-from recovery.copies.copy import MANIFEST, TIME, WithTime, newest_first
+from recovery.copies.copy import TIME, WithTime, newest_first
 from recovery.data.manifest import NO_REMEDY, DataManifest, from_json
 from recovery.errors import DamagedCopy, NoUsableCopy
+from recovery.s3.keys import DATA_ARCHIVE, MANIFEST
 from recovery.s3.replicas import Replicas
 from recovery.s3.sealing import Identities
 from recovery.s3.site import Site
 from recovery.s3.store import Store
 from recovery.settings import Settings
 
-FOLDER = "data"
-ARCHIVE = ".zst.age"
 OBJECT = re.compile(r"(?P<owner>[^/]+)/(?P<name>data-(?P=owner)-(?P<time>\d{8}T\d{12}Z))")
 """The key of a copy below the folder, without its suffix."""
 Read = tuple["DataCopy", DataManifest | DamagedCopy]
@@ -44,12 +43,12 @@ class DataCopy(WithTime):
     @property
     def manifest_key(self) -> str:
         """Where its manifest lies."""
-        return self.key.removesuffix(ARCHIVE) + MANIFEST
+        return self.key.removesuffix(DATA_ARCHIVE) + MANIFEST
 
     @property
     def name(self) -> str:
         """What an operator calls it."""
-        return self.key.rsplit("/", 1)[-1].removesuffix(ARCHIVE)
+        return self.key.rsplit("/", 1)[-1].removesuffix(DATA_ARCHIVE)
 
 
 class DataCatalog:
@@ -62,7 +61,7 @@ class DataCatalog:
 
     def __init__(self, settings: Settings, store: Store | None = None) -> None:
         self.store = store or Store(settings.backup.sites)
-        self.prefix = f"{settings.backup.prefix}/{settings.cluster}/{FOLDER}/"
+        self.prefix = settings.keys.data
         self._identity_file = settings.backup.identity_file
         self._then = self.store.then
         self._places = self._then.listed(self.prefix)
@@ -122,7 +121,7 @@ class DataCatalog:
         Raises: StoreError.
         """
         stamp = manifest.taken.astimezone(UTC).strftime(TIME)
-        key = f"{self.prefix}{manifest.name}/data-{manifest.name}-{stamp}{ARCHIVE}"
+        key = f"{self.prefix}{manifest.name}/data-{manifest.name}-{stamp}{DATA_ARCHIVE}"
         copy = DataCopy(key, manifest.name, manifest.taken)
 
         def write(site: Site) -> None:
@@ -158,8 +157,8 @@ def _made(copy: DataCopy, text: bytes) -> DataManifest:
 
 def at(key: str, prefix: str) -> DataCopy | None:
     """The copy whose archive would lie at the key, below ``PREFIX/CLUSTER/data/``; None where that is no name of ours."""
-    found = OBJECT.fullmatch(key.removeprefix(prefix).removesuffix(ARCHIVE))
-    if not (found and key.startswith(prefix) and key.endswith(ARCHIVE)):
+    found = OBJECT.fullmatch(key.removeprefix(prefix).removesuffix(DATA_ARCHIVE))
+    if not (found and key.startswith(prefix) and key.endswith(DATA_ARCHIVE)):
         return None
     try:
         return DataCopy(key, found["owner"], datetime.strptime(found["time"], TIME).replace(tzinfo=UTC))

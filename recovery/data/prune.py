@@ -37,7 +37,7 @@ def prune(
     Raises: Refused when another holds the lease, or as `look`; StoreError when S3 cannot be listed; StoreSilent when it stops answering.
     """
     expected = {(decision.copy, decision.half) for decision in agreed if not decision.keep}
-    with cluster_lease.hold(settings, "pruning copies of data", say=say):
+    with cluster_lease.hold(Store(settings.backup.sites), settings.keys, "pruning copies of data", say=say):
         catalog = DataCatalog(settings)
         decided = _decided(settings, catalog, now)
         return tuple(

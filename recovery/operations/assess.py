@@ -14,7 +14,7 @@ from recovery.planning import address_changes
 from recovery.planning.decide import make_plan
 from recovery.planning.diagnosis import NO_QUORUM, Diagnosis, Kind, access_fault, diagnose
 from recovery.planning.plan import Plan, Source
-from recovery.planning.survivors import copy_ahead_of
+from recovery.planning.survivors import copy_ahead_of, rank
 from recovery.settings import Settings
 from recovery.steps import unlock
 from recovery.survey import survivors, unknown_managers
@@ -85,10 +85,12 @@ def assess(settings: Settings, *, now: datetime | None = None) -> Assessment:
         with newest_good(catalog, escrow, there, known, cas, choice=settings.copy_from) as search:
             pass
     elif diagnosis.kind is Kind.QUORUM_LOST:
-        left = survivors.read_survivors(settings, seen)
+        left = rank(survivors.read_survivors(settings, seen))
         if left and not seen.of(left[0].name).placed:
             ahead = copy_ahead_of(left[0], ours)
-    moved = address_changes.since_copied(settings, catalog, known, search.choice.manifest if search.choice else None)
+    moved = address_changes.since_copied(
+        settings.managers, catalog.newest_manifests(), known, search.choice.manifest if search.choice else None
+    )
     address_changes.require_allowed(settings, moved, seen)
     require_vacated(settings, moved, known)
     if diagnosis.kind in (Kind.ALL_LOST, Kind.QUORUM_LOST):

@@ -16,6 +16,7 @@ from recovery.node.ssh import Shell
 from recovery.onnode import copying
 from recovery.operations import restart
 from recovery.s3 import cluster_lease
+from recovery.s3.store import Store
 from recovery.settings import Settings
 from recovery.survey.nodes import ask, survey
 from recovery.swarm.key_file import UnlockKey
@@ -110,7 +111,7 @@ def backup_cold(settings: Settings, names: Collection[str], *, say: Callable[[st
 
     Raises: Refused when no manager answers with a leader, or somebody else changes the quorum; StoreError, HostError.
     """
-    with cluster_lease.hold(settings, "taking cold copies", say=say):
+    with cluster_lease.hold(Store(settings.backup.sites), settings.keys, "taking cold copies", say=say):
         catalog = Catalog(settings)
         catalog.store.require_lock()
         there, last = _order(settings)

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from recovery.copies.copy import ARCHIVE, at
+from recovery.copies.copy import at
 from recovery.data import catalog as data
 from recovery.errors import StoreError, StoreSilent
+from recovery.s3.keys import ARCHIVE, Keys
 from recovery.s3.site import Site, Upload
 from recovery.s3.store import Store
 from recovery.settings import Settings
@@ -33,25 +34,25 @@ def list_broken(settings: Settings, now: datetime, *, say: Callable[[str], None]
     if policy is None:
         return ()
     grace = timedelta(hours=policy.grace_hours)
-    prefix, found = f"{settings.backup.prefix}/{settings.cluster}/", list[BrokenUpload]()
+    keys, found = settings.keys, list[BrokenUpload]()
     for site in store.sites:
         try:
-            told = store.ask(site, lambda at: at.uploads(prefix))
+            told = store.ask(site, lambda at: at.uploads(keys.root))
         except StoreSilent:
             raise
         except StoreError as error:
             say(f"uploads that broke off are not looked for: {error}")
         else:
-            ours = [upload for upload in told if is_ours(upload.key, prefix)]
+            ours = [upload for upload in told if is_ours(upload.key, keys)]
             found.extend(BrokenUpload(site, upload) for upload in ours if now - upload.begun >= grace)
     return tuple(found)
 
 
-def is_ours(key: str, prefix: str) -> bool:
+def is_ours(key: str, keys: Keys) -> bool:
     """Whether the key, below ``PREFIX/CLUSTER/``, is one that a copy of a manager or of data is uploaded to: pure."""
-    if data.at(key, f"{prefix}{data.FOLDER}/"):
+    if data.at(key, keys.data):
         return True
-    beside = key.startswith(prefix) and key.removeprefix(prefix).count("/") == 1 and key.endswith(ARCHIVE)
+    beside = key.startswith(keys.root) and key.removeprefix(keys.root).count("/") == 1 and key.endswith(ARCHIVE)
     copy = at(key, (), None) if beside else None
     return copy is not None and copy.named_by_us
 

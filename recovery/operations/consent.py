@@ -12,21 +12,20 @@ from recovery.planning.diagnosis import Kind
 from recovery.s3.store import Store
 from recovery.settings import Settings
 
-NAME = "recover-spent.json"
 NOTHING_LOST = frozenset({Kind.HEALTHY, Kind.MINORITY_LOST, Kind.PARTITIONED})
 """The diagnoses under which nothing is restored or forced."""
 
 
 def is_spent(settings: Settings, store: Store) -> bool:
     """Whether the flag was used up. Raises: StoreError."""
-    return store.look(_key(settings)) is not None
+    return store.look(settings.keys.spent) is not None
 
 
 def spend(settings: Settings) -> None:
     """Note that `recover: true` has done what it was given for. Without the flag, nothing. Raises: StoreError."""
     if settings.recover is True:
         note = json.dumps({"spent": datetime.now(UTC).isoformat()}).encode()
-        Store(settings.backup.sites).everywhere(lambda site: site.put(_key(settings), note))
+        Store(settings.backup.sites).everywhere(lambda site: site.put(settings.keys.spent, note))
 
 
 def keep_up(settings: Settings, kind: Kind, *, preview: bool = False) -> None:
@@ -38,8 +37,4 @@ def keep_up(settings: Settings, kind: Kind, *, preview: bool = False) -> None:
     if kind in NOTHING_LOST and not spent:
         spend(settings)
     elif spent and settings.recover is False and not preview:
-        store.delete(_key(settings))
-
-
-def _key(settings: Settings) -> str:
-    return f"{settings.backup.prefix}/{settings.cluster}/{NAME}"
+        store.delete(settings.keys.spent)

@@ -35,8 +35,6 @@ from recovery.swarm.key_file import unlock
 from recovery.swarm.machines import Node
 from recovery.swarm.model import NodeReport, Reach, Survey
 
-FOLDER = "drills"
-
 
 @dataclass(frozen=True)
 class Drill:
@@ -74,7 +72,7 @@ def drill(
         result = Drill(copy, where.node.name, proof, round(monotonic() - start, 3), (now - copy.dated).total_seconds())
         if proof.verdict is not Verdict.UNPROVEN:
             _keep(catalog.store, copy.drill_key, result)
-        _keep(catalog.store, _last_key(settings, copy.manager), result)
+        _keep(catalog.store, settings.keys.drill(copy.manager), result)
         yield result
     for note in catalog.store.notes:
         say(note)
@@ -82,8 +80,8 @@ def drill(
 
 def last(settings: Settings, store: Store) -> dict[str, Proof]:
     """What came of the last drill of each manager that there was one of, by the manager's name. Raises: StoreError."""
-    keys = {node.name: _last_key(settings, node.name) for node in settings.managers}
-    places = store.listed(f"{settings.backup.prefix}/{settings.cluster}/{FOLDER}/")
+    keys = {node.name: settings.keys.drill(node.name) for node in settings.managers}
+    places = store.listed(settings.keys.drills)
     held = {name: store.looks(key, places.get(key, ())) for name, key in keys.items()}
     results = {name: drilled(content for _, content in texts) for name, texts in held.items()}
     return {name: proof for name, proof in results.items() if proof}
@@ -98,10 +96,6 @@ def as_json(drill: Drill) -> bytes:
 
 def _keep(store: Store, key: str, drill: Drill) -> None:
     store.everywhere(lambda site: site.put(key, as_json(drill)))
-
-
-def _last_key(settings: Settings, manager: str) -> str:
-    return f"{settings.backup.prefix}/{settings.cluster}/{FOLDER}/{manager}.json"
 
 
 def _restored(settings: Settings, catalog: Catalog, copy: Copy, node: Node, now: datetime) -> Proof:

@@ -8,6 +8,7 @@ from recovery.copies.keeps import Keep
 from recovery.errors import NoUsableCopy
 from recovery.s3 import cluster_lease
 from recovery.s3.lease import operator
+from recovery.s3.store import Store
 from recovery.settings import Settings
 
 
@@ -18,10 +19,10 @@ def keep(settings: Settings, name: str, reason: str, *, now: datetime, say: Call
 
     Raises: NoUsableCopy when there is no such copy; Refused when another holds the lease; StoreError.
     """
-    with cluster_lease.hold(settings, "marking a copy", say=say):
+    with cluster_lease.hold(Store(settings.backup.sites), settings.keys, "marking a copy", say=say):
         catalog = Catalog(settings)
         copy, mark = catalog.named(name), Keep(reason, operator(), now)
-        catalog.store.everywhere(lambda site: site.put(copy.mark_key, mark.to_json()))
+        catalog.store.everywhere(lambda site: site.put(copy.keep_key, mark.to_json()))
     for note in catalog.store.notes:
         say(note)
     return mark
@@ -38,4 +39,4 @@ def release(settings: Settings, name: str) -> None:
     if copy is None:
         raise NoUsableCopy(f"releasing {name}", "no copy of that name is marked", remedy="requorum backups")
     for site in catalog.store.sites:
-        catalog.store.ask(site, lambda at: at.delete(copy.mark_key))
+        catalog.store.ask(site, lambda at: at.delete(copy.keep_key))

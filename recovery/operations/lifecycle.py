@@ -85,7 +85,7 @@ def finish(settings: Settings, cluster_id: str, *, how: str, say: Say) -> Health
             notify.failed(settings, Subject.RECOVERY, str(error), say=say)
         raise
     finally:
-        cluster_lease.resume_agents(settings)
+        cluster_lease.resume_agents(settings.keys)
     if entries:
         closing = closing.ended(datetime.now(UTC))
         entries = _entries(settings, say) or entries  # the proof may have restarted an engine

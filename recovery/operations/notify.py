@@ -17,8 +17,6 @@ from recovery.progress import Say
 from recovery.s3.store import Store
 from recovery.settings import Settings
 
-FOLDER = "notified"
-
 
 class Subject(StrEnum):
     """What it is about."""
@@ -129,7 +127,7 @@ def _services(file: Path) -> apprise.Apprise:
 
 def _told(settings: Settings, subject: Subject, say: Say) -> bool:
     try:
-        return Store(settings.backup.sites).look(_key(settings, subject)) is not None
+        return Store(settings.backup.sites).look(settings.keys.notified(subject)) is not None
     except StoreError as error:
         say(f"whether the failure was told could not be read: {error.why}")
         return False
@@ -139,12 +137,8 @@ def _note(settings: Settings, subject: Subject, say: Say, detail: bytes | None) 
     try:
         store = Store(settings.backup.sites)
         if detail is None:
-            store.delete(_key(settings, subject))
+            store.delete(settings.keys.notified(subject))
         else:
-            store.put(_key(settings, subject), detail)
+            store.put(settings.keys.notified(subject), detail)
     except StoreError as error:
         say(f"what was told could not be noted: {error.why}")
-
-
-def _key(settings: Settings, subject: Subject) -> str:
-    return f"{settings.backup.prefix}/{settings.cluster}/{FOLDER}/{subject}"

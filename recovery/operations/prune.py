@@ -14,6 +14,7 @@ from recovery.copies.removal import remove_unless_whole
 from recovery.copies.retention import Candidate, Decision, Removal, candidate, decide
 from recovery.errors import Refused
 from recovery.s3 import cluster_lease
+from recovery.s3.store import Store
 from recovery.settings import Settings
 
 WORKERS = 8
@@ -48,7 +49,7 @@ def prune(
     Raises: Refused when another holds the lease, or as `look`; StoreError when S3 cannot be listed; StoreSilent when it stops answering.
     """
     expected = {(decision.copy, decision.half) for decision in agreed if not decision.keep}
-    with cluster_lease.hold(settings, "pruning", say=say):
+    with cluster_lease.hold(Store(settings.backup.sites), settings.keys, "pruning", say=say):
         catalog = Catalog(settings)
         doomed = [one for one in _decided(settings, catalog, now) if not one.keep and (one.copy, one.half) in expected]
         pool = ThreadPoolExecutor(max_workers=WORKERS)

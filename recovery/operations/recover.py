@@ -7,6 +7,7 @@ from recovery.operations import lifecycle
 from recovery.operations.assess import Assessment
 from recovery.operations.report import COMMAND_LINE
 from recovery.s3 import cluster_lease
+from recovery.s3.store import Store
 from recovery.settings import Settings
 from recovery.steps import join, quorum
 from recovery.steps.prove import Health
@@ -28,7 +29,7 @@ def recover_all(settings: Settings, assessment: Assessment, *, say: Callable[[st
             f"{', '.join(gone)}: no such machine",
             remedy="make the machines first; `pulumi up --config recover=true` does both",
         )
-    with cluster_lease.hold(settings, "recovery", say=say):
+    with cluster_lease.hold(Store(settings.backup.sites), settings.keys, "recovery", say=say):
         return _recover_all(settings, assessment, say)
 
 

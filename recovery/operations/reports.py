@@ -20,15 +20,15 @@ def write(settings: Settings, account: RecoveryReport) -> str:
     """Write the report, then delete the journal's entries up to it; its name. Raises: StoreError."""
     store, name = Store(settings.backup.sites), account.ended.strftime(TIME)
     document = as_json(account, name)
-    store.put(f"{_folder(settings)}{name}.md", as_markdown(document).encode())
-    store.put(f"{_folder(settings)}{name}.json", json.dumps(document, indent=1).encode())
+    store.put(f"{settings.keys.reports}{name}.md", as_markdown(document).encode())
+    store.put(f"{settings.keys.reports}{name}.json", json.dumps(document, indent=1).encode())
     journal.clear(settings, [entry for entry in journal.names(settings) if entry < name])
     return name
 
 
 def names(settings: Settings) -> list[str]:
     """The names of all reports, newest first. Raises: StoreError."""
-    folder = _folder(settings)
+    folder = settings.keys.reports
     found = (REPORT.match(key.removeprefix(folder)) for key in Store(settings.backup.sites).keys(folder))
     return sorted((match[1] for match in found if match), reverse=True)
 
@@ -39,17 +39,13 @@ def load(settings: Settings, name: str = "") -> Mapping[str, Any]:
     if not found or (name and name not in found):
         raise StoreError(f"looking for report {name or '(newest)'}", "there is none", remedy="requorum reports")
     document: Mapping[str, Any] = json.loads(
-        Store(settings.backup.sites).get(f"{_folder(settings)}{name or found[0]}.json")
+        Store(settings.backup.sites).get(f"{settings.keys.reports}{name or found[0]}.json")
     )
     return document
 
 
 def every(settings: Settings) -> list[Mapping[str, Any]]:
     """All reports, newest first. Raises: StoreError."""
-    store, folder = Store(settings.backup.sites), _folder(settings)
+    store, folder = Store(settings.backup.sites), settings.keys.reports
     with ThreadPoolExecutor(max_workers=8) as pool:
         return list(pool.map(lambda name: json.loads(store.get(f"{folder}{name}.json")), names(settings)))
-
-
-def _folder(settings: Settings) -> str:
-    return f"{settings.backup.prefix}/{settings.cluster}/reports/"

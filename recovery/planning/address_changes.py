@@ -5,14 +5,19 @@ that is forced elsewhere keeps it, until its vote is given anew. At the addresse
 more, so they are looked at for one thing only: that no manager of this swarm is left there.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from __future__ import annotations
 
-from recovery.copies.catalog import Catalog
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from recovery.copies.copy import Copy
 from recovery.copies.manifest import Manifest
 from recovery.errors import Refused
-from recovery.settings import Settings
 from recovery.swarm.machines import Node
 from recovery.swarm.model import AddressChange, Survey
+
+if TYPE_CHECKING:
+    from recovery.settings import Settings
 
 
 def address_changes(managers: Iterable[Node], copies: Mapping[str, Manifest]) -> tuple[AddressChange, ...]:
@@ -25,15 +30,14 @@ def address_changes(managers: Iterable[Node], copies: Mapping[str, Manifest]) ->
 
 
 def since_copied(
-    settings: Settings, catalog: Catalog, cluster_id: str | None, chosen: Manifest | None
+    managers: Iterable[Node], newest: Mapping[Copy, Manifest], cluster_id: str | None, chosen: Manifest | None
 ) -> tuple[AddressChange, ...]:
-    """The moves since the newest copy of each manager, or since the ``chosen`` one of its manager. Raises: StoreError.
+    """The moves since the newest copy of each manager, or since the ``chosen`` one of its manager.
 
     Copies of another swarm than ``cluster_id`` say nothing about this one's managers.
     """
-    newest = catalog.newest_manifests().items()
-    copies = {copy.manager: manifest for copy, manifest in newest if manifest.cluster_id == cluster_id}
-    return address_changes(settings.managers, {**copies, **({chosen.manager: chosen} if chosen else {})})
+    copies = {copy.manager: manifest for copy, manifest in newest.items() if manifest.cluster_id == cluster_id}
+    return address_changes(managers, {**copies, **({chosen.manager: chosen} if chosen else {})})
 
 
 def forbidden(moves: Sequence[AddressChange], survey: Survey) -> tuple[AddressChange, ...]:

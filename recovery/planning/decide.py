@@ -1,7 +1,10 @@
 """Makes the plan from a diagnosis."""
 
+from __future__ import annotations
+
 from dataclasses import replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from recovery.copies.copy import Copy
 from recovery.planning import steps
@@ -10,8 +13,10 @@ from recovery.planning.from_copy import restore_plan
 from recovery.planning.losses import LOCKED_AGAIN, silence
 from recovery.planning.plan import Plan, Refusal, Source
 from recovery.planning.steps import Step, rebuilds
-from recovery.settings import Settings
 from recovery.swarm.model import Survivor
+
+if TYPE_CHECKING:
+    from recovery.settings import Settings
 
 
 def make_plan(
@@ -139,9 +144,10 @@ def _build(diagnosis: Diagnosis, settings: Settings) -> Plan:
 
 
 def joins(diagnosis: Diagnosis, settings: Settings) -> tuple[Step, ...]:
+    """The steps that make the nodes members of a swarm that has a leader."""
     concerned = [node for node in settings.nodes if node.name in diagnosis.missing + diagnosis.unfinished]
-    joins = tuple(steps.join(node) if node.name in diagnosis.missing else steps.finish(node.name) for node in concerned)
-    return (*map(steps.readdress, diagnosis.misplaced), *map(steps.redirect, diagnosis.stranded), *joins)
+    made = tuple(steps.join(node) if node.name in diagnosis.missing else steps.finish(node.name) for node in concerned)
+    return (*map(steps.readdress, diagnosis.misplaced), *map(steps.redirect, diagnosis.stranded), *made)
 
 
 def refusal_of(diagnosis: Diagnosis, settings: Settings) -> Refusal:

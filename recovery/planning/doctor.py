@@ -1,12 +1,18 @@
 """What can be done about a node that is up and unhealthy, the mildest first: pure. Nothing here is ever done unasked."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from recovery.planning.diagnosis import Diagnosis, Kind
-from recovery.settings import Settings
 from recovery.swarm.machines import Node
 from recovery.swarm.model import LocalState, NodeReport, Reach, Survey
+
+if TYPE_CHECKING:
+    from recovery.settings import Settings
+
 
 UNDECIDED = frozenset({Kind.FOREIGN, Kind.FORKED})
 """Whose machine it is must be decided before anything is done to one."""

@@ -1,9 +1,16 @@
 """Decides whether a machine may be switched off."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from recovery.errors import Refused
-from recovery.settings import Settings
 from recovery.swarm.machines import Node
 from recovery.swarm.model import Reach, Survey
+
+if TYPE_CHECKING:
+    from recovery.settings import Settings
+
 
 OFF = frozenset({Reach.SILENT, Reach.STOPPED, Reach.ABSENT, Reach.NAMED})
 

@@ -1,6 +1,9 @@
 """The plan that restores the swarm from a copy."""
 
+from __future__ import annotations
+
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from recovery.copies.copy import Choice
 from recovery.copies.manifest import Manifest
@@ -16,11 +19,14 @@ from recovery.planning.losses import (
 )
 from recovery.planning.plan import Plan, Refusal, Source
 from recovery.planning.steps import rebuilds
-from recovery.settings import Settings
 from recovery.swarm.engine_version import is_older
+
+if TYPE_CHECKING:
+    from recovery.settings import Settings
 
 
 def restore_plan(diagnosis: Diagnosis, settings: Settings, source: Source, now: datetime) -> Plan:
+    """Restore the chosen copy on its manager, and let every other node rejoin; or the refusal."""
     choice, moved = source.choice, source.moved
     passed_over = tuple(f"passed over {reason}" for reason in source.rejected) + tuple(
         f"passed over the copies of {name}: no machine is there to restore them on" for name in diagnosis.away

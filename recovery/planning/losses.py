@@ -55,6 +55,7 @@ def at_other_addresses(moved: tuple[AddressChange, ...]) -> tuple[str, ...]:
 
 
 def older_engine(engine: str, manifest: Manifest) -> str:
+    """What follows when the engine is older than the one that the copy was made with."""
     return (
         f"the engine of {manifest.manager} ({engine}) is older than the copy's ({manifest.engine}): it may not read it, "
         "or drop what it does not know of a service"
@@ -62,4 +63,5 @@ def older_engine(engine: str, manifest: Manifest) -> str:
 
 
 def silence(diagnosis: Diagnosis) -> tuple[str, ...]:
+    """Which nodes are left alone, since they are silent and not known to be lost."""
     return tuple(f"{name} is silent and not known to be lost: it is left alone" for name in diagnosis.silent)

@@ -1,11 +1,16 @@
 """The steps that plans are made of: what each does, and what makes it safe to take, and to take again."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from recovery.settings import Settings
 from recovery.swarm.machines import Node
+
+if TYPE_CHECKING:
+    from recovery.settings import Settings
 
 
 class Action(StrEnum):

@@ -6,39 +6,37 @@ Whoever makes a quorum again holds the agents' lease too, until that is proven: 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
-from recovery.agent.run import LEASE
 from recovery.errors import Refused, StoreError
 from recovery.s3 import lease
+from recovery.s3.keys import Keys
 from recovery.s3.lease import operator
 from recovery.s3.store import Store
-from recovery.settings import Settings
 
-NAME = "lease.json"
 _paused: dict[str, ExitStack] = {}
 """The agents' leases that this process holds, by key."""
 
 
 @contextmanager
-def hold(settings: Settings, doing: str, *, say: Callable[[str], None]) -> Iterator[None]:
+def hold(store: Store, keys: Keys, doing: str, *, say: Callable[[str], None]) -> Iterator[None]:
     """Hold the cluster's lease; wait where another operator has it. Raises: Refused, StoreError."""
-    with lease.hold(Store(settings.backup.sites), _key(settings, NAME), doing, by=operator(), say=say):
+    with lease.hold(store, keys.lease, doing, by=operator(), say=say):
         yield
 
 
-def require_held(settings: Settings, doing: str) -> None:
+def require_held(keys: Keys, doing: str) -> None:
     """Have made sure, right before what cannot be taken back, that nobody took the lease over. Within `hold`. Raises: Refused."""
-    lease.require(_key(settings, NAME), doing)
+    lease.require(keys.lease, doing)
 
 
-def pause_agents(settings: Settings, *, say: Callable[[str], None]) -> None:
+def pause_agents(store: Store, keys: Keys, *, say: Callable[[str], None]) -> None:
     """Hold the agents' lease until `resume_agents`, or the end of this process: an agent that has it loses it.
 
     S3 that does not give it stops no recovery: it is said.
     """
-    key = _key(settings, LEASE)
-    if settings.agent is None or key in _paused:
+    key = keys.agents_lease
+    if key in _paused:
         return
-    held, store = ExitStack(), Store(settings.backup.sites)
+    held = ExitStack()
     try:
         held.enter_context(lease.hold(store, key, "recovery", by=operator(), say=say, at_once=True))
     except (Refused, StoreError) as error:
@@ -47,11 +45,7 @@ def pause_agents(settings: Settings, *, say: Callable[[str], None]) -> None:
         _paused[key] = held
 
 
-def resume_agents(settings: Settings) -> None:
+def resume_agents(keys: Keys) -> None:
     """Let agents copy again."""
-    if held := _paused.pop(_key(settings, LEASE), None):
+    if held := _paused.pop(keys.agents_lease, None):
         held.close()
-
-
-def _key(settings: Settings, name: str) -> str:
-    return f"{settings.backup.prefix}/{settings.cluster}/{name}"

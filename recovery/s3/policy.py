@@ -3,9 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-from recovery.copies.copy import ARCHIVE, MANIFEST
 from recovery.s3.bucket import Bucket
-from recovery.swarm.key_file import ESCROW, SUFFIX
+from recovery.s3.keys import ARCHIVE, MANIFEST, UNLOCK_KEY, Keys
 
 VERSION = "2012-10-17"
 """Of the policy language (AWS, IAM JSON policy elements)."""
@@ -18,8 +17,8 @@ def of_nodes(bucket: Bucket, cluster: str, managers: Iterable[str]) -> dict[str,
     results of drills, marks. Managers are named, because ``*`` in a resource stands for slashes too. Whoever may write may
     overwrite: a bucket with versioning keeps what was there (requorum:backup.asOf), and with Object Lock for sure.
     """
-    arn = f"arn:aws:s3:::{bucket.name}/{bucket.prefix}/{cluster}"
-    kept = [f"{arn}/{name}/swarm-*{kind}" for name in managers for kind in (ARCHIVE, MANIFEST)]
+    keys, arn = Keys(bucket.prefix, cluster), f"arn:aws:s3:::{bucket.name}/"
+    kept = [f"{arn}{keys.copies_of(name)}swarm-*{kind}" for name in managers for kind in (ARCHIVE, MANIFEST)]
     locking = ["s3:PutObjectRetention"] if bucket.lock else []
     return {
         "Version": VERSION,
@@ -28,13 +27,13 @@ def of_nodes(bucket: Bucket, cluster: str, managers: Iterable[str]) -> dict[str,
                 "Sid": "Copies",
                 "Effect": "Allow",
                 "Action": ["s3:PutObject", "s3:AbortMultipartUpload", *locking],
-                "Resource": [*kept, f"{arn}/{ESCROW}*{SUFFIX}"],
+                "Resource": [*kept, f"{arn}{keys.unlock_keys}*{UNLOCK_KEY}"],
             },
             {
                 "Sid": "Turns",
                 "Effect": "Allow",
                 "Action": ["s3:GetObject", "s3:PutObject"],
-                "Resource": [f"{arn}/agent/*"],
+                "Resource": [f"{arn}{keys.agent}*"],
             },
             *([_encryption(bucket, bucket.kms_key_id)] if bucket.kms_key_id else []),
         ],

@@ -6,7 +6,7 @@ what was merely accepted. One small object is written below ``PREFIX/CLUSTER/pro
 
 import base64
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -18,14 +18,11 @@ from uuid import uuid4
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from recovery.cli.show import DEGRADED, ERROR, FINE
 from recovery.errors import StoreError
 from recovery.s3.bucket import Bucket
 from recovery.s3.encryption import ServerSideEncryption
 from recovery.s3.server_errors import code_of, is_not_offered, status_of
 from recovery.s3.site import CHANGED, Site
-from recovery.s3.store import Store
-from recovery.settings import Settings
 
 BODY = b"requorum: may be deleted"
 LOCK_SECONDS = 3
@@ -67,16 +64,14 @@ class Capabilities:
     offers: tuple[Capability, ...]
 
     @property
-    def exit_code(self) -> int:
-        """Of the contract: fine, degraded where something that is needed lacks, error where the site cannot be used."""
-        lacking = {offer.what for offer in self.offers if offer.needed and offer.answer is not ProbeResult.YES}
-        return ERROR if REACHABLE in lacking else DEGRADED if lacking else FINE
+    def lacking(self) -> frozenset[str]:
+        """What the settings need and the site does not offer; `REACHABLE` when the site cannot be used at all."""
+        return frozenset(o.what for o in self.offers if o.needed and o.answer is not ProbeResult.YES)
 
 
-def probe(settings: Settings) -> tuple[Capabilities, ...]:
-    """What each site offers. Raises: SettingError."""
-    folder = f"{settings.backup.prefix}/{settings.cluster}/probe/"
-    return tuple(_Probe(site, folder + uuid4().hex).offers() for site in Store(settings.backup.sites).sites)
+def probe(sites: Iterable[Site], folder: str) -> tuple[Capabilities, ...]:
+    """What each site offers, by an object in that folder of it. Raises: SettingError."""
+    return tuple(_Probe(site, folder + uuid4().hex).offers() for site in sites)
 
 
 class _Probe:

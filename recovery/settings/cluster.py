@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from recovery.errors import SettingError
 from recovery.s3 import sealing
+from recovery.s3.keys import Keys
 from recovery.settings.agent import Agent
 from recovery.settings.base import EXAMPLE, Frozen, Name
 from recovery.settings.checks import check_docker_hosts, check_managers, check_nodes
@@ -43,6 +44,11 @@ class Settings(Frozen):
     """What a lost swarm is restored from: a copy by its name, or the best that is no younger than a time; else the best."""
     recover: Consent = False
     """Consent to a recovery: true, or the ID of one plan."""
+
+    @property
+    def keys(self) -> Keys:
+        """Where the cluster's objects lie in S3."""
+        return Keys(self.backup.prefix, self.cluster)
 
     @property
     def nodes(self) -> tuple[machines.Node, ...]:

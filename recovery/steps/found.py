@@ -31,6 +31,7 @@ def adopt_swarm(settings: Settings, catalog: Catalog, seen: Survey, leader: Node
 
 
 def found_swarm(settings: Settings, say: Say) -> Quorum:
+    """Create the swarm on the first manager. Raises: EngineError, TransportError."""
     first = settings.managers[0]
     say(f"founding the swarm on {first.name} ({first.address})")
     with journal.step(settings, Action.FOUND, first.name, say), Shell(first, settings.ssh) as shell:

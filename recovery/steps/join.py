@@ -19,6 +19,7 @@ from recovery.node.ssh import Shell
 from recovery.planning.membership import is_orphan
 from recovery.planning.steps import Action
 from recovery.s3 import cluster_lease
+from recovery.s3.store import Store
 from recovery.settings import Settings
 from recovery.steps import journal, swarm_directory, unlock, votes
 from recovery.steps.outcome import JoinResult
@@ -39,7 +40,7 @@ def ensure(
     Raises: Refused when the swarm has no leader, the node belongs to another one or somebody else is at it;
     ProofFailed when it does not become Ready; TransportError, EngineError, StoreError.
     """
-    with cluster_lease.hold(settings, f"joining {node.name}", say=say):
+    with cluster_lease.hold(Store(settings.backup.sites), settings.keys, f"joining {node.name}", say=say):
         place = _ensure(settings, node, dropped_labels, say)
     lost.withdraw(settings, node)
     return place

@@ -45,14 +45,14 @@ def end(settings: Settings, entry: Entry, say: Say, *, error: str = "") -> None:
 
 def names(settings: Settings) -> tuple[str, ...]:
     """The names of all entries, oldest first. Raises: StoreError."""
-    folder = _folder(settings)
+    folder = settings.keys.journal
     found = (key.removeprefix(folder) for key in Store(settings.backup.sites).keys(folder))
     return tuple(sorted(name for name in found if ENTRY.match(name)))
 
 
 def read(settings: Settings, *, after: str = "") -> tuple[Entry, ...]:
     """The entries whose names sort ``after`` that one, oldest first; what cannot be read is left out. Raises: StoreError."""
-    store, folder = Store(settings.backup.sites), _folder(settings)
+    store, folder = Store(settings.backup.sites), settings.keys.journal
 
     def one(name: str) -> Entry | None:
         try:
@@ -66,7 +66,7 @@ def read(settings: Settings, *, after: str = "") -> tuple[Entry, ...]:
 
 def clear(settings: Settings, entries: Iterable[str]) -> None:
     """Delete the entries of those names. Raises: StoreError."""
-    store, folder = Store(settings.backup.sites), _folder(settings)
+    store, folder = Store(settings.backup.sites), settings.keys.journal
     with ThreadPoolExecutor(max_workers=8) as pool:
         list(pool.map(lambda name: store.delete(folder + name), entries))
 
@@ -74,10 +74,6 @@ def clear(settings: Settings, entries: Iterable[str]) -> None:
 def _write(settings: Settings, entry: Entry, say: Say) -> None:
     hasty = entry.action not in LASTING  # no effect waits for long
     try:
-        Store(settings.backup.sites, hasty=hasty).put(_folder(settings) + entry.name, entry.to_json())
+        Store(settings.backup.sites, hasty=hasty).put(settings.keys.journal + entry.name, entry.to_json())
     except StoreError as error:
         say(f"the journal was not written: {error.why}")
-
-
-def _folder(settings: Settings) -> str:
-    return f"{settings.backup.prefix}/{settings.cluster}/journal/"

@@ -16,7 +16,7 @@ from recovery.steps.gossip import reopen
 from recovery.survey.nodes import stable_survey
 from recovery.survey.workload import await_gossip, inventory_of, node_workloads, running_workload
 from recovery.swarm.machines import Node
-from recovery.swarm.model import Inventory, Member, NodeReport, NodeWorkload, Reach, Service, Survey
+from recovery.swarm.model import Inventory, Member, NodeReport, NodeWorkload, Reach, Service, Survey, Workload
 
 PAUSE = 0.2
 STANDS = {"manager": "Ready, Reachable, one entry", "worker": "Ready, one entry"}
@@ -147,8 +147,12 @@ def gather(
     Raises: TransportError, EngineError of the leader.
     """
     ready = {member.node_id for member in members if member.ready}
+
+    def runs(workload: Workload) -> bool:
+        return not any(check.result is Result.FAILED for check in checks.tasks(workload, ready, before))
+
     with ThreadPoolExecutor(max_workers=2) as pool:
-        asked = pool.submit(running_workload, settings, leader, ready, before)
+        asked = pool.submit(running_workload, settings, leader, runs, seconds=votes.SECONDS)
         held = pool.submit(inventory_of, settings, leader) if before and before.inventory else None
         looks = node_workloads(settings, nodes)
         named = _name(settings, nodes, looks, asked.result().services)

@@ -10,8 +10,10 @@ from recovery.node.engine import Engine
 from recovery.node.ssh import Shell
 from recovery.planning.decide import refusal_of
 from recovery.planning.diagnosis import Diagnosis, Kind, diagnose
+from recovery.planning.survivors import rank
 from recovery.progress import Say
 from recovery.s3 import cluster_lease
+from recovery.s3.store import Store
 from recovery.settings import Settings
 from recovery.steps.force import force_new_cluster
 from recovery.steps.found import adopt_swarm, found_swarm
@@ -41,8 +43,13 @@ def establish(
 
     Raises: Refused when neither adopting, founding nor restoring is safe, or somebody else is at it; ProofFailed; StoreError.
     """
-    with cluster_lease.hold(settings, "giving a quorum", say=say):
+    with cluster_lease.hold(Store(settings.backup.sites), settings.keys, "giving a quorum", say=say):
         return _establish(settings, copy, ca, survivor, known, say)
+
+
+def _pause_agents(settings: Settings, say: Say) -> None:
+    if settings.agent:
+        cluster_lease.pause_agents(Store(settings.backup.sites), settings.keys, say=say)
 
 
 def dissolve(settings: Settings, cluster_id: str, *, say: Say) -> None:
@@ -50,7 +57,7 @@ def dissolve(settings: Settings, cluster_id: str, *, say: Say) -> None:
 
     Raises: Refused when somebody else is at it; TransportError, EngineError, StoreError.
     """
-    with cluster_lease.hold(settings, "ending the swarm", say=say):
+    with cluster_lease.hold(Store(settings.backup.sites), settings.keys, "ending the swarm", say=say):
         for report in survey(settings).reports:
             if report.in_swarm and report.cluster_id == cluster_id:
                 with Shell(report.node, settings.ssh) as shell:
@@ -82,12 +89,12 @@ def _establish(
     if diagnosis.kind is Kind.ABSENT:
         return found_swarm(settings, say)
     if diagnosis.kind is Kind.ALL_LOST and copy:
-        cluster_lease.pause_agents(settings, say=say)
+        _pause_agents(settings, say)
         return restore_copy(settings, catalog, seen, copy, ca, say)
     if diagnosis.kind is Kind.QUORUM_LOST and survivor and not diagnosis.silent:
-        cluster_lease.pause_agents(settings, say=say)
+        _pause_agents(settings, say)
         before = seen.of(survivor)
-        made = force_new_cluster(settings, catalog, seen, before, survivors.read_survivors(settings, seen), say)
+        made = force_new_cluster(settings, catalog, seen, before, rank(survivors.read_survivors(settings, seen)), say)
         dismiss(settings, seen, before.node, say=say)
         return made
     raise _refused(diagnosis, settings)

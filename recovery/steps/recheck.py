@@ -20,7 +20,7 @@ def require_unchanged(settings: Settings, seen: Survey, doing: str) -> None:
     Who was known to be lost is asked again, and survivors where they are enough for a leader; fewer never have one.
     Raises: Refused, also when somebody took the lease over.
     """
-    cluster_lease.require_held(settings, doing)
+    cluster_lease.require_held(settings.keys, doing)
     many = sum(report.holds_raft for report in seen.managers) >= quorum(len(settings.managers))
     lost = [report.node.name for report in seen.managers if report.known_lost]
     asked = [node for node in settings.managers if many or node.name in lost]

@@ -7,6 +7,7 @@ from recovery.errors import Refused, Silent, TransportError
 from recovery.node.engine import Engine
 from recovery.node.ssh import Shell
 from recovery.s3 import cluster_lease
+from recovery.s3.store import Store
 from recovery.settings import Settings
 from recovery.steps import votes
 from recovery.survey.nodes import ask, stable_survey
@@ -23,7 +24,7 @@ def remove(settings: Settings, node: Node, node_id: str, *, say: Callable[[str],
     Raises: Refused when only this node is to go and there is no leader, or would be none without it;
     StoreError; EngineError.
     """
-    with cluster_lease.hold(settings, f"taking out {node.name}", say=say):
+    with cluster_lease.hold(Store(settings.backup.sites), settings.keys, f"taking out {node.name}", say=say):
         _remove(settings, node, node_id, say)
 
 

@@ -28,6 +28,7 @@ from recovery.swarm.model import Survey
 
 
 def restore_copy(settings: Settings, catalog: Catalog, seen: Survey, name: str, ca: str | None, say: Say) -> Quorum:
+    """Restore the copy of that name on its manager and force a new cluster there. Raises: Refused, ProofFailed, StoreError."""
     chosen = catalog.named(name)
     with usable(catalog, Escrow(settings, catalog.store), chosen) as (manifest, archive, key):
         if ca and manifest.ca_sha256 != ca:
@@ -35,7 +36,9 @@ def restore_copy(settings: Settings, catalog: Catalog, seen: Survey, name: str, 
                 f"restoring {name}", "its CA is not the one that the plan was made for", remedy="run the preview again"
             )
         seed = settings.node(manifest.manager)
-        moved = address_changes.since_copied(settings, catalog, manifest.cluster_id, manifest)
+        moved = address_changes.since_copied(
+            settings.managers, catalog.newest_manifests(), manifest.cluster_id, manifest
+        )
         start = monotonic()
         say(f"restoring {name} on {seed.name} ({seed.address})")
         with journal.step(settings, Action.RESTORE, seed.name, say), Shell(seed, settings.ssh) as shell:

@@ -46,6 +46,7 @@ def volume_name(node: str) -> str:
 
 
 def connect(endpoint: str, *, seconds: int = SECONDS) -> docker.APIClient:
+    """The Docker engine at an endpoint. Raises: DockerException, RequestException, OSError."""
     return docker.APIClient(base_url=endpoint, version="auto", timeout=seconds, use_ssh_client=True)
 
 

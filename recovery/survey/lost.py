@@ -67,7 +67,7 @@ def apply_declarations(
 def read_declarations(settings: Settings) -> tuple[LossDeclaration, ...]:
     """Every word in S3; unreadable ones are none. Raises: StoreError."""
     store = Store(settings.backup.sites, hasty=True)
-    found = (_parse(store.get(key)) for key in store.keys(_key(settings, "")) if key.endswith(".json"))
+    found = (_parse(store.get(key)) for key in store.keys(settings.keys.lost) if key.endswith(".json"))
     return tuple(word for word in found if word)
 
 
@@ -100,18 +100,14 @@ def declare_lost(settings: Settings, word: LossDeclaration) -> None:
         "how": word.how,
         "by": word.by,
     }
-    Store(settings.backup.sites).put(_key(settings, word.node), json.dumps(content, indent=2).encode())
+    Store(settings.backup.sites).put(settings.keys.lost_node(word.node), json.dumps(content, indent=2).encode())
 
 
 def withdraw(settings: Settings, node: Node) -> None:
     """Take the word about a node back, where there is one. Raises: StoreError."""
-    store, key = Store(settings.backup.sites), _key(settings, node.name)
+    store, key = Store(settings.backup.sites), settings.keys.lost_node(node.name)
     if key in store.keys(key):
         store.delete(key)
-
-
-def _key(settings: Settings, node: str) -> str:
-    return f"{settings.backup.prefix}/{settings.cluster}/lost/" + (f"{node}.json" if node else "")
 
 
 def _parse(content: bytes) -> LossDeclaration | None:

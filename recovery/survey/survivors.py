@@ -5,14 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 from recovery.copies import snapshot
 from recovery.errors import DamagedCopy
 from recovery.node.ssh import Shell
-from recovery.planning.survivors import rank
 from recovery.settings import Settings
 from recovery.swarm.machines import Node
 from recovery.swarm.model import Survey, Survivor
 
 
 def read_survivors(settings: Settings, survey: Survey) -> tuple[Survivor, ...]:
-    """Every survivor of a survey, ranked. Their logs are read where they are, and leave no node.
+    """Every survivor of a survey. Their logs are read where they are, and leave no node.
 
     Raises: TransportError, DamagedCopy.
     """
@@ -32,4 +31,4 @@ def read_survivors(settings: Settings, survey: Survey) -> tuple[Survivor, ...]:
                 ) from None
 
     with ThreadPoolExecutor(max_workers=max(len(nodes), 1)) as pool:
-        return rank(tuple(pool.map(read, nodes)))
+        return tuple(pool.map(read, nodes))

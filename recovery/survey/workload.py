@@ -1,19 +1,16 @@
 """Asks the nodes and the leader for what a proof judges (`recovery/planning/checks.py`), side by side.
 
-The one thing it changes, and that before (`recovery.steps.gossip.reopen`): a manager's engine that does not listen for gossip is restarted.
+It changes nothing. `recovery.steps.gossip` restarts engines that do not listen for gossip.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic, sleep
 
 from recovery.errors import TransportError
 from recovery.node.engine import Engine
 from recovery.node.ssh import Shell
-from recovery.planning import checks
-from recovery.planning.checks import Before, Result
 from recovery.settings import Settings
-from recovery.steps import votes
 from recovery.swarm.machines import Node
 from recovery.swarm.model import Inventory, NodeWorkload, Workload
 
@@ -35,6 +32,8 @@ def containers(settings: Settings, workers: Sequence[Node]) -> dict[str, Mapping
 
 
 def node_workloads(settings: Settings, nodes: Sequence[Node]) -> dict[str, NodeWorkload]:
+    """What each node that answers does, by its name."""
+
     def one(node: Node) -> NodeWorkload | None:
         try:
             with Shell(node, settings.ssh) as shell:
@@ -53,24 +52,29 @@ def _node_workload(shell: Shell) -> NodeWorkload:
     return NodeWorkload({"open": True, "closed": False}.get(port), running)
 
 
-def running_workload(settings: Settings, leader: Node, ready: set[str], before: Before | None) -> Workload:
-    end = monotonic() + votes.SECONDS
+def running_workload(settings: Settings, leader: Node, runs: Callable[[Workload], bool], *, seconds: float) -> Workload:
+    """The services and tasks of the swarm, once what must run ``runs``, or after so many ``seconds``.
+
+    Raises: TransportError, EngineError.
+    """
+    end = monotonic() + seconds
     with Shell(leader, settings.ssh) as shell:
         engine = Engine(shell)
         while True:
             found = Workload(engine.services(), engine.tasks())
-            judged = checks.tasks(found, ready, before)
-            if monotonic() > end or not any(check.result is Result.FAILED for check in judged):
+            if monotonic() > end or runs(found):
                 return found
             sleep(PAUSE)
 
 
 def inventory_of(settings: Settings, leader: Node) -> Inventory:
+    """What the swarm holds. Raises: TransportError, EngineError."""
     with Shell(leader, settings.ssh) as shell:
         return Engine(shell).inventory()
 
 
 def without_gossip(nodes: Sequence[Node], looks: Mapping[str, NodeWorkload]) -> list[Node]:
+    """The nodes that do not listen for gossip, as far as can be told."""
     return [node for node in nodes if node.name in looks and looks[node.name].listening is False]
 
 

@@ -30,7 +30,6 @@ KEY_VERSION = "kek-version"
 ENCRYPTED = "ENCRYPTED PRIVATE KEY"
 PEM = re.compile(r"-----BEGIN ([A-Z ]+)-----\n(?:(.*?)\n\n)?(.*?)-----END ", re.DOTALL)
 LINE = 64
-ESCROW, SUFFIX = "unlock-keys/", ".age"
 """Keys in escrow lie below ``PREFIX/CLUSTER/`` as ``unlock-keys/FINGERPRINT-RECIPIENTS.age``."""
 
 
@@ -66,9 +65,9 @@ class UnlockKey:
         return hashlib.sha256(self.text.encode()).hexdigest()[:16]
 
     def escrowed(self, recipients: Sequence[str]) -> str:
-        """Where it lies in escrow, below ``PREFIX/CLUSTER/``, sealed to these recipients; for others it lies beside that."""
+        """The name of its object in escrow, sealed to these recipients. For other recipients it has another name."""
         digest = hashlib.sha256("\n".join(sorted(recipients)).encode()).hexdigest()[:8]
-        return f"{ESCROW}{self.fingerprint}-{digest}{SUFFIX}"
+        return f"{self.fingerprint}-{digest}.age"
 
 
 def is_locked(pem: bytes) -> bool:

@@ -26,4 +26,5 @@ def manages(seen: NodeReport) -> bool:
 
 
 def voters_without(entry: Member, members: tuple[Member, ...]) -> list[Member]:
+    """The managers that vote, without this one."""
     return [member for member in members if member.votes and member.node_id != entry.node_id]

@@ -11,7 +11,7 @@ from lab.stack import Stack
 from recovery.planning.checks import Before
 from recovery.settings import load
 from recovery.steps import prove
-from recovery.survey import workload
+from recovery.survey import workload as survey_workload
 from tests.lab.place import address
 from tests.lab.swarm import MANAGERS, WORKERS, Picture, Swarm
 
@@ -232,7 +232,7 @@ def test_a_manager_that_does_not_gossip_is_restarted_in_a_recovery_only(
     """As after moby#36860; here the port is taken while the engine starts, and then given free."""
     for key, value in swarm.stack.environment().items():
         monkeypatch.setenv(key, value)
-    monkeypatch.setattr(workload, "GOSSIP_SECONDS", 0.0)
+    monkeypatch.setattr(survey_workload, "GOSSIP_SECONDS", 0.0)
     of, cluster_id, said = load(swarm.stack.file), swarm.cluster_id("manager-b"), list[str]()
     swarm.on("manager-c", "bash", "-c", PORT_TAKEN)
     before, listening = swarm.picture("manager-b"), ("ss", "-Hlnt", "sport = :7946")

@@ -9,13 +9,16 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from recovery.cli.show.s3 import exit_code
 from recovery.copies.catalog import Catalog
 from recovery.copies.copy import Copy
 from recovery.copies.storing import store
 from recovery.errors import StoreError, StoreSilent
-from recovery.s3 import probe, site, store
+from recovery.s3 import site
+from recovery.s3 import store as s3_store
 from recovery.s3.client import RequestLimits
 from recovery.settings import Settings
+from tests.probing import probed
 from tests.s3.conftest import CALM
 from tests.s3.proxy import Fault, Handler, Proxy
 from tests.s3.servers import Server
@@ -27,7 +30,7 @@ MANIFEST = make.manifest()
 
 @pytest.fixture
 def of(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setattr(store, "PATIENT", CALM)
+    monkeypatch.setattr(s3_store, "PATIENT", CALM)
     monkeypatch.setattr(site, "TRANSFER", RequestLimits(10, 4, 2))  # one that stalls is waited for
     return make.settings(backup={**make.RAW["backup"], "bucket": "plain", "endpoint": proxy.endpoint})
 
@@ -55,7 +58,7 @@ Store = Callable[[], Copy]
 def stored(of: Settings, archive: Path, request: pytest.FixtureRequest) -> Store:
     """Stores the archive as a copy: as an operator, who looks at what was written, and as a node, which may not."""
     buckets = [replace(bucket, write_only=request.param) for bucket in of.backup.sites]
-    return lambda: store(store.Store(buckets), "requorum/lab/", MANIFEST, archive)
+    return lambda: store(s3_store.Store(buckets), "requorum/lab/", MANIFEST, archive)
 
 
 def require_nothing(of: Settings, proxy: Proxy, server: Server) -> None:
@@ -211,7 +214,7 @@ def test_a_download_that_breaks_off_is_told_and_the_next_one_is_whole(
     of: Settings, proxy: Proxy, server: Server, archive: Path, tmp_path: Path
 ) -> None:
     copy = Catalog(of).add(MANIFEST, archive)
-    reads = store.Store(of.backup.sites)
+    reads = s3_store.Store(of.backup.sites)
 
     def broken(handler: Handler, _: int) -> bool:
         if handler.command != "GET":
@@ -243,8 +246,8 @@ def test_a_server_that_is_none_of_s3s_holds_no_empty_bucket(
     proxy.faults.append(lambda handler, size: handler.answer(size, 200, content))
     with pytest.raises(StoreError, match=error):
         Catalog(of)
-    (found,) = probe.probe(of)
-    assert found.exit_code == 1
+    (found,) = probed(of)
+    assert exit_code(found) == 1
 
 
 def test_a_small_object_that_breaks_off_is_read_again(of: Settings, proxy: Proxy, server: Server) -> None:
@@ -264,9 +267,9 @@ def test_a_small_object_that_breaks_off_is_read_again(of: Settings, proxy: Proxy
 
     proxy.faults.append(broken)
     often = site.READS - 1
-    assert store.Store(of.backup.sites).get("requorum/lab/word") == b"whole"
+    assert s3_store.Store(of.backup.sites).get("requorum/lab/word") == b"whole"
     asked.clear()
     often = site.READS
     with pytest.raises(StoreSilent):
-        store.Store(of.backup.sites).get("requorum/lab/word")
+        s3_store.Store(of.backup.sites).get("requorum/lab/word")
     assert len(asked) == site.READS

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from recovery.cli.show.s3 import exit_code
 from recovery.copies.catalog import Catalog
 from recovery.copies.escrow import Escrow
 from recovery.errors import StoreError
-from recovery.s3 import probe, site
+from recovery.s3 import site
 from recovery.s3.probe import ProbeResult
 from recovery.settings import Settings
 from recovery.swarm.key_file import UnlockKey
+from tests.probing import probed
 from tests.s3.conftest import program
 from tests.s3.servers import Rclone, Server, Versitygw
 from tests.unit import factories as make
@@ -27,7 +29,7 @@ pytestmark = pytest.mark.parametrize("server", [Rclone], indirect=True)
 
 
 def test_what_the_server_offers_is_found_out_and_nothing_stays(of: Of, server: Server) -> None:
-    (found,) = probe.probe(of())
+    (found,) = probed(of())
     assert {offer.what: offer.answer for offer in found.offers} == {
         "reachable": ProbeResult.YES,
         "versioning": ProbeResult.NO,
@@ -38,13 +40,13 @@ def test_what_the_server_offers_is_found_out_and_nothing_stays(of: Of, server: S
         "checksums": ProbeResult.IGNORED,
         "removal": ProbeResult.YES,
     }
-    assert found.exit_code == 3, "two operators are not kept apart as well as elsewhere"
+    assert exit_code(found) == 3, "two operators are not kept apart as well as elsewhere"
     assert server.keys("plain") == []
 
 
 def test_what_the_settings_ask_for_in_vain_is_named(of: Of) -> None:
     settings = of(lock=LOCK, encryption={"mode": "kms"}, checksums=True, asOf="2026-01-01T00:00:00Z")
-    (found,) = probe.probe(settings)
+    (found,) = probed(settings)
     lacking = {offer.needed for offer in found.offers if offer.needed and offer.answer is not ProbeResult.YES}
     assert lacking == {
         "backup.lock",

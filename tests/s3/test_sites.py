@@ -10,6 +10,7 @@ from time import monotonic
 
 import pytest
 
+from recovery.cli.show.s3 import exit_code
 from recovery.copies.catalog import Catalog
 from recovery.copies.copy import Copy
 from recovery.copies.escrow import Escrow
@@ -18,12 +19,13 @@ from recovery.errors import DamagedCopy, Refused, StoreError, StoreSilent
 from recovery.operations import broken_uploads, consent, prune
 from recovery.operations.backup import BackupResult
 from recovery.planning.diagnosis import Kind
-from recovery.s3 import cluster_lease, lease, probe, site, store
+from recovery.s3 import cluster_lease, lease, site, store
 from recovery.s3.probe import ProbeResult
 from recovery.s3.site import Listed, Site
 from recovery.s3.store import Store
 from recovery.settings import Settings
 from recovery.swarm.key_file import UnlockKey
+from tests.probing import probed
 from tests.s3.proxy import Handler, Proxy
 from tests.s3.servers import Server
 from tests.unit import factories as make
@@ -95,10 +97,10 @@ def test_a_customers_key_that_the_server_ignores_is_an_error(
         Catalog(settings).add(MANIFEST, sealed)
     assert base64.b64encode(file.read_bytes()).decode() in sent
     assert Catalog(of()).copies == ()
-    (found,) = probe.probe(settings)
+    (found,) = probed(settings)
     (encryption,) = (offer for offer in found.offers if offer.what == "encryption (customer)")
     assert encryption.answer is not ProbeResult.YES
-    assert (encryption.needed, found.exit_code) == ("backup.encryption", 3)
+    assert (encryption.needed, exit_code(found)) == ("backup.encryption", 3)
 
 
 def put(settings: Settings, sealed: Path, days: int) -> Copy:
@@ -117,7 +119,7 @@ def test_what_no_rule_keeps_goes(of: Of, server: Server, sealed: Path) -> None:
         (old, None, False),
         (older, None, False),
     ]
-    assert set(server.keys("plain")) == {new.key, new.manifest_key, f"requorum/lab/{cluster_lease.NAME}"}
+    assert set(server.keys("plain")) == {new.key, new.manifest_key, "requorum/lab/lease.json"}
 
 
 def test_parts_of_uploads_that_broke_off_are_removed_once_they_are_old(of: Of, server: Server) -> None:
@@ -300,18 +302,18 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("quick")
 def test_two_operators_who_see_different_sites_exclude_each_other(two: Settings, lost: Settings) -> None:
     both = lease._acquire(
-        Store(two.backup.sites), f"requorum/lab/{cluster_lease.NAME}", "recovery", "another", print, at_once=False
+        Store(two.backup.sites), "requorum/lab/lease.json", "recovery", "another", print, at_once=False
     )
     try:
         with (
             pytest.raises(Refused, match="recovery is still at it"),
-            cluster_lease.hold(lost, "joining", say=print),
+            cluster_lease.hold(Store(lost.backup.sites), lost.keys, "joining", say=print),
         ):
             pytest.fail("the work began")
     finally:
         lease._release(both)
     said: list[str] = []
-    with cluster_lease.hold(lost, "joining", say=said.append):
+    with cluster_lease.hold(Store(lost.backup.sites), lost.keys, "joining", say=said.append):
         pass
     assert said[0].startswith("the lease: the main site is left out")
 

@@ -10,17 +10,18 @@ from time import sleep
 
 import pytest
 
-from recovery.cli.show.s3 import as_json
+from recovery.cli.show.s3 import as_json, exit_code
 from recovery.copies.catalog import Catalog
 from recovery.copies.escrow import Escrow
 from recovery.errors import StoreError
 from recovery.operations import broken_uploads, prune
-from recovery.s3 import cluster_lease, probe, site
+from recovery.s3 import cluster_lease, site
 from recovery.s3.client import client
 from recovery.s3.probe import ProbeResult
 from recovery.s3.store import Store
 from recovery.settings import Settings
 from recovery.swarm.key_file import UnlockKey
+from tests.probing import probed
 from tests.s3.conftest import add_user
 from tests.s3.servers import Server, Versitygw
 from tests.s3.test_sites import LAST, put
@@ -56,10 +57,10 @@ def test_locked_copies_outlive_their_deletion_and_control_objects_do_not(of: Of,
         with pytest.raises(server.s3.exceptions.ClientError, match="AccessDenied"):
             server.s3.delete_object(Bucket="locked", Key=key, VersionId=head["VersionId"])
     for _ in range(2):  # a lease that was given back can be had again in a versioned bucket
-        with cluster_lease.hold(settings, "recovery", say=print):
+        with cluster_lease.hold(Store(settings.backup.sites), settings.keys, "recovery", say=print):
             pass
-    with cluster_lease.hold(settings, "recovery", say=print):
-        key = next(key for key in server.keys("locked") if key.endswith(cluster_lease.NAME))
+    with cluster_lease.hold(Store(settings.backup.sites), settings.keys, "recovery", say=print):
+        key = next(key for key in server.keys("locked") if key.endswith("/lease.json"))
         assert "ObjectLockMode" not in server.s3.head_object(Bucket="locked", Key=key)
 
 
@@ -92,9 +93,9 @@ def test_a_deleted_version_loses_its_time_too_and_that_is_found_out(of: Of, seal
     prune.prune(settings, prune.look(settings, then), then, say=print)
     past = of("versioned", asOf=then.isoformat())
     assert set(Catalog(past).copies) == {new}
-    (found,) = probe.probe(past)
+    (found,) = probed(past)
     versioning = next(offer for offer in found.offers if offer.what == "versioning")
-    assert (versioning.answer, versioning.needed, found.exit_code) == (ProbeResult.NO, "backup.asOf", 3)
+    assert (versioning.answer, versioning.needed, exit_code(found)) == (ProbeResult.NO, "backup.asOf", 3)
 
 
 def test_a_key_that_may_not_delete_prunes_nothing_and_is_told(
@@ -181,7 +182,7 @@ def test_reading_as_of_a_time_needs_a_versioned_bucket(of: Of) -> None:
 
 
 def test_what_the_server_offers_is_found_out_and_nothing_stays(of: Of, server: Server, gone: str) -> None:
-    (locked,) = probe.probe(of("locked", lock=LOCK, encryption={"mode": "s3"}))
+    (locked,) = probed(of("locked", lock=LOCK, encryption={"mode": "s3"}))
     answers = {offer.what: offer.answer for offer in locked.offers}
     assert answers == {
         "reachable": ProbeResult.YES,
@@ -193,7 +194,7 @@ def test_what_the_server_offers_is_found_out_and_nothing_stays(of: Of, server: S
         "checksums": ProbeResult.YES,
         "removal": ProbeResult.YES,
     }
-    assert locked.exit_code == 3, "the settings ask for encryption"
+    assert exit_code(locked) == 3, "the settings ask for encryption"
     assert "the time of a version changed" in next(
         offer.detail for offer in locked.offers if offer.what == "versioning"
     )
@@ -201,11 +202,11 @@ def test_what_the_server_offers_is_found_out_and_nothing_stays(of: Of, server: S
     assert not left.get("Versions")
     assert not left.get("DeleteMarkers")
 
-    plain, away = probe.probe(of(second={"bucket": "plain", "endpoint": gone}))
+    plain, away = probed(of(second={"bucket": "plain", "endpoint": gone}))
     assert {offer.what for offer in plain.offers if offer.answer is ProbeResult.NO} == {"versioning", "object lock"}
-    assert plain.exit_code == 0, "nothing here needs them"
+    assert exit_code(plain) == 0, "nothing here needs them"
     assert server.keys("plain") == []
-    assert ([offer.answer for offer in away.offers], away.exit_code) == ([ProbeResult.NO], 1)
+    assert ([offer.answer for offer in away.offers], exit_code(away)) == ([ProbeResult.NO], 1)
     document = as_json("lab", (plain, away))
     assert [one["site"] for one in document["sites"]] == ["main", "second"]
 

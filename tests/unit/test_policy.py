@@ -34,7 +34,7 @@ def allowed(action: str, key: str, bucket: Bucket = BUCKET) -> bool:
 WRITTEN = (COPY.key, COPY.manifest_key, f"{HOME}{ESCROW}abc.age", f"{HOME}agent/lease.json", f"{HOME}agent/mark.json")
 FOREIGN = (
     COPY.drill_key,
-    COPY.mark_key,
+    COPY.keep_key,
     lost._key(OF, "manager-a"),
     *(
         HOME + name

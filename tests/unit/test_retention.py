@@ -593,11 +593,11 @@ def test_marks_are_written_read_and_released(of: Settings, bucket: Any, tmp_path
     assert "@" in written.who
     listed = Catalog(of)
     for text in (b"{", b""):
-        bucket.put_object(Key=copy.mark_key, Body=text)
+        bucket.put_object(Key=copy.keep_key, Body=text)
         assert keeps.read(Catalog(of)) == {copy: Keep("the mark cannot be read", "", None)}
-    bucket.Object(copy.mark_key).delete()
+    bucket.Object(copy.keep_key).delete()
     assert list(keeps.read(listed)) == [copy], "what was listed holds"
-    bucket.put_object(Key=copy.mark_key, Body=b"{")
+    bucket.put_object(Key=copy.keep_key, Body=b"{")
     for key in objects(copy):
         bucket.Object(key).delete()
     release(of, copy.name)
@@ -716,7 +716,7 @@ def test_a_mark_lies_at_both_sites_and_is_taken_back_at_both(
 ) -> None:
     new, old, older = (put(two, tmp_path, days * DAY) for days in (1, 2, 3))
     keep(two, old.name, "evidence", now=NOW, say=print)
-    assert old.mark_key in held(bucket, "copies") & held(bucket, "other")
+    assert old.keep_key in held(bucket, "copies") & held(bucket, "other")
     out.add(site)
     said: list[str] = []
     keep(two, older.name, "evidence", now=NOW, say=said.append)

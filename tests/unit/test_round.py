@@ -128,6 +128,7 @@ CONFIG = Config(
     buckets=tuple(replace(bucket, write_only=True) for bucket in OF.backup.sites),
     recipients=("age1one",),
 )
+ESCROWED = "unlock-keys/" + KEY.escrowed(CONFIG.escrow)
 
 
 @pytest.fixture
@@ -414,11 +415,11 @@ def test_who_takes_no_copy_asks_for_no_lease(world: World, monkeypatch: pytest.M
 def test_an_unlock_key_is_stored_with_every_copy(world: World) -> None:
     world.key = KEY
     world.run()
-    assert PREFIX + KEY.escrowed(CONFIG.escrow) in [entry.key for entry in world.bucket.objects.all()]
-    world.bucket.Object(PREFIX + KEY.escrowed(CONFIG.escrow)).delete()
+    assert PREFIX + ESCROWED in [entry.key for entry in world.bucket.objects.all()]
+    world.bucket.Object(PREFIX + ESCROWED).delete()
     world.change()
     world.run()
-    assert KEY.escrowed(CONFIG.escrow) in world.stored(), "such as after a change of bucket"
+    assert ESCROWED in world.stored(), "such as after a change of bucket"
 
 
 def test_an_unlock_key_is_locked_for_as_long_as_the_copy(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -434,15 +435,15 @@ def test_an_unlock_key_is_locked_for_as_long_as_the_copy(world: World, monkeypat
     for _ in range(2):
         world.run()
         world.change()
-    assert kept.count(PREFIX + KEY.escrowed(CONFIG.escrow)) == 2
-    assert kept[0] == PREFIX + KEY.escrowed(CONFIG.escrow), "before the copy that needs it"
+    assert kept.count(PREFIX + ESCROWED) == 2
+    assert kept[0] == PREFIX + ESCROWED, "before the copy that needs it"
 
 
 def test_a_key_that_is_missing_keeps_its_copy_from_s3(world: World) -> None:
     world.key = KEY
     with world.without_s3():
         world.run()
-    (world.waiting[0].folder / KEY.escrowed(CONFIG.escrow)).unlink()
+    (world.waiting[0].folder / ESCROWED).unlink()
     world.run()
     assert "its unlock key is missing" in world.state.failure
 
@@ -723,9 +724,7 @@ def test_a_copy_is_on_the_disk_before_it_counts(world: World, monkeypatch: pytes
     with world.without_s3():
         world.run()
     before, after = done[: done.index("rename .new")], done[done.index("rename .new") + 1 :]
-    assert {"archive", "manifest.json", "note.json", "unlock-keys", Path(KEY.escrowed(CONFIG.escrow)).name} < set(
-        before
-    )
+    assert {"archive", "manifest.json", "note.json", "unlock-keys", Path(ESCROWED).name} < set(before)
     assert before[-1].endswith(".new")
     assert after[0] == "spool"
 
@@ -824,7 +823,7 @@ def test_killed_before_any_effect_the_next_round_ends_it(
             world.later(agent_order.pause(1))
             assert world.run() == DONE, (at, world.state.failure)
             assert of_copies(world.stored()) == ["manifest.json", "zst.age"], at
-            assert (KEY.escrowed(CONFIG.escrow) in world.stored()) == bool(key)
+            assert (ESCROWED in world.stored()) == bool(key)
             noted = json.loads(bucket.Object(f"{PREFIX}agent/mark.json").get()["Body"].read())
             assert noted["copy"] in "".join(world.stored())
             assert world.state.fingerprint == noted["fingerprint"]

@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
 from recovery.cli import app
+from recovery.cli.show.s3 import exit_code
 from recovery.copies import keeps
 from recovery.copies.catalog import Catalog
 from recovery.copies.escrow import Escrow
@@ -33,6 +34,7 @@ from recovery.s3.versions import as_of
 from recovery.settings import Settings
 from recovery.steps import journal
 from recovery.swarm.key_file import UnlockKey
+from tests.probing import probed
 from tests.unit import factories as make
 
 MANIFEST = make.manifest()
@@ -72,7 +74,7 @@ def key_file(tmp_path: Path) -> Path:
 def write_everything(settings: Settings, sealed: Path) -> None:
     Catalog(settings).add(MANIFEST, sealed)
     Escrow(settings).keep(UNLOCK)
-    with cluster_lease.hold(settings, "recovery", say=print):
+    with cluster_lease.hold(Store(settings.backup.sites), settings.keys, "recovery", say=print):
         journal.begin(settings, "force", "manager-a", print)
         consent.spend(settings)
 
@@ -276,7 +278,7 @@ def test_deleted_and_overwritten_copies_are_read_as_they_were(
     sleep(1.1)
     s3.put_object(Bucket="versioned", Key=copy.key, Body=b"spoilt")
     s3.delete_object(Bucket="versioned", Key=copy.manifest_key)
-    s3.delete_object(Bucket="versioned", Key=copy.mark_key)
+    s3.delete_object(Bucket="versioned", Key=copy.keep_key)
     for entry in s3.list_objects_v2(Bucket="versioned", Prefix="requorum/lab/unlock-keys/")["Contents"]:
         s3.delete_object(Bucket="versioned", Key=entry["Key"])
     assert Catalog(of(bucket="versioned")).copies == ()
@@ -445,7 +447,7 @@ def test_a_lock_that_is_accepted_and_not_kept_is_found_out(s3: Any, monkeypatch:
         raise ClientError({"Error": {"Code": "NoSuchObjectLockConfiguration"}}, "GetObjectRetention")
 
     monkeypatch.setattr(Site(settings.backup.sites[0]).s3, "get_object_retention", none)
-    (found,) = probe.probe(settings)
+    (found,) = probed(settings)
     answers = {offer.what: offer.answer for offer in found.offers}
     assert answers["object lock"] is probe.ProbeResult.IGNORED
 
@@ -457,12 +459,12 @@ def test_a_key_that_may_only_read_is_told_so(bucket: Any, monkeypatch: pytest.Mo
         raise ClientError({"Error": {"Code": "AccessDenied"}}, "PutObject")
 
     monkeypatch.setattr(Site(settings.backup.sites[0]).s3, "put_object", denied)
-    (found,) = probe.probe(settings)
+    (found,) = probed(settings)
     by = {offer.what: offer for offer in found.offers}
     assert by["reachable"].answer is probe.ProbeResult.YES
     assert by["conditional writes"].answer is probe.ProbeResult.UNKNOWN
     assert "PutObject: AccessDenied" in by["conditional writes"].detail
-    assert found.exit_code == 3
+    assert exit_code(found) == 3
 
 
 def test_equal_buckets_share_a_client() -> None:

@@ -7,9 +7,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from recovery.cli.show import DEGRADED, ERROR, FINE, VERSION
-from recovery.s3.probe import Capabilities, ProbeResult
+from recovery.s3.probe import REACHABLE, Capabilities, ProbeResult
 
 SEVERITY = (FINE, DEGRADED, ERROR)
+
+
+def exit_code(found: Capabilities) -> int:
+    """Of the contract: degraded when the site lacks what the settings need, error when the site cannot be used."""
+    return ERROR if REACHABLE in found.lacking else DEGRADED if found.lacking else FINE
 
 
 def as_json(cluster: str, found: Sequence[Capabilities]) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""The rooms of the code, what each may import, and what each does import. `python -m tests.layers` prints the arrows."""
+"""The rooms of the product, in layers, and the imports between them. `python -m tests.layers` prints the arrows.
+
+A room is a package of `recovery`, or `components`. The modules directly in `recovery` are the ground.
+"""
 
 import ast
 from collections.abc import Iterator, Mapping
@@ -16,22 +19,23 @@ LAYERS = (
     ("operations",),
     ("cli", "components"),
 )
-"""From the ground up. A room imports from the layers below its own. Rooms of one layer do not know each other."""
-WITHIN_A_LAYER = {("node", "onnode"), ("settings", "s3"), ("node", "settings")} - {("node", "settings")}
-SETTINGS_FREE = ("node", "agent")
-"""Rooms that a node carries, and nodes have no settings."""
+"""From the ground up. A room imports from the layers below its own, and from no room of its own layer."""
+WITHOUT_SETTINGS = frozenset({"swarm", "s3", "onnode", "node", "agent"})
+"""The rooms that are below the settings, or that a node carries. A node has no settings and no pydantic."""
+DOORS = frozenset({"recovery.__main__"})
+"""What only starts a door."""
 
 
 def room(module: str) -> str:
-    """The room of a module by its dotted name; the modules directly in `recovery` are the ground."""
-    parts = module.split(".")
-    if parts[0] == "components":
-        return "components"
-    return parts[1] if len(parts) > 1 and (ROOT / "recovery" / parts[1]).is_dir() else "ground"
+    """The room of a module by its dotted name."""
+    top, *rest = module.split(".")
+    if top == "components":
+        return top
+    return rest[0] if rest and (ROOT / "recovery" / rest[0]).is_dir() else "ground"
 
 
 def modules() -> Iterator[tuple[str, Path]]:
-    """Every module of the product with its file."""
+    """Every module of the product by its dotted name, with its file."""
     for top in ("recovery", "components"):
         for file in sorted((ROOT / top).rglob("*.py")):
             name = ".".join(file.relative_to(ROOT).with_suffix("").parts)
@@ -39,35 +43,30 @@ def modules() -> Iterator[tuple[str, Path]]:
 
 
 def imports(file: Path) -> Iterator[str]:
-    """The product's modules that a file imports, anywhere in it."""
+    """What a file imports of the product, anywhere in it."""
     for node in ast.walk(ast.parse(file.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found = [f"{node.module}.{alias.name}" for alias in node.names]
         elif isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-
-
-def arrows() -> Mapping[tuple[str, str], list[str]]:
-    """Each pair of rooms of which the first imports from the second, with the imports."""
-    found: dict[tuple[str, str], list[str]] = {}
-    for name, file in modules():
-        if name == "recovery.__main__":
+            found = [alias.name for alias in node.names]
+        else:
             continue
+        yield from (name for name in found if name.split(".")[0] in ("recovery", "components"))
+
+
+def arrows() -> Mapping[tuple[str, str], tuple[str, ...]]:
+    """Each pair of rooms of which the first imports from the second, with the imports."""
+    found: dict[tuple[str, str], tuple[str, ...]] = {}
+    for name, file in modules():
         for target in imports(file):
-            if target.split(".")[0] in ("recovery", "components"):
-                pair = (room(name), room(target))
-                if pair[0] != pair[1]:
-                    found.setdefault(pair, []).append(f"{name} -> {target}")
+            pair = room(name), room(target)
+            if pair[0] != pair[1] and name not in DOORS:
+                found[pair] = (*found.get(pair, ()), f"{name} -> {target}")
     return found
 
 
 if __name__ == "__main__":
-    level = {r: i for i, layer in enumerate(LAYERS) for r in layer}
-    all_arrows = arrows()
-    for pair, uses in sorted(all_arrows.items()):
-        up = level[pair[1]] >= level[pair[0]]
-        print(f"{'UP ' if up else '   '}{pair[0]:11} -> {pair[1]:11} {len(uses):3}")
-        if up:
-            for u in uses:
-                print("          ", u)
-    print(len(all_arrows), "arrows")
+    drawn = arrows()
+    for (source, target), uses in sorted(drawn.items()):
+        print(f"{source:10} -> {target:10} {len(uses):3} imports")
+    print(f"{len(drawn)} arrows between rooms")

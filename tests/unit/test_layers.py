@@ -1,0 +1,64 @@
+"""The house keeps its layers: no arrow runs upward, no room grows an arrow too many, and deciding loads no client."""
+
+import ast
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.layers import LAYERS, ROOT, WITHOUT_SETTINGS, arrows, modules, room
+
+LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
+MOST_ARROWS = 100
+MOST_LINES = 400
+MOST_LINES_OF_A_FUNCTION = 50
+CLIENTS = ("boto3", "asyncssh", "docker", "pyrage", "pydantic")
+
+
+def test_every_room_has_its_layer() -> None:
+    assert {room(name) for name, _ in modules()} == LEVEL.keys()
+
+
+def test_no_arrow_runs_upward_or_sideways() -> None:
+    wrong = {pair: uses for pair, uses in arrows().items() if LEVEL[pair[1]] >= LEVEL[pair[0]]}
+    assert wrong == {}
+
+
+def test_what_a_node_carries_knows_no_settings() -> None:
+    assert {
+        pair: uses for pair, uses in arrows().items() if pair[0] in WITHOUT_SETTINGS and pair[1] == "settings"
+    } == {}
+
+
+def test_the_arrows_are_few() -> None:
+    assert len(arrows()) <= MOST_ARROWS
+
+
+@pytest.mark.parametrize("folder", ["planning"])
+def test_deciding_loads_no_client(folder: str) -> None:
+    program = (
+        f"import importlib, json, pkgutil, sys, recovery.{folder} as package\n"
+        "for module in pkgutil.iter_modules(package.__path__):\n"
+        "    importlib.import_module(f'{package.__name__}.{module.name}')\n"
+        f"print(json.dumps([len(sys.modules), [name for name in {CLIENTS!r} if name in sys.modules]]))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded, clients = json.loads(done.stdout)
+    assert loaded > 10
+    assert clients == []
+
+
+def test_files_and_functions_are_short() -> None:
+    long = [
+        f"{file.relative_to(ROOT)}: {lines}"
+        for _, file in modules()
+        if (lines := len(file.read_text().splitlines())) > MOST_LINES
+    ]
+    for _, file in modules():
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.FunctionDef) and node.end_lineno:
+                lines = node.end_lineno - node.lineno + 1
+                if lines > MOST_LINES_OF_A_FUNCTION:
+                    long.append(f"{file.relative_to(ROOT)}: {node.name} has {lines}")
+    assert long == []

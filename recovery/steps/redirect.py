@@ -15,11 +15,11 @@ from recovery.node.engine import SWARM_PORT
 from recovery.node.ssh import Shell
 from recovery.settings import Settings
 from recovery.steps import votes
-from recovery.steps.join import PAUSE
 from recovery.survey.nodes import ask
 from recovery.swarm.machines import Node
 from recovery.swarm.model import NodeReport
 
+PAUSE = 0.1
 SECONDS = 300
 GOSSIP_PORT = 7946
 CHAIN, UNIT = "REQUORUM-DETOUR", "requorum-detour"

@@ -4,10 +4,11 @@ import ast
 import json
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 
 import pytest
 
-from tests.layers import LAYERS, ROOT, WITHOUT_SETTINGS, arrows, modules, room
+from tests.layers import LAYERS, ROOT, WITHOUT_SETTINGS, arrows, imports, modules, room
 
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 MOST_ARROWS = 100
@@ -29,6 +30,15 @@ def test_what_a_node_carries_knows_no_settings() -> None:
     assert {
         pair: uses for pair, uses in arrows().items() if pair[0] in WITHOUT_SETTINGS and pair[1] == "settings"
     } == {}
+
+
+def test_no_two_files_need_each_other() -> None:
+    files = dict(modules())
+    needs = {
+        name: {target if target in files else target.rpartition(".")[0] for target in imports(file)} - {name}
+        for name, file in files.items()
+    }
+    TopologicalSorter(needs).prepare()
 
 
 def test_the_arrows_are_few() -> None:

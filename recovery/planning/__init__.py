@@ -1,0 +1,1 @@
+"""Decide what to do about what was found; pure."""

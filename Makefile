@@ -18,9 +18,11 @@ up: setup  ## from a bare machine to a running lab cluster, then its status
 down: setup  ## remove what `make up` made
 	@$(WITH_TOOLS); python -m lab.cluster down && python -m lab down
 
-test: setup check  ## every test: checks, unit tests, every loss on the fake swarm, real S3 servers, the lab
-	@$(BIN)/python -m pytest -q -n auto tests/replay
-	@$(WITH_TOOLS); python -m pytest -q -n auto tests/s3 && python -m pytest tests/lab -n 2 --dist loadfile --durations=25
+test: $(BIN)/.ready  ## what each push needs: checks, unit tests, every loss on the fake swarm, real S3 servers, the lab
+	@$(BIN)/python -m tests
+
+nightly: setup  ## what `make test` leaves out: every point, cell and length on the lab, and the whole chaos matrix
+	@$(WITH_TOOLS); status=0; python -m tests.lab --whole || status=$$?; python -m tests.chaos $(ARGS) || status=$$?; exit $$status
 
 check: $(BIN)/.ready  ## lint, strict types, alert rules and unit tests; no lab, below a minute
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -60,4 +62,4 @@ $(BIN)/.ready: requirements-dev.txt
 	  fi; \
 	  rm -rf .venv && ln -s "$$made" .venv && touch "$$made/bin/.ready"
 
-.PHONY: help up down test check bench chaos env setup packages toolchain
+.PHONY: help up down test nightly check bench chaos env setup packages toolchain

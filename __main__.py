@@ -1,8 +1,9 @@
-"""One Docker Swarm, built and brought back by `pulumi up`."""
+"""One Docker Swarm, built and recovered by `pulumi up`."""
 
 import pulumi
 
 from components.cluster import Cluster
+from components.command_line import consent_is_typed
 from components.progress import say
 from components.settings import from_program
 from recovery.errors import RequorumError, StoreError
@@ -12,13 +13,14 @@ from recovery.operations.report import PULUMI
 
 try:
     settings = from_program()
-    assessment = assess(settings)
+    typed = settings.recover is True and consent_is_typed()
+    assessment = assess(settings, typed=typed)
 except RequorumError as error:
     raise pulumi.RunError(str(error)) from None
 try:
-    consent.keep_up(settings, assessment.diagnosis.kind, preview=pulumi.runtime.is_dry_run())
+    consent.keep_up(settings, assessment.plan, typed=typed, preview=pulumi.runtime.is_dry_run())
 except StoreError as error:
-    pulumi.log.warn(f"whether recover: true is used up could not be noted: {error}")
+    pulumi.log.warn(f"Requorum cannot note in S3 whether recover: true is used up: {error}")
 try:
     assessment.require_safe(settings)
     agents.require_fit(settings, assessment)
@@ -30,7 +32,7 @@ for line in (f"cluster {settings.cluster}: {assessment.diagnosis.kind}", *assess
 if assessment.plan.id:
     pulumi.log.info(f"this is plan {assessment.plan.id}")
 elif settings.recover is True:
-    pulumi.log.warn("recover is true in the stack file and counts no more; take it out: pulumi config rm recover")
+    pulumi.log.warn("recover: true in the stack file is used up and has no effect. Remove it: pulumi config rm recover")
 if not pulumi.runtime.is_dry_run():
     lifecycle.begin(settings, assessment, how=PULUMI, say=say)
 

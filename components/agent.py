@@ -1,4 +1,4 @@
-"""The agent of one manager, as a resource: installed, kept as the settings want it, and taken off again."""
+"""The agent of one manager, as a resource: installed, kept as the settings want it, and uninstalled."""
 
 from typing import Any
 
@@ -56,14 +56,14 @@ class AgentProvider(ResourceProvider):
         node = self._node(props)
         if not agents.remove(self._settings, node):
             there = f"ssh {self._settings.ssh.user}@{node.dial} systemctl disable --now {agents.RUNNING}"
-            say(f"{node.name} does not let us in: its agent, if it is there, stays; once it answers: {there}")
+            say(f"{node.name} does not let us in, so its agent may stay there. When it answers, run: {there}")
 
     def _install(self, props: Props) -> Props:
         say(f"installing the agent of {props['manager']}")
         return {**props, "digest": agents.install(self._settings, self._node(props)), "running": True}
 
     def _node(self, props: Props) -> Node:
-        """The manager as the settings have it now; as they had it last where they do not name it any more."""
+        """The manager as the settings have it now, or as they had it last if they no longer name it."""
         named = {node.name: node for node in self._settings.nodes}
         return named.get(props["manager"]) or Node.from_json(props["node"])
 

@@ -42,15 +42,15 @@ Props = dict[str, Any]
 HELD = "held"
 UNPROVEN = "restored, not proven"
 """A restore was interrupted between forcing the new cluster and comparing it with the copy."""
-MISPLACED = "at an address of before"
-"""A restore elsewhere was interrupted before the swarm's log had taken up the manager's new address."""
+MISPLACED = "at an old address"
+"""A restore at another address was interrupted before the swarm's log had the manager's new address."""
 _one_at_a_time = Lock()
 MOMENT = 2.0
-"""Seconds for which what a refresh has seen is not looked at again."""
+"""Seconds for which a refresh reuses its survey."""
 
 
 class Look:
-    """One survey for all that a refresh reads side by side."""
+    """One survey for all resources that a refresh reads in parallel."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -275,13 +275,15 @@ def _recovery(plan: Plan) -> Props:
 
 
 def _require_same_ca(olds: Props, chosen: Props) -> None:
-    """Refuse a copy under another CA than the state's, where nobody else vouches for it. Raises: Refused."""
+    """Refuse a copy whose CA differs from the state's, unless a node or the operator confirms it. Raises: Refused."""
     known, ca = olds.get("ca_sha256"), chosen.get("ca")
     if known and ca and ca != known and not chosen["vouched"]:
         raise Refused(
             f"restoring {chosen['copy']}",
             f"its CA ({ca[:12]}…) is not the swarm's ({known[:12]}…, from Pulumi's state), and no living node knows it",
-            remedy=f"where the CA was rotated since the last pulumi up: pulumi up --config copy={chosen['copy']}",
+            remedy="if the CA was rotated since the last pulumi up, confirm this copy: pulumi up --config "
+            f"copy={chosen['copy']}",
+            code="ca-mismatch",
         )
 
 

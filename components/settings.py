@@ -20,7 +20,9 @@ def from_program() -> Settings:
     prefix = f"{PROJECT}:"
     for key in CONFIG.get():
         if key.startswith(prefix) and (name := key.removeprefix(prefix)) not in KEYS:
-            raise SettingError(name, "is not a known key", remedy=f"use one of {', '.join(KEYS)}")
+            raise SettingError(
+                name, "is not a known key", remedy=f"use one of {', '.join(KEYS)}", code="setting-unknown-key"
+            )
     config = pulumi.Config(PROJECT)
     settings = from_strings(_given({key: config.get(key) for key in KEYS}))
     agents.check(settings)

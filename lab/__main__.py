@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from lab import environment, faults, keys, lifecycle, nodes, status
+from lab import environment, faults, image, keys, lifecycle, nodes, status
 from lab.errors import LabError
 from lab.instance import Instance
 
@@ -38,7 +38,7 @@ def _run(instance: Instance, options: argparse.Namespace) -> None:
     if verb in _NODE_VERBS:
         _NODE_VERBS[verb][1](instance, options.node)
     elif verb == "up":
-        lifecycle.up(instance, _say, options.suite)
+        lifecycle.up(instance, _say, options.engine)
     elif verb == "stop":
         lifecycle.stop(instance, _say)
     elif verb == "down":
@@ -50,7 +50,7 @@ def _run(instance: Instance, options: argparse.Namespace) -> None:
     elif verb == "keys":
         keys.ensure(instance, dict(options.node))
     elif verb == "make":
-        nodes.make(instance, dict(options.node), suite=options.suite)
+        nodes.make(instance, dict(options.node), version=options.engine)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -68,7 +68,9 @@ def _parser() -> argparse.ArgumentParser:
     for one in (keys_parser, make):
         one.add_argument("node", nargs="+", type=_name_and_address, metavar="NAME=ADDRESS")
     for one in (up, make):
-        one.add_argument("--suite", default="bookworm", help="Debian suite of the nodes")
+        one.add_argument(
+            "--engine", choices=tuple(image.ENGINES), default=image.DEFAULT, help="release of the nodes' engine"
+        )
     for verb, (text, _) in _NODE_VERBS.items():
         verbs.add_parser(verb, help=text).add_argument("node", nargs="+", metavar="NODE")
     return parser

@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from docker.errors import ImageNotFound
@@ -14,8 +15,19 @@ from lab import command, packages
 from lab.engine_client import connect
 from lab.instance import Instance, cache_folder
 
-DEFAULT_SUITE = "bookworm"
-"""bookworm brings engine 20.10, trixie 26.1."""
+
+@dataclass(frozen=True)
+class Source:
+    """The Debian suites of an image: of all its packages, and of the engine's where they are of another."""
+
+    root: str
+    engine: str = ""
+
+
+DEFAULT = "28"
+ENGINES = {"28": Source("trixie", "forky"), "26.1": Source("trixie"), "20.10": Source("bookworm")}
+"""The images, by the release of the engine in them. A root that is newer than trixie may not boot where the kernel's
+cgroups are v1 (systemd 258)."""
 RECIPE = Path(__file__).parent / "node_image"
 _LABEL = "requorum.recipe"
 _BUILD_TIMEOUT = 1800.0
@@ -33,16 +45,25 @@ _COMMAND = (
     "--dpkgopt=path-exclude=/usr/share/locale/*",
     "--dpkgopt=path-exclude=/usr/share/info/*",
 )
+_PREFERENCES = """Package: *
+Pin: release n={suite}
+Pin-Priority: 100
+
+Package: docker.io docker-cli containerd runc docker-buildx tini libsubid*
+Pin: release n={suite}
+Pin-Priority: 900
+"""
+"""apt takes the engine from that suite, and nothing else that the root's suite has (apt_preferences(5))."""
 
 
-def reference(suite: str = DEFAULT_SUITE) -> str:
+def reference(version: str = DEFAULT) -> str:
     """Name of the image in the engine, for whoever makes a node."""
-    return f"requorum-node:{suite}"
+    return f"requorum-node:{version}"
 
 
-def recipe_hash(suite: str = DEFAULT_SUITE) -> str:
+def recipe_hash(version: str = DEFAULT) -> str:
     """Digest of everything of ours that shapes the image; package versions are not in it."""
-    digest = hashlib.sha256(repr((suite, _COMMAND)).encode())
+    digest = hashlib.sha256(repr((ENGINES[version], _COMMAND, _PREFERENCES)).encode())
     for file in sorted(RECIPE.rglob("*")):
         if file.is_file():
             executable = os.access(file, os.X_OK)
@@ -51,54 +72,57 @@ def recipe_hash(suite: str = DEFAULT_SUITE) -> str:
     return digest.hexdigest()[:16]
 
 
-def archive(suite: str = DEFAULT_SUITE) -> Path:
+def archive(version: str = DEFAULT) -> Path:
     """The image's root folder as a tar file, built now when the cache does not hold it.
 
     Two processes that want the same one build it once: the second waits.
     """
     folder = cache_folder() / "node-image"
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = folder / f"{recipe_hash(suite)}.tar"
+    wanted = folder / f"{recipe_hash(version)}.tar"
     if wanted.exists():
         return wanted
     with _locked(folder / f"{wanted.stem}.lock"):
         if not wanted.exists():
-            _build(suite, wanted)
+            _build(ENGINES[version], wanted)
     return wanted
 
 
-def is_imported(instance: Instance, suite: str = DEFAULT_SUITE) -> bool:
+def is_imported(instance: Instance, version: str = DEFAULT) -> bool:
     """Whether the engine holds the image of this very recipe."""
     with connect(instance, "looking for the node image") as client:
         try:
-            image = client.images.get(reference(suite))
+            image = client.images.get(reference(version))
         except ImageNotFound:
             return False
-        return bool(image.labels.get(_LABEL) == recipe_hash(suite))
+        return bool(image.labels.get(_LABEL) == recipe_hash(version))
 
 
-def ensure(instance: Instance, suite: str = DEFAULT_SUITE) -> bool:
+def ensure(instance: Instance, version: str = DEFAULT) -> bool:
     """Have the image in the engine; False when it was there already."""
-    if is_imported(instance, suite):
+    if is_imported(instance, version):
         return False
-    source = archive(suite)
-    name, _, tag = reference(suite).partition(":")
+    source = archive(version)
+    name, _, tag = reference(version).partition(":")
     with connect(instance, f"importing the node image {source}") as client:
         client.api.import_image_from_file(
             str(source),
             repository=name,
             tag=tag,
-            changes=['CMD ["/sbin/init"]', f"LABEL {_LABEL}={recipe_hash(suite)}"],
+            changes=['CMD ["/sbin/init"]', f"LABEL {_LABEL}={recipe_hash(version)}"],
         )
     return True
 
 
-def _build(suite: str, wanted: Path) -> None:
-    includes = [RECIPE / "packages", RECIPE / f"packages.{suite}"]
+def _build(source: Source, wanted: Path) -> None:
+    includes = [RECIPE / "packages", RECIPE / f"packages.{source.root}"]
+    suites = [suite for suite in (source.root, source.engine) if suite]
     names = [name for file in includes if file.exists() for name in file.read_text().split()]
     with tempfile.TemporaryDirectory(prefix="requorum-image-") as scratch:
         sources = Path(scratch, "debian.sources")
-        sources.write_text(packages.sources(suite))
+        sources.write_text("\n".join(map(packages.sources, suites)))
+        preferences = Path(scratch, "preferences")
+        preferences.write_text(_PREFERENCES.format(suite=source.engine) if source.engine else "")
         # Beside the wanted file, so that the rename is atomic.
         unfinished = wanted.with_suffix(f".{os.getpid()}")
         try:
@@ -107,12 +131,13 @@ def _build(suite: str, wanted: Path) -> None:
                     *_COMMAND,
                     *(f"--aptopt={line}" for line in packages.apt_options()),
                     f"--include={','.join(names)}",
+                    f"--setup-hook=upload {preferences} /etc/apt/preferences.d/engine",
                     f"--customize-hook={RECIPE / 'customise'}",
-                    suite,
+                    source.root,
                     unfinished,
                     sources,
                 ],
-                doing=f"building the node image of {suite}",
+                doing=f"building the node image of {' and '.join(suites)}",
                 advice="Check that `apt-get update` and `mmdebstrap` work on this machine",
                 timeout=_BUILD_TIMEOUT,
             )

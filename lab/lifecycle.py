@@ -15,7 +15,7 @@ _MARK = "requorum-lab"
 """A file in the root folder: only a folder that holds it is ever removed."""
 
 
-def up(instance: Instance, say: Say, suite: str = image.DEFAULT_SUITE) -> None:
+def up(instance: Instance, say: Say, version: str = image.DEFAULT) -> None:
     """Have engine, image, S3 server and the files of the lab; what is there stays as it is."""
     preflight.check(instance)
     preflight.raise_inotify_limit(say)
@@ -29,13 +29,13 @@ def up(instance: Instance, say: Say, suite: str = image.DEFAULT_SUITE) -> None:
             lambda: engine.start(instance),
         ),
         ("S3 server", "S3 server started", lambda: s3.start(instance)),
-        ("node image", f"node image {image.reference(suite)} imported", lambda: image.ensure(instance, suite)),
+        ("node image", f"node image {image.reference(version)} imported", lambda: image.ensure(instance, version)),
     )
     for subject, done, act in steps:
         begun = time.monotonic()
         text = done if act() else f"{subject} was there"
         say(f"{text}  {time.monotonic() - begun:.1f} s")
-    workload.archive(suite)
+    workload.archive(version)
 
 
 def stop(instance: Instance, say: Say) -> None:
@@ -71,8 +71,14 @@ def _remove_nodes(instance: Instance, say: Say) -> None:
 
 def _make_root(instance: Instance) -> None:
     while not instance.root.is_dir():
-        with suppress(FileNotFoundError):  # another lab went, and took the base with it
+        try:
             instance.root.mkdir(parents=True, exist_ok=True)
+        except (
+            FileNotFoundError,
+            FileExistsError,
+        ):  # another lab went, and took the base with it, before or after mkdir looked
+            if instance.base.is_file():
+                raise
 
 
 def _remove_root(instance: Instance) -> None:

@@ -17,7 +17,7 @@ _SYSTEM_PATHS = "systempaths=unconfined"
 """An option of the docker command alone: the API has two lists of paths instead."""
 
 
-def create(client: DockerClient, instance: Instance, name: str, address: str, suite: str) -> None:
+def create(client: DockerClient, instance: Instance, name: str, address: str, version: str) -> None:
     """Make and start the container; the network and the identity must be there."""
     api = client.api
     host = api.create_host_config(
@@ -36,7 +36,7 @@ def create(client: DockerClient, instance: Instance, name: str, address: str, su
         host["MaskedPaths"] = []
         host["ReadonlyPaths"] = []
     made = api.create_container(
-        image.reference(suite),
+        image.reference(version),
         name=name,
         hostname=name,
         labels={LABEL: str(instance.octet)},

@@ -35,7 +35,7 @@ def make(
     instance: Instance,
     nodes: Mapping[str, str],
     *,
-    suite: str = image.DEFAULT_SUITE,
+    version: str = image.DEFAULT,
     timeout: float = READY_SECONDS,
 ) -> None:
     """Make the node containers (name to address) and return once all are ready.
@@ -52,7 +52,7 @@ def make(
             if present is not None:
                 present.start()
             else:
-                node_container.create(client, instance, name, nodes[name], suite)
+                node_container.create(client, instance, name, nodes[name], version)
 
         together(nodes, one)
     wait(instance, nodes, timeout=timeout)

@@ -34,7 +34,7 @@ class Result:
 
 
 def settings(
-    instance: Instance, *, managers: int = 3, workers: int = 2, suite: str = image.DEFAULT_SUITE
+    instance: Instance, *, managers: int = 3, workers: int = 2, version: str = image.DEFAULT
 ) -> dict[str, Any]:
     """The configuration of a cluster on a lab: fixed addresses 10.OCTET.ZONE.NODE, zones in turn."""
 
@@ -51,7 +51,7 @@ def settings(
         "hosts": {
             "driver": "docker",
             "endpoint": instance.docker_host,
-            "image": image.reference(suite),
+            "image": image.reference(version),
             "network": "lab",
             "identities": str(instance.identity("node").parent),
         },

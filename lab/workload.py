@@ -36,16 +36,16 @@ _APPLETS = (
 _LOAD_TIMEOUT = 180.0
 
 
-def archive(suite: str = image.DEFAULT_SUITE) -> Path:
+def archive(version: str = image.DEFAULT) -> Path:
     """The image as ``docker load`` takes it: the same bytes, so the same image ID, everywhere.
 
-    Made once, with the static busybox of the node image of ``suite``.
+    Made once, with the static busybox of the node image of that engine.
     """
     wanted = cache_folder() / "workload" / f"{REFERENCE.replace(':', '-')}.tar"
     if not wanted.exists():
         wanted.parent.mkdir(parents=True, exist_ok=True)
         half = wanted.with_suffix(f".{os.getpid()}")
-        half.write_bytes(_image(_root_folder(_busybox(image.archive(suite)))))
+        half.write_bytes(_image(_root_folder(_busybox(image.archive(version)))))
         half.rename(wanted)
     return wanted
 

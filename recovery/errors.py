@@ -106,6 +106,10 @@ FULL = frozenset({ENOSPC, EDQUOT})
 
 
 def local_fault(error: OSError, where: Path) -> LocalError:
-    """What is told where a file below ``where`` cannot be written or read."""
-    remedy = "make room there, or name a folder with room in TMPDIR; then run the same command again"
-    return LocalError(f"using {where} on this machine", error.strerror or str(error), remedy=remedy)
+    """The error for a file below ``where`` that cannot be written or read."""
+    return LocalError(
+        f"using {where} on this machine",
+        error.strerror or str(error),
+        remedy="free disk space there, or name another folder in TMPDIR, then run the same command again",
+        code="disk-failed",
+    )

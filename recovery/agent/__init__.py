@@ -1,5 +1,5 @@
-"""The agent of a manager: it takes a copy on schedule and after each change, proves it there, and stores it in S3.
+"""The agent of a manager: it takes a copy on schedule and after each change, tests it, and stores it in S3.
 
-It is run by systemd with the node's own Python, with what `recovery.operations.bundle` carries to the node and nothing more:
-no stack file, no SSH, none of the operator's keys.
+systemd runs it with the node's own Python and with the files of `recovery.operations.bundle` only: without a stack file, without
+SSH, and without the operator's keys.
 """

@@ -1,4 +1,4 @@
-"""What an agent is told: which manager it is on, and where its copies go."""
+"""The configuration of an agent: its manager, and where its copies go."""
 
 import json
 from collections.abc import Mapping
@@ -14,25 +14,25 @@ from recovery.s3.keys import Keys
 FOLDER = Path("/etc/requorum/agent")
 FILE = FOLDER / "config.json"
 CREDENTIALS = FOLDER / "credentials"
-"""The node's own credentials for S3, as an AWS shared credentials file; where there is none, boto3's chain on the node."""
+"""The node's own credentials for S3, an AWS shared credentials file. Without it, boto3's other sources on the node."""
 CUSTOMER_KEY = FOLDER / "customer.key"
 STATE = Path("/var/lib/requorum/agent")
 
 
 @dataclass(frozen=True)
 class Config:
-    """One agent's settings; as a machine, it is the manager that the agent is on."""
+    """One agent's settings. It also serves as the `Machine` of the agent's manager."""
 
     cluster: str
     name: str
     address: IPv4Address
     buckets: tuple[Bucket, ...]
     recipients: tuple[str, ...]
-    """Age recipients of the copies."""
+    """The age recipients of copies."""
     escrow: tuple[str, ...] = ()
-    """Age recipients of unlock keys."""
+    """The age recipients of unlock keys."""
     metrics: Path | None = None
-    """The folder that a node exporter reads metrics from (``--collector.textfile.directory``)."""
+    """The folder from which a node exporter reads metrics (``--collector.textfile.directory``)."""
     spool_copies: int = 50
     spool_bytes: int = 1 << 30
 
@@ -50,7 +50,7 @@ class Config:
         }
 
     def to_json(self) -> bytes:
-        """As it lies on the node."""
+        """The configuration file of the node."""
         return json.dumps(asdict(self), default=str, indent=1, sort_keys=True).encode()
 
 

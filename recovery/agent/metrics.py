@@ -1,4 +1,4 @@
-"""What a monitor learns of an agent, in a file that a Prometheus node exporter reads. Times are Unix time stamps."""
+"""The metrics of an agent, in a file that a Prometheus node exporter reads. Times are Unix time stamps."""
 
 from collections.abc import Iterator, Sequence
 
@@ -25,17 +25,20 @@ class AgentCollector(Collector):
         state, waiting, places = self._state, self._waiting, self._config.places
         taken = (entry.manifest.taken.timestamp() for entry in waiting)
         values = {
-            "last_attempt_timestamp_seconds": ("When the agent last looked whether to copy.", state.attempted),
-            "last_copy_timestamp_seconds": ("When it last took a copy.", state.taken),
-            "last_proven_timestamp_seconds": ("When it took the last copy that was proven.", state.proven),
-            "last_stored_timestamp_seconds": ("When S3 last took a copy of it.", state.stored),
-            "last_failure_timestamp_seconds": ("When it last failed.", state.failed),
-            "failing": ("1 while it fails at anything.", float(bool(state.faults))),
-            "copy_seconds": ("How long the last copy took, with its proof.", state.seconds),
-            "copy_bytes": ("Size of the last copy as stored.", state.size),
-            "spool_copies": ("Copies that a site does not have yet.", len(waiting)),
-            "spool_bytes": ("What they take of the disk.", sum(entry.size for entry in waiting)),
-            "spool_oldest_timestamp_seconds": ("When the oldest of them was taken; 0: none.", min(taken, default=0.0)),
+            "last_attempt_timestamp_seconds": ("When the agent's last round started.", state.attempted),
+            "last_copy_timestamp_seconds": ("When the agent took its last copy.", state.taken),
+            "last_proven_timestamp_seconds": ("When the agent took its last proven copy.", state.proven),
+            "last_stored_timestamp_seconds": ("When S3 last stored a copy of the agent.", state.stored),
+            "last_failure_timestamp_seconds": ("When the agent last failed.", state.failed),
+            "failing": ("1 while the agent has a fault, otherwise 0.", float(bool(state.faults))),
+            "copy_seconds": ("How long the last copy took, with its restore test.", state.seconds),
+            "copy_bytes": ("Size of the last copy in S3.", state.size),
+            "spool_copies": ("Copies in the spool: a site does not have them yet.", len(waiting)),
+            "spool_bytes": ("Size of the spool on the disk.", sum(entry.size for entry in waiting)),
+            "spool_oldest_timestamp_seconds": (
+                "When the oldest copy in the spool was taken; 0 if the spool is empty.",
+                min(taken, default=0.0),
+            ),
         }
         labels = [self._config.cluster, self._config.name]
         for name, (text, value) in values.items():
@@ -46,7 +49,7 @@ class AgentCollector(Collector):
         failures.add_metric(labels, state.failures)
         yield failures
         lacking = GaugeMetricFamily(
-            "requorum_agent_lacking_copies", "Copies that wait for it.", labels=[*LABELS, "site"]
+            "requorum_agent_lacking_copies", "Copies in the spool that the site lacks.", labels=[*LABELS, "site"]
         )
         for site in places:
             lacking.add_metric([*labels, site], sum(site in entry.lacking(places) for entry in waiting))
@@ -54,13 +57,13 @@ class AgentCollector(Collector):
 
 
 def write(config: Config, state: State, waiting: Sequence[Entry]) -> None:
-    """Write them, where a folder for them is set. Raises: OSError."""
+    """Write the metrics, if a folder for them is set. Raises: OSError."""
     if config.metrics:
         write_to_textfile(str(config.metrics / FILE), collected(config, state, waiting))
 
 
 def collected(config: Config, state: State, waiting: Sequence[Entry]) -> CollectorRegistry:
-    """All of them."""
+    """A registry with all metrics of the agent."""
     registry = CollectorRegistry()
     registry.register(AgentCollector(config, state, waiting))
     return registry

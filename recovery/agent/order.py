@@ -1,8 +1,8 @@
-"""Whose turn it is to take a copy after a change: decided by each manager alone, from what all of them see.
+"""Decides which manager takes a copy after a change. Each manager decides alone, from facts that all of them see.
 
-The first of the managers that can be reached copies at once. Any other waits, and copies only where no copy of what the
-swarm holds now is in S3, and none has come since it last looked. So one manager does the work, and none is relied on.
-Whoever has no proven copy to show for it tries the same again less and less often: each try writes to the swarm.
+The first reachable manager copies at once. Any other manager waits. It copies only if S3 has no copy of the swarm's
+current state, and no new copy since it last asked. So one manager does the work, and any other can replace it. A manager
+whose copies are not proven tries the same state again less and less often: each try writes to the swarm.
 """
 
 import hashlib
@@ -22,9 +22,9 @@ class Order(StrEnum):
 
     COPY = "copy"
     COVERED = "covered"
-    """A copy holds it."""
+    """A copy holds the change."""
     WAIT = "wait"
-    """Another manager is at it, or it is too early to try again."""
+    """Another manager copies, or it is too early to try again."""
 
 
 @dataclass(frozen=True)
@@ -32,26 +32,26 @@ class View:
     """A swarm at one moment, as one of its managers sees it."""
 
     fingerprint: str
-    """The same for all managers as long as nothing changes that a copy should hold."""
+    """A digest of everything that a copy should hold. All managers see the same one until something changes."""
     rank: int
     """How many managers copy before this one does."""
 
 
 @dataclass(frozen=True)
 class Mark:
-    """What the newest proven copy in S3 holds, as the agent that stored it noted there."""
+    """The note in S3 about the newest proven copy: the fingerprint of the state that it holds, and its name."""
 
     fingerprint: str
     copy: str
-    """Its name."""
 
 
 def decide(
     view: View, covered: str, seen: str, mark: Mark | None, *, due: bool = False, resting: bool = False
 ) -> Order:
-    """``covered`` is what this manager knows to be in a copy, ``seen`` the copy that was the newest when it last looked.
+    """Decide whether this manager copies now.
 
-    ``due`` is whether a copy is to be taken in any case, ``resting`` whether it is too early to try again.
+    ``covered`` is the fingerprint that this manager knows to be in a copy. ``seen`` is the newest copy when it last
+    asked. ``due`` means that a copy is taken in any case, ``resting`` that it is too early to try again.
     """
     if not due and view.fingerprint in (covered, mark and mark.fingerprint):
         return Order.COVERED
@@ -63,14 +63,14 @@ def decide(
 
 
 def pause(tries: int) -> float:
-    """Seconds from the end of one try to the next of the same, after so many."""
+    """Seconds from the end of a try to the next try of the same state, after that many tries."""
     return min(FIRST_PAUSE * 2.0 ** (min(tries, 16) - 1), LONGEST_PAUSE)
 
 
 def view(holdings: Mapping[str, Entries], swarm: Mapping[str, Any], node_id: str) -> View:
-    """From the engine's lists, its ``GET /swarm``, and the node's own ID.
+    """The view in the engine's lists, its ``GET /swarm``, and the node's own ID.
 
-    Of nodes only the specification counts: their status comes and goes, and a copy itself updates one.
+    Only the specification of nodes counts: their status changes all the time, and a copy itself updates a node.
     """
     facts: list[Any] = [swarm["ID"], swarm["Version"]["Index"]]
     for kind, entries in sorted(holdings.items()):
@@ -80,14 +80,14 @@ def view(holdings: Mapping[str, Entries], swarm: Mapping[str, Any], node_id: str
 
 
 def rank(nodes: Entries, node_id: str) -> int:
-    """How many of the managers that can be reached copy before this one does; the leader is the last, it has the most to do."""
+    """How many reachable managers copy before this one. The leader is last, because it has the most to do."""
     managers = [node for node in nodes if node.get("ManagerStatus", {}).get("Reachability") == "reachable"]
     order = [node["ID"] for node in sorted(managers, key=lambda node: (_leads(node), node["ID"]))]
     return order.index(node_id) if node_id in order else len(order)
 
 
 def addresses(nodes: Entries) -> list[str]:
-    """Where the managers of the engine's list take connections of raft, as ``HOST:PORT``."""
+    """The raft addresses of the managers in the engine's list, as ``HOST:PORT``."""
     return [node["ManagerStatus"]["Addr"] for node in nodes if "ManagerStatus" in node]
 
 

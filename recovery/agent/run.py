@@ -1,6 +1,6 @@
-"""One round of the agent: a copy if it is time for one, and then all that waits is stored in S3.
+"""One round of the agent: it takes a copy if one is due, and then stores all waiting copies in S3.
 
-systemd never runs two rounds of one node at once; two nodes take a copy at once only where S3 cannot be asked whose turn it is.
+systemd never runs two rounds of one node at once. Two nodes take a copy at once only if S3 cannot tell whose turn it is.
 """
 
 import http.client
@@ -31,18 +31,18 @@ from recovery.s3.store import Store
 from recovery.swarm.key_file import UnlockKey
 
 DONE, FAILED, AGAIN = 0, 1, 75
-"""Exit statuses; after the last two systemd runs another round in a while. 75 is EX_TEMPFAIL of sysexits.h."""
+"""Exit statuses. After the last two, systemd starts another round. 75 is EX_TEMPFAIL of sysexits.h."""
 DUE = "due"
-"""A file that the timer makes: a copy is to be taken whether anything changed or not."""
+"""The file that the timer makes: then a copy is taken even if nothing changed."""
 SPOOL = "spool"
-"""What fails beside the sites: reading a copy that waits."""
+"""The name, next to the names of sites, under which a failed read of a waiting copy is noted."""
 REFUSED_SECONDS = 900.0
-"""For how long others may be at it before that is a fault."""
+"""How long other agents may hold the lease before that is a fault."""
 FAULTS = (RequorumError, OSError, http.client.HTTPException, subprocess.SubprocessError)
 
 
 class Run:
-    """A round with what earlier ones left in ``folder``; `state` is what this one leaves."""
+    """One round. ``folder`` holds what earlier rounds left, and `state` is what this round leaves."""
 
     def __init__(self, config: Config, folder: Path) -> None:
         self._config, self._folder = config, folder
@@ -52,15 +52,15 @@ class Run:
 
     @property
     def waiting(self) -> tuple[Entry, ...]:
-        """The copies that a site does not have yet, newest first; none where the spool cannot be opened, which is a fault."""
+        """The copies that a site does not have yet, newest first. None if the spool cannot be opened, which is a fault."""
         with suppress(OSError):
             return self._spool.entries()
         return ()
 
     def run(self) -> int:
-        """Do what there is to do, until a look at the swarm finds nothing more; the exit status.
+        """Take and store copies until nothing is left to do. Returns the exit status.
 
-        Whatever fails is in the `state` before an error that is none of ours goes on.
+        Every failure is noted in the `state`, also an unexpected error, which is raised again.
         """
         try:
             status = self._until_done()
@@ -69,8 +69,14 @@ class Run:
             self._fail(Fault.ROUND, error)
             status = FAILED
         except Exception as error:
-            why = f"a round broke off by {type(error).__name__}\n  next: journalctl -u requorum-copy"
-            self.state = self.state.failing(Fault.ROUND, why)
+            crash = RequorumError(
+                "running a round of the agent",
+                f"unexpected {type(error).__name__}",
+                remedy="on the node: journalctl -u requorum-copy",
+                node=self._config.name,
+                code="agent-crashed",
+            )
+            self._fail(Fault.ROUND, crash)
             self._save()
             raise
         return status if self._save() else FAILED
@@ -79,15 +85,15 @@ class Run:
         for torn in self._spool.torn:
             self._damaged(torn)
         while (status := self._once()) is None:
-            pass  # what changed meanwhile woke nobody
+            pass  # a change during the round started no other round
         return status
 
     def _once(self) -> int | None:
-        """The exit status where nothing more can be done now."""
+        """Take and store copies once. Returns the exit status, or None if another pass may find more to do."""
         view, failed = self._look(), self._unread()
         if view and self._proving(view):
             self.state = replace(self.state, fingerprint=view.fingerprint)
-        elif failed:  # it may be the one copy of that
+        elif failed:  # the unreadable copy may be the only one of this state of the swarm
             self.state = replace(self.state, fingerprint="")
         open_faults = self.state.faults.keys() & {Fault.TURN, Fault.STORE}
         if not (self._is_wanted(view) or self.waiting or failed or open_faults):
@@ -97,7 +103,7 @@ class Run:
             status = self._in_turn(view, failed) if view else FAILED
         except Refused as error:
             status, kept = self._out_of_turn(error), self._proving(view)
-        except StoreError as error:  # a copy is wanted most when S3 takes none
+        except StoreError as error:  # a copy is most valuable when S3 accepts none
             status = AGAIN
             self._fail(Fault.TURN, error)
             if view and (view.rank == 0 or self._due.exists()) and self._is_wanted(view) and not self._rests(view):
@@ -112,15 +118,15 @@ class Run:
         return AGAIN if failed and status is None else status
 
     def _in_turn(self, view: View, failed: dict[str, Exception]) -> int | None:
-        """Take a copy where it is this manager's turn, and have it in S3 and noted: the lease is held for that alone.
+        """If it is this manager's turn, take a copy, store it and note it in S3. Only this is done under the lease.
 
-        Raises: Refused where another holds it; StoreError.
+        Raises: Refused if another agent holds the lease; StoreError.
         """
         decided, taken = self._decide(view), True
         if decided is Order.COPY or self._proving(view) or Fault.TURN in self.state.faults:
             whose = f"the agent of {self._config.name}"
             with lease.hold(self._store, self._config.keys.agents_lease, "copying", by=whose, say=_quiet):
-                decided = self._decide(view)  # another may have copied while this one waited
+                decided = self._decide(view)  # another agent may have copied while this one waited
                 taken = decided is not Order.COPY or self._take(view)
                 self._send_proving(view, failed)
             wrong, state = self._store.clock, self.state
@@ -131,7 +137,7 @@ class Run:
         return AGAIN if decided is Order.WAIT else None
 
     def _decide(self, view: View) -> Order:
-        """Whose turn it is by what is noted in S3 now, which is remembered. Raises: StoreError."""
+        """Decide whose turn it is by the note in S3, and remember the note. Raises: StoreError."""
         mark, known = self._mark(), self.state
         due, rests = self._due.exists(), self._rests(view)
         decided = order.decide(view, known.fingerprint, known.mark, mark, due=due, resting=rests)
@@ -147,16 +153,23 @@ class Run:
         return AGAIN
 
     def _look(self) -> View | None:
-        """The swarm as it is; None, which is a fault, where it has no leader, or a restore of it is not proven yet."""
-        socket, doing = self._shell.engine_socket(), "looking at the swarm"
+        """The swarm as it is now. None, which is a fault, if it has no leader, or a restore is not proven yet."""
+        socket, doing, node = self._shell.engine_socket(), "reading the state of the swarm", self._config.name
         try:
             info = api.ask(socket, "GET", "/info")
             if Path(info.get("DockerRootDir") or DATA_ROOT, "swarm", PLACED).exists():
-                raise EngineError(doing, "a restore of it is under way", remedy="wait", node=self._config.name)
+                why, remedy = "a recovery is restoring the swarm", "wait until the recovery is proven: requorum status"
+                raise EngineError(doing, why, remedy=remedy, node=node, code="recovery-under-way")
             found = order.view(api.holdings(socket), api.ask(socket, "GET", "/swarm"), info["Swarm"]["NodeID"])
         except (api.Refused, OSError, http.client.HTTPException) as error:
-            why = f"{error}; the copies made so far are kept"
-            self._fail(Fault.ENGINE, EngineError(doing, why, remedy="requorum status", node=self._config.name))
+            fault = EngineError(
+                doing,
+                f"{error}. Earlier copies are kept",
+                remedy="requorum status",
+                node=node,
+                code="engine-refused" if isinstance(error, api.Refused) else "engine-silent",
+            )
+            self._fail(Fault.ENGINE, fault)
             return None
         except EngineError as error:
             self._fail(Fault.ENGINE, error)
@@ -165,11 +178,11 @@ class Run:
         return found
 
     def _is_wanted(self, view: View | None) -> bool:
-        """Whether a copy of it is."""
+        """Whether this state of the swarm should be copied."""
         return view is not None and (view.fingerprint != self.state.fingerprint or self._due.exists())
 
     def _rests(self, view: View) -> bool:
-        """Whether it is too early to copy it again; a copy that became due since the last try is not too early."""
+        """Whether it is too early to try again. If a copy became due since the last try, it is not."""
         try:
             due = self._due.stat().st_mtime > self.state.tried_at
         except FileNotFoundError:
@@ -177,7 +190,7 @@ class Run:
         return not due and self.state.resting(view.fingerprint, time())
 
     def _take(self, view: View) -> bool:
-        """Take a copy into the spool; False, which is a fault, where none is there."""
+        """Take a copy into the spool. Returns False, which is a fault, if that failed."""
         begun = monotonic()
 
         def keep(key: UnlockKey) -> None:
@@ -185,7 +198,7 @@ class Run:
 
         try:
             self.state = self.state.trying(view.fingerprint)
-            self.state.write(self._file)  # a try that is not remembered would be made without end
+            self.state.write(self._file)  # a try that is not remembered would be repeated without end
             with self._spool.adding(str(int(time() * 1000))) as folder:
                 manifest = snapshot.take(self._shell, folder / ARCHIVE, recipients=self._config.recipients, keep=keep)
                 self._spool.add(folder, manifest, view.fingerprint)
@@ -201,24 +214,29 @@ class Run:
 
     def _seal(self, key: UnlockKey, to: Path) -> None:
         if not self._config.escrow:
-            why = "is not set, and the swarm is autolocked: a copy is of no use without the unlock key"
-            raise SettingError("escrow.recipients", why, remedy="set it, then pulumi up")
+            why = "is not set, but the swarm is autolocked. A copy is useless without the unlock key"
+            raise SettingError(
+                "escrow.recipients",
+                why,
+                remedy="set requorum:escrow.recipients, then pulumi up",
+                code="no-escrow-recipients",
+            )
         named = [word for recipient in self._config.escrow for word in ("-r", recipient)]
         self._shell.run(["age", "-e", *named, "-o", str(to)], stdin=key.text.encode())
 
     def _proving(self, view: View | None) -> Entry | None:
-        """The newest copy that waits and is a proven one of that."""
+        """The newest waiting copy that is a proven copy of this state of the swarm."""
         return next((entry for entry in self.waiting if view and entry.proves(view.fingerprint)), None)
 
     def _send_proving(self, view: View | None, failed: dict[str, Exception]) -> None:
-        """Have that at every site, and the others told."""
+        """Store that copy at every site, and note it for the other agents."""
         if entry := self._proving(view):
             self._send(entry, failed, noted=True)
 
     def _send_rest(self, failed: dict[str, Exception], kept: Entry | None) -> None:
-        """Have the others that wait at every site, which needs no turn; not before a copy that comes to be wanted.
+        """Store the other waiting copies at every site, which needs no turn. Stop if a new copy is wanted first.
 
-        The one that is ``kept`` for its turn is still to be noted.
+        The copy that is ``kept`` is left out: it waits for this manager's turn.
         """
         for entry in self.waiting:
             lacking = set(entry.lacking(self._config.places))
@@ -230,14 +248,14 @@ class Run:
                 return
 
     def _send(self, entry: Entry, failed: dict[str, Exception], *, noted: bool = False) -> None:
-        """Have a copy at the sites that lack it and have not ``failed`` yet: one does not wait for the other."""
+        """Store a copy at the sites that lack it and have not ``failed`` yet. Neither site waits for the other."""
         try:
             self._deliver(entry, failed, noted=noted)
         except (LocalError, OSError) as error:
             failed[SPOOL] = error
 
     def _deliver(self, entry: Entry, failed: dict[str, Exception], *, noted: bool) -> None:
-        """The same. Raises: LocalError, OSError."""
+        """Check a copy and store it, as in `_send`. Raises: LocalError, OSError."""
         places = self._config.places
         lacking = entry.lacking(places)
         try:
@@ -264,22 +282,22 @@ class Run:
         if not entry.lacking(places):
             self._spool.remove(entry)
         elif entry.places != had:
-            with suppress(OSError):  # it is stored there once more
+            with suppress(OSError):  # without the note, the copy is stored there once more
                 self._spool.note(entry)
         self._save()
 
     def _put(self, entry: Entry, site: Site) -> None:
-        """Have a copy at a site: its unlock key first, its manifest last. Raises: StoreError.
+        """Store a copy at a site: its unlock key first, its manifest last. Raises: StoreError.
 
-        The key is written with each copy, and so is locked for as long as the copy is: whether it is there, and until
-        when, an agent may not ask.
+        The key is written with each copy, so that its lock lasts as long as the copy's. An agent may not ask S3 whether
+        the key is there.
         """
         for sealed in entry.keys:
             site.keep(self._config.keys.unlock_keys + sealed.name, sealed.read_bytes())
         write(site, copy.of(entry.manifest, self._config.keys.root), entry.manifest, entry.archive)
 
     def _note(self, entry: Entry, failed: dict[str, Exception]) -> None:
-        """Tell the others that what the swarm holds is in a copy."""
+        """Note for the other agents that a copy holds this state of the swarm."""
         mark = Mark(entry.fingerprint, copy.of(entry.manifest, self._config.keys.root).name)
         try:
             self._store.put(self._config.keys.agents_mark, json.dumps(asdict(mark)).encode())
@@ -287,7 +305,7 @@ class Run:
             failed["mark"] = error
 
     def _mark(self) -> Mark | None:
-        """What is noted of the newest copy. Raises: StoreError."""
+        """The note about the newest copy. Raises: StoreError."""
         found = self._store.look(self._config.keys.agents_mark)
         try:
             return Mark(**json.loads(found)) if found else None
@@ -295,21 +313,21 @@ class Run:
             return None
 
     def _unread(self) -> dict[str, Exception]:
-        """A copy that waits and cannot be read now, as what fails."""
+        """The first waiting copy that cannot be read now, as a failure."""
         unread = self._spool.unread
         return {SPOOL: unread[0]} if unread else {}
 
     def _unstored(self, failed: Mapping[str, Exception]) -> str:
         """Which sites lack copies, and why."""
-        places, told = self._config.places, []
+        places, lines = self._config.places, []
         for name, error in failed.items():
             lacking = sum(name in entry.lacking(places) for entry in self.waiting)
             first, *rest = str(error).splitlines()
-            told.append((f"the {name} site lacks {lacking} copies: {first}" if name in places else first, rest))
-        return "\n".join(["; ".join(first for first, _ in told), *(line for _, rest in told for line in rest)])
+            lines.append((f"the {name} site lacks {lacking} copies: {first}" if name in places else first, rest))
+        return "\n".join(["; ".join(first for first, _ in lines), *(line for _, rest in lines for line in rest)])
 
     def _damaged(self, error: Exception) -> None:
-        """A copy in the spool is lost: what it held counts as not copied."""
+        """Note that a copy in the spool is lost. The state that it held counts as not copied."""
         self.state = replace(self.state, fingerprint="")
         self._fail(Fault.COPY, error)
 
@@ -317,7 +335,7 @@ class Run:
         self.state = self.state.failing(fault, str(why))
 
     def _save(self) -> bool:
-        """Write down the state, and tell the monitor; whether both were done."""
+        """Write the state and the metrics. Returns whether both were written."""
         try:
             saved = self.state.cleared(Fault.DISK)
             saved.write(self._file)
@@ -341,4 +359,4 @@ class Run:
 
 
 def _quiet(_: str) -> None:
-    """Nobody reads along."""
+    """Ignore a line of progress: an agent has no reader."""

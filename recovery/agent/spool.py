@@ -1,7 +1,7 @@
-"""Copies on their way to S3: each lies in a folder of its own until every site has taken it.
+"""The spool: copies on their way to S3. Each has its own folder until every site has stored it.
 
-A folder counts once it has its name, which it gets when all of it is on the disk. The archives are sealed, and so are
-unlock keys.
+A folder is valid as soon as it has its final name, which it gets when all its files are on the disk. The archives and
+the unlock keys are sealed.
 """
 
 import json
@@ -21,19 +21,19 @@ KEYS = "unlock-keys"
 """The folder of the sealed unlock keys that go with a copy."""
 NEW = ".new"
 DAMAGED = "damaged"
-"""Beside the spool: the entries that were set aside, within limits like the spool's."""
+"""The folder next to the spool for damaged entries, with the same limits as the spool."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One copy that waits."""
+    """One waiting copy."""
 
     folder: Path
     manifest: Manifest
     fingerprint: str
-    """Of what the swarm held (`recovery.agent.turn.View`)."""
+    """The fingerprint of the state that the swarm had (`recovery.agent.turn.View`)."""
     places: frozenset[str] = frozenset()
-    """Which have all of it already (`recovery.agent.config.Config.places`)."""
+    """The places that have all of it already (`recovery.agent.config.Config.places`)."""
 
     @property
     def archive(self) -> Path:
@@ -42,7 +42,7 @@ class Entry:
 
     @property
     def keys(self) -> tuple[Path, ...]:
-        """Sealed unlock keys that go with it, by the name of their object."""
+        """The sealed unlock keys of the copy. Each file has the name of its object in S3."""
         return tuple(sorted((self.folder / KEYS).glob(f"*{UNLOCK_KEY}")))
 
     @property
@@ -51,29 +51,30 @@ class Entry:
         return _bytes(self.folder)
 
     def proves(self, fingerprint: str) -> bool:
-        """Whether it is a proven copy of that."""
+        """Whether it is a proven copy of the state with that fingerprint."""
         return self.manifest.verdict is Verdict.PROVEN and self.fingerprint == fingerprint
 
     def lacking(self, places: Mapping[str, str]) -> tuple[str, ...]:
-        """Which of the places, by name, do not have it."""
+        """The names of the places that do not have it."""
         return tuple(name for name, place in places.items() if place not in self.places)
 
     def check(self) -> None:
-        """Compare what lies there with the manifest. Raises: DamagedCopy; LocalError where it cannot be read now."""
+        """Compare the files with the manifest. Raises: DamagedCopy; LocalError if they cannot be read now."""
         source = f"{self.folder.name} in the spool"
+        doing, remedy = f"verifying {source}", "requorum backup"
         try:
             self.manifest.check_sealed(self.archive, source=source)
         except FileNotFoundError:
-            raise DamagedCopy(f"verifying {source}", "its archive is missing", remedy="requorum backup") from None
+            raise DamagedCopy(doing, "its archive is missing", remedy=remedy, code="copy-damaged") from None
         except OSError as error:
             raise _unread(self.folder, error) from None
         needed = self.manifest.key_fingerprint
         if needed and not any(key.name.startswith(f"{needed}-") for key in self.keys):
-            raise DamagedCopy(f"verifying {source}", "its unlock key is missing", remedy="requorum backup")
+            raise DamagedCopy(doing, "its unlock key is missing", remedy=remedy, code="copy-damaged")
 
 
 class Spool:
-    """The folder with all of them; what an earlier run left half is removed, and what is torn is set aside."""
+    """The folder of all waiting copies. Opening it removes unfinished entries and moves damaged ones aside."""
 
     def __init__(self, folder: Path, *, copies: int, size: int) -> None:
         self._folder, self._copies, self._size = folder, copies, size
@@ -82,13 +83,13 @@ class Spool:
             shutil.rmtree(half, ignore_errors=True)
         torn = [(found, why) for found, why in self._found() if isinstance(why, DamagedCopy)]
         self.torn = tuple(why for _, why in torn)
-        """Why something was set aside as it was opened."""
+        """Why entries were moved aside when the spool was opened."""
         for found, _ in torn:
             self.set_aside(found)
 
     @contextmanager
     def adding(self, name: str) -> Iterator[Path]:
-        """A folder to lay a copy into; gone again when that fails. Raises: OSError."""
+        """A folder for a new copy. It is removed if the context fails. Raises: OSError."""
         made = self._folder / (name + NEW)
         made.mkdir(mode=0o700)
         (made / KEYS).mkdir()
@@ -99,7 +100,7 @@ class Spool:
             raise
 
     def add(self, made: Path, manifest: Manifest, fingerprint: str) -> Entry:
-        """Have the copy in a folder of `adding` count. Older ones make room for it. Raises: OSError."""
+        """Make the copy in a folder of `adding` valid. The oldest copies make room for it. Raises: OSError."""
         entry = Entry(made.with_suffix(""), manifest, fingerprint)
         (made / NOTE).write_bytes(_noted(entry))
         (made / MANIFEST).write_bytes(manifest.to_json())
@@ -112,29 +113,29 @@ class Spool:
         return entry
 
     def entries(self) -> tuple[Entry, ...]:
-        """All that wait, newest first; without those that are `unread`."""
+        """All waiting copies, newest first, without those that are `unread`."""
         found = (entry for _, entry in self._found() if isinstance(entry, Entry))
         return tuple(sorted(found, key=lambda entry: entry.manifest.taken, reverse=True))
 
     @property
     def unread(self) -> tuple[LocalError, ...]:
-        """What cannot be read now, and may be whole: it stays where it is."""
+        """The entries that cannot be read now. They may be undamaged, so they stay."""
         return tuple(entry for _, entry in self._found() if isinstance(entry, LocalError))
 
     def note(self, entry: Entry) -> None:
-        """Remember which places have it. Raises: OSError."""
+        """Record which places have the copy. Raises: OSError."""
         part = entry.folder / (NOTE + NEW)
         part.write_bytes(_noted(entry))
         _sync(part)
         part.replace(entry.folder / NOTE)
 
     def remove(self, entry: Entry) -> None:
-        """Every place has it, or it must make room. Raises: OSError."""
-        gone = entry.folder.rename(entry.folder.with_suffix(NEW))  # at once: a part of it would pass for a damaged one
+        """Remove an entry. Raises: OSError."""
+        gone = entry.folder.rename(entry.folder.with_suffix(NEW))  # a half removed entry would look like a damaged one
         shutil.rmtree(gone, ignore_errors=True)
 
     def set_aside(self, folder: Path) -> None:
-        """It is of no use, and must not keep the others: it lies beside the spool, and older ones make room. Raises: OSError."""
+        """Move a damaged entry out of the spool, so that it does not block others. The oldest make room. Raises: OSError."""
         aside = self._folder.with_name(DAMAGED)
         aside.mkdir(mode=0o700, exist_ok=True)
         folder.rename(aside / folder.name)
@@ -145,7 +146,7 @@ class Spool:
                 shutil.rmtree(found, ignore_errors=True)
 
     def _found(self) -> Iterator[tuple[Path, Entry | DamagedCopy | LocalError]]:
-        """Each folder, with what it is."""
+        """Each folder with its entry, or with its fault."""
         for folder in sorted(self._folder.iterdir()):
             try:
                 yield folder, _entry(folder)
@@ -154,7 +155,7 @@ class Spool:
 
 
 def superfluous(entries: tuple[Entry, ...], copies: int, size: int) -> tuple[Entry, ...]:
-    """Which of the entries, newest first, are beyond the limits: the oldest; never the newest proven one."""
+    """The oldest entries beyond the limits. ``entries`` are newest first. The newest proven one always stays."""
     proven = next((entry for entry in entries if entry.manifest.verdict is Verdict.PROVEN), None)
     kept, room = 0, size
     gone = []
@@ -171,23 +172,25 @@ def stored_at(entry: Entry, place: str) -> Entry:
 
 
 def _entry(folder: Path) -> Entry:
-    """Raises: DamagedCopy where it is torn; LocalError where it cannot be read now, and may be whole."""
+    """The entry in a folder. Raises: DamagedCopy; LocalError if it cannot be read now and may be undamaged."""
     try:
         note, text = json.loads((folder / NOTE).read_bytes()), (folder / MANIFEST).read_bytes()
         if (made := int(json.loads(text)["format"])) != FORMAT:
-            why = f"its manifest has format {made}, and this release reads {FORMAT}: it stays there"
-            remedy = f"pulumi up with the release that took it; or, to give it up, rm -r {folder}"
-            raise LocalError(_opening(folder), why, remedy=remedy)
+            why = f"its manifest has format {made}, but this release reads format {FORMAT}. The copy stays in the spool"
+            remedy = f"pulumi up with the release that took it; to give it up: rm -r {folder}"
+            raise LocalError(_opening(folder), why, remedy=remedy, code="unknown-format")
         manifest = from_json(text, source=folder.name)
         return Entry(folder, manifest, str(note["fingerprint"]), frozenset(note["places"]))
     except (FileNotFoundError, NotADirectoryError, DamagedCopy, ValueError, TypeError, KeyError):
-        raise DamagedCopy(_opening(folder), "it is torn", remedy="requorum backup") from None
+        why = "its files are incomplete or damaged"
+        raise DamagedCopy(_opening(folder), why, remedy="requorum backup", code="copy-damaged") from None
     except OSError as error:
         raise _unread(folder, error) from None
 
 
 def _unread(folder: Path, error: OSError) -> LocalError:
-    return LocalError(_opening(folder), f"{error.strerror}: it stays there", remedy=f"ls -lR {folder}; journalctl -k")
+    why = f"{error.strerror}. The copy stays in the spool"
+    return LocalError(_opening(folder), why, remedy=f"ls -lR {folder}; journalctl -k", code="disk-failed")
 
 
 def _opening(folder: Path) -> str:
@@ -195,7 +198,7 @@ def _opening(folder: Path) -> str:
 
 
 def _bytes(folder: Path) -> int:
-    """What a folder takes of the disk."""
+    """The size of a folder on the disk, in bytes."""
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
@@ -204,7 +207,7 @@ def _noted(entry: Entry) -> bytes:
 
 
 def _sync(path: Path) -> None:
-    """Have a file or folder on the disk."""
+    """Wait until a file or folder is on the disk."""
     opened = os.open(path, os.O_RDONLY)
     try:
         os.fsync(opened)

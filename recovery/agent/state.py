@@ -14,75 +14,81 @@ FILE = "state.json"
 
 
 class Fault(StrEnum):
-    """What an agent can fail at. A fault lasts until the same thing succeeds."""
+    """The activities at which an agent can fail. A fault lasts until the same activity succeeds."""
 
     ENGINE = "engine"
-    """Looking at the swarm."""
+    """Reading the state of the swarm."""
     COPY = "copy"
-    """Having a proven copy."""
+    """Taking a copy that is proven."""
     TURN = "turn"
-    """Asking in S3 whose turn it is."""
+    """Asking S3 whose turn it is."""
     STORE = "store"
-    """Having every copy at every site."""
+    """Storing every copy at every site."""
     CLOCK = "clock"
-    """Telling the time that S3 tells."""
+    """Having the same time as S3."""
     DISK = "disk"
-    """Writing down what it remembers."""
+    """Writing its state to the disk."""
     ROUND = "round"
-    """Anything else."""
+    """Any other activity."""
 
 
 @dataclass(frozen=True)
 class State:
-    """Of the copies that this manager's agent took. Times are Unix time stamps in seconds, 0 for never."""
+    """The agent's state. Times are Unix time stamps in seconds; 0 means never."""
 
     fingerprint: str = ""
-    """What is known to be in a proven copy (`recovery.agent.turn.View`)."""
+    """The state of the swarm that a proven copy holds, as a fingerprint (`recovery.agent.turn.View`)."""
     mark: str = ""
-    """The newest proven copy in S3, of any manager, when that was last looked at."""
+    """The newest proven copy in S3, of any manager, when the agent last asked."""
     attempted: float = 0.0
+    """When the last round started."""
     failures: int = 0
-    """Rounds that failed."""
+    """How many rounds failed."""
     failed: float = 0.0
+    """When the agent last failed."""
     faults: Mapping[str, str] = field(default_factory=dict)
-    """What it fails at (`Fault`), and why."""
+    """The current faults: the activity (`Fault`), and the error text."""
     tried: str = ""
-    """What no copy was proven of when that was tried last, as fingerprint; with when that was over, and how often."""
+    """The fingerprint of which a copy was last tried without a proven result."""
     tried_at: float = 0.0
+    """When that try ended."""
     tries: int = 0
+    """How many times that was tried."""
     refused: float = 0.0
-    """Since when it gets no turn."""
+    """Since when other agents have held the lease."""
     taken: float = 0.0
+    """When the last copy was taken."""
     proven: float = 0.0
-    """When the last copy was taken, and the last one that was proven."""
+    """When the last proven copy was taken."""
     stored: float = 0.0
-    """When S3 last took a copy."""
+    """When S3 last stored a copy."""
     verdict: str = ""
+    """The verdict of the last copy."""
     seconds: float = 0.0
-    """From the start of the last copy to its place in the spool, with its proof."""
+    """From the start of the last copy until it was in the spool, with its restore test."""
     size: int = 0
     """Bytes of the last copy."""
 
     @property
     def failure(self) -> str:
-        """What it fails at, in a line; empty where nothing is wrong."""
+        """The first line of each fault, in one line; empty without a fault."""
         return "; ".join(why.partition("\n")[0] for why in self.faults.values())
 
     def resting(self, fingerprint: str, now: float) -> bool:
-        """Whether it is too early to try that again."""
+        """Whether it is too early to try to copy that state again."""
         return self.tried == fingerprint and 0 <= now - self.tried_at < order.pause(self.tries)
 
     def trying(self, fingerprint: str) -> "State":
-        """Before a copy: should nobody come to tell what became of it, it was tried all the same, and is over."""
+        """The state before a copy is tried. It counts as a try even if the process dies and reports no result."""
         tries = self.tries + 1 if fingerprint == self.tried else 1
         return replace(self, tried=fingerprint, tried_at=time(), tries=tries)
 
     def tried_now(self) -> "State":
-        """After a try, however it ended: it rests from here, so that one which took long is followed by a rest too."""
+        """The state after a try with any result. The pause starts now, so that a long try is followed by a pause too."""
         return replace(self, tried_at=time())
 
     def copied(self, manifest: Manifest, fingerprint: str, seconds: float) -> "State":
-        """After a copy; one that is not proven is an alarm, and the swarm counts as not copied."""
+        """The state after a copy. An unproven copy is a fault, and the swarm counts as not copied."""
         taken = manifest.taken.timestamp()
         made = replace(self, taken=taken, verdict=str(manifest.verdict), seconds=round(seconds, 3), size=manifest.size)
         if manifest.verdict is not Verdict.PROVEN:
@@ -90,27 +96,27 @@ class State:
         return replace(made, fingerprint=fingerprint, proven=taken).cleared(Fault.COPY)
 
     def sent(self, manifest: Manifest) -> "State":
-        """After a site took a copy. Not before one that is proven got that far is a try no longer held against the next."""
+        """The state after a site stored a copy. Only a stored proven copy resets the count of tries."""
         return replace(self, stored=time(), tries=0 if manifest.verdict is Verdict.PROVEN else self.tries)
 
     def failing(self, fault: Fault, why: str) -> "State":
-        """After something failed; a round counts once, whatever fails in it."""
+        """The state after a failure. A round with several failures counts once."""
         failures = self.failures + (self.failed <= self.attempted)
         return replace(self, failures=failures, failed=time(), faults={**self.faults, str(fault): why})
 
     def cleared(self, fault: Fault) -> "State":
-        """After the same thing succeeded."""
+        """The state after the same activity succeeded."""
         return replace(self, faults={kind: why for kind, why in self.faults.items() if kind != fault})
 
     def write(self, path: Path) -> None:
-        """As it lies on the node; a reader sees the old or the new one. Raises: OSError."""
+        """Write the state to a file. A reader sees either the old or the new state. Raises: OSError."""
         part = path.with_suffix(".part")
         part.write_text(json.dumps(asdict(self), indent=1))
         part.replace(path)
 
 
 def read(path: Path) -> State:
-    """What was written last; nothing where that is lost or broken, and then a copy is taken anew."""
+    """The last written state. If it is lost or damaged, an empty state: then the agent takes a new copy."""
     try:
         return from_json(path.read_bytes())
     except OSError:
@@ -118,7 +124,7 @@ def read(path: Path) -> State:
 
 
 def from_json(text: str | bytes) -> State:
-    """The state in what `State.write` wrote; nothing where that is broken."""
+    """The state in a text of `State.write`; an empty state if the text is damaged."""
     try:
         return State(**json.loads(text))
     except (ValueError, TypeError):

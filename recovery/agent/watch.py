@@ -1,7 +1,7 @@
-"""Starts a round of the agent soon after the swarm changed. It waits on the engine's events and costs next to nothing.
+"""Starts a round of the agent soon after the swarm changed. It waits for the engine's events and costs next to nothing.
 
-The engine tells no event of the swarm's own object, such as of another unlock key: it is asked for that one now and then.
-Changes that come while a round runs are looked at after it, and those that came while nobody watched at the start.
+The engine sends no event for the swarm's own object, such as for a new unlock key. So the watch asks for it regularly.
+A change during a round starts another round. The watch's start also starts a round, for earlier changes.
 """
 
 import http.client
@@ -17,16 +17,16 @@ from recovery.onnode import api
 from recovery.swarm.raft import quorum
 
 DEBOUNCE_SECONDS = 0.3
-"""Changes mostly come in bunches."""
+"""A short wait, because several changes often follow each other."""
 PATIENCE_SECONDS = 5.0
-"""For how long each manager waits for the one before it, which has copied by then or is at it."""
+"""How long each manager waits for the manager before it. That one has copied by then, or is copying."""
 PAUSE_SECONDS = 5.0
-"""Before an engine that does not answer is asked for its events again."""
+"""The wait before an engine that did not answer is asked for its events again."""
 ASK_SECONDS = 10.0
-"""From one answer about the swarm's own object to the next question."""
+"""The wait between an answer about the swarm's own object and the next request."""
 SILENT_SECONDS = 60.0
-"""After none, or where no quorum is there to answer. An engine that lost its leader some 30 s ago or less takes 20 s over that
-question, and meanwhile neither leaves nor forces anything (decision 27); later it answers at once."""
+"""The wait if the engine did not answer, or no quorum is there to answer. For about 30 s after an engine lost its leader,
+the request blocks it for 20 s, and it can neither leave nor force a new cluster (decision 27). Later it answers at once."""
 KNOCK_SECONDS = 1.0
 START = ("systemctl", "start", "requorum-copy.service")
 LOOK = ("systemctl", "show", "requorum-copy.service", "--property=ActiveState", "--value")
@@ -47,7 +47,7 @@ class Watch:
             self._changed.wait()
             sleep(DEBOUNCE_SECONDS + PATIENCE_SECONDS * self._rank())
             self._changed.clear()
-            if _is_at_it():  # that round may have looked before the change, and to start it would be to wait for it
+            if _is_at_it():  # the running round may have missed the change, and this start only waits for its end
                 subprocess.run(START, check=False)
             subprocess.run(START, check=False)  # it returns when the round has ended
 
@@ -57,11 +57,11 @@ class Watch:
                 for _ in api.events(self._path):
                     self._changed.set()
             except (api.Refused, OSError, http.client.HTTPException) as error:
-                print(f"the engine tells no events: {error}", file=sys.stderr)
+                print(f"the engine sends no events: {error}", file=sys.stderr)
             sleep(PAUSE_SECONDS)
 
     def _ask(self) -> None:
-        """Notice what no event tells (moby, daemon/cluster: watchClusterEvents); after no answer, whatever came meanwhile."""
+        """Notice changes without an event (moby, daemon/cluster: watchClusterEvents), also after a time without an answer."""
         seen, managers = None, list[str]()
         while True:
             found = None
@@ -70,7 +70,7 @@ class Watch:
                     found = api.ask(self._path, "GET", "/swarm")["Version"]["Index"]
                     managers = order.addresses(api.ask(self._path, "GET", "/nodes"))
                 except (api.Refused, OSError, http.client.HTTPException) as error:
-                    print(f"the engine does not tell of its swarm: {error}", file=sys.stderr)
+                    print(f"the engine does not answer about its swarm: {error}", file=sys.stderr)
             else:
                 managers = []
             if found is not None and found != seen:
@@ -79,7 +79,7 @@ class Watch:
             sleep(SILENT_SECONDS if found is None else ASK_SECONDS)
 
     def _rank(self) -> int:
-        """How many managers copy before this one; 0 where that cannot be told, and the round says why."""
+        """How many managers copy before this one. 0 if the engine does not answer: then the round reports why."""
         try:
             return order.rank(
                 api.ask(self._path, "GET", "/nodes"), api.ask(self._path, "GET", "/info")["Swarm"]["NodeID"]
@@ -99,5 +99,5 @@ def _accepts(address: str) -> bool:
 
 
 def _is_at_it() -> bool:
-    """Whether a round runs that was started by somebody else."""
+    """Whether a round is running that something else started."""
     return subprocess.run(LOOK, capture_output=True, text=True, check=False).stdout.strip() == "activating"

@@ -1,4 +1,4 @@
-"""The command line: looking, copying, recovering, and what can be done about one node or service."""
+"""The command line: show, copy and recover a cluster, and repair one node or service."""
 
 from recovery.cli.console import app
 
@@ -6,5 +6,5 @@ __all__ = ["agents", "app", "cluster", "copies", "data", "main", "nodes"]
 
 
 def main() -> None:
-    """Entry point."""
-    app()
+    """Entry point; the name is what help and completion say, whatever file Python was started with."""
+    app(prog_name="requorum")

@@ -22,24 +22,26 @@ from recovery.swarm.machines import Node
 
 Found = list[tuple[Node, AgentStatus | TransportError]]
 OFF = "set requorum:agent, then pulumi up"
-LOG = "next: journalctl -u requorum-copy -n 20, there"
+LOG = "next: on the node: journalctl -u requorum-copy -n 20"
+NEXT, CODE = "  next: ", "  code: "
+"""How the last lines of an error begin (`recovery.errors`)."""
 LATE_SECONDS = 900
-"""A round that is due has copied within minutes, and is tried again every ten seconds where it failed."""
+"""After this time a due round is late. A round copies within minutes, and a failed one is repeated every ten seconds."""
 NEVER_PRUNED = (
-    "requorum:backup.retention is not set: a copy after each change makes thousands, and none is ever removed; "
-    "next: set it, and have a timer run requorum prune --yes"
+    "requorum:backup.retention is not set, so Requorum never removes a copy. A copy after each change makes thousands. "
+    "next: set it, and run requorum prune --yes from a timer"
 )
 
 
 @app.command(name="agents")
 def list_agents(stack: StackOption = "", config_file: FileOption = None, as_json: JsonOption = False) -> None:
-    """How the agent of each manager is doing.
+    """Show the state of the agent on each manager.
 
-    Exit 0 when all of them run, fail at nothing, were not late and have stored what they took, else 3.
+    Exit status 0 if all agents run, have no fault, are not late, and have stored all their copies. Otherwise 3.
     """
-    with loaded(stack, config_file) as settings:
+    with loaded(stack, config_file, as_json=as_json) as settings:
         if settings.agent is None:
-            raise SettingError("agent", "is not set, and so no manager has an agent", remedy=OFF)
+            raise SettingError("agent", "is not set, so no manager has an agent", remedy=OFF, code="setting-missing")
         found = _look(settings)
         faults = {node.name: _fault(standing, watched=settings.agent.on_change) for node, standing in found}
         warnings = [NEVER_PRUNED] if settings.agent.on_change and settings.backup.retention is None else []
@@ -54,11 +56,13 @@ def list_agents(stack: StackOption = "", config_file: FileOption = None, as_json
 
 @app.command(name="policy")
 def show_policy(second: bool = False, stack: StackOption = "", config_file: FileOption = None) -> None:
-    """Print the policy that the nodes' credentials for S3 need; with --second, that of the second site."""
+    """Print the S3 policy that the nodes' credentials need. With --second, print the policy of the second site."""
     with loaded(stack, config_file) as settings:
         sites = settings.backup.sites
         if second and len(sites) < 2:
-            raise SettingError("backup.second", "is not set", remedy="leave --second out")
+            raise SettingError(
+                "backup.second", "is not set", remedy="run requorum policy without --second", code="setting-missing"
+            )
         managers = [manager.name for manager in settings.managers]
         print(json.dumps(policy.of_nodes(sites[int(second)], settings.cluster, managers), indent=2))
 
@@ -75,29 +79,38 @@ def _look(settings: Settings) -> Found:
 
 
 def _fault(standing: AgentStatus | TransportError, *, watched: bool) -> str:
-    """What is wrong with an agent, and what to do next; empty where nothing is."""
+    """What is wrong with an agent, and what to do next; empty if nothing is wrong."""
     if isinstance(standing, TransportError):
         return f"{standing.why}; next: {standing.remedy}"
     state, now = standing.state, standing.now
     if not standing.digest:
-        return "not installed; next: pulumi up"
+        return "it is not installed; next: pulumi up"
     if not standing.timer or standing.watch != watched:
-        return "it does not run as it should; next: pulumi up"
+        return "its systemd units do not run as configured; next: pulumi up"
     if state.faults:
         return "; ".join(map(_with_remedy, state.faults.values()))
     if standing.result != "success" and standing.status != AGAIN:
-        return f"its last round ended as {standing.result} (status {standing.status}); {LOG}"
+        return f"its last round ended with result {standing.result} (exit status {standing.status}); {LOG}"
     if state.attempted < standing.due < now - LATE_SECONDS:
-        return f"a round was due {show.span(int(now - standing.due))} ago, and none has ended since; {LOG}"
+        return f"a round was due {show.span(int(now - standing.due))} ago, and no round has ended since; {LOG}"
     if standing.since and standing.since < now - LATE_SECONDS:
-        return f"a copy has waited for S3 for {show.span(int(now - standing.since))}; {LOG}"
+        return f"a copy has been waiting for S3 for {show.span(int(now - standing.since))}; {LOG}"
     return ""
 
 
 def _with_remedy(why: str) -> str:
-    """The first line of an error, and what to do next."""
+    """The first line of an error's text, and what to do next."""
     lines = why.splitlines()
-    return f"{lines[0]}; {lines[-1].strip() if lines[-1].startswith('  next: ') else LOG}"
+    remedies = [line.strip() for line in lines if line.startswith(NEXT)]
+    return f"{lines[0]}; {remedies[-1] if remedies else LOG}"
+
+
+def _codes(standing: AgentStatus | TransportError) -> list[str]:
+    """The codes of the errors that an agent reports, or of the error that kept Requorum from asking it."""
+    if isinstance(standing, TransportError):
+        return [standing.code]
+    lines = (line for why in standing.state.faults.values() for line in why.splitlines())
+    return [line.removeprefix(CODE) for line in lines if line.startswith(CODE)]
 
 
 def _table(found: Found, faults: Mapping[str, str], now: float) -> Table:
@@ -120,7 +133,7 @@ def _json(cluster: str, found: Found, faults: Mapping[str, str]) -> dict[str, An
         "version": show.VERSION,
         "cluster": cluster,
         "agents": [
-            {"manager": node.name, "fault": faults[node.name]}
+            {"manager": node.name, "fault": faults[node.name], "faultCodes": _codes(standing)}
             | ({} if isinstance(standing, TransportError) else _told(standing))
             for node, standing in found
         ],

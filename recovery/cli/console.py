@@ -3,10 +3,11 @@
 import json
 import os
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -18,48 +19,74 @@ from recovery.settings import Settings, load
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
-    help="A Docker Swarm whose managers can all be lost, and are back by one pulumi up.",
+    help="Run a Docker Swarm that survives the loss of every manager: rebuild the managers from copies in S3.",
 )
 WIDE = 200
-"""Columns where the output is no terminal: lines stay whole for whoever reads them later."""
+"""The width of output that does not go to a terminal, so that lines stay whole."""
 out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
 err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else WIDE)
 
-StackOption = Annotated[str, typer.Option(envvar="PULUMI_STACK", help="The stack whose file is read.")]
-FileOption = Annotated[Path | None, typer.Option(help="The stack file itself, instead of stacks/Pulumi.STACK.yaml.")]
+PYPROJECT = Path(__file__).resolve().parents[2] / "pyproject.toml"
+
+StackOption = Annotated[str, typer.Option(envvar="PULUMI_STACK", help="The name of the stack.")]
+FileOption = Annotated[Path | None, typer.Option(help="The stack file, instead of stacks/Pulumi.STACK.yaml.")]
 NodeArgument = Annotated[str, typer.Argument(help="The node's name in the stack file.")]
-YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask before the first effect.")]
+YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask before the first change.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON (docs/json.md).")]
 
 
+def _show_version(asked: bool) -> None:
+    if asked:
+        print(f"requorum {tomllib.loads(PYPROJECT.read_text())['project']['version']}")
+        raise typer.Exit
+
+
+@app.callback()
+def _every_command(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Take the options that come before a command."""
+
+
 def agree(what: str, yes: bool) -> None:
-    """Ask before the first effect. Raises: typer.Exit when the answer is no."""
-    if not yes and not typer.confirm(f"{what}: do this?"):
+    """Ask for consent before the first change. Raises: typer.Exit if the answer is no."""
+    if not yes and not typer.confirm(f"{what}. Continue?"):
         raise typer.Exit(show.ERROR)
 
 
 @contextmanager
-def loaded(stack: str, config_file: Path | None) -> Iterator[Settings]:
-    """The settings of a stack; an error that is raised meanwhile is shown, and ends the command with its exit status."""
+def loaded(stack: str, config_file: Path | None, *, as_json: bool = False) -> Iterator[Settings]:
+    """The settings of a stack. An error within the context is shown, and ends the command with its exit status.
+
+    With ``as_json``, the error is also printed as the command's JSON document.
+    """
     try:
         yield _settings(stack, config_file)
     except RequorumError as error:
-        err.print(str(error), style="red", markup=False)
-        raise typer.Exit(show.USAGE if isinstance(error, SettingError) else show.ERROR) from None
+        if as_json:
+            print_json(show.error_json(error))
+        fail(error)
+
+
+def fail(error: RequorumError) -> NoReturn:
+    """Show an error on standard error, and end the command with its exit status. Raises: typer.Exit."""
+    err.print(str(error), style="red", markup=False)
+    raise typer.Exit(show.USAGE if isinstance(error, SettingError) else show.ERROR) from None
 
 
 def say(line: str) -> None:
-    """Tell what is being done, beside the output proper."""
+    """Print a line of progress to standard error."""
     err.print(line, style="dim", markup=False)
 
 
 @contextmanager
 def progress(doing: str, total: int | None, *, as_json: bool = False) -> Iterator[Callable[[], None]]:
-    """A bar on standard error for as long as the context is, where that is a terminal and the output is not JSON.
+    """Show a progress bar on standard error, if it is a terminal and the output is not JSON.
 
-    What is given moves it on by one. ``total`` is None where there are no steps to count: then it only shows the time.
+    The function that is given moves the bar on by one. Without a ``total``, the bar only shows the time.
     """
     counted = (BarColumn(), MofNCompleteColumn()) if total is not None else (BarColumn(),)
     with Progress(
@@ -68,7 +95,7 @@ def progress(doing: str, total: int | None, *, as_json: bool = False) -> Iterato
         TimeElapsedColumn(),
         console=err,
         transient=True,
-        redirect_stdout=False,  # what is printed there is the output proper, which may be read by a program
+        redirect_stdout=False,  # a program may read the standard output
         disable=as_json or not (sys.stderr.isatty() and err.is_interactive),
     ) as shown:
         task = shown.add_task(doing, total=total)
@@ -76,14 +103,17 @@ def progress(doing: str, total: int | None, *, as_json: bool = False) -> Iterato
 
 
 def print_json(document: dict[str, Any]) -> None:
-    """A document of the contract (docs/json.md)."""
+    """Print a document of the contract (docs/json.md)."""
     print(json.dumps(document, indent=2))
 
 
 def _settings(stack: str, config_file: Path | None) -> Settings:
     if config_file is None and not stack:
         raise SettingError(
-            "(stack)", "no stack is named", remedy='--stack NAME, or PULUMI_STACK; in the lab: eval "$(make -s env)"'
+            "(stack)",
+            "no stack is named",
+            remedy='give --stack NAME or set PULUMI_STACK; in the lab: eval "$(make -s env)"',
+            code="bad-argument",
         )
     folder = Path(os.environ.get("REQUORUM_PROJECT", "."))
     return load(config_file or folder / "stacks" / f"Pulumi.{stack}.yaml")

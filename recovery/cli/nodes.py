@@ -1,4 +1,4 @@
-"""Commands for one node or service: proposed by `requorum doctor`, never taken unasked."""
+"""Commands that repair one node or service. `requorum doctor` proposes them."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -19,19 +19,21 @@ from recovery.survey.nodes import stable_survey
 @app.command()
 def fence(
     node: NodeArgument,
-    lost: Annotated[bool, typer.Option("--lost", help="Take your word that it is off and stays off.")] = False,
+    lost: Annotated[
+        bool, typer.Option("--lost", help="Confirm that the machine is off and stays off. Do not switch it off.")
+    ] = False,
     force: Annotated[
         bool,
         typer.Option(
             "--force",
-            help="Also when it answers, where the quorum survives it; or when it is stopped and may hold the swarm.",
+            help="Fence also a machine that answers, if the quorum survives, or a stopped one that may hold the swarm.",
         ),
     ] = False,
     yes: YesOption = False,
     stack: StackOption = "",
     config_file: FileOption = None,
 ) -> None:
-    """Switch a machine off for good, check that it is silent, and name it lost, for one hour."""
+    """Switch a machine off, check that it is silent, and declare it lost for one hour."""
     with loaded(stack, config_file) as settings:
         machine = settings.named(node)
         if not yes:
@@ -39,14 +41,14 @@ def fence(
         agree(fencing.intent(settings, machine, lost=lost), yes)
         with cluster_lease.hold(Store(settings.backup.sites), settings.keys, f"fencing {node}", say=say):
             word = fencing.fence(settings, machine, lost=lost, force=force, say=say)
-        out.print(f"{node} is {word.text(datetime.now(UTC))}; next: requorum plan", markup=False)
+        out.print(f"{node} is {word.text(datetime.now(UTC))}. next: requorum plan", markup=False)
 
 
 @app.command()
 def restart(
     node: NodeArgument, yes: YesOption = False, stack: StackOption = "", config_file: FileOption = None
 ) -> None:
-    """Restart a node's Docker engine, where the quorum survives that."""
+    """Restart a node's Docker engine, if the quorum survives that."""
     with loaded(stack, config_file) as settings:
         machine = settings.named(node)
         agree(f"restart the Docker engine of {node}", yes)
@@ -57,7 +59,7 @@ def restart(
 
 @app.command()
 def reboot(node: NodeArgument, yes: YesOption = False, stack: StackOption = "", config_file: FileOption = None) -> None:
-    """Restart a node's machine, where the quorum survives that, and wait until it is back."""
+    """Reboot a node's machine, if the quorum survives that, and wait until the node is back."""
     with loaded(stack, config_file) as settings:
         machine = settings.named(node)
         agree(f"reboot {node} ({machine.address})", yes)
@@ -70,23 +72,25 @@ def reboot(node: NodeArgument, yes: YesOption = False, stack: StackOption = "", 
 def promote(
     worker: NodeArgument, yes: YesOption = False, stack: StackOption = "", config_file: FileOption = None
 ) -> None:
-    """Let a worker stand in for a lost manager. The `pulumi up` that brings the manager back demotes it."""
+    """Let a worker stand in for a lost manager. The `pulumi up` that brings the manager back demotes the worker."""
     with loaded(stack, config_file) as settings:
         machine = settings.named(worker)
         agree(f"make {worker} a manager until every manager of the settings is back", yes)
         with cluster_lease.hold(Store(settings.backup.sites), settings.keys, f"promoting {worker}", say=say):
             promote_operation.promote(settings, machine, say=say)
-        out.print(f"{worker} votes", markup=False)
+        out.print(f"{worker} is a manager and votes", markup=False)
 
 
 @app.command()
 def rebalance(
-    services: Annotated[list[str] | None, typer.Argument(help="Names; every replicated service when left out.")] = None,
+    services: Annotated[
+        list[str] | None, typer.Argument(help="The names of services. Default: every replicated service.")
+    ] = None,
     yes: YesOption = False,
     stack: StackOption = "",
     config_file: FileOption = None,
 ) -> None:
-    """Replace the tasks of replicated services, one service after the other, so that they spread over the nodes again."""
+    """Replace the tasks of replicated services, one service after the other, to spread them over the nodes again."""
     with loaded(stack, config_file) as settings:
         done = rebalancing.rebalance(
             settings,
@@ -94,4 +98,4 @@ def rebalance(
             agree=lambda names: agree(f"replace every task of {', '.join(names)}", yes),
             say=say,
         )
-        out.print(f"rebalanced: {', '.join(done)}" if done else "there is no replicated service", markup=False)
+        out.print(f"rebalanced: {', '.join(done)}" if done else "the swarm has no replicated service", markup=False)

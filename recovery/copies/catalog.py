@@ -1,4 +1,4 @@
-"""The copies of one cluster in S3: what there is, what each is worth, and the best to restore from."""
+"""The copies of one cluster in S3: the list, the state of each, and the best one to restore from."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,15 +20,15 @@ from recovery.s3.store import Store
 from recovery.settings import Settings
 
 BATCH = 16
-"""Manifests that are read at once."""
+"""How many manifests are read in parallel."""
 
 
 class Catalog:
-    """The copies of the settings' cluster, newest first, as of the listing made at the start. Those whose node's clock was
-    ahead come after all others: they would be the newest for ever.
+    """The copies of the settings' cluster, newest first, as listed once at the start. Those whose node's clock was
+    ahead come last: they would stay the newest for ever.
 
-    With requorum:backup.asOf they are listed and read as they were then. Raises: StoreError, also where there is no
-    copy and one of the sites could not be asked: they may lie there.
+    With requorum:backup.asOf they are listed and read as they were then. Raises: StoreError, also if no copy was found
+    and a site did not answer: it may have copies.
     """
 
     def __init__(self, settings: Settings, store: Store | None = None) -> None:
@@ -39,7 +39,7 @@ class Catalog:
         self._managers = sorted(manager.name for manager in settings.managers)
         self._manifests: dict[Copy, Manifest] = {}
         self._lengths: dict[Copy, int] = {}
-        """Bytes of the manifests that were read."""
+        """How many bytes each manifest has."""
         self._replicas = Replicas("requorum backup", NO_REMEDY)
         self._places = self._then.listed(self.prefix)
         self.copies = newest_first(copy for copy in self._ending(MANIFEST) if copy.key in self._places)
@@ -49,7 +49,7 @@ class Catalog:
 
     @property
     def halves(self) -> tuple[Copy, ...]:
-        """Archives under our own names that have no manifest, newest first: uploads under way, or that broke off."""
+        """Archives with names of ours but without a manifest, newest first: uploads under way, or interrupted ones."""
         alone = (
             replace(copy, written=max(found.written for found in self._places[copy.key].values()))
             for copy in self._ending(ARCHIVE)
@@ -58,11 +58,11 @@ class Catalog:
         return newest_first(copy for copy in alone if copy.named_by_us)
 
     def manifest(self, copy: Copy) -> Manifest:
-        """The copy's manifest, of the first site that has it undamaged; its proof is that of the last drill, where there was one.
-        With a drill that is listed and cannot be read no copy is proven.
+        """The copy's manifest, from the first site that has it undamaged. After a drill, the drill's proof replaces its own.
+        If the result of a drill is listed but cannot be read, the copy counts as unproven.
 
-        Its archive is not looked at: what a manifest tells is true also where that is torn.
-        Raises: StoreError; DamagedCopy, also when it was removed since the listing.
+        The archive is not read: the manifest is valid even if the archive is damaged.
+        Raises: StoreError; DamagedCopy, also if the manifest was removed since the listing.
         """
         if copy not in self._manifests:
             held = self._then.looks(copy.manifest_key)
@@ -73,13 +73,15 @@ class Catalog:
         return self._manifests[copy]
 
     def manifests(self) -> list[tuple[Copy, Manifest | DamagedCopy]]:
-        """Every copy with its manifest, or with what is wrong with it, newest first; its `sites` are those where archive and
-        manifest are as long as the manifest has it. Raises: StoreError.
+        """Every copy with its manifest, or with its fault, newest first. Its `sites` are those at which archive and manifest
+        have the lengths that the manifest names. Raises: StoreError.
         """
         return list(self.reading(self.copies))
 
     def reading(self, copies: Sequence[Copy]) -> Iterator[tuple[Copy, Manifest | DamagedCopy]]:
-        """The same of some of them, in their order, `BATCH` at a time: what nobody asks for is not read. Raises: StoreError."""
+        """The given copies with their manifests, as in `manifests`. It reads `BATCH` at a time, only as far as the caller
+        iterates. Raises: StoreError.
+        """
         with ThreadPoolExecutor(max_workers=BATCH) as pool:
             for first in range(0, len(copies), BATCH):
                 batch = copies[first : first + BATCH]
@@ -87,12 +89,12 @@ class Catalog:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What an operator should know about the copies of the settings' managers as they are now. Raises: StoreError."""
+        """Warnings about the newest copies of the settings' managers, and about sites. Raises: StoreError."""
         clocks, unopened = tuple(self._clocks()), tuple(self._unopened())
         return (*self.store.notes, *self._replicas.notes, *clocks, *unopened)
 
     def opens(self, manifest: Manifest) -> bool | None:
-        """Whether an identity here opens the copy, going by its recipients; None where none is at hand. Raises: SettingError."""
+        """Whether an available identity is one of the copy's recipients; None without an identity. Raises: SettingError."""
         if not at_hand(self._identity_file):
             return None
         return bool(self.identities.recipients.intersection(manifest.recipients))
@@ -101,14 +103,15 @@ class Catalog:
         for name in self._managers:
             mine = (copy for copy in self.copies if copy.manager == name)
             if (last := max(mine, key=lambda copy: copy.dated, default=None)) and last.ahead:
-                yield f"the last copy of {name} comes after all others: {last.clock}"
+                yield f"Requorum treats the last copy of {name} as the oldest: {last.clock}"
 
     def _unopened(self) -> Iterator[str]:
         for copy, manifest in self.newest_manifests().items():
             if copy.manager in self._managers and self.opens(manifest) is False:
                 yield (
-                    f"no identity of requorum:backup.identityFile opens {copy.name}, sealed to {', '.join(manifest.recipients)}: "
-                    "name one that does, or correct requorum:backup.recipients, then pulumi up"
+                    f"no identity in requorum:backup.identityFile opens {copy.name}. "
+                    f"It is sealed to {', '.join(manifest.recipients)}. "
+                    "next: name an identity that opens it, or correct requorum:backup.recipients and run pulumi up"
                 )
 
     def newest(self, manager: str) -> Copy | None:
@@ -120,8 +123,8 @@ class Catalog:
         return tuple(copy for name in self._managers if (copy := self.newest(name)))
 
     def newest_manifests(self) -> dict[Copy, Manifest]:
-        """The newest copy of each manager that ever had one, by manager's name, with its manifest; without those that
-        cannot be read.
+        """The newest copy of each manager that ever had one, by manager's name, with its manifest. Copies whose manifest
+        cannot be read are left out.
 
         Raises: StoreError.
         """
@@ -134,16 +137,19 @@ class Catalog:
         found = next((copy for copy in self.copies if copy.name == name), None)
         if found is None:
             raise NoUsableCopy(
-                f"looking for {name}", "S3 holds no such copy", remedy="requorum backups; then run the preview again"
+                f"looking for copy {name}",
+                "S3 has no copy of that name",
+                remedy="requorum backups",
+                code="no-such-copy",
             )
         return found
 
     @contextmanager
     def verified(self, copy: Copy) -> Iterator[tuple[Manifest, Path]]:
-        """The copy's manifest and its archive as a local file, opened, read whole and found good, from the first site that has
-        it whole.
+        """The copy's manifest, and its archive as a local file: opened, read completely and compared with the manifest. It
+        comes from the first site that has it undamaged.
 
-        Raises: StoreError; DamagedCopy; LocalError; SettingError when there is no identity to open it with.
+        Raises: StoreError; DamagedCopy; LocalError; SettingError if no identity is available.
         """
         manifest = self.manifest(copy)
         with workspace() as folder:
@@ -154,27 +160,28 @@ class Catalog:
             yield manifest, self.opened(copy, manifest, sealed)
 
     def opened(self, copy: Copy, manifest: Manifest, sealed: Path) -> Path:
-        """The archive in a copy's object, beside the local file ``sealed``; read whole and found good.
+        """The archive out of a copy's object, next to the local file ``sealed``, compared with the manifest.
 
-        Raises: as `verified`; of DamagedCopy UnopenedCopy where it is whole and no identity opens it.
+        Raises: as `verified`; UnopenedCopy if the object is undamaged and no identity opens it.
         """
         doing, plain = f"verifying {copy.name}", sealed.with_suffix(".tar.zst")
         manifest.check_sealed(sealed, source=copy.name)
         try:
             self.identities.unseal_file(sealed, plain)
         except Unreadable as error:
-            raise UnopenedCopy(doing, str(error), remedy="name the identity of one of its recipients") from None
+            remedy = "set requorum:backup.identityFile to the identity of one of its recipients"
+            raise UnopenedCopy(doing, str(error), remedy=remedy, code="wrong-identity") from None
         contents.check(plain, manifest, source=copy.name)
         return plain
 
     @cached_property
     def identities(self) -> Identities:
-        """What opens the copies here. Raises: SettingError."""
+        """The identities that open the copies. Raises: SettingError."""
         return Identities(self._identity_file, setting="backup.identityFile")
 
     def by_trust(self, copies: Sequence[Copy]) -> Iterator[Copy]:
-        """The copies, given newest first, in the order in which a swarm would be restored from them: proven ones first,
-        those that failed their proof last; of each kind the newest first. Raises: StoreError.
+        """The copies in the order in which a swarm would be restored from them: proven ones first, then unproven ones, then
+        those that failed their restore test. The copies are given newest first and stay so. Raises: StoreError.
         """
         rest: dict[Verdict, list[Copy]] = {Verdict.UNPROVEN: [], Verdict.FAILED: []}
         for copy, manifest in self.reading(copies):
@@ -187,8 +194,8 @@ class Catalog:
             yield from left
 
     def since_proven(self) -> list[tuple[Copy, Manifest | DamagedCopy]]:
-        """The copies of each manager down to the newest proven one that a swarm may be restored from, with their manifests,
-        newest first. Raises: StoreError.
+        """The copies of each manager with their manifests, newest first, down to the newest proven one that a swarm may be
+        restored from. Raises: StoreError.
         """
         found = []
         for name in sorted({copy.manager for copy in self.copies}):
@@ -203,13 +210,13 @@ class Catalog:
     def add(self, manifest: Manifest, sealed: Path) -> Copy:
         """Store a copy at every site: the sealed archive first, its manifest last.
 
-        Where the second site fails, the copy counts all the same: its `sites` lack that, and the store's notes say why.
+        If the second site fails, the copy is still valid. Its `sites` lack that site, and the store's notes say why.
         Raises: StoreError.
         """
         return store(self.store, self.prefix, manifest, sealed)
 
     def _ending(self, suffix: str) -> Iterator[Copy]:
-        """The copies that the keys with that suffix would belong to. Keys in deeper folders are other people's."""
+        """The copies that the keys with that suffix belong to. Keys in deeper folders are not copies of managers."""
         for key, sites in self._places.items():
             if key.endswith(suffix) and key.removeprefix(self.prefix).count("/") == 1:
                 archive = key.removesuffix(suffix) + ARCHIVE
@@ -220,7 +227,7 @@ class Catalog:
                     yield copy
 
     def _proof(self, copy: Copy, made: Manifest) -> Proof | None:
-        """That of the last drill, where it says something about the copy, and otherwise that of its making."""
+        """The proof of the last drill, if the drill reached a verdict, otherwise the proof from when the copy was made."""
         if (listed := self._places.get(copy.drill_key)) is None:
             return made.proof
         drill = drilled(content for _, content in self._then.looks(copy.drill_key, listed))
@@ -230,7 +237,7 @@ class Catalog:
         return drill if drill and drill.verdict is not Verdict.UNPROVEN else made.proof
 
     def _read(self, copy: Copy) -> tuple[Copy, Manifest | DamagedCopy]:
-        """As one of `manifests`."""
+        """One copy with its manifest, or with its fault, as in `manifests`."""
         try:
             manifest = self.manifest(copy)
             long = self._replicas.whole(copy.name, self._places[copy.key], manifest.size)
@@ -244,8 +251,8 @@ class Catalog:
         """The manifest in a copy's object, and its length. Raises: DamagedCopy."""
         made = from_json(text, source=copy.name)
         if copy.key != of(made, self.prefix).key:
-            why = f"its manifest is another copy's: of {made.manager}, taken at {made.taken.isoformat()}"
-            raise DamagedCopy(f"reading {copy.name}", why, remedy=NO_REMEDY)
+            why = f"its manifest belongs to another copy, of {made.manager}, taken at {made.taken.isoformat()}"
+            raise DamagedCopy(f"reading {copy.name}", why, remedy=NO_REMEDY, code="copy-damaged")
         return made, len(text)
 
     def _try_manifest(self, copy: Copy) -> Manifest | DamagedCopy:
@@ -258,7 +265,7 @@ class Catalog:
 def known_id(settings: Settings, catalog: Catalog) -> str | None:
     """The cluster ID that the stack file names, or that the newest copy of every manager carries.
 
-    Raises: Refused when they are of several swarms.
+    Raises: Refused if the newest copies are of several swarms.
     """
     if settings.cluster_id:
         return settings.cluster_id
@@ -267,7 +274,8 @@ def known_id(settings: Settings, catalog: Catalog) -> str | None:
         shown = ", ".join(f"{name} of swarm {cluster}" for cluster, name in sorted(ids.items()))
         raise Refused(
             f"reading the copies of cluster {settings.cluster}",
-            f"they are of several swarms: {shown}",
-            remedy="set requorum:clusterId to the one that is meant",
+            f"they belong to several swarms: {shown}",
+            remedy="set requorum:clusterId to the ID of this cluster's swarm",
+            code="several-swarms",
         )
     return next(iter(ids), None)

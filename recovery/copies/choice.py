@@ -17,7 +17,7 @@ from recovery.swarm.key_file import UnlockKey
 
 @dataclass(frozen=True)
 class Search:
-    """What a search for a good copy came to: the choice, its archive and what opens it, and why others were passed over."""
+    """The result of a search for a good copy: the choice, its archive and unlock key, and why others were passed over."""
 
     choice: Choice | None
     rejected: tuple[str, ...]
@@ -27,9 +27,9 @@ class Search:
 
 @contextmanager
 def usable(catalog: Catalog, escrow: Escrow, copy: Copy) -> Iterator[tuple[Manifest, Path, UnlockKey | None]]:
-    """A good copy's manifest, its archive, which is there for as long as the context is, and the unlock key that it needs.
+    """The manifest of a good copy, its archive, and the unlock key that it needs. The archive exists within the context.
 
-    Raises: StoreError; DamagedCopy; NoUnlockKey; SettingError when there is no identity to open the copy or the key.
+    Raises: StoreError; DamagedCopy; NoUnlockKey; SettingError if no identity opens the copy or the key.
     """
     with catalog.verified(copy) as (manifest, archive):
         locked = contents.key_file(archive, source=copy.name) if manifest.autolock else None
@@ -47,16 +47,16 @@ def newest_good(
     whole: bool = True,
     choice: str | datetime | None = None,
 ) -> Iterator[Search]:
-    """The newest good copy of any of the managers; its archive is there for as long as the context is.
+    """The newest good copy of any of the managers. Its archive exists within the context.
 
-    Each candidate is read whole and compared with its manifest before it is chosen. ``cluster_id``,
-    where known, keeps copies of another swarm out, and ``cas``, the digests of the CA that its living nodes know, those
-    that somebody else than one of its managers made. ``whole`` asks for one that a swarm can be restored
-    from, and not only a manager's identity: then proven ones come before all others, and those that failed their
-    proof last. One of an autolocked swarm counts when a key in escrow opens it. ``choice`` is the name of the only one
-    that is looked at, then whatever its CA is, which may have been rotated; or the time that it must not be younger than.
+    Each candidate is read completely and compared with its manifest before it is chosen. ``cluster_id``, if known,
+    excludes copies of another swarm. ``cas`` are the digests of the CA that living nodes know. They exclude copies that
+    none of the swarm's managers made. ``whole`` asks for a copy that a swarm can be restored from, not only a manager's
+    identity. Then proven copies come first, and those that failed their restore test last. A copy of an autolocked
+    swarm is good if a key in escrow opens it. ``choice`` is the name of the only candidate, which is exempt from
+    ``cas``, since the CA may have been rotated. Or ``choice`` is a time: later copies are no candidates.
 
-    Raises: StoreError; SettingError when there is no identity to open a copy, or an unlock key that it needs.
+    Raises: StoreError; SettingError if no identity opens a copy or its unlock key.
     """
     rejected: dict[Copy, str] = {}
     candidates = [copy for copy in catalog.copies if copy.manager in managers]
@@ -71,7 +71,8 @@ def newest_good(
                 if whole and manifest.kind not in WITH_INVENTORY:
                     if isinstance(choice, str):
                         rejected[copy] = (
-                            f"a {manifest.kind} copy: what the swarm held is not known, so none is restored from it"
+                            f"it is a {manifest.kind} copy, whose manifest does not list what the swarm held. "
+                            "Requorum restores no swarm from it"
                         )
                     continue
                 if why := why_foreign(manifest, cluster_id, frozenset() if isinstance(choice, str) else cas):
@@ -89,23 +90,23 @@ def newest_good(
 
 
 def newest_after(choice: Choice, copies: Mapping[Copy, Manifest]) -> Choice | None:
-    """The newest of the copies that list what the swarm held, where it is newer than the one that was chosen; it may not be good."""
+    """The newest copy with an inventory, if it is newer than the chosen one. It may not be good."""
     newer = [copy for copy, m in copies.items() if m.kind in WITH_INVENTORY and copy.dated > choice.copy.dated]
     newest = max(newer, key=lambda copy: copy.dated, default=None)
     return Choice(newest, copies[newest]) if newest else None
 
 
 def why_foreign(manifest: Manifest, cluster_id: str | None, cas: frozenset[str]) -> str:
-    """Why a copy is not one of our swarm; empty where nothing says so."""
+    """Why a copy does not belong to this swarm; empty if nothing shows that."""
     if cluster_id and manifest.cluster_id != cluster_id:
-        return f"a copy of another swarm ({manifest.cluster_id})"
+        return f"it is a copy of another swarm ({manifest.cluster_id})"
     if cas and manifest.ca_sha256 not in cas:
-        return "its CA is not the swarm's; where that was rotated since, name the copy in requorum:copy"
+        return "its CA is not the swarm's. If the CA was rotated since, name the copy in requorum:copy"
     return ""
 
 
 def _newer(catalog: Catalog, candidates: Iterable[Copy], chosen: Copy) -> dict[Copy, str]:
-    """Why copies that are newer than the chosen one, or say so, come after it."""
+    """Why copies that are newer than the chosen one, or claim to be, were not chosen."""
     found = {}
     for copy, manifest in catalog.reading([copy for copy in candidates if copy.taken > chosen.taken]):
         if isinstance(manifest, DamagedCopy):
@@ -114,5 +115,5 @@ def _newer(catalog: Catalog, candidates: Iterable[Copy], chosen: Copy) -> dict[C
             found[copy] = copy.clock
         elif manifest.kind in WITH_INVENTORY:
             detail = f" ({manifest.proof.detail})" if manifest.proof and manifest.proof.detail else ""
-            found[copy] = f"newer, and its proof is: {manifest.verdict}{detail}"
+            found[copy] = f"it is newer, but its restore test says: {manifest.verdict}{detail}"
     return found

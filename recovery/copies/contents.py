@@ -1,4 +1,4 @@
-"""What the archive of a copy holds, read here and compared with its manifest."""
+"""Reads the archive of a copy and compares it with its manifest."""
 
 import hashlib
 from pathlib import Path
@@ -17,14 +17,14 @@ from recovery.swarm.key_file import public_key as public_key_of
 
 
 def key_file(path: Path, *, source: str) -> bytes:
-    """The manager's key file in an archive: a secret, unless it is locked. Raises: DamagedCopy."""
+    """The manager's key file in an archive. It is a secret, unless it is locked. Raises: DamagedCopy."""
     return read(path, source=source).key
 
 
 def check(path: Path, manifest: Manifest, *, source: str) -> None:
     """Read the archive whole and compare it with its manifest: size, digest, every file, identity, CA.
 
-    A key file that is locked is not compared with its certificate: that takes the unlock key.
+    A locked key file is not compared with its certificate: only the unlock key could open it.
 
     Raises: DamagedCopy naming the first difference.
     """
@@ -33,35 +33,45 @@ def check(path: Path, manifest: Manifest, *, source: str) -> None:
     content = read(path, source=source)
     if content.files != manifest.files:
         changed = sorted({entry.path for entry in {*content.files} ^ {*manifest.files}})
-        raise DamagedCopy(doing, f"files differ from the manifest: {', '.join(changed[:3])}", remedy=NO_REMEDY)
+        why = f"these files differ from its manifest: {', '.join(changed[:3])}"
+        raise DamagedCopy(doing, why, remedy=NO_REMEDY, code="copy-damaged")
     if content.position != manifest.position:
-        raise DamagedCopy(doing, "its raft log ends elsewhere than the manifest says", remedy=NO_REMEDY)
+        why = "its raft log does not end where its manifest says"
+        raise DamagedCopy(doing, why, remedy=NO_REMEDY, code="copy-damaged")
     if identity(content.certificate.decode(errors="replace")) != (manifest.node_id, manifest.cluster_id):
-        raise DamagedCopy(doing, "the certificate inside is another node's or another swarm's", remedy=NO_REMEDY)
+        why = "its certificate belongs to another node or another swarm"
+        raise DamagedCopy(doing, why, remedy=NO_REMEDY, code="copy-forged")
     if hashlib.sha256(content.ca).hexdigest() != manifest.ca_sha256:
-        raise DamagedCopy(doing, "the CA inside is not the manifest's", remedy=NO_REMEDY)
+        why = "its CA is not the one that its manifest names"
+        raise DamagedCopy(doing, why, remedy=NO_REMEDY, code="copy-forged")
     if manifest.signature and manifest.signature.certificate.encode() != content.certificate:
-        raise DamagedCopy(doing, "it was signed under another certificate than the one inside", remedy=NO_REMEDY)
+        why = "its manifest was signed with another certificate than the one in the archive"
+        raise DamagedCopy(doing, why, remedy=NO_REMEDY, code="copy-forged")
     try:
         if not is_managers(content.certificate, content.ca):
-            raise DamagedCopy(doing, "the CA inside did not issue the manager's certificate", remedy=NO_REMEDY)
+            why = "its CA did not issue the manager's certificate"
+            raise DamagedCopy(doing, why, remedy=NO_REMEDY, code="copy-forged")
     except ValueError as error:
-        raise DamagedCopy(doing, f"its certificates: {error}", remedy=NO_REMEDY) from None
+        why = f"its certificates cannot be read: {error}"
+        raise DamagedCopy(doing, why, remedy=NO_REMEDY, code="copy-damaged") from None
     try:
         fits = is_locked(content.key) or public_key_of(content.key) == public_key(content.certificate)
     except ValueError as error:
-        raise DamagedCopy(doing, f"its key file: {error}", remedy=NO_REMEDY) from None
+        why = f"its key file cannot be read: {error}"
+        raise DamagedCopy(doing, why, remedy=NO_REMEDY, code="copy-damaged") from None
     if not fits:
-        raise DamagedCopy(doing, "the key inside is not the certificate's", remedy=NO_REMEDY)
+        why = "its key does not belong to its certificate"
+        raise DamagedCopy(doing, why, remedy=NO_REMEDY, code="copy-forged")
 
 
 def read(path: Path, *, source: str) -> Content:
-    """What an archive holds. Raises: DamagedCopy when it is torn, or none of a manager's swarm directory."""
+    """The content of an archive. Raises: DamagedCopy if it is damaged, or holds no manager's swarm directory."""
     doing = f"reading {source}"
     try:
         with zstd.open(path, "rb") as plain:
             return archive.read(cast("IO[bytes]", plain))
     except archive.Unfit as error:
-        raise DamagedCopy(doing, str(error), remedy=NO_REMEDY) from None
+        raise DamagedCopy(doing, str(error), remedy=NO_REMEDY, code="copy-damaged") from None
     except (TarError, zstd.ZstdError, EOFError, OSError) as error:
-        raise DamagedCopy(doing, f"the archive is torn or altered ({error})", remedy=NO_REMEDY) from None
+        why = f"the archive is truncated or altered ({error})"
+        raise DamagedCopy(doing, why, remedy=NO_REMEDY, code="copy-damaged") from None

@@ -1,8 +1,8 @@
-"""A copy as it lies in S3: its name and its keys.
+"""The name of a copy, and its keys in S3.
 
-Keys are ``PREFIX/CLUSTER/MANAGER/swarm-ENGINE-MANAGER-UTCTIME.tar.zst.age`` and, beside it and
-written last, ``….manifest.json``. A tarball without a manifest is not a copy. A mark that keeps a copy from being pruned
-is ``….keep.json``.
+The archive is ``PREFIX/CLUSTER/MANAGER/swarm-ENGINE-MANAGER-UTCTIME.tar.zst.age``. The manifest ``….manifest.json`` is
+written after it: an archive without a manifest is not a copy. ``….keep.json`` is a keep mark, which protects a copy
+from pruning.
 """
 
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ SHOWN = "%Y-%m-%d %H:%M:%S"
 
 
 class WithTime:
-    """What has a time that the clock of its node told, and one at which S3 took it."""
+    """An object with two times: the one of its node's clock, and the one at which S3 stored it."""
 
     key: str
     taken: datetime
@@ -28,20 +28,23 @@ class WithTime:
 
     @property
     def ahead(self) -> bool:
-        """Whether it says that it was taken after S3 had it: the clock of its node was wrong."""
+        """Whether its own time is later than the time at which S3 stored it: the clock of its node was wrong."""
         return self.written is not None and self.taken - self.written > SKEW
 
     @property
     def dated(self) -> datetime:
-        """When it was taken, as far as that can be: its age is told by this."""
+        """When it was taken, as far as is known. Its age is counted from this time."""
         return self.written if self.written and self.ahead else self.taken
 
     @property
     def clock(self) -> str:
-        """What is wrong with its time; empty where nothing is."""
+        """What is wrong with its time; empty if nothing is."""
         if not (self.ahead and self.written):
             return ""
-        return f"its node's clock was ahead: taken at {self.taken:{SHOWN}}, and in S3 at {self.written:{SHOWN}}"
+        return (
+            f"its node's clock was ahead. Its name says {self.taken:{SHOWN}}, "
+            f"but S3 stored it at {self.written:{SHOWN}}"
+        )
 
 
 D = TypeVar("D", bound=WithTime)
@@ -49,66 +52,66 @@ D = TypeVar("D", bound=WithTime)
 
 @dataclass(frozen=True)
 class Copy(WithTime):
-    """One copy, known by the key of its archive."""
+    """One copy, identified by the key of its archive."""
 
     key: str
     manager: str
     taken: datetime
     sites: tuple[str, ...] = field(default=(), compare=False)
-    """Where all of it lies: main, second; as far as its listing tells, until a catalog has read its manifest."""
+    """The sites that have all of it: main, second. By the listing alone, until a catalog has read its manifest."""
     written: datetime | None = field(default=None, compare=False)
-    """When S3 took its manifest; of an archive without one, when it took that."""
+    """When S3 stored its manifest; without a manifest, when it stored the archive."""
 
     @property
     def named_by_us(self) -> bool:
-        """Whether its name is one that `of` gives: other people's archives may lie beside ours."""
+        """Whether its name has the form that `of` makes: the bucket may hold other archives."""
         return self.name.startswith("swarm-") and self.name.endswith(f"-{self.manager}-{self.taken.strftime(TIME)}")
 
     @property
     def owner(self) -> str:
-        """Whose copies it is kept with."""
+        """The manager with whose copies it is kept or pruned."""
         return self.manager
 
     @property
     def manifest_key(self) -> str:
-        """Where its manifest lies."""
+        """The key of its manifest."""
         return self.key.removesuffix(ARCHIVE) + MANIFEST
 
     @property
     def drill_key(self) -> str:
-        """Where the result of its last drill lies."""
+        """The key of the result of its last drill."""
         return self.key.removesuffix(ARCHIVE) + DRILL
 
     @property
     def keep_key(self) -> str:
-        """Where a mark that keeps it would lie."""
+        """The key of its keep mark, whether it has one or not."""
         return self.key.removesuffix(ARCHIVE) + KEEP
 
     @property
     def name(self) -> str:
-        """What an operator calls it."""
+        """The name that operators use."""
         return self.key.rsplit("/", 1)[-1].removesuffix(ARCHIVE)
 
 
 def newest_first(copies: Iterable[D]) -> tuple[D, ...]:
-    """The copies by time; those whose node's clock was ahead come after all others: they would be the newest for ever."""
+    """The copies, newest first. Those whose node's clock was ahead come last: they would stay the newest for ever."""
     return tuple(sorted(copies, key=lambda copy: (not copy.ahead, copy.taken, copy.key), reverse=True))
 
 
 def of(manifest: Manifest, prefix: str) -> Copy:
-    """The copy that a manifest is of, wherever it lies."""
+    """The copy that a manifest describes."""
     stamp = manifest.taken.astimezone(UTC).strftime(TIME)
     key = f"{prefix}{manifest.manager}/swarm-{manifest.engine}-{manifest.manager}-{stamp}{ARCHIVE}"
     return Copy(key, manifest.manager, manifest.taken)
 
 
 def taken(name: str) -> datetime:
-    """When the copy of that name was taken. Raises: ValueError when it is no copy's name."""
+    """When the copy of that name was taken. Raises: ValueError if it is not the name of a copy."""
     return datetime.strptime(name.rsplit("-", 1)[-1], TIME).replace(tzinfo=UTC)
 
 
 def at(key: str, sites: tuple[str, ...], written: datetime | None) -> Copy | None:
-    """The copy whose archive would lie at the key, and whose manifest was written then; None where that is no copy's name."""
+    """The copy with that archive key, whose manifest was written then; None if the key is not the key of a copy."""
     manager, name = key.split("/")[-2:]
     try:
         return Copy(key, manager, taken(name.removesuffix(ARCHIVE)), sites, written)
@@ -118,7 +121,7 @@ def at(key: str, sites: tuple[str, ...], written: datetime | None) -> Copy | Non
 
 @dataclass(frozen=True)
 class Choice:
-    """A copy, read whole and found good unless it is said otherwise, with its manifest."""
+    """A copy with its manifest. Unless stated otherwise, it was read completely and is good."""
 
     copy: Copy
     manifest: Manifest

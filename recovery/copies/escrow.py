@@ -1,8 +1,8 @@
-"""Unlock keys of an autolocked swarm, kept in S3 apart from the copies and encrypted to the operators' age recipients.
+"""Escrow: the unlock keys of an autolocked swarm, stored in S3 apart from the copies, sealed to age recipients.
 
-Keys are ``PREFIX/CLUSTER/unlock-keys/FINGERPRINT-RECIPIENTS.age``. None is ever removed: each copy needs
-the key of its own time. Once the recipients changed, a key that is still in use is kept for the new ones too.
-Reading them takes an operator's identity, which lies on no node and not in S3.
+An unlock key is stored as ``PREFIX/CLUSTER/unlock-keys/FINGERPRINT-RECIPIENTS.age``. Requorum never removes one: each
+copy needs the key of its own time. If the recipients change, a key that is still in use is stored for the new ones too.
+Reading a key needs an operator's identity, which is stored neither on a node nor in S3.
 """
 
 from functools import cached_property
@@ -21,7 +21,7 @@ from recovery.swarm.key_file import UnlockKey, opens
 
 
 class Escrow:
-    """The unlock keys of the settings' cluster, read as of requorum:backup.asOf; with ``now``, as they lie there."""
+    """The unlock keys of the settings' cluster, read as of requorum:backup.asOf, or with ``now`` as they are now."""
 
     def __init__(self, settings: Settings, store: Store | None = None, *, now: bool = False) -> None:
         self._escrow = settings.escrow
@@ -31,10 +31,10 @@ class Escrow:
         self._known: dict[str, UnlockKey] = {}
 
     def keep(self, key: UnlockKey) -> None:
-        """Have the key at every site, locked for as long as a copy of now.
+        """Store the key at every site, with the same lock period as a copy that is taken now.
 
-        What lies there already is opened, where an identity of one of the recipients is at hand, and written anew where it is
-        not the key. Raises: SettingError where no recipient is named, or the identity cannot be used; StoreError.
+        If an identity of one of the recipients is available, an existing object is opened, and replaced if it is not
+        this key. Raises: SettingError if no recipient is set, or the identity cannot be used; StoreError.
         """
         name = self._folder + key.escrowed(self._escrow.recipients)
 
@@ -47,15 +47,15 @@ class Escrow:
         self._store.everywhere(have)
 
     def check(self, archive: Path, manifest: Manifest, *, whose: str) -> None:
-        """Where an identity is at hand, open the key that a copy needs. Raises: DamagedCopy; as `opening`."""
+        """If an identity is available, open the unlock key that a copy needs. Raises: DamagedCopy; as `opening`."""
         if manifest.autolock and sealing.at_hand(self._escrow.identity_file):
             self.opening(contents.key_file(archive, source=whose), whose=whose)
 
     def opening(self, pem: bytes, *, whose: str) -> UnlockKey:
-        """The key that opens a locked key file.
+        """The unlock key that opens a locked key file.
 
-        Raises: NoUnlockKey when none of them does; SettingError when the identity cannot be used, or does not open all
-        of them and the others do not; StoreError.
+        Raises: NoUnlockKey if no key does; SettingError if the identity cannot be used, or if it does not open all
+        keys and none of the others is the right one; StoreError.
         """
         tried, unread = set[str](), dict[str, ValueError]()
         for name in self._names():
@@ -71,16 +71,18 @@ class Escrow:
             raise SettingError(
                 "escrow.identityFile",
                 f"it does not open the unlock key {fingerprint}, which {whose} may need ({unread[fingerprint]})",
-                remedy="name the file with the identity of one of the recipients at that time; it may hold several",
+                remedy="add the identity of a recipient of that time to the file",
+                code="wrong-identity",
             )
         raise NoUnlockKey(
             f"looking for the unlock key of {whose}",
-            f"none of the {len(tried)} keys in escrow opens it" if tried else "no unlock key is in escrow",
+            f"none of the {len(tried)} keys in escrow opens it" if tried else "escrow has no unlock key",
             remedy="give the key that you kept (docker swarm unlock-key) to: requorum escrow",
+            code="no-unlock-key",
         )
 
     def _is(self, key: UnlockKey, found: tuple[bytes, str] | None) -> bool:
-        """Whether what was found under its name is the key, as far as that can be told here."""
+        """Whether the object with the key's name is the key. Without an identity, any age file counts as the key."""
         sealed = found[0] if found else b""
         if not (
             sealing.at_hand(self._escrow.identity_file)
@@ -96,8 +98,9 @@ class Escrow:
         if not self._escrow.recipients:
             raise SettingError(
                 "escrow.recipients",
-                "is not set, and the swarm is autolocked: a copy is of no use without the unlock key",
+                "is not set, but the swarm is autolocked. A copy is useless without the unlock key",
                 remedy=f"{sealing.KEYGEN} here and FILE as requorum:escrow.identityFile",
+                code="no-escrow-recipients",
             )
         return sealing.seal(key.text.encode(), self._escrow.recipients)
 
@@ -108,7 +111,7 @@ class Escrow:
         )
 
     def _key(self, name: str) -> UnlockKey:
-        """Raises: ValueError when it is sealed to others, or none; SettingError, StoreError."""
+        """The key of that name. Raises: ValueError if the identities do not open it, or it is none; SettingError; StoreError."""
         if name not in self._known:
             sealed = self._read.get(self._folder + name + UNLOCK_KEY)
             self._known[name] = UnlockKey(self._opening.unseal(sealed).decode())

@@ -28,12 +28,12 @@ class Keep:
 
 
 def from_json(text: bytes) -> Keep:
-    """A stored mark. One that cannot be read is a mark all the same, and says so."""
+    """A stored mark. An unreadable mark still keeps its copy, and its reason says that it cannot be read."""
     try:
         document = json.loads(text)
         return Keep(str(document["reason"]), str(document["who"]), datetime.fromisoformat(document["when"]))
     except (ValueError, TypeError, KeyError):
-        return Keep("the mark cannot be read", "", None)
+        return Keep("Requorum cannot read the mark", "", None)
 
 
 def read(catalog: Catalog) -> dict[Copy, Keep]:

@@ -30,7 +30,7 @@ LARGEST = 1 << 63
 """No number in a manifest reaches it: what is shown of one that does may not be computed."""
 NO_DOCUMENT = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 """What reading something that is no manifest may raise."""
-NO_REMEDY = "use another copy: requorum backups"
+NO_REMEDY = "choose another copy from the list: requorum backups"
 
 
 class Verdict(StrEnum):
@@ -122,18 +122,18 @@ class Manifest:
 
     @property
     def shortfall(self) -> str:
-        """What is wrong with a copy that was just made; empty when it is proven."""
-        detail = self.proof.detail if self.proof else "nobody restored it"
+        """Why a copy that was just made is not proven; empty when it is."""
+        detail = self.proof.detail if self.proof else "it was not restored in a sandbox"
         match self.verdict:
             case Verdict.PROVEN:
                 return ""
             case Verdict.FAILED:
-                return f"its copy FAILED its proof, and is kept as the last choice: {detail}"
+                return f"its copy FAILED its proof and is kept as the last choice: {detail}"
             case Verdict.UNPROVEN:
-                return f"its copy could not be proven: {detail}"
+                return f"Requorum could not prove its copy: {detail}"
 
     def check_sealed(self, path: Path, *, source: str) -> None:
-        """Compare a stored object with this, as far as that goes without opening it. Raises: DamagedCopy."""
+        """Compare the size and digest of a stored, sealed object with this manifest. Raises: DamagedCopy."""
         check_bytes(path, self.size, self.sha256, "the object", f"verifying {source}")
 
     def to_dict(self) -> dict[str, Any]:
@@ -148,49 +148,55 @@ class Manifest:
         }
 
     def to_json(self) -> bytes:
-        """The same as text."""
+        """The manifest as JSON text, as it is stored."""
         return json.dumps(self.to_dict(), indent=1, sort_keys=True).encode()
 
 
 def from_json(text: bytes, *, source: str) -> Manifest:
     """The manifest stored at ``source``.
 
-    Raises: DamagedCopy when it is not a manifest of a format we know, or not as its manager signed it.
+    Raises: DamagedCopy when it is not a manifest of a supported format, or its signature does not match.
     """
     try:
         document = json.loads(text)
         signed = statement(document)
         if document.pop("format") != FORMAT:
-            raise ValueError("the format is not known to this version")
+            raise ValueError("this version of Requorum does not support its format")
         inventory = {"objects": document.pop("inventory"), "index": document.pop("version_index")}
         found: Manifest = _typed(Manifest, {**document, "inventory": inventory}, "it")
         fault = _unsigned(found, signed)
     except NO_DOCUMENT as error:
-        raise DamagedCopy(f"reading {source}", f"not a manifest: {error}", remedy=NO_REMEDY) from None
+        raise DamagedCopy(
+            f"reading {source}", f"not a manifest: {error}", remedy=NO_REMEDY, code="manifest-invalid"
+        ) from None
     if fault:
-        raise DamagedCopy(f"reading {source}", fault, remedy=NO_REMEDY)
+        raise DamagedCopy(f"reading {source}", fault, remedy=NO_REMEDY, code="copy-forged")
     return found
 
 
 def _unsigned(manifest: Manifest, signed: bytes) -> str:
-    """Why a manifest does not count as signed by its own manager; empty where it does. Raises: ValueError when it is none."""
+    """Why the signature of a manifest is not valid; empty when it is. Raises: ValueError when the signature is malformed."""
     if manifest.signature is None:
-        return "" if manifest.kind not in WITH_INVENTORY and manifest.autolock else "it is not signed"
+        return "" if manifest.kind not in WITH_INVENTORY and manifest.autolock else "the manifest is not signed"
     certificate, value = manifest.signature.certificate, manifest.signature.value
     if identity(certificate) != (manifest.node_id, manifest.cluster_id):
-        return "another node than its own signed it"
+        return "the manifest is signed by another node"
     if not has_signed(certificate, base64.b64decode(value), signed):
-        return "its signature does not fit: it was altered after it was signed"
+        return "the signature does not match: the manifest was altered after it was signed"
     return ""
 
 
 def check_bytes(path: Path, size: int, sha256: str, what: str, doing: str, *, remedy: str = NO_REMEDY) -> None:
     """Compare a local file with its size in bytes and its digest. Raises: DamagedCopy."""
     if (found := path.stat().st_size) != size:
-        raise DamagedCopy(doing, f"{what} has {found} bytes, its manifest says {size}", remedy=remedy)
+        raise DamagedCopy(
+            doing, f"{what} has {found} bytes, its manifest says {size}", remedy=remedy, code="copy-damaged"
+        )
     with path.open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
-            raise DamagedCopy(doing, f"{what}'s SHA-256 is not the manifest's", remedy=remedy)
+            raise DamagedCopy(
+                doing, f"{what}'s SHA-256 differs from the manifest's", remedy=remedy, code="copy-damaged"
+            )
 
 
 def drilled(texts: Iterable[bytes]) -> Proof | None:
@@ -207,7 +213,7 @@ def _drilled(text: bytes) -> Proof | None:
 
 
 def _typed(kind: Any, value: Any, name: str) -> Any:
-    """A value out of JSON as what the field of that name is declared to be; nothing is taken for what it is not.
+    """A value from JSON, converted to the declared type of the field ``name``. No other type is accepted.
 
     Raises: one of `NO_DOCUMENT`.
     """
@@ -226,7 +232,7 @@ def _typed(kind: Any, value: Any, name: str) -> Any:
     counts = {int: (int,), float: (int, float)}.get(kind, ())
     if (kind is bool and type(value) is bool) or (type(value) in counts and 0 <= value < LARGEST):
         return value
-    raise TypeError(f"{name} is no {getattr(kind, '__name__', kind)}")
+    raise TypeError(f"{name} is not of type {getattr(kind, '__name__', kind)}")
 
 
 @cache
@@ -238,7 +244,7 @@ def _kinds(of: type) -> dict[str, Any]:
 def _time(text: str) -> datetime:
     found = datetime.fromisoformat(text)
     if found.tzinfo is None:
-        raise ValueError("the time has no zone")
+        raise ValueError("the time has no time zone")
     return found.astimezone(UTC)
 
 

@@ -11,7 +11,7 @@ from recovery.s3.store import Store
 
 
 def remove(store: Store, decision: Decision[C], keys: Sequence[str]) -> Removal[C]:
-    """Delete the keys, in their order, at each site. A refusal keeps the rest of them at that site, and counts as the removal's error.
+    """Delete the keys, in their order, at each site. After a refusal the rest stay at that site; the removal has that error.
 
     Raises: StoreSilent when a site stops answering.
     """
@@ -28,7 +28,7 @@ def remove(store: Store, decision: Decision[C], keys: Sequence[str]) -> Removal[
 
 
 def remove_unless_whole(store: Store, decision: Decision[Copy]) -> Removal[Copy] | None:
-    """What became of it; None of an archive that has its manifest by now: an upload that was under way made a copy of it."""
+    """Remove a copy; None for an archive whose manifest has arrived since, because its upload has ended and it is a copy."""
     try:
         whole = decision.half and store.look(decision.copy.manifest_key) is not None
     except StoreSilent:

@@ -1,8 +1,8 @@
-"""Which copies are kept and which are removed, each with the reasons: pure.
+"""Which copies are kept and which are removed, each with the reasons.
 
-The copies that one manager made of one swarm are judged together, so that those of another swarm never push them
-out; the rules of the cluster judge those of all its managers together. Every rule keeps the newest of something, and periods without a copy do not count: where no copies are made, or
-the clock is wrong, nothing goes that the rules kept before.
+The rules of a manager apply to its copies of one swarm, so that copies of another swarm never replace them. The rules of
+the cluster apply to the copies of all its managers. Every rule keeps the newest of something, and periods without a copy
+are skipped. If no copies are made, or the clock is wrong, a copy that the rules kept before stays.
 """
 
 from collections import defaultdict
@@ -26,7 +26,9 @@ PERIODS: Mapping[str, Callable[[datetime], str]] = {
     "yearly": lambda taken: f"{taken:%Y}",
 }
 """What the period of a copy is called, in UTC; weeks are those of ISO 8601."""
-VERSIONS_STAY = "the bucket has versions and keeps those of what was removed, until a lifecycle rule ends them"
+VERSIONS_STAY = (
+    "the bucket has versioning: it keeps the removed copies as old versions until a lifecycle rule deletes them"
+)
 NOT_SET = "requorum:backup.retention is not set"
 
 
@@ -123,7 +125,7 @@ def decide(policy: Retention | None, candidates: Iterable[Candidate[C]], now: da
             keeping[one].append(reason)
     for swarm in swarms:
         for one, reason in _ruled(policy.cluster, swarm):
-            keeping[one].append(f"of the cluster, {reason}")
+            keeping[one].append(f"by the cluster's rules, {reason}")
     for one in _newest_proven(sound, lambda one: one.swarm):
         keeping[one].append(f"the newest proven copy of swarm {one.swarm}")
     newest = _newest_proven(sound, lambda one: one.group)
@@ -137,7 +139,7 @@ def decide(policy: Retention | None, candidates: Iterable[Candidate[C]], now: da
         wanting = policy.minimum - sum(bool(keeping[one]) for one in group)
         rest = sorted((one for one in group if not keeping[one]), key=lambda one: not one.proven)
         for one in rest[: max(wanting, 0)]:
-            keeping[one].append(f"{one.copy.owner} keeps {policy.minimum} copies at least")
+            keeping[one].append(f"{one.copy.owner} keeps at least {policy.minimum} copies")
     return tuple(
         Decision(one.copy, one.half, bool(keeping[one]), tuple(keeping[one]) or (_why_not(one, policy),))
         for one in ordered
@@ -149,9 +151,9 @@ def _standing(one: Candidate[C], policy: Retention, now: datetime) -> Iterator[s
     if one.mark:
         yield f"marked: {one.mark.text}"
     if one.fault:
-        yield f"no rule removes it: {one.fault}"
+        yield f"no rule removes a copy that cannot be judged: {one.fault}"
     if now - (one.stored or one.copy.taken) < timedelta(hours=policy.grace_hours):
-        upload = ", and its upload may be under way" if one.half else ""
+        upload = ", and its upload may still run" if one.half else ""
         yield f"younger than {policy.grace_hours} h{upload}"
 
 
@@ -179,9 +181,9 @@ def _newest_proven(ordered: Iterable[Candidate[C]], key: Callable[[Candidate[C]]
 
 def _why_not(one: Candidate[C], policy: Retention) -> str:
     if one.half:
-        return f"an archive without a manifest, older than {policy.grace_hours} h: its upload broke off"
+        return f"an archive without a manifest, older than {policy.grace_hours} h: its upload was interrupted"
     own, cluster = _counts(policy), _counts(policy.cluster)
-    return f"no rule keeps it ({own}{'; of the cluster ' if cluster else ''}{cluster})"
+    return f"no rule keeps it ({own}{'; cluster: ' if cluster else ''}{cluster})"
 
 
 def _counts(rules: RetentionRules) -> str:

@@ -1,8 +1,7 @@
 """A copy of a manager's swarm directory: taken on the node, proven there in a sandbox, and sealed before it leaves.
 
-It is taken while the engine runs ("hot"), or while it is stopped ("cold"). tar says that a file changed as it read it
-where the engine runs, which is expected; what the archive really holds is read back and hashed, and restored once,
-before it counts.
+It is taken while the engine runs ("hot"), or while it is stopped ("cold"). While the engine runs, tar reports that a file
+changed as it was read, which is expected. The archive is read back and hashed, and restored once, before the copy is valid.
 """
 
 import json
@@ -36,7 +35,7 @@ UNKNOWN_ENGINE = "unknown"
 
 @dataclass(frozen=True)
 class _Held:
-    """A copy that lies on its node, and its key file where that is locked."""
+    """A copy on its node, and its key file if that is locked."""
 
     folder: PurePosixPath
     manifest: Manifest
@@ -58,17 +57,15 @@ def take(
     copied: Callable[[], None] = lambda: None,
     now: Callable[[], datetime] = _utc,
 ) -> Manifest:
-    """Copy the manager's swarm directory into the local file ``sealed``, its engine running on.
+    """Copy the manager's swarm directory into the local file ``sealed`` while its engine runs.
 
-    With ``back`` the engine is stopped for the copy ("cold"), and ``back`` is given the unlock key of an autolocked swarm
-    and waits until the manager takes part again; it is called where the copy failed or was interrupted too, as the engine
-    may have stopped.
-    ``copied`` is called once the copy lies on the node, before it is proven.
+    With ``back`` the engine is stopped for the copy ("cold"). ``back`` receives the unlock key of an autolocked swarm, and
+    waits until the manager takes part again. It is also called when the copy failed or was interrupted, because the engine
+    may have stopped. ``copied`` is called when the copy is on the node, before it is proven.
 
-    The inventory is what the swarm held before and after: read first and then written out, so that the copy
-    holds at least everything it lists, less what was removed while the copy was taken. The unlock key of an
-    autolocked swarm is given to ``keep`` before, and must open what was copied. The manifest's proof says what
-    came up in the sandbox.
+    The inventory lists the objects that the swarm had both before and after the copy, so the copy holds every object that
+    it lists. ``keep`` receives the unlock key of an autolocked swarm before the copy is taken, and that key must open the
+    copy. The manifest's proof is the result of the restore in the sandbox.
 
     Raises: EngineError when the node is no manager of a swarm with a leader; CommandFailed, Silent;
     DamagedCopy when what was copied is not whole.
@@ -79,8 +76,9 @@ def take(
         raise EngineError(
             "taking a copy",
             "the node is not a manager of a swarm with a leader",
-            remedy="requorum status",
+            remedy="find out which managers are down: requorum status",
             node=node.name,
+            code="no-leader",
         )
     before = engine.inventory()
     key = engine.unlock_key() if engine.autolocked else None
@@ -101,7 +99,10 @@ def take(
         )
         if (manifest.node_id, manifest.cluster_id) != (info["Swarm"]["NodeID"], info["Swarm"]["Cluster"]["ID"]):
             raise DamagedCopy(
-                f"checking the copy of {node.name}", "its certificate is another node's", remedy="requorum status"
+                f"checking the copy of {node.name}",
+                "its certificate belongs to another node",
+                remedy="compare the nodes with the stack file: requorum status",
+                code="copy-damaged",
             )
         copied()
         opened = _opened(held.locked_key, key, node.name)
@@ -112,9 +113,9 @@ def take(
 def take_leaderless(
     shell: Shell, sealed: Path, *, recipients: tuple[str, ...], now: Callable[[], datetime] = _utc
 ) -> Manifest:
-    """Copy what a manager without a leader holds; nobody can list its inventory, so it is not proven.
+    """Copy the swarm directory of a manager without a leader. Its inventory is unknown, so the copy is not proven.
 
-    Raises: CommandFailed, Silent; DamagedCopy when what was copied is not whole.
+    Raises: CommandFailed, Silent; DamagedCopy when the copy is not whole.
     """
     with _held(shell, DATA_ROOT, now()) as held:
         return _seal(shell, held, held.manifest, b"", recipients, sealed)
@@ -127,9 +128,9 @@ def look(shell: Shell) -> tuple[Position, bool]:
 
 
 def prove(shell: Shell, copy: PurePosixPath, manifest: Manifest, opened: bytes, at: datetime) -> Proof:
-    """Restore the archive ``copy``, which lies on the node, in a sandbox there, and compare what comes up with the manifest.
+    """Restore the archive ``copy``, which is on the node, in a sandbox there, and compare the result with the manifest.
 
-    ``opened`` is the key file as it would be without autolock, where it is locked in the archive. Raises: Silent.
+    ``opened`` is the opened key file if the key file in the archive is locked; else empty. Raises: Silent.
     """
     given = {
         "copy": str(copy),
@@ -157,31 +158,31 @@ def prove(shell: Shell, copy: PurePosixPath, manifest: Manifest, opened: bytes, 
 
 
 def compare(manifest: Manifest, found: dict[str, Any]) -> str:
-    """In what a restored swarm falls short of the manifest; empty where it does not.
+    """How a restored swarm differs from the manifest; empty if it does not.
 
     The version of an object is the index that was committed before its own entry (swarmkit, manager/state/raft:
-    GetVersion), so a log that holds the entry is committed beyond it. What came up cannot tell: a forced new cluster
-    writes a dozen entries of its own before anything is read.
+    GetVersion), so a log that holds the entry is committed beyond that version. The restored swarm itself cannot show
+    this: a forced new cluster writes a dozen entries of its own before its objects can be read.
     """
     if found["cluster_id"] != manifest.cluster_id:
-        return f"swarm {found['cluster_id']} came up, not {manifest.cluster_id}"
+        return f"swarm {found['cluster_id']} came up instead of swarm {manifest.cluster_id}"
     if found["node_id"] != manifest.node_id:
-        return f"it came up as node {found['node_id']}, not {manifest.node_id}"
+        return f"it came up as node {found['node_id']} instead of node {manifest.node_id}"
     if missing := manifest.inventory.missing_from(restored(found)):
         shown = "; ".join(f"{kind} {', '.join(ids[:3])}" for kind, ids in missing.items())
-        return f"what the swarm held is missing: {shown}"
+        return f"the restored swarm lacks {shown}"
     if _lags(manifest, manifest.inventory.index):
         return (
-            f"its log is committed up to entry {manifest.position.commit}, "
-            f"and the swarm's newest change, of version {manifest.inventory.index}, comes after that"
+            f"its log is committed up to entry {manifest.position.commit}, and the swarm's newest change has version "
+            f"{manifest.inventory.index}, which comes later"
         )
     if found["version_index"] < manifest.inventory.index:
-        return f"its newest change is {found['version_index']}, and the swarm was at {manifest.inventory.index} before"
+        return f"its newest change has version {found['version_index']}, and the swarm had version {manifest.inventory.index}"
     return ""
 
 
 def restored(found: dict[str, Any]) -> Inventory:
-    """What a restored swarm holds, as the sandbox read it out of that."""
+    """The inventory of a restored swarm, as the sandbox reports it."""
     return Inventory({kind: frozenset(ids) for kind, ids in found["inventory"].items()}, found["version_index"])
 
 
@@ -200,10 +201,11 @@ def _held_beyond(
     how: str,
     back: Callable[[], None] | None,
 ) -> Iterator[_Held]:
-    """The same as `_held`, of a settled log, beyond the change of version ``index`` where that can be waited for.
+    """A copy as in `_held`, of a settled log, taken again if the log does not yet hold the change of version ``index``.
 
-    `Engine.settle` returns once a majority has its entry, and the manager that is copied may be the one that has it a moment
-    later. One whose log stays behind is given all the same: its proof says so. No engine is stopped twice.
+    `Engine.settle` returns once a majority has its entry, and the copied manager may get that entry a moment later.
+    If the log still lags after the last try, the copy is used anyway, and its proof reports that. A cold copy is tried
+    once, so that no engine is stopped twice.
     """
     for left in reversed(range(TRIES if how == copying.HOT else 1)):
         engine.settle()
@@ -218,9 +220,9 @@ def _held_beyond(
 def _held(
     shell: Shell, root: str, taken: datetime, how: str = copying.HOT, back: Callable[[], None] | None = None
 ) -> Iterator[_Held]:
-    """A copy on the node, for as long as the context is, with a manifest that lacks what only a leader knows.
+    """A copy on the node until the context ends, with a manifest that lacks what only a leader knows.
 
-    ``back`` is called once it was tried to take it.
+    ``back`` is called after the attempt to take the copy.
     """
     try:
         found = program.run(shell, "take", root, how)
@@ -261,9 +263,9 @@ def _held(
 def _seal(
     shell: Shell, held: _Held, manifest: Manifest, opened: bytes, recipients: tuple[str, ...], sealed: Path
 ) -> Manifest:
-    """Have the copy sealed and its manifest signed on the node, and fetch that.
+    """Seal the copy and sign its manifest on the node, and fetch the sealed copy.
 
-    Raises: CommandFailed, Silent; DamagedCopy when not all of it arrives, or what was signed is something else.
+    Raises: CommandFailed, Silent; DamagedCopy when not all of it arrives, or the signature does not match.
     """
     manifest = replace(manifest, recipients=recipients)
     given = {"manifest": manifest.to_dict(), "opened": opened.decode()}
@@ -277,17 +279,23 @@ def _seal(
 
 
 def _opened(locked: bytes | None, key: UnlockKey | None, manager: str) -> bytes:
-    """The key file opened; nothing where it needs no key. Raises: DamagedCopy where the key does not open it."""
+    """The opened key file; empty if it is not locked. Raises: DamagedCopy when the unlock key does not open it."""
     doing = f"checking the copy of {manager}"
     if locked is None:
         return b""
     if not is_locked(locked) or key is None:
-        raise DamagedCopy(doing, "it needs an unlock key, and the swarm has none: try again", remedy="requorum backup")
+        raise DamagedCopy(
+            doing,
+            "its key file is locked, and the swarm has no unlock key: autolock was changed a moment ago",
+            remedy="take the copy again: requorum backup",
+            code="unlock-key-changed",
+        )
     try:
         return unlock(locked, key)
     except WrongKey:
         raise DamagedCopy(
             doing,
-            "the swarm's unlock key does not open it: the key was changed a moment ago",
-            remedy="requorum backup, again",
+            "the swarm's unlock key does not open its key file: the key was changed a moment ago",
+            remedy="take the copy again: requorum backup",
+            code="unlock-key-changed",
         ) from None

@@ -12,7 +12,7 @@ from recovery.s3.store import Store
 def store(to: Store, prefix: str, manifest: Manifest, sealed: Path) -> Copy:
     """Store a copy at every site: the sealed archive first, its manifest last. ``prefix`` is ``PREFIX/CLUSTER/``.
 
-    Where the second site fails, the copy counts all the same: its `sites` lack that, and the store's notes say why.
+    If the second site fails, the copy is still valid. Its `sites` lack that site, and the store's notes say why.
     Raises: StoreError.
     """
     copy = of(manifest, prefix)

@@ -17,11 +17,11 @@ from recovery.swarm.key_file import UnlockKey
 from recovery.swarm.machines import Node
 
 TakenCopy = tuple[Copy, Manifest, RequorumError | None]
-"""A copy that was stored, and why it cannot be opened here."""
+"""A stored copy with its manifest, and why it cannot be opened here, if so."""
 
 
 def take_one(settings: Settings, node: Node) -> tuple[Copy, Manifest]:
-    """Take a copy of one manager. Raises: StoreError, TransportError, EngineError, DamagedCopy; as `Escrow.check`."""
+    """Copy one manager. Raises: StoreError, TransportError, EngineError, DamagedCopy; as `Escrow.check`."""
     copy, manifest, error = take_from(Catalog(settings), settings, node)
     if error:
         raise error
@@ -29,7 +29,7 @@ def take_one(settings: Settings, node: Node) -> tuple[Copy, Manifest]:
 
 
 def take_safety(settings: Settings, shell: Shell) -> tuple[Copy, Manifest]:
-    """Take a copy of a manager that has no leader, before its log is given up. Raises: as `take_one`."""
+    """Copy a manager that has no leader, before it gives up its raft log. Raises: as `take_one`."""
     with workspace() as folder:
         sealed = folder / "copy"
         manifest = snapshot.take_leaderless(shell, sealed, recipients=settings.backup.recipients)
@@ -62,7 +62,7 @@ def take_from(
 def _unopened(
     catalog: Catalog, settings: Settings, copy: Copy, manifest: Manifest, sealed: Path
 ) -> RequorumError | None:
-    """Why what was just stored, or its unlock key, cannot be opened by an identity at hand: told now, not when it is needed."""
+    """Why an available identity cannot open the copy or its unlock key. The operator learns it now, not in a recovery."""
     if not at_hand(settings.backup.identity_file):
         return None
     try:

@@ -1,7 +1,7 @@
-"""Where copies lie on this machine while they are taken, opened or sent: opened ones hold the CA's key.
+"""The folder on this machine for copies that are being taken, opened or sent. An opened copy holds the CA's key.
 
-A folder below ``TMPDIR``, its owner's alone, gone with its context. A process that is killed leaves its own behind; a
-later one removes it.
+The folder is below ``TMPDIR``, readable by its owner only, and removed at the end of its context. A killed process leaves
+its folder behind, and a later process removes it.
 """
 
 import os
@@ -16,12 +16,12 @@ from recovery.errors import FULL, local_fault
 
 PREFIX = "requorum-copy-"
 STALE_SECONDS = 86400.0
-"""How old it must be before another process removes it: one in another container is not seen from here."""
+"""How old a folder must be before another process removes it: its owner may run in another container, unseen from here."""
 
 
 @contextmanager
 def workspace() -> Iterator[Path]:
-    """A folder (mode 0700) for as long as the context is. Raises: LocalError where it cannot be made, or the disk is full."""
+    """A folder (mode 0700) until the context ends. Raises: LocalError when it cannot be made, or the disk is full."""
     root = Path(tempfile.gettempdir())
     _tidy(root, time.time())
     try:
@@ -42,7 +42,7 @@ def _tidy(root: Path, now: float) -> None:
         try:
             found = folder.lstat()
         except OSError:
-            continue  # another one removes it
+            continue  # another process removes it
         old = now - found.st_mtime > STALE_SECONDS
         if found.st_uid == os.getuid() and old and not _runs(folder.name.removeprefix(PREFIX).split("-")[0]):
             shutil.rmtree(folder, ignore_errors=True)
@@ -54,5 +54,5 @@ def _runs(pid: str) -> bool:
     except (ProcessLookupError, ValueError):
         return False
     except PermissionError:
-        pass  # somebody else's
+        pass  # another user's process
     return True

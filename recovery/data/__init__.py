@@ -1,1 +1,1 @@
-"""Copies of what services keep: beside the cluster's in S3, by the commands or the volume that the settings name."""
+"""Copies of service data, stored in S3 next to the copies of managers. The settings name the commands or the volume."""

@@ -1,4 +1,4 @@
-"""Takes copies of services' data into S3: read in a task's container, packed and sealed on its node, sent as it is read."""
+"""Copies service data to S3: read in a task's container, compressed and sealed on its node, and sent while it is read."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -16,12 +16,12 @@ from recovery.s3.sealing import at_hand
 from recovery.settings import Data, Settings
 
 SECONDS = 24 * 3600.0
-"""For one copy to be read and sent, or given back."""
+"""The time limit for one copy to be read and sent, or restored."""
 
 
 @dataclass(frozen=True)
 class DataBackupResult:
-    """What became of one copy: the copy with its manifest, or the error."""
+    """The result of one copy: the copy with its manifest, or the error."""
 
     name: str
     copy: DataCopy | None = None
@@ -29,14 +29,14 @@ class DataBackupResult:
     error: RequorumError | None = None
 
     def missing_at(self, settings: Settings) -> bool:
-        """Whether a site lacks the copy that was made; why, `backup` says."""
+        """Whether a site lacks the copy. `backup` reports the reason."""
         return self.copy is not None and len(self.copy.sites) < len(settings.backup.sites)
 
 
 def backup(settings: Settings, names: Sequence[str], *, say: Callable[[str], None]) -> Iterator[DataBackupResult]:
-    """Take a copy of each named data, one after the other. One that fails keeps no other from being taken.
+    """Copy each of the named data, one after the other. If one fails, the others are still copied.
 
-    Raises: StoreError; SettingError for a name that the settings lack.
+    Raises: StoreError; SettingError for a name that is not in the settings.
     """
     chosen = {name: settings.named_data(name) for name in names}
     catalog = DataCatalog(settings)
@@ -76,6 +76,6 @@ def _take(
         )
         stream.check_sealed(sealed, manifest, source=f"the copy of {name}")
         made = catalog.add(manifest, sealed)
-        if at_hand(settings.backup.identity_file):  # what nobody could open is told now, not when it is needed
+        if at_hand(settings.backup.identity_file):  # a copy that cannot be opened is reported now, not in a restore
             stream.check(sealed, manifest, catalog.identities, source=made.name)
         return made, manifest

@@ -1,7 +1,7 @@
-"""The copies of services' data in S3.
+"""The copies of service data in S3.
 
-Keys are ``PREFIX/CLUSTER/data/NAME/data-NAME-UTCTIME.zst.age`` and, beside it and written last, ``….manifest.json``.
-They lie a folder deeper than the copies of managers, whose listing leaves them alone, as this one leaves those.
+The archive is ``PREFIX/CLUSTER/data/NAME/data-NAME-UTCTIME.zst.age``. The manifest ``….manifest.json`` is written after
+it. They are stored one folder deeper than the copies of managers, so that neither listing shows the other's copies.
 """
 
 import re
@@ -29,34 +29,34 @@ Read = tuple["DataCopy", DataManifest | DamagedCopy]
 
 @dataclass(frozen=True)
 class DataCopy(WithTime):
-    """One copy, known by the key of its archive."""
+    """One copy, identified by the key of its archive."""
 
     key: str
     owner: str
-    """The data's name in the settings of then."""
+    """The name that the data had in the settings."""
     taken: datetime
     sites: tuple[str, ...] = field(default=(), compare=False)
-    """Where all of it lies: main, second."""
+    """The sites that have all of it: main, second."""
     written: datetime | None = field(default=None, compare=False)
-    """When S3 took its manifest."""
+    """When S3 stored its manifest."""
 
     @property
     def manifest_key(self) -> str:
-        """Where its manifest lies."""
+        """The key of its manifest."""
         return self.key.removesuffix(DATA_ARCHIVE) + MANIFEST
 
     @property
     def name(self) -> str:
-        """What an operator calls it."""
+        """The name that operators use."""
         return self.key.rsplit("/", 1)[-1].removesuffix(DATA_ARCHIVE)
 
 
 class DataCatalog:
-    """The copies of data of the settings' cluster, newest first, as of the listing made at the start. Those whose node's
-    clock was ahead come after all others.
+    """The data copies of the settings' cluster, newest first, as listed once at the start. Those whose node's clock was
+    ahead come last.
 
-    With requorum:backup.asOf they are listed and read as they were then. Raises: StoreError, also where there is no
-    copy and one of the sites could not be asked.
+    With requorum:backup.asOf they are listed and read as they were then. Raises: StoreError, also if no copy was found
+    and a site did not answer.
     """
 
     def __init__(self, settings: Settings, store: Store | None = None) -> None:
@@ -69,13 +69,13 @@ class DataCatalog:
         found = newest_first(self._listed())
         self.copies = tuple(copy for copy in found if copy.manifest_key in self._places)
         self.halves = tuple(copy for copy in found if copy.manifest_key not in self._places)
-        """Archives without a manifest: uploads under way, or that broke off."""
+        """Archives without a manifest: uploads under way, or interrupted ones."""
         if self._then.fault and not self.copies:
             raise self._then.fault
 
     @cached_property
     def identities(self) -> Identities:
-        """What opens the copies here. Raises: SettingError."""
+        """The identities that open the copies. Raises: SettingError."""
         return Identities(self._identity_file, setting="backup.identityFile")
 
     def of(self, owner: str) -> tuple[DataCopy, ...]:
@@ -90,34 +90,39 @@ class DataCatalog:
         """The copy of that name. Raises: NoUsableCopy."""
         found = next((copy for copy in self.copies if copy.name == name), None)
         if found is None:
-            raise NoUsableCopy(f"looking for {name}", "S3 holds no such copy of data", remedy="requorum data list")
+            raise NoUsableCopy(
+                f"looking for data copy {name}",
+                "S3 has no data copy of that name",
+                remedy="requorum data list",
+                code="no-such-copy",
+            )
         return found
 
     def manifest(self, copy: DataCopy) -> DataManifest:
-        """The copy's manifest. Raises: StoreError; DamagedCopy, also when it was removed since the listing."""
+        """The copy's manifest. Raises: StoreError; DamagedCopy, also if it was removed since the listing."""
         held = self._then.looks(copy.manifest_key)
         return self._replicas.first_good(copy.name, "manifest", held, lambda text: _made(copy, text))
 
     def manifests(self) -> list[Read]:
-        """Every copy with its manifest, or with what is wrong with it, newest first; its `sites` are those where its archive is
-        as long as the manifest has it. Raises: StoreError.
+        """Every copy with its manifest, or with its fault, newest first. Its `sites` are those at which the archive has the
+        length that the manifest names. Raises: StoreError.
         """
         with ThreadPoolExecutor(max_workers=16) as pool:
             return list(pool.map(self._read, self.copies))
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What an operator should know about where copies were read."""
+        """Warnings about the sites from which copies were read."""
         return (*self.store.notes, *self._replicas.notes)
 
     def download(self, copy: DataCopy, sealed: Path, check: Callable[[Path], None]) -> None:
-        """The copy's object into a local file, of the first site whose passes the check. Raises: as the check; StoreError."""
+        """Download the copy's object from the first site whose object passes the check. Raises: as the check; StoreError."""
         self._replicas.first_good(copy.name, "archive", self._then.downloads(copy.key, sealed), check)
 
     def add(self, manifest: DataManifest, sealed: Path) -> DataCopy:
         """Store a copy at every site: the sealed archive first, its manifest last.
 
-        Where the second site fails, the copy counts all the same: its `sites` lack that, and the store's notes say why.
+        If the second site fails, the copy is still valid. Its `sites` lack that site, and the store's notes say why.
         Raises: StoreError.
         """
         stamp = manifest.taken.astimezone(UTC).strftime(TIME)
@@ -131,7 +136,7 @@ class DataCatalog:
         return replace(copy, sites=self.store.everywhere(write))
 
     def _listed(self) -> Iterator[DataCopy]:
-        """Every archive under a name of ours."""
+        """Every archive whose name has our form."""
         for key, sites in self._places.items():
             if copy := at(key, self.prefix):
                 beside = self._places.get(copy.manifest_key, {})
@@ -151,12 +156,13 @@ def _made(copy: DataCopy, text: bytes) -> DataManifest:
     """The manifest in a copy's object. Raises: DamagedCopy."""
     found = from_json(text, source=copy.name)
     if found.name != copy.owner:
-        raise DamagedCopy(f"reading {copy.name}", f"it is a copy of {found.name}", remedy=NO_REMEDY)
+        why = f"its manifest belongs to a copy of {found.name}"
+        raise DamagedCopy(f"reading {copy.name}", why, remedy=NO_REMEDY, code="copy-damaged")
     return found
 
 
 def at(key: str, prefix: str) -> DataCopy | None:
-    """The copy whose archive would lie at the key, below ``PREFIX/CLUSTER/data/``; None where that is no name of ours."""
+    """The copy with that archive key below ``PREFIX/CLUSTER/data/``; None if the key does not have our form."""
     found = OBJECT.fullmatch(key.removeprefix(prefix).removesuffix(DATA_ARCHIVE))
     if not (found and key.startswith(prefix) and key.endswith(DATA_ARCHIVE)):
         return None

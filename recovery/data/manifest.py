@@ -1,6 +1,6 @@
-"""The manifest of a copy of a service's data: whose it is, how it was made, and how to tell that it is whole.
+"""The manifest of a data copy: whose data it is, how the copy was made, and its checksums.
 
-Format 1, JSON. As with the copies of managers, a copy exists once its manifest does.
+Format 1, JSON. As with the copies of managers, a copy exists as soon as its manifest exists.
 """
 
 import json
@@ -22,30 +22,30 @@ class DataManifest:
     image: str
     node: str
     slot: int
-    """Of the task that was asked; 0 for a global service."""
+    """The slot of the task whose data was copied; 0 for a global service."""
     command: tuple[str, ...]
-    """That wrote the data; empty for a volume."""
+    """The command that wrote the data; empty for a volume."""
     volume: str | None
     cluster_id: str
     taken: datetime
-    """When it was begun."""
+    """When the copy began."""
     seconds: float
-    """How long it took on the node."""
+    """How long the copy took on the node."""
     changed: bool
-    """Whether files of the volume changed as they were read."""
+    """Whether files of the volume changed while they were read."""
     size: int
-    """Bytes of the object as stored, sealed."""
+    """Bytes of the sealed object in S3."""
     sha256: str
-    """Of the object as stored."""
+    """Digest of the sealed object in S3."""
     plain_size: int
-    """Bytes of the data, as its command wrote them; of a volume, its tar file."""
+    """Bytes of the data: the output of the command, or the tar file of the volume."""
     plain_sha256: str
     recipients: tuple[str, ...]
-    """Age recipients that can open it."""
+    """The age recipients that can open it."""
 
     @property
     def source(self) -> str:
-        """What was copied, for eyes."""
+        """What was copied: the volume, or the command's first word."""
         return f"volume {self.volume}" if self.volume else self.command[0]
 
     def to_json(self) -> bytes:
@@ -55,11 +55,11 @@ class DataManifest:
 
 
 def from_json(text: bytes, *, source: str) -> DataManifest:
-    """The manifest stored at ``source``. Raises: DamagedCopy when it is not one of a format we know."""
+    """The manifest stored at ``source``. Raises: DamagedCopy if it is not a manifest of a known format."""
     try:
         document = json.loads(text)
         if document.pop("format") != FORMAT:
-            raise ValueError("the format is not known to this version")
+            raise ValueError("this release does not know its format")
         document["taken"] = datetime.fromisoformat(document["taken"])
         if document["taken"].tzinfo is None:
             raise ValueError("the time has no zone")
@@ -67,7 +67,8 @@ def from_json(text: bytes, *, source: str) -> DataManifest:
             document[key] = tuple(document[key])
         found = DataManifest(**document)
         if bool(found.command) == bool(found.volume):
-            raise ValueError("it names neither a command nor a volume, or both")
+            raise ValueError("it must name either a command or a volume")
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise DamagedCopy(f"reading {source}", f"not a manifest: {error}", remedy=NO_REMEDY) from None
+        why = f"its manifest cannot be read: {error}"
+        raise DamagedCopy(f"reading {source}", why, remedy=NO_REMEDY, code="copy-damaged") from None
     return found

@@ -1,6 +1,7 @@
-"""Removes the copies of data that no rule of requorum:backup.retention keeps, as `recovery.operations.prune` does those of managers.
+"""Removes the data copies that no rule of requorum:backup.retention keeps, as `recovery.operations.prune` removes copies of managers.
 
-The rules of the cluster say nothing of them: no data stands in for another. The minimum, which is never 0, keeps the newest copies of each data that can be read, whatever their age.
+The rules of the cluster do not apply: one service's data cannot replace another's. The minimum, which is never 0, keeps
+the newest readable copies of each service's data, however old they are.
 """
 
 from collections.abc import Callable, Collection
@@ -17,14 +18,15 @@ from recovery.settings import RetentionRules, Settings
 
 
 def look(settings: Settings, now: datetime) -> tuple[Decision[DataCopy], ...]:
-    """What would be kept and removed now, newest first. Raises: Refused while the copies are read as of a time, and
-    where a site is left out; StoreError.
+    """The copies that would be kept and removed now, newest first. Raises: Refused if requorum:backup.asOf is set, or a
+    site did not answer; StoreError.
     """
     if settings.backup.as_of:
         raise Refused(
-            "pruning copies of data",
-            "requorum:backup.asOf is set: what is listed is of the past",
-            remedy="take requorum:backup.asOf out",
+            "pruning data copies",
+            "requorum:backup.asOf is set, so the list shows the past",
+            remedy="remove requorum:backup.asOf",
+            code="as-of-set",
         )
     return _decided(settings, DataCatalog(settings), now)
 
@@ -32,12 +34,13 @@ def look(settings: Settings, now: datetime) -> tuple[Decision[DataCopy], ...]:
 def prune(
     settings: Settings, agreed: Collection[Decision[DataCopy]], now: datetime, *, say: Callable[[str], None]
 ) -> tuple[Removal[DataCopy], ...]:
-    """Remove what was agreed on, as far as the rules still say so of what lies in S3 now, one at a time and under the lease.
+    """Remove the agreed copies that the rules still do not keep, one at a time, while holding the lease.
 
-    Raises: Refused when another holds the lease, or as `look`; StoreError when S3 cannot be listed; StoreSilent when it stops answering.
+    Raises: Refused if another operator holds the lease, or as `look`; StoreError if S3 cannot be listed; StoreSilent if
+    S3 stops answering.
     """
     expected = {(decision.copy, decision.half) for decision in agreed if not decision.keep}
-    with cluster_lease.hold(Store(settings.backup.sites), settings.keys, "pruning copies of data", say=say):
+    with cluster_lease.hold(Store(settings.backup.sites), settings.keys, "pruning data copies", say=say):
         catalog = DataCatalog(settings)
         decided = _decided(settings, catalog, now)
         return tuple(
@@ -46,7 +49,7 @@ def prune(
 
 
 def candidate(copy: DataCopy, manifest: DataManifest | DamagedCopy) -> Candidate[DataCopy]:
-    """What the rules know of a copy."""
+    """The facts about a copy that the rules use."""
     if isinstance(manifest, DamagedCopy):
         return Candidate(copy, fault=manifest.why)
     return Candidate(copy, manifest.cluster_id, fault=copy.clock)
@@ -55,7 +58,7 @@ def candidate(copy: DataCopy, manifest: DataManifest | DamagedCopy) -> Candidate
 def _decided(settings: Settings, catalog: DataCatalog, now: datetime) -> tuple[Decision[DataCopy], ...]:
     copies = [candidate(copy, manifest) for copy, manifest in catalog.manifests()]
     halves = [Candidate(copy, half=True) for copy in catalog.halves]
-    catalog.store.require_whole("pruning copies of data")
+    catalog.store.require_whole("pruning data copies")
     rules = settings.backup.retention
     return decide(rules and rules.model_copy(update={"cluster": RetentionRules()}), copies + halves, now)
 

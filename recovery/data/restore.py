@@ -1,4 +1,4 @@
-"""Gives a copy back to its service: read whole and found good first, then opened on its way to the node."""
+"""Restores a data copy into its service. The copy is verified first, then opened on its way to the node."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ from recovery.settings import Data, Settings
 
 @dataclass(frozen=True)
 class Restore:
-    """What is to be given to whom."""
+    """A copy, and the service's task that it is to be restored into."""
 
     copy: DataCopy
     manifest: DataManifest
@@ -32,44 +32,47 @@ class Restore:
 
     @property
     def text(self) -> str:
-        """As an operator agrees to it."""
+        """The description that an operator consents to."""
         if self.data.volume is None:
-            return f"give {self.copy.name} to {self.place.text}: {' '.join(self.data.restore)}"
+            return f"restore {self.copy.name} into {self.place.text} with: {' '.join(self.data.restore)}"
         return (
-            f"replace what volume {self.data.volume} of {self.place.text} holds by {self.copy.name}, "
-            "and kill every container there that mounts it (swarm starts its tasks again)"
+            f"replace the content of volume {self.data.volume} of {self.place.text} with {self.copy.name}, "
+            "and kill every container on the node that mounts the volume (swarm starts its tasks again)"
         )
 
 
 def choose(catalog: DataCatalog, owner: str, choice: str | datetime | None) -> DataCopy:
-    """The copy of that name, the newest that is no younger than a time, or the newest. Raises: NoUsableCopy."""
+    """The copy of that name, or the newest one taken at or before a time, or the newest. Raises: NoUsableCopy."""
+    doing, remedy = f"restoring {owner}", "requorum data list"
     if isinstance(choice, str):
         copy = catalog.named(choice)
         if copy.owner != owner:
-            raise NoUsableCopy(f"restoring {owner}", f"{choice} is a copy of {copy.owner}", remedy="requorum data list")
+            why = f"{choice} is a copy of {copy.owner}"
+            raise NoUsableCopy(doing, why, remedy=remedy, code="copy-does-not-fit")
         return copy
     found = next((copy for copy in catalog.of(owner) if choice is None or copy.dated <= choice), None)
     if found is None:
-        why = "S3 holds no copy of it" + (f" from before {choice.isoformat()}" if choice else "")
-        raise NoUsableCopy(f"restoring {owner}", why, remedy="requorum data list")
+        why = "S3 has no copy of it" + (f" taken at or before {choice.isoformat()}" if choice else "")
+        raise NoUsableCopy(doing, why, remedy=remedy, code="no-copy")
     return found
 
 
 def plan(settings: Settings, catalog: DataCatalog, owner: str, choice: str | datetime | None) -> Restore:
-    """What a restore would do; nothing is done.
+    """Describe a restore. Changes nothing.
 
-    Raises: NoUsableCopy, DamagedCopy, Refused; SettingError, also when there is no identity to open the copy; StoreError,
+    Raises: NoUsableCopy, DamagedCopy, Refused; SettingError, also if no identity is available; StoreError,
     EngineError, TransportError, HostError.
     """
     data = settings.named_data(owner)
     copy = choose(catalog, owner, choice)
     manifest = catalog.manifest(copy)
     if bool(manifest.volume) != bool(data.volume):
-        made, wanted = ("a volume", "a command") if manifest.volume else ("a command", "a volume")
+        made, wanted = ("a volume", "commands") if manifest.volume else ("a command's output", "a volume")
         raise Refused(
             f"restoring {owner}",
-            f"{copy.name} was made of {made}, and requorum:data.{owner} names {wanted}",
-            remedy="choose another copy, or name in the settings what it was made of",
+            f"{copy.name} is a copy of {made}, but requorum:data.{owner} names {wanted}",
+            remedy=f"choose another copy, or name {made} in requorum:data.{owner}",
+            code="copy-does-not-fit",
         )
     catalog.identities  # noqa: B018 - it raises
     return Restore(copy, manifest, data, task.find(settings, data))
@@ -79,12 +82,12 @@ def plan(settings: Settings, catalog: DataCatalog, owner: str, choice: str | dat
 def verified(
     catalog: DataCatalog, copy: DataCopy, manifest: DataManifest, *, say: Callable[[str], None]
 ) -> Iterator[Path]:
-    """The copy's object as a local file, sealed as it is; read whole and found good.
+    """The copy's sealed object as a local file, after it was read completely and compared with its manifest.
 
-    Raises: StoreError; DamagedCopy; LocalError; SettingError when there is no identity to open it with.
+    Raises: StoreError; DamagedCopy; LocalError; SettingError if no identity is available.
     """
     identities = catalog.identities
-    say(f"reading {copy.name} whole")
+    say(f"verifying {copy.name}")
     with workspace() as folder:
         sealed = folder / "copy"
         catalog.download(copy, sealed, lambda path: stream.check(path, manifest, identities, source=copy.name))
@@ -92,10 +95,10 @@ def verified(
 
 
 def restore(settings: Settings, catalog: DataCatalog, wanted: Restore, *, say: Callable[[str], None]) -> float:
-    """Do it; the seconds that the service's side of it took. Two operators cannot restore the same data at once.
+    """Carry out the restore. Returns the seconds that the service needed. A lease keeps other operators out.
 
-    Raises: Refused when another is at it; DamagedCopy, with nothing done; CommandFailed when the service's command ends with an error, or the stream
-    breaks off; StoreError, TransportError, SettingError.
+    Raises: Refused if another operator restores the same data; DamagedCopy, with nothing changed; CommandFailed if the
+    service's command fails or the stream is interrupted; StoreError, TransportError, SettingError.
     """
     copy, manifest, data, place = wanted.copy, wanted.manifest, wanted.data, wanted.place
     key, doing = f"{catalog.prefix}{copy.owner}/lease.json", f"restoring {copy.owner}"
@@ -104,7 +107,7 @@ def restore(settings: Settings, catalog: DataCatalog, wanted: Restore, *, say: C
         verified(catalog, copy, manifest, say=say) as sealed,
         Shell(place.node, settings.ssh) as shell,
     ):
-        say(f"giving it to {place.text}")
+        say(f"restoring into {place.text}")
         given = {
             **place.given(copy.owner, data.restore, data.volume),
             "plain_size": manifest.plain_size,

@@ -1,4 +1,4 @@
-"""A sealed copy of data as a stream: never whole in memory, and never in clear on a disk."""
+"""A sealed data copy as a stream: never complete in memory, and never unencrypted on a disk."""
 
 import hashlib
 import os
@@ -16,34 +16,37 @@ from recovery.errors import DamagedCopy
 from recovery.s3.sealing import Identities, Unreadable
 
 BLOCK = 1 << 20
-"""Bytes that are unpacked at once: a few packed ones may stand for very many."""
+"""How many bytes are decompressed at once: a few compressed bytes may expand to very many."""
 
 
 def check_sealed(sealed: Path, manifest: DataManifest, *, source: str) -> None:
-    """Compare a stored object with its manifest, as far as that goes without opening it. Raises: DamagedCopy."""
+    """Compare a stored object with its manifest without opening it. Raises: DamagedCopy."""
     check_bytes(sealed, manifest.size, manifest.sha256, "the object", f"verifying {source}", remedy=NO_REMEDY)
 
 
 def check(sealed: Path, manifest: DataManifest, identities: Identities, *, source: str) -> None:
-    """Open the copy, read it whole and compare it with its manifest. Raises: DamagedCopy."""
+    """Open the copy, read it completely and compare it with its manifest. Raises: DamagedCopy."""
     check_sealed(sealed, manifest, source=source)
     doing, plain = f"verifying {source}", _Plain()
     try:
         with sealed.open("rb") as file:
             identities.unseal_stream(file, plain)
     except Unreadable as error:
-        raise DamagedCopy(doing, str(error), remedy="name the identity of one of its recipients") from None
+        remedy = "set requorum:backup.identityFile to the identity of one of its recipients"
+        raise DamagedCopy(doing, str(error), remedy=remedy, code="wrong-identity") from None
     except (zstd.ZstdError, EOFError) as error:
-        raise DamagedCopy(doing, f"it does not unpack ({error})", remedy=NO_REMEDY) from None
+        why = f"it cannot be decompressed ({error})"
+        raise DamagedCopy(doing, why, remedy=NO_REMEDY, code="copy-damaged") from None
     if not plain.ended or (plain.size, plain.sha256) != (manifest.plain_size, manifest.plain_sha256):
-        raise DamagedCopy(doing, "the data in it is not what its manifest says", remedy=NO_REMEDY)
+        why = "its data is not what its manifest says"
+        raise DamagedCopy(doing, why, remedy=NO_REMEDY, code="copy-damaged")
 
 
 @contextmanager
 def opened(sealed: Path, identities: Identities, *, first: bytes) -> Iterator[IO[bytes]]:
-    """The read end of a pipe that gives ``first``, and then the copy opened, still packed.
+    """The read end of a pipe that gives ``first``, and then the opened copy, still compressed.
 
-    Should it break off, the reader sees an early end: whoever it is for knows how long it must be.
+    If opening fails, the reader sees an early end. The receiver must know the expected length.
     """
     reading, writing = os.pipe()
 
@@ -60,7 +63,7 @@ def opened(sealed: Path, identities: Identities, *, first: bytes) -> Iterator[IO
 
 
 class _Plain:
-    """Takes what zstd packed, and measures what it unpacks to."""
+    """Decompresses what is written to it, and measures the result."""
 
     def __init__(self) -> None:
         self.size = 0

@@ -1,6 +1,6 @@
-"""Swarm verbs on one node's Docker engine, through its API.
+"""Swarm operations on one node's Docker engine, through its API.
 
-Tokens and keys travel in request bodies; nothing secret is on a command line.
+Tokens and keys travel in request bodies. No secret is ever on a command line.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -25,51 +25,51 @@ if TYPE_CHECKING:
 
 SWARM_PORT = 2377
 RESTART = "systemctl reset-failed docker.service; systemctl restart docker.service"
-"""Shell text for a node: its engine is started again, also where systemd gave up on it."""
+"""Shell text that restarts a node's engine, even if systemd has stopped trying."""
 SECONDS = 40
-"""Longer than the engine's own 20 s limit on swarm requests, so that its answer is heard."""
+"""Longer than the engine's own limit of 20 s on swarm requests, so that its answer arrives in time."""
 STILL_RUNNING = "will continue in the background"
-"""In what an engine answers to a join that takes it longer than 20 s (moby, daemon/cluster: errSwarmJoinTimeoutReached)."""
+"""Part of the engine's answer to a join that takes longer than 20 s (moby, daemon/cluster: errSwarmJoinTimeoutReached)."""
 HEARTBEAT_SECONDS = 10
-"""Docker's own default is 5. A new leader waits six heartbeats for each worker before it gives its tasks to others
-(swarmkit, manager/dispatcher): twice the time to find back to it after a loss, when most managers that it knows are gone."""
+"""Docker's own default is 5. A new leader waits six heartbeats for each worker before it gives the worker's tasks to
+others (swarmkit, manager/dispatcher). With 10 s a worker has twice the time to find a manager after most were lost."""
 RECOVERY_SECONDS = 75.0
-"""For what a swarm mends by itself: a leader that hangs gives its place up after 30 s (swarmkit, manager/state/store:
-WedgeTimeout), and an election takes up to 20 s more."""
+"""The time in which a swarm recovers from a change of leader. A leader that hangs steps down after 30 s (swarmkit,
+manager/state/store: WedgeTimeout), and an election takes up to 20 s more."""
 SUPERSEDED = ("out of sequence",)
-"""In what an engine answers to a write that another one overtook (swarmkit, manager/state/store: ErrSequenceConflict)."""
+"""Part of the engine's answer to a write that another write overtook (swarmkit, manager/state/store: ErrSequenceConflict)."""
 TRANSIENT = (*SUPERSEDED, "node lost leader status", "The swarm does not have a leader")
-"""And while another leader is elected (manager/state/raft: ErrLostLeadership, errLostQuorum)."""
+"""Parts of answers that are temporary, also during an election (manager/state/raft: ErrLostLeadership, errLostQuorum)."""
 PAUSE = 0.1
 NANOSECONDS = 1_000_000_000
 
 
 class Engine:
-    """The engine of a node reached through an open shell."""
+    """The engine of a node, reached through an open shell."""
 
     def __init__(self, shell: Shell, *, seconds: float = SECONDS) -> None:
         self.node = shell.node
-        with self._doing("connecting to the engine", "see `systemctl status docker` on the node"):
+        with self._doing("connecting to the engine", "on the node: systemctl status docker"):
             self._api = docker.APIClient(base_url=f"unix://{shell.engine_socket()}", version="auto", timeout=seconds)
 
     def info(self) -> Mapping[str, Any]:
         """The engine's own description, its swarm state under ``Swarm``."""
-        with self._doing("asking the engine for its state", "see `systemctl status docker` on the node"):
+        with self._doing("asking the engine for its state", "on the node: systemctl status docker"):
             result: Mapping[str, Any] = self._api.info()
             return result
 
     def members(self) -> tuple[Member, ...]:
-        """The swarm's node list; the node must be a manager of a swarm with a leader."""
-        with self._doing("listing the swarm's nodes", "see `docker node ls` on the node"):
+        """The swarm's node list. The node must be a manager of a swarm with a leader."""
+        with self._doing("listing the swarm's nodes", "on the node: docker node ls"):
             return tuple(_member(entry) for entry in self._api.nodes())
 
     def member(self, node_id: str) -> Member | None:
-        """That node's entry in the list; None where there is none."""
+        """The entry of that node ID in the node list, or None."""
         return next((member for member in self.members() if member.node_id == node_id), None)
 
     def inventory(self) -> Inventory:
         """The IDs of everything the swarm holds, and the highest ``Version.Index``."""
-        with self._doing("listing what the swarm holds", "see `docker node ls` on the node"):
+        with self._doing("listing the objects of the swarm", "on the node: docker node ls"):
             kinds: dict[str, list[Mapping[str, Any]]] = {
                 "nodes": self._api.nodes(),
                 "services": self._api.services(),
@@ -83,22 +83,22 @@ class Engine:
         return Inventory(objects, max([*versions, swarm["Version"]["Index"]]))
 
     def services(self) -> tuple[Service, ...]:
-        """Every service that is to run on and on."""
-        with self._doing("listing the services", "see `docker service ls` on the node"):
+        """Every service that runs permanently, so without jobs."""
+        with self._doing("listing the services", "on the node: docker service ls"):
             return tuple(_service(entry) for entry in self._api.services() if _mode(entry))
 
     def tasks(self) -> tuple[Task, ...]:
         """Every task that the swarm wants to run."""
-        with self._doing("listing the tasks", "see `docker service ps` on the node"):
+        with self._doing("listing the tasks", "on the node: docker service ls"):
             found = self._api.tasks(filters={"desired-state": ["running", "ready"]})
         return tuple(_task(entry) for entry in found)
 
     def init(self, options: "SwarmOptions") -> None:
-        """Found a new swarm with this node as its only manager. Nodes tell of themselves each `HEARTBEAT_SECONDS`, unless told otherwise."""
+        """Create a new swarm with this node as its only manager. The default heartbeat is `HEARTBEAT_SECONDS`."""
         if options.dispatcher_heartbeat_seconds is None:
             options = replace(options, dispatcher_heartbeat_seconds=HEARTBEAT_SECONDS)
         pools = [str(pool) for pool in options.default_address_pools]
-        with self._doing("founding the swarm", "see the engine's log: journalctl -u docker"):
+        with self._doing("creating the swarm", "on the node: journalctl -u docker"):
             self._api.init_swarm(
                 advertise_addr=str(self.node.address),
                 listen_addr=f"0.0.0.0:{SWARM_PORT}",
@@ -109,28 +109,28 @@ class Engine:
             )
 
     def force_new_cluster(self) -> None:
-        """Make this node the only manager of the swarm whose state lies in its swarm directory."""
-        with self._doing("forcing a new cluster", "see the engine's log: journalctl -u docker"):
+        """Make this node the only manager of the swarm whose state is in its swarm directory."""
+        with self._doing("forcing a new cluster", "on the node: journalctl -u docker"):
             self._api.init_swarm(
                 advertise_addr=str(self.node.address), listen_addr=f"0.0.0.0:{SWARM_PORT}", force_new_cluster=True
             )
 
     def options(self) -> Mapping[str, Any]:
         """The swarm's settings as the leader has them (``Spec`` of ``GET /swarm``)."""
-        with self._doing("reading the swarm's options", "see `docker info` on the node"):
+        with self._doing("reading the swarm's options", "on the node: docker info"):
             spec: Mapping[str, Any] = self._api.inspect_swarm()["Spec"]
             return spec
 
     def set_options(self, options: "SwarmOptions") -> None:
-        """Bring the swarm's settings to ``options``; the name and everything not named there stay."""
-        with self._doing("changing the swarm's options", "see `docker info` on the node"):
+        """Set the swarm's options to ``options``. The name, and options that are not named there, stay."""
+        with self._doing("changing the swarm's options", "on the node: docker info"):
             self._change(lambda spec: merged(raft_options.restored(spec), self._spec(options)))
 
     @contextmanager
     def short_log(self) -> Iterator[None]:
-        """While a manager joins, a snapshot after each entry and nothing behind it (see `recovery.swarm.raft_options`).
+        """Keep the raft log short while a manager joins: a snapshot after each entry (see `recovery.swarm.raft_options`).
 
-        Where the join fails the swarm may agree on nothing, so the options stay; `usual_log` brings them back.
+        If the join fails, the swarm may have no quorum, so the options stay. `usual_log` restores them later.
         """
         with self._doing("compacting the raft log", "run the same command again"):
             self._change(raft_options.shortened)
@@ -139,12 +139,12 @@ class Engine:
         self.usual_log()
 
     def usual_log(self) -> None:
-        """Have the swarm's own raft options back, where a join that was broken off left it with others."""
-        with self._doing("bringing the raft options back", "run the same command again"):
+        """Restore the swarm's own raft options, which an interrupted join may have left changed."""
+        with self._doing("restoring the raft options", "run the same command again"):
             self._change(raft_options.restored)
 
     def _change(self, change: Callable[[Mapping[str, Any]], dict[str, Any]]) -> None:
-        """Write the swarm's changed spec; one that is as it was is not written."""
+        """Write the swarm's spec if ``change`` changes it."""
 
         def write() -> None:
             current = self._api.inspect_swarm()
@@ -160,39 +160,39 @@ class Engine:
         return bool(self.options().get("EncryptionConfig", {}).get("AutoLockManagers"))
 
     def unlock_key(self) -> UnlockKey:
-        """The swarm's unlock key as its leader has it: a secret."""
-        with self._doing("fetching the unlock key", "docker swarm unlock-key"):
+        """The swarm's unlock key, from its leader. It is a secret."""
+        with self._doing("fetching the unlock key", "on a manager: docker swarm unlock-key"):
             text = self._api.get_unlock_key()["UnlockKey"]
         return UnlockKey(text)
 
     def unlock(self, key: UnlockKey) -> None:
-        """Start a locked manager. It answers once the manager sees a leader, and is busy until then.
+        """Unlock a locked manager. The engine answers when the manager has a leader.
 
-        One that sees none within `SECONDS` goes on looking (moby, daemon/cluster: UnlockSwarm knows no limit), and so it is not
-        failed yet.
+        No answer within `SECONDS` is not an error: the engine goes on without a limit (moby, daemon/cluster: UnlockSwarm).
         """
-        with self._doing("unlocking the manager", "docker swarm unlock, there"), suppress(ReadTimeout):
+        with self._doing("unlocking the manager", "on the node: docker swarm unlock"), suppress(ReadTimeout):
             self._api.unlock_swarm(key.text)
 
     def join_token(self, role: str) -> str:
-        """The swarm's join token for ``manager`` or ``worker``: a secret, to be used at once and kept nowhere."""
-        with self._doing("fetching the join token", "see `docker swarm join-token` on the node"):
+        """The swarm's join token for ``manager`` or ``worker``. It is a secret: use it at once and store it nowhere."""
+        with self._doing("fetching the join token", f"on the node: docker swarm join-token {role}"):
             token: str = self._api.inspect_swarm()["JoinTokens"][role.capitalize()]
         if not token:
             raise EngineError(
                 "fetching the join token",
-                "the engine gives an empty one",
-                remedy="docker swarm join-token --rotate " + role,
+                "the engine returned an empty token",
+                remedy=f"on the node: docker swarm join-token --rotate {role}",
                 node=self.node.name,
+                code="engine-refused",
             )
         return token
 
     def join(self, remotes: Iterable[Machine], token: str) -> None:
-        """Join the swarm that the managers ``remotes`` belong to, at this node's own address.
+        """Join the swarm of the managers ``remotes``, at this node's own address.
 
-        An engine that could not do so within its 20 s goes on with it, and so it is not failed yet.
+        If the engine needs more than its limit of 20 s, it goes on in the background. That is not an error.
         """
-        with self._doing("joining the swarm", "see the engine's log: journalctl -u docker"):
+        with self._doing("joining the swarm", "on the node: journalctl -u docker"):
             try:
                 self._api.join_swarm(
                     remote_addrs=[f"{remote.address}:{SWARM_PORT}" for remote in remotes],
@@ -205,11 +205,11 @@ class Engine:
                     raise
 
     def leave(self) -> None:
-        """Leave the swarm, whatever it holds here."""
-        with self._doing("leaving the swarm", "docker swarm leave --force"):
+        """Leave the swarm, even as its last manager."""
+        with self._doing("leaving the swarm", "on the node: docker swarm leave --force"):
             try:
                 self._api.leave_swarm(force=True)
-            except RequestException:  # an engine may close the connection as its node stops, and have left
+            except RequestException:  # the engine may close the connection while it leaves
                 if self._api.info()["Swarm"]["LocalNodeState"] != LocalState.INACTIVE:
                     raise
 
@@ -222,25 +222,25 @@ class Engine:
         labels: Mapping[str, str] | None = None,
         without: Collection[str] = (),
     ) -> None:
-        """Change a member's role or availability, set ``labels`` and remove those ``without``; all else stays as it is."""
+        """Change a member's role or availability, set ``labels`` and remove the labels ``without``. All else stays."""
 
         def change(spec: dict[str, Any]) -> dict[str, Any]:
             kept = {key: value for key, value in (spec.get("Labels") or {}).items() if key not in without}
             wanted = {"Role": role, "Availability": availability, "Labels": {**kept, **(labels or {})}}
             return {**spec, **{key: value for key, value in wanted.items() if value is not None}}
 
-        with self._doing(f"updating member {node_id}", "see `docker node ls` on the node"):
+        with self._doing(f"updating member {node_id}", "on the node: docker node ls"):
             self._update(node_id, change, needed=False)
 
     def settle(self) -> None:
-        """Have everything committed so far written to the managers' disks as committed, by committing one entry more.
+        """Commit one more entry, so that the managers' disks record all earlier entries as committed.
 
-        A raft member keeps the newest commit index in memory until it writes its next entry, and a forced new
-        cluster drops entries beyond the index on disk (swarmkit, manager/state/raft: "discard the previously
-        uncommitted entries"). Without this, a copy of a quiet swarm loses its last change. The entry is an
-        update of the node's own spec to what it is.
+        A raft member keeps the newest commit index in memory until it writes its next entry. A forced new cluster
+        drops entries beyond the index on disk (swarmkit, manager/state/raft: "discard the previously uncommitted
+        entries"). Without the additional entry, a copy of an idle swarm loses its last change. The entry updates the
+        node's spec to the same value.
         """
-        with self._doing("writing out the raft log", "try again; see `docker node ls` on the node"):
+        with self._doing("writing the raft log to disk", "run the same command again"):
             self._commit()
 
     def _commit(self) -> None:
@@ -248,8 +248,10 @@ class Engine:
         self._update(self._api.info()["Swarm"]["NodeID"], dict, needed=True)
 
     def _update(self, node_id: str, change: Callable[[dict[str, Any]], dict[str, Any]], *, needed: bool) -> None:
-        """Write a node's changed spec; ``needed`` writes one that is as it was too, and waits for no leader: it is for a copy, and
-        an engine without one is held by each question, while it may be what is left of a quorum (decision 27).
+        """Write a node's spec if ``change`` changes it.
+
+        ``needed`` also writes an unchanged spec, and does not wait for a leader: it serves a copy. Each request blocks
+        an engine without a leader, which may be what is left of the quorum (decision 27).
         """
 
         def write() -> None:
@@ -261,13 +263,13 @@ class Engine:
         _written(write, SUPERSEDED if needed else TRANSIENT)
 
     def remove_member(self, node_id: str) -> None:
-        """Take a member that is down off the node list."""
-        with self._doing(f"removing member {node_id}", "see `docker node ls` on the node"):
+        """Remove a member that is down from the node list."""
+        with self._doing(f"removing member {node_id}", "on the node: docker node ls"):
             self._api.remove_node(node_id, force=True)
 
     def force_update(self, service_id: str) -> None:
-        """Have every task of a service replaced, its specification as it is (``docker service update --force``)."""
-        with self._doing(f"updating service {service_id}", "see `docker service ps` on the node"):
+        """Replace every task of a service without changing its specification (``docker service update --force``)."""
+        with self._doing(f"updating service {service_id}", f"on the node: docker service ps {service_id}"):
             current = self._api.inspect_service(service_id)
             count = current["Spec"]["TaskTemplate"].get("ForceUpdate", 0) + 1
             version = current["Version"]["Index"]
@@ -292,15 +294,17 @@ class Engine:
         try:
             yield
         except APIError as error:
-            raise EngineError(doing, str(error.explanation or error), remedy=remedy, node=self.node.name) from None
+            why = str(error.explanation or error)
+            raise EngineError(doing, why, remedy=remedy, node=self.node.name, code="engine-refused") from None
         except (DockerException, RequestException, OSError) as error:
-            raise EngineError(doing, f"no answer ({error})", remedy=remedy, node=self.node.name) from None
+            why = f"the engine does not answer ({error})"
+            raise EngineError(doing, why, remedy=remedy, node=self.node.name, code="engine-silent") from None
 
 
 def _written(write: Callable[[], None], passing: Collection[str]) -> None:
-    """Read and write anew, for `MENDS_SECONDS`, what was answered by one of the words for what passes.
+    """Repeat a write for `MENDS_SECONDS` while the engine gives one of the temporary answers ``passing``.
 
-    Each write names the version that it was made from, so none is laid over what came between. Raises: APIError.
+    Each write names the version that it is based on, so it never overwrites another change. Raises: APIError.
     """
     end = monotonic() + RECOVERY_SECONDS
     while True:
@@ -313,7 +317,7 @@ def _written(write: Callable[[], None], passing: Collection[str]) -> None:
 
 
 def merged(current: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """``current`` with what ``wanted`` names, level by level."""
+    """``current``, overwritten with the values of ``wanted`` at every level."""
     result = dict(current)
     for key, value in wanted.items():
         below = current.get(key)

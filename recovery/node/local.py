@@ -11,7 +11,7 @@ from recovery.node.shell import ENGINE_SOCKET, SHOWN, Machine, Output
 
 
 class Local:
-    """Commands here, and the engine here."""
+    """Runs commands on this machine, and reaches its engine."""
 
     def __init__(self, node: Machine) -> None:
         self.node = node
@@ -25,7 +25,7 @@ class Local:
         seconds: float = 60,
         check: bool = True,
     ) -> Output:
-        """Run a command. Raises: CommandFailed when it exits non-zero (unless ``check`` is off) or takes too long."""
+        """Run a command. Raises: CommandFailed if it takes too long, or fails and ``check`` is on."""
         with ExitStack() as files:
             given: Any = {"input": stdin or b""} if stdin is None or isinstance(stdin, bytes) else {"stdin": stdin}
             if isinstance(stdin, Path):
@@ -34,7 +34,7 @@ class Local:
             try:
                 done = subprocess.run(argv, **given, stdout=taken, stderr=subprocess.PIPE, timeout=seconds)
             except subprocess.TimeoutExpired:
-                raise self._failed(argv, f"no end within {seconds:.0f} s") from None
+                raise self._failed(argv, f"it did not end within {seconds:.0f} s") from None
             except OSError as error:
                 raise self._failed(argv, str(error.strerror)) from None
         said = done.stderr.decode(errors="replace")
@@ -43,8 +43,9 @@ class Local:
         return Output(done.stdout or b"", said, done.returncode)
 
     def engine_socket(self) -> Path:
-        """The engine's own."""
+        """The socket of this machine's engine."""
         return Path(ENGINE_SOCKET)
 
     def _failed(self, argv: Sequence[str], why: str) -> CommandFailed:
-        return CommandFailed(f"running {argv[0]}", why, remedy="look at the message", node=self.node.name)
+        remedy = "on the node: journalctl -u requorum-copy"
+        return CommandFailed(f"running {argv[0]}", why, remedy=remedy, node=self.node.name, code="command-failed")

@@ -31,24 +31,24 @@ LOADER = (
 
 
 def run(shell: Shell, verb: str, *arguments: str, stdin: bytes = b"", seconds: float = SECONDS) -> Any:
-    """What the verb found on the node.
+    """Run the verb on the node, and return what it prints as JSON.
 
-    Raises: DamagedCopy where the copy is at fault; CommandFailed where anything else is; Silent.
+    Raises: DamagedCopy when the copy is at fault; CommandFailed when anything else fails; Silent.
     """
     return json.loads(_run(shell, verb, arguments, packed() + stdin, None, seconds).stdout)
 
 
 def fetch(shell: Shell, verb: str, *arguments: str, stdout: Path, seconds: float) -> Any:
-    """The same for a verb that puts out a stream, which goes into a local file; its standard input ends when we do.
+    """Run a verb whose output is a stream, into a local file, and return what it reports at the end.
 
-    Raises: as `run`.
+    The verb's standard input ends when this process ends. Raises: as `run`.
     """
     with _held_open() as stdin:
         return json.loads(_run(shell, verb, arguments, stdin, stdout, seconds).stderr.splitlines()[-1])
 
 
 def feed(shell: Shell, verb: str, *arguments: str, stdin: IO[bytes], seconds: float) -> Any:
-    """The same for a verb that reads a stream, which must begin with `packed`. Raises: as `run`."""
+    """Run a verb that reads a stream, which must begin with `packed`, and return its report. Raises: as `run`."""
     return json.loads(_run(shell, verb, arguments, stdin, None, seconds).stdout)
 
 
@@ -91,13 +91,20 @@ def _run(
         raise DamagedCopy(
             f"{WORDS[verb]} of {shell.node.name}",
             said,
-            remedy="run the same command again; see the node's disk and its Docker engine",
+            remedy="check the node's disk and Docker engine, then run the same command again",
+            code="copy-damaged",
         )
-    raise CommandFailed(WORDS[verb], said, remedy="mend what the message says", node=shell.node.name)
+    raise CommandFailed(
+        WORDS[verb],
+        said,
+        remedy="repair what the message names, then run the same command again",
+        node=shell.node.name,
+        code="command-failed",
+    )
 
 
 def clear(shell: Shell, folder: str) -> None:
-    """Remove a copy's folder; where the node is silent now, the next copy there removes it."""
+    """Remove a copy's folder. If the node does not answer, the next copy there removes it."""
     with suppress(Silent):
         shell.run(["rm", "-rf", folder], check=False)
 

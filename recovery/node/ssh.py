@@ -1,4 +1,4 @@
-"""One way to a node: SSH with pinned host keys, for commands and for the engine's API.
+"""The way to a node: SSH with pinned host keys, for commands and for the engine's API.
 
 The calls are plain and blocking; one event loop in a thread of its own carries every
 connection of the process. Commands are argument lists; secrets travel on standard input.
@@ -22,16 +22,16 @@ import asyncssh
 
 from recovery.errors import AccessDenied, CommandFailed, HostKeyChanged, Silent, SshRefused, TransportError, local_fault
 from recovery.node.shell import ENGINE_SOCKET, SHOWN, Output
-from recovery.node.ssh_keys import pinned_keys, private_key
+from recovery.node.ssh_keys import known_keys, pinned_keys, private_key
 from recovery.swarm.machines import Node, Ssh
 
 T = TypeVar("T")
 CONNECT_SECONDS = 3.0
-"""For a machine to accept or refuse a connection: a dead node costs no more."""
+"""How long a machine may take to accept or refuse a connection. A dead node costs no more than that."""
 LOGIN_SECONDS = 10.0
-"""From the same beginning, for one that has accepted to shake hands and let us in: a busy one has to fork for that."""
+"""From the same start, how long a machine that accepted the connection may take to let us in: a busy one has to fork."""
 LOCAL = frozenset({ENOSPC, EDQUOT, EFBIG, EROFS, EIO, ENOENT})
-"""What no connection fails with, but a file here."""
+"""Errors of a local file, never of a connection."""
 
 
 class Shell:
@@ -41,7 +41,7 @@ class Shell:
     """
 
     accepted = False
-    """Whether the machine has accepted a connection, be it that it let us in or not."""
+    """Whether the machine has accepted a connection, even if it did not let us in."""
 
     def __init__(
         self, node: Node, ssh: Ssh, *, connect_seconds: float = CONNECT_SECONDS, login_seconds: float = LOGIN_SECONDS
@@ -83,8 +83,9 @@ class Shell:
             raise CommandFailed(
                 f"running {argv[0]}",
                 f"exit status {output.status}: {output.stderr.strip()[-SHOWN:] or 'no message'}",
-                remedy="look at the message; the node is as the steps before left it",
+                remedy="repair what the message names, then run the same command again",
                 node=self.node.name,
+                code="command-failed",
             )
         return output
 
@@ -120,38 +121,57 @@ class Shell:
                     keepalive_interval=5,
                 )
         except asyncssh.HostKeyNotVerifiable:
+            scan = f"ssh-keyscan -p {self._ssh.port} {self.node.dial}"
+            if not known_keys(self.node, self._ssh):
+                raise HostKeyChanged(
+                    doing,
+                    f"no host key of {self.node.dial} is pinned in {self._ssh.known_hosts_file}",
+                    remedy=f"check the machine's host key, then add it to that file: {scan}",
+                    node=name,
+                    code="host-key-not-pinned",
+                ) from None
             raise HostKeyChanged(
                 doing,
-                f"the machine's host key is not the one pinned in {self._ssh.known_hosts_file}",
-                remedy=f"make sure which machine answers at {self.node.dial}; if it is yours, replace its line there "
-                f"by the output of: ssh-keyscan -p {self._ssh.port} {self.node.dial}",
+                f"the machine's host key is not the host key pinned in {self._ssh.known_hosts_file}",
+                remedy=f"find out which machine answers at {self.node.dial}. If it is the right one, replace its line in that "
+                f"file with the output of: {scan}",
                 node=name,
+                code="host-key-changed",
             ) from None
         except asyncssh.PermissionDenied:
             raise AccessDenied(
                 doing,
-                "the machine does not accept the key",
-                remedy=f"add the public part of {self._ssh.private_key_file} to {self._ssh.user}'s authorized_keys there, "
-                "or correct requorum:ssh.privateKeyFile",
+                f"the machine does not accept the key {self._ssh.private_key_file}",
+                remedy=f"add its public key to the authorized_keys of {self._ssh.user} on that machine, or correct "
+                "requorum:ssh.privateKeyFile",
                 node=name,
+                code="access-denied",
             ) from None
         except ConnectionRefusedError:
             raise SshRefused(
                 doing,
                 f"the machine is up and port {self._ssh.port} refuses the connection",
-                remedy=f"start sshd there, or correct requorum:ssh.port; then try again: ssh {self._ssh.user}@{self.node.dial}",
+                remedy=f"start sshd on {self.node.dial}, or correct requorum:ssh.port",
                 node=name,
+                code="ssh-refused",
             ) from None
         except (OSError, TimeoutError) as error:
-            found = "it accepts the connection, and does not let us in" if self.accepted else "nothing answers"
+            found = "the machine accepts the connection but no login" if self.accepted else "nothing answers"
             raise Silent(
                 doing,
                 f"{found} ({str(error) or 'timed out'})",
-                remedy="see whether the machine is up and reachable from here",
+                remedy="check that the machine is up and reachable from here",
                 node=name,
+                code="node-unreachable",
             ) from None
         except asyncssh.Error as error:
-            raise TransportError(doing, error.reason, remedy="see sshd's log on the node", node=name) from None
+            raise TransportError(
+                doing,
+                error.reason,
+                remedy="read sshd's log on the node: journalctl -u ssh",
+                node=name,
+                code="ssh-failed",
+            ) from None
 
     async def _close(self) -> None:
         if self._relay is not None:
@@ -181,8 +201,9 @@ class Shell:
             raise CommandFailed(
                 f"running {argv[0]}",
                 f"no end within {seconds:.0f} s",
-                remedy="see what keeps the node busy, then run again",
+                remedy="find out what keeps the node busy, then run the same command again",
                 node=self.node.name,
+                code="command-failed",
             ) from None
         except (OSError, asyncssh.Error) as error:
             if isinstance(error, OSError) and error.errno in LOCAL:
@@ -190,8 +211,9 @@ class Shell:
             raise Silent(
                 f"running {argv[0]}",
                 f"the connection was lost ({error})",
-                remedy="see whether the machine is up, then run again",
+                remedy="check that the machine is up and reachable from here, then run the same command again",
                 node=self.node.name,
+                code="ssh-failed",
             ) from None
         finally:
             if target:
@@ -230,7 +252,7 @@ class Shell:
 
 
 class _Patient(asyncssh.SSHClient):
-    """Notes that the machine has accepted the connection, and gives it until ``login_end`` to let us in."""
+    """Notes that the machine has accepted the connection, and waits until ``login_end`` for the login."""
 
     def __init__(self, shell: Shell, limit: asyncio.Timeout, login_end: float) -> None:
         self._shell, self._limit, self._login_end = shell, limit, login_end
@@ -244,7 +266,7 @@ class _Patient(asyncssh.SSHClient):
 class _Target:
     """A local file that a command's output is written to.
 
-    It keeps what the disk refuses: asyncssh ends the connection over that, and says no more.
+    It keeps the error of a failed write, because asyncssh only ends the connection and does not report it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -257,7 +279,7 @@ class _Target:
             raise local_fault(error, path) from None
 
     def fileno(self) -> int:
-        """None: asyncssh is to call `write`, also for what is no regular file."""
+        """Raise OSError, so that asyncssh calls `write` for any kind of file."""
         raise OSError
 
     def write(self, data: bytes) -> None:
@@ -269,7 +291,7 @@ class _Target:
             raise
 
     def close(self) -> None:
-        """Write what is left."""
+        """Write what is buffered."""
         try:
             self._file.close()
         except OSError as error:
@@ -277,20 +299,21 @@ class _Target:
 
 
 async def _pump(source: Any, sink: Any) -> None:
-    """Copy a stream to its end, or until either side is gone."""
+    """Copy a stream to its end, or until either side closes."""
     try:
         while data := await source.read(1 << 16):
             sink.write(data)
             await sink.drain()
         sink.write_eof()
     except (OSError, asyncssh.Error):
-        pass  # whoever still reads or writes sees the end of the connection
+        pass  # the other side sees the end of the connection
 
 
 def is_silent(node: Node, ssh: Ssh, *, seconds: float = CONNECT_SECONDS) -> bool:
-    """Whether nothing at all answers at the node's SSH port: no connection, no refusal.
+    """Whether nothing answers at the node's SSH port: neither a connection nor a refusal.
 
-    A frozen machine answers in this sense: its kernel accepts connections. So does a name that cannot be resolved.
+    A frozen machine is not silent in this sense, because its kernel accepts connections. A name that cannot be resolved
+    is not silent either.
     """
     try:
         socket.create_connection((node.dial, ssh.port), timeout=seconds).close()

@@ -1,5 +1,6 @@
 """Private keys and pinned host keys, read from OpenSSH's files."""
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -13,40 +14,53 @@ GO_PREFERS = ("ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521
 
 
 def private_key_text(path: Path) -> str:
-    """The operator's key as its file holds it: a secret. Raises: SettingError when it cannot be used."""
+    """The text of the operator's private key, a secret. Raises: SettingError when the key cannot be used."""
     private_key(path)
     return path.read_text()
 
 
 def pinned_key(node: Node, ssh: Ssh) -> str:
-    """The host key that is pinned for the node, as `authorized_keys` would hold it.
+    """The host key that is pinned for the node, as a line of `authorized_keys`.
 
-    Of several, the one that a Go client asks for first. Raises: SettingError when none is pinned.
+    Of several keys, the one that a Go client asks for first. Raises: SettingError when none is pinned.
     """
-    keys, *_ = pinned_keys(ssh.known_hosts_file).match(node.dial, node.dial, ssh.port)
+    keys = known_keys(node, ssh)
     if not keys:
         raise SettingError(
             "ssh.knownHostsFile",
             f"{ssh.known_hosts_file} pins no host key for {node.name} ({node.dial})",
-            remedy=f"check the key and add it: ssh-keyscan -p {ssh.port} {node.dial}",
+            remedy=f"check the machine's host key, then add it to that file: ssh-keyscan -p {ssh.port} {node.dial}",
+            code="host-key-not-pinned",
         )
     ranks = {algorithm: rank for rank, algorithm in enumerate(GO_PREFERS)}
     first = min(keys, key=lambda key: ranks.get(key.get_algorithm(), len(ranks)))
     return first.export_public_key().decode().strip()
 
 
+def known_keys(node: Node, ssh: Ssh) -> Sequence[asyncssh.SSHKey]:
+    """The host keys that are pinned for the node. Raises: SettingError when the file cannot be used."""
+    keys, *_ = pinned_keys(ssh.known_hosts_file).match(node.dial, node.dial, ssh.port)
+    return keys
+
+
 @cache
 def private_key(path: Path) -> asyncssh.SSHKey:
-    """The operator's key, read once. Raises: SettingError when it cannot be used."""
+    """The operator's private key, read once. Raises: SettingError when it cannot be used."""
     try:
         return asyncssh.read_private_key(path)
     except OSError as error:
         raise SettingError(
-            "ssh.privateKeyFile", f"{path}: {error.strerror}", remedy="name a readable private key"
+            "ssh.privateKeyFile",
+            f"{path}: {error.strerror}",
+            remedy="name a readable private key",
+            code="unreadable-file",
         ) from None
     except asyncssh.KeyImportError as error:
         raise SettingError(
-            "ssh.privateKeyFile", f"{path}: {error}", remedy="name a private key without passphrase"
+            "ssh.privateKeyFile",
+            f"{path}: {error}",
+            remedy="name a private key without passphrase",
+            code="unreadable-file",
         ) from None
 
 
@@ -56,9 +70,15 @@ def pinned_keys(path: Path) -> asyncssh.SSHKnownHosts:
         return asyncssh.read_known_hosts(str(path))
     except OSError as error:
         raise SettingError(
-            "ssh.knownHostsFile", f"{path}: {error.strerror}", remedy="make it with: ssh-keyscan ADDRESS…"
+            "ssh.knownHostsFile",
+            f"{path}: {error.strerror}",
+            remedy=f"create the file: ssh-keyscan ADDRESS… > {path}",
+            code="unreadable-file",
         ) from None
     except ValueError as error:
         raise SettingError(
-            "ssh.knownHostsFile", f"{path}: {error}", remedy="make it anew with: ssh-keyscan ADDRESS…"
+            "ssh.knownHostsFile",
+            f"{path}: {error}",
+            remedy=f"create the file again: ssh-keyscan ADDRESS… > {path}",
+            code="unreadable-file",
         ) from None

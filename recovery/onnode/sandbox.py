@@ -24,8 +24,8 @@ from typing import IO, Any
 from recovery.onnode import api, archive, copying
 
 SECONDS = 60
-"""Of a whole proof. It takes one or two where the engine campaigns at once, as 20.10 does; newer ones (26.1) refuse that
-while the log holds changes of membership, and wait for an election: 10 to 20 more, in which nothing is done."""
+"""Of a whole proof. It takes one or two where the engine campaigns at once, as 20.10 and 28 do; 26.1 refuses that
+while the log holds changes of membership, and waits for an election: 10 to 20 more, in which nothing is done."""
 LOCK = Path("/run/requorum-proof.lock")
 """Held for as long as a sandbox is there; says who asked for it."""
 LOCK_SECONDS = 180.0

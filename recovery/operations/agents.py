@@ -1,4 +1,4 @@
-"""The agents on the managers: what each is made of, how it gets there, and how it is doing."""
+"""The agents on the managers: their files, their installation, and their state."""
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +24,7 @@ from recovery.swarm.model import Reach
 
 HOME = "/usr/local/lib/requorum/agent"
 INSTALLED = FILE.with_name("installed")
-"""Holds the digest of what is installed; written last."""
+"""This file holds the digest of the installed agent. The installation writes it last."""
 RUNNING = "requorum-watch.service requorum-copy.timer"
 """The units that systemd starts by itself."""
 SERVICE = """[Unit]
@@ -50,7 +50,7 @@ ExecStart=/bin/mkdir -m 700 -p {state}
 ExecStart=/bin/touch {state}/due
 ExecStart=/bin/systemctl start --no-block requorum-copy.service
 """
-"""It waits for a round that runs to end: to start one that is just ending would be to start none."""
+"""A due copy waits until a running round has ended: systemd ignores a start while that round is ending."""
 TIMER = """[Unit]
 Description=Requorum: scheduled copies
 [Timer]
@@ -63,14 +63,14 @@ WantedBy=timers.target
 """
 CHECK = """set -eu
 fail() { echo "$1" >&2; exit 2; }
-command -v systemd-analyze >/dev/null || fail "systemd is missing, and runs the agent"
+command -v systemd-analyze >/dev/null || fail "systemd is missing. The agent needs it"
 systemd-analyze calendar "$1" >/dev/null 2>&1 || fail "requorum:agent.schedule: systemd does not understand '$1'"
-/usr/bin/python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || fail "Python 3.11 or newer is needed as /usr/bin/python3"
+/usr/bin/python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || fail "/usr/bin/python3 is not Python 3.11 or newer"
 for module in cryptography nacl; do
   /usr/bin/python3 -c "import $module" 2>/dev/null || fail "python3-$module is missing: apt-get install python3-$module"
 done
 """
-"""Whether a node has what an agent needs. Argument: the schedule."""
+"""Checks that a node has what an agent needs. Argument: the schedule."""
 STOP = f"""systemctl stop {RUNNING} requorum-copy.service requorum-due.service 2>/dev/null || true
 for unit in {RUNNING}; do systemctl disable --quiet $unit 2>/dev/null || true; done
 rm -f /etc/systemd/system/requorum-copy.* /etc/systemd/system/requorum-watch.service /etc/systemd/system/requorum-due.service
@@ -78,7 +78,7 @@ was=$(python3 -c 'import json; print(json.load(open("{FILE}"))["metrics"] or "")
 [ -z "$was" ] || [ "$was" = "$metrics" ] || rm -f "$was/{metrics.FILE}"
 rm -rf {HOME} {FILE.parent}
 """
-"""Takes an agent off, with its metrics where they lie in another folder than ``$metrics``: nobody writes them any more."""
+"""Removes an agent. Also removes its metrics file if that is in another folder than ``$metrics``: nothing updates it."""
 INSTALL = f"""set -eu
 home={HOME} metrics=$3
 rm -rf $home.new; mkdir -m 700 -p $home.new; tar -xz --no-same-owner -C $home.new
@@ -96,7 +96,7 @@ printf %s "$2" > {INSTALLED}
 REMOVE = f"""metrics=
 {STOP}systemctl daemon-reload
 """
-"""The spool stays: copies that S3 does not have are nobody's to throw away."""
+"""Uninstalls an agent. The spool stays: it may hold copies that S3 does not have."""
 LOOK = f"""cat {INSTALLED} 2>/dev/null || true; echo
 stat -c %Y {INSTALLED} 2>/dev/null || echo
 date +%s
@@ -108,42 +108,42 @@ systemctl show requorum-copy.service --property=ExecMainStatus --value || echo
 echo $(ls {STATE}/spool 2>/dev/null | grep -v '[.]new$')
 cat {STATE}/state.json 2>/dev/null || true
 """
-"""Prints a line each, and what the agent remembers. Of the spool the names, which are times in milliseconds."""
+"""Prints one line for each value, then the agent's state. Names in the spool are times in milliseconds."""
 SECONDS = 120
 
 
 @dataclass(frozen=True)
 class AgentStatus:
-    """How one manager's agent is doing."""
+    """The state of one manager's agent."""
 
     digest: str
-    """Of what is installed; empty where nothing is."""
+    """The digest of the installed agent; empty if none is installed."""
     timer: bool
     watch: bool
     waiting: int
-    """Copies that wait for S3."""
+    """How many copies wait for S3."""
     state: State
     result: str = "success"
     status: int = 0
-    """How the last round ended: systemd's word for it, and the exit status."""
+    """How the last round ended: systemd's result, and the exit status."""
     since: float = 0.0
-    """When the oldest of the copies that wait was taken; this and what follows are Unix times, 0 for never."""
+    """When the oldest waiting copy was taken. This field and the next two are Unix times; 0 means never."""
     due: float = 0.0
-    """When a round was last due: by the timer, or because the watch began."""
+    """When a round was last due: by the timer, or because the watch started."""
     now: float = 0.0
     """The node's clock."""
 
 
 def check(settings: Settings) -> None:
-    """Read the operator's files that agents are given. Raises: SettingError."""
+    """Check that the operator's files for the agents can be read. Raises: SettingError."""
     if settings.agent:
         _files(settings, settings.managers[0])
 
 
 def require_fit(settings: Settings, assessment: Assessment) -> None:
-    """Refuse where a manager that answers lacks what its agent needs.
+    """Refuse if a manager that answers lacks what its agent needs.
 
-    Never where there is something to recover: that does not wait for an agent, which comes after the proof. Raises: Refused.
+    It never refuses while a recovery is needed: agents come after the proof. Raises: Refused.
     """
     if settings.agent is None or assessment.diagnosis.kind not in (Kind.HEALTHY, Kind.ABSENT):
         return
@@ -152,17 +152,19 @@ def require_fit(settings: Settings, assessment: Assessment) -> None:
         faults = pool.map(lambda node: _unfit(settings, node), there)
     for node, fault in zip(there, faults, strict=True):
         if fault:
-            remedy = "mend that there, or take requorum:agent out; then the same command again"
-            raise Refused("preparing its agent", fault, remedy=remedy, node=node.name)
+            remedy = "repair that on the node, or remove requorum:agent, then run the same command again"
+            raise Refused(
+                "checking what its agent needs", fault, remedy=remedy, node=node.name, code="agent-cannot-run"
+            )
 
 
 def digest(settings: Settings, node: Node) -> str:
-    """What tells whether the agent of a node is as the settings want it. Raises: SettingError."""
+    """The digest of the agent that the settings want on a node. Raises: SettingError."""
     return bundle.digest(_files(settings, node))
 
 
 def install(settings: Settings, node: Node) -> str:
-    """Have the node's agent installed and running; its digest. Raises: SettingError; TransportError."""
+    """Install and start the node's agent, and return its digest. Raises: SettingError; TransportError."""
     agent, files = _wanted(settings), _files(settings, node)
     made = bundle.digest(files)
     argv = ["sh", "-c", INSTALL, "install", agent.schedule, made, str(agent.metrics_folder or "")]
@@ -172,7 +174,7 @@ def install(settings: Settings, node: Node) -> str:
 
 
 def remove(settings: Settings, node: Node) -> bool:
-    """Take the agent off the node; False where the node does not let us in: it may be gone."""
+    """Uninstall the agent from the node. Returns False if Requorum cannot log in to the node: it may be gone."""
     try:
         with Shell(node, settings.ssh) as shell:
             shell.run(["sh", "-c", REMOVE], seconds=SECONDS, check=False)
@@ -182,14 +184,14 @@ def remove(settings: Settings, node: Node) -> bool:
 
 
 def inspect(settings: Settings, node: Node) -> AgentStatus:
-    """How the node's agent is doing. Raises: TransportError."""
+    """The state of the node's agent. Raises: TransportError."""
     with Shell(node, settings.ssh) as shell:
         told = shell.run(["sh", "-c", LOOK]).stdout.decode()
     return agent_status(told)
 
 
 def agent_status(told: str) -> AgentStatus:
-    """What `LOOK` printed."""
+    """The state in the text that `LOOK` printed."""
     lines = [*told.split("\n", 9), *[""] * 9]
     made, installed, now, timer, watch, triggered, result, status, names, memory = lines[:10]
     waiting = [int(name) / 1000 for name in names.split() if name.isdecimal()]
@@ -212,7 +214,7 @@ def _number(text: str) -> float:
 
 
 def _unfit(settings: Settings, node: Node) -> str:
-    """What the node lacks for an agent; empty where nothing, or where it has fallen silent."""
+    """What the node lacks for an agent; empty if nothing, or if the node does not answer any more."""
     try:
         with Shell(node, settings.ssh) as shell:
             done = shell.run(["sh", "-c", CHECK, "check", _wanted(settings).schedule], check=False)
@@ -231,12 +233,12 @@ def _files(settings: Settings, node: Node) -> Mapping[str, bytes]:
     made = {
         **_library(),
         "etc/config.json": config(settings, node).to_json(),
-        "units/requorum-copy.service": _service("takes copies into S3", "copy", COPY),
+        "units/requorum-copy.service": _service("takes copies and stores them in S3", "copy", COPY),
         "units/requorum-due.service": DUE.format(state=STATE).encode(),
         "units/requorum-copy.timer": TIMER.format(schedule=agent.schedule).encode(),
     }
     if agent.on_change:
-        made["units/requorum-watch.service"] = _service("has a copy taken after each change", "watch", WATCH)
+        made["units/requorum-watch.service"] = _service("starts a copy after each change", "watch", WATCH)
     if agent.credentials_file:
         made[f"etc/{CREDENTIALS.name}"] = _credentials(agent.credentials_file, settings.backup.sites)
     if settings.backup.encryption and settings.backup.encryption.key_file:
@@ -250,7 +252,7 @@ def _library() -> Mapping[str, bytes]:
 
 
 def config(settings: Settings, node: Node) -> Config:
-    """What the agent of a node is told."""
+    """The configuration of a node's agent."""
     agent = _wanted(settings)
     return Config(
         cluster=settings.cluster,
@@ -266,7 +268,7 @@ def config(settings: Settings, node: Node) -> Config:
 
 
 def _bucket(bucket: Bucket, agent: Agent) -> Bucket:
-    """As a node writes to it, with credentials that need not read anything but what agents tell each other."""
+    """The bucket as a node uses it. Its credentials need to read only what agents write for each other."""
     return replace(
         bucket,
         profile=bucket.profile if agent.credentials_file else None,
@@ -281,9 +283,9 @@ def _service(what: str, verb: str, more: str) -> bytes:
 
 
 def _credentials(path: Path, buckets: Sequence[Bucket]) -> bytes:
-    """The profiles that the sites need, with those they take a role by, and nothing else of the operator's file.
+    """The profiles that the sites need, with their source profiles, and nothing else of the operator's file.
 
-    Raises: SettingError, without a word of what it holds.
+    Raises: SettingError, which shows nothing of the file's content.
     """
     content, given, needed = _read(path, "agent.credentialsFile"), RawConfigParser(strict=False), RawConfigParser()
     try:
@@ -291,16 +293,21 @@ def _credentials(path: Path, buckets: Sequence[Bucket]) -> bytes:
     except (ConfigParserError, UnicodeDecodeError):
         raise SettingError(
             "agent.credentialsFile",
-            f"{path} is no AWS shared credentials file",
-            remedy="write [default] and keys into it",
+            f"{path} is not an AWS shared credentials file",
+            remedy="write a [default] profile with keys into the file",
+            code="setting-invalid",
         ) from None
     for site in (bucket.profile or "default" for bucket in buckets):
         name: str | None = site
         while name is not None and name not in needed.sections():
             if name not in given.sections():
-                lacks = f"profile [{site}]" if name == site else f"source_profile that [{site}] leads to"
-                remedy = "add it, with a key of the nodes' own"
-                raise SettingError("agent.credentialsFile", f"{path} has no {lacks}", remedy=remedy)
+                lacks = f"profile [{site}]" if name == site else f"source_profile that profile [{site}] leads to"
+                raise SettingError(
+                    "agent.credentialsFile",
+                    f"{path} has no {lacks}",
+                    remedy="add the profile, with a key that only the nodes use",
+                    code="setting-invalid",
+                )
             needed[name] = dict(given.items(name))
             name = needed.get(name, "source_profile", fallback=None)
     text = StringIO()
@@ -312,4 +319,6 @@ def _read(path: Path, setting: str) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise SettingError(setting, f"{path}: {error.strerror}", remedy="name a readable file") from None
+        raise SettingError(
+            setting, f"{path}: {error.strerror}", remedy="name a readable file", code="unreadable-file"
+        ) from None

@@ -1,4 +1,4 @@
-"""The look before every change: survey, diagnosis and plan, made before the first effect."""
+"""Survey, diagnosis and plan: what Requorum finds out and decides before it changes anything."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -20,54 +20,54 @@ from recovery.steps import unlock
 from recovery.survey import survivors, unknown_managers
 from recovery.survey.addresses import require_vacated
 from recovery.survey.nodes import stable_survey
-from recovery.swarm.model import Reach, Survey, Survivor
+from recovery.swarm.machines import Ssh
+from recovery.swarm.model import NodeReport, Reach, Survey, Survivor
 
 
 @dataclass(frozen=True)
 class Assessment:
-    """What is, what is wrong with it, and what would be done."""
+    """The state of the cluster, what is wrong with it, and what Requorum would do."""
 
     survey: Survey
     diagnosis: Diagnosis
     plan: Plan
 
     def require_safe(self, settings: Settings) -> None:
-        """Refuse what must not proceed. Raises: Refused, with the command to run instead."""
+        """Refuse a change that is not safe now. Raises: Refused, with the command to run instead."""
         fault = access_fault(self.survey)
         if fault and not (self.diagnosis.kind is Kind.ALL_LOST and fault.node.role == "worker"):
-            remedies = {
-                Reach.REFUSED: f"start sshd on {fault.node.dial}, or correct requorum:ssh.port",
-                Reach.DENIED: "correct requorum:ssh.user or requorum:ssh.privateKeyFile, or authorize the key there",
-                Reach.WRONG_KEY: f"make sure which machine answers at {fault.node.dial}, then pin its key in {settings.ssh.known_hosts_file}",
-            }
-            doing = f"connecting to {settings.ssh.user}@{fault.node.dial} by SSH"
-            raise Refused(doing, f"{fault.reach}: {fault.detail}", remedy=remedies[fault.reach], node=fault.node.name)
-        if self.plan.refusal:
+            raise _locked_out(fault, settings.ssh)
+        if refusal := self.plan.refusal:
             doing = f"preparing changes to cluster {settings.cluster}"
             steps = "".join(f"\n  {line}" for line in self.plan.lines)
-            why = f"{self.plan.refusal.why}\n{self.diagnosis.text}{steps}"
-            raise Refused(doing, why, remedy=self.plan.refusal.remedy)
+            why = f"{refusal.why}\n{self.diagnosis.text}{steps}"
+            raise Refused(doing, why, remedy=refusal.remedy, code=refusal.code)
         moved = next((report for report in self.survey.managers if report.data_root), None)
-        well = self.diagnosis.kind in (Kind.HEALTHY, Kind.ABSENT)  # where something is to be recovered, that goes on
+        well = self.diagnosis.kind in (Kind.HEALTHY, Kind.ABSENT)  # a recovery goes on in spite of it
         if moved and well:
             root = moved.data_root
-            why = f"it keeps its data in {root} (DockerRootDir), and what survives a lost quorum is looked for in {DATA_ROOT}"
-            remedy = f"there: ln -s {root} {DATA_ROOT}, what lies at that moved aside first; userns-remap has to be done without"
-            raise Refused("looking at its Docker engine", why, remedy=remedy, node=moved.node.name)
+            raise Refused(
+                "checking its Docker engine",
+                f"it keeps its data in {root} (DockerRootDir). "
+                f"After a lost quorum, Requorum looks for the raft log in {DATA_ROOT}. userns-remap is not supported",
+                remedy=f"on the node, move {DATA_ROOT} aside, then: ln -s {root} {DATA_ROOT}",
+                node=moved.node.name,
+                code="data-root-moved",
+            )
         unknown = [r.node for r in self.survey.reports if r.reach in (Reach.SILENT, Reach.NAMED)]
         if self.diagnosis.kind is Kind.ABSENT and unknown:
-            names = ", ".join(node.name for node in unknown)
             raise Refused(
-                f"preparing cluster {settings.cluster}",
-                f"silent: {names}",
+                f"creating cluster {settings.cluster}",
+                f"no answer from {', '.join(node.name for node in unknown)}",
                 remedy="start these machines, or correct their addresses",
+                code="node-unreachable",
             )
 
 
-def assess(settings: Settings, *, now: datetime | None = None) -> Assessment:
-    """Ask every node and S3, and decide.
+def assess(settings: Settings, *, typed: bool = False, now: datetime | None = None) -> Assessment:
+    """Ask every node and S3, and decide. ``typed`` says that a person gave `recover: true` for this run.
 
-    Raises: StoreError, HostError, SettingError; Refused when copies of several swarms lie under one name.
+    Raises: StoreError, HostError, SettingError; Refused if S3 has copies of several swarms under the cluster's name.
     """
     catalog = Catalog(settings)
     known = known_id(settings, catalog)
@@ -103,5 +103,21 @@ def assess(settings: Settings, *, now: datetime | None = None) -> Assessment:
     proven = next(iter(reports.names(settings)), "") if diagnosis.kind in NO_QUORUM else ""
     newer = newest_after(search.choice, ours) if search.choice else None
     source = Source(search.choice, search.rejected, newer, cas, engine, moved, ahead, proven)
-    plan = make_plan(diagnosis, settings, source, left, now or datetime.now(UTC), spent=spent)
+    plan = make_plan(diagnosis, settings, source, left, now or datetime.now(UTC), spent=spent, typed=typed)
     return Assessment(seen, diagnosis, plan)
+
+
+def _locked_out(report: NodeReport, ssh: Ssh) -> Refused:
+    """The refusal for a machine that is up but does not let Requorum log in."""
+    node = report.node
+    doing, why = f"connecting to {ssh.user}@{node.dial} by SSH", f"{report.reach}: {report.detail}"
+    match report.reach:
+        case Reach.REFUSED:
+            remedy = f"start sshd on {node.dial}, or correct requorum:ssh.port"
+            return Refused(doing, why, remedy=remedy, node=node.name, code="ssh-refused")
+        case Reach.DENIED:
+            remedy = "correct requorum:ssh.user or requorum:ssh.privateKeyFile, or authorize the key on the node"
+            return Refused(doing, why, remedy=remedy, node=node.name, code="access-denied")
+        case _:
+            remedy = f"find out which machine answers at {node.dial}, then pin its host key in {ssh.known_hosts_file}"
+            return Refused(doing, why, remedy=remedy, node=node.name, code="host-key-changed")

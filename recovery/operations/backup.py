@@ -1,4 +1,4 @@
-"""Takes copies of the managers into S3: the others first, the leader last, so that the newest copy knows most."""
+"""Copies the managers to S3: the leader last, so that the newest copy holds the latest changes."""
 
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,13 +25,13 @@ from recovery.swarm.model import LocalState, Reach
 
 COLD = "taking a cold copy"
 BACK_SECONDS = copying.STOPPED_SECONDS + restart.RESTART_SECONDS
-"""For an engine that was stopped to run again: the guard on its node starts it where nobody else does."""
+"""How long a stopped engine may take to run again. A guard on its node starts the engine if nothing else does."""
 PAUSE = 0.3
 
 
 @dataclass(frozen=True)
 class BackupResult:
-    """What became of one manager's copy: the copy with its manifest, or the error; both where it lies in S3 and cannot be opened."""
+    """The result for one manager: its copy with the manifest, or the error. Both, if a stored copy cannot be opened."""
 
     manager: str
     copy: Copy | None = None
@@ -40,29 +40,29 @@ class BackupResult:
 
     @property
     def at_fault(self) -> bool:
-        """Whether what was copied is not whole, or nothing came up from it; another copy may be better then."""
+        """Whether the copy is damaged or failed its restore test. A cold copy may then be better."""
         if self.error:
             return isinstance(self.error, DamagedCopy) and not isinstance(self.error, UnopenedCopy)
         return self.manifest is not None and self.manifest.verdict is Verdict.FAILED
 
     def missing_at(self, settings: Settings) -> bool:
-        """Whether a site lacks the copy that was made; why, `backup` says."""
+        """Whether a site lacks the copy. `backup` reports the reason."""
         return self.copy is not None and len(self.copy.sites) < len(settings.backup.sites)
 
 
 def backup(settings: Settings, *, say: Callable[[str], None]) -> Iterator[BackupResult]:
-    """Take a copy of every manager: the others side by side, then the leader. One that fails keeps no other from being taken.
+    """Copy every manager: the followers in parallel, then the leader. If one fails, the others are still copied.
 
-    The copies are proven side by side, which newer engines need an election's time for. Managers that are named lost
-    are passed over.
+    The restore tests run in parallel: on newer engines each takes as long as an election. Managers that are
+    declared lost are left out.
 
-    Raises: Refused when no manager answers with a leader; StoreError, HostError.
+    Raises: Refused if no manager has a leader; StoreError, HostError.
     """
     catalog = Catalog(settings)
     catalog.store.require_lock()
     there, last = _order(settings)
     others = {node.name: Event() for node in there if node.name != last}
-    """Each is set once there is a copy of that manager, or will be none."""
+    """One event for each follower. It is set when the manager is copied, or its copy failed."""
 
     def take(node: Node) -> BackupResult:
         if node.name == last:
@@ -84,8 +84,9 @@ def backup(settings: Settings, *, say: Callable[[str], None]) -> Iterator[Backup
 
 
 def backup_or_cold(settings: Settings, *, say: Callable[[str], None]) -> Iterator[BackupResult]:
-    """As `backup`; of a manager whose copy is at fault a cold one is taken, and that is its outcome, unless its engine may not
-    be stopped. Raises: as `backup_cold`.
+    """Copy every manager as `backup` does. If a copy is at fault, take a cold copy, and return that instead.
+
+    If the engine may not be stopped now, return the first copy. Raises: as `backup_cold`.
     """
     failed: dict[str, BackupResult] = {}
     for outcome in backup(settings, say=say):
@@ -94,7 +95,7 @@ def backup_or_cold(settings: Settings, *, say: Callable[[str], None]) -> Iterato
         else:
             yield outcome
     if failed:
-        say(f"the copy of {' and '.join(failed)} is at fault: a cold one is taken")
+        say(f"the copy of {' and '.join(failed)} cannot be used. Requorum takes a cold copy")
         for outcome in backup_cold(settings, failed, say=say):
             if isinstance(outcome.error, Refused):
                 say(str(outcome.error))
@@ -104,12 +105,12 @@ def backup_or_cold(settings: Settings, *, say: Callable[[str], None]) -> Iterato
 
 
 def backup_cold(settings: Settings, names: Collection[str], *, say: Callable[[str], None]) -> Iterator[BackupResult]:
-    """Take a copy of each named manager with its engine stopped for that, one after the other, the leader last.
+    """Stop the engine of each named manager for its copy, one manager at a time, the leader last.
 
-    The next one's turn comes only once this one is Ready and Reachable again; after one that is not, the others are
-    refused. An engine whose copy was broken off is started again, by systemd if need be.
+    Each manager must be Ready and Reachable again before the next engine is stopped. If one is not, the others are
+    refused. If a copy is interrupted, the engine is started again, by systemd if necessary.
 
-    Raises: Refused when no manager answers with a leader, or somebody else changes the quorum; StoreError, HostError.
+    Raises: Refused if no manager has a leader, or another operator holds the lease; StoreError, HostError.
     """
     with cluster_lease.hold(Store(settings.backup.sites), settings.keys, "taking cold copies", say=say):
         catalog = Catalog(settings)
@@ -118,8 +119,9 @@ def backup_cold(settings: Settings, names: Collection[str], *, say: Callable[[st
         away = ""
         for node in sorted((node for node in there if node.name in names), key=lambda node: node.name == last):
             if away:
-                why = f"{away} is not back from its own, and no other engine is stopped before that"
-                yield BackupResult(node.name, error=Refused(COLD, why, remedy="requorum doctor", node=node.name))
+                why = f"{away} is not back after its own cold copy, so Requorum stops no other engine"
+                refused = Refused(COLD, why, remedy="requorum doctor", node=node.name, code="node-not-back")
+                yield BackupResult(node.name, error=refused)
                 continue
             try:
                 yield BackupResult(node.name, *_take_cold(catalog, settings, node, say))
@@ -129,12 +131,15 @@ def backup_cold(settings: Settings, names: Collection[str], *, say: Callable[[st
 
 
 def _order(settings: Settings) -> tuple[list[Node], str | None]:
-    """The managers that are not named lost, and the name of the leader. Raises: Refused when there is none."""
+    """The managers that are not declared lost, and the leader's name. Raises: Refused if there is no leader."""
     seen = survey(settings, nodes=settings.managers)
     leader = seen.leader
     if leader is None:
         raise Refused(
-            f"backing up cluster {settings.cluster}", "no manager answers with a leader", remedy="requorum status"
+            f"backing up cluster {settings.cluster}",
+            "no manager reports a leader",
+            remedy="requorum status",
+            code="no-leader",
         )
     chief = next(member.node_id for member in leader.members if member.leader)
     there = [report.node for report in seen.managers if report.reach is not Reach.NAMED]
@@ -142,21 +147,21 @@ def _order(settings: Settings) -> tuple[list[Node], str | None]:
 
 
 def _take_cold(catalog: Catalog, settings: Settings, node: Node, say: Callable[[str], None]) -> TakenCopy:
-    """Raises: ProofFailed where the manager is not back, whatever became of its copy; StoreError, TransportError, …"""
+    """Take a cold copy. Raises: ProofFailed if the manager is not back, even with a good copy; as `_take`."""
     before = restart.may_halt(settings, node, COLD)
 
     def back(key: UnlockKey | None) -> None:
-        say(f"unlocking {node.name} with the key {key.fingerprint}" if key else f"waiting for {node.name}")
-        with ThreadPoolExecutor(max_workers=1) as pool:  # an interrupt is heard once that is over
+        say(f"unlocking {node.name} with unlock key {key.fingerprint}" if key else f"waiting for {node.name}")
+        with ThreadPoolExecutor(max_workers=1) as pool:  # an interrupt takes effect after the wait
             pool.submit(_await_engine, settings, node, key).result()
         restart.await_back(settings, node, before, COLD, restart.RESTART_SECONDS)
 
-    say(f"copying {node.name}, its engine stopped meanwhile")
+    say(f"copying {node.name} while its engine is stopped")
     return take_from(catalog, settings, node, back=back)
 
 
 def _await_engine(settings: Settings, node: Node, key: UnlockKey | None) -> None:
-    """Wait until an engine that was stopped runs again and its guard is off; where it is locked, unlock it. Raises: ProofFailed."""
+    """Wait until a stopped engine runs again and its guard is off. Unlock a locked engine. Raises: ProofFailed."""
     end, why = monotonic() + BACK_SECONDS, ""
     while monotonic() < end:
         try:
@@ -171,5 +176,10 @@ def _await_engine(settings: Settings, node: Node, key: UnlockKey | None) -> None
         except (TransportError, EngineError) as error:
             why = error.why
         sleep(PAUSE)
-    remedy = "requorum doctor names the next step"
-    raise ProofFailed(COLD, f"after {BACK_SECONDS:.0f} s: {why}", remedy=remedy, node=node.name)
+    raise ProofFailed(
+        COLD,
+        f"its Docker engine is not back after {BACK_SECONDS:.0f} s: {why}",
+        remedy="requorum doctor",
+        node=node.name,
+        code="node-not-back",
+    )

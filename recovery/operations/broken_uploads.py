@@ -1,6 +1,6 @@
-"""Parts of uploads that broke off and that nobody could abort: no listing shows them, and they take room until somebody does.
+"""Parts of interrupted uploads: no listing of objects shows them, and they use space until the upload is aborted.
 
-Those under names that are not ours are other people's.
+Only uploads whose names Requorum gives are looked at. All others belong to someone else.
 """
 
 from collections.abc import Callable, Iterable
@@ -18,7 +18,7 @@ from recovery.settings import Settings
 
 @dataclass(frozen=True)
 class BrokenUpload:
-    """An upload that broke off, with the site where its parts lie; and why S3 did not abort it, where that was tried in vain."""
+    """An interrupted upload, the site that stores its parts, and the error if S3 did not abort it."""
 
     site: Site
     upload: Upload
@@ -26,9 +26,9 @@ class BrokenUpload:
 
 
 def list_broken(settings: Settings, now: datetime, *, say: Callable[[str], None]) -> tuple[BrokenUpload, ...]:
-    """Uploads of the cluster's copies that are older than the grace period of requorum:backup.retention; without that, none.
+    """The interrupted uploads of the cluster's copies, older than requorum:backup.retention.graceHours; without it, none.
 
-    Where a site does not tell them, that is said. Raises: StoreSilent.
+    ``say`` reports each site that does not list uploads. Raises: StoreSilent.
     """
     policy, store = settings.backup.retention, Store(settings.backup.sites)
     if policy is None:
@@ -41,7 +41,7 @@ def list_broken(settings: Settings, now: datetime, *, say: Callable[[str], None]
         except StoreSilent:
             raise
         except StoreError as error:
-            say(f"uploads that broke off are not looked for: {error}")
+            say(f"Requorum cannot list interrupted uploads: {error}")
         else:
             ours = [upload for upload in told if is_ours(upload.key, keys)]
             found.extend(BrokenUpload(site, upload) for upload in ours if now - upload.begun >= grace)
@@ -49,7 +49,7 @@ def list_broken(settings: Settings, now: datetime, *, say: Callable[[str], None]
 
 
 def is_ours(key: str, keys: Keys) -> bool:
-    """Whether the key, below ``PREFIX/CLUSTER/``, is one that a copy of a manager or of data is uploaded to: pure."""
+    """Whether Requorum uploads a copy of a manager or of data to this key."""
     if data.at(key, keys.data):
         return True
     beside = key.startswith(keys.root) and key.removeprefix(keys.root).count("/") == 1 and key.endswith(ARCHIVE)
@@ -58,7 +58,7 @@ def is_ours(key: str, keys: Keys) -> bool:
 
 
 def abort(broken: Iterable[BrokenUpload]) -> tuple[BrokenUpload, ...]:
-    """Have their parts removed; a refusal stops no other. Raises: StoreSilent when S3 stops answering."""
+    """Abort the uploads; after a refusal the others go on. Raises: StoreSilent when S3 stops answering."""
     return tuple(BrokenUpload(one.site, one.upload, _abort(one)) for one in broken)
 
 

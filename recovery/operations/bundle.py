@@ -1,7 +1,7 @@
-"""What is carried to a node for its agent: our package, and the pure Python packages that it needs, as they are installed here.
+"""The files that a node's agent needs: this package, and the pure Python packages that it uses, as installed here.
 
-So the agent runs what was tested together, and a node needs no package index. What must be compiled comes from the
-node's own distribution: python3-cryptography and python3-nacl.
+So the agent runs the versions that were tested together, and a node needs no package index. Compiled packages come
+from the node's own distribution: python3-cryptography and python3-nacl.
 """
 
 import hashlib
@@ -19,14 +19,14 @@ PACKAGES = (
 ROOMS = ("agent", "copies", "node", "onnode", "s3", "swarm")
 """The rooms of our package that an agent imports. A change elsewhere reinstalls no agent."""
 KINDS = (".py", ".json", ".pem", ".gz")
-"""Of files that are carried; anything compiled here is left out, and is not needed."""
+"""The kinds of files in the bundle. Files that were compiled here are left out; the agent does not need them."""
 DATA, SERVICE = "/data/", "s3/"
-"""The AWS packages describe every service in a folder of its own; one is needed."""
+"""The AWS packages describe each service in its own folder. The agent needs only one."""
 
 
 @cache
 def library() -> Mapping[str, bytes]:
-    """Every file of it by its path below the folder that Python looks in."""
+    """The content of every Python file in the bundle, by its path below the folder on Python's path."""
     root = Path(__file__).parent.parent
     files = (file for room in ROOMS for file in (root / room).rglob("*.py"))
     ours = {f"recovery/{file.relative_to(root).as_posix()}": file.read_bytes() for file in (*root.glob("*.py"), *files)}
@@ -34,7 +34,7 @@ def library() -> Mapping[str, bytes]:
 
 
 def packed(files: Mapping[str, bytes]) -> bytes:
-    """A tar file of them, compressed; readable by root alone."""
+    """The files as a compressed tar file, readable only by root."""
     packing = io.BytesIO()
     with tarfile.open(fileobj=packing, mode="w:gz", compresslevel=6) as tar:
         for path, content in sorted(files.items()):
@@ -45,7 +45,7 @@ def packed(files: Mapping[str, bytes]) -> bytes:
 
 
 def digest(files: Mapping[str, bytes]) -> str:
-    """What tells one set of files from another."""
+    """A SHA-256 over the paths and contents of the files."""
     found = hashlib.sha256()
     for path, content in sorted(files.items()):
         found.update(f"{path}\0{len(content)}\0".encode() + content)

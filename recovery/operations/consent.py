@@ -1,14 +1,15 @@
-"""Whether `recover: true` still counts. Pulumi saves the flag, and pipelines commit it; it must not fire at a later loss.
+"""Whether `recover: true` counts. Pulumi saves the flag, and pipelines commit it; it must not fire at a later loss.
 
-The flag counts for one loss. Once a recovery is proven under it, or it is found set while nothing is lost, a note in
-S3, at every site, says that it is spent; an update without the flag removes the note. A plan's ID, which preview shows, always counts,
-for that plan only.
+The saved flag counts for one loss. Once a recovery is proven under it, or it is found set while nothing is lost, a note in
+S3, at every site, says that it is spent. An update without the flag removes the note; so does one for which a person
+typed it, as that recovery begins. A plan's ID, which preview shows, always counts, for that plan only.
 """
 
 import json
 from datetime import UTC, datetime
 
 from recovery.planning.diagnosis import Kind
+from recovery.planning.plan import Plan
 from recovery.s3.store import Store
 from recovery.settings import Settings
 
@@ -28,13 +29,16 @@ def spend(settings: Settings) -> None:
         Store(settings.backup.sites).everywhere(lambda site: site.put(settings.keys.spent, note))
 
 
-def keep_up(settings: Settings, kind: Kind, *, preview: bool = False) -> None:
-    """Bring the note to what the settings and the diagnosis of this run say; a preview makes nothing count again, since it may be
-    of a branch that has no flag. Raises: StoreError.
+def keep_up(settings: Settings, plan: Plan, *, typed: bool = False, preview: bool = False) -> None:
+    """Bring the note to what the settings and the plan of this run say.
+
+    ``typed`` says that a person gave the flag for this run: should the recovery break off, it goes on under the saved flag.
+    A preview makes nothing count again, since it may be of a branch that has no flag. Raises: StoreError.
     """
     store = Store(settings.backup.sites)
     spent = is_spent(settings, store)
-    if kind in NOTHING_LOST and not spent:
+    recovers = bool(plan.id) and not plan.refusal
+    if plan.kind in NOTHING_LOST and not spent:
         spend(settings)
-    elif spent and settings.recover is False and not preview:
+    elif spent and not preview and (settings.recover is False or (typed and recovers)):
         store.delete(settings.keys.spent)

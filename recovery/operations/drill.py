@@ -1,12 +1,11 @@
-"""A drill: a copy fetched, opened and restored as in a disaster, in a sandbox on a node; the result is kept beside the copy,
-at every site.
+"""A drill fetches, opens and restores a copy as in a disaster, in a sandbox on a node, and stores the result in S3.
 
-The node is the copy's own manager, or any other that answers and whose engine is no older than the copy's: the sandbox
-has the manager's original address in a network of its own, so nothing that lives is disturbed, and it does not matter
-where it stands. A drill that says nothing about the copy is not kept beside it: what was known of the copy stays.
+The node is the copy's own manager, or another one that answers and whose engine is not older than the copy's. The
+sandbox has the manager's original address in its own network, so it disturbs nothing. The result is stored next to the
+copy at every site. If a drill reaches no verdict about the copy, the copy's earlier verdict stays.
 
-The last one of each manager is kept as ``PREFIX/CLUSTER/drills/MANAGER.json`` too, whatever it says and whatever becomes of
-the copy: monitors ask for it.
+The last drill of each manager is also stored as ``PREFIX/CLUSTER/drills/MANAGER.json``, with any verdict, and also
+after the copy is removed: monitoring reads it.
 """
 
 import json
@@ -38,25 +37,26 @@ from recovery.swarm.model import NodeReport, Reach, Survey
 
 @dataclass(frozen=True)
 class Drill:
-    """What came of restoring one copy."""
+    """The result of restoring one copy."""
 
     copy: Copy
     node: str
-    """Where the sandbox stood."""
+    """The node that ran the sandbox."""
     proof: Proof
     rto: float
-    """Seconds from asking S3 for the copy to a swarm that answers, as a restore of it would take."""
+    """Seconds from asking S3 for the copy until a swarm answers: the time that a restore would take."""
     rpo: float
-    """Seconds between the copy and the drill: changes of that time would be lost."""
+    """Seconds between the copy and the drill: a restore would lose the changes of this time."""
 
 
 def drill(
     settings: Settings, catalog: Catalog, copies: Sequence[Copy], *, on: Node | None, say: Callable[[str], None]
 ) -> Iterator[Drill]:
-    """Restore each copy in turn, ``on`` a node or on the best that answers; what it says about the copy is kept in S3.
-    A site that does not take that is told at the end.
+    """Restore each copy in turn, ``on`` a node or on the best one that answers, and store the result in S3.
 
-    Raises: Refused when no node answers; StoreError; SettingError.
+    At the end it reports a site that did not store a result.
+
+    Raises: Refused if no node answers; StoreError; SettingError.
     """
     seen = survey(settings)
     for copy in copies:
@@ -64,7 +64,10 @@ def drill(
         where = _where(seen, copy, maker, on)
         now, start = datetime.now(UTC), monotonic()
         if is_older(where.engine, maker):
-            why = f"the engine of {where.node.name} ({where.engine}) is older than the copy's ({maker}) and may not read it"
+            why = (
+                f"the engine of {where.node.name} ({where.engine}) is older than the copy's engine ({maker}). "
+                "It may not be able to read the copy"
+            )
             proof = Proof(Verdict.UNPROVEN, now, why)
         else:
             say(f"restoring {copy.name} in a sandbox on {where.node.name}")
@@ -79,7 +82,7 @@ def drill(
 
 
 def last(settings: Settings, store: Store) -> dict[str, Proof]:
-    """What came of the last drill of each manager that there was one of, by the manager's name. Raises: StoreError."""
+    """The result of each manager's last drill, if any, by the manager's name. Raises: StoreError."""
     keys = {node.name: settings.keys.drill(node.name) for node in settings.managers}
     places = store.listed(settings.keys.drills)
     held = {name: store.looks(key, places.get(key, ())) for name, key in keys.items()}
@@ -88,7 +91,7 @@ def last(settings: Settings, store: Store) -> dict[str, Proof]:
 
 
 def as_json(drill: Drill) -> bytes:
-    """The result as it is stored; `recovery.copies.manifest.drilled` reads the proof in it."""
+    """The result as JSON to store. `recovery.copies.manifest.drilled` reads the proof in it."""
     times = {"rto": drill.rto, "rpo": drill.rpo}
     document = {"copy": drill.copy.name, "node": drill.node, **times, "proof": drill.proof.to_dict()}
     return json.dumps(document, indent=1, sort_keys=True).encode()
@@ -99,7 +102,7 @@ def _keep(store: Store, key: str, drill: Drill) -> None:
 
 
 def _restored(settings: Settings, catalog: Catalog, copy: Copy, node: Node, now: datetime) -> Proof:
-    """What comes of the copy; what cannot be opened here, or brought to the node, is unproven and no worse for it."""
+    """The proof of restoring a copy. If it cannot be opened here, or sent to the node, it is unproven and not failed."""
     try:
         with usable(catalog, Escrow(settings, catalog.store), copy) as (manifest, archive, key):
             opened = unlock(contents.key_file(archive, source=copy.name), key) if key else b""
@@ -121,7 +124,7 @@ def _received(shell: Shell, archive: Path, manifest: Manifest) -> Iterator[PureP
 
 
 def _maker(catalog: Catalog, copy: Copy) -> str:
-    """The version of the engine that the copy was made by."""
+    """The version of the engine that made the copy."""
     try:
         return catalog.manifest(copy).engine
     except DamagedCopy:
@@ -129,13 +132,14 @@ def _maker(catalog: Catalog, copy: Copy) -> str:
 
 
 def _where(seen: Survey, copy: Copy, maker: str, on: Node | None) -> NodeReport:
-    """``on``, or the copy's own manager, another manager, a worker: the first that answers, with an engine that is not
-    older than its ``maker`` where there is one.
+    """The node for the sandbox: ``on``, or the first that answers of the copy's own manager, other managers, workers.
+
+    Nodes whose engine is older than the copy's ``maker`` come last. Raises: Refused if no node answers.
     """
     there = [report for report in seen.reports if report.reach is Reach.ANSWERS and on in (None, report.node)]
     if not there:
         why = f"{on.name} does not answer" if on else "no node answers"
-        raise Refused(f"a drill of {copy.name}", why, remedy="requorum status")
+        raise Refused(f"drilling {copy.name}", why, remedy="requorum status", code="node-unreachable")
 
     def rank(report: NodeReport) -> tuple[bool, bool, bool, str]:
         node = report.node

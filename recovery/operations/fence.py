@@ -1,8 +1,8 @@
-"""Takes a machine out of the world, and writes down that it is lost: so that what it was can safely be made again.
+"""Switches a machine off and declares it lost, so that another machine can safely take its place.
 
-The docker driver removes the node's container and volume itself. For existing machines the operator configures a
-command that switches one off (``requorum:hosts.fence``), or gives a word for it. Whichever it was, it counts only
-once nothing answers at the machine's address.
+The docker driver removes the node's container and volume. For existing machines the operator configures a command
+that switches a machine off (``requorum:hosts.fence``), or confirms that it is off. In each case, the machine is declared
+lost only after nothing answers at its address any more.
 """
 
 import subprocess
@@ -25,20 +25,23 @@ from recovery.swarm.machines import Node
 from recovery.swarm.model import Presence
 
 COMMAND_SECONDS = 120.0
-"""For the configured command: a management controller may take a minute."""
+"""The limit for the configured command. A management controller may take a minute."""
 SILENCE_SECONDS = 30.0
-"""For the machine to fall silent, and for the leader to notice: it marks a node down after about 15 s."""
+"""The limit until the machine is silent and the leader notices it. The leader marks a node down after about 15 s."""
 QUIET = 2
-"""How often in a row a machine must not answer."""
+"""How many times in a row a machine must not answer."""
 PAUSE = 0.5
 
 
 def intent(settings: Settings, node: Node, *, lost: bool) -> str:
-    """What fencing the node will do, for the operator to agree to."""
+    """What fencing the node does, in words that the operator consents to."""
     if lost:
-        return f"{node.name} ({node.address}) is off and stays off: taken on your word, and checked to be silent"
+        return (
+            f"declare {node.name} ({node.address}) lost. You confirm that it is off and stays off. "
+            "Requorum checks that it does not answer"
+        )
     if settings.hosts.driver == "docker":
-        return f"remove the container {node.name} and its volume {hosts.volume_name(node.name)}, with all that is in it"
+        return f"remove the container {node.name} and its volume {hosts.volume_name(node.name)} with all its data"
     return f"run {settings.hosts.fence[0]} to switch off {node.name} ({node.address})"
 
 
@@ -51,9 +54,9 @@ def fence(
     say: Callable[[str], None],
     seconds: float = SILENCE_SECONDS,
 ) -> LossDeclaration:
-    """Switch the machine off, or take the operator's word, check that it is silent, and write it down.
+    """Switch the machine off, unless ``lost`` says that it is off, check that it is silent, and declare it lost.
 
-    Safe to run again. Raises: Refused; HostError when it could not be switched off; ProofFailed when something
+    Safe to run again. Raises: Refused; HostError if the machine could not be switched off; ProofFailed if something
     still answers after ``seconds``; StoreError.
     """
     check(settings, stable_survey(settings), node, lost=lost, force=force)
@@ -82,13 +85,14 @@ def _switch_off(settings: Settings, node: Node, lost: bool) -> str:
             remove(settings, node)
         if hosts.presence(settings, [node])[node.name] in (Presence.PRESENT, Presence.STOPPED):
             raise HostError(
-                f"fencing {node.name}",
-                "its engine still has the container",
+                "fencing it",
+                "its host's Docker engine still has the container",
                 remedy=f"requorum fence {node.name}",
                 node=node.name,
+                code="host-engine-failed",
             )
     if lost:
-        return "the operator's word"
+        return "the operator confirmed it"
     if settings.hosts.driver == "docker":
         return "container and volume removed"
     _run(command(settings, node), node)
@@ -96,23 +100,28 @@ def _switch_off(settings: Settings, node: Node, lost: bool) -> str:
 
 
 def _run(argv: list[str], node: Node) -> None:
-    doing, remedy = (
-        f"running {argv[0]} to switch it off",
-        "correct requorum:hosts.fence, or switch the machine off by hand",
-    )
+    def failed(why: str) -> HostError:
+        return HostError(
+            f"running {argv[0]} to switch it off",
+            why,
+            remedy=f"correct requorum:hosts.fence; or switch it off yourself, then: requorum fence {node.name} --lost",
+            node=node.name,
+            code="fence-command-failed",
+        )
+
     try:
         done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=COMMAND_SECONDS, check=False)
     except subprocess.TimeoutExpired:
-        raise HostError(doing, f"no end within {COMMAND_SECONDS:.0f} s", remedy=remedy, node=node.name) from None
+        raise failed(f"it did not end within {COMMAND_SECONDS:.0f} s") from None
     except OSError as error:
-        raise HostError(doing, error.strerror or "it cannot be run", remedy=remedy, node=node.name) from None
+        raise failed(error.strerror or "it cannot be run") from None
     if done.returncode != 0:
         said = (done.stderr or done.stdout).decode(errors="replace").strip()[-SHOWN:] or "no message"
-        raise HostError(doing, f"exit status {done.returncode}: {said}", remedy=remedy, node=node.name)
+        raise failed(f"exit status {done.returncode}: {said}")
 
 
 def _await_silence(settings: Settings, node: Node, seconds: float) -> None:
-    """Raises: ProofFailed when the machine answers, or the leader still reaches it, after ``seconds``."""
+    """Wait until the machine is silent. Raises: ProofFailed if it, or the leader for it, still answers after ``seconds``."""
     end, quiet = monotonic() + seconds, 0
     while True:
         quiet = quiet + 1 if is_silent(node, settings.ssh) else 0
@@ -121,9 +130,10 @@ def _await_silence(settings: Settings, node: Node, seconds: float) -> None:
         if monotonic() > end:
             where = f"something still answers at {node.dial}" if quiet < QUIET else "the leader still reaches it"
             raise ProofFailed(
-                f"fencing {node.name}",
-                f"{where} after {seconds:.0f} s: it is not taken for lost",
-                remedy="make sure that it is off and stays off; then run the same command again",
+                "fencing it",
+                f"{where} after {seconds:.0f} s, so Requorum does not declare it lost",
+                remedy="make sure that the machine is off and stays off, then run the same command again",
                 node=node.name,
+                code="still-answers",
             )
         sleep(PAUSE)

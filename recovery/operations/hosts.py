@@ -13,16 +13,16 @@ from recovery.survey.hosts import LABEL, connect, volume_name
 from recovery.swarm.machines import Node
 
 ACT_SECONDS = 60
-"""For what Docker does: a busy host takes long over the kill and the unmounting, and ends them whoever has given up."""
+"""The limit for a change. A busy host needs long to kill a container and unmount its files, and goes on after the limit."""
 GRACE_SECONDS = 10
-"""For a container to shut down in an orderly way."""
+"""How long a container may take to shut down before it is killed."""
 
 
 def clear(settings: Settings, node: Node) -> bool:
-    """Remove a container of the node's name that carries our label; whether there was one.
+    """Remove the container with the node's name and our label. Returns whether there was one.
 
-    For one that an update made and was killed before it could write that down. The caller knows that it
-    holds no swarm state. Raises: HostError.
+    It removes the container of an update that was killed before it could record the container. The caller knows that
+    the container holds no swarm state. Raises: HostError.
     """
     endpoint = settings.hosts.endpoint_of(node.zone)
     try:
@@ -38,15 +38,16 @@ def clear(settings: Settings, node: Node) -> bool:
         raise HostError(
             f"removing the container {node.name} that an interrupted update left",
             str(error),
-            remedy=f"docker rm -f {node.name}, then run again",
+            remedy=f"docker rm -f {node.name}, then run the same command again",
+            code="host-engine-failed",
         ) from None
     return bool(found)
 
 
 def remove(settings: Settings, node: Node) -> None:
-    """Remove the node's container and its volume, as far as they are there; both must carry our label.
+    """Remove the node's container and its volume, if they exist. Both must have our label.
 
-    Raises: HostError, with nothing removed where one of them is not ours.
+    Raises: HostError. If one of them does not have our label, nothing is removed.
     """
     volume = volume_name(node.name)
     with _asked(settings, node, f"removing the container and the volume of {node.name}") as engine:
@@ -56,9 +57,10 @@ def remove(settings: Settings, node: Node) -> None:
             if any((entry.get("Labels") or {}).get(LABEL) != settings.cluster for entry in found):
                 raise HostError(
                     f"removing {what}",
-                    f"it does not carry the label {LABEL}={settings.cluster}: it is not this cluster's",
-                    remedy="look what it is; remove it by hand if it may go",
+                    f"it does not belong to this cluster. It does not have the label {LABEL}={settings.cluster}",
+                    remedy="find out what it is, and remove it by hand if it is not needed",
                     node=node.name,
+                    code="foreign-container",
                 )
         for entry in containers:
             engine.remove_container(entry["Id"], force=True)
@@ -82,5 +84,5 @@ def _asked(settings: Settings, node: Node, doing: str) -> Iterator[docker.APICli
         finally:
             engine.close()
     except (DockerException, RequestException, OSError) as error:
-        remedy = f"see the Docker engine at {endpoint}, then run the same command again"
-        raise HostError(doing, str(error), remedy=remedy, node=node.name) from None
+        remedy = f"check the Docker engine at {endpoint}, then run the same command again"
+        raise HostError(doing, str(error), remedy=remedy, node=node.name, code="host-engine-failed") from None

@@ -13,11 +13,11 @@ from recovery.settings import Settings
 
 
 def keep(settings: Settings, name: str, reason: str, *, now: datetime, say: Callable[[str], None]) -> Keep:
-    """Mark the copy of that name at every site; a mark that it has is replaced. No prune runs meanwhile.
+    """Mark the copy of that name at every site, and replace an earlier mark. No prune runs at the same time.
 
-    A site that does not take the mark is told.
+    ``say`` reports each site that did not store the mark.
 
-    Raises: NoUsableCopy when there is no such copy; Refused when another holds the lease; StoreError.
+    Raises: NoUsableCopy when there is no such copy; Refused when another operator holds the lease; StoreError.
     """
     with cluster_lease.hold(Store(settings.backup.sites), settings.keys, "marking a copy", say=say):
         catalog = Catalog(settings)
@@ -29,14 +29,19 @@ def keep(settings: Settings, name: str, reason: str, *, now: datetime, say: Call
 
 
 def release(settings: Settings, name: str) -> None:
-    """Take the mark of that name back at every site, also where its copy is gone.
+    """Remove the mark of that name at every site, even if its copy is gone.
 
-    Raises: NoUsableCopy when there is none; Refused where a site is left out; StoreError.
+    Raises: NoUsableCopy when there is none; Refused when a site does not answer; StoreError.
     """
     catalog = Catalog(settings)
     catalog.store.require_whole(f"releasing {name}")
     copy = next((copy for copy in catalog.marked if copy.name == name), None)
     if copy is None:
-        raise NoUsableCopy(f"releasing {name}", "no copy of that name is marked", remedy="requorum backups")
+        raise NoUsableCopy(
+            f"releasing {name}",
+            "no copy of this name is marked",
+            remedy="list the copies and their marks: requorum backups",
+            code="no-such-name",
+        )
     for site in catalog.store.sites:
         catalog.store.ask(site, lambda at: at.delete(copy.keep_key))

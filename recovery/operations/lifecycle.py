@@ -1,4 +1,4 @@
-"""What happens around a change of the cluster, whoever makes it: the Pulumi program or the command line."""
+"""What happens before and after a change of the cluster, by the Pulumi program or by the command line."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -26,9 +26,9 @@ from recovery.survey import workload
 
 
 def begin(settings: Settings, assessment: Assessment, *, how: str, say: Say) -> None:
-    """Write in the journal what was found and what is to be done, right before the first effect; nothing to do, nothing written.
+    """Write the diagnosis and the plan to the journal, right before the first change. An empty plan is not written.
 
-    The plan of a run that did nothing is forgotten: this one takes its place.
+    Plans of earlier runs that changed nothing are removed first.
     """
     if not assessment.plan.steps:
         return
@@ -43,14 +43,15 @@ def begin(settings: Settings, assessment: Assessment, *, how: str, say: Say) -> 
 
 
 def unproven(settings: Settings, *, say: Say) -> bool:
-    """Whether something was done that no report tells of: its run ended before the proof."""
+    """Whether a step was taken that no report covers, because its run ended before the proof."""
     return any(entry.action != PLAN for entry in _entries(settings, say))
 
 
 def fresh_copies(settings: Settings, *, say: Say) -> None:
-    """Copy every manager after a change; silent ones are left out, and said so, as the proof does.
+    """Copy every manager after a change. Silent managers are left out and reported, as in the proof.
 
-    Of a recovery that is a step like any other, whose failure is told. Raises: the first manager's error, once all were tried.
+    In a recovery, the copies are a step of the journal, and a failure is notified. Raises: the first manager's error,
+    after all managers were tried.
     """
     failed: list[RequorumError] = []
     with ExitStack() as around:
@@ -59,7 +60,7 @@ def fresh_copies(settings: Settings, *, say: Say) -> None:
             around.enter_context(journal.step(settings, Action.SAVE, "managers", say))
         for outcome in backup(settings, say=say):
             if isinstance(outcome.error, Silent):
-                say(f"{outcome.manager} is not copied: it does not answer")
+                say(f"{outcome.manager} was not copied: it does not answer")
             elif outcome.error:
                 failed.append(outcome.error)
             elif outcome.manifest and (fault := outcome.manifest.shortfall):
@@ -69,11 +70,11 @@ def fresh_copies(settings: Settings, *, say: Say) -> None:
 
 
 def finish(settings: Settings, cluster_id: str, *, how: str, say: Say) -> Health:
-    """Prove the cluster; where the journal tells of anything done since the last report, write the next.
+    """Prove the cluster. If the journal has steps since the last report, write the next report.
 
-    Consent to the recovery is used up with its proof. Agents that paused for it go on.
+    The proof ends the consent to the recovery. Paused agents continue.
 
-    Raises: as `proof.prove`; StoreError. A report that cannot be written is said: the cluster is proven all the same.
+    Raises: as `proof.prove`; StoreError. If the report cannot be written, that is reported: the proof is still valid.
     """
     entries = _entries(settings, say)
     closing = Entry(Action.PROVE, "swarm", datetime.now(UTC), operator())
@@ -91,19 +92,19 @@ def finish(settings: Settings, cluster_id: str, *, how: str, say: Say) -> Health
         entries = _entries(settings, say) or entries  # the proof may have restarted an engine
         told = RecoveryReport(settings.cluster, cluster_id, health.leader, entries, closing, how, health.checks)
         with _going_on(say):
-            say(f"report {reports.write(settings, told)}: requorum report")
-    notify.went_well(settings, Subject.RECOVERY, f"proven, led by {health.leader}", say=say)
+            say(f"the report is saved: requorum report {reports.write(settings, told)}")
+    notify.went_well(settings, Subject.RECOVERY, f"the cluster is proven, its leader is {health.leader}", say=say)
     consent.spend(settings)
     return health
 
 
 def explain(settings: Settings, *, say: Say) -> tuple[str, ...]:
-    """The state after a failure, and what to run next; told as a failed recovery, where there may be something to recover."""
+    """The state after a failure, and what to run next. Notifies a failed recovery, if one may be needed."""
     lines: tuple[str, ...]
     try:
         now = assess(settings)
     except RequorumError as error:
-        lost = True  # as far as anybody knows
+        lost = True  # the state is unknown
         lines = (f"the cluster's state could not be read: {error}",)
     else:
         lost = now.diagnosis.kind in NO_QUORUM
@@ -115,7 +116,7 @@ def explain(settings: Settings, *, say: Say) -> tuple[str, ...]:
 
 
 def _entries(settings: Settings, say: Say) -> tuple[Entry, ...]:
-    """What was done since the last report; older entries are told already, deleted or not."""
+    """The journal's entries since the last report. Older entries, deleted or not, are in a report already."""
     with _going_on(say):
         return journal.read(settings, after=next(iter(reports.names(settings)), ""))
     return ()
@@ -123,15 +124,15 @@ def _entries(settings: Settings, say: Say) -> tuple[Entry, ...]:
 
 @contextmanager
 def _going_on(say: Say) -> Iterator[None]:
-    """What keeps the journal from being read or written is said, and stops nothing."""
+    """Go on if the journal or a report cannot be read or written, and report the error."""
     try:
         yield
     except StoreError as error:
-        say(f"journal and report: {error}")
+        say(f"the journal or the report could not be read or written: {error}")
 
 
 def _before(settings: Settings, entries: Sequence[Entry]) -> Before | None:
-    """What the recovery that the entries tell of began from; None where none is under way."""
+    """The state before the recovery that the entries belong to; None if no recovery is under way."""
     if not entries:
         return None
     containers = report_operation.containers_before(entries)

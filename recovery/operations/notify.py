@@ -1,7 +1,7 @@
-"""Tells people that something failed, and that it works again: through apprise, to whatever services its URLs name.
+"""Notifies people that something failed, and that it works again, through the services that apprise's URLs name.
 
-Quiet by default: a failure is told once, and then nothing until it is over. What was told is noted in S3, once every
-service took it; where S3 takes no note, or gives none, each run tells its failure.
+Requorum sends one notification per failure, and one when the failure is over. It notes a sent notification in S3 once every
+service accepted it. If S3 cannot store or return that note, each run sends its failure again.
 """
 
 import logging
@@ -19,7 +19,7 @@ from recovery.settings import Settings
 
 
 class Subject(StrEnum):
-    """What it is about."""
+    """The operation that a notification is about."""
 
     BACKUP = "backup"
     DRILL = "drill"
@@ -28,7 +28,7 @@ class Subject(StrEnum):
 
 
 class Event(StrEnum):
-    """What is told."""
+    """What a notification reports."""
 
     STARTED = "started"
     FAILED = "failed"
@@ -36,14 +36,14 @@ class Event(StrEnum):
 
 
 def started(settings: Settings, subject: Subject, detail: str, *, say: Say) -> None:
-    """Something long or grave begins; told where the settings ask for that."""
+    """Notify that an operation starts, if the settings ask for such notifications."""
     if settings.notify:
         _send(settings, subject, Event.STARTED, detail, say)
 
 
 @contextmanager
 def telling(settings: Settings, subject: Subject, *, say: Say) -> Iterator[None]:
-    """Around what is to come to an end: what keeps it from one is told as a failure."""
+    """Run the body, and notify of the error that ends it, if any. Raises: what the body raises."""
     try:
         yield
     except RequorumError as error:
@@ -53,14 +53,14 @@ def telling(settings: Settings, subject: Subject, *, say: Say) -> Iterator[None]
 
 @contextmanager
 def guarded(settings: Settings, subject: Subject, detail: str, *, say: Say) -> Iterator[None]:
-    """Around what is to come to an `outcome`: as `telling`, and its start is told as of `started`."""
+    """Notify that an operation starts, run the body, and notify of the error that ends it, if any."""
     started(settings, subject, detail, say=say)
     with telling(settings, subject, say=say):
         yield
 
 
 def outcome(settings: Settings, subject: Subject, faults: Sequence[str], fine: str, *, say: Say) -> None:
-    """What came of it: its faults, or that there are none."""
+    """Notify of an operation's faults; if it has none, that it went well."""
     if faults:
         failed(settings, subject, "\n".join(faults), say=say)
     else:
@@ -68,27 +68,32 @@ def outcome(settings: Settings, subject: Subject, faults: Sequence[str], fine: s
 
 
 def failed(settings: Settings, subject: Subject, detail: str, *, say: Say) -> None:
-    """It failed; told unless the last time was told already."""
+    """Notify of a failure, unless this failure was already sent."""
     if settings.notify and not _told(settings, subject, say) and _send(settings, subject, Event.FAILED, detail, say):
         _note(settings, subject, say, detail.encode())
 
 
 def went_well(settings: Settings, subject: Subject, detail: str, *, say: Say) -> None:
-    """It went well; told where it had failed before."""
+    """Notify that an operation works again, if its failure was sent before."""
     if settings.notify and _told(settings, subject, say) and _send(settings, subject, Event.RECOVERED, detail, say):
         _note(settings, subject, say, None)
 
 
 def rehearse(settings: Settings) -> bool:
-    """Send a message of no consequence; whether every service took it. Raises: SettingError."""
+    """Send a test message; whether every service accepted it. Raises: SettingError."""
     if settings.notify is None:
-        raise SettingError("notify", "is not set", remedy="name a file with apprise's URLs as requorum:notify.urlsFile")
-    title = f"swarm {settings.cluster}: a rehearsal"
-    return bool(_services(settings.notify.urls_file).notify(title=title, body="failures will be told here"))
+        raise SettingError(
+            "notify",
+            "is not set",
+            remedy="name a file with apprise's URLs as requorum:notify.urlsFile",
+            code="setting-missing",
+        )
+    title, body = f"swarm {settings.cluster}: test message", "Requorum will report failures here"
+    return bool(_services(settings.notify.urls_file).notify(title=title, body=body))
 
 
 def _send(settings: Settings, subject: Subject, event: Event, detail: str, say: Say) -> bool:
-    """Whether that is done with: every service took the message, or the settings do not ask for it."""
+    """Send a message; whether every service accepted it, or the settings do not ask for it."""
     assert settings.notify
     if event not in settings.notify.events:
         return True
@@ -101,26 +106,30 @@ def _send(settings: Settings, subject: Subject, event: Event, detail: str, say: 
         return False
     taken = bool(services.notify(title=title, body=detail, notify_type=apprise.NotifyType(kinds[event])))
     if not taken:
-        say(f"not every service of requorum:notify.urlsFile took the message: {title}")
+        say(f"a service of requorum:notify.urlsFile did not accept this notification: {title}")
     return taken
 
 
 def _services(file: Path) -> apprise.Apprise:
-    """The services of the file's URLs, which are secrets: a wrong one is told by its line."""
+    """The services of the file's URLs. URLs are secrets: an error shows the line number of a wrong URL, not the URL."""
     logging.getLogger("apprise").setLevel(logging.CRITICAL)
     services = apprise.Apprise()
     try:
         lines = [line.strip() for line in file.read_text().splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         raise SettingError(
-            "notify.urlsFile", f"{file}: {getattr(error, 'strerror', error)}", remedy="name a readable file"
+            "notify.urlsFile",
+            f"{file}: {getattr(error, 'strerror', error)}",
+            remedy="name a readable file",
+            code="unreadable-file",
         ) from None
     for number, line in enumerate(lines, 1):
         if line and not line.startswith("#") and not services.add(line):
             raise SettingError(
                 "notify.urlsFile",
-                f"{file}, line {number} is no URL that apprise knows",
-                remedy="see apprise's services",
+                f"line {number} of {file} is not a URL that apprise supports",
+                remedy="correct that line as apprise's list of services describes",
+                code="unreadable-file",
             )
     return services
 
@@ -129,7 +138,7 @@ def _told(settings: Settings, subject: Subject, say: Say) -> bool:
     try:
         return Store(settings.backup.sites).look(settings.keys.notified(subject)) is not None
     except StoreError as error:
-        say(f"whether the failure was told could not be read: {error.why}")
+        say(f"Requorum cannot read from S3 whether it sent this notification before: {error.why}")
         return False
 
 
@@ -141,4 +150,4 @@ def _note(settings: Settings, subject: Subject, say: Say, detail: bytes | None) 
         else:
             store.put(settings.keys.notified(subject), detail)
     except StoreError as error:
-        say(f"what was told could not be noted: {error.why}")
+        say(f"Requorum cannot note in S3 that it sent this notification: {error.why}")

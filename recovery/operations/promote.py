@@ -13,13 +13,13 @@ from recovery.swarm.machines import Node
 
 def promote(settings: Settings, worker: Node, *, say: Say) -> None:
     """Make a worker a manager until the lost one is back. Raises: Refused; ProofFailed; EngineError."""
-    doing = f"promoting {worker.name}"
+    doing = "promoting it"
     seen = stable_survey(settings)
     leader, entry = seen.leader, seen.entry(worker)
     if reason := doctor.objection(settings, seen, worker):
-        raise Refused(doing, reason, remedy="requorum doctor", node=worker.name)
+        raise Refused(doing, reason, remedy="requorum doctor", node=worker.name, code="not-promotable")
     assert leader is not None and entry is not None, "an objection otherwise"  # noqa: PT018
-    say(f"promoting {worker.name}: it stands in until every manager is back")
+    say(f"promoting {worker.name} until every manager is back")
     with Shell(leader.node, settings.ssh) as shell:
         chief = Engine(shell)
         with chief.short_log():

@@ -22,14 +22,17 @@ WORKERS = 8
 
 
 def look(settings: Settings, now: datetime) -> tuple[Decision[Copy], ...]:
-    """What would be kept and removed now, newest first. Raises: Refused while the copies are read as of a time, and
-    where a site is left out: a mark or the result of a drill may lie there alone; StoreError.
+    """Which copies the rules keep and remove now, newest first.
+
+    Raises: Refused when requorum:backup.asOf is set, or when a site does not answer, because only that site may hold the
+    mark or drill result that keeps a copy; StoreError.
     """
     if settings.backup.as_of:
         raise Refused(
             "pruning",
-            "requorum:backup.asOf is set: what is listed is of the past",
-            remedy="take requorum:backup.asOf out",
+            "requorum:backup.asOf is set, so Requorum lists the copies of that time and not of now",
+            remedy="remove requorum:backup.asOf from the stack file: pulumi config rm --path backup.asOf",
+            code="as-of-set",
         )
     return _decided(settings, Catalog(settings), now)
 
@@ -42,11 +45,11 @@ def prune(
     say: Callable[[str], None],
     done: Callable[[], None] = lambda: None,
 ) -> tuple[Removal[Copy], ...]:
-    """Remove what was agreed on, as far as the rules still say so of what lies in S3 now; ``done`` is called after each.
+    """Remove each agreed copy that the rules still remove, going by what S3 holds now; ``done`` is called after each.
 
-    Under the lease: no recovery reads copies meanwhile, and nobody marks one. A deletion that S3 refuses, at whichever site, stops no other.
+    The lease is held, so no recovery reads copies and nobody marks one meanwhile. If S3 refuses one deletion, the others go on.
 
-    Raises: Refused when another holds the lease, or as `look`; StoreError when S3 cannot be listed; StoreSilent when it stops answering.
+    Raises: Refused when another operator holds the lease, or as `look`; StoreError when S3 cannot be listed; StoreSilent when it stops answering.
     """
     expected = {(decision.copy, decision.half) for decision in agreed if not decision.keep}
     with cluster_lease.hold(Store(settings.backup.sites), settings.keys, "pruning", say=say):

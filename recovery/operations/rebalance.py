@@ -1,4 +1,4 @@
-"""Spreads the tasks of replicated services over the nodes again, on request: swarm never moves a running task by itself."""
+"""Spreads the tasks of replicated services over the nodes again, on request. Swarm never moves a running task by itself."""
 
 from collections.abc import Callable, Sequence
 from time import monotonic, sleep
@@ -17,15 +17,18 @@ FAILED = frozenset({"paused", "rollback_started", "rollback_paused", "rollback_c
 
 
 def chosen(services: Sequence[Service], names: Sequence[str]) -> tuple[Service, ...]:
-    """The replicated services that have tasks, or those of ``names``: pure.
+    """The replicated services that have tasks; with ``names``, only the services of these names.
 
-    Raises: Refused for a name that is no such service.
+    Raises: Refused for a name without such a service.
     """
     able = {service.name: service for service in services if service.replicas}
     if wrong := [name for name in names if name not in able]:
-        known = ", ".join(sorted(able)) or "there is none"
+        known = ", ".join(sorted(able)) or "none"
         raise Refused(
-            "rebalancing services", f"{', '.join(wrong)}: no replicated service with tasks", remedy=f"name of: {known}"
+            "rebalancing services",
+            f"the swarm has no replicated service with tasks named {', '.join(wrong)}",
+            remedy=f"name one of its replicated services: {known}",
+            code="no-such-service",
         )
     return tuple(able[name] for name in sorted(names or able))
 
@@ -41,7 +44,12 @@ def rebalance(
     """
     leader = stable_survey(settings, nodes=settings.managers).leader
     if leader is None:
-        raise Refused("rebalancing services", "no manager answers with a leader", remedy="requorum status")
+        raise Refused(
+            "rebalancing services",
+            "no manager with a leader answers",
+            remedy="find out which managers are down: requorum status",
+            code="no-leader",
+        )
     with Shell(leader.node, settings.ssh) as shell:
         chief = Engine(shell)
         services = chosen(chief.services(), names)
@@ -61,10 +69,13 @@ def _await_done(chief: Engine, service: Service) -> None:
         if now is None or now.update == "completed":
             return
         if now.update in FAILED or monotonic() > end:
-            why = f"its update is {now.update or 'not begun'}" + (
+            why = f"the state of its update is {now.update or 'not started'}" + (
                 "" if now.update in FAILED else f" after {SECONDS:.0f} s"
             )
             raise ProofFailed(
-                f"rebalancing {service.name}", why, remedy=f"docker service ps {service.name}, on a manager"
+                f"rebalancing {service.name}",
+                why,
+                remedy=f"find out on a manager why its tasks do not start: docker service ps {service.name}",
+                code="service-update-failed",
             )
         sleep(PAUSE)

@@ -1,4 +1,4 @@
-"""Carries a plan out without Pulumi, on machines that are up: for when the Pulumi state or the pipeline is lost too."""
+"""Carries out a plan without Pulumi, on machines that are up: for use when Pulumi's state or the pipeline is lost too."""
 
 from collections.abc import Callable
 
@@ -15,19 +15,20 @@ from recovery.swarm.model import Reach
 
 
 def recover_all(settings: Settings, assessment: Assessment, *, say: Callable[[str], None]) -> Health:
-    """Give the cluster its quorum back, let every node that is missing join, take fresh copies, prove.
+    """Restore the quorum, let every missing node join, take fresh copies, and prove the result.
 
-    Safe to run again after any interruption. A later `pulumi up` finds the cluster as its stack file says.
+    Safe to run again after any interruption. A later `pulumi up` agrees with the result.
 
-    Raises: Refused when machines have to be made first, or when nothing safe can be done; ProofFailed;
-    TransportError, EngineError, StoreError.
+    Raises: Refused if machines are missing, or if no safe change is possible; ProofFailed; TransportError, EngineError,
+    StoreError.
     """
     assessment.require_safe(settings)
     if gone := [report.node.name for report in assessment.survey.reports if report.reach is Reach.ABSENT]:
         raise Refused(
             f"recovering cluster {settings.cluster}",
-            f"{', '.join(gone)}: no such machine",
-            remedy="make the machines first; `pulumi up --config recover=true` does both",
+            f"these machines do not exist: {', '.join(gone)}",
+            remedy="pulumi up --config recover=true, which also makes the machines",
+            code="no-machine",
         )
     with cluster_lease.hold(Store(settings.backup.sites), settings.keys, "recovery", say=say):
         return _recover_all(settings, assessment, say)
@@ -39,7 +40,7 @@ def _recover_all(settings: Settings, assessment: Assessment, say: Callable[[str]
     made = quorum.establish(
         settings, copy=plan.copy, ca=plan.ca, survivor=plan.survivor, known=diagnosis.cluster_id, say=say
     )
-    # Workers that are stranded first: a new leader gives their tasks to others.
+    # Stranded workers come first: a new leader gives their tasks to other nodes after a while.
     for node in sorted(settings.nodes, key=lambda node: node.name not in diagnosis.stranded):
         if node.name not in diagnosis.left_alone:
             join.ensure(settings, node, say=say)

@@ -1,6 +1,6 @@
-"""The account of a recovery: what was lost, what was done and how long it took, what the proof found. Pure.
+"""The report of one recovery: what was lost, what was done and how long it took, what the proof found. Pure.
 
-It is made from the journal's entries since the last one, so it tells of all runs that a recovery took.
+It is made from the journal's entries since the last report. So it covers every run that the recovery took.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,43 +32,43 @@ class RecoveryReport:
     leader: str
     entries: tuple[Entry, ...]
     proof: Entry
-    """The step that closed it."""
+    """The step that ended the recovery."""
     how: str
     checks: tuple[Check, ...]
 
     @property
     def plans(self) -> tuple[Entry, ...]:
-        """One for each run that had something to do."""
+        """The plan of each run that had something to do."""
         return tuple(entry for entry in self.entries if entry.action == PLAN)
 
     @property
     def steps(self) -> tuple[Entry, ...]:
-        """What was done, the proof last."""
+        """The steps that were taken, the proof last."""
         return (*(entry for entry in self.entries if entry.action != PLAN), self.proof)
 
     @property
     def decisive(self) -> Mapping[str, Any]:
-        """Of the plan that gave the quorum back: the last that names a copy or a survivor, else the first."""
+        """The facts of the plan that restored the quorum: the last one with a copy or a survivor, else the first."""
         made = [plan.facts for plan in self.plans if plan.facts["copy"] or plan.facts["survivor"]]
         return next(reversed(made), next((plan.facts for plan in self.plans), {}))
 
     @property
     def lost(self) -> list[str]:
-        """Every node that a plan found to be in no swarm; what a first build makes was never there."""
+        """Every node that a plan found in no swarm. The nodes of a first build do not count as lost."""
         return sorted(
             {node for plan in self.plans if plan.facts["diagnosis"] != Kind.ABSENT for node in plan.facts["missing"]}
         )
 
     @property
     def ended(self) -> datetime:
-        """When it was proven."""
+        """When the proof ended."""
         return self.proof.begun + timedelta(seconds=self.proof.seconds or 0)
 
     @property
     def rto(self) -> dict[str, float | None]:
         """Seconds from the first effect until the cluster was proven, and until its quorum was back.
 
-        The latter is None where the quorum was never lost, or where the step that made it was cut short.
+        The second is None if the quorum was never lost, or if the step that restored it was interrupted.
         """
         first = self.steps[0].begun
         made = [entry for entry in self.steps if entry.action in MAKES_QUORUM and entry.outcome == DONE]
@@ -80,8 +80,8 @@ class RecoveryReport:
 
     @property
     def rpo(self) -> dict[str, int | None]:
-        """What may be missing: the age of the restored copy when its restore was planned, or the entries of the survivor
-        that were never known to be committed. Zero where nothing was restored or forced; None is not known."""
+        """What may be missing: the age of the restored copy when its restore was planned, or the entries of the
+        survivor whose commit was never confirmed. Zero if nothing was restored or forced. None means unknown."""
         facts = self.decisive
         if copy := facts.get("copy"):
             planned = next(plan.begun for plan in reversed(self.plans) if plan.facts["copy"] == copy)
@@ -90,13 +90,13 @@ class RecoveryReport:
 
     @property
     def verdict(self) -> str:
-        """The proof in a word or two."""
+        """The result of the proof, in one to three words."""
         warned = sum(check.result is Result.WARNING for check in self.checks)
         return f"proven, {warned} warning{'s' if warned > 1 else ''}" if warned else "proven"
 
 
 def opening(assessment: "Assessment", containers: Mapping[str, Mapping[str, str]], how: str) -> dict[str, Any]:
-    """What the journal keeps of a plan before its first effect."""
+    """What the journal records of a plan before its first change."""
     plan, diagnosis = assessment.plan, assessment.diagnosis
     return {
         "how": how,
@@ -114,7 +114,7 @@ def opening(assessment: "Assessment", containers: Mapping[str, Mapping[str, str]
 
 
 def containers_before(entries: Sequence[Entry]) -> dict[str, Mapping[str, str]]:
-    """The containers of each worker as the first plan that knew the worker found them."""
+    """The containers of each worker, as recorded by the first plan that could ask the worker."""
     found: dict[str, Mapping[str, str]] = {}
     for entry in entries:
         found = {**entry.facts.get("containers", {}), **found}
@@ -122,7 +122,7 @@ def containers_before(entries: Sequence[Entry]) -> dict[str, Mapping[str, str]]:
 
 
 def as_json(account: RecoveryReport, name: str) -> dict[str, Any]:
-    """The account as the contract has it (docs/json.md)."""
+    """The report as JSON (docs/json.md)."""
     facts = account.decisive
     return {
         "version": VERSION,
@@ -170,22 +170,22 @@ def as_json(account: RecoveryReport, name: str) -> dict[str, Any]:
 
 
 OUTCOMES = {BEGUN: "interrupted", DONE: "done", FAILED: "failed"}
-"""A step that never ended was interrupted: its run was killed."""
+"""The outcomes as the report names them. A step that began and never ended was interrupted: its run was killed."""
 
 
 def as_markdown(document: Mapping[str, Any]) -> str:
-    """The JSON of an account for eyes."""
+    """The report as a page for readers, from its JSON."""
     rto, rpo = document["rto"], document["rpo"]
-    quorum = f"; quorum back after {rto['quorumSeconds']:.1f} s" if rto["quorumSeconds"] is not None else ""
+    quorum = f", quorum restored after {rto['quorumSeconds']:.1f} s" if rto["quorumSeconds"] is not None else ""
     lines = [
         f"# Cluster {document['cluster']}: {document['diagnosis'] or 'changed'}, {document['verdict']}",
         "",
-        f"- swarm {document['clusterId']}, led by {document['leader']}",
+        f"- swarm: {document['clusterId']}, leader {document['leader']}",
         f"- lost: {', '.join(document['lost']) or 'nothing'}",
         *([f"- restored from {document['copy']}"] if document["copy"] else []),
-        *([f"- forced from {document['survivor']}"] if document["survivor"] else []),
+        *([f"- new cluster forced from {document['survivor']}"] if document["survivor"] else []),
         *(f"- note: {loss}" for loss in document["losses"]),
-        f"- RTO: proven {rto['provenSeconds']:.1f} s after the first effect{quorum}",
+        f"- RTO: proven {rto['provenSeconds']:.1f} s after the first change{quorum}",
         f"- RPO: {_rpo(rpo)}",
         f"- by {document['by']} ({document['how']}), ended {document['ended']}",
     ]
@@ -206,10 +206,10 @@ def as_markdown(document: Mapping[str, Any]) -> str:
 
 def _rpo(rpo: Mapping[str, int | None]) -> str:
     if rpo["seconds"]:
-        return f"{rpo['seconds']} s (the age of the copy that was restored)"
+        return f"{rpo['seconds']} s (the age of the restored copy)"
     if rpo["entries"]:
-        return f"up to {rpo['entries']} entries that were never known to be committed"
-    return "nothing"
+        return f"up to {rpo['entries']} log entries whose commit was never confirmed"
+    return "no loss"
 
 
 def _cell(text: str) -> str:

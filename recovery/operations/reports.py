@@ -37,7 +37,12 @@ def load(settings: Settings, name: str = "") -> Mapping[str, Any]:
     """A report by its name, or the newest. Raises: StoreError, also when there is none."""
     found = names(settings)
     if not found or (name and name not in found):
-        raise StoreError(f"looking for report {name or '(newest)'}", "there is none", remedy="requorum reports")
+        raise StoreError(
+            f"reading report {name or '(newest)'}",
+            "there is no such report",
+            remedy="list the reports: requorum reports",
+            code="no-such-name",
+        )
     document: Mapping[str, Any] = json.loads(
         Store(settings.backup.sites).get(f"{settings.keys.reports}{name or found[0]}.json")
     )

@@ -1,6 +1,6 @@
-"""Carries out, when asked, what `recovery.doctor` proposes: restart an engine, reboot a machine, promote a stand-in.
+"""Carries out what `recovery.doctor` proposes: restart an engine, reboot a machine, promote a stand-in.
 
-A manager is only taken down for a moment where the quorum survives that, or where there is none.
+A manager is stopped only if the quorum survives that, or if there is no quorum.
 """
 
 from time import monotonic, sleep
@@ -16,19 +16,19 @@ from recovery.swarm.machines import Node
 from recovery.swarm.model import LocalState, NodeReport, Reach, Survey
 
 RESTART_SECONDS = 90.0
-"""For an engine to start and a manager to be led again: an election takes up to 20 s."""
+"""For an engine to start and a manager to have a leader again. An election takes up to 20 s."""
 REBOOT_SECONDS = 600.0
 """Servers with much memory take minutes to start."""
 PAUSE = 0.3
 BOOT = "cat /proc/sys/kernel/random/boot_id; cut -d' ' -f22 /proc/1/stat"
-"""Prints what is another after every boot: the kernel's boot ID, and, for containers, when process 1 was started."""
+"""Prints text that differs after every boot: the kernel's boot ID and, for containers, the start of process 1."""
 
 
 def restart(settings: Settings, node: Node, *, say: Say) -> NodeReport:
-    """Restart the node's Docker engine, also where systemd gave up on it; returns what it then answers.
+    """Restart the node's Docker engine, even if systemd has stopped trying. Returns the node's report after it.
 
-    Raises: Refused when the quorum would be lost, or the machine does not answer; ProofFailed when the engine does
-    not come back; TransportError.
+    Raises: Refused if the quorum would be lost, or the machine does not answer; ProofFailed if the engine does not come
+    back; TransportError.
     """
     before = may_halt(settings, node, "restarting the engine")
     say(f"restarting the Docker engine of {node.name}")
@@ -39,7 +39,7 @@ def restart(settings: Settings, node: Node, *, say: Say) -> NodeReport:
 
 
 def reboot(settings: Settings, node: Node, *, say: Say) -> NodeReport:
-    """Restart the machine and wait until it answers after another boot; a node container is restarted by its engine.
+    """Restart the machine and wait until it answers after the boot. A node container is restarted by its host's engine.
 
     Raises: as `restart`; HostError.
     """
@@ -58,28 +58,32 @@ def reboot(settings: Settings, node: Node, *, say: Say) -> NodeReport:
                 if _boot(shell) != old:
                     return await_back(settings, node, before, "rebooting", RESTART_SECONDS)
         except TransportError:
-            pass  # it is down, or on its way up
+            pass  # it is down or booting
         sleep(PAUSE)
     raise ProofFailed(
-        "rebooting", f"it did not boot within {REBOOT_SECONDS:.0f} s", remedy="see its console", node=node.name
+        "rebooting",
+        f"it did not boot within {REBOOT_SECONDS:.0f} s",
+        remedy="look at the machine's console",
+        node=node.name,
+        code="node-not-back",
     )
 
 
 def may_halt(settings: Settings, node: Node, doing: str) -> Survey:
-    """The survey by which the node may be taken down for a moment. Raises: Refused where it may not."""
+    """Check that the node may be stopped for a moment, and return the survey. Raises: Refused if it may not."""
     seen = stable_survey(settings)
     report = seen.of(node.name)
     if report.reach not in (Reach.ANSWERS, Reach.NO_ENGINE):
-        why = f"it does not let us in: {report.reach}"
-        raise Refused(doing, why, remedy="requorum doctor", node=node.name)
+        why = f"Requorum cannot log in to it: {report.reach}"
+        raise Refused(doing, why, remedy="requorum doctor", node=node.name, code="node-unreachable")
     if seen.leader is not None and not seen.survives_without(node):
-        remedy = "bring the other managers back first: requorum doctor"
-        raise Refused(doing, f"without it {doctor.NO_QUORUM_LEFT}", remedy=remedy, node=node.name)
+        why, remedy = f"without it {doctor.NO_QUORUM_LEFT}", "repair the other managers first: requorum doctor"
+        raise Refused(doing, why, remedy=remedy, node=node.name, code="quorum-at-risk")
     return seen
 
 
 def await_back(settings: Settings, node: Node, before: Survey, doing: str, seconds: float) -> NodeReport:
-    """The node's report once it is well, or as well as it can be without a leader. Raises: ProofFailed."""
+    """Wait until the node is healthy, or as healthy as it can be without a leader. Raises: ProofFailed."""
     in_swarm = before.of(node.name).node_id != ""
     end = monotonic() + seconds
     while True:
@@ -91,7 +95,11 @@ def await_back(settings: Settings, node: Node, before: Survey, doing: str, secon
         if monotonic() > end:
             why = doctor.trouble(report, seen) or str(report.reach)
             raise ProofFailed(
-                doing, f"after {seconds:.0f} s: {why}", remedy="requorum doctor names the next step", node=node.name
+                doing,
+                f"it is not healthy after {seconds:.0f} s: {why}",
+                remedy="requorum doctor",
+                node=node.name,
+                code="node-not-back",
             )
         sleep(PAUSE)
 
@@ -104,6 +112,12 @@ def _reboot(shell: Shell) -> None:
     try:
         done = shell.run(["systemctl", "--no-block", "reboot"], check=False)
     except Silent:
-        return  # it was faster than its answer
+        return  # the machine went down before it answered
     if done.status > 0:
-        raise TransportError("rebooting", done.stderr.strip(), remedy="reboot it by hand", node=shell.node.name)
+        raise TransportError(
+            "rebooting",
+            done.stderr.strip(),
+            remedy="reboot the machine by hand",
+            node=shell.node.name,
+            code="command-failed",
+        )

@@ -1,8 +1,8 @@
-"""Managers that the settings have at other addresses than their copies: a recovery elsewhere, where that is meant.
+"""Managers whose address in the settings differs from the address in their copy: a recovery at other addresses.
 
-A manager's address is in the swarm's log, and stays there for as long as the manager has its vote: also a new cluster
-that is forced elsewhere keeps it, until its vote is given anew. At the addresses of before there are no nodes of ours any
-more, so they are looked at for one thing only: that no manager of this swarm is left there.
+The swarm's log holds a manager's address for as long as the manager has its vote. A new cluster that is forced at another
+address keeps the old one in its log until the manager's vote is taken and given back. The settings name no node at an old
+address, so Requorum checks an old address for one thing only: that no manager of this swarm is still there.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def address_changes(managers: Iterable[Node], copies: Mapping[str, Manifest]) -> tuple[AddressChange, ...]:
-    """The managers that are not where their copies, by manager's name, were taken."""
+    """The managers whose address in the settings is not the one at which their copy was taken; ``copies`` is by name."""
     return tuple(
         AddressChange(node.name, found.node_id, found.address, str(node.address))
         for node in managers
@@ -32,18 +32,18 @@ def address_changes(managers: Iterable[Node], copies: Mapping[str, Manifest]) ->
 def since_copied(
     managers: Iterable[Node], newest: Mapping[Copy, Manifest], cluster_id: str | None, chosen: Manifest | None
 ) -> tuple[AddressChange, ...]:
-    """The moves since the newest copy of each manager, or since the ``chosen`` one of its manager.
+    """The moves since the newest copy of each manager; for the manager of ``chosen``, since that copy.
 
-    Copies of another swarm than ``cluster_id`` say nothing about this one's managers.
+    Copies of another swarm than ``cluster_id`` are ignored.
     """
     copies = {copy.manager: manifest for copy, manifest in newest.items() if manifest.cluster_id == cluster_id}
     return address_changes(managers, {**copies, **({chosen.manager: chosen} if chosen else {})})
 
 
 def forbidden(moves: Sequence[AddressChange], survey: Survey) -> tuple[AddressChange, ...]:
-    """The moves that the swarm itself forbids: their managers vote, or wait for a quorum, at the addresses of before.
+    """The moves that cannot be made: the swarm lives, and those managers vote, or wait for a quorum, at their old addresses.
 
-    Where a moved manager holds the log at its new address, a new cluster was forced elsewhere already.
+    If a moved manager holds the log at its new address, a new cluster was already forced there, and the move is possible.
     """
     if leader := survey.leader:
         stands = {(entry.node_id, entry.raft_address): entry.address for entry in leader.members}
@@ -53,11 +53,14 @@ def forbidden(moves: Sequence[AddressChange], survey: Survey) -> tuple[AddressCh
 
 
 def require_allowed(settings: Settings, moves: Sequence[AddressChange], survey: Survey) -> None:
-    """Raises: Refused when a manager was moved that the swarm has at another address."""
+    """Raises: Refused when the settings move a manager whose old address the living swarm still uses."""
     for move in forbidden(moves, survey)[:1]:
         raise Refused(
             f"preparing changes to cluster {settings.cluster}",
-            f"{move.manager} is at {move.old}, and a manager's address cannot change unless all managers are lost",
-            remedy=f"give it {move.old} again in requorum:managers; add a manager of another name at {move.new} instead",
+            f"the swarm has {move.manager} at {move.old}, and the settings have it at {move.new}. A manager's address can "
+            "change only when all managers are lost",
+            remedy=f"set its address to {move.old} again in requorum:managers. To use {move.new}, add a manager with "
+            "another name",
             node=move.manager,
+            code="manager-moved",
         )

@@ -1,7 +1,7 @@
-"""What a proof says beside who is a member: judged here from what the nodes and the leader were found to say. Pure.
+"""The checks of a proof beyond membership, judged from the answers of the nodes and the leader. Pure.
 
-A check is `FAILED` only where the recovery cannot stand; what swarm or an operator may have changed meanwhile is a
-`WARNING` (docs/decisions/011-what-a-proof-fails-on.md).
+A check is `FAILED` only if the recovery did not succeed. A difference that swarm or an operator may have made in the
+meantime is a `WARNING` (docs/decisions/011-what-a-proof-fails-on.md).
 """
 
 from collections import Counter, defaultdict
@@ -14,7 +14,7 @@ from recovery.swarm.model import Inventory, NodeWorkload, Service, Workload
 
 
 class Result(StrEnum):
-    """What a check came to."""
+    """The result of a check."""
 
     OK = "ok"
     WARNING = "warning"
@@ -24,7 +24,7 @@ class Result(StrEnum):
 
 @dataclass(frozen=True)
 class Before:
-    """What a recovery began from: the containers of each worker (ID to service), and the inventory of the copy, by its name."""
+    """The state before a recovery: each worker's containers (ID to service), and the copy's name and inventory."""
 
     containers: Mapping[str, Mapping[str, str]]
     copy: str = ""
@@ -32,13 +32,13 @@ class Before:
 
     @property
     def counts(self) -> Counter[str]:
-        """How many containers of each service were seen."""
+        """How many containers each service had."""
         return Counter(service for found in self.containers.values() for service in found.values())
 
 
 @dataclass(frozen=True)
 class Check:
-    """One check: of what, on what, and what it came to."""
+    """One check, its subject and its result."""
 
     check: str
     subject: str
@@ -47,7 +47,7 @@ class Check:
 
     @property
     def text(self) -> str:
-        """A line for eyes."""
+        """The check as one line."""
         return f"{self.check} of {self.subject}: {self.result}" + (f" ({self.detail})" if self.detail else "")
 
 
@@ -58,9 +58,9 @@ def judge(
     ready: Collection[str],
     before: Before | None,
 ) -> tuple[Check, ...]:
-    """Every check of the nodes, which were looked at unless they did not answer, and of the workload.
+    """Every check of the nodes and the workload. ``looks`` lacks the nodes that did not answer.
 
-    ``ready`` are IDs of nodes; ``before`` is None where no recovery is under way: then nothing fails.
+    ``ready`` are the IDs of the Ready nodes. ``before`` is None if no recovery is under way: then no check fails.
     """
     checks: list[Check] = []
     if before and before.inventory and workload.inventory:
@@ -76,41 +76,41 @@ def judge(
 
 
 def inventory(expected: Inventory, found: Inventory, source: str) -> Check:
-    """Whether everything that the restored copy lists is still there; the seed was held to it when it was restored."""
+    """Whether the swarm still has every object of the restored copy. The restore itself compared the seed with the copy."""
     missing = expected.missing_from(found)
     shown = "; ".join(f"{kind}: {', '.join(ids)}" for kind, ids in missing.items())
-    detail = f"no longer there: {shown}" if missing else f"everything that {source} lists"
+    detail = f"missing: {shown}" if missing else f"holds everything that {source} lists"
     return Check("inventory", "swarm", Result.WARNING if missing else Result.OK, detail)
 
 
 def gossip(node: str, listening: bool | None, *, fatal: bool) -> Check:
-    """Whether the node listens for gossip; None where it could not be asked. ``fatal`` where it must."""
+    """Whether the node listens for gossip; None if it could not be asked. With ``fatal``, it must."""
     if listening is None:
-        return Check("gossip", node, Result.UNCHECKED, "it does not answer, or ss (iproute2) is missing there")
+        return Check("gossip", node, Result.UNCHECKED, "the node does not answer, or lacks ss (iproute2)")
     if listening:
-        return Check("gossip", node, Result.OK, "7946 is listening")
-    detail = "7946 is not listening (moby#36860): systemctl restart docker, there; its containers stop"
+        return Check("gossip", node, Result.OK, "port 7946 is listening")
+    detail = "port 7946 is not listening (moby#36860). next: systemctl restart docker, which stops its containers"
     return Check("gossip", node, Result.FAILED if fatal else Result.WARNING, detail)
 
 
 def containers(node: str, before: Mapping[str, str] | None, now: Mapping[str, str] | None) -> Check:
-    """Whether the containers that ran on a worker before the first effect still run; each is its ID and its service."""
+    """Whether the containers (ID to service) that ran on a worker before the first change still run."""
     if before is None or now is None:
-        why = "nobody counted them before the first effect" if before is None else "the node does not answer"
+        why = "they were not listed before the first change" if before is None else "the node does not answer"
         return Check("containers", node, Result.UNCHECKED, why)
     gone, new = before.keys() - now.keys(), now.keys() - before.keys()
     if not gone and not new:
         return Check("containers", node, Result.OK, f"{len(now)} unchanged")
-    told = [
+    changes = [
         f"{word} {named[key]} ({key[:12]})"
         for word, keys, named in (("gone", gone, before), ("new", new, now))
         for key in sorted(keys)
     ]
-    return Check("containers", node, Result.WARNING, ", ".join(told))
+    return Check("containers", node, Result.WARNING, ", ".join(changes))
 
 
 def differs(node: Node, looks: Mapping[str, NodeWorkload], before: Before) -> bool:
-    """Whether other containers run on a worker than before the first effect."""
+    """Whether a worker runs other containers than before the first change."""
     had, look = before.containers.get(node.name), looks.get(node.name)
     return had is not None and look is not None and had.keys() != look.containers.keys()
 
@@ -123,22 +123,22 @@ def addresses(services: Collection[Service]) -> tuple[Check, ...]:
             owners[place].append(service.name)
     shared = {place: names for place, names in owners.items() if len(names) > 1}
     if not shared:
-        return (Check("virtual IPs", "services", Result.OK, f"{len(owners)} different"),)
+        return (Check("virtual IPs", "services", Result.OK, f"{len(owners)} in use, none shared"),)
     return tuple(
         Check(
             "virtual IPs",
             ", ".join(sorted(names)),
             Result.WARNING,
-            f"all at {address} of network {network} (moby#33795)",
+            f"share {address} in network {network} (moby#33795)",
         )
         for (network, address), names in sorted(shared.items())
     )
 
 
 def tasks(workload: Workload, ready: Collection[str], before: Before | None) -> tuple[Check, ...]:
-    """Whether each service runs as many tasks as it wants on nodes that are Ready.
+    """Whether each service runs the wanted number of tasks on Ready nodes.
 
-    A service of which that many containers were seen before the first effect of a recovery must be whole again.
+    The check fails if the service had that many containers before the first change of a recovery, and has fewer now.
     """
     checks = []
     for service in workload.services:
@@ -147,16 +147,17 @@ def tasks(workload: Workload, ready: Collection[str], before: Before | None) -> 
         running = sum(task.running and task.node_id in ready for task in mine)
         whole = before is not None and 0 < wanted <= before.counts[service.name]
         result = Result.OK if running >= wanted else Result.FAILED if whole else Result.WARNING
-        checks.append(Check("tasks", service.name, result, f"{running} of {wanted} run"))
+        checks.append(Check("tasks", service.name, result, f"{running} of {wanted} running"))
     return tuple(checks)
 
 
 def resolves(name: str, container: str, status: int, output: str) -> Check:
-    """Whether ``nslookup`` in a container found the service's name; 127 is the shell's word for no such tool."""
+    """Whether ``nslookup`` in a container found the service's name. Exit status 127 means that there is no such tool."""
     subject = f"{name} in container {container[:12]}"
     if status == 0:
         return Check("names", subject, Result.OK, "resolves")
     if status == 127 or "executable file not found" in output:
-        return Check("names", subject, Result.UNCHECKED, "there is no nslookup in its image")
+        return Check("names", subject, Result.UNCHECKED, "its image has no nslookup")
     last = output.strip().splitlines()[-1:] or ["no message"]
-    return Check("names", subject, Result.WARNING, f"{last[0]} (moby#53141: docker service update --force {name})")
+    detail = f"{last[0]} (moby#53141). next: docker service update --force {name}"
+    return Check("names", subject, Result.WARNING, detail)

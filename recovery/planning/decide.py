@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from recovery.copies.copy import Copy
 from recovery.planning import steps
 from recovery.planning.diagnosis import Diagnosis, Kind
-from recovery.planning.from_copy import restore_plan
-from recovery.planning.losses import LOCKED_AGAIN, silence
+from recovery.planning.from_copy import needs_second_manager, restore_plan
+from recovery.planning.losses import LOCKED_AGAIN, left_alone
 from recovery.planning.plan import Plan, Refusal, Source
-from recovery.planning.steps import Step, rebuilds
+from recovery.planning.returning import beside, rebuilds, still_to_do
 from recovery.swarm.model import Survivor
 
 if TYPE_CHECKING:
@@ -27,15 +27,16 @@ def make_plan(
     now: datetime,
     *,
     spent: bool = False,
+    typed: bool = False,
 ) -> Plan:
-    """What to do about a diagnosis, and its warnings.
+    """The plan for a diagnosis, with its warnings.
 
     ``survivors`` are ranked, the best first (looked at when the quorum is lost). ``spent`` says that `recover: true`
-    was used up before this loss (`recovery.operations.consent`).
+    was set before this loss (`recovery.operations.consent`), ``typed`` that a person gave it for this run.
     """
     made = _decide(diagnosis, settings, source, survivors, now)
     if made.id:
-        made = _with_consent(replace(made, proven=source.proven), settings, spent)
+        made = _with_consent(replace(made, proven=source.proven), settings.recover, spent=spent, typed=typed)
     return replace(made, losses=made.losses + diagnosis.warnings)
 
 
@@ -43,11 +44,12 @@ def _decide(
     diagnosis: Diagnosis, settings: Settings, source: Source, survivors: tuple[Survivor, ...], now: datetime
 ) -> Plan:
     match diagnosis.kind:
-        case Kind.HEALTHY | Kind.PARTITIONED:
-            return Plan(diagnosis.kind, diagnosis.cluster_id, joins(diagnosis, settings))
-        case Kind.MINORITY_LOST | Kind.LOCKED:
-            made = (*map(steps.unlock, diagnosis.locked), *joins(diagnosis, settings))
-            return Plan(diagnosis.kind, diagnosis.cluster_id, made, losses=silence(diagnosis))
+        case Kind.HEALTHY | Kind.PARTITIONED | Kind.MINORITY_LOST | Kind.LOCKED:
+            if diagnosis.misplaced and not beside(diagnosis, settings):
+                return Plan(diagnosis.kind, refusal=needs_second_manager(diagnosis.misplaced[0]))
+            made = (*rebuilds(diagnosis, settings), *still_to_do(diagnosis, settings))
+            silence = () if diagnosis.kind in (Kind.HEALTHY, Kind.PARTITIONED) else left_alone(diagnosis)
+            return Plan(diagnosis.kind, diagnosis.cluster_id, made, losses=silence)
         case Kind.ABSENT:
             return _build(diagnosis, settings)
         case Kind.ALL_LOST:
@@ -59,63 +61,64 @@ def _decide(
             return Plan(diagnosis.kind, losses=held, refusal=refusal_of(diagnosis, settings))
 
 
-def _with_consent(plan: Plan, settings: Settings, spent: bool) -> Plan:
-    """The plan, refused where the settings do not consent to it."""
-    if settings.recover == plan.id or (settings.recover is True and not spent and not plan.needs_id):
+def _with_consent(plan: Plan, recover: bool | str, *, spent: bool, typed: bool) -> Plan:
+    """The plan, refused where the operator did not consent to it."""
+    if recover == plan.id or (recover is True and (typed or not spent) and not plan.needs_id):
         return plan
     source = f"the newest good copy is {plan.copy}" if plan.copy else f"the survivor that holds most is {plan.survivor}"
     why = f"{plan.kind}: {source}"
-    remedy = f"look at the plan {plan.id}, then run: pulumi up --config recover=true"
+    word = plan.id if plan.needs_id or spent or recover else "true"
+    remedy = f"look at the plan {plan.id}, then run: pulumi up --config recover={word}"
     if plan.moves:
-        why += f"; it would move {', '.join(move.text for move in plan.moves)}, to which only the plan's ID consents"
+        why += f". The plan moves {', '.join(move.text for move in plan.moves)}, to which only the plan's ID consents"
         remedy = (
-            "give the managers the addresses they had in requorum:managers; or, if no manager runs there any more, look "
-            f"at the plan {plan.id}, then run: pulumi up --config recover={plan.id}"
+            "give the managers their old addresses in requorum:managers. "
+            f"If no manager runs at an old address any more, {remedy}"
         )
     elif plan.ahead:
-        why += f"; but {plan.ahead} holds what was committed and no survivor has, and only the plan's ID consents to lose that"
+        why += f". {plan.ahead} holds committed changes that no survivor has. Only the plan's ID consents to their loss"
         remedy = (
-            "bring back a manager that went on longer; or go back to that copy (docs/runbooks/quorum-lost.md); or, to "
-            f"force from {plan.survivor} all the same, look at the plan {plan.id}, then run: pulumi up --config recover={plan.id}"
+            "bring back a manager that went on longer, or restore the copy (docs/runbooks/quorum-lost.md). "
+            f"To force from {plan.survivor} anyway, {remedy}"
         )
-    elif settings.recover:
-        given = (
-            "true was used up before this loss"
-            if spent and settings.recover is True
-            else f"{settings.recover} is of another plan"
-        )
-        why += f"; recover: {given}"
-        remedy = f"look at the plan {plan.id}, then run: pulumi up --config recover={plan.id}"
-    return replace(plan, refusal=Refusal(why, remedy, consent=True))
+    elif recover is True:
+        why += ". The recover: true in the stack file was set before this loss"
+    elif recover:
+        why += f". The ID {recover} in requorum:recover belongs to another plan"
+    return replace(plan, refusal=Refusal(why, remedy, consent=True, code="consent-needed"))
 
 
 def _force(diagnosis: Diagnosis, settings: Settings, survivors: tuple[Survivor, ...], ahead: Copy | None) -> Plan:
     best, *others = survivors
     unsure = best.position.index - best.position.commit
     losses = (
-        f"chosen between {', '.join(survivor.text for survivor in survivors)}",
+        f"survivors, the best first: {', '.join(survivor.text for survivor in survivors)}",
         *(
-            ("requorum:copy counts for nothing here: no copy is restored while there are survivors",)
+            ("requorum:copy has no effect: Requorum restores no copy while a manager survives",)
             if settings.copy_from
             else ()
         ),
         *(
-            (f"the last {unsure} of {best.name}'s entries may never have been committed, and may be dropped",)
+            (f"entries of {best.name}'s log that are not known to be committed, and may be lost: {unsure}",)
             if unsure
             else ()
         ),
-        *((f"{ahead.name} holds what was committed and no survivor has: it is lost",) if ahead else ()),
+        *((f"{ahead.name} holds committed changes that no survivor has: they are lost",) if ahead else ()),
         *(LOCKED_AGAIN if best.locked else ()),
-        *silence(diagnosis),
+        *left_alone(diagnosis),
     )
-    gone = [node for node in settings.nodes if node.name in diagnosis.missing]
+    left = {survivor.name for survivor in others}
+    returns = [node for node in settings.nodes if node.name in left or node.name in diagnosis.missing]
     made = (
-        *rebuilds(gone, settings),
-        steps.save(", ".join(survivor.name for survivor in survivors)),
-        steps.force(settings.node(best.name)),
-        *((steps.leave(", ".join(survivor.name for survivor in others)),) if others else ()),
-        *(steps.rejoin(survivor.name) for survivor in others),
-        *map(steps.join, gone),
+        *rebuilds(diagnosis, settings),
+        *steps.for_quorum(steps.save(survivor.name) for survivor in survivors),
+        *steps.for_quorum([steps.open_key_file(best.name)] if best.locked else ()),
+        *steps.for_quorum([steps.force(settings.node(best.name))]),
+        *steps.for_quorum([steps.compare(best.name)] if best.name in diagnosis.unproven else ()),
+        *steps.for_quorum([steps.lock(best.name)] if best.locked and settings.swarm.autolock is not False else ()),
+        *steps.for_quorum(steps.leave(one.name) for one in others if one.name not in diagnosis.old_logs),
+        *(steps.set_aside(one.name) for one in others if one.name in diagnosis.old_logs),
+        *(steps.rejoin(node.name) if node.name in left else steps.join(node) for node in returns),
         steps.prove("same cluster ID, every manager reachable"),
     )
     return Plan(
@@ -136,37 +139,33 @@ def _silent_managers(diagnosis: Diagnosis, settings: Settings) -> list[str]:
 def _build(diagnosis: Diagnosis, settings: Settings) -> Plan:
     if settings.recover:
         why = f"there is nothing to recover: no node is in a swarm, and S3 holds no copy of cluster {settings.cluster}"
-        remedy = "correct requorum:backup or requorum:cluster; to found a new swarm: pulumi config rm recover"
-        return Plan(diagnosis.kind, refusal=Refusal(why, remedy))
+        remedy = "correct requorum:backup or requorum:cluster. To create a new swarm instead: pulumi config rm recover"
+        return Plan(diagnosis.kind, refusal=Refusal(why, remedy, code="nothing-to-recover"))
     first, *others = settings.managers
-    joins = map(steps.join, (*others, *settings.workers))
-    return Plan(diagnosis.kind, None, (steps.found(first), *joins, steps.prove("every manager is reachable")))
-
-
-def joins(diagnosis: Diagnosis, settings: Settings) -> tuple[Step, ...]:
-    """The steps that make the nodes members of a swarm that has a leader."""
-    concerned = [node for node in settings.nodes if node.name in diagnosis.missing + diagnosis.unfinished]
-    made = tuple(steps.join(node) if node.name in diagnosis.missing else steps.finish(node.name) for node in concerned)
-    return (*map(steps.readdress, diagnosis.misplaced), *map(steps.redirect, diagnosis.stranded), *made)
+    joins = (steps.join(node, new=True) for node in (*others, *settings.workers))
+    made = (*steps.for_quorum([steps.found(first)]), *joins, steps.prove("every manager is reachable"))
+    return Plan(diagnosis.kind, None, (*rebuilds(diagnosis, settings), *made))
 
 
 def refusal_of(diagnosis: Diagnosis, settings: Settings) -> Refusal:
-    """Why a diagnosis lets nothing be done, and what to do instead."""
-    silent = ", ".join(_silent_managers(diagnosis, settings))
-    headline = diagnosis.evidence[0]
-    match diagnosis.kind:
-        case Kind.FOREIGN:
-            remedy = (
-                "give the node an address of its own, or take it out of that swarm (docker swarm leave --force, there); "
-                "to manage that very swarm, set requorum:clusterId to its ID"
-            )
-        case Kind.FORKED:
-            remedy = "decide which swarm is to live; on each manager of the other: docker swarm leave --force"
-        case _ if diagnosis.stand_ins:
-            remedy = "see docs/runbooks/unhealthy-manager.md: recover by hand from the stand-in, which may hold most"
-        case _:
-            headline += f"; not known to be lost: {silent}"
-            start = "docker start NODE" if settings.hosts.driver == "docker" else "start the machine"
-            fences = ", ".join(f"`requorum fence {name}`" for name in _silent_managers(diagnosis, settings))
-            remedy = f"bring {silent} back ({start}; see requorum doctor), or {fences} if it is lost; then run again"
-    return Refusal(f"{diagnosis.kind}: {headline}", remedy)
+    """Why no plan can be made for a diagnosis, and what the operator should do."""
+    why = f"{diagnosis.kind}: {diagnosis.evidence[0]}"
+    if diagnosis.kind is Kind.FOREIGN:
+        remedy = (
+            "check the cluster's name in requorum:cluster, and the node's address. To manage the swarm that the node is in, "
+            "set requorum:clusterId to its ID. To take the node out of that swarm, run on it: docker swarm leave --force"
+        )
+        return Refusal(why, remedy, code="foreign-swarm")
+    if diagnosis.kind is Kind.FORKED:
+        remedy = "decide which swarm to keep, then run on each manager of the other: docker swarm leave --force"
+        return Refusal(why, remedy, code="forked-swarm")
+    if diagnosis.stand_ins:
+        remedy = "recover by hand from the stand-in, which may hold the newest log: docs/runbooks/unhealthy-manager.md"
+        return Refusal(why, remedy, code="stand-in-holds-log")
+    names = _silent_managers(diagnosis, settings)
+    if not names:
+        return Refusal(why, "find out what each manager reports: requorum doctor", code="no-survivor")
+    silent, fences = ", ".join(names), "; ".join(f"requorum fence {name}" for name in names)
+    why += f"; not known to be lost: {silent}. A silent manager may be alive"
+    remedy = f"bring {silent} back, as requorum doctor says. If a machine is lost, confirm that: {fences}"
+    return Refusal(why, remedy, code="silent-manager")

@@ -1,9 +1,10 @@
-"""From what the nodes say to what is wrong: pure, and with its evidence in words."""
+"""Decides from the nodes' answers what is wrong, and gives the evidence in words. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from recovery.planning.entries import stale
 from recovery.swarm.model import ACCESS_FAULTS, LocalState, NodeReport, Reach, Survey
 from recovery.swarm.raft import quorum
 
@@ -27,33 +28,43 @@ NO_QUORUM = frozenset({Kind.QUORUM_LOST, Kind.ALL_LOST, Kind.LOCKED})
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """One kind, why, and who is concerned (names of nodes)."""
+    """What is wrong, the evidence, and the names of the affected nodes."""
 
     kind: Kind
     evidence: tuple[str, ...]
     cluster_id: str | None = None
     missing: tuple[str, ...] = ()
-    """Nodes known to be in no swarm: their machine is gone, or answers without swarm state, or with a log that a living swarm has outrun."""
+    """Nodes that are known to be in no swarm. Their machine is gone, or has no swarm state, or has an outdated log."""
     locked: tuple[str, ...] = ()
     """Managers that wait for the unlock key."""
     silent: tuple[str, ...] = ()
-    """Nodes of which nothing is known: they may be dead, stopped or cut off from here."""
+    """Nodes whose state is unknown: they may be dead, stopped or cut off from this machine."""
     away: tuple[str, ...] = ()
-    """Nodes named lost: nothing is to be expected of them, and no machine is there to be joined."""
+    """Nodes that are declared lost. They have no machine that could join."""
     stand_ins: tuple[str, ...] = ()
-    """Workers of the settings that hold the swarm's log: they were promoted."""
+    """Workers of the settings that were promoted and hold the raft log."""
     unfinished: tuple[str, ...] = ()
-    """Nodes whose return to a swarm with a leader broke off: a manager without a vote, or two entries of one node."""
+    """Nodes whose return to the swarm was interrupted: a manager without a vote, or a node with two entries."""
     misplaced: tuple[str, ...] = ()
-    """Managers that vote at an address of before, after a new cluster was forced elsewhere."""
+    """Managers that vote under an old address, after a new cluster was forced at another one."""
     stranded: tuple[str, ...] = ()
-    """Workers in the swarm that know only addresses at which there is no manager any more."""
+    """Workers in the swarm that know only addresses without a manager."""
+    gone: tuple[str, ...] = ()
+    """Nodes whose machine does not exist, as the host driver reports."""
+    left_behind: tuple[str, ...] = ()
+    """Managers that a forced new cluster left behind."""
+    old_logs: tuple[str, ...] = ()
+    """Managers with a log that no swarm goes on from: those left behind, and those in no swarm."""
+    unproven: tuple[str, ...] = ()
+    """Managers that a restore made, and that nobody compared with the copy since: the leader, or all without one."""
+    opened: tuple[str, ...] = ()
+    """Managers of a swarm with a leader whose key file Requorum opened: autolock is to be switched on again."""
     warnings: tuple[str, ...] = ()
-    """What the operator should know whatever the kind is: words that count, identities that are used twice."""
+    """Warnings that do not depend on the kind: valid declarations of loss, and node IDs that two machines use."""
 
     @property
     def left_alone(self) -> tuple[str, ...]:
-        """Nodes that nothing can be done to."""
+        """Nodes that Requorum does not change."""
         return self.silent + self.away
 
     @property
@@ -63,10 +74,10 @@ class Diagnosis:
 
 
 def diagnose(survey: Survey, known_id: str | None, *, cluster: str, copies: bool) -> Diagnosis:
-    """What is wrong with the cluster.
+    """Decide what is wrong with the cluster.
 
-    ``known_id`` is the cluster ID from the stack file, the state or the copies, ``None`` when nobody knows
-    one; ``cluster`` is its name; ``copies`` says whether S3 holds copies under that name.
+    ``known_id`` is the cluster ID from the stack file, the state or the copies, or None if no source has one.
+    ``cluster`` is the cluster's name. ``copies`` says whether S3 has copies under that name.
     """
     led = [report for report in survey.managers if report.led]
     missing = tuple(
@@ -74,16 +85,21 @@ def diagnose(survey: Survey, known_id: str | None, *, cluster: str, copies: bool
     )
     away = tuple(report.node.name for report in survey.reports if report.reach is Reach.NAMED)
     stand_ins = tuple(report.node.name for report in survey.workers if report.holds_raft)
-    waits = "; it rejoins once a machine answers at its address"
+    waits = ". It rejoins when a machine answers at its address"
     named = tuple(
         f"{r.node.name} is {r.named}{waits if r.node.name in away else ''}" for r in survey.reports if r.named
     )
     warnings = named + doubles(survey) + unnamed(survey)
     silent = tuple(report.node.name for report in survey.reports if _may_hide(report))
     locked = tuple(report.node.name for report in survey.managers if report.state is LocalState.LOCKED)
-    unfinished = tuple(report.node.name for report in survey.reports if _is_unfinished(report, survey.leader))
+    unfinished = tuple(report.node.name for report in survey.reports if _is_unfinished(report, survey))
     misplaced = tuple(survey.misplaced)
     stranded = tuple(report.node.name for report in survey.stranded)
+    gone = tuple(report.node.name for report in survey.reports if report.reach is Reach.ABSENT)
+    left_behind = tuple(report.node.name for report in survey.managers if _is_orphan(report, survey.leader))
+    old_logs = tuple(r.node.name for r in survey.reports if r.left_over or (r.raft and r.node.name in left_behind))
+    unproven = tuple(r.node.name for r in survey.managers if r.in_swarm and r.placed and survey.leader in (None, r))
+    opened = tuple(r.node.name for r in survey.managers if led and r.in_swarm and r.opened)
     evidence = (*_lost_zones(survey, missing), *(_says(report) for report in survey.reports))
 
     def found(kind: Kind, *first: str, cluster_id: str | None = known_id) -> Diagnosis:
@@ -99,6 +115,11 @@ def diagnose(survey: Survey, known_id: str | None, *, cluster: str, copies: bool
             unfinished,
             misplaced,
             stranded,
+            gone,
+            left_behind,
+            old_logs,
+            unproven,
+            opened,
             warnings,
         )
 
@@ -117,44 +138,48 @@ def diagnose(survey: Survey, known_id: str | None, *, cluster: str, copies: bool
         }
         if not absent:
             return found(
-                Kind.HEALTHY, f"one swarm, led by {_leader(led[0])}, all managers answer", cluster_id=cluster_id
+                Kind.HEALTHY, f"the swarm has leader {_leader(led[0])}, and all managers answer", cluster_id=cluster_id
             )
         if set(absent) <= hidden:
             return found(
                 Kind.PARTITIONED,
-                f"{', '.join(absent)}: not reached from here, but by the leader",
+                f"the leader reaches {', '.join(absent)}, but this machine does not",
                 cluster_id=cluster_id,
             )
-        return found(Kind.MINORITY_LOST, f"the swarm has a leader; without {', '.join(absent)}", cluster_id=cluster_id)
+        return found(
+            Kind.MINORITY_LOST, f"the swarm has a leader, but lacks {', '.join(absent)}", cluster_id=cluster_id
+        )
     holders = [report for report in survey.managers if report.holds_raft]
     needed = quorum(len(survey.managers))
     if locked and len(holders) >= needed:
-        return found(Kind.LOCKED, f"no leader; {', '.join(locked)} wait for the unlock key")
+        return found(Kind.LOCKED, f"no leader. These managers wait for the unlock key: {', '.join(locked)}")
     if stand_ins:
-        standing = f"{', '.join(stand_ins)}, promoted to stand in for a manager, may hold the log too"
-        return found(Kind.QUORUM_LOST, f"no leader; {standing}")
+        return found(
+            Kind.QUORUM_LOST, f"no leader. These promoted workers may hold the raft log: {', '.join(stand_ins)}"
+        )
     if holders:
-        waiting = "; an election may be under way, which takes up to 20 s" if survey.electing else ""
-        return found(Kind.QUORUM_LOST, f"no leader; {len(holders)} of {needed} needed managers hold the log{waiting}")
+        waiting = ". An election may be under way, which takes up to 20 s" if survey.electing else ""
+        held = f"{len(holders)} of the {needed} needed managers {'hold' if len(holders) > 1 else 'holds'} the raft log"
+        return found(Kind.QUORUM_LOST, f"no leader. {held}{waiting}")
     if not all(report.known_lost for report in survey.managers):
-        return found(Kind.QUORUM_LOST, "no leader answers, and not every manager is known to be lost")
+        return found(Kind.QUORUM_LOST, "no leader answers. Not every manager is known to be lost")
     orphans = [report.node.name for report in survey.workers if report.in_swarm]
     if copies or known_id or orphans:
-        joined = f"; workers still in it: {', '.join(orphans)}" if orphans else ""
+        joined = f". Workers that are still in it: {', '.join(orphans)}" if orphans else ""
         return found(Kind.ALL_LOST, f"no manager holds the swarm any more{joined}")
-    return found(Kind.ABSENT, "no node is in a swarm and S3 holds no copy")
+    return found(Kind.ABSENT, "no node is in a swarm, and S3 has no copy")
 
 
 def doubles(survey: Survey) -> tuple[str, ...]:
-    """Identities that two machines use: an old machine came back after its node was given to a new one.
+    """Warnings about node IDs that two machines use: an old machine came back after a new one took its place.
 
-    The leader then hears of one node ID from two addresses in turn (moby#46167); or two nodes name the same ID.
+    Then the leader hears from the node ID at two addresses in turn (moby#46167), or two nodes name the same ID.
     """
     members = survey.leader.members if survey.leader else ()
     runbook = "docs/runbooks/old-manager-returned.md"
     heard = tuple(
-        f"{report.node.name}: the leader hears its node ID {entry.node_id} from {entry.address}, not from "
-        f"{report.node.address}: an old machine with this identity is on again there; {runbook}"
+        f"{report.node.name}: its node ID {entry.node_id} reports to the leader from {entry.address}, not from "
+        f"{report.node.address}. An old machine with the same identity is on again. next: see {runbook}"
         for report in survey.reports
         for entry in members
         if entry.address not in ("", str(report.node.address))
@@ -165,21 +190,23 @@ def doubles(survey: Survey) -> tuple[str, ...]:
         if report.in_swarm and report.node_id:
             ids.setdefault(report.node_id, []).append(report.node.name)
     shared = ((node_id, names) for node_id, names in ids.items() if len(names) > 1)
-    return heard + tuple(f"{' and '.join(names)} use one node ID, {node_id}; {runbook}" for node_id, names in shared)
+    return heard + tuple(
+        f"{' and '.join(names)} use the same node ID {node_id}. next: see {runbook}" for node_id, names in shared
+    )
 
 
 def unnamed(survey: Survey) -> tuple[str, ...]:
-    """Managers that vote and that nobody asks, since the stack file does not name them."""
+    """Warnings about voting managers that Requorum does not ask, because the stack file does not name them."""
     return tuple(
-        f"{entry.hostname} at {entry.raft_address} votes and is no node of the stack file, so no recovery looks at it: name it in "
-        f"requorum:managers, or docker node demote {entry.node_id}"
+        f"{entry.hostname} at {entry.raft_address} is a voting manager that the stack file does not name. "
+        f"A recovery does not look at it. next: add it to requorum:managers, or docker node demote {entry.node_id}"
         for entry in (survey.leader.members if survey.leader else ())
         if entry.votes and not any(entry.stands_at(report.node) for report in survey.reports)
     )
 
 
 def access_fault(survey: Survey) -> NodeReport | None:
-    """A node that is up and does not let us in: for the operator to mend before anything else. Managers first."""
+    """A node that is up but does not let Requorum log in, managers first. The operator must repair the access first."""
     faults = (report for report in survey.managers + survey.workers if report.reach in ACCESS_FAULTS)
     return next(faults, None)
 
@@ -195,7 +222,7 @@ def _may_hide(report: NodeReport) -> bool:
 
 
 def _lost_zones(survey: Survey, missing: tuple[str, ...]) -> Iterator[str]:
-    """Zones of which nothing is left while there is something elsewhere."""
+    """Zones whose nodes are all lost, if another zone has nodes left."""
     zones: dict[str, list[str]] = {}
     for report in survey.reports:
         zones.setdefault(report.node.zone, []).append(report.node.name)
@@ -204,17 +231,24 @@ def _lost_zones(survey: Survey, missing: tuple[str, ...]) -> Iterator[str]:
         yield from (f"zone {zone} is lost: {', '.join(names)}" for zone, names in lost.items())
 
 
-def _is_unfinished(report: NodeReport, leader: NodeReport | None) -> bool:
+def _is_unfinished(report: NodeReport, survey: Survey) -> bool:
+    leader = survey.leader
     if leader is None or not report.in_swarm:
         return False
     entries = [member for member in leader.members if member.stands_at(report.node)]
     votes = any(member.votes for member in entries if member.node_id == report.node_id)
-    return len(entries) > 1 or (report.node.role == "manager" and bool(entries) and not votes)
+    old = stale(leader.members, report.node, report.node_id, survey.nodes)
+    doubled = len(entries) > 1 or any(not entry.stands_at(report.node) for entry in old)
+    return doubled or (report.node.role == "manager" and bool(entries) and not votes)
+
+
+def _is_orphan(report: NodeReport, leader: NodeReport | None) -> bool:
+    return leader is not None and report.is_left_behind(leader)
 
 
 def _stranger(report: NodeReport, known_id: str | None) -> str:
-    whose = f"this cluster is {known_id}" if known_id else "nobody prepared it for this cluster"
-    return f"{report.node.name} ({report.node.address}) belongs to swarm {report.cluster_id}; {whose}"
+    whose = f"This cluster is swarm {known_id}" if known_id else "It was not prepared for this cluster"
+    return f"{report.node.name} ({report.node.address}) belongs to swarm {report.cluster_id}. {whose}"
 
 
 def _leader(report: NodeReport) -> str:
@@ -227,6 +261,6 @@ def _says(report: NodeReport) -> str:
         detail = report.named or report.detail
         return f"{name}: {report.reach}" + (f" ({detail})" if detail else "")
     if not report.in_swarm:
-        return f"{name}: up, in no swarm" + (", a log on its disk that nobody uses" if report.left_over else "")
+        return f"{name}: up, in no swarm" + (", with an unused raft log on its disk" if report.left_over else "")
     place = "manager with a leader" if report.led else "manager without a leader" if report.raft else "worker"
     return f"{name}: up, {report.state}, {place}"

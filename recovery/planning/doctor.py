@@ -1,7 +1,8 @@
-"""What can be done about a node that is up and unhealthy, the mildest first: pure. Nothing here is ever done unasked."""
+"""Commands that may repair an unhealthy node, least disruptive first. Pure: it only proposes them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -15,13 +16,20 @@ if TYPE_CHECKING:
 
 
 UNDECIDED = frozenset({Kind.FOREIGN, Kind.FORKED})
-"""Whose machine it is must be decided before anything is done to one."""
+"""Diagnoses after which the operator must first decide which swarm a machine belongs to."""
 NO_QUORUM_LEFT = "the quorum would be lost"
-NO_LEADER = "no manager answers with a leader: it may hold what the swarm is rebuilt from"
+NO_LEADER = "no manager reports a leader, and this machine may hold the state that the swarm is rebuilt from"
+NO_FENCE = "requorum:hosts.fence is not set"
+OBJECTIONS: Mapping[str, str] = {
+    NO_QUORUM_LEFT: "quorum-at-risk",
+    NO_LEADER: "may-hold-swarm",
+    NO_FENCE: "no-fence-command",
+}
+"""The code of each reason not to run a command now (`recovery.error_codes`)."""
 
 
 class Remedy(StrEnum):
-    """What a proposal is."""
+    """The kind of a proposal."""
 
     START = "start"
     UNLOCK = "unlock"
@@ -34,17 +42,22 @@ class Remedy(StrEnum):
 
 @dataclass(frozen=True)
 class Proposal:
-    """One thing to try, by its exact command; ``refused`` says why it cannot be done now."""
+    """One command to try, and its effect. ``refused`` says why it must not be run now; empty if it may."""
 
     remedy: Remedy
     command: str
     effect: str
     refused: str = ""
 
+    @property
+    def code(self) -> str:
+        """The kind of refusal; empty if the command may be run now."""
+        return OBJECTIONS.get(self.refused, "")
+
 
 @dataclass(frozen=True)
 class Finding:
-    """A node, what ails it, and what can be tried, in this order."""
+    """An unhealthy node, what is wrong with it, and the commands to try, in this order."""
 
     node: str
     trouble: str
@@ -52,21 +65,21 @@ class Finding:
 
 
 def examine(settings: Settings, survey: Survey, diagnosis: Diagnosis) -> tuple[Finding, ...]:
-    """Every node that ails, managers first."""
+    """Every unhealthy node, managers first."""
     if diagnosis.kind in UNDECIDED:
         return ()
     cases = []
     for report in survey.managers + survey.workers:
-        if ailment := trouble(report, survey):
-            cases.append(Finding(report.node.name, ailment, _proposals(settings, survey, report, diagnosis.kind)))
+        if wrong := trouble(report, survey):
+            cases.append(Finding(report.node.name, wrong, _proposals(settings, survey, report, diagnosis.kind)))
     return tuple(cases)
 
 
 def trouble(report: NodeReport, survey: Survey) -> str:
-    """What ails a node that is a member or may be one; empty when nothing does, or when it is known to be lost."""
+    """What is wrong with a node that is or may be a member; empty if nothing is, or if the node is known to be lost."""
     node = report.node
     if report.reach in (Reach.SILENT, Reach.STOPPED):
-        return f"{report.reach}: {report.detail}"
+        return f"it is {report.reach}" + (f": {report.detail}" if report.detail else "")
     if report.reach is Reach.NO_ENGINE:
         return "its Docker engine does not answer"
     if not report.in_swarm:
@@ -77,56 +90,58 @@ def trouble(report: NodeReport, survey: Survey) -> str:
     if entry is None:
         return ""
     if node.role == "worker":
-        return "" if entry.ready else "it is up, and not Ready in the swarm"
+        return "" if entry.ready else "it is up, but not Ready in the swarm"
     if not entry.votes:
-        return "it is in the swarm without a vote"
-    return "" if entry.reachable and report.led else "it is up, and the other managers do not reach it"
+        return "it is in the swarm, but has no vote"
+    if not (entry.reachable and report.led):
+        return "it is up, but the other managers do not reach it"
+    return "" if entry.ready else "it votes, but is not Ready in the swarm"
 
 
 def standby(settings: Settings, survey: Survey) -> Node | None:
-    """The worker to promote for want of a manager: one without objection, of a zone that has no manager where there is one."""
+    """The worker to promote in place of a lost manager; preferably in a zone without a manager. None if no worker may be."""
     zones = {report.node.zone for report in survey.managers if report.led}
     able = [worker for worker in settings.workers if not objection(settings, survey, worker)]
     return next((worker for worker in able if worker.zone not in zones), next(iter(able), None))
 
 
 def objection(settings: Settings, survey: Survey, worker: Node) -> str:
-    """Why a node must not be promoted to stand in for a manager; empty when it may."""
+    """Why a node must not be promoted to stand in for a manager; empty if it may."""
     if worker.role != "worker":
-        return f"{worker.name} is a manager already"
+        return f"{worker.name} is already a manager"
     if survey.leader is None:
-        return "no manager answers with a leader, and only a leader can promote"
+        return "no manager reports a leader, and only a leader can promote a worker"
     entry = survey.entry(worker)
     if entry is None or not entry.ready or entry.availability != "active":
         return f"{worker.name} is not Ready and active in the swarm"
     if entry.votes:
-        return f"{worker.name} stands in for a manager already"
+        return f"{worker.name} already stands in for a manager"
     voters = [member for member in survey.leader.members if member.votes and member.reachable]
     if len(voters) >= len(settings.managers):
-        return "as many managers vote as there should be: there is nobody to stand in for"
+        return f"{len(voters)} managers vote, as many as the stack file names. A stand-in is not needed"
     return ""
 
 
 def _proposals(settings: Settings, survey: Survey, report: NodeReport, kind: Kind) -> tuple[Proposal, ...]:
     node, name, led = report.node, report.node.name, survey.leader is not None
     if report.state is LocalState.LOCKED:
-        if kind is Kind.QUORUM_LOST:  # there an engine that is given its key by hand is blocked until it is restarted
-            effect = "the plan says whether its log is opened with the key in escrow, and a new cluster forced from it"
+        if kind is Kind.QUORUM_LOST:  # unlocked by hand without a quorum, its engine blocks until it is restarted
+            effect = "shows whether the plan unlocks it with the key in escrow and forces a new cluster from it"
             return (Proposal(Remedy.UNLOCK, "pulumi preview --config recover=true", effect),)
-        return (Proposal(Remedy.UNLOCK, "pulumi up", "it is opened with the key in escrow, and takes part again"),)
+        return (Proposal(Remedy.UNLOCK, "pulumi up", "unlocks it with the key in escrow, so that it takes part again"),)
     entry = survey.entry(node)
     if node.role == "manager" and report.reach is Reach.ANSWERS and entry and not entry.votes:
-        return (Proposal(Remedy.UPDATE, "pulumi up", "it rejoins under its own identity"),)
+        return (Proposal(Remedy.UPDATE, "pulumi up", "lets it rejoin under its own node ID"),)
     risk = NO_QUORUM_LEFT if led and not survey.survives_without(node) else ""
     up = report.reach in (Reach.ANSWERS, Reach.NO_ENGINE)
-    halts = "; its containers end and are started again, here or elsewhere" if node.role == "worker" else ""
+    halts = ". Its containers stop, and swarm starts their tasks again" if node.role == "worker" else ""
     mild = (
         (
-            Proposal(Remedy.RESTART, f"requorum restart {name}", f"the Docker engine is restarted{halts}", risk),
-            Proposal(Remedy.REBOOT, f"requorum reboot {name}", f"the machine is restarted{halts}", risk),
+            Proposal(Remedy.RESTART, f"requorum restart {name}", f"restarts its Docker engine{halts}", risk),
+            Proposal(Remedy.REBOOT, f"requorum reboot {name}", f"restarts the machine{halts}", risk),
         )
         if up
-        else (Proposal(Remedy.START, _start(settings, node), "it takes part again as it was"),)
+        else (Proposal(Remedy.START, _start(settings, node), "brings it back with its own state"),)
     )
     holds = up or (node.role == "manager" and report.reach is Reach.STOPPED)
     return (
@@ -138,8 +153,8 @@ def _proposals(settings: Settings, survey: Survey, report: NodeReport, kind: Kin
 
 def _start(settings: Settings, node: Node) -> str:
     if settings.hosts.driver == "docker":
-        return f"docker start {node.name} (docker unpause {node.name} where it is paused)"
-    return f"switch {node.name} ({node.address}) on, or mend its network"
+        return f"docker start {node.name} (docker unpause {node.name} if it is paused)"
+    return f"switch on {node.name} ({node.address}), or repair its network"
 
 
 def _replacement(settings: Settings, node: Node, up: bool, refused: str) -> Proposal:
@@ -149,15 +164,16 @@ def _replacement(settings: Settings, node: Node, up: bool, refused: str) -> Prop
         return Proposal(
             Remedy.REPLACE,
             f"{fence}; a fresh machine at {node.address}; pulumi up",
-            "the machine is switched off and another rejoins in its place",
-            refused or ("requorum:hosts.fence is not set" if up and not settings.hosts.fence else ""),
+            "switches the machine off. A fresh machine rejoins in its place",
+            refused or (NO_FENCE if up and not settings.hosts.fence else ""),
         )
-    return Proposal(Remedy.REPLACE, f"{fence}; pulumi up", "the machine is made anew and rejoins in its place", refused)
+    effect = "makes the machine again. It rejoins in its place"
+    return Proposal(Remedy.REPLACE, f"{fence}; pulumi up", effect, refused)
 
 
 def _promotion(settings: Settings, survey: Survey, node: Node) -> tuple[Proposal, ...]:
     worker = standby(settings, survey) if node.role == "manager" else None
     if worker is None:
         return ()
-    effect = "it stands in until every manager is back; the next pulumi up then demotes it"
+    effect = "lets a worker stand in until every manager is back. The next pulumi up then demotes it"
     return (Proposal(Remedy.PROMOTE, f"requorum promote {worker.name}", effect),)

@@ -16,33 +16,37 @@ OFF = frozenset({Reach.SILENT, Reach.STOPPED, Reach.ABSENT, Reach.NAMED})
 
 
 def check(settings: Settings, seen: Survey, node: Node, *, lost: bool, force: bool) -> None:
-    """Whether the node may be fenced: pure. Raises: Refused, with what to do instead."""
-    doing, name = f"fencing {node.name}", node.name
+    """Check that the node may be fenced. Pure. Raises: Refused, with the command to run instead."""
+    name = node.name
 
-    def refuse(why: str, remedy: str) -> Refused:
-        return Refused(doing, why, remedy=remedy, node=name)
+    def refuse(why: str, remedy: str, *, code: str) -> Refused:
+        return Refused("fencing it", why, remedy=remedy, node=name, code=code)
 
     report = seen.of(name)
     up = report.reach not in OFF
+    answer = "it answers" if report.reach is Reach.ANSWERS else f"it is up ({report.reach})"
     if report.known_lost and up:
-        raise refuse("it answers and is in no swarm: there is nothing to fence", "pulumi up")
+        raise refuse("it answers and is in no swarm. There is nothing to fence", "pulumi up", code="nothing-to-fence")
     if lost and up:
-        raise refuse(f"it is no lost machine: {report.reach}", "requorum doctor")
+        raise refuse(f"{answer}, so it is not lost", "requorum doctor", code="not-lost")
     if settings.hosts.driver == "existing" and not (lost or settings.hosts.fence):
         raise refuse(
-            "no command is configured that switches a machine off",
-            f"set requorum:hosts.fence; or see to it that the machine is off and stays off, then: requorum fence {name} --lost",
+            "requorum:hosts.fence is not set, so Requorum cannot switch the machine off",
+            f"set requorum:hosts.fence; or switch the machine off yourself, then: requorum fence {name} --lost",
+            code="no-fence-command",
         )
     if report.reach is Reach.STOPPED and node.role == "manager" and seen.leader is None and not force:
         raise refuse(
-            "it is stopped, and no manager answers with a leader: the swarm may have to be rebuilt from what its volume holds",
-            f"docker start {name} (docker unpause {name} where it is paused); or, where that does not help: requorum fence {name} --force",
+            "it is stopped, and no manager reports a leader. Its volume may hold the state that the swarm is rebuilt from",
+            f"docker start {name} (docker unpause {name} if it is paused); "
+            f"if that does not help: requorum fence {name} --force",
+            code="may-hold-swarm",
         )
     if not (up or heard(seen, node)):
         return
-    state = f"it answers ({report.reach})" if up else "it does not answer here, but the leader reaches it"
+    state = answer if up else "it does not answer this machine, but the leader reaches it"
     if not force:
-        raise refuse(state, f"requorum doctor; to switch it off all the same: requorum fence {name} --force")
+        raise refuse(state, f"requorum doctor; to switch it off anyway: requorum fence {name} --force", code="not-lost")
     if seen.leader is None:
         docker = settings.hosts.driver == "docker"
         off = (
@@ -51,14 +55,19 @@ def check(settings: Settings, seen: Survey, node: Node, *, lost: bool, force: bo
             else f"switch it off by hand, then requorum fence {name} --lost"
         )
         raise refuse(
-            f"{state}, and no manager answers with a leader: the swarm may have to be rebuilt from what it holds",
-            f"requorum doctor; where nothing of that helps: {off}",
+            f"{state}, and no manager reports a leader. It may hold the state that the swarm is rebuilt from",
+            f"requorum doctor; if no command there helps: {off}",
+            code="may-hold-swarm",
         )
     if not seen.survives_without(node):
-        raise refuse(f"{state}, and without it the quorum would be lost", "bring the other managers back first")
+        raise refuse(
+            f"{state}, and without it the quorum would be lost",
+            "repair the other managers first: requorum doctor",
+            code="quorum-at-risk",
+        )
 
 
 def heard(seen: Survey, node: Node) -> bool:
-    """Whether the leader reaches the node, as far as it has noticed."""
+    """Whether the leader reaches the node, as far as the leader has noticed."""
     entry = seen.entry(node)
     return entry is not None and (entry.reachable if entry.votes else entry.ready)

@@ -8,21 +8,22 @@ from recovery.planning.diagnosis import Diagnosis
 from recovery.swarm.model import AddressChange, Inventory
 
 SHOWN = 5
-"""Of the IDs of each kind of object that a plan names."""
+"""The most IDs of each kind of object that a plan names."""
 
 
 LOCKED_AGAIN = (
-    "the swarm is autolocked: it is opened with the key in escrow, and locked again with a new one, kept there too",
+    "the swarm is autolocked: Requorum opens it with the unlock key in escrow, locks it again with a new key, and stores "
+    "the new key in escrow",
 )
 
 
 def lost_objects(chosen: Inventory, newer: Choice | None) -> tuple[str, ...]:
-    """Which objects are lost, and which come back, by what a newer copy lists."""
+    """Which objects are lost, and which removed ones come back, going by a newer copy's list."""
     if newer is None:
         return ()
     listed = newer.manifest.inventory
-    told = {"lost": listed.missing_from(chosen), "back, and removed since": chosen.missing_from(listed)}
-    return tuple(f"{what}, going by {newer.copy.name}: {_counted(ids)}" for what, ids in told.items() if ids)
+    told = {"are lost": listed.missing_from(chosen), "were removed and come back": chosen.missing_from(listed)}
+    return tuple(f"according to {newer.copy.name}, these {what}: {_counted(ids)}" for what, ids in told.items() if ids)
 
 
 def _counted(objects: Mapping[str, Sequence[str]]) -> str:
@@ -31,37 +32,38 @@ def _counted(objects: Mapping[str, Sequence[str]]) -> str:
 
 
 def unconfirmed_ca(manifest: Manifest, cas: frozenset[str]) -> tuple[str, ...]:
-    """What is to be said of a copy whose CA no living node knows."""
+    """A warning about a copy whose CA no living node confirms."""
     if not cas:
         return (
-            f"no living node knows the swarm's CA: that the copy's ({manifest.ca_sha256[:12]}…) is that, only Pulumi's state can tell",
+            f"no living node knows the swarm's CA: only Pulumi's state can confirm the copy's CA ({manifest.ca_sha256[:12]}…)",
         )
     if manifest.ca_sha256 not in cas:
-        return (f"the copy's CA ({manifest.ca_sha256[:12]}…) is not the one that the living nodes know",)
+        return (f"the copy's CA ({manifest.ca_sha256[:12]}…) is not the CA that the living nodes know",)
     return ()
 
 
 def at_other_addresses(moved: tuple[AddressChange, ...]) -> tuple[str, ...]:
-    """What follows from other addresses, and what nobody but the operator can know."""
+    """What other addresses mean for the operator, and what only the operator can know."""
     if not moved:
         return ()
     return (
-        f"elsewhere: {', '.join(move.text for move in moved)}",
-        f"no machine of this swarm answers at {', '.join(move.old for move in moved)}; if a manager runs there "
-        "unheard, or comes back, there are two swarms",
-        "whatever knows managers by those addresses (workers that are not named here, clients, DNS, load balancers) finds "
-        "nobody: tell it the new ones; such a worker must leave the swarm and join again, and its containers are replaced",
+        f"managers at other addresses: {', '.join(move.text for move in moved)}",
+        f"no machine of this swarm answers at {', '.join(move.old for move in moved)}. If a manager still runs at such an "
+        "address but is cut off from here, there are two swarms",
+        "clients, DNS and load balancers with the old addresses need the new ones",
+        "a worker that the stack file does not name, and that knows only the old addresses, must leave the swarm and join "
+        "again. Its containers are replaced",
     )
 
 
 def older_engine(engine: str, manifest: Manifest) -> str:
     """What follows when the engine is older than the one that the copy was made with."""
     return (
-        f"the engine of {manifest.manager} ({engine}) is older than the copy's ({manifest.engine}): it may not read it, "
-        "or drop what it does not know of a service"
+        f"the engine of {manifest.manager} ({engine}) is older than the engine that wrote the copy ({manifest.engine}). It "
+        "may fail to read the copy, or drop options of services that it does not support"
     )
 
 
-def silence(diagnosis: Diagnosis) -> tuple[str, ...]:
-    """Which nodes are left alone, since they are silent and not known to be lost."""
-    return tuple(f"{name} is silent and not known to be lost: it is left alone" for name in diagnosis.silent)
+def left_alone(diagnosis: Diagnosis) -> tuple[str, ...]:
+    """Which nodes are left alone, because they are silent and not known to be lost."""
+    return tuple(f"{name} is silent and not known to be lost: Requorum does nothing to it" for name in diagnosis.silent)

@@ -1,27 +1,29 @@
-"""From a diagnosis to what is to be done: pure. Preview shows the plan; the update is held to the copy or survivor it names."""
+"""From a diagnosis to a plan. Preview shows the plan, and the update may use only the copy or survivor that it names."""
 
 import hashlib
 from dataclasses import dataclass, replace
 
 from recovery.copies.copy import Choice, Copy
 from recovery.planning.diagnosis import Kind
-from recovery.planning.steps import Step
+from recovery.planning.steps import Action, Step
 from recovery.swarm.model import AddressChange
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why nothing may be done, and what to do instead."""
+    """Why Requorum must not act, and what the operator should do."""
 
     why: str
     remedy: str
     consent: bool = False
-    """Whether nothing but the operator's word is missing."""
+    """Whether only the operator's consent is missing."""
+    code: str = ""
+    """The kind of refusal, as `recovery.error_codes` lists it."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Ordered steps, or a refusal; both where only the operator's word is missing. Neither: nothing to do."""
+    """Ordered steps, or a refusal; both if only the operator's consent is missing. Neither if there is nothing to do."""
 
     kind: Kind
     cluster_id: str | None = None
@@ -29,27 +31,28 @@ class Plan:
     copy: str | None = None
     """Name of the copy that a restore reads."""
     ca: str | None = None
-    """The digest of that copy's CA: nothing under another is restored."""
+    """The digest of that copy's CA: no copy with another CA is restored."""
     vouched: bool = False
     """Whether a living node knows that CA, or the operator named the copy."""
     survivor: str | None = None
     """Name of the manager that a new cluster is forced from."""
     unsure: int = 0
-    """How many of the survivor's last entries were never known to be committed, and may be dropped."""
+    """How many of the survivor's last log entries are not known to be committed; a forced new cluster may drop them."""
     moves: tuple[AddressChange, ...] = ()
-    """The managers that a restore brings back at other addresses than they had: `recover: true` does not cover that."""
+    """The managers that a restore brings back at other addresses: `recover: true` does not consent to that."""
     ahead: str | None = None
-    """Name of a copy that holds what no survivor has: nor does it cover that."""
+    """Name of a copy that holds changes that no survivor has: `recover: true` does not consent to losing them."""
     proven: str = ""
-    """The newest report: a proof ends all consent that was given before, as the same survivor may be chosen at the next loss."""
+    """The newest report. A proof ends all earlier consent, because the same survivor may be chosen at the next loss."""
     losses: tuple[str, ...] = ()
-    """What the plan cannot bring back, and what was passed over."""
+    """What the plan cannot bring back, and which copies it does not use."""
     refusal: Refusal | None = None
 
     @property
     def id(self) -> str:
-        """What a recovery is consented to by: the same for the same diagnosis, cluster, source and what it costs,
-        until the next proof; empty for other plans."""
+        """The ID that consents to this recovery; empty for a plan that needs no consent.
+
+        It depends on the diagnosis, the cluster, the source, the costs and the newest proof."""
         source = self.copy or self.survivor
         if source is None:
             return ""
@@ -59,13 +62,26 @@ class Plan:
 
     @property
     def needs_id(self) -> bool:
-        """Whether nothing but its ID in the settings consents to it: it costs what `recover: true` says nothing of."""
+        """Whether only the plan's ID consents to it, because it costs more than `recover: true` covers."""
         return bool(self.moves or self.ahead)
 
     def agreed(self) -> "Plan":
-        """The plan once the operator has given the word that was missing; elsewhere, only its ID in the settings is that."""
+        """The plan with the operator's consent. A plan that needs its ID in the settings stays refused."""
         given = self.refusal and self.refusal.consent and not self.needs_id
         return replace(self, refusal=None) if given else self
+
+    @property
+    def quorum_steps(self) -> tuple[Step, ...]:
+        """The steps that give the swarm its quorum."""
+        return tuple(step for step in self.steps if step.gives_quorum)
+
+    def steps_of(self, name: str) -> tuple[Step, ...]:
+        """The steps that bring one node back once the swarm has its quorum."""
+        return tuple(
+            step
+            for step in self.steps
+            if step.node == name and not step.gives_quorum and step.action is not Action.REBUILD
+        )
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -76,21 +92,21 @@ class Plan:
 
 @dataclass(frozen=True)
 class Source:
-    """What a restore would read, and what is known of it; looked for when all managers are lost."""
+    """The copy that a restore would read, and what is known of it; searched for when all managers are lost."""
 
     choice: Choice | None = None
     """The copy."""
     rejected: tuple[str, ...] = ()
-    """Why newer ones were passed over."""
+    """Why newer copies are not used."""
     newer: Choice | None = None
-    """The newest of these, as far as its manifest can be read: it tells what is lost."""
+    """The newest of the unused copies with a readable manifest: it lists what is lost."""
     cas: frozenset[str] = frozenset()
     """The digests of the CA that living nodes know."""
     engine: str = ""
-    """The version of the engine that it would be restored on, where that answers."""
+    """The version of the engine on which the copy would be restored, if that engine answers."""
     moved: tuple[AddressChange, ...] = ()
-    """The managers that would come back elsewhere."""
+    """The managers that would come back at other addresses."""
     ahead: Copy | None = None
-    """With survivors: a copy that holds what none of them has."""
+    """With survivors: a copy that holds changes that no survivor has."""
     proven: str = ""
     """The newest report."""

@@ -1,16 +1,16 @@
-"""The steps that plans are made of: what each does, and what makes it safe to take, and to take again."""
+"""The steps that plans are made of: the effect of each, and what holds afterwards. `planning.objections` says when one may be taken."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from recovery.swarm.machines import Node
 
 if TYPE_CHECKING:
-    from recovery.settings import Settings
+    pass
 
 
 class Action(StrEnum):
@@ -21,159 +21,143 @@ class Action(StrEnum):
     SAVE = "save"
     UNLOCK = "unlock"
     FORCE = "force"
-    LEAVE = "leave"
     RESTORE = "restore"
+    COMPARE = "compare"
+    LOCK = "lock"
+    LEAVE = "leave"
+    ASIDE = "aside"
     JOIN = "join"
     READDRESS = "readdress"
     REDIRECT = "redirect"
+    DEMOTE = "demote"
     PROVE = "prove"
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step, and what makes it safe to take, and to take again."""
+    """One step: its effect on a node, what holds afterwards, and whether it may be repeated."""
 
     action: Action
     node: str
     effect: str
-    precondition: str
     postcondition: str
     repeatable: bool = True
+    gives_quorum: bool = False
+    """Whether it is taken to give the swarm its quorum, before all that is done to nodes."""
+
+
+def for_quorum(steps: Iterable[Step]) -> tuple[Step, ...]:
+    """The steps, taken to give the swarm its quorum."""
+    return tuple(replace(step, gives_quorum=True) for step in steps)
 
 
 def found(node: Node) -> Step:
-    """A new swarm: the only step that must not be taken twice."""
-    return Step(
-        Action.FOUND,
-        node.name,
-        f"found the swarm at {node.address}",
-        "no node is in a swarm and S3 holds no copy of this cluster",
-        "it leads a swarm of its own",
-        repeatable=False,
-    )
+    """Create a new swarm. Only this step must not be taken twice."""
+    effect, after = f"create the swarm at {node.address}", "it leads the new swarm"
+    return Step(Action.FOUND, node.name, effect, after, repeatable=False)
 
 
 def rebuild(name: str) -> Step:
-    """The machine, by the host driver."""
-    effect, before = "make the machine again at its address", "the machine is known to be lost"
-    return Step(Action.REBUILD, name, effect, before, "its engine answers")
+    """Make a lost machine again, through the host driver."""
+    return Step(Action.REBUILD, name, "make the machine again at its address", "its engine answers")
 
 
-def save(names: str) -> Step:
-    """Every survivor's log, before anything else happens to it."""
-    return Step(
-        Action.SAVE,
-        names,
-        "take a safety copy",
-        "no manager has a leader",
-        "S3 holds the log of every survivor",
-    )
+def save(name: str) -> Step:
+    """Copy a survivor's log before anything else happens to it."""
+    return Step(Action.SAVE, name, "take a safety copy", "S3 holds its log")
 
 
 def force(node: Node) -> Step:
-    """A new cluster from a survivor's own log."""
-    return Step(
-        Action.FORCE,
-        node.name,
-        f"force a new cluster from its own log at {node.address}",
-        "no manager address answers with a leader; no manager is silent; nobody holds more",
-        "it leads the same swarm",
-    )
+    """Force a new cluster from a survivor's own log."""
+    effect = f"force a new cluster from its own log at {node.address}"
+    return Step(Action.FORCE, node.name, effect, "it leads the same swarm")
 
 
 def restore(node: Node, copy: str, cluster_id: str) -> Step:
-    """A new cluster from a copy; ``copy`` is its name and how it came to be the one."""
-    return Step(
-        Action.RESTORE,
-        node.name,
-        f"restore the swarm from {copy}, and force a new cluster at {node.address}",
-        "no manager address answers with a leader; the copy is whole; the engine is in no swarm",
-        f"it leads swarm {cluster_id} with everything the copy lists",
-    )
+    """Restore the swarm from a copy; ``copy`` is its name and why it is used."""
+    effect = f"restore the swarm from {copy}, and force a new cluster at {node.address}"
+    return Step(Action.RESTORE, node.name, effect, f"it leads swarm {cluster_id}")
+
+
+def compare(name: str) -> Step:
+    """Compare a restored swarm with its copy."""
+    effect = "compare the restored swarm with the copy, and leave it again if it differs"
+    return Step(Action.COMPARE, name, effect, "the swarm has its ID and everything that the copy lists")
 
 
 def unlock(name: str) -> Step:
-    """A manager that waits for its key."""
-    effect, before = "unlock it with the key in escrow", "it is locked, and a key in escrow opens its key file"
-    return Step(Action.UNLOCK, name, effect, before, "it follows a leader")
+    """Unlock a manager that waits for its unlock key."""
+    return Step(Action.UNLOCK, name, "unlock it with the key in escrow", "it follows a leader")
 
 
-def leave(names: str) -> Step:
-    """Survivors that another one went on without, all at once: none of them has a vote that would be missed."""
-    return Step(
-        Action.LEAVE,
-        names,
-        "leave the old log",
-        "S3 holds the log of each; the new cluster has a leader, and none of them votes in it",
-        "they are in no swarm",
-    )
+def open_key_file(name: str) -> Step:
+    """Open the key file of a locked survivor, from which Docker cannot force a new cluster (moby#36852)."""
+    effect = "open its key file with the unlock key in escrow, so that a new cluster can be forced from it"
+    return Step(Action.UNLOCK, name, effect, "its engine needs no unlock key")
+
+
+def lock(name: str) -> Step:
+    """Switch autolock on again. A forced new cluster has it off."""
+    return Step(Action.LOCK, name, "switch autolock on again, with a new unlock key", "the new unlock key is in escrow")
+
+
+def leave(name: str) -> Step:
+    """Have a survivor leave that has no vote in the forced new cluster."""
+    return Step(Action.LEAVE, name, "leave the old swarm state", "it is in no swarm")
+
+
+def set_aside(name: str) -> Step:
+    """Move an old log aside, so that its engine can join."""
+    return Step(Action.ASIDE, name, "move its old log aside, and keep it on its disk", "its engine can join")
 
 
 def rejoin(name: str) -> Step:
-    """A survivor that has left."""
-    return Step(
-        Action.JOIN,
-        name,
-        "rejoin under its own identity",
-        "the swarm has a leader and this manager has no vote in it",
-        "it is Ready under one entry",
-    )
+    """Join a survivor that has left its old swarm state."""
+    return Step(Action.JOIN, name, "rejoin under its own identity", "it is Ready under one entry")
 
 
-def join(node: Node) -> Step:
-    """A machine that is in no swarm."""
-    effect = (
-        "rejoin under its own identity where a copy of it serves, else join as a new"
-        if node.role == "manager"
-        else "join as a"
-    )
-    return Step(
-        Action.JOIN,
-        node.name,
-        f"{effect} {node.role}",
-        "the swarm has a leader; the engine is in no swarm",
-        "it is Ready under one entry",
-    )
+def join(node: Node, *, new: bool = False) -> Step:
+    """Join a machine that is in no swarm; ``new`` says that the swarm never had it."""
+    known = node.role == "manager" and not new
+    effect = "rejoin under its own identity if a good copy holds it, else join as a new" if known else "join as a"
+    return Step(Action.JOIN, node.name, f"{effect} {node.role}", "it is Ready under one entry")
 
 
 def finish(name: str) -> Step:
-    """What an earlier run left half done."""
+    """Finish the return of a node that an earlier run interrupted."""
     return Step(
-        Action.JOIN,
-        name,
-        "finish its return: leave a log of before a forced new cluster, take its role, drop old entries",
-        "the swarm has a leader",
-        "it is Ready under one entry",
+        Action.JOIN, name, "finish its return: take its role, remove its old entries", "it is Ready under one entry"
     )
+
+
+def detour(name: str, manager: str) -> Step:
+    """Let a manager reach another one that the raft log has at its old address."""
+    effect = f"redirect what it sends to the old address of {manager} to its new address, for some minutes"
+    return Step(Action.REDIRECT, name, effect, f"it reaches {manager}")
 
 
 def readdress(name: str) -> Step:
-    """A manager that the raft log has at the address that it had before."""
-    return Step(
-        Action.READDRESS,
-        name,
-        "take its vote and give it back: the log keeps the address of before until then",
-        "another manager votes beside it, reached by a detour until now",
-        "every manager finds it at its new address",
-    )
+    """Take a manager's vote, because the raft log still has its old address."""
+    effect = "take its vote, so that the log forgets its old address"
+    return Step(Action.READDRESS, name, effect, "it is a worker of the swarm")
+
+
+def give_vote(name: str) -> Step:
+    """Give a manager its vote back at its new address."""
+    return Step(Action.JOIN, name, "give its vote back at its new address", "every manager finds it there")
 
 
 def redirect(name: str) -> Step:
-    """A worker that knows only addresses where no manager is any more."""
-    return Step(
-        Action.REDIRECT,
-        name,
-        "lead it to the managers' new addresses; its containers run on",
-        "the swarm has a leader; it is a worker of it and knows only addresses where no manager is",
-        "it is Ready under its own identity",
-    )
+    """Direct a worker to the managers, because it knows only their old addresses."""
+    effect = "direct it to the managers' new addresses; its containers keep running"
+    return Step(Action.REDIRECT, name, effect, "it is Ready under its own identity")
+
+
+def demote(name: str) -> Step:
+    """Demote a worker that was promoted as a stand-in for a manager."""
+    return Step(Action.DEMOTE, name, "demote it, because every manager is back", "it is a worker")
 
 
 def prove(what: str) -> Step:
-    """The last one of each recovery."""
-    return Step(Action.PROVE, "swarm", f"take fresh copies; prove: {what}", "every node joined", "the update says so")
-
-
-def rebuilds(gone: Sequence[Node], settings: Settings) -> tuple[Step, ...]:
-    """Containers are made again; existing machines are there, or they are named lost and left alone."""
-    return () if settings.hosts.driver == "existing" else tuple(rebuild(node.name) for node in gone)
+    """Take fresh copies and prove the cluster: the last step of each recovery."""
+    return Step(Action.PROVE, "swarm", f"take fresh copies, then prove: {what}", "the proof holds")

@@ -8,8 +8,9 @@ from recovery.swarm.model import Survivor
 
 
 def rank(survivors: Sequence[Survivor]) -> tuple[Survivor, ...]:
-    """The one of which a forced new cluster keeps most first: of the last term, what is known to be committed; names
-    decide between equals."""
+    """The survivors, first the one whose log a forced new cluster keeps most of: by last term, then by committed entries.
+
+    Names decide between equals."""
 
     def kept(survivor: Survivor) -> tuple[int, int, int, str]:
         end = survivor.position
@@ -19,10 +20,10 @@ def rank(survivors: Sequence[Survivor]) -> tuple[Survivor, ...]:
 
 
 def copy_ahead_of(best: Survivor, copies: Mapping[Copy, Manifest]) -> Copy | None:
-    """The newest of the swarm's copies, where it holds what was committed and what the best survivor never heard of.
+    """The swarm's newest copy, if it holds committed changes that the best survivor never received; else None.
 
-    So it is where the survivors were off or cut off while the others, who are lost now, went on. Older copies may be
-    of a history that an earlier restore gave up, and say nothing.
+    The copy is ahead if the survivors were off or cut off while the managers that are lost now went on. Older copies are
+    ignored, because an earlier restore may have given up their history.
     """
     serve = [c for c, m in copies.items() if m.kind in WITH_INVENTORY and m.verdict is not Verdict.FAILED]
     newest = max(serve, key=lambda copy: copy.dated, default=None)

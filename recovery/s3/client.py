@@ -1,4 +1,4 @@
-"""boto3's client for S3: how long it waits, how often it tries, and what it adds to requests."""
+"""boto3's client for S3: its time limits, its retries, and the checksums it adds to requests."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RequestLimits:
-    """How long is waited for an answer, or a line that hardly moves, in seconds, and how often a request is tried."""
+    """Limits of requests: seconds to connect, seconds without progress while reading, and how many tries."""
 
     connect: float
     read: float
@@ -24,15 +24,15 @@ class RequestLimits:
 
 
 QUICK = RequestLimits(2, 2, 1)
-"""For a look that must not take long."""
+"""For requests that must not take long."""
 PATIENT = RequestLimits(2, 10, 2)
 BULK = RequestLimits(5, 60, 5)
-"""For what copies are made of: a part that is lost is sent again."""
+"""For the archives of copies: a lost part is sent again."""
 
 
 @cache
 def client(bucket: Bucket, pace: RequestLimits) -> "S3Client":
-    """boto3's client; one for each set of settings: making one takes longer than using it."""
+    """boto3's client, cached for each bucket and pace: making a client takes longer than using it."""
     # S3-compatible servers stumble over checksums they do not know (botocore#3352).
     checksums: Literal["when_required", "when_supported"] = "when_supported" if bucket.checked else "when_required"
     config = Config(

@@ -10,7 +10,7 @@ SKEW = timedelta(minutes=5)
 
 
 def skew(answer: Mapping[str, Any], now: datetime) -> timedelta:
-    """How far ``now`` is ahead of the time that a server put on its answer; nothing where it put none that can be read."""
+    """How far ``now`` is ahead of the time in a server's answer; zero if the answer has no readable time."""
     said = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", "")
     try:
         return now - parsedate_to_datetime(said)

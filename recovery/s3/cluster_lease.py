@@ -1,6 +1,6 @@
-"""One operator at a time at a cluster's quorum and membership: whoever changes them holds the cluster's lease.
+"""One operator at a time changes a cluster's quorum and membership, and holds the cluster's lease for that.
 
-Whoever makes a quorum again holds the agents' lease too, until that is proven: what they would copy meanwhile is half a cluster.
+A recovery also holds the agents' lease until the cluster is proven: before that, agents would copy half a cluster.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,20 +18,20 @@ _paused: dict[str, ExitStack] = {}
 
 @contextmanager
 def hold(store: Store, keys: Keys, doing: str, *, say: Callable[[str], None]) -> Iterator[None]:
-    """Hold the cluster's lease; wait where another operator has it. Raises: Refused, StoreError."""
+    """Hold the cluster's lease; wait while another operator holds it. Raises: Refused, StoreError."""
     with lease.hold(store, keys.lease, doing, by=operator(), say=say):
         yield
 
 
 def require_held(keys: Keys, doing: str) -> None:
-    """Have made sure, right before what cannot be taken back, that nobody took the lease over. Within `hold`. Raises: Refused."""
+    """Check within `hold`, right before an irreversible step, that nobody took the lease over. Raises: Refused."""
     lease.require(keys.lease, doing)
 
 
 def pause_agents(store: Store, keys: Keys, *, say: Callable[[str], None]) -> None:
-    """Hold the agents' lease until `resume_agents`, or the end of this process: an agent that has it loses it.
+    """Take the agents' lease, from its holder too, until `resume_agents` or the end of this process.
 
-    S3 that does not give it stops no recovery: it is said.
+    If S3 does not give the lease, ``say`` reports it and the recovery goes on.
     """
     key = keys.agents_lease
     if key in _paused:
@@ -40,7 +40,7 @@ def pause_agents(store: Store, keys: Keys, *, say: Callable[[str], None]) -> Non
     try:
         held.enter_context(lease.hold(store, key, "recovery", by=operator(), say=say, at_once=True))
     except (Refused, StoreError) as error:
-        say(f"agents may copy before the proof: {error.why}")
+        say(f"agents are not paused, and may copy the swarm before its proof: {error.why}")
     else:
         _paused[key] = held
 

@@ -1,6 +1,6 @@
-"""An end to each request to S3, also where the server takes or sends a byte at a time.
+"""A time limit for each request to S3, which also ends a request that transfers only a few bytes now and then.
 
-boto3 limits each wait for a byte, and never the whole.
+boto3 limits each wait for data, but not the whole request.
 """
 
 from io import BufferedReader, RawIOBase
@@ -11,13 +11,13 @@ from urllib3.connection import HTTPConnection
 from urllib3.exceptions import ReadTimeoutError
 
 SLOWEST = 1000
-"""Bytes a second: a line that stays slower is as good as down."""
+"""Bytes a second. A slower connection counts as down."""
 
 
 def bound(s3: Any, seconds: float) -> None:
-    """Have requests of boto3's client ``s3`` end, read timeouts, once they were slower than `SLOWEST` for so many seconds.
+    """End each request of boto3's client ``s3`` with a read timeout once it was slower than `SLOWEST` for ``seconds``.
 
-    A request of so many bytes, with its answer, takes no longer than that and their number by `SLOWEST`.
+    So a request with its answer takes at most ``seconds`` plus its bytes divided by `SLOWEST`.
     """
     pools = s3._endpoint.http_session._pool_classes_by_scheme
     for scheme, pool in pools.items():
@@ -26,7 +26,7 @@ def bound(s3: Any, seconds: float) -> None:
 
 
 class _Timely:
-    """A socket that can be used for some seconds, and longer with each byte that passes, but never longer than that again."""
+    """A socket with a deadline. Each transferred byte moves the deadline, at most to ``seconds`` from now."""
 
     def __init__(self, sock: Any, seconds: float) -> None:
         self._sock, self._seconds = sock, seconds
@@ -36,7 +36,7 @@ class _Timely:
         return getattr(self._sock, name)
 
     def begin(self) -> None:
-        """A request begins."""
+        """Start the deadline of a new request."""
         self._end = monotonic() + self._seconds
 
     def sendall(self, data: Any) -> None:
@@ -52,19 +52,19 @@ class _Timely:
         return reader if buffering == 0 else BufferedReader(reader)
 
     def hurry(self) -> None:
-        """Before each wait. Raises: TimeoutError."""
+        """Limit the next wait to the time that is left. Raises: TimeoutError."""
         left = self._end - monotonic()
         if left <= 0:
             raise TimeoutError(f"slower than {SLOWEST} bytes/s for {self._seconds:g} s")
         self._sock.settimeout(left)
 
     def passed(self, size: int) -> None:
-        """So many bytes went or came."""
+        """Move the deadline for ``size`` transferred bytes."""
         self._end = min(self._end + size / SLOWEST, monotonic() + self._seconds)
 
 
 class _Reader(RawIOBase):
-    """What comes from such a socket."""
+    """Reads from a socket with a deadline."""
 
     def __init__(self, raw: RawIOBase, sock: _Timely) -> None:
         self._raw, self._sock = raw, sock
@@ -84,7 +84,7 @@ class _Reader(RawIOBase):
 
 
 class _Bounded(HTTPConnection):
-    """A connection by such sockets."""
+    """A connection whose socket has a deadline."""
 
     seconds: ClassVar[float]
     sock: Any
@@ -98,5 +98,5 @@ class _Bounded(HTTPConnection):
             self.sock.begin()
         try:
             super().request(method, url, *given, **named)
-        except TimeoutError as error:  # of which urllib3 would make a connection that was closed
+        except TimeoutError as error:  # urllib3 would report it as a closed connection
             raise ReadTimeoutError(None, url, str(error)) from None  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Encryption at rest on the S3 server, as boto3 asks for it."""
+"""Encryption at rest on the S3 server, as parameters of boto3."""
 
 import base64
 import binascii
@@ -12,8 +12,8 @@ KEY_BYTES = 32
 ALGORITHM = "AES256"
 SETTING = "backup.encryption.keyFile"
 ECHO = "x-amz-date"
-"""A header of every signed request and of no answer: a server that hands it back, as `rclone serve s3` does, hands back
-whatever it was told, and its word on encryption is worth nothing."""
+"""A header of every signed request, and of no answer. A server that returns it, as `rclone serve s3` does, returns all
+headers of the request. Then its answer about encryption means nothing."""
 
 
 class _Answer(Protocol):
@@ -21,9 +21,9 @@ class _Answer(Protocol):
 
 
 class ServerSideEncryption:
-    """How objects are encrypted at rest: what a write asks for, what a read must bring, and what the server says it did.
+    """Encryption at rest: the parameters of writes and reads, and a check of what the server did.
 
-    Raises: SettingError when the customer's key cannot be used.
+    Raises: SettingError if the customer's key cannot be used.
     """
 
     def __init__(self, bucket: Bucket) -> None:
@@ -41,7 +41,7 @@ class ServerSideEncryption:
             self.writing = {"ServerSideEncryption": ALGORITHM}
 
     def is_kept(self, answer: _Answer) -> bool:
-        """Whether an object is encrypted as asked for, going by the answer to its HEAD."""
+        """Whether an object is encrypted as requested, according to the answer to its HEAD."""
         if not self.writing:
             return True
         asked = (name for name in ("ServerSideEncryption", "SSECustomerAlgorithm") if name in self.writing)
@@ -53,7 +53,9 @@ def _key(file: Path) -> bytes:
     try:
         content = file.read_bytes()
     except OSError as error:
-        raise SettingError(SETTING, f"{file}: {error.strerror}", remedy="name a readable file") from None
+        raise SettingError(
+            SETTING, f"{file}: {error.strerror}", remedy="name a readable file", code="unreadable-file"
+        ) from None
     if len(content) != KEY_BYTES:
         try:
             content = base64.b64decode(content.strip(), validate=True)
@@ -61,6 +63,9 @@ def _key(file: Path) -> bytes:
             content = b""
     if len(content) != KEY_BYTES:
         raise SettingError(
-            SETTING, f"{file} does not hold {KEY_BYTES} bytes, raw or in base64", remedy="name the file with the key"
+            SETTING,
+            f"{file} does not hold {KEY_BYTES} bytes, raw or in base64",
+            remedy="name the file that holds the key",
+            code="setting-invalid",
         )
     return content

@@ -1,9 +1,9 @@
-"""One at a time: a lease in S3, such as that over a cluster's quorum and membership.
+"""A lease in S3 that one process holds at a time, such as the lease over a cluster's quorum and membership.
 
-The holder writes its lease anew every few seconds; one that was not written for `STALE_SECONDS`, as the waiting
-side counts them, is of a holder that died, and is taken over. No clocks are compared. Where the S3 server knows
-conditional writes two can never both get it; elsewhere it is looked at before it is written, and once more after a while.
-Where there is a second site, its lease is held too: one site may be out of reach, or be lost in the middle.
+The holder rewrites its lease every few seconds. If the lease has not changed for `STALE_SECONDS`, by the waiting process's
+own count, its holder has died and the waiting process takes it over. No clocks are compared. If the S3 server supports
+conditional writes, two processes can never both get the lease. On other servers a process reads the lease before it writes,
+and again after `SETTLE_SECONDS`. If there is a second site, its lease is held too, because either site may be unreachable.
 """
 
 import getpass
@@ -37,11 +37,12 @@ _held: dict[str, "_Held"] = {}
 def hold(
     store: Store, key: str, doing: str, *, by: str, say: Callable[[str], None], at_once: bool = False
 ) -> Iterator[None]:
-    """Hold the lease ``key``, which the threads of one process share; wait where another has it. ``by`` is told to the others.
+    """Hold the lease ``key``, which all threads of this process share. Wait while another process holds it.
 
-    With ``at_once`` it is taken from who has it, for what goes before all that others do under it.
+    Other processes see ``by`` as the holder. With ``at_once`` the lease is taken from its holder without waiting,
+    for work that is more urgent than anything else under that lease.
 
-    Raises: Refused when another still holds it after `WAIT_SECONDS`; StoreError.
+    Raises: Refused when another process still holds it after `WAIT_SECONDS`; StoreError.
     """
     with _lock:
         held = _held.get(key)
@@ -59,9 +60,9 @@ def hold(
 
 
 def require(key: str, doing: str) -> None:
-    """Have made sure that the lease ``key``, which this process holds, was not taken over meanwhile, as from a machine that slept.
+    """Check that no other process took over the lease ``key`` while this process held it, for example while it slept.
 
-    A site that does not say is no reason to break off. Raises: Refused.
+    A site that does not answer is ignored. Raises: Refused when the lease was taken over.
     """
     for holder in _held[key].holders:
         holder.require(doing)
@@ -82,7 +83,7 @@ def _acquire(store: Store, key: str, doing: str, by: str, say: Callable[[str], N
         _release(holders)
         raise
     for note in store.notes:
-        say(f"the lease: {note}")
+        say(f"lease: {note}")
     return holders
 
 
@@ -125,7 +126,7 @@ class _Holder:
                 stale = found
                 continue
             if content and not seen:
-                say(f"waiting for {_whose(content)}")
+                say(f"waiting for {_whose(content)} to finish")
             if content != seen:
                 seen, seen_at = content, monotonic()
             sleep(PAUSE)
@@ -147,22 +148,25 @@ class _Holder:
         if found and self._token.encode() not in found[0]:
             raise Refused(
                 f"{doing} ({self._key})",
-                f"the lease was not renewed in time, and {_whose(found[0])} took it over",
-                remedy="wait until that has ended: requorum status; then run the same command again",
+                f"this process did not renew its lease in time, and {_whose(found[0])} took it over",
+                remedy="wait until that operation ends, then run the same command again",
+                code="lease-lost",
             )
 
     def _refused(self, content: bytes) -> Refused:
         return Refused(
             f"{self._doing} ({self._key})",
-            f"{_whose(content)} is still at it",
-            remedy="wait until that has ended, then run the same command again",
+            f"{_whose(content)} still holds the lease",
+            remedy="wait until that operation ends, then run the same command again",
+            code="lease-held",
         )
 
     def _swallowed(self) -> Refused:
         return Refused(
             f"{self._doing} ({self._key})",
-            f"{self._store.where} holds no lease and takes none: a deleted one may count as one there",
-            remedy=f"write an object that holds {FREE.decode()} as {self._store.own(self._key)}",
+            f"{self._store.where} shows no lease and stores none. Its server may treat a deleted lease as present",
+            remedy=f"write an object with the content {FREE.decode()} as {self._store.own(self._key)}",
+            code="s3-wrong-answer",
         )
 
     def _take(self, seen: tuple[bytes, str] | None) -> bool:
@@ -207,13 +211,13 @@ class _Holder:
 def _whose(content: bytes) -> str:
     try:
         document = json.loads(content)
-        return f"{document['by']}, {document['doing']}"
+        return f'"{document["doing"]}" by {document["by"]}'
     except (ValueError, KeyError, TypeError):
-        return "somebody"
+        return "another process"
 
 
 def operator() -> str:
-    """Who runs this process, and where: user@host."""
+    """The user and host that run this process, as user@host."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):

@@ -1,7 +1,7 @@
-"""What an S3 server really offers, found out by asking for it and looking at what became of it.
+"""Which features an S3 server really has: each is requested, and its effect is checked.
 
-Some servers refuse what they do not know, some accept it and do nothing; a copy's lock or encryption must not rest on
-what was merely accepted. One small object is written below ``PREFIX/CLUSTER/probe/`` and removed.
+Some servers refuse an unsupported request, others accept it and do nothing. An accepted request is therefore no proof that a
+copy is locked or encrypted. The probe writes one small object below ``PREFIX/CLUSTER/probe/``, and removes it.
 """
 
 import base64
@@ -35,19 +35,19 @@ REACHABLE = "reachable"
 
 
 class ProbeResult(StrEnum):
-    """What became of what was asked for."""
+    """Whether the server has a feature."""
 
     YES = "yes"
     NO = "no"
     IGNORED = "ignored"
-    """It was accepted, and nothing came of it."""
+    """The server accepted the request and did nothing."""
     UNKNOWN = "unknown"
-    """It could not be found out, such as for want of a permission."""
+    """The probe could not find out, for example because a permission is missing."""
 
 
 @dataclass(frozen=True)
 class Capability:
-    """One thing that a server may offer; ``needed`` says by what, empty where nothing here needs it."""
+    """One feature of a server; ``needed`` names what needs it, and is empty when nothing does."""
 
     what: str
     answer: ProbeResult
@@ -57,7 +57,7 @@ class Capability:
 
 @dataclass(frozen=True)
 class Capabilities:
-    """All that was found out about one site."""
+    """The features of one site."""
 
     site: str
     where: str
@@ -70,7 +70,7 @@ class Capabilities:
 
 
 def probe(sites: Iterable[Site], folder: str) -> tuple[Capabilities, ...]:
-    """What each site offers, by an object in that folder of it. Raises: SettingError."""
+    """The features of each site, found out by an object in that folder. Raises: SettingError."""
     return tuple(_Probe(site, folder + uuid4().hex).offers() for site in sites)
 
 
@@ -122,10 +122,10 @@ class _Probe:
             found = s3.get_object_lock_configuration(Bucket=self._at["Bucket"])
         except ClientError as error:
             if code_of(error) == "ObjectLockConfigurationNotFoundError":
-                return ProbeResult.NO, "the bucket was made without"
+                return ProbeResult.NO, "the bucket was created without Object Lock"
             raise
         if found["ObjectLockConfiguration"].get("ObjectLockEnabled") != "Enabled":
-            return ProbeResult.NO, "the server tells of none"
+            return ProbeResult.NO, "the server does not report Object Lock as enabled"
         until = parsedate_to_datetime(found["ResponseMetadata"]["HTTPHeaders"]["date"]) + timedelta(
             seconds=LOCK_SECONDS
         )
@@ -144,7 +144,7 @@ class _Probe:
         return (
             (ProbeResult.YES, "")
             if kept == "GOVERNANCE"
-            else (ProbeResult.IGNORED, "the object written with it has none")
+            else (ProbeResult.IGNORED, "the server stored the object without a lock")
         )
 
     def _versioning(self) -> tuple[ProbeResult, str]:
@@ -152,14 +152,14 @@ class _Probe:
         s3 = self._site.s3
         status = s3.get_bucket_versioning(Bucket=self._at["Bucket"]).get("Status")
         if status != "Enabled":
-            return ProbeResult.NO, f"the bucket's is {status or 'off'}"
+            return ProbeResult.NO, f"versioning of the bucket is {status or 'off'}"
         self._put()
         version = {**self._at, "VersionId": self._versions[-1], **self._site.rest.reading}
         written = s3.head_object(**version)["LastModified"]
         sleep(TICK_SECONDS)
         self._put()
         if s3.head_object(**version)["LastModified"] != written:
-            return ProbeResult.NO, "the time of a version changed when it was overwritten"
+            return ProbeResult.NO, "the server changed the time of a version when the object was overwritten"
         return ProbeResult.YES, ""
 
     def _conditions(self) -> tuple[ProbeResult, str]:
@@ -171,7 +171,7 @@ class _Probe:
                 if code_of(error) not in CHANGED:
                     raise
             else:
-                return ProbeResult.IGNORED, f"{next(iter(condition))} did not keep the object from being overwritten"
+                return ProbeResult.IGNORED, f"the server overwrote the object despite {next(iter(condition))}"
         return ProbeResult.YES, ""
 
     def _encrypting(self, bucket: Bucket) -> tuple[str, Callable[[], tuple[ProbeResult, str]], str]:
@@ -184,7 +184,7 @@ class _Probe:
             return (
                 (ProbeResult.YES, "")
                 if rest.is_kept(found)
-                else (ProbeResult.IGNORED, "the object written with it is plain")
+                else (ProbeResult.IGNORED, "the server stored the object unencrypted")
             )
 
         return f"encryption ({asked or 's3'})", question, "backup.encryption" if asked else ""
@@ -209,7 +209,7 @@ class _Probe:
         return (
             (ProbeResult.YES, "")
             if size == len(BODY)
-            else (ProbeResult.NO, f"{size} of {len(BODY)} bytes came of the parts")
+            else (ProbeResult.NO, f"the parts became an object of {size} bytes instead of {len(BODY)}")
         )
 
     def _checksums(self) -> tuple[ProbeResult, str]:
@@ -220,7 +220,7 @@ class _Probe:
             if status_of(error) == 400 and not is_not_offered(error):
                 return ProbeResult.YES, ""
             raise
-        return ProbeResult.IGNORED, "an object with a wrong SHA-256 was accepted"
+        return ProbeResult.IGNORED, "the server accepted an object with a wrong SHA-256"
 
     def _put(self, **extra: Any) -> None:
         self._note(

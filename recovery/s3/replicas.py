@@ -1,4 +1,4 @@
-"""Objects that lie at both sites: the first that is good is read, and it is told where one is not."""
+"""Objects that are stored at both sites: the first good one is read, and a note names each damaged one."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -13,23 +13,23 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Replicas:
-    """What a reading of copies found of their objects at the sites."""
+    """Which objects of copies were found damaged at which site."""
 
     maker: str
     """The command that makes a copy at both sites."""
     remedy: str
-    """What to do where no site holds a good one."""
+    """What to do if no site holds a good object."""
     _damaged: dict[tuple[str, str], str] = field(default_factory=dict)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Which objects are damaged at one site and were read at another."""
+        """The objects that are damaged at one site and were read from another."""
         return tuple(self._damaged.values())
 
     def first_good(self, copy: str, what: str, held: Iterable[tuple[Site, F]], check: Callable[[F], T]) -> T:
-        """What the check makes of the first of what the sites hold of a copy that is not damaged; it is noted whose is.
+        """The result of ``check`` for the first site whose object passes it; damaged ones before that are noted.
 
-        Raises: DamagedCopy where there is none; StoreError.
+        Raises: DamagedCopy when no site has a good object; StoreError.
         """
         damaged: dict[str, DamagedCopy] = {}
         for site, found in held:
@@ -40,17 +40,19 @@ class Replicas:
                 continue
             for other, fault in damaged.items():
                 self._damaged[copy, what] = (
-                    f"the {what} of {copy} is damaged at the {other} site ({fault.why}), and read at the {site.name} one: "
-                    f"{self.maker} makes a new copy at both"
+                    f"the {what} of {copy} is damaged at the {other} site ({fault.why}). Requorum reads it from the "
+                    f"{site.name} site. To store a new copy at both: {self.maker}"
                 )
             return good
         for fault in damaged.values():
             raise fault
-        raise DamagedCopy(f"reading {copy}", f"its {what} was removed a moment ago", remedy=self.remedy)
+        raise DamagedCopy(
+            f"reading {copy}", f"its {what} was removed a moment ago", remedy=self.remedy, code="object-missing"
+        )
 
     def whole(self, copy: str, archives: Mapping[str, Listed], size: int) -> tuple[str, ...]:
-        """The sites whose archive of a copy is ``size`` bytes long, as their listings have it. Raises: DamagedCopy where none is."""
+        """The sites that list the archive of a copy with ``size`` bytes. Raises: DamagedCopy when no site does."""
         if found := tuple(site for site, archive in archives.items() if archive.size == size):
             return found
         sizes = (f"{archive.size} of {size} bytes are there ({site})" for site, archive in archives.items())
-        raise DamagedCopy(f"looking at {copy}", ", ".join(sizes), remedy=self.remedy)
+        raise DamagedCopy(f"checking {copy}", ", ".join(sizes), remedy=self.remedy, code="copy-damaged")

@@ -9,7 +9,7 @@ import pyrage
 
 from recovery.errors import SettingError
 
-KEYGEN = "age-keygen -o FILE, off the nodes; give its public key"
+KEYGEN = "make an age identity on a machine that is no node (age-keygen -o FILE), and give its public key"
 
 
 BEGINS = b"age-encryption.org/v1\n"
@@ -17,7 +17,7 @@ BEGINS = b"age-encryption.org/v1\n"
 
 
 class Unreadable(ValueError):
-    """Something was sealed to other recipients than the identities at hand, or altered."""
+    """A sealed object that the available identities do not open, or that was altered."""
 
 
 def require_recipient(text: str) -> str:
@@ -25,24 +25,24 @@ def require_recipient(text: str) -> str:
     try:
         pyrage.x25519.Recipient.from_str(text)
     except pyrage.RecipientError:
-        raise ValueError("an age recipient begins with age1; age-keygen prints it as the public key") from None
+        raise ValueError("an age recipient starts with age1; age-keygen prints it as the public key") from None
     return text
 
 
 def seal(content: bytes, recipients: Sequence[str]) -> bytes:
-    """Readable by each of the recipients from here on."""
+    """The content, sealed so that each of the recipients can open it."""
     return bytes(pyrage.encrypt(content, [pyrage.x25519.Recipient.from_str(recipient) for recipient in recipients]))
 
 
 def at_hand(file: Path | None) -> bool:
-    """Whether an age identity file is named and can be read here: whoever only makes copies goes without."""
+    """Whether an age identity file is named and can be read here. Taking copies needs no identity."""
     return file is not None and os.access(file, os.R_OK)
 
 
 class Identities:
     """The identities of an age identity file: secrets. ``setting`` names the file in error messages.
 
-    Raises: SettingError when no file is named, or it holds none.
+    Raises: SettingError when no file is named, or the file holds no identity.
     """
 
     def __init__(self, file: Path | None, *, setting: str) -> None:
@@ -51,18 +51,18 @@ class Identities:
 
     @property
     def recipients(self) -> frozenset[str]:
-        """Their public keys: what is sealed to one of them, they open."""
+        """Their public keys."""
         return frozenset(str(identity.to_public()) for identity in self._all)
 
     def unseal(self, content: bytes) -> bytes:
-        """What was sealed. Raises: Unreadable."""
+        """The content of a sealed object. Raises: Unreadable."""
         try:
             return bytes(pyrage.decrypt(content, self._all))
         except pyrage.DecryptError as error:
             raise self._unreadable(error) from None
 
     def unseal_file(self, sealed: Path, plain: Path) -> None:
-        """The same, from file to file; ``plain`` may hold a part where it fails. Raises: Unreadable; OSError."""
+        """Open a sealed file into the file ``plain``, which may hold a part after an error. Raises: Unreadable; OSError."""
         try:
             with sealed.open("rb") as source, plain.open("wb") as target:
                 pyrage.decrypt_io(source, target, self._all)
@@ -79,7 +79,7 @@ class Identities:
         return Unreadable(f"the identities of requorum:{self.setting} do not open it, or it was altered ({error})")
 
     def unseal_stream(self, sealed: IO[bytes], plain: Any) -> None:
-        """The same, from a stream to whatever has ``write``, a block at a time. Raises: Unreadable; what ``plain`` raises."""
+        """Open a sealed stream into ``plain``, a writer, block by block. Raises: Unreadable; what ``plain`` raises."""
         try:
             pyrage.decrypt_io(sealed, plain, self._all)
         except pyrage.DecryptError as error:
@@ -94,16 +94,24 @@ def _read(file: Path | None, setting: str) -> list[pyrage.x25519.Identity]:
     if file is None:
         raise SettingError(
             setting,
-            "is not set, and something sealed must be read",
+            "is not set, and Requorum needs an age identity to open what is sealed",
             remedy=f"name the age identity file that belongs to one of requorum:{setting.split('.')[0]}.recipients",
+            code="setting-missing",
         )
     try:
         lines = [line.strip() for line in file.read_text().splitlines()]
         found = [pyrage.x25519.Identity.from_str(line) for line in lines if line and not line.startswith("#")]
     except OSError as error:
-        raise SettingError(setting, f"{file}: {error.strerror}", remedy="name a readable file") from None
+        raise SettingError(
+            setting, f"{file}: {error.strerror}", remedy="name a readable file", code="unreadable-file"
+        ) from None
     except (pyrage.IdentityError, UnicodeDecodeError):
         found = []
     if not found:
-        raise SettingError(setting, f"{file} holds no age identity", remedy="name a file that age-keygen made")
+        raise SettingError(
+            setting,
+            f"{file} holds no age identity",
+            remedy="name a file that age-keygen made",
+            code="unreadable-file",
+        )
     return found

@@ -1,4 +1,4 @@
-"""What an error of S3 means, and what to do about it: the setting is named."""
+"""What an error of S3 means, and what to do about it. The remedy names the setting."""
 
 from botocore.exceptions import ClientError
 
@@ -9,26 +9,27 @@ KEYS = "correct the {what} key ({variable}, or the profile of requorum:{at}.prof
 ACCESS_KEY = KEYS.format(what="access", variable="AWS_ACCESS_KEY_ID", at="{at}")
 SECRET_KEY = KEYS.format(what="secret", variable="AWS_SECRET_ACCESS_KEY", at="{at}")
 NO_BUCKET = "create the bucket, or correct requorum:{at}.bucket"
-REGION = "set requorum:{at}.region to the bucket's{region}"
-NO_LOCK = "take requorum:backup.lock out, or name a bucket that was made with Object Lock"
-KMS_KEY = "correct requorum:backup.encryption.kmsKeyId, or allow this key to use it"
+REGION = "set requorum:{at}.region to the bucket's region{region}"
+NO_LOCK = "remove requorum:backup.lock, or name a bucket that was created with Object Lock"
+KMS_KEY = "correct requorum:backup.encryption.kmsKeyId, or allow this access key to use that KMS key"
 CUSTOMER_KEY = (
-    "name the key that the object was written with in requorum:backup.encryption.keyFile, or allow this key {action}"
+    "name the key that encrypted the object in requorum:backup.encryption.keyFile, or allow this access key {action}"
 )
 POLICY = (
-    "allow the nodes' credentials what `requorum policy` prints: again, once managers, bucket or encryption changed"
+    "give the nodes' credentials the policy that `requorum policy` prints, and update it when managers, bucket or "
+    "encryption change"
 )
-NOT_OFFERED = "see what this server offers (requorum s3), and take out what asks for more"
+NOT_OFFERED = "list what the server supports (requorum s3), then remove the setting that needs more"
 REMEDIES = {
     "NoSuchBucket": NO_BUCKET,
     "404": NO_BUCKET,
     "InvalidAccessKeyId": ACCESS_KEY,
     "XAdminUserNotFound": ACCESS_KEY,
     "SignatureDoesNotMatch": SECRET_KEY,
-    "AccessDenied": "allow this key {action} below the prefix in requorum:{at}.bucket",
-    "403": "correct the key, or allow it {action} below the prefix in requorum:{at}.bucket",
-    "NoSuchKey": "list what is there: requorum backups",
-    "RequestTimeTooSkewed": "set this machine's clock{server_clock}",
+    "AccessDenied": "allow this access key {action} below the prefix in requorum:{at}.bucket",
+    "403": "correct the access key, or allow it {action} below the prefix in requorum:{at}.bucket",
+    "NoSuchKey": "list the copies: requorum backups",
+    "RequestTimeTooSkewed": "correct this machine's clock{server_clock}",
     "PermanentRedirect": REGION,
     "AuthorizationHeaderMalformed": REGION,
     "IllegalLocationConstraintException": REGION,
@@ -51,19 +52,27 @@ ACTIONS = {
     "UploadPart": "s3:PutObject",
     "CompleteMultipartUpload": "s3:PutObject",
 }
-"""The action of a policy, where it is called otherwise than the request."""
+"""The action in a policy, if its name differs from the request's."""
 READS = ("GetObject", "HeadObject")
 NOT_OFFERED_STATUS = (405, 501)
+DENIED_STATUS = (401, 403)
 
 
 def explain(error: ClientError, doing: str, site: Bucket, at: str) -> StoreError:
-    """What the server answered, as an error that names the setting; ``at`` is the key of the site's settings."""
+    """The server's answer as an error whose remedy names the setting; ``at`` is the key of the site's settings."""
     code, status = code_of(error), status_of(error)
     given = {"at": at, "action": _action(error, site), "region": _region(error), "server_clock": _clock(error)}
-    remedy = _remedy(error, code, site).format(**given)
+    template = _remedy(error, code, site)
+    remedy = template.format(**given)
     message = error.response["Error"].get("Message", "")
-    kind = StoreSilent if status >= 500 and status not in NOT_OFFERED_STATUS else StoreError
-    return kind(doing, f"{code}: {message}", remedy=remedy)
+    why = f"{code}: {message}"
+    if status >= 500 and status not in NOT_OFFERED_STATUS:
+        return StoreSilent(doing, why, remedy=remedy, code="s3-silent")
+    if template in (NO_LOCK, NOT_OFFERED):
+        return StoreError(doing, why, remedy=remedy, code="s3-not-supported")
+    if status in DENIED_STATUS:
+        return StoreError(doing, why, remedy=remedy, code="s3-denied")
+    return StoreError(doing, why, remedy=remedy, code="s3-refused")
 
 
 def code_of(error: ClientError) -> str:
@@ -77,7 +86,7 @@ def status_of(error: ClientError) -> int:
 
 
 def is_not_offered(error: ClientError) -> bool:
-    """Whether the server says that it does not know such a request."""
+    """Whether the server answers that it does not support this request."""
     return status_of(error) in NOT_OFFERED_STATUS or code_of(error) in ("NotImplemented", "MethodNotAllowed")
 
 
@@ -92,7 +101,7 @@ def _remedy(error: ClientError, code: str, site: Bucket) -> str:
         return NO_LOCK
     if code == "AccessDenied" and site.write_only:
         return POLICY
-    return REMEDIES.get(code, "see the S3 server's log")
+    return REMEDIES.get(code, "look for the request in the S3 server's log")
 
 
 def _action(error: ClientError, site: Bucket) -> str:
@@ -112,4 +121,4 @@ def _region(error: ClientError) -> str:
 
 def _clock(error: ClientError) -> str:
     says = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
-    return f"; the server's says {says}" if says else ""
+    return f": the server's clock says {says}" if says else ""

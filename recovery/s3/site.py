@@ -1,4 +1,4 @@
-"""One bucket in S3, through boto3: the one place that is written to and read from it."""
+"""One bucket in S3, through boto3. All other modules read and write it through this one."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -49,16 +49,16 @@ READ_PAUSE = 0.1
 UNREACHABLE = (NoConnection, HTTPClientError, IncompleteReadError, RetriesExceededError, ConnectionError)
 """What boto3 raises where no answer, or not all of it, came."""
 _line = Lock()
-"""Has transfers take turns where the line is limited: each would have the whole limit for itself."""
+"""With a bandwidth limit, one transfer runs at a time: otherwise each would use the whole limit."""
 CHANGED = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412", "409"})
-"""What a conditional write is answered when the object is not as expected."""
+"""The answers to a conditional write when the object is not as expected."""
 NO_UPLOAD = "NoSuchUpload"
-UNVERSIONED = "take requorum:backup.asOf out, or name a bucket with versioning"
+UNVERSIONED = "remove requorum:backup.asOf, or name a bucket with versioning"
 
 
 @dataclass(frozen=True)
 class Upload:
-    """An upload in parts that is under way or broke off."""
+    """A multipart upload that runs or was interrupted."""
 
     key: str
     id: str
@@ -67,19 +67,19 @@ class Upload:
 
 @dataclass(frozen=True)
 class Listed:
-    """What a listing tells of an object."""
+    """An object's entry in a listing."""
 
     written: datetime
-    """When it was written last; in a listing as of a time, that time: the latest it can have been."""
+    """When it was written last; in a listing as of a time, that time."""
     size: int
     """Bytes."""
 
 
 class Site:
-    """The bucket of one site; keys are those of the main site also where another prefix is given here.
+    """The bucket of one site. Keys are the main site's, even if this site has another prefix.
 
-    ``then`` is the time as of which objects are listed and read, None for now. Writes are always of now.
-    Each method raises StoreError, and of that StoreSilent where the server does not answer.
+    Objects are listed and read as of the time ``then``; None is now. Writes are always made now.
+    Each method raises StoreError; its subclass StoreSilent when the server does not answer.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class Site:
 
     @property
     def s3(self) -> "S3Client":
-        """The client, for what is asked of no other place than this."""
+        """The boto3 client, for requests that only one caller makes."""
         return client.client(self.bucket, self._pace)
 
     def own(self, key: str) -> str:
@@ -131,16 +131,17 @@ class Site:
                 if "Name" not in page:  # as any 200 without content: no empty bucket
                     raise StoreError(
                         f"listing {self.where}",
-                        "the answer is no listing",
+                        "the answer is not an S3 listing",
                         remedy=f"correct requorum:{self._at}.endpoint",
+                        code="s3-wrong-answer",
                     )
                 found |= {entry["Key"]: entry for entry in page.get("Contents", ())}
         return {self._prefix + key.removeprefix(self.bucket.prefix): entry for key, entry in found.items()}
 
     def look(self, key: str) -> tuple[bytes, str] | None:
-        """A small object's content and ETag, or None where there is none.
+        """A small object's content and ETag, or None if there is no such object.
 
-        Whoever may not list, such as an agent, is not told by S3 that there is none, but refused.
+        For credentials that may not list, such as an agent's, S3 answers "denied" when there is no such object.
         """
         with self.doing(f"reading {key} from"):
             if (version := self._version(key)) is None:
@@ -153,7 +154,7 @@ class Site:
                 raise
 
     def download(self, key: str, path: Path) -> bool:
-        """An object's content into a local file; False where there is none."""
+        """Download an object into a local file; False if there is no such object."""
         with self.doing(f"reading {key} from"):
             if (version := self._version(key)) is None:
                 return False
@@ -173,14 +174,14 @@ class Site:
             return True
 
     def put(self, key: str, content: bytes) -> None:
-        """Write a small object, which may be overwritten and deleted."""
+        """Write a small object that may be overwritten and deleted."""
         with self.doing(f"writing {key} to"):
             self._put(key, content)
 
     def put_where(self, key: str, content: bytes, seen: tuple[bytes, str] | None) -> bool:
-        """Write a small object where `look` saw none, or in place of what it saw; whether it was still so.
+        """Write a small object if it is still as `look` returned it in ``seen``; whether it was.
 
-        It is looked at again first: some servers do not know conditional writes, and some accept the condition and ignore it.
+        The object is read again before the write: some servers refuse conditional writes, and some ignore the condition.
         """
         with self.doing(f"writing {key} to"):
             if self._now(key) != seen:
@@ -196,7 +197,7 @@ class Site:
             return True
 
     def heeds_conditions(self, key: str, content: bytes) -> bool:
-        """Whether the server refuses to write an object that is there on the condition that it is not. Others write it."""
+        """Whether the server refuses to overwrite an existing object with ``If-None-Match``. A server that ignores it writes."""
         with self.doing(f"writing {key} to"):
             try:
                 self._put(key, content, IfNoneMatch="*")
@@ -207,7 +208,7 @@ class Site:
             return False
 
     def upload(self, path: Path, key: str) -> None:
-        """Write a local file as an object that is kept: locked where that is asked for, and looked at afterwards."""
+        """Upload a local file as a kept object: locked if the settings ask for that, and checked afterwards."""
         self.require_lock()
         with self.doing(f"writing {key} to"):
             with self._turn:
@@ -217,14 +218,14 @@ class Site:
             self._check(key, path.stat().st_size)
 
     def keep(self, key: str, content: bytes) -> None:
-        """Write a small object that is kept, as `upload`."""
+        """Write a small kept object: locked if the settings ask for that, and checked afterwards."""
         self.require_lock()
         with self.doing(f"writing {key} to"):
             self._put(key, content, **self._kept)
             self._check(key, len(content))
 
     def prolong(self, key: str) -> None:
-        """Have the lock of an object that is kept last as long as one written now; without requorum:backup.lock, nothing."""
+        """Extend the lock of a kept object to the end of a lock that starts now. Without requorum:backup.lock, do nothing."""
         if self.bucket.lock is None:
             return
         self.require_lock()  # a server that does not know locks takes the new one for the object's new content
@@ -237,12 +238,12 @@ class Site:
             self.s3.put_object_retention(Bucket=self.bucket.name, Key=self.own(key), Retention=retention)
 
     def delete(self, key: str) -> bool:
-        """Remove an object; one that is not there is no error. Whether the bucket has versions, and keeps what was there."""
+        """Delete an object; a missing object is no error. Whether the bucket has versioning and keeps the old version."""
         with self.doing(f"deleting {key} from"):
             return bool(self.s3.delete_object(Bucket=self.bucket.name, Key=self.own(key)).get("DeleteMarker"))
 
     def uploads(self, prefix: str) -> tuple[Upload, ...]:
-        """Uploads in parts below the prefix, whose parts no other listing shows."""
+        """The multipart uploads below the prefix. No other listing shows their parts."""
         with self.doing("listing the uploads to"):
             pages = self.s3.get_paginator("list_multipart_uploads").paginate(
                 Bucket=self.bucket.name, Prefix=self.own(prefix)
@@ -259,7 +260,7 @@ class Site:
         )
 
     def abort(self, upload: Upload) -> None:
-        """Remove the parts of an upload; one that has ended is no error."""
+        """Delete the parts of a multipart upload; an upload that has ended is no error."""
         with self.doing(f"aborting an upload of {upload.key} to"):
             try:
                 self.s3.abort_multipart_upload(Bucket=self.bucket.name, Key=self.own(upload.key), UploadId=upload.id)
@@ -268,13 +269,13 @@ class Site:
                     raise
 
     def require_lock(self) -> None:
-        """With requorum:backup.lock, have made sure that the bucket has Object Lock; it is asked once."""
+        """With requorum:backup.lock, check once that the bucket has Object Lock. Raises: StoreError when it has not."""
         if self.bucket.lock and not self.bucket.write_only:
             self._lockable  # noqa: B018 - it raises
 
     @contextmanager
     def doing(self, verb: str) -> Iterator[None]:
-        """Around requests: whatever they raise is raised as StoreError."""
+        """Run requests, and raise their errors as StoreError."""
         doing = f"{verb} {self.where}" + (" (the second site)" if self.name == "second" else "")
         try:
             yield
@@ -282,17 +283,23 @@ class Site:
             raise explain(error, doing, self.bucket, self._at) from None
         except (NoCredentialsError, ProfileNotFound) as error:
             raise StoreError(
-                doing, str(error), remedy='give credentials as for any AWS client; in the lab: eval "$(make -s env)"'
+                doing,
+                str(error),
+                remedy=f"set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile in requorum:{self._at}.profile. "
+                'In the lab: eval "$(make -s env)"',
+                code="s3-denied",
             ) from None
         except UNREACHABLE as error:
             remedy = f"start the server, or correct requorum:{self._at}.endpoint"
-            raise StoreSilent(doing, f"it cannot be reached ({error})", remedy=remedy) from None
+            raise StoreSilent(doing, f"S3 cannot be reached ({error})", remedy=remedy, code="s3-silent") from None
         except (BotoCoreError, Boto3Error, ValueError) as error:
             if isinstance(error.__context__, ClientError):  # of an upload
                 raise explain(error.__context__, doing, self.bucket, self._at) from None
-            raise StoreError(doing, str(error), remedy=f"correct requorum:{self._at}") from None
+            raise StoreError(doing, str(error), remedy=f"correct requorum:{self._at}", code="s3-refused") from None
         except OSError as error:
-            raise StoreError(doing, f"the local file: {error.strerror}", remedy="make room in TMPDIR") from None
+            raise StoreError(
+                doing, f"the local file: {error.strerror}", remedy="free disk space in TMPDIR", code="disk-failed"
+            ) from None
 
     def _put(self, key: str, content: bytes, **extra: Any) -> None:
         given = {**self.rest.writing, **extra}
@@ -300,7 +307,7 @@ class Site:
         self.skew = skew(answer, datetime.now(UTC))
 
     def _read(self, read: Callable[..., T], **given: Any) -> T:
-        """Read with the customer's key, and without it what was written before it was set."""
+        """Read with the customer's key; without it, an object that was written before the key was set."""
         try:
             return read(**given, **self.rest.reading)
         except ClientError as error:
@@ -312,9 +319,9 @@ class Site:
                 raise error from None
 
     def _content(self, key: str, version: dict[str, str], tries: int = READS) -> tuple[bytes, str]:
-        """A small object's content and ETag, asked for again where the answer breaks off.
+        """A small object's content and ETag; the request is repeated if the answer ends early.
 
-        Some servers break off when the object is written meanwhile, and boto3 asks again only where no answer came.
+        Some servers end an answer early while the object is being written. boto3 repeats only requests without an answer.
         """
         found = self._read(self.s3.get_object, Bucket=self.bucket.name, Key=self.own(key), **version)
         try:
@@ -326,9 +333,9 @@ class Site:
         return self._content(key, version, tries - 1)
 
     def _now(self, key: str) -> tuple[bytes, str] | None:
-        """A small object's content and ETag as they are now; None where there is none.
+        """A small object's current content and ETag; None if there is no such object.
 
-        Whoever may not list, such as an agent, is not told by S3 that there is none, but refused.
+        For credentials that may not list, such as an agent's, S3 answers "denied" when there is no such object.
         """
         try:
             return self._content(key, {})
@@ -338,22 +345,27 @@ class Site:
             raise
 
     def _check(self, key: str, size: int) -> None:
-        """Look at what was written: its size, encryption and lock, where we may. Raises: StoreError."""
+        """Check the size, encryption and lock of a written object, if the credentials may. Raises: StoreError."""
         if self.bucket.write_only:
             return
         found = self.s3.head_object(Bucket=self.bucket.name, Key=self.own(key), **self.rest.reading)
-        doing = f"looking at {key}, written to {self.where}"
+        doing = f"checking {key}, written to {self.where}"
         if found["ContentLength"] != size:
             raise StoreError(
-                doing, f"{found['ContentLength']} of {size} bytes are there", remedy="run the same command again"
+                doing,
+                f"{found['ContentLength']} of {size} bytes are there",
+                remedy="run the same command again",
+                code="s3-wrong-answer",
             )
         if not self.rest.is_kept(found):
-            raise StoreError(doing, "the server did not heed requorum:backup.encryption", remedy=NOT_OFFERED)
+            why = "the server ignored requorum:backup.encryption"
+            raise StoreError(doing, why, remedy=NOT_OFFERED, code="s3-not-supported")
         if self.bucket.lock and not found.get("ObjectLockMode") and self._retention(key) is None:
-            raise StoreError(doing, "the server did not heed requorum:backup.lock", remedy=NO_LOCK)
+            why = "the server ignored requorum:backup.lock"
+            raise StoreError(doing, why, remedy=NO_LOCK, code="s3-not-supported")
 
     def _retention(self, key: str) -> Mapping[str, Any] | None:
-        """An object's lock: None where it has none, and nothing in it where we may not ask."""
+        """An object's lock: None if it has none; empty if the credentials may not read it."""
         try:
             found = self.s3.get_object_retention(Bucket=self.bucket.name, Key=self.own(key))
         except ClientError as error:
@@ -364,7 +376,7 @@ class Site:
 
     @property
     def _kept(self) -> dict[str, Any]:
-        """What goes with the writing of an object that is kept. S3 takes a lock only with a checksum."""
+        """The arguments for writing a kept object. S3 accepts a lock only with a checksum."""
         checksum = {"ChecksumAlgorithm": "SHA256"} if self.bucket.checked or self.bucket.lock else {}
         return {**self.rest.writing, **checksum, **(self._lock if self.bucket.lock else {})}
 
@@ -380,7 +392,7 @@ class Site:
         with self.doing("reading the Object Lock (requorum:backup.lock) of"):
             found = self.s3.get_object_lock_configuration(Bucket=self.bucket.name)
         if found["ObjectLockConfiguration"].get("ObjectLockEnabled") != "Enabled":
-            raise StoreError(doing, "the bucket has none", remedy=NO_LOCK)
+            raise StoreError(doing, "the bucket has no Object Lock", remedy=NO_LOCK, code="s3-not-supported")
 
     @property
     def _turn(self) -> AbstractContextManager[object]:
@@ -398,7 +410,7 @@ class Site:
         )
 
     def _version(self, key: str) -> dict[str, str] | None:
-        """Which version of an object is read; None where there was none."""
+        """The version of an object to read; None if there was no such object at that time."""
         if not self._then:
             return {}
         entry = self._versions(self.own(key)).get(self.own(key))
@@ -415,5 +427,8 @@ class Site:
         found = self.s3.get_bucket_versioning(Bucket=self.bucket.name)
         if "Status" not in found:
             raise StoreError(
-                f"reading {self.where} as of {self._then}", "the bucket is not versioned", remedy=UNVERSIONED
+                f"reading {self.where} as of {self._then}",
+                "the bucket is not versioned",
+                remedy=UNVERSIONED,
+                code="s3-not-supported",
             )

@@ -1,8 +1,8 @@
-"""S3 as one place, of a main site and perhaps a second one.
+"""S3 as one place: a main site, and a second site if the settings name one.
 
-Copies, unlock keys, marks and results of drills are written to both (`everywhere`). Everything is read from the main
-site, and from the second where that cannot be reached or lacks it. What is only for now (journal, reports, words) is written to the
-first site that answers.
+Copies, unlock keys, marks and results of drills are written to both sites (`everywhere`). Every object is read from the
+main site, and from the second if the main site cannot be reached or lacks the object. Short-lived objects (journal,
+reports, declarations) are written to the first site that answers.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -19,15 +19,15 @@ from recovery.s3.site import Listed, Site
 
 T = TypeVar("T")
 GONE_SECONDS = 60.0
-"""For how long a main site that did not answer is not asked again, so that not every step waits for it."""
+"""How long a site that did not answer is not asked again, so that not every step waits for it."""
 _gone: dict[str, tuple[float, StoreSilent]] = {}
 
 
 class Store:
-    """The sites of the settings, the main one first; ``hasty`` gives up after one short try, for a look that must not take long.
+    """The sites of the settings, the main one first; ``hasty`` gives up after one short try, for a quick survey.
 
-    `notes` tells what kept a site from its part since the store was made. Each method raises StoreError: what the
-    second site refuses is noted and raised only where the main site cannot be reached either.
+    `notes` lists why a site was skipped since the store was made. Each method raises StoreError. An error of the
+    second site is noted, and raised only if the main site cannot be reached either.
     """
 
     def __init__(self, buckets: Sequence[Bucket], *, hasty: bool = False) -> None:
@@ -35,41 +35,43 @@ class Store:
         self._noted: dict[str, str] = {}
         self.sites = self._open(past=False)
         self.fault: StoreError | None = None
-        """Why the last listing, or what was read since, lacks what one of the sites holds."""
+        """The error for which the last listing, or a later read, skipped a site."""
 
     @cached_property
     def then(self) -> "Store":
-        """The same, reading as of requorum:backup.asOf: what copies and unlock keys are read by. Writes are of now.
+        """A store that reads as of requorum:backup.asOf, for copies and unlock keys. Writes are always made now.
 
-        For when an attacker or a bug deleted or overwrote copies: a versioned bucket still holds them.
+        It serves when an attacker or a bug deleted or overwrote copies: a versioned bucket still holds them.
         """
         if (then := self._buckets[0].as_of) is None:
             return self
         made = Store(self._buckets, hasty=self._hasty)
         made.sites, made._noted = self._open(past=True), self._noted
-        self._noted["then"] = f"copies are read as of {then.isoformat()} (requorum:backup.asOf)"
+        self._noted["then"] = f"Requorum reads copies as of {then.isoformat()} (requorum:backup.asOf)"
         return made
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What an operator should know about where things were read and written."""
+        """Lines for the operator: which sites were skipped and why, and what is wrong with the clock."""
         return (*self._noted.values(), *filter(None, [self.clock]))
 
     @property
     def clock(self) -> str:
-        """What is wrong with the clock here, going by the answers to writes; empty where nothing is."""
+        """What is wrong with this machine's clock, according to the answers to writes; empty if nothing is."""
         for site in self.sites:
             if abs(site.skew) > SKEW:
                 wrong = f"{abs(site.skew).total_seconds():.0f} s {'ahead of' if site.skew > SKEW else 'behind'}"
-                return f"the clock here is {wrong} the {site.name} site's: set it, or the age of copies is told wrong"
+                return (
+                    f"this machine's clock is {wrong} the {site.name} site's: correct it, or ages of copies are wrong"
+                )
         return ""
 
     def keys(self, prefix: str) -> tuple[str, ...]:
-        """Every key below the prefix, on whichever site."""
+        """Every key below the prefix, at any site."""
         return tuple(self.listed(prefix))
 
     def listed(self, prefix: str) -> dict[str, dict[str, Listed]]:
-        """Every key below the prefix, the names of the sites that hold it, and what their listings tell of it."""
+        """Every key below the prefix, with its entry in the listing of each site that has it, by the site's name."""
         self.fault = None
         found: dict[str, dict[str, Listed]] = {}
         for site, listed in self._each(lambda site: site.listed(prefix)):
@@ -78,60 +80,61 @@ class Store:
         return found
 
     def get(self, key: str) -> bytes:
-        """An object's content; that there is none is an error."""
+        """An object's content. Raises: StoreError, also when there is no such object."""
         if (found := self.look(key)) is None:
             raise self._missing(key)
         return found
 
     def look(self, key: str) -> bytes | None:
-        """A small object's content, or None where there is none."""
+        """A small object's content, or None if no site has it."""
         return next((content for _, content in self.looks(key)), None)
 
     def looks(self, key: str, at: Collection[str] | None = None) -> Iterator[tuple[Site, bytes]]:
-        """A small object's content at each site that has it, the main one first; no site is asked before its turn.
+        """A small object's content at each site that has it, the main one first. A site is asked when its turn comes.
 
-        ``at`` names the only ones that are asked.
+        With ``at``, only the sites of these names are asked.
         """
         for site, found in self._each(lambda site: site.look(key) if at is None or site.name in at else None):
             if found:
                 yield site, found[0]
 
     def require_whole(self, doing: str) -> None:
-        """Have made sure that no site was left out of the last listing, nor of what was read since. Raises: Refused."""
+        """Check that neither the last listing nor a later read skipped a site. Raises: Refused when one did."""
         if self.fault:
-            why = f"{'; '.join(self._noted.values())}: what lies there may be what keeps a copy"
-            raise Refused(doing, why, remedy=f"{self.fault.remedy}; then the same command again")
+            why = f"{'; '.join(self._noted.values())}. An object that is only there may keep a copy"
+            remedy = f"{self.fault.remedy}, then run the same command again"
+            raise Refused(doing, why, remedy=remedy, code="site-skipped")
 
     def download(self, key: str, path: Path) -> None:
-        """An object's content into a local file; that there is none is an error."""
+        """Download an object into a local file. Raises: StoreError, also when there is no such object."""
         if not any(self.downloads(key, path)):
             raise self._missing(key)
 
     def downloads(self, key: str, path: Path) -> Iterator[tuple[Site, Path]]:
-        """The local file with an object's content from each site that has it, as `looks`: the next one's replaces it."""
+        """The local file with the object of each site that has it, one after the other: the next replaces the last."""
         for site, done in self._each(lambda site: site.download(key, path)):
             if done:
                 yield site, path
 
     def put(self, key: str, content: bytes) -> None:
-        """Write a small object that is for now to the first site that answers."""
+        """Write a small, short-lived object to the first site that answers."""
         next(self._each(lambda site: site.put(key, content)))
 
     def delete(self, key: str) -> bool:
-        """Remove an object from every site; one that is not there is no error. Whether a bucket keeps what was there as a version."""
+        """Delete an object at every site; a missing object is no error. Whether a bucket keeps the old version."""
         return True in {kept for _, kept in self._each(lambda site: site.delete(key))}
 
     def everywhere(self, act: Callable[[Site], object]) -> tuple[str, ...]:
-        """Do something at every site, one after the other; the names of those where it was done."""
+        """Call ``act`` for every site, one after the other; the names of the sites where it succeeded."""
         return tuple(site.name for site, _ in self._each(act))
 
     def require_lock(self) -> None:
-        """Have made sure that copies can be locked, where that is asked for."""
+        """If the settings ask for locked copies, check that each site can lock. Raises: StoreError."""
         if self._buckets[0].lock:
             self.everywhere(lambda site: site.require_lock())
 
     def _each(self, act: Callable[[Site], T]) -> Iterator[tuple[Site, T]]:
-        """What the sites answer, the main one first."""
+        """The sites with the results of ``act``, the main one first."""
         answered, fault = False, None
         for site in self.sites:
             try:
@@ -148,7 +151,7 @@ class Store:
             raise fault
 
     def ask(self, site: Site, act: Callable[[Site], T]) -> T:
-        """Do something at one of the sites, whatever becomes of the other."""
+        """Call ``act`` for one site, unless that site did not answer within the last `GONE_SECONDS`."""
         if len(self.sites) == 1:
             return act(site)
         since, fault = _gone.get(site.where, (0.0, None))
@@ -166,11 +169,16 @@ class Store:
     def _note(self, site: Site, error: StoreError) -> None:
         silent = isinstance(error, StoreSilent)
         why = error.why if silent else f"{error.doing}: {error.why}"
-        self._noted.setdefault(site.name if silent else why, f"the {site.name} site is left out: {why}")
+        self._noted.setdefault(site.name if silent else why, f"the {site.name} site is skipped: {why}")
 
     def _missing(self, key: str) -> StoreError:
         where = " or ".join(site.where for site in self.sites)
-        return StoreError(f"reading {key} from {where}", "there is no such object", remedy="requorum backups")
+        return StoreError(
+            f"reading {key} from {where}",
+            "there is no such object",
+            remedy="list the copies: requorum backups",
+            code="object-missing",
+        )
 
     def _open(self, *, past: bool) -> tuple[Site, ...]:
         main, pace = self._buckets[0], QUICK if self._hasty else PATIENT

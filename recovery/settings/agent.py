@@ -1,4 +1,4 @@
-"""The agents that take copies by themselves."""
+"""The agents, which take copies without an operator."""
 
 from pathlib import Path, PurePosixPath
 from typing import Self
@@ -26,6 +26,8 @@ class Agent(Frozen):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.metrics_folder and not self.metrics_folder.is_absolute():
-            why = f"{self.metrics_folder} is no absolute path"
-            raise SettingError("agent.metricsFolder", why, remedy="give the whole path, from / on")
+            why = f"{self.metrics_folder} is not an absolute path"
+            raise SettingError(
+                "agent.metricsFolder", why, remedy="give a path that starts with /", code="setting-invalid"
+            )
         return self

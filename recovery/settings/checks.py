@@ -1,4 +1,4 @@
-"""Whether the nodes of a cluster fit together. Each check raises a SettingError for the first thing that is wrong."""
+"""Whether the nodes of a cluster fit together. Each check raises a SettingError for the first fault."""
 
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network
@@ -10,30 +10,37 @@ from recovery.swarm.machines import Node
 
 
 def check_managers(managers: Sequence[Node], zone_names: Sequence[str]) -> None:
-    """That the quorum survives the loss of any zone."""
+    """Check that the quorum survives the loss of any zone."""
     count = len(managers)
     if count not in placement.MANAGER_COUNTS:
         raise SettingError(
             "managers",
-            f"{count} managers are given; an even number tolerates no more losses than one fewer"
+            f"{count} managers are given. An even number tolerates no more losses than {count - 1} managers"
             if count % 2 == 0
             else f"{count} managers are given",
             remedy="give 3, 5, 7 or 9 managers",
+            code="setting-invalid",
         )
     if len(zone_names) != len(set(zone_names)) or len(zone_names) < 3:
-        raise SettingError("zones", "three different zones are needed", remedy="name three zones, such as [a, b, c]")
+        raise SettingError(
+            "zones",
+            "at least three different zones are needed",
+            remedy="name three zones, such as [a, b, c]",
+            code="setting-invalid",
+        )
     if not placement.survives_any_zone([manager.zone for manager in managers]):
         raise SettingError(
             "managers",
-            "losing one zone would lose the quorum",
-            remedy="spread the managers (3 = 1-1-1, 5 = 2-2-1, 7 = 3-2-2, 9 = 3-3-3), or leave `zone` out",
+            "the loss of one zone would lose the quorum",
+            remedy="spread the managers over the zones (3 = 1-1-1, 5 = 2-2-1, 7 = 3-2-2, 9 = 3-3-3), or omit `zone`",
+            code="setting-invalid",
         )
 
 
 def check_nodes(
     managers: Sequence[Node], workers: Sequence[Node], zone_names: Sequence[str], subnet: IPv4Network
 ) -> None:
-    """That each node is in a known zone, at an address of the subnet, and has name and addresses for itself."""
+    """Check that each node is in a known zone and in the subnet, and that no two share a name or an address."""
     seen_names: dict[str, str] = {}
     seen_addresses: dict[IPv4Address, str] = {}
     dialled: dict[str, str] = {}
@@ -43,38 +50,44 @@ def check_nodes(
             if node.zone not in zone_names:
                 raise SettingError(
                     f"{key}.zone",
-                    f"zone {node.zone!r} is unknown",
-                    remedy=f"use one of {', '.join(zone_names)}, or add it to requorum:zones",
+                    f"requorum:zones has no zone {node.zone!r}",
+                    remedy=f"use one of {', '.join(zone_names)}, or add the zone to requorum:zones",
+                    code="setting-invalid",
                 )
             if node.address not in subnet:
                 raise SettingError(
                     f"{key}.address",
                     f"{node.address} is not in requorum:subnet {subnet}",
-                    remedy="give an address of the subnet, or correct the subnet",
+                    remedy="give an address in the subnet, or correct the subnet",
+                    code="setting-invalid",
                 )
             if node.address in seen_addresses:
                 raise SettingError(
                     f"{key}.address",
                     f"{node.address} is already the address of {seen_addresses[node.address]}",
-                    remedy="give every node an address of its own",
+                    remedy="give each node its own address",
+                    code="setting-invalid",
                 )
             if node.name in seen_names:
                 raise SettingError(
                     f"{key}.name",
                     f"{node.name} is already the name of {seen_names[node.name]}",
-                    remedy="give every node a name of its own",
+                    remedy="give each node its own name",
+                    code="setting-invalid",
                 )
             if node.dial in dialled:
                 raise SettingError(
                     f"{key}.sshAddress",
-                    f"{dialled[node.dial]} is reached at {node.dial} too",
-                    remedy="give every node an address of its own",
+                    f"{node.dial} is already the SSH address of {dialled[node.dial]}",
+                    remedy="give each node its own SSH address",
+                    code="setting-invalid",
                 )
             if node.address in (subnet.network_address, subnet.broadcast_address):
                 raise SettingError(
                     f"{key}.address",
-                    f"{node.address} is not a machine's address",
-                    remedy="give another address of the subnet",
+                    f"{node.address} is the network or broadcast address of the subnet, not a machine's",
+                    remedy="give another address in the subnet",
+                    code="setting-invalid",
                 )
             dialled[node.dial] = node.name
             seen_names[node.name] = key
@@ -82,21 +95,26 @@ def check_nodes(
 
 
 def check_docker_hosts(hosts: Hosts, nodes: Sequence[Node]) -> None:
-    """That the docker driver knows what it makes of a node, and on which engine."""
+    """Check that the docker driver has the image, the folder of identities and an engine for each node."""
     if not hosts.image:
         raise SettingError(
-            "hosts.image", "the docker driver needs the image of a node", remedy="set requorum:hosts.image"
+            "hosts.image",
+            "is not set, and the docker driver needs the image of the node containers",
+            remedy="set requorum:hosts.image",
+            code="setting-missing",
         )
     if hosts.identities is None:
         raise SettingError(
             "hosts.identities",
-            "the docker driver needs the folder with each node's SSH host key",
+            "is not set, and the docker driver needs the folder with each node's SSH host key",
             remedy="set requorum:hosts.identities to a folder with one folder per node",
+            code="setting-missing",
         )
     for node in nodes:
         if not hosts.endpoint_of(node.zone):
             raise SettingError(
                 "hosts.endpoint",
-                f"no Docker engine is given for zone {node.zone}",
-                remedy="set requorum:hosts.endpoint, or the zone's in requorum:hosts.endpoints",
+                f"no Docker engine is set for zone {node.zone}",
+                remedy="set requorum:hosts.endpoint, or set the zone's engine in requorum:hosts.endpoints",
+                code="setting-missing",
             )

@@ -1,4 +1,4 @@
-"""What the operator chooses for a recovery: to agree to it, and which copy it starts from."""
+"""What the operator chooses for a recovery: the consent to it, and the copy that it starts from."""
 
 import re
 from datetime import datetime
@@ -30,7 +30,7 @@ def _choice(value: Any) -> str | datetime | None:
     except ValueError:
         raise ValueError("give the name of a copy (requorum backups), or a time such as 2026-01-31T12:00:00Z") from None
     if moment.tzinfo is None:
-        raise ValueError("the time has no zone: end it with Z or an offset such as +01:00")
+        raise ValueError("the time has no time zone: end it with Z or an offset such as +01:00")
     return moment
 
 

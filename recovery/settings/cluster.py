@@ -23,7 +23,7 @@ from recovery.swarm import machines
 
 
 class Settings(Frozen):
-    """One cluster: its nodes, its options and where its copies live."""
+    """One cluster: its nodes, its options and where its copies are stored."""
 
     cluster: Name
     cluster_id: str | None = None
@@ -39,9 +39,9 @@ class Settings(Frozen):
     notify: Notify | None = None
     agent: Agent | None = None
     data: Mapping[Name, Data] = Field(default_factory=dict)
-    """What services keep, by the name that its copies go by."""
+    """The data of services, by the name of its copies."""
     copy_from: Choice = Field(None, alias="copy")
-    """What a lost swarm is restored from: a copy by its name, or the best that is no younger than a time; else the best."""
+    """The copy to restore a lost swarm from: a copy's name, or a time for the best copy up to then; else the best copy."""
     recover: Consent = False
     """Consent to a recovery: true, or the ID of one plan."""
 
@@ -60,17 +60,27 @@ class Settings(Frozen):
         return {node.name: node for node in self.nodes}[name]
 
     def named(self, name: str) -> machines.Node:
-        """The node that the operator names. Raises: SettingError when there is none."""
+        """The node that the operator names. Raises: SettingError when the settings have no such node."""
         names = [node.name for node in self.nodes]
         if name not in names:
-            raise SettingError("(node)", f"there is no node {name}", remedy=f"name one of {', '.join(names)}")
+            raise SettingError(
+                "(node)",
+                f"the stack file has no node {name}",
+                remedy=f"name one of {', '.join(names)}",
+                code="no-such-name",
+            )
         return self.node(name)
 
     def named_data(self, name: str) -> Data:
-        """The data that the operator names. Raises: SettingError when there is none."""
+        """The data that the operator names. Raises: SettingError when the settings have no such data."""
         if name not in self.data:
             known = f"name one of {', '.join(self.data)}, or " if self.data else ""
-            raise SettingError("data", f"there is no {name}", remedy=f"{known}add it; {EXAMPLE} explains it")
+            raise SettingError(
+                "data",
+                f"has no entry {name}",
+                remedy=f"{known}add the entry as {EXAMPLE} shows",
+                code="no-such-name",
+            )
         return self.data[name]
 
     @model_validator(mode="before")
@@ -87,15 +97,18 @@ class Settings(Frozen):
         if not self.backup.recipients:
             raise SettingError(
                 "backup.recipients",
-                "is not set, and a copy holds the swarm's CA key: it leaves its node sealed or not at all",
+                "is not set. A copy holds the swarm's CA key, so Requorum only stores it sealed",
                 remedy=f"{sealing.KEYGEN} here and FILE as requorum:backup.identityFile",
+                code="setting-missing",
             )
         for name, data in self.data.items():
             data.check(f"data.{name}")
         if self.swarm.autolock and not self.escrow.recipients:
             raise SettingError(
                 "escrow.recipients",
-                "is not set, and requorum:swarm.autolock is true: nobody could unlock what is restored",
+                "is not set, and requorum:swarm.autolock is true. Without a stored unlock key nobody could unlock a restored "
+                "manager",
                 remedy=f"{sealing.KEYGEN} here and FILE as requorum:escrow.identityFile",
+                code="setting-missing",
             )
         return self

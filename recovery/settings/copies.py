@@ -54,11 +54,17 @@ class Encryption(Frozen):
         if (self.mode == "customer") != (self.key_file is not None):
             raise SettingError(
                 "backup.encryption.keyFile",
-                "it goes with `mode: customer`, and only with that",
+                "`mode: customer` needs a key file, and no other mode uses one",
                 remedy="name a file of 32 random bytes (head -c 32 /dev/urandom > FILE), or correct the mode",
+                code="setting-invalid",
             )
         if self.kms_key_id and self.mode != "kms":
-            raise SettingError("backup.encryption.kmsKeyId", "it goes with `mode: kms`", remedy="correct the mode")
+            raise SettingError(
+                "backup.encryption.kmsKeyId",
+                "only `mode: kms` uses a KMS key",
+                remedy="set requorum:backup.encryption.mode to kms, or remove the key's ID",
+                code="setting-invalid",
+            )
         return self
 
 
@@ -134,13 +140,17 @@ class Backup(Frozen):
             if plain and self.encryption and self.encryption.mode == "customer":
                 raise SettingError(
                     f"{key}.endpoint",
-                    "the customer's key goes with each request, and this one is not encrypted",
+                    "with `mode: customer` each request carries the key, and http requests are not encrypted",
                     remedy="give an https endpoint, or another requorum:backup.encryption.mode",
+                    code="setting-invalid",
                 )
         places = {(site.endpoint, site.name, site.prefix) for site in self.sites}
         if len(places) < len(self.sites):
             raise SettingError(
-                "backup.second", "it is the main site", remedy="name another bucket, best at another provider"
+                "backup.second",
+                "the second site is the same bucket and prefix as the main site",
+                remedy="name another bucket, best at another provider",
+                code="setting-invalid",
             )
         return self
 

@@ -16,7 +16,7 @@ def placed(raw: Mapping[str, Any]) -> dict[str, Any]:
     """The settings, unchecked, with a zone and a name for each node and the role of its group. Raises: SettingError."""
     for key in ("zones", "managers", "workers"):
         if not isinstance(raw.get(key, []), list | tuple):
-            raise SettingError(key, "is not a list", remedy=f"give a list; {EXAMPLE} explains it")
+            raise SettingError(key, "is not a list", remedy=f"give a list as {EXAMPLE} shows", code="setting-invalid")
     zone_names = [str(zone) for zone in raw.get("zones", ZONES)]
     managers = [dict(m) for m in raw.get("managers", ()) if isinstance(m, Mapping)]
     spread = placement(len(managers), zone_names) if zone_names else ()

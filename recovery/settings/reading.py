@@ -16,18 +16,17 @@ from recovery.settings.cluster import Settings
 def parse(raw: Mapping[str, Any]) -> Settings:
     """Settings from plain values, keys in camel case.
 
-    Raises: SettingError for the first thing that is wrong.
+    Raises: SettingError for the first fault.
     """
     for key in ("cluster", "subnet", "managers", "hosts", "ssh", "backup"):
         if raw.get(key) in (None, "", [], {}):
-            raise SettingError(key, "is not set", remedy=f"set it in the stack file; {EXAMPLE} explains it")
+            raise SettingError(
+                key, "is not set", remedy=f"set it in the stack file as {EXAMPLE} shows", code="setting-missing"
+            )
     try:
         return Settings.model_validate(dict(raw))
     except ValidationError as error:
-        first = error.errors()[0]
-        key = _path(first["loc"])
-        remedy = f"correct it in the stack file; {EXAMPLE} explains requorum:{key.split('.')[0].split('[')[0]}"
-        raise SettingError(key, _reason(first), remedy=remedy) from None
+        raise _fault(error.errors()[0]) from None
 
 
 def load(stack_file: Path) -> Settings:
@@ -39,17 +38,33 @@ def load(stack_file: Path) -> Settings:
         document = yaml.safe_load(stack_file.read_text()) or {}
     except FileNotFoundError:
         raise SettingError(
-            "(stack file)", f"{stack_file} does not exist", remedy="name the stack with --stack or PULUMI_STACK"
+            "(stack file)",
+            f"{stack_file} does not exist",
+            remedy="name the stack with --stack or PULUMI_STACK",
+            code="unreadable-file",
         ) from None
     except OSError as error:
         raise SettingError(
-            "(stack file)", f"{stack_file}: {error.strerror}", remedy="name a readable stack file"
+            "(stack file)",
+            f"{stack_file}: {error.strerror}",
+            remedy="name a readable stack file",
+            code="unreadable-file",
         ) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SettingError("(stack file)", f"{stack_file} is not YAML: {error}", remedy="correct the file") from None
+        raise SettingError(
+            "(stack file)",
+            f"{stack_file} is not valid YAML: {error}",
+            remedy="correct the file",
+            code="unreadable-file",
+        ) from None
     config = document.get("config") if isinstance(document, dict) else None
     if not isinstance(config, dict):
-        raise SettingError("(stack file)", f"{stack_file} has no `config:` with settings", remedy=f"see {EXAMPLE}")
+        raise SettingError(
+            "(stack file)",
+            f"{stack_file} has no `config:` with settings",
+            remedy=f"write the settings as {EXAMPLE} shows",
+            code="unreadable-file",
+        )
     prefix = f"{PROJECT}:"
     return parse({str(key).removeprefix(prefix): value for key, value in config.items() if str(key).startswith(prefix)})
 
@@ -60,7 +75,7 @@ def from_strings(values: Mapping[str, str]) -> Settings:
 
 
 def _decode(value: str) -> Any:
-    """Only lists and maps are JSON text; `42` or `true` may be meant as a string, and the model converts what is not."""
+    """Decode only lists and maps from JSON: `42` or `true` may be a string, and the model converts other values."""
     if not value.startswith(("[", "{")):
         return value
     try:
@@ -69,14 +84,19 @@ def _decode(value: str) -> Any:
         return value
 
 
-def _path(location: tuple[int | str, ...]) -> str:
-    parts = (part for part in location if part != "[key]")  # pydantic's word for the key of a map itself
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts).lstrip(".")
-
-
-def _reason(error: Any) -> str:
+def _fault(error: Any) -> SettingError:
+    """One error of pydantic, in our words."""
+    key = _path(error["loc"])
     if error["type"] == "extra_forbidden":
-        return "is not a known key"
+        remedy = f"remove it, or use a key of {EXAMPLE}"
+        return SettingError(key, "is not a known key", remedy=remedy, code="setting-unknown-key")
     if error["type"] == "missing":
-        return "is missing"
-    return f"{error['msg']} (got {error['input']!r})"
+        remedy = f"set it in the stack file as {EXAMPLE} shows"
+        return SettingError(key, "is missing", remedy=remedy, code="setting-missing")
+    why = f"{error['msg'].removeprefix('Value error, ')} (got {error['input']!r})"
+    return SettingError(key, why, remedy="correct it in the stack file", code="setting-invalid")
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    parts = (part for part in location if part != "[key]")  # pydantic's name for the key of a map itself
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts).lstrip(".")

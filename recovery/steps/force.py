@@ -22,15 +22,20 @@ from recovery.swarm.model import NodeReport, Survey, Survivor
 def force_new_cluster(
     settings: Settings, catalog: Catalog, seen: Survey, before: NodeReport, ranked: Sequence[Survivor], say: Say
 ) -> Quorum:
-    """Force from the survivor that was chosen, of which ``before`` tells. One that a restore left unproven is proven then.
+    """Force a new cluster from the chosen survivor; ``before`` is its report. If a restore left it unproven, prove it.
 
-    Its engine is not asked once more: while it has lost its leader a moment ago, it answers such a question only
-    after 20 s, and takes up nothing else before.
+    Its engine is not surveyed again. An engine that has just lost its leader takes up to 20 s to answer, and accepts no
+    other request until then.
     """
     name = before.node.name
     if not ranked or ranked[0].name != name:
         best = ranked[0].text if ranked else "nobody"
-        raise Refused(f"forcing a new cluster from {name}", f"now {best} holds most", remedy="run the preview again")
+        raise Refused(
+            f"forcing a new cluster from {name}",
+            f"the survivor that holds most is now {best}",
+            remedy="make a new plan: pulumi preview",
+            code="plan-outdated",
+        )
     _save(settings, ranked, say)
     node = settings.node(name)
     unlock.open_offline(settings, before, say=say)
@@ -45,10 +50,12 @@ def force_new_cluster(
             engine.leave()
             raise ProofFailed(
                 "forcing a new cluster",
-                f"swarm {after['Cluster']['ID']} came up with node {after['NodeID']}, not {before.cluster_id} with "
-                f"{before.node_id}; it was left again, and the log is in the safety copy (docs/runbooks/quorum-lost.md)",
-                remedy="requorum plan, which goes on without this manager's log",
+                f"swarm {after['Cluster']['ID']} with node {after['NodeID']} came up instead of swarm {before.cluster_id} "
+                f"with node {before.node_id}. The node has left it. The old log is in the safety copy "
+                "(docs/runbooks/quorum-lost.md)",
+                remedy="make a plan without this manager's log: requorum plan",
                 node=name,
+                code="swarm-differs",
             )
         engine.inventory()
         if before.placed:
@@ -59,7 +66,7 @@ def force_new_cluster(
 
 
 def _save(settings: Settings, ranked: Sequence[Survivor], say: Say) -> None:
-    """Take a safety copy of every survivor, side by side."""
+    """Take a safety copy of every survivor, in parallel."""
 
     def one(survivor: Survivor) -> None:
         node = settings.node(survivor.name)

@@ -16,13 +16,13 @@ from recovery.swarm.model import NodeReport, Survey
 
 
 def adopt_swarm(settings: Settings, catalog: Catalog, seen: Survey, leader: NodeReport, say: Say) -> Quorum:
-    """Take the swarm as it is; where a restore was interrupted before its proof, make up for that first."""
+    """Adopt the swarm as it is. If a restore was interrupted before its proof, prove that first."""
     with Shell(leader.node, settings.ssh) as shell:
         engine = Engine(shell)
         if leader.placed:
-            say(f"proving what an interrupted restore made on {leader.node.name}")
+            say(f"proving the swarm that an interrupted restore made on {leader.node.name}")
             with journal.step(settings, Action.RESTORE, leader.node.name, say):
-                take_safety(settings, shell)  # it is left where it differs, and may have been written to since
+                take_safety(settings, shell)  # a swarm that differs is left, and it may hold later changes
                 prove_seed(shell, engine, catalog.manifest(catalog.named(leader.placed)), leader.node)
         engine.set_options(settings.swarm)
         unlock.lock_again(settings, shell, engine, say=say)
@@ -33,7 +33,7 @@ def adopt_swarm(settings: Settings, catalog: Catalog, seen: Survey, leader: Node
 def found_swarm(settings: Settings, say: Say) -> Quorum:
     """Create the swarm on the first manager. Raises: EngineError, TransportError."""
     first = settings.managers[0]
-    say(f"founding the swarm on {first.name} ({first.address})")
+    say(f"creating the swarm on {first.name} ({first.address})")
     with journal.step(settings, Action.FOUND, first.name, say), Shell(first, settings.ssh) as shell:
         engine = Engine(shell)
         engine.init(settings.swarm)

@@ -16,12 +16,14 @@ from recovery.errors import ProofFailed, Refused
 from recovery.node.engine import SECONDS as ENGINE_SECONDS
 from recovery.node.engine import Engine
 from recovery.node.ssh import Shell
+from recovery.planning.entries import is_forsaken, stale
 from recovery.planning.membership import is_orphan
 from recovery.planning.steps import Action
 from recovery.s3 import cluster_lease
 from recovery.s3.store import Store
 from recovery.settings import Settings
 from recovery.steps import journal, swarm_directory, unlock, votes
+from recovery.steps.gossip import READY_SECONDS, rouse
 from recovery.steps.outcome import JoinResult
 from recovery.steps.redirect import redirect_worker
 from recovery.survey import lost
@@ -30,6 +32,7 @@ from recovery.swarm.machines import Node
 from recovery.swarm.model import LocalState, Member, NodeReport, Reach
 
 PAUSE = 0.1
+AGAIN = "then run the same command again"
 
 
 def ensure(
@@ -37,7 +40,7 @@ def ensure(
 ) -> JoinResult:
     """Make the node a member with the wanted role, availability and labels. Safe to run again.
 
-    Raises: Refused when the swarm has no leader, the node belongs to another one or somebody else is at it;
+    Raises: Refused when the swarm has no leader, the node belongs to another swarm, or another operator holds the lease;
     ProofFailed when it does not become Ready; TransportError, EngineError, StoreError.
     """
     with cluster_lease.hold(Store(settings.backup.sites), settings.keys, f"joining {node.name}", say=say):
@@ -57,13 +60,13 @@ def _ensure(settings: Settings, node: Node, dropped_labels: tuple[str, ...], say
         elif seen.state is LocalState.LOCKED:
             noted.enter_context(journal.step(settings, Action.UNLOCK, node.name, say))
         if orphan:
-            say(f"{node.name} is of before the forced new cluster: it leaves and rejoins")
+            say(f"{node.name} leaves the old swarm state and rejoins: it is not a member of the forced new cluster")
             if seen.raft:
                 take_safety(settings, to_node)
             Engine(to_node).leave()
             seen = _asked(to_node)
         if seen.left_over:
-            say(f"{node.name} is in no swarm and has an old log: it is kept aside")
+            say(f"{node.name} is in no swarm and has an old log: Requorum moves the log aside and keeps it")
             take_safety(settings, to_node)
             swarm_directory.set_aside(to_node, Engine(to_node))
             seen = _asked(to_node)
@@ -75,7 +78,7 @@ def _ensure(settings: Settings, node: Node, dropped_labels: tuple[str, ...], say
             _require_ours(seen, leader)
             if node.role == "worker" and seen.is_stranded(settings.managers):
                 noted.enter_context(journal.step(settings, Action.REDIRECT, node.name, say))
-                say(f"{node.name} knows no manager any more: it is led to {leader.node.address}")
+                say(f"{node.name} knows no current manager: Requorum directs it to {leader.node.address}")
                 redirect_worker(settings, to_node, seen, leader.node)
             place = JoinResult(seen.node_id, leader.cluster_id)
         elif seen.known_lost:
@@ -86,17 +89,20 @@ def _ensure(settings: Settings, node: Node, dropped_labels: tuple[str, ...], say
             raise Refused(
                 f"joining {node.name}",
                 f"{seen.reach}: {seen.detail}",
-                remedy="see its engine: systemctl status docker",
+                remedy="check its Docker engine on the node: systemctl status docker",
                 node=node.name,
+                code="engine-silent",
             )
         _shape(settings, chief, node, to_node, place.node_id, dropped_labels, leader, say)
-        _await_ready(chief, node, place.node_id)
+        _await_ready(settings, chief, node, place.node_id, say)
+        if node.role == "manager":
+            chief.usual_log()
         _drop_stale(settings, chief, node, place.node_id)
     return place
 
 
 def _asked(shell: Shell) -> NodeReport:
-    """What a node says. An engine that has just left, or been left, may look for its old leader before it answers."""
+    """The report of a node. An engine whose swarm has just changed may search for its old leader before it answers."""
     seen = ask(shell)
     return seen if seen.reach is Reach.ANSWERS else ask(shell, seconds=ENGINE_SECONDS)
 
@@ -104,7 +110,12 @@ def _asked(shell: Shell) -> NodeReport:
 def _leader(settings: Settings, doing: str) -> NodeReport:
     leader = stable_survey(settings, nodes=settings.managers).leader
     if leader is None:
-        raise Refused(doing, "no manager answers with a leader", remedy="requorum status")
+        raise Refused(
+            doing,
+            "no manager with a leader answers",
+            remedy="find out which managers are down: requorum status",
+            code="no-leader",
+        )
     return leader
 
 
@@ -113,16 +124,18 @@ def _require_ours(seen: NodeReport, leader: NodeReport) -> None:
     if seen.cluster_id != leader.cluster_id:
         raise Refused(
             doing,
-            f"it belongs to swarm {seen.cluster_id}, this cluster is {leader.cluster_id}",
-            remedy="docker swarm leave --force, there; then run again",
+            f"it belongs to swarm {seen.cluster_id}, and this cluster is swarm {leader.cluster_id}",
+            remedy=f"if {name} may leave that swarm, run on it: docker swarm leave --force; {AGAIN}",
             node=name,
+            code="foreign-swarm",
         )
     if seen.node_id not in {member.node_id for member in leader.members}:
         raise Refused(
             doing,
-            "it was removed from the swarm",
-            remedy="docker swarm leave --force, there; then run again",
+            "the swarm removed this node, and its engine does not know that",
+            remedy=f"run on {name}: docker swarm leave --force; {AGAIN}",
             node=name,
+            code="foreign-swarm",
         )
 
 
@@ -141,35 +154,37 @@ def _join(
     if identity and node_id != identity:
         raise ProofFailed(
             f"rejoining {node.name}",
-            f"it came back as {node_id}, not as {identity}",
-            remedy="requorum status",
+            f"it came back with node ID {node_id}, not {identity}",
+            remedy="compare the nodes with the stack file: requorum status",
             node=node.name,
+            code="proof-failed",
         )
     return JoinResult(node_id, leader.cluster_id)
 
 
 def _joined(engine: Engine, node: Node) -> str:
-    """The node ID that a joining engine has got, once it has."""
+    """Wait for the node ID of an engine that joins. Raises: ProofFailed after `votes.SECONDS`."""
     end = monotonic() + votes.SECONDS
     while not (node_id := str(engine.info()["Swarm"].get("NodeID") or "")):
         if monotonic() > end:
             raise ProofFailed(
                 f"joining {node.name}",
-                f"it got no node ID within {votes.SECONDS:.0f} s",
-                remedy="requorum status; then run the same command again",
+                f"the swarm gave it no node ID within {votes.SECONDS:.0f} s",
+                remedy=f"look at the swarm (requorum status), {AGAIN}",
                 node=node.name,
+                code="swarm-timeout",
             )
         sleep(PAUSE)
     return node_id
 
 
 def _restore_identity(settings: Settings, node: Node, shell: Shell, engine: Engine, leader: NodeReport) -> str | None:
-    """Put the manager's certificates back where a good copy of it serves; its node ID, or None.
+    """Put the manager's certificates back if it has a good copy; its node ID, or None if it has none.
 
-    Its own is the identity that stands at its address, or the one in its copy that nobody uses where it was. Its entry
-    has no vote any more: otherwise the old raft ID would be given to an empty log (moby#29180).
+    Its identity is the one that the swarm lists at its address, or the one in its copy that no machine uses now. The entry
+    of that identity must have no vote: otherwise the swarm would give the old raft ID to an empty log (moby#29180).
     """
-    ours = {m.node_id for m in leader.members if m.stands_at(node) or _is_forsaken(settings, m)}
+    ours = {m.node_id for m in leader.members if m.stands_at(node) or is_forsaken(m, settings.nodes)}
     catalog = Catalog(settings)
     cas = frozenset({leader.ca_sha256} - {""})
     escrow = Escrow(settings, catalog.store)
@@ -191,9 +206,9 @@ def _shape(
     leader: NodeReport,
     say: Callable[[str], None],
 ) -> None:
-    """Bring the entry to what the settings say; what they do not say is inherited from the entry before, if that is another.
+    """Give the node's entry the role, availability and labels of the settings, and inherit the rest from its old entry.
 
-    A worker that votes stands in for a manager: it is demoted once every manager of the settings is back.
+    A worker with a vote is a stand-in for a manager. It is demoted once every manager of the settings votes again.
     """
     wanted: str | None = node.role
     entry = chief.member(node_id)
@@ -203,43 +218,34 @@ def _shape(
             wanted = None
         else:
             take_one(settings, leader.node)
-            say(f"demoting {node.name}, which stood in for a manager")
+            say(f"demoting {node.name}, a stand-in for a manager")
             votes.demote(chief, entry, here)
-    stale = _stale(settings, leader.members, node, node_id)
-    inherited = {key: value for old in stale for key, value in old.labels.items() if key not in dropped}
-    availability: str | None = node.availability or next((old.availability for old in stale), None)
+    before = stale(leader.members, node, node_id, settings.nodes)
+    inherited = {key: value for old in before for key, value in old.labels.items() if key not in dropped}
+    availability: str | None = node.availability or next((old.availability for old in before), None)
     labels = {**inherited, **node.labels}
     chief.update_member(node_id, role=wanted, availability=availability, labels=labels, without=dropped)
 
 
-def _await_ready(chief: Engine, node: Node, node_id: str) -> None:
+def _await_ready(settings: Settings, chief: Engine, node: Node, node_id: str, say: Callable[[str], None]) -> None:
     def stands(entry: Member) -> bool:
         return entry.ready and (entry.reachable or node.role == "worker")
 
-    votes.await_entry(chief, node_id, stands, f"joining {node.name}", "it is not Ready")
-
-
-def _stale(settings: Settings, members: tuple[Member, ...], node: Node, node_id: str | None) -> list[Member]:
-    """Entries that an earlier machine left behind at the node's address, or, under the node's name, where it was before."""
-    return [
-        member
-        for member in members
-        if member.node_id != node_id
-        and (member.stands_at(node) or (member.hostname == node.name and _is_forsaken(settings, member)))
-    ]
-
-
-def _is_forsaken(settings: Settings, entry: Member) -> bool:
-    """Whether nobody uses an entry, and it is of a machine at an address that is no node's any more."""
-    return not entry.ready and not entry.votes and not any(entry.stands_at(node) for node in settings.nodes)
+    doing, otherwise = f"joining {node.name}", "it is not Ready"
+    if node.role == "manager":
+        try:
+            votes.await_entry(chief, node_id, stands, doing, otherwise, seconds=READY_SECONDS)
+        except ProofFailed:
+            rouse(settings, [node], say=say)
+    votes.await_entry(chief, node_id, stands, doing, otherwise)
 
 
 def _demote_stale(settings: Settings, chief: Engine, node: Node, members: tuple[Member, ...]) -> None:
-    for entry in _stale(settings, members, node, None):
+    for entry in stale(members, node, None, settings.nodes):
         if entry.votes:
             votes.demote(chief, entry)
 
 
 def _drop_stale(settings: Settings, chief: Engine, node: Node, node_id: str) -> None:
-    for entry in _stale(settings, chief.members(), node, node_id):
+    for entry in stale(chief.members(), node, node_id, settings.nodes):
         chief.remove_member(entry.node_id)

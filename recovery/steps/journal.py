@@ -1,7 +1,8 @@
-"""What a recovery did, step by step, kept in S3 while it goes on: its steps run in several processes, any of which may be killed.
+"""The journal of a recovery in S3: each step, while the recovery runs. The steps run in several processes, which may be killed.
 
-Keys are ``PREFIX/CLUSTER/journal/UTCTIME-ACTION-NODE.json``. A step's entry is written before its effect and again
-after it, so that one that broke off is seen. A journal that cannot be written stops no recovery: it is said, and that is all.
+An entry is stored as ``PREFIX/CLUSTER/journal/UTCTIME-ACTION-NODE.json``. It is written before the step's change and
+again after it, so that an interrupted step is visible. If the journal cannot be written, the recovery reports that and
+goes on.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,7 +21,7 @@ from recovery.steps.entry import ENTRY, LASTING, Entry, from_json
 
 @contextmanager
 def step(settings: Settings, action: str, node: str, say: Say) -> Iterator[None]:
-    """Around one effect: what was done, or what kept it from being done."""
+    """Record one step in the journal: its begin, and its end or its error."""
     entry = begin(settings, action, node, say)
     try:
         yield
@@ -32,14 +33,14 @@ def step(settings: Settings, action: str, node: str, say: Say) -> Iterator[None]
 
 
 def begin(settings: Settings, action: str, node: str, say: Say, facts: Mapping[str, Any] | None = None) -> Entry:
-    """Write that a step begins."""
+    """Record that a step begins."""
     entry = Entry(action, node, datetime.now(UTC), operator(), facts=facts or {})
     _write(settings, entry, say)
     return entry
 
 
 def end(settings: Settings, entry: Entry, say: Say, *, error: str = "") -> None:
-    """Write that it is over."""
+    """Record that a step ended."""
     _write(settings, entry.ended(datetime.now(UTC), error), say)
 
 
@@ -51,7 +52,7 @@ def names(settings: Settings) -> tuple[str, ...]:
 
 
 def read(settings: Settings, *, after: str = "") -> tuple[Entry, ...]:
-    """The entries whose names sort ``after`` that one, oldest first; what cannot be read is left out. Raises: StoreError."""
+    """The entries whose names sort ``after`` that name, oldest first. Unreadable entries are left out. Raises: StoreError."""
     store, folder = Store(settings.backup.sites), settings.keys.journal
 
     def one(name: str) -> Entry | None:
@@ -72,8 +73,8 @@ def clear(settings: Settings, entries: Iterable[str]) -> None:
 
 
 def _write(settings: Settings, entry: Entry, say: Say) -> None:
-    hasty = entry.action not in LASTING  # no effect waits for long
+    hasty = entry.action not in LASTING  # a step must not wait long for the journal
     try:
         Store(settings.backup.sites, hasty=hasty).put(settings.keys.journal + entry.name, entry.to_json())
     except StoreError as error:
-        say(f"the journal was not written: {error.why}")
+        say(f"the journal could not be written: {error.why}")

@@ -17,11 +17,11 @@ from recovery.swarm.model import Survey
 
 
 def dismiss(settings: Settings, before: Survey, leader: Node, *, say: Callable[[str], None]) -> None:
-    """Have the managers that a forced new cluster left behind leave their old one, side by side.
+    """Have the managers that a forced new cluster left behind leave their old swarm, in parallel.
 
-    ``before`` is from before ``leader`` was forced; a safety copy of each was taken since. An engine that looks for the
-    leader of before lets nobody leave for up to 20 s, and every question about its swarm makes it look again: so they
-    are not asked once more. One that does not leave stops no other: that is said, and it leaves when it is to join.
+    ``before`` was surveyed before ``leader`` was forced; each survivor has a safety copy since. An engine that searches for
+    its former leader cannot leave for up to 20 s, and each question about its swarm starts the search again. The
+    managers are therefore not surveyed again. If one does not leave, ``say`` reports it, and it leaves when it rejoins.
 
     Raises: TransportError when the leader does not answer.
     """
@@ -30,12 +30,12 @@ def dismiss(settings: Settings, before: Survey, leader: Node, *, say: Callable[[
     orphans = [seen.node for seen in before.managers if seen.raft and is_orphan(seen, now)]
 
     def one(node: Node) -> None:
-        say(f"{node.name} is of before the forced new cluster: it leaves")
+        say(f"{node.name} leaves the old swarm state: it is not a member of the forced new cluster")
         try:
             with journal.step(settings, Action.LEAVE, node.name, say), Shell(node, settings.ssh) as shell:
                 Engine(shell).leave()
         except RequorumError as error:
-            say(f"{node.name} has not left, and is to when it rejoins: {error}")
+            say(f"{node.name} did not leave the old swarm state; it leaves when it rejoins: {error}")
 
     with ThreadPoolExecutor(max_workers=max(len(orphans), 1)) as pool:
         list(pool.map(one, orphans))

@@ -13,7 +13,7 @@ class JoinResult:
 
 @dataclass(frozen=True)
 class Quorum:
-    """A working quorum: the swarm's ID and CA, and whether it had to be made again."""
+    """A working quorum: the swarm's ID and CA, and whether it was restored or forced."""
 
     cluster_id: str
     ca_sha256: str

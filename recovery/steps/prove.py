@@ -1,4 +1,4 @@
-"""Proof that a swarm is what it must be; success is said only after it."""
+"""Proof that a swarm is what it must be. Requorum reports success only after it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +12,7 @@ from recovery.planning import checks
 from recovery.planning.checks import Before, Check, Result
 from recovery.settings import Settings
 from recovery.steps import votes
-from recovery.steps.gossip import reopen
+from recovery.steps.gossip import READY_SECONDS, reopen, rouse
 from recovery.survey.nodes import stable_survey
 from recovery.survey.workload import await_gossip, inventory_of, node_workloads, running_workload
 from recovery.swarm.machines import Node
@@ -24,55 +24,59 @@ STANDS = {"manager": "Ready, Reachable, one entry", "worker": "Ready, one entry"
 
 @dataclass(frozen=True)
 class Health:
-    """A proven cluster: its ID, and who leads."""
+    """A proven cluster: its ID, and its leader."""
 
     cluster_id: str
     leader: str
     checks: tuple[Check, ...] = ()
-    """What was looked at, and what it came to; none of them failed."""
+    """The checks of the proof; none of them failed."""
 
 
 def compare(cluster_id: str, expected: Inventory, found_id: str, found: Inventory, *, node: str) -> None:
-    """Whether a restored swarm is the copied one. Raises: ProofFailed with what differs."""
+    """Check that a restored swarm is the copied swarm. Raises: ProofFailed with the difference."""
     doing = "comparing the restored swarm with its copy"
-    remedy = "the swarm made here was left again; run: requorum verify, then try again or take another copy"
+    remedy = "check the copies (requorum verify), then recover again; the node has left the swarm that differs"
     if found_id != cluster_id:
-        raise ProofFailed(doing, f"its ID is {found_id}, the copy's is {cluster_id}", remedy=remedy, node=node)
+        why = f"its ID is {found_id}, and the copy's is {cluster_id}"
+        raise ProofFailed(doing, why, remedy=remedy, node=node, code="swarm-differs")
     if missing := expected.missing_from(found):
         shown = "; ".join(f"{kind}: {', '.join(ids)}" for kind, ids in missing.items())
-        raise ProofFailed(doing, f"missing {shown}", remedy=remedy, node=node)
+        raise ProofFailed(doing, f"it lacks {shown}", remedy=remedy, node=node, code="swarm-differs")
     if found.index < expected.index:
-        why = f"its newest change is number {found.index}, the copy's was {expected.index}"
-        raise ProofFailed(doing, why, remedy=remedy, node=node)
+        why = f"its newest change has version {found.index}, and the copy's has {expected.index}"
+        raise ProofFailed(doing, why, remedy=remedy, node=node, code="swarm-differs")
 
 
 def prove(settings: Settings, cluster_id: str, *, before: Before | None = None, say: Callable[[str], None]) -> Health:
-    """Wait until every node of the settings stands in the swarm under one entry, Ready, managers Reachable.
+    """Wait until every node of the settings is Ready in the swarm under one entry, and managers are Reachable.
 
-    Nodes that are silent are left out, and said so: nothing was done to them. What a join that was broken off left
-    behind is brought in order. Then gossip, containers, addresses,
-    tasks and names are looked at; ``before`` is what a recovery began from, None where none is under way.
+    Silent nodes are not proven, and ``say`` reports them. What an interrupted join left behind is repaired. The engine of a
+    manager that votes and does not report is restarted. Then gossip, containers, addresses, tasks and names are checked.
+    ``before`` is the state that a recovery started from; None if there is no recovery.
 
-    Raises: ProofFailed with what is still missing after `votes.SECONDS`; HostError, TransportError, EngineError, and as
-    `gossip.reopen`.
+    Raises: ProofFailed with what is still missing after `gossip.READY_SECONDS` and then `votes.SECONDS`; HostError,
+    TransportError, EngineError, and as `gossip.reopen`.
     """
     seen = stable_survey(settings)
     leader = _leader(seen)
     silent = [r.node for r in seen.reports if not r.in_swarm and (r.reach is Reach.NAMED or not r.known_lost)]
     for node in silent:
-        say(f"{node.name} is left out of the proof: it does not answer")
+        say(f"{node.name} is not part of the proof: it does not answer")
     proven = [node for node in settings.nodes if node not in silent]
-    members = _standing(settings, leader, cluster_id, proven)
+    members = _standing(settings, leader, cluster_id, proven, say)
     if before and reopen(settings, proven, say=say):
         leader = _leader(stable_survey(settings, nodes=settings.managers))
-        members = _standing(settings, leader, cluster_id, proven)
+        members = _standing(settings, leader, cluster_id, proven, say)
     found = gather(settings, leader.node, members, proven, before)
     for check in found:
         if check.result is Result.WARNING:
             say(check.text)
     if failed := [check.text for check in found if check.result is Result.FAILED]:
         raise ProofFailed(
-            "proving the cluster", "; ".join(failed), remedy="mend what is named; then run the same command again"
+            "proving the cluster",
+            "; ".join(failed),
+            remedy="repair what failed, then run the same command again",
+            code="proof-failed",
         )
     chief = next(member.hostname for member in members if member.leader)
     stands = (
@@ -84,7 +88,7 @@ def prove(settings: Settings, cluster_id: str, *, before: Before | None = None, 
 
 
 def faults(members: tuple[Member, ...], nodes: Sequence[Node]) -> tuple[str, ...]:
-    """What keeps a node list from holding each of the nodes as it should."""
+    """Which of the nodes a node list lacks, lists twice, or shows as not Ready or not Reachable."""
     found: list[str] = []
     for node in nodes:
         entries = [member for member in members if member.stands_at(node)]
@@ -100,30 +104,43 @@ def faults(members: tuple[Member, ...], nodes: Sequence[Node]) -> tuple[str, ...
 
 def _leader(seen: Survey) -> NodeReport:
     if seen.leader is None:
-        raise ProofFailed("proving the cluster", "no manager answers with a leader", remedy="requorum status")
+        raise ProofFailed(
+            "proving the cluster",
+            "no manager with a leader answers",
+            remedy="find out which managers are down: requorum status",
+            code="no-leader",
+        )
     return seen.leader
 
 
-def _standing(settings: Settings, leader: NodeReport, cluster_id: str, nodes: Sequence[Node]) -> tuple[Member, ...]:
-    """The node list, once it holds each of the nodes as it should, in the swarm that it should be. Raises: as `prove`."""
+def _standing(
+    settings: Settings, leader: NodeReport, cluster_id: str, nodes: Sequence[Node], say: Callable[[str], None]
+) -> tuple[Member, ...]:
+    """The swarm's node list, once it has no `faults` and the swarm has the right ID. Raises: as `prove`."""
     with Shell(leader.node, settings.ssh) as shell:
         engine = Engine(shell)
-        members, wrong = _settled(engine.members, nodes)
+        members, wrong = _settled(engine.members, nodes, READY_SECONDS)
+        if wrong:
+            rouse(settings, nodes, say=say)
+            members, wrong = _settled(engine.members, nodes, votes.SECONDS)
         if not wrong:
             engine.usual_log()
     if leader.cluster_id != cluster_id:
         wrong = (f"the swarm is {leader.cluster_id}, not {cluster_id}", *wrong)
     if wrong:
         raise ProofFailed(
-            "proving the cluster", "; ".join(wrong), remedy="requorum status; then run the same command again"
+            "proving the cluster",
+            "; ".join(wrong),
+            remedy="find out why (requorum doctor), then run the same command again",
+            code="proof-failed",
         )
     return members
 
 
 def _settled(
-    read: Callable[[], tuple[Member, ...]], nodes: Sequence[Node]
+    read: Callable[[], tuple[Member, ...]], nodes: Sequence[Node], seconds: float
 ) -> tuple[tuple[Member, ...], tuple[str, ...]]:
-    end = monotonic() + votes.SECONDS
+    end = monotonic() + seconds
     while True:
         try:
             members = read()
@@ -142,7 +159,7 @@ def gather(
     nodes: Sequence[Node],
     before: Before | None,
 ) -> tuple[Check, ...]:
-    """Every check beside membership, of ``nodes``. Tasks that must run are waited for, at most `votes.SECONDS`.
+    """Every check of ``nodes`` except membership. Tasks that must run have at most `votes.SECONDS` to start.
 
     Raises: TransportError, EngineError of the leader.
     """
@@ -157,7 +174,7 @@ def gather(
         looks = node_workloads(settings, nodes)
         named = _name(settings, nodes, looks, asked.result().services)
     workload = replace(asked.result(), inventory=held.result() if held else None)
-    # Where containers were replaced, the new ones may have come up while their tasks were waited for.
+    # If containers were replaced, the new ones may have started while this waited for their tasks.
     looks |= node_workloads(settings, [node for node in nodes if before and checks.differs(node, looks, before)])
     looks = await_gossip(settings, nodes, looks)
     return (*checks.judge(nodes, looks, workload, ready, before), *named)
@@ -166,7 +183,7 @@ def gather(
 def _name(
     settings: Settings, nodes: Sequence[Node], looks: Mapping[str, NodeWorkload], services: Sequence[Service]
 ) -> tuple[Check, ...]:
-    """Look one service's name up, in a container of that service, on a worker."""
+    """Resolve the name of one service in a container of that service, on a worker."""
     known = {service.name for service in services if service.networks}
     found = (
         (node, container, service)

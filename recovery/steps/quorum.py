@@ -1,7 +1,7 @@
-"""Gives the cluster a quorum: adopts the one there is, founds the first, or restores one from a copy.
+"""Gives the cluster a quorum: adopts the one it has, creates the first, or restores one from a copy or a survivor.
 
-The two that make a swarm, `found` and `restore`, are guarded by promise 1: never while any
-known manager address answers with a leader, and never beside copies that are not restored from.
+Promise 1 guards the ways that make a swarm: never while a manager with a leader answers at any known address,
+and no new swarm when S3 has copies of the old one.
 """
 
 from recovery.copies.catalog import Catalog, known_id
@@ -36,14 +36,15 @@ def establish(
 ) -> Quorum:
     """Make sure that the cluster has a quorum.
 
-    ``copy`` names the copy to restore from, whose CA is to be ``ca`` where that is given, or ``survivor`` the manager to
-    force a new cluster from, as the plan that the operator saw names them; without either nothing is restored or forced,
-    and before either agents pause until `lifecycle.finish`. ``known`` is the cluster's ID where it was built before: then
-    none is founded. Safe to run again after any interruption.
+    The plan that the operator saw names ``copy``, the copy to restore from, or ``survivor``, the manager to force a new
+    cluster from. Without either, nothing is restored or forced. With either, agents pause until `lifecycle.finish`.
+    ``ca`` is the CA that the copy must have, if it is given. ``known`` is the cluster's ID if the cluster was built
+    before; then no new swarm is created. Safe to run again after any interruption.
 
-    Raises: Refused when neither adopting, founding nor restoring is safe, or somebody else is at it; ProofFailed; StoreError.
+    Raises: Refused when neither adopting, creating nor restoring is safe, or another operator holds the lease;
+    ProofFailed; StoreError.
     """
-    with cluster_lease.hold(Store(settings.backup.sites), settings.keys, "giving a quorum", say=say):
+    with cluster_lease.hold(Store(settings.backup.sites), settings.keys, "establishing the quorum", say=say):
         return _establish(settings, copy, ca, survivor, known, say)
 
 
@@ -53,9 +54,9 @@ def _pause_agents(settings: Settings, say: Say) -> None:
 
 
 def dissolve(settings: Settings, cluster_id: str, *, say: Say) -> None:
-    """End the swarm: every node that still answers and belongs to it leaves. Dead ones are not waited for.
+    """End the swarm: every node that answers and belongs to it leaves. Nodes that do not answer are skipped.
 
-    Raises: Refused when somebody else is at it; TransportError, EngineError, StoreError.
+    Raises: Refused when another operator holds the lease; TransportError, EngineError, StoreError.
     """
     with cluster_lease.hold(Store(settings.backup.sites), settings.keys, "ending the swarm", say=say):
         for report in survey(settings).reports:
@@ -72,9 +73,10 @@ def _establish(
     copied = known_id(settings, catalog)
     if known and copied not in (None, known, settings.cluster_id):
         raise Refused(
-            f"giving cluster {settings.cluster} a quorum",
-            f"it was built as swarm {known}, and the copies in S3 are of swarm {copied}",
-            remedy="correct requorum:backup, or set requorum:clusterId to the one that is meant",
+            f"establishing the quorum of cluster {settings.cluster}",
+            f"Pulumi built the cluster as swarm {known}, and the copies in S3 are of swarm {copied}",
+            remedy="correct requorum:backup, or set requorum:clusterId to the ID of the right swarm",
+            code="several-swarms",
         )
     known = copied or known
     diagnosis = diagnose(seen, known, cluster=settings.cluster, copies=bool(catalog.copies))
@@ -101,10 +103,9 @@ def _establish(
 
 
 def _refused(diagnosis: Diagnosis, settings: Settings) -> Refused:
-    return Refused(
-        f"giving cluster {settings.cluster} a quorum",
-        f"{diagnosis.kind}\n{diagnosis.text}",
-        remedy=refusal_of(diagnosis, settings).remedy
-        if diagnosis.kind in (Kind.FORKED, Kind.FOREIGN)
-        else "requorum status; then pulumi preview --config recover=true",
-    )
+    doing = f"establishing the quorum of cluster {settings.cluster}"
+    if diagnosis.kind in (Kind.FORKED, Kind.FOREIGN):
+        refusal = refusal_of(diagnosis, settings)
+        return Refused(doing, f"{diagnosis.kind}\n{diagnosis.text}", remedy=refusal.remedy, code=refusal.code)
+    why = f"{diagnosis.kind}, and this run has no plan for that\n{diagnosis.text}"
+    return Refused(doing, why, remedy="make a new plan: pulumi preview", code="plan-outdated")

@@ -16,7 +16,7 @@ from recovery.swarm.model import Reach, Survey
 
 
 def readdress(settings: Settings, seen: Survey, say: Say) -> None:
-    """Have the log take up where a new cluster was forced elsewhere: with the first other manager there is, which joins by a detour."""
+    """Give each manager that was forced at a new address its vote there, beside another manager that joins by a detour."""
     for name, entry in seen.misplaced.items():
         node = settings.node(name)
         others = [
@@ -27,9 +27,10 @@ def readdress(settings: Settings, seen: Survey, say: Say) -> None:
         if not others:
             raise Refused(
                 f"moving {name} to {node.address}",
-                "no other manager answers, and only beside another one it can be given its vote anew",
-                remedy="have the machine of another manager up, in no swarm; then run the same command again",
+                "it can get its vote at the new address only beside a second manager, and no other manager answers",
+                remedy="start the machine of another manager, in no swarm, then run the same command again",
                 node=name,
+                code="second-manager-needed",
             )
         with Shell(others[0], settings.ssh) as shell:
             detour(shell, {entry.raft_address: node.address})
@@ -38,9 +39,10 @@ def readdress(settings: Settings, seen: Survey, say: Say) -> None:
 
 
 def revote(settings: Settings, node: Node, through: Node, *, say: Callable[[str], None]) -> None:
-    """Take a misplaced manager's vote and give it back, so that the log has it where it is. ``through`` votes beside it.
+    """Take the vote of a manager at a new address and give it back, so that the log has that address.
 
-    Promoted before it has become a worker, a manager would wait some 30 s for that (swarmkit, node: roleChangeTimeout).
+    ``through`` is another manager that votes. The node becomes a worker before it is promoted: otherwise its engine would
+    wait about 30 s (swarmkit, node: roleChangeTimeout).
 
     Raises: Refused when the quorum would not survive; ProofFailed; EngineError; TransportError.
     """
@@ -51,8 +53,8 @@ def revote(settings: Settings, node: Node, through: Node, *, say: Callable[[str]
         if entry is None:
             return
         with journal.step(settings, Action.READDRESS, node.name, say):
-            say(f"{node.name} is given its vote anew, at {node.address}")
-            # What its engine would ask for at its own address of before is answered by the other manager.
+            say(f"giving {node.name} its vote again, at {node.address}")
+            # The other manager answers the requests that its engine sends to its own old address.
             detour(here, {entry.raft_address: through.address})
             demote(chief, entry, here)
             with chief.short_log():

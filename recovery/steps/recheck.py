@@ -10,15 +10,15 @@ from recovery.swarm.model import Survey
 from recovery.swarm.raft import quorum
 
 LOOK_AGAIN_SECONDS = 10.0
-"""For managers that were lost a moment ago, and do not answer at once, to say that they still are."""
+"""How long a manager that was known to be lost may take to answer again that it still is."""
 PAUSE = 0.5
 
 
 def require_unchanged(settings: Settings, seen: Survey, doing: str) -> None:
-    """Right before a new cluster is forced, make sure that what was ``seen`` still is so: copies may have taken minutes.
+    """Right before a new cluster is forced, check that the survey ``seen`` still holds: safety copies may take minutes.
 
-    Who was known to be lost is asked again, and survivors where they are enough for a leader; fewer never have one.
-    Raises: Refused, also when somebody took the lease over.
+    Managers that were known to be lost are surveyed again. If the survivors are enough to elect a leader, they are too.
+    Raises: Refused, also when another operator took the lease over.
     """
     cluster_lease.require_held(settings.keys, doing)
     many = sum(report.holds_raft for report in seen.managers) >= quorum(len(settings.managers))
@@ -32,5 +32,10 @@ def require_unchanged(settings: Settings, seen: Survey, doing: str) -> None:
             return
         if now.leader or monotonic() > end:
             why = "the swarm has a leader again" if now.leader else f"no longer known to be lost: {', '.join(back)}"
-            raise Refused(doing, f"while it was prepared things changed: {why}", remedy="requorum plan; then run again")
+            raise Refused(
+                doing,
+                f"the cluster changed while Requorum prepared this step: {why}",
+                remedy="make a new plan: requorum plan",
+                code="plan-outdated",
+            )
         sleep(PAUSE)

@@ -40,16 +40,17 @@ def detour(shell: Shell, routes: Mapping[str, IPv4Address]) -> None:
 
 
 def redirect_worker(settings: Settings, shell: Shell, seen: NodeReport, manager: Node) -> None:
-    """Lead a stranded worker to a manager, from which it hears of the others."""
+    """Direct a worker that knows no current manager to ``manager``, which tells it the addresses of the others."""
     end = monotonic() + votes.SECONDS
     detour(shell, {address.rsplit(":", 1)[0]: manager.address for address in seen.remotes})
     while ask(shell).is_stranded(settings.managers):
         if monotonic() > end:
             raise ProofFailed(
-                f"leading it to {manager.address}",
-                f"it heard of no manager within {votes.SECONDS:.0f} s",
-                remedy=f"see whether it reaches {manager.address}:{SWARM_PORT}, then run the same command again; or "
-                "docker swarm leave --force, there, which ends its containers, and run it again",
+                f"directing it to {manager.address}",
+                f"it reached no manager within {votes.SECONDS:.0f} s",
+                remedy=f"make sure that it can reach {manager.address}:{SWARM_PORT}, then run the same command again. If it cannot, run on it: "
+                f"docker swarm leave --force (its containers end), then run the same command again",
                 node=shell.node.name,
+                code="swarm-timeout",
             )
         sleep(PAUSE)

@@ -16,15 +16,15 @@ from recovery.swarm.votes import survives_without
 
 
 def remove(settings: Settings, node: Node, node_id: str, *, say: Callable[[str], None]) -> None:
-    """Take the node out of the swarm: demote, drain, leave, remove; a safety copy first when a manager goes for good.
+    """Remove the node from the swarm: demote, drain, leave, remove. A copy is taken before a manager is removed for good.
 
-    While the settings still name the node, the whole cluster is being destroyed: then a manager without
-    which the quorum would not survive stays, and `quorum.dissolve`, which comes last, ends the swarm.
+    If the settings still name the node, the whole cluster is being destroyed. Then a manager whose removal would lose
+    the quorum stays, and `quorum.dissolve`, which runs last, ends the swarm.
 
-    Raises: Refused when only this node is to go and there is no leader, or would be none without it;
+    Raises: Refused when only this node is to be removed and the swarm has no leader, or would lose its quorum;
     StoreError; EngineError.
     """
-    with cluster_lease.hold(Store(settings.backup.sites), settings.keys, f"taking out {node.name}", say=say):
+    with cluster_lease.hold(Store(settings.backup.sites), settings.keys, f"removing {node.name}", say=say):
         _remove(settings, node, node_id, say)
 
 
@@ -36,7 +36,10 @@ def _remove(settings: Settings, node: Node, node_id: str, say: Callable[[str], N
         if destroying:
             return
         raise Refused(
-            f"taking {node.name} out of the swarm", "no manager answers with a leader", remedy="requorum status"
+            f"removing {node.name} from the swarm",
+            "no manager with a leader answers",
+            remedy="find out which managers are down: requorum status",
+            code="no-leader",
         )
     with Shell(leader.node, settings.ssh) as shell:
         chief = Engine(shell)
@@ -50,7 +53,7 @@ def _remove(settings: Settings, node: Node, node_id: str, say: Callable[[str], N
                 take_one(settings, leader.node)
             say(f"demoting {node.name}")
             votes.demote(chief, entry)
-        say(f"taking {node.name} out of the swarm")
+        say(f"removing {node.name} from the swarm")
         chief.update_member(node_id, availability="drain")
         _leave(settings, node)
         chief.remove_member(node_id)
@@ -62,4 +65,4 @@ def _leave(settings: Settings, node: Node) -> None:
             if ask(shell).in_swarm:
                 Engine(shell).leave()
     except (Silent, TransportError):
-        return  # the machine is dead or gone: its entry is removed all the same
+        return  # the machine is dead or gone: its entry is removed anyway

@@ -33,7 +33,10 @@ def restore_copy(settings: Settings, catalog: Catalog, seen: Survey, name: str, 
     with usable(catalog, Escrow(settings, catalog.store), chosen) as (manifest, archive, key):
         if ca and manifest.ca_sha256 != ca:
             raise Refused(
-                f"restoring {name}", "its CA is not the one that the plan was made for", remedy="run the preview again"
+                f"restoring {name}",
+                "its CA is not the CA in the plan",
+                remedy="make a new plan: pulumi preview",
+                code="plan-outdated",
             )
         seed = settings.node(manifest.manager)
         moved = address_changes.since_copied(
@@ -44,7 +47,9 @@ def restore_copy(settings: Settings, catalog: Catalog, seen: Survey, name: str, 
         with journal.step(settings, Action.RESTORE, seed.name, say), Shell(seed, settings.ssh) as shell:
             engine = Engine(shell)
             if fault := outdated(engine.info()["ServerVersion"], Choice(chosen, manifest), settings):
-                raise Refused(f"restoring {name}", fault.why, remedy=fault.remedy, node=seed.name)
+                raise Refused(
+                    f"restoring {name}", fault.why, remedy=fault.remedy, node=seed.name, code="engine-too-old"
+                )
             files.place(shell, engine, archive, manifest, files.WHOLE, key=key, mark=name)
             require_vacated(settings, moved, manifest.cluster_id)
             require_unchanged(settings, seen, f"restoring {name}")
@@ -59,7 +64,7 @@ def restore_copy(settings: Settings, catalog: Catalog, seen: Survey, name: str, 
 
 
 def prove_seed(shell: Shell, engine: Engine, manifest: Manifest, seed: Node) -> None:
-    """Compare with the copy at once: when a restore fails unnoticed, the engine founds an empty swarm and says success."""
+    """Compare the swarm with the copy at once: after a failed restore, the engine creates an empty swarm and reports success."""
     try:
         found = engine.info()["Swarm"]["Cluster"]["ID"]
         compare(manifest.cluster_id, manifest.inventory, found, engine.inventory(), node=seed.name)

@@ -1,8 +1,8 @@
 """Puts a copy, or only its certificates, in the place of a node's swarm directory.
 
-The engine runs on and is in no swarm. The archive's digest is checked on the node, its files
-are unpacked beside the directory and their sizes compared with the manifest's, and only then
-is it renamed into place: a restore that breaks off leaves the node as it was, and can be run again.
+The engine keeps running and is in no swarm. The node checks the archive's digest, unpacks its files next to the
+directory, and compares their sizes with the manifest. Only then the new directory is renamed into place. An
+interrupted restore leaves the node as it was, and can be run again.
 """
 
 from pathlib import Path
@@ -25,8 +25,8 @@ RECEIVE = (
     'cat > copy; echo "$2  copy" | sha256sum --quiet --strict -c - >&2'
 )
 ENGINE_STATE = "swarm/docker-state.json"
-"""Where the engine notes that it is in a swarm. It is left out: were the machine restarted before the new cluster is
-forced, its engine would come up on the old log by itself, as a manager among those of then."""
+"""Where the engine notes that it is in a swarm. The file is not restored: if the machine restarted before the new cluster is
+forced, its engine would start on the old log by itself, as a manager among the old managers."""
 UNPACK = (
     f'set -e -o pipefail; cd "$1/swarm.requorum"; zstd -q -dc copy | tar --sparse --exclude={ENGINE_STATE} -xpf - "$2"'
 )
@@ -37,7 +37,7 @@ SWAP = (
     'if [ -e swarm ] && ! rmdir swarm 2>/dev/null; then mv swarm "swarm.before-$(date +%s)"; fi; '
     "mv swarm.requorum/swarm swarm; rm -rf swarm.requorum"
 )
-"""What lay there before is kept, unless it was an empty folder."""
+"""An earlier swarm directory is kept under another name, unless it is empty."""
 SET_ASIDE = 'set -e; cd "$1"; mv swarm "swarm.before-$(date +%s)"; mkdir -m 700 swarm'
 PROVEN = f'rm -f "$1/swarm/{PLACED}"'
 DISCARD = 'rm -rf "$1/swarm.requorum"'
@@ -48,19 +48,20 @@ def place(
 ) -> None:
     """Put ``part`` of the copy (`WHOLE` or `CERTIFICATES`) in place on the node; ``mark`` names the copy until it is proven.
 
-    With ``key``, the unlock key of an autolocked swarm, the manager's key file is put there opened, and a `WHOLE` copy
-    is marked for that, until `unlock.lock_again`.
+    ``key`` is the unlock key of an autolocked swarm. With it, the manager's key file is put in place opened, and a
+    `WHOLE` copy is marked as opened until `unlock.lock_again`.
 
-    Raises: EngineError when the engine is in a swarm; ProofFailed when not every file arrived as
-    the manifest says, with nothing changed on the node.
+    Raises: EngineError when the engine is in a swarm; ProofFailed when not every file arrived as the manifest
+    lists it; then nothing has changed on the node.
     """
     info = engine.info()
     if info["Swarm"].get("LocalNodeState") != LocalState.INACTIVE:
         raise EngineError(
             f"restoring {part}",
-            "the engine is in a swarm, so its files must not be replaced",
-            remedy="requorum status",
+            "its engine is in a swarm, so Requorum does not replace its files",
+            remedy="find out which swarm it is in: requorum status",
             node=shell.node.name,
+            code="plan-outdated",
         )
     root = info.get("DockerRootDir") or DATA_ROOT
     kept = [entry for entry in manifest.files if entry.path.startswith(part + "/") and entry.path != ENGINE_STATE]
@@ -79,16 +80,17 @@ def place(
         raise ProofFailed(
             f"putting {part} of {manifest.manager}'s copy in place",
             f"not every file arrived; nothing was changed ({error.why})",
-            remedy="mend what the message says (disk space?), then run the same command again",
+            remedy="check the node's disk space, then run the same command again",
             node=shell.node.name,
+            code="restore-incomplete",
         ) from None
 
 
 def set_aside(shell: Shell, engine: Engine) -> None:
-    """Move what lies in the swarm directory of an engine that is in no swarm out of the way; it stays on the disk."""
+    """Rename the swarm directory of an engine that is in no swarm, so that its content stays on the disk."""
     shell.run(["sh", "-c", SET_ASIDE, "aside", engine.info().get("DockerRootDir") or DATA_ROOT])
 
 
 def proven(shell: Shell, engine: Engine) -> None:
-    """Take the mark off: what was put in place has become the swarm that it was to become."""
+    """Remove the mark of an unproven restore, because the restored swarm is proven."""
     shell.run(["sh", "-c", PROVEN, "proven", engine.info().get("DockerRootDir") or DATA_ROOT])

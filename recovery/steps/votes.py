@@ -1,4 +1,4 @@
-"""The managers' votes: taking one, only where the quorum survives that; giving one anew; and who has none."""
+"""The managers' votes: taking one only if the quorum survives, giving one back, and listing managers without one."""
 
 from collections.abc import Callable
 from time import monotonic, sleep
@@ -12,19 +12,21 @@ from recovery.swarm.model import Member
 from recovery.swarm.votes import manages, survives_without, voters_without
 
 SECONDS = RECOVERY_SECONDS
-"""For a change to show: what the swarm mends by itself is waited for."""
+"""How long a change may take to show, because the swarm repairs some faults by itself."""
 PAUSE = 0.1
 
 
 def not_voting(settings: Settings, members: tuple[Member, ...]) -> list[str]:
-    """The managers of the settings that are no reachable voters in a node list."""
+    """The managers of the settings that a node list does not show as reachable voters."""
     voters = [member for member in members if member.votes and member.reachable]
     return [node.name for node in settings.managers if not any(voter.stands_at(node) for voter in voters)]
 
 
 def demote(chief: Engine, entry: Member, here: Shell | None = None) -> None:
-    """Take a manager's vote; returns once raft has done so and, where ``here`` leads to its node, that one is a worker:
-    its engine gives up managing and the log only after that.
+    """Take a manager's vote, and wait until raft has removed it.
+
+    With ``here``, a shell on its node, also wait until its engine is a worker's, which stops managing and deletes the log
+    only after that.
 
     Raises: Refused when the quorum would not survive; ProofFailed; EngineError; TransportError.
     """
@@ -34,8 +36,9 @@ def demote(chief: Engine, entry: Member, here: Shell | None = None) -> None:
         reachable = sum(member.reachable for member in left)
         raise Refused(
             f"demoting {entry.hostname}",
-            f"of the {len(left)} managers left only {reachable} are reachable: the quorum would be lost",
-            remedy="bring the other managers back first: requorum status",
+            f"the quorum would be lost: of the other {len(left)} managers, {reachable} are reachable",
+            remedy="first bring the other managers back, as requorum doctor says",
+            code="quorum-at-risk",
         )
     chief.update_member(entry.node_id, role="worker")
     doing = f"demoting {entry.hostname}"
@@ -44,9 +47,17 @@ def demote(chief: Engine, entry: Member, here: Shell | None = None) -> None:
         await_entry(chief, entry.node_id, lambda _: not manages(ask(here)), doing, "it does not become a worker")
 
 
-def await_entry(chief: Engine, node_id: str, reached: Callable[[Member], bool], doing: str, otherwise: str) -> None:
-    """Wait until a node's entry is as ``reached`` wants it. Raises: ProofFailed, with ``otherwise``, after `SECONDS`."""
-    end = monotonic() + SECONDS
+def await_entry(
+    chief: Engine,
+    node_id: str,
+    reached: Callable[[Member], bool],
+    doing: str,
+    otherwise: str,
+    *,
+    seconds: float = SECONDS,
+) -> None:
+    """Wait until ``reached`` accepts a node's entry. Raises: ProofFailed with the reason ``otherwise`` after ``seconds``."""
+    end = monotonic() + seconds
     why = ""
     while monotonic() < end:
         try:
@@ -56,5 +67,8 @@ def await_entry(chief: Engine, node_id: str, reached: Callable[[Member], bool], 
             why = f" ({error.why})"
         sleep(PAUSE)
     raise ProofFailed(
-        doing, f"{otherwise} after {SECONDS:.0f} s{why}", remedy="requorum status; then run the same command again"
+        doing,
+        f"{otherwise} after {seconds:.0f} s{why}",
+        remedy="find out why (requorum doctor), then run the same command again",
+        code="swarm-timeout",
     )

@@ -12,9 +12,9 @@ from recovery.swarm.model import AddressChange, Presence, still_in_swarm
 
 
 def require_vacated(settings: Settings, moves: Sequence[AddressChange], cluster_id: str | None) -> None:
-    """Look at the addresses of before, but for those that the settings give to another node.
+    """Check the old addresses of moved managers, except addresses that the settings give to another node.
 
-    Raises: Refused when one of this swarm is there: a new cluster beside it would be a second swarm.
+    Raises: Refused when a machine there is still in this swarm: a new cluster would be a second swarm.
     """
     taken = {str(node.address) for node in settings.nodes}
     before = [
@@ -27,9 +27,11 @@ def require_vacated(settings: Settings, moves: Sequence[AddressChange], cluster_
     for seen in found:
         if still_in_swarm(seen, cluster_id):
             raise Refused(
-                f"recovering cluster {settings.cluster} elsewhere",
-                f"at {seen.node.address}, where {seen.node.name} was, a machine is still in this swarm or holds its log",
-                remedy="recover it there, with the addresses of before in requorum:managers; or switch it off for good, or "
-                "docker swarm leave --force, there; then run again",
+                f"recovering cluster {settings.cluster} at other addresses",
+                f"the machine at {seen.node.address}, the old address of {seen.node.name}, is still in this swarm or holds "
+                "its log",
+                remedy="set the old addresses again in requorum:managers, and recover there. If that machine is not "
+                "needed, switch it off for good, then run the same command again",
                 node=seen.node.name,
+                code="old-address-in-use",
             )

@@ -1,7 +1,7 @@
 """What a host driver knows about machines without asking them.
 
-The docker driver asks the Docker engine that carries the node containers; for existing
-machines nobody but the machine itself can say, so every one of them is `UNKNOWN`.
+The docker driver asks the Docker engine that runs the node containers. Only an existing machine itself can tell whether
+it is there, so the presence of existing machines is `UNKNOWN`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,15 +16,15 @@ from recovery.swarm.machines import Node
 from recovery.swarm.model import Presence
 
 SECONDS = 5
-"""For an answer to a question."""
+"""The limit for a query."""
 LABEL = "requorum.cluster"
 """On every node container: the name of its cluster."""
 
 
 def presence(settings: Settings, nodes: Sequence[Node]) -> Mapping[str, Presence]:
-    """The presence of each of ``nodes`` by name; unknown where the engine of its zone does not answer.
+    """The presence of each of ``nodes`` by name; unknown if the engine of its zone does not answer.
 
-    Raises: HostError when no engine answers at all.
+    Raises: HostError if no engine answers.
     """
     if settings.hosts.driver == "existing":
         return {node.name: Presence.UNKNOWN for node in nodes}
@@ -69,7 +69,8 @@ def _containers(endpoint: str) -> Mapping[str, str]:
     except (DockerException, RequestException, OSError) as error:
         raise HostError(
             f"asking the Docker engine at {endpoint} for the node containers",
-            f"no answer ({error})",
+            f"it does not answer ({error})",
             remedy="start that engine, or correct requorum:hosts.endpoint; in the lab: make up",
+            code="host-engine-failed",
         ) from None
     return {name.lstrip("/"): entry["State"] for entry in containers for name in entry["Names"]}

@@ -1,7 +1,7 @@
-"""The operator's word that a machine is lost, kept in S3 under ``PREFIX/CLUSTER/lost/NODE.json``.
+"""The operator's declaration that a machine is lost, stored in S3 as ``PREFIX/CLUSTER/lost/NODE.json``.
 
-A survey counts it where a machine is silent and its host driver cannot tell: then the machine is named lost.
-What a machine answers always counts more.
+A declaration is valid if the machine is silent and its host driver cannot tell. Then the machine is declared lost.
+An answer of the machine always overrides it.
 """
 
 import json
@@ -19,15 +19,15 @@ from recovery.swarm.machines import Node
 from recovery.swarm.model import NodeReport, Reach
 
 VALID = timedelta(hours=1)
-"""A machine that is off now may be on again tomorrow: a word that counted for ever would be a loaded gun."""
+"""A declaration expires, because a machine that is off now may be on again tomorrow."""
 KNOCK_SECONDS = 1.0
-"""For a machine that has not let us in for `recovery.survey.nodes.CONNECT_SECONDS` to answer in any way."""
+"""How long a machine that let nobody in for `recovery.survey.nodes.CONNECT_SECONDS` has to answer in any way."""
 SILENCE = (Reach.SILENT, Reach.ABSENT)
 
 
 @dataclass(frozen=True)
 class LossDeclaration:
-    """Who named which machine lost, when, and on what grounds."""
+    """A declaration: who declared which machine lost, when, and how it was lost."""
 
     node: str
     address: str
@@ -36,21 +36,22 @@ class LossDeclaration:
     by: str
 
     def counts(self, node: Node, now: datetime) -> bool:
-        """Whether it is about this node at this address, and not too old."""
+        """Whether the declaration is about this node at this address, and has not expired."""
         return (self.node, self.address) == (node.name, str(node.address)) and -SKEW <= now - self.when < VALID
 
     def text(self, now: datetime) -> str:
-        """As status and plan show it."""
+        """The declaration as status and plan show it."""
         minutes = max(0, int((now - self.when).total_seconds() // 60))
-        return f"named lost {minutes} min ago by {self.by}: {self.how}"
+        return f"declared lost {minutes} min ago by {self.by}: {self.how}"
 
 
 def apply_declarations(
     reports: Iterable[NodeReport], words: Iterable[LossDeclaration], now: datetime
 ) -> tuple[NodeReport, ...]:
-    """The reports with what was said of machines that do not answer.
+    """The reports with the valid declarations about machines that do not answer.
 
-    A silent machine is named lost by a word that counts; of one that the driver knows to be gone, the word is told.
+    A silent machine with a valid declaration is declared lost. If the driver knows that the machine is gone, the report
+    only shows the declaration.
     """
     said = {word.node: word for word in words}
 
@@ -65,16 +66,16 @@ def apply_declarations(
 
 
 def read_declarations(settings: Settings) -> tuple[LossDeclaration, ...]:
-    """Every word in S3; unreadable ones are none. Raises: StoreError."""
+    """Every readable declaration in S3. Raises: StoreError."""
     store = Store(settings.backup.sites, hasty=True)
     found = (_parse(store.get(key)) for key in store.keys(settings.keys.lost) if key.endswith(".json"))
     return tuple(word for word in found if word)
 
 
 def with_declarations(settings: Settings, reports: Iterable[NodeReport], now: datetime) -> tuple[NodeReport, ...]:
-    """As `apply_declarations`, with the words in S3. While it cannot be read no word counts, and silent nodes say so.
+    """The reports with the valid declarations in S3. If S3 cannot be read, none is valid, and silent nodes say so.
 
-    A machine that did not let us in within the time limit but accepts or refuses connections is no silent one.
+    A machine that accepts or refuses a connection is not silent, even if it let nobody in within the time limit.
     """
     seen = tuple(reports)
     if not any(report.reach in SILENCE for report in seen):
@@ -87,12 +88,12 @@ def with_declarations(settings: Settings, reports: Iterable[NodeReport], now: da
             loud = {node.name for node, silent in zip(asked, quiet, strict=True) if not silent}
         return apply_declarations(seen, (word for word in words.values() if word.node not in loud), now)
     except StoreError as error:
-        unread = f"; S3 was not asked whether it is named lost: {error.why}"
+        unread = f"; Requorum cannot read from S3 whether it is declared lost: {error.why}"
         return tuple(replace(r, detail=r.detail + unread) if r.reach is Reach.SILENT else r for r in seen)
 
 
 def declare_lost(settings: Settings, word: LossDeclaration) -> None:
-    """Write a word down. Raises: StoreError."""
+    """Store a declaration. Raises: StoreError."""
     content = {
         "node": word.node,
         "address": word.address,
@@ -104,7 +105,7 @@ def declare_lost(settings: Settings, word: LossDeclaration) -> None:
 
 
 def withdraw(settings: Settings, node: Node) -> None:
-    """Take the word about a node back, where there is one. Raises: StoreError."""
+    """Delete the declaration about a node, if there is one. Raises: StoreError."""
     store, key = Store(settings.backup.sites), settings.keys.lost_node(node.name)
     if key in store.keys(key):
         store.delete(key)

@@ -1,4 +1,4 @@
-"""Asks every known address, in parallel and with time limits, what it is right now."""
+"""Surveys every known address, in parallel and with time limits."""
 
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +10,7 @@ from recovery.errors import AccessDenied, CommandFailed, EngineError, HostKeyCha
 from recovery.node.engine import Engine
 from recovery.node.shell import DATA_ROOT
 from recovery.node.ssh import Shell
-from recovery.onnode.archive import PLACED
+from recovery.onnode.archive import OPENED, PLACED
 from recovery.settings import Settings
 from recovery.survey import hosts, lost
 from recovery.swarm.certificate import identity
@@ -21,7 +21,7 @@ CONNECT_SECONDS = 2.0
 GONE_SECONDS = 1.0
 ENGINE_SECONDS = 2.5
 LATE_SECONDS = 10.0
-"""For a machine that lives to let us in, or its engine to answer, before it is taken for silent: it may be busy."""
+"""How long a running machine may take to let us in, or its engine to answer, before it counts as silent: it may be busy."""
 ELECTION_SECONDS = 30.0
 """An election starts 10 to 20 s after a leader is lost (swarmkit: a tick is 1 s, an election 10 ticks and a random part)."""
 PAUSE = 0.5
@@ -31,10 +31,11 @@ PROBE = (
     f"cat /etc/machine-id; cat {MARK_PATH} 2>/dev/null || echo; "
     f'cd "$1/swarm" 2>/dev/null || exit 0; cat {PLACED} 2>/dev/null || echo; '
     "ls raft/wal-v3-encrypted/*.wal >/dev/null 2>&1 && echo raft || echo; "
+    f"[ -e {OPENED} ] && echo opened || echo; "
     "sha256sum certificates/swarm-root-ca.crt 2>/dev/null || echo; cat certificates/swarm-node.crt 2>/dev/null; true"
 )
-"""Prints machine ID, our mark, what we placed, `raft` when a log lies there, and the CA's digest, a line each, and the
-node's certificate (public)."""
+"""Prints machine ID, our mark, what we placed, `raft` when a log lies there, `opened` when we opened the key file of an
+autolocked manager, and the CA's digest, a line each, and the node's certificate (public)."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +58,9 @@ def survey(
     patient: bool = False,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Survey:
-    """What every node says, or each of ``nodes``; of silent ones, what the operator said.
+    """The reports of all nodes, or of ``nodes``, with the operator's declarations about silent ones.
 
-    ``patient`` asks those that were `late` once more, and gives them longer.
+    With ``patient``, nodes that are `late` are asked once more, with longer limits.
 
     Raises: HostError when the docker driver's engine does not answer; SettingError for unusable SSH files.
     """
@@ -71,22 +72,25 @@ def survey(
             return list(pool.map(lambda node: _look(node, settings, present[node.name], limits), nodes))
 
     looks = look(asked, QUICK)
-    seen = Survey(tuple(report for report, _ in looks), now())
+    names = {node.name for node in asked}
+    unasked = tuple(node for node in settings.nodes if node.name not in names)
+    seen = Survey(tuple(report for report, _ in looks), now(), unasked)
     left = {node.name for node in asked} if patient else set()
     living = {report.node.name for report, lives in looks if lives}
     while again := [node for node in late(seen, living) if node.name in left]:
         left -= {node.name for node in again}
         engine = ENGINE_SECONDS if seen.leader is None else LATE_SECONDS
         newer = {r.node.name: r for r, _ in look(again, SurveyLimits(lost.KNOCK_SECONDS, LATE_SECONDS, engine))}
-        seen = Survey(tuple(newer.get(report.node.name, report) for report in seen.reports), now())
+        seen = Survey(tuple(newer.get(report.node.name, report) for report in seen.reports), now(), unasked)
     return replace(seen, reports=lost.with_declarations(settings, seen.reports, seen.taken))
 
 
 def late(seen: Survey, living: Collection[str]) -> tuple[Node, ...]:
-    """The nodes that may say more when they are given longer; ``living`` are those whose machines run.
+    """The nodes that may report more with longer limits; ``living`` are the nodes whose machines run.
 
-    They are silent and live, or the leader hears them and they are silent or left something unsaid. The engine of any other
-    manager may be looking for a leader: that takes it 20 s, in which it does nothing else, and each question prolongs it.
+    A late node is silent although its machine runs. Or the leader reaches it, and its report is missing or incomplete.
+    Other managers are not asked again: their engines may search for a leader, which takes 20 s, and each question
+    prolongs the search.
     """
     listed = seen.leader.members if seen.leader else ()
 
@@ -104,9 +108,9 @@ def late(seen: Survey, living: Collection[str]) -> tuple[Node, ...]:
 def stable_survey(
     settings: Settings, *, nodes: Sequence[Node] | None = None, seconds: float = ELECTION_SECONDS
 ) -> Survey:
-    """As a patient `survey`, once an election that is under way has brought a leader, or ``seconds`` have passed.
+    """A patient `survey`, repeated until a running election has ended or ``seconds`` have passed.
 
-    Managers that name different leaders are asked again too: their reports may be of different moments.
+    It is also repeated while managers name different leaders, because their reports may be from different moments.
     """
     end = monotonic() + seconds
     while True:
@@ -117,18 +121,18 @@ def stable_survey(
 
 
 def report(node: Node, settings: Settings, presence: Presence) -> NodeReport:
-    """What one node says, which has `LATE_SECONDS` to let us in where it accepts the connection."""
+    """The report of one node, which has `LATE_SECONDS` to let us in if it accepts the connection."""
     return _look(node, settings, presence, PATIENT)[0]
 
 
 def _look(node: Node, settings: Settings, presence: Presence, limits: SurveyLimits) -> tuple[NodeReport, bool]:
-    """What one node says, and whether its machine runs: it accepted the connection, or its driver says so.
+    """The report of one node, and whether its machine runs: it accepted the connection, or its driver says so.
 
-    The address of a machine that the driver knows to be gone is dialled too, for a moment: the driver may
-    be looking at the wrong engine. It is not gone where a connection is accepted.
+    If the driver reports a machine as gone, its address is dialled too, because the driver may ask the wrong engine.
+    The machine is not gone if it accepts a connection.
     """
     if presence is Presence.STOPPED:
-        return NodeReport(node, Reach.STOPPED, "the machine is there and is not running"), False
+        return NodeReport(node, Reach.STOPPED, "the machine exists and does not run"), False
     gone = presence is Presence.GONE
     connect = min(limits.connect, GONE_SECONDS) if gone else limits.connect
     shell = Shell(node, settings.ssh, connect_seconds=connect, login_seconds=limits.login)
@@ -141,7 +145,7 @@ def _look(node: Node, settings: Settings, presence: Presence, limits: SurveyLimi
             return ask(shell, seconds=limits.engine), True
     except (Silent, CommandFailed) as error:
         if gone and not shell.accepted:
-            return fault(Reach.ABSENT, "the host driver knows no such machine")
+            return fault(Reach.ABSENT, "the host driver has no such machine")
         return fault(Reach.SILENT, error.why)
     except SshRefused as error:
         return fault(Reach.REFUSED, error.why)
@@ -154,7 +158,7 @@ def _look(node: Node, settings: Settings, presence: Presence, limits: SurveyLimi
 
 
 def ask(shell: Shell, *, seconds: float = ENGINE_SECONDS) -> NodeReport:
-    """What the node behind an open shell says of itself and of its swarm, each answer within so many seconds."""
+    """The report of the node behind an open shell; its engine has ``seconds`` for each answer."""
     base = NodeReport(shell.node, Reach.ANSWERS)
     try:
         engine = Engine(shell, seconds=seconds)
@@ -190,16 +194,22 @@ def ask(shell: Shell, *, seconds: float = ENGINE_SECONDS) -> NodeReport:
 
 
 def _elsewhere(shell: Shell, root: str) -> str:
-    """The engine's folder, where that is not `DATA_ROOT`, nor linked there."""
+    """The engine's data folder if it is neither `DATA_ROOT` nor linked to it; else empty."""
     here = root == DATA_ROOT or shell.run(["test", root, "-ef", DATA_ROOT], seconds=5, check=False).status == 0
     return "" if here else root
 
 
 def _on_disk(shell: Shell, seen: NodeReport, root: str) -> NodeReport:
     lines = shell.run(["sh", "-c", PROBE, "probe", root], seconds=5, check=False).stdout.decode(errors="replace")
-    machine, mark, placed, raft, ca, certificate = [*lines.split("\n", 5), "", "", "", "", "", ""][:6]
+    machine, mark, placed, raft, opened, ca, certificate = [*lines.split("\n", 6), *[""] * 7][:7]
     found = replace(
-        seen, machine=machine, marked=mark, placed=placed, raft=raft == "raft", ca_sha256=ca.partition(" ")[0]
+        seen,
+        machine=machine,
+        marked=mark,
+        placed=placed,
+        raft=raft == "raft",
+        opened=opened == "opened",
+        ca_sha256=ca.partition(" ")[0],
     )
     node_id, cluster_id = identity(certificate)
     return replace(found, node_id=node_id, cluster_id=cluster_id)

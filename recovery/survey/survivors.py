@@ -1,4 +1,4 @@
-"""Managers that are left without a leader: what their logs hold, and which of them holds most."""
+"""Managers without a leader: where their logs end, and which log holds most."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,7 +11,7 @@ from recovery.swarm.model import Survey, Survivor
 
 
 def read_survivors(settings: Settings, survey: Survey) -> tuple[Survivor, ...]:
-    """Every survivor of a survey. Their logs are read where they are, and leave no node.
+    """Every survivor of a survey. Each log is read on its own node and does not leave it.
 
     Raises: TransportError, DamagedCopy.
     """
@@ -23,11 +23,12 @@ def read_survivors(settings: Settings, survey: Survey) -> tuple[Survivor, ...]:
                 return Survivor(node.name, *snapshot.look(shell))
             except DamagedCopy as error:
                 raise DamagedCopy(
-                    "reading how far its log reaches",
+                    "reading where its log ends",
                     error.why,
-                    remedy="keep /var/lib/docker/swarm there aside; to go on without what it holds: docker swarm leave --force, "
-                    "there, or where it is in no swarm move that directory away; then run again",
+                    remedy="copy /var/lib/docker/swarm on that node to a safe place. To recover without its log, run on it: "
+                    "docker swarm leave --force. If it is in no swarm, move that directory away instead",
                     node=node.name,
+                    code="log-unreadable",
                 ) from None
 
     with ThreadPoolExecutor(max_workers=max(len(nodes), 1)) as pool:

@@ -1,7 +1,7 @@
-"""Managers that the stack file does not name: of a swarm that was taken over with too short a list, or promoted by hand.
+"""Managers that the stack file does not name: an adopted swarm has more than the settings list, or someone promoted a worker.
 
-No survey asks them. Where every manager that is asked is lost, they may be the living swarm all the same, so whoever
-knows them is asked whether one is there: a node's engine remembers where it last heard that managers are.
+No survey asks them. If every surveyed manager is lost, they may still be the living swarm. A node's engine remembers the
+addresses of managers, so Requorum asks each node that knows such an address whether a manager is up there.
 """
 
 from collections.abc import Mapping
@@ -14,18 +14,18 @@ from recovery.settings import Settings
 from recovery.swarm.model import NodeReport, Survey
 
 KNOCK = 'timeout 3 bash -c ": > /dev/tcp/$1/$2" 2>/dev/null'
-"""From the node: the port of managers may be closed to everybody who is not in their network."""
+"""Run on the node, because the managers' port may be closed outside their network."""
 
 
 def known(survey: Survey) -> Mapping[str, NodeReport]:
-    """Addresses of managers that no node of the settings has, each with a node that knows it; pure."""
+    """Addresses of managers that no node of the settings has, each with a node that knows it."""
     ours = {str(report.node.address) for report in survey.reports}
     found = {remote.rsplit(":", 1)[0]: report for report in survey.reports for remote in report.remotes}
     return {address: report for address, report in found.items() if address not in ours}
 
 
 def require_none(settings: Settings, survey: Survey) -> None:
-    """Raises: Refused where such a manager is up: a new cluster beside it may be a second swarm; TransportError."""
+    """Raises: Refused when such a manager is up, because a new cluster may be a second swarm; TransportError."""
 
     def is_up(at: tuple[str, NodeReport]) -> bool:
         address, report = at
@@ -39,8 +39,9 @@ def require_none(settings: Settings, survey: Survey) -> None:
         address, report = up[0]
         raise Refused(
             f"recovering cluster {settings.cluster}",
-            f"{report.node.name} knows a manager at {address}, which requorum:managers does not name, and it is up",
-            remedy="name it in requorum:managers, so that it is asked too; or, if what it holds may go, docker swarm leave "
-            "--force, there; then run again",
+            f"{report.node.name} knows a manager at {address}, which is up and is missing in requorum:managers",
+            remedy="add it to requorum:managers. If its swarm state is not needed, run on it instead: docker swarm leave "
+            "--force",
             node=report.node.name,
+            code="unknown-manager",
         )

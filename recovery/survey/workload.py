@@ -1,6 +1,6 @@
-"""Asks the nodes and the leader for what a proof judges (`recovery/planning/checks.py`), side by side.
+"""Collects from the nodes and the leader, in parallel, the facts that a proof checks (`recovery/planning/checks.py`).
 
-It changes nothing. `recovery.steps.gossip` restarts engines that do not listen for gossip.
+It changes nothing. `recovery.steps.gossip` restarts engines that do not listen for gossip or do not report.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +15,7 @@ from recovery.swarm.machines import Node
 from recovery.swarm.model import Inventory, NodeWorkload, Workload
 
 GOSSIP_SECONDS = 15.0
-"""How long after a node is Ready its gossip port may still be opening: less than the restart takes that it is spared."""
+"""How long a Ready node may take to open its gossip port: less than a restart takes."""
 PAUSE = 0.3
 LABEL = "com.docker.swarm.service.name"
 """The engine's own, on every container of a service."""
@@ -79,7 +79,7 @@ def without_gossip(nodes: Sequence[Node], looks: Mapping[str, NodeWorkload]) -> 
 
 
 def await_gossip(settings: Settings, nodes: Sequence[Node], looks: dict[str, NodeWorkload]) -> dict[str, NodeWorkload]:
-    """The looks, once ports that were closed have had a moment to open."""
+    """The looks, after closed gossip ports have had `GOSSIP_SECONDS` to open."""
     end = monotonic() + GOSSIP_SECONDS
     while (closed := without_gossip(nodes, looks)) and monotonic() < end:
         sleep(PAUSE)

@@ -1,4 +1,4 @@
-"""Whose a swarm node's certificate is, who issued it, and what its key signed."""
+"""Certificates of swarm nodes: whose they are, who issued them, and what their keys signed."""
 
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ MANAGER = "swarm-manager"
 
 
 def identity(certificate: str) -> tuple[str, str]:
-    """Node ID and cluster ID of a swarm node certificate in PEM; empty strings when there is none.
+    """Node ID and cluster ID of a swarm node certificate in PEM; empty strings if the text is no certificate.
 
     Swarm writes them as common name and organization of the subject (swarmkit, ca/certificates.go).
     """
@@ -34,11 +34,11 @@ def identity(certificate: str) -> tuple[str, str]:
 def has_signed(certificate: str, signature: bytes, statement: bytes) -> bool:
     """Whether the key of a node certificate in PEM made the signature: ECDSA over SHA-256, as the keys of swarm nodes are.
 
-    Raises: ValueError when it is no such certificate.
+    Raises: ValueError if the text is no certificate of a swarm node.
     """
     key = _key(certificate.encode())
     if not isinstance(key, ec.EllipticCurvePublicKey):
-        raise ValueError("the certificate is none of a swarm node's")
+        raise ValueError("the certificate does not belong to a swarm node")
     try:
         key.verify(signature, statement, ec.ECDSA(SHA256()))
     except InvalidSignature:
@@ -47,15 +47,15 @@ def has_signed(certificate: str, signature: bytes, statement: bytes) -> bool:
 
 
 def public_key(certificate: bytes) -> bytes:
-    """The public key of the certificate in PEM, in DER. Raises: ValueError when it is none."""
+    """The public key, in DER, of a certificate in PEM. Raises: ValueError if the text is no certificate."""
     return _key(certificate).public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def is_managers(certificate: bytes, ca: bytes) -> bool:
-    """Whether a CA issued a manager's certificate, all in PEM: itself, or through the intermediates that follow it.
+    """Whether a CA issued a manager's certificate, directly or through the intermediates that follow it. All in PEM.
 
-    That they have expired is not looked at: a copy outlives the 90 days of a node's certificate.
-    Raises: ValueError when either is none.
+    Expiry does not matter: a copy may be older than the 90 days for which a node's certificate is valid.
+    Raises: ValueError if a text is no certificate.
     """
     leaf, *between = _load(certificate)
     roots = _load(ca)

@@ -48,7 +48,7 @@ class UnlockKey:
 
     def __post_init__(self) -> None:
         if not self.text.startswith(PREFIX) or len(self.secret) != KEY_BYTES:
-            raise ValueError(f"an unlock key begins with {PREFIX} and holds {KEY_BYTES} bytes")
+            raise ValueError(f"an unlock key starts with {PREFIX} and encodes {KEY_BYTES} bytes")
 
     @property
     def secret(self) -> bytes:
@@ -65,7 +65,7 @@ class UnlockKey:
         return hashlib.sha256(self.text.encode()).hexdigest()[:16]
 
     def escrowed(self, recipients: Sequence[str]) -> str:
-        """The name of its object in escrow, sealed to these recipients. For other recipients it has another name."""
+        """The name of its object in escrow, sealed to these recipients. Other recipients have another."""
         digest = hashlib.sha256("\n".join(sorted(recipients)).encode()).hexdigest()[:8]
         return f"{self.fingerprint}-{digest}.age"
 
@@ -89,7 +89,7 @@ def public_key(pem: bytes) -> bytes:
 
 
 def opens(key: UnlockKey, pem: bytes) -> bool:
-    """Whether a key file can be used with the key: it is the one, or none is needed. Raises: ValueError when it is no key file."""
+    """Whether the unlock key opens the key file, or the key file is not locked. Raises: ValueError when it is no key file."""
     try:
         unlock(pem, key)
     except WrongKey:
@@ -109,7 +109,7 @@ def unlock(pem: bytes, key: UnlockKey) -> bytes:
         private = serialization.load_der_private_key(base64.b64decode(body), password=key.secret)
         opened = {name: _open(value, key.secret) if name in DATA_KEYS else value for name, value in headers.items()}
     except (ValueError, TypeError, UnsupportedAlgorithm, CryptoError):
-        raise WrongKey("the unlock key does not open it") from None
+        raise WrongKey("the unlock key does not open the key file") from None
     der = private.private_bytes(
         serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
@@ -121,14 +121,14 @@ def _open(header: str, secret: bytes) -> str:
     record = dict(fields(base64.b64decode(header)))
     algorithm, data, nonce = record.get(1, NONE), record.get(2, b""), record.get(3, b"")
     if algorithm != NACL_SECRETBOX or not isinstance(data, bytes) or not isinstance(nonce, bytes):
-        raise ValueError(f"a data key is encrypted by algorithm {algorithm!r}, which is not known here")
+        raise ValueError(f"a data key is encrypted with algorithm {algorithm!r}, which Requorum does not support")
     return base64.b64encode(encode(2, SecretBox(secret).decrypt(data, nonce))).decode()
 
 
 def _parse(pem: bytes) -> tuple[str, Mapping[str, str], str]:
     found = PEM.search(pem.decode(errors="replace"))
     if found is None:
-        raise ValueError("it is not a key file")
+        raise ValueError("the content is not a key file")
     kind, head, body = found.groups()
     return kind, dict(line.split(": ", 1) for line in (head or "").splitlines()), body
 

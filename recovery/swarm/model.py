@@ -34,12 +34,12 @@ class Reach(StrEnum):
     WRONG_KEY = "host key changed"
     ABSENT = "gone"
     NAMED = "lost"
-    """Silent, its driver cannot tell, and the operator said that it is off for good: no machine is there to be used."""
+    """Declared lost: it is silent, its driver cannot tell, and the operator confirmed that it is off for good."""
     STOPPED = "stopped"
 
 
 ACCESS_FAULTS = frozenset({Reach.REFUSED, Reach.DENIED, Reach.WRONG_KEY})
-"""A machine is there and does not let us in: for the operator to mend, never a loss."""
+"""The machine is up and does not let us in. The operator must repair that; it is never a loss."""
 
 
 class LocalState(StrEnum):
@@ -116,11 +116,13 @@ class NodeReport:
     """Whether a raft log lies in the engine's swarm directory."""
     placed: str = ""
     """The copy that our restore put in the swarm directory and that was not proven since."""
+    opened: bool = False
+    """Whether our mark says that autolock was on before the manager's key file was opened: it is to be switched on again."""
     members: tuple[Member, ...] = ()
     remotes: tuple[str, ...] = ()
     """Addresses of the managers that the engine knows of."""
     named: str = ""
-    """When, by whom and how it was named lost, where that counts."""
+    """When, by whom and how it was declared lost, if the declaration is valid."""
 
     @property
     def in_swarm(self) -> bool:
@@ -155,6 +157,18 @@ class NodeReport:
         """Whether the node may still hold the swarm's log."""
         return self.raft and (self.in_swarm or self.left_over or self.reach is Reach.NO_ENGINE)
 
+    def is_left_behind(self, leader: "NodeReport") -> bool:
+        """Whether a manager of ``leader``'s swarm was left behind when a new cluster was forced from another manager.
+
+        It has no vote in the new cluster. Either it still has its old log, or it deleted the log when it learned that it
+        is no member, and now waits for a vote, first not Ready and then Ready. If the forced manager was its leader
+        before, it can list nodes through that manager for up to 20 s, so a leader in its own report proves nothing.
+        """
+        if not self.in_swarm or self.cluster_id != leader.cluster_id:
+            return False
+        entry = next((member for member in leader.members if member.node_id == self.node_id), None)
+        return entry is not None and not entry.votes and (self.raft or not entry.ready or entry.role == "manager")
+
     @property
     def known_lost(self) -> bool:
         """Whether it is *known* that the machine holds no swarm state any more."""
@@ -168,11 +182,18 @@ class Survey:
 
     reports: tuple[NodeReport, ...]
     taken: datetime
+    unasked: tuple["Node", ...] = ()
+    """Nodes of the settings that were not looked at."""
+
+    @property
+    def nodes(self) -> tuple["Node", ...]:
+        """Every node of the settings, looked at or not."""
+        return (*(report.node for report in self.reports), *self.unasked)
 
     @property
     def of_managers(self) -> "Survey":
         """The same without the workers."""
-        return replace(self, reports=self.managers)
+        return replace(self, reports=self.managers, unasked=(*self.unasked, *(r.node for r in self.workers)))
 
     @property
     def managers(self) -> tuple[NodeReport, ...]:
@@ -292,7 +313,7 @@ class Task:
 
 @dataclass(frozen=True)
 class NodeWorkload:
-    """What one node was found to do: whether it listens for gossip (None: nobody can tell), and its service containers."""
+    """What one node does: whether it listens for gossip (None if unknown), and its service containers (ID to service)."""
 
     listening: bool | None
     containers: Mapping[str, str]
@@ -300,7 +321,7 @@ class NodeWorkload:
 
 @dataclass(frozen=True)
 class Workload:
-    """What the leader says of the services, and of all it holds (where that is asked for)."""
+    """What the leader reports: the services, their tasks, and, if it was asked for, its whole inventory."""
 
     services: tuple[Service, ...] = ()
     tasks: tuple[Task, ...] = ()
@@ -323,7 +344,7 @@ class AddressChange:
 
 
 def still_in_swarm(seen: NodeReport, cluster_id: str | None) -> bool:
-    """Whether a machine at an address of before is in this swarm still, or holds its log; pure."""
+    """Whether a machine at an old address is still in this swarm, or holds its log."""
     return seen.cluster_id == cluster_id and (seen.in_swarm or seen.holds_raft)
 
 

@@ -21,7 +21,7 @@ def fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
             yield tag >> 3, message[at : at + value]
             at += value
         else:
-            raise ValueError(f"wire type {tag & 7} is not used here")
+            raise ValueError(f"wire type {tag & 7} is not supported")
 
 
 def encode(number: int, value: bytes) -> bytes:

@@ -8,20 +8,20 @@ from recovery.swarm.raft import quorum
 
 
 def may_restart(node: Node, members: Collection[Member]) -> bool:
-    """Whether the other managers hold the quorum while this one's engine restarts."""
+    """Whether the other managers keep the quorum while this one's engine restarts."""
     voters = [member for member in members if member.votes]
     others = [member for member in voters if not member.stands_at(node)]
     return len(others) < len(voters) and sum(member.reachable for member in others) >= quorum(len(voters))
 
 
 def survives_without(entry: Member, members: tuple[Member, ...]) -> bool:
-    """Whether the managers of a node list that can be reached are a quorum once this one's vote is taken."""
+    """Whether the reachable managers of a node list are still a quorum after ``entry`` loses its vote."""
     left = voters_without(entry, members)
     return sum(member.reachable for member in left) >= quorum(len(left))
 
 
 def manages(seen: NodeReport) -> bool:
-    """Whether a node's engine is a manager's, or at least holds the log."""
+    """Whether a node's engine manages the swarm, or still holds the log."""
     return seen.control or seen.raft
 
 

@@ -1,6 +1,6 @@
-"""How far a manager's raft log reaches, read from its write-ahead log without the key.
+"""Where a manager's raft log ends, read from its write-ahead log without the key.
 
-swarmkit encrypts what an entry says (manager/state/raft/storage/walwrap.go), not its term and
+swarmkit encrypts the content of an entry (manager/state/raft/storage/walwrap.go), not its term and
 index. The file format is etcd's (server/storage/wal: encoder.go, walpb/record.proto): frames of an
 8-byte little-endian length, whose top byte tells the padding, and a protobuf record {1: type,
 2: CRC, 3: data}; zeros up to the preallocated end.
@@ -21,7 +21,7 @@ LENGTH_MASK = (1 << 56) - 1
 class Position:
     """Where a log ends: the term and the index of the last entry.
 
-    ``commit`` is the newest index known to be committed; a forced new cluster drops what lies beyond it.
+    ``commit`` is the highest index known to be committed; a forced new cluster drops later entries.
     """
 
     term: int
@@ -30,7 +30,7 @@ class Position:
 
 
 def position(segments: Iterable[bytes]) -> Position:
-    """The position that the segments, oldest first, amount to.
+    """The position at the end of the segments, which are given oldest first.
 
     Raises: ValueError when they hold no record, or a record that cannot be read.
     """

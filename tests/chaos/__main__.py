@@ -15,12 +15,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from queue import Empty
 
-from lab import environment, lifecycle
+from lab import environment, image, lifecycle
 from lab.instance import Instance
 from recovery.settings.placement import names, placement
 from tests.chaos import results, table
-from tests.chaos.cluster import SUITES, Cluster
-from tests.chaos.oracle import Case, matrix, only
+from tests.chaos.cluster import Cluster
+from tests.chaos.oracle import Case, matrix, only, sample
 from tests.chaos.trial import Result, Trial
 
 OCTETS = (80, 81)
@@ -58,7 +58,17 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--managers", type=int, choices=(3, 5), action="append", help="default: both")
     parser.add_argument("--autolock", choices=("off", "on", "both"), default="both")
-    parser.add_argument("--suite", choices=tuple(SUITES), default="bookworm", help="engines of the nodes")
+    parser.add_argument(
+        "--engine",
+        type=_engine,
+        default=image.DEFAULT,
+        help=f"of the nodes: {', '.join(image.ENGINES)}; or several, such as 20.10+28, which the nodes have in turn; default: {image.DEFAULT}",
+    )
+    parser.add_argument(
+        "--sample",
+        action="store_true",
+        help="of 5 managers 64 of the 320 cases: each loss once, the copies' states in turn",
+    )
     parser.add_argument(
         "--only", default="", metavar="PATTERN", help="what a case's name must hold, such as '5 * good'"
     )
@@ -72,7 +82,14 @@ def _groups(asked: argparse.Namespace) -> list[list[Case]]:
     """The small clusters first: their cases are quick."""
     locks = {"off": [False], "on": [True], "both": [False, True]}[asked.autolock]
     counts = sorted(asked.managers or (3, 5))
-    return [list(matrix(managers(count), autolock=lock, suite=asked.suite)) for count in counts for lock in locks]
+    groups = [list(matrix(managers(count), autolock=lock, engine=asked.engine)) for count in counts for lock in locks]
+    return [sample(group) if asked.sample and len(group[0].managers) == 5 else group for group in groups]
+
+
+def _engine(text: str) -> str:
+    if unknown := set(text.split("+")) - image.ENGINES.keys():
+        raise argparse.ArgumentTypeError(f"no image of {', '.join(sorted(unknown))}")
+    return text
 
 
 def managers(count: int) -> tuple[str, ...]:
@@ -102,7 +119,7 @@ def _lane(octet: int, waiting: "multiprocessing.Queue[Group]", file: Path) -> No
             while True:
                 group = waiting.get(timeout=1)
                 first = group[0]
-                cluster = Cluster(lab, managers=len(first.managers), autolock=first.autolock, suite=first.suite)
+                cluster = Cluster(lab, managers=len(first.managers), autolock=first.autolock, engine=first.engine)
                 trial = Trial(cluster)
                 for case in group:
                     result = trial.run(case)

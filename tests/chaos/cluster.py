@@ -21,8 +21,6 @@ from tests.lab.swarm import WORKERS, Swarm
 
 MARK = "chaos"
 """A label of worker-1 that is changed before each loss."""
-SUITES = {"bookworm": ("bookworm",), "trixie": ("trixie",), "mixed": ("bookworm", "trixie")}
-"""Node images by suite; with several, the nodes take turns."""
 LOG_LINES = 150
 TOLD = "module=(?!grpc)|7946|memberlist|networkdb|agent"
 """The lines of an engine that help to understand a fault: swarmkit's without gRPC's chatter, and the gossip's, which name no module."""
@@ -30,11 +28,11 @@ Say = Callable[[str], None]
 
 
 class Cluster:
-    """A swarm of ``managers`` managers and two workers with running services, and its copies."""
+    """A swarm of ``managers`` managers and two workers with running services, and its copies; ``engine`` as a case names it."""
 
-    def __init__(self, lab: Instance, *, managers: int, autolock: bool, suite: str) -> None:
+    def __init__(self, lab: Instance, *, managers: int, autolock: bool, engine: str = image.DEFAULT) -> None:
         self.lab = lab
-        self._suites = SUITES[suite]
+        self._engines = engine.split("+")
         raw = lab_settings(lab, managers=managers)
         raw = {**raw, "cluster": "chaos", "backup": {**raw["backup"], "prefix": f"chaos{managers}"}}
         self.settings: Settings = parse({**raw, "swarm": {"autolock": True}} if autolock else raw)
@@ -45,8 +43,8 @@ class Cluster:
         """From nothing to a running workload; what is there is removed first."""
         nodes.remove_all(self.lab)
         self.bucket.empty()
-        for suite in self._suites:
-            image.ensure(self.lab, suite)
+        for engine in self._engines:
+            image.ensure(self.lab, engine)
         stranger = Node(name="stranger", address=self.settings.subnet[256 + 99])
         self._make([stranger])
         self.foreign = Foreign.of(self.settings, stranger)
@@ -103,10 +101,10 @@ class Cluster:
         return said
 
     def _make(self, made: Iterable[Node]) -> None:
-        for turn, suite in enumerate(self._suites):
-            chosen = {node.name: str(node.address) for node in made if int(node.address) % len(self._suites) == turn}
+        for turn, engine in enumerate(self._engines):
+            chosen = {node.name: str(node.address) for node in made if int(node.address) % len(self._engines) == turn}
             if chosen:
-                nodes.make(self.lab, chosen, suite=suite)
+                nodes.make(self.lab, chosen, version=engine)
 
     def _prepare(self, node: Node) -> None:
         with Shell(node, self.settings.ssh) as shell:

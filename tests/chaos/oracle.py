@@ -6,6 +6,8 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from itertools import combinations
 
+from lab import image
+
 
 class Copies(StrEnum):
     """What lies in S3 when the recovery begins; each manager has a copy made right before the loss and one older."""
@@ -46,13 +48,16 @@ class Case:
     lost: tuple[str, ...]
     copies: Copies
     autolock: bool = False
-    suite: str = "bookworm"
+    engine: str = image.DEFAULT
+    """The nodes' image; several, as in 20.10+28, where the nodes take turns."""
 
     @property
     def name(self) -> str:
         """What `--only` matches and the results are kept under."""
         lock = "on" if self.autolock else "off"
-        return f"{self.suite} {len(self.managers)} autolock={lock} lost={'+'.join(self.lost) or 'nobody'} {self.copies}"
+        return (
+            f"{self.engine} {len(self.managers)} autolock={lock} lost={'+'.join(self.lost) or 'nobody'} {self.copies}"
+        )
 
     @property
     def survivors(self) -> tuple[str, ...]:
@@ -67,7 +72,7 @@ class Expected:
     ending: Ending
     why: str
     refusal: str = ""
-    """Words of the refusal that must come first; empty when nothing is refused."""
+    """Words or the code of the refusal that must come first; empty when nothing is refused."""
     remedy: Remedy | None = None
     """What is done about that refusal; the ending is what comes after it."""
     renewed: frozenset[str] = frozenset()
@@ -83,12 +88,18 @@ class Expected:
         return self.ending in (Ending.FORCED, Ending.RESTORED)
 
 
-def matrix(managers: Sequence[str], *, autolock: bool = False, suite: str = "bookworm") -> Iterator[Case]:
+def matrix(managers: Sequence[str], *, autolock: bool = False, engine: str = image.DEFAULT) -> Iterator[Case]:
     """Every subset of the managers lost, the small ones first, with every state of the copies."""
     for count in range(len(managers) + 1):
         for lost in combinations(managers, count):
             for copies in Copies:
-                yield Case(tuple(managers), lost, copies, autolock, suite)
+                yield Case(tuple(managers), lost, copies, autolock, engine)
+
+
+def sample(cases: Sequence[Case]) -> list[Case]:
+    """Every loss of these cases once, the states of the copies in turn; with autolock on, each with the next state."""
+    losses, states = list(dict.fromkeys(case.lost for case in cases)), list(Copies)
+    return [case for case in cases if case.copies is states[(losses.index(case.lost) + case.autolock) % len(states)]]
 
 
 def expected(case: Case) -> Expected:
@@ -98,7 +109,7 @@ def expected(case: Case) -> Expected:
         return Expected(
             found.ending,
             f"copies of two swarms under one name: refused until the operator names the swarm; then {found.why}",
-            "requorum:clusterId",
+            "code: several-swarms",
             Remedy.NAME_THE_SWARM,
             found.renewed,
             found.last_change,
@@ -123,7 +134,7 @@ def _by_loss(case: Case) -> Expected:
         return Expected(
             Ending.RESTORED,
             "there is nothing to restore from, and a new swarm must not take the place of the lost one",
-            "no good copy",
+            "code: no-good-copy",
             Remedy.COPIES_BACK,
         )
     if case.copies in (Copies.TORN, Copies.TAMPERED):

@@ -51,7 +51,7 @@ def _result(line: dict[str, Any]) -> Result:
     ending = values.pop("ending")
     return Result(
         case=Case(
-            tuple(case["managers"]), tuple(case["lost"]), Copies(case["copies"]), case["autolock"], case["suite"]
+            tuple(case["managers"]), tuple(case["lost"]), Copies(case["copies"]), case["autolock"], case["engine"]
         ),
         ending=Ending(ending) if ending else None,
         engines=tuple(values.pop("engines")),

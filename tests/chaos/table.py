@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
+from lab import image
 from tests.chaos.oracle import Case, Copies, Ending, expected
 from tests.chaos.trial import Result
 
@@ -12,25 +13,36 @@ HEAD = """# Chaos matrix
 Every subset of the managers is lost, with every state of the copies, one case after the other on real swarms with
 running services. Each case ends in a recovery that is proven, or in the refusal that it must end in. What it must end
 in is decided by [a function of its own](../tests/chaos/oracle.py), and looked at through the engines of the nodes.
-Written by `make chaos`; the seconds are this machine's. The matrix is 400 cases on one engine, 80 of 3 managers and 320
-of 5; what was not run yet is called so. On other engines a part is run.
+Written by `make chaos`; the seconds are this machine's. The matrix of one engine is 400 cases, 80 of 3 managers and 320
+of 5. Of some engines a part was run; what was not run is called so.
 
 """
 LEGEND = """
-A cell says what came of the case and the seconds from machines that are up and empty to the proof.
+A cell says how the case ended, and the seconds from machines that are up and empty to the proof.
 
-- **rejoined**: there was a quorum; the lost managers are back under their own node IDs. **joined anew**: under new
-  ones, since no copy held the old. Where the leader was lost too (*), an election of 10 to 20 s is part of the time.
-- **forced a**: no quorum; a new cluster from manager a's own log, after a safety copy of every survivor.
-- **restored a**: all lost; from the copy of manager a. **older**: from the one before the newest, without the last change.
-- *newest foreign*: each case was refused first, since copies of two swarms lie under one name, with nothing changed;
-  the cell says what came of it once `requorum:clusterId` was set.
-- **refused**: nothing was changed; then the copies were put back and the swarm restored from manager a's.
+| cell | meaning |
+|---|---|
+| rejoined | The swarm had a quorum. The lost managers are back under their own node IDs. |
+| joined anew | The lost managers are back under new node IDs, because no copy held the old ones. |
+| * | The leader was lost too. An election of 10 to 20 s is part of the time. |
+| forced a | The quorum was lost. A new cluster was forced from manager a's own log, after a safety copy of every survivor. |
+| restored a | All managers were lost. The swarm was restored from the copy of manager a. |
+| older | The copy before the newest was restored, without the last change. |
+| refused | Nothing was changed. Then the copies were put back, and the swarm was restored from manager a's copy. |
 
-In each case, on every node: one cluster ID, the one from before; one leader; every manager Reachable and every worker
-Ready; as many nodes as before; node IDs kept; the last change before the newest copies there; containers of the
-workers the same; a fresh copy of every manager at the end. An engine may list a member as neither Reachable nor Ready, or no
-leader, for no longer than 5 s after the proof; the totals say how long one did.
+In the column *newest foreign*, Requorum refused each case first and changed nothing, because copies of two swarms had one name.
+The cell says how the case ended after `requorum:clusterId` was set.
+
+Each case checks on every node:
+
+- one cluster ID, the one from before, and one leader
+- every manager Reachable and every worker Ready
+- as many nodes as before, and the same node IDs
+- the last change before the newest copies
+- the same containers on the workers
+- a fresh copy of every manager at the end
+
+An engine may list a member as neither Reachable nor Ready, or no leader, for at most 5 s after the proof. The totals say how long.
 """
 
 
@@ -38,11 +50,14 @@ def document(found: Iterable[Result], dates: Sequence[str], faults: Sequence[tup
     """The page; ``faults`` are all that ever came, also those of cases that were run again."""
     results = sorted(found, key=lambda result: _order(result.case))
     parts = [HEAD, *_totals(results, dates), LEGEND]
-    for (suite, count, lock), group in groupby(results, key=lambda result: _cluster(result.case)):
-        parts += [f"\n## {count} managers, autolock {'on' if lock else 'off'}, {suite}\n\n", *_grid(list(group))]
+    for (engine, count, lock), group in groupby(results, key=lambda result: _cluster(result.case)):
+        parts += [
+            f"\n## {count} managers, autolock {'on' if lock else 'off'}, engine {engine}\n\n",
+            *_grid(list(group)),
+        ]
     if faults:
         parts.append(
-            "\n## Faults\n\nWhat is no fault in the tables was run again on a new cluster and ended as it must.\n\n"
+            "\n## Faults\n\nUnless a table shows a fault, the case ran again on a new cluster and ended as it must.\n\n"
         )
         parts += [f"- {name}: {what}\n" for name, what in faults]
     return "".join(parts)
@@ -101,9 +116,10 @@ def _short(manager: str) -> str:
 
 
 def _cluster(case: Case) -> tuple[str, int, bool]:
-    return case.suite, len(case.managers), case.autolock
+    return case.engine, len(case.managers), case.autolock
 
 
-def _order(case: Case) -> tuple[tuple[str, int, bool], int, list[int], int]:
+def _order(case: Case) -> tuple[bool, tuple[str, int, bool], int, list[int], int]:
+    """The default engine first."""
     places = [case.managers.index(name) for name in case.lost]
-    return _cluster(case), len(case.lost), places, list(Copies).index(case.copies)
+    return case.engine != image.DEFAULT, _cluster(case), len(case.lost), places, list(Copies).index(case.copies)

@@ -67,15 +67,15 @@ class Case:
 
     @property
     def refused(self) -> str:
-        """Why nothing may be done, in words that the refusal has; empty where the cluster must be recovered."""
+        """Words or the code of the refusal; empty if the cluster must be recovered."""
         if self.copies is Copies.NEWEST_FOREIGN and not self.named:
-            return "of several swarms"
+            return "code: several-swarms$"
         if self.copies is Copies.ALL_NEWEST_FOREIGN and not self.named:
-            return "belongs to swarm"
+            return "code: foreign-swarm"
         if not self.survivors and self.copies is Copies.MISSING:
-            return "no good copy"
+            return "code: no-good-copy"
         if self.elsewhere and self.survivors and self.lost:
-            return "address cannot change unless all managers are lost"
+            return "code: manager-moved"
         return ""
 
     @property

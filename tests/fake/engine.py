@@ -200,7 +200,7 @@ class FakeApi:
         hears = here is not None and (
             self._wires.swarm.finds(here, leader) if here.raft is None else leader.reaches(here)
         )
-        ready = hears and not left_behind and not self._wires.swarm.unheard
+        ready = hears and here and here.reports and not left_behind and not self._wires.swarm.unheard
         found: dict[str, Any] = {
             "ID": entry.node_id,
             "Version": {"Index": entry.version},

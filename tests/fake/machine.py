@@ -58,6 +58,8 @@ class Machine:
     """When it will have answered what it was asked about its swarm: before, its engine neither leaves nor forces anything."""
     gossips: bool = True
     """Whether it listens for gossip."""
+    reports: bool = True
+    """Whether its agent reports to the leader: a manager's may stop to, until its engine is started again, and it votes all the same."""
     key: UnlockKey | None = None
     """What its key file is locked with: without it a starting engine has no log."""
     searching: bool = False

@@ -95,7 +95,7 @@ class FakeShell:
         if directory:
             shown = make.certificate(directory.node_id, directory.cluster_id).decode()
             ca = hashlib.sha256(make.ca(directory.cluster_id)).hexdigest()
-            lines += [directory.placed, "raft" if directory.raft else "", f"{ca}  swarm-root-ca.crt", shown]
+            lines += [directory.placed, "raft" if directory.raft else "", "", f"{ca}  swarm-root-ca.crt", shown]
         return Output("\n".join(lines).encode() + b"\n", "", 0)
 
     def _program(self, machine: Machine, verb: str, arguments: list[str], content: bytes) -> Output:

@@ -100,8 +100,9 @@ class Swarm:
         machine.state = LocalState.ACTIVE if started else LocalState.INACTIVE
 
     def restart(self, machine: Machine) -> None:
-        """Start an engine again: it listens for gossip then, and waits for its key where it is locked."""
-        machine.gossips, machine.state = True, LocalState.LOCKED if machine.key else LocalState.ACTIVE
+        """Start an engine again: it listens for gossip and reports then, and waits for its key where it is locked."""
+        machine.gossips = machine.reports = True
+        machine.state = LocalState.LOCKED if machine.key else LocalState.ACTIVE
         if machine.directory and self._leaders.get(machine.directory.cluster_id) == machine.address:
             del self._leaders[machine.directory.cluster_id]
             self.unheard = SESSION_ROUNDS

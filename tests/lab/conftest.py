@@ -6,30 +6,69 @@ from pathlib import Path
 import pytest
 
 from lab import cluster, image, lifecycle, nodes
+from lab.errors import LabError
 from lab.instance import Instance
 from lab.stack import Stack, settings
-from tests.lab.place import OCTET
 from tests.lab.swarm import Swarm
+
+LONGEST_FIRST = (
+    "test_agent",
+    "test_autolock",
+    "test_fence",
+    "test_existing",
+    "test_copies",
+    "test_total_loss",
+    "test_interrupted",
+    "test_quorum_lost",
+)
+"""Modules in the order in which they are begun, so that no long one is begun last. The others follow in their own."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--whole", action="store_true", help="every point of what is otherwise tested at some")
+    parser.addoption("--whole", action="store_true", help="also what is marked whole: `make nightly` runs it")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "whole: a further point, cell or length of what a shorter test looks at already")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    ranks = {name: rank for rank, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: ranks.get(item.path.stem, len(ranks)))
+    if not config.getoption("--whole"):
+        further = [item for item in items if item.get_closest_marker("whole")]
+        config.hook.pytest_deselected(items=further)
+        items[:] = [item for item in items if item not in further]
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Have the node images, which take minutes where they are not in the cache: not while a test's time runs."""
-    for suite in ("bookworm", "trixie"):
-        image.archive(suite)
+    for version in (image.DEFAULT, "20.10"):
+        image.archive(version)
 
 
 @pytest.fixture(scope="session")
-def lab() -> Iterator[Instance]:
-    """Engine, image and S3 server, fresh; gone afterwards."""
+def place() -> Iterator[Instance]:
+    """A lab that is not there yet, and is gone afterwards."""
+    from tests.lab.place import OCTET  # which claims a lab: the process that only hands tests out needs none
+
     instance = Instance(OCTET)
     lifecycle.down(instance, print)
-    lifecycle.up(instance, print)
     yield instance
     lifecycle.down(instance, print)
+
+
+@pytest.fixture(scope="module")
+def lab(place: Instance) -> Instance:
+    """Engine, image and S3 server without a node, whatever the module before left of them."""
+    try:
+        lifecycle.up(place, print)
+        nodes.remove_all(place)
+    except LabError as error:
+        print(f"{error}; the lab is made anew")
+        lifecycle.down(place, print)
+        lifecycle.up(place, print)
+    return place
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,12 @@
-"""Where the laboratory of this process is: a process of its own for half of the modules, each with a lab beside the other."""
+"""Where the laboratory of this process is: each process that runs these tests has one of its own, beside the others."""
 
-import os
+import tempfile
+from pathlib import Path
 
-OCTET = {"gw1": 82}.get(os.environ.get("PYTEST_XDIST_WORKER", ""), 78)
+from tests.lab.claims import claim
+
+LABS = (78, 82, 83)
+OCTET = claim(LABS, Path(tempfile.gettempdir()))
 """The lab's number, and the second part of its addresses."""
 
 

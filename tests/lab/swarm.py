@@ -17,6 +17,8 @@ WORKERS = ("worker-1", "worker-2")
 NODE_KEYS = ("Labels", "Availability", "Role")
 SECONDS = 180
 """How long to wait for what must come, also on a machine that is slow or busy."""
+PAUSE, LONGEST_PAUSE = 0.2, 1.0
+"""Seconds between two looks, each pause half as long again as the one before: a look takes the processor from what is waited for."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ class Swarm:
 
     def picture(self, manager: str = "manager-a") -> Picture:
         ids = [entry["ID"] for entry in self.json(manager, "node", "ls")]
-        inspected = {entry["ID"]: entry for node_id in ids for entry in self.json(manager, "node", "inspect", node_id)}
+        inspected = {entry["ID"]: entry for entry in self.json(manager, "node", "inspect", *ids)}
         return Picture(
             cluster_id=self.cluster_id(manager),
             nodes={
@@ -158,9 +160,9 @@ class Swarm:
             )
         self.until(lambda: sum(len(self.containers(worker)) for worker in WORKERS) == 5, "five tasks run")
 
-    def until(self, condition: Any, what: str) -> None:
-        """Wait for it; a command that fails meanwhile, as without a leader, is asked again."""
-        end, failed = time.monotonic() + SECONDS, ""
+    def until(self, condition: Any, what: str, *, passing: bool = False) -> None:
+        """Wait for it; a command that fails meanwhile, as without a leader, is asked again. What is ``passing`` is looked at often."""
+        end, failed, pause = time.monotonic() + SECONDS, "", PAUSE
         while True:
             try:
                 if condition():
@@ -168,7 +170,8 @@ class Swarm:
             except AssertionError as error:
                 failed = str(error)
             assert time.monotonic() < end, f"not within {SECONDS} s: {what}\n{self.listed()}\n{failed}"
-            time.sleep(0.2)
+            time.sleep(pause)
+            pause = PAUSE if passing else min(pause * 1.5, LONGEST_PAUSE)
 
     def listed(self) -> str:
         """The nodes as each manager lists them, to understand a failure by."""

@@ -9,6 +9,7 @@ import pytest
 from lab import nodes, workload
 from lab.stack import Stack
 from tests import listing
+from tests.lab.here import requorum
 from tests.lab.swarm import MANAGERS, WORKERS, Swarm
 
 HOME = "worker-1"
@@ -104,7 +105,7 @@ def test_a_copy_is_sealed_before_it_leaves_the_node(rows: Rows, stack: Stack, mo
 
 
 def test_the_managers_copies_are_another_matter(rows: Rows, stack: Stack) -> None:
-    found = json.loads(stack.requorum("backups", "--json").text)["copies"]
+    found = json.loads(requorum(stack, "backups", "--json").text)["copies"]
     assert {copy["manager"] for copy in found} == set(MANAGERS)
     assert {copy["data"] for copy in listed(stack)} == {"rows", "files"}
 
@@ -121,25 +122,25 @@ def test_what_was_destroyed_comes_back(rows: Rows, stack: Stack) -> None:
 
 @pytest.mark.parametrize(
     ("name", "why"),
-    [("broken", "exit status 3: no more"), ("nowhere", "there is no such service")],
+    [("broken", "exit status 3: no more"), ("nowhere", "code: no-such-service")],
 )
 def test_what_fails_leaves_no_copy(
     rows: Rows, stack: Stack, monkeypatch: pytest.MonkeyPatch, name: str, why: str
 ) -> None:
     before = set(objects(stack, monkeypatch))
-    done = stack.requorum("data", "backup", name)
+    done = requorum(stack, "data", "backup", name)
     assert done.status == 1
     assert why in done.errors
     assert set(objects(stack, monkeypatch)) == before
     assert marked(rows.swarm) == ""
-    both = stack.requorum("data", "backup", name, "rows")
+    both = requorum(stack, "data", "backup", name, "rows")
     assert both.status == 3, "the other is copied all the same"
 
 
 def test_a_restore_that_fails_says_so(rows: Rows, stack: Stack) -> None:
     content = rows.content
-    assert stack.requorum("data", "backup", "picky").status == 0
-    done = stack.requorum("data", "restore", "picky", "--yes")
+    assert requorum(stack, "data", "backup", "picky").status == 0
+    done = requorum(stack, "data", "restore", "picky", "--yes")
     assert done.status == 1
     assert "exit status 4: not that one" in done.errors
     assert rows.content == content
@@ -148,7 +149,7 @@ def test_a_restore_that_fails_says_so(rows: Rows, stack: Stack) -> None:
 def test_a_volume_comes_back_as_it_was_under_a_new_task(rows: Rows, stack: Stack) -> None:
     container, content = rows.container, rows.content
     rows.run("echo ruin > /data/rows; echo stranger > /data/stranger")
-    done = stack.requorum("data", "restore", "files", "--yes")
+    done = requorum(stack, "data", "restore", "files", "--yes")
     assert done.status == 0, done.errors
     rows.swarm.until(
         lambda: rows.swarm.containers(HOME) and container not in rows.swarm.containers(HOME), "swarm started its task"

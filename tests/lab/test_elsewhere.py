@@ -8,6 +8,7 @@ import pytest
 from lab import cluster, nodes, workload
 from lab.stack import Stack
 from recovery.steps.redirect import CHAIN, UNIT
+from tests.lab.here import requorum
 from tests.lab.place import address
 from tests.lab.swarm import MANAGERS, WORKERS, Picture, Swarm
 
@@ -22,7 +23,7 @@ def moved(swarm: Swarm) -> Stack:
     """The stack, which has its managers elsewhere once they are lost; their containers run on on the workers."""
     swarm.run_workload()
     swarm.on("manager-a", "docker", "node", "update", "--label-add", "rack=7", "manager-b")
-    assert swarm.stack.requorum("backup").status == 0
+    assert requorum(swarm.stack, "backup").status == 0
     KNOWN["before"] = swarm.picture()
     nodes.lose(swarm.lab, MANAGERS)
     values = swarm.stack.settings()
@@ -58,7 +59,7 @@ def test_the_preview_shows_every_step(moved: Stack) -> None:
         rf"manager-[abc]: restore the swarm from .* and force a new cluster at {address(1, 1)[:-3]}", shown
     )
     assert "take its vote and give it back" in shown
-    assert all(f"{worker}: lead it to the managers' new addresses" in shown for worker in WORKERS)
+    assert all(f"{worker}: direct it to the managers' new addresses" in shown for worker in WORKERS)
 
 
 def test_the_swarm_is_back_elsewhere_with_all_it_had(swarm: Swarm, moved: Stack) -> None:
@@ -74,7 +75,7 @@ def test_the_swarm_is_back_elsewhere_with_all_it_had(swarm: Swarm, moved: Stack)
 
 
 def test_the_report_tells_of_it(moved: Stack) -> None:
-    report = json.loads(moved.requorum("report", "--json").text)
+    report = json.loads(requorum(moved, "report", "--json").text)
     assert {step["outcome"] for step in report["steps"]} == {"done"}
     done = [(step["action"], step["node"]) for step in report["steps"]]
     assert [action for action, _ in done if action in ("restore", "readdress")] == ["restore", "readdress"]

@@ -12,6 +12,7 @@ from recovery.settings import load
 from recovery.survey import survivors
 from recovery.survey.nodes import survey
 from tests.lab.conftest import Variant
+from tests.lab.here import requorum
 from tests.lab.swarm import MANAGERS, WORKERS, Swarm
 
 FIVE = (*MANAGERS, "manager-a2", "manager-b2")
@@ -44,7 +45,7 @@ def test_the_position_of_a_log_grows_with_each_change_and_is_the_same_everywhere
 
 def both_answer(swarm: Swarm) -> bool:
     """Whether the survivors answer, and nobody leads."""
-    shown = swarm.stack.requorum("status", "--json")
+    shown = requorum(swarm.stack, "status", "--json")
     reach = {node["name"]: node["reach"] for node in json.loads(shown.text)["nodes"]}
     return shown.status == 4 and reach["manager-b"] == reach["manager-c"] == "answers"
 
@@ -70,9 +71,9 @@ def test_without_the_flag_nothing_is_forced(swarm: Swarm) -> None:
 
 def test_the_preview_says_what_the_choice_is_between(swarm: Swarm, variant: Variant) -> None:
     shown = variant(recover=True).preview().text
-    assert "chosen between manager-b (log up to entry" in shown, shown
+    assert "survivors, the best first: manager-b (log up to entry" in shown, shown
     assert "manager-b: force a new cluster from its own log" in shown
-    assert "manager-c: leave the old log" in shown
+    assert "manager-c: leave the old swarm state" in shown
     assert "manager-c: rejoin under its own identity" in shown
 
 
@@ -81,8 +82,12 @@ def test_the_freshest_survivor_is_forced_and_the_others_rejoin(swarm: Swarm) -> 
     assert swarm.json("manager-c", "node", "inspect", "worker-2")[0]["Spec"]["Labels"]["later"] == "yes"
     swarm.await_standing(*FIVE, *WORKERS, manager="manager-c")
     assert {worker: swarm.containers(worker) for worker in WORKERS} == CONTAINERS
-    kinds = [copy["kind"] for copy in json.loads(swarm.stack.requorum("backups", "--json").text)["copies"]]
+    kinds = [copy["kind"] for copy in json.loads(requorum(swarm.stack, "backups", "--json").text)["copies"]]
     assert kinds.count("safety") >= 2
+
+
+@pytest.mark.whole
+def test_the_update_after_changes_nothing(swarm: Swarm) -> None:
     assert "unchanged" in swarm.stack.up("--skip-preview", "--expect-no-changes").text
 
 

@@ -11,20 +11,33 @@ import pytest
 
 from lab import faults, nodes
 from lab.stack import Stack
+from recovery.errors import RequorumError
 from tests import listing
 from tests.lab.conftest import Variant
+from tests.lab.here import gate, requorum
 from tests.lab.place import OCTET, address
 from tests.lab.swarm import MANAGERS, WORKERS, Swarm
 
 
 def refused(stack: Stack, *said: str) -> str:
+    """Refused by the gate that the program begins with."""
+    with pytest.raises(RequorumError) as found:
+        gate(stack)
+    return told(str(found.value), *said)
+
+
+def refused_by_pulumi(stack: Stack, *said: str) -> str:
     shown = stack.preview("--refresh=false", check=False)  # the look is the program's; a refresh only takes longer
     assert shown.status != 0, shown.text
-    for words in said:
-        assert words in shown.text, shown.text
-    assert "next:" in shown.text
     assert "Traceback" not in shown.text
-    return shown.text
+    return told(shown.text, *said)
+
+
+def told(text: str, *said: str) -> str:
+    for words in said:
+        assert words in text, text
+    assert "next:" in text
+    return text
 
 
 def node(third: int, fourth: int, **more: str) -> dict[str, str]:
@@ -48,6 +61,12 @@ SETTINGS: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
 @pytest.mark.parametrize(("changes", "said"), [row[1:] for row in SETTINGS], ids=[row[0] for row in SETTINGS])
 def test_settings(swarm: Swarm, variant: Variant, changes: dict[str, Any], said: tuple[str, ...]) -> None:
     refused(variant(**changes), *said)
+
+
+def test_what_the_gate_says_is_what_pulumi_shows(swarm: Swarm, variant: Variant) -> None:
+    _, changes, said = SETTINGS[0]
+    shown = refused_by_pulumi(variant(**changes), *said)
+    assert not [line for line in refused(variant(**changes), *said).splitlines() if line.strip() not in shown]
 
 
 def test_a_bucket_that_does_not_exist(swarm: Swarm, variant: Variant) -> None:
@@ -83,7 +102,7 @@ def test_a_wrong_s3_key(
 def test_ssh_refused(swarm: Swarm) -> None:
     swarm.on("manager-c", "systemctl", "stop", "ssh.socket", "ssh.service", check=False)
     try:
-        refused(swarm.stack, "manager-c", "ssh refused", f"start sshd on {address(3, 13)}")
+        refused_by_pulumi(swarm.stack, "manager-c", "code: ssh-refused", f"start sshd on {address(3, 13)}")
     finally:
         swarm.on("manager-c", "systemctl", "start", "ssh")
 
@@ -99,13 +118,13 @@ def test_a_changed_host_key(swarm: Swarm, variant: Variant, tmp_path: Path) -> N
     swapped = lines[first].replace(first, second)
     pinned.write_text("\n".join(swapped if address == second else line for address, line in lines.items()) + "\n")
     ssh = swarm.stack.settings()["ssh"]
-    refused(variant(ssh={**ssh, "knownHostsFile": str(pinned)}), "manager-b", "host key", str(pinned))
+    refused(variant(ssh={**ssh, "knownHostsFile": str(pinned)}), "manager-b", "code: host-key-changed", str(pinned))
 
 
 def test_a_key_that_the_nodes_do_not_know(swarm: Swarm, variant: Variant) -> None:
     ssh = swarm.stack.settings()["ssh"]
     strange = swarm.lab.identity("manager-a") / "ssh_host_ed25519_key"
-    refused(variant(ssh={**ssh, "privateKeyFile": str(strange)}), "access denied", "requorum:ssh.privateKeyFile")
+    refused(variant(ssh={**ssh, "privateKeyFile": str(strange)}), "code: access-denied")
 
 
 def test_a_node_container_is_rebooted(swarm: Swarm) -> None:
@@ -132,7 +151,7 @@ def test_a_silent_manager_is_not_taken_for_lost(swarm: Swarm, variant: Variant) 
     nodes.lose(swarm.lab, MANAGERS[:2])
     faults.pause(swarm.lab, ["manager-c"])
     try:
-        refused(variant(recover=True), "manager-c", "not known to be lost")
+        refused(variant(recover=True), "manager-c", "code: silent-manager")
     finally:
         faults.unpause(swarm.lab, ["manager-c"])
     refused(swarm.stack, "quorum lost", "the survivor that holds most is manager-c", "recover=true")
@@ -143,19 +162,19 @@ def test_the_docker_driver_fences_by_removing_container_and_volume(swarm: Swarm,
     stack = variant(recover=True)
     kept = stack.requorum("fence", "manager-c", "--yes")
     assert kept.status != 0
-    assert "docker unpause manager-c" in kept.errors
+    assert "code: may-hold-swarm" in kept.errors
     assert swarm.has_volume("manager-c-docker")
     done = stack.requorum("fence", "manager-c", "--yes", "--force")
     assert done.status == 0, done.errors
     assert [node.name for node in nodes.existing(swarm.lab)] == list(WORKERS)
     assert not swarm.has_volume("manager-c-docker")
-    assert re.search(r"manager-c is named lost \d+ min ago by ", swarm.stack.requorum("status").text)
-    assert "all lost: the newest good copy is" in swarm.stack.requorum("plan").errors
+    assert re.search(r"manager-c \S+ declared lost \d+ min ago by ", requorum(swarm.stack, "status").text)
+    assert "all lost: the newest good copy is" in requorum(swarm.stack, "plan").errors
 
 
 def test_no_copy_of_this_cluster(swarm: Swarm, variant: Variant) -> None:
     backup = swarm.stack.settings()["backup"]
-    refused(variant(recover=True, backup={**backup, "prefix": "empty"}), "no good copy", "requorum:backup")
+    refused(variant(recover=True, backup={**backup, "prefix": "empty"}), "code: no-good-copy", "requorum:backup")
 
 
 @pytest.fixture
@@ -181,7 +200,7 @@ def test_truncated_and_altered_copies_are_passed_over_and_said_so(swarm: Swarm, 
     middle = len(content[second]) // 2
     altered = content[second][:middle] + bytes([content[second][middle] ^ 1]) + content[second][middle + 1 :]
     objects.put_object(Bucket=bucket, Key=second, Body=altered)
-    shown = variant(recover=True).preview().text
+    shown = "\n".join(gate(variant(recover=True)).plan.lines)
     names = [key.rsplit("/", 1)[1].removesuffix(".tar.zst.age") for key in (newest, second, third)]
     torn = f"{len(content[newest]) // 2} of {len(content[newest])} bytes are there"
     assert f"passed over {names[0]}: {torn}" in shown
@@ -192,7 +211,7 @@ def test_truncated_and_altered_copies_are_passed_over_and_said_so(swarm: Swarm, 
 def test_when_every_copy_is_damaged_nothing_is_restored(swarm: Swarm, variant: Variant, objects: Any) -> None:
     for key in archives(swarm, objects):
         objects.put_object(Bucket=swarm.lab.bucket, Key=key, Body=b"")
-    refused(variant(recover=True), "no good copy", "passed over", "the object has 0 bytes")
+    refused(variant(recover=True), "code: no-good-copy", "passed over", "the object has 0 bytes")
 
 
 def test_nothing_listens_where_the_tests_said_nothing_does(swarm: Swarm) -> None:

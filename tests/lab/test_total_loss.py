@@ -12,6 +12,7 @@ from recovery.planning.checks import Before
 from recovery.settings import load
 from recovery.steps import prove
 from recovery.survey import workload as survey_workload
+from tests.lab.here import requorum
 from tests.lab.place import address
 from tests.lab.swarm import MANAGERS, WORKERS, Picture, Swarm
 
@@ -54,6 +55,7 @@ def test_building_took_a_first_copy_of_every_manager(swarm: Swarm) -> None:
     assert {copy["clusterId"] for copy in listed["copies"]} == {swarm.cluster_id()}
 
 
+@pytest.mark.whole
 def test_a_second_update_changes_nothing(swarm: Swarm) -> None:
     assert UNCHANGED in swarm.stack.up("--expect-no-changes").text
 
@@ -91,7 +93,7 @@ def test_a_backup_is_small_and_stops_no_engine(swarm: Swarm) -> None:
     assert swarm.stack.requorum("verify", made[-1]["name"]).status == 0
     swarm.on("manager-a", "docker", "node", "update", "--label-add", "rack=7", "manager-b")
     swarm.on("manager-a", "docker", "node", "update", "--availability", "pause", "worker-2")
-    assert swarm.stack.requorum("backup").status == 0
+    assert requorum(swarm.stack, "backup").status == 0
     KNOWN["before"] = swarm.picture()
     nodes.lose(swarm.lab, MANAGERS)
 
@@ -164,7 +166,7 @@ def test_the_recovery_left_a_report(swarm: Swarm) -> None:
     wanted = {("gossip", name) for name in MANAGERS + WORKERS} | {("containers", name) for name in WORKERS}
     assert wanted | {("tasks", "web"), ("tasks", "agent"), ("inventory", "swarm")} <= found.keys()
     assert {check for check, _ in found} >= {"names", "virtual IPs", "cluster ID"}
-    page = swarm.stack.requorum("report", report["name"]).text
+    page = requorum(swarm.stack, "report", report["name"]).text
     assert f"restored from {report['copy']}" in page
     tokens = [swarm.on("manager-a", "docker", "swarm", "join-token", "--quiet", role) for role in ("manager", "worker")]
     assert not [secret for secret in (*tokens, "SWMTKN") if secret in shown + page]
@@ -183,12 +185,12 @@ def test_the_update_after_changes_nothing_although_the_flag_was_saved(swarm: Swa
 
 
 def test_a_saved_flag_does_not_fire_at_a_later_loss(swarm: Swarm) -> None:
-    assert swarm.stack.requorum("backup").status == 0
+    assert requorum(swarm.stack, "backup").status == 0
     before = swarm.picture()
     nodes.lose(swarm.lab, MANAGERS)
     refused = swarm.stack.up("--skip-preview", check=False)
     assert refused.status != 0
-    assert "recover: true was used up before this loss" in refused.text
+    assert "The recover: true in the stack file was set before this loss" in refused.text
     given_again = swarm.stack.preview("--config", "recover=true", check=False)
     assert given_again.status != 0
     (plan_id,) = set(re.findall(r"recover=(r[0-9a-f]{7})", given_again.text))
@@ -198,7 +200,7 @@ def test_a_saved_flag_does_not_fire_at_a_later_loss(swarm: Swarm) -> None:
 
 
 def test_fresh_copies_were_taken_after_the_recovery(swarm: Swarm) -> None:
-    listed = json.loads(swarm.stack.requorum("backups", "--json").text)["copies"]
+    listed = json.loads(requorum(swarm.stack, "backups", "--json").text)["copies"]
     assert len([copy for copy in listed if copy["manager"] == "manager-c"]) == 6
     assert {copy["clusterId"] for copy in listed} == {KNOWN["before"].cluster_id}
 
@@ -223,6 +225,10 @@ def test_a_lost_zone_is_rebuilt_without_the_flag(swarm: Swarm) -> None:
     )
     tasks = sum(map(len, before.containers.values()))
     swarm.until(lambda: sum(len(swarm.containers(worker)) for worker in WORKERS) == tasks, "every task runs again")
+
+
+@pytest.mark.whole
+def test_the_update_after_the_loss_of_a_zone_changes_nothing(swarm: Swarm) -> None:
     assert UNCHANGED in swarm.stack.up("--skip-preview", "--expect-no-changes").text
 
 
@@ -244,7 +250,13 @@ def test_a_manager_that_does_not_gossip_is_restarted_in_a_recovery_only(
     assert not before.differences(swarm.picture("manager-b"))
 
 
-@pytest.mark.parametrize("lost", [("manager-a", "worker-1"), MANAGERS], ids=["some", "all managers"])
+@pytest.mark.parametrize(
+    "lost",
+    [
+        pytest.param(("manager-a", "worker-1"), id="some", marks=pytest.mark.whole),
+        pytest.param(MANAGERS, id="all managers"),
+    ],
+)
 def test_destroy_leaves_nothing_even_of_dead_nodes(
     swarm: Swarm, stack: Stack, lost: tuple[str, ...], tmp_path: Path
 ) -> None:

@@ -54,7 +54,7 @@ def test_every_loss_is_recovered_from_the_second_site(theatre: Theatre) -> None:
         recover(without_main(scene.settings))
         require_recovered(theatre, case, scene)
         found = assess(without_main(scene.settings))
-        assert [note for note in found.diagnosis.warnings if note.startswith("the main site is left out")], case
+        assert [note for note in found.diagnosis.warnings if note.startswith("the main site is skipped")], case
 
 
 def test_nothing_is_founded_while_the_site_that_may_hold_the_copies_is_gone(theatre: Theatre) -> None:

@@ -121,7 +121,7 @@ def test_a_part_that_is_cut_off_is_sent_again(
 
 
 NEVER: dict[str, tuple[Fault, str]] = {
-    "cut off": (lambda handler, size: handler.cut(size), r"it cannot be reached.*\n.*requorum:backup\.endpoint"),
+    "cut off": (lambda handler, size: handler.cut(size), r"requorum:backup\.endpoint\n.*code: s3-silent"),
     "failing": (lambda handler, size: handler.refuse(size, 500, "InternalError"), "InternalError"),
     "not answering": (lambda handler, _: handler.stall(), r"Read timeout.*\n.*requorum:backup\.endpoint"),
 }
@@ -158,7 +158,7 @@ def test_a_server_that_goes_down_in_the_middle_leaves_nothing_that_shows(
         return False
 
     proxy.faults.append(goes)
-    with pytest.raises(StoreSilent, match=r"it cannot be reached.*\n.*requorum:backup\.endpoint"):
+    with pytest.raises(StoreSilent, match=r"requorum:backup\.endpoint\n.*code: s3-silent"):
         stored()
     assert len(unfinished(server)) == 1, "nobody could abort it"
     assert server.keys("plain") == []
@@ -186,12 +186,12 @@ def test_a_manifest_that_is_not_written_makes_no_copy(
 ANSWERS = {
     "a read-only key": (
         (403, "AccessDenied", ""),
-        "allow this key s3:PutObject below the prefix in requorum:backup.b|allow the nodes' credentials what `requorum policy`",
+        "allow this access key s3:PutObject below the prefix in requorum:backup.b|the policy that `requorum policy` prints",
     ),
-    "a wrong clock": ((403, "RequestTimeTooSkewed", ""), "set this machine's clock; the server's says "),
+    "a wrong clock": ((403, "RequestTimeTooSkewed", ""), "correct this machine's clock: the server's clock says "),
     "another region": (
         (400, "AuthorizationHeaderMalformed", "<Region>eu-central-1</Region>"),
-        r"set requorum:backup\.region to the bucket's: eu-central-1",
+        r"set requorum:backup\.region to the bucket's region: eu-central-1",
     ),
     "a bucket elsewhere": ((301, "PermanentRedirect", ""), r"set requorum:backup\.region"),
     "no such thing": ((501, "NotImplemented", ""), "requorum s3"),
@@ -235,7 +235,7 @@ def test_a_download_that_breaks_off_is_told_and_the_next_one_is_whole(
     assert (tmp_path / "read").read_bytes() == archive.read_bytes()
 
 
-NO_LISTING = r"the answer is no listing\n.*requorum:backup\.endpoint"
+NO_LISTING = r"requorum:backup\.endpoint\n.*code: s3-wrong-answer"
 NONE_OF_S3S = {"": NO_LISTING, "<html/>": NO_LISTING, "<html><p>Welcome</html>": "500"}
 
 

@@ -19,6 +19,7 @@ from recovery.errors import DamagedCopy, Refused, StoreError, StoreSilent
 from recovery.operations import broken_uploads, consent, prune
 from recovery.operations.backup import BackupResult
 from recovery.planning.diagnosis import Kind
+from recovery.planning.plan import Plan
 from recovery.s3 import cluster_lease, lease, site, store
 from recovery.s3.probe import ProbeResult
 from recovery.s3.site import Listed, Site
@@ -77,7 +78,7 @@ def test_a_copy_is_listed_read_and_removed(of: Of, server: Server, sealed: Path,
     assert server.keys("plain") == []
     assert Catalog(settings).copies == ()
     assert store.look(copy.key) is None
-    with pytest.raises(StoreError, match="there is no such object"):
+    with pytest.raises(StoreError, match="code: object-missing"):
         store.download(copy.key, sealed.with_name("read"))
 
 
@@ -220,7 +221,7 @@ def test_a_second_site_that_fails_is_told_and_fails_no_copy(
     assert copy.sites == ("main",)
     assert BackupResult("manager-a", copy, MANIFEST).missing_at(alone)
     [note] = catalog.store.notes
-    assert note.startswith("the second site is left out: it cannot be reached")
+    assert note.startswith("the second site is skipped: S3 cannot be reached")
     assert {found.manager: found.sites for found in Catalog(two).copies} == {
         "manager-a": ("main",),
         "manager-b": ("main", "second"),
@@ -238,7 +239,7 @@ def test_copies_are_read_from_the_second_site_when_the_first_is_gone(
     catalog.store.download(copy.key, tmp_path / "read")
     assert (tmp_path / "read").read_bytes() == sealed.read_bytes()
     [note] = catalog.store.notes
-    assert note.startswith("the main site is left out: it cannot be reached")
+    assert note.startswith("the main site is skipped: S3 cannot be reached")
     new = catalog.add(make.manifest("manager-b"), sealed)
     assert new.sites == ("second",)
     assert Catalog(two).copies == (new, copy) or Catalog(two).copies == (copy, new)
@@ -306,7 +307,7 @@ def test_two_operators_who_see_different_sites_exclude_each_other(two: Settings,
     )
     try:
         with (
-            pytest.raises(Refused, match="recovery is still at it"),
+            pytest.raises(Refused, match="code: lease-held"),
             cluster_lease.hold(Store(lost.backup.sites), lost.keys, "joining", say=print),
         ):
             pytest.fail("the work began")
@@ -315,14 +316,14 @@ def test_two_operators_who_see_different_sites_exclude_each_other(two: Settings,
     said: list[str] = []
     with cluster_lease.hold(Store(lost.backup.sites), lost.keys, "joining", say=said.append):
         pass
-    assert said[0].startswith("the lease: the main site is left out")
+    assert said[0].startswith("lease: the main site is skipped")
 
 
 def test_spent_consent_is_known_at_either_site(two: Settings, lost: Settings) -> None:
     agreed = two.model_copy(update={"recover": True})
     consent.spend(agreed)
     assert consent.is_spent(lost, Store(lost.backup.sites))
-    consent.keep_up(two, Kind.HEALTHY)
+    consent.keep_up(two, Plan(Kind.HEALTHY))
     assert not consent.is_spent(two, Store(two.backup.sites))
     assert not consent.is_spent(lost, Store(lost.backup.sites))
 

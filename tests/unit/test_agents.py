@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import pytest
 from botocore.configloader import raw_config_parse
+from syrupy.assertion import SnapshotAssertion
 from typer.testing import CliRunner
 
 from components.agent import AgentProvider
@@ -18,8 +19,8 @@ from components.settings import from_program
 from recovery.agent import metrics
 from recovery.agent.state import Fault, State
 from recovery.cli import app
-from recovery.cli.agents import LATE_SECONDS, LOG, NEVER_PRUNED, _fault
-from recovery.errors import Refused, SettingError, Silent, TransportError
+from recovery.cli.agents import LATE_SECONDS, LOG, NEVER_PRUNED, _codes, _fault
+from recovery.errors import Refused, SettingError, Silent, StoreError, TransportError
 from recovery.node.shell import Output
 from recovery.operations import agents, bundle
 from recovery.operations.agents import AgentStatus
@@ -51,11 +52,11 @@ def test_a_recovery_does_not_wait_for_agents_but_they_for_its_proof(of: Settings
 
 
 @pytest.mark.parametrize(
-    ("content", "why"),
-    [(None, "No such file"), ("no ini: hidden", "is no AWS"), ("[other]\nx = hidden\n", r"no profile \[default\]")],
+    ("content", "code"),
+    [(None, "unreadable-file"), ("no ini: hidden", "setting-invalid"), ("[other]\nx = hidden\n", "setting-invalid")],
 )
 def test_a_file_for_agents_is_read_before_anything_is_done(
-    of: Settings, content: str | None, why: str, monkeypatch: pytest.MonkeyPatch
+    of: Settings, content: str | None, code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert of.agent
     assert of.agent.credentials_file
@@ -68,7 +69,7 @@ def test_a_file_for_agents_is_read_before_anything_is_done(
     given = {f"requorum:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in raw.items()}
     monkeypatch.setattr("components.settings.CONFIG", ContextVar("config", default=given))
     monkeypatch.setattr("pulumi.runtime.config.CONFIG", ContextVar("config", default=given))
-    with pytest.raises(SettingError, match=why) as caught:
+    with pytest.raises(SettingError, match=f"code: {code}$") as caught:
         from_program()
     assert caught.value.key == "agent.credentialsFile"
     assert "hidden" not in str(caught.value)
@@ -110,14 +111,14 @@ def test_a_node_is_given_no_profile_but_those_of_the_sites(tmp_path: Path) -> No
         "base": {"region": "nowhere", "aws_secret_access_key": "a%b#c"},
     }
     shared.write_text(SHARED.replace("[base]", "[hidden-base]"))
-    with pytest.raises(SettingError, match=r"no source_profile that \[nodes\] leads to") as caught:
+    with pytest.raises(SettingError, match=r"code: setting-invalid$") as caught:
         profiles(shared, "nodes")
     assert "hidden" not in str(caught.value)
     assert "base" not in str(caught.value)
 
 
 def test_a_folder_for_metrics_is_named_from_the_root_on() -> None:
-    with pytest.raises(SettingError, match=r"agent\.metricsFolder: metrics is no absolute path"):
+    with pytest.raises(SettingError, match=r"agent\.metricsFolder: metrics .*\n.*\n.*code: setting-invalid"):
         make.settings(agent={"metricsFolder": "metrics"})
 
 
@@ -158,7 +159,7 @@ def test_a_manager_that_cannot_have_an_agent_is_refused(of: Settings, shells: ty
     agents.require_fit(of, assessment(of))
     assert sorted(shells.asked) == ["manager-a", "manager-b", "manager-c"]
     shells.answers = {"manager-b": Output(b"", "python3-nacl is missing: apt-get install python3-nacl\n", 2)}
-    with pytest.raises(Refused, match=r"manager-b: .*apt-get install python3-nacl") as caught:
+    with pytest.raises(Refused, match=r"apt-get install python3-nacl(?s:.*)code: agent-cannot-run$") as caught:
         agents.require_fit(of, assessment(of))
     assert caught.value.node == "manager-b"
 
@@ -345,47 +346,50 @@ def test_a_node_that_is_named_no_more_is_dialled_where_it_was(of: Settings, prov
 NOW = 1_700_000_000.0
 LONG = LATE_SECONDS + 60
 FINE = AgentStatus("digest", timer=True, watch=True, waiting=0, state=State(attempted=NOW - 60), due=NOW - 120, now=NOW)
-FAULTS: dict[str, tuple[AgentStatus | TransportError, str]] = {
-    "fine": (FINE, ""),
-    "silent": (
-        Silent("connecting", "nothing answers", remedy="requorum status"),
-        "nothing answers; next: requorum status",
-    ),
-    "none there": (replace(FINE, digest=""), "not installed; next: pulumi up"),
-    "no timer": (replace(FINE, timer=False), "it does not run as it should; next: pulumi up"),
-    "no watch": (replace(FINE, watch=False), "it does not run as it should; next: pulumi up"),
+POLICY = StoreError("writing", "AccessDenied", remedy="requorum policy", code="not-allowed")
+WELL: dict[str, AgentStatus] = {
+    "fine": FINE,
+    "another's turn": replace(FINE, result="exit-code", status=75),
+    "has run, and nothing was due since": replace(FINE, state=State(attempted=NOW - 9 * LONG), due=NOW - 9 * LONG),
+    "is at it": replace(FINE, state=State(attempted=NOW - 9 * LONG), due=NOW - 60),
+    "stores it just now": replace(FINE, waiting=1, since=NOW - 60),
+}
+AT_FAULT: dict[str, tuple[AgentStatus | TransportError, str]] = {
+    "silent": (Silent("connecting", "nothing answers", remedy="requorum status"), "next: requorum status"),
+    "none there": (replace(FINE, digest=""), "next: pulumi up"),
+    "no timer": (replace(FINE, timer=False), "next: pulumi up"),
+    "no watch": (replace(FINE, watch=False), "next: pulumi up"),
     "an error of ours": (
-        replace(
-            FINE, state=State(attempted=NOW).failing(Fault.STORE, "writing: AccessDenied\n  next: requorum policy")
-        ),
-        "writing: AccessDenied; next: requorum policy",
+        replace(FINE, state=State(attempted=NOW).failing(Fault.STORE, str(POLICY))),
+        "next: requorum policy",
     ),
-    "another error": (replace(FINE, state=State(attempted=NOW).failing(Fault.COPY, "no room")), f"no room; {LOG}"),
-    "a full disk: nothing is remembered": (
-        replace(FINE, state=State(), result="exit-code", status=1),
-        f"its last round ended as exit-code (status 1); {LOG}",
-    ),
-    "killed": (replace(FINE, result="oom-kill", status=9), f"its last round ended as oom-kill (status 9); {LOG}"),
-    "another's turn": (replace(FINE, result="exit-code", status=75), ""),
-    "never ran since it is there": (
-        replace(FINE, state=State(), due=NOW - LONG),
-        f"a round was due 16 min ago, and none has ended since; {LOG}",
-    ),
-    "has run, and nothing was due since": (
-        replace(FINE, state=State(attempted=NOW - 9 * LONG), due=NOW - 9 * LONG),
-        "",
-    ),
-    "is at it": (replace(FINE, state=State(attempted=NOW - 9 * LONG), due=NOW - 60), ""),
-    "stores it just now": (replace(FINE, waiting=1, since=NOW - 60), ""),
-    "what S3 never got": (replace(FINE, waiting=1, since=NOW - LONG), f"a copy has waited for S3 for 16 min; {LOG}"),
+    "another error": (replace(FINE, state=State(attempted=NOW).failing(Fault.COPY, "no room")), LOG),
+    "a full disk: nothing is remembered": (replace(FINE, state=State(), result="exit-code", status=1), LOG),
+    "killed": (replace(FINE, result="oom-kill", status=9), LOG),
+    "never ran since it is there": (replace(FINE, state=State(), due=NOW - LONG), LOG),
+    "what S3 never got": (replace(FINE, waiting=1, since=NOW - LONG), LOG),
 }
 
 
-@pytest.mark.parametrize(("standing", "fault"), FAULTS.values(), ids=FAULTS)
+@pytest.mark.parametrize("standing", WELL.values(), ids=WELL)
+def test_nothing_is_wrong_with_an_agent_that_does_its_work(standing: AgentStatus) -> None:
+    assert _fault(standing, watched=True) == ""
+
+
+@pytest.mark.parametrize(("standing", "remedy"), AT_FAULT.values(), ids=AT_FAULT)
 def test_what_is_wrong_with_an_agent_is_said_with_what_to_do(
-    standing: AgentStatus | TransportError, fault: str
+    standing: AgentStatus | TransportError, remedy: str, snapshot: SnapshotAssertion
 ) -> None:
-    assert _fault(standing, watched=True) == fault
+    fault = _fault(standing, watched=True)
+    assert fault.endswith(f"; {remedy}")
+    assert fault == snapshot
+
+
+def test_the_codes_of_an_agents_faults_are_in_the_json() -> None:
+    broken = State().failing(Fault.STORE, str(POLICY)).failing(Fault.DISK, "no room")
+    assert _codes(replace(FINE, state=broken)) == ["not-allowed"]
+    assert _codes(FINE) == []
+    assert _codes(Silent("connecting", "nothing answers", remedy="", code="node-unreachable")) == ["node-unreachable"]
 
 
 def test_an_agent_that_watches_and_shall_not_is_at_fault() -> None:

@@ -156,7 +156,7 @@ def test_a_manager_that_sees_no_leader_after_all_is_told(
     unlocking: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(unlock, "ask", lambda _: WAITS[0])
-    with pytest.raises(ProofFailed, match="sees no leader after 75 s: its engine's swarm state is pending"):
+    with pytest.raises(ProofFailed, match=r"after 75 s(?s:.*)pending(?s:.*)code: no-leader$"):
         unlock.start(S, A, Here(), say=print)  # type: ignore[arg-type]
     assert votes.SECONDS < unlocking[0] < votes.SECONDS + 5
 

@@ -87,6 +87,13 @@ def test_only_a_part() -> None:
     assert oracle.only(CASES, "") == CASES
 
 
+def test_a_sample_has_every_loss_and_each_with_two_states_of_the_copies() -> None:
+    samples = [oracle.sample(list(matrix(FIVE, autolock=lock))) for lock in (False, True)]
+    assert [len({case.lost for case in found}) for found in samples] == [len(found) for found in samples] == [32, 32]
+    assert not {(case.lost, case.copies) for case in samples[0]} & {(case.lost, case.copies) for case in samples[1]}
+    assert {case.copies for case in samples[0]} == set(Copies)
+
+
 def entries(*, leader: str = A, mark: str = "new") -> tuple[Entry, ...]:
     return tuple(
         Entry(f"id-{name}", name, "manager" if name in THREE else "worker", True, name == leader, name in THREE, mark)
@@ -169,7 +176,7 @@ def test_what_passes_is_looked_at_again_and_how_long_it_took_is_told(
 
 
 def planned(*joining: str) -> Plan:
-    return Plan(Kind.ALL_LOST, steps=tuple(Step(Action.JOIN, name, "rejoin", "", "") for name in joining))
+    return Plan(Kind.ALL_LOST, steps=tuple(Step(Action.JOIN, name, "rejoin", "") for name in joining))
 
 
 def test_a_recovery_is_killed_as_each_manager_joins_whichever_is_restored() -> None:
@@ -324,7 +331,7 @@ def test_the_page_has_a_row_for_each_loss_and_honest_totals() -> None:
         "| a b",
         "| a b c",
     ]
-    assert "## 3 managers, autolock off, bookworm" in page
+    assert "## 3 managers, autolock off, engine 28" in page
 
 
 def test_results_are_read_back_and_only_what_is_left_is_run(tmp_path: Path) -> None:

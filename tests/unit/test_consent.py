@@ -1,4 +1,4 @@
-"""`recover: true` counts for one loss, whatever is saved or committed."""
+"""`recover: true` counts for one loss, whatever is saved or committed; typed, for the loss at hand."""
 
 from typing import Any
 
@@ -7,11 +7,14 @@ import pytest
 from recovery.errors import SettingError
 from recovery.operations import consent
 from recovery.planning.diagnosis import Kind
+from recovery.planning.plan import Plan, Refusal
 from recovery.s3.store import Store
 from recovery.settings import parse
 from tests.unit import factories as make
 
 ON, OFF = make.settings(recover=True), make.settings()
+HEALTHY, LOST = Plan(Kind.HEALTHY), Plan(Kind.ALL_LOST, copy="swarm-a")
+REFUSED = Plan(Kind.ALL_LOST, copy="swarm-a", refusal=Refusal("it moves a manager", "give its ID", consent=True))
 
 
 def spent() -> bool:
@@ -19,39 +22,60 @@ def spent() -> bool:
 
 
 def test_a_flag_that_is_given_at_a_loss_counts_until_the_recovery_is_proven(bucket: Any) -> None:
-    consent.keep_up(ON, Kind.ALL_LOST)
+    consent.keep_up(ON, LOST)
     assert not spent()
     consent.spend(ON)
     assert spent()
 
 
 def test_a_flag_that_is_found_while_nothing_is_lost_is_used_up(bucket: Any) -> None:
-    consent.keep_up(ON, Kind.HEALTHY)
+    consent.keep_up(ON, HEALTHY)
     assert spent()
-    consent.keep_up(ON, Kind.ALL_LOST)
+    consent.keep_up(ON, LOST)
     assert spent(), "a later loss does not renew it"
 
 
 def test_an_update_without_the_flag_renews_it(bucket: Any) -> None:
-    consent.keep_up(ON, Kind.HEALTHY)
-    consent.keep_up(OFF, Kind.HEALTHY)
+    consent.keep_up(ON, HEALTHY)
+    consent.keep_up(OFF, HEALTHY)
     assert not spent()
+
+
+@pytest.mark.parametrize(
+    ("plan", "given", "goes"),
+    [
+        (LOST, {"typed": True}, True),
+        (LOST, {"typed": True, "preview": True}, False),
+        (LOST, {"typed": False}, False),
+        (REFUSED, {"typed": True}, False),
+        (HEALTHY, {"typed": True}, False),
+    ],
+    ids=["typed", "typed for a preview", "saved", "the plan is refused all the same", "nothing is lost"],
+)
+def test_a_flag_that_is_typed_for_a_later_loss_counts_until_that_recovery_is_proven(
+    bucket: Any, plan: Plan, given: dict[str, bool], goes: bool
+) -> None:
+    consent.spend(ON)
+    consent.keep_up(ON, plan, **given)
+    assert spent() is not goes
+    consent.spend(ON)
+    assert spent()
 
 
 def test_a_preview_without_the_flag_renews_nothing(bucket: Any) -> None:
     """A pull request of a branch that was cut before the flag was committed is previewed: on main it must not fire."""
-    consent.keep_up(ON, Kind.HEALTHY)
-    consent.keep_up(OFF, Kind.HEALTHY, preview=True)
+    consent.keep_up(ON, HEALTHY)
+    consent.keep_up(OFF, HEALTHY, preview=True)
     assert spent()
 
 
 def test_the_id_of_a_plan_neither_uses_up_nor_renews(bucket: Any) -> None:
     by_id = make.settings(recover="r1234567")
-    consent.keep_up(by_id, Kind.HEALTHY)
+    consent.keep_up(by_id, HEALTHY)
     consent.spend(by_id)
     assert not spent()
-    consent.keep_up(ON, Kind.HEALTHY)
-    consent.keep_up(by_id, Kind.HEALTHY)
+    consent.keep_up(ON, HEALTHY)
+    consent.keep_up(by_id, HEALTHY)
     assert spent()
 
 

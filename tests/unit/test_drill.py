@@ -54,9 +54,9 @@ def test_it_stands_where_a_node_answers(theatre: Theatre) -> None:
     assert (result.node, result.proof.verdict) == ("worker-1", Verdict.PROVEN)
     for node in of.nodes:
         swarm.lose(node.name)
-    with pytest.raises(Refused, match="no node answers"):
+    with pytest.raises(Refused, match=r"no node answers(?s:.*)code: node-unreachable$"):
         list(drill.drill(of, catalog, [copy], on=None, say=quiet))
-    with pytest.raises(Refused, match="worker-1 does not answer"):
+    with pytest.raises(Refused, match=r"worker-1(?s:.*)code: node-unreachable$"):
         list(drill.drill(of, catalog, [copy], on=of.node("worker-1"), say=quiet))
 
 
@@ -139,7 +139,7 @@ def test_without_the_unlock_key_nothing_is_said_about_the_copy(
     locked = key_file(unlock_key())
     monkeypatch.setattr(contents, "key_file", lambda *_, **__: locked)
     (result,) = drill.drill(of, catalog, [copy], on=None, say=quiet)
-    assert (result.proof.verdict, result.proof.detail) == (Verdict.UNPROVEN, "no unlock key is in escrow")
+    assert (result.proof.verdict, result.proof.detail) == (Verdict.UNPROVEN, "escrow has no unlock key")
     assert Catalog(of).manifest(copy).verdict is Verdict.PROVEN
 
 
@@ -166,7 +166,7 @@ def test_a_damaged_copy_fails_and_is_chosen_last_from_then_on(theatre: Theatre) 
     chosen = before.newest_of_each()
     done = list(drill.drill(of, before, chosen, on=None, say=quiet))
     assert {result.proof.verdict for result in done} == {Verdict.FAILED}
-    assert all("SHA-256 is not the manifest's" in result.proof.detail for result in done)
+    assert all("SHA-256 differs" in result.proof.detail for result in done)
     assert set(tuple(before.by_trust(before.copies))[:3]) == set(chosen)
     after = Catalog(of)
     assert set(tuple(after.by_trust(after.copies))[-3:]) == set(chosen)

@@ -123,7 +123,7 @@ def test_a_copy_that_lacks_the_last_change_is_not_proven_by_what_the_sandbox_wro
     assert manifest.proof
     assert manifest.proof.version_index > manifest.inventory.index, "what came up is of a later version"
     assert manifest.verdict is Verdict.FAILED
-    assert "comes after that" in manifest.proof.detail
+    assert "committed up to entry" in manifest.proof.detail
 
 
 def test_a_copy_of_a_manager_that_lags_for_a_moment_is_taken_again(

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from syrupy.assertion import SnapshotAssertion
 
 from recovery.errors import HostError, Refused, SettingError
 from recovery.node.ssh import is_silent
@@ -25,56 +26,60 @@ LOST = [make.gone(A), make.gone(B)]
 
 
 @pytest.mark.parametrize(
-    ("of", "reports", "flags", "said"),
+    ("of", "reports", "flags", "code"),
     [
         (S, [*WITHOUT_C, make.silent(C)], {}, None),
         (S, [*WITHOUT_C, NodeReport(C, Reach.STOPPED)], {}, None),
-        (S, [*LOST, NodeReport(C, Reach.STOPPED)], {}, r"docker start manager-c \(.*requorum fence manager-c --force"),
+        (S, [*LOST, NodeReport(C, Reach.STOPPED)], {}, "may-hold-swarm"),
         (S, [*LOST, NodeReport(C, Reach.STOPPED)], {"force": True}, None),
         (S, [*WITHOUT_C, make.gone(C)], {}, None),
         (S, [*LOST, make.silent(C)], {}, None),
         (EXISTING, [*WITHOUT_C, make.silent(C)], {}, None),
-        (BARE, [*WITHOUT_C, make.silent(C)], {}, "requorum fence manager-c --lost"),
+        (BARE, [*WITHOUT_C, make.silent(C)], {}, "no-fence-command"),
         (BARE, [*WITHOUT_C, make.silent(C)], {"lost": True}, None),
-        (BARE, ALL, {"lost": True, "force": True}, "it is no lost machine"),
-        (S, ALL, {}, "requorum fence manager-c --force"),
+        (BARE, ALL, {"lost": True, "force": True}, "not-lost"),
+        (S, ALL, {}, "not-lost"),
         (S, ALL, {"force": True}, None),
-        (S, HIDDEN, {}, "the leader reaches it"),
+        (S, HIDDEN, {}, "not-lost"),
         (S, HIDDEN, {"force": True}, None),
-        (S, [*WITHOUT_C, NodeReport(C, Reach.NO_ENGINE, raft=True)], {}, "engine down"),
+        (S, [*WITHOUT_C, NodeReport(C, Reach.NO_ENGINE, raft=True)], {}, "not-lost"),
         (S, [*WITHOUT_C, NodeReport(C, Reach.NO_ENGINE, raft=True)], {"force": True}, None),
-        (S, [*LOST, NodeReport(C, Reach.NO_ENGINE, raft=True)], {"force": True}, "no manager answers with a leader"),
-        (
-            S,
-            [*LOST, make.leaderless(C)],
-            {"force": True},
-            "docker stop manager-c, then requorum fence manager-c --force",
-        ),
-        (BARE, [*LOST, make.leaderless(C)], {"lost": True}, "it is no lost machine"),
-        (EXISTING, [*LOST, make.leaderless(C)], {"force": True}, "by hand, then requorum fence manager-c --lost"),
-        (S, [*LOST, NodeReport(C, Reach.DENIED)], {"force": True}, "no manager answers with a leader"),
-        (S, [*LOST, in_state(C, LocalState.LOCKED)], {"force": True}, "no manager answers with a leader"),
+        (S, [*LOST, NodeReport(C, Reach.NO_ENGINE, raft=True)], {"force": True}, "may-hold-swarm"),
+        (S, [*LOST, make.leaderless(C)], {"force": True}, "may-hold-swarm"),
+        (BARE, [*LOST, make.leaderless(C)], {"lost": True}, "not-lost"),
+        (EXISTING, [*LOST, make.leaderless(C)], {"force": True}, "may-hold-swarm"),
+        (S, [*LOST, NodeReport(C, Reach.DENIED)], {"force": True}, "may-hold-swarm"),
+        (S, [*LOST, in_state(C, LocalState.LOCKED)], {"force": True}, "may-hold-swarm"),
         (
             S,
             [led(A, unreachable=("manager-b",)), make.gone(B), led(C, unreachable=("manager-b",))],
             {"force": True},
-            "the quorum would be lost",
+            "quorum-at-risk",
         ),
-        (S, [*WITHOUT_C, make.empty(C)], {"force": True}, "there is nothing to fence"),
+        (S, [*WITHOUT_C, make.empty(C)], {"force": True}, "nothing-to-fence"),
     ],
 )
-def test_what_may_be_fenced(of: Settings, reports: list[NodeReport], flags: dict[str, bool], said: str | None) -> None:
+def test_what_may_be_fenced(
+    of: Settings, reports: list[NodeReport], flags: dict[str, bool], code: str | None, snapshot: SnapshotAssertion
+) -> None:
     flags = {"lost": False, "force": False, **flags}
-    if said is None:
+    if code is None:
         check(of, make.survey(reports), C, **flags)
         return
-    with pytest.raises(Refused, match=said):
+    with pytest.raises(Refused) as refused:
         check(of, make.survey(reports), C, **flags)
+    assert refused.value.code == code
+    assert str(refused.value) == snapshot
+
+
+@pytest.mark.parametrize(("of", "lost"), [(S, False), (EXISTING, False), (BARE, True)])
+def test_the_operator_consents_to_what_is_done(of: Settings, lost: bool, snapshot: SnapshotAssertion) -> None:
+    assert fence.intent(of, C, lost=lost) == snapshot
 
 
 def test_a_ready_worker_is_only_fenced_by_force() -> None:
     seen = make.survey([*ALL, make.worker(W1)])
-    with pytest.raises(Refused, match="--force"):
+    with pytest.raises(Refused, match=r"code: not-lost$"):
         check(S, seen, W1, lost=False, force=False)
     check(S, seen, W1, lost=False, force=True)
 
@@ -92,14 +97,14 @@ def test_name_and_address_take_their_places_in_the_command() -> None:
     ],
 )
 def test_a_command_that_fails_is_an_error_with_its_message(command: list[str], said: str) -> None:
-    with pytest.raises(HostError, match=said) as caught:
+    with pytest.raises(HostError, match=f"{said}(?s:.*)code: fence-command-failed$") as caught:
         fence._run(command, A)
     assert len(str(caught.value)) < 1200
 
 
 def test_a_command_that_does_not_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fence, "COMMAND_SECONDS", 0.1)
-    with pytest.raises(HostError, match="no end within"):
+    with pytest.raises(HostError, match=r"code: fence-command-failed$"):
         fence._run(["sleep", "5"], A)
 
 

@@ -27,7 +27,7 @@ from recovery.survey import workload
 from tests.unit import factories as make
 from tests.unit.test_catalog import put
 
-STEP = Step(Action.JOIN, "manager-c", "rejoin", "", "")
+STEP = Step(Action.JOIN, "manager-c", "rejoin", "")
 
 
 @pytest.fixture
@@ -257,7 +257,7 @@ def test_recover_proves_what_an_earlier_run_left_unproven(
     begin(of, said, STEP)
     assert "nothing to do" in recover(), "a plan alone did nothing"
     journal.begin(of, Action.JOIN, "manager-c", said.append)
-    assert "prove what an earlier run did" in recover()
+    assert "prove the changes of an earlier run" in recover()
     assert "nothing to do" in recover()
     assert len(done) == 1
 

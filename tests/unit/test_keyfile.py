@@ -90,7 +90,7 @@ def test_a_private_key_of_another_kind_is_not_guessed_at() -> None:
 
 @pytest.mark.parametrize("text", ["", "SWMKEY-1-", "SWMKEY-1-abc", "k" * 52, "SWMKEY-1-" + "!" * 43])
 def test_what_is_no_unlock_key_is_refused_without_being_shown(text: str) -> None:
-    with pytest.raises(ValueError, match="begins with SWMKEY-1-") as raised:
+    with pytest.raises(ValueError, match="SWMKEY-1-") as raised:
         UnlockKey(text)
     assert not text or text in "SWMKEY-1-" or text not in str(raised.value)
 

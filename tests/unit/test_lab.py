@@ -16,7 +16,7 @@ import yaml
 from docker.errors import APIError
 from requests.exceptions import ReadTimeout
 
-from lab import engine, engine_client, faults, lifecycle, node_container, packages, s3
+from lab import engine, engine_client, faults, image, lifecycle, node_container, packages, s3
 from lab import nodes as lab_nodes
 from lab.errors import LabError
 from lab.instance import Instance
@@ -51,6 +51,11 @@ def test_a_machine_without_debian_sources_is_told_so(tmp_path: Path, monkeypatch
     monkeypatch.delenv("REQUORUM_APT_SOURCES", raising=False)
     with pytest.raises(LabError, match="debian-archive keyring"):
         packages.sources("bookworm", tmp_path)
+
+
+def test_images_of_different_engines_are_different_images() -> None:
+    for told in (image.reference, image.recipe_hash):
+        assert len({told(version) for version in image.ENGINES}) == len(image.ENGINES)
 
 
 @pytest.mark.parametrize("octet", [0, 169, 255])

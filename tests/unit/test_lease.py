@@ -70,7 +70,7 @@ def test_a_server_that_neither_has_it_nor_takes_it_is_not_asked_for_ever(
     of: Settings, bucket: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Site, "put_where", lambda *_: False)
-    with pytest.raises(Refused, match=r"holds no lease and takes none.*\n.*as requorum/lab/lease\.json"):
+    with pytest.raises(Refused, match=r"as requorum/lab/lease\.json\n  code: s3-wrong-answer"):
         lease._Holder(Site(of.backup.sites[0]), KEY, "a stranger").acquire("recovery", print)
 
 
@@ -81,7 +81,7 @@ def test_a_second_operator_is_refused_while_the_first_is_alive(
     monkeypatch.setattr(lease, "WAIT_SECONDS", 6.0)
     said: list[str] = []
     with (
-        pytest.raises(Refused, match=r"\(process \d+\), recovery is still at it"),
+        pytest.raises(Refused, match=r"\"recovery\" by a stranger \(process \d+\)(?s:.*)code: lease-held"),
         cluster_lease.hold(Store(of.backup.sites), of.keys, "joining", say=said.append),
     ):
         pass
@@ -124,7 +124,7 @@ def test_agents_pause_until_they_may_go_on(with_agents: Settings, bucket: Any) -
         cluster_lease.pause_agents(Store(with_agents.backup.sites), with_agents.keys, say=print)
     assert b"recovery" in agents_lease(bucket)
     agent = lease._Holder(Site(with_agents.backup.sites[0]), "requorum/lab/agent/lease.json", "an agent")
-    with pytest.raises(Refused, match="recovery is still at it"):
+    with pytest.raises(Refused, match="code: lease-held"):
         agent.acquire("copying", print)
     cluster_lease.resume_agents(with_agents.keys)
     assert agents_lease(bucket) == lease.FREE
@@ -148,7 +148,7 @@ def test_agents_that_cannot_be_stopped_stop_no_recovery(with_agents: Settings, b
     bucket.delete()
     said: list[str] = []
     cluster_lease.pause_agents(Store(with_agents.backup.sites), with_agents.keys, say=said.append)
-    assert said[0].startswith("agents may copy before the proof: NoSuchBucket")
+    assert said[0].endswith("before its proof: NoSuchBucket: The specified bucket does not exist")
     cluster_lease.resume_agents(with_agents.keys)
 
 
@@ -246,7 +246,7 @@ def test_a_server_that_ignores_conditions_has_no_living_holder_overwritten(
     of: Settings, stranger: lease._Holder
 ) -> None:
     with (
-        pytest.raises(Refused, match="recovery is still at it"),
+        pytest.raises(Refused, match="code: lease-held"),
         cluster_lease.hold(Store(of.backup.sites), of.keys, "joining", say=print),
     ):
         pytest.fail("the work began")
@@ -278,7 +278,7 @@ def test_a_lease_that_was_taken_over_meanwhile_is_noticed_before_what_cannot_be_
         cluster_lease.require_held(of.keys, "forcing")
         lease._held[KEY].holders[0]._done.set()
         bucket.Object(KEY).put(Body=b'{"holder": "other", "by": "ops@desk", "doing": "joining"}')
-        with pytest.raises(Refused, match="ops@desk, joining took it over"):
+        with pytest.raises(Refused, match=r"\"joining\" by ops@desk(?s:.*)code: lease-lost"):
             cluster_lease.require_held(of.keys, "forcing")
 
 

@@ -108,7 +108,7 @@ def test_without_s3_the_failure_is_told_all_the_same(
     gone = of().model_copy(update={"backup": of().backup.model_copy(update={"bucket": "nowhere"})})
     said = outcomes(gone, "S3 is down")
     assert [message["message"] for message in heard[1]] == ["S3 is down"]
-    assert any("could not be noted" in line for line in said)
+    assert any("cannot note in S3" in line for line in said)
 
 
 def test_what_was_not_delivered_is_told_by_the_next_run(
@@ -139,12 +139,12 @@ def test_a_service_that_does_not_answer_fails_nothing_and_shows_no_secret(bucket
     file = tmp_path / "urls"
     file.write_text("json://user:hidden@127.0.0.1:9/\n")
     said = outcomes(make.settings(notify={"urlsFile": str(file)}), "torn")
-    assert said == ["not every service of requorum:notify.urlsFile took the message: swarm lab: backup failed"]
+    assert said == ["a service of requorum:notify.urlsFile did not accept this notification: swarm lab: backup failed"]
 
 
 @pytest.mark.parametrize(
     ("content", "why"),
-    [(None, "No such file"), ("nothing://hidden\n", "line 1 is no URL"), ("json://a\nhidden", "line 2")],
+    [(None, "No such file"), ("nothing://hidden\n", "line 1 of"), ("json://a\nhidden", "line 2 of")],
 )
 def test_an_unusable_file_is_told_without_its_content(tmp_path: Path, content: str | None, why: str) -> None:
     file = tmp_path / "urls"
@@ -152,13 +152,14 @@ def test_an_unusable_file_is_told_without_its_content(tmp_path: Path, content: s
         file.write_text(content)
     with pytest.raises(SettingError, match=why) as error:
         notify.rehearse(make.settings(notify={"urlsFile": str(file)}))
+    assert error.value.code == "unreadable-file"
     assert "hidden" not in str(error.value)
 
 
 def test_a_rehearsal_arrives(of: Make, heard: tuple[str, list[dict[str, str]]]) -> None:
     assert notify.rehearse(of())
-    assert [message["title"] for message in heard[1]] == ["swarm lab: a rehearsal"]
-    with pytest.raises(SettingError, match="requorum:notify: is not set"):
+    assert [message["title"] for message in heard[1]] == ["swarm lab: test message"]
+    with pytest.raises(SettingError, match=r"requorum:notify: (?s:.*)code: setting-missing"):
         notify.rehearse(make.settings())
 
 
@@ -248,9 +249,7 @@ def test_a_copy_that_a_site_lacks_is_told(
     settings = settings.model_copy(update={"backup": second})
     good = Verdict.PROVEN
     assert backed_up(monkeypatch, settings, a=good, b=good, c=good) == 3
-    assert heard[1][0]["message"].splitlines() == [
-        f"manager-{name}: its copy does not lie at every site: requorum backups" for name in "abc"
-    ]
+    assert [line.split(":")[0] for line in heard[1][0]["message"].splitlines()] == [f"manager-{n}" for n in "abc"]
 
 
 def test_the_end_of_a_failed_backup_is_told_by_a_backup_of_every_manager(
@@ -274,7 +273,8 @@ def test_a_manager_that_had_no_turn_is_not_copied(
 ) -> None:
     assert backed_up(monkeypatch, of(), *words, a=Verdict.PROVEN, c=Verdict.PROVEN) == 3
     (message,) = heard[1]
-    assert message["message"].startswith("manager-b: not copied: it is named lost, or")
+    assert message["message"].startswith("manager-b: ")
+    assert message["message"].endswith("code: declared-lost")
 
 
 def test_nothing_copied_is_never_fine(
@@ -377,7 +377,7 @@ def test_fresh_copies_that_fail_are_a_failed_recovery_where_one_is_under_way(
 def test_a_recovery_by_command_that_could_not_begin_is_told(
     of: Make, heard: tuple[str, list[dict[str, str]]], bucket: Any, monkeypatch: pytest.MonkeyPatch, raises: str
 ) -> None:
-    step = Step(Action.JOIN, "manager-c", "rejoin", "", "")
+    step = Step(Action.JOIN, "manager-c", "rejoin", "")
     found = replace(cluster.assessment(of()), plan=Plan(Kind.MINORITY_LOST, steps=(step,)))
     monkeypatch.setattr(cli.cluster, "assess", lambda _: found)
     monkeypatch.setattr(cli.cluster, raises, refused)

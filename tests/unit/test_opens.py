@@ -73,7 +73,7 @@ def test_a_copy_that_is_not_to_be_opened_is_a_copy_and_an_error(
     monkeypatch.setattr(cli.console, "_settings", lambda *_: settings)
     result = CliRunner().invoke(cli.app, ["backup"])
     assert result.exit_code == 1
-    assert "manager-a: copied, and not to be opened here\n" in result.stderr
+    assert "code: wrong-identity" in result.stderr
     assert "not copied" not in result.stderr
 
 

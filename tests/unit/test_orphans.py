@@ -84,8 +84,8 @@ def test_survivors_leave_side_by_side(monkeypatch: pytest.MonkeyPatch, met: Call
     said: list[str] = []
     dismiss(S, make.survey([led(A), *map(make.leaderless, (B, C))]), A, say=said.append)
     assert sorted(line.partition(":")[0] for line in said) == [
-        "manager-b is of before the forced new cluster",
-        "manager-c is of before the forced new cluster",
+        "manager-b leaves the old swarm state",
+        "manager-c leaves the old swarm state",
     ]
 
 

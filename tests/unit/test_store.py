@@ -182,7 +182,7 @@ def test_copies_and_unlock_keys_are_locked_and_nothing_else(s3: Any, sealed: Pat
 
 
 def test_a_bucket_without_object_lock_takes_no_copy(bucket: Any, s3: Any, sealed: Path) -> None:
-    with pytest.raises(StoreError, match=r"requorum:backup\.lock out, or name a bucket"):
+    with pytest.raises(StoreError, match=r"requorum:backup\.lock(?s:.*)code: s3-not-supported"):
         Catalog(of(lock=LOCK)).add(MANIFEST, sealed)
     assert not list(bucket.objects.all())
 
@@ -195,7 +195,7 @@ def test_an_upload_that_arrived_short_is_no_copy(bucket: Any, sealed: Path, monk
         return {**real(**given), "ContentLength": 7}
 
     monkeypatch.setattr(catalog.store.sites[0].s3, "head_object", short)
-    with pytest.raises(StoreError, match="7 of 600 bytes are there"):
+    with pytest.raises(StoreError, match=r"7 of 600 bytes(?s:.*)code: s3-wrong-answer"):
         catalog.add(MANIFEST, sealed)
     assert Catalog(of()).copies == ()
 
@@ -217,7 +217,7 @@ def test_what_the_server_accepts_and_does_not_do_is_an_error(
 
     monkeypatch.setattr(used, "head_object", deaf)
     monkeypatch.setattr(used, "get_object_retention", none)
-    with pytest.raises(StoreError, match=rf"did not heed requorum:backup\.{setting}"):
+    with pytest.raises(StoreError, match=rf"requorum:backup\.{setting}(?s:.*)code: s3-not-supported"):
         catalog.add(MANIFEST, sealed)
 
 
@@ -298,7 +298,7 @@ def test_deleted_and_overwritten_copies_are_read_as_they_were(
 
 
 def test_reading_as_of_a_time_needs_versions(bucket: Any) -> None:
-    with pytest.raises(StoreError, match=r"not versioned.*\n.*requorum:backup\.asOf"):
+    with pytest.raises(StoreError, match=r"requorum:backup\.asOf(?s:.*)code: s3-not-supported"):
         Catalog(of(asOf=THEN.isoformat()))
 
 
@@ -326,7 +326,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
 def test_bad_settings_of_the_store_are_refused(changes: dict[str, Any], key: str) -> None:
     with pytest.raises(SettingError) as caught:
         of(**changes)
-    assert caught.value.key == key
+    assert (caught.value.key, caught.value.code) == (key, "setting-invalid")
 
 
 def test_the_second_site_has_its_own_place_and_the_rest_in_common() -> None:
@@ -340,16 +340,16 @@ REFUSALS: list[tuple[str, str, int, dict[str, Any], str]] = [
     ("SignatureDoesNotMatch", "ListObjectsV2", 403, {}, "AWS_SECRET_ACCESS_KEY"),
     ("NoSuchBucket", "ListObjectsV2", 404, {}, "requorum:backup.bucket"),
     ("404", "HeadObject", 404, {}, "requorum:backup.bucket"),
-    ("301", "HeadObject", 301, {}, "set requorum:backup.region to the bucket's: eu-north-1"),
-    ("PermanentRedirect", "ListObjectsV2", 301, {}, "set requorum:backup.region to the bucket's: eu-north-1"),
+    ("301", "HeadObject", 301, {}, "set requorum:backup.region to the bucket's region: eu-north-1"),
+    ("PermanentRedirect", "ListObjectsV2", 301, {}, "set requorum:backup.region to the bucket's region: eu-north-1"),
     (
         "AuthorizationHeaderMalformed",
         "ListObjectsV2",
         400,
         {},
-        "set requorum:backup.region to the bucket's: eu-north-1",
+        "set requorum:backup.region to the bucket's region: eu-north-1",
     ),
-    ("RequestTimeTooSkewed", "ListObjectsV2", 403, {}, "this machine's clock; the server's says Fri, 02 Jan 2026"),
+    ("RequestTimeTooSkewed", "ListObjectsV2", 403, {}, "the server's clock says Fri, 02 Jan 2026"),
     ("ObjectLockConfigurationNotFoundError", "GetObjectLockConfiguration", 404, {"lock": LOCK}, "requorum:backup.lock"),
     ("InvalidRequest", "PutObject", 400, {"lock": LOCK}, "requorum:backup.lock"),
     ("AccessDenied", "ListObjectsV2", 403, {}, "s3:ListBucket"),
@@ -381,6 +381,8 @@ def test_each_refusal_names_the_setting_and_what_to_do(
     told = explain(ClientError(answer, operation), "reading", of(**changes).backup.sites[0], "backup")
     assert remedy in told.remedy
     assert "{" not in told.remedy
+    lacks = remedy in ("requorum s3", "requorum:backup.lock")
+    assert told.code == ("s3-not-supported" if lacks else "s3-denied" if status == 403 else "s3-refused")
     assert not isinstance(told, StoreSilent)
     second = explain(ClientError(answer, operation), "reading", of(**changes).backup.sites[0], "backup.second")
     assert "requorum:backup.bucket" not in second.remedy

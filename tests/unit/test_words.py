@@ -66,7 +66,7 @@ def test_words_about_everybody_change_nothing_of_what_answers(reports: list[Node
 
 
 def test_who_said_it_when_and_why_is_shown() -> None:
-    assert WORD.text(make.NOW) == "named lost 5 min ago by ops@desk: switched off by ipmi"
+    assert WORD.text(make.NOW) == "declared lost 5 min ago by ops@desk: switched off by ipmi"
 
 
 def test_a_word_is_kept_in_the_store_until_it_is_forgotten(bucket: Any) -> None:
@@ -101,5 +101,5 @@ def test_without_the_store_no_word_counts_and_the_node_says_so(bucket: Any) -> N
     bucket.delete()
     silent, living = lost.with_declarations(S, [make.silent(A), make.leaderless(B)], make.NOW)
     assert silent.reach is Reach.SILENT
-    assert "S3 was not asked" in silent.detail
+    assert "cannot read from S3" in silent.detail
     assert living == make.leaderless(B)

@@ -36,7 +36,7 @@ class NodeStatus:
 
     @property
     def fine(self) -> bool:
-        """Whether nothing is wanting here."""
+        """Whether the node is Ready and, as a manager, Reachable."""
         return self.state == "ready" and (self.role == "worker" or self.reachability == "reachable")
 
 
@@ -52,7 +52,7 @@ class Status:
 
     @property
     def exit_code(self) -> int:
-        """Of the contract: fine, degraded, or quorum lost; an error where S3 could not be read."""
+        """The exit code of the contract: fine, degraded or quorum lost; error if S3 could not be read."""
         if self.diagnosis.kind in NO_QUORUM:
             return LOST
         if self.diagnosis.kind is not Kind.HEALTHY or self.diagnosis.warnings or not all(n.fine for n in self.nodes):
@@ -63,7 +63,7 @@ class Status:
 def status(
     settings: Settings, survey: Survey, diagnosis: Diagnosis, copies: Sequence[Copy], error: RequorumError | None
 ) -> Status:
-    """The status that a survey and the list of copies (newest first) amount to."""
+    """The status in a survey and a list of copies, newest first."""
     members = survey.leader.members if survey.leader else ()
     newest = {copy.manager: copy.dated for copy in reversed(copies)}
     nodes = tuple(_node(report, members, newest.get(report.node.name)) for report in survey.reports)
@@ -92,7 +92,7 @@ def _node(report: NodeReport, members: Sequence[Member], copied: datetime | None
 
 
 def as_json(status: Status) -> dict[str, Any]:
-    """The status as the contract has it. Times are UTC in ISO 8601, ages whole seconds."""
+    """The status as JSON of the contract. Times are UTC in ISO 8601, ages are whole seconds."""
     return {
         "version": VERSION,
         "cluster": status.cluster,
@@ -104,6 +104,7 @@ def as_json(status: Status) -> dict[str, Any]:
         "exitCode": status.exit_code,
         "taken": status.taken.isoformat(),
         "storeError": str(status.store_error) if status.store_error else None,
+        "storeErrorCode": status.store_error.code if status.store_error else None,
         "nodes": [
             {
                 "name": node.name,
@@ -127,7 +128,7 @@ def as_json(status: Status) -> dict[str, Any]:
 
 
 def as_tree(status: Status) -> Tree:
-    """The status for eyes: zones, and in them nodes."""
+    """The status as a tree of zones and their nodes."""
     colour = {FINE: "green", DEGRADED: "yellow"}.get(status.exit_code, "red")
     identity = f" ({status.diagnosis.cluster_id})" if status.diagnosis.cluster_id else ""
     tree = Tree(f"cluster [bold]{status.cluster}[/]{identity}: [{colour}]{status.diagnosis.kind}[/]")
@@ -141,7 +142,7 @@ def as_tree(status: Status) -> Tree:
     for warning in status.diagnosis.warnings:
         tree.add(f"[yellow]{escape(warning)}[/]")
     if status.store_error:
-        tree.add(f"[red]copies unknown: {escape(status.store_error.why)}[/]")
+        tree.add(f"[red]the copies could not be listed: {escape(status.store_error.why)}[/]")
     return tree
 
 

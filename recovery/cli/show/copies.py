@@ -1,4 +1,4 @@
-"""Copies, and which of them stay and go, as tables or as JSON."""
+"""Copies, and which of them are kept or removed, as tables or as JSON."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -16,7 +16,7 @@ from recovery.errors import DamagedCopy, RequorumError
 from recovery.operations.broken_uploads import BrokenUpload
 
 NO_MARKS: Mapping[Copy, Keep] = {}
-"""Of copies that were just made."""
+"""The keep marks of copies that were just made."""
 
 
 def copies_table(
@@ -26,7 +26,7 @@ def copies_table(
     *,
     sites: bool = False,
 ) -> Table:
-    """The copies for eyes, newest first; with ``sites``, where they lie."""
+    """The copies as a table, newest first. With ``sites``, it shows where they are stored."""
     longest = max((len(copy.name) for copy, _ in copies), default=0)
     table = Table(box=None)
     table.add_column("copy", no_wrap=True, min_width=longest)
@@ -53,28 +53,28 @@ def copies_json(
     *,
     opens: Callable[[Manifest], bool | None] = lambda _: None,
 ) -> dict[str, Any]:
-    """The copies as the contract has them; ``opens`` tells whether an identity at hand opens one."""
+    """The copies as JSON of the contract. ``opens`` tells whether an available identity opens a copy."""
     shown = [{**_copy_json(copy, manifest, opens), "keep": _mark_json(marks.get(copy))} for copy, manifest in copies]
     return {"version": VERSION, "cluster": cluster, "copies": shown}
 
 
 def verified_json(cluster: str, copy: Copy, found: Manifest | RequorumError) -> dict[str, Any]:
-    """What came of reading a copy whole, as the contract has it."""
+    """The result of verifying a copy, as JSON of the contract."""
     result = (
-        {"files": None, "error": found.why}
+        {"files": None, "error": found.why, "errorCode": found.code}
         if isinstance(found, RequorumError)
-        else {"files": len(found.files), "error": None}
+        else {"files": len(found.files), "error": None, "errorCode": None}
     )
     return {"version": VERSION, "cluster": cluster, **_identity(copy), **result}
 
 
 def kept_json(cluster: str, name: str, mark: Keep | None) -> dict[str, Any]:
-    """The mark that a copy has now, as the contract has it."""
+    """The keep mark that a copy has now, as JSON of the contract."""
     return {"version": VERSION, "cluster": cluster, "name": name, "keep": _mark_json(mark)}
 
 
 def prune_table(decisions: Sequence[Decision[C]], now: datetime) -> Table:
-    """What stays and what goes, and why, for eyes."""
+    """Each copy that is kept or removed, and why, as a table."""
     longest = max((len(decision.copy.name) for decision in decisions), default=0)
     table = Table(box=None)
     table.add_column("copy", no_wrap=True, min_width=longest)
@@ -90,7 +90,7 @@ def prune_table(decisions: Sequence[Decision[C]], now: datetime) -> Table:
 def decisions_json(
     decisions: Sequence[Decision[C]], removals: Sequence[Removal[C]], identity: Callable[[C], Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
-    """What stays and what goes, why, and what came of it, as the contract has it."""
+    """Each copy that is kept or removed, why, and the result, as JSON of the contract."""
     errors = {removal.decision.copy: removal.error for removal in removals}
     hidden = {removal.decision.copy for removal in removals if removal.versions_stay}
     return [
@@ -102,6 +102,7 @@ def decisions_json(
             "removed": decision.copy in errors and error is None,
             "versionsStay": decision.copy in hidden,
             "error": error.why if error else None,
+            "errorCode": error.code if error else None,
         }
         for decision in decisions
         for error in [errors.get(decision.copy)]
@@ -116,7 +117,7 @@ def prune_json(
     *,
     dry_run: bool,
 ) -> dict[str, Any]:
-    """What pruning does, or would do, and the uploads that broke off, as the contract has it."""
+    """The copies and the interrupted uploads that pruning removes or would remove, as JSON of the contract."""
     return {
         "version": VERSION,
         "cluster": cluster,
@@ -129,6 +130,7 @@ def prune_json(
                 "begun": one.upload.begun.isoformat(),
                 "removed": not dry_run and one.error is None,
                 "error": one.error.why if one.error else None,
+                "errorCode": one.error.code if one.error else None,
             }
             for one in broken
         ],
@@ -136,7 +138,7 @@ def prune_json(
 
 
 def proof_json(proof: Proof | None) -> dict[str, Any] | None:
-    """The proof of a copy as the contract has it."""
+    """The proof of a copy as JSON of the contract."""
     if proof is None:
         return None
     return {
@@ -166,10 +168,11 @@ def _copy_json(
 ) -> dict[str, Any]:
     common = {**_identity(copy), "clock": copy.clock or None, "sites": list(copy.sites)}
     if isinstance(manifest, DamagedCopy):
-        return {**common, "error": manifest.why}
+        return {**common, "error": manifest.why, "errorCode": manifest.code}
     return {
         **common,
         "error": None,
+        "errorCode": None,
         "clusterId": manifest.cluster_id,
         "nodeId": manifest.node_id,
         "engine": manifest.engine,

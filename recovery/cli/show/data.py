@@ -1,4 +1,4 @@
-"""Copies of data as the operator is shown them: as a table, and as JSON of the contract (docs/json.md)."""
+"""Data copies as a table, and as JSON of the contract (docs/json.md)."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -17,7 +17,7 @@ from recovery.errors import DamagedCopy
 
 
 def table(copies: Sequence[Read], now: datetime, *, sites: bool = False) -> Table:
-    """The copies for eyes, newest first; with ``sites``, where they lie."""
+    """The copies as a table, newest first. With ``sites``, it shows where they are stored."""
     made = Table(box=None)
     made.add_column("copy", no_wrap=True, min_width=max((len(copy.name) for copy, _ in copies), default=0))
     for heading in ("age", "service", "source", "node", "data", "stored", "remarks", *(("sites",) if sites else ())):
@@ -28,14 +28,14 @@ def table(copies: Sequence[Read], now: datetime, *, sites: bool = False) -> Tabl
         if isinstance(manifest, DamagedCopy):
             made.add_row(copy.name, age, "", "", "", "", "", f"[red]{escape(manifest.why)}[/]", *where)
             continue
-        remarks = "files changed meanwhile" if manifest.changed else ""
+        remarks = "files changed during the copy" if manifest.changed else ""
         sizes = (f"{manifest.plain_size:,} B", f"{manifest.size:,} B")
         made.add_row(copy.name, age, manifest.service, escape(manifest.source), manifest.node, *sizes, remarks, *where)
     return made
 
 
 def as_json(cluster: str, copies: Sequence[Read]) -> dict[str, Any]:
-    """The copies as the contract has them."""
+    """The copies as JSON of the contract."""
     return {"version": VERSION, "cluster": cluster, "copies": [_copy(copy, manifest) for copy, manifest in copies]}
 
 
@@ -46,7 +46,7 @@ def prune_json(
     *,
     dry_run: bool,
 ) -> dict[str, Any]:
-    """What stays and what goes, why, and what came of it, as the contract has it."""
+    """Each copy that is kept or removed, why, and the result, as JSON of the contract."""
     return {
         "version": VERSION,
         "cluster": cluster,
@@ -62,11 +62,12 @@ def _identity(copy: DataCopy) -> dict[str, Any]:
 def _copy(copy: DataCopy, manifest: DataManifest | DamagedCopy) -> dict[str, Any]:
     common = {**_identity(copy), "clock": copy.clock or None, "sites": list(copy.sites)}
     if isinstance(manifest, DamagedCopy):
-        return {**common, "error": manifest.why}
+        return {**common, "error": manifest.why, "errorCode": manifest.code}
     found = asdict(manifest)
     return {
         **common,
         "error": None,
+        "errorCode": None,
         "clusterId": found["cluster_id"],
         "plainSize": found["plain_size"],
         "plainSha256": found["plain_sha256"],

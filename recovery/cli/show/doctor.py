@@ -1,4 +1,4 @@
-"""What ails the nodes and what can be tried, as lines or as JSON."""
+"""Unhealthy nodes and the commands that may repair them, as lines or as JSON."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -10,14 +10,14 @@ from recovery.planning.doctor import Finding
 
 
 def doctor_code(diagnosis: Diagnosis, cases: Sequence[Finding]) -> int:
-    """Of the contract: fine, degraded, or quorum lost."""
+    """The exit code of the contract: fine, degraded or quorum lost."""
     if diagnosis.kind in NO_QUORUM:
         return LOST
     return FINE if diagnosis.kind is Kind.HEALTHY and not (cases or diagnosis.warnings) else DEGRADED
 
 
 def doctor_json(diagnosis: Diagnosis, cases: Sequence[Finding]) -> dict[str, Any]:
-    """The cases as the contract has them."""
+    """The cases as JSON of the contract."""
     return {
         "version": VERSION,
         "diagnosis": str(diagnosis.kind),
@@ -27,7 +27,10 @@ def doctor_json(diagnosis: Diagnosis, cases: Sequence[Finding]) -> dict[str, Any
             {
                 "node": case.node,
                 "trouble": case.trouble,
-                "proposals": [{**asdict(proposal), "remedy": str(proposal.remedy)} for proposal in case.proposals],
+                "proposals": [
+                    {**asdict(proposal), "remedy": str(proposal.remedy), "code": proposal.code}
+                    for proposal in case.proposals
+                ],
             }
             for case in cases
         ],
@@ -35,11 +38,13 @@ def doctor_json(diagnosis: Diagnosis, cases: Sequence[Finding]) -> dict[str, Any
 
 
 def doctor_lines(diagnosis: Diagnosis, cases: Sequence[Finding]) -> tuple[str, ...]:
-    """The cases for eyes."""
+    """The cases as lines."""
     lines = [*diagnosis.warnings]
     for case in cases:
         lines.append(f"{case.node}: {case.trouble}")
         for number, proposal in enumerate(case.proposals, 1):
             refused = f" [not now: {proposal.refused}]" if proposal.refused else ""
             lines += [f"  {number}. {proposal.command}{refused}", f"     {proposal.effect}"]
-    return tuple(lines) or ("nothing ails",)
+    if not lines and diagnosis.kind is not Kind.HEALTHY:
+        return ("no repair of a single node helps here. next: requorum plan",)
+    return tuple(lines) or ("no unhealthy node",)

@@ -1,4 +1,4 @@
-"""What drills came to, as a table or as JSON."""
+"""The results of drills, as a table or as JSON."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from recovery.operations.drill import Drill
 
 
 def drills_table(drills: Sequence[Drill]) -> Table:
-    """What drills came to, for eyes."""
+    """The results of drills as a table."""
     table = Table(box=None)
     table.add_column("copy", no_wrap=True, min_width=max((len(done.copy.name) for done in drills), default=0))
     for heading in ("on", "engine", "back after", "would lose", "change", "result"):
@@ -33,7 +33,7 @@ def drills_table(drills: Sequence[Drill]) -> Table:
 
 
 def drills_json(cluster: str, drills: Sequence[Drill]) -> dict[str, Any]:
-    """What drills came to, as the contract has it."""
+    """The results of drills as JSON of the contract."""
     done = [
         {"copy": d.copy.name, "node": d.node, "rto": d.rto, "rpo": d.rpo, "proof": proof_json(d.proof)} for d in drills
     ]

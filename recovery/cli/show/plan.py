@@ -3,12 +3,14 @@
 from dataclasses import asdict
 from typing import Any
 
-from recovery.cli.show.contract import VERSION
+from recovery.cli.show.contract import VERSION, error_object
+from recovery.errors import Refused
 from recovery.operations.assess import Assessment
+from recovery.planning.objections import precondition
 
 
-def plan_json(assessment: Assessment) -> dict[str, Any]:
-    """Diagnosis and plan as the contract has them."""
+def plan_json(assessment: Assessment, error: Refused | None = None) -> dict[str, Any]:
+    """Diagnosis and plan as JSON of the contract. ``error`` is why `pulumi up` would refuse to begin."""
     plan = assessment.plan
     return {
         "version": VERSION,
@@ -22,5 +24,16 @@ def plan_json(assessment: Assessment) -> dict[str, Any]:
         "ahead": plan.ahead,
         "losses": list(plan.losses),
         "refusal": asdict(plan.refusal) if plan.refusal else None,
-        "steps": [{**asdict(step), "action": str(step.action)} for step in plan.steps],
+        "error": error_object(error) if error else None,
+        "steps": [
+            {
+                "action": str(step.action),
+                "node": step.node,
+                "effect": step.effect,
+                "precondition": precondition(step.action),
+                "postcondition": step.postcondition,
+                "repeatable": step.repeatable,
+            }
+            for step in plan.steps
+        ],
     }

@@ -9,13 +9,13 @@ from recovery.operations.report import VERSION
 
 
 def listing_json(cluster: str, reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The list as the contract has it: of each report what identifies and sums it up."""
+    """The list of reports as the JSON contract has it, each with its name and its main figures."""
     keys = ("name", "diagnosis", "lost", "copy", "survivor", "begun", "ended", "rto", "rpo", "verdict", "by", "how")
     return {"version": VERSION, "cluster": cluster, "reports": [{key: one[key] for key in keys} for one in reports]}
 
 
 def table(reports: Sequence[Mapping[str, Any]]) -> Table:
-    """The list for eyes."""
+    """The list of reports as a table."""
     shown = Table(box=None)
     for heading in ("report", "what", "lost", "RTO", "RPO", "result", "by"):
         shown.add_column(heading, no_wrap=heading == "report")

@@ -18,7 +18,7 @@ def exit_code(found: Capabilities) -> int:
 
 
 def as_json(cluster: str, found: Sequence[Capabilities]) -> dict[str, Any]:
-    """What was found out, as the contract has it."""
+    """The features of all sites, as the JSON contract has them."""
     sites = [
         {
             "site": one.site,
@@ -34,7 +34,7 @@ def as_json(cluster: str, found: Sequence[Capabilities]) -> dict[str, Any]:
 
 
 def table(found: Capabilities) -> Table:
-    """What was found out about one site, for eyes."""
+    """The features of one site, as a table."""
     shown = Table(box=None, title=escape(f"{found.site} site: {found.where}"), title_justify="left")
     for heading in ("offered", "answer", "needed by", "detail"):
         shown.add_column(heading)

@@ -1,0 +1,38 @@
+"""A plan on its way to the process that carries it out: as plain values, as they lie in Pulumi's state."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+from recovery.planning.diagnosis import Kind
+from recovery.planning.plan import Plan
+from recovery.planning.steps import Action, Step
+from recovery.swarm.model import AddressChange
+
+NOTHING = Plan(Kind.HEALTHY)
+"""What is consented to where no plan is recorded, as in a state that an earlier version wrote."""
+
+
+def to_record(plan: Plan, steps: Iterable[Step]) -> dict[str, Any]:
+    """The plan with only these of its steps; nothing where there are none."""
+    taken = [{**asdict(step), "action": str(step.action)} for step in steps]
+    if not taken:
+        return {}
+    known = {key: getattr(plan, key) for key in ("cluster_id", "copy", "ca", "survivor", "ahead")}
+    moves = [asdict(move) for move in plan.moves]
+    return {"kind": str(plan.kind), **known, "moves": moves, "steps": taken}
+
+
+def from_record(record: Mapping[str, Any]) -> Plan:
+    """The plan in a record. Raises: ValueError, TypeError, KeyError where it is none."""
+    if "steps" not in record:
+        return NOTHING
+    steps = tuple(Step(**{**step, "action": Action(step["action"])}) for step in record["steps"])
+    moves = tuple(AddressChange(**move) for move in record["moves"])
+    known = {key: record[key] for key in ("cluster_id", "copy", "ca", "survivor", "ahead")}
+    return Plan(Kind(record["kind"]), steps=steps, moves=moves, **known)
+
+
+def only(plan: Plan, steps: Iterable[Step]) -> Plan:
+    """The plan with only these of its steps."""
+    return replace(plan, steps=tuple(steps))

@@ -1,0 +1,79 @@
+"""What is left to do in a swarm that has a leader: how each node returns to its place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from recovery.planning import steps
+from recovery.planning.diagnosis import Diagnosis, Kind
+from recovery.planning.steps import Step
+from recovery.swarm.machines import Node
+
+if TYPE_CHECKING:
+    from recovery.settings import Settings
+
+
+def still_to_do(diagnosis: Diagnosis, settings: Settings) -> tuple[Step, ...]:
+    """The steps that finish what made the quorum, then those of every node, cut-off workers first."""
+    quorum = steps.for_quorum(finish_quorum(diagnosis, settings))
+    finished = {step.node for step in quorum if step.action is steps.Action.JOIN}
+    redirected = tuple(map(steps.redirect, diagnosis.stranded))
+    returns = (step for node in settings.nodes if node.name not in finished for step in of_node(diagnosis, node))
+    return (*quorum, *redirected, *returns, *demotions(diagnosis, settings))
+
+
+def finish_quorum(diagnosis: Diagnosis, settings: Settings) -> tuple[Step, ...]:
+    """Every manager is unlocked where there is no leader; then what a run that broke off left to do to the manager that it made."""
+    unlocks = map(steps.unlock, diagnosis.locked if diagnosis.kind is Kind.LOCKED else ())
+    proofs = (step for name in diagnosis.unproven for step in (steps.save(name), steps.compare(name)))
+    return (*unlocks, *proofs, *map(steps.lock, diagnosis.opened), *_readdresses(diagnosis, settings))
+
+
+def of_node(diagnosis: Diagnosis, node: Node) -> tuple[Step, ...]:
+    """How one node returns: what it has of before is saved and given up, then it joins. Nothing where it is in its place."""
+    name, found = node.name, []
+    if name in diagnosis.old_logs:
+        found.append(steps.save(name))
+    if name in diagnosis.left_behind:
+        found.append(steps.leave(name))
+    elif name in diagnosis.old_logs:
+        found.append(steps.set_aside(name))
+    elif name in diagnosis.locked and diagnosis.kind is not Kind.LOCKED:
+        found.append(steps.unlock(name))
+    if name in diagnosis.missing or (name in diagnosis.old_logs and name not in diagnosis.left_behind):
+        found.append(steps.join(node))
+    elif name in diagnosis.left_behind:
+        found.append(steps.rejoin(name))
+    elif name in diagnosis.unfinished:
+        found.append(steps.finish(name))
+    return tuple(found)
+
+
+def beside(diagnosis: Diagnosis, settings: Settings) -> Node | None:
+    """The manager beside which one with a former address can be given its vote anew: the first that is there or can join."""
+    unable = {*diagnosis.misplaced, *diagnosis.left_alone, *diagnosis.old_logs, *diagnosis.locked}
+    return next((manager for manager in settings.managers if manager.name not in unable), None)
+
+
+def demotions(diagnosis: Diagnosis, settings: Settings) -> tuple[Step, ...]:
+    """Workers give their vote back once every manager of the settings is there."""
+    waits = any(manager.name in diagnosis.left_alone for manager in settings.managers)
+    return () if waits else tuple(map(steps.demote, diagnosis.stand_ins))
+
+
+def readdress(seed: str, second: Node, joins: tuple[Step, ...]) -> tuple[Step, ...]:
+    """How the log takes up a manager's new address: another manager votes beside it, which finds it there by a detour."""
+    return (steps.detour(second.name, seed), *joins, steps.readdress(seed), steps.give_vote(seed))
+
+
+def _readdresses(diagnosis: Diagnosis, settings: Settings) -> tuple[Step, ...]:
+    second = beside(diagnosis, settings)
+    if second is None:
+        return ()
+    joins = of_node(diagnosis, second)
+    return tuple(step for name in diagnosis.misplaced for step in readdress(name, second, joins))
+
+
+def rebuilds(diagnosis: Diagnosis, settings: Settings) -> tuple[Step, ...]:
+    """The steps that make node containers that do not exist. The `existing` driver makes no machines."""
+    return () if settings.hosts.driver == "existing" else tuple(map(steps.rebuild, diagnosis.gone))

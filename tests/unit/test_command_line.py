@@ -1,0 +1,115 @@
+"""A flag counts as typed when a person gave it to the `pulumi` that runs the program: by real processes on real terminals."""
+
+import os
+import pty
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.command_line import gives_consent
+
+PROGRAM = (
+    f'"{sys.executable}" -c "from components.command_line import consent_is_typed as typed; print(typed())" > "$SAID"\n'
+)
+"""What a shell that is called `pulumi` runs, as Pulumi runs a program."""
+TYPED = ("up", "--config", "recover=true")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "up --config recover=true",
+        "up -c recover=true",
+        "up -crecover=true",
+        "up -c=recover=true",
+        "up --config=recover=true",
+        "up -yc recover=true",
+        "up --config requorum:recover=true",
+        "up --config requorum:config:recover=true",
+        "up --config recover=TRUE",
+        "up --yes --skip-preview --stack lab --config copy=2026-01-31T12:00:00Z --config recover=true --cwd /srv",
+        "--config-file Pulumi.lab.yaml --config recover=true up",
+        "update --config recover=true",
+        "preview --config recover=true",
+        "pre --diff --config recover=true",
+    ],
+)
+def test_an_update_or_preview_is_given_consent_by_its_own_arguments(line: str) -> None:
+    assert gives_consent(line.split())
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "up",
+        "up recover=true",
+        "up --message recover=true",
+        "up --config-file recover=true",
+        "up --config-path recover=true",
+        "up --conf recover=true",
+        "up --config recover=false",
+        "up --config recover=r3f9a2c1",
+        "up --config recover=trueish",
+        "up --config other:recover=true",
+        "up --config unrecover=true",
+        "up --config",
+        "up -- --config recover=true",
+        "up --non-interactive --config recover=true",
+        "watch --config recover=true",
+        "refresh --run-program --config recover=true",
+        "destroy --run-program --config recover=true",
+        "config set recover true",
+    ],
+)
+def test_other_arguments_give_none(line: str) -> None:
+    assert not gives_consent(line.split())
+
+
+def shell(folder: Path, name: str, runs: str) -> tuple[str, str]:
+    """A shell under a name of its own, and the script that it is to run."""
+    (folder / name).mkdir(parents=True)
+    (folder / name / "script").write_text(f"{runs}exit\n")
+    return str(shutil.copy("/bin/bash", folder / name / name)), str(folder / name / "script")
+
+
+def is_typed(folder: Path, *command: str, **changes: Any) -> bool:
+    """What the program says when this command runs on a terminal, or with these ends of it elsewhere."""
+    kept = {key: value for key, value in os.environ.items() if key != "CI"}
+    environment = {**kept, "SAID": str(folder / "said"), **changes.pop("env", {})}
+    ours, theirs = pty.openpty()
+    try:
+        ends = {**dict.fromkeys(("stdin", "stdout", "stderr"), theirs), **changes}
+        subprocess.run(command, env=environment, check=True, timeout=60, **ends)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    return {"True\n": True, "False\n": False}[(folder / "said").read_text()]
+
+
+def test_a_flag_that_a_person_types_counts(tmp_path: Path) -> None:
+    pulumi = shell(tmp_path, "pulumi", PROGRAM)
+    assert is_typed(tmp_path, *pulumi, *TYPED)
+    assert is_typed(tmp_path, *shell(tmp_path, "make", " ".join((*pulumi, *TYPED, "\n")))), "also through a wrapper"
+    assert not is_typed(tmp_path, *pulumi, "up")
+
+
+@pytest.mark.parametrize("elsewhere", [("stdin",), ("stdout",), ("stdin", "stdout")], ids="-".join)
+def test_where_pulumi_could_ask_nobody_nobody_typed(tmp_path: Path, elsewhere: tuple[str, ...]) -> None:
+    ends = dict.fromkeys(elsewhere, subprocess.DEVNULL)
+    assert not is_typed(tmp_path, *shell(tmp_path, "pulumi", PROGRAM), *TYPED, **ends)
+
+
+def test_in_a_pipeline_nobody_typed_whatever_terminal_it_has(tmp_path: Path) -> None:
+    assert not is_typed(tmp_path, *shell(tmp_path, "pulumi", PROGRAM), *TYPED, env={"CI": "true"})
+
+
+def test_only_the_nearest_pulumi_counts(tmp_path: Path) -> None:
+    assert not is_typed(tmp_path, *shell(tmp_path, "wrapper", PROGRAM), *TYPED), "another program's arguments"
+    inner = shell(tmp_path, "pulumi", PROGRAM)
+    outer = shell(tmp_path / "outside", "pulumi", " ".join((*inner, "up\n")))
+    assert not is_typed(tmp_path, *outer, *TYPED)

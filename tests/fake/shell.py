@@ -23,9 +23,9 @@ from recovery.survey import nodes, unknown_managers, workload
 from tests.fake.machine import Directory, Machine
 from tests.fake.raft import Raft
 from tests.unit import factories as make
-from tests.unit.test_keyfile import PRIVATE, key_file
-from tests.unit.test_snapshot import add
-from tests.unit.test_wal import entry, state
+from tests.unit.copies.test_snapshot import add
+from tests.unit.swarm.test_key_file import PRIVATE, key_file
+from tests.unit.swarm.test_wal import entry, state
 
 if TYPE_CHECKING:
     from tests.fake.wires import Wires

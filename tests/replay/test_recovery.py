@@ -36,7 +36,7 @@ from tests.fake.cases import Case, Copies, Scene, Theatre, names, quiet, subsets
 from tests.fake.engine import LEADERLESS_SECONDS
 from tests.fake.machine import Cut, Machine
 from tests.fake.wires import Killed, Moment, Strike, wired
-from tests.unit.test_keyfile import unlock_key
+from tests.unit.swarm.test_key_file import unlock_key
 
 TRIES = 3
 AGENTS_LEASE = "requorum/lab/agent/lease.json"

@@ -26,7 +26,7 @@ from recovery.settings import Settings, parse
 from recovery.swarm.machines import Node
 from recovery.swarm.model import Inventory, LocalState, Member, NodeReport, Reach, Survey
 from recovery.swarm.wal import Position
-from tests.unit.test_keyfile import PRIVATE
+from tests.unit.swarm.test_key_file import PRIVATE
 
 IDENTITY = pyrage.x25519.Identity.generate()
 """Opens the copies of the settings here."""

@@ -26,7 +26,7 @@ from tests.chaos.oracle import Case, Copies, Ending, Remedy, expected, matrix
 from tests.chaos.trial import Result
 from tests.chaos.witness import Entry, Picture, View
 from tests.unit import factories as make
-from tests.unit.test_snapshot import CONTENT, archive, described, sealed_beside
+from tests.unit.copies.test_snapshot import CONTENT, archive, described, sealed_beside
 
 THREE, FIVE = managers(3), managers(5)
 A, B, C = THREE

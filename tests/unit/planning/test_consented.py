@@ -1,0 +1,111 @@
+"""What may be planned anew under a plan that was consented to."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from recovery.planning import steps
+from recovery.planning.consented import left_of, still_valid
+from recovery.planning.diagnosis import Kind
+from recovery.planning.plan import Plan, Refusal
+from recovery.planning.record import NOTHING, from_record, only, to_record
+from recovery.swarm.model import AddressChange
+from tests.unit import factories as make
+from tests.unit.planning.test_diagnosis import A, B, C
+
+SHOWN = Plan(
+    Kind.QUORUM_LOST,
+    make.CLUSTER,
+    (
+        steps.save("manager-a"),
+        steps.save("manager-b"),
+        steps.force(A),
+        steps.leave("manager-b"),
+        steps.rejoin("manager-b"),
+        steps.join(C),
+        steps.prove("all"),
+    ),
+    survivor="manager-a",
+)
+RESTORED = Plan(
+    Kind.ALL_LOST,
+    make.CLUSTER,
+    (steps.restore(A, "one", make.CLUSTER), steps.compare("manager-a"), steps.join(B), steps.join(C)),
+    copy="one",
+    ca="ours",
+)
+MOVE = AddressChange("manager-a", "id", "10.70.0.1", str(A.address))
+CONSENT = Refusal("nobody said so", "say so", consent=True)
+
+
+def left(*of: steps.Step) -> Plan:
+    """What is planned once the swarm has a leader."""
+    return Plan(Kind.MINORITY_LOST, make.CLUSTER, of)
+
+
+@pytest.mark.parametrize(
+    ("consented", "fresh", "why"),
+    [
+        (SHOWN, SHOWN, ""),
+        (SHOWN, replace(SHOWN, refusal=CONSENT), ""),
+        (SHOWN, left(steps.leave("manager-b"), steps.rejoin("manager-b"), steps.join(C)), ""),
+        (SHOWN, left(steps.join(C), steps.rejoin("manager-b")), ""),
+        (SHOWN, left(steps.save("manager-b"), steps.leave("manager-b"), steps.rejoin("manager-b")), ""),
+        (SHOWN, left(steps.save("manager-c"), steps.finish("manager-c")), ""),
+        (SHOWN, left(), ""),
+        (SHOWN, left(steps.rejoin("manager-b"), steps.leave("manager-b")), "manager-b is now to leave the old swarm"),
+        (SHOWN, left(steps.leave("manager-c"), steps.rejoin("manager-c")), "manager-c is now to leave the old swarm"),
+        (SHOWN, left(steps.join(C), steps.join(C)), "manager-c is now to rejoin"),
+        (SHOWN, left(steps.join(A)), "manager-a is now to rejoin"),
+        (SHOWN, RESTORED, "manager-a is now to restore the swarm from one"),
+        (SHOWN, replace(SHOWN, survivor="manager-b"), "the swarm would come from manager-b, not from manager-a"),
+        (SHOWN, replace(SHOWN, ahead="two"), "two holds committed changes that no survivor has"),
+        (SHOWN, replace(SHOWN, refusal=Refusal("a manager is silent", "look")), "a manager is silent"),
+        (SHOWN, replace(left(), cluster_id="other"), "the swarm is other, and the plan was made for cluster-one"),
+        (replace(SHOWN, ahead="two"), replace(SHOWN, ahead="two"), ""),
+        (replace(SHOWN, ahead="two"), SHOWN, ""),
+        (RESTORED, RESTORED, ""),
+        (RESTORED, left(steps.compare("manager-a"), steps.join(B), steps.join(C)), ""),
+        (RESTORED, replace(RESTORED, copy="two"), "the swarm would come from two, not from one"),
+        (RESTORED, replace(RESTORED, ca="another"), "the CA of one is not the one that the plan was made for"),
+        (RESTORED, replace(RESTORED, moves=(MOVE,)), "it would also move manager-a from 10.70.0.1 to 10.77.1.11"),
+        (replace(RESTORED, moves=(MOVE,)), RESTORED, ""),
+        (left(steps.join(C)), SHOWN, "manager-a is now to force a new cluster"),
+        (replace(left(steps.found(A)), cluster_id=None), left(), ""),
+    ],
+)
+def test_a_fresh_plan_is_what_is_left_of_the_one_consented_to(consented: Plan, fresh: Plan, why: str) -> None:
+    said = still_valid(consented, fresh)
+    assert why in said
+    assert bool(why) is bool(said)
+
+
+def test_what_is_left_is_taken_as_it_was_shown_and_nothing_else_is() -> None:
+    fresh = left(steps.join(C), steps.save("manager-c"), steps.leave("manager-b"), steps.rejoin("manager-b"))
+    shown = [(step.action, step.node) for step in left_of(SHOWN, fresh)]
+    assert shown == [("leave", "manager-b"), ("join", "manager-b"), ("join", "manager-c")]
+    assert left_of(SHOWN, left()) == ()
+
+
+@pytest.mark.parametrize("plan", [SHOWN, RESTORED, replace(RESTORED, moves=(MOVE,)), replace(SHOWN, ahead="two")])
+def test_a_plan_arrives_as_it_was_recorded(plan: Plan) -> None:
+    record = json.loads(json.dumps(to_record(plan, plan.steps)))
+    assert from_record(record) == plan
+    assert not still_valid(from_record(record), plan)
+
+
+@pytest.mark.parametrize(
+    "record", [{}, {"copy": "one", "ca": "ours", "vouched": True, "survivor": None, "plan": ["1."]}]
+)
+def test_a_record_without_steps_consents_to_nothing(record: dict[str, Any]) -> None:
+    assert from_record(record) == NOTHING
+    assert left_of(NOTHING, SHOWN) == ()
+
+
+def test_where_nothing_is_to_be_done_nothing_is_recorded() -> None:
+    assert to_record(left(), ()) == {}
+    assert to_record(SHOWN, SHOWN.steps_of("worker-1")) == {}
+    assert [step["node"] for step in to_record(SHOWN, SHOWN.steps_of("manager-c"))["steps"]] == ["manager-c"]
+    assert only(SHOWN, ()).steps == ()

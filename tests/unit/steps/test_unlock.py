@@ -1,0 +1,166 @@
+"""Autolock after a forced new cluster: switched on again where it was on, whoever died in between."""
+
+import subprocess
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+from requests.exceptions import ReadTimeout
+
+from recovery.copies.escrow import Escrow
+from recovery.errors import ProofFailed
+from recovery.node.shell import Output
+from recovery.onnode.archive import KEY, OPENED
+from recovery.settings import Settings
+from recovery.steps import swarm_directory, unlock, votes
+from recovery.swarm.key_file import is_locked
+from recovery.swarm.model import LocalState, NodeReport
+from tests.unit import factories as make
+from tests.unit.planning.test_diagnosis import A, S
+from tests.unit.swarm.test_key_file import key_file, unlock_key
+
+SURVIVOR = make.leaderless(A)
+UNLOCK = unlock_key()
+
+
+class Here:
+    """A shell on this machine."""
+
+    def __init__(self, *_: object) -> None:
+        self.node = A
+
+    def __enter__(self) -> "Here":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def run(self, argv: Sequence[str], *, stdin: bytes = b"", check: bool = True, **_: Any) -> Output:
+        done = subprocess.run(argv, input=stdin, capture_output=True, check=check)
+        return Output(done.stdout, done.stderr.decode(), done.returncode)
+
+
+class Engine:
+    """The engine of a new cluster."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.autolocked = root, False
+
+    def info(self) -> dict[str, str]:
+        return {"DockerRootDir": str(self.root)}
+
+    def set_options(self, options: Any) -> None:
+        self.autolocked = options.autolock
+
+    def unlock_key(self) -> str:
+        return "a new key"
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    file = tmp_path / KEY
+    file.parent.mkdir(parents=True)
+    file.write_bytes(key_file(UNLOCK))
+    monkeypatch.setattr(unlock, "KEY_FILE", str(file))
+    monkeypatch.setattr(unlock, "Shell", Here)
+    monkeypatch.setattr(Escrow, "opening", lambda *_, **__: UNLOCK)
+    return tmp_path
+
+
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    found: list[str] = []
+    monkeypatch.setattr(Escrow, "keep", lambda _, key: found.append(key))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("wanted", "locked"), [(None, True), (True, True), (False, False)], ids=["unsaid", "wanted", "not wanted"]
+)
+def test_autolock_is_on_again_though_the_run_that_opened_the_key_file_was_killed(
+    root: Path, kept: list[str], wanted: bool | None, locked: bool
+) -> None:
+    of, engine = _settings(wanted), Engine(root)
+    unlock.open_offline(of, SURVIVOR, say=print)
+    assert not is_locked((root / KEY).read_bytes())
+    unlock.open_offline(of, SURVIVOR, say=print)  # the next run finds it open
+    for _ in range(2):
+        unlock.lock_again(of, Here(), engine, say=print)  # type: ignore[arg-type]
+        assert engine.autolocked is locked
+    assert kept == ["a new key"] * 2 * locked
+    assert not (root / "swarm" / OPENED).exists()
+
+
+def test_a_swarm_that_was_not_autolocked_stays_so(root: Path, kept: list[str]) -> None:
+    (root / KEY).write_bytes(key_file())
+    engine = Engine(root)
+    unlock.open_offline(_settings(None), SURVIVOR, say=print)
+    unlock.lock_again(_settings(None), Here(), engine, say=print)  # type: ignore[arg-type]
+    assert not engine.autolocked
+    assert not kept
+
+
+@pytest.mark.parametrize("locked", ["", OPENED])
+def test_a_copy_that_is_put_in_place_opened_is_marked_for_that(tmp_path: Path, locked: str) -> None:
+    file = tmp_path / "swarm.requorum" / KEY
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"key")
+    argv = ["sh", "-c", swarm_directory.SWAP, "swap", str(tmp_path), swarm_directory.WHOLE, "a-copy", locked]
+    Here().run(argv, stdin=f"3 {KEY}\n".encode())
+    assert (tmp_path / KEY).read_bytes() == b"key"
+    assert (tmp_path / "swarm" / OPENED).exists() is bool(locked)
+
+
+WAITS = [
+    replace(SURVIVOR, state=LocalState.PENDING),
+    SURVIVOR,
+    make.manager(A, S.nodes, unreachable=["manager-b", "manager-c"]),
+]
+"""The engine is busy; it sees no leader; it sees one that has lost its quorum."""
+
+
+class Unlocking:
+    """Docker's API of an engine that has not seen a leader when the time to answer is over."""
+
+    def unlock_swarm(self, _: str) -> None:
+        raise ReadTimeout("Read timed out.")
+
+
+@pytest.fixture
+def unlocking(root: Path, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time, in seconds, which passes only in sleep; what is waited for is not there until a test says so."""
+    clock = [0.0]
+    monkeypatch.setattr(Here, "engine_socket", lambda _: "here", raising=False)
+    monkeypatch.setattr(docker, "APIClient", lambda **_: Unlocking())
+    monkeypatch.setattr(unlock, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(unlock, "sleep", lambda _: clock.append(clock.pop() + 1))
+    return clock
+
+
+@pytest.mark.parametrize(
+    "back", [make.manager(A, S.nodes), replace(make.worker(A), raft=False)], ids=["led", "a worker by now"]
+)
+def test_a_manager_that_was_unlocked_is_waited_for_until_it_takes_part(
+    unlocking: list[float], monkeypatch: pytest.MonkeyPatch, back: NodeReport
+) -> None:
+    seen = iter([*WAITS, back])
+    monkeypatch.setattr(unlock, "ask", lambda _: next(seen))
+    unlock.start(S, A, Here(), say=print)  # type: ignore[arg-type]
+    assert unlocking == [len(WAITS)]
+
+
+def test_a_manager_that_sees_no_leader_after_all_is_told(
+    unlocking: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unlock, "ask", lambda _: WAITS[0])
+    with pytest.raises(ProofFailed, match=r"after 75 s(?s:.*)pending(?s:.*)code: no-leader$"):
+        unlock.start(S, A, Here(), say=print)  # type: ignore[arg-type]
+    assert votes.SECONDS < unlocking[0] < votes.SECONDS + 5
+
+
+def _settings(wanted: bool | None) -> Settings:
+    of = make.settings()
+    return of.model_copy(update={"swarm": replace(of.swarm, autolock=wanted)})

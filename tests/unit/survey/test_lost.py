@@ -1,0 +1,105 @@
+"""When the operator's word that a machine is lost counts: against silence only, and not for long."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from recovery.copies.catalog import Catalog
+from recovery.s3.clock import SKEW
+from recovery.survey import lost
+from recovery.survey.lost import VALID, LossDeclaration, apply_declarations
+from recovery.swarm.model import NodeReport, Reach
+from tests.unit import factories as make
+from tests.unit.planning.test_diagnosis import A, B, S, surveys
+
+WORD = LossDeclaration("manager-a", str(A.address), make.NOW - timedelta(minutes=5), "switched off by ipmi", "ops@desk")
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("report", "word", "reach"),
+    [
+        (make.silent(A), WORD, Reach.NAMED),
+        (make.silent(A), replace(WORD, when=make.NOW - VALID + MINUTE), Reach.NAMED),
+        (make.silent(A), replace(WORD, when=make.NOW - VALID), Reach.SILENT),
+        (make.silent(A), replace(WORD, when=make.NOW + SKEW - MINUTE), Reach.NAMED),
+        (make.silent(A), replace(WORD, when=make.NOW + SKEW + MINUTE), Reach.SILENT),
+        (make.silent(A), replace(WORD, address="10.77.9.9"), Reach.SILENT),
+        (make.silent(B), WORD, Reach.SILENT),
+        (make.gone(A), WORD, Reach.ABSENT),
+        (NodeReport(A, Reach.STOPPED), WORD, Reach.STOPPED),
+        (NodeReport(A, Reach.REFUSED), WORD, Reach.REFUSED),
+        (NodeReport(A, Reach.NO_ENGINE), WORD, Reach.NO_ENGINE),
+        (make.leaderless(A), WORD, Reach.ANSWERS),
+    ],
+    ids=[
+        "silent",
+        "nearly an hour ago",
+        "an hour ago",
+        "by a clock that is ahead",
+        "of the future",
+        "of another address",
+        "of another node",
+        "known to be gone anyway",
+        "its driver knows that it is only stopped",
+        "refuses",
+        "engine down",
+        "answers",
+    ],
+)
+def test_a_word_counts_against_silence_only(report: NodeReport, word: LossDeclaration, reach: Reach) -> None:
+    [seen] = apply_declarations([report], [word], make.NOW)
+    assert seen.reach is reach
+    assert seen.known_lost is (reach in (Reach.NAMED, Reach.ABSENT))
+    assert bool(seen.named) is seen.known_lost
+
+
+@given(surveys(S))
+def test_words_about_everybody_change_nothing_of_what_answers(reports: list[NodeReport]) -> None:
+    said = [replace(WORD, node=r.node.name, address=str(r.node.address)) for r in reports]
+    for before, after in zip(reports, apply_declarations(reports, said, make.NOW), strict=True):
+        assert after == before or before.reach in (Reach.SILENT, Reach.ABSENT)
+
+
+def test_who_said_it_when_and_why_is_shown() -> None:
+    assert WORD.text(make.NOW) == "declared lost 5 min ago by ops@desk: switched off by ipmi"
+
+
+def test_a_word_is_kept_in_the_store_until_it_is_forgotten(bucket: Any) -> None:
+    lost.declare_lost(S, WORD)
+    assert [entry.key for entry in bucket.objects.all()] == ["requorum/lab/lost/manager-a.json"]
+    assert lost.read_declarations(S) == (WORD,)
+    assert Catalog(S).copies == (), "a word is no copy"
+    lost.withdraw(S, B)
+    assert lost.read_declarations(S) == (WORD,)
+    lost.withdraw(S, A)
+    assert lost.read_declarations(S) == ()
+    lost.withdraw(S, A)
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"null", json.dumps({"node": "manager-a"}).encode()])
+def test_an_unreadable_word_is_none(bucket: Any, content: bytes) -> None:
+    bucket.put_object(Key="requorum/lab/lost/manager-a.json", Body=content)
+    assert lost.read_declarations(S) == ()
+
+
+def test_a_silent_machine_whose_kernel_accepts_connections_is_not_named_lost(
+    bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost.declare_lost(S, WORD)
+    for silent, reach in ((True, Reach.NAMED), (False, Reach.SILENT)):
+        monkeypatch.setattr(lost, "is_silent", lambda *_, silent=silent, **__: silent)
+        [seen] = lost.with_declarations(S, [make.silent(A)], make.NOW)
+        assert seen.reach is reach
+
+
+def test_without_the_store_no_word_counts_and_the_node_says_so(bucket: Any) -> None:
+    bucket.delete()
+    silent, living = lost.with_declarations(S, [make.silent(A), make.leaderless(B)], make.NOW)
+    assert silent.reach is Reach.SILENT
+    assert "cannot read from S3" in silent.detail
+    assert living == make.leaderless(B)

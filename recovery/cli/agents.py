@@ -22,7 +22,7 @@ from recovery.swarm.machines import Node
 
 Found = list[tuple[Node, AgentStatus | TransportError]]
 OFF = "set requorum:agent, then pulumi up"
-LOG = "next: on the node: journalctl -u requorum-copy -n 20"
+LOG = "next: journalctl -u requorum-copy -n 20, on the node"
 NEXT, CODE = "  next: ", "  code: "
 """How the last lines of an error begin (`recovery.errors`)."""
 LATE_SECONDS = 900

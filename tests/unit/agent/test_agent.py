@@ -200,7 +200,7 @@ def watched(monkeypatch: pytest.MonkeyPatch, managers_before: int, state: str) -
     looking = watch.Watch(Path("/socket"))
     monkeypatch.setattr(watch.api, "events", events)
     monkeypatch.setattr(watch.api, "ask", lambda *_: {"Swarm": {"NodeID": "b"}, "Version": {"Index": 7}})
-    monkeypatch.setattr(watch.turn, "rank", lambda nodes, node_id: managers_before)
+    monkeypatch.setattr(watch.order, "rank", lambda nodes, node_id: managers_before)
     monkeypatch.setattr(watch, "sleep", pause)
     monkeypatch.setattr(watch.subprocess, "run", run)
     with pytest.raises(Ended):
@@ -420,9 +420,9 @@ def run(lib: Path, code: str) -> "subprocess.CompletedProcess[bytes]":
 def test_an_agent_needs_nothing_but_what_is_carried_and_the_nodes_own_two(carried: Path) -> None:
     done = run(
         carried,
-        "import recovery.agent.__main__, recovery.agent.round, recovery.agent.metrics, boto3, docker; "
+        "import recovery.agent.__main__, recovery.agent.run, recovery.agent.metrics, boto3, docker; "
         "boto3.client('s3', region_name='x', endpoint_url='http://127.0.0.1:1'); "
-        "from recovery import program; program.packed()",
+        "from recovery.node import program; program.packed()",
     )
     assert done.returncode == 0, done.stderr.decode()
 

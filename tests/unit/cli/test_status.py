@@ -89,3 +89,64 @@ def test_a_swarm_is_not_called_absent_while_nobody_can_say_what_copies_there_are
     assert cli.cluster._look(of)[1].kind is Kind.ABSENT
     bucket.delete()
     assert cli.cluster._look(of)[1].kind is Kind.ALL_LOST
+
+
+# Errors in JSON
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    monkeypatch.setattr(cli.console, "_settings", lambda *_: S)
+    return lambda *words: CliRunner().invoke(cli.app, words)
+
+
+REFUSED = Refused("backing up", "no manager reports a leader", remedy="requorum status", code="no-leader")
+ERROR = {
+    "code": "no-leader",
+    "operation": "backing up",
+    "why": "no manager reports a leader",
+    "next": "requorum status",
+    "node": None,
+}
+
+
+def test_a_command_that_ends_with_an_error_prints_that_as_its_document(
+    run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Settings) -> Any:
+        raise REFUSED
+
+    monkeypatch.setattr(cli.cluster, "assess", refuse)
+    for words, document in ((["plan", "--json"], {"version": 1, "error": ERROR}), (["plan"], None)):
+        result = run(*words)
+        assert result.exit_code == 1
+        assert (json.loads(result.stdout) if document else result.stdout) == (document or "")
+        assert "code: no-leader" in result.stderr
+
+
+def test_a_refused_plan_is_one_document_with_the_error(
+    run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusal = Refusal("all managers are lost", "requorum backups", code="no-copy")
+    seen = assessment(S, Kind.ALL_LOST)
+    monkeypatch.setattr(cli.cluster, "assess", lambda _: replace(seen, plan=Plan(Kind.ALL_LOST, refusal=refusal)))
+    result = run("plan", "--json")
+    document = json.loads(result.stdout)
+    assert result.exit_code == 1
+    assert (document["error"]["code"], document["refusal"]["code"]) == ("no-copy", "no-copy")
+    assert "code: no-copy" in result.stderr
+    monkeypatch.setattr(cli.cluster, "assess", lambda _: assessment(S))
+    assert json.loads(run("plan", "--json").stdout)["error"] is None
+
+
+def test_managers_without_a_copy_are_in_the_document(run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    outcomes = [Outcome("manager-a", error=REFUSED), Outcome("manager-b", error=REFUSED)]
+    monkeypatch.setattr(cli.copies, "take_copies", lambda *_, **__: iter(outcomes))
+    result = run("backup", "--json")
+    assert result.exit_code == 1
+    failed = json.loads(result.stdout)["failed"]
+    assert [(one["manager"], one["error"]["code"]) for one in failed] == [
+        ("manager-a", "no-leader"),
+        ("manager-b", "no-leader"),
+        ("manager-c", "declared-lost"),
+    ]

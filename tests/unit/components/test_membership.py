@@ -136,7 +136,7 @@ def test_the_state_notes_the_ca_of_the_leader_of_its_own_swarm(
     leader = replace(make.manager(of.managers[0], of.nodes), ca_sha256="new")
     provider = QuorumProvider()
     monkeypatch.setattr(provider, "_settings", of, raising=False)
-    monkeypatch.setattr(membership, "settled", lambda *_, **__: make.survey([replace(leader, **changes)]))
+    monkeypatch.setattr(membership, "stable_survey", lambda *_, **__: make.survey([replace(leader, **changes)]))
     monkeypatch.setattr(membership, "_look", membership.Look())
     outs = {**QUORUM, "cluster_id": make.CLUSTER, "ca_sha256": "old"}
     assert provider.read("c", outs).outs["ca_sha256"] == known
@@ -145,7 +145,7 @@ def test_the_state_notes_the_ca_of_the_leader_of_its_own_swarm(
 def test_what_is_read_side_by_side_is_looked_at_once_and_anew_a_moment_later(monkeypatch: pytest.MonkeyPatch) -> None:
     of, looks, now = make.settings(), [], [0.0]
     seen = make.survey([make.manager(node, of.nodes) for node in of.managers])
-    monkeypatch.setattr(membership, "settled", lambda *_, **__: (looks.append(now[0]), seen)[1])
+    monkeypatch.setattr(membership, "stable_survey", lambda *_, **__: (looks.append(now[0]), seen)[1])
     monkeypatch.setattr(membership, "monotonic", lambda: now[0])
     look = membership.Look()
     with ThreadPoolExecutor(max_workers=8) as pool:

@@ -85,7 +85,7 @@ def test_the_unlock_key_of_a_copy_is_looked_for_as_soon_as_that_is_made(
     def check(escrow: Escrow, archive: Path, _: Any, *, whose: str) -> None:
         assert contents.key_file(archive, source=whose)
         looked.append(whose)
-        raise NoUnlockKey("looking", "no unlock key is in escrow", remedy="give it")
+        raise NoUnlockKey("looking", "escrow has no unlock key", remedy="give it")
 
     monkeypatch.setattr(Escrow, "check", check)
     made = taken(theatre.stage(Case(3, frozenset())).settings)

@@ -89,8 +89,8 @@ def test_whose_task_is_asked(tasks: list[Task], chosen: tuple[str, int, int]) ->
         ([DB], [one("stranger", 1)], "service-not-running"),
     ],
 )
-def test_where_no_task_can_be_asked_it_is_refused(services: list[Service], tasks: list[Task], why: str) -> None:
-    with pytest.raises(Refused, match=why):
+def test_where_no_task_can_be_asked_it_is_refused(services: list[Service], tasks: list[Task], code: str) -> None:
+    with pytest.raises(Refused, match=f"code: {code}$"):
         task.choose(S.data["rows"], services, tasks, MEMBERS, S.nodes)
 
 

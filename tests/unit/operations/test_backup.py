@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from recovery.copies import taking
 from recovery.copies import snapshot
 from recovery.copies.manifest import Manifest, Proof, Verdict
 from recovery.errors import (
@@ -136,7 +137,8 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Any:
         opened = type("Opened", (), {"__enter__": lambda _: shell, "__exit__": lambda *_: None})()
         for module in (backup, snapshot):
             monkeypatch.setattr(module, "Engine", lambda _: manager)
-        monkeypatch.setattr(backup, "Shell", lambda *_: opened)
+        for module in (backup, taking):
+            monkeypatch.setattr(module, "Shell", lambda *_: opened)
         monkeypatch.setattr(backup, "ask", lambda _: SimpleNamespace(state=manager.state, detail=""))
         monkeypatch.setattr(backup, "monotonic", lambda: manager.clock)
         monkeypatch.setattr(backup, "sleep", manager.sleep)
@@ -144,7 +146,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setattr(snapshot, "identity", no_certificate)
         monkeypatch.setattr(restart, "may_halt", lambda *_: None)
         monkeypatch.setattr(restart, "await_back", lambda *_: manager.done.append("waited for"))
-        monkeypatch.setattr(backup, "Escrow", lambda *_: SimpleNamespace(keep=lambda _: manager.done.append("kept")))
+        monkeypatch.setattr(taking, "Escrow", lambda *_: SimpleNamespace(keep=lambda _: manager.done.append("kept")))
         return manager
 
     return made
@@ -211,7 +213,7 @@ def cold(monkeypatch: pytest.MonkeyPatch) -> Any:
 
         store = SimpleNamespace(require_lock=lambda: None)
         monkeypatch.setattr(backup, "Catalog", lambda _: SimpleNamespace(store=store))
-        monkeypatch.setattr(backup.operators, "alone", lambda *_, **__: nullcontext())
+        monkeypatch.setattr(backup.cluster_lease, "hold", lambda *_, **__: nullcontext())
         monkeypatch.setattr(backup, "_order", lambda _: (list(OF.managers), "manager-a"))
         monkeypatch.setattr(backup, "_take_cold", take)
         return tried

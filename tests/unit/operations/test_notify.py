@@ -313,7 +313,7 @@ def test_the_end_of_a_failed_drill_is_told_by_a_drill_of_every_manager(
 
 @pytest.fixture
 def proven(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lifecycle.proof, "prove", lambda *_, **__: Health(make.CLUSTER, "manager-a"))
+    monkeypatch.setattr(lifecycle.prove, "prove", lambda *_, **__: Health(make.CLUSTER, "manager-a"))
 
 
 def refused(*_: object, **__: object) -> NoReturn:
@@ -373,14 +373,14 @@ def test_fresh_copies_that_fail_are_a_failed_recovery_where_one_is_under_way(
     assert [message["message"] for message in heard[1]] == ["taking the lease: ann has it\n  next: wait"]
 
 
-@pytest.mark.parametrize("raises", ["assess", "execute"])
+@pytest.mark.parametrize("raises", ["assess", "recover_all"])
 def test_a_recovery_by_command_that_could_not_begin_is_told(
     of: Make, heard: tuple[str, list[dict[str, str]]], bucket: Any, monkeypatch: pytest.MonkeyPatch, raises: str
 ) -> None:
     step = Step(Action.JOIN, "manager-c", "rejoin", "")
     found = replace(cluster.assessment(of()), plan=Plan(Kind.MINORITY_LOST, steps=(step,)))
-    monkeypatch.setattr(cli.cluster, "assess", lambda _: found)
-    monkeypatch.setattr(cli.cluster, raises, refused)
+    monkeypatch.setattr(cluster_commands, "assess", lambda _: found)
+    monkeypatch.setattr(cluster_commands, raises, refused)
     assert [run(monkeypatch, of(), "recover", "--yes") for _ in range(2)] == [1, 1]
     assert titles(heard) == ["recovery failed"]
 
@@ -394,7 +394,7 @@ def test_quorum_and_members_that_fail_are_explained_once_for_an_update(monkeypat
         "quorum",
         *(f"{node.name}-member" for node in of.nodes),
     }
-    monkeypatch.setattr(components.hooks, "explain", lambda *_, **__: ("the cluster is now: healthy",))
+    monkeypatch.setattr(components.hooks.lifecycle, "explain", lambda *_, **__: ("the cluster is now: healthy",))
     monkeypatch.setattr(pulumi.log, "error", told.append)
     (hook,) = components.on_error(of).on_error or ()
     failed = pulumi.ErrorHookArgs("", "", "", "")

@@ -11,7 +11,6 @@ from recovery.s3 import policy
 from recovery.s3.bucket import Bucket
 from recovery.s3.server_errors import POLICY, explain
 from recovery.survey import lost
-from recovery.swarm.key_file import ESCROW
 from tests.unit import factories as make
 
 OF = make.settings()
@@ -31,7 +30,7 @@ def allowed(action: str, key: str, bucket: Bucket = BUCKET) -> bool:
     )
 
 
-WRITTEN = (COPY.key, COPY.manifest_key, f"{HOME}{ESCROW}abc.age", f"{HOME}agent/lease.json", f"{HOME}agent/mark.json")
+WRITTEN = (COPY.key, COPY.manifest_key, f"{HOME}unlock-keys/abc.age", f"{HOME}agent/lease.json", f"{HOME}agent/mark.json")
 FOREIGN = (
     COPY.drill_key,
     COPY.keep_key,

@@ -140,9 +140,9 @@ class OneAfterTheOther:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def submit(self, act: Callable[..., Any], *given: Any) -> "Future[Any]":
+    def submit(self, act: Callable[..., Any], *given: Any, **named: Any) -> "Future[Any]":
         done: Future[Any] = Future()
-        done.set_result(act(*given))
+        done.set_result(act(*given, **named))
         return done
 
     def map(self, act: Callable[[Any], Any], items: Iterable[Any]) -> Iterable[Any]:

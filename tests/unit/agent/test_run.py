@@ -18,6 +18,7 @@ from botocore.exceptions import ClientError
 
 from recovery.agent import metrics
 from recovery.agent import order as agent_order
+from recovery.agent import run as agent_run
 from recovery.agent import run as rounds
 from recovery.agent import state as states
 from recovery.agent.config import Config
@@ -28,8 +29,8 @@ from recovery.copies import copy, snapshot, storing
 from recovery.copies.manifest import Manifest, Proof, Verdict
 from recovery.errors import CommandFailed, Refused, SettingError, StoreError, StoreSilent
 from recovery.onnode import api
-from recovery.s3 import clock as s3_clock
 from recovery.s3 import lease, store
+from recovery.s3 import site as s3_site
 from recovery.s3.site import Site
 from recovery.swarm.key_file import UnlockKey
 from tests.unit import factories as make
@@ -346,7 +347,7 @@ class Sent:
         self.after: dict[int, Callable[[], None]] = {}
         """What happens once so many are stored."""
         self._write = storing.write
-        monkeypatch.setattr(storing, "write", self.write)
+        monkeypatch.setattr(agent_run, "write", self.write)
 
     def write(self, site: Site, of: copy.Copy, manifest: Manifest, archive: Path) -> None:
         self._taken.append(manifest.taken)
@@ -480,7 +481,7 @@ def test_the_newest_copy_is_stored_first(world: World, monkeypatch: pytest.Monke
         sent.append(given[2].taken)
         real(*given)
 
-    monkeypatch.setattr(storing, "write", write)
+    monkeypatch.setattr(agent_run, "write", write)
     assert world.run() == DONE
     assert sent == sorted(sent, reverse=True)
     assert len(sent) == 2
@@ -490,7 +491,7 @@ def test_the_newest_copy_is_stored_first(world: World, monkeypatch: pytest.Monke
 def test_a_clock_that_is_wrong_is_told_until_it_is_set(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The time that a copy bears is this clock's, and which copy is the newest goes by that."""
     wrong = timedelta(minutes=6)
-    monkeypatch.setattr(s3_clock, "skew", lambda _, __: wrong)
+    monkeypatch.setattr(s3_site, "skew", lambda _, __: wrong)
     assert world.run() == DONE
     assert "this machine's clock is 360 s ahead of the main site's" in world.state.failure
     wrong, world.version = -wrong, world.version + 1
@@ -625,7 +626,7 @@ def test_what_a_site_has_is_not_sent_there_again(sites: Sites, monkeypatch: pyte
         sent.append(site.name)
         real(site, *given)
 
-    monkeypatch.setattr(storing, "write", write)
+    monkeypatch.setattr(agent_run, "write", write)
     sites.run()
     sites.down.clear()
     sites.run()

@@ -1,18 +1,24 @@
 """What the operator is shown, and the exit codes of the contract."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
 from recovery import cli
 from recovery.cli import show
-from recovery.errors import StoreError
+from recovery.errors import Refused, StoreError
+from recovery.operations.backup import BackupResult
 from recovery.planning.diagnosis import Kind, diagnose
+from recovery.planning.plan import Plan, Refusal
+from recovery.settings import Settings
 from recovery.swarm.model import NodeReport
 from tests.unit import factories as make
+from tests.unit.cluster import assessment
 from tests.unit.planning.test_diagnosis import W1, W2, A, B, C, S, led
 
 COPIES = [make.copy_of(make.manifest(node.name)) for node in S.managers]
@@ -140,7 +146,7 @@ def test_a_refused_plan_is_one_document_with_the_error(
 
 
 def test_managers_without_a_copy_are_in_the_document(run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    outcomes = [Outcome("manager-a", error=REFUSED), Outcome("manager-b", error=REFUSED)]
+    outcomes = [BackupResult("manager-a", error=REFUSED), BackupResult("manager-b", error=REFUSED)]
     monkeypatch.setattr(cli.copies, "take_copies", lambda *_, **__: iter(outcomes))
     result = run("backup", "--json")
     assert result.exit_code == 1

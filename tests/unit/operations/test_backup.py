@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from recovery.copies import taking
-from recovery.copies import snapshot
+from recovery.copies import snapshot, taking
 from recovery.copies.manifest import Manifest, Proof, Verdict
 from recovery.errors import (
     CommandFailed,

@@ -379,8 +379,8 @@ def test_a_recovery_by_command_that_could_not_begin_is_told(
 ) -> None:
     step = Step(Action.JOIN, "manager-c", "rejoin", "")
     found = replace(cluster.assessment(of()), plan=Plan(Kind.MINORITY_LOST, steps=(step,)))
-    monkeypatch.setattr(cluster_commands, "assess", lambda _: found)
-    monkeypatch.setattr(cluster_commands, raises, refused)
+    monkeypatch.setattr(cli.cluster, "assess", lambda _: found)
+    monkeypatch.setattr(cli.cluster, raises, refused)
     assert [run(monkeypatch, of(), "recover", "--yes") for _ in range(2)] == [1, 1]
     assert titles(heard) == ["recovery failed"]
 

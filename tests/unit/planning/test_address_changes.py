@@ -75,11 +75,13 @@ BOUND: list[tuple[str, list[NodeReport], bool]] = [
 ]
 
 
-@pytest.mark.parametrize(("reports", "forbidden"), [row[1:] for row in BOUND], ids=[row[0] for row in BOUND])
-def test_a_manager_does_not_move_while_the_swarm_has_it_elsewhere(reports: list[NodeReport], forbidden: bool) -> None:
+@pytest.mark.parametrize(("reports", "is_forbidden"), [row[1:] for row in BOUND], ids=[row[0] for row in BOUND])
+def test_a_manager_does_not_move_while_the_swarm_has_it_elsewhere(
+    reports: list[NodeReport], is_forbidden: bool
+) -> None:
     seen = make.survey(reports)
-    assert forbidden((MOVE,), seen) == ((MOVE,) if forbidden else ())
-    if forbidden:
+    assert forbidden((MOVE,), seen) == ((MOVE,) if is_forbidden else ())
+    if is_forbidden:
         with pytest.raises(Refused, match=rf"manager-a at {OLD}(?s:.*)code: manager-moved"):
             require_allowed(S, (MOVE,), seen)
     else:

@@ -441,7 +441,7 @@ def test_a_vote_is_not_given_anew_where_no_other_manager_can_be_beside_it() -> N
     alone = replace(alone, members=tuple(m for m in alone.members if m.hostname == "manager-a"))
     made = plan([alone, make.silent(B), make.silent(C)])
     assert made.refusal is not None
-    assert "the machine of another manager up" in made.refusal.remedy
+    assert "start the machine of another manager" in made.refusal.remedy
 
 
 @pytest.mark.parametrize(

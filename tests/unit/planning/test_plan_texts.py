@@ -16,6 +16,7 @@ from recovery.copies.choice import newest_after
 from recovery.copies.copy import Choice
 from recovery.planning.decide import make_plan
 from recovery.planning.diagnosis import diagnose
+from recovery.planning.objections import precondition
 from recovery.planning.plan import Plan, Source
 from recovery.planning.steps import Action
 from recovery.planning.survivors import rank
@@ -127,7 +128,7 @@ def shown(made: Plan) -> Iterator[str]:
     yield f"{made.kind}"
     for number, step in enumerate(made.steps, 1):
         yield f"{number}. {step.node}: {step.effect}"
-        yield f"   before: {step.precondition}"
+        yield f"   before: {precondition(step.action)}"
         yield f"   after: {step.postcondition}"
     yield from (f"note: {DIGEST.sub('DIGEST…', loss)}" for loss in made.losses)
     if made.refusal:

@@ -30,7 +30,13 @@ def allowed(action: str, key: str, bucket: Bucket = BUCKET) -> bool:
     )
 
 
-WRITTEN = (COPY.key, COPY.manifest_key, f"{HOME}unlock-keys/abc.age", f"{HOME}agent/lease.json", f"{HOME}agent/mark.json")
+WRITTEN = (
+    COPY.key,
+    COPY.manifest_key,
+    f"{HOME}unlock-keys/abc.age",
+    f"{HOME}agent/lease.json",
+    f"{HOME}agent/mark.json",
+)
 FOREIGN = (
     COPY.drill_key,
     COPY.keep_key,

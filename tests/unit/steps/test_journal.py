@@ -248,7 +248,7 @@ def test_recover_proves_what_an_earlier_run_left_unproven(
     seen, done = assessment(of), []
     monkeypatch.setattr(cli.console, "_settings", lambda *_: of)
     monkeypatch.setattr(cli.cluster, "assess", lambda _: seen)
-    monkeypatch.setattr(cli.cluster, "execute", lambda *_, **__: done.append(1) or conclude(of, said))
+    monkeypatch.setattr(cli.cluster, "recover_all", lambda *_, **__: done.append(1) or conclude(of, said))
 
     def recover() -> str:
         return CliRunner().invoke(cli.app, ["recover", "--yes"]).stdout

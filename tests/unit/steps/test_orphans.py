@@ -7,9 +7,8 @@ from threading import Barrier
 
 import pytest
 
-from recovery.copies import taking
 from recovery.planning.membership import is_orphan
-from recovery.steps import join, journal, quorum
+from recovery.steps import force, journal, leave
 from recovery.steps.force import _save
 from recovery.steps.leave import dismiss
 from recovery.swarm.model import LocalState, NodeReport, Survivor
@@ -72,15 +71,15 @@ SECONDS = 10
 def met(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """An effect on two survivors that ends only once it has begun on both; around it nothing is real."""
     barrier = Barrier(2)
-    for module in (join, quorum):
+    for module in (leave, force):
         monkeypatch.setattr(module, "Shell", lambda node, _: nullcontext(node))
-    monkeypatch.setattr(join, "ask", lambda *_, **__: ALONE)
+    monkeypatch.setattr(leave, "ask", lambda *_, **__: ALONE)
     monkeypatch.setattr(journal, "step", lambda *_: nullcontext())
     return lambda *_: barrier.wait(SECONDS)
 
 
 def test_survivors_leave_side_by_side(monkeypatch: pytest.MonkeyPatch, met: Callable[..., None]) -> None:
-    monkeypatch.setattr(join, "Engine", lambda _: type("", (), {"leave": met}))
+    monkeypatch.setattr(leave, "Engine", lambda _: type("", (), {"leave": met}))
     said: list[str] = []
     dismiss(S, make.survey([led(A), *map(make.leaderless, (B, C))]), A, say=said.append)
     assert sorted(line.partition(":")[0] for line in said) == [
@@ -91,6 +90,6 @@ def test_survivors_leave_side_by_side(monkeypatch: pytest.MonkeyPatch, met: Call
 
 def test_survivors_are_copied_side_by_side(monkeypatch: pytest.MonkeyPatch, met: Callable[..., None]) -> None:
     copied: list[str] = []
-    monkeypatch.setattr(taking, "take_safety", lambda _, node: (met(), copied.append(node.name)))
+    monkeypatch.setattr(force, "take_safety", lambda _, node: (met(), copied.append(node.name)))
     _save(S, [Survivor(node.name, Position(1, 2, 2)) for node in (B, C)], lambda _: None)
     assert sorted(copied) == ["manager-b", "manager-c"]

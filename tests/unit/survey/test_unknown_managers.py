@@ -4,6 +4,8 @@ import socket
 import subprocess
 from dataclasses import replace
 
+from syrupy.assertion import SnapshotAssertion
+
 from recovery.planning.diagnosis import diagnose
 from recovery.survey import unknown_managers
 from tests.unit import factories as make

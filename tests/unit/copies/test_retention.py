@@ -28,6 +28,7 @@ from recovery.operations import broken_uploads, drill
 from recovery.operations import prune as pruning
 from recovery.operations.keep import keep, release
 from recovery.s3 import client, lease
+from recovery.s3.keys import Keys
 from recovery.s3.site import Listed, Site
 from recovery.s3.store import Store
 from recovery.settings import Retention, RetentionRules, Settings
@@ -887,7 +888,7 @@ THEIRS = [
 
 
 def test_uploads_under_other_names_are_other_people_s() -> None:
-    assert [key for key in [*OURS, *THEIRS] if broken_uploads.is_ours(key, "requorum/lab/")] == OURS
+    assert [key for key in [*OURS, *THEIRS] if broken_uploads.is_ours(key, Keys("requorum", "lab"))] == OURS
 
 
 def test_prune_removes_the_parts_of_uploads_that_broke_off(

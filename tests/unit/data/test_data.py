@@ -354,7 +354,7 @@ def test_what_nobody_here_can_open_is_told_at_once(of: Settings, bucket: Any, no
 
 
 def test_an_unknown_name_is_refused_before_anything(of: Settings, bucket: Any, node: Node) -> None:
-    with pytest.raises(SettingError, match="there is no other"):
+    with pytest.raises(SettingError, match="code: no-such-name"):
         taken(of, "rows", "other")
     assert node.asked == []
 
@@ -620,9 +620,7 @@ def test_a_site_that_is_left_out_or_refuses_a_deletion_keeps_data(
     old, _ = put(of, tmp_path, 9 * DAY), put(of, tmp_path, 8 * DAY)
     for site in ("main", "second"):
         out.add(site)
-        with pytest.raises(
-            Refused, match=f"pruning copies of data: the {site} site is skipped(?s:.*)code: site-skipped"
-        ):
+        with pytest.raises(Refused, match=f"pruning data copies: the {site} site is skipped(?s:.*)code: site-skipped"):
             pruning.look(of, make.NOW)
         out.clear()
     real = Site.delete

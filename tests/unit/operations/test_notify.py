@@ -394,7 +394,7 @@ def test_quorum_and_members_that_fail_are_explained_once_for_an_update(monkeypat
         "quorum",
         *(f"{node.name}-member" for node in of.nodes),
     }
-    monkeypatch.setattr(components.hooks.lifecycle, "explain", lambda *_, **__: ("the cluster is now: healthy",))
+    monkeypatch.setattr(components.lifecycle, "explain", lambda *_, **__: ("the cluster is now: healthy",))
     monkeypatch.setattr(pulumi.log, "error", told.append)
     (hook,) = components.on_error(of).on_error or ()
     failed = pulumi.ErrorHookArgs("", "", "", "")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from recovery.errors import Refused
-from recovery.planning.address_changes import address_changes, require_allowed
+from recovery.planning.address_changes import address_changes, forbidden, require_allowed
 from recovery.planning.entries import is_forsaken, stale
 from recovery.swarm.model import AddressChange, LocalState, Member, NodeReport, Reach, still_in_swarm
 from tests.unit import factories as make

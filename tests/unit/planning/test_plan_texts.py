@@ -82,6 +82,11 @@ def interrupted_at_other_addresses() -> Plan:
     return plan([*members, replace(make.worker(W1), remotes=("10.70.0.1:2377",))])
 
 
+def stood_in() -> Plan:
+    promoted = [replace(node, role="manager") if node == W1 else node for node in S.nodes]
+    return plan([*(make.manager(node, promoted) for node in (A, B, C)), make.manager(W1, promoted)])
+
+
 PLANS: dict[str, Callable[[], Plan]] = {
     "a new swarm": lambda: plan(NOBODY, copies=False),
     "nothing to recover": lambda: plan(NOBODY, copies=False, recover=True),
@@ -114,6 +119,8 @@ PLANS: dict[str, Callable[[], Plan]] = {
     "quorum lost, two declared lost": lambda: plan(
         [make.leaderless(A), named(B), named(C)], recover=True, survivors=(STALE,)
     ),
+    "an old log is in the way": lambda: plan([led(A), led(B), replace(make.empty(C), raft=True)]),
+    "every manager is back beside a stand-in": stood_in,
     "quorum lost, no log": lambda: plan([replace(make.leaderless(A), raft=False), *ONE_LEFT[1:]], recover=True),
     "quorum lost, a stand-in": lambda: plan(
         [*ONE_LEFT, replace(make.leaderless(W1), raft=True)], recover=True, survivors=(STALE,)

@@ -17,6 +17,7 @@ from recovery.s3 import cluster_lease, lease
 from recovery.s3.site import Site
 from recovery.s3.store import Store
 from recovery.settings import Agent, Settings
+from recovery.steps import quorum
 from recovery.swarm.model import NodeReport
 from tests.unit import factories as make
 
@@ -153,7 +154,7 @@ def test_agents_that_cannot_be_stopped_stop_no_recovery(with_agents: Settings, b
 
 
 def test_where_there_are_no_agents_nothing_is_written_for_them(of: Settings, bucket: Any) -> None:
-    cluster_lease.pause_agents(Store(of.backup.sites), of.keys, say=print)
+    quorum._pause_agents(of, print)
     assert not list(bucket.objects.all())
 
 

@@ -10,7 +10,6 @@ from botocore.exceptions import ClientError
 from recovery.s3 import policy
 from recovery.s3.bucket import Bucket
 from recovery.s3.server_errors import POLICY, explain
-from recovery.survey import lost
 from tests.unit import factories as make
 
 OF = make.settings()
@@ -40,7 +39,7 @@ WRITTEN = (
 FOREIGN = (
     COPY.drill_key,
     COPY.keep_key,
-    lost._key(OF, "manager-a"),
+    OF.keys.lost_node("manager-a"),
     *(
         HOME + name
         for name in ("lease.json", "recover-spent.json", "journal/x.json", "reports/x.json", "lost/swarm-x.json")

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from recovery.copies import taking
 from recovery.steps import join, votes
 from recovery.swarm.model import Member
 from recovery.swarm.votes import survives_without
@@ -65,7 +64,7 @@ def test_a_worker_that_stood_in_is_one_once_its_engine_has_given_up_managing_and
     says = [of_manager, replace(of_manager, raft=False), replace(of_manager, control=False), make.worker(node)]
     monkeypatch.setattr(votes, "ask", lambda _: says.pop(0))
     monkeypatch.setattr(votes, "sleep", lambda _: None)
-    monkeypatch.setattr(taking, "take_one", lambda *_: None)
+    monkeypatch.setattr(join, "take_one", lambda *_: None)
     chief: Any = Chief(leader.members)
     here: Any = object()
     join._shape(of, chief, node, here, f"id-{node.name}", (), leader, [].append)

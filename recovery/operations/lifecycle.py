@@ -37,7 +37,7 @@ def begin(settings: Settings, assessment: Assessment, *, how: str, say: Say) -> 
         with _going_on(say):
             journal.clear(settings, [entry.name for entry in written])
     up = [report.node for report in assessment.survey.workers if report.in_swarm]
-    facts = report_operation.opening(assessment, workload.containers(settings, up), how)
+    facts = report_operation.opening(assessment.plan, assessment.diagnosis, workload.containers(settings, up), how)
     journal.begin(settings, PLAN, settings.cluster, say, facts)
     notify.started(settings, Subject.RECOVERY, "\n".join(assessment.plan.lines), say=say)
 

@@ -6,17 +6,14 @@ It is made from the journal's entries since the last report. So it covers every 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from recovery.copies.copy import taken
 from recovery.planning.checks import Check, Result
-from recovery.planning.diagnosis import Kind
+from recovery.planning.diagnosis import Diagnosis, Kind
+from recovery.planning.plan import Plan
 from recovery.planning.steps import Action
 from recovery.steps.entry import BEGUN, DONE, FAILED, PLAN, Entry
-
-if TYPE_CHECKING:
-    from recovery.operations.assess import Assessment
-
 
 VERSION = 1
 MAKES_QUORUM = frozenset({Action.FOUND, Action.RESTORE, Action.FORCE})
@@ -95,9 +92,8 @@ class RecoveryReport:
         return f"proven, {warned} warning{'s' if warned > 1 else ''}" if warned else "proven"
 
 
-def opening(assessment: "Assessment", containers: Mapping[str, Mapping[str, str]], how: str) -> dict[str, Any]:
+def opening(plan: Plan, diagnosis: Diagnosis, containers: Mapping[str, Mapping[str, str]], how: str) -> dict[str, Any]:
     """What the journal records of a plan before its first change."""
-    plan, diagnosis = assessment.plan, assessment.diagnosis
     return {
         "how": how,
         "diagnosis": str(diagnosis.kind),

@@ -59,7 +59,7 @@ def found(node: Node) -> Step:
 
 def rebuild(name: str) -> Step:
     """Make a lost machine again, through the host driver."""
-    return Step(Action.REBUILD, name, "make the machine again at its address", "its engine answers")
+    return Step(Action.REBUILD, name, "make the machine at its address", "its engine answers")
 
 
 def save(name: str) -> Step:

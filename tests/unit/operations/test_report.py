@@ -8,7 +8,6 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from recovery.operations import report
-from recovery.operations.assess import Assessment
 from recovery.operations.report import RecoveryReport
 from recovery.planning.checks import Check, Result
 from recovery.planning.diagnosis import Kind, diagnose
@@ -27,7 +26,7 @@ def at(seconds: float, action: str, node: str, *, took: float | None = 1, outcom
 def plan(seconds: float, kind: Kind = Kind.ALL_LOST, **changes: Any) -> Entry:
     seen = make.survey([make.gone(node) for node in S.managers] + [make.worker(node) for node in S.workers])
     found = diagnose(seen, make.CLUSTER, cluster="lab", copies=True)
-    facts = report.opening(Assessment(seen, found, Plan(kind, **changes)), {}, "pulumi")
+    facts = report.opening(Plan(kind, **changes), found, {}, "pulumi")
     return at(seconds, PLAN, "lab", took=None, outcome=BEGUN, **facts)
 
 
@@ -106,7 +105,7 @@ def test_the_page_says_what_counts_and_the_json_holds_it(snapshot: SnapshotAsser
 def test_a_first_build_lost_nothing() -> None:
     seen = make.survey([make.empty(node) for node in S.nodes])
     found = diagnose(seen, None, cluster="lab", copies=False)
-    entry = at(0, PLAN, "lab", **report.opening(Assessment(seen, found, Plan(found.kind)), {}, "pulumi"))
+    entry = at(0, PLAN, "lab", **report.opening(Plan(found.kind), found, {}, "pulumi"))
     assert found.missing
     assert told(entry).lost == []
 

@@ -11,21 +11,21 @@ from hypothesis import HealthCheck, Phase, assume, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from recovery.copies import snapshot, taking
+from recovery.copies import snapshot
 from recovery.copies.catalog import Catalog
 from recovery.copies.escrow import Escrow
 from recovery.copies.taking import take_safety
 from recovery.errors import DamagedCopy, NoUnlockKey, ProofFailed, Refused, RequorumError
 from recovery.node.engine import Engine
 from recovery.node.ssh import Shell
-from recovery.operations import backup, lifecycle
+from recovery.operations import lifecycle
 from recovery.operations.assess import assess
 from recovery.operations.recover import recover_all
 from recovery.planning.consented import still_valid
 from recovery.planning.diagnosis import Kind
 from recovery.s3 import lease
 from recovery.settings import Agent, Settings
-from recovery.steps import join, quorum, swarm_directory
+from recovery.steps import force, join, quorum, swarm_directory
 from recovery.steps import prove as steps_prove
 from recovery.steps.prove import Health
 from recovery.steps.remove import remove
@@ -458,7 +458,7 @@ def test_an_older_engine_is_given_no_copy_unless_that_is_named(theatre: Theatre)
 
 @pytest.mark.parametrize(
     ("managers", "lost", "module", "slow"),
-    [(3, names(3), swarm_directory, "place"), (5, names(5)[:3], backup, "take_safety")],
+    [(3, names(3), swarm_directory, "place"), (5, names(5)[:3], force, "take_safety")],
     ids=["restored", "forced"],
 )
 def test_nothing_is_forced_beside_managers_that_came_back_while_copies_were_on_their_way(
@@ -504,7 +504,7 @@ def test_nothing_is_forced_once_survivors_that_did_not_hear_each_other_have_a_le
         swarm.pass_time()
         return done
 
-    monkeypatch.setattr(taking, "take_safety", heard)
+    monkeypatch.setattr(force, "take_safety", heard)
     with pytest.MonkeyPatch.context() as apart:
         apart.setattr(Machine, "reaches", lambda self, other: self is other)
         for _ in range(3):
@@ -729,7 +729,7 @@ def test_a_survivor_whose_log_cannot_be_read_is_told_with_what_to_do_about_it(
 def test_a_plan_says_which_objects_a_damaged_copy_would_have_brought_back(theatre: Theatre) -> None:
     scene = theatre.stage(Case(3, frozenset(names(3)), Copies.NEWEST_DAMAGED))
     newest = Catalog(scene.settings).copies[0].name
-    assert f"lost, going by {newest}: configs config-early" in assess(scene.settings).plan.losses
+    assert f"according to {newest}, these are lost: configs config-early" in assess(scene.settings).plan.losses
 
 
 def test_a_swarm_of_its_own_that_came_up_from_a_survivor_is_left_again(

@@ -104,7 +104,7 @@ def secure(proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str
 def of(server: Server, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Settings]:
     """Settings with a bucket of the server, and with any key of `backup` changed."""
     monkeypatch.setattr(store, "PATIENT", CALM)
-    monkeypatch.setattr(site, "TRANSFER", CALM)
+    monkeypatch.setattr(site, "BULK", CALM)
 
     def settings(bucket: str = "plain", **changes: Any) -> Settings:
         backup = {**make.RAW["backup"], "bucket": bucket, "endpoint": server.endpoint, **changes}

@@ -31,7 +31,7 @@ MANIFEST = make.manifest()
 @pytest.fixture
 def of(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setattr(s3_store, "PATIENT", CALM)
-    monkeypatch.setattr(site, "TRANSFER", RequestLimits(10, 4, 2))  # one that stalls is waited for
+    monkeypatch.setattr(site, "BULK", RequestLimits(10, 4, 2))  # one that stalls is waited for
     return make.settings(backup={**make.RAW["backup"], "bucket": "plain", "endpoint": proxy.endpoint})
 
 

@@ -74,7 +74,7 @@ def test_a_node_cannot_write_what_operators_write(bucket: Bucket, server: Server
 def test_an_upload_of_a_node_that_breaks_off_is_aborted(
     bucket: Bucket, server: Server, proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(site, "TRANSFER", CALM)
+    monkeypatch.setattr(site, "BULK", CALM)
     sealed = tmp_path / "sealed"
     sealed.write_bytes(os.urandom(site.PART + 1))
     proxy.faults.append(lambda handler, size: "partNumber=1" in handler.path and handler.cut(size))

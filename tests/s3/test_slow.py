@@ -41,7 +41,7 @@ def wait(monkeypatch: pytest.MonkeyPatch) -> Wait:
     """Has requests wait so many seconds from here on."""
 
     def set_pace(seconds: float) -> None:
-        for module, name in ((store, "PATIENT"), (site, "TRANSFER")):
+        for module, name in ((store, "PATIENT"), (site, "BULK")):
             monkeypatch.setattr(module, name, RequestLimits(10, seconds, 1))
 
     return set_pace

@@ -200,7 +200,7 @@ def check_bytes(path: Path, size: int, sha256: str, what: str, doing: str, *, re
 
 
 def drilled(texts: Iterable[bytes]) -> Proof | None:
-    """The newest proof in the stored results of drills (see `recovery.drill`), one from each site; None where there is none."""
+    """The newest proof in the stored results of drills (see `recovery.operations.drill`), one from each site; None where there is none."""
     return max(filter(None, map(_drilled, texts)), key=lambda proof: proof.at, default=None)
 
 

@@ -1,4 +1,4 @@
-"""Carries out what `recovery.doctor` proposes: restart an engine, reboot a machine, promote a stand-in.
+"""Carries out what `recovery.planning.doctor` proposes: restart an engine, reboot a machine, promote a stand-in.
 
 A manager is stopped only if the quorum survives that, or if there is no quorum.
 """

@@ -43,7 +43,7 @@ class Config:
 
     @property
     def places(self) -> dict[str, str]:
-        """Where copies go, by the name of the site (`recovery.site.Site.name`)."""
+        """Where copies go, by the name of the site (`recovery.s3.site.Site.name`)."""
         return {
             name: f"{bucket.endpoint or 's3'}/{bucket.name}/{Keys(bucket.prefix, self.cluster).root}"
             for name, bucket in zip(("main", "second"), self.buckets, strict=False)

@@ -31,7 +31,7 @@ class Entry:
     folder: Path
     manifest: Manifest
     fingerprint: str
-    """The fingerprint of the state that the swarm had (`recovery.agent.turn.View`)."""
+    """The fingerprint of the state that the swarm had (`recovery.agent.order.View`)."""
     places: frozenset[str] = frozenset()
     """The places that have all of it already (`recovery.agent.config.Config.places`)."""
 

@@ -37,7 +37,7 @@ class State:
     """The agent's state. Times are Unix time stamps in seconds; 0 means never."""
 
     fingerprint: str = ""
-    """The state of the swarm that a proven copy holds, as a fingerprint (`recovery.agent.turn.View`)."""
+    """The state of the swarm that a proven copy holds, as a fingerprint (`recovery.agent.order.View`)."""
     mark: str = ""
     """The newest proven copy in S3, of any manager, when the agent last asked."""
     attempted: float = 0.0

@@ -156,7 +156,7 @@ def _unpack(copy: Path, key: bytes) -> None:
 
 
 def _inventory() -> dict[str, Any]:
-    """What `recovery.engine.Engine.inventory` reads, and who is the leader."""
+    """What `recovery.node.engine.Engine.inventory` reads, and who is the leader."""
     kinds = {kind: _ask("GET", path) for kind, path in api.KINDS.items()}
     swarm, info = _ask("GET", "/swarm"), _ask("GET", "/info")
     versions = [entry["Version"]["Index"] for entries in kinds.values() for entry in entries if "Version" in entry]

@@ -74,7 +74,7 @@ def finish(settings: Settings, cluster_id: str, *, how: str, say: Say) -> Health
 
     The proof ends the consent to the recovery. Paused agents continue.
 
-    Raises: as `proof.prove`; StoreError. If the report cannot be written, that is reported: the proof is still valid.
+    Raises: as `prove.prove`; StoreError. If the report cannot be written, that is reported: the proof is still valid.
     """
     entries = _entries(settings, say)
     closing = Entry(Action.PROVE, "swarm", datetime.now(UTC), operator())

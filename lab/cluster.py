@@ -8,12 +8,13 @@ import sys
 import time
 from pathlib import Path
 
-from lab import environment, faults, keys, nodes
+from lab import environment, faults, keys, nodes, s3
 from lab.errors import LabError
 from lab.instance import Instance
-from lab.stack import Stack, settings
+from lab.stack import Stack, settings, with_agents
 from recovery.cli.show import LOST
 from recovery.errors import RequorumError
+from recovery.s3 import policy
 from recovery.settings import load
 
 LEADER_SECONDS = 180
@@ -43,12 +44,23 @@ def link_plugins(instance: Instance) -> None:
 def up(instance: Instance, stack: Stack) -> None:
     """Build the cluster, or bring it to what the stack file says; then show its status."""
     if not stack.file.exists():
-        stack.write(settings(instance))
+        stack.write(with_agents(instance, settings(instance)))
     prepare(instance, stack)
+    admit(instance, stack)
     boot(instance, stack)
     if stack.pulumi("up", "--yes", "--skip-preview", config_file=True, check=False, show=True).status != 0:
         raise LabError("building the cluster", "pulumi up failed", "Read what it says above, then run the same again")
     print(stack.requorum("status").text, end="")
+    if load(stack.file).agent:
+        print(stack.requorum("agents").text, end="")
+
+
+def admit(instance: Instance, stack: Stack) -> None:
+    """Let the nodes store their copies in S3, where the stack file gives them the key that the lab made for them."""
+    found = load(stack.file)
+    if found.agent and found.agent.credentials_file == instance.nodes_credentials_file:
+        managers = [manager.name for manager in found.managers]
+        s3.grant(instance, policy.of_nodes(found.backup.sites[0], found.cluster, managers))
 
 
 def boot(instance: Instance, stack: Stack) -> None:

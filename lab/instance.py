@@ -137,6 +137,11 @@ class Instance:
         return self.s3_root / "credentials"
 
     @property
+    def nodes_credentials_file(self) -> Path:
+        """The same for the key that the nodes have."""
+        return self.s3_root / "nodes-credentials"
+
+    @property
     def ssh_root(self) -> Path:
         """Keys of the operator and of the nodes."""
         return self.root / "ssh"

@@ -2,11 +2,17 @@
 
 import configparser
 import http.client
+import json
 import os
 import secrets
 import shutil
 import socket
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
 
 from lab.daemon import ANSWER_SECONDS, Daemon
 from lab.errors import LabError
@@ -51,6 +57,7 @@ def start(instance: Instance) -> bool:
     # A folder at the top of the posix backend is a bucket.
     (objects / instance.bucket).mkdir(parents=True, exist_ok=True)
     versions.mkdir(exist_ok=True)
+    _write_users(instance)
     access, secret = credentials(instance)
     _daemon(instance).start(
         [
@@ -62,6 +69,8 @@ def start(instance: Instance) -> bool:
             "--quiet",
             "--region",
             REGION,
+            "--iam-dir",
+            _users(instance),
             "posix",
             "--versioning-dir",
             versions,
@@ -85,8 +94,39 @@ def stop(instance: Instance) -> None:
 
 
 def credentials(instance: Instance) -> tuple[str, str]:
-    """Access key and secret key; made and written to the credentials file at first."""
-    file = instance.credentials_file
+    """The operator's access key and secret key; made and written to the credentials file at first."""
+    return _kept(instance.credentials_file)
+
+
+def nodes_credentials(instance: Instance) -> tuple[str, str]:
+    """The same of the nodes, which may do nothing but what `grant` lets them."""
+    return _kept(instance.nodes_credentials_file)
+
+
+def grant(instance: Instance, policy: Mapping[str, Any]) -> None:
+    """Let the nodes do what a policy for a user allows, and nothing else any more."""
+    access, secret = credentials(instance)
+    client = boto3.Session(access, secret, region_name=REGION).client(
+        "s3", endpoint_url=instance.s3_endpoint, config=Config(s3={"addressing_style": "path"})
+    )
+    user, _ = nodes_credentials(instance)
+    statements = [{**statement, "Principal": {"AWS": [user]}} for statement in policy["Statement"]]
+    client.put_bucket_policy(Bucket=instance.bucket, Policy=json.dumps({**policy, "Statement": statements}))
+
+
+def _users(instance: Instance) -> Path:
+    return instance.s3_root / "users"
+
+
+def _write_users(instance: Instance) -> None:
+    """Have the server know the nodes. Its own command for that takes their secret as an argument, which `ps` shows."""
+    access, secret = nodes_credentials(instance)
+    _users(instance).mkdir(mode=0o700, exist_ok=True)
+    accounts = {access: {"access": access, "secret": secret, "role": "user"}}
+    (_users(instance) / "users.json").write_text(json.dumps({"accessAccounts": accounts}))
+
+
+def _kept(file: Path) -> tuple[str, str]:
     parsed = configparser.ConfigParser(interpolation=None)
     if not parsed.read(file):
         parsed["default"] = {

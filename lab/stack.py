@@ -61,6 +61,15 @@ def settings(
     }
 
 
+def with_agents(instance: Instance, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The same configuration with an agent on each manager: the nodes have a key of their own for S3 (`s3.grant`).
+
+    A copy after each change makes many, and so what is kept of them is set too.
+    """
+    agent = {"credentialsFile": str(instance.nodes_credentials_file)}
+    return {**values, "backup": {**values["backup"], "retention": {"last": 10}}, "agent": agent}
+
+
 class Stack:
     """One stack by its name and file; commands raise LabError unless told not to."""
 

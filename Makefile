@@ -57,7 +57,7 @@ $(BIN)/.ready: requirements-dev.txt
 	  mkdir -p "$$(dirname "$$made")"; exec 9>"$$made.lock"; flock 9; \
 	  if [ ! -e "$$made/bin/.ready" ]; then \
 	    echo "setup: Python packages" >&2; rm -rf "$$made"; \
-	    $(PYTHON) -m venv "$$made"; "$$made/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt; \
+	    $(PYTHON) -m venv "$$made"; "$$made/bin/python" toolchain/python-packages requirements-dev.txt; \
 	    touch "$$made/bin/.ready"; \
 	  fi; \
 	  rm -rf .venv && ln -s "$$made" .venv && touch "$$made/bin/.ready"

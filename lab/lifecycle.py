@@ -9,8 +9,10 @@ from pathlib import Path
 from lab import command, engine, environment, faults, image, nodes, preflight, s3, workload
 from lab.errors import LabError
 from lab.instance import Instance
+from toolchain.progress import Screen, State, shown
 
 Say = Callable[[str], None]
+BUILDING = "building the node image from Debian packages: about 2 min, once"
 _MARK = "requorum-lab"
 """A file in the root folder: only a folder that holds it is ever removed."""
 
@@ -29,13 +31,19 @@ def up(instance: Instance, say: Say, version: str = image.DEFAULT) -> None:
             lambda: engine.start(instance),
         ),
         ("S3 server", "S3 server started", lambda: s3.start(instance)),
-        ("node image", f"node image {image.reference(version)} imported", lambda: image.ensure(instance, version)),
+        ("node image", f"node image {image.reference(version)} imported", lambda: _image(instance, version)),
     )
     for subject, done, act in steps:
         begun = time.monotonic()
         text = done if act() else f"{subject} was there"
         say(f"{text}  {time.monotonic() - begun:.1f} s")
     workload.archive(version)
+
+
+def _image(instance: Instance, version: str) -> bool:
+    """Have the node image; False when it was there. Its build takes minutes and does not report its share."""
+    with shown(Screen("lab"), lambda: State(BUILDING)):
+        return image.ensure(instance, version)
 
 
 def stop(instance: Instance, say: Say) -> None:

@@ -8,8 +8,8 @@ from progress import State
 
 LISTED = "{{.Stale}}\t{{.ImportPath}}\t{{.Dir}}{{range .GoFiles}}\t{{.}}{{end}}"
 """The format in which `go list -deps` has to tell of packages. Stale is what the cache lacks."""
-LINKED = 0.1
-"""To link a program takes as long as to compile this share of the source that is in it."""
+LINKED = 0.02
+"""To link a program takes as long as to compile this share of the source that is in it: 1.4 s of 137 s (versitygw), on one core of two."""
 FETCHED = "go: downloading "
 """How a line begins by which Go tells that it fetches a module."""
 
@@ -56,5 +56,5 @@ def state(
     if len(work) < len(programs):
         fetched = sum(line.startswith(FETCHED) for log in logs.values() for line in log.splitlines())
         return State(f"fetching Go modules: {fetched} so far, and {compiled:,} packages compiled")
-    text = f"{compiled:,} of {packages:,} Go packages compiled, {len(built)} of {len(programs)} programs linked"
+    text = f"{compiled:,} of {packages:,} packages compiled, {len(built)} of {len(programs)} programs linked"
     return State(text, sum(done.values()), sum(sizes.values()))

@@ -35,9 +35,10 @@ def remaining(first: State, now: State, seconds: float) -> float | None:
 
 
 def line(state: State, left: float | None) -> str:
-    """The state, with its share and the time that is left where they are known."""
-    share = f", {state.done / state.total:.0%}" if state.total else ""
-    return f"{state.text}{share}{'' if left is None else f', {_about(left)} left'}"
+    """The state, after its share and the time that is left where they are known: the end may not fit on a terminal."""
+    known = [f"{state.done / state.total:.0%}"] if state.total else []
+    known += [] if left is None else [f"{_about(left)} left"]
+    return ": ".join((", ".join(known), state.text)) if known else state.text
 
 
 def _about(seconds: float) -> str:

@@ -114,10 +114,10 @@ def test_the_time_left_goes_by_what_was_done_since_it_is_known(done: float, seco
     ("state", "left", "text"),
     [
         (State("fetching"), None, "fetching"),
-        (State("compiling", 1, 4), None, "compiling, 25%"),
-        (State("compiling", 1, 4), 400, "compiling, 25%, about 7 min left"),
-        (State("compiling", 1, 4), 44, "compiling, 25%, about 40 s left"),
-        (State("compiling", 4, 4), 0, "compiling, 100%, about 10 s left"),
+        (State("compiling", 1, 4), None, "25%: compiling"),
+        (State("compiling", 1, 4), 400, "25%, about 7 min left: compiling"),
+        (State("compiling", 1, 4), 44, "25%, about 40 s left: compiling"),
+        (State("compiling", 4, 4), 0, "100%, about 10 s left: compiling"),
     ],
 )
 def test_a_line_says_what_is_known(state: State, left: float | None, text: str) -> None:
@@ -184,12 +184,12 @@ def test_what_the_cache_has_is_not_ahead_but_is_linked(estimate: ModuleType) -> 
 @pytest.mark.parametrize(
     ("logs", "built", "text", "share"),
     [
-        ({}, [], "0 of 4 Go packages compiled, 0 of 2 programs linked", 0),
-        ({"one": "fmt\n"}, [], "1 of 4 Go packages compiled, 0 of 2 programs linked", 100),
-        ({"one": "fmt\nx\n"}, [], "2 of 4 Go packages compiled, 0 of 2 programs linked", 200),
-        ({"two": "fmt\ngo: downloading x v1\n"}, [], "1 of 4 Go packages compiled, 0 of 2 programs linked", 100),
-        ({"one": "fmt\n"}, ["one"], "3 of 4 Go packages compiled, 1 of 2 programs linked", 330),
-        ({}, ["one", "two"], "4 of 4 Go packages compiled, 2 of 2 programs linked", 460),
+        ({}, [], "0 of 4 packages compiled, 0 of 2 programs linked", 0),
+        ({"one": "fmt\n"}, [], "1 of 4 packages compiled, 0 of 2 programs linked", 100),
+        ({"one": "fmt\nx\n"}, [], "2 of 4 packages compiled, 0 of 2 programs linked", 200),
+        ({"two": "fmt\ngo: downloading x v1\n"}, [], "1 of 4 packages compiled, 0 of 2 programs linked", 100),
+        ({"one": "fmt\n"}, ["one"], "3 of 4 packages compiled, 1 of 2 programs linked", 330),
+        ({}, ["one", "two"], "4 of 4 packages compiled, 2 of 2 programs linked", 460),
     ],
 )
 def test_a_package_that_two_programs_need_counts_once_and_two_versions_count_twice(
@@ -221,11 +221,11 @@ def test_builds_know_how_far_they_are(toolchain: ModuleType, tmp_path: Path, mon
     builds = toolchain.Builds([toolchain.S3], tmp_path, logs)
     with ThreadPoolExecutor() as pool:
         run = pool.submit(builds.run)
-        while builds.state().text != "1 of 2 Go packages compiled, 0 of 1 programs linked":
+        while builds.state().text != "1 of 2 packages compiled, 0 of 1 programs linked":
             assert not run.done(), builds.state()
         (tmp_path / "go-on").touch()
         run.result()
-    assert builds.state().text == "2 of 2 Go packages compiled, 1 of 1 programs linked"
+    assert builds.state().text == "2 of 2 packages compiled, 1 of 1 programs linked"
 
 
 def test_others_who_wait_for_a_build_are_told_how_far_it_is(toolchain: ModuleType, tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def test_what_lies_in_s3_cannot_be_read_without_an_identity(
     mark = f"planted-{uuid4().hex}"
     for kind in ("secret", "config"):
         running.on("manager-a", "sh", "-c", f"printf {mark} | docker {kind} create planted -")
-    assert copies(stack, "manager-a")[0] == 0
+    assert copies(stack)[0] == 0
     s3 = boto3.client("s3", endpoint_url=running.lab.s3_endpoint, region_name="us-east-1")
     keys = listing.keys(s3, running.lab.bucket)
     contents = {key: s3.get_object(Bucket=running.lab.bucket, Key=key)["Body"].read() for key in keys}
@@ -126,7 +126,7 @@ def test_a_copy_for_two_is_read_with_either_identity(running: Swarm, variant: An
     file.write_text(f"{partner}\n")
     recipients = [*backup["recipients"], str(partner.to_public())]
     ours = variant(backup={**backup, "recipients": recipients})
-    status, (made,) = copies(ours, "manager-a")
+    status, (made, *_) = copies(ours)
     assert (status, made["recipients"]) == (0, recipients)
     assert ours.requorum("verify", made["name"]).status == 0
     theirs = variant(backup={**backup, "identityFile": str(file)})
@@ -207,7 +207,7 @@ def test_a_copy_that_fails_its_proof_is_told_and_never_chosen_first(
     verdicts = {copy["manager"]: copy["proof"]["verdict"] for copy in made}
     wanted = {**dict.fromkeys(MANAGERS, "proven"), dropping: "failed"}
     assert (status, verdicts) == (3, wanted), [copy["proof"]["detail"] for copy in made]
-    told = stack.requorum("backup", dropping, "--json").errors
+    told = stack.requorum("backup", "--json").errors
     assert f"{dropping}: its copy FAILED its proof" in told
     listed = json.loads(requorum(stack, "backups", "--json").text)["copies"]
     assert [copy["proof"]["verdict"] for copy in listed if copy["manager"] == dropping][:2] == ["failed", "failed"]
@@ -276,7 +276,7 @@ def test_a_stranger_s_identity_is_noticed_when_the_copy_is_made(running: Swarm, 
     stranger = tmp_path / "identity"
     stranger.write_text(f"{pyrage.x25519.Identity.generate()}\n")
     backup = {**running.stack.settings()["backup"], "identityFile": str(stranger)}
-    done = variant(backup=backup).requorum("backup", "manager-a", "--json")
+    done = variant(backup=backup).requorum("backup", "--json")
     assert done.status == 1
     assert "code: wrong-identity" in done.errors
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import partial
 
 import pytest
 
@@ -96,12 +97,16 @@ def test_names_are_heard_of_across_managers_and_workers(swarm: Swarm) -> None:
     swarm.on("manager-a", "docker", "node", "update", "--availability", "drain", "manager-b")
 
 
+def has_no_detour(swarm: Swarm, worker: str) -> bool:
+    return CHAIN not in swarm.on(worker, "iptables", "-t", "nat", "-S")
+
+
 def test_workers_know_the_managers_of_now_and_their_detour_is_taken_away_by_a_timer(swarm: Swarm) -> None:
     for worker in WORKERS:
         assert UNIT in swarm.on(worker, "systemctl", "list-timers", "--no-legend", f"{UNIT}.timer")
         assert BEFORE["manager-c"] in swarm.on(worker, "iptables", "-t", "nat", "-S", CHAIN)
         swarm.on(worker, "systemctl", "start", f"{UNIT}.service")  # what the timer does
-        assert CHAIN not in swarm.on(worker, "iptables", "-t", "nat", "-S")
+        swarm.until(partial(has_no_detour, swarm, worker), "the timer's program has ended")
         known = json.loads(swarm.on(worker, "docker", "info", "--format", "{{json .Swarm.RemoteManagers}}"))
         assert {entry["Addr"] for entry in known} == {f"{place}:2377" for place in NOW.values()}
 

@@ -16,7 +16,3 @@ def skew(answer: Mapping[str, Any], now: datetime) -> timedelta:
         return now - parsedate_to_datetime(said)
     except (ValueError, TypeError):
         return timedelta(0)
-
-
-SKEW = timedelta(minutes=5)
-"""How far the clocks of two operators may differ."""

@@ -48,8 +48,8 @@ def redirect_worker(settings: Settings, shell: Shell, seen: NodeReport, manager:
             raise ProofFailed(
                 f"directing it to {manager.address}",
                 f"it reached no manager within {votes.SECONDS:.0f} s",
-                remedy=f"make sure that it can reach {manager.address}:{SWARM_PORT}, then run the same command again. If it cannot, run on it: "
-                f"docker swarm leave --force (its containers end), then run the same command again",
+                remedy=f"make sure that it can reach {manager.address}:{SWARM_PORT}, then run the same command again. "
+                "If it cannot, run on it: docker swarm leave --force (its containers end), then run the same command again",
                 node=shell.node.name,
                 code="swarm-timeout",
             )

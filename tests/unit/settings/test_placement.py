@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""Where managers are placed, and what their names are."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""What a stack file may say, and how it is refused."""
 
 import json
 from pathlib import Path

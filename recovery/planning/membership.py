@@ -16,11 +16,6 @@ class Membership(StrEnum):
     """Known to be no member any more, or only of what was before a forced new cluster."""
 
 
-def is_orphan(seen: NodeReport, leader: NodeReport) -> bool:
-    """Whether a manager of our swarm was left behind when a new cluster was forced: `Report.is_left_behind`."""
-    return seen.is_left_behind(leader)
-
-
 def membership_of(seen: NodeReport, leader: NodeReport | None) -> tuple[Membership, Role]:
     """Whether a node is a member of the swarm that ``leader`` reports, and its role there as far as is known.
 
@@ -29,7 +24,7 @@ def membership_of(seen: NodeReport, leader: NodeReport | None) -> tuple[Membersh
     role = seen.node.role
     if (seen.known_lost and seen.reach is not Reach.NAMED) or seen.left_over:
         return Membership.LOST, role
-    if role == "manager" and leader is not None and is_orphan(seen, leader):
+    if role == "manager" and leader is not None and seen.is_left_behind(leader):
         return Membership.LOST, role
     return Membership.LOCKED if seen.state is LocalState.LOCKED else Membership.MEMBER, role_now(seen)
 

@@ -17,7 +17,6 @@ from recovery.node.engine import SECONDS as ENGINE_SECONDS
 from recovery.node.engine import Engine
 from recovery.node.ssh import Shell
 from recovery.planning.entries import is_forsaken, stale
-from recovery.planning.membership import is_orphan
 from recovery.planning.steps import Action
 from recovery.s3 import cluster_lease
 from recovery.s3.store import Store
@@ -54,7 +53,7 @@ def _ensure(settings: Settings, node: Node, dropped_labels: tuple[str, ...], say
     with Shell(leader.node, settings.ssh) as to_leader, Shell(node, settings.ssh) as to_node, ExitStack() as noted:
         chief = Engine(to_leader)
         seen = _asked(to_node)
-        orphan = node.role == "manager" and is_orphan(seen, leader)
+        orphan = node.role == "manager" and seen.is_left_behind(leader)
         if orphan or seen.known_lost or seen.left_over:
             noted.enter_context(journal.step(settings, Action.JOIN, node.name, say))
         elif seen.state is LocalState.LOCKED:

@@ -7,7 +7,6 @@ from recovery.errors import RequorumError
 from recovery.node.engine import SECONDS as ENGINE_SECONDS
 from recovery.node.engine import Engine
 from recovery.node.ssh import Shell
-from recovery.planning.membership import is_orphan
 from recovery.planning.steps import Action
 from recovery.settings import Settings
 from recovery.steps import journal
@@ -27,7 +26,7 @@ def dismiss(settings: Settings, before: Survey, leader: Node, *, say: Callable[[
     """
     with Shell(leader, settings.ssh) as shell:
         now = ask(shell, seconds=ENGINE_SECONDS)
-    orphans = [seen.node for seen in before.managers if seen.raft and is_orphan(seen, now)]
+    orphans = [seen.node for seen in before.managers if seen.raft and seen.is_left_behind(now)]
 
     def one(node: Node) -> None:
         say(f"{node.name} leaves the old swarm state: it is not a member of the forced new cluster")

@@ -16,7 +16,6 @@ from recovery.copies.manifest import Manifest
 from recovery.errors import EngineError
 from recovery.node.engine import Engine
 from recovery.node.ssh import Shell
-from recovery.planning.membership import is_orphan
 from recovery.s3.sealing import Identities
 from recovery.settings import Settings
 from recovery.steps import swarm_directory
@@ -178,7 +177,7 @@ def without_a_quorum_nothing_is_agreed(machines: Machines, folder: Path) -> None
         assert (after[name].role, after[name].votes) == ("manager", False)
         assert after[name].labels == before[name].labels
     machines.heal(B)
-    machines.until(lambda: is_orphan(report(machines, B), report(machines, A)), "the other is left behind")
+    machines.until(lambda: report(machines, B).is_left_behind(report(machines, A)), "the other is left behind")
     assert voters(machines, A) == {A}
 
 

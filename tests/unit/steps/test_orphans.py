@@ -7,7 +7,6 @@ from threading import Barrier
 
 import pytest
 
-from recovery.planning.membership import is_orphan
 from recovery.steps import force, journal, leave
 from recovery.steps.force import _save
 from recovery.steps.leave import dismiss
@@ -60,7 +59,7 @@ TO_BE = replace(BACK, members=tuple(replace(member, role="worker") for member in
     ],
 )
 def test_orphans(seen: NodeReport, leader: NodeReport, orphan: bool) -> None:
-    assert is_orphan(seen, leader) is orphan
+    assert seen.is_left_behind(leader) is orphan
 
 
 SECONDS = 10

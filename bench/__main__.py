@@ -22,8 +22,10 @@ from lab import cluster, environment, lifecycle, nodes
 from lab.instance import Instance
 from lab.stack import Result, Stack, settings
 from recovery.copies.catalog import Catalog
+from recovery.operations.assess import assess
 from recovery.settings import Settings, load
-from recovery.steps import quorum
+from recovery.steps.quorum import establish
+from recovery.steps.run import Run
 
 OCTET = 79
 SIZES = (3, 5, 7)
@@ -91,9 +93,9 @@ class Bench:
             self._rebuild()
             floor = hand.seed(first, byhand.LIVE)
         self._rebuild()
-        newest = Catalog(self.settings).copies[0].name
+        plan = assess(self.settings).plan
         begun = time.monotonic()
-        quorum.establish(self.settings, copy=newest, say=lambda _: None)
+        establish(Run(self.settings, plan, lambda _: None))
         self._add("all lost, hosts up -> quorum back", time.monotonic() - begun, runbook, floor)
         nodes.lose(self.lab, self.addresses)
         self._recover()

@@ -1,7 +1,7 @@
 """A plan on its way to the process that carries it out: as plain values, as they lie in Pulumi's state."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 from recovery.planning.diagnosis import Kind
@@ -31,8 +31,3 @@ def from_record(record: Mapping[str, Any]) -> Plan:
     moves = tuple(AddressChange(**move) for move in record["moves"])
     known = {key: record[key] for key in ("cluster_id", "copy", "ca", "survivor", "ahead")}
     return Plan(Kind(record["kind"]), steps=steps, moves=moves, **known)
-
-
-def only(plan: Plan, steps: Iterable[Step]) -> Plan:
-    """The plan with only these of its steps."""
-    return replace(plan, steps=tuple(steps))

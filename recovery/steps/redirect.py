@@ -13,8 +13,9 @@ from time import monotonic, sleep
 from recovery.errors import ProofFailed
 from recovery.node.engine import SWARM_PORT
 from recovery.node.ssh import Shell
-from recovery.settings import Settings
+from recovery.planning.steps import Step
 from recovery.steps import votes
+from recovery.steps.run import Run
 from recovery.survey.nodes import ask
 from recovery.swarm.machines import Node
 from recovery.swarm.model import NodeReport
@@ -39,11 +40,27 @@ def detour(shell: Shell, routes: Mapping[str, IPv4Address]) -> None:
     shell.run(["sh", "-c", OPEN, "open", END, *pairs])
 
 
-def redirect_worker(settings: Settings, shell: Shell, seen: NodeReport, manager: Node) -> None:
-    """Direct a worker that knows no current manager to ``manager``, which tells it the addresses of the others."""
+def redirect(run: Run, step: Step) -> None:
+    """Carry out REDIRECT: direct a worker to a manager, or a manager to one that the raft log has at a former address.
+
+    Raises: ProofFailed if the worker reaches no manager within `votes.SECONDS`; CommandFailed; TransportError.
+    """
+    node, settings = run.settings.node(step.node), run.settings
+    if node.role == "manager":
+        routes = {entry.raft_address: settings.node(name).address for name, entry in run.survey.misplaced.items()}
+        detour(run.shell(node), routes)
+        return
+    manager = run.leader().node
+    run.say(f"{node.name} knows no current manager: Requorum directs it to {manager.address}")
+    _redirect_worker(run, run.survey.of(node.name), manager)
+
+
+def _redirect_worker(run: Run, report: NodeReport, manager: Node) -> None:
+    """Direct a worker to ``manager``, which tells it the addresses of the others."""
+    shell = run.shell(report.node)
     end = monotonic() + votes.SECONDS
-    detour(shell, {address.rsplit(":", 1)[0]: manager.address for address in seen.remotes})
-    while ask(shell).is_stranded(settings.managers):
+    detour(shell, {address.rsplit(":", 1)[0]: manager.address for address in report.remotes})
+    while ask(shell).is_stranded(run.settings.managers):
         if monotonic() > end:
             raise ProofFailed(
                 f"directing it to {manager.address}",

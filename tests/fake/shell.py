@@ -18,7 +18,7 @@ from recovery.node.shell import Output
 from recovery.onnode import archive, copying
 from recovery.onnode.sandbox import AT_FAULT
 from recovery.s3 import sealing
-from recovery.steps import redirect, swarm_directory, unlock
+from recovery.steps import lock, redirect, swarm_directory
 from recovery.survey import nodes, unknown_managers, workload
 from tests.fake.machine import Directory, Machine
 from tests.fake.raft import Raft
@@ -70,7 +70,7 @@ class FakeShell:
         if script == unknown_managers.KNOCK:
             there = self._wires.swarm.machines.get(argv[4])
             return Output(b"", "", 0 if there and there.raft and machine.reaches(there) else 1)
-        if script == unlock.WAS_ON:
+        if script == lock.WAS_ON:
             return Output(b"", "", 1)
         if script == workload.ASK_WORKLOAD:
             return Output(b"open\n" if machine.gossips else b"closed\n", "", 0)

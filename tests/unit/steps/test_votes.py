@@ -5,7 +5,10 @@ from typing import Any
 
 import pytest
 
-from recovery.steps import join, votes
+from recovery.planning import steps
+from recovery.planning.record import NOTHING
+from recovery.steps import demote, votes
+from recovery.steps.run import Run
 from recovery.swarm.model import Member
 from recovery.swarm.votes import survives_without
 from tests.unit import factories as make
@@ -64,8 +67,10 @@ def test_a_worker_that_stood_in_is_one_once_its_engine_has_given_up_managing_and
     says = [of_manager, replace(of_manager, raft=False), replace(of_manager, control=False), make.worker(node)]
     monkeypatch.setattr(votes, "ask", lambda _: says.pop(0))
     monkeypatch.setattr(votes, "sleep", lambda _: None)
-    monkeypatch.setattr(join, "take_one", lambda *_: None)
-    chief: Any = Chief(leader.members)
-    here: Any = object()
-    join._shape(of, chief, node, here, f"id-{node.name}", (), leader, [].append)
+    monkeypatch.setattr(demote, "take_one", lambda *_: None)
+    monkeypatch.setattr(demote, "Engine", lambda _: Chief(leader.members))
+    monkeypatch.setattr(Run, "shell", lambda *_: object())
+    run = Run(of, NOTHING, [].append)
+    run.survey = make.survey([leader, of_manager])
+    demote.demote_stand_in(run, steps.demote(node.name))
     assert says == []

@@ -24,10 +24,10 @@ def to_record(plan: Plan, steps: Iterable[Step]) -> dict[str, Any]:
 
 
 def from_record(record: Mapping[str, Any]) -> Plan:
-    """The plan in a record. Raises: ValueError, TypeError, KeyError where it is none."""
+    """The plan in a record. Pulumi leaves out what is null. Raises: ValueError, TypeError, KeyError where it is none."""
     if "steps" not in record:
         return NOTHING
     steps = tuple(Step(**{**step, "action": Action(step["action"])}) for step in record["steps"])
     moves = tuple(AddressChange(**move) for move in record["moves"])
-    known = {key: record[key] for key in ("cluster_id", "copy", "ca", "survivor", "ahead")}
+    known = {key: record.get(key) for key in ("cluster_id", "copy", "ca", "survivor", "ahead")}
     return Plan(Kind(record["kind"]), steps=steps, moves=moves, **known)

@@ -94,6 +94,7 @@ def test_a_new_resource_is_consent_to_its_join() -> None:
 def test_a_plan_arrives_as_it_was_recorded(plan: Plan) -> None:
     record = json.loads(json.dumps(to_record(plan, plan.steps)))
     assert from_record(record) == plan
+    assert from_record({key: value for key, value in record.items() if value is not None}) == plan
     assert not still_valid(from_record(record), plan)
 
 

@@ -19,7 +19,6 @@ LONG = {
     "recovery/cli/copies.py: backup",
     "recovery/copies/snapshot.py: take",
     "recovery/error_codes.py",
-    "recovery/planning/diagnosis.py: diagnose",
     "recovery/planning/from_copy.py: restore_plan",
     "recovery/s3/site.py",
     "recovery/settings/checks.py: check_nodes",

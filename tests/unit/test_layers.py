@@ -18,7 +18,6 @@ MOST_LINES_OF_A_FUNCTION = 50
 LONG = {
     "recovery/cli/copies.py: backup",
     "recovery/error_codes.py",
-    "recovery/planning/from_copy.py: restore_plan",
     "recovery/s3/site.py",
     "recovery/settings/checks.py: check_nodes",
 }

@@ -256,12 +256,6 @@ class Survey:
         found = [m for m in (self.leader.members if self.leader else ()) if m.stands_at(node)]
         return next((member for member in found if member.ready), next(iter(found), None))
 
-    def survives_without(self, node: "Node") -> bool:
-        """Whether there is a leader, and it keeps its quorum while this node is off."""
-        voters = [member for member in (self.leader.members if self.leader else ()) if member.votes]
-        left = [member for member in voters if member.reachable and not member.stands_at(node)]
-        return bool(voters) and len(left) >= quorum(len(voters))
-
 
 @dataclass(frozen=True)
 class Inventory:

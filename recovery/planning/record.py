@@ -29,5 +29,5 @@ def from_record(record: Mapping[str, Any]) -> Plan:
         return NOTHING
     steps = tuple(Step(**{**step, "action": Action(step["action"])}) for step in record["steps"])
     moves = tuple(AddressChange(**move) for move in record["moves"])
-    known = {key: record.get(key) for key in ("cluster_id", "copy", "ca", "survivor", "ahead")}
+    known: dict[str, Any] = {key: record.get(key) for key in ("cluster_id", "copy", "ca", "survivor", "ahead")}
     return Plan(Kind(record["kind"]), steps=steps, moves=moves, **known)

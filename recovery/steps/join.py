@@ -5,7 +5,6 @@ used and kept nowhere.
 """
 
 from contextlib import ExitStack
-from time import monotonic, sleep
 
 from recovery.copies.catalog import Catalog
 from recovery.copies.choice import newest_good
@@ -18,6 +17,7 @@ from recovery.steps.gossip import READY_SECONDS, rouse
 from recovery.steps.run import Run
 from recovery.swarm.machines import Node
 from recovery.swarm.model import Member, NodeReport
+from recovery.waiting import until
 
 PAUSE = 0.1
 
@@ -80,18 +80,16 @@ def _join(run: Run, node: Node, leader_engine: Engine, leader: NodeReport) -> st
 
 def _joined(engine: Engine, node: Node) -> str:
     """Wait for the node ID of an engine that joins. Raises: ProofFailed after `votes.SECONDS`."""
-    end = monotonic() + votes.SECONDS
-    while not (node_id := str(engine.info()["Swarm"].get("NodeID") or "")):
-        if monotonic() > end:
-            raise ProofFailed(
-                f"joining {node.name}",
-                f"the swarm gave it no node ID within {votes.SECONDS:.0f} s",
-                remedy="look at the swarm (requorum status), then run the same command again",
-                node=node.name,
-                code="swarm-timeout",
-            )
-        sleep(PAUSE)
-    return node_id
+
+    def failure(_: str) -> ProofFailed:
+        why = f"the swarm gave it no node ID within {votes.SECONDS:.0f} s"
+        remedy = "look at the swarm (requorum status), then run the same command again"
+        return ProofFailed(f"joining {node.name}", why, remedy=remedy, node=node.name, code="swarm-timeout")
+
+    def node_id() -> str:
+        return str(engine.info()["Swarm"].get("NodeID") or "")
+
+    return until(node_id, votes.SECONDS, pause=PAUSE, otherwise=failure)
 
 
 def _restore_identity(run: Run, node: Node, engine: Engine, leader: NodeReport) -> str | None:

@@ -8,7 +8,6 @@ networkdb: rejoinClusterInterval), and so a detour is not closed, but ends by it
 
 from collections.abc import Mapping
 from ipaddress import IPv4Address
-from time import monotonic, sleep
 
 from recovery.errors import ProofFailed
 from recovery.node.engine import SWARM_PORT
@@ -19,6 +18,7 @@ from recovery.steps.run import Run
 from recovery.survey.nodes import ask
 from recovery.swarm.machines import Node
 from recovery.swarm.model import NodeReport
+from recovery.waiting import until
 
 PAUSE = 0.1
 SECONDS = 300
@@ -58,16 +58,19 @@ def redirect(run: Run, step: Step) -> None:
 def _redirect_worker(run: Run, report: NodeReport, manager: Node) -> None:
     """Direct a worker to ``manager``, which tells it the addresses of the others."""
     shell = run.shell(report.node)
-    end = monotonic() + votes.SECONDS
     detour(shell, {address.rsplit(":", 1)[0]: manager.address for address in report.remotes})
-    while ask(shell).is_stranded(run.settings.managers):
-        if monotonic() > end:
-            raise ProofFailed(
-                f"directing it to {manager.address}",
-                f"it reached no manager within {votes.SECONDS:.0f} s",
-                remedy=f"make sure that it can reach {manager.address}:{SWARM_PORT}, then run the same command again. "
-                "If it cannot, run on it: docker swarm leave --force (its containers end), then run the same command again",
-                node=shell.node.name,
-                code="swarm-timeout",
-            )
-        sleep(PAUSE)
+
+    def failure(_: bool) -> ProofFailed:
+        return ProofFailed(
+            f"directing it to {manager.address}",
+            f"it reached no manager within {votes.SECONDS:.0f} s",
+            remedy=f"make sure that it can reach {manager.address}:{SWARM_PORT}, then run the same command again. "
+            "If it cannot, run on it: docker swarm leave --force (its containers end), then run the same command again",
+            node=shell.node.name,
+            code="swarm-timeout",
+        )
+
+    def knows_one() -> bool:
+        return not ask(shell).is_stranded(run.settings.managers)
+
+    until(knows_one, votes.SECONDS, pause=PAUSE, otherwise=failure)

@@ -1,11 +1,11 @@
 """Takes the steps of a plan: each is planned anew, compared with what was consented to, checked, and carried out."""
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from recovery.errors import Refused, RequorumError
+from recovery.parallel import side_by_side
 from recovery.planning.consented import still_valid
 from recovery.planning.diagnosis import Diagnosis
 from recovery.planning.objections import objection
@@ -68,8 +68,7 @@ def carry_out(run: Run, phase: Phase) -> None:
     """
     while batch := _next(run, phase):
         taken = [step for step in batch if _may_be_taken(run, phase, step)]
-        with ThreadPoolExecutor(max_workers=max(len(taken), 1)) as pool:
-            list(pool.map(lambda step: _take(run, phase, step), taken))
+        side_by_side(lambda step: _take(run, phase, step), taken)
         run.done |= {(step.action, step.node) for step in batch}
         if taken:
             phase.looks(run, taken[0])

@@ -1,7 +1,5 @@
 """Carries out UNLOCK and OPEN: unlocks a manager, or opens its key file before a new cluster is forced from it."""
 
-from time import monotonic, sleep
-
 from recovery.copies.escrow import Escrow
 from recovery.errors import ProofFailed
 from recovery.node.engine import RESTART, Engine
@@ -17,6 +15,7 @@ from recovery.survey.nodes import ask
 from recovery.swarm.key_file import UnlockKey, is_locked, unlock
 from recovery.swarm.machines import Node
 from recovery.swarm.model import LocalState, NodeReport
+from recovery.waiting import until
 
 KEY_FILE = f"{DATA_ROOT}/{KEY}"
 """The key file's usual place. An engine whose leader has just died would need 20 s to tell its own."""
@@ -49,17 +48,13 @@ def start(settings: Settings, node: Node, shell: Shell, *, say: Say) -> None:
         return
     say(f"unlocking {node.name} with unlock key {key.fingerprint}")
     Engine(shell).unlock(key)
-    end = monotonic() + votes.SECONDS
-    while not _takes_part(seen := ask(shell)):
-        if monotonic() > end:
-            raise ProofFailed(
-                "unlocking it",
-                f"it has no leader after {votes.SECONDS:.0f} s. Its engine's swarm state is {seen.state}",
-                remedy="requorum status, then run the same command again",
-                node=node.name,
-                code="no-leader",
-            )
-        sleep(PAUSE)
+
+    def failure(report: NodeReport) -> ProofFailed:
+        why = f"it has no leader after {votes.SECONDS:.0f} s. Its engine's swarm state is {report.state}"
+        remedy = "requorum status, then run the same command again"
+        return ProofFailed("unlocking it", why, remedy=remedy, node=node.name, code="no-leader")
+
+    until(lambda: ask(shell), votes.SECONDS, holds=_takes_part, pause=PAUSE, otherwise=failure)
 
 
 def open_key_file(run: Run, step: Step) -> None:

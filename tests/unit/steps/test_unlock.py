@@ -10,6 +10,7 @@ import docker
 import pytest
 from requests.exceptions import ReadTimeout
 
+from recovery import waiting
 from recovery.copies.escrow import Escrow
 from recovery.errors import ProofFailed
 from recovery.node.shell import Output
@@ -139,8 +140,8 @@ def unlocking(root: Path, monkeypatch: pytest.MonkeyPatch) -> list[float]:
     clock = [0.0]
     monkeypatch.setattr(Here, "engine_socket", lambda _: "here", raising=False)
     monkeypatch.setattr(docker, "APIClient", lambda **_: Unlocking())
-    monkeypatch.setattr(unlock, "monotonic", lambda: clock[0])
-    monkeypatch.setattr(unlock, "sleep", lambda _: clock.append(clock.pop() + 1))
+    monkeypatch.setattr(waiting, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(waiting, "sleep", lambda _: clock.append(clock.pop() + 1))
     return clock
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from recovery import waiting
 from recovery.planning import steps
 from recovery.planning.record import NOTHING
 from recovery.steps import demote, votes
@@ -44,7 +45,7 @@ def test_a_worker_that_stood_in_is_one_once_its_engine_has_given_up_managing_and
     of_manager = make.manager(node, promoted)
     says = [of_manager, replace(of_manager, raft=False), replace(of_manager, control=False), make.worker(node)]
     monkeypatch.setattr(votes, "ask", lambda _: says.pop(0))
-    monkeypatch.setattr(votes, "sleep", lambda _: None)
+    monkeypatch.setattr(waiting, "sleep", lambda _: None)
     monkeypatch.setattr(demote, "take_one", lambda *_: None)
     monkeypatch.setattr(demote, "Engine", lambda _: Chief(leader.members))
     monkeypatch.setattr(Run, "shell", lambda *_: object())

@@ -58,6 +58,7 @@ class _Ssh(Frozen):
     port: int = Field(22, ge=1, le=65535)
     private_key_file: Path
     known_hosts_file: Path
+    login_seconds: float = Field(20, ge=1, le=110)
 
 
 Node = Annotated[machines.Node, CheckedBy(_Node)]

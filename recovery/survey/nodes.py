@@ -1,14 +1,27 @@
 """Surveys every known address, in parallel and with time limits."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from time import monotonic, sleep
 
-from recovery.errors import AccessDenied, CommandFailed, EngineError, HostKeyChanged, Silent, SshRefused, TransportError
+from recovery.errors import (
+    AccessDenied,
+    CommandFailed,
+    EngineError,
+    Garbled,
+    HostKeyChanged,
+    HostKeyUnknown,
+    Limited,
+    Silent,
+    SlowLogin,
+    SshRefused,
+    TransportError,
+)
+from recovery.node.connections import BRISK, GENTLE
 from recovery.node.engine import Engine
-from recovery.node.shell import DATA_ROOT
+from recovery.node.shell import DATA_ROOT, SHOWN
 from recovery.node.ssh import Shell
 from recovery.onnode.archive import OPENED, PLACED
 from recovery.settings import Settings
@@ -21,34 +34,52 @@ CONNECT_SECONDS = 2.0
 GONE_SECONDS = 1.0
 ENGINE_SECONDS = 2.5
 LATE_SECONDS = 10.0
-"""How long a running machine may take to let us in, or its engine to answer, before it counts as silent: it may be busy."""
+"""How long the engine of a running machine may take to answer: it may be busy."""
 ELECTION_SECONDS = 30.0
 """An election starts 10 to 20 s after a leader is lost (swarmkit: a tick is 1 s, an election 10 ticks and a random part)."""
 PAUSE = 0.5
 MARK_PATH = "/etc/requorum/cluster"
 """Holds the cluster's name on every machine we prepared."""
 PROBE = (
-    f"cat /etc/machine-id; cat {MARK_PATH} 2>/dev/null || echo; "
+    f"id -u; cat /etc/machine-id; cat {MARK_PATH} 2>/dev/null || echo; "
     f'cd "$1/swarm" 2>/dev/null || exit 0; cat {PLACED} 2>/dev/null || echo; '
     "ls raft/wal-v3-encrypted/*.wal >/dev/null 2>&1 && echo raft || echo; "
     f"[ -e {OPENED} ] && echo opened || echo; "
     "sha256sum certificates/swarm-root-ca.crt 2>/dev/null || echo; cat certificates/swarm-node.crt 2>/dev/null; true"
 )
-"""Prints machine ID, our mark, what we placed, `raft` when a log lies there, `opened` when we opened the key file of an
-autolocked manager, and the CA's digest, a line each, and the node's certificate (public)."""
+"""Prints the ID of the user, the machine ID, our mark, what we placed, `raft` when a log lies there, `opened` when we opened
+the key file of an autolocked manager, and the CA's digest, a line each, and the node's certificate (public)."""
+ROOT = "0"
+FAULTS: Mapping[type[TransportError], Reach] = {
+    SshRefused: Reach.REFUSED,
+    Limited: Reach.LIMITED,
+    SlowLogin: Reach.SLOW,
+    CommandFailed: Reach.SLOW,
+    AccessDenied: Reach.DENIED,
+    HostKeyChanged: Reach.WRONG_KEY,
+    HostKeyUnknown: Reach.NOT_PINNED,
+    Garbled: Reach.GARBLED,
+    Silent: Reach.SILENT,
+}
+"""What an error says about how far we got. Any other is `Reach.FAILED`."""
+LATE = frozenset({Reach.SLOW, Reach.LIMITED, Reach.REFUSED})
+"""Faults that may pass when a node is asked once more: longer, or after a pause."""
 
 
 @dataclass(frozen=True)
 class SurveyLimits:
-    """Seconds for a machine to accept a connection, from the same beginning to let us in, and for each answer of its engine."""
+    """Seconds for a machine to accept a connection, from the same beginning to let us in, and for each answer of its engine.
+
+    ``pauses`` are the seconds between attempts at a host that may limit new connections.
+    """
 
     connect: float
     login: float
     engine: float = ENGINE_SECONDS
+    pauses: tuple[float, ...] = BRISK
 
 
 QUICK = SurveyLimits(CONNECT_SECONDS, CONNECT_SECONDS)
-PATIENT = SurveyLimits(CONNECT_SECONDS, LATE_SECONDS)
 
 
 def survey(
@@ -60,7 +91,8 @@ def survey(
 ) -> Survey:
     """The reports of all nodes, or of ``nodes``, with the operator's declarations about silent ones.
 
-    With ``patient``, nodes that are `late` are asked once more, with longer limits.
+    With ``patient``, nodes that are `late` are asked once more, with longer limits and pauses. Without, that are only
+    nodes whose login is slow, and only if no manager reports a leader.
 
     Raises: HostError when the docker driver's engine does not answer; SettingError for unusable SSH files.
     """
@@ -75,12 +107,13 @@ def survey(
     names = {node.name for node in asked}
     unasked = tuple(node for node in settings.nodes if node.name not in names)
     seen = Survey(tuple(report for report, _ in looks), now(), unasked)
-    left = {node.name for node in asked} if patient else set()
+    left = {node.name for node in asked}
     living = {report.node.name for report, lives in looks if lives}
-    while again := [node for node in late(seen, living) if node.name in left]:
+    while again := [node for node in (late(seen, living) if patient else _unheard(seen)) if node.name in left]:
         left -= {node.name for node in again}
         engine = ENGINE_SECONDS if seen.leader is None else LATE_SECONDS
-        newer = {r.node.name: r for r, _ in look(again, SurveyLimits(lost.KNOCK_SECONDS, LATE_SECONDS, engine))}
+        longer = SurveyLimits(lost.KNOCK_SECONDS, settings.ssh.login_seconds, engine, GENTLE if patient else BRISK)
+        newer = {r.node.name: r for r, _ in look(again, longer)}
         seen = Survey(tuple(newer.get(report.node.name, report) for report in seen.reports), now(), unasked)
     return replace(seen, reports=lost.with_declarations(settings, seen.reports, seen.taken))
 
@@ -88,7 +121,8 @@ def survey(
 def late(seen: Survey, living: Collection[str]) -> tuple[Node, ...]:
     """The nodes that may report more with longer limits; ``living`` are the nodes whose machines run.
 
-    A late node is silent although its machine runs. Or the leader reaches it, and its report is missing or incomplete.
+    A late node is silent although its machine runs, or its login is slow or may be limited. Or the leader reaches it, and
+    its report is missing or incomplete.
     Other managers are not asked again: their engines may search for a leader, which takes 20 s, and each question
     prolongs the search.
     """
@@ -99,10 +133,18 @@ def late(seen: Survey, living: Collection[str]) -> tuple[Node, ...]:
         heard = any(entry.reachable if report.node.role == "manager" else entry.ready for entry in entries)
         if report.reach is Reach.SILENT:
             return heard or report.node.name in living
+        if report.reach in LATE:
+            return True
         unsaid = not report.engine or (report.control and not report.members)
         return heard and unsaid and report.reach in (Reach.ANSWERS, Reach.NO_ENGINE)
 
     return tuple(report.node for report in seen.reports if is_late(report))
+
+
+def _unheard(seen: Survey) -> tuple[Node, ...]:
+    """The managers whose login is slow, if they may be the only ones to report a leader."""
+    slow = (report.node for report in seen.managers if report.reach is Reach.SLOW)
+    return () if seen.leader else tuple(slow)
 
 
 def stable_survey(
@@ -121,8 +163,8 @@ def stable_survey(
 
 
 def report(node: Node, settings: Settings, presence: Presence) -> NodeReport:
-    """The report of one node, which has `LATE_SECONDS` to let us in if it accepts the connection."""
-    return _look(node, settings, presence, PATIENT)[0]
+    """The report of one node, which has the seconds of the settings to let us in if it accepts the connection."""
+    return _look(node, settings, presence, SurveyLimits(CONNECT_SECONDS, settings.ssh.login_seconds))[0]
 
 
 def _look(node: Node, settings: Settings, presence: Presence, limits: SurveyLimits) -> tuple[NodeReport, bool]:
@@ -135,26 +177,17 @@ def _look(node: Node, settings: Settings, presence: Presence, limits: SurveyLimi
         return NodeReport(node, Reach.STOPPED, "the machine exists and does not run"), False
     gone = presence is Presence.GONE
     connect = min(limits.connect, GONE_SECONDS) if gone else limits.connect
-    shell = Shell(node, settings.ssh, connect_seconds=connect, login_seconds=limits.login)
-
-    def fault(reach: Reach, detail: str) -> tuple[NodeReport, bool]:
-        return NodeReport(node, reach, detail), shell.accepted or presence is Presence.PRESENT
-
+    shell = Shell(
+        node, settings.ssh, connect_seconds=connect, login_seconds=limits.login, pauses=() if gone else limits.pauses
+    )
     try:
         with shell:
             return ask(shell, seconds=limits.engine), True
-    except (Silent, CommandFailed) as error:
-        if gone and not shell.accepted:
-            return fault(Reach.ABSENT, "the host driver has no such machine")
-        return fault(Reach.SILENT, error.why)
-    except SshRefused as error:
-        return fault(Reach.REFUSED, error.why)
-    except HostKeyChanged as error:
-        return fault(Reach.WRONG_KEY, error.why)
-    except AccessDenied as error:
-        return fault(Reach.DENIED, error.why)
     except TransportError as error:
-        return fault(Reach.SILENT, error.why)
+        reach, detail = FAULTS.get(type(error), Reach.FAILED), error.why
+        if reach is Reach.SILENT and gone and not shell.accepted:
+            reach, detail = Reach.ABSENT, "the host driver has no such machine"
+        return NodeReport(node, reach, detail), shell.accepted or presence is Presence.PRESENT
 
 
 def ask(shell: Shell, *, seconds: float = ENGINE_SECONDS) -> NodeReport:
@@ -169,7 +202,9 @@ def ask(shell: Shell, *, seconds: float = ENGINE_SECONDS) -> NodeReport:
     except EngineError as error:
         # A manager whose leader has just died answers nothing that it would ask the leader for.
         seen = _on_disk(shell, replace(base, detail=error.why), DATA_ROOT)
-        return replace(seen, state=LocalState.PENDING) if seen.raft else replace(seen, reach=Reach.NO_ENGINE)
+        if seen.raft:
+            return replace(seen, state=LocalState.PENDING)
+        return seen if seen.reach is Reach.NO_RIGHTS else replace(seen, reach=Reach.NO_ENGINE)
     swarm = info["Swarm"]
     state = LocalState(swarm.get("LocalNodeState") or "inactive")
     seen = replace(
@@ -184,7 +219,8 @@ def ask(shell: Shell, *, seconds: float = ENGINE_SECONDS) -> NodeReport:
     if state is LocalState.INACTIVE:
         return seen if seen.left_over else replace(seen, node_id="", cluster_id="", ca_sha256="")
     remotes = tuple(remote["Addr"] for remote in swarm.get("RemoteManagers") or ())
-    seen = replace(seen, node_id=swarm.get("NodeID") or seen.node_id, remotes=remotes)
+    cluster_id = seen.cluster_id or (swarm.get("Cluster") or {}).get("ID", "")
+    seen = replace(seen, node_id=swarm.get("NodeID") or seen.node_id, cluster_id=cluster_id, remotes=remotes)
     if not seen.control:
         return seen
     try:
@@ -200,8 +236,19 @@ def _elsewhere(shell: Shell, root: str) -> str:
 
 
 def _on_disk(shell: Shell, seen: NodeReport, root: str) -> NodeReport:
-    lines = shell.run(["sh", "-c", PROBE, "probe", root], seconds=5, check=False).stdout.decode(errors="replace")
-    machine, mark, placed, raft, opened, ca, certificate = [*lines.split("\n", 6), *[""] * 7][:7]
+    told = shell.run(["sh", "-c", PROBE, "probe", root], seconds=5, check=False)
+    lines = told.stdout.decode(errors="replace").split("\n", 7)
+    user, machine, mark, placed, raft, opened, ca, certificate = [*lines, *[""] * 8][:8]
+    if not user.isdecimal():
+        raise Garbled(
+            "looking at its disk",
+            f"it does not say which user the login is: {(user or told.stderr).strip()[-SHOWN:]!r}",
+            remedy="on the node, run: id -u",
+            node=shell.node.name,
+            code="answer-garbled",
+        )
+    if user != ROOT:
+        seen = replace(seen, reach=Reach.NO_RIGHTS, detail=f"the login is user {user} and not root")
     found = replace(
         seen,
         machine=machine,

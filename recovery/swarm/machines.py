@@ -69,3 +69,5 @@ class Ssh:
     port: int = 22
     private_key_file: Path
     known_hosts_file: Path
+    login_seconds: float = 20
+    """How long a machine that accepts the connection may take to let us in. Logins of 12 s were seen."""

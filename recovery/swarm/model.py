@@ -30,16 +30,38 @@ class Reach(StrEnum):
     NO_ENGINE = "engine down"
     SILENT = "silent"
     REFUSED = "ssh refused"
+    LIMITED = "ssh limited"
+    """It is up, and refuses or drops new connections before the login."""
+    SLOW = "slow login"
+    """It accepts the connection, and does not let us in or answer within the limit."""
     DENIED = "access denied"
     WRONG_KEY = "host key changed"
+    NOT_PINNED = "host key not pinned"
+    GARBLED = "garbled answer"
+    """The login runs no commands."""
+    NO_RIGHTS = "missing rights"
+    """The login is not root. The report has what a user without rights can see."""
+    FAILED = "ssh failed"
     ABSENT = "gone"
     NAMED = "lost"
     """Declared lost: it is silent, its driver cannot tell, and the operator confirmed that it is off for good."""
     STOPPED = "stopped"
 
 
-ACCESS_FAULTS = frozenset({Reach.REFUSED, Reach.DENIED, Reach.WRONG_KEY})
-"""The machine is up and does not let us in. The operator must repair that; it is never a loss."""
+ACCESS_FAULTS = frozenset(
+    {
+        Reach.REFUSED,
+        Reach.LIMITED,
+        Reach.SLOW,
+        Reach.DENIED,
+        Reach.WRONG_KEY,
+        Reach.NOT_PINNED,
+        Reach.GARBLED,
+        Reach.NO_RIGHTS,
+        Reach.FAILED,
+    }
+)
+"""The machine is up and we cannot see into it. The operator must repair that; it is never a loss."""
 
 
 class LocalState(StrEnum):

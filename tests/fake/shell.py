@@ -91,7 +91,7 @@ class FakeShell:
 
     def _probe(self, machine: Machine) -> Output:
         directory = machine.directory
-        lines = [machine.machine_id, machine.marked]
+        lines = [nodes.ROOT, machine.machine_id, machine.marked]
         if directory:
             shown = make.certificate(directory.node_id, directory.cluster_id).decode()
             ca = hashlib.sha256(make.ca(directory.cluster_id)).hexdigest()

@@ -31,7 +31,11 @@ from recovery.swarm.model import Survey
 
 @app.command()
 def status(stack: StackOption = "", config_file: FileOption = None, as_json: JsonOption = False) -> None:
-    """Show the current state of the cluster. Exit status: 0 healthy, 1 error, 3 degraded, 4 quorum lost."""
+    """Show the current state of the cluster.
+
+    Exit status: 0 healthy, 1 error, 3 degraded, 4 quorum lost, 5 not seen from here (no leader answers, and faults of
+    access hide managers that may have one).
+    """
     with loaded(stack, config_file, as_json=as_json) as settings:
         now = _status(settings)
         if as_json:

@@ -63,7 +63,7 @@ class Watched(Collector):
         yield diagnosis
         looked = self._status.taken.timestamp()
         yield self._one("requorum_looked_timestamp_seconds", "When the swarm was looked at.", looked)
-        text = "Exit status of requorum status: 0 fine, 3 degraded, 4 quorum lost."
+        text = "Exit status of requorum status: 0 fine, 3 degraded, 4 quorum lost, 5 not seen."
         yield self._one("requorum_status", text, float(self._status.exit_code))
 
     def _one(self, name: str, text: str, value: float | None = None, labels: Sequence[str] = ()) -> GaugeMetricFamily:

@@ -10,9 +10,9 @@ from recovery.copies.escrow import Escrow
 from recovery.errors import Refused
 from recovery.node.shell import DATA_ROOT
 from recovery.operations import consent, reports
-from recovery.planning import address_changes
+from recovery.planning import access, address_changes
 from recovery.planning.decide import make_plan
-from recovery.planning.diagnosis import NO_QUORUM, Diagnosis, Kind, access_fault, diagnose
+from recovery.planning.diagnosis import NO_QUORUM, Diagnosis, Kind, diagnose
 from recovery.planning.plan import Plan, Source
 from recovery.planning.survivors import copy_ahead_of, rank
 from recovery.settings import Settings
@@ -20,8 +20,7 @@ from recovery.steps import unlock
 from recovery.survey import survivors, unknown_managers
 from recovery.survey.addresses import require_vacated
 from recovery.survey.nodes import stable_survey
-from recovery.swarm.machines import Ssh
-from recovery.swarm.model import NodeReport, Reach, Survey, Survivor
+from recovery.swarm.model import Reach, Survey, Survivor
 
 
 @dataclass(frozen=True)
@@ -34,9 +33,8 @@ class Assessment:
 
     def require_safe(self, settings: Settings) -> None:
         """Refuse a change that is not safe now. Raises: Refused, with the command to run instead."""
-        fault = access_fault(self.survey)
-        if fault and not (self.diagnosis.kind is Kind.ALL_LOST and fault.node.role == "worker"):
-            raise _locked_out(fault, settings.ssh)
+        if faults := access.in_the_way(self.survey, self.diagnosis):
+            raise access.locked_out(faults, settings.ssh)
         if refusal := self.plan.refusal:
             doing = f"preparing changes to cluster {settings.cluster}"
             steps = "".join(f"\n  {line}" for line in self.plan.lines)
@@ -105,19 +103,3 @@ def assess(settings: Settings, *, typed: bool = False, now: datetime | None = No
     source = Source(search.choice, search.rejected, newer, cas, engine, moved, ahead, proven)
     plan = make_plan(diagnosis, settings, source, left, now or datetime.now(UTC), spent=spent, typed=typed)
     return Assessment(seen, diagnosis, plan)
-
-
-def _locked_out(report: NodeReport, ssh: Ssh) -> Refused:
-    """The refusal for a machine that is up but does not let Requorum log in."""
-    node = report.node
-    doing, why = f"connecting to {ssh.user}@{node.dial} by SSH", f"{report.reach}: {report.detail}"
-    match report.reach:
-        case Reach.REFUSED:
-            remedy = f"start sshd on {node.dial}, or correct requorum:ssh.port"
-            return Refused(doing, why, remedy=remedy, node=node.name, code="ssh-refused")
-        case Reach.DENIED:
-            remedy = "correct requorum:ssh.user or requorum:ssh.privateKeyFile, or authorize the key on the node"
-            return Refused(doing, why, remedy=remedy, node=node.name, code="access-denied")
-        case _:
-            remedy = f"find out which machine answers at {node.dial}, then pin its host key in {ssh.known_hosts_file}"
-            return Refused(doing, why, remedy=remedy, node=node.name, code="host-key-changed")

@@ -15,6 +15,7 @@ from recovery.node.engine import Engine
 from recovery.node.ssh import Shell
 from recovery.onnode import copying
 from recovery.operations import restart
+from recovery.planning import access
 from recovery.s3 import cluster_lease
 from recovery.s3.store import Store
 from recovery.settings import Settings
@@ -134,6 +135,8 @@ def _order(settings: Settings) -> tuple[list[Node], str | None]:
     """The managers that are not declared lost, and the leader's name. Raises: Refused if there is no leader."""
     seen = survey(settings, nodes=settings.managers)
     leader = seen.leader
+    if leader is None and (unseen := access.faults(seen)):
+        raise access.locked_out(unseen, settings.ssh, f"backing up cluster {settings.cluster}")
     if leader is None:
         raise Refused(
             f"backing up cluster {settings.cluster}",

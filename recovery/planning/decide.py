@@ -163,6 +163,9 @@ def refusal_of(diagnosis: Diagnosis, settings: Settings) -> Refusal:
         remedy = "recover by hand from the stand-in, which may hold the newest log: docs/runbooks/unhealthy-manager.md"
         return Refusal(why, remedy, code="stand-in-holds-log")
     names = _silent_managers(diagnosis, settings)
+    if unseen := [name for name in names if name in diagnosis.unseen]:
+        why += "" if diagnosis.kind is Kind.ACCESS else f"; not seen from here: {', '.join(unseen)}"
+        return Refusal(why, "repair the access, as requorum doctor says for each node", code="not-seen")
     if not names:
         return Refusal(why, "find out what each manager reports: requorum doctor", code="no-survivor")
     silent, fences = ", ".join(names), "; ".join(f"requorum fence {name}" for name in names)

@@ -8,7 +8,7 @@ from recovery.planning.evidence import evidence
 from recovery.planning.facts import Facts, gather
 from recovery.planning.groups import Groups
 from recovery.planning.warnings import warnings
-from recovery.swarm.model import ACCESS_FAULTS, NodeReport, Survey
+from recovery.swarm.model import ACCESS_FAULTS, NodeReport, Reach, Survey
 from recovery.swarm.raft import quorum
 
 
@@ -24,6 +24,8 @@ class Kind(StrEnum):
     FORKED = "forked"
     FOREIGN = "foreign"
     ABSENT = "absent"
+    ACCESS = "not seen from here"
+    """No manager reports a leader, and managers that Requorum cannot see into may have one. It is no loss."""
 
 
 NO_QUORUM = frozenset({Kind.QUORUM_LOST, Kind.ALL_LOST, Kind.LOCKED})
@@ -91,9 +93,13 @@ def forked(facts: Facts) -> Ruling | None:
 
 
 def healthy(facts: Facts) -> Ruling | None:
-    """Every manager reports the leader."""
-    if not facts.leader or facts.nodes.without_leader:
+    """Every manager reports the leader, or the leader reaches it and only Requorum cannot see into it."""
+    if not facts.leader or facts.nodes.lacking:
         return None
+    if facts.nodes.without_leader:
+        unseen = ", ".join(facts.nodes.without_leader)
+        reached = f"the swarm has leader {facts.leader}, which reaches all managers. Not seen from here: {unseen}"
+        return Ruling(Kind.HEALTHY, (reached,))
     return Ruling(Kind.HEALTHY, (f"the swarm has leader {facts.leader}, and all managers answer",))
 
 
@@ -109,7 +115,21 @@ def minority_lost(facts: Facts) -> Ruling | None:
     """There is a leader, and a manager does not report it."""
     if not facts.leader:
         return None
-    return Ruling(Kind.MINORITY_LOST, (f"the swarm has a leader, but lacks {', '.join(facts.nodes.without_leader)}",))
+    return Ruling(Kind.MINORITY_LOST, (f"the swarm has a leader, but lacks {', '.join(facts.nodes.lacking)}",))
+
+
+def not_seen(facts: Facts) -> Ruling | None:
+    """Nobody reports a leader, and managers that Requorum did not hear may have one, some of which are up.
+
+    Also if nothing at all is known of a swarm, so that none can be lost.
+    """
+    unseen = [report for report in facts.survey.managers if report.reach in ACCESS_FAULTS]
+    silent = [report for report in facts.survey.managers if report.reach is Reach.SILENT]
+    known = facts.nodes.holders or facts.nodes.orphans or facts.known_id or facts.copies
+    if not unseen or (known and len(unseen + silent) < quorum(len(facts.survey.managers))):
+        return None
+    names = ", ".join(f"{report.node.name} ({report.reach})" for report in unseen)
+    return Ruling(Kind.ACCESS, (f"no leader answers, and Requorum cannot see into {names}. That is no loss",))
 
 
 def locked(facts: Facts) -> Ruling | None:
@@ -158,6 +178,7 @@ RULES: tuple[Callable[[Facts], Ruling | None], ...] = (
     healthy,
     partitioned,
     minority_lost,
+    not_seen,
     locked,
     held_by_workers,
     held_by_managers,
@@ -168,9 +189,10 @@ RULES: tuple[Callable[[Facts], Ruling | None], ...] = (
 
 1. `foreign` and `forked` come first: no other rule may judge answers that come from more than one swarm.
 2. A leader comes before every loss, so nothing is restored or forced while a swarm lives.
-3. A log on any node comes before the loss of all, so nothing is restored while newer state may be left.
-4. A manager that may be alive comes before the loss of all, for the same reason.
-5. `all_lost` comes before an empty cluster, so no new swarm is created while the old one can be restored.
+3. Managers that may have a leader and that nobody could look into come before every loss, for the same reason.
+4. A log on any node comes before the loss of all, so nothing is restored while newer state may be left.
+5. A manager that may be alive comes before the loss of all, for the same reason.
+6. `all_lost` comes before an empty cluster, so no new swarm is created while the old one can be restored.
 """
 NOTHING = Ruling(Kind.ABSENT, ("no node is in a swarm, and S3 has no copy",))
 """The ruling when no rule speaks: there never was a swarm."""
@@ -178,14 +200,10 @@ WITH_LEADER = frozenset({Kind.HEALTHY, Kind.PARTITIONED, Kind.MINORITY_LOST})
 """The kinds of a swarm that has one leader, whose ID is the cluster's ID."""
 
 
-def access_fault(survey: Survey) -> NodeReport | None:
-    """A node that is up but does not let Requorum log in, managers first. The operator must repair the access first."""
-    faults = (report for report in survey.managers + survey.workers if report.reach in ACCESS_FAULTS)
-    return next(faults, None)
-
-
 def _is_foreign(report: NodeReport, facts: Facts) -> bool:
     """Whether the node belongs to another swarm. Without a known ID, only a machine prepared for the cluster is ours."""
+    if report.reach is Reach.NO_RIGHTS and facts.known_id:
+        return bool(report.cluster_id) and report.cluster_id != facts.known_id
     if not (report.in_swarm or report.left_over) or not report.cluster_id:
         return False
     return report.cluster_id != facts.known_id if facts.known_id else report.marked != facts.cluster

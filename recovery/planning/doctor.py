@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from recovery.planning.access import advice
 from recovery.planning.diagnosis import Diagnosis, Kind
 from recovery.swarm.machines import Node
-from recovery.swarm.model import LocalState, NodeReport, Reach, Survey
+from recovery.swarm.model import ACCESS_FAULTS, LocalState, NodeReport, Reach, Survey
 from recovery.swarm.votes import survives_outage
 
 if TYPE_CHECKING:
@@ -20,10 +21,12 @@ UNDECIDED = frozenset({Kind.FOREIGN, Kind.FORKED})
 """Diagnoses after which the operator must first decide which swarm a machine belongs to."""
 NO_QUORUM_LEFT = "the quorum would be lost"
 NO_LEADER = "no manager reports a leader, and this machine may hold the state that the swarm is rebuilt from"
+NOT_SEEN = "no manager reports a leader, and Requorum cannot see into every manager that is up"
 NO_FENCE = "requorum:hosts.fence is not set"
 OBJECTIONS: Mapping[str, str] = {
     NO_QUORUM_LEFT: "quorum-at-risk",
     NO_LEADER: "may-hold-swarm",
+    NOT_SEEN: "not-seen",
     NO_FENCE: "no-fence-command",
 }
 """The code of each reason not to run a command now (`recovery.error_codes`)."""
@@ -32,6 +35,7 @@ OBJECTIONS: Mapping[str, str] = {
 class Remedy(StrEnum):
     """The kind of a proposal."""
 
+    ACCESS = "access"
     START = "start"
     UNLOCK = "unlock"
     UPDATE = "update"
@@ -79,6 +83,8 @@ def examine(settings: Settings, survey: Survey, diagnosis: Diagnosis) -> tuple[F
 def trouble(report: NodeReport, survey: Survey) -> str:
     """What is wrong with a node that is or may be a member; empty if nothing is, or if the node is known to be lost."""
     node = report.node
+    if report.reach in ACCESS_FAULTS:
+        return f"it is up, and Requorum cannot see into it: {report.reach}: {report.detail}"
     if report.reach in (Reach.SILENT, Reach.STOPPED):
         return f"it is {report.reach}" + (f": {report.detail}" if report.detail else "")
     if report.reach is Reach.NO_ENGINE:
@@ -125,6 +131,8 @@ def objection(settings: Settings, survey: Survey, worker: Node) -> str:
 
 def _proposals(settings: Settings, survey: Survey, report: NodeReport, kind: Kind) -> tuple[Proposal, ...]:
     node, name, leader = report.node, report.node.name, survey.leader
+    if report.reach in ACCESS_FAULTS:
+        return (Proposal(Remedy.ACCESS, advice(report, settings.ssh).remedy, "lets Requorum see into it"),)
     if report.state is LocalState.LOCKED:
         if kind is Kind.QUORUM_LOST:  # unlocked by hand without a quorum, its engine blocks until it is restarted
             effect = "shows whether the plan unlocks it with the key in escrow and forces a new cluster from it"
@@ -147,9 +155,18 @@ def _proposals(settings: Settings, survey: Survey, report: NodeReport, kind: Kin
     holds = up or (node.role == "manager" and report.reach is Reach.STOPPED)
     return (
         *mild,
-        _replacement(settings, node, up, risk or (NO_LEADER if holds and not leader else "")),
+        _replacement(settings, node, up, risk or _objection_without_leader(survey, holds)),
         *_promotion(settings, survey, node),
     )
+
+
+def _objection_without_leader(survey: Survey, holds: bool) -> str:
+    """Why no machine may be replaced while nobody reports a leader; empty if it may, or if somebody does."""
+    if survey.leader:
+        return ""
+    if any(report.reach in ACCESS_FAULTS for report in survey.managers):
+        return NOT_SEEN
+    return NO_LEADER if holds else ""
 
 
 def _start(settings: Settings, node: Node) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from recovery.errors import Refused
 from recovery.swarm.machines import Node
-from recovery.swarm.model import Reach, Survey
+from recovery.swarm.model import ACCESS_FAULTS, NodeReport, Reach, Survey
 from recovery.swarm.votes import survives_outage
 
 if TYPE_CHECKING:
@@ -49,15 +49,9 @@ def check(settings: Settings, seen: Survey, node: Node, *, lost: bool, force: bo
     if not force:
         raise refuse(state, f"requorum doctor; to switch it off anyway: requorum fence {name} --force", code="not-lost")
     if seen.leader is None:
-        docker = settings.hosts.driver == "docker"
-        off = (
-            f"docker stop {name}, then requorum fence {name} --force"
-            if docker
-            else f"switch it off by hand, then requorum fence {name} --lost"
-        )
         raise refuse(
             f"{state}, and no manager reports a leader. It may hold the state that the swarm is rebuilt from",
-            f"requorum doctor; if no command there helps: {off}",
+            _repair(settings, report),
             code="may-hold-swarm",
         )
     if not survives_outage(node, seen.leader.members):
@@ -66,6 +60,18 @@ def check(settings: Settings, seen: Survey, node: Node, *, lost: bool, force: bo
             "repair the other managers first: requorum doctor",
             code="quorum-at-risk",
         )
+
+
+def _repair(settings: Settings, report: NodeReport) -> str:
+    """What to do instead about a machine that is up while no manager reports a leader."""
+    if report.reach in ACCESS_FAULTS:
+        return "repair the access to it: requorum doctor"
+    name = report.node.name
+    if settings.hosts.driver == "docker":
+        off = f"docker stop {name}, then requorum fence {name} --force"
+    else:
+        off = f"switch it off by hand, then requorum fence {name} --lost"
+    return f"requorum doctor; if no command there helps: {off}"
 
 
 def heard(seen: Survey, node: Node) -> bool:

@@ -28,6 +28,8 @@ class Groups:
     """Managers that wait for the unlock key."""
     silent: tuple[str, ...] = ()
     """Nodes whose state is unknown: they may be dead, stopped or cut off from this machine."""
+    unseen: tuple[str, ...] = ()
+    """Nodes that are up and that Requorum cannot see into, among the `silent` ones. It is never a loss."""
     away: tuple[str, ...] = ()
     """Nodes that are declared lost. They have no machine that could join."""
     stand_ins: tuple[str, ...] = ()
@@ -48,6 +50,12 @@ class Groups:
     """Managers that a restore made, and that nobody compared with the copy since: the leader, or all without one."""
     opened: tuple[str, ...] = ()
     """Managers of a swarm with a leader whose key file Requorum opened: autolock is to be switched on again."""
+
+    @property
+    def lacking(self) -> tuple[str, ...]:
+        """Managers that report no leader, without those that only Requorum cannot see into: the leader reaches them."""
+        well = set(self.unseen) & set(self.cut_off)
+        return tuple(name for name in self.without_leader if name not in well)
 
     @property
     def left_alone(self) -> tuple[str, ...]:
@@ -71,6 +79,7 @@ def group(survey: Survey) -> Groups:
         missing=names(lambda report: _is_missing(report, leader)),
         locked=names(lambda report: report.state is LocalState.LOCKED, survey.managers),
         silent=names(lambda report: report.reach in _MAY_HIDE),
+        unseen=names(lambda report: report.reach in ACCESS_FAULTS),
         away=names(lambda report: report.reach is Reach.NAMED),
         stand_ins=names(lambda report: report.holds_raft, survey.workers),
         unfinished=names(lambda report: leader is not None and _is_unfinished(report, leader, survey)),

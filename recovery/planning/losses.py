@@ -66,4 +66,5 @@ def older_engine(engine: str, manifest: Manifest) -> str:
 
 def left_alone(diagnosis: Diagnosis) -> tuple[str, ...]:
     """Which nodes are left alone, because they are silent and not known to be lost."""
-    return tuple(f"{name} is silent and not known to be lost: Requorum does nothing to it" for name in diagnosis.silent)
+    why = {True: "is up and not seen from here", False: "is silent and not known to be lost"}
+    return tuple(f"{name} {why[name in diagnosis.unseen]}: Requorum does nothing to it" for name in diagnosis.silent)

@@ -1,13 +1,23 @@
 """Warnings that do not depend on what is wrong: declarations of loss, and identities that two machines use."""
 
-from recovery.swarm.model import Reach, Survey
+from recovery.swarm.model import ACCESS_FAULTS, Reach, Survey
 
 OLD_MANAGER = "docs/runbooks/old-manager-returned.md"
 
 
 def warnings(survey: Survey) -> tuple[str, ...]:
     """Every warning about the nodes of a survey."""
-    return declared_lost(survey) + doubles(survey) + unnamed(survey)
+    return declared_lost(survey) + doubles(survey) + unnamed(survey) + unseen(survey)
+
+
+def unseen(survey: Survey) -> tuple[str, ...]:
+    """Warnings about nodes that Requorum cannot see into while the swarm has a leader."""
+    reports = survey.managers + survey.workers if survey.leader else ()
+    return tuple(
+        f"{report.node.name} is not seen from here: {report.reach} ({report.detail})"
+        for report in reports
+        if report.reach in ACCESS_FAULTS
+    )
 
 
 def declared_lost(survey: Survey) -> tuple[str, ...]:

@@ -234,8 +234,9 @@ class Survey:
     @property
     def electing(self) -> bool:
         """Whether there is no leader, and enough managers are up to elect one."""
-        able = [r for r in self.managers if r.reach is Reach.ANSWERS and r.state in MANAGING]
-        return self.leader is None and sum(report.raft for report in able) >= quorum(len(self.managers))
+        able = [r for r in self.managers if r.reach is Reach.ANSWERS and r.state in MANAGING and r.raft]
+        unseen = [r for r in self.managers if r.reach in ACCESS_FAULTS]
+        return self.leader is None and bool(able) and len(able + unseen) >= quorum(len(self.managers))
 
     @property
     def leaders(self) -> frozenset[tuple[str, str]]:

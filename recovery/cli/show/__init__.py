@@ -4,7 +4,18 @@ JSON is a contract: `VERSION` grows when a key is removed or changes its meaning
 """
 
 from recovery.cli.show.cluster import NodeStatus, Status, as_json, as_tree, status
-from recovery.cli.show.contract import DEGRADED, ERROR, FINE, LOST, USAGE, VERSION, error_json, failures_json, span
+from recovery.cli.show.contract import (
+    DEGRADED,
+    ERROR,
+    FINE,
+    LOST,
+    UNSEEN,
+    USAGE,
+    VERSION,
+    error_json,
+    failures_json,
+    span,
+)
 from recovery.cli.show.copies import copies_json, copies_table, kept_json, prune_json, prune_table, verified_json
 from recovery.cli.show.doctor import doctor_code, doctor_json, doctor_lines
 from recovery.cli.show.drills import drills_json, drills_table
@@ -15,6 +26,7 @@ __all__ = [
     "ERROR",
     "FINE",
     "LOST",
+    "UNSEEN",
     "USAGE",
     "VERSION",
     "NodeStatus",

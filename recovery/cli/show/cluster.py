@@ -8,7 +8,7 @@ from typing import Any
 from rich.markup import escape
 from rich.tree import Tree
 
-from recovery.cli.show.contract import DEGRADED, ERROR, FINE, LOST, VERSION, span
+from recovery.cli.show.contract import DEGRADED, ERROR, FINE, LOST, UNSEEN, VERSION, span
 from recovery.copies.copy import Copy
 from recovery.errors import RequorumError
 from recovery.planning.diagnosis import NO_QUORUM, Diagnosis, Kind
@@ -52,9 +52,11 @@ class Status:
 
     @property
     def exit_code(self) -> int:
-        """The exit code of the contract: fine, degraded or quorum lost; error if S3 could not be read."""
+        """The exit code of the contract: fine, degraded, quorum lost or not seen; error if S3 could not be read."""
         if self.diagnosis.kind in NO_QUORUM:
             return LOST
+        if self.diagnosis.kind is Kind.ACCESS:
+            return UNSEEN
         if self.diagnosis.kind is not Kind.HEALTHY or self.diagnosis.warnings or not all(n.fine for n in self.nodes):
             return DEGRADED
         return ERROR if self.store_error else FINE
@@ -100,7 +102,9 @@ def as_json(status: Status) -> dict[str, Any]:
         "diagnosis": str(status.diagnosis.kind),
         "evidence": list(status.diagnosis.evidence),
         "warnings": list(status.diagnosis.warnings),
-        "quorum": status.diagnosis.kind not in NO_QUORUM | {Kind.ABSENT},
+        "quorum": None
+        if status.diagnosis.kind is Kind.ACCESS
+        else status.diagnosis.kind not in NO_QUORUM | {Kind.ABSENT},
         "exitCode": status.exit_code,
         "taken": status.taken.isoformat(),
         "storeError": str(status.store_error) if status.store_error else None,
@@ -129,7 +133,7 @@ def as_json(status: Status) -> dict[str, Any]:
 
 def as_tree(status: Status) -> Tree:
     """The status as a tree of zones and their nodes."""
-    colour = {FINE: "green", DEGRADED: "yellow"}.get(status.exit_code, "red")
+    colour = {FINE: "green", DEGRADED: "yellow", UNSEEN: "yellow"}.get(status.exit_code, "red")
     identity = f" ({status.diagnosis.cluster_id})" if status.diagnosis.cluster_id else ""
     tree = Tree(f"cluster [bold]{status.cluster}[/]{identity}: [{colour}]{status.diagnosis.kind}[/]")
     for zone in sorted({node.zone for node in status.nodes}):

@@ -14,9 +14,10 @@ from recovery.cli import show
 from recovery.errors import Refused, StoreError
 from recovery.operations.backup import BackupResult
 from recovery.planning.diagnosis import Kind, diagnose
+from recovery.planning.doctor import examine
 from recovery.planning.plan import Plan, Refusal
 from recovery.settings import Settings
-from recovery.swarm.model import NodeReport
+from recovery.swarm.model import NodeReport, Reach
 from tests.unit import factories as make
 from tests.unit.cluster import assessment
 from tests.unit.planning.test_diagnosis import W1, W2, A, B, C, S, led
@@ -36,12 +37,26 @@ CODES: list[tuple[str, list[NodeReport], int]] = [
     ("a worker down", [led(n, unreachable=("worker-1",)) for n in (A, B, C)] + [make.gone(W1), make.worker(W2)], 3),
     ("no leader", [make.leaderless(A), make.gone(B), make.gone(C), *WORKERS], 4),
     ("all gone", [make.gone(n) for n in S.managers] + WORKERS, 4),
+    ("all kept from us", [NodeReport(n, Reach.LIMITED, "it drops us") for n in S.managers] + WORKERS, 5),
+    ("two kept from us, no leader", [make.leaderless(A), *(NodeReport(n, Reach.SLOW) for n in (B, C))], 5),
+    ("two gone, one kept from us", [make.gone(A), make.gone(B), NodeReport(C, Reach.DENIED)], 4),
+    ("one led, the others kept from us", [led(A), *(NodeReport(n, Reach.DENIED) for n in (B, C)), *WORKERS], 3),
 ]
 
 
 @pytest.mark.parametrize(("reports", "code"), [row[1:] for row in CODES], ids=[row[0] for row in CODES])
 def test_exit_codes(reports: list[NodeReport], code: int) -> None:
     assert status(reports).exit_code == code
+
+
+@pytest.mark.parametrize(("reports", "code"), [row[1:] for row in CODES], ids=[row[0] for row in CODES])
+def test_whether_there_is_a_quorum_is_said_only_where_it_is_known(reports: list[NodeReport], code: int) -> None:
+    assert show.as_json(status(reports))["quorum"] is {0: True, 3: True, 4: False, 5: None}[code]
+    seen = make.survey(reports)
+    found = diagnose(seen, make.CLUSTER, cluster="lab", copies=True)
+    assert show.doctor_code(found, examine(S, seen, found)) in {code, 0 if code == 3 else code}
+    for case in examine(S, seen, found) if code == 5 else ():
+        assert not [one for one in case.proposals if "fence" in one.command and not one.refused]
 
 
 def test_unknown_copies_are_an_error_unless_something_worse_is() -> None:

@@ -13,7 +13,7 @@ from recovery.operations import fence
 from recovery.planning.fencing import check
 from recovery.settings import Settings
 from recovery.swarm.machines import Ssh
-from recovery.swarm.model import LocalState, NodeReport, Reach
+from recovery.swarm.model import ACCESS_FAULTS, LocalState, NodeReport, Reach
 from tests.unit import factories as make
 from tests.unit.planning.test_diagnosis import W1, A, B, C, S, in_state, led
 
@@ -70,6 +70,32 @@ def test_what_may_be_fenced(
         check(of, make.survey(reports), C, **flags)
     assert refused.value.code == code
     assert str(refused.value) == snapshot
+
+
+@pytest.mark.parametrize("reach", sorted(ACCESS_FAULTS))
+@pytest.mark.parametrize(
+    ("others", "flags", "code"),
+    [
+        (WITHOUT_C, {"lost": True}, "not-lost"),
+        (WITHOUT_C, {}, "not-lost"),
+        (WITHOUT_C, {"force": True}, None),
+        (LOST, {"lost": True}, "not-lost"),
+        (LOST, {"lost": True, "force": True}, "not-lost"),
+        (LOST, {}, "not-lost"),
+        (LOST, {"force": True}, "may-hold-swarm"),
+    ],
+)
+def test_a_machine_that_answers_in_any_way_is_not_lost(
+    reach: Reach, others: list[NodeReport], flags: dict[str, bool], code: str | None
+) -> None:
+    """By force it is only switched off while a leader reports that the quorum survives that."""
+    seen, flags = make.survey([*others, NodeReport(C, reach)]), {"lost": False, "force": False, **flags}
+    if code is None:
+        check(EXISTING, seen, C, **flags)
+        return
+    with pytest.raises(Refused, match=f"code: {code}$") as refused:
+        check(EXISTING, seen, C, **flags)
+    assert seen.leader or "switch it off by hand" not in str(refused.value)
 
 
 @pytest.mark.parametrize(("of", "lost"), [(S, False), (EXISTING, False), (BARE, True)])

@@ -314,14 +314,14 @@ _starting = threading.Lock()
 def _start_loop() -> asyncio.AbstractEventLoop:
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, name="requorum-ssh", daemon=True).start()
-    atexit.register(_hang_up, loop)
+    atexit.register(hang_up)
     return loop
 
 
-def _hang_up(loop: asyncio.AbstractEventLoop) -> None:
-    """End all connections before the process ends."""
+def hang_up() -> None:
+    """End all connections of this process, and forget which nodes let it in."""
     with suppress(TimeoutError):
-        asyncio.run_coroutine_threadsafe(connections.close_all(), loop).result(1)
+        asyncio.run_coroutine_threadsafe(connections.close_all(), _loop()).result(1)
 
 
 def _loop() -> asyncio.AbstractEventLoop:

@@ -135,7 +135,7 @@ def _order(settings: Settings) -> tuple[list[Node], str | None]:
     """The managers that are not declared lost, and the leader's name. Raises: Refused if there is no leader."""
     seen = survey(settings, nodes=settings.managers)
     leader = seen.leader
-    if leader is None and (unseen := access.faults(seen)):
+    if (leader is None or leader.reach is Reach.NO_RIGHTS) and (unseen := access.faults(seen)):
         raise access.locked_out(unseen, settings.ssh, f"backing up cluster {settings.cluster}")
     if leader is None:
         raise Refused(

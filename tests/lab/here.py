@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from lab.stack import Result, Stack
 from recovery.cli import app
+from recovery.node.ssh import hang_up
 from recovery.node.ssh_keys import private_key
 from recovery.operations.assess import Assessment, assess
 from recovery.s3 import client
@@ -23,6 +24,7 @@ def fresh(stack: Stack) -> Iterator[None]:
     """The stack's environment, with nothing remembered of another one."""
     for remembered in (client.client, private_key):
         remembered.cache_clear()
+    hang_up()
     with pytest.MonkeyPatch.context() as patch:
         for name, value in stack.environment().items():
             patch.setenv(name, value)

@@ -183,7 +183,10 @@ class Line:
                 return AccessDenied(self.doing, why, remedy=remedy, node=self.node.name, code="access-denied")
             case ConnectionRefusedError():
                 why = f"the machine is up and port {self.ssh.port} refuses the connection"
-                remedy = f"start sshd on {self.node.dial}, or correct requorum:ssh.port"
+                remedy = (
+                    f"start sshd on {self.node.dial}, or correct requorum:ssh.port. "
+                    "If sshd runs, the host may limit new connections: wait 30 s"
+                )
                 return SshRefused(self.doing, why, remedy=remedy, node=self.node.name, code="ssh-refused")
             case socket.gaierror():
                 why = f"the name {self.node.dial} cannot be resolved ({error.strerror})"

@@ -11,6 +11,7 @@ from recovery.copies.copy import Copy
 from recovery.copies.manifest import Manifest, Verdict
 from recovery.copies.taking import TakenCopy, take_from
 from recovery.errors import DamagedCopy, EngineError, ProofFailed, Refused, RequorumError, TransportError, UnopenedCopy
+from recovery.node.connections import BRISK
 from recovery.node.engine import Engine
 from recovery.node.ssh import Shell
 from recovery.onnode import copying
@@ -168,7 +169,7 @@ def _await_engine(settings: Settings, node: Node, key: UnlockKey | None) -> None
     end, why = monotonic() + BACK_SECONDS, ""
     while monotonic() < end:
         try:
-            with Shell(node, settings.ssh) as shell:
+            with Shell(node, settings.ssh, pauses=BRISK) as shell:
                 guard = shell.run(["systemctl", "is-active", "--quiet", f"{copying.GUARD}.timer"], check=False)
                 seen = ask(shell)
                 if key and seen.state is LocalState.LOCKED:

@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 
 from recovery.copies.catalog import Catalog
-from recovery.errors import RequorumError, Silent, StoreError
+from recovery.errors import Limited, RequorumError, Silent, SlowLogin, StoreError
 from recovery.operations import consent, notify, reports
 from recovery.operations import report as report_operation
 from recovery.operations.assess import Assessment, assess
@@ -59,8 +59,8 @@ def fresh_copies(settings: Settings, *, say: Say) -> None:
             around.enter_context(notify.telling(settings, Subject.RECOVERY, say=say))
             around.enter_context(journal.step(settings, Action.SAVE, "managers", say))
         for outcome in backup(settings, say=say):
-            if isinstance(outcome.error, Silent):
-                say(f"{outcome.manager} was not copied: it does not answer")
+            if isinstance(outcome.error, Silent | SlowLogin | Limited):
+                say(f"{outcome.manager} was not copied: {outcome.error.why}")
             elif outcome.error:
                 failed.append(outcome.error)
             elif outcome.manifest and (fault := outcome.manifest.shortfall):

@@ -6,6 +6,7 @@ A manager is stopped only if the quorum survives that, or if there is no quorum.
 from time import monotonic, sleep
 
 from recovery.errors import ProofFailed, Refused, Silent, TransportError
+from recovery.node.connections import BRISK
 from recovery.node.ssh import Shell
 from recovery.operations import hosts
 from recovery.planning import doctor
@@ -55,7 +56,7 @@ def reboot(settings: Settings, node: Node, *, say: Say) -> NodeReport:
     end = monotonic() + REBOOT_SECONDS
     while monotonic() < end:
         try:
-            with Shell(node, settings.ssh) as shell:
+            with Shell(node, settings.ssh, pauses=BRISK) as shell:
                 if _boot(shell) != old:
                     return await_back(settings, node, before, "rebooting", RESTART_SECONDS)
         except TransportError:

@@ -60,7 +60,8 @@ def advice(report: NodeReport, ssh: Ssh) -> Advice:
     dial, scan = report.node.dial, f"ssh-keyscan -p {ssh.port} {report.node.dial}"
     match report.reach:
         case Reach.REFUSED:
-            return Advice(f"start sshd on {dial}, or correct requorum:ssh.port", code="ssh-refused")
+            waits = "If sshd runs, the host may limit new connections: wait 30 s"
+            return Advice(f"start sshd on {dial}, or correct requorum:ssh.port. {waits}", code="ssh-refused")
         case Reach.LIMITED:
             limits = "what limits new SSH connections: ufw status, iptables -S, MaxStartups in sshd_config"
             return Advice(

@@ -32,9 +32,10 @@ NOISY = (
 QUIET = f"sed -i '/{NOISE}/d' /root/.bashrc"
 LIMIT = (
     "-p tcp --dport 22 --syn -m hashlimit --hashlimit-name ssh --hashlimit-mode srcip --hashlimit-above 6/minute "
-    "--hashlimit-burst 3 -j REJECT"
+    "--hashlimit-burst 2 -j REJECT"
 )
-"""Three new connections at once, and one more every 10 s."""
+"""Two new connections at once, and one more every 10 s."""
+LIMITED, UNLIMITED = f"iptables -I INPUT {LIMIT}", f"iptables -D INPUT {LIMIT}"
 KEYS = f"{IDENTITY_PATH}/authorized_keys"
 SLOW_SECONDS = 6
 """sshd asks for the keys twice in a login: for the offer of a key, and for its signature."""
@@ -155,14 +156,30 @@ def test_a_user_without_rights_sees_no_loss(machines: Swarm, variant: Variant) -
     assert "code: missing-rights" in bare.requorum("plan").errors
 
 
+def refused(machines: Swarm) -> dict[str, int]:
+    """How many connections the limit has refused, by node."""
+    listed = {name: machines.on(name, "iptables", "-nvxL", "INPUT").splitlines() for name in ADDRESSES}
+    return {name: sum(int(line.split()[0]) for line in lines if "above" in line) for name, lines in listed.items()}
+
+
+def test_a_swarm_behind_a_limit_is_not_called_lost_and_a_plan_waits_for_it(machines: Swarm) -> None:
+    with everywhere(machines, tuple(ADDRESSES), LIMITED, UNLIMITED):
+        for _ in range(4):
+            shown = machines.stack.requorum("status", "--json")
+            assert json.loads(shown.text)["diagnosis"] in ("healthy", "not seen from here"), shown.text
+        begun = refused(machines)
+        planned = machines.stack.requorum("plan")
+        assert planned.status == 0, planned.text + planned.errors
+        print("refused before the plan, and by its end:", begun, refused(machines), f"{planned.seconds:.1f} s")
+
+
 def test_a_total_loss_is_recovered_behind_a_limit_of_new_connections(machines: Swarm) -> None:
     machines.run_workload()
     assert machines.stack.requorum("backup").status == 0
     before = machines.picture()
     nodes.lose(machines.lab, MANAGERS)
     nodes.make(machines.lab, {name: ADDRESSES[name] for name in MANAGERS})
-    with everywhere(machines, tuple(ADDRESSES), f"iptables -I INPUT {LIMIT}", f"iptables -D INPUT {LIMIT}"):
+    with everywhere(machines, tuple(ADDRESSES), LIMITED, UNLIMITED):
         machines.stack.up("--skip-preview", "--config", "recover=true")
-        counted = [machines.on(name, "iptables", "-nvxL", "INPUT").splitlines()[2].split()[0] for name in ADDRESSES]
-        print("connections that the limit refused, by node:", counted)
+        print("refused in the recovery:", refused(machines))
     assert not before.differences(machines.picture())

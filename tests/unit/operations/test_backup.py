@@ -137,7 +137,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Any:
         for module in (backup, snapshot):
             monkeypatch.setattr(module, "Engine", lambda _: manager)
         for module in (backup, taking):
-            monkeypatch.setattr(module, "Shell", lambda *_: opened)
+            monkeypatch.setattr(module, "Shell", lambda *_, **__: opened)
         monkeypatch.setattr(backup, "ask", lambda _: SimpleNamespace(state=manager.state, detail=""))
         monkeypatch.setattr(backup, "monotonic", lambda: manager.clock)
         monkeypatch.setattr(backup, "sleep", manager.sleep)

@@ -15,7 +15,16 @@ from typer.testing import CliRunner
 from components import hooks as components
 from recovery import cli
 from recovery.copies.manifest import Proof, Verdict
-from recovery.errors import Refused, SettingError
+from recovery.errors import (
+    AccessDenied,
+    Limited,
+    Refused,
+    SettingError,
+    Silent,
+    SlowLogin,
+    SshRefused,
+    TransportError,
+)
 from recovery.operations import lifecycle, notify
 from recovery.operations.backup import BackupResult
 from recovery.operations.drill import Drill
@@ -371,6 +380,24 @@ def test_fresh_copies_that_fail_are_a_failed_recovery_where_one_is_under_way(
     with pytest.raises(Refused):
         lifecycle.fresh_copies(of(), say=print)
     assert [message["message"] for message in heard[1]] == ["taking the lease: ann has it\n  next: wait"]
+
+
+@pytest.mark.parametrize(
+    ("error", "fails"),
+    [(Silent, False), (SlowLogin, False), (Limited, False), (AccessDenied, True), (SshRefused, True)],
+)
+def test_a_manager_that_does_not_let_anybody_in_now_is_left_out_of_the_fresh_copies(
+    of: Make, bucket: Any, monkeypatch: pytest.MonkeyPatch, error: type[TransportError], fails: bool
+) -> None:
+    outcome = BackupResult("manager-c", error=error("connecting", "for this reason", remedy=""))
+    monkeypatch.setattr(lifecycle, "backup", lambda *_, **__: [outcome])
+    told: list[str] = []
+    if fails:
+        with pytest.raises(error):
+            lifecycle.fresh_copies(of(), say=told.append)
+    else:
+        lifecycle.fresh_copies(of(), say=told.append)
+    assert told == ([] if fails else ["manager-c was not copied: for this reason"])
 
 
 @pytest.mark.parametrize("raises", ["assess", "recover_all"])

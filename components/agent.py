@@ -15,6 +15,7 @@ from pulumi.dynamic import (
 
 from components.progress import say
 from components.settings import from_provider
+from recovery.cluster import Cluster
 from recovery.errors import TransportError
 from recovery.operations import agents
 from recovery.settings import Settings
@@ -44,7 +45,7 @@ class AgentProvider(ResourceProvider):
 
     def read(self, id_: str, props: Props) -> ReadResult:
         try:
-            found = agents.inspect(self._settings, self._node(props))
+            found = agents.inspect(Cluster(self._settings), self._node(props))
         except TransportError:  # for the survey to judge
             return ReadResult(id_, props)
         agent = self._settings.agent
@@ -54,13 +55,13 @@ class AgentProvider(ResourceProvider):
 
     def delete(self, _id: str, props: Props) -> None:
         node = self._node(props)
-        if not agents.remove(self._settings, node):
+        if not agents.remove(Cluster(self._settings), node):
             there = f"ssh {self._settings.ssh.user}@{node.dial} systemctl disable --now {agents.RUNNING}"
             say(f"{node.name} does not let us in, so its agent may stay there. When it answers, run: {there}")
 
     def _install(self, props: Props) -> Props:
         say(f"installing the agent of {props['manager']}")
-        return {**props, "digest": agents.install(self._settings, self._node(props)), "running": True}
+        return {**props, "digest": agents.install(Cluster(self._settings), self._node(props)), "running": True}
 
     def _node(self, props: Props) -> Node:
         """The manager as the settings have it now, or as they had it last if they no longer name it."""

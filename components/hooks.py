@@ -5,6 +5,7 @@ from collections.abc import Collection
 import pulumi
 
 from components.progress import say
+from recovery.cluster import Cluster
 from recovery.operations import lifecycle
 from recovery.operations.hosts import clear
 from recovery.planning.steps import Action
@@ -39,7 +40,7 @@ def before_proof(settings: Settings) -> pulumi.ResourceHookBinding:
     """
 
     def take_copies(_args: pulumi.ResourceHookArgs) -> None:
-        lifecycle.fresh_copies(settings, say=say)
+        lifecycle.fresh_copies(Cluster(settings), say=say)
 
     hook = pulumi.ResourceHook("fresh-copies", take_copies)
     return pulumi.ResourceHookBinding(before_create=[hook], before_update=[hook])
@@ -51,7 +52,7 @@ def on_error(settings: Settings) -> pulumi.ResourceHookBinding:
 
     def explain(_args: pulumi.ErrorHookArgs) -> bool:
         if not explained:
-            explained.extend(lifecycle.explain(settings, say=say))
+            explained.extend(lifecycle.explain(Cluster(settings), say=say))
             for line in explained:
                 pulumi.log.error(line)
         return False

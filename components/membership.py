@@ -24,6 +24,7 @@ from pulumi.dynamic import (
 
 from components.progress import say
 from components.settings import from_provider
+from recovery.cluster import Cluster
 from recovery.errors import Refused
 from recovery.operations import lifecycle
 from recovery.operations.report import PULUMI
@@ -60,7 +61,7 @@ class Look:
     def __call__(self, settings: Settings) -> Survey:
         with self._lock:
             if self._seen is None or monotonic() > self._until:
-                self._seen = stable_survey(settings)
+                self._seen = stable_survey(Cluster(settings))
                 self._until = monotonic() + MOMENT
             return self._seen
 
@@ -154,7 +155,7 @@ class MemberProvider(_Provider):
             for one in seen.reports
             if (one.node.name, one.node.dial, one.node.role) == (node.name, node.dial, node.role)
         )
-        told = next(known, None) or survey(self._settings, nodes=[node]).reports[0]
+        told = next(known, None) or survey(Cluster(self._settings), nodes=[node]).reports[0]
         standing, role = membership_of(told, seen.leader)
         if standing is Membership.LOST:
             return ReadResult("", {})
@@ -188,7 +189,7 @@ class HealthProvider(_Provider):
     def _prove(self, props: Props) -> Props:
         say("proving the cluster")
         settings = self._settings.model_copy(update={"recover": props["recover"]})
-        health = lifecycle.finish(settings, props["cluster_id"], how=PULUMI, say=say)
+        health = lifecycle.finish(Cluster(settings), props["cluster_id"], how=PULUMI, say=say)
         return {**props, "health": str(Kind.HEALTHY), "leader": health.leader}
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from recovery.cluster import Cluster
 from recovery.errors import Refused
 from recovery.operations import lifecycle
 from recovery.operations.assess import Assessment
@@ -36,7 +37,7 @@ def recover_all(settings: Settings, assessment: Assessment, *, say: Callable[[st
 
 def _recover_all(settings: Settings, assessment: Assessment, say: Callable[[str], None]) -> Health:
     plan, diagnosis = assessment.plan, assessment.diagnosis
-    lifecycle.begin(settings, assessment, how=COMMAND_LINE, say=say)
+    lifecycle.begin(Cluster(settings), assessment, how=COMMAND_LINE, say=say)
     made = quorum.establish(
         settings, copy=plan.copy, ca=plan.ca, survivor=plan.survivor, known=diagnosis.cluster_id, say=say
     )
@@ -44,5 +45,5 @@ def _recover_all(settings: Settings, assessment: Assessment, say: Callable[[str]
     for node in sorted(settings.nodes, key=lambda node: node.name not in diagnosis.stranded):
         if node.name not in diagnosis.left_alone:
             join.ensure(settings, node, say=say)
-    lifecycle.fresh_copies(settings, say=say)
-    return lifecycle.finish(settings, made.cluster_id, how=COMMAND_LINE, say=say)
+    lifecycle.fresh_copies(Cluster(settings), say=say)
+    return lifecycle.finish(Cluster(settings), made.cluster_id, how=COMMAND_LINE, say=say)

@@ -1,17 +1,14 @@
-"""One operator at a time changes a cluster's quorum and membership, and holds the cluster's lease for that.
-
-A recovery also holds the agents' lease until the cluster is proven: before that, agents would copy half a cluster.
-"""
+"""The leases of callers that are not given a cluster: the functions of `recovery.cluster` for one process."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 from recovery.errors import Refused, StoreError
-from recovery.s3 import lease
 from recovery.s3.keys import Keys
-from recovery.s3.lease import operator
+from recovery.s3.lease import Leases, operator
 from recovery.s3.store import Store
 
+_leases = Leases()
 _paused: dict[str, ExitStack] = {}
 """The agents' leases that this process holds, by key."""
 
@@ -19,13 +16,13 @@ _paused: dict[str, ExitStack] = {}
 @contextmanager
 def hold(store: Store, keys: Keys, doing: str, *, say: Callable[[str], None]) -> Iterator[None]:
     """Hold the cluster's lease; wait while another operator holds it. Raises: Refused, StoreError."""
-    with lease.hold(store, keys.lease, doing, by=operator(), say=say):
+    with _leases.hold(store, keys.lease, doing, by=operator(), say=say):
         yield
 
 
 def require_held(keys: Keys, doing: str) -> None:
     """Check within `hold`, right before an irreversible step, that nobody took the lease over. Raises: Refused."""
-    lease.require(keys.lease, doing)
+    _leases.require(keys.lease, doing)
 
 
 def pause_agents(store: Store, keys: Keys, *, say: Callable[[str], None]) -> None:
@@ -38,7 +35,7 @@ def pause_agents(store: Store, keys: Keys, *, say: Callable[[str], None]) -> Non
         return
     held = ExitStack()
     try:
-        held.enter_context(lease.hold(store, key, "recovery", by=operator(), say=say, at_once=True))
+        held.enter_context(_leases.hold(store, key, "recovery", by=operator(), say=say, at_once=True))
     except (Refused, StoreError) as error:
         say(f"agents are not paused, and may copy the swarm before its proof: {error.why}")
     else:

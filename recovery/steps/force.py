@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 
+from recovery.cluster import Cluster
 from recovery.copies.catalog import Catalog
 from recovery.copies.taking import take_safety
 from recovery.errors import ProofFailed, Refused
@@ -72,7 +73,7 @@ def _save(settings: Settings, ranked: Sequence[Survivor], say: Say) -> None:
         node = settings.node(survivor.name)
         say(f"taking a safety copy of {survivor.text}")
         with journal.step(settings, Action.SAVE, node.name, say), Shell(node, settings.ssh) as shell:
-            take_safety(settings, shell)
+            take_safety(Cluster(settings).store, settings, shell)
 
     with ThreadPoolExecutor(max_workers=len(ranked)) as pool:
         list(pool.map(one, ranked))

@@ -1,5 +1,6 @@
 """Carries out FOUND: creates the swarm, or adopts the one that runs."""
 
+from recovery.cluster import Cluster
 from recovery.copies.catalog import Catalog
 from recovery.copies.taking import take_safety
 from recovery.node.engine import Engine
@@ -22,7 +23,9 @@ def adopt_swarm(settings: Settings, catalog: Catalog, seen: Survey, leader: Node
         if leader.placed:
             say(f"proving the swarm that an interrupted restore made on {leader.node.name}")
             with journal.step(settings, Action.RESTORE, leader.node.name, say):
-                take_safety(settings, shell)  # a swarm that differs is left, and it may hold later changes
+                take_safety(
+                    Cluster(settings).store, settings, shell
+                )  # a swarm that differs is left, and it may hold later changes
                 prove_seed(shell, engine, catalog.manifest(catalog.named(leader.placed)), leader.node)
         engine.set_options(settings.swarm)
         unlock.lock_again(settings, shell, engine, say=say)

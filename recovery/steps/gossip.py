@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from time import monotonic, sleep
 
+from recovery.cluster import Cluster
 from recovery.errors import RequorumError
 from recovery.node.engine import RESTART
 from recovery.node.ssh import Shell
@@ -28,14 +29,14 @@ def reopen(settings: Settings, nodes: Sequence[Node], *, say: Say) -> bool:
     Raises: as `unlock.start`, for an engine that came up locked; TransportError.
     """
     managers = [node for node in nodes if node.role == "manager"]
-    looks = await_gossip(settings, managers, node_workloads(settings, managers))
+    looks = await_gossip(Cluster(settings), managers, node_workloads(Cluster(settings), managers))
     restarted = [node.name for node in without_gossip(managers, looks) if restart(settings, node, DEAF, say=say)]
     return restarted != []
 
 
 def rouse(settings: Settings, nodes: Sequence[Node], *, say: Say) -> None:
     """Restart the engines of managers that vote and are not Ready, one after the other. Raises: as `mend`."""
-    leader = stable_survey(settings, nodes=settings.managers).leader
+    leader = stable_survey(Cluster(settings), nodes=settings.managers).leader
     unheard = [member for member in leader.members if member.reachable and not member.ready] if leader else []
     for node in nodes:
         if any(member.stands_at(node) for member in unheard):
@@ -65,7 +66,7 @@ def restart(settings: Settings, node: Node, fault: str, *, say: Say) -> bool:
 
 def _objection(settings: Settings, node: Node) -> str:
     """Why a manager's engine must not be restarted; empty if it may."""
-    leader = stable_survey(settings, nodes=settings.managers).leader
+    leader = stable_survey(Cluster(settings), nodes=settings.managers).leader
     if leader is None or not may_restart(node, leader.members):
         return "the quorum would be lost"
     try:
@@ -76,7 +77,7 @@ def _objection(settings: Settings, node: Node) -> str:
 
 
 def _is_back(settings: Settings, node: Node) -> bool:
-    leader = stable_survey(settings, nodes=settings.managers).leader
-    look = node_workloads(settings, [node]).get(node.name)
+    leader = stable_survey(Cluster(settings), nodes=settings.managers).leader
+    look = node_workloads(Cluster(settings), [node]).get(node.name)
     reachable = leader and any(member.reachable for member in leader.members if member.stands_at(node))
     return bool(reachable and look and look.listening)

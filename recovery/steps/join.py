@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from time import monotonic, sleep
 
+from recovery.cluster import Cluster
 from recovery.copies.catalog import Catalog
 from recovery.copies.choice import newest_good
 from recovery.copies.escrow import Escrow
@@ -44,7 +45,7 @@ def ensure(
     """
     with cluster_lease.hold(Store(settings.backup.sites), settings.keys, f"joining {node.name}", say=say):
         place = _ensure(settings, node, dropped_labels, say)
-    lost.withdraw(settings, node)
+    lost.withdraw(Cluster(settings), node)
     return place
 
 
@@ -61,12 +62,12 @@ def _ensure(settings: Settings, node: Node, dropped_labels: tuple[str, ...], say
         if orphan:
             say(f"{node.name} leaves the old swarm state and rejoins: it is not a member of the forced new cluster")
             if seen.raft:
-                take_safety(settings, to_node)
+                take_safety(Cluster(settings).store, settings, to_node)
             Engine(to_node).leave()
             seen = _asked(to_node)
         if seen.left_over:
             say(f"{node.name} is in no swarm and has an old log: Requorum moves the log aside and keeps it")
-            take_safety(settings, to_node)
+            take_safety(Cluster(settings).store, settings, to_node)
             swarm_directory.set_aside(to_node, Engine(to_node))
             seen = _asked(to_node)
         if seen.state is LocalState.LOCKED:
@@ -107,7 +108,7 @@ def _asked(shell: Shell) -> NodeReport:
 
 
 def _leader(settings: Settings, doing: str) -> NodeReport:
-    leader = stable_survey(settings, nodes=settings.managers).leader
+    leader = stable_survey(Cluster(settings), nodes=settings.managers).leader
     if leader is None:
         raise Refused(
             doing,
@@ -216,7 +217,7 @@ def _shape(
             say(f"{node.name} stays a manager until {', '.join(absent)} can vote again")
             wanted = None
         else:
-            take_one(settings, leader.node)
+            take_one(Catalog(settings), settings, leader.node)
             say(f"demoting {node.name}, a stand-in for a manager")
             votes.demote(chief, entry, here)
     before = stale(leader.members, node, node_id, settings.nodes)

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from time import monotonic, sleep
 
+from recovery.cluster import Cluster
 from recovery.errors import ProofFailed, RequorumError, TransportError
 from recovery.node.engine import Engine
 from recovery.node.ssh import Shell
@@ -57,7 +58,7 @@ def prove(settings: Settings, cluster_id: str, *, before: Before | None = None, 
     Raises: ProofFailed with what is still missing after `gossip.READY_SECONDS` and then `votes.SECONDS`; HostError,
     TransportError, EngineError, and as `gossip.reopen`.
     """
-    seen = stable_survey(settings)
+    seen = stable_survey(Cluster(settings))
     leader = _leader(seen)
     silent = [r.node for r in seen.reports if not r.in_swarm and (r.reach is Reach.NAMED or not r.known_lost)]
     for node in silent:
@@ -65,7 +66,7 @@ def prove(settings: Settings, cluster_id: str, *, before: Before | None = None, 
     proven = [node for node in settings.nodes if node not in silent]
     members = _standing(settings, leader, cluster_id, proven, say)
     if before and reopen(settings, proven, say=say):
-        leader = _leader(stable_survey(settings, nodes=settings.managers))
+        leader = _leader(stable_survey(Cluster(settings), nodes=settings.managers))
         members = _standing(settings, leader, cluster_id, proven, say)
     found = gather(settings, leader.node, members, proven, before)
     for check in found:
@@ -169,14 +170,16 @@ def gather(
         return not any(check.result is Result.FAILED for check in checks.tasks(workload, ready, before))
 
     with ThreadPoolExecutor(max_workers=2) as pool:
-        asked = pool.submit(running_workload, settings, leader, runs, seconds=votes.SECONDS)
-        held = pool.submit(inventory_of, settings, leader) if before and before.inventory else None
-        looks = node_workloads(settings, nodes)
+        asked = pool.submit(running_workload, Cluster(settings), leader, runs, seconds=votes.SECONDS)
+        held = pool.submit(inventory_of, Cluster(settings), leader) if before and before.inventory else None
+        looks = node_workloads(Cluster(settings), nodes)
         named = _name(settings, nodes, looks, asked.result().services)
     workload = replace(asked.result(), inventory=held.result() if held else None)
     # If containers were replaced, the new ones may have started while this waited for their tasks.
-    looks |= node_workloads(settings, [node for node in nodes if before and checks.differs(node, looks, before)])
-    looks = await_gossip(settings, nodes, looks)
+    looks |= node_workloads(
+        Cluster(settings), [node for node in nodes if before and checks.differs(node, looks, before)]
+    )
+    looks = await_gossip(Cluster(settings), nodes, looks)
     return (*checks.judge(nodes, looks, workload, ready, before), *named)
 
 

@@ -4,6 +4,7 @@ Promise 1 guards the ways that make a swarm: never while a manager with a leader
 and no new swarm when S3 has copies of the old one.
 """
 
+from recovery.cluster import Cluster
 from recovery.copies.catalog import Catalog, known_id
 from recovery.errors import Refused
 from recovery.node.engine import Engine
@@ -59,7 +60,7 @@ def dissolve(settings: Settings, cluster_id: str, *, say: Say) -> None:
     Raises: Refused when another operator holds the lease; TransportError, EngineError, StoreError.
     """
     with cluster_lease.hold(Store(settings.backup.sites), settings.keys, "ending the swarm", say=say):
-        for report in survey(settings).reports:
+        for report in survey(Cluster(settings)).reports:
             if report.in_swarm and report.cluster_id == cluster_id:
                 with Shell(report.node, settings.ssh) as shell:
                     Engine(shell).leave()
@@ -69,7 +70,7 @@ def _establish(
     settings: Settings, copy: str | None, ca: str | None, survivor: str | None, known: str | None, say: Say
 ) -> Quorum:
     catalog = Catalog(settings)
-    seen = stable_survey(settings, nodes=settings.managers)
+    seen = stable_survey(Cluster(settings), nodes=settings.managers)
     copied = known_id(settings, catalog)
     if known and copied not in (None, known, settings.cluster_id):
         raise Refused(
@@ -82,7 +83,7 @@ def _establish(
     diagnosis = diagnose(seen, known, cluster=settings.cluster, copies=bool(catalog.copies))
     if diagnosis.kind is Kind.LOCKED:
         unlock_managers(settings, diagnosis.locked, say)
-        seen = stable_survey(settings, nodes=settings.managers)
+        seen = stable_survey(Cluster(settings), nodes=settings.managers)
         diagnosis = diagnose(seen, known, cluster=settings.cluster, copies=bool(catalog.copies))
     if leader := seen.leader:
         if diagnosis.kind in (Kind.FORKED, Kind.FOREIGN):
@@ -96,7 +97,9 @@ def _establish(
     if diagnosis.kind is Kind.QUORUM_LOST and survivor and not diagnosis.silent:
         _pause_agents(settings, say)
         before = seen.of(survivor)
-        made = force_new_cluster(settings, catalog, seen, before, rank(survivors.read_survivors(settings, seen)), say)
+        made = force_new_cluster(
+            settings, catalog, seen, before, rank(survivors.read_survivors(Cluster(settings), seen)), say
+        )
         dismiss(settings, seen, before.node, say=say)
         return made
     raise _refused(diagnosis, settings)

@@ -2,6 +2,7 @@
 
 from time import monotonic, sleep
 
+from recovery.cluster import Cluster
 from recovery.errors import Refused
 from recovery.s3 import cluster_lease
 from recovery.settings import Settings
@@ -26,7 +27,7 @@ def require_unchanged(settings: Settings, seen: Survey, doing: str) -> None:
     asked = [node for node in settings.managers if many or node.name in lost]
     end = monotonic() + LOOK_AGAIN_SECONDS
     while True:
-        now = survey(settings, nodes=asked)
+        now = survey(Cluster(settings), nodes=asked)
         back = [f"{r.node.name} ({r.reach})" for r in now.managers if r.node.name in lost and not r.known_lost]
         if now.leader is None and not back:
             return

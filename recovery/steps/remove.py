@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from recovery.cluster import Cluster
 from recovery.copies.taking import take_one
 from recovery.errors import Refused, Silent, TransportError
 from recovery.node.engine import Engine
@@ -31,7 +32,7 @@ def remove(settings: Settings, node: Node, node_id: str, *, say: Callable[[str],
 def _remove(settings: Settings, node: Node, node_id: str, say: Callable[[str], None]) -> None:
     destroying = node.name in {named.name for named in settings.nodes}
     remaining = tuple(manager for manager in settings.managers if manager.name != node.name)
-    leader = stable_survey(settings, nodes=remaining).leader
+    leader = stable_survey(Cluster(settings), nodes=remaining).leader
     if leader is None:
         if destroying:
             return
@@ -50,7 +51,7 @@ def _remove(settings: Settings, node: Node, node_id: str, say: Callable[[str], N
             if destroying and not survives_without(entry, chief.members()):
                 return
             if not destroying:
-                take_one(settings, leader.node)
+                take_one(Cluster(settings).catalog(), settings, leader.node)
             say(f"demoting {node.name}")
             votes.demote(chief, entry)
         say(f"removing {node.name} from the swarm")

@@ -2,6 +2,7 @@
 
 from time import monotonic
 
+from recovery.cluster import Cluster
 from recovery.copies.catalog import Catalog
 from recovery.copies.choice import usable
 from recovery.copies.copy import Choice
@@ -51,7 +52,7 @@ def restore_copy(settings: Settings, catalog: Catalog, seen: Survey, name: str, 
                     f"restoring {name}", fault.why, remedy=fault.remedy, node=seed.name, code="engine-too-old"
                 )
             files.place(shell, engine, archive, manifest, files.WHOLE, key=key, mark=name)
-            require_vacated(settings, moved, manifest.cluster_id)
+            require_vacated(Cluster(settings), moved, manifest.cluster_id)
             require_unchanged(settings, seen, f"restoring {name}")
             say(f"forcing a new cluster on {seed.name}")
             engine.force_new_cluster()
@@ -59,7 +60,7 @@ def restore_copy(settings: Settings, catalog: Catalog, seen: Survey, name: str, 
             unlock.lock_again(settings, shell, engine, say=say)
         say(f"quorum back on {seed.name}: swarm {manifest.cluster_id}, {monotonic() - start:.1f} s")
     if moved:
-        readdress(settings, stable_survey(settings, nodes=settings.managers), say)
+        readdress(settings, stable_survey(Cluster(settings), nodes=settings.managers), say)
     return Quorum(manifest.cluster_id, manifest.ca_sha256, remade=True)
 
 

@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass, field, replace
 
+import recovery.cluster
 from recovery.errors import Refused
 from recovery.operations import lifecycle
 from recovery.operations.assess import assess
@@ -114,7 +115,11 @@ class Trial:
         """A change, and copies of it; beside them lie only the copies before."""
         cluster = self.cluster
         cluster.mark(mark)
-        failed = [outcome.error for outcome in backup(cluster.settings, say=lambda _: None) if outcome.error]
+        failed = [
+            outcome.error
+            for outcome in backup(recovery.cluster.Cluster(cluster.settings), say=lambda _: None)
+            if outcome.error
+        ]
         if failed:
             raise failed[0]
         return cluster.bucket.read()
@@ -127,7 +132,7 @@ class Trial:
             result.said.append(f"{time.monotonic() - start:.1f} s: {line}")
 
         try:
-            seen = assess(settings)
+            seen = assess(recovery.cluster.Cluster(settings))
             found = replace(seen, plan=seen.plan.agreed())
             found.require_safe(settings)
         except Refused as error:
@@ -135,7 +140,7 @@ class Trial:
         plan = found.plan
         result.said += plan.lines
         say("the plan is made")
-        if not plan.steps and not lifecycle.unproven(settings, say=say):
+        if not plan.steps and not lifecycle.unproven(recovery.cluster.Cluster(settings), say=say):
             return Outcome(Ending.NOTHING)
         recover_all(settings, found, say=say)
         if plan.survivor:

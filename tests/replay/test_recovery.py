@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, Phase, assume, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from recovery.cluster import Cluster
 from recovery.copies import snapshot
 from recovery.copies.catalog import Catalog
 from recovery.copies.escrow import Escrow
@@ -50,10 +51,10 @@ def theatre() -> Iterator[Theatre]:
 
 def recover(settings: Settings) -> None:
     """What `requorum recover --yes` does, with consent to the plan that it finds."""
-    settings = settings.model_copy(update={"recover": settings.recover and (assess(settings).plan.id or True)})
-    assessment = assess(settings)
+    settings = settings.model_copy(update={"recover": settings.recover and (assess(Cluster(settings)).plan.id or True)})
+    assessment = assess(Cluster(settings))
     assessment.require_safe(settings)
-    if assessment.plan.steps or lifecycle.unproven(settings, say=quiet):
+    if assessment.plan.steps or lifecycle.unproven(Cluster(settings), say=quiet):
         recover_all(settings, assessment, say=quiet)
 
 
@@ -109,7 +110,7 @@ def require_recovered(theatre: Theatre, case: Case, scene: Scene) -> None:
         older = {key: index for key, index in state.versions.items() if index < scene.versions.get(key, 0)}
         assert not older, f"{case}: versions went back"
         assert swarm.spare >= scene.spare, f"{case}: the quorum had less to spare"
-    now = assess(scene.settings)
+    now = assess(Cluster(scene.settings))
     assert (now.diagnosis.kind, now.plan.steps) == (Kind.HEALTHY, ()), case
 
 
@@ -136,7 +137,7 @@ def test_without_the_flag_only_what_a_living_leader_allows_is_done(theatre: Thea
             require_recovered(theatre, case, scene)
         else:
             with pytest.raises(Refused, match="--config recover="):
-                assess(cautious).require_safe(cautious)
+                assess(Cluster(cautious)).require_safe(cautious)
             assert not theatre.wires.effects, case
 
 
@@ -149,7 +150,7 @@ def interrupted(theatre: Theatre, scene: Scene, *strikes: Strike, reboot: bool =
     wires = theatre.wires
     for strike in strikes:
         wires.begin()
-        consented = assess(scene.settings).plan
+        consented = assess(Cluster(scene.settings)).plan
         wires.begin(strike)
         with suppress(Killed, RequorumError):
             recover(scene.settings)
@@ -160,7 +161,7 @@ def interrupted(theatre: Theatre, scene: Scene, *strikes: Strike, reboot: bool =
             wires.swarm.pass_time()
         wires.begin()
         if not reboot:
-            assert not still_valid(consented, assess(scene.settings).plan), strike
+            assert not still_valid(consented, assess(Cluster(scene.settings)).plan), strike
     for left in reversed(range(TRIES)):
         wires.begin()
         with suppress(*([RequorumError] if left else [])):
@@ -226,7 +227,7 @@ def of_three(theatre: Theatre, *, slow: bool = False) -> tuple[Case, Scene, str,
     """The quorum of seven lost: who of the three survivors is to be forced, and the two that are left behind."""
     case = Case(7, frozenset({"manager-b", "manager-c", "manager-a2", "manager-b2"}))
     scene = theatre.stage(case, slow=slow)
-    forced = assess(scene.settings).plan.survivor
+    forced = assess(Cluster(scene.settings)).plan.survivor
     assert forced
     return case, scene, forced, [name for name in names(7) if name in case.survivors - {forced}]
 
@@ -416,20 +417,20 @@ def test_a_copy_under_another_ca_than_the_living_nodes_know_is_restored_only_by_
     theatre: Theatre, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene = theatre.stage(Case(3, frozenset(names(3))))
-    ours = assess(scene.settings).plan
+    ours = assess(Cluster(scene.settings)).plan
     assert ours.vouched, "a worker lives"
     monkeypatch.setattr(Survey, "cas", lambda *_: frozenset({"another"}))
-    refused = assess(scene.settings).plan
+    refused = assess(Cluster(scene.settings)).plan
     assert refused.refusal
     assert refused.refusal.code == "no-good-copy"
-    named = assess(scene.settings.model_copy(update={"copy_from": ours.copy})).plan
+    named = assess(Cluster(scene.settings.model_copy(update={"copy_from": ours.copy}))).plan
     assert (named.copy, named.ca, named.vouched) == (ours.copy, ours.ca, True)
     assert [line for line in named.losses if "the living nodes know" in line]
 
 
 def test_what_is_restored_is_under_the_ca_that_the_plan_was_made_for(theatre: Theatre) -> None:
     scene = theatre.stage(Case(3, frozenset(names(3))))
-    plan = assess(scene.settings).plan
+    plan = assess(Cluster(scene.settings)).plan
     with pytest.raises(Refused, match="code: plan-outdated"):
         quorum.establish(scene.settings, copy=plan.copy, ca="another", known=scene.cluster_id, say=quiet)
     assert not theatre.wires.effects
@@ -442,7 +443,7 @@ def test_an_older_engine_is_given_no_copy_unless_that_is_named(theatre: Theatre)
     copy = next(copy for copy in catalog.by_trust(catalog.copies) if copy.manager == "manager-b").name
     swarm.named("manager-b").engine = "19.03.15"
     of = scene.settings.model_copy(update={"copy_from": copy})
-    named = assess(of).plan
+    named = assess(Cluster(of)).plan
     assert (named.copy, named.refusal) == (copy, None)
     assert any("(20.10.24)" in loss for loss in named.losses)
     with pytest.raises(Refused, match="code: engine-too-old"):
@@ -488,7 +489,7 @@ def test_nothing_is_forced_beside_managers_that_came_back_while_copies_were_on_t
     assert not [what for what in theatre.wires.effects if "force" in what]
     monkeypatch.setattr(module, slow, act)
     recover(scene.settings)
-    assert assess(scene.settings).diagnosis.kind is Kind.HEALTHY, "the others rejoin them"
+    assert assess(Cluster(scene.settings)).diagnosis.kind is Kind.HEALTHY, "the others rejoin them"
     assert swarm.identities == scene.identities
 
 
@@ -540,14 +541,14 @@ def test_a_survivor_that_was_off_while_the_others_went_on_and_were_copied_is_for
     for _ in range(3):
         swarm.pass_time()
     theatre.write("while it was off")
-    lifecycle.fresh_copies(scene.settings, say=quiet)
+    lifecycle.fresh_copies(Cluster(scene.settings), say=quiet)
     newest = Catalog(scene.settings).copies[0].name
     for name in ("manager-a", "manager-b"):
         swarm.named(name).directory, swarm.named(name).state = None, LocalState.INACTIVE
     swarm.cut("manager-c", Cut.NOBODY)
     swarm.pass_time()
     wires.begin()
-    plan = assess(scene.settings).plan
+    plan = assess(Cluster(scene.settings)).plan
     assert plan.ahead == newest
     assert plan.refusal
     assert plan.refusal.code == "consent-needed"
@@ -555,20 +556,20 @@ def test_a_survivor_that_was_off_while_the_others_went_on_and_were_copied_is_for
     assert plan.agreed().refusal, "no other word will do"
     assert not wires.effects
     recover(scene.settings)  # by its ID
-    assert assess(scene.settings).diagnosis.kind is Kind.HEALTHY
+    assert assess(Cluster(scene.settings)).diagnosis.kind is Kind.HEALTHY
 
 
 def test_consent_to_force_from_a_survivor_is_worth_nothing_at_its_next_loss(theatre: Theatre) -> None:
     scene = theatre.stage(Case(3, frozenset({"manager-a", "manager-b"})))
     swarm = theatre.wires.swarm
-    first = assess(scene.settings).plan
+    first = assess(Cluster(scene.settings)).plan
     recover(scene.settings)
     for name in ("manager-a", "manager-b"):
         swarm.named(name).directory, swarm.named(name).state = None, LocalState.INACTIVE
     for _ in range(3):
         swarm.pass_time()
     committed = scene.settings.model_copy(update={"recover": first.id})
-    again = assess(committed).plan
+    again = assess(Cluster(committed)).plan
     assert (again.kind, again.survivor) == (first.kind, first.survivor)
     assert again.refusal
     assert again.refusal.code == "consent-needed"
@@ -594,7 +595,7 @@ def test_what_was_written_to_a_restored_swarm_before_its_proof_is_saved_before_i
         recover(scene.settings)
     assert [key for key in set(wires.objects) - before if f"/{seed.name}/swarm-unknown-" in key]
     recover(scene.settings)
-    assert assess(scene.settings).diagnosis.kind is Kind.HEALTHY
+    assert assess(Cluster(scene.settings)).diagnosis.kind is Kind.HEALTHY
 
 
 def deaf(theatre: Theatre, monkeypatch: pytest.MonkeyPatch, key: UnlockKey | None) -> tuple[Case, Scene, list[Health]]:
@@ -708,7 +709,7 @@ def test_a_swarm_is_ended_by_one_operator_at_a_time(theatre: Theatre, monkeypatc
 @pytest.mark.parametrize("kind", [Kind.FORKED, Kind.FOREIGN])
 def test_a_quorum_that_is_not_given_says_what_to_do_about_that(theatre: Theatre, kind: Kind) -> None:
     scene = theatre.stage(Case(3, frozenset()))
-    diagnosis = replace(assess(scene.settings).diagnosis, kind=kind)
+    diagnosis = replace(assess(Cluster(scene.settings)).diagnosis, kind=kind)
     told = str(quorum._refused(diagnosis, scene.settings))
     assert "docker swarm leave --force" in told
     assert "recover=true" not in told
@@ -729,7 +730,7 @@ def test_a_survivor_whose_log_cannot_be_read_is_told_with_what_to_do_about_it(
 def test_a_plan_says_which_objects_a_damaged_copy_would_have_brought_back(theatre: Theatre) -> None:
     scene = theatre.stage(Case(3, frozenset(names(3)), Copies.NEWEST_DAMAGED))
     newest = Catalog(scene.settings).copies[0].name
-    assert f"according to {newest}, these are lost: configs config-early" in assess(scene.settings).plan.losses
+    assert f"according to {newest}, these are lost: configs config-early" in assess(Cluster(scene.settings)).plan.losses
 
 
 def test_a_swarm_of_its_own_that_came_up_from_a_survivor_is_left_again(
@@ -748,7 +749,7 @@ def test_a_swarm_of_its_own_that_came_up_from_a_survivor_is_left_again(
     assert not theatre.wires.swarm.lives()
     monkeypatch.setattr(Engine, "force_new_cluster", force)
     recover(scene.settings)
-    assert assess(scene.settings).diagnosis.cluster_id == scene.cluster_id
+    assert assess(Cluster(scene.settings)).diagnosis.cluster_id == scene.cluster_id
 
 
 @pytest.mark.parametrize("up", [True, False])
@@ -756,7 +757,7 @@ def test_nothing_is_made_beside_managers_that_nobody_named(theatre: Theatre, up:
     """A swarm of five was taken over with three in the stack file, which are lost: the two others hold its log."""
     scene = theatre.stage(Case(5, frozenset()))
     swarm, few = theatre.wires.swarm, scene.settings.model_copy(update={"managers": scene.settings.managers[:3]})
-    assert [line.split(" at ")[0] for line in assess(few).diagnosis.warnings] == ["manager-a2", "manager-b2"]
+    assert [line.split(" at ")[0] for line in assess(Cluster(few)).diagnosis.warnings] == ["manager-a2", "manager-b2"]
     worker = swarm.named("worker-1")
     assert worker.directory
     worker.directory = replace(worker.directory, remotes=tuple(str(node.address) for node in scene.settings.managers))
@@ -765,6 +766,6 @@ def test_nothing_is_made_beside_managers_that_nobody_named(theatre: Theatre, up:
     swarm.pass_time()
     if up:
         with pytest.raises(Refused, match=r"worker-1 knows a manager at (?s:.*)code: unknown-manager"):
-            assess(few)
+            assess(Cluster(few))
     else:
-        assert assess(few).plan.copy, "it is told what can be done"
+        assert assess(Cluster(few)).plan.copy, "it is told what can be done"

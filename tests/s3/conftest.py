@@ -56,10 +56,8 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", Server.ACCESS)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", Server.SECRET)
     client.cache_clear()
-    store._gone.clear()
     yield
     client.cache_clear()
-    store._gone.clear()
 
 
 @pytest.fixture(params=SERVERS)

@@ -11,6 +11,7 @@ from time import monotonic
 import pytest
 
 from recovery.cli.show.s3 import exit_code
+from recovery.cluster import Cluster
 from recovery.copies.catalog import Catalog
 from recovery.copies.copy import Copy
 from recovery.copies.escrow import Escrow
@@ -20,7 +21,7 @@ from recovery.operations import broken_uploads, consent, prune
 from recovery.operations.backup import BackupResult
 from recovery.planning.diagnosis import Kind
 from recovery.planning.plan import Plan
-from recovery.s3 import cluster_lease, lease, site, store
+from recovery.s3 import lease, site, store
 from recovery.s3.probe import ProbeResult
 from recovery.s3.site import Listed, Site
 from recovery.s3.store import Store
@@ -308,24 +309,24 @@ def test_two_operators_who_see_different_sites_exclude_each_other(two: Settings,
     try:
         with (
             pytest.raises(Refused, match="code: lease-held"),
-            cluster_lease.hold(Store(lost.backup.sites), lost.keys, "joining", say=print),
+            Cluster(lost).hold("joining", say=print),
         ):
             pytest.fail("the work began")
     finally:
         lease._release(both)
     said: list[str] = []
-    with cluster_lease.hold(Store(lost.backup.sites), lost.keys, "joining", say=said.append):
+    with Cluster(lost).hold("joining", say=said.append):
         pass
     assert said[0].startswith("lease: the main site is skipped")
 
 
 def test_spent_consent_is_known_at_either_site(two: Settings, lost: Settings) -> None:
     agreed = two.model_copy(update={"recover": True})
-    consent.spend(agreed)
-    assert consent.is_spent(lost, Store(lost.backup.sites))
-    consent.keep_up(two, Plan(Kind.HEALTHY))
-    assert not consent.is_spent(two, Store(two.backup.sites))
-    assert not consent.is_spent(lost, Store(lost.backup.sites))
+    consent.spend(Cluster(agreed))
+    assert consent.is_spent(Store(lost.backup.sites), lost.keys)
+    consent.keep_up(Cluster(two), Plan(Kind.HEALTHY))
+    assert not consent.is_spent(Store(two.backup.sites), two.keys)
+    assert not consent.is_spent(Store(lost.backup.sites), lost.keys)
 
 
 def test_what_is_for_now_goes_to_the_first_site_that_answers(two: Settings, lost: Settings, server: Server) -> None:
@@ -347,9 +348,10 @@ def test_a_main_site_that_was_gone_is_not_waited_for_again(lost: Settings, monke
         return real(site, prefix)
 
     monkeypatch.setattr(Site, "listed", listed)
-    for _ in range(2):
-        Store(lost.backup.sites).keys("requorum/")
+    cluster = Cluster(lost)
+    for opened in (cluster.store, cluster.hasty):
+        opened.keys("requorum/")
     assert asked == ["main", "second", "second"]
     monkeypatch.setattr(store, "GONE_SECONDS", 0.0)
-    Store(lost.backup.sites).keys("requorum/")
+    cluster.store.keys("requorum/")
     assert asked[3:] == ["main", "second"]

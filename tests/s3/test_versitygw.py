@@ -11,11 +11,12 @@ from time import sleep
 import pytest
 
 from recovery.cli.show.s3 import as_json, exit_code
+from recovery.cluster import Cluster
 from recovery.copies.catalog import Catalog
 from recovery.copies.escrow import Escrow
 from recovery.errors import StoreError
 from recovery.operations import broken_uploads, prune
-from recovery.s3 import cluster_lease, site
+from recovery.s3 import site
 from recovery.s3.client import client
 from recovery.s3.probe import ProbeResult
 from recovery.s3.store import Store
@@ -57,9 +58,9 @@ def test_locked_copies_outlive_their_deletion_and_control_objects_do_not(of: Of,
         with pytest.raises(server.s3.exceptions.ClientError, match="AccessDenied"):
             server.s3.delete_object(Bucket="locked", Key=key, VersionId=head["VersionId"])
     for _ in range(2):  # a lease that was given back can be had again in a versioned bucket
-        with cluster_lease.hold(Store(settings.backup.sites), settings.keys, "recovery", say=print):
+        with Cluster(settings).hold("recovery", say=print):
             pass
-    with cluster_lease.hold(Store(settings.backup.sites), settings.keys, "recovery", say=print):
+    with Cluster(settings).hold("recovery", say=print):
         key = next(key for key in server.keys("locked") if key.endswith("/lease.json"))
         assert "ObjectLockMode" not in server.s3.head_object(Bucket="locked", Key=key)
 

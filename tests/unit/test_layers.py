@@ -16,7 +16,6 @@ MOST_ARROWS = 100
 MOST_LINES = 400
 MOST_LINES_OF_A_FUNCTION = 50
 LONG = {
-    "recovery/cli/copies.py: backup",
     "recovery/copies/snapshot.py: take",
     "recovery/error_codes.py",
     "recovery/planning/diagnosis.py: diagnose",

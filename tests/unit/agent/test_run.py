@@ -29,7 +29,7 @@ from recovery.copies import copy, snapshot, storing
 from recovery.copies.manifest import Manifest, Proof, Verdict
 from recovery.errors import CommandFailed, Refused, SettingError, StoreError, StoreSilent
 from recovery.onnode import api
-from recovery.s3 import lease, store
+from recovery.s3 import lease
 from recovery.s3 import site as s3_site
 from recovery.s3.site import Site
 from recovery.swarm.key_file import UnlockKey
@@ -212,7 +212,7 @@ def refused(*_: object, **__: object) -> None:
 
 
 def test_while_another_copies_it_is_tried_again_later(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lease, "hold", refused)
+    monkeypatch.setattr(lease.Leases, "hold", refused)
     assert world.run() == AGAIN
     assert (world.taken, world.state.failure) == (0, "")
 
@@ -342,7 +342,8 @@ def test_while_a_restore_is_not_proven_nothing_is_copied(world: World) -> None:
 class Sent:
     """The copies that are stored, in turn: their places in the order in which they were taken, and what holds then."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._bucket = bucket
         self._taken, self.leased = list[datetime](), list[bool]()
         self.after: dict[int, Callable[[], None]] = {}
         """What happens once so many are stored."""
@@ -351,7 +352,8 @@ class Sent:
 
     def write(self, site: Site, of: copy.Copy, manifest: Manifest, archive: Path) -> None:
         self._taken.append(manifest.taken)
-        self.leased.append(bool(lease._held))
+        held = [entry.get()["Body"].read() for entry in self._bucket.objects.filter(Prefix=f"{PREFIX}agent/lease.json")]
+        self.leased.append(held not in ([], [lease.FREE]))
         self._write(site, of, manifest, archive)
         self.after.pop(len(self._taken), lambda: None)()
 
@@ -361,8 +363,8 @@ class Sent:
 
 
 @pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> Sent:
-    return Sent(monkeypatch)
+def sent(bucket: Any, monkeypatch: pytest.MonkeyPatch) -> Sent:
+    return Sent(bucket, monkeypatch)
 
 
 def backlog(world: World, copies: int) -> None:
@@ -385,7 +387,7 @@ def test_the_lease_is_held_for_the_copy_of_the_swarm_as_it_is_alone(world: World
 def test_what_waits_is_stored_while_another_has_the_lease(world: World, sent: Sent) -> None:
     backlog(world, 2)
     with world.patch.context() as patch:
-        patch.setattr(lease, "hold", refused)
+        patch.setattr(lease.Leases, "hold", refused)
         assert world.run() == AGAIN
     assert (sent.order, len(world.waiting)) == ([0], 1), "not what is to be noted"
     assert world.run() == DONE
@@ -407,7 +409,7 @@ def test_who_takes_no_copy_asks_for_no_lease(world: World, monkeypatch: pytest.M
     world.verdict = Verdict.FAILED
     assert world.run() == AGAIN
     failed = world.state
-    monkeypatch.setattr(lease, "hold", lambda *_, **__: pytest.fail("it asks"))
+    monkeypatch.setattr(lease.Leases, "hold", lambda *_, **__: pytest.fail("it asks"))
     assert world.run() == AGAIN
     world.version, world.node, world.state = 1, SECOND, State()
     assert world.run() == DONE
@@ -535,7 +537,7 @@ def test_what_changes_while_a_copy_is_taken_is_copied_in_the_same_run(world: Wor
 
 def test_who_gets_no_turn_for_long_says_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(lease, "hold", refused)
+        patch.setattr(lease.Leases, "hold", refused)
         assert world.run() == AGAIN
         world.state = replace(world.state, refused=world.state.refused - rounds.REFUSED_SECONDS)
         assert world.run() == AGAIN
@@ -584,7 +586,6 @@ class Sites:
         return [entry.key for entry in found.objects.all() if "/manager-a/" in entry.key]
 
     def run(self) -> int:
-        store._gone.clear()
         return self.world.run()
 
 

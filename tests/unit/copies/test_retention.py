@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from recovery import cli
+from recovery.cluster import Cluster
 from recovery.copies import keeps, retention
 from recovery.copies.catalog import Catalog
 from recovery.copies.copy import TIME, Copy
@@ -25,8 +26,8 @@ from recovery.copies.manifest import Proof, Verdict
 from recovery.copies.retention import Candidate, Decision, candidate, decide
 from recovery.errors import DamagedCopy, NoUsableCopy, Refused, StoreError, StoreSilent
 from recovery.operations import broken_uploads, drill
-from recovery.operations import prune as pruning
 from recovery.operations.keep import keep, release
+from recovery.operations.prune import MANAGERS
 from recovery.s3 import client, lease
 from recovery.s3.keys import Keys
 from recovery.s3.site import Listed, Site
@@ -352,11 +353,11 @@ def objects(*copies: Copy) -> set[str]:
 
 
 def go(of: Settings) -> list[Decision]:
-    return [decision for decision in pruning.look(of, NOW) if not decision.keep]
+    return [decision for decision in MANAGERS.look(Cluster(of), NOW) if not decision.keep]
 
 
 def prune(of: Settings, agreed: list[Decision] | None = None) -> list[retention.Removal]:
-    return list(pruning.prune(of, go(of) if agreed is None else agreed, NOW, say=print))
+    return list(MANAGERS.prune(Cluster(of), go(of) if agreed is None else agreed, NOW, say=print))
 
 
 def refuse(
@@ -451,7 +452,7 @@ def test_a_copy_made_meanwhile_stays_and_the_rules_are_asked_again(of: Settings,
 def test_a_copy_marked_meanwhile_stays(of: Settings, bucket: Any, tmp_path: Path) -> None:
     _, old, older = (put(of, tmp_path, days * DAY) for days in (1, 2, 3))
     agreed = go(of)
-    keep(of, older.name, "evidence", now=NOW, say=print)
+    keep(Cluster(of), older.name, "evidence", now=NOW, say=print)
     assert [removal.decision.copy for removal in prune(of, agreed)] == [old]
 
 
@@ -496,22 +497,20 @@ def test_an_upload_of_a_copy_that_waited_for_days_is_young(
     assert keys(bucket) == {new.key}
 
 
-def test_an_upload_that_becomes_a_copy_as_it_is_to_go_stays(
-    of: Settings, bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_upload_that_becomes_a_copy_as_it_is_to_go_stays(of: Settings, bucket: Any, tmp_path: Path) -> None:
     old, broken = put(of, tmp_path, 2 * DAY), put(of, tmp_path, 3 * DAY)
     manifest = bucket.Object(old.manifest_key).get()["Body"].read()
     for copy in (old, broken):
         bucket.Object(copy.manifest_key).delete()
-    agreed, decided = go(of), pruning._decided
+    agreed = go(of)
 
     def late(*given: Any) -> Any:
-        found = decided(*given)
+        found = MANAGERS.decided(*given)
         bucket.put_object(Key=old.manifest_key, Body=manifest)
         return found
 
-    monkeypatch.setattr(pruning, "_decided", late)
-    assert [removal.decision.copy for removal in prune(of, agreed)] == [broken]
+    removed = replace(MANAGERS, decided=late).prune(Cluster(of), agreed, NOW, say=print)
+    assert [removal.decision.copy for removal in removed] == [broken]
     assert keys(bucket) == objects(old)
 
 
@@ -588,7 +587,7 @@ def test_in_a_versioned_bucket_versions_stay(of: Settings, bucket: Any, tmp_path
 
 def test_marks_are_written_read_and_released(of: Settings, bucket: Any, tmp_path: Path) -> None:
     copy = put(of, tmp_path, DAY)
-    written = keep(of, copy.name, "evidence", now=NOW, say=print)
+    written = keep(Cluster(of), copy.name, "evidence", now=NOW, say=print)
     assert keeps.read(Catalog(of)) == {copy: written}
     assert (written.reason, written.when) == ("evidence", NOW)
     assert "@" in written.who
@@ -601,17 +600,17 @@ def test_marks_are_written_read_and_released(of: Settings, bucket: Any, tmp_path
     bucket.put_object(Key=copy.keep_key, Body=b"{")
     for key in objects(copy):
         bucket.Object(key).delete()
-    release(of, copy.name)
+    release(Cluster(of), copy.name)
     assert keys(bucket) == set()
 
 
 def test_only_a_copy_is_marked_and_only_a_mark_is_released(of: Settings, bucket: Any, tmp_path: Path) -> None:
     copy = put(of, tmp_path, DAY)
     with pytest.raises(NoUsableCopy, match="code: no-such-name"):
-        release(of, copy.name)
+        release(Cluster(of), copy.name)
     bucket.Object(copy.manifest_key).delete()
     with pytest.raises(NoUsableCopy, match=r"code: no-such-copy$"):
-        keep(of, copy.name, "evidence", now=NOW, say=print)
+        keep(Cluster(of), copy.name, "evidence", now=NOW, say=print)
     assert keys(bucket) == {copy.key}
 
 
@@ -638,7 +637,7 @@ def drilled(of: Settings, copy: Copy, verdict: Verdict, at: datetime) -> list[st
         patch.setattr(drill, "survey", lambda _: None)
         patch.setattr(drill, "_where", lambda *_: make.manager(of.managers[0], of.nodes))
         patch.setattr(drill, "_restored", lambda *_: Proof(verdict, at))
-        list(drill.drill(of, Catalog(of), [copy], on=None, say=said.append))
+        list(drill.drill(Cluster(of), Catalog(of), [copy], on=None, say=said.append))
     return said
 
 
@@ -651,7 +650,7 @@ def test_with_a_site_left_out_nothing_is_pruned(two: Settings, out: set[str], tm
     copies = [put(two, tmp_path, days * DAY) for days in (1, 2)]
     agreed = go(two)
     out.add(site)
-    for prune_ in (lambda: pruning.look(two, NOW), lambda: prune(two, agreed)):
+    for prune_ in (lambda: MANAGERS.look(Cluster(two), NOW), lambda: prune(two, agreed)):
         with pytest.raises(
             Refused, match=f"pruning: the {site} site is skipped.*\n.*start {site}, then .*\n.*code: site-skipped"
         ):
@@ -673,7 +672,7 @@ def test_a_site_that_is_left_out_as_marks_and_manifests_are_read_counts_too(
 
     monkeypatch.setattr(Catalog, "manifests", manifests)
     with pytest.raises(Refused, match=r"the main site is skipped(?s:.*)code: site-skipped"):
-        pruning.look(two, NOW)
+        MANAGERS.look(Cluster(two), NOW)
 
 
 @pytest.mark.parametrize(("site", "other"), [(0, "other"), (1, "copies")])
@@ -716,19 +715,19 @@ def test_a_mark_lies_at_both_sites_and_is_taken_back_at_both(
     two: Settings, bucket: Any, out: set[str], tmp_path: Path, site: str
 ) -> None:
     new, old, older = (put(two, tmp_path, days * DAY) for days in (1, 2, 3))
-    keep(two, old.name, "evidence", now=NOW, say=print)
+    keep(Cluster(two), old.name, "evidence", now=NOW, say=print)
     assert old.keep_key in held(bucket, "copies") & held(bucket, "other")
     out.add(site)
     said: list[str] = []
-    keep(two, older.name, "evidence", now=NOW, say=said.append)
+    keep(Cluster(two), older.name, "evidence", now=NOW, say=said.append)
     assert [line for line in said if line.startswith(f"the {site} site is skipped")]
     with pytest.raises(Refused, match=f"releasing {old.name}: the {site} site is skipped(?s:.*)code: site-skipped"):
-        release(two, old.name)
+        release(Cluster(two), old.name)
     out.clear()
     assert set(keeps.read(Catalog(two))) == {old, older}
     assert prune(two) == []
     for copy in (old, older):
-        release(two, copy.name)
+        release(Cluster(two), copy.name)
     assert not [key for name in ("copies", "other") for key in held(bucket, name) if key.endswith(".keep.json")]
     assert set(Catalog(two).copies) == {new, old, older}
 
@@ -773,10 +772,10 @@ def test_monitors_are_told_of_the_newest_drill_also_with_a_site_out(
     copy = put(two, tmp_path, DAY)
     drilled(two, copy, Verdict.PROVEN, NOW)
     out.add("main")
-    assert drill.last(two, Store(two.backup.sites)) == {"manager-a": Proof(Verdict.PROVEN, NOW)}
+    assert drill.last(Cluster(two)) == {"manager-a": Proof(Verdict.PROVEN, NOW)}
     drilled(two, copy, Verdict.FAILED, NOW + DAY)
     out.clear()
-    assert drill.last(two, Store(two.backup.sites)) == {"manager-a": Proof(Verdict.FAILED, NOW + DAY)}
+    assert drill.last(Cluster(two)) == {"manager-a": Proof(Verdict.FAILED, NOW + DAY)}
 
 
 def test_a_site_that_was_left_out_of_the_listing_is_not_waited_for_with_each_drill(
@@ -801,7 +800,7 @@ def test_a_site_that_was_left_out_of_the_listing_is_not_waited_for_with_each_dri
     assert Catalog(two, store).manifest(copy).proof == Proof(Verdict.PROVEN, NOW)
     assert asked == ["main", "second", "main", "main"]
     asked.clear()
-    assert list(drill.last(two, store)) == ["manager-a"]
+    assert list(drill.last(Cluster(two))) == ["manager-a"]
     assert asked == ["main", "second", "main"]
 
 
@@ -955,7 +954,7 @@ def test_a_site_that_does_not_tell_its_uploads_keeps_the_other_s_from_no_look(
         return real(at, prefix)
 
     monkeypatch.setattr(Site, "uploads", denied)
-    (found,) = broken_uploads.list_broken(two, datetime.now(UTC) + DAY, say=said.append)
+    (found,) = broken_uploads.list_broken(Cluster(two), datetime.now(UTC) + DAY, say=said.append)
     assert (found.site.name, found.upload.key) == ({"main": "second", "second": "main"}[site], OURS[0])
     (line,) = said
     assert line.startswith(f"Requorum cannot list interrupted uploads: listing the uploads to the {site} site: Acc")

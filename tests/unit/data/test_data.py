@@ -15,17 +15,19 @@ from backports import zstd
 from typer.testing import CliRunner
 
 from recovery import cli
-from recovery.cli import show
+from recovery.cli import metrics
+from recovery.cli.show import cluster as show
+from recovery.cli.show.contract import span as in_words
+from recovery.cluster import Cluster
 from recovery.copies.catalog import Catalog
 from recovery.data import backup as backups
-from recovery.data import prune as pruning
 from recovery.data import restore as restoring
 from recovery.data import stream, task
 from recovery.data.catalog import DataCatalog, DataCopy
 from recovery.data.manifest import FORMAT, DataManifest, from_json
 from recovery.errors import CommandFailed, DamagedCopy, NoUsableCopy, Refused, SettingError, StoreError
 from recovery.node import program
-from recovery.operations import prune as managers
+from recovery.operations import prune as pruning
 from recovery.planning.diagnosis import diagnose
 from recovery.s3 import sealing
 from recovery.s3.sealing import Identities
@@ -128,7 +130,7 @@ def sealed_at(path: Path, content: bytes = CONTENT, packed: bytes | None = None,
 
 
 def put(of: Settings, folder: Path, ago: timedelta = DAY, **changes: Any) -> DataCopy:
-    return DataCatalog(of).add(sealed_at(folder / "copy", ago=ago, **changes), folder / "copy")
+    return DataCatalog(Cluster(of)).add(sealed_at(folder / "copy", ago=ago, **changes), folder / "copy")
 
 
 @pytest.mark.parametrize("changes", [{}, {"command": (), "volume": "v", "changed": True}], ids=["command", "volume"])
@@ -211,7 +213,7 @@ def test_whoever_needs_no_more_ends_it(tmp_path: Path) -> None:
 
 def test_copies_are_listed_newest_first_each_with_its_name(of: Settings, bucket: Any, tmp_path: Path) -> None:
     old, new, files = (put(of, tmp_path, ago * DAY, **how) for ago, how in ((3, {}), (1, {}), (2, {"name": "files"})))
-    catalog = DataCatalog(of)
+    catalog = DataCatalog(Cluster(of))
     assert catalog.copies == (new, files, old)
     assert catalog.of("rows") == (new, old)
     assert catalog.newest_of_each() == (files, new)
@@ -226,8 +228,8 @@ def test_copies_of_data_and_of_managers_are_not_taken_for_each_other(of: Setting
     elsewhere = {"cluster": "data", "backup": of.backup.model_copy(update={"prefix": "requorum/lab"})}
     other = of.model_copy(update=elsewhere)
     put_manager(other, tmp_path, "manager-a", 3)
-    assert DataCatalog(of).copies == (data,)
-    assert DataCatalog(of).halves == ()
+    assert DataCatalog(Cluster(of)).copies == (data,)
+    assert DataCatalog(Cluster(of)).halves == ()
     catalog = Catalog(of)
     assert (catalog.copies, catalog.halves, catalog.marked) == ((manager,), (), ())
     assert [copy.manager for copy in Catalog(other).copies] == ["manager-a"]
@@ -241,7 +243,7 @@ def test_without_its_manifest_it_is_no_copy(of: Settings, bucket: Any, tmp_path:
     monkeypatch.setattr(Site, "keep", broken)
     with pytest.raises(StoreError):
         put(of, tmp_path)
-    catalog = DataCatalog(of)
+    catalog = DataCatalog(Cluster(of))
     assert catalog.copies == ()
     assert len(catalog.halves) == 1
 
@@ -250,7 +252,7 @@ def test_a_copy_under_another_name_is_told(of: Settings, bucket: Any, tmp_path: 
     copy = put(of, tmp_path)
     for key in (copy.key, copy.manifest_key):
         bucket.Object(key.replace("rows", "files")).copy_from(CopySource={"Bucket": "copies", "Key": key})
-    ((_, first), (_, second)) = DataCatalog(of).manifests()
+    ((_, first), (_, second)) = DataCatalog(Cluster(of)).manifests()
     assert {found.code for found in (first, second) if isinstance(found, DamagedCopy)} == {"copy-damaged"}
 
 
@@ -298,12 +300,11 @@ class Node:
 @pytest.fixture
 def node(monkeypatch: pytest.MonkeyPatch) -> Node:
     played = Node()
-    for module in (backups, restoring):
-        monkeypatch.setattr(module, "Shell", played)
+    monkeypatch.setattr(Cluster, "shell", lambda _, node: played(node))
     monkeypatch.setattr(program, "fetch", played.fetch)
     monkeypatch.setattr(program, "feed", played.feed)
 
-    def find(_: Settings, data: Data) -> task.TaskLocation:
+    def find(_: Cluster, data: Data) -> task.TaskLocation:
         if data.service == "web" and played.fails == "no task":
             raise Refused("looking for service web", "none of its tasks is running", remedy="")
         return task.TaskLocation(data.service, Task("s1", "n1", True, 1, "c1", "db:1"), W1, 2, make.CLUSTER)
@@ -313,7 +314,7 @@ def node(monkeypatch: pytest.MonkeyPatch) -> Node:
 
 
 def taken(of: Settings, *names: str) -> list[backups.DataBackupResult]:
-    return list(backups.backup(of, names, say=print))
+    return list(backups.backup(Cluster(of), names, say=print))
 
 
 def test_a_copy_is_taken_and_told_whole(of: Settings, bucket: Any, node: Node) -> None:
@@ -361,7 +362,7 @@ def test_an_unknown_name_is_refused_before_anything(of: Settings, bucket: Any, n
 
 def test_the_copy_is_chosen_by_name_or_time(of: Settings, bucket: Any, tmp_path: Path) -> None:
     old, new = put(of, tmp_path, 3 * DAY), put(of, tmp_path, 1 * DAY)
-    catalog = DataCatalog(of)
+    catalog = DataCatalog(Cluster(of))
     table: list[tuple[str | datetime | None, DataCopy]] = [
         (None, new),
         (old.name, old),
@@ -377,26 +378,26 @@ def test_the_copy_is_chosen_by_name_or_time(of: Settings, bucket: Any, tmp_path:
 
 def test_a_copy_is_given_back_whole(of: Settings, bucket: Any, node: Node, tmp_path: Path) -> None:
     put(of, tmp_path)
-    catalog = DataCatalog(of)
-    wanted = restoring.plan(of, catalog, "rows", None)
+    catalog = DataCatalog(Cluster(of))
+    wanted = restoring.plan(Cluster(of), catalog, "rows", None)
     assert all(word in wanted.text for word in ("task 1 of db on worker-1", "2 other running tasks", ": load"))
-    assert restoring.restore(of, catalog, wanted, say=print) == 2.0
+    assert restoring.restore(Cluster(of), catalog, wanted, say=print) == 2.0
     assert node.given == CONTENT
     assert (node.asked[0]["command"], node.asked[0]["plain_size"]) == (LOAD, len(CONTENT))
 
 
 def test_of_a_damaged_copy_not_a_byte_is_given(of: Settings, bucket: Any, node: Node, tmp_path: Path) -> None:
     copy = put(of, tmp_path, packed=zstd.compress(CONTENT + b"x"))
-    catalog = DataCatalog(of)
+    catalog = DataCatalog(Cluster(of))
     with pytest.raises(DamagedCopy):
-        restoring.restore(of, catalog, restoring.plan(of, catalog, "rows", copy.name), say=print)
+        restoring.restore(Cluster(of), catalog, restoring.plan(Cluster(of), catalog, "rows", copy.name), say=print)
     assert node.asked == []
 
 
 def test_a_tar_file_is_not_given_to_a_command(of: Settings, bucket: Any, node: Node, tmp_path: Path) -> None:
     put(of, tmp_path, command=(), volume="v")
     with pytest.raises(Refused, match=r"code: copy-does-not-fit$"):
-        restoring.plan(of, DataCatalog(of), "rows", None)
+        restoring.plan(Cluster(of), DataCatalog(Cluster(of)), "rows", None)
 
 
 # Pruned
@@ -408,7 +409,7 @@ def ruled(**counts: Any) -> Settings:
 
 
 def prune(of: Settings) -> list[DataCopy]:
-    done = pruning.prune(of, pruning.look(of, make.NOW), make.NOW, say=print)
+    done = pruning.DATA.prune(Cluster(of), pruning.DATA.look(Cluster(of), make.NOW), make.NOW, say=print)
     assert not [removal.error for removal in done if removal.error]
     return [removal.decision.copy for removal in done]
 
@@ -436,7 +437,7 @@ def test_a_torn_copy_stands_in_for_none(bucket: Any, tmp_path: Path) -> None:
     _, good, torn = put(of, tmp_path, 5 * DAY), put(of, tmp_path, 3 * DAY), put(of, tmp_path, 1 * DAY)
     bucket.put_object(Key=torn.key, Body=b"half")
     prune(of)
-    assert DataCatalog(of).copies == (torn, good)
+    assert DataCatalog(Cluster(of)).copies == (torn, good)
 
 
 def test_broken_uploads_go_when_they_are_old(bucket: Any, tmp_path: Path) -> None:
@@ -453,10 +454,11 @@ def test_pruning_managers_leaves_data_alone_and_the_other_way_round(bucket: Any,
     for days in (1, 2, 3):
         put(of, tmp_path, days * DAY)
         put_manager(of, tmp_path, "manager-a", days * 24 * 60)
-    managers.prune(of, managers.look(of, make.NOW), make.NOW, say=print)
-    assert (len(Catalog(of).copies), len(DataCatalog(of).copies)) == (1, 3)
+    agreed = pruning.MANAGERS.look(Cluster(of), make.NOW)
+    pruning.MANAGERS.prune(Cluster(of), agreed, make.NOW, say=print)
+    assert (len(Catalog(of).copies), len(DataCatalog(Cluster(of)).copies)) == (1, 3)
     prune(of)
-    assert (len(Catalog(of).copies), len(DataCatalog(of).copies)) == (1, 1)
+    assert (len(Catalog(of).copies), len(DataCatalog(Cluster(of)).copies)) == (1, 1)
 
 
 def test_without_rules_nothing_goes(of: Settings, bucket: Any, tmp_path: Path) -> None:
@@ -468,13 +470,13 @@ def test_without_rules_nothing_goes(of: Settings, bucket: Any, tmp_path: Path) -
 def test_a_copy_of_a_clock_that_was_ahead_is_not_the_newest_for_ever(bucket: Any, tmp_path: Path) -> None:
     of = ruled()
     early, right, old = put(of, tmp_path, -9 * DAY), put(of, tmp_path, DAY), put(of, tmp_path, 2 * DAY)
-    catalog = DataCatalog(of)
+    catalog = DataCatalog(Cluster(of))
     assert catalog.copies == (right, old, early)
     assert catalog.newest_of_each() == (right,)
     assert [copy.dated for copy in catalog.copies] == [right.taken, old.taken, make.NOW]
     for choice in (None, make.NOW):
         assert restoring.choose(catalog, "rows", choice) == right
-    first, *_ = pruning.look(of, make.NOW)
+    first, *_ = pruning.DATA.look(Cluster(of), make.NOW)
     assert (
         first.copy,
         first.reasons[0].startswith("no rule removes a copy that cannot be judged: its node's clock was ahead"),
@@ -482,7 +484,9 @@ def test_a_copy_of_a_clock_that_was_ahead_is_not_the_newest_for_ever(bucket: Any
     assert prune(of) == [old], "it stands in for none"
     for key in (right.key, right.manifest_key):
         bucket.Object(key).delete()
-    assert restoring.choose(DataCatalog(of), "rows", make.NOW) == early, "it is better than none, and is dated by S3"
+    assert restoring.choose(DataCatalog(Cluster(of)), "rows", make.NOW) == early, (
+        "it is better than none, and is dated by S3"
+    )
 
 
 @pytest.mark.usefixtures("s3_time")
@@ -491,15 +495,15 @@ def test_a_copy_is_no_younger_than_its_place_in_s3(
 ) -> None:
     early = put(of, tmp_path, -9999 * DAY)
     (shown,) = listed(run)
-    assert shown["clock"] == DataCatalog(of).copies[0].clock != ""
-    span = show.span(int((datetime.now(UTC) - make.NOW).total_seconds()))
+    assert shown["clock"] == DataCatalog(Cluster(of)).copies[0].clock != ""
+    span = in_words(int((datetime.now(UTC) - make.NOW).total_seconds()))
     assert f"{span} (clock ahead)" in run("list").stdout
     assert f"The copy is {span} old" in run("restore", "rows", answer="n\n").stdout
     assert f"{early.name}  {span}" in run("prune", "--dry-run").stdout
     healthy = make.healthy(of)
     found = diagnose(healthy, make.CLUSTER, cluster="lab", copies=True)
-    monkeypatch.setattr(cli.cluster, "_status", lambda of: show.status(of, healthy, found, [], None))
-    families = {family.name: family for family in cli.cluster._watched(of).collect()}
+    monkeypatch.setattr(metrics, "status_of", lambda _: show.status(of, healthy, found, [], None))
+    families = {family.name: family for family in metrics._watched(Cluster(of)).collect()}
     (sample,) = families["requorum_last_data_copy_timestamp_seconds"].samples
     assert sample.value == make.NOW.timestamp()
 
@@ -508,7 +512,7 @@ def test_other_people_s_names_are_no_copies(of: Settings, bucket: Any, tmp_path:
     copy = put(of, tmp_path)
     for name in ("rows/data-rows-20261399T030405000000Z", "rows/data-files-20260101T030405000000Z", "rows/photo"):
         bucket.put_object(Key=f"requorum/lab/data/{name}.zst.age", Body=b"x")
-    catalog = DataCatalog(of)
+    catalog = DataCatalog(Cluster(of))
     assert (catalog.copies, catalog.halves) == ((copy,), ())
 
 
@@ -606,7 +610,7 @@ def test_prune_by_command(
     ]
     assert run("prune", answer="n\n").exit_code == 1
     assert "1 removed" in run("prune", "--yes").stdout
-    assert DataCatalog(of).copies == (new,)
+    assert DataCatalog(Cluster(of)).copies == (new,)
 
 
 def test_a_site_that_is_left_out_or_refuses_a_deletion_keeps_data(
@@ -621,7 +625,7 @@ def test_a_site_that_is_left_out_or_refuses_a_deletion_keeps_data(
     for site in ("main", "second"):
         out.add(site)
         with pytest.raises(Refused, match=f"pruning data copies: the {site} site is skipped(?s:.*)code: site-skipped"):
-            pruning.look(of, make.NOW)
+            pruning.DATA.look(Cluster(of), make.NOW)
         out.clear()
     real = Site.delete
 
@@ -635,7 +639,7 @@ def test_a_site_that_is_left_out_or_refuses_a_deletion_keeps_data(
     assert (result.exit_code, "0 removed, 1 refused by S3" in result.stdout) == (3, True)
     result = run("prune", "--yes", "--json")
     assert (result.exit_code, json.loads(result.stdout)["copies"][1]["removed"]) == (3, False)
-    assert [copy.sites for copy in DataCatalog(of).of("rows")] == [("main", "second"), ("second",)]
+    assert [copy.sites for copy in DataCatalog(Cluster(of)).of("rows")] == [("main", "second"), ("second",)]
 
 
 @pytest.mark.parametrize("what", ["manifest", "archive"])
@@ -647,7 +651,7 @@ def test_data_that_one_site_has_damaged_are_given_from_the_other(
     of = make.settings(data=DATA, backup={**make.RAW["backup"], "second": {"bucket": "other"}})
     monkeypatch.setattr(cli.console, "_settings", lambda *_: of)
     assert run("backup", "rows").exit_code == 0
-    (copy,) = DataCatalog(of).copies
+    (copy,) = DataCatalog(Cluster(of)).copies
     key = copy.key if what == "archive" else copy.manifest_key
     bucket.meta.client.put_object(Bucket=where, Key=key, Body=b"half")
     told = f"the {what} of {copy.name} is damaged at the {site} site (" if site == "main" else "bytes"
@@ -660,7 +664,7 @@ def test_data_that_one_site_has_damaged_are_given_from_the_other(
     assert node.given == CONTENT
     bucket.meta.client.put_object(Bucket="other" if site == "main" else "copies", Key=key, Body=b"none")
     assert run("verify").exit_code == 1
-    [(_, read)] = DataCatalog(of).manifests()
+    [(_, read)] = DataCatalog(Cluster(of)).manifests()
     assert isinstance(read, DamagedCopy)
 
 
@@ -671,7 +675,7 @@ def test_data_lie_where_they_are_as_long_as_their_manifest_says(bucket: Any, tmp
     for where, left in (("", ("main", "second")), ("other", ("main",)), ("copies", ())):
         if where:
             bucket.meta.client.put_object(Bucket=where, Key=copy.key, Body=b"half")
-        [(found, _)] = DataCatalog(of).manifests()
+        [(found, _)] = DataCatalog(Cluster(of)).manifests()
         assert found.sites == left
 
 

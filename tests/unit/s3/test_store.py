@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from recovery.cli import app
 from recovery.cli.show.s3 import exit_code
+from recovery.cluster import Cluster
 from recovery.copies import keeps
 from recovery.copies.catalog import Catalog
 from recovery.copies.escrow import Escrow
@@ -23,7 +24,7 @@ from recovery.errors import DamagedCopy, SettingError, StoreError, StoreSilent
 from recovery.operations import consent
 from recovery.operations.keep import keep
 from recovery.s3 import client as client_module
-from recovery.s3 import cluster_lease, probe
+from recovery.s3 import probe
 from recovery.s3.client import BULK, PATIENT, QUICK, client
 from recovery.s3.clock import skew
 from recovery.s3.encryption import ServerSideEncryption
@@ -74,9 +75,9 @@ def key_file(tmp_path: Path) -> Path:
 def write_everything(settings: Settings, sealed: Path) -> None:
     Catalog(settings).add(MANIFEST, sealed)
     Escrow(settings).keep(UNLOCK)
-    with cluster_lease.hold(Store(settings.backup.sites), settings.keys, "recovery", say=print):
+    with Cluster(settings).hold("recovery", say=print):
         journal.begin(settings, "force", "manager-a", print)
-        consent.spend(settings)
+        consent.spend(Cluster(settings))
 
 
 ENCRYPTIONS: dict[str, tuple[dict[str, str], str]] = {
@@ -272,7 +273,7 @@ def test_deleted_and_overwritten_copies_are_read_as_they_were(
 ) -> None:
     copy = Catalog(of(bucket="versioned")).add(make.manifest(size=sealed.stat().st_size), sealed)
     Escrow(of(bucket="versioned")).keep(UNLOCK)
-    mark = keep(of(bucket="versioned"), copy.name, "evidence", now=THEN, say=print)
+    mark = keep(Cluster(of(bucket="versioned")), copy.name, "evidence", now=THEN, say=print)
     sleep(1.1)  # S3 tells seconds
     then = datetime.now(UTC)
     sleep(1.1)
@@ -293,8 +294,8 @@ def test_deleted_and_overwritten_copies_are_read_as_they_were(
     assert len(Escrow(past)._names()) == 1
     assert keeps.read(catalog) == {copy: mark}
     assert any("requorum:backup.asOf" in note for note in catalog.store.notes)
-    consent.spend(past)
-    assert consent.is_spent(past, catalog.store), "what is for now is read as it is now"
+    consent.spend(Cluster(past))
+    assert consent.is_spent(catalog.store, past.keys), "what is for now is read as it is now"
 
 
 def test_reading_as_of_a_time_needs_versions(bucket: Any) -> None:

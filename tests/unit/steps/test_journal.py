@@ -10,6 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from recovery import cli
+from recovery.cli import cluster as recover_command
+from recovery.cluster import Cluster
 from recovery.copies.catalog import Catalog
 from recovery.errors import EngineError, ProofFailed, StoreError
 from recovery.operations import lifecycle, reports
@@ -54,11 +56,11 @@ def assessment(of: Settings, *steps: Step) -> Assessment:
 
 
 def begin(of: Settings, said: list[str], *steps: Step) -> None:
-    lifecycle.begin(of, assessment(of, *steps), how="pulumi", say=said.append)
+    lifecycle.begin(Cluster(of), assessment(of, *steps), how="pulumi", say=said.append)
 
 
 def conclude(of: Settings, said: list[str]) -> Health:
-    return lifecycle.finish(of, make.CLUSTER, how="pulumi", say=said.append)
+    return lifecycle.finish(Cluster(of), make.CLUSTER, how="pulumi", say=said.append)
 
 
 def broken(*_: object) -> None:
@@ -122,7 +124,7 @@ def test_a_run_and_its_report_survive_s3_that_is_slow_for_a_moment(
             conclude(of, said)
     assert [entry.action for entry in journal.read(of)] == ["plan", "prove"]
     conclude(of, said)
-    document = reports.load(of)
+    document = reports.load(Cluster(of))
     assert document["runs"][0]["steps"] == [{"action": "join", "node": "manager-c", "effect": "rejoin"}]
 
 
@@ -150,16 +152,16 @@ def test_the_proof_folds_the_journal_into_one_report(
     with journal.step(of, Action.JOIN, "manager-c", said.append):
         pass
     conclude(of, said)
-    (name,) = reports.names(of)
-    document = reports.load(of)
-    assert document == reports.load(of, name) == reports.every(of)[0]
+    (name,) = reports.names(Cluster(of))
+    document = reports.load(Cluster(of))
+    assert document == reports.load(Cluster(of), name) == reports.every(Cluster(of))[0]
     assert [(step["action"], step["node"]) for step in document["steps"]] == [("join", "manager-c"), ("prove", "swarm")]
     assert document["runs"][0]["steps"] == [{"action": "join", "node": "manager-c", "effect": "rejoin"}]
     assert bucket.Object(f"requorum/lab/reports/{name}.md").get()["Body"].read().startswith(b"# Cluster lab")
     assert journal.names(of) == ()
     assert Catalog(of).copies == (copy,), "neither journal nor reports are copies"
     conclude(of, said)
-    assert reports.names(of) == [name], "an update that did nothing writes none"
+    assert reports.names(Cluster(of)) == [name], "an update that did nothing writes none"
 
 
 def test_entries_that_cannot_be_deleted_are_told_once(
@@ -171,9 +173,9 @@ def test_entries_that_cannot_be_deleted_are_told_once(
         with journal.step(of, Action.JOIN, node, said.append):
             pass
         conclude(of, said)
-        assert [step["node"] for step in reports.load(of)["steps"]] == [node, "swarm"]
+        assert [step["node"] for step in reports.load(Cluster(of))["steps"]] == [node, "swarm"]
     conclude(of, said)
-    assert len(reports.names(of)) == 2
+    assert len(reports.names(Cluster(of))) == 2
 
 
 def test_nothing_to_do_is_no_entry(of: Settings, said: list[str]) -> None:
@@ -195,10 +197,10 @@ def test_a_proof_that_fails_leaves_the_journal_to_the_next_run(
         patched.setattr(steps_prove, "prove", fails)
         with pytest.raises(ProofFailed):
             conclude(of, said)
-    assert reports.names(of) == []
+    assert reports.names(Cluster(of)) == []
     begin(of, said, STEP)
     conclude(of, said)
-    document = reports.load(of)
+    document = reports.load(Cluster(of))
     assert len(document["runs"]) == 2
     assert [(step["action"], step["outcome"], step["error"]) for step in document["steps"]] == [
         ("join", "done", ""),
@@ -230,7 +232,7 @@ def test_what_a_recovery_began_from_is_handed_to_the_proof(
     copy = put(of, tmp_path, "manager-a", 1)
     seen = assessment(of, STEP)
     lifecycle.begin(
-        of,
+        Cluster(of),
         Assessment(seen.survey, seen.diagnosis, Plan(Kind.ALL_LOST, steps=(STEP,), copy=copy.name)),
         how="",
         say=said.append,
@@ -247,8 +249,8 @@ def test_recover_proves_what_an_earlier_run_left_unproven(
 ) -> None:
     seen, done = assessment(of), []
     monkeypatch.setattr(cli.console, "_settings", lambda *_: of)
-    monkeypatch.setattr(cli.cluster, "assess", lambda _: seen)
-    monkeypatch.setattr(cli.cluster, "recover_all", lambda *_, **__: done.append(1) or conclude(of, said))
+    monkeypatch.setattr(recover_command, "assess", lambda _: seen)
+    monkeypatch.setattr(recover_command, "recover_all", lambda *_, **__: done.append(1) or conclude(of, said))
 
     def recover() -> str:
         return CliRunner().invoke(cli.app, ["recover", "--yes"]).stdout
@@ -273,16 +275,16 @@ def test_what_the_proof_itself_did_is_in_the_report_too(
     for _ in range(2):
         begin(of, said, STEP)
         conclude(of, said)
-        assert "restart" in {step["action"] for step in reports.load(of)["steps"]}
+        assert "restart" in {step["action"] for step in reports.load(Cluster(of))["steps"]}
         assert journal.names(of) == ()
-    newest, oldest = reports.every(of)
+    newest, oldest = reports.every(Cluster(of))
     assert newest["begun"] > oldest["ended"]
-    assert [newest["name"], oldest["name"]] == reports.names(of)
+    assert [newest["name"], oldest["name"]] == reports.names(Cluster(of))
 
 
 def test_a_report_that_is_not_there_says_how_to_list_them(of: Settings) -> None:
     with pytest.raises(StoreError, match="requorum reports"):
-        reports.load(of)
+        reports.load(Cluster(of))
 
 
 def test_an_entry_reads_back_as_it_was(of: Settings) -> None:

@@ -89,6 +89,6 @@ def test_survivors_leave_side_by_side(monkeypatch: pytest.MonkeyPatch, met: Call
 
 def test_survivors_are_copied_side_by_side(monkeypatch: pytest.MonkeyPatch, met: Callable[..., None]) -> None:
     copied: list[str] = []
-    monkeypatch.setattr(force, "take_safety", lambda _, node: (met(), copied.append(node.name)))
+    monkeypatch.setattr(force, "take_safety", lambda *given: (met(), copied.append(given[-1].name)))
     _save(S, [Survivor(node.name, Position(1, 2, 2)) for node in (B, C)], lambda _: None)
     assert sorted(copied) == ["manager-b", "manager-c"]

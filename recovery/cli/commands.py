@@ -3,6 +3,7 @@
 A module is imported when one of its commands runs, because the libraries for SSH, S3 and Docker take most of a second to load.
 """
 
+import gc
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -59,21 +60,19 @@ COMMANDS = {
 
 
 class Commands(TyperGroup):
-    """The commands of `COMMANDS`."""
+    """The commands of `COMMANDS`, which help, completion and suggestions list without their modules."""
 
-    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
-        """The names, in the order of the table."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
-        """The command as help and completion list it."""
-        listed = COMMANDS.get(cmd_name)
-        return TyperCommand(cmd_name, help=listed.summary) if listed else None
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        listed = {name: TyperCommand(name, help=listed.summary) for name, listed in COMMANDS.items()}
+        self.commands = {**listed, **self.commands}
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """The command as it runs: importing its module has added it to the application."""
+        """The command as it runs: importing its module adds it to the application."""
         name, listed, rest = super().resolve_command(ctx, args)
-        if name is None or listed is None:
+        if name is None:
             return name, listed, rest
         app: typer.Typer = import_module(f"recovery.cli.{COMMANDS[name].module}").app
+        gc.freeze()  # what is loaded stays; from here on there may be garbage
+        gc.enable()
         return name, typer.main.get_group(app).commands[name], rest

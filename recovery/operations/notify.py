@@ -9,12 +9,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-
-import apprise
+from typing import TYPE_CHECKING
 
 from recovery.cluster import Cluster
 from recovery.errors import RequorumError, SettingError, StoreError
 from recovery.progress import Say
+
+if TYPE_CHECKING:
+    from apprise import Apprise
 
 
 class Subject(StrEnum):
@@ -106,23 +108,31 @@ def _send(cluster: Cluster, subject: Subject, event: Event, detail: str, say: Sa
     assert settings.notify
     if event not in settings.notify.events:
         return True
-    kinds = {Event.STARTED: "info", Event.FAILED: "failure", Event.RECOVERED: "success"}
+    from apprise import NotifyType
+
+    kinds = {
+        Event.STARTED: NotifyType.INFO,
+        Event.FAILED: NotifyType.FAILURE,
+        Event.RECOVERED: NotifyType.SUCCESS,
+    }
     title = f"swarm {settings.cluster}: {subject} {event}"
     try:
         services = _services(settings.notify.urls_file)
     except RequorumError as error:
         say(str(error))
         return False
-    taken = bool(services.notify(title=title, body=detail, notify_type=apprise.NotifyType(kinds[event])))
+    taken = bool(services.notify(title=title, body=detail, notify_type=kinds[event]))
     if not taken:
         say(f"a service of requorum:notify.urlsFile did not accept this notification: {title}")
     return taken
 
 
-def _services(file: Path) -> apprise.Apprise:
+def _services(file: Path) -> "Apprise":
     """The services of the file's URLs. URLs are secrets: an error shows the line number of a wrong URL, not the URL."""
+    from apprise import Apprise  # here and not above: loading it takes long, and few runs send a message
+
     logging.getLogger("apprise").setLevel(logging.CRITICAL)
-    services = apprise.Apprise()
+    services = Apprise()
     try:
         lines = [line.strip() for line in file.read_text().splitlines()]
     except (OSError, UnicodeDecodeError) as error:

@@ -22,7 +22,7 @@ from recovery.settings import load
 @contextmanager
 def fresh(stack: Stack) -> Iterator[None]:
     """The stack's environment, with nothing remembered of another one."""
-    for remembered in (client.client, private_key):
+    for remembered in (client.client, client.session, private_key):
         remembered.cache_clear()
     with pytest.MonkeyPatch.context() as patch:
         for name, value in stack.environment().items():

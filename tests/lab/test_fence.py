@@ -10,6 +10,7 @@ import pytest
 from lab import cluster, faults, nodes, workload
 from lab.instance import Instance
 from lab.stack import Stack, settings
+from recovery.cluster import Cluster
 from recovery.errors import ProofFailed
 from recovery.operations import fence
 from recovery.settings import load
@@ -68,7 +69,7 @@ def test_a_machine_that_still_answers_is_not_fenced(
         monkeypatch.setenv(key, value)
     lying = load(variant(hosts={"driver": "existing", "fence": ["true"]}).file)
     with pytest.raises(ProofFailed, match="code: still-answers"):
-        fence.fence(lying, lying.node("manager-a"), lost=lost, say=print, seconds=1)
+        fence.fence(Cluster(lying), lying.node("manager-a"), lost=lost, say=print, seconds=1)
     assert words(swarm) == []
 
 

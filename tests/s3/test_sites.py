@@ -17,8 +17,9 @@ from recovery.copies.copy import Copy
 from recovery.copies.escrow import Escrow
 from recovery.copies.manifest import Proof, Verdict
 from recovery.errors import DamagedCopy, Refused, StoreError, StoreSilent
-from recovery.operations import broken_uploads, consent, prune
+from recovery.operations import broken_uploads, consent
 from recovery.operations.backup import BackupResult
+from recovery.operations.prune import MANAGERS
 from recovery.planning.diagnosis import Kind
 from recovery.planning.plan import Plan
 from recovery.s3 import lease, site, store
@@ -116,7 +117,7 @@ def test_what_no_rule_keeps_goes(of: Of, server: Server, sealed: Path) -> None:
     settings = of(retention=LAST)
     new, old, older = (put(settings, sealed, days) for days in (2, 3, 4))
     now = datetime.now(UTC)
-    removed = prune.prune(settings, prune.look(settings, now), now, say=print)
+    removed = MANAGERS.prune(Cluster(settings), MANAGERS.look(Cluster(settings), now), now, say=print)
     assert [(one.decision.copy, one.error, one.versions_stay) for one in removed] == [
         (old, None, False),
         (older, None, False),
@@ -129,20 +130,20 @@ def test_parts_of_uploads_that_broke_off_are_removed_once_they_are_old(of: Of, s
     theirs = ours.replace("/lab/", "/lab2/")
     settings, s3 = of(retention=LAST), server.s3
     said: list[str] = []
-    assert broken_uploads.list_broken(settings, datetime.now(UTC), say=said.append) == ()
+    assert broken_uploads.list_broken(Cluster(settings), datetime.now(UTC), say=said.append) == ()
     for key in (ours, ours, theirs):
         upload = s3.create_multipart_upload(Bucket="plain", Key=key)["UploadId"]
         s3.upload_part(Bucket="plain", Key=key, UploadId=upload, PartNumber=1, Body=b"part")
     now = datetime.now(UTC)
-    assert broken_uploads.list_broken(settings, now, say=said.append) == (), "they may be under way"
-    broken = broken_uploads.list_broken(settings, now + timedelta(hours=25), say=said.append)
+    assert broken_uploads.list_broken(Cluster(settings), now, say=said.append) == (), "they may be under way"
+    broken = broken_uploads.list_broken(Cluster(settings), now + timedelta(hours=25), say=said.append)
     assert [one.upload.key for one in broken] == [ours, ours]
     assert not [one.error for one in broken_uploads.abort([*broken, *broken]) if one.error], (
         "also those that are gone by now"
     )
     assert [one["Key"] for one in s3.list_multipart_uploads(Bucket="plain")["Uploads"]] == [theirs]
     assert not said
-    assert broken_uploads.list_broken(of(), now + timedelta(days=99), say=said.append) == (), (
+    assert broken_uploads.list_broken(Cluster(of()), now + timedelta(days=99), say=said.append) == (), (
         "without rules nothing is ever removed"
     )
 

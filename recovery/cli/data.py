@@ -168,7 +168,7 @@ def prune(
     with opened(stack, config_file, as_json=as_json) as cluster:
         now = datetime.now(UTC)
         made = pruning.Prune(DATA, cluster, now, DATA.look(cluster, now))
-        pruning.run(made, dry_run=dry_run, yes=yes, as_json=as_json)
+        made.run(dry_run=dry_run, yes=yes, as_json=as_json)
         if as_json:
             name = cluster.settings.cluster
             print_json(prune_json(name, made.decisions, made.removals, listing.DATA, dry_run=dry_run))

@@ -28,7 +28,7 @@ def prune(
         now = datetime.now(UTC)
         decisions = MANAGERS.look(cluster, now)
         made = pruning.Prune(MANAGERS, cluster, now, decisions, list_broken(cluster, now, say=say))
-        pruning.run(made, dry_run=dry_run, yes=yes, as_json=as_json)
+        made.run(dry_run=dry_run, yes=yes, as_json=as_json)
         if as_json:
             document = prune_json(cluster.settings.cluster, made.decisions, made.removals, MANAGER, dry_run=dry_run)
             print_json(document | {"uploads": uploads_json(made.broken, dry_run=dry_run)})

@@ -28,7 +28,7 @@ class Prune(Generic[C]):
     removals: Sequence[Removal[C]] = ()
 
     @property
-    def doomed(self) -> list[Decision[C]]:
+    def _doomed(self) -> list[Decision[C]]:
         """The copies to remove."""
         return [decision for decision in self.decisions if not decision.keep]
 
@@ -38,46 +38,47 @@ class Prune(Generic[C]):
         errors = [*(removal.error for removal in self.removals), *(one.error for one in self.broken)]
         return DEGRADED if any(errors) else FINE
 
-    def show_decisions(self) -> None:
+    def run(self, *, dry_run: bool, yes: bool, as_json: bool) -> None:
+        """Show what would be removed. Unless it is a ``dry_run``, remove it and show the result. JSON is left to the command."""
+        if not as_json:
+            self._show_decisions()
+        if dry_run:
+            return
+        self._remove(yes=yes, as_json=as_json)
+        if self._doomed and not as_json:
+            self._show_removals()
+
+    def _show_decisions(self) -> None:
         """Show what would be removed and kept."""
         out.print(prune_table(self.decisions, self.now))
         for one in self.broken:
             begun = one.upload.begun.isoformat()
             out.print(f"remove the parts of {one.upload.key}: its upload of {begun} was interrupted", markup=False)
-        something = bool(self.doomed or self.broken)
-        out.print(f"{len(self.doomed)} of {len(self.decisions)} copies to remove" if something else "nothing to remove")
+        something = bool(self._doomed or self.broken)
+        out.print(
+            f"{len(self._doomed)} of {len(self.decisions)} copies to remove" if something else "nothing to remove"
+        )
 
-    def remove(self, *, yes: bool, as_json: bool) -> None:
+    def _remove(self, *, yes: bool, as_json: bool) -> None:
         """Remove what is to go, once the operator agrees, and show each refusal of S3."""
-        if not (self.doomed or self.broken):
+        if not (self._doomed or self.broken):
             return
         parts = f" and the parts of {len(self.broken)} uploads" if self.broken else ""
-        agree(f"remove {len(self.doomed)} copies{parts}", yes)
-        if self.doomed:
-            with progress("removing", len(self.doomed), as_json=as_json) as done:
-                self.removals = self.pruning.prune(self.cluster, self.doomed, self.now, say=say, done=done)
+        agree(f"remove {len(self._doomed)} copies{parts}", yes)
+        if self._doomed:
+            with progress("removing", len(self._doomed), as_json=as_json) as done:
+                self.removals = self.pruning.prune(self.cluster, self._doomed, self.now, say=say, done=done)
         self.broken = broken_uploads.abort(self.broken)
         refused = [(removal.decision.copy.name, removal.error) for removal in self.removals if removal.error]
         refused += [(f"the parts of {one.upload.key}", one.error) for one in self.broken if one.error]
         for what, error in refused:
             err.print(f"{what}: not removed\n{error}", style="red", markup=False)
 
-    def show_removals(self) -> None:
+    def _show_removals(self) -> None:
         """Show how many copies were removed."""
         refused = sum(removal.error is not None for removal in self.removals)
-        now_kept = len(self.doomed) - len(self.removals)
+        now_kept = len(self._doomed) - len(self.removals)
         stayed = f", {now_kept} now kept by the rules" if now_kept else ""
         out.print(f"{len(self.removals) - refused} removed, {refused} refused by S3{stayed}")
         if any(removal.versions_stay for removal in self.removals):
             out.print(VERSIONS_STAY)
-
-
-def run(prune: Prune[C], *, dry_run: bool, yes: bool, as_json: bool) -> None:
-    """Show what would be removed. Unless it is a ``dry_run``, remove it and show the result. With ``as_json``, show only errors."""
-    if not as_json:
-        prune.show_decisions()
-    if dry_run:
-        return
-    prune.remove(yes=yes, as_json=as_json)
-    if prune.doomed and not as_json:
-        prune.show_removals()

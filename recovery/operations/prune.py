@@ -19,6 +19,7 @@ from recovery.errors import Refused
 from recovery.progress import Say
 from recovery.s3.store import Store
 
+DOING = "pruning"
 WORKERS = 8
 """Deletions side by side. S3's own deletion of many keys is not known to every server."""
 
@@ -86,9 +87,9 @@ def _decided(cluster: Cluster, now: datetime) -> tuple[Store, tuple[Decision[Cop
     marked = keeps.read(catalog)
     copies = [candidate(copy, read, marked.get(copy)) for copy, read in catalog.manifests()]
     halves = [Candidate(copy, half=True, mark=marked.get(copy), stored=copy.written) for copy in catalog.halves]
-    catalog.store.require_whole("pruning")
+    catalog.store.require_whole(DOING)
     return catalog.store, decide(cluster.settings.backup.retention, copies + halves, now)
 
 
-MANAGERS = Pruning("pruning", _decided, remove_unless_whole)
+MANAGERS = Pruning(DOING, _decided, remove_unless_whole)
 DATA = Pruning(data.DOING, data.decided, data.remove)

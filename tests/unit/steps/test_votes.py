@@ -65,6 +65,7 @@ def test_a_worker_that_stood_in_is_one_once_its_engine_has_given_up_managing_and
     monkeypatch.setattr(votes, "ask", lambda _: says.pop(0))
     monkeypatch.setattr(votes, "sleep", lambda _: None)
     monkeypatch.setattr(join, "take_one", lambda *_: None)
+    monkeypatch.setattr(join, "Catalog", lambda _: None)
     chief: Any = Chief(leader.members)
     here: Any = object()
     join._shape(of, chief, node, here, f"id-{node.name}", (), leader, [].append)

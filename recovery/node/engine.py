@@ -6,7 +6,6 @@ Tokens and keys travel in request bodies. No secret is ever on a command line.
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
 import docker
@@ -18,6 +17,7 @@ from recovery.node.shell import Machine, Shell
 from recovery.swarm import raft_options
 from recovery.swarm.key_file import UnlockKey
 from recovery.swarm.model import Inventory, LocalState, Member, Service, Task
+from recovery.waiting import until
 
 if TYPE_CHECKING:
     from recovery.swarm.machines import SwarmOptions
@@ -302,18 +302,22 @@ class Engine:
 
 
 def _written(write: Callable[[], None], passing: Collection[str]) -> None:
-    """Repeat a write for `MENDS_SECONDS` while the engine gives one of the temporary answers ``passing``.
+    """Repeat a write for `RECOVERY_SECONDS` while the engine gives one of the temporary answers ``passing``.
 
     Each write names the version that it is based on, so it never overwrites another change. Raises: APIError.
     """
-    end = monotonic() + RECOVERY_SECONDS
-    while True:
+
+    def refusal() -> APIError | None:
         try:
-            return write()
+            write()
         except APIError as error:
-            if monotonic() > end or not any(words in str(error.explanation) for words in passing):
+            if not any(words in str(error.explanation) for words in passing):
                 raise
-        sleep(PAUSE)
+            return error
+        return None
+
+    if error := until(refusal, RECOVERY_SECONDS, holds=lambda error: error is None, pause=PAUSE):
+        raise error
 
 
 def merged(current: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:

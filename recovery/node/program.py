@@ -17,7 +17,7 @@ from recovery.onnode.sandbox import AT_FAULT
 
 SECONDS = 300
 MODULES = (
-    "__init__", "swarm/__init__", "swarm/protobuf", "swarm/wal",
+    "__init__", "waiting", "swarm/__init__", "swarm/protobuf", "swarm/wal",
     "onnode/__init__", "onnode/__main__", "onnode/api", "onnode/archive", "onnode/copying", "onnode/sandbox",
     "onnode/process", "onnode/streaming", "onnode/volume",
 )  # fmt: skip

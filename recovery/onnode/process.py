@@ -16,6 +16,8 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+from recovery.waiting import until
+
 PROCESSES = Path("/proc")
 MARK = "REQUORUM_DATA"
 """The variable whose value is the mark."""
@@ -82,11 +84,12 @@ def running(argv: Sequence[str], mark: str = "", *, fine: tuple[int, ...] = (0,)
 
 def until_started(process: Process, mark: str) -> None:
     """Raises: Failed when the command does not show up: it could not be told that its stream broke off."""
-    end = time.monotonic() + START_SECONDS
-    while process.popen.poll() is None and not any(_marked(mark)):
-        if time.monotonic() > end:
-            raise Failed(f"the command did not start within {START_SECONDS:.0f} s")
-        time.sleep(POLL)
+    until(
+        lambda: process.popen.poll() is not None or any(_marked(mark)),
+        START_SECONDS,
+        pause=POLL,
+        otherwise=lambda _: Failed(f"the command did not start within {START_SECONDS:.0f} s"),
+    )
 
 
 def kill(mark: str) -> None:

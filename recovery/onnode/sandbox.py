@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from recovery.onnode import api, archive, copying
+from recovery.waiting import until
 
 SECONDS = 60
 """Of a whole proof. It takes one or two where the engine campaigns at once, as 20.10 and 28 do; 26.1 refuses that
@@ -74,22 +75,28 @@ def prove(program: str, copy: Path, address: str, unpacked: int, key: bytes) -> 
 @contextmanager
 def _alone() -> Iterator[IO[str]]:
     """The lock of this node's proofs, once it is ours. Raises: Unable, and says whose it still is."""
-    end = time.monotonic() + LOCK_SECONDS
     with LOCK.open("a+") as lock:
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > end:
-                    lock.seek(0)
-                    raise Unable(f"{lock.read()} still proves a copy here after {LOCK_SECONDS:.0f} s") from None
-                time.sleep(POLL)
+        until(lambda: _locks(lock), LOCK_SECONDS, pause=POLL, otherwise=lambda _: _busy(lock))
         lock.truncate(0)
         came = os.environ.get("SSH_CONNECTION", "").partition(" ")[0]
         lock.write(f"{f'somebody from {came}' if came else 'the agent'} (process {os.getpid()})")
         lock.flush()
         yield lock
+
+
+def _locks(lock: IO[str]) -> bool:
+    """Take the lock if it is free; whether it is ours."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _busy(lock: IO[str]) -> Unable:
+    """Whose lock it still is."""
+    lock.seek(0)
+    return Unable(f"{lock.read()} still proves a copy here after {LOCK_SECONDS:.0f} s")
 
 
 def _prove(program: str, copy: Path, address: str, size: int, key: bytes, lock: IO[str]) -> dict[str, Any]:
@@ -170,14 +177,18 @@ def _inventory() -> dict[str, Any]:
 
 
 def _until_up(engine: "subprocess.Popen[bytes]") -> None:
-    end = time.monotonic() + START_SECONDS
-    while time.monotonic() < end and engine.poll() is None:
-        try:
-            _ask("GET", "/_ping")
-            return
-        except OSError:
-            time.sleep(POLL)
-    raise Unable(f"the sandbox's engine did not start: {_last_words()}")
+    """Raises: Unable when the engine ends or does not answer in time; Failed when it refuses."""
+    if not until(_answers, START_SECONDS, holds=lambda up: up or engine.poll() is not None, pause=POLL):
+        raise Unable(f"the sandbox's engine did not start: {_last_words()}")
+
+
+def _answers() -> bool:
+    """Whether the sandbox's engine answers. Raises: Failed when it refuses."""
+    try:
+        _ask("GET", "/_ping")
+    except OSError:
+        return False
+    return True
 
 
 def _ask(method: str, path: str, body: Any = None, *, seconds: float = api.REQUEST_SECONDS) -> Any:

@@ -22,10 +22,11 @@ from pulumi.dynamic import (
     UpdateResult,
 )
 
+from components.command_line import Deletion, deletion
 from components.progress import say
 from components.settings import from_provider
 from recovery.errors import Refused
-from recovery.operations import lifecycle
+from recovery.operations import ending, lifecycle
 from recovery.operations.report import PULUMI
 from recovery.planning.consented import with_join
 from recovery.planning.diagnosis import NO_QUORUM, Kind, diagnose
@@ -107,7 +108,11 @@ class QuorumProvider(_Provider):
         return ReadResult(id_, {**props, "quorum": stands, "ca_sha256": known})
 
     def delete(self, id_: str, _props: Props) -> None:
-        dissolve(self._settings, id_, say=say)
+        """Only `pulumi destroy` of the whole stack ends the swarm."""
+        if deletion() is Deletion.WHOLE and not self._settings.protect:
+            dissolve(self._settings, id_, say=say)
+        else:
+            say(f"swarm {id_} goes on running. Only a pulumi destroy of the whole stack ends it")
 
     def _establish(self, props: Props, *, known: str | None, generation: int) -> Props:
         made = establish(Run(self._settings, from_record(props["recovery"]), say), known=known)
@@ -159,8 +164,14 @@ class MemberProvider(_Provider):
         return ReadResult(id_, {**props, "standing": str(standing), "role": role})
 
     def delete(self, id_: str, props: Props) -> None:
+        """Take the node out of the swarm, unless the stack file still has its machine, as when it was given another name."""
+        node, why = _node(props), deletion()
+        named = any(one.address == node.address for one in self._settings.nodes)
+        if named if why is Deletion.CHANGE else self._settings.protect:
+            say(f"{node.name} ({node.address}) stays in the swarm")
+            return
         with _turn(props):
-            remove(self._settings, _node(props), id_, say=say)
+            remove(self._settings, node, id_, ending=why is Deletion.WHOLE, say=say)
 
 
 class HealthProvider(_Provider):
@@ -182,6 +193,11 @@ class HealthProvider(_Provider):
         chief = seen.leader
         leader = next((m.hostname for m in chief.members if m.leader), "") if chief else ""
         return ReadResult(id_, {**props, "health": str(diagnosis.kind), "leader": leader})
+
+    def delete(self, _id: str, _props: Props) -> None:
+        """The proof is deleted first: before a whole swarm is ended, it is heard and copied for the last time."""
+        if deletion() is Deletion.WHOLE and not self._settings.protect:
+            ending.prepare(self._settings, say=say)
 
     def _prove(self, props: Props) -> Props:
         say("proving the cluster")
@@ -233,7 +249,7 @@ class Member(Resource, module="requorum", name="Member"):
             "host": host,
             "generation": generation,
             "managers": managers,
-            "recovery": to_record(plan, plan.all_of(node.name)) if plan.steps_of(node.name) else {},
+            "recovery": _member_record(plan, node.name),
             **dict.fromkeys(("node_id", "cluster_id", "standing")),
         }
         super().__init__(MemberProvider(), f"{node.name}-member", props, opts)
@@ -271,6 +287,11 @@ def _quorum_record(plan: Plan) -> Props:
     """The plan's steps for the quorum, with the whole plan for eyes; empty if there are none."""
     record = to_record(plan, plan.quorum_steps)
     return {**record, "vouched": plan.vouched, "plan": list(plan.lines)} if record else {}
+
+
+def _member_record(plan: Plan, name: str) -> Props:
+    """The plan's steps for a node, with those for the quorum; empty if it has none of its own."""
+    return to_record(plan, plan.all_of(name)) if plan.steps_of(name) else {}
 
 
 def _is_planned(news: Props) -> bool:

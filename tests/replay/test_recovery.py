@@ -378,7 +378,7 @@ def test_a_manager_is_taken_out_only_where_the_quorum_survives(theatre: Theatre,
             fewer = scene.settings.model_copy(update={"managers": others})
             node, node_id = scene.settings.node(victim), scene.identities[victim]
             if case.keeps_quorum and len(case.survivors - {victim}) > (managers - 1) / 2:
-                remove(fewer, node, node_id, say=quiet)
+                remove(fewer, node, node_id, ending=False, say=quiet)
                 leader = swarm.lives()
                 assert leader, f"{case}: {victim} was taken out, and nobody leads"
                 state = swarm.state_of(leader)
@@ -386,7 +386,7 @@ def test_a_manager_is_taken_out_only_where_the_quorum_survives(theatre: Theatre,
                 assert len(state.voters) == managers - 1, case
             else:
                 with pytest.raises(Refused):
-                    remove(fewer, node, node_id, say=quiet)
+                    remove(fewer, node, node_id, ending=False, say=quiet)
             assert not swarm.violations, case
 
 

@@ -1,4 +1,4 @@
-"""Which managers vote, and whether the quorum survives without one."""
+"""Decides whether the quorum survives without one manager."""
 
 from collections.abc import Collection
 
@@ -8,7 +8,7 @@ from recovery.swarm.raft import quorum
 
 
 def may_restart(node: Node, members: Collection[Member]) -> bool:
-    """Whether the other managers keep the quorum while this one's engine restarts."""
+    """Whether the other managers keep the quorum while this manager's engine restarts."""
     voters = [member for member in members if member.votes]
     others = [member for member in voters if not member.stands_at(node)]
     return len(others) < len(voters) and sum(member.reachable for member in others) >= quorum(len(voters))
@@ -16,8 +16,8 @@ def may_restart(node: Node, members: Collection[Member]) -> bool:
 
 def survives_without(entry: Member, members: tuple[Member, ...]) -> bool:
     """Whether the reachable managers of a node list are still a quorum after ``entry`` loses its vote."""
-    left = voters_without(entry, members)
-    return sum(member.reachable for member in left) >= quorum(len(left))
+    remaining = voters_without(entry, members)
+    return sum(member.reachable for member in remaining) >= quorum(len(remaining))
 
 
 def manages(seen: NodeReport) -> bool:
@@ -26,5 +26,5 @@ def manages(seen: NodeReport) -> bool:
 
 
 def voters_without(entry: Member, members: tuple[Member, ...]) -> list[Member]:
-    """The managers that vote, without this one."""
+    """The voting managers, without this manager."""
     return [member for member in members if member.votes and member.node_id != entry.node_id]

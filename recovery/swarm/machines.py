@@ -43,7 +43,7 @@ class Node:
 class SwarmOptions:
     """Options of ``docker swarm init``. Without a value, a running swarm keeps its own.
 
-    A new swarm then gets the engine's default. The address pools and the data path port have an effect only when the swarm is created.
+    A new swarm then gets the engine's default. The address pools and the data path port matter only to a new swarm.
     """
 
     cert_expiry_hours: int | None = None

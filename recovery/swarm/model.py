@@ -162,9 +162,10 @@ class NodeReport:
     def is_left_behind(self, leader: "NodeReport") -> bool:
         """Whether a manager of ``leader``'s swarm was left behind when a new cluster was forced from another manager.
 
-        It has no vote in the new cluster. Either it still has its old log, or it deleted the log when it learned that it
-        is no member, and now waits for a vote, first not Ready and then Ready. If the forced manager was its leader
-        before, it can list nodes through that manager for up to 20 s, so a leader in its own report proves nothing.
+        Such a manager has no vote in the new cluster. Either it still has its old log, or it deleted the log when it
+        learned that it is no member. It then waits for a vote, first not Ready and then Ready. If the forced manager
+        was its leader before, it can list nodes through that manager for up to 20 s. A leader in its own report is no
+        proof.
         """
         if not self.in_swarm or self.cluster_id != leader.cluster_id:
             return False

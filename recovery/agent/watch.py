@@ -25,8 +25,10 @@ PAUSE_SECONDS = 5.0
 ASK_SECONDS = 10.0
 """The wait between an answer about the cluster object and the next request."""
 SILENT_SECONDS = 60.0
-"""The wait if the engine did not answer, or no quorum exists. For about 30 s after an engine lost its leader, the
-request blocks the engine for 20 s. The engine can then neither leave nor force a new cluster (decision 27).
+"""The wait if the engine did not answer, or no quorum exists.
+
+For about 30 s after an engine lost its leader, the request blocks the engine for 20 s. The engine can then neither
+leave nor force a new cluster (decision 27).
 """
 KNOCK_SECONDS = 1.0
 START = ("systemctl", "start", "requorum-copy.service")

@@ -31,13 +31,17 @@ SECONDS = 40
 STILL_RUNNING = "will continue in the background"
 """Part of the answer to a join that takes longer than 20 s (moby, daemon/cluster: errSwarmJoinTimeoutReached)."""
 HEARTBEAT_SECONDS = 10
-"""The heartbeat of a new swarm. Docker's own default is 5 s. A new leader waits six heartbeats for each worker before
-it gives the worker's tasks to others (swarmkit, manager/dispatcher). With 10 s, a worker has twice the time to find a
-manager after most managers were lost.
+"""The heartbeat of a new swarm.
+
+Docker's own default is 5 s. A new leader waits six heartbeats for each worker before it gives the worker's tasks to
+others (swarmkit, manager/dispatcher). With 10 s, a worker has twice the time to find a manager after most managers were
+lost.
 """
 RECOVERY_SECONDS = 75.0
-"""The time in which a swarm recovers from a change of leader. A leader that hangs steps down after 30 s (swarmkit,
-manager/state/store: WedgeTimeout). An election takes up to 20 s more.
+"""The time in which a swarm recovers from a change of leader.
+
+A leader that hangs steps down after 30 s (swarmkit, manager/state/store: WedgeTimeout). An election takes up to 20 s
+more.
 """
 SUPERSEDED = ("out of sequence",)
 """Part of the engine's answer if another write came first (swarmkit, manager/state/store: ErrSequenceConflict)."""

@@ -23,8 +23,10 @@ from typing import IO, Any
 from recovery.onnode import api, archive, copying
 
 SECONDS = 60
-"""The limit of a whole restore test. It takes 1 or 2 s if the engine campaigns at once, as 20.10 and 28 do. Engine 26.1
-does not campaign while its log holds membership changes. It waits 10 to 20 s more for an election.
+"""The limit of a whole restore test.
+
+It takes 1 or 2 s if the engine campaigns at once, as 20.10 and 28 do. Engine 26.1 does not campaign while its log holds
+membership changes. It waits 10 to 20 s more for an election.
 """
 LOCK = Path("/run/requorum-proof.lock")
 """The lock of this node's restore tests. The file names the process that holds it."""

@@ -1,4 +1,4 @@
-"""The results of the matrix as a page: totals, then a table for each cluster, a row for each loss."""
+"""Writes the results of the matrix as a page: totals, then a table for each cluster with a row for each loss."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -10,8 +10,8 @@ from tests.chaos.trial import Result
 
 HEAD = """# Chaos matrix
 
-`make chaos` writes this page. A case loses one subset of the managers, with one state of the copies, on a real swarm with
-running services. The cases run one after the other. Each must end in a proven recovery, or in a refusal.
+`make chaos` writes this page. A case loses one subset of the managers, with one state of the copies, on a real swarm
+with running services. The cases run one after the other. Each must end in a proven recovery, or in a refusal.
 [A separate function](../tests/chaos/oracle.py) decides how each case must end. The checks ask the engines of the nodes.
 
 The seconds belong to the machine that ran the cases. The matrix of one engine has 400 cases: 80 with 3 managers and 320
@@ -48,7 +48,7 @@ An engine may list a member as neither Reachable nor Ready, or no leader, for at
 
 
 def document(found: Iterable[Result], dates: Sequence[str], faults: Sequence[tuple[str, str]] = ()) -> str:
-    """The page; ``faults`` are all that ever came, also those of cases that were run again."""
+    """Return the page. ``faults`` are all faults, also those of cases that ran again."""
     results = sorted(found, key=lambda result: _order(result.case))
     parts = [HEAD, *_totals(results, dates), LEGEND]
     for (engine, count, lock), group in groupby(results, key=lambda result: _cluster(result.case)):
@@ -65,7 +65,7 @@ def document(found: Iterable[Result], dates: Sequence[str], faults: Sequence[tup
 
 
 def cell(result: Result) -> str:
-    """What came of one case."""
+    """The text of one case's result."""
     if result.faults or result.ending is None:
         return f"**FAULT**: {result.faults[0].splitlines()[0] if result.faults else 'broke off'}"
     wanted = expected(result.case)
@@ -121,6 +121,6 @@ def _cluster(case: Case) -> tuple[str, int, bool]:
 
 
 def _order(case: Case) -> tuple[bool, tuple[str, int, bool], int, list[int], int]:
-    """The default engine first."""
+    """The sort key of a case. The default engine comes first."""
     places = [case.managers.index(name) for name in case.lost]
     return case.engine != image.DEFAULT, _cluster(case), len(case.lost), places, list(Copies).index(case.copies)

@@ -10,12 +10,12 @@ from lab.instance import Instance
 
 _NODE_VERBS: dict[str, tuple[str, Callable[[Instance, Sequence[str]], None]]] = {
     "lose": ("destroy containers and volumes of nodes", nodes.lose),
-    "pause": ("freeze nodes: silent, not dead", faults.pause),
-    "unpause": ("let paused nodes go on", faults.unpause),
+    "pause": ("freeze nodes, so that they are silent and alive", faults.pause),
+    "unpause": ("continue paused nodes", faults.unpause),
     "halt": ("shut nodes down; their state stays", faults.stop),
-    "kill": ("cut the power of nodes; their state stays", faults.kill),
-    "cut": ("part nodes from this machine, not from their peers", faults.cut_off),
-    "isolate": ("pull the network cable of nodes", faults.isolate),
+    "kill": ("stop nodes at once, as a power loss does; their state stays", faults.kill),
+    "cut": ("cut nodes off from this machine, but not from their peers", faults.cut_off),
+    "isolate": ("disconnect nodes from the network", faults.isolate),
     "heal": ("undo cut and isolate", faults.heal),
     "boot": ("start nodes that were halted or killed", faults.start),
 }

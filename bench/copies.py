@@ -92,8 +92,8 @@ class Copies:
             looks = [self._ask("look") for _ in range(ROUNDS)]
             peak = max(self._ask("peak")["peak"] for _ in range(3))
         proofs = {one.manifest.taken.timestamp(): one.proof.seconds for one in copies}
-        ours = [found["seconds"] - proofs[found["taken"]] for found in rounds]
-        within = [found["made"] - proofs[found["taken"]] for found in rounds]
+        ours = [figures["seconds"] - proofs[figures["taken"]] for figures in rounds]
+        within = [figures["made"] - proofs[figures["taken"]] for figures in rounds]
         self._bytes(copies)
         middle = statistics.median
         self._add(
@@ -102,13 +102,13 @@ class Copies:
         )  # fmt: skip
         self._add("a proof", middle(proofs.values()), "s", middle(proven))
         both = [one + other for one, other in zip(copied, proven, strict=True)]
-        self._add("copy and proof", middle(found["seconds"] for found in rounds), "s", middle(both))
+        self._add("copy and proof", middle(figures["seconds"] for figures in rounds), "s", middle(both))
         self._add(
-            "CPU of a round that copies", middle(found["cpu"] for found in rounds), "CPU s", note="with its sandbox"
+            "CPU of a round that copies", middle(figures["cpu"] for figures in rounds), "CPU s", note="with its sandbox"
         )
         self._add(
-            "CPU of a round with nothing to do", middle(found["cpu"] for found in looks), "CPU s",
-            note=f"in {middle(found['seconds'] for found in looks):.2f} s",
+            "CPU of a round with nothing to do", middle(figures["cpu"] for figures in looks), "CPU s",
+            note=f"in {middle(figures['seconds'] for figures in looks):.2f} s",
         )  # fmt: skip
         self._add(
             "memory of a round that copies, at its peak", peak / 1e6, "MB", note="with its sandbox and the files in it"
@@ -165,9 +165,9 @@ class Copies:
                 self._settle()
                 with self._agents_stopped():
                     rates["without"].append(writer.unpaced(UNPACED_SECONDS))
-        for how, found in rates.items():
-            note = " and ".join(f"{rate:.0f}" for rate in found)
-            self._add(f"most changes, one after the other, {how} agents", statistics.mean(found), "/s", note=note)
+        for how, values in rates.items():
+            note = " and ".join(f"{rate:.0f}" for rate in values)
+            self._add(f"most changes, one after the other, {how} agents", statistics.mean(values), "/s", note=note)
 
     @contextmanager
     def _writing(self) -> Iterator[changes.Writer]:

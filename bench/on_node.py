@@ -72,8 +72,8 @@ def _started(due: bool) -> "subprocess.Popen[bytes]":
 
 
 def _state() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((STATE / "state.json").read_text())
-    return found
+    state: dict[str, Any] = json.loads((STATE / "state.json").read_text())
+    return state
 
 
 def _shown(unit: str, what: str) -> str:

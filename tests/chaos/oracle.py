@@ -125,7 +125,7 @@ def _by_loss(case: Case) -> Expected:
     lost, survivors = len(case.lost), len(case.survivors)
     no_copies = case.copies is Copies.MISSING
     renewed = frozenset(case.lost) if no_copies else frozenset[str]()
-    identity = "no copy holds their certificates, so they join anew" if no_copies else "a copy holds their certificates"
+    identity = "no copy holds their certificates, so they join as new nodes" if no_copies else "a copy holds their certificates"
     if lost == 0:
         return Expected(Ending.NOTHING, "nothing is lost, so copies do not matter")
     if survivors > lost:

@@ -162,7 +162,7 @@ class Trial:
 
     def _changed(self, spoilt: Objects) -> list[str]:
         """Describe what a refusal changed in the copies."""
-        return [] if sorted(spoilt) == sorted(self.cluster.bucket.keys()) else ["a refusal changed what lies in S3"]
+        return [] if sorted(spoilt) == sorted(self.cluster.bucket.keys()) else ["a refusal changed the objects in S3"]
 
     def _count(self, result: Result, before: Picture, after: Picture) -> None:
         second, changed = witness.second_swarms(before, after), witness.changed_containers(before, after)

@@ -342,7 +342,7 @@ class Swarm:
         """Do `docker swarm init`: create a new swarm."""
         if machine.in_swarm:
             raise SwarmError("This node is already part of a swarm.")
-        assert machine.directory is None, "what init does beside leftovers is not modelled"
+        assert machine.directory is None, "the fake does not model an init with leftover files"
         self._found(machine, self._new("cluster"), spec)
 
     def force(self, machine: Machine) -> None:

@@ -1,12 +1,12 @@
 """Makes sure that no manager is left at an address that the settings no longer name."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from ipaddress import IPv4Address
 
 from recovery.cluster import Cluster
 from recovery.errors import Refused
+from recovery.parallel import side_by_side
 from recovery.survey.nodes import report
 from recovery.swarm.model import AddressChange, Presence, still_in_swarm
 
@@ -23,9 +23,7 @@ def require_vacated(cluster: Cluster, moves: Sequence[AddressChange], cluster_id
         for move in moves
         if move.old not in taken
     ]
-    with ThreadPoolExecutor(max_workers=max(len(before), 1)) as pool:
-        found = tuple(pool.map(lambda node: report(cluster, node, Presence.UNKNOWN), before))
-    for seen in found:
+    for seen in side_by_side(lambda node: report(cluster, node, Presence.UNKNOWN), before):
         if still_in_swarm(seen, cluster_id):
             raise Refused(
                 f"recovering cluster {settings.cluster} at other addresses",

@@ -28,6 +28,7 @@ from recovery.s3 import probe
 from recovery.s3.client import BULK, PATIENT, QUICK, client
 from recovery.s3.clock import skew
 from recovery.s3.encryption import ServerSideEncryption
+from recovery.s3.line import line
 from recovery.s3.server_errors import explain
 from recovery.s3.site import Site
 from recovery.s3.store import Store
@@ -231,8 +232,20 @@ def test_copies_have_a_sha256_where_the_server_takes_one(s3: Any, sealed: Path) 
 
 
 def test_the_limit_of_the_line_goes_to_both_directions() -> None:
-    assert Site(of(megabytesPerSecond=2.5).backup.sites[0])._transfer.max_bandwidth == 2_500_000
-    assert Site(of().backup.sites[0])._transfer.max_bandwidth is None
+    assert line(of(megabytesPerSecond=2.5).backup.sites[0].megabytes_per_second).transfer.max_bandwidth == 2_500_000
+    assert line(of().backup.sites[0].megabytes_per_second).transfer.max_bandwidth is None
+
+
+def test_with_a_limit_all_sites_take_turns() -> None:
+    second = {"bucket": "second"}
+    first, other = (line(b.megabytes_per_second) for b in of(megabytesPerSecond=2.5, second=second).backup.sites)
+    with first.turn:
+        assert not other.turn.acquire(blocking=False)  # type: ignore[attr-defined]
+
+
+def test_without_a_limit_nobody_waits() -> None:
+    with line(None).turn, line(None).turn:
+        pass
 
 
 THEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

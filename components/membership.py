@@ -189,7 +189,7 @@ class HealthProvider(_Provider):
         """Nodes that the stack file no longer has leave before the proof. Pulumi deletes their resources only after it."""
         departed = set(olds["members"].values()) - set(news["members"].values())
         if departed and depart(self._settings, departed, say=say):
-            lifecycle.fresh_copies(self._settings, say=say)
+            lifecycle.fresh_copies(Cluster(self._settings), say=say)
         return UpdateResult(self._prove(news))
 
     def read(self, id_: str, props: Props) -> ReadResult:

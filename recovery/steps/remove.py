@@ -36,7 +36,7 @@ def depart(settings: Settings, node_ids: Collection[str], *, say: Callable[[str]
 
     Raises: as `remove`, for a single node.
     """
-    leader = stable_survey(settings, nodes=settings.managers).leader
+    leader = stable_survey(Cluster(settings), nodes=settings.managers).leader
     listed = [member for member in (leader.members if leader else ()) if member.node_id in node_ids]
     leaving = [entry for entry in listed if not any(entry.stands_at(node) for node in settings.nodes)]
     for entry in leaving:

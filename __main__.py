@@ -39,7 +39,7 @@ if not pulumi.runtime.is_dry_run():
     lifecycle.begin(cluster, assessment, how=PULUMI, say=say)
 
 try:
-    made = ClusterComponent(settings.cluster, settings, assessment)
+    made = ClusterComponent(settings.cluster, cluster, assessment)
 except RequorumError as error:
     raise pulumi.RunError(str(error)) from None
 pulumi.export("clusterId", made.cluster_id)

@@ -94,9 +94,10 @@ class Bench:
             self._rebuild()
             floor = hand.seed(first, byhand.LIVE)
         self._rebuild()
-        plan = assess(Cluster(self.settings)).plan
+        opened = Cluster(self.settings)
+        plan = assess(opened).plan
         begun = time.monotonic()
-        establish(Run(self.settings, plan, lambda _: None))
+        establish(Run(opened, plan, lambda _: None))
         self._add("all lost, hosts up -> quorum back", time.monotonic() - begun, runbook, floor)
         nodes.lose(self.lab, self.addresses)
         self._recover()

@@ -50,7 +50,7 @@ def recover(
         out.print("\n".join(assessment.plan.lines) or rest, markup=False)
         if not needed or not (yes or typer.confirm("Continue?")):
             raise typer.Exit(ERROR if needed else FINE)
-        health = recover_all(cluster.settings, assessment, say=say)
+        health = recover_all(cluster, assessment, say=say)
         out.print(f"cluster {cluster.settings.cluster} ({health.cluster_id}) is proven. Its leader is {health.leader}")
 
 

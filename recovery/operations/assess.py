@@ -97,7 +97,7 @@ def assess(cluster: Cluster, *, typed: bool = False, now: datetime | None = None
     if diagnosis.kind in (Kind.ALL_LOST, Kind.QUORUM_LOST):
         unknown_managers.require_none(cluster, seen)
     for name in diagnosis.locked if not left else [survivor.name for survivor in left[:1] if survivor.locked]:
-        unlock.require_key(settings, settings.node(name))
+        unlock.require_key(cluster, settings.node(name))
     spent = consent.is_spent(catalog.store, settings.keys)
     diagnosis = replace(diagnosis, warnings=diagnosis.warnings + catalog.notes)
     engine = seen.of(search.choice.manifest.manager).engine if search.choice else ""

@@ -23,9 +23,9 @@ def is_spent(store: Store, keys: Keys) -> bool:
     return store.look(keys.spent) is not None
 
 
-def spend(cluster: Cluster) -> None:
-    """Note that `recover: true` has done what it was given for. Without the flag, nothing. Raises: StoreError."""
-    if cluster.settings.recover is True:
+def spend(cluster: Cluster, recover: bool | str) -> None:
+    """Note that ``recover``, if it is the flag, has done what it was given for. Raises: StoreError."""
+    if recover is True:
         note = json.dumps({"spent": datetime.now(UTC).isoformat()}).encode()
         cluster.store.everywhere(lambda site: site.put(cluster.settings.keys.spent, note))
 
@@ -40,6 +40,6 @@ def keep_up(cluster: Cluster, plan: Plan, *, typed: bool = False, preview: bool 
     spent = is_spent(store, settings.keys)
     recovers = bool(plan.id) and not plan.refusal
     if plan.kind in NOTHING_LOST and not spent:
-        spend(cluster)
+        spend(cluster, settings.recover)
     elif spent and not preview and (settings.recover is False or (typed and recovers)):
         store.delete(settings.keys.spent)

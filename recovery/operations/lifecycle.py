@@ -16,7 +16,6 @@ from recovery.planning.checks import Before
 from recovery.planning.diagnosis import NO_QUORUM
 from recovery.planning.steps import Action
 from recovery.progress import Say
-from recovery.s3 import cluster_lease
 from recovery.s3.lease import operator
 from recovery.steps import journal, prove
 from recovery.steps.entry import PLAN, Entry
@@ -34,10 +33,10 @@ def begin(cluster: Cluster, assessment: Assessment, *, how: str, say: Say) -> No
     written = _entries(cluster, say)
     if all(entry.action == PLAN for entry in written):
         with _going_on(say):
-            journal.clear(cluster.settings, [entry.name for entry in written])
+            journal.clear(cluster, [entry.name for entry in written])
     up = [report.node for report in assessment.survey.workers if report.in_swarm]
     facts = report_operation.opening(assessment.plan, assessment.diagnosis, workload.containers(cluster, up), how)
-    journal.begin(cluster.settings, PLAN, cluster.settings.cluster, say, facts)
+    journal.begin(cluster, PLAN, cluster.settings.cluster, say, facts)
     notify.started(cluster, Subject.RECOVERY, "\n".join(assessment.plan.lines), say=say)
 
 
@@ -56,7 +55,7 @@ def fresh_copies(cluster: Cluster, *, say: Say) -> None:
     with ExitStack() as around:
         if _entries(cluster, say):
             around.enter_context(notify.telling(cluster, Subject.RECOVERY, say=say))
-            around.enter_context(journal.step(cluster.settings, Action.SAVE, "managers", say))
+            around.enter_context(journal.step(cluster, Action.SAVE, "managers", say))
         for outcome in backup(cluster, say=say):
             if isinstance(outcome.error, Silent):
                 say(f"{outcome.manager} was not copied: it does not answer")
@@ -68,25 +67,24 @@ def fresh_copies(cluster: Cluster, *, say: Say) -> None:
             raise failed[0]
 
 
-def finish(cluster: Cluster, cluster_id: str, *, how: str, say: Say) -> Health:
+def finish(cluster: Cluster, cluster_id: str, *, how: str, recover: bool | str = False, say: Say) -> Health:
     """Prove the cluster. If the journal has steps since the last report, write the next report.
 
-    The proof ends the consent to the recovery. Paused agents continue.
+    The proof ends the consent to the recovery, which ``recover`` is as the settings of the run had it. Paused agents continue.
 
     Raises: as `prove.prove`; StoreError. If the report cannot be written, that is reported: the proof is still valid.
     """
     entries = _entries(cluster, say)
     closing = Entry(Action.PROVE, "swarm", datetime.now(UTC), operator())
     try:
-        health = prove.prove(cluster.settings, cluster_id, before=_before(cluster, entries), say=say)
+        health = prove.prove(cluster, cluster_id, before=_before(cluster, entries), say=say)
     except RequorumError as error:
         if entries:
-            journal.end(cluster.settings, closing, say, error=error.why)
+            journal.end(cluster, closing, say, error=error.why)
             notify.failed(cluster, Subject.RECOVERY, str(error), say=say)
         raise
     finally:
         cluster.resume_agents()
-        cluster_lease.resume_agents(cluster.settings.keys)
     if entries:
         closing = closing.ended(datetime.now(UTC))
         entries = _entries(cluster, say) or entries  # the proof may have restarted an engine
@@ -94,7 +92,7 @@ def finish(cluster: Cluster, cluster_id: str, *, how: str, say: Say) -> Health:
         with _going_on(say):
             say(f"the report is saved: requorum report {reports.write(cluster, told)}")
     notify.went_well(cluster, Subject.RECOVERY, f"the cluster is proven, its leader is {health.leader}", say=say)
-    consent.spend(cluster)
+    consent.spend(cluster, recover)
     return health
 
 
@@ -118,7 +116,7 @@ def explain(cluster: Cluster, *, say: Say) -> tuple[str, ...]:
 def _entries(cluster: Cluster, say: Say) -> tuple[Entry, ...]:
     """The journal's entries since the last report. Older entries, deleted or not, are in a report already."""
     with _going_on(say):
-        return journal.read(cluster.settings, after=next(iter(reports.names(cluster)), ""))
+        return journal.read(cluster, after=next(iter(reports.names(cluster)), ""))
     return ()
 
 

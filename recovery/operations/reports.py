@@ -21,7 +21,7 @@ def write(cluster: Cluster, account: RecoveryReport) -> str:
     document = as_json(account, name)
     store.put(f"{keys.reports}{name}.md", as_markdown(document).encode())
     store.put(f"{keys.reports}{name}.json", json.dumps(document, indent=1).encode())
-    journal.clear(cluster.settings, [entry for entry in journal.names(cluster.settings) if entry < name])
+    journal.clear(cluster, [entry for entry in journal.names(cluster) if entry < name])
     return name
 
 

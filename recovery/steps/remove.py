@@ -7,10 +7,6 @@ from recovery.cluster import Cluster
 from recovery.copies.taking import take_one
 from recovery.errors import Refused, Silent, TransportError
 from recovery.node.engine import Engine
-from recovery.node.ssh import Shell
-from recovery.s3 import cluster_lease
-from recovery.s3.store import Store
-from recovery.settings import Settings
 from recovery.steps import votes
 from recovery.survey.nodes import ask, stable_survey
 from recovery.swarm.machines import Node
@@ -18,7 +14,7 @@ from recovery.swarm.model import Member
 from recovery.swarm.votes import survives_without
 
 
-def remove(settings: Settings, node: Node, node_id: str, *, ending: bool, say: Callable[[str], None]) -> None:
+def remove(cluster: Cluster, node: Node, node_id: str, *, ending: bool, say: Callable[[str], None]) -> None:
     """Remove the node from the swarm: demote, drain, leave, remove. A copy is taken before a manager is removed for good.
 
     If the whole swarm is ``ending``, a manager whose removal would lose the quorum stays, and `quorum.dissolve`, which runs
@@ -27,20 +23,20 @@ def remove(settings: Settings, node: Node, node_id: str, *, ending: bool, say: C
     Raises: Refused when only this node is to be removed and the swarm has no leader, or would lose its quorum;
     StoreError; EngineError.
     """
-    with cluster_lease.hold(Store(settings.backup.sites), settings.keys, f"removing {node.name}", say=say):
-        _remove(settings, node, node_id, ending, say)
+    with cluster.hold(f"removing {node.name}", say=say):
+        _remove(cluster, node, node_id, ending, say)
 
 
-def depart(settings: Settings, node_ids: Collection[str], *, say: Callable[[str], None]) -> tuple[str, ...]:
+def depart(cluster: Cluster, node_ids: Collection[str], *, say: Callable[[str], None]) -> tuple[str, ...]:
     """Remove the entries of these IDs at whose address the settings have no node; the host names of the nodes that left.
 
     Raises: as `remove`, for a single node.
     """
-    leader = stable_survey(Cluster(settings), nodes=settings.managers).leader
+    leader = stable_survey(cluster, nodes=cluster.settings.managers).leader
     listed = [member for member in (leader.members if leader else ()) if member.node_id in node_ids]
-    leaving = [entry for entry in listed if not any(entry.stands_at(node) for node in settings.nodes)]
+    leaving = [entry for entry in listed if not any(entry.stands_at(node) for node in cluster.settings.nodes)]
     for entry in leaving:
-        remove(settings, _node(entry), entry.node_id, ending=False, say=say)
+        remove(cluster, _node(entry), entry.node_id, ending=False, say=say)
     return tuple(entry.hostname for entry in leaving)
 
 
@@ -50,9 +46,9 @@ def _node(entry: Member) -> Node:
     return Node(name=entry.hostname, address=address, role="manager" if entry.votes else "worker")
 
 
-def _remove(settings: Settings, node: Node, node_id: str, ending: bool, say: Callable[[str], None]) -> None:
-    remaining = tuple(manager for manager in settings.managers if manager.address != node.address)
-    leader = stable_survey(Cluster(settings), nodes=remaining).leader
+def _remove(cluster: Cluster, node: Node, node_id: str, ending: bool, say: Callable[[str], None]) -> None:
+    remaining = tuple(manager for manager in cluster.settings.managers if manager.address != node.address)
+    leader = stable_survey(cluster, nodes=remaining).leader
     if leader is None:
         if ending:
             return
@@ -62,28 +58,28 @@ def _remove(settings: Settings, node: Node, node_id: str, ending: bool, say: Cal
             remedy="find out which managers are down: requorum status",
             code="no-leader",
         )
-    with Shell(leader.node, settings.ssh) as shell:
+    with cluster.shell(leader.node) as shell:
         chief = Engine(shell)
         entry = chief.member(node_id)
         if entry is None:
-            _leave(settings, node, node_id)
+            _leave(cluster, node, node_id)
             return
         if entry.votes:
             if ending and not survives_without(entry, chief.members()):
                 return
             if not ending:
-                take_one(Cluster(settings).catalog(), settings, leader.node)
+                take_one(cluster.catalog(), cluster.settings, leader.node)
             say(f"demoting {node.name}")
             votes.demote(chief, entry)
         say(f"removing {node.name} from the swarm")
         chief.update_member(node_id, availability="drain")
-        _leave(settings, node, node_id)
+        _leave(cluster, node, node_id)
         chief.remove_member(node_id)
 
 
-def _leave(settings: Settings, node: Node, node_id: str) -> None:
+def _leave(cluster: Cluster, node: Node, node_id: str) -> None:
     try:
-        with Shell(node, settings.ssh) as shell:
+        with cluster.shell(node) as shell:
             report = ask(shell)
             if report.in_swarm and report.node_id == node_id:
                 Engine(shell).leave()

@@ -10,7 +10,6 @@ from threading import Lock
 from recovery.cluster import Cluster
 from recovery.copies.catalog import Catalog
 from recovery.copies.copy import Choice
-from recovery.copies.escrow import Escrow
 from recovery.errors import Refused
 from recovery.node.engine import SECONDS as ENGINE_SECONDS
 from recovery.node.ssh import Shell
@@ -21,8 +20,6 @@ from recovery.planning.plan import Plan, Refusal, Source
 from recovery.planning.steps import Action, Step
 from recovery.planning.survivors import rank
 from recovery.progress import Say
-from recovery.s3 import cluster_lease
-from recovery.settings import Settings
 from recovery.survey import survivors
 from recovery.survey.nodes import ask, stable_survey
 from recovery.swarm.machines import Node
@@ -39,10 +36,9 @@ class Run:
     dropped_labels: tuple[str, ...] = ()
     """The labels that the settings no longer give to the node of this phase."""
 
-    def __init__(self, settings: Settings, consented: Plan, say: Say) -> None:
-        self.settings, self.consented, self.say = settings, consented, say
-        self.cluster = Cluster(settings)
-        self.store = self.cluster.store
+    def __init__(self, cluster: Cluster, consented: Plan, say: Say) -> None:
+        self.cluster, self.consented, self.say = cluster, consented, say
+        self.settings = cluster.settings
         self.done: set[tuple[Action, str]] = set()
         """The steps that this phase has taken."""
         self.joined: dict[str, str] = {}
@@ -53,12 +49,7 @@ class Run:
     @cached_property
     def catalog(self) -> Catalog:
         """The copies, listed when they are first needed. Raises: StoreError."""
-        return Catalog(self.settings, self.store)
-
-    @cached_property
-    def escrow(self) -> Escrow:
-        """The unlock keys."""
-        return Escrow(self.settings, self.store)
+        return self.cluster.catalog()
 
     @contextmanager
     def phase(self, doing: str) -> Iterator[None]:
@@ -66,7 +57,7 @@ class Run:
 
         Raises: Refused if another operator holds the lease; StoreError; HostError; SettingError.
         """
-        with cluster_lease.hold(self.store, self.settings.keys, doing, say=self.say), ExitStack() as self._open:
+        with self.cluster.hold(doing, say=self.say), ExitStack() as self._open:
             self._shells: dict[str, Shell] = {}
             self.done, self.joined = set(), {}
             self.look()

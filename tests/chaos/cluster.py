@@ -54,7 +54,8 @@ class Cluster:
         self.foreign = Foreign.of(self.settings, stranger)
         nodes.lose(self.lab, [stranger.name])
         self.make([node.name for node in self.settings.nodes])
-        recover_all(self.settings, assess(recovery.cluster.Cluster(self.settings)), say=say)
+        opened = recovery.cluster.Cluster(self.settings)
+        recover_all(opened, assess(opened), say=say)
         Swarm(Stack(self.lab, "chaos")).run_workload()
 
     def lose(self, names: Sequence[str]) -> None:

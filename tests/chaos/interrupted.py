@@ -79,5 +79,6 @@ def _killed_at(settings: Settings, line: str) -> bool:
 
 def _recover(settings: Settings, there: Connection) -> None:
     """Recover as `requorum recover --yes` does."""
-    assessment: Assessment = assess(recovery.cluster.Cluster(settings))
-    recover_all(settings, replace(assessment, plan=assessment.plan.agreed()), say=there.send)
+    cluster = recovery.cluster.Cluster(settings)
+    assessment: Assessment = assess(cluster)
+    recover_all(cluster, replace(assessment, plan=assessment.plan.agreed()), say=there.send)

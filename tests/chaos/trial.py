@@ -147,7 +147,7 @@ class Trial:
         say("the plan is made")
         if not plan.steps and not lifecycle.unproven(recovery.cluster.Cluster(settings), say=say):
             return Outcome(Ending.NOTHING)
-        recover_all(settings, assessment, say=say)
+        recover_all(recovery.cluster.Cluster(settings), assessment, say=say)
         if plan.survivor:
             return Outcome(Ending.FORCED, plan.survivor)
         if plan.copy:

@@ -24,7 +24,7 @@ from recovery.s3 import lease
 from recovery.s3.site import Site
 from recovery.swarm.key_file import UnlockKey
 from tests.unit import factories as make
-from tests.unit.agent.test_agent import holdings
+from tests.unit.agent.swarms import holdings
 
 OF = make.settings()
 KEY = UnlockKey("SWMKEY-1-wBHuRZZ0gWzOlm8jSYGxPGh5dQVTTbGLxkbTLzWZhqg")

@@ -16,7 +16,7 @@ from recovery.planning.diagnosis import diagnose
 from recovery.s3.site import Site
 from recovery.settings import Settings
 from tests.unit import factories as make
-from tests.unit.copies.test_catalog import put as put_manager
+from tests.unit.copies.stored import put as put_manager
 from tests.unit.data.stored import DATA, DAY, Node, listed, put
 
 

@@ -12,7 +12,7 @@ from recovery.data.catalog import DataCatalog
 from recovery.operations import prune as managers
 from recovery.settings import Settings
 from tests.unit import factories as make
-from tests.unit.copies.test_catalog import put as put_manager
+from tests.unit.copies.stored import put as put_manager
 from tests.unit.data.stored import DAY, keys, prune, put, ruled
 
 

@@ -25,6 +25,11 @@ LONG = {
     "recovery/settings/checks.py: check_nodes",
 }
 """What still waits to be split. Nothing is added here."""
+LONG_TESTS = {
+    "tests/fake/swarm.py",
+    "tests/replay/test_recovery.py",
+}
+"""The same of the tests."""
 CLIENTS = ("boto3", "asyncssh", "docker", "pyrage", "pydantic")
 
 
@@ -83,3 +88,9 @@ def too_long() -> Iterator[str]:
 
 def test_files_and_functions_are_short_but_for_those_that_still_wait_to_be_split() -> None:
     assert set(too_long()) == LONG
+
+
+def test_files_of_tests_are_short_but_for_those_that_still_wait_to_be_split() -> None:
+    lines = {f"{file.relative_to(ROOT)}": len(file.read_text().splitlines()) for file in ROOT.glob("tests/**/*.py")}
+    assert len(lines) > 100
+    assert {file for file, count in lines.items() if count > MOST_LINES} == LONG_TESTS

@@ -21,14 +21,14 @@ down: setup  ## remove what `make up` made
 test: $(BIN)/.ready  ## what each push needs: checks, unit tests, every loss on the fake swarm, real S3 servers, the lab
 	@$(BIN)/python -m tests
 
-nightly: setup  ## what `make test` leaves out: every point, cell and length on the lab, and the whole chaos matrix
-	@$(WITH_TOOLS); status=0; python -m tests.lab --whole || status=$$?; python -m tests.chaos $(ARGS) || status=$$?; exit $$status
+nightly: setup  ## every test, also those that `make test` leaves out, and the whole chaos matrix
+	@$(WITH_TOOLS); status=0; python -m tests --whole || status=$$?; python -m tests.chaos $(ARGS) || status=$$?; exit $$status
 
 check: $(BIN)/.ready  ## lint, strict types, alert rules and unit tests; no lab, below a minute
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@promtool=$$(toolchain/promtool); $$promtool test rules tests/alerts.yml
-	@$(BIN)/python -m pytest -q -n auto tests/unit
+	@$(BIN)/python -m pytest -q -n auto $(OPTIONS) tests/unit
 
 bench: setup  ## ratios of one run: recovery against the runbook and against the floor
 	@$(WITH_TOOLS); python -m bench

@@ -13,6 +13,7 @@ from pulumi.dynamic import (
     UpdateResult,
 )
 
+from components.command_line import Deletion, deletion
 from components.progress import say
 from components.settings import from_provider
 from recovery.errors import TransportError
@@ -53,7 +54,11 @@ class AgentProvider(ResourceProvider):
         return ReadResult(id_, {**props, "node": known, "digest": found.digest, "running": running})
 
     def delete(self, _id: str, props: Props) -> None:
+        """Uninstall the agent, unless another resource has just installed it: as when its manager was given another name."""
         node = self._node(props)
+        managed = self._settings.agent and any(named.address == node.address for named in self._settings.managers)
+        if managed and deletion() is Deletion.CHANGE:
+            return
         if not agents.remove(self._settings, node):
             there = f"ssh {self._settings.ssh.user}@{node.dial} systemctl disable --now {agents.RUNNING}"
             say(f"{node.name} does not let us in, so its agent may stay there. When it answers, run: {there}")

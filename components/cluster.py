@@ -1,6 +1,6 @@
 """A whole cluster: hosts, preparation, quorum, members, proof."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 import pulumi
 
@@ -36,7 +36,7 @@ class Cluster(pulumi.ComponentResource):
             if settings.hosts.driver == "docker"
             else ExistingHosts("hosts", assessment.survey, mine)
         )
-        silent, stranded = frozenset(assessment.diagnosis.left_alone), frozenset(assessment.diagnosis.stranded)
+        silent = frozenset(assessment.diagnosis.left_alone)
         ready = {
             node.name: Preparation(node, settings, made.identities[node.name], node.name in silent, mine)
             for node in settings.nodes
@@ -48,7 +48,7 @@ class Cluster(pulumi.ComponentResource):
             assessment.plan,
             told.merge(pulumi.ResourceOptions(depends_on=[ready[manager.name] for manager in settings.managers])),
         )
-        members = self._members(settings, made.identities, ready, quorum, silent, stranded, told)
+        members = self._members(settings, assessment, made.identities, ready, quorum, told)
         health = Health(
             "health", settings, quorum, members, mine.merge(pulumi.ResourceOptions(hooks=hooks.before_proof(settings)))
         )
@@ -74,28 +74,29 @@ class Cluster(pulumi.ComponentResource):
     def _members(
         self,
         settings: Settings,
+        assessment: Assessment,
         identities: Mapping[str, pulumi.Input[str]],
         ready: Mapping[str, Preparation],
         quorum: Quorum,
-        silent: Collection[str],
-        stranded: Collection[str],
         mine: pulumi.ResourceOptions,
     ) -> dict[str, Member]:
         """Managers one after the other, since each join changes the quorum; then workers, side by side. Those that are stranded
         come beside the managers: a new leader gives their tasks to others. Silent nodes are left alone.
         """
         members: dict[str, Member] = {}
+        diagnosis = assessment.diagnosis
         before: list[pulumi.Resource] = [quorum]
         for node in settings.nodes:
-            awaited = [quorum] if node.name in stranded else before
+            awaited = [quorum] if node.name in diagnosis.stranded else before
             options = mine.merge(
                 pulumi.ResourceOptions(
-                    depends_on=[*awaited, ready[node.name]], ignore_changes=["*"] if node.name in silent else None
+                    depends_on=[*awaited, ready[node.name]],
+                    ignore_changes=["*"] if node.name in diagnosis.left_alone else None,
                 )
             )
             generation = quorum.generation if node.role == "manager" else None
             managers = None if node.role == "manager" else [str(manager.address) for manager in settings.managers]
-            members[node.name] = Member(node, identities[node.name], generation, managers, options)
+            members[node.name] = Member(node, assessment.plan, identities[node.name], generation, managers, options)
             if node.role == "manager":
                 before = [quorum, members[node.name]]
         return members

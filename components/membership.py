@@ -22,18 +22,23 @@ from pulumi.dynamic import (
     UpdateResult,
 )
 
+from components.command_line import Deletion, deletion
 from components.progress import say
 from components.settings import from_provider
 from recovery.errors import Refused
-from recovery.operations import lifecycle
+from recovery.operations import ending, lifecycle
 from recovery.operations.report import PULUMI
+from recovery.planning.consented import with_join
 from recovery.planning.diagnosis import NO_QUORUM, Kind, diagnose
 from recovery.planning.membership import Membership, membership_of
 from recovery.planning.plan import Plan
+from recovery.planning.record import from_record, to_record
 from recovery.settings import Settings
-from recovery.steps import join, quorum
+from recovery.steps.member import bring_back
 from recovery.steps.outcome import JoinResult
+from recovery.steps.quorum import dissolve, establish
 from recovery.steps.remove import remove
+from recovery.steps.run import Run
 from recovery.survey.nodes import stable_survey, survey
 from recovery.swarm.machines import Node
 from recovery.swarm.model import Survey
@@ -82,7 +87,7 @@ class QuorumProvider(_Provider):
     def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
         _require_same_ca(olds, news["recovery"])
         changed = any(olds.get(key) != news.get(key) for key in ("cluster", "managers", "options"))
-        return DiffResult(changes=changed or olds["quorum"] != HELD)
+        return DiffResult(changes=changed or olds["quorum"] != HELD or _is_planned(news))
 
     def create(self, props: Props) -> CreateResult:
         outs = self._establish(props, known=None, generation=0)
@@ -103,18 +108,14 @@ class QuorumProvider(_Provider):
         return ReadResult(id_, {**props, "quorum": stands, "ca_sha256": known})
 
     def delete(self, id_: str, _props: Props) -> None:
-        quorum.dissolve(self._settings, id_, say=say)
+        """Only `pulumi destroy` of the whole stack ends the swarm."""
+        if deletion() is Deletion.WHOLE and not self._settings.protect:
+            dissolve(self._settings, id_, say=say)
+        else:
+            say(f"swarm {id_} goes on running. Only a pulumi destroy of the whole stack ends it")
 
     def _establish(self, props: Props, *, known: str | None, generation: int) -> Props:
-        chosen = props["recovery"]
-        made = quorum.establish(
-            self._settings,
-            copy=chosen.get("copy"),
-            ca=chosen.get("ca"),
-            survivor=chosen.get("survivor"),
-            known=known,
-            say=say,
-        )
+        made = establish(Run(self._settings, from_record(props["recovery"]), say), known=known)
         count = generation + 1 if made.remade else generation
         stands = {"cluster_id": made.cluster_id, "ca_sha256": made.ca_sha256}
         return {**props, **stands, "quorum": HELD, "generation": count}
@@ -133,18 +134,20 @@ class MemberProvider(_Provider):
             olds.get(key) != news.get(key)
             for key in ("address", "role", "availability", "labels", "host", "generation", "managers")
         )
-        changed = changed or olds["standing"] != Membership.MEMBER
+        changed = changed or olds["standing"] != Membership.MEMBER or _is_planned(news)
         return DiffResult(changes=changed or bool(replaced), replaces=replaced, delete_before_replace=True)
 
     def create(self, props: Props) -> CreateResult:
+        node, plan = _node(props), from_record(props["recovery"])
         with _turn(props):
-            place = join.ensure(self._settings, _node(props), say=say)
+            place = bring_back(Run(self._settings, with_join(plan, node), say), node)
         return CreateResult(place.node_id, _placed(props, place))
 
     def update(self, _id: str, olds: Props, news: Props) -> UpdateResult:
         dropped = tuple(olds["labels"].keys() - news["labels"].keys())
         with _turn(olds, news):
-            place = join.ensure(self._settings, _node(news), dropped_labels=dropped, say=say)
+            run = Run(self._settings, from_record(news["recovery"]), say)
+            place = bring_back(run, _node(news), dropped_labels=dropped)
         return UpdateResult(_placed(news, place))
 
     def read(self, id_: str, props: Props) -> ReadResult:
@@ -161,8 +164,14 @@ class MemberProvider(_Provider):
         return ReadResult(id_, {**props, "standing": str(standing), "role": role})
 
     def delete(self, id_: str, props: Props) -> None:
+        """Take the node out of the swarm, unless the stack file still has its machine, as when it was given another name."""
+        node, why = _node(props), deletion()
+        named = any(one.address == node.address for one in self._settings.nodes)
+        if named if why is Deletion.CHANGE else self._settings.protect:
+            say(f"{node.name} ({node.address}) stays in the swarm")
+            return
         with _turn(props):
-            remove(self._settings, _node(props), id_, say=say)
+            remove(self._settings, node, id_, ending=why is Deletion.WHOLE, say=say)
 
 
 class HealthProvider(_Provider):
@@ -185,6 +194,11 @@ class HealthProvider(_Provider):
         leader = next((m.hostname for m in chief.members if m.leader), "") if chief else ""
         return ReadResult(id_, {**props, "health": str(diagnosis.kind), "leader": leader})
 
+    def delete(self, _id: str, _props: Props) -> None:
+        """The proof is deleted first: before a whole swarm is ended, it is heard and copied for the last time."""
+        if deletion() is Deletion.WHOLE and not self._settings.protect:
+            ending.prepare(self._settings, say=say)
+
     def _prove(self, props: Props) -> Props:
         say("proving the cluster")
         settings = self._settings.model_copy(update={"recover": props["recover"]})
@@ -205,7 +219,7 @@ class Quorum(Resource, module="requorum", name="Quorum"):
             "cluster": settings.cluster,
             "managers": {manager.name: str(manager.address) for manager in settings.managers},
             "options": settings.swarm.to_json(),
-            "recovery": _recovery(plan),
+            "recovery": _quorum_record(plan),
             **dict.fromkeys(("cluster_id", "ca_sha256", "quorum", "generation")),
         }
         super().__init__(QuorumProvider(), name, props, opts)
@@ -224,6 +238,7 @@ class Member(Resource, module="requorum", name="Member"):
     def __init__(
         self,
         node: Node,
+        plan: Plan,
         host: pulumi.Input[str],
         generation: pulumi.Input[int] | None,
         managers: list[str] | None,
@@ -234,6 +249,7 @@ class Member(Resource, module="requorum", name="Member"):
             "host": host,
             "generation": generation,
             "managers": managers,
+            "recovery": _member_record(plan, node.name),
             **dict.fromkeys(("node_id", "cluster_id", "standing")),
         }
         super().__init__(MemberProvider(), f"{node.name}-member", props, opts)
@@ -267,11 +283,20 @@ class Health(Resource, module="requorum", name="Health"):
         super().__init__(HealthProvider(), name, props, opts)
 
 
-def _recovery(plan: Plan) -> Props:
-    if not (plan.copy or plan.survivor):
-        return {}
-    source = {"copy": plan.copy, "ca": plan.ca, "vouched": plan.vouched, "survivor": plan.survivor}
-    return {**source, "plan": list(plan.lines)}
+def _quorum_record(plan: Plan) -> Props:
+    """The plan's steps for the quorum, with the whole plan for eyes; empty if there are none."""
+    record = to_record(plan, plan.quorum_steps)
+    return {**record, "vouched": plan.vouched, "plan": list(plan.lines)} if record else {}
+
+
+def _member_record(plan: Plan, name: str) -> Props:
+    """The plan's steps for a node, with those for the quorum; empty if it has none of its own."""
+    return to_record(plan, plan.all_of(name)) if plan.steps_of(name) else {}
+
+
+def _is_planned(news: Props) -> bool:
+    """Whether the plan has steps for the resource."""
+    return bool(news.get("recovery", {}).get("steps"))
 
 
 def _require_same_ca(olds: Props, chosen: Props) -> None:

@@ -49,7 +49,8 @@ class DockerHosts(pulumi.ComponentResource):
     def _host(self, node: Node) -> docker.Container:
         options, network = self._engines[self._settings.hosts.endpoint_of(node.zone)]
         label = {"label": LABEL, "value": self._settings.cluster}
-        volume = docker.Volume(f"{node.name}-volume", name=volume_name(node.name), labels=[label], opts=options)
+        kept = options.merge(pulumi.ResourceOptions(retain_on_delete=self._settings.protect or None))
+        volume = docker.Volume(f"{node.name}-volume", name=volume_name(node.name), labels=[label], opts=kept)
         return docker.Container(
             node.name,
             name=node.name,
@@ -79,6 +80,7 @@ class DockerHosts(pulumi.ComponentResource):
                 pulumi.ResourceOptions(
                     ignore_changes=["image", "securityOpts"],
                     delete_before_replace=True,
+                    retain_on_delete=self._settings.protect or None,
                     hooks=self._hooks,
                 )
             ),

@@ -5,8 +5,8 @@ changed as it was read, which is expected. The archive is read back and hashed, 
 """
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -18,7 +18,7 @@ from recovery.copies.manifest import Manifest, Proof, Signature, Verdict, from_j
 from recovery.errors import CommandFailed, DamagedCopy, EngineError
 from recovery.node import program
 from recovery.node.engine import Engine
-from recovery.node.shell import DATA_ROOT, Shell
+from recovery.node.shell import DATA_ROOT, Machine, Shell
 from recovery.onnode import copying
 from recovery.onnode.archive import FileEntry
 from recovery.swarm.certificate import identity
@@ -34,97 +34,119 @@ UNKNOWN_ENGINE = "unknown"
 
 
 @dataclass(frozen=True)
-class _Held:
-    """A copy on its node, and its key file if that is locked."""
+class Before:
+    """What a manager's engine reports before the copy is taken."""
+
+    engine: Engine
+    info: Mapping[str, Any]
+    inventory: Inventory
+    key: UnlockKey | None
+    """The unlock key of an autolocked swarm."""
+
+    @property
+    def root(self) -> str:
+        """Where the engine keeps its data."""
+        return self.info.get("DockerRootDir") or DATA_ROOT
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A copy in a folder on its node, until the context that took it ends."""
 
     folder: PurePosixPath
     manifest: Manifest
     certificate: str
     locked_key: bytes | None
+    """The key file, if it is locked."""
+    opened: bytes = b""
+    """The opened key file, if it is locked and the unlock key is known; else empty."""
 
 
-def _utc() -> datetime:
-    return datetime.now(UTC)
-
-
-def take(
-    shell: Shell,
-    sealed: Path,
-    *,
-    recipients: tuple[str, ...],
-    keep: Callable[[UnlockKey], None],
-    back: Callable[[UnlockKey | None], None] | None = None,
-    copied: Callable[[], None] = lambda: None,
-    now: Callable[[], datetime] = _utc,
-) -> Manifest:
+def take(shell: Shell, sealed: Path, *, recipients: tuple[str, ...], keep: Callable[[UnlockKey], None]) -> Manifest:
     """Copy the manager's swarm directory into the local file ``sealed`` while its engine runs.
 
-    With ``back`` the engine is stopped for the copy ("cold"). ``back`` receives the unlock key of an autolocked swarm, and
-    waits until the manager takes part again. It is also called when the copy failed or was interrupted, because the engine
-    may have stopped. ``copied`` is called when the copy is on the node, before it is proven.
-
-    The inventory lists the objects that the swarm had both before and after the copy, so the copy holds every object that
-    it lists. ``keep`` receives the unlock key of an autolocked swarm before the copy is taken, and that key must open the
-    copy. The manifest's proof is the result of the restore in the sandbox.
-
-    Raises: EngineError when the node is no manager of a swarm with a leader; CommandFailed, Silent;
-    DamagedCopy when what was copied is not whole.
+    ``keep`` is as in `prepare`. Raises: as `prepare` and `hot`.
     """
-    node, engine = shell.node, Engine(shell)
+    with hot(shell, prepare(shell, keep)) as copy:
+        return finish(shell, copy, sealed, recipients)
+
+
+def take_leaderless(shell: Shell, sealed: Path, *, recipients: tuple[str, ...]) -> Manifest:
+    """Copy the swarm directory of a manager without a leader. Its inventory is unknown, so the copy is not proven.
+
+    Raises: CommandFailed, Silent; DamagedCopy when the copy is not whole.
+    """
+    with _staged(shell) as copy:
+        return _seal(shell, copy, sealed, recipients)
+
+
+def look(shell: Shell) -> tuple[Position, bool]:
+    """Where a manager's log ends, and whether its key file is locked; nothing leaves the node. Raises: as `take_leaderless`."""
+    with _staged(shell) as copy:
+        return copy.manifest.position, copy.locked_key is not None
+
+
+def prepare(shell: Shell, keep: Callable[[UnlockKey], None]) -> Before:
+    """Ask the manager's engine for what its copy must hold. ``keep`` receives the unlock key of an autolocked swarm.
+
+    Raises: EngineError when the node is no manager of a swarm with a leader; Silent.
+    """
+    engine = Engine(shell)
     info = engine.info()
     if not info["Swarm"].get("ControlAvailable"):
         raise EngineError(
             "taking a copy",
             "the node is not a manager of a swarm with a leader",
             remedy="find out which managers are down: requorum status",
-            node=node.name,
+            node=shell.node.name,
             code="no-leader",
         )
-    before = engine.inventory()
+    inventory = engine.inventory()
     key = engine.unlock_key() if engine.autolocked else None
     if key:
         keep(key)
-    how = copying.COLD if back else copying.HOT
-    then = partial(back, key) if back else None
-    with _held_beyond(before.index, engine, shell, info.get("DockerRootDir") or DATA_ROOT, now, how, then) as held:
-        if back:
-            engine = Engine(shell)
-        manifest = replace(
-            held.manifest,
-            kind=how,
-            engine=info["ServerVersion"],
-            inventory=before.common_with(engine.inventory()),
-            autolock=key is not None,
-            key_fingerprint=key.fingerprint if key else None,
-        )
-        if (manifest.node_id, manifest.cluster_id) != (info["Swarm"]["NodeID"], info["Swarm"]["Cluster"]["ID"]):
-            raise DamagedCopy(
-                f"checking the copy of {node.name}",
-                "its certificate belongs to another node",
-                remedy="compare the nodes with the stack file: requorum status",
-                code="copy-damaged",
-            )
-        copied()
-        opened = _opened(held.locked_key, key, node.name)
-        proof = prove(shell, held.folder / copying.ARCHIVE, manifest, opened, now())
-        return _seal(shell, held, replace(manifest, proof=proof), opened, recipients, sealed)
+    return Before(engine, info, inventory, key)
 
 
-def take_leaderless(
-    shell: Shell, sealed: Path, *, recipients: tuple[str, ...], now: Callable[[], datetime] = _utc
-) -> Manifest:
-    """Copy the swarm directory of a manager without a leader. Its inventory is unknown, so the copy is not proven.
+@contextmanager
+def hot(shell: Shell, before: Before) -> Iterator[Staged]:
+    """A copy that is taken on the node while its engine runs.
 
-    Raises: CommandFailed, Silent; DamagedCopy when the copy is not whole.
+    `Engine.settle` returns once a majority has its entry, and the copied manager may get that entry a moment later.
+    So the copy is taken again if its log does not yet hold the newest change of ``before``. If the log still lags after the
+    last try, the copy is used anyway, and its proof reports that.
+
+    Raises: EngineError, CommandFailed, Silent; DamagedCopy when the copy is not whole.
     """
-    with _held(shell, DATA_ROOT, now()) as held:
-        return _seal(shell, held, held.manifest, b"", recipients, sealed)
+    for left in reversed(range(TRIES)):
+        before.engine.settle()
+        with _staged(shell, before.root) as copy:
+            if not left or not _lags(copy.manifest, before.inventory.index):
+                yield _complete(copy, before, copying.HOT, before.engine)
+                return
+        sleep(PAUSE)
 
 
-def look(shell: Shell) -> tuple[Position, bool]:
-    """Where a manager's log ends, and whether its key file is locked; nothing leaves the node. Raises: as `take_leaderless`."""
-    with _held(shell, DATA_ROOT, _utc()) as held:
-        return held.manifest.position, held.locked_key is not None
+@contextmanager
+def cold(shell: Shell, before: Before, back: Callable[[UnlockKey | None], None]) -> Iterator[Staged]:
+    """A copy that is taken on the node while its engine is stopped. It is tried once, so that no engine is stopped twice.
+
+    ``back`` receives the unlock key of an autolocked swarm, and waits until the manager takes part again. It is also called
+    when the copy failed or was interrupted, because the engine may have stopped. Raises: as `hot`, and as ``back``.
+    """
+    before.engine.settle()
+    with _staged(shell, before.root, copying.COLD, _brought_back(partial(back, before.key))) as copy:
+        yield _complete(copy, before, copying.COLD, Engine(shell))
+
+
+def finish(shell: Shell, copy: Staged, sealed: Path, recipients: tuple[str, ...]) -> Manifest:
+    """Prove the copy in a sandbox on the node, and fetch it, sealed, into the local file ``sealed``.
+
+    The manifest's proof is the result of the restore in the sandbox. Raises: CommandFailed, Silent; DamagedCopy when not
+    all of it arrives.
+    """
+    proof = prove(shell, copy.folder / copying.ARCHIVE, copy.manifest, copy.opened, datetime.now(UTC))
+    return _seal(shell, replace(copy, manifest=replace(copy.manifest, proof=proof)), sealed, recipients)
 
 
 def prove(shell: Shell, copy: PurePosixPath, manifest: Manifest, opened: bytes, at: datetime) -> Proof:
@@ -191,87 +213,100 @@ def _lags(manifest: Manifest, index: int) -> bool:
     return manifest.position.commit <= index
 
 
-@contextmanager
-def _held_beyond(
-    index: int,
-    engine: Engine,
-    shell: Shell,
-    root: str,
-    now: Callable[[], datetime],
-    how: str,
-    back: Callable[[], None] | None,
-) -> Iterator[_Held]:
-    """A copy as in `_held`, of a settled log, taken again if the log does not yet hold the change of version ``index``.
+def _complete(copy: Staged, before: Before, kind: str, engine: Engine) -> Staged:
+    """The copy with what only a leader knows. Its inventory are the objects that the swarm had before and after the copy.
 
-    `Engine.settle` returns once a majority has its entry, and the copied manager may get that entry a moment later.
-    If the log still lags after the last try, the copy is used anyway, and its proof reports that. A cold copy is tried
-    once, so that no engine is stopped twice.
+    So the copy holds every object that it lists. Raises: EngineError; DamagedCopy when the copy is of another node, or the
+    unlock key of before does not open its key file.
     """
-    for left in reversed(range(TRIES if how == copying.HOT else 1)):
-        engine.settle()
-        with _held(shell, root, now(), how, back) as held:
-            if not left or not _lags(held.manifest, index):
-                yield held
-                return
-        sleep(PAUSE)
+    manifest = replace(
+        copy.manifest,
+        kind=kind,
+        engine=before.info["ServerVersion"],
+        inventory=before.inventory.common_with(engine.inventory()),
+        autolock=before.key is not None,
+        key_fingerprint=before.key.fingerprint if before.key else None,
+    )
+    swarm = before.info["Swarm"]
+    if (manifest.node_id, manifest.cluster_id) != (swarm["NodeID"], swarm["Cluster"]["ID"]):
+        raise DamagedCopy(
+            f"checking the copy of {manifest.manager}",
+            "its certificate belongs to another node",
+            remedy="compare the nodes with the stack file: requorum status",
+            code="copy-damaged",
+        )
+    return replace(copy, manifest=manifest, opened=_opened(copy.locked_key, before.key, manifest.manager))
 
 
 @contextmanager
-def _held(
-    shell: Shell, root: str, taken: datetime, how: str = copying.HOT, back: Callable[[], None] | None = None
-) -> Iterator[_Held]:
+def _brought_back(back: Callable[[], None]) -> Iterator[None]:
+    """Call ``back`` after the block, also after an interrupt: the block may have stopped the engine."""
+    try:
+        yield
+    finally:
+        back()
+
+
+@contextmanager
+def _staged(
+    shell: Shell,
+    root: str = DATA_ROOT,
+    how: str = copying.HOT,
+    around: AbstractContextManager[None] | None = None,
+) -> Iterator[Staged]:
     """A copy on the node until the context ends, with a manifest that lacks what only a leader knows.
 
-    ``back`` is called after the attempt to take the copy.
+    The copy is taken inside ``around``.
     """
+    taken, found = datetime.now(UTC), None
     try:
-        found = program.run(shell, "take", root, how)
-    except BaseException:  # an interrupt too: the engine may have stopped
-        if back:
-            back()
-        raise
-    try:
-        if back:
-            back()
-        node_id, cluster_id = identity(found["certificate"])
-        manifest = Manifest(
-            cluster_id=cluster_id,
-            node_id=node_id,
-            manager=shell.node.name,
-            address=str(shell.node.address),
-            engine=UNKNOWN_ENGINE,
-            taken=taken,
-            kind="safety",
-            inventory=Inventory({}, 0),
-            files=tuple(FileEntry(*entry) for entry in found["files"]),
-            size=0,
-            sha256="",
-            archive_size=found["size"],
-            archive_sha256=found["sha256"],
-            raw_bytes=found["raw_bytes"],
-            stopped_seconds=found["stopped_seconds"],
-            ca_sha256=found["ca_sha256"],
-            position=Position(*found["position"]),
-            autolock=found["locked_key"] is not None,
-        )
-        locked = found["locked_key"].encode() if found["locked_key"] is not None else None
-        yield _Held(PurePosixPath(found["folder"]), manifest, found["certificate"], locked)
+        with around or nullcontext():
+            found = program.run(shell, "take", root, how)
+        yield _read(shell.node, found, taken)
     finally:
-        program.clear(shell, found["folder"])
+        if found:
+            program.clear(shell, found["folder"])
 
 
-def _seal(
-    shell: Shell, held: _Held, manifest: Manifest, opened: bytes, recipients: tuple[str, ...], sealed: Path
-) -> Manifest:
+def _read(node: Machine, found: Mapping[str, Any], taken: datetime) -> Staged:
+    """The copy that the program on the node reports. Raises: DamagedCopy when its certificate cannot be read."""
+    node_id, cluster_id = identity(found["certificate"])
+    locked = found["locked_key"]
+    manifest = Manifest(
+        cluster_id=cluster_id,
+        node_id=node_id,
+        manager=node.name,
+        address=str(node.address),
+        engine=UNKNOWN_ENGINE,
+        taken=taken,
+        kind="safety",
+        inventory=Inventory({}, 0),
+        files=tuple(FileEntry(*entry) for entry in found["files"]),
+        size=0,
+        sha256="",
+        archive_size=found["size"],
+        archive_sha256=found["sha256"],
+        raw_bytes=found["raw_bytes"],
+        stopped_seconds=found["stopped_seconds"],
+        ca_sha256=found["ca_sha256"],
+        position=Position(*found["position"]),
+        autolock=locked is not None,
+    )
+    return Staged(
+        PurePosixPath(found["folder"]), manifest, found["certificate"], None if locked is None else locked.encode()
+    )
+
+
+def _seal(shell: Shell, copy: Staged, sealed: Path, recipients: tuple[str, ...]) -> Manifest:
     """Seal the copy and sign its manifest on the node, and fetch the sealed copy.
 
     Raises: CommandFailed, Silent; DamagedCopy when not all of it arrives, or the signature does not match.
     """
-    manifest = replace(manifest, recipients=recipients)
-    given = {"manifest": manifest.to_dict(), "opened": opened.decode()}
-    made = program.run(shell, "seal", str(held.folder), *recipients, stdin=json.dumps(given).encode())
+    manifest = replace(copy.manifest, recipients=recipients)
+    given = {"manifest": manifest.to_dict(), "opened": copy.opened.decode()}
+    made = program.run(shell, "seal", str(copy.folder), *recipients, stdin=json.dumps(given).encode())
     shell.run(["cat", made["file"]], stdout=sealed, seconds=SECONDS)
-    signature = Signature(held.certificate, made["signature"]) if made["signature"] else None
+    signature = Signature(copy.certificate, made["signature"]) if made["signature"] else None
     manifest = replace(manifest, size=made["size"], sha256=made["sha256"], signature=signature)
     source = f"the copy of {manifest.manager}"
     manifest.check_sealed(sealed, source=source)

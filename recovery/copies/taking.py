@@ -47,14 +47,10 @@ def take_from(
     """Take one manager's copy and store it; a cold one when ``back`` brings its engine back. Raises: as `take_one`."""
     with workspace() as folder, Shell(node, settings.ssh) as shell:
         sealed = folder / "copy"
-        manifest = snapshot.take(
-            shell,
-            sealed,
-            recipients=settings.backup.recipients,
-            keep=Escrow(settings, catalog.store).keep,
-            back=back,
-            copied=copied,
-        )
+        before = snapshot.prepare(shell, Escrow(settings, catalog.store).keep)
+        with snapshot.cold(shell, before, back) if back else snapshot.hot(shell, before) as copy:
+            copied()
+            manifest = snapshot.finish(shell, copy, sealed, settings.backup.recipients)
         made = catalog.add(manifest, sealed)
         return made, manifest, _unopened(catalog, settings, made, manifest, sealed)
 

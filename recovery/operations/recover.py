@@ -9,8 +9,10 @@ from recovery.operations.report import COMMAND_LINE
 from recovery.s3 import cluster_lease
 from recovery.s3.store import Store
 from recovery.settings import Settings
-from recovery.steps import join, quorum
+from recovery.steps.member import bring_back
 from recovery.steps.prove import Health
+from recovery.steps.quorum import establish
+from recovery.steps.run import Run
 from recovery.swarm.model import Reach
 
 
@@ -37,12 +39,11 @@ def recover_all(settings: Settings, assessment: Assessment, *, say: Callable[[st
 def _recover_all(settings: Settings, assessment: Assessment, say: Callable[[str], None]) -> Health:
     plan, diagnosis = assessment.plan, assessment.diagnosis
     lifecycle.begin(settings, assessment, how=COMMAND_LINE, say=say)
-    made = quorum.establish(
-        settings, copy=plan.copy, ca=plan.ca, survivor=plan.survivor, known=diagnosis.cluster_id, say=say
-    )
+    run = Run(settings, plan, say)
+    quorum = establish(run, known=diagnosis.cluster_id)
     # Stranded workers come first: a new leader gives their tasks to other nodes after a while.
     for node in sorted(settings.nodes, key=lambda node: node.name not in diagnosis.stranded):
         if node.name not in diagnosis.left_alone:
-            join.ensure(settings, node, say=say)
+            bring_back(run, node)
     lifecycle.fresh_copies(settings, say=say)
-    return lifecycle.finish(settings, made.cluster_id, how=COMMAND_LINE, say=say)
+    return lifecycle.finish(settings, quorum.cluster_id, how=COMMAND_LINE, say=say)

@@ -14,6 +14,7 @@ from recovery.settings import Settings
 from recovery.survey.nodes import stable_survey, survey
 from recovery.swarm.machines import Node
 from recovery.swarm.model import LocalState, NodeReport, Reach, Survey
+from recovery.swarm.votes import survives_outage
 
 RESTART_SECONDS = 90.0
 """For an engine to start and a manager to have a leader again. An election takes up to 20 s."""
@@ -76,7 +77,7 @@ def may_halt(settings: Settings, node: Node, doing: str) -> Survey:
     if report.reach not in (Reach.ANSWERS, Reach.NO_ENGINE):
         why = f"Requorum cannot log in to it: {report.reach}"
         raise Refused(doing, why, remedy="requorum doctor", node=node.name, code="node-unreachable")
-    if seen.leader is not None and not seen.survives_without(node):
+    if seen.leader is not None and not survives_outage(node, seen.leader.members):
         why, remedy = f"without it {doctor.NO_QUORUM_LEFT}", "repair the other managers first: requorum doctor"
         raise Refused(doing, why, remedy=remedy, node=node.name, code="quorum-at-risk")
     return seen

@@ -1,13 +1,22 @@
 """Whether a plan that is made anew is what is left of the one that the operator saw."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain
 
 from recovery.planning.plan import Plan
-from recovery.planning.steps import Action, Step
+from recovery.planning.steps import Action, Step, join
+from recovery.swarm.machines import Node
 
-FREE = frozenset({Action.SAVE, Action.PROVE})
-"""What costs nothing: a safety copy may be taken at any time, and every plan may be closed by a proof."""
+FREE = frozenset({Action.SAVE, Action.UNLOCK, Action.PROVE})
+"""What costs nothing: a safety copy may be taken at any time, an engine that restarts comes up locked, and every plan may
+be closed by a proof."""
+
+
+def with_join(plan: Plan, node: Node) -> Plan:
+    """The plan with a join of the node, if it has none: the operator consents to that by a new resource."""
+    planned = any(step.action is Action.JOIN and step.node == node.name for step in plan.steps)
+    return plan if planned else replace(plan, steps=(*plan.steps, join(node)))
 
 
 def still_valid(consented: Plan, fresh: Plan) -> str:
@@ -47,9 +56,3 @@ def _other_costs(consented: Plan, fresh: Plan) -> Iterator[str]:
         yield f"it would also move {', '.join(sorted(move.text for move in further))}"
     if fresh.ahead and fresh.ahead != consented.ahead:
         yield f"{fresh.ahead} holds committed changes that no survivor has"
-
-
-def left_of(consented: Plan, fresh: Plan) -> tuple[Step, ...]:
-    """The steps that were consented to and that a fresh plan still has, in the order in which they were shown."""
-    planned = {(step.action, step.node) for step in fresh.steps}
-    return tuple(step for step in consented.steps if (step.action, step.node) in planned)

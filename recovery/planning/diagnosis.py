@@ -1,11 +1,14 @@
-"""Decides from the nodes' answers what is wrong, and gives the evidence in words. Pure."""
+"""Decides from the nodes' answers what is wrong with the cluster: an ordered list of rules, of which the first that speaks wins."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from recovery.planning.entries import stale
-from recovery.swarm.model import ACCESS_FAULTS, LocalState, NodeReport, Reach, Survey
+from recovery.planning.evidence import evidence
+from recovery.planning.facts import Facts, gather
+from recovery.planning.groups import Groups
+from recovery.planning.warnings import warnings
+from recovery.swarm.model import ACCESS_FAULTS, NodeReport, Survey
 from recovery.swarm.raft import quorum
 
 
@@ -27,45 +30,22 @@ NO_QUORUM = frozenset({Kind.QUORUM_LOST, Kind.ALL_LOST, Kind.LOCKED})
 
 
 @dataclass(frozen=True)
-class Diagnosis:
+class Ruling:
+    """What a rule says: the kind, and the reasons for it in words."""
+
+    kind: Kind
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnosis(Groups):
     """What is wrong, the evidence, and the names of the affected nodes."""
 
     kind: Kind
     evidence: tuple[str, ...]
     cluster_id: str | None = None
-    missing: tuple[str, ...] = ()
-    """Nodes that are known to be in no swarm. Their machine is gone, or has no swarm state, or has an outdated log."""
-    locked: tuple[str, ...] = ()
-    """Managers that wait for the unlock key."""
-    silent: tuple[str, ...] = ()
-    """Nodes whose state is unknown: they may be dead, stopped or cut off from this machine."""
-    away: tuple[str, ...] = ()
-    """Nodes that are declared lost. They have no machine that could join."""
-    stand_ins: tuple[str, ...] = ()
-    """Workers of the settings that were promoted and hold the raft log."""
-    unfinished: tuple[str, ...] = ()
-    """Nodes whose return to the swarm was interrupted: a manager without a vote, or a node with two entries."""
-    misplaced: tuple[str, ...] = ()
-    """Managers that vote under an old address, after a new cluster was forced at another one."""
-    stranded: tuple[str, ...] = ()
-    """Workers in the swarm that know only addresses without a manager."""
-    gone: tuple[str, ...] = ()
-    """Nodes whose machine does not exist, as the host driver reports."""
-    left_behind: tuple[str, ...] = ()
-    """Managers that a forced new cluster left behind."""
-    old_logs: tuple[str, ...] = ()
-    """Managers with a log that no swarm goes on from: those left behind, and those in no swarm."""
-    unproven: tuple[str, ...] = ()
-    """Managers that a restore made, and that nobody compared with the copy since: the leader, or all without one."""
-    opened: tuple[str, ...] = ()
-    """Managers of a swarm with a leader whose key file Requorum opened: autolock is to be switched on again."""
     warnings: tuple[str, ...] = ()
     """Warnings that do not depend on the kind: valid declarations of loss, and node IDs that two machines use."""
-
-    @property
-    def left_alone(self) -> tuple[str, ...]:
-        """Nodes that Requorum does not change."""
-        return self.silent + self.away
 
     @property
     def text(self) -> str:
@@ -79,130 +59,123 @@ def diagnose(survey: Survey, known_id: str | None, *, cluster: str, copies: bool
     ``known_id`` is the cluster ID from the stack file, the state or the copies, or None if no source has one.
     ``cluster`` is the cluster's name. ``copies`` says whether S3 has copies under that name.
     """
-    led = [report for report in survey.managers if report.led]
-    missing = tuple(
-        r.node.name for r in survey.reports if (r.known_lost and r.reach is not Reach.NAMED) or (led and r.left_over)
-    )
-    away = tuple(report.node.name for report in survey.reports if report.reach is Reach.NAMED)
-    stand_ins = tuple(report.node.name for report in survey.workers if report.holds_raft)
-    waits = ". It rejoins when a machine answers at its address"
-    named = tuple(
-        f"{r.node.name} is {r.named}{waits if r.node.name in away else ''}" for r in survey.reports if r.named
-    )
-    warnings = named + doubles(survey) + unnamed(survey)
-    silent = tuple(report.node.name for report in survey.reports if _may_hide(report))
-    locked = tuple(report.node.name for report in survey.managers if report.state is LocalState.LOCKED)
-    unfinished = tuple(report.node.name for report in survey.reports if _is_unfinished(report, survey))
-    misplaced = tuple(survey.misplaced)
-    stranded = tuple(report.node.name for report in survey.stranded)
-    gone = tuple(report.node.name for report in survey.reports if report.reach is Reach.ABSENT)
-    left_behind = tuple(report.node.name for report in survey.managers if _is_orphan(report, survey.leader))
-    old_logs = tuple(r.node.name for r in survey.reports if r.left_over or (r.raft and r.node.name in left_behind))
-    unproven = tuple(r.node.name for r in survey.managers if r.in_swarm and r.placed and survey.leader in (None, r))
-    opened = tuple(r.node.name for r in survey.managers if led and r.in_swarm and r.opened)
-    evidence = (*_lost_zones(survey, missing), *(_says(report) for report in survey.reports))
-
-    def found(kind: Kind, *first: str, cluster_id: str | None = known_id) -> Diagnosis:
-        return Diagnosis(
-            kind,
-            first + evidence,
-            cluster_id,
-            missing,
-            locked,
-            silent,
-            away,
-            stand_ins,
-            unfinished,
-            misplaced,
-            stranded,
-            gone,
-            left_behind,
-            old_logs,
-            unproven,
-            opened,
-            warnings,
-        )
-
-    if strangers := [report for report in survey.reports if _is_foreign(report, known_id, cluster)]:
-        return found(Kind.FOREIGN, *(_stranger(report, known_id) for report in strangers))
-    if len(survey.leaders) > 1:
-        shown = ", ".join(f"{leader} of {identity}" for identity, leader in sorted(survey.leaders))
-        return found(Kind.FORKED, f"managers follow different leaders: {shown}")
-    if led:
-        cluster_id = led[0].cluster_id
-        absent = [report.node.name for report in survey.managers if report not in led]
-        hidden = {
-            report.node.name
-            for report in survey.managers
-            if report.node.name in silent and any(m.reachable and m.stands_at(report.node) for m in led[0].members)
-        }
-        if not absent:
-            return found(
-                Kind.HEALTHY, f"the swarm has leader {_leader(led[0])}, and all managers answer", cluster_id=cluster_id
-            )
-        if set(absent) <= hidden:
-            return found(
-                Kind.PARTITIONED,
-                f"the leader reaches {', '.join(absent)}, but this machine does not",
-                cluster_id=cluster_id,
-            )
-        return found(
-            Kind.MINORITY_LOST, f"the swarm has a leader, but lacks {', '.join(absent)}", cluster_id=cluster_id
-        )
-    holders = [report for report in survey.managers if report.holds_raft]
-    needed = quorum(len(survey.managers))
-    if locked and len(holders) >= needed:
-        return found(Kind.LOCKED, f"no leader. These managers wait for the unlock key: {', '.join(locked)}")
-    if stand_ins:
-        return found(
-            Kind.QUORUM_LOST, f"no leader. These promoted workers may hold the raft log: {', '.join(stand_ins)}"
-        )
-    if holders:
-        waiting = ". An election may be under way, which takes up to 20 s" if survey.electing else ""
-        held = f"{len(holders)} of the {needed} needed managers {'hold' if len(holders) > 1 else 'holds'} the raft log"
-        return found(Kind.QUORUM_LOST, f"no leader. {held}{waiting}")
-    if not all(report.known_lost for report in survey.managers):
-        return found(Kind.QUORUM_LOST, "no leader answers. Not every manager is known to be lost")
-    orphans = [report.node.name for report in survey.workers if report.in_swarm]
-    if copies or known_id or orphans:
-        joined = f". Workers that are still in it: {', '.join(orphans)}" if orphans else ""
-        return found(Kind.ALL_LOST, f"no manager holds the swarm any more{joined}")
-    return found(Kind.ABSENT, "no node is in a swarm, and S3 has no copy")
-
-
-def doubles(survey: Survey) -> tuple[str, ...]:
-    """Warnings about node IDs that two machines use: an old machine came back after a new one took its place.
-
-    Then the leader hears from the node ID at two addresses in turn (moby#46167), or two nodes name the same ID.
-    """
-    members = survey.leader.members if survey.leader else ()
-    runbook = "docs/runbooks/old-manager-returned.md"
-    heard = tuple(
-        f"{report.node.name}: its node ID {entry.node_id} reports to the leader from {entry.address}, not from "
-        f"{report.node.address}. An old machine with the same identity is on again. next: see {runbook}"
-        for report in survey.reports
-        for entry in members
-        if entry.address not in ("", str(report.node.address))
-        and (entry.node_id == report.node_id or (entry.votes and entry.stands_at(report.node)))
-    )
-    ids: dict[str, list[str]] = {}
-    for report in survey.reports:
-        if report.in_swarm and report.node_id:
-            ids.setdefault(report.node_id, []).append(report.node.name)
-    shared = ((node_id, names) for node_id, names in ids.items() if len(names) > 1)
-    return heard + tuple(
-        f"{' and '.join(names)} use the same node ID {node_id}. next: see {runbook}" for node_id, names in shared
+    facts = gather(survey, known_id, cluster=cluster, copies=copies)
+    ruling = rule(facts)
+    return Diagnosis(
+        **vars(facts.nodes),
+        kind=ruling.kind,
+        evidence=(*ruling.reasons, *evidence(survey, facts.nodes.missing)),
+        cluster_id=facts.swarm_id if ruling.kind in WITH_LEADER else known_id,
+        warnings=warnings(survey),
     )
 
 
-def unnamed(survey: Survey) -> tuple[str, ...]:
-    """Warnings about voting managers that Requorum does not ask, because the stack file does not name them."""
-    return tuple(
-        f"{entry.hostname} at {entry.raft_address} is a voting manager that the stack file does not name. "
-        f"A recovery does not look at it. next: add it to requorum:managers, or docker node demote {entry.node_id}"
-        for entry in (survey.leader.members if survey.leader else ())
-        if entry.votes and not any(entry.stands_at(report.node) for report in survey.reports)
-    )
+def rule(facts: Facts) -> Ruling:
+    """The ruling of the first rule that speaks."""
+    rulings = (speak(facts) for speak in RULES)
+    return next((ruling for ruling in rulings if ruling), NOTHING)
+
+
+def foreign(facts: Facts) -> Ruling | None:
+    """A node belongs to another swarm."""
+    strangers = [report for report in facts.survey.reports if _is_foreign(report, facts)]
+    return Ruling(Kind.FOREIGN, tuple(_stranger(report, facts) for report in strangers)) if strangers else None
+
+
+def forked(facts: Facts) -> Ruling | None:
+    """Managers follow different leaders."""
+    if len(facts.survey.leaders) < 2:
+        return None
+    shown = ", ".join(f"{leader} of {identity}" for identity, leader in sorted(facts.survey.leaders))
+    return Ruling(Kind.FORKED, (f"managers follow different leaders: {shown}",))
+
+
+def healthy(facts: Facts) -> Ruling | None:
+    """Every manager reports the leader."""
+    if not facts.leader or facts.nodes.without_leader:
+        return None
+    return Ruling(Kind.HEALTHY, (f"the swarm has leader {facts.leader}, and all managers answer",))
+
+
+def partitioned(facts: Facts) -> Ruling | None:
+    """The leader reaches every manager that does not report it."""
+    if not facts.leader or not set(facts.nodes.without_leader) <= set(facts.nodes.cut_off):
+        return None
+    reached = f"the leader reaches {', '.join(facts.nodes.without_leader)}, but this machine does not"
+    return Ruling(Kind.PARTITIONED, (reached,))
+
+
+def minority_lost(facts: Facts) -> Ruling | None:
+    """There is a leader, and a manager does not report it."""
+    if not facts.leader:
+        return None
+    return Ruling(Kind.MINORITY_LOST, (f"the swarm has a leader, but lacks {', '.join(facts.nodes.without_leader)}",))
+
+
+def locked(facts: Facts) -> Ruling | None:
+    """A quorum of managers holds the log, and at least one of them waits for the unlock key."""
+    if not facts.nodes.locked or len(facts.nodes.holders) < quorum(len(facts.survey.managers)):
+        return None
+    return Ruling(Kind.LOCKED, (f"no leader. These managers wait for the unlock key: {', '.join(facts.nodes.locked)}",))
+
+
+def held_by_workers(facts: Facts) -> Ruling | None:
+    """A worker of the settings holds the raft log."""
+    if not facts.nodes.stand_ins:
+        return None
+    held = f"no leader. These promoted workers may hold the raft log: {', '.join(facts.nodes.stand_ins)}"
+    return Ruling(Kind.QUORUM_LOST, (held,))
+
+
+def held_by_managers(facts: Facts) -> Ruling | None:
+    """A manager holds the raft log."""
+    count, needed = len(facts.nodes.holders), quorum(len(facts.survey.managers))
+    if not count:
+        return None
+    held = f"{count} of the {needed} needed managers {'hold' if count > 1 else 'holds'} the raft log"
+    waiting = ". An election may be under way, which takes up to 20 s" if facts.survey.electing else ""
+    return Ruling(Kind.QUORUM_LOST, (f"no leader. {held}{waiting}",))
+
+
+def maybe_alive(facts: Facts) -> Ruling | None:
+    """A manager is not known to be lost."""
+    if all(report.known_lost for report in facts.survey.managers):
+        return None
+    return Ruling(Kind.QUORUM_LOST, ("no leader answers. Not every manager is known to be lost",))
+
+
+def all_lost(facts: Facts) -> Ruling | None:
+    """There was a swarm: it has copies, an ID or workers."""
+    if not (facts.copies or facts.known_id or facts.nodes.orphans):
+        return None
+    joined = f". Workers that are still in it: {', '.join(facts.nodes.orphans)}" if facts.nodes.orphans else ""
+    return Ruling(Kind.ALL_LOST, (f"no manager holds the swarm any more{joined}",))
+
+
+RULES: tuple[Callable[[Facts], Ruling | None], ...] = (
+    foreign,
+    forked,
+    healthy,
+    partitioned,
+    minority_lost,
+    locked,
+    held_by_workers,
+    held_by_managers,
+    maybe_alive,
+    all_lost,
+)
+"""The rules in the order in which they are asked. The order is the safety argument.
+
+1. `foreign` and `forked` come first: no other rule may judge answers that come from more than one swarm.
+2. A leader comes before every loss, so nothing is restored or forced while a swarm lives.
+3. A log on any node comes before the loss of all, so nothing is restored while newer state may be left.
+4. A manager that may be alive comes before the loss of all, for the same reason.
+5. `all_lost` comes before an empty cluster, so no new swarm is created while the old one can be restored.
+"""
+NOTHING = Ruling(Kind.ABSENT, ("no node is in a swarm, and S3 has no copy",))
+"""The ruling when no rule speaks: there never was a swarm."""
+WITH_LEADER = frozenset({Kind.HEALTHY, Kind.PARTITIONED, Kind.MINORITY_LOST})
+"""The kinds of a swarm that has one leader, whose ID is the cluster's ID."""
 
 
 def access_fault(survey: Survey) -> NodeReport | None:
@@ -211,56 +184,14 @@ def access_fault(survey: Survey) -> NodeReport | None:
     return next(faults, None)
 
 
-def _is_foreign(report: NodeReport, known_id: str | None, cluster: str) -> bool:
+def _is_foreign(report: NodeReport, facts: Facts) -> bool:
+    """Whether the node belongs to another swarm. Without a known ID, only a machine prepared for the cluster is ours."""
     if not (report.in_swarm or report.left_over) or not report.cluster_id:
         return False
-    return report.cluster_id != known_id if known_id else report.marked != cluster
+    return report.cluster_id != facts.known_id if facts.known_id else report.marked != facts.cluster
 
 
-def _may_hide(report: NodeReport) -> bool:
-    return report.reach in {Reach.SILENT, Reach.STOPPED, Reach.NO_ENGINE} | ACCESS_FAULTS
-
-
-def _lost_zones(survey: Survey, missing: tuple[str, ...]) -> Iterator[str]:
-    """Zones whose nodes are all lost, if another zone has nodes left."""
-    zones: dict[str, list[str]] = {}
-    for report in survey.reports:
-        zones.setdefault(report.node.zone, []).append(report.node.name)
-    lost = {zone: names for zone, names in zones.items() if set(names) <= set(missing)}
-    if len(lost) < len(zones):
-        yield from (f"zone {zone} is lost: {', '.join(names)}" for zone, names in lost.items())
-
-
-def _is_unfinished(report: NodeReport, survey: Survey) -> bool:
-    leader = survey.leader
-    if leader is None or not report.in_swarm:
-        return False
-    entries = [member for member in leader.members if member.stands_at(report.node)]
-    votes = any(member.votes for member in entries if member.node_id == report.node_id)
-    old = stale(leader.members, report.node, report.node_id, survey.nodes)
-    doubled = len(entries) > 1 or any(not entry.stands_at(report.node) for entry in old)
-    return doubled or (report.node.role == "manager" and bool(entries) and not votes)
-
-
-def _is_orphan(report: NodeReport, leader: NodeReport | None) -> bool:
-    return leader is not None and report.is_left_behind(leader)
-
-
-def _stranger(report: NodeReport, known_id: str | None) -> str:
-    whose = f"This cluster is swarm {known_id}" if known_id else "It was not prepared for this cluster"
+def _stranger(report: NodeReport, facts: Facts) -> str:
+    """Which swarm the node belongs to, in words."""
+    whose = f"This cluster is swarm {facts.known_id}" if facts.known_id else "It was not prepared for this cluster"
     return f"{report.node.name} ({report.node.address}) belongs to swarm {report.cluster_id}. {whose}"
-
-
-def _leader(report: NodeReport) -> str:
-    return next((member.hostname for member in report.members if member.leader), "nobody")
-
-
-def _says(report: NodeReport) -> str:
-    name = report.node.name
-    if report.reach is not Reach.ANSWERS:
-        detail = report.named or report.detail
-        return f"{name}: {report.reach}" + (f" ({detail})" if detail else "")
-    if not report.in_swarm:
-        return f"{name}: up, in no swarm" + (", with an unused raft log on its disk" if report.left_over else "")
-    place = "manager with a leader" if report.led else "manager without a leader" if report.raft else "worker"
-    return f"{name}: up, {report.state}, {place}"

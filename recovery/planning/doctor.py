@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from recovery.planning.diagnosis import Diagnosis, Kind
 from recovery.swarm.machines import Node
 from recovery.swarm.model import LocalState, NodeReport, Reach, Survey
+from recovery.swarm.votes import survives_outage
 
 if TYPE_CHECKING:
     from recovery.settings import Settings
@@ -123,7 +124,7 @@ def objection(settings: Settings, survey: Survey, worker: Node) -> str:
 
 
 def _proposals(settings: Settings, survey: Survey, report: NodeReport, kind: Kind) -> tuple[Proposal, ...]:
-    node, name, led = report.node, report.node.name, survey.leader is not None
+    node, name, leader = report.node, report.node.name, survey.leader
     if report.state is LocalState.LOCKED:
         if kind is Kind.QUORUM_LOST:  # unlocked by hand without a quorum, its engine blocks until it is restarted
             effect = "shows whether the plan unlocks it with the key in escrow and forces a new cluster from it"
@@ -132,7 +133,7 @@ def _proposals(settings: Settings, survey: Survey, report: NodeReport, kind: Kin
     entry = survey.entry(node)
     if node.role == "manager" and report.reach is Reach.ANSWERS and entry and not entry.votes:
         return (Proposal(Remedy.UPDATE, "pulumi up", "lets it rejoin under its own node ID"),)
-    risk = NO_QUORUM_LEFT if led and not survey.survives_without(node) else ""
+    risk = NO_QUORUM_LEFT if leader and not survives_outage(node, leader.members) else ""
     up = report.reach in (Reach.ANSWERS, Reach.NO_ENGINE)
     halts = ". Its containers stop, and swarm starts their tasks again" if node.role == "worker" else ""
     mild = (
@@ -146,7 +147,7 @@ def _proposals(settings: Settings, survey: Survey, report: NodeReport, kind: Kin
     holds = up or (node.role == "manager" and report.reach is Reach.STOPPED)
     return (
         *mild,
-        _replacement(settings, node, up, risk or (NO_LEADER if holds and not led else "")),
+        _replacement(settings, node, up, risk or (NO_LEADER if holds and not leader else "")),
         *_promotion(settings, survey, node),
     )
 

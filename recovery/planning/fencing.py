@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from recovery.errors import Refused
 from recovery.swarm.machines import Node
 from recovery.swarm.model import Reach, Survey
+from recovery.swarm.votes import survives_outage
 
 if TYPE_CHECKING:
     from recovery.settings import Settings
@@ -59,7 +60,7 @@ def check(settings: Settings, seen: Survey, node: Node, *, lost: bool, force: bo
             f"requorum doctor; if no command there helps: {off}",
             code="may-hold-swarm",
         )
-    if not seen.survives_without(node):
+    if not survives_outage(node, seen.leader.members):
         raise refuse(
             f"{state}, and without it the quorum would be lost",
             "repair the other managers first: requorum doctor",

@@ -20,7 +20,9 @@ from recovery.planning.losses import (
 )
 from recovery.planning.plan import Plan, Refusal, Source
 from recovery.planning.returning import readdress, rebuilds
+from recovery.planning.steps import Step
 from recovery.swarm.engine_version import is_older
+from recovery.swarm.machines import Node
 
 if TYPE_CHECKING:
     from recovery.settings import Settings
@@ -28,58 +30,78 @@ if TYPE_CHECKING:
 
 def restore_plan(diagnosis: Diagnosis, settings: Settings, source: Source, now: datetime) -> Plan:
     """Restore the chosen copy on its manager, and let every other node rejoin; or the refusal."""
-    choice, moved = source.choice, source.moved
-    passed_over = tuple(f"passed over {reason}" for reason in source.rejected) + tuple(
-        f"passed over the copies of {name}: no machine answers at its address to restore them on"
-        for name in diagnosis.away
-    )
+    choice = source.choice
     if choice is None:
-        return Plan(diagnosis.kind, refusal=_without_copy(diagnosis, settings, passed_over))
+        return Plan(diagnosis.kind, refusal=_without_copy(diagnosis, settings, _passed_over(diagnosis, source)))
     manifest = choice.manifest
     seed = settings.node(manifest.manager)
-    gone = [node for node in settings.nodes if node.name in diagnosis.missing]
-    others = sorted((node for node in gone if node != seed), key=lambda node: node.role)
-    seed_moves = seed.name in {move.manager for move in moved}
-    alone = seed_moves and not [node for node in others if node.role == "manager"]
+    others = _others(diagnosis, settings, seed)
+    moves = seed.name in {move.manager for move in source.moved}
+    alone = moves and not [node for node in others if node.role == "manager"]
     if refusal := outdated(source.engine, choice, settings) or (needs_second_manager(seed.name) if alone else None):
         return Plan(diagnosis.kind, refusal=refusal)
-    taken = choice.copy.dated
-    age = (now - taken).total_seconds()
-    losses = (
-        f"changes to the swarm after {taken:%Y-%m-%d %H:%M:%S} UTC ({age:.0f} s ago) are lost",
-        *passed_over,
-        *lost_objects(manifest.inventory, source.newer),
-        *unconfirmed_ca(manifest, source.cas),
-        *((older_engine(source.engine, manifest),) if is_older(source.engine, manifest.engine) else ()),
-        *at_other_addresses(moved),
-        *(LOCKED_AGAIN if manifest.autolock else ()),
-        *left_alone(diagnosis),
-    )
-    joins = tuple(map(steps.join, others))
-    second, rest = (readdress(seed.name, others[0], joins[:1]), joins[1:]) if seed_moves else ((), joins)
-    made = (
-        *rebuilds(diagnosis, settings),
-        *steps.for_quorum(
-            [steps.restore(seed, f"{choice.copy.name}, {_chosen(manifest, settings)}", manifest.cluster_id)]
-        ),
-        *steps.for_quorum([steps.compare(seed.name)]),
-        *steps.for_quorum(
-            [steps.lock(seed.name)] if manifest.autolock and settings.swarm.autolock is not False else ()
-        ),
-        *steps.for_quorum(second),
-        *map(steps.redirect, diagnosis.stranded),
-        *rest,
-        steps.prove("same cluster ID and inventory, every manager reachable"),
-    )
     return Plan(
         diagnosis.kind,
         manifest.cluster_id,
-        made,
+        (
+            *rebuilds(diagnosis, settings),
+            *_restore(choice, settings, seed),
+            *_joins(diagnosis, seed, others, moves=moves),
+            steps.prove("same cluster ID and inventory, every manager reachable"),
+        ),
         copy=choice.copy.name,
         ca=manifest.ca_sha256,
         vouched=manifest.ca_sha256 in source.cas or isinstance(settings.copy_from, str),
-        moves=moved,
-        losses=losses,
+        moves=source.moved,
+        losses=_losses(diagnosis, source, choice, now),
+    )
+
+
+def _others(diagnosis: Diagnosis, settings: Settings, seed: Node) -> list[Node]:
+    """The missing nodes that join the restored swarm, managers first."""
+    gone = (node for node in settings.nodes if node.name in diagnosis.missing and node != seed)
+    return sorted(gone, key=lambda node: node.role)
+
+
+def _restore(choice: Choice, settings: Settings, seed: Node) -> tuple[Step, ...]:
+    """The steps from the copy to a swarm with one manager."""
+    manifest = choice.manifest
+    restore = steps.restore(seed, f"{choice.copy.name}, {_chosen(manifest, settings)}", manifest.cluster_id)
+    locks = manifest.autolock and settings.swarm.autolock is not False
+    return steps.for_quorum((restore, steps.compare(seed.name), *([steps.lock(seed.name)] if locks else ())))
+
+
+def _joins(diagnosis: Diagnosis, seed: Node, others: Sequence[Node], *, moves: bool) -> tuple[Step, ...]:
+    """The steps that let the other nodes rejoin. A manager that moves gets its vote back beside the first of them."""
+    joins = tuple(map(steps.join, others))
+    second, rest = (readdress(seed.name, others[0], joins[:1]), joins[1:]) if moves else ((), joins)
+    return (*steps.for_quorum(second), *map(steps.redirect, diagnosis.stranded), *rest)
+
+
+def _losses(diagnosis: Diagnosis, source: Source, choice: Choice, now: datetime) -> tuple[str, ...]:
+    """What the restore of the chosen copy cannot bring back, and what the operator must know about it."""
+    manifest, taken = choice.manifest, choice.copy.dated
+    age = (now - taken).total_seconds()
+    return (
+        f"changes to the swarm after {taken:%Y-%m-%d %H:%M:%S} UTC ({age:.0f} s ago) are lost",
+        *_passed_over(diagnosis, source),
+        *lost_objects(manifest.inventory, source.newer),
+        *unconfirmed_ca(manifest, source.cas),
+        *((older_engine(source.engine, manifest),) if is_older(source.engine, manifest.engine) else ()),
+        *at_other_addresses(source.moved),
+        *(LOCKED_AGAIN if manifest.autolock else ()),
+        *left_alone(diagnosis),
+    )
+
+
+def _passed_over(diagnosis: Diagnosis, source: Source) -> tuple[str, ...]:
+    """Why better copies are not restored."""
+    return (
+        *(f"passed over {reason}" for reason in source.rejected),
+        *(
+            f"passed over the copies of {name}: no machine answers at its address to restore them on"
+            for name in diagnosis.away
+        ),
     )
 
 

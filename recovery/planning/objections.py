@@ -82,11 +82,14 @@ def _save(node: NodeReport, _: Situation) -> str:
     return "" if node.raft else f"{node.node.name} has no log"
 
 
-@_before(Action.UNLOCK, "it is locked; or it has a log and no manager has a leader")
-def _unlock(node: NodeReport, at: Situation) -> str:
-    if node.state is LocalState.LOCKED or (node.raft and at.leader is None):
-        return ""
-    return f"{node.node.name} is not locked"
+@_before(Action.UNLOCK, "it is locked")
+def _unlock(node: NodeReport, _: Situation) -> str:
+    return "" if node.state is LocalState.LOCKED else f"{node.node.name} is not locked"
+
+
+@_before(Action.OPEN, "no manager has a leader, and it has a log")
+def _open(node: NodeReport, at: Situation) -> str:
+    return _a_leader(at) or _save(node, at)
 
 
 @_before(Action.FORCE, "no manager has a leader, no manager is silent, and it has a log")

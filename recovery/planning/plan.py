@@ -75,13 +75,13 @@ class Plan:
         """The steps that give the swarm its quorum."""
         return tuple(step for step in self.steps if step.gives_quorum)
 
+    def all_of(self, name: str) -> tuple[Step, ...]:
+        """Every step for one node, but for the machine itself."""
+        return tuple(step for step in self.steps if step.node == name and step.action is not Action.REBUILD)
+
     def steps_of(self, name: str) -> tuple[Step, ...]:
         """The steps that bring one node back once the swarm has its quorum."""
-        return tuple(
-            step
-            for step in self.steps
-            if step.node == name and not step.gives_quorum and step.action is not Action.REBUILD
-        )
+        return tuple(step for step in self.all_of(name) if not step.gives_quorum)
 
     @property
     def lines(self) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """A plan on its way to the process that carries it out: as plain values, as they lie in Pulumi's state."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 from recovery.planning.diagnosis import Kind
@@ -24,15 +24,10 @@ def to_record(plan: Plan, steps: Iterable[Step]) -> dict[str, Any]:
 
 
 def from_record(record: Mapping[str, Any]) -> Plan:
-    """The plan in a record. Raises: ValueError, TypeError, KeyError where it is none."""
+    """The plan in a record. Pulumi leaves out what is null. Raises: ValueError, TypeError, KeyError where it is none."""
     if "steps" not in record:
         return NOTHING
     steps = tuple(Step(**{**step, "action": Action(step["action"])}) for step in record["steps"])
     moves = tuple(AddressChange(**move) for move in record["moves"])
-    known = {key: record[key] for key in ("cluster_id", "copy", "ca", "survivor", "ahead")}
+    known: dict[str, Any] = {key: record.get(key) for key in ("cluster_id", "copy", "ca", "survivor", "ahead")}
     return Plan(Kind(record["kind"]), steps=steps, moves=moves, **known)
-
-
-def only(plan: Plan, steps: Iterable[Step]) -> Plan:
-    """The plan with only these of its steps."""
-    return replace(plan, steps=tuple(steps))

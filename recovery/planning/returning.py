@@ -26,7 +26,8 @@ def finish_quorum(diagnosis: Diagnosis, settings: Settings) -> tuple[Step, ...]:
     """Every manager is unlocked where there is no leader; then what a run that broke off left to do to the manager that it made."""
     unlocks = map(steps.unlock, diagnosis.locked if diagnosis.kind is Kind.LOCKED else ())
     proofs = (step for name in diagnosis.unproven for step in (steps.save(name), steps.compare(name)))
-    return (*unlocks, *proofs, *map(steps.lock, diagnosis.opened), *_readdresses(diagnosis, settings))
+    locks = map(steps.lock, diagnosis.opened if settings.swarm.autolock is not False else ())
+    return (*unlocks, *proofs, *locks, *_readdresses(diagnosis, settings))
 
 
 def of_node(diagnosis: Diagnosis, node: Node) -> tuple[Step, ...]:

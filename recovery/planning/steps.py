@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 from recovery.swarm.machines import Node
-
-if TYPE_CHECKING:
-    pass
 
 
 class Action(StrEnum):
@@ -20,6 +16,7 @@ class Action(StrEnum):
     REBUILD = "rebuild"
     SAVE = "save"
     UNLOCK = "unlock"
+    OPEN = "open"
     FORCE = "force"
     RESTORE = "restore"
     COMPARE = "compare"
@@ -93,7 +90,7 @@ def unlock(name: str) -> Step:
 def open_key_file(name: str) -> Step:
     """Open the key file of a locked survivor, from which Docker cannot force a new cluster (moby#36852)."""
     effect = "open its key file with the unlock key in escrow, so that a new cluster can be forced from it"
-    return Step(Action.UNLOCK, name, effect, "its engine needs no unlock key")
+    return Step(Action.OPEN, name, effect, "its engine needs no unlock key")
 
 
 def lock(name: str) -> Step:

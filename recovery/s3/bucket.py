@@ -34,3 +34,8 @@ class Bucket:
     """The most that copies take of the line; 10**6 bytes."""
     write_only: bool = False
     """The credentials may not read: what is written is not looked at afterwards."""
+
+    @property
+    def where(self) -> str:
+        """The bucket's address, as messages show it."""
+        return f"s3://{self.name}" + (f" at {self.endpoint}" if self.endpoint else "")

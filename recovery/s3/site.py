@@ -1,17 +1,14 @@
 """One bucket in S3, through boto3. All other modules read and write it through this one."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
 from pathlib import Path
-from threading import Lock
 from time import sleep
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from boto3.exceptions import Boto3Error, RetriesExceededError
-from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -29,7 +26,9 @@ from recovery.s3.bucket import SITES, Bucket
 from recovery.s3.client import BULK, PATIENT, RequestLimits
 from recovery.s3.clock import skew
 from recovery.s3.encryption import ServerSideEncryption
-from recovery.s3.server_errors import NO_LOCK, NOT_OFFERED, code_of, explain, is_not_offered, status_of
+from recovery.s3.line import line
+from recovery.s3.object_lock import ObjectLock
+from recovery.s3.server_errors import NO_LOCK, NOT_OFFERED, code_of, explain, status_of
 from recovery.s3.versions import as_of
 
 if TYPE_CHECKING:
@@ -39,17 +38,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-PART = 8 * 2**20
-"""Bytes; what is larger is sent in parts of this size."""
-THREADS = 4
 READS = 3
 """How often a small object is read whose content breaks off."""
 READ_PAUSE = 0.1
 """Seconds; by then a small object is written."""
 UNREACHABLE = (NoConnection, HTTPClientError, IncompleteReadError, RetriesExceededError, ConnectionError)
 """What boto3 raises where no answer, or not all of it, came."""
-_line = Lock()
-"""With a bandwidth limit, one transfer runs at a time: otherwise each would use the whole limit."""
 CHANGED = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412", "409"})
 """The answers to a conditional write when the object is not as expected."""
 NO_UPLOAD = "NoSuchUpload"
@@ -93,11 +87,15 @@ class Site:
     ) -> None:
         self.bucket = bucket
         self.name = "main" if at == SITES[0] else "second"
-        self.where = f"s3://{bucket.name}" + (f" at {bucket.endpoint}" if bucket.endpoint else "")
+        self.where = bucket.where
         self.rest = ServerSideEncryption(bucket)
+        self._lock = ObjectLock(bucket, lambda: self.s3)
+        self._line = line(bucket.megabytes_per_second)
         self._at, self._prefix, self._pace, self._then = at, prefix or bucket.prefix, pace, then
         self.skew = timedelta(0)
         """How far the clock here was ahead of the server's at the last write of a small object."""
+        self._is_versioned = False
+        """Whether the bucket was found to have versioning."""
 
     @property
     def s3(self) -> "S3Client":
@@ -160,9 +158,9 @@ class Site:
                 return False
 
             def fetch(**extra: Any) -> None:
-                with self._turn:
+                with self._line.turn:
                     client.client(self.bucket, BULK).download_file(
-                        self.bucket.name, self.own(key), str(path), ExtraArgs=extra, Config=self._transfer
+                        self.bucket.name, self.own(key), str(path), ExtraArgs=extra, Config=self._line.transfer
                     )
 
             try:
@@ -211,9 +209,9 @@ class Site:
         """Upload a local file as a kept object: locked if the settings ask for that, and checked afterwards."""
         self.require_lock()
         with self.doing(f"writing {key} to"):
-            with self._turn:
+            with self._line.turn:
                 client.client(self.bucket, BULK).upload_file(
-                    str(path), self.bucket.name, self.own(key), ExtraArgs=self._kept, Config=self._transfer
+                    str(path), self.bucket.name, self.own(key), ExtraArgs=self._kept, Config=self._line.transfer
                 )
             self._check(key, path.stat().st_size)
 
@@ -230,12 +228,7 @@ class Site:
             return
         self.require_lock()  # a server that does not know locks takes the new one for the object's new content
         with self.doing(f"locking {key} in"):
-            wanted = self._lock["ObjectLockRetainUntilDate"]
-            found = self._retention(key) or {}
-            if (until := found.get("RetainUntilDate")) and until >= wanted:
-                return
-            retention: Any = {"Mode": found.get("Mode") or self._lock["ObjectLockMode"], "RetainUntilDate": wanted}
-            self.s3.put_object_retention(Bucket=self.bucket.name, Key=self.own(key), Retention=retention)
+            self._lock.prolong(self.own(key))
 
     def delete(self, key: str) -> bool:
         """Delete an object; a missing object is no error. Whether the bucket has versioning and keeps the old version."""
@@ -270,8 +263,8 @@ class Site:
 
     def require_lock(self) -> None:
         """With requorum:backup.lock, check once that the bucket has Object Lock. Raises: StoreError when it has not."""
-        if self.bucket.lock and not self.bucket.write_only:
-            self._lockable  # noqa: B018 - it raises
+        with self.doing("reading the Object Lock (requorum:backup.lock) of"):
+            self._lock.require_enabled()
 
     @contextmanager
     def doing(self, verb: str) -> Iterator[None]:
@@ -360,54 +353,15 @@ class Site:
         if not self.rest.is_kept(found):
             why = "the server ignored requorum:backup.encryption"
             raise StoreError(doing, why, remedy=NOT_OFFERED, code="s3-not-supported")
-        if self.bucket.lock and not found.get("ObjectLockMode") and self._retention(key) is None:
+        if not self._lock.is_kept(self.own(key), found):
             why = "the server ignored requorum:backup.lock"
             raise StoreError(doing, why, remedy=NO_LOCK, code="s3-not-supported")
-
-    def _retention(self, key: str) -> Mapping[str, Any] | None:
-        """An object's lock: None if it has none; empty if the credentials may not read it."""
-        try:
-            found = self.s3.get_object_retention(Bucket=self.bucket.name, Key=self.own(key))
-        except ClientError as error:
-            if status_of(error) >= 500 and not is_not_offered(error):
-                raise
-            return {} if code_of(error) == "AccessDenied" else None
-        return found["Retention"]
 
     @property
     def _kept(self) -> dict[str, Any]:
         """The arguments for writing a kept object. S3 accepts a lock only with a checksum."""
         checksum = {"ChecksumAlgorithm": "SHA256"} if self.bucket.checked or self.bucket.lock else {}
-        return {**self.rest.writing, **checksum, **(self._lock if self.bucket.lock else {})}
-
-    @property
-    def _lock(self) -> dict[str, Any]:
-        assert self.bucket.lock
-        until = datetime.now(UTC) + timedelta(days=self.bucket.lock_days)
-        return {"ObjectLockMode": self.bucket.lock.upper(), "ObjectLockRetainUntilDate": until}
-
-    @cached_property
-    def _lockable(self) -> None:
-        doing = f"reading the Object Lock (requorum:backup.lock) of {self.where}"
-        with self.doing("reading the Object Lock (requorum:backup.lock) of"):
-            found = self.s3.get_object_lock_configuration(Bucket=self.bucket.name)
-        if found["ObjectLockConfiguration"].get("ObjectLockEnabled") != "Enabled":
-            raise StoreError(doing, "the bucket has no Object Lock", remedy=NO_LOCK, code="s3-not-supported")
-
-    @property
-    def _turn(self) -> AbstractContextManager[object]:
-        return _line if self.bucket.megabytes_per_second else nullcontext()
-
-    @cached_property
-    def _transfer(self) -> TransferConfig:
-        limit = self.bucket.megabytes_per_second
-        return TransferConfig(
-            multipart_threshold=PART,
-            multipart_chunksize=PART,
-            max_concurrency=THREADS,
-            max_bandwidth=int(limit * 10**6) if limit else None,
-            preferred_transfer_client="classic",  # the other one knows no limit of bandwidth
-        )
+        return {**self.rest.writing, **checksum, **self._lock.writing}
 
     def _version(self, key: str) -> dict[str, str] | None:
         """The version of an object to read; None if there was no such object at that time."""
@@ -418,12 +372,14 @@ class Site:
 
     def _versions(self, prefix: str) -> dict[str, Mapping[str, Any]]:
         assert self._then
-        self._versioned  # noqa: B018 - it raises
+        self._require_versioned()
         pages = self.s3.get_paginator("list_object_versions").paginate(Bucket=self.bucket.name, Prefix=prefix)
         return as_of(pages, self._then)
 
-    @cached_property
-    def _versioned(self) -> None:
+    def _require_versioned(self) -> None:
+        """Check once that the bucket has versioning. Raises: StoreError when it has not."""
+        if self._is_versioned:
+            return
         found = self.s3.get_bucket_versioning(Bucket=self.bucket.name)
         if "Status" not in found:
             raise StoreError(
@@ -432,3 +388,4 @@ class Site:
                 remedy=UNVERSIONED,
                 code="s3-not-supported",
             )
+        self._is_versioned = True

@@ -1,7 +1,7 @@
 """Whether the nodes of a cluster fit together. Each check raises a SettingError for the first fault."""
 
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Network
 
 from recovery.errors import SettingError
 from recovery.settings import placement
@@ -41,57 +41,63 @@ def check_nodes(
     managers: Sequence[Node], workers: Sequence[Node], zone_names: Sequence[str], subnet: IPv4Network
 ) -> None:
     """Check that each node is in a known zone and in the subnet, and that no two share a name or an address."""
-    seen_names: dict[str, str] = {}
-    seen_addresses: dict[IPv4Address, str] = {}
-    dialled: dict[str, str] = {}
-    for group, members in (("managers", managers), ("workers", workers)):
-        for index, node in enumerate(members):
-            key = f"{group}[{index}]"
-            if node.zone not in zone_names:
-                raise SettingError(
-                    f"{key}.zone",
-                    f"requorum:zones has no zone {node.zone!r}",
-                    remedy=f"use one of {', '.join(zone_names)}, or add the zone to requorum:zones",
-                    code="setting-invalid",
-                )
-            if node.address not in subnet:
-                raise SettingError(
-                    f"{key}.address",
-                    f"{node.address} is not in requorum:subnet {subnet}",
-                    remedy="give an address in the subnet, or correct the subnet",
-                    code="setting-invalid",
-                )
-            if node.address in seen_addresses:
-                raise SettingError(
-                    f"{key}.address",
-                    f"{node.address} is already the address of {seen_addresses[node.address]}",
-                    remedy="give each node its own address",
-                    code="setting-invalid",
-                )
-            if node.name in seen_names:
-                raise SettingError(
-                    f"{key}.name",
-                    f"{node.name} is already the name of {seen_names[node.name]}",
-                    remedy="give each node its own name",
-                    code="setting-invalid",
-                )
-            if node.dial in dialled:
-                raise SettingError(
-                    f"{key}.sshAddress",
-                    f"{node.dial} is already the SSH address of {dialled[node.dial]}",
-                    remedy="give each node its own SSH address",
-                    code="setting-invalid",
-                )
-            if node.address in (subnet.network_address, subnet.broadcast_address):
-                raise SettingError(
-                    f"{key}.address",
-                    f"{node.address} is the network or broadcast address of the subnet, not a machine's",
-                    remedy="give another address in the subnet",
-                    code="setting-invalid",
-                )
-            dialled[node.dial] = node.name
-            seen_names[node.name] = key
-            seen_addresses[node.address] = node.name
+    nodes = [(f"managers[{index}]", node) for index, node in enumerate(managers)]
+    nodes += [(f"workers[{index}]", node) for index, node in enumerate(workers)]
+    addresses: dict[object, str] = {}
+    names: dict[object, str] = {}
+    dialled: dict[object, str] = {}
+    for key, node in nodes:
+        require_zone(key, node, zone_names)
+        require_in_subnet(key, node, subnet)
+        require_unique(f"{key}.address", node.address, "address", addresses, owner=node.name)
+        require_unique(f"{key}.name", node.name, "name", names, owner=key)
+        require_unique(f"{key}.sshAddress", node.dial, "SSH address", dialled, owner=node.name)
+        require_host_address(key, node, subnet)
+
+
+def require_zone(key: str, node: Node, zone_names: Sequence[str]) -> None:
+    """Raises: SettingError when the node is in a zone that the settings do not name."""
+    if node.zone not in zone_names:
+        raise SettingError(
+            f"{key}.zone",
+            f"requorum:zones has no zone {node.zone!r}",
+            remedy=f"use one of {', '.join(zone_names)}, or add the zone to requorum:zones",
+            code="setting-invalid",
+        )
+
+
+def require_in_subnet(key: str, node: Node, subnet: IPv4Network) -> None:
+    """Raises: SettingError when the node's address is outside the subnet."""
+    if node.address not in subnet:
+        raise SettingError(
+            f"{key}.address",
+            f"{node.address} is not in requorum:subnet {subnet}",
+            remedy="give an address in the subnet, or correct the subnet",
+            code="setting-invalid",
+        )
+
+
+def require_host_address(key: str, node: Node, subnet: IPv4Network) -> None:
+    """Raises: SettingError when the node's address is the subnet's network or broadcast address."""
+    if node.address in (subnet.network_address, subnet.broadcast_address):
+        raise SettingError(
+            f"{key}.address",
+            f"{node.address} is the network or broadcast address of the subnet, not a machine's",
+            remedy="give another address in the subnet",
+            code="setting-invalid",
+        )
+
+
+def require_unique(key: str, value: object, what: str, owners: dict[object, str], *, owner: str) -> None:
+    """Add the value to ``owners``, which has the owner of each value before. Raises: SettingError when it has one already."""
+    if value in owners:
+        raise SettingError(
+            key,
+            f"{value} is already the {what} of {owners[value]}",
+            remedy=f"give each node its own {what}",
+            code="setting-invalid",
+        )
+    owners[value] = owner
 
 
 def check_docker_hosts(hosts: Hosts, nodes: Sequence[Node]) -> None:

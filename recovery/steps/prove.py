@@ -16,7 +16,7 @@ from recovery.steps.gossip import READY_SECONDS, reopen, rouse
 from recovery.survey.nodes import stable_survey
 from recovery.survey.workload import await_gossip, inventory_of, node_workloads, running_workload
 from recovery.swarm.machines import Node
-from recovery.swarm.model import Inventory, Member, NodeReport, NodeWorkload, Reach, Service, Survey, Workload
+from recovery.swarm.model import Member, NodeReport, NodeWorkload, Reach, Service, Survey, Workload
 
 PAUSE = 0.2
 STANDS = {"manager": "Ready, Reachable, one entry", "worker": "Ready, one entry"}
@@ -30,21 +30,6 @@ class Health:
     leader: str
     checks: tuple[Check, ...] = ()
     """The checks of the proof; none of them failed."""
-
-
-def compare(cluster_id: str, expected: Inventory, found_id: str, found: Inventory, *, node: str) -> None:
-    """Check that a restored swarm is the copied swarm. Raises: ProofFailed with the difference."""
-    doing = "comparing the restored swarm with its copy"
-    remedy = "check the copies (requorum verify), then recover again; the node has left the swarm that differs"
-    if found_id != cluster_id:
-        why = f"its ID is {found_id}, and the copy's is {cluster_id}"
-        raise ProofFailed(doing, why, remedy=remedy, node=node, code="swarm-differs")
-    if missing := expected.missing_from(found):
-        shown = "; ".join(f"{kind}: {', '.join(ids)}" for kind, ids in missing.items())
-        raise ProofFailed(doing, f"it lacks {shown}", remedy=remedy, node=node, code="swarm-differs")
-    if found.index < expected.index:
-        why = f"its newest change has version {found.index}, and the copy's has {expected.index}"
-        raise ProofFailed(doing, why, remedy=remedy, node=node, code="swarm-differs")
 
 
 def prove(settings: Settings, cluster_id: str, *, before: Before | None = None, say: Callable[[str], None]) -> Health:

@@ -1,56 +1,54 @@
-"""Gives the cluster a quorum: adopts the one it has, creates the first, or restores one from a copy or a survivor.
+"""Gives the cluster a quorum: takes the steps of the plan for that, and gives the swarm the options of the settings.
 
-Promise 1 guards the ways that make a swarm: never while a manager with a leader answers at any known address,
+Promise 1 guards the steps that make a swarm: never while a manager with a leader answers at any known address,
 and no new swarm when S3 has copies of the old one.
 """
 
-from recovery.copies.catalog import Catalog, known_id
+from recovery.copies.catalog import known_id
 from recovery.errors import Refused
 from recovery.node.engine import Engine
 from recovery.node.ssh import Shell
-from recovery.planning.decide import refusal_of
-from recovery.planning.diagnosis import Diagnosis, Kind, diagnose
-from recovery.planning.survivors import rank
+from recovery.planning.steps import Action, Step
 from recovery.progress import Say
 from recovery.s3 import cluster_lease
 from recovery.s3.store import Store
 from recovery.settings import Settings
-from recovery.steps.force import force_new_cluster
-from recovery.steps.found import adopt_swarm, found_swarm
-from recovery.steps.leave import dismiss
+from recovery.steps.lock import settle_autolock
 from recovery.steps.outcome import Quorum
-from recovery.steps.restore import restore_copy
-from recovery.steps.unlock import unlock_managers
-from recovery.survey import survivors
-from recovery.survey.nodes import stable_survey, survey
+from recovery.steps.run import Run, planned
+from recovery.steps.take import Phase, carry_out
+from recovery.survey.nodes import survey
+
+MAKES_IT = frozenset({Action.FOUND, Action.FORCE, Action.RESTORE, Action.COMPARE})
+"""The actions after which their node is asked again. The other managers are not: their engines may search for a leader."""
+CHANGES_ALL = frozenset({Action.UNLOCK, Action.JOIN})
+"""The actions after which all managers are surveyed anew."""
+REMAKES = frozenset({Action.FORCE, Action.RESTORE, Action.COMPARE})
 
 
-def establish(
-    settings: Settings,
-    *,
-    copy: str | None = None,
-    ca: str | None = None,
-    survivor: str | None = None,
-    known: str | None = None,
-    say: Say,
-) -> Quorum:
+def establish(run: Run, *, known: str | None = None) -> Quorum:
     """Make sure that the cluster has a quorum.
 
-    The plan that the operator saw names ``copy``, the copy to restore from, or ``survivor``, the manager to force a new
-    cluster from. Without either, nothing is restored or forced. With either, agents pause until `lifecycle.finish`.
-    ``ca`` is the CA that the copy must have, if it is given. ``known`` is the cluster's ID if the cluster was built
-    before; then no new swarm is created. Safe to run again after any interruption.
+    Only the steps of the plan that was consented to are taken. If they restore or force, agents pause until
+    `lifecycle.finish`. ``known`` is the cluster's ID if the cluster was built before; then no new swarm is created. Safe
+    to run again after any interruption.
 
     Raises: Refused when neither adopting, creating nor restoring is safe, or another operator holds the lease;
     ProofFailed; StoreError.
     """
-    with cluster_lease.hold(Store(settings.backup.sites), settings.keys, "establishing the quorum", say=say):
-        return _establish(settings, copy, ca, survivor, known, say)
-
-
-def _pause_agents(settings: Settings, say: Say) -> None:
-    if settings.agent:
-        cluster_lease.pause_agents(Store(settings.backup.sites), settings.keys, say=say)
+    doing = f"establishing the quorum of cluster {run.settings.cluster}"
+    with run.phase(doing):
+        run.known, run.copied = _swarm(run, known, doing), bool(run.catalog.copies)
+        if run.consented.id and run.survey.leader is None:
+            _pause_agents(run)
+        carry_out(run, Phase(doing, _takes, _looks, frozenset({Action.LEAVE})))
+        leader = run.require_leader(doing)
+        engine, taken = Engine(run.shell(leader.node)), {action for action, _ in run.done}
+        if Action.FOUND not in taken:
+            engine.set_options(run.settings.swarm)
+        if Action.LOCK not in taken:
+            settle_autolock(run, leader.node)
+        return Quorum(leader.cluster_id, leader.ca_sha256, remade=bool(taken & REMAKES))
 
 
 def dissolve(settings: Settings, cluster_id: str, *, say: Say) -> None:
@@ -65,47 +63,33 @@ def dissolve(settings: Settings, cluster_id: str, *, say: Say) -> None:
                     Engine(shell).leave()
 
 
-def _establish(
-    settings: Settings, copy: str | None, ca: str | None, survivor: str | None, known: str | None, say: Say
-) -> Quorum:
-    catalog = Catalog(settings)
-    seen = stable_survey(settings, nodes=settings.managers)
-    copied = known_id(settings, catalog)
-    if known and copied not in (None, known, settings.cluster_id):
+def _pause_agents(run: Run) -> None:
+    """Before the proof, agents would copy half a cluster."""
+    if run.settings.agent:
+        cluster_lease.pause_agents(run.store, run.settings.keys, say=run.say)
+
+
+def _takes(run: Run, step: Step) -> bool:
+    """Whether the step gives the swarm its quorum, by the fresh plan or by the consented one."""
+    shown = planned(run.consented, step)
+    return step.gives_quorum or bool(shown and shown.gives_quorum)
+
+
+def _looks(run: Run, step: Step) -> None:
+    if step.action in MAKES_IT:
+        run.ask(run.settings.node(step.node))
+    elif step.action in CHANGES_ALL:
+        run.look()
+
+
+def _swarm(run: Run, known: str | None, doing: str) -> str | None:
+    """The ID of the cluster's swarm by the settings or the copies, else ``known``. Raises: Refused if they differ."""
+    copied = known_id(run.settings, run.catalog)
+    if known and copied not in (None, known, run.settings.cluster_id):
         raise Refused(
-            f"establishing the quorum of cluster {settings.cluster}",
+            doing,
             f"Pulumi built the cluster as swarm {known}, and the copies in S3 are of swarm {copied}",
             remedy="correct requorum:backup, or set requorum:clusterId to the ID of the right swarm",
             code="several-swarms",
         )
-    known = copied or known
-    diagnosis = diagnose(seen, known, cluster=settings.cluster, copies=bool(catalog.copies))
-    if diagnosis.kind is Kind.LOCKED:
-        unlock_managers(settings, diagnosis.locked, say)
-        seen = stable_survey(settings, nodes=settings.managers)
-        diagnosis = diagnose(seen, known, cluster=settings.cluster, copies=bool(catalog.copies))
-    if leader := seen.leader:
-        if diagnosis.kind in (Kind.FORKED, Kind.FOREIGN):
-            raise _refused(diagnosis, settings)
-        return adopt_swarm(settings, catalog, seen, leader, say)
-    if diagnosis.kind is Kind.ABSENT:
-        return found_swarm(settings, say)
-    if diagnosis.kind is Kind.ALL_LOST and copy:
-        _pause_agents(settings, say)
-        return restore_copy(settings, catalog, seen, copy, ca, say)
-    if diagnosis.kind is Kind.QUORUM_LOST and survivor and not diagnosis.silent:
-        _pause_agents(settings, say)
-        before = seen.of(survivor)
-        made = force_new_cluster(settings, catalog, seen, before, rank(survivors.read_survivors(settings, seen)), say)
-        dismiss(settings, seen, before.node, say=say)
-        return made
-    raise _refused(diagnosis, settings)
-
-
-def _refused(diagnosis: Diagnosis, settings: Settings) -> Refused:
-    doing = f"establishing the quorum of cluster {settings.cluster}"
-    if diagnosis.kind in (Kind.FORKED, Kind.FOREIGN):
-        refusal = refusal_of(diagnosis, settings)
-        return Refused(doing, f"{diagnosis.kind}\n{diagnosis.text}", remedy=refusal.remedy, code=refusal.code)
-    why = f"{diagnosis.kind}, and this run has no plan for that\n{diagnosis.text}"
-    return Refused(doing, why, remedy="make a new plan: pulumi preview", code="plan-outdated")
+    return copied or known

@@ -1,13 +1,12 @@
 """Checks, right before a new cluster is forced, that nothing has changed since the survey."""
 
-from time import monotonic, sleep
-
 from recovery.errors import Refused
 from recovery.s3 import cluster_lease
 from recovery.settings import Settings
 from recovery.survey.nodes import survey
 from recovery.swarm.model import Survey
 from recovery.swarm.raft import quorum
+from recovery.waiting import until
 
 LOOK_AGAIN_SECONDS = 10.0
 """How long a manager that was known to be lost may take to answer again that it still is."""
@@ -24,18 +23,21 @@ def require_unchanged(settings: Settings, seen: Survey, doing: str) -> None:
     many = sum(report.holds_raft for report in seen.managers) >= quorum(len(settings.managers))
     lost = [report.node.name for report in seen.managers if report.known_lost]
     asked = [node for node in settings.managers if many or node.name in lost]
-    end = monotonic() + LOOK_AGAIN_SECONDS
-    while True:
-        now = survey(settings, nodes=asked)
-        back = [f"{r.node.name} ({r.reach})" for r in now.managers if r.node.name in lost and not r.known_lost]
-        if now.leader is None and not back:
-            return
-        if now.leader or monotonic() > end:
-            why = "the swarm has a leader again" if now.leader else f"no longer known to be lost: {', '.join(back)}"
-            raise Refused(
-                doing,
-                f"the cluster changed while Requorum prepared this step: {why}",
-                remedy="make a new plan: requorum plan",
-                code="plan-outdated",
-            )
-        sleep(PAUSE)
+
+    def back(now: Survey) -> list[str]:
+        return [f"{r.node.name} ({r.reach})" for r in now.managers if r.node.name in lost and not r.known_lost]
+
+    now = until(
+        lambda: survey(settings, nodes=asked),
+        LOOK_AGAIN_SECONDS,
+        holds=lambda now: now.leader is not None or not back(now),
+        pause=PAUSE,
+    )
+    if now.leader or back(now):
+        why = "the swarm has a leader again" if now.leader else f"no longer known to be lost: {', '.join(back(now))}"
+        raise Refused(
+            doing,
+            f"the cluster changed while Requorum prepared this step: {why}",
+            remedy="make a new plan: requorum plan",
+            code="plan-outdated",
+        )

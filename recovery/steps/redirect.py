@@ -8,16 +8,17 @@ networkdb: rejoinClusterInterval), and so a detour is not closed, but ends by it
 
 from collections.abc import Mapping
 from ipaddress import IPv4Address
-from time import monotonic, sleep
 
 from recovery.errors import ProofFailed
 from recovery.node.engine import SWARM_PORT
 from recovery.node.ssh import Shell
-from recovery.settings import Settings
+from recovery.planning.steps import Step
 from recovery.steps import votes
+from recovery.steps.run import Run
 from recovery.survey.nodes import ask
 from recovery.swarm.machines import Node
 from recovery.swarm.model import NodeReport
+from recovery.waiting import until
 
 PAUSE = 0.1
 SECONDS = 300
@@ -39,18 +40,37 @@ def detour(shell: Shell, routes: Mapping[str, IPv4Address]) -> None:
     shell.run(["sh", "-c", OPEN, "open", END, *pairs])
 
 
-def redirect_worker(settings: Settings, shell: Shell, seen: NodeReport, manager: Node) -> None:
-    """Direct a worker that knows no current manager to ``manager``, which tells it the addresses of the others."""
-    end = monotonic() + votes.SECONDS
-    detour(shell, {address.rsplit(":", 1)[0]: manager.address for address in seen.remotes})
-    while ask(shell).is_stranded(settings.managers):
-        if monotonic() > end:
-            raise ProofFailed(
-                f"directing it to {manager.address}",
-                f"it reached no manager within {votes.SECONDS:.0f} s",
-                remedy=f"make sure that it can reach {manager.address}:{SWARM_PORT}, then run the same command again. "
-                "If it cannot, run on it: docker swarm leave --force (its containers end), then run the same command again",
-                node=shell.node.name,
-                code="swarm-timeout",
-            )
-        sleep(PAUSE)
+def redirect(run: Run, step: Step) -> None:
+    """Carry out REDIRECT: direct a worker to a manager, or a manager to one that the raft log has at a former address.
+
+    Raises: ProofFailed if the worker reaches no manager within `votes.SECONDS`; CommandFailed; TransportError.
+    """
+    node, settings = run.settings.node(step.node), run.settings
+    if node.role == "manager":
+        routes = {entry.raft_address: settings.node(name).address for name, entry in run.survey.misplaced.items()}
+        detour(run.shell(node), routes)
+        return
+    manager = run.leader().node
+    run.say(f"{node.name} knows no current manager: Requorum directs it to {manager.address}")
+    _redirect_worker(run, run.survey.of(node.name), manager)
+
+
+def _redirect_worker(run: Run, report: NodeReport, manager: Node) -> None:
+    """Direct a worker to ``manager``, which tells it the addresses of the others."""
+    shell = run.shell(report.node)
+    detour(shell, {address.rsplit(":", 1)[0]: manager.address for address in report.remotes})
+
+    def failure(_: bool) -> ProofFailed:
+        return ProofFailed(
+            f"directing it to {manager.address}",
+            f"it reached no manager within {votes.SECONDS:.0f} s",
+            remedy=f"make sure that it can reach {manager.address}:{SWARM_PORT}, then run the same command again. "
+            "If it cannot, run on it: docker swarm leave --force (its containers end), then run the same command again",
+            node=shell.node.name,
+            code="swarm-timeout",
+        )
+
+    def knows_one() -> bool:
+        return not ask(shell).is_stranded(run.settings.managers)
+
+    until(knows_one, votes.SECONDS, pause=PAUSE, otherwise=failure)

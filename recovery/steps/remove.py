@@ -15,25 +15,24 @@ from recovery.swarm.machines import Node
 from recovery.swarm.votes import survives_without
 
 
-def remove(settings: Settings, node: Node, node_id: str, *, say: Callable[[str], None]) -> None:
+def remove(settings: Settings, node: Node, node_id: str, *, ending: bool, say: Callable[[str], None]) -> None:
     """Remove the node from the swarm: demote, drain, leave, remove. A copy is taken before a manager is removed for good.
 
-    If the settings still name the node, the whole cluster is being destroyed. Then a manager whose removal would lose
-    the quorum stays, and `quorum.dissolve`, which runs last, ends the swarm.
+    If the whole swarm is ``ending``, a manager whose removal would lose the quorum stays, and `quorum.dissolve`, which runs
+    last, ends the swarm.
 
     Raises: Refused when only this node is to be removed and the swarm has no leader, or would lose its quorum;
     StoreError; EngineError.
     """
     with cluster_lease.hold(Store(settings.backup.sites), settings.keys, f"removing {node.name}", say=say):
-        _remove(settings, node, node_id, say)
+        _remove(settings, node, node_id, ending, say)
 
 
-def _remove(settings: Settings, node: Node, node_id: str, say: Callable[[str], None]) -> None:
-    destroying = node.name in {named.name for named in settings.nodes}
-    remaining = tuple(manager for manager in settings.managers if manager.name != node.name)
+def _remove(settings: Settings, node: Node, node_id: str, ending: bool, say: Callable[[str], None]) -> None:
+    remaining = tuple(manager for manager in settings.managers if manager.address != node.address)
     leader = stable_survey(settings, nodes=remaining).leader
     if leader is None:
-        if destroying:
+        if ending:
             return
         raise Refused(
             f"removing {node.name} from the swarm",
@@ -47,9 +46,9 @@ def _remove(settings: Settings, node: Node, node_id: str, say: Callable[[str], N
         if entry is None:
             return
         if entry.votes:
-            if destroying and not survives_without(entry, chief.members()):
+            if ending and not survives_without(entry, chief.members()):
                 return
-            if not destroying:
+            if not ending:
                 take_one(settings, leader.node)
             say(f"demoting {node.name}")
             votes.demote(chief, entry)

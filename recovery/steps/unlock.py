@@ -1,8 +1,4 @@
-"""Managers of an autolocked swarm: unlock them, decrypt one before a new cluster is forced, and lock it again."""
-
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from time import monotonic, sleep
+"""Carries out UNLOCK and OPEN: unlocks a manager, or opens its key file before a new cluster is forced from it."""
 
 from recovery.copies.escrow import Escrow
 from recovery.errors import ProofFailed
@@ -10,21 +6,21 @@ from recovery.node.engine import RESTART, Engine
 from recovery.node.shell import DATA_ROOT
 from recovery.node.ssh import Shell
 from recovery.onnode.archive import KEY, OPENED
-from recovery.planning.steps import Action
+from recovery.planning.steps import Step
 from recovery.progress import Say
 from recovery.settings import Settings
-from recovery.steps import journal, votes
+from recovery.steps import votes
+from recovery.steps.run import Run
 from recovery.survey.nodes import ask
 from recovery.swarm.key_file import UnlockKey, is_locked, unlock
-from recovery.swarm.machines import Node, SwarmOptions
+from recovery.swarm.machines import Node
 from recovery.swarm.model import LocalState, NodeReport
+from recovery.waiting import until
 
 KEY_FILE = f"{DATA_ROOT}/{KEY}"
 """The key file's usual place. An engine whose leader has just died would need 20 s to tell its own."""
 REPLACE = f'umask 077; cat > "$1.requorum" && : > "${{1%/*}}/../{OPENED}" && mv "$1.requorum" "$1"'
 """Writes the marker before the key file. If a run is killed in between, autolock is still enabled again later."""
-WAS_ON = f'[ -e "$1/swarm/{OPENED}" ]'
-IS_ON = f'rm -f "$1/swarm/{OPENED}"'
 RESTART_SECONDS = 90.0
 """The engine waits 20 s for a quorum before it reports that it has started."""
 PAUSE = 0.1
@@ -34,6 +30,12 @@ def require_key(settings: Settings, node: Node) -> None:
     """Check that escrow has the key of a locked manager. Raises: NoUnlockKey, SettingError, StoreError, TransportError."""
     with Shell(node, settings.ssh) as shell:
         _key(settings, shell, _read(shell))
+
+
+def unlock_manager(run: Run, step: Step) -> None:
+    """Carry out UNLOCK. Raises: as `start`."""
+    node = run.settings.node(step.node)
+    start(run.settings, node, run.shell(node), say=run.say)
 
 
 def start(settings: Settings, node: Node, shell: Shell, *, say: Say) -> None:
@@ -46,56 +48,30 @@ def start(settings: Settings, node: Node, shell: Shell, *, say: Say) -> None:
         return
     say(f"unlocking {node.name} with unlock key {key.fingerprint}")
     Engine(shell).unlock(key)
-    end = monotonic() + votes.SECONDS
-    while not _takes_part(seen := ask(shell)):
-        if monotonic() > end:
-            raise ProofFailed(
-                "unlocking it",
-                f"it has no leader after {votes.SECONDS:.0f} s. Its engine's swarm state is {seen.state}",
-                remedy="requorum status, then run the same command again",
-                node=node.name,
-                code="no-leader",
-            )
-        sleep(PAUSE)
+
+    def failure(report: NodeReport) -> ProofFailed:
+        why = f"it has no leader after {votes.SECONDS:.0f} s. Its engine's swarm state is {report.state}"
+        remedy = "requorum status, then run the same command again"
+        return ProofFailed("unlocking it", why, remedy=remedy, node=node.name, code="no-leader")
+
+    until(lambda: ask(shell), votes.SECONDS, holds=_takes_part, pause=PAUSE, otherwise=failure)
 
 
-def open_offline(settings: Settings, seen: NodeReport, *, say: Say) -> None:
-    """Prepare a locked manager for a forced new cluster. Docker cannot force a locked manager (moby#36852).
+def open_key_file(run: Run, step: Step) -> None:
+    """Carry out OPEN: prepare a locked manager for a forced new cluster. Docker cannot force a locked manager (moby#36852).
 
     Decrypts its key file and leaves a marker. Restarts an engine that started locked. Safe to run again.
     Raises: as `require_key`; CommandFailed.
     """
-    node, waits = seen.node, seen.state is LocalState.LOCKED
-    with Shell(node, settings.ssh) as shell:
-        pem = _read(shell)
-        if key := _key(settings, shell, pem):
-            say(f"decrypting the key file of {node.name} with unlock key {key.fingerprint}")
-            shell.run(["sh", "-c", REPLACE, "replace", KEY_FILE], stdin=unlock(pem, key))
-        if waits:
-            say(f"restarting the Docker engine of {node.name}, which started locked. This takes 20 s")
-            shell.run(["sh", "-c", RESTART], seconds=RESTART_SECONDS)
-
-
-def lock_again(settings: Settings, shell: Shell, engine: Engine, *, say: Say) -> None:
-    """Enable autolock after a forced new cluster, which disables it, if it was enabled or the settings want it.
-
-    The swarm makes a new unlock key. Escrow keeps both keys. Safe to run again.
-    Raises: EngineError, StoreError, SettingError, TransportError.
-    """
-    wanted, root = settings.swarm.autolock, engine.info().get("DockerRootDir") or DATA_ROOT
-    was_on = shell.run(["sh", "-c", WAS_ON, "was", root], check=False).status == 0
-    if not engine.autolocked and (wanted or (was_on and wanted is None)):
-        say("enabling autolock again, with a new unlock key")
-        engine.set_options(SwarmOptions(autolock=True))
-    keep_key(settings, engine)
-    if was_on:
-        shell.run(["sh", "-c", IS_ON, "is", root])
-
-
-def keep_key(settings: Settings, engine: Engine) -> None:
-    """Store the unlock key of an autolocked swarm in escrow. Raises: EngineError, StoreError, SettingError."""
-    if engine.autolocked:
-        Escrow(settings).keep(engine.unlock_key())
+    report = run.survey.of(step.node)
+    shell = run.shell(report.node)
+    pem = _read(shell)
+    if key := _key(run.settings, shell, pem):
+        run.say(f"decrypting the key file of {step.node} with unlock key {key.fingerprint}")
+        shell.run(["sh", "-c", REPLACE, "replace", KEY_FILE], stdin=unlock(pem, key))
+    if report.state is LocalState.LOCKED:
+        run.say(f"restarting the Docker engine of {step.node}, which started locked. This takes 20 s")
+        shell.run(["sh", "-c", RESTART], seconds=RESTART_SECONDS)
 
 
 def _takes_part(seen: NodeReport) -> bool:
@@ -109,15 +85,3 @@ def _key(settings: Settings, shell: Shell, pem: bytes) -> UnlockKey | None:
 
 def _read(shell: Shell) -> bytes:
     return shell.run(["cat", KEY_FILE]).stdout
-
-
-def unlock_managers(settings: Settings, names: Sequence[str], say: Say) -> None:
-    """Unlock managers in parallel, because none of them answers until enough are unlocked to elect a leader."""
-
-    def one(name: str) -> None:
-        node = settings.node(name)
-        with journal.step(settings, Action.UNLOCK, name, say), Shell(node, settings.ssh) as shell:
-            start(settings, node, shell, say=say)
-
-    with ThreadPoolExecutor(max_workers=len(names)) as pool:
-        list(pool.map(one, names))

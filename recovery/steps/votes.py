@@ -1,7 +1,6 @@
 """The managers' votes: taking one only if the quorum survives, giving one back, and listing managers without one."""
 
 from collections.abc import Callable
-from time import monotonic, sleep
 
 from recovery.errors import EngineError, ProofFailed, Refused
 from recovery.node.engine import RECOVERY_SECONDS, Engine
@@ -10,6 +9,7 @@ from recovery.settings import Settings
 from recovery.survey.nodes import ask
 from recovery.swarm.model import Member
 from recovery.swarm.votes import manages, survives_without, voters_without
+from recovery.waiting import until
 
 SECONDS = RECOVERY_SECONDS
 """How long a change may take to show, because the swarm repairs some faults by itself."""
@@ -57,18 +57,20 @@ def await_entry(
     seconds: float = SECONDS,
 ) -> None:
     """Wait until ``reached`` accepts a node's entry. Raises: ProofFailed with the reason ``otherwise`` after ``seconds``."""
-    end = monotonic() + seconds
-    why = ""
-    while monotonic() < end:
+
+    def look() -> tuple[bool, str]:
+        """Whether it is reached, and why that could not be asked, as while another leader is elected."""
         try:
-            if (entry := chief.member(node_id)) and reached(entry):
-                return
-        except EngineError as error:  # while another leader is elected
-            why = f" ({error.why})"
-        sleep(PAUSE)
-    raise ProofFailed(
-        doing,
-        f"{otherwise} after {seconds:.0f} s{why}",
-        remedy="find out why (requorum doctor), then run the same command again",
-        code="swarm-timeout",
-    )
+            entry = chief.member(node_id)
+        except EngineError as error:
+            return False, f" ({error.why})"
+        return entry is not None and reached(entry), ""
+
+    def failure(last: tuple[bool, str]) -> ProofFailed:
+        why, remedy = (
+            f"{otherwise} after {seconds:.0f} s{last[1]}",
+            "find out why (requorum doctor), then run the same command again",
+        )
+        return ProofFailed(doing, why, remedy=remedy, code="swarm-timeout")
+
+    until(look, seconds, holds=lambda last: last[0], pause=PAUSE, otherwise=failure)

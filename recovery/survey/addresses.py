@@ -1,11 +1,11 @@
 """Makes sure that no manager is left at an address that the settings no longer name."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from ipaddress import IPv4Address
 
 from recovery.errors import Refused
+from recovery.parallel import side_by_side
 from recovery.settings import Settings
 from recovery.survey.nodes import report
 from recovery.swarm.model import AddressChange, Presence, still_in_swarm
@@ -22,9 +22,7 @@ def require_vacated(settings: Settings, moves: Sequence[AddressChange], cluster_
         for move in moves
         if move.old not in taken
     ]
-    with ThreadPoolExecutor(max_workers=max(len(before), 1)) as pool:
-        found = tuple(pool.map(lambda node: report(node, settings, Presence.UNKNOWN), before))
-    for seen in found:
+    for seen in side_by_side(lambda node: report(node, settings, Presence.UNKNOWN), before):
         if still_in_swarm(seen, cluster_id):
             raise Refused(
                 f"recovering cluster {settings.cluster} at other addresses",

@@ -6,12 +6,12 @@ An answer of the machine always overrides it.
 
 import json
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from recovery.errors import StoreError
 from recovery.node.ssh import is_silent
+from recovery.parallel import side_by_side
 from recovery.s3.clock import SKEW
 from recovery.s3.store import Store
 from recovery.settings import Settings
@@ -83,9 +83,8 @@ def with_declarations(settings: Settings, reports: Iterable[NodeReport], now: da
     try:
         words = {word.node: word for word in read_declarations(settings)}
         asked = [report.node for report in seen if report.reach is Reach.SILENT and report.node.name in words]
-        with ThreadPoolExecutor(max_workers=max(len(asked), 1)) as pool:
-            quiet = pool.map(lambda node: is_silent(node, settings.ssh, seconds=KNOCK_SECONDS), asked)
-            loud = {node.name for node, silent in zip(asked, quiet, strict=True) if not silent}
+        quiet = side_by_side(lambda node: is_silent(node, settings.ssh, seconds=KNOCK_SECONDS), asked)
+        loud = {node.name for node, silent in zip(asked, quiet, strict=True) if not silent}
         return apply_declarations(seen, (word for word in words.values() if word.node not in loud), now)
     except StoreError as error:
         unread = f"; Requorum cannot read from S3 whether it is declared lost: {error.why}"

@@ -1,21 +1,21 @@
 """Surveys every known address, in parallel and with time limits."""
 
 from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from time import monotonic, sleep
 
 from recovery.errors import AccessDenied, CommandFailed, EngineError, HostKeyChanged, Silent, SshRefused, TransportError
 from recovery.node.engine import Engine
 from recovery.node.shell import DATA_ROOT
 from recovery.node.ssh import Shell
 from recovery.onnode.archive import OPENED, PLACED
+from recovery.parallel import side_by_side
 from recovery.settings import Settings
 from recovery.survey import hosts, lost
 from recovery.swarm.certificate import identity
 from recovery.swarm.machines import Node
 from recovery.swarm.model import LocalState, NodeReport, Presence, Reach, Survey
+from recovery.waiting import until
 
 CONNECT_SECONDS = 2.0
 GONE_SECONDS = 1.0
@@ -24,7 +24,6 @@ LATE_SECONDS = 10.0
 """How long a running machine may take to let us in, or its engine to answer, before it counts as silent: it may be busy."""
 ELECTION_SECONDS = 30.0
 """An election starts 10 to 20 s after a leader is lost (swarmkit: a tick is 1 s, an election 10 ticks and a random part)."""
-PAUSE = 0.5
 MARK_PATH = "/etc/requorum/cluster"
 """Holds the cluster's name on every machine we prepared."""
 PROBE = (
@@ -67,9 +66,8 @@ def survey(
     asked = settings.nodes if nodes is None else nodes
     present = hosts.presence(settings, asked)
 
-    def look(nodes: Sequence[Node], limits: SurveyLimits) -> list[tuple[NodeReport, bool]]:
-        with ThreadPoolExecutor(max_workers=max(len(nodes), 1)) as pool:
-            return list(pool.map(lambda node: _look(node, settings, present[node.name], limits), nodes))
+    def look(nodes: Sequence[Node], limits: SurveyLimits) -> tuple[tuple[NodeReport, bool], ...]:
+        return side_by_side(lambda node: _look(node, settings, present[node.name], limits), nodes)
 
     looks = look(asked, QUICK)
     names = {node.name for node in asked}
@@ -112,12 +110,11 @@ def stable_survey(
 
     It is also repeated while managers name different leaders, because their reports may be from different moments.
     """
-    end = monotonic() + seconds
-    while True:
-        seen = survey(settings, nodes=nodes, patient=True)
-        if not (seen.electing or len(seen.leaders) > 1) or monotonic() > end:
-            return seen
-        sleep(PAUSE)
+    return until(
+        lambda: survey(settings, nodes=nodes, patient=True),
+        seconds,
+        holds=lambda seen: not seen.electing and len(seen.leaders) < 2,
+    )
 
 
 def report(node: Node, settings: Settings, presence: Presence) -> NodeReport:

@@ -1,10 +1,9 @@
 """Managers without a leader: where their logs end, and which log holds most."""
 
-from concurrent.futures import ThreadPoolExecutor
-
 from recovery.copies import snapshot
 from recovery.errors import DamagedCopy
 from recovery.node.ssh import Shell
+from recovery.parallel import side_by_side
 from recovery.settings import Settings
 from recovery.swarm.machines import Node
 from recovery.swarm.model import Survey, Survivor
@@ -31,5 +30,4 @@ def read_survivors(settings: Settings, survey: Survey) -> tuple[Survivor, ...]:
                     code="log-unreadable",
                 ) from None
 
-    with ThreadPoolExecutor(max_workers=max(len(nodes), 1)) as pool:
-        return tuple(pool.map(read, nodes))
+    return side_by_side(read, nodes)

@@ -5,11 +5,11 @@ addresses of managers, so Requorum asks each node that knows such an address whe
 """
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 
 from recovery.errors import Refused
 from recovery.node.engine import SWARM_PORT
 from recovery.node.ssh import Shell
+from recovery.parallel import side_by_side
 from recovery.settings import Settings
 from recovery.swarm.model import NodeReport, Survey
 
@@ -33,8 +33,7 @@ def require_none(settings: Settings, survey: Survey) -> None:
             return shell.run(["sh", "-c", KNOCK, "knock", address, str(SWARM_PORT)], check=False).status == 0
 
     asked = known(survey).items()
-    with ThreadPoolExecutor(max_workers=max(len(asked), 1)) as pool:
-        up = [at for at, answers in zip(asked, pool.map(is_up, asked), strict=True) if answers]
+    up = [at for at, answers in zip(asked, side_by_side(is_up, asked), strict=True) if answers]
     if up:
         address, report = up[0]
         raise Refused(

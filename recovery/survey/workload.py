@@ -4,15 +4,16 @@ It changes nothing. `recovery.steps.gossip` restarts engines that do not listen 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from time import monotonic, sleep
 
 from recovery.errors import TransportError
 from recovery.node.engine import Engine
 from recovery.node.ssh import Shell
+from recovery.parallel import side_by_side
 from recovery.settings import Settings
 from recovery.swarm.machines import Node
 from recovery.swarm.model import Inventory, NodeWorkload, Workload
+from recovery.waiting import until
 
 GOSSIP_SECONDS = 15.0
 """How long a Ready node may take to open its gossip port: less than a restart takes."""
@@ -41,8 +42,7 @@ def node_workloads(settings: Settings, nodes: Sequence[Node]) -> dict[str, NodeW
         except TransportError:
             return None
 
-    with ThreadPoolExecutor(max_workers=max(len(nodes), 1)) as pool:
-        return {node.name: look for node, look in zip(nodes, pool.map(one, nodes), strict=True) if look}
+    return {node.name: look for node, look in zip(nodes, side_by_side(one, nodes), strict=True) if look}
 
 
 def _node_workload(shell: Shell) -> NodeWorkload:
@@ -57,14 +57,9 @@ def running_workload(settings: Settings, leader: Node, runs: Callable[[Workload]
 
     Raises: TransportError, EngineError.
     """
-    end = monotonic() + seconds
     with Shell(leader, settings.ssh) as shell:
         engine = Engine(shell)
-        while True:
-            found = Workload(engine.services(), engine.tasks())
-            if monotonic() > end or runs(found):
-                return found
-            sleep(PAUSE)
+        return until(lambda: Workload(engine.services(), engine.tasks()), seconds, holds=runs, pause=PAUSE)
 
 
 def inventory_of(settings: Settings, leader: Node) -> Inventory:

@@ -1,4 +1,4 @@
-"""Which managers vote, and whether the quorum survives without one."""
+"""Decides whether the quorum survives without one manager."""
 
 from collections.abc import Collection
 
@@ -7,17 +7,26 @@ from recovery.swarm.model import Member, NodeReport
 from recovery.swarm.raft import quorum
 
 
+def keeps_quorum(left: Collection[Member], voters: int) -> bool:
+    """Whether enough of the managers that are ``left`` vote and are reachable, for a quorum of ``voters``."""
+    return sum(member.votes and member.reachable for member in left) >= quorum(voters)
+
+
+def survives_outage(node: Node, members: Collection[Member]) -> bool:
+    """Whether the swarm keeps its quorum while the node is off. Its vote still counts, so the quorum is as large as before."""
+    others = [member for member in members if not member.stands_at(node)]
+    return keeps_quorum(others, sum(member.votes for member in members))
+
+
 def may_restart(node: Node, members: Collection[Member]) -> bool:
-    """Whether the other managers keep the quorum while this one's engine restarts."""
-    voters = [member for member in members if member.votes]
-    others = [member for member in voters if not member.stands_at(node)]
-    return len(others) < len(voters) and sum(member.reachable for member in others) >= quorum(len(voters))
+    """Whether the node votes, and the other managers keep the quorum while its engine restarts."""
+    return any(member.votes and member.stands_at(node) for member in members) and survives_outage(node, members)
 
 
 def survives_without(entry: Member, members: tuple[Member, ...]) -> bool:
-    """Whether the reachable managers of a node list are still a quorum after ``entry`` loses its vote."""
-    left = voters_without(entry, members)
-    return sum(member.reachable for member in left) >= quorum(len(left))
+    """Whether the swarm keeps its quorum after ``entry`` loses its vote. The quorum is then that of the others."""
+    remaining = voters_without(entry, members)
+    return keeps_quorum(remaining, len(remaining))
 
 
 def manages(seen: NodeReport) -> bool:
@@ -26,5 +35,5 @@ def manages(seen: NodeReport) -> bool:
 
 
 def voters_without(entry: Member, members: tuple[Member, ...]) -> list[Member]:
-    """The managers that vote, without this one."""
+    """The voting managers, without this manager."""
     return [member for member in members if member.votes and member.node_id != entry.node_id]

@@ -72,6 +72,23 @@ def stack(lab: Instance, tmp_path_factory: pytest.TempPathFactory, request: pyte
 
 
 @pytest.fixture(scope="module")
+def existing(
+    lab: Instance, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Stack]:
+    """A stack over machines that Pulumi did not make; they are there, in no swarm, and are gone afterwards."""
+    from tests.lab.machines import ADDRESSES  # which claims a lab, as `place` does
+
+    name = request.module.__name__.rsplit("_", 1)[-1]
+    made = Stack(lab, name, tmp_path_factory.mktemp(name) / f"Pulumi.{name}.yaml")
+    values = settings(lab)
+    made.write({**values, "hosts": {"driver": "existing"}, "backup": {**values["backup"], "prefix": name}})
+    cluster.prepare(lab, made)
+    nodes.make(lab, ADDRESSES)
+    yield made
+    nodes.remove_all(lab)
+
+
+@pytest.fixture(scope="module")
 def swarm(stack: Stack) -> Swarm:
     """The cluster of the module's stack, built by one `pulumi up`."""
     stack.up("--skip-preview")

@@ -2,41 +2,21 @@
 
 import json
 import subprocess
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from lab import cluster, nodes
-from lab.instance import Instance
-from lab.stack import Stack, settings
+from lab import nodes
+from lab.stack import Stack
 from tests.lab.here import requorum
+from tests.lab.machines import ADDRESSES
 from tests.lab.place import address
-from tests.lab.swarm import MANAGERS, WORKERS, Swarm
-
-ADDRESSES = dict(
-    zip(
-        MANAGERS + WORKERS,
-        (address(1, 11), address(2, 12), address(3, 13), address(1, 21), address(2, 22)),
-        strict=True,
-    )
-)
+from tests.lab.swarm import MANAGERS, Swarm
 
 
 @pytest.fixture(scope="module")
-def stack(lab: Instance, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    made = Stack(lab, "existing", tmp_path_factory.mktemp("existing") / "Pulumi.existing.yaml")
-    values = settings(lab)
-    made.write({**values, "hosts": {"driver": "existing"}, "backup": {**values["backup"], "prefix": "existing"}})
-    cluster.prepare(lab, made)
-    nodes.make(lab, ADDRESSES)
-    yield made
-    nodes.remove_all(lab)
-
-
-@pytest.fixture(scope="module")
-def machines(stack: Stack) -> Swarm:
-    return Swarm(stack)
+def machines(existing: Stack) -> Swarm:
+    return Swarm(existing)
 
 
 def test_a_machine_of_another_swarm_is_refused_before_anything_is_done(machines: Swarm) -> None:

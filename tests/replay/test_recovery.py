@@ -23,12 +23,16 @@ from recovery.operations.assess import assess
 from recovery.operations.recover import recover_all
 from recovery.planning.consented import still_valid
 from recovery.planning.diagnosis import Kind
+from recovery.planning.plan import Plan
+from recovery.planning.record import NOTHING
 from recovery.s3 import lease
 from recovery.settings import Agent, Settings
-from recovery.steps import force, join, quorum, swarm_directory
+from recovery.steps import member, save, swarm_directory
 from recovery.steps import prove as steps_prove
 from recovery.steps.prove import Health
+from recovery.steps.quorum import dissolve, establish
 from recovery.steps.remove import remove
+from recovery.steps.run import Run
 from recovery.swarm import raft_options
 from recovery.swarm.key_file import UnlockKey
 from recovery.swarm.model import LocalState, Survey
@@ -216,7 +220,7 @@ def test_agents_pause_from_the_new_quorum_to_its_proof(
 
         return look
 
-    for module, name in ((Engine, "force_new_cluster"), (join, "ensure"), (steps_prove, "prove")):
+    for module, name in ((Engine, "force_new_cluster"), (member, "settle"), (steps_prove, "prove")):
         monkeypatch.setattr(module, name, looking(getattr(module, name)))
     recover(scene.settings.model_copy(update={"agent": Agent()}))
     require_recovered(theatre, case, scene)
@@ -376,7 +380,7 @@ def test_a_manager_is_taken_out_only_where_the_quorum_survives(theatre: Theatre,
             fewer = scene.settings.model_copy(update={"managers": others})
             node, node_id = scene.settings.node(victim), scene.identities[victim]
             if case.keeps_quorum and len(case.survivors - {victim}) > (managers - 1) / 2:
-                remove(fewer, node, node_id, say=quiet)
+                remove(fewer, node, node_id, ending=False, say=quiet)
                 leader = swarm.lives()
                 assert leader, f"{case}: {victim} was taken out, and nobody leads"
                 state = swarm.state_of(leader)
@@ -384,7 +388,7 @@ def test_a_manager_is_taken_out_only_where_the_quorum_survives(theatre: Theatre,
                 assert len(state.voters) == managers - 1, case
             else:
                 with pytest.raises(Refused):
-                    remove(fewer, node, node_id, say=quiet)
+                    remove(fewer, node, node_id, ending=False, say=quiet)
             assert not swarm.violations, case
 
 
@@ -410,7 +414,7 @@ def test_copies_of_another_swarm_are_not_restored_in_place_of_the_one_that_was_b
     scene = theatre.stage(case)
     foreign = Catalog(scene.settings).copies[0].name
     with pytest.raises(Refused, match=f"swarm {scene.cluster_id}, and (?s:.*)code: several-swarms"):
-        quorum.establish(scene.settings, copy=foreign, known=scene.cluster_id, say=quiet)
+        establish(Run(scene.settings, Plan(Kind.ALL_LOST, copy=foreign), quiet), known=scene.cluster_id)
     assert not theatre.wires.effects
 
 
@@ -433,7 +437,7 @@ def test_what_is_restored_is_under_the_ca_that_the_plan_was_made_for(theatre: Th
     scene = theatre.stage(Case(3, frozenset(names(3))))
     plan = assess(scene.settings).plan
     with pytest.raises(Refused, match="code: plan-outdated"):
-        quorum.establish(scene.settings, copy=plan.copy, ca="another", known=scene.cluster_id, say=quiet)
+        establish(Run(scene.settings, replace(plan, ca="another"), quiet), known=scene.cluster_id)
     assert not theatre.wires.effects
 
 
@@ -448,7 +452,7 @@ def test_an_older_engine_is_given_no_copy_unless_that_is_named(theatre: Theatre)
     assert (named.copy, named.refusal) == (copy, None)
     assert any("(20.10.24)" in loss for loss in named.losses)
     with pytest.raises(Refused, match="code: engine-too-old"):
-        quorum.establish(scene.settings, copy=copy, say=quiet)
+        establish(Run(scene.settings, named, quiet))
     assert swarm.named("manager-b").directory is None, "nothing was put there"
     for name in names(3):
         swarm.named(name).engine = "19.03.15"
@@ -460,7 +464,7 @@ def test_an_older_engine_is_given_no_copy_unless_that_is_named(theatre: Theatre)
 
 @pytest.mark.parametrize(
     ("managers", "lost", "module", "slow"),
-    [(3, names(3), swarm_directory, "place"), (5, names(5)[:3], force, "take_safety")],
+    [(3, names(3), swarm_directory, "place"), (5, names(5)[:3], save, "take_safety")],
     ids=["restored", "forced"],
 )
 def test_nothing_is_forced_beside_managers_that_came_back_while_copies_were_on_their_way(
@@ -506,7 +510,7 @@ def test_nothing_is_forced_once_survivors_that_did_not_hear_each_other_have_a_le
         swarm.pass_time()
         return done
 
-    monkeypatch.setattr(force, "take_safety", heard)
+    monkeypatch.setattr(save, "take_safety", heard)
     with pytest.MonkeyPatch.context() as apart:
         apart.setattr(Machine, "reaches", lambda self, other: self is other)
         for _ in range(3):
@@ -688,7 +692,7 @@ def test_what_a_broken_join_left_of_raft_options_is_brought_back_with_the_next_l
     leader = theatre.wires.swarm.lives()
     assert leader
     assert raft_options.NOTE in theatre.wires.swarm.state_of(leader).spec["Labels"]
-    join.ensure(scene.settings, node, say=quiet)
+    member.bring_back(Run(scene.settings, NOTHING, quiet), node)
     spec = theatre.wires.swarm.state_of(leader).spec
     assert raft_options.NOTE not in spec["Labels"]
     assert {key: spec["Raft"][key] for key in raft_options.KEYS} == raft_options.DEFAULTS
@@ -703,15 +707,21 @@ def test_a_swarm_is_ended_by_one_operator_at_a_time(theatre: Theatre, monkeypatc
         leave(engine)
 
     monkeypatch.setattr(Engine, "leave", leaving)
-    quorum.dissolve(scene.settings, scene.cluster_id, say=quiet)
+    dissolve(scene.settings, scene.cluster_id, say=quiet)
     assert alone == [True] * 4
 
 
 @pytest.mark.parametrize("kind", [Kind.FORKED, Kind.FOREIGN])
-def test_a_quorum_that_is_not_given_says_what_to_do_about_that(theatre: Theatre, kind: Kind) -> None:
+def test_a_quorum_that_is_not_given_says_what_to_do_about_that(
+    theatre: Theatre, kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
     scene = theatre.stage(Case(3, frozenset()))
+    run = Run(scene.settings, NOTHING, quiet)
     diagnosis = replace(assess(scene.settings).diagnosis, kind=kind)
-    told = str(quorum._refused(diagnosis, scene.settings))
+    monkeypatch.setattr(run, "diagnose", lambda: diagnosis)
+    with pytest.raises(Refused) as refused:
+        establish(run)
+    told = str(refused.value)
     assert "docker swarm leave --force" in told
     assert "recover=true" not in told
 

@@ -17,6 +17,7 @@ from recovery.errors import StoreError, StoreSilent
 from recovery.s3 import site
 from recovery.s3 import store as s3_store
 from recovery.s3.client import RequestLimits
+from recovery.s3.line import PART
 from recovery.settings import Settings
 from tests.probing import probed
 from tests.s3.conftest import CALM
@@ -24,7 +25,7 @@ from tests.s3.proxy import Fault, Handler, Proxy
 from tests.s3.servers import Server
 from tests.unit import factories as make
 
-SIZE = site.PART + 2**20
+SIZE = PART + 2**20
 MANIFEST = make.manifest()
 
 

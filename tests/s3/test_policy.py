@@ -15,6 +15,7 @@ from recovery.copies import storing
 from recovery.errors import StoreSilent
 from recovery.s3 import lease, policy, site
 from recovery.s3.bucket import Bucket
+from recovery.s3.line import PART
 from recovery.s3.store import Store
 from tests.s3.conftest import CALM, add_user
 from tests.s3.proxy import Proxy
@@ -76,7 +77,7 @@ def test_an_upload_of_a_node_that_breaks_off_is_aborted(
 ) -> None:
     monkeypatch.setattr(site, "BULK", CALM)
     sealed = tmp_path / "sealed"
-    sealed.write_bytes(os.urandom(site.PART + 1))
+    sealed.write_bytes(os.urandom(PART + 1))
     proxy.faults.append(lambda handler, size: "partNumber=1" in handler.path and handler.cut(size))
     with pytest.raises(StoreSilent, match="code: s3-silent"):
         storing.store(Store([replace(bucket, endpoint=proxy.endpoint)]), f"{bucket.prefix}/lab/", MANIFEST, sealed)

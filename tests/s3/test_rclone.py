@@ -10,7 +10,7 @@ from recovery.cli.show.s3 import exit_code
 from recovery.copies.catalog import Catalog
 from recovery.copies.escrow import Escrow
 from recovery.errors import StoreError
-from recovery.s3 import site
+from recovery.s3.line import PART
 from recovery.s3.probe import ProbeResult
 from recovery.settings import Settings
 from recovery.swarm.key_file import UnlockKey
@@ -57,7 +57,7 @@ def test_what_the_settings_ask_for_in_vain_is_named(of: Of) -> None:
     }
 
 
-@pytest.mark.parametrize("size", [1000, site.PART + 1], ids=["in one", "in parts"])
+@pytest.mark.parametrize("size", [1000, PART + 1], ids=["in one", "in parts"])
 @pytest.mark.parametrize("encryption", [{"mode": "s3"}, {"mode": "kms", "kmsKeyId": "alias/copies"}], ids=["s3", "kms"])
 def test_encryption_that_is_merely_handed_back_is_an_error(
     of: Of, server: Server, sealed: Path, encryption: dict[str, str], size: int

@@ -20,7 +20,8 @@ from recovery.operations import broken_uploads, consent, prune
 from recovery.operations.backup import BackupResult
 from recovery.planning.diagnosis import Kind
 from recovery.planning.plan import Plan
-from recovery.s3 import cluster_lease, lease, site, store
+from recovery.s3 import cluster_lease, lease, store
+from recovery.s3.line import PART
 from recovery.s3.probe import ProbeResult
 from recovery.s3.site import Listed, Site
 from recovery.s3.store import Store
@@ -40,7 +41,7 @@ Of = Callable[..., Settings]
 
 def test_a_large_copy_goes_in_parts_and_comes_back_whole(of: Of, tmp_path: Path) -> None:
     archive = tmp_path / "large"
-    archive.write_bytes(os.urandom(2 * site.PART + 1))
+    archive.write_bytes(os.urandom(2 * PART + 1))
     copy = Catalog(of(megabytesPerSecond=100)).add(MANIFEST, archive)
     Store(of().backup.sites).download(copy.key, tmp_path / "read")
     assert (tmp_path / "read").read_bytes() == archive.read_bytes()

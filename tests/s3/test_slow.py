@@ -12,6 +12,7 @@ from recovery.copies.catalog import Catalog
 from recovery.errors import StoreSilent
 from recovery.s3 import site, store
 from recovery.s3.client import RequestLimits
+from recovery.s3.line import PART
 from recovery.s3.site import Site
 from recovery.settings import Settings
 from tests.s3.conftest import CALM
@@ -60,7 +61,7 @@ def small(of: Settings) -> Site:
 def archive(tmp_path: Path) -> Path:
     """Of two parts."""
     path = tmp_path / "sealed"
-    path.write_bytes(os.urandom(site.PART + 1))
+    path.write_bytes(os.urandom(PART + 1))
     return path
 
 

@@ -15,8 +15,9 @@ from recovery.copies.catalog import Catalog
 from recovery.copies.escrow import Escrow
 from recovery.errors import StoreError
 from recovery.operations import broken_uploads, prune
-from recovery.s3 import cluster_lease, site
+from recovery.s3 import cluster_lease
 from recovery.s3.client import client
+from recovery.s3.line import PART
 from recovery.s3.probe import ProbeResult
 from recovery.s3.store import Store
 from recovery.settings import Settings
@@ -39,7 +40,7 @@ pytestmark = pytest.mark.parametrize("server", [Versitygw], indirect=True)
 
 def test_a_large_copy_goes_in_parts_with_their_sha256(of: Of, server: Server, tmp_path: Path) -> None:
     archive = tmp_path / "large"
-    archive.write_bytes(os.urandom(2 * site.PART + 1))
+    archive.write_bytes(os.urandom(2 * PART + 1))
     copy = Catalog(of(checksums=True)).add(MANIFEST, archive)
     head = server.s3.head_object(Bucket="plain", Key=copy.key, ChecksumMode="ENABLED")
     assert head["ChecksumSHA256"].endswith("-3")

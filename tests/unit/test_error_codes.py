@@ -10,6 +10,7 @@ import pytest
 from recovery import errors
 from recovery.error_codes import CODES, as_markdown
 from recovery.errors import RequorumError
+from tests.layers import imports
 
 ROOT = Path(__file__).parents[2]
 ERRORS = {name for name, found in vars(errors).items() if isinstance(found, type) and issubclass(found, RequorumError)}
@@ -58,6 +59,11 @@ def test_the_catalogue_is_in_alphabetical_order_and_says_all_three_things() -> N
     assert list(CODES) == sorted(CODES)
     for entry in CODES.values():
         assert all(getattr(entry, field.name).endswith((".", "`")) for field in fields(entry))
+
+
+def test_no_program_of_the_product_needs_the_catalogue() -> None:
+    """A node carries the modules beside the rooms, but no TOML, and its Python may have no reader for it."""
+    assert [path for path in SOURCES if any(name.startswith("recovery.error_codes") for name in imports(path))] == []
 
 
 def test_the_page_is_what_the_catalogue_prints() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from components.command_line import gives_consent
+from components.command_line import Deletion, deletion_by, gives_consent
 
 PROGRAM = (
     f'"{sys.executable}" -c "from components.command_line import consent_is_typed as typed; print(typed())" > "$SAID"\n'
@@ -68,6 +68,31 @@ def test_an_update_or_preview_is_given_consent_by_its_own_arguments(line: str) -
 )
 def test_other_arguments_give_none(line: str) -> None:
     assert not gives_consent(line.split())
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("destroy", Deletion.WHOLE),
+        ("destroy --yes --skip-preview --stack lab --config-file up", Deletion.WHOLE),
+        ("down -y -s up", Deletion.WHOLE),
+        ("-C preview dn", Deletion.WHOLE),
+        ("destroy --remove --refresh --run-program", Deletion.WHOLE),
+        ("destroy --target urn:a", Deletion.PART),
+        ("destroy -t=urn:a --target-dependents", Deletion.PART),
+        ("destroy --exclude urn:a", Deletion.PART),
+        ("destroy --exclude-protected", Deletion.PART),
+        ("up --replace urn:quorum", Deletion.CHANGE),
+        ("up --stack destroy", Deletion.CHANGE),
+        ("up -m destroy", Deletion.CHANGE),
+        ("destroy up", Deletion.CHANGE),
+        ("refresh", Deletion.CHANGE),
+        ("", Deletion.CHANGE),
+        ("destroy --target", Deletion.CHANGE),
+    ],
+)
+def test_only_a_destroy_of_the_whole_stack_ends_a_swarm(line: str, why: Deletion) -> None:
+    assert deletion_by(line.split()) is why
 
 
 def shell(folder: Path, name: str, runs: str) -> tuple[str, str]:

@@ -4,8 +4,8 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
 from typing import Any, cast
@@ -20,13 +20,13 @@ from recovery.node import program
 from recovery.node.engine import Engine
 from recovery.node.shell import Shell
 from recovery.onnode import archive as unpacked
-from recovery.onnode import copying
 from recovery.onnode.archive import CA, CERTIFICATE, KEY
 from recovery.s3 import sealing
+from recovery.swarm.key_file import UnlockKey
 from recovery.swarm.model import Inventory
 from recovery.swarm.wal import Position
 from tests.unit import factories as make
-from tests.unit.swarm.test_key_file import key_file
+from tests.unit.swarm.test_key_file import key_file, unlock_key
 from tests.unit.swarm.test_wal import entry, state
 
 WAL = "swarm/raft/wal-v3-encrypted/0000000000000000-0000000000000000.wal"
@@ -257,31 +257,110 @@ def test_the_log_of_a_copy_is_committed_beyond_the_newest_version(commit: int, f
     assert snapshot.compare(make.manifest(inventory=INVENTORY, position=Position(2, 9, commit)), CAME_UP) == fault
 
 
+class CopiedNode:
+    """A node on which copies are taken, each with the next of ``commits`` as the end of its log."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, commits: list[int], key: UnlockKey | None = None) -> None:
+        self.left, self.done = list(commits), list[str]()
+        self.shell = cast("Shell", SimpleNamespace(node=make.settings().managers[0]))
+        swarm = {"NodeID": "id-manager-a", "Cluster": {"ID": make.CLUSTER}}
+        self.before = snapshot.Before(
+            cast("Engine", self),
+            {"Swarm": swarm, "ServerVersion": "28.0.0"},
+            Inventory({"nodes": frozenset("ab")}, 7),
+            key,
+        )
+        monkeypatch.setattr(program, "run", self.run)
+        monkeypatch.setattr(program, "clear", lambda *_: self.done.append("removed"))
+        monkeypatch.setattr(snapshot, "Engine", lambda _: self)
+        monkeypatch.setattr(snapshot, "sleep", lambda _: None)
+
+    def settle(self) -> None:
+        self.done.append("settled")
+
+    def inventory(self) -> Inventory:
+        return Inventory({"nodes": frozenset("bc")}, 9)
+
+    def run(self, _: Shell, verb: str, root: str, how: str) -> dict[str, Any]:
+        assert (verb, root) == ("take", "/var/lib/docker")
+        self.done.append(how)
+        taken = {"size": 1, "sha256": "", "raw_bytes": 1, "stopped_seconds": 0.0, "ca_sha256": "", "files": []}
+        return {
+            **taken,
+            "folder": "/copy",
+            "certificate": NODE.decode(),
+            "position": [2, 9, self.left.pop(0)],
+            "locked_key": None,
+        }
+
+    def back(self, key: UnlockKey | None) -> None:
+        self.done.append(f"back with {key.fingerprint}" if key else "back")
+
+
 @pytest.mark.parametrize(
-    ("how", "commits", "given"),
-    [
-        (copying.HOT, [8], 8),
-        (copying.HOT, [7, 8], 8),
-        (copying.HOT, [5, 6, 7], 7),
-        (copying.COLD, [7], 7),
-    ],
-    ids=["beyond it", "a moment later", "never", "no engine is stopped twice"],
+    ("commits", "given"),
+    [([8], 8), ([7, 8], 8), ([5, 6, 7], 7)],
+    ids=["beyond it", "a moment later", "never"],
 )
 def test_a_hot_copy_is_taken_again_while_its_log_ends_before_what_it_is_to_hold(
-    monkeypatch: pytest.MonkeyPatch, how: str, commits: list[int], given: int
+    monkeypatch: pytest.MonkeyPatch, commits: list[int], given: int
 ) -> None:
-    left, done = list(commits), list[str]()
-
-    @contextmanager
-    def held(*_: object) -> Iterator[Any]:
-        done.append("taken")
-        yield SimpleNamespace(manifest=make.manifest(position=Position(2, 9, left.pop(0))))
-        done.append("removed")
-
-    engine = cast("Engine", SimpleNamespace(settle=lambda: done.append("settled")))
-    monkeypatch.setattr(snapshot, "_held", held)
-    monkeypatch.setattr(snapshot, "sleep", lambda _: None)
-    with snapshot._held_beyond(7, engine, cast("Shell", None), "/", lambda: make.NOW, how, None) as copy:
+    node = CopiedNode(monkeypatch, commits)
+    with snapshot.hot(node.shell, node.before) as copy:
         assert copy.manifest.position.commit == given
-    assert done == ["settled", "taken", "removed"] * len(commits)
-    assert not left
+        assert (copy.manifest.kind, copy.manifest.engine) == ("hot", "28.0.0")
+        assert copy.manifest.inventory == Inventory({"nodes": frozenset("b")}, 7), "before and after it"
+    assert node.done == ["settled", "hot", "removed"] * len(commits)
+    assert not node.left
+
+
+def test_no_engine_is_stopped_twice_for_a_cold_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    node = CopiedNode(monkeypatch, [7], unlock_key())
+    with snapshot.cold(node.shell, node.before, node.back) as copy:
+        assert copy.manifest.kind == "cold"
+        assert copy.manifest.key_fingerprint == unlock_key().fingerprint
+        node.done.append("used")
+    assert node.done == ["settled", "cold", f"back with {unlock_key().fingerprint}", "used", "removed"]
+
+
+@pytest.mark.parametrize("fault", [KeyboardInterrupt, OSError])
+def test_an_engine_is_brought_back_when_its_copy_failed_or_was_interrupted(
+    monkeypatch: pytest.MonkeyPatch, fault: type[BaseException]
+) -> None:
+    node = CopiedNode(monkeypatch, [])
+
+    def fail(*_: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(program, "run", fail)
+    with pytest.raises(fault), snapshot.cold(node.shell, node.before, node.back):
+        pytest.fail("there is no copy")
+    assert node.done == ["settled", "back"]
+
+
+def test_a_copy_is_removed_from_a_node_whose_engine_does_not_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    node = CopiedNode(monkeypatch, [8])
+
+    def back(_: UnlockKey | None) -> None:
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError), snapshot.cold(node.shell, node.before, back):
+        pytest.fail("the manager is not back")
+    assert node.done == ["settled", "cold", "removed"]
+
+
+@pytest.mark.parametrize(
+    ("swarm", "fault"),
+    [
+        ({"NodeID": "id-manager-b", "Cluster": {"ID": make.CLUSTER}}, "copy-damaged"),
+        ({"NodeID": "id-manager-a", "Cluster": {"ID": "other"}}, "copy-damaged"),
+    ],
+)
+def test_a_copy_of_another_node_is_refused_and_removed(
+    monkeypatch: pytest.MonkeyPatch, swarm: dict[str, Any], fault: str
+) -> None:
+    node = CopiedNode(monkeypatch, [8])
+    before = replace(node.before, info={**node.before.info, "Swarm": swarm})
+    with pytest.raises(DamagedCopy, match=f"code: {fault}"), snapshot.hot(node.shell, before):
+        pytest.fail("it is of another node")
+    assert node.done == ["settled", "hot", "removed"]

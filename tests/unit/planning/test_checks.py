@@ -8,8 +8,6 @@ from syrupy.assertion import SnapshotAssertion
 from recovery.planning import checks as planning_checks
 from recovery.planning.checks import Before, Result
 from recovery.swarm.model import Inventory, NodeWorkload, Service, Task, Workload
-from recovery.swarm.raft import quorum
-from recovery.swarm.votes import may_restart
 from tests.unit import factories as make
 
 WEB = Service("s1", "web", 2, (("net", "10.0.1.2"),), frozenset({"net"}))
@@ -85,22 +83,6 @@ def test_gossip(listening: bool | None, fatal: bool, result: Result, snapshot: S
     check = planning_checks.gossip("manager-a", listening, fatal=fatal)
     assert check.result is result
     assert check.text == snapshot
-
-
-@given(st.sampled_from((3, 5, 7)), st.data())
-def test_an_engine_is_restarted_only_while_the_other_managers_hold_the_quorum(count: int, data: st.DataObject) -> None:
-    of = make.settings(count)
-    names = [manager.name for manager in of.managers]
-    down = data.draw(st.lists(st.sampled_from(names), unique=True))
-    node = data.draw(st.sampled_from(of.managers))
-    members = make.members(of.nodes, leader=names[0], unreachable=down)
-    left = [name for name in names if name not in down and name != node.name]
-    assert may_restart(node, members) == (len(left) >= quorum(count))
-
-
-def test_a_machine_that_has_no_vote_is_not_restarted() -> None:
-    others = make.members([*S.managers[1:], *S.workers], leader="manager-b")
-    assert not may_restart(S.managers[0], others)
 
 
 def test_the_inventory_names_what_the_copy_had_and_the_swarm_has_not(snapshot: SnapshotAssertion) -> None:

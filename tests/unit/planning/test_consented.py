@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from recovery.planning import steps
-from recovery.planning.consented import left_of, still_valid
+from recovery.planning.consented import still_valid, with_join
 from recovery.planning.diagnosis import Kind
 from recovery.planning.plan import Plan, Refusal
-from recovery.planning.record import NOTHING, from_record, only, to_record
+from recovery.planning.record import NOTHING, from_record, to_record
 from recovery.swarm.model import AddressChange
 from tests.unit import factories as make
 from tests.unit.planning.test_diagnosis import A, B, C
@@ -59,6 +59,8 @@ def left(*of: steps.Step) -> Plan:
         (SHOWN, left(steps.leave("manager-c"), steps.rejoin("manager-c")), "manager-c is now to leave the old swarm"),
         (SHOWN, left(steps.join(C), steps.join(C)), "manager-c is now to rejoin"),
         (SHOWN, left(steps.join(A)), "manager-a is now to rejoin"),
+        (SHOWN, left(steps.unlock("manager-c"), steps.join(C)), ""),
+        (SHOWN, left(steps.open_key_file("manager-a")), "manager-a is now to open its key file"),
         (SHOWN, RESTORED, "manager-a is now to restore the swarm from one"),
         (SHOWN, replace(SHOWN, survivor="manager-b"), "the swarm would come from manager-b, not from manager-a"),
         (SHOWN, replace(SHOWN, ahead="two"), "two holds committed changes that no survivor has"),
@@ -82,17 +84,17 @@ def test_a_fresh_plan_is_what_is_left_of_the_one_consented_to(consented: Plan, f
     assert bool(why) is bool(said)
 
 
-def test_what_is_left_is_taken_as_it_was_shown_and_nothing_else_is() -> None:
-    fresh = left(steps.join(C), steps.save("manager-c"), steps.leave("manager-b"), steps.rejoin("manager-b"))
-    shown = [(step.action, step.node) for step in left_of(SHOWN, fresh)]
-    assert shown == [("leave", "manager-b"), ("join", "manager-b"), ("join", "manager-c")]
-    assert left_of(SHOWN, left()) == ()
+def test_a_new_resource_is_consent_to_its_join() -> None:
+    assert with_join(SHOWN, C) == SHOWN
+    assert not still_valid(with_join(left(), C), left(steps.join(C)))
+    assert still_valid(with_join(left(), C), left(steps.join(B)))
 
 
 @pytest.mark.parametrize("plan", [SHOWN, RESTORED, replace(RESTORED, moves=(MOVE,)), replace(SHOWN, ahead="two")])
 def test_a_plan_arrives_as_it_was_recorded(plan: Plan) -> None:
     record = json.loads(json.dumps(to_record(plan, plan.steps)))
     assert from_record(record) == plan
+    assert from_record({key: value for key, value in record.items() if value is not None}) == plan
     assert not still_valid(from_record(record), plan)
 
 
@@ -101,11 +103,10 @@ def test_a_plan_arrives_as_it_was_recorded(plan: Plan) -> None:
 )
 def test_a_record_without_steps_consents_to_nothing(record: dict[str, Any]) -> None:
     assert from_record(record) == NOTHING
-    assert left_of(NOTHING, SHOWN) == ()
+    assert still_valid(NOTHING, SHOWN)
 
 
 def test_where_nothing_is_to_be_done_nothing_is_recorded() -> None:
     assert to_record(left(), ()) == {}
     assert to_record(SHOWN, SHOWN.steps_of("worker-1")) == {}
     assert [step["node"] for step in to_record(SHOWN, SHOWN.steps_of("manager-c"))["steps"]] == ["manager-c"]
-    assert only(SHOWN, ()).steps == ()

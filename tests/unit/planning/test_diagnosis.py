@@ -194,36 +194,6 @@ def test_a_leader_that_answers_is_never_called_lost(reports: list[NodeReport]) -
         assert run(*reports).kind in (Kind.HEALTHY, Kind.MINORITY_LOST, Kind.PARTITIONED, Kind.FORKED)
 
 
-def heard_from(reports: list[NodeReport], name: str, address: str) -> list[NodeReport]:
-    """The reports, with the leader hearing of the named node at another address."""
-    return [
-        replace(r, members=tuple(replace(m, address=address) if m.hostname == name else m for m in r.members))
-        for r in reports
-    ]
-
-
-@pytest.mark.parametrize("name", ["manager-b", "worker-1"])
-def test_an_identity_that_is_heard_from_elsewhere_too_is_told(name: str, snapshot: SnapshotAssertion) -> None:
-    well = [led(A), led(B), led(C), *WORKERS]
-    assert run(*well).warnings == ()
-    assert run(*heard_from(well, name, "")).warnings == (), "an entry that has not reported yet"
-    [warning] = run(*heard_from(well, name, "10.77.2.99")).warnings
-    assert warning == snapshot
-    assert run(*heard_from(well, name, "10.77.2.99")).kind is Kind.HEALTHY
-
-
-def test_an_old_machine_is_told_of_while_the_new_one_is_gone() -> None:
-    lost = [led(A, unreachable=("manager-b",)), make.gone(B), led(C)]
-    [warning] = run(*heard_from(lost, "manager-b", "10.77.2.99")).warnings
-    assert "from 10.77.2.99" in warning
-
-
-def test_two_nodes_of_one_identity_are_told(snapshot: SnapshotAssertion) -> None:
-    twin = replace(make.worker(W2), node_id="id-worker-1")
-    warnings = run(led(A), led(B), led(C), make.worker(W1), twin).warnings
-    assert warnings[-1] == snapshot
-
-
 def test_a_machine_named_lost_is_neither_missing_nor_silent() -> None:
     said = replace(make.silent(A), reach=Reach.NAMED, named="named lost 1 min ago by ops@desk: switched off")
     found = run(said, make.empty(B), make.empty(C))

@@ -57,6 +57,7 @@ TABLE: list[tuple[Step, list[NodeReport], str]] = [
     (steps.unlock("manager-c"), [led(A), led(B), LOCKED], ""),
     (steps.unlock("manager-c"), HEALTHY, "manager-c is not locked"),
     (steps.open_key_file("manager-a"), LEFT, ""),
+    (steps.open_key_file("manager-a"), HEALTHY, "manager-a has a leader"),
     (steps.force(A), LEFT, ""),
     (steps.force(A), HEALTHY, "manager-a has a leader"),
     (steps.force(A), [LEFT[0], make.silent(B), make.gone(C)], "manager-b may be alive (silent)"),

@@ -13,11 +13,13 @@ from typer.testing import CliRunner
 from recovery import cli
 from recovery.errors import Refused, StoreError
 from recovery.operations import restart
+from recovery.planning.record import NOTHING
 from recovery.s3 import cluster_lease, lease
 from recovery.s3.site import Site
 from recovery.s3.store import Store
 from recovery.settings import Agent, Settings
 from recovery.steps import quorum
+from recovery.steps.run import Run
 from recovery.swarm.model import NodeReport
 from tests.unit import factories as make
 
@@ -154,7 +156,7 @@ def test_agents_that_cannot_be_stopped_stop_no_recovery(with_agents: Settings, b
 
 
 def test_where_there_are_no_agents_nothing_is_written_for_them(of: Settings, bucket: Any) -> None:
-    quorum._pause_agents(of, print)
+    quorum._pause_agents(Run(of, NOTHING, print))
     assert not list(bucket.objects.all())
 
 

@@ -11,6 +11,7 @@ from recovery.errors import SettingError, StoreSilent
 from recovery.s3 import client as client_module
 from recovery.s3.client import client
 from recovery.s3.clock import skew
+from recovery.s3.line import line
 from recovery.s3.server_errors import explain
 from recovery.s3.site import Site
 from recovery.s3.store import Store
@@ -18,8 +19,20 @@ from tests.unit.s3.written import LOCK, THEN, of
 
 
 def test_the_limit_of_the_line_goes_to_both_directions() -> None:
-    assert Site(of(megabytesPerSecond=2.5).backup.sites[0])._transfer.max_bandwidth == 2_500_000
-    assert Site(of().backup.sites[0])._transfer.max_bandwidth is None
+    assert line(of(megabytesPerSecond=2.5).backup.sites[0].megabytes_per_second).transfer.max_bandwidth == 2_500_000
+    assert line(of().backup.sites[0].megabytes_per_second).transfer.max_bandwidth is None
+
+
+def test_with_a_limit_all_sites_take_turns() -> None:
+    second = {"bucket": "second"}
+    first, other = (line(b.megabytes_per_second) for b in of(megabytesPerSecond=2.5, second=second).backup.sites)
+    with first.turn:
+        assert not other.turn.acquire(blocking=False)  # type: ignore[attr-defined]
+
+
+def test_without_a_limit_nobody_waits() -> None:
+    with line(None).turn, line(None).turn:
+        pass
 
 
 BAD: dict[str, tuple[dict[str, Any], str]] = {

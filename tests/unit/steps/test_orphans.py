@@ -1,19 +1,12 @@
 """Which managers were left behind by a forced new cluster."""
 
-from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import replace
-from threading import Barrier
 
 import pytest
 
-from recovery.steps import force, journal, leave
-from recovery.steps.force import _save
-from recovery.steps.leave import dismiss
-from recovery.swarm.model import LocalState, NodeReport, Survivor
-from recovery.swarm.wal import Position
+from recovery.swarm.model import LocalState, NodeReport
 from tests.unit import factories as make
-from tests.unit.planning.test_diagnosis import A, B, C, S, led
+from tests.unit.planning.test_diagnosis import A, C, S, led
 
 ALONE = replace(
     led(A),
@@ -60,35 +53,3 @@ TO_BE = replace(BACK, members=tuple(replace(member, role="worker") for member in
 )
 def test_orphans(seen: NodeReport, leader: NodeReport, orphan: bool) -> None:
     assert seen.is_left_behind(leader) is orphan
-
-
-SECONDS = 10
-"""For one survivor to be met by the other: none would be where they take turns."""
-
-
-@pytest.fixture
-def met(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """An effect on two survivors that ends only once it has begun on both; around it nothing is real."""
-    barrier = Barrier(2)
-    for module in (leave, force):
-        monkeypatch.setattr(module, "Shell", lambda node, _: nullcontext(node))
-    monkeypatch.setattr(leave, "ask", lambda *_, **__: ALONE)
-    monkeypatch.setattr(journal, "step", lambda *_: nullcontext())
-    return lambda *_: barrier.wait(SECONDS)
-
-
-def test_survivors_leave_side_by_side(monkeypatch: pytest.MonkeyPatch, met: Callable[..., None]) -> None:
-    monkeypatch.setattr(leave, "Engine", lambda _: type("", (), {"leave": met}))
-    said: list[str] = []
-    dismiss(S, make.survey([led(A), *map(make.leaderless, (B, C))]), A, say=said.append)
-    assert sorted(line.partition(":")[0] for line in said) == [
-        "manager-b leaves the old swarm state",
-        "manager-c leaves the old swarm state",
-    ]
-
-
-def test_survivors_are_copied_side_by_side(monkeypatch: pytest.MonkeyPatch, met: Callable[..., None]) -> None:
-    copied: list[str] = []
-    monkeypatch.setattr(force, "take_safety", lambda _, node: (met(), copied.append(node.name)))
-    _save(S, [Survivor(node.name, Position(1, 2, 2)) for node in (B, C)], lambda _: None)
-    assert sorted(copied) == ["manager-b", "manager-c"]

@@ -10,12 +10,15 @@ import docker
 import pytest
 from requests.exceptions import ReadTimeout
 
+from recovery import waiting
 from recovery.copies.escrow import Escrow
 from recovery.errors import ProofFailed
 from recovery.node.shell import Output
 from recovery.onnode.archive import KEY, OPENED
-from recovery.settings import Settings
-from recovery.steps import swarm_directory, unlock, votes
+from recovery.planning import steps
+from recovery.planning.record import NOTHING
+from recovery.steps import lock, swarm_directory, unlock, votes
+from recovery.steps.run import Run
 from recovery.swarm.key_file import is_locked
 from recovery.swarm.model import LocalState, NodeReport
 from tests.unit import factories as make
@@ -65,7 +68,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     file.parent.mkdir(parents=True)
     file.write_bytes(key_file(UNLOCK))
     monkeypatch.setattr(unlock, "KEY_FILE", str(file))
-    monkeypatch.setattr(unlock, "Shell", Here)
+    monkeypatch.setattr(Run, "shell", Here)
     monkeypatch.setattr(Escrow, "opening", lambda *_, **__: UNLOCK)
     return tmp_path
 
@@ -81,24 +84,26 @@ def kept(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     ("wanted", "locked"), [(None, True), (True, True), (False, False)], ids=["unsaid", "wanted", "not wanted"]
 )
 def test_autolock_is_on_again_though_the_run_that_opened_the_key_file_was_killed(
-    root: Path, kept: list[str], wanted: bool | None, locked: bool
+    root: Path, kept: list[str], wanted: bool | None, locked: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    of, engine = _settings(wanted), Engine(root)
-    unlock.open_offline(of, SURVIVOR, say=print)
+    of, engine = run(wanted), Engine(root)
+    monkeypatch.setattr(lock, "Engine", lambda _: engine)
+    unlock.open_key_file(of, steps.open_key_file(A.name))
     assert not is_locked((root / KEY).read_bytes())
-    unlock.open_offline(of, SURVIVOR, say=print)  # the next run finds it open
+    unlock.open_key_file(of, steps.open_key_file(A.name))  # the next run finds it open
     for _ in range(2):
-        unlock.lock_again(of, Here(), engine, say=print)  # type: ignore[arg-type]
+        lock.lock_again(of, steps.lock(A.name))
         assert engine.autolocked is locked
     assert kept == ["a new key"] * 2 * locked
     assert not (root / "swarm" / OPENED).exists()
 
 
-def test_a_swarm_that_was_not_autolocked_stays_so(root: Path, kept: list[str]) -> None:
+def test_a_swarm_that_was_not_autolocked_stays_so(root: Path, kept: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     (root / KEY).write_bytes(key_file())
     engine = Engine(root)
-    unlock.open_offline(_settings(None), SURVIVOR, say=print)
-    unlock.lock_again(_settings(None), Here(), engine, say=print)  # type: ignore[arg-type]
+    monkeypatch.setattr(lock, "Engine", lambda _: engine)
+    unlock.open_key_file(run(None), steps.open_key_file(A.name))
+    lock.lock_again(run(None), steps.lock(A.name))
     assert not engine.autolocked
     assert not kept
 
@@ -135,8 +140,8 @@ def unlocking(root: Path, monkeypatch: pytest.MonkeyPatch) -> list[float]:
     clock = [0.0]
     monkeypatch.setattr(Here, "engine_socket", lambda _: "here", raising=False)
     monkeypatch.setattr(docker, "APIClient", lambda **_: Unlocking())
-    monkeypatch.setattr(unlock, "monotonic", lambda: clock[0])
-    monkeypatch.setattr(unlock, "sleep", lambda _: clock.append(clock.pop() + 1))
+    monkeypatch.setattr(waiting, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(waiting, "sleep", lambda _: clock.append(clock.pop() + 1))
     return clock
 
 
@@ -161,6 +166,9 @@ def test_a_manager_that_sees_no_leader_after_all_is_told(
     assert votes.SECONDS < unlocking[0] < votes.SECONDS + 5
 
 
-def _settings(wanted: bool | None) -> Settings:
+def run(wanted: bool | None) -> Run:
+    """A run beside the survivor, under settings that want autolock on, off, or say nothing."""
     of = make.settings()
-    return of.model_copy(update={"swarm": replace(of.swarm, autolock=wanted)})
+    made = Run(of.model_copy(update={"swarm": replace(of.swarm, autolock=wanted)}), NOTHING, print)
+    made.survey = make.survey([SURVIVOR])
+    return made

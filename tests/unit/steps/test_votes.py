@@ -5,31 +5,13 @@ from typing import Any
 
 import pytest
 
-from recovery.steps import join, votes
+from recovery import waiting
+from recovery.planning import steps
+from recovery.planning.record import NOTHING
+from recovery.steps import demote, votes
+from recovery.steps.run import Run
 from recovery.swarm.model import Member
-from recovery.swarm.votes import survives_without
 from tests.unit import factories as make
-
-
-@pytest.mark.parametrize(
-    ("managers", "unreachable", "gone", "survives"),
-    [
-        (3, (), "manager-a", True),
-        (3, ("manager-a",), "manager-a", True),
-        (3, ("manager-a",), "manager-b", False),
-        (2, (), "manager-a", True),
-        (2, ("manager-b",), "manager-a", False),
-        (5, ("manager-a", "manager-b"), "manager-a", True),
-        (5, ("manager-a", "manager-b"), "manager-c", False),
-        (1, (), "manager-a", False),
-    ],
-)
-def test_a_vote_is_taken_only_where_the_others_are_a_quorum(
-    managers: int, unreachable: tuple[str, ...], gone: str, survives: bool
-) -> None:
-    nodes = make.settings(5).nodes
-    listed = make.members([*nodes[:managers], *nodes[5:]], leader="manager-a", unreachable=unreachable)
-    assert survives_without(entry(listed, gone), listed) is survives
 
 
 def entry(members: tuple[Member, ...], name: str) -> Member:
@@ -63,9 +45,11 @@ def test_a_worker_that_stood_in_is_one_once_its_engine_has_given_up_managing_and
     of_manager = make.manager(node, promoted)
     says = [of_manager, replace(of_manager, raft=False), replace(of_manager, control=False), make.worker(node)]
     monkeypatch.setattr(votes, "ask", lambda _: says.pop(0))
-    monkeypatch.setattr(votes, "sleep", lambda _: None)
-    monkeypatch.setattr(join, "take_one", lambda *_: None)
-    chief: Any = Chief(leader.members)
-    here: Any = object()
-    join._shape(of, chief, node, here, f"id-{node.name}", (), leader, [].append)
+    monkeypatch.setattr(waiting, "sleep", lambda _: None)
+    monkeypatch.setattr(demote, "take_one", lambda *_: None)
+    monkeypatch.setattr(demote, "Engine", lambda _: Chief(leader.members))
+    monkeypatch.setattr(Run, "shell", lambda *_: object())
+    run = Run(of, NOTHING, [].append)
+    run.survey = make.survey([leader, of_manager])
+    demote.demote_stand_in(run, steps.demote(node.name))
     assert says == []

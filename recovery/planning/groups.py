@@ -1,0 +1,115 @@
+"""Groups of nodes that share a state, by name."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from recovery.planning.entries import stale
+from recovery.swarm.model import ACCESS_FAULTS, LocalState, NodeReport, Reach, Survey
+
+_MAY_HIDE = frozenset({Reach.SILENT, Reach.STOPPED, Reach.NO_ENGINE}) | ACCESS_FAULTS
+"""How far we got with a node that may still hold the swarm's state."""
+
+
+@dataclass(frozen=True)
+class Groups:
+    """The names of the nodes in each group. A node can be in several."""
+
+    without_leader: tuple[str, ...] = ()
+    """Managers that report no leader with its quorum."""
+    cut_off: tuple[str, ...] = ()
+    """Managers that are silent here and that the leader reaches."""
+    holders: tuple[str, ...] = ()
+    """Managers that may still hold the swarm's log."""
+    orphans: tuple[str, ...] = ()
+    """Workers that are still in a swarm."""
+    missing: tuple[str, ...] = ()
+    """Nodes that are known to be in no swarm. Their machine is gone, or has no swarm state, or has an outdated log."""
+    locked: tuple[str, ...] = ()
+    """Managers that wait for the unlock key."""
+    silent: tuple[str, ...] = ()
+    """Nodes whose state is unknown: they may be dead, stopped or cut off from this machine."""
+    away: tuple[str, ...] = ()
+    """Nodes that are declared lost. They have no machine that could join."""
+    stand_ins: tuple[str, ...] = ()
+    """Workers of the settings that were promoted and hold the raft log."""
+    unfinished: tuple[str, ...] = ()
+    """Nodes whose return to the swarm was interrupted: a manager without a vote, or a node with two entries."""
+    misplaced: tuple[str, ...] = ()
+    """Managers that vote under an old address, after a new cluster was forced at another one."""
+    stranded: tuple[str, ...] = ()
+    """Workers in the swarm that know only addresses without a manager."""
+    gone: tuple[str, ...] = ()
+    """Nodes whose machine does not exist, as the host driver reports."""
+    left_behind: tuple[str, ...] = ()
+    """Managers that a forced new cluster left behind."""
+    old_logs: tuple[str, ...] = ()
+    """Managers with a log that no swarm goes on from: those left behind, and those in no swarm."""
+    unproven: tuple[str, ...] = ()
+    """Managers that a restore made, and that nobody compared with the copy since: the leader, or all without one."""
+    opened: tuple[str, ...] = ()
+    """Managers of a swarm with a leader whose key file Requorum opened: autolock is to be switched on again."""
+
+    @property
+    def left_alone(self) -> tuple[str, ...]:
+        """Nodes that Requorum does not change."""
+        return self.silent + self.away
+
+
+def group(survey: Survey) -> Groups:
+    """The groups of a survey's nodes."""
+    leader = survey.leader
+    led = next((report for report in survey.managers if report.led), None)
+
+    def names(holds: Callable[[NodeReport], bool], reports: Iterable[NodeReport] = survey.reports) -> tuple[str, ...]:
+        return tuple(report.node.name for report in reports if holds(report))
+
+    return Groups(
+        without_leader=names(lambda report: not report.led, survey.managers),
+        cut_off=names(lambda report: led is not None and _is_cut_off(report, led), survey.managers),
+        holders=names(lambda report: report.holds_raft, survey.managers),
+        orphans=names(lambda report: report.in_swarm, survey.workers),
+        missing=names(lambda report: _is_missing(report, leader)),
+        locked=names(lambda report: report.state is LocalState.LOCKED, survey.managers),
+        silent=names(lambda report: report.reach in _MAY_HIDE),
+        away=names(lambda report: report.reach is Reach.NAMED),
+        stand_ins=names(lambda report: report.holds_raft, survey.workers),
+        unfinished=names(lambda report: leader is not None and _is_unfinished(report, leader, survey)),
+        misplaced=tuple(survey.misplaced),
+        stranded=tuple(report.node.name for report in survey.stranded),
+        gone=names(lambda report: report.reach is Reach.ABSENT),
+        left_behind=names(lambda report: _is_left_behind(report, leader)),
+        old_logs=names(lambda report: report.left_over or (report.raft and _is_left_behind(report, leader))),
+        unproven=names(
+            lambda report: report.in_swarm and bool(report.placed) and leader in (None, report), survey.managers
+        ),
+        opened=names(lambda report: leader is not None and report.in_swarm and report.opened, survey.managers),
+    )
+
+
+def _is_missing(report: NodeReport, leader: NodeReport | None) -> bool:
+    """Whether a node is known to be in no swarm. An unused log is outdated once there is a leader."""
+    outdated = leader is not None and report.left_over
+    return outdated or (report.known_lost and report.reach is not Reach.NAMED)
+
+
+def _is_cut_off(report: NodeReport, led: NodeReport) -> bool:
+    """Whether a node is silent here, and the leader that ``led`` reports reaches a manager at its address."""
+    return report.reach in _MAY_HIDE and any(
+        member.reachable and member.stands_at(report.node) for member in led.members
+    )
+
+
+def _is_unfinished(report: NodeReport, leader: NodeReport, survey: Survey) -> bool:
+    """Whether the node's return to the leader's swarm was interrupted."""
+    if not report.in_swarm:
+        return False
+    entries = [member for member in leader.members if member.stands_at(report.node)]
+    votes = any(member.votes for member in entries if member.node_id == report.node_id)
+    old = stale(leader.members, report.node, report.node_id, survey.nodes)
+    doubled = len(entries) > 1 or any(not entry.stands_at(report.node) for entry in old)
+    return doubled or (report.node.role == "manager" and bool(entries) and not votes)
+
+
+def _is_left_behind(report: NodeReport, leader: NodeReport | None) -> bool:
+    """Whether a manager of the settings was left behind when a new cluster was forced from another manager."""
+    return report.node.role == "manager" and leader is not None and report.is_left_behind(leader)

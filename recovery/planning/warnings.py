@@ -1,0 +1,63 @@
+"""Warnings that do not depend on what is wrong: declarations of loss, and identities that two machines use."""
+
+from recovery.swarm.model import Reach, Survey
+
+OLD_MANAGER = "docs/runbooks/old-manager-returned.md"
+
+
+def warnings(survey: Survey) -> tuple[str, ...]:
+    """Every warning about the nodes of a survey."""
+    return declared_lost(survey) + doubles(survey) + unnamed(survey)
+
+
+def declared_lost(survey: Survey) -> tuple[str, ...]:
+    """The valid declarations of loss, in words."""
+    waits = ". It rejoins when a machine answers at its address"
+    return tuple(
+        f"{report.node.name} is {report.named}{waits if report.reach is Reach.NAMED else ''}"
+        for report in survey.reports
+        if report.named
+    )
+
+
+def doubles(survey: Survey) -> tuple[str, ...]:
+    """Warnings about node IDs that two machines use: an old machine came back after a new one took its place.
+
+    Then the leader hears from the node ID at two addresses in turn (moby#46167), or two nodes name the same ID.
+    """
+    return _heard_elsewhere(survey) + _shared(survey)
+
+
+def unnamed(survey: Survey) -> tuple[str, ...]:
+    """Warnings about voting managers that Requorum does not ask, because the stack file does not name them."""
+    return tuple(
+        f"{entry.hostname} at {entry.raft_address} is a voting manager that the stack file does not name. "
+        f"A recovery does not look at it. next: add it to requorum:managers, or docker node demote {entry.node_id}"
+        for entry in (survey.leader.members if survey.leader else ())
+        if entry.votes and not any(entry.stands_at(report.node) for report in survey.reports)
+    )
+
+
+def _heard_elsewhere(survey: Survey) -> tuple[str, ...]:
+    """Warnings about nodes whose ID the leader hears from at another address."""
+    return tuple(
+        f"{report.node.name}: its node ID {entry.node_id} reports to the leader from {entry.address}, not from "
+        f"{report.node.address}. An old machine with the same identity is on again. next: see {OLD_MANAGER}"
+        for report in survey.reports
+        for entry in (survey.leader.members if survey.leader else ())
+        if entry.address not in ("", str(report.node.address))
+        and (entry.node_id == report.node_id or (entry.votes and entry.stands_at(report.node)))
+    )
+
+
+def _shared(survey: Survey) -> tuple[str, ...]:
+    """Warnings about node IDs that several nodes name as their own."""
+    names: dict[str, list[str]] = {}
+    for report in survey.reports:
+        if report.in_swarm and report.node_id:
+            names.setdefault(report.node_id, []).append(report.node.name)
+    return tuple(
+        f"{' and '.join(owners)} use the same node ID {node_id}. next: see {OLD_MANAGER}"
+        for node_id, owners in names.items()
+        if len(owners) > 1
+    )

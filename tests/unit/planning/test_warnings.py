@@ -1,0 +1,57 @@
+"""Warnings that do not depend on what is wrong."""
+
+from dataclasses import replace
+
+import pytest
+from syrupy.assertion import SnapshotAssertion
+
+from recovery.planning.warnings import declared_lost, doubles, unnamed, warnings
+from recovery.swarm.model import NodeReport, Reach
+from tests.unit import factories as make
+
+S = make.settings()
+A, B, C = S.managers
+W1, W2 = S.workers
+LED = tuple(make.manager(node, S.nodes) for node in S.managers)
+WELL = (*LED, make.worker(W1), make.worker(W2))
+
+
+def heard_from(reports: tuple[NodeReport, ...], name: str, address: str) -> list[NodeReport]:
+    """The reports, with the leader hearing of the named node at another address."""
+    return [
+        replace(r, members=tuple(replace(m, address=address) if m.hostname == name else m for m in r.members))
+        for r in reports
+    ]
+
+
+def test_a_healthy_swarm_has_none() -> None:
+    assert warnings(make.survey(WELL)) == ()
+
+
+@pytest.mark.parametrize("name", ["manager-b", "worker-1"])
+def test_an_identity_that_is_heard_from_elsewhere_too(name: str, snapshot: SnapshotAssertion) -> None:
+    assert doubles(make.survey(heard_from(WELL, name, ""))) == (), "an entry that has not reported yet"
+    [warning] = doubles(make.survey(heard_from(WELL, name, "10.77.2.99")))
+    assert warning == snapshot
+
+
+def test_an_old_machine_that_is_heard_from_while_the_new_one_is_gone() -> None:
+    lost = (make.manager(A, S.nodes, unreachable=("manager-b",)), make.gone(B), LED[2])
+    [warning] = doubles(make.survey(heard_from(lost, "manager-b", "10.77.2.99")))
+    assert "from 10.77.2.99" in warning
+
+
+def test_two_nodes_of_one_identity(snapshot: SnapshotAssertion) -> None:
+    twins = (*LED, make.worker(W1), replace(make.worker(W2), node_id="id-worker-1"))
+    assert doubles(make.survey(twins)) == snapshot
+
+
+def test_a_voting_manager_that_the_stack_file_does_not_name(snapshot: SnapshotAssertion) -> None:
+    [warning] = unnamed(make.survey((LED[0], LED[1], make.worker(W1))))
+    assert warning == snapshot
+
+
+def test_a_declaration_of_loss_says_whether_a_machine_is_awaited(snapshot: SnapshotAssertion) -> None:
+    declared = replace(make.silent(A), reach=Reach.NAMED, named="declared lost 1 min ago by ops@desk: switched off")
+    answers = replace(make.empty(B), named="declared lost 1 min ago by ops@desk: switched off")
+    assert declared_lost(make.survey((declared, answers, make.silent(C)))) == snapshot

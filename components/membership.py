@@ -37,7 +37,7 @@ from recovery.settings import Settings
 from recovery.steps.member import bring_back
 from recovery.steps.outcome import JoinResult
 from recovery.steps.quorum import dissolve, establish
-from recovery.steps.remove import remove
+from recovery.steps.remove import depart, remove
 from recovery.steps.run import Run
 from recovery.survey.nodes import stable_survey, survey
 from recovery.swarm.machines import Node
@@ -184,7 +184,11 @@ class HealthProvider(_Provider):
     def create(self, props: Props) -> CreateResult:
         return CreateResult(props["cluster_id"], self._prove(props))
 
-    def update(self, _id: str, _olds: Props, news: Props) -> UpdateResult:
+    def update(self, _id: str, olds: Props, news: Props) -> UpdateResult:
+        """Nodes that the stack file no longer has leave before the proof. Pulumi deletes their resources only after it."""
+        departed = set(olds["members"].values()) - set(news["members"].values())
+        if departed and depart(self._settings, departed, say=say):
+            lifecycle.fresh_copies(self._settings, say=say)
         return UpdateResult(self._prove(news))
 
     def read(self, id_: str, props: Props) -> ReadResult:

@@ -1,7 +1,6 @@
 """Restarts engines of managers that do not listen for gossip."""
 
 from collections.abc import Sequence
-from time import monotonic, sleep
 
 from recovery.errors import RequorumError
 from recovery.node.engine import RESTART
@@ -14,6 +13,7 @@ from recovery.survey.workload import PAUSE, await_gossip, node_workloads, withou
 from recovery.swarm.machines import Node
 from recovery.swarm.model import LocalState
 from recovery.swarm.votes import may_restart
+from recovery.waiting import until
 
 READY_SECONDS = 30.0
 """How long a manager that votes may take to be Ready, also through an election (20 s). After that its agent may have stopped to
@@ -53,13 +53,13 @@ def restart(settings: Settings, node: Node, fault: str, *, say: Say) -> bool:
     say(f"{node.name} {fault}: Requorum restarts its engine")
     with journal.step(settings, "restart", node.name, say), Shell(node, settings.ssh) as shell:
         shell.run(["sh", "-c", RESTART], seconds=unlock.RESTART_SECONDS)
-        end = monotonic() + votes.SECONDS
-        while monotonic() < end:
+
+        def is_back() -> bool:
             if ask(shell).state is LocalState.LOCKED:
                 unlock.start(settings, node, shell, say=say)
-            if _is_back(settings, node):
-                break
-            sleep(PAUSE)
+            return _is_back(settings, node)
+
+        until(is_back, votes.SECONDS, pause=PAUSE)
     return True
 
 

@@ -6,17 +6,20 @@ goes on.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 from recovery.errors import RequorumError, StoreError
+from recovery.parallel import side_by_side
 from recovery.progress import Say
 from recovery.s3.lease import operator
 from recovery.s3.store import Store
 from recovery.settings import Settings
 from recovery.steps.entry import ENTRY, LASTING, Entry, from_json
+
+AT_MOST = 8
+"""How many entries are read or deleted at a time."""
 
 
 @contextmanager
@@ -61,15 +64,14 @@ def read(settings: Settings, *, after: str = "") -> tuple[Entry, ...]:
         except (ValueError, TypeError, KeyError):
             return None
 
-    with ThreadPoolExecutor(max_workers=8) as pool:
-        return tuple(entry for entry in pool.map(one, (name for name in names(settings) if name > after)) if entry)
+    newer = [name for name in names(settings) if name > after]
+    return tuple(entry for entry in side_by_side(one, newer, at_most=AT_MOST) if entry)
 
 
 def clear(settings: Settings, entries: Iterable[str]) -> None:
     """Delete the entries of those names. Raises: StoreError."""
     store, folder = Store(settings.backup.sites), settings.keys.journal
-    with ThreadPoolExecutor(max_workers=8) as pool:
-        list(pool.map(lambda name: store.delete(folder + name), entries))
+    side_by_side(lambda name: store.delete(folder + name), tuple(entries), at_most=AT_MOST)
 
 
 def _write(settings: Settings, entry: Entry, say: Say) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from time import monotonic, sleep
 
 from recovery.errors import ProofFailed, RequorumError, TransportError
 from recovery.node.engine import Engine
@@ -17,6 +16,7 @@ from recovery.survey.nodes import stable_survey
 from recovery.survey.workload import await_gossip, inventory_of, node_workloads, running_workload
 from recovery.swarm.machines import Node
 from recovery.swarm.model import Member, NodeReport, NodeWorkload, Reach, Service, Survey, Workload
+from recovery.waiting import until
 
 PAUSE = 0.2
 STANDS = {"manager": "Ready, Reachable, one entry", "worker": "Ready, one entry"}
@@ -125,16 +125,16 @@ def _standing(
 def _settled(
     read: Callable[[], tuple[Member, ...]], nodes: Sequence[Node], seconds: float
 ) -> tuple[tuple[Member, ...], tuple[str, ...]]:
-    end = monotonic() + seconds
-    while True:
+    """The node list, and its faults, once it has none or after ``seconds``."""
+
+    def look() -> tuple[tuple[Member, ...], tuple[str, ...]]:
         try:
             members = read()
-            wrong = faults(members, nodes)
         except RequorumError as error:
-            members, wrong = (), (error.why,)
-        if not wrong or monotonic() > end:
-            return members, wrong
-        sleep(PAUSE)
+            return (), (error.why,)
+        return members, faults(members, nodes)
+
+    return until(look, seconds, holds=lambda last: not last[1], pause=PAUSE)
 
 
 def gather(

@@ -1,6 +1,7 @@
 """Takes a node out of the swarm."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from ipaddress import IPv4Address
 
 from recovery.copies.taking import take_one
 from recovery.errors import Refused, Silent, TransportError
@@ -12,6 +13,7 @@ from recovery.settings import Settings
 from recovery.steps import votes
 from recovery.survey.nodes import ask, stable_survey
 from recovery.swarm.machines import Node
+from recovery.swarm.model import Member
 from recovery.swarm.votes import survives_without
 
 
@@ -26,6 +28,25 @@ def remove(settings: Settings, node: Node, node_id: str, *, ending: bool, say: C
     """
     with cluster_lease.hold(Store(settings.backup.sites), settings.keys, f"removing {node.name}", say=say):
         _remove(settings, node, node_id, ending, say)
+
+
+def depart(settings: Settings, node_ids: Collection[str], *, say: Callable[[str], None]) -> tuple[str, ...]:
+    """Remove the entries of these IDs at whose address the settings have no node; the host names of the nodes that left.
+
+    Raises: as `remove`, for a single node.
+    """
+    leader = stable_survey(settings, nodes=settings.managers).leader
+    listed = [member for member in (leader.members if leader else ()) if member.node_id in node_ids]
+    leaving = [entry for entry in listed if not any(entry.stands_at(node) for node in settings.nodes)]
+    for entry in leaving:
+        remove(settings, _node(entry), entry.node_id, ending=False, say=say)
+    return tuple(entry.hostname for entry in leaving)
+
+
+def _node(entry: Member) -> Node:
+    """A node that the settings do not have any more, as the swarm lists it."""
+    address = IPv4Address(entry.raft_address or entry.address)
+    return Node(name=entry.hostname, address=address, role="manager" if entry.votes else "worker")
 
 
 def _remove(settings: Settings, node: Node, node_id: str, ending: bool, say: Callable[[str], None]) -> None:
@@ -44,6 +65,7 @@ def _remove(settings: Settings, node: Node, node_id: str, ending: bool, say: Cal
         chief = Engine(shell)
         entry = chief.member(node_id)
         if entry is None:
+            _leave(settings, node, node_id)
             return
         if entry.votes:
             if ending and not survives_without(entry, chief.members()):
@@ -54,14 +76,15 @@ def _remove(settings: Settings, node: Node, node_id: str, ending: bool, say: Cal
             votes.demote(chief, entry)
         say(f"removing {node.name} from the swarm")
         chief.update_member(node_id, availability="drain")
-        _leave(settings, node)
+        _leave(settings, node, node_id)
         chief.remove_member(node_id)
 
 
-def _leave(settings: Settings, node: Node) -> None:
+def _leave(settings: Settings, node: Node, node_id: str) -> None:
     try:
         with Shell(node, settings.ssh) as shell:
-            if ask(shell).in_swarm:
+            report = ask(shell)
+            if report.in_swarm and report.node_id == node_id:
                 Engine(shell).leave()
     except (Silent, TransportError):
         return  # the machine is dead or gone: its entry is removed anyway

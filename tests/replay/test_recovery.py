@@ -31,7 +31,7 @@ from recovery.steps import member, save, swarm_directory
 from recovery.steps import prove as steps_prove
 from recovery.steps.prove import Health
 from recovery.steps.quorum import dissolve, establish
-from recovery.steps.remove import remove
+from recovery.steps.remove import depart, remove
 from recovery.steps.run import Run
 from recovery.swarm import raft_options
 from recovery.swarm.key_file import UnlockKey
@@ -406,6 +406,20 @@ def test_nothing_is_restored_elsewhere_while_one_of_this_swarm_answers_where_it_
     with pytest.raises(Refused, match=r"10\.77\.2\.12, the old address of manager-b(?s:.*)code: old-address-in-use"):
         recover(scene.settings)
     assert not theatre.wires.effects
+
+
+def test_nodes_that_the_stack_file_no_longer_has_leave_and_no_others(theatre: Theatre) -> None:
+    """The state names every node of the last proof, also those whose machine has another name by now."""
+    scene = theatre.stage(Case(5, frozenset()))
+    swarm, of = theatre.wires.swarm, scene.settings
+    kept = tuple(replace(node, name=f"renamed-{node.name}") for node in of.managers if node.name != "manager-c")
+    fewer = of.model_copy(update={"managers": kept, "workers": ()})
+    assert depart(fewer, set(scene.identities.values()), say=quiet) == ("manager-c", "worker-1")
+    leader = swarm.lives()
+    assert leader
+    assert {entry.hostname for entry in swarm.state_of(leader).nodes.values()} == set(names(5)) - {"manager-c"}
+    assert swarm.named("worker-1").state is LocalState.INACTIVE
+    assert depart(fewer, set(scene.identities.values()), say=quiet) == ()
 
 
 def test_copies_of_another_swarm_are_not_restored_in_place_of_the_one_that_was_built(theatre: Theatre) -> None:

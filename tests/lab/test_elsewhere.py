@@ -13,6 +13,8 @@ from tests.lab.here import requorum
 from tests.lab.place import address
 from tests.lab.swarm import MANAGERS, WORKERS, Picture, Swarm
 
+pytestmark = pytest.mark.whole
+
 BEFORE = dict(zip(MANAGERS, (address(1, 11), address(2, 12), address(3, 13)), strict=True))
 NOW = dict(zip(MANAGERS, (address(1, 111), address(2, 112), address(3, 113)), strict=True))
 KNOWN: dict[str, Picture] = {}

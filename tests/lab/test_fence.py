@@ -18,6 +18,8 @@ from tests.lab.conftest import Variant
 from tests.lab.here import requorum
 from tests.lab.swarm import MANAGERS, WORKERS, Swarm
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.fixture(scope="module")
 def stack(lab: Instance, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
@@ -149,7 +151,6 @@ def test_a_worker_stands_in_until_the_manager_is_back(swarm: Swarm) -> None:
     assert sorted(votes(swarm, "manager-c")) == list(MANAGERS)
 
 
-@pytest.mark.whole
 def test_the_update_after_changes_nothing(swarm: Swarm) -> None:
     assert "unchanged" in swarm.stack.up("--skip-preview", "--expect-no-changes").text
 

@@ -143,6 +143,7 @@ def halving_image(swarm: Swarm) -> str:
     return "requorum-node:halving"
 
 
+@pytest.mark.whole
 def test_half_a_restore_is_refused_and_leaves_no_swarm(swarm: Swarm, stack: Stack, halving_image: str) -> None:
     before = swarm.picture()
     hosts = stack.settings()["hosts"]

@@ -92,6 +92,7 @@ def test_the_update_after_changes_nothing(swarm: Swarm) -> None:
     assert "unchanged" in swarm.stack.up("--skip-preview", "--expect-no-changes").text
 
 
+@pytest.mark.whole
 def test_managers_are_taken_out_one_at_a_time(swarm: Swarm) -> None:
     values = {key: value for key, value in swarm.stack.settings().items() if key != "recover"}
     swarm.stack.write({**values, "managers": values["managers"][:3]})

@@ -190,8 +190,10 @@ that are left behind."""
 
 @pytest.mark.parametrize("moment", Moment)
 @pytest.mark.parametrize("case", INTERRUPTIONS, ids=str)
-def test_a_recovery_interrupted_at_any_effect_converges(theatre: Theatre, case: Case, moment: Moment) -> None:
-    for at in count(1):
+def test_a_recovery_interrupted_at_any_effect_converges(
+    theatre: Theatre, points: Iterator[int], case: Case, moment: Moment
+) -> None:
+    for at in points:
         scene = theatre.stage(case, orphans_forget=at % 2 == 0)
         met = interrupted(theatre, scene, Strike(at, moment))
         require_recovered(theatre, case, scene)

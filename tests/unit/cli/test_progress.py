@@ -22,7 +22,8 @@ from recovery.cli.prune import prune
 from recovery.errors import NoUsableCopy
 from tests.fake.cases import Case, Theatre
 from tests.fake.wires import wired
-from tests.unit.copies.test_retention import DAY, put, ruled
+from tests.unit.copies.candidates import DAY
+from tests.unit.operations.pruning.stored import put, ruled
 
 ERASED = "\x1b[2K"
 CURSOR = "\x1b[?25h"

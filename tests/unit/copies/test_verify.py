@@ -18,7 +18,7 @@ from recovery.copies.copy import Copy
 from recovery.s3.site import Site
 from recovery.settings import Settings
 from tests.unit import factories as make
-from tests.unit.copies.test_catalog import put
+from tests.unit.copies.stored import put
 from tests.unit.copies.test_snapshot import CONTENT
 from tests.unit.swarm.test_key_file import key_file, unlock_key
 

@@ -8,11 +8,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any, NoReturn
 
-import pulumi
 import pytest
 from typer.testing import CliRunner
 
-from components import hooks as components
 from recovery import cli
 from recovery.cli import backup as backup_command
 from recovery.cli import cluster as recover_command
@@ -32,7 +30,7 @@ from recovery.steps import journal
 from recovery.steps.prove import Health
 from tests.unit import cluster
 from tests.unit import factories as make
-from tests.unit.copies.test_catalog import put
+from tests.unit.copies.stored import put
 
 Make = Callable[..., Settings]
 
@@ -387,20 +385,3 @@ def test_a_recovery_by_command_that_could_not_begin_is_told(
     monkeypatch.setattr(recover_command, raises, refused)
     assert [run(monkeypatch, of(), "recover", "--yes") for _ in range(2)] == [1, 1]
     assert titles(heard) == ["recovery failed"]
-
-
-def test_quorum_and_members_that_fail_are_explained_once_for_an_update(monkeypatch: pytest.MonkeyPatch) -> None:
-    bound: dict[str, list[str]] = {}
-    told: list[str] = []
-    of = make.settings()
-    cluster.build(of, monkeypatch, lambda request: bound.update({request.name: list(request.hooks.on_error)}))
-    assert {name for name, on_error in bound.items() if on_error == ["explain"]} == {
-        "quorum",
-        *(f"{node.name}-member" for node in of.nodes),
-    }
-    monkeypatch.setattr(components.lifecycle, "explain", lambda *_, **__: ("the cluster is now: healthy",))
-    monkeypatch.setattr(pulumi.log, "error", told.append)
-    (hook,) = components.on_error(of).on_error or ()
-    failed = pulumi.ErrorHookArgs("", "", "", "")
-    assert [hook(failed), hook(failed)] == [False, False]
-    assert told == ["the cluster is now: healthy"]

@@ -27,7 +27,7 @@ from recovery.steps.entry import BEGUN, DONE, FAILED, Entry, from_json
 from recovery.steps.prove import Health
 from recovery.survey import workload
 from tests.unit import factories as make
-from tests.unit.copies.test_catalog import put
+from tests.unit.copies.stored import put
 
 STEP = Step(Action.JOIN, "manager-c", "rejoin", "")
 

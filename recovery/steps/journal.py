@@ -74,8 +74,8 @@ def clear(cluster: Cluster, entries: Iterable[str]) -> None:
 
 
 def _write(cluster: Cluster, entry: Entry, say: Say) -> None:
-    store = cluster.store if entry.action in LASTING else cluster.hasty  # a step must not wait long for the journal
     try:
+        store = cluster.store if entry.action in LASTING else cluster.hasty  # a step must not wait long for the journal
         store.put(cluster.settings.keys.journal + entry.name, entry.to_json())
     except StoreError as error:
         say(f"the journal could not be written: {error.why}")

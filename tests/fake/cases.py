@@ -215,7 +215,7 @@ class Theatre:
             self.wires.begin()
             wanted = settings(managers, recover=False)
             cluster(self.wires, wanted)
-            recover_all(wanted, assess(Cluster(wanted)), say=quiet)
+            recover_all(Cluster(wanted), assess(Cluster(wanted)), say=quiet)
             self.write(EARLY)
             lifecycle.fresh_copies(Cluster(wanted), say=quiet)
             self.write(LATER)

@@ -177,5 +177,5 @@ def test_a_swarm_that_is_not_the_copied_one_is_left_again(
     nodes.make(swarm.lab, {name: str(settings.node(name).address) for name in MANAGERS})
     monkeypatch.setattr(swarm_directory, "place", lambda *_, **__: None)
     with pytest.raises(ProofFailed, match="code: swarm-differs"):
-        establish(Run(settings, assess(Cluster(settings)).plan, print))
+        establish(Run(Cluster(settings), assess(Cluster(settings)).plan, print))
     assert [swarm.state(manager) for manager in MANAGERS] == ["inactive"] * 3

@@ -8,6 +8,7 @@ import pytest
 
 from lab import nodes, workload
 from lab.stack import Stack
+from recovery.cluster import Cluster
 from recovery.planning.checks import Before
 from recovery.settings import load
 from recovery.steps import prove
@@ -246,10 +247,10 @@ def test_a_manager_that_does_not_gossip_is_restarted_in_a_recovery_only(
     of, cluster_id, said = load(swarm.stack.file), swarm.cluster_id("manager-b"), list[str]()
     swarm.on("manager-c", "bash", "-c", PORT_TAKEN)
     before, listening = swarm.picture("manager-b"), ("ss", "-Hlnt", "sport = :7946")
-    prove.prove(of, cluster_id, say=said.append)
+    prove.prove(Cluster(of), cluster_id, say=said.append)
     assert [line.split(" (")[0] for line in said] == ["gossip of manager-c: warning"]
     assert not swarm.on("manager-c", *listening), "a plain update restarts nothing"
-    prove.prove(of, cluster_id, before=Before({}), say=said.append)
+    prove.prove(Cluster(of), cluster_id, before=Before({}), say=said.append)
     assert swarm.on("manager-c", *listening)
     assert not before.differences(swarm.picture("manager-b"))
 

@@ -59,7 +59,7 @@ def recover(settings: Settings) -> None:
     assessment = assess(Cluster(settings))
     assessment.require_safe(settings)
     if assessment.plan.steps or lifecycle.unproven(Cluster(settings), say=quiet):
-        recover_all(settings, assessment, say=quiet)
+        recover_all(Cluster(settings), assessment, say=quiet)
 
 
 FOREIGN = (Copies.NEWEST_FOREIGN, Copies.ALL_NEWEST_FOREIGN)
@@ -381,7 +381,7 @@ def test_a_manager_is_taken_out_only_where_the_quorum_survives(theatre: Theatre,
             fewer = scene.settings.model_copy(update={"managers": others})
             node, node_id = scene.settings.node(victim), scene.identities[victim]
             if case.keeps_quorum and len(case.survivors - {victim}) > (managers - 1) / 2:
-                remove(fewer, node, node_id, ending=False, say=quiet)
+                remove(Cluster(fewer), node, node_id, ending=False, say=quiet)
                 leader = swarm.lives()
                 assert leader, f"{case}: {victim} was taken out, and nobody leads"
                 state = swarm.state_of(leader)
@@ -389,7 +389,7 @@ def test_a_manager_is_taken_out_only_where_the_quorum_survives(theatre: Theatre,
                 assert len(state.voters) == managers - 1, case
             else:
                 with pytest.raises(Refused):
-                    remove(fewer, node, node_id, ending=False, say=quiet)
+                    remove(Cluster(fewer), node, node_id, ending=False, say=quiet)
             assert not swarm.violations, case
 
 
@@ -415,12 +415,12 @@ def test_nodes_that_the_stack_file_no_longer_has_leave_and_no_others(theatre: Th
     swarm, of = theatre.wires.swarm, scene.settings
     kept = tuple(replace(node, name=f"renamed-{node.name}") for node in of.managers if node.name != "manager-c")
     fewer = of.model_copy(update={"managers": kept, "workers": ()})
-    assert depart(fewer, set(scene.identities.values()), say=quiet) == ("manager-c", "worker-1")
+    assert depart(Cluster(fewer), set(scene.identities.values()), say=quiet) == ("manager-c", "worker-1")
     leader = swarm.lives()
     assert leader
     assert {entry.hostname for entry in swarm.state_of(leader).nodes.values()} == set(names(5)) - {"manager-c"}
     assert swarm.named("worker-1").state is LocalState.INACTIVE
-    assert depart(fewer, set(scene.identities.values()), say=quiet) == ()
+    assert depart(Cluster(fewer), set(scene.identities.values()), say=quiet) == ()
 
 
 def test_copies_of_another_swarm_are_not_restored_in_place_of_the_one_that_was_built(theatre: Theatre) -> None:
@@ -429,7 +429,7 @@ def test_copies_of_another_swarm_are_not_restored_in_place_of_the_one_that_was_b
     scene = theatre.stage(case)
     foreign = Catalog(scene.settings).copies[0].name
     with pytest.raises(Refused, match=f"swarm {scene.cluster_id}, and (?s:.*)code: several-swarms"):
-        establish(Run(scene.settings, Plan(Kind.ALL_LOST, copy=foreign), quiet), known=scene.cluster_id)
+        establish(Run(Cluster(scene.settings), Plan(Kind.ALL_LOST, copy=foreign), quiet), known=scene.cluster_id)
     assert not theatre.wires.effects
 
 
@@ -452,7 +452,7 @@ def test_what_is_restored_is_under_the_ca_that_the_plan_was_made_for(theatre: Th
     scene = theatre.stage(Case(3, frozenset(names(3))))
     plan = assess(Cluster(scene.settings)).plan
     with pytest.raises(Refused, match="code: plan-outdated"):
-        establish(Run(scene.settings, replace(plan, ca="another"), quiet), known=scene.cluster_id)
+        establish(Run(Cluster(scene.settings), replace(plan, ca="another"), quiet), known=scene.cluster_id)
     assert not theatre.wires.effects
 
 
@@ -467,7 +467,7 @@ def test_an_older_engine_is_given_no_copy_unless_that_is_named(theatre: Theatre)
     assert (named.copy, named.refusal) == (copy, None)
     assert any("(20.10.24)" in loss for loss in named.losses)
     with pytest.raises(Refused, match="code: engine-too-old"):
-        establish(Run(scene.settings, named, quiet))
+        establish(Run(Cluster(scene.settings), named, quiet))
     assert swarm.named("manager-b").directory is None, "nothing was put there"
     for name in names(3):
         swarm.named(name).engine = "19.03.15"
@@ -707,7 +707,7 @@ def test_what_a_broken_join_left_of_raft_options_is_brought_back_with_the_next_l
     leader = theatre.wires.swarm.lives()
     assert leader
     assert raft_options.NOTE in theatre.wires.swarm.state_of(leader).spec["Labels"]
-    member.bring_back(Run(scene.settings, NOTHING, quiet), node)
+    member.bring_back(Run(Cluster(scene.settings), NOTHING, quiet), node)
     spec = theatre.wires.swarm.state_of(leader).spec
     assert raft_options.NOTE not in spec["Labels"]
     assert {key: spec["Raft"][key] for key in raft_options.KEYS} == raft_options.DEFAULTS
@@ -722,7 +722,7 @@ def test_a_swarm_is_ended_by_one_operator_at_a_time(theatre: Theatre, monkeypatc
         leave(engine)
 
     monkeypatch.setattr(Engine, "leave", leaving)
-    dissolve(scene.settings, scene.cluster_id, say=quiet)
+    dissolve(Cluster(scene.settings), scene.cluster_id, say=quiet)
     assert alone == [True] * 4
 
 
@@ -731,7 +731,7 @@ def test_a_quorum_that_is_not_given_says_what_to_do_about_that(
     theatre: Theatre, kind: Kind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene = theatre.stage(Case(3, frozenset()))
-    run = Run(scene.settings, NOTHING, quiet)
+    run = Run(Cluster(scene.settings), NOTHING, quiet)
     diagnosis = replace(assess(Cluster(scene.settings)).diagnosis, kind=kind)
     monkeypatch.setattr(run, "diagnose", lambda: diagnosis)
     with pytest.raises(Refused) as refused:

@@ -324,7 +324,7 @@ def test_two_operators_who_see_different_sites_exclude_each_other(two: Settings,
 
 def test_spent_consent_is_known_at_either_site(two: Settings, lost: Settings) -> None:
     agreed = two.model_copy(update={"recover": True})
-    consent.spend(Cluster(agreed))
+    consent.spend(Cluster(agreed), agreed.recover)
     assert consent.is_spent(Store(lost.backup.sites), lost.keys)
     consent.keep_up(Cluster(two), Plan(Kind.HEALTHY))
     assert not consent.is_spent(Store(two.backup.sites), two.keys)

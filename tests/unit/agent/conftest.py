@@ -14,5 +14,5 @@ def world(tmp_path: Path, bucket: Any, monkeypatch: pytest.MonkeyPatch) -> World
 
 
 @pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> Sent:
-    return Sent(monkeypatch)
+def sent(bucket: Any, monkeypatch: pytest.MonkeyPatch) -> Sent:
+    return Sent(bucket, monkeypatch)

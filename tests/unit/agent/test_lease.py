@@ -21,7 +21,7 @@ def test_the_lease_is_held_for_the_copy_of_the_swarm_as_it_is_alone(world: World
 def test_what_waits_is_stored_while_another_has_the_lease(world: World, sent: Sent) -> None:
     backlog(world, 2)
     with world.patch.context() as patch:
-        patch.setattr(lease, "hold", refused)
+        patch.setattr(lease.Leases, "hold", refused)
         assert world.run() == AGAIN
     assert (sent.order, len(world.waiting)) == ([0], 1), "not what is to be noted"
     assert world.run() == DONE
@@ -43,7 +43,7 @@ def test_who_takes_no_copy_asks_for_no_lease(world: World, monkeypatch: pytest.M
     world.verdict = Verdict.FAILED
     assert world.run() == AGAIN
     failed = world.state
-    monkeypatch.setattr(lease, "hold", lambda *_, **__: pytest.fail("it asks"))
+    monkeypatch.setattr(lease.Leases, "hold", lambda *_, **__: pytest.fail("it asks"))
     assert world.run() == AGAIN
     world.version, world.node, world.state = 1, SECOND, State()
     assert world.run() == DONE

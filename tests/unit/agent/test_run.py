@@ -90,7 +90,7 @@ def test_what_another_manager_copied_is_known(world: World) -> None:
 
 
 def test_while_another_copies_it_is_tried_again_later(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lease, "hold", refused)
+    monkeypatch.setattr(lease.Leases, "hold", refused)
     assert world.run() == AGAIN
     assert (world.taken, world.state.failure) == (0, "")
 
@@ -225,7 +225,7 @@ def test_what_changes_while_a_copy_is_taken_is_copied_in_the_same_run(world: Wor
 
 def test_who_gets_no_turn_for_long_says_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(lease, "hold", refused)
+        patch.setattr(lease.Leases, "hold", refused)
         assert world.run() == AGAIN
         world.state = replace(world.state, refused=world.state.refused - rounds.REFUSED_SECONDS)
         assert world.run() == AGAIN

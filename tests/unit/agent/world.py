@@ -141,7 +141,8 @@ def backlog(world: World, copies: int) -> None:
 class Sent:
     """The copies that are stored, in turn: their places in the order in which they were taken, and what holds then."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._bucket = bucket
         self._taken, self.leased = list[datetime](), list[bool]()
         self.after: dict[int, Callable[[], None]] = {}
         """What happens once so many are stored."""
@@ -150,7 +151,8 @@ class Sent:
 
     def write(self, site: Site, of: copy.Copy, manifest: Manifest, archive: Path) -> None:
         self._taken.append(manifest.taken)
-        self.leased.append(bool(lease._held))
+        held = [entry.get()["Body"].read() for entry in self._bucket.objects.filter(Prefix=f"{PREFIX}agent/lease.json")]
+        self.leased.append(held not in ([], [lease.FREE]))
         self._write(site, of, manifest, archive)
         self.after.pop(len(self._taken), lambda: None)()
 

@@ -55,7 +55,7 @@ class Request:
 
 def provided(stack_file: Path | None, monkeypatch: pytest.MonkeyPatch, **kept: Any) -> Settings:
     monkeypatch.setattr(settings, "stack_file", lambda: stack_file)
-    return from_provider(Request({**make.raw(), **kept}))  # type: ignore[arg-type]
+    return from_provider(Request({**make.raw(), **kept})).settings  # type: ignore[arg-type]
 
 
 def written(folder: Path, **changes: Any) -> Path:
@@ -92,3 +92,18 @@ def test_a_stack_file_that_is_gone_or_torn_leaves_the_state_s_settings(
     torn.write_text("config: [")
     for file in (tmp_path / "missing.yaml", torn):
         assert provided(file, monkeypatch) == provided(None, monkeypatch)
+
+
+def test_all_providers_of_a_process_share_one_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The quorum's provider pauses the agents, and the proof's lets them go on."""
+    monkeypatch.setattr(settings, "stack_file", lambda: None)
+    one, other = (from_provider(Request(make.raw())) for _ in range(2))  # type: ignore[arg-type]
+    assert one is other
+
+
+def test_an_older_stack_gives_its_provider_no_new_key() -> None:
+    """A default in Pulumi.yaml is given to the provider, whose inputs then differ from the state's."""
+    project = yaml.safe_load(Path("Pulumi.yaml").read_text())
+    assert set(project["config"]) == {
+        "cluster", "subnet", "managers", "hosts", "ssh", "backup", "zones", "workers", "swarm", "escrow", "recover", "copy", "clusterId",
+    }  # fmt: skip

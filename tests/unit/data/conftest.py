@@ -7,8 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from recovery import cli
-from recovery.data import backup as backups
-from recovery.data import restore as restoring
+from recovery.cluster import Cluster
 from recovery.data import task
 from recovery.errors import Refused
 from recovery.node import program
@@ -26,12 +25,11 @@ def of() -> Settings:
 @pytest.fixture
 def node(monkeypatch: pytest.MonkeyPatch) -> Node:
     played = Node()
-    for module in (backups, restoring):
-        monkeypatch.setattr(module, "Shell", played)
+    monkeypatch.setattr(Cluster, "shell", lambda _, node: played(node))
     monkeypatch.setattr(program, "fetch", played.fetch)
     monkeypatch.setattr(program, "feed", played.feed)
 
-    def find(_: Settings, data: Data) -> task.TaskLocation:
+    def find(_: Cluster, data: Data) -> task.TaskLocation:
         if data.service == "web" and played.fails == "no task":
             raise Refused("looking for service web", "none of its tasks is running", remedy="")
         return task.TaskLocation(data.service, Task("s1", "n1", True, 1, "c1", "db:1"), W1, 2, make.CLUSTER)

@@ -10,11 +10,12 @@ from typing import IO, Any, Self
 
 from backports import zstd
 
-from recovery.data import prune as pruning
+from recovery.cluster import Cluster
 from recovery.data.catalog import DataCatalog, DataCopy
 from recovery.data.manifest import DataManifest
 from recovery.errors import CommandFailed
 from recovery.node import program
+from recovery.operations import prune as pruning
 from recovery.s3 import sealing
 from recovery.s3.sealing import Identities
 from recovery.settings import Settings
@@ -63,7 +64,7 @@ def sealed_at(path: Path, content: bytes = CONTENT, packed: bytes | None = None,
 
 
 def put(of: Settings, folder: Path, ago: timedelta = DAY, **changes: Any) -> DataCopy:
-    return DataCatalog(of).add(sealed_at(folder / "copy", ago=ago, **changes), folder / "copy")
+    return DataCatalog(Cluster(of)).add(sealed_at(folder / "copy", ago=ago, **changes), folder / "copy")
 
 
 IDENTITIES = Identities(S.backup.identity_file, setting="backup.identityFile")
@@ -119,7 +120,7 @@ def listed(run: Callable[..., Any]) -> Sequence[dict[str, Any]]:
 
 
 def prune(of: Settings) -> list[DataCopy]:
-    done = pruning.prune(of, pruning.look(of, make.NOW), make.NOW, say=print)
+    done = pruning.DATA.prune(Cluster(of), pruning.DATA.look(Cluster(of), make.NOW), make.NOW, say=print)
     assert not [removal.error for removal in done if removal.error]
     return [removal.decision.copy for removal in done]
 

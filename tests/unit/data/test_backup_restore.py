@@ -8,6 +8,7 @@ import pyrage
 import pytest
 from backports import zstd
 
+from recovery.cluster import Cluster
 from recovery.data import backup as backups
 from recovery.data import restore as restoring
 from recovery.data.catalog import DataCatalog, DataCopy
@@ -19,7 +20,7 @@ from tests.unit.data.stored import CONTENT, DAY, DUMP, LOAD, RECIPIENT, Node, pu
 
 
 def taken(of: Settings, *names: str) -> list[backups.DataBackupResult]:
-    return list(backups.backup(of, names, say=print))
+    return list(backups.backup(Cluster(of), names, say=print))
 
 
 def test_a_copy_is_taken_and_told_whole(of: Settings, bucket: Any, node: Node) -> None:
@@ -67,7 +68,7 @@ def test_an_unknown_name_is_refused_before_anything(of: Settings, bucket: Any, n
 
 def test_the_copy_is_chosen_by_name_or_time(of: Settings, bucket: Any, tmp_path: Path) -> None:
     old, new = put(of, tmp_path, 3 * DAY), put(of, tmp_path, 1 * DAY)
-    catalog = DataCatalog(of)
+    catalog = DataCatalog(Cluster(of))
     table: list[tuple[str | datetime | None, DataCopy]] = [
         (None, new),
         (old.name, old),
@@ -83,23 +84,23 @@ def test_the_copy_is_chosen_by_name_or_time(of: Settings, bucket: Any, tmp_path:
 
 def test_a_copy_is_given_back_whole(of: Settings, bucket: Any, node: Node, tmp_path: Path) -> None:
     put(of, tmp_path)
-    catalog = DataCatalog(of)
-    wanted = restoring.plan(of, catalog, "rows", None)
+    catalog = DataCatalog(Cluster(of))
+    wanted = restoring.plan(Cluster(of), catalog, "rows", None)
     assert all(word in wanted.text for word in ("task 1 of db on worker-1", "2 other running tasks", ": load"))
-    assert restoring.restore(of, catalog, wanted, say=print) == 2.0
+    assert restoring.restore(Cluster(of), catalog, wanted, say=print) == 2.0
     assert node.given == CONTENT
     assert (node.asked[0]["command"], node.asked[0]["plain_size"]) == (LOAD, len(CONTENT))
 
 
 def test_of_a_damaged_copy_not_a_byte_is_given(of: Settings, bucket: Any, node: Node, tmp_path: Path) -> None:
     copy = put(of, tmp_path, packed=zstd.compress(CONTENT + b"x"))
-    catalog = DataCatalog(of)
+    catalog = DataCatalog(Cluster(of))
     with pytest.raises(DamagedCopy):
-        restoring.restore(of, catalog, restoring.plan(of, catalog, "rows", copy.name), say=print)
+        restoring.restore(Cluster(of), catalog, restoring.plan(Cluster(of), catalog, "rows", copy.name), say=print)
     assert node.asked == []
 
 
 def test_a_tar_file_is_not_given_to_a_command(of: Settings, bucket: Any, node: Node, tmp_path: Path) -> None:
     put(of, tmp_path, command=(), volume="v")
     with pytest.raises(Refused, match=r"code: copy-does-not-fit$"):
-        restoring.plan(of, DataCatalog(of), "rows", None)
+        restoring.plan(Cluster(of), DataCatalog(Cluster(of)), "rows", None)

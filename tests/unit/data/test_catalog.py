@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from recovery import cli
-from recovery.cli import show
+from recovery.cli import metrics
+from recovery.cli.show import cluster as show
+from recovery.cli.show.contract import span as in_words
+from recovery.cluster import Cluster
 from recovery.copies.catalog import Catalog
 from recovery.data.catalog import DataCatalog
 from recovery.errors import DamagedCopy, StoreError
@@ -22,7 +24,7 @@ from tests.unit.data.stored import DATA, DAY, Node, listed, put
 
 def test_copies_are_listed_newest_first_each_with_its_name(of: Settings, bucket: Any, tmp_path: Path) -> None:
     old, new, files = (put(of, tmp_path, ago * DAY, **how) for ago, how in ((3, {}), (1, {}), (2, {"name": "files"})))
-    catalog = DataCatalog(of)
+    catalog = DataCatalog(Cluster(of))
     assert catalog.copies == (new, files, old)
     assert catalog.of("rows") == (new, old)
     assert catalog.newest_of_each() == (files, new)
@@ -37,8 +39,8 @@ def test_copies_of_data_and_of_managers_are_not_taken_for_each_other(of: Setting
     elsewhere = {"cluster": "data", "backup": of.backup.model_copy(update={"prefix": "requorum/lab"})}
     other = of.model_copy(update=elsewhere)
     put_manager(other, tmp_path, "manager-a", 3)
-    assert DataCatalog(of).copies == (data,)
-    assert DataCatalog(of).halves == ()
+    assert DataCatalog(Cluster(of)).copies == (data,)
+    assert DataCatalog(Cluster(of)).halves == ()
     catalog = Catalog(of)
     assert (catalog.copies, catalog.halves, catalog.marked) == ((manager,), (), ())
     assert [copy.manager for copy in Catalog(other).copies] == ["manager-a"]
@@ -52,7 +54,7 @@ def test_without_its_manifest_it_is_no_copy(of: Settings, bucket: Any, tmp_path:
     monkeypatch.setattr(Site, "keep", broken)
     with pytest.raises(StoreError):
         put(of, tmp_path)
-    catalog = DataCatalog(of)
+    catalog = DataCatalog(Cluster(of))
     assert catalog.copies == ()
     assert len(catalog.halves) == 1
 
@@ -61,7 +63,7 @@ def test_a_copy_under_another_name_is_told(of: Settings, bucket: Any, tmp_path: 
     copy = put(of, tmp_path)
     for key in (copy.key, copy.manifest_key):
         bucket.Object(key.replace("rows", "files")).copy_from(CopySource={"Bucket": "copies", "Key": key})
-    ((_, first), (_, second)) = DataCatalog(of).manifests()
+    ((_, first), (_, second)) = DataCatalog(Cluster(of)).manifests()
     assert {found.code for found in (first, second) if isinstance(found, DamagedCopy)} == {"copy-damaged"}
 
 
@@ -71,15 +73,15 @@ def test_a_copy_is_no_younger_than_its_place_in_s3(
 ) -> None:
     early = put(of, tmp_path, -9999 * DAY)
     (shown,) = listed(run)
-    assert shown["clock"] == DataCatalog(of).copies[0].clock != ""
-    span = show.span(int((datetime.now(UTC) - make.NOW).total_seconds()))
+    assert shown["clock"] == DataCatalog(Cluster(of)).copies[0].clock != ""
+    span = in_words(int((datetime.now(UTC) - make.NOW).total_seconds()))
     assert f"{span} (clock ahead)" in run("list").stdout
     assert f"The copy is {span} old" in run("restore", "rows", answer="n\n").stdout
     assert f"{early.name}  {span}" in run("prune", "--dry-run").stdout
     healthy = make.healthy(of)
     found = diagnose(healthy, make.CLUSTER, cluster="lab", copies=True)
-    monkeypatch.setattr(cli.cluster, "_status", lambda of: show.status(of, healthy, found, [], None))
-    families = {family.name: family for family in cli.cluster._watched(of).collect()}
+    monkeypatch.setattr(metrics, "status_of", lambda _: show.status(of, healthy, found, [], None))
+    families = {family.name: family for family in metrics._watched(Cluster(of)).collect()}
     (sample,) = families["requorum_last_data_copy_timestamp_seconds"].samples
     assert sample.value == make.NOW.timestamp()
 
@@ -88,7 +90,7 @@ def test_other_people_s_names_are_no_copies(of: Settings, bucket: Any, tmp_path:
     copy = put(of, tmp_path)
     for name in ("rows/data-rows-20261399T030405000000Z", "rows/data-files-20260101T030405000000Z", "rows/photo"):
         bucket.put_object(Key=f"requorum/lab/data/{name}.zst.age", Body=b"x")
-    catalog = DataCatalog(of)
+    catalog = DataCatalog(Cluster(of))
     assert (catalog.copies, catalog.halves) == ((copy,), ())
 
 
@@ -99,5 +101,5 @@ def test_data_lie_where_they_are_as_long_as_their_manifest_says(bucket: Any, tmp
     for where, left in (("", ("main", "second")), ("other", ("main",)), ("copies", ())):
         if where:
             bucket.meta.client.put_object(Bucket=where, Key=copy.key, Body=b"half")
-        [(found, _)] = DataCatalog(of).manifests()
+        [(found, _)] = DataCatalog(Cluster(of)).manifests()
         assert found.sites == left

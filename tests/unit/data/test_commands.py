@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from recovery import cli
-from recovery.data import prune as pruning
+from recovery.cluster import Cluster
 from recovery.data.catalog import DataCatalog
 from recovery.errors import DamagedCopy, Refused, StoreError
 from recovery.node import program
+from recovery.operations import prune as pruning
 from recovery.s3.site import Site
 from tests.unit import factories as make
 from tests.unit.data.stored import CONTENT, DATA, DAY, Node, listed, put, ruled
@@ -94,7 +95,7 @@ def test_prune_by_command(
     ]
     assert run("prune", answer="n\n").exit_code == 1
     assert "1 removed" in run("prune", "--yes").stdout
-    assert DataCatalog(of).copies == (new,)
+    assert DataCatalog(Cluster(of)).copies == (new,)
 
 
 def test_a_site_that_is_left_out_or_refuses_a_deletion_keeps_data(
@@ -109,7 +110,7 @@ def test_a_site_that_is_left_out_or_refuses_a_deletion_keeps_data(
     for site in ("main", "second"):
         out.add(site)
         with pytest.raises(Refused, match=f"pruning data copies: the {site} site is skipped(?s:.*)code: site-skipped"):
-            pruning.look(of, make.NOW)
+            pruning.DATA.look(Cluster(of), make.NOW)
         out.clear()
     real = Site.delete
 
@@ -123,7 +124,7 @@ def test_a_site_that_is_left_out_or_refuses_a_deletion_keeps_data(
     assert (result.exit_code, "0 removed, 1 refused by S3" in result.stdout) == (3, True)
     result = run("prune", "--yes", "--json")
     assert (result.exit_code, json.loads(result.stdout)["copies"][1]["removed"]) == (3, False)
-    assert [copy.sites for copy in DataCatalog(of).of("rows")] == [("main", "second"), ("second",)]
+    assert [copy.sites for copy in DataCatalog(Cluster(of)).of("rows")] == [("main", "second"), ("second",)]
 
 
 @pytest.mark.parametrize("what", ["manifest", "archive"])
@@ -135,7 +136,7 @@ def test_data_that_one_site_has_damaged_are_given_from_the_other(
     of = make.settings(data=DATA, backup={**make.RAW["backup"], "second": {"bucket": "other"}})
     monkeypatch.setattr(cli.console, "_settings", lambda *_: of)
     assert run("backup", "rows").exit_code == 0
-    (copy,) = DataCatalog(of).copies
+    (copy,) = DataCatalog(Cluster(of)).copies
     key = copy.key if what == "archive" else copy.manifest_key
     bucket.meta.client.put_object(Bucket=where, Key=key, Body=b"half")
     told = f"the {what} of {copy.name} is damaged at the {site} site (" if site == "main" else "bytes"
@@ -148,7 +149,7 @@ def test_data_that_one_site_has_damaged_are_given_from_the_other(
     assert node.given == CONTENT
     bucket.meta.client.put_object(Bucket="other" if site == "main" else "copies", Key=key, Body=b"none")
     assert run("verify").exit_code == 1
-    [(_, read)] = DataCatalog(of).manifests()
+    [(_, read)] = DataCatalog(Cluster(of)).manifests()
     assert isinstance(read, DamagedCopy)
 
 

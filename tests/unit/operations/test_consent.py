@@ -25,7 +25,7 @@ def spent() -> bool:
 def test_a_flag_that_is_given_at_a_loss_counts_until_the_recovery_is_proven(bucket: Any) -> None:
     consent.keep_up(Cluster(ON), LOST)
     assert not spent()
-    consent.spend(Cluster(ON))
+    consent.spend(Cluster(ON), ON.recover)
     assert spent()
 
 
@@ -56,10 +56,10 @@ def test_an_update_without_the_flag_renews_it(bucket: Any) -> None:
 def test_a_flag_that_is_typed_for_a_later_loss_counts_until_that_recovery_is_proven(
     bucket: Any, plan: Plan, given: dict[str, bool], goes: bool
 ) -> None:
-    consent.spend(Cluster(ON))
+    consent.spend(Cluster(ON), ON.recover)
     consent.keep_up(Cluster(ON), plan, **given)
     assert spent() is not goes
-    consent.spend(Cluster(ON))
+    consent.spend(Cluster(ON), ON.recover)
     assert spent()
 
 
@@ -73,7 +73,7 @@ def test_a_preview_without_the_flag_renews_nothing(bucket: Any) -> None:
 def test_the_id_of_a_plan_neither_uses_up_nor_renews(bucket: Any) -> None:
     by_id = make.settings(recover="r1234567")
     consent.keep_up(Cluster(by_id), HEALTHY)
-    consent.spend(Cluster(by_id))
+    consent.spend(Cluster(by_id), by_id.recover)
     assert not spent()
     consent.keep_up(Cluster(ON), HEALTHY)
     consent.keep_up(Cluster(by_id), HEALTHY)

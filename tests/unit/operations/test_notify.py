@@ -339,7 +339,7 @@ def test_an_update_that_fails_with_nothing_to_recover_is_no_failed_recovery(
 def test_one_that_fails_in_a_recovery_is(
     of: Make, heard: tuple[str, list[dict[str, str]]], bucket: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    journal.begin(of(), Action.JOIN, "manager-c", print)
+    journal.begin(Cluster(of()), Action.JOIN, "manager-c", print)
     explained(monkeypatch, of(), Kind.HEALTHY)
     assert titles(heard) == ["recovery failed"]
 
@@ -369,7 +369,7 @@ def test_fresh_copies_that_fail_are_a_failed_recovery_where_one_is_under_way(
     with pytest.raises(Refused):
         lifecycle.fresh_copies(Cluster(of()), say=print)
     assert not heard[1]
-    journal.begin(of(), Action.JOIN, "manager-c", print)
+    journal.begin(Cluster(of()), Action.JOIN, "manager-c", print)
     with pytest.raises(Refused):
         lifecycle.fresh_copies(Cluster(of()), say=print)
     assert [message["message"] for message in heard[1]] == ["taking the lease: ann has it\n  next: wait"]

@@ -156,7 +156,7 @@ def test_agents_that_cannot_be_stopped_stop_no_recovery(with_agents: Cluster, bu
 
 
 def test_where_there_are_no_agents_nothing_is_written_for_them(of: Settings, bucket: Any) -> None:
-    quorum._pause_agents(Run(of, NOTHING, print))
+    quorum._pause_agents(Run(Cluster(of), NOTHING, print))
     assert not list(bucket.objects.all())
 
 

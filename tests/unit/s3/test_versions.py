@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from recovery.cluster import Cluster
 from recovery.copies import keeps
 from recovery.copies.catalog import Catalog
 from recovery.copies.escrow import Escrow
@@ -53,7 +54,7 @@ def test_deleted_and_overwritten_copies_are_read_as_they_were(
 ) -> None:
     copy = Catalog(of(bucket="versioned")).add(make.manifest(size=sealed.stat().st_size), sealed)
     Escrow(of(bucket="versioned")).keep(UNLOCK)
-    mark = keep(of(bucket="versioned"), copy.name, "evidence", now=THEN, say=print)
+    mark = keep(Cluster(of(bucket="versioned")), copy.name, "evidence", now=THEN, say=print)
     sleep(1.1)  # S3 tells seconds
     then = datetime.now(UTC)
     sleep(1.1)
@@ -74,8 +75,8 @@ def test_deleted_and_overwritten_copies_are_read_as_they_were(
     assert len(Escrow(past)._names()) == 1
     assert keeps.read(catalog) == {copy: mark}
     assert any("requorum:backup.asOf" in note for note in catalog.store.notes)
-    consent.spend(past)
-    assert consent.is_spent(past, catalog.store), "what is for now is read as it is now"
+    consent.spend(Cluster(past), past.recover)
+    assert consent.is_spent(catalog.store, past.keys), "what is for now is read as it is now"
 
 
 def test_reading_as_of_a_time_needs_versions(bucket: Any) -> None:

@@ -4,11 +4,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from recovery.cluster import Cluster
 from recovery.copies.catalog import Catalog
 from recovery.copies.escrow import Escrow
 from recovery.operations import consent
-from recovery.s3 import cluster_lease
-from recovery.s3.store import Store
 from recovery.settings import Settings
 from recovery.steps import journal
 from recovery.swarm.key_file import UnlockKey
@@ -31,6 +30,6 @@ THEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 def write_everything(settings: Settings, sealed: Path) -> None:
     Catalog(settings).add(MANIFEST, sealed)
     Escrow(settings).keep(UNLOCK)
-    with cluster_lease.hold(Store(settings.backup.sites), settings.keys, "recovery", say=print):
-        journal.begin(settings, "force", "manager-a", print)
-        consent.spend(settings)
+    with Cluster(settings).hold("recovery", say=print):
+        journal.begin(Cluster(settings), "force", "manager-a", print)
+        consent.spend(Cluster(settings), settings.recover)

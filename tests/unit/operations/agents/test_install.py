@@ -9,6 +9,7 @@ import pytest
 from botocore.configloader import raw_config_parse
 
 from components.settings import from_program
+from recovery.cluster import Cluster
 from recovery.errors import Refused, SettingError, Silent
 from recovery.node.shell import Output
 from recovery.operations import agents
@@ -130,27 +131,27 @@ class FakeShell:
 
 @pytest.fixture
 def shells(monkeypatch: pytest.MonkeyPatch) -> type[FakeShell]:
-    monkeypatch.setattr(agents, "Shell", FakeShell)
+    monkeypatch.setattr(Cluster, "shell", lambda of, node: FakeShell(node, of.settings.ssh))
     monkeypatch.setattr(FakeShell, "answers", {}, raising=False)
     monkeypatch.setattr(FakeShell, "asked", [], raising=False)
     return FakeShell
 
 
 def test_a_manager_that_cannot_have_an_agent_is_refused(of: Settings, shells: type[FakeShell]) -> None:
-    agents.require_fit(of, assessment(of))
+    agents.require_fit(Cluster(of), assessment(of))
     assert sorted(shells.asked) == ["manager-a", "manager-b", "manager-c"]
     shells.answers = {"manager-b": Output(b"", "python3-nacl is missing: apt-get install python3-nacl\n", 2)}
     with pytest.raises(Refused, match=r"apt-get install python3-nacl(?s:.*)code: agent-cannot-run$") as caught:
-        agents.require_fit(of, assessment(of))
+        agents.require_fit(Cluster(of), assessment(of))
     assert caught.value.node == "manager-b"
 
 
 def test_one_that_falls_silent_is_for_the_survey_to_judge(of: Settings, shells: type[FakeShell]) -> None:
     shells.answers = {"manager-b": Silent("x", "y", remedy="z")}
-    agents.require_fit(of, assessment(of))
+    agents.require_fit(Cluster(of), assessment(of))
 
 
 @pytest.mark.parametrize("kind", [kind for kind in Kind if kind not in (Kind.HEALTHY, Kind.ABSENT)])
 def test_no_recovery_asks_for_what_an_agent_needs(of: Settings, shells: type[FakeShell], kind: Kind) -> None:
-    agents.require_fit(of, assessment(of, kind))
+    agents.require_fit(Cluster(of), assessment(of, kind))
     assert not shells.asked

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from ipaddress import IPv4Address
 from typing import Any
 
 import pytest
 
 from components.agent import AgentProvider
+from components.command_line import Deletion
 from recovery.agent.state import State
+from recovery.cluster import Cluster
 from recovery.operations import agents
 from recovery.operations.agents import AgentStatus
 from recovery.settings import Settings
@@ -19,14 +22,14 @@ class Provider:
 
     def __init__(self, of: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
         self.provider, self.dialled = AgentProvider(), list[str]()
-        self.provider._settings = of
+        self.provider._cluster = Cluster(of)
         self.found = AgentStatus("digest", timer=True, watch=True, waiting=0, state=State())
         monkeypatch.setattr(agents, "inspect", self._dial(lambda: self.found))
         monkeypatch.setattr(agents, "remove", self._dial(lambda: False))
         monkeypatch.setattr("components.agent.say", lambda line: self.dialled.append(line))
 
     def _dial(self, answer: Callable[[], Any]) -> Callable[..., Any]:
-        def act(_settings: Settings, node: Any) -> Any:
+        def act(_: Cluster, node: Any) -> Any:
             self.dialled.append(node.dial)
             return answer()
 
@@ -51,7 +54,7 @@ def props(of: Settings, **changes: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("wanted", "found"), [(True, True), (True, False), (False, True), (False, False)])
 def test_a_watch_that_runs_and_shall_not_is_seen(of: Settings, provider: Provider, wanted: bool, found: bool) -> None:
-    provider.provider._settings = with_agent(of, on_change=wanted)
+    provider.provider._cluster = Cluster(with_agent(of, on_change=wanted))
     provider.found = replace(provider.found, watch=found)
     read = provider.provider.read("x", props(of))
     assert read.outs
@@ -67,9 +70,20 @@ def test_a_node_is_dialled_where_the_settings_have_it_now(of: Settings, provider
 
 
 def test_a_node_that_is_named_no_more_is_dialled_where_it_was(of: Settings, provider: Provider) -> None:
-    gone = props(of, name="manager-z", ssh_address="192.0.2.9")
+    gone = props(of, name="manager-z", address=IPv4Address("10.77.9.9"), ssh_address="192.0.2.9")
     provider.provider.delete("x", gone)
     assert provider.dialled[0] == "192.0.2.9"
     assert (
         "ssh root@192.0.2.9 systemctl disable --now requorum-watch.service requorum-copy.timer" in provider.dialled[1]
     )
+
+
+@pytest.mark.parametrize("why", Deletion)
+def test_an_agent_is_uninstalled_unless_another_resource_has_just_installed_it(
+    of: Settings, provider: Provider, monkeypatch: pytest.MonkeyPatch, why: Deletion
+) -> None:
+    """As when its manager was given another name, or the resource is replaced."""
+    monkeypatch.setattr("components.agent.deletion", lambda: why)
+    provider.provider._cluster = Cluster(with_agent(of))
+    provider.provider.delete("x", props(of, name="earlier-name"))
+    assert (provider.dialled == []) is (why is Deletion.CHANGE)

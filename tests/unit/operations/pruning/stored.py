@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from recovery.cluster import Cluster
 from recovery.copies import retention
 from recovery.copies.catalog import Catalog
 from recovery.copies.copy import Copy
 from recovery.copies.manifest import Proof, Verdict
 from recovery.copies.retention import Decision
-from recovery.operations import prune as pruning
+from recovery.operations.prune import MANAGERS
 from recovery.s3 import client
 from recovery.settings import Settings
 from tests.unit import factories as make
@@ -50,11 +51,11 @@ def held(bucket: Any, name: str) -> set[str]:
 
 
 def go(of: Settings) -> list[Decision]:
-    return [decision for decision in pruning.look(of, NOW) if not decision.keep]
+    return [decision for decision in MANAGERS.look(Cluster(of), NOW) if not decision.keep]
 
 
 def prune(of: Settings, agreed: list[Decision] | None = None) -> list[retention.Removal]:
-    return list(pruning.prune(of, go(of) if agreed is None else agreed, NOW, say=print))
+    return list(MANAGERS.prune(Cluster(of), go(of) if agreed is None else agreed, NOW, say=print))
 
 
 def refuse(

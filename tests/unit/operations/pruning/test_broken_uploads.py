@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from recovery.cluster import Cluster
 from recovery.errors import StoreError
 from recovery.operations import broken_uploads
 from recovery.s3 import client
@@ -104,7 +105,7 @@ def test_a_site_that_does_not_tell_its_uploads_keeps_the_other_s_from_no_look(
         return real(at, prefix)
 
     monkeypatch.setattr(Site, "uploads", denied)
-    (found,) = broken_uploads.list_broken(two, datetime.now(UTC) + DAY, say=said.append)
+    (found,) = broken_uploads.list_broken(Cluster(two), datetime.now(UTC) + DAY, say=said.append)
     assert (found.site.name, found.upload.key) == ({"main": "second", "second": "main"}[site], OURS[0])
     (line,) = said
     assert line.startswith(f"Requorum cannot list interrupted uploads: listing the uploads to the {site} site: Acc")

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from recovery.cluster import Cluster
 from recovery.copies.catalog import Catalog
 from recovery.copies.copy import Copy
 from recovery.copies.manifest import Proof, Verdict
@@ -27,7 +28,7 @@ def drilled(of: Settings, copy: Copy, verdict: Verdict, at: datetime) -> list[st
         patch.setattr(drill, "survey", lambda _: None)
         patch.setattr(drill, "_where", lambda *_: make.manager(of.managers[0], of.nodes))
         patch.setattr(drill, "_restored", lambda *_: Proof(verdict, at))
-        list(drill.drill(of, Catalog(of), [copy], on=None, say=said.append))
+        list(drill.drill(Cluster(of), Catalog(of), [copy], on=None, say=said.append))
     return said
 
 
@@ -75,10 +76,10 @@ def test_monitors_are_told_of_the_newest_drill_also_with_a_site_out(
     copy = put(two, tmp_path, DAY)
     drilled(two, copy, Verdict.PROVEN, NOW)
     out.add("main")
-    assert drill.last(two, Store(two.backup.sites)) == {"manager-a": Proof(Verdict.PROVEN, NOW)}
+    assert drill.last(Cluster(two)) == {"manager-a": Proof(Verdict.PROVEN, NOW)}
     drilled(two, copy, Verdict.FAILED, NOW + DAY)
     out.clear()
-    assert drill.last(two, Store(two.backup.sites)) == {"manager-a": Proof(Verdict.FAILED, NOW + DAY)}
+    assert drill.last(Cluster(two)) == {"manager-a": Proof(Verdict.FAILED, NOW + DAY)}
 
 
 def test_a_site_that_was_left_out_of_the_listing_is_not_waited_for_with_each_drill(
@@ -103,5 +104,5 @@ def test_a_site_that_was_left_out_of_the_listing_is_not_waited_for_with_each_dri
     assert Catalog(two, store).manifest(copy).proof == Proof(Verdict.PROVEN, NOW)
     assert asked == ["main", "second", "main", "main"]
     asked.clear()
-    assert list(drill.last(two, store)) == ["manager-a"]
+    assert list(drill.last(Cluster(two))) == ["manager-a"]
     assert asked == ["main", "second", "main"]

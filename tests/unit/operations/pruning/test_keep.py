@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from recovery.cluster import Cluster
 from recovery.copies import keeps
 from recovery.copies.catalog import Catalog
 from recovery.copies.keeps import Keep
@@ -19,7 +20,7 @@ from tests.unit.operations.pruning.stored import held, keys, objects, prune, put
 
 def test_marks_are_written_read_and_released(of: Settings, bucket: Any, tmp_path: Path) -> None:
     copy = put(of, tmp_path, DAY)
-    written = keep(of, copy.name, "evidence", now=NOW, say=print)
+    written = keep(Cluster(of), copy.name, "evidence", now=NOW, say=print)
     assert keeps.read(Catalog(of)) == {copy: written}
     assert (written.reason, written.when) == ("evidence", NOW)
     assert "@" in written.who
@@ -32,17 +33,17 @@ def test_marks_are_written_read_and_released(of: Settings, bucket: Any, tmp_path
     bucket.put_object(Key=copy.keep_key, Body=b"{")
     for key in objects(copy):
         bucket.Object(key).delete()
-    release(of, copy.name)
+    release(Cluster(of), copy.name)
     assert keys(bucket) == set()
 
 
 def test_only_a_copy_is_marked_and_only_a_mark_is_released(of: Settings, bucket: Any, tmp_path: Path) -> None:
     copy = put(of, tmp_path, DAY)
     with pytest.raises(NoUsableCopy, match="code: no-such-name"):
-        release(of, copy.name)
+        release(Cluster(of), copy.name)
     bucket.Object(copy.manifest_key).delete()
     with pytest.raises(NoUsableCopy, match=r"code: no-such-copy$"):
-        keep(of, copy.name, "evidence", now=NOW, say=print)
+        keep(Cluster(of), copy.name, "evidence", now=NOW, say=print)
     assert keys(bucket) == {copy.key}
 
 
@@ -51,19 +52,19 @@ def test_a_mark_lies_at_both_sites_and_is_taken_back_at_both(
     two: Settings, bucket: Any, out: set[str], tmp_path: Path, site: str
 ) -> None:
     new, old, older = (put(two, tmp_path, days * DAY) for days in (1, 2, 3))
-    keep(two, old.name, "evidence", now=NOW, say=print)
+    keep(Cluster(two), old.name, "evidence", now=NOW, say=print)
     assert old.keep_key in held(bucket, "copies") & held(bucket, "other")
     out.add(site)
     said: list[str] = []
-    keep(two, older.name, "evidence", now=NOW, say=said.append)
+    keep(Cluster(two), older.name, "evidence", now=NOW, say=said.append)
     assert [line for line in said if line.startswith(f"the {site} site is skipped")]
     with pytest.raises(Refused, match=f"releasing {old.name}: the {site} site is skipped(?s:.*)code: site-skipped"):
-        release(two, old.name)
+        release(Cluster(two), old.name)
     out.clear()
     assert set(keeps.read(Catalog(two))) == {old, older}
     assert prune(two) == []
     for copy in (old, older):
-        release(two, copy.name)
+        release(Cluster(two), copy.name)
     assert not [key for name in ("copies", "other") for key in held(bucket, name) if key.endswith(".keep.json")]
     assert set(Catalog(two).copies) == {new, old, older}
 

@@ -1,5 +1,6 @@
 """Copies are pruned on a simulated S3 server: what goes, what stays, and what S3 refuses."""
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -7,10 +8,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
+from recovery.cluster import Cluster
 from recovery.copies.catalog import Catalog
 from recovery.errors import Refused, StoreSilent
-from recovery.operations import prune as pruning
 from recovery.operations.keep import keep
+from recovery.operations.prune import MANAGERS
 from recovery.s3 import lease
 from recovery.s3.site import Site
 from recovery.settings import Settings
@@ -91,7 +93,7 @@ def test_a_copy_made_meanwhile_stays_and_the_rules_are_asked_again(of: Settings,
 def test_a_copy_marked_meanwhile_stays(of: Settings, bucket: Any, tmp_path: Path) -> None:
     _, old, older = (put(of, tmp_path, days * DAY) for days in (1, 2, 3))
     agreed = go(of)
-    keep(of, older.name, "evidence", now=NOW, say=print)
+    keep(Cluster(of), older.name, "evidence", now=NOW, say=print)
     assert [removal.decision.copy for removal in prune(of, agreed)] == [old]
 
 
@@ -136,22 +138,20 @@ def test_an_upload_of_a_copy_that_waited_for_days_is_young(
     assert keys(bucket) == {new.key}
 
 
-def test_an_upload_that_becomes_a_copy_as_it_is_to_go_stays(
-    of: Settings, bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_upload_that_becomes_a_copy_as_it_is_to_go_stays(of: Settings, bucket: Any, tmp_path: Path) -> None:
     old, broken = put(of, tmp_path, 2 * DAY), put(of, tmp_path, 3 * DAY)
     manifest = bucket.Object(old.manifest_key).get()["Body"].read()
     for copy in (old, broken):
         bucket.Object(copy.manifest_key).delete()
-    agreed, decided = go(of), pruning._decided
+    agreed = go(of)
 
     def late(*given: Any) -> Any:
-        found = decided(*given)
+        found = MANAGERS.decided(*given)
         bucket.put_object(Key=old.manifest_key, Body=manifest)
         return found
 
-    monkeypatch.setattr(pruning, "_decided", late)
-    assert [removal.decision.copy for removal in prune(of, agreed)] == [broken]
+    removed = replace(MANAGERS, decided=late).prune(Cluster(of), agreed, NOW, say=print)
+    assert [removal.decision.copy for removal in removed] == [broken]
     assert keys(bucket) == objects(old)
 
 

@@ -10,9 +10,10 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from recovery import cli
+from recovery.cluster import Cluster
 from recovery.copies.catalog import Catalog
 from recovery.errors import Refused, StoreSilent
-from recovery.operations import prune as pruning
+from recovery.operations.prune import MANAGERS
 from recovery.settings import Settings
 from tests.unit import factories as make
 from tests.unit.copies.candidates import DAY, NOW
@@ -37,7 +38,7 @@ def test_with_a_site_left_out_nothing_is_pruned(two: Settings, out: set[str], tm
     copies = [put(two, tmp_path, days * DAY) for days in (1, 2)]
     agreed = go(two)
     out.add(site)
-    for prune_ in (lambda: pruning.look(two, NOW), lambda: prune(two, agreed)):
+    for prune_ in (lambda: MANAGERS.look(Cluster(two), NOW), lambda: prune(two, agreed)):
         with pytest.raises(
             Refused, match=f"pruning: the {site} site is skipped.*\n.*start {site}, then .*\n.*code: site-skipped"
         ):
@@ -59,7 +60,7 @@ def test_a_site_that_is_left_out_as_marks_and_manifests_are_read_counts_too(
 
     monkeypatch.setattr(Catalog, "manifests", manifests)
     with pytest.raises(Refused, match=r"the main site is skipped(?s:.*)code: site-skipped"):
-        pruning.look(two, NOW)
+        MANAGERS.look(Cluster(two), NOW)
 
 
 @pytest.mark.parametrize(("site", "other"), [(0, "other"), (1, "copies")])

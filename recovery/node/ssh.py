@@ -1,7 +1,7 @@
-"""The way to a node: SSH with pinned host keys, for commands and for the engine's API.
+"""Reaches a node by SSH with pinned host keys, for commands and for the engine's API.
 
-The calls are plain and blocking; one event loop in a thread of its own carries every
-connection of the process. Commands are argument lists; secrets travel on standard input.
+The calls are plain and blocking. One event loop in a separate thread serves every connection of the process. Commands
+are argument lists. Secrets travel on standard input.
 """
 
 import asyncio
@@ -82,11 +82,11 @@ class Shell:
         seconds: float = 60,
         check: bool = True,
     ) -> Output:
-        """Run a command, with what it reads and where its output goes given as bytes or local files; a pipe's end is read
-        as the command reads, and closed.
+        """Run a command. Its input is bytes, a local file, or the read end of a pipe, which is closed afterwards.
 
-        Raises: CommandFailed when it exits non-zero (unless ``check`` is off) or takes longer than
-        ``seconds``; Silent when the connection is lost; LocalError when a local file cannot be written or read.
+        ``stdout`` is a local file for the output. Raises: CommandFailed if the command exits non-zero (unless ``check``
+        is off) or takes longer than ``seconds``; Silent if the connection is lost; LocalError if a local file cannot be
+        written or read.
         """
         output = _wait(self._run(argv, stdin, stdout, seconds))
         if check and output.status != 0:
@@ -100,10 +100,10 @@ class Shell:
         return output
 
     def engine_socket(self) -> Path:
-        """A local socket that speaks to the node's Docker engine for as long as the shell is open.
+        """Return a local socket that is connected to the node's Docker engine while the shell is open.
 
-        It relays to the engine's socket there; where sshd forwards no sockets, to ``docker system dial-stdio``, as
-        ``docker -H ssh://`` does, which costs the node a process for each connection.
+        The socket relays to the engine's socket on the node. If sshd forwards no sockets, it relays to
+        ``docker system dial-stdio``, as ``docker -H ssh://`` does. The node then starts a process for each connection.
         """
         if self._relay_folder is None:
             try:
@@ -214,8 +214,10 @@ class Shell:
         )
 
     async def _dial_engine(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Relay one connection. By hand: asyncssh's redirection breaks the whole SSH connection when the other side
-        ends before the engine client does, as it does where no engine listens.
+        """Relay one connection of the engine client.
+
+        asyncssh's own redirection is not used. If no engine listens, the node ends the stream before the engine client
+        does, and the redirection would then break the whole SSH connection.
         """
         task = asyncio.current_task()
         assert task
@@ -274,7 +276,7 @@ class _Target:
             raise
 
     def close(self) -> None:
-        """Write what is buffered."""
+        """Write the buffered output, and close the file."""
         try:
             self._file.close()
         except OSError as error:
@@ -325,7 +327,7 @@ def hang_up() -> None:
 
 
 def _loop() -> asyncio.AbstractEventLoop:
-    with _starting:  # a cache alone would let two threads start a loop each
+    with _starting:  # with only a cache, two threads could start two loops
         return _start_loop()
 
 

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from syrupy.assertion import SnapshotAssertion
 
+from recovery.cluster import Cluster
 from recovery.error_codes import CODES
 from recovery.errors import Refused
 from recovery.operations import backup
@@ -102,4 +103,4 @@ def test_a_backup_names_the_fault_instead_of_a_missing_leader(monkeypatch: pytes
     with pytest.raises(
         Refused, match=r"backing up cluster lab(?s:.*)manager-c: access denied(?s:.*)code: access-denied$"
     ):
-        backup._order(S)
+        backup._order(Cluster(S))

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from recovery.errors import HostError, Refused, SettingError
+from recovery.cluster import Cluster
+from recovery.errors import HostError, ProofFailed, Refused, SettingError
 from recovery.node.ssh import is_silent
 from recovery.operations import fence
 from recovery.planning.fencing import check
@@ -132,6 +133,28 @@ def test_a_command_that_does_not_end_is_an_error(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(fence, "COMMAND_SECONDS", 0.1)
     with pytest.raises(HostError, match=r"code: fence-command-failed$"):
         fence._run(["sleep", "5"], A)
+
+
+@pytest.mark.parametrize(
+    ("silent", "reports", "fenced"),
+    [
+        (False, [*WITHOUT_C, make.silent(C)], False),
+        (True, HIDDEN, False),
+        (True, [*WITHOUT_C, make.silent(C)], True),
+    ],
+    ids=["something answers", "the leader reaches it", "silent"],
+)
+def test_only_what_is_silent_to_all_is_declared_lost(
+    monkeypatch: pytest.MonkeyPatch, silent: bool, reports: list[NodeReport], fenced: bool
+) -> None:
+    monkeypatch.setattr(fence, "is_silent", lambda *_: silent)
+    monkeypatch.setattr(fence, "survey", lambda *_, **__: make.survey(reports))
+    monkeypatch.setattr(fence, "PAUSE", 0)
+    if fenced:
+        fence._await_silence(Cluster(S), C, 20)
+        return
+    with pytest.raises(ProofFailed, match=r"code: still-answers$"):
+        fence._await_silence(Cluster(S), C, 0.01)
 
 
 def test_a_node_that_does_not_exist_is_a_usage_error() -> None:

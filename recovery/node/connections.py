@@ -22,7 +22,6 @@ from recovery.errors import (
     SshRefused,
     TransportError,
 )
-from recovery.node.shell import ENGINE_SOCKET
 from recovery.node.ssh_keys import known_keys, pinned_keys, private_key
 from recovery.swarm.machines import Node, Ssh
 
@@ -32,6 +31,8 @@ GENTLE = (2.0, 4.0, 8.0, 16.0)
 """Pauses between attempts where a host may limit new connections. `ufw limit` forgets an attempt after 30 s."""
 BRISK: tuple[float, ...] = ()
 """No second attempt."""
+NOWHERE = "/run/requorum/no-such-socket"
+"""The path of no socket on any node."""
 NEXT_LOOK = "check that the machine is up and reachable from here"
 LIMITS = (
     "wait 30 s, then run the same command again. If that does not help, look on the node whether sshd runs and what limits "
@@ -267,12 +268,15 @@ class _Client(asyncssh.SSHClient):
 
 
 async def _lives(connection: asyncssh.SSHClientConnection, seconds: float) -> bool:
-    """Whether an open connection still answers. Any answer will do, also that the engine's socket cannot be opened."""
+    """Whether an open connection still answers: sshd is asked for a socket that does not exist, and says so.
+
+    The engine's own socket is left alone: systemd starts a stopped engine when somebody connects to it.
+    """
     if connection.is_closed():
         return False
     try:
         async with asyncio.timeout(seconds):
-            _, writer = await connection.open_unix_connection(ENGINE_SOCKET, encoding=None)
+            _, writer = await connection.open_unix_connection(NOWHERE, encoding=None)
         writer.channel.close()
     except asyncssh.ChannelOpenError:
         await asyncio.sleep(0)  # asyncssh closes a broken connection in the next turn of the loop

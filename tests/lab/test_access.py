@@ -117,6 +117,7 @@ def test_a_login_that_prints_changes_nothing(machines: Swarm) -> None:
         machines.await_standing(*ADDRESSES)
 
 
+@pytest.mark.whole
 def test_a_login_of_twelve_seconds_is_waited_for(machines: Swarm) -> None:
     with everywhere(machines, MANAGERS, SLOW, UNHURRIED):
         shown = machines.stack.requorum("status", "--json")
@@ -126,6 +127,7 @@ def test_a_login_of_twelve_seconds_is_waited_for(machines: Swarm) -> None:
         assert planned.status == 0, planned.text + planned.errors
 
 
+@pytest.mark.whole
 def test_a_slow_login_is_named_and_never_a_lost_quorum(machines: Swarm, variant: Variant) -> None:
     ssh = machines.stack.settings()["ssh"]
     with everywhere(machines, MANAGERS, SLOW, UNHURRIED):

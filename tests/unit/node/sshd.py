@@ -57,6 +57,13 @@ class _Server(asyncssh.SSHServer):
     logins: ClassVar[list[str]] = []
     """The user of each login that was begun."""
 
+    sockets: ClassVar[list[str]] = []
+    """The path of each socket that was asked for."""
+
+    def unix_connection_requested(self, dest_path: str) -> bool:
+        self.sockets.append(dest_path)
+        return False
+
     async def begin_auth(self, username: str) -> bool:
         self.logins.append(username)
         await asyncio.sleep(BUSY_SECONDS if username.startswith("busy") else 0)
@@ -127,6 +134,11 @@ class Door:
     def logins(self) -> list[str]:
         """The user of each login that was begun."""
         return _Server.logins
+
+    @property
+    def sockets(self) -> list[str]:
+        """The path of each socket that was asked for."""
+        return _Server.sockets
 
     def shell(self, user: str = "root", *, port: int = 0, pinned: bool = True, ssh: Any = None, **given: Any) -> Shell:
         """A shell on the server, or on another port."""

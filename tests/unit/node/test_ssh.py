@@ -24,6 +24,7 @@ from recovery.errors import (
     SshRefused,
     TransportError,
 )
+from recovery.node.connections import NOWHERE
 from recovery.node.ssh import Shell
 from recovery.swarm.machines import Ssh
 from tests.unit.node.sshd import BUSY_SECONDS, MANY, NO_LOGIN, Door, serving
@@ -104,6 +105,17 @@ def test_all_shells_of_a_process_share_one_login(door: Door) -> None:
         assert set(pool.map(work, [door.shell("shared") for _ in range(4)])) == {b"little"}
     work(door.shell("shared"))
     assert door.logins.count("shared") == 1
+
+
+def test_whether_a_connection_lives_is_asked_without_the_engine_which_systemd_would_start(door: Door) -> None:
+    for _ in range(2):
+        with door.shell("asks"):
+            pass
+    assert NOWHERE in door.sockets
+    door.sockets.clear()
+    with door.shell("asks"):
+        pass
+    assert door.sockets == [NOWHERE]
 
 
 def test_a_command_that_nobody_waits_for_ends_and_leaves_the_connection_open(door: Door) -> None:

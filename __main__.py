@@ -27,7 +27,7 @@ try:
 except RequorumError as error:
     raise pulumi.RunError(str(error)) from None
 
-for line in (f"cluster {settings.cluster}: {assessment.diagnosis.kind}", *assessment.plan.lines):
+for line in (f"cluster {settings.cluster}: {assessment.diagnosis.kind}", *assessment.lines):
     pulumi.log.info(line)
 if assessment.plan.id:
     pulumi.log.info(f"this is plan {assessment.plan.id}")

@@ -46,12 +46,12 @@ class Cluster(pulumi.ComponentResource):
             "quorum",
             settings,
             assessment.plan,
+            assessment.changes.options,
             told.merge(pulumi.ResourceOptions(depends_on=[ready[manager.name] for manager in settings.managers])),
         )
         members = self._members(settings, assessment, made.identities, ready, quorum, told)
-        health = Health(
-            "health", settings, quorum, members, mine.merge(pulumi.ResourceOptions(hooks=hooks.before_proof(settings)))
-        )
+        proving = mine.merge(pulumi.ResourceOptions(hooks=hooks.before_proof(settings)))
+        health = Health("health", settings, quorum, members, assessment.changes.of_swarm, proving)
         if settings.agent:  # after the proof: a recovery does not wait for them
             for node in settings.managers:
                 options = pulumi.ResourceOptions(
@@ -96,7 +96,10 @@ class Cluster(pulumi.ComponentResource):
             )
             generation = quorum.generation if node.role == "manager" else None
             managers = None if node.role == "manager" else [str(manager.address) for manager in settings.managers]
-            members[node.name] = Member(node, assessment.plan, identities[node.name], generation, managers, options)
+            changes = assessment.changes.entries.get(node.name, ())
+            members[node.name] = Member(
+                node, assessment.plan, changes, identities[node.name], generation, managers, options
+            )
             if node.role == "manager":
                 before = [quorum, members[node.name]]
         return members

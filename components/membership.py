@@ -5,7 +5,7 @@ take the stack's settings when they are configured: nothing of how nodes are rea
 the state, and no token ever is.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from threading import Lock
 from time import monotonic
@@ -86,7 +86,7 @@ class QuorumProvider(_Provider):
     def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
         _require_same_ca(olds, news["recovery"])
         changed = any(olds.get(key) != news.get(key) for key in ("cluster", "managers", "options"))
-        return DiffResult(changes=changed or olds["quorum"] != HELD or _is_planned(news))
+        return DiffResult(changes=changed or olds["quorum"] != HELD or _is_planned(news) or bool(news.get("changes")))
 
     def create(self, props: Props) -> CreateResult:
         outs = self._establish(props, known=None, generation=0)
@@ -128,8 +128,9 @@ class MemberProvider(_Provider):
         changed = any(
             olds.get(key) != news.get(key)
             for key in ("address", "role", "availability", "labels", "host", "generation", "managers")
+            if key != "availability" or news.get(key)  # not named: it stays as it is
         )
-        changed = changed or olds["standing"] != Membership.MEMBER or _is_planned(news)
+        changed = changed or olds["standing"] != Membership.MEMBER or _is_planned(news) or bool(news.get("changes"))
         return DiffResult(changes=changed or bool(replaced), replaces=replaced, delete_before_replace=True)
 
     def create(self, props: Props) -> CreateResult:
@@ -167,8 +168,9 @@ class HealthProvider(_Provider):
     """Proof that the whole cluster is what the settings describe; made again whenever anything it rests on changed."""
 
     def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
-        rests = any(olds.get(key) != news.get(key) for key in ("cluster_id", "generation", "members", "wanted"))
-        return DiffResult(changes=rests or olds["health"] != Kind.HEALTHY)
+        rests = any(olds.get(key) != news.get(key) for key in ("cluster_id", "generation", "members"))
+        wants = _of_wanted(olds, news) != _of_wanted(news, news)
+        return DiffResult(changes=rests or wants or olds["health"] != Kind.HEALTHY or bool(news.get("changes")))
 
     def create(self, props: Props) -> CreateResult:
         return CreateResult(props["cluster_id"], self._prove(props))
@@ -198,12 +200,15 @@ class Quorum(Resource, module="requorum", name="Quorum"):
     quorum: pulumi.Output[str]
     generation: pulumi.Output[int]
 
-    def __init__(self, name: str, settings: Settings, plan: Plan, opts: pulumi.ResourceOptions) -> None:
+    def __init__(
+        self, name: str, settings: Settings, plan: Plan, changes: Sequence[str], opts: pulumi.ResourceOptions
+    ) -> None:
         props: Props = {
             "cluster": settings.cluster,
             "managers": {manager.name: str(manager.address) for manager in settings.managers},
             "options": settings.swarm.to_json(),
             "recovery": _quorum_record(plan),
+            **_noted(changes),
             **dict.fromkeys(("cluster_id", "ca_sha256", "quorum", "generation")),
         }
         super().__init__(QuorumProvider(), name, props, opts)
@@ -223,6 +228,7 @@ class Member(Resource, module="requorum", name="Member"):
         self,
         node: Node,
         plan: Plan,
+        changes: Sequence[str],
         host: pulumi.Input[str],
         generation: pulumi.Input[int] | None,
         managers: list[str] | None,
@@ -234,6 +240,7 @@ class Member(Resource, module="requorum", name="Member"):
             "generation": generation,
             "managers": managers,
             "recovery": to_record(plan, plan.all_of(node.name)) if plan.steps_of(node.name) else {},
+            **_noted(changes),
             **dict.fromkeys(("node_id", "cluster_id", "standing")),
         }
         super().__init__(MemberProvider(), f"{node.name}-member", props, opts)
@@ -251,6 +258,7 @@ class Health(Resource, module="requorum", name="Health"):
         settings: Settings,
         quorum_: Quorum,
         members: Mapping[str, Member],
+        changes: Sequence[str],
         opts: pulumi.ResourceOptions,
     ) -> None:
         props: Props = {
@@ -262,6 +270,7 @@ class Health(Resource, module="requorum", name="Health"):
                 "options": settings.swarm.to_json(),
                 "nodes": {node.name: [node.role, node.availability, dict(node.labels)] for node in settings.nodes},
             },
+            **_noted(changes),
             **dict.fromkeys(("health", "leader")),
         }
         super().__init__(HealthProvider(), name, props, opts)
@@ -271,6 +280,21 @@ def _quorum_record(plan: Plan) -> Props:
     """The plan's steps for the quorum, with the whole plan for eyes; empty if there are none."""
     record = to_record(plan, plan.quorum_steps)
     return {**record, "vouched": plan.vouched, "plan": list(plan.lines)} if record else {}
+
+
+def _noted(changes: Sequence[str]) -> Props:
+    """What differs from the settings where somebody else changed it. A resource where nothing does looks as it always did."""
+    return {"changes": list(changes)} if changes else {}
+
+
+def _of_wanted(state: Props, news: Props) -> Props:
+    """What a state wants, but for an availability that the settings no longer name: that stays as it is, and needs no proof."""
+    wanted, now = state.get("wanted") or {}, (news.get("wanted") or {}).get("nodes", {})
+    nodes: Props = {}
+    for name, (role, *availability, labels) in wanted.get("nodes", {}).items():
+        _, *named, _ = now.get(name, [role, *availability, labels])
+        nodes[name] = [role, availability if any(named) else [], labels]
+    return {**wanted, "nodes": nodes}
 
 
 def _is_planned(news: Props) -> bool:

@@ -71,7 +71,7 @@ def plan(stack: StackOption = "", config_file: FileOption = None, as_json: JsonO
             out.print(
                 "\n".join((f"cluster {settings.cluster}: {assessment.diagnosis.kind}", *assessment.diagnosis.evidence))
             )
-            out.print("\n".join(assessment.plan.lines or (() if assessment.plan.refusal else ("nothing to do",))))
+            out.print("\n".join(assessment.lines or (() if assessment.plan.refusal else ("nothing to do",))))
         if refused:
             fail(refused)
 
@@ -89,7 +89,7 @@ def recover(
         assessment.require_safe(settings)
         needed = bool(assessment.plan.steps) or lifecycle.unproven(settings, say=say)
         rest = "prove the changes of an earlier run" if needed else "nothing to do"
-        out.print("\n".join(assessment.plan.lines) or rest, markup=False)
+        out.print("\n".join(assessment.lines if needed else (rest,)) or rest, markup=False)
         if not needed or not (yes or typer.confirm("Continue?")):
             raise typer.Exit(show.ERROR if needed else show.FINE)
         health = recover_all(settings, assessment, say=say)

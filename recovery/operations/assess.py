@@ -1,6 +1,6 @@
 """Survey, diagnosis and plan: what Requorum finds out and decides before it changes anything."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from recovery.copies.catalog import Catalog, known_id
@@ -10,7 +10,8 @@ from recovery.copies.escrow import Escrow
 from recovery.errors import Refused
 from recovery.node.shell import DATA_ROOT
 from recovery.operations import consent, reports
-from recovery.planning import address_changes
+from recovery.planning import address_changes, changes
+from recovery.planning.changes import Changes
 from recovery.planning.decide import make_plan
 from recovery.planning.diagnosis import NO_QUORUM, Diagnosis, Kind, access_fault, diagnose
 from recovery.planning.plan import Plan, Source
@@ -31,6 +32,13 @@ class Assessment:
     survey: Survey
     diagnosis: Diagnosis
     plan: Plan
+    changes: Changes = field(default_factory=Changes)
+    """What an update changes beside the plan's steps."""
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The plan and the other changes, as preview shows them."""
+        return self.plan.lines + self.changes.lines
 
     def require_safe(self, settings: Settings) -> None:
         """Refuse a change that is not safe now. Raises: Refused, with the command to run instead."""
@@ -104,7 +112,7 @@ def assess(settings: Settings, *, typed: bool = False, now: datetime | None = No
     newer = newest_after(search.choice, ours) if search.choice else None
     source = Source(search.choice, search.rejected, newer, cas, engine, moved, ahead, proven)
     plan = make_plan(diagnosis, settings, source, left, now or datetime.now(UTC), spent=spent, typed=typed)
-    return Assessment(seen, diagnosis, plan)
+    return Assessment(seen, diagnosis, plan, changes.find(settings, seen, plan))
 
 
 def _locked_out(report: NodeReport, ssh: Ssh) -> Refused:

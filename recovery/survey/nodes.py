@@ -14,6 +14,7 @@ from recovery.onnode.archive import OPENED, PLACED
 from recovery.settings import Settings
 from recovery.survey import hosts, lost
 from recovery.swarm.certificate import identity
+from recovery.swarm.found import SwarmFacts
 from recovery.swarm.machines import Node
 from recovery.swarm.model import LocalState, NodeReport, Presence, Reach, Survey
 
@@ -178,6 +179,7 @@ def ask(shell: Shell, *, seconds: float = ENGINE_SECONDS) -> NodeReport:
         state=state,
         control=bool(swarm.get("ControlAvailable")),
         detail=swarm.get("Error", ""),
+        swarm=SwarmFacts.of(swarm.get("Cluster")),
     )
     root = info.get("DockerRootDir") or DATA_ROOT
     seen = _on_disk(shell, replace(seen, data_root=_elsewhere(shell, root)), root)

@@ -19,7 +19,7 @@ class Node:
     zone: str = ""
     role: Role = "worker"
     availability: Availability | None = None
-    """None leaves it as it is; managers are drained unless told otherwise."""
+    """None leaves it as it is. Managers of a swarm that Requorum creates are drained unless told otherwise."""
     labels: Mapping[str, str] = field(default_factory=dict)
     ssh_address: str = ""
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from recovery.swarm.found import SwarmFacts
 from recovery.swarm.raft import quorum
 from recovery.swarm.wal import Position
 
@@ -121,6 +122,8 @@ class NodeReport:
     members: tuple[Member, ...] = ()
     remotes: tuple[str, ...] = ()
     """Addresses of the managers that the engine knows of."""
+    swarm: SwarmFacts | None = None
+    """The options of the swarm; a manager with a leader tells them."""
     named: str = ""
     """When, by whom and how it was declared lost, if the declaration is valid."""
 

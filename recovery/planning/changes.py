@@ -1,0 +1,116 @@
+"""Which entries and options of the swarm differ from the settings: what an update changes beside the steps of a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from recovery.planning.entries import stale
+from recovery.swarm.raft_options import restored
+
+if TYPE_CHECKING:
+    from recovery.planning.plan import Plan
+    from recovery.settings import Settings
+    from recovery.swarm.found import SwarmFacts
+    from recovery.swarm.machines import Node, SwarmOptions
+    from recovery.swarm.model import Member, Survey
+
+SECOND = 1_000_000_000
+OPTIONS = {
+    "task_history_limit": ("task history limit", ("Orchestration", "TaskHistoryRetentionLimit"), 1),
+    "snapshot_interval": ("snapshot interval", ("Raft", "SnapshotInterval"), 1),
+    "max_snapshots": ("number of old snapshots", ("Raft", "KeepOldSnapshots"), 1),
+    "dispatcher_heartbeat_seconds": ("heartbeat in seconds", ("Dispatcher", "HeartbeatPeriod"), SECOND),
+    "cert_expiry_hours": ("validity of certificates in hours", ("CAConfig", "NodeCertExpiry"), 3600 * SECOND),
+    "autolock": ("autolock", ("EncryptionConfig", "AutoLockManagers"), 1),
+}
+"""Each option that a running swarm can change: its name for readers, where the engine's API has it, and the API's unit."""
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What an update changes beside the plan's steps, in words."""
+
+    options: tuple[str, ...] = ()
+    """Of the swarm as a whole."""
+    entries: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Of each node's entry in the swarm's node list, by the node's name."""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The changes as preview shows them."""
+        swarm = (f"change: swarm: {text}" for text in self.options)
+        nodes = (f"change: {name}: {text}" for name, texts in self.entries.items() for text in texts)
+        return (*swarm, *nodes, *(f"note: {note}" for note in self.notes))
+
+    @property
+    def of_swarm(self) -> tuple[str, ...]:
+        """The changes of the swarm and its node list, after which an update is proven."""
+        return (*self.options, *(f"{name}: {text}" for name, texts in self.entries.items() for text in texts))
+
+
+def find(settings: Settings, survey: Survey, plan: Plan) -> Changes:
+    """What differs from the settings, as far as a manager with a leader tells; the plan's own steps are not repeated."""
+    if survey.leader is None:
+        return Changes()
+    facts = survey.leader.swarm
+    found = {node.name: tuple(_of_entry(node, settings, survey, plan)) for node in settings.nodes}
+    return Changes(
+        options=tuple(of_options(settings.swarm, facts)) if facts else (),
+        entries={name: texts for name, texts in found.items() if texts},
+        notes=tuple(_notes(settings.swarm, facts)) if facts else (),
+    )
+
+
+def of_options(wanted: SwarmOptions, facts: SwarmFacts) -> Iterator[str]:
+    """The options that the settings name and the swarm has otherwise."""
+    spec = restored(facts.spec)
+    for key, (name, place, unit) in OPTIONS.items():
+        value, found = getattr(wanted, key), _at(spec, place)
+        if value is None or value * unit == (found or 0):
+            continue
+        if isinstance(value, bool):
+            yield f"{name} is switched {'on' if value else 'off'}"
+        else:
+            yield f"{name}: {(found or 0) // unit} becomes {value}"
+
+
+def _at(spec: Mapping[str, Any], place: tuple[str, ...]) -> Any:
+    value: Any = spec
+    for key in place:
+        value = (value or {}).get(key)
+    return value
+
+
+def _notes(wanted: SwarmOptions, facts: SwarmFacts) -> Iterator[str]:
+    if facts.data_path_port != wanted.data_path_port:
+        yield (
+            f"the swarm's data path port is {facts.data_path_port}. Set requorum:swarm.dataPathPort to it, because after the "
+            "loss of all managers no engine can tell it"
+        )
+
+
+def _of_entry(node: Node, settings: Settings, survey: Survey, plan: Plan) -> Iterator[str]:
+    """What changes in a node's entry: only what the settings name, and entries that its earlier machines left behind."""
+    entry = survey.entry(node)
+    if entry is None:
+        return
+    if entry.role != node.role and not plan.all_of(node.name):
+        yield f"{entry.role} becomes {node.role}"
+    if node.availability and entry.availability != node.availability:
+        yield f"availability {entry.availability} becomes {node.availability}"
+    yield from _of_labels(node, entry)
+    report = next((one for one in survey.reports if one.node.name == node.name), None)
+    if report and report.in_swarm and survey.leader:
+        for old in stale(survey.leader.members, node, report.node_id, settings.nodes):
+            yield f"the old entry {old.node_id} of {old.hostname} is removed"
+
+
+def _of_labels(node: Node, entry: Member) -> Iterator[str]:
+    for key, value in node.labels.items():
+        if key not in entry.labels:
+            yield f"label {key}={value} is added"
+        elif entry.labels[key] != value:
+            yield f"label {key}: {entry.labels[key]} becomes {value}"

@@ -10,6 +10,7 @@ from recovery.errors import RequorumError, StoreError
 from recovery.operations import agents, consent, lifecycle
 from recovery.operations.assess import assess
 from recovery.operations.report import PULUMI
+from recovery.planning import firewall
 
 try:
     settings = from_program()
@@ -24,6 +25,7 @@ except StoreError as error:
 try:
     assessment.require_safe(settings)
     agents.require_fit(settings, assessment)
+    firewall.require_nobody_cut_off(settings, assessment.survey)
 except RequorumError as error:
     raise pulumi.RunError(str(error)) from None
 

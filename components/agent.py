@@ -1,5 +1,6 @@
 """The agent of one manager, as a resource: installed, kept as the settings want it, and uninstalled."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pulumi
@@ -24,7 +25,7 @@ Props = dict[str, Any]
 
 
 class AgentProvider(ResourceProvider):
-    """An agent whose digest differs, or whose timer or watch does not run as it should, is installed again."""
+    """An agent whose digest or units differ, or whose timer or watch does not run as it should, is installed again."""
 
     serialize_as_secret_always = False
     _settings: Settings
@@ -34,7 +35,7 @@ class AgentProvider(ResourceProvider):
 
     def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
         changed = any(olds.get(key) != news[key] for key in ("digest", "host"))
-        return DiffResult(changes=changed or not olds["running"])
+        return DiffResult(changes=changed or not olds["running"] or bool(news.get("drift")))
 
     def create(self, props: Props) -> CreateResult:
         return CreateResult(f"{props['manager']}-agent", self._install(props))
@@ -71,12 +72,20 @@ class AgentProvider(ResourceProvider):
 class Agent(Resource, module="requorum", name="Agent"):
     """One manager's agent."""
 
-    def __init__(self, node: Node, settings: Settings, host: pulumi.Input[str], opts: pulumi.ResourceOptions) -> None:
+    def __init__(
+        self,
+        node: Node,
+        settings: Settings,
+        host: pulumi.Input[str],
+        drift: Sequence[str],
+        opts: pulumi.ResourceOptions,
+    ) -> None:
         props: Props = {
             "manager": node.name,
             "node": node.to_json(),
             "digest": agents.digest(settings, node),
             "host": host,
+            **({"drift": list(drift)} if drift else {}),
             "running": None,
         }
         super().__init__(AgentProvider(), f"{node.name}-agent", props, opts)

@@ -37,10 +37,7 @@ class Cluster(pulumi.ComponentResource):
             else ExistingHosts("hosts", assessment.survey, mine)
         )
         silent = frozenset(assessment.diagnosis.left_alone)
-        ready = {
-            node.name: Preparation(node, settings, made.identities[node.name], node.name in silent, mine)
-            for node in settings.nodes
-        }
+        ready = self._prepared(settings, assessment, made.identities, mine)
         told = mine.merge(pulumi.ResourceOptions(hooks=hooks.on_error(settings)))
         quorum = Quorum(
             "quorum",
@@ -57,7 +54,8 @@ class Cluster(pulumi.ComponentResource):
                 options = pulumi.ResourceOptions(
                     depends_on=[health], ignore_changes=["*"] if node.name in silent else None
                 )
-                Agent(node, settings, made.identities[node.name], mine.merge(options))
+                drift = assessment.changes.agents.get(node.name, ())
+                Agent(node, settings, made.identities[node.name], drift, mine.merge(options))
         self.cluster_id, self.health, self.leader = quorum.cluster_id, health.health, health.leader
         self.managers = {manager.name: str(manager.address) for manager in settings.managers}
         self.workers = {worker.name: str(worker.address) for worker in settings.workers}
@@ -70,6 +68,28 @@ class Cluster(pulumi.ComponentResource):
                 "workers": self.workers,
             }
         )
+
+    def _prepared(
+        self,
+        settings: Settings,
+        assessment: Assessment,
+        identities: Mapping[str, pulumi.Input[str]],
+        mine: pulumi.ResourceOptions,
+    ) -> dict[str, Preparation]:
+        """Each machine, prepared as it should be. Silent nodes are left alone."""
+        wanted, now = assessment.changes.machines, assessment.survey.taken
+        return {
+            node.name: Preparation(
+                node,
+                settings,
+                identities[node.name],
+                node.name in assessment.diagnosis.left_alone,
+                wanted[node.name],
+                now,
+                mine,
+            )
+            for node in settings.nodes
+        }
 
     def _members(
         self,

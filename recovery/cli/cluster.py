@@ -16,13 +16,15 @@ from recovery.copies.catalog import Catalog, known_id
 from recovery.copies.copy import Copy
 from recovery.data.catalog import DataCatalog
 from recovery.errors import LocalError, Refused, RequorumError, SettingError
-from recovery.operations import drill, lifecycle, notify, reports
+from recovery.operations import agents, drill, lifecycle, notify, reports
 from recovery.operations.assess import Assessment, assess
 from recovery.operations.notify import Subject
 from recovery.operations.recover import recover_all
 from recovery.operations.report import as_markdown
+from recovery.planning import changes, firewall
 from recovery.planning.diagnosis import Diagnosis, diagnose
 from recovery.planning.doctor import examine
+from recovery.planning.plan import Plan
 from recovery.s3.store import Store
 from recovery.settings import Settings
 from recovery.survey.nodes import survey
@@ -165,6 +167,7 @@ def _refused(assessment: Assessment, settings: Settings) -> Refused | None:
     """Why `pulumi up` would refuse to begin; None if it would not."""
     try:
         assessment.require_safe(settings)
+        firewall.require_nobody_cut_off(settings, assessment.survey)
     except Refused as error:
         return error
     return None
@@ -206,7 +209,8 @@ def _watched(settings: Settings) -> Watched:
 def _status(settings: Settings) -> show.Status:
     """The status, within 5 seconds even if all nodes are dead and S3 does not answer."""
     seen, diagnosis, found, error = _look(settings)
-    return show.status(settings, seen, diagnosis, found, error)
+    differs = changes.find(settings, seen, Plan(diagnosis.kind), agents.digests(settings))
+    return show.status(settings, seen, diagnosis, found, error, differs)
 
 
 def _look(settings: Settings) -> tuple[Survey, Diagnosis, tuple[Copy, ...], RequorumError | None]:

@@ -9,7 +9,7 @@ from recovery.copies.copy import Copy
 from recovery.copies.escrow import Escrow
 from recovery.errors import Refused
 from recovery.node.shell import DATA_ROOT
-from recovery.operations import consent, reports
+from recovery.operations import agents, consent, reports
 from recovery.planning import address_changes, changes
 from recovery.planning.changes import Changes
 from recovery.planning.decide import make_plan
@@ -112,7 +112,7 @@ def assess(settings: Settings, *, typed: bool = False, now: datetime | None = No
     newer = newest_after(search.choice, ours) if search.choice else None
     source = Source(search.choice, search.rejected, newer, cas, engine, moved, ahead, proven)
     plan = make_plan(diagnosis, settings, source, left, now or datetime.now(UTC), spent=spent, typed=typed)
-    return Assessment(seen, diagnosis, plan, changes.find(settings, seen, plan))
+    return Assessment(seen, diagnosis, plan, changes.find(settings, seen, plan, agents.digests(settings)))
 
 
 def _locked_out(report: NodeReport, ssh: Ssh) -> Refused:

@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from recovery.planning import firewall
 from recovery.planning.entries import stale
+from recovery.planning.preparation import PACKAGES, Preparation, prepare
 from recovery.swarm.raft_options import restored
 
 if TYPE_CHECKING:
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from recovery.settings import Settings
     from recovery.swarm.found import SwarmFacts
     from recovery.swarm.machines import Node, SwarmOptions
-    from recovery.swarm.model import Member, Survey
+    from recovery.swarm.model import Member, NodeReport, Survey
 
 SECOND = 1_000_000_000
 OPTIONS = {
@@ -36,6 +38,10 @@ class Changes:
     """Of the swarm as a whole."""
     entries: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Of each node's entry in the swarm's node list, by the node's name."""
+    machines: Mapping[str, Preparation] = field(default_factory=dict)
+    """The preparation of each node, and how the machine differs from it."""
+    agents: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """How the agent of a manager differs from the settings and from what was installed."""
     notes: tuple[str, ...] = ()
 
     @property
@@ -43,7 +49,23 @@ class Changes:
         """The changes as preview shows them."""
         swarm = (f"change: swarm: {text}" for text in self.options)
         nodes = (f"change: {name}: {text}" for name, texts in self.entries.items() for text in texts)
-        return (*swarm, *nodes, *(f"note: {note}" for note in self.notes))
+        return (*swarm, *nodes, *self.drift, *(f"note: {note}" for note in self.notes))
+
+    @property
+    def drift(self) -> tuple[str, ...]:
+        """How the machines differ from what Requorum puts on them, a line each."""
+        found = {name: self.drift_of(name) for name in (*self.machines, *self.agents)}
+        return tuple(f"drift: {name}: {text}" for name, text in found.items() if text)
+
+    def drift_of(self, name: str) -> str:
+        """How one machine differs, in words; empty if it does not."""
+        machine = self.machines.get(name)
+        lacks = machine.lacks if machine else ()
+        parts = (
+            "; ".join((*(machine.drift if machine else ()), *self.agents.get(name, ()))),
+            f"it lacks {', '.join(lacks)}: apt-get install {PACKAGES}" if lacks else "",
+        )
+        return ". ".join(part for part in parts if part)
 
     @property
     def of_swarm(self) -> tuple[str, ...]:
@@ -51,17 +73,31 @@ class Changes:
         return (*self.options, *(f"{name}: {text}" for name, texts in self.entries.items() for text in texts))
 
 
-def find(settings: Settings, survey: Survey, plan: Plan) -> Changes:
-    """What differs from the settings, as far as a manager with a leader tells; the plan's own steps are not repeated."""
-    if survey.leader is None:
-        return Changes()
-    facts = survey.leader.swarm
+def find(settings: Settings, survey: Survey, plan: Plan, agents: Mapping[str, str]) -> Changes:
+    """What differs from the settings, as far as machines and a manager with a leader tell; the plan's own steps are not repeated.
+
+    ``agents`` has the digest of the agent that each manager should have.
+    """
+    facts = survey.leader.swarm if survey.leader else None
     found = {node.name: tuple(_of_entry(node, settings, survey, plan)) for node in settings.nodes}
     return Changes(
         options=tuple(of_options(settings.swarm, facts)) if facts else (),
         entries={name: texts for name, texts in found.items() if texts},
-        notes=tuple(_notes(settings.swarm, facts)) if facts else (),
+        machines=prepare(settings, survey),
+        agents={report.node.name: tuple(_of_agent(report, agents)) for report in survey.managers},
+        notes=(*firewall.notes(settings, survey), *(_notes(settings.swarm, facts) if facts else ())),
     )
+
+
+def _of_agent(report: NodeReport, wanted: Mapping[str, str]) -> Iterator[str]:
+    """How a manager's agent differs. One that is not there yet is no difference: it comes with its resource."""
+    digest, found = wanted.get(report.node.name), report.on_node
+    if not digest or not found or not found.agent:
+        return
+    if found.agent != digest:
+        yield "its agent is of another release or has other settings"
+    if found.units:
+        yield f"{', '.join(found.units)} of its agent is not as installed"
 
 
 def of_options(wanted: SwarmOptions, facts: SwarmFacts) -> Iterator[str]:

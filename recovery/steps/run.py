@@ -24,6 +24,7 @@ from recovery.s3 import cluster_lease
 from recovery.s3.store import Store
 from recovery.settings import Settings
 from recovery.survey import survivors
+from recovery.survey.nodes import ENGINE_SECONDS as SURVEY_SECONDS
 from recovery.survey.nodes import ask, stable_survey
 from recovery.swarm.machines import Node
 from recovery.swarm.model import NodeReport, Reach, Survey, Survivor
@@ -92,7 +93,8 @@ class Run:
         time of a survey only.
         """
         shell = self.shell(node)
-        report = ask(shell) if brisk else ask(shell, seconds=ENGINE_SECONDS)
+        seconds = SURVEY_SECONDS if brisk else ENGINE_SECONDS
+        report = ask(shell, seconds=seconds, whole=False)
         others = {one.node.name: one for one in self.survey.reports} | {node.name: report}
         reports = tuple(others[one.name] for one in self.settings.nodes if one.name in others)
         unasked = tuple(one for one in self.survey.unasked if one.name != node.name)

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from recovery.swarm.found import SwarmFacts
+from recovery.swarm.on_node import OnNode
 from recovery.swarm.raft import quorum
 from recovery.swarm.wal import Position
 
@@ -124,6 +125,8 @@ class NodeReport:
     """Addresses of the managers that the engine knows of."""
     swarm: SwarmFacts | None = None
     """The options of the swarm; a manager with a leader tells them."""
+    on_node: OnNode | None = None
+    """What Requorum put on the machine and what became of it; None if nobody looked."""
     named: str = ""
     """When, by whom and how it was declared lost, if the declaration is valid."""
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from recovery.planning.changes import Changes, find
+from recovery.planning.changes import find
 from recovery.planning.diagnosis import Kind
 from recovery.planning.plan import Plan
 from recovery.planning.steps import demote
@@ -57,7 +57,7 @@ def test_managers_are_drained_where_requorum_creates_the_swarm_and_left_alone_wh
 def test_what_the_settings_of_a_swarm_that_was_there_do_not_name_is_no_change(availability: str) -> None:
     of = adopted()
     seen = found(of, manager_a={"availability": availability, "labels": {"theirs": "1"}})
-    assert find(of, seen, NOTHING) == Changes()
+    assert find(of, seen, NOTHING, {}).lines == ()
 
 
 WORKERS = [{"address": "10.77.1.21", "availability": "drain", "labels": {"disk": "ssd", "rack": "2"}}]
@@ -81,18 +81,18 @@ WORKERS = [{"address": "10.77.1.21", "availability": "drain", "labels": {"disk":
 )
 def test_each_change_of_an_entry_is_a_line(entry: dict[str, Any], texts: tuple[str, ...]) -> None:
     of = adopted(workers=WORKERS)
-    assert find(of, found(of, worker_1=entry), NOTHING).entries == ({"worker-1": texts} if texts else {})
+    assert find(of, found(of, worker_1=entry), NOTHING, {}).entries == ({"worker-1": texts} if texts else {})
 
 
 def test_a_step_of_the_plan_says_it_already() -> None:
     of = make.settings()
     seen = found(of, worker_1={"role": "manager"})
-    assert find(of, seen, Plan(Kind.HEALTHY, steps=(demote("worker-1"),))).entries == {}
+    assert find(of, seen, Plan(Kind.HEALTHY, steps=(demote("worker-1"),)), {}).entries == {}
 
 
 def test_a_manager_of_a_swarm_that_requorum_created_is_drained_again_and_that_is_shown() -> None:
     of = make.settings()
-    changes = find(of, found(of, manager_b={"availability": "active"}), NOTHING)
+    changes = find(of, found(of, manager_b={"availability": "active"}), NOTHING, {})
     assert changes.lines == ("change: manager-b: availability active becomes drain",)
     assert changes.of_swarm == ("manager-b: availability active becomes drain",)
 
@@ -112,21 +112,21 @@ def test_each_option_that_the_settings_name_and_the_swarm_has_otherwise_is_a_lin
     wanted: dict[str, Any], texts: tuple[str, ...]
 ) -> None:
     of = adopted().model_copy(update={"swarm": SwarmOptions(**wanted)})
-    assert find(of, found(of, SwarmFacts(SPEC)), NOTHING).options == texts
+    assert find(of, found(of, SwarmFacts(SPEC)), NOTHING, {}).options == texts
 
 
 def test_options_that_a_join_changed_for_a_while_are_no_change() -> None:
     short = {**SPEC, "Raft": {"SnapshotInterval": 1}, "Labels": {"requorum.raft": "10000 500"}}
     of = adopted().model_copy(update={"swarm": SwarmOptions(snapshot_interval=10_000)})
-    assert find(of, found(of, SwarmFacts(short)), NOTHING).options == ()
+    assert find(of, found(of, SwarmFacts(short)), NOTHING, {}).options == ()
 
 
 def test_another_data_path_port_than_the_settings_is_told() -> None:
     of = adopted()
-    (note,) = find(of, found(of, SwarmFacts(SPEC, 4790)), NOTHING).notes
+    (note,) = find(of, found(of, SwarmFacts(SPEC, 4790)), NOTHING, {}).notes
     assert "4790" in note
     told = of.model_copy(update={"swarm": SwarmOptions(data_path_port=4790)})
-    assert find(told, found(told, SwarmFacts(SPEC, 4790)), NOTHING).notes == ()
+    assert find(told, found(told, SwarmFacts(SPEC, 4790)), NOTHING, {}).notes == ()
 
 
 def test_an_entry_that_an_earlier_machine_left_is_shown_before_it_is_removed() -> None:
@@ -134,14 +134,14 @@ def test_an_entry_that_an_earlier_machine_left_is_shown_before_it_is_removed() -
     seen = make.healthy(of)
     old = replace(seen.reports[0].members[-1], node_id="before", ready=False)
     reports = [replace(r, members=(*r.members, old)) if r.members else r for r in seen.reports]
-    assert find(of, make.survey(reports), NOTHING).entries == {
+    assert find(of, make.survey(reports), NOTHING, {}).entries == {
         old.hostname: (f"the old entry before of {old.hostname} is removed",)
     }
 
 
 def test_without_a_leader_nothing_is_known() -> None:
     of = make.settings()
-    assert find(of, make.survey([make.leaderless(node) for node in of.managers]), NOTHING) == Changes()
+    assert find(of, make.survey([make.leaderless(node) for node in of.managers]), NOTHING, {}).lines == ()
 
 
 def test_an_engine_that_does_not_tell_its_options_is_no_fault() -> None:

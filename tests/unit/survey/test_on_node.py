@@ -1,0 +1,133 @@
+"""What a look at a machine finds of what Requorum put there: by the script itself, and by what it may answer."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from recovery.operations import agents
+from recovery.survey import nodes
+from recovery.survey.on_node import LOOK, framed
+from recovery.swarm.on_node import AGENT_HOME, AGENT_INSTALLED, Chain, Connection, OnNode
+
+ANSWER = """<requorum>
+version 0123456789abcdef
+lacks age
+firewall enabled
+ipv4 ok
+ipv6 late
+agent digest
+unit requorum-copy.timer
+peer 10.77.1.11:2377 10.77.1.21:50000
+peer [::ffff:10.77.1.11]:2377 [::ffff:10.77.1.21]:50001
+peer 10.77.1.11:2376 192.0.2.1:50002
+peer nonsense
+</requorum>
+"""
+
+
+def test_the_answer_is_read_and_taken_out_of_what_else_is_printed() -> None:
+    found, rest = framed(f"{ANSWER}machine\nmark\n")
+    assert rest == "machine\nmark\n"
+    assert found == OnNode(
+        version="0123456789abcdef",
+        lacks=("age",),
+        firewall=True,
+        at_boot=True,
+        ipv4=Chain.OK,
+        ipv6=Chain.LATE,
+        agent="digest",
+        units=("requorum-copy.timer",),
+        connections=(Connection(2377, "10.77.1.21"), Connection(2376, "192.0.2.1")),
+    )
+
+
+@pytest.mark.parametrize("text", ["", "machine\nmark\n", "<requorum>\nversion x\n"], ids=["empty", "not asked", "torn"])
+def test_an_answer_that_is_not_whole_says_nothing(text: str) -> None:
+    assert framed(text) == (None, text)
+
+
+def look(root: Path, **tools: str) -> OnNode:
+    """What the script finds on a machine whose files are below a folder."""
+    script = LOOK
+    for folder in ("/etc/requorum/", "/etc/systemd/system", "/usr/local/lib/", "/proc/net/"):
+        script = script.replace(folder, f"{root}{folder}")
+    (root / "bin").mkdir(exist_ok=True)
+    for name in ("systemctl", "iptables", "ip6tables", "ss"):
+        tool = root / "bin" / name
+        tool.write_text(f"#!/bin/sh\n{tools.get(name, 'exit 1')}\n")
+        tool.chmod(0o755)
+    env = {"PATH": f"{root / 'bin'}:{os.environ['PATH']}"}
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, env=env, check=True)
+    found, rest = framed(done.stdout)
+    assert found
+    assert (rest, done.stderr) == ("", "")
+    return found
+
+
+def write(root: Path, path: str, text: str = "x") -> None:
+    (root / path).parent.mkdir(parents=True, exist_ok=True)
+    (root / path).write_text(text)
+
+
+def test_a_bare_machine_has_nothing(tmp_path: Path) -> None:
+    found = look(tmp_path)
+    assert (found.version, found.firewall, found.agent, found.units, found.connections) == ("", False, "", (), ())
+
+
+RULES = "-N REQUORUM\n-A REQUORUM -i lo -j RETURN"
+SUM = subprocess.run(["sha256sum"], input=f"{RULES}\n", capture_output=True, text=True, check=True).stdout
+JUMP = "-A INPUT -j REQUORUM"
+DOCKERS = "-A INPUT -p udp --dport 4789 -m policy --dir in --pol none -j DROP"
+LISTS = f"""case $2 in REQUORUM) printf '%s\\n' '{RULES}';; *) echo '-P INPUT ACCEPT'; printf '%s\\n' LISTED;; esac"""
+
+
+@pytest.mark.parametrize(
+    ("listed", "digest", "chain"),
+    [
+        ((JUMP,), SUM, Chain.OK),
+        ((DOCKERS, JUMP, DOCKERS), SUM, Chain.OK),
+        (("-A INPUT -p tcp -j ACCEPT", JUMP), SUM, Chain.LATE),
+        ((), SUM, Chain.LATE),
+        ((JUMP,), "other  -\n", Chain.CHANGED),
+        ((JUMP,), "", Chain.CHANGED),
+    ],
+    ids=["first", "after docker's", "another came first", "nobody goes there", "other rules", "by an earlier release"],
+)
+def test_the_chain_and_its_place_are_looked_at(
+    tmp_path: Path, listed: tuple[str, ...], digest: str, chain: Chain
+) -> None:
+    write(tmp_path, "etc/systemd/system/requorum-firewall.service")
+    write(tmp_path, "etc/requorum/firewall.v4.sum", digest)
+    lists = LISTS.replace("LISTED", " ".join(f"'{line}'" for line in listed))
+    found = look(tmp_path, systemctl="echo enabled", iptables=lists)
+    assert (found.firewall, found.at_boot, found.ipv4, found.ipv6) == (True, True, chain, Chain.UNUSED)
+
+
+def test_a_chain_that_is_gone_is_missing_in_its_family_alone(tmp_path: Path) -> None:
+    write(tmp_path, "etc/systemd/system/requorum-firewall.service")
+    write(tmp_path, "etc/requorum/firewall.v4.sum", SUM)
+    write(tmp_path, "proc/net/if_inet6")
+    found = look(tmp_path, systemctl="echo disabled", iptables=LISTS.replace("LISTED", f"'{JUMP}'"))
+    assert (found.at_boot, found.ipv4, found.ipv6) == (False, Chain.OK, Chain.MISSING)
+
+
+def test_a_unit_of_the_agent_that_somebody_changed_or_removed_is_seen(tmp_path: Path) -> None:
+    for unit in ("requorum-copy.service", "requorum-copy.timer", "requorum-due.service"):
+        write(tmp_path, f"usr/local/lib/requorum/agent/units/{unit}", unit)
+    write(tmp_path, "etc/systemd/system/requorum-copy.service", "requorum-copy.service")
+    write(tmp_path, "etc/systemd/system/requorum-copy.timer", "changed")
+    write(tmp_path, "etc/systemd/system/requorum-copy.service.d/override.conf", "theirs")
+    write(tmp_path, "etc/requorum/agent/installed", "digest")
+    found = look(tmp_path)
+    assert (found.agent, found.units) == ("digest", ("requorum-copy.timer", "requorum-due.service"))
+
+
+def test_the_places_are_those_of_the_installation() -> None:
+    assert (agents.HOME, str(agents.INSTALLED)) == (AGENT_HOME, AGENT_INSTALLED)
+
+
+def test_the_question_is_part_of_the_surveys_and_is_asked_only_of_a_whole_look() -> None:
+    assert f'[ -z "$2" ] || {{ {LOOK} }}; ' in nodes.PROBE
+    subprocess.run(["sh", "-n", "-c", nodes.PROBE], check=True)

@@ -17,6 +17,7 @@ from recovery.errors import EngineError
 from recovery.node.shell import Machine, Shell
 from recovery.swarm import raft_options
 from recovery.swarm.key_file import UnlockKey
+from recovery.swarm.machines import Node
 from recovery.swarm.model import Inventory, LocalState, Member, Service, Task
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ class Engine:
         with self._doing("creating the swarm", "on the node: journalctl -u docker"):
             self._api.init_swarm(
                 advertise_addr=str(self.node.address),
+                data_path_addr=self._data_path,
                 listen_addr=f"0.0.0.0:{SWARM_PORT}",
                 default_addr_pool=pools or None,
                 subnet_size=options.default_address_pool_mask if pools else None,
@@ -112,7 +114,10 @@ class Engine:
         """Make this node the only manager of the swarm whose state is in its swarm directory."""
         with self._doing("forcing a new cluster", "on the node: journalctl -u docker"):
             self._api.init_swarm(
-                advertise_addr=str(self.node.address), listen_addr=f"0.0.0.0:{SWARM_PORT}", force_new_cluster=True
+                advertise_addr=str(self.node.address),
+                data_path_addr=self._data_path,
+                listen_addr=f"0.0.0.0:{SWARM_PORT}",
+                force_new_cluster=True,
             )
 
     def options(self) -> Mapping[str, Any]:
@@ -199,6 +204,7 @@ class Engine:
                     join_token=token,
                     listen_addr=f"0.0.0.0:{SWARM_PORT}",
                     advertise_addr=str(self.node.address),
+                    data_path_addr=self._data_path,
                 )
             except APIError as error:
                 if STILL_RUNNING not in str(error.explanation):
@@ -274,6 +280,12 @@ class Engine:
             count = current["Spec"]["TaskTemplate"].get("ForceUpdate", 0) + 1
             version = current["Version"]["Index"]
             self._api.update_service(service_id, version, task_template={"ForceUpdate": count}, fetch_current_spec=True)
+
+    @property
+    def _data_path(self) -> str | None:
+        """Where the node's overlay traffic goes, if the settings name another address than its own."""
+        node = self.node
+        return str(node.data_path_address) if isinstance(node, Node) and node.data_path_address else None
 
     def _spec(self, options: "SwarmOptions") -> dict[str, Any]:
         def nanoseconds(value: int | None, seconds: int) -> int | None:

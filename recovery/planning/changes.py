@@ -85,7 +85,11 @@ def find(settings: Settings, survey: Survey, plan: Plan, agents: Mapping[str, st
         entries={name: texts for name, texts in found.items() if texts},
         machines=prepare(settings, survey),
         agents={report.node.name: tuple(_of_agent(report, agents)) for report in survey.managers},
-        notes=(*firewall.notes(settings, survey), *(_notes(settings.swarm, facts) if facts else ())),
+        notes=(
+            *firewall.notes(settings, survey),
+            *(_notes(settings.swarm, facts) if facts else ()),
+            *_data_paths(settings, survey),
+        ),
     )
 
 
@@ -126,6 +130,22 @@ def _notes(wanted: SwarmOptions, facts: SwarmFacts) -> Iterator[str]:
             f"the swarm's data path port is {facts.data_path_port}. Set requorum:swarm.dataPathPort to it, because after the "
             "loss of all managers no engine can tell it"
         )
+
+
+def _data_paths(settings: Settings, survey: Survey) -> Iterator[str]:
+    """Nodes that send their overlay traffic elsewhere than the settings say."""
+    wanted = {node.name: str(node.data_path_address or "") for node in settings.nodes}
+    for report in survey.reports:
+        if report.on_node is None or not report.in_swarm:
+            continue
+        name, found, named = report.node.name, report.on_node.data_path, wanted.get(report.node.name, "")
+        if found and not named:
+            yield (
+                f"{name} has the data path address {found}. Set the node's dataPathAddress to it, because a machine that joins "
+                "again gets the address only from the stack file"
+            )
+        elif named and named != found:
+            yield f"{name} gets the data path address {named} only when it joins again. It has {found or 'none'}"
 
 
 def _of_entry(node: Node, settings: Settings, survey: Survey, plan: Plan) -> Iterator[str]:

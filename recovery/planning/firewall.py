@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, ip_address
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from recovery.swarm.on_node import CHAIN, Chain
 if TYPE_CHECKING:
     from recovery.settings import Settings
     from recovery.swarm.model import Member, NodeReport, Survey
+    from recovery.swarm.on_node import OnNode
 
 CLOSED = (2375, 2376, 2377, 7946)
 """The ports over TCP: two of the engine, open to nobody, the managers' API, and gossip."""
@@ -66,7 +67,20 @@ def closes(settings: Settings, report: NodeReport) -> bool:
     found = report.on_node
     if not found or not is_wanted(settings, report):
         return False
-    return report.marked != settings.cluster or found.ipv4 is not Chain.OK or found.ipv6 not in (Chain.OK, Chain.UNUSED)
+    return report.marked != settings.cluster or bool(faults(settings, found))
+
+
+def is_old(settings: Settings, found: OnNode) -> bool:
+    """Whether the firewall of an earlier release, which knew only IPv4, stays as it is: nobody asked for a newer one."""
+    return settings.hosts.firewall is None and found.ipv4 is Chain.OLD and found.ipv6 is not Chain.CHANGED
+
+
+def faults(settings: Settings, found: OnNode) -> Mapping[str, Chain]:
+    """The families of addresses in which the rules are not as they should be."""
+    if is_old(settings, found):
+        return {}
+    families = {"IPv4": found.ipv4, "IPv6": found.ipv6}
+    return {name: chain for name, chain in families.items() if chain not in (Chain.OK, Chain.UNUSED)}
 
 
 def outside(settings: Settings, survey: Survey) -> tuple[Member, ...]:
@@ -92,6 +106,12 @@ def require_nobody_cut_off(settings: Settings, survey: Survey) -> None:
 
 def notes(settings: Settings, survey: Survey) -> Iterator[str]:
     """Whom the firewall touches, where an update switches it on: one line for the ports, then one for each that loses access."""
+    old = [r.node.name for r in survey.reports if is_wanted(settings, r) and r.on_node and is_old(settings, r.on_node)]
+    if old:
+        yield (
+            f"the firewall of {', '.join(old)} is of an earlier release, and leaves the ports open by IPv6. To close them too, "
+            "set requorum:hosts.firewall to true"
+        )
     closing = [report for report in survey.reports if closes(settings, report)]
     if not closing:
         return

@@ -150,15 +150,15 @@ def _drift(settings: Settings, report: NodeReport, found: OnNode, wanted: bool |
     elif current and found.version and found.version != current:
         yield "it is prepared by another release or with other settings"
     if wanted:
-        yield from _firewall_drift(found)
+        yield from _firewall_drift(settings, found)
     elif wanted is False and found.firewall:
         yield "it has the firewall, which requorum:hosts.firewall switches off"
 
 
-def _firewall_drift(found: OnNode) -> Iterator[str]:
+def _firewall_drift(settings: Settings, found: OnNode) -> Iterator[str]:
     if found.firewall and not found.at_boot:
         yield "the firewall does not start with the machine"
-    families = {"IPv4": found.ipv4, "IPv6": found.ipv6}
-    for state in (Chain.MISSING, Chain.CHANGED, Chain.LATE):
+    families = firewall.faults(settings, found)
+    for state in (Chain.MISSING, Chain.CHANGED, Chain.LATE, Chain.OLD):
         if names := [family for family, chain in families.items() if chain is state]:
             yield f"the firewall's rules are {state} ({', '.join(names)})"

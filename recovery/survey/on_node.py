@@ -24,9 +24,14 @@ for tool in {" ".join(TOOLS)}; do command -v "$tool" >/dev/null || echo "lacks $
 [ ! -e {FIREWALL_UNIT} ] || echo "firewall $(systemctl is-enabled requorum-firewall.service)"
 chain() {{
   rules=$(timeout 2 "$1" -S {CHAIN}) || {{ echo missing; return; }}
-  [ "$(printf '%s\\n' "$rules" | sha256sum)" = "$(cat {FIREWALL_PATH}.v$2.sum)" ] || {{ echo changed; return; }}
-  timeout 2 "$1" -S INPUT | awk '/^-A/ {{
-    if ($0 == "-A INPUT -j {CHAIN}") {{ print "ok"; found = 1; exit }}
+  state=ok
+  if [ -e {FIREWALL_PATH}.v$2.sum ]; then
+    [ "$(printf '%s\\n' "$rules" | sha256sum)" = "$(cat {FIREWALL_PATH}.v$2.sum)" ] || {{ echo changed; return; }}
+  else
+    case $rules in *DROP*) state=old;; *) echo changed; return;; esac
+  fi
+  timeout 2 "$1" -S INPUT | awk -v state=$state '/^-A/ {{
+    if ($0 == "-A INPUT -j {CHAIN}") {{ print state; found = 1; exit }}
     if (!(/--pol none/ && /-j DROP/)) exit
   }} END {{ if (!found) print "late" }}'
 }}
@@ -38,6 +43,7 @@ echo "agent $(cat {AGENT_INSTALLED})"
 for unit in {AGENT_HOME}/units/*; do
   [ ! -e "$unit" ] || cmp -s "$unit" "/etc/systemd/system/${{unit##*/}}" || echo "unit ${{unit##*/}}"
 done
+sed -n 's/.*"DataPathAddr": *"\\([^"]*\\)".*/data_path \\1/p' "$1/swarm/docker-state.json"
 ss -Hnt state established '( {" or ".join(f"sport = :{port}" for port in PORTS)} )' | head -500 | awk '{{ print "peer", $3, $4 }}'
 ) 2>/dev/null; echo '{END}'; """
 """Docker puts its own rules for encrypted networks before all others, and they stay there: they drop what is not encrypted."""
@@ -46,6 +52,7 @@ CHAINS = {
     "missing": Chain.MISSING,
     "changed": Chain.CHANGED,
     "late": Chain.LATE,
+    "old": Chain.OLD,
     "unused": Chain.UNUSED,
 }
 
@@ -79,6 +86,7 @@ def read(lines: Sequence[str]) -> OnNode:
         agent=one("agent"),
         units=tuple(told.get("unit", ())),
         connections=tuple(_connections(told.get("peer", ()))),
+        data_path=one("data_path"),
     )
 
 

@@ -37,6 +37,8 @@ class Chain(StrEnum):
     MISSING = "missing"
     CHANGED = "changed"
     LATE = "not the first in INPUT"
+    OLD = "of an earlier release"
+    """In place; a release that knew only IPv4 put them there."""
     UNUSED = "not used"
     """The machine has no such addresses."""
 
@@ -68,3 +70,5 @@ class OnNode:
     units: tuple[str, ...] = ()
     """The agent's units that are not as they were installed."""
     connections: tuple[Connection, ...] = ()
+    data_path: str = ""
+    """The address of its overlay traffic, if the node joined with one."""

@@ -3,6 +3,7 @@
 It is built by docker alone: services run on its managers, its data path port is another, and one worker is nobody's.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -60,7 +61,8 @@ def found(stack: Stack) -> Swarm:
     for name in (*MANAGERS[1:], "worker-1", STRANGER):
         role = "manager" if name in MANAGERS else "worker"
         token = swarm.on(first, "docker", "swarm", "join-token", "-q", role)
-        swarm.on(name, "docker", "swarm", "join", "--token", token, f"{ADDRESSES[first]}:2377")
+        path = ["--data-path-addr", ADDRESSES[name]] if name == "worker-1" else []
+        swarm.on(name, "docker", "swarm", "join", *path, "--token", token, f"{ADDRESSES[first]}:2377")
     swarm.on(first, "docker", "node", "update", "--label-add", "theirs=1", "--availability", "pause", "manager-c")
     with ThreadPoolExecutor(max_workers=2) as pool:
         list(pool.map(lambda at: workload.load_workload(swarm.lab, at), EVERYBODY.values()))
@@ -104,6 +106,12 @@ def prepared(swarm: Swarm, name: str) -> bool:
     return bool(swarm.on(name, "sh", "-c", "cat /etc/requorum/cluster 2>/dev/null || true"))
 
 
+def data_path(swarm: Swarm, name: str) -> str:
+    """The data path address that a node's engine remembers."""
+    remembered = json.loads(swarm.on(name, "cat", "/var/lib/docker/swarm/docker-state.json"))
+    return str(remembered["DataPathAddr"])
+
+
 def with_firewall(stack: Stack, network: str) -> None:
     stack.write({**stack.settings(), "subnet": network, "hosts": {"driver": "existing", "firewall": True}})
 
@@ -114,6 +122,7 @@ def test_a_swarm_is_taken_over_and_only_what_the_stack_file_names_is_changed(fou
     assert "change: worker-1: label disk=ssd is added" in shown
     assert "availability" not in shown
     assert f"data path port is {PORT}" in shown
+    assert f"worker-1 has the data path address {ADDRESSES['worker-1']}" in shown
     assert (picture(found), entries(found)) == (before, listed), "preview changes nothing"
     found.stack.up("--skip-preview")
     assert picture(found) == before
@@ -193,12 +202,17 @@ def test_an_agent_is_installed_anew_beside_what_others_put_under_its_units(found
 
 def test_a_machine_that_was_installed_anew_under_its_machine_id_is_prepared_again(found: Swarm) -> None:
     machine, before = found.on("worker-1", "cat", "/etc/machine-id"), ours(found, "worker-1")
+    path = data_path(found, "worker-1")
+    values = found.stack.settings()
+    (worker,) = values["workers"]
+    found.stack.write({**values, "workers": [{**worker, "dataPathAddress": ADDRESSES["worker-1"]}]})
     nodes.lose(found.lab, ["worker-1"])
     nodes.make(found.lab, {"worker-1": ADDRESSES["worker-1"]})
     found.on("worker-1", "sh", "-c", f"echo {machine} > /etc/machine-id")
     assert "drift: worker-1: it is not prepared for this cluster" in found.stack.preview().text
     found.stack.up("--skip-preview")
     assert prepared(found, "worker-1")
+    assert data_path(found, "worker-1") == path != ""
     assert ours(found, "worker-1") == before
     found.await_standing(*EVERYBODY)
     assert [spec["Labels"] for spec in entries(found).values()].count({"disk": "ssd"}) == 1

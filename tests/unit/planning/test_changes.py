@@ -13,6 +13,7 @@ from recovery.settings import Settings
 from recovery.swarm.found import SwarmFacts
 from recovery.swarm.machines import SwarmOptions
 from recovery.swarm.model import Survey
+from recovery.swarm.on_node import OnNode
 from tests.unit import factories as make
 
 NOTHING = Plan(Kind.HEALTHY)
@@ -137,6 +138,30 @@ def test_an_entry_that_an_earlier_machine_left_is_shown_before_it_is_removed() -
     assert find(of, make.survey(reports), NOTHING, {}).entries == {
         old.hostname: (f"the old entry before of {old.hostname} is removed",)
     }
+
+
+@pytest.mark.parametrize(
+    ("named", "there", "told"),
+    [
+        (None, "", ""),
+        ("192.0.2.21", "192.0.2.21", ""),
+        (None, "192.0.2.21", "Set the node's dataPathAddress to it"),
+        ("192.0.2.21", "", "only when it joins again. It has none"),
+        ("192.0.2.21", "192.0.2.22", "only when it joins again. It has 192.0.2.22"),
+    ],
+    ids=["none", "named", "not named", "not there", "another"],
+)
+def test_a_data_path_address_that_would_be_lost_or_has_no_effect_is_told(
+    named: str | None, there: str, told: str
+) -> None:
+    of = adopted(workers=[{"address": "10.77.1.21", **({"dataPathAddress": named} if named else {})}])
+    reports = [
+        replace(r, on_node=OnNode(data_path=there)) if r.node.name == "worker-1" else r
+        for r in make.healthy(of).reports
+    ]
+    notes = find(of, make.survey(reports), NOTHING, {}).notes
+    assert len(notes) == bool(told)
+    assert told in " ".join(notes)
 
 
 def test_without_a_leader_nothing_is_known() -> None:

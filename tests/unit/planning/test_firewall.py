@@ -10,7 +10,7 @@ from recovery.settings import Settings
 from recovery.swarm.model import Member, Survey
 from recovery.swarm.on_node import Chain, Connection, OnNode
 from tests.unit import factories as make
-from tests.unit.planning.test_preparation import ADOPTED, OFF, WELL, S, asked
+from tests.unit.planning.test_preparation import ADOPTED, EARLIER, OFF, WELL, S, asked
 
 ON = asked(ADOPTED, True)
 BARE = OnNode()
@@ -83,6 +83,7 @@ CASES = [
     ("switched off", OFF, BARE, stranger("192.0.2.7"), False),
     ("it is on already", ON, WELL, stranger("192.0.2.7"), False),
     ("nobody looked", ON, None, stranger("192.0.2.7"), False),
+    ("an earlier release switched it on", S, EARLIER, stranger("192.0.2.7"), False),
     ("rules were flushed", ON, replace(WELL, ipv4=Chain.MISSING), stranger("192.0.2.7"), True),
 ]
 
@@ -125,3 +126,9 @@ def test_who_loses_access_is_listed_before_the_firewall_is_switched_on() -> None
         "manager-a: 10.77.1.21 is connected to port 2376, and is cut off",
     ]
     assert list(firewall.notes(ON, found(ON, WELL))) == []
+
+
+def test_what_the_firewall_of_an_earlier_release_leaves_open_is_told() -> None:
+    (note,) = firewall.notes(S, found(S, EARLIER))
+    assert "leaves the ports open by IPv6" in note
+    assert "opens 2377/tcp" in next(firewall.notes(asked(S, True), found(S, EARLIER)))

@@ -36,6 +36,8 @@ def asked(of: Settings, firewall: bool | None) -> Settings:
 ADOPTED = make.settings(clusterId=make.CLUSTER)
 OFF = asked(S, False)
 WELL = OnNode(firewall=True, at_boot=True, ipv4=Chain.OK, ipv6=Chain.OK)
+EARLIER = OnNode(firewall=True, at_boot=True, ipv4=Chain.OLD, ipv6=Chain.MISSING)
+"""As a release left it that knew only IPv4, and wrote no version and no digest."""
 
 
 @pytest.mark.parametrize("wanted", [True, False, None])
@@ -134,6 +136,14 @@ CURRENT = version(script(S, True, 4789))
         (S, replace(WELL, ipv4=Chain.LATE), "lab", ("the firewall's rules are not the first in INPUT (IPv4)",)),
         (S, replace(WELL, ipv4=Chain.CHANGED), "lab", ("the firewall's rules are changed (IPv4)",)),
         (S, replace(WELL, ipv6=Chain.MISSING), "lab", ("the firewall's rules are missing (IPv6)",)),
+        (S, EARLIER, "lab", ()),
+        (S, replace(EARLIER, at_boot=False), "lab", ("the firewall does not start with the machine",)),
+        (
+            asked(S, True),
+            EARLIER,
+            "lab",
+            ("the firewall's rules are missing (IPv6)", "the firewall's rules are of an earlier release (IPv4)"),
+        ),
         (S, replace(WELL, at_boot=False), "lab", ("the firewall does not start with the machine",)),
         (OFF, WELL, "lab", ("it has the firewall, which requorum:hosts.firewall switches off",)),
         (ADOPTED, replace(WELL, ipv4=Chain.MISSING), "lab", ("the firewall's rules are missing (IPv4)",)),
@@ -150,7 +160,10 @@ CURRENT = version(script(S, True, 4789))
         "another cluster's",
         "another rule came first",
         "rules were flushed",
+        "one family is missing",
         "an earlier release knew one family",
+        "its unit is off",
+        "an earlier release knew one family, and the firewall is asked for",
         "unit is off",
         "firewall is switched off",
         "the firewall it was given once",

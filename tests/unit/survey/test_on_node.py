@@ -1,5 +1,6 @@
 """What a look at a machine finds of what Requorum put there: by the script itself, and by what it may answer."""
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -23,6 +24,7 @@ peer 10.77.1.11:2377 10.77.1.21:50000
 peer [::ffff:10.77.1.11]:2377 [::ffff:10.77.1.21]:50001
 peer 10.77.1.11:2376 192.0.2.1:50002
 peer nonsense
+data_path 192.0.2.21
 </requorum>
 """
 
@@ -40,6 +42,7 @@ def test_the_answer_is_read_and_taken_out_of_what_else_is_printed() -> None:
         agent="digest",
         units=("requorum-copy.timer",),
         connections=(Connection(2377, "10.77.1.21"), Connection(2376, "192.0.2.1")),
+        data_path="192.0.2.21",
     )
 
 
@@ -59,7 +62,7 @@ def look(root: Path, **tools: str) -> OnNode:
         tool.write_text(f"#!/bin/sh\n{tools.get(name, 'exit 1')}\n")
         tool.chmod(0o755)
     env = {"PATH": f"{root / 'bin'}:{os.environ['PATH']}"}
-    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, env=env, check=True)
+    done = subprocess.run(["sh", "-c", script, "look", str(root)], capture_output=True, text=True, env=env, check=True)
     found, rest = framed(done.stdout)
     assert found
     assert (rest, done.stderr) == ("", "")
@@ -93,7 +96,7 @@ LISTS = f"""case $2 in REQUORUM) printf '%s\\n' '{RULES}';; *) echo '-P INPUT AC
         ((JUMP,), "other  -\n", Chain.CHANGED),
         ((JUMP,), "", Chain.CHANGED),
     ],
-    ids=["first", "after docker's", "another came first", "nobody goes there", "other rules", "by an earlier release"],
+    ids=["first", "after docker's", "another came first", "nobody goes there", "other rules", "a torn digest"],
 )
 def test_the_chain_and_its_place_are_looked_at(
     tmp_path: Path, listed: tuple[str, ...], digest: str, chain: Chain
@@ -103,6 +106,23 @@ def test_the_chain_and_its_place_are_looked_at(
     lists = LISTS.replace("LISTED", " ".join(f"'{line}'" for line in listed))
     found = look(tmp_path, systemctl="echo enabled", iptables=lists)
     assert (found.firewall, found.at_boot, found.ipv4, found.ipv6) == (True, True, chain, Chain.UNUSED)
+
+
+@pytest.mark.parametrize(
+    ("rules", "listed", "chain"),
+    [
+        ("-N REQUORUM\n-A REQUORUM -p udp -j DROP", (JUMP,), Chain.OLD),
+        ("-N REQUORUM\n-A REQUORUM -p udp -j DROP", (), Chain.LATE),
+        ("-N REQUORUM", (JUMP,), Chain.CHANGED),
+    ],
+    ids=["in place", "nobody goes there", "flushed"],
+)
+def test_rules_of_a_release_that_wrote_no_digest_are_known_as_such(
+    tmp_path: Path, rules: str, listed: tuple[str, ...], chain: Chain
+) -> None:
+    write(tmp_path, "etc/systemd/system/requorum-firewall.service")
+    lists = LISTS.replace(RULES, rules).replace("LISTED", " ".join(f"'{line}'" for line in listed))
+    assert look(tmp_path, systemctl="echo enabled", iptables=lists).ipv4 is chain
 
 
 def test_a_chain_that_is_gone_is_missing_in_its_family_alone(tmp_path: Path) -> None:
@@ -122,6 +142,13 @@ def test_a_unit_of_the_agent_that_somebody_changed_or_removed_is_seen(tmp_path: 
     write(tmp_path, "etc/requorum/agent/installed", "digest")
     found = look(tmp_path)
     assert (found.agent, found.units) == ("digest", ("requorum-copy.timer", "requorum-due.service"))
+
+
+@pytest.mark.parametrize("address", ["192.0.2.21", ""])
+def test_the_data_path_address_is_what_the_engine_remembers(tmp_path: Path, address: str) -> None:
+    state = json.dumps({"LocalAddr": "", "DataPathAddr": address, "JoinInProgress": False})
+    write(tmp_path, "swarm/docker-state.json", state)
+    assert look(tmp_path).data_path == address
 
 
 def test_the_places_are_those_of_the_installation() -> None:

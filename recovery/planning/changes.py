@@ -60,12 +60,10 @@ class Changes:
     def drift_of(self, name: str) -> str:
         """How one machine differs, in words; empty if it does not."""
         machine = self.machines.get(name)
-        lacks = machine.lacks if machine else ()
-        parts = (
-            "; ".join((*(machine.drift if machine else ()), *self.agents.get(name, ()))),
-            f"it lacks {', '.join(lacks)}: apt-get install {PACKAGES}" if lacks else "",
-        )
-        return ". ".join(part for part in parts if part)
+        texts = (*(machine.drift if machine else ()), *self.agents.get(name, ()))
+        if machine and machine.lacks:
+            texts = (*texts, f"it lacks {', '.join(machine.lacks)} (apt-get install {PACKAGES})")
+        return "; ".join(texts)
 
     @property
     def of_swarm(self) -> tuple[str, ...]:
@@ -102,6 +100,8 @@ def _of_agent(report: NodeReport, wanted: Mapping[str, str]) -> Iterator[str]:
         yield "its agent is of another release or has other settings"
     if found.units:
         yield f"{', '.join(found.units)} of its agent is not as installed"
+    if found.stopped:
+        yield f"{', '.join(found.stopped)} of its agent does not run"
 
 
 def of_options(wanted: SwarmOptions, facts: SwarmFacts) -> Iterator[str]:

@@ -80,7 +80,7 @@ def faults(settings: Settings, found: OnNode) -> Mapping[str, Chain]:
     if is_old(settings, found):
         return {}
     families = {"IPv4": found.ipv4, "IPv6": found.ipv6}
-    return {name: chain for name, chain in families.items() if chain not in (Chain.OK, Chain.UNUSED)}
+    return {name: chain for name, chain in families.items() if chain not in (Chain.OK, Chain.UNUSED, Chain.BUSY)}
 
 
 def outside(settings: Settings, survey: Survey) -> tuple[Member, ...]:

@@ -23,14 +23,15 @@ echo "version $(cat {VERSION_PATH})"
 for tool in {" ".join(TOOLS)}; do command -v "$tool" >/dev/null || echo "lacks $tool"; done
 [ ! -e {FIREWALL_UNIT} ] || echo "firewall $(systemctl is-enabled requorum-firewall.service)"
 chain() {{
-  rules=$(timeout 2 "$1" -S {CHAIN}) || {{ echo missing; return; }}
+  rules=$(timeout 1 "$1" -w 1 -S {CHAIN}) || {{ case $? in 4|124) echo busy;; *) echo missing;; esac; return; }}
   state=ok
   if [ -e {FIREWALL_PATH}.v$2.sum ]; then
     [ "$(printf '%s\\n' "$rules" | sha256sum)" = "$(cat {FIREWALL_PATH}.v$2.sum)" ] || {{ echo changed; return; }}
   else
     case $rules in *DROP*) state=old;; *) echo changed; return;; esac
   fi
-  timeout 2 "$1" -S INPUT | awk -v state=$state '/^-A/ {{
+  first=$(timeout 1 "$1" -w 1 -S INPUT) || {{ echo busy; return; }}
+  printf '%s\\n' "$first" | awk -v state=$state '/^-A/ {{
     if ($0 == "-A INPUT -j {CHAIN}") {{ print state; found = 1; exit }}
     if (!(/--pol none/ && /-j DROP/)) exit
   }} END {{ if (!found) print "late" }}'
@@ -40,10 +41,13 @@ if [ -e {FIREWALL_UNIT} ]; then
   if [ -e /proc/net/if_inet6 ]; then echo "ipv6 $(chain ip6tables 6)"; else echo 'ipv6 unused'; fi
 fi
 echo "agent $(cat {AGENT_INSTALLED})"
+for unit in requorum-copy.timer requorum-watch.service; do
+  [ ! -e "{AGENT_HOME}/units/$unit" ] || systemctl is-active --quiet "$unit" || echo "stopped $unit"
+done
 for unit in {AGENT_HOME}/units/*; do
   [ ! -e "$unit" ] || cmp -s "$unit" "/etc/systemd/system/${{unit##*/}}" || echo "unit ${{unit##*/}}"
 done
-sed -n 's/.*"DataPathAddr": *"\\([^"]*\\)".*/data_path \\1/p' "$1/swarm/docker-state.json"
+echo "data_path $(sed -n 's/.*"DataPathAddr": *"\\([^"]*\\)".*/\\1/p' "$1/swarm/docker-state.json")"
 ss -Hnt state established '( {" or ".join(f"sport = :{port}" for port in PORTS)} )' | head -500 | awk '{{ print "peer", $3, $4 }}'
 ) 2>/dev/null; echo '{END}'; """
 """Docker puts its own rules for encrypted networks before all others, and they stay there: they drop what is not encrypted."""
@@ -53,6 +57,7 @@ CHAINS = {
     "changed": Chain.CHANGED,
     "late": Chain.LATE,
     "old": Chain.OLD,
+    "busy": Chain.BUSY,
     "unused": Chain.UNUSED,
 }
 
@@ -85,6 +90,7 @@ def read(lines: Sequence[str]) -> OnNode:
         ipv6=CHAINS.get(one("ipv6"), Chain.MISSING),
         agent=one("agent"),
         units=tuple(told.get("unit", ())),
+        stopped=tuple(told.get("stopped", ())),
         connections=tuple(_connections(told.get("peer", ()))),
         data_path=one("data_path"),
     )

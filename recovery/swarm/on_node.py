@@ -39,6 +39,8 @@ class Chain(StrEnum):
     LATE = "not the first in INPUT"
     OLD = "of an earlier release"
     """In place; a release that knew only IPv4 put them there."""
+    BUSY = "not known"
+    """Something else changed the rules at that moment."""
     UNUSED = "not used"
     """The machine has no such addresses."""
 
@@ -69,6 +71,8 @@ class OnNode:
     """The digest of the installed agent; empty if none is installed."""
     units: tuple[str, ...] = ()
     """The agent's units that are not as they were installed."""
+    stopped: tuple[str, ...] = ()
+    """The agent's units that do not run."""
     connections: tuple[Connection, ...] = ()
     data_path: str = ""
     """The address of its overlay traffic, if the node joined with one."""

@@ -15,6 +15,7 @@ LONGEST_FIRST = (
     "test_agent",
     "test_autolock",
     "test_fence",
+    "test_adoption",
     "test_existing",
     "test_copies",
     "test_total_loss",

@@ -123,6 +123,7 @@ def test_a_swarm_is_taken_over_and_only_what_the_stack_file_names_is_changed(fou
     assert "availability" not in shown
     assert f"data path port is {PORT}" in shown
     assert f"worker-1 has the data path address {ADDRESSES['worker-1']}" in shown
+    assert shown.count("has the data path address") == 1
     assert (picture(found), entries(found)) == (before, listed), "preview changes nothing"
     found.stack.up("--skip-preview")
     assert picture(found) == before
@@ -180,7 +181,7 @@ def test_what_became_of_the_machines_is_shown_and_put_back(found: Swarm) -> None
         "drift: worker-1: the firewall's rules are changed (IPv4)",
         "drift: manager-a: the firewall's rules are changed (IPv6)",
         "drift: manager-b: the firewall's rules are not the first in INPUT (IPv4)",
-        "drift: manager-c: requorum-due.service of its agent is not as installed",
+        "drift: manager-c: requorum-due.service of its agent is not as installed; requorum-copy.timer of its agent does not run",
     ):
         assert line in " ".join(told.split())
         assert line in shown
@@ -198,6 +199,26 @@ def test_an_agent_is_installed_anew_beside_what_others_put_under_its_units(found
     assert "Nice=5" in found.on("manager-b", "cat", DROP_IN)
     assert found.on("manager-b", "systemctl", "show", "requorum-copy.service", "-p", "Nice", "--value") == "5"
     assert found.on("manager-b", "systemctl", "is-active", "requorum-copy.timer") == "active"
+
+
+EARLIER = """rm -f /etc/requorum/prepared /etc/requorum/firewall.*
+ip6tables -D INPUT -j REQUORUM; ip6tables -F REQUORUM; ip6tables -X REQUORUM
+"""
+"""Makes a machine look as a release left it that knew only IPv4: no version, no digest, no rules of IPv6."""
+
+
+def test_a_firewall_of_an_earlier_release_stays_as_it_is_until_it_is_asked_for(found: Swarm) -> None:
+    before = {name: ours(found, name) for name in ADDRESSES}
+    for name in ADDRESSES:
+        found.on(name, "sh", "-c", EARLIER)
+    found.stack.write({**found.stack.settings(), "hosts": {"driver": "existing"}})
+    shown = found.stack.preview().text
+    assert [line for line in shown.splitlines() if "-prepared" in line and " update" in line] == []
+    assert "is of an earlier release, and leaves the ports open by IPv6" in shown
+    assert "drift" not in requorum(found.stack, "status").text
+    with_firewall(found.stack, str(found.lab.subnet))
+    found.stack.up("--skip-preview")
+    assert {name: ours(found, name) for name in ADDRESSES} == before
 
 
 def test_a_machine_that_was_installed_anew_under_its_machine_id_is_prepared_again(found: Swarm) -> None:

@@ -164,6 +164,39 @@ def test_a_data_path_address_that_would_be_lost_or_has_no_effect_is_told(
     assert told in " ".join(notes)
 
 
+@pytest.mark.parametrize(
+    ("on_node", "drift"),
+    [
+        (OnNode(agent="digest"), ()),
+        (OnNode(), ()),
+        (None, ()),
+        (OnNode(agent="old"), ("its agent is of another release or has other settings",)),
+        (
+            OnNode(agent="digest", units=("requorum-copy.timer",), stopped=("requorum-copy.timer",)),
+            ("requorum-copy.timer of its agent is not as installed", "requorum-copy.timer of its agent does not run"),
+        ),
+    ],
+    ids=["as installed", "not there yet", "nobody looked", "of another release", "changed by hand"],
+)
+def test_how_an_agent_differs_is_said(on_node: OnNode | None, drift: tuple[str, ...]) -> None:
+    of = adopted()
+    first, *others = make.healthy(of).reports
+    seen = make.survey([replace(first, on_node=on_node), *others])
+    assert find(of, seen, NOTHING, {"manager-a": "digest"}).agents["manager-a"] == drift
+    assert find(of, seen, NOTHING, {}).agents["manager-a"] == (), "no agent is wanted"
+
+
+def test_what_differs_on_a_machine_is_one_line_and_a_tool_that_lacks_is_for_the_operator() -> None:
+    of = adopted()
+    first, *others = make.healthy(of).reports
+    bare = OnNode(agent="old", lacks=("age", "zstd"))
+    changes = find(of, make.survey([replace(first, on_node=bare, marked=""), *others]), NOTHING, {"manager-a": "new"})
+    assert changes.drift == (
+        "drift: manager-a: it is not prepared for this cluster; its agent is of another release or has other settings; "
+        "it lacks age, zstd (apt-get install age docker.io iproute2 iptables openssl python3 tar zstd)",
+    )
+
+
 def test_without_a_leader_nothing_is_known() -> None:
     of = make.settings()
     assert find(of, make.survey([make.leaderless(node) for node in of.managers]), NOTHING, {}).lines == ()

@@ -20,6 +20,7 @@ ipv4 ok
 ipv6 late
 agent digest
 unit requorum-copy.timer
+stopped requorum-watch.service
 peer 10.77.1.11:2377 10.77.1.21:50000
 peer [::ffff:10.77.1.11]:2377 [::ffff:10.77.1.21]:50001
 peer 10.77.1.11:2376 192.0.2.1:50002
@@ -41,6 +42,7 @@ def test_the_answer_is_read_and_taken_out_of_what_else_is_printed() -> None:
         ipv6=Chain.LATE,
         agent="digest",
         units=("requorum-copy.timer",),
+        stopped=("requorum-watch.service",),
         connections=(Connection(2377, "10.77.1.21"), Connection(2376, "192.0.2.1")),
         data_path="192.0.2.21",
     )
@@ -83,7 +85,7 @@ RULES = "-N REQUORUM\n-A REQUORUM -i lo -j RETURN"
 SUM = subprocess.run(["sha256sum"], input=f"{RULES}\n", capture_output=True, text=True, check=True).stdout
 JUMP = "-A INPUT -j REQUORUM"
 DOCKERS = "-A INPUT -p udp --dport 4789 -m policy --dir in --pol none -j DROP"
-LISTS = f"""case $2 in REQUORUM) printf '%s\\n' '{RULES}';; *) echo '-P INPUT ACCEPT'; printf '%s\\n' LISTED;; esac"""
+LISTS = f"""case $4 in REQUORUM) printf '%s\\n' '{RULES}';; *) echo '-P INPUT ACCEPT'; printf '%s\\n' LISTED;; esac"""
 
 
 @pytest.mark.parametrize(
@@ -144,11 +146,31 @@ def test_a_unit_of_the_agent_that_somebody_changed_or_removed_is_seen(tmp_path: 
     assert (found.agent, found.units) == ("digest", ("requorum-copy.timer", "requorum-due.service"))
 
 
+@pytest.mark.parametrize(
+    ("status", "chain"), [(1, Chain.MISSING), (3, Chain.MISSING), (4, Chain.BUSY), (124, Chain.BUSY)]
+)
+def test_rules_that_somebody_changes_at_that_moment_are_not_taken_for_missing(
+    tmp_path: Path, status: int, chain: Chain
+) -> None:
+    write(tmp_path, "etc/systemd/system/requorum-firewall.service")
+    assert look(tmp_path, iptables=f"exit {status}").ipv4 is chain
+
+
+@pytest.mark.parametrize(
+    ("active", "stopped"), [("exit 0", ()), ("[ $3 = requorum-copy.timer ]", ("requorum-watch.service",))]
+)
+def test_a_unit_of_the_agent_that_does_not_run_is_seen(tmp_path: Path, active: str, stopped: tuple[str, ...]) -> None:
+    for unit in ("requorum-copy.timer", "requorum-watch.service", "requorum-copy.service"):
+        write(tmp_path, f"usr/local/lib/requorum/agent/units/{unit}")
+    assert look(tmp_path, systemctl=active).stopped == stopped
+
+
 @pytest.mark.parametrize("address", ["192.0.2.21", ""])
 def test_the_data_path_address_is_what_the_engine_remembers(tmp_path: Path, address: str) -> None:
     state = json.dumps({"LocalAddr": "", "DataPathAddr": address, "JoinInProgress": False})
     write(tmp_path, "swarm/docker-state.json", state)
-    assert look(tmp_path).data_path == address
+    found = look(tmp_path, ss="echo 0 0 10.77.1.11:2377 10.77.1.21:50000")
+    assert (found.data_path, found.connections) == (address, (Connection(2377, "10.77.1.21"),))
 
 
 def test_the_places_are_those_of_the_installation() -> None:

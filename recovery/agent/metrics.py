@@ -21,7 +21,7 @@ class AgentCollector(Collector):
         self._config, self._state, self._waiting = config, state, waiting
 
     def collect(self) -> Iterator[Metric]:
-        """Every metric."""
+        """Yield every metric."""
         state, waiting, places = self._state, self._waiting, self._config.places
         taken = (entry.manifest.taken.timestamp() for entry in waiting)
         values = {

@@ -1,7 +1,7 @@
-"""The way to a node: SSH with pinned host keys, for commands and for the engine's API.
+"""Reaches a node by SSH with pinned host keys, for commands and for the engine's API.
 
-The calls are plain and blocking; one event loop in a thread of its own carries every
-connection of the process. Commands are argument lists; secrets travel on standard input.
+The calls are plain and blocking. One event loop in a separate thread serves every connection of the process. Commands
+are argument lists. Secrets travel on standard input.
 """
 
 import asyncio
@@ -27,9 +27,9 @@ from recovery.swarm.machines import Node, Ssh
 
 T = TypeVar("T")
 CONNECT_SECONDS = 3.0
-"""How long a machine may take to accept or refuse a connection. A dead node costs no more than that."""
+"""How long a machine may take to accept or refuse a connection. A dead node costs no more time."""
 LOGIN_SECONDS = 10.0
-"""From the same start, how long a machine that accepted the connection may take to let us in: a busy one has to fork."""
+"""How long the whole login may take if the machine accepted the connection. A busy machine needs time to fork."""
 LOCAL = frozenset({ENOSPC, EDQUOT, EFBIG, EROFS, EIO, ENOENT})
 """Errors of a local file, never of a connection."""
 
@@ -72,11 +72,11 @@ class Shell:
         seconds: float = 60,
         check: bool = True,
     ) -> Output:
-        """Run a command, with what it reads and where its output goes given as bytes or local files; a pipe's end is read
-        as the command reads, and closed.
+        """Run a command. Its input is bytes, a local file, or the read end of a pipe, which is closed afterwards.
 
-        Raises: CommandFailed when it exits non-zero (unless ``check`` is off) or takes longer than
-        ``seconds``; Silent when the connection is lost; LocalError when a local file cannot be written or read.
+        ``stdout`` is a local file for the output. Raises: CommandFailed if the command exits non-zero (unless ``check``
+        is off) or takes longer than ``seconds``; Silent if the connection is lost; LocalError if a local file cannot be
+        written or read.
         """
         output = _wait(self._run(argv, stdin, stdout, seconds))
         if check and output.status != 0:
@@ -90,10 +90,10 @@ class Shell:
         return output
 
     def engine_socket(self) -> Path:
-        """A local socket that speaks to the node's Docker engine for as long as the shell is open.
+        """Return a local socket that is connected to the node's Docker engine while the shell is open.
 
-        It relays to the engine's socket there; where sshd forwards no sockets, to ``docker system dial-stdio``, as
-        ``docker -H ssh://`` does, which costs the node a process for each connection.
+        The socket relays to the engine's socket on the node. If sshd forwards no sockets, it relays to
+        ``docker system dial-stdio``, as ``docker -H ssh://`` does. The node then starts a process for each connection.
         """
         if self._relay_folder is None:
             try:
@@ -156,10 +156,10 @@ class Shell:
                 code="ssh-refused",
             ) from None
         except (OSError, TimeoutError) as error:
-            found = "the machine accepts the connection but no login" if self.accepted else "nothing answers"
+            answer = "the machine accepts the connection but no login" if self.accepted else "nothing answers"
             raise Silent(
                 doing,
-                f"{found} ({str(error) or 'timed out'})",
+                f"{answer} ({str(error) or 'timed out'})",
                 remedy="check that the machine is up and reachable from here",
                 node=name,
                 code="node-unreachable",
@@ -225,8 +225,10 @@ class Shell:
         return Output(out, err, result.exit_status if result.exit_status is not None else -1)
 
     async def _dial_engine(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Relay one connection. By hand: asyncssh's redirection breaks the whole SSH connection when the other side
-        ends before the engine client does, as it does where no engine listens.
+        """Relay one connection of the engine client.
+
+        asyncssh's own redirection is not used. If no engine listens, the node ends the stream before the engine client
+        does, and the redirection would then break the whole SSH connection.
         """
         try:
             source, sink = await self._engine_streams()
@@ -240,7 +242,10 @@ class Shell:
         writer.close()
 
     async def _engine_streams(self) -> tuple[asyncssh.SSHReader[bytes], asyncssh.SSHWriter[bytes]]:
-        """A connection to the node's engine. sshd says no more than "failed", be it forbidden or no engine there."""
+        """Open a connection to the node's engine.
+
+        sshd only says "failed", both if it forwards no sockets and if no engine listens.
+        """
         assert self._connection is not None, "the shell is not open"
         try:
             return await self._connection.open_unix_connection(ENGINE_SOCKET, encoding=None)
@@ -252,7 +257,7 @@ class Shell:
 
 
 class _Patient(asyncssh.SSHClient):
-    """Notes that the machine has accepted the connection, and waits until ``login_end`` for the login."""
+    """Records that the machine accepted the connection, and waits until ``login_end`` for the login."""
 
     def __init__(self, shell: Shell, limit: asyncio.Timeout, login_end: float) -> None:
         self._shell, self._limit, self._login_end = shell, limit, login_end
@@ -264,7 +269,7 @@ class _Patient(asyncssh.SSHClient):
 
 
 class _Target:
-    """A local file that a command's output is written to.
+    """A local file for a command's output.
 
     It keeps the error of a failed write, because asyncssh only ends the connection and does not report it.
     """
@@ -291,7 +296,7 @@ class _Target:
             raise
 
     def close(self) -> None:
-        """Write what is buffered."""
+        """Write the buffered output, and close the file."""
         try:
             self._file.close()
         except OSError as error:
@@ -335,7 +340,7 @@ def _start_loop() -> asyncio.AbstractEventLoop:
 
 
 def _loop() -> asyncio.AbstractEventLoop:
-    with _starting:  # a cache alone would let two threads start a loop each
+    with _starting:  # with only a cache, two threads could start two loops
         return _start_loop()
 
 

@@ -42,6 +42,8 @@ class Settings(Frozen):
     """The data of services, by the name of its copies."""
     copy_from: Choice = Field(None, alias="copy")
     """The copy to restore a lost swarm from: a copy's name, or a time for the best copy up to then; else the best copy."""
+    protect: bool = False
+    """Whether `pulumi destroy` lets go of the swarm instead of ending it."""
     recover: Consent = False
     """Consent to a recovery: true, or the ID of one plan."""
 

@@ -13,7 +13,7 @@ def demote_stand_in(run: Run, step: Step) -> None:
     The raft log has its address for as long as it votes, and it holds the log itself.
     """
     node, leader = run.settings.node(step.node), run.leader()
-    take_one(run.settings, leader.node)
+    take_one(run.catalog, run.settings, leader.node)
     engine = Engine(run.shell(leader.node))
     entry = engine.member(run.survey.of(step.node).node_id)
     if entry and entry.votes:

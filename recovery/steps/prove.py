@@ -3,20 +3,19 @@
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from time import monotonic, sleep
 
+from recovery.cluster import Cluster
 from recovery.errors import ProofFailed, RequorumError, TransportError
 from recovery.node.engine import Engine
-from recovery.node.ssh import Shell
 from recovery.planning import checks
 from recovery.planning.checks import Before, Check, Result
-from recovery.settings import Settings
 from recovery.steps import votes
 from recovery.steps.gossip import READY_SECONDS, reopen, rouse
 from recovery.survey.nodes import stable_survey
 from recovery.survey.workload import await_gossip, inventory_of, node_workloads, running_workload
 from recovery.swarm.machines import Node
 from recovery.swarm.model import Member, NodeReport, NodeWorkload, Reach, Service, Survey, Workload
+from recovery.waiting import until
 
 PAUSE = 0.2
 STANDS = {"manager": "Ready, Reachable, one entry", "worker": "Ready, one entry"}
@@ -32,7 +31,7 @@ class Health:
     """The checks of the proof; none of them failed."""
 
 
-def prove(settings: Settings, cluster_id: str, *, before: Before | None = None, say: Callable[[str], None]) -> Health:
+def prove(cluster: Cluster, cluster_id: str, *, before: Before | None = None, say: Callable[[str], None]) -> Health:
     """Wait until every node of the settings is Ready in the swarm under one entry, and managers are Reachable.
 
     Silent nodes are not proven, and ``say`` reports them. What an interrupted join left behind is repaired. The engine of a
@@ -42,17 +41,17 @@ def prove(settings: Settings, cluster_id: str, *, before: Before | None = None, 
     Raises: ProofFailed with what is still missing after `gossip.READY_SECONDS` and then `votes.SECONDS`; HostError,
     TransportError, EngineError, and as `gossip.reopen`.
     """
-    seen = stable_survey(settings)
+    seen = stable_survey(cluster)
     leader = _leader(seen)
     silent = [r.node for r in seen.reports if not r.in_swarm and (r.reach is Reach.NAMED or not r.known_lost)]
     for node in silent:
         say(f"{node.name} is not part of the proof: it does not answer")
-    proven = [node for node in settings.nodes if node not in silent]
-    members = _standing(settings, leader, cluster_id, proven, say)
-    if before and reopen(settings, proven, say=say):
-        leader = _leader(stable_survey(settings, nodes=settings.managers))
-        members = _standing(settings, leader, cluster_id, proven, say)
-    found = gather(settings, leader.node, members, proven, before)
+    proven = [node for node in cluster.settings.nodes if node not in silent]
+    members = _standing(cluster, leader, cluster_id, proven, say)
+    if before and reopen(cluster, proven, say=say):
+        leader = _leader(stable_survey(cluster, nodes=cluster.settings.managers))
+        members = _standing(cluster, leader, cluster_id, proven, say)
+    found = gather(cluster, leader.node, members, proven, before)
     for check in found:
         if check.result is Result.WARNING:
             say(check.text)
@@ -99,14 +98,14 @@ def _leader(seen: Survey) -> NodeReport:
 
 
 def _standing(
-    settings: Settings, leader: NodeReport, cluster_id: str, nodes: Sequence[Node], say: Callable[[str], None]
+    cluster: Cluster, leader: NodeReport, cluster_id: str, nodes: Sequence[Node], say: Callable[[str], None]
 ) -> tuple[Member, ...]:
     """The swarm's node list, once it has no `faults` and the swarm has the right ID. Raises: as `prove`."""
-    with Shell(leader.node, settings.ssh) as shell:
+    with cluster.shell(leader.node) as shell:
         engine = Engine(shell)
         members, wrong = _settled(engine.members, nodes, READY_SECONDS)
         if wrong:
-            rouse(settings, nodes, say=say)
+            rouse(cluster, nodes, say=say)
             members, wrong = _settled(engine.members, nodes, votes.SECONDS)
         if not wrong:
             engine.usual_log()
@@ -125,20 +124,20 @@ def _standing(
 def _settled(
     read: Callable[[], tuple[Member, ...]], nodes: Sequence[Node], seconds: float
 ) -> tuple[tuple[Member, ...], tuple[str, ...]]:
-    end = monotonic() + seconds
-    while True:
+    """The node list, and its faults, once it has none or after ``seconds``."""
+
+    def look() -> tuple[tuple[Member, ...], tuple[str, ...]]:
         try:
             members = read()
-            wrong = faults(members, nodes)
         except RequorumError as error:
-            members, wrong = (), (error.why,)
-        if not wrong or monotonic() > end:
-            return members, wrong
-        sleep(PAUSE)
+            return (), (error.why,)
+        return members, faults(members, nodes)
+
+    return until(look, seconds, holds=lambda last: not last[1], pause=PAUSE)
 
 
 def gather(
-    settings: Settings,
+    cluster: Cluster,
     leader: Node,
     members: Sequence[Member],
     nodes: Sequence[Node],
@@ -154,19 +153,19 @@ def gather(
         return not any(check.result is Result.FAILED for check in checks.tasks(workload, ready, before))
 
     with ThreadPoolExecutor(max_workers=2) as pool:
-        asked = pool.submit(running_workload, settings, leader, runs, seconds=votes.SECONDS)
-        held = pool.submit(inventory_of, settings, leader) if before and before.inventory else None
-        looks = node_workloads(settings, nodes)
-        named = _name(settings, nodes, looks, asked.result().services)
+        asked = pool.submit(running_workload, cluster, leader, runs, seconds=votes.SECONDS)
+        held = pool.submit(inventory_of, cluster, leader) if before and before.inventory else None
+        looks = node_workloads(cluster, nodes)
+        named = _name(cluster, nodes, looks, asked.result().services)
     workload = replace(asked.result(), inventory=held.result() if held else None)
     # If containers were replaced, the new ones may have started while this waited for their tasks.
-    looks |= node_workloads(settings, [node for node in nodes if before and checks.differs(node, looks, before)])
-    looks = await_gossip(settings, nodes, looks)
+    looks |= node_workloads(cluster, [node for node in nodes if before and checks.differs(node, looks, before)])
+    looks = await_gossip(cluster, nodes, looks)
     return (*checks.judge(nodes, looks, workload, ready, before), *named)
 
 
 def _name(
-    settings: Settings, nodes: Sequence[Node], looks: Mapping[str, NodeWorkload], services: Sequence[Service]
+    cluster: Cluster, nodes: Sequence[Node], looks: Mapping[str, NodeWorkload], services: Sequence[Service]
 ) -> tuple[Check, ...]:
     """Resolve the name of one service in a container of that service, on a worker."""
     known = {service.name for service in services if service.networks}
@@ -182,7 +181,7 @@ def _name(
         return ()
     node, container, name = chosen
     try:
-        with Shell(node, settings.ssh) as shell:
+        with cluster.shell(node) as shell:
             told = shell.run(["docker", "exec", container, "nslookup", name], seconds=15, check=False)
     except TransportError as error:
         return (Check("names", name, Result.UNCHECKED, error.why),)

@@ -1,8 +1,7 @@
 """Checks, right before a new cluster is forced, that nothing has changed since the survey."""
 
+from recovery.cluster import Cluster
 from recovery.errors import Refused
-from recovery.s3 import cluster_lease
-from recovery.settings import Settings
 from recovery.survey.nodes import survey
 from recovery.swarm.model import Survey
 from recovery.swarm.raft import quorum
@@ -13,22 +12,22 @@ LOOK_AGAIN_SECONDS = 10.0
 PAUSE = 0.5
 
 
-def require_unchanged(settings: Settings, seen: Survey, doing: str) -> None:
+def require_unchanged(cluster: Cluster, seen: Survey, doing: str) -> None:
     """Right before a new cluster is forced, check that the survey ``seen`` still holds: safety copies may take minutes.
 
     Managers that were known to be lost are surveyed again. If the survivors are enough to elect a leader, they are too.
     Raises: Refused, also when another operator took the lease over.
     """
-    cluster_lease.require_held(settings.keys, doing)
-    many = sum(report.holds_raft for report in seen.managers) >= quorum(len(settings.managers))
+    cluster.require_held(doing)
+    many = sum(report.holds_raft for report in seen.managers) >= quorum(len(cluster.settings.managers))
     lost = [report.node.name for report in seen.managers if report.known_lost]
-    asked = [node for node in settings.managers if many or node.name in lost]
+    asked = [node for node in cluster.settings.managers if many or node.name in lost]
 
     def back(now: Survey) -> list[str]:
         return [f"{r.node.name} ({r.reach})" for r in now.managers if r.node.name in lost and not r.known_lost]
 
     now = until(
-        lambda: survey(settings, nodes=asked),
+        lambda: survey(cluster, nodes=asked),
         LOOK_AGAIN_SECONDS,
         holds=lambda now: now.leader is not None or not back(now),
         pause=PAUSE,

@@ -1,17 +1,16 @@
 """Surveys every known address, in parallel and with time limits."""
 
 from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from time import monotonic, sleep
 
+from recovery.cluster import Cluster
 from recovery.errors import AccessDenied, CommandFailed, EngineError, HostKeyChanged, Silent, SshRefused, TransportError
 from recovery.node.engine import Engine
 from recovery.node.shell import DATA_ROOT
 from recovery.node.ssh import Shell
 from recovery.onnode.archive import OPENED, PLACED
-from recovery.settings import Settings
+from recovery.parallel import side_by_side
 from recovery.survey import hosts, lost
 from recovery.survey.on_node import LOOK, framed
 from recovery.swarm.certificate import identity
@@ -19,6 +18,7 @@ from recovery.swarm.found import SwarmFacts
 from recovery.swarm.machines import Node
 from recovery.swarm.model import LocalState, NodeReport, Presence, Reach, Survey
 from recovery.swarm.on_node import MARK_PATH
+from recovery.waiting import until
 
 CONNECT_SECONDS = 2.0
 GONE_SECONDS = 1.0
@@ -27,7 +27,6 @@ LATE_SECONDS = 10.0
 """How long a running machine may take to let us in, or its engine to answer, before it counts as silent: it may be busy."""
 ELECTION_SECONDS = 30.0
 """An election starts 10 to 20 s after a leader is lost (swarmkit: a tick is 1 s, an election 10 ticks and a random part)."""
-PAUSE = 0.5
 PROBE = (
     f'[ -z "$2" ] || {{ {LOOK} }}; '
     f"cat /etc/machine-id; cat {MARK_PATH} 2>/dev/null || echo; "
@@ -54,7 +53,7 @@ PATIENT = SurveyLimits(CONNECT_SECONDS, LATE_SECONDS)
 
 
 def survey(
-    settings: Settings,
+    cluster: Cluster,
     *,
     nodes: Sequence[Node] | None = None,
     patient: bool = False,
@@ -66,12 +65,12 @@ def survey(
 
     Raises: HostError when the docker driver's engine does not answer; SettingError for unusable SSH files.
     """
+    settings = cluster.settings
     asked = settings.nodes if nodes is None else nodes
     present = hosts.presence(settings, asked)
 
-    def look(nodes: Sequence[Node], limits: SurveyLimits) -> list[tuple[NodeReport, bool]]:
-        with ThreadPoolExecutor(max_workers=max(len(nodes), 1)) as pool:
-            return list(pool.map(lambda node: _look(node, settings, present[node.name], limits), nodes))
+    def look(nodes: Sequence[Node], limits: SurveyLimits) -> tuple[tuple[NodeReport, bool], ...]:
+        return side_by_side(lambda node: _look(cluster, node, present[node.name], limits), nodes)
 
     looks = look(asked, QUICK)
     names = {node.name for node in asked}
@@ -84,7 +83,7 @@ def survey(
         engine = ENGINE_SECONDS if seen.leader is None else LATE_SECONDS
         newer = {r.node.name: r for r, _ in look(again, SurveyLimits(lost.KNOCK_SECONDS, LATE_SECONDS, engine))}
         seen = Survey(tuple(newer.get(report.node.name, report) for report in seen.reports), now(), unasked)
-    return replace(seen, reports=lost.with_declarations(settings, seen.reports, seen.taken))
+    return replace(seen, reports=lost.with_declarations(cluster, seen.reports, seen.taken))
 
 
 def late(seen: Survey, living: Collection[str]) -> tuple[Node, ...]:
@@ -108,26 +107,25 @@ def late(seen: Survey, living: Collection[str]) -> tuple[Node, ...]:
 
 
 def stable_survey(
-    settings: Settings, *, nodes: Sequence[Node] | None = None, seconds: float = ELECTION_SECONDS
+    cluster: Cluster, *, nodes: Sequence[Node] | None = None, seconds: float = ELECTION_SECONDS
 ) -> Survey:
     """A patient `survey`, repeated until a running election has ended or ``seconds`` have passed.
 
     It is also repeated while managers name different leaders, because their reports may be from different moments.
     """
-    end = monotonic() + seconds
-    while True:
-        seen = survey(settings, nodes=nodes, patient=True)
-        if not (seen.electing or len(seen.leaders) > 1) or monotonic() > end:
-            return seen
-        sleep(PAUSE)
+    return until(
+        lambda: survey(cluster, nodes=nodes, patient=True),
+        seconds,
+        holds=lambda seen: not seen.electing and len(seen.leaders) < 2,
+    )
 
 
-def report(node: Node, settings: Settings, presence: Presence) -> NodeReport:
+def report(cluster: Cluster, node: Node, presence: Presence) -> NodeReport:
     """The report of one node, which has `LATE_SECONDS` to let us in if it accepts the connection."""
-    return _look(node, settings, presence, PATIENT)[0]
+    return _look(cluster, node, presence, PATIENT)[0]
 
 
-def _look(node: Node, settings: Settings, presence: Presence, limits: SurveyLimits) -> tuple[NodeReport, bool]:
+def _look(cluster: Cluster, node: Node, presence: Presence, limits: SurveyLimits) -> tuple[NodeReport, bool]:
     """The report of one node, and whether its machine runs: it accepted the connection, or its driver says so.
 
     If the driver reports a machine as gone, its address is dialled too, because the driver may ask the wrong engine.
@@ -137,7 +135,7 @@ def _look(node: Node, settings: Settings, presence: Presence, limits: SurveyLimi
         return NodeReport(node, Reach.STOPPED, "the machine exists and does not run"), False
     gone = presence is Presence.GONE
     connect = min(limits.connect, GONE_SECONDS) if gone else limits.connect
-    shell = Shell(node, settings.ssh, connect_seconds=connect, login_seconds=limits.login)
+    shell = cluster.shell(node, connect_seconds=connect, login_seconds=limits.login)
 
     def fault(reach: Reach, detail: str) -> tuple[NodeReport, bool]:
         return NodeReport(node, reach, detail), shell.accepted or presence is Presence.PRESENT

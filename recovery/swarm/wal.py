@@ -1,9 +1,8 @@
-"""Where a manager's raft log ends, read from its write-ahead log without the key.
+"""Reads the position at which a manager's raft log ends from its write-ahead log, without the key.
 
-swarmkit encrypts the content of an entry (manager/state/raft/storage/walwrap.go), not its term and
-index. The file format is etcd's (server/storage/wal: encoder.go, walpb/record.proto): frames of an
-8-byte little-endian length, whose top byte tells the padding, and a protobuf record {1: type,
-2: CRC, 3: data}; zeros up to the preallocated end.
+swarmkit encrypts the content of an entry (manager/state/raft/storage/walwrap.go), but not its term and index. The file
+format is etcd's (server/storage/wal: encoder.go, walpb/record.proto). A frame has an 8-byte little-endian length, whose
+top byte gives the padding, and a protobuf record {1: type, 2: CRC, 3: data}. Zeros fill the preallocated rest.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,16 +11,16 @@ from dataclasses import dataclass
 from recovery.swarm.protobuf import fields
 
 ENTRY, STATE, SNAPSHOT = 2, 3, 5
-"""Record types: a raft entry {2: term, 3: index}, the hard state {1: term, 3: commit}, a snapshot mark {1: index, 2: term}."""
+"""Record types: an entry {2: term, 3: index}, the hard state {1: term, 3: commit}, a snapshot {1: index, 2: term}."""
 LENGTH = 8
 LENGTH_MASK = (1 << 56) - 1
 
 
 @dataclass(frozen=True)
 class Position:
-    """Where a log ends: the term and the index of the last entry.
+    """The end of a log: the term and the index of the last entry.
 
-    ``commit`` is the highest index known to be committed; a forced new cluster drops later entries.
+    ``commit`` is the highest index known to be committed. A forced new cluster drops later entries.
     """
 
     term: int
@@ -30,9 +29,9 @@ class Position:
 
 
 def position(segments: Iterable[bytes]) -> Position:
-    """The position at the end of the segments, which are given oldest first.
+    """Return the position at the end of the segments. ``segments`` are ordered, oldest first.
 
-    Raises: ValueError when they hold no record, or a record that cannot be read.
+    Raises: ValueError if the segments hold no entry, or a record that cannot be read.
     """
     term = index = commit = 0
     for segment in segments:
@@ -59,7 +58,7 @@ def _records(segment: bytes) -> Iterator[tuple[int, bytes]]:
         padding = (header >> 56) & 0x7 if header >> 63 else 0
         start, at = at + LENGTH, at + LENGTH + length + padding
         if at > len(segment):
-            return  # the last frame was being written
+            return  # the engine was still writing the last frame
         values = dict(fields(segment[start : start + length]))
         data = values.get(3, b"")
         yield _number(values, 1), data if isinstance(data, bytes) else b""

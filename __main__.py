@@ -11,7 +11,7 @@ from recovery.errors import RequorumError, StoreError
 from recovery.operations import agents, consent, lifecycle
 from recovery.operations.assess import assess
 from recovery.operations.report import PULUMI
-from recovery.planning import firewall
+from recovery.planning import preparation
 
 try:
     settings = from_program()
@@ -27,7 +27,7 @@ except StoreError as error:
 try:
     assessment.require_safe(settings)
     agents.require_fit(cluster, assessment)
-    firewall.require_nobody_cut_off(settings, assessment.survey)
+    preparation.require_nobody_cut_off(settings, assessment.survey)
 except RequorumError as error:
     raise pulumi.RunError(str(error)) from None
 

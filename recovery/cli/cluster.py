@@ -12,7 +12,7 @@ from recovery.operations import lifecycle, notify
 from recovery.operations.assess import Assessment, assess
 from recovery.operations.notify import Subject
 from recovery.operations.recover import recover_all
-from recovery.planning import firewall
+from recovery.planning import preparation
 from recovery.settings import Settings
 
 
@@ -59,7 +59,7 @@ def _refused(assessment: Assessment, settings: Settings) -> Refused | None:
     """Why `pulumi up` would refuse to begin; None if it would not."""
     try:
         assessment.require_safe(settings)
-        firewall.require_nobody_cut_off(settings, assessment.survey)
+        preparation.require_nobody_cut_off(settings, assessment.survey)
     except Refused as error:
         return error
     return None

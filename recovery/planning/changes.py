@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from recovery.planning import firewall
 from recovery.planning.entries import stale
-from recovery.planning.preparation import PACKAGES, Preparation, prepare
+from recovery.planning.preparation import PACKAGES, Preparation, closing, prepare
 from recovery.swarm.raft_options import restored
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def find(settings: Settings, survey: Survey, plan: Plan, agents: Mapping[str, st
         machines=prepare(settings, survey),
         agents={report.node.name: tuple(_of_agent(report, agents)) for report in survey.managers},
         notes=(
-            *firewall.notes(settings, survey),
+            *firewall.notes(settings, survey, closing(settings, survey)),
             *(_notes(settings.swarm, facts) if facts else ()),
             *_data_paths(settings, survey),
         ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, ip_address
 from typing import TYPE_CHECKING
@@ -62,14 +62,6 @@ def is_wanted(settings: Settings, report: NodeReport | None) -> bool | None:
     return True if report and found and found.firewall and report.marked == settings.cluster else None
 
 
-def closes(settings: Settings, report: NodeReport) -> bool:
-    """Whether an update closes ports on a machine that are open now."""
-    found = report.on_node
-    if not found or not is_wanted(settings, report):
-        return False
-    return report.marked != settings.cluster or bool(faults(settings, found))
-
-
 def is_old(settings: Settings, found: OnNode) -> bool:
     """Whether the firewall of an earlier release, which knew only IPv4, stays as it is: nobody asked for a newer one."""
     return settings.hosts.firewall is None and found.ipv4 is Chain.OLD and found.ipv6 is not Chain.CHANGED
@@ -89,14 +81,17 @@ def outside(settings: Settings, survey: Survey) -> tuple[Member, ...]:
     return tuple(entry for entry in listed if _is_outside(settings, entry.raft_address or entry.address))
 
 
-def require_nobody_cut_off(settings: Settings, survey: Survey) -> None:
-    """Raises: Refused when ports are to be closed on a node of the swarm, and a Ready node of the swarm comes from outside."""
-    closing = [r.node.name for r in survey.reports if r.in_swarm and closes(settings, r)]
+def require_nobody_cut_off(settings: Settings, survey: Survey, closing: Sequence[NodeReport]) -> None:
+    """Raises: Refused when the rules are to be put on a node of the swarm, and a Ready node of the swarm comes from outside.
+
+    ``closing`` are the machines on which an update puts the rules. One that is in no swarm yet closes nothing that is open.
+    """
+    names = [report.node.name for report in closing if report.in_swarm]
     cut = [entry for entry in outside(settings, survey) if entry.ready]
-    if closing and cut:
+    if names and cut:
         shown = ", ".join(f"{entry.hostname} ({entry.raft_address or entry.address})" for entry in cut)
         raise Refused(
-            f"switching the firewall on for {', '.join(closing)}",
+            f"putting the firewall's rules on {', '.join(names)}",
             f"it would cut off {shown}, which is Ready in the swarm and outside requorum:subnet {settings.subnet}",
             remedy="widen requorum:subnet so that it has every node of the swarm, or leave the firewall to yourself: set "
             "requorum:hosts.firewall to false",
@@ -104,15 +99,14 @@ def require_nobody_cut_off(settings: Settings, survey: Survey) -> None:
         )
 
 
-def notes(settings: Settings, survey: Survey) -> Iterator[str]:
-    """Whom the firewall touches, where an update switches it on: one line for the ports, then one for each that loses access."""
+def notes(settings: Settings, survey: Survey, closing: Sequence[NodeReport]) -> Iterator[str]:
+    """Whom the firewall touches, where an update puts its rules on machines: a line for the ports, then one for each that loses access."""
     old = [r.node.name for r in survey.reports if is_wanted(settings, r) and r.on_node and is_old(settings, r.on_node)]
     if old:
         yield (
             f"the firewall of {', '.join(old)} is of an earlier release, and leaves the ports open by IPv6. To close them too, "
             "set requorum:hosts.firewall to true"
         )
-    closing = [report for report in survey.reports if closes(settings, report)]
     if not closing:
         return
     port = data_path_port(settings, survey)

@@ -105,6 +105,17 @@ def prepare(settings: Settings, survey: Survey) -> dict[str, Preparation]:
     return {node.name: _prepare(settings, reports.get(node.name), survey) for node in settings.nodes}
 
 
+def closing(settings: Settings, survey: Survey) -> tuple[NodeReport, ...]:
+    """The machines on which an update puts the firewall's rules, because they differ from their preparation."""
+    prepared = prepare(settings, survey)
+    return tuple(r for r in survey.reports if firewall.is_wanted(settings, r) and prepared[r.node.name].drift)
+
+
+def require_nobody_cut_off(settings: Settings, survey: Survey) -> None:
+    """Raises: Refused when an update would cut off a node that is Ready in the swarm, named by the stack file or not."""
+    firewall.require_nobody_cut_off(settings, survey, closing(settings, survey))
+
+
 def _prepare(settings: Settings, report: NodeReport | None, survey: Survey) -> Preparation:
     wanted = firewall.is_wanted(settings, report)
     text = script(settings, wanted, firewall.data_path_port(settings, survey))

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from recovery.errors import Refused
-from recovery.planning import firewall
+from recovery.planning import firewall, preparation
 from recovery.settings import Settings
 from recovery.swarm.model import Member, Survey
 from recovery.swarm.on_node import Chain, Connection, OnNode
@@ -71,6 +71,10 @@ def test_where_the_firewall_is_wanted(of: Settings, on_node: OnNode | None, mark
     assert firewall.is_wanted(of, report) is wanted
 
 
+def notes(of: Settings, seen: Survey) -> list[str]:
+    return list(firewall.notes(of, seen, preparation.closing(of, seen)))
+
+
 CASES = [
     ("a worker outside", ON, BARE, stranger("192.0.2.7"), True),
     ("a manager outside", ON, BARE, stranger("192.0.2.7", manager=True), True),
@@ -83,6 +87,7 @@ CASES = [
     ("switched off", OFF, BARE, stranger("192.0.2.7"), False),
     ("it is on already", ON, WELL, stranger("192.0.2.7"), False),
     ("nobody looked", ON, None, stranger("192.0.2.7"), False),
+    ("the network is another", ON, replace(WELL, version="of another network"), stranger("192.0.2.7"), True),
     ("an earlier release switched it on", S, EARLIER, stranger("192.0.2.7"), False),
     ("rules were flushed", ON, replace(WELL, ipv4=Chain.MISSING), stranger("192.0.2.7"), True),
 ]
@@ -94,10 +99,10 @@ def test_nobody_of_the_swarms_own_list_is_cut_off(
 ) -> None:
     seen = found(of, on_node, member)
     if not refused:
-        firewall.require_nobody_cut_off(of, seen)
+        preparation.require_nobody_cut_off(of, seen)
         return
     with pytest.raises(Refused) as error:
-        firewall.require_nobody_cut_off(of, seen)
+        preparation.require_nobody_cut_off(of, seen)
     assert error.value.code == "firewall-cuts-off"
     assert "worker-x" in str(error.value)
 
@@ -106,7 +111,7 @@ def test_a_machine_that_replaces_a_lost_one_is_prepared_beside_whoever_comes_fro
     seen = found(ON, WELL, stranger("192.0.2.7"))
     fresh = replace(make.empty(ON.workers[0]), on_node=BARE)
     reports = [fresh if r.node.name == fresh.node.name else r for r in seen.reports]
-    firewall.require_nobody_cut_off(ON, make.survey(reports))
+    preparation.require_nobody_cut_off(ON, make.survey(reports))
 
 
 def test_who_loses_access_is_listed_before_the_firewall_is_switched_on() -> None:
@@ -118,17 +123,17 @@ def test_who_loses_access_is_listed_before_the_firewall_is_switched_on() -> None
     )
     first, *others = found(ON, WELL, stranger("192.0.2.7", ready=False)).reports
     seen = make.survey([replace(first, on_node=replace(BARE, connections=open_)), *others])
-    ports, *lost = firewall.notes(ON, seen)
+    ports, *lost = notes(ON, seen)
     assert "manager-a opens 2377/tcp, 7946 and 4789/udp to 10.77.0.0/16 only" in ports
     assert lost == [
         "worker-x at 192.0.2.7 is outside 10.77.0.0/16, and is cut off",
         "manager-a: 192.0.2.9 is connected to port 2377, and is cut off",
         "manager-a: 10.77.1.21 is connected to port 2376, and is cut off",
     ]
-    assert list(firewall.notes(ON, found(ON, WELL))) == []
+    assert notes(ON, found(ON, WELL)) == []
 
 
 def test_what_the_firewall_of_an_earlier_release_leaves_open_is_told() -> None:
-    (note,) = firewall.notes(S, found(S, EARLIER))
+    (note,) = notes(S, found(S, EARLIER))
     assert "leaves the ports open by IPv6" in note
-    assert "opens 2377/tcp" in next(firewall.notes(asked(S, True), found(S, EARLIER)))
+    assert "opens 2377/tcp" in notes(asked(S, True), found(S, EARLIER))[0]

@@ -23,6 +23,7 @@ from recovery.operations.prune import MANAGERS
 from recovery.planning.diagnosis import Kind
 from recovery.planning.plan import Plan
 from recovery.s3 import lease, store
+from recovery.s3.client import session
 from recovery.s3.line import PART
 from recovery.s3.probe import ProbeResult
 from recovery.s3.site import Listed, Site
@@ -177,9 +178,11 @@ def test_wrong_keys_and_buckets_are_named(of: Of, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(StoreError, match=r"requorum:backup\.bucket"):
         Catalog(of("no-such-bucket"))
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+    session.cache_clear()  # a session reads credentials once
     with pytest.raises(StoreError, match="correct the secret key"):
         Catalog(of(region="us-east-2"))
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "wrong")
+    session.cache_clear()
     with pytest.raises(StoreError, match="correct the access key"):
         Catalog(of(region="us-east-3"))
 

@@ -92,11 +92,13 @@ def find(settings: Settings, survey: Survey, plan: Plan, agents: Mapping[str, st
 
 
 def _of_agent(report: NodeReport, wanted: Mapping[str, str]) -> Iterator[str]:
-    """How a manager's agent differs. One that is not there yet is no difference: it comes with its resource."""
+    """How a manager's agent differs."""
     digest, found = wanted.get(report.node.name), report.on_node
-    if not digest or not found or not found.agent:
+    if not digest or not found:
         return
-    if found.agent != digest:
+    if not found.agent:
+        yield "it has no agent"
+    elif found.agent != digest:
         yield "its agent is of another release or has other settings"
     if found.units:
         yield f"{', '.join(found.units)} of its agent is not as installed"

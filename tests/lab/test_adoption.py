@@ -138,6 +138,7 @@ def test_a_swarm_is_taken_over_and_only_what_the_stack_file_names_is_changed(fou
     assert "drift" not in told.text
 
 
+@pytest.mark.whole
 def test_the_update_after_changes_nothing(found: Swarm) -> None:
     assert "unchanged" in found.stack.up("--skip-preview", "--expect-no-changes").text
 
@@ -194,6 +195,7 @@ def test_what_became_of_the_machines_is_shown_and_put_back(found: Swarm) -> None
     assert "unchanged" in found.stack.up("--skip-preview", "--expect-no-changes").text
 
 
+@pytest.mark.whole
 def test_an_agent_is_installed_anew_beside_what_others_put_under_its_units(found: Swarm) -> None:
     found.on("manager-b", "rm", "/etc/systemd/system/requorum-copy.timer")
     found.stack.up("--skip-preview")
@@ -208,6 +210,7 @@ ip6tables -D INPUT -j REQUORUM; ip6tables -F REQUORUM; ip6tables -X REQUORUM
 """Makes a machine look as a release left it that knew only IPv4: no version, no digest, no rules of IPv6."""
 
 
+@pytest.mark.whole
 def test_a_firewall_of_an_earlier_release_stays_as_it_is_until_it_is_asked_for(found: Swarm) -> None:
     before = {name: ours(found, name) for name in ADDRESSES}
     for name in ADDRESSES:

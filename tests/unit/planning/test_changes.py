@@ -168,7 +168,7 @@ def test_a_data_path_address_that_would_be_lost_or_has_no_effect_is_told(
     ("on_node", "drift"),
     [
         (OnNode(agent="digest"), ()),
-        (OnNode(), ()),
+        (OnNode(), ("it has no agent",)),
         (None, ()),
         (OnNode(agent="old"), ("its agent is of another release or has other settings",)),
         (

@@ -47,7 +47,7 @@ place iptables 4
 [ ! -e /proc/net/if_inet6 ] || place ip6tables 6
 """
 """Puts the chain in place, first in INPUT, in one step for each family. What Docker has put before all others, for encrypted
-networks, stays before it. The digest is of the rules as the kernel lists them."""
+networks, stays before it (moby, libnetwork/drivers/overlay: programInput). The digest is of the rules as the kernel lists them."""
 FIREWALL_ON = """cat > {path}.v4 <<'RULES'
 {ipv4}
 RULES

@@ -91,9 +91,9 @@ def test_a_step_that_is_planned_again_is_not_taken_twice(taken: list[tuple[str, 
 @pytest.mark.parametrize(
     ("fresh", "code", "why"),
     [
-        (plan(steps.leave("manager-c")), "plan-outdated", "that was not planned"),
+        (plan(steps.leave("manager-c")), "plan-outdated", "does not have this step: manager-c: leave"),
         (plan(refusal=Refusal("forked", "choose", code="forked-swarm")), "forked-swarm", "forked"),
-        (plan(copy="two"), "plan-outdated", "the swarm would come from two"),
+        (plan(copy="two"), "plan-outdated", "the new plan uses two"),
     ],
     ids=["another step", "refused by now", "another source"],
 )

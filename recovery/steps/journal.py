@@ -1,8 +1,8 @@
 """The journal of a recovery in S3: each step, while the recovery runs. The steps run in several processes, which may be killed.
 
-An entry is stored as ``PREFIX/CLUSTER/journal/UTCTIME-ACTION-NODE.json``. It is written before the step's change and
-again after it, so that an interrupted step is visible. If the journal cannot be written, the recovery reports that and
-goes on.
+An entry is stored as ``PREFIX/CLUSTER/journal/UTCTIME-ACTION-NODE.json``. Requorum writes it before the step's change, and
+again after the change, so that an interrupted step is visible. If S3 does not store an entry, the recovery reports the
+error and continues.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,7 +21,7 @@ from recovery.steps.entry import ENTRY, LASTING, Entry, from_json
 
 @contextmanager
 def step(settings: Settings, action: str, node: str, say: Say) -> Iterator[None]:
-    """Record one step in the journal: its begin, and its end or its error."""
+    """Record one step in the journal: its start, and its end or its error."""
     entry = begin(settings, action, node, say)
     try:
         yield
@@ -47,12 +47,12 @@ def end(settings: Settings, entry: Entry, say: Say, *, error: str = "") -> None:
 def names(settings: Settings) -> tuple[str, ...]:
     """The names of all entries, oldest first. Raises: StoreError."""
     folder = settings.keys.journal
-    found = (key.removeprefix(folder) for key in Store(settings.backup.sites).keys(folder))
-    return tuple(sorted(name for name in found if ENTRY.match(name)))
+    candidates = (key.removeprefix(folder) for key in Store(settings.backup.sites).keys(folder))
+    return tuple(sorted(name for name in candidates if ENTRY.match(name)))
 
 
 def read(settings: Settings, *, after: str = "") -> tuple[Entry, ...]:
-    """The entries whose names sort ``after`` that name, oldest first. Unreadable entries are left out. Raises: StoreError."""
+    """The entries whose names sort after the name ``after``, oldest first, without unreadable entries. Raises: StoreError."""
     store, folder = Store(settings.backup.sites), settings.keys.journal
 
     def one(name: str) -> Entry | None:
@@ -66,7 +66,7 @@ def read(settings: Settings, *, after: str = "") -> tuple[Entry, ...]:
 
 
 def clear(settings: Settings, entries: Iterable[str]) -> None:
-    """Delete the entries of those names. Raises: StoreError."""
+    """Delete the entries with these names. Raises: StoreError."""
     store, folder = Store(settings.backup.sites), settings.keys.journal
     with ThreadPoolExecutor(max_workers=8) as pool:
         list(pool.map(lambda name: store.delete(folder + name), entries))
@@ -77,4 +77,4 @@ def _write(settings: Settings, entry: Entry, say: Say) -> None:
     try:
         Store(settings.backup.sites, hasty=hasty).put(settings.keys.journal + entry.name, entry.to_json())
     except StoreError as error:
-        say(f"the journal could not be written: {error.why}")
+        say(f"Requorum cannot write the journal: {error.why}")

@@ -306,8 +306,8 @@ def _require_same_ca(olds: Props, chosen: Props) -> None:
         raise Refused(
             f"restoring {chosen['copy']}",
             f"its CA ({ca[:12]}…) is not the swarm's ({known[:12]}…, from Pulumi's state), and no living node knows it",
-            remedy="if the CA was rotated since the last pulumi up, confirm this copy: pulumi up --config "
-            f"copy={chosen['copy']}",
+            remedy=f"if you rotated the CA, run: pulumi preview --config copy={chosen['copy']}. It shows the plan's ID. "
+            f"Then run: pulumi up --config copy={chosen['copy']} --config recover=ID",
             code="ca-mismatch",
         )
 

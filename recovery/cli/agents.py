@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -55,8 +55,12 @@ def list_agents(stack: StackOption = "", config_file: FileOption = None, as_json
 
 
 @app.command(name="policy")
-def show_policy(second: bool = False, stack: StackOption = "", config_file: FileOption = None) -> None:
-    """Print the S3 policy that the nodes' credentials need. With --second, print the policy of the second site."""
+def show_policy(
+    second: Annotated[bool, typer.Option("--second", help="Print the policy of the second site.")] = False,
+    stack: StackOption = "",
+    config_file: FileOption = None,
+) -> None:
+    """Print the S3 policy that the nodes' credentials need."""
     with loaded(stack, config_file) as settings:
         sites = settings.backup.sites
         if second and len(sites) < 2:

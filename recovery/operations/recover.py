@@ -26,10 +26,11 @@ def recover_all(settings: Settings, assessment: Assessment, *, say: Callable[[st
     """
     assessment.require_safe(settings)
     if gone := [report.node.name for report in assessment.survey.reports if report.reach is Reach.ABSENT]:
+        consent = f" --config recover={assessment.plan.id}" if assessment.plan.id else ""
         raise Refused(
             f"recovering cluster {settings.cluster}",
             f"these machines do not exist: {', '.join(gone)}",
-            remedy="pulumi up --config recover=true, which also makes the machines",
+            remedy=f"pulumi up{consent}, which also makes the machines",
             code="no-machine",
         )
     with cluster_lease.hold(Store(settings.backup.sites), settings.keys, "recovery", say=say):

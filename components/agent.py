@@ -1,4 +1,4 @@
-"""The agent of one manager, as a resource: installed, kept as the settings want it, and uninstalled."""
+"""The agent of one manager as a resource. Pulumi installs, updates and uninstalls the agent."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ Props = dict[str, Any]
 
 
 class AgentProvider(ResourceProvider):
-    """An agent whose digest differs, or whose timer or watch does not run as it should, is installed again."""
+    """Installs an agent again if its digest differs, or if its timer or watch does not run as the settings say."""
 
     serialize_as_secret_always = False
     _settings: Settings
@@ -46,7 +46,7 @@ class AgentProvider(ResourceProvider):
     def read(self, id_: str, props: Props) -> ReadResult:
         try:
             found = agents.inspect(self._settings, self._node(props))
-        except TransportError:  # for the survey to judge
+        except TransportError:  # the survey reports it
             return ReadResult(id_, props)
         agent = self._settings.agent
         running = found.timer and (agent is None or found.watch == agent.on_change)
@@ -54,21 +54,23 @@ class AgentProvider(ResourceProvider):
         return ReadResult(id_, {**props, "node": known, "digest": found.digest, "running": running})
 
     def delete(self, _id: str, props: Props) -> None:
-        """Uninstall the agent, unless another resource has just installed it: as when its manager was given another name."""
+        """Uninstall the agent, unless another resource has just installed it, for example after its manager was renamed."""
         node = self._node(props)
         managed = self._settings.agent and any(named.address == node.address for named in self._settings.managers)
         if managed and deletion() is Deletion.CHANGE:
             return
         if not agents.remove(self._settings, node):
-            there = f"ssh {self._settings.ssh.user}@{node.dial} systemctl disable --now {agents.RUNNING}"
-            say(f"{node.name} does not let us in, so its agent may stay there. When it answers, run: {there}")
+            command = f"ssh {self._settings.ssh.user}@{node.dial} systemctl disable --now {agents.RUNNING}"
+            say(
+                f"Requorum cannot log in to {node.name}, so its agent may still run. When the node answers, run: {command}"
+            )
 
     def _install(self, props: Props) -> Props:
         say(f"installing the agent of {props['manager']}")
         return {**props, "digest": agents.install(self._settings, self._node(props)), "running": True}
 
     def _node(self, props: Props) -> Node:
-        """The manager as the settings have it now, or as they had it last if they no longer name it."""
+        """The manager from the present settings, or from the last settings that named it."""
         named = {node.name: node for node in self._settings.nodes}
         return named.get(props["manager"]) or Node.from_json(props["node"])
 

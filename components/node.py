@@ -1,4 +1,4 @@
-"""Prepares a machine to be a swarm node: checks its tools, marks it ours, closes the swarm ports to strangers."""
+"""Prepares a machine as a swarm node: checks its tools, marks it for the cluster, closes the swarm ports to other networks."""
 
 from shlex import quote
 
@@ -62,7 +62,7 @@ timeout 30 systemctl restart requorum-firewall.service
 
 
 def preparation(settings: Settings) -> str:
-    """The script that prepares any node of the cluster; it may run again at any time."""
+    """The script that prepares any node of the cluster. It may run again at any time."""
     script = SCRIPT.format(tools=" ".join(TOOLS), engine=AWAIT_ENGINE, cluster=quote(settings.cluster), mark=MARK_PATH)
     if settings.hosts.firewall:
         script += FIREWALL.format(path=FIREWALL_PATH, rules="\n".join(firewall_rules(settings)))
@@ -70,11 +70,10 @@ def preparation(settings: Settings) -> str:
 
 
 def firewall_rules(settings: Settings) -> tuple[str, ...]:
-    """Rules for ``iptables-restore``: the ports of swarm for the nodes' network only, the engine's own ports for nobody.
+    """Rules for ``iptables-restore``. Only the nodes' network may use the ports of swarm. Nobody may use the engine's own ports.
 
-    The whole network and not each address: else a manager that is taken out would be cut off while it still votes.
-
-    2377/tcp is the managers' API, 7946 gossip, the data path port carries overlay traffic (ESP when encrypted).
+    The rules name the whole network and not each address. Otherwise a manager that is being removed would be cut off while
+    it still votes. 2377/tcp is the managers' API, 7946 is gossip, the data path port carries overlay traffic (ESP when encrypted).
     """
     data = settings.swarm.data_path_port
     allowed = [
@@ -90,9 +89,9 @@ def firewall_rules(settings: Settings) -> tuple[str, ...]:
 
 
 class Preparation(pulumi.ComponentResource):
-    """The preparation of one machine; runs again when the machine or the script is another.
+    """The preparation of one machine. It runs again if the machine or the script changes.
 
-    A ``silent`` machine keeps the preparation it has: dialling it would only hold up the others.
+    A ``silent`` machine keeps its preparation. A connection to it would only delay the others.
     """
 
     def __init__(

@@ -59,7 +59,7 @@ def backup(
 ) -> None:
     """Copy every manager's swarm directory to S3 while the engines run, the leader last.
 
-    Each copy is restored once in a sandbox, to test it. Exit status: 0 if every manager's copy is proven and stored at
+    Requorum restores each copy once in a sandbox, to test it. Exit status: 0 if every manager's copy is proven and stored at
     every site, 3 if some are, 1 if none is.
     """
     if as_json and (cold or or_cold) and not yes:
@@ -74,8 +74,8 @@ def backup(
         elif managers:
             raise SettingError(
                 "(manager)",
-                "names go with --cold. Without it, every manager is copied",
-                remedy="leave the names out, or add --cold",
+                "only --cold takes names. Without --cold, Requorum copies every manager",
+                remedy="remove the names, or add --cold",
                 code="bad-argument",
             )
         elif or_cold:
@@ -248,7 +248,10 @@ def keep(
         elif mark:
             out.print(f"{name} is kept: {mark.text}", markup=False)
         else:
-            out.print(f"{name} has no keep mark any more. requorum:backup.retention decides again", markup=False)
+            out.print(
+                f"{name} has no keep mark any more. The rules of requorum:backup.retention apply to it again",
+                markup=False,
+            )
 
 
 @app.command()
@@ -285,10 +288,10 @@ def prune(
             broken = broken_uploads.abort(broken)
         refused = [removal for removal in removals if removal.error]
         for removal in refused:
-            err.print(f"{removal.decision.copy.name}: not removed\n{removal.error}", style="red", markup=False)
+            err.print(f"{removal.decision.copy.name} was not removed\n{removal.error}", style="red", markup=False)
         left = [one for one in broken if one.error]
         for one in left:
-            err.print(f"the parts of {one.upload.key}: not removed\n{one.error}", style="red", markup=False)
+            err.print(f"the parts of {one.upload.key} were not removed\n{one.error}", style="red", markup=False)
         if as_json:
             print_json(show.prune_json(settings.cluster, decisions, removals, broken, dry_run=dry_run))
         elif doomed and not dry_run:

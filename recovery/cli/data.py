@@ -41,7 +41,7 @@ def backup(
     config_file: FileOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Copy service data to S3. The data is sealed on the node on which it is read.
+    """Copy service data to S3. The node that reads the data also seals it.
 
     Exit status: 0 if all data is copied to every site, 3 if some is, 1 if none is.
     """
@@ -179,7 +179,7 @@ def prune(
             removals = pruning.prune(settings, doomed, now, say=say)
         refused = [removal for removal in removals if removal.error]
         for removal in refused:
-            err.print(f"{removal.decision.copy.name}: not removed\n{removal.error}", style="red", markup=False)
+            err.print(f"{removal.decision.copy.name} was not removed\n{removal.error}", style="red", markup=False)
         if as_json:
             print_json(show_data.prune_json(settings.cluster, decisions, removals, dry_run=dry_run))
         elif doomed and not dry_run:

@@ -30,7 +30,7 @@ def look(settings: Settings, now: datetime) -> tuple[Decision[Copy], ...]:
     if settings.backup.as_of:
         raise Refused(
             "pruning",
-            "requorum:backup.asOf is set, so Requorum lists the copies of that time and not of now",
+            "requorum:backup.asOf is set, so Requorum lists the copies of an earlier time",
             remedy="remove requorum:backup.asOf from the stack file: pulumi config rm --path backup.asOf",
             code="as-of-set",
         )

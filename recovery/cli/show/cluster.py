@@ -142,7 +142,7 @@ def as_tree(status: Status) -> Tree:
     for warning in status.diagnosis.warnings:
         tree.add(f"[yellow]{escape(warning)}[/]")
     if status.store_error:
-        tree.add(f"[red]the copies could not be listed: {escape(status.store_error.why)}[/]")
+        tree.add(f"[red]Requorum cannot list the copies: {escape(status.store_error.why)}[/]")
     return tree
 
 

@@ -98,12 +98,12 @@ def containers(node: str, before: Mapping[str, str] | None, now: Mapping[str, st
     if before is None or now is None:
         why = "they were not listed before the first change" if before is None else "the node does not answer"
         return Check("containers", node, Result.UNCHECKED, why)
-    gone, new = before.keys() - now.keys(), now.keys() - before.keys()
-    if not gone and not new:
+    old_ids, new_ids = before.keys() - now.keys(), now.keys() - before.keys()
+    if not old_ids and not new_ids:
         return Check("containers", node, Result.OK, f"{len(now)} unchanged")
     changes = [
-        f"{word} {named[key]} ({key[:12]})"
-        for word, keys, named in (("gone", gone, before), ("new", new, now))
+        f"{word} {services[key]} ({key[:12]})"
+        for word, keys, services in (("gone", old_ids, before), ("new", new_ids, now))
         for key in sorted(keys)
     ]
     return Check("containers", node, Result.WARNING, ", ".join(changes))

@@ -21,14 +21,14 @@ down: setup  ## remove the lab of `make up`
 test: $(BIN)/.ready  ## run what each push needs: checks, unit tests, every loss on the fake swarm, real S3 servers, the lab
 	@$(BIN)/python -m tests
 
-nightly: setup  ## run what `make test` leaves out: all tests marked whole, and the whole chaos matrix
-	@$(WITH_TOOLS); status=0; python -m tests.lab --whole || status=$$?; python -m tests.chaos $(ARGS) || status=$$?; exit $$status
+nightly: setup  ## run every test, also those that `make test` leaves out, and the whole chaos matrix
+	@$(WITH_TOOLS); status=0; python -m tests --whole || status=$$?; python -m tests.chaos $(ARGS) || status=$$?; exit $$status
 
 check: $(BIN)/.ready  ## run lint, strict types, alert rules and unit tests, without a lab, in less than a minute
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@promtool=$$(toolchain/promtool); $$promtool test rules tests/alerts.yml
-	@$(BIN)/python -m pytest -q -n auto tests/unit
+	@$(BIN)/python -m pytest -q -n auto $(OPTIONS) tests/unit
 
 bench: setup  ## measure recoveries, and compare them with the runbook and the floor
 	@$(WITH_TOOLS); python -m bench

@@ -21,6 +21,7 @@ from bench import byhand, copies
 from lab import cluster, environment, lifecycle, nodes
 from lab.instance import Instance
 from lab.stack import Result, Stack, settings
+from recovery.cluster import Cluster
 from recovery.copies.catalog import Catalog
 from recovery.operations.assess import assess
 from recovery.settings import Settings, load
@@ -93,9 +94,10 @@ class Bench:
             self._rebuild()
             floor = hand.seed(first, byhand.LIVE)
         self._rebuild()
-        plan = assess(self.settings).plan
+        opened = Cluster(self.settings)
+        plan = assess(opened).plan
         begun = time.monotonic()
-        establish(Run(self.settings, plan, lambda _: None))
+        establish(Run(opened, plan, lambda _: None))
         self._add("all lost, hosts up -> quorum back", time.monotonic() - begun, runbook, floor)
         nodes.lose(self.lab, self.addresses)
         self._recover()

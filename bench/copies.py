@@ -23,6 +23,7 @@ from bench.changes import Change, Stored
 from lab import cluster, nodes, s3
 from lab.instance import Instance
 from lab.stack import Stack, settings
+from recovery.cluster import Cluster
 from recovery.operations import agents
 from recovery.settings import Settings, load
 
@@ -256,7 +257,9 @@ class Copies:
         end = time.monotonic() + SETTLED_SECONDS
         quiet = "systemctl show requorum-copy -P ActiveState"
         while True:
-            fingerprints = {agents.inspect(self.settings, node).state.fingerprint for node in self.settings.managers}
+            fingerprints = {
+                agents.inspect(Cluster(self.settings), node).state.fingerprint for node in self.settings.managers
+            }
             if len(fingerprints) == 1 and "" not in fingerprints and set(self._everywhere(quiet)) == {"inactive"}:
                 return
             assert time.monotonic() < end, "the agents have not come to rest"

@@ -16,6 +16,7 @@ from pulumi.dynamic import (
 from components.command_line import Deletion, deletion
 from components.progress import say
 from components.settings import from_provider
+from recovery.cluster import Cluster
 from recovery.errors import TransportError
 from recovery.operations import agents
 from recovery.settings import Settings
@@ -28,10 +29,10 @@ class AgentProvider(ResourceProvider):
     """Installs an agent again if its digest differs, or if its timer or watch does not run as the settings say."""
 
     serialize_as_secret_always = False
-    _settings: Settings
+    _cluster: Cluster
 
     def configure(self, req: ConfigureRequest) -> None:
-        self._settings = from_provider(req)
+        self._cluster = from_provider(req)
 
     def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
         changed = any(olds.get(key) != news[key] for key in ("digest", "host"))
@@ -45,10 +46,10 @@ class AgentProvider(ResourceProvider):
 
     def read(self, id_: str, props: Props) -> ReadResult:
         try:
-            found = agents.inspect(self._settings, self._node(props))
+            found = agents.inspect(self._cluster, self._node(props))
         except TransportError:  # the survey reports it
             return ReadResult(id_, props)
-        agent = self._settings.agent
+        agent = self._cluster.settings.agent
         running = found.timer and (agent is None or found.watch == agent.on_change)
         known = self._node(props).to_json()
         return ReadResult(id_, {**props, "node": known, "digest": found.digest, "running": running})
@@ -56,22 +57,24 @@ class AgentProvider(ResourceProvider):
     def delete(self, _id: str, props: Props) -> None:
         """Uninstall the agent, unless another resource has just installed it, for example after its manager was renamed."""
         node = self._node(props)
-        managed = self._settings.agent and any(named.address == node.address for named in self._settings.managers)
+        managed = self._cluster.settings.agent and any(
+            named.address == node.address for named in self._cluster.settings.managers
+        )
         if managed and deletion() is Deletion.CHANGE:
             return
-        if not agents.remove(self._settings, node):
-            command = f"ssh {self._settings.ssh.user}@{node.dial} systemctl disable --now {agents.RUNNING}"
+        if not agents.remove(self._cluster, node):
+            command = f"ssh {self._cluster.settings.ssh.user}@{node.dial} systemctl disable --now {agents.RUNNING}"
             say(
                 f"Requorum cannot log in to {node.name}, so its agent may still run. When the node answers, run: {command}"
             )
 
     def _install(self, props: Props) -> Props:
         say(f"installing the agent of {props['manager']}")
-        return {**props, "digest": agents.install(self._settings, self._node(props)), "running": True}
+        return {**props, "digest": agents.install(self._cluster, self._node(props)), "running": True}
 
     def _node(self, props: Props) -> Node:
         """The manager from the present settings, or from the last settings that named it."""
-        named = {node.name: node for node in self._settings.nodes}
+        named = {node.name: node for node in self._cluster.settings.nodes}
         return named.get(props["manager"]) or Node.from_json(props["node"])
 
 

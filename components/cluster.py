@@ -11,6 +11,7 @@ from components.hosts.existing import ExistingHosts
 from components.membership import Health, Member, Quorum
 from components.node import Preparation
 from components.settings import provider
+from recovery.cluster import Cluster as Opened
 from recovery.operations.assess import Assessment
 from recovery.settings import Settings
 from recovery.swarm.model import Reach
@@ -26,13 +27,14 @@ class Cluster(pulumi.ComponentResource):
     workers: dict[str, str]
 
     def __init__(
-        self, name: str, settings: Settings, assessment: Assessment, opts: pulumi.ResourceOptions | None = None
+        self, name: str, cluster: Opened, assessment: Assessment, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("requorum:index:Cluster", name, None, opts)
+        settings = cluster.settings
         mine = pulumi.ResourceOptions(parent=self, providers=[provider(pulumi.ResourceOptions(parent=self))])
         empty = [r.node.name for r in assessment.survey.reports if r.known_lost and r.reach is Reach.ANSWERS]
         made = (
-            DockerHosts("hosts", settings, empty, mine)
+            DockerHosts("hosts", cluster, empty, mine)
             if settings.hosts.driver == "docker"
             else ExistingHosts("hosts", assessment.survey, mine)
         )
@@ -41,7 +43,7 @@ class Cluster(pulumi.ComponentResource):
             node.name: Preparation(node, settings, made.identities[node.name], node.name in silent, mine)
             for node in settings.nodes
         }
-        told = mine.merge(pulumi.ResourceOptions(hooks=hooks.on_error(settings)))
+        told = mine.merge(pulumi.ResourceOptions(hooks=hooks.on_error(cluster)))
         quorum = Quorum(
             "quorum",
             settings,
@@ -50,7 +52,7 @@ class Cluster(pulumi.ComponentResource):
         )
         members = self._members(settings, assessment, made.identities, ready, quorum, told)
         health = Health(
-            "health", settings, quorum, members, mine.merge(pulumi.ResourceOptions(hooks=hooks.before_proof(settings)))
+            "health", settings, quorum, members, mine.merge(pulumi.ResourceOptions(hooks=hooks.before_proof(cluster)))
         )
         if settings.agent:  # after the proof: a recovery does not wait for them
             for node in settings.managers:

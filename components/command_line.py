@@ -18,8 +18,12 @@ DESTROY = frozenset({"destroy", "down", "dn"})
 FLAG = re.compile(rf"({PROJECT}:(config:)?)?recover=(?i:true)")
 TERMINALS = ("/dev/pts/", "/dev/tty")
 STDIN, STDOUT = 0, 1
-WITH_VALUE = (("-s", "--stack"), ("-C", "--cwd"), ("-m", "--message"), ("-p", "--parallel"), ("--config-file",))
+FILE_OPTIONS = (("-s", "--stack"), ("-C", "--cwd"), ("--config-file",))
+"""The options that say where the stack file is."""
+WITH_VALUE = (*FILE_OPTIONS, ("-m", "--message"), ("-p", "--parallel"))
 """Options of each command whose value could be the name of a command."""
+STACKS = "stacks"
+"""Where stack files are (`stackConfigDir` in Pulumi.yaml)."""
 OF_SOME = (("-t", "--target"), ("--exclude",))
 """The options that limit a command to some resources."""
 
@@ -54,6 +58,31 @@ def deletion() -> Deletion:
         return deletion_by(pulumi.cmdline()[1:]) if pulumi else Deletion.CHANGE
     except (psutil.Error, OSError):
         return Deletion.CHANGE
+
+
+def stack_file() -> Path | None:
+    """The stack file that the running `pulumi` uses; None if that cannot be told, as with a stack that was selected before."""
+    try:
+        pulumi = next(_pulumi(), None)
+        return stack_file_by(pulumi.cmdline()[1:], Path(pulumi.cwd())) if pulumi else None
+    except (psutil.Error, OSError):
+        return None
+
+
+def stack_file_by(arguments: Sequence[str], folder: Path) -> Path | None:
+    """The stack file that these arguments of `pulumi`, given in that folder, name."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    for option in WITH_VALUE:
+        parser.add_argument(*option, default="")
+    try:
+        known, _ = parser.parse_known_args(arguments)
+    except argparse.ArgumentError:
+        return None
+    here = folder / str(known.cwd)
+    if known.config_file:
+        return here / str(known.config_file)
+    stack = str(known.stack).rpartition("/")[2] or os.environ.get("PULUMI_STACK", "")
+    return here / STACKS / f"Pulumi.{stack}.yaml" if stack else None
 
 
 def deletion_by(arguments: Sequence[str]) -> Deletion:

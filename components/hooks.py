@@ -5,15 +5,15 @@ from collections.abc import Collection
 import pulumi
 
 from components.progress import say
+from recovery.cluster import Cluster
 from recovery.operations import lifecycle
 from recovery.operations.hosts import clear
 from recovery.planning.steps import Action
-from recovery.settings import Settings
 from recovery.steps import journal
 from recovery.steps.entry import Entry
 
 
-def around_host(settings: Settings, empty: Collection[str]) -> pulumi.ResourceHookBinding:
+def around_host(cluster: Cluster, empty: Collection[str]) -> pulumi.ResourceHookBinding:
     """Record in the journal that Pulumi makes a machine, and first remove an unrecorded container of a killed update.
 
     ``empty`` names the nodes whose container may be such a container.
@@ -21,12 +21,12 @@ def around_host(settings: Settings, empty: Collection[str]) -> pulumi.ResourceHo
     begun: dict[str, Entry] = {}
 
     def before(args: pulumi.ResourceHookArgs) -> None:
-        begun[args.name] = journal.begin(settings, Action.REBUILD, args.name, say)
-        if args.name in empty and clear(settings, settings.node(args.name)):
+        begun[args.name] = journal.begin(cluster, Action.REBUILD, args.name, say)
+        if args.name in empty and clear(cluster.settings, cluster.settings.node(args.name)):
             say(f"{args.name}: removed the empty container that an interrupted update left")
 
     def after(args: pulumi.ResourceHookArgs) -> None:
-        journal.end(settings, begun[args.name], say)
+        journal.end(cluster, begun[args.name], say)
 
     return pulumi.ResourceHookBinding(
         before_create=[pulumi.ResourceHook("before-host", before)],
@@ -34,26 +34,26 @@ def around_host(settings: Settings, empty: Collection[str]) -> pulumi.ResourceHo
     )
 
 
-def before_proof(settings: Settings) -> pulumi.ResourceHookBinding:
+def before_proof(cluster: Cluster) -> pulumi.ResourceHookBinding:
     """Copy every manager when all nodes are members. Earlier copies do not hold the changes of the update.
 
     Requorum takes the copies before the proof, while containers still start.
     """
 
     def take_copies(_args: pulumi.ResourceHookArgs) -> None:
-        lifecycle.fresh_copies(settings, say=say)
+        lifecycle.fresh_copies(cluster, say=say)
 
     hook = pulumi.ResourceHook("fresh-copies", take_copies)
     return pulumi.ResourceHookBinding(before_create=[hook], before_update=[hook])
 
 
-def on_error(settings: Settings) -> pulumi.ResourceHookBinding:
+def on_error(cluster: Cluster) -> pulumi.ResourceHookBinding:
     """If the quorum or the join of a node fails, print the diagnosis and the next command. Print them once for all failures."""
     explained: list[str] = []
 
     def explain(_args: pulumi.ErrorHookArgs) -> bool:
         if not explained:
-            explained.extend(lifecycle.explain(settings, say=say))
+            explained.extend(lifecycle.explain(cluster, say=say))
             for line in explained:
                 pulumi.log.error(line)
         return False

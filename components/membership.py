@@ -24,6 +24,7 @@ from pulumi.dynamic import (
 from components.command_line import Deletion, deletion
 from components.progress import say
 from components.settings import from_provider
+from recovery.cluster import Cluster
 from recovery.errors import Refused
 from recovery.operations import ending, lifecycle
 from recovery.operations.report import PULUMI
@@ -36,7 +37,7 @@ from recovery.settings import Settings
 from recovery.steps.member import bring_back
 from recovery.steps.outcome import JoinResult
 from recovery.steps.quorum import dissolve, establish
-from recovery.steps.remove import remove
+from recovery.steps.remove import depart, remove
 from recovery.steps.run import Run
 from recovery.survey.nodes import stable_survey, survey
 from recovery.swarm.machines import Node
@@ -61,10 +62,10 @@ class Look:
         self._seen: Survey | None = None
         self._until = 0.0
 
-    def __call__(self, settings: Settings) -> Survey:
+    def __call__(self, cluster: Cluster) -> Survey:
         with self._lock:
             if self._seen is None or monotonic() > self._until:
-                self._seen = stable_survey(settings)
+                self._seen = stable_survey(cluster)
                 self._until = monotonic() + MOMENT
             return self._seen
 
@@ -74,10 +75,10 @@ _look = Look()
 
 class _Provider(ResourceProvider):
     serialize_as_secret_always = False
-    _settings: Settings
+    _cluster: Cluster
 
     def configure(self, req: ConfigureRequest) -> None:
-        self._settings = from_provider(req)
+        self._cluster = from_provider(req)
 
 
 class QuorumProvider(_Provider):
@@ -96,8 +97,8 @@ class QuorumProvider(_Provider):
         return UpdateResult(self._establish(news, known=olds["cluster_id"], generation=int(olds["generation"])))
 
     def read(self, id_: str, props: Props) -> ReadResult:
-        seen = _look(self._settings).of_managers
-        diagnosis = diagnose(seen, props["cluster_id"], cluster=self._settings.cluster, copies=True)
+        seen = _look(self._cluster).of_managers
+        diagnosis = diagnose(seen, props["cluster_id"], cluster=self._cluster.settings.cluster, copies=True)
         if diagnosis.kind in NO_QUORUM:
             return ReadResult(id_, {**props, "quorum": str(diagnosis.kind)})
         unproven = seen.leader is not None and seen.leader.placed
@@ -108,13 +109,13 @@ class QuorumProvider(_Provider):
 
     def delete(self, id_: str, _props: Props) -> None:
         """Only `pulumi destroy` of the whole stack ends the swarm."""
-        if deletion() is Deletion.WHOLE and not self._settings.protect:
-            dissolve(self._settings, id_, say=say)
+        if deletion() is Deletion.WHOLE and not self._cluster.settings.protect:
+            dissolve(self._cluster, id_, say=say)
         else:
             say(f"swarm {id_} goes on running. Only a pulumi destroy of the whole stack ends it")
 
     def _establish(self, props: Props, *, known: str | None, generation: int) -> Props:
-        made = establish(Run(self._settings, from_record(props["recovery"]), say), known=known)
+        made = establish(Run(self._cluster, from_record(props["recovery"]), say), known=known)
         count = generation + 1 if made.remade else generation
         stands = {"cluster_id": made.cluster_id, "ca_sha256": made.ca_sha256}
         return {**props, **stands, "quorum": HELD, "generation": count}
@@ -139,24 +140,24 @@ class MemberProvider(_Provider):
     def create(self, props: Props) -> CreateResult:
         node, plan = _node(props), from_record(props["recovery"])
         with _turn(props):
-            place = bring_back(Run(self._settings, with_join(plan, node), say), node)
+            place = bring_back(Run(self._cluster, with_join(plan, node), say), node)
         return CreateResult(place.node_id, _placed(props, place))
 
     def update(self, _id: str, olds: Props, news: Props) -> UpdateResult:
         dropped = tuple(olds["labels"].keys() - news["labels"].keys())
         with _turn(olds, news):
-            run = Run(self._settings, from_record(news["recovery"]), say)
+            run = Run(self._cluster, from_record(news["recovery"]), say)
             place = bring_back(run, _node(news), dropped_labels=dropped)
         return UpdateResult(_placed(news, place))
 
     def read(self, id_: str, props: Props) -> ReadResult:
-        node, seen = _node(props), _look(self._settings)
+        node, seen = _node(props), _look(self._cluster)
         known = (
             one
             for one in seen.reports
             if (one.node.name, one.node.dial, one.node.role) == (node.name, node.dial, node.role)
         )
-        told = next(known, None) or survey(self._settings, nodes=[node]).reports[0]
+        told = next(known, None) or survey(self._cluster, nodes=[node]).reports[0]
         standing, role = membership_of(told, seen.leader)
         if standing is Membership.LOST:
             return ReadResult("", {})
@@ -165,12 +166,12 @@ class MemberProvider(_Provider):
     def delete(self, id_: str, props: Props) -> None:
         """Take the node out of the swarm, unless the stack file still has its machine, for example under another name."""
         node, why = _node(props), deletion()
-        named = any(one.address == node.address for one in self._settings.nodes)
-        if named if why is Deletion.CHANGE else self._settings.protect:
+        named = any(one.address == node.address for one in self._cluster.settings.nodes)
+        if named if why is Deletion.CHANGE else self._cluster.settings.protect:
             say(f"{node.name} ({node.address}) stays in the swarm")
             return
         with _turn(props):
-            remove(self._settings, node, id_, ending=why is Deletion.WHOLE, say=say)
+            remove(self._cluster, node, id_, ending=why is Deletion.WHOLE, say=say)
 
 
 class HealthProvider(_Provider):
@@ -183,25 +184,28 @@ class HealthProvider(_Provider):
     def create(self, props: Props) -> CreateResult:
         return CreateResult(props["cluster_id"], self._prove(props))
 
-    def update(self, _id: str, _olds: Props, news: Props) -> UpdateResult:
+    def update(self, _id: str, olds: Props, news: Props) -> UpdateResult:
+        """Nodes that the stack file no longer has leave before the proof. Pulumi deletes their resources only after it."""
+        departed = set(olds["members"].values()) - set(news["members"].values())
+        if departed and depart(self._cluster, departed, say=say):
+            lifecycle.fresh_copies(self._cluster, say=say)
         return UpdateResult(self._prove(news))
 
     def read(self, id_: str, props: Props) -> ReadResult:
-        seen = _look(self._settings).of_managers
-        diagnosis = diagnose(seen, props["cluster_id"], cluster=self._settings.cluster, copies=True)
+        seen = _look(self._cluster).of_managers
+        diagnosis = diagnose(seen, props["cluster_id"], cluster=self._cluster.settings.cluster, copies=True)
         report = seen.leader
         leader = next((m.hostname for m in report.members if m.leader), "") if report else ""
         return ReadResult(id_, {**props, "health": str(diagnosis.kind), "leader": leader})
 
     def delete(self, _id: str, _props: Props) -> None:
         """Pulumi deletes the proof first. Before the whole swarm ends, Requorum asks every node and takes last copies."""
-        if deletion() is Deletion.WHOLE and not self._settings.protect:
-            ending.prepare(self._settings, say=say)
+        if deletion() is Deletion.WHOLE and not self._cluster.settings.protect:
+            ending.prepare(self._cluster, say=say)
 
     def _prove(self, props: Props) -> Props:
         say("proving the cluster")
-        settings = self._settings.model_copy(update={"recover": props["recover"]})
-        health = lifecycle.finish(settings, props["cluster_id"], how=PULUMI, say=say)
+        health = lifecycle.finish(self._cluster, props["cluster_id"], how=PULUMI, recover=props["recover"], say=say)
         return {**props, "health": str(Kind.HEALTHY), "leader": health.leader}
 
 

@@ -12,7 +12,7 @@ from lab import environment, faults, keys, nodes, s3
 from lab.errors import LabError
 from lab.instance import Instance
 from lab.stack import Stack, settings, with_agents
-from recovery.cli.show import LOST
+from recovery.cli.show.contract import LOST
 from recovery.errors import RequorumError
 from recovery.s3 import policy
 from recovery.settings import load

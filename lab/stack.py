@@ -73,13 +73,16 @@ def with_agents(instance: Instance, values: Mapping[str, Any]) -> dict[str, Any]
 class Stack:
     """One stack with its name and file. Commands raise LabError, unless ``check`` is false."""
 
+    project = PROJECT
+    """Where the program is that Pulumi runs, and the command line."""
+
     def __init__(self, instance: Instance, name: str = "lab", file: Path | None = None) -> None:
         # A background job ignores SIGINT. Pulumi's plugins would too, and Pulumi would wait 5 s for them each time.
         if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         self.instance = instance
         self.name = name
-        self.file = file or PROJECT / "stacks" / f"Pulumi.{name}.yaml"
+        self.file = file or self.project / "stacks" / f"Pulumi.{name}.yaml"
 
     def write(self, values: Mapping[str, Any]) -> None:
         """Write the stack file. Keep the salt of the passphrase, which Pulumi wrote there."""
@@ -98,7 +101,7 @@ class Stack:
 
         Pulumi writes the salt of a new stack's passphrase next to the project. This method moves it to the stack file.
         """
-        default = PROJECT / "stacks" / f"Pulumi.{self.name}.yaml"
+        default = self.project / "stacks" / f"Pulumi.{self.name}.yaml"
         self.pulumi("stack", "select", "--create", self.name)
         if self.file != default and default.exists():
             salt = yaml.safe_load(default.read_text()) or {}
@@ -140,7 +143,7 @@ class Stack:
         timeout: float = 540,
     ) -> Result:
         """Run the Pulumi command line on this stack. With ``show``, its output goes to the terminal."""
-        command = ["pulumi", *arguments, "--cwd", str(PROJECT)]
+        command = ["pulumi", *arguments, "--cwd", str(self.project)]
         if not show:
             command.append("--non-interactive")
         if arguments[:2] != ("stack", "select"):
@@ -155,7 +158,7 @@ class Stack:
 
     def requorum(self, *arguments: str) -> Result:
         """Run the `requorum` command line on this stack."""
-        command = [str(PROJECT / "bin/requorum"), *arguments, "--config-file", str(self.file)]
+        command = [str(self.project / "bin/requorum"), *arguments, "--config-file", str(self.file)]
         return self._run(command, 300)
 
     def _run(self, command: Sequence[str], timeout: float, *, together: bool = False, show: bool = False) -> Result:

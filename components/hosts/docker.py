@@ -7,7 +7,7 @@ import pulumi_docker as docker
 
 from components import hooks
 from components.hosts import container
-from recovery.settings import Settings
+from recovery.cluster import Cluster
 from recovery.survey.hosts import LABEL, volume_name
 from recovery.swarm.machines import Node
 
@@ -20,11 +20,11 @@ class DockerHosts(pulumi.ComponentResource):
     """
 
     def __init__(
-        self, name: str, settings: Settings, empty: Collection[str], opts: pulumi.ResourceOptions | None = None
+        self, name: str, cluster: Cluster, empty: Collection[str], opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("requorum:hosts:Docker", name, None, opts)
-        self._settings = settings
-        self._hooks = hooks.around_host(settings, empty)
+        self._settings = settings = cluster.settings
+        self._hooks = hooks.around_host(cluster, empty)
         self._engines = {
             endpoint: self._engine(number, endpoint)
             for number, endpoint in enumerate(

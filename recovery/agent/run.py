@@ -26,7 +26,7 @@ from recovery.node.local import Local
 from recovery.node.shell import DATA_ROOT
 from recovery.onnode import api
 from recovery.onnode.archive import PLACED
-from recovery.s3 import lease
+from recovery.s3.lease import Leases
 from recovery.s3.site import Site
 from recovery.s3.store import Store
 from recovery.swarm.key_file import UnlockKey
@@ -49,6 +49,7 @@ class Run:
         self._config, self._folder = config, folder
         self._due, self._file = folder / DUE, folder / state.FILE
         self._shell = Local(config)
+        self._leases = Leases()
         self.state = replace(state.read(self._file), attempted=time())
 
     @property
@@ -126,7 +127,7 @@ class Run:
         decision, taken = self._decide(view), True
         if decision is Order.COPY or self._proving(view) or Fault.TURN in self.state.faults:
             whose = f"the agent of {self._config.name}"
-            with lease.hold(self._store, self._config.keys.agents_lease, "copying", by=whose, say=_quiet):
+            with self._leases.hold(self._store, self._config.keys.agents_lease, "copying", by=whose, say=_quiet):
                 decision = self._decide(view)  # another agent may have copied while this one waited
                 taken = decision is not Order.COPY or self._take(view)
                 self._send_proving(view, failed)

@@ -12,8 +12,8 @@ from pathlib import Path
 from recovery.agent import metrics
 from recovery.agent.config import CREDENTIALS, CUSTOMER_KEY, FILE, STATE, Config
 from recovery.agent.state import State, from_json
+from recovery.cluster import Cluster
 from recovery.errors import Refused, SettingError, TransportError
-from recovery.node.ssh import Shell
 from recovery.operations import bundle
 from recovery.operations.assess import Assessment
 from recovery.planning.diagnosis import Kind
@@ -140,16 +140,16 @@ def check(settings: Settings) -> None:
         _files(settings, settings.managers[0])
 
 
-def require_fit(settings: Settings, assessment: Assessment) -> None:
+def require_fit(cluster: Cluster, assessment: Assessment) -> None:
     """Refuse if a manager that answers lacks what its agent needs.
 
     It never refuses while a recovery is needed: agents come after the proof. Raises: Refused.
     """
-    if settings.agent is None or assessment.diagnosis.kind not in (Kind.HEALTHY, Kind.ABSENT):
+    if cluster.settings.agent is None or assessment.diagnosis.kind not in (Kind.HEALTHY, Kind.ABSENT):
         return
     there = [report.node for report in assessment.survey.managers if report.reach is Reach.ANSWERS]
     with ThreadPoolExecutor(max_workers=max(len(there), 1)) as pool:
-        faults = pool.map(lambda node: _unfit(settings, node), there)
+        faults = pool.map(lambda node: _unfit(cluster, node), there)
     for node, fault in zip(there, faults, strict=True):
         if fault:
             remedy = "repair that on the node, or remove requorum:agent, then run the same command again"
@@ -163,29 +163,29 @@ def digest(settings: Settings, node: Node) -> str:
     return bundle.digest(_files(settings, node))
 
 
-def install(settings: Settings, node: Node) -> str:
+def install(cluster: Cluster, node: Node) -> str:
     """Install and start the node's agent, and return its digest. Raises: SettingError; TransportError."""
-    agent, files = _wanted(settings), _files(settings, node)
+    agent, files = _wanted(cluster.settings), _files(cluster.settings, node)
     made = bundle.digest(files)
     argv = ["sh", "-c", INSTALL, "install", agent.schedule, made, str(agent.metrics_folder or "")]
-    with Shell(node, settings.ssh) as shell:
+    with cluster.shell(node) as shell:
         shell.run(argv, stdin=bundle.packed(files), seconds=SECONDS)
     return made
 
 
-def remove(settings: Settings, node: Node) -> bool:
+def remove(cluster: Cluster, node: Node) -> bool:
     """Uninstall the agent from the node. Returns False if Requorum cannot log in to the node: it may be gone."""
     try:
-        with Shell(node, settings.ssh) as shell:
+        with cluster.shell(node) as shell:
             shell.run(["sh", "-c", REMOVE], seconds=SECONDS, check=False)
     except TransportError:
         return False
     return True
 
 
-def inspect(settings: Settings, node: Node) -> AgentStatus:
+def inspect(cluster: Cluster, node: Node) -> AgentStatus:
     """The state of the node's agent. Raises: TransportError."""
-    with Shell(node, settings.ssh) as shell:
+    with cluster.shell(node) as shell:
         told = shell.run(["sh", "-c", LOOK]).stdout.decode()
     return agent_status(told)
 
@@ -213,11 +213,11 @@ def _number(text: str) -> float:
     return float(text) if text.isdecimal() else 0.0
 
 
-def _unfit(settings: Settings, node: Node) -> str:
+def _unfit(cluster: Cluster, node: Node) -> str:
     """What the node lacks for an agent; empty if nothing, or if the node does not answer any more."""
     try:
-        with Shell(node, settings.ssh) as shell:
-            done = shell.run(["sh", "-c", CHECK, "check", _wanted(settings).schedule], check=False)
+        with cluster.shell(node) as shell:
+            done = shell.run(["sh", "-c", CHECK, "check", _wanted(cluster.settings).schedule], check=False)
     except TransportError:
         return ""
     return done.stderr.strip() if done.status else ""

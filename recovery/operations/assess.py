@@ -3,7 +3,8 @@
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from recovery.copies.catalog import Catalog, known_id
+from recovery.cluster import Cluster
+from recovery.copies.catalog import known_id
 from recovery.copies.choice import Search, newest_after, newest_good, why_foreign
 from recovery.copies.copy import Copy
 from recovery.copies.escrow import Escrow
@@ -64,14 +65,14 @@ class Assessment:
             )
 
 
-def assess(settings: Settings, *, typed: bool = False, now: datetime | None = None) -> Assessment:
+def assess(cluster: Cluster, *, typed: bool = False, now: datetime | None = None) -> Assessment:
     """Ask every node and S3, and decide. ``typed`` says that a person gave `recover: true` for this run.
 
     Raises: StoreError, HostError, SettingError; Refused if S3 has copies of several swarms under the cluster's name.
     """
-    catalog = Catalog(settings)
+    settings, catalog = cluster.settings, cluster.catalog()
     known = known_id(settings, catalog)
-    seen = stable_survey(settings)
+    seen = stable_survey(cluster)
     diagnosis = diagnose(seen, known, cluster=settings.cluster, copies=bool(catalog.copies))
     search, cas = Search(None, ()), seen.cas(known)
     left: tuple[Survivor, ...] = ()
@@ -85,22 +86,22 @@ def assess(settings: Settings, *, typed: bool = False, now: datetime | None = No
         with newest_good(catalog, escrow, there, known, cas, choice=settings.copy_from) as search:
             pass
     elif diagnosis.kind is Kind.QUORUM_LOST:
-        left = rank(survivors.read_survivors(settings, seen))
+        left = rank(survivors.read_survivors(cluster, seen))
         if left and not seen.of(left[0].name).placed:
             ahead = copy_ahead_of(left[0], ours)
     moved = address_changes.since_copied(
         settings.managers, catalog.newest_manifests(), known, search.choice.manifest if search.choice else None
     )
     address_changes.require_allowed(settings, moved, seen)
-    require_vacated(settings, moved, known)
+    require_vacated(cluster, moved, known)
     if diagnosis.kind in (Kind.ALL_LOST, Kind.QUORUM_LOST):
-        unknown_managers.require_none(settings, seen)
+        unknown_managers.require_none(cluster, seen)
     for name in diagnosis.locked if not left else [survivor.name for survivor in left[:1] if survivor.locked]:
-        unlock.require_key(settings, settings.node(name))
-    spent = consent.is_spent(settings, catalog.store)
+        unlock.require_key(cluster, settings.node(name))
+    spent = consent.is_spent(catalog.store, settings.keys)
     diagnosis = replace(diagnosis, warnings=diagnosis.warnings + catalog.notes)
     engine = seen.of(search.choice.manifest.manager).engine if search.choice else ""
-    proven = next(iter(reports.names(settings)), "") if diagnosis.kind in NO_QUORUM else ""
+    proven = next(iter(reports.names(cluster)), "") if diagnosis.kind in NO_QUORUM else ""
     newer = newest_after(search.choice, ours) if search.choice else None
     source = Source(search.choice, search.rejected, newer, cas, engine, moved, ahead, proven)
     plan = make_plan(diagnosis, settings, source, left, now or datetime.now(UTC), spent=spent, typed=typed)

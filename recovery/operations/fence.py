@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from time import monotonic, sleep
 
+from recovery.cluster import Cluster
 from recovery.errors import HostError, ProofFailed
 from recovery.node.engine import HEARTBEAT_SECONDS
 from recovery.node.shell import SHOWN
@@ -49,7 +50,7 @@ def intent(settings: Settings, node: Node, *, lost: bool) -> str:
 
 
 def fence(
-    settings: Settings,
+    cluster: Cluster,
     node: Node,
     *,
     lost: bool = False,
@@ -62,12 +63,13 @@ def fence(
     Safe to run again. Raises: Refused; HostError if the machine could not be switched off; ProofFailed if something
     still answers after ``seconds``, or the leader still reaches the silent machine after `down_seconds` more; StoreError.
     """
-    check(settings, stable_survey(settings), node, lost=lost, force=force)
+    settings = cluster.settings
+    check(settings, stable_survey(cluster), node, lost=lost, force=force)
     say(intent(settings, node, lost=lost))
     how = _switch_off(settings, node, lost)
-    _await_silence(settings, node, seconds)
+    _await_silence(cluster, node, seconds)
     word = LossDeclaration(node.name, str(node.address), datetime.now(UTC), how, operator())
-    survey_lost.declare_lost(settings, word)
+    survey_lost.declare_lost(cluster, word)
     return word
 
 
@@ -128,14 +130,14 @@ def down_seconds(settings: Settings) -> float:
     return MISSED_HEARTBEATS * float(settings.swarm.dispatcher_heartbeat_seconds or HEARTBEAT_SECONDS)
 
 
-def _await_silence(settings: Settings, node: Node, seconds: float) -> None:
+def _await_silence(cluster: Cluster, node: Node, seconds: float) -> None:
     """Wait until the machine is silent, and until the leader does not reach it. Raises: ProofFailed, as in `fence`."""
     start, quiet = monotonic(), 0
     while True:
-        quiet = quiet + 1 if is_silent(node, settings.ssh) else 0
-        if quiet >= QUIET and not heard(survey(settings, nodes=settings.managers), node):
+        quiet = quiet + 1 if is_silent(node, cluster.settings.ssh) else 0
+        if quiet >= QUIET and not heard(survey(cluster, nodes=cluster.settings.managers), node):
             return
-        limit = seconds if quiet < QUIET else seconds + down_seconds(settings)
+        limit = seconds if quiet < QUIET else seconds + down_seconds(cluster.settings)
         if monotonic() > start + limit:
             where = f"something still answers at {node.dial}" if quiet < QUIET else "the leader still reaches it"
             raise ProofFailed(

@@ -13,7 +13,7 @@ def demote_stand_in(run: Run, step: Step) -> None:
     As long as the stand-in votes, the raft log has its address, and the stand-in holds the log.
     """
     node, leader = run.settings.node(step.node), run.leader()
-    take_one(run.settings, leader.node)
+    take_one(run.catalog, run.settings, leader.node)
     engine = Engine(run.shell(leader.node))
     entry = engine.member(run.survey.of(step.node).node_id)
     if entry and entry.votes:

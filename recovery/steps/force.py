@@ -20,7 +20,7 @@ def force_new_cluster(run: Run, step: Step) -> None:
     """
     before = run.survey.of(step.node)
     engine = Engine(run.shell(before.node))
-    require_unchanged(run.settings, run.survey, f"forcing a new cluster from {step.node}")
+    require_unchanged(run.cluster, run.survey, f"forcing a new cluster from {step.node}")
     run.say(f"forcing a new cluster on {step.node}")
     start = monotonic()
     engine.force_new_cluster()

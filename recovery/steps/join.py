@@ -6,7 +6,6 @@ one, and stores it nowhere.
 
 from contextlib import ExitStack
 
-from recovery.copies.catalog import Catalog
 from recovery.copies.choice import newest_good
 from recovery.errors import ProofFailed
 from recovery.node.engine import Engine
@@ -100,8 +99,8 @@ def _restore_identity(run: Run, node: Node, engine: Engine, leader: NodeReport) 
     """
     identities = {m.node_id for m in leader.members if m.stands_at(node) or is_forsaken(m, run.settings.nodes)}
     cas = frozenset({leader.ca_sha256} - {""})
-    catalog = Catalog(run.settings, run.store)  # this run may have taken a safety copy of the node
-    with newest_good(catalog, run.escrow, [node.name], leader.cluster_id, cas, whole=False) as search:
+    catalog = run.cluster.catalog()  # this run may have taken a safety copy of the node
+    with newest_good(catalog, run.cluster.escrow, [node.name], leader.cluster_id, cas, whole=False) as search:
         if search.choice is None or search.archive is None or search.choice.manifest.node_id not in identities:
             return None
         manifest, shell = search.choice.manifest, run.shell(node)
@@ -137,5 +136,5 @@ def _await_ready(run: Run, engine: Engine, node: Node, node_id: str) -> None:
         try:
             votes.await_entry(engine, node_id, stands, doing, otherwise, seconds=READY_SECONDS)
         except ProofFailed:
-            rouse(run.settings, [node], say=run.say)
+            rouse(run.cluster, [node], say=run.say)
     votes.await_entry(engine, node_id, stands, doing, otherwise)

@@ -30,6 +30,6 @@ def settle_autolock(run: Run, node: Node) -> None:
         run.say("enabling autolock again, with a new unlock key")
         engine.set_options(SwarmOptions(autolock=True))
     if engine.autolocked:
-        run.escrow.keep(engine.unlock_key())
+        run.cluster.escrow.keep(engine.unlock_key())
     if was_on:
         shell.run(["sh", "-c", IS_ON, "is", root])

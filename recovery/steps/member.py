@@ -40,7 +40,7 @@ def bring_back(run: Run, node: Node, *, dropped_labels: tuple[str, ...] = ()) ->
         node_id = run.joined.get(node.name) or _member(report, leader).node_id
         if node.name not in run.joined:
             settle(run, node, node_id, leader)
-    lost.withdraw(run.settings, node)
+    lost.withdraw(run.cluster, node)
     return JoinResult(node_id, leader.cluster_id)
 
 

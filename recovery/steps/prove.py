@@ -3,20 +3,19 @@
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from time import monotonic, sleep
 
+from recovery.cluster import Cluster
 from recovery.errors import ProofFailed, RequorumError, TransportError
 from recovery.node.engine import Engine
-from recovery.node.ssh import Shell
 from recovery.planning import checks
 from recovery.planning.checks import Before, Check, Result
-from recovery.settings import Settings
 from recovery.steps import votes
 from recovery.steps.gossip import READY_SECONDS, reopen, rouse
 from recovery.survey.nodes import stable_survey
 from recovery.survey.workload import await_gossip, inventory_of, node_workloads, running_workload
 from recovery.swarm.machines import Node
 from recovery.swarm.model import Member, NodeReport, NodeWorkload, Reach, Service, Survey, Workload
+from recovery.waiting import until
 
 PAUSE = 0.2
 STANDS = {"manager": "Ready, Reachable, one entry", "worker": "Ready, one entry"}
@@ -32,7 +31,7 @@ class Health:
     """The checks of the proof; none of them failed."""
 
 
-def prove(settings: Settings, cluster_id: str, *, before: Before | None = None, say: Callable[[str], None]) -> Health:
+def prove(cluster: Cluster, cluster_id: str, *, before: Before | None = None, say: Callable[[str], None]) -> Health:
     """Wait until every node of the settings is Ready in the swarm under one entry, and managers are Reachable.
 
     The proof leaves silent nodes out, and ``say`` reports them. It restores the usual log length after an interrupted join.
@@ -42,17 +41,17 @@ def prove(settings: Settings, cluster_id: str, *, before: Before | None = None, 
     Raises: ProofFailed with everything that is still missing after `gossip.READY_SECONDS` and then `votes.SECONDS`;
     HostError, TransportError, EngineError, and as `gossip.reopen`.
     """
-    survey = stable_survey(settings)
+    survey = stable_survey(cluster)
     leader = _leader(survey)
     silent = [r.node for r in survey.reports if not r.in_swarm and (r.reach is Reach.NAMED or not r.known_lost)]
     for node in silent:
         say(f"{node.name} is not part of the proof, because it does not answer")
-    nodes = [node for node in settings.nodes if node not in silent]
-    members = _standing(settings, leader, cluster_id, nodes, say)
-    if before and reopen(settings, nodes, say=say):
-        leader = _leader(stable_survey(settings, nodes=settings.managers))
-        members = _standing(settings, leader, cluster_id, nodes, say)
-    results = gather(settings, leader.node, members, nodes, before)
+    nodes = [node for node in cluster.settings.nodes if node not in silent]
+    members = _standing(cluster, leader, cluster_id, nodes, say)
+    if before and reopen(cluster, nodes, say=say):
+        leader = _leader(stable_survey(cluster, nodes=cluster.settings.managers))
+        members = _standing(cluster, leader, cluster_id, nodes, say)
+    results = gather(cluster, leader.node, members, nodes, before)
     for check in results:
         if check.result is Result.WARNING:
             say(check.text)
@@ -99,14 +98,14 @@ def _leader(survey: Survey) -> NodeReport:
 
 
 def _standing(
-    settings: Settings, leader: NodeReport, cluster_id: str, nodes: Sequence[Node], say: Callable[[str], None]
+    cluster: Cluster, leader: NodeReport, cluster_id: str, nodes: Sequence[Node], say: Callable[[str], None]
 ) -> tuple[Member, ...]:
     """The swarm's node list, when it has no `faults` and the swarm has the right ID. Raises: as `prove`."""
-    with Shell(leader.node, settings.ssh) as shell:
+    with cluster.shell(leader.node) as shell:
         engine = Engine(shell)
         members, wrong = _settled(engine.members, nodes, READY_SECONDS)
         if wrong:
-            rouse(settings, nodes, say=say)
+            rouse(cluster, nodes, say=say)
             members, wrong = _settled(engine.members, nodes, votes.SECONDS)
         if not wrong:
             engine.usual_log()
@@ -125,20 +124,20 @@ def _standing(
 def _settled(
     read: Callable[[], tuple[Member, ...]], nodes: Sequence[Node], seconds: float
 ) -> tuple[tuple[Member, ...], tuple[str, ...]]:
-    end = monotonic() + seconds
-    while True:
+    """The node list, and its faults, once it has none or after ``seconds``."""
+
+    def look() -> tuple[tuple[Member, ...], tuple[str, ...]]:
         try:
             members = read()
-            wrong = faults(members, nodes)
         except RequorumError as error:
-            members, wrong = (), (error.why,)
-        if not wrong or monotonic() > end:
-            return members, wrong
-        sleep(PAUSE)
+            return (), (error.why,)
+        return members, faults(members, nodes)
+
+    return until(look, seconds, holds=lambda last: not last[1], pause=PAUSE)
 
 
 def gather(
-    settings: Settings,
+    cluster: Cluster,
     leader: Node,
     members: Sequence[Member],
     nodes: Sequence[Node],
@@ -154,19 +153,19 @@ def gather(
         return not any(check.result is Result.FAILED for check in checks.tasks(workload, ready, before))
 
     with ThreadPoolExecutor(max_workers=2) as pool:
-        work = pool.submit(running_workload, settings, leader, runs, seconds=votes.SECONDS)
-        inventory = pool.submit(inventory_of, settings, leader) if before and before.inventory else None
-        looks = node_workloads(settings, nodes)
-        names = _name(settings, nodes, looks, work.result().services)
+        work = pool.submit(running_workload, cluster, leader, runs, seconds=votes.SECONDS)
+        inventory = pool.submit(inventory_of, cluster, leader) if before and before.inventory else None
+        looks = node_workloads(cluster, nodes)
+        names = _name(cluster, nodes, looks, work.result().services)
     workload = replace(work.result(), inventory=inventory.result() if inventory else None)
     # If the swarm replaced containers, the new ones may have started during the wait for their tasks.
-    looks |= node_workloads(settings, [node for node in nodes if before and checks.differs(node, looks, before)])
-    looks = await_gossip(settings, nodes, looks)
+    looks |= node_workloads(cluster, [node for node in nodes if before and checks.differs(node, looks, before)])
+    looks = await_gossip(cluster, nodes, looks)
     return (*checks.judge(nodes, looks, workload, ready, before), *names)
 
 
 def _name(
-    settings: Settings, nodes: Sequence[Node], looks: Mapping[str, NodeWorkload], services: Sequence[Service]
+    cluster: Cluster, nodes: Sequence[Node], looks: Mapping[str, NodeWorkload], services: Sequence[Service]
 ) -> tuple[Check, ...]:
     """Resolve the name of one service in a container of that service, on a worker."""
     names = {service.name for service in services if service.networks}
@@ -182,7 +181,7 @@ def _name(
         return ()
     node, container, name = choice
     try:
-        with Shell(node, settings.ssh) as shell:
+        with cluster.shell(node) as shell:
             answer = shell.run(["docker", "exec", container, "nslookup", name], seconds=15, check=False)
     except TransportError as error:
         return (Check("names", name, Result.UNCHECKED, error.why),)

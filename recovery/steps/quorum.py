@@ -4,15 +4,12 @@ Requorum never makes a swarm while a manager with a leader answers at any known 
 has copies of the old one.
 """
 
+from recovery.cluster import Cluster
 from recovery.copies.catalog import known_id
 from recovery.errors import Refused
 from recovery.node.engine import Engine
-from recovery.node.ssh import Shell
 from recovery.planning.steps import Action, Step
 from recovery.progress import Say
-from recovery.s3 import cluster_lease
-from recovery.s3.store import Store
-from recovery.settings import Settings
 from recovery.steps.lock import settle_autolock
 from recovery.steps.outcome import Quorum
 from recovery.steps.run import Run, planned
@@ -51,22 +48,22 @@ def establish(run: Run, *, known: str | None = None) -> Quorum:
         return Quorum(leader.cluster_id, leader.ca_sha256, remade=bool(actions & REMAKES))
 
 
-def dissolve(settings: Settings, cluster_id: str, *, say: Say) -> None:
+def dissolve(cluster: Cluster, cluster_id: str, *, say: Say) -> None:
     """End the swarm: every node that answers and belongs to it leaves. Skip nodes that do not answer.
 
     Raises: Refused if another operator holds the lease; TransportError, EngineError, StoreError.
     """
-    with cluster_lease.hold(Store(settings.backup.sites), settings.keys, "ending the swarm", say=say):
-        for report in survey(settings).reports:
+    with cluster.hold("ending the swarm", say=say):
+        for report in survey(cluster).reports:
             if report.in_swarm and report.cluster_id == cluster_id:
-                with Shell(report.node, settings.ssh) as shell:
+                with cluster.shell(report.node) as shell:
                     Engine(shell).leave()
 
 
 def _pause_agents(run: Run) -> None:
     """Pause the agents. Before the proof, they would copy an incomplete swarm."""
     if run.settings.agent:
-        cluster_lease.pause_agents(run.store, run.settings.keys, say=run.say)
+        run.cluster.pause_agents(say=run.say)
 
 
 def _takes(run: Run, step: Step) -> bool:

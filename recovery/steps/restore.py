@@ -25,7 +25,7 @@ def restore_copy(run: Run, step: Step) -> None:
     """
     settings, name = run.settings, str(run.consented.copy)
     seed = settings.node(step.node)
-    with usable(run.catalog, run.escrow, run.catalog.named(name)) as (manifest, archive, key):
+    with usable(run.catalog, run.cluster.escrow, run.catalog.named(name)) as (manifest, archive, key):
         newest = run.catalog.newest_manifests()
         moves = address_changes.since_copied(settings.managers, newest, manifest.cluster_id, manifest)
         start = monotonic()
@@ -33,8 +33,8 @@ def restore_copy(run: Run, step: Step) -> None:
         shell = run.shell(seed)
         engine = Engine(shell)
         files.place(shell, engine, archive, manifest, files.WHOLE, key=key, mark=name)
-        require_vacated(settings, moves, manifest.cluster_id)
-        require_unchanged(settings, run.survey, f"restoring {name}")
+        require_vacated(run.cluster, moves, manifest.cluster_id)
+        require_unchanged(run.cluster, run.survey, f"restoring {name}")
         run.say(f"forcing a new cluster on {seed.name}")
         engine.force_new_cluster()
         try:

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from functools import cached_property
 from threading import Lock
 
+from recovery.cluster import Cluster
 from recovery.copies.catalog import Catalog
 from recovery.copies.copy import Choice
-from recovery.copies.escrow import Escrow
 from recovery.errors import Refused
 from recovery.node.engine import SECONDS as ENGINE_SECONDS
 from recovery.node.ssh import Shell
@@ -20,9 +20,6 @@ from recovery.planning.plan import Plan, Refusal, Source
 from recovery.planning.steps import Action, Step
 from recovery.planning.survivors import rank
 from recovery.progress import Say
-from recovery.s3 import cluster_lease
-from recovery.s3.store import Store
-from recovery.settings import Settings
 from recovery.survey import survivors
 from recovery.survey.nodes import ask, stable_survey
 from recovery.swarm.machines import Node
@@ -39,9 +36,9 @@ class Run:
     dropped_labels: tuple[str, ...] = ()
     """The labels that the settings no longer give to the node of this phase."""
 
-    def __init__(self, settings: Settings, consented: Plan, say: Say) -> None:
-        self.settings, self.consented, self.say = settings, consented, say
-        self.store = Store(settings.backup.sites)
+    def __init__(self, cluster: Cluster, consented: Plan, say: Say) -> None:
+        self.cluster, self.consented, self.say = cluster, consented, say
+        self.settings = cluster.settings
         self.done: set[tuple[Action, str]] = set()
         """The steps that this phase has taken."""
         self.joined: dict[str, str] = {}
@@ -52,12 +49,7 @@ class Run:
     @cached_property
     def catalog(self) -> Catalog:
         """The copies, listed at the first use. Raises: StoreError."""
-        return Catalog(self.settings, self.store)
-
-    @cached_property
-    def escrow(self) -> Escrow:
-        """The unlock keys."""
-        return Escrow(self.settings, self.store)
+        return self.cluster.catalog()
 
     @contextmanager
     def phase(self, doing: str) -> Iterator[None]:
@@ -65,7 +57,7 @@ class Run:
 
         Raises: Refused if another operator holds the lease; StoreError; HostError; SettingError.
         """
-        with cluster_lease.hold(self.store, self.settings.keys, doing, say=self.say), ExitStack() as self._open:
+        with self.cluster.hold(doing, say=self.say), ExitStack() as self._open:
             self._shells: dict[str, Shell] = {}
             self.done, self.joined = set(), {}
             self.look()
@@ -76,14 +68,14 @@ class Run:
         with self._connecting:
             shell = self._shells.get(node.name)
         if shell is None:
-            shell = self._open.enter_context(Shell(node, self.settings.ssh))
+            shell = self._open.enter_context(self.cluster.shell(node))
             with self._connecting:
                 self._shells[node.name] = shell
         return shell
 
     def look(self) -> None:
         """Survey every manager again, after a running election has ended."""
-        self.survey = stable_survey(self.settings, nodes=self.settings.managers)
+        self.survey = stable_survey(self.cluster, nodes=self.settings.managers)
 
     def ask(self, node: Node, *, brisk: bool = False) -> NodeReport:
         """Ask one node again, and replace its report in the survey. Raises: TransportError.
@@ -145,7 +137,7 @@ class Run:
         """The survivors of the last survey, the best first. It reads their logs once for each survey."""
         survey, ranking = self._ranking
         if survey is not self.survey:
-            ranking = rank(survivors.read_survivors(self.settings, self.survey))
+            ranking = rank(survivors.read_survivors(self.cluster, self.survey))
             self._ranking = self.survey, ranking
         return ranking
 

@@ -116,7 +116,7 @@ def _may_be_taken(run: Run, phase: Phase, step: Step) -> bool:
 
 def _take(run: Run, phase: Phase, step: Step) -> None:
     try:
-        with journal.step(run.settings, step.action, step.node, run.say):
+        with journal.step(run.cluster, step.action, step.node, run.say):
             CARRIED_OUT_BY[step.action](run, step)
     except RequorumError as error:
         if step.action not in phase.may_wait:

@@ -4,13 +4,13 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from recovery.cluster import Cluster
 from recovery.errors import AccessDenied, CommandFailed, EngineError, HostKeyChanged, Silent, SshRefused, TransportError
 from recovery.node.engine import Engine
 from recovery.node.shell import DATA_ROOT
 from recovery.node.ssh import Shell
 from recovery.onnode.archive import OPENED, PLACED
 from recovery.parallel import side_by_side
-from recovery.settings import Settings
 from recovery.survey import hosts, lost
 from recovery.swarm.certificate import identity
 from recovery.swarm.machines import Node
@@ -51,7 +51,7 @@ PATIENT = SurveyLimits(CONNECT_SECONDS, LATE_SECONDS)
 
 
 def survey(
-    settings: Settings,
+    cluster: Cluster,
     *,
     nodes: Sequence[Node] | None = None,
     patient: bool = False,
@@ -63,11 +63,12 @@ def survey(
 
     Raises: HostError when the docker driver's engine does not answer; SettingError for unusable SSH files.
     """
+    settings = cluster.settings
     asked = settings.nodes if nodes is None else nodes
     present = hosts.presence(settings, asked)
 
     def look(nodes: Sequence[Node], limits: SurveyLimits) -> tuple[tuple[NodeReport, bool], ...]:
-        return side_by_side(lambda node: _look(node, settings, present[node.name], limits), nodes)
+        return side_by_side(lambda node: _look(cluster, node, present[node.name], limits), nodes)
 
     looks = look(asked, QUICK)
     names = {node.name for node in asked}
@@ -80,7 +81,7 @@ def survey(
         engine = ENGINE_SECONDS if seen.leader is None else LATE_SECONDS
         newer = {r.node.name: r for r, _ in look(again, SurveyLimits(lost.KNOCK_SECONDS, LATE_SECONDS, engine))}
         seen = Survey(tuple(newer.get(report.node.name, report) for report in seen.reports), now(), unasked)
-    return replace(seen, reports=lost.with_declarations(settings, seen.reports, seen.taken))
+    return replace(seen, reports=lost.with_declarations(cluster, seen.reports, seen.taken))
 
 
 def late(seen: Survey, living: Collection[str]) -> tuple[Node, ...]:
@@ -104,25 +105,25 @@ def late(seen: Survey, living: Collection[str]) -> tuple[Node, ...]:
 
 
 def stable_survey(
-    settings: Settings, *, nodes: Sequence[Node] | None = None, seconds: float = ELECTION_SECONDS
+    cluster: Cluster, *, nodes: Sequence[Node] | None = None, seconds: float = ELECTION_SECONDS
 ) -> Survey:
     """A patient `survey`, repeated until a running election has ended or ``seconds`` have passed.
 
     It is also repeated while managers name different leaders, because their reports may be from different moments.
     """
     return until(
-        lambda: survey(settings, nodes=nodes, patient=True),
+        lambda: survey(cluster, nodes=nodes, patient=True),
         seconds,
         holds=lambda seen: not seen.electing and len(seen.leaders) < 2,
     )
 
 
-def report(node: Node, settings: Settings, presence: Presence) -> NodeReport:
+def report(cluster: Cluster, node: Node, presence: Presence) -> NodeReport:
     """The report of one node, which has `LATE_SECONDS` to let us in if it accepts the connection."""
-    return _look(node, settings, presence, PATIENT)[0]
+    return _look(cluster, node, presence, PATIENT)[0]
 
 
-def _look(node: Node, settings: Settings, presence: Presence, limits: SurveyLimits) -> tuple[NodeReport, bool]:
+def _look(cluster: Cluster, node: Node, presence: Presence, limits: SurveyLimits) -> tuple[NodeReport, bool]:
     """The report of one node, and whether its machine runs: it accepted the connection, or its driver says so.
 
     If the driver reports a machine as gone, its address is dialled too, because the driver may ask the wrong engine.
@@ -132,7 +133,7 @@ def _look(node: Node, settings: Settings, presence: Presence, limits: SurveyLimi
         return NodeReport(node, Reach.STOPPED, "the machine exists and does not run"), False
     gone = presence is Presence.GONE
     connect = min(limits.connect, GONE_SECONDS) if gone else limits.connect
-    shell = Shell(node, settings.ssh, connect_seconds=connect, login_seconds=limits.login)
+    shell = cluster.shell(node, connect_seconds=connect, login_seconds=limits.login)
 
     def fault(reach: Reach, detail: str) -> tuple[NodeReport, bool]:
         return NodeReport(node, reach, detail), shell.accepted or presence is Presence.PRESENT

@@ -1,15 +1,14 @@
 """Managers without a leader: where their logs end, and which log holds most."""
 
+from recovery.cluster import Cluster
 from recovery.copies import snapshot
 from recovery.errors import DamagedCopy
-from recovery.node.ssh import Shell
 from recovery.parallel import side_by_side
-from recovery.settings import Settings
 from recovery.swarm.machines import Node
 from recovery.swarm.model import Survey, Survivor
 
 
-def read_survivors(settings: Settings, survey: Survey) -> tuple[Survivor, ...]:
+def read_survivors(cluster: Cluster, survey: Survey) -> tuple[Survivor, ...]:
     """Every survivor of a survey. Each log is read on its own node and does not leave it.
 
     Raises: TransportError, DamagedCopy.
@@ -17,7 +16,7 @@ def read_survivors(settings: Settings, survey: Survey) -> tuple[Survivor, ...]:
     nodes = [report.node for report in survey.managers if report.raft and (report.in_swarm or report.left_over)]
 
     def read(node: Node) -> Survivor:
-        with Shell(node, settings.ssh) as shell:
+        with cluster.shell(node) as shell:
             try:
                 return Survivor(node.name, *snapshot.look(shell))
             except DamagedCopy as error:

@@ -6,11 +6,10 @@ addresses of managers, so Requorum asks each node that knows such an address whe
 
 from collections.abc import Mapping
 
+from recovery.cluster import Cluster
 from recovery.errors import Refused
 from recovery.node.engine import SWARM_PORT
-from recovery.node.ssh import Shell
 from recovery.parallel import side_by_side
-from recovery.settings import Settings
 from recovery.swarm.model import NodeReport, Survey
 
 KNOCK = 'timeout 3 bash -c ": > /dev/tcp/$1/$2" 2>/dev/null'
@@ -24,12 +23,12 @@ def known(survey: Survey) -> Mapping[str, NodeReport]:
     return {address: report for address, report in found.items() if address not in ours}
 
 
-def require_none(settings: Settings, survey: Survey) -> None:
+def require_none(cluster: Cluster, survey: Survey) -> None:
     """Raises: Refused when such a manager is up, because a new cluster may be a second swarm; TransportError."""
 
     def is_up(at: tuple[str, NodeReport]) -> bool:
         address, report = at
-        with Shell(report.node, settings.ssh) as shell:
+        with cluster.shell(report.node) as shell:
             return shell.run(["sh", "-c", KNOCK, "knock", address, str(SWARM_PORT)], check=False).status == 0
 
     asked = known(survey).items()
@@ -37,7 +36,7 @@ def require_none(settings: Settings, survey: Survey) -> None:
     if up:
         address, report = up[0]
         raise Refused(
-            f"recovering cluster {settings.cluster}",
+            f"recovering cluster {cluster.settings.cluster}",
             f"{report.node.name} knows a manager at {address}, which is up and is missing in requorum:managers",
             remedy="add it to requorum:managers. If its swarm state is not needed, run on it instead: docker swarm leave "
             "--force",

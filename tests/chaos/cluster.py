@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+import recovery.cluster
 from components.node import preparation
 from lab import command, image, nodes
 from lab.errors import LabError
@@ -53,7 +54,8 @@ class Cluster:
         self.foreign = Foreign.of(self.settings, stranger)
         nodes.lose(self.lab, [stranger.name])
         self.make([node.name for node in self.settings.nodes])
-        recover_all(self.settings, assess(self.settings), say=say)
+        opened = recovery.cluster.Cluster(self.settings)
+        recover_all(opened, assess(opened), say=say)
         Swarm(Stack(self.lab, "chaos")).run_workload()
 
     def lose(self, names: Sequence[str]) -> None:

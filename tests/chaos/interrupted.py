@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
 
+import recovery.cluster
 from recovery.operations.assess import Assessment, assess
 from recovery.operations.recover import recover_all
 from recovery.planning.plan import Plan
@@ -50,7 +51,7 @@ class Interrupted(Trial):
         self.killed = False
 
     def _recover(self, settings: Settings, result: Result) -> Outcome:
-        first = assess(settings)
+        first = assess(recovery.cluster.Cluster(settings))
         said = line(self.point, first.plan)
         self.killed = _killed_at(settings, said)
         if not self.killed:
@@ -78,5 +79,6 @@ def _killed_at(settings: Settings, line: str) -> bool:
 
 def _recover(settings: Settings, there: Connection) -> None:
     """Recover as `requorum recover --yes` does."""
-    assessment: Assessment = assess(settings)
-    recover_all(settings, replace(assessment, plan=assessment.plan.agreed()), say=there.send)
+    cluster = recovery.cluster.Cluster(settings)
+    assessment: Assessment = assess(cluster)
+    recover_all(cluster, replace(assessment, plan=assessment.plan.agreed()), say=there.send)

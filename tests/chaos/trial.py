@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass, field, replace
 
+import recovery.cluster
 from recovery.errors import Refused
 from recovery.operations import lifecycle
 from recovery.operations.assess import assess
@@ -119,7 +120,11 @@ class Trial:
         """Make a change and copy it. S3 then has only these copies and the ones before."""
         cluster = self.cluster
         cluster.mark(mark)
-        failed = [outcome.error for outcome in backup(cluster.settings, say=lambda _: None) if outcome.error]
+        failed = [
+            outcome.error
+            for outcome in backup(recovery.cluster.Cluster(cluster.settings), say=lambda _: None)
+            if outcome.error
+        ]
         if failed:
             raise failed[0]
         return cluster.bucket.read()
@@ -132,7 +137,7 @@ class Trial:
             result.said.append(f"{time.monotonic() - start:.1f} s: {line}")
 
         try:
-            first = assess(settings)
+            first = assess(recovery.cluster.Cluster(settings))
             assessment = replace(first, plan=first.plan.agreed())
             assessment.require_safe(settings)
         except Refused as error:
@@ -140,9 +145,9 @@ class Trial:
         plan = assessment.plan
         result.said += plan.lines
         say("the plan is made")
-        if not plan.steps and not lifecycle.unproven(settings, say=say):
+        if not plan.steps and not lifecycle.unproven(recovery.cluster.Cluster(settings), say=say):
             return Outcome(Ending.NOTHING)
-        recover_all(settings, assessment, say=say)
+        recover_all(recovery.cluster.Cluster(settings), assessment, say=say)
         if plan.survivor:
             return Outcome(Ending.FORCED, plan.survivor)
         if plan.copy:

@@ -6,6 +6,7 @@ from enum import StrEnum
 from functools import cache
 from itertools import combinations
 
+from recovery.cluster import Cluster
 from recovery.copies.copy import ARCHIVE
 from recovery.operations import lifecycle
 from recovery.operations.assess import assess
@@ -214,9 +215,9 @@ class Theatre:
             self.wires.begin()
             wanted = settings(managers, recover=False)
             cluster(self.wires, wanted)
-            recover_all(wanted, assess(wanted), say=quiet)
+            recover_all(Cluster(wanted), assess(Cluster(wanted)), say=quiet)
             self.write(EARLY)
-            lifecycle.fresh_copies(wanted, say=quiet)
+            lifecycle.fresh_copies(Cluster(wanted), say=quiet)
             self.write(LATER)
             self.write(NEXT)
             self._built[managers, series] = Picture(self.wires.swarm, self.wires.objects)

@@ -89,6 +89,7 @@ def recovered(stack: Stack, *, again: bool = False) -> str:
     return done.errors
 
 
+@pytest.mark.whole
 def test_two_operators_without_pulumi_make_one_swarm_and_pulumi_agrees_afterwards(machines: Swarm) -> None:
     before = machines.picture()
     nodes.lose(machines.lab, MANAGERS)
@@ -108,6 +109,7 @@ def test_two_operators_without_pulumi_make_one_swarm_and_pulumi_agrees_afterward
     assert "nothing to do" in machines.stack.requorum("recover", "--yes").text
 
 
+@pytest.mark.whole
 def test_a_machine_can_be_taken_out_and_the_swarm_shrinks_safely(machines: Swarm) -> None:
     values = machines.stack.settings()
     machines.stack.write({**values, "workers": values["workers"][:1]})

@@ -10,12 +10,15 @@ import pytest
 from lab import cluster, faults, nodes, workload
 from lab.instance import Instance
 from lab.stack import Stack, settings
+from recovery.cluster import Cluster
 from recovery.errors import ProofFailed
 from recovery.operations import fence
 from recovery.settings import load
 from tests.lab.conftest import Variant
 from tests.lab.here import requorum
 from tests.lab.swarm import MANAGERS, WORKERS, Swarm
+
+pytestmark = pytest.mark.whole
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +71,7 @@ def test_a_machine_that_still_answers_is_not_fenced(
         monkeypatch.setenv(key, value)
     lying = load(variant(hosts={"driver": "existing", "fence": ["true"]}).file)
     with pytest.raises(ProofFailed, match="code: still-answers"):
-        fence.fence(lying, lying.node("manager-a"), lost=lost, say=print, seconds=1)
+        fence.fence(Cluster(lying), lying.node("manager-a"), lost=lost, say=print, seconds=1)
     assert words(swarm) == []
 
 
@@ -148,7 +151,6 @@ def test_a_worker_stands_in_until_the_manager_is_back(swarm: Swarm) -> None:
     assert sorted(votes(swarm, "manager-c")) == list(MANAGERS)
 
 
-@pytest.mark.whole
 def test_the_update_after_changes_nothing(swarm: Swarm) -> None:
     assert "unchanged" in swarm.stack.up("--skip-preview", "--expect-no-changes").text
 

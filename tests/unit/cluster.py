@@ -11,6 +11,7 @@ from pulumi.runtime import mocks
 from pulumi.runtime.resource_hooks import StubErrorHook
 
 from components import cluster as components
+from recovery.cluster import Cluster
 from recovery.operations.assess import Assessment
 from recovery.planning.decide import make_plan
 from recovery.planning.diagnosis import Kind, diagnose
@@ -66,6 +67,6 @@ def build(of: Settings, monkeypatch: pytest.MonkeyPatch, seen: Callable[[Any], N
 
     @pulumi.runtime.test
     def run() -> Any:
-        return components.Cluster("lab", of, assessment(of)).health
+        return components.Cluster("lab", Cluster(of), assessment(of)).health
 
     run()

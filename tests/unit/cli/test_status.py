@@ -10,12 +10,16 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from recovery import cli
-from recovery.cli import show
+from recovery.cli import backup as backup_command
+from recovery.cli import cluster as plan_commands
+from recovery.cli import status as status_commands
+from recovery.cli.show import cluster as show
+from recovery.cli.show.contract import DEGRADED
+from recovery.cluster import Cluster
 from recovery.errors import Refused, StoreError
 from recovery.operations.backup import BackupResult
 from recovery.planning.diagnosis import Kind, diagnose
 from recovery.planning.plan import Plan, Refusal
-from recovery.settings import Settings
 from recovery.swarm.model import NodeReport
 from tests.unit import factories as make
 from tests.unit.cluster import assessment
@@ -78,7 +82,7 @@ def test_a_warning_degrades_and_is_shown() -> None:
     well = list(make.healthy(S).reports)
     twin = [*well[:-1], replace(well[-1], node_id="id-worker-1")]
     seen = status(twin)
-    assert seen.exit_code == show.DEGRADED
+    assert seen.exit_code == DEGRADED
     assert show.as_json(seen)["warnings"] == list(seen.diagnosis.warnings)
     console = Console(width=200)
     with console.capture() as shown:
@@ -91,10 +95,10 @@ def test_a_swarm_is_not_called_absent_while_nobody_can_say_what_copies_there_are
 ) -> None:
     """A site is lost with its managers and its S3: the worst of losses, and no cluster that never was."""
     of = make.settings()
-    monkeypatch.setattr(cli.cluster, "survey", lambda _: make.survey([make.gone(node) for node in of.nodes]))
-    assert cli.cluster._look(of)[1].kind is Kind.ABSENT
+    monkeypatch.setattr(status_commands, "survey", lambda _: make.survey([make.gone(node) for node in of.nodes]))
+    assert status_commands.look(Cluster(of))[1].kind is Kind.ABSENT
     bucket.delete()
-    assert cli.cluster._look(of)[1].kind is Kind.ALL_LOST
+    assert status_commands.look(Cluster(of))[1].kind is Kind.ALL_LOST
 
 
 # Errors in JSON
@@ -119,10 +123,10 @@ ERROR = {
 def test_a_command_that_ends_with_an_error_prints_that_as_its_document(
     run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(_: Settings) -> Any:
+    def refuse(_: Cluster) -> Any:
         raise REFUSED
 
-    monkeypatch.setattr(cli.cluster, "assess", refuse)
+    monkeypatch.setattr(plan_commands, "assess", refuse)
     for words, document in ((["plan", "--json"], {"version": 1, "error": ERROR}), (["plan"], None)):
         result = run(*words)
         assert result.exit_code == 1
@@ -135,19 +139,19 @@ def test_a_refused_plan_is_one_document_with_the_error(
 ) -> None:
     refusal = Refusal("all managers are lost", "requorum backups", code="no-copy")
     seen = assessment(S, Kind.ALL_LOST)
-    monkeypatch.setattr(cli.cluster, "assess", lambda _: replace(seen, plan=Plan(Kind.ALL_LOST, refusal=refusal)))
+    monkeypatch.setattr(plan_commands, "assess", lambda _: replace(seen, plan=Plan(Kind.ALL_LOST, refusal=refusal)))
     result = run("plan", "--json")
     document = json.loads(result.stdout)
     assert result.exit_code == 1
     assert (document["error"]["code"], document["refusal"]["code"]) == ("no-copy", "no-copy")
     assert "code: no-copy" in result.stderr
-    monkeypatch.setattr(cli.cluster, "assess", lambda _: assessment(S))
+    monkeypatch.setattr(plan_commands, "assess", lambda _: assessment(S))
     assert json.loads(run("plan", "--json").stdout)["error"] is None
 
 
 def test_managers_without_a_copy_are_in_the_document(run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     outcomes = [BackupResult("manager-a", error=REFUSED), BackupResult("manager-b", error=REFUSED)]
-    monkeypatch.setattr(cli.copies, "take_copies", lambda *_, **__: iter(outcomes))
+    monkeypatch.setattr(backup_command, "take_copies", lambda *_, **__: iter(outcomes))
     result = run("backup", "--json")
     assert result.exit_code == 1
     failed = json.loads(result.stdout)["failed"]

@@ -10,6 +10,7 @@ import pytest
 from components import membership
 from components.command_line import Deletion
 from components.membership import HELD, UNPROVEN, HealthProvider, MemberProvider, QuorumProvider
+from recovery.cluster import Cluster
 from recovery.errors import Refused
 from recovery.planning import steps
 from recovery.planning.diagnosis import Kind
@@ -142,7 +143,7 @@ def test_the_state_notes_the_ca_of_the_leader_of_its_own_swarm(
     of = make.settings()
     leader = replace(make.manager(of.managers[0], of.nodes), ca_sha256="new")
     provider = QuorumProvider()
-    monkeypatch.setattr(provider, "_settings", of, raising=False)
+    monkeypatch.setattr(provider, "_cluster", Cluster(of), raising=False)
     monkeypatch.setattr(membership, "stable_survey", lambda *_, **__: make.survey([replace(leader, **changes)]))
     monkeypatch.setattr(membership, "_look", membership.Look())
     outs = {**QUORUM, "cluster_id": make.CLUSTER, "ca_sha256": "old"}
@@ -156,10 +157,10 @@ def test_what_is_read_side_by_side_is_looked_at_once_and_anew_a_moment_later(mon
     monkeypatch.setattr(membership, "monotonic", lambda: now[0])
     look = membership.Look()
     with ThreadPoolExecutor(max_workers=8) as pool:
-        assert set(map(id, pool.map(look, [of] * 8))) == {id(seen)}
+        assert set(map(id, pool.map(look, [Cluster(of)] * 8))) == {id(seen)}
     assert looks == [0.0]
     now[0] = membership.MOMENT + 0.1
-    look(of)
+    look(Cluster(of))
     assert looks == [0.0, now[0]]
 
 
@@ -177,7 +178,7 @@ def removed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
 def provided(of: Settings, kind: type[Any], why: Deletion, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(membership, "deletion", lambda: why)
     provider = kind()
-    provider._settings = of
+    provider._cluster = Cluster(of)
     return provider
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
+from recovery.cluster import Cluster
 from recovery.errors import HostError, ProofFailed, Refused, SettingError
 from recovery.node.ssh import is_silent
 from recovery.operations import fence
@@ -99,10 +100,10 @@ def test_a_worker_is_fenced_although_the_leader_waits_for_three_heartbeats(
     monkeypatch.setattr(fence, "survey", lambda *_, **__: None)
     monkeypatch.setattr(fence, "heard", lambda *_: clock[0] < down_after)
     if fenced:
-        fence._await_silence(of, W1, fence.SILENCE_SECONDS)
+        fence._await_silence(Cluster(of), W1, fence.SILENCE_SECONDS)
         return
     with pytest.raises(ProofFailed, match=r"the leader still reaches it after 60 s(?s:.*)code: still-answers$"):
-        fence._await_silence(of, W1, fence.SILENCE_SECONDS)
+        fence._await_silence(Cluster(of), W1, fence.SILENCE_SECONDS)
 
 
 def test_a_machine_that_answers_gets_no_more_time_from_the_heartbeats(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,7 +112,7 @@ def test_a_machine_that_answers_gets_no_more_time_from_the_heartbeats(monkeypatc
     monkeypatch.setattr(fence, "sleep", lambda seconds: clock.__setitem__(0, clock[0] + seconds))
     monkeypatch.setattr(fence, "is_silent", lambda *_: False)
     with pytest.raises(ProofFailed, match=r"something still answers at \S+ after 30 s"):
-        fence._await_silence(S, W1, fence.SILENCE_SECONDS)
+        fence._await_silence(Cluster(S), W1, fence.SILENCE_SECONDS)
 
 
 def test_name_and_address_take_their_places_in_the_command() -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from recovery.cluster import Cluster
 from recovery.errors import Refused
 from recovery.operations.assess import Assessment
 from recovery.operations.recover import recover_all
@@ -28,7 +29,7 @@ def test_machines_that_do_not_exist_are_made_by_pulumi_with_consent_to_this_plan
     survey, plan = make.survey([led(A), led(B), make.gone(C)]), Plan(**facts)
     diagnosis = diagnose(survey, make.CLUSTER, cluster="lab", copies=True)
     with pytest.raises(Refused) as refused:
-        recover_all(S, Assessment(survey, diagnosis, plan), say=print)
+        recover_all(Cluster(S), Assessment(survey, diagnosis, plan), say=print)
     assert refused.value.code == "no-machine"
     assert refused.value.remedy.startswith(command)
     assert plan.id in refused.value.remedy

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from syrupy.assertion import SnapshotAssertion
 
-from recovery.cli import show as shown
+from recovery.cli.show import doctor as shown
 from recovery.error_codes import CODES
 from recovery.errors import Refused
 from recovery.operations.rebalance import chosen

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from recovery.cluster import Cluster
 from recovery.errors import EngineError, Refused
 from recovery.planning import steps
 from recovery.planning.diagnosis import Kind
@@ -33,7 +34,7 @@ class Scripted(Run):
 
     def __init__(self, consented: Plan, reports: Iterable[NodeReport], *fresh: Plan) -> None:
         self.said: list[str] = []
-        super().__init__(S, consented, self.said.append)
+        super().__init__(Cluster(S), consented, self.said.append)
         self.survey = make.survey(list(reports))
         self.fresh = [*fresh, plan()]
 

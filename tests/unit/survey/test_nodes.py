@@ -6,6 +6,8 @@ from typing import Any, Self
 
 import pytest
 
+from recovery import cluster
+from recovery.cluster import Cluster
 from recovery.errors import Silent
 from recovery.survey import hosts, lost
 from recovery.survey import nodes as survey_nodes
@@ -118,7 +120,7 @@ def place(
 ) -> Machines:
     answers = {report.node.name: lambda _, report=report: report for report in reports}
     machines = Machines({**answers, **of_c.pop("answers", {})}, **of_c)
-    monkeypatch.setattr(survey_nodes, "Shell", machines.shell)
+    monkeypatch.setattr(cluster, "Shell", machines.shell)
     monkeypatch.setattr(survey_nodes, "ask", machines.ask)
     monkeypatch.setattr(hosts, "presence", lambda _, nodes: {node.name: presence for node in nodes})
     monkeypatch.setattr(lost, "with_declarations", lambda _settings, reports, _now: tuple(reports))
@@ -133,14 +135,16 @@ def test_a_machine_that_lets_us_in_late_is_not_silent_once_all_settled(
     monkeypatch: pytest.MonkeyPatch, others: list[NodeReport]
 ) -> None:
     machines = place(monkeypatch, [*others, make.manager(C, S.nodes)], login=5.0)
-    assert survey_nodes.survey(S, nodes=S.managers).of("manager-c").reach is Reach.SILENT, "a plain look is a short one"
-    assert survey_nodes.stable_survey(S, nodes=S.managers).of("manager-c").reach is Reach.ANSWERS
+    assert survey_nodes.survey(Cluster(S), nodes=S.managers).of("manager-c").reach is Reach.SILENT, (
+        "a plain look is a short one"
+    )
+    assert survey_nodes.stable_survey(Cluster(S), nodes=S.managers).of("manager-c").reach is Reach.ANSWERS
     assert len(machines.dialled["manager-a"]) == 2, "only the late one is asked again"
 
 
 def test_what_is_silent_at_any_length_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     machines = place(monkeypatch, without(C), login=60.0)
-    assert survey_nodes.stable_survey(S, nodes=S.managers).of("manager-c").reach is Reach.SILENT
+    assert survey_nodes.stable_survey(Cluster(S), nodes=S.managers).of("manager-c").reach is Reach.SILENT
     assert len(machines.dialled["manager-c"]) == 2
 
 
@@ -150,14 +154,14 @@ def test_a_dead_machine_costs_three_seconds_at_most(
     monkeypatch: pytest.MonkeyPatch, others: list[NodeReport], presence: Presence
 ) -> None:
     machines = place(monkeypatch, others, presence, accepts=False)
-    assert survey_nodes.stable_survey(S, nodes=S.managers).of("manager-c").reach is Reach.SILENT
+    assert survey_nodes.stable_survey(Cluster(S), nodes=S.managers).of("manager-c").reach is Reach.SILENT
     assert sum(machines.dialled["manager-c"]) <= DEAD_SECONDS
 
 
 def test_an_engine_that_was_late_is_heard_out_where_there_is_a_leader(monkeypatch: pytest.MonkeyPatch) -> None:
     late = {"manager-c": lambda seconds: make.manager(C, S.nodes) if seconds > survey_nodes.ENGINE_SECONDS else UNSAID}
     machines = place(monkeypatch, LED, answers=late)
-    assert survey_nodes.stable_survey(S, nodes=S.managers).of("manager-c").led
+    assert survey_nodes.stable_survey(Cluster(S), nodes=S.managers).of("manager-c").led
     assert machines.engine["manager-c"] == [survey_nodes.ENGINE_SECONDS, survey_nodes.LATE_SECONDS]
 
 
@@ -165,7 +169,7 @@ def test_whoever_is_let_in_late_may_tell_that_another_is_led(monkeypatch: pytest
     said = replace(UNSAID, node=A)
     late = {"manager-a": lambda seconds: make.manager(A, S.nodes) if seconds > survey_nodes.ENGINE_SECONDS else said}
     machines = place(monkeypatch, [make.gone(B), make.manager(C, S.nodes)], login=5.0, answers=late)
-    assert survey_nodes.stable_survey(S, nodes=S.managers).of("manager-a").led
+    assert survey_nodes.stable_survey(Cluster(S), nodes=S.managers).of("manager-a").led
     assert {name: len(tries) for name, tries in machines.dialled.items()} == {
         "manager-a": 2,
         "manager-b": 1,
@@ -176,7 +180,7 @@ def test_whoever_is_let_in_late_may_tell_that_another_is_led(monkeypatch: pytest
 def test_without_a_leader_no_engine_is_asked_for_longer(monkeypatch: pytest.MonkeyPatch) -> None:
     """The one that is let in late is asked its first question, as short as any."""
     machines = place(monkeypatch, [make.empty(A), replace(NO_ENGINE, node=B), UNSAID], login=5.0)
-    survey_nodes.stable_survey(S, nodes=S.managers)
+    survey_nodes.stable_survey(Cluster(S), nodes=S.managers)
     assert machines.engine["manager-c"] == [survey_nodes.ENGINE_SECONDS]
     assert machines.engine["manager-b"] == [survey_nodes.ENGINE_SECONDS]
 
@@ -186,9 +190,9 @@ def test_a_machine_that_accepts_the_connection_is_not_gone_whatever_the_driver_s
     monkeypatch: pytest.MonkeyPatch, accepts: bool, reach: Reach
 ) -> None:
     place(monkeypatch, without(C), Presence.GONE, accepts=accepts, login=60.0)
-    assert survey_nodes.stable_survey(S, nodes=[C]).of("manager-c").reach is reach
+    assert survey_nodes.stable_survey(Cluster(S), nodes=[C]).of("manager-c").reach is reach
 
 
 def test_one_look_at_one_machine_waits_for_it_to_let_us_in(monkeypatch: pytest.MonkeyPatch) -> None:
     place(monkeypatch, ALL, login=5.0)
-    assert survey_nodes.report(C, S, Presence.UNKNOWN).reach is Reach.ANSWERS
+    assert survey_nodes.report(Cluster(S), C, Presence.UNKNOWN).reach is Reach.ANSWERS

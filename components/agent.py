@@ -1,4 +1,4 @@
-"""The agent of one manager, as a resource: installed, kept as the settings want it, and uninstalled."""
+"""The agent of one manager as a resource. Pulumi installs, updates and uninstalls the agent."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -27,7 +27,7 @@ Props = dict[str, Any]
 
 
 class AgentProvider(ResourceProvider):
-    """An agent whose digest or units differ, or whose timer or watch does not run as it should, is installed again."""
+    """Installs an agent again if its digest or units differ, or if its timer or watch does not run as the settings say."""
 
     serialize_as_secret_always = False
     _cluster: Cluster
@@ -64,8 +64,10 @@ class AgentProvider(ResourceProvider):
         if managed and deletion() is Deletion.CHANGE:
             return
         if not agents.remove(self._cluster, node):
-            there = f"ssh {self._cluster.settings.ssh.user}@{node.dial} systemctl disable --now {agents.RUNNING}"
-            say(f"{node.name} does not let us in, so its agent may stay there. When it answers, run: {there}")
+            command = f"ssh {self._cluster.settings.ssh.user}@{node.dial} systemctl disable --now {agents.RUNNING}"
+            say(
+                f"Requorum cannot log in to {node.name}, so its agent may still run. When the node answers, run: {command}"
+            )
 
     def _install(self, props: Props) -> Props:
         say(f"installing the agent of {props['manager']}")

@@ -18,7 +18,7 @@ from recovery.swarm.model import Reach
 
 
 class Cluster(pulumi.ComponentResource):
-    """The swarm that the settings describe, built, changed or recovered as the assessment's plan says."""
+    """The swarm that the settings describe. The assessment's plan says what Pulumi builds, changes or recovers."""
 
     cluster_id: pulumi.Output[str]
     health: pulumi.Output[str]
@@ -102,8 +102,10 @@ class Cluster(pulumi.ComponentResource):
         quorum: Quorum,
         mine: pulumi.ResourceOptions,
     ) -> dict[str, Member]:
-        """Managers one after the other, since each join changes the quorum; then workers, side by side. Those that are stranded
-        come beside the managers: a new leader gives their tasks to others. Silent nodes are left alone.
+        """Join managers one after the other, because each join changes the quorum, and then workers in parallel.
+
+        Stranded workers join in parallel with the managers, because a new leader gives their tasks to other nodes. Silent
+        nodes do not change.
         """
         members: dict[str, Member] = {}
         diagnosis = assessment.diagnosis

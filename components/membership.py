@@ -1,8 +1,7 @@
 """The swarm as resources: its quorum, each node's membership, and the proof that closes an update.
 
-Providers are classes of this module, so that the state holds their names and no code. They
-take the stack's settings when they are configured: nothing of how nodes are reached is in
-the state, and no token ever is.
+Providers are classes of this module, so that the state holds their names and no code. Pulumi gives them the stack's
+settings when it configures them. The state therefore holds no access data of nodes and no tokens.
 """
 
 from collections.abc import Mapping, Sequence
@@ -47,7 +46,7 @@ from recovery.swarm.model import Survey
 Props = dict[str, Any]
 HELD = "held"
 UNPROVEN = "restored, not proven"
-"""A restore was interrupted between forcing the new cluster and comparing it with the copy."""
+"""A restore was interrupted after the forced new cluster, and before the comparison with the copy."""
 MISPLACED = "at an old address"
 """A restore at another address was interrupted before the swarm's log had the manager's new address."""
 _one_at_a_time = Lock()
@@ -83,7 +82,7 @@ class _Provider(ResourceProvider):
 
 
 class QuorumProvider(_Provider):
-    """The cluster's quorum: found, adopted, or restored from the copy that the previewed plan names."""
+    """The cluster's quorum: created, adopted, or restored from the copy that the previewed plan names."""
 
     def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
         _require_same_ca(olds, news["recovery"])
@@ -123,9 +122,9 @@ class QuorumProvider(_Provider):
 
 
 class MemberProvider(_Provider):
-    """One node's membership. A node that is no member any more is created again: it joins or rejoins.
+    """One node's membership. Pulumi creates the resource again if the node is no member any more. The node then joins or rejoins.
 
-    A manager at another address joins there and is not taken out first: the assessment lets that be only when all are lost.
+    A manager with a new address joins without leaving first. The assessment allows a new address only if all are lost.
     """
 
     def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
@@ -166,7 +165,7 @@ class MemberProvider(_Provider):
         return ReadResult(id_, {**props, "standing": str(standing), "role": role})
 
     def delete(self, id_: str, props: Props) -> None:
-        """Take the node out of the swarm, unless the stack file still has its machine, as when it was given another name."""
+        """Take the node out of the swarm, unless the stack file still has its machine, for example under another name."""
         node, why = _node(props), deletion()
         named = any(one.address == node.address for one in self._cluster.settings.nodes)
         if named if why is Deletion.CHANGE else self._cluster.settings.protect:
@@ -177,7 +176,7 @@ class MemberProvider(_Provider):
 
 
 class HealthProvider(_Provider):
-    """Proof that the whole cluster is what the settings describe; made again whenever anything it rests on changed."""
+    """Proof that the whole cluster is as the settings describe it. Pulumi makes it again after each change of its inputs."""
 
     def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
         rests = any(olds.get(key) != news.get(key) for key in ("cluster_id", "generation", "members"))
@@ -197,12 +196,12 @@ class HealthProvider(_Provider):
     def read(self, id_: str, props: Props) -> ReadResult:
         seen = _look(self._cluster).of_managers
         diagnosis = diagnose(seen, props["cluster_id"], cluster=self._cluster.settings.cluster, copies=True)
-        chief = seen.leader
-        leader = next((m.hostname for m in chief.members if m.leader), "") if chief else ""
+        report = seen.leader
+        leader = next((m.hostname for m in report.members if m.leader), "") if report else ""
         return ReadResult(id_, {**props, "health": str(diagnosis.kind), "leader": leader})
 
     def delete(self, _id: str, _props: Props) -> None:
-        """The proof is deleted first: before a whole swarm is ended, it is heard and copied for the last time."""
+        """Pulumi deletes the proof first. Before the whole swarm ends, Requorum asks every node and takes last copies."""
         if deletion() is Deletion.WHOLE and not self._cluster.settings.protect:
             ending.prepare(self._cluster, say=say)
 
@@ -213,7 +212,7 @@ class HealthProvider(_Provider):
 
 
 class Quorum(Resource, module="requorum", name="Quorum"):
-    """One per cluster. Outputs: cluster ID, the CA's digest, whether the quorum is held, and how often it was restored."""
+    """One for each cluster. Outputs: cluster ID, the CA's digest, the state of the quorum, and how often it was restored."""
 
     cluster_id: pulumi.Output[str]
     ca_sha256: pulumi.Output[str]
@@ -237,8 +236,8 @@ class Quorum(Resource, module="requorum", name="Quorum"):
 class Member(Resource, module="requorum", name="Member"):
     """One node's membership. Outputs: node ID and cluster ID.
 
-    ``generation`` is the quorum's, for managers: each time it was made again, every manager's vote is looked after.
-    ``managers`` are where a worker finds them: when they move, it is looked whether it does.
+    ``generation`` is the quorum's, for managers. After each new quorum, Requorum checks every manager's vote.
+    ``managers`` are the managers' addresses, for workers. If they change, Requorum checks that the worker reaches a manager.
     """
 
     node_id: pulumi.Output[str]
@@ -267,7 +266,7 @@ class Member(Resource, module="requorum", name="Member"):
 
 
 class Health(Resource, module="requorum", name="Health"):
-    """The proof that closes an update, and uses consent up. Outputs: health and leader."""
+    """The proof that closes an update, and ends consent. Outputs: health and leader."""
 
     health: pulumi.Output[str]
     leader: pulumi.Output[str]
@@ -297,13 +296,13 @@ class Health(Resource, module="requorum", name="Health"):
 
 
 def _quorum_record(plan: Plan) -> Props:
-    """The plan's steps for the quorum, with the whole plan for eyes; empty if there are none."""
+    """The plan's steps for the quorum, with the lines of the whole plan for readers; empty if there are none."""
     record = to_record(plan, plan.quorum_steps)
     return {**record, "vouched": plan.vouched, "plan": list(plan.lines)} if record else {}
 
 
 def _member_record(plan: Plan, name: str) -> Props:
-    """The plan's steps for a node, with those for the quorum; empty if it has none of its own."""
+    """All steps of the plan for a node; empty if it has none outside the steps for the quorum."""
     return to_record(plan, plan.all_of(name)) if plan.steps_of(name) else {}
 
 
@@ -334,14 +333,14 @@ def _require_same_ca(olds: Props, chosen: Props) -> None:
         raise Refused(
             f"restoring {chosen['copy']}",
             f"its CA ({ca[:12]}…) is not the swarm's ({known[:12]}…, from Pulumi's state), and no living node knows it",
-            remedy="if the CA was rotated since the last pulumi up, confirm this copy: pulumi up --config "
-            f"copy={chosen['copy']}",
+            remedy=f"if you rotated the CA, run: pulumi preview --config copy={chosen['copy']}. It shows the plan's ID. "
+            f"Then run: pulumi up --config copy={chosen['copy']} --config recover=ID",
             code="ca-mismatch",
         )
 
 
 def _turn(*states: Props) -> AbstractContextManager[object]:
-    """Managers one at a time, whatever the engine would do side by side: each changes the quorum."""
+    """Handle managers one at a time, even if Pulumi works in parallel, because each manager changes the quorum."""
     return _one_at_a_time if any(state["role"] == "manager" for state in states) else nullcontext()
 
 

@@ -14,10 +14,10 @@ TIME_LIMIT = "10m"
 
 
 class Preparation(pulumi.ComponentResource):
-    """The preparation of one machine; runs again when the machine is another, or is not as the preparation would leave it.
+    """The preparation of one machine. It runs again if the machine is another, or is not as the preparation would leave it.
 
     What is on the machine decides, and not what the state remembers of the script. ``now`` tells one run from the run before.
-    A ``silent`` machine keeps the preparation it has: dialling it would only hold up the others.
+    A ``silent`` machine keeps its preparation. A connection to it would only delay the others.
     """
 
     def __init__(

@@ -58,7 +58,7 @@ class Assessment:
             raise Refused(
                 "checking its Docker engine",
                 f"it keeps its data in {root} (DockerRootDir). "
-                f"After a lost quorum, Requorum looks for the raft log in {DATA_ROOT}. userns-remap is not supported",
+                f"After a lost quorum, Requorum looks for the raft log only in {DATA_ROOT}. userns-remap is not supported",
                 remedy=f"on the node, move {DATA_ROOT} aside, then: ln -s {root} {DATA_ROOT}",
                 node=moved.node.name,
                 code="data-root-moved",
@@ -67,7 +67,7 @@ class Assessment:
         if self.diagnosis.kind is Kind.ABSENT and unknown:
             raise Refused(
                 f"creating cluster {settings.cluster}",
-                f"no answer from {', '.join(node.name for node in unknown)}",
+                f"these machines do not answer: {', '.join(node.name for node in unknown)}",
                 remedy="start these machines, or correct their addresses",
                 code="node-unreachable",
             )

@@ -176,7 +176,7 @@ def as_tree(status: Status) -> Tree:
         stands = f"{other.role}, {'ready' if other.ready else 'down'}"
         tree.add(escape(f"not named: {other.hostname} at {_address(other)} ({stands}), left alone"))
     if status.store_error:
-        tree.add(f"[red]the copies could not be listed: {escape(status.store_error.why)}[/]")
+        tree.add(f"[red]Requorum cannot list the copies: {escape(status.store_error.why)}[/]")
     return tree
 
 

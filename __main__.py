@@ -11,6 +11,7 @@ from recovery.errors import RequorumError, StoreError
 from recovery.operations import agents, consent, lifecycle
 from recovery.operations.assess import assess
 from recovery.operations.report import PULUMI
+from recovery.planning import preparation
 
 try:
     settings = from_program()
@@ -26,10 +27,11 @@ except StoreError as error:
 try:
     assessment.require_safe(settings)
     agents.require_fit(cluster, assessment)
+    preparation.require_nobody_cut_off(settings, assessment.survey)
 except RequorumError as error:
     raise pulumi.RunError(str(error)) from None
 
-for line in (f"cluster {settings.cluster}: {assessment.diagnosis.kind}", *assessment.plan.lines):
+for line in (f"cluster {settings.cluster}: {assessment.diagnosis.kind}", *assessment.lines):
     pulumi.log.info(line)
 if assessment.plan.id:
     pulumi.log.info(f"this is plan {assessment.plan.id}")

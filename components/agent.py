@@ -1,5 +1,6 @@
-"""The agent of one manager, as a resource: installed, kept as the settings want it, and uninstalled."""
+"""The agent of one manager as a resource. Pulumi installs, updates and uninstalls the agent."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pulumi
@@ -26,7 +27,7 @@ Props = dict[str, Any]
 
 
 class AgentProvider(ResourceProvider):
-    """An agent whose digest differs, or whose timer or watch does not run as it should, is installed again."""
+    """Installs an agent again if its digest or units differ, or if its timer or watch does not run as the settings say."""
 
     serialize_as_secret_always = False
     _cluster: Cluster
@@ -36,7 +37,7 @@ class AgentProvider(ResourceProvider):
 
     def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
         changed = any(olds.get(key) != news[key] for key in ("digest", "host"))
-        return DiffResult(changes=changed or not olds["running"])
+        return DiffResult(changes=changed or not olds["running"] or bool(news.get("drift")))
 
     def create(self, props: Props) -> CreateResult:
         return CreateResult(f"{props['manager']}-agent", self._install(props))
@@ -63,8 +64,10 @@ class AgentProvider(ResourceProvider):
         if managed and deletion() is Deletion.CHANGE:
             return
         if not agents.remove(self._cluster, node):
-            there = f"ssh {self._cluster.settings.ssh.user}@{node.dial} systemctl disable --now {agents.RUNNING}"
-            say(f"{node.name} does not let us in, so its agent may stay there. When it answers, run: {there}")
+            command = f"ssh {self._cluster.settings.ssh.user}@{node.dial} systemctl disable --now {agents.RUNNING}"
+            say(
+                f"Requorum cannot log in to {node.name}, so its agent may still run. When the node answers, run: {command}"
+            )
 
     def _install(self, props: Props) -> Props:
         say(f"installing the agent of {props['manager']}")
@@ -79,12 +82,20 @@ class AgentProvider(ResourceProvider):
 class Agent(Resource, module="requorum", name="Agent"):
     """One manager's agent."""
 
-    def __init__(self, node: Node, settings: Settings, host: pulumi.Input[str], opts: pulumi.ResourceOptions) -> None:
+    def __init__(
+        self,
+        node: Node,
+        settings: Settings,
+        host: pulumi.Input[str],
+        drift: Sequence[str],
+        opts: pulumi.ResourceOptions,
+    ) -> None:
         props: Props = {
             "manager": node.name,
             "node": node.to_json(),
             "digest": agents.digest(settings, node),
             "host": host,
+            **({"drift": list(drift)} if drift else {}),
             "running": None,
         }
         super().__init__(AgentProvider(), f"{node.name}-agent", props, opts)

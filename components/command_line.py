@@ -1,4 +1,4 @@
-"""What the operator typed: the command line of the `pulumi` process that runs this program or provider."""
+"""The operator's command: the arguments of the `pulumi` process that runs this program or provider."""
 
 import argparse
 import os
@@ -12,9 +12,9 @@ import psutil
 from recovery.settings import PROJECT
 
 COMMANDS = frozenset({"up", "update", "preview", "pre"})
-"""The commands that make one plan, under each of their names. `pulumi watch` makes another at every change of a file."""
+"""The commands that make one plan, with all their names. `pulumi watch` makes another plan at every change of a file."""
 DESTROY = frozenset({"destroy", "down", "dn"})
-"""The command that deletes resources, under each of its names."""
+"""The command that deletes resources, with all its names."""
 FLAG = re.compile(rf"({PROJECT}:(config:)?)?recover=(?i:true)")
 TERMINALS = ("/dev/pts/", "/dev/tty")
 STDIN, STDOUT = 0, 1
@@ -25,7 +25,7 @@ WITH_VALUE = (*FILE_OPTIONS, ("-m", "--message"), ("-p", "--parallel"))
 STACKS = "stacks"
 """Where stack files are (`stackConfigDir` in Pulumi.yaml)."""
 OF_SOME = (("-t", "--target"), ("--exclude",))
-"""The options by which a command is about some resources only."""
+"""The options that limit a command to some resources."""
 
 
 class Deletion(Enum):
@@ -37,10 +37,10 @@ class Deletion(Enum):
 
 
 def consent_is_typed() -> bool:
-    """Whether a person typed `--config recover=true` for this very update or preview.
+    """Whether a person typed `--config recover=true` for this update or preview.
 
-    A person is there where Pulumi itself would ask one (its `cmdutil.Interactive`): standard input and output are a
-    terminal, and CI is not set. What cannot be read, also on a system without /proc, is not typed.
+    Requorum assumes a person under the same conditions as Pulumi (its `cmdutil.Interactive`): standard input and output are
+    a terminal, and CI is not set. If the command line is not readable, as on a system without /proc, nobody typed the flag.
     """
     if os.environ.get("CI"):
         return False
@@ -52,7 +52,7 @@ def consent_is_typed() -> bool:
 
 
 def deletion() -> Deletion:
-    """Why the running `pulumi` deletes what it deletes. What cannot be read is a change, which ends no swarm."""
+    """Why the running `pulumi` deletes resources. An unreadable command line counts as a change, which ends no swarm."""
     try:
         pulumi = next(_pulumi(), None)
         return deletion_by(pulumi.cmdline()[1:]) if pulumi else Deletion.CHANGE

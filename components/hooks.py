@@ -1,4 +1,4 @@
-"""Resource hooks: what happens around an update, bound to the resources it belongs to."""
+"""Resource hooks: actions before and after the update of a resource."""
 
 from collections.abc import Collection
 
@@ -14,8 +14,10 @@ from recovery.steps.entry import Entry
 
 
 def around_host(cluster: Cluster, empty: Collection[str]) -> pulumi.ResourceHookBinding:
-    """The journal of a machine that is made. A container that an update made, and was killed before writing that down,
-    is removed first: ``empty`` names those that may be such ones."""
+    """Record in the journal that Pulumi makes a machine, and first remove an unrecorded container of a killed update.
+
+    ``empty`` names the nodes whose container may be such a container.
+    """
     begun: dict[str, Entry] = {}
 
     def before(args: pulumi.ResourceHookArgs) -> None:
@@ -33,9 +35,9 @@ def around_host(cluster: Cluster, empty: Collection[str]) -> pulumi.ResourceHook
 
 
 def before_proof(cluster: Cluster) -> pulumi.ResourceHookBinding:
-    """A fresh copy of every manager once all are members: the copies from before do not know what was changed.
+    """Copy every manager when all nodes are members. Earlier copies do not hold the changes of the update.
 
-    It is taken before the proof, while the workers still find their way back.
+    Requorum takes the copies before the proof, while containers still start.
     """
 
     def take_copies(_args: pulumi.ResourceHookArgs) -> None:
@@ -46,7 +48,7 @@ def before_proof(cluster: Cluster) -> pulumi.ResourceHookBinding:
 
 
 def on_error(cluster: Cluster) -> pulumi.ResourceHookBinding:
-    """Where giving the cluster a quorum fails, or a node to join it, the diagnosis and what to run next: once, however many fail."""
+    """If the quorum or the join of a node fails, print the diagnosis and the next command. Print them once for all failures."""
     explained: list[str] = []
 
     def explain(_args: pulumi.ErrorHookArgs) -> bool:

@@ -1,4 +1,4 @@
-"""The stack's settings, as Pulumi hands them to a program and to a dynamic provider."""
+"""The stack's settings, as Pulumi gives them to a program and to a dynamic provider."""
 
 import json
 from collections.abc import Mapping
@@ -34,10 +34,10 @@ def from_program() -> Settings:
 
 
 def provider(opts: pulumi.ResourceOptions) -> pulumi.ProviderResource:
-    """The provider of our own resources: given the settings by name, and not, as the default one would be, consent as well.
+    """The provider of Requorum's own resources. It gets all settings except consent, which the default provider would get too.
 
-    Pulumi starts a provider again whose settings changed since the refresh; that takes a second, as the swarm is down.
-    What was set as a secret stays one in the state.
+    If a provider's settings changed since the refresh, Pulumi starts it again, which takes a second while the swarm is down.
+    A secret setting stays secret in the state.
     """
     config = pulumi.Config(PROJECT)
     given: dict[str, pulumi.Input[str]] = {

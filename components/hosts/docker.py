@@ -15,8 +15,8 @@ from recovery.swarm.machines import Node
 class DockerHosts(pulumi.ComponentResource):
     """A network on every engine, and for every node a volume and a container at its fixed address.
 
-    ``empty`` names the nodes that were found to answer without swarm state: where an update that was killed
-    left such a container behind, it gives way to the one that is made.
+    ``empty`` names the nodes that answer without swarm state. If a killed update left such a container, Requorum removes it
+    before it makes the new container.
     """
 
     def __init__(

@@ -68,20 +68,20 @@ def _look(cluster: Cluster) -> Found:
 def _fault(standing: AgentStatus | TransportError, *, watched: bool) -> str:
     """What is wrong with an agent, and what to do next; empty if nothing is wrong."""
     if isinstance(standing, TransportError):
-        return f"{standing.why}; next: {standing.remedy}"
+        return f"{standing.why}. next: {standing.remedy}"
     state, now = standing.state, standing.now
     if not standing.digest:
-        return "it is not installed; next: pulumi up"
+        return "it is not installed. next: pulumi up"
     if not standing.timer or standing.watch != watched:
-        return "its systemd units do not run as configured; next: pulumi up"
+        return "its systemd units do not run as configured. next: pulumi up"
     if state.faults:
         return "; ".join(map(_with_remedy, state.faults.values()))
     if standing.result != "success" and standing.status != AGAIN:
-        return f"its last round ended with result {standing.result} (exit status {standing.status}); {LOG}"
+        return f"its last round ended with result {standing.result} (exit status {standing.status}). {LOG}"
     if state.attempted < standing.due < now - LATE_SECONDS:
-        return f"a round was due {span(int(now - standing.due))} ago, and no round has ended since; {LOG}"
+        return f"a round was due {span(int(now - standing.due))} ago, and no round has ended since. {LOG}"
     if standing.since and standing.since < now - LATE_SECONDS:
-        return f"a copy has been waiting for S3 for {span(int(now - standing.since))}; {LOG}"
+        return f"a copy has been waiting for S3 for {span(int(now - standing.since))}. {LOG}"
     return ""
 
 
@@ -89,7 +89,7 @@ def _with_remedy(why: str) -> str:
     """The first line of an error's text, and what to do next."""
     lines = why.splitlines()
     remedies = [line.strip() for line in lines if line.startswith(NEXT)]
-    return f"{lines[0]}; {remedies[-1] if remedies else LOG}"
+    return f"{lines[0]}. {remedies[-1] if remedies else LOG}"
 
 
 def _codes(standing: AgentStatus | TransportError) -> list[str]:

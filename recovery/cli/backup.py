@@ -51,7 +51,7 @@ def backup(
 ) -> None:
     """Copy every manager's swarm directory to S3 while the engines run, the leader last.
 
-    Each copy is restored once in a sandbox, to test it. Exit status: 0 if every manager's copy is proven and stored at
+    Requorum restores each copy once in a sandbox, to test it. Exit status: 0 if every manager's copy is proven and stored at
     every site, 3 if some are, 1 if none is.
     """
     if as_json and (cold or or_cold) and not yes:
@@ -62,8 +62,8 @@ def backup(
         if managers and not cold:
             raise SettingError(
                 "(manager)",
-                "names go with --cold. Without it, every manager is copied",
-                remedy="leave the names out, or add --cold",
+                "only --cold takes names. Without --cold, Requorum copies every manager",
+                remedy="remove the names, or add --cold",
                 code="bad-argument",
             )
         taking = _taking(cluster, chosen, cold=cold, or_cold=or_cold, yes=yes)

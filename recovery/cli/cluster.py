@@ -12,6 +12,7 @@ from recovery.operations import lifecycle, notify
 from recovery.operations.assess import Assessment, assess
 from recovery.operations.notify import Subject
 from recovery.operations.recover import recover_all
+from recovery.planning import preparation
 from recovery.settings import Settings
 
 
@@ -29,7 +30,7 @@ def plan(stack: StackOption = "", config_file: FileOption = None, as_json: JsonO
                     (f"cluster {cluster.settings.cluster}: {assessment.diagnosis.kind}", *assessment.diagnosis.evidence)
                 )
             )
-            out.print("\n".join(assessment.plan.lines or (() if assessment.plan.refusal else ("nothing to do",))))
+            out.print("\n".join(assessment.lines or (() if assessment.plan.refusal else ("nothing to do",))))
         if refused:
             fail(refused)
 
@@ -47,7 +48,7 @@ def recover(
         assessment.require_safe(cluster.settings)
         needed = bool(assessment.plan.steps) or lifecycle.unproven(cluster, say=say)
         rest = "prove the changes of an earlier run" if needed else "nothing to do"
-        out.print("\n".join(assessment.plan.lines) or rest, markup=False)
+        out.print("\n".join(assessment.lines if needed else (rest,)) or rest, markup=False)
         if not needed or not (yes or typer.confirm("Continue?")):
             raise typer.Exit(ERROR if needed else FINE)
         health = recover_all(cluster, assessment, say=say)
@@ -58,6 +59,7 @@ def _refused(assessment: Assessment, settings: Settings) -> Refused | None:
     """Why `pulumi up` would refuse to begin; None if it would not."""
     try:
         assessment.require_safe(settings)
+        preparation.require_nobody_cut_off(settings, assessment.survey)
     except Refused as error:
         return error
     return None

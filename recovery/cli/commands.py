@@ -48,9 +48,11 @@ COMMANDS = {
     "agents": Listed("agents", "Show the state of the agent on each manager."),
     "policy": Listed("s3", "Print the S3 policy that the nodes' credentials need."),
     "fence": Listed("nodes", "Switch a machine off, check that it is silent, and declare it lost for one hour."),
-    "restart": Listed("nodes", "Restart a node's Docker engine, if the quorum survives that."),
-    "reboot": Listed("nodes", "Reboot a node's machine, if the quorum survives that, and wait until the node is back."),
-    "promote": Listed("nodes", "Let a worker stand in for a lost manager."),
+    "restart": Listed("nodes", "Restart a node's Docker engine, if the quorum survives the restart."),
+    "reboot": Listed(
+        "nodes", "Reboot a node's machine, if the quorum survives the reboot, and wait until the node is back."
+    ),
+    "promote": Listed("nodes", "Promote a worker as a stand-in for a lost manager."),
     "rebalance": Listed(
         "nodes",
         "Replace the tasks of replicated services, one service after the other, to spread them over the nodes again.",

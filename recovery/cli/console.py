@@ -24,7 +24,7 @@ app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Run a Docker Swarm that survives the loss of every manager: rebuild the managers from copies in S3.",
+    help="Run a Docker Swarm that survives the loss of every manager: recover the managers from copies in S3.",
 )
 WIDE = 200
 """The width of output that does not go to a terminal, so that lines stay whole."""
@@ -100,7 +100,7 @@ def _settings(stack: str, config_file: Path | None) -> "Settings":
         raise SettingError(
             "(stack)",
             "no stack is named",
-            remedy='give --stack NAME or set PULUMI_STACK; in the lab: eval "$(make -s env)"',
+            remedy='give --stack NAME or set PULUMI_STACK. In the lab: eval "$(make -s env)"',
             code="bad-argument",
         )
     folder = Path(os.environ.get("REQUORUM_PROJECT", "."))

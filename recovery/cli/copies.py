@@ -144,7 +144,10 @@ def keep(
         elif mark:
             out.print(f"{name} is kept: {mark.text}", markup=False)
         else:
-            out.print(f"{name} has no keep mark any more. requorum:backup.retention decides again", markup=False)
+            out.print(
+                f"{name} has no keep mark any more. The rules of requorum:backup.retention apply to it again",
+                markup=False,
+            )
 
 
 @app.command()

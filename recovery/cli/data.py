@@ -50,7 +50,7 @@ def backup(
     config_file: FileOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Copy service data to S3. The data is sealed on the node on which it is read.
+    """Copy service data to S3. The node that reads the data also seals it.
 
     Exit status: 0 if all data is copied to every site, 3 if some is, 1 if none is.
     """

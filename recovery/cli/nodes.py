@@ -24,7 +24,7 @@ def fence(
         bool,
         typer.Option(
             "--force",
-            help="Fence also a machine that answers, if the quorum survives, or a stopped one that may hold the swarm.",
+            help="Also fence a machine that answers, if the quorum survives, or a stopped machine that may hold the swarm.",
         ),
     ] = False,
     yes: YesOption = False,
@@ -46,7 +46,7 @@ def fence(
 def restart(
     node: NodeArgument, yes: YesOption = False, stack: StackOption = "", config_file: FileOption = None
 ) -> None:
-    """Restart a node's Docker engine, if the quorum survives that."""
+    """Restart a node's Docker engine, if the quorum survives the restart."""
     with opened(stack, config_file) as cluster:
         machine = cluster.settings.named(node)
         agree(f"restart the Docker engine of {node}", yes)
@@ -57,7 +57,7 @@ def restart(
 
 @app.command()
 def reboot(node: NodeArgument, yes: YesOption = False, stack: StackOption = "", config_file: FileOption = None) -> None:
-    """Reboot a node's machine, if the quorum survives that, and wait until the node is back."""
+    """Reboot a node's machine, if the quorum survives the reboot, and wait until the node is back."""
     with opened(stack, config_file) as cluster:
         machine = cluster.settings.named(node)
         agree(f"reboot {node} ({machine.address})", yes)
@@ -70,7 +70,7 @@ def reboot(node: NodeArgument, yes: YesOption = False, stack: StackOption = "", 
 def promote(
     worker: NodeArgument, yes: YesOption = False, stack: StackOption = "", config_file: FileOption = None
 ) -> None:
-    """Let a worker stand in for a lost manager. The `pulumi up` that brings the manager back demotes the worker."""
+    """Promote a worker as a stand-in for a lost manager. The `pulumi up` that brings the manager back demotes the stand-in."""
     with opened(stack, config_file) as cluster:
         machine = cluster.settings.named(worker)
         agree(f"make {worker} a manager until every manager of the settings is back", yes)

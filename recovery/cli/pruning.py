@@ -69,10 +69,10 @@ class Prune(Generic[C]):
             with progress("removing", len(self._doomed), as_json=as_json) as done:
                 self.removals = self.pruning.prune(self.cluster, self._doomed, self.now, say=say, done=done)
         self.broken = broken_uploads.abort(self.broken)
-        refused = [(removal.decision.copy.name, removal.error) for removal in self.removals if removal.error]
-        refused += [(f"the parts of {one.upload.key}", one.error) for one in self.broken if one.error]
+        refused = [(f"{removal.decision.copy.name} was", removal.error) for removal in self.removals if removal.error]
+        refused += [(f"the parts of {one.upload.key} were", one.error) for one in self.broken if one.error]
         for what, error in refused:
-            err.print(f"{what}: not removed\n{error}", style="red", markup=False)
+            err.print(f"{what} not removed\n{error}", style="red", markup=False)
 
     def _show_removals(self) -> None:
         """Show how many copies were removed."""

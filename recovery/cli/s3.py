@@ -1,6 +1,7 @@
 """Commands for the S3 servers and their credentials."""
 
 import json
+from typing import Annotated
 
 import typer
 
@@ -29,8 +30,12 @@ def show_offers(stack: StackOption = "", config_file: FileOption = None, as_json
 
 
 @app.command(name="policy")
-def show_policy(second: bool = False, stack: StackOption = "", config_file: FileOption = None) -> None:
-    """Print the S3 policy that the nodes' credentials need. With --second, print the policy of the second site."""
+def show_policy(
+    second: Annotated[bool, typer.Option("--second", help="Print the policy of the second site.")] = False,
+    stack: StackOption = "",
+    config_file: FileOption = None,
+) -> None:
+    """Print the S3 policy that the nodes' credentials need."""
     with opened(stack, config_file) as cluster:
         settings = cluster.settings
         sites = settings.backup.sites

@@ -12,8 +12,11 @@ from recovery.cluster import Cluster
 from recovery.copies.catalog import known_id
 from recovery.copies.copy import Copy
 from recovery.errors import RequorumError
+from recovery.operations import agents
+from recovery.planning import changes
 from recovery.planning.diagnosis import Diagnosis, diagnose
 from recovery.planning.doctor import examine
+from recovery.planning.plan import Plan
 from recovery.survey.nodes import survey
 from recovery.swarm.model import Survey
 
@@ -38,7 +41,7 @@ def status(stack: StackOption = "", config_file: FileOption = None, as_json: Jso
 def doctor(stack: StackOption = "", config_file: FileOption = None, as_json: JsonOption = False) -> None:
     """List unhealthy nodes and the commands that may repair them, least disruptive first.
 
-    Changes nothing. Exit status: as of status.
+    Changes nothing. Exit status: 0 if every node is healthy, 1 error, 3 degraded, 4 quorum lost.
     """
     with opened(stack, config_file, as_json=as_json) as cluster:
         seen, diagnosis, *_ = look(cluster)
@@ -55,7 +58,8 @@ def doctor(stack: StackOption = "", config_file: FileOption = None, as_json: Jso
 def status_of(cluster: Cluster) -> show.Status:
     """The status, within 5 seconds even if all nodes are dead and S3 does not answer."""
     seen, diagnosis, found, error = look(cluster)
-    return show.status(cluster.settings, seen, diagnosis, found, error)
+    differs = changes.find(cluster.settings, seen, Plan(diagnosis.kind), agents.digests(cluster.settings))
+    return show.status(cluster.settings, seen, diagnosis, found, error, differs)
 
 
 def look(cluster: Cluster) -> tuple[Survey, Diagnosis, tuple[Copy, ...], RequorumError | None]:

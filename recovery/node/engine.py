@@ -16,6 +16,7 @@ from recovery.errors import EngineError
 from recovery.node.shell import Machine, Shell
 from recovery.swarm import raft_options
 from recovery.swarm.key_file import UnlockKey
+from recovery.swarm.machines import Node
 from recovery.swarm.model import Inventory, LocalState, Member, Service, Task
 from recovery.waiting import until
 
@@ -107,8 +108,7 @@ class Engine:
         pools = [str(pool) for pool in options.default_address_pools]
         with self._doing("creating the swarm", "on the node: journalctl -u docker"):
             self._api.init_swarm(
-                advertise_addr=str(self.node.address),
-                listen_addr=f"0.0.0.0:{SWARM_PORT}",
+                **self._addresses,
                 default_addr_pool=pools or None,
                 subnet_size=options.default_address_pool_mask if pools else None,
                 data_path_port=options.data_path_port,
@@ -118,9 +118,7 @@ class Engine:
     def force_new_cluster(self) -> None:
         """Make this node the only manager of the swarm whose state is in its swarm directory."""
         with self._doing("forcing a new cluster", "on the node: journalctl -u docker"):
-            self._api.init_swarm(
-                advertise_addr=str(self.node.address), listen_addr=f"0.0.0.0:{SWARM_PORT}", force_new_cluster=True
-            )
+            self._api.init_swarm(**self._addresses, force_new_cluster=True)
 
     def options(self) -> Mapping[str, Any]:
         """The swarm's settings as the leader has them (``Spec`` of ``GET /swarm``)."""
@@ -206,8 +204,7 @@ class Engine:
                 self._api.join_swarm(
                     remote_addrs=[f"{remote.address}:{SWARM_PORT}" for remote in remotes],
                     join_token=token,
-                    listen_addr=f"0.0.0.0:{SWARM_PORT}",
-                    advertise_addr=str(self.node.address),
+                    **self._addresses,
                 )
             except APIError as error:
                 if STILL_RUNNING not in str(error.explanation):
@@ -283,6 +280,16 @@ class Engine:
             count = current["Spec"]["TaskTemplate"].get("ForceUpdate", 0) + 1
             version = current["Version"]["Index"]
             self._api.update_service(service_id, version, task_template={"ForceUpdate": count}, fetch_current_spec=True)
+
+    @property
+    def _addresses(self) -> dict[str, str | None]:
+        """Where the node enters a swarm. Its overlay traffic goes to its own address unless the settings name another."""
+        path = self.node.data_path_address if isinstance(self.node, Node) else None
+        return {
+            "advertise_addr": str(self.node.address),
+            "listen_addr": f"0.0.0.0:{SWARM_PORT}",
+            "data_path_addr": str(path) if path else None,
+        }
 
     def _spec(self, options: "SwarmOptions") -> dict[str, Any]:
         def nanoseconds(value: int | None, seconds: int) -> int | None:

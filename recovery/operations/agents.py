@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from io import StringIO
 from pathlib import Path
+from typing import Protocol
 
 from recovery.agent import metrics
 from recovery.agent.config import CREDENTIALS, CUSTOMER_KEY, FILE, STATE, Config
@@ -15,18 +16,19 @@ from recovery.agent.state import State, from_json
 from recovery.cluster import Cluster
 from recovery.errors import Refused, SettingError, TransportError
 from recovery.operations import bundle
-from recovery.operations.assess import Assessment
-from recovery.planning.diagnosis import Kind
+from recovery.planning.diagnosis import Diagnosis, Kind
 from recovery.s3.bucket import Bucket
 from recovery.settings import Agent, Settings
 from recovery.swarm.machines import Node
-from recovery.swarm.model import Reach
+from recovery.swarm.model import Reach, Survey
 
 HOME = "/usr/local/lib/requorum/agent"
 INSTALLED = FILE.with_name("installed")
 """This file holds the digest of the installed agent. The installation writes it last."""
 RUNNING = "requorum-watch.service requorum-copy.timer"
 """The units that systemd starts by itself."""
+UNITS = f"{RUNNING} requorum-copy.service requorum-due.service"
+"""All units of an agent."""
 SERVICE = """[Unit]
 Description=Requorum: {what}
 After=docker.service network-online.target
@@ -73,12 +75,15 @@ done
 """Checks that a node has what an agent needs. Argument: the schedule."""
 STOP = f"""systemctl stop {RUNNING} requorum-copy.service requorum-due.service 2>/dev/null || true
 for unit in {RUNNING}; do systemctl disable --quiet $unit 2>/dev/null || true; done
-rm -f /etc/systemd/system/requorum-copy.* /etc/systemd/system/requorum-watch.service /etc/systemd/system/requorum-due.service
+for unit in {UNITS}; do rm -f /etc/systemd/system/$unit; done
 was=$(python3 -c 'import json; print(json.load(open("{FILE}"))["metrics"] or "")' 2>/dev/null || true)
 [ -z "$was" ] || [ "$was" = "$metrics" ] || rm -f "$was/{metrics.FILE}"
 rm -rf {HOME} {FILE.parent}
 """
-"""Removes an agent. Also removes its metrics file if that is in another folder than ``$metrics``: nothing updates it."""
+"""Removes an agent, and of other people's files none: a folder of drop-ins for a unit stays.
+
+Also removes its metrics file if that is in another folder than ``$metrics``: nothing updates it.
+"""
 INSTALL = f"""set -eu
 home={HOME} metrics=$3
 rm -rf $home.new; mkdir -m 700 -p $home.new; tar -xz --no-same-owner -C $home.new
@@ -112,6 +117,18 @@ cat {STATE}/state.json 2>/dev/null || true
 SECONDS = 120
 
 
+class Assessed(Protocol):
+    """What was found out of a cluster: an assessment."""
+
+    @property
+    def survey(self) -> Survey:
+        """The reports of all nodes."""
+
+    @property
+    def diagnosis(self) -> Diagnosis:
+        """What is wrong."""
+
+
 @dataclass(frozen=True)
 class AgentStatus:
     """The state of one manager's agent."""
@@ -140,7 +157,7 @@ def check(settings: Settings) -> None:
         _files(settings, settings.managers[0])
 
 
-def require_fit(cluster: Cluster, assessment: Assessment) -> None:
+def require_fit(cluster: Cluster, assessment: Assessed) -> None:
     """Refuse if a manager that answers lacks what its agent needs.
 
     It never refuses while a recovery is needed: agents come after the proof. Raises: Refused.
@@ -161,6 +178,14 @@ def require_fit(cluster: Cluster, assessment: Assessment) -> None:
 def digest(settings: Settings, node: Node) -> str:
     """The digest of the agent that the settings want on a node. Raises: SettingError."""
     return bundle.digest(_files(settings, node))
+
+
+def digests(settings: Settings) -> Mapping[str, str]:
+    """The digest of each manager's agent, by the manager's name; empty without agents, or if their files cannot be read."""
+    try:
+        return {node.name: digest(settings, node) for node in settings.managers} if settings.agent else {}
+    except SettingError:
+        return {}
 
 
 def install(cluster: Cluster, node: Node) -> str:

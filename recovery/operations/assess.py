@@ -1,6 +1,6 @@
 """Survey, diagnosis and plan: what Requorum finds out and decides before it changes anything."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from recovery.cluster import Cluster
@@ -10,8 +10,9 @@ from recovery.copies.copy import Copy
 from recovery.copies.escrow import Escrow
 from recovery.errors import Refused
 from recovery.node.shell import DATA_ROOT
-from recovery.operations import consent, reports
-from recovery.planning import access, address_changes
+from recovery.operations import agents, consent, reports
+from recovery.planning import access, address_changes, changes
+from recovery.planning.changes import Changes
 from recovery.planning.decide import make_plan
 from recovery.planning.diagnosis import NO_QUORUM, Diagnosis, Kind, diagnose
 from recovery.planning.plan import Plan, Source
@@ -31,6 +32,13 @@ class Assessment:
     survey: Survey
     diagnosis: Diagnosis
     plan: Plan
+    changes: Changes = field(default_factory=Changes)
+    """What an update changes beside the plan's steps."""
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The plan and the other changes, as preview shows them."""
+        return self.plan.lines + self.changes.lines
 
     def require_safe(self, settings: Settings) -> None:
         """Refuse a change that is not safe now. Raises: Refused, with the command to run instead."""
@@ -48,7 +56,7 @@ class Assessment:
             raise Refused(
                 "checking its Docker engine",
                 f"it keeps its data in {root} (DockerRootDir). "
-                f"After a lost quorum, Requorum looks for the raft log in {DATA_ROOT}. userns-remap is not supported",
+                f"After a lost quorum, Requorum looks for the raft log only in {DATA_ROOT}. userns-remap is not supported",
                 remedy=f"on the node, move {DATA_ROOT} aside, then: ln -s {root} {DATA_ROOT}",
                 node=moved.node.name,
                 code="data-root-moved",
@@ -57,7 +65,7 @@ class Assessment:
         if self.diagnosis.kind is Kind.ABSENT and unknown:
             raise Refused(
                 f"creating cluster {settings.cluster}",
-                f"no answer from {', '.join(node.name for node in unknown)}",
+                f"these machines do not answer: {', '.join(node.name for node in unknown)}",
                 remedy="start these machines, or correct their addresses",
                 code="node-unreachable",
             )
@@ -103,4 +111,4 @@ def assess(cluster: Cluster, *, typed: bool = False, now: datetime | None = None
     newer = newest_after(search.choice, ours) if search.choice else None
     source = Source(search.choice, search.rejected, newer, cas, engine, moved, ahead, proven)
     plan = make_plan(diagnosis, settings, source, left, now or datetime.now(UTC), spent=spent, typed=typed)
-    return Assessment(seen, diagnosis, plan)
+    return Assessment(seen, diagnosis, plan, changes.find(settings, seen, plan, agents.digests(settings)))

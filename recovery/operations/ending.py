@@ -27,7 +27,7 @@ def prepare(cluster: Cluster, *, say: Say) -> None:
     for line in losses(cluster, survey):
         say(line)
     if survey.leader is None:
-        say("no manager has a leader, so no last copies are taken")
+        say("no manager has a leader, so Requorum takes no last copies")
         return
     lifecycle.fresh_copies(cluster, say=say)
 
@@ -52,7 +52,7 @@ def _require_heard(cluster: Cluster, survey: Survey) -> None:
     fences = "; ".join(f"requorum fence {name} --lost" for name in silent)
     raise Refused(
         f"ending the swarm of cluster {cluster.settings.cluster}",
-        f"{', '.join(silent)} cannot be told to leave, and would go on running it",
+        f"Requorum cannot make {', '.join(silent)} leave the swarm, so a part of the swarm would continue to run",
         remedy=f"bring {', '.join(silent)} back, then run the same command again. If a machine is lost, confirm that: {fences}. "
         "To let go of the swarm and leave it running, set requorum:protect to true, run pulumi up, then pulumi destroy",
         code="node-unreachable",

@@ -36,8 +36,8 @@ def release(cluster: Cluster, name: str) -> None:
     if copy is None:
         raise NoUsableCopy(
             f"releasing {name}",
-            "no copy of this name is marked",
-            remedy="list the copies and their marks: requorum backups",
+            "no copy of this name has a keep mark",
+            remedy="list the copies and their keep marks: requorum backups",
             code="no-such-name",
         )
     for site in catalog.store.sites:

@@ -103,7 +103,7 @@ def explain(cluster: Cluster, *, say: Say) -> tuple[str, ...]:
         now = assess(cluster)
     except RequorumError as error:
         lost = True  # the state is unknown
-        lines = (f"the cluster's state could not be read: {error}",)
+        lines = (f"Requorum cannot read the cluster's state: {error}",)
     else:
         lost = now.diagnosis.kind in NO_QUORUM
         advice = "next: requorum status, then run the same command again"
@@ -126,7 +126,7 @@ def _going_on(say: Say) -> Iterator[None]:
     try:
         yield
     except StoreError as error:
-        say(f"the journal or the report could not be read or written: {error}")
+        say(f"Requorum cannot read or write the journal or the report: {error}")
 
 
 def _before(cluster: Cluster, entries: Sequence[Entry]) -> Before | None:

@@ -43,7 +43,7 @@ class Pruning(Generic[C]):
         if cluster.settings.backup.as_of:
             raise Refused(
                 self.doing,
-                "requorum:backup.asOf is set, so Requorum lists the copies of that time and not of now",
+                "requorum:backup.asOf is set, so Requorum lists the copies of an earlier time",
                 remedy="remove requorum:backup.asOf from the stack file: pulumi config rm --path backup.asOf",
                 code="as-of-set",
             )

@@ -23,10 +23,11 @@ def recover_all(cluster: Cluster, assessment: Assessment, *, say: Say) -> Health
     """
     assessment.require_safe(cluster.settings)
     if gone := [report.node.name for report in assessment.survey.reports if report.reach is Reach.ABSENT]:
+        consent = f" --config recover={assessment.plan.id}" if assessment.plan.id else ""
         raise Refused(
             f"recovering cluster {cluster.settings.cluster}",
             f"these machines do not exist: {', '.join(gone)}",
-            remedy="pulumi up --config recover=true, which also makes the machines",
+            remedy=f"pulumi up{consent}, which also makes the machines",
             code="no-machine",
         )
     with cluster.hold("recovery", say=say):

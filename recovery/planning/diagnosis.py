@@ -1,4 +1,4 @@
-"""Decides from the nodes' answers what is wrong with the cluster: an ordered list of rules, of which the first that speaks wins."""
+"""Decides from the nodes' answers what is wrong with the cluster. The first of the ordered rules that gives a ruling decides."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ NO_QUORUM = frozenset({Kind.QUORUM_LOST, Kind.ALL_LOST, Kind.LOCKED})
 
 @dataclass(frozen=True)
 class Ruling:
-    """What a rule says: the kind, and the reasons for it in words."""
+    """The result of a rule: the kind, and the reasons for it in words."""
 
     kind: Kind
     reasons: tuple[str, ...]
@@ -73,8 +73,8 @@ def diagnose(survey: Survey, known_id: str | None, *, cluster: str, copies: bool
 
 
 def rule(facts: Facts) -> Ruling:
-    """The ruling of the first rule that speaks."""
-    rulings = (speak(facts) for speak in RULES)
+    """The ruling of the first rule that gives one."""
+    rulings = (judge(facts) for judge in RULES)
     return next((ruling for ruling in rulings if ruling), NOTHING)
 
 
@@ -88,8 +88,8 @@ def forked(facts: Facts) -> Ruling | None:
     """Managers follow different leaders."""
     if len(facts.survey.leaders) < 2:
         return None
-    shown = ", ".join(f"{leader} of {identity}" for identity, leader in sorted(facts.survey.leaders))
-    return Ruling(Kind.FORKED, (f"managers follow different leaders: {shown}",))
+    leaders = ", ".join(f"{leader} of {identity}" for identity, leader in sorted(facts.survey.leaders))
+    return Ruling(Kind.FORKED, (f"managers follow different leaders: {leaders}",))
 
 
 def healthy(facts: Facts) -> Ruling | None:
@@ -107,8 +107,8 @@ def partitioned(facts: Facts) -> Ruling | None:
     """The leader reaches every manager that does not report it."""
     if not facts.leader or not set(facts.nodes.without_leader) <= set(facts.nodes.cut_off):
         return None
-    reached = f"the leader reaches {', '.join(facts.nodes.without_leader)}, but this machine does not"
-    return Ruling(Kind.PARTITIONED, (reached,))
+    reason = f"the leader reaches {', '.join(facts.nodes.without_leader)}, but this machine does not"
+    return Ruling(Kind.PARTITIONED, (reason,))
 
 
 def minority_lost(facts: Facts) -> Ruling | None:
@@ -143,8 +143,8 @@ def held_by_workers(facts: Facts) -> Ruling | None:
     """A worker of the settings holds the raft log."""
     if not facts.nodes.stand_ins:
         return None
-    held = f"no leader. These promoted workers may hold the raft log: {', '.join(facts.nodes.stand_ins)}"
-    return Ruling(Kind.QUORUM_LOST, (held,))
+    reason = f"no leader. These promoted workers may hold the raft log: {', '.join(facts.nodes.stand_ins)}"
+    return Ruling(Kind.QUORUM_LOST, (reason,))
 
 
 def held_by_managers(facts: Facts) -> Ruling | None:
@@ -152,9 +152,9 @@ def held_by_managers(facts: Facts) -> Ruling | None:
     count, needed = len(facts.nodes.holders), quorum(len(facts.survey.managers))
     if not count:
         return None
-    held = f"{count} of the {needed} needed managers {'hold' if count > 1 else 'holds'} the raft log"
-    waiting = ". An election may be under way, which takes up to 20 s" if facts.survey.electing else ""
-    return Ruling(Kind.QUORUM_LOST, (f"no leader. {held}{waiting}",))
+    holders = f"{count} of the {needed} needed managers {'hold' if count > 1 else 'holds'} the raft log"
+    election = ". An election may be under way, which takes up to 20 s" if facts.survey.electing else ""
+    return Ruling(Kind.QUORUM_LOST, (f"no leader. {holders}{election}",))
 
 
 def maybe_alive(facts: Facts) -> Ruling | None:
@@ -168,8 +168,8 @@ def all_lost(facts: Facts) -> Ruling | None:
     """There was a swarm: it has copies, an ID or workers."""
     if not (facts.copies or facts.known_id or facts.nodes.orphans):
         return None
-    joined = f". Workers that are still in it: {', '.join(facts.nodes.orphans)}" if facts.nodes.orphans else ""
-    return Ruling(Kind.ALL_LOST, (f"no manager holds the swarm any more{joined}",))
+    workers = f". Workers that are still in the swarm: {', '.join(facts.nodes.orphans)}" if facts.nodes.orphans else ""
+    return Ruling(Kind.ALL_LOST, (f"no manager holds the swarm any more{workers}",))
 
 
 RULES: tuple[Callable[[Facts], Ruling | None], ...] = (
@@ -185,7 +185,7 @@ RULES: tuple[Callable[[Facts], Ruling | None], ...] = (
     maybe_alive,
     all_lost,
 )
-"""The rules in the order in which they are asked. The order is the safety argument.
+"""The rules in their order. The order is the safety argument.
 
 1. `foreign` and `forked` come first: no other rule may judge answers that come from more than one swarm.
 2. A leader comes before every loss, so nothing is restored or forced while a swarm lives.
@@ -195,7 +195,7 @@ RULES: tuple[Callable[[Facts], Ruling | None], ...] = (
 6. `all_lost` comes before an empty cluster, so no new swarm is created while the old one can be restored.
 """
 NOTHING = Ruling(Kind.ABSENT, ("no node is in a swarm, and S3 has no copy",))
-"""The ruling when no rule speaks: there never was a swarm."""
+"""The ruling if no rule gives one: there never was a swarm."""
 WITH_LEADER = frozenset({Kind.HEALTHY, Kind.PARTITIONED, Kind.MINORITY_LOST})
 """The kinds of a swarm that has one leader, whose ID is the cluster's ID."""
 

@@ -7,7 +7,7 @@ from recovery.planning.entries import stale
 from recovery.swarm.model import ACCESS_FAULTS, LocalState, NodeReport, Reach, Survey
 
 _MAY_HIDE = frozenset({Reach.SILENT, Reach.STOPPED, Reach.NO_ENGINE}) | ACCESS_FAULTS
-"""How far we got with a node that may still hold the swarm's state."""
+"""The results of a survey after which a node may still hold the swarm's state."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,11 @@ class Groups:
     left_behind: tuple[str, ...] = ()
     """Managers that a forced new cluster left behind."""
     old_logs: tuple[str, ...] = ()
-    """Managers with a log that no swarm goes on from: those left behind, and those in no swarm."""
+    """Managers with a log that no swarm continues: the managers left behind, and the managers in no swarm."""
     unproven: tuple[str, ...] = ()
-    """Managers that a restore made, and that nobody compared with the copy since: the leader, or all without one."""
+    """Managers with a restore that is not proven yet: only the leader, or all of them if there is no leader."""
     opened: tuple[str, ...] = ()
-    """Managers of a swarm with a leader whose key file Requorum opened: autolock is to be switched on again."""
+    """Managers of a swarm with a leader whose key file Requorum opened. Requorum must switch autolock on again."""
 
     @property
     def lacking(self) -> tuple[str, ...]:
@@ -66,14 +66,14 @@ class Groups:
 def group(survey: Survey) -> Groups:
     """The groups of a survey's nodes."""
     leader = survey.leader
-    led = next((report for report in survey.managers if report.led), None)
+    witness = next((report for report in survey.managers if report.led), None)
 
     def names(holds: Callable[[NodeReport], bool], reports: Iterable[NodeReport] = survey.reports) -> tuple[str, ...]:
         return tuple(report.node.name for report in reports if holds(report))
 
     return Groups(
         without_leader=names(lambda report: not report.led, survey.managers),
-        cut_off=names(lambda report: led is not None and _is_cut_off(report, led), survey.managers),
+        cut_off=names(lambda report: witness is not None and _is_cut_off(report, witness), survey.managers),
         holders=names(lambda report: report.holds_raft, survey.managers),
         orphans=names(lambda report: report.in_swarm, survey.workers),
         missing=names(lambda report: _is_missing(report, leader)),
@@ -101,10 +101,10 @@ def _is_missing(report: NodeReport, leader: NodeReport | None) -> bool:
     return outdated or (report.known_lost and report.reach is not Reach.NAMED)
 
 
-def _is_cut_off(report: NodeReport, led: NodeReport) -> bool:
-    """Whether a node is silent here, and the leader that ``led`` reports reaches a manager at its address."""
+def _is_cut_off(report: NodeReport, witness: NodeReport) -> bool:
+    """Whether a node is silent here, and the leader that ``witness`` reports reaches a manager at its address."""
     return report.reach in _MAY_HIDE and any(
-        member.reachable and member.stands_at(report.node) for member in led.members
+        member.reachable and member.stands_at(report.node) for member in witness.members
     )
 
 

@@ -48,6 +48,11 @@ class Settings(Frozen):
     """Consent to a recovery: true, or the ID of one plan."""
 
     @property
+    def adopted(self) -> bool:
+        """Whether the swarm was there before: the stack file names its ID. What it does not name stays as it is."""
+        return bool(self.cluster_id)
+
+    @property
     def keys(self) -> Keys:
         """Where the cluster's objects lie in S3."""
         return Keys(self.backup.prefix, self.cluster)

@@ -39,6 +39,7 @@ class _Node(Frozen):
     availability: machines.Availability | None = None
     labels: Mapping[str, str] = Field(default_factory=dict)
     ssh_address: str = ""
+    data_path_address: IPv4Address | None = None
 
 
 class _SwarmOptions(Frozen):

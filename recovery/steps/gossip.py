@@ -15,41 +15,41 @@ from recovery.swarm.votes import may_restart
 from recovery.waiting import until
 
 READY_SECONDS = 30.0
-"""How long a manager that votes may take to be Ready, also through an election (20 s). After that its agent may have stopped to
-report, which a restart of its engine repairs (seen with engine 28, whose leader logs "heartbeat failure")."""
+"""How long a manager that votes may take to be Ready, also during an election (20 s). After this time, its engine may have
+stopped reporting. A restart of the engine repairs that (engine 28: its leader logs "heartbeat failure")."""
 DEAF = "does not listen for gossip"
 
 
 def reopen(cluster: Cluster, nodes: Sequence[Node], *, say: Say) -> bool:
-    """Restart the engines of managers that do not listen for gossip, one after the other; whether any was restarted.
+    """Restart the engines of managers that do not listen for gossip, one after the other. Returns whether it restarted any.
 
-    After a restart another manager may lead that has no heartbeat of any node yet, so an earlier survey is worthless.
-    Raises: as `unlock.start`, for an engine that came up locked; TransportError.
+    After a restart, another manager may lead, which has no heartbeat of any node yet. An earlier survey is then outdated.
+    Raises: as `unlock.start`, for an engine that starts locked; TransportError.
     """
     managers = [node for node in nodes if node.role == "manager"]
     looks = await_gossip(cluster, managers, node_workloads(cluster, managers))
-    restarted = [node.name for node in without_gossip(managers, looks) if restart(cluster, node, DEAF, say=say)]
-    return restarted != []
+    restarts = [restart(cluster, node, DEAF, say=say) for node in without_gossip(managers, looks)]
+    return any(restarts)
 
 
 def rouse(cluster: Cluster, nodes: Sequence[Node], *, say: Say) -> None:
-    """Restart the engines of managers that vote and are not Ready, one after the other. Raises: as `mend`."""
+    """Restart the engines of managers that vote and are not Ready, one after the other. Raises: as `restart`."""
     leader = stable_survey(cluster, nodes=cluster.settings.managers).leader
-    unheard = [member for member in leader.members if member.reachable and not member.ready] if leader else []
+    voters = [member for member in leader.members if member.reachable and not member.ready] if leader else []
     for node in nodes:
-        if any(member.stands_at(node) for member in unheard):
+        if any(member.stands_at(node) for member in voters):
             restart(cluster, node, "votes and is not Ready", say=say)
 
 
 def restart(cluster: Cluster, node: Node, fault: str, *, say: Say) -> bool:
-    """Restart a manager's engine for its fault if the others hold the quorum, and wait for it; whether it was restarted.
+    """Restart a manager's engine for its fault if the others hold the quorum, and wait for it. Returns whether it did.
 
-    Raises: as `mend`.
+    Raises: as `unlock.start`, for an engine that starts locked; TransportError.
     """
     if why := _objection(cluster, node):
         say(f"{node.name} {fault}. Requorum does not restart its engine: {why}")
         return False
-    say(f"{node.name} {fault}: Requorum restarts its engine")
+    say(f"{node.name} {fault}. Requorum restarts its engine")
     with journal.step(cluster, "restart", node.name, say), cluster.shell(node) as shell:
         shell.run(["sh", "-c", RESTART], seconds=unlock.RESTART_SECONDS)
 
@@ -63,7 +63,7 @@ def restart(cluster: Cluster, node: Node, fault: str, *, say: Say) -> bool:
 
 
 def _objection(cluster: Cluster, node: Node) -> str:
-    """Why a manager's engine must not be restarted; empty if it may."""
+    """Why Requorum must not restart a manager's engine; empty if it may."""
     leader = stable_survey(cluster, nodes=cluster.settings.managers).leader
     if leader is None or not may_restart(node, leader.members):
         return "the quorum would be lost"

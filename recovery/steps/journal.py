@@ -1,8 +1,8 @@
 """The journal of a recovery in S3: each step, while the recovery runs. The steps run in several processes, which may be killed.
 
-An entry is stored as ``PREFIX/CLUSTER/journal/UTCTIME-ACTION-NODE.json``. It is written before the step's change and
-again after it, so that an interrupted step is visible. If the journal cannot be written, the recovery reports that and
-goes on.
+An entry is stored as ``PREFIX/CLUSTER/journal/UTCTIME-ACTION-NODE.json``. Requorum writes it before the step's change, and
+again after the change, so that an interrupted step is visible. If S3 does not store an entry, the recovery reports the
+error and continues.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,7 +23,7 @@ AT_MOST = 8
 
 @contextmanager
 def step(cluster: Cluster, action: str, node: str, say: Say) -> Iterator[None]:
-    """Record one step in the journal: its begin, and its end or its error."""
+    """Record one step in the journal: its start, and its end or its error."""
     entry = begin(cluster, action, node, say)
     try:
         yield
@@ -49,12 +49,12 @@ def end(cluster: Cluster, entry: Entry, say: Say, *, error: str = "") -> None:
 def names(cluster: Cluster) -> tuple[str, ...]:
     """The names of all entries, oldest first. Raises: StoreError."""
     folder = cluster.settings.keys.journal
-    found = (key.removeprefix(folder) for key in cluster.store.keys(folder))
-    return tuple(sorted(name for name in found if ENTRY.match(name)))
+    candidates = (key.removeprefix(folder) for key in cluster.store.keys(folder))
+    return tuple(sorted(name for name in candidates if ENTRY.match(name)))
 
 
 def read(cluster: Cluster, *, after: str = "") -> tuple[Entry, ...]:
-    """The entries whose names sort ``after`` that name, oldest first. Unreadable entries are left out. Raises: StoreError."""
+    """The entries whose names sort after the name ``after``, oldest first, without unreadable entries. Raises: StoreError."""
     store, folder = cluster.store, cluster.settings.keys.journal
 
     def one(name: str) -> Entry | None:
@@ -68,7 +68,7 @@ def read(cluster: Cluster, *, after: str = "") -> tuple[Entry, ...]:
 
 
 def clear(cluster: Cluster, entries: Iterable[str]) -> None:
-    """Delete the entries of those names. Raises: StoreError."""
+    """Delete the entries with these names. Raises: StoreError."""
     store, folder = cluster.store, cluster.settings.keys.journal
     side_by_side(lambda name: store.delete(folder + name), tuple(entries), at_most=AT_MOST)
 
@@ -78,4 +78,4 @@ def _write(cluster: Cluster, entry: Entry, say: Say) -> None:
         store = cluster.store if entry.action in LASTING else cluster.hasty  # a step must not wait long for the journal
         store.put(cluster.settings.keys.journal + entry.name, entry.to_json())
     except StoreError as error:
-        say(f"the journal could not be written: {error.why}")
+        say(f"Requorum cannot write the journal: {error.why}")

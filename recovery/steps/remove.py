@@ -15,13 +15,12 @@ from recovery.swarm.votes import survives_without
 
 
 def remove(cluster: Cluster, node: Node, node_id: str, *, ending: bool, say: Callable[[str], None]) -> None:
-    """Remove the node from the swarm: demote, drain, leave, remove. A copy is taken before a manager is removed for good.
+    """Remove the node from the swarm: demote, drain, leave, remove. Before a manager is removed for good, copy the leader.
 
-    If the whole swarm is ``ending``, a manager whose removal would lose the quorum stays, and `quorum.dissolve`, which runs
-    last, ends the swarm.
+    If the whole swarm is ``ending``, a manager that the quorum needs stays. `quorum.dissolve`, which runs last, ends the
+    swarm.
 
-    Raises: Refused when only this node is to be removed and the swarm has no leader, or would lose its quorum;
-    StoreError; EngineError.
+    Raises: Refused if the swarm is not ending, and has no leader or would lose its quorum; StoreError; EngineError.
     """
     with cluster.hold(f"removing {node.name}", say=say):
         _remove(cluster, node, node_id, ending, say)
@@ -59,22 +58,22 @@ def _remove(cluster: Cluster, node: Node, node_id: str, ending: bool, say: Calla
             code="no-leader",
         )
     with cluster.shell(leader.node) as shell:
-        chief = Engine(shell)
-        entry = chief.member(node_id)
+        leader_engine = Engine(shell)
+        entry = leader_engine.member(node_id)
         if entry is None:
             _leave(cluster, node, node_id)
             return
         if entry.votes:
-            if ending and not survives_without(entry, chief.members()):
+            if ending and not survives_without(entry, leader_engine.members()):
                 return
             if not ending:
                 take_one(cluster.catalog(), cluster.settings, leader.node)
             say(f"demoting {node.name}")
-            votes.demote(chief, entry)
+            votes.demote(leader_engine, entry)
         say(f"removing {node.name} from the swarm")
-        chief.update_member(node_id, availability="drain")
+        leader_engine.update_member(node_id, availability="drain")
         _leave(cluster, node, node_id)
-        chief.remove_member(node_id)
+        leader_engine.remove_member(node_id)
 
 
 def _leave(cluster: Cluster, node: Node, node_id: str) -> None:
@@ -84,4 +83,4 @@ def _leave(cluster: Cluster, node: Node, node_id: str) -> None:
             if report.in_swarm and report.node_id == node_id:
                 Engine(shell).leave()
     except (Silent, TransportError):
-        return  # the machine is dead or gone: its entry is removed anyway
+        return  # the machine is dead or does not exist. Its entry is removed anyway

@@ -1,4 +1,4 @@
-"""Carries out UNLOCK and OPEN: unlocks a manager, or opens its key file before a new cluster is forced from it."""
+"""Carries out UNLOCK and OPEN: unlocks a manager, or opens its key file before Requorum forces a new cluster from it."""
 
 from recovery.cluster import Cluster
 from recovery.errors import ProofFailed
@@ -17,7 +17,7 @@ from recovery.swarm.model import LocalState, NodeReport
 from recovery.waiting import until
 
 KEY_FILE = f"{DATA_ROOT}/{KEY}"
-"""The key file's usual place. An engine whose leader has just died would need 20 s to tell its own."""
+"""The key file's usual path. An engine whose leader has just died would need 20 s to report its own."""
 REPLACE = f'umask 077; cat > "$1.requorum" && : > "${{1%/*}}/../{OPENED}" && mv "$1.requorum" "$1"'
 """Writes the marker before the key file. If a run is killed in between, autolock is still enabled again later."""
 RESTART_SECONDS = 90.0
@@ -38,7 +38,7 @@ def unlock_manager(run: Run, step: Step) -> None:
 
 
 def start(cluster: Cluster, node: Node, shell: Shell, *, say: Say) -> None:
-    """Unlock a locked manager, and wait until it has a leader. Several locked managers have none until enough are unlocked.
+    """Unlock a locked manager, and wait until it has a leader. Without a quorum, it has none until enough are unlocked.
 
     Raises: as `require_key`; EngineError; ProofFailed if it still has no leader.
     """
@@ -50,7 +50,7 @@ def start(cluster: Cluster, node: Node, shell: Shell, *, say: Say) -> None:
 
     def failure(report: NodeReport) -> ProofFailed:
         why = f"it has no leader after {votes.SECONDS:.0f} s. Its engine's swarm state is {report.state}"
-        remedy = "requorum status, then run the same command again"
+        remedy = "look at the swarm (requorum status), then run the same command again"
         return ProofFailed("unlocking it", why, remedy=remedy, node=node.name, code="no-leader")
 
     until(lambda: ask(shell), votes.SECONDS, holds=_takes_part, pause=PAUSE, otherwise=failure)
@@ -73,9 +73,9 @@ def open_key_file(run: Run, step: Step) -> None:
         shell.run(["sh", "-c", RESTART], seconds=RESTART_SECONDS)
 
 
-def _takes_part(seen: NodeReport) -> bool:
-    """Whether it has a leader. A manager that was demoted while it was locked deletes its raft log instead."""
-    return seen.state is LocalState.ACTIVE and (seen.led or not seen.raft)
+def _takes_part(report: NodeReport) -> bool:
+    """Whether the manager has a leader. If it was demoted while it was locked, it deletes its raft log instead."""
+    return report.state is LocalState.ACTIVE and (report.led or not report.raft)
 
 
 def _key(cluster: Cluster, shell: Shell, pem: bytes) -> UnlockKey | None:

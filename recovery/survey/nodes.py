@@ -25,9 +25,12 @@ from recovery.node.ssh import Shell
 from recovery.onnode.archive import OPENED, PLACED
 from recovery.parallel import side_by_side
 from recovery.survey import hosts, lost
+from recovery.survey.on_node import LOOK, framed
 from recovery.swarm.certificate import identity
+from recovery.swarm.found import SwarmFacts
 from recovery.swarm.machines import Node
 from recovery.swarm.model import LocalState, NodeReport, Presence, Reach, Survey
+from recovery.swarm.on_node import MARK_PATH
 from recovery.waiting import until
 
 CONNECT_SECONDS = 2.0
@@ -37,17 +40,17 @@ LATE_SECONDS = 10.0
 """How long the engine of a running machine may take to answer: it may be busy."""
 ELECTION_SECONDS = 30.0
 """An election starts 10 to 20 s after a leader is lost (swarmkit: a tick is 1 s, an election 10 ticks and a random part)."""
-MARK_PATH = "/etc/requorum/cluster"
-"""Holds the cluster's name on every machine we prepared."""
 PROBE = (
-    f"id -u; cat /etc/machine-id; cat {MARK_PATH} 2>/dev/null || echo; "
+    f'id -u; [ -z "$2" ] || {{ {LOOK} }}; '
+    f"cat /etc/machine-id; cat {MARK_PATH} 2>/dev/null || echo; "
     f'cd "$1/swarm" 2>/dev/null || exit 0; cat {PLACED} 2>/dev/null || echo; '
     "ls raft/wal-v3-encrypted/*.wal >/dev/null 2>&1 && echo raft || echo; "
     f"[ -e {OPENED} ] && echo opened || echo; "
     "sha256sum certificates/swarm-root-ca.crt 2>/dev/null || echo; cat certificates/swarm-node.crt 2>/dev/null; true"
 )
-"""Prints the ID of the user, the machine ID, our mark, what we placed, `raft` when a log lies there, `opened` when we opened
-the key file of an autolocked manager, and the CA's digest, a line each, and the node's certificate (public)."""
+"""Prints the ID of the user and, with a second argument, what `recovery.survey.on_node` reads. Then prints machine ID, our
+mark, what we placed, `raft` when a log lies there, `opened` when we opened the key file of an autolocked manager, and the
+CA's digest, a line each, and the node's certificate (public)."""
 ROOT = "0"
 FAULTS: Mapping[type[TransportError], Reach] = {
     SshRefused: Reach.REFUSED,
@@ -188,18 +191,21 @@ def _look(cluster: Cluster, node: Node, presence: Presence, limits: SurveyLimits
         return NodeReport(node, reach, detail), shell.accepted or presence is Presence.PRESENT
 
 
-def ask(shell: Shell, *, seconds: float = ENGINE_SECONDS) -> NodeReport:
-    """The report of the node behind an open shell; its engine has ``seconds`` for each answer."""
+def ask(shell: Shell, *, seconds: float = ENGINE_SECONDS, whole: bool = True) -> NodeReport:
+    """The report of the node behind an open shell; its engine has ``seconds`` for each answer.
+
+    A ``whole`` report also says what Requorum put on the machine.
+    """
     base = NodeReport(shell.node, Reach.ANSWERS)
     try:
         engine = Engine(shell, seconds=seconds)
     except EngineError as error:
-        return _on_disk(shell, replace(base, reach=Reach.NO_ENGINE, detail=error.why), DATA_ROOT)
+        return _on_disk(shell, replace(base, reach=Reach.NO_ENGINE, detail=error.why), DATA_ROOT, whole)
     try:
         info = engine.info()
     except EngineError as error:
         # A manager whose leader has just died answers nothing that it would ask the leader for.
-        seen = _on_disk(shell, replace(base, detail=error.why), DATA_ROOT)
+        seen = _on_disk(shell, replace(base, detail=error.why), DATA_ROOT, whole)
         if seen.raft:
             return replace(seen, state=LocalState.PENDING)
         return seen if seen.reach is Reach.NO_RIGHTS else replace(seen, reach=Reach.NO_ENGINE)
@@ -211,9 +217,10 @@ def ask(shell: Shell, *, seconds: float = ENGINE_SECONDS) -> NodeReport:
         state=state,
         control=bool(swarm.get("ControlAvailable")),
         detail=swarm.get("Error", ""),
+        swarm=SwarmFacts.of(swarm.get("Cluster")),
     )
     root = info.get("DockerRootDir") or DATA_ROOT
-    seen = _on_disk(shell, replace(seen, data_root=_elsewhere(shell, root)), root)
+    seen = _on_disk(shell, replace(seen, data_root=_elsewhere(shell, root)), root, whole)
     if state is LocalState.INACTIVE:
         return seen if seen.left_over else replace(seen, node_id="", cluster_id="", ca_sha256="")
     remotes = tuple(remote["Addr"] for remote in swarm.get("RemoteManagers") or ())
@@ -233,10 +240,11 @@ def _elsewhere(shell: Shell, root: str) -> str:
     return "" if here else root
 
 
-def _on_disk(shell: Shell, seen: NodeReport, root: str) -> NodeReport:
-    told = shell.run(["sh", "-c", PROBE, "probe", root], seconds=5, check=False)
-    lines = told.stdout.decode(errors="replace").split("\n", 7)
-    user, machine, mark, placed, raft, opened, ca, certificate = [*lines, *[""] * 8][:8]
+def _on_disk(shell: Shell, seen: NodeReport, root: str, whole: bool) -> NodeReport:
+    argv = ["sh", "-c", PROBE, "probe", root, "look" if whole else ""]
+    told = shell.run(argv, seconds=5, check=False)
+    on_node, lines = framed(told.stdout.decode(errors="replace"))
+    user, machine, mark, placed, raft, opened, ca, certificate = [*lines.split("\n", 7), *[""] * 8][:8]
     if not user.isdecimal():
         raise Garbled(
             "looking at its disk",
@@ -246,9 +254,10 @@ def _on_disk(shell: Shell, seen: NodeReport, root: str) -> NodeReport:
             code="answer-garbled",
         )
     if user != ROOT:
-        seen = replace(seen, reach=Reach.NO_RIGHTS, detail=f"the login is user {user} and not root")
+        seen, on_node = replace(seen, reach=Reach.NO_RIGHTS, detail=f"the login is user {user} and not root"), None
     found = replace(
         seen,
+        on_node=on_node,
         machine=machine,
         marked=mark,
         placed=placed,

@@ -19,9 +19,11 @@ class Node:
     zone: str = ""
     role: Role = "worker"
     availability: Availability | None = None
-    """None leaves the availability as it is. By default, the settings drain managers."""
+    """None leaves the availability as it is. By default, the settings drain the managers of a swarm that Requorum creates."""
     labels: Mapping[str, str] = field(default_factory=dict)
     ssh_address: str = ""
+    data_path_address: IPv4Address | None = None
+    """The address of its overlay traffic (``--data-path-addr``). None means its own address."""
 
     @property
     def dial(self) -> str:
@@ -30,13 +32,18 @@ class Node:
 
     def to_json(self) -> dict[str, Any]:
         """The node as the Pulumi state holds it."""
-        return {**asdict(self), "address": str(self.address), "labels": dict(self.labels)}
+        known = {**asdict(self), "address": str(self.address), "labels": dict(self.labels)}
+        path = known.pop("data_path_address")
+        return {**known, "data_path_address": str(path)} if path else known
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
         """The node that `to_json` wrote. Ignores unknown keys."""
         known = {key: document[key] for key in cls.__dataclass_fields__ if key in document}
-        return cls(**{**known, "address": IPv4Address(document["address"])})
+        for key in ("address", "data_path_address"):
+            if known.get(key):
+                known[key] = IPv4Address(known[key])
+        return cls(**known)
 
 
 @dataclass(frozen=True, kw_only=True)

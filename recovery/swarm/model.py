@@ -6,6 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from recovery.swarm.found import SwarmFacts
+from recovery.swarm.on_node import OnNode
 from recovery.swarm.raft import quorum
 from recovery.swarm.wal import Position
 
@@ -143,6 +145,10 @@ class NodeReport:
     members: tuple[Member, ...] = ()
     remotes: tuple[str, ...] = ()
     """The addresses of the managers that the engine knows."""
+    swarm: SwarmFacts | None = None
+    """The options of the swarm; a manager with a leader tells them."""
+    on_node: OnNode | None = None
+    """What Requorum put on the machine and what became of it; None if nobody looked."""
     named: str = ""
     """When, by whom and how the node was declared lost, if the declaration is valid."""
 

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import recovery.cluster
-from components.node import preparation
 from lab import command, image, nodes
 from lab.errors import LabError
 from lab.instance import Instance
@@ -13,6 +12,7 @@ from lab.stack import settings as lab_settings
 from recovery.node.ssh import Shell
 from recovery.operations.assess import assess
 from recovery.operations.recover import recover_all
+from recovery.planning.preparation import script
 from recovery.settings import Settings, parse
 from recovery.swarm.machines import Node
 from tests.chaos import witness
@@ -113,4 +113,4 @@ class Cluster:
 
     def _prepare(self, node: Node) -> None:
         with Shell(node, self.settings.ssh) as shell:
-            shell.run(["sh", "-s"], stdin=preparation(self.settings).encode())
+            shell.run(["sh", "-s"], stdin=script(self.settings, True, self.settings.swarm.data_path_port).encode())

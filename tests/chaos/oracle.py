@@ -135,7 +135,7 @@ def _by_loss(case: Case) -> Expected:
     if survivors > lost:
         return Expected(Ending.REJOINED, f"the swarm has its quorum; {identity}", renewed=renewed)
     if survivors:
-        why = f"the survivor that holds most has all that was committed, whatever the copies are; {identity}"
+        why = f"the survivor whose log reaches furthest has all that was committed, whatever the copies are; {identity}"
         return Expected(Ending.FORCED, why, renewed=renewed, safety_copies=frozenset(case.survivors))
     if no_copies:
         return Expected(

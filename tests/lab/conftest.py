@@ -17,6 +17,7 @@ LONGEST_FIRST = (
     "test_quorum_lost",
     "test_total_loss",
     "test_fence",
+    "test_adoption",
     "test_headline",
     "test_existing",
     "test_copies",

@@ -84,7 +84,8 @@ def test_a_swarm_that_cannot_be_told_to_end_is_not_given_up(machines: Swarm) -> 
     shown = machines.stack.destroy(check=False)
     machines.on("worker-2", "systemctl", "start", "ssh")
     assert shown.status != 0
-    assert "worker-2 cannot be told to leave" in shown.text
+    assert "code: node-unreachable" in shown.text
+    assert "requorum fence worker-2 --lost" in shown.text
 
 
 @pytest.mark.whole

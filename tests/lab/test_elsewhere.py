@@ -46,14 +46,14 @@ def test_without_the_plans_id_nothing_is_restored_elsewhere(swarm: Swarm, moved:
     assert f"manager-a from {BEFORE['manager-a']} to {NOW['manager-a']}" in refused.text
     assert "give the managers their old addresses in requorum:managers" in refused.text
     assert f"pulumi up --config recover={plan_id(moved)}" in refused.text
-    assert "there are two swarms" in refused.text, "the refusal shows what follows"
+    assert "two swarms will exist" in refused.text, "the refusal shows what follows"
     assert [node.name for node in nodes.existing(swarm.lab)] == list(WORKERS)
 
 
 def test_yes_is_not_the_word_that_is_missing(moved: Stack) -> None:
     refused = moved.requorum("recover", "--yes")
     assert refused.status == 1
-    assert "to which only the plan's ID consents" in refused.errors
+    assert "code: consent-needed" in refused.errors
 
 
 def test_the_preview_shows_every_step(moved: Stack) -> None:
@@ -61,7 +61,7 @@ def test_the_preview_shows_every_step(moved: Stack) -> None:
     assert re.search(
         rf"manager-[abc]: restore the swarm from .* and force a new cluster at {address(1, 1)[:-3]}", shown
     )
-    assert "take its vote, so that the log forgets its old address" in shown
+    assert re.search(r"manager-[abc]: take its vote", shown)
     assert all(f"{worker}: direct it to the managers' new addresses" in shown for worker in WORKERS)
 
 

@@ -66,7 +66,8 @@ def test_without_the_flag_nothing_is_forced(swarm: Swarm) -> None:
     swarm.until(lambda: both_answer(swarm), "both answer without a leader")
     refused = swarm.stack.preview(check=False)
     assert refused.status != 0
-    assert "the survivor that holds most is manager-b" in refused.text
+    assert "code: consent-needed" in refused.text
+    assert "manager-b: force a new cluster" in refused.text
     assert "pulumi up --config recover=true" in refused.text
 
 

@@ -48,5 +48,5 @@ def doctor_lines(diagnosis: Diagnosis, cases: Sequence[Finding]) -> tuple[str, .
             refused = f" [not now: {proposal.refused}]" if proposal.refused else ""
             lines += [f"  {number}. {proposal.command}{refused}", f"     {proposal.effect}"]
     if not lines and diagnosis.kind is not Kind.HEALTHY:
-        return ("no repair of a single node helps here. next: requorum plan",)
+        return ("no command for a single node helps. next: requorum plan",)
     return tuple(lines) or ("no unhealthy node",)

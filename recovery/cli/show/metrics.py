@@ -50,19 +50,19 @@ class Watched(Collector):
     def collect(self) -> Iterator[Metric]:
         """Every metric."""
         yield from self._swarm()
-        yield self._one("requorum_s3_up", "Whether the copies could be listed.", float(self._copies is not None))
+        yield self._one("requorum_s3_up", "Whether Requorum could list the copies.", float(self._copies is not None))
         if self._copies is not None:
             yield from _of_copies(self._status.cluster, self._copies, self._managers, self._sites)
             yield from _of_drills(self._status.cluster, self._drills)
             yield from _of_data(self._status.cluster, self._data)
 
     def _swarm(self) -> Iterator[Metric]:
-        diagnosis = self._one("requorum_diagnosis", "1 for what the swarm was found to be.", labels=("diagnosis",))
+        diagnosis = self._one("requorum_diagnosis", "1 for the present diagnosis.", labels=("diagnosis",))
         for kind in Kind:
             diagnosis.add_metric([self._status.cluster, str(kind)], float(kind is self._status.diagnosis.kind))
         yield diagnosis
         looked = self._status.taken.timestamp()
-        yield self._one("requorum_looked_timestamp_seconds", "When the swarm was looked at.", looked)
+        yield self._one("requorum_looked_timestamp_seconds", "When Requorum surveyed the swarm.", looked)
         text = "Exit status of requorum status: 0 fine, 3 degraded, 4 quorum lost, 5 not seen."
         yield self._one("requorum_status", text, float(self._status.exit_code))
 
@@ -90,7 +90,7 @@ def _of_copies(cluster: str, copies: Copies, managers: Sequence[str], sites: int
     labels = ["cluster", "manager"]
     count = GaugeMetricFamily(
         "requorum_copies",
-        "Copies down to the newest proven one by what their proof found.",
+        "Copies from the newest to the newest proven one, by verdict.",
         labels=[*labels, "verdict"],
     )
     newest = GaugeMetricFamily("requorum_last_copy_timestamp_seconds", "When the newest copy was taken.", labels=labels)
@@ -102,9 +102,13 @@ def _of_copies(cluster: str, copies: Copies, managers: Sequence[str], sites: int
     )
     size = GaugeMetricFamily("requorum_last_copy_bytes", "Size of the newest copy in S3.", labels=labels)
     proof = GaugeMetricFamily(
-        "requorum_last_proof_timestamp_seconds", "When the newest copy was proven, or drilled since.", labels=labels
+        "requorum_last_proof_timestamp_seconds",
+        "When the newest copy had its last restore test or drill.",
+        labels=labels,
     )
-    seconds = GaugeMetricFamily("requorum_last_proof_seconds", "How long the newest copy's proof took.", labels=labels)
+    seconds = GaugeMetricFamily(
+        "requorum_last_proof_seconds", "How long the last restore test or drill of the newest copy took.", labels=labels
+    )
     for manager in managers:
         mine = [(copy, manifest) for copy, manifest in read if copy.manager == manager]
         verdicts = Counter(manifest.verdict for _, manifest in mine)
@@ -126,10 +130,10 @@ def _of_copies(cluster: str, copies: Copies, managers: Sequence[str], sites: int
 def _of_drills(cluster: str, drills: Drills) -> Iterator[Metric]:
     labels = ["cluster", "manager"]
     when = GaugeMetricFamily(
-        "requorum_last_drill_timestamp_seconds", "When a copy of the manager was drilled last.", labels=labels
+        "requorum_last_drill_timestamp_seconds", "When the last drill of a copy of the manager ran.", labels=labels
     )
     proven = GaugeMetricFamily(
-        "requorum_last_drill_proven", "Whether the copy came up in that drill as its manifest says.", labels=labels
+        "requorum_last_drill_proven", "Whether the last drill started the copy as its manifest says.", labels=labels
     )
     for manager, proof in drills.items():
         when.add_metric([cluster, manager], proof.at.timestamp())

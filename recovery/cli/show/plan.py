@@ -23,6 +23,7 @@ def plan_json(assessment: Assessment, error: Refused | None = None) -> dict[str,
         "moves": [{"manager": move.manager, "from": move.old, "to": move.new} for move in plan.moves],
         "ahead": plan.ahead,
         "losses": list(plan.losses),
+        "changes": list(assessment.changes.lines),
         "refusal": asdict(plan.refusal) if plan.refusal else None,
         "error": error_object(error) if error else None,
         "steps": [

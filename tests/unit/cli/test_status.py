@@ -19,10 +19,12 @@ from recovery.cli.show.doctor import doctor_code
 from recovery.cluster import Cluster
 from recovery.errors import Refused, StoreError
 from recovery.operations.backup import BackupResult
+from recovery.planning import changes
 from recovery.planning.diagnosis import Kind, diagnose
 from recovery.planning.doctor import examine
 from recovery.planning.plan import Plan, Refusal
-from recovery.swarm.model import NodeReport, Reach
+from recovery.swarm.model import Member, NodeReport, Reach
+from recovery.swarm.on_node import OnNode
 from tests.unit import factories as make
 from tests.unit.cluster import assessment
 from tests.unit.planning.test_diagnosis import W1, W2, A, B, C, S, led
@@ -92,6 +94,32 @@ def test_the_tree_shows_zones_nodes_and_what_is_wrong() -> None:
     assert "zone c" in text
     assert "manager-c  10.77.3.13" in text
     assert "silent" in text
+
+
+def shown(found: show.Status) -> str:
+    console = Console(width=200, record=True, file=None)
+    with console.capture() as text:
+        console.print(show.as_tree(found))
+    return text.get()
+
+
+def test_nodes_that_the_stack_file_does_not_name_are_listed_and_nothing_is_wrong_with_them() -> None:
+    other = Member("id-x", "worker-x", "10.77.9.9", "worker", "pause", ready=True)
+    found = status([replace(r, members=(*r.members, other)) if r.members else r for r in make.healthy(S).reports])
+    assert "not named: worker-x at 10.77.9.9 (worker, ready), left alone" in shown(found)
+    (told,) = show.as_json(found)["others"]
+    assert (told["name"], told["address"], told["availability"]) == ("worker-x", "10.77.9.9", "pause")
+    assert found.exit_code == 0
+
+
+def test_what_differs_on_a_machine_is_a_line() -> None:
+    first, *others = make.healthy(S).reports
+    seen = make.survey([replace(first, on_node=OnNode()), *others])
+    diagnosis = diagnose(seen, make.CLUSTER, cluster="lab", copies=True)
+    found = show.status(S, seen, diagnosis, COPIES, None, changes.find(S, seen, Plan(Kind.HEALTHY), {}))
+    line = "drift: manager-a: the firewall's rules are missing (IPv4, IPv6). next: pulumi up"
+    assert shown(found).count(line) == shown(found).count("drift:") == 1
+    assert [bool(node["drift"]) for node in show.as_json(found)["nodes"]] == [True, *[False] * (len(S.nodes) - 1)]
 
 
 def test_a_warning_degrades_and_is_shown() -> None:

@@ -45,6 +45,11 @@ HEALTH = {
 }
 
 
+def wanted(availability: str | None, **labels: str) -> dict[str, Any]:
+    """What the proof was made for."""
+    return {"options": {}, "nodes": {"manager-a": ["manager", availability, labels]}}
+
+
 @pytest.mark.parametrize(
     ("olds", "news", "changes"),
     [
@@ -56,6 +61,8 @@ HEALTH = {
         ({"quorum": UNPROVEN}, {}, True),
         ({}, {"options": {"task_history_limit": 3}}, True),
         ({}, {"managers": {"a": "10.0.0.1", "b": "10.0.0.2"}}, True),
+        ({}, {"changes": ["task history limit: 5 becomes 3"]}, True),
+        ({"changes": ["task history limit: 5 becomes 3"]}, {}, False),
     ],
 )
 def test_the_quorum_is_only_touched_when_it_is_lost_or_told_otherwise(
@@ -72,7 +79,8 @@ def test_a_copy_under_another_ca_than_the_states_needs_somebody_to_vouch_for_it(
 ) -> None:
     olds = {**QUORUM, "quorum": "all lost", "ca_sha256": known}
     news = {**QUORUM, "recovery": {"copy": "one", "ca": "another", "vouched": vouched}}
-    with pytest.raises(Refused, match="copy=one") if refused else nullcontext():
+    confirmed = r"preview --config copy=one\.(?s:.*)up --config copy=one --config recover=ID(?s:.*)code: ca-mismatch$"
+    with pytest.raises(Refused, match=confirmed) if refused else nullcontext():
         assert QuorumProvider().diff("c", olds, news).changes
     news["recovery"]["ca"] = "ours"
     assert QuorumProvider().diff("c", olds, news).changes
@@ -88,6 +96,9 @@ def test_a_copy_under_another_ca_than_the_states_needs_somebody_to_vouch_for_it(
         ({"host": "h2"}, True, []),
         ({"address": "10.0.0.9"}, True, []),
         ({"name": "manager-b"}, True, ["name"]),
+        ({"availability": None}, False, []),
+        ({"changes": ["availability active becomes drain"]}, True, []),
+        ({"changes": []}, False, []),
     ],
 )
 def test_a_manager_changes_in_place_at_another_address_too(
@@ -118,6 +129,13 @@ def test_a_worker_is_looked_at_when_managers_move_and_replaced_when_it_does(
         ({"health": "minority lost"}, {}, True),
         ({}, {"generation": 2}, True),
         ({}, {"members": {"manager-a": "other"}}, True),
+        ({}, {"changes": ["worker-1: label disk=ssd is added"]}, True),
+        ({"wanted": wanted("drain")}, {"wanted": wanted("drain")}, False),
+        ({"wanted": wanted("drain")}, {"wanted": wanted(None)}, False),
+        ({"wanted": wanted("drain")}, {"wanted": {"options": {}, "nodes": {"manager-a": ["manager", {}]}}}, False),
+        ({"wanted": wanted(None)}, {"wanted": wanted("drain")}, True),
+        ({"wanted": wanted("drain")}, {"wanted": wanted(None, disk="ssd")}, True),
+        ({"wanted": wanted("drain")}, {"wanted": {**wanted("drain"), "options": {"autolock": True}}}, True),
     ],
 )
 def test_the_proof_is_made_again_when_what_it_rests_on_changed(

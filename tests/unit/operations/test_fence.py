@@ -111,6 +111,36 @@ def test_a_ready_worker_is_only_fenced_by_force() -> None:
     check(S, seen, W1, lost=False, force=True)
 
 
+@pytest.mark.parametrize(
+    ("swarm", "down_after", "fenced"),
+    [({}, 31, True), ({}, 70, False), ({"dispatcherHeartbeatSeconds": 20}, 70, True)],
+    ids=["a new swarm's heartbeats", "never", "longer heartbeats"],
+)
+def test_a_worker_is_fenced_although_the_leader_waits_for_three_heartbeats(
+    monkeypatch: pytest.MonkeyPatch, swarm: dict[str, int], down_after: int, fenced: bool
+) -> None:
+    of, clock = make.settings(swarm=swarm), [0.0]
+    monkeypatch.setattr(fence, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(fence, "sleep", lambda seconds: clock.__setitem__(0, clock[0] + seconds))
+    monkeypatch.setattr(fence, "is_silent", lambda *_: True)
+    monkeypatch.setattr(fence, "survey", lambda *_, **__: None)
+    monkeypatch.setattr(fence, "heard", lambda *_: clock[0] < down_after)
+    if fenced:
+        fence._await_silence(Cluster(of), W1, fence.SILENCE_SECONDS)
+        return
+    with pytest.raises(ProofFailed, match=r"the leader still reaches it after 60 s(?s:.*)code: still-answers$"):
+        fence._await_silence(Cluster(of), W1, fence.SILENCE_SECONDS)
+
+
+def test_a_machine_that_answers_gets_no_more_time_from_the_heartbeats(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(fence, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(fence, "sleep", lambda seconds: clock.__setitem__(0, clock[0] + seconds))
+    monkeypatch.setattr(fence, "is_silent", lambda *_: False)
+    with pytest.raises(ProofFailed, match=r"something still answers at \S+ after 30 s"):
+        fence._await_silence(Cluster(S), W1, fence.SILENCE_SECONDS)
+
+
 def test_name_and_address_take_their_places_in_the_command() -> None:
     assert fence.command(EXISTING, B) == ["power", "off", "--host=manager-b", "10.77.2.12"]
 

@@ -120,7 +120,7 @@ def test_an_older_copy_says_which_objects_are_lost_and_which_come_back() -> None
     assert new.copy.name in lost
     assert lost.endswith("lost: services a, b, c, d, e and 1 more; configs c1")
     assert new.copy.name in back
-    assert back.endswith("come back: services gone")
+    assert back.endswith("brings them back: services gone")
     assert newest_after(new, {one.copy: one.manifest for one in (old, new)}) is None
 
 
@@ -211,4 +211,4 @@ def test_a_restore_says_whose_copies_no_machine_is_there_for() -> None:
     made = plan([named(A), make.empty(B), make.empty(C)], recover=True, chosen=choice("manager-b", "10.77.2.12"))
     assert made.copy
     assert "manager-a" not in {step.node for step in made.steps}
-    assert any("passed over the copies of manager-a" in line for line in made.lines)
+    assert any("skipped the copies of manager-a" in line for line in made.lines)

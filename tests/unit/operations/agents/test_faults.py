@@ -55,7 +55,7 @@ def test_what_is_wrong_with_an_agent_is_said_with_what_to_do(
     standing: AgentStatus | TransportError, remedy: str, snapshot: SnapshotAssertion
 ) -> None:
     fault = _fault(standing, watched=True)
-    assert fault.endswith(f"; {remedy}")
+    assert fault.endswith(f". {remedy}")
     assert fault == snapshot
 
 

@@ -77,6 +77,20 @@ def test_an_agent_that_shall_not_watch_does_not_after_the_next_boot_either(of: S
     assert "systemctl enable --quiet --now requorum-copy.timer" in told
 
 
+def test_what_others_put_under_our_units_stays(of: Settings, node: Node) -> None:
+    node.install(of)
+    theirs = [f"etc/systemd/system/{unit}.d/override.conf" for unit in ("requorum-copy.service", "requorum-copy.timer")]
+    for path in theirs:
+        (node.root / path).parent.mkdir()
+        (node.root / path).write_text("[Service]\nNice=5\n")
+    told = node.install(of)
+    assert node.there("etc/requorum/agent/installed"), "a folder of drop-ins does not stop the installation half way"
+    assert "systemctl enable --quiet --now requorum-copy.timer" in told
+    assert node.run(agents.REMOVE).returncode == 0
+    assert [node.there(path) for path in theirs] == [True, True]
+    assert not node.there("etc/systemd/system/requorum-copy.service")
+
+
 def test_metrics_that_nobody_writes_any_more_are_removed(of: Settings, node: Node) -> None:
     old, new = node.root / "old", node.root / "new folder"
     node.install(with_agent(of, metrics_folder=old))

@@ -61,6 +61,22 @@ def test_a_watch_that_runs_and_shall_not_is_seen(of: Settings, provider: Provide
     assert read.outs["running"] is (wanted == found)
 
 
+@pytest.mark.parametrize(
+    ("olds", "news", "changes"),
+    [
+        ({}, {}, False),
+        ({}, {"drift": ["requorum-copy.timer of its agent is not as installed"]}, True),
+        ({"drift": ["requorum-copy.timer of its agent is not as installed"]}, {}, False),
+        ({}, {"digest": "newer"}, True),
+        ({"running": False}, {}, True),
+    ],
+)
+def test_an_agent_that_differs_is_installed_again(
+    of: Settings, provider: Provider, olds: dict[str, Any], news: dict[str, Any], changes: bool
+) -> None:
+    assert provider.provider.diff("x", {**props(of), **olds}, {**props(of), **news}).changes is changes
+
+
 def test_a_node_is_dialled_where_the_settings_have_it_now(of: Settings, provider: Provider) -> None:
     was = props(of, ssh_address="192.0.2.9")
     read = provider.provider.read("x", was)

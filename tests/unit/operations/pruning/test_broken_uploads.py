@@ -70,7 +70,7 @@ def test_prune_removes_the_parts_of_uploads_that_broke_off(
         patch.setattr(s3, "abort_multipart_upload", denied)
         result = run("prune", "--yes")
     assert result.exit_code == 3
-    assert f"the parts of {OURS[0]}: not removed" in result.stderr.replace("\n", "")
+    assert f"the parts of {OURS[0]} were not removed" in result.stderr.replace("\n", "")
     assert left() == sorted([OURS[0], *THEIRS])
     assert run("prune", "--yes").exit_code == 0
     assert left() == sorted(THEIRS)

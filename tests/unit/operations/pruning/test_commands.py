@@ -50,7 +50,7 @@ def test_prune_in_json_and_its_exit_status(
         (False, "AccessDenied: object is locked"),
         (True, None),
     ]
-    assert f"{old.name}: not removed" in result.stderr
+    assert f"{old.name} was not removed" in result.stderr
     assert run("prune", "--yes").exit_code == 3
 
 

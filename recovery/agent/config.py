@@ -17,6 +17,8 @@ CREDENTIALS = FOLDER / "credentials"
 """The node's own S3 credentials, an AWS shared credentials file. Without it, boto3 uses other sources on the node."""
 CUSTOMER_KEY = FOLDER / "customer.key"
 STATE = Path("/var/lib/requorum/agent")
+METRICS_FILE = "requorum_agent.prom"
+"""The file with the agent's metrics, in the folder of a Prometheus node exporter."""
 
 
 @dataclass(frozen=True)

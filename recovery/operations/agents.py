@@ -10,8 +10,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Protocol
 
-from recovery.agent import metrics
-from recovery.agent.config import CREDENTIALS, CUSTOMER_KEY, FILE, STATE, Config
+from recovery.agent.config import CREDENTIALS, CUSTOMER_KEY, FILE, METRICS_FILE, STATE, Config
 from recovery.agent.state import State, from_json
 from recovery.cluster import Cluster
 from recovery.errors import Refused, SettingError, TransportError
@@ -77,7 +76,7 @@ STOP = f"""systemctl stop {RUNNING} requorum-copy.service requorum-due.service 2
 for unit in {RUNNING}; do systemctl disable --quiet $unit 2>/dev/null || true; done
 for unit in {UNITS}; do rm -f /etc/systemd/system/$unit; done
 was=$(python3 -c 'import json; print(json.load(open("{FILE}"))["metrics"] or "")' 2>/dev/null || true)
-[ -z "$was" ] || [ "$was" = "$metrics" ] || rm -f "$was/{metrics.FILE}"
+[ -z "$was" ] || [ "$was" = "$metrics" ] || rm -f "$was/{METRICS_FILE}"
 rm -rf {HOME} {FILE.parent}
 """
 """Removes an agent, and of other people's files none: a folder of drop-ins for a unit stays.

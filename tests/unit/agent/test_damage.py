@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from recovery.agent import metrics
 from recovery.agent import order as agent_order
+from recovery.agent.config import METRICS_FILE
 from recovery.agent.run import AGAIN, DONE, FAILED
 from recovery.agent.state import State
 from recovery.copies import copy, snapshot
@@ -137,7 +137,7 @@ def test_a_state_that_cannot_be_written_is_told_and_keeps_nothing_back(
     monkeypatch.setattr(State, "write", full)
     assert world.run() == FAILED
     assert of_copies(world.stored()) == ["manifest.json", "zst.age"]
-    assert 'requorum_agent_failing{cluster="lab",manager="manager-a"} 1.0' in (world.folder / metrics.FILE).read_text()
+    assert 'requorum_agent_failing{cluster="lab",manager="manager-a"} 1.0' in (world.folder / METRICS_FILE).read_text()
     world.change()
     assert world.run() == FAILED
     assert world.taken == 1, "what would not be remembered is not tried"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from recovery.agent import config, metrics, spool, state
+from recovery.agent.config import METRICS_FILE
 from recovery.agent.spool import Entry, Spool
 from recovery.agent.state import Fault, State
 from recovery.copies.manifest import Proof, Verdict
@@ -128,7 +129,7 @@ def test_metrics_tell_what_became_of_the_last_round(tmp_path: Path) -> None:
     waiting = (spooled(Spool(tmp_path / "spool", copies=9, size=1 << 20), "1", taken=NOW),)
     state = replace(State(proven=5.0), failures=3).failing(Fault.COPY, "x")
     metrics.write(replace(CONFIG, metrics=tmp_path), state, waiting)
-    text = (tmp_path / metrics.FILE).read_text()
+    text = (tmp_path / METRICS_FILE).read_text()
     for line in ("last_proven_timestamp_seconds", "failing"):
         assert f'requorum_agent_{line}{{cluster="lab",manager="manager-a"}}' in text
     assert 'requorum_agent_failing{cluster="lab",manager="manager-a"} 1.0' in text

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from recovery.agent import metrics
+from recovery.agent.config import METRICS_FILE
 from recovery.agent.state import State
 from recovery.operations import agents, bundle
 from recovery.operations.agents import AgentStatus
@@ -94,13 +94,13 @@ def test_what_others_put_under_our_units_stays(of: Settings, node: Node) -> None
 def test_metrics_that_nobody_writes_any_more_are_removed(of: Settings, node: Node) -> None:
     old, new = node.root / "old", node.root / "new folder"
     node.install(with_agent(of, metrics_folder=old))
-    (old / metrics.FILE).write_text("x")
+    (old / METRICS_FILE).write_text("x")
     (old / "other.prom").write_text("x")
     node.install(with_agent(of, metrics_folder=old))
-    assert (old / metrics.FILE).exists(), "they are written on"
+    assert (old / METRICS_FILE).exists(), "they are written on"
     node.install(with_agent(of, metrics_folder=new))
     assert [file.name for file in old.iterdir()] == ["other.prom"]
-    (new / metrics.FILE).write_text("x")
+    (new / METRICS_FILE).write_text("x")
     assert node.run(agents.REMOVE).returncode == 0
     assert not list(new.iterdir())
     assert not list((node.root / "etc/systemd/system").iterdir())

@@ -41,7 +41,7 @@ def status(stack: StackOption = "", config_file: FileOption = None, as_json: Jso
 def doctor(stack: StackOption = "", config_file: FileOption = None, as_json: JsonOption = False) -> None:
     """List unhealthy nodes and the commands that may repair them, least disruptive first.
 
-    Changes nothing. Exit status: 0 if every node is healthy, 1 error, 3 degraded, 4 quorum lost.
+    Changes nothing. Exit status: 0 if every node is healthy, 1 error, 3 degraded, 4 quorum lost, 5 not seen from here.
     """
     with opened(stack, config_file, as_json=as_json) as cluster:
         seen, diagnosis, *_ = look(cluster)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 SHOWN = 3
 """The most nodes whose trouble one sentence names."""
 UPDATE = "pulumi up"
+PROVE = f"{UPDATE}. If it changes nothing, prove what the earlier run did: requorum recover"
+"""Pulumi proves nothing if its state agrees with the swarm, as after an interrupted run of the command line."""
 SHOW_PLAN = "requorum plan"
 """Shows the plan and its ID, if a survey alone cannot tell them."""
 NO_CHANGE = (
@@ -217,8 +219,10 @@ def _command(
     ):
         machines = ", ".join(f"{node.name} ({node.address})" for node in off)
         return f"start {machines}, or correct the addresses in the stack file. Then: {UPDATE}"
-    if plan.steps or unfinished:
+    if plan.steps:
         return UPDATE
+    if unfinished:
+        return PROVE
     return _for_one_node(settings, survey, diagnosis) or (UPDATE if changed else "")
 
 

@@ -13,6 +13,7 @@ from recovery.cluster import Cluster
 from recovery.errors import StoreError
 from recovery.operations import unfinished
 from recovery.operations.assess import assess
+from recovery.planning.guidance import PROVE
 from recovery.steps import journal
 from recovery.steps.entry import PLAN
 from tests.fake.cases import Case, Scene, Theatre, names, quiet
@@ -99,7 +100,7 @@ def test_a_run_without_a_report_is_told_first(stage: Any) -> None:
     for command in ("status", "doctor", "plan"):
         document = json.loads(run(command, "--json").stdout)
         assert document["sentence"].startswith("the run that began at ")
-        assert document["next"] == "pulumi up"
+        assert document["next"] == PROVE
 
 
 def test_a_step_is_unfinished_until_a_report_is_newer() -> None:

@@ -10,7 +10,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from recovery.planning.decide import make_plan
 from recovery.planning.diagnosis import Diagnosis, Kind, diagnose
-from recovery.planning.guidance import MEANING, SHOW_PLAN, Guidance, guide
+from recovery.planning.guidance import MEANING, PROVE, SHOW_PLAN, Guidance, guide
 from recovery.planning.plan import Plan, Source
 from recovery.swarm.model import LocalState, NodeReport, Reach, Survey
 from tests.unit import factories as make
@@ -202,12 +202,13 @@ def test_no_good_copy_is_said_once_it_was_looked_for() -> None:
 @pytest.mark.parametrize(
     ("reports", "command"),
     [
-        ([*ALL_LED, *WORKERS], "pulumi up"),
-        ([*WITHOUT_C, make.silent(C), *WORKERS], "pulumi up"),
+        ([*ALL_LED, *WORKERS], PROVE),
+        ([*WITHOUT_C, make.silent(C), *WORKERS], PROVE),
+        ([*WITHOUT_C, make.gone(C), *WORKERS], "pulumi up"),
         (LOST, SHOW_PLAN),
         ([make.leaderless(A), make.silent(B), make.gone(C)], "docker start manager-b"),
     ],
-    ids=["healthy", "one silent", "all lost", "a silent one"],
+    ids=["healthy", "one silent", "one gone", "all lost", "a silent one"],
 )
 def test_an_unfinished_run_comes_first(reports: list[NodeReport], command: str) -> None:
     found = guide(S, *seen(*reports), unfinished=BEGUN)

@@ -1,11 +1,13 @@
 """Where the laboratory of this process is: each process that runs these tests has one of its own, beside the others."""
 
+import os
 import tempfile
 from pathlib import Path
 
 from tests.lab.claims import claim
 
-LABS = (78, 82, 83)
+LABS = (int(os.environ["REQUORUM_LAB"]),) if "REQUORUM_LAB" in os.environ else (78, 82, 83)
+"""The labs of these tests. `REQUORUM_LAB` names another one, for a single module beside a whole run."""
 OCTET = claim(LABS, Path(tempfile.gettempdir()))
 """The lab's number, and the second part of its addresses."""
 

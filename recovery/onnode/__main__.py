@@ -1,4 +1,4 @@
-"""``take ROOT``, ``receive SHA256``, ``prove ARGUMENTS``, ``seal FOLDER RECIPIENT…``, ``take-data ARGUMENTS``,
+"""``take ROOT HOW``, ``examine ROOT``, ``removable ROOT``, ``receive SHA256``, ``prove ARGUMENTS``, ``seal FOLDER RECIPIENT…``, ``take-data ARGUMENTS``,
 ``give-data ARGUMENTS``: what it found, as JSON.
 
 ``take-data`` puts out the copy itself, and what it found as the last line of the error output. A secret is read from standard input, never from the arguments. Ends with 3 where the copy is at fault, and with its
@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from recovery.onnode import copying, process, sandbox, streaming
+from recovery.onnode import copying, process, repair, sandbox, streaming
 from recovery.onnode.archive import Unfit
 
 BROKEN = 1
@@ -35,6 +35,10 @@ def _run(program: str, verb: str, *arguments: str) -> Any:
     match verb:
         case "take":
             return copying.take(*arguments)
+        case "examine":
+            return repair.examine(*arguments)
+        case "removable":
+            return repair.removable(*arguments)
         case "seal":
             folder, *recipients = arguments
             given = json.load(sys.stdin.buffer)

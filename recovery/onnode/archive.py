@@ -22,6 +22,8 @@ PLACED = ".requorum"
 OPENED = ".requorum-opened"
 """In a swarm directory whose key file was opened without its engine: autolock was on, and is to be switched on again."""
 WAL = "swarm/raft/wal-v3-encrypted/"
+REPAIRED = ".requorum-repaired"
+"""In a swarm directory whose log we cut: what was wrong with it, until a new cluster was forced from it."""
 BLOCK = 1 << 20
 PAPER = 64 << 10
 """Bytes of a certificate or a key file, at most."""
@@ -31,6 +33,8 @@ BESIDE = 4 << 20
 """Bytes of an archive that are no file's content, at most: enough for thousands of files, where a swarm directory has dozens."""
 KINDS = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE, tarfile.GNUTYPE_SPARSE)
 """What tar makes of plain files and folders (``--format=gnu``)."""
+UNREADABLE = Position(0, 0, 0)
+"""Where a log ends that nobody can read."""
 END = bytes(tarfile.BLOCKSIZE)
 """Marks the end. `tarfile.TarFile` takes a header that it cannot read, or that is not there, for the end too; tar does not."""
 
@@ -61,21 +65,21 @@ class Content:
     position: Position
 
 
-def read(plain: IO[bytes]) -> Content:
-    """Read the unpacked stream of an archive to its end.
+def read(plain: IO[bytes], *, damaged: bool = False) -> Content:
+    """Read the unpacked stream of an archive to its end. The raft log of a ``damaged`` directory may be unreadable.
 
     Raises: Unfit when it holds anything but plain files and folders below ``swarm/``, each of them once, unpacks to
     too much, or lacks what a manager needs; tarfile.TarError and the stream's own errors when it is torn.
     """
     try:
-        return _read(_Metered(plain))
+        return _read(_Metered(plain), damaged)
     except Unfit:
         raise
     except (ValueError, IndexError, RecursionError) as error:
         raise tarfile.ReadError(f"a header cannot be read: {error}") from None
 
 
-def _read(stream: "_Metered") -> Content:
+def _read(stream: "_Metered", damaged: bool) -> Content:
     files: list[FileEntry] = []
     kept: dict[str, bytes] = {}
     room = LOG
@@ -102,13 +106,19 @@ def _read(stream: "_Metered") -> Content:
         if block.count(0) < len(block):
             raise Unfit("something follows its end")
     segments = [kept[path] for path in sorted(kept) if path.startswith(WAL)]
-    if not {CERTIFICATE, CA, KEY} <= kept.keys() or not segments:
+    if not {CERTIFICATE, CA, KEY} <= kept.keys() or not (segments or damaged):
         raise Unfit("certificates or raft log are missing")
+    return Content(tuple(files), kept[CERTIFICATE], kept[KEY], kept[CA], _position(segments, damaged))
+
+
+def _position(segments: list[bytes], damaged: bool) -> Position:
+    """Where the log ends. Raises: Unfit when that cannot be read, and the log is not ``damaged``."""
     try:
-        end = position(segments)
+        return position(segments)
     except ValueError as error:
+        if damaged:
+            return UNREADABLE
         raise Unfit(f"its raft log: {error}") from None
-    return Content(tuple(files), kept[CERTIFICATE], kept[KEY], kept[CA], end)
 
 
 class _Metered:

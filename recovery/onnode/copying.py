@@ -19,13 +19,15 @@ from pathlib import Path
 from tarfile import TarError
 from typing import Any, BinaryIO
 
-from recovery.onnode import archive
+from recovery.onnode import archive, repair
 
 FOLDER = Path("/var/lib/requorum/copies")
 PACKED, ARCHIVE, SEALED = "copy.tar", "copy.tar.zst", "copy.tar.zst.age"
 KEY, STATEMENT = "key", "statement"
 STALE_SECONDS = 3600
 HOT, COLD = "hot", "cold"
+DAMAGED, REPAIRED = "damaged", "repaired"
+"""Of a log that the engine cannot use: as it is, and cut behind its last good frame."""
 UNITS = ("docker.socket", "docker.service")
 GUARD = "requorum-engine-back"
 STOPPED = ("inactive", "failed")
@@ -45,6 +47,7 @@ PACK = (
     "--exclude=*.tmp",
     f"--exclude=swarm/{archive.PLACED}",
     f"--exclude=swarm/{archive.OPENED}",
+    f"--exclude=swarm/{archive.REPAIRED}",
     "-cf",
 )
 """``*.tmp`` is the write-ahead log's preallocated next segment: all zeros, made anew on start."""
@@ -62,13 +65,14 @@ LOCKED = b"ENCRYPTED PRIVATE KEY"
 
 
 def take(root: str, how: str) -> dict[str, Any]:
-    """Copy the swarm directory below ``root``, ``how`` being `HOT` or `COLD`; what the copy is, and its folder.
+    """Copy the swarm directory below ``root``, ``how`` being `HOT`, `COLD`, `DAMAGED` or `REPAIRED`; what the copy is, and its
+    folder.
 
     The key file is told only where it is locked: it is a secret otherwise. Raises: Unfit, OSError,
     CalledProcessError; nothing is left behind then, and no engine stopped.
     """
     folder = _folder()
-    stopped = 0.0
+    stopped, repaired = 0.0, dict[str, Any]()
     try:
         disk = _allocated(Path(root, "swarm"))
         _require_space(folder, disk + RESERVE_BYTES)
@@ -77,10 +81,14 @@ def take(root: str, how: str) -> dict[str, Any]:
                 _pack(root, folder)
                 _require_stopped()
             stopped = clock()
+        elif how == REPAIRED:
+            repaired = repair.remade(root, folder / "tree")
+            _pack(str(folder / "tree"), folder)
+            shutil.rmtree(folder / "tree")
         else:
             _pack_still(root, folder)
         made = _compressed(folder)
-        found = read(made)
+        found = read(made, damaged=how == DAMAGED)
         (folder / KEY).write_bytes(found.key)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
@@ -94,6 +102,7 @@ def take(root: str, how: str) -> dict[str, Any]:
         "position": [found.position.term, found.position.index, found.position.commit],
         "raw_bytes": disk,
         "stopped_seconds": round(stopped, 3),
+        **repaired,
         **measured(made),
     }
 
@@ -215,12 +224,12 @@ def receive(content: BinaryIO, sha256: str) -> dict[str, Any]:
     return {"folder": str(folder)}
 
 
-def read(path: Path) -> archive.Content:
-    """The content of an archive on this node. Raises: Unfit, also when it is torn."""
+def read(path: Path, *, damaged: bool = False) -> archive.Content:
+    """The content of an archive on this node; its log may be ``damaged``. Raises: Unfit, also when it is torn."""
     with subprocess.Popen(["zstd", "-q", "-dc", str(path)], stdout=subprocess.PIPE) as unpacking:
         assert unpacking.stdout
         try:
-            found = archive.read(unpacking.stdout)
+            found = archive.read(unpacking.stdout, damaged=damaged)
         except (EOFError, TarError) as error:
             raise archive.Unfit(f"it is torn ({error})") from None
     if unpacking.returncode:

@@ -54,5 +54,7 @@ def _other_source(consented: Plan, fresh: Plan) -> Iterator[str]:
 def _other_costs(consented: Plan, fresh: Plan) -> Iterator[str]:
     if further := set(fresh.moves) - set(consented.moves):
         yield f"it would also move {', '.join(sorted(move.text for move in further))}"
+    if fresh.cut and fresh.cut != consented.cut:
+        yield f"the repaired log would be that of {fresh.cut}, and the plan was made for {consented.cut or 'a log that is whole'}"
     if fresh.ahead and fresh.ahead != consented.ahead:
         yield f"{fresh.ahead} holds committed changes that no survivor has"

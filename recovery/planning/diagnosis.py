@@ -109,12 +109,14 @@ def minority_lost(facts: Facts) -> Ruling | None:
     """There is a leader, and a manager does not report it."""
     if not facts.leader:
         return None
-    return Ruling(Kind.MINORITY_LOST, (f"the swarm has a leader, but lacks {', '.join(facts.nodes.without_leader)}",))
+    lacks = f"the swarm has a leader, but lacks {', '.join(facts.nodes.without_leader)}"
+    return Ruling(Kind.MINORITY_LOST, (lacks + _cause(facts),))
 
 
 def locked(facts: Facts) -> Ruling | None:
     """A quorum of managers holds the log, and at least one of them waits for the unlock key."""
-    if not facts.nodes.locked or len(facts.nodes.holders) < quorum(len(facts.survey.managers)):
+    sound = [name for name in facts.nodes.holders if name not in facts.nodes.damaged]
+    if not facts.nodes.locked or len(sound) < quorum(len(facts.survey.managers)):
         return None
     return Ruling(Kind.LOCKED, (f"no leader. These managers wait for the unlock key: {', '.join(facts.nodes.locked)}",))
 
@@ -129,12 +131,13 @@ def held_by_workers(facts: Facts) -> Ruling | None:
 
 def held_by_managers(facts: Facts) -> Ruling | None:
     """A manager holds the raft log."""
-    count, needed = len(facts.nodes.holders), quorum(len(facts.survey.managers))
-    if not count:
+    if not facts.nodes.holders:
         return None
-    held = f"{count} of the {needed} needed managers {'hold' if count > 1 else 'holds'} the raft log"
+    count = len([name for name in facts.nodes.holders if name not in facts.nodes.damaged])
+    needed = quorum(len(facts.survey.managers))
+    held = f"{count} of the {needed} needed managers {'holds' if count == 1 else 'hold'} the raft log"
     waiting = ". An election may be under way, which takes up to 20 s" if facts.survey.electing else ""
-    return Ruling(Kind.QUORUM_LOST, (f"no leader. {held}{waiting}",))
+    return Ruling(Kind.QUORUM_LOST, (f"no leader. {held}{waiting}{_cause(facts)}",))
 
 
 def maybe_alive(facts: Facts) -> Ruling | None:
@@ -182,6 +185,14 @@ def access_fault(survey: Survey) -> NodeReport | None:
     """A node that is up but does not let Requorum log in, managers first. The operator must repair the access first."""
     faults = (report for report in survey.managers + survey.workers if report.reach in ACCESS_FAULTS)
     return next(faults, None)
+
+
+def _cause(facts: Facts) -> str:
+    """Which managers cannot use their logs, and why, in words; empty if all can."""
+    damaged, full = ", ".join(facts.nodes.damaged), ", ".join(facts.nodes.full)
+    return (f". The raft log is damaged on {damaged}" if damaged else "") + (
+        f". The disk is full on {full}" if full else ""
+    )
 
 
 def _is_foreign(report: NodeReport, facts: Facts) -> bool:

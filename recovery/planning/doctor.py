@@ -39,6 +39,8 @@ class Remedy(StrEnum):
     REBOOT = "reboot"
     REPLACE = "replace"
     PROMOTE = "promote"
+    FREE = "free"
+    RECOVER = "recover"
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,10 @@ def examine(settings: Settings, survey: Survey, diagnosis: Diagnosis) -> tuple[F
 def trouble(report: NodeReport, survey: Survey) -> str:
     """What is wrong with a node that is or may be a member; empty if nothing is, or if the node is known to be lost."""
     node = report.node
+    if report.full:
+        return f"its disk is full, so that Docker's raft log stopped: {report.full}"
+    if report.damage:
+        return f"its raft log is damaged ({report.damage}), so that its engine is not in the swarm"
     if report.reach in (Reach.SILENT, Reach.STOPPED):
         return f"it is {report.reach}" + (f": {report.detail}" if report.detail else "")
     if report.reach is Reach.NO_ENGINE:
@@ -125,6 +131,17 @@ def objection(settings: Settings, survey: Survey, worker: Node) -> str:
 
 def _proposals(settings: Settings, survey: Survey, report: NodeReport, kind: Kind) -> tuple[Proposal, ...]:
     node, name, leader = report.node, report.node.name, survey.leader
+    if report.full:
+        effect = "lets Docker write its raft log again, and repair its last entry by itself"
+        return (
+            Proposal(Remedy.FREE, f"remove something from the disk of {name}, then: requorum restart {name}", effect),
+        )
+    if report.damage and leader:
+        effect = "takes a safety copy, lets it give up the damaged log, and lets it rejoin under its own node ID"
+        return (Proposal(Remedy.UPDATE, "pulumi up", effect),)
+    if report.damage:
+        effect = "shows what a repaired log would give back, and forces nothing without the plan's ID"
+        return (Proposal(Remedy.RECOVER, "pulumi preview --config recover=true", effect),)
     if report.state is LocalState.LOCKED:
         if kind is Kind.QUORUM_LOST:  # unlocked by hand without a quorum, its engine blocks until it is restarted
             effect = "shows whether the plan unlocks it with the key in escrow and forces a new cluster from it"

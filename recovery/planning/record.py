@@ -11,6 +11,8 @@ from recovery.swarm.model import AddressChange
 
 NOTHING = Plan(Kind.HEALTHY)
 """What is consented to where no plan is recorded, as in a state that an earlier version wrote."""
+KNOWN = ("cluster_id", "copy", "ca", "survivor", "ahead", "cut")
+"""What a fresh plan is compared with, besides steps and moves."""
 
 
 def to_record(plan: Plan, steps: Iterable[Step]) -> dict[str, Any]:
@@ -18,7 +20,7 @@ def to_record(plan: Plan, steps: Iterable[Step]) -> dict[str, Any]:
     taken = [{**asdict(step), "action": str(step.action)} for step in steps]
     if not taken:
         return {}
-    known = {key: getattr(plan, key) for key in ("cluster_id", "copy", "ca", "survivor", "ahead")}
+    known = {key: getattr(plan, key) for key in KNOWN}
     moves = [asdict(move) for move in plan.moves]
     return {"kind": str(plan.kind), **known, "moves": moves, "steps": taken}
 
@@ -29,5 +31,5 @@ def from_record(record: Mapping[str, Any]) -> Plan:
         return NOTHING
     steps = tuple(Step(**{**step, "action": Action(step["action"])}) for step in record["steps"])
     moves = tuple(AddressChange(**move) for move in record["moves"])
-    known: dict[str, Any] = {key: record.get(key) for key in ("cluster_id", "copy", "ca", "survivor", "ahead")}
+    known: dict[str, Any] = {key: record.get(key) for key in KNOWN}
     return Plan(Kind(record["kind"]), steps=steps, moves=moves, **known)

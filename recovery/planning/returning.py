@@ -33,8 +33,12 @@ def finish_quorum(diagnosis: Diagnosis, settings: Settings) -> tuple[Step, ...]:
 def of_node(diagnosis: Diagnosis, node: Node) -> tuple[Step, ...]:
     """How one node returns: what it has of before is saved and given up, then it joins. Nothing where it is in its place."""
     name, found = node.name, []
-    if name in diagnosis.old_logs:
+    damaged = name in diagnosis.damaged and name not in diagnosis.old_logs
+    if name in diagnosis.old_logs or damaged:
         found.append(steps.save(name))
+    if damaged:
+        gives_up = steps.set_aside if name in diagnosis.halted else steps.leave_damaged
+        return (*found, gives_up(name), steps.rejoin(name))
     if name in diagnosis.left_behind:
         found.append(steps.leave(name))
     elif name in diagnosis.old_logs:

@@ -4,17 +4,17 @@ from collections.abc import Mapping, Sequence
 
 from recovery.copies.copy import Copy
 from recovery.copies.manifest import WITH_INVENTORY, Manifest, Verdict
-from recovery.swarm.model import Survivor
+from recovery.swarm.survivor import Survivor
 
 
 def rank(survivors: Sequence[Survivor]) -> tuple[Survivor, ...]:
     """The survivors, first the one whose log a forced new cluster keeps most of: by last term, then by committed entries.
 
-    Names decide between equals."""
+    A damaged log counts as far as it can be repaired. Between equals, a log that is not damaged comes first, then names decide."""
 
-    def kept(survivor: Survivor) -> tuple[int, int, int, str]:
+    def kept(survivor: Survivor) -> tuple[int, int, int, bool, str]:
         end = survivor.position
-        return end.term, end.commit, end.index, survivor.name
+        return end.term, end.commit, end.index, not survivor.damage, survivor.name
 
     return tuple(sorted(survivors, key=kept, reverse=True))
 

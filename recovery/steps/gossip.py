@@ -8,7 +8,7 @@ from recovery.node.engine import RESTART
 from recovery.node.ssh import Shell
 from recovery.progress import Say
 from recovery.settings import Settings
-from recovery.steps import journal, unlock, votes
+from recovery.steps import journal, swarm_directory, unlock, votes
 from recovery.survey.nodes import ask, stable_survey
 from recovery.survey.workload import PAUSE, await_gossip, node_workloads, without_gossip
 from recovery.swarm.machines import Node
@@ -52,7 +52,7 @@ def restart(settings: Settings, node: Node, fault: str, *, say: Say) -> bool:
         return False
     say(f"{node.name} {fault}: Requorum restarts its engine")
     with journal.step(settings, "restart", node.name, say), Shell(node, settings.ssh) as shell:
-        shell.run(["sh", "-c", RESTART], seconds=unlock.RESTART_SECONDS)
+        shell.run(["sh", "-c", RESTART], seconds=swarm_directory.RESTART_SECONDS)
         end = monotonic() + votes.SECONDS
         while monotonic() < end:
             if ask(shell).state is LocalState.LOCKED:

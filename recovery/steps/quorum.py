@@ -19,7 +19,7 @@ from recovery.steps.run import Run, planned
 from recovery.steps.take import Phase, carry_out
 from recovery.survey.nodes import survey
 
-MAKES_IT = frozenset({Action.FOUND, Action.FORCE, Action.RESTORE, Action.COMPARE})
+MAKES_IT = frozenset({Action.FOUND, Action.REPAIR, Action.FORCE, Action.RESTORE, Action.COMPARE})
 """The actions after which their node is asked again. The other managers are not: their engines may search for a leader."""
 CHANGES_ALL = frozenset({Action.UNLOCK, Action.JOIN})
 """The actions after which all managers are surveyed anew."""

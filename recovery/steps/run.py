@@ -26,7 +26,8 @@ from recovery.settings import Settings
 from recovery.survey import survivors
 from recovery.survey.nodes import ask, stable_survey
 from recovery.swarm.machines import Node
-from recovery.swarm.model import NodeReport, Reach, Survey, Survivor
+from recovery.swarm.model import NodeReport, Reach, Survey
+from recovery.swarm.survivor import Survivor
 
 
 class Run:

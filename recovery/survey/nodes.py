@@ -10,9 +10,9 @@ from recovery.errors import AccessDenied, CommandFailed, EngineError, HostKeyCha
 from recovery.node.engine import Engine
 from recovery.node.shell import DATA_ROOT
 from recovery.node.ssh import Shell
-from recovery.onnode.archive import OPENED, PLACED
+from recovery.onnode.archive import OPENED, PLACED, REPAIRED
 from recovery.settings import Settings
-from recovery.survey import hosts, lost
+from recovery.survey import damage, hosts, lost
 from recovery.swarm.certificate import identity
 from recovery.swarm.machines import Node
 from recovery.swarm.model import LocalState, NodeReport, Presence, Reach, Survey
@@ -32,10 +32,12 @@ PROBE = (
     f'cd "$1/swarm" 2>/dev/null || exit 0; cat {PLACED} 2>/dev/null || echo; '
     "ls raft/wal-v3-encrypted/*.wal >/dev/null 2>&1 && echo raft || echo; "
     f"[ -e {OPENED} ] && echo opened || echo; "
+    f"cat {REPAIRED} 2>/dev/null || echo; df -B1 --output=avail . | tail -n 1; "
     "sha256sum certificates/swarm-root-ca.crt 2>/dev/null || echo; cat certificates/swarm-node.crt 2>/dev/null; true"
 )
 """Prints machine ID, our mark, what we placed, `raft` when a log lies there, `opened` when we opened the key file of an
-autolocked manager, and the CA's digest, a line each, and the node's certificate (public)."""
+autolocked manager, what was wrong with a log that we have cut, the free bytes of its disk, and the CA's digest, a line each,
+and the node's certificate (public)."""
 
 
 @dataclass(frozen=True)
@@ -168,8 +170,8 @@ def ask(shell: Shell, *, seconds: float = ENGINE_SECONDS) -> NodeReport:
         info = engine.info()
     except EngineError as error:
         # A manager whose leader has just died answers nothing that it would ask the leader for.
-        seen = _on_disk(shell, replace(base, detail=error.why), DATA_ROOT)
-        return replace(seen, state=LocalState.PENDING) if seen.raft else replace(seen, reach=Reach.NO_ENGINE)
+        seen = _on_disk(shell, replace(base, detail=error.why, state=LocalState.PENDING), DATA_ROOT)
+        return seen if seen.raft else replace(seen, reach=Reach.NO_ENGINE, state=LocalState.INACTIVE)
     swarm = info["Swarm"]
     state = LocalState(swarm.get("LocalNodeState") or "inactive")
     seen = replace(
@@ -201,7 +203,7 @@ def _elsewhere(shell: Shell, root: str) -> str:
 
 def _on_disk(shell: Shell, seen: NodeReport, root: str) -> NodeReport:
     lines = shell.run(["sh", "-c", PROBE, "probe", root], seconds=5, check=False).stdout.decode(errors="replace")
-    machine, mark, placed, raft, opened, ca, certificate = [*lines.split("\n", 6), *[""] * 7][:7]
+    machine, mark, placed, raft, opened, repaired, free, ca, certificate = [*lines.split("\n", 8), *[""] * 9][:9]
     found = replace(
         seen,
         machine=machine,
@@ -209,7 +211,9 @@ def _on_disk(shell: Shell, seen: NodeReport, root: str) -> NodeReport:
         placed=placed,
         raft=raft == "raft",
         opened=opened == "opened",
+        repaired=repaired,
         ca_sha256=ca.partition(" ")[0],
     )
     node_id, cluster_id = identity(certificate)
-    return replace(found, node_id=node_id, cluster_id=cluster_id)
+    found = replace(found, node_id=node_id, cluster_id=cluster_id)
+    return damage.examined(shell, found, root, int(free) if free.strip().isdecimal() else None)

@@ -23,6 +23,11 @@ class Directory:
     that it is no member any more. First it is not Ready, then it is."""
     remotes: tuple[str, ...] = ()
     """Addresses of the managers that a node without a log knows: it finds the leader through these alone."""
+    good: int | None = None
+    """The last entry of its log whose checksum is right; None if all are. An engine does not come up with such a log, and does
+    not even start if no entry is."""
+    repaired: str = ""
+    """The note that our repair leaves."""
     engine_state: bool = True
     """Whether the engine's own state file is there: without it a starting engine is in no swarm."""
 
@@ -50,6 +55,12 @@ class Machine:
     directory: Directory | None = None
     detours: Mapping[str, str] = field(default_factory=dict)
     """Where what is sent to an address arrives instead."""
+    note: str = ""
+    """What will be noted beside a repaired log on its way into place."""
+    halted: bool = False
+    """Whether its engine is down."""
+    full: bool = False
+    """Whether its disk is full."""
     staged: bytes | None = None
     """An archive on its way into place."""
     copy: bytes | None = None
@@ -87,7 +98,13 @@ class Machine:
     def raft(self) -> Raft | None:
         """The log its engine runs on, not one that merely lies there."""
         directory = self.directory
-        return directory.raft if directory and self.in_swarm and self.state is not LocalState.LOCKED else None
+        stopped = self.state in (LocalState.LOCKED, LocalState.ERROR)
+        return directory.raft if directory and self.in_swarm and not stopped else None
+
+    @property
+    def doomed(self) -> bool:
+        """Whether an engine does not even start on its log: nothing of it can be read."""
+        return self.directory is not None and self.directory.good == 0
 
     def reaches(self, other: "Machine") -> bool:
         """Whether two machines hear each other."""

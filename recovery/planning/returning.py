@@ -24,7 +24,8 @@ def still_to_do(diagnosis: Diagnosis, settings: Settings) -> tuple[Step, ...]:
 
 def finish_quorum(diagnosis: Diagnosis, settings: Settings) -> tuple[Step, ...]:
     """Every manager is unlocked where there is no leader; then what a run that broke off left to do to the manager that it made."""
-    unlocks = map(steps.unlock, diagnosis.locked if diagnosis.kind is Kind.LOCKED else ())
+    usable = (name for name in diagnosis.locked if name not in diagnosis.damaged)
+    unlocks = map(steps.unlock, usable if diagnosis.kind is Kind.LOCKED else ())
     proofs = (step for name in diagnosis.unproven for step in (steps.save(name), steps.compare(name)))
     locks = map(steps.lock, diagnosis.opened if settings.swarm.autolock is not False else ())
     return (*unlocks, *proofs, *locks, *_readdresses(diagnosis, settings))

@@ -127,7 +127,7 @@ def exchange(shell: Shell, copy: Staged, opened: bytes, *, damage: str) -> None:
         shell.run(["bash", "-c", UNPACK, "unpack", DATA_ROOT, WHOLE], seconds=SECONDS)
         if opened:
             shell.run(["sh", "-c", OPEN, "open", DATA_ROOT, KEY], stdin=opened)
-        shell.run(["sh", "-c", NOTE, "note", DATA_ROOT], stdin=f"{damage}\n".encode())
+        shell.run(["sh", "-c", NOTE, "note", DATA_ROOT], stdin=f"{' '.join(damage.split())}\n".encode())
         mark = OPENED if opened else ""
         argv = ["sh", "-c", EXCHANGE, "exchange", DATA_ROOT, WHOLE, mark, AT_ONCE]
         shell.run(argv, stdin=b"".join(listing), seconds=SECONDS)

@@ -14,6 +14,9 @@ SECONDS = 120.0
 NO_SPACE = "no space left on device"
 ENGINES_WORDS = ("WAL", "snapshot")
 """In an engine's error about its log (swarmkit, manager/state/raft/storage: ReadRepairWAL, and the node's `raft.go`)."""
+OFF = frozenset({b"inactive", b"failed", b"activating"})
+"""systemd's words for an engine that does not run, or that it starts again and again. One that hangs is active, and its raft
+member may live."""
 STALLED = frozenset({LocalState.ERROR, LocalState.PENDING})
 """The states of an engine whose raft member has stopped, or did not start."""
 
@@ -39,6 +42,8 @@ def examined(shell: Shell, seen: NodeReport, root: str, free: int | None) -> Nod
 
 def _damage(shell: Shell, seen: NodeReport, root: str) -> str:
     """What is wrong with the log. A cut-off last write is nothing, unless the engine failed over it."""
+    if seen.reach is Reach.NO_ENGINE and _engine(shell) not in OFF:
+        return ""
     failed = seen.state is LocalState.ERROR and any(word in seen.detail for word in ENGINES_WORDS)
     try:
         found = program.run(shell, "examine", root, seconds=SECONDS)
@@ -47,6 +52,11 @@ def _damage(shell: Shell, seen: NodeReport, root: str) -> str:
     if found["fault"] and (failed or not found["mends"]):
         return str(found["fault"])
     return seen.detail if failed and not seen.repaired else ""
+
+
+def _engine(shell: Shell) -> bytes:
+    """What systemd says of the engine."""
+    return shell.run(["systemctl", "is-active", "docker.service"], check=False).stdout.strip()
 
 
 def _removable(shell: Shell, root: str) -> str:

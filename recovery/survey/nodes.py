@@ -32,7 +32,7 @@ PROBE = (
     f'cd "$1/swarm" 2>/dev/null || exit 0; cat {PLACED} 2>/dev/null || echo; '
     "ls raft/wal-v3-encrypted/*.wal >/dev/null 2>&1 && echo raft || echo; "
     f"[ -e {OPENED} ] && echo opened || echo; "
-    f"cat {REPAIRED} 2>/dev/null || echo; df -B1 --output=avail . | tail -n 1; "
+    f"cat {REPAIRED} 2>/dev/null || echo; echo $(df -B1 --output=avail . 2>/dev/null | tail -n 1); "
     "sha256sum certificates/swarm-root-ca.crt 2>/dev/null || echo; cat certificates/swarm-node.crt 2>/dev/null; true"
 )
 """Prints machine ID, our mark, what we placed, `raft` when a log lies there, `opened` when we opened the key file of an

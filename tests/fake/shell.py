@@ -55,6 +55,8 @@ class FakeShell:
         if argv[0] == "python3":
             assert isinstance(stdin, bytes)
             return self._program(machine, argv[4], list(argv[5:]), stdin[int(argv[3]) :])
+        if argv[0] == "systemctl":
+            return Output(b"failed\n" if machine.halted else b"active\n", "", 0)
         if argv[0] == "rm":
             machine.copy = None
             return DONE

@@ -582,6 +582,19 @@ def test_a_damaged_log_counts_as_far_as_it_is_repaired_and_comes_after_a_sound_o
     assert rank((useless, sound, longer)) == (longer, sound, useless)
 
 
+def test_a_locked_manager_with_a_damaged_log_is_not_unlocked_but_rejoins_once_the_others_lead() -> None:
+    locked = [replace(make.leaderless(node), state=LocalState.LOCKED) for node in (A, B, C)]
+    made = plan([*locked[:2], replace(locked[2], damage="a wrong checksum")])
+    assert made.kind is Kind.LOCKED
+    assert [(step.action, step.node) for step in made.steps] == [
+        (Action.UNLOCK, "manager-a"),
+        (Action.UNLOCK, "manager-b"),
+        (Action.SAVE, "manager-c"),
+        (Action.LEAVE, "manager-c"),
+        (Action.JOIN, "manager-c"),
+    ]
+
+
 def test_the_plans_id_depends_on_where_the_repaired_log_ends() -> None:
     cut = Survivor("manager-a", Position(2, 40, 39), damage="a wrong checksum")
     harmed = [make.damaged(A), make.gone(B), make.gone(C)]

@@ -29,6 +29,8 @@ NOTED = "swarm/docker-state.json"
 def run(
     argv: Sequence[str], *, stdin: bytes | None = None, check: bool = True, seconds: float = 0, stdout: Any = None
 ) -> Output:
+    if argv[0] == "systemctl":
+        return Output(b"failed\n", "", 3)
     done = subprocess.run(argv, input=stdin or b"", capture_output=True)
     if check and done.returncode:
         raise CommandFailed("running it", done.stderr.decode(), remedy="look", code="command-failed")

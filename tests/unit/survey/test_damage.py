@@ -30,10 +30,12 @@ class Node:
 
     node = A
 
-    def __init__(self, log: tuple[str, bool] | None) -> None:
-        self.log, self.verbs = log, list[str]()
+    def __init__(self, log: tuple[str, bool] | None, engine: str = "failed") -> None:
+        self.log, self.engine, self.verbs = log, engine, list[str]()
 
     def run(self, argv: Sequence[str], **_: Any) -> Output:
+        if argv[0] == "systemctl":
+            return Output(f"{self.engine}\n".encode(), "", 3)
         self.verbs.append(argv[4])
         if self.log is None:
             return Output(b"", "python3: not found", 127)
@@ -72,6 +74,14 @@ def test_a_damaged_log_is_one_that_its_engine_cannot_use(
     seen: NodeReport, log: tuple[str, bool] | None, damage: str
 ) -> None:
     assert look(seen, log)[:2] == (damage, "")
+
+
+@pytest.mark.parametrize(
+    ("engine", "damage"),
+    [("inactive", WRONG[0]), ("failed", WRONG[0]), ("activating", WRONG[0]), ("active", ""), ("", "")],
+)
+def test_an_engine_that_hangs_may_live_whatever_its_log_looks_like(engine: str, damage: str) -> None:
+    assert examined(cast("Shell", Node(WRONG, engine)), DOWN, DATA_ROOT, PLENTY).damage == damage
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
-"""``take ROOT HOW``, ``examine ROOT``, ``removable ROOT``, ``receive SHA256``, ``prove ARGUMENTS``, ``seal FOLDER RECIPIENT…``, ``take-data ARGUMENTS``,
-``give-data ARGUMENTS``: what it found, as JSON.
+"""``take ROOT HOW``, ``examine ROOT``, ``removable ROOT``, ``receive SHA256``, ``prove ARGUMENTS``,
+``seal FOLDER RECIPIENT…``, ``take-data ARGUMENTS``, ``give-data ARGUMENTS``: what it found, as JSON.
 
-``take-data`` puts out the copy itself, and what it found as the last line of the error output. A secret is read from standard input, never from the arguments. Ends with 3 where the copy is at fault, and with its
-fault as the last line of the error output.
+``take-data`` puts out the copy itself, and what it found as the last line of the error output. A secret is read from
+standard input, never from the arguments. Ends with 3 where the copy is at fault, and with its fault as the last line of
+the error output.
 """
 
 import json

@@ -25,10 +25,10 @@ WORTH_BYTES = 16 << 20
 COUNT_SECONDS = 3.0
 """For each folder."""
 REMOVABLE = (
-    ("swarm.before-*", "former swarm directories, which Requorum moved aside"),
+    ("swarm.before-*", "former swarm directories, of which S3 has safety copies"),
     ("containers", "containers and their logs: docker container prune"),
     ("overlay2", "images and layers: docker image prune --all"),
-    ("volumes", "volumes: docker volume prune"),
+    ("volumes", "volumes, which may hold the data of services: docker volume ls"),
     ("/var/log", "logs: journalctl --vacuum-size=100M"),
     ("/var/lib/requorum", "copies that S3 does not have yet"),
 )
@@ -43,11 +43,12 @@ def examine(root: str) -> dict[str, Any]:
 
 
 def removable(root: str) -> list[str]:
-    """What takes space on the disk of ``root`` and may be removed, the largest first."""
-    taken = {
-        what: sum(_size(path) for path in (Path(root).glob(pattern) if pattern[0] != "/" else [Path(pattern)]))
-        for pattern, what in REMOVABLE
-    }
+    """What takes space on the disk of the swarm directory, the largest first, and what removes it. Raises: OSError."""
+    disk = Path(root, "swarm").stat().st_dev
+    taken = {}
+    for pattern, what in REMOVABLE:
+        found = Path(root).glob(pattern) if pattern[0] != "/" else iter([Path(pattern)])
+        taken[what] = sum(_size(path) for path in found if path.exists() and path.stat().st_dev == disk)
     large = sorted(((size, what) for what, size in taken.items() if size >= WORTH_BYTES), reverse=True)
     return [f"{size >> 20} MiB of {what}" for size, what in large]
 

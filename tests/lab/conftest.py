@@ -17,6 +17,7 @@ LONGEST_FIRST = (
     "test_fence",
     "test_existing",
     "test_copies",
+    "test_damaged",
     "test_total_loss",
     "test_interrupted",
     "test_quorum_lost",

@@ -137,6 +137,7 @@ def test_what_takes_space_is_told_the_largest_first(tmp_path: Path, monkeypatch:
     for name, size in {"swarm.before-1": 20_000, "swarm.before-2": 20_000, "log": 90_000, "containers": 10}.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / "file").write_bytes(b"x" * size)
+    (tmp_path / "swarm").mkdir()
     told = repair.removable(str(tmp_path))
     assert [line.partition(" of ")[2].partition(",")[0] for line in told][:2] == ["logs", "former swarm directories"]
 
@@ -149,4 +150,13 @@ def test_counting_that_takes_too_long_tells_nothing(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("PATH", f"{slow.parent}:{os.environ['PATH']}")
     monkeypatch.setattr(repair, "COUNT_SECONDS", 0.05)
     monkeypatch.setattr(repair, "REMOVABLE", ((str(tmp_path), "logs"),))
+    (tmp_path / "swarm").mkdir()
     assert repair.removable(str(tmp_path)) == []
+
+
+def test_what_is_on_another_disk_is_not_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repair, "REMOVABLE", (("/proc", "processes"),))
+    monkeypatch.setattr(repair, "WORTH_BYTES", 0)
+    (tmp_path / "swarm").mkdir()
+    monkeypatch.setattr(repair, "_size", lambda _: 1 << 30)
+    assert repair.removable(str(tmp_path)) == ["0 MiB of processes"]

@@ -1,4 +1,4 @@
-# Every verb does all the set-up it needs and is quick when that is done. `make help` lists them.
+# Every target does all the set-up that it needs. When the set-up is done, it is quick. `make help` lists the targets.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -6,37 +6,37 @@ MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
 BIN := .venv/bin
-# The folder of Pulumi and the S3 servers is made, or found in the cache, when first used.
+# The first use makes the folder of Pulumi and the S3 servers, or takes it from the cache.
 WITH_TOOLS = tools=$$(toolchain/install); export PATH="$(CURDIR)/$(BIN):$(CURDIR)/bin:$$tools:$$PATH"
 
-help:  ## list the verbs
+help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
 
-up: setup  ## from a bare machine to a running lab cluster, then its status
+up: setup  ## build a lab cluster on a bare machine, then show its status
 	@$(WITH_TOOLS); python -m lab up && python -m lab.cluster up
 
-down: setup  ## remove what `make up` made
+down: setup  ## remove the lab of `make up`
 	@$(WITH_TOOLS); python -m lab.cluster down && python -m lab down
 
-test: $(BIN)/.ready  ## what each push needs: checks, unit tests, every loss on the fake swarm, real S3 servers, the lab
+test: $(BIN)/.ready  ## run what each push needs: checks, unit tests, every loss on the fake swarm, real S3 servers, the lab
 	@$(BIN)/python -m tests
 
-nightly: setup  ## what `make test` leaves out: every point, cell and length on the lab, and the whole chaos matrix
-	@$(WITH_TOOLS); status=0; python -m tests.lab --whole || status=$$?; python -m tests.chaos $(ARGS) || status=$$?; exit $$status
+nightly: setup  ## run every test, also those that `make test` leaves out, and the whole chaos matrix
+	@$(WITH_TOOLS); status=0; python -m tests --whole || status=$$?; python -m tests.chaos $(ARGS) || status=$$?; exit $$status
 
-check: $(BIN)/.ready  ## lint, strict types, alert rules and unit tests; no lab, below a minute
+check: $(BIN)/.ready  ## run lint, strict types, alert rules and unit tests, without a lab, in less than a minute
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@promtool=$$(toolchain/promtool); $$promtool test rules tests/alerts.yml
-	@$(BIN)/python -m pytest -q -n auto tests/unit
+	@$(BIN)/python -m pytest -q -n auto $(OPTIONS) tests/unit
 
-bench: setup  ## ratios of one run: recovery against the runbook and against the floor
+bench: setup  ## measure recoveries, and compare them with the runbook and the floor
 	@$(WITH_TOOLS); python -m bench
 
-chaos: setup  ## every loss of managers with every state of the copies, into docs/chaos.md, and kills at every step; ARGS="--resume FILE" goes on
+chaos: setup  ## run every loss of managers with every state of the copies, write docs/chaos.md, and kill at every step (ARGS="--resume FILE" continues)
 	@$(WITH_TOOLS); python -m tests.chaos --write $(ARGS) && python -m pytest tests/lab/test_interrupted_steps.py --whole
 
-env: $(BIN)/.ready  ## lines for eval: pulumi, requorum and docker by hand on the lab
+env: $(BIN)/.ready  ## print lines for eval, to use pulumi, requorum and docker on the lab
 	@tools=$$(toolchain/install); echo "export PATH=$(CURDIR)/$(BIN):$(CURDIR)/bin:$$tools:\$$PATH"; PATH="$$tools:$$PATH" $(BIN)/python -m lab.cluster env
 
 setup: $(BIN)/.ready packages
@@ -48,7 +48,7 @@ packages:
 toolchain: ## build or fetch Pulumi, its plugins and the S3 servers (TOOLCHAIN=auto|official|build)
 	@toolchain/install
 
-# The virtual environment lies in the cache under what determines it, so that a new clone finds it made.
+# The virtual environment is in the cache, under a hash of what determines it. A new clone uses it again.
 $(BIN)/.ready: requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: apt-get install python3, or PYTHON=..." >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "setup: installing python3-venv" >&2; lab/packages-installed python3-venv; }

@@ -2,46 +2,50 @@
 
 import pulumi
 
-from components.cluster import Cluster
+from components.cluster import Cluster as ClusterComponent
 from components.command_line import consent_is_typed
 from components.progress import say
 from components.settings import from_program
+from recovery.cluster import Cluster
 from recovery.errors import RequorumError, StoreError
 from recovery.operations import agents, consent, lifecycle
 from recovery.operations.assess import assess
 from recovery.operations.report import PULUMI
+from recovery.planning import preparation
 
 try:
     settings = from_program()
+    cluster = Cluster(settings)
     typed = settings.recover is True and consent_is_typed()
-    assessment = assess(settings, typed=typed)
+    assessment = assess(cluster, typed=typed)
 except RequorumError as error:
     raise pulumi.RunError(str(error)) from None
 try:
-    consent.keep_up(settings, assessment.plan, typed=typed, preview=pulumi.runtime.is_dry_run())
+    consent.keep_up(cluster, assessment.plan, typed=typed, preview=pulumi.runtime.is_dry_run())
 except StoreError as error:
     pulumi.log.warn(f"Requorum cannot note in S3 whether recover: true is used up: {error}")
 try:
     assessment.require_safe(settings)
-    agents.require_fit(settings, assessment)
+    agents.require_fit(cluster, assessment)
+    preparation.require_nobody_cut_off(settings, assessment.survey)
 except RequorumError as error:
     raise pulumi.RunError(str(error)) from None
 
-for line in (f"cluster {settings.cluster}: {assessment.diagnosis.kind}", *assessment.plan.lines):
+for line in (f"cluster {settings.cluster}: {assessment.diagnosis.kind}", *assessment.lines):
     pulumi.log.info(line)
 if assessment.plan.id:
     pulumi.log.info(f"this is plan {assessment.plan.id}")
 elif settings.recover is True:
     pulumi.log.warn("recover: true in the stack file is used up and has no effect. Remove it: pulumi config rm recover")
 if not pulumi.runtime.is_dry_run():
-    lifecycle.begin(settings, assessment, how=PULUMI, say=say)
+    lifecycle.begin(cluster, assessment, how=PULUMI, say=say)
 
 try:
-    cluster = Cluster(settings.cluster, settings, assessment)
+    made = ClusterComponent(settings.cluster, cluster, assessment)
 except RequorumError as error:
     raise pulumi.RunError(str(error)) from None
-pulumi.export("clusterId", cluster.cluster_id)
-pulumi.export("managers", cluster.managers)
-pulumi.export("workers", cluster.workers)
-pulumi.export("leader", cluster.leader)
-pulumi.export("health", cluster.health)
+pulumi.export("clusterId", made.cluster_id)
+pulumi.export("managers", made.managers)
+pulumi.export("workers", made.workers)
+pulumi.export("leader", made.leader)
+pulumi.export("health", made.health)

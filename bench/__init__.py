@@ -1,1 +1,1 @@
-"""Measures recovery against what operators do by hand, in one run on one lab."""
+"""Measures recoveries, and compares them with work by hand, in one run on one lab."""

@@ -1,6 +1,6 @@
-"""``python -m bench [--managers N … | --large | --copies]``: every figure of one run, with its ratio to the runbook's and the floor's.
+"""Measures and prints the figures of one run, with their ratios to the runbook and the floor.
 
-Absolute times belong to the machine; the ratios are what to compare.
+``python -m bench [--managers N … | --large | --copies]`` runs it. Compare the ratios. The times depend on the machine.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from bench import byhand, copies
 from lab import cluster, environment, lifecycle, nodes
 from lab.instance import Instance
 from lab.stack import Result, Stack, settings
+from recovery.cluster import Cluster
 from recovery.copies.catalog import Catalog
 from recovery.operations.assess import assess
 from recovery.settings import Settings, load
@@ -35,7 +36,7 @@ out = Console(width=140)
 
 @dataclass
 class Row:
-    """One thing measured: seconds by hand (documented, floor) and ours."""
+    """One measurement: our seconds, and those by hand (documented, floor)."""
 
     what: str
     ours: float
@@ -46,7 +47,7 @@ class Row:
 
 @dataclass
 class Bench:
-    """One cluster on the bench's lab, lost in each way and brought back in each way."""
+    """One cluster on the bench's lab, which the bench loses and recovers in each way."""
 
     lab: Instance
     folder: Path
@@ -64,7 +65,7 @@ class Bench:
         self.others = {node.name: str(node.address) for node in self.settings.workers}
 
     def build(self) -> None:
-        """Build by hand, then by one `pulumi up`, and a second one that has nothing to do."""
+        """Measure a build by hand, a build by one `pulumi up`, and an update with nothing to do."""
         begun = time.monotonic()
         nodes.make(self.lab, {**self.addresses, **self.others})
         byhand.build(self.lab, self.addresses, self.others)
@@ -74,18 +75,18 @@ class Bench:
         self._add("`pulumi up` with nothing to do", self.stack.up("--skip-preview").seconds)
 
     def look(self) -> None:
-        """A backup and the status while all is well, and the status with every manager dead."""
-        taken = self.stack.requorum("backup", "--json")
-        sizes = [copy["rawBytes"] / copy["size"] for copy in json.loads(taken.text)["copies"]]
+        """Measure a backup, the status of a healthy cluster, and the status with every manager dead."""
+        backup = self.stack.requorum("backup", "--json")
+        sizes = [copy["rawBytes"] / copy["size"] for copy in json.loads(backup.text)["copies"]]
         note = f"a copy is 1/{min(sizes):.0f} to 1/{max(sizes):.0f} of the directory"
-        self._add("backup of all managers", taken.seconds, note=note)
+        self._add("backup of all managers", backup.seconds, note=note)
         self._add("status, all well", self.stack.requorum("status").seconds)
         nodes.lose(self.lab, self.addresses)
         self._add("status, every manager dead", self.stack.requorum("status").seconds)
         self._recover()
 
     def quorum_back(self) -> None:
-        """Hosts are up and empty: how long until the seed leads."""
+        """Measure the time from empty running hosts until the seed leads."""
         with self._copies() as archives:
             hand, first = byhand.Operator(self.lab, self.addresses, archives), next(iter(self.addresses))
             self._rebuild()
@@ -93,19 +94,26 @@ class Bench:
             self._rebuild()
             floor = hand.seed(first, byhand.LIVE)
         self._rebuild()
-        plan = assess(self.settings).plan
+        opened = Cluster(self.settings)
+        plan = assess(opened).plan
         begun = time.monotonic()
-        establish(Run(self.settings, plan, lambda _: None))
+        establish(Run(opened, plan, lambda _: None))
         self._add("all lost, hosts up -> quorum back", time.monotonic() - begun, runbook, floor)
         nodes.lose(self.lab, self.addresses)
         self._recover()
 
     def path(self, what: str, lost: Sequence[str]) -> None:
-        """Destroyed -> every manager reachable, and -> the update has ended (copied, proven): by hand in both ways, by us."""
+        """Measure from the loss until all managers are reachable, and until the update ends.
+
+        Also by hand, in both ways.
+        """
         with self._copies() as archives:
             hand = byhand.Operator(self.lab, self.addresses, archives)
             seconds = {}
-            for keep_identity in (True, False):  # the runbook's new nodes make the copies' identities void
+            for keep_identity in (
+                True,
+                False,
+            ):  # the runbook last: its nodes get new identities
                 nodes.lose(self.lab, lost)
                 begun = time.monotonic()
                 nodes.make(self.lab, {name: self.addresses[name] for name in lost})
@@ -113,13 +121,13 @@ class Bench:
                 seconds[keep_identity] = time.monotonic() - begun
         self.stack.requorum("backup")
         nodes.lose(self.lab, lost)
-        # By one that joins at the end: a survivor that is asked while it looks for its leader could not leave meanwhile.
-        reachable, done = self._timed(lost[-1], consent=len(lost) > (self.managers - 1) // 2)
+        # Ask a manager that joins last. A survivor that is asked while it looks for its leader cannot leave meanwhile.
+        reachable, result = self._timed(lost[-1], consent=len(lost) > (self.managers - 1) // 2)
         self._add(f"{what}: -> all managers reachable", reachable, seconds[False], seconds[True])
-        self._add(f"{what}: -> update ended, copied and proven", done.seconds, seconds[False], seconds[True])
+        self._add(f"{what}: -> update ended, copied and proven", result.seconds, seconds[False], seconds[True])
 
     def _timed(self, watcher: str, *, consent: bool) -> tuple[float, Result]:
-        begun, found = time.monotonic(), [float("nan")]
+        begun, reached = time.monotonic(), [float("nan")]
 
         def watch() -> None:
             gone = sum(node.name in self.addresses for node in nodes.existing(self.lab)) < self.managers
@@ -127,16 +135,16 @@ class Bench:
                 time.sleep(0.1)
                 gone = sum(node.name in self.addresses for node in nodes.existing(self.lab)) < self.managers
             byhand.await_reachable(self.lab, watcher, self.managers, 300)
-            found[0] = time.monotonic() - begun
+            reached[0] = time.monotonic() - begun
 
         watching = threading.Thread(target=watch)
         watching.start()
-        done = self._recover(consent=consent)
+        result = self._recover(consent=consent)
         watching.join()
-        return found[0], done
+        return reached[0], result
 
     def _recover(self, *, consent: bool = True) -> Result:
-        """One update; after one with consent another without, so that the flag counts at the next loss."""
+        """Run one update. After an update with consent, run one without, so that the flag is valid at the next loss."""
         if not consent:
             return self.stack.up("--skip-preview")
         fine = self.stack.settings()
@@ -170,7 +178,7 @@ class Bench:
 
 
 def table(rows: Sequence[Row]) -> Table:
-    """The figures in seconds, and the ratios: runbook / ours, ours / floor."""
+    """The table of all figures in seconds, with the ratios runbook / ours and ours / floor."""
     shown = Table("what", "ours s", "runbook s", "floor s", "runbook / ours", "ours / floor", "", box=None)
     for row in rows:
         runbook = ("", "") if row.runbook is None else (f"{row.runbook:.2f}", f"{row.runbook / row.ours:.1f}x")
@@ -180,7 +188,7 @@ def table(rows: Sequence[Row]) -> Table:
 
 
 def run(lab: Instance, folder: Path, managers: int, *, small: bool) -> list[Row]:
-    """Every figure for one size."""
+    """Measure every figure for one cluster size."""
     bench = Bench(lab, folder, managers)
     try:
         bench.build()
@@ -197,7 +205,7 @@ def run(lab: Instance, folder: Path, managers: int, *, small: bool) -> list[Row]
 
 
 def large(lab: Instance, folder: Path) -> list[Row]:
-    """Nine managers and twenty workers, built and brought back once."""
+    """Measure nine managers and twenty workers, built and recovered once."""
     bench = Bench(lab, folder, *LARGE)
     try:
         bench.build()
@@ -208,7 +216,7 @@ def large(lab: Instance, folder: Path) -> list[Row]:
 
 
 def main() -> None:
-    """Run the bench on a lab of its own."""
+    """Run the bench on a separate lab."""
     parser = argparse.ArgumentParser(prog="python -m bench")
     only = parser.add_mutually_exclusive_group()
     only.add_argument("--managers", type=int, nargs="+", choices=SIZES, help="only losses, of so many managers")

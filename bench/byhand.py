@@ -1,8 +1,9 @@
-"""Losses mended by hand, as a practised operator with everything at hand would: the documented way, and the floor.
+"""Repairs losses by hand, as an experienced operator would, in two ways: the documented way, and the floor.
 
-Both work without a survey, S3, checksums or proof, with the copies lying ready on this machine. The floor is the fastest
-way known, and nothing can be expected below it: seeds restored live, identities kept. The documented way is Docker's
-administration guide: stop, restore, start, force; new managers join as new nodes, and the old entries are removed.
+Both ways use no survey, no S3, no checksums and no proof. The copies are on this machine. The floor is the fastest
+known way: it restores the seed while the engine runs, and keeps the identities. The documented way is Docker's
+administration guide: stop, restore, start, force. New managers join as new nodes, and the operator removes the old
+entries.
 """
 
 import os
@@ -34,7 +35,7 @@ IDENTITY = "zstd -q -dc | tar --sparse -C /var/lib/docker -xf - swarm/certificat
 DEMOTE = """docker node demote {name} >/dev/null
 until [ "$(docker node inspect --format '{{{{.ManagerStatus}}}}' {name})" = "<nil>" ]; do sleep 0.05; done
 """
-"""Returns once the vote is taken: only then may the role be given again."""
+"""Returns when the node has lost its vote. Only then can it get the role again."""
 JOIN = "docker swarm join --token {token} --advertise-addr {address} {seed}:2377 >/dev/null"
 
 COPY = """set -e
@@ -43,7 +44,7 @@ tar --format=gnu --sparse --exclude='*.tmp' -C /var/lib/docker -cf - swarm | zst
 curl -sSf -o /dev/null -T {copy} '{url}'
 echo $begun $EPOCHREALTIME
 """
-"""A copy and nothing more: packed on the manager and uploaded, neither looked at nor read back, sealed or proven."""
+"""Only packs a copy on the manager and uploads it. Does not check, read back, seal or test it."""
 PROOF = """set -e
 begun=$EPOCHREALTIME
 unshare --net --mount bash -e -o pipefail -c '
@@ -65,11 +66,11 @@ ask nodes >/mnt/nodes
 '
 echo $begun $EPOCHREALTIME
 """
-"""A swarm forced from a copy in an engine of its own, and one listing; nothing is compared, no limit set."""
+"""Forces a swarm from a copy in a separate engine, and lists it once. Compares and limits nothing."""
 
 
 class Operator:
-    """Somebody at the keyboard, on one lab, with a copy of every manager."""
+    """An operator on one lab, with a copy of every manager."""
 
     def __init__(self, lab: Instance, managers: Mapping[str, str], archives: Mapping[str, Path]) -> None:
         self._lab = lab
@@ -77,27 +78,32 @@ class Operator:
         self._archives = archives
 
     def seed(self, name: str, way: str) -> float:
-        """Seconds from hosts up to a quorum that lists its nodes; ``way`` is `DOCUMENTED` or `LIVE`."""
+        """The seconds from running hosts until a quorum lists its nodes. ``way`` is `DOCUMENTED` or `LIVE`."""
         begun = time.monotonic()
         on(self._lab, name, way.format(address=self._managers[name]), self._archives[name])
         return time.monotonic() - begun
 
     def mend(self, lost: Sequence[str], *, keep_identity: bool) -> None:
-        """From hosts up to all managers reachable, whatever of them was lost. ``keep_identity`` is the floor's way."""
-        left = [name for name in self._managers if name not in lost]
-        chief = left[0] if left else next(iter(self._managers))
-        if not left:
+        """Bring back the ``lost`` managers on running hosts, until all managers are reachable.
+
+        ``keep_identity`` is the floor.
+        """
+        remaining = [name for name in self._managers if name not in lost]
+        chief = remaining[0] if remaining else next(iter(self._managers))
+        if not remaining:
             self.seed(chief, LIVE if keep_identity else DOCUMENTED)
-        elif 2 * len(left) <= len(self._managers):
+        elif 2 * len(remaining) <= len(self._managers):
             on(self._lab, chief, FORCE.format(address=self._managers[chief]))
-            for name in left[1:]:
+            for name in remaining[1:]:
                 on(self._lab, name, LEAVE)
         else:
-            await_reachable(self._lab, chief, len(left))
+            await_reachable(self._lab, chief, len(remaining))
             for name in lost:
                 on(self._lab, chief, DEMOTE.format(name=name))
         for name in [
-            name for name in self._managers if name != chief and (2 * len(left) <= len(self._managers) or name in lost)
+            name
+            for name in self._managers
+            if name != chief and (2 * len(remaining) <= len(self._managers) or name in lost)
         ]:
             self._rejoin(name, chief, keep_identity)
         await_reachable(self._lab, chief, len(self._managers))
@@ -113,7 +119,7 @@ class Operator:
 
 
 def build(lab: Instance, managers: Mapping[str, str], workers: Mapping[str, str]) -> None:
-    """A swarm on hosts that are up: managers one after the other, workers side by side; returns once all are there."""
+    """Build a swarm on running hosts: managers one after the other, workers in parallel. Returns when all have joined."""
     first, *others = managers
     on(lab, first, f"docker swarm init --advertise-addr {managers[first]} >/dev/null")
     tokens = {role: on(lab, first, f"docker swarm join-token -q {role}").strip() for role in ("manager", "worker")}
@@ -124,7 +130,7 @@ def build(lab: Instance, managers: Mapping[str, str], workers: Mapping[str, str]
 
 
 def join(lab: Instance, names: Iterable[str], addresses: Mapping[str, str], token: str, seed: str) -> None:
-    """The nodes join, side by side."""
+    """Let the nodes join in parallel."""
 
     def one(name: str) -> None:
         on(lab, name, JOIN.format(token=token, address=addresses[name], seed=seed))
@@ -134,13 +140,13 @@ def join(lab: Instance, names: Iterable[str], addresses: Mapping[str, str], toke
 
 
 def seconds(lab: Instance, node: str, script: str) -> float:
-    """How long a script took on a node, as it says itself in its last line: when it began and when it ended."""
+    """The duration of a script on a node. Its last line has the times of its start and end."""
     begun, ended = map(float, on(lab, node, script).split()[-2:])
     return ended - begun
 
 
 def await_reachable(lab: Instance, node: str, managers: int, seconds: float = 120) -> None:
-    """Wait until ``managers`` managers are the leader or reachable, as the node lists them."""
+    """Wait until the node lists ``managers`` managers as leader or reachable."""
     end = time.monotonic() + seconds
     listing = "docker node ls --format '{{.ManagerStatus}}' 2>/dev/null || true"
     while sum(line in ("Leader", "Reachable") for line in on(lab, node, listing, check=False).splitlines()) < managers:
@@ -150,7 +156,7 @@ def await_reachable(lab: Instance, node: str, managers: int, seconds: float = 12
 
 
 def on(lab: Instance, node: str, script: str, archive: Path | None = None, *, check: bool = True) -> str:
-    """What a shell script on a node prints."""
+    """Run a shell script on a node. Returns its output."""
     with archive.open("rb") if archive else Path(os.devnull).open("rb") as stdin:
         command = ["docker", "exec", "-i", node, "bash", "-o", "pipefail", "-c", script]
         environment = {**os.environ, "DOCKER_HOST": lab.docker_host}

@@ -1,4 +1,4 @@
-"""Changes of a swarm, made through one manager's engine over one connection, and how soon they were in a proven copy."""
+"""Changes a swarm through one manager's engine, and measures how soon a proven copy holds each change."""
 
 import itertools
 import math
@@ -22,7 +22,7 @@ CONTENT = b"x" * 200
 
 @dataclass(frozen=True)
 class Change:
-    """A config that was made; when that was asked for and when it was answered, as Unix time stamps."""
+    """A new config, with the times of request and answer as Unix time stamps."""
 
     id: str
     asked: float
@@ -31,20 +31,20 @@ class Change:
 
 @dataclass(frozen=True)
 class Stored:
-    """A copy in S3, and when it was complete there, as a Unix time stamp."""
+    """A copy in S3, with the time at which it was complete, as a Unix time stamp."""
 
     manifest: Manifest
     at: float
 
     @property
     def proof(self) -> Proof:
-        """That it is proven, which each copy must be."""
+        """The restore test of the copy. Each copy must be proven."""
         assert self.manifest.proof is not None
         assert self.manifest.verdict is Verdict.PROVEN, self.manifest.shortfall
         return self.manifest.proof
 
     def holds(self, change: Change) -> bool:
-        """Whether it holds the change."""
+        """Whether the copy holds the change."""
         return change.id in self.manifest.inventory.objects["configs"]
 
 
@@ -56,21 +56,24 @@ class Writer:
         self._numbers = itertools.count(time.time_ns())
 
     def change(self) -> Change:
-        """One change."""
-        asked = time.time()
-        made = self._api.create_config(f"bench-{next(self._numbers)}", CONTENT)
-        return Change(made["ID"], asked, time.time())
+        """Make one change."""
+        begun = time.time()
+        config = self._api.create_config(f"bench-{next(self._numbers)}", CONTENT)
+        return Change(config["ID"], begun, time.time())
 
     def paced(self, rate: float, seconds: float) -> list[Change]:
-        """So many changes a second, for so many seconds; one that comes late keeps none from its time."""
-        begun, made = time.monotonic(), []
+        """Make ``rate`` changes a second for ``seconds`` seconds. A late change does not delay the next one."""
+        begun, changes = time.monotonic(), []
         for number in range(round(rate * seconds)):
             time.sleep(max(0.0, begun + number / rate - time.monotonic()))
-            made.append(self.change())
-        return made
+            changes.append(self.change())
+        return changes
 
     def unpaced(self, seconds: float) -> float:
-        """Changes a second where each follows on the answer to the one before; half of them remove the other half."""
+        """Make each change right after the answer to the one before.
+
+        Returns changes a second. Half of them remove configs.
+        """
         begun, count = time.monotonic(), 0
         while time.monotonic() < begun + seconds:
             self._api.remove_config(self.change().id)
@@ -78,20 +81,20 @@ class Writer:
         return count / (time.monotonic() - begun)
 
     def order(self, changes: Sequence[Change]) -> list[str]:
-        """The IDs of the changes in the order in which the swarm made them."""
+        """The IDs of the changes, in the order in which the swarm committed them."""
         ours = {change.id for change in changes}
         listed = sorted(self._api.configs(), key=lambda entry: entry["Version"]["Index"])
         return [entry["ID"] for entry in listed if entry["ID"] in ours]
 
     def remove(self, changes: Sequence[Change]) -> None:
-        """Undo them."""
+        """Remove the configs of the changes."""
         for change in changes:
             self._api.remove_config(change.id)
 
 
 @contextmanager
 def writer(settings: Settings, node: Node) -> Iterator[Writer]:
-    """For changes through that manager."""
+    """Open a writer that makes changes through one manager."""
     with Shell(node, settings.ssh) as shell:
         api = docker.APIClient(base_url=f"unix://{shell.engine_socket()}", version="auto")
         try:
@@ -101,25 +104,28 @@ def writer(settings: Settings, node: Node) -> Iterator[Writer]:
 
 
 def stored(settings: Settings, objects: Path, since: float) -> list[Stored]:
-    """The copies taken since then. The lab's S3 server keeps objects as files below ``objects``: their times are exact."""
-    found = []
+    """The copies taken since ``since``.
+
+    The lab's S3 server stores objects as files below ``objects``, with exact times.
+    """
+    copies = []
     for copy, manifest in Catalog(settings).manifests():
         if isinstance(manifest, DamagedCopy):
             raise manifest
         if copy.taken.timestamp() >= since:
-            found.append(Stored(manifest, (objects / copy.manifest_key).stat().st_mtime))
-    return found
+            copies.append(Stored(manifest, (objects / copy.manifest_key).stat().st_mtime))
+    return copies
 
 
 def delays(changes: Sequence[Change], copies: Sequence[Stored]) -> list[float]:
-    """Seconds from the answer to each change to the first proven copy in S3 that holds it, the shortest first."""
+    """The seconds from the answer to each change until a proven copy in S3 holds the change, shortest first."""
     return sorted(
         min(copy.at for copy in copies if copy.proof and copy.holds(change)) - change.answered for change in changes
     )
 
 
 def check(order: Sequence[str], copies: Sequence[Stored]) -> None:
-    """Require every copy to be proven, and to hold all changes up to one of them and none after it; and no election."""
+    """Require that every copy is proven and holds all changes up to one of them and none after it. Allow no election."""
     assert copies, "there is no copy"
     assert all(copy.proof for copy in copies)
     ours = set(order)
@@ -130,5 +136,5 @@ def check(order: Sequence[str], copies: Sequence[Stored]) -> None:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The least of the sorted values that no less than that share of them do not exceed."""
+    """The percentile of sorted values: the least value that at least ``share`` of the values do not exceed."""
     return values[math.ceil(share * len(values)) - 1]

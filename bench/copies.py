@@ -1,6 +1,7 @@
-"""What copies and their proofs cost, by the agents on three managers: bytes, seconds, how soon a change is safe, CPU, memory.
+"""Measures the cost of the agents' copies on three managers: bytes, seconds, delay of a change, CPU and memory.
 
-The floors of a copy and of a proof are `byhand.COPY` and `byhand.PROOF`, on the same manager, in turn with ours.
+The floors of a copy and of a restore test are `byhand.COPY` and `byhand.PROOF`. They run on the same manager, in turn
+with ours.
 """
 
 import json
@@ -22,21 +23,22 @@ from bench.changes import Change, Stored
 from lab import cluster, nodes, s3
 from lab.instance import Instance
 from lab.stack import Stack, settings
+from recovery.cluster import Cluster
 from recovery.operations import agents
 from recovery.settings import Settings, load
 
 NAME = "benchcopies"
 MANAGERS = 3
 ROUNDS = 7
-"""Of ours and of each floor; the figures are medians."""
+"""The number of rounds of ours and of each floor. The figures are medians."""
 IDLE_SECONDS = 60
 GAPS = (5.0, 7.0, 9.0, 11.0)
-"""Seconds between single changes, in turn: also within and between the rounds that the one before brought about."""
+"""The seconds between single changes, in turn. A change thus comes during or between the rounds of the one before."""
 SINGLE = 24
 RATE, LOAD_SECONDS = 20, 60
 UNPACED_SECONDS = 15
 LAST_SECONDS = 30
-"""After which the last change must be in a copy."""
+"""The seconds after which a copy must hold the last change."""
 SETTLED_SECONDS = 60
 ON_NODE = Path(__file__).with_name("on_node.py")
 COPY = "/var/tmp/bench-copy"  # noqa: S108
@@ -45,7 +47,7 @@ UNITS = "requorum-watch.service requorum-copy.timer"
 
 @dataclass(frozen=True)
 class Figure:
-    """One thing measured, in its unit; and the floor in the same unit."""
+    """One measurement in its unit, and the floor in the same unit."""
 
     what: str
     ours: float
@@ -56,7 +58,7 @@ class Figure:
 
 @dataclass
 class Copies:
-    """Three managers with agents."""
+    """A cluster of three managers with agents."""
 
     lab: Instance
     folder: Path
@@ -76,7 +78,7 @@ class Copies:
         self._settle()
 
     def costs(self) -> None:
-        """A round's seconds against the floors, its bytes against the raw tar, its CPU seconds and memory."""
+        """Measure a round: its seconds and the floors, its bytes and the raw tar, its CPU seconds and memory."""
         address = str(self.settings.node(self.follower).address)
         copy = byhand.COPY.format(copy=COPY, url=self._upload())
         proof = byhand.PROOF.format(copy=COPY, address=address)
@@ -87,13 +89,13 @@ class Copies:
                 rounds.append(self._ask("copy"))
                 copied.append(byhand.seconds(self.lab, self.follower, copy))
                 proven.append(byhand.seconds(self.lab, self.follower, proof))
-            made = self._stored(begun)
+            copies = self._stored(begun)
             looks = [self._ask("look") for _ in range(ROUNDS)]
             peak = max(self._ask("peak")["peak"] for _ in range(3))
-        proofs = {one.manifest.taken.timestamp(): one.proof.seconds for one in made}
-        ours = [found["seconds"] - proofs[found["taken"]] for found in rounds]
-        within = [found["made"] - proofs[found["taken"]] for found in rounds]
-        self._bytes(made)
+        proofs = {one.manifest.taken.timestamp(): one.proof.seconds for one in copies}
+        ours = [figures["seconds"] - proofs[figures["taken"]] for figures in rounds]
+        within = [figures["made"] - proofs[figures["taken"]] for figures in rounds]
+        self._bytes(copies)
         middle = statistics.median
         self._add(
             "a copy: a round less its proof", middle(ours), "s", middle(copied),
@@ -101,58 +103,61 @@ class Copies:
         )  # fmt: skip
         self._add("a proof", middle(proofs.values()), "s", middle(proven))
         both = [one + other for one, other in zip(copied, proven, strict=True)]
-        self._add("copy and proof", middle(found["seconds"] for found in rounds), "s", middle(both))
+        self._add("copy and proof", middle(figures["seconds"] for figures in rounds), "s", middle(both))
         self._add(
-            "CPU of a round that copies", middle(found["cpu"] for found in rounds), "CPU s", note="with its sandbox"
+            "CPU of a round that copies", middle(figures["cpu"] for figures in rounds), "CPU s", note="with its sandbox"
         )
         self._add(
-            "CPU of a round with nothing to do", middle(found["cpu"] for found in looks), "CPU s",
-            note=f"in {middle(found['seconds'] for found in looks):.2f} s",
+            "CPU of a round with nothing to do", middle(figures["cpu"] for figures in looks), "CPU s",
+            note=f"in {middle(figures['seconds'] for figures in looks):.2f} s",
         )  # fmt: skip
         self._add(
             "memory of a round that copies, at its peak", peak / 1e6, "MB", note="with its sandbox and the files in it"
         )
 
     def idle(self) -> None:
-        """What the watch takes while nothing changes."""
-        found = self._ask("idle", str(IDLE_SECONDS))
-        note = f"{found['cpu'] / IDLE_SECONDS:.4%} of a processor"
-        self._add(f"CPU of the idle watch in {IDLE_SECONDS} s", found["cpu"] * 1000, "CPU ms", note=note)
-        self._add("memory of the idle watch", found["pss"] / 1e6, "MB", note=f"PSS; RSS {found['rss'] / 1e6:.1f} MB")
+        """Measure the CPU time and memory of the watch while nothing changes."""
+        usage = self._ask("idle", str(IDLE_SECONDS))
+        note = f"{usage['cpu'] / IDLE_SECONDS:.4%} of a processor"
+        self._add(f"CPU of the idle watch in {IDLE_SECONDS} s", usage["cpu"] * 1000, "CPU ms", note=note)
+        self._add("memory of the idle watch", usage["pss"] / 1e6, "MB", note=f"PSS; RSS {usage['rss'] / 1e6:.1f} MB")
 
     def single(self) -> None:
-        """How soon single changes, through one manager after the other, are in a proven copy."""
-        made = []
+        """Measure how soon a proven copy holds single changes, made through one manager after the other."""
+        writes = []
         with self._watched() as since:
             for name, gap in islice(zip(cycle(self.names), cycle(GAPS), strict=False), SINGLE):
                 with changes.writer(self.settings, self.settings.node(name)) as writer:
-                    made.append(writer.change())
+                    writes.append(writer.change())
                     time.sleep(gap)
-            copies = self._covering(made, since)
-        self._delays(f"{SINGLE} single changes", made, copies)
+            copies = self._covering(writes, since)
+        self._delays(f"{SINGLE} single changes", writes, copies)
 
     def load(self) -> None:
-        """The same under a load of writes, with its rate and the time each write takes, with agents and without."""
-        found = {}
+        """Measure the delay of changes under a load of writes.
+
+        Also measure its rate and the time of a write, without agents too.
+        """
+        series = {}
         with self._writing() as writer:
             with self._watched() as since:
-                made = writer.paced(RATE, LOAD_SECONDS)
-                copies = self._covering(made, since)
-            found["with"] = made
-            self._delays(f"{RATE} changes a second for {LOAD_SECONDS} s", made, copies)
-            writer.remove(made)
+                writes = writer.paced(RATE, LOAD_SECONDS)
+                copies = self._covering(writes, since)
+            series["with"] = writes
+            self._delays(f"{RATE} changes a second for {LOAD_SECONDS} s", writes, copies)
+            writer.remove(writes)
             self._settle()
             with self._agents_stopped():
-                found["without"] = writer.paced(RATE, LOAD_SECONDS)
-            writer.remove(found["without"])
-        for how, done in found.items():
-            took = sorted(change.answered - change.asked for change in done)
+                series["without"] = writer.paced(RATE, LOAD_SECONDS)
+            writer.remove(series["without"])
+        for how, writes_of_series in series.items():
+            took = sorted(change.answered - change.asked for change in writes_of_series)
             note = f"a change takes p50 {_ms(took, 0.5)}, p95 {_ms(took, 0.95)}, max {_ms(took, 1)}"
-            rate = len(done) / max(LOAD_SECONDS, done[-1].answered - done[0].asked)
+            rate = len(writes_of_series) / max(LOAD_SECONDS, writes_of_series[-1].answered - writes_of_series[0].asked)
             self._add(f"rate held at {RATE}, {how} agents", rate, "/s", note=note)
 
     def unpaced(self) -> None:
-        """The most that one client gets through, with agents and without, twice in turn."""
+        """Measure the most changes that one client can make, with and without agents, twice in turn."""
         rates: dict[str, list[float]] = {"with": [], "without": []}
         with self._writing() as writer:
             for _ in range(2):
@@ -161,9 +166,9 @@ class Copies:
                 self._settle()
                 with self._agents_stopped():
                     rates["without"].append(writer.unpaced(UNPACED_SECONDS))
-        for how, found in rates.items():
-            note = " and ".join(f"{rate:.0f}" for rate in found)
-            self._add(f"most changes, one after the other, {how} agents", statistics.mean(found), "/s", note=note)
+        for how, values in rates.items():
+            note = " and ".join(f"{rate:.0f}" for rate in values)
+            self._add(f"most changes, one after the other, {how} agents", statistics.mean(values), "/s", note=note)
 
     @contextmanager
     def _writing(self) -> Iterator[changes.Writer]:
@@ -172,7 +177,10 @@ class Copies:
 
     @contextmanager
     def _watched(self) -> Iterator[float]:
-        """A time in which no engine may end and no other manager lead; its beginning, as a Unix time stamp."""
+        """Require that no engine restarts and the leader stays during the context.
+
+        Yields the start as a Unix time stamp.
+        """
         self._settle()
         before = self._engines(), self._leader()
         yield time.time()
@@ -186,13 +194,16 @@ class Copies:
         before = self._everywhere(rounds)
         self._everywhere(f"systemctl start {UNITS}")
         end = time.monotonic() + SETTLED_SECONDS
-        while set(before) & set(self._everywhere(rounds)):  # each watch looks once as it starts
+        while set(before) & set(self._everywhere(rounds)):  # each watch starts one round when it starts
             assert time.monotonic() < end, "the watches have started no round"
             time.sleep(0.5)
         self._settle()
 
     def _covering(self, made: Sequence[Change], since: float) -> list[Stored]:
-        """The copies taken since then, once the last change is in one; all are consistent."""
+        """Wait until a copy holds the last change.
+
+        Returns the copies since ``since``, after it checked their consistency.
+        """
         end = time.monotonic() + LAST_SECONDS
         copies = self._stored(since)
         while not any(copy.holds(made[-1]) for copy in copies):
@@ -206,8 +217,8 @@ class Copies:
         return copies
 
     def _delays(self, what: str, made: Sequence[Change], copies: Sequence[Stored]) -> None:
-        found = changes.delays(made, copies)
-        p50, p95, most = (changes.percentile(found, share) for share in (0.5, 0.95, 1))
+        seconds = changes.delays(made, copies)
+        p50, p95, most = (changes.percentile(seconds, share) for share in (0.5, 0.95, 1))
         proofs = statistics.median(copy.proof.seconds for copy in copies)
         note = f"p95 {p95:.1f} s, max {most:.1f} s; {len(copies)} copies, all proven and consistent; a proof {proofs:.1f} s"
         self._add(f"change -> proven copy in S3, {what}", p50, "s", note=note)
@@ -220,7 +231,7 @@ class Copies:
         self._add("bytes of a copy", size / 1000, "kB", note=note)
 
     def _upload(self) -> str:
-        """An address that takes one object, whoever puts it there."""
+        """A URL to which anyone can upload one object."""
         access, secret = s3.credentials(self.lab)
         client = boto3.client(
             "s3",
@@ -233,21 +244,23 @@ class Copies:
         return client.generate_presigned_url("put_object", Params={"Bucket": self.lab.bucket, "Key": "byhand/copy"})
 
     def _ask(self, *words: str) -> dict[str, float]:
-        """What `bench.on_node` finds on the follower."""
+        """Run `bench.on_node` on the follower. Returns its result."""
         script = f"PYTHONPATH={agents.HOME}/lib exec python3 - {' '.join(words)}"
-        found: dict[str, float] = json.loads(byhand.on(self.lab, self.follower, script, ON_NODE))
-        return found
+        values: dict[str, float] = json.loads(byhand.on(self.lab, self.follower, script, ON_NODE))
+        return values
 
     def _stored(self, since: float) -> list[Stored]:
         return changes.stored(self.settings, self.lab.s3_root / "objects" / self.lab.bucket, since)
 
     def _settle(self) -> None:
-        """Wait until every agent knows what the swarm holds to be in a copy, and none is at work."""
+        """Wait until every agent knows a copy of the present state, and no round runs."""
         end = time.monotonic() + SETTLED_SECONDS
         quiet = "systemctl show requorum-copy -P ActiveState"
         while True:
-            known = {agents.inspect(self.settings, node).state.fingerprint for node in self.settings.managers}
-            if len(known) == 1 and "" not in known and set(self._everywhere(quiet)) == {"inactive"}:
+            fingerprints = {
+                agents.inspect(Cluster(self.settings), node).state.fingerprint for node in self.settings.managers
+            }
+            if len(fingerprints) == 1 and "" not in fingerprints and set(self._everywhere(quiet)) == {"inactive"}:
                 return
             assert time.monotonic() < end, "the agents have not come to rest"
             time.sleep(0.5)
@@ -272,23 +285,27 @@ def _ms(values: Sequence[float], share: float) -> str:
 
 
 def table(figures: Sequence[Figure]) -> Table:
-    """The figures, and their ratio to the floor's."""
-    shown = Table("what", "ours", "floor", "ours / floor", "", box=None)
-    for one in figures:
-        floor = ("", "") if one.floor is None else (f"{one.floor:.2f} {one.unit}", f"{one.ours / one.floor:.2f}x")
-        shown.add_row(one.what, f"{one.ours:.2f} {one.unit}", *floor, one.note)
-    return shown
+    """The table of the figures, with their ratios to the floor."""
+    rows = Table("what", "ours", "floor", "ours / floor", "", box=None)
+    for figure in figures:
+        floor = (
+            ("", "")
+            if figure.floor is None
+            else (f"{figure.floor:.2f} {figure.unit}", f"{figure.ours / figure.floor:.2f}x")
+        )
+        rows.add_row(figure.what, f"{figure.ours:.2f} {figure.unit}", *floor, figure.note)
+    return rows
 
 
 def run(lab: Instance, folder: Path, say: Callable[[str], Any]) -> list[Figure]:
-    """Every figure."""
+    """Measure every figure."""
     try:
         copies = Copies(lab, folder)
         for part in (copies.costs, copies.idle, copies.single, copies.load, copies.unpaced):
-            told = len(copies.figures)
+            reported = len(copies.figures)
             part()
-            for one in copies.figures[told:]:
-                say(f"{one.what}: {one.ours:.2f} {one.unit}  {one.note}")
+            for figure in copies.figures[reported:]:
+                say(f"{figure.what}: {figure.ours:.2f} {figure.unit}  {figure.note}")
     finally:
         nodes.remove_all(lab)
     return copies.figures

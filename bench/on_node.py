@@ -1,8 +1,8 @@
-"""Runs on a manager, with the agent's own library: what the agent costs there, as JSON.
+"""Measures on a manager, with the agent's own library, the cost of the agent. Prints JSON.
 
-``idle SECONDS`` (of the watch), ``look``, ``copy`` (a round), ``peak`` (the memory of one that copies). A round is the
-command of its unit, with the watches stopped: nodes need not have systemd's accounting, and a round's sandbox is no part of
-its unit.
+The verbs are ``idle SECONDS`` (the watch), ``look`` and ``copy`` (a round without and with a copy), and ``peak`` (the
+memory of a round with a copy). A round is the command of its unit, run while the watches are stopped. Nodes need not
+have systemd's accounting, and a round's sandbox is not part of its unit.
 """
 
 import json
@@ -25,7 +25,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def idle(seconds: str) -> dict[str, float]:
-    """CPU seconds of the watch, and of what it ran, in a time in which nothing changes; its memory in bytes."""
+    """Measure the watch and its children while nothing changes: CPU seconds, and memory in bytes."""
     watch, before = _shown("requorum-watch", "MainPID"), _shown("requorum-copy", "InvocationID")
     begun = _cpu(watch)
     time.sleep(float(seconds))
@@ -37,7 +37,7 @@ def idle(seconds: str) -> dict[str, float]:
 
 
 def measured(due: bool) -> dict[str, float]:
-    """A round: its seconds, CPU seconds with everything it ran, and of a copy the agent's own account."""
+    """Measure a round: its seconds, CPU seconds with its children, and, for a copy, the agent's own figures."""
     begun = time.monotonic()
     _, status, used = os.wait4(_started(due).pid, 0)
     seconds = time.monotonic() - begun
@@ -53,9 +53,9 @@ def measured(due: bool) -> dict[str, float]:
 
 
 def peak() -> dict[str, float]:
-    """The most memory that a round's processes and its sandbox's files take at any time, in bytes.
+    """Measure the peak memory of a round's processes and of its sandbox's files, in bytes.
 
-    Pages that several processes share are counted in parts (PSS).
+    Shared pages count in parts (PSS).
     """
     running, most = _started(due=True), 0
     while running.poll() is None:
@@ -72,8 +72,8 @@ def _started(due: bool) -> "subprocess.Popen[bytes]":
 
 
 def _state() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((STATE / "state.json").read_text())
-    return found
+    state: dict[str, Any] = json.loads((STATE / "state.json").read_text())
+    return state
 
 
 def _shown(unit: str, what: str) -> str:
@@ -82,10 +82,10 @@ def _shown(unit: str, what: str) -> str:
 
 
 def _cpu(pid: str) -> float:
-    """Of its threads to the nanosecond (schedstat), of its children that have ended to the tick (see proc(5))."""
-    own = sum(int(file.read_text().split()[0]) for file in Path("/proc", pid, "task").glob("*/schedstat"))
+    """The CPU seconds of a process: exact for its threads (schedstat), in ticks for ended children (proc(5))."""
+    threads = sum(int(file.read_text().split()[0]) for file in Path("/proc", pid, "task").glob("*/schedstat"))
     children = sum(map(int, Path("/proc", pid, "stat").read_text().rsplit(")", 1)[1].split()[13:15]))
-    return own / 1e9 + children / TICKS
+    return threads / 1e9 + children / TICKS
 
 
 def _memory(pid: str | int) -> dict[str, int]:
@@ -94,10 +94,10 @@ def _memory(pid: str | int) -> dict[str, int]:
 
 
 def _resident(pid: int) -> int:
-    """Without what it maps of files in memory, which `_files` counts."""
+    """The memory of a process, without mapped files in memory. `_files` counts these files."""
     with suppress(OSError, KeyError):
-        found = _memory(pid)
-        return found["Pss_Anon"] + found["Pss_File"]
+        memory = _memory(pid)
+        return memory["Pss_Anon"] + memory["Pss_File"]
     return 0
 
 
@@ -110,14 +110,14 @@ def _below(pid: int) -> Iterator[int]:
 
 
 def _files(processes: list[int]) -> int:
-    """What lies in the sandbox's file system in memory, which only processes in it see."""
+    """The size of the files in the sandbox's memory, which only its own processes can see."""
     ours = Path("/mnt").stat().st_dev
     for pid in processes:
         with suppress(OSError):
             root = Path(f"/proc/{pid}/root/mnt")
             if root.stat().st_dev != ours:
-                found = os.statvfs(root)
-                return (found.f_blocks - found.f_bfree) * found.f_frsize
+                usage = os.statvfs(root)
+                return (usage.f_blocks - usage.f_bfree) * usage.f_frsize
     return 0
 
 

@@ -1,1 +1,1 @@
-"""Declares the cluster as Pulumi resources; what is decided and done lives in `recovery`."""
+"""Declares the cluster as Pulumi resources. `recovery` decides and acts."""

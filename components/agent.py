@@ -1,5 +1,6 @@
-"""The agent of one manager, as a resource: installed, kept as the settings want it, and uninstalled."""
+"""The agent of one manager as a resource. Pulumi installs, updates and uninstalls the agent."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pulumi
@@ -13,8 +14,10 @@ from pulumi.dynamic import (
     UpdateResult,
 )
 
+from components.command_line import Deletion, deletion
 from components.progress import say
 from components.settings import from_provider
+from recovery.cluster import Cluster
 from recovery.errors import TransportError
 from recovery.operations import agents
 from recovery.settings import Settings
@@ -24,17 +27,17 @@ Props = dict[str, Any]
 
 
 class AgentProvider(ResourceProvider):
-    """An agent whose digest differs, or whose timer or watch does not run as it should, is installed again."""
+    """Installs an agent again if its digest or units differ, or if its timer or watch does not run as the settings say."""
 
     serialize_as_secret_always = False
-    _settings: Settings
+    _cluster: Cluster
 
     def configure(self, req: ConfigureRequest) -> None:
-        self._settings = from_provider(req)
+        self._cluster = from_provider(req)
 
     def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
         changed = any(olds.get(key) != news[key] for key in ("digest", "host"))
-        return DiffResult(changes=changed or not olds["running"])
+        return DiffResult(changes=changed or not olds["running"] or bool(news.get("drift")))
 
     def create(self, props: Props) -> CreateResult:
         return CreateResult(f"{props['manager']}-agent", self._install(props))
@@ -44,39 +47,55 @@ class AgentProvider(ResourceProvider):
 
     def read(self, id_: str, props: Props) -> ReadResult:
         try:
-            found = agents.inspect(self._settings, self._node(props))
+            found = agents.inspect(self._cluster, self._node(props))
         except TransportError:  # for the survey to judge
             return ReadResult(id_, props)
-        agent = self._settings.agent
+        agent = self._cluster.settings.agent
         running = found.timer and (agent is None or found.watch == agent.on_change)
         known = self._node(props).to_json()
         return ReadResult(id_, {**props, "node": known, "digest": found.digest, "running": running})
 
     def delete(self, _id: str, props: Props) -> None:
+        """Uninstall the agent, unless another resource has just installed it: as when its manager was given another name."""
         node = self._node(props)
-        if not agents.remove(self._settings, node):
-            there = f"ssh {self._settings.ssh.user}@{node.dial} systemctl disable --now {agents.RUNNING}"
-            say(f"{node.name} does not let us in, so its agent may stay there. When it answers, run: {there}")
+        managed = self._cluster.settings.agent and any(
+            named.address == node.address for named in self._cluster.settings.managers
+        )
+        if managed and deletion() is Deletion.CHANGE:
+            return
+        if not agents.remove(self._cluster, node):
+            command = f"ssh {self._cluster.settings.ssh.user}@{node.dial} systemctl disable --now {agents.RUNNING}"
+            say(
+                f"Requorum cannot log in to {node.name}, so its agent may still run. When the node answers, run: {command}"
+            )
 
     def _install(self, props: Props) -> Props:
         say(f"installing the agent of {props['manager']}")
-        return {**props, "digest": agents.install(self._settings, self._node(props)), "running": True}
+        return {**props, "digest": agents.install(self._cluster, self._node(props)), "running": True}
 
     def _node(self, props: Props) -> Node:
         """The manager as the settings have it now, or as they had it last if they no longer name it."""
-        named = {node.name: node for node in self._settings.nodes}
+        named = {node.name: node for node in self._cluster.settings.nodes}
         return named.get(props["manager"]) or Node.from_json(props["node"])
 
 
 class Agent(Resource, module="requorum", name="Agent"):
     """One manager's agent."""
 
-    def __init__(self, node: Node, settings: Settings, host: pulumi.Input[str], opts: pulumi.ResourceOptions) -> None:
+    def __init__(
+        self,
+        node: Node,
+        settings: Settings,
+        host: pulumi.Input[str],
+        drift: Sequence[str],
+        opts: pulumi.ResourceOptions,
+    ) -> None:
         props: Props = {
             "manager": node.name,
             "node": node.to_json(),
             "digest": agents.digest(settings, node),
             "host": host,
+            **({"drift": list(drift)} if drift else {}),
             "running": None,
         }
         super().__init__(AgentProvider(), f"{node.name}-agent", props, opts)

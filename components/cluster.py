@@ -11,13 +11,14 @@ from components.hosts.existing import ExistingHosts
 from components.membership import Health, Member, Quorum
 from components.node import Preparation
 from components.settings import provider
+from recovery.cluster import Cluster as Opened
 from recovery.operations.assess import Assessment
 from recovery.settings import Settings
 from recovery.swarm.model import Reach
 
 
 class Cluster(pulumi.ComponentResource):
-    """The swarm that the settings describe, built, changed or recovered as the assessment's plan says."""
+    """The swarm that the settings describe. The assessment's plan says what Pulumi builds, changes or recovers."""
 
     cluster_id: pulumi.Output[str]
     health: pulumi.Output[str]
@@ -26,38 +27,37 @@ class Cluster(pulumi.ComponentResource):
     workers: dict[str, str]
 
     def __init__(
-        self, name: str, settings: Settings, assessment: Assessment, opts: pulumi.ResourceOptions | None = None
+        self, name: str, cluster: Opened, assessment: Assessment, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("requorum:index:Cluster", name, None, opts)
+        settings = cluster.settings
         mine = pulumi.ResourceOptions(parent=self, providers=[provider(pulumi.ResourceOptions(parent=self))])
         empty = [r.node.name for r in assessment.survey.reports if r.known_lost and r.reach is Reach.ANSWERS]
         made = (
-            DockerHosts("hosts", settings, empty, mine)
+            DockerHosts("hosts", cluster, empty, mine)
             if settings.hosts.driver == "docker"
             else ExistingHosts("hosts", assessment.survey, mine)
         )
         silent = frozenset(assessment.diagnosis.left_alone)
-        ready = {
-            node.name: Preparation(node, settings, made.identities[node.name], node.name in silent, mine)
-            for node in settings.nodes
-        }
-        told = mine.merge(pulumi.ResourceOptions(hooks=hooks.on_error(settings)))
+        ready = self._prepared(settings, assessment, made.identities, mine)
+        told = mine.merge(pulumi.ResourceOptions(hooks=hooks.on_error(cluster)))
         quorum = Quorum(
             "quorum",
             settings,
             assessment.plan,
+            assessment.changes.options,
             told.merge(pulumi.ResourceOptions(depends_on=[ready[manager.name] for manager in settings.managers])),
         )
         members = self._members(settings, assessment, made.identities, ready, quorum, told)
-        health = Health(
-            "health", settings, quorum, members, mine.merge(pulumi.ResourceOptions(hooks=hooks.before_proof(settings)))
-        )
+        proving = mine.merge(pulumi.ResourceOptions(hooks=hooks.before_proof(cluster)))
+        health = Health("health", settings, quorum, members, assessment.changes.of_swarm, proving)
         if settings.agent:  # after the proof: a recovery does not wait for them
             for node in settings.managers:
                 options = pulumi.ResourceOptions(
                     depends_on=[health], ignore_changes=["*"] if node.name in silent else None
                 )
-                Agent(node, settings, made.identities[node.name], mine.merge(options))
+                drift = assessment.changes.agents.get(node.name, ())
+                Agent(node, settings, made.identities[node.name], drift, mine.merge(options))
         self.cluster_id, self.health, self.leader = quorum.cluster_id, health.health, health.leader
         self.managers = {manager.name: str(manager.address) for manager in settings.managers}
         self.workers = {worker.name: str(worker.address) for worker in settings.workers}
@@ -71,6 +71,28 @@ class Cluster(pulumi.ComponentResource):
             }
         )
 
+    def _prepared(
+        self,
+        settings: Settings,
+        assessment: Assessment,
+        identities: Mapping[str, pulumi.Input[str]],
+        mine: pulumi.ResourceOptions,
+    ) -> dict[str, Preparation]:
+        """Each machine, prepared as it should be. Silent nodes are left alone."""
+        wanted, now = assessment.changes.machines, assessment.survey.taken
+        return {
+            node.name: Preparation(
+                node,
+                settings,
+                identities[node.name],
+                node.name in assessment.diagnosis.left_alone,
+                wanted[node.name],
+                now,
+                mine,
+            )
+            for node in settings.nodes
+        }
+
     def _members(
         self,
         settings: Settings,
@@ -80,8 +102,10 @@ class Cluster(pulumi.ComponentResource):
         quorum: Quorum,
         mine: pulumi.ResourceOptions,
     ) -> dict[str, Member]:
-        """Managers one after the other, since each join changes the quorum; then workers, side by side. Those that are stranded
-        come beside the managers: a new leader gives their tasks to others. Silent nodes are left alone.
+        """Join managers one after the other, because each join changes the quorum, and then workers in parallel.
+
+        Stranded workers join in parallel with the managers, because a new leader gives their tasks to other nodes. Silent
+        nodes do not change.
         """
         members: dict[str, Member] = {}
         diagnosis = assessment.diagnosis
@@ -96,7 +120,10 @@ class Cluster(pulumi.ComponentResource):
             )
             generation = quorum.generation if node.role == "manager" else None
             managers = None if node.role == "manager" else [str(manager.address) for manager in settings.managers]
-            members[node.name] = Member(node, assessment.plan, identities[node.name], generation, managers, options)
+            changes = assessment.changes.entries.get(node.name, ())
+            members[node.name] = Member(
+                node, assessment.plan, changes, identities[node.name], generation, managers, options
+            )
             if node.role == "manager":
                 before = [quorum, members[node.name]]
         return members

@@ -1,9 +1,10 @@
-"""What the operator typed: the command line of the `pulumi` process that runs this program."""
+"""The operator's command: the arguments of the `pulumi` process that runs this program or provider."""
 
 import argparse
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from enum import Enum
 from pathlib import Path
 
 import psutil
@@ -11,27 +12,92 @@ import psutil
 from recovery.settings import PROJECT
 
 COMMANDS = frozenset({"up", "update", "preview", "pre"})
-"""The commands that make one plan, under each of their names. `pulumi watch` makes another at every change of a file."""
+"""The commands that make one plan, with all their names. `pulumi watch` makes another plan at every change of a file."""
+DESTROY = frozenset({"destroy", "down", "dn"})
+"""The command that deletes resources, with all its names."""
 FLAG = re.compile(rf"({PROJECT}:(config:)?)?recover=(?i:true)")
 TERMINALS = ("/dev/pts/", "/dev/tty")
 STDIN, STDOUT = 0, 1
+FILE_OPTIONS = (("-s", "--stack"), ("-C", "--cwd"), ("--config-file",))
+"""The options that say where the stack file is."""
+WITH_VALUE = (*FILE_OPTIONS, ("-m", "--message"), ("-p", "--parallel"))
+"""Options of each command whose value could be the name of a command."""
+STACKS = "stacks"
+"""Where stack files are (`stackConfigDir` in Pulumi.yaml)."""
+OF_SOME = (("-t", "--target"), ("--exclude",))
+"""The options that limit a command to some resources."""
+
+
+class Deletion(Enum):
+    """Why Pulumi deletes a resource."""
+
+    CHANGE = "the program no longer has it, or another one takes its place"
+    PART = "`pulumi destroy` of some resources"
+    WHOLE = "`pulumi destroy` of the whole stack"
 
 
 def consent_is_typed() -> bool:
-    """Whether a person typed `--config recover=true` for this very update or preview.
+    """Whether a person typed `--config recover=true` for this update or preview.
 
-    A person is there where Pulumi itself would ask one (its `cmdutil.Interactive`): standard input and output are a
-    terminal, and CI is not set. What cannot be read, also on a system without /proc, is not typed.
+    Requorum assumes a person under the same conditions as Pulumi (its `cmdutil.Interactive`): standard input and output are
+    a terminal, and CI is not set. If the command line is not readable, as on a system without /proc, nobody typed the flag.
     """
     if os.environ.get("CI"):
         return False
     try:
-        for process in psutil.Process().parents():
-            if Path(process.exe()).name == "pulumi":
-                return _at_terminal(process.pid) and gives_consent(process.cmdline()[1:])
+        pulumi = next(_pulumi(), None)
+        return bool(pulumi and _at_terminal(pulumi.pid) and gives_consent(pulumi.cmdline()[1:]))
     except (psutil.Error, OSError):
-        pass
-    return False
+        return False
+
+
+def deletion() -> Deletion:
+    """Why the running `pulumi` deletes resources. An unreadable command line counts as a change, which ends no swarm."""
+    try:
+        pulumi = next(_pulumi(), None)
+        return deletion_by(pulumi.cmdline()[1:]) if pulumi else Deletion.CHANGE
+    except (psutil.Error, OSError):
+        return Deletion.CHANGE
+
+
+def stack_file() -> Path | None:
+    """The stack file that the running `pulumi` uses; None if that cannot be told, as with a stack that was selected before."""
+    try:
+        pulumi = next(_pulumi(), None)
+        return stack_file_by(pulumi.cmdline()[1:], Path(pulumi.cwd())) if pulumi else None
+    except (psutil.Error, OSError):
+        return None
+
+
+def stack_file_by(arguments: Sequence[str], folder: Path) -> Path | None:
+    """The stack file that these arguments of `pulumi`, given in that folder, name."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    for option in WITH_VALUE:
+        parser.add_argument(*option, default="")
+    try:
+        known, _ = parser.parse_known_args(arguments)
+    except argparse.ArgumentError:
+        return None
+    here = folder / str(known.cwd)
+    if known.config_file:
+        return here / str(known.config_file)
+    stack = str(known.stack).rpartition("/")[2] or os.environ.get("PULUMI_STACK", "")
+    return here / STACKS / f"Pulumi.{stack}.yaml" if stack else None
+
+
+def deletion_by(arguments: Sequence[str]) -> Deletion:
+    """Why these arguments of `pulumi` delete resources."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    for option in (*WITH_VALUE, *OF_SOME):
+        parser.add_argument(*option, action="append", default=[])
+    parser.add_argument("--exclude-protected", action="store_true")
+    try:
+        known, others = parser.parse_known_args(arguments)
+    except argparse.ArgumentError:
+        return Deletion.CHANGE
+    if not others or DESTROY.isdisjoint(others) or not COMMANDS.isdisjoint(others):
+        return Deletion.CHANGE
+    return Deletion.PART if known.target or known.exclude or known.exclude_protected else Deletion.WHOLE
 
 
 def gives_consent(arguments: Sequence[str]) -> bool:
@@ -45,6 +111,11 @@ def gives_consent(arguments: Sequence[str]) -> bool:
     except argparse.ArgumentError:
         return False
     return not known.non_interactive and not COMMANDS.isdisjoint(others) and any(map(FLAG.fullmatch, known.config))
+
+
+def _pulumi() -> Iterator[psutil.Process]:
+    """The `pulumi` processes above this one, the nearest first. Raises: psutil.Error."""
+    return (process for process in psutil.Process().parents() if Path(process.exe()).name == "pulumi")
 
 
 def _at_terminal(pid: int) -> bool:

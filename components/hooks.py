@@ -1,30 +1,32 @@
-"""Resource hooks: what happens around an update, bound to the resources it belongs to."""
+"""Resource hooks: actions before and after the update of a resource."""
 
 from collections.abc import Collection
 
 import pulumi
 
 from components.progress import say
+from recovery.cluster import Cluster
 from recovery.operations import lifecycle
 from recovery.operations.hosts import clear
 from recovery.planning.steps import Action
-from recovery.settings import Settings
 from recovery.steps import journal
 from recovery.steps.entry import Entry
 
 
-def around_host(settings: Settings, empty: Collection[str]) -> pulumi.ResourceHookBinding:
-    """The journal of a machine that is made. A container that an update made, and was killed before writing that down,
-    is removed first: ``empty`` names those that may be such ones."""
+def around_host(cluster: Cluster, empty: Collection[str]) -> pulumi.ResourceHookBinding:
+    """Record in the journal that Pulumi makes a machine, and first remove an unrecorded container of a killed update.
+
+    ``empty`` names the nodes whose container may be such a container.
+    """
     begun: dict[str, Entry] = {}
 
     def before(args: pulumi.ResourceHookArgs) -> None:
-        begun[args.name] = journal.begin(settings, Action.REBUILD, args.name, say)
-        if args.name in empty and clear(settings, settings.node(args.name)):
+        begun[args.name] = journal.begin(cluster, Action.REBUILD, args.name, say)
+        if args.name in empty and clear(cluster.settings, cluster.settings.node(args.name)):
             say(f"{args.name}: removed the empty container that an interrupted update left")
 
     def after(args: pulumi.ResourceHookArgs) -> None:
-        journal.end(settings, begun[args.name], say)
+        journal.end(cluster, begun[args.name], say)
 
     return pulumi.ResourceHookBinding(
         before_create=[pulumi.ResourceHook("before-host", before)],
@@ -32,26 +34,26 @@ def around_host(settings: Settings, empty: Collection[str]) -> pulumi.ResourceHo
     )
 
 
-def before_proof(settings: Settings) -> pulumi.ResourceHookBinding:
-    """A fresh copy of every manager once all are members: the copies from before do not know what was changed.
+def before_proof(cluster: Cluster) -> pulumi.ResourceHookBinding:
+    """Copy every manager when all nodes are members. Earlier copies do not hold the changes of the update.
 
-    It is taken before the proof, while the workers still find their way back.
+    Requorum takes the copies before the proof, while containers still start.
     """
 
     def take_copies(_args: pulumi.ResourceHookArgs) -> None:
-        lifecycle.fresh_copies(settings, say=say)
+        lifecycle.fresh_copies(cluster, say=say)
 
     hook = pulumi.ResourceHook("fresh-copies", take_copies)
     return pulumi.ResourceHookBinding(before_create=[hook], before_update=[hook])
 
 
-def on_error(settings: Settings) -> pulumi.ResourceHookBinding:
-    """Where giving the cluster a quorum fails, or a node to join it, the diagnosis and what to run next: once, however many fail."""
+def on_error(cluster: Cluster) -> pulumi.ResourceHookBinding:
+    """If the quorum or the join of a node fails, print the diagnosis and the next command. Print them once for all failures."""
     explained: list[str] = []
 
     def explain(_args: pulumi.ErrorHookArgs) -> bool:
         if not explained:
-            explained.extend(lifecycle.explain(settings, say=say))
+            explained.extend(lifecycle.explain(cluster, say=say))
             for line in explained:
                 pulumi.log.error(line)
         return False

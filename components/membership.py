@@ -1,11 +1,10 @@
 """The swarm as resources: its quorum, each node's membership, and the proof that closes an update.
 
-Providers are classes of this module, so that the state holds their names and no code. They
-take the stack's settings when they are configured: nothing of how nodes are reached is in
-the state, and no token ever is.
+Providers are classes of this module, so that the state holds their names and no code. Pulumi gives them the stack's
+settings when it configures them. The state therefore holds no access data of nodes and no tokens.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from threading import Lock
 from time import monotonic
@@ -22,10 +21,12 @@ from pulumi.dynamic import (
     UpdateResult,
 )
 
+from components.command_line import Deletion, deletion
 from components.progress import say
 from components.settings import from_provider
+from recovery.cluster import Cluster
 from recovery.errors import Refused
-from recovery.operations import lifecycle
+from recovery.operations import ending, lifecycle
 from recovery.operations.report import PULUMI
 from recovery.planning.consented import with_join
 from recovery.planning.diagnosis import NO_QUORUM, Kind, diagnose
@@ -36,7 +37,7 @@ from recovery.settings import Settings
 from recovery.steps.member import bring_back
 from recovery.steps.outcome import JoinResult
 from recovery.steps.quorum import dissolve, establish
-from recovery.steps.remove import remove
+from recovery.steps.remove import depart, remove
 from recovery.steps.run import Run
 from recovery.survey.nodes import stable_survey, survey
 from recovery.swarm.machines import Node
@@ -45,7 +46,7 @@ from recovery.swarm.model import Survey
 Props = dict[str, Any]
 HELD = "held"
 UNPROVEN = "restored, not proven"
-"""A restore was interrupted between forcing the new cluster and comparing it with the copy."""
+"""A restore was interrupted after the forced new cluster, and before the comparison with the copy."""
 MISPLACED = "at an old address"
 """A restore at another address was interrupted before the swarm's log had the manager's new address."""
 _one_at_a_time = Lock()
@@ -61,10 +62,10 @@ class Look:
         self._seen: Survey | None = None
         self._until = 0.0
 
-    def __call__(self, settings: Settings) -> Survey:
+    def __call__(self, cluster: Cluster) -> Survey:
         with self._lock:
             if self._seen is None or monotonic() > self._until:
-                self._seen = stable_survey(settings)
+                self._seen = stable_survey(cluster)
                 self._until = monotonic() + MOMENT
             return self._seen
 
@@ -74,19 +75,19 @@ _look = Look()
 
 class _Provider(ResourceProvider):
     serialize_as_secret_always = False
-    _settings: Settings
+    _cluster: Cluster
 
     def configure(self, req: ConfigureRequest) -> None:
-        self._settings = from_provider(req)
+        self._cluster = from_provider(req)
 
 
 class QuorumProvider(_Provider):
-    """The cluster's quorum: found, adopted, or restored from the copy that the previewed plan names."""
+    """The cluster's quorum: created, adopted, or restored from the copy that the previewed plan names."""
 
     def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
         _require_same_ca(olds, news["recovery"])
         changed = any(olds.get(key) != news.get(key) for key in ("cluster", "managers", "options"))
-        return DiffResult(changes=changed or olds["quorum"] != HELD or _is_planned(news))
+        return DiffResult(changes=changed or olds["quorum"] != HELD or _is_planned(news) or bool(news.get("changes")))
 
     def create(self, props: Props) -> CreateResult:
         outs = self._establish(props, known=None, generation=0)
@@ -96,8 +97,8 @@ class QuorumProvider(_Provider):
         return UpdateResult(self._establish(news, known=olds["cluster_id"], generation=int(olds["generation"])))
 
     def read(self, id_: str, props: Props) -> ReadResult:
-        seen = _look(self._settings).of_managers
-        diagnosis = diagnose(seen, props["cluster_id"], cluster=self._settings.cluster, copies=True)
+        seen = _look(self._cluster).of_managers
+        diagnosis = diagnose(seen, props["cluster_id"], cluster=self._cluster.settings.cluster, copies=True)
         if diagnosis.kind in NO_QUORUM:
             return ReadResult(id_, {**props, "quorum": str(diagnosis.kind)})
         unproven = seen.leader is not None and seen.leader.placed
@@ -107,19 +108,23 @@ class QuorumProvider(_Provider):
         return ReadResult(id_, {**props, "quorum": stands, "ca_sha256": known})
 
     def delete(self, id_: str, _props: Props) -> None:
-        dissolve(self._settings, id_, say=say)
+        """Only `pulumi destroy` of the whole stack ends the swarm."""
+        if deletion() is Deletion.WHOLE and not self._cluster.settings.protect:
+            dissolve(self._cluster, id_, say=say)
+        else:
+            say(f"swarm {id_} goes on running. Only a pulumi destroy of the whole stack ends it")
 
     def _establish(self, props: Props, *, known: str | None, generation: int) -> Props:
-        made = establish(Run(self._settings, from_record(props["recovery"]), say), known=known)
+        made = establish(Run(self._cluster, from_record(props["recovery"]), say), known=known)
         count = generation + 1 if made.remade else generation
         stands = {"cluster_id": made.cluster_id, "ca_sha256": made.ca_sha256}
         return {**props, **stands, "quorum": HELD, "generation": count}
 
 
 class MemberProvider(_Provider):
-    """One node's membership. A node that is no member any more is created again: it joins or rejoins.
+    """One node's membership. Pulumi creates the resource again if the node is no member any more. The node then joins or rejoins.
 
-    A manager at another address joins there and is not taken out first: the assessment lets that be only when all are lost.
+    A manager with a new address joins without leaving first. The assessment allows a new address only if all are lost.
     """
 
     def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
@@ -128,82 +133,101 @@ class MemberProvider(_Provider):
         changed = any(
             olds.get(key) != news.get(key)
             for key in ("address", "role", "availability", "labels", "host", "generation", "managers")
+            if key != "availability" or news.get(key)  # not named: it stays as it is
         )
-        changed = changed or olds["standing"] != Membership.MEMBER or _is_planned(news)
+        changed = changed or olds["standing"] != Membership.MEMBER or _is_planned(news) or bool(news.get("changes"))
         return DiffResult(changes=changed or bool(replaced), replaces=replaced, delete_before_replace=True)
 
     def create(self, props: Props) -> CreateResult:
         node, plan = _node(props), from_record(props["recovery"])
         with _turn(props):
-            place = bring_back(Run(self._settings, with_join(plan, node), say), node)
+            place = bring_back(Run(self._cluster, with_join(plan, node), say), node)
         return CreateResult(place.node_id, _placed(props, place))
 
     def update(self, _id: str, olds: Props, news: Props) -> UpdateResult:
         dropped = tuple(olds["labels"].keys() - news["labels"].keys())
         with _turn(olds, news):
-            run = Run(self._settings, from_record(news["recovery"]), say)
+            run = Run(self._cluster, from_record(news["recovery"]), say)
             place = bring_back(run, _node(news), dropped_labels=dropped)
         return UpdateResult(_placed(news, place))
 
     def read(self, id_: str, props: Props) -> ReadResult:
-        node, seen = _node(props), _look(self._settings)
+        node, seen = _node(props), _look(self._cluster)
         known = (
             one
             for one in seen.reports
             if (one.node.name, one.node.dial, one.node.role) == (node.name, node.dial, node.role)
         )
-        told = next(known, None) or survey(self._settings, nodes=[node]).reports[0]
+        told = next(known, None) or survey(self._cluster, nodes=[node]).reports[0]
         standing, role = membership_of(told, seen.leader)
         if standing is Membership.LOST:
             return ReadResult("", {})
         return ReadResult(id_, {**props, "standing": str(standing), "role": role})
 
     def delete(self, id_: str, props: Props) -> None:
+        """Take the node out of the swarm, unless the stack file still has its machine, for example under another name."""
+        node, why = _node(props), deletion()
+        named = any(one.address == node.address for one in self._cluster.settings.nodes)
+        if named if why is Deletion.CHANGE else self._cluster.settings.protect:
+            say(f"{node.name} ({node.address}) stays in the swarm")
+            return
         with _turn(props):
-            remove(self._settings, _node(props), id_, say=say)
+            remove(self._cluster, node, id_, ending=why is Deletion.WHOLE, say=say)
 
 
 class HealthProvider(_Provider):
-    """Proof that the whole cluster is what the settings describe; made again whenever anything it rests on changed."""
+    """Proof that the whole cluster is as the settings describe it. Pulumi makes it again after each change of its inputs."""
 
     def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
-        rests = any(olds.get(key) != news.get(key) for key in ("cluster_id", "generation", "members", "wanted"))
-        return DiffResult(changes=rests or olds["health"] != Kind.HEALTHY)
+        rests = any(olds.get(key) != news.get(key) for key in ("cluster_id", "generation", "members"))
+        wants = _of_wanted(olds, news) != _of_wanted(news, news)
+        return DiffResult(changes=rests or wants or olds["health"] != Kind.HEALTHY or bool(news.get("changes")))
 
     def create(self, props: Props) -> CreateResult:
         return CreateResult(props["cluster_id"], self._prove(props))
 
-    def update(self, _id: str, _olds: Props, news: Props) -> UpdateResult:
+    def update(self, _id: str, olds: Props, news: Props) -> UpdateResult:
+        """Nodes that the stack file no longer has leave before the proof. Pulumi deletes their resources only after it."""
+        departed = set(olds["members"].values()) - set(news["members"].values())
+        if departed and depart(self._cluster, departed, say=say):
+            lifecycle.fresh_copies(self._cluster, say=say)
         return UpdateResult(self._prove(news))
 
     def read(self, id_: str, props: Props) -> ReadResult:
-        seen = _look(self._settings).of_managers
-        diagnosis = diagnose(seen, props["cluster_id"], cluster=self._settings.cluster, copies=True)
-        chief = seen.leader
-        leader = next((m.hostname for m in chief.members if m.leader), "") if chief else ""
+        seen = _look(self._cluster).of_managers
+        diagnosis = diagnose(seen, props["cluster_id"], cluster=self._cluster.settings.cluster, copies=True)
+        report = seen.leader
+        leader = next((m.hostname for m in report.members if m.leader), "") if report else ""
         return ReadResult(id_, {**props, "health": str(diagnosis.kind), "leader": leader})
+
+    def delete(self, _id: str, _props: Props) -> None:
+        """Pulumi deletes the proof first. Before the whole swarm ends, Requorum asks every node and takes last copies."""
+        if deletion() is Deletion.WHOLE and not self._cluster.settings.protect:
+            ending.prepare(self._cluster, say=say)
 
     def _prove(self, props: Props) -> Props:
         say("proving the cluster")
-        settings = self._settings.model_copy(update={"recover": props["recover"]})
-        health = lifecycle.finish(settings, props["cluster_id"], how=PULUMI, say=say)
+        health = lifecycle.finish(self._cluster, props["cluster_id"], how=PULUMI, recover=props["recover"], say=say)
         return {**props, "health": str(Kind.HEALTHY), "leader": health.leader}
 
 
 class Quorum(Resource, module="requorum", name="Quorum"):
-    """One per cluster. Outputs: cluster ID, the CA's digest, whether the quorum is held, and how often it was restored."""
+    """One for each cluster. Outputs: cluster ID, the CA's digest, the state of the quorum, and how often it was restored."""
 
     cluster_id: pulumi.Output[str]
     ca_sha256: pulumi.Output[str]
     quorum: pulumi.Output[str]
     generation: pulumi.Output[int]
 
-    def __init__(self, name: str, settings: Settings, plan: Plan, opts: pulumi.ResourceOptions) -> None:
+    def __init__(
+        self, name: str, settings: Settings, plan: Plan, changes: Sequence[str], opts: pulumi.ResourceOptions
+    ) -> None:
         props: Props = {
             "cluster": settings.cluster,
             "managers": {manager.name: str(manager.address) for manager in settings.managers},
             "options": settings.swarm.to_json(),
             "recovery": _quorum_record(plan),
+            **_noted(changes),
             **dict.fromkeys(("cluster_id", "ca_sha256", "quorum", "generation")),
         }
         super().__init__(QuorumProvider(), name, props, opts)
@@ -212,8 +236,8 @@ class Quorum(Resource, module="requorum", name="Quorum"):
 class Member(Resource, module="requorum", name="Member"):
     """One node's membership. Outputs: node ID and cluster ID.
 
-    ``generation`` is the quorum's, for managers: each time it was made again, every manager's vote is looked after.
-    ``managers`` are where a worker finds them: when they move, it is looked whether it does.
+    ``generation`` is the quorum's, for managers. After each new quorum, Requorum checks every manager's vote.
+    ``managers`` are the managers' addresses, for workers. If they change, Requorum checks that the worker reaches a manager.
     """
 
     node_id: pulumi.Output[str]
@@ -223,6 +247,7 @@ class Member(Resource, module="requorum", name="Member"):
         self,
         node: Node,
         plan: Plan,
+        changes: Sequence[str],
         host: pulumi.Input[str],
         generation: pulumi.Input[int] | None,
         managers: list[str] | None,
@@ -233,14 +258,15 @@ class Member(Resource, module="requorum", name="Member"):
             "host": host,
             "generation": generation,
             "managers": managers,
-            "recovery": to_record(plan, plan.all_of(node.name)) if plan.steps_of(node.name) else {},
+            "recovery": _member_record(plan, node.name),
+            **_noted(changes),
             **dict.fromkeys(("node_id", "cluster_id", "standing")),
         }
         super().__init__(MemberProvider(), f"{node.name}-member", props, opts)
 
 
 class Health(Resource, module="requorum", name="Health"):
-    """The proof that closes an update, and uses consent up. Outputs: health and leader."""
+    """The proof that closes an update, and ends consent. Outputs: health and leader."""
 
     health: pulumi.Output[str]
     leader: pulumi.Output[str]
@@ -251,6 +277,7 @@ class Health(Resource, module="requorum", name="Health"):
         settings: Settings,
         quorum_: Quorum,
         members: Mapping[str, Member],
+        changes: Sequence[str],
         opts: pulumi.ResourceOptions,
     ) -> None:
         props: Props = {
@@ -262,15 +289,36 @@ class Health(Resource, module="requorum", name="Health"):
                 "options": settings.swarm.to_json(),
                 "nodes": {node.name: [node.role, node.availability, dict(node.labels)] for node in settings.nodes},
             },
+            **_noted(changes),
             **dict.fromkeys(("health", "leader")),
         }
         super().__init__(HealthProvider(), name, props, opts)
 
 
 def _quorum_record(plan: Plan) -> Props:
-    """The plan's steps for the quorum, with the whole plan for eyes; empty if there are none."""
+    """The plan's steps for the quorum, with the lines of the whole plan for readers; empty if there are none."""
     record = to_record(plan, plan.quorum_steps)
     return {**record, "vouched": plan.vouched, "plan": list(plan.lines)} if record else {}
+
+
+def _member_record(plan: Plan, name: str) -> Props:
+    """All steps of the plan for a node; empty if it has none outside the steps for the quorum."""
+    return to_record(plan, plan.all_of(name)) if plan.steps_of(name) else {}
+
+
+def _noted(changes: Sequence[str]) -> Props:
+    """What differs from the settings where somebody else changed it. A resource where nothing does looks as it always did."""
+    return {"changes": list(changes)} if changes else {}
+
+
+def _of_wanted(state: Props, news: Props) -> Props:
+    """What a state wants, but for an availability that the settings no longer name: that stays as it is, and needs no proof."""
+    wanted, now = state.get("wanted") or {}, (news.get("wanted") or {}).get("nodes", {})
+    nodes: Props = {}
+    for name, (role, *availability, labels) in wanted.get("nodes", {}).items():
+        _, *named, _ = now.get(name, [role, *availability, labels])
+        nodes[name] = [role, availability if any(named) else [], labels]
+    return {**wanted, "nodes": nodes}
 
 
 def _is_planned(news: Props) -> bool:
@@ -285,14 +333,14 @@ def _require_same_ca(olds: Props, chosen: Props) -> None:
         raise Refused(
             f"restoring {chosen['copy']}",
             f"its CA ({ca[:12]}…) is not the swarm's ({known[:12]}…, from Pulumi's state), and no living node knows it",
-            remedy="if the CA was rotated since the last pulumi up, confirm this copy: pulumi up --config "
-            f"copy={chosen['copy']}",
+            remedy=f"if you rotated the CA, run: pulumi preview --config copy={chosen['copy']}. It shows the plan's ID. "
+            f"Then run: pulumi up --config copy={chosen['copy']} --config recover=ID",
             code="ca-mismatch",
         )
 
 
 def _turn(*states: Props) -> AbstractContextManager[object]:
-    """Managers one at a time, whatever the engine would do side by side: each changes the quorum."""
+    """Handle managers one at a time, even if Pulumi works in parallel, because each manager changes the quorum."""
     return _one_at_a_time if any(state["role"] == "manager" for state in states) else nullcontext()
 
 

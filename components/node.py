@@ -1,98 +1,23 @@
-"""Prepares a machine to be a swarm node: checks its tools, marks it ours, closes the swarm ports to strangers."""
+"""Prepares a machine to be a swarm node, as `recovery.planning.preparation` says."""
 
-from shlex import quote
+from datetime import datetime
 
 import pulumi
 from pulumi_command import remote
 
 from recovery.node.ssh_keys import pinned_key, private_key_text
+from recovery.planning import preparation
 from recovery.settings import Settings
-from recovery.survey.nodes import MARK_PATH
 from recovery.swarm.machines import Node
 
-TOOLS = (
-    "age",
-    "bash",
-    "docker",
-    "ip",
-    "iptables-restore",
-    "openssl",
-    "python3",
-    "sha256sum",
-    "systemd-run",
-    "tar",
-    "unshare",
-    "zstd",
-)
 TIME_LIMIT = "10m"
-FIREWALL_PATH = "/etc/requorum/firewall"
-AWAIT_ENGINE = """left=100
-until why=$(timeout 5 docker version 2>&1 >/dev/null); do
-  left=$((left - 1))
-  [ "$left" -gt 0 ] || { echo "the Docker engine of $(hostname) does not answer: systemctl status docker (${why:-timed out})" >&2; exit 1; }
-  sleep 0.1
-done
-"""
-SCRIPT = """set -eu
-for tool in {tools}; do
-  command -v "$tool" >/dev/null || {{ echo "$tool is missing on $(hostname): install it (apt-get install age docker.io iproute2 iptables openssl python3 tar zstd)" >&2; exit 1; }}
-done
-{engine}mkdir -p /etc/requorum
-printf '%s\\n' {cluster} > {mark}
-"""
-FIREWALL = """cat > {path} <<'RULES'
-*filter
-:REQUORUM - [0:0]
-{rules}
-COMMIT
-RULES
-cat > /etc/systemd/system/requorum-firewall.service <<'UNIT'
-[Unit]
-Description=Swarm ports are open to the swarm's network only
-Before=docker.service
-[Service]
-Type=oneshot
-ExecStart=/bin/sh -c 'iptables-restore -w -n {path} && {{ iptables -w -C INPUT -j REQUORUM 2>/dev/null || iptables -w -I INPUT -j REQUORUM; }}'
-[Install]
-WantedBy=multi-user.target
-UNIT
-systemctl enable --quiet requorum-firewall.service
-timeout 30 systemctl restart requorum-firewall.service
-"""
-
-
-def preparation(settings: Settings) -> str:
-    """The script that prepares any node of the cluster; it may run again at any time."""
-    script = SCRIPT.format(tools=" ".join(TOOLS), engine=AWAIT_ENGINE, cluster=quote(settings.cluster), mark=MARK_PATH)
-    if settings.hosts.firewall:
-        script += FIREWALL.format(path=FIREWALL_PATH, rules="\n".join(firewall_rules(settings)))
-    return script
-
-
-def firewall_rules(settings: Settings) -> tuple[str, ...]:
-    """Rules for ``iptables-restore``: the ports of swarm for the nodes' network only, the engine's own ports for nobody.
-
-    The whole network and not each address: else a manager that is taken out would be cut off while it still votes.
-
-    2377/tcp is the managers' API, 7946 gossip, the data path port carries overlay traffic (ESP when encrypted).
-    """
-    data = settings.swarm.data_path_port
-    allowed = [
-        f"-A REQUORUM -s {settings.subnet} -p tcp -m multiport --dports 2377,7946 -j ACCEPT",
-        f"-A REQUORUM -s {settings.subnet} -p udp -m multiport --dports 7946,{data} -j ACCEPT",
-        f"-A REQUORUM -s {settings.subnet} -p esp -j ACCEPT",
-    ]
-    closed = [
-        "-A REQUORUM -p tcp -m multiport --dports 2375,2376,2377,7946 -j DROP",
-        f"-A REQUORUM -p udp -m multiport --dports 7946,{data} -j DROP",
-    ]
-    return ("-A REQUORUM -i lo -j RETURN", *allowed, *closed)
 
 
 class Preparation(pulumi.ComponentResource):
-    """The preparation of one machine; runs again when the machine or the script is another.
+    """The preparation of one machine. It runs again if the machine is another, or is not as the preparation would leave it.
 
-    A ``silent`` machine keeps the preparation it has: dialling it would only hold up the others.
+    What is on the machine decides, and not what the state remembers of the script. ``now`` tells one run from the run before.
+    A ``silent`` machine keeps its preparation. A connection to it would only delay the others.
     """
 
     def __init__(
@@ -101,9 +26,13 @@ class Preparation(pulumi.ComponentResource):
         settings: Settings,
         identity: pulumi.Input[str],
         silent: bool,
+        wanted: preparation.Preparation,
+        now: datetime,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("requorum:node:Preparation", f"{node.name}-preparation", None, opts)
+        again = f"# {now.isoformat()}\n" if wanted.drift else ""
+        kept = ["*"] if silent else ["stdin"] if wanted.known and not wanted.drift else None
         command = remote.Command(
             f"{node.name}-prepared",
             connection=remote.ConnectionArgs(
@@ -116,12 +45,12 @@ class Preparation(pulumi.ComponentResource):
                 per_dial_timeout=3,
             ),
             create="sh -s",
-            stdin=preparation(settings),
+            stdin=wanted.script + again,
             triggers=[identity],
             logging=remote.Logging.STDERR,
             opts=pulumi.ResourceOptions(
                 parent=self,
-                ignore_changes=["*"] if silent else None,
+                ignore_changes=kept,
                 custom_timeouts=pulumi.CustomTimeouts(create=TIME_LIMIT, update=TIME_LIMIT),
             ),
         )

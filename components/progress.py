@@ -4,5 +4,5 @@ import sys
 
 
 def say(line: str) -> None:
-    """One line, at once. What a provider prints on standard error, Pulumi shows as it comes."""
+    """Print a line at once. Pulumi shows a provider's standard error immediately."""
     print(f"requorum: {line}", file=sys.stderr, flush=True)

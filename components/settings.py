@@ -1,15 +1,19 @@
-"""The stack's settings, as Pulumi hands them to a program and to a dynamic provider."""
+"""The stack's settings, as Pulumi gives them to a program and to a dynamic provider."""
 
+import json
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import pulumi
 from pulumi.dynamic import ConfigureRequest
 from pulumi.runtime.config import CONFIG, is_config_secret
 
+from components.command_line import stack_file
+from recovery.cluster import Cluster
 from recovery.errors import SettingError
 from recovery.operations import agents
-from recovery.settings import PROJECT, Settings, from_strings
+from recovery.settings import PROJECT, Settings, decoded, from_strings, parse, read
 
 CONSENT = "recover"
 KEYS = tuple(str(field.alias) for field in Settings.model_fields.values())
@@ -30,10 +34,10 @@ def from_program() -> Settings:
 
 
 def provider(opts: pulumi.ResourceOptions) -> pulumi.ProviderResource:
-    """The provider of our own resources: given the settings by name, and not, as the default one would be, consent as well.
+    """The provider of Requorum's own resources. It gets all settings except consent, which the default provider would get too.
 
-    Pulumi starts a provider again whose settings changed since the refresh; that takes a second, as the swarm is down.
-    What was set as a secret stays one in the state.
+    If a provider's settings changed since the refresh, Pulumi starts it again, which takes a second while the swarm is down.
+    A secret setting stays secret in the state.
     """
     config = pulumi.Config(PROJECT)
     given: dict[str, pulumi.Input[str]] = {
@@ -43,9 +47,40 @@ def provider(opts: pulumi.ResourceOptions) -> pulumi.ProviderResource:
     return pulumi.ProviderResource("pulumi-python", "swarm", given, opts)
 
 
-def from_provider(request: ConfigureRequest) -> Settings:
-    """The settings of the stack that a dynamic provider works for, without consent. Raises: SettingError."""
-    return from_strings(_given({key: request.config.get(f"{PROJECT}:{key}") for key in KEYS}))
+def from_provider(request: ConfigureRequest) -> Cluster:
+    """The cluster that a dynamic provider works on, under its settings without consent. Raises: SettingError.
+
+    All providers of a process share it, and with it the leases: the agents pause from a new quorum to its proof. A refresh
+    or a destroy gives a provider the settings of the last update. What the stack file says now comes first: a key may have
+    moved since, and on another machine it has another path.
+    """
+    kept = decoded(_given({key: request.config.get(f"{PROJECT}:{key}") for key in KEYS}))
+    today = _today(kept.get("cluster"))
+    values = {key: kept.get(key) if _is_secret(value) else value for key, value in (today or kept).items()}
+    return _cluster(json.dumps(values, sort_keys=True, default=str))
+
+
+@cache
+def _cluster(values: str) -> Cluster:
+    return Cluster(parse(json.loads(values)))
+
+
+def _today(cluster: str | None) -> dict[str, Any]:
+    """What the stack file of the running `pulumi` says, but for consent; nothing if it cannot be read or is another cluster's."""
+    try:
+        file = stack_file()
+        values = read(file) if file else {}
+    except SettingError:
+        return {}
+    known = {key: value for key, value in values.items() if key in KEYS and key != CONSENT}
+    return known if values.get("cluster") == cluster else {}
+
+
+def _is_secret(value: Any) -> bool:
+    """Whether a value of a stack file is encrypted, or holds one that is."""
+    if isinstance(value, dict):
+        return "secure" in value or any(map(_is_secret, value.values()))
+    return isinstance(value, list) and any(map(_is_secret, value))
 
 
 def _given(values: Mapping[str, Any]) -> dict[str, str]:

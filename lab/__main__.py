@@ -1,4 +1,4 @@
-"""Command line of the lab: ``python -m lab VERB``."""
+"""The command line of the lab: ``python -m lab VERB``."""
 
 import argparse
 import sys
@@ -10,19 +10,19 @@ from lab.instance import Instance
 
 _NODE_VERBS: dict[str, tuple[str, Callable[[Instance, Sequence[str]], None]]] = {
     "lose": ("destroy containers and volumes of nodes", nodes.lose),
-    "pause": ("freeze nodes: silent, not dead", faults.pause),
-    "unpause": ("let paused nodes go on", faults.unpause),
+    "pause": ("freeze nodes, so that they are silent and alive", faults.pause),
+    "unpause": ("continue paused nodes", faults.unpause),
     "halt": ("shut nodes down; their state stays", faults.stop),
-    "kill": ("cut the power of nodes; their state stays", faults.kill),
-    "cut": ("part nodes from this machine, not from their peers", faults.cut_off),
-    "isolate": ("pull the network cable of nodes", faults.isolate),
+    "kill": ("stop nodes at once, as a power loss does; their state stays", faults.kill),
+    "cut": ("cut nodes off from this machine, but not from their peers", faults.cut_off),
+    "isolate": ("disconnect nodes from the network", faults.isolate),
     "heal": ("undo cut and isolate", faults.heal),
     "boot": ("start nodes that were halted or killed", faults.start),
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one verb; 0 fine, 1 it failed, 2 it was not understood."""
+    """Run one verb. Returns 0 on success, 1 on failure, and 2 for a wrong command line."""
     options = _parser().parse_args(arguments)
     try:
         instance = Instance.from_environment()
@@ -59,16 +59,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     up = verbs.add_parser("up", help="start engine and S3 server, build the node image")
-    verbs.add_parser("stop", help="stop everything, keep what is on disk")
-    verbs.add_parser("down", help="remove everything but the caches")
-    verbs.add_parser("status", help="show what is there")
+    verbs.add_parser("stop", help="stop everything, and keep the disks")
+    verbs.add_parser("down", help="remove everything except the caches")
+    verbs.add_parser("status", help="show what runs")
     verbs.add_parser("env", help="print export lines for a shell")
     keys_parser = verbs.add_parser("keys", help="make SSH keys of the operator and of nodes")
     make = verbs.add_parser("make", help="make node containers and wait until they are ready")
-    for one in (keys_parser, make):
-        one.add_argument("node", nargs="+", type=_name_and_address, metavar="NAME=ADDRESS")
-    for one in (up, make):
-        one.add_argument(
+    for parser_of_nodes in (keys_parser, make):
+        parser_of_nodes.add_argument("node", nargs="+", type=_name_and_address, metavar="NAME=ADDRESS")
+    for parser_with_engine in (up, make):
+        parser_with_engine.add_argument(
             "--engine", choices=tuple(image.ENGINES), default=image.DEFAULT, help="release of the nodes' engine"
         )
     for verb, (text, _) in _NODE_VERBS.items():

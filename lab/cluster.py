@@ -1,6 +1,6 @@
-"""The lab's own cluster: built and removed through Pulumi, as an operator would.
+"""Builds and removes the lab's own cluster through Pulumi, as an operator does.
 
-``python -m lab.cluster up|down|env``. Its stack file is made once and then the operator's.
+``python -m lab.cluster up|down|env`` runs it. The lab makes the stack file once. Then the operator may change it.
 """
 
 import shutil
@@ -12,7 +12,7 @@ from lab import environment, faults, keys, nodes, s3
 from lab.errors import LabError
 from lab.instance import Instance
 from lab.stack import Stack, settings, with_agents
-from recovery.cli.show import LOST
+from recovery.cli.show.contract import LOST
 from recovery.errors import RequorumError
 from recovery.s3 import policy
 from recovery.settings import load
@@ -21,18 +21,18 @@ LEADER_SECONDS = 180
 
 
 def prepare(instance: Instance, stack: Stack) -> None:
-    """Have the nodes' SSH keys, Pulumi's home with the plugins, and the stack."""
+    """Make the nodes' SSH keys, Pulumi's home with the plugins, and the stack, if they do not exist."""
     keys.ensure(instance, {node.name: str(node.address) for node in load(stack.file).nodes})
     link_plugins(instance)
     stack.select()
 
 
 def link_plugins(instance: Instance) -> None:
-    """Give the lab a Pulumi home of its own, with the plugins that the toolchain brought."""
-    found = shutil.which("pulumi")
-    if found is None:
+    """Give the lab a separate Pulumi home with the plugins of the toolchain."""
+    pulumi = shutil.which("pulumi")
+    if pulumi is None:
         raise LabError("preparing Pulumi", "there is no pulumi on PATH", 'eval "$(make -s env)", or use make')
-    plugins = Path(found).parent.parent / "home" / "plugins"
+    plugins = Path(pulumi).parent.parent / "home" / "plugins"
     home = instance.pulumi_home
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     link = home / "plugins"
@@ -42,7 +42,7 @@ def link_plugins(instance: Instance) -> None:
 
 
 def up(instance: Instance, stack: Stack) -> None:
-    """Build the cluster, or bring it to what the stack file says; then show its status."""
+    """Build or update the cluster as the stack file says, then show its status."""
     if not stack.file.exists():
         stack.write(with_agents(instance, settings(instance)))
     prepare(instance, stack)
@@ -56,15 +56,15 @@ def up(instance: Instance, stack: Stack) -> None:
 
 
 def admit(instance: Instance, stack: Stack) -> None:
-    """Let the nodes store their copies in S3, where the stack file gives them the key that the lab made for them."""
-    found = load(stack.file)
-    if found.agent and found.agent.credentials_file == instance.nodes_credentials_file:
-        managers = [manager.name for manager in found.managers]
-        s3.grant(instance, policy.of_nodes(found.backup.sites[0], found.cluster, managers))
+    """Let the nodes store copies in S3, if the stack file gives them the nodes' key of the lab."""
+    settings = load(stack.file)
+    if settings.agent and settings.agent.credentials_file == instance.nodes_credentials_file:
+        managers = [manager.name for manager in settings.managers]
+        s3.grant(instance, policy.of_nodes(settings.backup.sites[0], settings.cluster, managers))
 
 
 def boot(instance: Instance, stack: Stack) -> None:
-    """Start nodes that are there and do not run, as after a restart of this machine, and wait for their leader."""
+    """Start stopped nodes, as after a restart of this machine, and wait for their leader."""
     stopped = {node.name: node.address for node in nodes.existing(instance) if node.state == "exited"}
     if not stopped:
         return
@@ -76,12 +76,12 @@ def boot(instance: Instance, stack: Stack) -> None:
 
 
 def down(_instance: Instance, stack: Stack) -> None:
-    """Forget the stack file; the nodes go with the lab."""
+    """Remove the stack file. `python -m lab down` removes the nodes."""
     stack.file.unlink(missing_ok=True)
 
 
 def main() -> int:
-    """Run one verb; 0 fine, 1 it failed, 2 it was not understood."""
+    """Run one verb. Returns 0 on success, 1 on failure, and 2 for a wrong command line."""
     verbs = {"up": up, "down": down}
     try:
         instance = Instance.from_environment()

@@ -1,4 +1,4 @@
-"""Running a command of the machine, with an error that explains itself."""
+"""Runs a command of this machine. Its errors say what failed and what to do."""
 
 import subprocess
 from collections.abc import Sequence
@@ -19,8 +19,8 @@ def run(
 ) -> str:
     """Run ``argv`` and return its standard output.
 
-    ``doing`` and ``advice`` become part of the LabError raised when it fails or takes longer
-    than ``timeout`` seconds. Secrets belong on ``stdin``: the command itself is shown.
+    If the command fails or takes longer than ``timeout`` seconds, a LabError has ``doing`` and ``advice``. Pass secrets
+    on ``stdin``, because the error shows the command.
     """
     words = [str(word) for word in argv]
     try:
@@ -30,13 +30,13 @@ def run(
     except subprocess.TimeoutExpired as error:
         raise LabError(doing, f"{words[0]} took more than {timeout:.0f} s", advice) from error
     if done.returncode != 0:
-        said = (done.stderr or done.stdout).decode(errors="replace").strip()[-_SHOWN:]
-        raise LabError(doing, f"`{' '.join(words)}` ended with {done.returncode}: {said}", advice)
+        message = (done.stderr or done.stdout).decode(errors="replace").strip()[-_SHOWN:]
+        raise LabError(doing, f"`{' '.join(words)}` ended with {done.returncode}: {message}", advice)
     return done.stdout.decode(errors="replace")
 
 
 def succeeds(argv: Sequence[str | Path], timeout: float = 60.0) -> bool:
-    """Whether ``argv`` ends with 0; its output is of no interest."""
+    """Whether ``argv`` exits with 0. Ignores its output."""
     words = [str(word) for word in argv]
     done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout)
     return done.returncode == 0

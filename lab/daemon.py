@@ -1,4 +1,4 @@
-"""A background process known by its pid file, and proven to be ours before it is touched."""
+"""Runs a background process with a pid file, and checks that the process belongs to the lab before it acts on it."""
 
 import os
 import select
@@ -17,17 +17,17 @@ _LOG_TAIL = 1500
 READY_SECONDS = 180.0
 """How long a process may take to start, also on a machine that is slow or busy."""
 ANSWER_SECONDS = 30.0
-"""How long one that runs may take to answer there: it is ended where it does not."""
+"""How long a running process may take to answer on such a machine. After that, the lab ends the process."""
 _KILLED_SECONDS = 60.0
-"""How long the kernel may take to clear away what was killed."""
+"""How long the kernel may take to remove a killed process."""
 
 
 @dataclass(frozen=True)
 class Daemon:
     """A process that outlives the shell that started it.
 
-    ``marker`` is an argument no other process carries (a path of the instance): a pid file
-    left by a killed process is not believed without it.
+    ``marker`` is an argument that no other process has (a path of the instance). Without it, the pid file of a killed
+    process does not count.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Daemon:
     marker: str
 
     def pid(self) -> int | None:
-        """Process id when it runs and is ours, else None."""
+        """The process ID if the process runs and has the marker, otherwise None."""
         try:
             pid = int(self.pid_file.read_text())
             arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
@@ -52,10 +52,10 @@ class Daemon:
         timeout: float = READY_SECONDS,
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        """Start ``argv`` in a session of its own and return when ``ready`` says so.
+        """Start ``argv`` in a new session, and return when ``ready`` returns true.
 
-        Secrets go in ``environment``, which is added to this process's own.
-        Raises LabError, with the end of the log, when it ends early or is late.
+        ``environment`` is added to the environment of this process. Pass secrets there. Raises: LabError, with the end
+        of the log, if the process ends early or takes too long.
         """
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("wb") as log:
@@ -78,7 +78,7 @@ class Daemon:
             time.sleep(_POLL_SECONDS)
 
     def stop(self, patience: float = 10.0) -> None:
-        """Ask it to end, kill it after ``patience`` seconds; nothing happens when it is gone."""
+        """Ask the process to end, and kill it after ``patience`` seconds. Without a process, do nothing."""
         pid = self.pid()
         if pid is not None:
             end([pid], patience)
@@ -94,7 +94,7 @@ class Daemon:
 
 
 def end(pids: Sequence[int], patience: float) -> None:
-    """Terminate the processes, kill those that are still there after ``patience`` seconds."""
+    """Terminate the processes. After ``patience`` seconds, kill those that still run."""
     handles = []
     for pid in pids:
         with suppress(ProcessLookupError):
@@ -116,5 +116,5 @@ def end(pids: Sequence[int], patience: float) -> None:
 
 
 def _ended(handle: int, deadline: float) -> bool:
-    left = max(0.0, deadline - time.monotonic())
-    return bool(select.select([handle], [], [], left)[0])
+    remaining = max(0.0, deadline - time.monotonic())
+    return bool(select.select([handle], [], [], remaining)[0])

@@ -1,4 +1,4 @@
-"""The Docker engine that runs the nodes: started by the lab, or an ordinary one."""
+"""Starts and stops the Docker engine that runs the nodes. The lab can also use an existing engine."""
 
 import http.client
 import json
@@ -24,7 +24,7 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
 
 
 def dockerd() -> str | None:
-    """Path of dockerd, also where it is not on PATH."""
+    """The path of dockerd, even if it is not on PATH."""
     return _DOCKERD if Path(_DOCKERD).exists() else shutil.which("dockerd")
 
 
@@ -42,16 +42,16 @@ def ping(path: Path) -> bool:
 
 
 def is_running(instance: Instance) -> bool:
-    """Whether the engine answers; one of the lab's own must also be proven to be ours."""
+    """Whether the engine answers. If the lab starts its own engine, the process must also have the lab's marker."""
     if instance.owns_engine and (_dockerd(instance).pid() is None or not network.is_up(instance)):
         return False
     return ping(instance.socket)
 
 
 def start(instance: Instance) -> bool:
-    """Have the engine and its network running; False when they were already.
+    """Start the engine and its network, if they do not run. Returns whether it started them.
 
-    Raises LabError when an ordinary engine does not answer, or the own one does not start.
+    Raises: LabError if an existing engine does not answer, or the lab's own engine does not start.
     """
     if not instance.owns_engine:
         return _use_ordinary(instance)
@@ -66,7 +66,7 @@ def start(instance: Instance) -> bool:
     network.start(instance)
     folder = instance.engine_root
     folder.mkdir(parents=True, exist_ok=True)
-    # dockerd believes a pid file as soon as any process has that number.
+    # dockerd trusts a pid file as soon as any process has its number.
     (folder / _OWN_PID).unlink(missing_ok=True)
     _containerd_config(folder).write_text(_CONTAINERD_CONFIG.format(folder=folder))
     _config(folder).write_text(json.dumps(_settings(instance), indent=2))
@@ -81,9 +81,9 @@ def start(instance: Instance) -> bool:
 
 
 def stop(instance: Instance, patience: float = 60.0) -> None:
-    """Stop the lab's own engine with all nodes, and take its network away.
+    """Stop the lab's own engine with all nodes, and remove its network.
 
-    An ordinary engine is left running; only the link goes.
+    An existing engine keeps running. Then only the link is removed.
     """
     if instance.owns_engine:
         _dockerd(instance).stop(patience)
@@ -113,9 +113,9 @@ def _settings(instance: Instance) -> dict[str, object]:
         "exec-root": str(folder / "exec"),
         "pidfile": str(folder / _OWN_PID),
         "hosts": [instance.docker_host],
-        # Without an address of its own dockerd takes the machine's containerd when one runs.
+        # Without this address, dockerd uses the machine's containerd if one runs.
         "containerd": str(folder / "containerd.sock"),
-        # The systemd driver would name and place the groups in its own way.
+        # The systemd driver would give the groups other names and another parent.
         "exec-opts": ["native.cgroupdriver=cgroupfs"],
         "cgroup-parent": cgroups.parent(instance),
         "bridge": "none",

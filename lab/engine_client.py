@@ -1,4 +1,4 @@
-"""The Docker engine that runs the nodes, through the ``docker`` package."""
+"""Connects to the Docker engine that runs the nodes, with the ``docker`` package."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -13,14 +13,14 @@ from lab.errors import LabError
 from lab.instance import Instance
 
 BUSY = ("unable to freeze", "did not receive an exit event", "is already in progress")
-"""What an engine says that gave up after seconds, as on a busy machine: runc's freezer with cgroup v1, moby's kill and removal."""
+"""Parts of the errors of a busy engine that gave up: runc's freezer with cgroup v1, moby's kill and removal."""
 BUSY_SECONDS = 120.0
 _PAUSE_SECONDS = 0.5
 
 
 @contextmanager
 def connect(instance: Instance, doing: str, timeout: int = 300) -> Iterator[DockerClient]:
-    """A client of the engine; what the engine refuses, or does not answer in time, becomes a LabError about ``doing``."""
+    """Connect to the engine. If it refuses a request or does not answer in time, raise a LabError about ``doing``."""
     try:
         client = docker.DockerClient(base_url=instance.docker_host, timeout=timeout)
     except DockerException as error:
@@ -38,9 +38,9 @@ def connect(instance: Instance, doing: str, timeout: int = 300) -> Iterator[Dock
 
 
 def patiently(act: Callable[[], object]) -> None:
-    """Do what can be done twice, and again as long as the engine gives it up because the machine is busy.
+    """Call ``act``, which must be repeatable. While the engine gives up because the machine is busy, call it again.
 
-    Raises APIError: any other at once, that one after `BUSY_SECONDS`.
+    Raises: APIError, that of a busy machine only after `BUSY_SECONDS`.
     """
     deadline = time.monotonic() + BUSY_SECONDS
     while True:

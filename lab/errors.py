@@ -1,10 +1,10 @@
-"""The one error of the laboratory."""
+"""The error of the laboratory."""
 
 
 class LabError(Exception):
-    """Something the lab was asked for did not work.
+    """An operation of the lab failed.
 
-    The message says what was being done, why it failed, and what to do next.
+    The message says what the lab was doing, why it failed, and what to do next.
     """
 
     def __init__(self, doing: str, why: str, advice: str) -> None:

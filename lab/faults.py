@@ -1,4 +1,4 @@
-"""What can befall a node and be undone; ``nodes.lose`` is what cannot."""
+"""Faults of nodes that can be undone. ``nodes.lose`` cannot be undone."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -14,7 +14,7 @@ Act = Callable[[Container], None]
 
 
 def pause(instance: Instance, names: Iterable[str]) -> None:
-    """Freeze the nodes: their kernel accepts connections, nobody answers on them."""
+    """Freeze the nodes. Their kernel accepts connections, but no process answers."""
 
     def one(node: Container) -> None:
         node.reload()
@@ -25,7 +25,7 @@ def pause(instance: Instance, names: Iterable[str]) -> None:
 
 
 def unpause(instance: Instance, names: Iterable[str]) -> None:
-    """Let paused nodes go on."""
+    """Continue paused nodes."""
 
     def one(node: Container) -> None:
         if node.status == "paused":
@@ -35,12 +35,12 @@ def unpause(instance: Instance, names: Iterable[str]) -> None:
 
 
 def stop(instance: Instance, names: Iterable[str]) -> None:
-    """Shut the nodes down in an orderly way; their state stays."""
+    """Shut the nodes down. Their state stays."""
     _each(instance, names, "stopping", lambda node: node.stop(timeout=10))
 
 
 def kill(instance: Instance, names: Iterable[str]) -> None:
-    """Cut the power of the nodes; their state stays as it was."""
+    """Stop the nodes at once, as a power loss does. Their state stays."""
 
     def one(node: Container) -> None:
         node.reload()
@@ -51,12 +51,12 @@ def kill(instance: Instance, names: Iterable[str]) -> None:
 
 
 def start(instance: Instance, names: Iterable[str]) -> None:
-    """Start stopped nodes; returns before they are ready, see ``nodes.wait``."""
+    """Start stopped nodes. Returns before they are ready (see ``nodes.wait``)."""
     _each(instance, names, "starting", lambda node: node.start())
 
 
 def cut_off(instance: Instance, names: Iterable[str]) -> None:
-    """Part the nodes from this machine: packets to them vanish, their peers still reach them."""
+    """Cut the nodes off from this machine. Packets to them are dropped. Their peers still reach them."""
     if not instance.owns_engine:
         raise LabError(
             "cutting nodes off", "an ordinary engine has no network in between", "Unset LAB_ENGINE, or use isolate"
@@ -69,7 +69,7 @@ def cut_off(instance: Instance, names: Iterable[str]) -> None:
 
 
 def isolate(instance: Instance, names: Iterable[str]) -> None:
-    """Pull the network cable of the nodes: neither this machine nor their peers reach them."""
+    """Disconnect the nodes from the network. Neither this machine nor their peers reach them."""
 
     def one(node: Container) -> None:
         _ip(instance, "link", "set", _port(instance, node), "down")
@@ -78,7 +78,7 @@ def isolate(instance: Instance, names: Iterable[str]) -> None:
 
 
 def heal(instance: Instance, names: Iterable[str]) -> None:
-    """Undo ``cut_off`` and ``isolate``; nothing happens to a node that is well connected."""
+    """Undo ``cut_off`` and ``isolate``. A connected node stays as it is."""
 
     def one(node: Container) -> None:
         if node.status in ("running", "paused"):
@@ -109,7 +109,7 @@ def _address(instance: Instance, node: Container) -> str:
 
 
 def _port(instance: Instance, node: Container) -> str:
-    """Name of the bridge's port that the node's network card is plugged into."""
+    """The name of the bridge's port for the node's network card."""
     inside = ["nsenter", f"--net=/proc/{node.attrs['State']['Pid']}/ns/net", "--"]
     doing, advice = f"finding the network port of {node.name}", "It must be running: start it first"
     card = json.loads(command.run([*inside, "ip", "-j", "link", "show", "eth0"], doing=doing, advice=advice))[0]

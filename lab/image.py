@@ -1,4 +1,4 @@
-"""The node image: Debian with systemd, sshd and a Docker engine, built once and kept."""
+"""Builds the node image: Debian with systemd, sshd and a Docker engine. The cache keeps the image."""
 
 import fcntl
 import hashlib
@@ -18,7 +18,7 @@ from lab.instance import Instance, cache_folder
 
 @dataclass(frozen=True)
 class Source:
-    """The Debian suites of an image: of all its packages, and of the engine's where they are of another."""
+    """The Debian suites of an image: that of all packages, and that of the engine's packages if it differs."""
 
     root: str
     engine: str = ""
@@ -26,13 +26,12 @@ class Source:
 
 DEFAULT = "28"
 ENGINES = {"28": Source("trixie", "forky"), "26.1": Source("trixie"), "20.10": Source("bookworm")}
-"""The images, by the release of the engine in them. A root that is newer than trixie may not boot where the kernel's
-cgroups are v1 (systemd 258)."""
+"""The images, by the release of their engine. A root newer than trixie may not boot with cgroup v1 (systemd 258)."""
 RECIPE = Path(__file__).parent / "node_image"
 _LABEL = "requorum.recipe"
 _BUILD_TIMEOUT = 1800.0
 _COMMAND = (
-    # Documentation and translations are half of the files and read by nobody in a node.
+    # Documentation and translations are half of the files, and no one reads them in a node.
     "mmdebstrap",
     "--quiet",
     "--mode=root",
@@ -53,16 +52,16 @@ Package: docker.io docker-cli containerd runc docker-buildx tini libsubid*
 Pin: release n={suite}
 Pin-Priority: 900
 """
-"""apt takes the engine from that suite, and nothing else that the root's suite has (apt_preferences(5))."""
+"""apt takes only the engine from the other suite, if the root's suite has the rest (apt_preferences(5))."""
 
 
 def reference(version: str = DEFAULT) -> str:
-    """Name of the image in the engine, for whoever makes a node."""
+    """The name of the image in the engine, for callers that make a node."""
     return f"requorum-node:{version}"
 
 
 def recipe_hash(version: str = DEFAULT) -> str:
-    """Digest of everything of ours that shapes the image; package versions are not in it."""
+    """The digest of all our input to the image. It does not include package versions."""
     digest = hashlib.sha256(repr((ENGINES[version], _COMMAND, _PREFERENCES)).encode())
     for file in sorted(RECIPE.rglob("*")):
         if file.is_file():
@@ -73,9 +72,9 @@ def recipe_hash(version: str = DEFAULT) -> str:
 
 
 def archive(version: str = DEFAULT) -> Path:
-    """The image's root folder as a tar file, built now when the cache does not hold it.
+    """Return the image's root folder as a tar file. If the cache does not hold the file, build it.
 
-    Two processes that want the same one build it once: the second waits.
+    If two processes need the same image, the second waits for the first.
     """
     folder = cache_folder() / "node-image"
     folder.mkdir(parents=True, exist_ok=True)
@@ -89,7 +88,7 @@ def archive(version: str = DEFAULT) -> Path:
 
 
 def is_imported(instance: Instance, version: str = DEFAULT) -> bool:
-    """Whether the engine holds the image of this very recipe."""
+    """Whether the engine holds the image of the present recipe."""
     with connect(instance, "looking for the node image") as client:
         try:
             image = client.images.get(reference(version))
@@ -99,7 +98,7 @@ def is_imported(instance: Instance, version: str = DEFAULT) -> bool:
 
 
 def ensure(instance: Instance, version: str = DEFAULT) -> bool:
-    """Have the image in the engine; False when it was there already."""
+    """Import the image into the engine, if it is missing. Returns whether it was missing."""
     if is_imported(instance, version):
         return False
     source = archive(version)
@@ -123,7 +122,7 @@ def _build(source: Source, wanted: Path) -> None:
         sources.write_text("\n".join(map(packages.sources, suites)))
         preferences = Path(scratch, "preferences")
         preferences.write_text(_PREFERENCES.format(suite=source.engine) if source.engine else "")
-        # Beside the wanted file, so that the rename is atomic.
+        # The file is next to the final one, so that the rename is atomic.
         unfinished = wanted.with_suffix(f".{os.getpid()}")
         try:
             command.run(

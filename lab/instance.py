@@ -1,4 +1,4 @@
-"""One laboratory among several on a machine: where its files are, which addresses it has."""
+"""Describes one laboratory among several on a machine: its files and addresses."""
 
 import os
 from collections.abc import Mapping
@@ -13,9 +13,9 @@ DEFAULT_OCTET = 77
 S3_PORT = 7070
 _DEFAULT_BASE = "/var/lib/requorum-lab"
 _RESERVED_OCTETS = frozenset({169})
-"""169.254.169.0/24 holds the metadata servers of clouds."""
+"""Octets that no lab may use. 169.254.169.0/24 holds the metadata servers of clouds."""
 _SOCKET_PATH_LIMIT = 107
-"""Longest path of a Unix socket on Linux, see unix(7)."""
+"""The longest path of a Unix socket on Linux (unix(7))."""
 
 
 def _base_from_environment() -> Path:
@@ -28,10 +28,10 @@ def _engine_from_environment() -> str:
 
 @dataclass(frozen=True)
 class Instance:
-    """A laboratory, known by the second octet of its addresses.
+    """A laboratory, identified by the second octet of its addresses.
 
-    ``engine`` is ``own`` (the lab starts an engine) or the ``unix://`` endpoint of an
-    ordinary one. Raises LabError for a value nothing can be derived from.
+    ``engine`` is ``own`` (the lab starts an engine) or the ``unix://`` endpoint of an existing one. Raises: LabError
+    for an invalid value.
     """
 
     octet: int = DEFAULT_OCTET
@@ -63,7 +63,7 @@ class Instance:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Instance":
-        """The instance that REQUORUM_LAB names, 77 when it is not set."""
+        """The instance that REQUORUM_LAB names. The default is 77."""
         text = environment.get("REQUORUM_LAB") or str(DEFAULT_OCTET)
         if not text.isdecimal():
             raise LabError("choosing the lab", f"REQUORUM_LAB={text} is not a number", "Give one, such as 77")
@@ -71,54 +71,54 @@ class Instance:
 
     @property
     def name(self) -> str:
-        """Name of the network namespace and prefix of what else needs a name."""
+        """The name of the network namespace, and the prefix of other names."""
         return f"requorum-{self.octet}"
 
     @property
     def owns_engine(self) -> bool:
-        """Whether the lab starts (and removes) its engine itself."""
+        """Whether the lab starts and removes its own engine."""
         return self.engine == OWN_ENGINE
 
     @property
     def root(self) -> Path:
-        """The folder that holds everything of this instance."""
+        """The folder of all files of this instance."""
         return self.base / str(self.octet)
 
     @property
     def engine_root(self) -> Path:
-        """Data, state, sockets and logs of the lab's own engine."""
+        """The folder of data, state, sockets and logs of the lab's own engine."""
         return self.root / "engine"
 
     @property
     def socket(self) -> Path:
-        """Socket of the engine that runs the nodes."""
+        """The socket of the engine that runs the nodes."""
         if self.owns_engine:
             return self.engine_root / "docker.sock"
         return Path(self.engine.removeprefix("unix://"))
 
     @property
     def docker_host(self) -> str:
-        """What DOCKER_HOST must be to talk to the engine that runs the nodes."""
+        """The value of DOCKER_HOST for the engine that runs the nodes."""
         return f"unix://{self.socket}"
 
     @property
     def subnet(self) -> IPv4Network:
-        """Addresses of the nodes: 10.OCTET.ZONE.NODE."""
+        """The network of the nodes. Their addresses are 10.OCTET.ZONE.NODE."""
         return IPv4Network(f"10.{self.octet}.0.0/16")
 
     @property
     def host_link(self) -> IPv4Address:
-        """This machine, as the nodes see it."""
+        """The address of this machine for the nodes."""
         return IPv4Address(f"169.254.{self.octet}.1")
 
     @property
     def inside_link(self) -> IPv4Address:
-        """The lab's network namespace, as this machine sees it."""
+        """The address of the lab's network namespace for this machine."""
         return IPv4Address(f"169.254.{self.octet}.2")
 
     @property
     def s3_endpoint(self) -> str:
-        """The S3 server, the same from this machine and from the nodes."""
+        """The endpoint of the S3 server. It is the same for this machine and for the nodes."""
         return f"http://{self.host_link}:{S3_PORT}"
 
     @property
@@ -128,61 +128,61 @@ class Instance:
 
     @property
     def s3_root(self) -> Path:
-        """Objects, credentials, log of the S3 server."""
+        """The folder of objects, credentials and log of the S3 server."""
         return self.root / "s3"
 
     @property
     def credentials_file(self) -> Path:
-        """AWS shared credentials file, profile ``default``."""
+        """The AWS shared credentials file with the operator's key (profile ``default``)."""
         return self.s3_root / "credentials"
 
     @property
     def nodes_credentials_file(self) -> Path:
-        """The same for the key that the nodes have."""
+        """The AWS shared credentials file with the nodes' key."""
         return self.s3_root / "nodes-credentials"
 
     @property
     def ssh_root(self) -> Path:
-        """Keys of the operator and of the nodes."""
+        """The folder of the SSH keys of the operator and of the nodes."""
         return self.root / "ssh"
 
     @property
     def operator_key(self) -> Path:
-        """Private key that root on every node accepts."""
+        """The private key that root on every node accepts."""
         return self.ssh_root / "id_ed25519"
 
     @property
     def age_identity(self) -> Path:
-        """The operator's age identity, which opens what is kept encrypted in S3."""
+        """The file of the operator's age identity, which opens the sealed objects in S3."""
         return self.ssh_root / "age-identity"
 
     @property
     def known_hosts(self) -> Path:
-        """One line for each node address."""
+        """The known_hosts file, with one line for each node address."""
         return self.ssh_root / "known_hosts"
 
     def identity(self, node: str) -> Path:
-        """Folder to be mounted in the node at ``components.hosts.container.IDENTITY_PATH``."""
+        """The folder to mount in the node at ``components.hosts.container.IDENTITY_PATH``."""
         return self.ssh_root / "nodes" / node
 
     @property
     def pulumi_root(self) -> Path:
-        """State of the stacks that run on this lab."""
+        """The folder of the state of the stacks on this lab."""
         return self.root / "pulumi"
 
     @property
     def pulumi_home(self) -> Path:
-        """Pulumi's own folder for this lab: plugins, and who is logged in where."""
+        """Pulumi's home for this lab, with its plugins and credentials."""
         return self.root / "pulumi-home"
 
     @property
     def passphrase_file(self) -> Path:
-        """Generated passphrase of those stacks' secrets."""
+        """The file of the generated passphrase of these stacks' secrets."""
         return self.root / "pulumi-passphrase"
 
 
 def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
-    """What is kept between labs: REQUORUM_CACHE, else ``requorum`` in the XDG cache folder."""
+    """The cache folder, which outlives labs: REQUORUM_CACHE, or ``requorum`` in the XDG cache folder."""
     chosen = environment.get("REQUORUM_CACHE")
     if chosen:
         return Path(chosen)

@@ -1,4 +1,4 @@
-"""SSH keys: the operator's, and an identity for each node that outlives the node."""
+"""Makes SSH keys: the operator's, and an identity for each node, which outlives the node."""
 
 import shutil
 from collections.abc import Mapping
@@ -16,10 +16,10 @@ _ADVICE = "Check that openssh-client is installed and that the lab's folder can 
 
 
 def ensure(instance: Instance, nodes: Mapping[str, str]) -> dict[str, Path]:
-    """Make the keys that are missing, for the operator and for ``nodes`` (name to address).
+    """Make missing keys for the operator and for ``nodes`` (name to address). Returns each node's identity folder.
 
-    What is there is never changed, so a rebuilt node keeps its host key. ``known_hosts``
-    gets the line of each address. Returns the identity folder of each node.
+    The function never changes an existing key, so a rebuilt node keeps its host key. It adds each address to
+    ``known_hosts``.
     """
     _check(instance, nodes)
     instance.ssh_root.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -38,7 +38,7 @@ def ensure(instance: Instance, nodes: Mapping[str, str]) -> dict[str, Path]:
 
 
 def ssh_command(instance: Instance, address: str) -> list[str]:
-    """Command line of a pinned, non-interactive SSH session as root; append the command."""
+    """The start of a command line for a non-interactive SSH session as root, with pinned host keys."""
     return [
         "ssh",
         "-q",
@@ -81,7 +81,7 @@ def _check(instance: Instance, nodes: Mapping[str, str]) -> None:
 
 
 def _generate(path: Path, comment: str) -> None:
-    # Made beside and renamed: a killed run leaves no half identity behind.
+    # The folder is made next to its final place and renamed, so that a killed run leaves no incomplete identity.
     half = path.with_name(path.name + ".new")
     half.unlink(missing_ok=True)
     command.run(
@@ -108,7 +108,7 @@ def _remember(instance: Instance, folders: Mapping[str, Path]) -> None:
 
 
 def recipient(instance: Instance) -> str:
-    """The public half of the operator's age identity, which is made where it is missing."""
+    """The recipient of the operator's age identity. If the identity is missing, make it."""
     file = instance.age_identity
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

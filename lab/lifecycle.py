@@ -1,4 +1,4 @@
-"""The lab as a whole: up, stopped, gone."""
+"""Starts, stops and removes the whole lab."""
 
 import shutil
 import time
@@ -14,11 +14,11 @@ from toolchain.progress import Screen, State, shown
 Say = Callable[[str], None]
 BUILDING = "building the node image from Debian packages: about 2 min, once"
 _MARK = "requorum-lab"
-"""A file in the root folder: only a folder that holds it is ever removed."""
+"""The name of a file in the root folder. The lab removes only a folder with this file."""
 
 
 def up(instance: Instance, say: Say, version: str = image.DEFAULT) -> None:
-    """Have engine, image, S3 server and the files of the lab; what is there stays as it is."""
+    """Start engine, image, S3 server and the files of the lab. Whatever exists stays as it is."""
     preflight.check(instance)
     preflight.raise_inotify_limit(say)
     _make_root(instance)
@@ -33,21 +33,21 @@ def up(instance: Instance, say: Say, version: str = image.DEFAULT) -> None:
         ("S3 server", "S3 server started", lambda: s3.start(instance)),
         ("node image", f"node image {image.reference(version)} imported", lambda: _image(instance, version)),
     )
-    for subject, done, act in steps:
+    for subject, message, act in steps:
         begun = time.monotonic()
-        text = done if act() else f"{subject} was there"
+        text = message if act() else f"{subject} was there"
         say(f"{text}  {time.monotonic() - begun:.1f} s")
     workload.archive(version)
 
 
 def _image(instance: Instance, version: str) -> bool:
-    """Have the node image; False when it was there. Its build takes minutes and does not report its share."""
+    """Make the node image if it is missing. Returns whether it was missing. The build takes minutes."""
     with shown(Screen("lab"), lambda: State(BUILDING)):
         return image.ensure(instance, version)
 
 
 def stop(instance: Instance, say: Say) -> None:
-    """Stop engine (with the nodes) and S3 server; everything on disk stays for the next up."""
+    """Stop the engine with its nodes, and the S3 server. All files stay for the next `up`."""
     s3.stop(instance)
     if instance.owns_engine and engine.is_running(instance):
         running = [node.name for node in nodes.existing(instance) if node.state == "running"]
@@ -57,7 +57,7 @@ def stop(instance: Instance, say: Say) -> None:
 
 
 def down(instance: Instance, say: Say) -> None:
-    """Stop everything and remove the root folder. The caches stay. Repeatable."""
+    """Stop everything and remove the root folder. The caches stay. The function is repeatable."""
     begun = time.monotonic()
     if engine.is_running(instance) or not instance.owns_engine:
         _remove_nodes(instance, say)
@@ -73,7 +73,7 @@ def _remove_nodes(instance: Instance, say: Say) -> None:
     except LabError as error:
         if not instance.owns_engine:
             raise
-        # The lab's own engine goes with everything in it, also when it is out of order.
+        # The lab's own engine is removed with all its content, even if it does not work.
         say(f"{error}; going on, since the engine goes too")
 
 
@@ -84,7 +84,7 @@ def _make_root(instance: Instance) -> None:
         except (
             FileNotFoundError,
             FileExistsError,
-        ):  # another lab went, and took the base with it, before or after mkdir looked
+        ):  # another lab removed the base folder meanwhile
             if instance.base.is_file():
                 raise
 
@@ -110,12 +110,12 @@ def _remove_root(instance: Instance) -> None:
             f"`findmnt -R {root}` shows what; then run down again",
         )
     shutil.rmtree(root)
-    with suppress(OSError):  # another lab is there, or is just being made
+    with suppress(OSError):  # another lab exists, or is being made
         instance.base.rmdir()
 
 
 def _mounts_below(root: Path) -> list[str]:
-    # Fields of mountinfo, see proc(5): the fifth is the mount point, with octal escapes.
+    # The fifth field of mountinfo is the mount point, with octal escapes (proc(5)).
     lines = Path("/proc/self/mountinfo").read_text().splitlines()
     points = [line.split()[4].encode().decode("unicode_escape") for line in lines]
     return [point for point in points if Path(point).is_relative_to(root)]

@@ -1,4 +1,4 @@
-"""The lab's network: a namespace for its engine, joined with this machine by one link."""
+"""Makes the lab's network: a namespace for its engine, and one link to this machine."""
 
 import os
 from pathlib import Path
@@ -10,37 +10,37 @@ _ADVICE = "Run `python -m lab down` to clear the lab's network, then try again"
 
 
 def namespace_path(instance: Instance) -> Path:
-    """What nsenter takes to run something inside."""
+    """The path of the namespace, for nsenter."""
     return Path("/run/netns") / instance.name
 
 
 def enter(instance: Instance) -> list[str]:
-    """Prefix of a command that runs inside.
+    """The prefix of a command that runs in the namespace.
 
-    nsenter and not ``ip netns exec``: that one mounts another /sys, and the cgroups are lost.
+    It uses nsenter, because ``ip netns exec`` mounts another /sys without the cgroups.
     """
     return ["nsenter", f"--net={namespace_path(instance)}", "--"]
 
 
 def _is_namespace(instance: Instance) -> bool:
-    # Path.is_mount knows folders only; a namespace is mounted on a file.
+    # Path.is_mount supports only folders, and a namespace is mounted on a file.
     return os.path.ismount(namespace_path(instance))
 
 
 def device(instance: Instance) -> str:
-    """Name of this machine's end of the link."""
+    """The name of this machine's end of the link."""
     return f"requorum{instance.octet}"
 
 
 def is_up(instance: Instance) -> bool:
-    """Whether the link (and the namespace, where there is one) stands."""
+    """Whether the link is up, and the namespace if the lab has one."""
     if not Path("/sys/class/net", device(instance)).exists():
         return False
     return not instance.owns_engine or _is_namespace(instance)
 
 
 def start(instance: Instance) -> None:
-    """Build the network from nothing; what a killed lab left is removed first."""
+    """Build the network. First remove the remains of a killed lab."""
     remove(instance)
     if not instance.owns_engine:
         # Containers of an ordinary engine reach the addresses of this machine by themselves.
@@ -68,7 +68,7 @@ def start(instance: Instance) -> None:
 
 
 def remove(instance: Instance) -> None:
-    """Take the link and the namespace away, with every process that is still inside."""
+    """Remove the link and the namespace, with every process in the namespace."""
     members = inhabitants(instance)
     if members:
         daemon.end(members, patience=0.0)
@@ -79,17 +79,17 @@ def remove(instance: Instance) -> None:
 
 
 def inhabitants(instance: Instance) -> list[int]:
-    """Processes in the namespace and all their descendants.
+    """The processes in the namespace, and all their descendants.
 
-    Containers have namespaces of their own; they are children of shims that live in this one.
+    Containers have other namespaces, but they are children of shims in this namespace.
     """
     if not _is_namespace(instance):
         return []
-    found = [int(word) for word in _ip("netns", "pids", instance.name).split()]
+    processes = [int(word) for word in _ip("netns", "pids", instance.name).split()]
     children = _children()
-    for pid in found:
-        found.extend(child for child in children.get(pid, ()) if child not in found)
-    return found
+    for pid in processes:
+        processes.extend(child for child in children.get(pid, ()) if child not in processes)
+    return processes
 
 
 def _children() -> dict[int, list[int]]:
@@ -99,7 +99,7 @@ def _children() -> dict[int, list[int]]:
             text = stat.read_text()
         except (FileNotFoundError, ProcessLookupError):
             continue
-        # The command name, in parentheses, may hold anything.
+        # The command name, in parentheses, may contain any characters.
         parent = int(text.rpartition(")")[2].split()[1])
         children.setdefault(parent, []).append(int(stat.parent.name))
     return children

@@ -1,4 +1,4 @@
-"""One node container through the Docker API, with the options every driver shares."""
+"""Makes one node container through the Docker API, with the options that all drivers share."""
 
 from docker import DockerClient
 from docker.errors import NotFound
@@ -14,11 +14,11 @@ from recovery.survey.hosts import volume_name
 NETWORK = "lab"
 LABEL = "requorum.lab"
 _SYSTEM_PATHS = "systempaths=unconfined"
-"""An option of the docker command alone: the API has two lists of paths instead."""
+"""An option that only the docker command has. The API has two lists of paths instead."""
 
 
 def create(client: DockerClient, instance: Instance, name: str, address: str, version: str) -> None:
-    """Make and start the container; the network and the identity must be there."""
+    """Make and start the container. The network and the identity must exist."""
     api = client.api
     host = api.create_host_config(
         cap_add=list(options.ADD_CAPABILITIES),
@@ -35,7 +35,7 @@ def create(client: DockerClient, instance: Instance, name: str, address: str, ve
     if _SYSTEM_PATHS in options.SECURITY_OPTIONS:
         host["MaskedPaths"] = []
         host["ReadonlyPaths"] = []
-    made = api.create_container(
+    container = api.create_container(
         image.reference(version),
         name=name,
         hostname=name,
@@ -45,11 +45,11 @@ def create(client: DockerClient, instance: Instance, name: str, address: str, ve
         host_config=host,
         networking_config={"EndpointsConfig": {NETWORK: api.create_endpoint_config(ipv4_address=address)}},
     )
-    api.start(made["Id"])
+    api.start(container["Id"])
 
 
 def find(client: DockerClient, name: str) -> Container | None:
-    """The container of a node, None when it is gone."""
+    """The container of a node, or None if it does not exist."""
     try:
         return client.containers.get(name)
     except NotFound:
@@ -57,18 +57,18 @@ def find(client: DockerClient, name: str) -> Container | None:
 
 
 def address(instance: Instance, node: Container) -> str | None:
-    """The node's address in this lab, None for a container that has none."""
+    """The node's address in this lab, or None if the container has no such address."""
     for settings in node.attrs["NetworkSettings"]["Networks"].values():
-        # A stopped container has no address any more, only the wish for one.
-        wish = (settings.get("IPAMConfig") or {}).get("IPv4Address")
-        found = str(settings.get("IPAddress") or wish or "")
-        if found.startswith(f"10.{instance.octet}."):
-            return found
+        # A stopped container has no address, only the requested one.
+        requested = (settings.get("IPAMConfig") or {}).get("IPv4Address")
+        text = str(settings.get("IPAddress") or requested or "")
+        if text.startswith(f"10.{instance.octet}."):
+            return text
     return None
 
 
 def has_volume(client: DockerClient, name: str) -> bool:
-    """Whether the node's ``/var/lib/docker`` is still there."""
+    """Whether the volume of the node's ``/var/lib/docker`` exists."""
     try:
         client.volumes.get(volume_name(name))
     except NotFound:
@@ -77,19 +77,19 @@ def has_volume(client: DockerClient, name: str) -> bool:
 
 
 def destroy(client: DockerClient, name: str) -> None:
-    """Remove container and volume, as far as they are there."""
+    """Remove container and volume, if they exist."""
     container = find(client, name)
     try:
         if container is not None:
             patiently(lambda: container.remove(force=True, v=True))
     except NotFound:
-        pass  # Somebody else destroyed it at the same moment.
+        pass  # another process destroyed it at the same moment
     if has_volume(client, name):
         client.volumes.get(volume_name(name)).remove(force=True)
 
 
 def ensure_network(client: DockerClient, instance: Instance) -> None:
-    """Have the nodes' network."""
+    """Make the nodes' network, if it does not exist."""
     if not client.networks.list(names=[f"^{NETWORK}$"]):
         pool = IPAMPool(subnet=str(instance.subnet))
         client.networks.create(NETWORK, driver="bridge", ipam=IPAMConfig(pool_configs=[pool]))

@@ -1,4 +1,4 @@
-"""The nodes of a lab: made without Pulumi, listed, waited for, destroyed."""
+"""Makes nodes of a lab without Pulumi, lists them, waits for them, and destroys them."""
 
 import socket
 import time
@@ -17,14 +17,14 @@ _ENGINE_READY = "until curl -sf --unix-socket /run/docker.sock http://engine/_pi
 READY_SECONDS = 180.0
 """How long a node may take to start, also on a machine that is slow or busy."""
 _BANNER_SECONDS = 10.0
-"""How long sshd may take to show its banner: each try makes it start another process."""
+"""How long sshd may take to show its banner. Each try makes sshd start another process."""
 _POLL_SECONDS = 0.03
 _AT_ONCE = 16
 
 
 @dataclass(frozen=True)
 class Node:
-    """A node container as the engine sees it; ``state`` is running, paused, exited …"""
+    """A node container in the engine's list. ``state`` is running, paused, exited and so on."""
 
     name: str
     address: str
@@ -38,36 +38,36 @@ def make(
     version: str = image.DEFAULT,
     timeout: float = READY_SECONDS,
 ) -> None:
-    """Make the node containers (name to address) and return once all are ready.
+    """Make the node containers (name to address), and return when all are ready.
 
-    Ready: sshd shows its banner and the engine inside answers. A container that exists is
-    started where it does not run. Raises LabError after ``timeout`` seconds.
+    A node is ready when sshd shows its banner and the engine in the node answers. If a container exists and does not
+    run, start it. Raises: LabError after ``timeout`` seconds.
     """
     keys.ensure(instance, nodes)
     with connect(instance, f"making the nodes {' '.join(nodes)}") as client:
         node_container.ensure_network(client, instance)
 
-        def one(name: str) -> None:
+        def make_one(name: str) -> None:
             present = node_container.find(client, name)
             if present is not None:
                 present.start()
             else:
                 node_container.create(client, instance, name, nodes[name], version)
 
-        together(nodes, one)
+        together(nodes, make_one)
     wait(instance, nodes, timeout=timeout)
 
 
 def wait(instance: Instance, nodes: Mapping[str, str], *, timeout: float = READY_SECONDS) -> None:
-    """Return once sshd and the engine of every node (name to address) answer."""
+    """Return when sshd and the engine of every node (name to address) answer."""
     deadline = time.monotonic() + timeout
     with connect(instance, "waiting for nodes", timeout=int(timeout) + 5) as client:
 
-        def one(name: str) -> None:
+        def wait_for(name: str) -> None:
             _wait_for_ssh(name, nodes[name], deadline)
-            left = max(1, int(deadline - time.monotonic()))
+            remaining = max(1, int(deadline - time.monotonic()))
             container = client.containers.get(name)
-            status, _ = container.exec_run(["timeout", str(left), "sh", "-c", _ENGINE_READY])
+            status, _ = container.exec_run(["timeout", str(remaining), "sh", "-c", _ENGINE_READY])
             if status != 0:
                 raise LabError(
                     f"waiting for {name}",
@@ -75,7 +75,7 @@ def wait(instance: Instance, nodes: Mapping[str, str], *, timeout: float = READY
                     f"`docker exec {name} journalctl -u docker` shows why",
                 )
 
-        together(nodes, one)
+        together(nodes, wait_for)
 
 
 def existing(instance: Instance) -> list[Node]:
@@ -85,10 +85,9 @@ def existing(instance: Instance) -> list[Node]:
 
 
 def lose(instance: Instance, names: Iterable[str]) -> None:
-    """Destroy containers and volumes of these nodes: nothing of their state is left.
+    """Destroy containers and volumes of these nodes. None of their state remains. The function is repeatable.
 
-    Repeatable. Raises LabError, before anything is destroyed, for a name that is neither
-    there nor has ever been a node of this lab.
+    Raises: LabError, before anything is destroyed, for a name that never was a node of this lab.
     """
     wanted = list(names)
     with connect(instance, f"destroying {' '.join(wanted)}") as client:
@@ -114,7 +113,7 @@ def remove_all(instance: Instance) -> None:
 
 
 def found(client: DockerClient, instance: Instance) -> list[Node]:
-    """The lab's nodes, whoever made them: a container is one when its address is the lab's."""
+    """The nodes of the lab, which are all containers with an address of the lab."""
     nodes = []
     for container in client.containers.list(all=True, ignore_removed=True):
         address = node_container.address(instance, container)
@@ -130,7 +129,7 @@ def unknown(client: DockerClient, instance: Instance, doing: str, name: str) -> 
 
 
 def together(names: Iterable[str], act: Callable[[str], object]) -> None:
-    """Do ``act`` for all names at the same time; the first error is raised at the end."""
+    """Call ``act`` for all names at the same time. At the end, raise the first error."""
     wanted = list(names)
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
         for _ in pool.map(act, wanted):

@@ -1,6 +1,6 @@
-"""Where this machine takes its Debian packages from, for another suite as well.
+"""Finds the sources of this machine's Debian packages, also for another suite.
 
-Nothing here names a mirror: the node image is built from what the machine itself uses.
+The module names no mirror. The lab builds the node image from the machine's own sources.
 """
 
 import os
@@ -14,14 +14,14 @@ from lab.errors import LabError
 _LISTS = Path("/etc/apt")
 _DOING = "finding the Debian mirror of this machine"
 _PASSED_ON = ("Acquire::Check-Valid-Until", "Acquire::Check-Date", "Acquire::http", "Acquire::https")
-"""What this machine's apt needs to reach its mirror; mmdebstrap takes nothing over by itself."""
+"""The settings with which this machine's apt reaches its mirror. mmdebstrap does not read them by itself."""
 
 
 def sources(suite: str, folder: Path = _LISTS) -> str:
-    """The machine's Debian sources in deb822 form, with ``suite`` in place of its own.
+    """Return the machine's Debian sources in deb822 form, with ``suite`` in place of the machine's suite.
 
-    REQUORUM_APT_SOURCES names a deb822 file to be used instead. Raises LabError when there
-    is no Debian source (signed by a debian-archive keyring).
+    REQUORUM_APT_SOURCES names a deb822 file to use instead. Raises: LabError if no Debian source exists (signed by a
+    debian-archive keyring).
     """
     chosen = os.environ.get("REQUORUM_APT_SOURCES")
     if chosen:
@@ -37,8 +37,8 @@ def sources(suite: str, folder: Path = _LISTS) -> str:
             f"no file under {folder} names one signed by the debian-archive keyring",
             "Write a deb822 file with a Debian source and give its path as REQUORUM_APT_SOURCES",
         )
-    own = _own_suite(stanzas)
-    return "\n\n".join(_with_suite(stanza, own, suite) for stanza in stanzas) + "\n"
+    present = _own_suite(stanzas)
+    return "\n\n".join(_with_suite(stanza, present, suite) for stanza in stanzas) + "\n"
 
 
 def apt_options() -> list[str]:
@@ -59,17 +59,17 @@ def _one_line_sources(folder: Path) -> Iterator[str]:
         if not file.exists():
             continue
         for line in file.read_text().splitlines():
-            found = re.match(r"deb\s+(?:\[[^]]*\]\s+)?(\S*debian\S*)\s+(\S+)\s+(.+)", line)
-            if found:
-                address, suite, components = found.groups()
+            match = re.match(r"deb\s+(?:\[[^]]*\]\s+)?(\S*debian\S*)\s+(\S+)\s+(.+)", line)
+            if match:
+                address, suite, components = match.groups()
                 yield f"Types: deb\nURIs: {address}\nSuites: {suite}\nComponents: {components}"
 
 
 def _own_suite(stanzas: list[str]) -> str:
-    found = re.search(r"^Suites:\s*([a-z]+)", "\n".join(stanzas), re.M)
-    if found is None:
+    match = re.search(r"^Suites:\s*([a-z]+)", "\n".join(stanzas), re.M)
+    if match is None:
         raise LabError(_DOING, "its sources name no suite", "Check the Suites: lines of apt")
-    return found.group(1)
+    return match.group(1)
 
 
 def _with_suite(stanza: str, own: str, wanted: str) -> str:

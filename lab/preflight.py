@@ -1,4 +1,4 @@
-"""What must be so before the lab touches anything, each refusal with its remedy."""
+"""Checks the machine before the lab changes anything. Each refusal has a remedy."""
 
 import json
 import os
@@ -14,11 +14,11 @@ from lab.instance import Instance
 _DOING = "checking this machine"
 _INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
 _INOTIFY_WANTED = 1024
-"""Each node's systemd takes several of the 128 a kernel grants: about 19 nodes use them up."""
+"""The limit that many nodes need. The default is 128, and about 19 nodes use it up: systemd needs several each."""
 
 
 def check(instance: Instance) -> None:
-    """Raise LabError for the first thing that would make ``up`` fail later."""
+    """Raise a LabError for the first problem that would make ``up`` fail later."""
     if os.geteuid() != 0:
         raise LabError(_DOING, "the lab needs root", "Run it as root, for instance with sudo")
     programs = {"ip": "iproute2", "ssh-keygen": "openssh-client", "mmdebstrap": "mmdebstrap"}
@@ -50,7 +50,7 @@ def check(instance: Instance) -> None:
 
 
 def raise_inotify_limit(say: Callable[[str], None]) -> None:
-    """Raise the kernel's limit of inotify instances where it is lower than many nodes need."""
+    """Raise the kernel's limit of inotify instances, if it is too low for many nodes."""
     have = int(_INOTIFY.read_text())
     if have < _INOTIFY_WANTED:
         _INOTIFY.write_text(str(_INOTIFY_WANTED))
@@ -63,12 +63,12 @@ def _check_addresses(instance: Instance) -> None:
     for route in json.loads(listed):
         if route["dst"] == "default" or route.get("dev") == network.device(instance):
             continue
-        taken = IPv4Network(route["dst"], strict=False)
-        if not instance.owns_engine and taken == instance.subnet and route.get("dev", "").startswith("br-"):
-            continue  # The nodes' own network: an ordinary engine keeps it on this machine.
-        if taken.overlaps(link) or taken.overlaps(instance.subnet):
+        used = IPv4Network(route["dst"], strict=False)
+        if not instance.owns_engine and used == instance.subnet and route.get("dev", "").startswith("br-"):
+            continue  # This is the nodes' network, which an existing engine keeps on this machine.
+        if used.overlaps(link) or used.overlaps(instance.subnet):
             raise LabError(
                 _DOING,
-                f"{taken} ({route.get('dev', 'no device')}) overlaps the lab's addresses {instance.subnet} or {link}",
+                f"{used} ({route.get('dev', 'no device')}) overlaps the lab's addresses {instance.subnet} or {link}",
                 "Choose another lab number with REQUORUM_LAB",
             )

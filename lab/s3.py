@@ -1,4 +1,4 @@
-"""The S3 server of the lab: versitygw on a folder, reachable from the nodes as well."""
+"""Runs the S3 server of the lab: versitygw on a folder. The nodes reach it too."""
 
 import configparser
 import http.client
@@ -19,17 +19,17 @@ from lab.errors import LabError
 from lab.instance import S3_PORT, Instance
 
 REGION = "us-east-1"
-"""What versitygw answers when not told otherwise."""
+"""The default region of versitygw."""
 _HEALTH = "/health"
 
 
 def binary() -> Path | None:
-    """versitygw, from the variable VERSITYGW or from PATH."""
+    """The path of versitygw, from the variable VERSITYGW or from PATH."""
     chosen = os.environ.get("VERSITYGW")
     if chosen:
         return Path(chosen) if os.access(chosen, os.X_OK) else None
-    found = shutil.which("versitygw")
-    return Path(found) if found else None
+    path = shutil.which("versitygw")
+    return Path(path) if path else None
 
 
 def is_running(instance: Instance) -> bool:
@@ -38,9 +38,9 @@ def is_running(instance: Instance) -> bool:
 
 
 def start(instance: Instance) -> bool:
-    """Have the server running with its bucket; False when it was already.
+    """Start the server with its bucket, if it does not run. Returns whether it started the server.
 
-    Needs the network of the lab, whose address it listens on.
+    The server listens on an address of the lab's network, which must exist.
     """
     if is_running(instance):
         return False
@@ -80,7 +80,7 @@ def start(instance: Instance) -> bool:
         environment={
             "ROOT_ACCESS_KEY": access,
             "ROOT_SECRET_KEY": secret,
-            # The names it prefers since v1.8: a caller's own must not win.
+            # versitygw prefers these names since v1.8. Those of a caller must not override them.
             "ROOT_ACCESS_KEY_ID": access,
             "ROOT_SECRET_ACCESS_KEY": secret,
         },
@@ -89,22 +89,22 @@ def start(instance: Instance) -> bool:
 
 
 def stop(instance: Instance) -> None:
-    """Stop the server; objects and credentials stay."""
+    """Stop the server. Objects and credentials stay."""
     _daemon(instance).stop()
 
 
 def credentials(instance: Instance) -> tuple[str, str]:
-    """The operator's access key and secret key; made and written to the credentials file at first."""
+    """The operator's access key and secret key. The first call makes them and writes the credentials file."""
     return _kept(instance.credentials_file)
 
 
 def nodes_credentials(instance: Instance) -> tuple[str, str]:
-    """The same of the nodes, which may do nothing but what `grant` lets them."""
+    """The nodes' access key and secret key. The nodes have only the rights that `grant` gives them."""
     return _kept(instance.nodes_credentials_file)
 
 
 def grant(instance: Instance, policy: Mapping[str, Any]) -> None:
-    """Let the nodes do what a policy for a user allows, and nothing else any more."""
+    """Give the nodes the rights of a policy for a user, and no others."""
     access, secret = credentials(instance)
     client = boto3.Session(access, secret, region_name=REGION).client(
         "s3", endpoint_url=instance.s3_endpoint, config=Config(s3={"addressing_style": "path"})
@@ -119,7 +119,7 @@ def _users(instance: Instance) -> Path:
 
 
 def _write_users(instance: Instance) -> None:
-    """Have the server know the nodes. Its own command for that takes their secret as an argument, which `ps` shows."""
+    """Add the nodes to the server's users. Its own command has their secret as an argument, which `ps` shows."""
     access, secret = nodes_credentials(instance)
     _users(instance).mkdir(mode=0o700, exist_ok=True)
     accounts = {access: {"access": access, "secret": secret, "role": "user"}}

@@ -1,4 +1,4 @@
-"""A Pulumi stack on a lab: its stack file, and the Pulumi commands as an operator gives them."""
+"""Runs a Pulumi stack on a lab: writes its stack file, and runs Pulumi commands as an operator does."""
 
 import json
 import os
@@ -25,7 +25,7 @@ HEADER = """# Stack of lab {octet}, made by `make up`; yours to change. The anno
 
 @dataclass(frozen=True)
 class Result:
-    """What a command printed, its exit status, and how long it took. Pulumi's errors are part of its text."""
+    """The output of a command, its exit status and its duration. The text includes Pulumi's errors."""
 
     text: str
     status: int
@@ -36,7 +36,7 @@ class Result:
 def settings(
     instance: Instance, *, managers: int = 3, workers: int = 2, version: str = image.DEFAULT
 ) -> dict[str, Any]:
-    """The configuration of a cluster on a lab: fixed addresses 10.OCTET.ZONE.NODE, zones in turn."""
+    """The configuration of a cluster on a lab. Addresses are 10.OCTET.ZONE.NODE. Nodes use the zones in turn."""
 
     def addresses(count: int, first: int) -> list[dict[str, str]]:
         return [{"address": f"10.{instance.octet}.{index % ZONES + 1}.{first + index}"} for index in range(count)]
@@ -62,43 +62,46 @@ def settings(
 
 
 def with_agents(instance: Instance, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The same configuration with an agent on each manager: the nodes have a key of their own for S3 (`s3.grant`).
+    """Return the configuration with an agent on each manager. The nodes have a separate key for S3 (`s3.grant`).
 
-    A copy after each change makes many, and so what is kept of them is set too.
+    Copies after each change are many, so the configuration has retention rules too.
     """
     agent = {"credentialsFile": str(instance.nodes_credentials_file)}
     return {**values, "backup": {**values["backup"], "retention": {"last": 10}}, "agent": agent}
 
 
 class Stack:
-    """One stack by its name and file; commands raise LabError unless told not to."""
+    """One stack with its name and file. Commands raise LabError, unless ``check`` is false."""
+
+    project = PROJECT
+    """Where the program is that Pulumi runs, and the command line."""
 
     def __init__(self, instance: Instance, name: str = "lab", file: Path | None = None) -> None:
-        # A job in the background ignores SIGINT, and so would Pulumi's plugins: it would wait 5 s for them each time.
+        # A background job ignores SIGINT. Pulumi's plugins would too, and Pulumi would wait 5 s for them each time.
         if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         self.instance = instance
         self.name = name
-        self.file = file or PROJECT / "stacks" / f"Pulumi.{name}.yaml"
+        self.file = file or self.project / "stacks" / f"Pulumi.{name}.yaml"
 
     def write(self, values: Mapping[str, Any]) -> None:
-        """Write the stack file, keeping what Pulumi itself put there (the salt of its passphrase)."""
+        """Write the stack file. Keep the salt of the passphrase, which Pulumi wrote there."""
         kept = yaml.safe_load(self.file.read_text()) or {} if self.file.exists() else {}
         kept["config"] = {f"requorum:{key}": value for key, value in values.items()}
         text = yaml.safe_dump(kept, sort_keys=False, allow_unicode=True)
         self.file.write_text(HEADER.format(octet=self.instance.octet) + text)
 
     def settings(self) -> dict[str, Any]:
-        """What the stack file configures, as `write` takes it."""
+        """The configuration in the stack file, in the form that `write` accepts."""
         config: dict[str, Any] = yaml.safe_load(self.file.read_text())["config"]
         return {key.removeprefix("requorum:"): value for key, value in config.items()}
 
     def select(self) -> None:
-        """Make the stack where it is missing, and select it.
+        """Make the stack if it is missing, and select it.
 
-        Pulumi writes the salt of a new stack's passphrase beside the project; it belongs in this stack's file.
+        Pulumi writes the salt of a new stack's passphrase next to the project. This method moves it to the stack file.
         """
-        default = PROJECT / "stacks" / f"Pulumi.{self.name}.yaml"
+        default = self.project / "stacks" / f"Pulumi.{self.name}.yaml"
         self.pulumi("stack", "select", "--create", self.name)
         if self.file != default and default.exists():
             salt = yaml.safe_load(default.read_text()) or {}
@@ -106,24 +109,24 @@ class Stack:
             default.unlink()
 
     def up(self, *arguments: str, check: bool = True) -> Result:
-        """``pulumi up --yes``."""
+        """Run ``pulumi up --yes``."""
         return self.pulumi("up", "--yes", *arguments, config_file=True, check=check)
 
     def recover(self, *arguments: str, check: bool = True) -> Result:
-        """``pulumi up --yes`` with consent to the plan that `requorum plan` shows now."""
+        """Run ``pulumi up --yes`` with consent to the plan that `requorum plan` shows now."""
         plan = json.loads(self.requorum("plan", "--json").text)
         return self.up("--skip-preview", "--config", f"recover={plan['id']}", *arguments, check=check)
 
     def preview(self, *arguments: str, check: bool = True) -> Result:
-        """``pulumi preview``."""
+        """Run ``pulumi preview``."""
         return self.pulumi("preview", *arguments, config_file=True, check=check)
 
     def refresh(self, *arguments: str, check: bool = True) -> Result:
-        """``pulumi refresh --yes``."""
+        """Run ``pulumi refresh --yes``."""
         return self.pulumi("refresh", "--yes", *arguments, config_file=True, check=check)
 
     def destroy(self, *arguments: str, check: bool = True) -> Result:
-        """``pulumi destroy --yes``."""
+        """Run ``pulumi destroy --yes``."""
         return self.pulumi("destroy", "--yes", *arguments, config_file=True, check=check)
 
     def outputs(self) -> dict[str, Any]:
@@ -139,8 +142,8 @@ class Stack:
         show: bool = False,
         timeout: float = 540,
     ) -> Result:
-        """Run the Pulumi command line on this stack; ``show`` lets its output through to the terminal."""
-        command = ["pulumi", *arguments, "--cwd", str(PROJECT)]
+        """Run the Pulumi command line on this stack. With ``show``, its output goes to the terminal."""
+        command = ["pulumi", *arguments, "--cwd", str(self.project)]
         if not show:
             command.append("--non-interactive")
         if arguments[:2] != ("stack", "select"):
@@ -154,8 +157,8 @@ class Stack:
         return result
 
     def requorum(self, *arguments: str) -> Result:
-        """Run the command line on this stack."""
-        command = [str(PROJECT / "bin/requorum"), *arguments, "--config-file", str(self.file)]
+        """Run the `requorum` command line on this stack."""
+        command = [str(self.project / "bin/requorum"), *arguments, "--config-file", str(self.file)]
         return self._run(command, 300)
 
     def _run(self, command: Sequence[str], timeout: float, *, together: bool = False, show: bool = False) -> Result:
@@ -171,11 +174,11 @@ class Stack:
                 check=False,
             )
         except subprocess.TimeoutExpired as error:
-            said = b"".join((error.stdout or b"", error.stderr or b"")).decode(errors="replace")
-            why = f"no end within {timeout:.0f} s; it said:\n{said}"
+            output = b"".join((error.stdout or b"", error.stderr or b"")).decode(errors="replace")
+            why = f"no end within {timeout:.0f} s; it said:\n{output}"
             raise LabError(f"running {' '.join(command)}", why, "Read what it says above") from error
         return Result(done.stdout or "", done.returncode, time.monotonic() - begun, done.stderr or "")
 
     def environment(self) -> dict[str, str]:
-        """What these commands run with."""
+        """The environment of the commands."""
         return {**os.environ, **environment.variables(self.instance)}

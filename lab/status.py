@@ -1,11 +1,11 @@
-"""What of the lab is there right now."""
+"""Describes the present state of the lab."""
 
 from lab import engine, image, network, nodes, s3
 from lab.instance import Instance
 
 
 def lines(instance: Instance) -> list[str]:
-    """One line for each part of the lab, then one for each node."""
+    """Return one line for each part of the lab, then one line for each node."""
     runs = engine.is_running(instance)
     answer = [
         f"lab {instance.octet} in {instance.root}",

@@ -1,4 +1,4 @@
-"""A workload image of a few hundred KB for services in the nodes: no registry is needed."""
+"""Makes a workload image of a few hundred KB for services in the nodes. It needs no registry."""
 
 import hashlib
 import io
@@ -37,9 +37,9 @@ _LOAD_TIMEOUT = 180.0
 
 
 def archive(version: str = image.DEFAULT) -> Path:
-    """The image as ``docker load`` takes it: the same bytes, so the same image ID, everywhere.
+    """Return the image in the form that ``docker load`` reads. Its bytes, and so its ID, are the same everywhere.
 
-    Made once, with the static busybox of the node image of that engine.
+    The first call makes the image, with the static busybox of the node image of this engine.
     """
     wanted = cache_folder() / "workload" / f"{REFERENCE.replace(':', '-')}.tar"
     if not wanted.exists():
@@ -51,7 +51,7 @@ def archive(version: str = image.DEFAULT) -> Path:
 
 
 def load_workload(instance: Instance, address: str) -> None:
-    """Load the image in the engine of the node at ``address``, over SSH; repeatable."""
+    """Load the image into the engine of the node at ``address`` over SSH. The function is repeatable."""
     with archive().open("rb") as source:
         done = subprocess.run(
             [*keys.ssh_command(instance, address), "docker", "load", "--quiet"],
@@ -72,9 +72,9 @@ def _busybox(source: Path) -> bytes:
     with tarfile.open(source) as rootfs:
         for member in rootfs:
             if member.isfile() and member.name.endswith("bin/busybox"):
-                found = rootfs.extractfile(member)
-                if found is not None:
-                    return found.read()
+                file = rootfs.extractfile(member)
+                if file is not None:
+                    return file.read()
     raise LabError(
         "making the workload image", f"{source} holds no busybox", "Remove that file: the next `up` builds it again"
     )
@@ -96,7 +96,7 @@ def _root_folder(busybox: bytes) -> bytes:
 
 
 def _image(layer: bytes) -> bytes:
-    """A docker-archive of one layer, see the image specification v1.2 of moby."""
+    """Return a docker-archive of one layer (moby's image specification v1.2)."""
     configuration = json.dumps(
         {
             "architecture": _architecture(),
@@ -122,5 +122,5 @@ def _add(tar: tarfile.TarFile, name: str, content: bytes, mode: int = 0o644) -> 
 
 
 def _architecture() -> str:
-    asked = subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True, check=True)
-    return asked.stdout.strip()
+    dpkg = subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True, check=True)
+    return dpkg.stdout.strip()

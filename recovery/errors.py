@@ -63,7 +63,23 @@ class AccessDenied(TransportError):
 
 
 class HostKeyChanged(TransportError):
-    """The machine shows another host key than the pinned one, or none is pinned."""
+    """The machine shows another host key than the pinned one."""
+
+
+class HostKeyUnknown(TransportError):
+    """No host key is pinned for the machine."""
+
+
+class SlowLogin(TransportError):
+    """The machine accepts the connection, and does not let us in within the limit."""
+
+
+class Limited(TransportError):
+    """The machine is up, and refuses or drops new connections before the login."""
+
+
+class Garbled(TransportError):
+    """The login does not run commands, or prints something else than their answer."""
 
 
 class CommandFailed(TransportError):

@@ -21,8 +21,8 @@ def until(
     """Call ``look`` every ``pause`` seconds until ``holds`` is true of its result, and return that result.
 
     After ``seconds``, raise the error that ``otherwise`` makes from the last result; without ``otherwise``, return the last
-    result. The last look ends after the deadline, so what comes at the last moment is not missed. What ``look`` raises
-    ends the wait: a failure that may pass is a result.
+    result. There is always one look, and the last look ends after the deadline, so what comes at the last moment is not
+    missed. What ``look`` raises ends the wait: a failure that may pass is a result.
     """
     end = monotonic() + seconds
     while not holds(seen := look()):

@@ -1,4 +1,4 @@
-"""``python -m tests``: what `make test` runs, part by part, and the seconds of each at the end.
+"""``python -m tests``: what `make test` runs, part by part, and the seconds of each at the end. ``--whole``: what `make nightly` runs.
 
 The losses on the fake swarm only compute, and tests on the lab mostly wait: they run beside each other, the former with what
 the latter leave of the processors. What the former print is shown after the latter.
@@ -45,26 +45,26 @@ class Parts:
         return f"{sum(self.seconds.values()):.0f} s: {parts}"
 
 
-def main() -> int:
-    """Run every part; what is cheap comes first and ends the run where it fails."""
+def main(*options: str) -> int:
+    """Run every part with pytest's options; what is cheap comes first and ends the run where it fails."""
     parts = Parts()
     for name, verb in (("set-up", "setup"), ("checks and unit tests", "check")):
-        if status := parts.run(name, "make", verb):
+        if status := parts.run(name, "make", verb, f"OPTIONS={' '.join(options)}"):
             return status
     environment = tools()
-    if status := parts.run("S3 servers", *S3, environment=environment):
+    if status := parts.run("S3 servers", *S3, *options, environment=environment):
         return status
     with tempfile.TemporaryFile() as said:
-        with subprocess.Popen(REPLAY, cwd=ROOT, stdout=said, stderr=subprocess.STDOUT) as replay:
-            status = parts.run("lab", *LAB, environment=environment)
+        with subprocess.Popen([*REPLAY, *options], cwd=ROOT, stdout=said, stderr=subprocess.STDOUT) as replay:
+            status = parts.run("lab", *LAB, *options, environment=environment)
             begun = time.monotonic()
             replayed = replay.wait()
         parts.seconds["fake swarm, after the lab"] = time.monotonic() - begun
         said.seek(0)
         print(said.read().decode(), end="")
-    print(f"make test took {parts.told()}")
+    print(f"the tests took {parts.told()}")
     return status or replayed
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*sys.argv[1:]))

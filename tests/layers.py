@@ -14,6 +14,7 @@ LAYERS = (
     ("s3", "onnode"),
     ("node", "settings"),
     ("copies",),
+    ("cluster",),
     ("survey", "planning", "agent"),
     ("steps", "data"),
     ("operations",),

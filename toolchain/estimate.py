@@ -1,4 +1,4 @@
-"""How far Go builds are, by what `go list` told before them and `go build -v` tells meanwhile."""
+"""Estimates the progress of Go builds, from `go list` before them and from `go build -v` meanwhile."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -7,27 +7,30 @@ from pathlib import Path
 from progress import State
 
 LISTED = "{{.Stale}}\t{{.ImportPath}}\t{{.Dir}}{{range .GoFiles}}\t{{.}}{{end}}"
-"""The format in which `go list -deps` has to tell of packages. Stale is what the cache lacks."""
+"""The format of `go list -deps`. A stale package is one that the cache lacks."""
 LINKED = 0.02
-"""To link a program takes as long as to compile this share of the source that is in it: 1.4 s of 137 s (versitygw), on one core of two."""
+"""The time to link a program, as a share of the time to compile its source: 1.4 s of 137 s (versitygw, on one core)."""
 FETCHED = "go: downloading "
-"""How a line begins by which Go tells that it fetches a module."""
+"""The prefix of a line that reports the download of a module."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """A Go package to compile, in the folder of its source, which tells versions apart; or without one, a program to link."""
+    """A Go package to compile, with the folder of its source, which differs by version.
+
+    Without a folder, a program to link.
+    """
 
     name: str
     folder: str = ""
 
 
 Sizes = Mapping[Work, float]
-"""Work, each with the bytes of source that take as long."""
+"""The bytes of source of each piece of work, as a measure of its time."""
 
 
 def ahead(program: str, listed: str, size: Callable[[Path], int] = lambda file: file.stat().st_size) -> Sizes:
-    """What the build of a program has to do, by the listing of what it is made of."""
+    """The work of a program's build, from the listing of its packages."""
     missing: dict[Work, float] = {}
     source = 0
     for line in listed.splitlines():
@@ -42,16 +45,18 @@ def ahead(program: str, listed: str, size: Callable[[Path], int] = lambda file: 
 def state(
     programs: Collection[str], work: Mapping[str, Sizes], logs: Mapping[str, str], built: Collection[str]
 ) -> State:
-    """How far builds are whose work and logs are known by the programs' names; of how much, once that of every one is known.
+    """Return the progress of builds, from the work and the logs by program. The total is 0 until all work is known.
 
-    Packages that several programs need are compiled once.
+    Go compiles a package that several programs need only once.
     """
     sizes: dict[Work, float] = {}
     done: dict[Work, float] = {}
     for program, of in work.items():
-        named = set(logs.get(program, "").splitlines())
+        packages_in_log = set(logs.get(program, "").splitlines())
         sizes |= of
-        done |= {one: size for one, size in of.items() if program in built or (one.folder and one.name in named)}
+        done |= {
+            one: size for one, size in of.items() if program in built or (one.folder and one.name in packages_in_log)
+        }
     compiled, packages = (sum(bool(one.folder) for one in some) for some in (done, sizes))
     if len(work) < len(programs):
         fetched = sum(line.startswith(FETCHED) for log in logs.values() for line in log.splitlines())

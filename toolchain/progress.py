@@ -1,4 +1,4 @@
-"""Says on standard error what takes minutes: what is being done, how far it is, and how long it will still take."""
+"""Reports long work on standard error: the work, its progress, and the remaining time."""
 
 import shutil
 import sys
@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from typing import TextIO
 
 IN_PLACE_SECONDS, SPARSE_SECONDS = 1.0, 15.0
-"""Between two lines: on a terminal, where the later one takes the place of the earlier, and in a file."""
+"""The seconds between two lines: on a terminal, where a line replaces the one before it, and in a file."""
 SURE = 0.02
-"""The share from which on a rate is believed."""
+"""The share of the work after which the rate is reliable."""
 ERASE = "\r\x1b[K"
-"""Empties the line that the cursor is on (ECMA-48, EL)."""
+"""The sequence that clears the line of the cursor (ECMA-48, EL)."""
 
 
 @dataclass(frozen=True)
 class State:
-    """What is being done, and ``done`` of ``total`` in any unit that takes as long as another; a total of 0 is not known."""
+    """The work and its progress: ``done`` of ``total``, in units of equal time. A total of 0 is not known."""
 
     text: str
     done: float = 0.0
@@ -27,7 +27,7 @@ class State:
 
 
 def remaining(first: State, now: State, seconds: float) -> float | None:
-    """The seconds that are left at the rate of the seconds since the first state; None where there is no telling yet."""
+    """The remaining seconds at the rate since the first state. None if the rate is not reliable yet."""
     moved = now.done - first.done
     if moved <= 0 or moved < SURE * (now.total - first.done):
         return None
@@ -35,10 +35,10 @@ def remaining(first: State, now: State, seconds: float) -> float | None:
 
 
 def line(state: State, left: float | None) -> str:
-    """The state, after its share and the time that is left where they are known: the end may not fit on a terminal."""
-    known = [f"{state.done / state.total:.0%}"] if state.total else []
-    known += [] if left is None else [f"{_about(left)} left"]
-    return ": ".join((", ".join(known), state.text)) if known else state.text
+    """The text of a state. Share and remaining time come first, because the end may not fit on a terminal."""
+    parts = [f"{state.done / state.total:.0%}"] if state.total else []
+    parts += [] if left is None else [f"{_about(left)} left"]
+    return ": ".join((", ".join(parts), state.text)) if parts else state.text
 
 
 def _about(seconds: float) -> str:
@@ -46,7 +46,7 @@ def _about(seconds: float) -> str:
 
 
 class Screen:
-    """Lines under a name: those that stay, and on a terminal a last one in whose place the next is written."""
+    """Prints lines under a name. On a terminal, the last line may be temporary, and the next one replaces it."""
 
     def __init__(self, name: str, stream: TextIO | None = None) -> None:
         self._name, self._stream, self._begun = name, stream or sys.stderr, time.monotonic()
@@ -54,18 +54,18 @@ class Screen:
         self.in_place = self._stream.isatty()
 
     def say(self, text: str) -> None:
-        """A line that stays."""
+        """Print a line that stays."""
         self._write(text, "\n")
 
     def say_for_now(self, text: str) -> None:
-        """A line that the next one takes the place of, on a terminal."""
+        """Print a temporary line. On a terminal, the next line replaces it."""
         if self.in_place:
             self._write(text, "")
         else:
             self.say(text)
 
     def clear(self) -> None:
-        """Take away what was said for now."""
+        """Remove the temporary line."""
         with self._lock:
             self._erase()
             self._stream.flush()
@@ -86,7 +86,7 @@ class Screen:
 
 @contextmanager
 def shown(screen: Screen, look: Callable[[], State], note: Callable[[str], object] = len) -> Iterator[None]:
-    """For as long as the context is, say how far it is each few seconds, as ``look`` finds it, and ``note`` that too."""
+    """During the context, print the state of ``look`` every few seconds, and pass it to ``note``."""
     pause = IN_PLACE_SECONDS if screen.in_place else SPARSE_SECONDS
     over = threading.Event()
 

@@ -1,1 +1,1 @@
-"""Where the machines come from: one module per host driver."""
+"""The machines: one module for each host driver."""

@@ -1,8 +1,7 @@
-"""How a swarm node runs inside a container: the options every node container shares.
+"""The options of every node container.
 
-A node container boots systemd, sshd and a Docker engine of its own. The options below
-work without ``--privileged`` (measured on hosts that withhold ``CAP_SYS_RESOURCE``) and
-on ordinary engines alike, so there is one way to run a node.
+A node container boots systemd, sshd and its own Docker engine. The options work without ``--privileged`` (measured on
+hosts that withhold ``CAP_SYS_RESOURCE``), and on ordinary engines too.
 """
 
 ADD_CAPABILITIES = ("ALL",)
@@ -11,9 +10,9 @@ SECURITY_OPTIONS = ("seccomp=unconfined", "apparmor=unconfined", "systempaths=un
 CGROUP_NAMESPACE = "private"
 TMPFS = ("/run", "/tmp")  # noqa: S108 - mount points in the node
 STOP_SIGNAL = "SIGRTMIN+3"
-"""What systemd, as a container's first process, takes for an orderly shutdown."""
+"""The signal that makes systemd, as a container's first process, shut down in order."""
 ENVIRONMENT = {"container": "docker", "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE": "1"}
-"""``container`` tells systemd where it is; the second lets systemd 256+ boot on cgroup v1."""
+"""``container`` shows systemd that it runs in a container. The second variable lets systemd 256+ boot on cgroup v1."""
 DATA_PATH = "/var/lib/docker"
 IDENTITY_PATH = "/etc/requorum/ssh"
-"""Where a node finds its SSH host key and the operator's public key, mounted read-only."""
+"""The read-only mount with a node's SSH host key and the operator's public key."""

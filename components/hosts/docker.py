@@ -7,7 +7,7 @@ import pulumi_docker as docker
 
 from components import hooks
 from components.hosts import container
-from recovery.settings import Settings
+from recovery.cluster import Cluster
 from recovery.survey.hosts import LABEL, volume_name
 from recovery.swarm.machines import Node
 
@@ -15,16 +15,16 @@ from recovery.swarm.machines import Node
 class DockerHosts(pulumi.ComponentResource):
     """A network on every engine, and for every node a volume and a container at its fixed address.
 
-    ``empty`` names the nodes that were found to answer without swarm state: where an update that was killed
-    left such a container behind, it gives way to the one that is made.
+    ``empty`` names the nodes that answer without swarm state. If a killed update left such a container, Requorum removes it
+    before it makes the new container.
     """
 
     def __init__(
-        self, name: str, settings: Settings, empty: Collection[str], opts: pulumi.ResourceOptions | None = None
+        self, name: str, cluster: Cluster, empty: Collection[str], opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("requorum:hosts:Docker", name, None, opts)
-        self._settings = settings
-        self._hooks = hooks.around_host(settings, empty)
+        self._settings = settings = cluster.settings
+        self._hooks = hooks.around_host(cluster, empty)
         self._engines = {
             endpoint: self._engine(number, endpoint)
             for number, endpoint in enumerate(
@@ -49,7 +49,8 @@ class DockerHosts(pulumi.ComponentResource):
     def _host(self, node: Node) -> docker.Container:
         options, network = self._engines[self._settings.hosts.endpoint_of(node.zone)]
         label = {"label": LABEL, "value": self._settings.cluster}
-        volume = docker.Volume(f"{node.name}-volume", name=volume_name(node.name), labels=[label], opts=options)
+        kept = options.merge(pulumi.ResourceOptions(retain_on_delete=self._settings.protect or None))
+        volume = docker.Volume(f"{node.name}-volume", name=volume_name(node.name), labels=[label], opts=kept)
         return docker.Container(
             node.name,
             name=node.name,
@@ -79,6 +80,7 @@ class DockerHosts(pulumi.ComponentResource):
                 pulumi.ResourceOptions(
                     ignore_changes=["image", "securityOpts"],
                     delete_before_replace=True,
+                    retain_on_delete=self._settings.protect or None,
                     hooks=self._hooks,
                 )
             ),

@@ -1,4 +1,4 @@
-"""Machines that are there already; Pulumi makes none and destroys none."""
+"""Existing machines. Pulumi makes no machine and destroys no machine."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,7 @@ from recovery.swarm.model import Survey
 
 
 class ExistingHosts(pulumi.ComponentResource):
-    """One machine per node, told apart by its ``/etc/machine-id``: another value is another machine."""
+    """One machine for each node, identified by its ``/etc/machine-id``. Another value is another machine."""
 
     def __init__(self, name: str, seen: Survey, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("requorum:hosts:Existing", name, None, opts)

@@ -1,5 +1,5 @@
-"""The agent of a manager: it takes a copy on schedule and after each change, tests it, and stores it in S3.
+"""The agent of a manager. It takes a copy on schedule and after each change, tests it, and stores it in S3.
 
-systemd runs it with the node's own Python and with the files of `recovery.operations.bundle` only: without a stack file, without
-SSH, and without the operator's keys.
+systemd runs the agent with the node's own Python, and with only the files of `recovery.operations.bundle`. The agent
+has no stack file, no SSH and none of the operator's keys.
 """

@@ -1,4 +1,4 @@
-"""``watch`` and ``copy``: what systemd runs on a manager."""
+"""Runs the verbs ``watch`` and ``copy``, which systemd starts on a manager."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ from recovery.agent.config import CREDENTIALS, FILE, STATE, from_json
 
 
 def main(verb: str) -> int:
-    """Run a verb; its exit status."""
+    """Run a verb. Returns the exit status."""
     if verb == "watch":
         from recovery.agent.watch import Watch
         from recovery.node.shell import ENGINE_SOCKET
@@ -18,9 +18,9 @@ def main(verb: str) -> int:
         os.environ["AWS_SHARED_CREDENTIALS_FILE"] = str(CREDENTIALS)
     from recovery.agent.run import Run as Round
 
-    done = Round(from_json(FILE.read_bytes()), STATE)
-    status = done.run()
-    for fault in done.state.faults.values():
+    current = Round(from_json(FILE.read_bytes()), STATE)
+    status = current.run()
+    for fault in current.state.faults.values():
         print(fault, file=sys.stderr)
     return status
 

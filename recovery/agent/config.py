@@ -14,9 +14,11 @@ from recovery.s3.keys import Keys
 FOLDER = Path("/etc/requorum/agent")
 FILE = FOLDER / "config.json"
 CREDENTIALS = FOLDER / "credentials"
-"""The node's own credentials for S3, an AWS shared credentials file. Without it, boto3's other sources on the node."""
+"""The node's own S3 credentials, an AWS shared credentials file. Without it, boto3 uses other sources on the node."""
 CUSTOMER_KEY = FOLDER / "customer.key"
 STATE = Path("/var/lib/requorum/agent")
+METRICS_FILE = "requorum_agent.prom"
+"""The file with the agent's metrics, in the folder of a Prometheus node exporter."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,12 @@ class Config:
 
     @property
     def keys(self) -> Keys:
-        """Where the cluster's objects lie in S3."""
+        """The keys of the cluster's objects in S3."""
         return Keys(self.buckets[0].prefix, self.cluster)
 
     @property
     def places(self) -> dict[str, str]:
-        """Where copies go, by the name of the site (`recovery.s3.site.Site.name`)."""
+        """The places of copies, by the name of the site (`recovery.s3.site.Site.name`)."""
         return {
             name: f"{bucket.endpoint or 's3'}/{bucket.name}/{Keys(bucket.prefix, self.cluster).root}"
             for name, bucket in zip(("main", "second"), self.buckets, strict=False)
@@ -56,15 +58,15 @@ class Config:
 
 def from_json(text: bytes) -> Config:
     """The config that `Config.to_json` wrote."""
-    found = json.loads(text)
+    values = json.loads(text)
     return Config(
         **{
-            **found,
-            "address": IPv4Address(found["address"]),
-            "buckets": tuple(_bucket(bucket) for bucket in found["buckets"]),
-            "recipients": tuple(found["recipients"]),
-            "escrow": tuple(found["escrow"]),
-            "metrics": Path(found["metrics"]) if found["metrics"] else None,
+            **values,
+            "address": IPv4Address(values["address"]),
+            "buckets": tuple(_bucket(bucket) for bucket in values["buckets"]),
+            "recipients": tuple(values["recipients"]),
+            "escrow": tuple(values["escrow"]),
+            "metrics": Path(values["metrics"]) if values["metrics"] else None,
         }
     )
 

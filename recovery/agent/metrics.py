@@ -6,11 +6,10 @@ from prometheus_client import CollectorRegistry, write_to_textfile
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from recovery.agent.config import Config
+from recovery.agent.config import METRICS_FILE, Config
 from recovery.agent.spool import Entry
 from recovery.agent.state import State
 
-FILE = "requorum_agent.prom"
 LABELS = ["cluster", "manager"]
 
 
@@ -21,7 +20,7 @@ class AgentCollector(Collector):
         self._config, self._state, self._waiting = config, state, waiting
 
     def collect(self) -> Iterator[Metric]:
-        """Every metric."""
+        """Yield every metric."""
         state, waiting, places = self._state, self._waiting, self._config.places
         taken = (entry.manifest.taken.timestamp() for entry in waiting)
         values = {
@@ -59,7 +58,7 @@ class AgentCollector(Collector):
 def write(config: Config, state: State, waiting: Sequence[Entry]) -> None:
     """Write the metrics, if a folder for them is set. Raises: OSError."""
     if config.metrics:
-        write_to_textfile(str(config.metrics / FILE), collected(config, state, waiting))
+        write_to_textfile(str(config.metrics / METRICS_FILE), collected(config, state, waiting))
 
 
 def collected(config: Config, state: State, waiting: Sequence[Entry]) -> CollectorRegistry:

@@ -1,8 +1,8 @@
-"""Decides which manager takes a copy after a change. Each manager decides alone, from facts that all of them see.
+"""Decides which manager takes a copy after a change. Each manager decides alone, from facts that all managers know.
 
 The first reachable manager copies at once. Any other manager waits. It copies only if S3 has no copy of the swarm's
-current state, and no new copy since it last asked. So one manager does the work, and any other can replace it. A manager
-whose copies are not proven tries the same state again less and less often: each try writes to the swarm.
+current state, and no new copy since it last asked. So one manager does the work, and any other can replace it. A
+manager whose copies are not proven tries the same state again less and less often: each try writes to the swarm.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 10.0, 600.0
 
 
 class Order(StrEnum):
-    """What is to be done about a change."""
+    """What a manager does about a change."""
 
     COPY = "copy"
     COVERED = "covered"
@@ -32,7 +32,7 @@ class View:
     """A swarm at one moment, as one of its managers sees it."""
 
     fingerprint: str
-    """A digest of everything that a copy should hold. All managers see the same one until something changes."""
+    """A digest of everything that a copy should hold. It is the same on all managers until something changes."""
     rank: int
     """How many managers copy before this one does."""
 
@@ -92,8 +92,8 @@ def addresses(nodes: Entries) -> list[str]:
 
 
 def _fact(kind: str, entry: Mapping[str, Any]) -> str:
-    told = entry["Spec"] if kind == "nodes" else entry.get("Version", {}).get("Index", 0)
-    return json.dumps([entry.get("ID") or entry["Id"], told], sort_keys=True)
+    content = entry["Spec"] if kind == "nodes" else entry.get("Version", {}).get("Index", 0)
+    return json.dumps([entry.get("ID") or entry["Id"], content], sort_keys=True)
 
 
 def _leads(node: Mapping[str, Any]) -> bool:

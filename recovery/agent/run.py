@@ -1,6 +1,7 @@
 """One round of the agent: it takes a copy if one is due, and then stores all waiting copies in S3.
 
-systemd never runs two rounds of one node at once. Two nodes take a copy at once only if S3 cannot tell whose turn it is.
+systemd never runs two rounds of one node at once. Two nodes take a copy at once only if S3 cannot tell whose turn it
+is.
 """
 
 import http.client
@@ -25,7 +26,7 @@ from recovery.node.local import Local
 from recovery.node.shell import DATA_ROOT
 from recovery.onnode import api
 from recovery.onnode.archive import PLACED
-from recovery.s3 import lease
+from recovery.s3.lease import Leases
 from recovery.s3.site import Site
 from recovery.s3.store import Store
 from recovery.swarm.key_file import UnlockKey
@@ -33,7 +34,7 @@ from recovery.swarm.key_file import UnlockKey
 DONE, FAILED, AGAIN = 0, 1, 75
 """Exit statuses. After the last two, systemd starts another round. 75 is EX_TEMPFAIL of sysexits.h."""
 DUE = "due"
-"""The file that the timer makes: then a copy is taken even if nothing changed."""
+"""The file that the timer makes. If it exists, the round takes a copy even if nothing changed."""
 SPOOL = "spool"
 """The name, next to the names of sites, under which a failed read of a waiting copy is noted."""
 REFUSED_SECONDS = 900.0
@@ -42,17 +43,18 @@ FAULTS = (RequorumError, OSError, http.client.HTTPException, subprocess.Subproce
 
 
 class Run:
-    """One round. ``folder`` holds what earlier rounds left, and `state` is what this round leaves."""
+    """One round. ``folder`` holds the files of earlier rounds. `state` is the state after this round."""
 
     def __init__(self, config: Config, folder: Path) -> None:
         self._config, self._folder = config, folder
         self._due, self._file = folder / DUE, folder / state.FILE
         self._shell = Local(config)
+        self._leases = Leases()
         self.state = replace(state.read(self._file), attempted=time())
 
     @property
     def waiting(self) -> tuple[Entry, ...]:
-        """The copies that a site does not have yet, newest first. None if the spool cannot be opened, which is a fault."""
+        """The copies that a site does not have yet, newest first. Empty if the spool cannot be opened, a fault."""
         with suppress(OSError):
             return self._spool.entries()
         return ()
@@ -118,32 +120,32 @@ class Run:
         return AGAIN if failed and status is None else status
 
     def _in_turn(self, view: View, failed: dict[str, Exception]) -> int | None:
-        """If it is this manager's turn, take a copy, store it and note it in S3. Only this is done under the lease.
+        """If it is this manager's turn, take a copy, store it and note it in S3. Only this method uses the lease.
 
         Raises: Refused if another agent holds the lease; StoreError.
         """
-        decided, taken = self._decide(view), True
-        if decided is Order.COPY or self._proving(view) or Fault.TURN in self.state.faults:
+        decision, taken = self._decide(view), True
+        if decision is Order.COPY or self._proving(view) or Fault.TURN in self.state.faults:
             whose = f"the agent of {self._config.name}"
-            with lease.hold(self._store, self._config.keys.agents_lease, "copying", by=whose, say=_quiet):
-                decided = self._decide(view)  # another agent may have copied while this one waited
-                taken = decided is not Order.COPY or self._take(view)
+            with self._leases.hold(self._store, self._config.keys.agents_lease, "copying", by=whose, say=_quiet):
+                decision = self._decide(view)  # another agent may have copied while this one waited
+                taken = decision is not Order.COPY or self._take(view)
                 self._send_proving(view, failed)
             wrong, state = self._store.clock, self.state
             self.state = state.failing(Fault.CLOCK, wrong) if wrong else state.cleared(Fault.CLOCK)
         self.state = replace(self.state, refused=0.0).cleared(Fault.TURN)
         if not taken:
             return FAILED
-        return AGAIN if decided is Order.WAIT else None
+        return AGAIN if decision is Order.WAIT else None
 
     def _decide(self, view: View) -> Order:
         """Decide whose turn it is by the note in S3, and remember the note. Raises: StoreError."""
         mark, known = self._mark(), self.state
         due, rests = self._due.exists(), self._rests(view)
-        decided = order.decide(view, known.fingerprint, known.mark, mark, due=due, resting=rests)
-        covered = view.fingerprint if decided is Order.COVERED else known.fingerprint
+        decision = order.decide(view, known.fingerprint, known.mark, mark, due=due, resting=rests)
+        covered = view.fingerprint if decision is Order.COVERED else known.fingerprint
         self.state = replace(known, mark=mark.copy if mark else "", fingerprint=covered)
-        return decided
+        return decision
 
     def _out_of_turn(self, error: Refused) -> int:
         since = self.state.refused or time()
@@ -160,7 +162,7 @@ class Run:
             if Path(info.get("DockerRootDir") or DATA_ROOT, "swarm", PLACED).exists():
                 why, remedy = "a recovery is restoring the swarm", "wait until the recovery is proven: requorum status"
                 raise EngineError(doing, why, remedy=remedy, node=node, code="recovery-under-way")
-            found = order.view(api.holdings(socket), api.ask(socket, "GET", "/swarm"), info["Swarm"]["NodeID"])
+            view = order.view(api.holdings(socket), api.ask(socket, "GET", "/swarm"), info["Swarm"]["NodeID"])
         except (api.Refused, OSError, http.client.HTTPException) as error:
             fault = EngineError(
                 doing,
@@ -175,14 +177,14 @@ class Run:
             self._fail(Fault.ENGINE, error)
             return None
         self.state = self.state.cleared(Fault.ENGINE)
-        return found
+        return view
 
     def _is_wanted(self, view: View | None) -> bool:
         """Whether this state of the swarm should be copied."""
         return view is not None and (view.fingerprint != self.state.fingerprint or self._due.exists())
 
     def _rests(self, view: View) -> bool:
-        """Whether it is too early to try again. If a copy became due since the last try, it is not."""
+        """Whether it is too early to try again. If a copy became due since the last try, it is never too early."""
         try:
             due = self._due.stat().st_mtime > self.state.tried_at
         except FileNotFoundError:
@@ -198,7 +200,7 @@ class Run:
 
         try:
             self.state = self.state.trying(view.fingerprint)
-            self.state.write(self._file)  # a try that is not remembered would be repeated without end
+            self.state.write(self._file)  # without a record of the try, the agent would repeat it without end
             with self._spool.adding(str(int(time() * 1000))) as folder:
                 manifest = snapshot.take(self._shell, folder / ARCHIVE, recipients=self._config.recipients, keep=keep)
                 self._spool.add(folder, manifest, view.fingerprint)
@@ -221,22 +223,22 @@ class Run:
                 remedy="set requorum:escrow.recipients, then pulumi up",
                 code="no-escrow-recipients",
             )
-        named = [word for recipient in self._config.escrow for word in ("-r", recipient)]
-        self._shell.run(["age", "-e", *named, "-o", str(to)], stdin=key.text.encode())
+        options = [word for recipient in self._config.escrow for word in ("-r", recipient)]
+        self._shell.run(["age", "-e", *options, "-o", str(to)], stdin=key.text.encode())
 
     def _proving(self, view: View | None) -> Entry | None:
         """The newest waiting copy that is a proven copy of this state of the swarm."""
         return next((entry for entry in self.waiting if view and entry.proves(view.fingerprint)), None)
 
     def _send_proving(self, view: View | None, failed: dict[str, Exception]) -> None:
-        """Store that copy at every site, and note it for the other agents."""
+        """Store the proven copy of this state at every site, and note it for the other agents."""
         if entry := self._proving(view):
             self._send(entry, failed, noted=True)
 
     def _send_rest(self, failed: dict[str, Exception], kept: Entry | None) -> None:
-        """Store the other waiting copies at every site, which needs no turn. Stop if a new copy is wanted first.
+        """Store the other waiting copies at every site, which needs no turn. Stop if a new copy is needed first.
 
-        The copy that is ``kept`` is left out: it waits for this manager's turn.
+        Does not store ``kept``, which waits for this manager's turn.
         """
         for entry in self.waiting:
             lacking = set(entry.lacking(self._config.places))
@@ -255,7 +257,7 @@ class Run:
             failed[SPOOL] = error
 
     def _deliver(self, entry: Entry, failed: dict[str, Exception], *, noted: bool) -> None:
-        """Check a copy and store it, as in `_send`. Raises: LocalError, OSError."""
+        """Check a copy and store it at the sites that lack it. Raises: LocalError, OSError."""
         places = self._config.places
         lacking = entry.lacking(places)
         try:
@@ -265,7 +267,7 @@ class Run:
             self._damaged(error)
             self._save()
             return
-        had = entry.places
+        places_before = entry.places
         for site in self._store.sites:
             if site.name not in lacking or site.name in failed:
                 continue
@@ -275,13 +277,13 @@ class Run:
                 failed[site.name] = error
             else:
                 entry = stored_at(entry, places[site.name])
-        if entry.places != had:
+        if entry.places != places_before:
             self.state = self.state.sent(entry.manifest)
             if noted:
                 self._note(entry, failed)
         if not entry.lacking(places):
             self._spool.remove(entry)
-        elif entry.places != had:
+        elif entry.places != places_before:
             with suppress(OSError):  # without the note, the copy is stored there once more
                 self._spool.note(entry)
         self._save()
@@ -289,8 +291,8 @@ class Run:
     def _put(self, entry: Entry, site: Site) -> None:
         """Store a copy at a site: its unlock key first, its manifest last. Raises: StoreError.
 
-        The key is written with each copy, so that its lock lasts as long as the copy's. An agent may not ask S3 whether
-        the key is there.
+        The agent writes the key with each copy, so that its lock lasts as long as the copy's. An agent may not ask S3
+        whether the key exists.
         """
         for sealed in entry.keys:
             site.keep(self._config.keys.unlock_keys + sealed.name, sealed.read_bytes())
@@ -306,14 +308,14 @@ class Run:
 
     def _mark(self) -> Mark | None:
         """The note about the newest copy. Raises: StoreError."""
-        found = self._store.look(self._config.keys.agents_mark)
+        text = self._store.look(self._config.keys.agents_mark)
         try:
-            return Mark(**json.loads(found)) if found else None
+            return Mark(**json.loads(text)) if text else None
         except (ValueError, TypeError):
             return None
 
     def _unread(self) -> dict[str, Exception]:
-        """The first waiting copy that cannot be read now, as a failure."""
+        """The fault of the first waiting copy that cannot be read now."""
         unread = self._spool.unread
         return {SPOOL: unread[0]} if unread else {}
 
@@ -327,7 +329,7 @@ class Run:
         return "\n".join(["; ".join(first for first, _ in lines), *(line for _, rest in lines for line in rest)])
 
     def _damaged(self, error: Exception) -> None:
-        """Note that a copy in the spool is lost. The state that it held counts as not copied."""
+        """Record that a copy in the spool is damaged. The state that it held counts as not copied."""
         self.state = replace(self.state, fingerprint="")
         self._fail(Fault.COPY, error)
 

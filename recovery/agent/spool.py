@@ -33,7 +33,7 @@ class Entry:
     fingerprint: str
     """The fingerprint of the state that the swarm had (`recovery.agent.order.View`)."""
     places: frozenset[str] = frozenset()
-    """The places that have all of it already (`recovery.agent.config.Config.places`)."""
+    """The places that have all of the copy already (`recovery.agent.config.Config.places`)."""
 
     @property
     def archive(self) -> Path:
@@ -47,15 +47,15 @@ class Entry:
 
     @property
     def size(self) -> int:
-        """Bytes on disk."""
+        """The size on the disk, in bytes."""
         return _bytes(self.folder)
 
     def proves(self, fingerprint: str) -> bool:
-        """Whether it is a proven copy of the state with that fingerprint."""
+        """Whether the copy is a proven copy of the state with this fingerprint."""
         return self.manifest.verdict is Verdict.PROVEN and self.fingerprint == fingerprint
 
     def lacking(self, places: Mapping[str, str]) -> tuple[str, ...]:
-        """The names of the places that do not have it."""
+        """The names of the places that do not have the copy."""
         return tuple(name for name, place in places.items() if place not in self.places)
 
     def check(self) -> None:
@@ -81,32 +81,32 @@ class Spool:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for half in folder.glob(f"*{NEW}"):
             shutil.rmtree(half, ignore_errors=True)
-        torn = [(found, why) for found, why in self._found() if isinstance(why, DamagedCopy)]
+        torn = [(path, why) for path, why in self._found() if isinstance(why, DamagedCopy)]
         self.torn = tuple(why for _, why in torn)
         """Why entries were moved aside when the spool was opened."""
-        for found, _ in torn:
-            self.set_aside(found)
+        for path, _ in torn:
+            self.set_aside(path)
 
     @contextmanager
     def adding(self, name: str) -> Iterator[Path]:
         """A folder for a new copy. It is removed if the context fails. Raises: OSError."""
-        made = self._folder / (name + NEW)
-        made.mkdir(mode=0o700)
-        (made / KEYS).mkdir()
+        folder = self._folder / (name + NEW)
+        folder.mkdir(mode=0o700)
+        (folder / KEYS).mkdir()
         try:
-            yield made
+            yield folder
         except BaseException:
-            shutil.rmtree(made, ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)
             raise
 
-    def add(self, made: Path, manifest: Manifest, fingerprint: str) -> Entry:
+    def add(self, folder: Path, manifest: Manifest, fingerprint: str) -> Entry:
         """Make the copy in a folder of `adding` valid. The oldest copies make room for it. Raises: OSError."""
-        entry = Entry(made.with_suffix(""), manifest, fingerprint)
-        (made / NOTE).write_bytes(_noted(entry))
-        (made / MANIFEST).write_bytes(manifest.to_json())
-        for path in (*made.rglob("*"), made):
+        entry = Entry(folder.with_suffix(""), manifest, fingerprint)
+        (folder / NOTE).write_bytes(_noted(entry))
+        (folder / MANIFEST).write_bytes(manifest.to_json())
+        for path in (*folder.rglob("*"), folder):
             _sync(path)
-        made.rename(entry.folder)
+        folder.rename(entry.folder)
         _sync(self._folder)
         for old in superfluous(self.entries(), self._copies, self._size):
             self.remove(old)
@@ -114,8 +114,8 @@ class Spool:
 
     def entries(self) -> tuple[Entry, ...]:
         """All waiting copies, newest first, without those that are `unread`."""
-        found = (entry for _, entry in self._found() if isinstance(entry, Entry))
-        return tuple(sorted(found, key=lambda entry: entry.manifest.taken, reverse=True))
+        waiting = (entry for _, entry in self._found() if isinstance(entry, Entry))
+        return tuple(sorted(waiting, key=lambda entry: entry.manifest.taken, reverse=True))
 
     @property
     def unread(self) -> tuple[LocalError, ...]:
@@ -131,19 +131,22 @@ class Spool:
 
     def remove(self, entry: Entry) -> None:
         """Remove an entry. Raises: OSError."""
-        gone = entry.folder.rename(entry.folder.with_suffix(NEW))  # a half removed entry would look like a damaged one
-        shutil.rmtree(gone, ignore_errors=True)
+        old = entry.folder.rename(entry.folder.with_suffix(NEW))  # a half removed entry would look like a damaged one
+        shutil.rmtree(old, ignore_errors=True)
 
     def set_aside(self, folder: Path) -> None:
-        """Move a damaged entry out of the spool, so that it does not block others. The oldest make room. Raises: OSError."""
+        """Move a damaged entry out of the spool, so that it does not block others.
+
+        The oldest damaged entries make room. Raises: OSError.
+        """
         aside = self._folder.with_name(DAMAGED)
         aside.mkdir(mode=0o700, exist_ok=True)
         folder.rename(aside / folder.name)
-        kept, room = 0, self._size
-        for found in sorted(aside.iterdir(), reverse=True):
-            kept, room = kept + 1, room - _bytes(found)
-            if kept > self._copies or (room < 0 and kept > 1):
-                shutil.rmtree(found, ignore_errors=True)
+        count, room = 0, self._size
+        for path in sorted(aside.iterdir(), reverse=True):
+            count, room = count + 1, room - _bytes(path)
+            if count > self._copies or (room < 0 and count > 1):
+                shutil.rmtree(path, ignore_errors=True)
 
     def _found(self) -> Iterator[tuple[Path, Entry | DamagedCopy | LocalError]]:
         """Each folder with its entry, or with its fault."""
@@ -157,17 +160,17 @@ class Spool:
 def superfluous(entries: tuple[Entry, ...], copies: int, size: int) -> tuple[Entry, ...]:
     """The oldest entries beyond the limits. ``entries`` are newest first. The newest proven one always stays."""
     proven = next((entry for entry in entries if entry.manifest.verdict is Verdict.PROVEN), None)
-    kept, room = 0, size
-    gone = []
+    count, room = 0, size
+    surplus = []
     for entry in entries:
-        kept, room = kept + 1, room - entry.size
-        if (kept > copies or room < 0) and entry is not proven:
-            gone.append(entry)
-    return tuple(gone)
+        count, room = count + 1, room - entry.size
+        if (count > copies or room < 0) and entry is not proven:
+            surplus.append(entry)
+    return tuple(surplus)
 
 
 def stored_at(entry: Entry, place: str) -> Entry:
-    """The entry once a place has it."""
+    """The entry after a place stored its copy."""
     return replace(entry, places=entry.places | {place})
 
 
@@ -175,8 +178,8 @@ def _entry(folder: Path) -> Entry:
     """The entry in a folder. Raises: DamagedCopy; LocalError if it cannot be read now and may be undamaged."""
     try:
         note, text = json.loads((folder / NOTE).read_bytes()), (folder / MANIFEST).read_bytes()
-        if (made := int(json.loads(text)["format"])) != FORMAT:
-            why = f"its manifest has format {made}, but this release reads format {FORMAT}. The copy stays in the spool"
+        if (version := int(json.loads(text)["format"])) != FORMAT:
+            why = f"its manifest has format {version}, but this release reads format {FORMAT}. The copy stays in the spool"
             remedy = f"pulumi up with the release that took it; to give it up: rm -r {folder}"
             raise LocalError(_opening(folder), why, remedy=remedy, code="unknown-format")
         manifest = from_json(text, source=folder.name)
@@ -208,8 +211,8 @@ def _noted(entry: Entry) -> bytes:
 
 def _sync(path: Path) -> None:
     """Wait until a file or folder is on the disk."""
-    opened = os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(opened)
+        os.fsync(descriptor)
     finally:
-        os.close(opened)
+        os.close(descriptor)

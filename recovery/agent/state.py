@@ -1,4 +1,4 @@
-"""What an agent remembers from one run to the next."""
+"""The state that an agent keeps from one round to the next."""
 
 import json
 from collections.abc import Mapping
@@ -53,7 +53,7 @@ class State:
     tried_at: float = 0.0
     """When that try ended."""
     tries: int = 0
-    """How many times that was tried."""
+    """How many times the agent tried that fingerprint."""
     refused: float = 0.0
     """Since when other agents have held the lease."""
     taken: float = 0.0
@@ -75,25 +75,25 @@ class State:
         return "; ".join(why.partition("\n")[0] for why in self.faults.values())
 
     def resting(self, fingerprint: str, now: float) -> bool:
-        """Whether it is too early to try to copy that state again."""
+        """Whether it is too early to copy the state with this fingerprint again."""
         return self.tried == fingerprint and 0 <= now - self.tried_at < order.pause(self.tries)
 
     def trying(self, fingerprint: str) -> "State":
-        """The state before a copy is tried. It counts as a try even if the process dies and reports no result."""
+        """The state before a try. The try counts even if the process dies and reports no result."""
         tries = self.tries + 1 if fingerprint == self.tried else 1
         return replace(self, tried=fingerprint, tried_at=time(), tries=tries)
 
     def tried_now(self) -> "State":
-        """The state after a try with any result. The pause starts now, so that a long try is followed by a pause too."""
+        """The state after a try with any result. The pause starts now, so that it follows a long try too."""
         return replace(self, tried_at=time())
 
     def copied(self, manifest: Manifest, fingerprint: str, seconds: float) -> "State":
         """The state after a copy. An unproven copy is a fault, and the swarm counts as not copied."""
         taken = manifest.taken.timestamp()
-        made = replace(self, taken=taken, verdict=str(manifest.verdict), seconds=round(seconds, 3), size=manifest.size)
+        state = replace(self, taken=taken, verdict=str(manifest.verdict), seconds=round(seconds, 3), size=manifest.size)
         if manifest.verdict is not Verdict.PROVEN:
-            return made.failing(Fault.COPY, manifest.shortfall)
-        return replace(made, fingerprint=fingerprint, proven=taken).cleared(Fault.COPY)
+            return state.failing(Fault.COPY, manifest.shortfall)
+        return replace(state, fingerprint=fingerprint, proven=taken).cleared(Fault.COPY)
 
     def sent(self, manifest: Manifest) -> "State":
         """The state after a site stored a copy. Only a stored proven copy resets the count of tries."""
@@ -116,7 +116,7 @@ class State:
 
 
 def read(path: Path) -> State:
-    """The last written state. If it is lost or damaged, an empty state: then the agent takes a new copy."""
+    """The last written state. If it is lost or damaged, an empty state, so that the agent takes a new copy."""
     try:
         return from_json(path.read_bytes())
     except OSError:

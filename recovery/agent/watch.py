@@ -1,7 +1,7 @@
-"""Starts a round of the agent soon after the swarm changed. It waits for the engine's events and costs next to nothing.
+"""Starts a round of the agent soon after the swarm changed. It waits for the engine's events, and uses few resources.
 
-The engine sends no event for the swarm's own object, such as for a new unlock key. So the watch asks for it regularly.
-A change during a round starts another round. The watch's start also starts a round, for earlier changes.
+The engine sends no event for the swarm's cluster object, such as for a new unlock key. So the watch asks for it
+regularly. A change during a round starts another round. The watch's start also starts a round, for earlier changes.
 """
 
 import http.client
@@ -19,21 +19,24 @@ from recovery.swarm.raft import quorum
 DEBOUNCE_SECONDS = 0.3
 """A short wait, because several changes often follow each other."""
 PATIENCE_SECONDS = 5.0
-"""How long each manager waits for the manager before it. That one has copied by then, or is copying."""
+"""How long each manager waits for the manager before it, which by then has a copy or is taking one."""
 PAUSE_SECONDS = 5.0
 """The wait before an engine that did not answer is asked for its events again."""
 ASK_SECONDS = 10.0
-"""The wait between an answer about the swarm's own object and the next request."""
+"""The wait between an answer about the cluster object and the next request."""
 SILENT_SECONDS = 60.0
-"""The wait if the engine did not answer, or no quorum is there to answer. For about 30 s after an engine lost its leader,
-the request blocks it for 20 s, and it can neither leave nor force a new cluster (decision 27). Later it answers at once."""
+"""The wait if the engine did not answer, or no quorum exists.
+
+For about 30 s after an engine lost its leader, the request blocks the engine for 20 s. The engine can then neither
+leave nor force a new cluster (decision 27).
+"""
 KNOCK_SECONDS = 1.0
 START = ("systemctl", "start", "requorum-copy.service")
 LOOK = ("systemctl", "show", "requorum-copy.service", "--property=ActiveState", "--value")
 
 
 class Watch:
-    """The events of the engine at ``path``."""
+    """Watches the engine at the socket ``path``."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -61,25 +64,25 @@ class Watch:
             sleep(PAUSE_SECONDS)
 
     def _ask(self) -> None:
-        """Notice changes without an event (moby, daemon/cluster: watchClusterEvents), also after a time without an answer."""
-        seen, managers = None, list[str]()
+        """Notice changes of the cluster object, which have no event (moby, daemon/cluster: watchClusterEvents)."""
+        last, managers = None, list[str]()
         while True:
-            found = None
+            version = None
             if not managers or sum(map(_accepts, managers)) >= quorum(len(managers)):
                 try:
-                    found = api.ask(self._path, "GET", "/swarm")["Version"]["Index"]
+                    version = api.ask(self._path, "GET", "/swarm")["Version"]["Index"]
                     managers = order.addresses(api.ask(self._path, "GET", "/nodes"))
                 except (api.Refused, OSError, http.client.HTTPException) as error:
                     print(f"the engine does not answer about its swarm: {error}", file=sys.stderr)
             else:
                 managers = []
-            if found is not None and found != seen:
+            if version is not None and version != last:
                 self._changed.set()
-            seen = found
-            sleep(SILENT_SECONDS if found is None else ASK_SECONDS)
+            last = version
+            sleep(SILENT_SECONDS if version is None else ASK_SECONDS)
 
     def _rank(self) -> int:
-        """How many managers copy before this one. 0 if the engine does not answer: then the round reports why."""
+        """How many managers copy before this one. If the engine does not answer, 0, so that the round reports why."""
         try:
             return order.rank(
                 api.ask(self._path, "GET", "/nodes"), api.ask(self._path, "GET", "/info")["Swarm"]["NodeID"]

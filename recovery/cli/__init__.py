@@ -1,9 +1,8 @@
 """The command line: show, copy and recover a cluster, and repair one node or service."""
 
-from recovery.cli import agents, cluster, copies, data, nodes
 from recovery.cli.console import app
 
-__all__ = ["agents", "app", "cluster", "copies", "data", "main", "nodes"]
+__all__ = ["app", "main"]
 
 
 def main() -> None:

@@ -1,6 +1,5 @@
 """Commands for the agents on the managers."""
 
-import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -11,13 +10,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from recovery.agent.run import AGAIN
-from recovery.cli import show
-from recovery.cli.console import FileOption, JsonOption, StackOption, app, err, loaded, out, print_json
+from recovery.cli.console import FileOption, JsonOption, StackOption, app, err, opened, out, print_json
+from recovery.cli.show.contract import DEGRADED, FINE, VERSION, span
+from recovery.cluster import Cluster
 from recovery.errors import SettingError, TransportError
 from recovery.operations import agents
 from recovery.operations.agents import AgentStatus
-from recovery.s3 import policy
-from recovery.settings import Settings
 from recovery.swarm.machines import Node
 
 Found = list[tuple[Node, AgentStatus | TransportError]]
@@ -39,10 +37,11 @@ def list_agents(stack: StackOption = "", config_file: FileOption = None, as_json
 
     Exit status 0 if all agents run, have no fault, are not late, and have stored all their copies. Otherwise 3.
     """
-    with loaded(stack, config_file, as_json=as_json) as settings:
+    with opened(stack, config_file, as_json=as_json) as cluster:
+        settings = cluster.settings
         if settings.agent is None:
             raise SettingError("agent", "is not set, so no manager has an agent", remedy=OFF, code="setting-missing")
-        found = _look(settings)
+        found = _look(cluster)
         faults = {node.name: _fault(standing, watched=settings.agent.on_change) for node, standing in found}
         warnings = [NEVER_PRUNED] if settings.agent.on_change and settings.backup.retention is None else []
         if as_json:
@@ -51,50 +50,38 @@ def list_agents(stack: StackOption = "", config_file: FileOption = None, as_json
             out.print(_table(found, faults, datetime.now(UTC).timestamp()))
             for warning in warnings:
                 err.print(warning, style="yellow")
-    raise typer.Exit(show.DEGRADED if any(faults.values()) else show.FINE)
+    raise typer.Exit(DEGRADED if any(faults.values()) else FINE)
 
 
-@app.command(name="policy")
-def show_policy(second: bool = False, stack: StackOption = "", config_file: FileOption = None) -> None:
-    """Print the S3 policy that the nodes' credentials need. With --second, print the policy of the second site."""
-    with loaded(stack, config_file) as settings:
-        sites = settings.backup.sites
-        if second and len(sites) < 2:
-            raise SettingError(
-                "backup.second", "is not set", remedy="run requorum policy without --second", code="setting-missing"
-            )
-        managers = [manager.name for manager in settings.managers]
-        print(json.dumps(policy.of_nodes(sites[int(second)], settings.cluster, managers), indent=2))
-
-
-def _look(settings: Settings) -> Found:
+def _look(cluster: Cluster) -> Found:
     def one(node: Node) -> tuple[Node, AgentStatus | TransportError]:
         try:
-            return node, agents.inspect(settings, node)
+            return node, agents.inspect(cluster, node)
         except TransportError as error:
             return node, error
 
-    with ThreadPoolExecutor(max_workers=len(settings.managers)) as pool:
-        return list(pool.map(one, settings.managers))
+    managers = cluster.settings.managers
+    with ThreadPoolExecutor(max_workers=len(managers)) as pool:
+        return list(pool.map(one, managers))
 
 
 def _fault(standing: AgentStatus | TransportError, *, watched: bool) -> str:
     """What is wrong with an agent, and what to do next; empty if nothing is wrong."""
     if isinstance(standing, TransportError):
-        return f"{standing.why}; next: {standing.remedy}"
+        return f"{standing.why}. next: {standing.remedy}"
     state, now = standing.state, standing.now
     if not standing.digest:
-        return "it is not installed; next: pulumi up"
+        return "it is not installed. next: pulumi up"
     if not standing.timer or standing.watch != watched:
-        return "its systemd units do not run as configured; next: pulumi up"
+        return "its systemd units do not run as configured. next: pulumi up"
     if state.faults:
         return "; ".join(map(_with_remedy, state.faults.values()))
     if standing.result != "success" and standing.status != AGAIN:
-        return f"its last round ended with result {standing.result} (exit status {standing.status}); {LOG}"
+        return f"its last round ended with result {standing.result} (exit status {standing.status}). {LOG}"
     if state.attempted < standing.due < now - LATE_SECONDS:
-        return f"a round was due {show.span(int(now - standing.due))} ago, and no round has ended since; {LOG}"
+        return f"a round was due {span(int(now - standing.due))} ago, and no round has ended since. {LOG}"
     if standing.since and standing.since < now - LATE_SECONDS:
-        return f"a copy has been waiting for S3 for {show.span(int(now - standing.since))}; {LOG}"
+        return f"a copy has been waiting for S3 for {span(int(now - standing.since))}. {LOG}"
     return ""
 
 
@@ -102,7 +89,7 @@ def _with_remedy(why: str) -> str:
     """The first line of an error's text, and what to do next."""
     lines = why.splitlines()
     remedies = [line.strip() for line in lines if line.startswith(NEXT)]
-    return f"{lines[0]}; {remedies[-1] if remedies else LOG}"
+    return f"{lines[0]}. {remedies[-1] if remedies else LOG}"
 
 
 def _codes(standing: AgentStatus | TransportError) -> list[str]:
@@ -123,14 +110,14 @@ def _table(found: Found, faults: Mapping[str, str], now: float) -> Table:
             table.add_row(node.name, "", "", "", "", "", told)
             continue
         state = standing.state
-        ages = (f"{show.span(int(now - at))} ago" if at else "never" for at in (state.proven, state.stored))
+        ages = (f"{span(int(now - at))} ago" if at else "never" for at in (state.proven, state.stored))
         table.add_row(node.name, *ages, f"{state.seconds:.1f} s", str(standing.waiting), str(state.failures), told)
     return table
 
 
 def _json(cluster: str, found: Found, faults: Mapping[str, str]) -> dict[str, Any]:
     return {
-        "version": show.VERSION,
+        "version": VERSION,
         "cluster": cluster,
         "agents": [
             {"manager": node.name, "fault": faults[node.name], "faultCodes": _codes(standing)}

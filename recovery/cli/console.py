@@ -4,23 +4,27 @@ import json
 import os
 import sys
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from recovery.cli import show
+from recovery.cli.commands import Commands
+from recovery.cli.show.contract import ERROR, USAGE, error_json
 from recovery.errors import RequorumError, SettingError
-from recovery.settings import Settings, load
+
+if TYPE_CHECKING:
+    from recovery.cluster import Cluster
+    from recovery.settings import Settings
 
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Run a Docker Swarm that survives the loss of every manager: rebuild the managers from copies in S3.",
+    help="Run a Docker Swarm that survives the loss of every manager: recover the managers from copies in S3.",
 )
 WIDE = 200
 """The width of output that does not go to a terminal, so that lines stay whole."""
@@ -54,27 +58,29 @@ def _every_command(
 def agree(what: str, yes: bool) -> None:
     """Ask for consent before the first change. Raises: typer.Exit if the answer is no."""
     if not yes and not typer.confirm(f"{what}. Continue?"):
-        raise typer.Exit(show.ERROR)
+        raise typer.Exit(ERROR)
 
 
 @contextmanager
-def loaded(stack: str, config_file: Path | None, *, as_json: bool = False) -> Iterator[Settings]:
-    """The settings of a stack. An error within the context is shown, and ends the command with its exit status.
+def opened(stack: str, config_file: Path | None, *, as_json: bool = False) -> "Iterator[Cluster]":
+    """The cluster of a stack. An error within the context is shown, and ends the command with its exit status.
 
     With ``as_json``, the error is also printed as the command's JSON document.
     """
+    from recovery.cluster import Cluster
+
     try:
-        yield _settings(stack, config_file)
+        yield Cluster(_settings(stack, config_file))
     except RequorumError as error:
         if as_json:
-            print_json(show.error_json(error))
+            print_json(error_json(error))
         fail(error)
 
 
 def fail(error: RequorumError) -> NoReturn:
     """Show an error on standard error, and end the command with its exit status. Raises: typer.Exit."""
     err.print(str(error), style="red", markup=False)
-    raise typer.Exit(show.USAGE if isinstance(error, SettingError) else show.ERROR) from None
+    raise typer.Exit(USAGE if isinstance(error, SettingError) else ERROR) from None
 
 
 def say(line: str) -> None:
@@ -82,37 +88,19 @@ def say(line: str) -> None:
     err.print(line, style="dim", markup=False)
 
 
-@contextmanager
-def progress(doing: str, total: int | None, *, as_json: bool = False) -> Iterator[Callable[[], None]]:
-    """Show a progress bar on standard error, if it is a terminal and the output is not JSON.
-
-    The function that is given moves the bar on by one. Without a ``total``, the bar only shows the time.
-    """
-    counted = (BarColumn(), MofNCompleteColumn()) if total is not None else (BarColumn(),)
-    with Progress(
-        TextColumn("{task.description}", markup=False),
-        *counted,
-        TimeElapsedColumn(),
-        console=err,
-        transient=True,
-        redirect_stdout=False,  # a program may read the standard output
-        disable=as_json or not (sys.stderr.isatty() and err.is_interactive),
-    ) as shown:
-        task = shown.add_task(doing, total=total)
-        yield lambda: shown.advance(task)
-
-
 def print_json(document: dict[str, Any]) -> None:
     """Print a document of the contract (docs/json.md)."""
     print(json.dumps(document, indent=2))
 
 
-def _settings(stack: str, config_file: Path | None) -> Settings:
+def _settings(stack: str, config_file: Path | None) -> "Settings":
+    from recovery.settings import load
+
     if config_file is None and not stack:
         raise SettingError(
             "(stack)",
             "no stack is named",
-            remedy='give --stack NAME or set PULUMI_STACK; in the lab: eval "$(make -s env)"',
+            remedy='give --stack NAME or set PULUMI_STACK. In the lab: eval "$(make -s env)"',
             code="bad-argument",
         )
     folder = Path(os.environ.get("REQUORUM_PROJECT", "."))

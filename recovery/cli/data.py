@@ -1,11 +1,12 @@
 """Commands for copies of service data (requorum:data)."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
-from recovery.cli import show as common
+from recovery.cli import pruning
 from recovery.cli.console import (
     FileOption,
     JsonOption,
@@ -14,24 +15,32 @@ from recovery.cli.console import (
     agree,
     app,
     err,
-    loaded,
+    opened,
     out,
     print_json,
     say,
 )
-from recovery.cli.show import data as show_data
-from recovery.copies.retention import VERSIONS_STAY, Removal
-from recovery.data import prune as pruning
+from recovery.cli.show import data as show
+from recovery.cli.show import listing
+from recovery.cli.show.contract import DEGRADED, ERROR, FINE, span
+from recovery.cli.show.pruning import prune_json
+from recovery.cli.tally import Tally
+from recovery.cluster import Cluster
 from recovery.data import restore as restoring
+from recovery.data.backup import DataBackupResult
 from recovery.data.backup import backup as take_copies
 from recovery.data.catalog import DataCatalog, DataCopy
-from recovery.errors import DamagedCopy, NoUsableCopy, RequorumError, SettingError
+from recovery.data.manifest import DataManifest
+from recovery.errors import DamagedCopy, NoUsableCopy, SettingError
 from recovery.operations import notify
 from recovery.operations.notify import Subject
+from recovery.operations.prune import DATA
 from recovery.settings import EXAMPLE
 
 data = typer.Typer(no_args_is_help=True, help="Take, list, verify, restore and prune copies of service data.")
 app.add_typer(data, name="data")
+
+Taken = Tally[tuple[DataCopy, DataManifest]]
 
 
 @data.command()
@@ -41,53 +50,43 @@ def backup(
     config_file: FileOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Copy service data to S3. The data is sealed on the node on which it is read.
+    """Copy service data to S3. The node that reads the data also seals it.
 
     Exit status: 0 if all data is copied to every site, 3 if some is, 1 if none is.
     """
-    made, faults, partial = [], [], []
-    failures: list[tuple[str, RequorumError]] = []
-    with loaded(stack, config_file, as_json=as_json) as settings:
+    with opened(stack, config_file, as_json=as_json) as cluster:
+        settings = cluster.settings
         if not settings.data:
             remedy = f"name the data of your services, as {EXAMPLE} explains"
             raise SettingError("data", "is not set", remedy=remedy, code="setting-missing")
         chosen = names or tuple(settings.data)
-        with notify.guarded(settings, Subject.DATA, f"of {', '.join(chosen)}", say=say):
-            for outcome in take_copies(settings, chosen, say=say):
-                if outcome.error or not (outcome.copy and outcome.manifest):
-                    faults.append(f"{outcome.name}: not copied, or the copy cannot be opened here\n{outcome.error}")
-                    failures += [(outcome.name, outcome.error)] if outcome.error else []
-                    err.print(faults[-1], style="red", markup=False)
-                    continue
-                made.append((outcome.copy, outcome.manifest))
-                if outcome.missing_at(settings):
-                    partial.append(f"{outcome.name}: a site does not have its copy. next: requorum data list")
-                if outcome.manifest.changed:
-                    say(f"{outcome.name}: files changed during the copy, so they may not be consistent")
+        with notify.guarded(cluster, Subject.DATA, f"of {', '.join(chosen)}", say=say):
+            taken = _tally(cluster, take_copies(cluster, chosen, say=say))
+        made = taken.made
         if as_json:
-            failed_json = common.failures_json("data", failures)
-            print_json(show_data.as_json(settings.cluster, made) | {"failed": failed_json})
+            print_json(show.as_json(settings.cluster, made) | taken.failed_json)
         else:
-            out.print(show_data.table(made, datetime.now(UTC), sites=settings.backup.second is not None))
-        if faults or partial or {copy.owner for copy, _ in made} == set(settings.data):
-            notify.outcome(settings, Subject.DATA, [*faults, *partial], f"{len(made)} data copies are made", say=say)
-    raise typer.Exit(common.DEGRADED if made and (faults or partial) else common.FINE if made else common.ERROR)
+            out.print(show.table(made, datetime.now(UTC), sites=settings.backup.second is not None))
+        if taken.all_faults or {copy.owner for copy, _ in made} == set(settings.data):
+            notify.outcome(cluster, Subject.DATA, taken.all_faults, f"{len(made)} data copies are made", say=say)
+    raise typer.Exit(taken.exit_code(len(made)))
 
 
 @data.command("list")
 def list_copies(stack: StackOption = "", config_file: FileOption = None, as_json: JsonOption = False) -> None:
     """List the data copies, newest first."""
-    with loaded(stack, config_file, as_json=as_json) as settings:
-        catalog = DataCatalog(settings)
+    with opened(stack, config_file, as_json=as_json) as cluster:
+        catalog = DataCatalog(cluster)
         found = catalog.manifests()
         for note in catalog.notes:
             say(note)
         if as_json:
-            print_json(show_data.as_json(settings.cluster, found))
+            print_json(show.as_json(cluster.settings.cluster, found))
         elif found:
-            out.print(show_data.table(found, datetime.now(UTC), sites=settings.backup.second is not None))
+            sites = cluster.settings.backup.second is not None
+            out.print(show.table(found, datetime.now(UTC), sites=sites))
         else:
-            out.print(f"cluster {settings.cluster} has no data copies. next: requorum data backup")
+            out.print(f"cluster {cluster.settings.cluster} has no data copies. next: requorum data backup")
 
 
 @data.command()
@@ -103,8 +102,8 @@ def verify(
     Exit status: 0 if all copies are good, 3 if some are, 1 if none is.
     """
     good = 0
-    with loaded(stack, config_file) as settings:
-        catalog = DataCatalog(settings)
+    with opened(stack, config_file) as cluster:
+        catalog = DataCatalog(cluster)
         chosen = [catalog.named(name) for name in names] if names else catalog.newest_of_each()
         if not chosen:
             raise NoUsableCopy(
@@ -123,7 +122,7 @@ def verify(
                 err.print(str(error), style="red", markup=False)
         for note in catalog.notes:
             say(note)
-    raise typer.Exit(common.FINE if good == len(chosen) else common.DEGRADED if good else common.ERROR)
+    raise typer.Exit(FINE if good == len(chosen) else DEGRADED if good else ERROR)
 
 
 @data.command()
@@ -141,14 +140,14 @@ def restore(
     if copy and time:
         raise typer.BadParameter("give either --copy NAME or --time TIME")
     moment = _moment(time) if time else None
-    with loaded(stack, config_file) as settings:
-        catalog = DataCatalog(settings)
-        wanted = restoring.plan(settings, catalog, name, copy or moment)
+    with opened(stack, config_file) as cluster:
+        catalog = DataCatalog(cluster)
+        wanted = restoring.plan(cluster, catalog, name, copy or moment)
         for note in (told := catalog.notes):
             say(note)
-        age = common.span(int((datetime.now(UTC) - wanted.copy.dated).total_seconds()))
+        age = span(int((datetime.now(UTC) - wanted.copy.dated).total_seconds()))
         agree(f"{wanted.text}. The copy is {age} old. Later changes are lost", yes)
-        seconds = restoring.restore(settings, catalog, wanted, say=say)
+        seconds = restoring.restore(cluster, catalog, wanted, say=say)
         for note in catalog.notes:
             if note not in told:
                 say(note)
@@ -166,27 +165,28 @@ def prune(
     """Remove the data copies that no rule of requorum:backup.retention keeps. Exit status 3 if S3 refuses to delete one."""
     if as_json and not (dry_run or yes):
         raise typer.BadParameter("--json cannot ask for consent. Give --dry-run or --yes too")
-    with loaded(stack, config_file, as_json=as_json) as settings:
+    with opened(stack, config_file, as_json=as_json) as cluster:
         now = datetime.now(UTC)
-        removals: tuple[Removal[DataCopy], ...] = ()
-        decisions = pruning.look(settings, now)
-        doomed = [decision for decision in decisions if not decision.keep]
-        if not as_json:
-            out.print(common.prune_table(decisions, now))
-            out.print(f"{len(doomed)} of {len(decisions)} copies to remove" if doomed else "nothing to remove")
-        if doomed and not dry_run:
-            agree(f"remove {len(doomed)} copies", yes)
-            removals = pruning.prune(settings, doomed, now, say=say)
-        refused = [removal for removal in removals if removal.error]
-        for removal in refused:
-            err.print(f"{removal.decision.copy.name}: not removed\n{removal.error}", style="red", markup=False)
+        made = pruning.Prune(DATA, cluster, now, DATA.look(cluster, now))
+        made.run(dry_run=dry_run, yes=yes, as_json=as_json)
         if as_json:
-            print_json(show_data.prune_json(settings.cluster, decisions, removals, dry_run=dry_run))
-        elif doomed and not dry_run:
-            out.print(f"{len(removals) - len(refused)} removed, {len(refused)} refused by S3")
-            if any(removal.versions_stay for removal in removals):
-                out.print(VERSIONS_STAY)
-    raise typer.Exit(common.DEGRADED if refused else common.FINE)
+            name = cluster.settings.cluster
+            print_json(prune_json(name, made.decisions, made.removals, listing.DATA, dry_run=dry_run))
+    raise typer.Exit(made.exit_code)
+
+
+def _tally(cluster: Cluster, outcomes: Iterable[DataBackupResult]) -> Taken:
+    taken = Taken(listing.DATA)
+    for outcome in outcomes:
+        if outcome.error or not (outcome.copy and outcome.manifest):
+            taken.fail(outcome.name, "not copied, or the copy cannot be opened here", outcome.error)
+            continue
+        taken.made.append((outcome.copy, outcome.manifest))
+        if outcome.missing_at(cluster.settings):
+            taken.partial.append(f"{outcome.name}: a site does not have its copy. next: requorum data list")
+        if outcome.manifest.changed:
+            say(f"{outcome.name}: files changed during the copy, so they may not be consistent")
+    return taken
 
 
 def _moment(text: str) -> datetime:

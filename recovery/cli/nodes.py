@@ -5,14 +5,12 @@ from typing import Annotated
 
 import typer
 
-from recovery.cli.console import FileOption, NodeArgument, StackOption, YesOption, agree, app, loaded, out, say
+from recovery.cli.console import FileOption, NodeArgument, StackOption, YesOption, agree, app, opened, out, say
 from recovery.operations import fence as fencing
 from recovery.operations import promote as promote_operation
 from recovery.operations import rebalance as rebalancing
 from recovery.operations import restart as restart_operation
 from recovery.planning.fencing import check
-from recovery.s3 import cluster_lease
-from recovery.s3.store import Store
 from recovery.survey.nodes import stable_survey
 
 
@@ -26,7 +24,7 @@ def fence(
         bool,
         typer.Option(
             "--force",
-            help="Fence also a machine that answers, if the quorum survives, or a stopped one that may hold the swarm.",
+            help="Also fence a machine that answers, if the quorum survives, or a stopped machine that may hold the swarm.",
         ),
     ] = False,
     yes: YesOption = False,
@@ -34,13 +32,13 @@ def fence(
     config_file: FileOption = None,
 ) -> None:
     """Switch a machine off, check that it is silent, and declare it lost for one hour."""
-    with loaded(stack, config_file) as settings:
-        machine = settings.named(node)
+    with opened(stack, config_file) as cluster:
+        machine = cluster.settings.named(node)
         if not yes:
-            check(settings, stable_survey(settings), machine, lost=lost, force=force)
-        agree(fencing.intent(settings, machine, lost=lost), yes)
-        with cluster_lease.hold(Store(settings.backup.sites), settings.keys, f"fencing {node}", say=say):
-            word = fencing.fence(settings, machine, lost=lost, force=force, say=say)
+            check(cluster.settings, stable_survey(cluster), machine, lost=lost, force=force)
+        agree(fencing.intent(cluster.settings, machine, lost=lost), yes)
+        with cluster.hold(f"fencing {node}", say=say):
+            word = fencing.fence(cluster, machine, lost=lost, force=force, say=say)
         out.print(f"{node} is {word.text(datetime.now(UTC))}. next: requorum plan", markup=False)
 
 
@@ -48,23 +46,23 @@ def fence(
 def restart(
     node: NodeArgument, yes: YesOption = False, stack: StackOption = "", config_file: FileOption = None
 ) -> None:
-    """Restart a node's Docker engine, if the quorum survives that."""
-    with loaded(stack, config_file) as settings:
-        machine = settings.named(node)
+    """Restart a node's Docker engine, if the quorum survives the restart."""
+    with opened(stack, config_file) as cluster:
+        machine = cluster.settings.named(node)
         agree(f"restart the Docker engine of {node}", yes)
-        with cluster_lease.hold(Store(settings.backup.sites), settings.keys, f"restarting {node}", say=say):
-            now = restart_operation.restart(settings, machine, say=say)
+        with cluster.hold(f"restarting {node}", say=say):
+            now = restart_operation.restart(cluster, machine, say=say)
         out.print(f"{node}: {now.reach}, {now.state}", markup=False)
 
 
 @app.command()
 def reboot(node: NodeArgument, yes: YesOption = False, stack: StackOption = "", config_file: FileOption = None) -> None:
-    """Reboot a node's machine, if the quorum survives that, and wait until the node is back."""
-    with loaded(stack, config_file) as settings:
-        machine = settings.named(node)
+    """Reboot a node's machine, if the quorum survives the reboot, and wait until the node is back."""
+    with opened(stack, config_file) as cluster:
+        machine = cluster.settings.named(node)
         agree(f"reboot {node} ({machine.address})", yes)
-        with cluster_lease.hold(Store(settings.backup.sites), settings.keys, f"rebooting {node}", say=say):
-            now = restart_operation.reboot(settings, machine, say=say)
+        with cluster.hold(f"rebooting {node}", say=say):
+            now = restart_operation.reboot(cluster, machine, say=say)
         out.print(f"{node}: {now.reach}, {now.state}", markup=False)
 
 
@@ -72,12 +70,12 @@ def reboot(node: NodeArgument, yes: YesOption = False, stack: StackOption = "", 
 def promote(
     worker: NodeArgument, yes: YesOption = False, stack: StackOption = "", config_file: FileOption = None
 ) -> None:
-    """Let a worker stand in for a lost manager. The `pulumi up` that brings the manager back demotes the worker."""
-    with loaded(stack, config_file) as settings:
-        machine = settings.named(worker)
+    """Promote a worker as a stand-in for a lost manager. The `pulumi up` that brings the manager back demotes the stand-in."""
+    with opened(stack, config_file) as cluster:
+        machine = cluster.settings.named(worker)
         agree(f"make {worker} a manager until every manager of the settings is back", yes)
-        with cluster_lease.hold(Store(settings.backup.sites), settings.keys, f"promoting {worker}", say=say):
-            promote_operation.promote(settings, machine, say=say)
+        with cluster.hold(f"promoting {worker}", say=say):
+            promote_operation.promote(cluster, machine, say=say)
         out.print(f"{worker} is a manager and votes", markup=False)
 
 
@@ -91,9 +89,9 @@ def rebalance(
     config_file: FileOption = None,
 ) -> None:
     """Replace the tasks of replicated services, one service after the other, to spread them over the nodes again."""
-    with loaded(stack, config_file) as settings:
+    with opened(stack, config_file) as cluster:
         done = rebalancing.rebalance(
-            settings,
+            cluster,
             services or (),
             agree=lambda names: agree(f"replace every task of {', '.join(names)}", yes),
             say=say,

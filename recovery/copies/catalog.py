@@ -32,7 +32,7 @@ class Catalog:
     """
 
     def __init__(self, settings: Settings, store: Store | None = None) -> None:
-        self.store = store or Store(settings.backup.sites)
+        self.store = (store or Store(settings.backup.sites)).anew()
         self.prefix = settings.keys.root
         self._then = self.store.then
         self._identity_file = settings.backup.identity_file

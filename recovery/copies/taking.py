@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from recovery.copies import snapshot
+from recovery.copies import snapshot, storing
 from recovery.copies.catalog import Catalog
 from recovery.copies.copy import Copy
 from recovery.copies.escrow import Escrow
@@ -12,6 +12,7 @@ from recovery.copies.workspace import workspace
 from recovery.errors import RequorumError
 from recovery.node.ssh import Shell
 from recovery.s3.sealing import at_hand
+from recovery.s3.store import Store
 from recovery.settings import Settings
 from recovery.swarm.key_file import UnlockKey
 from recovery.swarm.machines import Node
@@ -20,20 +21,20 @@ TakenCopy = tuple[Copy, Manifest, RequorumError | None]
 """A stored copy with its manifest, and why it cannot be opened here, if so."""
 
 
-def take_one(settings: Settings, node: Node) -> tuple[Copy, Manifest]:
+def take_one(catalog: Catalog, settings: Settings, node: Node) -> tuple[Copy, Manifest]:
     """Copy one manager. Raises: StoreError, TransportError, EngineError, DamagedCopy; as `Escrow.check`."""
-    copy, manifest, error = take_from(Catalog(settings), settings, node)
+    copy, manifest, error = take_from(catalog, settings, node)
     if error:
         raise error
     return copy, manifest
 
 
-def take_safety(settings: Settings, shell: Shell, *, damaged: bool = False) -> tuple[Copy, Manifest]:
+def take_safety(store: Store, settings: Settings, shell: Shell, *, damaged: bool = False) -> tuple[Copy, Manifest]:
     """Copy a manager that has no leader, before it gives up its raft log, which may be ``damaged``. Raises: as `take_one`."""
     with workspace() as folder:
         sealed = folder / "copy"
         manifest = snapshot.take_leaderless(shell, sealed, recipients=settings.backup.recipients, damaged=damaged)
-        return Catalog(settings).add(manifest, sealed), manifest
+        return storing.store(store, settings.keys.root, manifest, sealed), manifest
 
 
 def take_from(

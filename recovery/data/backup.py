@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from recovery.cluster import Cluster
 from recovery.copies.workspace import workspace
 from recovery.data import stream, task
 from recovery.data.catalog import DataCatalog, DataCopy
 from recovery.data.manifest import DataManifest
 from recovery.errors import RequorumError
 from recovery.node import program
-from recovery.node.ssh import Shell
 from recovery.s3.sealing import at_hand
 from recovery.settings import Data, Settings
 
@@ -33,17 +33,17 @@ class DataBackupResult:
         return self.copy is not None and len(self.copy.sites) < len(settings.backup.sites)
 
 
-def backup(settings: Settings, names: Sequence[str], *, say: Callable[[str], None]) -> Iterator[DataBackupResult]:
+def backup(cluster: Cluster, names: Sequence[str], *, say: Callable[[str], None]) -> Iterator[DataBackupResult]:
     """Copy each of the named data, one after the other. If one fails, the others are still copied.
 
     Raises: StoreError; SettingError for a name that is not in the settings.
     """
-    chosen = {name: settings.named_data(name) for name in names}
-    catalog = DataCatalog(settings)
+    chosen = {name: cluster.settings.named_data(name) for name in names}
+    catalog = DataCatalog(cluster)
     catalog.store.require_lock()
     for name, data in chosen.items():
         try:
-            yield DataBackupResult(name, *_take(catalog, settings, name, data, say))
+            yield DataBackupResult(name, *_take(cluster, catalog, name, data, say))
         except RequorumError as error:
             yield DataBackupResult(name, error=error)
     for note in catalog.store.notes:
@@ -51,15 +51,15 @@ def backup(settings: Settings, names: Sequence[str], *, say: Callable[[str], Non
 
 
 def _take(
-    catalog: DataCatalog, settings: Settings, name: str, data: Data, say: Callable[[str], None]
+    cluster: Cluster, catalog: DataCatalog, name: str, data: Data, say: Callable[[str], None]
 ) -> tuple[DataCopy, DataManifest]:
-    place = task.find(settings, data)
+    settings, place = cluster.settings, task.find(cluster, data)
     say(f"copying {name}: {place.text}")
     recipients = settings.backup.recipients
     given = {**place.given(name, data.backup, data.volume), "recipients": recipients}
     with workspace() as folder:
         sealed, taken = folder / "copy", datetime.now(UTC)
-        with Shell(place.node, settings.ssh) as shell:
+        with cluster.shell(place.node) as shell:
             found = program.fetch(shell, "take-data", json.dumps(given), stdout=sealed, seconds=SECONDS)
         manifest = DataManifest(
             name=name,

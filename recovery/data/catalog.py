@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
+from recovery.cluster import Cluster
 from recovery.copies.copy import TIME, WithTime, newest_first
 from recovery.data.manifest import NO_REMEDY, DataManifest, from_json
 from recovery.errors import DamagedCopy, NoUsableCopy
@@ -19,8 +20,6 @@ from recovery.s3.keys import DATA_ARCHIVE, MANIFEST
 from recovery.s3.replicas import Replicas
 from recovery.s3.sealing import Identities
 from recovery.s3.site import Site
-from recovery.s3.store import Store
-from recovery.settings import Settings
 
 OBJECT = re.compile(r"(?P<owner>[^/]+)/(?P<name>data-(?P=owner)-(?P<time>\d{8}T\d{12}Z))")
 """The key of a copy below the folder, without its suffix."""
@@ -52,15 +51,16 @@ class DataCopy(WithTime):
 
 
 class DataCatalog:
-    """The data copies of the settings' cluster, newest first, as listed once at the start. Those whose node's clock was
+    """The data copies of a cluster, newest first, as listed once at the start. Those whose node's clock was
     ahead come last.
 
     With requorum:backup.asOf they are listed and read as they were then. Raises: StoreError, also if no copy was found
     and a site did not answer.
     """
 
-    def __init__(self, settings: Settings, store: Store | None = None) -> None:
-        self.store = store or Store(settings.backup.sites)
+    def __init__(self, cluster: Cluster, *, hasty: bool = False) -> None:
+        settings = cluster.settings
+        self.store = (cluster.hasty if hasty else cluster.store).anew()
         self.prefix = settings.keys.data
         self._identity_file = settings.backup.identity_file
         self._then = self.store.then

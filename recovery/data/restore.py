@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from recovery.cluster import Cluster
 from recovery.copies.workspace import workspace
 from recovery.data import stream, task
 from recovery.data.backup import SECONDS
@@ -15,10 +16,8 @@ from recovery.data.manifest import DataManifest
 from recovery.data.task import TaskLocation
 from recovery.errors import NoUsableCopy, Refused
 from recovery.node import program
-from recovery.node.ssh import Shell
-from recovery.s3 import lease
 from recovery.s3.lease import operator
-from recovery.settings import Data, Settings
+from recovery.settings import Data
 
 
 @dataclass(frozen=True)
@@ -57,13 +56,13 @@ def choose(catalog: DataCatalog, owner: str, choice: str | datetime | None) -> D
     return found
 
 
-def plan(settings: Settings, catalog: DataCatalog, owner: str, choice: str | datetime | None) -> Restore:
+def plan(cluster: Cluster, catalog: DataCatalog, owner: str, choice: str | datetime | None) -> Restore:
     """Describe a restore. Changes nothing.
 
     Raises: NoUsableCopy, DamagedCopy, Refused; SettingError, also if no identity is available; StoreError,
     EngineError, TransportError, HostError.
     """
-    data = settings.named_data(owner)
+    data = cluster.settings.named_data(owner)
     copy = choose(catalog, owner, choice)
     manifest = catalog.manifest(copy)
     if bool(manifest.volume) != bool(data.volume):
@@ -75,7 +74,7 @@ def plan(settings: Settings, catalog: DataCatalog, owner: str, choice: str | dat
             code="copy-does-not-fit",
         )
     catalog.identities  # noqa: B018 - it raises
-    return Restore(copy, manifest, data, task.find(settings, data))
+    return Restore(copy, manifest, data, task.find(cluster, data))
 
 
 @contextmanager
@@ -94,7 +93,7 @@ def verified(
         yield sealed
 
 
-def restore(settings: Settings, catalog: DataCatalog, wanted: Restore, *, say: Callable[[str], None]) -> float:
+def restore(cluster: Cluster, catalog: DataCatalog, wanted: Restore, *, say: Callable[[str], None]) -> float:
     """Carry out the restore. Returns the seconds that the service needed. A lease keeps other operators out.
 
     Raises: Refused if another operator restores the same data; DamagedCopy, with nothing changed; CommandFailed if the
@@ -103,9 +102,9 @@ def restore(settings: Settings, catalog: DataCatalog, wanted: Restore, *, say: C
     copy, manifest, data, place = wanted.copy, wanted.manifest, wanted.data, wanted.place
     key, doing = f"{catalog.prefix}{copy.owner}/lease.json", f"restoring {copy.owner}"
     with (
-        lease.hold(catalog.store, key, doing, by=operator(), say=say),
+        cluster.leases.hold(catalog.store, key, doing, by=operator(), say=say),
         verified(catalog, copy, manifest, say=say) as sealed,
-        Shell(place.node, settings.ssh) as shell,
+        cluster.shell(place.node) as shell,
     ):
         say(f"restoring into {place.text}")
         given = {

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from recovery.cluster import Cluster
 from recovery.errors import Refused
 from recovery.node.engine import Engine
-from recovery.node.ssh import Shell
-from recovery.settings import Data, Settings
+from recovery.settings import Data
 from recovery.survey.nodes import stable_survey
 from recovery.swarm.machines import Node
 from recovery.swarm.model import Member, Service, Task
@@ -36,19 +36,19 @@ class TaskLocation:
         return {"name": name, "container": self.task.container, "command": command, "volume": volume}
 
 
-def find(settings: Settings, data: Data) -> TaskLocation:
+def find(cluster: Cluster, data: Data) -> TaskLocation:
     """Ask the swarm where the data's service runs.
 
     Raises: Refused if no manager has a leader, or as `choose`; EngineError, TransportError, HostError.
     """
-    leader = stable_survey(settings, nodes=settings.managers).leader
+    leader = stable_survey(cluster, nodes=cluster.settings.managers).leader
     if leader is None:
         doing, why = f"looking for service {data.service}", "no manager reports a leader"
         raise Refused(doing, why, remedy="requorum status", code="no-leader")
-    with Shell(leader.node, settings.ssh) as shell:
+    with cluster.shell(leader.node) as shell:
         chief = Engine(shell)
         services, tasks, members = chief.services(), chief.tasks(), chief.members()
-    return choose(data, services, tasks, members, settings.nodes, leader.cluster_id)
+    return choose(data, services, tasks, members, cluster.settings.nodes, leader.cluster_id)
 
 
 def choose(

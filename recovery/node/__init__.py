@@ -1,1 +1,1 @@
-"""Reaches one node: shell, SSH, Docker engine."""
+"""Reaches one node by shell, SSH and its Docker engine."""

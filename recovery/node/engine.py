@@ -1,4 +1,4 @@
-"""Swarm operations on one node's Docker engine, through its API.
+"""Carries out swarm operations on one node's Docker engine, through its API.
 
 Tokens and keys travel in request bodies. No secret is ever on a command line.
 """
@@ -6,7 +6,6 @@ Tokens and keys travel in request bodies. No secret is ever on a command line.
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
 import docker
@@ -17,7 +16,9 @@ from recovery.errors import EngineError
 from recovery.node.shell import Machine, Shell
 from recovery.swarm import raft_options
 from recovery.swarm.key_file import UnlockKey
+from recovery.swarm.machines import Node
 from recovery.swarm.model import Inventory, LocalState, Member, Service, Task
+from recovery.waiting import until
 
 if TYPE_CHECKING:
     from recovery.swarm.machines import SwarmOptions
@@ -29,17 +30,24 @@ RESTART = "systemctl reset-failed docker.service; systemctl restart docker.servi
 SECONDS = 40
 """Longer than the engine's own limit of 20 s on swarm requests, so that its answer arrives in time."""
 STILL_RUNNING = "will continue in the background"
-"""Part of the engine's answer to a join that takes longer than 20 s (moby, daemon/cluster: errSwarmJoinTimeoutReached)."""
+"""Part of the answer to a join that takes longer than 20 s (moby, daemon/cluster: errSwarmJoinTimeoutReached)."""
 HEARTBEAT_SECONDS = 10
-"""Docker's own default is 5. A new leader waits six heartbeats for each worker before it gives the worker's tasks to
-others (swarmkit, manager/dispatcher). With 10 s a worker has twice the time to find a manager after most were lost."""
+"""The heartbeat of a new swarm.
+
+Docker's own default is 5 s. A new leader waits six heartbeats for each worker before it gives the worker's tasks to
+others (swarmkit, manager/dispatcher). With 10 s, a worker has twice the time to find a manager after most managers were
+lost.
+"""
 RECOVERY_SECONDS = 75.0
-"""The time in which a swarm recovers from a change of leader. A leader that hangs steps down after 30 s (swarmkit,
-manager/state/store: WedgeTimeout), and an election takes up to 20 s more."""
+"""The time in which a swarm recovers from a change of leader.
+
+A leader that hangs steps down after 30 s (swarmkit, manager/state/store: WedgeTimeout). An election takes up to 20 s
+more.
+"""
 SUPERSEDED = ("out of sequence",)
-"""Part of the engine's answer to a write that another write overtook (swarmkit, manager/state/store: ErrSequenceConflict)."""
+"""Part of the engine's answer if another write came first (swarmkit, manager/state/store: ErrSequenceConflict)."""
 TRANSIENT = (*SUPERSEDED, "node lost leader status", "The swarm does not have a leader")
-"""Parts of answers that are temporary, also during an election (manager/state/raft: ErrLostLeadership, errLostQuorum)."""
+"""Parts of temporary answers, also during an election (manager/state/raft: ErrLostLeadership, errLostQuorum)."""
 PAUSE = 0.1
 NANOSECONDS = 1_000_000_000
 
@@ -53,7 +61,7 @@ class Engine:
             self._api = docker.APIClient(base_url=f"unix://{shell.engine_socket()}", version="auto", timeout=seconds)
 
     def info(self) -> Mapping[str, Any]:
-        """The engine's own description, its swarm state under ``Swarm``."""
+        """The engine's own description. Its swarm state is under ``Swarm``."""
         with self._doing("asking the engine for its state", "on the node: systemctl status docker"):
             result: Mapping[str, Any] = self._api.info()
             return result
@@ -68,7 +76,7 @@ class Engine:
         return next((member for member in self.members() if member.node_id == node_id), None)
 
     def inventory(self) -> Inventory:
-        """The IDs of everything the swarm holds, and the highest ``Version.Index``."""
+        """The IDs of all objects of the swarm, and the highest ``Version.Index``."""
         with self._doing("listing the objects of the swarm", "on the node: docker node ls"):
             kinds: dict[str, list[Mapping[str, Any]]] = {
                 "nodes": self._api.nodes(),
@@ -83,15 +91,15 @@ class Engine:
         return Inventory(objects, max([*versions, swarm["Version"]["Index"]]))
 
     def services(self) -> tuple[Service, ...]:
-        """Every service that runs permanently, so without jobs."""
+        """Every service that runs permanently. Jobs are not included."""
         with self._doing("listing the services", "on the node: docker service ls"):
             return tuple(_service(entry) for entry in self._api.services() if _mode(entry))
 
     def tasks(self) -> tuple[Task, ...]:
         """Every task that the swarm wants to run."""
         with self._doing("listing the tasks", "on the node: docker service ls"):
-            found = self._api.tasks(filters={"desired-state": ["running", "ready"]})
-        return tuple(_task(entry) for entry in found)
+            entries = self._api.tasks(filters={"desired-state": ["running", "ready"]})
+        return tuple(_task(entry) for entry in entries)
 
     def init(self, options: "SwarmOptions") -> None:
         """Create a new swarm with this node as its only manager. The default heartbeat is `HEARTBEAT_SECONDS`."""
@@ -100,8 +108,7 @@ class Engine:
         pools = [str(pool) for pool in options.default_address_pools]
         with self._doing("creating the swarm", "on the node: journalctl -u docker"):
             self._api.init_swarm(
-                advertise_addr=str(self.node.address),
-                listen_addr=f"0.0.0.0:{SWARM_PORT}",
+                **self._addresses,
                 default_addr_pool=pools or None,
                 subnet_size=options.default_address_pool_mask if pools else None,
                 data_path_port=options.data_path_port,
@@ -111,9 +118,7 @@ class Engine:
     def force_new_cluster(self) -> None:
         """Make this node the only manager of the swarm whose state is in its swarm directory."""
         with self._doing("forcing a new cluster", "on the node: journalctl -u docker"):
-            self._api.init_swarm(
-                advertise_addr=str(self.node.address), listen_addr=f"0.0.0.0:{SWARM_PORT}", force_new_cluster=True
-            )
+            self._api.init_swarm(**self._addresses, force_new_cluster=True)
 
     def options(self) -> Mapping[str, Any]:
         """The swarm's settings as the leader has them (``Spec`` of ``GET /swarm``)."""
@@ -128,7 +133,8 @@ class Engine:
 
     @contextmanager
     def short_log(self) -> Iterator[None]:
-        """Keep the raft log short while a manager joins: a snapshot after each entry (see `recovery.swarm.raft_options`).
+        """Keep the raft log short while a manager joins: a snapshot after each entry (see
+        `recovery.swarm.raft_options`).
 
         If the join fails, the swarm may have no quorum, so the options stay. `usual_log` restores them later.
         """
@@ -168,7 +174,8 @@ class Engine:
     def unlock(self, key: UnlockKey) -> None:
         """Unlock a locked manager. The engine answers when the manager has a leader.
 
-        No answer within `SECONDS` is not an error: the engine goes on without a limit (moby, daemon/cluster: UnlockSwarm).
+        No answer within `SECONDS` is not an error: the engine goes on without a limit (moby, daemon/cluster:
+        UnlockSwarm).
         """
         with self._doing("unlocking the manager", "on the node: docker swarm unlock"), suppress(ReadTimeout):
             self._api.unlock_swarm(key.text)
@@ -197,8 +204,7 @@ class Engine:
                 self._api.join_swarm(
                     remote_addrs=[f"{remote.address}:{SWARM_PORT}" for remote in remotes],
                     join_token=token,
-                    listen_addr=f"0.0.0.0:{SWARM_PORT}",
-                    advertise_addr=str(self.node.address),
+                    **self._addresses,
                 )
             except APIError as error:
                 if STILL_RUNNING not in str(error.explanation):
@@ -222,11 +228,11 @@ class Engine:
         labels: Mapping[str, str] | None = None,
         without: Collection[str] = (),
     ) -> None:
-        """Change a member's role or availability, set ``labels`` and remove the labels ``without``. All else stays."""
+        """Change a member's role or availability, set ``labels`` and remove the labels ``without``. The rest stays."""
 
         def change(spec: dict[str, Any]) -> dict[str, Any]:
-            kept = {key: value for key, value in (spec.get("Labels") or {}).items() if key not in without}
-            wanted = {"Role": role, "Availability": availability, "Labels": {**kept, **(labels or {})}}
+            others = {key: value for key, value in (spec.get("Labels") or {}).items() if key not in without}
+            wanted = {"Role": role, "Availability": availability, "Labels": {**others, **(labels or {})}}
             return {**spec, **{key: value for key, value in wanted.items() if value is not None}}
 
         with self._doing(f"updating member {node_id}", "on the node: docker node ls"):
@@ -250,8 +256,8 @@ class Engine:
     def _update(self, node_id: str, change: Callable[[dict[str, Any]], dict[str, Any]], *, needed: bool) -> None:
         """Write a node's spec if ``change`` changes it.
 
-        ``needed`` also writes an unchanged spec, and does not wait for a leader: it serves a copy. Each request blocks
-        an engine without a leader, which may be what is left of the quorum (decision 27).
+        With ``needed``, as for a copy, the function also writes an unchanged spec, and does not wait for a leader. Each
+        request blocks an engine without a leader, which may be a survivor (decision 27).
         """
 
         def write() -> None:
@@ -274,6 +280,16 @@ class Engine:
             count = current["Spec"]["TaskTemplate"].get("ForceUpdate", 0) + 1
             version = current["Version"]["Index"]
             self._api.update_service(service_id, version, task_template={"ForceUpdate": count}, fetch_current_spec=True)
+
+    @property
+    def _addresses(self) -> dict[str, str | None]:
+        """Where the node enters a swarm. Its overlay traffic goes to its own address unless the settings name another."""
+        path = self.node.data_path_address if isinstance(self.node, Node) else None
+        return {
+            "advertise_addr": str(self.node.address),
+            "listen_addr": f"0.0.0.0:{SWARM_PORT}",
+            "data_path_addr": str(path) if path else None,
+        }
 
     def _spec(self, options: "SwarmOptions") -> dict[str, Any]:
         def nanoseconds(value: int | None, seconds: int) -> int | None:
@@ -302,22 +318,26 @@ class Engine:
 
 
 def _written(write: Callable[[], None], passing: Collection[str]) -> None:
-    """Repeat a write for `MENDS_SECONDS` while the engine gives one of the temporary answers ``passing``.
+    """Repeat a write for `RECOVERY_SECONDS` while the engine gives one of the temporary answers ``passing``.
 
     Each write names the version that it is based on, so it never overwrites another change. Raises: APIError.
     """
-    end = monotonic() + RECOVERY_SECONDS
-    while True:
+
+    def refusal() -> APIError | None:
         try:
-            return write()
+            write()
         except APIError as error:
-            if monotonic() > end or not any(words in str(error.explanation) for words in passing):
+            if not any(words in str(error.explanation) for words in passing):
                 raise
-        sleep(PAUSE)
+            return error
+        return None
+
+    if error := until(refusal, RECOVERY_SECONDS, holds=lambda error: error is None, pause=PAUSE):
+        raise error
 
 
 def merged(current: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """``current``, overwritten with the values of ``wanted`` at every level."""
+    """Return ``current``, overwritten with the values of ``wanted`` at every level."""
     result = dict(current)
     for key, value in wanted.items():
         below = current.get(key)

@@ -1,4 +1,4 @@
-"""The machine that this process runs on, as a shell."""
+"""Runs commands on the machine of this process, with the interface of a shell."""
 
 import subprocess
 from collections.abc import Sequence
@@ -27,20 +27,20 @@ class Local:
     ) -> Output:
         """Run a command. Raises: CommandFailed if it takes too long, or fails and ``check`` is on."""
         with ExitStack() as files:
-            given: Any = {"input": stdin or b""} if stdin is None or isinstance(stdin, bytes) else {"stdin": stdin}
+            source: Any = {"input": stdin or b""} if stdin is None or isinstance(stdin, bytes) else {"stdin": stdin}
             if isinstance(stdin, Path):
-                given = {"stdin": files.enter_context(stdin.open("rb"))}
-            taken = files.enter_context(stdout.open("wb")) if stdout else subprocess.PIPE
+                source = {"stdin": files.enter_context(stdin.open("rb"))}
+            target = files.enter_context(stdout.open("wb")) if stdout else subprocess.PIPE
             try:
-                done = subprocess.run(argv, **given, stdout=taken, stderr=subprocess.PIPE, timeout=seconds)
+                done = subprocess.run(argv, **source, stdout=target, stderr=subprocess.PIPE, timeout=seconds)
             except subprocess.TimeoutExpired:
                 raise self._failed(argv, f"it did not end within {seconds:.0f} s") from None
             except OSError as error:
                 raise self._failed(argv, str(error.strerror)) from None
-        said = done.stderr.decode(errors="replace")
+        message = done.stderr.decode(errors="replace")
         if check and done.returncode:
-            raise self._failed(argv, f"exit status {done.returncode}: {said.strip()[-SHOWN:] or 'no message'}")
-        return Output(done.stdout or b"", said, done.returncode)
+            raise self._failed(argv, f"exit status {done.returncode}: {message.strip()[-SHOWN:] or 'no message'}")
+        return Output(done.stdout or b"", message, done.returncode)
 
     def engine_socket(self) -> Path:
         """The socket of this machine's engine."""

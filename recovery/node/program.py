@@ -17,7 +17,7 @@ from recovery.onnode.sandbox import AT_FAULT
 
 SECONDS = 300
 MODULES = (
-    "__init__", "swarm/__init__", "swarm/crc32c", "swarm/protobuf", "swarm/wal",
+    "__init__", "waiting", "swarm/__init__", "swarm/crc32c", "swarm/protobuf", "swarm/wal",
     "onnode/__init__", "onnode/__main__", "onnode/api", "onnode/archive", "onnode/copying", "onnode/repair", "onnode/sandbox",
     "onnode/process", "onnode/streaming", "onnode/volume",
 )  # fmt: skip
@@ -27,13 +27,13 @@ LOADER = (
     "file.write(sys.stdin.buffer.read(int(sys.argv.pop(1)))); file.flush(); "
     "sys.argv[0] = file.name; runpy.run_path(file.name, run_name='__main__')"
 )
-"""Takes the program's size, then its verb; the program comes first on standard input."""
+"""Reads the program from the start of standard input and runs it. Arguments: the size of the program, then the verb."""
 
 
 def run(shell: Shell, verb: str, *arguments: str, stdin: bytes = b"", seconds: float = SECONDS) -> Any:
     """Run the verb on the node, and return what it prints as JSON.
 
-    Raises: DamagedCopy when the copy is at fault; CommandFailed when anything else fails; Silent.
+    Raises: DamagedCopy if the copy is damaged; CommandFailed if anything else fails; Silent.
     """
     return json.loads(_run(shell, verb, arguments, packed() + stdin, None, seconds).stdout)
 
@@ -54,7 +54,7 @@ def feed(shell: Shell, verb: str, *arguments: str, stdin: IO[bytes], seconds: fl
 
 @contextmanager
 def _held_open() -> Iterator[IO[bytes]]:
-    """The read end of a pipe that gives the program, and ends with the context."""
+    """Open a pipe that contains the program and ends with the context. Yields its read end."""
     reading, writing = os.pipe()
     target = os.fdopen(writing, "wb")
 
@@ -63,13 +63,13 @@ def _held_open() -> Iterator[IO[bytes]]:
             target.write(packed())
             target.flush()
 
-    giving = Thread(target=write, daemon=True)
+    writer = Thread(target=write, daemon=True)
     try:
         with os.fdopen(reading, "rb", buffering=0) as end:
-            giving.start()
+            writer.start()
             yield end
     finally:
-        giving.join()
+        writer.join()
         with suppress(OSError):
             target.close()
 
@@ -86,17 +86,17 @@ def _run(
     )
     if output.status == 0:
         return output
-    said = output.stderr.strip()[-SHOWN:] or f"exit status {output.status}"
+    message = output.stderr.strip()[-SHOWN:] or f"exit status {output.status}"
     if output.status == AT_FAULT:
         raise DamagedCopy(
             f"{WORDS[verb]} of {shell.node.name}",
-            said,
+            message,
             remedy="check the node's disk and Docker engine, then run the same command again",
             code="copy-damaged",
         )
     raise CommandFailed(
         WORDS[verb],
-        said,
+        message,
         remedy="repair what the message names, then run the same command again",
         node=shell.node.name,
         code="command-failed",
@@ -123,7 +123,7 @@ WORDS = {
 
 @cache
 def packed() -> bytes:
-    """The program as one file, the same bytes each time."""
+    """The program as one file. Each call returns the same bytes."""
     root, file = Path(__file__).parent.parent, io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packing:
         for name in MODULES:

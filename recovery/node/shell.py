@@ -1,4 +1,4 @@
-"""What is worked on: a machine that commands can be run on, and that has a Docker engine."""
+"""Describes a machine on which commands can run, and which has a Docker engine."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import IO, Protocol
 
 ENGINE_SOCKET = "/var/run/docker.sock"
-"""Where a machine's engine listens unless it is told otherwise (dockerd --host)."""
+"""The default socket of a machine's engine (dockerd --host)."""
 DATA_ROOT = "/var/lib/docker"
-"""Where it keeps its data unless it is told otherwise (dockerd --data-root)."""
+"""The default data folder of a machine's engine (dockerd --data-root)."""
 SHOWN = 800
-"""Characters of a command's error output that an error message carries."""
+"""Characters of a command's error output that an error message shows."""
 
 
 class Machine(Protocol):
@@ -23,7 +23,7 @@ class Machine(Protocol):
 
     @property
     def address(self) -> IPv4Address:
-        """Its address for life."""
+        """Its address, which does not change."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,11 @@ class Output:
 
 
 class Shell(Protocol):
-    """A machine at hand: over SSH (`recovery.node.ssh`), or the one that the agent runs on (`recovery.node.local`)."""
+    """A machine that can be used: by SSH (`recovery.node.ssh`), or that of the agent (`recovery.node.local`)."""
 
     @property
     def node(self) -> Machine:
-        """Which machine it is."""
+        """The machine of the shell."""
 
     def run(
         self,
@@ -51,12 +51,11 @@ class Shell(Protocol):
         seconds: float = 60,
         check: bool = True,
     ) -> Output:
-        """Run a command, with what it reads and where its output goes given as bytes or local files; a pipe's end is read
-        as the command reads, and closed.
+        """Run a command. Its input is bytes, a local file, or the read end of a pipe, which is closed afterwards.
 
-        Raises: CommandFailed when it exits non-zero (unless ``check`` is off) or takes longer than
-        ``seconds``; Silent when the machine is lost.
+        ``stdout`` is a local file for the output. Raises: CommandFailed if the command exits non-zero (unless ``check``
+        is off) or takes longer than ``seconds``; Silent if the connection is lost.
         """
 
     def engine_socket(self) -> Path:
-        """A local socket that speaks to the machine's Docker engine."""
+        """The path of a local socket that is connected to the machine's Docker engine."""

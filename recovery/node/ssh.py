@@ -1,17 +1,18 @@
-"""The way to a node: SSH with pinned host keys, for commands and for the engine's API.
+"""Reaches a node by SSH with pinned host keys, for commands and for the engine's API.
 
-The calls are plain and blocking; one event loop in a thread of its own carries every
-connection of the process. Commands are argument lists; secrets travel on standard input.
+The calls are plain and blocking. One event loop in a separate thread serves every connection of the process. Commands
+are argument lists. Secrets travel on standard input.
 """
 
 import asyncio
-import shlex
+import atexit
 import shutil
 import socket
 import tempfile
 import threading
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from errno import EDQUOT, EFBIG, EIO, ENOENT, ENOSPC, EROFS
 from functools import cache
 from pathlib import Path
@@ -20,42 +21,51 @@ from typing import IO, Any, Self, TypeVar
 
 import asyncssh
 
-from recovery.errors import AccessDenied, CommandFailed, HostKeyChanged, Silent, SshRefused, TransportError, local_fault
+from recovery.errors import CommandFailed, Garbled, RequorumError, Silent, TransportError, local_fault
+from recovery.node import connections
+from recovery.node.connections import CONNECT_SECONDS, GENTLE, Patience
+from recovery.node.framing import Frame, FramedSource, Source, framed
 from recovery.node.shell import ENGINE_SOCKET, SHOWN, Output
-from recovery.node.ssh_keys import known_keys, pinned_keys, private_key
 from recovery.swarm.machines import Node, Ssh
 
 T = TypeVar("T")
-CONNECT_SECONDS = 3.0
-"""How long a machine may take to accept or refuse a connection. A dead node costs no more than that."""
-LOGIN_SECONDS = 10.0
-"""From the same start, how long a machine that accepted the connection may take to let us in: a busy one has to fork."""
 LOCAL = frozenset({ENOSPC, EDQUOT, EFBIG, EROFS, EIO, ENOENT})
 """Errors of a local file, never of a connection."""
 
 
 class Shell:
-    """An open SSH connection to one node. Use as a context manager.
+    """A node that is reached by SSH. Use as a context manager. All shells of a process share one connection to a node.
 
-    Raises on entry: Silent, SshRefused, AccessDenied, HostKeyChanged, SettingError.
+    ``connect_seconds`` and ``login_seconds`` (if None, `requorum:ssh.loginSeconds`) limit each attempt to connect. Between
+    attempts at a host that may limit new connections are ``pauses``.
+
+    Raises on entry: Silent, SshRefused, SlowLogin, Limited, AccessDenied, HostKeyChanged, HostKeyUnknown, TransportError,
+    SettingError.
     """
 
     accepted = False
     """Whether the machine has accepted a connection, even if it did not let us in."""
 
     def __init__(
-        self, node: Node, ssh: Ssh, *, connect_seconds: float = CONNECT_SECONDS, login_seconds: float = LOGIN_SECONDS
+        self,
+        node: Node,
+        ssh: Ssh,
+        *,
+        connect_seconds: float = CONNECT_SECONDS,
+        login_seconds: float | None = None,
+        pauses: tuple[float, ...] = GENTLE,
     ) -> None:
         self.node = node
         self._ssh = ssh
-        self._connect_seconds = connect_seconds
-        self._login_seconds = login_seconds
-        self._connection: asyncssh.SSHClientConnection | None = None
+        login = ssh.login_seconds if login_seconds is None else login_seconds
+        self._patience = Patience(connect_seconds, login, pauses)
+        self._held: connections.Held | None = None
         self._relay: asyncio.Server | None = None
+        self._relaying: set[asyncio.Task[None]] = set()
         self._relay_folder: str | None = None
 
     def __enter__(self) -> Self:
-        self._connection = _wait(self._connect())
+        self._held = _wait(self._take())
         return self
 
     def __exit__(
@@ -72,11 +82,11 @@ class Shell:
         seconds: float = 60,
         check: bool = True,
     ) -> Output:
-        """Run a command, with what it reads and where its output goes given as bytes or local files; a pipe's end is read
-        as the command reads, and closed.
+        """Run a command. Its input is bytes, a local file, or the read end of a pipe, which is closed afterwards.
 
-        Raises: CommandFailed when it exits non-zero (unless ``check`` is off) or takes longer than
-        ``seconds``; Silent when the connection is lost; LocalError when a local file cannot be written or read.
+        ``stdout`` is a local file for the output. Raises: CommandFailed if the command exits non-zero (unless ``check``
+        is off) or takes longer than ``seconds``; Silent if the connection is lost; LocalError if a local file cannot be
+        written or read.
         """
         output = _wait(self._run(argv, stdin, stdout, seconds))
         if check and output.status != 0:
@@ -90,10 +100,10 @@ class Shell:
         return output
 
     def engine_socket(self) -> Path:
-        """A local socket that speaks to the node's Docker engine for as long as the shell is open.
+        """Return a local socket that is connected to the node's Docker engine while the shell is open.
 
-        It relays to the engine's socket there; where sshd forwards no sockets, to ``docker system dial-stdio``, as
-        ``docker -H ssh://`` does, which costs the node a process for each connection.
+        The socket relays to the engine's socket on the node. If sshd forwards no sockets, it relays to
+        ``docker system dial-stdio``, as ``docker -H ssh://`` does. The node then starts a process for each connection.
         """
         if self._relay_folder is None:
             try:
@@ -103,100 +113,35 @@ class Shell:
             self._relay = _wait(asyncio.start_unix_server(self._dial_engine, self._relay_folder + "/engine.sock"))
         return Path(self._relay_folder) / "engine.sock"
 
-    async def _connect(self) -> asyncssh.SSHClientConnection:
-        doing = f"connecting to {self._ssh.user}@{self.node.dial} by SSH"
-        name = self.node.name
+    async def _take(self) -> connections.Held:
+        line = connections.line(self.node, self._ssh)
         try:
-            async with asyncio.timeout(self._connect_seconds) as limit:
-                login_end = asyncio.get_running_loop().time() + self._login_seconds
-                return await asyncssh.connect(
-                    self.node.dial,
-                    port=self._ssh.port,
-                    username=self._ssh.user,
-                    known_hosts=pinned_keys(self._ssh.known_hosts_file),
-                    client_keys=[private_key(self._ssh.private_key_file)],
-                    client_factory=lambda: _Patient(self, limit, login_end),
-                    agent_path=None,
-                    config=None,
-                    keepalive_interval=5,
-                )
-        except asyncssh.HostKeyNotVerifiable:
-            scan = f"ssh-keyscan -p {self._ssh.port} {self.node.dial}"
-            if not known_keys(self.node, self._ssh):
-                raise HostKeyChanged(
-                    doing,
-                    f"no host key of {self.node.dial} is pinned in {self._ssh.known_hosts_file}",
-                    remedy=f"check the machine's host key, then add it to that file: {scan}",
-                    node=name,
-                    code="host-key-not-pinned",
-                ) from None
-            raise HostKeyChanged(
-                doing,
-                f"the machine's host key is not the host key pinned in {self._ssh.known_hosts_file}",
-                remedy=f"find out which machine answers at {self.node.dial}. If it is the right one, replace its line in that "
-                f"file with the output of: {scan}",
-                node=name,
-                code="host-key-changed",
-            ) from None
-        except asyncssh.PermissionDenied:
-            raise AccessDenied(
-                doing,
-                f"the machine does not accept the key {self._ssh.private_key_file}",
-                remedy=f"add its public key to the authorized_keys of {self._ssh.user} on that machine, or correct "
-                "requorum:ssh.privateKeyFile",
-                node=name,
-                code="access-denied",
-            ) from None
-        except ConnectionRefusedError:
-            raise SshRefused(
-                doing,
-                f"the machine is up and port {self._ssh.port} refuses the connection",
-                remedy=f"start sshd on {self.node.dial}, or correct requorum:ssh.port",
-                node=name,
-                code="ssh-refused",
-            ) from None
-        except (OSError, TimeoutError) as error:
-            found = "the machine accepts the connection but no login" if self.accepted else "nothing answers"
-            raise Silent(
-                doing,
-                f"{found} ({str(error) or 'timed out'})",
-                remedy="check that the machine is up and reachable from here",
-                node=name,
-                code="node-unreachable",
-            ) from None
-        except asyncssh.Error as error:
-            raise TransportError(
-                doing,
-                error.reason,
-                remedy="read sshd's log on the node: journalctl -u ssh",
-                node=name,
-                code="ssh-failed",
-            ) from None
+            return await line.take(self._patience)
+        finally:
+            self.accepted = line.accepted
+
+    @property
+    def _connection(self) -> asyncssh.SSHClientConnection:
+        assert self._held is not None, "the shell is not open"
+        return self._held.connection
 
     async def _close(self) -> None:
         if self._relay is not None:
             self._relay.close()
+        for task in self._relaying:
+            task.cancel()
         if self._relay_folder is not None:
             shutil.rmtree(self._relay_folder, ignore_errors=True)
-        if self._connection is not None:
-            self._connection.close()
+        if self._held is not None:
+            connections.line(self.node, self._ssh).give_back(self._held)
 
     async def _run(
         self, argv: Sequence[str], stdin: bytes | Path | IO[bytes] | None, stdout: Path | None, seconds: float
     ) -> Output:
-        assert self._connection is not None, "the shell is not open"
-        target = _Target(stdout) if stdout else None
+        frame = Frame()
+        target = _Target(stdout, frame) if stdout else None
         try:
-            result = await asyncio.wait_for(
-                self._connection.run(
-                    shlex.join(argv),
-                    encoding=None,
-                    input=stdin if isinstance(stdin, bytes) else None,
-                    stdin=asyncssh.DEVNULL if stdin is None else asyncssh.PIPE if isinstance(stdin, bytes) else stdin,
-                    stdout=target or asyncssh.PIPE,
-                ),
-                seconds,
-            )
+            result = await asyncio.wait_for(self._finished(argv, stdin, target), seconds)
         except TimeoutError:
             raise CommandFailed(
                 f"running {argv[0]}",
@@ -208,70 +153,110 @@ class Shell:
         except (OSError, asyncssh.Error) as error:
             if isinstance(error, OSError) and error.errno in LOCAL:
                 raise local_fault(error, stdin if isinstance(stdin, Path) else Path(tempfile.gettempdir())) from None
-            raise Silent(
-                f"running {argv[0]}",
-                f"the connection was lost ({error})",
-                remedy="check that the machine is up and reachable from here, then run the same command again",
-                node=self.node.name,
-                code="ssh-failed",
-            ) from None
+            raise self._lost(argv, error) from None
         finally:
             if target:
                 target.close()
         if target and target.fault:
             raise local_fault(target.fault, target.path) from None
-        out = result.stdout if isinstance(result.stdout, bytes) else b""
+        out = frame.feed(result.stdout) if isinstance(result.stdout, bytes) else b""
         err = result.stderr.decode(errors="replace") if isinstance(result.stderr, bytes) else ""
+        if not frame.begun:
+            raise self._unframed(argv, frame.noise or err.strip(), result.exit_status)
         return Output(out, err, result.exit_status if result.exit_status is not None else -1)
 
+    async def _finished(
+        self, argv: Sequence[str], stdin: bytes | Path | IO[bytes] | None, target: "_Target | None"
+    ) -> asyncssh.SSHCompletedProcess:
+        """The command's end. If nobody waits for it any more, its channel is closed: the connection stays."""
+        process = await self._connection.create_process(
+            framed(argv),
+            encoding=None,
+            input=stdin if isinstance(stdin, bytes) else None,
+            stdin=asyncssh.DEVNULL if stdin is None else asyncssh.PIPE if isinstance(stdin, bytes) else stdin,
+            stdout=target or asyncssh.PIPE,
+        )
+        try:
+            return await process.wait()
+        finally:
+            process.close()
+
+    def _lost(self, argv: Sequence[str], error: OSError | asyncssh.Error | None) -> TransportError:
+        """The error for a connection that ended, or that opens no session."""
+        if isinstance(error, asyncssh.ChannelOpenError) and not self._connection.is_closed():
+            return TransportError(
+                f"running {argv[0]}",
+                f"sshd opens no session ({error.reason})",
+                remedy="raise MaxSessions in sshd_config on the node, then run the same command again",
+                node=self.node.name,
+                code="ssh-failed",
+            )
+        return Silent(
+            f"running {argv[0]}",
+            f"the connection was lost ({error or 'no exit status'})",
+            remedy="check that the machine is up and reachable from here, then run the same command again",
+            node=self.node.name,
+            code="ssh-failed",
+        )
+
+    def _unframed(self, argv: Sequence[str], said: str, status: int | None) -> RequorumError:
+        """The error for a login that ended before the command began."""
+        if status is None:
+            return self._lost(argv, None)
+        return Garbled(
+            f"running {argv[0]}",
+            f"the login of {self._ssh.user} ended with exit status {status} and ran no command. "
+            f"It printed: {said[-SHOWN:] or 'nothing'}",
+            remedy=f"on the node, let the login of {self._ssh.user} run commands: its shell in /etc/passwd, ForceCommand in "
+            "sshd_config, command= in authorized_keys",
+            node=self.node.name,
+            code="answer-garbled",
+        )
+
     async def _dial_engine(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Relay one connection. By hand: asyncssh's redirection breaks the whole SSH connection when the other side
-        ends before the engine client does, as it does where no engine listens.
+        """Relay one connection of the engine client.
+
+        asyncssh's own redirection is not used. If no engine listens, the node ends the stream before the engine client
+        does, and the redirection would then break the whole SSH connection.
         """
+        task = asyncio.current_task()
+        assert task
+        self._relaying.add(task)
         try:
             source, sink = await self._engine_streams()
-        except (OSError, asyncssh.Error):
+            sending = asyncio.create_task(_pump(reader, sink))
+            try:
+                await _pump(source, writer)
+            finally:
+                sending.cancel()
+                sink.channel.close()
+        except (OSError, asyncssh.Error, asyncio.CancelledError):
+            pass  # the engine client sees its connection end and reports that
+        finally:
+            self._relaying.discard(task)
             writer.close()
-            return  # the engine client sees its connection end and reports that
-        sending = asyncio.create_task(_pump(reader, sink))
-        await _pump(source, writer)
-        sending.cancel()
-        sink.channel.close()
-        writer.close()
 
-    async def _engine_streams(self) -> tuple[asyncssh.SSHReader[bytes], asyncssh.SSHWriter[bytes]]:
+    async def _engine_streams(self) -> tuple[Source, asyncssh.SSHWriter[bytes]]:
         """A connection to the node's engine. sshd says no more than "failed", be it forbidden or no engine there."""
-        assert self._connection is not None, "the shell is not open"
         try:
             return await self._connection.open_unix_connection(ENGINE_SOCKET, encoding=None)
         except asyncssh.ChannelOpenError:
             process = await self._connection.create_process(
-                "docker system dial-stdio", encoding=None, stderr=asyncssh.DEVNULL
+                framed(["docker", "system", "dial-stdio"]), encoding=None, stderr=asyncssh.DEVNULL
             )
-            return process.stdout, process.stdin
-
-
-class _Patient(asyncssh.SSHClient):
-    """Notes that the machine has accepted the connection, and waits until ``login_end`` for the login."""
-
-    def __init__(self, shell: Shell, limit: asyncio.Timeout, login_end: float) -> None:
-        self._shell, self._limit, self._login_end = shell, limit, login_end
-
-    def connection_made(self, _connection: asyncssh.SSHClientConnection) -> None:
-        self._shell.accepted = True
-        if not self._limit.expired():
-            self._limit.reschedule(self._login_end)
+            return FramedSource(process.stdout), process.stdin
 
 
 class _Target:
-    """A local file that a command's output is written to.
+    """A local file that a command's answer is written to.
 
     It keeps the error of a failed write, because asyncssh only ends the connection and does not report it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, frame: Frame) -> None:
         """Raises: LocalError."""
         self.path = path
+        self._frame = frame
         self.fault: OSError | None = None
         try:
             self._file = path.open("wb")
@@ -285,13 +270,13 @@ class _Target:
     def write(self, data: bytes) -> None:
         """Append. Raises: OSError."""
         try:
-            self._file.write(data)
+            self._file.write(self._frame.feed(data))
         except OSError as error:
             self.fault = error
             raise
 
     def close(self) -> None:
-        """Write what is buffered."""
+        """Write the buffered output, and close the file."""
         try:
             self._file.close()
         except OSError as error:
@@ -331,11 +316,18 @@ _starting = threading.Lock()
 def _start_loop() -> asyncio.AbstractEventLoop:
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, name="requorum-ssh", daemon=True).start()
+    atexit.register(hang_up)
     return loop
 
 
+def hang_up() -> None:
+    """End all connections of this process, and forget which nodes let it in."""
+    with suppress(TimeoutError):
+        asyncio.run_coroutine_threadsafe(connections.close_all(), _loop()).result(1)
+
+
 def _loop() -> asyncio.AbstractEventLoop:
-    with _starting:  # a cache alone would let two threads start a loop each
+    with _starting:  # with only a cache, two threads could start two loops
         return _start_loop()
 
 

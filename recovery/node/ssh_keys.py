@@ -1,4 +1,4 @@
-"""Private keys and pinned host keys, read from OpenSSH's files."""
+"""Reads private keys and pinned host keys from OpenSSH's files."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -10,19 +10,19 @@ from recovery.errors import SettingError
 from recovery.swarm.machines import Node, Ssh
 
 GO_PREFERS = ("ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa", "ssh-ed25519")
-"""golang.org/x/crypto/ssh, defaultHostKeyAlgos: pulumi-command pins one key and takes what the host offers for it."""
+"""The order of host keys in golang.org/x/crypto/ssh (defaultHostKeyAlgos). pulumi-command pins only one key."""
 
 
 def private_key_text(path: Path) -> str:
-    """The text of the operator's private key, a secret. Raises: SettingError when the key cannot be used."""
+    """The text of the operator's private key, a secret. Raises: SettingError if the key cannot be used."""
     private_key(path)
     return path.read_text()
 
 
 def pinned_key(node: Node, ssh: Ssh) -> str:
-    """The host key that is pinned for the node, as a line of `authorized_keys`.
+    """The pinned host key of the node, as a line of `authorized_keys`.
 
-    Of several keys, the one that a Go client asks for first. Raises: SettingError when none is pinned.
+    Of several keys, it is the one that a Go client asks for first. Raises: SettingError if none is pinned.
     """
     keys = known_keys(node, ssh)
     if not keys:
@@ -38,14 +38,14 @@ def pinned_key(node: Node, ssh: Ssh) -> str:
 
 
 def known_keys(node: Node, ssh: Ssh) -> Sequence[asyncssh.SSHKey]:
-    """The host keys that are pinned for the node. Raises: SettingError when the file cannot be used."""
+    """The pinned host keys of the node. Raises: SettingError if the file cannot be used."""
     keys, *_ = pinned_keys(ssh.known_hosts_file).match(node.dial, node.dial, ssh.port)
     return keys
 
 
 @cache
 def private_key(path: Path) -> asyncssh.SSHKey:
-    """The operator's private key, read once. Raises: SettingError when it cannot be used."""
+    """The operator's private key, read once. Raises: SettingError if the key cannot be used."""
     try:
         return asyncssh.read_private_key(path)
     except OSError as error:
@@ -65,7 +65,7 @@ def private_key(path: Path) -> asyncssh.SSHKey:
 
 
 def pinned_keys(path: Path) -> asyncssh.SSHKnownHosts:
-    """The pinned host keys. Raises: SettingError when the file cannot be used."""
+    """All pinned host keys. Raises: SettingError if the file cannot be used."""
     try:
         return asyncssh.read_known_hosts(str(path))
     except OSError as error:

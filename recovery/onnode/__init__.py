@@ -1,5 +1,5 @@
-"""The program that runs on a node: it takes a copy, proves it in a sandbox, and seals it.
+"""The program that runs on a node. It takes a copy, tests it in a sandbox, and seals it.
 
-It is sent through the SSH connection and run by the node's own Python, 3.10 or newer, with nothing
-but the standard library. `recovery.node.program` is what sends it.
+`recovery.node.program` sends the program through the SSH connection. The node's own Python, 3.10 or newer, runs it. The
+program uses only the standard library.
 """

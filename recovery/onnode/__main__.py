@@ -1,9 +1,9 @@
-"""``take ROOT HOW``, ``examine ROOT``, ``removable ROOT``, ``receive SHA256``, ``prove ARGUMENTS``,
-``seal FOLDER RECIPIENT…``, ``take-data ARGUMENTS``, ``give-data ARGUMENTS``: what it found, as JSON.
+"""Runs one verb and prints its result as JSON.
 
-``take-data`` puts out the copy itself, and what it found as the last line of the error output. A secret is read from
-standard input, never from the arguments. Ends with 3 where the copy is at fault, and with its fault as the last line of
-the error output.
+The verbs are ``take ROOT HOW``, ``examine ROOT``, ``removable ROOT``, ``receive SHA256``, ``prove ARGUMENTS``, ``seal FOLDER
+RECIPIENT…``, ``take-data ARGUMENTS`` and ``give-data ARGUMENTS``. ``take-data`` writes the copy itself to standard
+output, and its result as the last line of the error output. The program reads secrets from standard input, never from the arguments. If the copy is
+damaged, the program exits with 3, and the last line of the error output says why.
 """
 
 import json
@@ -19,16 +19,16 @@ BROKEN = 1
 
 
 def main(program: str, argv: list[str]) -> int:
-    """Run one verb. ``program`` is the file that this program was started from."""
+    """Run one verb. ``program`` is the file of this program."""
     try:
-        found = _run(program, *argv)
+        result = _run(program, *argv)
     except (Unfit, sandbox.Failed) as error:
         print(error, file=sys.stderr)
         return sandbox.AT_FAULT
     except (sandbox.Unable, process.Failed, OSError, subprocess.CalledProcessError) as error:
         print(error, file=sys.stderr)
         return BROKEN
-    print(json.dumps(found), file=sys.stderr if argv[0] == "take-data" else sys.stdout)
+    print(json.dumps(result), file=sys.stderr if argv[0] == "take-data" else sys.stdout)
     return 0
 
 
@@ -42,18 +42,18 @@ def _run(program: str, verb: str, *arguments: str) -> Any:
             return repair.removable(*arguments)
         case "seal":
             folder, *recipients = arguments
-            given = json.load(sys.stdin.buffer)
-            return copying.seal(Path(folder), recipients, given["manifest"], given["opened"].encode())
+            request = json.load(sys.stdin.buffer)
+            return copying.seal(Path(folder), recipients, request["manifest"], request["opened"].encode())
         case "receive":
             return copying.receive(sys.stdin.buffer, *arguments)
         case "prove":
-            given = json.loads(arguments[0])
+            request = json.loads(arguments[0])
             key = sys.stdin.buffer.read()
-            return sandbox.prove(program, Path(given["copy"]), given["address"], given["unpacked"], key)
+            return sandbox.prove(program, Path(request["copy"]), request["address"], request["unpacked"], key)
         case "inside":
-            given = json.loads(arguments[0])
+            request = json.loads(arguments[0])
             key = sys.stdin.buffer.read()
-            return sandbox.inside(Path(given["copy"]), given["address"], given["size"], key)
+            return sandbox.inside(Path(request["copy"]), request["address"], request["size"], key)
         case "take-data":
             return streaming.take(json.loads(arguments[0]), sys.stdout.buffer, sys.stdin.buffer)
         case "give-data":

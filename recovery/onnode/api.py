@@ -1,4 +1,4 @@
-"""A Docker engine's API through its local socket, with the standard library alone."""
+"""Uses a Docker engine's API through its local socket, with only the standard library."""
 
 import http.client
 import json
@@ -14,13 +14,13 @@ KINDS = {
     "secrets": "/secrets",
     "configs": "/configs",
 }
-"""Where the engine lists what a swarm holds."""
+"""The paths of the API that list the objects of a swarm, by kind."""
 EVENTS = '/events?filters={"scope":{"swarm":true}}'
 REQUEST_SECONDS = 30.0
 
 
 class Refused(Exception):
-    """What the engine answered instead of doing what was asked."""
+    """The engine answered a request with an error."""
 
 
 class _Connection(http.client.HTTPConnection):
@@ -37,9 +37,10 @@ class _Connection(http.client.HTTPConnection):
 
 
 def ask(path: Path, method: str, what: str, body: Any = None, *, seconds: float = REQUEST_SECONDS) -> Any:
-    """What the engine at the socket ``path`` answers, each part within ``seconds``; None where that is no JSON.
+    """Send a request to the engine at the socket ``path``. Returns its answer, or None if the answer is no JSON.
 
-    Raises: Refused; OSError and http.client.HTTPException where there is no answer.
+    Each part of the answer may take ``seconds``.
+    Raises: Refused; OSError and http.client.HTTPException if the engine does not answer.
     """
     connection = _Connection(path, seconds)
     try:
@@ -55,9 +56,9 @@ def ask(path: Path, method: str, what: str, body: Any = None, *, seconds: float 
 
 
 def events(path: Path) -> Iterator[bytes]:
-    """A line for each change to the swarm, from now on, and nothing as soon as the engine listens for them.
+    """Yield an empty line when the engine starts to send events, then a line for each change of the swarm.
 
-    Ends where the engine does. Raises: as `ask`.
+    The lines end when the engine stops. Raises: as `ask`.
     """
     connection = _Connection(path, None)
     try:
@@ -73,5 +74,5 @@ def events(path: Path) -> Iterator[bytes]:
 
 
 def holdings(path: Path) -> dict[str, list[Mapping[str, Any]]]:
-    """The lists of what the swarm holds, by kind. Raises: as `ask`."""
+    """Return the objects of the swarm by kind, as the engine lists them. Raises: as `ask`."""
     return {kind: ask(path, "GET", what) for kind, what in KINDS.items()}

@@ -1,6 +1,6 @@
-"""The archive of a swarm directory: a tar file, compressed with zstd, of plain files below ``swarm/``.
+"""Reads the archive of a swarm directory: a tar file, compressed with zstd, of plain files below ``swarm/``.
 
-Read on the node that made it, and on the machine that restores it.
+The node that takes a copy reads the archive, and so does the machine that restores it.
 """
 
 import hashlib
@@ -13,39 +13,39 @@ from typing import IO, cast
 from recovery.swarm.wal import Position, position
 
 LARGEST = 8 * 1024**3
-"""Bytes an archive may unpack to; a swarm directory beyond that is not one."""
+"""The most bytes to which an archive may unpack. No swarm directory is larger."""
 CERTIFICATE = "swarm/certificates/swarm-node.crt"
 KEY = "swarm/certificates/swarm-node.key"
 CA = "swarm/certificates/swarm-root-ca.crt"
 PLACED = ".requorum"
-"""In a swarm directory that our restore put in place: the name of the copy, until it is proven."""
+"""A marker in a restored swarm directory, until the restore is proven. It holds the name of the copy."""
 OPENED = ".requorum-opened"
-"""In a swarm directory whose key file was opened without its engine: autolock was on, and is to be switched on again."""
+"""A marker in a swarm directory whose key file Requorum opened. Autolock was on, and must be switched on again."""
 WAL = "swarm/raft/wal-v3-encrypted/"
 REPAIRED = ".requorum-repaired"
 """In a swarm directory whose log we cut: what was wrong with it, until a new cluster was forced from it."""
 BLOCK = 1 << 20
 PAPER = 64 << 10
-"""Bytes of a certificate or a key file, at most."""
+"""The most bytes of a certificate or a key file."""
 LOG = 1 << 30
-"""Bytes of the raft log, at most, without the zeros that its segments are filled up with: they are held in memory."""
+"""The most bytes of the raft log, which is held in memory. The zeros that fill its segments do not count."""
 BESIDE = 4 << 20
-"""Bytes of an archive that are no file's content, at most: enough for thousands of files, where a swarm directory has dozens."""
+"""The most bytes of an archive outside the content of files. A swarm directory has dozens of files, not thousands."""
 KINDS = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE, tarfile.GNUTYPE_SPARSE)
-"""What tar makes of plain files and folders (``--format=gnu``)."""
+"""The types that tar gives plain files and folders (``--format=gnu``)."""
 UNREADABLE = Position(0, 0, 0)
 """Where a log ends that nobody can read."""
 END = bytes(tarfile.BLOCKSIZE)
-"""Marks the end. `tarfile.TarFile` takes a header that it cannot read, or that is not there, for the end too; tar does not."""
+"""The block that marks the end. tar requires it. `tarfile.TarFile` also accepts an unreadable or missing header."""
 
 
 class Unfit(ValueError):
-    """The archive is none of a manager's swarm directory, or not the whole of it."""
+    """The archive is not a complete archive of a manager's swarm directory."""
 
 
 @dataclass(frozen=True)
 class FileEntry:
-    """One regular file of the archive; the path begins with ``swarm/``, the size is in bytes."""
+    """One regular file of the archive. The path begins with ``swarm/``. The size is in bytes."""
 
     path: str
     size: int
@@ -54,8 +54,9 @@ class FileEntry:
 
 @dataclass(frozen=True)
 class Content:
-    """What was read out of an archive: its files in order; certificate, key file (a secret, unless it is locked)
-    and CA certificate; and where its raft log ends.
+    """The content of an archive: its files in order, three of them whole, and the end of its raft log.
+
+    ``key`` is the key file, a secret unless it is locked. ``ca`` is the CA certificate.
     """
 
     files: tuple[FileEntry, ...]
@@ -68,8 +69,8 @@ class Content:
 def read(plain: IO[bytes], *, damaged: bool = False) -> Content:
     """Read the unpacked stream of an archive to its end. The raft log of a ``damaged`` directory may be unreadable.
 
-    Raises: Unfit when it holds anything but plain files and folders below ``swarm/``, each of them once, unpacks to
-    too much, or lacks what a manager needs; tarfile.TarError and the stream's own errors when it is torn.
+    Raises: Unfit if the archive holds anything but plain files and folders below ``swarm/``, holds one of them twice,
+    unpacks to too much, or lacks what a manager needs; tarfile.TarError and the stream's own errors if it is torn.
     """
     try:
         return _read(_Metered(plain), damaged)
@@ -81,7 +82,7 @@ def read(plain: IO[bytes], *, damaged: bool = False) -> Content:
 
 def _read(stream: "_Metered", damaged: bool) -> Content:
     files: list[FileEntry] = []
-    kept: dict[str, bytes] = {}
+    whole: dict[str, bytes] = {}
     room = LOG
     with tarfile.open(fileobj=cast("IO[bytes]", stream), mode="r|", bufsize=tarfile.BLOCKSIZE) as tar:
         for path, content in _files(tar, stream):
@@ -98,17 +99,17 @@ def _read(stream: "_Metered", damaged: bool) -> Content:
             if logged:
                 room -= len(head)
             if wanted:
-                kept[path] = bytes(head)
+                whole[path] = bytes(head)
             files.append(FileEntry(path, size, digest.hexdigest()))
     if stream.last != END:
         raise tarfile.ReadError("its end is missing")
-    while block := stream.read(BLOCK):  # to the end of the frame, so that a cut-off tail is noticed
+    while block := stream.read(BLOCK):  # read to the end of the frame, to notice a missing tail
         if block.count(0) < len(block):
             raise Unfit("something follows its end")
-    segments = [kept[path] for path in sorted(kept) if path.startswith(WAL)]
-    if not {CERTIFICATE, CA, KEY} <= kept.keys() or not (segments or damaged):
+    segments = [whole[path] for path in sorted(whole) if path.startswith(WAL)]
+    if not {CERTIFICATE, CA, KEY} <= whole.keys() or not (segments or damaged):
         raise Unfit("certificates or raft log are missing")
-    return Content(tuple(files), kept[CERTIFICATE], kept[KEY], kept[CA], _position(segments, damaged))
+    return Content(tuple(files), whole[CERTIFICATE], whole[KEY], whole[CA], _position(segments, damaged))
 
 
 def _position(segments: list[bytes], damaged: bool) -> Position:
@@ -122,7 +123,7 @@ def _position(segments: list[bytes], damaged: bool) -> Position:
 
 
 class _Metered:
-    """The stream of an archive; no more than `BESIDE` bytes are read of it that are no file's content.
+    """The stream of an archive. It reads at most `BESIDE` bytes outside the content of files.
 
     So neither countless empty files nor an endless header can fill the memory.
     """
@@ -132,10 +133,10 @@ class _Metered:
         self._beside = 0
         self.in_content = False
         self.last = b""
-        """What was read last."""
+        """The bytes of the last read."""
 
     def read(self, size: int) -> bytes:
-        """The next bytes. Raises: Unfit; the stream's own errors."""
+        """Return the next bytes. Raises: Unfit; the stream's own errors."""
         self.last = self._plain.read(size)
         if not self.in_content:
             self._beside += len(self.last)
@@ -146,13 +147,13 @@ class _Metered:
 
 def _files(tar: tarfile.TarFile, stream: _Metered) -> Iterator[tuple[str, Iterator[bytes]]]:
     total = 0
-    seen: set[str] = set()
+    names: set[str] = set()
     for member in tar:
         if not _belongs(member) or tar.pax_headers:
             raise Unfit(f"{member.name[:100]!r} does not belong in a swarm directory")
-        if member.name in seen:
+        if member.name in names:
             raise Unfit(f"{member.name!r} is in it twice")
-        seen.add(member.name)
+        names.add(member.name)
         total += member.size
         if member.size < 0 or total > LARGEST:
             raise Unfit(f"it unpacks to more than {LARGEST} bytes")
@@ -163,7 +164,7 @@ def _files(tar: tarfile.TarFile, stream: _Metered) -> Iterator[tuple[str, Iterat
 
 
 def _belongs(member: tarfile.TarInfo) -> bool:
-    """Whether it is a plain file or folder below ``swarm/``, under a name and in a form that all programs read alike."""
+    """Whether a member is a plain file or folder below ``swarm/``, with a name that all programs read alike."""
     parts = member.name.split("/")
     return (
         member.type in KINDS

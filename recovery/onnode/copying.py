@@ -1,7 +1,7 @@
-"""A copy on the node: packed beside the running engine or while that is stopped, compressed, read back, and sealed before it leaves.
+"""Takes a copy on its node: packs it while the engine runs or is stopped, compresses it, reads it back, and seals it.
 
-It lies in a folder of its own below `FOLDER`, which whoever asked for it removes; what was left behind for an
-hour is removed by the next one. One from elsewhere is opened: it lies in memory, and is removed whoever is gone.
+The copy is in a separate folder below `FOLDER`. The caller removes this folder. The next copy removes folders that have
+existed for an hour. A received copy, for a drill, is not sealed. It is in memory, and systemd removes it in any case.
 """
 
 import base64
@@ -31,15 +31,15 @@ DAMAGED, REPAIRED = "damaged", "repaired"
 UNITS = ("docker.socket", "docker.service")
 GUARD = "requorum-engine-back"
 STOPPED = ("inactive", "failed")
-"""systemd's words for an engine that does not run."""
+"""systemd's states of an engine that does not run."""
 RESERVE_BYTES = 64 << 20
-"""That are left on the disk beside a copy: the running engine's log makes its next segment of that size (etcd: SegmentSizeBytes)."""
+"""Space to leave on the disk: the next segment of the running engine's log has this size (etcd: SegmentSizeBytes)."""
 STOPPED_SECONDS = 120
-"""After which an engine that was stopped for a copy is started by systemd, should whoever stopped it be gone."""
+"""After this time, systemd starts an engine that was stopped for a copy, in case this process is gone."""
 RECEIVED = Path("/run")
-"""Where archives from elsewhere lie: in memory."""
+"""The folder of received archives, in memory."""
 RECEIVED_SECONDS = 900
-"""After which one is removed by systemd, should whoever sent it be gone: it is sent and proven in less (`recovery.node.program.SECONDS` each)."""
+"""After this time, systemd removes a received archive. A drill needs less (twice `recovery.node.program.SECONDS`)."""
 PACK = (
     "tar",
     "--format=gnu",
@@ -50,26 +50,28 @@ PACK = (
     f"--exclude=swarm/{archive.REPAIRED}",
     "-cf",
 )
-"""``*.tmp`` is the write-ahead log's preallocated next segment: all zeros, made anew on start."""
+"""``*.tmp`` is the preallocated next segment of the write-ahead log. It holds only zeros."""
 RECORD = 10240
-"""Bytes that tar writes at once: it says how many of them were written, and not why no more were."""
+"""Bytes that tar writes at once. If a write fails, tar says how many bytes it wrote, but not why no more."""
 CHANGED = 1
-"""tar's exit status where a file changed as it was read, which is expected of a running engine."""
+"""tar's exit status if a file changed while tar read it, as a running engine's files do."""
 TRIES, PAUSE = 3, 0.2
-"""Of packing while the node's certificate is replaced, and seconds between them: files of a few kilobytes are written and renamed."""
+"""How often to pack while swarmkit replaces the node's certificate, and the seconds in between. The files are small."""
 NEXT = ".swarm-node.crt"
-"""The certificate that is about to come: it is written, then the key is replaced, then it takes its place (swarmkit,
-ca/keyreadwriter.go: Write). An engine that was killed in between leaves it until it starts."""
+"""The next certificate. swarmkit writes it, replaces the key, then renames it (ca/keyreadwriter.go: Write).
+
+If the engine is killed in between, the file stays until the engine starts.
+"""
 LOCKED = b"ENCRYPTED PRIVATE KEY"
-"""In a key file that needs the unlock key (see `recovery.swarm.key_file`)."""
+"""Part of a key file that needs the unlock key (see `recovery.swarm.key_file`)."""
 
 
 def take(root: str, how: str) -> dict[str, Any]:
-    """Copy the swarm directory below ``root``, ``how`` being `HOT`, `COLD`, `DAMAGED` or `REPAIRED`; what the copy is, and its
-    folder.
+    """Copy the swarm directory below ``root``. ``how`` is `HOT`, `COLD`, `DAMAGED` or `REPAIRED`. Returns the copy's folder
+    and facts.
 
-    The key file is told only where it is locked: it is a secret otherwise. Raises: Unfit, OSError,
-    CalledProcessError; nothing is left behind then, and no engine stopped.
+    The result holds the key file only if it is locked. Otherwise the key file is a secret. After an error, no files
+    remain and the engine runs. Raises: Unfit, OSError, CalledProcessError.
     """
     folder = _folder()
     stopped, repaired = 0.0, dict[str, Any]()
@@ -87,87 +89,87 @@ def take(root: str, how: str) -> dict[str, Any]:
             shutil.rmtree(folder / "tree")
         else:
             _pack_still(root, folder)
-        made = _compressed(folder)
-        found = read(made, damaged=how == DAMAGED)
-        (folder / KEY).write_bytes(found.key)
+        packed = _compressed(folder)
+        content = read(packed, damaged=how == DAMAGED)
+        (folder / KEY).write_bytes(content.key)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     return {
         "folder": str(folder),
-        "files": [[entry.path, entry.size, entry.sha256] for entry in found.files],
-        "certificate": found.certificate.decode(errors="replace"),
-        "locked_key": found.key.decode(errors="replace") if LOCKED in found.key else None,
-        "ca_sha256": hashlib.sha256(found.ca).hexdigest(),
-        "position": [found.position.term, found.position.index, found.position.commit],
+        "files": [[entry.path, entry.size, entry.sha256] for entry in content.files],
+        "certificate": content.certificate.decode(errors="replace"),
+        "locked_key": content.key.decode(errors="replace") if LOCKED in content.key else None,
+        "ca_sha256": hashlib.sha256(content.ca).hexdigest(),
+        "position": [content.position.term, content.position.index, content.position.commit],
         "raw_bytes": disk,
         "stopped_seconds": round(stopped, 3),
         **repaired,
-        **measured(made),
+        **measured(packed),
     }
 
 
 def _allocated(directory: Path) -> int:
-    """Bytes that a directory takes on the disk; what is removed meanwhile takes none."""
-    taken = 0
+    """Bytes that a directory uses on the disk. Files that are removed meanwhile do not count."""
+    size = 0
     for folder, folders, files in os.walk(directory):
         for name in (*folders, *files):
             with suppress(FileNotFoundError):
-                taken += Path(folder, name).lstat().st_blocks * 512
-    return taken
+                size += Path(folder, name).lstat().st_blocks * 512
+    return size
 
 
 def _require_space(folder: Path, needed: int) -> None:
-    """Raises: OSError where packing could fill the disk, which may be the running engine's too."""
+    """Raises: OSError if packing could fill the disk, which the running engine may use too."""
     if (free := shutil.disk_usage(folder).free) < needed:
         why = f"{os.strerror(errno.ENOSPC)}: {free >> 20} MiB are free, and {needed >> 20} MiB are needed for a copy"
         raise OSError(errno.ENOSPC, why, str(folder))
 
 
 def _pack(root: str, folder: Path) -> None:
-    """Pack the swarm directory, uncompressed: an engine is stopped for no more than that. Raises: OSError."""
+    """Pack the swarm directory without compression, because a stopped engine waits for it. Raises: OSError."""
     done = subprocess.run([*PACK, str(folder / PACKED), "swarm"], cwd=root, capture_output=True)
     if done.returncode not in (0, CHANGED):
         if shutil.disk_usage(folder).free < RECORD:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
-        said = done.stderr.decode(errors="replace").strip().splitlines()[:1] or [f"exit status {done.returncode}"]
-        raise OSError(said[0])
+        message = done.stderr.decode(errors="replace").strip().splitlines()[:1] or [f"exit status {done.returncode}"]
+        raise OSError(message[0])
 
 
 def _pack_still(root: str, folder: Path) -> None:
-    """Pack the swarm directory beside the running engine, again where that replaced keys or certificates meanwhile.
+    """Pack the swarm directory while the engine runs. If keys or certificates changed meanwhile, pack again.
 
-    A key and a certificate that do not belong together are no copy, nor is a log with a data key that the key file of before
-    lacks. Raises: OSError.
+    A copy is useless if its key and certificate do not belong together, or if its key file lacks a data key of its log.
+    Raises: OSError.
     """
-    for left in reversed(range(TRIES)):
+    for tries in reversed(range(TRIES)):
         before = _certificates(root)
         _pack(root, folder)
-        if not left or (before == _certificates(root) and NEXT not in before):
+        if not tries or (before == _certificates(root) and NEXT not in before):
             return
         time.sleep(PAUSE)
 
 
 def _certificates(root: str) -> dict[str, tuple[int, int]]:
-    """The files of the node's certificates by name; one that is replaced, as swarmkit does, is another."""
-    found = {}
+    """The files of the node's certificates: inode and time by name. If swarmkit replaces a file, its inode changes."""
+    files = {}
     for path in Path(root, archive.KEY).parent.glob("*"):
         with suppress(FileNotFoundError):
             state = path.lstat()
-            found[path.name] = state.st_ino, state.st_mtime_ns
-    return found
+            files[path.name] = state.st_ino, state.st_mtime_ns
+    return files
 
 
 def _compressed(folder: Path) -> Path:
-    made = folder / ARCHIVE
-    subprocess.run(["zstd", "-q", "-3", "--rm", str(folder / PACKED), "-o", str(made)], check=True)
-    return made
+    target = folder / ARCHIVE
+    subprocess.run(["zstd", "-q", "-3", "--rm", str(folder / PACKED), "-o", str(target)], check=True)
+    return target
 
 
 def _require_stopped() -> None:
-    """Raises: Unfit where the engine runs again, and may have written what was being packed."""
-    asked = subprocess.run(["systemctl", "is-active", "docker.service"], capture_output=True, text=True)
-    if asked.stdout.strip() not in STOPPED:
+    """Raises: Unfit if the engine runs again, because it may have written to the packed files."""
+    unit = subprocess.run(["systemctl", "is-active", "docker.service"], capture_output=True, text=True)
+    if unit.stdout.strip() not in STOPPED:
         raise archive.Unfit(
             f"the engine was started again before all was packed, which must take less than {STOPPED_SECONDS} s"
         )
@@ -175,9 +177,9 @@ def _require_stopped() -> None:
 
 @contextmanager
 def _engine_stopped() -> Iterator[Callable[[], float]]:
-    """Docker stopped for as long as the context is; what is given tells for how many seconds, afterwards.
+    """Stop Docker for the duration of the context. Afterwards, the yielded function returns for how many seconds.
 
-    systemd starts it again after `STOPPED_SECONDS` whatever becomes of this process.
+    systemd starts Docker again after `STOPPED_SECONDS`, even if this process is killed.
     """
     begun = ended = time.monotonic()
     guard = [
@@ -185,8 +187,8 @@ def _engine_stopped() -> Iterator[Callable[[], float]]:
         "--quiet",
         f"--unit={GUARD}",
         f"--on-active={STOPPED_SECONDS}s",
-        "--timer-property=AccuracySec=1s",  # a minute otherwise
-        "--collect",  # one that failed would keep the next from being made
+        "--timer-property=AccuracySec=1s",  # the default is a minute
+        "--collect",  # otherwise a failed unit prevents the next one
         "systemctl",
         "start",
         *UNITS,
@@ -205,9 +207,9 @@ def _engine_stopped() -> Iterator[Callable[[], float]]:
 
 
 def receive(content: BinaryIO, sha256: str) -> dict[str, Any]:
-    """Lay an archive from elsewhere into a folder of its own, in memory, for no longer than `RECEIVED_SECONDS`.
+    """Write an archive from S3 to a separate folder in memory, for at most `RECEIVED_SECONDS`. Returns the folder.
 
-    Raises: OSError, also when not all of it arrives; CalledProcessError.
+    Raises: OSError, also if not all of the archive arrives; CalledProcessError.
     """
     folder = Path(tempfile.mkdtemp(prefix="requorum-copy-", dir=RECEIVED))
     after = f"--on-active={RECEIVED_SECONDS}s"
@@ -225,51 +227,52 @@ def receive(content: BinaryIO, sha256: str) -> dict[str, Any]:
 
 
 def read(path: Path, *, damaged: bool = False) -> archive.Content:
-    """The content of an archive on this node; its log may be ``damaged``. Raises: Unfit, also when it is torn."""
+    """Read the content of an archive on this node; its log may be ``damaged``. Raises: Unfit, also if the archive is torn."""
     with subprocess.Popen(["zstd", "-q", "-dc", str(path)], stdout=subprocess.PIPE) as unpacking:
         assert unpacking.stdout
         try:
-            found = archive.read(unpacking.stdout, damaged=damaged)
+            content = archive.read(unpacking.stdout, damaged=damaged)
         except (EOFError, TarError) as error:
             raise archive.Unfit(f"it is torn ({error})") from None
     if unpacking.returncode:
         raise archive.Unfit("it is torn (zstd)")
-    return found
+    return content
 
 
 def seal(folder: Path, recipients: Sequence[str], manifest: Mapping[str, Any], opened: bytes) -> dict[str, Any]:
-    """Encrypt the copy in ``folder`` to age recipients, and sign its ``manifest`` with the node's key; the plain ones are removed.
+    """Encrypt the copy in ``folder`` to age recipients, and sign its ``manifest`` with the node's key.
 
-    ``opened`` is the key file opened, where the copy's own needs the unlock key; where that is not at hand, nothing is signed.
-    What is told is the file, its size and digest, and the signature in base64. Raises: OSError, CalledProcessError.
+    ``opened`` is the opened key file, if the key file of the copy needs the unlock key. Without it, the manifest is not
+    signed. Removes archive and key file. Returns the sealed file, its size and digest, and the signature in base64.
+    Raises: OSError, CalledProcessError.
     """
     sealed = folder / SEALED
-    named = [word for recipient in recipients for word in ("-r", recipient)]
-    subprocess.run(["age", "-e", *named, "-o", str(sealed), str(folder / ARCHIVE)], check=True)
+    options = [word for recipient in recipients for word in ("-r", recipient)]
+    subprocess.run(["age", "-e", *options, "-o", str(sealed), str(folder / ARCHIVE)], check=True)
     (folder / ARCHIVE).unlink()
-    made = measured(sealed)
+    measures = measured(sealed)
     key = opened or (folder / KEY).read_bytes()
     (folder / KEY).unlink()
-    (folder / STATEMENT).write_bytes(statement({**manifest, **made}))
+    (folder / STATEMENT).write_bytes(statement({**manifest, **measures}))
     signature = None if LOCKED in key else base64.b64encode(sign(folder / STATEMENT, key)).decode()
-    return {"file": str(sealed), "signature": signature, **made}
+    return {"file": str(sealed), "signature": signature, **measures}
 
 
 def statement(manifest: Mapping[str, Any]) -> bytes:
-    """What is signed: a manifest as it is stored, without the signature, its keys in order and nothing between them."""
+    """The bytes that a manager signs: the stored manifest without its signature, with sorted keys and no spaces."""
     signed = {key: value for key, value in manifest.items() if key != "signature"}
     return json.dumps(signed, sort_keys=True, separators=(",", ":")).encode()
 
 
 def sign(file: Path, key: bytes) -> bytes:
-    """The signature of a swarm node's key under a file. The key's headers, which carry the raft log's data keys, are left out."""
+    """Sign a file with the key of a swarm node. Leaves out the key's headers, which hold the raft log's data keys."""
     bare = b"\n".join(line for line in key.splitlines() if line and b": " not in line) + b"\n"
     argv = ["openssl", "dgst", "-sha256", "-sign", "/dev/stdin", str(file)]
     return subprocess.run(argv, input=bare, stdout=subprocess.PIPE, check=True).stdout
 
 
 def measured(path: Path) -> dict[str, Any]:
-    """Size in bytes and SHA-256 of a file."""
+    """Measure the size in bytes and the SHA-256 of a file."""
     with path.open("rb") as file:
         digest = hashlib.sha256()
         while block := file.read(archive.BLOCK):
@@ -285,6 +288,6 @@ def _folder() -> Path:
 
 def _tidy(now: float) -> None:
     for entry in os.scandir(FOLDER):
-        with suppress(FileNotFoundError):  # it is another one's, and ended
+        with suppress(FileNotFoundError):  # another copy ended and removed it
             if now - entry.stat().st_mtime > STALE_SECONDS:
                 shutil.rmtree(entry.path, ignore_errors=True)

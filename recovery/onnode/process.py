@@ -1,7 +1,7 @@
-"""Processes that a stream runs through, on the node and in its containers.
+"""Runs the processes of a stream, on the node and in its containers.
 
-What runs in a container bears a mark in its environment, by which all of it is found and killed: docker ends a command
-with its client only in that the command's streams end.
+Processes in a container have a marker in their environment, by which `kill` finds them. If docker's client ends, docker
+only ends the streams of the command, and the command may continue.
 """
 
 import os
@@ -16,19 +16,21 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+from recovery.waiting import until
+
 PROCESSES = Path("/proc")
 MARK = "REQUORUM_DATA"
-"""The variable whose value is the mark."""
+"""The environment variable whose value is the marker."""
 START_SECONDS = 30.0
 POLL = 0.02
 LOOKS = 3
 TAIL = 2000
-"""Bytes of a command's error output that are told."""
+"""Bytes of a command's error output that a message shows."""
 BLOCK = 1 << 16
 
 
 class Failed(Exception):
-    """The service's command, or what packs or seals its stream, did not do its part."""
+    """The command of the service failed, or a process that packs or seals its stream."""
 
 
 @dataclass
@@ -50,18 +52,18 @@ class Process:
             del self.said[:-TAIL]
 
     def require(self) -> int:
-        """Its exit status, once it has ended. Raises: Failed where that is none of the fine ones."""
+        """Wait for the end of the process. Returns its exit status. Raises: Failed if the status is not in ``fine``."""
         status = self.popen.wait()
         if status not in self.fine:
             self.listening.join(timeout=1.0)
-            said = self.said.decode(errors="replace").strip() or "no message"
-            raise Failed(f"{self.what} ended with exit status {status}: {said}")
+            message = self.said.decode(errors="replace").strip() or "no message"
+            raise Failed(f"{self.what} ended with exit status {status}: {message}")
         return status
 
 
 @contextmanager
 def running(argv: Sequence[str], mark: str = "", *, fine: tuple[int, ...] = (0,), **streams: Any) -> Iterator[Process]:
-    """A process for as long as the context is; what still runs then is killed, also in the container."""
+    """Run a process for the duration of the context, then kill what still runs, also in the container."""
     popen = subprocess.Popen(argv, stderr=subprocess.PIPE, **streams)
     process = Process(popen, argv[0] if not mark else "the command", fine)
     try:
@@ -81,38 +83,42 @@ def running(argv: Sequence[str], mark: str = "", *, fine: tuple[int, ...] = (0,)
 
 
 def until_started(process: Process, mark: str) -> None:
-    """Raises: Failed when the command does not show up: it could not be told that its stream broke off."""
-    end = time.monotonic() + START_SECONDS
-    while process.popen.poll() is None and not any(_marked(mark)):
-        if time.monotonic() > end:
-            raise Failed(f"the command did not start within {START_SECONDS:.0f} s")
-        time.sleep(POLL)
+    """Wait until the command runs in the container.
+
+    Raises: Failed if it does not start, because `kill` could not find it if the stream broke.
+    """
+    until(
+        lambda: process.popen.poll() is not None or any(_marked(mark)),
+        START_SECONDS,
+        pause=POLL,
+        otherwise=lambda _: Failed(f"the command did not start within {START_SECONDS:.0f} s"),
+    )
 
 
 def kill(mark: str) -> None:
-    """Kill everything that bears the mark, where there is one, and what that starts meanwhile.
+    """Kill every process with the marker, and the processes that they start meanwhile. Without a marker, do nothing.
 
-    A process that is about to run another program bears none for a moment, so it takes several looks to have gone.
+    A process that is about to run another program has no marker for a moment. So several searches must find none.
     """
     end = time.monotonic() + START_SECONDS
     unseen = 0
     while mark and unseen < LOOKS and time.monotonic() < end:
-        found = list(_marked(mark))
-        for pid in found:
+        processes = list(_marked(mark))
+        for pid in processes:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        unseen = 0 if found else unseen + 1
+        unseen = 0 if processes else unseen + 1
         time.sleep(POLL)
 
 
 def _marked(mark: str) -> Iterator[int]:
     entry = f"{MARK}={mark}".encode()
     for folder in PROCESSES.iterdir():
-        with suppress(OSError):  # it has ended
+        with suppress(OSError):  # the process has ended
             if folder.name.isdigit() and entry in (folder / "environ").read_bytes().split(b"\0"):
                 yield int(folder.name)
 
 
 def blocks(source: Any) -> Iterator[bytes]:
-    """What a pipe gives, as it comes."""
+    """Yield the content of a pipe as it arrives."""
     return iter(partial(source.read1, BLOCK), b"")

@@ -1,10 +1,9 @@
-"""A copy restored as in a disaster, in a sandbox on the node: what comes up, read back through a second engine.
+"""Restores a copy as in a disaster, in a sandbox on the node, and reads the swarm back through a second engine.
 
-The sandbox has a network namespace that holds nothing but the manager's original address, process and mount
-namespaces of its own, a containerd namespace of its own, and its files in memory: the node's own engine and disk
-are not touched, and all of it is gone with its first process. systemd keeps it within a limit of memory and gives
-it the least share of the processors; its time is limited too. There is one at a time on a node, whoever asks for it: the
-memory that one finds to spare is not taken by another.
+The sandbox has separate network, process, mount and containerd namespaces. Its network holds only the manager's
+original address. Its files are in memory, so that it touches neither the node's engine nor its disk. When its first
+process ends, all of the sandbox disappears. systemd limits its memory and gives it the least share of the processors.
+Its time is limited too. Only one sandbox runs at a time on a node. Otherwise two would count on the same free memory.
 """
 
 import fcntl
@@ -22,16 +21,20 @@ from pathlib import Path
 from typing import IO, Any
 
 from recovery.onnode import api, archive, copying
+from recovery.waiting import until
 
 SECONDS = 60
-"""Of a whole proof. It takes one or two where the engine campaigns at once, as 20.10 and 28 do; 26.1 refuses that
-while the log holds changes of membership, and waits for an election: 10 to 20 more, in which nothing is done."""
+"""The limit of a whole restore test.
+
+It takes 1 or 2 s if the engine campaigns at once, as 20.10 and 28 do. Engine 26.1 does not campaign while its log holds
+membership changes. It waits 10 to 20 s more for an election.
+"""
 LOCK = Path("/run/requorum-proof.lock")
-"""Held for as long as a sandbox is there; says who asked for it."""
+"""The lock of this node's restore tests. The file names the process that holds it."""
 LOCK_SECONDS = 180.0
-"""For how long the proofs of others on this node are waited for: three of them."""
+"""How long a restore test waits for others on this node. Three of them fit."""
 ENGINE_BYTES = 300 << 20
-"""Memory for an engine and its caches, beside the files."""
+"""Memory for an engine and its caches, in addition to the files."""
 SEGMENT_BYTES = 64 << 20
 """The log's next segment, which the engine makes when it starts (etcd, server/storage/wal: SegmentSizeBytes)."""
 SPARE_BYTES = 32 << 20
@@ -39,10 +42,10 @@ MOUNT = Path("/mnt")
 DATA = MOUNT / "data"
 SOCKET = MOUNT / "engine.sock"
 CONFIG = MOUNT / "daemon.json"
-"""Empty: what the node's own engine is configured to do is no concern of the sandbox."""
+"""An empty configuration, because that of the node's engine does not apply in the sandbox."""
 UNPACK = 'set -o pipefail; zstd -q -dc "$1" | tar --sparse -xpf - -C "$2" swarm'
 AT_FAULT = 3
-"""Exit status of this program where the copy is at fault."""
+"""The exit status of this program if the copy is damaged."""
 KILLED = (137, -9)
 POLL = 0.02
 START_SECONDS = 30.0
@@ -54,18 +57,18 @@ DOCKERD = (
 
 
 class Failed(Exception):
-    """The copy did not come up."""
+    """No swarm started from the copy."""
 
 
 class Unable(Exception):
-    """The sandbox could not be made, which says nothing about the copy."""
+    """The sandbox could not be made. This error says nothing about the copy."""
 
 
 def prove(program: str, copy: Path, address: str, unpacked: int, key: bytes) -> dict[str, Any]:
-    """Restore ``copy``, an archive on this node, at ``address`` in a sandbox; what the swarm in it holds.
+    """Restore ``copy``, an archive on this node, at ``address`` in a sandbox. Returns what the restored swarm holds.
 
-    It has ``unpacked`` bytes. ``key`` is the key file opened, where the copy's own needs the unlock key. ``program``
-    is this program's file, which runs inside too. Raises: Failed; Unable.
+    The archive unpacks to ``unpacked`` bytes. ``key`` is the opened key file, if the one in the copy needs the unlock
+    key. ``program`` is the file of this program, which also runs in the sandbox. Raises: Failed; Unable.
     """
     with _alone() as lock:
         return _prove(program, copy, address, unpacked + SEGMENT_BYTES + SPARE_BYTES, key, lock)
@@ -73,27 +76,36 @@ def prove(program: str, copy: Path, address: str, unpacked: int, key: bytes) -> 
 
 @contextmanager
 def _alone() -> Iterator[IO[str]]:
-    """The lock of this node's proofs, once it is ours. Raises: Unable, and says whose it still is."""
-    end = time.monotonic() + LOCK_SECONDS
+    """Wait for the lock of this node's restore tests, and hold it. Raises: Unable, which names the present holder."""
     with LOCK.open("a+") as lock:
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > end:
-                    lock.seek(0)
-                    raise Unable(f"{lock.read()} still proves a copy here after {LOCK_SECONDS:.0f} s") from None
-                time.sleep(POLL)
+        until(lambda: _locks(lock), LOCK_SECONDS, pause=POLL, otherwise=lambda _: _busy(lock))
         lock.truncate(0)
-        came = os.environ.get("SSH_CONNECTION", "").partition(" ")[0]
-        lock.write(f"{f'somebody from {came}' if came else 'the agent'} (process {os.getpid()})")
+        client = os.environ.get("SSH_CONNECTION", "").partition(" ")[0]
+        lock.write(f"{f'somebody from {client}' if client else 'the agent'} (process {os.getpid()})")
         lock.flush()
         yield lock
 
 
+def _locks(lock: IO[str]) -> bool:
+    """Take the lock if it is free; whether it is ours."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _busy(lock: IO[str]) -> Unable:
+    """Whose lock it still is."""
+    lock.seek(0)
+    return Unable(f"{lock.read()} still proves a copy here after {LOCK_SECONDS:.0f} s")
+
+
 def _prove(program: str, copy: Path, address: str, size: int, key: bytes, lock: IO[str]) -> dict[str, Any]:
-    """The same, in ``size`` bytes of memory for files. Its processes have the lock, also when this one is gone."""
+    """Run `inside` in the namespaces, with ``size`` bytes of memory for files.
+
+    The processes of the sandbox hold the lock, even if this process is gone.
+    """
     limit = size + ENGINE_BYTES
     if (free := _available()) < limit:
         raise Unable(f"the node has {free >> 20} MiB of memory to spare, and {limit >> 20} MiB are needed")
@@ -106,19 +118,22 @@ def _prove(program: str, copy: Path, address: str, size: int, key: bytes, lock: 
     start = time.monotonic()
     done = subprocess.run(argv, input=key, capture_output=True, pass_fds=(lock.fileno(),))
     if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
+        message = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
         if done.returncode == AT_FAULT:
-            raise Failed(said[0])
-        raise Unable(f"no end within {SECONDS} s, or not enough memory" if done.returncode in KILLED else said[0])
-    found: dict[str, Any] = json.loads(done.stdout)
-    return {**found, "seconds": round(time.monotonic() - start, 3)}
+            raise Failed(message[0])
+        raise Unable(f"no end within {SECONDS} s, or not enough memory" if done.returncode in KILLED else message[0])
+    result: dict[str, Any] = json.loads(done.stdout)
+    return {**result, "seconds": round(time.monotonic() - start, 3)}
 
 
 def inside(copy: Path, address: str, size: int, key: bytes) -> dict[str, Any]:
-    """The same, in the namespaces. Raises: Failed; Unable, also where the kernel kills the engine; Unfit; OSError."""
+    """Restore the copy inside the sandbox's namespaces. Returns what the restored swarm holds.
+
+    Raises: Failed; Unable, also if the kernel kills the engine; Unfit; OSError.
+    """
     _run("mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "none", str(MOUNT))
     _run("ip", "link", "set", "lo", "up")
-    _run("ip", "link", "add", "requorum0", "type", "bridge")  # a dummy link is not there in every kernel
+    _run("ip", "link", "add", "requorum0", "type", "bridge")  # not every kernel has dummy links
     _run("ip", "address", "add", f"{address}/32", "dev", "requorum0")
     _run("ip", "link", "set", "requorum0", "up")
     CONFIG.write_text("{}")
@@ -129,7 +144,7 @@ def inside(copy: Path, address: str, size: int, key: bytes) -> dict[str, Any]:
         start = time.monotonic()
         _unpack(copy, key)
         wanted = {"ForceNewCluster": True, "ListenAddr": f"{address}:2377", "AdvertiseAddr": address}
-        _ask("POST", "/swarm/init", wanted, seconds=SECONDS)  # it is answered after the election
+        _ask("POST", "/swarm/init", wanted, seconds=SECONDS)  # the engine answers after the election
         return {**_inventory(), "recovery_seconds": round(time.monotonic() - start, 3)}
     except (OSError, http.client.HTTPException) as error:
         if not _ends(engine):
@@ -144,7 +159,7 @@ def inside(copy: Path, address: str, size: int, key: bytes) -> dict[str, Any]:
 
 
 def _unpack(copy: Path, key: bytes) -> None:
-    """Lay the copy into the engine's data, having read it whole: wherever it came from, only what is fit gets there."""
+    """Unpack the copy into the engine's data. Reads it whole first, so that no unsuitable archive is unpacked."""
     copying.read(copy)
     shutil.rmtree(DATA / "swarm", ignore_errors=True)
     try:
@@ -156,7 +171,7 @@ def _unpack(copy: Path, key: bytes) -> None:
 
 
 def _inventory() -> dict[str, Any]:
-    """What `recovery.node.engine.Engine.inventory` reads, and who is the leader."""
+    """Read the same inventory as `recovery.node.engine.Engine.inventory`, and the IDs of cluster and node."""
     kinds = {kind: _ask("GET", path) for kind, path in api.KINDS.items()}
     swarm, info = _ask("GET", "/swarm"), _ask("GET", "/info")
     versions = [entry["Version"]["Index"] for entries in kinds.values() for entry in entries if "Version" in entry]
@@ -165,19 +180,25 @@ def _inventory() -> dict[str, Any]:
         "node_id": info["Swarm"]["NodeID"],
         "engine": info["ServerVersion"],
         "version_index": max([*versions, swarm["Version"]["Index"]]),
-        "inventory": {kind: sorted(entry.get("ID") or entry["Id"] for entry in found) for kind, found in kinds.items()},
+        "inventory": {
+            kind: sorted(entry.get("ID") or entry["Id"] for entry in entries) for kind, entries in kinds.items()
+        },
     }
 
 
 def _until_up(engine: "subprocess.Popen[bytes]") -> None:
-    end = time.monotonic() + START_SECONDS
-    while time.monotonic() < end and engine.poll() is None:
-        try:
-            _ask("GET", "/_ping")
-            return
-        except OSError:
-            time.sleep(POLL)
-    raise Unable(f"the sandbox's engine did not start: {_last_words()}")
+    """Raises: Unable when the engine ends or does not answer in time; Failed when it refuses."""
+    if not until(_answers, START_SECONDS, holds=lambda up: up or engine.poll() is not None, pause=POLL):
+        raise Unable(f"the sandbox's engine did not start: {_last_words()}")
+
+
+def _answers() -> bool:
+    """Whether the sandbox's engine answers. Raises: Failed when it refuses."""
+    try:
+        _ask("GET", "/_ping")
+    except OSError:
+        return False
+    return True
 
 
 def _ask(method: str, path: str, body: Any = None, *, seconds: float = api.REQUEST_SECONDS) -> Any:
@@ -196,14 +217,14 @@ def _ends(engine: "subprocess.Popen[bytes]") -> bool:
 
 
 def _last_words() -> str:
-    """What the engine said last, before the trace of a panic."""
+    """The last message of the engine, without the trace of a panic."""
     lines = (MOUNT / "log").read_text(errors="replace").strip().splitlines()
     panics = [line for line in lines if line.startswith(("panic:", "fatal error:"))]
     return [*lines[-1:], *panics[:1]][-1] if lines else "it said nothing"
 
 
 def _available() -> int:
-    """Bytes of memory that a new process may take without swapping."""
+    """Bytes of memory that a new process can use without swapping."""
     for line in Path("/proc/meminfo").read_text().splitlines():
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) * 1024

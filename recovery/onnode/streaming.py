@@ -1,7 +1,7 @@
-"""A service's data as a stream: out of a container, packed and sealed on its way; and back in, unpacked.
+"""Streams service data out of a container, compressed and sealed, and back into it.
 
-Nothing of it lies on the node's disk. To a command that reads its standard input, a stream that was cut short looks like
-one that ended: such a command is killed before it sees the end.
+The node's disk never holds the data. A command that reads its standard input cannot distinguish a broken stream from an
+ended one. The program therefore kills such a command before it sees the end of a broken stream.
 """
 
 import fcntl
@@ -22,21 +22,22 @@ from recovery.onnode.process import BLOCK, MARK, POLL, Failed, Process, blocks, 
 LOCKS = Path("/run")
 
 
-def take(given: Mapping[str, Any], target: BinaryIO, caller: BinaryIO) -> dict[str, Any]:
-    """Write the data to ``target``, packed and sealed to age recipients; sizes and digests of both, and whether
-    files changed meanwhile (a volume). What was written counts only where this returns.
+def take(request: Mapping[str, Any], target: BinaryIO, caller: BinaryIO) -> dict[str, Any]:
+    """Write the data to ``target``, compressed and sealed to age recipients.
 
-    When ``caller`` ends, nobody waits for the copy any more, and the command is killed. Raises: Failed; OSError when ``target`` takes no more.
+    Returns sizes and digests of the data and of the output, and whether files of a volume changed meanwhile. Only if
+    the function returns, the output is a copy. When ``caller`` ends, the function kills the command, because no one
+    waits for the copy any more. Raises: Failed; OSError if ``target`` accepts no more.
     """
-    named = [word for recipient in given["recipients"] for word in ("-r", recipient)]
+    options = [word for recipient in request["recipients"] for word in ("-r", recipient)]
     pipe = subprocess.PIPE
     mark = uuid4().hex
     begun = time.monotonic()
     with (
-        _alone(given["name"]),
-        _reader(given, mark) as reading,
+        _alone(request["name"]),
+        _reader(request, mark) as reading,
         running(["zstd", "-q", "-3", "-c"], stdin=pipe, stdout=pipe) as packing,
-        running(["age", "-e", *named], stdin=packing.popen.stdout, stdout=pipe) as sealing,
+        running(["age", "-e", *options], stdin=packing.popen.stdout, stdout=pipe) as sealing,
     ):
         Thread(target=_attend, args=(caller, reading, mark), daemon=True).start()
         assert packing.popen.stdout
@@ -49,7 +50,7 @@ def take(given: Mapping[str, Any], target: BinaryIO, caller: BinaryIO) -> dict[s
             target.write(block)
         target.flush()
         feeding.join()
-        for process in (sealing, packing):  # before the command, which waits where they take no more
+        for process in (sealing, packing):  # first these: if one of them fails, the command waits
             process.require()
         status = reading.require()
         if not plain.size:
@@ -64,30 +65,32 @@ def take(given: Mapping[str, Any], target: BinaryIO, caller: BinaryIO) -> dict[s
     }
 
 
-def give(given: Mapping[str, Any], content: BinaryIO) -> dict[str, Any]:
-    """Unpack ``content`` and give it to the service's command, or put it in place of what its volume holds.
+def give(request: Mapping[str, Any], content: BinaryIO) -> dict[str, Any]:
+    """Decompress ``content`` and send it to the service's command, or replace the files of its volume with it.
 
-    The command sees the end of the stream only where that is as long as it should be, and has its digest; otherwise it
-    is killed. Raises: Failed; OSError.
+    The command sees the end of the stream only if the stream has the right length and digest. Otherwise the function
+    kills the command. Raises: Failed; OSError.
     """
     begun = time.monotonic()
-    with _alone(given["name"]):
-        if given["volume"]:
-            folder = _folder(given)
+    with _alone(request["name"]):
+        if request["volume"]:
+            folder = _folder(request)
             with volume.beside(folder) as new:
                 with running(volume.unpack(new), stdin=subprocess.PIPE) as writing:
-                    _give(given, content, writing)
-                volume.kill_users(given["volume"])
+                    _give(request, content, writing)
+                volume.kill_users(request["volume"])
                 volume.replace(folder, new)
         else:
             mark = uuid4().hex
-            with running(_inside(given, mark, "-i"), mark, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as writing:
+            with running(
+                _inside(request, mark, "-i"), mark, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+            ) as writing:
                 until_started(writing, mark)
-                _give(given, content, writing)
+                _give(request, content, writing)
     return {"seconds": round(time.monotonic() - begun, 3)}
 
 
-def _give(given: Mapping[str, Any], content: BinaryIO, writing: Process) -> None:
+def _give(request: Mapping[str, Any], content: BinaryIO, writing: Process) -> None:
     with running(["zstd", "-q", "-dc"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as unpacking:
         Thread(target=_pump, args=(_arriving(content), unpacking.popen.stdin), daemon=True).start()
         measure = _Measure()
@@ -96,40 +99,40 @@ def _give(given: Mapping[str, Any], content: BinaryIO, writing: Process) -> None
             for block in blocks(unpacking.popen.stdout):
                 measure.add(block)
                 writing.popen.stdin.write(block)
-            if (measure.size, measure.sha256) != (given["plain_size"], given["plain_sha256"]):
+            if (measure.size, measure.sha256) != (request["plain_size"], request["plain_sha256"]):
                 raise Failed(
-                    f"the stream broke off or was altered: {measure.size} of {given['plain_size']} bytes arrived"
+                    f"the stream broke off or was altered: {measure.size} of {request['plain_size']} bytes arrived"
                 )
             writing.popen.stdin.close()
         except BrokenPipeError:
-            pass  # it ended before it had read everything: its exit status says what that means
+            pass  # the command ended before it had read everything: its exit status decides
         writing.require()
 
 
 @contextmanager
-def _reader(given: Mapping[str, Any], mark: str) -> Iterator[Process]:
-    if given["volume"]:
-        with running(volume.pack(_folder(given)), stdout=subprocess.PIPE, fine=volume.FINE) as reading:
+def _reader(request: Mapping[str, Any], mark: str) -> Iterator[Process]:
+    if request["volume"]:
+        with running(volume.pack(_folder(request)), stdout=subprocess.PIPE, fine=volume.FINE) as reading:
             yield reading
     else:
-        with running(_inside(given, mark), mark, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as reading:
+        with running(_inside(request, mark), mark, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as reading:
             yield reading
 
 
-def _folder(given: Mapping[str, Any]) -> Path:
+def _folder(request: Mapping[str, Any]) -> Path:
     try:
-        return volume.folder(given["container"], given["volume"])
+        return volume.folder(request["container"], request["volume"])
     except volume.Missing as error:
         raise Failed(str(error)) from None
 
 
-def _inside(given: Mapping[str, Any], mark: str, *options: str) -> list[str]:
-    return ["docker", "exec", *options, "--env", f"{MARK}={mark}", given["container"], *given["command"]]
+def _inside(request: Mapping[str, Any], mark: str, *options: str) -> list[str]:
+    return ["docker", "exec", *options, "--env", f"{MARK}={mark}", request["container"], *request["command"]]
 
 
 @contextmanager
 def _alone(name: str) -> Iterator[None]:
-    """Raises: Failed while another copies or restores the same data on this node."""
+    """Hold the lock of the data on this node. Raises: Failed while another process copies or restores the same data."""
     with (LOCKS / f"requorum-data-{name}.lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -139,7 +142,7 @@ def _alone(name: str) -> Iterator[None]:
 
 
 class _Measure:
-    """Size and digest of a stream."""
+    """Measures the size and digest of a stream."""
 
     def __init__(self) -> None:
         self.size = 0
@@ -155,23 +158,26 @@ class _Measure:
 
 
 def _arriving(content: BinaryIO) -> Iterator[bytes]:
-    """What arrives on standard input. Python ends badly while a thread waits in a read of it, so none ever does."""
+    """Yield what arrives on standard input. No thread ever waits in a read, because Python could not end then."""
     while select.select([content], [], []) and (block := content.read1(BLOCK)):  # type: ignore[attr-defined]
         yield block
 
 
 def _attend(caller: BinaryIO, reading: Process, mark: str) -> None:
-    """End what is read from when the caller ends."""
+    """When the caller ends, kill the process that produces the data."""
     for _ in _arriving(caller):
         pass
-    while reading.popen.poll() is None:  # it may only be about to start in the container
+    while reading.popen.poll() is None:  # the command may not have started in the container yet
         kill(mark)
         time.sleep(POLL)
 
 
 def _pump(source: Iterator[bytes], sink: Any, measure: _Measure | None = None) -> None:
-    """Write blocks to their end, or until their reader is gone, which tells why."""
-    with suppress(BrokenPipeError, ValueError), sink:  # ValueError: either was closed, since all is given up
+    """Write all blocks to ``sink``, or until its reader is gone. The reader reports why."""
+    with (
+        suppress(BrokenPipeError, ValueError),
+        sink,
+    ):  # ValueError: either end was closed
         for block in source:
             if measure:
                 measure.add(block)

@@ -1,4 +1,4 @@
-"""A volume's files, read and replaced on the node: the image of the service need not hold anything for that."""
+"""Reads and replaces the files of a volume on the node. The image of the service needs no tool."""
 
 import json
 import os
@@ -9,18 +9,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 NEW, OLD = ".requorum-new", ".requorum-old"
-"""In the volume itself, so that files are moved and not copied."""
+"""Folders in the volume itself, so that files are moved and not copied."""
 FINE = (0, 1)
-"""tar exits with 1 where a file changed as it was read."""
+"""Exit statuses of tar without an error. tar exits with 1 if a file changed while tar read it."""
 KEPT = ("--sparse", "--numeric-owner", "--xattrs", "--acls")
 
 
 class Missing(Exception):
-    """The container mounts no such volume."""
+    """The container does not mount the volume."""
 
 
 def folder(container: str, name: str) -> Path:
-    """Where the volume of that name, which the container mounts, lies on the node. Raises: Missing; OSError."""
+    """Return the folder on the node of a volume that the container mounts. Raises: Missing; OSError."""
     argv = ["docker", "inspect", "--format", "{{json .Mounts}}", container]
     done = subprocess.run(argv, capture_output=True)
     if done.returncode:
@@ -33,18 +33,18 @@ def folder(container: str, name: str) -> Path:
 
 
 def pack(source: Path) -> list[str]:
-    """The command that writes all that lies there."""
+    """The command that writes all files of a folder to standard output."""
     return ["tar", *KEPT, f"--exclude=./{NEW}", f"--exclude=./{OLD}", "-C", str(source), "-cf", "-", "."]
 
 
 def unpack(target: Path) -> list[str]:
-    """The command that reads it back."""
+    """The command that reads files from standard input into a folder."""
     return ["tar", *KEPT, "--same-permissions", "--same-owner", "-C", str(target), "-xf", "-"]
 
 
 @contextmanager
 def beside(source: Path) -> Iterator[Path]:
-    """An empty folder in the volume, for as long as the context is."""
+    """Make an empty folder in the volume for the duration of the context."""
     new = source / NEW
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(mode=0o700)
@@ -55,15 +55,18 @@ def beside(source: Path) -> Iterator[Path]:
 
 
 def kill_users(name: str) -> None:
-    """Kill every container of the node that mounts the volume; swarm starts its tasks again. Raises: CalledProcessError."""
+    """Kill every container of the node that mounts the volume. Swarm starts the tasks again.
+
+    Raises: CalledProcessError.
+    """
     argv = ["docker", "ps", "--quiet", "--no-trunc", "--filter", f"volume={name}"]
     users = subprocess.run(argv, check=True, capture_output=True, text=True).stdout.split()
     if users:
-        subprocess.run(["docker", "kill", *users], check=False, capture_output=True)  # one may have ended by itself
+        subprocess.run(["docker", "kill", *users], check=False, capture_output=True)  # one may have ended
 
 
 def replace(target: Path, new: Path) -> None:
-    """Put the content of ``new``, which lies in the volume, in place of all else. Raises: OSError."""
+    """Replace all files of the volume with those in ``new``, a folder in the volume. Raises: OSError."""
     old = target / OLD
     shutil.rmtree(old, ignore_errors=True)
     old.mkdir(mode=0o700)
@@ -71,7 +74,7 @@ def replace(target: Path, new: Path) -> None:
         entry.rename(old / entry.name)
     for entry in list(new.iterdir()):
         entry.rename(target / entry.name)
-    as_it_was = new.stat()
-    os.chown(target, as_it_was.st_uid, as_it_was.st_gid)
-    target.chmod(as_it_was.st_mode & 0o7777)
+    owner = new.stat()
+    os.chown(target, owner.st_uid, owner.st_gid)
+    target.chmod(owner.st_mode & 0o7777)
     shutil.rmtree(old)

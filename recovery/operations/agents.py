@@ -8,25 +8,26 @@ from dataclasses import dataclass, replace
 from functools import cache
 from io import StringIO
 from pathlib import Path
+from typing import Protocol
 
-from recovery.agent import metrics
-from recovery.agent.config import CREDENTIALS, CUSTOMER_KEY, FILE, STATE, Config
+from recovery.agent.config import CREDENTIALS, CUSTOMER_KEY, FILE, METRICS_FILE, STATE, Config
 from recovery.agent.state import State, from_json
+from recovery.cluster import Cluster
 from recovery.errors import Refused, SettingError, TransportError
-from recovery.node.ssh import Shell
 from recovery.operations import bundle
-from recovery.operations.assess import Assessment
-from recovery.planning.diagnosis import Kind
+from recovery.planning.diagnosis import Diagnosis, Kind
 from recovery.s3.bucket import Bucket
 from recovery.settings import Agent, Settings
 from recovery.swarm.machines import Node
-from recovery.swarm.model import Reach
+from recovery.swarm.model import Reach, Survey
 
 HOME = "/usr/local/lib/requorum/agent"
 INSTALLED = FILE.with_name("installed")
 """This file holds the digest of the installed agent. The installation writes it last."""
 RUNNING = "requorum-watch.service requorum-copy.timer"
 """The units that systemd starts by itself."""
+UNITS = f"{RUNNING} requorum-copy.service requorum-due.service"
+"""All units of an agent."""
 SERVICE = """[Unit]
 Description=Requorum: {what}
 After=docker.service network-online.target
@@ -73,12 +74,15 @@ done
 """Checks that a node has what an agent needs. Argument: the schedule."""
 STOP = f"""systemctl stop {RUNNING} requorum-copy.service requorum-due.service 2>/dev/null || true
 for unit in {RUNNING}; do systemctl disable --quiet $unit 2>/dev/null || true; done
-rm -f /etc/systemd/system/requorum-copy.* /etc/systemd/system/requorum-watch.service /etc/systemd/system/requorum-due.service
+for unit in {UNITS}; do rm -f /etc/systemd/system/$unit; done
 was=$(python3 -c 'import json; print(json.load(open("{FILE}"))["metrics"] or "")' 2>/dev/null || true)
-[ -z "$was" ] || [ "$was" = "$metrics" ] || rm -f "$was/{metrics.FILE}"
+[ -z "$was" ] || [ "$was" = "$metrics" ] || rm -f "$was/{METRICS_FILE}"
 rm -rf {HOME} {FILE.parent}
 """
-"""Removes an agent. Also removes its metrics file if that is in another folder than ``$metrics``: nothing updates it."""
+"""Removes an agent, and of other people's files none: a folder of drop-ins for a unit stays.
+
+Also removes its metrics file if that is in another folder than ``$metrics``: nothing updates it.
+"""
 INSTALL = f"""set -eu
 home={HOME} metrics=$3
 rm -rf $home.new; mkdir -m 700 -p $home.new; tar -xz --no-same-owner -C $home.new
@@ -112,6 +116,18 @@ cat {STATE}/state.json 2>/dev/null || true
 SECONDS = 120
 
 
+class Assessed(Protocol):
+    """What was found out of a cluster: an assessment."""
+
+    @property
+    def survey(self) -> Survey:
+        """The reports of all nodes."""
+
+    @property
+    def diagnosis(self) -> Diagnosis:
+        """What is wrong."""
+
+
 @dataclass(frozen=True)
 class AgentStatus:
     """The state of one manager's agent."""
@@ -140,16 +156,16 @@ def check(settings: Settings) -> None:
         _files(settings, settings.managers[0])
 
 
-def require_fit(settings: Settings, assessment: Assessment) -> None:
+def require_fit(cluster: Cluster, assessment: Assessed) -> None:
     """Refuse if a manager that answers lacks what its agent needs.
 
     It never refuses while a recovery is needed: agents come after the proof. Raises: Refused.
     """
-    if settings.agent is None or assessment.diagnosis.kind not in (Kind.HEALTHY, Kind.ABSENT):
+    if cluster.settings.agent is None or assessment.diagnosis.kind not in (Kind.HEALTHY, Kind.ABSENT):
         return
     there = [report.node for report in assessment.survey.managers if report.reach is Reach.ANSWERS]
     with ThreadPoolExecutor(max_workers=max(len(there), 1)) as pool:
-        faults = pool.map(lambda node: _unfit(settings, node), there)
+        faults = pool.map(lambda node: _unfit(cluster, node), there)
     for node, fault in zip(there, faults, strict=True):
         if fault:
             remedy = "repair that on the node, or remove requorum:agent, then run the same command again"
@@ -163,29 +179,37 @@ def digest(settings: Settings, node: Node) -> str:
     return bundle.digest(_files(settings, node))
 
 
-def install(settings: Settings, node: Node) -> str:
+def digests(settings: Settings) -> Mapping[str, str]:
+    """The digest of each manager's agent, by the manager's name; empty without agents, or if their files cannot be read."""
+    try:
+        return {node.name: digest(settings, node) for node in settings.managers} if settings.agent else {}
+    except SettingError:
+        return {}
+
+
+def install(cluster: Cluster, node: Node) -> str:
     """Install and start the node's agent, and return its digest. Raises: SettingError; TransportError."""
-    agent, files = _wanted(settings), _files(settings, node)
+    agent, files = _wanted(cluster.settings), _files(cluster.settings, node)
     made = bundle.digest(files)
     argv = ["sh", "-c", INSTALL, "install", agent.schedule, made, str(agent.metrics_folder or "")]
-    with Shell(node, settings.ssh) as shell:
+    with cluster.shell(node) as shell:
         shell.run(argv, stdin=bundle.packed(files), seconds=SECONDS)
     return made
 
 
-def remove(settings: Settings, node: Node) -> bool:
+def remove(cluster: Cluster, node: Node) -> bool:
     """Uninstall the agent from the node. Returns False if Requorum cannot log in to the node: it may be gone."""
     try:
-        with Shell(node, settings.ssh) as shell:
+        with cluster.shell(node) as shell:
             shell.run(["sh", "-c", REMOVE], seconds=SECONDS, check=False)
     except TransportError:
         return False
     return True
 
 
-def inspect(settings: Settings, node: Node) -> AgentStatus:
+def inspect(cluster: Cluster, node: Node) -> AgentStatus:
     """The state of the node's agent. Raises: TransportError."""
-    with Shell(node, settings.ssh) as shell:
+    with cluster.shell(node) as shell:
         told = shell.run(["sh", "-c", LOOK]).stdout.decode()
     return agent_status(told)
 
@@ -213,11 +237,11 @@ def _number(text: str) -> float:
     return float(text) if text.isdecimal() else 0.0
 
 
-def _unfit(settings: Settings, node: Node) -> str:
+def _unfit(cluster: Cluster, node: Node) -> str:
     """What the node lacks for an agent; empty if nothing, or if the node does not answer any more."""
     try:
-        with Shell(node, settings.ssh) as shell:
-            done = shell.run(["sh", "-c", CHECK, "check", _wanted(settings).schedule], check=False)
+        with cluster.shell(node) as shell:
+            done = shell.run(["sh", "-c", CHECK, "check", _wanted(cluster.settings).schedule], check=False)
     except TransportError:
         return ""
     return done.stderr.strip() if done.status else ""

@@ -1,18 +1,20 @@
 """Survey, diagnosis and plan: what Requorum finds out and decides before it changes anything."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from recovery.copies.catalog import Catalog, known_id
+from recovery.cluster import Cluster
+from recovery.copies.catalog import known_id
 from recovery.copies.choice import Search, newest, newest_after, newest_good, why_foreign
 from recovery.copies.copy import Copy
 from recovery.copies.escrow import Escrow
 from recovery.errors import Refused
 from recovery.node.shell import DATA_ROOT
-from recovery.operations import consent, reports
-from recovery.planning import address_changes
+from recovery.operations import agents, consent, reports
+from recovery.planning import access, address_changes, changes
+from recovery.planning.changes import Changes
 from recovery.planning.decide import make_plan
-from recovery.planning.diagnosis import NO_QUORUM, Diagnosis, Kind, access_fault, diagnose
+from recovery.planning.diagnosis import NO_QUORUM, Diagnosis, Kind, diagnose
 from recovery.planning.plan import Plan, Source
 from recovery.planning.survivors import copy_ahead_of, rank
 from recovery.settings import Settings
@@ -20,8 +22,7 @@ from recovery.steps import unlock
 from recovery.survey import survivors, unknown_managers
 from recovery.survey.addresses import require_vacated
 from recovery.survey.nodes import stable_survey
-from recovery.swarm.machines import Ssh
-from recovery.swarm.model import NodeReport, Reach, Survey
+from recovery.swarm.model import Reach, Survey
 from recovery.swarm.survivor import Survivor
 
 
@@ -32,12 +33,18 @@ class Assessment:
     survey: Survey
     diagnosis: Diagnosis
     plan: Plan
+    changes: Changes = field(default_factory=Changes)
+    """What an update changes beside the plan's steps."""
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The plan and the other changes, as preview shows them."""
+        return self.plan.lines + self.changes.lines
 
     def require_safe(self, settings: Settings) -> None:
         """Refuse a change that is not safe now. Raises: Refused, with the command to run instead."""
-        fault = access_fault(self.survey)
-        if fault and not (self.diagnosis.kind is Kind.ALL_LOST and fault.node.role == "worker"):
-            raise _locked_out(fault, settings.ssh)
+        if faults := access.in_the_way(self.survey, self.diagnosis):
+            raise access.locked_out(faults, settings.ssh)
         if refusal := self.plan.refusal:
             doing = f"preparing changes to cluster {settings.cluster}"
             steps = "".join(f"\n  {line}" for line in self.plan.lines)
@@ -50,7 +57,7 @@ class Assessment:
             raise Refused(
                 "checking its Docker engine",
                 f"it keeps its data in {root} (DockerRootDir). "
-                f"After a lost quorum, Requorum looks for the raft log in {DATA_ROOT}. userns-remap is not supported",
+                f"After a lost quorum, Requorum looks for the raft log only in {DATA_ROOT}. userns-remap is not supported",
                 remedy=f"on the node, move {DATA_ROOT} aside, then: ln -s {root} {DATA_ROOT}",
                 node=moved.node.name,
                 code="data-root-moved",
@@ -59,20 +66,20 @@ class Assessment:
         if self.diagnosis.kind is Kind.ABSENT and unknown:
             raise Refused(
                 f"creating cluster {settings.cluster}",
-                f"no answer from {', '.join(node.name for node in unknown)}",
+                f"these machines do not answer: {', '.join(node.name for node in unknown)}",
                 remedy="start these machines, or correct their addresses",
                 code="node-unreachable",
             )
 
 
-def assess(settings: Settings, *, typed: bool = False, now: datetime | None = None) -> Assessment:
+def assess(cluster: Cluster, *, typed: bool = False, now: datetime | None = None) -> Assessment:
     """Ask every node and S3, and decide. ``typed`` says that a person gave `recover: true` for this run.
 
     Raises: StoreError, HostError, SettingError; Refused if S3 has copies of several swarms under the cluster's name.
     """
-    catalog = Catalog(settings)
+    settings, catalog = cluster.settings, cluster.catalog()
     known = known_id(settings, catalog)
-    seen = stable_survey(settings)
+    seen = stable_survey(cluster)
     diagnosis = diagnose(seen, known, cluster=settings.cluster, copies=bool(catalog.copies))
     search, cas = Search(None, ()), seen.cas(known)
     left: tuple[Survivor, ...] = ()
@@ -86,39 +93,23 @@ def assess(settings: Settings, *, typed: bool = False, now: datetime | None = No
         with newest_good(catalog, escrow, there, known, cas, choice=settings.copy_from) as search:
             pass
     elif diagnosis.kind is Kind.QUORUM_LOST:
-        left = rank(survivors.read_survivors(settings, seen))
+        left = rank(survivors.read_survivors(cluster, seen))
         if left and not seen.of(left[0].name).placed:
             ahead = copy_ahead_of(left[0], ours)
     moved = address_changes.since_copied(
         settings.managers, catalog.newest_manifests(), known, search.choice.manifest if search.choice else None
     )
     address_changes.require_allowed(settings, moved, seen)
-    require_vacated(settings, moved, known)
+    require_vacated(cluster, moved, known)
     if diagnosis.kind in (Kind.ALL_LOST, Kind.QUORUM_LOST):
-        unknown_managers.require_none(settings, seen)
+        unknown_managers.require_none(cluster, seen)
     for name in diagnosis.locked if not left else [survivor.name for survivor in left[:1] if survivor.locked]:
-        unlock.require_key(settings, settings.node(name))
-    spent = consent.is_spent(settings, catalog.store)
+        unlock.require_key(cluster, settings.node(name))
+    spent = consent.is_spent(catalog.store, settings.keys)
     diagnosis = replace(diagnosis, warnings=diagnosis.warnings + catalog.notes)
     engine = seen.of(search.choice.manifest.manager).engine if search.choice else ""
-    proven = next(iter(reports.names(settings)), "") if diagnosis.kind in NO_QUORUM else ""
+    proven = next(iter(reports.names(cluster)), "") if diagnosis.kind in NO_QUORUM else ""
     newer = newest_after(search.choice, ours) if search.choice else newest(ours) if left else None
     source = Source(search.choice, search.rejected, newer, cas, engine, moved, ahead, proven)
     plan = make_plan(diagnosis, settings, source, left, now or datetime.now(UTC), spent=spent, typed=typed)
-    return Assessment(seen, diagnosis, plan)
-
-
-def _locked_out(report: NodeReport, ssh: Ssh) -> Refused:
-    """The refusal for a machine that is up but does not let Requorum log in."""
-    node = report.node
-    doing, why = f"connecting to {ssh.user}@{node.dial} by SSH", f"{report.reach}: {report.detail}"
-    match report.reach:
-        case Reach.REFUSED:
-            remedy = f"start sshd on {node.dial}, or correct requorum:ssh.port"
-            return Refused(doing, why, remedy=remedy, node=node.name, code="ssh-refused")
-        case Reach.DENIED:
-            remedy = "correct requorum:ssh.user or requorum:ssh.privateKeyFile, or authorize the key on the node"
-            return Refused(doing, why, remedy=remedy, node=node.name, code="access-denied")
-        case _:
-            remedy = f"find out which machine answers at {node.dial}, then pin its host key in {ssh.known_hosts_file}"
-            return Refused(doing, why, remedy=remedy, node=node.name, code="host-key-changed")
+    return Assessment(seen, diagnosis, plan, changes.find(settings, seen, plan, agents.digests(settings)))

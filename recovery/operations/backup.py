@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from threading import Event
 from time import monotonic, sleep
 
+from recovery.cluster import Cluster
 from recovery.copies.catalog import Catalog
 from recovery.copies.copy import Copy
 from recovery.copies.manifest import Manifest, Verdict
 from recovery.copies.taking import TakenCopy, take_from
 from recovery.errors import DamagedCopy, EngineError, ProofFailed, Refused, RequorumError, TransportError, UnopenedCopy
+from recovery.node.connections import BRISK
 from recovery.node.engine import Engine
-from recovery.node.ssh import Shell
 from recovery.onnode import copying
 from recovery.operations import restart
-from recovery.s3 import cluster_lease
-from recovery.s3.store import Store
+from recovery.planning import access
 from recovery.settings import Settings
 from recovery.survey.nodes import ask, survey
 from recovery.swarm.key_file import UnlockKey
@@ -50,7 +50,7 @@ class BackupResult:
         return self.copy is not None and len(self.copy.sites) < len(settings.backup.sites)
 
 
-def backup(settings: Settings, *, say: Callable[[str], None]) -> Iterator[BackupResult]:
+def backup(cluster: Cluster, *, say: Callable[[str], None]) -> Iterator[BackupResult]:
     """Copy every manager: the followers in parallel, then the leader. If one fails, the others are still copied.
 
     The restore tests run in parallel: on newer engines each takes as long as an election. Managers that are
@@ -58,9 +58,9 @@ def backup(settings: Settings, *, say: Callable[[str], None]) -> Iterator[Backup
 
     Raises: Refused if no manager has a leader; StoreError, HostError.
     """
-    catalog = Catalog(settings)
+    catalog = cluster.catalog()
     catalog.store.require_lock()
-    there, last = _order(settings)
+    there, last = _order(cluster)
     others = {node.name: Event() for node in there if node.name != last}
     """One event for each follower. It is set when the manager is copied, or its copy failed."""
 
@@ -71,7 +71,7 @@ def backup(settings: Settings, *, say: Callable[[str], None]) -> Iterator[Backup
         say(f"copying {node.name}" + (", the leader" if node.name == last else ""))
         copied = others.get(node.name, Event())
         try:
-            return BackupResult(node.name, *take_from(catalog, settings, node, copied=copied.set))
+            return BackupResult(node.name, *take_from(catalog, cluster.settings, node, copied=copied.set))
         except RequorumError as error:
             return BackupResult(node.name, error=error)
         finally:
@@ -83,20 +83,20 @@ def backup(settings: Settings, *, say: Callable[[str], None]) -> Iterator[Backup
         say(note)
 
 
-def backup_or_cold(settings: Settings, *, say: Callable[[str], None]) -> Iterator[BackupResult]:
+def backup_or_cold(cluster: Cluster, *, say: Callable[[str], None]) -> Iterator[BackupResult]:
     """Copy every manager as `backup` does. If a copy is at fault, take a cold copy, and return that instead.
 
     If the engine may not be stopped now, return the first copy. Raises: as `backup_cold`.
     """
     failed: dict[str, BackupResult] = {}
-    for outcome in backup(settings, say=say):
+    for outcome in backup(cluster, say=say):
         if outcome.at_fault:
             failed[outcome.manager] = outcome
         else:
             yield outcome
     if failed:
         say(f"the copy of {' and '.join(failed)} cannot be used. Requorum takes a cold copy")
-        for outcome in backup_cold(settings, failed, say=say):
+        for outcome in backup_cold(cluster, failed, say=say):
             if isinstance(outcome.error, Refused):
                 say(str(outcome.error))
                 yield failed[outcome.manager]
@@ -104,7 +104,7 @@ def backup_or_cold(settings: Settings, *, say: Callable[[str], None]) -> Iterato
                 yield outcome
 
 
-def backup_cold(settings: Settings, names: Collection[str], *, say: Callable[[str], None]) -> Iterator[BackupResult]:
+def backup_cold(cluster: Cluster, names: Collection[str], *, say: Callable[[str], None]) -> Iterator[BackupResult]:
     """Stop the engine of each named manager for its copy, one manager at a time, the leader last.
 
     Each manager must be Ready and Reachable again before the next engine is stopped. If one is not, the others are
@@ -112,10 +112,10 @@ def backup_cold(settings: Settings, names: Collection[str], *, say: Callable[[st
 
     Raises: Refused if no manager has a leader, or another operator holds the lease; StoreError, HostError.
     """
-    with cluster_lease.hold(Store(settings.backup.sites), settings.keys, "taking cold copies", say=say):
-        catalog = Catalog(settings)
+    with cluster.hold("taking cold copies", say=say):
+        catalog = cluster.catalog()
         catalog.store.require_lock()
-        there, last = _order(settings)
+        there, last = _order(cluster)
         away = ""
         for node in sorted((node for node in there if node.name in names), key=lambda node: node.name == last):
             if away:
@@ -124,19 +124,21 @@ def backup_cold(settings: Settings, names: Collection[str], *, say: Callable[[st
                 yield BackupResult(node.name, error=refused)
                 continue
             try:
-                yield BackupResult(node.name, *_take_cold(catalog, settings, node, say))
+                yield BackupResult(node.name, *_take_cold(cluster, catalog, node, say))
             except RequorumError as error:
                 away = node.name if isinstance(error, ProofFailed) else ""
                 yield BackupResult(node.name, error=error)
 
 
-def _order(settings: Settings) -> tuple[list[Node], str | None]:
+def _order(cluster: Cluster) -> tuple[list[Node], str | None]:
     """The managers that are not declared lost, and the leader's name. Raises: Refused if there is no leader."""
-    seen = survey(settings, nodes=settings.managers)
+    seen = survey(cluster, nodes=cluster.settings.managers)
     leader = seen.leader
+    if (leader is None or leader.reach is Reach.NO_RIGHTS) and (unseen := access.faults(seen)):
+        raise access.locked_out(unseen, cluster.settings.ssh, f"backing up cluster {cluster.settings.cluster}")
     if leader is None:
         raise Refused(
-            f"backing up cluster {settings.cluster}",
+            f"backing up cluster {cluster.settings.cluster}",
             "no manager reports a leader",
             remedy="requorum status",
             code="no-leader",
@@ -146,26 +148,26 @@ def _order(settings: Settings) -> tuple[list[Node], str | None]:
     return there, leader.node.name if leader.node_id == chief else None
 
 
-def _take_cold(catalog: Catalog, settings: Settings, node: Node, say: Callable[[str], None]) -> TakenCopy:
+def _take_cold(cluster: Cluster, catalog: Catalog, node: Node, say: Callable[[str], None]) -> TakenCopy:
     """Take a cold copy. Raises: ProofFailed if the manager is not back, even with a good copy; as `_take`."""
-    before = restart.may_halt(settings, node, COLD)
+    before = restart.may_halt(cluster, node, COLD)
 
     def back(key: UnlockKey | None) -> None:
         say(f"unlocking {node.name} with unlock key {key.fingerprint}" if key else f"waiting for {node.name}")
         with ThreadPoolExecutor(max_workers=1) as pool:  # an interrupt takes effect after the wait
-            pool.submit(_await_engine, settings, node, key).result()
-        restart.await_back(settings, node, before, COLD, restart.RESTART_SECONDS)
+            pool.submit(_await_engine, cluster, node, key).result()
+        restart.await_back(cluster, node, before, COLD, restart.RESTART_SECONDS)
 
     say(f"copying {node.name} while its engine is stopped")
-    return take_from(catalog, settings, node, back=back)
+    return take_from(catalog, cluster.settings, node, back=back)
 
 
-def _await_engine(settings: Settings, node: Node, key: UnlockKey | None) -> None:
+def _await_engine(cluster: Cluster, node: Node, key: UnlockKey | None) -> None:
     """Wait until a stopped engine runs again and its guard is off. Unlock a locked engine. Raises: ProofFailed."""
     end, why = monotonic() + BACK_SECONDS, ""
     while monotonic() < end:
         try:
-            with Shell(node, settings.ssh) as shell:
+            with cluster.shell(node, pauses=BRISK) as shell:
                 guard = shell.run(["systemctl", "is-active", "--quiet", f"{copying.GUARD}.timer"], check=False)
                 seen = ask(shell)
                 if key and seen.state is LocalState.LOCKED:

@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from recovery.cluster import Cluster
 from recovery.copies.copy import at
 from recovery.data import catalog as data
 from recovery.errors import StoreError, StoreSilent
 from recovery.s3.keys import ARCHIVE, Keys
 from recovery.s3.site import Site, Upload
-from recovery.s3.store import Store
-from recovery.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -25,16 +24,16 @@ class BrokenUpload:
     error: StoreError | None = None
 
 
-def list_broken(settings: Settings, now: datetime, *, say: Callable[[str], None]) -> tuple[BrokenUpload, ...]:
+def list_broken(cluster: Cluster, now: datetime, *, say: Callable[[str], None]) -> tuple[BrokenUpload, ...]:
     """The interrupted uploads of the cluster's copies, older than requorum:backup.retention.graceHours; without it, none.
 
     ``say`` reports each site that does not list uploads. Raises: StoreSilent.
     """
-    policy, store = settings.backup.retention, Store(settings.backup.sites)
+    policy, store = cluster.settings.backup.retention, cluster.store
     if policy is None:
         return ()
     grace = timedelta(hours=policy.grace_hours)
-    keys, found = settings.keys, list[BrokenUpload]()
+    keys, found = cluster.settings.keys, list[BrokenUpload]()
     for site in store.sites:
         try:
             told = store.ask(site, lambda at: at.uploads(keys.root))

@@ -8,37 +8,38 @@ typed it, as that recovery begins. A plan's ID, which preview shows, always coun
 import json
 from datetime import UTC, datetime
 
+from recovery.cluster import Cluster
 from recovery.planning.diagnosis import Kind
 from recovery.planning.plan import Plan
+from recovery.s3.keys import Keys
 from recovery.s3.store import Store
-from recovery.settings import Settings
 
 NOTHING_LOST = frozenset({Kind.HEALTHY, Kind.MINORITY_LOST, Kind.PARTITIONED})
 """The diagnoses under which nothing is restored or forced."""
 
 
-def is_spent(settings: Settings, store: Store) -> bool:
+def is_spent(store: Store, keys: Keys) -> bool:
     """Whether the flag was used up. Raises: StoreError."""
-    return store.look(settings.keys.spent) is not None
+    return store.look(keys.spent) is not None
 
 
-def spend(settings: Settings) -> None:
-    """Note that `recover: true` has done what it was given for. Without the flag, nothing. Raises: StoreError."""
-    if settings.recover is True:
+def spend(cluster: Cluster, recover: bool | str) -> None:
+    """Note that ``recover``, if it is the flag, has done what it was given for. Raises: StoreError."""
+    if recover is True:
         note = json.dumps({"spent": datetime.now(UTC).isoformat()}).encode()
-        Store(settings.backup.sites).everywhere(lambda site: site.put(settings.keys.spent, note))
+        cluster.store.everywhere(lambda site: site.put(cluster.settings.keys.spent, note))
 
 
-def keep_up(settings: Settings, plan: Plan, *, typed: bool = False, preview: bool = False) -> None:
+def keep_up(cluster: Cluster, plan: Plan, *, typed: bool = False, preview: bool = False) -> None:
     """Bring the note to what the settings and the plan of this run say.
 
     ``typed`` says that a person gave the flag for this run: should the recovery break off, it goes on under the saved flag.
     A preview makes nothing count again, since it may be of a branch that has no flag. Raises: StoreError.
     """
-    store = Store(settings.backup.sites)
-    spent = is_spent(settings, store)
+    settings, store = cluster.settings, cluster.store
+    spent = is_spent(store, settings.keys)
     recovers = bool(plan.id) and not plan.refusal
     if plan.kind in NOTHING_LOST and not spent:
-        spend(settings)
+        spend(cluster, settings.recover)
     elif spent and not preview and (settings.recover is False or (typed and recovers)):
         store.delete(settings.keys.spent)

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from time import monotonic
 
+from recovery.cluster import Cluster
 from recovery.copies import contents, snapshot
 from recovery.copies.catalog import Catalog
 from recovery.copies.choice import usable
@@ -27,7 +28,6 @@ from recovery.node import program
 from recovery.node.ssh import Shell
 from recovery.onnode import copying
 from recovery.s3.store import Store
-from recovery.settings import Settings
 from recovery.survey.nodes import survey
 from recovery.swarm.engine_version import is_older
 from recovery.swarm.key_file import unlock
@@ -50,7 +50,7 @@ class Drill:
 
 
 def drill(
-    settings: Settings, catalog: Catalog, copies: Sequence[Copy], *, on: Node | None, say: Callable[[str], None]
+    cluster: Cluster, catalog: Catalog, copies: Sequence[Copy], *, on: Node | None, say: Callable[[str], None]
 ) -> Iterator[Drill]:
     """Restore each copy in turn, ``on`` a node or on the best one that answers, and store the result in S3.
 
@@ -58,7 +58,7 @@ def drill(
 
     Raises: Refused if no node answers; StoreError; SettingError.
     """
-    seen = survey(settings)
+    seen = survey(cluster)
     for copy in copies:
         maker = _maker(catalog, copy)
         where = _where(seen, copy, maker, on)
@@ -71,18 +71,19 @@ def drill(
             proof = Proof(Verdict.UNPROVEN, now, why)
         else:
             say(f"restoring {copy.name} in a sandbox on {where.node.name}")
-            proof = _restored(settings, catalog, copy, where.node, now)
+            proof = _restored(cluster, catalog, copy, where.node, now)
         result = Drill(copy, where.node.name, proof, round(monotonic() - start, 3), (now - copy.dated).total_seconds())
         if proof.verdict is not Verdict.UNPROVEN:
             _keep(catalog.store, copy.drill_key, result)
-        _keep(catalog.store, settings.keys.drill(copy.manager), result)
+        _keep(catalog.store, cluster.settings.keys.drill(copy.manager), result)
         yield result
     for note in catalog.store.notes:
         say(note)
 
 
-def last(settings: Settings, store: Store) -> dict[str, Proof]:
+def last(cluster: Cluster) -> dict[str, Proof]:
     """The result of each manager's last drill, if any, by the manager's name. Raises: StoreError."""
+    settings, store = cluster.settings, cluster.hasty
     keys = {node.name: settings.keys.drill(node.name) for node in settings.managers}
     places = store.listed(settings.keys.drills)
     held = {name: store.looks(key, places.get(key, ())) for name, key in keys.items()}
@@ -101,12 +102,12 @@ def _keep(store: Store, key: str, drill: Drill) -> None:
     store.everywhere(lambda site: site.put(key, as_json(drill)))
 
 
-def _restored(settings: Settings, catalog: Catalog, copy: Copy, node: Node, now: datetime) -> Proof:
+def _restored(cluster: Cluster, catalog: Catalog, copy: Copy, node: Node, now: datetime) -> Proof:
     """The proof of restoring a copy. If it cannot be opened here, or sent to the node, it is unproven and not failed."""
     try:
-        with usable(catalog, Escrow(settings, catalog.store), copy) as (manifest, archive, key):
+        with usable(catalog, Escrow(cluster.settings, catalog.store), copy) as (manifest, archive, key):
             opened = unlock(contents.key_file(archive, source=copy.name), key) if key else b""
-            with Shell(node, settings.ssh) as shell, _received(shell, archive, manifest) as there:
+            with cluster.shell(node) as shell, _received(shell, archive, manifest) as there:
                 return snapshot.prove(shell, there, manifest, opened, now)
     except (UnopenedCopy, NoUnlockKey, TransportError) as error:
         return Proof(Verdict.UNPROVEN, now, error.why)

@@ -10,7 +10,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from time import monotonic, sleep
 
+from recovery.cluster import Cluster
 from recovery.errors import HostError, ProofFailed
+from recovery.node.engine import HEARTBEAT_SECONDS
 from recovery.node.shell import SHOWN
 from recovery.node.ssh import is_silent
 from recovery.operations.hosts import remove
@@ -27,7 +29,9 @@ from recovery.swarm.model import Presence
 COMMAND_SECONDS = 120.0
 """The limit for the configured command. A management controller may take a minute."""
 SILENCE_SECONDS = 30.0
-"""The limit until the machine is silent and the leader notices it. The leader marks a node down after about 15 s."""
+"""The limit until the machine is silent."""
+MISSED_HEARTBEATS = 3
+"""The leader marks a node Down when it receives no heartbeat for this many periods (docs/decisions/021)."""
 QUIET = 2
 """How many times in a row a machine must not answer."""
 PAUSE = 0.5
@@ -46,7 +50,7 @@ def intent(settings: Settings, node: Node, *, lost: bool) -> str:
 
 
 def fence(
-    settings: Settings,
+    cluster: Cluster,
     node: Node,
     *,
     lost: bool = False,
@@ -57,14 +61,15 @@ def fence(
     """Switch the machine off, unless ``lost`` says that it is off, check that it is silent, and declare it lost.
 
     Safe to run again. Raises: Refused; HostError if the machine could not be switched off; ProofFailed if something
-    still answers after ``seconds``; StoreError.
+    still answers after ``seconds``, or the leader still reaches the silent machine after `down_seconds` more; StoreError.
     """
-    check(settings, stable_survey(settings), node, lost=lost, force=force)
+    settings = cluster.settings
+    check(settings, stable_survey(cluster), node, lost=lost, force=force)
     say(intent(settings, node, lost=lost))
     how = _switch_off(settings, node, lost)
-    _await_silence(settings, node, seconds)
+    _await_silence(cluster, node, seconds)
     word = LossDeclaration(node.name, str(node.address), datetime.now(UTC), how, operator())
-    survey_lost.declare_lost(settings, word)
+    survey_lost.declare_lost(cluster, word)
     return word
 
 
@@ -104,7 +109,7 @@ def _run(argv: list[str], node: Node) -> None:
         return HostError(
             f"running {argv[0]} to switch it off",
             why,
-            remedy=f"correct requorum:hosts.fence; or switch it off yourself, then: requorum fence {node.name} --lost",
+            remedy=f"correct requorum:hosts.fence. Or switch it off yourself, then: requorum fence {node.name} --lost",
             node=node.name,
             code="fence-command-failed",
         )
@@ -120,18 +125,24 @@ def _run(argv: list[str], node: Node) -> None:
         raise failed(f"exit status {done.returncode}: {said}")
 
 
-def _await_silence(settings: Settings, node: Node, seconds: float) -> None:
-    """Wait until the machine is silent. Raises: ProofFailed if it, or the leader for it, still answers after ``seconds``."""
-    end, quiet = monotonic() + seconds, 0
+def down_seconds(settings: Settings) -> float:
+    """How long the leader may take to mark a silent node Down, with the heartbeat that the settings give a new swarm."""
+    return MISSED_HEARTBEATS * float(settings.swarm.dispatcher_heartbeat_seconds or HEARTBEAT_SECONDS)
+
+
+def _await_silence(cluster: Cluster, node: Node, seconds: float) -> None:
+    """Wait until the machine is silent, and until the leader does not reach it. Raises: ProofFailed, as in `fence`."""
+    start, quiet = monotonic(), 0
     while True:
-        quiet = quiet + 1 if is_silent(node, settings.ssh) else 0
-        if quiet >= QUIET and not heard(survey(settings, nodes=settings.managers), node):
+        quiet = quiet + 1 if is_silent(node, cluster.settings.ssh) else 0
+        if quiet >= QUIET and not heard(survey(cluster, nodes=cluster.settings.managers), node):
             return
-        if monotonic() > end:
+        limit = seconds if quiet < QUIET else seconds + down_seconds(cluster.settings)
+        if monotonic() > start + limit:
             where = f"something still answers at {node.dial}" if quiet < QUIET else "the leader still reaches it"
             raise ProofFailed(
                 "fencing it",
-                f"{where} after {seconds:.0f} s, so Requorum does not declare it lost",
+                f"{where} after {limit:.0f} s, so Requorum does not declare it lost",
                 remedy="make sure that the machine is off and stays off, then run the same command again",
                 node=node.name,
                 code="still-answers",

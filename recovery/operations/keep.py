@@ -3,24 +3,21 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from recovery.copies.catalog import Catalog
+from recovery.cluster import Cluster
 from recovery.copies.keeps import Keep
 from recovery.errors import NoUsableCopy
-from recovery.s3 import cluster_lease
 from recovery.s3.lease import operator
-from recovery.s3.store import Store
-from recovery.settings import Settings
 
 
-def keep(settings: Settings, name: str, reason: str, *, now: datetime, say: Callable[[str], None]) -> Keep:
+def keep(cluster: Cluster, name: str, reason: str, *, now: datetime, say: Callable[[str], None]) -> Keep:
     """Mark the copy of that name at every site, and replace an earlier mark. No prune runs at the same time.
 
     ``say`` reports each site that did not store the mark.
 
     Raises: NoUsableCopy when there is no such copy; Refused when another operator holds the lease; StoreError.
     """
-    with cluster_lease.hold(Store(settings.backup.sites), settings.keys, "marking a copy", say=say):
-        catalog = Catalog(settings)
+    with cluster.hold("marking a copy", say=say):
+        catalog = cluster.catalog()
         copy, mark = catalog.named(name), Keep(reason, operator(), now)
         catalog.store.everywhere(lambda site: site.put(copy.keep_key, mark.to_json()))
     for note in catalog.store.notes:
@@ -28,19 +25,19 @@ def keep(settings: Settings, name: str, reason: str, *, now: datetime, say: Call
     return mark
 
 
-def release(settings: Settings, name: str) -> None:
+def release(cluster: Cluster, name: str) -> None:
     """Remove the mark of that name at every site, even if its copy is gone.
 
     Raises: NoUsableCopy when there is none; Refused when a site does not answer; StoreError.
     """
-    catalog = Catalog(settings)
+    catalog = cluster.catalog()
     catalog.store.require_whole(f"releasing {name}")
     copy = next((copy for copy in catalog.marked if copy.name == name), None)
     if copy is None:
         raise NoUsableCopy(
             f"releasing {name}",
-            "no copy of this name is marked",
-            remedy="list the copies and their marks: requorum backups",
+            "no copy of this name has a keep mark",
+            remedy="list the copies and their keep marks: requorum backups",
             code="no-such-name",
         )
     for site in catalog.store.sites:

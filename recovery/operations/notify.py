@@ -9,13 +9,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import apprise
-
+from recovery.cluster import Cluster
 from recovery.errors import RequorumError, SettingError, StoreError
 from recovery.progress import Say
-from recovery.s3.store import Store
-from recovery.settings import Settings
+
+if TYPE_CHECKING:
+    from apprise import Apprise
 
 
 class Subject(StrEnum):
@@ -35,52 +36,61 @@ class Event(StrEnum):
     RECOVERED = "recovered"
 
 
-def started(settings: Settings, subject: Subject, detail: str, *, say: Say) -> None:
+def started(cluster: Cluster, subject: Subject, detail: str, *, say: Say) -> None:
     """Notify that an operation starts, if the settings ask for such notifications."""
-    if settings.notify:
-        _send(settings, subject, Event.STARTED, detail, say)
+    if cluster.settings.notify:
+        _send(cluster, subject, Event.STARTED, detail, say)
 
 
 @contextmanager
-def telling(settings: Settings, subject: Subject, *, say: Say) -> Iterator[None]:
+def telling(cluster: Cluster, subject: Subject, *, say: Say) -> Iterator[None]:
     """Run the body, and notify of the error that ends it, if any. Raises: what the body raises."""
     try:
         yield
     except RequorumError as error:
-        failed(settings, subject, str(error), say=say)
+        failed(cluster, subject, str(error), say=say)
         raise
 
 
 @contextmanager
-def guarded(settings: Settings, subject: Subject, detail: str, *, say: Say) -> Iterator[None]:
+def guarded(cluster: Cluster, subject: Subject, detail: str, *, say: Say) -> Iterator[None]:
     """Notify that an operation starts, run the body, and notify of the error that ends it, if any."""
-    started(settings, subject, detail, say=say)
-    with telling(settings, subject, say=say):
+    started(cluster, subject, detail, say=say)
+    with telling(cluster, subject, say=say):
         yield
 
 
-def outcome(settings: Settings, subject: Subject, faults: Sequence[str], fine: str, *, say: Say) -> None:
+def outcome(cluster: Cluster, subject: Subject, faults: Sequence[str], fine: str, *, say: Say) -> None:
     """Notify of an operation's faults; if it has none, that it went well."""
     if faults:
-        failed(settings, subject, "\n".join(faults), say=say)
+        failed(cluster, subject, "\n".join(faults), say=say)
     else:
-        went_well(settings, subject, fine, say=say)
+        went_well(cluster, subject, fine, say=say)
 
 
-def failed(settings: Settings, subject: Subject, detail: str, *, say: Say) -> None:
+def failed(cluster: Cluster, subject: Subject, detail: str, *, say: Say) -> None:
     """Notify of a failure, unless this failure was already sent."""
-    if settings.notify and not _told(settings, subject, say) and _send(settings, subject, Event.FAILED, detail, say):
-        _note(settings, subject, say, detail.encode())
+    if (
+        cluster.settings.notify
+        and not _told(cluster, subject, say)
+        and _send(cluster, subject, Event.FAILED, detail, say)
+    ):
+        _note(cluster, subject, say, detail.encode())
 
 
-def went_well(settings: Settings, subject: Subject, detail: str, *, say: Say) -> None:
+def went_well(cluster: Cluster, subject: Subject, detail: str, *, say: Say) -> None:
     """Notify that an operation works again, if its failure was sent before."""
-    if settings.notify and _told(settings, subject, say) and _send(settings, subject, Event.RECOVERED, detail, say):
-        _note(settings, subject, say, None)
+    if (
+        cluster.settings.notify
+        and _told(cluster, subject, say)
+        and _send(cluster, subject, Event.RECOVERED, detail, say)
+    ):
+        _note(cluster, subject, say, None)
 
 
-def rehearse(settings: Settings) -> bool:
+def rehearse(cluster: Cluster) -> bool:
     """Send a test message; whether every service accepted it. Raises: SettingError."""
+    settings = cluster.settings
     if settings.notify is None:
         raise SettingError(
             "notify",
@@ -92,28 +102,37 @@ def rehearse(settings: Settings) -> bool:
     return bool(_services(settings.notify.urls_file).notify(title=title, body=body))
 
 
-def _send(settings: Settings, subject: Subject, event: Event, detail: str, say: Say) -> bool:
+def _send(cluster: Cluster, subject: Subject, event: Event, detail: str, say: Say) -> bool:
     """Send a message; whether every service accepted it, or the settings do not ask for it."""
+    settings = cluster.settings
     assert settings.notify
     if event not in settings.notify.events:
         return True
-    kinds = {Event.STARTED: "info", Event.FAILED: "failure", Event.RECOVERED: "success"}
+    from apprise import NotifyType
+
+    kinds = {
+        Event.STARTED: NotifyType.INFO,
+        Event.FAILED: NotifyType.FAILURE,
+        Event.RECOVERED: NotifyType.SUCCESS,
+    }
     title = f"swarm {settings.cluster}: {subject} {event}"
     try:
         services = _services(settings.notify.urls_file)
     except RequorumError as error:
         say(str(error))
         return False
-    taken = bool(services.notify(title=title, body=detail, notify_type=apprise.NotifyType(kinds[event])))
+    taken = bool(services.notify(title=title, body=detail, notify_type=kinds[event]))
     if not taken:
         say(f"a service of requorum:notify.urlsFile did not accept this notification: {title}")
     return taken
 
 
-def _services(file: Path) -> apprise.Apprise:
+def _services(file: Path) -> "Apprise":
     """The services of the file's URLs. URLs are secrets: an error shows the line number of a wrong URL, not the URL."""
+    from apprise import Apprise  # here and not above: loading it takes long, and few runs send a message
+
     logging.getLogger("apprise").setLevel(logging.CRITICAL)
-    services = apprise.Apprise()
+    services = Apprise()
     try:
         lines = [line.strip() for line in file.read_text().splitlines()]
     except (OSError, UnicodeDecodeError) as error:
@@ -134,20 +153,20 @@ def _services(file: Path) -> apprise.Apprise:
     return services
 
 
-def _told(settings: Settings, subject: Subject, say: Say) -> bool:
+def _told(cluster: Cluster, subject: Subject, say: Say) -> bool:
     try:
-        return Store(settings.backup.sites).look(settings.keys.notified(subject)) is not None
+        return cluster.store.look(cluster.settings.keys.notified(subject)) is not None
     except StoreError as error:
         say(f"Requorum cannot read from S3 whether it sent this notification before: {error.why}")
         return False
 
 
-def _note(settings: Settings, subject: Subject, say: Say, detail: bytes | None) -> None:
+def _note(cluster: Cluster, subject: Subject, say: Say, detail: bytes | None) -> None:
     try:
-        store = Store(settings.backup.sites)
+        key = cluster.settings.keys.notified(subject)
         if detail is None:
-            store.delete(settings.keys.notified(subject))
+            cluster.store.delete(key)
         else:
-            store.put(settings.keys.notified(subject), detail)
+            cluster.store.put(key, detail)
     except StoreError as error:
         say(f"Requorum cannot note in S3 that it sent this notification: {error.why}")

@@ -5,71 +5,91 @@ Marks are never removed: a copy that has one stays.
 
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Generic
 
+from recovery.cluster import Cluster
 from recovery.copies import keeps
-from recovery.copies.catalog import Catalog
 from recovery.copies.copy import Copy
 from recovery.copies.removal import remove_unless_whole
-from recovery.copies.retention import Candidate, Decision, Removal, candidate, decide
+from recovery.copies.retention import C, Candidate, Decision, Removal, candidate, decide
+from recovery.data import prune as data
 from recovery.errors import Refused
-from recovery.s3 import cluster_lease
+from recovery.progress import Say
 from recovery.s3.store import Store
-from recovery.settings import Settings
 
+DOING = "pruning"
 WORKERS = 8
 """Deletions side by side. S3's own deletion of many keys is not known to every server."""
 
 
-def look(settings: Settings, now: datetime) -> tuple[Decision[Copy], ...]:
-    """Which copies the rules keep and remove now, newest first.
+@dataclass(frozen=True)
+class Pruning(Generic[C]):
+    """How one kind of copies is pruned: copies of managers, or copies of service data."""
 
-    Raises: Refused when requorum:backup.asOf is set, or when a site does not answer, because only that site may hold the
-    mark or drill result that keeps a copy; StoreError.
-    """
-    if settings.backup.as_of:
-        raise Refused(
-            "pruning",
-            "requorum:backup.asOf is set, so Requorum lists the copies of that time and not of now",
-            remedy="remove requorum:backup.asOf from the stack file: pulumi config rm --path backup.asOf",
-            code="as-of-set",
-        )
-    return _decided(settings, Catalog(settings), now)
+    doing: str
+    decided: Callable[[Cluster, datetime], tuple[Store, tuple[Decision[C], ...]]]
+    """What the rules keep and remove now, newest first."""
+    remove: Callable[[Store, Decision[C]], Removal[C] | None]
+    """Removes one copy; None if it has become another since."""
+
+    def look(self, cluster: Cluster, now: datetime) -> tuple[Decision[C], ...]:
+        """Which copies the rules keep and remove now, newest first.
+
+        Raises: Refused when requorum:backup.asOf is set, or when a site does not answer, because only that site may hold
+        the mark or drill result that keeps a copy; StoreError.
+        """
+        if cluster.settings.backup.as_of:
+            raise Refused(
+                self.doing,
+                "requorum:backup.asOf is set, so Requorum lists the copies of an earlier time",
+                remedy="remove requorum:backup.asOf from the stack file: pulumi config rm --path backup.asOf",
+                code="as-of-set",
+            )
+        return self.decided(cluster, now)[1]
+
+    def prune(
+        self,
+        cluster: Cluster,
+        agreed: Collection[Decision[C]],
+        now: datetime,
+        *,
+        say: Say,
+        done: Callable[[], None] = lambda: None,
+    ) -> tuple[Removal[C], ...]:
+        """Remove each agreed copy that the rules still remove, going by what S3 holds now; ``done`` is called after each.
+
+        The lease is held, so no recovery reads copies and nobody marks one meanwhile. If S3 refuses one deletion, the others
+        go on.
+
+        Raises: Refused when another operator holds the lease, or as `look`; StoreError when S3 cannot be listed;
+        StoreSilent when it stops answering.
+        """
+        expected = {(decision.copy, decision.half) for decision in agreed if not decision.keep}
+        with cluster.hold(self.doing, say=say):
+            store, decided = self.decided(cluster, now)
+            doomed = [one for one in decided if not one.keep and (one.copy, one.half) in expected]
+            pool = ThreadPoolExecutor(max_workers=WORKERS)
+            try:
+                removals = []
+                for job in [pool.submit(self.remove, store, decision) for decision in doomed]:
+                    if removal := job.result():
+                        removals.append(removal)
+                    done()
+                return tuple(removals)
+            finally:
+                pool.shutdown(cancel_futures=True)
 
 
-def prune(
-    settings: Settings,
-    agreed: Collection[Decision[Copy]],
-    now: datetime,
-    *,
-    say: Callable[[str], None],
-    done: Callable[[], None] = lambda: None,
-) -> tuple[Removal[Copy], ...]:
-    """Remove each agreed copy that the rules still remove, going by what S3 holds now; ``done`` is called after each.
-
-    The lease is held, so no recovery reads copies and nobody marks one meanwhile. If S3 refuses one deletion, the others go on.
-
-    Raises: Refused when another operator holds the lease, or as `look`; StoreError when S3 cannot be listed; StoreSilent when it stops answering.
-    """
-    expected = {(decision.copy, decision.half) for decision in agreed if not decision.keep}
-    with cluster_lease.hold(Store(settings.backup.sites), settings.keys, "pruning", say=say):
-        catalog = Catalog(settings)
-        doomed = [one for one in _decided(settings, catalog, now) if not one.keep and (one.copy, one.half) in expected]
-        pool = ThreadPoolExecutor(max_workers=WORKERS)
-        try:
-            removals = []
-            for job in [pool.submit(remove_unless_whole, catalog.store, decision) for decision in doomed]:
-                if removal := job.result():
-                    removals.append(removal)
-                done()
-            return tuple(removals)
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _decided(settings: Settings, catalog: Catalog, now: datetime) -> tuple[Decision[Copy], ...]:
+def _decided(cluster: Cluster, now: datetime) -> tuple[Store, tuple[Decision[Copy], ...]]:
+    catalog = cluster.catalog()
     marked = keeps.read(catalog)
     copies = [candidate(copy, read, marked.get(copy)) for copy, read in catalog.manifests()]
     halves = [Candidate(copy, half=True, mark=marked.get(copy), stored=copy.written) for copy in catalog.halves]
-    catalog.store.require_whole("pruning")
-    return decide(settings.backup.retention, copies + halves, now)
+    catalog.store.require_whole(DOING)
+    return catalog.store, decide(cluster.settings.backup.retention, copies + halves, now)
+
+
+MANAGERS = Pruning(DOING, _decided, remove_unless_whole)
+DATA = Pruning(data.DOING, data.decided, data.remove)

@@ -3,10 +3,9 @@
 from collections.abc import Callable, Sequence
 from time import monotonic, sleep
 
+from recovery.cluster import Cluster
 from recovery.errors import ProofFailed, Refused
 from recovery.node.engine import Engine
-from recovery.node.ssh import Shell
-from recovery.settings import Settings
 from recovery.survey.nodes import stable_survey
 from recovery.swarm.model import Service
 
@@ -34,7 +33,7 @@ def chosen(services: Sequence[Service], names: Sequence[str]) -> tuple[Service, 
 
 
 def rebalance(
-    settings: Settings, names: Sequence[str], *, agree: Callable[[Sequence[str]], None], say: Callable[[str], None]
+    cluster: Cluster, names: Sequence[str], *, agree: Callable[[Sequence[str]], None], say: Callable[[str], None]
 ) -> tuple[str, ...]:
     """Replace every task of the services, one service after the other; returns their names.
 
@@ -42,7 +41,7 @@ def rebalance(
 
     Raises: Refused; ProofFailed when a service's update fails or does not end; EngineError.
     """
-    leader = stable_survey(settings, nodes=settings.managers).leader
+    leader = stable_survey(cluster, nodes=cluster.settings.managers).leader
     if leader is None:
         raise Refused(
             "rebalancing services",
@@ -50,7 +49,7 @@ def rebalance(
             remedy="find out which managers are down: requorum status",
             code="no-leader",
         )
-    with Shell(leader.node, settings.ssh) as shell:
+    with cluster.shell(leader.node) as shell:
         chief = Engine(shell)
         services = chosen(chief.services(), names)
         if services:

@@ -1,14 +1,11 @@
 """Carries out a plan without Pulumi, on machines that are up: for use when Pulumi's state or the pipeline is lost too."""
 
-from collections.abc import Callable
-
+from recovery.cluster import Cluster
 from recovery.errors import Refused
 from recovery.operations import lifecycle
 from recovery.operations.assess import Assessment
 from recovery.operations.report import COMMAND_LINE
-from recovery.s3 import cluster_lease
-from recovery.s3.store import Store
-from recovery.settings import Settings
+from recovery.progress import Say
 from recovery.steps.member import bring_back
 from recovery.steps.prove import Health
 from recovery.steps.quorum import establish
@@ -16,7 +13,7 @@ from recovery.steps.run import Run
 from recovery.swarm.model import Reach
 
 
-def recover_all(settings: Settings, assessment: Assessment, *, say: Callable[[str], None]) -> Health:
+def recover_all(cluster: Cluster, assessment: Assessment, *, say: Say) -> Health:
     """Restore the quorum, let every missing node join, take fresh copies, and prove the result.
 
     Safe to run again after any interruption. A later `pulumi up` agrees with the result.
@@ -24,26 +21,27 @@ def recover_all(settings: Settings, assessment: Assessment, *, say: Callable[[st
     Raises: Refused if machines are missing, or if no safe change is possible; ProofFailed; TransportError, EngineError,
     StoreError.
     """
-    assessment.require_safe(settings)
+    assessment.require_safe(cluster.settings)
     if gone := [report.node.name for report in assessment.survey.reports if report.reach is Reach.ABSENT]:
+        consent = f" --config recover={assessment.plan.id}" if assessment.plan.id else ""
         raise Refused(
-            f"recovering cluster {settings.cluster}",
+            f"recovering cluster {cluster.settings.cluster}",
             f"these machines do not exist: {', '.join(gone)}",
-            remedy="pulumi up --config recover=true, which also makes the machines",
+            remedy=f"pulumi up{consent}, which also makes the machines",
             code="no-machine",
         )
-    with cluster_lease.hold(Store(settings.backup.sites), settings.keys, "recovery", say=say):
-        return _recover_all(settings, assessment, say)
+    with cluster.hold("recovery", say=say):
+        return _recover_all(cluster, assessment, say)
 
 
-def _recover_all(settings: Settings, assessment: Assessment, say: Callable[[str], None]) -> Health:
-    plan, diagnosis = assessment.plan, assessment.diagnosis
-    lifecycle.begin(settings, assessment, how=COMMAND_LINE, say=say)
-    run = Run(settings, plan, say)
+def _recover_all(cluster: Cluster, assessment: Assessment, say: Say) -> Health:
+    settings, plan, diagnosis = cluster.settings, assessment.plan, assessment.diagnosis
+    lifecycle.begin(cluster, assessment, how=COMMAND_LINE, say=say)
+    run = Run(cluster, plan, say)
     quorum = establish(run, known=diagnosis.cluster_id)
     # Stranded workers come first: a new leader gives their tasks to other nodes after a while.
     for node in sorted(settings.nodes, key=lambda node: node.name not in diagnosis.stranded):
         if node.name not in diagnosis.left_alone:
             bring_back(run, node)
-    lifecycle.fresh_copies(settings, say=say)
-    return lifecycle.finish(settings, quorum.cluster_id, how=COMMAND_LINE, say=say)
+    lifecycle.fresh_copies(cluster, say=say)
+    return lifecycle.finish(cluster, quorum.cluster_id, how=COMMAND_LINE, recover=settings.recover, say=say)

@@ -5,12 +5,13 @@ A manager is stopped only if the quorum survives that, or if there is no quorum.
 
 from time import monotonic, sleep
 
+from recovery.cluster import Cluster
 from recovery.errors import ProofFailed, Refused, Silent, TransportError
+from recovery.node.connections import BRISK
 from recovery.node.ssh import Shell
 from recovery.operations import hosts
 from recovery.planning import doctor
 from recovery.progress import Say
-from recovery.settings import Settings
 from recovery.survey.nodes import stable_survey, survey
 from recovery.swarm.machines import Node
 from recovery.swarm.model import LocalState, NodeReport, Reach, Survey
@@ -25,39 +26,39 @@ BOOT = "cat /proc/sys/kernel/random/boot_id; cut -d' ' -f22 /proc/1/stat"
 """Prints text that differs after every boot: the kernel's boot ID and, for containers, the start of process 1."""
 
 
-def restart(settings: Settings, node: Node, *, say: Say) -> NodeReport:
+def restart(cluster: Cluster, node: Node, *, say: Say) -> NodeReport:
     """Restart the node's Docker engine, even if systemd has stopped trying. Returns the node's report after it.
 
     Raises: Refused if the quorum would be lost, or the machine does not answer; ProofFailed if the engine does not come
     back; TransportError.
     """
-    before = may_halt(settings, node, "restarting the engine")
+    before = may_halt(cluster, node, "restarting the engine")
     say(f"restarting the Docker engine of {node.name}")
-    with Shell(node, settings.ssh) as shell:
+    with cluster.shell(node) as shell:
         shell.run(["systemctl", "reset-failed", "docker.service", "docker.socket"], check=False)
         shell.run(["systemctl", "restart", "docker.service"], seconds=RESTART_SECONDS)
-    return await_back(settings, node, before, "restarting the engine", RESTART_SECONDS)
+    return await_back(cluster, node, before, "restarting the engine", RESTART_SECONDS)
 
 
-def reboot(settings: Settings, node: Node, *, say: Say) -> NodeReport:
+def reboot(cluster: Cluster, node: Node, *, say: Say) -> NodeReport:
     """Restart the machine and wait until it answers after the boot. A node container is restarted by its host's engine.
 
     Raises: as `restart`; HostError.
     """
-    before = may_halt(settings, node, "rebooting")
-    with Shell(node, settings.ssh) as shell:
+    before = may_halt(cluster, node, "rebooting")
+    with cluster.shell(node) as shell:
         old = _boot(shell)
         say(f"rebooting {node.name}")
-        if settings.hosts.driver == "docker":
-            hosts.restart(settings, node)
+        if cluster.settings.hosts.driver == "docker":
+            hosts.restart(cluster.settings, node)
         else:
             _reboot(shell)
     end = monotonic() + REBOOT_SECONDS
     while monotonic() < end:
         try:
-            with Shell(node, settings.ssh) as shell:
+            with cluster.shell(node, pauses=BRISK) as shell:
                 if _boot(shell) != old:
-                    return await_back(settings, node, before, "rebooting", RESTART_SECONDS)
+                    return await_back(cluster, node, before, "rebooting", RESTART_SECONDS)
         except TransportError:
             pass  # it is down or booting
         sleep(PAUSE)
@@ -70,9 +71,9 @@ def reboot(settings: Settings, node: Node, *, say: Say) -> NodeReport:
     )
 
 
-def may_halt(settings: Settings, node: Node, doing: str) -> Survey:
+def may_halt(cluster: Cluster, node: Node, doing: str) -> Survey:
     """Check that the node may be stopped for a moment, and return the survey. Raises: Refused if it may not."""
-    seen = stable_survey(settings)
+    seen = stable_survey(cluster)
     report = seen.of(node.name)
     if report.reach not in (Reach.ANSWERS, Reach.NO_ENGINE):
         why = f"Requorum cannot log in to it: {report.reach}"
@@ -83,12 +84,12 @@ def may_halt(settings: Settings, node: Node, doing: str) -> Survey:
     return seen
 
 
-def await_back(settings: Settings, node: Node, before: Survey, doing: str, seconds: float) -> NodeReport:
+def await_back(cluster: Cluster, node: Node, before: Survey, doing: str, seconds: float) -> NodeReport:
     """Wait until the node is healthy, or as healthy as it can be without a leader. Raises: ProofFailed."""
-    in_swarm = before.of(node.name).node_id != ""
+    managers, in_swarm = cluster.settings.managers, before.of(node.name).node_id != ""
     end = monotonic() + seconds
     while True:
-        seen = survey(settings, nodes=[*settings.managers, *([] if node in settings.managers else [node])])
+        seen = survey(cluster, nodes=[*managers, *([] if node in managers else [node])])
         report = seen.of(node.name)
         up = report.reach is Reach.ANSWERS and (report.state is LocalState.ACTIVE or not in_swarm)
         if up and (before.leader is None or not doctor.trouble(report, seen)):

@@ -1,1 +1,1 @@
-"""Decides what to do about what was found. Loads no client of S3, SSH or Docker."""
+"""Decides what to do about a survey. Loads no client of S3, SSH or Docker."""

@@ -1,8 +1,8 @@
 """Managers whose address in the settings differs from the address in their copy: a recovery at other addresses.
 
 The swarm's log holds a manager's address for as long as the manager has its vote. A new cluster that is forced at another
-address keeps the old one in its log until the manager's vote is taken and given back. The settings name no node at an old
-address, so Requorum checks an old address for one thing only: that no manager of this swarm is still there.
+address keeps the old address in its log until the manager loses its vote and gets it back. The settings name no node at
+an old address. Requorum checks an old address for one thing only: that no manager of this swarm still runs there.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 def address_changes(managers: Iterable[Node], copies: Mapping[str, Manifest]) -> tuple[AddressChange, ...]:
     """The managers whose address in the settings is not the one at which their copy was taken; ``copies`` is by name."""
     return tuple(
-        AddressChange(node.name, found.node_id, found.address, str(node.address))
+        AddressChange(node.name, manifest.node_id, manifest.address, str(node.address))
         for node in managers
-        if (found := copies.get(node.name)) and found.address != str(node.address)
+        if (manifest := copies.get(node.name)) and manifest.address != str(node.address)
     )
 
 
 def since_copied(
     managers: Iterable[Node], newest: Mapping[Copy, Manifest], cluster_id: str | None, chosen: Manifest | None
 ) -> tuple[AddressChange, ...]:
-    """The moves since the newest copy of each manager; for the manager of ``chosen``, since that copy.
+    """The moves since the newest copy of each manager. For the manager of ``chosen``, the moves since ``chosen``.
 
     Copies of another swarm than ``cluster_id`` are ignored.
     """
@@ -41,14 +41,14 @@ def since_copied(
 
 
 def forbidden(moves: Sequence[AddressChange], survey: Survey) -> tuple[AddressChange, ...]:
-    """The moves that cannot be made: the swarm lives, and those managers vote, or wait for a quorum, at their old addresses.
+    """The impossible moves: the swarm lives, and these managers vote, or wait for a quorum, at their old addresses.
 
     If a moved manager holds the log at its new address, a new cluster was already forced there, and the move is possible.
     """
     if leader := survey.leader:
-        stands = {(entry.node_id, entry.raft_address): entry.address for entry in leader.members}
-        return tuple(move for move in moves if stands.get((move.node_id, move.old), move.new) != move.new)
-    holders = {found.node.name for found in survey.managers if found.holds_raft}
+        addresses = {(entry.node_id, entry.raft_address): entry.address for entry in leader.members}
+        return tuple(move for move in moves if addresses.get((move.node_id, move.old), move.new) != move.new)
+    holders = {report.node.name for report in survey.managers if report.holds_raft}
     return () if not holders or holders & {move.manager for move in moves} else tuple(moves)
 
 

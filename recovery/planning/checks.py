@@ -33,7 +33,7 @@ class Before:
     @property
     def counts(self) -> Counter[str]:
         """How many containers each service had."""
-        return Counter(service for found in self.containers.values() for service in found.values())
+        return Counter(service for running in self.containers.values() for service in running.values())
 
 
 @dataclass(frozen=True)
@@ -75,11 +75,11 @@ def judge(
     return (*checks, *addresses(workload.services), *tasks(workload, ready, before))
 
 
-def inventory(expected: Inventory, found: Inventory, source: str) -> Check:
+def inventory(expected: Inventory, actual: Inventory, source: str) -> Check:
     """Whether the swarm still has every object of the restored copy. The restore itself compared the seed with the copy."""
-    missing = expected.missing_from(found)
-    shown = "; ".join(f"{kind}: {', '.join(ids)}" for kind, ids in missing.items())
-    detail = f"missing: {shown}" if missing else f"holds everything that {source} lists"
+    missing = expected.missing_from(actual)
+    objects = "; ".join(f"{kind}: {', '.join(ids)}" for kind, ids in missing.items())
+    detail = f"missing: {objects}" if missing else f"holds everything that {source} lists"
     return Check("inventory", "swarm", Result.WARNING if missing else Result.OK, detail)
 
 
@@ -98,12 +98,12 @@ def containers(node: str, before: Mapping[str, str] | None, now: Mapping[str, st
     if before is None or now is None:
         why = "they were not listed before the first change" if before is None else "the node does not answer"
         return Check("containers", node, Result.UNCHECKED, why)
-    gone, new = before.keys() - now.keys(), now.keys() - before.keys()
-    if not gone and not new:
+    old_ids, new_ids = before.keys() - now.keys(), now.keys() - before.keys()
+    if not old_ids and not new_ids:
         return Check("containers", node, Result.OK, f"{len(now)} unchanged")
     changes = [
-        f"{word} {named[key]} ({key[:12]})"
-        for word, keys, named in (("gone", gone, before), ("new", new, now))
+        f"{word} {services[key]} ({key[:12]})"
+        for word, keys, services in (("gone", old_ids, before), ("new", new_ids, now))
         for key in sorted(keys)
     ]
     return Check("containers", node, Result.WARNING, ", ".join(changes))
@@ -111,8 +111,8 @@ def containers(node: str, before: Mapping[str, str] | None, now: Mapping[str, st
 
 def differs(node: Node, looks: Mapping[str, NodeWorkload], before: Before) -> bool:
     """Whether a worker runs other containers than before the first change."""
-    had, look = before.containers.get(node.name), looks.get(node.name)
-    return had is not None and look is not None and had.keys() != look.containers.keys()
+    earlier, look = before.containers.get(node.name), looks.get(node.name)
+    return earlier is not None and look is not None and earlier.keys() != look.containers.keys()
 
 
 def addresses(services: Collection[Service]) -> tuple[Check, ...]:
@@ -142,17 +142,17 @@ def tasks(workload: Workload, ready: Collection[str], before: Before | None) -> 
     """
     checks = []
     for service in workload.services:
-        mine = [task for task in workload.tasks if task.service_id == service.service_id]
-        wanted = len({task.node_id for task in mine}) if service.replicas is None else service.replicas
-        running = sum(task.running and task.node_id in ready for task in mine)
-        whole = before is not None and 0 < wanted <= before.counts[service.name]
-        result = Result.OK if running >= wanted else Result.FAILED if whole else Result.WARNING
-        checks.append(Check("tasks", service.name, result, f"{running} of {wanted} running"))
+        own_tasks = [task for task in workload.tasks if task.service_id == service.service_id]
+        target = len({task.node_id for task in own_tasks}) if service.replicas is None else service.replicas
+        running = sum(task.running and task.node_id in ready for task in own_tasks)
+        complete_before = before is not None and 0 < target <= before.counts[service.name]
+        result = Result.OK if running >= target else Result.FAILED if complete_before else Result.WARNING
+        checks.append(Check("tasks", service.name, result, f"{running} of {target} running"))
     return tuple(checks)
 
 
 def resolves(name: str, container: str, status: int, output: str) -> Check:
-    """Whether ``nslookup`` in a container found the service's name. Exit status 127 means that there is no such tool."""
+    """Whether ``nslookup`` resolves the service's name in a container. Exit status 127 means that the image has no nslookup."""
     subject = f"{name} in container {container[:12]}"
     if status == 0:
         return Check("names", subject, Result.OK, "resolves")

@@ -31,13 +31,13 @@ def make_plan(
 ) -> Plan:
     """The plan for a diagnosis, with its warnings.
 
-    ``survivors`` are ranked, the best first (looked at when the quorum is lost). ``spent`` says that `recover: true`
-    was set before this loss (`recovery.operations.consent`), ``typed`` that a person gave it for this run.
+    ``survivors`` are ranked, the best first. Only a lost quorum needs them. ``spent`` says that `recover: true` was set
+    before this loss (`recovery.operations.consent`). ``typed`` says that a person gave the flag for this run.
     """
-    made = _decide(diagnosis, settings, source, survivors, now)
-    if made.id:
-        made = _with_consent(replace(made, proven=source.proven), settings.recover, spent=spent, typed=typed)
-    return replace(made, losses=made.losses + diagnosis.warnings)
+    plan = _decide(diagnosis, settings, source, survivors, now)
+    if plan.id:
+        plan = _with_consent(replace(plan, proven=source.proven), settings.recover, spent=spent, typed=typed)
+    return replace(plan, losses=plan.losses + diagnosis.warnings)
 
 
 def _decide(
@@ -49,9 +49,9 @@ def _decide(
         case Kind.HEALTHY | Kind.PARTITIONED | Kind.MINORITY_LOST | Kind.LOCKED:
             if diagnosis.misplaced and not beside(diagnosis, settings):
                 return Plan(diagnosis.kind, refusal=needs_second_manager(diagnosis.misplaced[0]))
-            made = (*rebuilds(diagnosis, settings), *still_to_do(diagnosis, settings))
-            silence = () if diagnosis.kind in (Kind.HEALTHY, Kind.PARTITIONED) else left_alone(diagnosis)
-            return Plan(diagnosis.kind, diagnosis.cluster_id, made, losses=silence)
+            sequence = (*rebuilds(diagnosis, settings), *still_to_do(diagnosis, settings))
+            notes = () if diagnosis.kind in (Kind.HEALTHY, Kind.PARTITIONED) else left_alone(diagnosis)
+            return Plan(diagnosis.kind, diagnosis.cluster_id, sequence, losses=notes)
         case Kind.ABSENT:
             return _build(diagnosis, settings)
         case Kind.ALL_LOST:
@@ -59,28 +59,30 @@ def _decide(
         case Kind.QUORUM_LOST if survivors and not (diagnosis.stand_ins or _silent_managers(diagnosis, settings)):
             return _force(diagnosis, settings, survivors, source)
         case _:
-            held = tuple(f"survivor {survivor.text}" for survivor in survivors)
-            return Plan(diagnosis.kind, losses=held, refusal=refusal_of(diagnosis, settings))
+            notes = tuple(f"survivor {survivor.text}" for survivor in survivors)
+            return Plan(diagnosis.kind, losses=notes, refusal=refusal_of(diagnosis, settings))
 
 
 def _with_consent(plan: Plan, recover: bool | str, *, spent: bool, typed: bool) -> Plan:
-    """The plan, refused where the operator did not consent to it."""
+    """The plan, with a refusal if the operator did not consent to it."""
     if recover == plan.id or (recover is True and (typed or not spent) and not plan.needs_id):
         return plan
-    source = f"the newest good copy is {plan.copy}" if plan.copy else f"the survivor that holds most is {plan.survivor}"
+    reach = f"the survivor whose log reaches furthest is {plan.survivor}"
+    source = f"the newest good copy is {plan.copy}" if plan.copy else reach
     why = f"{plan.kind}: {source}"
-    word = plan.id if plan.needs_id or spent or recover else "true"
-    remedy = f"look at the plan {plan.id}, then run: pulumi up --config recover={word}"
+    value = plan.id if plan.needs_id or spent or recover else "true"
+    remedy = f"look at the plan {plan.id}, then run: pulumi up --config recover={value}"
     if plan.moves:
-        why += f". The plan moves {', '.join(move.text for move in plan.moves)}, to which only the plan's ID consents"
+        moves = ", ".join(move.text for move in plan.moves)
+        why += f". The plan moves {moves}. Only the plan's ID consents to these moves"
         remedy = (
             "give the managers their old addresses in requorum:managers. "
             f"If no manager runs at an old address any more, {remedy}"
         )
     elif plan.ahead:
-        why += f". {plan.ahead} holds committed changes that no survivor has. Only the plan's ID consents to their loss"
+        why += f". Changes that only copy {plan.ahead} holds are lost. Only the plan's ID consents to the loss of these changes"
         remedy = (
-            "bring back a manager that went on longer, or restore the copy (docs/runbooks/quorum-lost.md). "
+            "bring back a manager that continued longer, or restore the copy (docs/runbooks/quorum-lost.md). "
             f"To force from {plan.survivor} anyway, {remedy}"
         )
     elif plan.cut:
@@ -127,7 +129,7 @@ def _losses(
             else ()
         ),
         *damaged.losses(best, source.newer),
-        *((f"{ahead.name} holds committed changes that no survivor has: they are lost",) if ahead else ()),
+        *((f"changes that only copy {ahead.name} holds are lost",) if ahead else ()),
         *(LOCKED_AGAIN if best.locked else ()),
         *left_alone(diagnosis),
     )
@@ -139,8 +141,8 @@ def _forcing(diagnosis: Diagnosis, settings: Settings, survivors: tuple[Survivor
     opens = best.locked and not best.damage
     repairs = best.damage and not best.in_place
     given_up = {one.name for one in others if one.name in diagnosis.old_logs or one.name in diagnosis.halted}
-    left = {survivor.name for survivor in others}
-    returns = [node for node in settings.nodes if node.name in left or node.name in diagnosis.missing]
+    other_names = {survivor.name for survivor in others}
+    returns = [node for node in settings.nodes if node.name in other_names or node.name in diagnosis.missing]
     return (
         *rebuilds(diagnosis, settings),
         *steps.for_quorum(steps.save(survivor.name) for survivor in survivors),
@@ -151,7 +153,7 @@ def _forcing(diagnosis: Diagnosis, settings: Settings, survivors: tuple[Survivor
         *steps.for_quorum([steps.lock(best.name)] if best.locked and settings.swarm.autolock is not False else ()),
         *steps.for_quorum(steps.leave(one.name) for one in others if one.name not in given_up),
         *(steps.set_aside(one.name) for one in others if one.name in given_up),
-        *(steps.rejoin(node.name) if node.name in left else steps.join(node) for node in returns),
+        *(steps.rejoin(node.name) if node.name in other_names else steps.join(node) for node in returns),
         steps.prove("same cluster ID, every manager reachable"),
     )
 
@@ -163,16 +165,16 @@ def _silent_managers(diagnosis: Diagnosis, settings: Settings) -> list[str]:
 def _build(diagnosis: Diagnosis, settings: Settings) -> Plan:
     if settings.recover:
         why = f"there is nothing to recover: no node is in a swarm, and S3 holds no copy of cluster {settings.cluster}"
-        remedy = "correct requorum:backup or requorum:cluster. To create a new swarm instead: pulumi config rm recover"
+        remedy = "correct requorum:backup or requorum:cluster. To create a new swarm, remove the consent: pulumi config rm recover"
         return Plan(diagnosis.kind, refusal=Refusal(why, remedy, code="nothing-to-recover"))
     first, *others = settings.managers
     joins = (steps.join(node, new=True) for node in (*others, *settings.workers))
-    made = (*steps.for_quorum([steps.found(first)]), *joins, steps.prove("every manager is reachable"))
-    return Plan(diagnosis.kind, None, (*rebuilds(diagnosis, settings), *made))
+    sequence = (*steps.for_quorum([steps.found(first)]), *joins, steps.prove("every manager is reachable"))
+    return Plan(diagnosis.kind, None, (*rebuilds(diagnosis, settings), *sequence))
 
 
 def refusal_of(diagnosis: Diagnosis, settings: Settings) -> Refusal:
-    """Why no plan can be made for a diagnosis, and what the operator should do."""
+    """Why Requorum cannot plan anything for a diagnosis, and what the operator should do."""
     why = f"{diagnosis.kind}: {diagnosis.evidence[0]}"
     if diagnosis.kind is Kind.FOREIGN:
         remedy = (
@@ -187,6 +189,9 @@ def refusal_of(diagnosis: Diagnosis, settings: Settings) -> Refusal:
         remedy = "recover by hand from the stand-in, which may hold the newest log: docs/runbooks/unhealthy-manager.md"
         return Refusal(why, remedy, code="stand-in-holds-log")
     names = _silent_managers(diagnosis, settings)
+    if unseen := [name for name in names if name in diagnosis.unseen]:
+        why += "" if diagnosis.kind is Kind.ACCESS else f"; not seen from here: {', '.join(unseen)}"
+        return Refusal(why, "repair the access, as requorum doctor says for each node", code="not-seen")
     if not names:
         return Refusal(why, "find out what each manager reports: requorum doctor", code="no-survivor")
     silent, fences = ", ".join(names), "; ".join(f"requorum fence {name}" for name in names)

@@ -1,4 +1,4 @@
-"""Decides from the nodes' answers what is wrong with the cluster: an ordered list of rules, of which the first that speaks wins."""
+"""Decides from the nodes' answers what is wrong with the cluster. The first of the ordered rules that gives a ruling decides."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from recovery.planning.evidence import evidence
 from recovery.planning.facts import Facts, gather
 from recovery.planning.groups import Groups
 from recovery.planning.warnings import warnings
-from recovery.swarm.model import ACCESS_FAULTS, NodeReport, Survey
+from recovery.swarm.model import ACCESS_FAULTS, NodeReport, Reach, Survey
 from recovery.swarm.raft import quorum
 
 
@@ -24,6 +24,8 @@ class Kind(StrEnum):
     FORKED = "forked"
     FOREIGN = "foreign"
     ABSENT = "absent"
+    ACCESS = "not seen from here"
+    """No manager reports a leader, and managers that Requorum cannot see into may have one. It is no loss."""
 
 
 NO_QUORUM = frozenset({Kind.QUORUM_LOST, Kind.ALL_LOST, Kind.LOCKED})
@@ -31,7 +33,7 @@ NO_QUORUM = frozenset({Kind.QUORUM_LOST, Kind.ALL_LOST, Kind.LOCKED})
 
 @dataclass(frozen=True)
 class Ruling:
-    """What a rule says: the kind, and the reasons for it in words."""
+    """The result of a rule: the kind, and the reasons for it in words."""
 
     kind: Kind
     reasons: tuple[str, ...]
@@ -71,8 +73,8 @@ def diagnose(survey: Survey, known_id: str | None, *, cluster: str, copies: bool
 
 
 def rule(facts: Facts) -> Ruling:
-    """The ruling of the first rule that speaks."""
-    rulings = (speak(facts) for speak in RULES)
+    """The ruling of the first rule that gives one."""
+    rulings = (judge(facts) for judge in RULES)
     return next((ruling for ruling in rulings if ruling), NOTHING)
 
 
@@ -86,14 +88,18 @@ def forked(facts: Facts) -> Ruling | None:
     """Managers follow different leaders."""
     if len(facts.survey.leaders) < 2:
         return None
-    shown = ", ".join(f"{leader} of {identity}" for identity, leader in sorted(facts.survey.leaders))
-    return Ruling(Kind.FORKED, (f"managers follow different leaders: {shown}",))
+    leaders = ", ".join(f"{leader} of {identity}" for identity, leader in sorted(facts.survey.leaders))
+    return Ruling(Kind.FORKED, (f"managers follow different leaders: {leaders}",))
 
 
 def healthy(facts: Facts) -> Ruling | None:
-    """Every manager reports the leader."""
-    if not facts.leader or facts.nodes.without_leader:
+    """Every manager reports the leader, or the leader reaches it and only Requorum cannot see into it."""
+    if not facts.leader or facts.nodes.lacking:
         return None
+    if facts.nodes.without_leader:
+        unseen = ", ".join(facts.nodes.without_leader)
+        reached = f"the swarm has leader {facts.leader}, which reaches all managers. Not seen from here: {unseen}"
+        return Ruling(Kind.HEALTHY, (reached,))
     return Ruling(Kind.HEALTHY, (f"the swarm has leader {facts.leader}, and all managers answer",))
 
 
@@ -101,16 +107,30 @@ def partitioned(facts: Facts) -> Ruling | None:
     """The leader reaches every manager that does not report it."""
     if not facts.leader or not set(facts.nodes.without_leader) <= set(facts.nodes.cut_off):
         return None
-    reached = f"the leader reaches {', '.join(facts.nodes.without_leader)}, but this machine does not"
-    return Ruling(Kind.PARTITIONED, (reached,))
+    reason = f"the leader reaches {', '.join(facts.nodes.without_leader)}, but this machine does not"
+    return Ruling(Kind.PARTITIONED, (reason,))
 
 
 def minority_lost(facts: Facts) -> Ruling | None:
     """There is a leader, and a manager does not report it."""
     if not facts.leader:
         return None
-    lacks = f"the swarm has a leader, but lacks {', '.join(facts.nodes.without_leader)}"
+    lacks = f"the swarm has a leader, but lacks {', '.join(facts.nodes.lacking)}"
     return Ruling(Kind.MINORITY_LOST, (lacks + _cause(facts),))
+
+
+def not_seen(facts: Facts) -> Ruling | None:
+    """Nobody reports a leader, and managers that Requorum did not hear may have one, some of which are up.
+
+    Also if nothing at all is known of a swarm, so that none can be lost.
+    """
+    unseen = [report for report in facts.survey.managers if report.reach in ACCESS_FAULTS]
+    silent = [report for report in facts.survey.managers if report.reach is Reach.SILENT]
+    known = facts.nodes.holders or facts.nodes.orphans or facts.known_id or facts.copies
+    if not unseen or (known and len(unseen + silent) < quorum(len(facts.survey.managers))):
+        return None
+    names = ", ".join(f"{report.node.name} ({report.reach})" for report in unseen)
+    return Ruling(Kind.ACCESS, (f"no leader answers, and Requorum cannot see into {names}. That is no loss",))
 
 
 def locked(facts: Facts) -> Ruling | None:
@@ -125,8 +145,8 @@ def held_by_workers(facts: Facts) -> Ruling | None:
     """A worker of the settings holds the raft log."""
     if not facts.nodes.stand_ins:
         return None
-    held = f"no leader. These promoted workers may hold the raft log: {', '.join(facts.nodes.stand_ins)}"
-    return Ruling(Kind.QUORUM_LOST, (held,))
+    reason = f"no leader. These promoted workers may hold the raft log: {', '.join(facts.nodes.stand_ins)}"
+    return Ruling(Kind.QUORUM_LOST, (reason,))
 
 
 def held_by_managers(facts: Facts) -> Ruling | None:
@@ -135,9 +155,9 @@ def held_by_managers(facts: Facts) -> Ruling | None:
         return None
     count = len([name for name in facts.nodes.holders if name not in facts.nodes.damaged])
     needed = quorum(len(facts.survey.managers))
-    held = f"{count} of the {needed} needed managers {'holds' if count == 1 else 'hold'} the raft log"
-    waiting = ". An election may be under way, which takes up to 20 s" if facts.survey.electing else ""
-    return Ruling(Kind.QUORUM_LOST, (f"no leader. {held}{waiting}{_cause(facts)}",))
+    holders = f"{count} of the {needed} needed managers {'holds' if count == 1 else 'hold'} the raft log"
+    election = ". An election may be under way, which takes up to 20 s" if facts.survey.electing else ""
+    return Ruling(Kind.QUORUM_LOST, (f"no leader. {holders}{election}{_cause(facts)}",))
 
 
 def maybe_alive(facts: Facts) -> Ruling | None:
@@ -151,8 +171,8 @@ def all_lost(facts: Facts) -> Ruling | None:
     """There was a swarm: it has copies, an ID or workers."""
     if not (facts.copies or facts.known_id or facts.nodes.orphans):
         return None
-    joined = f". Workers that are still in it: {', '.join(facts.nodes.orphans)}" if facts.nodes.orphans else ""
-    return Ruling(Kind.ALL_LOST, (f"no manager holds the swarm any more{joined}",))
+    workers = f". Workers that are still in the swarm: {', '.join(facts.nodes.orphans)}" if facts.nodes.orphans else ""
+    return Ruling(Kind.ALL_LOST, (f"no manager holds the swarm any more{workers}",))
 
 
 RULES: tuple[Callable[[Facts], Ruling | None], ...] = (
@@ -161,30 +181,26 @@ RULES: tuple[Callable[[Facts], Ruling | None], ...] = (
     healthy,
     partitioned,
     minority_lost,
+    not_seen,
     locked,
     held_by_workers,
     held_by_managers,
     maybe_alive,
     all_lost,
 )
-"""The rules in the order in which they are asked. The order is the safety argument.
+"""The rules in their order. The order is the safety argument.
 
 1. `foreign` and `forked` come first: no other rule may judge answers that come from more than one swarm.
 2. A leader comes before every loss, so nothing is restored or forced while a swarm lives.
-3. A log on any node comes before the loss of all, so nothing is restored while newer state may be left.
-4. A manager that may be alive comes before the loss of all, for the same reason.
-5. `all_lost` comes before an empty cluster, so no new swarm is created while the old one can be restored.
+3. Managers that may have a leader and that nobody could look into come before every loss, for the same reason.
+4. A log on any node comes before the loss of all, so nothing is restored while newer state may be left.
+5. A manager that may be alive comes before the loss of all, for the same reason.
+6. `all_lost` comes before an empty cluster, so no new swarm is created while the old one can be restored.
 """
 NOTHING = Ruling(Kind.ABSENT, ("no node is in a swarm, and S3 has no copy",))
-"""The ruling when no rule speaks: there never was a swarm."""
+"""The ruling if no rule gives one: there never was a swarm."""
 WITH_LEADER = frozenset({Kind.HEALTHY, Kind.PARTITIONED, Kind.MINORITY_LOST})
 """The kinds of a swarm that has one leader, whose ID is the cluster's ID."""
-
-
-def access_fault(survey: Survey) -> NodeReport | None:
-    """A node that is up but does not let Requorum log in, managers first. The operator must repair the access first."""
-    faults = (report for report in survey.managers + survey.workers if report.reach in ACCESS_FAULTS)
-    return next(faults, None)
 
 
 def _cause(facts: Facts) -> str:
@@ -197,6 +213,8 @@ def _cause(facts: Facts) -> str:
 
 def _is_foreign(report: NodeReport, facts: Facts) -> bool:
     """Whether the node belongs to another swarm. Without a known ID, only a machine prepared for the cluster is ours."""
+    if report.reach is Reach.NO_RIGHTS and facts.known_id:
+        return bool(report.cluster_id) and report.cluster_id != facts.known_id
     if not (report.in_swarm or report.left_over) or not report.cluster_id:
         return False
     return report.cluster_id != facts.known_id if facts.known_id else report.marked != facts.cluster

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from recovery.planning.access import advice
 from recovery.planning.diagnosis import Diagnosis, Kind
 from recovery.swarm.machines import Node
-from recovery.swarm.model import LocalState, NodeReport, Reach, Survey
+from recovery.swarm.model import ACCESS_FAULTS, LocalState, NodeReport, Reach, Survey
 from recovery.swarm.votes import survives_outage
 
 if TYPE_CHECKING:
@@ -19,11 +20,13 @@ if TYPE_CHECKING:
 UNDECIDED = frozenset({Kind.FOREIGN, Kind.FORKED})
 """Diagnoses after which the operator must first decide which swarm a machine belongs to."""
 NO_QUORUM_LEFT = "the quorum would be lost"
-NO_LEADER = "no manager reports a leader, and this machine may hold the state that the swarm is rebuilt from"
+NO_LEADER = "no manager reports a leader, and the swarm may have to be rebuilt from this machine"
+NOT_SEEN = "no manager reports a leader, and Requorum cannot see into every manager that is up"
 NO_FENCE = "requorum:hosts.fence is not set"
 OBJECTIONS: Mapping[str, str] = {
     NO_QUORUM_LEFT: "quorum-at-risk",
     NO_LEADER: "may-hold-swarm",
+    NOT_SEEN: "not-seen",
     NO_FENCE: "no-fence-command",
 }
 """The code of each reason not to run a command now (`recovery.error_codes`)."""
@@ -32,6 +35,7 @@ OBJECTIONS: Mapping[str, str] = {
 class Remedy(StrEnum):
     """The kind of a proposal."""
 
+    ACCESS = "access"
     START = "start"
     UNLOCK = "unlock"
     UPDATE = "update"
@@ -45,7 +49,7 @@ class Remedy(StrEnum):
 
 @dataclass(frozen=True)
 class Proposal:
-    """One command to try, and its effect. ``refused`` says why it must not be run now; empty if it may."""
+    """One command to try, and its effect. ``refused`` says why not to run it now; empty if it may be run."""
 
     remedy: Remedy
     command: str
@@ -73,8 +77,8 @@ def examine(settings: Settings, survey: Survey, diagnosis: Diagnosis) -> tuple[F
         return ()
     cases = []
     for report in survey.managers + survey.workers:
-        if wrong := trouble(report, survey):
-            cases.append(Finding(report.node.name, wrong, _proposals(settings, survey, report, diagnosis.kind)))
+        if fault := trouble(report, survey):
+            cases.append(Finding(report.node.name, fault, _proposals(settings, survey, report, diagnosis.kind)))
     return tuple(cases)
 
 
@@ -85,6 +89,8 @@ def trouble(report: NodeReport, survey: Survey) -> str:
         return f"its disk is full, so that Docker's raft log stopped: {report.full}"
     if report.damage:
         return f"its raft log is damaged ({report.damage}), so that its engine is not in the swarm"
+    if report.reach in ACCESS_FAULTS:
+        return f"it is up, and Requorum cannot see into it: {report.reach}: {report.detail}"
     if report.reach in (Reach.SILENT, Reach.STOPPED):
         return f"it is {report.reach}" + (f": {report.detail}" if report.detail else "")
     if report.reach is Reach.NO_ENGINE:
@@ -106,14 +112,14 @@ def trouble(report: NodeReport, survey: Survey) -> str:
 
 
 def standby(settings: Settings, survey: Survey) -> Node | None:
-    """The worker to promote in place of a lost manager; preferably in a zone without a manager. None if no worker may be."""
+    """The worker to promote as a stand-in, preferably in a zone without a manager. None if no worker can stand in."""
     zones = {report.node.zone for report in survey.managers if report.led}
-    able = [worker for worker in settings.workers if not objection(settings, survey, worker)]
-    return next((worker for worker in able if worker.zone not in zones), next(iter(able), None))
+    candidates = [worker for worker in settings.workers if not objection(settings, survey, worker)]
+    return next((worker for worker in candidates if worker.zone not in zones), next(iter(candidates), None))
 
 
 def objection(settings: Settings, survey: Survey, worker: Node) -> str:
-    """Why a node must not be promoted to stand in for a manager; empty if it may."""
+    """Why a node cannot stand in for a manager; empty if it can."""
     if worker.role != "worker":
         return f"{worker.name} is already a manager"
     if survey.leader is None:
@@ -142,8 +148,10 @@ def _proposals(settings: Settings, survey: Survey, report: NodeReport, kind: Kin
     if report.damage:
         effect = "shows what a repaired log would give back, and forces nothing without the plan's ID"
         return (Proposal(Remedy.RECOVER, "pulumi preview --config recover=true", effect),)
+    if report.reach in ACCESS_FAULTS:
+        return (Proposal(Remedy.ACCESS, advice(report, settings.ssh).remedy, "lets Requorum see into it"),)
     if report.state is LocalState.LOCKED:
-        if kind is Kind.QUORUM_LOST:  # unlocked by hand without a quorum, its engine blocks until it is restarted
+        if kind is Kind.QUORUM_LOST:  # if a person unlocks it without a quorum, its engine blocks until a restart
             effect = "shows whether the plan unlocks it with the key in escrow and forces a new cluster from it"
             return (Proposal(Remedy.UNLOCK, "pulumi preview --config recover=true", effect),)
         return (Proposal(Remedy.UNLOCK, "pulumi up", "unlocks it with the key in escrow, so that it takes part again"),)
@@ -164,9 +172,18 @@ def _proposals(settings: Settings, survey: Survey, report: NodeReport, kind: Kin
     holds = up or (node.role == "manager" and report.reach is Reach.STOPPED)
     return (
         *mild,
-        _replacement(settings, node, up, risk or (NO_LEADER if holds and not leader else "")),
+        _replacement(settings, node, up, risk or _objection_without_leader(survey, holds)),
         *_promotion(settings, survey, node),
     )
+
+
+def _objection_without_leader(survey: Survey, holds: bool) -> str:
+    """Why no machine may be replaced while nobody reports a leader; empty if it may, or if somebody does."""
+    if survey.leader:
+        return ""
+    if any(report.reach in ACCESS_FAULTS for report in survey.managers):
+        return NOT_SEEN
+    return NO_LEADER if holds else ""
 
 
 def _start(settings: Settings, node: Node) -> str:
@@ -182,10 +199,10 @@ def _replacement(settings: Settings, node: Node, up: bool, refused: str) -> Prop
         return Proposal(
             Remedy.REPLACE,
             f"{fence}; a fresh machine at {node.address}; pulumi up",
-            "switches the machine off. A fresh machine rejoins in its place",
+            "switches the machine off. A fresh machine joins as this node",
             refused or (NO_FENCE if up and not settings.hosts.fence else ""),
         )
-    effect = "makes the machine again. It rejoins in its place"
+    effect = "makes the machine again. The new machine joins as this node"
     return Proposal(Remedy.REPLACE, f"{fence}; pulumi up", effect, refused)
 
 

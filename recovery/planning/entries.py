@@ -12,9 +12,9 @@ def is_forsaken(entry: Member, nodes: Iterable[Node]) -> bool:
 
 
 def stale(members: Iterable[Member], node: Node, node_id: str | None, nodes: Iterable[Node]) -> list[Member]:
-    """The entries that an earlier machine of the node left behind: at the node's address, or, under its name, at a former one.
+    """The entries of the node's earlier machines: entries at its address, and forsaken entries under its name.
 
-    ``node_id`` is the node's own entry, where it has one; ``nodes`` are all nodes of the settings.
+    ``node_id`` is the ID of the node's own entry, if it has one. ``nodes`` are all nodes of the settings.
     """
     known = tuple(nodes)
     return [

@@ -26,12 +26,12 @@ class Facts:
 
 def gather(survey: Survey, known_id: str | None, *, cluster: str, copies: bool) -> Facts:
     """The facts of a cluster. The arguments are as in `Facts`."""
-    led = next((report for report in survey.managers if report.led), None)
+    witness = next((report for report in survey.managers if report.led), None)
     return Facts(
         survey=survey,
         nodes=group(survey),
-        leader=next(member.hostname for member in led.members if member.leader) if led else "",
-        swarm_id=led.cluster_id if led else "",
+        leader=next(member.hostname for member in witness.members if member.leader) if witness else "",
+        swarm_id=witness.cluster_id if witness else "",
         cluster=cluster,
         known_id=known_id,
         copies=copies,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from recovery.errors import Refused
 from recovery.swarm.machines import Node
-from recovery.swarm.model import Reach, Survey
+from recovery.swarm.model import ACCESS_FAULTS, NodeReport, Reach, Survey
 from recovery.swarm.votes import survives_outage
 
 if TYPE_CHECKING:
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 OFF = frozenset({Reach.SILENT, Reach.STOPPED, Reach.ABSENT, Reach.NAMED})
 
 
-def check(settings: Settings, seen: Survey, node: Node, *, lost: bool, force: bool) -> None:
+def check(settings: Settings, survey: Survey, node: Node, *, lost: bool, force: bool) -> None:
     """Check that the node may be fenced. Pure. Raises: Refused, with the command to run instead."""
     name = node.name
 
     def refuse(why: str, remedy: str, *, code: str) -> Refused:
         return Refused("fencing it", why, remedy=remedy, node=name, code=code)
 
-    report = seen.of(name)
+    report = survey.of(name)
     up = report.reach not in OFF
     answer = "it answers" if report.reach is Reach.ANSWERS else f"it is up ({report.reach})"
     if report.known_lost and up:
@@ -33,34 +33,28 @@ def check(settings: Settings, seen: Survey, node: Node, *, lost: bool, force: bo
     if settings.hosts.driver == "existing" and not (lost or settings.hosts.fence):
         raise refuse(
             "requorum:hosts.fence is not set, so Requorum cannot switch the machine off",
-            f"set requorum:hosts.fence; or switch the machine off yourself, then: requorum fence {name} --lost",
+            f"set requorum:hosts.fence. Or switch the machine off yourself, then: requorum fence {name} --lost",
             code="no-fence-command",
         )
-    if report.reach is Reach.STOPPED and node.role == "manager" and seen.leader is None and not force:
+    if report.reach is Reach.STOPPED and node.role == "manager" and survey.leader is None and not force:
         raise refuse(
-            "it is stopped, and no manager reports a leader. Its volume may hold the state that the swarm is rebuilt from",
-            f"docker start {name} (docker unpause {name} if it is paused); "
-            f"if that does not help: requorum fence {name} --force",
+            "it is stopped, and no manager reports a leader. The swarm may have to be rebuilt from its volume",
+            f"docker start {name} (docker unpause {name} if it is paused). "
+            f"If the machine does not come back: requorum fence {name} --force",
             code="may-hold-swarm",
         )
-    if not (up or heard(seen, node)):
+    if not (up or heard(survey, node)):
         return
     state = answer if up else "it does not answer this machine, but the leader reaches it"
     if not force:
-        raise refuse(state, f"requorum doctor; to switch it off anyway: requorum fence {name} --force", code="not-lost")
-    if seen.leader is None:
-        docker = settings.hosts.driver == "docker"
-        off = (
-            f"docker stop {name}, then requorum fence {name} --force"
-            if docker
-            else f"switch it off by hand, then requorum fence {name} --lost"
-        )
+        raise refuse(state, f"requorum doctor. To switch it off anyway: requorum fence {name} --force", code="not-lost")
+    if survey.leader is None:
         raise refuse(
-            f"{state}, and no manager reports a leader. It may hold the state that the swarm is rebuilt from",
-            f"requorum doctor; if no command there helps: {off}",
+            f"{state}, and no manager reports a leader. The swarm may have to be rebuilt from this machine",
+            _repair(settings, report),
             code="may-hold-swarm",
         )
-    if not survives_outage(node, seen.leader.members):
+    if not survives_outage(node, survey.leader.members):
         raise refuse(
             f"{state}, and without it the quorum would be lost",
             "repair the other managers first: requorum doctor",
@@ -68,7 +62,19 @@ def check(settings: Settings, seen: Survey, node: Node, *, lost: bool, force: bo
         )
 
 
-def heard(seen: Survey, node: Node) -> bool:
-    """Whether the leader reaches the node, as far as the leader has noticed."""
-    entry = seen.entry(node)
+def _repair(settings: Settings, report: NodeReport) -> str:
+    """What to do instead about a machine that is up while no manager reports a leader."""
+    if report.reach in ACCESS_FAULTS:
+        return "repair the access to it: requorum doctor"
+    name = report.node.name
+    if settings.hosts.driver == "docker":
+        off = f"docker stop {name}, then requorum fence {name} --force"
+    else:
+        off = f"switch it off by hand, then requorum fence {name} --lost"
+    return f"requorum doctor. If none of its commands helps: {off}"
+
+
+def heard(survey: Survey, node: Node) -> bool:
+    """Whether the leader's node list shows a manager as Reachable, or a worker as Ready. The list may be some seconds old."""
+    entry = survey.entry(node)
     return entry is not None and (entry.reachable if entry.votes else entry.ready)

@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
 
 def restore_plan(diagnosis: Diagnosis, settings: Settings, source: Source, now: datetime) -> Plan:
-    """Restore the chosen copy on its manager, and let every other node rejoin; or the refusal."""
+    """The plan that restores the chosen copy on its manager and lets every other node rejoin, or the refusal."""
     choice = source.choice
     if choice is None:
-        return Plan(diagnosis.kind, refusal=_without_copy(diagnosis, settings, _passed_over(diagnosis, source)))
+        return Plan(diagnosis.kind, refusal=_without_copy(diagnosis, settings, _skipped(diagnosis, source)))
     manifest = choice.manifest
     seed = settings.node(manifest.manager)
     others = _others(diagnosis, settings, seed)
@@ -59,8 +59,8 @@ def restore_plan(diagnosis: Diagnosis, settings: Settings, source: Source, now: 
 
 def _others(diagnosis: Diagnosis, settings: Settings, seed: Node) -> list[Node]:
     """The missing nodes that join the restored swarm, managers first."""
-    gone = (node for node in settings.nodes if node.name in diagnosis.missing and node != seed)
-    return sorted(gone, key=lambda node: node.role)
+    nodes = (node for node in settings.nodes if node.name in diagnosis.missing and node != seed)
+    return sorted(nodes, key=lambda node: node.role)
 
 
 def _restore(choice: Choice, settings: Settings, seed: Node) -> tuple[Step, ...]:
@@ -72,7 +72,7 @@ def _restore(choice: Choice, settings: Settings, seed: Node) -> tuple[Step, ...]
 
 
 def _joins(diagnosis: Diagnosis, seed: Node, others: Sequence[Node], *, moves: bool) -> tuple[Step, ...]:
-    """The steps that let the other nodes rejoin. A manager that moves gets its vote back beside the first of them."""
+    """The steps that let the other nodes rejoin. If the seed has a new address, it gets its vote back through the first of them."""
     joins = tuple(map(steps.join, others))
     second, rest = (readdress(seed.name, others[0], joins[:1]), joins[1:]) if moves else ((), joins)
     return (*steps.for_quorum(second), *map(steps.redirect, diagnosis.stranded), *rest)
@@ -80,11 +80,11 @@ def _joins(diagnosis: Diagnosis, seed: Node, others: Sequence[Node], *, moves: b
 
 def _losses(diagnosis: Diagnosis, source: Source, choice: Choice, now: datetime) -> tuple[str, ...]:
     """What the restore of the chosen copy cannot bring back, and what the operator must know about it."""
-    manifest, taken = choice.manifest, choice.copy.dated
-    age = (now - taken).total_seconds()
+    manifest, moment = choice.manifest, choice.copy.dated
+    age = (now - moment).total_seconds()
     return (
-        f"changes to the swarm after {taken:%Y-%m-%d %H:%M:%S} UTC ({age:.0f} s ago) are lost",
-        *_passed_over(diagnosis, source),
+        f"changes to the swarm after {moment:%Y-%m-%d %H:%M:%S} UTC ({age:.0f} s ago) are lost",
+        *_skipped(diagnosis, source),
         *lost_objects(manifest.inventory, source.newer),
         *unconfirmed_ca(manifest, source.cas),
         *((older_engine(source.engine, manifest),) if is_older(source.engine, manifest.engine) else ()),
@@ -94,35 +94,32 @@ def _losses(diagnosis: Diagnosis, source: Source, choice: Choice, now: datetime)
     )
 
 
-def _passed_over(diagnosis: Diagnosis, source: Source) -> tuple[str, ...]:
-    """Why better copies are not restored."""
+def _skipped(diagnosis: Diagnosis, source: Source) -> tuple[str, ...]:
+    """Why the plan does not restore better copies."""
     return (
-        *(f"passed over {reason}" for reason in source.rejected),
-        *(
-            f"passed over the copies of {name}: no machine answers at its address to restore them on"
-            for name in diagnosis.away
-        ),
+        *(f"skipped {reason}" for reason in source.rejected),
+        *(f"skipped the copies of {name}: no machine answers at its address" for name in diagnosis.away),
     )
 
 
-def _without_copy(diagnosis: Diagnosis, settings: Settings, passed_over: Sequence[str]) -> Refusal:
-    """Why no copy can be restored: no machine is there for one, or none is good."""
+def _without_copy(diagnosis: Diagnosis, settings: Settings, skipped: Sequence[str]) -> Refusal:
+    """Why Requorum cannot restore a copy: no machine answers, or no copy is good."""
     if all(manager.name in diagnosis.away for manager in settings.managers):
         addresses = ", ".join(str(manager.address) for manager in settings.managers)
-        why = f"all managers are lost, and no machine answers at {addresses} to restore a copy on"
+        why = f"all managers are lost, and no machine answers at {addresses}, so Requorum cannot restore a copy"
         return Refusal(why, "start a fresh machine at one of these addresses, then: pulumi preview", code="no-machine")
-    asked = f" that requorum:copy ({settings.copy_from}) allows" if settings.copy_from else ""
-    detail = "".join(f"\n  {line}" for line in passed_over)
-    why = f"all managers are lost, and Requorum found no good copy of cluster {settings.cluster}{asked}{detail}"
+    limit = f" that requorum:copy ({settings.copy_from}) allows" if settings.copy_from else ""
+    detail = "".join(f"\n  {line}" for line in skipped)
+    why = f"all managers are lost, and Requorum found no good copy of cluster {settings.cluster}{limit}{detail}"
     remedy = "list the copies and what is wrong with them (requorum backups), then correct requorum:backup or requorum:cluster"
     return Refusal(why, remedy, code="no-good-copy")
 
 
 def needs_second_manager(name: str) -> Refusal:
-    """Why a manager cannot be restored alone at another address."""
+    """Why Requorum does not restore a manager at another address without a second manager."""
     why = (
-        f"all lost: the plan restores {name} at another address. It can get its vote at the new address only beside a second "
-        "manager, and no machine of another manager answers"
+        f"all lost: the plan restores {name} at another address. {name} gets its vote at the new address only while a second manager "
+        "votes, and no machine of another manager answers"
     )
     remedy = "start the machine of another manager, in no swarm, then run the same command again"
     return Refusal(why, remedy, code="second-manager-needed")
@@ -140,12 +137,12 @@ def _chosen(manifest: Manifest, settings: Settings) -> str:
 
 
 def outdated(engine: str, choice: Choice, settings: Settings) -> Refusal | None:
-    """Why a copy must not be restored on an engine of that version. None if it may, or if the operator names the copy."""
+    """Why Requorum does not restore a copy on an engine of this version. None if it does, or if the operator names the copy."""
     manifest = choice.manifest
     if settings.copy_from == choice.copy.name or not is_older(engine, manifest.engine):
         return None
     remedy = (
-        f"install engine {manifest.engine} or newer on {manifest.manager}. Or name a copy by engine {engine} or older in "
-        f"requorum:copy. Or try this copy anyway: pulumi up --config copy={choice.copy.name}"
+        f"install engine {manifest.engine} or newer on {manifest.manager}. Or name in requorum:copy a copy that engine {engine} or "
+        f"older made. To use this copy anyway, look at its plan: pulumi preview --config copy={choice.copy.name}"
     )
     return Refusal(older_engine(engine, manifest), remedy, code="engine-too-old")

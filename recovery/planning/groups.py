@@ -7,7 +7,7 @@ from recovery.planning.entries import stale
 from recovery.swarm.model import ACCESS_FAULTS, LocalState, NodeReport, Reach, Survey
 
 _MAY_HIDE = frozenset({Reach.SILENT, Reach.STOPPED, Reach.NO_ENGINE}) | ACCESS_FAULTS
-"""How far we got with a node that may still hold the swarm's state."""
+"""The results of a survey after which a node may still hold the swarm's state."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,8 @@ class Groups:
     """Managers that wait for the unlock key."""
     silent: tuple[str, ...] = ()
     """Nodes whose state is unknown: they may be dead, stopped or cut off from this machine."""
+    unseen: tuple[str, ...] = ()
+    """Nodes that are up and that Requorum cannot see into, among the `silent` ones. It is never a loss."""
     away: tuple[str, ...] = ()
     """Nodes that are declared lost. They have no machine that could join."""
     stand_ins: tuple[str, ...] = ()
@@ -43,11 +45,11 @@ class Groups:
     left_behind: tuple[str, ...] = ()
     """Managers that a forced new cluster left behind."""
     old_logs: tuple[str, ...] = ()
-    """Managers with a log that no swarm goes on from: those left behind, and those in no swarm."""
+    """Managers with a log that no swarm continues: the managers left behind, and the managers in no swarm."""
     unproven: tuple[str, ...] = ()
-    """Managers that a restore made, and that nobody compared with the copy since: the leader, or all without one."""
+    """Managers with a restore that is not proven yet: only the leader, or all of them if there is no leader."""
     opened: tuple[str, ...] = ()
-    """Managers of a swarm with a leader whose key file Requorum opened: autolock is to be switched on again."""
+    """Managers of a swarm with a leader whose key file Requorum opened. Requorum must switch autolock on again."""
 
     damaged: tuple[str, ...] = ()
     """Managers whose engine cannot use its raft log, because the log or the snapshot is damaged."""
@@ -55,6 +57,12 @@ class Groups:
     """Those of them whose engine does not start."""
     full: tuple[str, ...] = ()
     """Managers whose engine stopped because its disk is full."""
+
+    @property
+    def lacking(self) -> tuple[str, ...]:
+        """Managers that report no leader, without those that only Requorum cannot see into: the leader reaches them."""
+        well = set(self.unseen) & set(self.cut_off)
+        return tuple(name for name in self.without_leader if name not in well)
 
     @property
     def left_alone(self) -> tuple[str, ...]:
@@ -65,19 +73,20 @@ class Groups:
 def group(survey: Survey) -> Groups:
     """The groups of a survey's nodes."""
     leader = survey.leader
-    led = next((report for report in survey.managers if report.led), None)
+    witness = next((report for report in survey.managers if report.led), None)
 
     def names(holds: Callable[[NodeReport], bool], reports: Iterable[NodeReport] = survey.reports) -> tuple[str, ...]:
         return tuple(report.node.name for report in reports if holds(report))
 
     return Groups(
         without_leader=names(lambda report: not report.led, survey.managers),
-        cut_off=names(lambda report: led is not None and _is_cut_off(report, led), survey.managers),
+        cut_off=names(lambda report: witness is not None and _is_cut_off(report, witness), survey.managers),
         holders=names(lambda report: report.holds_raft, survey.managers),
         orphans=names(lambda report: report.in_swarm, survey.workers),
         missing=names(lambda report: _is_missing(report, leader)),
         locked=names(lambda report: report.state is LocalState.LOCKED, survey.managers),
         silent=names(lambda report: report.reach in _MAY_HIDE and not report.halted),
+        unseen=names(lambda report: report.reach in ACCESS_FAULTS),
         away=names(lambda report: report.reach is Reach.NAMED),
         stand_ins=names(lambda report: report.holds_raft, survey.workers),
         unfinished=names(lambda report: leader is not None and _is_unfinished(report, leader, survey)),
@@ -102,12 +111,12 @@ def _is_missing(report: NodeReport, leader: NodeReport | None) -> bool:
     return outdated or (report.known_lost and report.reach is not Reach.NAMED)
 
 
-def _is_cut_off(report: NodeReport, led: NodeReport) -> bool:
-    """Whether a node is silent here, and the leader that ``led`` reports reaches a manager at its address."""
+def _is_cut_off(report: NodeReport, witness: NodeReport) -> bool:
+    """Whether a node is silent here, and the leader that ``witness`` reports reaches a manager at its address."""
     return (
         report.reach in _MAY_HIDE
         and not report.halted
-        and any(member.reachable and member.stands_at(report.node) for member in led.members)
+        and any(member.reachable and member.stands_at(report.node) for member in witness.members)
     )
 
 

@@ -12,18 +12,19 @@ SHOWN = 5
 
 
 LOCKED_AGAIN = (
-    "the swarm is autolocked: Requorum opens it with the unlock key in escrow, locks it again with a new key, and stores "
+    "the swarm is autolocked. Requorum opens it with the unlock key in escrow, locks it again with a new key, and stores "
     "the new key in escrow",
 )
 
 
 def lost_objects(chosen: Inventory, newer: Choice | None) -> tuple[str, ...]:
-    """Which objects are lost, and which removed ones come back, going by a newer copy's list."""
+    """Which objects are lost, and which removed objects the restore brings back, according to a newer copy's list."""
     if newer is None:
         return ()
     listed = newer.manifest.inventory
-    told = {"are lost": listed.missing_from(chosen), "were removed and come back": chosen.missing_from(listed)}
-    return tuple(f"according to {newer.copy.name}, these {what}: {counted(ids)}" for what, ids in told.items() if ids)
+    back = "were removed, and the restore brings them back"
+    groups = {"are lost": listed.missing_from(chosen), back: chosen.missing_from(listed)}
+    return tuple(f"according to {newer.copy.name}, these {what}: {counted(ids)}" for what, ids in groups.items() if ids)
 
 
 def counted(objects: Mapping[str, Sequence[str]]) -> str:
@@ -36,7 +37,7 @@ def unconfirmed_ca(manifest: Manifest, cas: frozenset[str]) -> tuple[str, ...]:
     """A warning about a copy whose CA no living node confirms."""
     if not cas:
         return (
-            f"no living node knows the swarm's CA: only Pulumi's state can confirm the copy's CA ({manifest.ca_sha256[:12]}…)",
+            f"no living node knows the swarm's CA. Only the Pulumi state can confirm the copy's CA ({manifest.ca_sha256[:12]}…)",
         )
     if manifest.ca_sha256 not in cas:
         return (f"the copy's CA ({manifest.ca_sha256[:12]}…) is not the CA that the living nodes know",)
@@ -49,16 +50,16 @@ def at_other_addresses(moved: tuple[AddressChange, ...]) -> tuple[str, ...]:
         return ()
     return (
         f"managers at other addresses: {', '.join(move.text for move in moved)}",
-        f"no machine of this swarm answers at {', '.join(move.old for move in moved)}. If a manager still runs at such an "
-        "address but is cut off from here, there are two swarms",
-        "clients, DNS and load balancers with the old addresses need the new ones",
+        f"no machine of this swarm answers at {', '.join(move.old for move in moved)}. If a manager still runs at one of "
+        "these addresses, two swarms will exist",
+        "give the new addresses to clients, DNS and load balancers",
         "a worker that the stack file does not name, and that knows only the old addresses, must leave the swarm and join "
-        "again. Its containers are replaced",
+        "again. The swarm replaces its containers",
     )
 
 
 def older_engine(engine: str, manifest: Manifest) -> str:
-    """What follows when the engine is older than the one that the copy was made with."""
+    """What may happen if the engine is older than the engine that wrote the copy."""
     return (
         f"the engine of {manifest.manager} ({engine}) is older than the engine that wrote the copy ({manifest.engine}). It "
         "may fail to read the copy, or drop options of services that it does not support"
@@ -66,5 +67,6 @@ def older_engine(engine: str, manifest: Manifest) -> str:
 
 
 def left_alone(diagnosis: Diagnosis) -> tuple[str, ...]:
-    """Which nodes are left alone, because they are silent and not known to be lost."""
-    return tuple(f"{name} is silent and not known to be lost: Requorum does nothing to it" for name in diagnosis.silent)
+    """The nodes that Requorum does not change, because they are not known to be lost."""
+    why = {True: "is up and not seen from here", False: "is silent and not known to be lost"}
+    return tuple(f"{name} {why[name in diagnosis.unseen]}. Requorum does not change it" for name in diagnosis.silent)

@@ -1,4 +1,4 @@
-"""Decides how a node stands to the swarm that the leader describes."""
+"""Decides whether a node is a member of the swarm that the leader describes."""
 
 from enum import StrEnum
 
@@ -8,29 +8,29 @@ from recovery.swarm.votes import manages
 
 
 class Membership(StrEnum):
-    """What a node is to the swarm."""
+    """Whether a node is a member of the swarm."""
 
     MEMBER = "member"
     LOCKED = "locked"
     LOST = "lost"
-    """Known to be no member any more, or only of what was before a forced new cluster."""
+    """Known to be no member any more, or a member only of the swarm before a forced new cluster."""
 
 
-def membership_of(seen: NodeReport, leader: NodeReport | None) -> tuple[Membership, Role]:
-    """Whether a node is a member of the swarm that ``leader`` reports, and its role there as far as is known.
+def membership_of(report: NodeReport, leader: NodeReport | None) -> tuple[Membership, Role]:
+    """Whether a node is a member of the swarm that ``leader`` reports, and its role there if known.
 
     A silent node counts as a member with the role that the settings give it.
     """
-    role = seen.node.role
-    if (seen.known_lost and seen.reach is not Reach.NAMED) or seen.left_over:
+    role = report.node.role
+    if (report.known_lost and report.reach is not Reach.NAMED) or report.left_over:
         return Membership.LOST, role
-    if role == "manager" and leader is not None and seen.is_left_behind(leader):
+    if role == "manager" and leader is not None and report.is_left_behind(leader):
         return Membership.LOST, role
-    return Membership.LOCKED if seen.state is LocalState.LOCKED else Membership.MEMBER, role_now(seen)
+    return Membership.LOCKED if report.state is LocalState.LOCKED else Membership.MEMBER, role_now(report)
 
 
-def role_now(seen: NodeReport) -> Role:
+def role_now(report: NodeReport) -> Role:
     """The role in which a node answers; the role in the settings if it does not answer or is not active."""
-    if seen.reach is not Reach.ANSWERS or seen.state is not LocalState.ACTIVE:
-        return seen.node.role
-    return "manager" if manages(seen) else "worker"
+    if report.reach is not Reach.ANSWERS or report.state is not LocalState.ACTIVE:
+        return report.node.role
+    return "manager" if manages(report) else "worker"

@@ -1,4 +1,4 @@
-"""What must hold before a step is taken: each precondition in words, and beside it the function that says why it does not hold."""
+"""What must be true before Requorum takes a step: each precondition as a text, next to the function that checks it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ Check = Callable[[NodeReport, "Situation"], str]
 
 @dataclass(frozen=True)
 class Situation:
-    """What was found right before a step."""
+    """The state of the cluster right before a step."""
 
     survey: Survey
-    """Of every manager, and of the step's node."""
+    """The answers of every manager and of the step's node."""
     copies: bool
     """Whether S3 holds a copy of this cluster."""
 
@@ -27,7 +27,7 @@ class Situation:
 
 @dataclass(frozen=True)
 class Precondition:
-    """One action's precondition: for eyes, and as a check."""
+    """One action's precondition, as a text and as a check."""
 
     text: str
     objection: Check
@@ -37,9 +37,9 @@ PRECONDITIONS: dict[Action, Precondition] = {}
 
 
 def objection(step: Step, survey: Survey, *, copies: bool) -> str:
-    """Why a step must not be taken now; empty where it may.
+    """Why Requorum must not take a step now; empty if it may.
 
-    ``survey`` is of every manager and of the step's node; ``copies`` says whether S3 holds a copy of this cluster.
+    ``survey`` has every manager and the step's node. ``copies`` says whether S3 holds a copy of this cluster.
     """
     at = Situation(survey, copies)
     if step.action is Action.PROVE:
@@ -48,7 +48,7 @@ def objection(step: Step, survey: Survey, *, copies: bool) -> str:
 
 
 def precondition(action: Action) -> str:
-    """What must hold before a step of that action, in words."""
+    """What must be true before a step of this action, as a text."""
     return PROVE if action is Action.PROVE else PRECONDITIONS[action].text
 
 
@@ -56,15 +56,16 @@ PROVE = "the swarm has a leader"
 
 
 def _before(action: Action, text: str) -> Callable[[Check], Check]:
-    def noted(check: Check) -> Check:
+    def register(check: Check) -> Check:
         PRECONDITIONS[action] = Precondition(text, check)
         return check
 
-    return noted
+    return register
 
 
 @_before(
-    Action.FOUND, "every manager is known to be in no swarm, no worker is in one, and S3 holds no copy of this cluster"
+    Action.FOUND,
+    "every manager is known to be in no swarm, no worker is in a swarm, and S3 holds no copy of this cluster",
 )
 def _found(_: NodeReport, at: Situation) -> str:
     if at.copies:
@@ -111,11 +112,11 @@ def _restore(node: NodeReport, at: Situation) -> str:
     return _a_leader(at) or _joined(_not_lost(at))
 
 
-@_before(Action.COMPARE, "it has a leader, and what it was restored from is not proven yet")
+@_before(Action.COMPARE, "it has a leader, and its restore is not proven yet")
 def _compare(node: NodeReport, _: Situation) -> str:
     if not node.led:
         return f"{node.node.name} has no leader"
-    return "" if node.placed else f"{node.node.name} is compared already, or was not restored"
+    return "" if node.placed else f"{node.node.name} has no restore that is not proven yet"
 
 
 @_before(Action.LOCK, "it has a leader")
@@ -129,7 +130,7 @@ def _leave(node: NodeReport, at: Situation) -> str:
         return _no_leader(at)
     if node.is_left_behind(at.leader) or (node.in_swarm and node.must_rejoin(at.leader)):
         return ""
-    return f"{node.node.name} was not left behind by the swarm"
+    return f"the forced new cluster did not leave {node.node.name} behind"
 
 
 @_before(
@@ -138,7 +139,7 @@ def _leave(node: NodeReport, at: Situation) -> str:
 )
 def _aside(node: NodeReport, at: Situation) -> str:
     unused = node.left_over or node.halted
-    return _no_leader(at) or ("" if unused else f"{node.node.name} has no log that no swarm uses")
+    return _no_leader(at) or ("" if unused else f"{node.node.name} has no unused log")
 
 
 @_before(Action.JOIN, "the swarm has a leader, and the node is a member of it, or is in no swarm and has no log")
@@ -159,13 +160,13 @@ def _join(node: NodeReport, at: Situation) -> str:
     if node.is_left_behind(at.leader):
         return f"{name} is still in the old swarm"
     listed = any(member.node_id == node.node_id for member in at.leader.members)
-    return "" if listed else f"the swarm removed {name}, and its engine does not know that"
+    return "" if listed else f"the swarm removed {name}, but its engine still counts it as a member"
 
 
 @_before(Action.READDRESS, "the swarm has it at a former address, and keeps its quorum without its vote")
 def _readdress(node: NodeReport, at: Situation) -> str:
     entry = at.survey.misplaced.get(node.node.name)
-    return _vote_is_needed(entry, at) if entry else f"{node.node.name} is where the swarm has it"
+    return _vote_is_needed(entry, at) if entry else f"the swarm already has the address of {node.node.name}"
 
 
 @_before(Action.REDIRECT, "the swarm has a leader, and the node looks for a manager at a former address")
@@ -173,7 +174,7 @@ def _redirect(node: NodeReport, at: Situation) -> str:
     if at.leader is None:
         return _no_leader(at)
     looks = node in at.survey.stranded or (node.node.role == "manager" and at.survey.misplaced)
-    return "" if looks else f"{node.node.name} knows a manager where it is now"
+    return "" if looks else f"{node.node.name} already knows the present address of a manager"
 
 
 @_before(Action.DEMOTE, "every manager votes, and the swarm keeps its quorum without this worker's vote")
@@ -212,5 +213,5 @@ def _vote_is_needed(entry: Member, at: Situation) -> str:
     return "" if survives_without(entry, members) else f"the quorum would be lost without {entry.hostname}"
 
 
-def _joined(found: list[str]) -> str:
-    return ", ".join(found)
+def _joined(reasons: list[str]) -> str:
+    return ", ".join(reasons)

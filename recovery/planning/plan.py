@@ -31,19 +31,19 @@ class Plan:
     copy: str | None = None
     """Name of the copy that a restore reads."""
     ca: str | None = None
-    """The digest of that copy's CA: no copy with another CA is restored."""
+    """The digest of the copy's CA. Requorum restores no copy with another CA."""
     vouched: bool = False
-    """Whether a living node knows that CA, or the operator named the copy."""
+    """Whether a living node knows the copy's CA, or the operator named the copy."""
     survivor: str | None = None
     """Name of the manager that a new cluster is forced from."""
     unsure: int = 0
-    """How many of the survivor's last log entries are not known to be committed; a forced new cluster may drop them."""
+    """How many of the survivor's last log entries are not known to be committed. A forced new cluster may drop them."""
     moves: tuple[AddressChange, ...] = ()
-    """The managers that a restore brings back at other addresses: `recover: true` does not consent to that."""
+    """The managers that a restore brings back at other addresses. `recover: true` does not consent to these moves."""
     ahead: str | None = None
-    """Name of a copy that holds changes that no survivor has: `recover: true` does not consent to losing them."""
+    """Name of a copy with changes that no survivor has. `recover: true` does not consent to the loss of these changes."""
     cut: str | None = None
-    """Where the survivor's log ends, if it is damaged and Requorum repairs it: only the plan's ID consents to that."""
+    """Where the survivor's log ends, if it is damaged and Requorum repairs it. `recover: true` does not consent to that."""
     proven: str = ""
     """The newest report. A proof ends all earlier consent, because the same survivor may be chosen at the next loss."""
     losses: tuple[str, ...] = ()
@@ -59,8 +59,8 @@ class Plan:
         if source is None:
             return ""
         costs = (*(move.text for move in self.moves), str(self.ahead), *([self.cut] if self.cut else ()))
-        said = "\0".join((self.kind, str(self.cluster_id), source, *costs, self.proven))
-        return "r" + hashlib.sha256(said.encode()).hexdigest()[:7]
+        identity = "\0".join((self.kind, str(self.cluster_id), source, *costs, self.proven))
+        return "r" + hashlib.sha256(identity.encode()).hexdigest()[:7]
 
     @property
     def needs_id(self) -> bool:
@@ -69,8 +69,8 @@ class Plan:
 
     def agreed(self) -> "Plan":
         """The plan with the operator's consent. A plan that needs its ID in the settings stays refused."""
-        given = self.refusal and self.refusal.consent and not self.needs_id
-        return replace(self, refusal=None) if given else self
+        consent_missing = self.refusal and self.refusal.consent and not self.needs_id
+        return replace(self, refusal=None) if consent_missing else self
 
     @property
     def quorum_steps(self) -> tuple[Step, ...]:
@@ -78,11 +78,11 @@ class Plan:
         return tuple(step for step in self.steps if step.gives_quorum)
 
     def all_of(self, name: str) -> tuple[Step, ...]:
-        """Every step for one node, but for the machine itself."""
+        """Every step for one node, except the step that makes its machine."""
         return tuple(step for step in self.steps if step.node == name and step.action is not Action.REBUILD)
 
     def steps_of(self, name: str) -> tuple[Step, ...]:
-        """The steps that bring one node back once the swarm has its quorum."""
+        """The steps that bring one node back when the swarm has its quorum."""
         return tuple(step for step in self.all_of(name) if not step.gives_quorum)
 
     @property
@@ -94,14 +94,14 @@ class Plan:
 
 @dataclass(frozen=True)
 class Source:
-    """The copy that a restore would read, and what is known of it; searched for when all managers are lost."""
+    """The copy that a restore would read, and the facts about it. Requorum searches for a copy only if all managers are lost."""
 
     choice: Choice | None = None
     """The copy."""
     rejected: tuple[str, ...] = ()
     """Why newer copies are not used."""
     newer: Choice | None = None
-    """The newest of the unused copies with a readable manifest: it lists what is lost."""
+    """The newest unused copy with a readable manifest. Its list shows what is lost."""
     cas: frozenset[str] = frozenset()
     """The digests of the CA that living nodes know."""
     engine: str = ""

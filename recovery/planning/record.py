@@ -1,4 +1,4 @@
-"""A plan on its way to the process that carries it out: as plain values, as they lie in Pulumi's state."""
+"""A plan as plain values. Pulumi stores them in its state for the process that carries out the plan."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
@@ -10,26 +10,26 @@ from recovery.planning.steps import Action, Step
 from recovery.swarm.model import AddressChange
 
 NOTHING = Plan(Kind.HEALTHY)
-"""What is consented to where no plan is recorded, as in a state that an earlier version wrote."""
-KNOWN = ("cluster_id", "copy", "ca", "survivor", "ahead", "cut")
+"""The consented plan if the state records none, as in a state that an earlier version wrote."""
+COMPARED = ("cluster_id", "copy", "ca", "survivor", "ahead", "cut")
 """What a fresh plan is compared with, besides steps and moves."""
 
 
 def to_record(plan: Plan, steps: Iterable[Step]) -> dict[str, Any]:
-    """The plan with only these of its steps; nothing where there are none."""
-    taken = [{**asdict(step), "action": str(step.action)} for step in steps]
-    if not taken:
+    """The plan with only these of its steps; empty without steps."""
+    records = [{**asdict(step), "action": str(step.action)} for step in steps]
+    if not records:
         return {}
-    known = {key: getattr(plan, key) for key in KNOWN}
+    fields = {key: getattr(plan, key) for key in COMPARED}
     moves = [asdict(move) for move in plan.moves]
-    return {"kind": str(plan.kind), **known, "moves": moves, "steps": taken}
+    return {"kind": str(plan.kind), **fields, "moves": moves, "steps": records}
 
 
 def from_record(record: Mapping[str, Any]) -> Plan:
-    """The plan in a record. Pulumi leaves out what is null. Raises: ValueError, TypeError, KeyError where it is none."""
+    """The plan in a record. Pulumi leaves out null values. Raises: ValueError, TypeError, KeyError if the record is no plan."""
     if "steps" not in record:
         return NOTHING
     steps = tuple(Step(**{**step, "action": Action(step["action"])}) for step in record["steps"])
     moves = tuple(AddressChange(**move) for move in record["moves"])
-    known: dict[str, Any] = {key: record.get(key) for key in KNOWN}
-    return Plan(Kind(record["kind"]), steps=steps, moves=moves, **known)
+    fields: dict[str, Any] = {key: record.get(key) for key in COMPARED}
+    return Plan(Kind(record["kind"]), steps=steps, moves=moves, **fields)

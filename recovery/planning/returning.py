@@ -1,4 +1,4 @@
-"""What is left to do in a swarm that has a leader: how each node returns to its place."""
+"""The steps that remain in a swarm with a leader: how each node returns."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 
 def still_to_do(diagnosis: Diagnosis, settings: Settings) -> tuple[Step, ...]:
-    """The steps that finish what made the quorum, then those of every node, cut-off workers first."""
+    """The steps that finish the quorum, then the steps of every node, stranded workers first."""
     quorum = steps.for_quorum(finish_quorum(diagnosis, settings))
-    finished = {step.node for step in quorum if step.action is steps.Action.JOIN}
-    redirected = tuple(map(steps.redirect, diagnosis.stranded))
-    returns = (step for node in settings.nodes if node.name not in finished for step in of_node(diagnosis, node))
-    return (*quorum, *redirected, *returns, *demotions(diagnosis, settings))
+    joins = {step.node for step in quorum if step.action is steps.Action.JOIN}
+    redirects = tuple(map(steps.redirect, diagnosis.stranded))
+    returns = (step for node in settings.nodes if node.name not in joins for step in of_node(diagnosis, node))
+    return (*quorum, *redirects, *returns, *demotions(diagnosis, settings))
 
 
 def finish_quorum(diagnosis: Diagnosis, settings: Settings) -> tuple[Step, ...]:
-    """Every manager is unlocked where there is no leader; then what a run that broke off left to do to the manager that it made."""
+    """The steps that unlock every manager if there is no leader, then those that finish an interrupted restore or force."""
     usable = (name for name in diagnosis.locked if name not in diagnosis.damaged)
     unlocks = map(steps.unlock, usable if diagnosis.kind is Kind.LOCKED else ())
     proofs = (step for name in diagnosis.unproven for step in (steps.save(name), steps.compare(name)))
@@ -32,43 +32,43 @@ def finish_quorum(diagnosis: Diagnosis, settings: Settings) -> tuple[Step, ...]:
 
 
 def of_node(diagnosis: Diagnosis, node: Node) -> tuple[Step, ...]:
-    """How one node returns: what it has of before is saved and given up, then it joins. Nothing where it is in its place."""
-    name, found = node.name, []
+    """The steps that bring one node back: save and give up its old state, then join. Empty if the node needs none."""
+    name, sequence = node.name, []
     damaged = name in diagnosis.damaged and name not in diagnosis.old_logs
     if name in diagnosis.old_logs or damaged:
-        found.append(steps.save(name))
+        sequence.append(steps.save(name))
     if damaged:
         gives_up = steps.set_aside if name in diagnosis.halted else steps.leave_damaged
-        return (*found, gives_up(name), steps.rejoin(name))
+        return (*sequence, gives_up(name), steps.rejoin(name))
     if name in diagnosis.left_behind:
-        found.append(steps.leave(name))
+        sequence.append(steps.leave(name))
     elif name in diagnosis.old_logs:
-        found.append(steps.set_aside(name))
+        sequence.append(steps.set_aside(name))
     elif name in diagnosis.locked and diagnosis.kind is not Kind.LOCKED:
-        found.append(steps.unlock(name))
+        sequence.append(steps.unlock(name))
     if name in diagnosis.missing or (name in diagnosis.old_logs and name not in diagnosis.left_behind):
-        found.append(steps.join(node))
+        sequence.append(steps.join(node))
     elif name in diagnosis.left_behind:
-        found.append(steps.rejoin(name))
+        sequence.append(steps.rejoin(name))
     elif name in diagnosis.unfinished:
-        found.append(steps.finish(name))
-    return tuple(found)
+        sequence.append(steps.finish(name))
+    return tuple(sequence)
 
 
 def beside(diagnosis: Diagnosis, settings: Settings) -> Node | None:
-    """The manager beside which one with a former address can be given its vote anew: the first that is there or can join."""
+    """The second manager, which lets a manager with a former address get its vote back: the first that votes or can join."""
     unable = {*diagnosis.misplaced, *diagnosis.left_alone, *diagnosis.old_logs, *diagnosis.locked}
     return next((manager for manager in settings.managers if manager.name not in unable), None)
 
 
 def demotions(diagnosis: Diagnosis, settings: Settings) -> tuple[Step, ...]:
-    """Workers give their vote back once every manager of the settings is there."""
+    """The steps that demote stand-ins, when no manager of the settings is silent or declared lost any more."""
     waits = any(manager.name in diagnosis.left_alone for manager in settings.managers)
     return () if waits else tuple(map(steps.demote, diagnosis.stand_ins))
 
 
 def readdress(seed: str, second: Node, joins: tuple[Step, ...]) -> tuple[Step, ...]:
-    """How the log takes up a manager's new address: another manager votes beside it, which finds it there by a detour."""
+    """The steps that put a manager's new address into the log. A second manager votes, and reaches it through a detour."""
     return (steps.detour(second.name, seed), *joins, steps.readdress(seed), steps.give_vote(seed))
 
 

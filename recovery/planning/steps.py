@@ -1,4 +1,4 @@
-"""The steps that plans are made of: the effect of each, and what holds afterwards. `planning.objections` says when one may be taken."""
+"""The steps of plans: the effect of each step, and what is true after it. `planning.objections` decides when it may be taken."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True)
 class Step:
-    """One step: its effect on a node, what holds afterwards, and whether it may be repeated."""
+    """One step: its effect on a node, what is true after it, and whether it may be repeated."""
 
     action: Action
     node: str
@@ -41,11 +41,11 @@ class Step:
     postcondition: str
     repeatable: bool = True
     gives_quorum: bool = False
-    """Whether it is taken to give the swarm its quorum, before all that is done to nodes."""
+    """Whether the step gives the swarm its quorum. These steps come before the steps that bring nodes back."""
 
 
 def for_quorum(steps: Iterable[Step]) -> tuple[Step, ...]:
-    """The steps, taken to give the swarm its quorum."""
+    """The steps, marked as steps that give the swarm its quorum."""
     return tuple(replace(step, gives_quorum=True) for step in steps)
 
 
@@ -56,8 +56,8 @@ def found(node: Node) -> Step:
 
 
 def rebuild(name: str) -> Step:
-    """Make a lost machine again, through the host driver."""
-    return Step(Action.REBUILD, name, "make the machine at its address", "its engine answers")
+    """Make a machine that does not exist, through the host driver."""
+    return Step(Action.REBUILD, name, "make its machine", "its engine answers")
 
 
 def save(name: str) -> Step:
@@ -85,7 +85,7 @@ def restore(node: Node, copy: str, cluster_id: str) -> Step:
 
 def compare(name: str) -> Step:
     """Compare a restored swarm with its copy."""
-    effect = "compare the restored swarm with the copy, and leave it again if it differs"
+    effect = "compare the restored swarm with the copy. If it differs, leave it"
     return Step(Action.COMPARE, name, effect, "the swarm has its ID and everything that the copy lists")
 
 
@@ -95,7 +95,7 @@ def unlock(name: str) -> Step:
 
 
 def open_key_file(name: str) -> Step:
-    """Open the key file of a locked survivor, from which Docker cannot force a new cluster (moby#36852)."""
+    """Open the key file of a locked survivor. Docker cannot force a new cluster from a locked manager (moby#36852)."""
     effect = "open its key file with the unlock key in escrow, so that a new cluster can be forced from it"
     return Step(Action.OPEN, name, effect, "its engine needs no unlock key")
 
@@ -106,7 +106,7 @@ def lock(name: str) -> Step:
 
 
 def leave(name: str) -> Step:
-    """Have a survivor leave that has no vote in the forced new cluster."""
+    """Let a survivor without a vote in the forced new cluster leave its old swarm."""
     return Step(Action.LEAVE, name, "leave the old swarm state", "it is in no swarm")
 
 
@@ -121,7 +121,7 @@ def set_aside(name: str) -> Step:
 
 
 def rejoin(name: str) -> Step:
-    """Join a survivor that has left its old swarm state."""
+    """Join a survivor that has left its old swarm."""
     return Step(Action.JOIN, name, "rejoin under its own identity", "it is Ready under one entry")
 
 
@@ -135,30 +135,32 @@ def join(node: Node, *, new: bool = False) -> Step:
 def finish(name: str) -> Step:
     """Finish the return of a node that an earlier run interrupted."""
     return Step(
-        Action.JOIN, name, "finish its return: take its role, remove its old entries", "it is Ready under one entry"
+        Action.JOIN, name, "finish its return: take its role and remove its old entries", "it is Ready under one entry"
     )
 
 
 def detour(name: str, manager: str) -> Step:
-    """Let a manager reach another one that the raft log has at its old address."""
-    effect = f"redirect what it sends to the old address of {manager} to its new address, for some minutes"
+    """Let a manager reach another manager whose old address is in the raft log (`recovery.steps.redirect.SECONDS`)."""
+    effect = f"redirect its connections from the old address of {manager} to the new one, for five minutes"
     return Step(Action.REDIRECT, name, effect, f"it reaches {manager}")
 
 
 def readdress(name: str) -> Step:
     """Take a manager's vote, because the raft log still has its old address."""
-    effect = "take its vote, so that the log forgets its old address"
+    effect = "take its vote, so that the log no longer has its old address"
     return Step(Action.READDRESS, name, effect, "it is a worker of the swarm")
 
 
 def give_vote(name: str) -> Step:
     """Give a manager its vote back at its new address."""
-    return Step(Action.JOIN, name, "give its vote back at its new address", "every manager finds it there")
+    return Step(
+        Action.JOIN, name, "give its vote back at its new address", "every manager reaches it at its new address"
+    )
 
 
 def redirect(name: str) -> Step:
-    """Direct a worker to the managers, because it knows only their old addresses."""
-    effect = "direct it to the managers' new addresses; its containers keep running"
+    """Direct a worker that knows only old addresses to the managers."""
+    effect = "direct it to the managers' new addresses. Its containers keep running"
     return Step(Action.REDIRECT, name, effect, "it is Ready under its own identity")
 
 

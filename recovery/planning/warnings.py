@@ -1,13 +1,23 @@
-"""Warnings that do not depend on what is wrong: declarations of loss, and identities that two machines use."""
+"""Warnings that do not depend on the diagnosis: declarations of loss, node IDs that two machines use, unnamed managers."""
 
-from recovery.swarm.model import Reach, Survey
+from recovery.swarm.model import ACCESS_FAULTS, Reach, Survey
 
 OLD_MANAGER = "docs/runbooks/old-manager-returned.md"
 
 
 def warnings(survey: Survey) -> tuple[str, ...]:
     """Every warning about the nodes of a survey."""
-    return declared_lost(survey) + doubles(survey) + unnamed(survey)
+    return declared_lost(survey) + doubles(survey) + unnamed(survey) + unseen(survey)
+
+
+def unseen(survey: Survey) -> tuple[str, ...]:
+    """Warnings about nodes that Requorum cannot see into while the swarm has a leader."""
+    reports = survey.managers + survey.workers if survey.leader else ()
+    return tuple(
+        f"{report.node.name} is not seen from here: {report.reach} ({report.detail})"
+        for report in reports
+        if report.reach in ACCESS_FAULTS
+    )
 
 
 def declared_lost(survey: Survey) -> tuple[str, ...]:
@@ -21,28 +31,28 @@ def declared_lost(survey: Survey) -> tuple[str, ...]:
 
 
 def doubles(survey: Survey) -> tuple[str, ...]:
-    """Warnings about node IDs that two machines use: an old machine came back after a new one took its place.
+    """Warnings about node IDs that two machines use: an old machine came back after a new one replaced it.
 
-    Then the leader hears from the node ID at two addresses in turn (moby#46167), or two nodes name the same ID.
+    Then the node ID reports to the leader from two addresses in turn (moby#46167), or two nodes report the same ID.
     """
     return _heard_elsewhere(survey) + _shared(survey)
 
 
 def unnamed(survey: Survey) -> tuple[str, ...]:
-    """Warnings about voting managers that Requorum does not ask, because the stack file does not name them."""
+    """Warnings about voting managers that Requorum does not survey, because the stack file does not name them."""
     return tuple(
         f"{entry.hostname} at {entry.raft_address} is a voting manager that the stack file does not name. "
-        f"A recovery does not look at it. next: add it to requorum:managers, or docker node demote {entry.node_id}"
+        f"A recovery does not survey it. next: add it to requorum:managers, or docker node demote {entry.node_id}"
         for entry in (survey.leader.members if survey.leader else ())
         if entry.votes and not any(entry.stands_at(report.node) for report in survey.reports)
     )
 
 
 def _heard_elsewhere(survey: Survey) -> tuple[str, ...]:
-    """Warnings about nodes whose ID the leader hears from at another address."""
+    """Warnings about nodes whose ID reports to the leader from another address."""
     return tuple(
         f"{report.node.name}: its node ID {entry.node_id} reports to the leader from {entry.address}, not from "
-        f"{report.node.address}. An old machine with the same identity is on again. next: see {OLD_MANAGER}"
+        f"{report.node.address}. Another machine with the same identity runs. next: see {OLD_MANAGER}"
         for report in survey.reports
         for entry in (survey.leader.members if survey.leader else ())
         if entry.address not in ("", str(report.node.address))
@@ -51,7 +61,7 @@ def _heard_elsewhere(survey: Survey) -> tuple[str, ...]:
 
 
 def _shared(survey: Survey) -> tuple[str, ...]:
-    """Warnings about node IDs that several nodes name as their own."""
+    """Warnings about node IDs that several nodes report as their own."""
     names: dict[str, list[str]] = {}
     for report in survey.reports:
         if report.in_swarm and report.node_id:

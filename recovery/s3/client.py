@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cache
+from threading import Lock
 from typing import TYPE_CHECKING, Literal
 
 import boto3
@@ -28,6 +29,14 @@ QUICK = RequestLimits(2, 2, 1)
 PATIENT = RequestLimits(2, 10, 2)
 BULK = RequestLimits(5, 60, 5)
 """For the archives of copies: a lost part is sent again."""
+_making = Lock()
+"""A session makes one client at a time. It is not safe for several threads; its clients are."""
+
+
+@cache
+def session(profile: str | None) -> boto3.Session:
+    """boto3's session, shared by the clients of a profile: it reads credentials and the description of S3 once."""
+    return boto3.Session(profile_name=profile)
 
 
 @cache
@@ -44,7 +53,9 @@ def client(bucket: Bucket, pace: RequestLimits) -> "S3Client":
         request_checksum_calculation=checksums,
         response_checksum_validation=checksums,
     )
-    session = boto3.Session(profile_name=bucket.profile, region_name=bucket.region)
-    made = session.client("s3", endpoint_url=bucket.endpoint, config=config)
+    with _making:
+        made = session(bucket.profile).client(
+            "s3", region_name=bucket.region, endpoint_url=bucket.endpoint, config=config
+        )
     bound(made, pace.read)
     return made

@@ -29,43 +29,47 @@ WAIT_SECONDS = 60.0
 PAUSE = 0.5
 SETTLE_SECONDS = 2.0
 """On a server without conditional writes: the longest that another can take from looking to writing."""
-_lock = threading.Lock()
-_held: dict[str, "_Held"] = {}
 
 
-@contextmanager
-def hold(
-    store: Store, key: str, doing: str, *, by: str, say: Callable[[str], None], at_once: bool = False
-) -> Iterator[None]:
-    """Hold the lease ``key``, which all threads of this process share. Wait while another process holds it.
+class Leases:
+    """The leases that this process holds. Its threads share each of them."""
 
-    Other processes see ``by`` as the holder. With ``at_once`` the lease is taken from its holder without waiting,
-    for work that is more urgent than anything else under that lease.
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._held: dict[str, _Held] = {}
 
-    Raises: Refused when another process still holds it after `WAIT_SECONDS`; StoreError.
-    """
-    with _lock:
-        held = _held.get(key)
-        if held is None:
-            held = _held[key] = _Held(_acquire(store, key, doing, by, say, at_once))
-        held.users += 1
-    try:
-        yield
-    finally:
-        with _lock:
-            held.users -= 1
-            if not held.users:
-                del _held[key]
-                _release(held.holders)
+    @contextmanager
+    def hold(
+        self, store: Store, key: str, doing: str, *, by: str, say: Callable[[str], None], at_once: bool = False
+    ) -> Iterator[None]:
+        """Hold the lease ``key``, which all threads of this process share. Wait while another process holds it.
 
+        Other processes see ``by`` as the holder. With ``at_once`` the lease is taken from its holder without waiting,
+        for work that is more urgent than anything else under that lease.
 
-def require(key: str, doing: str) -> None:
-    """Check that no other process took over the lease ``key`` while this process held it, for example while it slept.
+        Raises: Refused when another process still holds it after `WAIT_SECONDS`; StoreError.
+        """
+        with self._lock:
+            held = self._held.get(key)
+            if held is None:
+                held = self._held[key] = _Held(_acquire(store, key, doing, by, say, at_once))
+            held.users += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                held.users -= 1
+                if not held.users:
+                    del self._held[key]
+                    _release(held.holders)
 
-    A site that does not answer is ignored. Raises: Refused when the lease was taken over.
-    """
-    for holder in _held[key].holders:
-        holder.require(doing)
+    def require(self, key: str, doing: str) -> None:
+        """Check that no other process took over the lease ``key`` while this process held it, for example while it slept.
+
+        A site that does not answer is ignored. Raises: Refused when the lease was taken over.
+        """
+        for holder in self._held[key].holders:
+            holder.require(doing)
 
 
 def _acquire(store: Store, key: str, doing: str, by: str, say: Callable[[str], None], at_once: bool) -> list["_Holder"]:

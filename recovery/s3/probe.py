@@ -23,6 +23,7 @@ from recovery.s3.bucket import Bucket
 from recovery.s3.encryption import ServerSideEncryption
 from recovery.s3.server_errors import code_of, is_not_offered, status_of
 from recovery.s3.site import CHANGED, Site
+from recovery.waiting import until
 
 BODY = b"requorum: may be deleted"
 LOCK_SECONDS = 3
@@ -240,11 +241,15 @@ class _Probe:
         return ProbeResult.YES, ""
 
     def _remove_version(self, version: str) -> None:
-        for left in range(LOCK_SECONDS + PATIENCE if self._lock else 0, -1, -1):
+        def refusal() -> ClientError | None:
             try:
                 self._site.s3.delete_object(**self._at, VersionId=version)
-                return
             except ClientError as error:
-                if not left or code_of(error) != "AccessDenied":
+                if code_of(error) != "AccessDenied":
                     raise
-            sleep(1)
+                return error
+            return None
+
+        seconds = LOCK_SECONDS + PATIENCE if self._lock else 0
+        if error := until(refusal, seconds, holds=lambda error: error is None, pause=1):
+            raise error

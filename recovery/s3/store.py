@@ -6,6 +6,7 @@ reports, declarations) are written to the first site that answers.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from copy import copy
 from functools import cached_property
 from pathlib import Path
 from time import monotonic
@@ -20,7 +21,26 @@ from recovery.s3.site import Listed, Site
 T = TypeVar("T")
 GONE_SECONDS = 60.0
 """How long a site that did not answer is not asked again, so that not every step waits for it."""
-_gone: dict[str, tuple[float, StoreSilent]] = {}
+
+
+class Outages:
+    """Which sites did not answer within the last `GONE_SECONDS`. The stores of one cluster share it."""
+
+    def __init__(self) -> None:
+        self._faults: dict[str, tuple[float, StoreSilent]] = {}
+
+    def of(self, site: Site) -> StoreSilent | None:
+        """The error of a site that did not answer lately."""
+        since, fault = self._faults.get(site.where, (0.0, None))
+        return fault if fault and monotonic() - since < GONE_SECONDS else None
+
+    def begin(self, site: Site, fault: StoreSilent) -> None:
+        """Remember that a site did not answer."""
+        self._faults[site.where] = (monotonic(), fault)
+
+    def end(self, site: Site) -> None:
+        """Forget it: the site has answered."""
+        self._faults.pop(site.where, None)
 
 
 class Store:
@@ -30,12 +50,21 @@ class Store:
     second site is noted, and raised only if the main site cannot be reached either.
     """
 
-    def __init__(self, buckets: Sequence[Bucket], *, hasty: bool = False) -> None:
+    def __init__(self, buckets: Sequence[Bucket], *, hasty: bool = False, outages: Outages | None = None) -> None:
         self._buckets, self._hasty = buckets, hasty
+        self._outages = outages or Outages()
         self._noted: dict[str, str] = {}
         self.sites = self._open(past=False)
+        self._past = self._open(past=True) if buckets[0].as_of else self.sites
         self.fault: StoreError | None = None
         """The error for which the last listing, or a later read, skipped a site."""
+
+    def anew(self) -> "Store":
+        """The same open sites, with `notes` and a `fault` of their own, for one listing and what is read after it."""
+        made = copy(self)
+        made.__dict__.pop("then", None)
+        made._noted, made.fault = {}, None
+        return made
 
     @cached_property
     def then(self) -> "Store":
@@ -45,8 +74,8 @@ class Store:
         """
         if (then := self._buckets[0].as_of) is None:
             return self
-        made = Store(self._buckets, hasty=self._hasty)
-        made.sites, made._noted = self._open(past=True), self._noted
+        made = self.anew()
+        made.sites, made._noted = self._past, self._noted
         self._noted["then"] = f"Requorum reads copies as of {then.isoformat()} (requorum:backup.asOf)"
         return made
 
@@ -154,16 +183,15 @@ class Store:
         """Call ``act`` for one site, unless that site did not answer within the last `GONE_SECONDS`."""
         if len(self.sites) == 1:
             return act(site)
-        since, fault = _gone.get(site.where, (0.0, None))
-        if fault and monotonic() - since < GONE_SECONDS:
+        if fault := self._outages.of(site):
             raise fault
         try:
             answer = act(site)
         except StoreSilent as error:
             if not self._hasty:
-                _gone[site.where] = (monotonic(), error)
+                self._outages.begin(site, error)
             raise
-        _gone.pop(site.where, None)
+        self._outages.end(site)
         return answer
 
     def _note(self, site: Site, error: StoreError) -> None:

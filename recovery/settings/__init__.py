@@ -11,7 +11,7 @@ from recovery.settings.cluster import Settings
 from recovery.settings.copies import Backup, Encryption, Escrow, Lock, Retention, RetentionRules, Second
 from recovery.settings.hosts import Hosts
 from recovery.settings.notify import Notify
-from recovery.settings.reading import from_strings, load, parse
+from recovery.settings.reading import decoded, from_strings, load, parse, read
 from recovery.settings.services import Data
 from recovery.swarm.machines import Availability, Node, Role, Ssh, SwarmOptions
 
@@ -37,7 +37,9 @@ __all__ = [
     "Settings",
     "Ssh",
     "SwarmOptions",
+    "decoded",
     "from_strings",
     "load",
     "parse",
+    "read",
 ]

@@ -42,8 +42,15 @@ class Settings(Frozen):
     """The data of services, by the name of its copies."""
     copy_from: Choice = Field(None, alias="copy")
     """The copy to restore a lost swarm from: a copy's name, or a time for the best copy up to then; else the best copy."""
+    protect: bool = False
+    """Whether `pulumi destroy` lets go of the swarm instead of ending it."""
     recover: Consent = False
     """Consent to a recovery: true, or the ID of one plan."""
+
+    @property
+    def adopted(self) -> bool:
+        """Whether the swarm was there before: the stack file names its ID. What it does not name stays as it is."""
+        return bool(self.cluster_id)
 
     @property
     def keys(self) -> Keys:

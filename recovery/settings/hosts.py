@@ -18,7 +18,8 @@ class Hosts(Frozen):
     endpoints: Mapping[str, str] = Field(default_factory=dict)
     network: str = "swarm"
     identities: Path | None = None
-    firewall: bool = True
+    firewall: bool | None = None
+    """None: on, but off in a swarm that was taken over."""
     fence: tuple[str, ...] = ()
     """The command that switches an existing machine off; ``{name}`` and ``{address}`` stand for the node's."""
 

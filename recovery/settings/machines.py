@@ -39,6 +39,7 @@ class _Node(Frozen):
     availability: machines.Availability | None = None
     labels: Mapping[str, str] = Field(default_factory=dict)
     ssh_address: str = ""
+    data_path_address: IPv4Address | None = None
 
 
 class _SwarmOptions(Frozen):
@@ -58,6 +59,7 @@ class _Ssh(Frozen):
     port: int = Field(22, ge=1, le=65535)
     private_key_file: Path
     known_hosts_file: Path
+    login_seconds: float = Field(20, ge=1, le=110)
 
 
 Node = Annotated[machines.Node, CheckedBy(_Node)]

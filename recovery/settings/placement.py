@@ -13,7 +13,10 @@ ZONES = ("a", "b", "c")
 
 
 def placed(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings, unchecked, with a zone and a name for each node and the role of its group. Raises: SettingError."""
+    """The settings, unchecked, with a zone and a name for each node and the role of its group. Raises: SettingError.
+
+    Managers of a swarm that Requorum creates are drained. In a swarm that was taken over, they stay as they are.
+    """
     for key in ("zones", "managers", "workers"):
         if not isinstance(raw.get(key, []), list | tuple):
             raise SettingError(key, "is not a list", remedy=f"give a list as {EXAMPLE} shows", code="setting-invalid")
@@ -24,7 +27,8 @@ def placed(raw: Mapping[str, Any]) -> dict[str, Any]:
         manager.setdefault("zone", zone)
     for manager, name in zip(managers, names([m.get("zone", "") for m in managers]), strict=True):
         manager.setdefault("name", name)
-        manager.setdefault("availability", "drain")
+        if not raw.get("clusterId", raw.get("cluster_id")):
+            manager.setdefault("availability", "drain")
         manager["role"] = "manager"
     workers = [dict(w) for w in raw.get("workers", ()) if isinstance(w, Mapping)]
     for number, worker in enumerate(workers, 1):

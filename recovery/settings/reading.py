@@ -30,9 +30,14 @@ def parse(raw: Mapping[str, Any]) -> Settings:
 
 
 def load(stack_file: Path) -> Settings:
-    """Settings of a stack file, read without Pulumi.
+    """Settings of a stack file, read without Pulumi. Raises: as `read`; SettingError when it holds a wrong value."""
+    return parse(read(stack_file))
 
-    Raises: SettingError when the file is missing, is not YAML, or holds a wrong value.
+
+def read(stack_file: Path) -> dict[str, Any]:
+    """The values of a stack file, as they are written there, by key.
+
+    Raises: SettingError when the file is missing, is not YAML, or has no settings.
     """
     try:
         document = yaml.safe_load(stack_file.read_text()) or {}
@@ -66,12 +71,17 @@ def load(stack_file: Path) -> Settings:
             code="unreadable-file",
         )
     prefix = f"{PROJECT}:"
-    return parse({str(key).removeprefix(prefix): value for key, value in config.items() if str(key).startswith(prefix)})
+    return {str(key).removeprefix(prefix): value for key, value in config.items() if str(key).startswith(prefix)}
 
 
 def from_strings(values: Mapping[str, str]) -> Settings:
     """Settings from Pulumi's configuration, where structured values are JSON text and scalars are strings."""
-    return parse({key: _decode(value) for key, value in values.items()})
+    return parse(decoded(values))
+
+
+def decoded(values: Mapping[str, str]) -> dict[str, Any]:
+    """Pulumi's configuration as plain values."""
+    return {key: _decode(value) for key, value in values.items()}
 
 
 def _decode(value: str) -> Any:

@@ -15,9 +15,9 @@ def set_aside(run: Run, step: Step) -> None:
     shell = run.shell(report.node)
     if report.halted:
         run.say(
-            f"the engine of {step.node} does not start on its damaged log: Requorum moves the log aside and keeps it"
+            f"the engine of {step.node} does not start on its damaged log. Requorum moves the log aside and keeps it"
         )
         swarm_directory.set_aside_halted(shell)
         return
-    run.say(f"{step.node} is in no swarm and has an old log: Requorum moves the log aside and keeps it")
+    run.say(f"{step.node} is in no swarm and has an old log. Requorum moves the log aside and keeps it")
     swarm_directory.set_aside(shell, Engine(shell))

@@ -8,11 +8,11 @@ from recovery.steps.run import Run
 from recovery.swarm.model import Inventory
 
 COMPARING = "comparing the restored swarm with its copy"
-REMEDY = "check the copies (requorum verify), then recover again; the node has left the swarm that differs"
+REMEDY = "check the copies: requorum verify"
 
 
 def compare_with_copy(run: Run, step: Step) -> None:
-    """Check that the swarm is the copied one and has everything that the copy lists. If it differs, its engine leaves it.
+    """Check that the swarm has the copy's ID and everything that the copy lists. If it differs, the node leaves it.
 
     Raises: ProofFailed with the difference; EngineError, TransportError, StoreError.
     """
@@ -29,20 +29,21 @@ def compare_with_copy(run: Run, step: Step) -> None:
     swarm_directory.proven(shell, engine)
 
 
-def require_same_swarm(cluster_id: str, found_id: str, *, node: str) -> None:
+def require_same_swarm(cluster_id: str, actual_id: str, *, node: str) -> None:
     """Check that a restored swarm has the copy's ID. Raises: ProofFailed."""
-    if found_id != cluster_id:
-        raise _differs(f"its ID is {found_id}, and the copy's is {cluster_id}", node)
+    if actual_id != cluster_id:
+        raise _differs(f"its ID is {actual_id}, and the copy's is {cluster_id}", node)
 
 
-def require_inventory(expected: Inventory, found: Inventory, *, node: str) -> None:
+def require_inventory(expected: Inventory, actual: Inventory, *, node: str) -> None:
     """Check that a restored swarm has what the copy lists. Raises: ProofFailed with the difference."""
-    if missing := expected.missing_from(found):
-        shown = "; ".join(f"{kind}: {', '.join(ids)}" for kind, ids in missing.items())
-        raise _differs(f"it lacks {shown}", node)
-    if found.index < expected.index:
-        raise _differs(f"its newest change has version {found.index}, and the copy's has {expected.index}", node)
+    if missing := expected.missing_from(actual):
+        objects = "; ".join(f"{kind}: {', '.join(ids)}" for kind, ids in missing.items())
+        raise _differs(f"it lacks {objects}", node)
+    if actual.index < expected.index:
+        raise _differs(f"its newest change has version {actual.index}, and the copy's has {expected.index}", node)
 
 
 def _differs(why: str, node: str) -> ProofFailed:
+    why += ". The node leaves this swarm"
     return ProofFailed(COMPARING, why, remedy=REMEDY, node=node, code="swarm-differs")

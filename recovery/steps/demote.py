@@ -1,4 +1,4 @@
-"""Carries out DEMOTE: a worker that was promoted as a stand-in for a manager gives its vote back."""
+"""Carries out DEMOTE: demotes a stand-in to a worker."""
 
 from recovery.copies.taking import take_one
 from recovery.node.engine import Engine
@@ -8,12 +8,12 @@ from recovery.steps.run import Run
 
 
 def demote_stand_in(run: Run, step: Step) -> None:
-    """Demote the worker, after a copy of the leader, and wait until it is a worker. Raises: Refused, ProofFailed, EngineError.
+    """Copy the leader, demote the stand-in, and wait until it is a worker. Raises: Refused, ProofFailed, EngineError.
 
-    The raft log has its address for as long as it votes, and it holds the log itself.
+    As long as the stand-in votes, the raft log has its address, and the stand-in holds the log.
     """
     node, leader = run.settings.node(step.node), run.leader()
-    take_one(run.settings, leader.node)
+    take_one(run.catalog, run.settings, leader.node)
     engine = Engine(run.shell(leader.node))
     entry = engine.member(run.survey.of(step.node).node_id)
     if entry and entry.votes:

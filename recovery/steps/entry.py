@@ -13,7 +13,7 @@ from recovery.planning.steps import Action
 PLAN = "plan"
 """The action of the first entry of a run, which holds the diagnosis and the plan."""
 LASTING = (PLAN, Action.PROVE)
-"""The actions whose entries a report needs, one of each in a run. They are written with longer limits."""
+"""The actions whose entries a report needs, one of each in a run. Writing them has longer limits."""
 ENTRY = re.compile(r"\d{8}T\d{12}Z-[a-z]+-[a-z0-9-]+\.json$")
 """The form of an entry's name. It excludes copies of a manager with the name `journal`."""
 BEGUN, DONE, FAILED = "begun", "done", "failed"
@@ -49,6 +49,6 @@ class Entry:
 
 
 def from_json(text: bytes) -> Entry:
-    """A stored entry. Raises: ValueError, TypeError, KeyError if the text is no entry."""
+    """A stored entry. Raises: ValueError, TypeError, KeyError if the text is not an entry."""
     document = json.loads(text)
     return Entry(**{**document, "begun": datetime.fromisoformat(document["begun"])})

@@ -13,15 +13,15 @@ from recovery.steps.run import Run
 def force_new_cluster(run: Run, step: Step) -> None:
     """Force a new cluster from the survivor's own log.
 
-    Its engine is not surveyed again before. An engine that has just lost its leader takes up to 20 s to answer, and accepts
-    no other request until then.
+    Requorum does not survey the survivor's engine again before. An engine that has just lost its leader takes up to 20 s to
+    answer, and accepts no other request until then.
 
-    Raises: Refused if the cluster has changed since the survey; ProofFailed if another swarm came up, which the node then
+    Raises: Refused if the cluster has changed since the survey; ProofFailed if another swarm starts, which the node then
     leaves; EngineError, TransportError.
     """
     before = run.survey.of(step.node)
     engine = Engine(run.shell(before.node))
-    require_unchanged(run.settings, run.survey, f"forcing a new cluster from {step.node}")
+    require_unchanged(run.cluster, run.survey, f"forcing a new cluster from {step.node}")
     run.say(f"forcing a new cluster on {step.node}")
     start = monotonic()
     engine.force_new_cluster()
@@ -30,8 +30,8 @@ def force_new_cluster(run: Run, step: Step) -> None:
         engine.leave()
         raise ProofFailed(
             "forcing a new cluster",
-            f"swarm {after['Cluster']['ID']} with node {after['NodeID']} came up instead of swarm {before.cluster_id} "
-            f"with node {before.node_id}. The node has left it. The old log is in the safety copy "
+            f"Docker started swarm {after['Cluster']['ID']} with node {after['NodeID']} instead of swarm {before.cluster_id} "
+            f"with node {before.node_id}. The node has left swarm {after['Cluster']['ID']}. The old log is in the safety copy "
             "(docs/runbooks/quorum-lost.md)",
             remedy="make a plan without this manager's log: requorum plan",
             node=step.node,

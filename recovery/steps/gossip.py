@@ -1,82 +1,81 @@
 """Restarts engines of managers that do not listen for gossip."""
 
 from collections.abc import Sequence
-from time import monotonic, sleep
 
+from recovery.cluster import Cluster
 from recovery.errors import RequorumError
 from recovery.node.engine import RESTART
-from recovery.node.ssh import Shell
 from recovery.progress import Say
-from recovery.settings import Settings
 from recovery.steps import journal, swarm_directory, unlock, votes
 from recovery.survey.nodes import ask, stable_survey
 from recovery.survey.workload import PAUSE, await_gossip, node_workloads, without_gossip
 from recovery.swarm.machines import Node
 from recovery.swarm.model import LocalState
 from recovery.swarm.votes import may_restart
+from recovery.waiting import until
 
 READY_SECONDS = 30.0
-"""How long a manager that votes may take to be Ready, also through an election (20 s). After that its agent may have stopped to
-report, which a restart of its engine repairs (seen with engine 28, whose leader logs "heartbeat failure")."""
+"""How long a manager that votes may take to be Ready, also during an election (20 s). After this time, its engine may have
+stopped reporting. A restart of the engine repairs that (engine 28: its leader logs "heartbeat failure")."""
 DEAF = "does not listen for gossip"
 
 
-def reopen(settings: Settings, nodes: Sequence[Node], *, say: Say) -> bool:
-    """Restart the engines of managers that do not listen for gossip, one after the other; whether any was restarted.
+def reopen(cluster: Cluster, nodes: Sequence[Node], *, say: Say) -> bool:
+    """Restart the engines of managers that do not listen for gossip, one after the other. Returns whether it restarted any.
 
-    After a restart another manager may lead that has no heartbeat of any node yet, so an earlier survey is worthless.
-    Raises: as `unlock.start`, for an engine that came up locked; TransportError.
+    After a restart, another manager may lead, which has no heartbeat of any node yet. An earlier survey is then outdated.
+    Raises: as `unlock.start`, for an engine that starts locked; TransportError.
     """
     managers = [node for node in nodes if node.role == "manager"]
-    looks = await_gossip(settings, managers, node_workloads(settings, managers))
-    restarted = [node.name for node in without_gossip(managers, looks) if restart(settings, node, DEAF, say=say)]
-    return restarted != []
+    looks = await_gossip(cluster, managers, node_workloads(cluster, managers))
+    restarts = [restart(cluster, node, DEAF, say=say) for node in without_gossip(managers, looks)]
+    return any(restarts)
 
 
-def rouse(settings: Settings, nodes: Sequence[Node], *, say: Say) -> None:
-    """Restart the engines of managers that vote and are not Ready, one after the other. Raises: as `mend`."""
-    leader = stable_survey(settings, nodes=settings.managers).leader
-    unheard = [member for member in leader.members if member.reachable and not member.ready] if leader else []
+def rouse(cluster: Cluster, nodes: Sequence[Node], *, say: Say) -> None:
+    """Restart the engines of managers that vote and are not Ready, one after the other. Raises: as `restart`."""
+    leader = stable_survey(cluster, nodes=cluster.settings.managers).leader
+    voters = [member for member in leader.members if member.reachable and not member.ready] if leader else []
     for node in nodes:
-        if any(member.stands_at(node) for member in unheard):
-            restart(settings, node, "votes and is not Ready", say=say)
+        if any(member.stands_at(node) for member in voters):
+            restart(cluster, node, "votes and is not Ready", say=say)
 
 
-def restart(settings: Settings, node: Node, fault: str, *, say: Say) -> bool:
-    """Restart a manager's engine for its fault if the others hold the quorum, and wait for it; whether it was restarted.
+def restart(cluster: Cluster, node: Node, fault: str, *, say: Say) -> bool:
+    """Restart a manager's engine for its fault if the others hold the quorum, and wait for it. Returns whether it did.
 
-    Raises: as `mend`.
+    Raises: as `unlock.start`, for an engine that starts locked; TransportError.
     """
-    if why := _objection(settings, node):
+    if why := _objection(cluster, node):
         say(f"{node.name} {fault}. Requorum does not restart its engine: {why}")
         return False
-    say(f"{node.name} {fault}: Requorum restarts its engine")
-    with journal.step(settings, "restart", node.name, say), Shell(node, settings.ssh) as shell:
+    say(f"{node.name} {fault}. Requorum restarts its engine")
+    with journal.step(cluster, "restart", node.name, say), cluster.shell(node) as shell:
         shell.run(["sh", "-c", RESTART], seconds=swarm_directory.RESTART_SECONDS)
-        end = monotonic() + votes.SECONDS
-        while monotonic() < end:
+
+        def is_back() -> bool:
             if ask(shell).state is LocalState.LOCKED:
-                unlock.start(settings, node, shell, say=say)
-            if _is_back(settings, node):
-                break
-            sleep(PAUSE)
+                unlock.start(cluster, node, shell, say=say)
+            return _is_back(cluster, node)
+
+        until(is_back, votes.SECONDS, pause=PAUSE)
     return True
 
 
-def _objection(settings: Settings, node: Node) -> str:
-    """Why a manager's engine must not be restarted; empty if it may."""
-    leader = stable_survey(settings, nodes=settings.managers).leader
+def _objection(cluster: Cluster, node: Node) -> str:
+    """Why Requorum must not restart a manager's engine; empty if it may."""
+    leader = stable_survey(cluster, nodes=cluster.settings.managers).leader
     if leader is None or not may_restart(node, leader.members):
         return "the quorum would be lost"
     try:
-        unlock.require_key(settings, node)
+        unlock.require_key(cluster, node)
     except RequorumError as error:
         return f"the engine would stay locked ({error.why})"
     return ""
 
 
-def _is_back(settings: Settings, node: Node) -> bool:
-    leader = stable_survey(settings, nodes=settings.managers).leader
-    look = node_workloads(settings, [node]).get(node.name)
+def _is_back(cluster: Cluster, node: Node) -> bool:
+    leader = stable_survey(cluster, nodes=cluster.settings.managers).leader
+    look = node_workloads(cluster, [node]).get(node.name)
     reachable = leader and any(member.reachable for member in leader.members if member.stands_at(node))
     return bool(reachable and look and look.listening)

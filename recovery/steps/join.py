@@ -1,12 +1,11 @@
-"""Carries out JOIN: brings a node into the swarm, under its own identity if it can, and gives its entry what it should be.
+"""Carries out JOIN: brings a node into the swarm, under its own identity if possible, and settles its entry.
 
-Membership changes one at a time, and only where the quorum survives the change. Join tokens are fetched when they are
-used and kept nowhere.
+Membership changes one at a time, and only if the quorum survives the change. Requorum fetches a join token when it needs
+one, and stores it nowhere.
 """
 
 from contextlib import ExitStack
 
-from recovery.copies.catalog import Catalog
 from recovery.copies.choice import newest_good
 from recovery.errors import ProofFailed
 from recovery.node.engine import Engine
@@ -25,25 +24,25 @@ PAUSE = 0.1
 def join_swarm(run: Run, step: Step) -> None:
     """Make the node a member, or finish its return; then `settle` its entry.
 
-    A manager that is to get its vote joins while the raft log is kept short.
-    Raises: ProofFailed when it does not become Ready; TransportError, EngineError, StoreError.
+    While a manager gets its vote, the raft log is short (docs/decisions/022-a-short-log-before-a-join.md).
+    Raises: ProofFailed if the node does not become Ready; TransportError, EngineError, StoreError.
     """
     node = run.settings.node(step.node)
     report, leader = run.survey.of(node.name), run.leader(besides=node.name)
     engine = Engine(run.shell(leader.node))
-    with ExitStack() as shortened:
+    with ExitStack() as short_log:
         entry = next((member for member in leader.members if member.node_id == report.node_id), None)
         if node.role == "manager" and not (report.in_swarm and entry and entry.votes and not entry.is_misplaced(node)):
-            shortened.enter_context(engine.short_log())
+            short_log.enter_context(engine.short_log())
         node_id = report.node_id if report.in_swarm else _join(run, node, engine, leader)
         settle(run, node, node_id, leader)
     run.joined[node.name] = node_id
 
 
 def settle(run: Run, node: Node, node_id: str, leader: NodeReport) -> None:
-    """Give the node's entry the role, availability and labels of the settings, and remove its old entries once it is Ready.
+    """Give the node's entry the role, availability and labels of the settings. Remove its old entries when it is Ready.
 
-    Raises: ProofFailed when it does not become Ready; TransportError, EngineError.
+    Raises: ProofFailed if the node does not become Ready; TransportError, EngineError.
     """
     engine = Engine(run.shell(leader.node))
     _shape(run, engine, node, node_id, leader)
@@ -55,14 +54,14 @@ def settle(run: Run, node: Node, node_id: str, leader: NodeReport) -> None:
 
 
 def _join(run: Run, node: Node, leader_engine: Engine, leader: NodeReport) -> str:
-    """Have the node's engine join; its node ID."""
+    """Let the node's engine join. Returns its node ID."""
     engine = Engine(run.shell(node))
     for entry in stale(leader.members, node, None, run.settings.nodes):
         if entry.votes:
             votes.demote(leader_engine, entry)
     identity = _restore_identity(run, node, engine, leader) if node.role == "manager" else None
     if identity:
-        # With its certificate saying manager and its entry worker, it would first turn into one and then the other.
+        # If its certificate said manager and its entry worker, its engine would become first a manager, then a worker.
         leader_engine.update_member(identity, role="manager")
     run.say(f"{node.name} joins as a {node.role}" + (" under its own identity" if identity else ""))
     engine.join([leader.node], leader_engine.join_token(node.role))
@@ -70,7 +69,7 @@ def _join(run: Run, node: Node, leader_engine: Engine, leader: NodeReport) -> st
     if identity and node_id != identity:
         raise ProofFailed(
             f"rejoining {node.name}",
-            f"it came back with node ID {node_id}, not {identity}",
+            f"its node ID is now {node_id}, not {identity}",
             remedy="compare the nodes with the stack file: requorum status",
             node=node.name,
             code="proof-failed",
@@ -79,7 +78,7 @@ def _join(run: Run, node: Node, leader_engine: Engine, leader: NodeReport) -> st
 
 
 def _joined(engine: Engine, node: Node) -> str:
-    """Wait for the node ID of an engine that joins. Raises: ProofFailed after `votes.SECONDS`."""
+    """Wait until an engine that joins has a node ID. Raises: ProofFailed after `votes.SECONDS`."""
 
     def failure(_: str) -> ProofFailed:
         why = f"the swarm gave it no node ID within {votes.SECONDS:.0f} s"
@@ -93,38 +92,38 @@ def _joined(engine: Engine, node: Node) -> str:
 
 
 def _restore_identity(run: Run, node: Node, engine: Engine, leader: NodeReport) -> str | None:
-    """Put the manager's certificates back if it has a good copy; its node ID, or None if it has none.
+    """Put the manager's certificates back if it has a good copy. Returns its old node ID, or None without a good copy.
 
-    Its identity is the one that the swarm lists at its address, or the one in its copy that no machine uses now. The entry
-    of that identity must have no vote: otherwise the swarm would give the old raft ID to an empty log (moby#29180).
+    The old identity must be listed at the manager's address, or no machine may use it now. Its entry must have no vote.
+    Otherwise the swarm would give the old raft ID to an empty log (moby#29180).
     """
-    ours = {m.node_id for m in leader.members if m.stands_at(node) or is_forsaken(m, run.settings.nodes)}
+    identities = {m.node_id for m in leader.members if m.stands_at(node) or is_forsaken(m, run.settings.nodes)}
     cas = frozenset({leader.ca_sha256} - {""})
-    catalog = Catalog(run.settings, run.store)  # this run may have taken a safety copy of the node
-    with newest_good(catalog, run.escrow, [node.name], leader.cluster_id, cas, whole=False) as found:
-        if found.choice is None or found.archive is None or found.choice.manifest.node_id not in ours:
+    catalog = run.cluster.catalog()  # this run may have taken a safety copy of the node
+    with newest_good(catalog, run.cluster.escrow, [node.name], leader.cluster_id, cas, whole=False) as search:
+        if search.choice is None or search.archive is None or search.choice.manifest.node_id not in identities:
             return None
-        manifest, shell = found.choice.manifest, run.shell(node)
-        swarm_directory.place(shell, engine, found.archive, manifest, swarm_directory.CERTIFICATES, key=found.key)
+        manifest, shell = search.choice.manifest, run.shell(node)
+        swarm_directory.place(shell, engine, search.archive, manifest, swarm_directory.CERTIFICATES, key=search.key)
         return manifest.node_id
 
 
 def _shape(run: Run, engine: Engine, node: Node, node_id: str, leader: NodeReport) -> None:
-    """Give the node's entry what the settings say, and let it inherit the rest from its old entry.
+    """Give the node's entry the values of the settings, and let it inherit the rest from its old entry.
 
-    A worker with a vote is a stand-in for a manager. It stays one until DEMOTE.
+    A worker with a vote is a stand-in for a manager. It stays a stand-in until DEMOTE.
     """
-    wanted: str | None = node.role
+    role: str | None = node.role
     entry = engine.member(node_id)
     if entry and entry.votes and node.role == "worker":
         if absent := votes.not_voting(run.settings, engine.members()):
             run.say(f"{node.name} stays a manager until {', '.join(absent)} can vote again")
-        wanted = None
+        role = None
     before = stale(leader.members, node, node_id, run.settings.nodes)
     inherited = {key: value for old in before for key, value in old.labels.items() if key not in run.dropped_labels}
     availability: str | None = node.availability or next((old.availability for old in before), None)
     labels = {**inherited, **node.labels}
-    engine.update_member(node_id, role=wanted, availability=availability, labels=labels, without=run.dropped_labels)
+    engine.update_member(node_id, role=role, availability=availability, labels=labels, without=run.dropped_labels)
 
 
 def _await_ready(run: Run, engine: Engine, node: Node, node_id: str) -> None:
@@ -137,5 +136,5 @@ def _await_ready(run: Run, engine: Engine, node: Node, node_id: str) -> None:
         try:
             votes.await_entry(engine, node_id, stands, doing, otherwise, seconds=READY_SECONDS)
         except ProofFailed:
-            rouse(run.settings, [node], say=run.say)
+            rouse(run.cluster, [node], say=run.say)
     votes.await_entry(engine, node_id, stands, doing, otherwise)

@@ -6,12 +6,14 @@ from recovery.steps.run import Run
 
 
 def leave_swarm(run: Run, step: Step) -> None:
-    """Have a manager leave that has no vote in the forced new cluster, or whose log is damaged; it has a safety copy.
+    """Let a manager leave that has no vote in the forced new cluster, or whose log is damaged. It has a safety copy.
 
-    An engine that searches for its former leader cannot leave for up to 20 s, and each question about its swarm starts
-    the search again. It is therefore not asked before. Raises: EngineError, TransportError.
+    An engine that searches for its former leader cannot leave for up to 20 s. Each question about its swarm starts the
+    search again, so Requorum does not ask the engine before.
+
+    Raises: EngineError, TransportError.
     """
     damage = run.survey.of(step.node).damage
-    why = f"its raft log is damaged ({damage})" if damage else "it is not a member of the forced new cluster"
-    run.say(f"{step.node} leaves the old swarm state: {why}")
+    why = f"its raft log is damaged ({damage})" if damage else "it has no vote in the forced new cluster"
+    run.say(f"{step.node} leaves the old swarm, because {why}")
     Engine(run.shell(run.settings.node(step.node))).leave()

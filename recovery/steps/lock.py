@@ -12,7 +12,7 @@ IS_ON = f'rm -f "$1/swarm/{OPENED}"'
 
 
 def lock_again(run: Run, step: Step) -> None:
-    """Enable autolock on the manager's swarm as it was before a new cluster was forced."""
+    """Enable autolock again on the manager's swarm, if it was on before the forced new cluster."""
     settle_autolock(run, run.settings.node(step.node))
 
 
@@ -22,14 +22,14 @@ def settle_autolock(run: Run, node: Node) -> None:
     A forced new cluster has autolock off. The swarm makes a new unlock key. Escrow keeps both keys.
     Raises: EngineError, StoreError, SettingError, TransportError.
     """
-    shell, wanted = run.shell(node), run.settings.swarm.autolock
+    shell, setting = run.shell(node), run.settings.swarm.autolock
     engine = Engine(shell)
     root = engine.info().get("DockerRootDir") or DATA_ROOT
     was_on = shell.run(["sh", "-c", WAS_ON, "was", root], check=False).status == 0
-    if not engine.autolocked and (wanted or (was_on and wanted is None)):
+    if not engine.autolocked and (setting or (was_on and setting is None)):
         run.say("enabling autolock again, with a new unlock key")
         engine.set_options(SwarmOptions(autolock=True))
     if engine.autolocked:
-        run.escrow.keep(engine.unlock_key())
+        run.cluster.escrow.keep(engine.unlock_key())
     if was_on:
         shell.run(["sh", "-c", IS_ON, "is", root])

@@ -1,4 +1,4 @@
-"""One node's place in the swarm: the steps of the plan for it, then its role, availability and labels."""
+"""One node's membership: takes the plan's steps for the node, then sets its role, availability and labels."""
 
 from recovery.errors import Refused
 from recovery.planning.steps import Action, Step
@@ -12,14 +12,14 @@ from recovery.swarm.model import NodeReport, Reach
 
 AGAIN = "then run the same command again"
 CHANGES_IT = frozenset({Action.LEAVE, Action.ASIDE, Action.UNLOCK, Action.REDIRECT})
-"""The actions after which a node is asked again. A join waits for its own result."""
+"""The actions after which Requorum asks the node again. A join waits for its own result."""
 
 
 def bring_back(run: Run, node: Node, *, dropped_labels: tuple[str, ...] = ()) -> JoinResult:
     """Take the plan's steps for a node, and give it the role, availability and labels of the settings. Safe to run again.
 
-    Raises: Refused when the swarm has no leader, the node belongs to another swarm, a step was not consented to, or another
-    operator holds the lease; ProofFailed when it does not become Ready; TransportError, EngineError, StoreError.
+    Raises: Refused if the swarm has no leader, the node belongs to another swarm, a step has no consent, or another
+    operator holds the lease; ProofFailed if the node does not become Ready; TransportError, EngineError, StoreError.
     """
     doing = f"joining {node.name}"
 
@@ -40,18 +40,18 @@ def bring_back(run: Run, node: Node, *, dropped_labels: tuple[str, ...] = ()) ->
         node_id = run.joined.get(node.name) or _member(report, leader).node_id
         if node.name not in run.joined:
             settle(run, node, node_id, leader)
-    lost.withdraw(run.settings, node)
+    lost.withdraw(run.cluster, node)
     return JoinResult(node_id, leader.cluster_id)
 
 
 def _member(report: NodeReport, leader: NodeReport) -> NodeReport:
-    """The report of a node that is a member of the leader's swarm. Raises: Refused if it is none."""
+    """The report of a node that is a member of the leader's swarm. Raises: Refused if the node is not a member."""
     doing, name = f"joining {report.node.name}", report.node.name
     if not report.in_swarm:
         why, remedy = f"{report.reach}: {report.detail}", "check its Docker engine on the node: systemctl status docker"
         raise Refused(doing, why, remedy=remedy, node=name, code="engine-silent")
     if report.node_id not in {member.node_id for member in leader.members}:
-        why = "the swarm removed this node, and its engine does not know that"
+        why = "the swarm removed this node, but its engine still counts it as a member"
         remedy = f"run on {name}: docker swarm leave --force; {AGAIN}"
         raise Refused(doing, why, remedy=remedy, node=name, code="foreign-swarm")
     return report

@@ -1,4 +1,4 @@
-"""What a step made: a quorum, or a node's membership."""
+"""The result of a phase: a quorum, or a node's membership."""
 
 from dataclasses import dataclass
 
@@ -17,5 +17,5 @@ class Quorum:
 
     cluster_id: str
     ca_sha256: str
-    """Of its CA's certificate."""
+    """The digest of the CA's certificate."""
     remade: bool = False

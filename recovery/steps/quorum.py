@@ -1,18 +1,15 @@
-"""Gives the cluster a quorum: takes the steps of the plan for that, and gives the swarm the options of the settings.
+"""Gives the cluster a quorum: takes the plan's steps for the quorum, and gives the swarm the options of the settings.
 
-Promise 1 guards the steps that make a swarm: never while a manager with a leader answers at any known address,
-and no new swarm when S3 has copies of the old one.
+Requorum never makes a swarm while a manager with a leader answers at any known address. It creates no new swarm while S3
+has copies of the old one.
 """
 
+from recovery.cluster import Cluster
 from recovery.copies.catalog import known_id
 from recovery.errors import Refused
 from recovery.node.engine import Engine
-from recovery.node.ssh import Shell
 from recovery.planning.steps import Action, Step
 from recovery.progress import Say
-from recovery.s3 import cluster_lease
-from recovery.s3.store import Store
-from recovery.settings import Settings
 from recovery.steps.lock import settle_autolock
 from recovery.steps.outcome import Quorum
 from recovery.steps.run import Run, planned
@@ -20,20 +17,20 @@ from recovery.steps.take import Phase, carry_out
 from recovery.survey.nodes import survey
 
 MAKES_IT = frozenset({Action.FOUND, Action.REPAIR, Action.FORCE, Action.RESTORE, Action.COMPARE})
-"""The actions after which their node is asked again. The other managers are not: their engines may search for a leader."""
+"""The actions after which Requorum asks only their node again. The engines of the other managers may search for a leader."""
 CHANGES_ALL = frozenset({Action.UNLOCK, Action.JOIN})
-"""The actions after which all managers are surveyed anew."""
+"""The actions after which Requorum surveys all managers again."""
 REMAKES = frozenset({Action.FORCE, Action.RESTORE, Action.COMPARE})
 
 
 def establish(run: Run, *, known: str | None = None) -> Quorum:
     """Make sure that the cluster has a quorum.
 
-    Only the steps of the plan that was consented to are taken. If they restore or force, agents pause until
-    `lifecycle.finish`. ``known`` is the cluster's ID if the cluster was built before; then no new swarm is created. Safe
-    to run again after any interruption.
+    It takes only steps of the consented plan. If they restore or force, agents pause until `lifecycle.finish`. ``known``
+    is the ID of a cluster that was built before. With it, Requorum creates no new swarm. Safe to run again after any
+    interruption.
 
-    Raises: Refused when neither adopting, creating nor restoring is safe, or another operator holds the lease;
+    Raises: Refused if it is not safe to adopt, create or restore a swarm, or another operator holds the lease;
     ProofFailed; StoreError.
     """
     doing = f"establishing the quorum of cluster {run.settings.cluster}"
@@ -43,36 +40,36 @@ def establish(run: Run, *, known: str | None = None) -> Quorum:
             _pause_agents(run)
         carry_out(run, Phase(doing, _takes, _looks, frozenset({Action.LEAVE})))
         leader = run.require_leader(doing)
-        engine, taken = Engine(run.shell(leader.node)), {action for action, _ in run.done}
-        if Action.FOUND not in taken:
+        engine, actions = Engine(run.shell(leader.node)), {action for action, _ in run.done}
+        if Action.FOUND not in actions:
             engine.set_options(run.settings.swarm)
-        if Action.LOCK not in taken:
+        if Action.LOCK not in actions:
             settle_autolock(run, leader.node)
-        return Quorum(leader.cluster_id, leader.ca_sha256, remade=bool(taken & REMAKES))
+        return Quorum(leader.cluster_id, leader.ca_sha256, remade=bool(actions & REMAKES))
 
 
-def dissolve(settings: Settings, cluster_id: str, *, say: Say) -> None:
-    """End the swarm: every node that answers and belongs to it leaves. Nodes that do not answer are skipped.
+def dissolve(cluster: Cluster, cluster_id: str, *, say: Say) -> None:
+    """End the swarm: every node that answers and belongs to it leaves. Skip nodes that do not answer.
 
-    Raises: Refused when another operator holds the lease; TransportError, EngineError, StoreError.
+    Raises: Refused if another operator holds the lease; TransportError, EngineError, StoreError.
     """
-    with cluster_lease.hold(Store(settings.backup.sites), settings.keys, "ending the swarm", say=say):
-        for report in survey(settings).reports:
+    with cluster.hold("ending the swarm", say=say):
+        for report in survey(cluster).reports:
             if report.in_swarm and report.cluster_id == cluster_id:
-                with Shell(report.node, settings.ssh) as shell:
+                with cluster.shell(report.node) as shell:
                     Engine(shell).leave()
 
 
 def _pause_agents(run: Run) -> None:
-    """Before the proof, agents would copy half a cluster."""
+    """Pause the agents. Before the proof, they would copy an incomplete swarm."""
     if run.settings.agent:
-        cluster_lease.pause_agents(run.store, run.settings.keys, say=run.say)
+        run.cluster.pause_agents(say=run.say)
 
 
 def _takes(run: Run, step: Step) -> bool:
-    """Whether the step gives the swarm its quorum, by the fresh plan or by the consented one."""
-    shown = planned(run.consented, step)
-    return step.gives_quorum or bool(shown and shown.gives_quorum)
+    """Whether the step gives the swarm its quorum, in the fresh plan or in the consented plan."""
+    twin = planned(run.consented, step)
+    return step.gives_quorum or bool(twin and twin.gives_quorum)
 
 
 def _looks(run: Run, step: Step) -> None:
@@ -83,13 +80,13 @@ def _looks(run: Run, step: Step) -> None:
 
 
 def _swarm(run: Run, known: str | None, doing: str) -> str | None:
-    """The ID of the cluster's swarm by the settings or the copies, else ``known``. Raises: Refused if they differ."""
-    copied = known_id(run.settings, run.catalog)
-    if known and copied not in (None, known, run.settings.cluster_id):
+    """The swarm's ID from the settings or the copies, else ``known``. Raises: Refused if the copies have another ID."""
+    copies_id = known_id(run.settings, run.catalog)
+    if known and copies_id not in (None, known, run.settings.cluster_id):
         raise Refused(
             doing,
-            f"Pulumi built the cluster as swarm {known}, and the copies in S3 are of swarm {copied}",
+            f"Pulumi built the cluster as swarm {known}, and the copies in S3 are of swarm {copies_id}",
             remedy="correct requorum:backup, or set requorum:clusterId to the ID of the right swarm",
             code="several-swarms",
         )
-    return copied or known
+    return copies_id or known

@@ -1,34 +1,33 @@
-"""Checks, right before a new cluster is forced, that nothing has changed since the survey."""
+"""Checks, right before Requorum forces a new cluster, that nothing has changed since the survey."""
 
+from recovery.cluster import Cluster
 from recovery.errors import Refused
-from recovery.s3 import cluster_lease
-from recovery.settings import Settings
 from recovery.survey.nodes import survey
 from recovery.swarm.model import Survey
 from recovery.swarm.raft import quorum
 from recovery.waiting import until
 
 LOOK_AGAIN_SECONDS = 10.0
-"""How long a manager that was known to be lost may take to answer again that it still is."""
+"""How long a manager that was known to be lost may take to answer that it still is in no swarm."""
 PAUSE = 0.5
 
 
-def require_unchanged(settings: Settings, seen: Survey, doing: str) -> None:
-    """Right before a new cluster is forced, check that the survey ``seen`` still holds: safety copies may take minutes.
+def require_unchanged(cluster: Cluster, before: Survey, doing: str) -> None:
+    """Check that the survey ``before`` is still true right before Requorum forces a new cluster. Safety copies may take minutes.
 
-    Managers that were known to be lost are surveyed again. If the survivors are enough to elect a leader, they are too.
-    Raises: Refused, also when another operator took the lease over.
+    It surveys the managers again that were known to be lost. If the survivors are enough to elect a leader, it surveys all.
+    Raises: Refused, also if another operator took the lease over.
     """
-    cluster_lease.require_held(settings.keys, doing)
-    many = sum(report.holds_raft for report in seen.managers) >= quorum(len(settings.managers))
-    lost = [report.node.name for report in seen.managers if report.known_lost]
-    asked = [node for node in settings.managers if many or node.name in lost]
+    cluster.require_held(doing)
+    may_elect = sum(report.holds_raft for report in before.managers) >= quorum(len(cluster.settings.managers))
+    lost = [report.node.name for report in before.managers if report.known_lost]
+    nodes = [node for node in cluster.settings.managers if may_elect or node.name in lost]
 
     def back(now: Survey) -> list[str]:
         return [f"{r.node.name} ({r.reach})" for r in now.managers if r.node.name in lost and not r.known_lost]
 
     now = until(
-        lambda: survey(settings, nodes=asked),
+        lambda: survey(cluster, nodes=nodes),
         LOOK_AGAIN_SECONDS,
         holds=lambda now: now.leader is not None or not back(now),
         pause=PAUSE,

@@ -1,9 +1,9 @@
-"""A detour on one node: what it sends to managers' addresses of before arrives where they are now, for some minutes.
+"""A detour on one node: for `SECONDS`, its connections to former addresses of managers go to their new addresses.
 
-An engine takes a manager's new address from nobody but a manager, and finds none where it knows them. Certificates name
-nodes and not addresses, so who answers at the end of a detour is known all the same; once it has answered, the engine
-has the new addresses. Gossip is longer about it: it looks for the managers that it began with once a minute (libnetwork,
-networkdb: rejoinClusterInterval), and so a detour is not closed, but ends by itself.
+An engine accepts a manager's new address only from a manager, and reaches no manager at the addresses that it knows.
+Certificates name nodes and not addresses, so the engine can check which manager answers through the detour. The manager
+then reports the new addresses to the engine. Gossip needs longer. Once a minute it tries to reach the managers that it
+started with (libnetwork, networkdb: rejoinClusterInterval). Requorum therefore does not close a detour. It ends by itself.
 """
 
 from collections.abc import Mapping
@@ -35,13 +35,13 @@ OPEN = (
 
 
 def detour(shell: Shell, routes: Mapping[str, IPv4Address]) -> None:
-    """From now on connections of the node to each old address go to the new one. Raises: CommandFailed; Silent."""
+    """Redirect the node's connections from each old address to the new address. Raises: CommandFailed; Silent."""
     pairs = [str(address) for route in routes.items() for address in route]
     shell.run(["sh", "-c", OPEN, "open", END, *pairs])
 
 
 def redirect(run: Run, step: Step) -> None:
-    """Carry out REDIRECT: direct a worker to a manager, or a manager to one that the raft log has at a former address.
+    """Carry out REDIRECT: direct a worker to a manager, or a manager to a manager whose former address is in the raft log.
 
     Raises: ProofFailed if the worker reaches no manager within `votes.SECONDS`; CommandFailed; TransportError.
     """
@@ -51,12 +51,12 @@ def redirect(run: Run, step: Step) -> None:
         detour(run.shell(node), routes)
         return
     manager = run.leader().node
-    run.say(f"{node.name} knows no current manager: Requorum directs it to {manager.address}")
+    run.say(f"{node.name} knows no current manager. Requorum directs it to {manager.address}")
     _redirect_worker(run, run.survey.of(node.name), manager)
 
 
 def _redirect_worker(run: Run, report: NodeReport, manager: Node) -> None:
-    """Direct a worker to ``manager``, which tells it the addresses of the others."""
+    """Direct a worker to ``manager``, which sends it the addresses of the others."""
     shell = run.shell(report.node)
     detour(shell, {address.rsplit(":", 1)[0]: manager.address for address in report.remotes})
 

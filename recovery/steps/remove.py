@@ -1,39 +1,55 @@
 """Takes a node out of the swarm."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from ipaddress import IPv4Address
 
+from recovery.cluster import Cluster
 from recovery.copies.taking import take_one
 from recovery.errors import Refused, Silent, TransportError
 from recovery.node.engine import Engine
-from recovery.node.ssh import Shell
-from recovery.s3 import cluster_lease
-from recovery.s3.store import Store
-from recovery.settings import Settings
 from recovery.steps import votes
 from recovery.survey.nodes import ask, stable_survey
 from recovery.swarm.machines import Node
+from recovery.swarm.model import Member
 from recovery.swarm.votes import survives_without
 
 
-def remove(settings: Settings, node: Node, node_id: str, *, say: Callable[[str], None]) -> None:
-    """Remove the node from the swarm: demote, drain, leave, remove. A copy is taken before a manager is removed for good.
+def remove(cluster: Cluster, node: Node, node_id: str, *, ending: bool, say: Callable[[str], None]) -> None:
+    """Remove the node from the swarm: demote, drain, leave, remove. Before a manager is removed for good, copy the leader.
 
-    If the settings still name the node, the whole cluster is being destroyed. Then a manager whose removal would lose
-    the quorum stays, and `quorum.dissolve`, which runs last, ends the swarm.
+    If the whole swarm is ``ending``, a manager that the quorum needs stays. `quorum.dissolve`, which runs last, ends the
+    swarm.
 
-    Raises: Refused when only this node is to be removed and the swarm has no leader, or would lose its quorum;
-    StoreError; EngineError.
+    Raises: Refused if the swarm is not ending, and has no leader or would lose its quorum; StoreError; EngineError.
     """
-    with cluster_lease.hold(Store(settings.backup.sites), settings.keys, f"removing {node.name}", say=say):
-        _remove(settings, node, node_id, say)
+    with cluster.hold(f"removing {node.name}", say=say):
+        _remove(cluster, node, node_id, ending, say)
 
 
-def _remove(settings: Settings, node: Node, node_id: str, say: Callable[[str], None]) -> None:
-    destroying = node.name in {named.name for named in settings.nodes}
-    remaining = tuple(manager for manager in settings.managers if manager.name != node.name)
-    leader = stable_survey(settings, nodes=remaining).leader
+def depart(cluster: Cluster, node_ids: Collection[str], *, say: Callable[[str], None]) -> tuple[str, ...]:
+    """Remove the entries of these IDs at whose address the settings have no node; the host names of the nodes that left.
+
+    Raises: as `remove`, for a single node.
+    """
+    leader = stable_survey(cluster, nodes=cluster.settings.managers).leader
+    listed = [member for member in (leader.members if leader else ()) if member.node_id in node_ids]
+    leaving = [entry for entry in listed if not any(entry.stands_at(node) for node in cluster.settings.nodes)]
+    for entry in leaving:
+        remove(cluster, _node(entry), entry.node_id, ending=False, say=say)
+    return tuple(entry.hostname for entry in leaving)
+
+
+def _node(entry: Member) -> Node:
+    """A node that the settings do not have any more, as the swarm lists it."""
+    address = IPv4Address(entry.raft_address or entry.address)
+    return Node(name=entry.hostname, address=address, role="manager" if entry.votes else "worker")
+
+
+def _remove(cluster: Cluster, node: Node, node_id: str, ending: bool, say: Callable[[str], None]) -> None:
+    remaining = tuple(manager for manager in cluster.settings.managers if manager.address != node.address)
+    leader = stable_survey(cluster, nodes=remaining).leader
     if leader is None:
-        if destroying:
+        if ending:
             return
         raise Refused(
             f"removing {node.name} from the swarm",
@@ -41,28 +57,30 @@ def _remove(settings: Settings, node: Node, node_id: str, say: Callable[[str], N
             remedy="find out which managers are down: requorum status",
             code="no-leader",
         )
-    with Shell(leader.node, settings.ssh) as shell:
-        chief = Engine(shell)
-        entry = chief.member(node_id)
+    with cluster.shell(leader.node) as shell:
+        leader_engine = Engine(shell)
+        entry = leader_engine.member(node_id)
         if entry is None:
+            _leave(cluster, node, node_id)
             return
         if entry.votes:
-            if destroying and not survives_without(entry, chief.members()):
+            if ending and not survives_without(entry, leader_engine.members()):
                 return
-            if not destroying:
-                take_one(settings, leader.node)
+            if not ending:
+                take_one(cluster.catalog(), cluster.settings, leader.node)
             say(f"demoting {node.name}")
-            votes.demote(chief, entry)
+            votes.demote(leader_engine, entry)
         say(f"removing {node.name} from the swarm")
-        chief.update_member(node_id, availability="drain")
-        _leave(settings, node)
-        chief.remove_member(node_id)
+        leader_engine.update_member(node_id, availability="drain")
+        _leave(cluster, node, node_id)
+        leader_engine.remove_member(node_id)
 
 
-def _leave(settings: Settings, node: Node) -> None:
+def _leave(cluster: Cluster, node: Node, node_id: str) -> None:
     try:
-        with Shell(node, settings.ssh) as shell:
-            if ask(shell).in_swarm:
+        with cluster.shell(node) as shell:
+            report = ask(shell)
+            if report.in_swarm and report.node_id == node_id:
                 Engine(shell).leave()
     except (Silent, TransportError):
-        return  # the machine is dead or gone: its entry is removed anyway
+        return  # the machine is dead or does not exist. Its entry is removed anyway

@@ -29,7 +29,7 @@ def repair_log(run: Run, step: Step) -> None:
     if not report.mended:
         with snapshot.staged(shell, how=copying.REPAIRED) as copy:
             _require_planned(run, step, copy)
-            key = run.escrow.opening(copy.locked_key, whose=step.node) if copy.locked_key else None
+            key = run.cluster.escrow.opening(copy.locked_key, whose=step.node) if copy.locked_key else None
             opened = unlock(copy.locked_key, key) if copy.locked_key and key else b""
             proof = snapshot.tried(shell, copy, opened)
             if proof.verdict is Verdict.FAILED:
@@ -52,7 +52,7 @@ def _require_planned(run: Run, step: Step, copy: Staged) -> None:
     if ends != run.consented.cut:
         raise Refused(
             "repairing the raft log",
-            f"the repaired log would be that of {ends}, and the plan was made for {run.consented.cut}",
+            f"the repaired log would be that of {ends}. The plan that Requorum showed is for {run.consented.cut}",
             remedy="make a new plan: pulumi preview",
             node=step.node,
             code="plan-outdated",

@@ -15,26 +15,26 @@ from recovery.survey.addresses import require_vacated
 
 
 def restore_copy(run: Run, step: Step) -> None:
-    """Put the copy that was consented to in place on its manager, and force a new cluster there.
+    """Put the consented copy in place on its manager, and force a new cluster on this manager.
 
-    If a restore fails, the engine creates an empty swarm and reports success. Therefore the swarm's ID is checked at once,
-    and the node leaves a swarm that is another one.
+    If a restore fails, the engine creates an empty swarm and reports success. Requorum therefore checks the swarm's ID at
+    once. The node leaves a swarm with another ID.
 
     Raises: Refused if the cluster has changed since the survey; ProofFailed; DamagedCopy, NoUnlockKey, StoreError,
     EngineError, TransportError.
     """
     settings, name = run.settings, str(run.consented.copy)
     seed = settings.node(step.node)
-    with usable(run.catalog, run.escrow, run.catalog.named(name)) as (manifest, archive, key):
+    with usable(run.catalog, run.cluster.escrow, run.catalog.named(name)) as (manifest, archive, key):
         newest = run.catalog.newest_manifests()
-        moved = address_changes.since_copied(settings.managers, newest, manifest.cluster_id, manifest)
+        moves = address_changes.since_copied(settings.managers, newest, manifest.cluster_id, manifest)
         start = monotonic()
         run.say(f"restoring {name} on {seed.name} ({seed.address})")
         shell = run.shell(seed)
         engine = Engine(shell)
         files.place(shell, engine, archive, manifest, files.WHOLE, key=key, mark=name)
-        require_vacated(settings, moved, manifest.cluster_id)
-        require_unchanged(settings, run.survey, f"restoring {name}")
+        require_vacated(run.cluster, moves, manifest.cluster_id)
+        require_unchanged(run.cluster, run.survey, f"restoring {name}")
         run.say(f"forcing a new cluster on {seed.name}")
         engine.force_new_cluster()
         try:

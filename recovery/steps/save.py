@@ -6,7 +6,7 @@ from recovery.steps.run import Run
 
 
 def take_safety_copy(run: Run, step: Step) -> None:
-    """Store the node's raft log in S3 before anything happens to it. Raises: StoreError, TransportError, DamagedCopy."""
+    """Store the node's raft log in S3 before any step changes the log. Raises: StoreError, TransportError, DamagedCopy."""
     run.say(f"taking a safety copy of {step.node}")
     report = run.survey.of(step.node)
-    take_safety(run.settings, run.shell(report.node), damaged=bool(report.damage))
+    take_safety(run.cluster.store, run.settings, run.shell(report.node), damaged=bool(report.damage))

@@ -1,8 +1,8 @@
-"""Puts a copy, or only its certificates, in the place of a node's swarm directory.
+"""Replaces a node's swarm directory by a copy, or only by its certificates.
 
 The engine keeps running and is in no swarm. The node checks the archive's digest, unpacks its files next to the
-directory, and compares their sizes with the manifest. Only then the new directory is renamed into place. An
-interrupted restore leaves the node as it was, and can be run again.
+directory, and compares their sizes with the manifest. Only then it renames the new directory into place. An interrupted
+restore leaves the node as it was, and can be run again.
 """
 
 from pathlib import Path
@@ -34,8 +34,8 @@ FETCH = (
 )
 """As `RECEIVE`, of an archive that is on the node."""
 ENGINE_STATE = "swarm/docker-state.json"
-"""Where the engine notes that it is in a swarm. The file is not restored: if the machine restarted before the new cluster is
-forced, its engine would start on the old log by itself, as a manager among the old managers."""
+"""The file in which the engine records that it is in a swarm. Requorum does not restore it. If the machine restarted before the
+forced new cluster, its engine would start by itself with the old log, as one of the old managers."""
 UNPACK = (
     f'set -e -o pipefail; cd "$1/swarm.requorum"; zstd -q -dc copy | tar --sparse --exclude={ENGINE_STATE} -xpf - "$2"'
 )
@@ -71,13 +71,13 @@ DISCARD = 'rm -rf "$1/swarm.requorum"'
 def place(
     shell: Shell, engine: Engine, archive: Path, manifest: Manifest, part: str, *, key: UnlockKey | None, mark: str = ""
 ) -> None:
-    """Put ``part`` of the copy (`WHOLE` or `CERTIFICATES`) in place on the node; ``mark`` names the copy until it is proven.
+    """Put ``part`` of the copy (`WHOLE` or `CERTIFICATES`) in place on the node. ``mark`` names the copy until it is proven.
 
-    ``key`` is the unlock key of an autolocked swarm. With it, the manager's key file is put in place opened, and a
-    `WHOLE` copy is marked as opened until `unlock.lock_again`.
+    ``key`` is the unlock key of an autolocked swarm. With ``key``, the node gets an opened key file, and a `WHOLE` copy has
+    a marker for it until `lock.lock_again`.
 
-    Raises: EngineError when the engine is in a swarm; ProofFailed when not every file arrived as the manifest
-    lists it; then nothing has changed on the node.
+    Raises: EngineError if the engine is in a swarm; ProofFailed if not every file arrived as the manifest lists it. Then
+    nothing has changed on the node.
     """
     info = engine.info()
     if info["Swarm"].get("LocalNodeState") != LocalState.INACTIVE:
@@ -89,22 +89,22 @@ def place(
             code="plan-outdated",
         )
     root = info.get("DockerRootDir") or DATA_ROOT
-    kept = [entry for entry in manifest.files if entry.path.startswith(part + "/") and entry.path != ENGINE_STATE]
-    opened = unlock(contents.key_file(archive, source=f"{manifest.manager}'s copy"), key) if key else None
-    sizes = {entry.path: entry.size for entry in kept} | ({KEY: len(opened)} if opened else {})
+    entries = [entry for entry in manifest.files if entry.path.startswith(part + "/") and entry.path != ENGINE_STATE]
+    key_file = unlock(contents.key_file(archive, source=f"{manifest.manager}'s copy"), key) if key else None
+    sizes = {entry.path: entry.size for entry in entries} | ({KEY: len(key_file)} if key_file else {})
     listing = sorted(f"{size} {path}\n".encode() for path, size in sizes.items())
     try:
         shell.run(["sh", "-c", RECEIVE, "receive", root, manifest.archive_sha256], stdin=archive, seconds=SECONDS)
         shell.run(["bash", "-c", UNPACK, "unpack", root, part], seconds=SECONDS)
-        if opened:
-            shell.run(["sh", "-c", OPEN, "open", root, KEY], stdin=opened)
-        locked = OPENED if opened and part == WHOLE else ""
-        shell.run(["sh", "-c", SWAP, "swap", root, part, mark, locked], stdin=b"".join(listing), seconds=SECONDS)
+        if key_file:
+            shell.run(["sh", "-c", OPEN, "open", root, KEY], stdin=key_file)
+        marker = OPENED if key_file and part == WHOLE else ""
+        shell.run(["sh", "-c", SWAP, "swap", root, part, mark, marker], stdin=b"".join(listing), seconds=SECONDS)
     except CommandFailed as error:
         shell.run(["sh", "-c", DISCARD, "discard", root], check=False)
         raise ProofFailed(
             f"putting {part} of {manifest.manager}'s copy in place",
-            f"not every file arrived; nothing was changed ({error.why})",
+            f"not every file arrived, so Requorum changed nothing ({error.why})",
             remedy="check the node's disk space, then run the same command again",
             node=shell.node.name,
             code="restore-incomplete",

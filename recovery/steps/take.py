@@ -1,4 +1,4 @@
-"""Takes the steps of a plan: each is planned anew, compared with what was consented to, checked, and carried out."""
+"""Takes the steps of a plan. It plans each step again, compares it with the consented plan, checks it, and carries it out."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -45,9 +45,9 @@ CARRIED_OUT_BY: Mapping[Action, Callable[[Run, Step], None]] = {
     Action.REDIRECT: redirect,
     Action.DEMOTE: demote_stand_in,
 }
-"""All but REBUILD, which the host driver carries out, and PROVE (`recovery.operations.lifecycle.finish`)."""
+"""All actions except REBUILD, which the host driver carries out, and PROVE (`recovery.operations.lifecycle.finish`)."""
 SIDE_BY_SIDE = frozenset({Action.SAVE, Action.UNLOCK, Action.LEAVE})
-"""What is done to several nodes at once: a survivor does not wait for another, and one unlocked manager elects no leader."""
+"""The actions that run on several nodes at once. A survivor waits for no other, and one unlocked manager elects no leader."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Phase:
     takes: Callable[[Run, Step], bool]
     """Whether a step of the plan belongs to the phase."""
     looks: Callable[[Run, Step], None]
-    """The survey after a step: what the step has changed is asked again."""
+    """The survey after a step. It asks the nodes again that the step has changed."""
     may_wait: frozenset[Action] = frozenset()
     """The actions that a later phase, or the next run, takes if they cannot be taken now."""
 
@@ -66,36 +66,36 @@ class Phase:
 def carry_out(run: Run, phase: Phase) -> None:
     """Take the steps of a phase, one after the other, until the plan has no more of them.
 
-    Raises: Refused if what is planned now was not consented to, or if a step must not be taken now; what the steps raise.
+    Raises: Refused if the new plan has no consent, or if Requorum must not take a step now; errors of the steps.
     """
     while batch := _next(run, phase):
-        taken = [step for step in batch if _may_be_taken(run, phase, step)]
-        side_by_side(lambda step: _take(run, phase, step), taken)
+        steps = [step for step in batch if _may_be_taken(run, phase, step)]
+        side_by_side(lambda step: _take(run, phase, step), steps)
         run.done |= {(step.action, step.node) for step in batch}
-        if taken:
-            phase.looks(run, taken[0])
+        if steps:
+            phase.looks(run, steps[0])
 
 
 def _next(run: Run, phase: Phase) -> tuple[Step, ...]:
-    """The next steps, which are taken at the same time; none if the phase is over."""
+    """The next steps, which run at the same time; empty if the phase is over."""
     diagnosis = run.diagnose()
     fresh = run.plan_anew(diagnosis)
-    ours = tuple(step for step in fresh.steps if phase.takes(run, step))
-    _require_consented(run.consented, replace(fresh, steps=ours), diagnosis, phase.doing)
-    left = [step for step in ours if (step.action, step.node) not in run.done and _is_wanted(run, step)]
-    first = next(iter(left), None)
+    phase_steps = tuple(step for step in fresh.steps if phase.takes(run, step))
+    _require_consented(run.consented, replace(fresh, steps=phase_steps), diagnosis, phase.doing)
+    rest = [step for step in phase_steps if (step.action, step.node) not in run.done and _is_wanted(run, step)]
+    first = next(iter(rest), None)
     if first is None or first.action not in SIDE_BY_SIDE:
-        return tuple(left[:1])
-    return tuple(takewhile(lambda step: step.action is first.action, left))
+        return tuple(rest[:1])
+    return tuple(takewhile(lambda step: step.action is first.action, rest))
 
 
 def _is_wanted(run: Run, step: Step) -> bool:
-    """Whether a step is taken: the safety copy before a comparison is not, in the run that has restored the copy itself."""
+    """Whether to take a step. A run that has restored the copy itself takes no safety copy before it compares the swarm."""
     return not (step.action is Action.SAVE and step.gives_quorum) or planned(run.consented, step) is not None
 
 
 def _require_consented(consented: Plan, fresh: Plan, diagnosis: Diagnosis, doing: str) -> None:
-    """Raises: Refused if the fresh plan is not what is left of the consented one."""
+    """Raises: Refused if the fresh plan is not what remains of the consented plan."""
     refusal = fresh.refusal
     if refusal and not refusal.consent:
         raise Refused(doing, f"{refusal.why}\n{diagnosis.text}", remedy=refusal.remedy, code=refusal.code)
@@ -105,7 +105,7 @@ def _require_consented(consented: Plan, fresh: Plan, diagnosis: Diagnosis, doing
 
 
 def _may_be_taken(run: Run, phase: Phase, step: Step) -> bool:
-    """Whether a step is taken now. Raises: Refused if it must not be, and cannot wait."""
+    """Whether to take a step now. Raises: Refused if Requorum must not take it now, and it cannot wait."""
     why = objection(step, run.survey, copies=run.copied)
     if not why:
         return True
@@ -118,9 +118,9 @@ def _may_be_taken(run: Run, phase: Phase, step: Step) -> bool:
 
 def _take(run: Run, phase: Phase, step: Step) -> None:
     try:
-        with journal.step(run.settings, step.action, step.node, run.say):
+        with journal.step(run.cluster, step.action, step.node, run.say):
             CARRIED_OUT_BY[step.action](run, step)
     except RequorumError as error:
         if step.action not in phase.may_wait:
             raise
-        run.say(f"{step.node}: it could not {step.effect}, which the next step for it repeats: {error}")
+        run.say(f"{step.node}: this step failed: {step.effect}. A later step for the node repeats it: {error}")

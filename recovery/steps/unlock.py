@@ -1,6 +1,6 @@
-"""Carries out UNLOCK and OPEN: unlocks a manager, or opens its key file before a new cluster is forced from it."""
+"""Carries out UNLOCK and OPEN: unlocks a manager, or opens its key file before Requorum forces a new cluster from it."""
 
-from recovery.copies.escrow import Escrow
+from recovery.cluster import Cluster
 from recovery.errors import ProofFailed
 from recovery.node.engine import RESTART, Engine
 from recovery.node.shell import DATA_ROOT
@@ -8,7 +8,6 @@ from recovery.node.ssh import Shell
 from recovery.onnode.archive import KEY, OPENED
 from recovery.planning.steps import Step
 from recovery.progress import Say
-from recovery.settings import Settings
 from recovery.steps import votes
 from recovery.steps.run import Run
 from recovery.steps.swarm_directory import RESTART_SECONDS
@@ -19,30 +18,30 @@ from recovery.swarm.model import LocalState, NodeReport
 from recovery.waiting import until
 
 KEY_FILE = f"{DATA_ROOT}/{KEY}"
-"""The key file's usual place. An engine whose leader has just died would need 20 s to tell its own."""
+"""The key file's usual path. An engine whose leader has just died would need 20 s to report its own."""
 REPLACE = f'umask 077; cat > "$1.requorum" && : > "${{1%/*}}/../{OPENED}" && mv "$1.requorum" "$1"'
 """Writes the marker before the key file. If a run is killed in between, autolock is still enabled again later."""
 PAUSE = 0.1
 
 
-def require_key(settings: Settings, node: Node) -> None:
+def require_key(cluster: Cluster, node: Node) -> None:
     """Check that escrow has the key of a locked manager. Raises: NoUnlockKey, SettingError, StoreError, TransportError."""
-    with Shell(node, settings.ssh) as shell:
-        _key(settings, shell, _read(shell))
+    with cluster.shell(node) as shell:
+        _key(cluster, shell, _read(shell))
 
 
 def unlock_manager(run: Run, step: Step) -> None:
     """Carry out UNLOCK. Raises: as `start`."""
     node = run.settings.node(step.node)
-    start(run.settings, node, run.shell(node), say=run.say)
+    start(run.cluster, node, run.shell(node), say=run.say)
 
 
-def start(settings: Settings, node: Node, shell: Shell, *, say: Say) -> None:
-    """Unlock a locked manager, and wait until it has a leader. Several locked managers have none until enough are unlocked.
+def start(cluster: Cluster, node: Node, shell: Shell, *, say: Say) -> None:
+    """Unlock a locked manager, and wait until it has a leader. Without a quorum, it has none until enough are unlocked.
 
     Raises: as `require_key`; EngineError; ProofFailed if it still has no leader.
     """
-    key = _key(settings, shell, _read(shell))
+    key = _key(cluster, shell, _read(shell))
     if key is None:
         return
     say(f"unlocking {node.name} with unlock key {key.fingerprint}")
@@ -50,7 +49,7 @@ def start(settings: Settings, node: Node, shell: Shell, *, say: Say) -> None:
 
     def failure(report: NodeReport) -> ProofFailed:
         why = f"it has no leader after {votes.SECONDS:.0f} s. Its engine's swarm state is {report.state}"
-        remedy = "requorum status, then run the same command again"
+        remedy = "look at the swarm (requorum status), then run the same command again"
         return ProofFailed("unlocking it", why, remedy=remedy, node=node.name, code="no-leader")
 
     until(lambda: ask(shell), votes.SECONDS, holds=_takes_part, pause=PAUSE, otherwise=failure)
@@ -65,7 +64,7 @@ def open_key_file(run: Run, step: Step) -> None:
     report = run.survey.of(step.node)
     shell = run.shell(report.node)
     pem = _read(shell)
-    if key := _key(run.settings, shell, pem):
+    if key := _key(run.cluster, shell, pem):
         run.say(f"decrypting the key file of {step.node} with unlock key {key.fingerprint}")
         shell.run(["sh", "-c", REPLACE, "replace", KEY_FILE], stdin=unlock(pem, key))
     if report.state is LocalState.LOCKED:
@@ -73,13 +72,13 @@ def open_key_file(run: Run, step: Step) -> None:
         shell.run(["sh", "-c", RESTART], seconds=RESTART_SECONDS)
 
 
-def _takes_part(seen: NodeReport) -> bool:
-    """Whether it has a leader. A manager that was demoted while it was locked deletes its raft log instead."""
-    return seen.state is LocalState.ACTIVE and (seen.led or not seen.raft)
+def _takes_part(report: NodeReport) -> bool:
+    """Whether the manager has a leader. If it was demoted while it was locked, it deletes its raft log instead."""
+    return report.state is LocalState.ACTIVE and (report.led or not report.raft)
 
 
-def _key(settings: Settings, shell: Shell, pem: bytes) -> UnlockKey | None:
-    return Escrow(settings).opening(pem, whose=shell.node.name) if is_locked(pem) else None
+def _key(cluster: Cluster, shell: Shell, pem: bytes) -> UnlockKey | None:
+    return cluster.escrow.opening(pem, whose=shell.node.name) if is_locked(pem) else None
 
 
 def _read(shell: Shell) -> bytes:

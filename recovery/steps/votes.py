@@ -1,4 +1,4 @@
-"""The managers' votes: taking one only if the quorum survives, giving one back, and listing managers without one."""
+"""The managers' votes: takes a vote if the quorum survives, waits for a vote, and lists managers without a vote."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ from recovery.swarm.votes import manages, survives_without, voters_without
 from recovery.waiting import until
 
 SECONDS = RECOVERY_SECONDS
-"""How long a change may take to show, because the swarm repairs some faults by itself."""
+"""How long a change may take to show. The swarm repairs some faults by itself."""
 PAUSE = 0.1
 
 
@@ -22,33 +22,34 @@ def not_voting(settings: Settings, members: tuple[Member, ...]) -> list[str]:
     return [node.name for node in settings.managers if not any(voter.stands_at(node) for voter in voters)]
 
 
-def demote(chief: Engine, entry: Member, here: Shell | None = None) -> None:
-    """Take a manager's vote, and wait until raft has removed it.
+def demote(leader_engine: Engine, entry: Member, shell: Shell | None = None) -> None:
+    """Take a manager's vote, and wait until raft has removed the manager.
 
-    With ``here``, a shell on its node, also wait until its engine is a worker's, which stops managing and deletes the log
-    only after that.
+    With ``shell``, a shell on its node, also wait until its engine has stopped managing and deleted the log.
 
-    Raises: Refused when the quorum would not survive; ProofFailed; EngineError; TransportError.
+    Raises: Refused if the quorum would not survive; ProofFailed; EngineError; TransportError.
     """
-    members = chief.members()
+    members = leader_engine.members()
     if not survives_without(entry, members):
-        left = voters_without(entry, members)
-        reachable = sum(member.reachable for member in left)
+        voters = voters_without(entry, members)
+        reachable = sum(member.reachable for member in voters)
         raise Refused(
             f"demoting {entry.hostname}",
-            f"the quorum would be lost: of the other {len(left)} managers, {reachable} are reachable",
-            remedy="first bring the other managers back, as requorum doctor says",
+            f"the quorum would be lost: of the other {len(voters)} managers, {reachable} are reachable",
+            remedy="repair the other managers first: requorum doctor",
             code="quorum-at-risk",
         )
-    chief.update_member(entry.node_id, role="worker")
+    leader_engine.update_member(entry.node_id, role="worker")
     doing = f"demoting {entry.hostname}"
-    await_entry(chief, entry.node_id, lambda now: not now.votes, doing, "it still votes")
-    if here:
-        await_entry(chief, entry.node_id, lambda _: not manages(ask(here)), doing, "it does not become a worker")
+    await_entry(leader_engine, entry.node_id, lambda now: not now.votes, doing, "it still votes")
+    if shell:
+        await_entry(
+            leader_engine, entry.node_id, lambda _: not manages(ask(shell)), doing, "it does not become a worker"
+        )
 
 
 def await_entry(
-    chief: Engine,
+    leader_engine: Engine,
     node_id: str,
     reached: Callable[[Member], bool],
     doing: str,
@@ -59,9 +60,9 @@ def await_entry(
     """Wait until ``reached`` accepts a node's entry. Raises: ProofFailed with the reason ``otherwise`` after ``seconds``."""
 
     def look() -> tuple[bool, str]:
-        """Whether it is reached, and why that could not be asked, as while another leader is elected."""
+        """Whether ``reached`` accepts the entry, and why the engine did not answer, as during an election."""
         try:
-            entry = chief.member(node_id)
+            entry = leader_engine.member(node_id)
         except EngineError as error:
             return False, f" ({error.why})"
         return entry is not None and reached(entry), ""

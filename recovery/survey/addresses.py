@@ -1,30 +1,29 @@
 """Makes sure that no manager is left at an address that the settings no longer name."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from ipaddress import IPv4Address
 
+from recovery.cluster import Cluster
 from recovery.errors import Refused
-from recovery.settings import Settings
+from recovery.parallel import side_by_side
 from recovery.survey.nodes import report
 from recovery.swarm.model import AddressChange, Presence, still_in_swarm
 
 
-def require_vacated(settings: Settings, moves: Sequence[AddressChange], cluster_id: str | None) -> None:
+def require_vacated(cluster: Cluster, moves: Sequence[AddressChange], cluster_id: str | None) -> None:
     """Check the old addresses of moved managers, except addresses that the settings give to another node.
 
     Raises: Refused when a machine there is still in this swarm: a new cluster would be a second swarm.
     """
+    settings = cluster.settings
     taken = {str(node.address) for node in settings.nodes}
     before = [
         replace(settings.node(move.manager), address=IPv4Address(move.old), ssh_address="")
         for move in moves
         if move.old not in taken
     ]
-    with ThreadPoolExecutor(max_workers=max(len(before), 1)) as pool:
-        found = tuple(pool.map(lambda node: report(node, settings, Presence.UNKNOWN), before))
-    for seen in found:
+    for seen in side_by_side(lambda node: report(cluster, node, Presence.UNKNOWN), before):
         if still_in_swarm(seen, cluster_id):
             raise Refused(
                 f"recovering cluster {settings.cluster} at other addresses",

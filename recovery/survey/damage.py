@@ -26,7 +26,7 @@ def examined(shell: Shell, seen: NodeReport, root: str, free: int | None) -> Nod
 
     The log is read only if its engine is down, locked, in state `error`, or in no swarm. Raises: Silent.
     """
-    if not seen.raft or seen.placed:
+    if seen.reach is Reach.NO_RIGHTS or not seen.raft or seen.placed:
         return seen
     down = seen.reach is Reach.NO_ENGINE
     if (down or seen.state in STALLED) and free is not None and free < LEAST_BYTES:

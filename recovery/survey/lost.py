@@ -6,15 +6,14 @@ An answer of the machine always overrides it.
 
 import json
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from recovery.cluster import Cluster
 from recovery.errors import StoreError
 from recovery.node.ssh import is_silent
+from recovery.parallel import side_by_side
 from recovery.s3.clock import SKEW
-from recovery.s3.store import Store
-from recovery.settings import Settings
 from recovery.swarm.machines import Node
 from recovery.swarm.model import NodeReport, Reach
 
@@ -65,14 +64,14 @@ def apply_declarations(
     return tuple(map(one, reports))
 
 
-def read_declarations(settings: Settings) -> tuple[LossDeclaration, ...]:
+def read_declarations(cluster: Cluster) -> tuple[LossDeclaration, ...]:
     """Every readable declaration in S3. Raises: StoreError."""
-    store = Store(settings.backup.sites, hasty=True)
-    found = (_parse(store.get(key)) for key in store.keys(settings.keys.lost) if key.endswith(".json"))
+    store = cluster.hasty
+    found = (_parse(store.get(key)) for key in store.keys(cluster.settings.keys.lost) if key.endswith(".json"))
     return tuple(word for word in found if word)
 
 
-def with_declarations(settings: Settings, reports: Iterable[NodeReport], now: datetime) -> tuple[NodeReport, ...]:
+def with_declarations(cluster: Cluster, reports: Iterable[NodeReport], now: datetime) -> tuple[NodeReport, ...]:
     """The reports with the valid declarations in S3. If S3 cannot be read, none is valid, and silent nodes say so.
 
     A machine that accepts or refuses a connection is not silent, even if it let nobody in within the time limit.
@@ -81,18 +80,17 @@ def with_declarations(settings: Settings, reports: Iterable[NodeReport], now: da
     if not any(report.reach in SILENCE for report in seen):
         return seen
     try:
-        words = {word.node: word for word in read_declarations(settings)}
+        words = {word.node: word for word in read_declarations(cluster)}
         asked = [report.node for report in seen if report.reach is Reach.SILENT and report.node.name in words]
-        with ThreadPoolExecutor(max_workers=max(len(asked), 1)) as pool:
-            quiet = pool.map(lambda node: is_silent(node, settings.ssh, seconds=KNOCK_SECONDS), asked)
-            loud = {node.name for node, silent in zip(asked, quiet, strict=True) if not silent}
+        quiet = side_by_side(lambda node: is_silent(node, cluster.settings.ssh, seconds=KNOCK_SECONDS), asked)
+        loud = {node.name for node, silent in zip(asked, quiet, strict=True) if not silent}
         return apply_declarations(seen, (word for word in words.values() if word.node not in loud), now)
     except StoreError as error:
         unread = f"; Requorum cannot read from S3 whether it is declared lost: {error.why}"
         return tuple(replace(r, detail=r.detail + unread) if r.reach is Reach.SILENT else r for r in seen)
 
 
-def declare_lost(settings: Settings, word: LossDeclaration) -> None:
+def declare_lost(cluster: Cluster, word: LossDeclaration) -> None:
     """Store a declaration. Raises: StoreError."""
     content = {
         "node": word.node,
@@ -101,12 +99,12 @@ def declare_lost(settings: Settings, word: LossDeclaration) -> None:
         "how": word.how,
         "by": word.by,
     }
-    Store(settings.backup.sites).put(settings.keys.lost_node(word.node), json.dumps(content, indent=2).encode())
+    cluster.store.put(cluster.settings.keys.lost_node(word.node), json.dumps(content, indent=2).encode())
 
 
-def withdraw(settings: Settings, node: Node) -> None:
+def withdraw(cluster: Cluster, node: Node) -> None:
     """Delete the declaration about a node, if there is one. Raises: StoreError."""
-    store, key = Store(settings.backup.sites), settings.keys.lost_node(node.name)
+    store, key = cluster.store, cluster.settings.keys.lost_node(node.name)
     if key in store.keys(key):
         store.delete(key)
 

@@ -1,33 +1,47 @@
 """Surveys every known address, in parallel and with time limits."""
 
-from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from time import monotonic, sleep
 
-from recovery.errors import AccessDenied, CommandFailed, EngineError, HostKeyChanged, Silent, SshRefused, TransportError
+from recovery.cluster import Cluster
+from recovery.errors import (
+    AccessDenied,
+    CommandFailed,
+    EngineError,
+    Garbled,
+    HostKeyChanged,
+    HostKeyUnknown,
+    Limited,
+    Silent,
+    SlowLogin,
+    SshRefused,
+    TransportError,
+)
+from recovery.node.connections import BRISK, GENTLE
 from recovery.node.engine import Engine
-from recovery.node.shell import DATA_ROOT
+from recovery.node.shell import DATA_ROOT, SHOWN
 from recovery.node.ssh import Shell
 from recovery.onnode.archive import OPENED, PLACED, REPAIRED
-from recovery.settings import Settings
+from recovery.parallel import side_by_side
 from recovery.survey import damage, hosts, lost
+from recovery.survey.on_node import LOOK, framed
 from recovery.swarm.certificate import identity
+from recovery.swarm.found import SwarmFacts
 from recovery.swarm.machines import Node
 from recovery.swarm.model import LocalState, NodeReport, Presence, Reach, Survey
+from recovery.swarm.on_node import MARK_PATH
+from recovery.waiting import until
 
 CONNECT_SECONDS = 2.0
 GONE_SECONDS = 1.0
 ENGINE_SECONDS = 2.5
 LATE_SECONDS = 10.0
-"""How long a running machine may take to let us in, or its engine to answer, before it counts as silent: it may be busy."""
+"""How long the engine of a running machine may take to answer: it may be busy."""
 ELECTION_SECONDS = 30.0
 """An election starts 10 to 20 s after a leader is lost (swarmkit: a tick is 1 s, an election 10 ticks and a random part)."""
-PAUSE = 0.5
-MARK_PATH = "/etc/requorum/cluster"
-"""Holds the cluster's name on every machine we prepared."""
 PROBE = (
+    f'id -u; [ -z "$2" ] || {{ {LOOK} }}; '
     f"cat /etc/machine-id; cat {MARK_PATH} 2>/dev/null || echo; "
     f'cd "$1/swarm" 2>/dev/null || exit 0; cat {PLACED} 2>/dev/null || echo; '
     "ls raft/wal-v3-encrypted/*.wal >/dev/null 2>&1 && echo raft || echo; "
@@ -35,26 +49,44 @@ PROBE = (
     f"cat {REPAIRED} 2>/dev/null || echo; echo $(df -B1 --output=avail . 2>/dev/null | tail -n 1); "
     "sha256sum certificates/swarm-root-ca.crt 2>/dev/null || echo; cat certificates/swarm-node.crt 2>/dev/null; true"
 )
-"""Prints machine ID, our mark, what we placed, `raft` when a log lies there, `opened` when we opened the key file of an
-autolocked manager, what was wrong with a log that we have cut, the free bytes of its disk, and the CA's digest, a line each,
-and the node's certificate (public)."""
+"""Prints the ID of the user and, with a second argument, what `recovery.survey.on_node` reads. Then prints machine ID, our
+mark, what we placed, `raft` when a log lies there, `opened` when we opened the key file of an autolocked manager, what was
+wrong with a log that we have cut, the free bytes of its disk, and the CA's digest, a line each, and the node's certificate (public)."""
+ROOT = "0"
+FAULTS: Mapping[type[TransportError], Reach] = {
+    SshRefused: Reach.REFUSED,
+    Limited: Reach.LIMITED,
+    SlowLogin: Reach.SLOW,
+    CommandFailed: Reach.SLOW,
+    AccessDenied: Reach.DENIED,
+    HostKeyChanged: Reach.WRONG_KEY,
+    HostKeyUnknown: Reach.NOT_PINNED,
+    Garbled: Reach.GARBLED,
+    Silent: Reach.SILENT,
+}
+"""What an error says about how far we got. Any other is `Reach.FAILED`."""
+LATE = frozenset({Reach.SLOW, Reach.LIMITED, Reach.REFUSED})
+"""Faults that may pass when a node is asked once more: longer, or after a pause."""
 
 
 @dataclass(frozen=True)
 class SurveyLimits:
-    """Seconds for a machine to accept a connection, from the same beginning to let us in, and for each answer of its engine."""
+    """Seconds for a machine to accept a connection, from the same beginning to let us in, and for each answer of its engine.
+
+    ``pauses`` are the seconds between attempts at a host that may limit new connections.
+    """
 
     connect: float
     login: float
     engine: float = ENGINE_SECONDS
+    pauses: tuple[float, ...] = BRISK
 
 
 QUICK = SurveyLimits(CONNECT_SECONDS, CONNECT_SECONDS)
-PATIENT = SurveyLimits(CONNECT_SECONDS, LATE_SECONDS)
 
 
 def survey(
-    settings: Settings,
+    cluster: Cluster,
     *,
     nodes: Sequence[Node] | None = None,
     patient: bool = False,
@@ -62,35 +94,38 @@ def survey(
 ) -> Survey:
     """The reports of all nodes, or of ``nodes``, with the operator's declarations about silent ones.
 
-    With ``patient``, nodes that are `late` are asked once more, with longer limits.
+    With ``patient``, nodes that are `late` are asked once more, with longer limits and pauses. Without, that are only
+    nodes whose login is slow, and only if no manager reports a leader.
 
     Raises: HostError when the docker driver's engine does not answer; SettingError for unusable SSH files.
     """
+    settings = cluster.settings
     asked = settings.nodes if nodes is None else nodes
     present = hosts.presence(settings, asked)
 
-    def look(nodes: Sequence[Node], limits: SurveyLimits) -> list[tuple[NodeReport, bool]]:
-        with ThreadPoolExecutor(max_workers=max(len(nodes), 1)) as pool:
-            return list(pool.map(lambda node: _look(node, settings, present[node.name], limits), nodes))
+    def look(nodes: Sequence[Node], limits: SurveyLimits) -> tuple[tuple[NodeReport, bool], ...]:
+        return side_by_side(lambda node: _look(cluster, node, present[node.name], limits), nodes)
 
     looks = look(asked, QUICK)
     names = {node.name for node in asked}
     unasked = tuple(node for node in settings.nodes if node.name not in names)
     seen = Survey(tuple(report for report, _ in looks), now(), unasked)
-    left = {node.name for node in asked} if patient else set()
+    left = {node.name for node in asked}
     living = {report.node.name for report, lives in looks if lives}
-    while again := [node for node in late(seen, living) if node.name in left]:
+    while again := [node for node in (late(seen, living) if patient else _unheard(seen)) if node.name in left]:
         left -= {node.name for node in again}
         engine = ENGINE_SECONDS if seen.leader is None else LATE_SECONDS
-        newer = {r.node.name: r for r, _ in look(again, SurveyLimits(lost.KNOCK_SECONDS, LATE_SECONDS, engine))}
+        longer = SurveyLimits(lost.KNOCK_SECONDS, settings.ssh.login_seconds, engine, GENTLE if patient else BRISK)
+        newer = {r.node.name: r for r, _ in look(again, longer)}
         seen = Survey(tuple(newer.get(report.node.name, report) for report in seen.reports), now(), unasked)
-    return replace(seen, reports=lost.with_declarations(settings, seen.reports, seen.taken))
+    return replace(seen, reports=lost.with_declarations(cluster, seen.reports, seen.taken))
 
 
 def late(seen: Survey, living: Collection[str]) -> tuple[Node, ...]:
     """The nodes that may report more with longer limits; ``living`` are the nodes whose machines run.
 
-    A late node is silent although its machine runs. Or the leader reaches it, and its report is missing or incomplete.
+    A late node is silent although its machine runs, or its login is slow or may be limited. Or the leader reaches it, and
+    its report is missing or incomplete.
     Other managers are not asked again: their engines may search for a leader, which takes 20 s, and each question
     prolongs the search.
     """
@@ -101,33 +136,40 @@ def late(seen: Survey, living: Collection[str]) -> tuple[Node, ...]:
         heard = any(entry.reachable if report.node.role == "manager" else entry.ready for entry in entries)
         if report.reach is Reach.SILENT:
             return heard or report.node.name in living
+        if report.reach in LATE:
+            return True
         unsaid = not report.engine or (report.control and not report.members)
         return heard and unsaid and report.reach in (Reach.ANSWERS, Reach.NO_ENGINE)
 
     return tuple(report.node for report in seen.reports if is_late(report))
 
 
+def _unheard(seen: Survey) -> tuple[Node, ...]:
+    """The managers whose login is slow, if they may be the only ones to report a leader."""
+    slow = (report.node for report in seen.managers if report.reach is Reach.SLOW)
+    return () if seen.leader else tuple(slow)
+
+
 def stable_survey(
-    settings: Settings, *, nodes: Sequence[Node] | None = None, seconds: float = ELECTION_SECONDS
+    cluster: Cluster, *, nodes: Sequence[Node] | None = None, seconds: float = ELECTION_SECONDS
 ) -> Survey:
     """A patient `survey`, repeated until a running election has ended or ``seconds`` have passed.
 
     It is also repeated while managers name different leaders, because their reports may be from different moments.
     """
-    end = monotonic() + seconds
-    while True:
-        seen = survey(settings, nodes=nodes, patient=True)
-        if not (seen.electing or len(seen.leaders) > 1) or monotonic() > end:
-            return seen
-        sleep(PAUSE)
+    return until(
+        lambda: survey(cluster, nodes=nodes, patient=True),
+        seconds,
+        holds=lambda seen: not seen.electing and len(seen.leaders) < 2,
+    )
 
 
-def report(node: Node, settings: Settings, presence: Presence) -> NodeReport:
-    """The report of one node, which has `LATE_SECONDS` to let us in if it accepts the connection."""
-    return _look(node, settings, presence, PATIENT)[0]
+def report(cluster: Cluster, node: Node, presence: Presence) -> NodeReport:
+    """The report of one node, which has the seconds of the settings to let us in if it accepts the connection."""
+    return _look(cluster, node, presence, SurveyLimits(CONNECT_SECONDS, cluster.settings.ssh.login_seconds))[0]
 
 
-def _look(node: Node, settings: Settings, presence: Presence, limits: SurveyLimits) -> tuple[NodeReport, bool]:
+def _look(cluster: Cluster, node: Node, presence: Presence, limits: SurveyLimits) -> tuple[NodeReport, bool]:
     """The report of one node, and whether its machine runs: it accepted the connection, or its driver says so.
 
     If the driver reports a machine as gone, its address is dialled too, because the driver may ask the wrong engine.
@@ -137,41 +179,38 @@ def _look(node: Node, settings: Settings, presence: Presence, limits: SurveyLimi
         return NodeReport(node, Reach.STOPPED, "the machine exists and does not run"), False
     gone = presence is Presence.GONE
     connect = min(limits.connect, GONE_SECONDS) if gone else limits.connect
-    shell = Shell(node, settings.ssh, connect_seconds=connect, login_seconds=limits.login)
-
-    def fault(reach: Reach, detail: str) -> tuple[NodeReport, bool]:
-        return NodeReport(node, reach, detail), shell.accepted or presence is Presence.PRESENT
-
+    shell = cluster.shell(
+        node, connect_seconds=connect, login_seconds=limits.login, pauses=BRISK if gone else limits.pauses
+    )
     try:
         with shell:
             return ask(shell, seconds=limits.engine), True
-    except (Silent, CommandFailed) as error:
-        if gone and not shell.accepted:
-            return fault(Reach.ABSENT, "the host driver has no such machine")
-        return fault(Reach.SILENT, error.why)
-    except SshRefused as error:
-        return fault(Reach.REFUSED, error.why)
-    except HostKeyChanged as error:
-        return fault(Reach.WRONG_KEY, error.why)
-    except AccessDenied as error:
-        return fault(Reach.DENIED, error.why)
     except TransportError as error:
-        return fault(Reach.SILENT, error.why)
+        reach, detail = FAULTS.get(type(error), Reach.FAILED), error.why
+        if reach is Reach.SILENT and gone and not shell.accepted:
+            reach, detail = Reach.ABSENT, "the host driver has no such machine"
+        return NodeReport(node, reach, detail), shell.accepted or presence is Presence.PRESENT
 
 
-def ask(shell: Shell, *, seconds: float = ENGINE_SECONDS) -> NodeReport:
-    """The report of the node behind an open shell; its engine has ``seconds`` for each answer."""
+def ask(shell: Shell, *, seconds: float = ENGINE_SECONDS, whole: bool = True) -> NodeReport:
+    """The report of the node behind an open shell; its engine has ``seconds`` for each answer.
+
+    A ``whole`` report also says what Requorum put on the machine.
+    """
     base = NodeReport(shell.node, Reach.ANSWERS)
     try:
         engine = Engine(shell, seconds=seconds)
     except EngineError as error:
-        return _on_disk(shell, replace(base, reach=Reach.NO_ENGINE, detail=error.why), DATA_ROOT)
+        return _on_disk(shell, replace(base, reach=Reach.NO_ENGINE, detail=error.why), DATA_ROOT, whole)
     try:
         info = engine.info()
     except EngineError as error:
         # A manager whose leader has just died answers nothing that it would ask the leader for.
-        seen = _on_disk(shell, replace(base, detail=error.why, state=LocalState.PENDING), DATA_ROOT)
-        return seen if seen.raft else replace(seen, reach=Reach.NO_ENGINE, state=LocalState.INACTIVE)
+        seen = _on_disk(shell, replace(base, detail=error.why, state=LocalState.PENDING), DATA_ROOT, whole)
+        if seen.raft:
+            return seen
+        seen = replace(seen, state=LocalState.INACTIVE)
+        return seen if seen.reach is Reach.NO_RIGHTS else replace(seen, reach=Reach.NO_ENGINE)
     swarm = info["Swarm"]
     state = LocalState(swarm.get("LocalNodeState") or "inactive")
     seen = replace(
@@ -180,13 +219,15 @@ def ask(shell: Shell, *, seconds: float = ENGINE_SECONDS) -> NodeReport:
         state=state,
         control=bool(swarm.get("ControlAvailable")),
         detail=swarm.get("Error", ""),
+        swarm=SwarmFacts.of(swarm.get("Cluster")),
     )
     root = info.get("DockerRootDir") or DATA_ROOT
-    seen = _on_disk(shell, replace(seen, data_root=_elsewhere(shell, root)), root)
+    seen = _on_disk(shell, replace(seen, data_root=_elsewhere(shell, root)), root, whole)
     if state is LocalState.INACTIVE:
         return seen if seen.left_over else replace(seen, node_id="", cluster_id="", ca_sha256="")
     remotes = tuple(remote["Addr"] for remote in swarm.get("RemoteManagers") or ())
-    seen = replace(seen, node_id=swarm.get("NodeID") or seen.node_id, remotes=remotes)
+    cluster_id = seen.cluster_id or (swarm.get("Cluster") or {}).get("ID", "")
+    seen = replace(seen, node_id=swarm.get("NodeID") or seen.node_id, cluster_id=cluster_id, remotes=remotes)
     if not seen.control:
         return seen
     try:
@@ -201,11 +242,26 @@ def _elsewhere(shell: Shell, root: str) -> str:
     return "" if here else root
 
 
-def _on_disk(shell: Shell, seen: NodeReport, root: str) -> NodeReport:
-    lines = shell.run(["sh", "-c", PROBE, "probe", root], seconds=5, check=False).stdout.decode(errors="replace")
-    machine, mark, placed, raft, opened, repaired, free, ca, certificate = [*lines.split("\n", 8), *[""] * 9][:9]
+def _on_disk(shell: Shell, seen: NodeReport, root: str, whole: bool) -> NodeReport:
+    argv = ["sh", "-c", PROBE, "probe", root, "look" if whole else ""]
+    told = shell.run(argv, seconds=5, check=False)
+    on_node, lines = framed(told.stdout.decode(errors="replace"))
+    user, machine, mark, placed, raft, opened, repaired, free, ca, certificate = [*lines.split("\n", 9), *[""] * 10][
+        :10
+    ]
+    if not user.isdecimal():
+        raise Garbled(
+            "looking at its disk",
+            f"it does not say which user the login is: {(user or told.stderr).strip()[-SHOWN:]!r}",
+            remedy="on the node, run: id -u",
+            node=shell.node.name,
+            code="answer-garbled",
+        )
+    if user != ROOT:
+        seen, on_node = replace(seen, reach=Reach.NO_RIGHTS, detail=f"the login is user {user} and not root"), None
     found = replace(
         seen,
+        on_node=on_node,
         machine=machine,
         marked=mark,
         placed=placed,

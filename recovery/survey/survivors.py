@@ -1,21 +1,19 @@
 """Managers without a leader: where their logs end, and which log holds most."""
 
-from concurrent.futures import ThreadPoolExecutor
-
+from recovery.cluster import Cluster
 from recovery.copies import snapshot
-from recovery.copies.escrow import Escrow
 from recovery.copies.manifest import Verdict
 from recovery.errors import DamagedCopy
 from recovery.node.ssh import Shell
 from recovery.onnode import copying
 from recovery.onnode.archive import UNREADABLE
-from recovery.settings import Settings
+from recovery.parallel import side_by_side
 from recovery.swarm.key_file import unlock
 from recovery.swarm.model import Inventory, NodeReport, Survey
 from recovery.swarm.survivor import Survivor
 
 
-def read_survivors(settings: Settings, survey: Survey) -> tuple[Survivor, ...]:
+def read_survivors(cluster: Cluster, survey: Survey) -> tuple[Survivor, ...]:
     """Every survivor of a survey. Each log is read on its own node and does not leave it.
 
     A damaged log is repaired in a copy next to it, which is tried in the sandbox and then removed.
@@ -26,11 +24,10 @@ def read_survivors(settings: Settings, survey: Survey) -> tuple[Survivor, ...]:
     ]
 
     def read(report: NodeReport) -> Survivor:
-        with Shell(report.node, settings.ssh) as shell:
-            return _repairable(settings, shell, report) if report.damage else _sound(shell, report)
+        with cluster.shell(report.node) as shell:
+            return _repairable(cluster, shell, report) if report.damage else _sound(shell, report)
 
-    with ThreadPoolExecutor(max_workers=max(len(held), 1)) as pool:
-        return tuple(pool.map(read, held))
+    return side_by_side(read, held)
 
 
 def _sound(shell: Shell, report: NodeReport) -> Survivor:
@@ -50,13 +47,13 @@ def _sound(shell: Shell, report: NodeReport) -> Survivor:
     return Survivor(name, end, locked, damage=report.mended, in_place=bool(report.mended) and report.left_over)
 
 
-def _repairable(settings: Settings, shell: Shell, report: NodeReport) -> Survivor:
+def _repairable(cluster: Cluster, shell: Shell, report: NodeReport) -> Survivor:
     """What a damaged log gives back: where the repaired one ends, and what comes up from it in the sandbox."""
     name = report.node.name
     try:
         with snapshot.staged(shell, how=copying.REPAIRED) as copy:
             locked = copy.locked_key
-            opened = unlock(locked, Escrow(settings).opening(locked, whose=name)) if locked else b""
+            opened = unlock(locked, cluster.escrow.opening(locked, whose=name)) if locked else b""
             proof = snapshot.tried(shell, copy, opened)
     except DamagedCopy as error:
         return Survivor(name, UNREADABLE, damage=error.why)

@@ -5,12 +5,11 @@ addresses of managers, so Requorum asks each node that knows such an address whe
 """
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 
+from recovery.cluster import Cluster
 from recovery.errors import Refused
 from recovery.node.engine import SWARM_PORT
-from recovery.node.ssh import Shell
-from recovery.settings import Settings
+from recovery.parallel import side_by_side
 from recovery.swarm.model import NodeReport, Survey
 
 KNOCK = 'timeout 3 bash -c ": > /dev/tcp/$1/$2" 2>/dev/null'
@@ -24,21 +23,20 @@ def known(survey: Survey) -> Mapping[str, NodeReport]:
     return {address: report for address, report in found.items() if address not in ours}
 
 
-def require_none(settings: Settings, survey: Survey) -> None:
+def require_none(cluster: Cluster, survey: Survey) -> None:
     """Raises: Refused when such a manager is up, because a new cluster may be a second swarm; TransportError."""
 
     def is_up(at: tuple[str, NodeReport]) -> bool:
         address, report = at
-        with Shell(report.node, settings.ssh) as shell:
+        with cluster.shell(report.node) as shell:
             return shell.run(["sh", "-c", KNOCK, "knock", address, str(SWARM_PORT)], check=False).status == 0
 
     asked = known(survey).items()
-    with ThreadPoolExecutor(max_workers=max(len(asked), 1)) as pool:
-        up = [at for at, answers in zip(asked, pool.map(is_up, asked), strict=True) if answers]
+    up = [at for at, answers in zip(asked, side_by_side(is_up, asked), strict=True) if answers]
     if up:
         address, report = up[0]
         raise Refused(
-            f"recovering cluster {settings.cluster}",
+            f"recovering cluster {cluster.settings.cluster}",
             f"{report.node.name} knows a manager at {address}, which is up and is missing in requorum:managers",
             remedy="add it to requorum:managers. If its swarm state is not needed, run on it instead: docker swarm leave "
             "--force",

@@ -4,15 +4,16 @@ It changes nothing. `recovery.steps.gossip` restarts engines that do not listen 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from time import monotonic, sleep
 
+from recovery.cluster import Cluster
 from recovery.errors import TransportError
 from recovery.node.engine import Engine
 from recovery.node.ssh import Shell
-from recovery.settings import Settings
+from recovery.parallel import side_by_side
 from recovery.swarm.machines import Node
 from recovery.swarm.model import Inventory, NodeWorkload, Workload
+from recovery.waiting import until
 
 GOSSIP_SECONDS = 15.0
 """How long a Ready node may take to open its gossip port: less than a restart takes."""
@@ -26,23 +27,22 @@ ASK_WORKLOAD = (
 """Prints whether the gossip port is listened on, then, for a worker, each container of a service with the service's name."""
 
 
-def containers(settings: Settings, workers: Sequence[Node]) -> dict[str, Mapping[str, str]]:
+def containers(cluster: Cluster, workers: Sequence[Node]) -> dict[str, Mapping[str, str]]:
     """The service containers that run on each worker that answers: ID to service."""
-    return {name: look.containers for name, look in node_workloads(settings, workers).items()}
+    return {name: look.containers for name, look in node_workloads(cluster, workers).items()}
 
 
-def node_workloads(settings: Settings, nodes: Sequence[Node]) -> dict[str, NodeWorkload]:
+def node_workloads(cluster: Cluster, nodes: Sequence[Node]) -> dict[str, NodeWorkload]:
     """What each node that answers does, by its name."""
 
     def one(node: Node) -> NodeWorkload | None:
         try:
-            with Shell(node, settings.ssh) as shell:
+            with cluster.shell(node) as shell:
                 return _node_workload(shell)
         except TransportError:
             return None
 
-    with ThreadPoolExecutor(max_workers=max(len(nodes), 1)) as pool:
-        return {node.name: look for node, look in zip(nodes, pool.map(one, nodes), strict=True) if look}
+    return {node.name: look for node, look in zip(nodes, side_by_side(one, nodes), strict=True) if look}
 
 
 def _node_workload(shell: Shell) -> NodeWorkload:
@@ -52,24 +52,19 @@ def _node_workload(shell: Shell) -> NodeWorkload:
     return NodeWorkload({"open": True, "closed": False}.get(port), running)
 
 
-def running_workload(settings: Settings, leader: Node, runs: Callable[[Workload], bool], *, seconds: float) -> Workload:
+def running_workload(cluster: Cluster, leader: Node, runs: Callable[[Workload], bool], *, seconds: float) -> Workload:
     """The services and tasks of the swarm, once what must run ``runs``, or after so many ``seconds``.
 
     Raises: TransportError, EngineError.
     """
-    end = monotonic() + seconds
-    with Shell(leader, settings.ssh) as shell:
+    with cluster.shell(leader) as shell:
         engine = Engine(shell)
-        while True:
-            found = Workload(engine.services(), engine.tasks())
-            if monotonic() > end or runs(found):
-                return found
-            sleep(PAUSE)
+        return until(lambda: Workload(engine.services(), engine.tasks()), seconds, holds=runs, pause=PAUSE)
 
 
-def inventory_of(settings: Settings, leader: Node) -> Inventory:
+def inventory_of(cluster: Cluster, leader: Node) -> Inventory:
     """What the swarm holds. Raises: TransportError, EngineError."""
-    with Shell(leader, settings.ssh) as shell:
+    with cluster.shell(leader) as shell:
         return Engine(shell).inventory()
 
 
@@ -78,10 +73,10 @@ def without_gossip(nodes: Sequence[Node], looks: Mapping[str, NodeWorkload]) -> 
     return [node for node in nodes if node.name in looks and looks[node.name].listening is False]
 
 
-def await_gossip(settings: Settings, nodes: Sequence[Node], looks: dict[str, NodeWorkload]) -> dict[str, NodeWorkload]:
+def await_gossip(cluster: Cluster, nodes: Sequence[Node], looks: dict[str, NodeWorkload]) -> dict[str, NodeWorkload]:
     """The looks, after closed gossip ports have had `GOSSIP_SECONDS` to open."""
     end = monotonic() + GOSSIP_SECONDS
     while (closed := without_gossip(nodes, looks)) and monotonic() < end:
         sleep(PAUSE)
-        looks = {**looks, **node_workloads(settings, closed)}
+        looks = {**looks, **node_workloads(cluster, closed)}
     return looks

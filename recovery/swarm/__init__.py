@@ -1,1 +1,1 @@
-"""What a swarm is, as values and file formats. Has no effects."""
+"""Describes a swarm with values and file formats. Has no effects."""

@@ -1,4 +1,4 @@
-"""Certificates of swarm nodes: whose they are, who issued them, and what their keys signed."""
+"""Reads the certificates of swarm nodes: their node, their issuer, and what their keys signed."""
 
 from typing import TYPE_CHECKING
 
@@ -18,21 +18,21 @@ MANAGER = "swarm-manager"
 
 
 def identity(certificate: str) -> tuple[str, str]:
-    """Node ID and cluster ID of a swarm node certificate in PEM; empty strings if the text is no certificate.
+    """Return node ID and cluster ID of a node certificate in PEM, or empty strings if the text is no certificate.
 
-    Swarm writes them as common name and organization of the subject (swarmkit, ca/certificates.go).
+    Swarm writes both IDs as common name and organization of the subject (swarmkit, ca/certificates.go).
     """
     try:
         subject = x509.load_pem_x509_certificate(certificate.encode()).subject
     except (ValueError, x509.InvalidVersion):
         return "", ""
     names = [subject.get_attributes_for_oid(oid) for oid in (NameOID.COMMON_NAME, NameOID.ORGANIZATION_NAME)]
-    node_id, cluster_id = (str(found[0].value) if found else "" for found in names)
+    node_id, cluster_id = (str(values[0].value) if values else "" for values in names)
     return node_id, cluster_id
 
 
 def has_signed(certificate: str, signature: bytes, statement: bytes) -> bool:
-    """Whether the key of a node certificate in PEM made the signature: ECDSA over SHA-256, as the keys of swarm nodes are.
+    """Whether the key of a node certificate in PEM made the signature (ECDSA over SHA-256, as on swarm nodes).
 
     Raises: ValueError if the text is no certificate of a swarm node.
     """

@@ -1,8 +1,8 @@
-"""A manager's key file (``swarm-node.key``) of an autolocked swarm, opened offline with the unlock key.
+"""Opens a manager's key file (``swarm-node.key``) of an autolocked swarm offline with the unlock key.
 
-Docker cannot force a new cluster from a locked manager (moby#36852), so its key file is rewritten to what
-it would be without autolock. The format is swarmkit's (ca/keyreadwriter.go, manager/deks.go): PEM whose
-headers carry the raft log's data keys, encrypted like the private key under the unlock key.
+Docker cannot force a new cluster from a locked manager (moby#36852). Requorum therefore rewrites the key file to its
+form without autolock. The format is swarmkit's (ca/keyreadwriter.go, manager/deks.go): PEM whose headers hold the raft
+log's data keys. Data keys and private key are encrypted under the unlock key.
 """
 
 import base64
@@ -20,17 +20,17 @@ from nacl.secret import SecretBox
 from recovery.swarm.protobuf import encode, fields
 
 PREFIX = "SWMKEY-1-"
-"""Before the key in unpadded base64 (swarmkit, manager/encryption/encryption.go)."""
+"""The prefix of an unlock key. The key follows in unpadded base64 (swarmkit, manager/encryption/encryption.go)."""
 KEY_BYTES = 32
 NONE, NACL_SECRETBOX = 0, 1
 """Algorithms of a MaybeEncryptedRecord {1: algorithm, 2: data, 3: nonce} (swarmkit, api/types.proto)."""
 DATA_KEYS = ("raft-dek", "raft-dek-pending")
 KEY_VERSION = "kek-version"
-"""Must be 0 for a key that is not encrypted, or the manager refuses it: "candidate KEK has the same version"."""
+"""Must be 0 for a key that is not encrypted. Otherwise the manager refuses: "candidate KEK has the same version"."""
 ENCRYPTED = "ENCRYPTED PRIVATE KEY"
 PEM = re.compile(r"-----BEGIN ([A-Z ]+)-----\n(?:(.*?)\n\n)?(.*?)-----END ", re.DOTALL)
 LINE = 64
-"""Keys in escrow lie below ``PREFIX/CLUSTER/`` as ``unlock-keys/FINGERPRINT-RECIPIENTS.age``."""
+"""Characters of a line of base64 in PEM."""
 
 
 class WrongKey(ValueError):
@@ -39,9 +39,9 @@ class WrongKey(ValueError):
 
 @dataclass(frozen=True)
 class UnlockKey:
-    """An autolocked swarm's unlock key: a secret, which no representation of this object shows.
+    """The unlock key of an autolocked swarm. It is a secret, and no representation of this object shows it.
 
-    Raises: ValueError when ``text`` is none.
+    Raises: ValueError if ``text`` is no unlock key.
     """
 
     text: str = field(repr=False)
@@ -52,7 +52,7 @@ class UnlockKey:
 
     @property
     def secret(self) -> bytes:
-        """The key itself."""
+        """The bytes of the key."""
         digits = self.text.removeprefix(PREFIX)
         try:
             return base64.b64decode(digits + "=" * (-len(digits) % 4), validate=True)
@@ -61,23 +61,23 @@ class UnlockKey:
 
     @property
     def fingerprint(self) -> str:
-        """What the key is known by: the first 16 hexadecimal digits of its SHA-256, which tell nothing of it."""
+        """The first 16 hexadecimal digits of the key's SHA-256. They reveal nothing about the key."""
         return hashlib.sha256(self.text.encode()).hexdigest()[:16]
 
     def escrowed(self, recipients: Sequence[str]) -> str:
-        """The name of its object in escrow, sealed to these recipients. Other recipients have another."""
+        """The name of the key's object in escrow, sealed to these recipients. Other recipients give another name."""
         digest = hashlib.sha256("\n".join(sorted(recipients)).encode()).hexdigest()[:8]
         return f"{self.fingerprint}-{digest}.age"
 
 
 def is_locked(pem: bytes) -> bool:
-    """Whether a key file is encrypted under an unlock key. Raises: ValueError when it is no key file."""
+    """Whether a key file is encrypted under an unlock key. Raises: ValueError if ``pem`` is no key file."""
     kind, _, _ = _parse(pem)
     return kind == ENCRYPTED
 
 
 def public_key(pem: bytes) -> bytes:
-    """The public key, in DER, of a key file that is not locked. Raises: ValueError when it is none."""
+    """The public key, in DER, of a key file that is not locked. Raises: ValueError if ``pem`` is no such file."""
     _, _, body = _parse(pem)
     try:
         private = serialization.load_der_private_key(base64.b64decode(body), password=None)
@@ -89,7 +89,10 @@ def public_key(pem: bytes) -> bytes:
 
 
 def opens(key: UnlockKey, pem: bytes) -> bool:
-    """Whether the unlock key opens the key file, or the key file is not locked. Raises: ValueError when it is no key file."""
+    """Whether the unlock key opens the key file, or the key file is not locked.
+
+    Raises: ValueError if ``pem`` is no key file.
+    """
     try:
         unlock(pem, key)
     except WrongKey:
@@ -98,9 +101,9 @@ def opens(key: UnlockKey, pem: bytes) -> bool:
 
 
 def unlock(pem: bytes, key: UnlockKey) -> bytes:
-    """The key file as it would be without autolock; one that is not locked stays as it is.
+    """Return the key file in its form without autolock. A key file that is not locked stays as it is.
 
-    Raises: WrongKey; ValueError when ``pem`` is no key file.
+    Raises: WrongKey; ValueError if ``pem`` is no key file.
     """
     kind, headers, body = _parse(pem)
     if kind != ENCRYPTED:
@@ -117,7 +120,7 @@ def unlock(pem: bytes, key: UnlockKey) -> bytes:
 
 
 def _open(header: str, secret: bytes) -> str:
-    """A data key's header with the data key in plain."""
+    """Decrypt the data key in a header. Returns the new header."""
     record = dict(fields(base64.b64decode(header)))
     algorithm, data, nonce = record.get(1, NONE), record.get(2, b""), record.get(3, b"")
     if algorithm != NACL_SECRETBOX or not isinstance(data, bytes) or not isinstance(nonce, bytes):
@@ -126,10 +129,10 @@ def _open(header: str, secret: bytes) -> str:
 
 
 def _parse(pem: bytes) -> tuple[str, Mapping[str, str], str]:
-    found = PEM.search(pem.decode(errors="replace"))
-    if found is None:
+    match = PEM.search(pem.decode(errors="replace"))
+    if match is None:
         raise ValueError("the content is not a key file")
-    kind, head, body = found.groups()
+    kind, head, body = match.groups()
     return kind, dict(line.split(": ", 1) for line in (head or "").splitlines()), body
 
 

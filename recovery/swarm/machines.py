@@ -1,4 +1,4 @@
-"""The machines of a swarm, the options of the swarm, and how machines are reached."""
+"""The machines of a swarm, the options of the swarm, and the way to reach machines."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -12,38 +12,45 @@ Availability = Literal["active", "pause", "drain"]
 
 @dataclass(frozen=True, kw_only=True)
 class Node:
-    """One machine of the swarm, at an address it keeps for life."""
+    """One machine of the swarm. Its address does not change."""
 
     name: str
     address: IPv4Address
     zone: str = ""
     role: Role = "worker"
     availability: Availability | None = None
-    """None leaves it as it is; managers are drained unless told otherwise."""
+    """None leaves the availability as it is. By default, the settings drain the managers of a swarm that Requorum creates."""
     labels: Mapping[str, str] = field(default_factory=dict)
     ssh_address: str = ""
+    data_path_address: IPv4Address | None = None
+    """The address of its overlay traffic (``--data-path-addr``). None means its own address."""
 
     @property
     def dial(self) -> str:
-        """Where SSH reaches the node: its own address unless another is given."""
+        """The address at which SSH reaches the node: ``ssh_address`` if set, otherwise ``address``."""
         return self.ssh_address or str(self.address)
 
     def to_json(self) -> dict[str, Any]:
-        """The node as Pulumi's state holds it."""
-        return {**asdict(self), "address": str(self.address), "labels": dict(self.labels)}
+        """The node as the Pulumi state holds it."""
+        known = {**asdict(self), "address": str(self.address), "labels": dict(self.labels)}
+        path = known.pop("data_path_address")
+        return {**known, "data_path_address": str(path)} if path else known
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
-        """The node that `to_json` wrote; keys of others are passed over."""
+        """The node that `to_json` wrote. Ignores unknown keys."""
         known = {key: document[key] for key in cls.__dataclass_fields__ if key in document}
-        return cls(**{**known, "address": IPv4Address(document["address"])})
+        for key in ("address", "data_path_address"):
+            if known.get(key):
+                known[key] = IPv4Address(known[key])
+        return cls(**known)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SwarmOptions:
-    """Options of ``docker swarm init``. One left out is the engine's default, or stays as it is in a running swarm.
+    """Options of ``docker swarm init``. Without a value, a running swarm keeps its own.
 
-    The address pools and the data path port count only when the swarm is founded.
+    A new swarm then gets the engine's default. The address pools and the data path port matter only to a new swarm.
     """
 
     cert_expiry_hours: int | None = None
@@ -57,15 +64,17 @@ class SwarmOptions:
     data_path_port: int = 4789
 
     def to_json(self) -> dict[str, Any]:
-        """The options as Pulumi's state holds them."""
+        """The options as the Pulumi state holds them."""
         return {**asdict(self), "default_address_pools": [str(pool) for pool in self.default_address_pools]}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ssh:
-    """How nodes are reached; host keys are pinned in ``known_hosts_file``."""
+    """How to reach nodes by SSH. ``known_hosts_file`` pins their host keys."""
 
     user: str = "root"
     port: int = 22
     private_key_file: Path
     known_hosts_file: Path
+    login_seconds: float = 20
+    """How long a machine that accepts the connection may take to let us in. Logins of 12 s were seen."""

@@ -1,4 +1,4 @@
-"""What is known of a swarm at one moment: frozen values that decisions are made from."""
+"""The state of a swarm at one moment, as frozen values on which decisions are based."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -6,6 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from recovery.swarm.found import SwarmFacts
+from recovery.swarm.on_node import OnNode
 from recovery.swarm.raft import quorum
 
 if TYPE_CHECKING:
@@ -13,36 +15,58 @@ if TYPE_CHECKING:
 
 
 class Presence(StrEnum):
-    """What the host driver knows of a machine without asking the machine."""
+    """What the host driver knows about a machine without asking the machine."""
 
     PRESENT = "present"
     STOPPED = "stopped"
     GONE = "gone"
     UNKNOWN = "unknown"
-    """The driver cannot tell: only the machine itself can answer."""
+    """The driver does not know the machine. Only the machine itself can answer."""
 
 
 class Reach(StrEnum):
-    """How far we got with a node."""
+    """The answer of a node to the survey."""
 
     ANSWERS = "answers"
     NO_ENGINE = "engine down"
     SILENT = "silent"
     REFUSED = "ssh refused"
+    LIMITED = "ssh limited"
+    """It is up, and refuses or drops new connections before the login."""
+    SLOW = "slow login"
+    """It accepts the connection, and does not let us in or answer within the limit."""
     DENIED = "access denied"
     WRONG_KEY = "host key changed"
+    NOT_PINNED = "host key not pinned"
+    GARBLED = "garbled answer"
+    """The login runs no commands."""
+    NO_RIGHTS = "missing rights"
+    """The login is not root. The report has what a user without rights can see."""
+    FAILED = "ssh failed"
     ABSENT = "gone"
     NAMED = "lost"
     """Declared lost: it is silent, its driver cannot tell, and the operator confirmed that it is off for good."""
     STOPPED = "stopped"
 
 
-ACCESS_FAULTS = frozenset({Reach.REFUSED, Reach.DENIED, Reach.WRONG_KEY})
-"""The machine is up and does not let us in. The operator must repair that; it is never a loss."""
+ACCESS_FAULTS = frozenset(
+    {
+        Reach.REFUSED,
+        Reach.LIMITED,
+        Reach.SLOW,
+        Reach.DENIED,
+        Reach.WRONG_KEY,
+        Reach.NOT_PINNED,
+        Reach.GARBLED,
+        Reach.NO_RIGHTS,
+        Reach.FAILED,
+    }
+)
+"""The machine is up and we cannot see into it. The operator must repair that; it is never a loss."""
 
 
 class LocalState(StrEnum):
-    """The engine's own word for its place in a swarm (``Swarm.LocalNodeState``)."""
+    """The state of an engine in a swarm, in the engine's own words (``Swarm.LocalNodeState``)."""
 
     INACTIVE = "inactive"
     PENDING = "pending"
@@ -52,12 +76,12 @@ class LocalState(StrEnum):
 
 
 MANAGING = frozenset({LocalState.ACTIVE, LocalState.PENDING})
-"""States in which a manager's engine takes part in raft, or will."""
+"""The states in which a manager's engine takes part in raft, or soon will."""
 
 
 @dataclass(frozen=True)
 class Member:
-    """One entry of a swarm's node list, as its leader has it."""
+    """One entry of the leader's node list."""
 
     node_id: str
     hostname: str
@@ -72,51 +96,51 @@ class Member:
 
     @property
     def votes(self) -> bool:
-        """Whether it is a raft member: after a forced new cluster, other managers keep their role without a vote."""
+        """Whether the node is a raft member. After a forced new cluster, other managers keep only their role."""
         return bool(self.manager_address)
 
     @property
     def raft_address(self) -> str:
-        """The address at which the other managers look for it, without the port; empty where it does not vote."""
+        """The address at which other managers look for the node, without the port. Empty if the node does not vote."""
         return self.manager_address.rsplit(":", 1)[0]
 
     def stands_at(self, node: "Node") -> bool:
-        """Whether this entry is of a machine at the node's address."""
+        """Whether this entry belongs to a machine at the node's address."""
         return str(node.address) in (self.address, self.raft_address)
 
     def is_misplaced(self, node: "Node") -> bool:
-        """Whether the node votes here and the log has it elsewhere: a forced new cluster keeps the address of before."""
+        """Whether the node votes, but the log still has its earlier address, as after a forced new cluster."""
         return self.votes and self.address == str(node.address) != self.raft_address
 
 
 @dataclass(frozen=True)
 class NodeReport:
-    """What one address says right now."""
+    """What the machine at one address reported in a survey."""
 
     node: "Node"
     reach: Reach
     detail: str = ""
     machine: str = ""
-    """``/etc/machine-id``: another value is another machine."""
+    """The content of ``/etc/machine-id``. Another value means another machine."""
     marked: str = ""
-    """The cluster the machine was prepared for, from our own mark on it."""
+    """The cluster for which the machine was prepared, from Requorum's marker on it."""
     engine: str = ""
     """The engine's version."""
     data_root: str = ""
-    """Where the engine keeps its data, where that is no folder by the name of ``/var/lib/docker``."""
+    """The folder of the engine's data, if ``/var/lib/docker`` is not this folder and no link to it."""
     state: LocalState = LocalState.INACTIVE
     control: bool = False
-    """Whether the engine can manage: it is a manager and sees a leader."""
+    """Whether the engine can manage the swarm: the node is a manager and has a leader."""
     node_id: str = ""
     cluster_id: str = ""
     ca_sha256: str = ""
-    """Of the swarm's CA certificate, as the node has it."""
+    """The digest of the swarm's CA certificate on the node."""
     raft: bool = False
-    """Whether a raft log lies in the engine's swarm directory."""
+    """Whether the swarm directory holds a raft log."""
     placed: str = ""
-    """The copy that our restore put in the swarm directory and that was not proven since."""
+    """The copy that a restore put into the swarm directory and that is not proven yet."""
     opened: bool = False
-    """Whether our mark says that autolock was on before the manager's key file was opened: it is to be switched on again."""
+    """Whether a marker says that autolock was on before the key file was opened. A recovery switches it on again."""
     damage: str = ""
     """Why its engine cannot use its raft log, if the log or the snapshot is damaged."""
     full: str = ""
@@ -125,9 +149,13 @@ class NodeReport:
     """What was wrong with the log that Requorum has cut and put in place, and from which no cluster was forced yet."""
     members: tuple[Member, ...] = ()
     remotes: tuple[str, ...] = ()
-    """Addresses of the managers that the engine knows of."""
+    """The addresses of the managers that the engine knows."""
+    swarm: SwarmFacts | None = None
+    """The options of the swarm; a manager with a leader tells them."""
+    on_node: OnNode | None = None
+    """What Requorum put on the machine and what became of it; None if nobody looked."""
     named: str = ""
-    """When, by whom and how it was declared lost, if the declaration is valid."""
+    """When, by whom and how the node was declared lost, if the declaration is valid."""
 
     @property
     def in_swarm(self) -> bool:
@@ -136,9 +164,9 @@ class NodeReport:
 
     @property
     def led(self) -> bool:
-        """Whether the node answers as a manager of a swarm that has a leader, and that leader has its quorum.
+        """Whether the node answers as a manager of a swarm whose leader has a quorum.
 
-        A leader that has just lost its quorum goes on answering for about 20 s; its own list tells.
+        A leader that has just lost its quorum still answers for about 20 s. Its own list then shows the loss.
         """
         voters = [member for member in self.members if member.votes]
         reachable = sum(member.reachable for member in voters)
@@ -146,13 +174,15 @@ class NodeReport:
 
     @property
     def left_over(self) -> bool:
-        """Whether a log lies beside an engine that is in no swarm, and not because we put it there: a failed
-        forced start leaves it so, and it may be the newest there is."""
+        """Whether the engine is in no swarm, but a raft log exists that no restore put there.
+
+        A failed forced start leaves such a log, which may be the newest one.
+        """
         idle = self.reach is Reach.ANSWERS and self.state is LocalState.INACTIVE
         return idle and self.raft and not self.placed
 
     def is_stranded(self, managers: "Iterable[Node]") -> bool:
-        """Whether it is a worker in the swarm that knows of managers, and of none at an address of these."""
+        """Whether the node is a worker in the swarm that knows managers, but none of ``managers`` by its address."""
         known = {address.rsplit(":", 1)[0] for address in self.remotes}
         knows = known & {str(manager.address) for manager in managers}
         return self.in_swarm and not self.raft and bool(known) and not knows
@@ -180,9 +210,10 @@ class NodeReport:
     def is_left_behind(self, leader: "NodeReport") -> bool:
         """Whether a manager of ``leader``'s swarm was left behind when a new cluster was forced from another manager.
 
-        It has no vote in the new cluster. Either it still has its old log, or it deleted the log when it learned that it
-        is no member, and now waits for a vote, first not Ready and then Ready. If the forced manager was its leader
-        before, it can list nodes through that manager for up to 20 s, so a leader in its own report proves nothing.
+        Such a manager has no vote in the new cluster. Either it still has its old log, or it deleted the log when it
+        learned that it is no member. It then waits for a vote, first not Ready and then Ready. If the forced manager
+        was its leader before, it can list nodes through that manager for up to 20 s. A leader in its own report is no
+        proof.
         """
         if not self.in_swarm or self.cluster_id != leader.cluster_id:
             return False
@@ -191,53 +222,54 @@ class NodeReport:
 
     @property
     def known_lost(self) -> bool:
-        """Whether it is *known* that the machine holds no swarm state any more."""
+        """Whether Requorum *knows* that the machine holds no swarm state any more."""
         idle = self.reach is Reach.ANSWERS and self.state is LocalState.INACTIVE
         return self.reach in (Reach.ABSENT, Reach.NAMED) or (idle and not self.left_over)
 
 
 @dataclass(frozen=True)
 class Survey:
-    """The reports of all nodes, taken within one moment."""
+    """The reports of all nodes at one moment."""
 
     reports: tuple[NodeReport, ...]
     taken: datetime
     unasked: tuple["Node", ...] = ()
-    """Nodes of the settings that were not looked at."""
+    """The nodes of the settings that the survey did not ask."""
 
     @property
     def nodes(self) -> tuple["Node", ...]:
-        """Every node of the settings, looked at or not."""
+        """Every node of the settings, whether the survey asked it or not."""
         return (*(report.node for report in self.reports), *self.unasked)
 
     @property
     def of_managers(self) -> "Survey":
-        """The same without the workers."""
+        """This survey without the reports of the workers."""
         return replace(self, reports=self.managers, unasked=(*self.unasked, *(r.node for r in self.workers)))
 
     @property
     def managers(self) -> tuple[NodeReport, ...]:
-        """The reports of the addresses that the settings call managers."""
+        """The reports of the nodes that the settings list as managers."""
         return tuple(report for report in self.reports if report.node.role == "manager")
 
     @property
     def workers(self) -> tuple[NodeReport, ...]:
-        """The reports of the addresses that the settings call workers."""
+        """The reports of the nodes that the settings list as workers."""
         return tuple(report for report in self.reports if report.node.role == "worker")
 
     def of(self, name: str) -> NodeReport:
-        """The report of the node of that name; `KeyError` when there is none."""
+        """The report of the node with this name. Raises: KeyError."""
         return {report.node.name: report for report in self.reports}[name]
 
     @property
     def electing(self) -> bool:
         """Whether there is no leader, and enough managers are up to elect one."""
-        able = [r for r in self.managers if r.reach is Reach.ANSWERS and r.state in MANAGING]
-        return self.leader is None and sum(report.raft for report in able) >= quorum(len(self.managers))
+        able = [r for r in self.managers if r.reach is Reach.ANSWERS and r.state in MANAGING and r.raft]
+        unseen = [r for r in self.managers if r.reach in ACCESS_FAULTS]
+        return self.leader is None and bool(able) and len(able + unseen) >= quorum(len(self.managers))
 
     @property
     def leaders(self) -> frozenset[tuple[str, str]]:
-        """Cluster ID and leader, as each manager that sees one names them: more than one is a fork, or a change of leader."""
+        """Cluster ID and leader, from each manager that has one. Several pairs mean a fork, or a change of leader."""
         return frozenset(
             (report.cluster_id, member.hostname)
             for report in self.managers
@@ -248,44 +280,45 @@ class Survey:
 
     @property
     def leader(self) -> NodeReport | None:
-        """The report of a manager that sees a leader; the leader's own when it answers."""
+        """The leader's report, or, if the leader does not answer, that of a manager that has a leader."""
         led = [report for report in self.managers if report.led]
-        own = [r for r in led if any(m.leader and m.node_id == r.node_id for m in r.members)]
-        return next(iter(own + led), None)
+        leading = [r for r in led if any(m.leader and m.node_id == r.node_id for m in r.members)]
+        return next(iter(leading + led), None)
 
     def cas(self, cluster_id: str | None) -> frozenset[str]:
-        """The digests of the CA that nodes in that swarm know, several while it is rotated. What we restored and
-        did not prove yet says nothing.
+        """The digests of the CA that nodes in this swarm know. During a rotation, several exist.
+
+        A node with a restored copy that is not proven yet does not count.
         """
         ours = [r for r in self.reports if r.in_swarm and r.cluster_id == cluster_id and not r.placed]
         return frozenset(report.ca_sha256 for report in ours if report.ca_sha256)
 
     @property
     def misplaced(self) -> Mapping[str, Member]:
-        """Managers, by name, that the leader's list has at an address of before: others that join look for them there."""
+        """The managers, by name, that the leader lists at an earlier address. Joining managers look for them there."""
         listed = self.leader.members if self.leader else ()
         return {m.node.name: entry for m in self.managers for entry in listed if entry.is_misplaced(m.node)}
 
     @property
     def stranded(self) -> tuple[NodeReport, ...]:
-        """Workers in the swarm that know no address at which there is a manager: they never find one by themselves."""
+        """The workers in the swarm that know no address of a manager. They never find a manager by themselves."""
         return tuple(report for report in self.workers if report.is_stranded([m.node for m in self.managers]))
 
     def entry(self, node: "Node") -> Member | None:
-        """The node's entry in the leader's list; of several, the one that is Ready."""
-        found = [m for m in (self.leader.members if self.leader else ()) if m.stands_at(node)]
-        return next((member for member in found if member.ready), next(iter(found), None))
+        """The node's entry in the leader's list. Of several entries, the one that is Ready."""
+        entries = [m for m in (self.leader.members if self.leader else ()) if m.stands_at(node)]
+        return next((member for member in entries if member.ready), next(iter(entries), None))
 
 
 @dataclass(frozen=True)
 class Inventory:
-    """Which objects a swarm holds: IDs by kind, and the highest ``Version.Index`` over all of them."""
+    """The objects that a swarm holds: their IDs by kind, and the highest ``Version.Index`` of all objects."""
 
     objects: Mapping[str, frozenset[str]]
     index: int
 
     def common_with(self, later: "Inventory") -> "Inventory":
-        """What this inventory and a later one both have, at this one's index."""
+        """The objects that are in this inventory and in a later one, at the index of this inventory."""
         return Inventory(
             {kind: ids & later.objects.get(kind, frozenset()) for kind, ids in self.objects.items()}, self.index
         )
@@ -298,18 +331,18 @@ class Inventory:
 
 @dataclass(frozen=True)
 class Service:
-    """One service, as far as a proof looks at it. Jobs, which end by themselves, are none here."""
+    """One service, with what a proof checks. Jobs, which end by themselves, are not included."""
 
     service_id: str
     name: str
     replicas: int | None
-    """None for a global service: one task on each node that takes it."""
+    """None for a global service, which has one task on each suitable node."""
     virtual_ips: tuple[tuple[str, str], ...] = ()
-    """Network ID and address."""
+    """Pairs of network ID and address."""
     networks: frozenset[str] = frozenset()
-    """IDs of the networks on which it is known by its name."""
+    """The IDs of the networks on which the name of the service resolves."""
     update: str = ""
-    """State of its last update; empty when there was none."""
+    """The state of the last update. Empty if no update happened."""
 
 
 @dataclass(frozen=True)
@@ -320,14 +353,14 @@ class Task:
     node_id: str
     running: bool
     slot: int = 0
-    """Which of a replicated service's tasks it is, from 1; 0 for a global service."""
+    """The number of the task within a replicated service, from 1. 0 for a global service."""
     container: str = ""
     image: str = ""
 
 
 @dataclass(frozen=True)
 class NodeWorkload:
-    """What one node does: whether it listens for gossip (None if unknown), and its service containers (ID to service)."""
+    """Whether one node listens for gossip (None if unknown), and its service containers (ID to service)."""
 
     listening: bool | None
     containers: Mapping[str, str]
@@ -335,7 +368,7 @@ class NodeWorkload:
 
 @dataclass(frozen=True)
 class Workload:
-    """What the leader reports: the services, their tasks, and, if it was asked for, its whole inventory."""
+    """The services and tasks that the leader reports, and its whole inventory if the caller asked for it."""
 
     services: tuple[Service, ...] = ()
     tasks: tuple[Task, ...] = ()
@@ -344,7 +377,7 @@ class Workload:
 
 @dataclass(frozen=True)
 class AddressChange:
-    """A manager, the identity that its copy holds, the address at which that was taken, and the one in the settings."""
+    """The move of a manager: the node ID in its copy, the address in its copy, and the address in the settings."""
 
     manager: str
     node_id: str
@@ -353,10 +386,10 @@ class AddressChange:
 
     @property
     def text(self) -> str:
-        """As plans and refusals show it."""
+        """The text that plans and refusals show."""
         return f"{self.manager} from {self.old} to {self.new}"
 
 
 def still_in_swarm(seen: NodeReport, cluster_id: str | None) -> bool:
-    """Whether a machine at an old address is still in this swarm, or holds its log."""
+    """Whether a machine at an old address is still in this swarm, or holds the swarm's log."""
     return seen.cluster_id == cluster_id and (seen.in_swarm or seen.holds_raft)

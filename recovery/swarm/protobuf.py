@@ -1,13 +1,13 @@
-"""As much of the protobuf wire format as swarm's own files need: varints and length-delimited fields."""
+"""Reads and writes the part of the protobuf wire format that swarm's files use: varints and length-delimited fields."""
 
 from collections.abc import Iterator
 
 BITS = 64
-"""Of a varint, at most (protobuf's encoding)."""
+"""The most bits of a varint (protobuf's encoding)."""
 
 
 def fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """The fields of a message by number: varints as numbers, length-delimited ones as bytes.
+    """Yield the fields of a message with their numbers: varints as numbers, length-delimited fields as bytes.
 
     Raises: ValueError for another wire type, and for a number that is cut off or too long.
     """
@@ -25,7 +25,7 @@ def fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
 
 
 def encode(number: int, value: bytes) -> bytes:
-    """One length-delimited field."""
+    """Encode one length-delimited field."""
     return _to_varint(number << 3 | 2) + _to_varint(len(value)) + value
 
 

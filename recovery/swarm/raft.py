@@ -1,11 +1,11 @@
-"""How many managers a quorum needs, and how many losses it tolerates."""
+"""Computes how many managers a quorum needs, and how many losses it tolerates."""
 
 
 def quorum(managers: int) -> int:
-    """How many of ``managers`` must answer for the swarm to accept a change."""
+    """How many of ``managers`` managers must answer, so that the swarm accepts a change."""
     return managers // 2 + 1
 
 
 def tolerates(managers: int) -> int:
-    """How many of ``managers`` may be lost with the quorum kept."""
+    """How many of ``managers`` managers can be lost while the quorum survives."""
     return managers - quorum(managers)

@@ -1,33 +1,34 @@
-"""The swarm's raft options while its log is made short, and after: pure, on the swarm's spec as the API gives it.
+"""Changes the raft options in a swarm's spec, so that the raft log stays short while a manager joins.
 
-A manager that joins is sent the whole log since the last snapshot, of which there is one each 10,000 entries, at 64 KB a
-second (seen with engine 20.10: one message for each tick). Where it is the second of two, nothing is committed until
-it has it all: a swarm of 1,500 entries of 1 KB stood still for 52 s. With a fresh snapshot the join takes half a second.
-The snapshot must be of after the join was agreed on: newer engines ignore one that they are not in (etcd, raft: "attempted
-to restore snapshot but it is not in the ConfState"). So the log is kept short until the manager is there.
+The leader sends a joining manager the whole log since the last snapshot, at 64 KB a second (seen with engine 20.10:
+one message for each tick). swarmkit makes a snapshot every 10,000 entries. If the manager is the second of two, the
+swarm commits nothing until the manager has the whole log: a swarm of 1,500 entries of 1 KB blocked for 52 s. With a
+fresh snapshot the join takes half a second. The snapshot must be newer than the join. Newer engines ignore a snapshot
+that does not list them (etcd, raft: "attempted to restore snapshot but it is not in the ConfState"). So the log stays
+short until the manager is Ready.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 NOTE = "requorum.raft"
-"""A label of the swarm, for as long as its raft options are not its own: what they were, so that whoever comes next can tell."""
+"""A label of the swarm. While the raft options are changed, it holds the old values, for any run to restore."""
 KEYS = ("SnapshotInterval", "LogEntriesForSlowFollowers")
 SHORT = dict.fromkeys(KEYS, 1)
-"""A snapshot after each entry, and no entries kept behind it. (0 means other things.)"""
+"""A snapshot after each entry, with as few entries as possible kept before it. 0 has another meaning."""
 DEFAULTS = dict(zip(KEYS, (10_000, 500), strict=True))
-"""swarmkit's, api/defaults: for a note that cannot be read."""
+"""The defaults of swarmkit (api/defaults), for a label that cannot be read."""
 
 
 def shortened(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """With a snapshot after the next entry, and a note of what was set before."""
+    """Return the spec with the options of a short log, and with the old values in the label."""
     raft, labels = spec.get("Raft") or {}, spec.get("Labels") or {}
     note = labels.get(NOTE) or " ".join(str(raft.get(key, DEFAULTS[key])) for key in KEYS)
     return {**spec, "Raft": {**raft, **SHORT}, "Labels": {**labels, NOTE: note}}
 
 
 def restored(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """With the options that the note tells; without a note, as it is."""
+    """Return the spec with the options in the label, and without the label. Without it, the spec stays."""
     labels = spec.get("Labels") or {}
     if NOTE not in labels:
         return dict(spec)

@@ -8,7 +8,7 @@ from recovery.swarm.wal import Position
 
 @dataclass(frozen=True)
 class Survivor:
-    """A manager without a leader, and where its log ends."""
+    """A manager without a leader, and the position at which its log ends."""
 
     name: str
     position: Position
@@ -42,7 +42,7 @@ class Survivor:
 
     @property
     def text(self) -> str:
-        """As preview shows it."""
+        """The text that preview shows."""
         if self.useless:
             return f"{self.name} (damaged log, of which nothing can be used: {self.damage})"
         term, index, commit = self.position.term, self.position.index, self.position.commit

@@ -1,4 +1,4 @@
-"""Which managers vote, and whether the quorum survives without one."""
+"""Decides whether the quorum survives without one manager."""
 
 from collections.abc import Collection
 
@@ -25,8 +25,8 @@ def may_restart(node: Node, members: Collection[Member]) -> bool:
 
 def survives_without(entry: Member, members: tuple[Member, ...]) -> bool:
     """Whether the swarm keeps its quorum after ``entry`` loses its vote. The quorum is then that of the others."""
-    left = voters_without(entry, members)
-    return keeps_quorum(left, len(left))
+    remaining = voters_without(entry, members)
+    return keeps_quorum(remaining, len(remaining))
 
 
 def manages(seen: NodeReport) -> bool:
@@ -35,5 +35,5 @@ def manages(seen: NodeReport) -> bool:
 
 
 def voters_without(entry: Member, members: tuple[Member, ...]) -> list[Member]:
-    """The managers that vote, without this one."""
+    """The voting managers, without this manager."""
     return [member for member in members if member.votes and member.node_id != entry.node_id]

@@ -1,9 +1,8 @@
-"""Where a manager's raft log ends, read from its write-ahead log without the key.
+"""Reads the position at which a manager's raft log ends from its write-ahead log, without the key.
 
-swarmkit encrypts the content of an entry (manager/state/raft/storage/walwrap.go), not its term and
-index. The file format is etcd's (server/storage/wal: encoder.go, walpb/record.proto): frames of an
-8-byte little-endian length, whose top byte tells the padding, and a protobuf record {1: type,
-2: CRC, 3: data}; zeros up to the preallocated end.
+swarmkit encrypts the content of an entry (manager/state/raft/storage/walwrap.go), but not its term and index. The file
+format is etcd's (server/storage/wal: encoder.go, walpb/record.proto). A frame has an 8-byte little-endian length, whose
+top byte gives the padding, and a protobuf record {1: type, 2: CRC, 3: data}. Zeros fill the preallocated rest.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,8 +13,8 @@ from recovery.swarm.crc32c import crc32c
 from recovery.swarm.protobuf import fields
 
 METADATA, ENTRY, STATE, CRC, SNAPSHOT = 1, 2, 3, 4, 5
-"""Record types: whose log it is, a raft entry {2: term, 3: index}, the hard state {1: term, 3: commit}, the checksum that a
-segment goes on from, a snapshot mark {1: index, 2: term}."""
+"""Record types: whose log it is, an entry {2: term, 3: index}, the hard state {1: term, 3: commit}, the checksum that a segment
+continues from, a snapshot {1: index, 2: term}."""
 LENGTH = 8
 SECTOR = 512
 """The least that a disk writes at once (etcd, server/storage/wal/decoder.go: minSectorSize)."""
@@ -24,9 +23,9 @@ LENGTH_MASK = (1 << 56) - 1
 
 @dataclass(frozen=True)
 class Position:
-    """Where a log ends: the term and the index of the last entry.
+    """The end of a log: the term and the index of the last entry.
 
-    ``commit`` is the highest index known to be committed; a forced new cluster drops later entries.
+    ``commit`` is the highest index known to be committed. A forced new cluster drops later entries.
     """
 
     term: int
@@ -49,9 +48,9 @@ class Reading:
 
 
 def position(segments: Iterable[bytes]) -> Position:
-    """The position at the end of the segments, which are given oldest first.
+    """Return the position at the end of the segments. ``segments`` are ordered, oldest first.
 
-    Raises: ValueError when they hold no record, or a record that cannot be read.
+    Raises: ValueError if the segments hold no entry, or a record that cannot be read.
     """
     end = _End()
     for segment in segments:
@@ -157,7 +156,7 @@ def _frames(segment: bytes, *, strict: bool = False) -> Iterator[tuple[int, int,
         if at > len(segment):
             if strict:
                 raise _Fault("a length that runs past the end of the file", cut_off=True)
-            return  # the last frame was being written
+            return  # the engine was still writing the last frame
         values = dict(fields(segment[start : start + length]))
         data = values.get(3, b"")
         yield _number(values, 1), _number(values, 2), data if isinstance(data, bytes) else b"", at

@@ -1,1 +1,1 @@
-"""Every way to lose managers, with every state of the copies: each case on a real swarm, judged from outside."""
+"""Runs every loss of managers, with every state of the copies, on real swarms."""

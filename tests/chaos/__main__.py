@@ -1,7 +1,7 @@
-"""``python -m tests.chaos``: the chaos matrix, or a part of it, on labs of its own.
+"""Runs the chaos matrix, or a part of it, on separate labs: ``python -m tests.chaos``.
 
-Each line of the results is a case. With ``--resume`` the cases that ended well are not run again; with
-``--write`` the table in docs/ is made from the results.
+Each line of the results is a case. With ``--resume``, cases without faults do not run again. With ``--write``, the
+results become the page in docs/.
 """
 
 import argparse
@@ -27,29 +27,29 @@ OCTETS = (80, 81)
 ZONES = ("a", "b", "c")
 DOCUMENT = Path(__file__).resolve().parent.parent.parent / "docs" / "chaos.md"
 Group = tuple[Case, ...]
-"""Cases that one cluster serves."""
+"""Cases that run on one cluster."""
 
 
 def main() -> int:
-    """Run what is asked for; 0 when every case ended as it must."""
-    asked = _arguments()
-    file = asked.resume or Path(f"chaos-{datetime.now(UTC):%Y%m%dT%H%M%S}.jsonl")
-    chosen = [only(group, asked.only) for group in _groups(asked)]
-    known = results.read(file)
-    groups = [tuple(left) for group in chosen if (left := results.left(group, known))]
+    """Run the requested cases. Returns 0 if every case ended as it must."""
+    options = _arguments()
+    file = options.resume or Path(f"chaos-{datetime.now(UTC):%Y%m%dT%H%M%S}.jsonl")
+    chosen = [only(group, options.only) for group in _groups(options)]
+    earlier = results.read(file)
+    groups = [tuple(remaining) for group in chosen if (remaining := results.left(group, earlier))]
     begun = time.monotonic()
     if groups:
         print(f"{sum(map(len, groups))} cases; results go to {file}")
-        _run(groups, asked.octets, file)
-    found = results.read(file)
+        _run(groups, options.octets, file)
+    by_name = results.read(file)
     wanted = [case.name for group in chosen for case in group]
-    bad = [found[name] for name in wanted if name in found and found[name].faults]
-    missing = [name for name in wanted if name not in found]
+    bad = [by_name[name] for name in wanted if name in by_name and by_name[name].faults]
+    missing = [name for name in wanted if name not in by_name]
     print(f"{len(wanted) - len(bad) - len(missing)} of {len(wanted)} as they must be, {time.monotonic() - begun:.0f} s")
     for result in bad:
         print(f"{result.case.name}: {'; '.join(result.faults)}")
-    if asked.write:
-        DOCUMENT.write_text(table.document(list(found.values()), results.dates(file), results.faults(file)))
+    if options.write:
+        DOCUMENT.write_text(table.document(list(by_name.values()), results.dates(file), results.faults(file)))
         print(f"wrote {DOCUMENT}")
     return 1 if bad or missing else 0
 
@@ -79,7 +79,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _groups(asked: argparse.Namespace) -> list[list[Case]]:
-    """The small clusters first: their cases are quick."""
+    """Group the cases by cluster. Small clusters come first, because their cases are quick."""
     locks = {"off": [False], "on": [True], "both": [False, True]}[asked.autolock]
     counts = sorted(asked.managers or (3, 5))
     groups = [list(matrix(managers(count), autolock=lock, engine=asked.engine)) for count in counts for lock in locks]
@@ -93,12 +93,12 @@ def _engine(text: str) -> str:
 
 
 def managers(count: int) -> tuple[str, ...]:
-    """The names of so many managers in the lab."""
+    """The names of ``count`` managers in the lab."""
     return names(placement(count, ZONES))
 
 
 def _run(groups: Sequence[Group], octets: Sequence[int], file: Path) -> None:
-    """Give each lab a group at a time until none is left."""
+    """Give each lab one group at a time until no group remains."""
     waiting: multiprocessing.Queue[Group] = multiprocessing.Queue()
     for group in groups:
         waiting.put(group)

@@ -1,9 +1,9 @@
-"""One cluster on a lab, without Pulumi: made, lost in part, its machines made again, looked at."""
+"""Manages one cluster on a lab without Pulumi: builds it, loses nodes, makes machines again, and observes nodes."""
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from components.node import preparation
+import recovery.cluster
 from lab import command, image, nodes
 from lab.errors import LabError
 from lab.instance import Instance
@@ -12,6 +12,7 @@ from lab.stack import settings as lab_settings
 from recovery.node.ssh import Shell
 from recovery.operations.assess import assess
 from recovery.operations.recover import recover_all
+from recovery.planning.preparation import script
 from recovery.settings import Settings, parse
 from recovery.swarm.machines import Node
 from tests.chaos import witness
@@ -20,15 +21,18 @@ from tests.chaos.witness import Picture
 from tests.lab.swarm import WORKERS, Swarm
 
 MARK = "chaos"
-"""A label of worker-1 that is changed before each loss."""
+"""A label of worker-1. Each case changes its value before the loss."""
 LOG_LINES = 150
 TOLD = "module=(?!grpc)|7946|memberlist|networkdb|agent"
-"""The lines of an engine that help to understand a fault: swarmkit's without gRPC's chatter, and the gossip's, which name no module."""
+"""Matches log lines that help to understand a fault: those of swarmkit without gRPC, and those of gossip."""
 Say = Callable[[str], None]
 
 
 class Cluster:
-    """A swarm of ``managers`` managers and two workers with running services, and its copies; ``engine`` as a case names it."""
+    """A swarm of ``managers`` managers and two workers with running services, and its copies.
+
+    ``engine`` is as in `Case`.
+    """
 
     def __init__(self, lab: Instance, *, managers: int, autolock: bool, engine: str = image.DEFAULT) -> None:
         self.lab = lab
@@ -40,7 +44,7 @@ class Cluster:
         self.bucket = Bucket(self.settings)
 
     def build(self, say: Say) -> None:
-        """From nothing to a running workload; what is there is removed first."""
+        """Remove the old cluster, then build a new one with a running workload."""
         nodes.remove_all(self.lab)
         self.bucket.empty()
         for engine in self._engines:
@@ -50,7 +54,8 @@ class Cluster:
         self.foreign = Foreign.of(self.settings, stranger)
         nodes.lose(self.lab, [stranger.name])
         self.make([node.name for node in self.settings.nodes])
-        recover_all(self.settings, assess(self.settings), say=say)
+        opened = recovery.cluster.Cluster(self.settings)
+        recover_all(opened, assess(opened), say=say)
         Swarm(Stack(self.lab, "chaos")).run_workload()
 
     def lose(self, names: Sequence[str]) -> None:
@@ -58,27 +63,27 @@ class Cluster:
         nodes.lose(self.lab, names)
 
     def make(self, names: Sequence[str]) -> None:
-        """Make these machines again, empty and prepared, as an update would before it recovers."""
-        made = [self.settings.node(name) for name in names]
-        self._make(made)
-        with ThreadPoolExecutor(max_workers=max(len(made), 1)) as pool:
-            list(pool.map(self._prepare, made))
+        """Make these machines again, empty and prepared, as an update does before it recovers."""
+        machines = [self.settings.node(name) for name in names]
+        self._make(machines)
+        with ThreadPoolExecutor(max_workers=max(len(machines), 1)) as pool:
+            list(pool.map(self._prepare, machines))
 
     def mark(self, value: str) -> None:
-        """Make a change to the swarm that is easy to recognise."""
+        """Make a change of the swarm that is easy to recognize."""
         self.on(self.managers[0], "docker", "node", "update", "--label-add", f"{MARK}={value}", WORKERS[0])
 
     def on(self, node: str, *argv: str) -> str:
-        """What a command on a node prints. Not by the docker package, which may lose the beginning (docker-py#3332)."""
+        """Run a command on a node. Returns its output. The docker package may lose its beginning (docker-py#3332)."""
         doing, advice = f"running {argv[0]} on {node}", "The node must be running"
         return command.run(["docker", "-H", self.lab.docker_host, "exec", node, *argv], doing=doing, advice=advice)
 
     def look(self, *, seconds: int = witness.PATIENT) -> Picture:
-        """What every node says of itself."""
+        """Ask every node. Returns their answers."""
         return witness.look(self.on, self.managers, WORKERS, seconds=seconds)
 
     def engine_logs(self) -> list[str]:
-        """The last lines of each running node's engine, as far as they are `TOLD`."""
+        """The last log lines of each running node's engine that match `TOLD`."""
         argv = (
             "journalctl",
             "-u",
@@ -91,14 +96,14 @@ class Cluster:
             "short-precise",
             "--no-hostname",
         )
-        said: list[str] = []
+        output: list[str] = []
         for name in (*self.managers, *WORKERS):
             try:
                 lines = self.on(name, *argv).splitlines()
             except LabError as error:
                 lines = [str(error)]
-            said += [f"{name}: {line}" for line in lines]
-        return said
+            output += [f"{name}: {line}" for line in lines]
+        return output
 
     def _make(self, made: Iterable[Node]) -> None:
         for turn, engine in enumerate(self._engines):
@@ -108,4 +113,4 @@ class Cluster:
 
     def _prepare(self, node: Node) -> None:
         with Shell(node, self.settings.ssh) as shell:
-            shell.run(["sh", "-s"], stdin=preparation(self.settings).encode())
+            shell.run(["sh", "-s"], stdin=script(self.settings, True, self.settings.swarm.data_path_port).encode())

@@ -1,4 +1,4 @@
-"""The copies in S3, as the matrix needs them: seen, spoilt, put back. Object by object, not through the catalog."""
+"""Reads, damages and restores the copies in S3, object by object and without the catalog."""
 
 import base64
 import hashlib
@@ -30,7 +30,7 @@ from tests.chaos.oracle import Copies
 
 ARCHIVE, MANIFEST = ".tar.zst.age", ".manifest.json"
 Objects = Mapping[str, bytes]
-"""Content by key."""
+"""The content of objects by key."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Foreign:
 
     @classmethod
     def of(cls, settings: Settings, node: Node) -> "Foreign":
-        """Found a swarm on a node of its own and copy that."""
+        """Create a swarm on a separate node and copy it."""
         with tempfile.TemporaryDirectory() as folder, Shell(node, settings.ssh) as shell:
             Engine(shell).init(SwarmOptions())
             sealed = Path(folder) / "copy"
@@ -52,29 +52,29 @@ class Foreign:
 
 @dataclass(frozen=True)
 class Seals:
-    """Opens and seals as whoever holds the identity may: an inside job is tampering too."""
+    """Opens and seals with the identity, because an attacker may have it."""
 
     identity: pyrage.x25519.Identity
 
     @classmethod
     def of(cls, settings: Settings) -> "Seals":
-        """With the identity of the settings."""
+        """Use the identity of the settings."""
         assert settings.backup.identity_file
         lines = settings.backup.identity_file.read_text().split()
         (text,) = [line for line in lines if line.startswith("AGE-SECRET-KEY-")]
         return cls(pyrage.x25519.Identity.from_str(text))
 
     def open(self, sealed: bytes) -> bytes:
-        """What was sealed."""
+        """Decrypt sealed content."""
         return bytes(pyrage.decrypt(sealed, [self.identity]))
 
     def seal(self, content: bytes) -> bytes:
-        """Readable with the identity only."""
+        """Encrypt content, so that only the identity opens it."""
         return bytes(pyrage.encrypt(content, [self.identity.to_public()]))
 
 
 class Bucket:
-    """The cluster's copies: archives and manifests. What else lies below its prefix is left alone."""
+    """The cluster's archives and manifests in the bucket. Other objects below the prefix stay as they are."""
 
     def __init__(self, settings: Settings) -> None:
         self._seals = Seals.of(settings)
@@ -97,13 +97,13 @@ class Bucket:
         return listing.keys(self._s3, self._bucket, self._prefix)
 
     def read(self) -> dict[str, bytes]:
-        """Every object."""
+        """Read every archive and manifest."""
         keys = self.keys()
         with ThreadPoolExecutor(max_workers=8) as pool:
             return dict(zip(keys, pool.map(self._get, keys), strict=True))
 
     def become(self, before: Objects, wanted: Objects) -> None:
-        """Bring the objects from what they are known to be to what is wanted; others stay."""
+        """Change the objects from ``before`` to ``wanted``. Other objects stay."""
         for key in before.keys() - wanted.keys():
             self._s3.delete_object(Bucket=self._bucket, Key=key)
         for key in sorted(wanted, key=lambda key: key.endswith(MANIFEST)):
@@ -111,7 +111,7 @@ class Bucket:
                 self._s3.put_object(Bucket=self._bucket, Key=key, Body=wanted[key])
 
     def spoil(self, objects: Objects, state: Copies, managers: Iterable[str], foreign: Foreign) -> dict[str, bytes]:
-        """Put the newest copies in a state; what the objects are after that."""
+        """Bring the newest copies into a state. Returns the objects afterwards."""
         names = list(managers)
         wanted = spoilt(objects, state, names, self._seals)
         if state is Copies.FOREIGN:
@@ -132,7 +132,7 @@ class Bucket:
 
 
 def _signed(manifest: Manifest, content: archive.Content) -> Manifest:
-    """As the node would sign it whose copy it is."""
+    """Sign a manifest with the key of the copy's own node."""
     with tempfile.TemporaryDirectory() as folder:
         statement = Path(folder) / copying.STATEMENT
         statement.write_bytes(copying.statement(manifest.to_dict()))
@@ -141,16 +141,16 @@ def _signed(manifest: Manifest, content: archive.Content) -> Manifest:
 
 
 def spoilt(objects: Objects, state: Copies, managers: Iterable[str], seals: Seals) -> dict[str, bytes]:
-    """The objects with the newest copies cut, changed or all gone."""
+    """The objects after the newest copies were cut, changed or removed."""
     if state is Copies.MISSING:
         return {}
-    found = dict(objects)
+    after = dict(objects)
     for number, key in enumerate(newest(objects, managers).values()):
         if state is Copies.TORN:
-            found[key] = objects[key][: len(objects[key]) // 2]
+            after[key] = objects[key][: len(objects[key]) // 2]
         elif state is Copies.TAMPERED:
-            found |= _tampered(objects, key, seals, fitted=number % 2 == 1)
-    return found
+            after |= _tampered(objects, key, seals, fitted=number % 2 == 1)
+    return after
 
 
 def manifests(objects: Objects) -> dict[str, dict[str, Any]]:
@@ -160,19 +160,22 @@ def manifests(objects: Objects) -> dict[str, dict[str, Any]]:
 
 
 def newest(objects: Objects, managers: Iterable[str]) -> dict[str, str]:
-    """The archive's key of each manager's newest hot copy."""
+    """The key of the archive of each manager's newest hot copy."""
     hot = {text["manager"]: key for key, text in manifests(objects).items() if text["kind"] == "hot"}
     return {name: hot[name] for name in managers}
 
 
 def pruned(objects: Objects, managers: Iterable[str]) -> dict[str, bytes]:
-    """Only the newest hot copy of each manager."""
+    """The objects of only the newest hot copy of each manager."""
     stems = {key.removesuffix(ARCHIVE) for key in newest(objects, managers).values()}
     return {key: objects[key] for key in objects if key.removesuffix(ARCHIVE).removesuffix(MANIFEST) in stems}
 
 
 def _tampered(objects: Objects, key: str, seals: Seals, *, fitted: bool) -> dict[str, bytes]:
-    """The copy with one byte of a file changed, packed and sealed anew; ``fitted`` makes sizes and digests of the manifest match."""
+    """The copy with one changed byte, packed and sealed again.
+
+    With ``fitted``, sizes and digests of the manifest match.
+    """
     plain = bytearray(zstd.decompress(seals.open(objects[key])))
     with tarfile.open(fileobj=io.BytesIO(plain)) as tar:
         member = next(member for member in tar if member.isreg() and member.size and not member.issparse())

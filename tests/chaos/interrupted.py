@@ -1,4 +1,4 @@
-"""Recoveries that are killed at each of their steps, on real engines, and run again."""
+"""Kills recoveries at each of their steps on real engines, and runs them again."""
 
 import multiprocessing
 from collections.abc import Iterator
@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
 
+import recovery.cluster
 from recovery.operations.assess import Assessment, assess
 from recovery.operations.recover import recover_all
 from recovery.planning.plan import Plan
@@ -20,13 +21,13 @@ START = {
     True: ("restoring", "forcing a new cluster", "quorum back"),
     False: ("taking a safety copy", "forcing a new cluster", "quorum back"),
 }
-"""What a recovery says as it begins its steps: of all managers, and from a survivor."""
+"""The progress lines at the start of each step: for the loss of all managers, and with a survivor."""
 JOIN = "join "
-"""Before the number of a manager that joins: which one that is, the plan tells."""
+"""The prefix of a point for the join of a manager. Its number is the manager's position in the plan."""
 
 
 def points(managers: tuple[str, ...], lost: tuple[str, ...]) -> Iterator[str]:
-    """Where a recovery of that loss is killed: every step has a point."""
+    """The points at which a recovery of this loss is killed. Every step has a point."""
     everything = set(lost) == set(managers)
     yield from START[everything]
     yield from (f"{JOIN}{number}" for number in range(1, len(lost) - everything + 1))
@@ -34,7 +35,7 @@ def points(managers: tuple[str, ...], lost: tuple[str, ...]) -> Iterator[str]:
 
 
 def line(point: str, plan: Plan) -> str:
-    """The beginning of what a recovery by that plan says at a point."""
+    """The start of the progress line of a plan's recovery at a point."""
     if not point.startswith(JOIN):
         return point
     joining = [step.node for step in plan.steps if step.action is Action.JOIN]
@@ -42,7 +43,7 @@ def line(point: str, plan: Plan) -> str:
 
 
 class Interrupted(Trial):
-    """Trials whose recovery is killed at a point, without a warning, and then run again from the start."""
+    """Trials whose recovery is killed at a point, and then run again from the start."""
 
     def __init__(self, cluster: Cluster, point: str = "") -> None:
         super().__init__(cluster)
@@ -50,7 +51,7 @@ class Interrupted(Trial):
         self.killed = False
 
     def _recover(self, settings: Settings, result: Result) -> Outcome:
-        first = assess(settings)
+        first = assess(recovery.cluster.Cluster(settings))
         said = line(self.point, first.plan)
         self.killed = _killed_at(settings, said)
         if not self.killed:
@@ -62,21 +63,22 @@ class Interrupted(Trial):
 
 
 def _killed_at(settings: Settings, line: str) -> bool:
-    """Recover in a process of its own, and kill it when it says the line; whether it did."""
-    here, there = multiprocessing.get_context("spawn").Pipe(duplex=False)
-    child = multiprocessing.get_context("spawn").Process(target=_recover, args=(settings, there))
+    """Recover in a separate process, and kill it at the progress line. Returns whether the line came."""
+    receiver, sender = multiprocessing.get_context("spawn").Pipe(duplex=False)
+    child = multiprocessing.get_context("spawn").Process(target=_recover, args=(settings, sender))
     child.start()
-    there.close()
-    said = False
+    sender.close()
+    came = False
     with suppress(EOFError):
-        while not said and here.poll(SECONDS):
-            said = str(here.recv()).startswith(line)
+        while not came and receiver.poll(SECONDS):
+            came = str(receiver.recv()).startswith(line)
     child.kill()
     child.join()
-    return said
+    return came
 
 
 def _recover(settings: Settings, there: Connection) -> None:
-    """What `requorum recover --yes` does."""
-    seen: Assessment = assess(settings)
-    recover_all(settings, replace(seen, plan=seen.plan.agreed()), say=there.send)
+    """Recover as `requorum recover --yes` does."""
+    cluster = recovery.cluster.Cluster(settings)
+    assessment: Assessment = assess(cluster)
+    recover_all(cluster, replace(assessment, plan=assessment.plan.agreed()), say=there.send)

@@ -1,4 +1,4 @@
-"""What each case of the matrix must end in, and why: pure, and not from the code that plans recoveries."""
+"""Decides how each case of the matrix must end. The module does not use the code that plans recoveries."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,21 +10,24 @@ from lab import image
 
 
 class Copies(StrEnum):
-    """What lies in S3 when the recovery begins; each manager has a copy made right before the loss and one older."""
+    """The state of the copies when the recovery begins.
+
+    Each manager has a copy from right before the loss, and an older one.
+    """
 
     GOOD = "good"
     TORN = "newest torn"
     """The newest copy of each manager is cut in half."""
     FOREIGN = "newest foreign"
-    """Beside them lie newer copies of another swarm, under the names of some of the managers."""
+    """S3 also has newer copies of another swarm, under the names of some of the managers."""
     TAMPERED = "newest tampered"
-    """The newest archive of each manager is packed anew with a changed file; every other manifest is fitted to it."""
+    """The newest archive of each manager has a changed file. Every other manifest matches the changed archive."""
     MISSING = "all missing"
-    """There is no copy at all. Unlock keys are kept apart from the copies and are there."""
+    """S3 has no copy. It still has the unlock keys, which are stored apart from the copies."""
 
 
 class Ending(StrEnum):
-    """What a recovery came to."""
+    """The end of a recovery."""
 
     NOTHING = "nothing to do"
     REJOINED = "rejoined"
@@ -34,7 +37,7 @@ class Ending(StrEnum):
 
 
 class Remedy(StrEnum):
-    """What an operator does about a refusal."""
+    """The action of an operator after a refusal."""
 
     NAME_THE_SWARM = "requorum:clusterId is set"
     COPIES_BACK = "the copies are put back"
@@ -49,11 +52,11 @@ class Case:
     copies: Copies
     autolock: bool = False
     engine: str = image.DEFAULT
-    """The nodes' image; several, as in 20.10+28, where the nodes take turns."""
+    """The engine of the nodes. With several, as in 20.10+28, the nodes use them in turn."""
 
     @property
     def name(self) -> str:
-        """What `--only` matches and the results are kept under."""
+        """The name of the case, for `--only` and for the results."""
         lock = "on" if self.autolock else "off"
         return (
             f"{self.engine} {len(self.managers)} autolock={lock} lost={'+'.join(self.lost) or 'nobody'} {self.copies}"
@@ -61,35 +64,35 @@ class Case:
 
     @property
     def survivors(self) -> tuple[str, ...]:
-        """The managers that are left."""
+        """The managers that are not lost."""
         return tuple(name for name in self.managers if name not in self.lost)
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What must come of a case."""
+    """How a case must end."""
 
     ending: Ending
     why: str
     refusal: str = ""
-    """Words or the code of the refusal that must come first; empty when nothing is refused."""
+    """Part of the text, or the code, of the refusal that must come first. Empty without a refusal."""
     remedy: Remedy | None = None
-    """What is done about that refusal; the ending is what comes after it."""
+    """The action after this refusal. The ending is the one after the action."""
     renewed: frozenset[str] = frozenset()
-    """Managers that come back under a new node ID. All others keep theirs."""
+    """The managers that come back under a new node ID. All others keep their node ID."""
     last_change: bool = True
-    """Whether the change made right before the newest copies is still there."""
+    """Whether the change from right before the newest copies still exists."""
     safety_copies: frozenset[str] = frozenset()
-    """Managers whose log is copied before anything is forced."""
+    """The managers whose log is copied before a force."""
 
     @property
     def remade(self) -> bool:
-        """Whether the quorum is made again: then an autolocked swarm gets a new unlock key."""
+        """Whether the quorum is made again. An autolocked swarm then gets a new unlock key."""
         return self.ending in (Ending.FORCED, Ending.RESTORED)
 
 
 def matrix(managers: Sequence[str], *, autolock: bool = False, engine: str = image.DEFAULT) -> Iterator[Case]:
-    """Every subset of the managers lost, the small ones first, with every state of the copies."""
+    """Every subset of the managers as a loss, small ones first, with every state of the copies."""
     for count in range(len(managers) + 1):
         for lost in combinations(managers, count):
             for copies in Copies:
@@ -97,38 +100,42 @@ def matrix(managers: Sequence[str], *, autolock: bool = False, engine: str = ima
 
 
 def sample(cases: Sequence[Case]) -> list[Case]:
-    """Every loss of these cases once, the states of the copies in turn; with autolock on, each with the next state."""
+    """Return each loss once, with the states of the copies in turn. With autolock on, each loss has the next state."""
     losses, states = list(dict.fromkeys(case.lost for case in cases)), list(Copies)
     return [case for case in cases if case.copies is states[(losses.index(case.lost) + case.autolock) % len(states)]]
 
 
 def expected(case: Case) -> Expected:
-    """What must come of a case, from its losses and its copies alone."""
-    found = _by_loss(case)
+    """Decide how a case must end, only from its losses and its copies."""
+    expectation = _by_loss(case)
     if case.copies is Copies.FOREIGN:
         return Expected(
-            found.ending,
-            f"copies of two swarms under one name: refused until the operator names the swarm; then {found.why}",
+            expectation.ending,
+            f"copies of two swarms under one name: refused until the operator names the swarm; then {expectation.why}",
             "code: several-swarms",
             Remedy.NAME_THE_SWARM,
-            found.renewed,
-            found.last_change,
-            found.safety_copies,
+            expectation.renewed,
+            expectation.last_change,
+            expectation.safety_copies,
         )
-    return found
+    return expectation
 
 
 def _by_loss(case: Case) -> Expected:
-    lost, left = len(case.lost), len(case.survivors)
+    lost, survivors = len(case.lost), len(case.survivors)
     no_copies = case.copies is Copies.MISSING
     renewed = frozenset(case.lost) if no_copies else frozenset[str]()
-    identity = "no copy holds their certificates, so they join anew" if no_copies else "a copy holds their certificates"
+    identity = (
+        "no copy holds their certificates, so they join as new nodes"
+        if no_copies
+        else "a copy holds their certificates"
+    )
     if lost == 0:
         return Expected(Ending.NOTHING, "nothing is lost, so copies do not matter")
-    if left > lost:
+    if survivors > lost:
         return Expected(Ending.REJOINED, f"the swarm has its quorum; {identity}", renewed=renewed)
-    if left:
-        why = f"the survivor that holds most has all that was committed, whatever the copies are; {identity}"
+    if survivors:
+        why = f"the survivor whose log reaches furthest has all that was committed, whatever the copies are; {identity}"
         return Expected(Ending.FORCED, why, renewed=renewed, safety_copies=frozenset(case.survivors))
     if no_copies:
         return Expected(
@@ -144,5 +151,5 @@ def _by_loss(case: Case) -> Expected:
 
 
 def only(cases: Iterable[Case], pattern: str) -> list[Case]:
-    """The cases whose names hold the pattern, in which ``*`` stands for anything."""
+    """The cases whose names contain the pattern. ``*`` matches anything."""
     return [case for case in cases if fnmatchcase(case.name, f"*{pattern}*")]

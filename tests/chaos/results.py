@@ -1,4 +1,4 @@
-"""The results of cases, a line of JSON each, appended as they come: a run that broke off goes on from there."""
+"""Stores the results of cases, one line of JSON each. An interrupted run can continue from them."""
 
 import json
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from tests.chaos.trial import Result
 
 
 def append(file: Path, result: Result) -> None:
-    """One line, in one write: several runs may share a file. What was said is kept where a fault has to be understood."""
+    """Append one line in one write, because several runs may share a file. Progress is kept only with a fault."""
     result = result if result.faults else replace(result, said=[])
     line = {"name": result.case.name, "date": datetime.now(UTC).isoformat(timespec="seconds"), **asdict(result)}
     with file.open("a") as out:
@@ -20,22 +20,22 @@ def append(file: Path, result: Result) -> None:
 
 
 def read(file: Path) -> dict[str, Result]:
-    """The last result of each case, by its name. A last line that was cut off is left out."""
+    """The last result of each case, by its name. Ignores an incomplete last line."""
     return {result.case.name: result for result in map(_result, lines(file))}
 
 
 def dates(file: Path) -> list[str]:
-    """The days on which the results came."""
+    """The days of the results."""
     return sorted({line["date"][:10] for line in lines(file)})
 
 
 def faults(file: Path) -> list[tuple[str, str]]:
-    """Every fault that ever came, also of cases that went well when they were run again: the case's name, and what it was."""
+    """The name and text of every fault, also of cases that ended well in a later run."""
     return [(line["name"], line["faults"][0].splitlines()[0]) for line in lines(file) if line["faults"]]
 
 
 def lines(file: Path) -> list[dict[str, Any]]:
-    """The lines that are whole."""
+    """The complete lines of a file."""
     texts = file.read_text().splitlines() if file.exists() else []
     return [json.loads(text) for text in texts if text.endswith("}")]
 

@@ -1,4 +1,4 @@
-"""The results of the matrix as a page: totals, then a table for each cluster, a row for each loss."""
+"""Writes the results of the matrix as a page: totals, then a table for each cluster with a row for each loss."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -10,11 +10,12 @@ from tests.chaos.trial import Result
 
 HEAD = """# Chaos matrix
 
-Every subset of the managers is lost, with every state of the copies, one case after the other on real swarms with
-running services. Each case ends in a recovery that is proven, or in the refusal that it must end in. What it must end
-in is decided by [a function of its own](../tests/chaos/oracle.py), and looked at through the engines of the nodes.
-Written by `make chaos`; the seconds are this machine's. The matrix of one engine is 400 cases, 80 of 3 managers and 320
-of 5. Of some engines a part was run; what was not run is called so.
+`make chaos` writes this page. A case loses one subset of the managers, with one state of the copies, on a real swarm
+with running services. The cases run one after the other. Each must end in a proven recovery, or in a refusal.
+[A separate function](../tests/chaos/oracle.py) decides how each case must end. The checks ask the engines of the nodes.
+
+The seconds belong to the machine that ran the cases. The matrix of one engine has 400 cases: 80 with 3 managers and 320
+with 5. With some engines only a part was run. The tables show the other cases as *not run*.
 
 """
 LEGEND = """
@@ -24,13 +25,13 @@ A cell says how the case ended, and the seconds from machines that are up and em
 |---|---|
 | rejoined | The swarm had a quorum. The lost managers are back under their own node IDs. |
 | joined anew | The lost managers are back under new node IDs, because no copy held the old ones. |
-| * | The leader was lost too. An election of 10 to 20 s is part of the time. |
+| * | The leader was lost too. The time includes an election of 10 to 20 s. |
 | forced a | The quorum was lost. A new cluster was forced from manager a's own log, after a safety copy of every survivor. |
 | restored a | All managers were lost. The swarm was restored from the copy of manager a. |
 | older | The copy before the newest was restored, without the last change. |
-| refused | Nothing was changed. Then the copies were put back, and the swarm was restored from manager a's copy. |
+| refused | Requorum changed nothing. Then the case put the copies back, and the swarm was restored from manager a's copy. |
 
-In the column *newest foreign*, Requorum refused each case first and changed nothing, because copies of two swarms had one name.
+In the column *newest foreign*, copies of two swarms had one name. Requorum refused each case first and changed nothing.
 The cell says how the case ended after `requorum:clusterId` was set.
 
 Each case checks on every node:
@@ -47,7 +48,7 @@ An engine may list a member as neither Reachable nor Ready, or no leader, for at
 
 
 def document(found: Iterable[Result], dates: Sequence[str], faults: Sequence[tuple[str, str]] = ()) -> str:
-    """The page; ``faults`` are all that ever came, also those of cases that were run again."""
+    """Return the page. ``faults`` are all faults, also those of cases that ran again."""
     results = sorted(found, key=lambda result: _order(result.case))
     parts = [HEAD, *_totals(results, dates), LEGEND]
     for (engine, count, lock), group in groupby(results, key=lambda result: _cluster(result.case)):
@@ -64,7 +65,7 @@ def document(found: Iterable[Result], dates: Sequence[str], faults: Sequence[tup
 
 
 def cell(result: Result) -> str:
-    """What came of one case."""
+    """The text of one case's result."""
     if result.faults or result.ending is None:
         return f"**FAULT**: {result.faults[0].splitlines()[0] if result.faults else 'broke off'}"
     wanted = expected(result.case)
@@ -120,6 +121,6 @@ def _cluster(case: Case) -> tuple[str, int, bool]:
 
 
 def _order(case: Case) -> tuple[bool, tuple[str, int, bool], int, list[int], int]:
-    """The default engine first."""
+    """The sort key of a case. The default engine comes first."""
     places = [case.managers.index(name) for name in case.lost]
     return case.engine != image.DEFAULT, _cluster(case), len(case.lost), places, list(Copies).index(case.copies)

@@ -1,8 +1,9 @@
-"""One case on a real cluster: the loss, the recovery, the judgement."""
+"""Runs one case on a real cluster: the loss, the recovery and the checks."""
 
 import time
 from dataclasses import dataclass, field, replace
 
+import recovery.cluster
 from recovery.errors import Refused
 from recovery.operations import lifecycle
 from recovery.operations.assess import assess
@@ -16,15 +17,18 @@ from tests.chaos.oracle import Case, Ending, Expected, Remedy, expected
 from tests.chaos.witness import Picture
 
 LOOKS_SECONDS, LOOKS_PAUSE = 30.0, 0.5
-"""For how long faults that come and go are looked at, and between two looks."""
+"""How long to watch temporary faults, and the seconds between two checks."""
 STANDS_SECONDS = 5.0
-"""The longest that they may last after a proof: the raft notices within 2 s that a message is late (swarmkit, manager/state/raft:
-SendTimeout), sends the next one a second later and is as long over that again. What lasts longer, the proof should have seen."""
+"""The longest time that temporary faults may last after a proof.
+
+Raft notices within 2 s that a message is late (swarmkit, manager/state/raft: SendTimeout). It sends the next message a
+second later, which may be late too. The proof should notice a fault that lasts longer.
+"""
 
 
 @dataclass
 class Result:
-    """What a case came to. Without faults it ended as it must."""
+    """The result of a case. Without faults, the case ended as it must."""
 
     case: Case
     ending: Ending | None = None
@@ -32,14 +36,16 @@ class Result:
     """The survivor that was forced, or the manager whose copy was restored."""
     refused_first: bool = False
     led: bool = False
-    """Whether the leader was among the lost."""
+    """Whether the leader was lost."""
     seconds: float = 0.0
-    """From machines that are up to the proof; with a remedy, from the remedy on."""
+    """The seconds from running machines to the proof. With a remedy, the seconds from the remedy."""
     whole: float = 0.0
-    """The whole case, in seconds, with the loss and the judgement."""
+    """The seconds of the whole case, with the loss and the checks."""
     stood_after: float = 0.0
-    """From the recovery's end to the look that found every manager Reachable, every node Ready and one leader, in seconds;
-    where none did, to the last."""
+    """The seconds from the recovery's end to the first check without temporary faults.
+
+    Without such a check, to the last check.
+    """
     engines: tuple[str, ...] = ()
     second_swarms: int = 0
     changed_workers: int = 0
@@ -50,7 +56,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one attempt to recover did."""
+    """The result of one attempt to recover."""
 
     ending: Ending
     source: str = ""
@@ -58,14 +64,14 @@ class Outcome:
 
 
 class Trial:
-    """Cases one after the other on one cluster; each leaves it healthy for the next."""
+    """Runs cases one after the other on one cluster. Each case leaves a healthy cluster for the next."""
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
         self._before: Picture | None = None
 
     def run(self, case: Case) -> Result:
-        """One case. After a fault the cluster is built anew before the next."""
+        """Run one case. After a fault, the next case gets a new cluster."""
         begun = time.monotonic()
         result = Result(case)
         try:
@@ -74,7 +80,7 @@ class Trial:
                 self._before = self.cluster.look()
                 begun = time.monotonic()
             self._before = self._run(case, self._before, result)
-        except Exception as error:  # any failure is a finding of this case, and the next must not suffer from it
+        except Exception as error:  # any failure is a fault of this case, and must not affect the next
             result.faults.append(f"{type(error).__name__}: {error}")
         if result.faults:
             result.said += self.cluster.engine_logs()
@@ -97,9 +103,9 @@ class Trial:
         outcome = self._recover(settings, result)
         if wanted.remedy:
             result.faults += _not_refused(wanted, outcome)
-            seen = cluster.look(seconds=witness.HASTY)
-            result.faults += witness.touched(lost, seen) + self._changed(spoilt)
-            self._count(result, before, seen)
+            after_refusal = cluster.look(seconds=witness.HASTY)
+            result.faults += witness.touched(lost, after_refusal) + self._changed(spoilt)
+            self._count(result, before, after_refusal)
             result.refused_first = not result.faults
             settings, spoilt = self._remedied(wanted.remedy, settings, before, spoilt, good)
             start = time.monotonic()
@@ -111,33 +117,37 @@ class Trial:
         return after
 
     def _copy(self, mark: str) -> Objects:
-        """A change, and copies of it; beside them lie only the copies before."""
+        """Make a change and copy it. S3 then has only these copies and the ones before."""
         cluster = self.cluster
         cluster.mark(mark)
-        failed = [outcome.error for outcome in backup(cluster.settings, say=lambda _: None) if outcome.error]
+        failed = [
+            outcome.error
+            for outcome in backup(recovery.cluster.Cluster(cluster.settings), say=lambda _: None)
+            if outcome.error
+        ]
         if failed:
             raise failed[0]
         return cluster.bucket.read()
 
     def _recover(self, settings: Settings, result: Result) -> Outcome:
-        """What `requorum recover --yes` does."""
+        """Recover as `requorum recover --yes` does."""
         start = time.monotonic()
 
         def say(line: str) -> None:
             result.said.append(f"{time.monotonic() - start:.1f} s: {line}")
 
         try:
-            seen = assess(settings)
-            found = replace(seen, plan=seen.plan.agreed())
-            found.require_safe(settings)
+            first = assess(recovery.cluster.Cluster(settings))
+            assessment = replace(first, plan=first.plan.agreed())
+            assessment.require_safe(settings)
         except Refused as error:
             return Outcome(Ending.REFUSED, refusal=str(error))
-        plan = found.plan
+        plan = assessment.plan
         result.said += plan.lines
         say("the plan is made")
-        if not plan.steps and not lifecycle.unproven(settings, say=say):
+        if not plan.steps and not lifecycle.unproven(recovery.cluster.Cluster(settings), say=say):
             return Outcome(Ending.NOTHING)
-        recover_all(settings, found, say=say)
+        recover_all(recovery.cluster.Cluster(settings), assessment, say=say)
         if plan.survivor:
             return Outcome(Ending.FORCED, plan.survivor)
         if plan.copy:
@@ -156,8 +166,8 @@ class Trial:
                 return settings, good
 
     def _changed(self, spoilt: Objects) -> list[str]:
-        """What a refusal did to the copies."""
-        return [] if sorted(spoilt) == sorted(self.cluster.bucket.keys()) else ["a refusal changed what lies in S3"]
+        """Describe what a refusal changed in the copies."""
+        return [] if sorted(spoilt) == sorted(self.cluster.bucket.keys()) else ["a refusal changed the objects in S3"]
 
     def _count(self, result: Result, before: Picture, after: Picture) -> None:
         second, changed = witness.second_swarms(before, after), witness.changed_containers(before, after)
@@ -173,7 +183,7 @@ class Trial:
         before: Picture,
         marks: dict[bool, str],
     ) -> Picture:
-        """What was seen at the end, its faults noted."""
+        """Check the nodes at the end, and record faults. Returns their answers."""
         case = result.case
         after, faults, result.stood_after = self._seen(case, wanted, before, marks)
         if outcome.ending is not wanted.ending:
@@ -189,7 +199,7 @@ class Trial:
     def _seen(
         self, case: Case, wanted: Expected, before: Picture, marks: dict[bool, str]
     ) -> tuple[Picture, list[str], float]:
-        """What the nodes say, what is wrong with that, and when they were asked; again where that may pass."""
+        """Ask the nodes. Returns their answers, the faults, and the time. Asks again while faults may be temporary."""
         begun = time.monotonic()
         while True:
             asked = time.monotonic() - begun
@@ -200,7 +210,7 @@ class Trial:
             time.sleep(LOOKS_PAUSE)
 
     def _tidy(self, result: Result, wanted: Expected, good: Objects, spoilt: Objects) -> None:
-        """Look at the copies that the recovery took, then leave the newest good one of each manager."""
+        """Check the copies that the recovery took, then keep only the newest good copy of each manager."""
         bucket, managers = self.cluster.bucket, self.cluster.managers
         now = bucket.read()
         fresh = manifests({key: now[key] for key in now.keys() - spoilt.keys()})

@@ -1,4 +1,4 @@
-"""A bucket in memory, as far as `recovery.s3.site.Site` asks boto3's client for one."""
+"""A bucket in memory, with the part of boto3's client that `recovery.s3.site.Site` uses."""
 
 # ruff: noqa: N803 - the names are boto3's
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 NOTES = ("/journal/", "/reports/", "/lease.json", "/recover-spent.json")
-"""Keys of what is only noted: losing such a write stops nothing, so it is no effect to be struck."""
+"""Keys of notes. If such a write fails, nothing stops. So it does not count as an effect."""
 
 
 class FakeS3:
-    """Stands in for boto3's S3 client."""
+    """Replaces boto3's S3 client."""
 
     def __init__(self, wires: "Wires") -> None:
         self._wires = wires
@@ -32,8 +32,8 @@ class FakeS3:
     def paginate(self, *, Bucket: str, Prefix: str) -> Iterator[dict[str, Any]]:
         now = datetime.now(UTC)
         objects = self._objects().items()
-        found = [{"Key": k, "Size": len(v), "LastModified": now} for k, v in objects if k.startswith(Prefix)]
-        yield {"Name": Bucket, "Contents": found}
+        contents = [{"Key": k, "Size": len(v), "LastModified": now} for k, v in objects if k.startswith(Prefix)]
+        yield {"Name": Bucket, "Contents": contents}
 
     def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:
         if Key not in self._objects():
@@ -51,8 +51,8 @@ class FakeS3:
         IfMatch: str = "",
         ChecksumAlgorithm: str = "",
     ) -> dict[str, str]:
-        found = self._objects().get(Key)
-        if (IfNoneMatch and found is not None) or (IfMatch and (found is None or _etag(found) != IfMatch)):
+        current = self._objects().get(Key)
+        if (IfNoneMatch and current is not None) or (IfMatch and (current is None or _etag(current) != IfMatch)):
             raise ClientError({"Error": {"Code": "PreconditionFailed", "Message": Key}}, "PutObject")
         with self._effect("write", Key):
             self._objects()[Key] = Body

@@ -1,4 +1,4 @@
-"""What befalls a cluster, and what must become of it: written down without looking at how plans are made."""
+"""Cases of losses, and how each must end. The module does not use the code that plans recoveries."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
@@ -6,6 +6,7 @@ from enum import StrEnum
 from functools import cache
 from itertools import combinations
 
+from recovery.cluster import Cluster
 from recovery.copies.copy import ARCHIVE
 from recovery.operations import lifecycle
 from recovery.operations.assess import assess
@@ -19,17 +20,17 @@ from tests.unit import factories as make
 
 WORKERS = [{"address": "10.77.1.41"}]
 EARLY, LATER, LATE = "early", "later", "late"
-"""Configs: written between the older and the newer copies; after both; and while some managers were cut off."""
+"""Configs, written between the older and newer copies, after both, and while some managers were cut off."""
 NEXT = "next"
-"""An entry more after each of them: without it the last one is not committed on disk, and forcing may drop it."""
+"""One more entry after each config. Without it, the config is not committed on disk, and a force may drop it."""
 
 
 UNHEARD = 9
-"""Entries that a leader writes to its own disk after it was cut off: more than the others write meanwhile."""
+"""Entries that a cut-off leader writes only to its own disk. They are more than the others write meanwhile."""
 
 
 class Copies(StrEnum):
-    """What S3 holds; every manager has an older and a newer copy, unless said otherwise."""
+    """The state of the copies in S3. Every manager has an older and a newer copy, unless a value says otherwise."""
 
     GOOD = "good"
     NEWEST_DAMAGED = "newest damaged"
@@ -41,7 +42,7 @@ class Copies(StrEnum):
 
 @dataclass(frozen=True)
 class Case:
-    """One misfortune: who is lost, who of the others was cut off before, and what copies there are."""
+    """One case: the lost managers, the managers that were cut off before, and the state of the copies."""
 
     managers: int
     lost: frozenset[str]
@@ -50,12 +51,12 @@ class Case:
     named: bool = False
     """Whether the stack file names the cluster's ID."""
     elsewhere: bool = False
-    """Whether the lost machines are made again at other addresses."""
+    """Whether the lost machines get other addresses."""
 
     def __str__(self) -> str:
         lost, behind = (" ".join(sorted(names)) or "nobody" for names in (self.lost, self.behind))
-        told = ", named" * self.named + ", elsewhere" * self.elsewhere
-        return f"{self.managers}: {lost} lost, {behind} behind, copies {self.copies}{told}"
+        extras = ", named" * self.named + ", elsewhere" * self.elsewhere
+        return f"{self.managers}: {lost} lost, {behind} behind, copies {self.copies}{extras}"
 
     @property
     def survivors(self) -> frozenset[str]:
@@ -67,7 +68,7 @@ class Case:
 
     @property
     def refused(self) -> str:
-        """Words or the code of the refusal; empty if the cluster must be recovered."""
+        """Part of the refusal's text, or its code. Empty if Requorum must recover the cluster."""
         if self.copies is Copies.NEWEST_FOREIGN and not self.named:
             return "code: several-swarms$"
         if self.copies is Copies.ALL_NEWEST_FOREIGN and not self.named:
@@ -80,7 +81,7 @@ class Case:
 
     @property
     def kept(self) -> frozenset[str]:
-        """Configs that must be there afterwards."""
+        """The configs that must exist afterwards."""
         if self.keeps_quorum:
             return frozenset({EARLY, LATER, LATE})
         if self.survivors:
@@ -89,14 +90,14 @@ class Case:
 
     @property
     def gone(self) -> frozenset[str]:
-        """Configs that cannot be there afterwards."""
+        """The configs that cannot exist afterwards."""
         if self.survivors:
             return frozenset() if self.survivors - self.behind else frozenset({LATE})
         return frozenset({EARLY, LATER, LATE}) - self.kept
 
     @property
     def identities(self) -> frozenset[str]:
-        """Managers that must have the node ID that they had."""
+        """The managers that must keep their node ID."""
         served = {
             Copies.MISSING: frozenset[str](),
             Copies.FIRST_ONLY: frozenset({"manager-a"}),
@@ -110,25 +111,25 @@ def names(managers: int) -> tuple[str, ...]:
 
 @cache
 def settings(managers: int, *, recover: bool = True, cluster_id: str | None = None) -> Settings:
-    """How the cluster is described."""
+    """The settings of the cluster."""
     return make.settings(managers, workers=WORKERS, recover=recover, clusterId=cluster_id)
 
 
 def elsewhere(of: Settings, names: Collection[str]) -> Settings:
     """The settings with these managers at other addresses."""
-    there = [replace(node, address=node.address + 100) if node.name in names else node for node in of.managers]
-    return of.model_copy(update={"managers": tuple(there)})
+    moved = [replace(node, address=node.address + 100) if node.name in names else node for node in of.managers]
+    return of.model_copy(update={"managers": tuple(moved)})
 
 
 def subsets(managers: int) -> Iterator[frozenset[str]]:
-    """Every set of managers that may be lost, none and all among them."""
+    """Every subset of the managers, with the empty one and the full one."""
     for count in range(managers + 1):
         yield from map(frozenset, combinations(names(managers), count))
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A healthy cluster that is kept to be copied."""
+    """A healthy cluster, kept as a template."""
 
     swarm: Swarm
     objects: dict[str, bytes]
@@ -136,26 +137,26 @@ class Picture:
 
 @dataclass(frozen=True)
 class Scene:
-    """A cluster that something befell: how it is to be recovered, and what it was."""
+    """A cluster after a loss, with its settings and its earlier state."""
 
     settings: Settings
     cluster_id: str
     identities: dict[str, str]
-    """Node ID by name."""
+    """The node IDs by name."""
     versions: dict[str, int]
-    """Of every object, where a leader lives."""
+    """The version of every object, if a leader exists."""
     spare: int
 
 
 class Theatre:
-    """Builds clusters on wires, and lets misfortunes befall them."""
+    """Builds fake clusters, and makes cases happen to them."""
 
     def __init__(self, wires: Wires) -> None:
         self.wires = wires
         self._built: dict[tuple[int, str], Picture] = {}
 
     def stage(self, case: Case, *, orphans_forget: bool = False, slow: bool = False) -> Scene:
-        """The cluster after the misfortune, lost machines rebuilt with nothing on them."""
+        """Build the cluster after the loss, with empty machines in place of the lost ones."""
         built = self._build(case.managers)
         wires, swarm = self.wires, built.swarm.clone()
         wires.swarm, wires.objects = swarm, dict(built.objects)
@@ -186,13 +187,13 @@ class Theatre:
         )
 
     def write(self, name: str) -> None:
-        """Commit a config through whichever manager leads."""
+        """Commit a config through the leader."""
         leader = self.wires.swarm.lives()
         assert leader
         FakeApi(self.wires, f"unix:///fake/{leader.address}").create_config(name, b"")
 
     def original(self, managers: int, name: str) -> Machine:
-        """The machine as it was before any misfortune."""
+        """The machine as it was before any loss."""
         return self._build(managers).swarm.named(name)
 
     def _cut_off(self, case: Case) -> None:
@@ -208,15 +209,15 @@ class Theatre:
         self.write(NEXT)
 
     def _build(self, managers: int, series: str = "") -> Picture:
-        """A cluster built, changed and copied by the real code, ready to be cloned."""
+        """Build, change and copy a cluster with the real code, as a template."""
         if (managers, series) not in self._built:
             self.wires.swarm, self.wires.objects = Swarm(series), {}
             self.wires.begin()
             wanted = settings(managers, recover=False)
             cluster(self.wires, wanted)
-            recover_all(wanted, assess(wanted), say=quiet)
+            recover_all(Cluster(wanted), assess(Cluster(wanted)), say=quiet)
             self.write(EARLY)
-            lifecycle.fresh_copies(wanted, say=quiet)
+            lifecycle.fresh_copies(Cluster(wanted), say=quiet)
             self.write(LATER)
             self.write(NEXT)
             self._built[managers, series] = Picture(self.wires.swarm, self.wires.objects)
@@ -241,7 +242,7 @@ class Theatre:
                 objects.update(self._foreign(case.managers))
 
     def _foreign(self, managers: int) -> dict[str, bytes]:
-        """The copies of another swarm, younger than ours."""
+        """The copies of another swarm, which are newer than the cluster's own."""
         swarm, objects = self.wires.swarm, self.wires.objects
         built = self._build(managers, "other-")
         self.wires.swarm, self.wires.objects = swarm, objects

@@ -1,4 +1,4 @@
-"""The Docker API of a fake machine, as far as `recovery.node.engine.Engine` asks it."""
+"""The Docker API of a fake machine, with the part that `recovery.node.engine.Engine` uses."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 LEADERLESS_SECONDS = 20
-"""How long a manager looks for a leader before it answers without one."""
+"""The seconds for which a manager looks for a leader before it answers without one."""
 
 
 def no_answer(what: str) -> Exception:
@@ -28,7 +28,7 @@ def no_answer(what: str) -> Exception:
 
 
 class FakeApi:
-    """Stands in for `docker.APIClient`; the socket's name is the machine's address."""
+    """Replaces `docker.APIClient`. The name of the socket is the machine's address."""
 
     def __init__(self, wires: "Wires", base_url: str, timeout: float = 60) -> None:
         self._wires = wires
@@ -59,7 +59,7 @@ class FakeApi:
         with self._asked() as machine, self._wires.effect(f"{machine.name}: {what}", no_answer):
             yield machine
 
-    # What is asked
+    # Requests that read
 
     def info(self) -> dict[str, Any]:
         machine = self._machine()
@@ -98,10 +98,10 @@ class FakeApi:
             return [self._node(leader, followers, state, entry) for entry in state.nodes.values()]
 
     def inspect_node(self, node_id: str) -> dict[str, Any]:
-        found = [entry for entry in self.nodes() if entry["ID"] == node_id]
-        if not found:
+        entries = [entry for entry in self.nodes() if entry["ID"] == node_id]
+        if not entries:
             raise APIError(f"node {node_id} not found", explanation=f"node {node_id} not found")
-        return found[0]
+        return entries[0]
 
     def services(self) -> list[dict[str, Any]]:
         return []
@@ -131,7 +131,7 @@ class FakeApi:
         spec: Mapping[str, Any] = docker.types.SwarmSpec("1.41", **options)
         return spec
 
-    # What is changed
+    # Requests that change
 
     def init_swarm(
         self, *, force_new_cluster: bool = False, swarm_spec: Mapping[str, Any] | None = None, **_: Any
@@ -178,7 +178,7 @@ class FakeApi:
             self._wires.swarm.change(machine, lambda state, index: replace(state, spec=swarm_spec, spec_version=index))
 
     def create_config(self, name: str, data: bytes) -> dict[str, str]:
-        """Only the tests write configs: no effect of the code under test."""
+        """Create a config. Only tests do so, and it does not count as an effect of the code under test."""
         with self._asked() as machine:
             self._wires.swarm.change(
                 machine, lambda state, index: replace(state, configs={**state.configs, f"config-{name}": index})
@@ -189,7 +189,7 @@ class FakeApi:
         pass
 
     def _let_answer(self, machine: Machine) -> None:
-        """Wait as an engine does that is asked something still (moby, daemon/cluster: whoever asks holds a lock)."""
+        """Wait until the engine has answered earlier requests, which hold a lock (moby, daemon/cluster)."""
         self._wires.clock = max(self._wires.clock, machine.busy_until)
 
     def _state(self, machine: Machine) -> State:

@@ -1,4 +1,4 @@
-"""A machine of the fake swarm: whether it is there, and what its engine has on disk."""
+"""A machine of the fake swarm: its state, and the files of its engine."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,29 +11,31 @@ from tests.fake.raft import Raft
 
 @dataclass(frozen=True)
 class Directory:
-    """A swarm directory: an identity, and a raft log where the node is or was a manager."""
+    """A swarm directory: an identity, and a raft log if the node is or was a manager."""
 
     node_id: str
     cluster_id: str
     raft: Raft | None = None
     placed: str = ""
-    """The mark that our restore leaves."""
+    """The marker of a restore: the name of the copy."""
     left_behind: int = 0
-    """For how many rounds the node waits for a vote that nobody gives it: it has thrown its log away on hearing
-    that it is no member any more. First it is not Ready, then it is."""
+    """The rounds for which the node still waits for a vote that it never gets.
+
+    The node deleted its log when it learned that it is no member any more. It is first not Ready, and then Ready.
+    """
     remotes: tuple[str, ...] = ()
-    """Addresses of the managers that a node without a log knows: it finds the leader through these alone."""
+    """The addresses of the managers that a node without a log knows. It finds the leader only through them."""
     good: int | None = None
     """The last entry of its log whose checksum is right; None if all are. An engine does not come up with such a log, and does
     not even start if no entry is."""
     repaired: str = ""
     """The note that our repair leaves."""
     engine_state: bool = True
-    """Whether the engine's own state file is there: without it a starting engine is in no swarm."""
+    """Whether the engine's state file exists. Without it, a starting engine is in no swarm."""
 
 
 class Cut(Enum):
-    """Who does not reach a machine that runs."""
+    """Which other machines cannot reach a running machine."""
 
     NOBODY = auto()
     US = auto()
@@ -42,7 +44,7 @@ class Cut(Enum):
 
 @dataclass
 class Machine:
-    """One machine; a rebuilt one is another."""
+    """One machine. A rebuilt machine is another one."""
 
     name: str
     address: str
@@ -54,7 +56,7 @@ class Machine:
     state: LocalState = LocalState.INACTIVE
     directory: Directory | None = None
     detours: Mapping[str, str] = field(default_factory=dict)
-    """Where what is sent to an address arrives instead."""
+    """The redirects: address to the address at which its traffic arrives."""
     note: str = ""
     """What will be noted beside a repaired log on its way into place."""
     halted: bool = False
@@ -62,19 +64,20 @@ class Machine:
     full: bool = False
     """Whether its disk is full."""
     staged: bytes | None = None
-    """An archive on its way into place."""
+    """An unpacked archive that is not in its final place yet."""
     copy: bytes | None = None
-    """A copy that was taken here and lies here still."""
+    """A copy that was taken on this machine and is still on it."""
     busy_until: float = 0.0
-    """When it will have answered what it was asked about its swarm: before, its engine neither leaves nor forces anything."""
+    """The time until which a request about its swarm blocks the engine. Until then, it can neither leave nor force."""
     gossips: bool = True
-    """Whether it listens for gossip."""
+    """Whether the engine listens for gossip."""
     reports: bool = True
-    """Whether its agent reports to the leader: a manager's may stop to, until its engine is started again, and it votes all the same."""
+    """Whether the node reports to the leader. A manager may stop to report until its engine restarts, and still votes.
+    """
     key: UnlockKey | None = None
-    """What its key file is locked with: without it a starting engine has no log."""
+    """The key that locks the key file. Without the key, a starting engine has no log."""
     searching: bool = False
-    """It has left a swarm without a leader, and still looks for one."""
+    """Whether the engine left a swarm without a leader, and still looks for a leader."""
 
     @property
     def up(self) -> bool:
@@ -82,12 +85,12 @@ class Machine:
 
     @property
     def answers(self) -> bool:
-        """Whether we reach it."""
+        """Whether Requorum reaches the machine."""
         return self.up and self.cut is Cut.NOBODY
 
     @property
     def in_swarm(self) -> bool:
-        """Whether its engine runs as a node, whoever reaches it."""
+        """Whether the engine runs as a node, no matter who reaches it."""
         return self.state is not LocalState.INACTIVE and self.presence is Presence.PRESENT
 
     @property
@@ -96,7 +99,7 @@ class Machine:
 
     @property
     def raft(self) -> Raft | None:
-        """The log its engine runs on, not one that merely lies there."""
+        """The log with which the engine runs. A log that only exists on the disk does not count."""
         directory = self.directory
         stopped = self.state in (LocalState.LOCKED, LocalState.ERROR)
         return directory.raft if directory and self.in_swarm and not stopped else None
@@ -107,6 +110,6 @@ class Machine:
         return self.directory is not None and self.directory.good == 0
 
     def reaches(self, other: "Machine") -> bool:
-        """Whether two machines hear each other."""
+        """Whether two machines reach each other."""
         apart = Cut.EVERYBODY in (self.cut, other.cut)
         return self is other or (self.up and other.up and not apart)

@@ -1,4 +1,4 @@
-"""What managers agree on and what each has on disk: frozen values, so that a fake machine is copied by reference."""
+"""The state on which managers agree, and the log of each. The values are frozen, so that machines can share them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -7,12 +7,12 @@ from typing import Any, Self
 
 
 class RaftViolation(AssertionError):
-    """Something was done that a real swarm answers with two leaders, lost entries or a confused identity."""
+    """The code under test did what makes two leaders, loses entries or confuses identities in a real swarm."""
 
 
 @dataclass(frozen=True)
 class Voter:
-    """A raft member: its node, and the address that it has for life."""
+    """A raft member: its node, and its address, which does not change."""
 
     node_id: str
     address: str
@@ -20,7 +20,7 @@ class Voter:
 
 @dataclass(frozen=True)
 class Entry:
-    """One entry of the swarm's node list as the log has it; who is up is not in the log."""
+    """One entry of the node list in the log. The log does not hold which nodes are up."""
 
     node_id: str
     hostname: str
@@ -33,13 +33,13 @@ class Entry:
 
 @dataclass(frozen=True)
 class State:
-    """What a log amounts to."""
+    """The state after all entries of a log."""
 
     cluster_id: str
     nodes: Mapping[str, Entry] = field(default_factory=dict)
     voters: Mapping[int, Voter] = field(default_factory=dict)
     configs: Mapping[str, int] = field(default_factory=dict)
-    """ID to version."""
+    """The versions of configs by ID."""
     spec: Mapping[str, Any] = field(default_factory=dict)
     spec_version: int = 0
     removed: frozenset[str] = frozenset()
@@ -52,8 +52,8 @@ class State:
         return replace(self, nodes={**self.nodes, entry.node_id: replace(entry, version=version)})
 
     def without_node(self, node_id: str) -> Self:
-        left = {key: entry for key, entry in self.nodes.items() if key != node_id}
-        return replace(self, nodes=left, removed=self.removed | {node_id})
+        nodes = {key: entry for key, entry in self.nodes.items() if key != node_id}
+        return replace(self, nodes=nodes, removed=self.removed | {node_id})
 
     def with_voter(self, raft_id: int, voter: Voter) -> Self:
         return replace(self, voters={**self.voters, raft_id: voter})
@@ -63,14 +63,14 @@ class State:
 
     @property
     def versions(self) -> dict[str, int]:
-        """Every object's version by ID."""
+        """The versions of all objects by ID."""
         nodes = {entry.node_id: entry.version for entry in self.nodes.values()}
         return {**nodes, **self.configs, "swarm": self.spec_version}
 
 
 @dataclass(frozen=True)
 class LogEntry:
-    """A raft entry: where it stands, and the state it leads to."""
+    """A raft entry: its position, and the state after it."""
 
     term: int
     index: int
@@ -81,7 +81,7 @@ class LogEntry:
 class Raft:
     """One manager's raft directory.
 
-    ``commit`` is the newest index that is committed on disk: a member writes it down only with its next entry.
+    ``commit`` is the newest index that is committed on disk. A member writes it only with its next entry.
     """
 
     raft_id: int
@@ -97,9 +97,12 @@ class Raft:
 
     @property
     def reach(self) -> tuple[int, int]:
-        """Raft's order of candidates."""
+        """The value by which raft compares candidates."""
         return self.last.term, self.last.index
 
     def followed(self, log: tuple[LogEntry, ...]) -> Self:
-        """This member after it wrote its leader's log: all but the last entry is then committed on disk."""
+        """Return this member after it wrote its leader's log.
+
+        All entries except the last are then committed on disk.
+        """
         return type(self)(self.raft_id, log, max(self.commit, log[-1].index - 1))

@@ -1,4 +1,4 @@
-"""What engines do, told once: against the fake in tests/unit, against real ones in tests/lab.
+"""Scenarios of what engines do. They run on the fake in tests/unit, and on real engines in tests/lab.
 
 Each scenario begins with three machines that are in no swarm.
 """
@@ -28,30 +28,30 @@ A, B, C = "manager-a", "manager-b", "manager-c"
 
 
 class Machines(Protocol):
-    """Machines for the managers of the settings, and what can befall them."""
+    """The machines of the settings' managers, and their faults."""
 
     settings: Settings
 
     def lose(self, *names: str) -> None:
-        """The machines and their disks are gone."""
+        """Destroy machines and their disks."""
 
     def make(self, *names: str) -> None:
-        """Machines with nothing on them, in the place of lost ones."""
+        """Make empty machines in place of lost ones."""
 
     def move(self, *names: str) -> None:
-        """Machines with nothing on them for lost ones, at other addresses: the settings have those from now on."""
+        """Make empty machines for lost ones at other addresses. The settings then have these addresses."""
 
     def isolate(self, name: str) -> None:
-        """Pull a machine's network cable."""
+        """Disconnect a machine from the network."""
 
     def heal(self, name: str) -> None:
-        """Plug it in again."""
+        """Connect a machine to the network again."""
 
     def until(self, condition: Callable[[], bool], what: str) -> None:
-        """Wait until it is so; AssertionError when it takes too long."""
+        """Wait until the condition is true. Raises: AssertionError if the wait takes too long."""
 
     def breaking(self, rule: str) -> AbstractContextManager[None]:
-        """What is done within breaks a rule of raft; engines do not mind, the fake says so."""
+        """Expect that the context breaks a rule of raft. Real engines accept the context. The fake reports the rule."""
 
 
 Scenario = Callable[[Machines, Path], None]
@@ -69,7 +69,7 @@ def report(machines: Machines, name: str) -> NodeReport:
 
 
 def members(machines: Machines, asked: str) -> dict[str, Member]:
-    """The node list as one manager gives it, by host name, or by ID where a name stands there twice."""
+    """The node list of one manager, by host name, or by ID if a name is listed twice."""
     with engine(machines, asked) as at:
         listed = at.members()
     names = [member.hostname for member in listed]
@@ -77,20 +77,23 @@ def members(machines: Machines, asked: str) -> dict[str, Member]:
 
 
 def found(machines: Machines, name: str = A) -> str:
-    """A swarm of one; its ID."""
+    """Create a swarm of one manager. Returns its ID."""
     with engine(machines, name) as at:
         at.init(SwarmOptions())
     return report(machines, name).cluster_id
 
 
 def ask_to_join(machines: Machines, name: str, remote: str = A) -> None:
-    """Have an engine join as a manager, or under the identity that lies there; after 20 s it goes on with that by itself."""
+    """Ask an engine to join as a manager, or under its present identity.
+
+    After 20 s the engine continues in the background.
+    """
     with engine(machines, remote) as chief, engine(machines, name) as at:
         at.join([machines.settings.node(remote)], chief.join_token("manager"))
 
 
 def join(machines: Machines, name: str, remote: str = A) -> str:
-    """As `ask_to_join`, until it has joined; the node's ID."""
+    """Ask an engine to join, and wait until it has joined. Returns the node ID."""
     ask_to_join(machines, name, remote)
     with engine(machines, name) as at:
         machines.until(lambda: bool(at.info()["Swarm"].get("NodeID")), f"{name} has joined")
@@ -98,7 +101,7 @@ def join(machines: Machines, name: str, remote: str = A) -> str:
 
 
 def three(machines: Machines) -> tuple[str, dict[str, str]]:
-    """A swarm of three managers: its ID, and theirs."""
+    """Create a swarm of three managers. Returns its ID, and the node IDs."""
     cluster = found(machines)
     ids = {A: report(machines, A).node_id, B: join(machines, B), C: join(machines, C)}
     machines.until(lambda: voters(machines, A) == {A, B, C}, "three are reachable")
@@ -113,13 +116,13 @@ def voters(machines: Machines, asked: str) -> set[str]:
 
 
 def label(machines: Machines, asked: str, node_id: str, text: str) -> None:
-    """Commit one entry that can be found again."""
+    """Commit one entry with a label that a test can recognize."""
     with engine(machines, asked) as at:
         at.update_member(node_id, labels={text: "yes"})
 
 
 def copy(machines: Machines, name: str, archive: Path, *, settled: bool = True) -> Manifest:
-    """A copy as `requorum backup` takes it, or of what lies on the disk just now."""
+    """Take a copy as `requorum backup` does. Without ``settled``, copy only the present files."""
     node = machines.settings.node(name)
     with Shell(node, machines.settings.ssh) as shell:
         sealed, recipients = archive.with_suffix(".age"), machines.settings.backup.recipients
@@ -153,7 +156,10 @@ def founding_and_joining(machines: Machines, folder: Path) -> None:
 
 
 def without_a_quorum_nothing_is_agreed(machines: Machines, folder: Path) -> None:
-    """And the survivor that is forced leads alone: the others keep their role, without a vote."""
+    """Without a quorum, the swarm accepts no change.
+
+    A forced survivor leads alone, and the others keep only their role.
+    """
     cluster, ids = three(machines)
     label(machines, A, ids[A], "kept")
     label(machines, A, ids[A], "next")
@@ -203,7 +209,7 @@ def a_second_swarm_is_founded_without_a_word(machines: Machines, folder: Path) -
 
 
 def certificates_bring_a_node_back(machines: Machines, folder: Path) -> None:
-    """Into a living swarm once its vote is taken: as a worker, and a manager again by its role."""
+    """After a node lost its vote, its certificates let it rejoin as a worker. A promotion makes it a manager again."""
     cluster, ids = three(machines)
     label(machines, A, ids[C], "mine")
     manifest = copy(machines, C, folder / "copy")
@@ -225,7 +231,10 @@ def certificates_bring_a_node_back(machines: Machines, folder: Path) -> None:
 
 
 def a_hot_copy_brings_the_swarm_back(machines: Machines, folder: Path) -> None:
-    """And the certificates of another manager bring that one back, with its vote at once."""
+    """A hot copy brings the swarm back.
+
+    The certificates of another manager bring this manager back, with its vote at once.
+    """
     cluster, ids = three(machines)
     label(machines, A, ids[A], "copied")
     manifests = {name: copy(machines, name, folder / name) for name in (B, A)}
@@ -249,7 +258,7 @@ def the_last_entry_is_dropped_unless_another_follows(machines: Machines, folder:
     _, ids = three(machines)
     label(machines, A, ids[A], "first")
     labels, manifest = ["first"], copy(machines, A, folder / "copy", settled=False)
-    for text in ("second", "third", "fourth"):  # a busy swarm may write something by itself behind it
+    for text in ("second", "third", "fourth"):  # a busy swarm may write more entries after it
         before = manifest.position.index
         label(machines, A, ids[A], text)
         labels.append(text)
@@ -285,7 +294,7 @@ def a_removed_identity_is_not_taken_back(machines: Machines, folder: Path) -> No
 
 
 def a_cluster_forced_elsewhere_keeps_its_address_until_its_vote_is_given_anew(machines: Machines, folder: Path) -> None:
-    """Another manager finds it by a detour only, and finds it without one afterwards."""
+    """Another manager finds the forced one only by a redirect. After a new vote, it needs no redirect."""
     cluster, ids = three(machines)
     before = machines.settings.node(A).address
     manifests = {name: copy(machines, name, folder / name) for name in (B, A)}

@@ -1,4 +1,4 @@
-"""The commands that Requorum runs on a machine, done to a fake one."""
+"""Carries out the commands that Requorum runs on a machine on a fake machine."""
 
 import base64
 import hashlib
@@ -34,22 +34,22 @@ if TYPE_CHECKING:
 
 WAL = f"{archive.WAL}0000000000000000-0000000000000000.wal"
 WHICH = "swarm/docker-state.json"
-"""In an archive: the number under which the directory that it holds is remembered."""
+"""A file in each archive. It holds the number of the archive's directory in the fake."""
 FOLDER = "/var/lib/requorum/copies/fake"
 OWN_ENTRIES = 12
-"""That a forced new cluster writes before anybody can list it: a manager by itself becomes the leader, and nodes change their state."""
+"""The number of entries that a forced new cluster writes before it can be listed (election, states of nodes)."""
 DONE = Output(b"", "", 0)
 
 KEY_FILE = key_file()
 
 
 class FakeShell:
-    """Runs the scripts by name; any other is an error of the fake."""
+    """Runs the known scripts. An unknown script is an error of the fake."""
 
     def __init__(self, wires: "Wires") -> None:
         self._wires = wires
         self._directories: list[Directory] = []
-        """What archives hold, by number."""
+        """The directories of archives, by number."""
 
     def run(self, machine: Machine, argv: Sequence[str], stdin: bytes | Path | None, stdout: Path | None) -> Output:
         if argv[0] == "python3":
@@ -105,7 +105,7 @@ class FakeShell:
 
     def _probe(self, machine: Machine) -> Output:
         directory = machine.directory
-        lines = [machine.machine_id, machine.marked]
+        lines = [nodes.ROOT, machine.machine_id, machine.marked]
         if directory:
             shown = make.certificate(directory.node_id, directory.cluster_id).decode()
             ca = hashlib.sha256(make.ca(directory.cluster_id)).hexdigest()
@@ -115,7 +115,7 @@ class FakeShell:
         return Output("\n".join(lines).encode() + b"\n", "", 0)
 
     def _program(self, machine: Machine, verb: str, arguments: list[str], content: bytes) -> Output:
-        """What `recovery.onnode` does: the copy that lies on the machine is its last one."""
+        """Do what `recovery.onnode` does. The machine keeps only its last copy."""
         match verb:
             case "take":
                 if machine.directory is None or machine.directory.raft is None:
@@ -173,7 +173,7 @@ class FakeShell:
         return zstd.compress(plain.getvalue())
 
     def _held(self, copy: bytes) -> Directory:
-        """The directory that an archive holds."""
+        """The directory in an archive."""
         with tarfile.open(fileobj=io.BytesIO(zstd.decompress(copy))) as tar:
             which = tar.extractfile(WHICH)
             assert which
@@ -239,7 +239,7 @@ class FakeShell:
         return DONE
 
 
-def _told(found: dict[str, Any]) -> Output:
+def _told(found: dict[str, Any] | list[str]) -> Output:
     return Output(json.dumps(found).encode(), "", 0)
 
 
@@ -248,14 +248,14 @@ def _measured(content: bytes) -> dict[str, Any]:
 
 
 def _taken(copy: bytes) -> dict[str, Any]:
-    found = archive.read(io.BytesIO(zstd.decompress(copy)), damaged=True)
+    content = archive.read(io.BytesIO(zstd.decompress(copy)), damaged=True)
     return {
         "folder": FOLDER,
-        "files": [[entry.path, entry.size, entry.sha256] for entry in found.files],
-        "certificate": found.certificate.decode(),
+        "files": [[entry.path, entry.size, entry.sha256] for entry in content.files],
+        "certificate": content.certificate.decode(),
         "locked_key": None,
-        "ca_sha256": hashlib.sha256(found.ca).hexdigest(),
-        "position": [found.position.term, found.position.index, found.position.commit],
+        "ca_sha256": hashlib.sha256(content.ca).hexdigest(),
+        "position": [content.position.term, content.position.index, content.position.commit],
         "raw_bytes": 128_000_000,
         "stopped_seconds": 0.0,
         **_measured(copy),
@@ -263,7 +263,7 @@ def _taken(copy: bytes) -> dict[str, Any]:
 
 
 def _proof(directory: Directory) -> dict[str, Any]:
-    """What a forced new cluster would make of it: what lies beyond the committed index is gone, and its own entries come after."""
+    """The result of a restore test. A forced new cluster drops entries beyond the commit index, and adds its own."""
     assert directory.raft
     state = next(entry.state for entry in reversed(directory.raft.log) if entry.index <= directory.raft.commit)
     return {

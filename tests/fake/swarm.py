@@ -1,6 +1,6 @@
-"""A swarm of fake machines that keeps raft's rules and calls out when somebody breaks them.
+"""A swarm of fake machines that keeps raft's rules, and reports a violation if the code under test breaks one.
 
-What swarmkit does in the background (elections, stepping down, giving and taking votes) happens in `pass_time`.
+`pass_time` does what swarmkit does in the background (elections, stepping down, giving and taking votes).
 """
 
 from collections.abc import Callable, Mapping
@@ -14,11 +14,14 @@ from tests.fake.machine import Cut, Directory, Machine
 from tests.fake.raft import Entry, LogEntry, Raft, RaftViolation, State, Voter
 
 Change = Callable[[State, int], State]
-"""A state and the version of what is changed, to the state after: the index that was committed before (swarmkit: GetVersion)."""
+"""A function from a state and an object's version to the next state.
+
+The version is the commit index before it (GetVersion).
+"""
 
 
 SESSION_ROUNDS = 40
-"""For how many rounds, of a second or more, nodes take to find a new leader: it waits 60 s for them, six heartbeats."""
+"""The rounds, of at least a second, in which nodes find a new leader. The leader waits six heartbeats, 60 s."""
 
 
 class SwarmError(Exception):
@@ -33,22 +36,22 @@ NO_LEADER = "rpc error: code = Unknown desc = The swarm does not have a leader."
 
 
 class Swarm:
-    """Every machine of one cluster by address. ``strict`` raises violations; they are listed either way."""
+    """Every machine of one cluster by address. Lists all violations. With ``strict``, also raises them."""
 
     def __init__(self, series: str = "", *, strict: bool = True, orphans_forget: bool = False) -> None:
         self._series = series
         self.strict = strict
         self.orphans_forget = orphans_forget
-        """Whether a manager left behind by a forced new cluster is told so, and throws its log away."""
+        """Whether a manager that a forced new cluster left behind learns of it and deletes its log."""
         self.slow = False
-        """Whether managers without a leader take their time to say so."""
+        """Whether managers without a leader answer late."""
         self.unheard = 0
-        """For how many rounds more the leader, a new one, has not heard of the nodes."""
+        """The rounds until the nodes have connected to a new leader."""
         self.machines: dict[str, Machine] = {}
         self.violations: tuple[str, ...] = ()
         self.founded: tuple[str, ...] = ()
         self.spare = 0
-        """The least that the quorum had to spare after any change of voters: reachable ones less those needed."""
+        """The smallest reserve of the quorum after any change of voters: reachable voters less needed voters."""
         self._leaders: dict[str, str] = {}
         self._ledger: dict[str, tuple[LogEntry, ...]] = {}
         self._written: dict[tuple[str, int], int] = {}
@@ -56,7 +59,7 @@ class Swarm:
         self._made = 0
 
     def clone(self) -> Self:
-        """A world of its own from here on."""
+        """Return an independent copy of this swarm."""
         other = copy(self)
         other.machines = {address: copy(machine) for address, machine in self.machines.items()}
         for name in ("_leaders", "_ledger", "_written"):
@@ -64,7 +67,7 @@ class Swarm:
         return other
 
     def violate(self, what: str) -> None:
-        """Note a broken rule; raises RaftViolation where the swarm is strict."""
+        """Record a broken rule. Raises: RaftViolation if the swarm is strict."""
         self.violations += (what,)
         if self.strict:
             raise RaftViolation(what)
@@ -72,7 +75,7 @@ class Swarm:
     # Machines
 
     def make(self, name: str, address: str, *, marked: str = "") -> Machine:
-        """A machine with nothing on it, in the place of whichever was there."""
+        """Make an empty machine, in place of any earlier one."""
         self.machines[address] = Machine(name, address, self._new("machine"), marked=marked)
         return self.machines[address]
 
@@ -85,7 +88,7 @@ class Swarm:
         return {machine.name: machine.node_id for machine in self.machines.values() if machine.in_swarm}
 
     def lose(self, name: str) -> None:
-        """The machine and its disk are gone."""
+        """Remove the machine and its disk."""
         machine = self.named(name)
         machine.presence, machine.state, machine.directory = Presence.GONE, LocalState.INACTIVE, None
 
@@ -93,7 +96,7 @@ class Swarm:
         self.named(name).presence = Presence.STOPPED
 
     def start(self, name: str) -> None:
-        """Boot a machine: its engine goes on in the swarm that its directory tells of."""
+        """Boot a machine. Its engine continues in the swarm of its directory."""
         machine = self.named(name)
         machine.presence = Presence.PRESENT
         machine.state = self._started(machine)
@@ -122,7 +125,7 @@ class Swarm:
         machine.full, machine.state = True, LocalState.ERROR
 
     def restart(self, machine: Machine) -> None:
-        """Start an engine again: it listens for gossip and reports then, and waits for its key where it is locked."""
+        """Restart an engine. It then listens for gossip and reports. If it is locked, it waits for its key."""
         machine.gossips = machine.reports = True
         machine.halted = machine.doomed
         started = self._started(machine)
@@ -132,7 +135,7 @@ class Swarm:
             self.unheard = SESSION_ROUNDS
 
     def reboot(self) -> None:
-        """Every machine that runs is switched off and on."""
+        """Switch every running machine off and on."""
         for machine in self.machines.values():
             if machine.up:
                 self.start(machine.name)
@@ -141,10 +144,10 @@ class Swarm:
     def cut(self, name: str, whom: Cut) -> None:
         self.named(name).cut = whom
 
-    # Who leads
+    # Leaders
 
     def leader_of(self, machine: Machine) -> Machine | None:
-        """The leader that a machine hears and belongs to."""
+        """The leader that a machine reaches, in the machine's own swarm."""
         directory = machine.directory
         if not machine.in_swarm or directory is None or machine.state is LocalState.ERROR:
             return None
@@ -158,19 +161,19 @@ class Swarm:
         return leader
 
     def at(self, machine: Machine, address: str) -> Machine | None:
-        """Who answers a machine at an address, by whatever detour."""
+        """The machine that answers another machine at an address, also by a redirect."""
         return self.machines.get(machine.detours.get(address, address))
 
     def _raft_address(self, leader: Machine) -> str:
-        """Where the log says that a leader is."""
+        """The address of a leader in the log."""
         assert leader.raft
         return leader.raft.last.state.voters[leader.raft.raft_id].address
 
     def followers(self, machine: Machine) -> list[Machine]:
-        """The voters, as the machine's own log has them, that it hears; itself among them."""
+        """The voters in the machine's own log that the machine reaches, with itself."""
         assert machine.raft
         assert machine.directory
-        found = []
+        peers = []
         for raft_id, voter in machine.raft.last.state.voters.items():
             peer = machine if raft_id == machine.raft.raft_id else self.at(machine, voter.address)
             if peer is None or peer.raft is None or peer.directory is None or peer.raft.raft_id != raft_id:
@@ -178,11 +181,11 @@ class Swarm:
             if peer.directory.cluster_id == machine.directory.cluster_id and machine.reaches(peer):
                 if peer.raft.last.index < self._written.get((peer.directory.cluster_id, raft_id), 0):
                     self.violate(f"lost committed entry: {peer.name} votes with an older log than it had")
-                found.append(peer)
-        return found
+                peers.append(peer)
+        return peers
 
     def spare_of(self, leader: Machine) -> int:
-        """How many voters that a leader hears it could do without; negative without a quorum."""
+        """The number of reachable voters beyond a leader's quorum. Negative without a quorum."""
         assert leader.raft
         return len(self.followers(leader)) - quorum(len(leader.raft.last.state.voters))
 
@@ -190,12 +193,12 @@ class Swarm:
         return self.spare_of(leader) >= 0
 
     def lives(self) -> Machine | None:
-        """A leader with its quorum, wherever it is."""
+        """Any leader with a quorum, or None."""
         leaders = [self.machines[address] for address in self._leaders.values() if address in self.machines]
         return next((leader for leader in leaders if leader.raft and self.has_quorum(leader)), None)
 
     def pass_time(self) -> None:
-        """Time enough for one round of everything that goes on by itself."""
+        """Let one round of everything happen that swarmkit does in the background."""
         for cluster, address in list(self._leaders.items()):
             leader = self.machines.get(address)
             if leader is None or leader.raft is None or not self.has_quorum(leader):
@@ -210,7 +213,7 @@ class Swarm:
             self._tell_managers(self.machines[address])
 
     def _stand(self, machine: Machine) -> None:
-        """Become the leader where a quorum would vote for this machine."""
+        """Make this machine the leader, if a quorum would vote for it."""
         assert machine.raft
         assert machine.directory
         cluster, voters = machine.directory.cluster_id, machine.raft.last.state.voters
@@ -226,7 +229,7 @@ class Swarm:
         self._append(machine, max(terms) + 1, machine.raft.last.state)
 
     def _manage_roles(self, leader: Machine) -> None:
-        """Take and give votes as roles say: swarmkit's role manager."""
+        """Take and give votes by the roles of nodes, as swarmkit's role manager does."""
         assert leader.raft
         for entry in leader.raft.last.state.nodes.values():
             machine = self._running(entry.node_id)
@@ -246,7 +249,7 @@ class Swarm:
                     self._give_vote(leader, machine)
 
     def _hand_over(self, leader: Machine) -> None:
-        """Let another lead at once: a leader that is demoted does so before its vote is taken."""
+        """Make another voter the leader. A demoted leader does so before it loses its vote."""
         assert leader.raft
         assert leader.directory
         heir = next(peer for peer in self.followers(leader) if peer is not leader)
@@ -259,11 +262,11 @@ class Swarm:
 
     def _spare_without(self, leader: Machine, gone: Machine | None) -> int:
         assert leader.raft
-        left = [peer for peer in self.followers(leader) if peer is not gone]
-        return len(left) - quorum(len(leader.raft.last.state.voters) - 1)
+        peers = [peer for peer in self.followers(leader) if peer is not gone]
+        return len(peers) - quorum(len(leader.raft.last.state.voters) - 1)
 
     def _give_vote(self, leader: Machine, machine: Machine) -> None:
-        """Make a node a raft member: always under a new raft ID, and with the leader's log."""
+        """Make a node a raft member, with a new raft ID and the leader's log."""
         assert machine.directory
         assert leader.raft
         raft_id = self._new_number()
@@ -274,21 +277,24 @@ class Swarm:
     # The log
 
     def state_of(self, machine: Machine) -> State:
-        """The state as the machine's leader has it. Raises: SwarmError when it hears none."""
+        """The state of the machine's leader. Raises: SwarmError if the machine reaches no leader."""
         leader = self.leader_of(machine)
         if leader is None or leader.raft is None:
             raise SwarmError(NO_LEADER)
         return leader.raft.last.state
 
     def change(self, machine: Machine, change: Change) -> None:
-        """Commit a change asked of a machine. Raises: SwarmError without a leader; NoAnswer without a quorum."""
+        """Commit a change that a machine was asked for.
+
+        Raises: SwarmError without a leader; NoAnswer without a quorum.
+        """
         leader = self.leader_of(machine)
         if leader is None:
             raise SwarmError(NO_LEADER)
         self.commit(leader, change)
 
     def commit(self, leader: Machine, change: Change) -> None:
-        """Have a quorum write one entry more. Raises: NoAnswer when there is none."""
+        """Let a quorum write one more entry. Raises: NoAnswer without a quorum."""
         assert leader.raft
         if not self.has_quorum(leader):
             raise NoAnswer("context deadline exceeded")
@@ -300,7 +306,7 @@ class Swarm:
                 self.violate("membership change without quorum")
 
     def write_unheard(self, name: str) -> None:
-        """A leader writes an entry to its own disk that nobody else receives: it is not committed."""
+        """Let a leader write an entry only to its own disk. No other manager receives it, and it is not committed."""
         machine = self.named(name)
         assert machine.raft
         assert machine.directory
@@ -317,14 +323,14 @@ class Swarm:
             self._write(peer, log)
 
     def _spread(self, leader: Machine) -> None:
-        """Bring followers that were away up to the leader's log."""
+        """Bring followers that were cut off up to the leader's log."""
         if leader.raft:
             for peer in self.followers(leader):
                 if peer is not leader and peer.raft and peer.raft.log != leader.raft.log:
                     self._write(peer, leader.raft.log)
 
     def _tell_managers(self, leader: Machine) -> None:
-        """Nodes that find the leader hear from it where the managers are now."""
+        """Give the nodes that find the leader the present addresses of the managers."""
         assert leader.raft
         now = tuple(voter.address for voter in leader.raft.last.state.voters.values())
         for machine in self.machines.values():
@@ -355,17 +361,20 @@ class Swarm:
             self.violate(f"lost committed entry: {cluster} goes on from another log than it committed")
         self._ledger[cluster] = log
 
-    # Verbs of one engine
+    # Commands of one engine
 
     def init(self, machine: Machine, spec: Mapping[str, Any]) -> None:
-        """`docker swarm init`: found a swarm of its own."""
+        """Do `docker swarm init`: create a new swarm."""
         if machine.in_swarm:
             raise SwarmError("This node is already part of a swarm.")
-        assert machine.directory is None, "what init does beside leftovers is not modelled"
+        assert machine.directory is None, "the fake does not model an init with leftover files"
         self._found(machine, self._new("cluster"), spec)
 
     def force(self, machine: Machine) -> None:
-        """`docker swarm init --force-new-cluster`: alone from its own log; a swarm of its own where there is none."""
+        """Do `docker swarm init --force-new-cluster`: lead alone with the machine's log.
+
+        Without a log, create a new swarm.
+        """
         directory = machine.directory
         if directory is None or directory.raft is None:
             self._found(machine, directory.cluster_id if directory else self._new("cluster"), {})
@@ -380,7 +389,7 @@ class Swarm:
         cluster, raft = directory.cluster_id, directory.raft
         kept = tuple(entry for entry in raft.log if entry.index <= raft.commit)
         before = kept[-1].state
-        # At its address of before; one whose own vote came by an entry that is dropped gives it to itself again
+        # The vote keeps its earlier address. If the entry of its own vote is dropped, the manager gets a vote again
         # (swarmkit, manager/state/raft: createConfigChangeEnts).
         itself = before.voters.get(raft.raft_id, Voter(directory.node_id, machine.address))
         alone = replace(before, voters={raft.raft_id: itself})
@@ -410,7 +419,7 @@ class Swarm:
         self._commit(cluster, log)
 
     def join(self, machine: Machine, remotes: list[str], token: str) -> None:
-        """`docker swarm join`, under the identity that lies there, else under a new one."""
+        """Do `docker swarm join`, under the present identity of the machine or a new one."""
         if machine.in_swarm:
             raise SwarmError("This node is already part of a swarm.")
         remote = self.machines.get(remotes[0].rsplit(":", 1)[0])
@@ -435,7 +444,7 @@ class Swarm:
             self._give_vote(leader, machine)
 
     def _require_usable(self, machine: Machine, directory: Directory, state: State) -> None:
-        """Whether the identity that lies on a machine may join the swarm that lives."""
+        """Report a violation if the identity on a machine must not join the living swarm."""
         if directory.cluster_id != state.cluster_id:
             raise SwarmError("x509: certificate signed by unknown authority")
         if directory.node_id in state.removed or directory.node_id not in state.nodes:
@@ -448,14 +457,14 @@ class Swarm:
             self.violate(f"identity used twice: {directory.node_id}")
 
     def leave(self, machine: Machine) -> None:
-        """`docker swarm leave --force`: its directory is emptied, its entry stays."""
+        """Do `docker swarm leave --force`: empty the directory. The entry stays."""
         if not machine.in_swarm:
             raise SwarmError("This node is not part of a swarm")
         machine.searching = self.slow and self.leader_of(machine) is None
         machine.state, machine.directory = LocalState.INACTIVE, None
 
     def remove(self, machine: Machine, node_id: str) -> None:
-        """`docker node rm --force`."""
+        """Do `docker node rm --force`."""
         state = self.state_of(machine)
         if node_id not in state.nodes:
             raise SwarmError(f"node {node_id} not found")
@@ -464,7 +473,7 @@ class Swarm:
         self.change(machine, lambda state, _: state.without_node(node_id))
 
     def update(self, machine: Machine, node_id: str, version: int, entry: Entry) -> None:
-        """`docker node update`, refused where another write came between or the quorum would not survive."""
+        """Do `docker node update`. Refuse if another write came first, or the quorum would not survive."""
         state, leader = self.state_of(machine), self.leader_of(machine)
         assert leader
         if state.nodes[node_id].version != version:

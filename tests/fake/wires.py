@@ -1,6 +1,6 @@
-"""Puts the fakes where the code under test reaches out: Docker's API, SSH, S3, the host driver, the clock.
+"""Replaces what the code under test uses: Docker's API, SSH, S3, the host driver, the clock.
 
-Everything above them is the real code.
+Everything above is the real code.
 """
 
 import sys
@@ -32,27 +32,28 @@ from tests.fake.shell import FakeShell
 from tests.fake.swarm import Swarm
 
 SHARED_MEMORY = Path("/dev/shm")
-"""Where archives on their way lie: a disk would take most of the time."""
+"""The folder of temporary archives, in memory. On a disk, they would take most of the time."""
 
 
 class Killed(BaseException):
-    """The process that recovers is killed: nothing it would still do is done."""
+    """The process of the recovery is killed. It does nothing more."""
 
 
 class Moment(Enum):
-    """When an effect is struck, and how."""
+    """How a strike interrupts an effect."""
 
     KILLED = auto()
-    """It is done, and nothing after it. So killed before an effect is killed after the one before."""
+    """The effect happens, then the process is killed. A kill before an effect is thus a kill after the effect before.
+    """
     FAILS_BEFORE = auto()
-    """The request does not get through."""
+    """The request fails before the effect."""
     FAILS_AFTER = auto()
-    """It is done, and the answer is lost."""
+    """The effect happens, and the answer is lost."""
 
 
 @dataclass(frozen=True)
 class Strike:
-    """What befalls one effect, counted from 1."""
+    """An interruption of one effect, by its number from 1."""
 
     at: int
     moment: Moment
@@ -60,11 +61,11 @@ class Strike:
 
 @dataclass
 class Wires:
-    """The world that the patched code reaches, and the effects it had there."""
+    """The fakes that the patched code uses, and the effects that it had."""
 
     swarm: Swarm = field(default_factory=Swarm)
     objects: dict[str, bytes] = field(default_factory=dict)
-    """What the bucket holds."""
+    """The objects in the bucket."""
     effects: list[str] = field(default_factory=list)
     strike: Strike | None = None
     dead: bool = False
@@ -74,7 +75,7 @@ class Wires:
         self.shell = FakeShell(self)
 
     def begin(self, strike: Strike | None = None) -> None:
-        """A new process: nothing was done yet, and perhaps something befalls it."""
+        """Begin a new process without effects, which ``strike`` may interrupt."""
         self.effects, self.strike, self.dead = [], strike, False
 
     def require_alive(self) -> None:
@@ -83,7 +84,7 @@ class Wires:
 
     @contextmanager
     def effect(self, what: str, failure: Callable[[str], Exception]) -> Iterator[None]:
-        """Count an effect, and strike it where it is its turn."""
+        """Count an effect, and interrupt it if it is the one of the strike."""
         self.require_alive()
         self.effects.append(what)
         moment = self.strike.moment if self.strike and self.strike.at == len(self.effects) else None
@@ -105,7 +106,7 @@ class Wires:
         self.clock += max(seconds, 1.0)
         self.swarm.pass_time()
 
-    # What stands in for the methods of Shell, and for hosts.presence
+    # Replacements of the methods of Shell, and of hosts.presence
 
     def open_shell(self, node: Node) -> None:
         self.require_alive()
@@ -129,7 +130,7 @@ class Wires:
 
 
 class OneAfterTheOther:
-    """A pool that does everything at once in the caller's thread, so that effects have one order."""
+    """A pool that runs each task at once in the caller's thread, so that effects have one order."""
 
     def __init__(self, **_: Any) -> None:
         pass
@@ -151,7 +152,7 @@ class OneAfterTheOther:
 
 @contextmanager
 def wired() -> Iterator[Wires]:
-    """The code under test, with a fake world at the other end of its wires."""
+    """Patch the code under test, so that it uses the fakes."""
     wires = Wires()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(docker, "APIClient", lambda base_url, timeout, **_: FakeApi(wires, base_url, timeout))
@@ -167,7 +168,7 @@ def wired() -> Iterator[Wires]:
         )
         patch.setattr(client, "client", lambda *_: FakeS3(wires))
         patch.setattr(hosts, "presence", lambda _settings, nodes: wires.presence(nodes))
-        patch.setattr(lease, "RENEW_SECONDS", None)  # no clock of ours runs here: it waits for its end
+        patch.setattr(lease, "RENEW_SECONDS", None)  # the fake clock does not run here: the thread waits for its end
         if SHARED_MEMORY.is_dir():
             patch.setattr(tempfile, "tempdir", str(SHARED_MEMORY))
         here = {
@@ -183,6 +184,6 @@ def wired() -> Iterator[Wires]:
 
 
 def cluster(wires: Wires, settings: Settings) -> None:
-    """Machines for every node of the settings, with nothing on them."""
+    """Make an empty machine for every node of the settings."""
     for node in settings.nodes:
         wires.swarm.make(node.name, str(node.address), marked=settings.cluster)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.lab.attempts import Attempt, by_module, closing_line, module, to_repeat, verdict
+from tests.lab.attempts import Attempt, by_module, closing_line, module, parted, to_repeat, verdict
 
 HERE = Path(__file__).parent
 LOGS = Path(".pytest_cache/flaky")
@@ -67,11 +67,11 @@ def keep(name: str, logs: list[str]) -> Path:
 def main(arguments: list[str]) -> int:
     """Run all, then what failed; 0 when every module passed, at the first or the second attempt."""
     begun = time.monotonic()
-    first, recorder = run(*SIDE_BY_SIDE, *(arguments or [str(HERE)]))
+    options, places = parted(arguments)
+    first, recorder = run(*SIDE_BY_SIDE, *options, *(places or [str(HERE)]))
     print(
         "seconds by module:", *(f"{Path(name).stem} {took:.0f}" for name, took in by_module(recorder.seconds).items())
     )
-    options = [argument for argument in arguments if argument.startswith("-")]
     kept, second = {}, {}
     for name in to_repeat(first):
         kept[name] = keep(name, recorder.logs[name])

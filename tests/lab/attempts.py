@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -37,6 +38,15 @@ class Verdict:
 def module(test: str) -> str:
     """The file of a test."""
     return test.partition("::")[0]
+
+
+def parted(arguments: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Options, with the values that follow them, and what is to be run: files, folders and tests of a file."""
+    options: list[str] = []
+    places: list[str] = []
+    for argument in arguments:
+        (places if Path(module(argument)).exists() else options).append(argument)
+    return options, places
 
 
 def to_repeat(first: Attempt) -> tuple[str, ...]:

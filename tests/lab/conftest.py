@@ -14,32 +14,22 @@ from tests.lab.swarm import Swarm
 LONGEST_FIRST = (
     "test_agent",
     "test_autolock",
+    "test_quorum_lost",
+    "test_total_loss",
     "test_fence",
+    "test_adoption",
+    "test_headline",
     "test_existing",
     "test_copies",
     "test_damaged",
-    "test_total_loss",
     "test_interrupted",
-    "test_quorum_lost",
 )
 """Modules in the order in which they are begun, so that no long one is begun last. The others follow in their own."""
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--whole", action="store_true", help="also what is marked whole: `make nightly` runs it")
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "whole: a further point, cell or length of what a shorter test looks at already")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     ranks = {name: rank for rank, name in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: ranks.get(item.path.stem, len(ranks)))
-    if not config.getoption("--whole"):
-        further = [item for item in items if item.get_closest_marker("whole")]
-        config.hook.pytest_deselected(items=further)
-        items[:] = [item for item in items if item not in further]
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -79,6 +69,23 @@ def stack(lab: Instance, tmp_path_factory: pytest.TempPathFactory, request: pyte
     made = Stack(lab, name, tmp_path_factory.mktemp(name) / f"Pulumi.{name}.yaml")
     made.write({**settings(lab), "backup": {**settings(lab)["backup"], "prefix": name}})
     cluster.prepare(lab, made)
+    yield made
+    nodes.remove_all(lab)
+
+
+@pytest.fixture(scope="module")
+def existing(
+    lab: Instance, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Stack]:
+    """A stack over machines that Pulumi did not make; they are there, in no swarm, and are gone afterwards."""
+    from tests.lab.machines import ADDRESSES  # which claims a lab, as `place` does
+
+    name = request.module.__name__.rsplit("_", 1)[-1]
+    made = Stack(lab, name, tmp_path_factory.mktemp(name) / f"Pulumi.{name}.yaml")
+    values = settings(lab)
+    made.write({**values, "hosts": {"driver": "existing"}, "backup": {**values["backup"], "prefix": name}})
+    cluster.prepare(lab, made)
+    nodes.make(lab, ADDRESSES)
     yield made
     nodes.remove_all(lab)
 

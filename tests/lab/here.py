@@ -12,6 +12,8 @@ from typer.testing import CliRunner
 
 from lab.stack import Result, Stack
 from recovery.cli import app
+from recovery.cluster import Cluster
+from recovery.node.ssh import hang_up
 from recovery.node.ssh_keys import private_key
 from recovery.operations.assess import Assessment, assess
 from recovery.s3 import client
@@ -21,8 +23,9 @@ from recovery.settings import load
 @contextmanager
 def fresh(stack: Stack) -> Iterator[None]:
     """The stack's environment, with nothing remembered of another one."""
-    for remembered in (client.client, private_key):
+    for remembered in (client.client, client.session, private_key):
         remembered.cache_clear()
+    hang_up()
     with pytest.MonkeyPatch.context() as patch:
         for name, value in stack.environment().items():
             patch.setenv(name, value)
@@ -43,6 +46,6 @@ def gate(stack: Stack) -> Assessment:
     """What the program does before it declares anything. Raises: what it shows as the refusal."""
     with fresh(stack):
         settings = load(stack.file)
-        found = assess(settings)
+        found = assess(Cluster(settings))
         found.require_safe(settings)
     return found

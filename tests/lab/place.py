@@ -6,8 +6,8 @@ from pathlib import Path
 
 from tests.lab.claims import claim
 
-LABS = (int(os.environ["REQUORUM_LAB"]),) if "REQUORUM_LAB" in os.environ else (78, 82, 83)
-"""The labs of these tests. `REQUORUM_LAB` names another one, for a single module beside a whole run."""
+LABS = (int(os.environ["REQUORUM_TEST_LAB"]),) if "REQUORUM_TEST_LAB" in os.environ else (78, 82, 83)
+"""The labs of these tests. `REQUORUM_TEST_LAB` names another one, for a single module beside a whole run."""
 OCTET = claim(LABS, Path(tempfile.gettempdir()))
 """The lab's number, and the second part of its addresses."""
 

@@ -2,14 +2,10 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from datetime import datetime
 from itertools import pairwise
-from typing import Any
-from uuid import uuid4
 
-import boto3
 import pytest
 
 from lab import faults, nodes, s3
@@ -17,10 +13,10 @@ from lab.stack import Stack
 from recovery.agent.order import FIRST_PAUSE
 from recovery.operations.agents import HOME
 from recovery.swarm.key_file import UnlockKey
+from tests.lab.agents import STATE, Agents
 from tests.lab.here import requorum
 from tests.lab.swarm import MANAGERS, WORKERS, Swarm
 
-STATE = "/var/lib/requorum/agent"
 LOAD_RATE = 20
 HELD_RATE = 0.9
 """Of the rate without copies, which is the writer's own on any machine that takes less than a change's time for one."""
@@ -50,98 +46,6 @@ SOON = 60
 """Seconds from a change to its copy, also on a machine that is slow or busy."""
 KILL_AFTER = (0.3, 0.7, 1.1)
 """Seconds into a round: as it starts, as it copies, as it proves."""
-
-
-class Agents:
-    """The agents of a swarm, and what they made of it in S3."""
-
-    def __init__(self, swarm: Swarm, stack: Stack) -> None:
-        self.swarm, self.stack = swarm, stack
-        access, secret = s3.credentials(swarm.lab)
-        self._s3 = boto3.client(
-            "s3",
-            endpoint_url=swarm.lab.s3_endpoint,
-            region_name=s3.REGION,
-            aws_access_key_id=access,
-            aws_secret_access_key=secret,
-        )
-        self._manifests: dict[str, dict[str, Any]] = {}
-
-    def told(self) -> dict[str, dict[str, Any]]:
-        """What `requorum agents` says of each."""
-        return {one["manager"]: one for one in json.loads(requorum(self.stack, "agents", "--json").text)["agents"]}
-
-    def copies(self) -> list[dict[str, Any]]:
-        """The manifests in S3, newest first."""
-        lab, folder = self.swarm.lab, self.stack.settings()["backup"]["prefix"] + "/"
-        listed = self._s3.list_objects_v2(Bucket=lab.bucket, Prefix=folder).get("Contents", ())
-        for key in (entry["Key"] for entry in listed):
-            if key.endswith(".manifest.json") and key not in self._manifests:
-                self._manifests[key] = json.loads(self._s3.get_object(Bucket=lab.bucket, Key=key)["Body"].read())
-        return sorted(self._manifests.values(), key=lambda manifest: manifest["taken"], reverse=True)
-
-    def change(self, manager: str = "manager-a") -> str:
-        """Something new in the swarm; its ID."""
-        return self.swarm.on(manager, "sh", "-c", f"echo x | docker config create {uuid4().hex} -")
-
-    def holding(self, config: str) -> list[str]:
-        """The managers of the proven copies that hold a config, newest first."""
-        return [
-            copy["manager"]
-            for copy in self.copies()
-            if copy["proof"]["verdict"] == "proven" and config in copy["inventory"]["configs"]
-        ]
-
-    def state(self, manager: str) -> dict[str, Any]:
-        """What the agent remembers."""
-        text = self.swarm.on(manager, "cat", f"{STATE}/state.json", check=False)
-        return json.loads(text) if text.startswith("{") else {}
-
-    def first(self) -> str:
-        """The manager whose turn it is first: of the node IDs the smallest, the leader's last."""
-        entries = {name: entry for name, entry in self.swarm.nodes().items() if entry["ManagerStatus"]}
-        return min(entries, key=lambda name: (entries[name]["ManagerStatus"] == "Leader", entries[name]["ID"]))
-
-    @contextmanager
-    def none_but(self, manager: str) -> Iterator[None]:
-        """Meanwhile no other's agent looks at changes: on a slow machine another may be at one before the first is."""
-        others = [name for name in MANAGERS if name != manager]
-        for name in others:
-            self.swarm.on(name, "systemctl", "stop", "requorum-watch", "requorum-copy")
-        try:
-            yield
-        finally:
-            for name in others:
-                self.swarm.on(name, "systemctl", "start", "requorum-watch")
-
-    def due(self, manager: str) -> None:
-        """As its timer would."""
-        self.swarm.on(manager, "systemctl", "start", "--no-block", "requorum-due")
-
-    def until(self, condition: Callable[[], Any], what: str, *, passing: bool = False) -> None:
-        """Wait for it; what the agents said is part of the failure."""
-        try:
-            self.swarm.until(condition, what, passing=passing)
-        except AssertionError as error:
-            logs = [
-                self.swarm.on(name, "journalctl", "-u", "requorum*", "-n", "12", "-o", "cat", check=False)
-                for name in MANAGERS
-            ]
-            raise AssertionError(f"{error}\n" + "\n---\n".join(logs)) from None
-
-    def settled(self) -> None:
-        """Wait until every manager has looked at the swarm as it is, knows it to be in a copy, and no round runs or is to follow."""
-        self.until(self._is_settled, "every agent knows of the copy, and every round is over")
-
-    def _is_settled(self) -> bool:
-        for name in MANAGERS:  # what changed a moment ago may have woken no agent yet
-            self.swarm.on(name, "systemctl", "start", "requorum-copy", check=False)
-        known = {self.state(name).get("fingerprint") or name for name in MANAGERS}
-        return len(known) == 1 and {self.round(name) for name in MANAGERS} == {"dead"}
-
-    def round(self, manager: str) -> str:
-        """How the unit of its rounds stands."""
-        return self.swarm.on(manager, "systemctl", "show", "requorum-copy", "--property=SubState", "--value")
 
 
 @pytest.fixture(scope="module")
@@ -182,7 +86,8 @@ def test_a_change_is_in_one_proven_copy_and_every_agent_knows(agents: Agents) ->
     assert f'requorum_agent_failing{{cluster="lab",manager="{maker}"}} 0.0' in metrics
 
 
-@pytest.mark.parametrize(("seconds", "least"), [(15, 1), pytest.param(60, 6, marks=pytest.mark.whole)])
+@pytest.mark.whole
+@pytest.mark.parametrize(("seconds", "least"), [(15, 1), (60, 6)])
 def test_under_load_every_copy_is_proven_and_a_consistent_prefix(agents: Agents, seconds: int, least: int) -> None:
     before = len(agents.copies())
     engines = {name: agents.swarm.on(name, "systemctl", "show", "docker", "--property=MainPID") for name in MANAGERS}
@@ -207,6 +112,7 @@ def test_under_load_every_copy_is_proven_and_a_consistent_prefix(agents: Agents,
     }
 
 
+@pytest.mark.whole
 def test_what_s3_does_not_take_waits_and_is_stored_later(agents: Agents, healed: None) -> None:
     agents.settled()
     first = agents.first()
@@ -223,6 +129,7 @@ def test_what_s3_does_not_take_waits_and_is_stored_later(agents: Agents, healed:
     assert agents.holding(config).count(first) == 1
 
 
+@pytest.mark.whole
 def test_an_agent_that_is_killed_anywhere_leaves_nothing_half(agents: Agents) -> None:
     first = agents.first()
     for delay in KILL_AFTER:
@@ -239,6 +146,7 @@ def test_an_agent_that_is_killed_anywhere_leaves_nothing_half(agents: Agents) ->
     assert status.status == 0, status.text
 
 
+@pytest.mark.whole
 def test_agents_that_are_due_at_once_take_turns(agents: Agents) -> None:
     agents.settled()
     before = len(agents.copies())
@@ -274,17 +182,20 @@ def ending(agents: Agents) -> Iterator[str]:
         agents.swarm.on(first, "sh", "-c", f"rm -r {folder}; systemctl daemon-reload")
 
 
+@pytest.mark.whole
 def test_what_becomes_due_as_a_round_ends_is_copied(agents: Agents, ending: str) -> None:
     before = len(agents.copies())
     agents.due(ending)
     agents.until(lambda: len(agents.copies()) > before, "it copies")
 
 
+@pytest.mark.whole
 def test_what_changes_as_a_round_ends_is_copied(agents: Agents, ending: str) -> None:
     config = agents.change()
     agents.until(lambda: agents.holding(config), "it copies")
 
 
+@pytest.mark.whole
 def test_when_a_disk_is_full_the_next_manager_copies(agents: Agents) -> None:
     agents.settled()
     first = agents.first()
@@ -307,6 +218,7 @@ def test_when_a_disk_is_full_the_next_manager_copies(agents: Agents) -> None:
     agents.until(lambda: not agents.told()[first]["fault"], "nothing is wrong any more")
 
 
+@pytest.mark.whole
 def test_a_copy_that_cannot_be_proven_is_not_tried_on_and_on(agents: Agents) -> None:
     agents.settled()
     first = agents.first()
@@ -337,6 +249,7 @@ def test_a_copy_that_cannot_be_proven_is_not_tried_on_and_on(agents: Agents) -> 
     agents.until(lambda: not agents.told()[first]["fault"], "it is proven again")
 
 
+@pytest.mark.whole
 def test_without_a_quorum_what_there_is_is_kept(agents: Agents, healed: None) -> None:
     agents.settled()
     before, (lost, other, left) = agents.copies(), MANAGERS
@@ -350,6 +263,7 @@ def test_without_a_quorum_what_there_is_is_kept(agents: Agents, healed: None) ->
     agents.until(lambda: len(agents.copies()) > len(before), "the copy that was due is made up for")
 
 
+@pytest.mark.whole
 def test_a_rotated_unlock_key_is_in_escrow_and_in_a_copy_though_no_event_tells(agents: Agents) -> None:
     agents.swarm.on("manager-a", "docker", "swarm", "update", "--autolock=true")
     agents.settled()
@@ -379,6 +293,7 @@ def test_after_a_total_loss_every_manager_has_its_agent_again(agents: Agents) ->
     assert "~" not in again.text.split("Resources:")[1], again.text
 
 
+@pytest.mark.whole
 def test_agents_that_cannot_be_installed_stop_no_recovery(agents: Agents, healed: None) -> None:
     agents.settled()
     fine = agents.stack.settings()
@@ -397,6 +312,7 @@ def test_agents_that_cannot_be_installed_stop_no_recovery(agents: Agents, healed
     agents.until(lambda: all(not one["fault"] for one in agents.told().values()), "every agent is fine")
 
 
+@pytest.mark.whole
 def test_a_watch_that_is_switched_off_is_off_after_a_reboot_too(agents: Agents, healed: None) -> None:
     fine = agents.stack.settings()
     agents.stack.write({**fine, "agent": {**fine["agent"], "onChange": False}})

@@ -1,7 +1,4 @@
-"""A part of the chaos matrix, by the code that runs the whole of it: each kind of loss, each state of the copies.
-
-What is marked whole is a minority's loss, where no copy is read, or has its like in another module.
-"""
+"""A part of the chaos matrix, by the code that runs the whole of it: each kind of loss, each state of the copies."""
 
 from collections.abc import Iterator
 
@@ -14,13 +11,13 @@ from tests.chaos.cluster import Cluster
 from tests.chaos.oracle import Case, Copies
 from tests.chaos.trial import Trial
 
+pytestmark = pytest.mark.whole
+
 A, B, C = THREE = managers(3)
 PART = [
     ((A, B), Copies.GOOD),
     (THREE, Copies.TAMPERED),
     (THREE, Copies.FOREIGN),
-]
-FURTHER = [
     ((), Copies.FOREIGN),
     ((A,), Copies.TORN),
     ((B,), Copies.MISSING),
@@ -28,11 +25,7 @@ FURTHER = [
     ((B, C), Copies.MISSING),
     (THREE, Copies.MISSING),
 ]
-CASES = [
-    pytest.param(Case(THREE, lost, state, autolock=True), marks=marks)
-    for part, marks in ((PART, ()), (FURTHER, pytest.mark.whole))
-    for lost, state in part
-]
+CASES = [Case(THREE, lost, state, autolock=True) for lost, state in PART]
 
 
 @pytest.fixture(scope="module")

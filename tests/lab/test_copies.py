@@ -120,6 +120,7 @@ def test_what_lies_in_s3_cannot_be_read_without_an_identity(
     assert shown(running.on("manager-a", "docker", "config", "inspect", "planted").encode()), "as the engine tells it"
 
 
+@pytest.mark.whole
 def test_a_copy_for_two_is_read_with_either_identity(running: Swarm, variant: Any, tmp_path: Path) -> None:
     backup, partner = running.stack.settings()["backup"], pyrage.x25519.Identity.generate()
     file = tmp_path / "partner"
@@ -158,6 +159,7 @@ def test_a_copy_is_signed_under_the_ca_that_every_node_has_and_an_edited_one_is_
     assert "altered after it was signed" in " ".join((refused.text + refused.errors).split())
 
 
+@pytest.mark.whole
 def test_copies_under_a_rotated_ca_count(running: Swarm, stack: Stack) -> None:
     """The certificates of while it is rotated have another form; what is in a copy must be understood all the same."""
     names = (*MANAGERS, *WORKERS)
@@ -200,6 +202,7 @@ def dropping(running: Swarm) -> Iterator[str]:
     running.on("manager-b", "rm", "-rf", "/usr/local/bin/tar", "/tmp/swarm")
 
 
+@pytest.mark.whole
 def test_a_copy_that_fails_its_proof_is_told_and_never_chosen_first(
     running: Swarm, stack: Stack, dropping: str
 ) -> None:
@@ -216,6 +219,7 @@ def test_a_copy_that_fails_its_proof_is_told_and_never_chosen_first(
     assert kinds == {**dict.fromkeys(MANAGERS, "hot"), dropping: "cold"}, "of that manager alone the engine was stopped"
 
 
+@pytest.mark.whole
 def test_cold_copies_stop_one_engine_after_the_other(running: Swarm, stack: Stack) -> None:
     before = {name: engine(running, name) for name in MANAGERS}
     workers = {name: running.containers(name) for name in ("worker-1", "worker-2")}
@@ -281,6 +285,7 @@ def test_a_stranger_s_identity_is_noticed_when_the_copy_is_made(running: Swarm, 
     assert "code: wrong-identity" in done.errors
 
 
+@pytest.mark.whole
 def test_a_copy_is_not_tried_on_an_older_engine(running: Swarm, stack: Stack) -> None:
     image.ensure(running.lab, "20.10")
     nodes.lose(running.lab, ["worker-2"])

@@ -64,6 +64,7 @@ def test_a_log_of_which_nothing_is_left_with_the_quorum_alive(swarm: Swarm) -> N
     assert len(kept.split()) == 1
 
 
+@pytest.mark.whole
 def test_the_quorum_is_lost_by_two_damaged_logs_and_the_sound_one_is_forced(swarm: Swarm) -> None:
     damage.harm(swarm.lab, "manager-a", damage.TORN)
     damage.harm(swarm.lab, "manager-b", damage.FLIPPED_LATE)
@@ -140,6 +141,7 @@ def test_the_update_after_changes_nothing(swarm: Swarm) -> None:
     assert "unchanged" in swarm.stack.up("--skip-preview", "--expect-no-changes").text
 
 
+@pytest.mark.whole
 def test_a_full_disk_is_told_as_the_cause_and_the_engine_comes_back_with_space(swarm: Swarm) -> None:
     damage.fill(swarm.lab, "manager-c")
     swarm.until(lambda: "manager-c: its disk is full" in told(swarm, "doctor"), "the cause is told")

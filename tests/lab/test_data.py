@@ -120,6 +120,7 @@ def test_what_was_destroyed_comes_back(rows: Rows, stack: Stack) -> None:
     assert marked(rows.swarm) == ""
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize(
     ("name", "why"),
     [("broken", "exit status 3: no more"), ("nowhere", "code: no-such-service")],
@@ -137,6 +138,7 @@ def test_what_fails_leaves_no_copy(
     assert both.status == 3, "the other is copied all the same"
 
 
+@pytest.mark.whole
 def test_a_restore_that_fails_says_so(rows: Rows, stack: Stack) -> None:
     content = rows.content
     assert requorum(stack, "data", "backup", "picky").status == 0
@@ -146,6 +148,7 @@ def test_a_restore_that_fails_says_so(rows: Rows, stack: Stack) -> None:
     assert rows.content == content
 
 
+@pytest.mark.whole
 def test_a_volume_comes_back_as_it_was_under_a_new_task(rows: Rows, stack: Stack) -> None:
     container, content = rows.container, rows.content
     rows.run("echo ruin > /data/rows; echo stranger > /data/stranger")

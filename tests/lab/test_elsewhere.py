@@ -13,6 +13,8 @@ from tests.lab.here import requorum
 from tests.lab.place import address
 from tests.lab.swarm import MANAGERS, WORKERS, Picture, Swarm
 
+pytestmark = pytest.mark.whole
+
 BEFORE = dict(zip(MANAGERS, (address(1, 11), address(2, 12), address(3, 13)), strict=True))
 NOW = dict(zip(MANAGERS, (address(1, 111), address(2, 112), address(3, 113)), strict=True))
 KNOWN: dict[str, Picture] = {}
@@ -44,14 +46,14 @@ def test_without_the_plans_id_nothing_is_restored_elsewhere(swarm: Swarm, moved:
     assert f"manager-a from {BEFORE['manager-a']} to {NOW['manager-a']}" in refused.text
     assert "give the managers their old addresses in requorum:managers" in refused.text
     assert f"pulumi up --config recover={plan_id(moved)}" in refused.text
-    assert "there are two swarms" in refused.text, "the refusal shows what follows"
+    assert "two swarms will exist" in refused.text, "the refusal shows what follows"
     assert [node.name for node in nodes.existing(swarm.lab)] == list(WORKERS)
 
 
 def test_yes_is_not_the_word_that_is_missing(moved: Stack) -> None:
     refused = moved.requorum("recover", "--yes")
     assert refused.status == 1
-    assert "to which only the plan's ID consents" in refused.errors
+    assert "code: consent-needed" in refused.errors
 
 
 def test_the_preview_shows_every_step(moved: Stack) -> None:
@@ -59,7 +61,7 @@ def test_the_preview_shows_every_step(moved: Stack) -> None:
     assert re.search(
         rf"manager-[abc]: restore the swarm from .* and force a new cluster at {address(1, 1)[:-3]}", shown
     )
-    assert "take its vote, so that the log forgets its old address" in shown
+    assert re.search(r"manager-[abc]: take its vote", shown)
     assert all(f"{worker}: direct it to the managers' new addresses" in shown for worker in WORKERS)
 
 
@@ -80,7 +82,7 @@ def test_the_report_tells_of_it(moved: Stack) -> None:
     assert {step["outcome"] for step in report["steps"]} == {"done"}
     done = [(step["action"], step["node"]) for step in report["steps"]]
     assert [action for action, _ in done if action in ("restore", "readdress")] == ["restore", "readdress"]
-    assert {node for action, node in done if action == "redirect"} == set(WORKERS)
+    assert {node for action, node in done if action == "redirect"} == {*WORKERS, "manager-b"}
     assert any(BEFORE["manager-c"] in loss and NOW["manager-c"] in loss for loss in report["losses"])
     assert {check["result"] for check in report["proof"]} == {"ok"}
 

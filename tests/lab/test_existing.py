@@ -2,41 +2,21 @@
 
 import json
 import subprocess
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from lab import cluster, nodes
-from lab.instance import Instance
-from lab.stack import Stack, settings
+from lab import nodes
+from lab.stack import Stack
 from tests.lab.here import requorum
+from tests.lab.machines import ADDRESSES
 from tests.lab.place import address
-from tests.lab.swarm import MANAGERS, WORKERS, Swarm
-
-ADDRESSES = dict(
-    zip(
-        MANAGERS + WORKERS,
-        (address(1, 11), address(2, 12), address(3, 13), address(1, 21), address(2, 22)),
-        strict=True,
-    )
-)
+from tests.lab.swarm import MANAGERS, Swarm
 
 
 @pytest.fixture(scope="module")
-def stack(lab: Instance, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    made = Stack(lab, "existing", tmp_path_factory.mktemp("existing") / "Pulumi.existing.yaml")
-    values = settings(lab)
-    made.write({**values, "hosts": {"driver": "existing"}, "backup": {**values["backup"], "prefix": "existing"}})
-    cluster.prepare(lab, made)
-    nodes.make(lab, ADDRESSES)
-    yield made
-    nodes.remove_all(lab)
-
-
-@pytest.fixture(scope="module")
-def machines(stack: Stack) -> Swarm:
-    return Swarm(stack)
+def machines(existing: Stack) -> Swarm:
+    return Swarm(existing)
 
 
 def test_a_machine_of_another_swarm_is_refused_before_anything_is_done(machines: Swarm) -> None:
@@ -109,6 +89,7 @@ def recovered(stack: Stack, *, again: bool = False) -> str:
     return done.errors
 
 
+@pytest.mark.whole
 def test_two_operators_without_pulumi_make_one_swarm_and_pulumi_agrees_afterwards(machines: Swarm) -> None:
     before = machines.picture()
     nodes.lose(machines.lab, MANAGERS)
@@ -128,6 +109,7 @@ def test_two_operators_without_pulumi_make_one_swarm_and_pulumi_agrees_afterward
     assert "nothing to do" in machines.stack.requorum("recover", "--yes").text
 
 
+@pytest.mark.whole
 def test_a_machine_can_be_taken_out_and_the_swarm_shrinks_safely(machines: Swarm) -> None:
     values = machines.stack.settings()
     machines.stack.write({**values, "workers": values["workers"][:1]})

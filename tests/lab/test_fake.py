@@ -17,7 +17,9 @@ from tests.fake.cases import elsewhere
 from tests.fake.scenarios import (
     SCENARIOS,
     Scenario,
+    a_cluster_forced_elsewhere_keeps_its_address_until_its_vote_is_given_anew,
     a_hot_copy_brings_the_swarm_back,
+    a_removed_identity_is_not_taken_back,
     certificates_bring_a_node_back,
     the_last_entry_is_dropped_unless_another_follows,
 )
@@ -34,7 +36,18 @@ UPGRADED = (
     the_last_entry_is_dropped_unless_another_follows,
 )
 """What engines left behind is taken up by newer ones, on the machines that are made again."""
-CASES = [(scenario, image.DEFAULT) for scenario in SCENARIOS] + [(scenario, OLD) for scenario in UPGRADED]
+AT_NIGHT = (
+    certificates_bring_a_node_back,
+    a_removed_identity_is_not_taken_back,
+    a_cluster_forced_elsewhere_keeps_its_address_until_its_vote_is_given_anew,
+)
+CASES = [
+    *(
+        pytest.param(scenario, image.DEFAULT, marks=pytest.mark.whole if scenario in AT_NIGHT else ())
+        for scenario in SCENARIOS
+    ),
+    *(pytest.param(scenario, OLD, marks=pytest.mark.whole) for scenario in UPGRADED),
+]
 
 
 class RealMachines:

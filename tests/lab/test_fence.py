@@ -10,12 +10,15 @@ import pytest
 from lab import cluster, faults, nodes, workload
 from lab.instance import Instance
 from lab.stack import Stack, settings
-from recovery.errors import ProofFailed
+from recovery.cluster import Cluster
+from recovery.errors import Refused
 from recovery.operations import fence
 from recovery.settings import load
 from tests.lab.conftest import Variant
 from tests.lab.here import requorum
 from tests.lab.swarm import MANAGERS, WORKERS, Swarm
+
+pytestmark = pytest.mark.whole
 
 
 @pytest.fixture(scope="module")
@@ -51,13 +54,14 @@ def leaderless(swarm: Swarm, manager: str) -> bool:
     return "does not have a leader" in swarm.on(manager, "sh", "-c", "docker node ls 2>&1", check=False)
 
 
-def test_frozen_managers_are_refused_and_the_command_is_named(swarm: Swarm, variant: Variant) -> None:
+def test_frozen_managers_accept_connections_and_nobody_is_told_to_fence_them(swarm: Swarm, variant: Variant) -> None:
     faults.pause(swarm.lab, MANAGERS[:2])
     swarm.until(lambda: leaderless(swarm, "manager-c"), "the survivor has noticed")
     shown = variant(recover=True).requorum("plan")
     assert shown.status == 1
-    assert "not known to be lost: manager-a, manager-b" in shown.errors
-    assert "requorum fence manager-a; requorum fence manager-b" in shown.errors
+    assert "code: slow-login" in shown.errors
+    assert all(f"{name}: slow login" in shown.errors for name in MANAGERS[:2])
+    assert "requorum fence" not in shown.text + shown.errors
 
 
 @pytest.mark.parametrize("lost", [False, True], ids=["a command that does nothing", "a wrong word"])
@@ -66,9 +70,10 @@ def test_a_machine_that_still_answers_is_not_fenced(
 ) -> None:
     for key, value in swarm.stack.environment().items():
         monkeypatch.setenv(key, value)
-    lying = load(variant(hosts={"driver": "existing", "fence": ["true"]}).file)
-    with pytest.raises(ProofFailed, match="code: still-answers"):
-        fence.fence(lying, lying.node("manager-a"), lost=lost, say=print, seconds=1)
+    ssh = {**swarm.stack.settings()["ssh"], "loginSeconds": 4}
+    lying = load(variant(hosts={"driver": "existing", "fence": ["true"]}, ssh=ssh).file)
+    with pytest.raises(Refused, match="code: not-lost"):
+        fence.fence(Cluster(lying), lying.node("manager-a"), lost=lost, say=print, seconds=1)
     assert words(swarm) == []
 
 
@@ -77,6 +82,14 @@ def test_a_living_member_and_an_unknown_node_are_not_fenced(swarm: Swarm) -> Non
     assert refused.status == 1
     assert "code: may-hold-swarm" in refused.errors
     assert requorum(swarm.stack, "fence", "manager-z", "--yes").status == 2
+
+
+def test_silent_managers_are_refused_and_the_command_is_named(swarm: Swarm, variant: Variant) -> None:
+    faults.isolate(swarm.lab, MANAGERS[:2])
+    shown = variant(recover=True).requorum("plan")
+    assert shown.status == 1
+    assert "not known to be lost: manager-a, manager-b" in shown.errors
+    assert "requorum fence manager-a; requorum fence manager-b" in shown.errors
 
 
 def test_once_they_are_fenced_the_recovery_goes_on(swarm: Swarm, variant: Variant) -> None:
@@ -148,7 +161,6 @@ def test_a_worker_stands_in_until_the_manager_is_back(swarm: Swarm) -> None:
     assert sorted(votes(swarm, "manager-c")) == list(MANAGERS)
 
 
-@pytest.mark.whole
 def test_the_update_after_changes_nothing(swarm: Swarm) -> None:
     assert "unchanged" in swarm.stack.up("--skip-preview", "--expect-no-changes").text
 

@@ -73,6 +73,7 @@ def test_a_typed_preview_shows_consent_and_renews_no_flag(swarm: Swarm) -> None:
     assert SPENT in swarm.stack.up("--skip-preview", check=False).text
 
 
+@pytest.mark.whole
 def test_an_interrupted_recovery_goes_on_under_the_flag_that_was_typed_for_it(swarm: Swarm) -> None:
     """Killed while it makes machines, so that consent is still needed."""
     with begun(swarm.stack, f"up --yes --skip-preview {FLAG}"):

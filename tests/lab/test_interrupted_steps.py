@@ -11,10 +11,10 @@ from tests.chaos.cluster import Cluster
 from tests.chaos.interrupted import Interrupted, points
 from tests.chaos.oracle import Case, Copies
 
+pytestmark = pytest.mark.whole
+
 THREE = managers(3)
 POINTS = [(lost, point) for lost in (THREE, THREE[:2]) for point in points(THREE, lost)]
-SOME = {(THREE, "quorum back"), (THREE[:2], "join 1")}
-"""What `make test` looks at; `make nightly` looks at all."""
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def trial(lab: Instance) -> Iterator[Interrupted]:
 
 @pytest.mark.parametrize(
     ("lost", "point"),
-    [pytest.param(*each, marks=() if each in SOME else pytest.mark.whole) for each in POINTS],
+    POINTS,
     ids=lambda part: part if isinstance(part, str) else f"{len(part)} lost",
 )
 def test_a_recovery_that_is_killed_at_a_step_converges(trial: Interrupted, lost: tuple[str, ...], point: str) -> None:

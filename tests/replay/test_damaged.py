@@ -6,6 +6,7 @@ from itertools import count
 
 import pytest
 
+from recovery.cluster import Cluster
 from recovery.errors import Refused
 from recovery.operations.assess import assess
 from recovery.planning.diagnosis import Kind
@@ -90,7 +91,7 @@ WITHOUT_QUORUM = [
 def test_with_the_quorum_alive_a_damaged_manager_rejoins_without_consent(theatre: Theatre, case: DamagedCase) -> None:
     scene = stage(theatre, case)
     cautious = scene.settings.model_copy(update={"recover": False})
-    found = assess(cautious)
+    found = assess(Cluster(cautious))
     assert set(found.diagnosis.damaged) == case.harmed.keys()
     assert Action.REPAIR not in {step.action for step in found.plan.steps}
     recover(cautious)
@@ -100,7 +101,7 @@ def test_with_the_quorum_alive_a_damaged_manager_rejoins_without_consent(theatre
 @pytest.mark.parametrize("case", WITHOUT_QUORUM, ids=str)
 def test_without_it_the_log_that_knows_most_is_repaired_or_passed_over(theatre: Theatre, case: DamagedCase) -> None:
     scene = stage(theatre, case)
-    plan = assess(scene.settings).plan
+    plan = assess(Cluster(scene.settings)).plan
     assert (plan.cut is None) is bool(case.sound)
     assert plan.needs_id is not bool(case.sound)
     recover(scene.settings)
@@ -126,13 +127,13 @@ def test_a_return_interrupted_at_any_effect_converges(theatre: Theatre, case: Da
 def test_a_repaired_log_in_place_keeps_the_plans_id(theatre: Theatre) -> None:
     """So the same consent is given again after an interruption, and nothing else is forced from that log."""
     scene = stage(theatre, WITHOUT_QUORUM[2])
-    wanted = assess(scene.settings).plan
+    wanted = assess(Cluster(scene.settings)).plan
     recover(scene.settings)
     restarted = next(at for at, what in enumerate(theatre.wires.effects, 1) if "restart its engine" in what)
     for at in (restarted - 1, restarted):
         scene = stage(theatre, WITHOUT_QUORUM[2])
         interrupted_at(theatre, scene, at)
-        now = assess(scene.settings).plan
+        now = assess(Cluster(scene.settings)).plan
         assert (now.id, now.cut, now.survivor) == (wanted.id, wanted.cut, wanted.survivor)
 
 
@@ -148,7 +149,7 @@ def test_a_repaired_log_is_taken_only_by_the_plans_id(theatre: Theatre, consent:
     scene = stage(theatre, WITHOUT_QUORUM[2])
     given = scene.settings.model_copy(update={"recover": consent})
     with pytest.raises(Refused, match="code: consent-needed"):
-        assess(given).require_safe(given)
+        assess(Cluster(given)).require_safe(given)
     assert not theatre.wires.effects
 
 
@@ -177,4 +178,4 @@ def test_a_full_disk_is_the_operators_to_empty_and_the_engine_then_comes_back_by
         swarm.restart(swarm.named(name))
     for _ in range(3):
         swarm.pass_time()
-    assert assess(scene.settings).diagnosis.kind is Kind.HEALTHY
+    assert assess(Cluster(scene.settings)).diagnosis.kind is Kind.HEALTHY

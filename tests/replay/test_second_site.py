@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
+from recovery.cluster import Cluster
 from recovery.errors import StoreSilent
 from recovery.operations.assess import assess
-from recovery.s3 import client, store
+from recovery.s3 import client
 from recovery.s3.bucket import Bucket
 from recovery.s3.client import RequestLimits
 from recovery.settings import Second, Settings
@@ -39,7 +40,6 @@ def theatre() -> Iterator[Theatre]:
 
         patch.setattr(client, "client", at)
         yield Theatre(wires)
-    store._gone.clear()
 
 
 def without_main(settings: Settings) -> Settings:
@@ -53,7 +53,7 @@ def test_every_loss_is_recovered_from_the_second_site(theatre: Theatre) -> None:
         scene = theatre.stage(case)
         recover(without_main(scene.settings))
         require_recovered(theatre, case, scene)
-        found = assess(without_main(scene.settings))
+        found = assess(Cluster(without_main(scene.settings)))
         assert [note for note in found.diagnosis.warnings if note.startswith("the main site is skipped")], case
 
 

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from recovery.s3 import site, store
-from recovery.s3.client import RequestLimits, client
+from recovery.s3.client import RequestLimits, client, session
 from recovery.settings import Settings
 from tests.s3.proxy import Proxy
 from tests.s3.servers import SERVERS, Server, Versitygw
@@ -56,10 +56,10 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", Server.ACCESS)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", Server.SECRET)
     client.cache_clear()
-    store._gone.clear()
+    session.cache_clear()
     yield
     client.cache_clear()
-    store._gone.clear()
+    session.cache_clear()
 
 
 @pytest.fixture(params=SERVERS)

@@ -126,9 +126,14 @@ NEVER: dict[str, tuple[Fault, str]] = {
     "failing": (lambda handler, size: handler.refuse(size, 500, "InternalError"), "InternalError"),
     "not answering": (lambda handler, _: handler.stall(), r"Read timeout.*\n.*requorum:backup\.endpoint"),
 }
+LONG = {"not answering"}
+"""Takes as long as a request may. test_slow has parts that are answered too slowly."""
 
 
-@pytest.mark.parametrize(("fault", "error"), NEVER.values(), ids=NEVER)
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [pytest.param(*case, id=name, marks=pytest.mark.whole if name in LONG else ()) for name, case in NEVER.items()],
+)
 def test_an_upload_that_never_gets_through_leaves_nothing(
     of: Settings, proxy: Proxy, server: Server, stored: Store, fault: Fault, error: str
 ) -> None:

@@ -61,7 +61,7 @@ def test_the_nodes_store_copies_with_a_key_of_their_own(lab: Instance, stack: St
     folder = f"{found.backup.prefix}/{found.cluster}"
     nodes.put_object(Bucket=lab.bucket, Key=f"{folder}/manager-a/swarm-1.manifest.json", Body=b"{}")
     agents_view = Store([replace(site, write_only=True) for site in found.backup.sites])
-    with lease.hold(agents_view, f"{folder}/agent/lease.json", "copying", by="a test", say=print):
+    with lease.Leases().hold(agents_view, f"{folder}/agent/lease.json", "copying", by="a test", say=print):
         assert agents_view.look(f"{folder}/agent/lease.json")
 
 

@@ -53,7 +53,7 @@ def test_a_node_stores_copies_and_takes_turns(bucket: Bucket, server: Server, tm
     sealed = tmp_path / "sealed"
     sealed.write_bytes(os.urandom(9 << 20))
     assert store.look(prefix + "agent/mark.json") is None
-    with lease.hold(store, prefix + "agent/lease.json", "copying", by="a test", say=print):
+    with lease.Leases().hold(store, prefix + "agent/lease.json", "copying", by="a test", say=print):
         made = storing.store(store, prefix, MANIFEST, sealed)
     store.everywhere(lambda site: site.keep(prefix + "unlock-keys/fingerprint.age", b"sealed"))
     store.put(prefix + "agent/mark.json", b"{}")

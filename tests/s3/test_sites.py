@@ -11,16 +11,19 @@ from time import monotonic
 import pytest
 
 from recovery.cli.show.s3 import exit_code
+from recovery.cluster import Cluster
 from recovery.copies.catalog import Catalog
 from recovery.copies.copy import Copy
 from recovery.copies.escrow import Escrow
 from recovery.copies.manifest import Proof, Verdict
 from recovery.errors import DamagedCopy, Refused, StoreError, StoreSilent
-from recovery.operations import broken_uploads, consent, prune
+from recovery.operations import broken_uploads, consent
 from recovery.operations.backup import BackupResult
+from recovery.operations.prune import MANAGERS
 from recovery.planning.diagnosis import Kind
 from recovery.planning.plan import Plan
-from recovery.s3 import cluster_lease, lease, store
+from recovery.s3 import lease, store
+from recovery.s3.client import session
 from recovery.s3.line import PART
 from recovery.s3.probe import ProbeResult
 from recovery.s3.site import Listed, Site
@@ -116,7 +119,7 @@ def test_what_no_rule_keeps_goes(of: Of, server: Server, sealed: Path) -> None:
     settings = of(retention=LAST)
     new, old, older = (put(settings, sealed, days) for days in (2, 3, 4))
     now = datetime.now(UTC)
-    removed = prune.prune(settings, prune.look(settings, now), now, say=print)
+    removed = MANAGERS.prune(Cluster(settings), MANAGERS.look(Cluster(settings), now), now, say=print)
     assert [(one.decision.copy, one.error, one.versions_stay) for one in removed] == [
         (old, None, False),
         (older, None, False),
@@ -129,20 +132,20 @@ def test_parts_of_uploads_that_broke_off_are_removed_once_they_are_old(of: Of, s
     theirs = ours.replace("/lab/", "/lab2/")
     settings, s3 = of(retention=LAST), server.s3
     said: list[str] = []
-    assert broken_uploads.list_broken(settings, datetime.now(UTC), say=said.append) == ()
+    assert broken_uploads.list_broken(Cluster(settings), datetime.now(UTC), say=said.append) == ()
     for key in (ours, ours, theirs):
         upload = s3.create_multipart_upload(Bucket="plain", Key=key)["UploadId"]
         s3.upload_part(Bucket="plain", Key=key, UploadId=upload, PartNumber=1, Body=b"part")
     now = datetime.now(UTC)
-    assert broken_uploads.list_broken(settings, now, say=said.append) == (), "they may be under way"
-    broken = broken_uploads.list_broken(settings, now + timedelta(hours=25), say=said.append)
+    assert broken_uploads.list_broken(Cluster(settings), now, say=said.append) == (), "they may be under way"
+    broken = broken_uploads.list_broken(Cluster(settings), now + timedelta(hours=25), say=said.append)
     assert [one.upload.key for one in broken] == [ours, ours]
     assert not [one.error for one in broken_uploads.abort([*broken, *broken]) if one.error], (
         "also those that are gone by now"
     )
     assert [one["Key"] for one in s3.list_multipart_uploads(Bucket="plain")["Uploads"]] == [theirs]
     assert not said
-    assert broken_uploads.list_broken(of(), now + timedelta(days=99), say=said.append) == (), (
+    assert broken_uploads.list_broken(Cluster(of()), now + timedelta(days=99), say=said.append) == (), (
         "without rules nothing is ever removed"
     )
 
@@ -175,9 +178,11 @@ def test_wrong_keys_and_buckets_are_named(of: Of, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(StoreError, match=r"requorum:backup\.bucket"):
         Catalog(of("no-such-bucket"))
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+    session.cache_clear()  # a session reads credentials once
     with pytest.raises(StoreError, match="correct the secret key"):
         Catalog(of(region="us-east-2"))
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "wrong")
+    session.cache_clear()
     with pytest.raises(StoreError, match="correct the access key"):
         Catalog(of(region="us-east-3"))
 
@@ -309,24 +314,24 @@ def test_two_operators_who_see_different_sites_exclude_each_other(two: Settings,
     try:
         with (
             pytest.raises(Refused, match="code: lease-held"),
-            cluster_lease.hold(Store(lost.backup.sites), lost.keys, "joining", say=print),
+            Cluster(lost).hold("joining", say=print),
         ):
             pytest.fail("the work began")
     finally:
         lease._release(both)
     said: list[str] = []
-    with cluster_lease.hold(Store(lost.backup.sites), lost.keys, "joining", say=said.append):
+    with Cluster(lost).hold("joining", say=said.append):
         pass
     assert said[0].startswith("lease: the main site is skipped")
 
 
 def test_spent_consent_is_known_at_either_site(two: Settings, lost: Settings) -> None:
     agreed = two.model_copy(update={"recover": True})
-    consent.spend(agreed)
-    assert consent.is_spent(lost, Store(lost.backup.sites))
-    consent.keep_up(two, Plan(Kind.HEALTHY))
-    assert not consent.is_spent(two, Store(two.backup.sites))
-    assert not consent.is_spent(lost, Store(lost.backup.sites))
+    consent.spend(Cluster(agreed), agreed.recover)
+    assert consent.is_spent(Store(lost.backup.sites), lost.keys)
+    consent.keep_up(Cluster(two), Plan(Kind.HEALTHY))
+    assert not consent.is_spent(Store(two.backup.sites), two.keys)
+    assert not consent.is_spent(Store(lost.backup.sites), lost.keys)
 
 
 def test_what_is_for_now_goes_to_the_first_site_that_answers(two: Settings, lost: Settings, server: Server) -> None:
@@ -348,9 +353,10 @@ def test_a_main_site_that_was_gone_is_not_waited_for_again(lost: Settings, monke
         return real(site, prefix)
 
     monkeypatch.setattr(Site, "listed", listed)
-    for _ in range(2):
-        Store(lost.backup.sites).keys("requorum/")
+    cluster = Cluster(lost)
+    for opened in (cluster.store, cluster.hasty):
+        opened.keys("requorum/")
     assert asked == ["main", "second", "second"]
     monkeypatch.setattr(store, "GONE_SECONDS", 0.0)
-    Store(lost.backup.sites).keys("requorum/")
+    cluster.store.keys("requorum/")
     assert asked[3:] == ["main", "second"]

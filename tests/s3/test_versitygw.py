@@ -11,12 +11,13 @@ from time import sleep
 import pytest
 
 from recovery.cli.show.s3 import as_json, exit_code
+from recovery.cluster import Cluster
 from recovery.copies.catalog import Catalog
 from recovery.copies.escrow import Escrow
 from recovery.errors import StoreError
-from recovery.operations import broken_uploads, prune
-from recovery.s3 import cluster_lease
-from recovery.s3.client import client
+from recovery.operations import broken_uploads
+from recovery.operations.prune import MANAGERS
+from recovery.s3.client import client, session
 from recovery.s3.line import PART
 from recovery.s3.probe import ProbeResult
 from recovery.s3.store import Store
@@ -58,9 +59,9 @@ def test_locked_copies_outlive_their_deletion_and_control_objects_do_not(of: Of,
         with pytest.raises(server.s3.exceptions.ClientError, match="AccessDenied"):
             server.s3.delete_object(Bucket="locked", Key=key, VersionId=head["VersionId"])
     for _ in range(2):  # a lease that was given back can be had again in a versioned bucket
-        with cluster_lease.hold(Store(settings.backup.sites), settings.keys, "recovery", say=print):
+        with Cluster(settings).hold("recovery", say=print):
             pass
-    with cluster_lease.hold(Store(settings.backup.sites), settings.keys, "recovery", say=print):
+    with Cluster(settings).hold("recovery", say=print):
         key = next(key for key in server.keys("locked") if key.endswith("/lease.json"))
         assert "ObjectLockMode" not in server.s3.head_object(Bucket="locked", Key=key)
 
@@ -70,7 +71,7 @@ def test_prune_hides_locked_copies_and_their_versions_stay(of: Of, server: Serve
     settings = of("locked", lock={"mode": mode, "days": 1}, retention=LAST)
     new, old, older = (put(settings, sealed, days) for days in (2, 3, 4))
     now = datetime.now(UTC)
-    removed = prune.prune(settings, prune.look(settings, now), now, say=print)
+    removed = MANAGERS.prune(Cluster(settings), MANAGERS.look(Cluster(settings), now), now, say=print)
     assert [(one.decision.copy, one.error, one.versions_stay) for one in removed] == [
         (old, None, True),
         (older, None, True),
@@ -91,7 +92,7 @@ def test_a_deleted_version_loses_its_time_too_and_that_is_found_out(of: Of, seal
     then = datetime.now(UTC)
     sleep(1.1)
     assert set(Catalog(of("versioned", asOf=then.isoformat())).copies) == {new, old}
-    prune.prune(settings, prune.look(settings, then), then, say=print)
+    MANAGERS.prune(Cluster(settings), MANAGERS.look(Cluster(settings), then), then, say=print)
     past = of("versioned", asOf=then.isoformat())
     assert set(Catalog(past).copies) == {new}
     (found,) = probed(past)
@@ -112,13 +113,14 @@ def test_a_key_that_may_not_delete_prunes_nothing_and_is_told(
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "keeper")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
     client.cache_clear()
+    session.cache_clear()
     now, said = datetime.now(UTC), list[str]()
-    removed = prune.prune(settings, prune.look(settings, now), now, say=print)
+    removed = MANAGERS.prune(Cluster(settings), MANAGERS.look(Cluster(settings), now), now, say=print)
     assert len(removed) == 2
     assert all("AccessDenied" in str(one.error) and "s3:DeleteObject" in str(one.error) for one in removed)
     assert set(Catalog(settings).copies) == copies
     assert {copy.key for copy in copies} | {copy.manifest_key for copy in copies} <= set(server.keys("plain"))
-    assert broken_uploads.list_broken(settings, now, say=said.append) == ()
+    assert broken_uploads.list_broken(Cluster(settings), now, say=said.append) == ()
     assert "s3:ListBucketMultipartUploads" in said[0]
 
 

@@ -11,7 +11,9 @@ from pulumi.runtime import mocks
 from pulumi.runtime.resource_hooks import StubErrorHook
 
 from components import cluster as components
+from recovery.cluster import Cluster
 from recovery.operations.assess import Assessment
+from recovery.planning import changes
 from recovery.planning.decide import make_plan
 from recovery.planning.diagnosis import Kind, diagnose
 from recovery.planning.plan import Source
@@ -23,7 +25,8 @@ def assessment(of: Settings, kind: Kind = Kind.HEALTHY) -> Assessment:
     """Of a cluster that is well; its diagnosis is called ``kind``."""
     seen = make.healthy(of)
     diagnosis = replace(diagnose(seen, make.CLUSTER, cluster="lab", copies=True), kind=kind)
-    return Assessment(seen, diagnosis, make_plan(diagnosis, of, Source(), (), make.NOW))
+    plan = make_plan(diagnosis, of, Source(), (), make.NOW)
+    return Assessment(seen, diagnosis, plan, changes.find(of, seen, plan, {}))
 
 
 class Made(pulumi.runtime.Mocks):
@@ -66,6 +69,6 @@ def build(of: Settings, monkeypatch: pytest.MonkeyPatch, seen: Callable[[Any], N
 
     @pulumi.runtime.test
     def run() -> Any:
-        return components.Cluster("lab", of, assessment(of)).health
+        return components.Cluster("lab", Cluster(of), assessment(of)).health
 
     run()

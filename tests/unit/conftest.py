@@ -11,8 +11,7 @@ from moto import mock_aws
 from moto.core.botocore_stubber import BotocoreStubber
 
 from recovery.errors import StoreSilent
-from recovery.s3 import store as store_module
-from recovery.s3.client import client
+from recovery.s3.client import client, session
 from recovery.s3.site import Listed, Site
 from recovery.s3.store import Store
 from tests.unit import factories as make
@@ -37,12 +36,13 @@ def bucket(_in_turn: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     for name in ("AWS_ENDPOINT_URL_S3", "AWS_SHARED_CREDENTIALS_FILE", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     client.cache_clear()
-    store_module._gone.clear()
+    session.cache_clear()
     with mock_aws():
         s3 = boto3.resource("s3", region_name="us-east-1")
         s3.create_bucket(Bucket="copies")
         yield s3.Bucket("copies")
     client.cache_clear()
+    session.cache_clear()
 
 
 @pytest.fixture

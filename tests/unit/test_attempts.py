@@ -9,7 +9,7 @@ import pytest
 
 from lab.errors import LabError
 from tests.lab.__main__ import Recorder, keep
-from tests.lab.attempts import Attempt, by_module, closing_line, to_repeat, verdict
+from tests.lab.attempts import Attempt, by_module, closing_line, parted, to_repeat, verdict
 from tests.lab.claims import claim
 
 A, B = "tests/lab/test_a.py", "tests/lab/test_b.py"
@@ -20,6 +20,22 @@ BROKEN = Attempt(
 )
 PASSED = Attempt(pytest.ExitCode.OK, {f"{A}::test_x": "passed", f"{A}::test_z": "passed"})
 FAILED = Attempt(pytest.ExitCode.TESTS_FAILED, {f"{A}::test_x": "passed", f"{A}::test_z": "failed"})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "places"),
+    [
+        ([], [], []),
+        (["--whole"], ["--whole"], []),
+        (["--whole", "-k", "killed"], ["--whole", "-k", "killed"], []),
+        ([f"{__file__}::test_x", "-x", __file__], ["-x"], [f"{__file__}::test_x", __file__]),
+    ],
+    ids=["nothing", "an option", "one with a value", "places"],
+)
+def test_options_say_nothing_of_which_tests_are_run(
+    arguments: list[str], options: list[str], places: list[str]
+) -> None:
+    assert parted(arguments) == (options, places)
 
 
 def test_a_module_that_failed_is_run_once_more_and_only_that_one() -> None:

@@ -67,6 +67,15 @@ def test_after_the_deadline_the_error_says_what_was_seen_last(clock: Clock) -> N
         )
 
 
+def test_without_any_time_there_is_one_look(clock: Clock) -> None:
+    def look() -> bool:
+        clock.now += 0.1
+        return False
+
+    assert until(look, 0) is False
+    assert not clock.slept
+
+
 def test_what_a_look_raises_ends_the_wait(clock: Clock) -> None:
     def look() -> bool:
         raise ConnectionError

@@ -1,19 +1,22 @@
 """The state of a cluster, as a tree or as JSON."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from rich.markup import escape
 from rich.tree import Tree
 
-from recovery.cli.show.contract import DEGRADED, ERROR, FINE, LOST, VERSION, span
+from recovery.cli.show.contract import DEGRADED, ERROR, FINE, LOST, UNSEEN, VERSION, span
 from recovery.copies.copy import Copy
 from recovery.errors import RequorumError
+from recovery.planning.changes import Changes
 from recovery.planning.diagnosis import NO_QUORUM, Diagnosis, Kind
 from recovery.settings import Settings
 from recovery.swarm.model import Member, NodeReport, Reach, Survey
+
+NO_CHANGES = Changes()
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,8 @@ class NodeStatus:
     leader: bool
     reachability: str
     last_copy: datetime | None
+    drift: str = ""
+    """How the machine differs from what Requorum puts on it."""
 
     @property
     def fine(self) -> bool:
@@ -49,25 +54,38 @@ class Status:
     nodes: tuple[NodeStatus, ...]
     taken: datetime
     store_error: RequorumError | None = None
+    others: tuple[Member, ...] = ()
+    """The entries of the swarm's node list that the stack file does not name."""
 
     @property
     def exit_code(self) -> int:
-        """The exit code of the contract: fine, degraded or quorum lost; error if S3 could not be read."""
+        """The exit code of the contract: fine, degraded, quorum lost or not seen; error if S3 could not be read."""
         if self.diagnosis.kind in NO_QUORUM:
             return LOST
+        if self.diagnosis.kind is Kind.ACCESS:
+            return UNSEEN
         if self.diagnosis.kind is not Kind.HEALTHY or self.diagnosis.warnings or not all(n.fine for n in self.nodes):
             return DEGRADED
         return ERROR if self.store_error else FINE
 
 
 def status(
-    settings: Settings, survey: Survey, diagnosis: Diagnosis, copies: Sequence[Copy], error: RequorumError | None
+    settings: Settings,
+    survey: Survey,
+    diagnosis: Diagnosis,
+    copies: Sequence[Copy],
+    error: RequorumError | None,
+    changes: Changes = NO_CHANGES,
 ) -> Status:
     """The status in a survey and a list of copies, newest first."""
     members = survey.leader.members if survey.leader else ()
     newest = {copy.manager: copy.dated for copy in reversed(copies)}
-    nodes = tuple(_node(report, members, newest.get(report.node.name)) for report in survey.reports)
-    return Status(settings.cluster, diagnosis, nodes, survey.taken, error)
+    nodes = tuple(
+        replace(_node(report, members, newest.get(report.node.name)), drift=changes.drift_of(report.node.name))
+        for report in survey.reports
+    )
+    others = tuple(member for member in members if not any(member.stands_at(node) for node in survey.nodes))
+    return Status(settings.cluster, diagnosis, nodes, survey.taken, error, others)
 
 
 def _node(report: NodeReport, members: Sequence[Member], copied: datetime | None) -> NodeStatus:
@@ -100,7 +118,9 @@ def as_json(status: Status) -> dict[str, Any]:
         "diagnosis": str(status.diagnosis.kind),
         "evidence": list(status.diagnosis.evidence),
         "warnings": list(status.diagnosis.warnings),
-        "quorum": status.diagnosis.kind not in NO_QUORUM | {Kind.ABSENT},
+        "quorum": None
+        if status.diagnosis.kind is Kind.ACCESS
+        else status.diagnosis.kind not in NO_QUORUM | {Kind.ABSENT},
         "exitCode": status.exit_code,
         "taken": status.taken.isoformat(),
         "storeError": str(status.store_error) if status.store_error else None,
@@ -121,15 +141,27 @@ def as_json(status: Status) -> dict[str, Any]:
                 "reachability": node.reachability,
                 "lastCopy": node.last_copy.isoformat() if node.last_copy else None,
                 "lastCopyAge": _age(status.taken, node.last_copy),
+                "drift": node.drift,
             }
             for node in status.nodes
+        ],
+        "others": [
+            {
+                "name": other.hostname,
+                "address": _address(other),
+                "role": other.role,
+                "nodeId": other.node_id,
+                "state": "ready" if other.ready else "down",
+                "availability": other.availability,
+            }
+            for other in status.others
         ],
     }
 
 
 def as_tree(status: Status) -> Tree:
     """The status as a tree of zones and their nodes."""
-    colour = {FINE: "green", DEGRADED: "yellow"}.get(status.exit_code, "red")
+    colour = {FINE: "green", DEGRADED: "yellow", UNSEEN: "yellow"}.get(status.exit_code, "red")
     identity = f" ({status.diagnosis.cluster_id})" if status.diagnosis.cluster_id else ""
     tree = Tree(f"cluster [bold]{status.cluster}[/]{identity}: [{colour}]{status.diagnosis.kind}[/]")
     for zone in sorted({node.zone for node in status.nodes}):
@@ -141,8 +173,14 @@ def as_tree(status: Status) -> Tree:
         tree.add(f"[{colour}]{escape(status.diagnosis.evidence[0])}[/]")
     for warning in status.diagnosis.warnings:
         tree.add(f"[yellow]{escape(warning)}[/]")
+    for node in status.nodes:
+        if node.drift:
+            tree.add(f"[yellow]drift: {escape(f'{node.name}: {node.drift}')}. next: pulumi up[/]")
+    for other in status.others:
+        stands = f"{other.role}, {'ready' if other.ready else 'down'}"
+        tree.add(escape(f"not named: {other.hostname} at {_address(other)} ({stands}), left alone"))
     if status.store_error:
-        tree.add(f"[red]the copies could not be listed: {escape(status.store_error.why)}[/]")
+        tree.add(f"[red]Requorum cannot list the copies: {escape(status.store_error.why)}[/]")
     return tree
 
 
@@ -155,6 +193,10 @@ def _line(node: NodeStatus, now: datetime) -> str:
         age = _age(now, node.last_copy)
         words.append(f"last copy {span(age)} ago" if age is not None else "[yellow]no copy[/]")
     return f"{node.name}  {node.address}  " + ", ".join(word for word in words if word)
+
+
+def _address(entry: Member) -> str:
+    return entry.raft_address or entry.address
 
 
 def _age(now: datetime, then: datetime | None) -> int | None:

@@ -6,7 +6,7 @@ from typing import Any
 from recovery.errors import RequorumError
 
 VERSION = 1
-FINE, ERROR, USAGE, DEGRADED, LOST = 0, 1, 2, 3, 4
+FINE, ERROR, USAGE, DEGRADED, LOST, UNSEEN = 0, 1, 2, 3, 4, 5
 """Exit codes of every command."""
 
 

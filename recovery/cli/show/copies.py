@@ -1,4 +1,4 @@
-"""Copies, and which of them are kept or removed, as tables or as JSON."""
+"""Copies of managers, as tables or as JSON."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -7,14 +7,15 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from recovery.cli.show.contract import VERSION, span
+from recovery.cli.show import listing
+from recovery.cli.show.contract import VERSION
+from recovery.cli.show.listing import MANAGER, copy_identity, copy_json
 from recovery.copies.copy import Copy
 from recovery.copies.keeps import Keep
 from recovery.copies.manifest import Manifest, Proof, Verdict
-from recovery.copies.retention import C, Decision, Removal
 from recovery.errors import DamagedCopy, RequorumError
-from recovery.operations.broken_uploads import BrokenUpload
 
+HEADINGS = ("kind", "size", "swarm", "objects", "proof", "kept")
 NO_MARKS: Mapping[Copy, Keep] = {}
 """The keep marks of copies that were just made."""
 
@@ -27,23 +28,16 @@ def copies_table(
     sites: bool = False,
 ) -> Table:
     """The copies as a table, newest first. With ``sites``, it shows where they are stored."""
-    longest = max((len(copy.name) for copy, _ in copies), default=0)
-    table = Table(box=None)
-    table.add_column("copy", no_wrap=True, min_width=longest)
-    for heading in ("age", "kind", "size", "swarm", "objects", "proof", "kept", *(("sites",) if sites else ())):
-        table.add_column(heading)
-    for copy, manifest in copies:
-        age = span(int((now - copy.dated).total_seconds())) + (" [yellow](clock ahead)[/]" if copy.ahead else "")
+
+    def cells(copy: Copy, manifest: Manifest | DamagedCopy) -> Sequence[str]:
         kept = escape(marks[copy].text) if copy in marks else ""
-        rest = (kept, *((" and ".join(copy.sites),) if sites else ()))
         if isinstance(manifest, DamagedCopy):
-            table.add_row(copy.name, age, "", "", "", "", f"[red]{escape(manifest.why)}[/]", *rest)
-            continue
+            return ("", "", "", "", listing.fault(manifest), kept)
         objects = sum(len(ids) for ids in manifest.inventory.objects.values())
         proof = manifest.verdict if manifest.verdict is not Verdict.FAILED else "[red]failed[/]"
-        size = f"{manifest.size:,} B"
-        table.add_row(copy.name, age, manifest.kind, size, manifest.cluster_id, str(objects), proof, *rest)
-    return table
+        return (manifest.kind, f"{manifest.size:,} B", manifest.cluster_id, str(objects), proof, kept)
+
+    return listing.copies_table(copies, HEADINGS, cells, now, sites=sites)
 
 
 def copies_json(
@@ -54,7 +48,13 @@ def copies_json(
     opens: Callable[[Manifest], bool | None] = lambda _: None,
 ) -> dict[str, Any]:
     """The copies as JSON of the contract. ``opens`` tells whether an available identity opens a copy."""
-    shown = [{**_copy_json(copy, manifest, opens), "keep": _mark_json(marks.get(copy))} for copy, manifest in copies]
+
+    def facts(manifest: Manifest) -> Mapping[str, Any]:
+        return {**_facts(manifest), "opens": opens(manifest), "proof": proof_json(manifest.proof)}
+
+    shown = [
+        {**copy_json(copy, manifest, MANAGER, facts), "keep": _mark_json(marks.get(copy))} for copy, manifest in copies
+    ]
     return {"version": VERSION, "cluster": cluster, "copies": shown}
 
 
@@ -65,76 +65,12 @@ def verified_json(cluster: str, copy: Copy, found: Manifest | RequorumError) -> 
         if isinstance(found, RequorumError)
         else {"files": len(found.files), "error": None, "errorCode": None}
     )
-    return {"version": VERSION, "cluster": cluster, **_identity(copy), **result}
+    return {"version": VERSION, "cluster": cluster, **copy_identity(copy, MANAGER), **result}
 
 
 def kept_json(cluster: str, name: str, mark: Keep | None) -> dict[str, Any]:
     """The keep mark that a copy has now, as JSON of the contract."""
     return {"version": VERSION, "cluster": cluster, "name": name, "keep": _mark_json(mark)}
-
-
-def prune_table(decisions: Sequence[Decision[C]], now: datetime) -> Table:
-    """Each copy that is kept or removed, and why, as a table."""
-    longest = max((len(decision.copy.name) for decision in decisions), default=0)
-    table = Table(box=None)
-    table.add_column("copy", no_wrap=True, min_width=longest)
-    for heading in ("age", "", "why"):
-        table.add_column(heading)
-    for decision in decisions:
-        age = span(int((now - decision.copy.dated).total_seconds()))
-        fate = "keep" if decision.keep else "[red]remove[/]"
-        table.add_row(decision.copy.name, age, fate, escape("; ".join(decision.reasons)))
-    return table
-
-
-def decisions_json(
-    decisions: Sequence[Decision[C]], removals: Sequence[Removal[C]], identity: Callable[[C], Mapping[str, Any]]
-) -> list[dict[str, Any]]:
-    """Each copy that is kept or removed, why, and the result, as JSON of the contract."""
-    errors = {removal.decision.copy: removal.error for removal in removals}
-    hidden = {removal.decision.copy for removal in removals if removal.versions_stay}
-    return [
-        {
-            **identity(decision.copy),
-            "manifest": not decision.half,
-            "keep": decision.keep,
-            "reasons": list(decision.reasons),
-            "removed": decision.copy in errors and error is None,
-            "versionsStay": decision.copy in hidden,
-            "error": error.why if error else None,
-            "errorCode": error.code if error else None,
-        }
-        for decision in decisions
-        for error in [errors.get(decision.copy)]
-    ]
-
-
-def prune_json(
-    cluster: str,
-    decisions: Sequence[Decision[Copy]],
-    removals: Sequence[Removal[Copy]],
-    broken: Sequence[BrokenUpload],
-    *,
-    dry_run: bool,
-) -> dict[str, Any]:
-    """The copies and the interrupted uploads that pruning removes or would remove, as JSON of the contract."""
-    return {
-        "version": VERSION,
-        "cluster": cluster,
-        "dryRun": dry_run,
-        "copies": decisions_json(decisions, removals, _identity),
-        "uploads": [
-            {
-                "site": one.site.name,
-                "key": one.upload.key,
-                "begun": one.upload.begun.isoformat(),
-                "removed": not dry_run and one.error is None,
-                "error": one.error.why if one.error else None,
-                "errorCode": one.error.code if one.error else None,
-            }
-            for one in broken
-        ],
-    }
 
 
 def proof_json(proof: Proof | None) -> dict[str, Any] | None:
@@ -159,20 +95,8 @@ def _mark_json(mark: Keep | None) -> dict[str, Any] | None:
     return {"reason": mark.reason, "who": mark.who, "when": mark.when.isoformat() if mark.when else None}
 
 
-def _identity(copy: Copy) -> dict[str, Any]:
-    return {"name": copy.name, "key": copy.key, "manager": copy.manager, "taken": copy.taken.isoformat()}
-
-
-def _copy_json(
-    copy: Copy, manifest: Manifest | DamagedCopy, opens: Callable[[Manifest], bool | None]
-) -> dict[str, Any]:
-    common = {**_identity(copy), "clock": copy.clock or None, "sites": list(copy.sites)}
-    if isinstance(manifest, DamagedCopy):
-        return {**common, "error": manifest.why, "errorCode": manifest.code}
+def _facts(manifest: Manifest) -> Mapping[str, Any]:
     return {
-        **common,
-        "error": None,
-        "errorCode": None,
         "clusterId": manifest.cluster_id,
         "nodeId": manifest.node_id,
         "engine": manifest.engine,
@@ -185,6 +109,4 @@ def _copy_json(
         "inventory": {kind: sorted(ids) for kind, ids in manifest.inventory.objects.items()},
         "autolock": manifest.autolock,
         "recipients": list(manifest.recipients),
-        "opens": opens(manifest),
-        "proof": proof_json(manifest.proof),
     }

@@ -4,15 +4,17 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from recovery.cli.show.contract import DEGRADED, FINE, LOST, VERSION
+from recovery.cli.show.contract import DEGRADED, FINE, LOST, UNSEEN, VERSION
 from recovery.planning.diagnosis import NO_QUORUM, Diagnosis, Kind
 from recovery.planning.doctor import Finding
 
 
 def doctor_code(diagnosis: Diagnosis, cases: Sequence[Finding]) -> int:
-    """The exit code of the contract: fine, degraded or quorum lost."""
+    """The exit code of the contract: fine, degraded, quorum lost or not seen."""
     if diagnosis.kind in NO_QUORUM:
         return LOST
+    if diagnosis.kind is Kind.ACCESS:
+        return UNSEEN
     return FINE if diagnosis.kind is Kind.HEALTHY and not (cases or diagnosis.warnings) else DEGRADED
 
 
@@ -46,5 +48,5 @@ def doctor_lines(diagnosis: Diagnosis, cases: Sequence[Finding]) -> tuple[str, .
             refused = f" [not now: {proposal.refused}]" if proposal.refused else ""
             lines += [f"  {number}. {proposal.command}{refused}", f"     {proposal.effect}"]
     if not lines and diagnosis.kind is not Kind.HEALTHY:
-        return ("no repair of a single node helps here. next: requorum plan",)
+        return ("no command for a single node helps. next: requorum plan",)
     return tuple(lines) or ("no unhealthy node",)

@@ -6,18 +6,18 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
+from recovery.cli.show import listing
 from recovery.cli.show.contract import VERSION, span
 from recovery.cli.show.copies import proof_json
 from recovery.copies.manifest import Verdict
 from recovery.operations.drill import Drill
 
+HEADINGS = ("on", "engine", "back after", "would lose", "change", "result")
+
 
 def drills_table(drills: Sequence[Drill]) -> Table:
     """The results of drills as a table."""
-    table = Table(box=None)
-    table.add_column("copy", no_wrap=True, min_width=max((len(done.copy.name) for done in drills), default=0))
-    for heading in ("on", "engine", "back after", "would lose", "change", "result"):
-        table.add_column(heading)
+    table = listing.table((done.copy.name for done in drills), HEADINGS)
     for done in drills:
         proof = done.proof
         result = (

@@ -24,6 +24,7 @@ def plan_json(assessment: Assessment, error: Refused | None = None) -> dict[str,
         "ahead": plan.ahead,
         "cut": plan.cut,
         "losses": list(plan.losses),
+        "changes": list(assessment.changes.lines),
         "refusal": asdict(plan.refusal) if plan.refusal else None,
         "error": error_object(error) if error else None,
         "steps": [

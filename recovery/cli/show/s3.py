@@ -6,7 +6,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from recovery.cli.show import DEGRADED, ERROR, FINE, VERSION
+from recovery.cli.show.contract import DEGRADED, ERROR, FINE, VERSION
 from recovery.s3.probe import REACHABLE, Capabilities, ProbeResult
 
 SEVERITY = (FINE, DEGRADED, ERROR)

@@ -15,8 +15,10 @@ from typer.testing import CliRunner
 from recovery import cli
 from recovery.agent import metrics
 from recovery.agent.state import State
-from recovery.cli import show
-from recovery.cli.metrics import Copies, Drills, Live, Watched
+from recovery.cli import metrics as command
+from recovery.cli.show import cluster as show
+from recovery.cli.show.contract import ERROR, FINE
+from recovery.cli.show.metrics import Copies, Drills, Live, Watched
 from recovery.copies.manifest import Proof, Verdict
 from recovery.errors import DamagedCopy
 from recovery.operations import agents
@@ -88,7 +90,7 @@ def test_no_copy_is_younger_than_its_place_in_s3() -> None:
 
 def test_a_healthy_swarm_is_told_as_such() -> None:
     found = values(watched([]))
-    assert found["requorum_status", "lab"] == show.FINE
+    assert found["requorum_status", "lab"] == FINE
     assert [key[2] for key, value in found.items() if key[0] == "requorum_diagnosis" and value] == ["healthy"]
 
 
@@ -139,9 +141,9 @@ def test_without_s3_nothing_is_said_of_copies() -> None:
 
 def test_a_file_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cli.console, "_settings", lambda *_: OF)
-    monkeypatch.setattr(cli.cluster, "_watched", lambda _: watched([]))
+    monkeypatch.setattr(command, "_watched", lambda _: watched([]))
     done = CliRunner().invoke(cli.app, ["metrics", "--textfile", str(tmp_path / "none" / "requorum.prom")])
-    assert done.exit_code == show.ERROR
+    assert done.exit_code == ERROR
     assert "requorum.prom: No such file or directory next: make its folder" in " ".join(done.stderr.split())
 
 

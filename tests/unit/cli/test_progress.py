@@ -16,10 +16,14 @@ import typer
 from rich.console import Console
 
 from recovery.cli import console, copies
+from recovery.cli.backup import backup
+from recovery.cli.progress import progress
+from recovery.cli.prune import prune
 from recovery.errors import NoUsableCopy
 from tests.fake.cases import Case, Theatre
 from tests.fake.wires import wired
-from tests.unit.copies.test_retention import DAY, put, ruled
+from tests.unit.copies.candidates import DAY
+from tests.unit.operations.pruning.stored import put, ruled
 
 ERASED = "\x1b[2K"
 CURSOR = "\x1b[?25h"
@@ -53,7 +57,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_a_bar_moves_on_and_is_gone_in_the_end(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with watched(monkeypatch) as terminal, console.progress("removing [two]", 2) as done:
+    with watched(monkeypatch) as terminal, progress("removing [two]", 2) as done:
         done()
         console.say("a line")
         print("the output proper")
@@ -66,7 +70,7 @@ def test_a_bar_moves_on_and_is_gone_in_the_end(
 
 
 def test_what_cannot_be_counted_shows_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    with watched(monkeypatch) as terminal, console.progress("reading", None):
+    with watched(monkeypatch) as terminal, progress("reading", None):
         pass
     assert "0:00:00" in terminal.getvalue()
     assert "/" not in terminal.getvalue()
@@ -76,8 +80,8 @@ def test_an_error_ends_the_bar_and_is_shown_after_it(cluster: None, monkeypatch:
     with (
         watched(monkeypatch) as terminal,
         pytest.raises(typer.Exit),
-        console.loaded("lab", None),
-        console.progress("reading", 1),
+        console.opened("lab", None),
+        progress("reading", 1),
     ):
         raise NoUsableCopy("reading", "there is none", remedy="look")
     assert terminal.getvalue().rindex("there is none") > terminal.getvalue().rindex(ERASED)
@@ -90,9 +94,7 @@ def test_an_error_ends_the_bar_and_is_shown_after_it(cluster: None, monkeypatch:
 )
 def test_it_is_there_on_a_terminal_and_only_there(terminal: bool, asked: dict[str, str], there: bool) -> None:
     """As a program of its own: rich looks at the streams when it starts."""
-    program = (
-        "from recovery.cli.console import progress\nwith progress('removing', 2) as done:\n    done()\n    print('out')"
-    )
+    program = "from recovery.cli.progress import progress\nwith progress('removing', 2) as done:\n    done()\n    print('out')"
     ours, theirs = pty.openpty() if terminal else os.pipe()
     environment = {**os.environ, "TERM": "xterm", **asked}
     done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=theirs, env=environment)
@@ -118,7 +120,7 @@ def shown_by(monkeypatch: pytest.MonkeyPatch, command: Callable[..., None], **gi
 
 @pytest.mark.parametrize(
     ("command", "bar"),
-    [(copies.backup, "copying"), (copies.drill, "restoring"), (copies.verify, "reading swarm-")],
+    [(backup, "copying"), (copies.drill, "restoring"), (copies.verify, "reading swarm-")],
     ids=["backup", "drill", "verify"],
 )
 def test_commands_that_take_a_while_show_one(
@@ -130,7 +132,7 @@ def test_commands_that_take_a_while_show_one(
     assert ("3/3" in shown) is (command is not copies.verify)
 
 
-@pytest.mark.parametrize("command", [copies.backup, copies.drill, copies.verify], ids=["backup", "drill", "verify"])
+@pytest.mark.parametrize("command", [backup, copies.drill, copies.verify], ids=["backup", "drill", "verify"])
 def test_in_json_there_is_none(
     cluster: None,
     monkeypatch: pytest.MonkeyPatch,
@@ -149,4 +151,4 @@ def test_prune_counts_what_it_removes(
     for days in (1, 2, 3):
         put(of, tmp_path, days * DAY)
     monkeypatch.setattr(console, "_settings", lambda *_: of)
-    assert ("2/2" in shown_by(monkeypatch, copies.prune, yes=True, as_json=as_json)) is not as_json
+    assert ("2/2" in shown_by(monkeypatch, prune, yes=True, as_json=as_json)) is not as_json

@@ -1,9 +1,19 @@
 """The command line as a program: its name, its version, completion."""
 
+import json
 import os
 import subprocess
+import sys
 import tomllib
+from importlib import import_module
 from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from recovery.cli import app
+from recovery.cli.commands import COMMANDS
 
 PROJECT = Path(__file__).resolve().parents[3]
 
@@ -26,6 +36,60 @@ def test_the_version_is_the_project_s() -> None:
     assert shell("requorum --version") == f"requorum {project['version']}\n"
 
 
+def test_a_switch_is_described_and_has_no_opposite() -> None:
+    shown = shell("requorum policy --help")
+    assert "Print the policy of the second site." in shown
+    assert "--no-second" not in shown
+
+
+def test_doctor_names_its_exit_statuses() -> None:
+    shown = " ".join(shell("requorum doctor --help").split())
+    assert "Exit status: 0 if every node is healthy, 1 error, 3 degraded, 4 quorum lost, 5 not seen from here." in shown
+
+
 def test_a_shell_completes_commands() -> None:
     complete = 'COMP_WORDS=(requorum stat); COMP_CWORD=1; _requorum_completion requorum; echo "${COMPREPLY[@]}"'
     assert shell(f'eval "$(requorum --show-completion)"; {complete}') == "status\n"
+
+
+LIBRARIES = ("boto3", "asyncssh", "docker", "apprise", "prometheus_client", "pydantic")
+
+
+def loaded_by(*words: str) -> set[str]:
+    """Which of the libraries a command loads."""
+    program = (
+        "import atexit, json, sys\n"
+        f"atexit.register(lambda: print(json.dumps([name for name in {LIBRARIES!r} if name in sys.modules])))\n"
+        f"sys.argv = ['requorum', *{words!r}]\n"
+        "import recovery.__main__\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True)
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+@pytest.mark.parametrize("words", [("--help",), ("--version",)], ids=" ".join)
+def test_what_runs_no_command_loads_no_library_of_one(words: tuple[str, ...]) -> None:
+    assert loaded_by(*words) == set()
+
+
+def test_a_command_loads_what_it_needs() -> None:
+    assert loaded_by("status") == {"boto3", "asyncssh", "docker", "pydantic"}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_table_names_the_module_of_a_command_and_begins_its_help(name: str) -> None:
+    import_module(f"recovery.cli.{COMMANDS[name].module}")
+    command = typer.main.get_group(app).commands[name]
+    assert command.callback is None or command.callback.__module__ == f"recovery.cli.{COMMANDS[name].module}"
+    assert " ".join((command.help or "").split()).startswith(COMMANDS[name].summary)
+    assert COMMANDS[name].summary.endswith(".")
+
+
+def test_every_command_is_in_the_table() -> None:
+    for listed in COMMANDS.values():
+        import_module(f"recovery.cli.{listed.module}")
+    assert list(typer.main.get_group(app).commands) == list(COMMANDS)
+
+
+def test_a_slip_of_the_pen_is_understood() -> None:
+    assert "Did you mean 'status'" in CliRunner().invoke(app, ["statsu"]).stderr

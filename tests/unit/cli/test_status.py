@@ -10,13 +10,21 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from recovery import cli
-from recovery.cli import show
+from recovery.cli import backup as backup_command
+from recovery.cli import cluster as plan_commands
+from recovery.cli import status as status_commands
+from recovery.cli.show import cluster as show
+from recovery.cli.show.contract import DEGRADED
+from recovery.cli.show.doctor import doctor_code
+from recovery.cluster import Cluster
 from recovery.errors import Refused, StoreError
 from recovery.operations.backup import BackupResult
+from recovery.planning import changes
 from recovery.planning.diagnosis import Kind, diagnose
+from recovery.planning.doctor import examine
 from recovery.planning.plan import Plan, Refusal
-from recovery.settings import Settings
-from recovery.swarm.model import NodeReport
+from recovery.swarm.model import Member, NodeReport, Reach
+from recovery.swarm.on_node import OnNode
 from tests.unit import factories as make
 from tests.unit.cluster import assessment
 from tests.unit.planning.test_diagnosis import W1, W2, A, B, C, S, led
@@ -36,12 +44,26 @@ CODES: list[tuple[str, list[NodeReport], int]] = [
     ("a worker down", [led(n, unreachable=("worker-1",)) for n in (A, B, C)] + [make.gone(W1), make.worker(W2)], 3),
     ("no leader", [make.leaderless(A), make.gone(B), make.gone(C), *WORKERS], 4),
     ("all gone", [make.gone(n) for n in S.managers] + WORKERS, 4),
+    ("all kept from us", [NodeReport(n, Reach.LIMITED, "it drops us") for n in S.managers] + WORKERS, 5),
+    ("two kept from us, no leader", [make.leaderless(A), *(NodeReport(n, Reach.SLOW) for n in (B, C))], 5),
+    ("two gone, one kept from us", [make.gone(A), make.gone(B), NodeReport(C, Reach.DENIED)], 4),
+    ("one led, the others kept from us", [led(A), *(NodeReport(n, Reach.DENIED) for n in (B, C)), *WORKERS], 3),
 ]
 
 
 @pytest.mark.parametrize(("reports", "code"), [row[1:] for row in CODES], ids=[row[0] for row in CODES])
 def test_exit_codes(reports: list[NodeReport], code: int) -> None:
     assert status(reports).exit_code == code
+
+
+@pytest.mark.parametrize(("reports", "code"), [row[1:] for row in CODES], ids=[row[0] for row in CODES])
+def test_whether_there_is_a_quorum_is_said_only_where_it_is_known(reports: list[NodeReport], code: int) -> None:
+    assert show.as_json(status(reports))["quorum"] is {0: True, 3: True, 4: False, 5: None}[code]
+    seen = make.survey(reports)
+    found = diagnose(seen, make.CLUSTER, cluster="lab", copies=True)
+    assert doctor_code(found, examine(S, seen, found)) in {code, 0 if code == 3 else code}
+    for case in examine(S, seen, found) if code == 5 else ():
+        assert not [one for one in case.proposals if "fence" in one.command and not one.refused]
 
 
 def test_unknown_copies_are_an_error_unless_something_worse_is() -> None:
@@ -74,11 +96,37 @@ def test_the_tree_shows_zones_nodes_and_what_is_wrong() -> None:
     assert "silent" in text
 
 
+def shown(found: show.Status) -> str:
+    console = Console(width=200, record=True, file=None)
+    with console.capture() as text:
+        console.print(show.as_tree(found))
+    return text.get()
+
+
+def test_nodes_that_the_stack_file_does_not_name_are_listed_and_nothing_is_wrong_with_them() -> None:
+    other = Member("id-x", "worker-x", "10.77.9.9", "worker", "pause", ready=True)
+    found = status([replace(r, members=(*r.members, other)) if r.members else r for r in make.healthy(S).reports])
+    assert "not named: worker-x at 10.77.9.9 (worker, ready), left alone" in shown(found)
+    (told,) = show.as_json(found)["others"]
+    assert (told["name"], told["address"], told["availability"]) == ("worker-x", "10.77.9.9", "pause")
+    assert found.exit_code == 0
+
+
+def test_what_differs_on_a_machine_is_a_line() -> None:
+    first, *others = make.healthy(S).reports
+    seen = make.survey([replace(first, on_node=OnNode()), *others])
+    diagnosis = diagnose(seen, make.CLUSTER, cluster="lab", copies=True)
+    found = show.status(S, seen, diagnosis, COPIES, None, changes.find(S, seen, Plan(Kind.HEALTHY), {}))
+    line = "drift: manager-a: the firewall's rules are missing (IPv4, IPv6). next: pulumi up"
+    assert shown(found).count(line) == shown(found).count("drift:") == 1
+    assert [bool(node["drift"]) for node in show.as_json(found)["nodes"]] == [True, *[False] * (len(S.nodes) - 1)]
+
+
 def test_a_warning_degrades_and_is_shown() -> None:
     well = list(make.healthy(S).reports)
     twin = [*well[:-1], replace(well[-1], node_id="id-worker-1")]
     seen = status(twin)
-    assert seen.exit_code == show.DEGRADED
+    assert seen.exit_code == DEGRADED
     assert show.as_json(seen)["warnings"] == list(seen.diagnosis.warnings)
     console = Console(width=200)
     with console.capture() as shown:
@@ -91,10 +139,10 @@ def test_a_swarm_is_not_called_absent_while_nobody_can_say_what_copies_there_are
 ) -> None:
     """A site is lost with its managers and its S3: the worst of losses, and no cluster that never was."""
     of = make.settings()
-    monkeypatch.setattr(cli.cluster, "survey", lambda _: make.survey([make.gone(node) for node in of.nodes]))
-    assert cli.cluster._look(of)[1].kind is Kind.ABSENT
+    monkeypatch.setattr(status_commands, "survey", lambda _: make.survey([make.gone(node) for node in of.nodes]))
+    assert status_commands.look(Cluster(of))[1].kind is Kind.ABSENT
     bucket.delete()
-    assert cli.cluster._look(of)[1].kind is Kind.ALL_LOST
+    assert status_commands.look(Cluster(of))[1].kind is Kind.ALL_LOST
 
 
 # Errors in JSON
@@ -119,10 +167,10 @@ ERROR = {
 def test_a_command_that_ends_with_an_error_prints_that_as_its_document(
     run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(_: Settings) -> Any:
+    def refuse(_: Cluster) -> Any:
         raise REFUSED
 
-    monkeypatch.setattr(cli.cluster, "assess", refuse)
+    monkeypatch.setattr(plan_commands, "assess", refuse)
     for words, document in ((["plan", "--json"], {"version": 1, "error": ERROR}), (["plan"], None)):
         result = run(*words)
         assert result.exit_code == 1
@@ -135,19 +183,19 @@ def test_a_refused_plan_is_one_document_with_the_error(
 ) -> None:
     refusal = Refusal("all managers are lost", "requorum backups", code="no-copy")
     seen = assessment(S, Kind.ALL_LOST)
-    monkeypatch.setattr(cli.cluster, "assess", lambda _: replace(seen, plan=Plan(Kind.ALL_LOST, refusal=refusal)))
+    monkeypatch.setattr(plan_commands, "assess", lambda _: replace(seen, plan=Plan(Kind.ALL_LOST, refusal=refusal)))
     result = run("plan", "--json")
     document = json.loads(result.stdout)
     assert result.exit_code == 1
     assert (document["error"]["code"], document["refusal"]["code"]) == ("no-copy", "no-copy")
     assert "code: no-copy" in result.stderr
-    monkeypatch.setattr(cli.cluster, "assess", lambda _: assessment(S))
+    monkeypatch.setattr(plan_commands, "assess", lambda _: assessment(S))
     assert json.loads(run("plan", "--json").stdout)["error"] is None
 
 
 def test_managers_without_a_copy_are_in_the_document(run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     outcomes = [BackupResult("manager-a", error=REFUSED), BackupResult("manager-b", error=REFUSED)]
-    monkeypatch.setattr(cli.copies, "take_copies", lambda *_, **__: iter(outcomes))
+    monkeypatch.setattr(backup_command, "take_copies", lambda *_, **__: iter(outcomes))
     result = run("backup", "--json")
     assert result.exit_code == 1
     failed = json.loads(result.stdout)["failed"]

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import pytest
 
-from recovery.operations.assess import Assessment
 from recovery.settings import Settings
 from tests.unit import cluster
 from tests.unit import factories as make
@@ -29,7 +28,7 @@ def test_workers_that_are_stranded_come_beside_the_managers_and_all_others_after
     stranded, other = of.workers
     found = cluster.assessment(of)
     diagnosis = replace(found.diagnosis, stranded=(stranded.name,))
-    monkeypatch.setattr(cluster, "assessment", lambda _: Assessment(found.survey, diagnosis, found.plan))
+    monkeypatch.setattr(cluster, "assessment", lambda _: replace(found, diagnosis=diagnosis))
     before = awaited(of, monkeypatch)
     last = of.managers[-1]
     assert before[f"{stranded.name}-member"] == {"quorum"}

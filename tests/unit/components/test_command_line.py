@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from components.command_line import gives_consent
+from components.command_line import Deletion, deletion_by, gives_consent, stack_file_by
 
 PROGRAM = (
     f'"{sys.executable}" -c "from components.command_line import consent_is_typed as typed; print(typed())" > "$SAID"\n'
@@ -68,6 +68,55 @@ def test_an_update_or_preview_is_given_consent_by_its_own_arguments(line: str) -
 )
 def test_other_arguments_give_none(line: str) -> None:
     assert not gives_consent(line.split())
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("destroy", Deletion.WHOLE),
+        ("destroy --yes --skip-preview --stack lab --config-file up", Deletion.WHOLE),
+        ("down -y -s up", Deletion.WHOLE),
+        ("-C preview dn", Deletion.WHOLE),
+        ("destroy --remove --refresh --run-program", Deletion.WHOLE),
+        ("destroy --target urn:a", Deletion.PART),
+        ("destroy -t=urn:a --target-dependents", Deletion.PART),
+        ("destroy --exclude urn:a", Deletion.PART),
+        ("destroy --exclude-protected", Deletion.PART),
+        ("up --replace urn:quorum", Deletion.CHANGE),
+        ("up --stack destroy", Deletion.CHANGE),
+        ("up -m destroy", Deletion.CHANGE),
+        ("destroy up", Deletion.CHANGE),
+        ("refresh", Deletion.CHANGE),
+        ("", Deletion.CHANGE),
+        ("destroy --target", Deletion.CHANGE),
+    ],
+)
+def test_only_a_destroy_of_the_whole_stack_ends_a_swarm(line: str, why: Deletion) -> None:
+    assert deletion_by(line.split()) is why
+
+
+@pytest.mark.parametrize(
+    ("line", "file"),
+    [
+        ("up --config-file /etc/prod.yaml --stack other", "/etc/prod.yaml"),
+        ("refresh --config-file=prod.yaml", "/here/prod.yaml"),
+        ("up -C sub --config-file prod.yaml", "/here/sub/prod.yaml"),
+        ("destroy --stack prod", "/here/stacks/Pulumi.prod.yaml"),
+        ("destroy -s org/project/prod --cwd /srv", "/srv/stacks/Pulumi.prod.yaml"),
+        ("up", None),
+        ("up --stack", None),
+    ],
+)
+def test_the_stack_file_is_the_one_that_the_command_names(
+    line: str, file: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PULUMI_STACK", raising=False)
+    assert stack_file_by(line.split(), Path("/here")) == (Path(file) if file else None)
+
+
+def test_a_stack_that_the_environment_names_has_its_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PULUMI_STACK", "prod")
+    assert stack_file_by(["up"], Path("/here")) == Path("/here/stacks/Pulumi.prod.yaml")
 
 
 def shell(folder: Path, name: str, runs: str) -> tuple[str, str]:

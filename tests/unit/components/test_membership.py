@@ -8,8 +8,15 @@ from typing import Any
 import pytest
 
 from components import membership
+from components.command_line import Deletion
 from components.membership import HELD, UNPROVEN, HealthProvider, MemberProvider, QuorumProvider
+from recovery.cluster import Cluster
 from recovery.errors import Refused
+from recovery.planning import steps
+from recovery.planning.diagnosis import Kind
+from recovery.planning.plan import Plan
+from recovery.planning.steps import Action, Step
+from recovery.settings import Settings
 from tests.unit import factories as make
 
 QUORUM: dict[str, Any] = {
@@ -38,6 +45,11 @@ HEALTH = {
 }
 
 
+def wanted(availability: str | None, **labels: str) -> dict[str, Any]:
+    """What the proof was made for."""
+    return {"options": {}, "nodes": {"manager-a": ["manager", availability, labels]}}
+
+
 @pytest.mark.parametrize(
     ("olds", "news", "changes"),
     [
@@ -49,6 +61,8 @@ HEALTH = {
         ({"quorum": UNPROVEN}, {}, True),
         ({}, {"options": {"task_history_limit": 3}}, True),
         ({}, {"managers": {"a": "10.0.0.1", "b": "10.0.0.2"}}, True),
+        ({}, {"changes": ["task history limit: 5 becomes 3"]}, True),
+        ({"changes": ["task history limit: 5 becomes 3"]}, {}, False),
     ],
 )
 def test_the_quorum_is_only_touched_when_it_is_lost_or_told_otherwise(
@@ -65,7 +79,8 @@ def test_a_copy_under_another_ca_than_the_states_needs_somebody_to_vouch_for_it(
 ) -> None:
     olds = {**QUORUM, "quorum": "all lost", "ca_sha256": known}
     news = {**QUORUM, "recovery": {"copy": "one", "ca": "another", "vouched": vouched}}
-    with pytest.raises(Refused, match="copy=one") if refused else nullcontext():
+    confirmed = r"preview --config copy=one\.(?s:.*)up --config copy=one --config recover=ID(?s:.*)code: ca-mismatch$"
+    with pytest.raises(Refused, match=confirmed) if refused else nullcontext():
         assert QuorumProvider().diff("c", olds, news).changes
     news["recovery"]["ca"] = "ours"
     assert QuorumProvider().diff("c", olds, news).changes
@@ -81,6 +96,9 @@ def test_a_copy_under_another_ca_than_the_states_needs_somebody_to_vouch_for_it(
         ({"host": "h2"}, True, []),
         ({"address": "10.0.0.9"}, True, []),
         ({"name": "manager-b"}, True, ["name"]),
+        ({"availability": None}, False, []),
+        ({"changes": ["availability active becomes drain"]}, True, []),
+        ({"changes": []}, False, []),
     ],
 )
 def test_a_manager_changes_in_place_at_another_address_too(
@@ -111,6 +129,13 @@ def test_a_worker_is_looked_at_when_managers_move_and_replaced_when_it_does(
         ({"health": "minority lost"}, {}, True),
         ({}, {"generation": 2}, True),
         ({}, {"members": {"manager-a": "other"}}, True),
+        ({}, {"changes": ["worker-1: label disk=ssd is added"]}, True),
+        ({"wanted": wanted("drain")}, {"wanted": wanted("drain")}, False),
+        ({"wanted": wanted("drain")}, {"wanted": wanted(None)}, False),
+        ({"wanted": wanted("drain")}, {"wanted": {"options": {}, "nodes": {"manager-a": ["manager", {}]}}}, False),
+        ({"wanted": wanted(None)}, {"wanted": wanted("drain")}, True),
+        ({"wanted": wanted("drain")}, {"wanted": wanted(None, disk="ssd")}, True),
+        ({"wanted": wanted("drain")}, {"wanted": {**wanted("drain"), "options": {"autolock": True}}}, True),
     ],
 )
 def test_the_proof_is_made_again_when_what_it_rests_on_changed(
@@ -135,7 +160,7 @@ def test_the_state_notes_the_ca_of_the_leader_of_its_own_swarm(
     of = make.settings()
     leader = replace(make.manager(of.managers[0], of.nodes), ca_sha256="new")
     provider = QuorumProvider()
-    monkeypatch.setattr(provider, "_settings", of, raising=False)
+    monkeypatch.setattr(provider, "_cluster", Cluster(of), raising=False)
     monkeypatch.setattr(membership, "stable_survey", lambda *_, **__: make.survey([replace(leader, **changes)]))
     monkeypatch.setattr(membership, "_look", membership.Look())
     outs = {**QUORUM, "cluster_id": make.CLUSTER, "ca_sha256": "old"}
@@ -149,8 +174,92 @@ def test_what_is_read_side_by_side_is_looked_at_once_and_anew_a_moment_later(mon
     monkeypatch.setattr(membership, "monotonic", lambda: now[0])
     look = membership.Look()
     with ThreadPoolExecutor(max_workers=8) as pool:
-        assert set(map(id, pool.map(look, [of] * 8))) == {id(seen)}
+        assert set(map(id, pool.map(look, [Cluster(of)] * 8))) == {id(seen)}
     assert looks == [0.0]
     now[0] = membership.MOMENT + 0.1
-    look(of)
+    look(Cluster(of))
     assert looks == [0.0, now[0]]
+
+
+NODE = make.settings().managers[0]
+
+
+@pytest.fixture
+def removed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
+    """Which nodes are taken out, and whether the whole swarm ends."""
+    done: list[tuple[str, bool]] = []
+    monkeypatch.setattr(membership, "remove", lambda _s, node, _id, *, ending, say: done.append((node.name, ending)))
+    return done
+
+
+def provided(of: Settings, kind: type[Any], why: Deletion, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(membership, "deletion", lambda: why)
+    provider = kind()
+    provider._cluster = Cluster(of)
+    return provider
+
+
+@pytest.mark.parametrize(
+    ("why", "settings", "name", "taken_out"),
+    [
+        (Deletion.CHANGE, {}, "manager-a", []),
+        (Deletion.CHANGE, {}, "renamed", []),
+        (Deletion.CHANGE, {"managers": make.settings().managers[1:]}, "manager-a", [("manager-a", False)]),
+        (
+            Deletion.CHANGE,
+            {"managers": make.settings().managers[1:], "protect": True},
+            "manager-a",
+            [("manager-a", False)],
+        ),
+        (Deletion.PART, {}, "manager-a", [("manager-a", False)]),
+        (Deletion.WHOLE, {}, "manager-a", [("manager-a", True)]),
+        (Deletion.PART, {"protect": True}, "manager-a", []),
+        (Deletion.WHOLE, {"protect": True}, "manager-a", []),
+    ],
+)
+def test_a_machine_that_the_stack_file_still_has_is_taken_out_only_by_a_destroy(
+    why: Deletion,
+    settings: dict[str, Any],
+    name: str,
+    taken_out: list[tuple[str, bool]],
+    removed: list[tuple[str, bool]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    of = make.settings().model_copy(update=settings)
+    provided(of, MemberProvider, why, monkeypatch).delete("id", replace(NODE, name=name).to_json())
+    assert removed == taken_out
+
+
+@pytest.mark.parametrize("protect", [False, True])
+@pytest.mark.parametrize("why", Deletion)
+def test_only_a_destroy_of_the_whole_stack_ends_the_swarm(
+    why: Deletion, protect: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[str] = []
+    monkeypatch.setattr(membership, "dissolve", lambda _s, cluster_id, *, say: ended.append(cluster_id))
+    monkeypatch.setattr(membership.ending, "prepare", lambda _s, *, say: ended.append("prepared"))
+    of = make.settings().model_copy(update={"protect": protect})
+    provided(of, HealthProvider, why, monkeypatch).delete("id", {})
+    provided(of, QuorumProvider, why, monkeypatch).delete("the swarm", {})
+    assert ended == (["prepared", "the swarm"] if why is Deletion.WHOLE and not protect else [])
+
+
+@pytest.mark.parametrize(
+    ("changes", "quorum", "member"),
+    [
+        ((), False, False),
+        ((steps.lock("manager-a"),), True, False),
+        ((steps.join(NODE),), False, True),
+        ((steps.finish("manager-a"),), False, True),
+    ],
+    ids=["nothing", "a lock that a killed run left", "a join", "two entries"],
+)
+def test_what_the_plan_has_steps_for_is_updated_though_nobody_refreshed(
+    changes: tuple[Step, ...], quorum: bool, member: bool
+) -> None:
+    taken = [replace(step, gives_quorum=step.action is Action.LOCK) for step in changes]
+    plan = Plan(Kind.HEALTHY, make.CLUSTER, tuple(taken))
+    of_quorum = {**QUORUM, "recovery": membership._quorum_record(plan)}
+    of_member = {**MEMBER, "recovery": membership._member_record(plan, "manager-a")}
+    assert QuorumProvider().diff("c", QUORUM, of_quorum).changes is quorum
+    assert MemberProvider().diff("id", MEMBER, of_member).changes is member

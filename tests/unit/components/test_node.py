@@ -1,54 +1,59 @@
-"""The script that prepares a machine."""
+"""When a machine's preparation runs again: what was found on the machine decides."""
 
-import os
-import subprocess
-from dataclasses import replace
-from pathlib import Path
+from typing import Any
 
+import pulumi
 import pytest
+from pulumi.runtime import mocks
 
-from components.node import AWAIT_ENGINE, firewall_rules, preparation
+from components import node as components
+from components.node import Preparation
+from recovery.planning import preparation
 from tests.unit import factories as make
+from tests.unit.cluster import Made, Monitor
 
 S = make.settings()
+DRIFTED = preparation.Preparation("true\n", known=True, drift=("the firewall's rules are missing (IPv4)",))
 
 
-def test_the_script_is_valid_shell() -> None:
-    subprocess.run(["sh", "-n"], input=preparation(S), text=True, check=True)
+def registered(monkeypatch: pytest.MonkeyPatch, wanted: preparation.Preparation, *, silent: bool = False) -> Any:
+    """How the command of a machine is registered."""
+    found: list[Any] = []
+    monkeypatch.setattr(components, "private_key_text", lambda _: "key")
+    monkeypatch.setattr(components, "pinned_key", lambda *_: "host key")
+    mocks.set_mocks(Made(), monitor=Monitor(lambda request: found.append(request)))
+
+    @pulumi.runtime.test
+    def run() -> None:
+        Preparation(S.managers[0], S, "machine", silent, wanted, make.NOW)
+
+    run()
+    (command,) = [request for request in found if request.name == "manager-a-prepared"]
+    return command
 
 
 @pytest.mark.parametrize(
-    ("answers", "status", "asked"),
-    [("[ $(wc -l < asked) = 3 ]", 0, 3), ("echo no such socket >&2; false", 1, 100)],
-    ids=["once, the third time", "never"],
+    ("wanted", "silent", "ignored"),
+    [
+        (preparation.Preparation("true\n"), False, []),
+        (preparation.Preparation("true\n", known=True), False, ["stdin"]),
+        (preparation.Preparation("true\n", known=True, lacks=("age",)), False, ["stdin"]),
+        (DRIFTED, False, []),
+        (DRIFTED, True, ["*"]),
+    ],
+    ids=["nobody looked", "as it should be", "lacks a tool", "differs", "silent"],
 )
-def test_an_engine_that_answers_once_is_not_asked_again(tmp_path: Path, answers: str, status: int, asked: int) -> None:
-    for name, script in (("docker", f"echo >> asked; {answers}"), ("sleep", ""), ("timeout", 'shift; "$@"')):
-        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
-        (tmp_path / name).chmod(0o755)
-    path = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    done = subprocess.run(
-        ["sh", "-eu"], input=AWAIT_ENGINE, text=True, capture_output=True, cwd=tmp_path, env=path, check=False
-    )
-    assert (done.returncode, (tmp_path / "asked").read_text().count("\n")) == (status, asked)
-    assert ("does not answer: systemctl status docker (no such socket)" in done.stderr) is bool(status)
-    assert AWAIT_ENGINE in preparation(S)
+def test_a_machine_that_is_as_it_should_be_keeps_what_the_state_has(
+    monkeypatch: pytest.MonkeyPatch, wanted: preparation.Preparation, silent: bool, ignored: list[str]
+) -> None:
+    assert list(registered(monkeypatch, wanted, silent=silent).ignoreChanges) == ignored
 
 
-def test_the_nodes_network_is_let_in_and_everybody_else_is_kept_out() -> None:
-    rules = firewall_rules(S)
-    assert f"-A REQUORUM -s {S.subnet} -p tcp -m multiport --dports 2377,7946 -j ACCEPT" in rules
-    assert f"-A REQUORUM -s {S.subnet} -p udp -m multiport --dports 7946,4789 -j ACCEPT" in rules
-    assert [rule.split()[-1] for rule in rules[-2:]] == ["DROP", "DROP"]
-    assert "DROP" not in " ".join(rules[:-2])
-
-
-def test_the_data_path_port_is_the_configured_one() -> None:
-    moved = S.model_copy(update={"swarm": replace(S.swarm, data_path_port=4799)})
-    assert any("7946,4799" in rule for rule in firewall_rules(moved))
-
-
-@pytest.mark.parametrize(("wanted", "there"), [(True, True), (False, False)])
-def test_the_firewall_can_be_left_to_the_operator(wanted: bool, there: bool) -> None:
-    changed = S.model_copy(update={"hosts": S.hosts.model_copy(update={"firewall": wanted})})
-    assert ("iptables-restore -w" in preparation(changed)) is there
+def test_a_machine_that_differs_is_prepared_again_though_the_script_is_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first = registered(monkeypatch, preparation.Preparation("true\n"))
+    again = registered(monkeypatch, DRIFTED)
+    assert first.object["stdin"] == "true\n"
+    assert again.object["stdin"] == f"true\n# {make.NOW.isoformat()}\n"
+    assert list(first.object["triggers"]) == list(again.object["triggers"]) == ["machine"]

@@ -2,10 +2,15 @@
 
 import json
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from components import settings
+from components.settings import from_provider
+from recovery.settings import Settings
 from tests.unit import cluster
 from tests.unit import factories as make
 
@@ -37,3 +42,68 @@ def test_it_knows_the_settings_but_no_consent_and_keeps_secrets(monkeypatch: pyt
     assert inputs.keys() == {"quorum", "health", *(f"{node.name}-member" for node in of.nodes)}
     del providers["swarm"]
     assert {provider.split("::")[-2] for provider in providers.values()} == {"swarm"}
+
+
+class Request:
+    """What Pulumi gives a provider: the settings of the last update, as strings."""
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        self.config = {
+            f"requorum:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in values.items()
+        }
+
+
+def provided(stack_file: Path | None, monkeypatch: pytest.MonkeyPatch, **kept: Any) -> Settings:
+    monkeypatch.setattr(settings, "stack_file", lambda: stack_file)
+    return from_provider(Request({**make.raw(), **kept})).settings  # type: ignore[arg-type]
+
+
+def written(folder: Path, **changes: Any) -> Path:
+    file = folder / "Pulumi.lab.yaml"
+    config = {f"requorum:{key}": value for key, value in {**make.raw(), **changes}.items() if value is not None}
+    file.write_text(yaml.safe_dump({"config": config}))
+    return file
+
+
+def test_a_refresh_uses_the_key_that_the_stack_file_has_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ssh = {**make.raw()["ssh"], "privateKeyFile": "/elsewhere/key"}
+    assert str(provided(written(tmp_path, ssh=ssh), monkeypatch).ssh.private_key_file) == "/elsewhere/key"
+    assert str(provided(None, monkeypatch).ssh.private_key_file) != "/elsewhere/key"
+
+
+def test_what_the_stack_file_no_longer_has_does_not_outlive_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert provided(written(tmp_path), monkeypatch, protect="true").protect is False
+    assert provided(None, monkeypatch, protect="true").protect is True
+
+
+@pytest.mark.parametrize(
+    "changes", [{"cluster": "other"}, {"subnet": {"secure": "v1:abc"}}], ids=["another cluster's", "a secret"]
+)
+def test_the_state_has_what_the_stack_file_cannot_tell(
+    changes: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert provided(written(tmp_path, **changes), monkeypatch) == provided(None, monkeypatch)
+
+
+def test_a_stack_file_that_is_gone_or_torn_leaves_the_state_s_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torn = tmp_path / "torn.yaml"
+    torn.write_text("config: [")
+    for file in (tmp_path / "missing.yaml", torn):
+        assert provided(file, monkeypatch) == provided(None, monkeypatch)
+
+
+def test_all_providers_of_a_process_share_one_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The quorum's provider pauses the agents, and the proof's lets them go on."""
+    monkeypatch.setattr(settings, "stack_file", lambda: None)
+    one, other = (from_provider(Request(make.raw())) for _ in range(2))  # type: ignore[arg-type]
+    assert one is other
+
+
+def test_an_older_stack_gives_its_provider_no_new_key() -> None:
+    """A default in Pulumi.yaml is given to the provider, whose inputs then differ from the state's."""
+    project = yaml.safe_load(Path("Pulumi.yaml").read_text())
+    assert set(project["config"]) == {
+        "cluster", "subnet", "managers", "hosts", "ssh", "backup", "zones", "workers", "swarm", "escrow", "recover", "copy", "clusterId",
+    }  # fmt: skip

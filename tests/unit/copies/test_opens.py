@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from recovery import cli
+from recovery.cluster import Cluster
 from recovery.copies import contents
 from recovery.copies.catalog import Catalog
 from recovery.copies.escrow import Escrow
@@ -46,7 +47,7 @@ def of(theatre: Theatre, tmp_path: Path) -> Callable[[str], Settings]:
 
 def taken(settings: Settings) -> list[BackupResult]:
     before = set(Catalog(settings).copies)
-    made = list(backup.backup(settings, say=quiet))
+    made = list(backup.backup(Cluster(settings), say=quiet))
     assert {outcome.copy for outcome in made} == set(Catalog(settings).copies) - before
     return made
 
@@ -55,7 +56,7 @@ def test_an_identity_that_is_not_on_this_machine_is_no_fault_of_a_copy(of: Calla
     """The stack file is committed and names it; a pipeline only makes copies."""
     settings = of("")
     assert [outcome.error for outcome in taken(settings)] == [None, None, None]
-    lifecycle.fresh_copies(settings, say=quiet)
+    lifecycle.fresh_copies(Cluster(settings), say=quiet)
 
 
 def test_a_copy_that_is_not_to_be_opened_is_a_copy_and_an_error(
@@ -69,7 +70,7 @@ def test_a_copy_that_is_not_to_be_opened_is_a_copy_and_an_error(
     ]
     assert not any(outcome.at_fault for outcome in made)
     with pytest.raises(UnopenedCopy):
-        take_one(settings, settings.managers[0])
+        take_one(Catalog(settings), settings, settings.managers[0])
     monkeypatch.setattr(cli.console, "_settings", lambda *_: settings)
     result = CliRunner().invoke(cli.app, ["backup"])
     assert result.exit_code == 1

@@ -11,12 +11,14 @@ import pytest
 from typer.testing import CliRunner
 
 from recovery import cli
+from recovery.cli import status
+from recovery.cluster import Cluster
 from recovery.copies import contents
 from recovery.copies.copy import Copy
 from recovery.s3.site import Site
 from recovery.settings import Settings
 from tests.unit import factories as make
-from tests.unit.copies.test_catalog import put
+from tests.unit.copies.stored import put
 from tests.unit.copies.test_snapshot import CONTENT
 from tests.unit.swarm.test_key_file import key_file, unlock_key
 
@@ -99,7 +101,7 @@ def test_copies_that_no_identity_here_opens_are_told_by_every_look(
     mine, strange = put(of, tmp_path, "manager-a", 1), put(of, tmp_path, "manager-b", 2, recipients=(other,))
     told = f"opens {strange.name}. It is sealed to {other}."
     assert told in " ".join(run(mine.name).stderr.split())
-    assert [note for note in cli.cluster._copies(of)[2] if told in note], "status and doctor show these"
+    assert [note for note in status._copies(Cluster(of))[2] if told in note], "status and doctor show these"
     listed = CliRunner().invoke(cli.app, ["backups", "--json"])
     assert told in " ".join(listed.stderr.split())
     assert [copy["opens"] for copy in json.loads(listed.stdout)["copies"]] == [True, False]

@@ -19,7 +19,7 @@ from recovery.copies.workspace import PREFIX, STALE_SECONDS
 from recovery.errors import LocalError
 from recovery.s3.sealing import Identities
 from tests.unit import factories as make
-from tests.unit.copies.test_catalog import put
+from tests.unit.copies.stored import put
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """Writes that another one overtakes, or that fall into an election: made anew, from what is read anew."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from ipaddress import IPv4Address
 from typing import Any
 
 import pytest
@@ -41,6 +43,21 @@ def engine(wires: Wires) -> Engine:
         found = Engine(shell)
     found.init(SwarmOptions())
     return found
+
+
+@pytest.mark.parametrize("address", [None, IPv4Address("192.0.2.21")])
+def test_a_node_takes_its_data_path_address_wherever_it_enters_a_swarm(
+    wires: Wires, monkeypatch: pytest.MonkeyPatch, address: IPv4Address | None
+) -> None:
+    given: list[Any] = []
+    for verb in ("init_swarm", "join_swarm"):
+        monkeypatch.setattr(FakeApi, verb, lambda *_, **named: given.append(named["data_path_addr"]))
+    with Shell(replace(A, data_path_address=address), S.ssh) as shell:
+        found = Engine(shell)
+    found.init(SwarmOptions())
+    found.force_new_cluster()
+    found.join([A], "token")
+    assert given == [str(address) if address else None] * 3
 
 
 def fails(monkeypatch: pytest.MonkeyPatch, verb: str, words: str, *, times: int, done: bool = False) -> None:

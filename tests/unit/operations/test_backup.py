@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from recovery.cluster import Cluster
 from recovery.copies import snapshot, taking
 from recovery.copies.manifest import Manifest, Proof, Verdict
 from recovery.errors import (
@@ -136,8 +137,8 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Any:
         opened = type("Opened", (), {"__enter__": lambda _: shell, "__exit__": lambda *_: None})()
         for module in (backup, snapshot):
             monkeypatch.setattr(module, "Engine", lambda _: manager)
-        for module in (backup, taking):
-            monkeypatch.setattr(module, "Shell", lambda *_: opened)
+        monkeypatch.setattr(Cluster, "shell", lambda *_, **__: opened)
+        monkeypatch.setattr(taking, "Shell", lambda *_, **__: opened)
         monkeypatch.setattr(backup, "ask", lambda _: SimpleNamespace(state=manager.state, detail=""))
         monkeypatch.setattr(backup, "monotonic", lambda: manager.clock)
         monkeypatch.setattr(backup, "sleep", manager.sleep)
@@ -168,7 +169,7 @@ def test_a_locked_manager_is_unlocked_with_the_key_of_before_also_where_its_copy
     """However long its engine takes: after an interrupt it is the guard on the node that starts it."""
     manager = world(fault, after)
     with pytest.raises((RequorumError, KeyboardInterrupt), match=why):
-        backup._take_cold(SimpleNamespace(store=None), OF, NODE, print)  # type: ignore[arg-type]
+        backup._take_cold(Cluster(OF), SimpleNamespace(store=None), NODE, print)  # type: ignore[arg-type]
     assert manager.done == ["kept", "unlocked", "waited for"]
 
 
@@ -186,14 +187,14 @@ def test_an_interrupt_while_the_engine_is_waited_for_does_not_leave_it_locked(
     manager = world(None, 2.0)
     monkeypatch.setattr(backup, "ThreadPoolExecutor", Interrupted)
     with pytest.raises(KeyboardInterrupt):
-        backup._take_cold(SimpleNamespace(store=None), OF, NODE, print)  # type: ignore[arg-type]
+        backup._take_cold(Cluster(OF), SimpleNamespace(store=None), NODE, print)  # type: ignore[arg-type]
     assert manager.done == ["kept", "unlocked"]
 
 
 def test_a_manager_whose_engine_stays_down_is_not_back(world: Any) -> None:
     manager = world(None, 1e9)
     with pytest.raises(ProofFailed, match=r"code: node-not-back$"):
-        backup._take_cold(SimpleNamespace(store=None), OF, NODE, print)  # type: ignore[arg-type]
+        backup._take_cold(Cluster(OF), SimpleNamespace(store=None), NODE, print)  # type: ignore[arg-type]
     assert manager.done == ["kept"]
 
 
@@ -211,8 +212,8 @@ def cold(monkeypatch: pytest.MonkeyPatch) -> Any:
             return None, proof(Verdict.PROVEN)
 
         store = SimpleNamespace(require_lock=lambda: None)
-        monkeypatch.setattr(backup, "Catalog", lambda _: SimpleNamespace(store=store))
-        monkeypatch.setattr(backup.cluster_lease, "hold", lambda *_, **__: nullcontext())
+        monkeypatch.setattr(Cluster, "catalog", lambda _: SimpleNamespace(store=store))
+        monkeypatch.setattr(Cluster, "hold", lambda *_, **__: nullcontext())
         monkeypatch.setattr(backup, "_order", lambda _: (list(OF.managers), "manager-a"))
         monkeypatch.setattr(backup, "_take_cold", take)
         return tried
@@ -226,14 +227,14 @@ ALL = [node.name for node in OF.managers]
 @pytest.mark.parametrize("error", [DamagedCopy, CommandFailed, StoreError, Refused])
 def test_a_cold_copy_that_fails_keeps_no_other_from_being_taken(cold: Any, error: type[RequorumError]) -> None:
     tried = cold(manager_b=error("copying", "no", remedy=""))
-    found = {outcome.manager: outcome.error for outcome in backup.backup_cold(OF, ALL, say=print)}
+    found = {outcome.manager: outcome.error for outcome in backup.backup_cold(Cluster(OF), ALL, say=print)}
     assert tried == list(found) == ["manager-b", "manager-c", "manager-a"]
     assert [name for name, fault in found.items() if fault] == ["manager-b"]
 
 
 def test_after_a_manager_that_is_not_back_no_engine_is_stopped_and_each_is_told_why(cold: Any) -> None:
     tried = cold(manager_c=ProofFailed("copying", "it is locked", remedy=""))
-    found = {outcome.manager: outcome.error for outcome in backup.backup_cold(OF, ALL, say=print)}
+    found = {outcome.manager: outcome.error for outcome in backup.backup_cold(Cluster(OF), ALL, say=print)}
     assert tried == ["manager-b", "manager-c"]
     assert list(found) == ["manager-b", "manager-c", "manager-a"]
     assert isinstance(found["manager-a"], Refused)
@@ -247,7 +248,7 @@ def test_where_no_cold_copy_may_be_taken_the_hot_one_is_what_there_is(
     monkeypatch.setattr(backup, "backup", lambda *_, **__: iter(hot))
     cold(manager_c=ProofFailed("copying", "it is locked", remedy=""))
     said: list[str] = []
-    found = {outcome.manager: outcome for outcome in backup.backup_or_cold(OF, say=said.append)}
+    found = {outcome.manager: outcome for outcome in backup.backup_or_cold(Cluster(OF), say=said.append)}
     assert found.keys() == set(ALL)
     assert found["manager-a"] is hot[0]
     assert "manager-c is not back" in said[-1], "why, is said"

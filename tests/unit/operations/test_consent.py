@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from recovery.cluster import Cluster
 from recovery.errors import SettingError
 from recovery.operations import consent
 from recovery.planning.diagnosis import Kind
@@ -18,26 +19,26 @@ REFUSED = Plan(Kind.ALL_LOST, copy="swarm-a", refusal=Refusal("it moves a manage
 
 
 def spent() -> bool:
-    return consent.is_spent(ON, Store(ON.backup.sites))
+    return consent.is_spent(Store(ON.backup.sites), ON.keys)
 
 
 def test_a_flag_that_is_given_at_a_loss_counts_until_the_recovery_is_proven(bucket: Any) -> None:
-    consent.keep_up(ON, LOST)
+    consent.keep_up(Cluster(ON), LOST)
     assert not spent()
-    consent.spend(ON)
+    consent.spend(Cluster(ON), ON.recover)
     assert spent()
 
 
 def test_a_flag_that_is_found_while_nothing_is_lost_is_used_up(bucket: Any) -> None:
-    consent.keep_up(ON, HEALTHY)
+    consent.keep_up(Cluster(ON), HEALTHY)
     assert spent()
-    consent.keep_up(ON, LOST)
+    consent.keep_up(Cluster(ON), LOST)
     assert spent(), "a later loss does not renew it"
 
 
 def test_an_update_without_the_flag_renews_it(bucket: Any) -> None:
-    consent.keep_up(ON, HEALTHY)
-    consent.keep_up(OFF, HEALTHY)
+    consent.keep_up(Cluster(ON), HEALTHY)
+    consent.keep_up(Cluster(OFF), HEALTHY)
     assert not spent()
 
 
@@ -55,27 +56,27 @@ def test_an_update_without_the_flag_renews_it(bucket: Any) -> None:
 def test_a_flag_that_is_typed_for_a_later_loss_counts_until_that_recovery_is_proven(
     bucket: Any, plan: Plan, given: dict[str, bool], goes: bool
 ) -> None:
-    consent.spend(ON)
-    consent.keep_up(ON, plan, **given)
+    consent.spend(Cluster(ON), ON.recover)
+    consent.keep_up(Cluster(ON), plan, **given)
     assert spent() is not goes
-    consent.spend(ON)
+    consent.spend(Cluster(ON), ON.recover)
     assert spent()
 
 
 def test_a_preview_without_the_flag_renews_nothing(bucket: Any) -> None:
     """A pull request of a branch that was cut before the flag was committed is previewed: on main it must not fire."""
-    consent.keep_up(ON, HEALTHY)
-    consent.keep_up(OFF, HEALTHY, preview=True)
+    consent.keep_up(Cluster(ON), HEALTHY)
+    consent.keep_up(Cluster(OFF), HEALTHY, preview=True)
     assert spent()
 
 
 def test_the_id_of_a_plan_neither_uses_up_nor_renews(bucket: Any) -> None:
     by_id = make.settings(recover="r1234567")
-    consent.keep_up(by_id, HEALTHY)
-    consent.spend(by_id)
+    consent.keep_up(Cluster(by_id), HEALTHY)
+    consent.spend(Cluster(by_id), by_id.recover)
     assert not spent()
-    consent.keep_up(ON, HEALTHY)
-    consent.keep_up(by_id, HEALTHY)
+    consent.keep_up(Cluster(ON), HEALTHY)
+    consent.keep_up(Cluster(by_id), HEALTHY)
     assert spent()
 
 

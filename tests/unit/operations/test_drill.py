@@ -10,6 +10,7 @@ import pyrage
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
+from recovery.cluster import Cluster
 from recovery.copies import contents
 from recovery.copies.catalog import Catalog
 from recovery.copies.copy import ARCHIVE
@@ -33,7 +34,7 @@ def theatre() -> Iterator[Theatre]:
 def test_the_newest_copy_of_each_manager_comes_up(theatre: Theatre) -> None:
     of = theatre.stage(Case(3, frozenset())).settings
     catalog = Catalog(of)
-    done = list(drill.drill(of, catalog, catalog.newest_of_each(), on=None, say=quiet))
+    done = list(drill.drill(Cluster(of), catalog, catalog.newest_of_each(), on=None, say=quiet))
     assert [(result.node, result.proof.verdict) for result in done] == [(name, Verdict.PROVEN) for name in names(3)]
     assert all(result.rpo > 0 for result in done)
     again = Catalog(of)
@@ -41,7 +42,7 @@ def test_the_newest_copy_of_each_manager_comes_up(theatre: Theatre) -> None:
         manifest = again.manifest(result.copy)
         assert manifest.proof == result.proof, "the catalog tells of the last drill"
         assert json.loads(again.store.get(result.copy.drill_key))["node"] == result.node
-    assert drill.last(of, again.store) == {result.copy.manager: result.proof for result in done}
+    assert drill.last(Cluster(of)) == {result.copy.manager: result.proof for result in done}
 
 
 def test_it_stands_where_a_node_answers(theatre: Theatre) -> None:
@@ -49,16 +50,16 @@ def test_it_stands_where_a_node_answers(theatre: Theatre) -> None:
     swarm, catalog = theatre.wires.swarm, Catalog(of)
     (copy,) = [copy for copy in catalog.newest_of_each() if copy.manager == "manager-b"]
     swarm.lose("manager-b")
-    (result,) = drill.drill(of, catalog, [copy], on=None, say=quiet)
+    (result,) = drill.drill(Cluster(of), catalog, [copy], on=None, say=quiet)
     assert (result.node, result.proof.verdict) == ("manager-a", Verdict.PROVEN)
-    (result,) = drill.drill(of, catalog, [copy], on=of.node("worker-1"), say=quiet)
+    (result,) = drill.drill(Cluster(of), catalog, [copy], on=of.node("worker-1"), say=quiet)
     assert (result.node, result.proof.verdict) == ("worker-1", Verdict.PROVEN)
     for node in of.nodes:
         swarm.lose(node.name)
     with pytest.raises(Refused, match=r"no node answers(?s:.*)code: node-unreachable$"):
-        list(drill.drill(of, catalog, [copy], on=None, say=quiet))
+        list(drill.drill(Cluster(of), catalog, [copy], on=None, say=quiet))
     with pytest.raises(Refused, match=r"worker-1(?s:.*)code: node-unreachable$"):
-        list(drill.drill(of, catalog, [copy], on=of.node("worker-1"), say=quiet))
+        list(drill.drill(Cluster(of), catalog, [copy], on=of.node("worker-1"), say=quiet))
 
 
 def test_it_stands_on_an_engine_that_reads_what_the_copy_s_engine_wrote(
@@ -67,15 +68,15 @@ def test_it_stands_on_an_engine_that_reads_what_the_copy_s_engine_wrote(
     of = theatre.stage(Case(3, frozenset())).settings
     swarm = theatre.wires.swarm
     swarm.named("manager-b").engine = "26.1.5"
-    lifecycle.fresh_copies(of, say=quiet)
+    lifecycle.fresh_copies(Cluster(of), say=quiet)
     swarm.named("manager-b").engine = "20.10.24"
     swarm.named("worker-1").engine = "29.0.1"
     catalog = Catalog(of)
     copy = catalog.newest("manager-b")
     assert copy
-    (result,) = drill.drill(of, catalog, [copy], on=None, say=quiet)
+    (result,) = drill.drill(Cluster(of), catalog, [copy], on=None, say=quiet)
     assert (result.node, result.proof.verdict) == ("worker-1", Verdict.PROVEN)
-    (result,) = drill.drill(of, catalog, [copy], on=of.node("manager-b"), say=quiet)
+    (result,) = drill.drill(Cluster(of), catalog, [copy], on=of.node("manager-b"), say=quiet)
     assert (result.node, result.proof.verdict) == ("manager-b", Verdict.UNPROVEN)
     assert result.proof.detail == snapshot
     assert json.loads(catalog.store.get(copy.drill_key))["node"] == "worker-1", "what was known of the copy stays"
@@ -112,20 +113,20 @@ def test_an_identity_that_opens_nothing_says_nothing_about_the_copies(theatre: T
     before = Catalog(of)
     order = list(before.by_trust(before.copies))
     catalog = Catalog(ours)
-    done = list(drill.drill(ours, catalog, catalog.newest_of_each(), on=None, say=quiet))
+    done = list(drill.drill(Cluster(ours), catalog, catalog.newest_of_each(), on=None, say=quiet))
     assert {result.proof.verdict for result in done} == {Verdict.UNPROVEN}
     assert all("identities of requorum:backup.identityFile do not open it" in result.proof.detail for result in done)
     again = Catalog(of)
     assert list(again.by_trust(again.copies)) == order
     assert {again.manifest(copy).verdict for copy in order} == {Verdict.PROVEN}
     assert not [key for key in theatre.wires.objects if key.endswith(".drill.json")]
-    assert {proof.verdict for proof in drill.last(of, again.store).values()} == {Verdict.UNPROVEN}, "monitors are told"
+    assert {proof.verdict for proof in drill.last(Cluster(of)).values()} == {Verdict.UNPROVEN}, "monitors are told"
 
 
 def test_a_copy_damaged_and_sealed_to_others_is_at_fault(theatre: Theatre, tmp_path: Path) -> None:
     of = stranger(theatre.stage(Case(3, frozenset(), Copies.NEWEST_DAMAGED)).settings, tmp_path)
     catalog = Catalog(of)
-    done = list(drill.drill(of, catalog, catalog.newest_of_each(), on=None, say=quiet))
+    done = list(drill.drill(Cluster(of), catalog, catalog.newest_of_each(), on=None, say=quiet))
     assert {result.proof.verdict for result in done} == {Verdict.FAILED}
 
 
@@ -138,7 +139,7 @@ def test_without_the_unlock_key_nothing_is_said_about_the_copy(
     catalog._manifests[copy] = replace(catalog.manifest(copy), autolock=True)
     locked = key_file(unlock_key())
     monkeypatch.setattr(contents, "key_file", lambda *_, **__: locked)
-    (result,) = drill.drill(of, catalog, [copy], on=None, say=quiet)
+    (result,) = drill.drill(Cluster(of), catalog, [copy], on=None, say=quiet)
     assert (result.proof.verdict, result.proof.detail) == (Verdict.UNPROVEN, "escrow has no unlock key")
     assert Catalog(of).manifest(copy).verdict is Verdict.PROVEN
 
@@ -155,7 +156,7 @@ def test_a_node_that_fails_says_nothing_about_the_copy_and_keeps_no_other_drill_
         return run(shell, verb, *arguments, **given)
 
     monkeypatch.setattr(program, "run", failing)
-    done = list(drill.drill(of, catalog, catalog.newest_of_each(), on=None, say=quiet))
+    done = list(drill.drill(Cluster(of), catalog, catalog.newest_of_each(), on=None, say=quiet))
     assert [result.proof.verdict for result in done] == [Verdict.UNPROVEN, Verdict.PROVEN, Verdict.PROVEN]
     assert done[0].proof.detail == "no space left on device"
 
@@ -164,7 +165,7 @@ def test_a_damaged_copy_fails_and_is_chosen_last_from_then_on(theatre: Theatre) 
     of = theatre.stage(Case(3, frozenset(), Copies.NEWEST_DAMAGED)).settings
     before = Catalog(of)
     chosen = before.newest_of_each()
-    done = list(drill.drill(of, before, chosen, on=None, say=quiet))
+    done = list(drill.drill(Cluster(of), before, chosen, on=None, say=quiet))
     assert {result.proof.verdict for result in done} == {Verdict.FAILED}
     assert all("SHA-256 differs" in result.proof.detail for result in done)
     assert set(tuple(before.by_trust(before.copies))[:3]) == set(chosen)
@@ -174,7 +175,7 @@ def test_a_damaged_copy_fails_and_is_chosen_last_from_then_on(theatre: Theatre) 
 
 def test_with_a_result_that_cannot_be_read_a_copy_is_not_proven(theatre: Theatre) -> None:
     of = theatre.stage(Case(3, frozenset())).settings
-    lifecycle.fresh_copies(of, say=quiet)
+    lifecycle.fresh_copies(Cluster(of), say=quiet)
     copy, *others = Catalog(of).copies
     theatre.wires.objects[copy.key.removesuffix(ARCHIVE) + ".drill.json"] = b"{"
     catalog = Catalog(of)

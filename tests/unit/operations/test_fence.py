@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from recovery.errors import HostError, Refused, SettingError
+from recovery.cluster import Cluster
+from recovery.errors import HostError, ProofFailed, Refused, SettingError
 from recovery.node.ssh import is_silent
 from recovery.operations import fence
 from recovery.planning.fencing import check
 from recovery.settings import Settings
 from recovery.swarm.machines import Ssh
-from recovery.swarm.model import LocalState, NodeReport, Reach
+from recovery.swarm.model import ACCESS_FAULTS, LocalState, NodeReport, Reach
 from tests.unit import factories as make
 from tests.unit.planning.test_diagnosis import W1, A, B, C, S, in_state, led
 
@@ -72,6 +73,32 @@ def test_what_may_be_fenced(
     assert str(refused.value) == snapshot
 
 
+@pytest.mark.parametrize("reach", sorted(ACCESS_FAULTS))
+@pytest.mark.parametrize(
+    ("others", "flags", "code"),
+    [
+        (WITHOUT_C, {"lost": True}, "not-lost"),
+        (WITHOUT_C, {}, "not-lost"),
+        (WITHOUT_C, {"force": True}, None),
+        (LOST, {"lost": True}, "not-lost"),
+        (LOST, {"lost": True, "force": True}, "not-lost"),
+        (LOST, {}, "not-lost"),
+        (LOST, {"force": True}, "may-hold-swarm"),
+    ],
+)
+def test_a_machine_that_answers_in_any_way_is_not_lost(
+    reach: Reach, others: list[NodeReport], flags: dict[str, bool], code: str | None
+) -> None:
+    """By force it is only switched off while a leader reports that the quorum survives that."""
+    seen, flags = make.survey([*others, NodeReport(C, reach)]), {"lost": False, "force": False, **flags}
+    if code is None:
+        check(EXISTING, seen, C, **flags)
+        return
+    with pytest.raises(Refused, match=f"code: {code}$") as refused:
+        check(EXISTING, seen, C, **flags)
+    assert seen.leader or "switch it off by hand" not in str(refused.value)
+
+
 @pytest.mark.parametrize(("of", "lost"), [(S, False), (EXISTING, False), (BARE, True)])
 def test_the_operator_consents_to_what_is_done(of: Settings, lost: bool, snapshot: SnapshotAssertion) -> None:
     assert fence.intent(of, C, lost=lost) == snapshot
@@ -82,6 +109,36 @@ def test_a_ready_worker_is_only_fenced_by_force() -> None:
     with pytest.raises(Refused, match=r"code: not-lost$"):
         check(S, seen, W1, lost=False, force=False)
     check(S, seen, W1, lost=False, force=True)
+
+
+@pytest.mark.parametrize(
+    ("swarm", "down_after", "fenced"),
+    [({}, 31, True), ({}, 70, False), ({"dispatcherHeartbeatSeconds": 20}, 70, True)],
+    ids=["a new swarm's heartbeats", "never", "longer heartbeats"],
+)
+def test_a_worker_is_fenced_although_the_leader_waits_for_three_heartbeats(
+    monkeypatch: pytest.MonkeyPatch, swarm: dict[str, int], down_after: int, fenced: bool
+) -> None:
+    of, clock = make.settings(swarm=swarm), [0.0]
+    monkeypatch.setattr(fence, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(fence, "sleep", lambda seconds: clock.__setitem__(0, clock[0] + seconds))
+    monkeypatch.setattr(fence, "is_silent", lambda *_: True)
+    monkeypatch.setattr(fence, "survey", lambda *_, **__: None)
+    monkeypatch.setattr(fence, "heard", lambda *_: clock[0] < down_after)
+    if fenced:
+        fence._await_silence(Cluster(of), W1, fence.SILENCE_SECONDS)
+        return
+    with pytest.raises(ProofFailed, match=r"the leader still reaches it after 60 s(?s:.*)code: still-answers$"):
+        fence._await_silence(Cluster(of), W1, fence.SILENCE_SECONDS)
+
+
+def test_a_machine_that_answers_gets_no_more_time_from_the_heartbeats(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(fence, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(fence, "sleep", lambda seconds: clock.__setitem__(0, clock[0] + seconds))
+    monkeypatch.setattr(fence, "is_silent", lambda *_: False)
+    with pytest.raises(ProofFailed, match=r"something still answers at \S+ after 30 s"):
+        fence._await_silence(Cluster(S), W1, fence.SILENCE_SECONDS)
 
 
 def test_name_and_address_take_their_places_in_the_command() -> None:
@@ -106,6 +163,28 @@ def test_a_command_that_does_not_end_is_an_error(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(fence, "COMMAND_SECONDS", 0.1)
     with pytest.raises(HostError, match=r"code: fence-command-failed$"):
         fence._run(["sleep", "5"], A)
+
+
+@pytest.mark.parametrize(
+    ("silent", "reports", "fenced"),
+    [
+        (False, [*WITHOUT_C, make.silent(C)], False),
+        (True, HIDDEN, False),
+        (True, [*WITHOUT_C, make.silent(C)], True),
+    ],
+    ids=["something answers", "the leader reaches it", "silent"],
+)
+def test_only_what_is_silent_to_all_is_declared_lost(
+    monkeypatch: pytest.MonkeyPatch, silent: bool, reports: list[NodeReport], fenced: bool
+) -> None:
+    monkeypatch.setattr(fence, "is_silent", lambda *_: silent)
+    monkeypatch.setattr(fence, "survey", lambda *_, **__: make.survey(reports))
+    monkeypatch.setattr(fence, "PAUSE", 0)
+    if fenced:
+        fence._await_silence(Cluster(S), C, 20)
+        return
+    with pytest.raises(ProofFailed, match=r"code: still-answers$"):
+        fence._await_silence(Cluster(S), C, 0.01)
 
 
 def test_a_node_that_does_not_exist_is_a_usage_error() -> None:

@@ -8,14 +8,16 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any, NoReturn
 
-import pulumi
 import pytest
 from typer.testing import CliRunner
 
-from components import hooks as components
 from recovery import cli
+from recovery.cli import backup as backup_command
+from recovery.cli import cluster as recover_command
+from recovery.cluster import Cluster
 from recovery.copies.manifest import Proof, Verdict
 from recovery.errors import Refused, SettingError
+from recovery.operations import drill as drills_module
 from recovery.operations import lifecycle, notify
 from recovery.operations.backup import BackupResult
 from recovery.operations.drill import Drill
@@ -28,7 +30,7 @@ from recovery.steps import journal
 from recovery.steps.prove import Health
 from tests.unit import cluster
 from tests.unit import factories as make
-from tests.unit.copies.test_catalog import put
+from tests.unit.copies.stored import put
 
 Make = Callable[..., Settings]
 
@@ -70,7 +72,7 @@ def outcomes(of: Settings, *faults: str) -> list[str]:
     """A backup for each word, empty for one that goes well; what was said beside."""
     said: list[str] = []
     for fault in faults:
-        notify.outcome(of, Subject.BACKUP, [fault] if fault else [], "all proven", say=said.append)
+        notify.outcome(Cluster(of), Subject.BACKUP, [fault] if fault else [], "all proven", say=said.append)
     return said
 
 
@@ -88,16 +90,16 @@ def test_a_failure_is_told_once_and_its_end_once(
 
 def test_one_thing_does_not_hide_another(of: Make, heard: tuple[str, list[dict[str, str]]], bucket: Any) -> None:
     outcomes(of(), "torn")
-    notify.failed(of(), Subject.DRILL, "it did not come up", say=print)
+    notify.failed(Cluster(of()), Subject.DRILL, "it did not come up", say=print)
     assert [message["title"] for message in heard[1]] == ["swarm lab: backup failed", "swarm lab: drill failed"]
 
 
 def test_a_start_is_told_only_where_that_is_asked_for(
     of: Make, heard: tuple[str, list[dict[str, str]]], bucket: Any
 ) -> None:
-    notify.started(of(), Subject.RECOVERY, "the plan", say=print)
+    notify.started(Cluster(of()), Subject.RECOVERY, "the plan", say=print)
     assert not heard[1]
-    notify.started(of(events=["started"]), Subject.RECOVERY, "the plan", say=print)
+    notify.started(Cluster(of(events=["started"])), Subject.RECOVERY, "the plan", say=print)
     outcomes(of(events=["started"]), "torn", "")
     assert [message["title"] for message in heard[1]] == ["swarm lab: recovery started"]
 
@@ -151,16 +153,16 @@ def test_an_unusable_file_is_told_without_its_content(tmp_path: Path, content: s
     if content is not None:
         file.write_text(content)
     with pytest.raises(SettingError, match=why) as error:
-        notify.rehearse(make.settings(notify={"urlsFile": str(file)}))
+        notify.rehearse(Cluster(make.settings(notify={"urlsFile": str(file)})))
     assert error.value.code == "unreadable-file"
     assert "hidden" not in str(error.value)
 
 
 def test_a_rehearsal_arrives(of: Make, heard: tuple[str, list[dict[str, str]]]) -> None:
-    assert notify.rehearse(of())
+    assert notify.rehearse(Cluster(of()))
     assert [message["title"] for message in heard[1]] == ["swarm lab: test message"]
     with pytest.raises(SettingError, match=r"requorum:notify: (?s:.*)code: setting-missing"):
-        notify.rehearse(make.settings())
+        notify.rehearse(Cluster(make.settings()))
 
 
 # What keeps a command from coming to anything
@@ -206,7 +208,7 @@ def test_that_there_is_nothing_to_drill_is_told_and_so_is_the_first_drill_that_w
     assert run(monkeypatch, of(), "drill") == 1
     copy = put(of(), tmp_path, "manager-a", 1)
     done = Drill(copy, "manager-a", Proof(Verdict.PROVEN, make.NOW), 1.0, 60.0)
-    monkeypatch.setattr(cli.copies.drills, "drill", lambda *_, **__: iter([done]))
+    monkeypatch.setattr(drills_module, "drill", lambda *_, **__: iter([done]))
     assert [run(monkeypatch, of(), "drill") for _ in range(2)] == [0, 0]
     assert titles(heard) == ["drill failed", "drill recovered"]
 
@@ -235,7 +237,7 @@ def backed_up(monkeypatch: pytest.MonkeyPatch, of: Settings, *words: str, **verd
     made = [make.manifest(f"manager-{name}", proof=Proof(it, make.NOW)) for name, it in verdicts.items()]
     outcomes = [BackupResult(it.manager, replace(make.copy_of(it), sites=("main",)), it) for it in made]
     for taking in ("take_copies", "backup_cold", "backup_or_cold"):
-        monkeypatch.setattr(cli.copies, taking, lambda *_, **__: iter(outcomes))
+        monkeypatch.setattr(backup_command, taking, lambda *_, **__: iter(outcomes))
     return run(monkeypatch, of, "backup", *words)
 
 
@@ -298,7 +300,7 @@ def test_the_end_of_a_failed_drill_is_told_by_a_drill_of_every_manager(
     def drills(_: object, __: object, chosen: list[Any], **___: object) -> Iterator[Drill]:
         return (Drill(copy, "manager-a", Proof(verdicts[copy], make.NOW), 1.0, 60.0) for copy in chosen)
 
-    monkeypatch.setattr(cli.copies.drills, "drill", drills)
+    monkeypatch.setattr(drills_module, "drill", drills)
     verdicts[drilled[0]] = Verdict.FAILED
     assert run(monkeypatch, of(), "drill") == 3
     assert [run(monkeypatch, of(), "drill", copy.name) for copy in verdicts if copy not in drilled] == [0, 0]
@@ -322,7 +324,7 @@ def refused(*_: object, **__: object) -> NoReturn:
 
 def explained(monkeypatch: pytest.MonkeyPatch, of: Settings, kind: Kind) -> tuple[str, ...]:
     monkeypatch.setattr(lifecycle, "assess", lambda _: cluster.assessment(of, kind))
-    return lifecycle.explain(of, say=print)
+    return lifecycle.explain(Cluster(of), say=print)
 
 
 def test_an_update_that_fails_with_nothing_to_recover_is_no_failed_recovery(
@@ -337,7 +339,7 @@ def test_an_update_that_fails_with_nothing_to_recover_is_no_failed_recovery(
 def test_one_that_fails_in_a_recovery_is(
     of: Make, heard: tuple[str, list[dict[str, str]]], bucket: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    journal.begin(of(), Action.JOIN, "manager-c", print)
+    journal.begin(Cluster(of()), Action.JOIN, "manager-c", print)
     explained(monkeypatch, of(), Kind.HEALTHY)
     assert titles(heard) == ["recovery failed"]
 
@@ -346,7 +348,7 @@ def test_what_nobody_can_see_into_may_be_lost(
     of: Make, heard: tuple[str, list[dict[str, str]]], bucket: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lifecycle, "assess", refused)
-    lifecycle.explain(of(), say=print)
+    lifecycle.explain(Cluster(of()), say=print)
     assert titles(heard) == ["recovery failed"]
 
 
@@ -356,7 +358,7 @@ def test_a_proof_ends_a_failed_recovery_also_where_nothing_had_to_be_done(
 ) -> None:
     for _ in range(2):
         explained(monkeypatch, of(), Kind.ALL_LOST)
-        lifecycle.finish(of(), make.CLUSTER, how="pulumi", say=print)
+        lifecycle.finish(Cluster(of()), make.CLUSTER, how="pulumi", say=print)
     assert titles(heard) == ["recovery failed", "recovery recovered"] * 2
 
 
@@ -365,11 +367,11 @@ def test_fresh_copies_that_fail_are_a_failed_recovery_where_one_is_under_way(
 ) -> None:
     monkeypatch.setattr(lifecycle, "backup", refused)
     with pytest.raises(Refused):
-        lifecycle.fresh_copies(of(), say=print)
+        lifecycle.fresh_copies(Cluster(of()), say=print)
     assert not heard[1]
-    journal.begin(of(), Action.JOIN, "manager-c", print)
+    journal.begin(Cluster(of()), Action.JOIN, "manager-c", print)
     with pytest.raises(Refused):
-        lifecycle.fresh_copies(of(), say=print)
+        lifecycle.fresh_copies(Cluster(of()), say=print)
     assert [message["message"] for message in heard[1]] == ["taking the lease: ann has it\n  next: wait"]
 
 
@@ -379,24 +381,7 @@ def test_a_recovery_by_command_that_could_not_begin_is_told(
 ) -> None:
     step = Step(Action.JOIN, "manager-c", "rejoin", "")
     found = replace(cluster.assessment(of()), plan=Plan(Kind.MINORITY_LOST, steps=(step,)))
-    monkeypatch.setattr(cli.cluster, "assess", lambda _: found)
-    monkeypatch.setattr(cli.cluster, raises, refused)
+    monkeypatch.setattr(recover_command, "assess", lambda _: found)
+    monkeypatch.setattr(recover_command, raises, refused)
     assert [run(monkeypatch, of(), "recover", "--yes") for _ in range(2)] == [1, 1]
     assert titles(heard) == ["recovery failed"]
-
-
-def test_quorum_and_members_that_fail_are_explained_once_for_an_update(monkeypatch: pytest.MonkeyPatch) -> None:
-    bound: dict[str, list[str]] = {}
-    told: list[str] = []
-    of = make.settings()
-    cluster.build(of, monkeypatch, lambda request: bound.update({request.name: list(request.hooks.on_error)}))
-    assert {name for name, on_error in bound.items() if on_error == ["explain"]} == {
-        "quorum",
-        *(f"{node.name}-member" for node in of.nodes),
-    }
-    monkeypatch.setattr(components.lifecycle, "explain", lambda *_, **__: ("the cluster is now: healthy",))
-    monkeypatch.setattr(pulumi.log, "error", told.append)
-    (hook,) = components.on_error(of).on_error or ()
-    failed = pulumi.ErrorHookArgs("", "", "", "")
-    assert [hook(failed), hook(failed)] == [False, False]
-    assert told == ["the cluster is now: healthy"]

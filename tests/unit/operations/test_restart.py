@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from recovery.cluster import Cluster
 from recovery.node.engine import Engine
 from recovery.operations.promote import promote
 from recovery.swarm import raft_options
@@ -30,7 +31,7 @@ def test_a_worker_that_is_promoted_is_sent_a_short_log_and_waited_for_through_an
             monkeypatch.setattr(swarm, "pass_time", lambda: go_on() if wires.clock > end else None)
 
         monkeypatch.setattr(Engine, "update_member", updated)
-        promote(scene.settings, scene.settings.node("worker-1"), say=quiet)
+        promote(Cluster(scene.settings), scene.settings.node("worker-1"), say=quiet)
         leader = swarm.lives()
         assert leader
         assert "worker-1" in {machine.name for machine in swarm.followers(leader)}

@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from syrupy.assertion import SnapshotAssertion
 
-from recovery.planning.diagnosis import Diagnosis, Kind, access_fault, diagnose
+from recovery.planning.diagnosis import Diagnosis, Kind, diagnose
 from recovery.settings import Settings
 from recovery.swarm.machines import Node
-from recovery.swarm.model import LocalState, NodeReport, Reach
+from recovery.swarm.model import ACCESS_FAULTS, LocalState, NodeReport, Reach
+from recovery.swarm.raft import quorum
 from tests.unit import factories as make
 
 S = make.settings()
@@ -128,11 +129,21 @@ def test_without_a_known_id_only_machines_we_prepared_are_ours() -> None:
     assert run(elsewhere, *rest, known=None, copies=False).kind is Kind.FOREIGN
 
 
-@pytest.mark.parametrize("reach", [Reach.REFUSED, Reach.DENIED, Reach.WRONG_KEY])
-def test_a_machine_that_keeps_us_out_is_an_access_fault_and_never_lost(reach: Reach) -> None:
-    seen = make.survey([NodeReport(A, reach), make.gone(B), make.gone(C)])
-    assert access_fault(seen) == seen.of("manager-a")
-    assert diagnose(seen, make.CLUSTER, cluster="lab", copies=True).kind is Kind.QUORUM_LOST
+@pytest.mark.parametrize("reach", sorted(ACCESS_FAULTS))
+def test_a_machine_that_keeps_us_out_is_never_lost(reach: Reach) -> None:
+    hidden = [NodeReport(A, reach), NodeReport(B, reach), NodeReport(C, reach)]
+    assert run(*hidden).kind is Kind.ACCESS
+    assert run(*hidden[:2], make.leaderless(C)).kind is Kind.ACCESS
+    assert run(*hidden[:2], make.silent(C)).kind is Kind.ACCESS
+    healthy = run(*hidden[:2], led(C))
+    assert healthy.kind is Kind.HEALTHY
+    assert healthy.unseen == ("manager-a", "manager-b")
+    assert len([line for line in healthy.warnings if f"is not seen from here: {reach}" in line]) == 2
+
+
+def test_two_managers_that_are_gone_are_a_lost_quorum_whatever_the_third_says() -> None:
+    found = run(NodeReport(A, Reach.DENIED), make.gone(B), make.gone(C))
+    assert (found.kind, found.unseen, found.missing) == (Kind.QUORUM_LOST, ("manager-a",), ("manager-b", "manager-c"))
 
 
 def test_a_leader_without_its_quorum_is_no_leader() -> None:
@@ -147,6 +158,8 @@ def test_a_leader_without_its_quorum_is_no_leader() -> None:
         ([make.gone(A), make.leaderless(B), make.leaderless(C)], True),
         ([make.gone(A), make.leaderless(B), in_state(C, LocalState.PENDING)], True),
         ([make.gone(A), make.gone(B), make.leaderless(C)], False),
+        ([make.gone(A), NodeReport(B, Reach.SLOW), make.leaderless(C)], True),
+        ([make.gone(A), NodeReport(B, Reach.SLOW), NodeReport(C, Reach.SLOW)], False),
         ([make.gone(A), led(B), make.leaderless(C)], False),
         ([make.gone(A), in_state(B, LocalState.LOCKED), in_state(C, LocalState.LOCKED)], False),
     ],
@@ -164,6 +177,8 @@ MAKERS: list[Callable[[Node], NodeReport]] = [
     make.empty,
     lambda node: in_state(node, LocalState.LOCKED),
     lambda node: NodeReport(node, Reach.REFUSED),
+    lambda node: NodeReport(node, Reach.SLOW),
+    lambda node: replace(led(node), reach=Reach.NO_RIGHTS),
     lambda node: NodeReport(node, Reach.STOPPED),
     lambda node: NodeReport(node, Reach.NO_ENGINE, raft=True),
     lambda node: NodeReport(node, Reach.NO_ENGINE),
@@ -192,6 +207,28 @@ def test_only_known_loss_of_every_manager_is_all_lost_or_absent(reports: list[No
 def test_a_leader_that_answers_is_never_called_lost(reports: list[NodeReport]) -> None:
     if any(report.led for report in reports):
         assert run(*reports).kind in (Kind.HEALTHY, Kind.MINORITY_LOST, Kind.PARTITIONED, Kind.FORKED)
+
+
+@given(surveys(S))
+def test_what_was_not_heard_is_never_counted_as_lost(reports: list[NodeReport]) -> None:
+    """A quorum is lost only if what keeps us out, were it well, could not have one with whoever is silent."""
+    if run(*reports).kind in (Kind.QUORUM_LOST, Kind.ALL_LOST, Kind.LOCKED):
+        unseen = [report for report in reports if report.reach in ACCESS_FAULTS]
+        silent = [report for report in reports if report.reach is Reach.SILENT]
+        assert not unseen or len(unseen + silent) < quorum(len(reports))
+
+
+@given(surveys(S))
+def test_one_manager_that_tells_of_a_leader_decides_whatever_keeps_us_from_the_others(
+    reports: list[NodeReport],
+) -> None:
+    """The same reports, with every manager but one led one kept from us: the leader's list decides alone."""
+    first = next((report for report in reports if report.led), None)
+    if first is None:
+        return
+    hidden = [report if report is first else NodeReport(report.node, Reach.DENIED) for report in reports]
+    reached = all(member.reachable for member in first.members if member.votes)
+    assert run(*hidden).kind is (Kind.HEALTHY if reached else Kind.MINORITY_LOST)
 
 
 def test_a_machine_named_lost_is_neither_missing_nor_silent() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from syrupy.assertion import SnapshotAssertion
 
-from recovery.cli import show as shown
+from recovery.cli.show import doctor as shown
 from recovery.error_codes import CODES
 from recovery.errors import Refused
 from recovery.operations.rebalance import chosen
@@ -73,6 +73,22 @@ STEPS = [("restart", True), ("reboot", True), ("replace", True), ("promote", Tru
             {"worker-1": [("restart", True), ("reboot", True), ("replace", True)]},
         ),
         ([led(A), led(B, leader="manager-b"), DOWN], {}),
+        (
+            [led(A), led(B), NodeReport(C, Reach.SLOW, "no login within 20 s"), *WORKERS],
+            {"manager-c": [("access", True)]},
+        ),
+        (
+            [NodeReport(A, Reach.DENIED, "no"), NodeReport(B, Reach.REFUSED, "no"), make.silent(C)],
+            {
+                "manager-a": [("access", True)],
+                "manager-b": [("access", True)],
+                "manager-c": [("start", True), ("replace", False)],
+            },
+        ),
+        (
+            [make.gone(A), NodeReport(B, Reach.NO_RIGHTS, "the login is user 1000 and not root"), make.leaderless(C)],
+            {"manager-b": [("access", True)]},
+        ),
     ],
     ids=[
         "all well",
@@ -94,6 +110,9 @@ STEPS = [("restart", True), ("reboot", True), ("replace", True), ("promote", Tru
         "the last survivor is stopped",
         "a worker's engine is down",
         "two leaders",
+        "a slow login",
+        "kept out of two, and one silent",
+        "without rights on one, no leader on another",
     ],
 )
 def test_proposals(

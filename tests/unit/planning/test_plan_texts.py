@@ -24,8 +24,7 @@ from recovery.swarm.model import Inventory, LocalState, NodeReport
 from recovery.swarm.survivor import Survivor
 from recovery.swarm.wal import Position
 from tests.unit import factories as make
-from tests.unit.planning.test_diagnosis import W1, A, B, C, S, led
-from tests.unit.planning.test_plan import (
+from tests.unit.planning.plans import (
     FRESH,
     LOST,
     MOVED,
@@ -37,6 +36,7 @@ from tests.unit.planning.test_plan import (
     plan,
     two_of_five_left,
 )
+from tests.unit.planning.test_diagnosis import W1, A, B, C, S, led
 
 DIGEST = re.compile(r"[0-9a-f]{12}…")
 NOBODY = [make.gone(node) for node in S.nodes]

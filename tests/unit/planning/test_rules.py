@@ -21,6 +21,9 @@ OTHER_SWARM = make.manager(C, S.nodes, cluster="other")
 LOCKED_A, LOCKED_B = (replace(make.leaderless(node), state=LocalState.LOCKED) for node in (A, B))
 UNUSED_LOG = replace(make.empty(A), raft=True, cluster_id="other")
 STAND_IN = replace(make.worker(W1), raft=True)
+LIMITED = (NodeReport(B, Reach.LIMITED), NodeReport(C, Reach.LIMITED))
+NO_RIGHTS = (NodeReport(B, Reach.NO_RIGHTS), NodeReport(C, Reach.NO_RIGHTS))
+SLOW_C = NodeReport(C, Reach.SLOW, "no login within 20 s")
 ALL_GONE = tuple(make.gone(node) for node in S.managers)
 DECLARED = replace(make.silent(C), reach=Reach.NAMED, named="declared lost")
 Given = tuple[NodeReport, ...]
@@ -38,16 +41,29 @@ SPEAKS: dict[str, list[tuple[str, Given]]] = {
     "healthy": [
         ("all managers", (LED_A, LED_B, LED_C)),
         ("a worker lost", (LED_A, LED_B, LED_C, make.gone(W1))),
+        ("one that refuses us, which the leader reaches", (LED_A, LED_B, NodeReport(C, Reach.REFUSED))),
+        ("one that is heard, all others kept from us", (LED_A, NodeReport(B, Reach.DENIED), NodeReport(C, Reach.SLOW))),
+        ("a leader's list that a user without rights saw", (replace(LED_A, reach=Reach.NO_RIGHTS), LED_B, LED_C)),
     ],
     "partitioned": [
         ("one silent, which the leader reaches", (LED_A, LED_B, make.silent(C))),
-        ("one that refuses us, which the leader reaches", (LED_A, LED_B, NodeReport(C, Reach.REFUSED))),
+        ("one silent and one that refuses us", (LED_A, make.silent(B), NodeReport(C, Reach.REFUSED))),
         ("two silent, which the leader reaches", (LED_A, make.silent(B), make.silent(C))),
     ],
     "minority_lost": [
         ("one gone", (LED_A, LED_B, make.gone(C))),
         ("one silent, which the leader does not reach either", (WITHOUT_C, LED_B, make.silent(C))),
         ("one empty", (LED_A, LED_B, make.empty(C))),
+        ("one that refuses us, which the leader does not reach", (WITHOUT_C, LED_B, NodeReport(C, Reach.REFUSED))),
+        ("one gone and one that refuses us", (LED_A, make.gone(B), NodeReport(C, Reach.REFUSED))),
+    ],
+    "not_seen": [
+        ("all denied", tuple(NodeReport(node, Reach.DENIED) for node in S.managers)),
+        ("two limited beside one without a leader", (make.leaderless(A), *LIMITED)),
+        ("one slow beside one silent and one without a leader", (make.leaderless(A), make.silent(B), SLOW_C)),
+        ("one slow beside two silent", (make.silent(A), make.silent(B), SLOW_C)),
+        ("two without rights beside one gone", (make.gone(A), *NO_RIGHTS)),
+        ("two limited beside a locked one", (LOCKED_A, *LIMITED)),
     ],
     "locked": [
         ("two of three locked", (LOCKED_A, LOCKED_B, make.gone(C))),
@@ -92,6 +108,12 @@ LEAVES: dict[str, list[tuple[str, Given]]] = {
         ("no leader", (make.silent(A), make.silent(B), make.silent(C))),
     ],
     "minority_lost": [("no leader", (make.leaderless(A), make.gone(B), make.gone(C)))],
+    "not_seen": [
+        ("all silent", tuple(make.silent(node) for node in S.managers)),
+        ("one slow, the others gone", (make.gone(A), make.gone(B), SLOW_C)),
+        ("one slow, the others without a leader", (make.leaderless(A), make.leaderless(B), SLOW_C)),
+        ("a worker that refuses us", (*ALL_GONE, NodeReport(W1, Reach.REFUSED))),
+    ],
     "locked": [
         ("one of three locked", (LOCKED_A, make.gone(B), make.gone(C))),
         ("none locked", (make.leaderless(A), make.leaderless(B), make.gone(C))),
@@ -118,6 +140,7 @@ RULINGS = {
     "healthy": Kind.HEALTHY,
     "partitioned": Kind.PARTITIONED,
     "minority_lost": Kind.MINORITY_LOST,
+    "not_seen": Kind.ACCESS,
     "locked": Kind.LOCKED,
     "held_by_workers": Kind.QUORUM_LOST,
     "held_by_managers": Kind.QUORUM_LOST,
@@ -155,6 +178,18 @@ def test_a_rule_leaves_the_word_to_the_next(name: str, reports: Given) -> None:
 def test_every_rule_has_its_tables() -> None:
     names = [rule.__name__ for rule in RULES]
     assert names == list(SPEAKS) == list(LEAVES) == list(RULINGS)
+
+
+def test_where_no_swarm_is_known_a_machine_that_cannot_be_seen_into_is_no_lost_quorum() -> None:
+    first = (make.empty(A), make.empty(B), SLOW_C)
+    assert ruling("not_seen", first, known=None, copies=False)
+    assert not ruling("not_seen", first, known=None, copies=True)
+    assert not ruling("not_seen", first, copies=False)
+
+
+def test_a_foreign_swarm_is_seen_without_rights_too() -> None:
+    assert ruling("foreign", (replace(LED_A, reach=Reach.NO_RIGHTS, cluster_id="other"),))
+    assert not ruling("foreign", (replace(LED_A, reach=Reach.NO_RIGHTS),))
 
 
 def test_without_a_known_id_what_was_not_prepared_for_the_cluster_is_foreign() -> None:

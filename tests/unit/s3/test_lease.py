@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from time import monotonic, sleep
 from typing import Any
@@ -11,12 +12,12 @@ from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
 from recovery import cli
+from recovery.cluster import Cluster
 from recovery.errors import Refused, StoreError
 from recovery.operations import restart
 from recovery.planning.record import NOTHING
-from recovery.s3 import cluster_lease, lease
+from recovery.s3 import lease
 from recovery.s3.site import Site
-from recovery.s3.store import Store
 from recovery.settings import Agent, Settings
 from recovery.steps import quorum
 from recovery.steps.run import Run
@@ -56,14 +57,14 @@ def held(bucket: Any) -> bool:
 
 def test_it_is_there_while_held_and_free_afterwards(of: Settings, bucket: Any) -> None:
     for _ in range(2):
-        with cluster_lease.hold(Store(of.backup.sites), of.keys, "recovery", say=print):
+        with Cluster(of).hold("recovery", say=print):
             assert held(bucket)
         assert not held(bucket)
     assert [found.key for found in bucket.objects.all()] == [KEY]
 
 
 def test_it_is_given_back_when_the_work_fails(of: Settings, bucket: Any) -> None:
-    with suppress(ZeroDivisionError), cluster_lease.hold(Store(of.backup.sites), of.keys, "recovery", say=print):
+    with suppress(ZeroDivisionError), Cluster(of).hold("recovery", say=print):
         raise ZeroDivisionError
     assert not held(bucket)
 
@@ -85,7 +86,7 @@ def test_a_second_operator_is_refused_while_the_first_is_alive(
     said: list[str] = []
     with (
         pytest.raises(Refused, match=r"\"recovery\" by a stranger \(process \d+\)(?s:.*)code: lease-held"),
-        cluster_lease.hold(Store(of.backup.sites), of.keys, "joining", say=said.append),
+        Cluster(of).hold("joining", say=said.append),
     ):
         pass
     assert said[0].startswith("waiting for ")
@@ -94,7 +95,7 @@ def test_a_second_operator_is_refused_while_the_first_is_alive(
 def test_a_second_operator_goes_on_when_the_first_has_ended(of: Settings, stranger: lease._Holder) -> None:
     timer = threading.Timer(0.3, stranger.release)
     timer.start()
-    with cluster_lease.hold(Store(of.backup.sites), of.keys, "joining", say=print):
+    with Cluster(of).hold("joining", say=print):
         pass
     timer.join()
 
@@ -104,17 +105,16 @@ def test_the_lease_of_a_dead_holder_is_taken_over(
 ) -> None:
     monkeypatch.setattr(lease, "STALE_SECONDS", 0.5)
     stranger._done.set()
-    with cluster_lease.hold(Store(of.backup.sites), of.keys, "joining", say=print):
+    with Cluster(of).hold("joining", say=print):
         assert b"joining" in bucket.Object(KEY).get()["Body"].read()
     assert not held(bucket)
 
 
 @pytest.fixture
-def with_agents(of: Settings, bucket: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
-    monkeypatch.setattr(cluster_lease, "_paused", {})
-    of = of.model_copy(update={"agent": Agent()})
-    yield of
-    cluster_lease.resume_agents(of.keys)
+def with_agents(of: Settings, bucket: Any) -> Iterator[Cluster]:
+    cluster = Cluster(of.model_copy(update={"agent": Agent()}))
+    yield cluster
+    cluster.resume_agents()
 
 
 def agents_lease(bucket: Any) -> bytes:
@@ -122,24 +122,24 @@ def agents_lease(bucket: Any) -> bytes:
 
 
 @pytest.mark.usefixtures("hasty")
-def test_agents_pause_until_they_may_go_on(with_agents: Settings, bucket: Any) -> None:
+def test_agents_pause_until_they_may_go_on(with_agents: Cluster, bucket: Any) -> None:
     for _ in range(2):
-        cluster_lease.pause_agents(Store(with_agents.backup.sites), with_agents.keys, say=print)
+        with_agents.pause_agents(say=print)
     assert b"recovery" in agents_lease(bucket)
-    agent = lease._Holder(Site(with_agents.backup.sites[0]), "requorum/lab/agent/lease.json", "an agent")
+    agent = lease._Holder(Site(with_agents.settings.backup.sites[0]), "requorum/lab/agent/lease.json", "an agent")
     with pytest.raises(Refused, match="code: lease-held"):
         agent.acquire("copying", print)
-    cluster_lease.resume_agents(with_agents.keys)
+    with_agents.resume_agents()
     assert agents_lease(bucket) == lease.FREE
     agent.acquire("copying", print)
     agent.release()
 
 
-def test_an_agent_that_is_at_it_is_not_waited_for(with_agents: Settings, bucket: Any) -> None:
-    agent = lease._Holder(Site(with_agents.backup.sites[0]), "requorum/lab/agent/lease.json", "an agent")
+def test_an_agent_that_is_at_it_is_not_waited_for(with_agents: Cluster, bucket: Any) -> None:
+    agent = lease._Holder(Site(with_agents.settings.backup.sites[0]), "requorum/lab/agent/lease.json", "an agent")
     agent.acquire("copying", print)
     begun = monotonic()
-    cluster_lease.pause_agents(Store(with_agents.backup.sites), with_agents.keys, say=print)
+    with_agents.pause_agents(say=print)
     assert monotonic() - begun < lease.STALE_SECONDS
     sleep(4 * lease.RENEW_SECONDS)
     assert b"recovery" in agents_lease(bucket), "the agent does not take it back"
@@ -147,23 +147,29 @@ def test_an_agent_that_is_at_it_is_not_waited_for(with_agents: Settings, bucket:
     assert b"recovery" in agents_lease(bucket), "nor does it give away what is not its own"
 
 
-def test_agents_that_cannot_be_stopped_stop_no_recovery(with_agents: Settings, bucket: Any) -> None:
+def test_agents_that_cannot_be_stopped_stop_no_recovery(with_agents: Cluster, bucket: Any) -> None:
     bucket.delete()
     said: list[str] = []
-    cluster_lease.pause_agents(Store(with_agents.backup.sites), with_agents.keys, say=said.append)
+    with_agents.pause_agents(say=said.append)
     assert said[0].endswith("before its proof: NoSuchBucket: The specified bucket does not exist")
-    cluster_lease.resume_agents(with_agents.keys)
+    with_agents.resume_agents()
 
 
 def test_where_there_are_no_agents_nothing_is_written_for_them(of: Settings, bucket: Any) -> None:
-    quorum._pause_agents(Run(of, NOTHING, print))
+    quorum._pause_agents(Run(Cluster(of), NOTHING, print))
     assert not list(bucket.objects.all())
 
 
+def joined(cluster: Cluster) -> None:
+    with cluster.hold("joining", say=print):
+        pass
+
+
 def test_threads_of_one_process_share_it(of: Settings, bucket: Any) -> None:
-    with cluster_lease.hold(Store(of.backup.sites), of.keys, "recovery", say=print):
-        with cluster_lease.hold(Store(of.backup.sites), of.keys, "joining", say=print):
-            pass
+    cluster = Cluster(of)
+    with cluster.hold("recovery", say=print):
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            pool.submit(joined, cluster).result()
         assert held(bucket), "the inner one leaves it to the outer"
 
 
@@ -228,7 +234,7 @@ def test_it_is_had_where_a_missing_object_may_not_be_known_of(
 
     monkeypatch.setattr(s3, "get_object", get_object)
     for _ in range(2):
-        with cluster_lease.hold(Store(of.backup.sites), of.keys, "recovery", say=print):
+        with Cluster(of).hold("recovery", say=print):
             assert held(bucket)
 
 
@@ -250,7 +256,7 @@ def test_a_server_that_ignores_conditions_has_no_living_holder_overwritten(
 ) -> None:
     with (
         pytest.raises(Refused, match="code: lease-held"),
-        cluster_lease.hold(Store(of.backup.sites), of.keys, "joining", say=print),
+        Cluster(of).hold("joining", say=print),
     ):
         pytest.fail("the work began")
     assert stranger._is_ours()
@@ -268,28 +274,31 @@ def test_of_two_who_looked_before_either_wrote_the_last_writer_has_it(
 
 def test_s3_down_is_an_error_before_the_work(of: Settings, bucket: Any) -> None:
     bucket.delete()
-    with pytest.raises(StoreError), cluster_lease.hold(Store(of.backup.sites), of.keys, "recovery", say=print):
+    cluster = Cluster(of)
+    with pytest.raises(StoreError), cluster.hold("recovery", say=print):
         pytest.fail("the work began")
-    assert not lease._held
+    assert not cluster.leases._held
 
 
 def test_a_lease_that_was_taken_over_meanwhile_is_noticed_before_what_cannot_be_taken_back(
     of: Settings, bucket: Any
 ) -> None:
     """The holder's machine slept: it renewed nothing, and somebody else began."""
-    with cluster_lease.hold(Store(of.backup.sites), of.keys, "recovery", say=print):
-        cluster_lease.require_held(of.keys, "forcing")
-        lease._held[KEY].holders[0]._done.set()
+    cluster = Cluster(of)
+    with cluster.hold("recovery", say=print):
+        cluster.require_held("forcing")
+        cluster.leases._held[KEY].holders[0]._done.set()
         bucket.Object(KEY).put(Body=b'{"holder": "other", "by": "ops@desk", "doing": "joining"}')
         with pytest.raises(Refused, match=r"\"joining\" by ops@desk(?s:.*)code: lease-lost"):
-            cluster_lease.require_held(of.keys, "forcing")
+            cluster.require_held("forcing")
 
 
 def test_s3_that_does_not_say_whose_the_lease_is_breaks_nothing_off(of: Settings, bucket: Any) -> None:
-    with cluster_lease.hold(Store(of.backup.sites), of.keys, "recovery", say=print):
+    cluster = Cluster(of)
+    with cluster.hold("recovery", say=print):
         bucket.Object(KEY).delete()
         bucket.delete()
-        cluster_lease.require_held(of.keys, "forcing")
+        cluster.require_held("forcing")
 
 
 @pytest.mark.parametrize("verb", ["restart", "reboot"])

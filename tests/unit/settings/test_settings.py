@@ -9,6 +9,7 @@ import yaml
 
 from recovery.errors import SettingError
 from recovery.settings import from_strings, load, parse
+from recovery.swarm.machines import Node
 from tests.unit.factories import RAW, raw, settings
 
 
@@ -141,6 +142,15 @@ def test_pulumis_strings_and_the_stack_file_say_the_same(tmp_path: Path) -> None
     file = tmp_path / "Pulumi.lab.yaml"
     file.write_text(yaml.safe_dump({"config": {f"requorum:{key}": value for key, value in RAW.items()}}))
     assert from_strings({**strings, "recover": "true"}) == load(file).model_copy(update={"recover": True})
+
+
+def test_a_node_is_stored_and_read_alike_and_as_before_without_a_data_path_address() -> None:
+    plain, moved = parse(
+        raw(workers=[{"address": "10.77.1.21"}, {"address": "10.77.1.22", "dataPathAddress": "192.0.2.22"}])
+    ).workers
+    assert "data_path_address" not in plain.to_json()
+    assert moved.to_json()["data_path_address"] == "192.0.2.22"
+    assert [Node.from_json(json.loads(json.dumps(node.to_json()))) for node in (plain, moved)] == [plain, moved]
 
 
 def test_a_cluster_named_like_a_number_stays_a_name() -> None:

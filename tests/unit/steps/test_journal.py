@@ -10,6 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from recovery import cli
+from recovery.cli import cluster as recover_command
+from recovery.cluster import Cluster
 from recovery.copies.catalog import Catalog
 from recovery.errors import EngineError, ProofFailed, StoreError
 from recovery.operations import lifecycle, reports
@@ -25,7 +27,7 @@ from recovery.steps.entry import BEGUN, DONE, FAILED, Entry, from_json
 from recovery.steps.prove import Health
 from recovery.survey import workload
 from tests.unit import factories as make
-from tests.unit.copies.test_catalog import put
+from tests.unit.copies.stored import put
 
 STEP = Step(Action.JOIN, "manager-c", "rejoin", "")
 
@@ -54,11 +56,11 @@ def assessment(of: Settings, *steps: Step) -> Assessment:
 
 
 def begin(of: Settings, said: list[str], *steps: Step) -> None:
-    lifecycle.begin(of, assessment(of, *steps), how="pulumi", say=said.append)
+    lifecycle.begin(Cluster(of), assessment(of, *steps), how="pulumi", say=said.append)
 
 
 def conclude(of: Settings, said: list[str]) -> Health:
-    return lifecycle.finish(of, make.CLUSTER, how="pulumi", say=said.append)
+    return lifecycle.finish(Cluster(of), make.CLUSTER, how="pulumi", say=said.append)
 
 
 def broken(*_: object) -> None:
@@ -66,9 +68,9 @@ def broken(*_: object) -> None:
 
 
 def test_a_step_is_written_before_its_effect_and_after_it(of: Settings, said: list[str]) -> None:
-    with journal.step(of, Action.FORCE, "manager-a", said.append):
-        (before,) = journal.read(of)
-    (after,) = journal.read(of)
+    with journal.step(Cluster(of), Action.FORCE, "manager-a", said.append):
+        (before,) = journal.read(Cluster(of))
+    (after,) = journal.read(Cluster(of))
     assert (before.outcome, before.seconds) == (BEGUN, None)
     assert (after.outcome, after.action, after.node, after.begun) == (DONE, "force", "manager-a", before.begun)
     assert after.seconds is not None
@@ -77,11 +79,11 @@ def test_a_step_is_written_before_its_effect_and_after_it(of: Settings, said: li
 
 def test_a_step_that_fails_says_why_and_still_fails(of: Settings, said: list[str]) -> None:
     error = EngineError("forcing a new cluster", "deadline exceeded", remedy="", node="manager-a")
-    with pytest.raises(EngineError), journal.step(of, Action.FORCE, "manager-a", said.append):
+    with pytest.raises(EngineError), journal.step(Cluster(of), Action.FORCE, "manager-a", said.append):
         raise error
-    with pytest.raises(KeyboardInterrupt), journal.step(of, Action.JOIN, "manager-b", said.append):
+    with pytest.raises(KeyboardInterrupt), journal.step(Cluster(of), Action.JOIN, "manager-b", said.append):
         raise KeyboardInterrupt
-    entries = journal.read(of)
+    entries = journal.read(Cluster(of))
     assert [(entry.outcome, entry.error) for entry in entries] == [
         (FAILED, "deadline exceeded"),
         (FAILED, "KeyboardInterrupt"),
@@ -95,7 +97,7 @@ def test_s3_being_down_keeps_nothing_from_being_done(
         monkeypatch.setattr(store_module.Store, verb, broken)
     done = []
     begin(of, said, STEP)
-    with journal.step(of, Action.FORCE, "manager-a", said.append):
+    with journal.step(Cluster(of), Action.FORCE, "manager-a", said.append):
         done.append("forced")
     assert conclude(of, said).leader == "manager-a"
     assert done == ["forced"]
@@ -106,23 +108,21 @@ def test_s3_being_down_keeps_nothing_from_being_done(
 def test_a_run_and_its_report_survive_s3_that_is_slow_for_a_moment(
     of: Settings, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def sites(buckets: Any, *, hasty: bool = False) -> Any:
-        if hasty:
-            raise StoreError("writing", "no answer within 2 s", remedy="")
-        return store_module.Store(buckets)
+    def hasty(_: Cluster) -> Any:
+        raise StoreError("writing", "no answer within 2 s", remedy="")
 
-    monkeypatch.setattr(journal, "Store", sites)
+    monkeypatch.setattr(Cluster, "hasty", property(hasty))
     begin(of, said, STEP)
-    with journal.step(of, Action.JOIN, "manager-c", said.append):
+    with journal.step(Cluster(of), Action.JOIN, "manager-c", said.append):
         pass
     assert len(said) == 2, "the step waits for nothing, before it and after it"
     with monkeypatch.context() as patched:
         patched.setattr(steps_prove, "prove", lambda *_, **__: broken())
         with pytest.raises(StoreError):
             conclude(of, said)
-    assert [entry.action for entry in journal.read(of)] == ["plan", "prove"]
+    assert [entry.action for entry in journal.read(Cluster(of))] == ["plan", "prove"]
     conclude(of, said)
-    document = reports.load(of)
+    document = reports.load(Cluster(of))
     assert document["runs"][0]["steps"] == [{"action": "join", "node": "manager-c", "effect": "rejoin"}]
 
 
@@ -132,13 +132,13 @@ def test_entries_are_oldest_first_and_no_copy_is_one(
     named = make.settings().model_copy(update={"managers": tuple(replace(m, name="journal") for m in of.managers[:1])})
     copy = put(named, tmp_path, "journal", 1)
     for node in ("manager-b", "manager-a"):
-        with journal.step(of, Action.JOIN, node, said.append):
+        with journal.step(Cluster(of), Action.JOIN, node, said.append):
             pass
     bucket.put_object(Key="requorum/lab/journal/20260102T030405000006Z-join-manager-c.json", Body=b"{")
     assert copy.key.startswith("requorum/lab/journal/")
-    assert [entry.node for entry in journal.read(of)] == ["manager-b", "manager-a"]
-    journal.clear(of, journal.names(of))
-    assert journal.names(of) == ()
+    assert [entry.node for entry in journal.read(Cluster(of))] == ["manager-b", "manager-a"]
+    journal.clear(Cluster(of), journal.names(Cluster(of)))
+    assert journal.names(Cluster(of)) == ()
     assert Catalog(named).copies == (copy,)
 
 
@@ -147,19 +147,19 @@ def test_the_proof_folds_the_journal_into_one_report(
 ) -> None:
     copy = put(of, tmp_path, "manager-a", 1)
     begin(of, said, STEP)
-    with journal.step(of, Action.JOIN, "manager-c", said.append):
+    with journal.step(Cluster(of), Action.JOIN, "manager-c", said.append):
         pass
     conclude(of, said)
-    (name,) = reports.names(of)
-    document = reports.load(of)
-    assert document == reports.load(of, name) == reports.every(of)[0]
+    (name,) = reports.names(Cluster(of))
+    document = reports.load(Cluster(of))
+    assert document == reports.load(Cluster(of), name) == reports.every(Cluster(of))[0]
     assert [(step["action"], step["node"]) for step in document["steps"]] == [("join", "manager-c"), ("prove", "swarm")]
     assert document["runs"][0]["steps"] == [{"action": "join", "node": "manager-c", "effect": "rejoin"}]
     assert bucket.Object(f"requorum/lab/reports/{name}.md").get()["Body"].read().startswith(b"# Cluster lab")
-    assert journal.names(of) == ()
+    assert journal.names(Cluster(of)) == ()
     assert Catalog(of).copies == (copy,), "neither journal nor reports are copies"
     conclude(of, said)
-    assert reports.names(of) == [name], "an update that did nothing writes none"
+    assert reports.names(Cluster(of)) == [name], "an update that did nothing writes none"
 
 
 def test_entries_that_cannot_be_deleted_are_told_once(
@@ -168,24 +168,24 @@ def test_entries_that_cannot_be_deleted_are_told_once(
     monkeypatch.setattr(store_module.Store, "delete", broken)
     for node in ("manager-b", "manager-c"):
         begin(of, said, STEP)
-        with journal.step(of, Action.JOIN, node, said.append):
+        with journal.step(Cluster(of), Action.JOIN, node, said.append):
             pass
         conclude(of, said)
-        assert [step["node"] for step in reports.load(of)["steps"]] == [node, "swarm"]
+        assert [step["node"] for step in reports.load(Cluster(of))["steps"]] == [node, "swarm"]
     conclude(of, said)
-    assert len(reports.names(of)) == 2
+    assert len(reports.names(Cluster(of))) == 2
 
 
 def test_nothing_to_do_is_no_entry(of: Settings, said: list[str]) -> None:
     begin(of, said)
-    assert journal.names(of) == ()
+    assert journal.names(Cluster(of)) == ()
 
 
 def test_a_proof_that_fails_leaves_the_journal_to_the_next_run(
     of: Settings, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begin(of, said, STEP)
-    with journal.step(of, Action.JOIN, "manager-c", said.append):
+    with journal.step(Cluster(of), Action.JOIN, "manager-c", said.append):
         pass
 
     def fails(*_: object, **__: object) -> Health:
@@ -195,10 +195,10 @@ def test_a_proof_that_fails_leaves_the_journal_to_the_next_run(
         patched.setattr(steps_prove, "prove", fails)
         with pytest.raises(ProofFailed):
             conclude(of, said)
-    assert reports.names(of) == []
+    assert reports.names(Cluster(of)) == []
     begin(of, said, STEP)
     conclude(of, said)
-    document = reports.load(of)
+    document = reports.load(Cluster(of))
     assert len(document["runs"]) == 2
     assert [(step["action"], step["outcome"], step["error"]) for step in document["steps"]] == [
         ("join", "done", ""),
@@ -210,10 +210,10 @@ def test_a_proof_that_fails_leaves_the_journal_to_the_next_run(
 def test_the_plan_of_a_run_that_did_nothing_is_forgotten(of: Settings, said: list[str]) -> None:
     begin(of, said, STEP)
     begin(of, said, STEP)
-    assert len(journal.names(of)) == 1
-    journal.begin(of, Action.FORCE, "manager-a", said.append)
+    assert len(journal.names(Cluster(of))) == 1
+    journal.begin(Cluster(of), Action.FORCE, "manager-a", said.append)
     begin(of, said, STEP)
-    assert [entry.action for entry in journal.read(of)] == ["plan", "force", "plan"], "it was killed, not idle"
+    assert [entry.action for entry in journal.read(Cluster(of))] == ["plan", "force", "plan"], "it was killed, not idle"
 
 
 def test_what_a_recovery_began_from_is_handed_to_the_proof(
@@ -230,7 +230,7 @@ def test_what_a_recovery_began_from_is_handed_to_the_proof(
     copy = put(of, tmp_path, "manager-a", 1)
     seen = assessment(of, STEP)
     lifecycle.begin(
-        of,
+        Cluster(of),
         Assessment(seen.survey, seen.diagnosis, Plan(Kind.ALL_LOST, steps=(STEP,), copy=copy.name)),
         how="",
         say=said.append,
@@ -247,8 +247,8 @@ def test_recover_proves_what_an_earlier_run_left_unproven(
 ) -> None:
     seen, done = assessment(of), []
     monkeypatch.setattr(cli.console, "_settings", lambda *_: of)
-    monkeypatch.setattr(cli.cluster, "assess", lambda _: seen)
-    monkeypatch.setattr(cli.cluster, "recover_all", lambda *_, **__: done.append(1) or conclude(of, said))
+    monkeypatch.setattr(recover_command, "assess", lambda _: seen)
+    monkeypatch.setattr(recover_command, "recover_all", lambda *_, **__: done.append(1) or conclude(of, said))
 
     def recover() -> str:
         return CliRunner().invoke(cli.app, ["recover", "--yes"]).stdout
@@ -256,7 +256,7 @@ def test_recover_proves_what_an_earlier_run_left_unproven(
     assert "nothing to do" in recover()
     begin(of, said, STEP)
     assert "nothing to do" in recover(), "a plan alone did nothing"
-    journal.begin(of, Action.JOIN, "manager-c", said.append)
+    journal.begin(Cluster(of), Action.JOIN, "manager-c", said.append)
     assert "prove the changes of an earlier run" in recover()
     assert "nothing to do" in recover()
     assert len(done) == 1
@@ -266,23 +266,23 @@ def test_what_the_proof_itself_did_is_in_the_report_too(
     of: Settings, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def prove(*_: object, **__: object) -> Health:
-        with journal.step(of, "restart", "manager-b", said.append):
+        with journal.step(Cluster(of), "restart", "manager-b", said.append):
             return Health(make.CLUSTER, "manager-a")
 
     monkeypatch.setattr(steps_prove, "prove", prove)
     for _ in range(2):
         begin(of, said, STEP)
         conclude(of, said)
-        assert "restart" in {step["action"] for step in reports.load(of)["steps"]}
-        assert journal.names(of) == ()
-    newest, oldest = reports.every(of)
+        assert "restart" in {step["action"] for step in reports.load(Cluster(of))["steps"]}
+        assert journal.names(Cluster(of)) == ()
+    newest, oldest = reports.every(Cluster(of))
     assert newest["begun"] > oldest["ended"]
-    assert [newest["name"], oldest["name"]] == reports.names(of)
+    assert [newest["name"], oldest["name"]] == reports.names(Cluster(of))
 
 
 def test_a_report_that_is_not_there_says_how_to_list_them(of: Settings) -> None:
     with pytest.raises(StoreError, match="requorum reports"):
-        reports.load(of)
+        reports.load(Cluster(of))
 
 
 def test_an_entry_reads_back_as_it_was(of: Settings) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from recovery.cluster import Cluster
 from recovery.errors import EngineError, Refused
 from recovery.planning import steps
 from recovery.planning.diagnosis import Kind
@@ -33,7 +34,7 @@ class Scripted(Run):
 
     def __init__(self, consented: Plan, reports: Iterable[NodeReport], *fresh: Plan) -> None:
         self.said: list[str] = []
-        super().__init__(S, consented, self.said.append)
+        super().__init__(Cluster(S), consented, self.said.append)
         self.survey = make.survey(list(reports))
         self.fresh = [*fresh, plan()]
 
@@ -91,9 +92,9 @@ def test_a_step_that_is_planned_again_is_not_taken_twice(taken: list[tuple[str, 
 @pytest.mark.parametrize(
     ("fresh", "code", "why"),
     [
-        (plan(steps.leave("manager-c")), "plan-outdated", "that was not planned"),
+        (plan(steps.leave("manager-c")), "plan-outdated", "does not have this step: manager-c: leave"),
         (plan(refusal=Refusal("forked", "choose", code="forked-swarm")), "forked-swarm", "forked"),
-        (plan(copy="two"), "plan-outdated", "the swarm would come from two"),
+        (plan(copy="two"), "plan-outdated", "the new plan uses two"),
     ],
     ids=["another step", "refused by now", "another source"],
 )
@@ -142,6 +143,6 @@ def test_a_survivor_that_does_not_leave_stops_no_other(
     run = Scripted(plan(*LEAVES), AFTER, plan(*LEAVES))
     carry_out(run, phase(Action.LEAVE))
     assert sorted(taken) == [("leave", "manager-b"), ("leave", "manager-c")]
-    assert len([line for line in run.said if "which the next step for it repeats" in line]) == len(LEAVES)
+    assert len([line for line in run.said if "this step failed: leave" in line]) == len(LEAVES)
     with pytest.raises(EngineError):
         carry_out(Scripted(plan(*LEAVES), AFTER, plan(*LEAVES)), phase())

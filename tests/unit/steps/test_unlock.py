@@ -11,6 +11,7 @@ import pytest
 from requests.exceptions import ReadTimeout
 
 from recovery import waiting
+from recovery.cluster import Cluster
 from recovery.copies.escrow import Escrow
 from recovery.errors import ProofFailed
 from recovery.node.shell import Output
@@ -153,7 +154,7 @@ def test_a_manager_that_was_unlocked_is_waited_for_until_it_takes_part(
 ) -> None:
     seen = iter([*WAITS, back])
     monkeypatch.setattr(unlock, "ask", lambda _: next(seen))
-    unlock.start(S, A, Here(), say=print)  # type: ignore[arg-type]
+    unlock.start(Cluster(S), A, Here(), say=print)  # type: ignore[arg-type]
     assert unlocking == [len(WAITS)]
 
 
@@ -162,13 +163,13 @@ def test_a_manager_that_sees_no_leader_after_all_is_told(
 ) -> None:
     monkeypatch.setattr(unlock, "ask", lambda _: WAITS[0])
     with pytest.raises(ProofFailed, match=r"after 75 s(?s:.*)pending(?s:.*)code: no-leader$"):
-        unlock.start(S, A, Here(), say=print)  # type: ignore[arg-type]
+        unlock.start(Cluster(S), A, Here(), say=print)  # type: ignore[arg-type]
     assert votes.SECONDS < unlocking[0] < votes.SECONDS + 5
 
 
 def run(wanted: bool | None) -> Run:
     """A run beside the survivor, under settings that want autolock on, off, or say nothing."""
     of = make.settings()
-    made = Run(of.model_copy(update={"swarm": replace(of.swarm, autolock=wanted)}), NOTHING, print)
+    made = Run(Cluster(of.model_copy(update={"swarm": replace(of.swarm, autolock=wanted)})), NOTHING, print)
     made.survey = make.survey([SURVIVOR])
     return made

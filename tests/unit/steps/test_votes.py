@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from recovery import waiting
+from recovery.cluster import Cluster
 from recovery.planning import steps
 from recovery.planning.record import NOTHING
 from recovery.steps import demote, votes
@@ -49,7 +50,8 @@ def test_a_worker_that_stood_in_is_one_once_its_engine_has_given_up_managing_and
     monkeypatch.setattr(demote, "take_one", lambda *_: None)
     monkeypatch.setattr(demote, "Engine", lambda _: Chief(leader.members))
     monkeypatch.setattr(Run, "shell", lambda *_: object())
-    run = Run(of, NOTHING, [].append)
+    monkeypatch.setattr(Run, "catalog", None)
+    run = Run(Cluster(of), NOTHING, [].append)
     run.survey = make.survey([leader, of_manager])
     demote.demote_stand_in(run, steps.demote(node.name))
     assert says == []

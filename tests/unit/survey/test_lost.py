@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
+from recovery.cluster import Cluster
 from recovery.copies.catalog import Catalog
 from recovery.s3.clock import SKEW
 from recovery.survey import lost
@@ -70,36 +71,36 @@ def test_who_said_it_when_and_why_is_shown() -> None:
 
 
 def test_a_word_is_kept_in_the_store_until_it_is_forgotten(bucket: Any) -> None:
-    lost.declare_lost(S, WORD)
+    lost.declare_lost(Cluster(S), WORD)
     assert [entry.key for entry in bucket.objects.all()] == ["requorum/lab/lost/manager-a.json"]
-    assert lost.read_declarations(S) == (WORD,)
+    assert lost.read_declarations(Cluster(S)) == (WORD,)
     assert Catalog(S).copies == (), "a word is no copy"
-    lost.withdraw(S, B)
-    assert lost.read_declarations(S) == (WORD,)
-    lost.withdraw(S, A)
-    assert lost.read_declarations(S) == ()
-    lost.withdraw(S, A)
+    lost.withdraw(Cluster(S), B)
+    assert lost.read_declarations(Cluster(S)) == (WORD,)
+    lost.withdraw(Cluster(S), A)
+    assert lost.read_declarations(Cluster(S)) == ()
+    lost.withdraw(Cluster(S), A)
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"null", json.dumps({"node": "manager-a"}).encode()])
 def test_an_unreadable_word_is_none(bucket: Any, content: bytes) -> None:
     bucket.put_object(Key="requorum/lab/lost/manager-a.json", Body=content)
-    assert lost.read_declarations(S) == ()
+    assert lost.read_declarations(Cluster(S)) == ()
 
 
 def test_a_silent_machine_whose_kernel_accepts_connections_is_not_named_lost(
     bucket: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lost.declare_lost(S, WORD)
+    lost.declare_lost(Cluster(S), WORD)
     for silent, reach in ((True, Reach.NAMED), (False, Reach.SILENT)):
         monkeypatch.setattr(lost, "is_silent", lambda *_, silent=silent, **__: silent)
-        [seen] = lost.with_declarations(S, [make.silent(A)], make.NOW)
+        [seen] = lost.with_declarations(Cluster(S), [make.silent(A)], make.NOW)
         assert seen.reach is reach
 
 
 def test_without_the_store_no_word_counts_and_the_node_says_so(bucket: Any) -> None:
     bucket.delete()
-    silent, living = lost.with_declarations(S, [make.silent(A), make.leaderless(B)], make.NOW)
+    silent, living = lost.with_declarations(Cluster(S), [make.silent(A), make.leaderless(B)], make.NOW)
     assert silent.reach is Reach.SILENT
     assert "cannot read from S3" in silent.detail
     assert living == make.leaderless(B)

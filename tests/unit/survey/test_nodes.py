@@ -6,11 +6,25 @@ from typing import Any, Self
 
 import pytest
 
-from recovery.errors import Silent
+from recovery import cluster
+from recovery.cluster import Cluster
+from recovery.errors import (
+    AccessDenied,
+    CommandFailed,
+    Garbled,
+    HostKeyChanged,
+    HostKeyUnknown,
+    Limited,
+    Silent,
+    SlowLogin,
+    SshRefused,
+    TransportError,
+)
+from recovery.node.connections import GENTLE
 from recovery.survey import hosts, lost
 from recovery.survey import nodes as survey_nodes
 from recovery.swarm.machines import Node
-from recovery.swarm.model import LocalState, NodeReport, Presence, Reach
+from recovery.swarm.model import ACCESS_FAULTS, LocalState, NodeReport, Presence, Reach
 from tests.unit import factories as make
 
 S = make.settings()
@@ -45,7 +59,11 @@ def without(*silent: Node) -> list[NodeReport]:
         ([make.gone(A), make.gone(B), NO_ENGINE], ("manager-c",), ()),
         ([*LED, make.manager(C, S.nodes)], ("manager-c",), ()),
         ([*LED, NodeReport(C, Reach.STOPPED)], (), ()),
-        ([*LED, NodeReport(C, Reach.REFUSED)], ("manager-c",), ()),
+        ([*LED, NodeReport(C, Reach.REFUSED)], ("manager-c",), (C,)),
+        ([*LED, NodeReport(C, Reach.LIMITED)], ("manager-c",), (C,)),
+        ([*without(C), NodeReport(C, Reach.SLOW)], ("manager-c",), (C,)),
+        ([*LED, NodeReport(C, Reach.DENIED)], ("manager-c",), ()),
+        ([*LED, NodeReport(C, Reach.NO_RIGHTS)], ("manager-c",), ()),
     ],
     ids=[
         "dead",
@@ -63,7 +81,11 @@ def without(*silent: Node) -> list[NodeReport]:
         "its engine says nothing, nobody leads",
         "it has said all",
         "off",
-        "refused",
+        "refused, perhaps by a limit",
+        "limited",
+        "a slow login, which the leader does not hear",
+        "denied",
+        "without rights",
     ],
 )
 def test_asked_again_is_who_lives_and_never_an_engine_that_may_look_for_a_leader(
@@ -84,9 +106,13 @@ class Machines:
     login: float = 0.0
     dialled: dict[str, list[float]] = field(default_factory=dict)
     """What each try may have cost."""
+    pauses: dict[str, list[float]] = field(default_factory=dict)
+    """What each try may have waited between attempts."""
     engine: dict[str, list[float]] = field(default_factory=dict)
 
-    def shell(self, node: Node, _ssh: Any, *, connect_seconds: float, login_seconds: float) -> Any:
+    def shell(
+        self, node: Node, _ssh: Any, *, connect_seconds: float, login_seconds: float, pauses: tuple[float, ...]
+    ) -> Any:
         machines, slow = self, node is C
 
         class Shell:
@@ -99,8 +125,11 @@ class Machines:
                 self.accepted = machines.accepts or not slow
                 cost = login_seconds if self.accepted else connect_seconds
                 machines.dialled.setdefault(node.name, []).append(cost)
-                if slow and (not self.accepted or machines.login > login_seconds):
+                machines.pauses.setdefault(node.name, []).append(sum(pauses))
+                if slow and not self.accepted:
                     raise Silent("connecting", "timed out", remedy="")
+                if slow and machines.login > login_seconds:
+                    raise SlowLogin("connecting", "no login", remedy="")
                 return self
 
             def __exit__(self, *_: object) -> None:
@@ -118,7 +147,7 @@ def place(
 ) -> Machines:
     answers = {report.node.name: lambda _, report=report: report for report in reports}
     machines = Machines({**answers, **of_c.pop("answers", {})}, **of_c)
-    monkeypatch.setattr(survey_nodes, "Shell", machines.shell)
+    monkeypatch.setattr(cluster, "Shell", machines.shell)
     monkeypatch.setattr(survey_nodes, "ask", machines.ask)
     monkeypatch.setattr(hosts, "presence", lambda _, nodes: {node.name: presence for node in nodes})
     monkeypatch.setattr(lost, "with_declarations", lambda _settings, reports, _now: tuple(reports))
@@ -129,19 +158,64 @@ ALL = [make.manager(node, S.nodes) for node in S.managers]
 
 
 @pytest.mark.parametrize("others", [LED, [make.empty(A), make.empty(B)]], ids=["led", "nobody leads"])
-def test_a_machine_that_lets_us_in_late_is_not_silent_once_all_settled(
+def test_a_machine_that_lets_us_in_late_is_heard_once_all_settled(
     monkeypatch: pytest.MonkeyPatch, others: list[NodeReport]
 ) -> None:
-    machines = place(monkeypatch, [*others, make.manager(C, S.nodes)], login=5.0)
-    assert survey_nodes.survey(S, nodes=S.managers).of("manager-c").reach is Reach.SILENT, "a plain look is a short one"
-    assert survey_nodes.stable_survey(S, nodes=S.managers).of("manager-c").reach is Reach.ANSWERS
-    assert len(machines.dialled["manager-a"]) == 2, "only the late one is asked again"
+    machines = place(monkeypatch, [*others, make.manager(C, S.nodes)], login=12.0)
+    assert survey_nodes.stable_survey(Cluster(S), nodes=S.managers).of("manager-c").reach is Reach.ANSWERS
+    assert len(machines.dialled["manager-a"]) == 1, "only the late one is asked again"
+    assert machines.pauses["manager-c"] == [0, sum(GENTLE)]
 
 
-def test_what_is_silent_at_any_length_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    machines = place(monkeypatch, without(C), login=60.0)
-    assert survey_nodes.stable_survey(S, nodes=S.managers).of("manager-c").reach is Reach.SILENT
+def test_a_plain_look_waits_for_a_slow_login_only_where_nobody_else_reports_a_leader(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    machines = place(monkeypatch, [*LED, make.manager(C, S.nodes)], login=12.0)
+    assert survey_nodes.survey(Cluster(S), nodes=S.managers).of("manager-c").reach is Reach.SLOW, (
+        "a plain look is a short one"
+    )
+    assert machines.dialled["manager-c"] == [survey_nodes.CONNECT_SECONDS]
+    machines = place(monkeypatch, [make.silent(A), make.silent(B), make.manager(C, S.nodes)], login=12.0)
+    assert survey_nodes.survey(Cluster(S), nodes=S.managers).of("manager-c").led
+    assert machines.dialled["manager-c"] == [survey_nodes.CONNECT_SECONDS, S.ssh.login_seconds]
+    assert machines.pauses["manager-c"] == [0, 0], "status is brisk"
+
+
+@pytest.mark.parametrize("patient", [False, True])
+def test_a_login_that_is_slower_than_the_settings_allow_is_named_slow(
+    monkeypatch: pytest.MonkeyPatch, patient: bool
+) -> None:
+    machines = place(monkeypatch, [make.gone(A), make.gone(B), make.manager(C, S.nodes)], login=60.0)
+    seen = survey_nodes.survey(Cluster(S), nodes=S.managers, patient=patient)
+    assert seen.of("manager-c").reach is Reach.SLOW
     assert len(machines.dialled["manager-c"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "reach"),
+    [
+        (Silent, Reach.SILENT),
+        (SshRefused, Reach.REFUSED),
+        (Limited, Reach.LIMITED),
+        (SlowLogin, Reach.SLOW),
+        (CommandFailed, Reach.SLOW),
+        (AccessDenied, Reach.DENIED),
+        (HostKeyChanged, Reach.WRONG_KEY),
+        (HostKeyUnknown, Reach.NOT_PINNED),
+        (Garbled, Reach.GARBLED),
+        (TransportError, Reach.FAILED),
+    ],
+)
+def test_only_silence_may_be_a_loss_every_other_error_is_a_fault_of_access(
+    monkeypatch: pytest.MonkeyPatch, error: type[TransportError], reach: Reach
+) -> None:
+    def fail(_: float) -> NodeReport:
+        raise error("asking it", "for this reason", remedy="")
+
+    place(monkeypatch, without(C), answers={"manager-c": fail})
+    seen = survey_nodes.survey(Cluster(S), nodes=S.managers).of("manager-c")
+    assert (seen.reach, seen.detail) == (reach, "for this reason")
+    assert (reach in ACCESS_FAULTS) is (error is not Silent)
 
 
 @pytest.mark.parametrize("others", [LED, without(C)], ids=["the leader hears it still", "nobody hears it"])
@@ -150,14 +224,14 @@ def test_a_dead_machine_costs_three_seconds_at_most(
     monkeypatch: pytest.MonkeyPatch, others: list[NodeReport], presence: Presence
 ) -> None:
     machines = place(monkeypatch, others, presence, accepts=False)
-    assert survey_nodes.stable_survey(S, nodes=S.managers).of("manager-c").reach is Reach.SILENT
+    assert survey_nodes.stable_survey(Cluster(S), nodes=S.managers).of("manager-c").reach is Reach.SILENT
     assert sum(machines.dialled["manager-c"]) <= DEAD_SECONDS
 
 
 def test_an_engine_that_was_late_is_heard_out_where_there_is_a_leader(monkeypatch: pytest.MonkeyPatch) -> None:
     late = {"manager-c": lambda seconds: make.manager(C, S.nodes) if seconds > survey_nodes.ENGINE_SECONDS else UNSAID}
     machines = place(monkeypatch, LED, answers=late)
-    assert survey_nodes.stable_survey(S, nodes=S.managers).of("manager-c").led
+    assert survey_nodes.stable_survey(Cluster(S), nodes=S.managers).of("manager-c").led
     assert machines.engine["manager-c"] == [survey_nodes.ENGINE_SECONDS, survey_nodes.LATE_SECONDS]
 
 
@@ -165,7 +239,7 @@ def test_whoever_is_let_in_late_may_tell_that_another_is_led(monkeypatch: pytest
     said = replace(UNSAID, node=A)
     late = {"manager-a": lambda seconds: make.manager(A, S.nodes) if seconds > survey_nodes.ENGINE_SECONDS else said}
     machines = place(monkeypatch, [make.gone(B), make.manager(C, S.nodes)], login=5.0, answers=late)
-    assert survey_nodes.stable_survey(S, nodes=S.managers).of("manager-a").led
+    assert survey_nodes.stable_survey(Cluster(S), nodes=S.managers).of("manager-a").led
     assert {name: len(tries) for name, tries in machines.dialled.items()} == {
         "manager-a": 2,
         "manager-b": 1,
@@ -176,19 +250,19 @@ def test_whoever_is_let_in_late_may_tell_that_another_is_led(monkeypatch: pytest
 def test_without_a_leader_no_engine_is_asked_for_longer(monkeypatch: pytest.MonkeyPatch) -> None:
     """The one that is let in late is asked its first question, as short as any."""
     machines = place(monkeypatch, [make.empty(A), replace(NO_ENGINE, node=B), UNSAID], login=5.0)
-    survey_nodes.stable_survey(S, nodes=S.managers)
+    survey_nodes.stable_survey(Cluster(S), nodes=S.managers)
     assert machines.engine["manager-c"] == [survey_nodes.ENGINE_SECONDS]
     assert machines.engine["manager-b"] == [survey_nodes.ENGINE_SECONDS]
 
 
-@pytest.mark.parametrize(("accepts", "reach"), [(False, Reach.ABSENT), (True, Reach.SILENT)])
+@pytest.mark.parametrize(("accepts", "reach"), [(False, Reach.ABSENT), (True, Reach.SLOW)])
 def test_a_machine_that_accepts_the_connection_is_not_gone_whatever_the_driver_says(
     monkeypatch: pytest.MonkeyPatch, accepts: bool, reach: Reach
 ) -> None:
     place(monkeypatch, without(C), Presence.GONE, accepts=accepts, login=60.0)
-    assert survey_nodes.stable_survey(S, nodes=[C]).of("manager-c").reach is reach
+    assert survey_nodes.stable_survey(Cluster(S), nodes=[C]).of("manager-c").reach is reach
 
 
 def test_one_look_at_one_machine_waits_for_it_to_let_us_in(monkeypatch: pytest.MonkeyPatch) -> None:
     place(monkeypatch, ALL, login=5.0)
-    assert survey_nodes.report(C, S, Presence.UNKNOWN).reach is Reach.ANSWERS
+    assert survey_nodes.report(Cluster(S), C, Presence.UNKNOWN).reach is Reach.ANSWERS

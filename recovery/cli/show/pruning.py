@@ -1,0 +1,61 @@
+"""Which copies are kept or removed, as a table or as JSON."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from recovery.cli.show import listing
+from recovery.cli.show.contract import VERSION, span
+from recovery.copies.retention import C, Decision, Removal
+from recovery.operations.broken_uploads import BrokenUpload
+
+
+def prune_table(decisions: Sequence[Decision[C]], now: datetime) -> Table:
+    """Each copy that is kept or removed, and why, as a table."""
+    table = listing.table((decision.copy.name for decision in decisions), ("age", "", "why"))
+    for decision in decisions:
+        age = span(int((now - decision.copy.dated).total_seconds()))
+        fate = "keep" if decision.keep else "[red]remove[/]"
+        table.add_row(decision.copy.name, age, fate, escape("; ".join(decision.reasons)))
+    return table
+
+
+def prune_json(
+    cluster: str, decisions: Sequence[Decision[C]], removals: Sequence[Removal[C]], owner: str, *, dry_run: bool
+) -> dict[str, Any]:
+    """Each copy that is kept or removed, why, and the result, as JSON of the contract. ``owner`` is as in `listing.copy_identity`."""
+    results = {removal.decision.copy: removal for removal in removals}
+    copies = [_decision_json(decision, results.get(decision.copy), owner) for decision in decisions]
+    return {"version": VERSION, "cluster": cluster, "dryRun": dry_run, "copies": copies}
+
+
+def uploads_json(broken: Sequence[BrokenUpload], *, dry_run: bool) -> list[dict[str, Any]]:
+    """The interrupted uploads whose parts pruning removes or would remove, as JSON of the contract."""
+    return [
+        {
+            "site": one.site.name,
+            "key": one.upload.key,
+            "begun": one.upload.begun.isoformat(),
+            "removed": not dry_run and one.error is None,
+            "error": one.error.why if one.error else None,
+            "errorCode": one.error.code if one.error else None,
+        }
+        for one in broken
+    ]
+
+
+def _decision_json(decision: Decision[C], removal: Removal[C] | None, owner: str) -> dict[str, Any]:
+    error = removal.error if removal else None
+    return {
+        **listing.copy_identity(decision.copy, owner),
+        "manifest": not decision.half,
+        "keep": decision.keep,
+        "reasons": list(decision.reasons),
+        "removed": removal is not None and error is None,
+        "versionsStay": removal is not None and removal.versions_stay,
+        "error": error.why if error else None,
+        "errorCode": error.code if error else None,
+    }

@@ -1,0 +1,17 @@
+"""At which of its effects a recovery is interrupted: at each one by night, before a push at every third."""
+
+from collections.abc import Iterator
+from itertools import count
+from zlib import crc32
+
+import pytest
+
+STEP = 3
+
+
+@pytest.fixture
+def points(request: pytest.FixtureRequest) -> Iterator[int]:
+    """The numbers of effects, from 1 on. Where some are left out, the tests do not all leave out the same."""
+    if request.config.getoption("--whole"):
+        return count(1)
+    return count(1 + crc32(request.node.nodeid.encode()) % STEP, STEP)

@@ -1,0 +1,99 @@
+"""What is planned where managers have moved to other addresses."""
+
+from dataclasses import replace
+
+import pytest
+
+from recovery.planning.steps import Action
+from tests.unit import factories as make
+from tests.unit.planning.plans import LOST, MOVED, changed, choice, named, plan
+from tests.unit.planning.test_diagnosis import W1, A, B, C, S, led
+
+
+def test_a_restore_elsewhere_shows_what_follows_and_the_seed_s_vote_is_given_anew_beside_a_second_manager() -> None:
+    stranded = replace(make.worker(W1), remotes=("10.70.0.1:2377", "10.70.0.2:2377"))
+    lost = [*LOST[:3], stranded, LOST[4]]
+    shown = plan(lost, chosen=choice(), moved=MOVED)
+    made = plan(lost, chosen=choice(), moved=MOVED, recover=shown.id)
+    assert made.refusal is None
+    assert [(step.action, step.node) for step in made.steps[3:]] == [
+        (Action.RESTORE, "manager-a"),
+        (Action.COMPARE, "manager-a"),
+        (Action.REDIRECT, "manager-b"),
+        (Action.JOIN, "manager-b"),
+        (Action.READDRESS, "manager-a"),
+        (Action.JOIN, "manager-a"),
+        (Action.REDIRECT, "worker-1"),
+        (Action.JOIN, "manager-c"),
+        (Action.PROVE, "swarm"),
+    ]
+    assert "force a new cluster at 10.77.1.11" in made.steps[3].effect
+    notes = "\n".join(made.losses)
+    assert "manager-a from 10.70.0.1 to 10.77.1.11, manager-b from" in notes
+    assert "two swarms" in notes
+
+
+def test_where_only_others_move_the_seed_keeps_its_vote() -> None:
+    shown = plan(LOST, chosen=choice(), moved=MOVED[1:])
+    made = plan(LOST, chosen=choice(), moved=MOVED[1:], recover=shown.id)
+    assert [step.action for step in made.steps[3:]] == [
+        Action.RESTORE,
+        Action.COMPARE,
+        Action.JOIN,
+        Action.JOIN,
+        Action.PROVE,
+    ]
+
+
+@pytest.mark.parametrize("typed", [False, True])
+@pytest.mark.parametrize("spent", [False, True])
+@pytest.mark.parametrize("recover", [False, True, "r0000000"])
+def test_only_its_id_consents_to_a_plan_elsewhere(recover: bool | str, spent: bool, typed: bool) -> None:
+    made = plan(LOST, chosen=choice(), moved=MOVED, recover=recover, spent=spent, typed=typed)
+    assert made.refusal is not None
+    assert made.agreed() == made, "no other word will do"
+    assert made.refusal.code == "consent-needed"
+    assert "manager-c from 10.70.0.3 to 10.77.3.13" in made.refusal.why
+    assert "requorum:managers" in made.refusal.remedy
+    assert f"pulumi up --config recover={made.id}" in made.refusal.remedy
+    assert made.id not in (plan(LOST, chosen=choice()).id, plan(LOST, chosen=choice(), moved=MOVED[1:]).id)
+
+
+def test_a_manager_alone_is_not_restored_elsewhere() -> None:
+    made = plan([make.empty(A), named(B), named(C)], chosen=choice(), moved=MOVED[:1], recover=True)
+    assert made.refusal is not None
+    assert not made.steps
+    assert made.refusal.code == "second-manager-needed"
+
+
+def test_what_a_recovery_elsewhere_left_unfinished_is_finished() -> None:
+    elsewhere = [changed(led(node), "manager-a", manager_address="10.70.0.1:2377") for node in (A, B, C)]
+    stranded = replace(make.worker(W1), remotes=("10.70.0.1:2377",))
+    made = plan([*elsewhere, stranded])
+    assert [(step.action, step.node) for step in made.steps] == [
+        (Action.REDIRECT, "manager-b"),
+        (Action.READDRESS, "manager-a"),
+        (Action.JOIN, "manager-a"),
+        (Action.REDIRECT, "worker-1"),
+    ]
+
+
+def test_a_vote_is_not_given_anew_where_no_other_manager_can_be_beside_it() -> None:
+    alone = changed(led(A, unreachable=("manager-b", "manager-c")), "manager-a", manager_address="10.70.0.1:2377")
+    alone = replace(alone, members=tuple(m for m in alone.members if m.hostname == "manager-a"))
+    made = plan([alone, make.silent(B), make.silent(C)])
+    assert made.refusal is not None
+    assert "start the machine of another manager" in made.refusal.remedy
+
+
+@pytest.mark.parametrize(
+    ("remotes", "is_so"),
+    [((), False), (("10.70.0.1:2377",), True), (("10.70.0.1:2377", "10.77.3.13:2377"), False)],
+    ids=["nobody knows", "elsewhere", "one is left"],
+)
+def test_a_worker_is_stranded_that_knows_no_manager_of_now(remotes: tuple[str, ...], is_so: bool) -> None:
+    seen = replace(make.worker(W1), remotes=remotes)
+    assert seen.is_stranded(S.managers) is is_so
+    assert not replace(make.leaderless(A), remotes=remotes).is_stranded(S.managers), (
+        "a manager finds its peers by its log"
+    )

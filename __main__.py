@@ -31,7 +31,8 @@ try:
 except RequorumError as error:
     raise pulumi.RunError(str(error)) from None
 
-for line in (f"cluster {settings.cluster}: {assessment.diagnosis.kind}", *assessment.lines):
+guidance = assessment.guidance(settings)
+for line in (f"cluster {settings.cluster}: {guidance.state}", *guidance.text, *assessment.lines):
     pulumi.log.info(line)
 if assessment.plan.id:
     pulumi.log.info(f"this is plan {assessment.plan.id}")
@@ -49,3 +50,5 @@ pulumi.export("managers", made.managers)
 pulumi.export("workers", made.workers)
 pulumi.export("leader", made.leader)
 pulumi.export("health", made.health)
+for line in guidance.next if pulumi.runtime.is_dry_run() else ():
+    pulumi.log.info(line)

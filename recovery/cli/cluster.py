@@ -22,15 +22,22 @@ def plan(stack: StackOption = "", config_file: FileOption = None, as_json: JsonO
     with opened(stack, config_file, as_json=as_json) as cluster:
         assessment = assess(cluster)
         refused = _refused(assessment, cluster.settings)
+        guidance = assessment.guidance(cluster.settings, refused)
         if as_json:
-            print_json(plan_json(assessment, refused))
+            print_json(plan_json(assessment, guidance, refused))
         else:
             out.print(
                 "\n".join(
-                    (f"cluster {cluster.settings.cluster}: {assessment.diagnosis.kind}", *assessment.diagnosis.evidence)
-                )
+                    (
+                        f"cluster {cluster.settings.cluster}: {guidance.state}",
+                        *guidance.text,
+                        *(line for line in assessment.diagnosis.evidence if line not in guidance.sentence),
+                        *(assessment.lines or (() if assessment.plan.refusal else ("nothing to do",))),
+                        *guidance.next,
+                    )
+                ),
+                markup=False,
             )
-            out.print("\n".join(assessment.lines or (() if assessment.plan.refusal else ("nothing to do",))))
         if refused:
             fail(refused)
 
@@ -44,6 +51,8 @@ def recover(
     """Carry out the plan without Pulumi, on machines that are up. A later `pulumi up` agrees with the result."""
     with opened(stack, config_file) as cluster, notify.telling(cluster, Subject.RECOVERY, say=say):
         found = assess(cluster)
+        guidance = found.guidance(cluster.settings)
+        out.print("\n".join((f"cluster {cluster.settings.cluster}: {guidance.state}", *guidance.text)), markup=False)
         assessment = replace(found, plan=found.plan.agreed())
         assessment.require_safe(cluster.settings)
         needed = bool(assessment.plan.steps) or lifecycle.unproven(cluster, say=say)

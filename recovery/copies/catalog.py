@@ -48,6 +48,11 @@ class Catalog:
             raise self._then.fault
 
     @property
+    def keys(self) -> tuple[str, ...]:
+        """Every key below the cluster's folder, as it was listed: also those that belong to no copy."""
+        return tuple(self._places)
+
+    @property
     def halves(self) -> tuple[Copy, ...]:
         """Archives with names of ours but without a manifest, newest first: uploads under way, or interrupted ones."""
         alone = (

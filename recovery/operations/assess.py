@@ -10,11 +10,12 @@ from recovery.copies.copy import Copy
 from recovery.copies.escrow import Escrow
 from recovery.errors import Refused
 from recovery.node.shell import DATA_ROOT
-from recovery.operations import agents, consent, reports
+from recovery.operations import agents, consent, reports, unfinished
 from recovery.planning import access, address_changes, changes
 from recovery.planning.changes import Changes
 from recovery.planning.decide import make_plan
 from recovery.planning.diagnosis import NO_QUORUM, Diagnosis, Kind, diagnose
+from recovery.planning.guidance import UPDATE, Guidance, guide
 from recovery.planning.plan import Plan, Source
 from recovery.planning.survivors import copy_ahead_of, rank
 from recovery.settings import Settings
@@ -35,6 +36,16 @@ class Assessment:
     plan: Plan
     changes: Changes = field(default_factory=Changes)
     """What an update changes beside the plan's steps."""
+    unfinished: datetime | None = None
+    """When the run began that no report covers; None if there is none."""
+
+    def guidance(self, settings: Settings, refused: Refused | None = None) -> Guidance:
+        """What is wrong, and what to run next. ``refused`` is why an update would refuse to begin."""
+        changed = self.changes.alters
+        found = guide(settings, self.survey, self.diagnosis, self.plan, changed=changed, unfinished=self.unfinished)
+        if refused and not self.plan.refusal and found.command.startswith(UPDATE):
+            return replace(found, command=refused.remedy)
+        return found
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -112,4 +123,5 @@ def assess(cluster: Cluster, *, typed: bool = False, now: datetime | None = None
     newer = newest_after(search.choice, ours) if search.choice else newest(ours) if left else None
     source = Source(search.choice, search.rejected, newer, cas, engine, moved, ahead, proven)
     plan = make_plan(diagnosis, settings, source, left, now or datetime.now(UTC), spent=spent, typed=typed)
-    return Assessment(seen, diagnosis, plan, changes.find(settings, seen, plan, agents.digests(settings)))
+    differs = changes.find(settings, seen, plan, agents.digests(settings))
+    return Assessment(seen, diagnosis, plan, differs, unfinished.begun(settings.keys, catalog.keys))

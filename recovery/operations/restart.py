@@ -1,6 +1,6 @@
 """Carries out what `recovery.planning.doctor` proposes: restart an engine, reboot a machine, promote a stand-in.
 
-A manager is stopped only if the quorum survives that, or if there is no quorum.
+A manager is stopped only if the quorum survives that, or if there is no quorum and a restart may bring it back.
 """
 
 from time import monotonic, sleep
@@ -29,7 +29,7 @@ BOOT = "cat /proc/sys/kernel/random/boot_id; cut -d' ' -f22 /proc/1/stat"
 def restart(cluster: Cluster, node: Node, *, say: Say) -> NodeReport:
     """Restart the node's Docker engine, even if systemd has stopped trying. Returns the node's report after it.
 
-    Raises: Refused if the quorum would be lost, or the machine does not answer; ProofFailed if the engine does not come
+    Raises: Refused if the quorum would be lost, if only a recovery brings it back, or if the machine does not answer; ProofFailed if the engine does not come
     back; TransportError.
     """
     before = may_halt(cluster, node, "restarting the engine")
@@ -78,6 +78,9 @@ def may_halt(cluster: Cluster, node: Node, doing: str) -> Survey:
     if report.reach not in (Reach.ANSWERS, Reach.NO_ENGINE):
         why = f"Requorum cannot log in to it: {report.reach}"
         raise Refused(doing, why, remedy="requorum doctor", node=node.name, code="node-unreachable")
+    if doctor.awaits_recovery(seen, report):
+        remedy = "requorum plan, which shows the recovery and the command that consents to it"
+        raise Refused(doing, doctor.RECOVER_FIRST, remedy=remedy, node=node.name, code="recover-first")
     if seen.leader is not None and not survives_outage(node, seen.leader.members):
         why, remedy = f"without it {doctor.NO_QUORUM_LEFT}", "repair the other managers first: requorum doctor"
         raise Refused(doing, why, remedy=remedy, node=node.name, code="quorum-at-risk")

@@ -52,6 +52,11 @@ class Changes:
         return (*swarm, *nodes, *self.drift, *(f"note: {note}" for note in self.notes))
 
     @property
+    def alters(self) -> bool:
+        """Whether an update changes anything beside the plan's steps."""
+        return bool(self.options or any(self.entries.values()) or self.drift)
+
+    @property
     def drift(self) -> tuple[str, ...]:
         """How the machines differ from what Requorum puts on them, a line each."""
         found = {name: self.drift_of(name) for name in (*self.machines, *self.agents)}

@@ -70,8 +70,9 @@ def _with_consent(plan: Plan, recover: bool | str, *, spent: bool, typed: bool) 
     reach = f"the survivor whose log reaches furthest is {plan.survivor}"
     source = f"the newest good copy is {plan.copy}" if plan.copy else reach
     why = f"{plan.kind}: {source}"
-    value = plan.id if plan.needs_id or spent or recover else "true"
-    remedy = f"look at the plan {plan.id}, then run: pulumi up --config recover={value}"
+    remedy = f"look at the plan {plan.id}, then run: pulumi up --config recover={plan.id}"
+    if not (plan.needs_id or spent or recover):
+        remedy += ". At a terminal, this consents too: pulumi up --config recover=true"
     if plan.moves:
         moves = ", ".join(move.text for move in plan.moves)
         why += f". The plan moves {moves}. Only the plan's ID consents to these moves"

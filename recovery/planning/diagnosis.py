@@ -116,7 +116,7 @@ def minority_lost(facts: Facts) -> Ruling | None:
     if not facts.leader:
         return None
     lacks = f"the swarm has a leader, but lacks {', '.join(facts.nodes.lacking)}"
-    return Ruling(Kind.MINORITY_LOST, (lacks + _cause(facts),))
+    return Ruling(Kind.MINORITY_LOST, (lacks + cause(facts.nodes),))
 
 
 def not_seen(facts: Facts) -> Ruling | None:
@@ -157,7 +157,7 @@ def held_by_managers(facts: Facts) -> Ruling | None:
     needed = quorum(len(facts.survey.managers))
     holders = f"{count} of the {needed} needed managers {'holds' if count == 1 else 'hold'} the raft log"
     election = ". An election may be under way, which takes up to 20 s" if facts.survey.electing else ""
-    return Ruling(Kind.QUORUM_LOST, (f"no leader. {holders}{election}{_cause(facts)}",))
+    return Ruling(Kind.QUORUM_LOST, (f"no leader. {holders}{election}{cause(facts.nodes)}",))
 
 
 def maybe_alive(facts: Facts) -> Ruling | None:
@@ -203,9 +203,9 @@ WITH_LEADER = frozenset({Kind.HEALTHY, Kind.PARTITIONED, Kind.MINORITY_LOST})
 """The kinds of a swarm that has one leader, whose ID is the cluster's ID."""
 
 
-def _cause(facts: Facts) -> str:
+def cause(nodes: Groups) -> str:
     """Which managers cannot use their logs, and why, in words; empty if all can."""
-    damaged, full = ", ".join(facts.nodes.damaged), ", ".join(facts.nodes.full)
+    damaged, full = ", ".join(nodes.damaged), ", ".join(nodes.full)
     return (f". The raft log is damaged on {damaged}" if damaged else "") + (
         f". The disk is full on {full}" if full else ""
     )

@@ -11,6 +11,7 @@ from recovery.planning.access import advice
 from recovery.planning.diagnosis import Diagnosis, Kind
 from recovery.swarm.machines import Node
 from recovery.swarm.model import ACCESS_FAULTS, LocalState, NodeReport, Reach, Survey
+from recovery.swarm.raft import quorum
 from recovery.swarm.votes import survives_outage
 
 if TYPE_CHECKING:
@@ -23,11 +24,13 @@ NO_QUORUM_LEFT = "the quorum would be lost"
 NO_LEADER = "no manager reports a leader, and the swarm may have to be rebuilt from this machine"
 NOT_SEEN = "no manager reports a leader, and Requorum cannot see into every manager that is up"
 NO_FENCE = "requorum:hosts.fence is not set"
+RECOVER_FIRST = "the quorum is lost, a restart does not bring it back, and the swarm is recovered from this machine"
 OBJECTIONS: Mapping[str, str] = {
     NO_QUORUM_LEFT: "quorum-at-risk",
     NO_LEADER: "may-hold-swarm",
     NOT_SEEN: "not-seen",
     NO_FENCE: "no-fence-command",
+    RECOVER_FIRST: "recover-first",
 }
 """The code of each reason not to run a command now (`recovery.error_codes`)."""
 
@@ -135,6 +138,24 @@ def objection(settings: Settings, survey: Survey, worker: Node) -> str:
     return ""
 
 
+def awaits_recovery(survey: Survey, report: NodeReport) -> bool:
+    """Whether a manager is up and has its log, and so many others are known to be lost that only a recovery helps.
+
+    A manager whose engine is down must be started first: its log can be read only then. One whose disk was full needs a
+    restart first, too.
+    """
+    left = [one for one in survey.managers if not one.known_lost]
+    survives = report.node.role == "manager" and report.reach is Reach.ANSWERS and report.holds_raft and not report.full
+    return survives and survey.leader is None and len(left) < quorum(len(survey.managers))
+
+
+def fence_command(settings: Settings, node: Node, *, up: bool) -> str:
+    """The command that fences a node, or that declares it lost where Requorum cannot switch it off."""
+    fence = f"requorum fence {node.name}" + (" --force" if up else "")
+    declared = settings.hosts.driver == "existing" and not (settings.hosts.fence or up)
+    return fence + (" --lost" if declared else "")
+
+
 def _proposals(settings: Settings, survey: Survey, report: NodeReport, kind: Kind) -> tuple[Proposal, ...]:
     node, name, leader = report.node, report.node.name, survey.leader
     if report.full:
@@ -147,24 +168,25 @@ def _proposals(settings: Settings, survey: Survey, report: NodeReport, kind: Kin
         return (Proposal(Remedy.UPDATE, "pulumi up", effect),)
     if report.damage:
         effect = "shows what a repaired log would give back, and forces nothing without the plan's ID"
-        return (Proposal(Remedy.RECOVER, "pulumi preview --config recover=true", effect),)
+        return (Proposal(Remedy.RECOVER, "requorum plan", effect),)
     if report.reach in ACCESS_FAULTS:
         return (Proposal(Remedy.ACCESS, advice(report, settings.ssh).remedy, "lets Requorum see into it"),)
     if report.state is LocalState.LOCKED:
         if kind is Kind.QUORUM_LOST:  # if a person unlocks it without a quorum, its engine blocks until a restart
             effect = "shows whether the plan unlocks it with the key in escrow and forces a new cluster from it"
-            return (Proposal(Remedy.UNLOCK, "pulumi preview --config recover=true", effect),)
+            return (Proposal(Remedy.UNLOCK, "requorum plan", effect),)
         return (Proposal(Remedy.UNLOCK, "pulumi up", "unlocks it with the key in escrow, so that it takes part again"),)
     entry = survey.entry(node)
     if node.role == "manager" and report.reach is Reach.ANSWERS and entry and not entry.votes:
         return (Proposal(Remedy.UPDATE, "pulumi up", "lets it rejoin under its own node ID"),)
     risk = NO_QUORUM_LEFT if leader and not survives_outage(node, leader.members) else ""
+    pointless = RECOVER_FIRST if awaits_recovery(survey, report) else risk
     up = report.reach in (Reach.ANSWERS, Reach.NO_ENGINE)
     halts = ". Its containers stop, and swarm starts their tasks again" if node.role == "worker" else ""
     mild = (
         (
-            Proposal(Remedy.RESTART, f"requorum restart {name}", f"restarts its Docker engine{halts}", risk),
-            Proposal(Remedy.REBOOT, f"requorum reboot {name}", f"restarts the machine{halts}", risk),
+            Proposal(Remedy.RESTART, f"requorum restart {name}", f"restarts its Docker engine{halts}", pointless),
+            Proposal(Remedy.REBOOT, f"requorum reboot {name}", f"restarts the machine{halts}", pointless),
         )
         if up
         else (Proposal(Remedy.START, _start(settings, node), "brings it back with its own state"),)
@@ -193,9 +215,8 @@ def _start(settings: Settings, node: Node) -> str:
 
 
 def _replacement(settings: Settings, node: Node, up: bool, refused: str) -> Proposal:
-    fence = f"requorum fence {node.name}" + (" --force" if up else "")
+    fence = fence_command(settings, node, up=up)
     if settings.hosts.driver == "existing":
-        fence += "" if settings.hosts.fence or up else " --lost"
         return Proposal(
             Remedy.REPLACE,
             f"{fence}; a fresh machine at {node.address}; pulumi up",

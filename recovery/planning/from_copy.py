@@ -107,7 +107,7 @@ def _without_copy(diagnosis: Diagnosis, settings: Settings, skipped: Sequence[st
     if all(manager.name in diagnosis.away for manager in settings.managers):
         addresses = ", ".join(str(manager.address) for manager in settings.managers)
         why = f"all managers are lost, and no machine answers at {addresses}, so Requorum cannot restore a copy"
-        return Refusal(why, "start a fresh machine at one of these addresses, then: pulumi preview", code="no-machine")
+        return Refusal(why, f"start a fresh machine at one of {addresses}, then: pulumi preview", code="no-machine")
     limit = f" that requorum:copy ({settings.copy_from}) allows" if settings.copy_from else ""
     detail = "".join(f"\n  {line}" for line in skipped)
     why = f"all managers are lost, and Requorum found no good copy of cluster {settings.cluster}{limit}{detail}"

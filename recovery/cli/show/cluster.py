@@ -13,6 +13,7 @@ from recovery.copies.copy import Copy
 from recovery.errors import RequorumError
 from recovery.planning.changes import Changes
 from recovery.planning.diagnosis import NO_QUORUM, Diagnosis, Kind
+from recovery.planning.guidance import Guidance, guide
 from recovery.settings import Settings
 from recovery.swarm.model import Member, NodeReport, Reach, Survey
 
@@ -51,6 +52,7 @@ class Status:
 
     cluster: str
     diagnosis: Diagnosis
+    guidance: Guidance
     nodes: tuple[NodeStatus, ...]
     taken: datetime
     store_error: RequorumError | None = None
@@ -76,8 +78,10 @@ def status(
     copies: Sequence[Copy],
     error: RequorumError | None,
     changes: Changes = NO_CHANGES,
+    unfinished: datetime | None = None,
 ) -> Status:
-    """The status in a survey and a list of copies, newest first."""
+    """The status in a survey and a list of copies, newest first. ``unfinished`` is as for `guide`."""
+    guidance = guide(settings, survey, diagnosis, changed=changes.alters, unfinished=unfinished)
     members = survey.leader.members if survey.leader else ()
     newest = {copy.manager: copy.dated for copy in reversed(copies)}
     nodes = tuple(
@@ -85,7 +89,7 @@ def status(
         for report in survey.reports
     )
     others = tuple(member for member in members if not any(member.stands_at(node) for node in survey.nodes))
-    return Status(settings.cluster, diagnosis, nodes, survey.taken, error, others)
+    return Status(settings.cluster, diagnosis, guidance, nodes, survey.taken, error, others)
 
 
 def _node(report: NodeReport, members: Sequence[Member], copied: datetime | None) -> NodeStatus:
@@ -116,6 +120,7 @@ def as_json(status: Status) -> dict[str, Any]:
         "cluster": status.cluster,
         "clusterId": status.diagnosis.cluster_id,
         "diagnosis": str(status.diagnosis.kind),
+        **status.guidance.json,
         "evidence": list(status.diagnosis.evidence),
         "warnings": list(status.diagnosis.warnings),
         "quorum": None
@@ -163,14 +168,14 @@ def as_tree(status: Status) -> Tree:
     """The status as a tree of zones and their nodes."""
     colour = {FINE: "green", DEGRADED: "yellow", UNSEEN: "yellow"}.get(status.exit_code, "red")
     identity = f" ({status.diagnosis.cluster_id})" if status.diagnosis.cluster_id else ""
-    tree = Tree(f"cluster [bold]{status.cluster}[/]{identity}: [{colour}]{status.diagnosis.kind}[/]")
+    tree = Tree(f"cluster [bold]{status.cluster}[/]{identity}: [{colour}]{escape(status.guidance.state)}[/]")
     for zone in sorted({node.zone for node in status.nodes}):
         branch = tree.add(f"zone {zone}")
         for node in status.nodes:
             if node.zone == zone:
                 branch.add(_line(node, status.taken))
-    if status.diagnosis.kind is not Kind.HEALTHY:
-        tree.add(f"[{colour}]{escape(status.diagnosis.evidence[0])}[/]")
+    for line in status.guidance.text if status.guidance.meaning else ():
+        tree.add(f"[{colour}]{escape(line)}[/]")
     for warning in status.diagnosis.warnings:
         tree.add(f"[yellow]{escape(warning)}[/]")
     for node in status.nodes:
@@ -181,6 +186,8 @@ def as_tree(status: Status) -> Tree:
         tree.add(escape(f"not named: {other.hostname} at {_address(other)} ({stands}), left alone"))
     if status.store_error:
         tree.add(f"[red]Requorum cannot list the copies: {escape(status.store_error.why)}[/]")
+    for line in status.guidance.next:
+        tree.add(f"[bold]{escape(line)}[/]")
     return tree
 
 

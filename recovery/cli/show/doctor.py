@@ -7,6 +7,7 @@ from typing import Any
 from recovery.cli.show.contract import DEGRADED, FINE, LOST, UNSEEN, VERSION
 from recovery.planning.diagnosis import NO_QUORUM, Diagnosis, Kind
 from recovery.planning.doctor import Finding
+from recovery.planning.guidance import Guidance
 
 
 def doctor_code(diagnosis: Diagnosis, cases: Sequence[Finding]) -> int:
@@ -18,11 +19,12 @@ def doctor_code(diagnosis: Diagnosis, cases: Sequence[Finding]) -> int:
     return FINE if diagnosis.kind is Kind.HEALTHY and not (cases or diagnosis.warnings) else DEGRADED
 
 
-def doctor_json(diagnosis: Diagnosis, cases: Sequence[Finding]) -> dict[str, Any]:
+def doctor_json(diagnosis: Diagnosis, cases: Sequence[Finding], guidance: Guidance) -> dict[str, Any]:
     """The cases as JSON of the contract."""
     return {
         "version": VERSION,
         "diagnosis": str(diagnosis.kind),
+        **guidance.json,
         "warnings": list(diagnosis.warnings),
         "exitCode": doctor_code(diagnosis, cases),
         "cases": [
@@ -39,14 +41,12 @@ def doctor_json(diagnosis: Diagnosis, cases: Sequence[Finding]) -> dict[str, Any
     }
 
 
-def doctor_lines(diagnosis: Diagnosis, cases: Sequence[Finding]) -> tuple[str, ...]:
-    """The cases as lines."""
-    lines = [*diagnosis.warnings]
+def doctor_lines(diagnosis: Diagnosis, cases: Sequence[Finding], guidance: Guidance) -> tuple[str, ...]:
+    """What is wrong with the cluster and what to run next, then the cases, as lines."""
+    lines = [*(guidance.lines if guidance.meaning else ()), *diagnosis.warnings]
     for case in cases:
         lines.append(f"{case.node}: {case.trouble}")
         for number, proposal in enumerate(case.proposals, 1):
             refused = f" [not now: {proposal.refused}]" if proposal.refused else ""
             lines += [f"  {number}. {proposal.command}{refused}", f"     {proposal.effect}"]
-    if not lines and diagnosis.kind is not Kind.HEALTHY:
-        return ("no command for a single node helps. next: requorum plan",)
     return tuple(lines) or ("no unhealthy node",)

@@ -6,15 +6,17 @@ from typing import Any
 from recovery.cli.show.contract import VERSION, error_object
 from recovery.errors import Refused
 from recovery.operations.assess import Assessment
+from recovery.planning.guidance import Guidance
 from recovery.planning.objections import precondition
 
 
-def plan_json(assessment: Assessment, error: Refused | None = None) -> dict[str, Any]:
+def plan_json(assessment: Assessment, guidance: Guidance, error: Refused | None = None) -> dict[str, Any]:
     """Diagnosis and plan as JSON of the contract. ``error`` is why `pulumi up` would refuse to begin."""
     plan = assessment.plan
     return {
         "version": VERSION,
         "diagnosis": str(assessment.diagnosis.kind),
+        **guidance.json,
         "evidence": list(assessment.diagnosis.evidence),
         "id": plan.id,
         "copy": plan.copy,

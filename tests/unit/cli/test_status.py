@@ -90,7 +90,8 @@ def test_the_tree_shows_zones_nodes_and_what_is_wrong() -> None:
     with console.capture() as shown:
         console.print(show.as_tree(status([led(A, unreachable=("manager-c",)), led(B), make.silent(C), *WORKERS])))
     text = shown.get()
-    assert "minority lost" in text
+    assert "2 of 3 managers" in text
+    assert "next: docker start manager-c" in text
     assert "zone c" in text
     assert "manager-c  10.77.3.13" in text
     assert "silent" in text

@@ -1,12 +1,14 @@
-"""A stand-in for a lost manager."""
+"""A stand-in for a lost manager, and managers that must not be halted."""
 
 from typing import Any
 
 import pytest
 
 from recovery.cluster import Cluster
+from recovery.errors import Refused
 from recovery.node.engine import Engine
 from recovery.operations.promote import promote
+from recovery.operations.restart import reboot, restart
 from recovery.swarm import raft_options
 from tests.fake.cases import Case, Theatre, quiet
 from tests.fake.wires import wired
@@ -37,3 +39,15 @@ def test_a_worker_that_is_promoted_is_sent_a_short_log_and_waited_for_through_an
         assert "worker-1" in {machine.name for machine in swarm.followers(leader)}
         assert noted == [True]
         assert raft_options.NOTE not in swarm.state_of(leader).spec["Labels"]
+
+
+@pytest.mark.parametrize("act", [restart, reboot])
+def test_the_last_survivor_is_not_halted_where_only_a_recovery_brings_the_quorum_back(act: Any) -> None:
+    with wired() as wires:
+        scene = Theatre(wires).stage(Case(3, frozenset({"manager-a", "manager-b"})))
+        done = len(wires.effects)
+        with pytest.raises(Refused) as refused:
+            act(Cluster(scene.settings), scene.settings.node("manager-c"), say=quiet)
+        assert refused.value.code == "recover-first"
+        assert refused.value.remedy.startswith("requorum plan")
+        assert len(wires.effects) == done

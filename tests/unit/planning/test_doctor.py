@@ -12,7 +12,8 @@ from recovery.error_codes import CODES
 from recovery.errors import Refused
 from recovery.operations.rebalance import chosen
 from recovery.planning.diagnosis import Diagnosis, diagnose
-from recovery.planning.doctor import OBJECTIONS, Finding, examine, objection, standby, trouble
+from recovery.planning.doctor import OBJECTIONS, Finding, awaits_recovery, examine, objection, standby, trouble
+from recovery.planning.guidance import guide
 from recovery.planning.membership import role_now
 from recovery.steps.votes import not_voting
 from recovery.swarm.model import LocalState, Member, NodeReport, Reach, Service
@@ -121,7 +122,7 @@ def test_proposals(
     assert proposed(*reports) == expected
     seen = make.survey(reports)
     found = diagnose(seen, make.CLUSTER, cluster="lab", copies=True)
-    assert shown.doctor_lines(found, examine(S, seen, found)) == snapshot
+    assert shown.doctor_lines(found, examine(S, seen, found), guide(S, seen, found)) == snapshot
 
 
 def test_a_manager_that_votes_and_does_not_report_is_to_be_restarted() -> None:
@@ -176,7 +177,7 @@ def test_a_manager_without_a_vote_rejoins_by_an_update() -> None:
 
 @pytest.mark.parametrize(
     ("others", "command"),
-    [((led(A), led(B)), "pulumi up"), ((make.gone(A), make.gone(B)), "pulumi preview --config recover=true")],
+    [((led(A), led(B)), "pulumi up"), ((make.gone(A), make.gone(B)), "requorum plan")],
     ids=["beside a quorum", "without one"],
 )
 def test_a_locked_manager_is_never_to_be_unlocked_by_hand(others: tuple[NodeReport, ...], command: str) -> None:
@@ -251,20 +252,24 @@ def test_json_and_lines_say_the_same() -> None:
     seen = make.survey([*WITHOUT_C, DOWN, *WORKERS])
     found = diagnose(seen, make.CLUSTER, cluster="lab", copies=True)
     made = examine(S, seen, found)
-    document = shown.doctor_json(found, made)
+    guidance = guide(S, seen, found)
+    document = shown.doctor_json(found, made, guidance)
     assert document["exitCode"] == shown.DEGRADED
-    text = "\n".join(shown.doctor_lines(found, made))
+    text = "\n".join(shown.doctor_lines(found, made, guidance))
+    assert f"next: {document['next']}" in text
     for proposal in document["cases"][0]["proposals"]:
         assert proposal["command"] in text
     well = diagnose(make.healthy(S), make.CLUSTER, cluster="lab", copies=True)
     assert shown.doctor_code(well, ()) == shown.FINE
-    assert shown.doctor_lines(well, ()) == ("no unhealthy node",)
+    assert shown.doctor_lines(well, (), guide(S, make.healthy(S), well)) == ("no unhealthy node",)
 
 
 def test_a_swarm_without_its_managers_is_not_called_well() -> None:
-    lost = diagnose(make.survey(map(make.gone, S.managers)), make.CLUSTER, cluster="lab", copies=True)
-    (line,) = shown.doctor_lines(lost, ())
-    assert line.endswith("next: requorum plan")
+    seen = make.survey([make.gone(manager) for manager in S.managers])
+    lost = diagnose(seen, make.CLUSTER, cluster="lab", copies=True)
+    lines = shown.doctor_lines(lost, (), guide(S, seen, lost))
+    assert lines[-1] == "next: requorum plan"
+    assert not any("no unhealthy" in line for line in lines)
 
 
 WEB, API, AGENT, IDLE = (
@@ -287,3 +292,28 @@ def test_replicated_services_with_tasks_are_rebalanced() -> None:
 def test_nothing_ails_a_member_whose_leader_is_lost_with_it() -> None:
     seen = make.survey([make.leaderless(A), make.gone(B), make.gone(C)])
     assert trouble(seen.of("manager-a"), seen) == ""
+
+
+@pytest.mark.parametrize(
+    ("reports", "first"),
+    [
+        ([in_state(C, LocalState.ERROR), make.gone(A), make.gone(B)], "recover-first"),
+        ([in_state(C, LocalState.PENDING), make.gone(A), make.empty(B)], "recover-first"),
+        ([DOWN, make.gone(A), make.gone(B)], ""),
+        ([in_state(C, LocalState.ERROR), make.silent(A), make.gone(B)], ""),
+        ([in_state(C, LocalState.ERROR), in_state(A, LocalState.ERROR), make.gone(B)], ""),
+        ([in_state(C, LocalState.ERROR), *WITHOUT_C], ""),
+    ],
+    ids=["in error", "pending", "engine down", "one silent", "two left", "a quorum"],
+)
+def test_a_survivor_is_not_restarted_if_only_a_recovery_helps(reports: list[NodeReport], first: str) -> None:
+    case = next(case for case in cases(*reports, *WORKERS) if case.node == "manager-c")
+    codes = {str(proposal.remedy): proposal.code for proposal in case.proposals}
+    assert codes["restart"] == codes["reboot"] == first
+
+
+def test_a_survivor_whose_disk_was_full_may_be_restarted_although_the_others_are_lost() -> None:
+    seen = make.survey([make.full(C), make.gone(A), make.gone(B)])
+    assert not awaits_recovery(seen, seen.of("manager-c"))
+    other = make.survey([make.damaged(C), make.gone(A), make.gone(B)])
+    assert awaits_recovery(other, other.of("manager-c"))

@@ -1,0 +1,115 @@
+"""What is wrong and what to run next, in the same words in every command."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from recovery import cli
+from recovery.cli import status as status_commands
+from recovery.cluster import Cluster
+from recovery.errors import StoreError
+from recovery.operations import unfinished
+from recovery.operations.assess import assess
+from recovery.planning.guidance import PROVE
+from recovery.steps import journal
+from recovery.steps.entry import PLAN
+from tests.fake.cases import Case, Scene, Theatre, names, quiet
+from tests.fake.wires import wired
+from tests.unit import factories as make
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def stage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Case], tuple[Scene, Run]]]:
+    with wired() as wires:
+
+        def staged(case: Case) -> tuple[Scene, Run]:
+            scene = Theatre(wires).stage(case)
+            settings = scene.settings.model_copy(update={"recover": False})
+            monkeypatch.setattr(cli.console, "_settings", lambda *_: settings)
+            return scene, lambda *words, **given: CliRunner().invoke(cli.app, words, **given)
+
+        yield staged
+
+
+def next_lines(text: str) -> list[str]:
+    """The lines with the next command, without those of errors, which are indented."""
+    return [line.lstrip("├└─│ ") for line in text.splitlines() if line.lstrip("├└─│ ").startswith("next: ")]
+
+
+ALL = frozenset(names(3))
+LOSSES = [ALL, ALL - {"manager-c"}, frozenset({"manager-c"})]
+
+
+@pytest.mark.parametrize("lost", LOSSES, ids=["all", "two", "one"])
+def test_every_command_says_the_same(stage: Any, lost: frozenset[str]) -> None:
+    scene, run = stage(Case(3, lost))
+    found = assess(Cluster(scene.settings)).guidance(scene.settings)
+    told = [run(*words) for words in (("status",), ("doctor",), ("plan",), ("recover",))]
+    for done in told:
+        assert found.state in done.stdout.splitlines()[0]
+        assert found.sentence in done.stdout
+        assert found.meaning in done.stdout
+    status, doctor, plan, _ = (next_lines(done.stdout) for done in told)
+    assert doctor == plan == [f"next: {found.command}"]
+    assert status == (["next: requorum plan"] if len(lost) > 1 else plan)
+    documents = [json.loads(run(command, "--json").stdout) for command in ("status", "doctor", "plan")]
+    assert {one["next"] for one in documents[1:]} == {found.command}
+    assert {(one["state"], one["sentence"], one["meaning"]) for one in documents} == {
+        (found.state, found.sentence, found.meaning)
+    }
+    if len(lost) > 1:
+        assert found.command == f"pulumi up --config recover={documents[2]['id']}"
+
+
+def test_doctor_names_the_recovery_before_any_node(stage: Any) -> None:
+    _, run = stage(Case(3, ALL - {"manager-c"}))
+    lines = run("doctor").stdout.splitlines()
+    assert next(line for line in lines[1:] if "pulumi up" in line or "requorum" in line).startswith("next: pulumi up")
+
+
+def test_doctor_goes_on_where_the_recovery_cannot_be_assessed(stage: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, run = stage(Case(3, ALL))
+
+    def fail(_: Cluster) -> Any:
+        raise StoreError("listing", "it cannot be reached", remedy="start it")
+
+    monkeypatch.setattr(status_commands, "assess", fail)
+    done = run("doctor")
+    assert done.exit_code == 4
+    assert next_lines(done.stdout) == ["next: requorum plan"]
+
+
+def test_a_swarm_that_is_well_has_no_next_command(stage: Any) -> None:
+    _, run = stage(Case(3, frozenset()))
+    for command in ("status", "doctor"):
+        assert json.loads(run(command, "--json").stdout)["state"] == "healthy"
+
+
+def test_a_run_without_a_report_is_told_first(stage: Any) -> None:
+    scene, run = stage(Case(3, frozenset()))
+    cluster = Cluster(scene.settings)
+    journal.begin(cluster, PLAN, "lab", quiet)
+    assert json.loads(run("status", "--json").stdout)["sentence"] == "all 3 managers are healthy"
+    with journal.step(cluster, "join", "manager-b", quiet):
+        pass
+    for command in ("status", "doctor", "plan"):
+        document = json.loads(run(command, "--json").stdout)
+        assert document["sentence"].startswith("the run that began at ")
+        assert document["next"] == PROVE
+
+
+def test_a_step_is_unfinished_until_a_report_is_newer() -> None:
+    keys = make.settings().keys
+    step, older = "20260102T030405000000Z-join-manager-b.json", "20260102T030404000000Z-force-manager-a.json"
+    plan = "20260102T030400000000Z-plan-lab.json"
+    assert unfinished.begun(keys, [keys.journal + plan]) is None
+    listed = [keys.journal + step, keys.journal + plan, keys.journal + older, f"{keys.root}other/{older}"]
+    assert unfinished.begun(keys, listed) == make.NOW.replace(second=4)
+    assert unfinished.begun(keys, [*listed, f"{keys.reports}20260102T030404500000Z.json"]) == make.NOW
+    assert unfinished.begun(keys, [*listed, f"{keys.reports}20260102T030406000000Z.json"]) is None
+    assert unfinished.begun(keys, [*listed, f"{keys.reports}20260102T030406000000Z.md"]) is not None

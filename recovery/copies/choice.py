@@ -91,9 +91,14 @@ def newest_good(
 
 def newest_after(choice: Choice, copies: Mapping[Copy, Manifest]) -> Choice | None:
     """The newest copy with an inventory, if it is newer than the chosen one. It may not be good."""
-    newer = [copy for copy, m in copies.items() if m.kind in WITH_INVENTORY and copy.dated > choice.copy.dated]
-    newest = max(newer, key=lambda copy: copy.dated, default=None)
-    return Choice(newest, copies[newest]) if newest else None
+    return newest({copy: manifest for copy, manifest in copies.items() if copy.dated > choice.copy.dated})
+
+
+def newest(copies: Mapping[Copy, Manifest]) -> Choice | None:
+    """The newest copy with an inventory. It may not be good."""
+    listed = [copy for copy, manifest in copies.items() if manifest.kind in WITH_INVENTORY]
+    found = max(listed, key=lambda copy: copy.dated, default=None)
+    return Choice(found, copies[found]) if found else None
 
 
 def why_foreign(manifest: Manifest, cluster_id: str | None, cas: frozenset[str]) -> str:

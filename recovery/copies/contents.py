@@ -7,7 +7,7 @@ from typing import IO, cast
 
 from backports import zstd
 
-from recovery.copies.manifest import NO_REMEDY, Manifest, check_bytes
+from recovery.copies.manifest import NO_REMEDY, WITH_INVENTORY, Manifest, check_bytes
 from recovery.errors import DamagedCopy
 from recovery.onnode import archive
 from recovery.onnode.archive import Content
@@ -18,7 +18,7 @@ from recovery.swarm.key_file import public_key as public_key_of
 
 def key_file(path: Path, *, source: str) -> bytes:
     """The manager's key file in an archive. It is a secret, unless it is locked. Raises: DamagedCopy."""
-    return read(path, source=source).key
+    return read(path, source=source, damaged=True).key
 
 
 def check(path: Path, manifest: Manifest, *, source: str) -> None:
@@ -30,7 +30,7 @@ def check(path: Path, manifest: Manifest, *, source: str) -> None:
     """
     doing = f"verifying {source}"
     check_bytes(path, manifest.archive_size, manifest.archive_sha256, "the archive", doing)
-    content = read(path, source=source)
+    content = read(path, source=source, damaged=manifest.kind not in WITH_INVENTORY)
     if content.files != manifest.files:
         changed = sorted({entry.path for entry in {*content.files} ^ {*manifest.files}})
         why = f"these files differ from its manifest: {', '.join(changed[:3])}"
@@ -64,12 +64,15 @@ def check(path: Path, manifest: Manifest, *, source: str) -> None:
         raise DamagedCopy(doing, why, remedy=NO_REMEDY, code="copy-forged")
 
 
-def read(path: Path, *, source: str) -> Content:
-    """The content of an archive. Raises: DamagedCopy if it is damaged, or holds no manager's swarm directory."""
+def read(path: Path, *, source: str, damaged: bool = False) -> Content:
+    """The content of an archive. The raft log in it may be unreadable if it is of a ``damaged`` directory.
+
+    Raises: DamagedCopy if the archive is damaged, or holds no manager's swarm directory.
+    """
     doing = f"reading {source}"
     try:
         with zstd.open(path, "rb") as plain:
-            return archive.read(cast("IO[bytes]", plain))
+            return archive.read(cast("IO[bytes]", plain), damaged=damaged)
     except archive.Unfit as error:
         raise DamagedCopy(doing, str(error), remedy=NO_REMEDY, code="copy-damaged") from None
     except (TarError, zstd.ZstdError, EOFError, OSError) as error:

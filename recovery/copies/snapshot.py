@@ -60,6 +60,10 @@ class Staged:
     """The key file, if it is locked."""
     opened: bytes = b""
     """The opened key file, if it is locked and the unlock key is known; else empty."""
+    cut: str = ""
+    """What was wrong with the log, if this copy has a repaired one."""
+    claimed: int = 0
+    """The last entry that the damaged log shows, as far as it can be read without its checksums."""
 
 
 def take(shell: Shell, sealed: Path, *, recipients: tuple[str, ...], keep: Callable[[UnlockKey], None]) -> Manifest:
@@ -71,18 +75,18 @@ def take(shell: Shell, sealed: Path, *, recipients: tuple[str, ...], keep: Calla
         return finish(shell, copy, sealed, recipients)
 
 
-def take_leaderless(shell: Shell, sealed: Path, *, recipients: tuple[str, ...]) -> Manifest:
+def take_leaderless(shell: Shell, sealed: Path, *, recipients: tuple[str, ...], damaged: bool = False) -> Manifest:
     """Copy the swarm directory of a manager without a leader. Its inventory is unknown, so the copy is not proven.
 
-    Raises: CommandFailed, Silent; DamagedCopy when the copy is not whole.
+    A ``damaged`` raft log is copied as it is. Raises: CommandFailed, Silent; DamagedCopy when the copy is not whole.
     """
-    with _staged(shell) as copy:
+    with staged(shell, how=copying.DAMAGED if damaged else copying.HOT) as copy:
         return _seal(shell, copy, sealed, recipients)
 
 
 def look(shell: Shell) -> tuple[Position, bool]:
     """Where a manager's log ends, and whether its key file is locked; nothing leaves the node. Raises: as `take_leaderless`."""
-    with _staged(shell) as copy:
+    with staged(shell) as copy:
         return copy.manifest.position, copy.locked_key is not None
 
 
@@ -120,7 +124,7 @@ def hot(shell: Shell, before: Before) -> Iterator[Staged]:
     """
     for left in reversed(range(TRIES)):
         before.engine.settle()
-        with _staged(shell, before.root) as copy:
+        with staged(shell, before.root) as copy:
             if not left or not _lags(copy.manifest, before.inventory.index):
                 yield _complete(copy, before, copying.HOT, before.engine)
                 return
@@ -135,7 +139,7 @@ def cold(shell: Shell, before: Before, back: Callable[[UnlockKey | None], None])
     when the copy failed or was interrupted, because the engine may have stopped. Raises: as `hot`, and as ``back``.
     """
     before.engine.settle()
-    with _staged(shell, before.root, copying.COLD, _brought_back(partial(back, before.key))) as copy:
+    with staged(shell, before.root, copying.COLD, _brought_back(partial(back, before.key))) as copy:
         yield _complete(copy, before, copying.COLD, Engine(shell))
 
 
@@ -177,6 +181,14 @@ def prove(shell: Shell, copy: PurePosixPath, manifest: Manifest, opened: bytes, 
         found["version_index"],
         {kind: tuple(ids) for kind, ids in beyond.items()},
     )
+
+
+def tried(shell: Shell, copy: Staged, opened: bytes) -> Proof:
+    """Restore a copy with a repaired log in a sandbox; what came up is beyond its manifest, which lists nothing.
+
+    ``opened`` is as in `prove`. Raises: Silent.
+    """
+    return prove(shell, copy.folder / copying.ARCHIVE, copy.manifest, opened, datetime.now(UTC))
 
 
 def compare(manifest: Manifest, found: dict[str, Any]) -> str:
@@ -248,7 +260,7 @@ def _brought_back(back: Callable[[], None]) -> Iterator[None]:
 
 
 @contextmanager
-def _staged(
+def staged(
     shell: Shell,
     root: str = DATA_ROOT,
     how: str = copying.HOT,
@@ -262,13 +274,13 @@ def _staged(
     try:
         with around or nullcontext():
             found = program.run(shell, "take", root, how)
-        yield _read(shell.node, found, taken)
+        yield read_taken(shell.node, found, taken)
     finally:
         if found:
             program.clear(shell, found["folder"])
 
 
-def _read(node: Machine, found: Mapping[str, Any], taken: datetime) -> Staged:
+def read_taken(node: Machine, found: Mapping[str, Any], taken: datetime) -> Staged:
     """The copy that the program on the node reports. Raises: DamagedCopy when its certificate cannot be read."""
     node_id, cluster_id = identity(found["certificate"])
     locked = found["locked_key"]
@@ -293,7 +305,12 @@ def _read(node: Machine, found: Mapping[str, Any], taken: datetime) -> Staged:
         autolock=locked is not None,
     )
     return Staged(
-        PurePosixPath(found["folder"]), manifest, found["certificate"], None if locked is None else locked.encode()
+        PurePosixPath(found["folder"]),
+        manifest,
+        found["certificate"],
+        None if locked is None else locked.encode(),
+        cut=found.get("cut", ""),
+        claimed=found.get("claimed", 0),
     )
 
 

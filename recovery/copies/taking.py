@@ -29,11 +29,11 @@ def take_one(catalog: Catalog, settings: Settings, node: Node) -> tuple[Copy, Ma
     return copy, manifest
 
 
-def take_safety(store: Store, settings: Settings, shell: Shell) -> tuple[Copy, Manifest]:
-    """Copy a manager that has no leader, before it gives up its raft log. Raises: as `take_one`."""
+def take_safety(store: Store, settings: Settings, shell: Shell, *, damaged: bool = False) -> tuple[Copy, Manifest]:
+    """Copy a manager that has no leader, before it gives up its raft log, which may be ``damaged``. Raises: as `take_one`."""
     with workspace() as folder:
         sealed = folder / "copy"
-        manifest = snapshot.take_leaderless(shell, sealed, recipients=settings.backup.recipients)
+        manifest = snapshot.take_leaderless(shell, sealed, recipients=settings.backup.recipients, damaged=damaged)
         return storing.store(store, settings.keys.root, manifest, sealed), manifest
 
 

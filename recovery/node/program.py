@@ -17,8 +17,8 @@ from recovery.onnode.sandbox import AT_FAULT
 
 SECONDS = 300
 MODULES = (
-    "__init__", "waiting", "swarm/__init__", "swarm/protobuf", "swarm/wal",
-    "onnode/__init__", "onnode/__main__", "onnode/api", "onnode/archive", "onnode/copying", "onnode/sandbox",
+    "__init__", "waiting", "swarm/__init__", "swarm/crc32c", "swarm/protobuf", "swarm/wal",
+    "onnode/__init__", "onnode/__main__", "onnode/api", "onnode/archive", "onnode/copying", "onnode/repair", "onnode/sandbox",
     "onnode/process", "onnode/streaming", "onnode/volume",
 )  # fmt: skip
 MAIN = "import sys; from recovery.onnode.__main__ import main; sys.exit(main(sys.argv[0], sys.argv[1:]))"
@@ -111,6 +111,8 @@ def clear(shell: Shell, folder: str) -> None:
 
 WORDS = {
     "take": "taking a copy",
+    "examine": "examining the raft log",
+    "removable": "looking for what fills the disk",
     "prove": "proving a copy",
     "seal": "encrypting a copy",
     "receive": "taking a copy to the node",

@@ -22,6 +22,8 @@ PLACED = ".requorum"
 OPENED = ".requorum-opened"
 """A marker in a swarm directory whose key file Requorum opened. Autolock was on, and must be switched on again."""
 WAL = "swarm/raft/wal-v3-encrypted/"
+REPAIRED = ".requorum-repaired"
+"""In a swarm directory whose log we cut: what was wrong with it, until a new cluster was forced from it."""
 BLOCK = 1 << 20
 PAPER = 64 << 10
 """The most bytes of a certificate or a key file."""
@@ -31,6 +33,8 @@ BESIDE = 4 << 20
 """The most bytes of an archive outside the content of files. A swarm directory has dozens of files, not thousands."""
 KINDS = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE, tarfile.GNUTYPE_SPARSE)
 """The types that tar gives plain files and folders (``--format=gnu``)."""
+UNREADABLE = Position(0, 0, 0)
+"""Where a log ends that nobody can read."""
 END = bytes(tarfile.BLOCKSIZE)
 """The block that marks the end. tar requires it. `tarfile.TarFile` also accepts an unreadable or missing header."""
 
@@ -62,21 +66,21 @@ class Content:
     position: Position
 
 
-def read(plain: IO[bytes]) -> Content:
-    """Read the unpacked stream of an archive to its end.
+def read(plain: IO[bytes], *, damaged: bool = False) -> Content:
+    """Read the unpacked stream of an archive to its end. The raft log of a ``damaged`` directory may be unreadable.
 
     Raises: Unfit if the archive holds anything but plain files and folders below ``swarm/``, holds one of them twice,
     unpacks to too much, or lacks what a manager needs; tarfile.TarError and the stream's own errors if it is torn.
     """
     try:
-        return _read(_Metered(plain))
+        return _read(_Metered(plain), damaged)
     except Unfit:
         raise
     except (ValueError, IndexError, RecursionError) as error:
         raise tarfile.ReadError(f"a header cannot be read: {error}") from None
 
 
-def _read(stream: "_Metered") -> Content:
+def _read(stream: "_Metered", damaged: bool) -> Content:
     files: list[FileEntry] = []
     whole: dict[str, bytes] = {}
     room = LOG
@@ -103,13 +107,19 @@ def _read(stream: "_Metered") -> Content:
         if block.count(0) < len(block):
             raise Unfit("something follows its end")
     segments = [whole[path] for path in sorted(whole) if path.startswith(WAL)]
-    if not {CERTIFICATE, CA, KEY} <= whole.keys() or not segments:
+    if not {CERTIFICATE, CA, KEY} <= whole.keys() or not (segments or damaged):
         raise Unfit("certificates or raft log are missing")
+    return Content(tuple(files), whole[CERTIFICATE], whole[KEY], whole[CA], _position(segments, damaged))
+
+
+def _position(segments: list[bytes], damaged: bool) -> Position:
+    """Where the log ends. Raises: Unfit when that cannot be read, and the log is not ``damaged``."""
     try:
-        end = position(segments)
+        return position(segments)
     except ValueError as error:
+        if damaged:
+            return UNREADABLE
         raise Unfit(f"its raft log: {error}") from None
-    return Content(tuple(files), whole[CERTIFICATE], whole[KEY], whole[CA], end)
 
 
 class _Metered:

@@ -19,13 +19,15 @@ from pathlib import Path
 from tarfile import TarError
 from typing import Any, BinaryIO
 
-from recovery.onnode import archive
+from recovery.onnode import archive, repair
 
 FOLDER = Path("/var/lib/requorum/copies")
 PACKED, ARCHIVE, SEALED = "copy.tar", "copy.tar.zst", "copy.tar.zst.age"
 KEY, STATEMENT = "key", "statement"
 STALE_SECONDS = 3600
 HOT, COLD = "hot", "cold"
+DAMAGED, REPAIRED = "damaged", "repaired"
+"""Of a log that the engine cannot use: as it is, and cut behind its last good frame."""
 UNITS = ("docker.socket", "docker.service")
 GUARD = "requorum-engine-back"
 STOPPED = ("inactive", "failed")
@@ -45,6 +47,7 @@ PACK = (
     "--exclude=*.tmp",
     f"--exclude=swarm/{archive.PLACED}",
     f"--exclude=swarm/{archive.OPENED}",
+    f"--exclude=swarm/{archive.REPAIRED}",
     "-cf",
 )
 """``*.tmp`` is the preallocated next segment of the write-ahead log. It holds only zeros."""
@@ -64,13 +67,14 @@ LOCKED = b"ENCRYPTED PRIVATE KEY"
 
 
 def take(root: str, how: str) -> dict[str, Any]:
-    """Copy the swarm directory below ``root``. ``how`` is `HOT` or `COLD`. Returns the copy's folder and facts.
+    """Copy the swarm directory below ``root``. ``how`` is `HOT`, `COLD`, `DAMAGED` or `REPAIRED`. Returns the copy's folder
+    and facts.
 
     The result holds the key file only if it is locked. Otherwise the key file is a secret. After an error, no files
     remain and the engine runs. Raises: Unfit, OSError, CalledProcessError.
     """
     folder = _folder()
-    stopped = 0.0
+    stopped, repaired = 0.0, dict[str, Any]()
     try:
         disk = _allocated(Path(root, "swarm"))
         _require_space(folder, disk + RESERVE_BYTES)
@@ -79,10 +83,14 @@ def take(root: str, how: str) -> dict[str, Any]:
                 _pack(root, folder)
                 _require_stopped()
             stopped = clock()
+        elif how == REPAIRED:
+            repaired = repair.remade(root, folder / "tree")
+            _pack(str(folder / "tree"), folder)
+            shutil.rmtree(folder / "tree")
         else:
             _pack_still(root, folder)
         packed = _compressed(folder)
-        content = read(packed)
+        content = read(packed, damaged=how == DAMAGED)
         (folder / KEY).write_bytes(content.key)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
@@ -96,6 +104,7 @@ def take(root: str, how: str) -> dict[str, Any]:
         "position": [content.position.term, content.position.index, content.position.commit],
         "raw_bytes": disk,
         "stopped_seconds": round(stopped, 3),
+        **repaired,
         **measured(packed),
     }
 
@@ -217,12 +226,12 @@ def receive(content: BinaryIO, sha256: str) -> dict[str, Any]:
     return {"folder": str(folder)}
 
 
-def read(path: Path) -> archive.Content:
-    """Read the content of an archive on this node. Raises: Unfit, also if the archive is torn."""
+def read(path: Path, *, damaged: bool = False) -> archive.Content:
+    """Read the content of an archive on this node; its log may be ``damaged``. Raises: Unfit, also if the archive is torn."""
     with subprocess.Popen(["zstd", "-q", "-dc", str(path)], stdout=subprocess.PIPE) as unpacking:
         assert unpacking.stdout
         try:
-            content = archive.read(unpacking.stdout)
+            content = archive.read(unpacking.stdout, damaged=damaged)
         except (EOFError, TarError) as error:
             raise archive.Unfit(f"it is torn ({error})") from None
     if unpacking.returncode:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from recovery.cluster import Cluster
 from recovery.copies.catalog import known_id
-from recovery.copies.choice import Search, newest_after, newest_good, why_foreign
+from recovery.copies.choice import Search, newest, newest_after, newest_good, why_foreign
 from recovery.copies.copy import Copy
 from recovery.copies.escrow import Escrow
 from recovery.errors import Refused
@@ -23,7 +23,8 @@ from recovery.steps import unlock
 from recovery.survey import survivors, unknown_managers
 from recovery.survey.addresses import require_vacated
 from recovery.survey.nodes import stable_survey
-from recovery.swarm.model import Reach, Survey, Survivor
+from recovery.swarm.model import Reach, Survey
+from recovery.swarm.survivor import Survivor
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def assess(cluster: Cluster, *, typed: bool = False, now: datetime | None = None
     diagnosis = replace(diagnosis, warnings=diagnosis.warnings + catalog.notes)
     engine = seen.of(search.choice.manifest.manager).engine if search.choice else ""
     proven = next(iter(reports.names(cluster)), "") if diagnosis.kind in NO_QUORUM else ""
-    newer = newest_after(search.choice, ours) if search.choice else None
+    newer = newest_after(search.choice, ours) if search.choice else newest(ours) if left else None
     source = Source(search.choice, search.rejected, newer, cas, engine, moved, ahead, proven)
     plan = make_plan(diagnosis, settings, source, left, now or datetime.now(UTC), spent=spent, typed=typed)
     differs = changes.find(settings, seen, plan, agents.digests(settings))

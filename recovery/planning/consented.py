@@ -54,5 +54,8 @@ def _other_source(consented: Plan, fresh: Plan) -> Iterator[str]:
 def _other_costs(consented: Plan, fresh: Plan) -> Iterator[str]:
     if further := set(fresh.moves) - set(consented.moves):
         yield f"the new plan would also move {', '.join(sorted(move.text for move in further))}"
+    if fresh.cut and fresh.cut != consented.cut:
+        old = consented.cut or "a log that is whole"
+        yield f"the repaired log would be that of {fresh.cut}. The plan that Requorum showed is for {old}"
     if fresh.ahead and fresh.ahead != consented.ahead:
         yield f"changes that only copy {fresh.ahead} holds would be lost"

@@ -6,14 +6,14 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from recovery.copies.copy import Copy
-from recovery.planning import steps
+from recovery.planning import damaged, steps
 from recovery.planning.diagnosis import Diagnosis, Kind
 from recovery.planning.from_copy import needs_second_manager, restore_plan
 from recovery.planning.losses import LOCKED_AGAIN, left_alone
 from recovery.planning.plan import Plan, Refusal, Source
 from recovery.planning.returning import beside, rebuilds, still_to_do
-from recovery.swarm.model import Survivor
+from recovery.planning.steps import Step
+from recovery.swarm.survivor import Survivor
 
 if TYPE_CHECKING:
     from recovery.settings import Settings
@@ -43,6 +43,8 @@ def make_plan(
 def _decide(
     diagnosis: Diagnosis, settings: Settings, source: Source, survivors: tuple[Survivor, ...], now: datetime
 ) -> Plan:
+    if refusal := damaged.disk_full(diagnosis):
+        return Plan(diagnosis.kind, refusal=refusal)
     match diagnosis.kind:
         case Kind.HEALTHY | Kind.PARTITIONED | Kind.MINORITY_LOST | Kind.LOCKED:
             if diagnosis.misplaced and not beside(diagnosis, settings):
@@ -55,7 +57,7 @@ def _decide(
         case Kind.ALL_LOST:
             return restore_plan(diagnosis, settings, source, now)
         case Kind.QUORUM_LOST if survivors and not (diagnosis.stand_ins or _silent_managers(diagnosis, settings)):
-            return _force(diagnosis, settings, survivors, source.ahead)
+            return _force(diagnosis, settings, survivors, source)
         case _:
             notes = tuple(f"survivor {survivor.text}" for survivor in survivors)
             return Plan(diagnosis.kind, losses=notes, refusal=refusal_of(diagnosis, settings))
@@ -84,6 +86,8 @@ def _with_consent(plan: Plan, recover: bool | str, *, spent: bool, typed: bool) 
             "bring back a manager that continued longer, or restore the copy (docs/runbooks/quorum-lost.md). "
             f"To force from {plan.survivor} anyway, {remedy}"
         )
+    elif plan.cut:
+        why += f". Its log is damaged, and the repaired log ends for {plan.cut}. Only the plan's ID consents to that"
     elif recover is True:
         why += ". The recover: true in the stack file was set before this loss"
     elif recover:
@@ -91,10 +95,29 @@ def _with_consent(plan: Plan, recover: bool | str, *, spent: bool, typed: bool) 
     return replace(plan, refusal=Refusal(why, remedy, consent=True, code="consent-needed"))
 
 
-def _force(diagnosis: Diagnosis, settings: Settings, survivors: tuple[Survivor, ...], ahead: Copy | None) -> Plan:
-    best, *others = survivors
+def _force(diagnosis: Diagnosis, settings: Settings, survivors: tuple[Survivor, ...], source: Source) -> Plan:
+    best = survivors[0]
+    if best.useless:
+        return Plan(diagnosis.kind, refusal=damaged.nothing_usable(diagnosis, survivors))
+    return Plan(
+        diagnosis.kind,
+        diagnosis.cluster_id,
+        _forcing(diagnosis, settings, survivors),
+        survivor=best.name,
+        unsure=best.position.index - best.position.commit,
+        ahead=source.ahead.name if source.ahead else None,
+        cut=best.cut or None,
+        losses=_losses(diagnosis, settings, survivors, source),
+    )
+
+
+def _losses(
+    diagnosis: Diagnosis, settings: Settings, survivors: tuple[Survivor, ...], source: Source
+) -> tuple[str, ...]:
+    """What a forced new cluster cannot bring back, and what the operator must know about it."""
+    best, ahead = survivors[0], source.ahead
     unsure = best.position.index - best.position.commit
-    losses = (
+    return (
         f"survivors, the best first: {', '.join(survivor.text for survivor in survivors)}",
         *(
             ("requorum:copy has no effect: Requorum restores no copy while a manager survives",)
@@ -106,32 +129,33 @@ def _force(diagnosis: Diagnosis, settings: Settings, survivors: tuple[Survivor, 
             if unsure
             else ()
         ),
+        *damaged.losses(best, source.newer),
         *((f"changes that only copy {ahead.name} holds are lost",) if ahead else ()),
         *(LOCKED_AGAIN if best.locked else ()),
         *left_alone(diagnosis),
     )
+
+
+def _forcing(diagnosis: Diagnosis, settings: Settings, survivors: tuple[Survivor, ...]) -> tuple[Step, ...]:
+    """The steps from the survivors to a swarm with every manager."""
+    best, *others = survivors
+    opens = best.locked and not best.damage
+    repairs = best.damage and not best.in_place
+    given_up = {one.name for one in others if one.name in diagnosis.old_logs or one.name in diagnosis.halted}
     other_names = {survivor.name for survivor in others}
     returns = [node for node in settings.nodes if node.name in other_names or node.name in diagnosis.missing]
-    sequence = (
+    return (
         *rebuilds(diagnosis, settings),
         *steps.for_quorum(steps.save(survivor.name) for survivor in survivors),
-        *steps.for_quorum([steps.open_key_file(best.name)] if best.locked else ()),
+        *steps.for_quorum([steps.open_key_file(best.name)] if opens else ()),
+        *steps.for_quorum([steps.repair(best.name, best.end)] if repairs else ()),
         *steps.for_quorum([steps.force(settings.node(best.name))]),
         *steps.for_quorum([steps.compare(best.name)] if best.name in diagnosis.unproven else ()),
         *steps.for_quorum([steps.lock(best.name)] if best.locked and settings.swarm.autolock is not False else ()),
-        *steps.for_quorum(steps.leave(one.name) for one in others if one.name not in diagnosis.old_logs),
-        *(steps.set_aside(one.name) for one in others if one.name in diagnosis.old_logs),
+        *steps.for_quorum(steps.leave(one.name) for one in others if one.name not in given_up),
+        *(steps.set_aside(one.name) for one in others if one.name in given_up),
         *(steps.rejoin(node.name) if node.name in other_names else steps.join(node) for node in returns),
         steps.prove("same cluster ID, every manager reachable"),
-    )
-    return Plan(
-        diagnosis.kind,
-        diagnosis.cluster_id,
-        sequence,
-        survivor=best.name,
-        unsure=unsure,
-        ahead=ahead.name if ahead else None,
-        losses=losses,
     )
 
 

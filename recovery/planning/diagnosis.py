@@ -115,7 +115,8 @@ def minority_lost(facts: Facts) -> Ruling | None:
     """There is a leader, and a manager does not report it."""
     if not facts.leader:
         return None
-    return Ruling(Kind.MINORITY_LOST, (f"the swarm has a leader, but lacks {', '.join(facts.nodes.lacking)}",))
+    lacks = f"the swarm has a leader, but lacks {', '.join(facts.nodes.lacking)}"
+    return Ruling(Kind.MINORITY_LOST, (lacks + cause(facts.nodes),))
 
 
 def not_seen(facts: Facts) -> Ruling | None:
@@ -134,7 +135,8 @@ def not_seen(facts: Facts) -> Ruling | None:
 
 def locked(facts: Facts) -> Ruling | None:
     """A quorum of managers holds the log, and at least one of them waits for the unlock key."""
-    if not facts.nodes.locked or len(facts.nodes.holders) < quorum(len(facts.survey.managers)):
+    sound = [name for name in facts.nodes.holders if name not in facts.nodes.damaged]
+    if not facts.nodes.locked or len(sound) < quorum(len(facts.survey.managers)):
         return None
     return Ruling(Kind.LOCKED, (f"no leader. These managers wait for the unlock key: {', '.join(facts.nodes.locked)}",))
 
@@ -149,12 +151,13 @@ def held_by_workers(facts: Facts) -> Ruling | None:
 
 def held_by_managers(facts: Facts) -> Ruling | None:
     """A manager holds the raft log."""
-    count, needed = len(facts.nodes.holders), quorum(len(facts.survey.managers))
-    if not count:
+    if not facts.nodes.holders:
         return None
-    holders = f"{count} of the {needed} needed managers {'hold' if count > 1 else 'holds'} the raft log"
+    count = len([name for name in facts.nodes.holders if name not in facts.nodes.damaged])
+    needed = quorum(len(facts.survey.managers))
+    holders = f"{count} of the {needed} needed managers {'holds' if count == 1 else 'hold'} the raft log"
     election = ". An election may be under way, which takes up to 20 s" if facts.survey.electing else ""
-    return Ruling(Kind.QUORUM_LOST, (f"no leader. {holders}{election}",))
+    return Ruling(Kind.QUORUM_LOST, (f"no leader. {holders}{election}{cause(facts.nodes)}",))
 
 
 def maybe_alive(facts: Facts) -> Ruling | None:
@@ -198,6 +201,14 @@ NOTHING = Ruling(Kind.ABSENT, ("no node is in a swarm, and S3 has no copy",))
 """The ruling if no rule gives one: there never was a swarm."""
 WITH_LEADER = frozenset({Kind.HEALTHY, Kind.PARTITIONED, Kind.MINORITY_LOST})
 """The kinds of a swarm that has one leader, whose ID is the cluster's ID."""
+
+
+def cause(nodes: Groups) -> str:
+    """Which managers cannot use their logs, and why, in words; empty if all can."""
+    damaged, full = ", ".join(nodes.damaged), ", ".join(nodes.full)
+    return (f". The raft log is damaged on {damaged}" if damaged else "") + (
+        f". The disk is full on {full}" if full else ""
+    )
 
 
 def _is_foreign(report: NodeReport, facts: Facts) -> bool:

@@ -46,6 +46,8 @@ class Remedy(StrEnum):
     REBOOT = "reboot"
     REPLACE = "replace"
     PROMOTE = "promote"
+    FREE = "free"
+    RECOVER = "recover"
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,10 @@ def examine(settings: Settings, survey: Survey, diagnosis: Diagnosis) -> tuple[F
 def trouble(report: NodeReport, survey: Survey) -> str:
     """What is wrong with a node that is or may be a member; empty if nothing is, or if the node is known to be lost."""
     node = report.node
+    if report.full:
+        return f"its disk is full, so that Docker's raft log stopped: {report.full}"
+    if report.damage:
+        return f"its raft log is damaged ({report.damage}), so that its engine is not in the swarm"
     if report.reach in ACCESS_FAULTS:
         return f"it is up, and Requorum cannot see into it: {report.reach}: {report.detail}"
     if report.reach in (Reach.SILENT, Reach.STOPPED):
@@ -135,10 +141,11 @@ def objection(settings: Settings, survey: Survey, worker: Node) -> str:
 def awaits_recovery(survey: Survey, report: NodeReport) -> bool:
     """Whether a manager is up and has its log, and so many others are known to be lost that only a recovery helps.
 
-    A manager whose engine is down must be started first: its log can be read only then.
+    A manager whose engine is down must be started first: its log can be read only then. One whose disk was full needs a
+    restart first, too.
     """
     left = [one for one in survey.managers if not one.known_lost]
-    survives = report.node.role == "manager" and report.reach is Reach.ANSWERS and report.holds_raft
+    survives = report.node.role == "manager" and report.reach is Reach.ANSWERS and report.holds_raft and not report.full
     return survives and survey.leader is None and len(left) < quorum(len(survey.managers))
 
 
@@ -151,6 +158,17 @@ def fence_command(settings: Settings, node: Node, *, up: bool) -> str:
 
 def _proposals(settings: Settings, survey: Survey, report: NodeReport, kind: Kind) -> tuple[Proposal, ...]:
     node, name, leader = report.node, report.node.name, survey.leader
+    if report.full:
+        effect = "lets Docker write its raft log again, and repair its last entry by itself"
+        return (
+            Proposal(Remedy.FREE, f"remove something from the disk of {name}, then: requorum restart {name}", effect),
+        )
+    if report.damage and leader:
+        effect = "takes a safety copy, lets it give up the damaged log, and lets it rejoin under its own node ID"
+        return (Proposal(Remedy.UPDATE, "pulumi up", effect),)
+    if report.damage:
+        effect = "shows what a repaired log would give back, and forces nothing without the plan's ID"
+        return (Proposal(Remedy.RECOVER, "requorum plan", effect),)
     if report.reach in ACCESS_FAULTS:
         return (Proposal(Remedy.ACCESS, advice(report, settings.ssh).remedy, "lets Requorum see into it"),)
     if report.state is LocalState.LOCKED:

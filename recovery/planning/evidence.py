@@ -23,6 +23,10 @@ def _lost_zones(survey: Survey, missing: Collection[str]) -> Iterator[str]:
 def _answer(report: NodeReport) -> str:
     """What one node answered, or why it did not answer."""
     name = report.node.name
+    if report.full:
+        return f"{name}: its disk is full: {report.full}"
+    if report.damage:
+        return f"{name}: its raft log is damaged: {report.damage}"
     if report.reach is not Reach.ANSWERS:
         detail = report.named or report.detail
         return f"{name}: {report.reach}" + (f" ({detail})" if detail else "")

@@ -51,6 +51,13 @@ class Groups:
     opened: tuple[str, ...] = ()
     """Managers of a swarm with a leader whose key file Requorum opened. Requorum must switch autolock on again."""
 
+    damaged: tuple[str, ...] = ()
+    """Managers whose engine cannot use its raft log, because the log or the snapshot is damaged."""
+    halted: tuple[str, ...] = ()
+    """Those of them whose engine does not start."""
+    full: tuple[str, ...] = ()
+    """Managers whose engine stopped because its disk is full."""
+
     @property
     def lacking(self) -> tuple[str, ...]:
         """Managers that report no leader, without those that only Requorum cannot see into: the leader reaches them."""
@@ -78,7 +85,7 @@ def group(survey: Survey) -> Groups:
         orphans=names(lambda report: report.in_swarm, survey.workers),
         missing=names(lambda report: _is_missing(report, leader)),
         locked=names(lambda report: report.state is LocalState.LOCKED, survey.managers),
-        silent=names(lambda report: report.reach in _MAY_HIDE),
+        silent=names(lambda report: report.reach in _MAY_HIDE and not report.halted),
         unseen=names(lambda report: report.reach in ACCESS_FAULTS),
         away=names(lambda report: report.reach is Reach.NAMED),
         stand_ins=names(lambda report: report.holds_raft, survey.workers),
@@ -92,6 +99,9 @@ def group(survey: Survey) -> Groups:
             lambda report: report.in_swarm and bool(report.placed) and leader in (None, report), survey.managers
         ),
         opened=names(lambda report: leader is not None and report.in_swarm and report.opened, survey.managers),
+        damaged=names(lambda report: bool(report.damage), survey.managers),
+        halted=names(lambda report: report.halted, survey.managers),
+        full=names(lambda report: bool(report.full), survey.managers),
     )
 
 
@@ -103,8 +113,10 @@ def _is_missing(report: NodeReport, leader: NodeReport | None) -> bool:
 
 def _is_cut_off(report: NodeReport, witness: NodeReport) -> bool:
     """Whether a node is silent here, and the leader that ``witness`` reports reaches a manager at its address."""
-    return report.reach in _MAY_HIDE and any(
-        member.reachable and member.stands_at(report.node) for member in witness.members
+    return (
+        report.reach in _MAY_HIDE
+        and not report.halted
+        and any(member.reachable and member.stands_at(report.node) for member in witness.members)
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from recovery.planning import access
 from recovery.planning.decide import make_plan
-from recovery.planning.diagnosis import Diagnosis, Kind
+from recovery.planning.diagnosis import Diagnosis, Kind, cause
 from recovery.planning.doctor import Remedy, examine, fence_command, trouble
 from recovery.planning.plan import Plan, Source
 from recovery.swarm.model import NodeReport, Reach, Survey
@@ -118,7 +118,7 @@ def _words(settings: Settings, survey: Survey, diagnosis: Diagnosis) -> tuple[st
         case Kind.MINORITY_LOST:
             lacks = ", ".join(diagnosis.lacking)
             has = f"{total - len(diagnosis.lacking)} of {total} managers"
-            return has, f"the swarm has {has}, and lacks {lacks}"
+            return has, f"the swarm has {has}, and lacks {lacks}{cause(diagnosis)}"
         case Kind.QUORUM_LOST:
             return str(kind), _quorum_lost(survey, diagnosis)
         case Kind.LOCKED:
@@ -144,7 +144,7 @@ def _quorum_lost(survey: Survey, diagnosis: Diagnosis) -> str:
         f"{', '.join(unknown)} may be alive" if unknown else "",
         "an election may be under way, which takes up to 20 s" if survey.electing else "",
     )
-    return f"the quorum is lost: {'; '.join(filter(None, parts)) or 'no manager reports a leader'}"
+    return f"the quorum is lost: {'; '.join(filter(None, parts)) or 'no manager reports a leader'}{cause(diagnosis)}"
 
 
 def _healthy(survey: Survey, diagnosis: Diagnosis) -> tuple[str, str]:

@@ -24,12 +24,11 @@ def lost_objects(chosen: Inventory, newer: Choice | None) -> tuple[str, ...]:
     listed = newer.manifest.inventory
     back = "were removed, and the restore brings them back"
     groups = {"are lost": listed.missing_from(chosen), back: chosen.missing_from(listed)}
-    return tuple(
-        f"according to {newer.copy.name}, these {what}: {_counted(ids)}" for what, ids in groups.items() if ids
-    )
+    return tuple(f"according to {newer.copy.name}, these {what}: {counted(ids)}" for what, ids in groups.items() if ids)
 
 
-def _counted(objects: Mapping[str, Sequence[str]]) -> str:
+def counted(objects: Mapping[str, Sequence[str]]) -> str:
+    """The IDs of each kind, up to `SHOWN`."""
     more = {kind: f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else "" for kind, ids in objects.items()}
     return "; ".join(f"{kind} {', '.join(ids[:SHOWN])}{more[kind]}" for kind, ids in objects.items())
 

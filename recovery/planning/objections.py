@@ -93,9 +93,16 @@ def _open(node: NodeReport, at: Situation) -> str:
     return _a_leader(at) or _save(node, at)
 
 
-@_before(Action.FORCE, "no manager has a leader, no manager is silent, and it has a log")
+@_before(Action.REPAIR, "no manager has a leader, no manager is silent, and its log is damaged")
+def _repair(node: NodeReport, at: Situation) -> str:
+    harmed = "" if node.damage or node.mended else f"{node.node.name} has no damaged log"
+    return _a_leader(at) or _joined(_hidden(at)) or _save(node, at) or harmed
+
+
+@_before(Action.FORCE, "no manager has a leader, no manager is silent, and it has a log that is not damaged")
 def _force(node: NodeReport, at: Situation) -> str:
-    return _a_leader(at) or _joined(_hidden(at)) or _save(node, at)
+    harmed = f"the log of {node.node.name} is damaged ({node.damage})" if node.damage else ""
+    return _a_leader(at) or _joined(_hidden(at)) or _save(node, at) or harmed
 
 
 @_before(Action.RESTORE, "every manager is known to be lost, and its engine is in no swarm")
@@ -117,16 +124,22 @@ def _lock(node: NodeReport, _: Situation) -> str:
     return "" if node.led else f"{node.node.name} has no leader"
 
 
-@_before(Action.LEAVE, "the swarm has a leader, and the manager has no vote there")
+@_before(Action.LEAVE, "the swarm has a leader, and the manager has no vote there or cannot use its log")
 def _leave(node: NodeReport, at: Situation) -> str:
     if at.leader is None:
         return _no_leader(at)
-    return "" if node.is_left_behind(at.leader) else f"the forced new cluster did not leave {node.node.name} behind"
+    if node.is_left_behind(at.leader) or (node.in_swarm and node.must_rejoin(at.leader)):
+        return ""
+    return f"the forced new cluster did not leave {node.node.name} behind"
 
 
-@_before(Action.ASIDE, "the swarm has a leader, and the node is in no swarm and has a log")
+@_before(
+    Action.ASIDE,
+    "the swarm has a leader, and the node has a log and is in no swarm, or does not start because of the log",
+)
 def _aside(node: NodeReport, at: Situation) -> str:
-    return _no_leader(at) or ("" if node.left_over else f"{node.node.name} has no unused log")
+    unused = node.left_over or node.halted
+    return _no_leader(at) or ("" if unused else f"{node.node.name} has no unused log")
 
 
 @_before(Action.JOIN, "the swarm has a leader, and the node is a member of it, or is in no swarm and has no log")
@@ -191,7 +204,8 @@ def _not_lost(at: Situation) -> list[str]:
 
 def _hidden(at: Situation) -> list[str]:
     known = (Reach.ANSWERS, Reach.ABSENT, Reach.NAMED)
-    return [f"{r.node.name} may be alive ({r.reach})" for r in at.survey.managers if r.reach not in known]
+    hides = (report for report in at.survey.managers if report.reach not in known and not report.halted)
+    return [f"{report.node.name} may be alive ({report.reach})" for report in hides]
 
 
 def _vote_is_needed(entry: Member, at: Situation) -> str:

@@ -11,6 +11,8 @@ from recovery.swarm.model import AddressChange
 
 NOTHING = Plan(Kind.HEALTHY)
 """The consented plan if the state records none, as in a state that an earlier version wrote."""
+COMPARED = ("cluster_id", "copy", "ca", "survivor", "ahead", "cut")
+"""What a fresh plan is compared with, besides steps and moves."""
 
 
 def to_record(plan: Plan, steps: Iterable[Step]) -> dict[str, Any]:
@@ -18,7 +20,7 @@ def to_record(plan: Plan, steps: Iterable[Step]) -> dict[str, Any]:
     records = [{**asdict(step), "action": str(step.action)} for step in steps]
     if not records:
         return {}
-    fields = {key: getattr(plan, key) for key in ("cluster_id", "copy", "ca", "survivor", "ahead")}
+    fields = {key: getattr(plan, key) for key in COMPARED}
     moves = [asdict(move) for move in plan.moves]
     return {"kind": str(plan.kind), **fields, "moves": moves, "steps": records}
 
@@ -29,5 +31,5 @@ def from_record(record: Mapping[str, Any]) -> Plan:
         return NOTHING
     steps = tuple(Step(**{**step, "action": Action(step["action"])}) for step in record["steps"])
     moves = tuple(AddressChange(**move) for move in record["moves"])
-    fields: dict[str, Any] = {key: record.get(key) for key in ("cluster_id", "copy", "ca", "survivor", "ahead")}
+    fields: dict[str, Any] = {key: record.get(key) for key in COMPARED}
     return Plan(Kind(record["kind"]), steps=steps, moves=moves, **fields)

@@ -24,7 +24,8 @@ def still_to_do(diagnosis: Diagnosis, settings: Settings) -> tuple[Step, ...]:
 
 def finish_quorum(diagnosis: Diagnosis, settings: Settings) -> tuple[Step, ...]:
     """The steps that unlock every manager if there is no leader, then those that finish an interrupted restore or force."""
-    unlocks = map(steps.unlock, diagnosis.locked if diagnosis.kind is Kind.LOCKED else ())
+    usable = (name for name in diagnosis.locked if name not in diagnosis.damaged)
+    unlocks = map(steps.unlock, usable if diagnosis.kind is Kind.LOCKED else ())
     proofs = (step for name in diagnosis.unproven for step in (steps.save(name), steps.compare(name)))
     locks = map(steps.lock, diagnosis.opened if settings.swarm.autolock is not False else ())
     return (*unlocks, *proofs, *locks, *_readdresses(diagnosis, settings))
@@ -33,8 +34,12 @@ def finish_quorum(diagnosis: Diagnosis, settings: Settings) -> tuple[Step, ...]:
 def of_node(diagnosis: Diagnosis, node: Node) -> tuple[Step, ...]:
     """The steps that bring one node back: save and give up its old state, then join. Empty if the node needs none."""
     name, sequence = node.name, []
-    if name in diagnosis.old_logs:
+    damaged = name in diagnosis.damaged and name not in diagnosis.old_logs
+    if name in diagnosis.old_logs or damaged:
         sequence.append(steps.save(name))
+    if damaged:
+        gives_up = steps.set_aside if name in diagnosis.halted else steps.leave_damaged
+        return (*sequence, gives_up(name), steps.rejoin(name))
     if name in diagnosis.left_behind:
         sequence.append(steps.leave(name))
     elif name in diagnosis.old_logs:

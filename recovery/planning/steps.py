@@ -17,6 +17,7 @@ class Action(StrEnum):
     SAVE = "save"
     UNLOCK = "unlock"
     OPEN = "open"
+    REPAIR = "repair"
     FORCE = "force"
     RESTORE = "restore"
     COMPARE = "compare"
@@ -64,6 +65,12 @@ def save(name: str) -> Step:
     return Step(Action.SAVE, name, "take a safety copy", "S3 holds its log")
 
 
+def repair(name: str, end: str) -> Step:
+    """Replace a survivor's damaged log by a repaired one; ``end`` is where that ends."""
+    effect = f"put a repaired log in place that ends at {end}, keep the damaged log on its disk, and restart its Docker engine"
+    return Step(Action.REPAIR, name, effect, "it is in no swarm, and a new cluster can be forced from its log")
+
+
 def force(node: Node) -> Step:
     """Force a new cluster from a survivor's own log."""
     effect = f"force a new cluster from its own log at {node.address}"
@@ -101,6 +108,11 @@ def lock(name: str) -> Step:
 def leave(name: str) -> Step:
     """Let a survivor without a vote in the forced new cluster leave its old swarm."""
     return Step(Action.LEAVE, name, "leave the old swarm state", "it is in no swarm")
+
+
+def leave_damaged(name: str) -> Step:
+    """Have a manager leave that cannot use its damaged log, while the others have the quorum."""
+    return Step(Action.LEAVE, name, "give up its damaged log and leave the swarm", "it is in no swarm")
 
 
 def set_aside(name: str) -> Step:

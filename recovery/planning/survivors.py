@@ -4,17 +4,17 @@ from collections.abc import Mapping, Sequence
 
 from recovery.copies.copy import Copy
 from recovery.copies.manifest import WITH_INVENTORY, Manifest, Verdict
-from recovery.swarm.model import Survivor
+from recovery.swarm.survivor import Survivor
 
 
 def rank(survivors: Sequence[Survivor]) -> tuple[Survivor, ...]:
     """The survivors, the one whose log reaches furthest first: by last term, then by committed entries, then by length.
 
-    Names decide between equals."""
+    A damaged log counts as far as it can be repaired. Between equals, a log that is not damaged comes first, then names decide."""
 
-    def reach(survivor: Survivor) -> tuple[int, int, int, str]:
+    def reach(survivor: Survivor) -> tuple[int, int, int, bool, str]:
         end = survivor.position
-        return end.term, end.commit, end.index, survivor.name
+        return end.term, end.commit, end.index, not survivor.damage, survivor.name
 
     return tuple(sorted(survivors, key=reach, reverse=True))
 

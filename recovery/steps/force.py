@@ -5,6 +5,7 @@ from time import monotonic
 from recovery.errors import ProofFailed
 from recovery.node.engine import Engine
 from recovery.planning.steps import Step
+from recovery.steps import swarm_directory
 from recovery.steps.recheck import require_unchanged
 from recovery.steps.run import Run
 
@@ -36,4 +37,5 @@ def force_new_cluster(run: Run, step: Step) -> None:
             node=step.node,
             code="swarm-differs",
         )
+    swarm_directory.forced(run.shell(before.node), engine)
     run.say(f"quorum back on {step.node}: swarm {before.cluster_id}, {monotonic() - start:.1f} s")

@@ -6,7 +6,7 @@ from recovery.cluster import Cluster
 from recovery.errors import RequorumError
 from recovery.node.engine import RESTART
 from recovery.progress import Say
-from recovery.steps import journal, unlock, votes
+from recovery.steps import journal, swarm_directory, unlock, votes
 from recovery.survey.nodes import ask, stable_survey
 from recovery.survey.workload import PAUSE, await_gossip, node_workloads, without_gossip
 from recovery.swarm.machines import Node
@@ -51,7 +51,7 @@ def restart(cluster: Cluster, node: Node, fault: str, *, say: Say) -> bool:
         return False
     say(f"{node.name} {fault}. Requorum restarts its engine")
     with journal.step(cluster, "restart", node.name, say), cluster.shell(node) as shell:
-        shell.run(["sh", "-c", RESTART], seconds=unlock.RESTART_SECONDS)
+        shell.run(["sh", "-c", RESTART], seconds=swarm_directory.RESTART_SECONDS)
 
         def is_back() -> bool:
             if ask(shell).state is LocalState.LOCKED:

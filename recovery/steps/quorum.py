@@ -16,7 +16,7 @@ from recovery.steps.run import Run, planned
 from recovery.steps.take import Phase, carry_out
 from recovery.survey.nodes import survey
 
-MAKES_IT = frozenset({Action.FOUND, Action.FORCE, Action.RESTORE, Action.COMPARE})
+MAKES_IT = frozenset({Action.FOUND, Action.REPAIR, Action.FORCE, Action.RESTORE, Action.COMPARE})
 """The actions after which Requorum asks only their node again. The engines of the other managers may search for a leader."""
 CHANGES_ALL = frozenset({Action.UNLOCK, Action.JOIN})
 """The actions after which Requorum surveys all managers again."""

@@ -24,7 +24,8 @@ from recovery.survey import survivors
 from recovery.survey.nodes import ENGINE_SECONDS as SURVEY_SECONDS
 from recovery.survey.nodes import ask, stable_survey
 from recovery.swarm.machines import Node
-from recovery.swarm.model import NodeReport, Reach, Survey, Survivor
+from recovery.swarm.model import NodeReport, Reach, Survey
+from recovery.swarm.survivor import Survivor
 
 
 class Run:

@@ -9,21 +9,30 @@ from pathlib import Path
 
 from recovery.copies import contents
 from recovery.copies.manifest import Manifest
+from recovery.copies.snapshot import Staged
 from recovery.errors import CommandFailed, EngineError, ProofFailed
-from recovery.node.engine import Engine
+from recovery.node.engine import RESTART, Engine
 from recovery.node.shell import DATA_ROOT
 from recovery.node.ssh import Shell
-from recovery.onnode.archive import KEY, OPENED, PLACED
+from recovery.onnode.archive import KEY, OPENED, PLACED, REPAIRED
+from recovery.onnode.copying import ARCHIVE
 from recovery.swarm.key_file import UnlockKey, unlock
 from recovery.swarm.model import LocalState
 
 WHOLE = "swarm"
 CERTIFICATES = "swarm/certificates"
 SECONDS = 300
+RESTART_SECONDS = 90.0
+"""The engine waits 20 s for a quorum before it reports that it has started."""
 RECEIVE = (
     'set -e; rm -rf "$1/swarm.requorum"; mkdir -m 700 "$1/swarm.requorum"; cd "$1/swarm.requorum"; '
     'cat > copy; echo "$2  copy" | sha256sum --quiet --strict -c - >&2'
 )
+FETCH = (
+    'set -e; rm -rf "$1/swarm.requorum"; mkdir -m 700 "$1/swarm.requorum"; cd "$1/swarm.requorum"; '
+    'cp "$3" copy; echo "$2  copy" | sha256sum --quiet --strict -c - >&2'
+)
+"""As `RECEIVE`, of an archive that is on the node."""
 ENGINE_STATE = "swarm/docker-state.json"
 """The file in which the engine records that it is in a swarm. Requorum does not restore it. If the machine restarted before the
 forced new cluster, its engine would start by itself with the old log, as one of the old managers."""
@@ -38,7 +47,23 @@ SWAP = (
     "mv swarm.requorum/swarm swarm; rm -rf swarm.requorum"
 )
 """An earlier swarm directory is kept under another name, unless it is empty."""
+NOTE = f'cat > "$1/swarm.requorum/swarm/{REPAIRED}"'
+EXCHANGE = (
+    'set -e; cd "$1/swarm.requorum"; '
+    f'find "$2" -type f ! -name {REPAIRED} -printf "%s %p\\n" | LC_ALL=C sort > found; '
+    f'cmp - found >&2; [ -z "$3" ] || : > swarm/{OPENED}; cd "$1"; sync -f swarm.requorum; '
+    'python3 -c "$4" swarm.requorum/swarm swarm 2>/dev/null || '
+    "{ mv swarm swarm.requorum/damaged; mv swarm.requorum/swarm swarm; mv swarm.requorum/damaged swarm.requorum/swarm; }; "
+    'mv swarm.requorum/swarm "swarm.before-$(date +%s)"; rm -rf swarm.requorum'
+)
+"""The damaged directory is kept under another name."""
+AT_ONCE = (
+    "import ctypes, os, sys; one, other = map(os.fsencode, sys.argv[1:]); "
+    "sys.exit(ctypes.CDLL(None).renameat2(-100, one, -100, other, 2) != 0)"
+)
+"""Exchanges two directories in one moment (renameat2: AT_FDCWD, RENAME_EXCHANGE), where the file system can do that."""
 SET_ASIDE = 'set -e; cd "$1"; mv swarm "swarm.before-$(date +%s)"; mkdir -m 700 swarm'
+FORCED = f'rm -f "$1/swarm/{REPAIRED}"'
 PROVEN = f'rm -f "$1/swarm/{PLACED}"'
 DISCARD = 'rm -rf "$1/swarm.requorum"'
 
@@ -84,6 +109,47 @@ def place(
             node=shell.node.name,
             code="restore-incomplete",
         ) from None
+
+
+def exchange(shell: Shell, copy: Staged, opened: bytes, *, damage: str) -> None:
+    """Put a copy with a repaired log, which is on the node, in the place of the damaged directory, and keep that.
+
+    The engine has the damaged log, and runs or not. ``opened`` is the opened key file if the copy's is locked. ``damage``
+    is noted until `forced`. Raises: ProofFailed when not every file arrived; then nothing has changed on the node.
+    """
+    manifest = copy.manifest
+    sizes = {entry.path: entry.size for entry in manifest.files if entry.path != ENGINE_STATE}
+    sizes |= {KEY: len(opened)} if opened else {}
+    listing = sorted(f"{size} {path}\n".encode() for path, size in sizes.items())
+    archive = str(copy.folder / ARCHIVE)
+    try:
+        shell.run(["sh", "-c", FETCH, "fetch", DATA_ROOT, manifest.archive_sha256, archive], seconds=SECONDS)
+        shell.run(["bash", "-c", UNPACK, "unpack", DATA_ROOT, WHOLE], seconds=SECONDS)
+        if opened:
+            shell.run(["sh", "-c", OPEN, "open", DATA_ROOT, KEY], stdin=opened)
+        shell.run(["sh", "-c", NOTE, "note", DATA_ROOT], stdin=f"{' '.join(damage.split())}\n".encode())
+        mark = OPENED if opened else ""
+        argv = ["sh", "-c", EXCHANGE, "exchange", DATA_ROOT, WHOLE, mark, AT_ONCE]
+        shell.run(argv, stdin=b"".join(listing), seconds=SECONDS)
+    except CommandFailed as error:
+        shell.run(["sh", "-c", DISCARD, "discard", DATA_ROOT], check=False)
+        raise ProofFailed(
+            "putting the repaired log in place",
+            f"not every file arrived; nothing was changed ({error.why})",
+            remedy="check the node's disk space, then run the same command again",
+            node=shell.node.name,
+            code="restore-incomplete",
+        ) from None
+
+
+def forced(shell: Shell, engine: Engine) -> None:
+    """Remove the note of a repaired log, because a new cluster was forced from it."""
+    shell.run(["sh", "-c", FORCED, "forced", engine.info().get("DockerRootDir") or DATA_ROOT])
+
+
+def set_aside_halted(shell: Shell) -> None:
+    """Rename the swarm directory of an engine that does not start on its log, and start the engine. Raises: CommandFailed."""
+    shell.run(["sh", "-c", f"{SET_ASIDE}; set +e; {RESTART}", "aside", DATA_ROOT], seconds=RESTART_SECONDS)
 
 
 def set_aside(shell: Shell, engine: Engine) -> None:

@@ -22,6 +22,7 @@ from recovery.steps.leave import leave_swarm
 from recovery.steps.lock import lock_again
 from recovery.steps.readdress import take_vote
 from recovery.steps.redirect import redirect
+from recovery.steps.repair import repair_log
 from recovery.steps.restore import restore_copy
 from recovery.steps.run import Run, planned
 from recovery.steps.save import take_safety_copy
@@ -32,6 +33,7 @@ CARRIED_OUT_BY: Mapping[Action, Callable[[Run, Step], None]] = {
     Action.SAVE: take_safety_copy,
     Action.UNLOCK: unlock_manager,
     Action.OPEN: open_key_file,
+    Action.REPAIR: repair_log,
     Action.FORCE: force_new_cluster,
     Action.RESTORE: restore_copy,
     Action.COMPARE: compare_with_copy,

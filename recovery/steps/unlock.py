@@ -10,6 +10,7 @@ from recovery.planning.steps import Step
 from recovery.progress import Say
 from recovery.steps import votes
 from recovery.steps.run import Run
+from recovery.steps.swarm_directory import RESTART_SECONDS
 from recovery.survey.nodes import ask
 from recovery.swarm.key_file import UnlockKey, is_locked, unlock
 from recovery.swarm.machines import Node
@@ -20,8 +21,6 @@ KEY_FILE = f"{DATA_ROOT}/{KEY}"
 """The key file's usual path. An engine whose leader has just died would need 20 s to report its own."""
 REPLACE = f'umask 077; cat > "$1.requorum" && : > "${{1%/*}}/../{OPENED}" && mv "$1.requorum" "$1"'
 """Writes the marker before the key file. If a run is killed in between, autolock is still enabled again later."""
-RESTART_SECONDS = 90.0
-"""The engine waits 20 s for a quorum before it reports that it has started."""
 PAUSE = 0.1
 
 

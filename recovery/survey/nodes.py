@@ -22,9 +22,9 @@ from recovery.node.connections import BRISK, GENTLE
 from recovery.node.engine import Engine
 from recovery.node.shell import DATA_ROOT, SHOWN
 from recovery.node.ssh import Shell
-from recovery.onnode.archive import OPENED, PLACED
+from recovery.onnode.archive import OPENED, PLACED, REPAIRED
 from recovery.parallel import side_by_side
-from recovery.survey import hosts, lost
+from recovery.survey import damage, hosts, lost
 from recovery.survey.on_node import LOOK, framed
 from recovery.swarm.certificate import identity
 from recovery.swarm.found import SwarmFacts
@@ -46,11 +46,12 @@ PROBE = (
     f'cd "$1/swarm" 2>/dev/null || exit 0; cat {PLACED} 2>/dev/null || echo; '
     "ls raft/wal-v3-encrypted/*.wal >/dev/null 2>&1 && echo raft || echo; "
     f"[ -e {OPENED} ] && echo opened || echo; "
+    f"cat {REPAIRED} 2>/dev/null || echo; echo $(df -B1 --output=avail . 2>/dev/null | tail -n 1); "
     "sha256sum certificates/swarm-root-ca.crt 2>/dev/null || echo; cat certificates/swarm-node.crt 2>/dev/null; true"
 )
 """Prints the ID of the user and, with a second argument, what `recovery.survey.on_node` reads. Then prints machine ID, our
-mark, what we placed, `raft` when a log lies there, `opened` when we opened the key file of an autolocked manager, and the
-CA's digest, a line each, and the node's certificate (public)."""
+mark, what we placed, `raft` when a log lies there, `opened` when we opened the key file of an autolocked manager, what was
+wrong with a log that we have cut, the free bytes of its disk, and the CA's digest, a line each, and the node's certificate (public)."""
 ROOT = "0"
 FAULTS: Mapping[type[TransportError], Reach] = {
     SshRefused: Reach.REFUSED,
@@ -205,9 +206,10 @@ def ask(shell: Shell, *, seconds: float = ENGINE_SECONDS, whole: bool = True) ->
         info = engine.info()
     except EngineError as error:
         # A manager whose leader has just died answers nothing that it would ask the leader for.
-        seen = _on_disk(shell, replace(base, detail=error.why), DATA_ROOT, whole)
+        seen = _on_disk(shell, replace(base, detail=error.why, state=LocalState.PENDING), DATA_ROOT, whole)
         if seen.raft:
-            return replace(seen, state=LocalState.PENDING)
+            return seen
+        seen = replace(seen, state=LocalState.INACTIVE)
         return seen if seen.reach is Reach.NO_RIGHTS else replace(seen, reach=Reach.NO_ENGINE)
     swarm = info["Swarm"]
     state = LocalState(swarm.get("LocalNodeState") or "inactive")
@@ -244,7 +246,9 @@ def _on_disk(shell: Shell, seen: NodeReport, root: str, whole: bool) -> NodeRepo
     argv = ["sh", "-c", PROBE, "probe", root, "look" if whole else ""]
     told = shell.run(argv, seconds=5, check=False)
     on_node, lines = framed(told.stdout.decode(errors="replace"))
-    user, machine, mark, placed, raft, opened, ca, certificate = [*lines.split("\n", 7), *[""] * 8][:8]
+    user, machine, mark, placed, raft, opened, repaired, free, ca, certificate = [*lines.split("\n", 9), *[""] * 10][
+        :10
+    ]
     if not user.isdecimal():
         raise Garbled(
             "looking at its disk",
@@ -263,7 +267,9 @@ def _on_disk(shell: Shell, seen: NodeReport, root: str, whole: bool) -> NodeRepo
         placed=placed,
         raft=raft == "raft",
         opened=opened == "opened",
+        repaired=repaired,
         ca_sha256=ca.partition(" ")[0],
     )
     node_id, cluster_id = identity(certificate)
-    return replace(found, node_id=node_id, cluster_id=cluster_id)
+    found = replace(found, node_id=node_id, cluster_id=cluster_id)
+    return damage.examined(shell, found, root, int(free) if free.strip().isdecimal() else None)

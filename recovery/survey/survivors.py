@@ -2,31 +2,72 @@
 
 from recovery.cluster import Cluster
 from recovery.copies import snapshot
+from recovery.copies.manifest import Verdict
 from recovery.errors import DamagedCopy
+from recovery.node.ssh import Shell
+from recovery.onnode import copying
+from recovery.onnode.archive import UNREADABLE
 from recovery.parallel import side_by_side
-from recovery.swarm.machines import Node
-from recovery.swarm.model import Survey, Survivor
+from recovery.swarm.key_file import unlock
+from recovery.swarm.model import Inventory, NodeReport, Survey
+from recovery.swarm.survivor import Survivor
 
 
 def read_survivors(cluster: Cluster, survey: Survey) -> tuple[Survivor, ...]:
     """Every survivor of a survey. Each log is read on its own node and does not leave it.
 
-    Raises: TransportError, DamagedCopy.
+    A damaged log is repaired in a copy next to it, which is tried in the sandbox and then removed.
+    Raises: TransportError, DamagedCopy, NoUnlockKey, SettingError, StoreError.
     """
-    nodes = [report.node for report in survey.managers if report.raft and (report.in_swarm or report.left_over)]
+    held = [
+        report for report in survey.managers if report.raft and (report.in_swarm or report.left_over or report.halted)
+    ]
 
-    def read(node: Node) -> Survivor:
-        with cluster.shell(node) as shell:
-            try:
-                return Survivor(node.name, *snapshot.look(shell))
-            except DamagedCopy as error:
-                raise DamagedCopy(
-                    "reading where its log ends",
-                    error.why,
-                    remedy="copy /var/lib/docker/swarm on that node to a safe place. To recover without its log, run on it: "
-                    "docker swarm leave --force. If it is in no swarm, move that directory away instead",
-                    node=node.name,
-                    code="log-unreadable",
-                ) from None
+    def read(report: NodeReport) -> Survivor:
+        with cluster.shell(report.node) as shell:
+            return _repairable(cluster, shell, report) if report.damage else _sound(shell, report)
 
-    return side_by_side(read, nodes)
+    return side_by_side(read, held)
+
+
+def _sound(shell: Shell, report: NodeReport) -> Survivor:
+    """Where a log ends that its engine can use. Raises: DamagedCopy if it cannot be read."""
+    name = report.node.name
+    try:
+        end, locked = snapshot.look(shell)
+    except DamagedCopy as error:
+        raise DamagedCopy(
+            "reading where its log ends",
+            error.why,
+            remedy="copy /var/lib/docker/swarm on that node to a safe place. To recover without its log, run on it: "
+            "docker swarm leave --force. If it is in no swarm, move that directory away instead",
+            node=name,
+            code="log-unreadable",
+        ) from None
+    return Survivor(name, end, locked, damage=report.mended, in_place=bool(report.mended) and report.left_over)
+
+
+def _repairable(cluster: Cluster, shell: Shell, report: NodeReport) -> Survivor:
+    """What a damaged log gives back: where the repaired one ends, and what comes up from it in the sandbox."""
+    name = report.node.name
+    try:
+        with snapshot.staged(shell, how=copying.REPAIRED) as copy:
+            locked = copy.locked_key
+            opened = unlock(locked, cluster.escrow.opening(locked, whose=name)) if locked else b""
+            proof = snapshot.tried(shell, copy, opened)
+    except DamagedCopy as error:
+        return Survivor(name, UNREADABLE, damage=error.why)
+    if proof.verdict is Verdict.FAILED:
+        return Survivor(name, UNREADABLE, damage=f"no swarm comes up from the repaired log: {proof.detail}")
+    tried = proof.verdict is Verdict.PROVEN
+    return Survivor(
+        name,
+        copy.manifest.position,
+        locked is not None,
+        damage=copy.cut or report.damage,
+        claimed=copy.claimed,
+        trial="" if tried else proof.detail,
+        holds=Inventory({kind: frozenset(ids) for kind, ids in proof.beyond.items()}, proof.version_index)
+        if tried
+        else None,
+    )

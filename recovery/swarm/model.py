@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from recovery.swarm.found import SwarmFacts
 from recovery.swarm.on_node import OnNode
 from recovery.swarm.raft import quorum
-from recovery.swarm.wal import Position
 
 if TYPE_CHECKING:
     from recovery.swarm.machines import Node
@@ -142,6 +141,12 @@ class NodeReport:
     """The copy that a restore put into the swarm directory and that is not proven yet."""
     opened: bool = False
     """Whether a marker says that autolock was on before the key file was opened. A recovery switches it on again."""
+    damage: str = ""
+    """Why its engine cannot use its raft log, if the log or the snapshot is damaged."""
+    full: str = ""
+    """That its disk is full or was, and what may be removed, if its engine stopped because of that."""
+    repaired: str = ""
+    """What was wrong with the log that Requorum has cut and put in place, and from which no cluster was forced yet."""
     members: tuple[Member, ...] = ()
     remotes: tuple[str, ...] = ()
     """The addresses of the managers that the engine knows."""
@@ -186,6 +191,21 @@ class NodeReport:
     def holds_raft(self) -> bool:
         """Whether the node may still hold the swarm's log."""
         return self.raft and (self.in_swarm or self.left_over or self.reach is Reach.NO_ENGINE)
+
+    @property
+    def mended(self) -> str:
+        """What was wrong with its log, if Requorum has put a repaired one in place that no engine has used yet."""
+        failed = self.reach is Reach.NO_ENGINE or (self.reach is Reach.ANSWERS and self.state is LocalState.ERROR)
+        return self.repaired if failed or self.left_over else ""
+
+    @property
+    def halted(self) -> bool:
+        """Whether the engine does not start because its raft log is damaged, or was when it tried last."""
+        return bool(self.damage or self.mended) and self.reach is Reach.NO_ENGINE
+
+    def must_rejoin(self, leader: "NodeReport") -> bool:
+        """Whether it is a manager of ``leader``'s swarm that can only give its damaged log up and rejoin."""
+        return bool(self.damage) and self.raft and self.cluster_id == leader.cluster_id
 
     def is_left_behind(self, leader: "NodeReport") -> bool:
         """Whether a manager of ``leader``'s swarm was left behind when a new cluster was forced from another manager.
@@ -373,19 +393,3 @@ class AddressChange:
 def still_in_swarm(seen: NodeReport, cluster_id: str | None) -> bool:
     """Whether a machine at an old address is still in this swarm, or holds the swarm's log."""
     return seen.cluster_id == cluster_id and (seen.in_swarm or seen.holds_raft)
-
-
-@dataclass(frozen=True)
-class Survivor:
-    """A manager without a leader, and the position at which its log ends."""
-
-    name: str
-    position: Position
-    locked: bool = False
-    """Whether its key file needs the unlock key."""
-
-    @property
-    def text(self) -> str:
-        """The text that preview shows."""
-        term, index, commit = self.position.term, self.position.index, self.position.commit
-        return f"{self.name} (log up to entry {index} of term {term}, committed up to {commit})"

@@ -5,14 +5,19 @@ format is etcd's (server/storage/wal: encoder.go, walpb/record.proto). A frame h
 top byte gives the padding, and a protobuf record {1: type, 2: CRC, 3: data}. Zeros fill the preallocated rest.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
+from recovery.swarm.crc32c import crc32c
 from recovery.swarm.protobuf import fields
 
-ENTRY, STATE, SNAPSHOT = 2, 3, 5
-"""Record types: an entry {2: term, 3: index}, the hard state {1: term, 3: commit}, a snapshot {1: index, 2: term}."""
+METADATA, ENTRY, STATE, CRC, SNAPSHOT = 1, 2, 3, 4, 5
+"""Record types: whose log it is, an entry {2: term, 3: index}, the hard state {1: term, 3: commit}, the checksum that a segment
+continues from, a snapshot {1: index, 2: term}."""
 LENGTH = 8
+SECTOR = 512
+"""The least that a disk writes at once (etcd, server/storage/wal/decoder.go: minSectorSize)."""
 LENGTH_MASK = (1 << 56) - 1
 
 
@@ -28,40 +33,133 @@ class Position:
     commit: int
 
 
+@dataclass(frozen=True)
+class Reading:
+    """How much of a log is good, by its checksums."""
+
+    good: tuple[int, ...]
+    """The good bytes of each segment."""
+    position: Position | None
+    """Where the good part ends. None if that holds no entry, or does not say whose log it is."""
+    fault: str = ""
+    """What ends the good part; empty if the log is whole."""
+    mends: bool = False
+    """Whether an engine mends that by itself when it starts: the last write was cut off."""
+
+
 def position(segments: Iterable[bytes]) -> Position:
     """Return the position at the end of the segments. ``segments`` are ordered, oldest first.
 
     Raises: ValueError if the segments hold no entry, or a record that cannot be read.
     """
-    term = index = commit = 0
+    end = _End()
     for segment in segments:
-        for kind, data in _records(segment):
-            values = dict(fields(data)) if kind in (ENTRY, STATE, SNAPSHOT) else {}
-            if kind == ENTRY:
-                term, index = _number(values, 2), _number(values, 3)
-            elif kind == STATE:
-                commit = _number(values, 3)
-            elif kind == SNAPSHOT and _number(values, 1) > index:
-                index, term = _number(values, 1), _number(values, 2)
-    if not index:
+        for kind, _, data, _ in _frames(segment):
+            end.follow(kind, data)
+    if not end.index:
         raise ValueError("the log holds no entry")
-    return Position(term, index, commit)
+    return end.position
 
 
-def _records(segment: bytes) -> Iterator[tuple[int, bytes]]:
+def read(segments: Sequence[bytes]) -> Reading:
+    """Check a log frame by frame, oldest segment first, until the first frame that cannot be right.
+
+    The checksum runs on over the content of all records of a log (etcd, server/storage/wal: decodeRecord).
+    """
+    good, end, crc, fault, mends = [0] * len(segments), _End(), 0, "", False
+    for number, segment in enumerate(segments):
+        last = number == len(segments) - 1
+        try:
+            for kind, expected, data, after in _frames(segment, strict=True):
+                crc = _next_checksum(crc, kind, expected, data)
+                end.follow(kind, data)
+                good[number] = after
+        except _Fault as error:
+            fault, mends = str(error), last and (error.cut_off or _is_torn(segment, good[number]))
+            break
+        except ValueError:
+            fault = "a record that cannot be read"
+            break
+    usable = end.index and end.owned
+    return Reading(tuple(good), end.position if usable else None, fault, mends)
+
+
+class _Fault(ValueError):
+    """A frame that cannot be right."""
+
+    def __init__(self, why: str, *, cut_off: bool = False) -> None:
+        super().__init__(why)
+        self.cut_off = cut_off
+
+
+class _End:
+    """Where a log ends, as far as its records were followed."""
+
+    def __init__(self) -> None:
+        self.term = self.index = self.commit = 0
+        self.owned = False
+
+    def follow(self, kind: int, data: bytes) -> None:
+        """Take the next record. Raises: ValueError when it cannot be read."""
+        values = dict(fields(data)) if kind in (ENTRY, STATE, SNAPSHOT) else {}
+        if kind == ENTRY:
+            self.term, self.index = _number(values, 2), _number(values, 3)
+        elif kind == STATE:
+            self.commit = _number(values, 3)
+        elif kind == SNAPSHOT and _number(values, 1) > self.index:
+            self.index, self.term = _number(values, 1), _number(values, 2)
+        elif kind == METADATA:
+            self.owned = bool(data)
+
+    @property
+    def position(self) -> Position:
+        return Position(self.term, self.index, self.commit)
+
+
+def _next_checksum(crc: int, kind: int, expected: int, data: bytes) -> int:
+    """The running checksum after a record. Raises: _Fault if the record has another one."""
+    if kind == CRC:
+        if crc and crc != expected:
+            raise _Fault("a segment that does not go on from the one before")
+        return expected
+    crc = crc32c(data, crc)
+    if crc != expected:
+        raise _Fault("a wrong checksum")
+    return crc
+
+
+def _is_torn(segment: bytes, at: int) -> bool:
+    """Whether a whole sector of the frame is still empty (etcd, server/storage/wal/decoder.go: isTornEntry)."""
+    length, padding = _header(segment, at)
+    start, end = at + LENGTH, at + LENGTH + length + padding
+    edges = [start, *range((start // SECTOR + 1) * SECTOR, end, SECTOR), end]
+    return any(not any(segment[low:high]) for low, high in pairwise(edges))
+
+
+def _header(segment: bytes, at: int) -> tuple[int, int]:
+    """The length of a frame's record, and of its padding."""
+    header = int.from_bytes(segment[at : at + LENGTH], "little")
+    return header & LENGTH_MASK, (header >> 56) & 0x7 if header >> 63 else 0
+
+
+def _frames(segment: bytes, *, strict: bool = False) -> Iterator[tuple[int, int, bytes, int]]:
+    """Kind, checksum and content of each record, and where its frame ends.
+
+    Raises: ValueError when a record cannot be read; if ``strict``, _Fault for a frame that is cut off.
+    """
     at = 0
     while at + LENGTH <= len(segment):
-        header = int.from_bytes(segment[at : at + LENGTH], "little")
-        length = header & LENGTH_MASK
+        length, padding = _header(segment, at)
         if length == 0:
             return
-        padding = (header >> 56) & 0x7 if header >> 63 else 0
         start, at = at + LENGTH, at + LENGTH + length + padding
         if at > len(segment):
+            if strict:
+                raise _Fault("a length that runs past the end of the file", cut_off=True)
             return  # the engine was still writing the last frame
         values = dict(fields(segment[start : start + length]))
         data = values.get(3, b"")
-        yield _number(values, 1), data if isinstance(data, bytes) else b""
+        yield _number(values, 1), _number(values, 2), data if isinstance(data, bytes) else b"", at
 
 
 def _number(values: dict[int, int | bytes], field: int) -> int:

@@ -41,6 +41,8 @@ class FakeApi:
         machine = self._wires.swarm.machines[self._address]
         if not machine.answers:
             raise DockerException(f"{machine.name} does not answer")
+        if machine.halted:
+            raise DockerException(f"the engine of {machine.name} does not run")
         return machine
 
     @contextmanager
@@ -62,7 +64,10 @@ class FakeApi:
     def info(self) -> dict[str, Any]:
         machine = self._machine()
         swarm: dict[str, Any] = {"LocalNodeState": str(machine.state), "NodeID": "", "ControlAvailable": False}
-        if machine.in_swarm and machine.directory:
+        if machine.state is LocalState.ERROR:
+            fault = "no space left on device" if machine.full else "walpb: crc mismatch"
+            swarm["Error"] = f"manager stopped: can't initialize raft node: irreparable WAL error: {fault}"
+        elif machine.in_swarm and machine.directory:
             leader = self._wires.swarm.leader_of(machine)
             swarm["NodeID"] = machine.directory.node_id
             swarm["ControlAvailable"] = machine.raft is not None
@@ -200,7 +205,14 @@ class FakeApi:
         hears = here is not None and (
             self._wires.swarm.finds(here, leader) if here.raft is None else leader.reaches(here)
         )
-        ready = hears and here and here.reports and not left_behind and not self._wires.swarm.unheard
+        ready = (
+            hears
+            and here
+            and here.state is not LocalState.ERROR
+            and here.reports
+            and not left_behind
+            and not self._wires.swarm.unheard
+        )
         found: dict[str, Any] = {
             "ID": entry.node_id,
             "Version": {"Index": entry.version},

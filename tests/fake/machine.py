@@ -25,6 +25,11 @@ class Directory:
     """
     remotes: tuple[str, ...] = ()
     """The addresses of the managers that a node without a log knows. It finds the leader only through them."""
+    good: int | None = None
+    """The last entry of its log whose checksum is right; None if all are. An engine does not come up with such a log, and does
+    not even start if no entry is."""
+    repaired: str = ""
+    """The note that our repair leaves."""
     engine_state: bool = True
     """Whether the engine's state file exists. Without it, a starting engine is in no swarm."""
 
@@ -52,6 +57,12 @@ class Machine:
     directory: Directory | None = None
     detours: Mapping[str, str] = field(default_factory=dict)
     """The redirects: address to the address at which its traffic arrives."""
+    note: str = ""
+    """What will be noted beside a repaired log on its way into place."""
+    halted: bool = False
+    """Whether its engine is down."""
+    full: bool = False
+    """Whether its disk is full."""
     staged: bytes | None = None
     """An unpacked archive that is not in its final place yet."""
     copy: bytes | None = None
@@ -90,7 +101,13 @@ class Machine:
     def raft(self) -> Raft | None:
         """The log with which the engine runs. A log that only exists on the disk does not count."""
         directory = self.directory
-        return directory.raft if directory and self.in_swarm and self.state is not LocalState.LOCKED else None
+        stopped = self.state in (LocalState.LOCKED, LocalState.ERROR)
+        return directory.raft if directory and self.in_swarm and not stopped else None
+
+    @property
+    def doomed(self) -> bool:
+        """Whether an engine does not even start on its log: nothing of it can be read."""
+        return self.directory is not None and self.directory.good == 0
 
     def reaches(self, other: "Machine") -> bool:
         """Whether two machines reach each other."""

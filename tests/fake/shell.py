@@ -6,6 +6,7 @@ import io
 import json
 import tarfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,8 @@ class FakeShell:
         if argv[0] == "python3":
             assert isinstance(stdin, bytes)
             return self._program(machine, argv[4], list(argv[5:]), stdin[int(argv[3]) :])
+        if argv[0] == "systemctl":
+            return Output(b"failed\n" if machine.halted else b"active\n", "", 0)
         if argv[0] == "rm":
             machine.copy = None
             return DONE
@@ -76,9 +79,20 @@ class FakeShell:
             return Output(b"open\n" if machine.gossips else b"closed\n", "", 0)
         verbs: dict[str, tuple[str, Callable[[], Output]]] = {
             swarm_directory.RECEIVE: ("receive an archive", lambda: self._receive(machine, content, arguments[0])),
+            swarm_directory.FETCH: (
+                "lay an archive beside",
+                lambda: self._receive(machine, machine.copy, arguments[0]),
+            ),
+            swarm_directory.NOTE: ("note what was repaired", lambda: self._note(machine, content)),
+            swarm_directory.EXCHANGE: ("exchange the directories", lambda: self._exchange(machine)),
+            swarm_directory.FORCED: ("take the note off", lambda: self._forced(machine)),
             swarm_directory.UNPACK: ("unpack it", lambda: DONE),
             swarm_directory.SWAP: ("put it in place", lambda: self._swap(machine, *arguments)),
             swarm_directory.DISCARD: ("discard it", lambda: self._discard(machine)),
+            f"{swarm_directory.SET_ASIDE}; set +e; {RESTART}": (
+                "set its swarm directory aside, and restart its engine",
+                lambda: self._set_aside(machine) and self._restart(machine),
+            ),
             swarm_directory.SET_ASIDE: ("set its swarm directory aside", lambda: self._set_aside(machine)),
             redirect.OPEN: ("open a detour", lambda: self._detour(machine, *arguments)),
             RESTART: ("restart its engine", lambda: self._restart(machine)),
@@ -95,7 +109,9 @@ class FakeShell:
         if directory:
             shown = make.certificate(directory.node_id, directory.cluster_id).decode()
             ca = hashlib.sha256(make.ca(directory.cluster_id)).hexdigest()
-            lines += [directory.placed, "raft" if directory.raft else "", "", f"{ca}  swarm-root-ca.crt", shown]
+            free = "1000000" if machine.full else "1000000000"
+            lines += [directory.placed, "raft" if directory.raft else "", "", directory.repaired, free]
+            lines += [f"{ca}  swarm-root-ca.crt", shown]
         return Output("\n".join(lines).encode() + b"\n", "", 0)
 
     def _program(self, machine: Machine, verb: str, arguments: list[str], content: bytes) -> Output:
@@ -104,8 +120,16 @@ class FakeShell:
             case "take":
                 if machine.directory is None or machine.directory.raft is None:
                     return Output(b"", "certificates or raft log are missing", AT_FAULT)
+                if arguments[1:] == [copying.REPAIRED]:
+                    return self._repaired(machine, machine.directory, machine.directory.raft)
                 machine.copy = self._packed(machine.directory, machine.directory.raft)
                 return _told(_taken(machine.copy))
+            case "examine":
+                assert machine.directory
+                harmed = machine.directory.raft and machine.directory.good is not None
+                return _told({"fault": "a wrong checksum" if harmed else "", "mends": False})
+            case "removable":
+                return _told(["500 MiB of logs: journalctl --vacuum-size=100M"])
             case "receive":
                 machine.copy = content
                 return _told({"folder": FOLDER})
@@ -120,6 +144,17 @@ class FakeShell:
                 value = base64.b64encode(PRIVATE.sign(signed, ECDSA(SHA256()))).decode()
                 return _told({"file": FOLDER, "signature": value, **made})
         raise AssertionError(f"the fake knows no such verb: {verb}")
+
+    def _repaired(self, machine: Machine, directory: Directory, raft: Raft) -> Output:
+        """A copy whose log is cut behind its last good entry."""
+        good = raft.last.index if directory.good is None else directory.good
+        kept = tuple(entry for entry in raft.log if entry.index <= good)
+        if not kept:
+            return Output(b"", "nothing of its raft log can be used", AT_FAULT)
+        cut = Raft(raft.raft_id, kept, min(raft.commit, good))
+        machine.copy = self._packed(replace(directory, raft=cut, good=None), cut)
+        harmed = "" if directory.good is None else "a wrong checksum"
+        return _told({**_taken(machine.copy), "cut": harmed, "claimed": raft.last.index})
 
     def _packed(self, directory: Directory, raft: Raft) -> bytes:
         self._directories.append(directory)
@@ -144,8 +179,9 @@ class FakeShell:
             assert which
             return self._directories[int(which.read())]
 
-    def _receive(self, machine: Machine, content: bytes, sha256: str) -> Output:
+    def _receive(self, machine: Machine, content: bytes | None, sha256: str) -> Output:
         machine.staged = None
+        assert content is not None
         if hashlib.sha256(content).hexdigest() != sha256:
             return Output(b"", "copy: FAILED", 1)
         machine.staged = content
@@ -159,6 +195,25 @@ class FakeShell:
         raft = held.raft if whole else None
         machine.directory = Directory(held.node_id, held.cluster_id, raft, placed=mark, engine_state=False)
         machine.staged = None
+        return DONE
+
+    def _exchange(self, machine: Machine) -> Output:
+        if machine.staged is None:
+            return Output(b"", "no such file", 1)
+        held = self._held(machine.staged)
+        machine.directory = replace(held, repaired=machine.note, engine_state=False)
+        machine.staged = None
+        return DONE
+
+    @staticmethod
+    def _note(machine: Machine, content: bytes) -> Output:
+        machine.note = content.decode().strip()
+        return DONE
+
+    @staticmethod
+    def _forced(machine: Machine) -> Output:
+        if machine.directory:
+            machine.directory = replace(machine.directory, repaired="")
         return DONE
 
     def _discard(self, machine: Machine) -> Output:
@@ -184,7 +239,7 @@ class FakeShell:
         return DONE
 
 
-def _told(found: dict[str, Any]) -> Output:
+def _told(found: dict[str, Any] | list[str]) -> Output:
     return Output(json.dumps(found).encode(), "", 0)
 
 
@@ -193,7 +248,7 @@ def _measured(content: bytes) -> dict[str, Any]:
 
 
 def _taken(copy: bytes) -> dict[str, Any]:
-    content = archive.read(io.BytesIO(zstd.decompress(copy)))
+    content = archive.read(io.BytesIO(zstd.decompress(copy)), damaged=True)
     return {
         "folder": FOLDER,
         "files": [[entry.path, entry.size, entry.sha256] for entry in content.files],

@@ -99,13 +99,37 @@ class Swarm:
         """Boot a machine. Its engine continues in the swarm of its directory."""
         machine = self.named(name)
         machine.presence = Presence.PRESENT
-        started = machine.directory is not None and machine.directory.engine_state
-        machine.state = LocalState.ACTIVE if started else LocalState.INACTIVE
+        machine.state = self._started(machine)
+
+    @staticmethod
+    def _started(machine: Machine) -> LocalState:
+        """The state of an engine that starts. Without its own state file it is in no swarm; with a damaged log it fails."""
+        if machine.directory is None or not machine.directory.engine_state:
+            return LocalState.INACTIVE
+        failed = machine.directory.raft and machine.directory.good is not None
+        return LocalState.ERROR if failed or machine.full else LocalState.ACTIVE
+
+    def damage(self, name: str, *, lost: int) -> None:
+        """Flip a byte so many entries before the end of a machine's log, with its engine off; then start that again."""
+        machine = self.named(name)
+        assert machine.directory
+        assert machine.directory.raft
+        good = max(machine.directory.raft.last.index - lost, 0)
+        machine.directory = replace(machine.directory, good=good)
+        machine.state, machine.halted = self._started(machine), machine.doomed
+        self._leaders = {key: address for key, address in self._leaders.items() if address != machine.address}
+
+    def fill(self, name: str) -> None:
+        """Fill a machine's disk, so that its raft member stops."""
+        machine = self.named(name)
+        machine.full, machine.state = True, LocalState.ERROR
 
     def restart(self, machine: Machine) -> None:
         """Restart an engine. It then listens for gossip and reports. If it is locked, it waits for its key."""
         machine.gossips = machine.reports = True
-        machine.state = LocalState.LOCKED if machine.key else LocalState.ACTIVE
+        machine.halted = machine.doomed
+        started = self._started(machine)
+        machine.state = LocalState.LOCKED if machine.key and started is LocalState.ACTIVE else started
         if machine.directory and self._leaders.get(machine.directory.cluster_id) == machine.address:
             del self._leaders[machine.directory.cluster_id]
             self.unheard = SESSION_ROUNDS
@@ -125,7 +149,7 @@ class Swarm:
     def leader_of(self, machine: Machine) -> Machine | None:
         """The leader that a machine reaches, in the machine's own swarm."""
         directory = machine.directory
-        if not machine.in_swarm or directory is None:
+        if not machine.in_swarm or directory is None or machine.state is LocalState.ERROR:
             return None
         leader = self.machines.get(self._leaders.get(directory.cluster_id, ""))
         if leader is None or leader.raft is None or not leader.reaches(machine):
@@ -233,7 +257,8 @@ class Swarm:
         self._append(heir, leader.raft.last.term + 1, leader.raft.last.state)
 
     def _running(self, node_id: str) -> Machine | None:
-        return next((m for m in self.machines.values() if m.in_swarm and m.node_id == node_id), None)
+        running = (m for m in self.machines.values() if m.in_swarm and m.state is not LocalState.ERROR)
+        return next((machine for machine in running if machine.node_id == node_id), None)
 
     def _spare_without(self, leader: Machine, gone: Machine | None) -> int:
         assert leader.raft
@@ -354,6 +379,10 @@ class Swarm:
         if directory is None or directory.raft is None:
             self._found(machine, directory.cluster_id if directory else self._new("cluster"), {})
             return
+        if machine.state is LocalState.ERROR:
+            raise SwarmError("This node is not a swarm manager.")
+        if directory.good is not None:
+            raise SwarmError("can't initialize raft node: irreparable WAL error: walpb: crc mismatch")
         if self.lives():
             self.violate("second swarm founded while one lives: a new cluster is forced")
         machine.state = LocalState.ACTIVE

@@ -21,6 +21,7 @@ LONGEST_FIRST = (
     "test_headline",
     "test_existing",
     "test_copies",
+    "test_damaged",
     "test_interrupted",
 )
 """Modules in the order in which they are begun, so that no long one is begun last. The others follow in their own."""

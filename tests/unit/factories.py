@@ -115,6 +115,22 @@ def leaderless(node: Node) -> NodeReport:
     )
 
 
+def damaged(node: Node, damage: str = "a wrong checksum") -> NodeReport:
+    """A manager whose engine does not come up with its log."""
+    return replace(leaderless(node), state=LocalState.ERROR, damage=damage)
+
+
+def halted(node: Node) -> NodeReport:
+    """A manager whose engine does not start, because nothing of its log can be read."""
+    there = replace(damaged(node, "it holds no entry"), reach=Reach.NO_ENGINE)
+    return replace(there, state=LocalState.INACTIVE, detail="its engine does not answer")
+
+
+def full(node: Node) -> NodeReport:
+    """A manager whose disk is full."""
+    return replace(leaderless(node), state=LocalState.ERROR, full="12 MiB are free, and Docker needs 64 MiB")
+
+
 def worker(node: Node, *, cluster: str = CLUSTER) -> NodeReport:
     return NodeReport(
         node,

@@ -36,6 +36,11 @@ RESTORED = Plan(
     copy="one",
     ca="ours",
 )
+CUT = replace(
+    SHOWN,
+    steps=(SHOWN.steps[0], SHOWN.steps[1], steps.repair("manager-a", "entry 9"), *SHOWN.steps[2:]),
+    cut="manager-a at entry 9 of term 2",
+)
 MOVE = AddressChange("manager-a", "id", "10.70.0.1", str(A.address))
 CONSENT = Refusal("nobody said so", "say so", consent=True)
 
@@ -76,6 +81,16 @@ def left(*of: steps.Step) -> Plan:
         ),
         (replace(SHOWN, ahead="two"), replace(SHOWN, ahead="two"), ""),
         (replace(SHOWN, ahead="two"), SHOWN, ""),
+        (CUT, CUT, ""),
+        (CUT, replace(SHOWN, cut=CUT.cut), ""),
+        (CUT, left(steps.leave("manager-b"), steps.rejoin("manager-b"), steps.join(C)), ""),
+        (
+            CUT,
+            replace(CUT, cut="manager-a at entry 8 of term 2"),
+            "at entry 8 of term 2. The plan that Requorum showed is for manager-a at",
+        ),
+        (SHOWN, CUT, "manager-a: put a repaired log in place"),
+        (SHOWN, replace(SHOWN, cut=CUT.cut), "The plan that Requorum showed is for a log that is whole"),
         (RESTORED, RESTORED, ""),
         (RESTORED, left(steps.compare("manager-a"), steps.join(B), steps.join(C)), ""),
         (RESTORED, replace(RESTORED, copy="two"), "the new plan uses two. The plan that Requorum showed uses one"),
@@ -102,7 +117,7 @@ def test_a_new_resource_is_consent_to_its_join() -> None:
     assert still_valid(with_join(left(), C), left(steps.join(B)))
 
 
-@pytest.mark.parametrize("plan", [SHOWN, RESTORED, replace(RESTORED, moves=(MOVE,)), replace(SHOWN, ahead="two")])
+@pytest.mark.parametrize("plan", [SHOWN, RESTORED, replace(RESTORED, moves=(MOVE,)), replace(SHOWN, ahead="two"), CUT])
 def test_a_plan_arrives_as_it_was_recorded(plan: Plan) -> None:
     record = json.loads(json.dumps(to_record(plan, plan.steps)))
     assert from_record(record) == plan

@@ -12,7 +12,7 @@ from recovery.error_codes import CODES
 from recovery.errors import Refused
 from recovery.operations.rebalance import chosen
 from recovery.planning.diagnosis import Diagnosis, diagnose
-from recovery.planning.doctor import OBJECTIONS, Finding, examine, objection, standby, trouble
+from recovery.planning.doctor import OBJECTIONS, Finding, awaits_recovery, examine, objection, standby, trouble
 from recovery.planning.guidance import guide
 from recovery.planning.membership import role_now
 from recovery.steps.votes import not_voting
@@ -46,6 +46,10 @@ STEPS = [("restart", True), ("reboot", True), ("replace", True), ("promote", Tru
         ([*WITHOUT_C, DOWN, *WORKERS], {"manager-c": STEPS}),
         ([*WITHOUT_C, make.leaderless(C), *WORKERS], {"manager-c": STEPS}),
         ([*WITHOUT_C, in_state(C, LocalState.ERROR), *WORKERS], {"manager-c": STEPS}),
+        ([*WITHOUT_C, make.damaged(C), *WORKERS], {"manager-c": [("update", True)]}),
+        ([*WITHOUT_C, make.halted(C), *WORKERS], {"manager-c": [("update", True)]}),
+        ([*WITHOUT_C, make.full(C), *WORKERS], {"manager-c": [("free", True)]}),
+        ([make.damaged(A), make.gone(B), make.gone(C), *WORKERS], {"manager-a": [("recover", True)]}),
         ([*WITHOUT_C, in_state(C, LocalState.PENDING), *WORKERS], {"manager-c": STEPS}),
         ([*WITHOUT_C, in_state(C, LocalState.LOCKED), *WORKERS], {"manager-c": [("unlock", True)]}),
         ([*WITHOUT_C, DOWN], {"manager-c": STEPS}),
@@ -94,6 +98,10 @@ STEPS = [("restart", True), ("reboot", True), ("replace", True), ("promote", Tru
         "engine down",
         "not reached",
         "in error",
+        "a damaged log",
+        "a damaged log, and the engine is down",
+        "a full disk",
+        "the last log is damaged",
         "pending",
         "locked",
         "workers not asked",
@@ -302,3 +310,10 @@ def test_a_survivor_is_not_restarted_if_only_a_recovery_helps(reports: list[Node
     case = next(case for case in cases(*reports, *WORKERS) if case.node == "manager-c")
     codes = {str(proposal.remedy): proposal.code for proposal in case.proposals}
     assert codes["restart"] == codes["reboot"] == first
+
+
+def test_a_survivor_whose_disk_was_full_may_be_restarted_although_the_others_are_lost() -> None:
+    seen = make.survey([make.full(C), make.gone(A), make.gone(B)])
+    assert not awaits_recovery(seen, seen.of("manager-c"))
+    other = make.survey([make.damaged(C), make.gone(A), make.gone(B)])
+    assert awaits_recovery(other, other.of("manager-c"))

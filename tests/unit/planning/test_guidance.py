@@ -67,6 +67,15 @@ CASES: list[tuple[str, Any, list[NodeReport], str, str]] = [
         "switch on manager-c",
     ),
     ("cut off", S, [led(A), led(B), make.silent(C)], "partitioned", "repair the network from this machine"),
+    ("a damaged log", S, [*WITHOUT_C, make.damaged(C), *WORKERS], "2 of 3 managers", "pulumi up"),
+    (
+        "a full disk",
+        S,
+        [*WITHOUT_C, make.full(C), *WORKERS],
+        "2 of 3 managers",
+        "remove on manager-c what requorum doctor",
+    ),
+    ("every log damaged", S, [make.damaged(A), make.damaged(B), make.halted(C)], "quorum lost", SHOW_PLAN),
     ("a survivor", S, [make.leaderless(A), make.gone(B), make.gone(C)], "quorum lost", SHOW_PLAN),
     (
         "a survivor and a silent one",

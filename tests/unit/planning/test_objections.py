@@ -43,6 +43,8 @@ def voting(node: Node, *, voters: tuple[str, ...] = (), gone: tuple[str, ...] = 
 MISPLACED = [voting(node, manager_address=f"{ELSEWHERE}:2377") for node in (A, B, C)]
 STANDS_IN = replace(make.worker(W1), raft=True)
 
+HARMED = [make.damaged(A), make.gone(B), make.halted(C)]
+
 TABLE: list[tuple[Step, list[NodeReport], str]] = [
     (steps.found(A), GONE, ""),
     (steps.found(A), EMPTY, ""),
@@ -63,6 +65,27 @@ TABLE: list[tuple[Step, list[NodeReport], str]] = [
     (steps.force(A), [LEFT[0], make.silent(B), make.gone(C)], "manager-b may be alive (silent)"),
     (steps.force(A), [LEFT[0], NodeReport(B, Reach.NO_ENGINE, raft=True), make.gone(C)], "manager-b may be alive"),
     (steps.force(A), EMPTY, "manager-a has no log"),
+    (steps.force(A), [LEFT[0], make.gone(B), make.halted(C)], ""),
+    (steps.force(A), HARMED, "the log of manager-a is damaged (a wrong checksum)"),
+    (steps.repair("manager-a", "entry 9"), HARMED, ""),
+    (
+        steps.repair("manager-a", "entry 9"),
+        [replace(LEFT[0], state=LocalState.ERROR, repaired="it was"), *LEFT[1:]],
+        "",
+    ),
+    (steps.repair("manager-a", "entry 9"), LEFT, "manager-a has no damaged log"),
+    (steps.repair("manager-a", "entry 9"), [HARMED[0], make.silent(B), make.gone(C)], "manager-b may be alive"),
+    (steps.repair("manager-a", "entry 9"), [HARMED[0], led(B, "manager-b"), led(C, "manager-b")], "has a leader"),
+    (steps.leave_damaged("manager-c"), [led(A), led(B), make.damaged(C)], ""),
+    (steps.leave_damaged("manager-c"), [led(A), led(B), make.halted(C)], "did not leave manager-c behind"),
+    (
+        steps.leave_damaged("manager-c"),
+        [led(A), led(B), replace(make.damaged(C), cluster_id="other")],
+        "did not leave manager-c behind",
+    ),
+    (steps.leave_damaged("manager-c"), [*LEFT[:2], make.damaged(C)], "no manager has a leader"),
+    (steps.set_aside("manager-c"), [led(A), led(B), make.halted(C)], ""),
+    (steps.set_aside("manager-c"), [led(A), led(B), make.damaged(C)], "manager-c has no unused log"),
     (steps.restore(A, "a copy", make.CLUSTER), EMPTY, ""),
     (steps.restore(A, "a copy", make.CLUSTER), GONE, "manager-a does not answer (gone)"),
     (steps.restore(A, "a copy", make.CLUSTER), [EMPTY[0], led(B, "manager-b"), led(C, "manager-b")], "has a leader"),

@@ -192,3 +192,16 @@ def test_what_gives_the_quorum_comes_first_and_each_node_has_its_own_steps(
     taken = [step for step in made.steps if step.action not in (Action.REBUILD, Action.PROVE)]
     assert taken[: len(quorum)] == list(made.quorum_steps)
     assert len(taken) == len(quorum) + sum(map(len, nodes.values()))
+
+
+def test_a_locked_manager_with_a_damaged_log_is_not_unlocked_but_rejoins_once_the_others_lead() -> None:
+    locked = [replace(make.leaderless(node), state=LocalState.LOCKED) for node in (A, B, C)]
+    made = plan([*locked[:2], replace(locked[2], damage="a wrong checksum")])
+    assert made.kind is Kind.LOCKED
+    assert [(step.action, step.node) for step in made.steps] == [
+        (Action.UNLOCK, "manager-a"),
+        (Action.UNLOCK, "manager-b"),
+        (Action.SAVE, "manager-c"),
+        (Action.LEAVE, "manager-c"),
+        (Action.JOIN, "manager-c"),
+    ]

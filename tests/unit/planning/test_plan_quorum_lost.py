@@ -12,7 +12,8 @@ from recovery.planning.diagnosis import diagnose
 from recovery.planning.plan import Source
 from recovery.planning.steps import Action
 from recovery.planning.survivors import copy_ahead_of, rank
-from recovery.swarm.model import Survivor
+from recovery.swarm.model import LocalState
+from recovery.swarm.survivor import Survivor
 from recovery.swarm.wal import Position
 from tests.unit import factories as make
 from tests.unit.planning.plans import FRESH, STALE, choice, named, plan, two_of_five_left
@@ -95,6 +96,35 @@ def test_of_one_term_the_survivor_is_forced_that_is_known_to_be_committed_furthe
     late = Survivor("manager-c", Position(4, 41, 40))
     assert [one.name for one in rank((long, short))] == ["manager-b", "manager-a"]
     assert rank((long, short, late))[0] == late, "elected since: it has what was committed before"
+
+
+def test_a_damaged_log_counts_as_far_as_it_is_repaired_and_comes_after_a_sound_one_that_is_its_equal() -> None:
+    sound = Survivor("manager-a", Position(2, 40, 39))
+    cut = replace(sound, name="manager-b", damage="a wrong checksum")
+    longer = replace(cut, position=Position(2, 41, 40))
+    useless = Survivor("manager-c", Position(0, 0, 0), damage="it holds no entry")
+    assert rank((useless, cut, sound)) == (sound, cut, useless)
+    assert rank((useless, sound, longer)) == (longer, sound, useless)
+
+
+def test_the_plans_id_depends_on_where_the_repaired_log_ends() -> None:
+    cut = Survivor("manager-a", Position(2, 40, 39), damage="a wrong checksum")
+    harmed = [make.damaged(A), make.gone(B), make.gone(C)]
+    made = plan(harmed, survivors=(cut,))
+    again = plan(
+        [replace(harmed[0], state=LocalState.INACTIVE, damage="", repaired="a wrong checksum"), *harmed[1:]],
+        survivors=(replace(cut, in_place=True),),
+    )
+    assert made.id == again.id, "in place, it is consented to still"
+    assert Action.REPAIR not in {step.action for step in again.steps}
+    assert plan(harmed, survivors=(replace(cut, position=Position(2, 39, 38)),)).id != made.id
+    assert plan(harmed, survivors=(replace(cut, damage=""),)).id != made.id
+    consented = plan(harmed, survivors=(cut,), recover=made.id)
+    assert consented.refusal is None
+    for recover in (True, "r0000000"):
+        refused = plan(harmed, survivors=(cut,), recover=recover, typed=True).agreed()
+        assert refused.refusal
+        assert refused.refusal.code == "consent-needed"
 
 
 def test_an_older_copy_may_be_of_a_history_that_was_given_up() -> None:

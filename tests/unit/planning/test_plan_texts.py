@@ -21,6 +21,8 @@ from recovery.planning.plan import Plan, Source
 from recovery.planning.steps import Action
 from recovery.planning.survivors import rank
 from recovery.swarm.model import Inventory, LocalState, NodeReport
+from recovery.swarm.survivor import Survivor
+from recovery.swarm.wal import Position
 from tests.unit import factories as make
 from tests.unit.planning.plans import (
     FRESH,
@@ -87,6 +89,21 @@ def stood_in() -> Plan:
     return plan([*(make.manager(node, promoted) for node in (A, B, C)), make.manager(W1, promoted)])
 
 
+FRESH_B = Survivor("manager-b", Position(2, 40, 39))
+HARMED = [make.damaged(A), make.damaged(B), make.halted(C)]
+CUT = Survivor("manager-a", Position(2, 40, 39), damage="a wrong checksum", claimed=60)
+USELESS = Survivor("manager-c", Position(0, 0, 0), damage="nothing of its raft log can be used: it holds no entry")
+
+
+def repaired(best: Survivor = CUT) -> Plan:
+    """What is planned where the best log is a repaired one, and S3 has a copy that holds something else."""
+    inventory = Inventory({"configs": frozenset({"c1", "c2"})}, 42)
+    manifest = make.manifest(inventory=inventory)
+    newest = Choice(make.copy_of(manifest), manifest)
+    ranked = rank((USELESS, replace(CUT, name="manager-b", position=Position(2, 38, 37)), best))
+    return consented(HARMED, survivors=ranked, newer=newest)
+
+
 PLANS: dict[str, Callable[[], Plan]] = {
     "a new swarm": lambda: plan(NOBODY, copies=False),
     "nothing to recover": lambda: plan(NOBODY, copies=False, recover=True),
@@ -125,6 +142,21 @@ PLANS: dict[str, Callable[[], Plan]] = {
     "quorum lost, a stand-in": lambda: plan(
         [*ONE_LEFT, replace(make.leaderless(W1), raft=True)], recover=True, survivors=(STALE,)
     ),
+    "one log is damaged": lambda: plan([led(A), led(B), make.damaged(C)]),
+    "one log is damaged, and its engine is down": lambda: plan([led(A), led(B), make.halted(C)]),
+    "quorum lost, every log is damaged": repaired,
+    "quorum lost, the repaired log was tried": lambda: repaired(
+        replace(CUT, holds=Inventory({"configs": frozenset({"c1"})}, 39), claimed=40)
+    ),
+    "quorum lost, the repaired log was not tried": lambda: repaired(replace(CUT, trial="no memory", locked=True)),
+    "quorum lost, the repaired log is in place": lambda: repaired(replace(CUT, in_place=True)),
+    "quorum lost, a damaged log, no consent": lambda: plan(HARMED, recover=True, survivors=(CUT,)),
+    "quorum lost, one log is sound": lambda: plan(
+        [make.damaged(A), make.leaderless(B), make.halted(C)], recover=True, survivors=rank((CUT, FRESH_B, USELESS))
+    ),
+    "quorum lost, nothing of any log can be used": lambda: plan(HARMED, recover=True, survivors=(USELESS,)),
+    "the quorum is alive, and a disk is full": lambda: plan([led(A), led(B), make.full(C)]),
+    "quorum lost, disks are full": lambda: plan([make.leaderless(A), make.full(B), make.full(C)], recover=True),
     "foreign": lambda: plan([led(A), led(B), led(C), make.worker(W1, cluster="other")]),
     "forked": lambda: plan([led(A), led(B, leader="manager-b"), led(C)]),
 }

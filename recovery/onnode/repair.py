@@ -1,0 +1,128 @@
+"""A raft log that an engine cannot use: what is wrong with it, and a repaired one in a copy of its directory.
+
+The checksums tell how much of a log is good, and they need no key: swarmkit encrypts the content of an entry, and the
+checksum is of what is written. The log in the engine's own directory is only read.
+"""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from recovery.onnode import archive
+from recovery.swarm.crc32c import crc32c
+from recovery.swarm.protobuf import fields
+from recovery.swarm.wal import Reading, position, read
+
+SNAPSHOTS = "swarm/raft/snap-v3-encrypted"
+INDEX = slice(17, 33)
+"""Of a file's name, in hexadecimal: of a segment the first entry, of a snapshot the last (etcd: walName; swarmkit: the same)."""
+LOST_SNAPSHOT = "its snapshot is lost or damaged, and the log does not begin at the first entry"
+WORTH_BYTES = 16 << 20
+"""What is smaller is not shown where disk space is wanted."""
+COUNT_SECONDS = 3.0
+"""For each folder."""
+REMOVABLE = (
+    ("swarm.before-*", "former swarm directories, of which S3 has safety copies"),
+    ("containers", "containers and their logs: docker container prune"),
+    ("overlay2", "images and layers: docker image prune --all"),
+    ("volumes", "volumes, which may hold the data of services: docker volume ls"),
+    ("/var/log", "logs: journalctl --vacuum-size=100M"),
+    ("/var/lib/requorum", "copies that S3 does not have yet"),
+)
+"""What may take space beside a swarm directory, and what removes it."""
+
+
+def examine(root: str) -> dict[str, Any]:
+    """What is wrong with the log below ``root``. Raises: OSError."""
+    log = _read(Path(root))
+    fault = log.fault or ("" if log.position else "it holds no entry")
+    return {"fault": fault, "mends": log.mends}
+
+
+def removable(root: str) -> list[str]:
+    """What takes space on the disk of the swarm directory, the largest first, and what removes it. Raises: OSError."""
+    disk = Path(root, "swarm").stat().st_dev
+    taken = {}
+    for pattern, what in REMOVABLE:
+        found = Path(root).glob(pattern) if pattern[0] != "/" else iter([Path(pattern)])
+        taken[what] = sum(_size(path) for path in found if path.exists() and path.stat().st_dev == disk)
+    large = sorted(((size, what) for what, size in taken.items() if size >= WORTH_BYTES), reverse=True)
+    return [f"{size >> 20} MiB of {what}" for size, what in large]
+
+
+def cut(root: Path) -> str:
+    """Cut the log below ``root`` behind its last good frame; what was wrong with it, and up to which entry it went on.
+
+    Raises: Unfit when nothing of it can be used; OSError.
+    """
+    log, segments = _read(root), _segments(root)
+    if log.position is None:
+        raise archive.Unfit(f"nothing of its raft log can be used: {log.fault or 'it holds no entry'}")
+    if not log.fault:
+        return ""
+    for path, good in zip(segments, log.good, strict=True):
+        if not good:
+            path.unlink()
+            continue
+        size = path.stat().st_size
+        with path.open("r+b") as file:
+            file.truncate(good)
+            file.truncate(size)
+    return log.fault
+
+
+def claimed(root: Path) -> int:
+    """The highest entry that the log shows when nobody looks at its checksums; 0 if none."""
+    with suppress(ValueError):
+        return position(path.read_bytes() for path in _segments(root)).index
+    return 0
+
+
+def remade(root: str, tree: Path) -> dict[str, Any]:
+    """Copy the swarm directory below ``root`` to below ``tree``, and cut the log there. Raises: as `cut`."""
+    shutil.copytree(Path(root, "swarm"), tree / "swarm", ignore=shutil.ignore_patterns("*.tmp"))
+    shown = claimed(tree)
+    return {"cut": cut(tree), "claimed": shown}
+
+
+def _read(root: Path) -> Reading:
+    segments = _segments(root)
+    start = _start(root, segments)
+    if start is None:
+        return Reading((0,) * len(segments), None, LOST_SNAPSHOT if segments else "there is none")
+    found = read([path.read_bytes() for path in segments[start:]])
+    skipped = tuple(path.stat().st_size for path in segments[:start])
+    return Reading(skipped + found.good, found.position, found.fault, found.mends)
+
+
+def _segments(root: Path) -> list[Path]:
+    return sorted((root / archive.WAL).glob("*.wal"))
+
+
+def _start(root: Path, segments: list[Path]) -> int | None:
+    """The first segment that an engine reads: the last one that begins up to its snapshot. None if that one is gone."""
+    index = max(_snapshots(root), default=0)
+    begun = [number for number, path in enumerate(segments) if int(path.name[INDEX], 16) <= index]
+    return max(begun, default=None)
+
+
+def _snapshots(root: Path) -> Iterator[int]:
+    """The last entry of each snapshot whose checksum is right (etcd, server/etcdserver/api/snap: Read)."""
+    for path in (root / SNAPSHOTS).glob("*.snap"):
+        with suppress(ValueError):
+            values = dict(fields(path.read_bytes()))
+            data = values.get(2, b"")
+            if isinstance(data, bytes) and data and crc32c(data) == values.get(1):
+                yield int(path.name[INDEX], 16)
+
+
+def _size(path: Path) -> int:
+    """Bytes that a folder takes on the disk; 0 where counting takes too long."""
+    try:
+        counted = subprocess.run(["du", "-xsk", str(path)], capture_output=True, timeout=COUNT_SECONDS)
+    except subprocess.TimeoutExpired:
+        return 0
+    return int(counted.stdout.split()[0]) << 10 if counted.stdout else 0

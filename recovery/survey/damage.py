@@ -1,0 +1,68 @@
+"""Looks at the raft log and the disk of a manager whose engine does not come up with its swarm. Changes nothing."""
+
+from dataclasses import replace
+
+from recovery.errors import CommandFailed, DamagedCopy
+from recovery.node import program
+from recovery.node.ssh import Shell
+from recovery.swarm.model import LocalState, NodeReport, Reach
+
+LEAST_BYTES = 64 << 20
+"""An engine that starts makes the next segment of its log first (etcd, server/storage/wal: SegmentSizeBytes)."""
+SECONDS = 120.0
+"""For a log of hundreds of megabytes. One of 10,000 entries takes a few seconds."""
+NO_SPACE = "no space left on device"
+ENGINES_WORDS = ("WAL", "snapshot")
+"""In an engine's error about its log (swarmkit, manager/state/raft/storage: ReadRepairWAL, and the node's `raft.go`)."""
+OFF = frozenset({b"inactive", b"failed", b"activating"})
+"""systemd's words for an engine that does not run, or that it starts again and again. One that hangs is active, and its raft
+member may live."""
+STALLED = frozenset({LocalState.ERROR, LocalState.PENDING})
+"""The states of an engine whose raft member has stopped, or did not start."""
+
+
+def examined(shell: Shell, seen: NodeReport, root: str, free: int | None) -> NodeReport:
+    """The report, with what is wrong with the log or the disk if that stops the engine. ``free`` are bytes on its disk.
+
+    The log is read only if its engine is down, locked, in state `error`, or in no swarm. Raises: Silent.
+    """
+    if seen.reach is Reach.NO_RIGHTS or not seen.raft or seen.placed:
+        return seen
+    down = seen.reach is Reach.NO_ENGINE
+    if (down or seen.state in STALLED) and free is not None and free < LEAST_BYTES:
+        return replace(
+            seen, full=f"{free >> 20} MiB are free, and Docker needs {LEAST_BYTES >> 20} MiB{_removable(shell, root)}"
+        )
+    if seen.state is LocalState.ERROR and NO_SPACE in seen.detail:
+        return replace(seen, full="it has space again")
+    if down or seen.left_over or seen.state in (LocalState.ERROR, LocalState.LOCKED):
+        return replace(seen, damage=_damage(shell, seen, root))
+    return seen
+
+
+def _damage(shell: Shell, seen: NodeReport, root: str) -> str:
+    """What is wrong with the log. A cut-off last write is nothing, unless the engine failed over it."""
+    if seen.reach is Reach.NO_ENGINE and _engine(shell) not in OFF:
+        return ""
+    failed = seen.state is LocalState.ERROR and any(word in seen.detail for word in ENGINES_WORDS)
+    try:
+        found = program.run(shell, "examine", root, seconds=SECONDS)
+    except (CommandFailed, DamagedCopy):
+        return seen.detail if failed else ""
+    if found["fault"] and (failed or not found["mends"]):
+        return str(found["fault"])
+    return seen.detail if failed and not seen.repaired else ""
+
+
+def _engine(shell: Shell) -> bytes:
+    """What systemd says of the engine."""
+    return shell.run(["systemctl", "is-active", "docker.service"], check=False).stdout.strip()
+
+
+def _removable(shell: Shell, root: str) -> str:
+    """What takes space on the disk and may be removed, in words."""
+    try:
+        found: list[str] = program.run(shell, "removable", root)
+    except (CommandFailed, DamagedCopy):
+        return ""
+    return f". What takes space: {', '.join(found)}" if found else ""

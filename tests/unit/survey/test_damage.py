@@ -1,0 +1,120 @@
+"""What a survey says of a manager whose engine does not come up: its log, its disk, or neither."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+
+from recovery.node.shell import DATA_ROOT, Output
+from recovery.node.ssh import Shell
+from recovery.survey.damage import LEAST_BYTES, examined
+from recovery.swarm.model import LocalState, NodeReport, Reach
+from tests.unit import factories as make
+
+A = make.settings().managers[0]
+PLENTY = 1 << 30
+ENGINE_SAYS = "manager stopped: can't initialize raft node: irreparable WAL error: walpb: crc mismatch"
+ENGINE_IS_FULL = "manager stopped: can't initialize raft node: irreparable WAL error: no space left on device"
+UP = make.leaderless(A)
+FAILED = replace(UP, state=LocalState.ERROR, detail=ENGINE_SAYS)
+DOWN = replace(UP, reach=Reach.NO_ENGINE, state=LocalState.INACTIVE)
+LOCKED = replace(UP, state=LocalState.LOCKED)
+LEFT_OVER = replace(UP, state=LocalState.INACTIVE)
+WRONG, CUT_OFF, WHOLE = ("a wrong checksum", False), ("a length that runs past the end of the file", True), ("", False)
+
+
+class Node:
+    """A machine that runs the program, and writes down its verbs."""
+
+    node = A
+
+    def __init__(self, log: tuple[str, bool] | None, engine: str = "failed") -> None:
+        self.log, self.engine, self.verbs = log, engine, list[str]()
+
+    def run(self, argv: Sequence[str], **_: Any) -> Output:
+        if argv[0] == "systemctl":
+            return Output(f"{self.engine}\n".encode(), "", 3)
+        self.verbs.append(argv[4])
+        if self.log is None:
+            return Output(b"", "python3: not found", 127)
+        found = {"examine": {"fault": self.log[0], "mends": self.log[1]}, "removable": ["500 MiB of logs"]}
+        return Output(json.dumps(found[argv[4]]).encode(), "", 0)
+
+
+def look(
+    seen: NodeReport, log: tuple[str, bool] | None = WHOLE, free: int | None = PLENTY
+) -> tuple[str, str, list[str]]:
+    node = Node(log)
+    found = examined(cast("Shell", node), seen, DATA_ROOT, free)
+    return found.damage, found.full, node.verbs
+
+
+@pytest.mark.parametrize(
+    ("seen", "log", "damage"),
+    [
+        (FAILED, WRONG, "a wrong checksum"),
+        (FAILED, CUT_OFF, "a length that runs past the end of the file"),
+        (FAILED, WHOLE, ENGINE_SAYS),
+        (FAILED, None, ENGINE_SAYS),
+        (replace(FAILED, repaired="a wrong checksum"), WHOLE, ""),
+        (replace(FAILED, detail="x509: certificate has expired"), WHOLE, ""),
+        (replace(FAILED, detail="x509: certificate has expired"), None, ""),
+        (DOWN, WRONG, "a wrong checksum"),
+        (DOWN, CUT_OFF, ""),
+        (DOWN, WHOLE, ""),
+        (LOCKED, WRONG, "a wrong checksum"),
+        (LOCKED, CUT_OFF, ""),
+        (LEFT_OVER, WRONG, "a wrong checksum"),
+        (LEFT_OVER, WHOLE, ""),
+    ],
+)
+def test_a_damaged_log_is_one_that_its_engine_cannot_use(
+    seen: NodeReport, log: tuple[str, bool] | None, damage: str
+) -> None:
+    assert look(seen, log)[:2] == (damage, "")
+
+
+@pytest.mark.parametrize(
+    ("engine", "damage"),
+    [("inactive", WRONG[0]), ("failed", WRONG[0]), ("activating", WRONG[0]), ("active", ""), ("", "")],
+)
+def test_an_engine_that_hangs_may_live_whatever_its_log_looks_like(engine: str, damage: str) -> None:
+    assert examined(cast("Shell", Node(WRONG, engine)), DOWN, DATA_ROOT, PLENTY).damage == damage
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        UP,
+        replace(UP, state=LocalState.PENDING),
+        make.worker(A),
+        make.empty(A),
+        replace(LEFT_OVER, placed="a copy"),
+    ],
+    ids=["up", "electing", "a worker", "in no swarm", "restored"],
+)
+def test_nobody_elses_log_is_read(seen: NodeReport) -> None:
+    assert look(seen, WRONG) == ("", "", [])
+
+
+@pytest.mark.parametrize(
+    "seen", [FAILED, DOWN, replace(UP, state=LocalState.PENDING)], ids=["error", "down", "pending"]
+)
+def test_a_full_disk_is_the_cause_before_the_log_is(seen: NodeReport) -> None:
+    damage, full, verbs = look(seen, WRONG, LEAST_BYTES - (2 << 20))
+    assert (damage, verbs) == ("", ["removable"])
+    assert full == "62 MiB are free, and Docker needs 64 MiB. What takes space: 500 MiB of logs"
+
+
+def test_a_disk_that_has_space_again_is_still_the_cause_until_the_engine_is_restarted() -> None:
+    assert look(replace(FAILED, detail=ENGINE_IS_FULL), WHOLE) == ("", "it has space again", [])
+
+
+def test_a_disk_that_is_full_under_a_manager_that_works_is_not_told() -> None:
+    assert look(UP, WRONG, 0) == ("", "", [])
+
+
+def test_where_the_free_space_is_unknown_the_log_is_looked_at() -> None:
+    assert look(FAILED, WRONG, None)[0] == "a wrong checksum"

@@ -129,6 +129,12 @@ class Stack:
         """Run ``pulumi destroy --yes``."""
         return self.pulumi("destroy", "--yes", *arguments, config_file=True, check=check)
 
+    def urn(self, name: str) -> str:
+        """The URN of the resource of that name."""
+        state = json.loads(self.pulumi("stack", "export").text)
+        urns = (str(resource["urn"]) for resource in state["deployment"]["resources"])
+        return next(urn for urn in urns if urn.endswith(f"::{name}"))
+
     def outputs(self) -> dict[str, Any]:
         """The stack's outputs."""
         found: dict[str, Any] = json.loads(self.pulumi("stack", "output", "--json").text)

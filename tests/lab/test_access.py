@@ -164,6 +164,7 @@ def refused(machines: Swarm) -> dict[str, int]:
     return {name: sum(int(line.split()[0]) for line in lines if "above" in line) for name, lines in listed.items()}
 
 
+@pytest.mark.whole
 def test_a_swarm_behind_a_limit_is_not_called_lost_and_a_plan_waits_for_it(machines: Swarm) -> None:
     with everywhere(machines, tuple(ADDRESSES), LIMITED, UNLIMITED):
         for _ in range(4):
@@ -175,6 +176,7 @@ def test_a_swarm_behind_a_limit_is_not_called_lost_and_a_plan_waits_for_it(machi
         print("refused before the plan, and by its end:", begun, refused(machines), f"{planned.seconds:.1f} s")
 
 
+@pytest.mark.whole
 def test_a_total_loss_is_recovered_behind_a_limit_of_new_connections(machines: Swarm) -> None:
     machines.run_workload()
     assert machines.stack.requorum("backup").status == 0

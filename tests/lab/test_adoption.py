@@ -169,6 +169,7 @@ def test_a_firewall_that_is_asked_for_is_switched_on_in_both_families_and_nobody
     assert {**after, "rules": None} == {**before, "rules": None}
 
 
+@pytest.mark.whole
 def test_what_became_of_the_machines_is_shown_and_put_back(found: Swarm) -> None:
     before = {name: ours(found, name) for name in ADDRESSES}
     found.on("worker-1", "sh", "-c", "iptables -F INPUT && iptables -F REQUORUM")
@@ -225,6 +226,7 @@ def test_a_firewall_of_an_earlier_release_stays_as_it_is_until_it_is_asked_for(f
     assert {name: ours(found, name) for name in ADDRESSES} == before
 
 
+@pytest.mark.whole
 def test_a_machine_that_was_installed_anew_under_its_machine_id_is_prepared_again(found: Swarm) -> None:
     machine, before = found.on("worker-1", "cat", "/etc/machine-id"), ours(found, "worker-1")
     path = data_path(found, "worker-1")

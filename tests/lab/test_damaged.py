@@ -75,6 +75,7 @@ def test_the_quorum_is_lost_by_two_damaged_logs_and_the_sound_one_is_forced(swar
     require_back(swarm)
 
 
+@pytest.mark.whole
 def test_every_log_is_damaged_and_the_best_is_repaired_by_the_plans_id(swarm: Swarm) -> None:
     for name in ("before", "last"):
         swarm.on("manager-a", "sh", "-c", f"echo {name} | docker config create {name} -")

@@ -9,6 +9,8 @@ from lab.stack import Stack
 from tests.lab.machines import ADDRESSES
 from tests.lab.swarm import Picture, Swarm
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.fixture(scope="module")
 def machines(existing: Stack) -> Swarm:
@@ -26,33 +28,20 @@ def unchanged(machines: Swarm) -> Iterator[Picture]:
     assert not before.differences(machines.picture())
 
 
-def urn(stack: Stack, name: str) -> str:
-    state = json.loads(stack.pulumi("stack", "export").text)
-    return next(r["urn"] for r in state["deployment"]["resources"] if r["urn"].endswith(f"::{name}"))
-
-
-@pytest.mark.parametrize(
-    "resource",
-    [
-        "quorum",
-        *(pytest.param(name, marks=pytest.mark.whole) for name in ("manager-b-member", "worker-1-member", "health")),
-    ],
-)
+@pytest.mark.parametrize("resource", ["quorum", "manager-b-member", "worker-1-member", "health"])
 @pytest.mark.usefixtures("unchanged")
 def test_a_resource_that_is_replaced_is_looked_at_and_nobody_leaves(machines: Swarm, resource: str) -> None:
-    machines.stack.up("--skip-preview", "--replace", urn(machines.stack, resource))
+    machines.stack.up("--skip-preview", "--replace", machines.stack.urn(resource))
     machines.await_standing(*ADDRESSES)
 
 
-@pytest.mark.whole
 @pytest.mark.usefixtures("unchanged")
 def test_a_resource_that_is_tainted_is_looked_at_and_nobody_leaves(machines: Swarm) -> None:
-    machines.stack.pulumi("state", "taint", urn(machines.stack, "quorum"), "--yes")
+    machines.stack.pulumi("state", "taint", machines.stack.urn("quorum"), "--yes")
     machines.stack.up("--skip-preview")
     machines.await_standing(*ADDRESSES)
 
 
-@pytest.mark.whole
 @pytest.mark.usefixtures("unchanged")
 def test_managers_that_are_all_given_other_names_stay_who_they_are(machines: Swarm) -> None:
     values = machines.stack.settings()
@@ -64,7 +53,6 @@ def test_managers_that_are_all_given_other_names_stay_who_they_are(machines: Swa
     machines.stack.up("--skip-preview")
 
 
-@pytest.mark.whole
 def test_of_workers_without_names_the_one_that_is_deleted_from_the_list_leaves(machines: Swarm) -> None:
     values, before = machines.stack.settings(), machines.nodes()
     machines.stack.write({**values, "workers": values["workers"][1:]})
@@ -88,7 +76,6 @@ def test_a_swarm_that_cannot_be_told_to_end_is_not_given_up(machines: Swarm) -> 
     assert "requorum fence worker-2 --lost" in shown.text
 
 
-@pytest.mark.whole
 @pytest.mark.usefixtures("unchanged")
 def test_a_stack_that_protects_its_swarm_lets_go_of_it(machines: Swarm) -> None:
     values = machines.stack.settings()

@@ -118,6 +118,17 @@ def test_a_machine_can_be_taken_out_and_the_swarm_shrinks_safely(machines: Swarm
     assert machines.state("worker-2") == "inactive"
 
 
-def test_destroy_dissolves_the_swarm_and_leaves_the_machines(machines: Swarm) -> None:
-    machines.stack.destroy()
+def test_a_quorum_that_is_replaced_is_looked_at_and_nobody_leaves(machines: Swarm) -> None:
+    before = machines.picture()
+    machines.stack.up("--skip-preview", "--replace", machines.stack.urn("quorum"))
+    assert not before.differences(machines.picture())
+
+
+def test_destroy_says_what_ends_dissolves_the_swarm_and_leaves_the_machines(machines: Swarm) -> None:
+    services = [service["Name"] for service in machines.json("manager-a", "service", "ls")]
+    copies = len(json.loads(machines.stack.requorum("backups", "--json").text)["copies"])
+    shown = machines.stack.destroy()
+    assert services
+    assert all(name in shown.text for name in services)
+    assert len(json.loads(machines.stack.requorum("backups", "--json").text)["copies"]) == copies + len(MANAGERS)
     assert [machines.state(name) for name in ADDRESSES] == ["inactive"] * len(ADDRESSES)

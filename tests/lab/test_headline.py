@@ -66,6 +66,7 @@ def test_the_saved_flag_does_not(swarm: Swarm) -> None:
     assert [node.name for node in nodes.existing(swarm.lab)] == list(WORKERS)
 
 
+@pytest.mark.whole
 def test_a_typed_preview_shows_consent_and_renews_no_flag(swarm: Swarm) -> None:
     shown = typed(swarm.stack, f"preview {FLAG}")
     assert shown.status == 0, shown.text

@@ -237,6 +237,7 @@ def test_the_update_after_the_loss_of_a_zone_changes_nothing(swarm: Swarm) -> No
     assert UNCHANGED in swarm.stack.up("--skip-preview", "--expect-no-changes").text
 
 
+@pytest.mark.whole
 def test_a_manager_that_does_not_gossip_is_restarted_in_a_recovery_only(
     swarm: Swarm, monkeypatch: pytest.MonkeyPatch
 ) -> None:

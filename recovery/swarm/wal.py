@@ -15,6 +15,9 @@ from recovery.swarm.protobuf import fields
 METADATA, ENTRY, STATE, CRC, SNAPSHOT = 1, 2, 3, 4, 5
 """Record types: whose log it is, an entry {2: term, 3: index}, the hard state {1: term, 3: commit}, the checksum that a segment
 continues from, a snapshot {1: index, 2: term}."""
+KINDS = frozenset({METADATA, ENTRY, STATE, CRC, SNAPSHOT})
+ENTRY_TYPES = frozenset({0, 1})
+"""A change of the swarm, and a change of its managers (etcd, raftpb: EntryType). swarmkit writes no other."""
 LENGTH = 8
 SECTOR = 512
 """The least that a disk writes at once (etcd, server/storage/wal/decoder.go: minSectorSize)."""
@@ -100,11 +103,17 @@ class _End:
         self.owned = False
 
     def follow(self, kind: int, data: bytes) -> None:
-        """Take the next record. Raises: ValueError when it cannot be read."""
+        """Take the next record. Raises: ValueError when it cannot be read: the checksum does not cover a record's kind."""
+        if kind not in KINDS:
+            raise ValueError(f"a record of kind {kind}")
         values = dict(fields(data)) if kind in (ENTRY, STATE, SNAPSHOT) else {}
         if kind == ENTRY:
+            if _number(values, 1) not in ENTRY_TYPES:
+                raise ValueError("an entry of no known type")
             self.term, self.index = _number(values, 2), _number(values, 3)
         elif kind == STATE:
+            if 4 in values:
+                raise ValueError("a hard state with content")
             self.commit = _number(values, 3)
         elif kind == SNAPSHOT and _number(values, 1) > self.index:
             self.index, self.term = _number(values, 1), _number(values, 2)

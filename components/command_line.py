@@ -3,14 +3,16 @@
 import argparse
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
 
 from recovery.settings import PROJECT
 
+T = TypeVar("T")
 COMMANDS = frozenset({"up", "update", "preview", "pre"})
 """The commands that make one plan, with all their names. `pulumi watch` makes another plan at every change of a file."""
 DESTROY = frozenset({"destroy", "down", "dn"})
@@ -44,34 +46,22 @@ def consent_is_typed() -> bool:
     """
     if os.environ.get("CI"):
         return False
-    try:
-        pulumi = next(_pulumi(), None)
-        return bool(pulumi and _at_terminal(pulumi.pid) and gives_consent(pulumi.cmdline()[1:]))
-    except (psutil.Error, OSError):
-        return False
+    return _of_pulumi(lambda pulumi: _at_terminal(pulumi.pid) and gives_consent(pulumi.cmdline()[1:]), False)
 
 
 def deletion() -> Deletion:
     """Why the running `pulumi` deletes resources. An unreadable command line counts as a change, which ends no swarm."""
-    try:
-        pulumi = next(_pulumi(), None)
-        return deletion_by(pulumi.cmdline()[1:]) if pulumi else Deletion.CHANGE
-    except (psutil.Error, OSError):
-        return Deletion.CHANGE
+    return _of_pulumi(lambda pulumi: deletion_by(pulumi.cmdline()[1:]), Deletion.CHANGE)
 
 
 def stack_file() -> Path | None:
     """The stack file that the running `pulumi` uses; None if that cannot be told, as with a stack that was selected before."""
-    try:
-        pulumi = next(_pulumi(), None)
-        return stack_file_by(pulumi.cmdline()[1:], Path(pulumi.cwd())) if pulumi else None
-    except (psutil.Error, OSError):
-        return None
+    return _of_pulumi(lambda pulumi: stack_file_by(pulumi.cmdline()[1:], Path(pulumi.cwd())), None)
 
 
 def stack_file_by(arguments: Sequence[str], folder: Path) -> Path | None:
     """The stack file that these arguments of `pulumi`, given in that folder, name."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser = _parser()
     for option in WITH_VALUE:
         parser.add_argument(*option, default="")
     try:
@@ -87,7 +77,7 @@ def stack_file_by(arguments: Sequence[str], folder: Path) -> Path | None:
 
 def deletion_by(arguments: Sequence[str]) -> Deletion:
     """Why these arguments of `pulumi` delete resources."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser = _parser()
     for option in (*WITH_VALUE, *OF_SOME):
         parser.add_argument(*option, action="append", default=[])
     parser.add_argument("--exclude-protected", action="store_true")
@@ -102,7 +92,7 @@ def deletion_by(arguments: Sequence[str]) -> Deletion:
 
 def gives_consent(arguments: Sequence[str]) -> bool:
     """Whether these arguments of `pulumi` set the flag for one update or preview, and let Pulumi ask a person."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser = _parser()
     parser.add_argument("-c", "--config", action="append", default=[])
     for switch in (("-y", "--yes"), ("-f", "--skip-preview"), ("--non-interactive",)):
         parser.add_argument(*switch, action="store_true")
@@ -113,9 +103,19 @@ def gives_consent(arguments: Sequence[str]) -> bool:
     return not known.non_interactive and not COMMANDS.isdisjoint(others) and any(map(FLAG.fullmatch, known.config))
 
 
-def _pulumi() -> Iterator[psutil.Process]:
-    """The `pulumi` processes above this one, the nearest first. Raises: psutil.Error."""
-    return (process for process in psutil.Process().parents() if Path(process.exe()).name == "pulumi")
+def _parser() -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+
+
+def _of_pulumi(read: Callable[[psutil.Process], T], otherwise: T) -> T:
+    """What ``read`` finds at the nearest `pulumi` process above this one; ``otherwise`` if there is none, or it is unreadable."""
+    try:
+        for process in psutil.Process().parents():
+            if Path(process.exe()).name == "pulumi":
+                return read(process)
+    except (psutil.Error, OSError):
+        pass
+    return otherwise
 
 
 def _at_terminal(pid: int) -> bool:

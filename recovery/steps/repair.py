@@ -13,7 +13,7 @@ from recovery.node.engine import RESTART
 from recovery.onnode import copying
 from recovery.planning.steps import Step
 from recovery.steps import swarm_directory
-from recovery.steps.run import Run
+from recovery.steps.run import PLAN_AGAIN, Run
 from recovery.swarm.key_file import unlock
 from recovery.swarm.survivor import Survivor
 
@@ -53,7 +53,7 @@ def _require_planned(run: Run, step: Step, copy: Staged) -> None:
         raise Refused(
             "repairing the raft log",
             f"the repaired log would be that of {ends}. The plan that Requorum showed is for {run.consented.cut}",
-            remedy="make a new plan: pulumi preview",
+            remedy=PLAN_AGAIN,
             node=step.node,
             code="plan-outdated",
         )

@@ -27,6 +27,9 @@ from recovery.swarm.machines import Node
 from recovery.swarm.model import NodeReport, Reach, Survey
 from recovery.swarm.survivor import Survivor
 
+PLAN_AGAIN = "make a new plan: pulumi preview"
+"""The remedy if the cluster is no longer as the consented plan was made for."""
+
 
 class Run:
     """One operator's run through the steps of one plan, one phase after the other."""
@@ -123,7 +126,7 @@ class Run:
         kind, consented = diagnosis.kind, self.consented
         if (kind is Kind.ALL_LOST and not consented.copy) or (kind is Kind.QUORUM_LOST and not consented.survivor):
             why = f"the diagnosis is {kind}, and this run has no plan for {kind}"
-            return Plan(kind, refusal=Refusal(why, "make a new plan: pulumi preview", code="plan-outdated"))
+            return Plan(kind, refusal=Refusal(why, PLAN_AGAIN, code="plan-outdated"))
         source = self._source() if kind is Kind.ALL_LOST else Source()
         ranking = self._ranked() if kind is Kind.QUORUM_LOST else ()
         return make_plan(diagnosis, self.settings, source, ranking, datetime.now(UTC))

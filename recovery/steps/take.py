@@ -24,7 +24,7 @@ from recovery.steps.readdress import take_vote
 from recovery.steps.redirect import redirect
 from recovery.steps.repair import repair_log
 from recovery.steps.restore import restore_copy
-from recovery.steps.run import Run, planned
+from recovery.steps.run import PLAN_AGAIN, Run, planned
 from recovery.steps.save import take_safety_copy
 from recovery.steps.unlock import open_key_file, unlock_manager
 
@@ -100,8 +100,7 @@ def _require_consented(consented: Plan, fresh: Plan, diagnosis: Diagnosis, doing
     if refusal and not refusal.consent:
         raise Refused(doing, f"{refusal.why}\n{diagnosis.text}", remedy=refusal.remedy, code=refusal.code)
     if why := still_valid(consented, fresh):
-        remedy = "make a new plan: pulumi preview"
-        raise Refused(doing, f"{why}\n{diagnosis.text}", remedy=remedy, code="plan-outdated")
+        raise Refused(doing, f"{why}\n{diagnosis.text}", remedy=PLAN_AGAIN, code="plan-outdated")
 
 
 def _may_be_taken(run: Run, phase: Phase, step: Step) -> bool:
@@ -110,8 +109,7 @@ def _may_be_taken(run: Run, phase: Phase, step: Step) -> bool:
     if not why:
         return True
     if step.action not in phase.may_wait:
-        remedy = "make a new plan: pulumi preview"
-        raise Refused(f"{phase.doing}: {step.effect}", why, remedy=remedy, node=step.node, code="plan-outdated")
+        raise Refused(f"{phase.doing}: {step.effect}", why, remedy=PLAN_AGAIN, node=step.node, code="plan-outdated")
     run.say(f"{step.node}: not now: {step.effect}, because {why}")
     return False
 

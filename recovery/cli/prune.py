@@ -22,8 +22,7 @@ def prune(
     as_json: JsonOption = False,
 ) -> None:
     """Remove the copies that no rule of requorum:backup.retention keeps. Exit status 3 if S3 refuses to delete one."""
-    if as_json and not (dry_run or yes):
-        raise typer.BadParameter("--json cannot ask for consent. Give --dry-run or --yes too")
+    pruning.require_consent(dry_run=dry_run, yes=yes, as_json=as_json)
     with opened(stack, config_file, as_json=as_json) as cluster:
         now = datetime.now(UTC)
         decisions = MANAGERS.look(cluster, now)

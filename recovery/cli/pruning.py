@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic
 
+import typer
+
 from recovery.cli.console import agree, err, out, say
 from recovery.cli.progress import progress
 from recovery.cli.show.contract import DEGRADED, FINE
@@ -14,6 +16,12 @@ from recovery.copies.retention import VERSIONS_STAY, C, Decision, Removal
 from recovery.operations import broken_uploads
 from recovery.operations.broken_uploads import BrokenUpload
 from recovery.operations.prune import Pruning
+
+
+def require_consent(*, dry_run: bool, yes: bool, as_json: bool) -> None:
+    """Check that a run without questions has its answer. Raises: BadParameter."""
+    if as_json and not (dry_run or yes):
+        raise typer.BadParameter("--json cannot ask for consent. Give --dry-run or --yes too")
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Commands that show the state of the cluster now."""
+"""The command that shows the state of the cluster now, and the look at it that other commands share."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -9,18 +9,14 @@ import typer
 
 from recovery.cli.console import FileOption, JsonOption, StackOption, app, opened, out, print_json
 from recovery.cli.show import cluster as show
-from recovery.cli.show.doctor import doctor_code, doctor_json, doctor_lines
 from recovery.cluster import Cluster
 from recovery.copies.catalog import known_id
 from recovery.copies.copy import Copy
 from recovery.errors import RequorumError
 from recovery.operations import agents, unfinished
-from recovery.operations.assess import assess
 from recovery.planning import changes
 from recovery.planning.changes import Changes
-from recovery.planning.diagnosis import Diagnosis, Kind, diagnose
-from recovery.planning.doctor import examine
-from recovery.planning.guidance import Guidance, guide
+from recovery.planning.diagnosis import Diagnosis, diagnose
 from recovery.planning.plan import Plan
 from recovery.survey.nodes import survey
 from recovery.swarm.model import Survey
@@ -53,48 +49,16 @@ def status(stack: StackOption = "", config_file: FileOption = None, as_json: Jso
     raise typer.Exit(now.exit_code)
 
 
-@app.command()
-def doctor(stack: StackOption = "", config_file: FileOption = None, as_json: JsonOption = False) -> None:
-    """List unhealthy nodes and the commands that may repair them, least disruptive first.
-
-    Changes nothing. Exit status: 0 if every node is healthy, 1 error, 3 degraded, 4 quorum lost, 5 not seen from here.
-    """
-    with opened(stack, config_file, as_json=as_json) as cluster:
-        seen, diagnosis, guidance = _examined(cluster)
-        cases = examine(cluster.settings, seen, diagnosis)
-        code = doctor_code(diagnosis, cases)
-        if as_json:
-            print_json(doctor_json(diagnosis, cases, guidance))
-        else:
-            lines = (f"cluster {cluster.settings.cluster}: {guidance.state}", *doctor_lines(diagnosis, cases, guidance))
-            out.print("\n".join(lines), markup=False)
-    raise typer.Exit(code)
-
-
 def status_of(cluster: Cluster) -> show.Status:
     """The status, within 5 seconds even if all nodes are dead and S3 does not answer."""
     now = look(cluster)
-    differs = _differs(cluster, now)
-    return show.status(cluster.settings, now.survey, now.diagnosis, now.copies, now.error, differs, now.unfinished)
+    changed = differs(cluster, now)
+    return show.status(cluster.settings, now.survey, now.diagnosis, now.copies, now.error, changed, now.unfinished)
 
 
-def _differs(cluster: Cluster, now: Look) -> Changes:
+def differs(cluster: Cluster, now: Look) -> Changes:
+    """What `pulumi up` would change on nodes that answer."""
     return changes.find(cluster.settings, now.survey, Plan(now.diagnosis.kind), agents.digests(cluster.settings))
-
-
-def _examined(cluster: Cluster) -> tuple[Survey, Diagnosis, Guidance]:
-    """Survey, diagnosis and guidance. A recovery is assessed as `requorum plan` does, because its command needs the plan's ID."""
-    settings, now = cluster.settings, look(cluster)
-    if now.diagnosis.kind in (Kind.QUORUM_LOST, Kind.ALL_LOST) and now.error is None:
-        try:
-            found = assess(cluster)
-        except RequorumError:
-            pass  # the guidance names `requorum plan`, which shows the error
-        else:
-            return found.survey, found.diagnosis, found.guidance(settings)
-    changed = _differs(cluster, now).alters
-    guidance = guide(settings, now.survey, now.diagnosis, changed=changed, unfinished=now.unfinished)
-    return now.survey, now.diagnosis, guidance
 
 
 def look(cluster: Cluster) -> Look:

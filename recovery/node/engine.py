@@ -16,7 +16,7 @@ from recovery.errors import EngineError
 from recovery.node.shell import Machine, Shell
 from recovery.swarm import raft_options
 from recovery.swarm.key_file import UnlockKey
-from recovery.swarm.machines import Node
+from recovery.swarm.machines import SWARM_PORT, Node
 from recovery.swarm.model import Inventory, LocalState, Member, Service, Task
 from recovery.waiting import until
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from recovery.swarm.machines import SwarmOptions
 
 
-SWARM_PORT = 2377
 RESTART = "systemctl reset-failed docker.service; systemctl restart docker.service"
 """Shell text that restarts a node's engine, even if systemd has stopped trying."""
 SECONDS = 40

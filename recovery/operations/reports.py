@@ -1,7 +1,6 @@
 """The reports of recoveries in S3: ``PREFIX/CLUSTER/reports/UTCTIME.json``, and ``.md`` beside it for eyes."""
 
 import json
-import re
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -11,8 +10,7 @@ from recovery.copies.copy import TIME
 from recovery.errors import StoreError
 from recovery.operations.report import RecoveryReport, as_json, as_markdown
 from recovery.steps import journal
-
-REPORT = re.compile(r"(\d{8}T\d{12}Z)\.json$")
+from recovery.steps.entry import REPORT
 
 
 def write(cluster: Cluster, account: RecoveryReport) -> str:

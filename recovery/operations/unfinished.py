@@ -4,9 +4,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from recovery.copies.copy import TIME
-from recovery.operations.reports import REPORT
 from recovery.s3.keys import Keys
-from recovery.steps.entry import ENTRY, PLAN
+from recovery.steps.entry import ENTRY, PLAN, REPORT
 
 
 def begun(keys: Keys, listed: Iterable[str]) -> datetime | None:

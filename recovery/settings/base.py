@@ -16,4 +16,6 @@ Recipient = Annotated[str, AfterValidator(sealing.require_recipient)]
 class Frozen(BaseModel):
     """Values that stay as they were read; keys are in camel case, and one that is not known is refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, validate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", alias_generator=to_camel, validate_by_name=True, defer_build=True
+    )

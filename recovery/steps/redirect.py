@@ -10,13 +10,12 @@ from collections.abc import Mapping
 from ipaddress import IPv4Address
 
 from recovery.errors import ProofFailed
-from recovery.node.engine import SWARM_PORT
 from recovery.node.ssh import Shell
 from recovery.planning.steps import Step
 from recovery.steps import votes
 from recovery.steps.run import Run
 from recovery.survey.nodes import ask
-from recovery.swarm.machines import Node
+from recovery.swarm.machines import SWARM_PORT, Node
 from recovery.swarm.model import NodeReport
 from recovery.waiting import until
 

@@ -5,15 +5,15 @@ it is there, so the presence of existing machines is `UNKNOWN`.
 """
 
 from collections.abc import Mapping, Sequence
-
-import docker
-from docker.errors import DockerException
-from requests.exceptions import RequestException
+from typing import TYPE_CHECKING
 
 from recovery.errors import HostError
 from recovery.settings import Settings
 from recovery.swarm.machines import Node
 from recovery.swarm.model import Presence
+
+if TYPE_CHECKING:
+    import docker
 
 SECONDS = 5
 """The limit for a query."""
@@ -45,8 +45,10 @@ def volume_name(node: str) -> str:
     return f"{node}-docker"
 
 
-def connect(endpoint: str, *, seconds: int = SECONDS) -> docker.APIClient:
+def connect(endpoint: str, *, seconds: int = SECONDS) -> "docker.APIClient":
     """The Docker engine at an endpoint. Raises: DockerException, RequestException, OSError."""
+    import docker  # status of existing machines asks no engine here
+
     return docker.APIClient(base_url=endpoint, version="auto", timeout=seconds, use_ssh_client=True)
 
 
@@ -60,6 +62,9 @@ def _presence(node: Node, states: Mapping[str, str] | None) -> Presence:
 
 
 def _containers(endpoint: str) -> Mapping[str, str]:
+    from docker.errors import DockerException
+    from requests.exceptions import RequestException
+
     try:
         engine = connect(endpoint)
         try:

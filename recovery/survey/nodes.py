@@ -19,7 +19,6 @@ from recovery.errors import (
     TransportError,
 )
 from recovery.node.connections import BRISK, GENTLE
-from recovery.node.engine import Engine
 from recovery.node.shell import DATA_ROOT, SHOWN
 from recovery.node.ssh import Shell
 from recovery.onnode.archive import OPENED, PLACED, REPAIRED
@@ -197,6 +196,8 @@ def ask(shell: Shell, *, seconds: float = ENGINE_SECONDS, whole: bool = True) ->
 
     A ``whole`` report also says what Requorum put on the machine.
     """
+    from recovery.node.engine import Engine  # loads docker: not for nodes that are silent
+
     base = NodeReport(shell.node, Reach.ANSWERS)
     try:
         engine = Engine(shell, seconds=seconds)

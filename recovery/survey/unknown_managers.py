@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 from recovery.cluster import Cluster
 from recovery.errors import Refused
-from recovery.node.engine import SWARM_PORT
 from recovery.parallel import side_by_side
+from recovery.swarm.machines import SWARM_PORT
 from recovery.swarm.model import NodeReport, Survey
 
 KNOCK = 'timeout 3 bash -c ": > /dev/tcp/$1/$2" 2>/dev/null'

@@ -9,6 +9,9 @@ from typing import Any, Literal, Self
 Role = Literal["manager", "worker"]
 Availability = Literal["active", "pause", "drain"]
 
+SWARM_PORT = 2377
+"""The port of the managers' API."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Node:

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from recovery import cli
-from recovery.cli import status as status_commands
+from recovery.cli import doctor as doctor_command
 from recovery.cluster import Cluster
 from recovery.errors import StoreError
 from recovery.operations import unfinished
@@ -78,7 +78,7 @@ def test_doctor_goes_on_where_the_recovery_cannot_be_assessed(stage: Any, monkey
     def fail(_: Cluster) -> Any:
         raise StoreError("listing", "it cannot be reached", remedy="start it")
 
-    monkeypatch.setattr(status_commands, "assess", fail)
+    monkeypatch.setattr(doctor_command, "assess", fail)
     done = run("doctor")
     assert done.exit_code == 4
     assert next_lines(done.stdout) == ["next: requorum plan"]

@@ -53,13 +53,15 @@ def test_a_shell_completes_commands() -> None:
 
 
 LIBRARIES = ("boto3", "asyncssh", "docker", "apprise", "prometheus_client", "pydantic")
+ACTING = ("recovery.operations.assess", "recovery.steps.unlock", "recovery.steps.run")
+"""What only a command needs that changes the cluster, or that prepares a change."""
 
 
 def loaded_by(*words: str) -> set[str]:
-    """Which of the libraries a command loads."""
+    """Which of the libraries, and of what acts, a command loads."""
     program = (
         "import atexit, json, sys\n"
-        f"atexit.register(lambda: print(json.dumps([name for name in {LIBRARIES!r} if name in sys.modules])))\n"
+        f"atexit.register(lambda: print(json.dumps([name for name in {LIBRARIES + ACTING!r} if name in sys.modules])))\n"
         f"sys.argv = ['requorum', *{words!r}]\n"
         "import recovery.__main__\n"
     )
@@ -73,7 +75,9 @@ def test_what_runs_no_command_loads_no_library_of_one(words: tuple[str, ...]) ->
 
 
 def test_a_command_loads_what_it_needs() -> None:
-    assert loaded_by("status") == {"boto3", "asyncssh", "docker", "pydantic"}
+    """No node answers here, so no engine is asked."""
+    assert loaded_by("status") == {"boto3", "asyncssh", "pydantic"}
+    assert loaded_by("plan") > {"recovery.operations.assess"}
 
 
 @pytest.mark.parametrize("name", COMMANDS)

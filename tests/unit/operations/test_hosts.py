@@ -45,13 +45,13 @@ def test_what_acts_is_given_the_time_that_a_busy_host_takes(
     monkeypatch: pytest.MonkeyPatch, act: Callable[[Settings, Any], object], done: set[str]
 ) -> None:
     docker = Docker()
-    monkeypatch.setattr(hosts.docker, "APIClient", docker.client)
+    monkeypatch.setattr("docker.APIClient", docker.client)
     act(OF, NODE)
     assert {docker.limits[verb] for verb in done} == {60}
 
 
 def test_presence_is_a_question_that_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     docker = Docker()
-    monkeypatch.setattr(hosts.docker, "APIClient", docker.client)
+    monkeypatch.setattr("docker.APIClient", docker.client)
     assert hosts.presence(OF, [NODE])[NODE.name] == "present"
     assert docker.limits["containers"] == 5

@@ -97,7 +97,7 @@ def test_the_survey_finds_the_damage_and_then_that_it_was_repaired(root: Path, m
     def off(*_: Any, **__: Any) -> Any:
         raise nodes.EngineError("asking", "nothing answers", remedy="look", code="engine-silent")
 
-    monkeypatch.setattr(nodes, "Engine", off)
+    monkeypatch.setattr("recovery.node.engine.Engine", off)
     before = nodes.ask(SHELL)
     assert (before.raft, before.damage, before.halted, before.repaired) == (True, "a wrong checksum", True, "")
     copy = repaired(root)

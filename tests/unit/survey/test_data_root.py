@@ -70,6 +70,6 @@ def test_a_survey_tells_where_an_engine_keeps_its_data(
 
     info = {"DockerRootDir": str(tmp_path / root), "Swarm": {"LocalNodeState": "inactive"}}
     monkeypatch.setattr(nodes, "DATA_ROOT", str(usual))
-    monkeypatch.setattr(nodes, "Engine", lambda *_, **__: SimpleNamespace(info=lambda: info))
+    monkeypatch.setattr("recovery.node.engine.Engine", lambda *_, **__: SimpleNamespace(info=lambda: info))
     found = nodes.ask(cast("Shell", SimpleNamespace(node=A, run=run)))
     assert found.data_root == (str(tmp_path / told) if told else "")

@@ -43,7 +43,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, folder: Path, user: str, engine: Any)
             raise EngineError("connecting to the engine", "permission denied", remedy="", node=A.name)
         return engine
 
-    monkeypatch.setattr(nodes, "Engine", connect)
+    monkeypatch.setattr("recovery.node.engine.Engine", connect)
     monkeypatch.setattr(nodes, "DATA_ROOT", str(folder / "docker"))
     return nodes.ask(cast("Shell", SimpleNamespace(node=A, run=run)))
 

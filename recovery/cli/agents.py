@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from recovery.agent.run import AGAIN
-from recovery.cli.console import FileOption, JsonOption, StackOption, app, err, opened, out, print_json
+from recovery.cli.console import FileOption, JsonOption, StackOption, app, err, examples, opened, out, print_json
 from recovery.cli.show.contract import DEGRADED, FINE, VERSION, span
 from recovery.cluster import Cluster
 from recovery.errors import SettingError, TransportError
@@ -31,7 +31,7 @@ NEVER_PRUNED = (
 )
 
 
-@app.command(name="agents")
+@app.command("agents", epilog=examples("requorum agents", "requorum agents --json"))
 def list_agents(stack: StackOption = "", config_file: FileOption = None, as_json: JsonOption = False) -> None:
     """Show the state of the agent on each manager.
 

@@ -14,6 +14,7 @@ from recovery.cli.console import (
     agree,
     app,
     err,
+    examples,
     opened,
     out,
     print_json,
@@ -35,7 +36,7 @@ from recovery.operations.notify import Subject
 Taken = Tally[tuple[Copy, Manifest]]
 
 
-@app.command()
+@app.command("copies take", epilog=examples("requorum copies take", "requorum copies take manager-b --cold"))
 def backup(
     managers: Annotated[
         list[str] | None, typer.Argument(help="With --cold: the managers to copy. Default: all.")

@@ -4,7 +4,19 @@ from dataclasses import replace
 
 import typer
 
-from recovery.cli.console import FileOption, JsonOption, StackOption, YesOption, app, fail, opened, out, print_json, say
+from recovery.cli.console import (
+    FileOption,
+    JsonOption,
+    StackOption,
+    YesOption,
+    app,
+    examples,
+    fail,
+    opened,
+    out,
+    print_json,
+    say,
+)
 from recovery.cli.show.contract import ERROR, FINE
 from recovery.cli.show.plan import plan_json
 from recovery.errors import Refused
@@ -16,7 +28,7 @@ from recovery.planning import preparation
 from recovery.settings import Settings
 
 
-@app.command()
+@app.command("plan", epilog=examples("requorum plan", "requorum plan --json"))
 def plan(stack: StackOption = "", config_file: FileOption = None, as_json: JsonOption = False) -> None:
     """Show what `pulumi up` would change in the swarm now, or why it would refuse. Exit status 1 if it would refuse."""
     with opened(stack, config_file, as_json=as_json) as cluster:
@@ -42,7 +54,7 @@ def plan(stack: StackOption = "", config_file: FileOption = None, as_json: JsonO
             fail(refused)
 
 
-@app.command()
+@app.command("recover", epilog=examples("requorum recover", "requorum recover --stack production --yes"))
 def recover(
     stack: StackOption = "",
     config_file: FileOption = None,

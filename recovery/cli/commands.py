@@ -1,14 +1,12 @@
-"""The commands, and the module that defines each of them.
+"""The commands, by purpose, with the module that defines each of them.
 
-A module is imported when one of its commands runs, because the libraries for SSH, S3 and Docker take most of a second to load.
+`recovery.cli.tree` makes the command line of this table. A noun has verbs: `copies list`, `copies take`.
 """
 
-import gc
-from importlib import import_module
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import typer
-from typer.core import TyperCommand, TyperGroup
+LOOK, COPIES, RECOVER, MEND = "Look", "Copies", "Recover", "Mend a node"
+DATA, SET_UP = "Service data", "Set up"
 
 
 class Listed(NamedTuple):
@@ -18,63 +16,72 @@ class Listed(NamedTuple):
     """Its module in `recovery.cli`."""
     summary: str
     """The first sentence of its help."""
+    section: str
+    """Its purpose, which is the section of the help that lists it."""
 
 
 COMMANDS = {
-    "status": Listed("status", "Show the current state of the cluster."),
-    "doctor": Listed("doctor", "List unhealthy nodes and the commands that may repair them, least disruptive first."),
-    "plan": Listed("cluster", "Show what `pulumi up` would change in the swarm now, or why it would refuse."),
-    "recover": Listed("cluster", "Carry out the plan without Pulumi, on machines that are up."),
-    "reports": Listed("reports", "List the reports of all recoveries and other changes of the swarm, newest first."),
-    "report": Listed(
-        "reports", "Print one report: the losses, the steps and their times, and the result of the proof."
+    "status": Listed("status", "Show the current state of the cluster.", LOOK),
+    "doctor": Listed(
+        "doctor", "List unhealthy nodes and the commands that may repair them, least disruptive first.", LOOK
     ),
-    "metrics": Listed("metrics", "Print the swarm's health and the age of its copies as Prometheus metrics."),
-    "notify": Listed("reports", "Send a test message to the services of requorum:notify."),
-    "backup": Listed("backup", "Copy every manager's swarm directory to S3 while the engines run, the leader last."),
-    "backups": Listed("copies", "List the cluster's copies, newest first."),
-    "verify": Listed("copies", "Read a copy completely from S3 and compare it with its manifest."),
-    "s3": Listed("s3", "Test what the S3 servers support."),
-    "drill": Listed(
+    "agents": Listed("agents", "Show the state of the agent on each manager.", LOOK),
+    "reports": Listed("reports", "List the reports of recoveries and other changes of the swarm, or print one.", LOOK),
+    "metrics": Listed("metrics", "Print the swarm's health and the age of its copies as Prometheus metrics.", LOOK),
+    "copies list": Listed("copies", "List the cluster's copies, newest first.", COPIES),
+    "copies take": Listed(
+        "backup", "Copy every manager's swarm directory to S3 while the engines run, the leader last.", COPIES
+    ),
+    "copies verify": Listed("copies", "Read a copy completely from S3 and compare it with its manifest.", COPIES),
+    "copies drill": Listed(
         "copies",
         "Restore copies as in a disaster, each in a sandbox with its manager's address, and store the results in S3.",
+        COPIES,
     ),
-    "keep": Listed("copies", "Protect a copy from pruning with a keep mark, or remove its keep mark."),
-    "prune": Listed("prune", "Remove the copies that no rule of requorum:backup.retention keeps."),
-    "escrow": Listed(
-        "copies",
-        "Store an unlock key, read from standard input, in escrow in S3, sealed to requorum:escrow.recipients.",
-    ),
-    "agents": Listed("agents", "Show the state of the agent on each manager."),
-    "policy": Listed("s3", "Print the S3 policy that the nodes' credentials need."),
-    "fence": Listed("nodes", "Switch a machine off, check that it is silent, and declare it lost for one hour."),
-    "restart": Listed("nodes", "Restart a node's Docker engine, if the quorum survives the restart."),
+    "copies keep": Listed("copies", "Protect a copy from pruning with a keep mark, or remove its keep mark.", COPIES),
+    "copies prune": Listed("prune", "Remove the copies that no rule of requorum:backup.retention keeps.", COPIES),
+    "plan": Listed("cluster", "Show what `pulumi up` would change in the swarm now, or why it would refuse.", RECOVER),
+    "recover": Listed("cluster", "Carry out the plan without Pulumi, on machines that are up.", RECOVER),
+    "fence": Listed("nodes", "Switch a machine off, check that it is silent, and declare it lost for one hour.", MEND),
+    "restart": Listed("nodes", "Restart a node's Docker engine, if the quorum survives the restart.", MEND),
     "reboot": Listed(
-        "nodes", "Reboot a node's machine, if the quorum survives the reboot, and wait until the node is back."
+        "nodes", "Reboot a node's machine, if the quorum survives the reboot, and wait until the node is back.", MEND
     ),
-    "promote": Listed("nodes", "Promote a worker as a stand-in for a lost manager."),
+    "promote": Listed("nodes", "Promote a worker as a stand-in for a lost manager.", MEND),
     "rebalance": Listed(
         "nodes",
         "Replace the tasks of replicated services, one service after the other, to spread them over the nodes again.",
+        MEND,
     ),
-    "data": Listed("data", "Take, list, verify, restore and prune copies of service data."),
+    "data list": Listed("data", "List the data copies, newest first.", DATA),
+    "data take": Listed("data", "Copy service data to S3.", DATA),
+    "data verify": Listed(
+        "data", "Open data copies, read them completely and compare them with their manifests.", DATA
+    ),
+    "data restore": Listed("data", "Restore a copy into its service.", DATA),
+    "data prune": Listed("data", "Remove the data copies that no rule of requorum:backup.retention keeps.", DATA),
+    "s3": Listed("s3", "Test what the S3 servers support.", SET_UP),
+    "policy": Listed("s3", "Print the S3 policy that the nodes' credentials need.", SET_UP),
+    "escrow": Listed(
+        "copies",
+        "Store an unlock key, read from standard input, in escrow in S3, sealed to requorum:escrow.recipients.",
+        SET_UP,
+    ),
+    "notify": Listed("reports", "Send a test message to the services of requorum:notify.", SET_UP),
 }
-
-
-class Commands(TyperGroup):
-    """The commands of `COMMANDS`, which help, completion and suggestions list without their modules."""
-
-    def __init__(self, **given: Any) -> None:
-        super().__init__(**given)
-        listed = {name: TyperCommand(name, help=listed.summary) for name, listed in COMMANDS.items()}
-        self.commands = {**listed, **self.commands}
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """The command as it runs: importing its module adds it to the application."""
-        name, listed, rest = super().resolve_command(ctx, args)
-        if name is None:
-            return name, listed, rest
-        app: typer.Typer = import_module(f"recovery.cli.{COMMANDS[name].module}").app
-        gc.freeze()  # what is loaded stays; from here on there may be garbage
-        gc.enable()
-        return name, typer.main.get_group(app).commands[name], rest
+NOUNS = {
+    "copies": "List, take, verify, drill, keep and prune the copies of managers.",
+    "data": "List, take, verify, restore and prune the copies of service data.",
+}
+"""The words that a verb follows."""
+ALIASES = {
+    "backup": "copies take",
+    "backups": "copies list",
+    "verify": "copies verify",
+    "drill": "copies drill",
+    "keep": "copies keep",
+    "prune": "copies prune",
+    "report": "reports --newest",
+    "data backup": "data take",
+}
+"""Old names, which stay, and what they stand for. A command has one implementation and one help."""

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
-from recovery.cli.commands import Commands
 from recovery.cli.show.contract import ERROR, USAGE, error_json
+from recovery.cli.tree import Commands
 from recovery.errors import RequorumError, SettingError
 
 if TYPE_CHECKING:
@@ -24,7 +24,11 @@ app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Run a Docker Swarm that survives the loss of every manager: recover the managers from copies in S3.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Requorum backs up the managers of a Docker Swarm, and brings the same swarm back after all of them are lost. "
+    "Something is down? Run requorum status, then what its last line names (next:).",
+    epilog="--stack NAME and --config-file FILE may stand before or after the command. "
+    "Each command's help has examples: requorum copies verify -h",
 )
 WIDE = 200
 """The width of output that does not go to a terminal, so that lines stay whole."""
@@ -33,7 +37,7 @@ err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() el
 
 PYPROJECT = Path(__file__).resolve().parents[2] / "pyproject.toml"
 
-StackOption = Annotated[str, typer.Option(envvar="PULUMI_STACK", help="The name of the stack.")]
+StackOption = Annotated[str, typer.Option("--stack", "-s", envvar="PULUMI_STACK", help="The name of the stack.")]
 FileOption = Annotated[Path | None, typer.Option(help="The stack file, instead of stacks/Pulumi.STACK.yaml.")]
 NodeArgument = Annotated[str, typer.Argument(help="The node's name in the stack file.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask before the first change.")]
@@ -53,6 +57,11 @@ def _every_command(
     ] = False,
 ) -> None:
     """Take the options that come before a command."""
+
+
+def examples(*lines: str) -> str:
+    """The end of a command's help: what one may type."""
+    return "\n".join(("Examples:", *(f"  {line}" for line in lines)))
 
 
 def agree(what: str, yes: bool) -> None:

@@ -6,17 +6,7 @@ from typing import Annotated
 
 import typer
 
-from recovery.cli.console import (
-    FileOption,
-    JsonOption,
-    StackOption,
-    app,
-    fail,
-    opened,
-    out,
-    print_json,
-    say,
-)
+from recovery.cli.console import FileOption, JsonOption, StackOption, app, examples, fail, opened, out, print_json, say
 from recovery.cli.progress import progress
 from recovery.cli.show.contract import DEGRADED, ERROR, FINE
 from recovery.cli.show.copies import copies_json, copies_table, kept_json, verified_json
@@ -32,7 +22,7 @@ from recovery.operations.notify import Subject
 from recovery.swarm.key_file import UnlockKey
 
 
-@app.command()
+@app.command("copies list", epilog=examples("requorum copies list", "requorum copies list --json"))
 def backups(stack: StackOption = "", config_file: FileOption = None, as_json: JsonOption = False) -> None:
     """List the cluster's copies, newest first."""
     with opened(stack, config_file, as_json=as_json) as cluster:
@@ -49,7 +39,9 @@ def backups(stack: StackOption = "", config_file: FileOption = None, as_json: Js
             out.print(f"cluster {cluster.settings.cluster} has no copies. next: requorum backup")
 
 
-@app.command()
+@app.command(
+    "copies verify", epilog=examples("requorum copies verify latest", "requorum copies verify manager-b@09:22")
+)
 def verify(
     name: Annotated[str, typer.Argument(help="The name of the copy. Default: the newest.")] = "",
     stack: StackOption = "",
@@ -78,7 +70,7 @@ def verify(
             out.print(f"{copy.name}: all {len(manifest.files)} files agree with its manifest. It was not restored")
 
 
-@app.command()
+@app.command("copies drill", epilog=examples("requorum copies drill", "requorum copies drill manager-b --on worker-1"))
 def drill(
     names: Annotated[
         list[str] | None, typer.Argument(help="The names of copies. Default: the newest of each manager.")
@@ -121,7 +113,13 @@ def drill(
     raise typer.Exit(FINE if proven == len(done) else DEGRADED if proven else ERROR)
 
 
-@app.command()
+@app.command(
+    "copies keep",
+    epilog=examples(
+        'requorum copies keep latest --reason "before the upgrade"',
+        "requorum copies keep manager-b@2026-01-31T12:00 --release",
+    ),
+)
 def keep(
     name: Annotated[str, typer.Argument(help="The name of the copy.")],
     reason: Annotated[str, typer.Option(help="Why the copy is kept.")] = "",
@@ -150,7 +148,9 @@ def keep(
             )
 
 
-@app.command()
+@app.command(
+    "escrow", epilog=examples("docker swarm unlock-key -q | requorum escrow", "requorum escrow --stack production")
+)
 def escrow(stack: StackOption = "", config_file: FileOption = None) -> None:
     """Store an unlock key, read from standard input, in escrow in S3, sealed to requorum:escrow.recipients.
 

@@ -15,6 +15,7 @@ from recovery.cli.console import (
     agree,
     app,
     err,
+    examples,
     opened,
     out,
     print_json,
@@ -37,13 +38,10 @@ from recovery.operations.notify import Subject
 from recovery.operations.prune import DATA
 from recovery.settings import EXAMPLE
 
-data = typer.Typer(no_args_is_help=True, help="Take, list, verify, restore and prune copies of service data.")
-app.add_typer(data, name="data")
-
 Taken = Tally[tuple[DataCopy, DataManifest]]
 
 
-@data.command()
+@app.command("data take", epilog=examples("requorum data take", "requorum data take orders"))
 def backup(
     names: Annotated[list[str] | None, typer.Argument(help="Names in requorum:data. Default: all.")] = None,
     stack: StackOption = "",
@@ -72,7 +70,7 @@ def backup(
     raise typer.Exit(taken.exit_code(len(made)))
 
 
-@data.command("list")
+@app.command("data list", epilog=examples("requorum data list", "requorum data list --json"))
 def list_copies(stack: StackOption = "", config_file: FileOption = None, as_json: JsonOption = False) -> None:
     """List the data copies, newest first."""
     with opened(stack, config_file, as_json=as_json) as cluster:
@@ -89,7 +87,7 @@ def list_copies(stack: StackOption = "", config_file: FileOption = None, as_json
             out.print(f"cluster {cluster.settings.cluster} has no data copies. next: requorum data backup")
 
 
-@data.command()
+@app.command("data verify", epilog=examples("requorum data verify", "requorum data verify orders@09:22"))
 def verify(
     names: Annotated[
         list[str] | None, typer.Argument(help="The names of copies. Default: the newest of each service's data.")
@@ -125,7 +123,10 @@ def verify(
     raise typer.Exit(FINE if good == len(chosen) else DEGRADED if good else ERROR)
 
 
-@data.command()
+@app.command(
+    "data restore",
+    epilog=examples("requorum data restore orders", "requorum data restore orders --time 2026-01-31T12:00:00Z"),
+)
 def restore(
     name: Annotated[str, typer.Argument(help="The name in requorum:data.")],
     copy: Annotated[str, typer.Option(help="The name of the copy. Default: the newest.")] = "",
@@ -154,7 +155,7 @@ def restore(
         out.print(f"{name} is restored from {wanted.copy.name} in {seconds:.1f} s", markup=False)
 
 
-@data.command()
+@app.command("data prune", epilog=examples("requorum data prune --dry-run", "requorum data prune --yes"))
 def prune(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be removed and kept.")] = False,
     yes: YesOption = False,

@@ -2,7 +2,7 @@
 
 import typer
 
-from recovery.cli.console import FileOption, JsonOption, StackOption, app, opened, out, print_json
+from recovery.cli.console import FileOption, JsonOption, StackOption, app, examples, opened, out, print_json
 from recovery.cli.show.doctor import doctor_code, doctor_json, doctor_lines
 from recovery.cli.status import differs, look
 from recovery.cluster import Cluster
@@ -14,7 +14,7 @@ from recovery.planning.guidance import Guidance, guide
 from recovery.swarm.model import Survey
 
 
-@app.command()
+@app.command("doctor", epilog=examples("requorum doctor", "requorum doctor --json"))
 def doctor(stack: StackOption = "", config_file: FileOption = None, as_json: JsonOption = False) -> None:
     """List unhealthy nodes and the commands that may repair them, least disruptive first.
 

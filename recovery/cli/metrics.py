@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from prometheus_client import CollectorRegistry, generate_latest, start_http_server, write_to_textfile
 
-from recovery.cli.console import FileOption, StackOption, app, opened, say
+from recovery.cli.console import FileOption, StackOption, app, examples, opened, say
 from recovery.cli.show.metrics import Live, Watched
 from recovery.cli.status import status_of
 from recovery.cluster import Cluster
@@ -15,7 +15,12 @@ from recovery.errors import LocalError, RequorumError, SettingError
 from recovery.operations import drill
 
 
-@app.command()
+@app.command(
+    "metrics",
+    epilog=examples(
+        "requorum metrics --textfile /var/lib/node_exporter/requorum.prom", "requorum metrics --listen 127.0.0.1:9820"
+    ),
+)
 def metrics(
     textfile: Annotated[Path | None, typer.Option(help="Write the metrics to this file, for node_exporter.")] = None,
     listen: Annotated[str, typer.Option(help="Serve the metrics at ADDRESS:PORT until interrupted.")] = "",

@@ -5,7 +5,18 @@ from typing import Annotated
 
 import typer
 
-from recovery.cli.console import FileOption, NodeArgument, StackOption, YesOption, agree, app, opened, out, say
+from recovery.cli.console import (
+    FileOption,
+    NodeArgument,
+    StackOption,
+    YesOption,
+    agree,
+    app,
+    examples,
+    opened,
+    out,
+    say,
+)
 from recovery.operations import fence as fencing
 from recovery.operations import promote as promote_operation
 from recovery.operations import rebalance as rebalancing
@@ -14,7 +25,7 @@ from recovery.planning.fencing import check
 from recovery.survey.nodes import stable_survey
 
 
-@app.command()
+@app.command("fence", epilog=examples("requorum fence manager-b", "requorum fence manager-b --lost"))
 def fence(
     node: NodeArgument,
     lost: Annotated[
@@ -42,7 +53,7 @@ def fence(
         out.print(f"{node} is {word.text(datetime.now(UTC))}. next: requorum plan", markup=False)
 
 
-@app.command()
+@app.command("restart", epilog=examples("requorum restart manager-b", "requorum restart worker-1 --yes"))
 def restart(
     node: NodeArgument, yes: YesOption = False, stack: StackOption = "", config_file: FileOption = None
 ) -> None:
@@ -55,7 +66,7 @@ def restart(
         out.print(f"{node}: {now.reach}, {now.state}", markup=False)
 
 
-@app.command()
+@app.command("reboot", epilog=examples("requorum reboot manager-b", "requorum reboot worker-1 --yes"))
 def reboot(node: NodeArgument, yes: YesOption = False, stack: StackOption = "", config_file: FileOption = None) -> None:
     """Reboot a node's machine, if the quorum survives the reboot, and wait until the node is back."""
     with opened(stack, config_file) as cluster:
@@ -66,7 +77,7 @@ def reboot(node: NodeArgument, yes: YesOption = False, stack: StackOption = "", 
         out.print(f"{node}: {now.reach}, {now.state}", markup=False)
 
 
-@app.command()
+@app.command("promote", epilog=examples("requorum promote worker-1", "requorum promote worker-1 --yes"))
 def promote(
     worker: NodeArgument, yes: YesOption = False, stack: StackOption = "", config_file: FileOption = None
 ) -> None:
@@ -79,7 +90,7 @@ def promote(
         out.print(f"{worker} is a manager and votes", markup=False)
 
 
-@app.command()
+@app.command("rebalance", epilog=examples("requorum rebalance", "requorum rebalance web api --yes"))
 def rebalance(
     services: Annotated[
         list[str] | None, typer.Argument(help="The names of services. Default: every replicated service.")

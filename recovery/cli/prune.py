@@ -6,14 +6,14 @@ from typing import Annotated
 import typer
 
 from recovery.cli import pruning
-from recovery.cli.console import FileOption, JsonOption, StackOption, YesOption, app, opened, print_json, say
+from recovery.cli.console import FileOption, JsonOption, StackOption, YesOption, app, examples, opened, print_json, say
 from recovery.cli.show.listing import MANAGER
 from recovery.cli.show.pruning import prune_json, uploads_json
 from recovery.operations.broken_uploads import list_broken
 from recovery.operations.prune import MANAGERS
 
 
-@app.command()
+@app.command("copies prune", epilog=examples("requorum copies prune --dry-run", "requorum copies prune --yes"))
 def prune(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be removed and kept.")] = False,
     yes: YesOption = False,

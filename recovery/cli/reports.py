@@ -4,17 +4,30 @@ from typing import Annotated
 
 import typer
 
-from recovery.cli.console import FileOption, JsonOption, StackOption, app, opened, out, print_json
+from recovery.cli.console import FileOption, JsonOption, StackOption, app, examples, opened, out, print_json
 from recovery.cli.show.contract import ERROR, FINE
 from recovery.cli.show.reports import listing_json, table
+from recovery.cluster import Cluster
 from recovery.operations import notify, reports
 from recovery.operations.report import as_markdown
 
 
-@app.command("reports")
-def list_reports(stack: StackOption = "", config_file: FileOption = None, as_json: JsonOption = False) -> None:
-    """List the reports of all recoveries and other changes of the swarm, newest first."""
+@app.command("reports", epilog=examples("requorum reports", "requorum reports --newest"))
+def show_reports(
+    name: Annotated[str, typer.Argument(help="The name of a report to print. Default: list all reports.")] = "",
+    newest: Annotated[bool, typer.Option("--newest", help="Print the newest report.")] = False,
+    stack: StackOption = "",
+    config_file: FileOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the reports of recoveries and other changes of the swarm, or print one.
+
+    The list has the newest first. A report tells the losses, the steps and their times, and the result of the proof.
+    """
     with opened(stack, config_file, as_json=as_json) as cluster:
+        if name or newest:
+            _print(cluster, name, as_json=as_json)
+            return
         found = reports.every(cluster)
         if as_json:
             print_json(listing_json(cluster.settings.cluster, found))
@@ -24,26 +37,19 @@ def list_reports(stack: StackOption = "", config_file: FileOption = None, as_jso
             out.print(f"cluster {cluster.settings.cluster} has no reports")
 
 
-@app.command("report")
-def show_report(
-    name: Annotated[str, typer.Argument(help="The name of the report. Default: the newest.")] = "",
-    stack: StackOption = "",
-    config_file: FileOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Print one report: the losses, the steps and their times, and the result of the proof."""
-    with opened(stack, config_file, as_json=as_json) as cluster:
-        document = reports.load(cluster, name)
-        if as_json:
-            print_json(dict(document))
-        else:
-            print(as_markdown(document), end="")
-
-
-@app.command("notify")
+@app.command("notify", epilog=examples("requorum notify", "requorum notify --stack production"))
 def rehearse(stack: StackOption = "", config_file: FileOption = None) -> None:
     """Send a test message to the services of requorum:notify."""
     with opened(stack, config_file) as cluster:
         arrived = notify.rehearse(cluster)
         out.print("every service accepted the message" if arrived else "not every service accepted the message")
     raise typer.Exit(FINE if arrived else ERROR)
+
+
+def _print(cluster: Cluster, name: str, *, as_json: bool) -> None:
+    """Print the report of that name, or the newest."""
+    document = reports.load(cluster, name)
+    if as_json:
+        print_json(dict(document))
+    else:
+        print(as_markdown(document), end="")

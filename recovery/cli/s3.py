@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
-from recovery.cli.console import FileOption, JsonOption, StackOption, app, opened, out, print_json
+from recovery.cli.console import FileOption, JsonOption, StackOption, app, examples, opened, out, print_json
 from recovery.cli.show import s3 as show
 from recovery.errors import SettingError
 from recovery.s3 import policy, probe
 
 
-@app.command("s3")
+@app.command("s3", epilog=examples("requorum s3", "requorum s3 --json"))
 def show_offers(stack: StackOption = "", config_file: FileOption = None, as_json: JsonOption = False) -> None:
     """Test what the S3 servers support. The test writes one small object below PREFIX/CLUSTER/probe/ and removes it.
 
@@ -29,7 +29,7 @@ def show_offers(stack: StackOption = "", config_file: FileOption = None, as_json
     raise typer.Exit(max((show.exit_code(site) for site in found), key=show.SEVERITY.index))
 
 
-@app.command(name="policy")
+@app.command("policy", epilog=examples("requorum policy > policy.json", "requorum policy --second"))
 def show_policy(
     second: Annotated[bool, typer.Option("--second", help="Print the policy of the second site.")] = False,
     stack: StackOption = "",

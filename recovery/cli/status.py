@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import typer
 
-from recovery.cli.console import FileOption, JsonOption, StackOption, app, opened, out, print_json
+from recovery.cli.console import FileOption, JsonOption, StackOption, app, examples, opened, out, print_json
 from recovery.cli.show import cluster as show
 from recovery.cluster import Cluster
 from recovery.copies.catalog import known_id
@@ -33,7 +33,7 @@ class Look(NamedTuple):
     """When the run began that no report covers."""
 
 
-@app.command()
+@app.command("status", epilog=examples("requorum status", "requorum status --stack production --json"))
 def status(stack: StackOption = "", config_file: FileOption = None, as_json: JsonOption = False) -> None:
     """Show the current state of the cluster.
 

@@ -21,6 +21,8 @@ from recovery.operations import notify
 from recovery.operations.notify import Subject
 from recovery.swarm.key_file import UnlockKey
 
+NAMES = "A copy: latest, manager-b, manager-b@09:22 (UTC), or a name from --wide."
+
 
 @app.command("copies list", epilog=examples("requorum copies list", "requorum copies list --json"))
 def backups(stack: StackOption = "", config_file: FileOption = None, as_json: JsonOption = False) -> None:
@@ -43,7 +45,7 @@ def backups(stack: StackOption = "", config_file: FileOption = None, as_json: Js
     "copies verify", epilog=examples("requorum copies verify latest", "requorum copies verify manager-b@09:22")
 )
 def verify(
-    name: Annotated[str, typer.Argument(help="The name of the copy. Default: the newest.")] = "",
+    name: Annotated[str, typer.Argument(help=f"{NAMES} Default: the newest.")] = "",
     stack: StackOption = "",
     config_file: FileOption = None,
     as_json: JsonOption = False,
@@ -72,9 +74,7 @@ def verify(
 
 @app.command("copies drill", epilog=examples("requorum copies drill", "requorum copies drill manager-b --on worker-1"))
 def drill(
-    names: Annotated[
-        list[str] | None, typer.Argument(help="The names of copies. Default: the newest of each manager.")
-    ] = None,
+    names: Annotated[list[str] | None, typer.Argument(help=f"{NAMES} Default: the newest of each manager.")] = None,
     on: Annotated[str, typer.Option(help="The node that runs the sandbox. Default: the copy's manager.")] = "",
     stack: StackOption = "",
     config_file: FileOption = None,
@@ -121,7 +121,7 @@ def drill(
     ),
 )
 def keep(
-    name: Annotated[str, typer.Argument(help="The name of the copy.")],
+    name: Annotated[str, typer.Argument(help=NAMES)],
     reason: Annotated[str, typer.Option(help="Why the copy is kept.")] = "",
     release: Annotated[bool, typer.Option("--release", help="Remove the keep mark.")] = False,
     stack: StackOption = "",
@@ -134,16 +134,16 @@ def keep(
     with opened(stack, config_file, as_json=as_json) as cluster:
         mark = None
         if release:
-            keep_operation.release(cluster, name)
+            copy = keep_operation.release(cluster, name)
         else:
-            mark = keep_operation.keep(cluster, name, reason.strip(), now=datetime.now(UTC), say=say)
+            copy, mark = keep_operation.keep(cluster, name, reason.strip(), now=datetime.now(UTC), say=say)
         if as_json:
-            print_json(kept_json(cluster.settings.cluster, name, mark))
+            print_json(kept_json(cluster.settings.cluster, copy.name, mark))
         elif mark:
-            out.print(f"{name} is kept: {mark.text}", markup=False)
+            out.print(f"{copy.name} is kept: {mark.text}", markup=False)
         else:
             out.print(
-                f"{name} has no keep mark any more. The rules of requorum:backup.retention apply to it again",
+                f"{copy.name} has no keep mark any more. The rules of requorum:backup.retention apply to it again",
                 markup=False,
             )
 

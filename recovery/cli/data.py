@@ -90,7 +90,10 @@ def list_copies(stack: StackOption = "", config_file: FileOption = None, as_json
 @app.command("data verify", epilog=examples("requorum data verify", "requorum data verify orders@09:22"))
 def verify(
     names: Annotated[
-        list[str] | None, typer.Argument(help="The names of copies. Default: the newest of each service's data.")
+        list[str] | None,
+        typer.Argument(
+            help="Copies: orders, orders@09:22 (UTC), or a name from --wide. Default: the newest of each service's data."
+        ),
     ] = None,
     stack: StackOption = "",
     config_file: FileOption = None,
@@ -129,7 +132,9 @@ def verify(
 )
 def restore(
     name: Annotated[str, typer.Argument(help="The name in requorum:data.")],
-    copy: Annotated[str, typer.Option(help="The name of the copy. Default: the newest.")] = "",
+    copy: Annotated[
+        str, typer.Option(help="The copy: orders@09:22 (UTC), or a name from --wide. Default: the newest.")
+    ] = "",
     time: Annotated[
         str, typer.Option(help="Use the newest copy taken at or before this time, such as 2026-01-31T12:00:00Z.")
     ] = "",

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 
-from recovery.copies import contents
+from recovery.copies import contents, naming
 from recovery.copies.copy import Copy, at, newest_first, of
 from recovery.copies.manifest import NO_REMEDY, WITH_INVENTORY, Manifest, Proof, Verdict, drilled, from_json
 from recovery.copies.storing import store
@@ -138,16 +138,10 @@ class Catalog:
         return {copy: manifest for copy, manifest in read.items() if not isinstance(manifest, DamagedCopy)}
 
     def named(self, name: str) -> Copy:
-        """The copy of that name. Raises: NoUsableCopy."""
-        found = next((copy for copy in self.copies if copy.name == name), None)
-        if found is None:
-            raise NoUsableCopy(
-                f"looking for copy {name}",
-                "S3 has no copy of that name",
-                remedy="requorum backups",
-                code="no-such-copy",
-            )
-        return found
+        """The copy of that name, which may be short (`naming.find`). Raises: NoUsableCopy."""
+        doing, why = f"looking for copy {name}", "S3 has no copy of that name"
+        missing = NoUsableCopy(doing, why, remedy="requorum copies list", code="no-such-copy")
+        return naming.find(self.copies, name, missing)
 
     @contextmanager
     def verified(self, copy: Copy) -> Iterator[tuple[Manifest, Path]]:

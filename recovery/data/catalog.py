@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 from recovery.cluster import Cluster
+from recovery.copies import naming
 from recovery.copies.copy import TIME, WithTime, newest_first
 from recovery.data.manifest import NO_REMEDY, DataManifest, from_json
 from recovery.errors import DamagedCopy, NoUsableCopy
@@ -87,16 +88,10 @@ class DataCatalog:
         return tuple(self.of(owner)[0] for owner in sorted({copy.owner for copy in self.copies}))
 
     def named(self, name: str) -> DataCopy:
-        """The copy of that name. Raises: NoUsableCopy."""
-        found = next((copy for copy in self.copies if copy.name == name), None)
-        if found is None:
-            raise NoUsableCopy(
-                f"looking for data copy {name}",
-                "S3 has no data copy of that name",
-                remedy="requorum data list",
-                code="no-such-copy",
-            )
-        return found
+        """The copy of that name, which may be short (`naming.find`). Raises: NoUsableCopy."""
+        doing, why = f"looking for data copy {name}", "S3 has no data copy of that name"
+        missing = NoUsableCopy(doing, why, remedy="requorum data list", code="no-such-copy")
+        return naming.find(self.copies, name, missing)
 
     def manifest(self, copy: DataCopy) -> DataManifest:
         """The copy's manifest. Raises: StoreError; DamagedCopy, also if it was removed since the listing."""

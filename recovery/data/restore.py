@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from recovery.cluster import Cluster
+from recovery.copies.naming import LATEST
 from recovery.copies.workspace import workspace
 from recovery.data import stream, task
 from recovery.data.backup import SECONDS
@@ -43,15 +44,16 @@ class Restore:
 def choose(catalog: DataCatalog, owner: str, choice: str | datetime | None) -> DataCopy:
     """The copy of that name, or the newest one taken at or before a time, or the newest. Raises: NoUsableCopy."""
     doing, remedy = f"restoring {owner}", "requorum data list"
-    if isinstance(choice, str):
+    if isinstance(choice, str) and choice != LATEST:
         copy = catalog.named(choice)
         if copy.owner != owner:
             why = f"{choice} is a copy of {copy.owner}"
             raise NoUsableCopy(doing, why, remedy=remedy, code="copy-does-not-fit")
         return copy
-    found = next((copy for copy in catalog.of(owner) if choice is None or copy.dated <= choice), None)
+    until = choice if isinstance(choice, datetime) else None
+    found = next((copy for copy in catalog.of(owner) if until is None or copy.dated <= until), None)
     if found is None:
-        why = "S3 has no copy of it" + (f" taken at or before {choice.isoformat()}" if choice else "")
+        why = "S3 has no copy of it" + (f" taken at or before {until.isoformat()}" if until else "")
         raise NoUsableCopy(doing, why, remedy=remedy, code="no-copy")
     return found
 

@@ -54,7 +54,7 @@ def test_deleted_and_overwritten_copies_are_read_as_they_were(
 ) -> None:
     copy = Catalog(of(bucket="versioned")).add(make.manifest(size=sealed.stat().st_size), sealed)
     Escrow(of(bucket="versioned")).keep(UNLOCK)
-    mark = keep(Cluster(of(bucket="versioned")), copy.name, "evidence", now=THEN, say=print)
+    _, mark = keep(Cluster(of(bucket="versioned")), copy.name, "evidence", now=THEN, say=print)
     sleep(1.1)  # S3 tells seconds
     then = datetime.now(UTC)
     sleep(1.1)

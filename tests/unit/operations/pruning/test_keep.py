@@ -20,7 +20,7 @@ from tests.unit.operations.pruning.stored import held, keys, objects, prune, put
 
 def test_marks_are_written_read_and_released(of: Settings, bucket: Any, tmp_path: Path) -> None:
     copy = put(of, tmp_path, DAY)
-    written = keep(Cluster(of), copy.name, "evidence", now=NOW, say=print)
+    _, written = keep(Cluster(of), copy.name, "evidence", now=NOW, say=print)
     assert keeps.read(Catalog(of)) == {copy: written}
     assert (written.reason, written.when) == ("evidence", NOW)
     assert "@" in written.who

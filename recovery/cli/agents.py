@@ -6,11 +6,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import typer
+from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 
 from recovery.agent.run import AGAIN
 from recovery.cli.console import FileOption, JsonOption, StackOption, app, err, examples, opened, out, print_json
+from recovery.cli.progress import progress
 from recovery.cli.show.contract import DEGRADED, FINE, VERSION, span
 from recovery.cluster import Cluster
 from recovery.errors import SettingError, TransportError
@@ -41,7 +43,8 @@ def list_agents(stack: StackOption = "", config_file: FileOption = None, as_json
         settings = cluster.settings
         if settings.agent is None:
             raise SettingError("agent", "is not set, so no manager has an agent", remedy=OFF, code="setting-missing")
-        found = _look(cluster)
+        with progress("asking the agents", as_json=as_json):
+            found = _look(cluster)
         faults = {node.name: _fault(standing, watched=settings.agent.on_change) for node, standing in found}
         warnings = [NEVER_PRUNED] if settings.agent.on_change and settings.backup.retention is None else []
         if as_json:
@@ -100,19 +103,21 @@ def _codes(standing: AgentStatus | TransportError) -> list[str]:
     return [line.removeprefix(CODE) for line in lines if line.startswith(CODE)]
 
 
-def _table(found: Found, faults: Mapping[str, str], now: float) -> Table:
-    table = Table(box=None)
-    for heading in ("manager", "last proven copy", "last in S3", "copy took", "waiting for S3", "failed", "now"):
-        table.add_column(heading)
+def _table(found: Found, faults: Mapping[str, str], now: float) -> Group:
+    """A line for each agent, and below them what is wrong."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("manager", overflow="fold")
+    for heading in ("last proven", "last in S3", "took", "waiting", "failed", "now"):
+        table.add_column(heading, no_wrap=True)
     for node, standing in found:
-        told = f"[red]{escape(faults[node.name])}[/]" if faults[node.name] else "fine"
+        told = "[red]fault[/]" if faults[node.name] else "fine"
         if isinstance(standing, TransportError):
             table.add_row(node.name, "", "", "", "", "", told)
             continue
         state = standing.state
         ages = (f"{span(int(now - at))} ago" if at else "never" for at in (state.proven, state.stored))
         table.add_row(node.name, *ages, f"{state.seconds:.1f} s", str(standing.waiting), str(state.failures), told)
-    return table
+    return Group(table, *(f"[red]{name}: {escape(why)}[/]" for name, why in faults.items() if why))
 
 
 def _json(cluster: str, found: Found, faults: Mapping[str, str]) -> dict[str, Any]:

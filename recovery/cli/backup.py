@@ -10,6 +10,7 @@ from recovery.cli.console import (
     FileOption,
     JsonOption,
     StackOption,
+    WideOption,
     YesOption,
     agree,
     app,
@@ -33,6 +34,9 @@ from recovery.operations.backup import BackupResult, backup_cold, backup_or_cold
 from recovery.operations.backup import backup as take_copies
 from recovery.operations.notify import Subject
 
+STORED = (
+    "copies that S3 has stay. next: requorum copies list shows them, requorum copies take copies every manager again"
+)
 Taken = Tally[tuple[Copy, Manifest]]
 
 
@@ -46,6 +50,7 @@ def backup(
         bool, typer.Option("--or-cold", help="If a copy fails its restore test, take a cold copy.")
     ] = False,
     yes: YesOption = False,
+    wide: WideOption = False,
     stack: StackOption = "",
     config_file: FileOption = None,
     as_json: JsonOption = False,
@@ -57,7 +62,7 @@ def backup(
     """
     if as_json and (cold or or_cold) and not yes:
         raise typer.BadParameter("--json cannot ask for consent. Give --yes too")
-    with opened(stack, config_file, as_json=as_json) as cluster:
+    with opened(stack, config_file, as_json=as_json, interrupted=STORED) as cluster:
         settings = cluster.settings
         chosen = [settings.named(name).name for name in managers or [node.name for node in settings.managers]]
         if managers and not cold:
@@ -76,7 +81,7 @@ def backup(
         if as_json:
             print_json(copies_json(settings.cluster, taken.made) | taken.failed_json)
         else:
-            out.print(copies_table(taken.made, datetime.now(UTC), sites=settings.backup.second is not None))
+            out.print(copies_table(taken.made, datetime.now(UTC), sites=settings.backup.second is not None, wide=wide))
         proven = sum(manifest.verdict is Verdict.PROVEN for _, manifest in taken.made)
         if taken.all_faults or not managers:  # a copy of one manager does not end the failure of another
             notify.outcome(cluster, Subject.BACKUP, taken.all_faults, f"{proven} copies are proven", say=say)

@@ -2,13 +2,12 @@
 
 from dataclasses import replace
 
-import typer
-
 from recovery.cli.console import (
     FileOption,
     JsonOption,
     StackOption,
     YesOption,
+    agree,
     app,
     examples,
     fail,
@@ -17,7 +16,7 @@ from recovery.cli.console import (
     print_json,
     say,
 )
-from recovery.cli.show.contract import ERROR, FINE
+from recovery.cli.progress import progress
 from recovery.cli.show.plan import plan_json
 from recovery.errors import Refused
 from recovery.operations import lifecycle, notify
@@ -27,12 +26,17 @@ from recovery.operations.recover import recover_all
 from recovery.planning import preparation
 from recovery.settings import Settings
 
+UNFINISHED = (
+    "the plan is carried out in part, and the swarm is not proven. next: requorum recover goes on where it stopped"
+)
+
 
 @app.command("plan", epilog=examples("requorum plan", "requorum plan --json"))
 def plan(stack: StackOption = "", config_file: FileOption = None, as_json: JsonOption = False) -> None:
     """Show what `pulumi up` would change in the swarm now, or why it would refuse. Exit status 1 if it would refuse."""
     with opened(stack, config_file, as_json=as_json) as cluster:
-        assessment = assess(cluster)
+        with progress("asking the nodes and S3", as_json=as_json):
+            assessment = assess(cluster)
         refused = _refused(assessment, cluster.settings)
         guidance = assessment.guidance(cluster.settings, refused)
         if as_json:
@@ -61,8 +65,12 @@ def recover(
     yes: YesOption = False,
 ) -> None:
     """Carry out the plan without Pulumi, on machines that are up. A later `pulumi up` agrees with the result."""
-    with opened(stack, config_file) as cluster, notify.telling(cluster, Subject.RECOVERY, say=say):
-        found = assess(cluster)
+    with (
+        opened(stack, config_file, interrupted=UNFINISHED) as cluster,
+        notify.telling(cluster, Subject.RECOVERY, say=say),
+    ):
+        with progress("asking the nodes and S3"):
+            found = assess(cluster)
         guidance = found.guidance(cluster.settings)
         out.print("\n".join((f"cluster {cluster.settings.cluster}: {guidance.state}", *guidance.text)), markup=False)
         assessment = replace(found, plan=found.plan.agreed())
@@ -70,9 +78,11 @@ def recover(
         needed = bool(assessment.plan.steps) or lifecycle.unproven(cluster, say=say)
         rest = "prove the changes of an earlier run" if needed else "nothing to do"
         out.print("\n".join(assessment.lines if needed else (rest,)) or rest, markup=False)
-        if not needed or not (yes or typer.confirm("Continue?")):
-            raise typer.Exit(ERROR if needed else FINE)
-        health = recover_all(cluster, assessment, say=say)
+        if not needed:
+            return
+        agree("carry out this plan", yes)
+        with progress("recovering"):
+            health = recover_all(cluster, assessment, say=say)
         out.print(f"cluster {cluster.settings.cluster} ({health.cluster_id}) is proven. Its leader is {health.leader}")
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
+from recovery.cli.interrupt import NOTHING, STATUS, ending
 from recovery.cli.show.contract import ERROR, USAGE, error_json
 from recovery.cli.tree import Commands
 from recovery.errors import RequorumError, SettingError
@@ -32,6 +33,8 @@ app = typer.Typer(
 )
 WIDE = 200
 """The width of output that does not go to a terminal, so that lines stay whole."""
+UNBOUND = 1000
+"""The width of tables with whole names. A terminal breaks their lines."""
 out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
 err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else WIDE)
 
@@ -41,7 +44,17 @@ StackOption = Annotated[str, typer.Option("--stack", "-s", envvar="PULUMI_STACK"
 FileOption = Annotated[Path | None, typer.Option(help="The stack file, instead of stacks/Pulumi.STACK.yaml.")]
 NodeArgument = Annotated[str, typer.Argument(help="The node's name in the stack file.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask before the first change.")]
+WideOption = Annotated[
+    bool, typer.Option("--wide", callback=lambda wide: _widen(wide), help="Show all columns, and whole names.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON (docs/json.md).")]
+
+
+def _widen(wide: bool) -> bool:
+    """Let lines be longer than the terminal is wide."""
+    if wide:
+        out.width = UNBOUND
+    return wide
 
 
 def _show_version(asked: bool) -> None:
@@ -65,21 +78,39 @@ def examples(*lines: str) -> str:
 
 
 def agree(what: str, yes: bool) -> None:
-    """Ask for consent before the first change. Raises: typer.Exit if the answer is no."""
-    if not yes and not typer.confirm(f"{what}. Continue?"):
+    """Ask for consent before the first change. Raises: typer.Exit if the answer is no, or if nobody can answer."""
+    if yes:
+        return
+    then, ending.sentence = ending.sentence, NOTHING
+    try:
+        agreed = typer.confirm(f"{what}. Continue?")
+    except typer.Abort:
+        if ending.told:
+            raise typer.Exit(STATUS) from None
+        err.print("nobody answers, so nothing was changed. next: give --yes, or run it in a terminal", style="red")
+        raise typer.Exit(ERROR) from None
+    if not agreed:
         raise typer.Exit(ERROR)
+    ending.sentence = then
 
 
 @contextmanager
-def opened(stack: str, config_file: Path | None, *, as_json: bool = False) -> "Iterator[Cluster]":
+def opened(
+    stack: str, config_file: Path | None, *, as_json: bool = False, interrupted: str = NOTHING
+) -> "Iterator[Cluster]":
     """The cluster of a stack. An error within the context is shown, and ends the command with its exit status.
 
-    With ``as_json``, the error is also printed as the command's JSON document.
+    With ``as_json``, the error is also printed as the command's JSON document. ``interrupted`` is what Ctrl-C says: where
+    things stand then, and how to go on.
     """
+    ending.sentence = interrupted
     from recovery.cluster import Cluster
 
     try:
         yield Cluster(_settings(stack, config_file))
+    except KeyboardInterrupt:
+        ending.tell()
+        raise typer.Exit(STATUS) from None
     except RequorumError as error:
         if as_json:
             print_json(error_json(error))

@@ -6,7 +6,19 @@ from typing import Annotated
 
 import typer
 
-from recovery.cli.console import FileOption, JsonOption, StackOption, app, examples, fail, opened, out, print_json, say
+from recovery.cli.console import (
+    FileOption,
+    JsonOption,
+    StackOption,
+    WideOption,
+    app,
+    examples,
+    fail,
+    opened,
+    out,
+    print_json,
+    say,
+)
 from recovery.cli.progress import progress
 from recovery.cli.show.contract import DEGRADED, ERROR, FINE
 from recovery.cli.show.copies import copies_json, copies_table, kept_json, verified_json
@@ -21,24 +33,31 @@ from recovery.operations import notify
 from recovery.operations.notify import Subject
 from recovery.swarm.key_file import UnlockKey
 
+DRILLED = "no node is changed, and the results of drills that ended are stored. next: run the same command again"
+MARKED = "the copy may be marked or not. next: requorum copies list shows it"
+KEY = "the key may be in S3 or not. next: run the same command again"
 NAMES = "A copy: latest, manager-b, manager-b@09:22 (UTC), or a name from --wide."
 
 
-@app.command("copies list", epilog=examples("requorum copies list", "requorum copies list --json"))
-def backups(stack: StackOption = "", config_file: FileOption = None, as_json: JsonOption = False) -> None:
+@app.command("copies list", epilog=examples("requorum copies list", "requorum copies list --wide"))
+def list_copies(
+    wide: WideOption = False, stack: StackOption = "", config_file: FileOption = None, as_json: JsonOption = False
+) -> None:
     """List the cluster's copies, newest first."""
     with opened(stack, config_file, as_json=as_json) as cluster:
-        catalog = cluster.catalog()
-        found, marked = catalog.manifests(), keeps.read(catalog)
+        with progress("reading the manifests", as_json=as_json):
+            catalog = cluster.catalog()
+            found, marked = catalog.manifests(), keeps.read(catalog)
         for note in catalog.notes:
             say(note)
+        drilled = {copy: at for copy, _ in found if (at := catalog.drilled(copy))}
         if as_json:
-            print_json(copies_json(cluster.settings.cluster, found, marked, opens=catalog.opens))
+            print_json(copies_json(cluster.settings.cluster, found, marked, drilled, opens=catalog.opens))
         elif found:
             sites = cluster.settings.backup.second is not None
-            out.print(copies_table(found, datetime.now(UTC), marked, sites=sites))
+            out.print(copies_table(found, datetime.now(UTC), marked, drilled, sites=sites, wide=wide))
         else:
-            out.print(f"cluster {cluster.settings.cluster} has no copies. next: requorum backup")
+            out.print(f"cluster {cluster.settings.cluster} has no copies. next: requorum copies take")
 
 
 @app.command(
@@ -76,6 +95,7 @@ def verify(
 def drill(
     names: Annotated[list[str] | None, typer.Argument(help=f"{NAMES} Default: the newest of each manager.")] = None,
     on: Annotated[str, typer.Option(help="The node that runs the sandbox. Default: the copy's manager.")] = "",
+    wide: WideOption = False,
     stack: StackOption = "",
     config_file: FileOption = None,
     as_json: JsonOption = False,
@@ -85,7 +105,7 @@ def drill(
     Exit status: 0 if every restored swarm agrees with its manifest, 3 if some do, 1 if none does.
     """
     done = []
-    with opened(stack, config_file, as_json=as_json) as cluster:
+    with opened(stack, config_file, as_json=as_json, interrupted=DRILLED) as cluster:
         node = cluster.settings.named(on) if on else None
         with notify.guarded(cluster, Subject.DRILL, f"of {', '.join(names or ['the newest copies'])}", say=say):
             catalog = cluster.catalog()
@@ -104,7 +124,7 @@ def drill(
         if as_json:
             print_json(drills_json(cluster.settings.cluster, done))
         else:
-            out.print(drills_table(done))
+            out.print(drills_table(done, wide=wide))
         bad = [result for result in done if result.proof.verdict is not Verdict.PROVEN]
         faults = [f"{result.copy.name}: {result.proof.verdict}: {result.proof.detail}" for result in bad]
         if faults or not names:  # a drill of one copy does not end the failure of another
@@ -131,12 +151,13 @@ def keep(
     """Protect a copy from pruning with a keep mark, or remove its keep mark."""
     if bool(reason.strip()) == release:
         raise typer.BadParameter("give either --reason TEXT or --release")
-    with opened(stack, config_file, as_json=as_json) as cluster:
+    with opened(stack, config_file, as_json=as_json, interrupted=MARKED) as cluster:
         mark = None
-        if release:
-            copy = keep_operation.release(cluster, name)
-        else:
-            copy, mark = keep_operation.keep(cluster, name, reason.strip(), now=datetime.now(UTC), say=say)
+        with progress("marking the copy", as_json=as_json):
+            if release:
+                copy = keep_operation.release(cluster, name)
+            else:
+                copy, mark = keep_operation.keep(cluster, name, reason.strip(), now=datetime.now(UTC), say=say)
         if as_json:
             print_json(kept_json(cluster.settings.cluster, copy.name, mark))
         elif mark:
@@ -156,7 +177,7 @@ def escrow(stack: StackOption = "", config_file: FileOption = None) -> None:
 
     You need this only for a key that the swarm does not know any more. Each copy of an autolocked swarm stores its key.
     """
-    with opened(stack, config_file) as cluster:
+    with opened(stack, config_file, interrupted=KEY) as cluster:
         try:
             key = UnlockKey(
                 (typer.prompt("unlock key", hide_input=True) if sys.stdin.isatty() else sys.stdin.read()).strip()
@@ -168,5 +189,6 @@ def escrow(stack: StackOption = "", config_file: FileOption = None) -> None:
                 remedy="docker swarm unlock-key -q | requorum escrow",
                 code="bad-argument",
             ) from None
-        cluster.escrow.keep(key)
+        with progress("storing the key"):
+            cluster.escrow.keep(key)
         out.print(f"unlock key {key.fingerprint} is in escrow")

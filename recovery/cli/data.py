@@ -11,6 +11,7 @@ from recovery.cli.console import (
     FileOption,
     JsonOption,
     StackOption,
+    WideOption,
     YesOption,
     agree,
     app,
@@ -21,6 +22,7 @@ from recovery.cli.console import (
     print_json,
     say,
 )
+from recovery.cli.progress import progress
 from recovery.cli.show import data as show
 from recovery.cli.show import listing
 from recovery.cli.show.contract import DEGRADED, ERROR, FINE, span
@@ -38,12 +40,15 @@ from recovery.operations.notify import Subject
 from recovery.operations.prune import DATA
 from recovery.settings import EXAMPLE
 
+STORED = "copies that S3 has stay. next: requorum data list shows them"
+RESTORED = "the service's data may be incomplete. next: run the same command again"
 Taken = Tally[tuple[DataCopy, DataManifest]]
 
 
 @app.command("data take", epilog=examples("requorum data take", "requorum data take orders"))
 def backup(
     names: Annotated[list[str] | None, typer.Argument(help="Names in requorum:data. Default: all.")] = None,
+    wide: WideOption = False,
     stack: StackOption = "",
     config_file: FileOption = None,
     as_json: JsonOption = False,
@@ -52,39 +57,45 @@ def backup(
 
     Exit status: 0 if all data is copied to every site, 3 if some is, 1 if none is.
     """
-    with opened(stack, config_file, as_json=as_json) as cluster:
+    with opened(stack, config_file, as_json=as_json, interrupted=STORED) as cluster:
         settings = cluster.settings
         if not settings.data:
             remedy = f"name the data of your services, as {EXAMPLE} explains"
             raise SettingError("data", "is not set", remedy=remedy, code="setting-missing")
         chosen = names or tuple(settings.data)
-        with notify.guarded(cluster, Subject.DATA, f"of {', '.join(chosen)}", say=say):
+        with (
+            notify.guarded(cluster, Subject.DATA, f"of {', '.join(chosen)}", say=say),
+            progress("copying", as_json=as_json),
+        ):
             taken = _tally(cluster, take_copies(cluster, chosen, say=say))
         made = taken.made
         if as_json:
             print_json(show.as_json(settings.cluster, made) | taken.failed_json)
         else:
-            out.print(show.table(made, datetime.now(UTC), sites=settings.backup.second is not None))
+            out.print(show.table(made, datetime.now(UTC), sites=settings.backup.second is not None, wide=wide))
         if taken.all_faults or {copy.owner for copy, _ in made} == set(settings.data):
             notify.outcome(cluster, Subject.DATA, taken.all_faults, f"{len(made)} data copies are made", say=say)
     raise typer.Exit(taken.exit_code(len(made)))
 
 
-@app.command("data list", epilog=examples("requorum data list", "requorum data list --json"))
-def list_copies(stack: StackOption = "", config_file: FileOption = None, as_json: JsonOption = False) -> None:
+@app.command("data list", epilog=examples("requorum data list", "requorum data list --wide"))
+def list_copies(
+    wide: WideOption = False, stack: StackOption = "", config_file: FileOption = None, as_json: JsonOption = False
+) -> None:
     """List the data copies, newest first."""
     with opened(stack, config_file, as_json=as_json) as cluster:
-        catalog = DataCatalog(cluster)
-        found = catalog.manifests()
+        with progress("reading the manifests", as_json=as_json):
+            catalog = DataCatalog(cluster)
+            found = catalog.manifests()
         for note in catalog.notes:
             say(note)
         if as_json:
             print_json(show.as_json(cluster.settings.cluster, found))
         elif found:
             sites = cluster.settings.backup.second is not None
-            out.print(show.table(found, datetime.now(UTC), sites=sites))
+            out.print(show.table(found, datetime.now(UTC), sites=sites, wide=wide))
         else:
-            out.print(f"cluster {cluster.settings.cluster} has no data copies. next: requorum data backup")
+            out.print(f"cluster {cluster.settings.cluster} has no data copies. next: requorum data take")
 
 
 @app.command("data verify", epilog=examples("requorum data verify", "requorum data verify orders@09:22"))
@@ -110,13 +121,13 @@ def verify(
             raise NoUsableCopy(
                 "verifying the newest data copies",
                 "S3 has no data copy",
-                remedy="requorum data backup",
+                remedy="requorum data take",
                 code="no-copy",
             )
         for copy in chosen:
             try:
                 manifest = catalog.manifest(copy)
-                with restoring.verified(catalog, copy, manifest, say=say):
+                with progress(f"reading {copy.name}"), restoring.verified(catalog, copy, manifest, say=say):
                     good += 1
                     out.print(f"{copy.name}: its {manifest.plain_size:,} B of data agree with its manifest")
             except DamagedCopy as error:
@@ -146,14 +157,16 @@ def restore(
     if copy and time:
         raise typer.BadParameter("give either --copy NAME or --time TIME")
     moment = _moment(time) if time else None
-    with opened(stack, config_file) as cluster:
-        catalog = DataCatalog(cluster)
-        wanted = restoring.plan(cluster, catalog, name, copy or moment)
+    with opened(stack, config_file, interrupted=RESTORED) as cluster:
+        with progress("looking for the copy and the service"):
+            catalog = DataCatalog(cluster)
+            wanted = restoring.plan(cluster, catalog, name, copy or moment)
         for note in (told := catalog.notes):
             say(note)
         age = span(int((datetime.now(UTC) - wanted.copy.dated).total_seconds()))
         agree(f"{wanted.text}. The copy is {age} old. Later changes are lost", yes)
-        seconds = restoring.restore(cluster, catalog, wanted, say=say)
+        with progress("restoring"):
+            seconds = restoring.restore(cluster, catalog, wanted, say=say)
         for note in catalog.notes:
             if note not in told:
                 say(note)
@@ -164,15 +177,19 @@ def restore(
 def prune(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be removed and kept.")] = False,
     yes: YesOption = False,
+    wide: WideOption = False,
     stack: StackOption = "",
     config_file: FileOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Remove the data copies that no rule of requorum:backup.retention keeps. Exit status 3 if S3 refuses to delete one."""
     pruning.require_consent(dry_run=dry_run, yes=yes, as_json=as_json)
-    with opened(stack, config_file, as_json=as_json) as cluster:
+    interrupted = "what was removed stays removed. next: requorum data prune goes on"
+    with opened(stack, config_file, as_json=as_json, interrupted=interrupted) as cluster:
         now = datetime.now(UTC)
-        made = pruning.Prune(DATA, cluster, now, DATA.look(cluster, now))
+        with progress("reading the manifests", as_json=as_json):
+            decisions = DATA.look(cluster, now)
+        made = pruning.Prune(DATA, cluster, now, decisions, owner=listing.DATA, wide=wide)
         made.run(dry_run=dry_run, yes=yes, as_json=as_json)
         if as_json:
             name = cluster.settings.cluster

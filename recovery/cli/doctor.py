@@ -3,6 +3,7 @@
 import typer
 
 from recovery.cli.console import FileOption, JsonOption, StackOption, app, examples, opened, out, print_json
+from recovery.cli.progress import progress
 from recovery.cli.show.doctor import doctor_code, doctor_json, doctor_lines
 from recovery.cli.status import differs, look
 from recovery.cluster import Cluster
@@ -21,7 +22,8 @@ def doctor(stack: StackOption = "", config_file: FileOption = None, as_json: Jso
     Changes nothing. Exit status: 0 if every node is healthy, 1 error, 3 degraded, 4 quorum lost, 5 not seen from here.
     """
     with opened(stack, config_file, as_json=as_json) as cluster:
-        seen, diagnosis, guidance = _examined(cluster)
+        with progress("asking the nodes and S3", as_json=as_json):
+            seen, diagnosis, guidance = _examined(cluster)
         cases = examine(cluster.settings, seen, diagnosis)
         code = doctor_code(diagnosis, cases)
         if as_json:

@@ -1,5 +1,7 @@
 """Commands that repair one node or service. `requorum doctor` proposes them."""
 
+from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -17,12 +19,15 @@ from recovery.cli.console import (
     out,
     say,
 )
+from recovery.cli.progress import progress
 from recovery.operations import fence as fencing
 from recovery.operations import promote as promote_operation
 from recovery.operations import rebalance as rebalancing
 from recovery.operations import restart as restart_operation
 from recovery.planning.fencing import check
 from recovery.survey.nodes import stable_survey
+
+BALANCED = "every task that was replaced runs. next: run the same command again"
 
 
 @app.command("fence", epilog=examples("requorum fence manager-b", "requorum fence manager-b --lost"))
@@ -43,12 +48,18 @@ def fence(
     config_file: FileOption = None,
 ) -> None:
     """Switch a machine off, check that it is silent, and declare it lost for one hour."""
-    with opened(stack, config_file) as cluster:
+    with opened(
+        stack,
+        config_file,
+        interrupted="the machine may be off, and nothing is declared yet unless requorum status says so. next: requorum status, then the same command again",
+    ) as cluster:
         machine = cluster.settings.named(node)
         if not yes:
-            check(cluster.settings, stable_survey(cluster), machine, lost=lost, force=force)
+            with progress("asking the nodes"):
+                seen = stable_survey(cluster)
+            check(cluster.settings, seen, machine, lost=lost, force=force)
         agree(fencing.intent(cluster.settings, machine, lost=lost), yes)
-        with cluster.hold(f"fencing {node}", say=say):
+        with progress(f"fencing {node}"), cluster.hold(f"fencing {node}", say=say):
             word = fencing.fence(cluster, machine, lost=lost, force=force, say=say)
         out.print(f"{node} is {word.text(datetime.now(UTC))}. next: requorum plan", markup=False)
 
@@ -58,10 +69,14 @@ def restart(
     node: NodeArgument, yes: YesOption = False, stack: StackOption = "", config_file: FileOption = None
 ) -> None:
     """Restart a node's Docker engine, if the quorum survives the restart."""
-    with opened(stack, config_file) as cluster:
+    with opened(
+        stack,
+        config_file,
+        interrupted="the engine may be restarting. next: requorum status, then the same command again",
+    ) as cluster:
         machine = cluster.settings.named(node)
         agree(f"restart the Docker engine of {node}", yes)
-        with cluster.hold(f"restarting {node}", say=say):
+        with progress(f"restarting {node}"), cluster.hold(f"restarting {node}", say=say):
             now = restart_operation.restart(cluster, machine, say=say)
         out.print(f"{node}: {now.reach}, {now.state}", markup=False)
 
@@ -69,10 +84,14 @@ def restart(
 @app.command("reboot", epilog=examples("requorum reboot manager-b", "requorum reboot worker-1 --yes"))
 def reboot(node: NodeArgument, yes: YesOption = False, stack: StackOption = "", config_file: FileOption = None) -> None:
     """Reboot a node's machine, if the quorum survives the reboot, and wait until the node is back."""
-    with opened(stack, config_file) as cluster:
+    with opened(
+        stack,
+        config_file,
+        interrupted="the machine may be rebooting. next: requorum status, then the same command again",
+    ) as cluster:
         machine = cluster.settings.named(node)
         agree(f"reboot {node} ({machine.address})", yes)
-        with cluster.hold(f"rebooting {node}", say=say):
+        with progress(f"rebooting {node}"), cluster.hold(f"rebooting {node}", say=say):
             now = restart_operation.reboot(cluster, machine, say=say)
         out.print(f"{node}: {now.reach}, {now.state}", markup=False)
 
@@ -82,10 +101,14 @@ def promote(
     worker: NodeArgument, yes: YesOption = False, stack: StackOption = "", config_file: FileOption = None
 ) -> None:
     """Promote a worker as a stand-in for a lost manager. The `pulumi up` that brings the manager back demotes the stand-in."""
-    with opened(stack, config_file) as cluster:
+    with opened(
+        stack,
+        config_file,
+        interrupted="the worker may be a manager already. next: requorum status, then the same command again",
+    ) as cluster:
         machine = cluster.settings.named(worker)
         agree(f"make {worker} a manager until every manager of the settings is back", yes)
-        with cluster.hold(f"promoting {worker}", say=say):
+        with progress(f"promoting {worker}"), cluster.hold(f"promoting {worker}", say=say):
             promote_operation.promote(cluster, machine, say=say)
         out.print(f"{worker} is a manager and votes", markup=False)
 
@@ -100,11 +123,20 @@ def rebalance(
     config_file: FileOption = None,
 ) -> None:
     """Replace the tasks of replicated services, one service after the other, to spread them over the nodes again."""
-    with opened(stack, config_file) as cluster:
+    with (
+        opened(stack, config_file, interrupted=BALANCED) as cluster,
+        ExitStack() as counting,
+    ):
+
+        def consent(names: Sequence[str]) -> None:
+            agree(f"replace every task of {', '.join(names)}", yes)
+            counting.enter_context(progress("replacing the tasks"))
+
         done = rebalancing.rebalance(
             cluster,
             services or (),
-            agree=lambda names: agree(f"replace every task of {', '.join(names)}", yes),
+            agree=consent,
             say=say,
         )
+        counting.close()
         out.print(f"rebalanced: {', '.join(done)}" if done else "the swarm has no replicated service", markup=False)

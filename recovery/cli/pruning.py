@@ -34,6 +34,9 @@ class Prune(Generic[C]):
     decisions: Sequence[Decision[C]]
     broken: Sequence[BrokenUpload] = ()
     removals: Sequence[Removal[C]] = ()
+    owner: str = ""
+    """The heading of whose copies they are."""
+    wide: bool = False
 
     @property
     def _doomed(self) -> list[Decision[C]]:
@@ -58,7 +61,7 @@ class Prune(Generic[C]):
 
     def _show_decisions(self) -> None:
         """Show what would be removed and kept."""
-        out.print(prune_table(self.decisions, self.now))
+        out.print(prune_table(self.decisions, self.now, self.owner, wide=self.wide))
         for one in self.broken:
             begun = one.upload.begun.isoformat()
             out.print(f"remove the parts of {one.upload.key}: its upload of {begun} was interrupted", markup=False)

@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from recovery.cli.console import FileOption, JsonOption, StackOption, app, examples, opened, out, print_json
+from recovery.cli.console import FileOption, JsonOption, StackOption, WideOption, app, examples, opened, out, print_json
+from recovery.cli.progress import progress
 from recovery.cli.show.contract import ERROR, FINE
 from recovery.cli.show.reports import listing_json, table
 from recovery.cluster import Cluster
@@ -16,6 +17,7 @@ from recovery.operations.report import as_markdown
 def show_reports(
     name: Annotated[str, typer.Argument(help="The name of a report to print. Default: list all reports.")] = "",
     newest: Annotated[bool, typer.Option("--newest", help="Print the newest report.")] = False,
+    wide: WideOption = False,
     stack: StackOption = "",
     config_file: FileOption = None,
     as_json: JsonOption = False,
@@ -28,11 +30,12 @@ def show_reports(
         if name or newest:
             _print(cluster, name, as_json=as_json)
             return
-        found = reports.every(cluster)
+        with progress("reading the reports", as_json=as_json):
+            found = reports.every(cluster)
         if as_json:
             print_json(listing_json(cluster.settings.cluster, found))
         elif found:
-            out.print(table(found))
+            out.print(table(found, wide=wide))
         else:
             out.print(f"cluster {cluster.settings.cluster} has no reports")
 
@@ -41,7 +44,8 @@ def show_reports(
 def rehearse(stack: StackOption = "", config_file: FileOption = None) -> None:
     """Send a test message to the services of requorum:notify."""
     with opened(stack, config_file) as cluster:
-        arrived = notify.rehearse(cluster)
+        with progress("sending the message"):
+            arrived = notify.rehearse(cluster)
         out.print("every service accepted the message" if arrived else "not every service accepted the message")
     raise typer.Exit(FINE if arrived else ERROR)
 

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from recovery.cli.console import FileOption, JsonOption, StackOption, app, examples, opened, out, print_json
+from recovery.cli.progress import progress
 from recovery.cli.show import s3 as show
 from recovery.errors import SettingError
 from recovery.s3 import policy, probe
@@ -18,7 +19,8 @@ def show_offers(stack: StackOption = "", config_file: FileOption = None, as_json
     Exit status: 0 if each server supports all that the settings need, 3 if not, 1 if a server cannot be used.
     """
     with opened(stack, config_file, as_json=as_json) as cluster:
-        found = probe.probe(cluster.store.sites, cluster.settings.keys.probe)
+        with progress("testing the S3 servers", as_json=as_json):
+            found = probe.probe(cluster.store.sites, cluster.settings.keys.probe)
         if as_json:
             print_json(show.as_json(cluster.settings.cluster, found))
         else:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import typer
 
 from recovery.cli.console import FileOption, JsonOption, StackOption, app, examples, opened, out, print_json
+from recovery.cli.progress import progress
 from recovery.cli.show import cluster as show
 from recovery.cluster import Cluster
 from recovery.copies.catalog import known_id
@@ -41,11 +42,12 @@ def status(stack: StackOption = "", config_file: FileOption = None, as_json: Jso
     access hide managers that may have one).
     """
     with opened(stack, config_file, as_json=as_json) as cluster:
-        now = status_of(cluster)
+        with progress("asking the nodes and S3", as_json=as_json):
+            now = status_of(cluster)
         if as_json:
             print_json(show.as_json(now))
         else:
-            out.print(show.as_tree(now))
+            out.print(show.as_table(now))
     raise typer.Exit(now.exit_code)
 
 

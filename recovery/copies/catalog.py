@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -76,6 +77,12 @@ class Catalog:
             )
             self._manifests[copy] = replace(made, proof=self._proof(copy, made))
         return self._manifests[copy]
+
+    def drilled(self, copy: Copy) -> datetime | None:
+        """When the last drill of a copy was that reached a verdict. Its manifest has been read before."""
+        made = self._manifests.get(copy)
+        proof = made.proof if made and copy.drill_key in self._places else None
+        return proof.at if proof and proof.verdict is not Verdict.UNPROVEN else None
 
     def manifests(self) -> list[tuple[Copy, Manifest | DamagedCopy]]:
         """Every copy with its manifest, or with its fault, newest first. Its `sites` are those at which archive and manifest

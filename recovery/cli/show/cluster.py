@@ -1,12 +1,13 @@
-"""The state of a cluster, as a tree or as JSON."""
+"""The state of a cluster, as a table or as JSON."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from rich.console import Group, RenderableType
 from rich.markup import escape
-from rich.tree import Tree
+from rich.table import Table
 
 from recovery.cli.show.contract import DEGRADED, ERROR, FINE, LOST, UNSEEN, VERSION, span
 from recovery.copies.copy import Copy
@@ -164,42 +165,55 @@ def as_json(status: Status) -> dict[str, Any]:
     }
 
 
-def as_tree(status: Status) -> Tree:
-    """The status as a tree of zones and their nodes."""
+def as_table(status: Status) -> Group:
+    """The status as a table of the nodes, between the state and what to run next."""
     colour = {FINE: "green", DEGRADED: "yellow", UNSEEN: "yellow"}.get(status.exit_code, "red")
     identity = f" ({status.diagnosis.cluster_id})" if status.diagnosis.cluster_id else ""
-    tree = Tree(f"cluster [bold]{status.cluster}[/]{identity}: [{colour}]{escape(status.guidance.state)}[/]")
-    for zone in sorted({node.zone for node in status.nodes}):
-        branch = tree.add(f"zone {zone}")
-        for node in status.nodes:
-            if node.zone == zone:
-                branch.add(_line(node, status.taken))
+    title = f"cluster [bold]{status.cluster}[/]{identity}: [{colour}]{escape(status.guidance.state)}[/]"
+    lines: list[RenderableType] = [title, _nodes(status)]
     for line in status.guidance.text if status.guidance.meaning else ():
-        tree.add(f"[{colour}]{escape(line)}[/]")
+        lines.append(f"[{colour}]{escape(line)}[/]")
     for warning in status.diagnosis.warnings:
-        tree.add(f"[yellow]{escape(warning)}[/]")
+        lines.append(f"[yellow]{escape(warning)}[/]")
     for node in status.nodes:
         if node.drift:
-            tree.add(f"[yellow]drift: {escape(f'{node.name}: {node.drift}')}. next: pulumi up[/]")
+            lines.append(f"[yellow]drift: {escape(f'{node.name}: {node.drift}')}. next: pulumi up[/]")
     for other in status.others:
         stands = f"{other.role}, {'ready' if other.ready else 'down'}"
-        tree.add(escape(f"not named: {other.hostname} at {_address(other)} ({stands}), left alone"))
+        lines.append(escape(f"not named: {other.hostname} at {_address(other)} ({stands}), left alone"))
     if status.store_error:
-        tree.add(f"[red]Requorum cannot list the copies: {escape(status.store_error.why)}[/]")
+        lines.append(f"[red]Requorum cannot list the copies: {escape(status.store_error.why)}[/]")
     for line in status.guidance.next:
-        tree.add(f"[bold]{escape(line)}[/]")
-    return tree
+        lines.append(f"[bold]{escape(line)}[/]")
+    return Group(*lines)
 
 
-def _line(node: NodeStatus, now: datetime) -> str:
-    standing = "leader" if node.leader else node.reachability
-    words = [node.role, standing, node.state, node.availability if node.availability != "active" else ""]
-    if node.reach != Reach.ANSWERS:
-        words.append(f"[red]{node.reach}[/]")
-    if node.role == "manager":
-        age = _age(now, node.last_copy)
-        words.append(f"last copy {span(age)} ago" if age is not None else "[yellow]no copy[/]")
-    return f"{node.name}  {node.address}  " + ", ".join(word for word in words if word)
+def _nodes(status: Status) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for heading in ("node", "zone", "role", "address", "swarm", "last copy", "remarks"):
+        table.add_column(heading, no_wrap=heading != "remarks", overflow="fold")
+    for node in sorted(status.nodes, key=lambda node: node.zone):
+        table.add_row(*_cells(node, status.taken))
+    return table
+
+
+def _cells(node: NodeStatus, now: datetime) -> Sequence[str]:
+    age = _age(now, node.last_copy)
+    copied = f"{span(age)} ago" if age is not None else "[yellow]no copy[/]"
+    reach = f"[red]{node.reach}[/]" if node.reach != Reach.ANSWERS else ""
+    standing = node.reachability if node.reachability != "reachable" else ""
+    remarks = (reach, standing, node.availability if node.availability != "active" else "")
+    role = "leader" if node.leader else node.role
+    manager = node.role == "manager"
+    return (
+        node.name,
+        node.zone,
+        role,
+        node.address,
+        node.state,
+        copied if manager else "",
+        ", ".join(word for word in remarks if word),
+    )
 
 
 def _address(entry: Member) -> str:

@@ -4,46 +4,56 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from rich.console import Group
 from rich.markup import escape
-from rich.table import Table
 
 from recovery.cli.show import listing
-from recovery.cli.show.contract import VERSION
+from recovery.cli.show.contract import VERSION, span
 from recovery.cli.show.listing import MANAGER, copy_identity, copy_json
 from recovery.copies.copy import Copy
 from recovery.copies.keeps import Keep
 from recovery.copies.manifest import Manifest, Proof, Verdict
 from recovery.errors import DamagedCopy, RequorumError
 
-HEADINGS = ("kind", "size", "swarm", "objects", "proof", "kept")
+HEADINGS, WIDE = ("proof", "drilled", "kept"), ("kind", "size", "swarm", "objects")
 NO_MARKS: Mapping[Copy, Keep] = {}
 """The keep marks of copies that were just made."""
+NO_DRILLS: Mapping[Copy, datetime] = {}
 
 
 def copies_table(
     copies: Sequence[tuple[Copy, Manifest | DamagedCopy]],
     now: datetime,
     marks: Mapping[Copy, Keep] = NO_MARKS,
+    drills: Mapping[Copy, datetime] = NO_DRILLS,
     *,
     sites: bool = False,
-) -> Table:
-    """The copies as a table, newest first. With ``sites``, it shows where they are stored."""
+    wide: bool = False,
+) -> Group:
+    """The copies as a table, newest first. With ``sites``, it shows where they are stored, and ``wide`` shows all.
+
+    ``drills`` tells when the last drill of a copy was.
+    """
 
     def cells(copy: Copy, manifest: Manifest | DamagedCopy) -> Sequence[str]:
-        kept = escape(marks[copy].text) if copy in marks else ""
+        drilled = f"{span(int((now - drills[copy]).total_seconds()))} ago" if copy in drills else ""
+        kept = (escape(marks[copy].text) if wide else "yes") if copy in marks else ""
         if isinstance(manifest, DamagedCopy):
-            return ("", "", "", "", listing.fault(manifest), kept)
-        objects = sum(len(ids) for ids in manifest.inventory.objects.values())
+            return ("[red]damaged[/]", drilled, kept, *(("",) * len(WIDE) if wide else ()))
         proof = manifest.verdict if manifest.verdict is not Verdict.FAILED else "[red]failed[/]"
-        return (manifest.kind, f"{manifest.size:,} B", manifest.cluster_id, str(objects), proof, kept)
+        objects = sum(len(ids) for ids in manifest.inventory.objects.values())
+        more = (manifest.kind, f"{manifest.size:,} B", manifest.cluster_id, str(objects)) if wide else ()
+        return (proof, drilled, kept, *more)
 
-    return listing.copies_table(copies, HEADINGS, cells, now, sites=sites)
+    headings = (*HEADINGS, *(WIDE if wide else ()))
+    return listing.copies_table(copies, MANAGER, headings, cells, now, sites=sites, wide=wide)
 
 
 def copies_json(
     cluster: str,
     copies: Sequence[tuple[Copy, Manifest | DamagedCopy]],
     marks: Mapping[Copy, Keep] = NO_MARKS,
+    drills: Mapping[Copy, datetime] = NO_DRILLS,
     *,
     opens: Callable[[Manifest], bool | None] = lambda _: None,
 ) -> dict[str, Any]:
@@ -53,7 +63,12 @@ def copies_json(
         return {**_facts(manifest), "opens": opens(manifest), "proof": proof_json(manifest.proof)}
 
     shown = [
-        {**copy_json(copy, manifest, MANAGER, facts), "keep": _mark_json(marks.get(copy))} for copy, manifest in copies
+        {
+            **copy_json(copy, manifest, MANAGER, facts),
+            "keep": _mark_json(marks.get(copy)),
+            "drilled": drills[copy].isoformat() if copy in drills else None,
+        }
+        for copy, manifest in copies
     ]
     return {"version": VERSION, "cluster": cluster, "copies": shown}
 

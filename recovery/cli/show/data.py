@@ -5,8 +5,8 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from rich.console import Group
 from rich.markup import escape
-from rich.table import Table
 
 from recovery.cli.show import listing
 from recovery.cli.show.contract import VERSION
@@ -15,26 +15,27 @@ from recovery.data.catalog import DataCopy, Read
 from recovery.data.manifest import DataManifest
 from recovery.errors import DamagedCopy
 
-HEADINGS = ("service", "source", "node", "data", "stored", "remarks")
+HEADINGS, WIDE = ("size", "service", "remarks"), ("source", "node", "stored")
 
 
-def table(copies: Sequence[Read], now: datetime, *, sites: bool = False) -> Table:
-    """The copies as a table, newest first. With ``sites``, it shows where they are stored."""
-    return listing.copies_table(copies, HEADINGS, _cells, now, sites=sites)
+def table(copies: Sequence[Read], now: datetime, *, sites: bool = False, wide: bool = False) -> Group:
+    """The copies as a table, newest first. With ``sites``, it shows where they are stored, and ``wide`` shows all."""
+
+    def cells(_: DataCopy, manifest: DataManifest | DamagedCopy) -> Sequence[str]:
+        if isinstance(manifest, DamagedCopy):
+            return ("", "", "[red]damaged[/]", *(("",) * len(WIDE) if wide else ()))
+        remarks = "files changed during the copy" if manifest.changed else ""
+        more = (escape(manifest.source), manifest.node, f"{manifest.size:,} B") if wide else ()
+        return (f"{manifest.plain_size:,} B", manifest.service, remarks, *more)
+
+    headings = (*HEADINGS, *(WIDE if wide else ()))
+    return listing.copies_table(copies, DATA, headings, cells, now, sites=sites, wide=wide)
 
 
 def as_json(cluster: str, copies: Sequence[Read]) -> dict[str, Any]:
     """The copies as JSON of the contract."""
     shown = [copy_json(copy, manifest, DATA, _facts) for copy, manifest in copies]
     return {"version": VERSION, "cluster": cluster, "copies": shown}
-
-
-def _cells(_: DataCopy, manifest: DataManifest | DamagedCopy) -> Sequence[str]:
-    if isinstance(manifest, DamagedCopy):
-        return ("", "", "", "", "", listing.fault(manifest))
-    remarks = "files changed during the copy" if manifest.changed else ""
-    sizes = (f"{manifest.plain_size:,} B", f"{manifest.size:,} B")
-    return (manifest.service, escape(manifest.source), manifest.node, *sizes, remarks)
 
 
 def _facts(manifest: DataManifest) -> Mapping[str, Any]:

@@ -3,33 +3,30 @@
 from collections.abc import Sequence
 from typing import Any
 
+from rich.console import Group
 from rich.markup import escape
-from rich.table import Table
 
 from recovery.cli.show import listing
 from recovery.cli.show.contract import VERSION, span
 from recovery.cli.show.copies import proof_json
+from recovery.copies import naming
 from recovery.copies.manifest import Verdict
 from recovery.operations.drill import Drill
 
-HEADINGS = ("on", "engine", "back after", "would lose", "change", "result")
+HEADINGS, WIDE = ("on", "back after", "would lose", "result"), ("engine", "change")
 
 
-def drills_table(drills: Sequence[Drill]) -> Table:
-    """The results of drills as a table."""
-    table = listing.table((done.copy.name for done in drills), HEADINGS)
+def drills_table(drills: Sequence[Drill], *, wide: bool = False) -> Group:
+    """The results of drills as a table, and below it why some failed."""
+    made = listing.table(listing.MANAGER, (*HEADINGS, *(WIDE if wide else ())), wide=wide)
     for done in drills:
         proof = done.proof
-        result = (
-            str(proof.verdict)
-            if proof.verdict is Verdict.PROVEN
-            else f"[red]{proof.verdict}: {escape(proof.detail)}[/]"
-        )
-        lost = f"the last {span(int(done.rpo))}"
-        table.add_row(
-            done.copy.name, done.node, proof.engine, f"{done.rto:.1f} s", lost, str(proof.version_index), result
-        )
-    return table
+        result = proof.verdict if proof.verdict is Verdict.PROVEN else f"[red]{proof.verdict}[/]"
+        more = (proof.engine, str(proof.version_index), done.copy.name) if wide else ()
+        lost = f"last {span(int(done.rpo))}"
+        made.add_row(*listing.which(done.copy), done.node, f"{done.rto:.1f} s", lost, result, *more)
+    failed = (done for done in drills if done.proof.verdict is not Verdict.PROVEN)
+    return Group(made, *(f"[red]{naming.short(done.copy)}: {escape(done.proof.detail)}[/]" for done in failed))
 
 
 def drills_json(cluster: str, drills: Sequence[Drill]) -> dict[str, Any]:

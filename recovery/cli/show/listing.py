@@ -4,10 +4,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
+from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 
 from recovery.cli.show.contract import span
+from recovery.copies import naming
 from recovery.copies.copy import Copy
 from recovery.copies.retention import Kept
 from recovery.data.catalog import DataCopy
@@ -15,39 +17,55 @@ from recovery.errors import DamagedCopy
 
 MANAGER, DATA = "manager", "data"
 """The key of a copy's owner in JSON of the contract."""
+SITES: Mapping[tuple[str, ...], str] = {("main",): "main", ("second",): "second", ("main", "second"): "both"}
+"""The cell that says where a copy is stored."""
 C = TypeVar("C", Copy, DataCopy)
 M = TypeVar("M")
 
 
-def table(names: Iterable[str], headings: Iterable[str]) -> Table:
-    """An empty table whose first column holds names of copies, which are never wrapped."""
-    made = Table(box=None)
-    made.add_column("copy", no_wrap=True, min_width=max(map(len, names), default=0))
-    for heading in headings:
-        made.add_column(heading)
+def table(owner: str, headings: Iterable[str], *, wide: bool = False) -> Table:
+    """An empty table of copies, which holds at 80 columns. Only owners and the last column are wrapped.
+
+    Its first columns are those of `which`. A ``wide`` one ends with the whole names.
+    """
+    made = Table(box=None, pad_edge=False)
+    made.add_column(owner, overflow="fold")
+    *middle, last = ("taken (UTC)", *headings)
+    for heading in middle:
+        made.add_column(heading, no_wrap=True)
+    made.add_column(last, no_wrap=wide)
+    if wide:
+        made.add_column("name", no_wrap=True)
     return made
+
+
+def which(copy: Kept) -> tuple[str, str]:
+    """The cells that say which copy it is, as `naming.find` understands them."""
+    return escape(copy.owner), f"{copy.taken:%Y-%m-%d %H:%M}"
 
 
 def copies_table(
     copies: Sequence[tuple[C, M | DamagedCopy]],
+    owner: str,
     headings: Sequence[str],
     cells: Callable[[C, M | DamagedCopy], Sequence[str]],
     now: datetime,
     *,
     sites: bool,
-) -> Table:
-    """The copies as a table, newest first, with the ``cells`` of each. With ``sites``, it shows where they are stored."""
-    made = table((copy.name for copy, _ in copies), ("age", *headings, *(("sites",) if sites else ())))
+    wide: bool,
+) -> Group:
+    """The copies as a table, newest first, with the ``cells`` of each, and below it what is wrong with some.
+
+    With ``sites``, it shows where they are stored.
+    """
+    made = table(owner, ("age", *(("sites",) if sites else ()), *headings), wide=wide)
     for copy, manifest in copies:
-        age = span(int((now - copy.dated).total_seconds())) + (" [yellow](clock ahead)[/]" if copy.ahead else "")
-        where = (" and ".join(copy.sites),) if sites else ()
-        made.add_row(copy.name, age, *cells(copy, manifest), *where)
-    return made
-
-
-def fault(error: DamagedCopy) -> str:
-    """The cell that says what is wrong with a copy."""
-    return f"[red]{escape(error.why)}[/]"
+        where = (SITES.get(copy.sites) or "none",) if sites else ()
+        name = (copy.name,) if wide else ()
+        made.add_row(*which(copy), span(int((now - copy.dated).total_seconds())), *where, *cells(copy, manifest), *name)
+    faults = (f"[red]{naming.short(copy)}: {escape(m.why)}[/]" for copy, m in copies if isinstance(m, DamagedCopy))
+    clocks = (f"[yellow]{naming.short(copy)}: {copy.clock}[/]" for copy, _ in copies if copy.clock)
+    return Group(made, *faults, *clocks)
 
 
 def copy_identity(copy: Kept, owner: str) -> dict[str, Any]:

@@ -13,13 +13,17 @@ from recovery.copies.retention import C, Decision, Removal
 from recovery.operations.broken_uploads import BrokenUpload
 
 
-def prune_table(decisions: Sequence[Decision[C]], now: datetime) -> Table:
-    """Each copy that is kept or removed, and why, as a table."""
-    table = listing.table((decision.copy.name for decision in decisions), ("age", "", "why"))
+def prune_table(decisions: Sequence[Decision[C]], now: datetime, owner: str, *, wide: bool = False) -> Table | str:
+    """Each copy that is kept or removed, and why, as a table. If all are kept for one reason, only the reason."""
+    reasons = {decision.reasons for decision in decisions}
+    if len(reasons) == 1 and all(decision.keep for decision in decisions) and not wide:
+        return escape(f"all {len(decisions)} copies are kept: {'; '.join(*reasons)}")
+    table = listing.table(owner, ("age", "fate", "why"), wide=wide)
     for decision in decisions:
         age = span(int((now - decision.copy.dated).total_seconds()))
         fate = "keep" if decision.keep else "[red]remove[/]"
-        table.add_row(decision.copy.name, age, fate, escape("; ".join(decision.reasons)))
+        name = (decision.copy.name,) if wide else ()
+        table.add_row(*listing.which(decision.copy), age, fate, escape("; ".join(decision.reasons)), *name)
     return table
 
 

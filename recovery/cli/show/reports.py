@@ -14,14 +14,16 @@ def listing_json(cluster: str, reports: Sequence[Mapping[str, Any]]) -> dict[str
     return {"version": VERSION, "cluster": cluster, "reports": [{key: one[key] for key in keys} for one in reports]}
 
 
-def table(reports: Sequence[Mapping[str, Any]]) -> Table:
+def table(reports: Sequence[Mapping[str, Any]], *, wide: bool = False) -> Table:
     """The list of reports as a table."""
-    shown = Table(box=None)
-    for heading in ("report", "what", "lost", "RTO", "RPO", "result", "by"):
-        shown.add_column(heading, no_wrap=heading == "report")
+    shown = Table(box=None, pad_edge=False)
+    for heading in ("report", "what", "lost", "RTO", "RPO", "result", *(("by",) if wide else ())):
+        shown.add_column(heading, no_wrap=wide or heading not in ("what", "lost"))
     for one in reports:
         rpo = f"{one['rpo']['entries']} entries" if one["survivor"] else f"{one['rpo']['seconds']} s"
         rto = f"{one['rto']['provenSeconds']:.1f} s"
         lost = ", ".join(one["lost"]) or "nothing"
-        shown.add_row(one["name"], one["diagnosis"] or "", lost, rto, rpo, one["verdict"], one["by"])
+        shown.add_row(
+            one["name"], one["diagnosis"] or "", lost, rto, rpo, one["verdict"], *((one["by"],) if wide else ())
+        )
     return shown

@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Iterator
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from tests.fake.cases import Case, Theatre
 from tests.fake.wires import wired
 
 RUN = CliRunner()
+PROJECT = Path(__file__).resolve().parents[3]
 
 
 def help_of(path: str) -> str:
@@ -57,6 +59,12 @@ def test_the_help_of_a_noun_lists_its_verbs(noun: str) -> None:
 def test_an_old_name_is_the_command_under_its_new_name(old: str, new: str) -> None:
     assert help_of(old) == help_of(new.split(" --")[0])
     assert old not in COMMANDS
+
+
+def test_the_page_of_commands_has_every_command_and_every_old_name() -> None:
+    page = (PROJECT / "docs" / "commands.md").read_text()
+    assert [path for path in COMMANDS if f"| `requorum {path}" not in page] == []
+    assert [old for old, new in ALIASES.items() if f"| `{old}` | `{new}`" not in page] == []
 
 
 def test_h_is_help() -> None:

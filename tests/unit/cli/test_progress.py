@@ -16,10 +16,12 @@ import typer
 from rich.console import Console
 
 from recovery.cli import console, copies
+from recovery.cli import progress as module
 from recovery.cli.backup import backup
 from recovery.cli.progress import progress
 from recovery.cli.prune import prune
 from recovery.errors import NoUsableCopy
+from recovery.waiting import until
 from tests.fake.cases import Case, Theatre
 from tests.fake.wires import wired
 from tests.unit.copies.candidates import DAY
@@ -69,11 +71,18 @@ def test_a_bar_moves_on_and_is_gone_in_the_end(
     assert capsys.readouterr().out == "the output proper\n"
 
 
-def test_what_cannot_be_counted_shows_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    with watched(monkeypatch) as terminal, progress("reading", None):
+def test_what_cannot_be_counted_counts_its_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SOON", 0.01)
+    with watched(monkeypatch) as terminal, progress("reading"):
+        assert until(lambda: "reading 0 s" in terminal.getvalue(), 20, pause=0.01)
+    assert terminal.getvalue().endswith(ERASED)
+
+
+def test_what_ends_soon_has_no_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SOON", 3600)
+    with watched(monkeypatch) as terminal, progress("reading"):
         pass
-    assert "0:00:00" in terminal.getvalue()
-    assert "/" not in terminal.getvalue()
+    assert terminal.getvalue() == ""
 
 
 def test_an_error_ends_the_bar_and_is_shown_after_it(cluster: None, monkeypatch: pytest.MonkeyPatch) -> None:

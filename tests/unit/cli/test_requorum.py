@@ -41,9 +41,24 @@ def test_doctor_names_its_exit_statuses() -> None:
     assert "Exit status: 0 if every node is healthy, 1 error, 3 degraded, 4 quorum lost, 5 not seen from here." in shown
 
 
-def test_a_shell_completes_commands() -> None:
-    complete = 'COMP_WORDS=(requorum stat); COMP_CWORD=1; _requorum_completion requorum; echo "${COMPREPLY[@]}"'
-    assert shell(f'eval "$(requorum --show-completion)"; {complete}') == "status\n"
+COMPLETED = [
+    ("stat", "status"),
+    ("cop", "copies"),
+    ("copies ver", "verify"),
+    ("data p", "prune"),
+    ("-s lab copies ta", "take"),
+    ("copies list --wi", "--wide"),
+    ("backups --wi", "--wide"),
+]
+
+
+@pytest.mark.parametrize(("typed", "completed"), COMPLETED)
+def test_a_shell_completes_commands(typed: str, completed: str) -> None:
+    last = len(typed.split())
+    complete = (
+        f'COMP_WORDS=(requorum {typed}); COMP_CWORD={last}; _requorum_completion requorum; echo "${{COMPREPLY[@]}}"'
+    )
+    assert shell(f'eval "$(requorum --show-completion)"; {complete}') == f"{completed}\n"
 
 
 LIBRARIES = ("boto3", "asyncssh", "docker", "apprise", "prometheus_client", "pydantic")

@@ -75,9 +75,12 @@ def test_a_copy_is_no_younger_than_its_place_in_s3(
     (shown,) = listed(run)
     assert shown["clock"] == DataCatalog(Cluster(of)).copies[0].clock != ""
     span = in_words(int((datetime.now(UTC) - make.NOW).total_seconds()))
-    assert f"{span} (clock ahead)" in run("list").stdout
+    assert "its node's clock was ahead" in run("list").stdout
+    assert f"{span} " in run("list").stdout
     assert f"The copy is {span} old" in run("restore", "rows", answer="n\n").stdout
-    assert f"{early.name}  {span}" in run("prune", "--dry-run").stdout
+    assert [span in line for line in run("prune", "--dry-run", "--wide").stdout.splitlines() if early.name in line] == [
+        True
+    ]
     healthy = make.healthy(of)
     found = diagnose(healthy, make.CLUSTER, cluster="lab", copies=True)
     monkeypatch.setattr(metrics, "status_of", lambda _: show.status(of, healthy, found, [], None))

@@ -20,7 +20,7 @@ from tests.unit.data.stored import CONTENT, DATA, DAY, Node, listed, put, ruled
 
 
 def test_backup_list_and_verify(run: Callable[..., Any], node: Node, bucket: Any) -> None:
-    assert "next: requorum data backup" in run("list").stdout
+    assert "next: requorum data take" in run("list").stdout
     assert run("verify").exit_code == 1
     assert run("backup").exit_code == 0
     assert [(copy["data"], copy["error"], copy["plainSize"]) for copy in listed(run)] == [

@@ -78,7 +78,7 @@ def test_keep_shows_in_backups_and_holds(run: Callable[..., Any], of: Settings, 
     assert shown[0]["keep"] is None
     assert shown[1]["keep"]["reason"] == "evidence"
     assert shown[1]["keep"].keys() == {"reason", "who", "when"}
-    assert "evidence (" in run("backups").stdout
+    assert "evidence (" in run("backups", "--wide").stdout
     assert "nothing to remove" in run("prune", "--yes").stdout
     assert run("keep", old.name, "--release").exit_code == 0
     assert run("keep", old.name, "--release").exit_code == 1

@@ -1,0 +1,41 @@
+"""Ctrl-C: at once a sentence that says where things stand and how to go on, then exit status 130."""
+
+import os
+import signal
+from dataclasses import dataclass
+from typing import Any
+
+STATUS = 130
+"""128 and SIGINT, as shells count it."""
+NOTHING = "nothing was changed. next: run the same command again"
+
+
+@dataclass
+class Ending:
+    """What this process says when it is interrupted, and whether it has said it."""
+
+    sentence: str = NOTHING
+    told: bool = False
+
+    def tell(self) -> None:
+        """Say it, once."""
+        from recovery.cli.console import err
+
+        if not self.told:
+            self.told = True
+            err.print(f"interrupted: {self.sentence}", markup=False, soft_wrap=True)
+
+
+ending = Ending()
+
+
+def listen() -> None:
+    """Say it when SIGINT comes, and then end what has begun. A second SIGINT ends the process."""
+    signal.signal(signal.SIGINT, _interrupted)
+
+
+def _interrupted(*_: Any) -> None:
+    if ending.told:
+        os._exit(STATUS)
+    ending.tell()
+    raise KeyboardInterrupt

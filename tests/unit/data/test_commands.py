@@ -27,7 +27,7 @@ def test_backup_list_and_verify(run: Callable[..., Any], node: Node, bucket: Any
         ("files", None, len(CONTENT)),
         ("rows", None, len(CONTENT)),
     ]
-    assert "volume web_files" in run("list").stdout
+    assert "volume web_files" in run("list", "--wide").stdout
     assert run("verify").exit_code == 0
     newest = listed(run)[0]
     bucket.put_object(Key=newest["key"], Body=b"x")

@@ -19,7 +19,7 @@ from tests.unit.operations.pruning.stored import keys, objects, put, refuse
 def test_prune_asks_before_it_removes(run: Callable[..., Any], of: Settings, bucket: Any, tmp_path: Path) -> None:
     new, old = (put(of, tmp_path, days * DAY) for days in (1, 2))
     for words, answer, code in ((["--dry-run"], None, 0), ([], "n\n", 1), ([], None, 1)):
-        result = run("prune", *words, answer=answer)
+        result = run("prune", "--wide", *words, answer=answer)
         assert (result.exit_code, keys(bucket)) == (code, objects(new, old))
         assert "1 of 2 copies to remove" in result.stdout
         assert f"{old.name}" in result.stdout

@@ -11,8 +11,8 @@ from recovery.copies.catalog import Catalog
 from recovery.copies.copy import Choice, Copy
 from recovery.copies.escrow import Escrow
 from recovery.copies.manifest import WITH_INVENTORY, Manifest
-from recovery.errors import DamagedCopy, NoUnlockKey
-from recovery.swarm.key_file import UnlockKey
+from recovery.errors import DamagedCopy, NoUnlockKey, SettingError
+from recovery.swarm.key_file import UnlockKey, unlock
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,12 @@ def usable(catalog: Catalog, escrow: Escrow, copy: Copy) -> Iterator[tuple[Manif
     Raises: StoreError; DamagedCopy; NoUnlockKey; SettingError if no identity opens the copy or the key.
     """
     with catalog.verified(copy) as (manifest, archive):
-        locked = contents.key_file(archive, source=copy.name) if manifest.autolock else None
-        yield manifest, archive, escrow.opening(locked, whose=copy.name) if locked else None
+        key = None
+        if manifest.autolock:
+            content = contents.read(archive, source=copy.name, damaged=True)
+            key = escrow.opening(content.key, whose=copy.name)
+            contents.require_own_key(content, unlock(content.key, key), source=copy.name)
+        yield manifest, archive, key
 
 
 @contextmanager
@@ -56,9 +60,10 @@ def newest_good(
     swarm is good if a key in escrow opens it. ``choice`` is the name of the only candidate, which is exempt from
     ``cas``, since the CA may have been rotated. Or ``choice`` is a time: later copies are no candidates.
 
-    Raises: StoreError; SettingError if no identity opens a copy or its unlock key.
+    Raises: StoreError; SettingError if no identity is there, or if none opens an unlock key and no other copy is good.
     """
     rejected: dict[Copy, str] = {}
+    unopened: SettingError | None = None
     candidates = [copy for copy in catalog.copies if copy.manager in managers]
     if isinstance(choice, str):
         candidates = [copy for copy in candidates if copy.name == choice]
@@ -75,17 +80,26 @@ def newest_good(
                             "Requorum restores no swarm from it"
                         )
                     continue
-                if why := why_foreign(manifest, cluster_id, frozenset() if isinstance(choice, str) else cas):
+                if why := _why_unsigned(manifest) or why_foreign(
+                    manifest, cluster_id, frozenset() if isinstance(choice, str) else cas
+                ):
                     rejected[copy] = why
                     continue
                 manifest, archive, unlock_key = opened.enter_context(usable(catalog, escrow, copy))
             except (DamagedCopy, NoUnlockKey) as error:
                 rejected[copy] = error.why
                 continue
+            except SettingError as error:
+                if error.code != "wrong-identity":
+                    raise
+                rejected[copy], unopened = error.why, unopened or error
+                continue
             rejected = {**(_newer(catalog, candidates, copy) if whole else {}), **rejected}
             told = tuple(f"{passed.name}: {why}" for passed, why in rejected.items())
             yield Search(Choice(copy, manifest), told, archive, unlock_key)
             return
+    if unopened:
+        raise unopened
     yield Search(None, tuple(f"{passed.name}: {why}" for passed, why in rejected.items()))
 
 
@@ -99,6 +113,10 @@ def newest(copies: Mapping[Copy, Manifest]) -> Choice | None:
     listed = [copy for copy, manifest in copies.items() if manifest.kind in WITH_INVENTORY]
     found = max(listed, key=lambda copy: copy.dated, default=None)
     return Choice(found, copies[found]) if found else None
+
+
+def _why_unsigned(manifest: Manifest) -> str:
+    return "" if manifest.signature else "no manager signed it. Requorum puts no file of such a copy on a node"
 
 
 def why_foreign(manifest: Manifest, cluster_id: str | None, cas: frozenset[str]) -> str:

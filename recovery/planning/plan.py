@@ -30,6 +30,8 @@ class Plan:
     steps: tuple[Step, ...] = ()
     copy: str | None = None
     """Name of the copy that a restore reads."""
+    content: str = ""
+    """The digest of the copy's archive."""
     ca: str | None = None
     """The digest of the copy's CA. Requorum restores no copy with another CA."""
     vouched: bool = False
@@ -54,13 +56,14 @@ class Plan:
     def id(self) -> str:
         """The ID that consents to this recovery; empty for a plan that needs no consent.
 
-        It depends on the diagnosis, the cluster, the source, the costs and the newest proof."""
+        It depends on the diagnosis, the cluster, the source with its content and CA, the costs and the newest proof. It has
+        64 bits: with fewer, whoever writes to S3 can make another plan with the ID that was reviewed."""
         source = self.copy or self.survivor
         if source is None:
             return ""
         costs = (*(move.text for move in self.moves), str(self.ahead), *([self.cut] if self.cut else ()))
-        identity = "\0".join((self.kind, str(self.cluster_id), source, *costs, self.proven))
-        return "r" + hashlib.sha256(identity.encode()).hexdigest()[:7]
+        identity = (self.kind, str(self.cluster_id), source, self.content, str(self.ca), *costs, self.proven)
+        return "r" + hashlib.sha256("\0".join(identity).encode()).hexdigest()[:16]
 
     @property
     def needs_id(self) -> bool:

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
-PLAN_ID = re.compile(r"r[0-9a-f]{7}")
+PLAN_ID = re.compile(r"r[0-9a-f]{7,16}")
+"""A plan's ID has 16 digits. One of an earlier version has 7, and no plan has it any more."""
 COPY_NAME = re.compile(r"swarm-.+-\d{8}T\d{12}Z")
 
 

@@ -23,6 +23,9 @@ from recovery.copies.contents import read
 from recovery.copies.escrow import Escrow
 from recovery.errors import DamagedCopy, SettingError
 from recovery.onnode.archive import CA, CERTIFICATE, KEY
+from recovery.operations.reports import among
+from recovery.planning.diagnosis import Kind
+from recovery.planning.plan import Plan
 from recovery.s3 import sealing
 from recovery.settings import Settings
 from recovery.steps import swarm_directory
@@ -154,3 +157,15 @@ def test_what_was_unpacked_is_compared_by_digest_before_it_is_put_in_place(tmp_p
         argv[5] = swarm_directory.WHOLE
     assert subprocess.run(argv, input=listing, capture_output=True).returncode
     assert not (tmp_path / "swarm").exists()
+
+
+def test_the_reviewed_id_is_of_one_copy_s_content_and_ca() -> None:
+    reviewed = Plan(Kind.ALL_LOST, make.CLUSTER, copy="swarm-1", content="0" * 64, ca="0" * 64)
+    others = [replace(reviewed, **{name: "1" * 64}) for name in ("content", "ca", "proven")]
+    assert len({plan.id for plan in (reviewed, *others)}) == 4
+    assert len(reviewed.id) == 1 + 16, "64 bits: none of 25 million tries a second finds another in a year"
+
+
+def test_no_report_of_a_time_to_come_hides_a_run() -> None:
+    genuine = "20260102T030405000000Z"
+    assert among([f"{genuine}.json", "99991231T235959000000Z.json", "20269999T999999999999Z.json"]) == [genuine]

@@ -310,6 +310,7 @@ def read_taken(node: Machine, found: Mapping[str, Any], taken: datetime) -> Stag
         raw_bytes=found["raw_bytes"],
         stopped_seconds=found["stopped_seconds"],
         ca_sha256=found["ca_sha256"],
+        ca=found["ca"],
         position=Position(*found["position"]),
         autolock=locked is not None,
     )

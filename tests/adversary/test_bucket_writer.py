@@ -3,11 +3,14 @@
 The CA's and the managers' certificates are public (each manifest and port 2377 show them), and so are the age recipients.
 """
 
+import base64
 import hashlib
 import io
+import json
 import subprocess
 import tarfile
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +19,24 @@ import pytest
 from backports import zstd
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
 
+from recovery.cluster import Cluster
 from recovery.copies.catalog import Catalog
 from recovery.copies.choice import Search, newest_good
 from recovery.copies.contents import read
+from recovery.copies.copy import Copy
 from recovery.copies.escrow import Escrow
+from recovery.copies.manifest import Manifest, Proof, Verdict
 from recovery.errors import DamagedCopy, SettingError
 from recovery.onnode.archive import CA, CERTIFICATE, KEY
+from recovery.onnode.copying import statement
+from recovery.operations.prune import MANAGERS
 from recovery.operations.reports import among
 from recovery.planning.diagnosis import Kind
 from recovery.planning.plan import Plan
 from recovery.s3 import sealing
-from recovery.settings import Settings
+from recovery.settings import Retention, Settings
 from recovery.steps import swarm_directory
 from tests.unit import factories as make
 from tests.unit.copies.stored import put
@@ -169,3 +178,64 @@ def test_the_reviewed_id_is_of_one_copy_s_content_and_ca() -> None:
 def test_no_report_of_a_time_to_come_hides_a_run() -> None:
     genuine = "20260102T030405000000Z"
     assert among([f"{genuine}.json", "99991231T235959000000Z.json", "20269999T999999999999Z.json"]) == [genuine]
+
+
+def own_swarm() -> dict[str, bytes]:
+    """Certificates of the forger's own CA, for the swarm's ID and a manager's node ID."""
+    return {
+        CA: make.ca("forged"),
+        CERTIFICATE: make.certificate("id-manager-a", make.CLUSTER, by="forged", key=MINE),
+        KEY: MINE.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        ),
+    }
+
+
+def lay_forged(of: Settings, folder: Path, number: int, **claims: Any) -> Copy:
+    """Lay down a "proven" copy under the forger's own CA, taken ``number`` hours ago."""
+    content = {**CONTENT, **own_swarm()}
+    path = archive(folder / f"forged-{number}", content)
+    proof = Proof(Verdict.PROVEN, make.NOW)
+    made = described(path, taken=make.NOW - timedelta(hours=number), proof=proof, **claims)
+    made = make.signed(made, certificate_=content[CERTIFICATE], key=MINE)
+    return Catalog(of).add(made, sealed_beside(path))
+
+
+def test_forged_copies_make_no_rule_delete_a_genuine_one(of: Settings, bucket: Any, tmp_path: Path) -> None:
+    ruled = of.model_copy(
+        update={"backup": of.backup.model_copy(update={"retention": Retention(last=2, daily=3, graceHours=1)})}
+    )
+    proof = Proof(Verdict.PROVEN, make.NOW)
+    genuine = [put(of, tmp_path, A, 60 * 24 * day, proof=proof) for day in (1, 2, 3)]
+    before = {decision.copy for decision in MANAGERS.look(Cluster(ruled), make.NOW) if decision.keep}
+    assert before == set(genuine)
+    for number in range(2, 40):
+        lay_forged(of, tmp_path, number)
+    kept = {decision.copy for decision in MANAGERS.look(Cluster(ruled), make.NOW) if decision.keep}
+    assert kept >= before
+
+
+@pytest.mark.parametrize("older", [False, True], ids=["in today's format", "in the format without the CA"])
+def test_a_claim_to_be_under_the_swarms_ca_is_checked(of: Settings, bucket: Any, tmp_path: Path, older: bool) -> None:
+    genuine = put(of, tmp_path, A, 9)
+    forged = lay_forged(of, tmp_path, 1, ca=make.ca().decode(), ca_sha256=make.ca_sha256())
+    if older:
+        document = json.loads(bucket.Object(forged.manifest_key).get()["Body"].read())
+        del document["ca"]
+        document["format"] = 3
+        value = MINE.sign(statement(document), ec.ECDSA(SHA256()))
+        document["signature"]["value"] = base64.b64encode(value).decode()
+        bucket.put_object(Key=forged.manifest_key, Body=json.dumps(document).encode())
+        assert Catalog(of).manifest(forged).verdict is Verdict.PROVEN, "alone it cannot be told from a genuine one"
+    read = dict(Catalog(of).manifests())
+    assert isinstance(read[forged], DamagedCopy)
+    assert read[forged].code == "copy-forged"
+    assert isinstance(read[genuine], Manifest)
+
+
+def test_an_address_that_is_none_spoils_its_own_copy_only(of: Settings, bucket: Any, tmp_path: Path) -> None:
+    genuine = put(of, tmp_path, A, 9)
+    spoilt = put(of, tmp_path, A, 1, address="x")
+    read = dict(Catalog(of).manifests())
+    assert isinstance(read[spoilt], DamagedCopy)
+    assert isinstance(read[genuine], Manifest)

@@ -54,11 +54,10 @@ def newest_good(
     """The newest good copy of any of the managers. Its archive exists within the context.
 
     Each candidate is read completely and compared with its manifest before it is chosen. ``cluster_id``, if known,
-    excludes copies of another swarm. ``cas`` are the digests of the CA that living nodes know. They exclude copies that
+    excludes copies of another swarm. ``cas`` are the digests of the CA that is trusted. They exclude copies that
     none of the swarm's managers made. ``whole`` asks for a copy that a swarm can be restored from, not only a manager's
     identity. Then proven copies come first, and those that failed their restore test last. A copy of an autolocked
-    swarm is good if a key in escrow opens it. ``choice`` is the name of the only candidate, which is exempt from
-    ``cas``, since the CA may have been rotated. Or ``choice`` is a time: later copies are no candidates.
+    swarm is good if a key in escrow opens it. ``choice`` is the name of the only candidate. Or ``choice`` is a time: later copies are no candidates.
 
     Raises: StoreError; SettingError if no identity is there, or if none opens an unlock key and no other copy is good.
     """
@@ -80,9 +79,7 @@ def newest_good(
                             "Requorum restores no swarm from it"
                         )
                     continue
-                if why := _why_unsigned(manifest) or why_foreign(
-                    manifest, cluster_id, frozenset() if isinstance(choice, str) else cas
-                ):
+                if why := _why_unsigned(manifest) or why_foreign(manifest, cluster_id, cas):
                     rejected[copy] = why
                     continue
                 manifest, archive, unlock_key = opened.enter_context(usable(catalog, escrow, copy))
@@ -124,7 +121,7 @@ def why_foreign(manifest: Manifest, cluster_id: str | None, cas: frozenset[str])
     if cluster_id and manifest.cluster_id != cluster_id:
         return f"it is a copy of another swarm ({manifest.cluster_id})"
     if cas and manifest.ca_sha256 not in cas:
-        return "its CA is not the swarm's. If the CA was rotated since, name the copy in requorum:copy"
+        return f"its CA is not the swarm's. If the CA was rotated since, add {manifest.ca_sha256} to requorum:caSha256"
     return ""
 
 

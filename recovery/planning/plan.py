@@ -35,7 +35,7 @@ class Plan:
     ca: str | None = None
     """The digest of the copy's CA. Requorum restores no copy with another CA."""
     vouched: bool = False
-    """Whether a living node knows the copy's CA, or the operator named the copy."""
+    """Whether the stack file or a living node names the copy's CA. `recover: true` does not consent to a copy of another one."""
     survivor: str | None = None
     """Name of the manager that a new cluster is forced from."""
     unsure: int = 0
@@ -68,7 +68,7 @@ class Plan:
     @property
     def needs_id(self) -> bool:
         """Whether only the plan's ID consents to it, because it costs more than `recover: true` covers."""
-        return bool(self.moves or self.ahead or self.cut)
+        return bool(self.moves or self.ahead or self.cut or (self.copy and not self.vouched))
 
     def agreed(self) -> "Plan":
         """The plan with the operator's consent. A plan that needs its ID in the settings stays refused."""
@@ -106,7 +106,7 @@ class Source:
     newer: Choice | None = None
     """The newest unused copy with a readable manifest. Its list shows what is lost."""
     cas: frozenset[str] = frozenset()
-    """The digests of the CA that living nodes know."""
+    """The digests of the CA that is trusted (`recovery.planning.trust`)."""
     engine: str = ""
     """The version of the engine on which the copy would be restored, if that engine answers."""
     moved: tuple[AddressChange, ...] = ()

@@ -169,7 +169,8 @@ def test_every_kind_has_a_meaning_and_a_case() -> None:
 
 def planned(reports: list[NodeReport], *, of: Any = S, survivors: Any = (), **source: Any) -> tuple[Plan, Guidance]:
     survey, diagnosis = seen(*reports)
-    plan = make_plan(diagnosis, of, Source(**source), survivors, make.NOW)
+    known = {"cas": survey.cas(make.CLUSTER), **source}
+    plan = make_plan(diagnosis, of, Source(**known), survivors, make.NOW)
     return plan, guide(of, survey, diagnosis, plan)
 
 

@@ -63,11 +63,7 @@ def newest_good(
     """
     rejected: dict[Copy, str] = {}
     unopened: SettingError | None = None
-    candidates = [copy for copy in catalog.copies if copy.manager in managers]
-    if isinstance(choice, str):
-        candidates = [copy for copy in candidates if copy.name == choice]
-    elif choice:
-        candidates = [copy for copy in candidates if copy.dated <= choice]
+    candidates = _candidates(catalog, managers, choice)
     for copy in catalog.by_trust(candidates) if whole else candidates:
         with ExitStack() as opened:
             try:
@@ -98,6 +94,14 @@ def newest_good(
     if unopened:
         raise unopened
     yield Search(None, tuple(f"{passed.name}: {why}" for passed, why in rejected.items()))
+
+
+def _candidates(catalog: Catalog, managers: Collection[str], choice: str | datetime | None) -> list[Copy]:
+    """The copies of the managers that the operator's choice allows, newest first."""
+    mine = [copy for copy in catalog.copies if copy.manager in managers]
+    if choice is None:
+        return mine
+    return [copy for copy in mine if (copy.name == choice if isinstance(choice, str) else copy.dated <= choice)]
 
 
 def newest_after(choice: Choice, copies: Mapping[Copy, Manifest]) -> Choice | None:

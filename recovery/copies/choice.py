@@ -14,6 +14,8 @@ from recovery.copies.manifest import WITH_INVENTORY, Manifest
 from recovery.errors import DamagedCopy, NoUnlockKey, SettingError
 from recovery.swarm.key_file import UnlockKey, unlock
 
+NO_SOURCE = "whose manifest does not list what the swarm held. Requorum restores no swarm from it"
+
 
 @dataclass(frozen=True)
 class Search:
@@ -57,7 +59,8 @@ def newest_good(
     excludes copies of another swarm. ``cas`` are the digests of the CA that is trusted. They exclude copies that
     none of the swarm's managers made. ``whole`` asks for a copy that a swarm can be restored from, not only a manager's
     identity. Then proven copies come first, and those that failed their restore test last. A copy of an autolocked
-    swarm is good if a key in escrow opens it. ``choice`` is the name of the only candidate. Or ``choice`` is a time: later copies are no candidates.
+    swarm is good if a key in escrow opens it. ``choice`` is the name of the only candidate, or a time: later copies are
+    no candidates.
 
     Raises: StoreError; SettingError if no identity is there, or if none opens an unlock key and no other copy is good.
     """
@@ -70,10 +73,7 @@ def newest_good(
                 manifest = catalog.manifest(copy)
                 if whole and manifest.kind not in WITH_INVENTORY:
                     if isinstance(choice, str):
-                        rejected[copy] = (
-                            f"it is a {manifest.kind} copy, whose manifest does not list what the swarm held. "
-                            "Requorum restores no swarm from it"
-                        )
+                        rejected[copy] = f"it is a {manifest.kind} copy, {NO_SOURCE}"
                     continue
                 if why := _why_unsigned(manifest) or why_foreign(manifest, cluster_id, cas):
                     rejected[copy] = why
@@ -88,12 +88,15 @@ def newest_good(
                 rejected[copy], unopened = error.why, unopened or error
                 continue
             rejected = {**(_newer(catalog, candidates, copy) if whole else {}), **rejected}
-            told = tuple(f"{passed.name}: {why}" for passed, why in rejected.items())
-            yield Search(Choice(copy, manifest), told, archive, unlock_key)
+            yield Search(Choice(copy, manifest), _told(rejected), archive, unlock_key)
             return
     if unopened:
         raise unopened
-    yield Search(None, tuple(f"{passed.name}: {why}" for passed, why in rejected.items()))
+    yield Search(None, _told(rejected))
+
+
+def _told(rejected: Mapping[Copy, str]) -> tuple[str, ...]:
+    return tuple(f"{copy.name}: {why}" for copy, why in rejected.items())
 
 
 def _candidates(catalog: Catalog, managers: Collection[str], choice: str | datetime | None) -> list[Copy]:

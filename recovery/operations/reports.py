@@ -9,8 +9,8 @@ from recovery.cluster import Cluster
 from recovery.copies.copy import TIME
 from recovery.errors import StoreError
 from recovery.operations.report import RecoveryReport, as_json, as_markdown
+from recovery.operations.report_names import among
 from recovery.steps import journal
-from recovery.steps.entry import REPORT
 
 
 def write(cluster: Cluster, account: RecoveryReport) -> str:
@@ -26,8 +26,7 @@ def write(cluster: Cluster, account: RecoveryReport) -> str:
 def names(cluster: Cluster) -> list[str]:
     """The names of all reports, newest first. Raises: StoreError."""
     folder = cluster.settings.keys.reports
-    found = (REPORT.match(key.removeprefix(folder)) for key in cluster.store.keys(folder))
-    return sorted((match[1] for match in found if match), reverse=True)
+    return among(key.removeprefix(folder) for key in cluster.store.keys(folder))
 
 
 def load(cluster: Cluster, name: str = "") -> Mapping[str, Any]:

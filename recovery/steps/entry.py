@@ -16,8 +16,6 @@ LASTING = (PLAN, Action.PROVE)
 """The actions whose entries a report needs, one of each in a run. Writing them has longer limits."""
 ENTRY = re.compile(r"\d{8}T\d{12}Z-[a-z]+-[a-z0-9-]+\.json$")
 """The form of an entry's name. It excludes copies of a manager with the name `journal`."""
-REPORT = re.compile(r"(\d{8}T\d{12}Z)\.json$")
-"""The form of the name of a report, which covers the entries before it."""
 BEGUN, DONE, FAILED = "begun", "done", "failed"
 
 

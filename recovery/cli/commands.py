@@ -22,6 +22,7 @@ class Listed(NamedTuple):
 
 COMMANDS = {
     "status": Listed("status", "Show the current state of the cluster."),
+    "check": Listed("check", "Check whether a recovery from here would work if all managers were lost now."),
     "doctor": Listed("status", "List unhealthy nodes and the commands that may repair them, least disruptive first."),
     "plan": Listed("cluster", "Show what `pulumi up` would change in the swarm now, or why it would refuse."),
     "recover": Listed("cluster", "Carry out the plan without Pulumi, on machines that are up."),

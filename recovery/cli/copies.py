@@ -19,7 +19,7 @@ from recovery.cli.console import (
 )
 from recovery.cli.progress import progress
 from recovery.cli.show.contract import DEGRADED, ERROR, FINE
-from recovery.cli.show.copies import copies_json, copies_table, kept_json, verified_json
+from recovery.cli.show.copies import copies_json, copies_table, kept_json, verified_json, verified_text
 from recovery.cli.show.drills import drills_json, drills_table
 from recovery.copies import keeps
 from recovery.copies.escrow import Escrow
@@ -38,7 +38,7 @@ def backups(stack: StackOption = "", config_file: FileOption = None, as_json: Js
     with opened(stack, config_file, as_json=as_json) as cluster:
         catalog = cluster.catalog()
         found, marked = catalog.manifests(), keeps.read(catalog)
-        for note in catalog.notes:
+        for note in (*catalog.notes, *catalog.unopened):
             say(note)
         if as_json:
             print_json(copies_json(cluster.settings.cluster, found, marked, opens=catalog.opens))
@@ -70,12 +70,12 @@ def verify(
                 raise
             print_json(verified_json(cluster.settings.cluster, copy, error))
             fail(error)
-        for note in catalog.notes:
+        for note in (*catalog.notes, *catalog.unopened):
             say(note)
         if as_json:
             print_json(verified_json(cluster.settings.cluster, copy, manifest))
         else:
-            out.print(f"{copy.name}: all {len(manifest.files)} files agree with its manifest. It was not restored")
+            out.print(f"{copy.name}: {verified_text(manifest, datetime.now(UTC))}", markup=False)
 
 
 @app.command()

@@ -22,7 +22,7 @@ from recovery.cli.console import (
 )
 from recovery.cli.show import data as show
 from recovery.cli.show import listing
-from recovery.cli.show.contract import DEGRADED, ERROR, FINE, span
+from recovery.cli.show.contract import DEGRADED, ERROR, FINE
 from recovery.cli.show.pruning import prune_json
 from recovery.cli.tally import Tally
 from recovery.cluster import Cluster
@@ -36,6 +36,7 @@ from recovery.operations import notify
 from recovery.operations.notify import Subject
 from recovery.operations.prune import DATA
 from recovery.settings import EXAMPLE
+from recovery.spans import span
 
 data = typer.Typer(no_args_is_help=True, help="Take, list, verify, restore and prune copies of service data.")
 app.add_typer(data, name="data")

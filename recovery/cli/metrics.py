@@ -66,8 +66,8 @@ def _watched(cluster: Cluster) -> Watched:
     settings, status = cluster.settings, status_of(cluster)
     managers = [manager.name for manager in settings.managers]
     try:
-        copies, catalog = cluster.catalog(hasty=True).since_proven(), DataCatalog(cluster, hasty=True)
-        drills = drill.last(cluster)
+        listed, catalog = cluster.catalog(hasty=True), DataCatalog(cluster, hasty=True)
+        copies, drills = listed.since_proven(), drill.last(cluster, listed)
     except RequorumError:
         return Watched(status, None, managers, {}, {}, sites=len(settings.backup.sites))
     data = {name: [copy.dated for copy in catalog.of(name)] for name in settings.data}

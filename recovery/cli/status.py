@@ -14,14 +14,16 @@ from recovery.cluster import Cluster
 from recovery.copies.catalog import known_id
 from recovery.copies.copy import Copy
 from recovery.errors import RequorumError
-from recovery.operations import agents, unfinished
+from recovery.operations import agents, readiness, unfinished
 from recovery.operations.assess import assess
 from recovery.planning import changes
 from recovery.planning.changes import Changes
-from recovery.planning.diagnosis import Diagnosis, Kind, diagnose
+from recovery.planning.conditions import Condition
+from recovery.planning.diagnosis import WITH_LEADER, Diagnosis, Kind, diagnose
 from recovery.planning.doctor import examine
 from recovery.planning.guidance import Guidance, guide
 from recovery.planning.plan import Plan
+from recovery.planning.readiness import Stock, completed
 from recovery.survey.nodes import survey
 from recovery.swarm.model import Survey
 
@@ -32,7 +34,7 @@ class Look(NamedTuple):
     survey: Survey
     diagnosis: Diagnosis
     copies: tuple[Copy, ...]
-    error: RequorumError | None
+    stock: Stock
     unfinished: datetime | None = None
     """When the run began that no report covers."""
 
@@ -41,8 +43,8 @@ class Look(NamedTuple):
 def status(stack: StackOption = "", config_file: FileOption = None, as_json: JsonOption = False) -> None:
     """Show the current state of the cluster.
 
-    Exit status: 0 healthy, 1 error, 3 degraded, 4 quorum lost, 5 not seen from here (no leader answers, and faults of
-    access hide managers that may have one).
+    Exit status: 0 healthy, and a recovery from here would work (`requorum check`), 1 error, 3 degraded, 4 quorum lost,
+    5 not seen from here (no leader answers, and faults of access hide managers that may have one).
     """
     with opened(stack, config_file, as_json=as_json) as cluster:
         now = status_of(cluster)
@@ -57,44 +59,61 @@ def status(stack: StackOption = "", config_file: FileOption = None, as_json: Jso
 def doctor(stack: StackOption = "", config_file: FileOption = None, as_json: JsonOption = False) -> None:
     """List unhealthy nodes and the commands that may repair them, least disruptive first.
 
-    Changes nothing. Exit status: 0 if every node is healthy, 1 error, 3 degraded, 4 quorum lost, 5 not seen from here.
+    Changes nothing. Exit status as of status: 0 fine, 1 error, 3 degraded, 4 quorum lost, 5 not seen from here.
     """
     with opened(stack, config_file, as_json=as_json) as cluster:
-        seen, diagnosis, guidance = _examined(cluster)
+        seen, diagnosis, guidance, conditions = _examined(cluster)
         cases = examine(cluster.settings, seen, diagnosis)
-        code = doctor_code(diagnosis, cases)
+        code = doctor_code(diagnosis, cases, conditions)
         if as_json:
-            print_json(doctor_json(diagnosis, cases, guidance))
+            print_json(doctor_json(diagnosis, cases, guidance, conditions))
         else:
-            lines = (f"cluster {cluster.settings.cluster}: {guidance.state}", *doctor_lines(diagnosis, cases, guidance))
-            out.print("\n".join(lines), markup=False)
+            lines = doctor_lines(diagnosis, cases, guidance, conditions)
+            out.print("\n".join((f"cluster {cluster.settings.cluster}: {guidance.state}", *lines)), markup=False)
     raise typer.Exit(code)
 
 
 def status_of(cluster: Cluster) -> show.Status:
     """The status, within 5 seconds even if all nodes are dead and S3 does not answer."""
     now = look(cluster)
-    differs = _differs(cluster, now)
-    return show.status(cluster.settings, now.survey, now.diagnosis, now.copies, now.error, differs, now.unfinished)
+    differs, conditions = _differs(cluster, now), _conditions(cluster, now)
+    return show.status(
+        cluster.settings,
+        now.survey,
+        now.diagnosis,
+        now.copies,
+        now.stock.error,
+        differs,
+        now.unfinished,
+        conditions,
+    )
 
 
 def _differs(cluster: Cluster, now: Look) -> Changes:
     return changes.find(cluster.settings, now.survey, Plan(now.diagnosis.kind), agents.digests(cluster.settings))
 
 
-def _examined(cluster: Cluster) -> tuple[Survey, Diagnosis, Guidance]:
-    """Survey, diagnosis and guidance. A recovery is assessed as `requorum plan` does, because its command needs the plan's ID."""
+def _conditions(cluster: Cluster, now: Look) -> tuple[Condition, ...]:
+    """The conditions of a recovery. A swarm without a leader needs the recovery itself."""
+    return readiness.conditions(cluster, now.survey, now.stock) if now.diagnosis.kind in WITH_LEADER else ()
+
+
+def _examined(cluster: Cluster) -> tuple[Survey, Diagnosis, Guidance, tuple[Condition, ...]]:
+    """Survey, diagnosis, guidance and conditions.
+
+    A recovery is assessed as `requorum plan` does, because its command needs the plan's ID.
+    """
     settings, now = cluster.settings, look(cluster)
-    if now.diagnosis.kind in (Kind.QUORUM_LOST, Kind.ALL_LOST) and now.error is None:
+    if now.diagnosis.kind in (Kind.QUORUM_LOST, Kind.ALL_LOST) and now.stock.error is None:
         try:
             found = assess(cluster)
         except RequorumError:
             pass  # the guidance names `requorum plan`, which shows the error
         else:
-            return found.survey, found.diagnosis, found.guidance(settings)
-    changed = _differs(cluster, now).alters
+            return found.survey, found.diagnosis, found.guidance(settings), found.conditions
+    changed, conditions = _differs(cluster, now).alters, _conditions(cluster, now)
     guidance = guide(settings, now.survey, now.diagnosis, changed=changed, unfinished=now.unfinished)
-    return now.survey, now.diagnosis, guidance
+    return now.survey, now.diagnosis, completed(guidance, now.diagnosis.kind, conditions), conditions
 
 
 def look(cluster: Cluster) -> Look:
@@ -102,21 +121,22 @@ def look(cluster: Cluster) -> Look:
     with ThreadPoolExecutor(max_workers=1) as pool:
         copies = pool.submit(_copies, cluster)
         seen = survey(cluster)
-        known, found, notes, error, begun = copies.result()
-    leader = seen.leader
-    known = known or (leader.cluster_id if leader else None)
-    unread = error is not None  # then there may be copies, and all may be lost
+        known, found, notes, stock, begun = copies.result()
+    unread = stock.error is not None  # then there may be copies, and all may be lost
+    if unread and known is None and seen.leader:
+        known = seen.leader.cluster_id  # the copies would tell
     diagnosis = diagnose(seen, known, cluster=cluster.settings.cluster, copies=bool(found) or unread)
-    return Look(seen, replace(diagnosis, warnings=diagnosis.warnings + notes), found, error, begun)
+    return Look(seen, replace(diagnosis, warnings=diagnosis.warnings + notes), found, stock, begun)
 
 
 def _copies(
     cluster: Cluster,
-) -> tuple[str | None, tuple[Copy, ...], tuple[str, ...], RequorumError | None, datetime | None]:
+) -> tuple[str | None, tuple[Copy, ...], tuple[str, ...], Stock, datetime | None]:
+    settings = cluster.settings
     try:
         catalog = cluster.catalog(hasty=True)
-        known = known_id(cluster.settings, catalog)
-        begun = unfinished.begun(cluster.settings.keys, catalog.keys)
-        return known, catalog.copies, catalog.notes, None, begun
+        stock = readiness.stock_of(cluster, catalog)
+        known = settings.cluster_id if stock.error else known_id(settings, catalog)
+        return known, catalog.copies, catalog.notes, stock, unfinished.begun(settings.keys, catalog.keys)
     except RequorumError as error:
-        return cluster.settings.cluster_id, (), (), error, None
+        return settings.cluster_id, (), (), readiness.no_stock(settings, error), None

@@ -5,6 +5,7 @@ copy needs the key of its own time. If the recipients change, a key that is stil
 Reading a key needs an operator's identity, which is stored neither on a node nor in S3.
 """
 
+from collections.abc import Collection
 from functools import cached_property
 from pathlib import Path
 
@@ -50,6 +51,15 @@ class Escrow:
         """If an identity is available, open the unlock key that a copy needs. Raises: DamagedCopy; as `opening`."""
         if manifest.autolock and sealing.at_hand(self._escrow.identity_file):
             self.opening(contents.key_file(archive, source=whose), whose=whose)
+
+    def held(self, fingerprints: Collection[str]) -> dict[str, bool]:
+        """Which of the keys with these fingerprints are in escrow, and whether an identity here opens each. Raises: StoreError."""
+        found: dict[str, bool] = {}
+        for name in self._names():
+            fingerprint = name.split("-")[0]
+            if fingerprint in fingerprints:
+                found[fingerprint] = found.get(fingerprint, False) or self._holds(name, fingerprint)
+        return found
 
     def opening(self, pem: bytes, *, whose: str) -> UnlockKey:
         """The unlock key that opens a locked key file.
@@ -103,6 +113,13 @@ class Escrow:
                 code="no-escrow-recipients",
             )
         return sealing.seal(key.text.encode(), self._escrow.recipients)
+
+    def _holds(self, name: str, fingerprint: str) -> bool:
+        """Whether an identity here opens the object of that name, and it is the key. Raises: StoreError."""
+        try:
+            return self._key(name).fingerprint == fingerprint
+        except (ValueError, SettingError):
+            return False
 
     def _names(self) -> tuple[str, ...]:
         keys = self._read.keys(self._folder)

@@ -214,6 +214,19 @@ def inspect(cluster: Cluster, node: Node) -> AgentStatus:
     return agent_status(told)
 
 
+def look(cluster: Cluster, nodes: Sequence[Node]) -> list[tuple[Node, AgentStatus | TransportError]]:
+    """The state of each node's agent, or why it could not be asked."""
+
+    def one(node: Node) -> tuple[Node, AgentStatus | TransportError]:
+        try:
+            return node, inspect(cluster, node)
+        except TransportError as error:
+            return node, error
+
+    with ThreadPoolExecutor(max_workers=max(len(nodes), 1)) as pool:
+        return list(pool.map(one, nodes))
+
+
 def agent_status(told: str) -> AgentStatus:
     """The state in the text that `LOOK` printed."""
     lines = [*told.split("\n", 9), *[""] * 9]

@@ -81,12 +81,10 @@ def drill(
         say(note)
 
 
-def last(cluster: Cluster) -> dict[str, Proof]:
+def last(cluster: Cluster, catalog: Catalog) -> dict[str, Proof]:
     """The result of each manager's last drill, if any, by the manager's name. Raises: StoreError."""
-    settings, store = cluster.settings, cluster.hasty
-    keys = {node.name: settings.keys.drill(node.name) for node in settings.managers}
-    places = store.listed(settings.keys.drills)
-    held = {name: store.looks(key, places.get(key, ())) for name, key in keys.items()}
+    keys = {node.name: cluster.settings.keys.drill(node.name) for node in cluster.settings.managers}
+    held = {name: cluster.hasty.looks(key, catalog.sites_of(key)) for name, key in keys.items()}
     results = {name: drilled(content for _, content in texts) for name, texts in held.items()}
     return {name: proof for name, proof in results.items() if proof}
 

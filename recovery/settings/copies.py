@@ -1,5 +1,6 @@
 """Where copies and unlock keys live, who can read them, and for how long they stay."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -75,6 +76,25 @@ class Lock(Frozen):
     days: int = Field(ge=1)
 
 
+class Limits(Frozen):
+    """How old the newest proven copy of a manager and its last drill may be, so that `requorum check` finds nothing wrong."""
+
+    copy_hours: float = Field(26, gt=0)
+    """A day and a margin: who takes a copy each day does so in time."""
+    drill_days: float = Field(8, gt=0)
+    """A week and a margin."""
+
+    @property
+    def copy_age(self) -> timedelta:
+        """How old a copy may be."""
+        return timedelta(hours=self.copy_hours)
+
+    @property
+    def drill_age(self) -> timedelta:
+        """How long ago a drill may be."""
+        return timedelta(days=self.drill_days)
+
+
 class Second(Frozen):
     """Where every copy and unlock key is kept once more."""
 
@@ -100,6 +120,7 @@ class Backup(Frozen):
     """Age identities, one of which reads the copies here. Not needed to make them."""
     retention: Retention | None = None
     """None: nothing is ever pruned."""
+    limits: Limits = Limits()
     checksums: bool | None = None
     """Whether S3 checks what is written by SHA-256. None: on AWS, and not where an endpoint is given."""
     encryption: Encryption | None = None

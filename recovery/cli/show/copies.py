@@ -14,6 +14,7 @@ from recovery.copies.copy import Copy
 from recovery.copies.keeps import Keep
 from recovery.copies.manifest import Manifest, Proof, Verdict
 from recovery.errors import DamagedCopy, RequorumError
+from recovery.spans import span
 
 HEADINGS = ("kind", "size", "swarm", "objects", "proof", "kept")
 NO_MARKS: Mapping[Copy, Keep] = {}
@@ -58,12 +59,21 @@ def copies_json(
     return {"version": VERSION, "cluster": cluster, "copies": shown}
 
 
+def verified_text(manifest: Manifest, now: datetime) -> str:
+    """The result of verifying a copy, and what its last restore test or drill said."""
+    proof = manifest.proof
+    detail = f" ({proof.detail})" if proof and proof.detail else ""
+    when = f" {span(now - proof.at)} ago" if proof else ""
+    said = f"Its last restore test or drill{when} says: {manifest.verdict}{detail}"
+    return f"all {len(manifest.files)} files agree with its manifest. {said}. requorum drill restores it again"
+
+
 def verified_json(cluster: str, copy: Copy, found: Manifest | RequorumError) -> dict[str, Any]:
     """The result of verifying a copy, as JSON of the contract."""
     result = (
-        {"files": None, "error": found.why, "errorCode": found.code}
+        {"files": None, "error": found.why, "errorCode": found.code, "proof": None}
         if isinstance(found, RequorumError)
-        else {"files": len(found.files), "error": None, "errorCode": None}
+        else {"files": len(found.files), "error": None, "errorCode": None, "proof": proof_json(found.proof)}
     )
     return {"version": VERSION, "cluster": cluster, **copy_identity(copy, MANAGER), **result}
 

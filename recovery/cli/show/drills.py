@@ -7,10 +7,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from recovery.cli.show import listing
-from recovery.cli.show.contract import VERSION, span
+from recovery.cli.show.contract import VERSION
 from recovery.cli.show.copies import proof_json
 from recovery.copies.manifest import Verdict
 from recovery.operations.drill import Drill
+from recovery.spans import span
 
 HEADINGS = ("on", "engine", "back after", "would lose", "change", "result")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from recovery.copies import contents
 from recovery.copies.manifest import Manifest
-from recovery.errors import NoUnlockKey, SettingError
+from recovery.errors import NoUnlockKey, SettingError, StoreError
 from recovery.s3 import sealing
 from recovery.s3.keys import UNLOCK_KEY
 from recovery.s3.sealing import Identities
@@ -35,17 +35,26 @@ class Escrow:
         """Store the key at every site, with the same lock period as a copy that is taken now.
 
         If an identity of one of the recipients is available, an existing object is opened, and replaced if it is not
-        this key. Raises: SettingError if no recipient is set, or the identity cannot be used; StoreError.
+        this key. Several managers may store the same key at the same time. Raises: SettingError if no recipient is set, or the identity cannot be used; StoreError.
         """
         name = self._folder + key.escrowed(self._escrow.recipients)
 
         def have(site: Site) -> None:
             if self._is(key, site.look(name)):
                 site.prolong(name)
-            else:
-                site.keep(name, self._sealed(key))
+                return
+            sealed = self._sealed(key)
+            try:
+                site.keep(name, sealed)
+            except StoreError:
+                if not self._is_anothers(key, site.look(name), sealed):
+                    raise
 
         self._store.everywhere(have)
+
+    def _is_anothers(self, key: UnlockKey, found: tuple[bytes, str] | None, ours: bytes) -> bool:
+        """Whether another process stored the key at the same time. Its sealing differs from ours, also in length."""
+        return found is not None and not ours.startswith(found[0]) and self._is(key, found)
 
     def check(self, archive: Path, manifest: Manifest, *, whose: str) -> None:
         """If an identity is available, open the unlock key that a copy needs. Raises: DamagedCopy; as `opening`."""

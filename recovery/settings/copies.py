@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 
 from recovery.errors import SettingError
 from recovery.s3.bucket import SITES, Bucket
-from recovery.settings.base import Frozen, Recipient
+from recovery.settings.base import Frozen, Recipient, collected
 
 BucketName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
 Prefix = Annotated[str, StringConstraints(pattern=r"^[^/\s][^\s]*[^/\s]$|^[^/\s]$")]
@@ -51,6 +51,7 @@ class Encryption(Frozen):
     """32 bytes, raw or in base64."""
 
     @model_validator(mode="after")
+    @collected
     def _check(self) -> Self:
         if (self.mode == "customer") != (self.key_file is not None):
             raise SettingError(
@@ -155,6 +156,7 @@ class Backup(Frozen):
         )
 
     @model_validator(mode="after")
+    @collected
     def _check(self) -> Self:
         for key, site in zip(SITES, self.sites, strict=False):
             plain = (site.endpoint or "").startswith("http:")

@@ -7,13 +7,13 @@ import typer
 from recovery.cli.console import FileOption, JsonOption, StackOption, YesOption, app, fail, opened, out, print_json, say
 from recovery.cli.show.contract import ERROR, FINE
 from recovery.cli.show.plan import plan_json
+from recovery.cluster import Cluster
 from recovery.errors import Refused
-from recovery.operations import lifecycle, notify
+from recovery.operations import lifecycle, notify, setup
 from recovery.operations.assess import Assessment, assess
 from recovery.operations.notify import Subject
 from recovery.operations.recover import recover_all
 from recovery.planning import preparation
-from recovery.settings import Settings
 
 
 @app.command()
@@ -21,7 +21,7 @@ def plan(stack: StackOption = "", config_file: FileOption = None, as_json: JsonO
     """Show what `pulumi up` would change in the swarm now, or why it would refuse. Exit status 1 if it would refuse."""
     with opened(stack, config_file, as_json=as_json) as cluster:
         assessment = assess(cluster)
-        refused = _refused(assessment, cluster.settings)
+        refused = _refused(assessment, cluster)
         guidance = assessment.guidance(cluster.settings, refused)
         if as_json:
             print_json(plan_json(assessment, guidance, refused))
@@ -55,6 +55,7 @@ def recover(
         out.print("\n".join((f"cluster {cluster.settings.cluster}: {guidance.state}", *guidance.text)), markup=False)
         assessment = replace(found, plan=found.plan.agreed())
         assessment.require_safe(cluster.settings)
+        setup.require_ready(cluster, assessment)
         needed = bool(assessment.plan.steps) or lifecycle.unproven(cluster, say=say)
         rest = "prove the changes of an earlier run" if needed else "nothing to do"
         out.print("\n".join(assessment.lines if needed else (rest,)) or rest, markup=False)
@@ -64,11 +65,12 @@ def recover(
         out.print(f"cluster {cluster.settings.cluster} ({health.cluster_id}) is proven. Its leader is {health.leader}")
 
 
-def _refused(assessment: Assessment, settings: Settings) -> Refused | None:
+def _refused(assessment: Assessment, cluster: Cluster) -> Refused | None:
     """Why `pulumi up` would refuse to begin; None if it would not."""
     try:
-        assessment.require_safe(settings)
-        preparation.require_nobody_cut_off(settings, assessment.survey)
+        assessment.require_safe(cluster.settings)
+        setup.require_ready(cluster, assessment)
+        preparation.require_nobody_cut_off(cluster.settings, assessment.survey)
     except Refused as error:
         return error
     return None

@@ -75,7 +75,11 @@ def doctor(stack: StackOption = "", config_file: FileOption = None, as_json: Jso
 
 def status_of(cluster: Cluster) -> show.Status:
     """The status, within 5 seconds even if all nodes are dead and S3 does not answer."""
-    now = look(cluster)
+    return shown(cluster, look(cluster))
+
+
+def shown(cluster: Cluster, now: Look) -> show.Status:
+    """The status in the answers of the nodes and of S3. Asks the agents."""
     differs, conditions = _differs(cluster, now), _conditions(cluster, now)
     return show.status(
         cluster.settings,
@@ -113,7 +117,7 @@ def _examined(cluster: Cluster) -> tuple[Survey, Diagnosis, Guidance, tuple[Cond
             return found.survey, found.diagnosis, found.guidance(settings), found.conditions
     changed, conditions = _differs(cluster, now).alters, _conditions(cluster, now)
     guidance = guide(settings, now.survey, now.diagnosis, changed=changed, unfinished=now.unfinished)
-    return now.survey, now.diagnosis, completed(guidance, now.diagnosis.kind, conditions), conditions
+    return now.survey, now.diagnosis, completed(guidance, now.diagnosis.kind, conditions, now.stock.error), conditions
 
 
 def look(cluster: Cluster) -> Look:
@@ -126,6 +130,8 @@ def look(cluster: Cluster) -> Look:
     if unread and known is None and seen.leader:
         known = seen.leader.cluster_id  # the copies would tell
     diagnosis = diagnose(seen, known, cluster=cluster.settings.cluster, copies=bool(found) or unread)
+    if unread and known is None and diagnosis.kind is Kind.ALL_LOST and not diagnosis.orphans:
+        notes = (f"S3 cannot be read, so Requorum cannot tell whether cluster {cluster.settings.cluster} ever was",)
     return Look(seen, replace(diagnosis, warnings=diagnosis.warnings + notes), found, stock, begun)
 
 

@@ -1,6 +1,6 @@
 """What is wrong with an agent, and what to do next."""
 
-from recovery.agent.run import AGAIN
+from recovery.agent.state import AGAIN
 from recovery.errors import TransportError
 from recovery.operations.agents import AgentStatus
 from recovery.planning.readiness import AgentFault
@@ -32,6 +32,11 @@ def fault(found: AgentStatus | TransportError, *, watched: bool) -> AgentFault |
     if found.since and found.since < now - LATE_SECONDS:
         return AgentFault(f"a copy has been waiting for S3 for {span(now - found.since)}", LOG)
     return None
+
+
+def stated(why: str) -> AgentFault:
+    """The fault in an error's text."""
+    return AgentFault(why.partition("\n")[0], _remedy(why))
 
 
 def _remedy(why: str) -> str:

@@ -33,7 +33,7 @@ def stock_of(cluster: Cluster, catalog: Catalog) -> Stock:
         first = {node.name: copy.dated for node in settings.managers if (copy := catalog.first(node.name))}
         keys = Escrow(settings, catalog.store).held(locked) if locked else {}
         return Stock(
-            *_openers(settings),
+            *openers(settings),
             copies=copies,
             further=sum(map(len, copies.values())) < sum(copy.manager in copies for copy in catalog.copies),
             first=first,
@@ -47,7 +47,7 @@ def stock_of(cluster: Cluster, catalog: Catalog) -> Stock:
 
 def no_stock(settings: Settings, error: RequorumError) -> Stock:
     """What is known if S3 cannot be read."""
-    return Stock(*_openers(settings), error=error)
+    return Stock(*openers(settings), error=error)
 
 
 def agents_of(cluster: Cluster, survey: Survey) -> Agents:
@@ -61,7 +61,8 @@ def agents_of(cluster: Cluster, survey: Survey) -> Agents:
     return {report.node.name: found.get(report.node.name, unseen) for report in survey.managers}
 
 
-def _openers(settings: Settings) -> tuple[Opener, Opener]:
+def openers(settings: Settings) -> tuple[Opener, Opener]:
+    """The identity files of the copies and of the escrow, as they are on this machine."""
     return (
         opener(settings.backup.identity_file, "backup.identityFile"),
         opener(settings.escrow.identity_file, "escrow.identityFile"),

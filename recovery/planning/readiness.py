@@ -12,7 +12,7 @@ from recovery.copies.manifest import WITH_INVENTORY, Manifest, Proof, Verdict
 from recovery.errors import DamagedCopy, RequorumError
 from recovery.planning.conditions import Condition, State, unmet
 from recovery.planning.diagnosis import WITH_LEADER, Kind
-from recovery.planning.guidance import SHOWN, UPDATE, Guidance
+from recovery.planning.guidance import SHOW_PLAN, SHOWN, UPDATE, Guidance
 from recovery.spans import span
 from recovery.swarm.raft_options import restored
 
@@ -85,7 +85,7 @@ def judge(settings: Settings, survey: Survey, stock: Stock, agents: Agents, now:
     """Every condition except those of the swarm itself. ``agents`` is empty if the settings name none."""
     return (
         *_named(tuple(_copies(settings, stock, now))),
-        _identity(settings, stock),
+        of_identity(settings, stock),
         _unlock_keys(settings, survey, stock),
         *_sites(settings, stock),
         _agents(settings, agents),
@@ -106,12 +106,17 @@ def of_swarm(guidance: Guidance, kind: Kind, degraded: Sequence[str]) -> tuple[C
     return quorum, Condition("nodes", State.FAILED, "; ".join(degraded), "", "degraded", guidance.command)
 
 
-def completed(guidance: Guidance, kind: Kind, conditions: Sequence[Condition]) -> Guidance:
+def completed(
+    guidance: Guidance, kind: Kind, conditions: Sequence[Condition], error: RequorumError | None = None
+) -> Guidance:
     """The guidance of a swarm that has a leader, with the conditions that are not met.
 
-    What repairs the swarm comes first. If nothing does, the gravest condition names the next command.
+    What repairs the swarm comes first. If nothing does, the gravest condition names the next command. Without a leader,
+    no plan can be made while S3 cannot be read because of ``error``.
     """
     faults = unmet(conditions)
+    if error and guidance.command == SHOW_PLAN:
+        return replace(guidance, command=f"{error.remedy}. Then: {SHOW_PLAN}")
     if kind not in WITH_LEADER or not faults:
         return guidance
     shorts = tuple(dict.fromkeys(fault.short for fault in faults))
@@ -197,7 +202,7 @@ def _newest(stock: Stock) -> dict[str, Manifest]:
     return newest
 
 
-def _identity(settings: Settings, stock: Stock) -> Condition:
+def of_identity(settings: Settings, stock: Stock) -> Condition:
     """Whether an identity here opens the copies. A missing identity and a wrong one are different faults."""
     opener, name = stock.identity, "identity"
     key = f"requorum:{opener.setting}"

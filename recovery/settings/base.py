@@ -13,6 +13,8 @@ from recovery.s3 import sealing
 T = TypeVar("T")
 PROJECT = "requorum"
 EXAMPLE = "stacks/Pulumi.production.example.yaml"
+EXAMPLES_RECIPIENT = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
+"""The age recipient in the example. Nobody here has its identity."""
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 Recipient = Annotated[str, AfterValidator(sealing.require_recipient)]
 

@@ -102,7 +102,7 @@ def status(
 ) -> Status:
     """The status in a survey and a list of copies, newest first. ``unfinished`` is as for `guide`."""
     guidance = guide(settings, survey, diagnosis, changed=changes.alters, unfinished=unfinished)
-    guidance = completed(guidance, diagnosis.kind, conditions)
+    guidance = completed(guidance, diagnosis.kind, conditions, error)
     members = survey.leader.members if survey.leader else ()
     newest = {copy.manager: copy.dated for copy in reversed(copies)}
     nodes = tuple(

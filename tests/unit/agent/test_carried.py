@@ -61,7 +61,7 @@ def test_credentials_are_carried_beside_the_settings_and_change_the_digest(tmp_p
     given = tmp_path / "credentials"
     given.write_text("[default]\n")
     of = make.settings(agent={"credentialsFile": str(given)})
-    files = agents._files(of, of.managers[0])
+    files = agents.files(of, of.managers[0])
     assert files["etc/credentials"] == b"[default]\n\n"
     before = agents.digest(of, of.managers[0])
     given.write_text("[default]\naws_access_key_id = other\n")

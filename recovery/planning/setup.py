@@ -11,7 +11,7 @@ from recovery.planning import access
 from recovery.planning.conditions import Condition, State
 from recovery.planning.preparation import PACKAGE_OF
 from recovery.planning.readiness import AgentFault, Opener, Stock, of_identity
-from recovery.s3.capability import REACHABLE, Capabilities, ProbeResult
+from recovery.s3.capability import REACHABLE, Capabilities, Capability, ProbeResult
 from recovery.swarm.model import ACCESS_FAULTS, NodeReport, Reach, Survey
 
 if TYPE_CHECKING:
@@ -77,8 +77,9 @@ def _machines(settings: Settings, survey: Survey) -> Condition:
         remedy = f"set requorum:cluster to {marks}, if these machines belong to it"
         return Condition(name, State.FAILED, why, "", "machines of another cluster", remedy)
     absent = [r.node.name for r in survey.reports if r.reach is Reach.ABSENT]
-    made = f". An update makes {len(absent)} of them" if absent else ""
-    return Condition(name, State.OK, f"all {len(survey.reports) - len(absent)} answer{made}")
+    there = len(survey.reports) - len(absent)
+    answer = f"{there} of {len(survey.reports)} answer"
+    return Condition(name, State.OK, f"{answer}. An update makes {', '.join(absent)}" if absent else answer)
 
 
 def _tools(settings: Settings, survey: Survey) -> Condition:
@@ -89,7 +90,7 @@ def _tools(settings: Settings, survey: Survey) -> Condition:
         why = "; ".join(f"{node} lacks {', '.join(tools)}" for node, tools in lacks.items())
         packages = {PACKAGE_OF.get(tool, tool) for tools in lacks.values() for tool in tools}
         return Condition(name, State.FAILED, why, "", "tools missing", _install(settings, lacks, packages), grave=True)
-    unseen = [r.node.name for r in survey.reports if r.on_node is None and r.reach is not Reach.ABSENT]
+    unseen = [r.node.name for r in survey.reports if r.on_node is None and r.reach in (Reach.ANSWERS, Reach.NO_ENGINE)]
     if unseen:
         return Condition(
             name, State.UNKNOWN, f"{', '.join(unseen)} is not seen", "", "tools unknown", "requorum doctor"
@@ -151,18 +152,21 @@ def _offers(site: Capabilities) -> Condition:
     ]
     first = next(iter(wanted), lacks[0])
     unknown = all(offer.answer is ProbeResult.UNKNOWN for offer in lacks)
-    why = "; ".join(
-        f"{offer.what}, for {_setting(offer.needed)}: {offer.answer}" + (f" ({offer.detail})" if offer.detail else "")
-        for offer in lacks
-    )
-    remedy = "requorum s3"
+    why, remedy = "; ".join(map(_lack, lacks)), "requorum s3"
     if first.what == REACHABLE:
+        why = f"{site.where} cannot be used: {first.detail}"
         remedy = f"correct requorum:backup{'' if site.site == 'main' else '.second'}, or start the server"
-    elif first.needed.startswith(SETTING):
+    elif wanted:
         remedy = f"remove {_setting(first.needed)}, or name a bucket that offers {first.what}"
     state = State.UNKNOWN if unknown else State.FAILED
     short = f"{site.site} site unknown" if unknown else f"{first.what} not offered"
     return Condition(name, state, why, "", short, remedy, grave=bool(wanted))
+
+
+def _lack(offer: Capability) -> str:
+    """A feature that the settings need and the server does not offer, in words."""
+    detail = f" ({offer.detail})" if offer.detail else ""
+    return f"{offer.what}, for {_setting(offer.needed)}: {offer.answer}{detail}"
 
 
 def _setting(needed: str) -> str:

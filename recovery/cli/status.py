@@ -64,7 +64,7 @@ def doctor(stack: StackOption = "", config_file: FileOption = None, as_json: Jso
     with opened(stack, config_file, as_json=as_json) as cluster:
         seen, diagnosis, guidance, conditions = _examined(cluster)
         cases = examine(cluster.settings, seen, diagnosis)
-        code = doctor_code(diagnosis, cases, conditions)
+        code = doctor_code(diagnosis, guidance, conditions)
         if as_json:
             print_json(doctor_json(diagnosis, cases, guidance, conditions))
         else:

@@ -48,7 +48,7 @@ def require_ready(cluster: Cluster, assessment: Assessment) -> tuple[Condition, 
     if grave:
         why = "".join(f"\n  {fault.name}: {fault.found}. next: {fault.remedy}" for fault in grave)
         doing = f"creating cluster {cluster.settings.cluster}"
-        remedy = f"correct that, then: {setup.CHECK}"
+        remedy = f"{grave[0].remedy}. Then: {setup.CHECK}"
         raise Refused(doing, f"its set-up is not right:{why}", remedy=remedy, code="setup-not-ready")
     return faults
 

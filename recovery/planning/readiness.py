@@ -122,12 +122,12 @@ def completed(
     shorts = tuple(dict.fromkeys(fault.short for fault in faults))
     words = (*shorts[:SHOWN], *([f"{len(shorts) - SHOWN} more"] if len(shorts) > SHOWN else []))
     state, first = ", ".join((guidance.state, *words)), faults[0]
-    if guidance.state != Kind.HEALTHY or guidance.command not in ("", UPDATE):
+    if not guidance.well or guidance.command not in ("", UPDATE):
         return replace(guidance, state=state)
     meaning = NOT_KNOWN if first.state is State.UNKNOWN else NO_RECOVERY if first.grave else AT_RISK
     more = f". requorum check shows {len(faults) - 1} more" if len(faults) > 1 else ""
     sentence = f"{guidance.sentence}. {first.name}: {first.found}{more}"
-    return Guidance(state, sentence, meaning, guidance.command or first.remedy)
+    return replace(guidance, state=state, sentence=sentence, meaning=meaning, command=guidance.command or first.remedy)
 
 
 def _copies(settings: Settings, stock: Stock, now: datetime) -> Iterator[Condition]:

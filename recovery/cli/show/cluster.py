@@ -75,13 +75,19 @@ class Status:
         return self._code([one for one in self.conditions if not one.here])
 
     def _code(self, conditions: Sequence[Condition]) -> int:
-        if self.diagnosis.kind in NO_QUORUM:
-            return LOST
-        if self.diagnosis.kind is Kind.ACCESS:
-            return UNSEEN
-        if self.diagnosis.kind is not Kind.HEALTHY or self.diagnosis.warnings or not all(n.fine for n in self.nodes):
-            return DEGRADED
+        code = state_code(self.diagnosis, self.guidance)
+        if code or not all(node.fine for node in self.nodes):
+            return code or DEGRADED
         return conditions_code(conditions) if conditions or not self.store_error else ERROR
+
+
+def state_code(diagnosis: Diagnosis, guidance: Guidance) -> int:
+    """The exit code of the swarm itself: fine, degraded, quorum lost or not seen."""
+    if diagnosis.kind in NO_QUORUM:
+        return LOST
+    if diagnosis.kind is Kind.ACCESS:
+        return UNSEEN
+    return FINE if guidance.well and not diagnosis.warnings else DEGRADED
 
 
 def conditions_code(conditions: Sequence[Condition]) -> int:

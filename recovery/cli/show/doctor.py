@@ -4,23 +4,17 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from recovery.cli.show.cluster import conditions_code
-from recovery.cli.show.contract import DEGRADED, LOST, UNSEEN, VERSION
+from recovery.cli.show.cluster import conditions_code, state_code
+from recovery.cli.show.contract import VERSION
 from recovery.planning.conditions import Condition, unmet
-from recovery.planning.diagnosis import NO_QUORUM, Diagnosis, Kind
+from recovery.planning.diagnosis import Diagnosis
 from recovery.planning.doctor import Finding
 from recovery.planning.guidance import Guidance
 
 
-def doctor_code(diagnosis: Diagnosis, cases: Sequence[Finding], conditions: Sequence[Condition] = ()) -> int:
+def doctor_code(diagnosis: Diagnosis, guidance: Guidance, conditions: Sequence[Condition] = ()) -> int:
     """The exit code of the contract: fine, degraded, quorum lost or not seen; error if S3 or a node cannot tell."""
-    if diagnosis.kind in NO_QUORUM:
-        return LOST
-    if diagnosis.kind is Kind.ACCESS:
-        return UNSEEN
-    if diagnosis.kind is not Kind.HEALTHY or cases or diagnosis.warnings:
-        return DEGRADED
-    return conditions_code(conditions)
+    return state_code(diagnosis, guidance) or conditions_code(conditions)
 
 
 def doctor_json(
@@ -32,7 +26,7 @@ def doctor_json(
         "diagnosis": str(diagnosis.kind),
         **guidance.json,
         "warnings": list(diagnosis.warnings),
-        "exitCode": doctor_code(diagnosis, cases, conditions),
+        "exitCode": doctor_code(diagnosis, guidance, conditions),
         "conditions": [one.json for one in conditions],
         "cases": [
             {

@@ -52,7 +52,7 @@ class Stock:
     copies: Mapping[str, Sequence[Found]] = field(default_factory=dict)
     """For each manager its copies, newest first, down to the newest proven one."""
     further: bool = False
-    """Whether there are older copies that nobody looked at, because none of the many newer ones is proven."""
+    """Whether there are older copies that nobody looked at."""
     first: Mapping[str, datetime] = field(default_factory=dict)
     """When the oldest copy of each manager was taken."""
     drills: Mapping[str, Proof] = field(default_factory=dict)

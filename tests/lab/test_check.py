@@ -13,8 +13,7 @@ from recovery.s3 import policy
 from recovery.settings import EXAMPLES_RECIPIENT, load
 from tests.lab.conftest import Variant
 from tests.lab.here import fresh, requorum
-from tests.lab.machines import ADDRESSES
-from tests.lab.swarm import MANAGERS, Swarm
+from tests.lab.swarm import MANAGERS, WORKERS, Swarm
 
 OUT_OF_THE_WAY = "/usr/bin/age-elsewhere"
 
@@ -79,7 +78,7 @@ def test_a_set_up_that_is_right_is_ready(machines: Swarm) -> None:
 
 def test_after_the_first_update_a_recovery_from_here_would_work(machines: Swarm) -> None:
     machines.stack.up("--skip-preview")
-    machines.await_standing(*ADDRESSES)
+    machines.await_standing(*MANAGERS, *WORKERS)
     machines.until(lambda: requorum(machines.stack, "check").status == 0, "every condition is met")
     assert machines.stack.requorum("status").status == 0
     assert requorum(machines.stack, "check", "--setup").status == 0

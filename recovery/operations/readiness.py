@@ -1,17 +1,21 @@
 """Gathers what a recovery from here needs: copies, keys, identities, sites, agents, drills. Changes nothing."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from recovery.cluster import Cluster
 from recovery.copies.catalog import Catalog
+from recovery.copies.choice import why_foreign
+from recovery.copies.copy import Copy
 from recovery.copies.escrow import Escrow
-from recovery.copies.manifest import Manifest
-from recovery.errors import RequorumError, SettingError
+from recovery.copies.manifest import NO_REMEDY, Manifest
+from recovery.errors import DamagedCopy, RequorumError, SettingError
 from recovery.operations import agent_faults, agents, drill
 from recovery.planning import readiness
 from recovery.planning.conditions import Condition
-from recovery.planning.readiness import AgentFault, Agents, Opener, Stock
+from recovery.planning.readiness import AgentFault, Agents, Found, Opener, Stock
+from recovery.planning.trust import trusted_cas
 from recovery.s3.sealing import Identities
 from recovery.settings import Settings
 from recovery.swarm.model import Reach, Survey
@@ -19,7 +23,18 @@ from recovery.swarm.model import Reach, Survey
 
 def conditions(cluster: Cluster, survey: Survey, stock: Stock) -> tuple[Condition, ...]:
     """Every condition of a recovery from here. Asks the agents."""
-    return readiness.judge(cluster.settings, survey, stock, agents_of(cluster, survey), datetime.now(UTC))
+    known = survey.leader.cluster_id if survey.leader else None
+    cas = trusted_cas(cluster.settings, survey, known)
+    ours = {name: [_usable(*one, known, cas) for one in found] for name, found in stock.copies.items()}
+    there = replace(stock, copies=ours)
+    return readiness.judge(cluster.settings, survey, there, agents_of(cluster, survey), datetime.now(UTC))
+
+
+def _usable(copy: Copy, found: Manifest | DamagedCopy, known: str | None, cas: frozenset[str]) -> Found:
+    """A copy with its manifest, or with the reason why no recovery of this swarm uses it."""
+    if isinstance(found, Manifest) and (why := why_foreign(found, known, cas)):
+        return copy, DamagedCopy(f"reading {copy.name}", why, remedy=NO_REMEDY, code="copy-forged")
+    return copy, found
 
 
 def stock_of(cluster: Cluster, catalog: Catalog) -> Stock:

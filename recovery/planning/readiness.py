@@ -167,7 +167,7 @@ def _lack(
     if now - copy.dated > limit:
         return f"the newest is {age} old", "copies too old"
     if isinstance(manifest, DamagedCopy):
-        return f"the newest, {age} old, is damaged: {manifest.why}", "copy damaged"
+        return f"the newest, {age} old, cannot be used: {manifest.why}", "no usable copy"
     if manifest.kind not in WITH_INVENTORY:
         return f"the newest, {age} old, is a {manifest.kind} copy, from which no swarm is restored", "no proven copy"
     detail = manifest.proof.detail if manifest.proof else "it was not restored in a sandbox"

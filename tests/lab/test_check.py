@@ -84,6 +84,7 @@ def test_after_the_first_update_a_recovery_from_here_would_work(machines: Swarm)
     assert requorum(machines.stack, "check", "--setup").status == 0
 
 
+@pytest.mark.whole
 def test_an_agent_whose_credentials_do_not_work_is_not_green(machines: Swarm) -> None:
     machines.on("manager-a", "sh", "-c", "sed -i 's/= .*/= nobody/' /etc/requorum/agent/credentials")
     machines.on("manager-a", "touch", "/var/lib/requorum/agent/due")
@@ -98,6 +99,7 @@ def test_an_agent_whose_credentials_do_not_work_is_not_green(machines: Swarm) ->
     machines.until(lambda: requorum(machines.stack, "check").status == 0, "its agent works again")
 
 
+@pytest.mark.whole
 def test_a_misspelt_cluster_is_named(machines: Swarm, changed: Variant) -> None:
     done = requorum(changed(cluster="labb"), "status", "--json")
     document = json.loads(done.text)
@@ -106,6 +108,7 @@ def test_a_misspelt_cluster_is_named(machines: Swarm, changed: Variant) -> None:
     assert document["next"].startswith("set requorum:cluster to lab")
 
 
+@pytest.mark.whole
 def test_without_s3_the_copies_are_unknown(machines: Swarm, changed: Variant) -> None:
     values = machines.stack.settings()
     backup = {**values["backup"], "endpoint": f"http://{machines.lab.host_link}:7999"}

@@ -8,7 +8,7 @@ from components.progress import say
 from components.settings import from_program
 from recovery.cluster import Cluster
 from recovery.errors import RequorumError, StoreError
-from recovery.operations import agents, consent, lifecycle
+from recovery.operations import agents, consent, lifecycle, setup
 from recovery.operations.assess import assess
 from recovery.operations.report import PULUMI
 from recovery.planning import preparation
@@ -26,11 +26,14 @@ except StoreError as error:
     pulumi.log.warn(f"Requorum cannot note in S3 whether recover: true is used up: {error}")
 try:
     assessment.require_safe(settings)
+    faults = setup.require_ready(cluster, assessment)
     agents.require_fit(cluster, assessment)
     preparation.require_nobody_cut_off(settings, assessment.survey)
 except RequorumError as error:
     raise pulumi.RunError(str(error)) from None
 
+for fault in faults:
+    pulumi.log.warn(f"{fault.line}. next: {fault.remedy}")
 guidance = assessment.guidance(settings)
 for line in (f"cluster {settings.cluster}: {guidance.state}", *guidance.text, *assessment.lines):
     pulumi.log.info(line)

@@ -22,13 +22,9 @@ KEYS = tuple(str(field.alias) for field in Settings.model_fields.values())
 def from_program() -> Settings:
     """The settings of the running program's stack. Raises: SettingError, also for a key that does not exist or a file for agents."""
     prefix = f"{PROJECT}:"
-    for key in CONFIG.get():
-        if key.startswith(prefix) and (name := key.removeprefix(prefix)) not in KEYS:
-            raise SettingError(
-                name, "is not a known key", remedy=f"use one of {', '.join(KEYS)}", code="setting-unknown-key"
-            )
+    others = [key.removeprefix(prefix) for key in CONFIG.get() if key.startswith(prefix)]
     config = pulumi.Config(PROJECT)
-    settings = from_strings(_given({key: config.get(key) for key in KEYS}))
+    settings = from_strings(_given({key: config.get(key) for key in dict.fromkeys((*KEYS, *others))}))
     agents.check(settings)
     return settings
 

@@ -5,6 +5,7 @@ None ever carries a secret: messages are built from names, addresses and the
 engine's or server's own error text.
 """
 
+from collections.abc import Sequence
 from errno import EDQUOT, ENOSPC
 from pathlib import Path
 
@@ -32,6 +33,21 @@ class SettingError(RequorumError):
     def __init__(self, key: str, why: str, *, remedy: str, code: str = "") -> None:
         self.key = key
         super().__init__(f"requorum:{key}", why, remedy=remedy, code=code)
+
+
+class SettingErrors(SettingError):
+    """Several keys of the stack file are missing or wrong; nothing was done."""
+
+    def __init__(self, errors: Sequence[SettingError], *, remedy: str, code: str) -> None:
+        self.key, self.errors = errors[0].key, tuple(errors)
+        lines = "".join(f"\n  {one.doing}: {one.why}. next: {one.remedy}" for one in errors)
+        RequorumError.__init__(
+            self,
+            "reading the settings",
+            f"{len(errors)} of them are wrong:{lines}",
+            remedy=remedy,
+            code=code,
+        )
 
 
 class Refused(RequorumError):

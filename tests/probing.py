@@ -1,6 +1,7 @@
 """Asks the S3 servers of some settings what they offer."""
 
-from recovery.s3.probe import Capabilities, probe
+from recovery.s3.capability import Capabilities
+from recovery.s3.probe import probe
 from recovery.s3.store import Store
 from recovery.settings import Settings
 

@@ -18,7 +18,7 @@ from recovery.agent import metrics, order, state
 from recovery.agent.config import Config
 from recovery.agent.order import Mark, Order, View
 from recovery.agent.spool import ARCHIVE, KEYS, Entry, Spool, stored_at
-from recovery.agent.state import Fault
+from recovery.agent.state import AGAIN, DONE, FAILED, Fault
 from recovery.copies import copy, snapshot
 from recovery.copies.storing import write
 from recovery.errors import DamagedCopy, EngineError, LocalError, Refused, RequorumError, SettingError, StoreError
@@ -31,8 +31,6 @@ from recovery.s3.site import Site
 from recovery.s3.store import Store
 from recovery.swarm.key_file import UnlockKey
 
-DONE, FAILED, AGAIN = 0, 1, 75
-"""Exit statuses. After the last two, systemd starts another round. 75 is EX_TEMPFAIL of sysexits.h."""
 DUE = "due"
 """The file that the timer makes. If it exists, the round takes a copy even if nothing changed."""
 SPOOL = "spool"

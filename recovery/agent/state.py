@@ -11,6 +11,8 @@ from recovery.agent import order
 from recovery.copies.manifest import Manifest, Verdict
 
 FILE = "state.json"
+DONE, FAILED, AGAIN = 0, 1, 75
+"""Exit statuses of a round. After the last two, systemd starts another round. 75 is EX_TEMPFAIL of sysexits.h."""
 
 
 class Fault(StrEnum):

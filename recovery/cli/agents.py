@@ -1,7 +1,6 @@
 """Commands for the agents on the managers."""
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,23 +9,20 @@ from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 
-from recovery.agent.run import AGAIN
 from recovery.cli.console import FileOption, JsonOption, StackOption, app, err, examples, opened, out, print_json
 from recovery.cli.progress import progress
-from recovery.cli.show.contract import DEGRADED, FINE, VERSION, span
-from recovery.cluster import Cluster
+from recovery.cli.show.contract import DEGRADED, FINE, VERSION
 from recovery.errors import SettingError, TransportError
 from recovery.operations import agents
+from recovery.operations.agent_faults import fault
 from recovery.operations.agents import AgentStatus
+from recovery.spans import span
 from recovery.swarm.machines import Node
 
 Found = list[tuple[Node, AgentStatus | TransportError]]
 OFF = "set requorum:agent, then pulumi up"
-LOG = "next: journalctl -u requorum-copy -n 20, on the node"
-NEXT, CODE = "  next: ", "  code: "
-"""How the last lines of an error begin (`recovery.errors`)."""
-LATE_SECONDS = 900
-"""After this time a due round is late. A round copies within minutes, and a failed one is repeated every ten seconds."""
+CODE = "  code: "
+"""How the line of an error begins that has its code (`recovery.errors`)."""
 NEVER_PRUNED = (
     "requorum:backup.retention is not set, so Requorum never removes a copy. A copy after each change makes thousands. "
     "next: set it, and run requorum prune --yes from a timer"
@@ -44,8 +40,9 @@ def list_agents(stack: StackOption = "", config_file: FileOption = None, as_json
         if settings.agent is None:
             raise SettingError("agent", "is not set, so no manager has an agent", remedy=OFF, code="setting-missing")
         with progress("asking the agents", as_json=as_json):
-            found = _look(cluster)
-        faults = {node.name: _fault(standing, watched=settings.agent.on_change) for node, standing in found}
+            found = agents.look(cluster, settings.managers)
+        known = {node.name: fault(standing, watched=settings.agent.on_change) for node, standing in found}
+        faults = {name: one.text if one else "" for name, one in known.items()}
         warnings = [NEVER_PRUNED] if settings.agent.on_change and settings.backup.retention is None else []
         if as_json:
             print_json(_json(settings.cluster, found, faults) | {"warnings": warnings})
@@ -54,45 +51,6 @@ def list_agents(stack: StackOption = "", config_file: FileOption = None, as_json
             for warning in warnings:
                 err.print(warning, style="yellow")
     raise typer.Exit(DEGRADED if any(faults.values()) else FINE)
-
-
-def _look(cluster: Cluster) -> Found:
-    def one(node: Node) -> tuple[Node, AgentStatus | TransportError]:
-        try:
-            return node, agents.inspect(cluster, node)
-        except TransportError as error:
-            return node, error
-
-    managers = cluster.settings.managers
-    with ThreadPoolExecutor(max_workers=len(managers)) as pool:
-        return list(pool.map(one, managers))
-
-
-def _fault(standing: AgentStatus | TransportError, *, watched: bool) -> str:
-    """What is wrong with an agent, and what to do next; empty if nothing is wrong."""
-    if isinstance(standing, TransportError):
-        return f"{standing.why}. next: {standing.remedy}"
-    state, now = standing.state, standing.now
-    if not standing.digest:
-        return "it is not installed. next: pulumi up"
-    if not standing.timer or standing.watch != watched:
-        return "its systemd units do not run as configured. next: pulumi up"
-    if state.faults:
-        return "; ".join(map(_with_remedy, state.faults.values()))
-    if standing.result != "success" and standing.status != AGAIN:
-        return f"its last round ended with result {standing.result} (exit status {standing.status}). {LOG}"
-    if state.attempted < standing.due < now - LATE_SECONDS:
-        return f"a round was due {span(int(now - standing.due))} ago, and no round has ended since. {LOG}"
-    if standing.since and standing.since < now - LATE_SECONDS:
-        return f"a copy has been waiting for S3 for {span(int(now - standing.since))}. {LOG}"
-    return ""
-
-
-def _with_remedy(why: str) -> str:
-    """The first line of an error's text, and what to do next."""
-    lines = why.splitlines()
-    remedies = [line.strip() for line in lines if line.startswith(NEXT)]
-    return f"{lines[0]}. {remedies[-1] if remedies else LOG}"
 
 
 def _codes(standing: AgentStatus | TransportError) -> list[str]:

@@ -18,13 +18,13 @@ from recovery.cli.console import (
 )
 from recovery.cli.progress import progress
 from recovery.cli.show.plan import plan_json
+from recovery.cluster import Cluster
 from recovery.errors import Refused
-from recovery.operations import lifecycle, notify
+from recovery.operations import lifecycle, notify, setup
 from recovery.operations.assess import Assessment, assess
 from recovery.operations.notify import Subject
 from recovery.operations.recover import recover_all
 from recovery.planning import preparation
-from recovery.settings import Settings
 
 UNFINISHED = (
     "the plan is carried out in part, and the swarm is not proven. next: requorum recover goes on where it stopped"
@@ -37,7 +37,7 @@ def plan(stack: StackOption = "", config_file: FileOption = None, as_json: JsonO
     with opened(stack, config_file, as_json=as_json) as cluster:
         with progress("asking the nodes and S3", as_json=as_json):
             assessment = assess(cluster)
-        refused = _refused(assessment, cluster.settings)
+        refused = _refused(assessment, cluster)
         guidance = assessment.guidance(cluster.settings, refused)
         if as_json:
             print_json(plan_json(assessment, guidance, refused))
@@ -75,6 +75,7 @@ def recover(
         out.print("\n".join((f"cluster {cluster.settings.cluster}: {guidance.state}", *guidance.text)), markup=False)
         assessment = replace(found, plan=found.plan.agreed())
         assessment.require_safe(cluster.settings)
+        setup.require_ready(cluster, assessment)
         needed = bool(assessment.plan.steps) or lifecycle.unproven(cluster, say=say)
         rest = "prove the changes of an earlier run" if needed else "nothing to do"
         out.print("\n".join(assessment.lines if needed else (rest,)) or rest, markup=False)
@@ -86,11 +87,12 @@ def recover(
         out.print(f"cluster {cluster.settings.cluster} ({health.cluster_id}) is proven. Its leader is {health.leader}")
 
 
-def _refused(assessment: Assessment, settings: Settings) -> Refused | None:
+def _refused(assessment: Assessment, cluster: Cluster) -> Refused | None:
     """Why `pulumi up` would refuse to begin; None if it would not."""
     try:
-        assessment.require_safe(settings)
-        preparation.require_nobody_cut_off(settings, assessment.survey)
+        assessment.require_safe(cluster.settings)
+        setup.require_ready(cluster, assessment)
+        preparation.require_nobody_cut_off(cluster.settings, assessment.survey)
     except Refused as error:
         return error
     return None

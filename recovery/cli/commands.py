@@ -22,6 +22,7 @@ class Listed(NamedTuple):
 
 COMMANDS = {
     "status": Listed("status", "Show the current state of the cluster.", LOOK),
+    "check": Listed("check", "Check whether a recovery from here would work if all managers were lost now.", LOOK),
     "doctor": Listed(
         "doctor", "List unhealthy nodes and the commands that may repair them, least disruptive first.", LOOK
     ),

@@ -21,7 +21,7 @@ from recovery.cli.console import (
 )
 from recovery.cli.progress import progress
 from recovery.cli.show.contract import DEGRADED, ERROR, FINE
-from recovery.cli.show.copies import copies_json, copies_table, kept_json, verified_json
+from recovery.cli.show.copies import copies_json, copies_table, kept_json, verified_json, verified_text
 from recovery.cli.show.drills import drills_json, drills_table
 from recovery.copies import keeps
 from recovery.copies.escrow import Escrow
@@ -48,7 +48,7 @@ def list_copies(
         with progress("reading the manifests", as_json=as_json):
             catalog = cluster.catalog()
             found, marked = catalog.manifests(), keeps.read(catalog)
-        for note in catalog.notes:
+        for note in (*catalog.notes, *catalog.unopened):
             say(note)
         drilled = {copy: at for copy, _ in found if (at := catalog.drilled(copy))}
         if as_json:
@@ -83,12 +83,12 @@ def verify(
                 raise
             print_json(verified_json(cluster.settings.cluster, copy, error))
             fail(error)
-        for note in catalog.notes:
+        for note in (*catalog.notes, *catalog.unopened):
             say(note)
         if as_json:
             print_json(verified_json(cluster.settings.cluster, copy, manifest))
         else:
-            out.print(f"{copy.name}: all {len(manifest.files)} files agree with its manifest. It was not restored")
+            out.print(f"{copy.name}: {verified_text(manifest, datetime.now(UTC))}", markup=False)
 
 
 @app.command("copies drill", epilog=examples("requorum copies drill", "requorum copies drill manager-b --on worker-1"))

@@ -25,7 +25,7 @@ from recovery.cli.console import (
 from recovery.cli.progress import progress
 from recovery.cli.show import data as show
 from recovery.cli.show import listing
-from recovery.cli.show.contract import DEGRADED, ERROR, FINE, span
+from recovery.cli.show.contract import DEGRADED, ERROR, FINE
 from recovery.cli.show.pruning import prune_json
 from recovery.cli.tally import Tally
 from recovery.cluster import Cluster
@@ -39,6 +39,7 @@ from recovery.operations import notify
 from recovery.operations.notify import Subject
 from recovery.operations.prune import DATA
 from recovery.settings import EXAMPLE
+from recovery.spans import span
 
 STORED = "copies that S3 has stay. next: requorum data list shows them"
 RESTORED = "the service's data may be incomplete. next: run the same command again"

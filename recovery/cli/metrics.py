@@ -12,7 +12,7 @@ from recovery.cli.status import status_of
 from recovery.cluster import Cluster
 from recovery.data.catalog import DataCatalog
 from recovery.errors import LocalError, RequorumError, SettingError
-from recovery.operations import drill
+from recovery.operations import last_drills
 
 
 @app.command(
@@ -71,8 +71,8 @@ def _watched(cluster: Cluster) -> Watched:
     settings, status = cluster.settings, status_of(cluster)
     managers = [manager.name for manager in settings.managers]
     try:
-        copies, catalog = cluster.catalog(hasty=True).since_proven(), DataCatalog(cluster, hasty=True)
-        drills = drill.last(cluster)
+        listed, catalog = cluster.catalog(hasty=True), DataCatalog(cluster, hasty=True)
+        copies, drills = listed.since_proven(), last_drills.last(cluster, listed)
     except RequorumError:
         return Watched(status, None, managers, {}, {}, sites=len(settings.backup.sites))
     data = {name: [copy.dated for copy in catalog.of(name)] for name in settings.data}

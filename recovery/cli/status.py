@@ -14,11 +14,13 @@ from recovery.cluster import Cluster
 from recovery.copies.catalog import known_id
 from recovery.copies.copy import Copy
 from recovery.errors import RequorumError
-from recovery.operations import agents, unfinished
+from recovery.operations import agents, readiness, unfinished
 from recovery.planning import changes
 from recovery.planning.changes import Changes
-from recovery.planning.diagnosis import Diagnosis, diagnose
+from recovery.planning.conditions import Condition
+from recovery.planning.diagnosis import WITH_LEADER, Diagnosis, Kind, diagnose
 from recovery.planning.plan import Plan
+from recovery.planning.readiness import Stock
 from recovery.survey.nodes import survey
 from recovery.swarm.model import Survey
 
@@ -29,7 +31,7 @@ class Look(NamedTuple):
     survey: Survey
     diagnosis: Diagnosis
     copies: tuple[Copy, ...]
-    error: RequorumError | None
+    stock: Stock
     unfinished: datetime | None = None
     """When the run began that no report covers."""
 
@@ -38,8 +40,8 @@ class Look(NamedTuple):
 def status(stack: StackOption = "", config_file: FileOption = None, as_json: JsonOption = False) -> None:
     """Show the current state of the cluster.
 
-    Exit status: 0 healthy, 1 error, 3 degraded, 4 quorum lost, 5 not seen from here (no leader answers, and faults of
-    access hide managers that may have one).
+    Exit status: 0 healthy, and a recovery from here would work (`requorum check`), 1 error, 3 degraded, 4 quorum lost,
+    5 not seen from here (no leader answers, and faults of access hide managers that may have one).
     """
     with opened(stack, config_file, as_json=as_json) as cluster:
         with progress("asking the nodes and S3", as_json=as_json):
@@ -53,9 +55,15 @@ def status(stack: StackOption = "", config_file: FileOption = None, as_json: Jso
 
 def status_of(cluster: Cluster) -> show.Status:
     """The status, within 5 seconds even if all nodes are dead and S3 does not answer."""
-    now = look(cluster)
-    changed = differs(cluster, now)
-    return show.status(cluster.settings, now.survey, now.diagnosis, now.copies, now.error, changed, now.unfinished)
+    return shown(cluster, look(cluster))
+
+
+def shown(cluster: Cluster, now: Look) -> show.Status:
+    """The status in the answers of the nodes and of S3. Asks the agents."""
+    changed, known = differs(cluster, now), conditions(cluster, now)
+    return show.status(
+        cluster.settings, now.survey, now.diagnosis, now.copies, now.stock.error, changed, now.unfinished, known
+    )
 
 
 def differs(cluster: Cluster, now: Look) -> Changes:
@@ -63,26 +71,34 @@ def differs(cluster: Cluster, now: Look) -> Changes:
     return changes.find(cluster.settings, now.survey, Plan(now.diagnosis.kind), agents.digests(cluster.settings))
 
 
+def conditions(cluster: Cluster, now: Look) -> tuple[Condition, ...]:
+    """The conditions of a recovery. A swarm without a leader needs the recovery itself."""
+    return readiness.conditions(cluster, now.survey, now.stock) if now.diagnosis.kind in WITH_LEADER else ()
+
+
 def look(cluster: Cluster) -> Look:
     """What the nodes and S3 tell at once. Asks them in parallel."""
     with ThreadPoolExecutor(max_workers=1) as pool:
         copies = pool.submit(_copies, cluster)
         seen = survey(cluster)
-        known, found, notes, error, begun = copies.result()
-    leader = seen.leader
-    known = known or (leader.cluster_id if leader else None)
-    unread = error is not None  # then there may be copies, and all may be lost
+        known, found, notes, stock, begun = copies.result()
+    unread = stock.error is not None  # then there may be copies, and all may be lost
+    if unread and known is None and seen.leader:
+        known = seen.leader.cluster_id  # the copies would tell
     diagnosis = diagnose(seen, known, cluster=cluster.settings.cluster, copies=bool(found) or unread)
-    return Look(seen, replace(diagnosis, warnings=diagnosis.warnings + notes), found, error, begun)
+    if unread and known is None and diagnosis.kind is Kind.ALL_LOST and not diagnosis.orphans:
+        notes = (f"S3 cannot be read, so Requorum cannot tell whether cluster {cluster.settings.cluster} ever was",)
+    return Look(seen, replace(diagnosis, warnings=diagnosis.warnings + notes), found, stock, begun)
 
 
 def _copies(
     cluster: Cluster,
-) -> tuple[str | None, tuple[Copy, ...], tuple[str, ...], RequorumError | None, datetime | None]:
+) -> tuple[str | None, tuple[Copy, ...], tuple[str, ...], Stock, datetime | None]:
+    settings = cluster.settings
     try:
         catalog = cluster.catalog(hasty=True)
-        known = known_id(cluster.settings, catalog)
-        begun = unfinished.begun(cluster.settings.keys, catalog.keys)
-        return known, catalog.copies, catalog.notes, None, begun
+        stock = readiness.stock_of(cluster, catalog)
+        known = settings.cluster_id if stock.error else known_id(settings, catalog)
+        return known, catalog.copies, catalog.notes, stock, unfinished.begun(settings.keys, catalog.keys)
     except RequorumError as error:
-        return cluster.settings.cluster_id, (), (), error, None
+        return settings.cluster_id, (), (), readiness.no_stock(settings, error), None

@@ -12,7 +12,6 @@ from recovery.copies import contents, naming
 from recovery.copies.copy import Copy, at, newest_first, of
 from recovery.copies.manifest import (
     NO_REMEDY,
-    WITH_INVENTORY,
     Manifest,
     Proof,
     Verdict,
@@ -61,6 +60,10 @@ class Catalog:
     def keys(self) -> tuple[str, ...]:
         """Every key below the cluster's folder, as it was listed: also those that belong to no copy."""
         return tuple(self._places)
+
+    def sites_of(self, key: str) -> tuple[str, ...]:
+        """The sites that list an object."""
+        return tuple(self._places.get(key, ()))
 
     @property
     def halves(self) -> tuple[Copy, ...]:
@@ -114,9 +117,29 @@ class Catalog:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Warnings about the newest copies of the settings' managers, and about sites. Raises: StoreError."""
-        clocks, unopened = tuple(self._clocks()), tuple(self._unopened())
-        return (*self.store.notes, *self._replicas.notes, *clocks, *unopened)
+        """Warnings about sites, and about the clocks of the settings' managers."""
+        return (*self.store.notes, *self._replicas.notes, *self._clocks())
+
+    @property
+    def unopened(self) -> tuple[str, ...]:
+        """A warning if no identity here opens the newest copies of the settings' managers. Raises: StoreError."""
+        newest = {
+            copy: manifest for copy, manifest in self.newest_manifests().items() if copy.manager in self._managers
+        }
+        closed = {copy.manager: manifest for copy, manifest in newest.items() if self.opens(manifest) is False}
+        if not closed:
+            return ()
+        recipients = dict.fromkeys(one for manifest in closed.values() for one in manifest.recipients)
+        return (
+            f"no identity in requorum:backup.identityFile opens the newest copy of {', '.join(closed)}. "
+            f"It is sealed to {', '.join(recipients)}. "
+            "next: name an identity that opens it, or correct requorum:backup.recipients, then: requorum backup",
+        )
+
+    @property
+    def skipped(self) -> dict[str, str]:
+        """The sites that the listing or a later read skipped, and why."""
+        return {**self.store.skipped, **self._then.skipped}
 
     def opens(self, manifest: Manifest) -> bool | None:
         """Whether an available identity is one of the copy's recipients; None without an identity. Raises: SettingError."""
@@ -124,20 +147,14 @@ class Catalog:
             return None
         return bool(self.identities.recipients.intersection(manifest.recipients))
 
+    def _of(self, manager: str) -> list[Copy]:
+        """The copies of one manager, newest first."""
+        return [copy for copy in self.copies if copy.manager == manager]
+
     def _clocks(self) -> Iterator[str]:
         for name in self._managers:
-            mine = (copy for copy in self.copies if copy.manager == name)
-            if (last := max(mine, key=lambda copy: copy.dated, default=None)) and last.ahead:
+            if (last := max(self._of(name), key=lambda copy: copy.dated, default=None)) and last.ahead:
                 yield f"Requorum treats the last copy of {name} as the oldest: {last.clock}"
-
-    def _unopened(self) -> Iterator[str]:
-        for copy, manifest in self.newest_manifests().items():
-            if copy.manager in self._managers and self.opens(manifest) is False:
-                yield (
-                    f"no identity in requorum:backup.identityFile opens {copy.name}. "
-                    f"It is sealed to {', '.join(manifest.recipients)}. "
-                    "next: name an identity that opens it, or correct requorum:backup.recipients and run pulumi up"
-                )
 
     def newest(self, manager: str) -> Copy | None:
         """The newest copy of one manager."""
@@ -218,13 +235,30 @@ class Catalog:
         """
         found = []
         for name in sorted({copy.manager for copy in self.copies}):
-            for copy, manifest in self.reading([copy for copy in self.copies if copy.manager == name]):
+            for copy, manifest in self.reading(self._of(name)):
                 found.append((copy, manifest))
-                if isinstance(manifest, DamagedCopy):
-                    continue
-                if manifest.verdict is Verdict.PROVEN and manifest.kind in WITH_INVENTORY:
+                if not isinstance(manifest, DamagedCopy) and manifest.restores_proven:
                     break
         return found
+
+    def recent(self) -> dict[str, list[tuple[Copy, Manifest | DamagedCopy]]]:
+        """For each manager of the settings its newest copies with their manifests, down to the newest proven one that a swarm
+        may be restored from, as far as `BATCH` copies before the newest one tell. Raises: StoreError.
+        """
+        found = {copy.manager: [(copy, manifest)] for copy, manifest in self.reading(self.newest_of_each())}
+        for name, newest in found.items():
+            _, manifest = newest[0]
+            if not isinstance(manifest, DamagedCopy) and manifest.restores_proven:
+                continue
+            for copy, earlier in self.reading(self._of(name)[1 : BATCH + 1]):
+                newest.append((copy, earlier))
+                if not isinstance(earlier, DamagedCopy) and earlier.restores_proven:
+                    break
+        return found
+
+    def first(self, manager: str) -> Copy | None:
+        """The oldest copy of one manager."""
+        return next(reversed(self._of(manager)), None)
 
     def add(self, manifest: Manifest, sealed: Path) -> Copy:
         """Store a copy at every site: the sealed archive first, its manifest last.

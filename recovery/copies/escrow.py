@@ -5,12 +5,13 @@ copy needs the key of its own time. If the recipients change, a key that is stil
 Reading a key needs an operator's identity, which is stored neither on a node nor in S3.
 """
 
+from collections.abc import Collection
 from functools import cached_property
 from pathlib import Path
 
 from recovery.copies import contents
 from recovery.copies.manifest import Manifest
-from recovery.errors import NoUnlockKey, SettingError
+from recovery.errors import NoUnlockKey, SettingError, StoreError
 from recovery.s3 import sealing
 from recovery.s3.keys import UNLOCK_KEY
 from recovery.s3.sealing import Identities
@@ -34,22 +35,40 @@ class Escrow:
         """Store the key at every site, with the same lock period as a copy that is taken now.
 
         If an identity of one of the recipients is available, an existing object is opened, and replaced if it is not
-        this key. Raises: SettingError if no recipient is set, or the identity cannot be used; StoreError.
+        this key. Several managers may store the same key at the same time. Raises: SettingError if no recipient is set, or the identity cannot be used; StoreError.
         """
         name = self._folder + key.escrowed(self._escrow.recipients)
 
         def have(site: Site) -> None:
             if self._is(key, site.look(name)):
                 site.prolong(name)
-            else:
-                site.keep(name, self._sealed(key))
+                return
+            sealed = self._sealed(key)
+            try:
+                site.keep(name, sealed)
+            except StoreError:
+                if not self._is_anothers(key, site.look(name), sealed):
+                    raise
 
         self._store.everywhere(have)
+
+    def _is_anothers(self, key: UnlockKey, found: tuple[bytes, str] | None, ours: bytes) -> bool:
+        """Whether another process stored the key at the same time. Its sealing differs from ours, also in length."""
+        return found is not None and not ours.startswith(found[0]) and self._is(key, found)
 
     def check(self, archive: Path, manifest: Manifest, *, whose: str) -> None:
         """If an identity is available, open the unlock key that a copy needs. Raises: DamagedCopy; as `opening`."""
         if manifest.autolock and sealing.at_hand(self._escrow.identity_file):
             self.opening(contents.key_file(archive, source=whose), whose=whose)
+
+    def held(self, fingerprints: Collection[str]) -> dict[str, bool]:
+        """Which of the keys with these fingerprints are in escrow, and whether an identity here opens each. Raises: StoreError."""
+        found: dict[str, bool] = {}
+        for name in self._names():
+            fingerprint = name.split("-")[0]
+            if fingerprint in fingerprints:
+                found[fingerprint] = found.get(fingerprint, False) or self._holds(name, fingerprint)
+        return found
 
     def opening(self, pem: bytes, *, whose: str) -> UnlockKey:
         """The unlock key that opens a locked key file.
@@ -103,6 +122,13 @@ class Escrow:
                 code="no-escrow-recipients",
             )
         return sealing.seal(key.text.encode(), self._escrow.recipients)
+
+    def _holds(self, name: str, fingerprint: str) -> bool:
+        """Whether an identity here opens the object of that name, and it is the key. Raises: StoreError."""
+        try:
+            return self._key(name).fingerprint == fingerprint
+        except (ValueError, SettingError):
+            return False
 
     def _names(self) -> tuple[str, ...]:
         keys = self._read.keys(self._folder)

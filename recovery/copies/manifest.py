@@ -126,6 +126,11 @@ class Manifest:
         return self.proof.verdict if self.proof else Verdict.UNPROVEN
 
     @property
+    def restores_proven(self) -> bool:
+        """Whether a whole swarm may be restored from it, and that was proven."""
+        return self.kind in WITH_INVENTORY and self.verdict is Verdict.PROVEN
+
+    @property
     def shortfall(self) -> str:
         """Why a copy that was just made is not proven; empty when it is."""
         detail = self.proof.detail if self.proof else "it was not restored in a sandbox"

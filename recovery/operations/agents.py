@@ -67,9 +67,11 @@ fail() { echo "$1" >&2; exit 2; }
 command -v systemd-analyze >/dev/null || fail "systemd is missing. The agent needs it"
 systemd-analyze calendar "$1" >/dev/null 2>&1 || fail "requorum:agent.schedule: systemd does not understand '$1'"
 /usr/bin/python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || fail "/usr/bin/python3 is not Python 3.11 or newer"
+missing=
 for module in cryptography nacl; do
-  /usr/bin/python3 -c "import $module" 2>/dev/null || fail "python3-$module is missing: apt-get install python3-$module"
+  /usr/bin/python3 -c "import $module" 2>/dev/null || missing="$missing python3-$module"
 done
+[ -z "$missing" ] || fail "these packages are missing: apt-get install$missing"
 """
 """Checks that a node has what an agent needs. Argument: the schedule."""
 STOP = f"""systemctl stop {RUNNING} requorum-copy.service requorum-due.service 2>/dev/null || true
@@ -153,7 +155,7 @@ class AgentStatus:
 def check(settings: Settings) -> None:
     """Check that the operator's files for the agents can be read. Raises: SettingError."""
     if settings.agent:
-        _files(settings, settings.managers[0])
+        files(settings, settings.managers[0])
 
 
 def require_fit(cluster: Cluster, assessment: Assessed) -> None:
@@ -161,22 +163,29 @@ def require_fit(cluster: Cluster, assessment: Assessed) -> None:
 
     It never refuses while a recovery is needed: agents come after the proof. Raises: Refused.
     """
-    if cluster.settings.agent is None or assessment.diagnosis.kind not in (Kind.HEALTHY, Kind.ABSENT):
+    if assessment.diagnosis.kind not in (Kind.HEALTHY, Kind.ABSENT):
         return
-    there = [report.node for report in assessment.survey.managers if report.reach is Reach.ANSWERS]
-    with ThreadPoolExecutor(max_workers=max(len(there), 1)) as pool:
+    faults = unfit(cluster, assessment.survey)
+    if not faults:
+        return
+    remedy = "repair that on the nodes, or remove requorum:agent, then run the same command again"
+    doing, why = "checking what the agents need", "; ".join(f"{name}: {fault}" for name, fault in faults.items())
+    raise Refused(doing, why, remedy=remedy, code="agent-cannot-run")
+
+
+def unfit(cluster: Cluster, survey: Survey) -> Mapping[str, str]:
+    """What the managers that answer lack for their agents, by name. Empty if nothing, or without agents."""
+    there = [report.node for report in survey.managers if report.reach is Reach.ANSWERS]
+    if cluster.settings.agent is None or not there:
+        return {}
+    with ThreadPoolExecutor(max_workers=len(there)) as pool:
         faults = pool.map(lambda node: _unfit(cluster, node), there)
-    for node, fault in zip(there, faults, strict=True):
-        if fault:
-            remedy = "repair that on the node, or remove requorum:agent, then run the same command again"
-            raise Refused(
-                "checking what its agent needs", fault, remedy=remedy, node=node.name, code="agent-cannot-run"
-            )
+    return {node.name: fault for node, fault in zip(there, faults, strict=True) if fault}
 
 
 def digest(settings: Settings, node: Node) -> str:
     """The digest of the agent that the settings want on a node. Raises: SettingError."""
-    return bundle.digest(_files(settings, node))
+    return bundle.digest(files(settings, node))
 
 
 def digests(settings: Settings) -> Mapping[str, str]:
@@ -189,11 +198,11 @@ def digests(settings: Settings) -> Mapping[str, str]:
 
 def install(cluster: Cluster, node: Node) -> str:
     """Install and start the node's agent, and return its digest. Raises: SettingError; TransportError."""
-    agent, files = _wanted(cluster.settings), _files(cluster.settings, node)
-    made = bundle.digest(files)
+    agent, content = _wanted(cluster.settings), files(cluster.settings, node)
+    made = bundle.digest(content)
     argv = ["sh", "-c", INSTALL, "install", agent.schedule, made, str(agent.metrics_folder or "")]
     with cluster.shell(node) as shell:
-        shell.run(argv, stdin=bundle.packed(files), seconds=SECONDS)
+        shell.run(argv, stdin=bundle.packed(content), seconds=SECONDS)
     return made
 
 
@@ -212,6 +221,19 @@ def inspect(cluster: Cluster, node: Node) -> AgentStatus:
     with cluster.shell(node) as shell:
         told = shell.run(["sh", "-c", LOOK]).stdout.decode()
     return agent_status(told)
+
+
+def look(cluster: Cluster, nodes: Sequence[Node]) -> list[tuple[Node, AgentStatus | TransportError]]:
+    """The state of each node's agent, or why it could not be asked."""
+
+    def one(node: Node) -> tuple[Node, AgentStatus | TransportError]:
+        try:
+            return node, inspect(cluster, node)
+        except TransportError as error:
+            return node, error
+
+    with ThreadPoolExecutor(max_workers=max(len(nodes), 1)) as pool:
+        return list(pool.map(one, nodes))
 
 
 def agent_status(told: str) -> AgentStatus:
@@ -252,7 +274,8 @@ def _wanted(settings: Settings) -> Agent:
     return settings.agent
 
 
-def _files(settings: Settings, node: Node) -> Mapping[str, bytes]:
+def files(settings: Settings, node: Node) -> Mapping[str, bytes]:
+    """The files of a node's agent: its library, its configuration and its units. Raises: SettingError."""
     agent = _wanted(settings)
     made = {
         **_library(),

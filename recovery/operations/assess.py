@@ -10,13 +10,15 @@ from recovery.copies.copy import Copy
 from recovery.copies.escrow import Escrow
 from recovery.errors import Refused
 from recovery.node.shell import DATA_ROOT
-from recovery.operations import agents, consent, reports, unfinished
+from recovery.operations import agents, consent, readiness, reports, unfinished
 from recovery.planning import access, address_changes, changes
 from recovery.planning.changes import Changes
+from recovery.planning.conditions import Condition
 from recovery.planning.decide import make_plan
-from recovery.planning.diagnosis import NO_QUORUM, Diagnosis, Kind, diagnose
+from recovery.planning.diagnosis import NO_QUORUM, WITH_LEADER, Diagnosis, Kind, diagnose
 from recovery.planning.guidance import UPDATE, Guidance, guide
 from recovery.planning.plan import Plan, Source
+from recovery.planning.readiness import completed
 from recovery.planning.survivors import copy_ahead_of, rank
 from recovery.planning.trust import require_agreement, trusted_cas
 from recovery.settings import Settings
@@ -39,11 +41,14 @@ class Assessment:
     """What an update changes beside the plan's steps."""
     unfinished: datetime | None = None
     """When the run began that no report covers; None if there is none."""
+    conditions: tuple[Condition, ...] = ()
+    """The conditions of a recovery from here, if the swarm has a leader."""
 
     def guidance(self, settings: Settings, refused: Refused | None = None) -> Guidance:
         """What is wrong, and what to run next. ``refused`` is why an update would refuse to begin."""
         changed = self.changes.alters
         found = guide(settings, self.survey, self.diagnosis, self.plan, changed=changed, unfinished=self.unfinished)
+        found = completed(found, self.diagnosis.kind, self.conditions)
         if refused and not self.plan.refusal and found.command.startswith(UPDATE):
             return replace(found, command=refused.remedy)
         return found
@@ -126,4 +131,6 @@ def assess(cluster: Cluster, *, typed: bool = False, now: datetime | None = None
     source = Source(search.choice, search.rejected, newer, cas, engine, moved, ahead, proven)
     plan = make_plan(diagnosis, settings, source, left, now or datetime.now(UTC), spent=spent, typed=typed)
     differs = changes.find(settings, seen, plan, agents.digests(settings))
-    return Assessment(seen, diagnosis, plan, differs, unfinished.begun(settings.keys, catalog.keys))
+    begun = unfinished.begun(settings.keys, catalog.keys)
+    ready = readiness.conditions(cluster, seen, readiness.stock_of(cluster, catalog)) if seen.leader else ()
+    return Assessment(seen, diagnosis, plan, differs, begun, ready if diagnosis.kind in WITH_LEADER else ())

@@ -22,7 +22,7 @@ from recovery.copies.catalog import Catalog
 from recovery.copies.choice import usable
 from recovery.copies.copy import Copy
 from recovery.copies.escrow import Escrow
-from recovery.copies.manifest import Manifest, Proof, Verdict, drilled
+from recovery.copies.manifest import Manifest, Proof, Verdict
 from recovery.errors import DamagedCopy, NoUnlockKey, Refused, TransportError, UnopenedCopy
 from recovery.node import program
 from recovery.node.ssh import Shell
@@ -83,16 +83,6 @@ def drill(
         yield result
     for note in catalog.store.notes:
         say(note)
-
-
-def last(cluster: Cluster) -> dict[str, Proof]:
-    """The result of each manager's last drill, if any, by the manager's name. Raises: StoreError."""
-    settings, store = cluster.settings, cluster.hasty
-    keys = {node.name: settings.keys.drill(node.name) for node in settings.managers}
-    places = store.listed(settings.keys.drills)
-    held = {name: store.looks(key, places.get(key, ())) for name, key in keys.items()}
-    results = {name: drilled(content for _, content in texts) for name, texts in held.items()}
-    return {name: proof for name, proof in results.items() if proof}
 
 
 def as_json(drill: Drill) -> bytes:

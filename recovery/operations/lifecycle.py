@@ -107,7 +107,7 @@ def explain(cluster: Cluster, *, say: Say) -> tuple[str, ...]:
     else:
         lost = now.diagnosis.kind in NO_QUORUM
         advice = "next: requorum status, then run the same command again"
-        lines = (f"the cluster is now: {now.diagnosis.kind}", *now.diagnosis.evidence, advice)
+        lines = (f"the cluster is now: {now.guidance(cluster.settings).state}", *now.diagnosis.evidence, advice)
     if lost or _entries(cluster, say):
         notify.failed(cluster, Subject.RECOVERY, "\n".join(lines), say=say)
     return lines

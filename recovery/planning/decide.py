@@ -179,6 +179,12 @@ def _build(diagnosis: Diagnosis, settings: Settings) -> Plan:
 def refusal_of(diagnosis: Diagnosis, settings: Settings) -> Refusal:
     """Why Requorum cannot plan anything for a diagnosis, and what the operator should do."""
     why = f"{diagnosis.kind}: {diagnosis.evidence[0]}"
+    if diagnosis.prepared_for:
+        remedy = (
+            f"set requorum:cluster to {diagnosis.prepared_for}. If {settings.cluster} is right, correct the addresses of its "
+            "nodes"
+        )
+        return Refusal(why, remedy, code="foreign-swarm")
     if diagnosis.kind is Kind.FOREIGN:
         remedy = (
             "check the cluster's name in requorum:cluster, and the node's address. To manage the swarm that the node is in, "

@@ -48,6 +48,8 @@ class Diagnosis(Groups):
     cluster_id: str | None = None
     warnings: tuple[str, ...] = ()
     """Warnings that do not depend on the kind: valid declarations of loss, and node IDs that two machines use."""
+    prepared_for: str = ""
+    """Of a foreign swarm: the other cluster for which all its machines were prepared, if it is one."""
 
     @property
     def text(self) -> str:
@@ -69,6 +71,7 @@ def diagnose(survey: Survey, known_id: str | None, *, cluster: str, copies: bool
         evidence=(*ruling.reasons, *evidence(survey, facts.nodes.missing)),
         cluster_id=facts.swarm_id if ruling.kind in WITH_LEADER else known_id,
         warnings=warnings(survey),
+        prepared_for=prepared_for(survey, cluster) if ruling.kind is Kind.FOREIGN else "",
     )
 
 
@@ -81,7 +84,15 @@ def rule(facts: Facts) -> Ruling:
 def foreign(facts: Facts) -> Ruling | None:
     """A node belongs to another swarm."""
     strangers = [report for report in facts.survey.reports if _is_foreign(report, facts)]
-    return Ruling(Kind.FOREIGN, tuple(_stranger(report, facts) for report in strangers)) if strangers else None
+    if not strangers:
+        return None
+    told = tuple(_stranger(report, facts) for report in strangers)
+    if not (other := prepared_for(facts.survey, facts.cluster)):
+        return Ruling(Kind.FOREIGN, told)
+    names = ", ".join(report.node.name for report in strangers)
+    return Ruling(
+        Kind.FOREIGN, (f"{names}: prepared for cluster {other}. Is requorum:cluster ({facts.cluster}) misspelt?", *told)
+    )
 
 
 def forked(facts: Facts) -> Ruling | None:
@@ -201,6 +212,12 @@ NOTHING = Ruling(Kind.ABSENT, ("no node is in a swarm, and S3 has no copy",))
 """The ruling if no rule gives one: there never was a swarm."""
 WITH_LEADER = frozenset({Kind.HEALTHY, Kind.PARTITIONED, Kind.MINORITY_LOST})
 """The kinds of a swarm that has one leader, whose ID is the cluster's ID."""
+
+
+def prepared_for(survey: Survey, cluster: str) -> str:
+    """The other cluster for which all machines that are in a swarm were prepared; empty if there is no such cluster."""
+    marks = {report.marked for report in survey.reports if report.in_swarm or report.left_over}
+    return next(iter(marks)) if len(marks) == 1 and not marks & {"", cluster} else ""
 
 
 def cause(nodes: Groups) -> str:

@@ -64,6 +64,8 @@ class Guidance:
     """What that means for the services. Empty if nothing is wrong."""
     command: str = ""
     """What to run or do next. Empty if there is nothing to do."""
+    well: bool = False
+    """Whether nothing is wrong with the swarm, and every run is proven."""
 
     @property
     def text(self) -> tuple[str, ...]:
@@ -106,7 +108,8 @@ def guide(
     if unfinished:
         since = f"{unfinished:%Y-%m-%d %H:%M:%S} UTC"
         sentence = f"the run that began at {since} is not proven: it still runs, or it was interrupted. Now: {sentence}"
-    return Guidance(state, sentence, meaning, command)
+        state = f"{state}, a run is not proven"
+    return Guidance(state, sentence, meaning, command, state == Kind.HEALTHY)
 
 
 def _words(settings: Settings, survey: Survey, diagnosis: Diagnosis) -> tuple[str, str]:
@@ -157,7 +160,7 @@ def _healthy(survey: Survey, diagnosis: Diagnosis) -> tuple[str, str]:
     whole = "all managers vote" if any(report.node.role == "manager" for report, _ in lame) else "managers healthy"
     words: dict[str, list[str]] = {}
     for report, _ in lame:
-        words.setdefault(_word(report, diagnosis), []).append(report.node.name)
+        words.setdefault(_word(report, survey, diagnosis), []).append(report.node.name)
     state = ", ".join((whole, *(f"{_named(names)} {word}" for word, names in words.items())))
     return state, "; ".join(shown + more)
 
@@ -182,8 +185,9 @@ def _loss(report: NodeReport) -> str:
             return "it is in no swarm"
 
 
-def _word(report: NodeReport, diagnosis: Diagnosis) -> str:
-    if report.node.name in diagnosis.unseen:
+def _word(report: NodeReport, survey: Survey, diagnosis: Diagnosis) -> str:
+    entry = survey.entry(report.node)
+    if report.node.name in diagnosis.unseen or (report.reach is Reach.SILENT and entry and entry.ready):
         return "not seen from here"
     return "not ready" if report.node.role == "manager" else "down"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from shlex import quote
@@ -17,6 +17,15 @@ if TYPE_CHECKING:
     from recovery.swarm.model import NodeReport, Survey
 
 PACKAGES = "age docker.io iproute2 iptables openssl python3 tar zstd"
+PACKAGE_OF: Mapping[str, str] = {
+    "docker": "docker.io",
+    "ip": "iproute2",
+    "iptables-restore": "iptables",
+    "sha256sum": "coreutils",
+    "systemd-run": "systemd",
+    "unshare": "util-linux",
+}
+"""The Debian package of a tool, if its name differs from the tool's."""
 AWAIT_ENGINE = """left=100
 until why=$(timeout 5 docker version 2>&1 >/dev/null); do
   left=$((left - 1))

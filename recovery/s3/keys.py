@@ -50,6 +50,11 @@ class Keys:
         return f"{self.agent}mark.json"
 
     @property
+    def agents_trial(self) -> str:
+        """What a trial of the agents' credentials writes."""
+        return f"{self.agent}trial"
+
+    @property
     def spent(self) -> str:
         """The note that `recover: true` was used."""
         return f"{self.root}recover-spent.json"

@@ -8,10 +8,9 @@ import base64
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
-from enum import StrEnum
 from time import sleep
 from typing import Any
 from uuid import uuid4
@@ -20,6 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from recovery.errors import StoreError
 from recovery.s3.bucket import Bucket
+from recovery.s3.capability import REACHABLE, Capabilities, Capability, ProbeResult
 from recovery.s3.encryption import ServerSideEncryption
 from recovery.s3.server_errors import code_of, is_not_offered, status_of
 from recovery.s3.site import CHANGED, Site
@@ -32,42 +32,6 @@ TICK_SECONDS = 1.1
 """S3 tells times by the second."""
 PATIENCE = 10
 """Seconds for a lock to end, beyond its own."""
-REACHABLE = "reachable"
-
-
-class ProbeResult(StrEnum):
-    """Whether the server has a feature."""
-
-    YES = "yes"
-    NO = "no"
-    IGNORED = "ignored"
-    """The server accepted the request and did nothing."""
-    UNKNOWN = "unknown"
-    """The probe could not find out, for example because a permission is missing."""
-
-
-@dataclass(frozen=True)
-class Capability:
-    """One feature of a server; ``needed`` names what needs it, and is empty when nothing does."""
-
-    what: str
-    answer: ProbeResult
-    detail: str = ""
-    needed: str = ""
-
-
-@dataclass(frozen=True)
-class Capabilities:
-    """The features of one site."""
-
-    site: str
-    where: str
-    offers: tuple[Capability, ...]
-
-    @property
-    def lacking(self) -> frozenset[str]:
-        """What the settings need and the site does not offer; `REACHABLE` when the site cannot be used at all."""
-        return frozenset(o.what for o in self.offers if o.needed and o.answer is not ProbeResult.YES)
 
 
 def probe(sites: Iterable[Site], folder: str) -> tuple[Capabilities, ...]:

@@ -47,6 +47,14 @@ UNREACHABLE = (NoConnection, HTTPClientError, IncompleteReadError, RetriesExceed
 CHANGED = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412", "409"})
 """The answers to a conditional write when the object is not as expected."""
 NO_UPLOAD = "NoSuchUpload"
+CREDENTIALS = (
+    "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile in requorum:{at}.profile. "
+    'In the lab: eval "$(make -s env)"'
+)
+NODES_CREDENTIALS = (
+    "set requorum:agent.credentialsFile to an AWS credentials file with a key for the nodes, then: pulumi up. Or give the "
+    "machines a role"
+)
 UNVERSIONED = "remove requorum:backup.asOf, or name a bucket with versioning"
 
 
@@ -278,8 +286,7 @@ class Site:
             raise StoreError(
                 doing,
                 str(error),
-                remedy=f"set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile in requorum:{self._at}.profile. "
-                'In the lab: eval "$(make -s env)"',
+                remedy=NODES_CREDENTIALS if self.bucket.write_only else CREDENTIALS.format(at=self._at),
                 code="s3-denied",
             ) from None
         except UNREACHABLE as error:

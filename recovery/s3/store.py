@@ -58,12 +58,14 @@ class Store:
         self._past = self._open(past=True) if buckets[0].as_of else self.sites
         self.fault: StoreError | None = None
         """The error for which the last listing, or a later read, skipped a site."""
+        self.skipped: dict[str, str] = {}
+        """The sites that were skipped since the store was made, and why."""
 
     def anew(self) -> "Store":
         """The same open sites, with `notes` and a `fault` of their own, for one listing and what is read after it."""
         made = copy(self)
         made.__dict__.pop("then", None)
-        made._noted, made.fault = {}, None
+        made._noted, made.fault, made.skipped = {}, None, {}
         return made
 
     @cached_property
@@ -197,6 +199,7 @@ class Store:
     def _note(self, site: Site, error: StoreError) -> None:
         silent = isinstance(error, StoreSilent)
         why = error.why if silent else f"{error.doing}: {error.why}"
+        self.skipped.setdefault(site.name, why)
         self._noted.setdefault(site.name if silent else why, f"the {site.name} site is skipped: {why}")
 
     def _missing(self, key: str) -> StoreError:

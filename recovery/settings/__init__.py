@@ -5,7 +5,7 @@ the stack file. Anything wrong is a `SettingError` that names the key and the re
 """
 
 from recovery.settings.agent import Agent
-from recovery.settings.base import EXAMPLE, PROJECT
+from recovery.settings.base import EXAMPLE, EXAMPLES_RECIPIENT, PROJECT
 from recovery.settings.choices import COPY_NAME, PLAN_ID
 from recovery.settings.cluster import Settings
 from recovery.settings.copies import Backup, Encryption, Escrow, Lock, Retention, RetentionRules, Second
@@ -18,6 +18,7 @@ from recovery.swarm.machines import Availability, Node, Role, Ssh, SwarmOptions
 __all__ = [
     "COPY_NAME",
     "EXAMPLE",
+    "EXAMPLES_RECIPIENT",
     "PLAN_ID",
     "PROJECT",
     "Agent",

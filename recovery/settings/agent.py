@@ -6,7 +6,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from recovery.errors import SettingError
-from recovery.settings.base import Frozen
+from recovery.settings.base import Frozen, collected
 
 
 class Agent(Frozen):
@@ -24,6 +24,7 @@ class Agent(Frozen):
     """What a node keeps while S3 takes nothing; 10**6 bytes."""
 
     @model_validator(mode="after")
+    @collected
     def _check(self) -> Self:
         if self.metrics_folder and not self.metrics_folder.is_absolute():
             why = f"{self.metrics_folder} is not an absolute path"

@@ -1,17 +1,43 @@
-"""Whether the nodes of a cluster fit together. Each check raises a SettingError for the first fault."""
+"""Whether the nodes of a cluster fit together. The checks collect their faults, so that all of them are shown at once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Network
 
 from recovery.errors import SettingError
 from recovery.settings import placement
+from recovery.settings.base import Faults
 from recovery.settings.hosts import Hosts
 from recovery.swarm.machines import Node
 
 
-def check_managers(managers: Sequence[Node], zone_names: Sequence[str]) -> None:
+def check_managers(managers: Sequence[Node], zone_names: Sequence[str], faults: Faults) -> None:
     """Check that the quorum survives the loss of any zone."""
-    count = len(managers)
+    faults.find(_require_odd, len(managers))
+    faults.find(_require_three_zones, zone_names)
+    if len(managers) in placement.MANAGER_COUNTS and len(set(zone_names)) > 2:
+        faults.find(_require_spread, managers)
+
+
+def check_nodes(
+    managers: Sequence[Node], workers: Sequence[Node], zone_names: Sequence[str], subnet: IPv4Network, faults: Faults
+) -> None:
+    """Check that each node is in a known zone and in the subnet, and that no two share a name or an address."""
+    nodes = [(f"managers[{index}]", node) for index, node in enumerate(managers)]
+    nodes += [(f"workers[{index}]", node) for index, node in enumerate(workers)]
+    addresses: dict[object, str] = {}
+    names: dict[object, str] = {}
+    dialled: dict[object, str] = {}
+    for key, node in nodes:
+        faults.find(require_zone, key, node, zone_names)
+        faults.find(require_in_subnet, key, node, subnet)
+        faults.find(require_unique, f"{key}.name", node.name, "name", names, owner=key)
+        if node.address not in addresses:
+            faults.find(require_unique, f"{key}.sshAddress", node.dial, "SSH address", dialled, owner=node.name)
+        faults.find(require_unique, f"{key}.address", node.address, "address", addresses, owner=node.name)
+        faults.find(require_host_address, key, node, subnet)
+
+
+def _require_odd(count: int) -> None:
     if count not in placement.MANAGER_COUNTS:
         raise SettingError(
             "managers",
@@ -21,6 +47,9 @@ def check_managers(managers: Sequence[Node], zone_names: Sequence[str]) -> None:
             remedy="give 3, 5, 7 or 9 managers",
             code="setting-invalid",
         )
+
+
+def _require_three_zones(zone_names: Sequence[str]) -> None:
     if len(zone_names) != len(set(zone_names)) or len(zone_names) < 3:
         raise SettingError(
             "zones",
@@ -28,6 +57,9 @@ def check_managers(managers: Sequence[Node], zone_names: Sequence[str]) -> None:
             remedy="name three zones, such as [a, b, c]",
             code="setting-invalid",
         )
+
+
+def _require_spread(managers: Sequence[Node]) -> None:
     if not placement.survives_any_zone([manager.zone for manager in managers]):
         raise SettingError(
             "managers",
@@ -35,24 +67,6 @@ def check_managers(managers: Sequence[Node], zone_names: Sequence[str]) -> None:
             remedy="spread the managers over the zones (3 = 1-1-1, 5 = 2-2-1, 7 = 3-2-2, 9 = 3-3-3), or omit `zone`",
             code="setting-invalid",
         )
-
-
-def check_nodes(
-    managers: Sequence[Node], workers: Sequence[Node], zone_names: Sequence[str], subnet: IPv4Network
-) -> None:
-    """Check that each node is in a known zone and in the subnet, and that no two share a name or an address."""
-    nodes = [(f"managers[{index}]", node) for index, node in enumerate(managers)]
-    nodes += [(f"workers[{index}]", node) for index, node in enumerate(workers)]
-    addresses: dict[object, str] = {}
-    names: dict[object, str] = {}
-    dialled: dict[object, str] = {}
-    for key, node in nodes:
-        require_zone(key, node, zone_names)
-        require_in_subnet(key, node, subnet)
-        require_unique(f"{key}.address", node.address, "address", addresses, owner=node.name)
-        require_unique(f"{key}.name", node.name, "name", names, owner=key)
-        require_unique(f"{key}.sshAddress", node.dial, "SSH address", dialled, owner=node.name)
-        require_host_address(key, node, subnet)
 
 
 def require_zone(key: str, node: Node, zone_names: Sequence[str]) -> None:
@@ -100,8 +114,14 @@ def require_unique(key: str, value: object, what: str, owners: dict[object, str]
     owners[value] = owner
 
 
-def check_docker_hosts(hosts: Hosts, nodes: Sequence[Node]) -> None:
+def check_docker_hosts(hosts: Hosts, nodes: Sequence[Node], faults: Faults) -> None:
     """Check that the docker driver has the image, the folder of identities and an engine for each node."""
+    faults.find(_require_image, hosts)
+    faults.find(_require_identities, hosts)
+    faults.find(_require_engines, hosts, dict.fromkeys(node.zone for node in nodes))
+
+
+def _require_image(hosts: Hosts) -> None:
     if not hosts.image:
         raise SettingError(
             "hosts.image",
@@ -109,6 +129,9 @@ def check_docker_hosts(hosts: Hosts, nodes: Sequence[Node]) -> None:
             remedy="set requorum:hosts.image",
             code="setting-missing",
         )
+
+
+def _require_identities(hosts: Hosts) -> None:
     if hosts.identities is None:
         raise SettingError(
             "hosts.identities",
@@ -116,11 +139,13 @@ def check_docker_hosts(hosts: Hosts, nodes: Sequence[Node]) -> None:
             remedy="set requorum:hosts.identities to a folder with one folder per node",
             code="setting-missing",
         )
-    for node in nodes:
-        if not hosts.endpoint_of(node.zone):
-            raise SettingError(
-                "hosts.endpoint",
-                f"no Docker engine is set for zone {node.zone}",
-                remedy="set requorum:hosts.endpoint, or set the zone's engine in requorum:hosts.endpoints",
-                code="setting-missing",
-            )
+
+
+def _require_engines(hosts: Hosts, zone_names: Iterable[str]) -> None:
+    if without := [zone for zone in zone_names if not hosts.endpoint_of(zone)]:
+        raise SettingError(
+            "hosts.endpoint",
+            f"no Docker engine is set for zone {', '.join(without)}",
+            remedy="set requorum:hosts.endpoint, or set the engine of each zone in requorum:hosts.endpoints",
+            code="setting-missing",
+        )

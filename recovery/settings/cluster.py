@@ -10,7 +10,7 @@ from recovery.errors import SettingError
 from recovery.s3 import sealing
 from recovery.s3.keys import Keys
 from recovery.settings.agent import Agent
-from recovery.settings.base import EXAMPLE, Frozen, Name
+from recovery.settings.base import EXAMPLE, Faults, Frozen, Name, collected
 from recovery.settings.checks import check_docker_hosts, check_managers, check_nodes
 from recovery.settings.choices import CaDigests, Choice, Consent
 from recovery.settings.copies import Backup, Escrow
@@ -95,14 +95,23 @@ class Settings(Frozen):
     @model_validator(mode="before")
     @classmethod
     def _place(cls, raw: Any) -> Any:
-        return placed(raw) if isinstance(raw, dict) else raw
+        return collected(placed)(raw) if isinstance(raw, dict) else raw
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        check_managers(self.managers, self.zones)
-        check_nodes(self.managers, self.workers, self.zones, self.subnet)
+        faults = Faults()
+        check_managers(self.managers, self.zones, faults)
+        check_nodes(self.managers, self.workers, self.zones, self.subnet, faults)
         if self.hosts.driver == "docker":
-            check_docker_hosts(self.hosts, self.nodes)
+            check_docker_hosts(self.hosts, self.nodes, faults)
+        faults.find(self._require_recipients)
+        for name, data in self.data.items():
+            faults.find(data.check, f"data.{name}")
+        faults.find(self._require_escrow)
+        faults.require_none()
+        return self
+
+    def _require_recipients(self) -> None:
         if not self.backup.recipients:
             raise SettingError(
                 "backup.recipients",
@@ -110,8 +119,8 @@ class Settings(Frozen):
                 remedy=f"{sealing.KEYGEN} here and FILE as requorum:backup.identityFile",
                 code="setting-missing",
             )
-        for name, data in self.data.items():
-            data.check(f"data.{name}")
+
+    def _require_escrow(self) -> None:
         if self.swarm.autolock and not self.escrow.recipients:
             raise SettingError(
                 "escrow.recipients",
@@ -120,4 +129,3 @@ class Settings(Frozen):
                 remedy=f"{sealing.KEYGEN} here and FILE as requorum:escrow.identityFile",
                 code="setting-missing",
             )
-        return self

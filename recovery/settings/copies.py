@@ -1,5 +1,6 @@
 """Where copies and unlock keys live, who can read them, and for how long they stay."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -7,7 +8,7 @@ from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 
 from recovery.errors import SettingError
 from recovery.s3.bucket import SITES, Bucket
-from recovery.settings.base import Frozen, Recipient
+from recovery.settings.base import Frozen, Recipient, collected
 
 BucketName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
 Prefix = Annotated[str, StringConstraints(pattern=r"^[^/\s][^\s]*[^/\s]$|^[^/\s]$")]
@@ -50,6 +51,7 @@ class Encryption(Frozen):
     """32 bytes, raw or in base64."""
 
     @model_validator(mode="after")
+    @collected
     def _check(self) -> Self:
         if (self.mode == "customer") != (self.key_file is not None):
             raise SettingError(
@@ -73,6 +75,25 @@ class Lock(Frozen):
 
     mode: Literal["governance", "compliance"]
     days: int = Field(ge=1)
+
+
+class Limits(Frozen):
+    """How old the newest proven copy of a manager and its last drill may be, so that `requorum check` finds nothing wrong."""
+
+    copy_hours: float = Field(26, gt=0)
+    """A day and a margin: who takes a copy each day does so in time."""
+    drill_days: float = Field(8, gt=0)
+    """A week and a margin."""
+
+    @property
+    def copy_age(self) -> timedelta:
+        """How old a copy may be."""
+        return timedelta(hours=self.copy_hours)
+
+    @property
+    def drill_age(self) -> timedelta:
+        """How long ago a drill may be."""
+        return timedelta(days=self.drill_days)
 
 
 class Second(Frozen):
@@ -100,6 +121,7 @@ class Backup(Frozen):
     """Age identities, one of which reads the copies here. Not needed to make them."""
     retention: Retention | None = None
     """None: nothing is ever pruned."""
+    limits: Limits = Limits()
     checksums: bool | None = None
     """Whether S3 checks what is written by SHA-256. None: on AWS, and not where an endpoint is given."""
     encryption: Encryption | None = None
@@ -134,6 +156,7 @@ class Backup(Frozen):
         )
 
     @model_validator(mode="after")
+    @collected
     def _check(self) -> Self:
         for key, site in zip(SITES, self.sites, strict=False):
             plain = (site.endpoint or "").startswith("http:")

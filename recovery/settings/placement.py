@@ -12,7 +12,7 @@ ZONES = ("a", "b", "c")
 """Where the stack file names none."""
 
 
-def placed(raw: Mapping[str, Any]) -> dict[str, Any]:
+def placed(raw: dict[str, Any]) -> dict[str, Any]:
     """The settings, unchecked, with a zone and a name for each node and the role of its group. Raises: SettingError.
 
     Managers of a swarm that Requorum creates are drained. In a swarm that was taken over, they stay as they are.

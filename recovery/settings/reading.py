@@ -1,32 +1,47 @@
 """Reads settings: from a stack file, or as Pulumi gives them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
-from recovery.errors import SettingError
-from recovery.settings.base import EXAMPLE, PROJECT
+from recovery.errors import SettingError, SettingErrors
+from recovery.settings.base import EXAMPLE, PROJECT, Faulty
 from recovery.settings.cluster import Settings
+from recovery.settings.keys import corrected, known_keys, nearest
+
+REQUIRED = ("cluster", "subnet", "managers", "hosts", "ssh", "backup")
+NOTHING: tuple[Any, ...] = (None, "", [], {})
 
 
 def parse(raw: Mapping[str, Any]) -> Settings:
     """Settings from plain values, keys in camel case.
 
-    Raises: SettingError for the first fault.
+    Raises: SettingError; SettingErrors if there are several faults.
     """
-    for key in ("cluster", "subnet", "managers", "hosts", "ssh", "backup"):
-        if raw.get(key) in (None, "", [], {}):
-            raise SettingError(
-                key, "is not set", remedy=f"set it in the stack file as {EXAMPLE} shows", code="setting-missing"
-            )
-    try:
-        return Settings.model_validate(dict(raw))
-    except ValidationError as error:
-        raise _fault(error.errors()[0]) from None
+    values = {key: value for key, value in raw.items() if key not in REQUIRED or value not in NOTHING}
+    faults = [_missing(key) for key in REQUIRED if key not in values]
+    while True:
+        try:
+            settings = Settings.model_validate(values)
+        except ValidationError as error:
+            found = error.errors()
+        else:
+            break
+        faults += [fault for one in found for fault in _faults(one)]
+        unknown = [one["loc"] for one in found if one["type"] == "extra_forbidden"]
+        if not unknown:
+            break
+        values = corrected(values, unknown)  # behind them pydantic checks no more
+    if not faults:
+        return settings
+    told = list({(fault.key, fault.why): fault for fault in _without_misspelt(faults)}.values())
+    if len(told) == 1:
+        raise told[0]
+    raise SettingErrors(told, remedy="correct them, then run the same command again", code="settings-invalid")
 
 
 def load(stack_file: Path) -> Settings:
@@ -94,19 +109,37 @@ def _decode(value: str) -> Any:
         return value
 
 
-def _fault(error: Any) -> SettingError:
+def _faults(error: Any) -> Iterator[SettingError]:
     """One error of pydantic, in our words."""
     key = _path(error["loc"])
-    if error["type"] == "extra_forbidden":
-        remedy = f"remove it, or use a key of {EXAMPLE}"
-        return SettingError(key, "is not a known key", remedy=remedy, code="setting-unknown-key")
-    if error["type"] == "missing":
-        remedy = f"set it in the stack file as {EXAMPLE} shows"
-        return SettingError(key, "is missing", remedy=remedy, code="setting-missing")
-    why = f"{error['msg'].removeprefix('Value error, ')} (got {error['input']!r})"
-    return SettingError(key, why, remedy="correct it in the stack file", code="setting-invalid")
+    held = error.get("ctx", {}).get("error")
+    if isinstance(held, Faulty):
+        yield from held.errors
+    elif error["type"] == "extra_forbidden":
+        *above, name = error["loc"]
+        near = nearest(str(name), known_keys(above))
+        known = f"use one of {', '.join(known_keys(()))}" if not above else f"use a key of {EXAMPLE}"
+        remedy = f"rename it to {_path((*above, near))}" if near else f"remove it, or {known}"
+        yield SettingError(key, "is not a known key", remedy=remedy, code="setting-unknown-key")
+    elif error["type"] == "missing":
+        yield _missing(key)
+    else:
+        why = f"{error['msg'].removeprefix('Value error, ')} (got {error['input']!r})"
+        yield SettingError(key, why, remedy="correct it in the stack file", code="setting-invalid")
 
 
-def _path(location: tuple[int | str, ...]) -> str:
+def _missing(key: str) -> SettingError:
+    return SettingError(
+        key, "is not set", remedy=f"set it in the stack file as {EXAMPLE} shows", code="setting-missing"
+    )
+
+
+def _without_misspelt(faults: Sequence[SettingError]) -> list[SettingError]:
+    """The faults, without the keys that are missing because they are misspelt."""
+    renamed = {fault.remedy.removeprefix("rename it to ") for fault in faults if fault.code == "setting-unknown-key"}
+    return [fault for fault in faults if fault.code != "setting-missing" or fault.key not in renamed]
+
+
+def _path(location: Sequence[int | str]) -> str:
     parts = (part for part in location if part != "[key]")  # pydantic's name for the key of a map itself
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts).lstrip(".")

@@ -15,6 +15,7 @@ from recovery.cli import app
 from recovery.cluster import Cluster
 from recovery.node.ssh import hang_up
 from recovery.node.ssh_keys import private_key
+from recovery.operations import setup
 from recovery.operations.assess import Assessment, assess
 from recovery.s3 import client
 from recovery.settings import load
@@ -45,7 +46,8 @@ def requorum(stack: Stack, *arguments: str) -> Result:
 def gate(stack: Stack) -> Assessment:
     """What the program does before it declares anything. Raises: what it shows as the refusal."""
     with fresh(stack):
-        settings = load(stack.file)
-        found = assess(Cluster(settings))
-        found.require_safe(settings)
+        cluster = Cluster(load(stack.file))
+        found = assess(cluster)
+        found.require_safe(cluster.settings)
+        setup.require_ready(cluster, found)
     return found

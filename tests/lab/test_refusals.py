@@ -54,7 +54,7 @@ SETTINGS: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
         ("requorum:workers[0].address", f"10.{OCTET}.0.0/16"),
     ),
     ("unknown zone", {"workers": [node(1, 21, zone="d")]}, ("requorum:workers[0].zone", "a, b, c")),
-    ("no bucket", {"backup": {"prefix": "refusals"}}, ("requorum:backup.bucket", "is missing", "stack file")),
+    ("no bucket", {"backup": {"prefix": "refusals"}}, ("requorum:backup.bucket", "is not set", "stack file")),
 ]
 
 

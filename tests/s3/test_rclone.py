@@ -10,8 +10,8 @@ from recovery.cli.show.s3 import exit_code
 from recovery.copies.catalog import Catalog
 from recovery.copies.escrow import Escrow
 from recovery.errors import StoreError
+from recovery.s3.capability import ProbeResult
 from recovery.s3.line import PART
-from recovery.s3.probe import ProbeResult
 from recovery.settings import Settings
 from recovery.swarm.key_file import UnlockKey
 from tests.probing import probed

@@ -23,9 +23,9 @@ from recovery.operations.prune import MANAGERS
 from recovery.planning.diagnosis import Kind
 from recovery.planning.plan import Plan
 from recovery.s3 import lease, store
+from recovery.s3.capability import ProbeResult
 from recovery.s3.client import session
 from recovery.s3.line import PART
-from recovery.s3.probe import ProbeResult
 from recovery.s3.site import Listed, Site
 from recovery.s3.store import Store
 from recovery.settings import Settings

@@ -9,13 +9,16 @@ from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from recovery.cli.show.contract import DEGRADED, ERROR, FINE, LOST, UNSEEN, VERSION, span
+from recovery.cli.show.contract import DEGRADED, ERROR, FINE, LOST, UNSEEN, VERSION
 from recovery.copies.copy import Copy
 from recovery.errors import RequorumError
 from recovery.planning.changes import Changes
+from recovery.planning.conditions import Condition, State, unmet
 from recovery.planning.diagnosis import NO_QUORUM, Diagnosis, Kind
 from recovery.planning.guidance import Guidance, guide
+from recovery.planning.readiness import completed
 from recovery.settings import Settings
+from recovery.spans import span
 from recovery.swarm.model import Member, NodeReport, Reach, Survey
 
 NO_CHANGES = Changes()
@@ -59,17 +62,39 @@ class Status:
     store_error: RequorumError | None = None
     others: tuple[Member, ...] = ()
     """The entries of the swarm's node list that the stack file does not name."""
+    conditions: tuple[Condition, ...] = ()
+    """The conditions of a recovery from here, if the swarm has a leader."""
 
     @property
     def exit_code(self) -> int:
-        """The exit code of the contract: fine, degraded, quorum lost or not seen; error if S3 could not be read."""
-        if self.diagnosis.kind in NO_QUORUM:
-            return LOST
-        if self.diagnosis.kind is Kind.ACCESS:
-            return UNSEEN
-        if self.diagnosis.kind is not Kind.HEALTHY or self.diagnosis.warnings or not all(n.fine for n in self.nodes):
-            return DEGRADED
-        return ERROR if self.store_error else FINE
+        """The exit code of the contract: fine, degraded, quorum lost or not seen; error if S3 or a node cannot tell."""
+        return self._code(self.conditions)
+
+    @property
+    def exit_code_anywhere(self) -> int:
+        """The exit code without the conditions of this machine. A machine that only watches needs no identity."""
+        return self._code([one for one in self.conditions if not one.here])
+
+    def _code(self, conditions: Sequence[Condition]) -> int:
+        code = state_code(self.diagnosis, self.guidance)
+        if code or not all(node.fine for node in self.nodes):
+            return code or DEGRADED
+        return conditions_code(conditions) if conditions or not self.store_error else ERROR
+
+
+def state_code(diagnosis: Diagnosis, guidance: Guidance) -> int:
+    """The exit code of the swarm itself: fine, degraded, quorum lost or not seen."""
+    if diagnosis.kind in NO_QUORUM:
+        return LOST
+    if diagnosis.kind is Kind.ACCESS:
+        return UNSEEN
+    return FINE if guidance.well and not diagnosis.warnings else DEGRADED
+
+
+def conditions_code(conditions: Sequence[Condition]) -> int:
+    """The exit code of conditions: degraded if one failed, error if Requorum could not find out."""
+    states = {one.state for one in conditions}
+    return DEGRADED if State.FAILED in states else ERROR if State.UNKNOWN in states else FINE
 
 
 def status(
@@ -80,9 +105,11 @@ def status(
     error: RequorumError | None,
     changes: Changes = NO_CHANGES,
     unfinished: datetime | None = None,
+    conditions: tuple[Condition, ...] = (),
 ) -> Status:
     """The status in a survey and a list of copies, newest first. ``unfinished`` is as for `guide`."""
     guidance = guide(settings, survey, diagnosis, changed=changes.alters, unfinished=unfinished)
+    guidance = completed(guidance, diagnosis.kind, conditions, error)
     members = survey.leader.members if survey.leader else ()
     newest = {copy.manager: copy.dated for copy in reversed(copies)}
     nodes = tuple(
@@ -90,7 +117,7 @@ def status(
         for report in survey.reports
     )
     others = tuple(member for member in members if not any(member.stands_at(node) for node in survey.nodes))
-    return Status(settings.cluster, diagnosis, guidance, nodes, survey.taken, error, others)
+    return Status(settings.cluster, diagnosis, guidance, nodes, survey.taken, error, others, conditions)
 
 
 def _node(report: NodeReport, members: Sequence[Member], copied: datetime | None) -> NodeStatus:
@@ -131,6 +158,7 @@ def as_json(status: Status) -> dict[str, Any]:
         "taken": status.taken.isoformat(),
         "storeError": str(status.store_error) if status.store_error else None,
         "storeErrorCode": status.store_error.code if status.store_error else None,
+        "conditions": [one.json for one in status.conditions],
         "nodes": [
             {
                 "name": node.name,
@@ -181,7 +209,9 @@ def as_table(status: Status) -> Group:
     for other in status.others:
         stands = f"{other.role}, {'ready' if other.ready else 'down'}"
         lines.append(escape(f"not named: {other.hostname} at {_address(other)} ({stands}), left alone"))
-    if status.store_error:
+    for fault in unmet(status.conditions):
+        lines.append(f"[{'red' if fault.grave else 'yellow'}]{escape(fault.line)}[/]")
+    if status.store_error and not status.conditions:
         lines.append(f"[red]Requorum cannot list the copies: {escape(status.store_error.why)}[/]")
     for line in status.guidance.next:
         lines.append(f"[bold]{escape(line)}[/]")
@@ -193,13 +223,14 @@ def _nodes(status: Status) -> Table:
     for heading in ("node", "zone", "role", "address", "swarm", "last copy", "remarks"):
         table.add_column(heading, no_wrap=heading != "remarks", overflow="fold")
     for node in sorted(status.nodes, key=lambda node: node.zone):
-        table.add_row(*_cells(node, status.taken))
+        table.add_row(*_cells(node, status.taken, known=status.store_error is None))
     return table
 
 
-def _cells(node: NodeStatus, now: datetime) -> Sequence[str]:
+def _cells(node: NodeStatus, now: datetime, *, known: bool) -> Sequence[str]:
     age = _age(now, node.last_copy)
-    copied = f"{span(age)} ago" if age is not None else "[yellow]no copy[/]"
+    none = "[yellow]no copy[/]" if known else "[yellow]unknown[/]"
+    copied = f"{span(age)} ago" if age is not None else none
     reach = f"[red]{node.reach}[/]" if node.reach != Reach.ANSWERS else ""
     standing = node.reachability if node.reachability != "reachable" else ""
     remarks = (reach, standing, node.availability if node.availability != "active" else "")

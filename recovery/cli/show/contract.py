@@ -29,11 +29,3 @@ def error_json(error: RequorumError) -> dict[str, Any]:
 def failures_json(what: str, failed: Iterable[tuple[str, RequorumError]]) -> list[dict[str, Any]]:
     """Failures by name, as JSON of the contract. ``what`` is the key of the name: manager or data."""
     return [{what: name, "error": error_object(error)} for name, error in failed]
-
-
-def span(seconds: int) -> str:
-    """A time in words, in the largest unit of which it has at least two."""
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds // size} {unit}"
-    return f"{seconds} s"

@@ -8,12 +8,13 @@ from rich.console import Group
 from rich.markup import escape
 
 from recovery.cli.show import listing
-from recovery.cli.show.contract import VERSION, span
+from recovery.cli.show.contract import VERSION
 from recovery.cli.show.listing import MANAGER, copy_identity, copy_json
 from recovery.copies.copy import Copy
 from recovery.copies.keeps import Keep
 from recovery.copies.manifest import Manifest, Proof, Verdict
 from recovery.errors import DamagedCopy, RequorumError
+from recovery.spans import span
 
 HEADINGS, WIDE = ("proof", "drilled", "kept"), ("kind", "size", "swarm", "objects")
 NO_MARKS: Mapping[Copy, Keep] = {}
@@ -73,12 +74,21 @@ def copies_json(
     return {"version": VERSION, "cluster": cluster, "copies": shown}
 
 
+def verified_text(manifest: Manifest, now: datetime) -> str:
+    """The result of verifying a copy, and what its last restore test or drill said."""
+    proof = manifest.proof
+    detail = f" ({proof.detail})" if proof and proof.detail else ""
+    when = f" {span(now - proof.at)} ago" if proof else ""
+    said = f"Its last restore test or drill{when} says: {manifest.verdict}{detail}"
+    return f"all {len(manifest.files)} files agree with its manifest. {said}. requorum drill restores it again"
+
+
 def verified_json(cluster: str, copy: Copy, found: Manifest | RequorumError) -> dict[str, Any]:
     """The result of verifying a copy, as JSON of the contract."""
     result = (
-        {"files": None, "error": found.why, "errorCode": found.code}
+        {"files": None, "error": found.why, "errorCode": found.code, "proof": None}
         if isinstance(found, RequorumError)
-        else {"files": len(found.files), "error": None, "errorCode": None}
+        else {"files": len(found.files), "error": None, "errorCode": None, "proof": proof_json(found.proof)}
     )
     return {"version": VERSION, "cluster": cluster, **copy_identity(copy, MANAGER), **result}
 

@@ -4,29 +4,30 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from recovery.cli.show.contract import DEGRADED, FINE, LOST, UNSEEN, VERSION
-from recovery.planning.diagnosis import NO_QUORUM, Diagnosis, Kind
+from recovery.cli.show.cluster import conditions_code, state_code
+from recovery.cli.show.contract import VERSION
+from recovery.planning.conditions import Condition, unmet
+from recovery.planning.diagnosis import Diagnosis
 from recovery.planning.doctor import Finding
 from recovery.planning.guidance import Guidance
 
 
-def doctor_code(diagnosis: Diagnosis, cases: Sequence[Finding]) -> int:
-    """The exit code of the contract: fine, degraded, quorum lost or not seen."""
-    if diagnosis.kind in NO_QUORUM:
-        return LOST
-    if diagnosis.kind is Kind.ACCESS:
-        return UNSEEN
-    return FINE if diagnosis.kind is Kind.HEALTHY and not (cases or diagnosis.warnings) else DEGRADED
+def doctor_code(diagnosis: Diagnosis, guidance: Guidance, conditions: Sequence[Condition] = ()) -> int:
+    """The exit code of the contract: fine, degraded, quorum lost or not seen; error if S3 or a node cannot tell."""
+    return state_code(diagnosis, guidance) or conditions_code(conditions)
 
 
-def doctor_json(diagnosis: Diagnosis, cases: Sequence[Finding], guidance: Guidance) -> dict[str, Any]:
+def doctor_json(
+    diagnosis: Diagnosis, cases: Sequence[Finding], guidance: Guidance, conditions: Sequence[Condition]
+) -> dict[str, Any]:
     """The cases as JSON of the contract."""
     return {
         "version": VERSION,
         "diagnosis": str(diagnosis.kind),
         **guidance.json,
         "warnings": list(diagnosis.warnings),
-        "exitCode": doctor_code(diagnosis, cases),
+        "exitCode": doctor_code(diagnosis, guidance, conditions),
+        "conditions": [one.json for one in conditions],
         "cases": [
             {
                 "node": case.node,
@@ -41,9 +42,12 @@ def doctor_json(diagnosis: Diagnosis, cases: Sequence[Finding], guidance: Guidan
     }
 
 
-def doctor_lines(diagnosis: Diagnosis, cases: Sequence[Finding], guidance: Guidance) -> tuple[str, ...]:
-    """What is wrong with the cluster and what to run next, then the cases, as lines."""
-    lines = [*(guidance.lines if guidance.meaning else ()), *diagnosis.warnings]
+def doctor_lines(
+    diagnosis: Diagnosis, cases: Sequence[Finding], guidance: Guidance, conditions: Sequence[Condition]
+) -> tuple[str, ...]:
+    """What is wrong with the cluster and what to run next, then the conditions that are not met and the cases, as lines."""
+    faults = [one.line for one in unmet(conditions)]
+    lines = [*(guidance.lines if guidance.meaning else ()), *diagnosis.warnings, *faults]
     for case in cases:
         lines.append(f"{case.node}: {case.trouble}")
         for number, proposal in enumerate(case.proposals, 1):

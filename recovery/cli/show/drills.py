@@ -7,11 +7,12 @@ from rich.console import Group
 from rich.markup import escape
 
 from recovery.cli.show import listing
-from recovery.cli.show.contract import VERSION, span
+from recovery.cli.show.contract import VERSION
 from recovery.cli.show.copies import proof_json
 from recovery.copies import naming
 from recovery.copies.manifest import Verdict
 from recovery.operations.drill import Drill
+from recovery.spans import span
 
 HEADINGS, WIDE = ("on", "back after", "would lose", "result"), ("engine", "change")
 

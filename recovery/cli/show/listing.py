@@ -8,12 +8,12 @@ from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 
-from recovery.cli.show.contract import span
 from recovery.copies import naming
 from recovery.copies.copy import Copy
 from recovery.copies.retention import Kept
 from recovery.data.catalog import DataCopy
 from recovery.errors import DamagedCopy
+from recovery.spans import span
 
 MANAGER, DATA = "manager", "data"
 """The key of a copy's owner in JSON of the contract."""

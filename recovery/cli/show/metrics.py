@@ -63,8 +63,8 @@ class Watched(Collector):
         yield diagnosis
         looked = self._status.taken.timestamp()
         yield self._one("requorum_looked_timestamp_seconds", "When Requorum surveyed the swarm.", looked)
-        text = "Exit status of requorum status: 0 fine, 3 degraded, 4 quorum lost, 5 not seen."
-        yield self._one("requorum_status", text, float(self._status.exit_code))
+        text = "Exit status of requorum status, without the conditions of this machine: 0 fine, 3 degraded, 4 quorum lost, 5 not seen."
+        yield self._one("requorum_status", text, float(self._status.exit_code_anywhere))
 
     def _one(self, name: str, text: str, value: float | None = None, labels: Sequence[str] = ()) -> GaugeMetricFamily:
         family = GaugeMetricFamily(name, text, labels=["cluster", *labels])

@@ -8,9 +8,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from recovery.cli.show import listing
-from recovery.cli.show.contract import VERSION, span
+from recovery.cli.show.contract import VERSION
 from recovery.copies.retention import C, Decision, Removal
 from recovery.operations.broken_uploads import BrokenUpload
+from recovery.spans import span
 
 
 def prune_table(decisions: Sequence[Decision[C]], now: datetime, owner: str, *, wide: bool = False) -> Table | str:

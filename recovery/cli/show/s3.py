@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from recovery.cli.show.contract import DEGRADED, ERROR, FINE, VERSION
-from recovery.s3.probe import REACHABLE, Capabilities, ProbeResult
+from recovery.s3.capability import REACHABLE, Capabilities, ProbeResult
 
 SEVERITY = (FINE, DEGRADED, ERROR)
 

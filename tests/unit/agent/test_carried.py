@@ -6,12 +6,14 @@ import tarfile
 from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from recovery.agent import config
-from recovery.errors import SettingError
+from recovery.agent import config, trial
+from recovery.errors import SettingError, StoreError
 from recovery.operations import agents, bundle
+from recovery.s3.site import Site
 from tests.unit import factories as make
 
 
@@ -61,7 +63,7 @@ def test_credentials_are_carried_beside_the_settings_and_change_the_digest(tmp_p
     given = tmp_path / "credentials"
     given.write_text("[default]\n")
     of = make.settings(agent={"credentialsFile": str(given)})
-    files = agents._files(of, of.managers[0])
+    files = agents.files(of, of.managers[0])
     assert files["etc/credentials"] == b"[default]\n\n"
     before = agents.digest(of, of.managers[0])
     given.write_text("[default]\naws_access_key_id = other\n")
@@ -72,3 +74,36 @@ def test_credentials_are_carried_beside_the_settings_and_change_the_digest(tmp_p
     with pytest.raises(SettingError) as caught:
         agents.digest(of, of.managers[0])
     assert caught.value.key == "agent.credentialsFile"
+
+
+def test_the_credentials_are_tried_with_nothing_but_what_is_carried(carried: Path, tmp_path: Path) -> None:
+    (tmp_path / "credentials").write_text("[default]\naws_access_key_id = a\naws_secret_access_key = hidden\n")
+    backup = {**make.RAW["backup"], "endpoint": "http://127.0.0.1:1"}
+    of = make.settings(agent={"credentialsFile": str(tmp_path / "credentials")}, backup=backup)
+    for path, content in agents.files(of, of.managers[0]).items():
+        if path.startswith("etc/"):
+            (tmp_path / Path(path).name).write_bytes(content)
+    done = run(
+        carried,
+        "import pathlib; from recovery.agent.__main__ import main; "
+        f"sys.exit(main('try', pathlib.Path({str(tmp_path)!r})))",
+    )
+    told = done.stderr.decode()
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert told.startswith(
+        "writing requorum/lab/agent/trial to s3://copies at http://127.0.0.1:1: S3 cannot be reached"
+    )
+    assert "hidden" not in told
+
+
+def test_a_trial_writes_one_of_the_agents_own_notes(bucket: Any) -> None:
+    made = agents.config(make.settings(agent={}), make.settings().managers[0])
+    trial.run(made, Path("/none"))
+    assert [entry.key for entry in bucket.objects.all()] == ["requorum/lab/agent/trial"]
+
+
+def test_credentials_that_may_not_read_are_told(bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Site, "look", lambda *_: None)
+    made = agents.config(make.settings(agent={}), make.settings().managers[0])
+    with pytest.raises(StoreError, match=r"policy(?s:.*)code: s3-denied$"):
+        trial.run(made, Path("/none"))

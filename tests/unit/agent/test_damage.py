@@ -12,8 +12,7 @@ import pytest
 
 from recovery.agent import order as agent_order
 from recovery.agent.config import METRICS_FILE
-from recovery.agent.run import AGAIN, DONE, FAILED
-from recovery.agent.state import State
+from recovery.agent.state import AGAIN, DONE, FAILED, State
 from recovery.copies import copy, snapshot
 from tests.unit.agent.world import CONFIG, ESCROWED, KEY, SEALED, World, backlog, of_copies
 

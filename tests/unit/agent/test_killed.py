@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from recovery.agent import order as agent_order
-from recovery.agent.run import DONE
+from recovery.agent.state import DONE
 from recovery.s3 import lease
 from recovery.s3.site import Site
 from recovery.swarm.key_file import UnlockKey

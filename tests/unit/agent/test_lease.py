@@ -2,8 +2,8 @@
 
 import pytest
 
-from recovery.agent.run import AGAIN, DONE, DUE
-from recovery.agent.state import State
+from recovery.agent.run import DUE
+from recovery.agent.state import AGAIN, DONE, State
 from recovery.copies.manifest import Verdict
 from recovery.s3 import lease
 from tests.unit.agent.world import SECOND, Sent, World, backlog, refused

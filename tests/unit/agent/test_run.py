@@ -12,8 +12,8 @@ from recovery.agent import order as agent_order
 from recovery.agent import run as agent_run
 from recovery.agent import run as rounds
 from recovery.agent import state as states
-from recovery.agent.run import AGAIN, DONE, DUE, FAILED
-from recovery.agent.state import State
+from recovery.agent.run import DUE
+from recovery.agent.state import AGAIN, DONE, FAILED, State
 from recovery.copies import snapshot, storing
 from recovery.copies.manifest import Manifest, Verdict
 from recovery.errors import CommandFailed

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from recovery.agent import metrics
 from recovery.agent import run as agent_run
-from recovery.agent.run import AGAIN, DONE
+from recovery.agent.state import AGAIN, DONE
 from recovery.copies import storing
 from recovery.errors import StoreError, StoreSilent
 from recovery.s3.site import Site

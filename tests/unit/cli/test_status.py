@@ -20,9 +20,12 @@ from recovery.cluster import Cluster
 from recovery.errors import Refused, StoreError
 from recovery.operations.backup import BackupResult
 from recovery.planning import changes
+from recovery.planning.conditions import Condition, State
 from recovery.planning.diagnosis import Kind, diagnose
 from recovery.planning.doctor import examine
+from recovery.planning.guidance import guide
 from recovery.planning.plan import Plan, Refusal
+from recovery.planning.readiness import Opener, Stock, judge
 from recovery.swarm.model import Member, NodeReport, Reach
 from recovery.swarm.on_node import OnNode
 from tests.unit import factories as make
@@ -61,7 +64,7 @@ def test_whether_there_is_a_quorum_is_said_only_where_it_is_known(reports: list[
     assert show.as_json(status(reports))["quorum"] is {0: True, 3: True, 4: False, 5: None}[code]
     seen = make.survey(reports)
     found = diagnose(seen, make.CLUSTER, cluster="lab", copies=True)
-    assert doctor_code(found, examine(S, seen, found)) in {code, 0 if code == 3 else code}
+    assert doctor_code(found, guide(S, seen, found)) == code
     for case in examine(S, seen, found) if code == 5 else ():
         assert not [one for one in case.proposals if "fence" in one.command and not one.refused]
 
@@ -205,3 +208,30 @@ def test_managers_without_a_copy_are_in_the_document(run: Callable[..., Any], mo
         ("manager-b", "no-leader"),
         ("manager-c", "declared-lost"),
     ]
+
+
+# Conditions of a recovery
+
+
+def test_copies_that_nobody_could_list_are_unknown_and_not_missing() -> None:
+    seen = make.healthy(S)
+    diagnosis = diagnose(seen, make.CLUSTER, cluster="lab", copies=True)
+    down = StoreError("listing", "it cannot be reached", remedy="start it")
+    stock = Stock(Opener("backup.identityFile", fault="no file"), Opener("escrow.identityFile"), error=down)
+    conditions = judge(S, seen, stock, {}, make.NOW)
+    text = shown(show.status(S, seen, diagnosis, [], down, conditions=conditions))
+    assert len([line for line in text.splitlines() if line.startswith("manager-") and " unknown " in line]) == len(
+        S.managers
+    )
+    assert "no copy" not in text
+    assert text.count("UNKNOWN ") == len([one for one in conditions if one.state is State.UNKNOWN])
+    assert "FAILED   identity: no file" in text
+
+
+def test_what_only_this_machine_lacks_is_no_fault_for_a_monitor() -> None:
+    seen = make.healthy(S)
+    diagnosis = diagnose(seen, make.CLUSTER, cluster="lab", copies=True)
+    here, elsewhere = (Condition(f"{name}", State.FAILED, "", here=name == "here") for name in ("here", "elsewhere"))
+    for conditions, codes in (((here,), (3, 0)), ((here, elsewhere), (3, 3)), ((), (0, 0))):
+        found = show.status(S, seen, diagnosis, COPIES, None, conditions=conditions)
+        assert (found.exit_code, found.exit_code_anywhere) == codes

@@ -108,13 +108,14 @@ def test_a_copy_that_nobody_here_could_open_is_told_before_it_is_needed(
     mine, other = str(make.IDENTITY.to_public()), str(pyrage.x25519.Identity.generate().to_public())
     put(of, tmp_path, "manager-a", 1, recipients=(other, mine))
     strange = put(of, tmp_path, "manager-b", 1, recipients=(other,))
-    (note,) = Catalog(of).notes
-    assert f"opens {strange.name}. It is sealed to {other}." in note
+    (note,) = Catalog(of).unopened
+    assert f"opens the newest copy of manager-b. It is sealed to {other}." in note
+    assert note.endswith("correct requorum:backup.recipients, then: requorum backup")
     put(of, tmp_path, "manager-b", 0, recipients=(mine,))
-    assert not Catalog(of).notes, "the newest of each is what a recovery would take"
+    assert not Catalog(of).unopened, "the newest of each is what a recovery would take"
     for file in (None, tmp_path / "elsewhere"):
         blind = of.model_copy(update={"backup": of.backup.model_copy(update={"identity_file": file})})
-        assert not Catalog(blind).notes
+        assert not Catalog(blind).unopened
         assert Catalog(blind).opens(Catalog(of).manifest(strange)) is None
 
 
@@ -125,10 +126,11 @@ def test_a_manager_that_is_in_the_settings_no_more_is_listed_and_no_concern(
     mine, other = str(make.IDENTITY.to_public()), str(pyrage.x25519.Identity.generate().to_public())
     put(of, tmp_path, "manager-b", -60, recipients=(other,))
     stays = put(of, tmp_path, "manager-a", 1, recipients=(mine,))
-    assert len(Catalog(of).notes) == 2
+    assert (len(Catalog(of).notes), len(Catalog(of).unopened)) == (1, 1)
     smaller = of.model_copy(update={"managers": of.managers[:1]})
     catalog = Catalog(smaller)
     assert not catalog.notes
+    assert not catalog.unopened
     assert catalog.newest_of_each() == (stays,)
     assert {copy.manager for copy, _ in catalog.manifests()} == {"manager-a", "manager-b"}
     assert {copy.manager for copy in catalog.newest_manifests()} == {"manager-a", "manager-b"}, "of the swarm's ID"

@@ -1,7 +1,9 @@
 """Unlock keys in S3: readable by every recipient's identity, by nobody without, and never overwritten."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pyrage
@@ -9,9 +11,11 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from recovery.copies.escrow import Escrow
-from recovery.errors import NoUnlockKey, SettingError
+from recovery.errors import NoUnlockKey, SettingError, StoreError
 from recovery.onnode.archive import KEY
+from recovery.s3 import sealing
 from recovery.s3.sealing import seal
+from recovery.s3.site import Site
 from recovery.settings import Settings
 from recovery.swarm.key_file import UnlockKey
 from tests.unit import factories as make
@@ -156,6 +160,37 @@ def test_where_no_key_can_be_opened_only_what_is_plainly_none_is_written_anew(
         (tmp_path / "identity").unlink()
     Escrow(here).keep(unlock_key())
     assert (kept.get()["Body"].read() != spoilt) is anew
+
+
+def test_a_key_that_several_store_at_once_is_stored(of: Make, bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two sealings of one key differ in length, and each would be checked against its own."""
+    settings, real = of(), sealing.seal
+    lengths, looked, written, put = iter((0, 64)), Barrier(2), Barrier(2), Site._put
+
+    def seal(content: bytes, recipients: Any) -> bytes:
+        looked.wait(60)
+        return real(content, recipients) + bytes(next(lengths))
+
+    def both(site: Site, *given: Any, **named: Any) -> None:
+        put(site, *given, **named)
+        written.wait(60)
+
+    monkeypatch.setattr(sealing, "seal", seal)
+    monkeypatch.setattr(Escrow, "_is", lambda _, __, found: bool(found))
+    monkeypatch.setattr(Site, "_put", both)
+    with ThreadPoolExecutor() as pool:
+        for done in [pool.submit(Escrow(settings).keep, unlock_key()) for _ in range(2)]:
+            done.result()
+
+
+def test_a_key_that_the_server_stored_only_in_part_is_an_error(
+    of: Make, bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, put = of(), Site._put
+    (tmp_path / "identity").unlink()
+    monkeypatch.setattr(Site, "_put", lambda site, key, content, **extra: put(site, key, content[:99], **extra))
+    with pytest.raises(StoreError, match=r"code: s3-wrong-answer$"):
+        Escrow(settings).keep(unlock_key())
 
 
 def test_a_copy_is_checked_for_its_key_where_an_identity_is_at_hand(of: Make, bucket: Any, tmp_path: Path) -> None:

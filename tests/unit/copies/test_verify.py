@@ -11,10 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 from recovery import cli
-from recovery.cli import status
-from recovery.cluster import Cluster
 from recovery.copies import contents
 from recovery.copies.copy import Copy
+from recovery.copies.manifest import Proof, Verdict
 from recovery.s3.site import Site
 from recovery.settings import Settings
 from tests.unit import factories as make
@@ -37,7 +36,7 @@ def run(of: Settings, bucket: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[
 def told(copy: Copy, **result: object) -> dict[str, object]:
     """The contract's document for it."""
     identity = {"name": copy.name, "key": copy.key, "manager": copy.manager, "taken": copy.taken.isoformat()}
-    return {"version": 1, "cluster": "lab", **identity, **result}
+    return {"version": 1, "cluster": "lab", **identity, "proof": None, **result}
 
 
 def test_a_whole_copy(run: Callable[..., Any], of: Settings, tmp_path: Path) -> None:
@@ -47,6 +46,15 @@ def test_a_whole_copy(run: Callable[..., Any], of: Settings, tmp_path: Path) -> 
         result = run(*words, "--json")
         assert result.exit_code == 0
         assert json.loads(result.stdout) == told(copy, files=len(CONTENT), error=None, errorCode=None)
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_what_the_last_restore_test_or_drill_said_is_told(
+    run: Callable[..., Any], of: Settings, tmp_path: Path, verdict: Verdict
+) -> None:
+    copy = put(of, tmp_path, "manager-a", 1, proof=Proof(verdict, make.NOW, "no memory" * (verdict == "unproven")))
+    assert f" ago says: {verdict}" in " ".join(run().stdout.split())
+    assert json.loads(run(copy.name, "--json").stdout)["proof"]["verdict"] == verdict
 
 
 @pytest.mark.parametrize(
@@ -98,10 +106,10 @@ def test_copies_that_no_identity_here_opens_are_told_by_every_look(
     run: Callable[..., Any], of: Settings, tmp_path: Path
 ) -> None:
     other = str(pyrage.x25519.Identity.generate().to_public())
-    mine, strange = put(of, tmp_path, "manager-a", 1), put(of, tmp_path, "manager-b", 2, recipients=(other,))
-    told = f"opens {strange.name}. It is sealed to {other}."
+    mine = put(of, tmp_path, "manager-a", 1)
+    put(of, tmp_path, "manager-b", 2, recipients=(other,))
+    told = f"opens the newest copy of manager-b. It is sealed to {other}."
     assert told in " ".join(run(mine.name).stderr.split())
-    assert [note for note in status._copies(Cluster(of))[2] if told in note], "status and doctor show these"
     listed = CliRunner().invoke(cli.app, ["backups", "--json"])
     assert told in " ".join(listed.stderr.split())
     assert [copy["opens"] for copy in json.loads(listed.stdout)["copies"]] == [True, False]

@@ -17,7 +17,7 @@ from recovery.copies.copy import ARCHIVE
 from recovery.copies.manifest import Verdict
 from recovery.errors import CommandFailed, Refused
 from recovery.node import program
-from recovery.operations import drill, lifecycle
+from recovery.operations import drill, last_drills, lifecycle
 from recovery.settings import Settings
 from recovery.swarm.engine_version import is_older
 from tests.fake.cases import Case, Copies, Theatre, names, quiet
@@ -42,7 +42,7 @@ def test_the_newest_copy_of_each_manager_comes_up(theatre: Theatre) -> None:
         manifest = again.manifest(result.copy)
         assert manifest.proof == result.proof, "the catalog tells of the last drill"
         assert json.loads(again.store.get(result.copy.drill_key))["node"] == result.node
-    assert drill.last(Cluster(of)) == {result.copy.manager: result.proof for result in done}
+    assert last_drills.last(Cluster(of), Catalog(of)) == {result.copy.manager: result.proof for result in done}
 
 
 def test_it_stands_where_a_node_answers(theatre: Theatre) -> None:
@@ -123,7 +123,9 @@ def test_an_identity_that_opens_nothing_says_nothing_about_the_copies(theatre: T
     assert list(again.by_trust(again.copies)) == order
     assert {again.manifest(copy).verdict for copy in order} == {Verdict.PROVEN}
     assert not [key for key in theatre.wires.objects if key.endswith(".drill.json")]
-    assert {proof.verdict for proof in drill.last(Cluster(of)).values()} == {Verdict.UNPROVEN}, "monitors are told"
+    assert {proof.verdict for proof in last_drills.last(Cluster(of), Catalog(of)).values()} == {Verdict.UNPROVEN}, (
+        "monitors are told"
+    )
 
 
 def test_a_copy_damaged_and_sealed_to_others_is_at_fault(theatre: Theatre, tmp_path: Path) -> None:

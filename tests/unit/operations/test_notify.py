@@ -22,7 +22,7 @@ from recovery.operations import lifecycle, notify
 from recovery.operations.backup import BackupResult
 from recovery.operations.drill import Drill
 from recovery.operations.notify import Subject
-from recovery.planning.diagnosis import Kind
+from recovery.planning.diagnosis import Kind, diagnose
 from recovery.planning.plan import Plan
 from recovery.planning.steps import Action, Step
 from recovery.settings import Settings
@@ -334,6 +334,17 @@ def test_an_update_that_fails_with_nothing_to_recover_is_no_failed_recovery(
     assert not heard[1]
     explained(monkeypatch, of(), Kind.QUORUM_LOST)
     assert titles(heard) == ["recovery failed"]
+
+
+def test_two_of_three_managers_that_did_not_join_are_no_minority(
+    of: Make, heard: tuple[str, list[dict[str, str]]], bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, *others = of().managers
+    seen = make.survey([make.manager(first, (first,)), *map(make.empty, others)])
+    diagnosis = diagnose(seen, make.CLUSTER, cluster="lab", copies=True)
+    founded = replace(cluster.assessment(of()), survey=seen, diagnosis=diagnosis)
+    monkeypatch.setattr(lifecycle, "assess", lambda _: founded)
+    assert lifecycle.explain(Cluster(of()), say=print)[0] == "the cluster is now: 1 of 3 managers"
 
 
 def test_one_that_fails_in_a_recovery_is(

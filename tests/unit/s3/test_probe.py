@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from recovery.cli import app
 from recovery.cli.show.s3 import exit_code
 from recovery.s3 import probe
+from recovery.s3.capability import ProbeResult
 from recovery.s3.site import Site
 from tests.probing import probed
 from tests.unit import factories as make
@@ -72,7 +73,7 @@ def test_a_lock_that_is_accepted_and_not_kept_is_found_out(s3: Any, monkeypatch:
     monkeypatch.setattr(Site(settings.backup.sites[0]).s3, "get_object_retention", none)
     (found,) = probed(settings)
     answers = {offer.what: offer.answer for offer in found.offers}
-    assert answers["object lock"] is probe.ProbeResult.IGNORED
+    assert answers["object lock"] is ProbeResult.IGNORED
 
 
 def test_a_key_that_may_only_read_is_told_so(bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,7 +85,7 @@ def test_a_key_that_may_only_read_is_told_so(bucket: Any, monkeypatch: pytest.Mo
     monkeypatch.setattr(Site(settings.backup.sites[0]).s3, "put_object", denied)
     (found,) = probed(settings)
     by = {offer.what: offer for offer in found.offers}
-    assert by["reachable"].answer is probe.ProbeResult.YES
-    assert by["conditional writes"].answer is probe.ProbeResult.UNKNOWN
+    assert by["reachable"].answer is ProbeResult.YES
+    assert by["conditional writes"].answer is ProbeResult.UNKNOWN
     assert "PutObject: AccessDenied" in by["conditional writes"].detail
     assert exit_code(found) == 3

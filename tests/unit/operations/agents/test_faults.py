@@ -11,9 +11,10 @@ from typer.testing import CliRunner
 
 from recovery.agent.state import Fault, State
 from recovery.cli import app
-from recovery.cli.agents import LATE_SECONDS, LOG, NEVER_PRUNED, _codes, _fault
+from recovery.cli.agents import NEVER_PRUNED, _codes
 from recovery.errors import Silent, StoreError, TransportError
 from recovery.operations import agents
+from recovery.operations.agent_faults import LATE_SECONDS, LOG, fault
 from recovery.operations.agents import AgentStatus
 from tests.unit import factories as make
 from tests.unit.operations.agents.wanted import NOW
@@ -29,13 +30,13 @@ WELL: dict[str, AgentStatus] = {
     "stores it just now": replace(FINE, waiting=1, since=NOW - 60),
 }
 AT_FAULT: dict[str, tuple[AgentStatus | TransportError, str]] = {
-    "silent": (Silent("connecting", "nothing answers", remedy="requorum status"), "next: requorum status"),
-    "none there": (replace(FINE, digest=""), "next: pulumi up"),
-    "no timer": (replace(FINE, timer=False), "next: pulumi up"),
-    "no watch": (replace(FINE, watch=False), "next: pulumi up"),
+    "silent": (Silent("connecting", "nothing answers", remedy="requorum status"), "requorum status"),
+    "none there": (replace(FINE, digest=""), "pulumi up"),
+    "no timer": (replace(FINE, timer=False), "pulumi up"),
+    "no watch": (replace(FINE, watch=False), "pulumi up"),
     "an error of ours": (
         replace(FINE, state=State(attempted=NOW).failing(Fault.STORE, str(POLICY))),
-        "next: requorum policy",
+        "requorum policy",
     ),
     "another error": (replace(FINE, state=State(attempted=NOW).failing(Fault.COPY, "no room")), LOG),
     "a full disk: nothing is remembered": (replace(FINE, state=State(), result="exit-code", status=1), LOG),
@@ -47,16 +48,18 @@ AT_FAULT: dict[str, tuple[AgentStatus | TransportError, str]] = {
 
 @pytest.mark.parametrize("standing", WELL.values(), ids=WELL)
 def test_nothing_is_wrong_with_an_agent_that_does_its_work(standing: AgentStatus) -> None:
-    assert _fault(standing, watched=True) == ""
+    assert fault(standing, watched=True) is None
 
 
 @pytest.mark.parametrize(("standing", "remedy"), AT_FAULT.values(), ids=AT_FAULT)
 def test_what_is_wrong_with_an_agent_is_said_with_what_to_do(
     standing: AgentStatus | TransportError, remedy: str, snapshot: SnapshotAssertion
 ) -> None:
-    fault = _fault(standing, watched=True)
-    assert fault.endswith(f". {remedy}")
-    assert fault == snapshot
+    found = fault(standing, watched=True)
+    assert found
+    assert found.remedy == remedy
+    assert found.known is not isinstance(standing, TransportError)
+    assert found.text == snapshot
 
 
 def test_the_codes_of_an_agents_faults_are_in_the_json() -> None:
@@ -66,9 +69,9 @@ def test_the_codes_of_an_agents_faults_are_in_the_json() -> None:
     assert _codes(Silent("connecting", "nothing answers", remedy="", code="node-unreachable")) == ["node-unreachable"]
 
 
-def test_an_agent_that_watches_and_shall_not_is_at_fault() -> None:
-    assert _fault(FINE, watched=False)
-    assert not _fault(replace(FINE, watch=False), watched=False)
+def test_an_agent_that_watches_and_shall_not_is_atfault() -> None:
+    assert fault(FINE, watched=False)
+    assert not fault(replace(FINE, watch=False), watched=False)
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ class Node:
 
     def install(self, of: Settings) -> list[str]:
         assert of.agent
-        files = agents._files(of, of.managers[0])
+        files = agents.files(of, of.managers[0])
         small = {path: content for path, content in files.items() if not path.startswith("lib/")}
         done = self.run(
             agents.INSTALL, of.agent.schedule, "digest", str(of.agent.metrics_folder or ""), stdin=bundle.packed(small)
@@ -129,7 +129,7 @@ def test_a_node_with_all_of_it_is_fit_and_one_without_a_module_is_not(node: Node
     (node.root / "python3").write_text('#!/bin/sh\ncase "$*" in *nacl*|*version*) exit 1;; esac\n')
     assert b"Python 3.11 or newer" in node.run(agents.CHECK, "hourly").stderr
     (node.root / "python3").write_text('#!/bin/sh\ncase "$*" in *nacl*) exit 1;; esac\n')
-    assert node.run(agents.CHECK, "hourly").stderr == b"python3-nacl is missing: apt-get install python3-nacl\n"
+    assert node.run(agents.CHECK, "hourly").stderr == b"these packages are missing: apt-get install python3-nacl\n"
 
 
 def test_how_an_agent_stands_is_read_from_what_its_node_says(node: Node) -> None:

@@ -12,7 +12,7 @@ from recovery.copies.catalog import Catalog
 from recovery.copies.copy import Copy
 from recovery.copies.manifest import Proof, Verdict
 from recovery.errors import StoreSilent
-from recovery.operations import drill
+from recovery.operations import drill, last_drills
 from recovery.s3.site import Site
 from recovery.s3.store import Store
 from recovery.settings import Settings
@@ -76,10 +76,10 @@ def test_monitors_are_told_of_the_newest_drill_also_with_a_site_out(
     copy = put(two, tmp_path, DAY)
     drilled(two, copy, Verdict.PROVEN, NOW)
     out.add("main")
-    assert drill.last(Cluster(two)) == {"manager-a": Proof(Verdict.PROVEN, NOW)}
+    assert last_drills.last(Cluster(two), Catalog(two)) == {"manager-a": Proof(Verdict.PROVEN, NOW)}
     drilled(two, copy, Verdict.FAILED, NOW + DAY)
     out.clear()
-    assert drill.last(Cluster(two)) == {"manager-a": Proof(Verdict.FAILED, NOW + DAY)}
+    assert last_drills.last(Cluster(two), Catalog(two)) == {"manager-a": Proof(Verdict.FAILED, NOW + DAY)}
 
 
 def test_a_site_that_was_left_out_of_the_listing_is_not_waited_for_with_each_drill(
@@ -104,5 +104,5 @@ def test_a_site_that_was_left_out_of_the_listing_is_not_waited_for_with_each_dri
     assert Catalog(two, store).manifest(copy).proof == Proof(Verdict.PROVEN, NOW)
     assert asked == ["main", "second", "main", "main"]
     asked.clear()
-    assert list(drill.last(Cluster(two))) == ["manager-a"]
+    assert list(last_drills.last(Cluster(two), Catalog(two))) == ["manager-a"]
     assert asked == ["main", "second", "main"]

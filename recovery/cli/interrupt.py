@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,11 +20,9 @@ class Ending:
 
     def tell(self) -> None:
         """Say it, once."""
-        from recovery.cli.console import err
-
         if not self.told:
             self.told = True
-            err.print(f"interrupted: {self.sentence}", markup=False, soft_wrap=True)
+            print(f"interrupted: {self.sentence}", file=sys.stderr, flush=True)
 
 
 ending = Ending()

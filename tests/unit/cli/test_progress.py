@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import pytest
@@ -127,6 +128,16 @@ def shown_by(monkeypatch: pytest.MonkeyPatch, command: Callable[..., None], **gi
     return terminal.getvalue()
 
 
+class AtOnce(Timer):
+    """A timer that does not wait."""
+
+    def start(self) -> None:
+        self.function()
+
+    def join(self, timeout: float | None = None) -> None:
+        del timeout
+
+
 @pytest.mark.parametrize(
     ("command", "bar"),
     [(backup, "copying"), (copies.drill, "restoring"), (copies.verify, "reading swarm-")],
@@ -135,6 +146,7 @@ def shown_by(monkeypatch: pytest.MonkeyPatch, command: Callable[..., None], **gi
 def test_commands_that_take_a_while_show_one(
     cluster: None, monkeypatch: pytest.MonkeyPatch, command: Callable[..., None], bar: str
 ) -> None:
+    monkeypatch.setattr(module, "Timer", AtOnce)
     shown = shown_by(monkeypatch, command)
     assert ERASED in shown
     assert bar in shown

@@ -10,7 +10,7 @@ from recovery.swarm.machines import Node
 
 
 def check_managers(managers: Sequence[Node], zone_names: Sequence[str]) -> None:
-    """Check that the quorum survives the loss of any zone."""
+    """Check that the quorum of a swarm that Requorum creates survives the loss of any zone."""
     count = len(managers)
     if count not in placement.MANAGER_COUNTS:
         raise SettingError(

@@ -17,7 +17,7 @@ from recovery.settings.copies import Backup, Escrow
 from recovery.settings.hosts import Hosts
 from recovery.settings.machines import Node, Ssh, SwarmOptions
 from recovery.settings.notify import Notify
-from recovery.settings.placement import ZONES, placed
+from recovery.settings.placement import ZONES, placed, weaknesses
 from recovery.settings.services import Data
 from recovery.swarm import machines
 
@@ -51,6 +51,11 @@ class Settings(Frozen):
     def adopted(self) -> bool:
         """Whether the swarm was there before: the stack file names its ID. What it does not name stays as it is."""
         return bool(self.cluster_id)
+
+    @property
+    def weaknesses(self) -> tuple[str, ...]:
+        """What the managers of a swarm that was taken over do not tolerate, a sentence each."""
+        return weaknesses([manager.zone for manager in self.managers])
 
     @property
     def keys(self) -> Keys:
@@ -97,7 +102,8 @@ class Settings(Frozen):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        check_managers(self.managers, self.zones)
+        if not self.adopted:
+            check_managers(self.managers, self.zones)
         check_nodes(self.managers, self.workers, self.zones, self.subnet)
         if self.hosts.driver == "docker":
             check_docker_hosts(self.hosts, self.nodes)

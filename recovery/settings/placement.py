@@ -39,7 +39,7 @@ def placed(raw: Mapping[str, Any]) -> dict[str, Any]:
 
 
 MANAGER_COUNTS = (3, 5, 7, 9)
-"""Odd counts only: an even one costs a machine and tolerates no more losses."""
+"""Of a swarm that Requorum creates. Odd counts only: an even one costs a machine and tolerates no more losses."""
 
 
 def placement(count: int, zones: Sequence[str]) -> tuple[str, ...]:
@@ -59,4 +59,23 @@ def names(zones_of: Sequence[str]) -> tuple[str, ...]:
 
 def survives_any_zone(zones_of: Sequence[str]) -> bool:
     """Whether the quorum is kept when any one zone is lost with all its managers."""
-    return max(Counter(zones_of).values()) <= tolerates(len(zones_of))
+    return not deciding_zones(zones_of)
+
+
+def deciding_zones(zones_of: Sequence[str]) -> tuple[str, ...]:
+    """The zones that hold so many managers that the quorum is lost with the zone."""
+    return tuple(zone for zone, count in Counter(zones_of).items() if count > tolerates(len(zones_of)))
+
+
+def weaknesses(zones_of: Sequence[str]) -> tuple[str, ...]:
+    """What managers in these zones do not tolerate although managers that Requorum creates would, a sentence each."""
+    count, tolerated = len(zones_of), tolerates(len(zones_of))
+    found: list[str] = []
+    if count not in MANAGER_COUNTS:
+        loss = f"the loss of {tolerated} of them" if tolerated else "no loss"
+        odd = next((more for more in MANAGER_COUNTS if more > count), None)
+        more = f". {odd} managers tolerate the loss of {tolerates(odd)}" if odd else ""
+        found.append(f"{count} manager{'s tolerate' if count > 1 else ' tolerates'} {loss}{more}")
+    if tolerated and (zones := deciding_zones(zones_of)):
+        found.append(f"the quorum is lost with zone {' or '.join(zones)}")
+    return tuple(found)

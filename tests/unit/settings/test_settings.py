@@ -144,6 +144,14 @@ def test_pulumis_strings_and_the_stack_file_say_the_same(tmp_path: Path) -> None
     assert from_strings({**strings, "recover": "true"}) == load(file).model_copy(update={"recover": True})
 
 
+@pytest.mark.parametrize("count", [1, 2, 4, 6])
+def test_a_swarm_that_was_taken_over_may_have_any_number_of_managers(count: int) -> None:
+    made = settings(count, clusterId="abc", zones=["dc"])
+    assert {manager.zone for manager in made.managers} == {"dc"}
+    assert len(made.managers) == count
+    assert made.weaknesses
+
+
 def test_a_node_is_stored_and_read_alike_and_as_before_without_a_data_path_address() -> None:
     plain, moved = parse(
         raw(workers=[{"address": "10.77.1.21"}, {"address": "10.77.1.22", "dataPathAddress": "192.0.2.22"}])

@@ -26,8 +26,8 @@ NEXT, CODE = "  next: ", "  code: "
 LATE_SECONDS = 900
 """After this time a due round is late. A round copies within minutes, and a failed one is repeated every ten seconds."""
 NEVER_PRUNED = (
-    "requorum:backup.retention is not set, so Requorum never removes a copy. A copy after each change makes thousands. "
-    "next: set it, and run requorum prune --yes from a timer"
+    "requorum:backup.retention is null, so Requorum never removes a copy. A copy after each change makes thousands. "
+    "next: remove it for the default rules, and run requorum prune --yes from a timer"
 )
 
 

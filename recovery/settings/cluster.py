@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from recovery.errors import SettingError
 from recovery.s3 import sealing
 from recovery.s3.keys import Keys
-from recovery.settings.agent import Agent
+from recovery.settings.agent import Agent, with_retention
 from recovery.settings.base import EXAMPLE, Frozen, Name
 from recovery.settings.checks import check_docker_hosts, check_managers, check_nodes
 from recovery.settings.choices import Choice, Consent
@@ -98,7 +98,7 @@ class Settings(Frozen):
     @model_validator(mode="before")
     @classmethod
     def _place(cls, raw: Any) -> Any:
-        return placed(raw) if isinstance(raw, dict) else raw
+        return with_retention(placed(raw)) if isinstance(raw, dict) else raw
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

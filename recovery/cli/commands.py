@@ -57,6 +57,7 @@ COMMANDS = {
         "nodes",
         "Replace the tasks of replicated services, one service after the other, to spread them over the nodes again.",
     ),
+    "init": Listed("init", "Write the stack file of a new cluster, or of a running swarm with --from."),
     "data": Listed("data", "Take, list, verify, restore and prune copies of service data."),
 }
 

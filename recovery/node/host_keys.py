@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import asyncssh
@@ -12,6 +12,7 @@ from recovery.node.ssh_keys import pinned_keys
 
 SECONDS = 10.0
 """How long a machine may take to show one key."""
+TRIES, PAUSE = 2, 0.5
 FAMILIES = (
     ("ssh-ed25519",),
     ("ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521"),
@@ -28,7 +29,7 @@ class HostKey:
     algorithm: str
     encoded: str
     """The key in base64, as in `known_hosts`."""
-    fingerprint: str
+    fingerprint: str = field(compare=False)
     """As `ssh-keygen -l` shows it: ``SHA256:…``."""
 
 
@@ -45,6 +46,11 @@ class Shown:
         """How `known_hosts` names the machine (sshd(8))."""
         return self.host if self.port == STANDARD_PORT else f"[{self.host}]:{self.port}"
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The keys for a person to compare, a line each."""
+        return tuple(f"  {self.host}  {key.algorithm}  {key.fingerprint}" for key in self.keys)
+
 
 def shown_by(host: str, port: int, *, seconds: float = SECONDS) -> Shown:
     """The host keys that a machine shows now. Nobody has confirmed them yet.
@@ -59,10 +65,7 @@ async def _shown_by(host: str, port: int, seconds: float) -> Shown:
     found = []
     for algorithms in FAMILIES:
         try:
-            async with asyncio.timeout(seconds):
-                key = await asyncssh.get_server_host_key(host, port, server_host_key_algs=algorithms, config=None)
-        except asyncssh.KeyExchangeFailed:
-            continue  # the machine has no key of this kind
+            key = await _key(host, port, algorithms, seconds)
         except ConnectionRefusedError:
             remedy = (
                 f"start sshd on {host}, or correct the port. If sshd runs, wait 30 s and run the same command again"
@@ -78,9 +81,28 @@ async def _shown_by(host: str, port: int, seconds: float) -> Shown:
         if key is not None:
             found.append(_of(key))
     if not found:
-        remedy = f"on {host}: ssh-keygen -A, then restart sshd"
-        raise TransportError(doing, "it shows no host key that SSH clients accept", remedy=remedy, code="ssh-failed")
+        remedy = f"wait 30 s, then run the same command again. If that does not help, read sshd's log on {host}: journalctl -u ssh"
+        raise TransportError(
+            doing, "it ends every connection before it shows a host key", remedy=remedy, code="ssh-failed"
+        )
     return Shown(host, port, tuple(found))
+
+
+async def _key(host: str, port: int, algorithms: Sequence[str], seconds: float) -> asyncssh.SSHKey | None:
+    """The machine's key of one of these algorithms; None if it has none.
+
+    Then OpenSSH ends the connection, and its end may be here before its list of algorithms is read. So the question is
+    repeated. Raises: OSError, TimeoutError, asyncssh.Error.
+    """
+    for _ in range(TRIES):
+        try:
+            async with asyncio.timeout(seconds):
+                return await asyncssh.get_server_host_key(host, port, server_host_key_algs=algorithms, config=None)
+        except asyncssh.KeyExchangeFailed:
+            return None
+        except (ConnectionResetError, asyncssh.ConnectionLost):
+            await asyncio.sleep(PAUSE)
+    return None
 
 
 def _of(key: asyncssh.SSHKey) -> HostKey:

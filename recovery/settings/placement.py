@@ -1,7 +1,8 @@
 """Names, zones and roles for nodes that are given without them."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 from recovery.errors import SettingError
@@ -79,3 +80,15 @@ def weaknesses(zones_of: Sequence[str]) -> tuple[str, ...]:
     if tolerated and (zones := deciding_zones(zones_of)):
         found.append(f"the quorum is lost with zone {' or '.join(zones)}")
     return tuple(found)
+
+
+NARROWEST = 24
+"""The prefix of the smallest network that is chosen for nodes, so that more nodes find room."""
+
+
+def common_network(addresses: Collection[IPv4Address]) -> IPv4Network:
+    """The smallest network with all addresses, in which none of them is the network's own or its broadcast address."""
+    network = IPv4Network((min(addresses), NARROWEST), strict=False)
+    while not all(network.network_address < address < network.broadcast_address for address in addresses):
+        network = network.supernet()
+    return network

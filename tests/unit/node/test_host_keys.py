@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import asyncssh
 import pytest
 
-from recovery.errors import SettingError, Silent, SshRefused
+from recovery.errors import SettingError, Silent, SshRefused, TransportError
 from recovery.node import host_keys
 from recovery.node.host_keys import Shown, contradicts, pin, shown_by, unpinned
 from tests.unit.node.sshd import Door, serving
@@ -73,6 +74,29 @@ def test_a_machine_that_refuses_or_is_silent_is_named(door: Door, monkeypatch: p
     monkeypatch.setattr(asyncssh, "get_server_host_key", never)
     with pytest.raises(Silent, match=r"nothing answers .*timed out"):
         shown_by("127.0.0.1", door.port)
+
+
+def test_a_connection_that_ends_early_means_that_the_machine_has_no_key_of_the_kind(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, ended = asyncssh.get_server_host_key, []
+
+    async def asked(*given: Any, server_host_key_algs: Any, **more: Any) -> Any:
+        if "ssh-ed25519" not in server_host_key_algs:
+            ended.append(server_host_key_algs)
+            raise ConnectionResetError
+        return await real(*given, server_host_key_algs=server_host_key_algs, **more)
+
+    monkeypatch.setattr(host_keys, "PAUSE", 0)
+    monkeypatch.setattr(asyncssh, "get_server_host_key", asked)
+    assert [key.algorithm for key in shown_by("127.0.0.1", door.port).keys] == ["ssh-ed25519"]
+    assert len(ended) == 2 * host_keys.TRIES
+
+
+def test_a_machine_that_ends_every_connection_is_named(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host_keys, "PAUSE", 0)
+    with pytest.raises(TransportError, match="ends every connection"):
+        shown_by("127.0.0.1", door.limit(drops=100).port)
 
 
 def test_the_usual_port_is_not_named_in_the_file() -> None:

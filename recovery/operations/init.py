@@ -25,7 +25,7 @@ from recovery.settings import PROJECT, Settings
 from recovery.settings.stack_file import as_text
 from recovery.survey import nodes
 from recovery.swarm.machines import Node, Ssh
-from recovery.swarm.model import LocalState, NodeReport, Reach, Survey
+from recovery.swarm.model import ACCESS_FAULTS, LocalState, NodeReport, Reach, Survey
 
 AT_MOST = 8
 """Machines that are asked for their host keys at a time."""
@@ -132,7 +132,7 @@ def ask_manager(url: SshUrl, ssh: Ssh) -> NodeReport:
     node = Node(name=url.host, address=IPv4Address(address), role="manager", ssh_address=url.host)
     with Shell(node, ssh) as shell:
         report = nodes.ask(shell, seconds=nodes.LATE_SECONDS, whole=False)
-    if report.reach is not Reach.ANSWERS:
+    if report.reach in ACCESS_FAULTS:
         raise access.locked_out([report], ssh)
     return report
 

@@ -1,6 +1,7 @@
 """A running swarm is read, and nothing in it is changed."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -8,6 +9,7 @@ from recovery.cluster import Cluster
 from recovery.operations import init as preparing
 from recovery.operations.assess import assess
 from recovery.operations.recover import recover_all
+from recovery.swarm.found import SwarmFacts
 from recovery.swarm.model import LocalState, NodeReport, Reach
 from tests.fake.cases import quiet
 from tests.fake.wires import Wires, cluster, wired
@@ -100,3 +102,34 @@ def test_nodes_that_cannot_be_used_are_refused(
     done = desk.init(*FLAGS)
     assert (done.exit_code, desk.wrote_nothing()) == (1, True)
     assert f"code: {code}" in done.stderr
+
+
+def test_the_unlock_key_of_an_autolocked_swarm_goes_into_escrow(
+    desk: Desk, running: Callable[[int], Wires], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running(3)
+    real, locked = preparing.ask_manager, SwarmFacts({"EncryptionConfig": {"AutoLockManagers": True}})
+    monkeypatch.setattr(preparing, "ask_manager", lambda url, ssh: replace(real(url, ssh), swarm=locked))
+    done = desk.init("--from", "10.77.1.11", *FLAGS[2:])
+    assert done.exit_code == 0, done.output
+    made = desk.settings()
+    assert made.swarm.autolock
+    assert made.escrow.recipients == made.backup.recipients
+    assert made.escrow.identity_file == desk.identity
+
+
+def test_a_login_without_rights_is_refused(
+    desk: Desk, running: Callable[[int], Wires], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running(3)
+    real = preparing.nodes.ask
+    monkeypatch.setattr(preparing.nodes, "ask", lambda *a, **k: replace(real(*a, **k), reach=Reach.NO_RIGHTS))
+    done = desk.init("--from", "ops@10.77.1.11", *FLAGS[2:])
+    assert (done.exit_code, desk.wrote_nothing()) == (1, True)
+    assert "code: missing-rights" in done.stderr
+
+
+def test_a_name_that_nobody_knows_is_refused(desk: Desk) -> None:
+    done = desk.init("--from", "nobody.invalid", *FLAGS[2:])
+    assert (done.exit_code, desk.wrote_nothing()) == (2, True)
+    assert "--from: the name nobody.invalid cannot be resolved" in done.stderr

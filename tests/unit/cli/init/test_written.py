@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from recovery.cluster import Cluster
+from recovery.errors import LocalError
 from recovery.operations import init as preparing
 from recovery.s3 import sealing
 from recovery.settings import load
@@ -132,3 +133,20 @@ def test_a_bucket_that_is_not_there_is_refused_with_its_option(
     assert (done.exit_code, desk.wrote_nothing()) == (2, True)
     assert "--bucket: " in done.stderr
     assert not list(bucket.objects.all())
+
+
+@pytest.mark.parametrize("text", ["config: [", "- a list\n"])
+def test_a_file_that_is_no_stack_file_is_left_alone(desk: Desk, text: str) -> None:
+    desk.file.parent.mkdir()
+    desk.file.write_text(text)
+    done = desk.init(*FLAGS)
+    assert (done.exit_code, desk.file.read_text()) == (2, text)
+    assert "code: bad-argument" in done.stderr
+
+
+def test_an_identity_that_somebody_else_has_just_made_is_not_overwritten(desk: Desk) -> None:
+    desk.identity.parent.mkdir(parents=True)
+    desk.identity.write_text("theirs")
+    with pytest.raises(LocalError):
+        preparing.write_identity(desk.identity, "ours")
+    assert desk.identity.read_text() == "theirs"

@@ -3,7 +3,7 @@
 import os
 import socket
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
@@ -34,27 +34,29 @@ COMPARE = "for key in /etc/ssh/ssh_host_*_key.pub; do ssh-keygen -lf $key; done"
 
 
 @dataclass(frozen=True)
-class Written:
-    """A stack file as it is now: what it has beside settings, and whether it has settings of ours."""
+class Present:
+    """What a stack file has now."""
 
-    kept: Mapping[str, Any]
-    has_settings: bool
+    kept: Mapping[str, Any] = field(default_factory=dict)
+    """What is beside the configuration. Pulumi writes there."""
+    others: Mapping[str, Any] = field(default_factory=dict)
+    """The configuration of others."""
+    has_settings: bool = False
+    """Whether it has settings of Requorum."""
 
 
-def present(file: Path) -> Written:
-    """What a stack file holds, which may not exist yet. Raises: OptionError if it cannot be read."""
+def present(file: Path) -> Present:
+    """What a stack file has now; nothing if it does not exist. Raises: OptionError if it cannot be read."""
     if not file.exists():
-        return Written({}, False)
+        return Present()
     try:
         found = yaml.safe_load(file.read_text()) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        remedy = "name another file, or move this one away"
-        raise OptionError(
-            "--config-file", f"{file} cannot be read: {error}", remedy=remedy, code="bad-argument"
-        ) from None
-    config = found.pop("config", None) or {} if isinstance(found, dict) else {"": ""}
-    ours = any(str(key).startswith(f"{PROJECT}:") for key in config)
-    return Written(found if isinstance(found, dict) else {}, ours or not isinstance(found, dict))
+        config = found.pop("config", None) or {}
+        ours = {key for key in config if str(key).startswith(f"{PROJECT}:")}
+        return Present(found, {key: config[key] for key in config if key not in ours}, bool(ours))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError, TypeError) as error:
+        why, remedy = f"{file} is no stack file: {error}", "name another file, or move this one away"
+        raise OptionError("--config-file", why, remedy=remedy, code="bad-argument") from None
 
 
 def age_identity(file: Path) -> tuple[str, frozenset[str]]:
@@ -77,7 +79,8 @@ def write_identity(file: Path, text: str) -> None:
 
 def write_stack_file(file: Path, values: Mapping[str, Any]) -> str:
     """Write the settings into a stack file, and keep what else is in it. Returns the text. Raises: LocalError, OptionError."""
-    text = as_text(values, present(file).kept)
+    there = present(file)
+    text = as_text(values, there.others, there.kept)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         half = file.with_name(f".{file.name}.new")

@@ -35,11 +35,13 @@ class _Dumper(yaml.SafeDumper):
 _Dumper.add_representer(_Lines, lambda dumper, value: dumper.represent_mapping(MAP, value))
 
 
-def as_text(values: Mapping[str, Any], kept: Mapping[str, Any] | None = None) -> str:
-    """The text of a stack file with these settings, keys in camel case. ``kept`` is what else the file had beside them.
+def as_text(
+    values: Mapping[str, Any], others: Mapping[str, Any] | None = None, kept: Mapping[str, Any] | None = None
+) -> str:
+    """The text of a stack file with these settings, keys in camel case.
 
-    Pulumi keeps the salt of the passphrase there.
+    ``others`` is configuration that is not ours. ``kept`` is beside the configuration, as the salt of Pulumi's passphrase.
     """
-    config = _Lines({f"{PROJECT}:{key}": value for key, value in values.items()})
+    config = _Lines({f"{PROJECT}:{key}": value for key, value in values.items()} | dict(others or {}))
     document = _Lines({"config": config, **(kept or {})})
     return HEAD + yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=10_000, allow_unicode=True)

@@ -44,7 +44,7 @@ config:
 
 
 def written(values: dict[str, Any], folder: Path, kept: dict[str, Any] | None = None) -> Path:
-    (file := folder / "Pulumi.one.yaml").write_text(as_text(values, kept))
+    (file := folder / "Pulumi.one.yaml").write_text(as_text(values, kept=kept))
     return file
 
 

@@ -90,11 +90,12 @@ def test_settings_that_exist_are_replaced_only_if_that_is_said_and_the_salt_stay
     assert desk.settings().cluster == "production"
 
 
-def test_a_file_that_only_pulumi_has_written_is_completed(desk: Desk) -> None:
+def test_a_file_without_our_settings_is_completed(desk: Desk) -> None:
     desk.file.parent.mkdir()
-    desk.file.write_text("encryptionsalt: v1:one=\n")
+    desk.file.write_text("encryptionsalt: v1:one=\nconfig:\n  aws:region: eu-1\n")
     assert desk.init(*FLAGS).exit_code == 0
-    assert "encryptionsalt: v1:one=" in desk.file.read_text()
+    document = yaml.safe_load(desk.file.read_text())
+    assert (document["encryptionsalt"], document["config"]["aws:region"]) == ("v1:one=", "eu-1")
     assert desk.settings()
 
 
@@ -135,7 +136,7 @@ def test_a_bucket_that_is_not_there_is_refused_with_its_option(
     assert not list(bucket.objects.all())
 
 
-@pytest.mark.parametrize("text", ["config: [", "- a list\n"])
+@pytest.mark.parametrize("text", ["config: [", "- a list\n", "config: 5\n"])
 def test_a_file_that_is_no_stack_file_is_left_alone(desk: Desk, text: str) -> None:
     desk.file.parent.mkdir()
     desk.file.write_text(text)

@@ -180,7 +180,7 @@ class _First:
         ready = self.asking.settled(questions, lambda answers: _ready(self.draft.of_new(answers)))
         seen = self._look(ready.settings)
         self._finish(ready, preparing.lacking(seen))
-        self._next(f"pulumi stack init {_name(self.file)}", self._pulumi("preview"), self._pulumi("up"))
+        self._next()
 
     def take_over(self, url: SshUrl, dials: Mapping[str, str]) -> None:
         """Prepare to take over the swarm of a manager. Raises: as `create`."""
@@ -208,8 +208,8 @@ class _First:
         whole = takeover.with_data_paths(ready.values, seen)
         down = [f"{one.hostname} is Down, so the stack file does not name it. It is left alone" for one in found.down]
         self._finish(_Ready(whole, draft.checked(whole), ready.offers), [*preparing.lacking(seen), *down])
-        copies = f"requorum backup {self._named} (without Pulumi)"
-        self._next(f"pulumi stack init {_name(self.file)}", self._pulumi("preview"), self._pulumi("up"), copies)
+        out.print(f"without Pulumi: requorum backup {self._named}", markup=False, soft_wrap=True)
+        self._next()
 
     def _confirm(self, hosts: Collection[str]) -> None:
         """Pin the host keys that the operator confirms. Raises: RequorumError; typer.Exit if the answer is no."""
@@ -218,7 +218,7 @@ class _First:
         new = preparing.new_keys(preparing.collect(hosts, self.draft.port, file), file)
         if not new:
             return
-        err.print("\n".join(line for one in new for line in one.lines), markup=False)
+        err.print("\n".join(line for one in new for line in one.lines), markup=False, soft_wrap=True)
         if self.expected:
             preparing.require_expected(new, self.expected)
         elif not self.accept:
@@ -231,7 +231,7 @@ class _First:
             remedy = "give each fingerprint by --host-key, or give --accept-host-keys"
             why = f"nobody has confirmed these host keys, and no terminal is there to ask. {compare}"
             raise OptionError("--host-key", why, remedy=remedy, code="host-key-not-pinned")
-        err.print(compare, markup=False)
+        err.print(compare, markup=False, soft_wrap=True)
         if not typer.confirm("Are these the host keys of the machines?", err=True):
             raise typer.Exit(ERROR)
 
@@ -256,18 +256,17 @@ class _First:
         )
         out.print("\n".join(lines), markup=False, soft_wrap=True)
 
-    def _next(self, *commands: str) -> None:
-        out.print("\n".join(f"next: {command}" for command in commands), markup=False, soft_wrap=True)
+    def _next(self) -> None:
+        name = _name(self.file)
+        stack = f"--stack {name}"
+        preview = f"pulumi preview {stack if self._named == stack else f'{stack} {self._named}'}"
+        out.print(f"next: pulumi stack init {name} && {preview}", markup=False, soft_wrap=True)
 
     @property
     def _named(self) -> str:
         """The options that name the stack."""
         usual = self.file.parent.name == "stacks" and self.file.name == f"Pulumi.{_name(self.file)}.yaml"
         return f"--stack {_name(self.file)}" if usual else f"--config-file {self.file}"
-
-    def _pulumi(self, verb: str) -> str:
-        stack = f"--stack {_name(self.file)}"
-        return f"pulumi {verb} {stack if self._named == stack else f'{stack} {self._named}'}"
 
 
 def _ready(values: dict[str, Any]) -> _Ready:

@@ -179,7 +179,8 @@ def ask_bucket(settings: Settings) -> Capabilities:
     try:
         sites[0].keys(folder)
     except StoreError as error:
-        raise OptionError("--bucket", f"{error.why} ({error.doing})", remedy=error.remedy, code=error.code) from None
+        why, remedy = f"{error.why} ({error.doing})", _in_options(error.remedy)
+        raise OptionError("--bucket", why, remedy=remedy, code=error.code) from None
     (found,) = probe.probe(sites, folder)
     return found
 
@@ -210,5 +211,12 @@ def by_option(error: SettingError) -> SettingError:
     if (start := next(starts, None)) is None:
         return error
     option = OPTIONS[start]
-    remedy = f"correct {option}" if "stack file" in error.remedy else error.remedy
+    remedy = f"correct {option}" if "stack file" in error.remedy else _in_options(error.remedy)
     return OptionError(option, f"{error.why} (requorum:{key})", remedy=remedy, code=error.code)
+
+
+def _in_options(text: str) -> str:
+    """A text about settings, as a text about the options that give them."""
+    for setting, option in OPTIONS.items():
+        text = text.replace(f"requorum:{setting}", option)
+    return text

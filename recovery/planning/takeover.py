@@ -125,9 +125,9 @@ def as_values(found: Found, zones: Mapping[str, str], dials: Mapping[str, str]) 
 
     values: dict[str, Any] = {
         "clusterId": found.report.cluster_id,
+        "zones": sorted(set(zones.values())),
         "managers": [node(member) for member in found.managers],
         "workers": [node(member) for member in found.workers],
-        "zones": sorted(set(zones.values())),
         "swarm": dict(_options(found)),
     }
     return {key: value for key, value in values.items() if value}

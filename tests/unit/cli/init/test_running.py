@@ -52,7 +52,10 @@ def test_a_running_swarm_is_read_and_nothing_is_changed(
     assert [node.name for node in made.workers] == ["worker-1"]
     assert {node.availability for node in made.nodes} == {None}
     assert ("tolerate" in done.stdout) is (managers != 3)
-    assert done.stdout.splitlines()[-1] == "next: requorum backup --stack production (without Pulumi)"
+    assert done.stdout.splitlines()[-2:] == [
+        "without Pulumi: requorum backup --stack production",
+        "next: pulumi stack init production && pulumi preview --stack production",
+    ]
 
 
 def test_zones_are_asked_for_where_no_label_names_them(desk: Desk, running: Callable[[int], Wires]) -> None:

@@ -50,6 +50,14 @@ class SettingErrors(SettingError):
         )
 
 
+class OptionError(SettingError):
+    """An option of a command is missing or wrong; nothing was done."""
+
+    def __init__(self, option: str, why: str, *, remedy: str, code: str) -> None:
+        self.key = option
+        RequorumError.__init__(self, option, why, remedy=remedy, code=code)
+
+
 class Refused(RequorumError):
     """Going on would be unsafe; nothing was done."""
 

@@ -24,8 +24,8 @@ OFF = "set requorum:agent, then pulumi up"
 CODE = "  code: "
 """How the line of an error begins that has its code (`recovery.errors`)."""
 NEVER_PRUNED = (
-    "requorum:backup.retention is not set, so Requorum never removes a copy. A copy after each change makes thousands. "
-    "next: set it, and run requorum prune --yes from a timer"
+    "requorum:backup.retention is null, so Requorum never removes a copy. A copy after each change makes thousands. "
+    "next: remove it for the default rules, and run requorum prune --yes from a timer"
 )
 
 

@@ -61,6 +61,7 @@ COMMANDS = {
     ),
     "data restore": Listed("data", "Restore a copy into its service.", DATA),
     "data prune": Listed("data", "Remove the data copies that no rule of requorum:backup.retention keeps.", DATA),
+    "init": Listed("init", "Write the stack file of a new cluster, or of a running swarm with --from.", SET_UP),
     "s3": Listed("s3", "Test what the S3 servers support.", SET_UP),
     "policy": Listed("s3", "Print the S3 policy that the nodes' credentials need.", SET_UP),
     "escrow": Listed(

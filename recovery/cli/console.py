@@ -133,9 +133,8 @@ def print_json(document: dict[str, Any]) -> None:
     print(json.dumps(document, indent=2))
 
 
-def _settings(stack: str, config_file: Path | None) -> "Settings":
-    from recovery.settings import load
-
+def stack_file(stack: str, config_file: Path | None) -> Path:
+    """The stack file that the operator names. Raises: SettingError if none is named."""
     if config_file is None and not stack:
         raise SettingError(
             "(stack)",
@@ -144,4 +143,10 @@ def _settings(stack: str, config_file: Path | None) -> "Settings":
             code="bad-argument",
         )
     folder = Path(os.environ.get("REQUORUM_PROJECT", "."))
-    return load(config_file or folder / "stacks" / f"Pulumi.{stack}.yaml")
+    return config_file or folder / "stacks" / f"Pulumi.{stack}.yaml"
+
+
+def _settings(stack: str, config_file: Path | None) -> "Settings":
+    from recovery.settings import load
+
+    return load(stack_file(stack, config_file))

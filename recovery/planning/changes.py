@@ -89,6 +89,7 @@ def find(settings: Settings, survey: Survey, plan: Plan, agents: Mapping[str, st
         machines=prepare(settings, survey),
         agents={report.node.name: tuple(_of_agent(report, agents)) for report in survey.managers},
         notes=(
+            *settings.weaknesses,
             *firewall.notes(settings, survey, closing(settings, survey)),
             *(_notes(settings.swarm, facts) if facts else ()),
             *_data_paths(settings, survey),

@@ -34,6 +34,13 @@ def seal(content: bytes, recipients: Sequence[str]) -> bytes:
     return bytes(pyrage.encrypt(content, [pyrage.x25519.Recipient.from_str(recipient) for recipient in recipients]))
 
 
+def new_identity() -> tuple[str, str]:
+    """The text of a new age identity file, a secret, and its recipient. The text is in the form that age-keygen writes."""
+    made = pyrage.x25519.Identity.generate()
+    recipient = str(made.to_public())
+    return f"# public key: {recipient}\n{made}\n", recipient
+
+
 def at_hand(file: Path | None) -> bool:
     """Whether an age identity file is named and can be read here. Taking copies needs no identity."""
     return file is not None and os.access(file, os.R_OK)

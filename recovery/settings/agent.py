@@ -1,7 +1,8 @@
 """The agents, which take copies without an operator."""
 
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import Self
+from typing import Any, Self
 
 from pydantic import Field, model_validator
 
@@ -32,3 +33,14 @@ class Agent(Frozen):
                 "agent.metricsFolder", why, remedy="give a path that starts with /", code="setting-invalid"
             )
         return self
+
+
+def with_retention(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings, unchecked, with the default retention where an agent is configured and `backup` does not name `retention`.
+
+    An agent takes many copies. With `retention: null`, nothing is ever pruned.
+    """
+    backup = raw.get("backup")
+    if raw.get("agent") is None or not isinstance(backup, Mapping) or "retention" in backup:
+        return dict(raw)
+    return {**raw, "backup": {**backup, "retention": {}}}

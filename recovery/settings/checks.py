@@ -11,7 +11,7 @@ from recovery.swarm.machines import Node
 
 
 def check_managers(managers: Sequence[Node], zone_names: Sequence[str], faults: Faults) -> None:
-    """Check that the quorum survives the loss of any zone."""
+    """Check that the quorum of a swarm that Requorum creates survives the loss of any zone."""
     faults.find(_require_odd, len(managers))
     faults.find(_require_three_zones, zone_names)
     if len(managers) in placement.MANAGER_COUNTS and len(set(zone_names)) > 2:

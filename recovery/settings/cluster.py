@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from recovery.errors import SettingError
 from recovery.s3 import sealing
 from recovery.s3.keys import Keys
-from recovery.settings.agent import Agent
+from recovery.settings.agent import Agent, with_retention
 from recovery.settings.base import EXAMPLE, Faults, Frozen, Name, collected
 from recovery.settings.checks import check_docker_hosts, check_managers, check_nodes
 from recovery.settings.choices import CaDigests, Choice, Consent
@@ -17,7 +17,7 @@ from recovery.settings.copies import Backup, Escrow
 from recovery.settings.hosts import Hosts
 from recovery.settings.machines import Node, Ssh, SwarmOptions
 from recovery.settings.notify import Notify
-from recovery.settings.placement import ZONES, placed
+from recovery.settings.placement import ZONES, placed, weaknesses
 from recovery.settings.services import Data
 from recovery.swarm import machines
 
@@ -53,6 +53,11 @@ class Settings(Frozen):
     def adopted(self) -> bool:
         """Whether the swarm was there before: the stack file names its ID. What it does not name stays as it is."""
         return bool(self.cluster_id)
+
+    @property
+    def weaknesses(self) -> tuple[str, ...]:
+        """What the managers of a swarm that was taken over do not tolerate, a sentence each."""
+        return weaknesses([manager.zone for manager in self.managers])
 
     @property
     def keys(self) -> Keys:
@@ -95,12 +100,13 @@ class Settings(Frozen):
     @model_validator(mode="before")
     @classmethod
     def _place(cls, raw: Any) -> Any:
-        return collected(placed)(raw) if isinstance(raw, dict) else raw
+        return collected(lambda given: with_retention(placed(given)))(raw) if isinstance(raw, dict) else raw
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         faults = Faults()
-        check_managers(self.managers, self.zones, faults)
+        if not self.adopted:
+            check_managers(self.managers, self.zones, faults)
         check_nodes(self.managers, self.workers, self.zones, self.subnet, faults)
         if self.hosts.driver == "docker":
             check_docker_hosts(self.hosts, self.nodes, faults)

@@ -120,7 +120,7 @@ class Backup(Frozen):
     identity_file: Path | None = None
     """Age identities, one of which reads the copies here. Not needed to make them."""
     retention: Retention | None = None
-    """None: nothing is ever pruned."""
+    """None: nothing is ever pruned. With an agent, the rules have their defaults unless the stack file names `retention`."""
     limits: Limits = Limits()
     checksums: bool | None = None
     """Whether S3 checks what is written by SHA-256. None: on AWS, and not where an endpoint is given."""

@@ -1,7 +1,8 @@
 """Names, zones and roles for nodes that are given without them."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 from recovery.errors import SettingError
@@ -39,7 +40,7 @@ def placed(raw: dict[str, Any]) -> dict[str, Any]:
 
 
 MANAGER_COUNTS = (3, 5, 7, 9)
-"""Odd counts only: an even one costs a machine and tolerates no more losses."""
+"""Of a swarm that Requorum creates. Odd counts only: an even one costs a machine and tolerates no more losses."""
 
 
 def placement(count: int, zones: Sequence[str]) -> tuple[str, ...]:
@@ -59,4 +60,35 @@ def names(zones_of: Sequence[str]) -> tuple[str, ...]:
 
 def survives_any_zone(zones_of: Sequence[str]) -> bool:
     """Whether the quorum is kept when any one zone is lost with all its managers."""
-    return max(Counter(zones_of).values()) <= tolerates(len(zones_of))
+    return not deciding_zones(zones_of)
+
+
+def deciding_zones(zones_of: Sequence[str]) -> tuple[str, ...]:
+    """The zones that hold so many managers that the quorum is lost with the zone."""
+    return tuple(zone for zone, count in Counter(zones_of).items() if count > tolerates(len(zones_of)))
+
+
+def weaknesses(zones_of: Sequence[str]) -> tuple[str, ...]:
+    """What managers in these zones do not tolerate although managers that Requorum creates would, a sentence each."""
+    count, tolerated = len(zones_of), tolerates(len(zones_of))
+    found: list[str] = []
+    if count not in MANAGER_COUNTS:
+        loss = f"the loss of {tolerated} of them" if tolerated else "no loss"
+        odd = next((more for more in MANAGER_COUNTS if more > count), None)
+        more = f". {odd} managers tolerate the loss of {tolerates(odd)}" if odd else ""
+        found.append(f"{count} manager{'s tolerate' if count > 1 else ' tolerates'} {loss}{more}")
+    if tolerated and (zones := deciding_zones(zones_of)):
+        found.append(f"the quorum is lost with zone {' or '.join(zones)}")
+    return tuple(found)
+
+
+NARROWEST = 24
+"""The prefix of the smallest network that is chosen for nodes, so that more nodes find room."""
+
+
+def common_network(addresses: Collection[IPv4Address]) -> IPv4Network:
+    """The smallest network with all addresses, in which none of them is the network's own or its broadcast address."""
+    network = IPv4Network((min(addresses), NARROWEST), strict=False)
+    while not all(network.network_address < address < network.broadcast_address for address in addresses):
+        network = network.supernet()
+    return network

@@ -12,6 +12,7 @@ from recovery.operations import lifecycle
 from recovery.operations.assess import assess
 from recovery.operations.recover import recover_all
 from recovery.settings import Settings
+from recovery.settings.placement import MANAGER_COUNTS
 from tests.fake.engine import FakeApi
 from tests.fake.machine import Cut, Machine
 from tests.fake.swarm import Swarm
@@ -69,12 +70,14 @@ class Case:
     @property
     def refused(self) -> str:
         """Part of the refusal's text, or its code. Empty if Requorum must recover the cluster."""
-        if self.copies is Copies.NEWEST_FOREIGN and not self.named:
+        if self.copies is Copies.NEWEST_FOREIGN and not self.named and self.managers > 1:
             return "code: several-swarms$"
-        if self.copies is Copies.ALL_NEWEST_FOREIGN and not self.named:
+        if self.copies in (Copies.NEWEST_FOREIGN, Copies.ALL_NEWEST_FOREIGN) and not self.named:
             return "code: foreign-swarm"
         if not self.survivors and self.copies is Copies.MISSING:
             return "code: no-good-copy"
+        if self.elsewhere and self.lost and self.managers == 1:
+            return "code: second-manager-needed"
         if self.elsewhere and self.survivors and self.lost:
             return "code: manager-moved"
         return ""
@@ -111,8 +114,10 @@ def names(managers: int) -> tuple[str, ...]:
 
 @cache
 def settings(managers: int, *, recover: bool = True, cluster_id: str | None = None) -> Settings:
-    """The settings of the cluster."""
-    return make.settings(managers, workers=WORKERS, recover=recover, clusterId=cluster_id)
+    """The settings of the cluster. With counts of managers that Requorum does not create, it was taken over."""
+    given = cluster_id or ("" if managers in MANAGER_COUNTS else "taken-over")
+    made = make.settings(managers, workers=WORKERS, recover=recover, clusterId=given or None)
+    return made.model_copy(update={"cluster_id": cluster_id})
 
 
 def elsewhere(of: Settings, names: Collection[str]) -> Settings:

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -106,9 +106,10 @@ async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> Non
 class Door:
     """The server, and shells on it."""
 
-    def __init__(self, folder: Path, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, folder: Path, loop: asyncio.AbstractEventLoop, kinds: Sequence[str]) -> None:
         self._folder, self._loop = folder, loop
-        self._host, user = (asyncssh.generate_private_key("ssh-ed25519") for _ in range(2))
+        self.host_keys = [asyncssh.generate_private_key(kind) for kind in kinds]
+        self._host, user = self.host_keys[0], asyncssh.generate_private_key("ssh-ed25519")
         self.key = folder / "key"
         user.write_private_key(self.key)
         user.write_public_key(folder / "authorized")
@@ -123,7 +124,7 @@ class Door:
         return await asyncssh.listen(
             "127.0.0.1",
             0,
-            server_host_keys=[self._host],
+            server_host_keys=self.host_keys,
             authorized_client_keys=str(self._folder / "authorized"),
             server_factory=_Server,
             process_factory=_serve,
@@ -140,9 +141,18 @@ class Door:
         """The path of each socket that was asked for."""
         return _Server.sockets
 
-    def shell(self, user: str = "root", *, port: int = 0, pinned: bool = True, ssh: Any = None, **given: Any) -> Shell:
+    def shell(
+        self,
+        user: str = "root",
+        *,
+        port: int = 0,
+        pinned: bool = True,
+        known: Path | None = None,
+        ssh: Any = None,
+        **given: Any,
+    ) -> Shell:
         """A shell on the server, or on another port."""
-        known = self._folder / f"known-{port}-{pinned}"
+        known = known or self._folder / f"known-{port}-{pinned}"
         if not known.exists():
             public = self._host.export_public_key().decode().strip()
             known.write_text(f"[127.0.0.1]:{port or self.port} {public}\n" if pinned else "")
@@ -173,12 +183,12 @@ class Door:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[Door]:
-    """A server that serves until the context ends."""
+def serving(folder: Path, *, kinds: Sequence[str] = ("ssh-ed25519",)) -> Iterator[Door]:
+    """A server with a host key of each of these kinds, which serves until the context ends."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
-    door = Door(folder, loop)
+    door = Door(folder, loop, kinds)
     yield door
 
     async def end() -> None:

@@ -28,6 +28,41 @@ def test_losing_what_is_tolerated_keeps_the_quorum_and_one_more_loses_it(count: 
     assert count - tolerates(count) >= quorum(count) > count - tolerates(count) - 1
 
 
+@given(st.lists(st.sampled_from("abcd"), min_size=1, max_size=9))
+def test_a_zone_decides_if_the_others_are_no_quorum(zones_of: list[str]) -> None:
+    left = {zone: [other for other in zones_of if other != zone] for zone in zones_of}
+    lost = {zone for zone, others in left.items() if len(others) < quorum(len(zones_of))}
+    assert set(placement.deciding_zones(zones_of)) == lost
+    assert placement.survives_any_zone(zones_of) is not bool(lost)
+
+
+@given(st.lists(st.sampled_from("abcd"), min_size=1, max_size=9))
+def test_only_managers_that_requorum_would_create_have_no_weakness(zones_of: list[str]) -> None:
+    created = len(zones_of) in placement.MANAGER_COUNTS and placement.survives_any_zone(zones_of)
+    assert created is not bool(placement.weaknesses(zones_of))
+
+
+@pytest.mark.parametrize(
+    ("zones_of", "told"),
+    [
+        ("a", ["1 manager tolerates no loss. 3 managers tolerate the loss of 1"]),
+        ("ab", ["2 managers tolerate no loss. 3 managers tolerate the loss of 1"]),
+        ("aab", ["the quorum is lost with zone a"]),
+        (
+            "aabb",
+            [
+                "4 managers tolerate the loss of 1 of them. 5 managers tolerate the loss of 2",
+                "the quorum is lost with zone a or b",
+            ],
+        ),
+        ("aabbcc", ["6 managers tolerate the loss of 2 of them. 7 managers tolerate the loss of 3"]),
+        ("abcabcabcabc", ["12 managers tolerate the loss of 5 of them"]),
+    ],
+)
+def test_what_managers_do_not_tolerate_is_named(zones_of: str, told: list[str]) -> None:
+    assert list(placement.weaknesses(zones_of)) == told
+
+
 def test_names_follow_the_zones() -> None:
     placed = placement.placement(5, ZONES)
     assert placement.names(placed) == ("manager-a", "manager-b", "manager-c", "manager-a2", "manager-b2")

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from recovery.errors import SettingError
-from recovery.settings import from_strings, load, parse
+from recovery.settings import Retention, from_strings, load, parse
 from recovery.swarm.machines import Node
 from tests.unit.factories import RAW, raw, settings
 
@@ -142,6 +142,27 @@ def test_pulumis_strings_and_the_stack_file_say_the_same(tmp_path: Path) -> None
     file = tmp_path / "Pulumi.lab.yaml"
     file.write_text(yaml.safe_dump({"config": {f"requorum:{key}": value for key, value in RAW.items()}}))
     assert from_strings({**strings, "recover": "true"}) == load(file).model_copy(update={"recover": True})
+
+
+@pytest.mark.parametrize("count", [1, 2, 4, 6])
+def test_a_swarm_that_was_taken_over_may_have_any_number_of_managers(count: int) -> None:
+    made = settings(count, clusterId="abc", zones=["dc"])
+    assert {manager.zone for manager in made.managers} == {"dc"}
+    assert len(made.managers) == count
+    assert made.weaknesses
+
+
+def test_an_agent_has_a_schedule_and_its_copies_a_retention_by_default() -> None:
+    made = settings(agent={})
+    assert made.agent
+    assert (made.agent.schedule, made.agent.on_change) == ("hourly", True)
+    assert made.backup.retention == Retention()
+    assert settings().backup.retention is None
+
+
+@pytest.mark.parametrize(("named", "kept"), [(None, None), ({"last": 2}, Retention(last=2))])
+def test_a_retention_that_the_stack_file_names_stays(named: Any, kept: Retention | None) -> None:
+    assert settings(agent={}, backup={**RAW["backup"], "retention": named}).backup.retention == kept
 
 
 def test_a_node_is_stored_and_read_alike_and_as_before_without_a_data_path_address() -> None:

@@ -76,7 +76,7 @@ def test_an_agent_that_watches_and_shall_not_is_atfault() -> None:
 
 @pytest.mark.parametrize(
     ("backup", "agent", "warned"),
-    [({}, {}, True), ({"retention": {}}, {}, False), ({}, {"onChange": False}, False)],
+    [({"retention": None}, {}, True), ({}, {}, False), ({"retention": None}, {"onChange": False}, False)],
 )
 def test_copies_that_nobody_prunes_are_warned_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backup: dict[str, Any], agent: dict[str, Any], warned: bool

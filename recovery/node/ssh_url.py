@@ -1,0 +1,30 @@
+"""Where SSH reaches a machine, as OpenSSH writes it: ``ssh://user@host:port``."""
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+SCHEME = "ssh"
+
+
+@dataclass(frozen=True)
+class SshUrl:
+    """A machine's name or address for SSH, with the user and the port."""
+
+    host: str
+    user: str = "root"
+    port: int = 22
+
+
+def parse_url(text: str) -> SshUrl:
+    """The parts of ``ssh://[user@]host[:port]``, also without ``ssh://``. Raises: ValueError, in words for the operator."""
+    form = "give ssh://user@host or ssh://user@host:port"
+    try:
+        parts = urlsplit(text if "://" in text else f"{SCHEME}://{text}")
+        port = parts.port
+    except ValueError:
+        raise ValueError(f"{text!r} has no usable host and port: {form}") from None
+    if parts.password is not None:
+        raise ValueError(f"a password does not belong into an address: {form}, and use a key")
+    if parts.scheme != SCHEME or not parts.hostname or parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError(f"{text!r} is no address for SSH: {form}")
+    return SshUrl(parts.hostname, parts.username or SshUrl.user, SshUrl.port if port is None else port)

@@ -18,7 +18,7 @@ def doctor_code(diagnosis: Diagnosis, guidance: Guidance, conditions: Sequence[C
 
 
 def doctor_json(
-    diagnosis: Diagnosis, cases: Sequence[Finding], guidance: Guidance, conditions: Sequence[Condition]
+    diagnosis: Diagnosis, cases: Sequence[Finding], guidance: Guidance, conditions: Sequence[Condition] = ()
 ) -> dict[str, Any]:
     """The cases as JSON of the contract."""
     return {
@@ -43,7 +43,7 @@ def doctor_json(
 
 
 def doctor_lines(
-    diagnosis: Diagnosis, cases: Sequence[Finding], guidance: Guidance, conditions: Sequence[Condition]
+    diagnosis: Diagnosis, cases: Sequence[Finding], guidance: Guidance, conditions: Sequence[Condition] = ()
 ) -> tuple[str, ...]:
     """What is wrong with the cluster and what to run next, then the conditions that are not met and the cases, as lines."""
     faults = [one.line for one in unmet(conditions)]

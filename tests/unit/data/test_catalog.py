@@ -9,7 +9,6 @@ import pytest
 
 from recovery.cli import metrics
 from recovery.cli.show import cluster as show
-from recovery.cli.show.contract import span as in_words
 from recovery.cluster import Cluster
 from recovery.copies.catalog import Catalog
 from recovery.data.catalog import DataCatalog
@@ -17,6 +16,7 @@ from recovery.errors import DamagedCopy, StoreError
 from recovery.planning.diagnosis import diagnose
 from recovery.s3.site import Site
 from recovery.settings import Settings
+from recovery.spans import span as in_words
 from tests.unit import factories as make
 from tests.unit.copies.stored import put as put_manager
 from tests.unit.data.stored import DATA, DAY, Node, listed, put

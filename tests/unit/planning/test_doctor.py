@@ -8,6 +8,7 @@ from hypothesis import given
 from syrupy.assertion import SnapshotAssertion
 
 from recovery.cli.show import doctor as shown
+from recovery.cli.show.contract import DEGRADED, FINE
 from recovery.error_codes import CODES
 from recovery.errors import Refused
 from recovery.operations.rebalance import chosen
@@ -254,13 +255,13 @@ def test_json_and_lines_say_the_same() -> None:
     made = examine(S, seen, found)
     guidance = guide(S, seen, found)
     document = shown.doctor_json(found, made, guidance)
-    assert document["exitCode"] == shown.DEGRADED
+    assert document["exitCode"] == DEGRADED
     text = "\n".join(shown.doctor_lines(found, made, guidance))
     assert f"next: {document['next']}" in text
     for proposal in document["cases"][0]["proposals"]:
         assert proposal["command"] in text
     well = diagnose(make.healthy(S), make.CLUSTER, cluster="lab", copies=True)
-    assert shown.doctor_code(well, ()) == shown.FINE
+    assert shown.doctor_code(well, guide(S, make.healthy(S), well)) == FINE
     assert shown.doctor_lines(well, (), guide(S, make.healthy(S), well)) == ("no unhealthy node",)
 
 

@@ -7,7 +7,7 @@ from components.command_line import consent_is_typed
 from components.progress import say
 from components.settings import from_program
 from recovery.cluster import Cluster
-from recovery.errors import RequorumError, StoreError
+from recovery.errors import RequorumError, StoreError, shown
 from recovery.operations import agents, consent, lifecycle
 from recovery.operations.assess import assess
 from recovery.operations.report import PULUMI
@@ -19,24 +19,21 @@ try:
     typed = settings.recover is True and consent_is_typed()
     assessment = assess(cluster, typed=typed)
 except RequorumError as error:
-    raise pulumi.RunError(str(error)) from None
+    raise pulumi.RunError(shown(error)) from None
 try:
     consent.keep_up(cluster, assessment.plan, typed=typed, preview=pulumi.runtime.is_dry_run())
 except StoreError as error:
     pulumi.log.warn(f"Requorum cannot note in S3 whether recover: true is used up: {error}")
+for line in assessment.shown(settings):
+    pulumi.log.info(line)
 try:
     assessment.require_safe(settings)
     agents.require_fit(cluster, assessment)
     preparation.require_nobody_cut_off(settings, assessment.survey)
 except RequorumError as error:
-    raise pulumi.RunError(str(error)) from None
+    raise pulumi.RunError(shown(error)) from None
 
-guidance = assessment.guidance(settings)
-for line in (f"cluster {settings.cluster}: {guidance.state}", *guidance.text, *assessment.lines):
-    pulumi.log.info(line)
-if assessment.plan.id:
-    pulumi.log.info(f"this is plan {assessment.plan.id}")
-elif settings.recover is True:
+if settings.recover is True and not assessment.plan.id:
     pulumi.log.warn("recover: true in the stack file is used up and has no effect. Remove it: pulumi config rm recover")
 if not pulumi.runtime.is_dry_run():
     lifecycle.begin(cluster, assessment, how=PULUMI, say=say)
@@ -44,11 +41,11 @@ if not pulumi.runtime.is_dry_run():
 try:
     made = ClusterComponent(settings.cluster, cluster, assessment)
 except RequorumError as error:
-    raise pulumi.RunError(str(error)) from None
+    raise pulumi.RunError(shown(error)) from None
 pulumi.export("clusterId", made.cluster_id)
 pulumi.export("managers", made.managers)
 pulumi.export("workers", made.workers)
 pulumi.export("leader", made.leader)
 pulumi.export("health", made.health)
-for line in guidance.next if pulumi.runtime.is_dry_run() else ():
+for line in assessment.guidance(settings).next if pulumi.runtime.is_dry_run() else ():
     pulumi.log.info(line)

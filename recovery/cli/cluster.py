@@ -4,7 +4,19 @@ from dataclasses import replace
 
 import typer
 
-from recovery.cli.console import FileOption, JsonOption, StackOption, YesOption, app, fail, opened, out, print_json, say
+from recovery.cli.console import (
+    FileOption,
+    JsonOption,
+    StackOption,
+    YesOption,
+    app,
+    fail,
+    opened,
+    out,
+    print_json,
+    say,
+    show,
+)
 from recovery.cli.show.contract import ERROR, FINE
 from recovery.cli.show.plan import plan_json
 from recovery.errors import Refused
@@ -26,18 +38,8 @@ def plan(stack: StackOption = "", config_file: FileOption = None, as_json: JsonO
         if as_json:
             print_json(plan_json(assessment, guidance, refused))
         else:
-            out.print(
-                "\n".join(
-                    (
-                        f"cluster {cluster.settings.cluster}: {guidance.state}",
-                        *guidance.text,
-                        *(line for line in assessment.diagnosis.evidence if line not in guidance.sentence),
-                        *(assessment.lines or (() if assessment.plan.refusal else ("nothing to do",))),
-                        *guidance.next,
-                    )
-                ),
-                markup=False,
-            )
+            idle = () if assessment.lines or refused else ("nothing to do",)
+            show((*assessment.shown(cluster.settings), *idle, *(() if refused else guidance.next)))
         if refused:
             fail(refused)
 
@@ -51,13 +53,12 @@ def recover(
     """Carry out the plan without Pulumi, on machines that are up. A later `pulumi up` agrees with the result."""
     with opened(stack, config_file) as cluster, notify.telling(cluster, Subject.RECOVERY, say=say):
         found = assess(cluster)
-        guidance = found.guidance(cluster.settings)
-        out.print("\n".join((f"cluster {cluster.settings.cluster}: {guidance.state}", *guidance.text)), markup=False)
+        show(found.shown(cluster.settings))
         assessment = replace(found, plan=found.plan.agreed())
         assessment.require_safe(cluster.settings)
         needed = bool(assessment.plan.steps) or lifecycle.unproven(cluster, say=say)
-        rest = "prove the changes of an earlier run" if needed else "nothing to do"
-        out.print("\n".join(assessment.lines if needed else (rest,)) or rest, markup=False)
+        if not assessment.plan.steps:
+            out.print("prove the changes of an earlier run" if needed else "nothing to do")
         if not needed or not (yes or typer.confirm("Continue?")):
             raise typer.Exit(ERROR if needed else FINE)
         health = recover_all(cluster, assessment, say=say)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from recovery.copies import contents
 from recovery.copies.catalog import Catalog
-from recovery.copies.copy import Choice, Copy
+from recovery.copies.copy import Choice, Copy, Rejected
 from recovery.copies.escrow import Escrow
 from recovery.copies.manifest import WITH_INVENTORY, Manifest
-from recovery.errors import DamagedCopy, NoUnlockKey
+from recovery.errors import DamagedCopy, NoUnlockKey, UnopenedCopy
 from recovery.swarm.key_file import UnlockKey
 
 
@@ -20,7 +20,7 @@ class Search:
     """The result of a search for a good copy: the choice, its archive and unlock key, and why others were passed over."""
 
     choice: Choice | None
-    rejected: tuple[str, ...]
+    rejected: tuple[Rejected, ...]
     archive: Path | None = None
     key: UnlockKey | None = None
 
@@ -58,35 +58,39 @@ def newest_good(
 
     Raises: StoreError; SettingError if no identity opens a copy or its unlock key.
     """
-    rejected: dict[Copy, str] = {}
-    candidates = [copy for copy in catalog.copies if copy.manager in managers]
-    if isinstance(choice, str):
-        candidates = [copy for copy in candidates if copy.name == choice]
-    elif choice:
-        candidates = [copy for copy in candidates if copy.dated <= choice]
+    rejected: list[Rejected] = []
+    candidates = _candidates(catalog, managers, choice)
     for copy in catalog.by_trust(candidates) if whole else candidates:
         with ExitStack() as opened:
             try:
                 manifest = catalog.manifest(copy)
-                if whole and manifest.kind not in WITH_INVENTORY:
-                    if isinstance(choice, str):
-                        rejected[copy] = (
-                            f"it is a {manifest.kind} copy, whose manifest does not list what the swarm held. "
-                            "Requorum restores no swarm from it"
-                        )
+                unlisted = whole and manifest.kind not in WITH_INVENTORY
+                if unlisted and not isinstance(choice, str):
                     continue
-                if why := why_foreign(manifest, cluster_id, frozenset() if isinstance(choice, str) else cas):
-                    rejected[copy] = why
+                foreign = why_foreign(manifest, cluster_id, frozenset() if isinstance(choice, str) else cas)
+                if why := _unlisted(manifest) if unlisted else foreign:
+                    rejected.append(Rejected(copy, why))
                     continue
                 manifest, archive, unlock_key = opened.enter_context(usable(catalog, escrow, copy))
-            except (DamagedCopy, NoUnlockKey) as error:
-                rejected[copy] = error.why
+            except UnopenedCopy as error:
+                sealed = f"{error.why}. It is sealed to {', '.join(manifest.recipients)}"
+                rejected.append(Rejected(copy, sealed, error.code, manifest.recipients))
                 continue
-            rejected = {**(_newer(catalog, candidates, copy) if whole else {}), **rejected}
-            told = tuple(f"{passed.name}: {why}" for passed, why in rejected.items())
-            yield Search(Choice(copy, manifest), told, archive, unlock_key)
+            except (DamagedCopy, NoUnlockKey) as error:
+                rejected.append(Rejected(copy, error.why, error.code))
+                continue
+            newer = _newer(catalog, candidates, copy) if whole else {}
+            told = {**newer, **{one.copy: one for one in rejected}}
+            yield Search(Choice(copy, manifest), tuple(told.values()), archive, unlock_key)
             return
-    yield Search(None, tuple(f"{passed.name}: {why}" for passed, why in rejected.items()))
+    yield Search(None, tuple(rejected))
+
+
+def _candidates(catalog: Catalog, managers: Collection[str], choice: str | datetime | None) -> list[Copy]:
+    found = [copy for copy in catalog.copies if copy.manager in managers]
+    if isinstance(choice, str):
+        return [copy for copy in found if copy.name == choice]
+    return [copy for copy in found if copy.dated <= choice] if choice else found
 
 
 def newest_after(choice: Choice, copies: Mapping[Copy, Manifest]) -> Choice | None:
@@ -110,15 +114,19 @@ def why_foreign(manifest: Manifest, cluster_id: str | None, cas: frozenset[str])
     return ""
 
 
-def _newer(catalog: Catalog, candidates: Iterable[Copy], chosen: Copy) -> dict[Copy, str]:
+def _unlisted(manifest: Manifest) -> str:
+    return f"it is a {manifest.kind} copy, whose manifest does not list what the swarm held. Requorum restores no swarm from it"
+
+
+def _newer(catalog: Catalog, candidates: Iterable[Copy], chosen: Copy) -> dict[Copy, Rejected]:
     """Why copies that are newer than the chosen one, or claim to be, were not chosen."""
-    found = {}
+    found: dict[Copy, Rejected] = {}
     for copy, manifest in catalog.reading([copy for copy in candidates if copy.taken > chosen.taken]):
         if isinstance(manifest, DamagedCopy):
-            found[copy] = manifest.why
+            found[copy] = Rejected(copy, manifest.why, manifest.code)
         elif copy.ahead:
-            found[copy] = copy.clock
+            found[copy] = Rejected(copy, copy.clock)
         elif manifest.kind in WITH_INVENTORY:
             detail = f" ({manifest.proof.detail})" if manifest.proof and manifest.proof.detail else ""
-            found[copy] = f"it is newer, but its restore test says: {manifest.verdict}{detail}"
+            found[copy] = Rejected(copy, f"it is newer, but its restore test says: {manifest.verdict}{detail}")
     return found

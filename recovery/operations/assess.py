@@ -26,6 +26,8 @@ from recovery.survey.nodes import stable_survey
 from recovery.swarm.model import Reach, Survey
 from recovery.swarm.survivor import Survivor
 
+UNCHANGED = "Nothing was changed"
+
 
 @dataclass(frozen=True)
 class Assessment:
@@ -50,17 +52,31 @@ class Assessment:
     @property
     def lines(self) -> tuple[str, ...]:
         """The plan and the other changes, as preview shows them."""
-        return self.plan.lines + self.changes.lines
+        of_plan = (f"this is plan {self.plan.id}",) if self.plan.id else ()
+        return self.plan.lines + of_plan + self.changes.lines
+
+    def shown(self, settings: Settings) -> tuple[str, ...]:
+        """The state and the plan, a line each, without the next command: an error may follow, which has its own."""
+        guidance = self.guidance(settings)
+        evidence = (line for line in self.diagnosis.evidence if line not in guidance.sentence)
+        return (
+            f"cluster {settings.cluster}: {guidance.state}",
+            *guidance.text,
+            *(evidence if guidance.meaning else ()),
+            *self.lines,
+        )
 
     def require_safe(self, settings: Settings) -> None:
-        """Refuse a change that is not safe now. Raises: Refused, with the command to run instead."""
+        """Refuse a change that is not safe now. Raises: Refused, with the command to run instead.
+
+        `shown` tells the state and the plan.
+        """
         if faults := access.in_the_way(self.survey, self.diagnosis):
             raise access.locked_out(faults, settings.ssh)
         if refusal := self.plan.refusal:
             doing = f"preparing changes to cluster {settings.cluster}"
-            steps = "".join(f"\n  {line}" for line in self.plan.lines)
-            why = f"{refusal.why}\n{self.diagnosis.text}{steps}"
-            raise Refused(doing, why, remedy=refusal.remedy, code=refusal.code)
+            remedy = self.guidance(settings).command or refusal.remedy
+            raise Refused(doing, f"{refusal.why}. {UNCHANGED}", remedy=remedy, code=refusal.code)
         moved = next((report for report in self.survey.managers if report.data_root), None)
         well = self.diagnosis.kind in (Kind.HEALTHY, Kind.ABSENT)  # a recovery goes on in spite of it
         if moved and well:
@@ -92,7 +108,7 @@ def assess(cluster: Cluster, *, typed: bool = False, now: datetime | None = None
     known = known_id(settings, catalog)
     seen = stable_survey(cluster)
     diagnosis = diagnose(seen, known, cluster=settings.cluster, copies=bool(catalog.copies))
-    search, cas = Search(None, ()), seen.cas(known)
+    search, elsewhere, cas = Search(None, ()), Search(None, ()), seen.cas(known)
     left: tuple[Survivor, ...] = ()
     ahead: Copy | None = None
     ours = {
@@ -103,6 +119,9 @@ def assess(cluster: Cluster, *, typed: bool = False, now: datetime | None = None
         there = [node.name for node in settings.managers if node.name not in diagnosis.away]
         with newest_good(catalog, escrow, there, known, cas, choice=settings.copy_from) as search:
             pass
+        if search.choice is None:
+            with newest_good(catalog, escrow, diagnosis.away, known, cas, choice=settings.copy_from) as elsewhere:
+                search = replace(search, rejected=search.rejected + elsewhere.rejected)
     elif diagnosis.kind is Kind.QUORUM_LOST:
         left = rank(survivors.read_survivors(cluster, seen))
         if left and not seen.of(left[0].name).placed:
@@ -121,7 +140,7 @@ def assess(cluster: Cluster, *, typed: bool = False, now: datetime | None = None
     engine = seen.of(search.choice.manifest.manager).engine if search.choice else ""
     proven = next(iter(reports.names(cluster)), "") if diagnosis.kind in NO_QUORUM else ""
     newer = newest_after(search.choice, ours) if search.choice else newest(ours) if left else None
-    source = Source(search.choice, search.rejected, newer, cas, engine, moved, ahead, proven)
+    source = Source(search.choice, search.rejected, newer, cas, engine, moved, ahead, proven, elsewhere.choice)
     plan = make_plan(diagnosis, settings, source, left, now or datetime.now(UTC), spent=spent, typed=typed)
     differs = changes.find(settings, seen, plan, agents.digests(settings))
     return Assessment(seen, diagnosis, plan, differs, unfinished.begun(settings.keys, catalog.keys))

@@ -97,19 +97,24 @@ def finish(cluster: Cluster, cluster_id: str, *, how: str, recover: bool | str =
 
 
 def explain(cluster: Cluster, *, say: Say) -> tuple[str, ...]:
-    """The state after a failure, and what to run next. Notifies a failed recovery, if one may be needed."""
+    """The state after a failure. The error that the operator reads after it has the next command.
+
+    Notifies a failed recovery, if one may be needed, with the next command for this state.
+    """
     lines: tuple[str, ...]
+    following: tuple[str, ...] = ()
     try:
         now = assess(cluster)
     except RequorumError as error:
         lost = True  # the state is unknown
-        lines = (f"Requorum cannot read the cluster's state: {error}",)
+        lines = (f"Requorum cannot read the cluster's state: {error.why}",)
     else:
         lost = now.diagnosis.kind in NO_QUORUM
-        advice = "next: requorum status, then run the same command again"
-        lines = (f"the cluster is now: {now.diagnosis.kind}", *now.diagnosis.evidence, advice)
+        found = now.guidance(cluster.settings)
+        lines = (f"the cluster is now: {found.state}", *found.text, *now.diagnosis.evidence)
+        following = found.next
     if lost or _entries(cluster, say):
-        notify.failed(cluster, Subject.RECOVERY, "\n".join(lines), say=say)
+        notify.failed(cluster, Subject.RECOVERY, "\n".join((*lines, *following)), say=say)
     return lines
 
 

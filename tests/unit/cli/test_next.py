@@ -37,7 +37,7 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Case], tuple[Sc
 
 
 def next_lines(text: str) -> list[str]:
-    """The lines with the next command, without those of errors, which are indented."""
+    """The lines with the next command."""
     return [line.lstrip("├└─│ ") for line in text.splitlines() if line.lstrip("├└─│ ").startswith("next: ")]
 
 
@@ -54,8 +54,9 @@ def test_every_command_says_the_same(stage: Any, lost: frozenset[str]) -> None:
         assert found.state in done.stdout.splitlines()[0]
         assert found.sentence in done.stdout
         assert found.meaning in done.stdout
-    status, doctor, plan, _ = (next_lines(done.stdout) for done in told)
+    status, doctor, plan, recover = (next_lines(done.output) for done in told)
     assert doctor == plan == [f"next: {found.command}"]
+    assert recover == [], "it asks, so nobody has to run anything else"
     assert status == (["next: requorum plan"] if len(lost) > 1 else plan)
     documents = [json.loads(run(command, "--json").stdout) for command in ("status", "doctor", "plan")]
     assert {one["next"] for one in documents[1:]} == {found.command}

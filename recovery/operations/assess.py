@@ -40,6 +40,8 @@ class Assessment:
     """What an update changes beside the plan's steps."""
     unfinished: datetime | None = None
     """When the run began that no report covers; None if there is none."""
+    copied: datetime | None = None
+    """When the newest copy was taken of a swarm with a leader; None if there is none."""
 
     def guidance(self, settings: Settings, refused: Refused | None = None) -> Guidance:
         """What is wrong, and what to run next. ``refused`` is why an update would refuse to begin."""
@@ -143,4 +145,5 @@ def assess(cluster: Cluster, *, typed: bool = False, now: datetime | None = None
     source = Source(search.choice, search.rejected, newer, cas, engine, moved, ahead, proven, elsewhere.choice)
     plan = make_plan(diagnosis, settings, source, left, now or datetime.now(UTC), spent=spent, typed=typed)
     differs = changes.find(settings, seen, plan, agents.digests(settings))
-    return Assessment(seen, diagnosis, plan, differs, unfinished.begun(settings.keys, catalog.keys))
+    begun, last = unfinished.begun(settings.keys, catalog.keys), newest(ours)
+    return Assessment(seen, diagnosis, plan, differs, begun, last.copy.dated if last else None)

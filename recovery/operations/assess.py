@@ -4,9 +4,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from recovery.cluster import Cluster
-from recovery.copies.catalog import known_id
+from recovery.copies.catalog import Catalog, known_id
 from recovery.copies.choice import Search, newest, newest_after, newest_good, why_foreign
-from recovery.copies.copy import Copy
+from recovery.copies.copy import Choice, Copy
 from recovery.copies.escrow import Escrow
 from recovery.errors import Refused
 from recovery.node.shell import DATA_ROOT
@@ -110,20 +110,14 @@ def assess(cluster: Cluster, *, typed: bool = False, now: datetime | None = None
     known = known_id(settings, catalog)
     seen = stable_survey(cluster)
     diagnosis = diagnose(seen, known, cluster=settings.cluster, copies=bool(catalog.copies))
-    search, elsewhere, cas = Search(None, ()), Search(None, ()), seen.cas(known)
+    search, elsewhere, cas = Search(None, ()), None, seen.cas(known)
     left: tuple[Survivor, ...] = ()
     ahead: Copy | None = None
     ours = {
         copy: manifest for copy, manifest in catalog.newest_manifests().items() if not why_foreign(manifest, known, cas)
     }
     if diagnosis.kind is Kind.ALL_LOST:
-        escrow = Escrow(settings, catalog.store)
-        there = [node.name for node in settings.managers if node.name not in diagnosis.away]
-        with newest_good(catalog, escrow, there, known, cas, choice=settings.copy_from) as search:
-            pass
-        if search.choice is None:
-            with newest_good(catalog, escrow, diagnosis.away, known, cas, choice=settings.copy_from) as elsewhere:
-                search = replace(search, rejected=search.rejected + elsewhere.rejected)
+        search, elsewhere = _best_copy(settings, catalog, diagnosis, known, cas)
     elif diagnosis.kind is Kind.QUORUM_LOST:
         left = rank(survivors.read_survivors(cluster, seen))
         if left and not seen.of(left[0].name).placed:
@@ -142,8 +136,22 @@ def assess(cluster: Cluster, *, typed: bool = False, now: datetime | None = None
     engine = seen.of(search.choice.manifest.manager).engine if search.choice else ""
     proven = next(iter(reports.names(cluster)), "") if diagnosis.kind in NO_QUORUM else ""
     newer = newest_after(search.choice, ours) if search.choice else newest(ours) if left else None
-    source = Source(search.choice, search.rejected, newer, cas, engine, moved, ahead, proven, elsewhere.choice)
+    source = Source(search.choice, search.rejected, newer, cas, engine, moved, ahead, proven, elsewhere)
     plan = make_plan(diagnosis, settings, source, left, now or datetime.now(UTC), spent=spent, typed=typed)
     differs = changes.find(settings, seen, plan, agents.digests(settings))
     begun, last = unfinished.begun(settings.keys, catalog.keys), newest(ours)
-    return Assessment(seen, diagnosis, plan, differs, begun, last.copy.dated if last else None)
+    return Assessment(seen, diagnosis, plan, differs, begun, copied=last.copy.dated if last else None)
+
+
+def _best_copy(
+    settings: Settings, catalog: Catalog, diagnosis: Diagnosis, known: str | None, cas: frozenset[str]
+) -> tuple[Search, Choice | None]:
+    """The copy to restore. If no machine stands for it: the search, and the newest good copy of the managers without one."""
+    escrow, chosen = Escrow(settings, catalog.store), settings.copy_from
+    there = [node.name for node in settings.managers if node.name not in diagnosis.away]
+    with newest_good(catalog, escrow, there, known, cas, choice=chosen) as search:
+        pass
+    if search.choice or not diagnosis.away:
+        return search, None
+    with newest_good(catalog, escrow, diagnosis.away, known, cas, choice=chosen) as elsewhere:
+        return replace(search, rejected=search.rejected + elsewhere.rejected), elsewhere.choice

@@ -22,7 +22,7 @@ ANSWERS = {b"Do you want to perform this": b"yes\r", b"[y/N]": b"y\r"}
 """What the person answers, by the question."""
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 TREE = "├└─│ "
-COMMAND = re.compile(r"(?:.*: )?((?:pulumi|requorum|docker) .*?)(?: \(|, |\. |; |$)")
+COMMAND = re.compile(r"(?:.*?: )??((?:pulumi|requorum|docker) .*?)(?: \(|, |\. |; |$)")
 ENDS = ("code:", "error:")
 
 

@@ -4,10 +4,10 @@ import pulumi
 
 from components.cluster import Cluster as ClusterComponent
 from components.command_line import consent_is_typed
-from components.progress import say
+from components.progress import say, stop
 from components.settings import from_program
 from recovery.cluster import Cluster
-from recovery.errors import RequorumError, StoreError, shown
+from recovery.errors import RequorumError, StoreError
 from recovery.operations import agents, consent, lifecycle
 from recovery.operations.assess import assess
 from recovery.operations.report import PULUMI
@@ -19,7 +19,7 @@ try:
     typed = settings.recover is True and consent_is_typed()
     assessment = assess(cluster, typed=typed)
 except RequorumError as error:
-    raise pulumi.RunError(shown(error)) from None
+    stop(error)
 try:
     consent.keep_up(cluster, assessment.plan, typed=typed, preview=pulumi.runtime.is_dry_run())
 except StoreError as error:
@@ -31,7 +31,7 @@ try:
     agents.require_fit(cluster, assessment)
     preparation.require_nobody_cut_off(settings, assessment.survey)
 except RequorumError as error:
-    raise pulumi.RunError(shown(error)) from None
+    stop(error)
 
 if settings.recover is True and not assessment.plan.id:
     pulumi.log.warn("recover: true in the stack file is used up and has no effect. Remove it: pulumi config rm recover")
@@ -41,7 +41,7 @@ if not pulumi.runtime.is_dry_run():
 try:
     made = ClusterComponent(settings.cluster, cluster, assessment)
 except RequorumError as error:
-    raise pulumi.RunError(shown(error)) from None
+    stop(error)
 pulumi.export("clusterId", made.cluster_id)
 pulumi.export("managers", made.managers)
 pulumi.export("workers", made.workers)

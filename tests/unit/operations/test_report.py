@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
+from recovery.cli.show.reports import table
 from recovery.operations import page, report
 from recovery.operations.report import RecoveryReport
 from recovery.planning.checks import Check, Result
@@ -196,6 +197,15 @@ def test_a_report_and_a_journal_of_an_earlier_version_are_read() -> None:
     document = report.as_json(told(replace(RESTORED[0], facts=facts), *RESTORED[1:]), "n")
     assert document["consent"] is None
     assert document["loss"]["began"] is None
+
+
+def test_the_list_counts_up_to_the_loss_and_old_reports_up_to_their_plan() -> None:
+    exact = told(plan(0, copy=COPY, known=SEEN), *RESTORED[1:])
+    forced = told(plan(0, Kind.QUORUM_LOST, survivor="manager-b", unsure=3), at(1, "force", "manager-b"))
+    documents = [report.as_json(one, "n") for one in (exact, told(*RESTORED), forced)]
+    old = {**documents[1], "rpo": {"seconds": 86400, "entries": None}}
+    (shown,) = (column for column in table([*documents, old]).columns if column.header == "RPO")
+    assert list(shown.cells) == ["240 s", "at most 300 s", "3 entries", "86400 s"]
 
 
 def test_a_first_build_lost_nothing() -> None:

@@ -43,10 +43,12 @@ class Person:
             status = self.run(command)
             if "the report is saved" in self.text:
                 assert status == 0, self.text
-                return
+                break
             by_hand, command = advised(next_line(self.text))
             self.act(by_hand)
-        assert "healthy" in self.text, self.text
+        else:
+            assert "healthy" in self.text, self.text
+        print(f"{len(self.ran)} commands: {'; '.join(self.ran)}")
 
     def act(self, by_hand: str) -> None:
         """Do what the line asks for before its command: run a command, or put up the machines that it names."""

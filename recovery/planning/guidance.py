@@ -18,6 +18,8 @@ from recovery.swarm.raft import quorum
 if TYPE_CHECKING:
     from recovery.settings import Settings
 
+STARTS = 60
+"""Seconds after which an engine that was started has found its swarm, also on a busy machine. Sooner, it looks unhealthy."""
 SHOWN = 3
 """The most nodes whose trouble one sentence names."""
 UPDATE = "pulumi up"
@@ -265,7 +267,7 @@ def _bring_back(settings: Settings, survey: Survey, diagnosis: Diagnosis, names:
         return ""
     after = SHOW_PLAN if survey.leader is None else UPDATE if settings.hosts.driver == "existing" else SHOW_STATE
     if settings.hosts.driver == "docker":
-        start = f"docker start {' '.join(started)} (docker unpause, where one is paused)"
+        start = f"docker start {' '.join(started)} (docker unpause, where one is paused), wait {STARTS} s"
     else:
         places = ", ".join(f"{name} ({settings.node(name).address})" for name in started)
         place = "in place of each that is lost" if len(started) > 1 else "in its place if it is lost"

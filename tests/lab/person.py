@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,7 @@ ANSWERS = {b"Do you want to perform this": b"yes\r", b"[y/N]": b"y\r"}
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 TREE = "├└─│ "
 COMMAND = re.compile(r"(?:.*?: )??((?:pulumi|requorum|docker) .*?)(?: \(|, |\. |; |$)")
+WAIT = re.compile(r"wait (\d+) s")
 ENDS = ("code:", "error:")
 
 
@@ -51,9 +53,11 @@ class Person:
         print(f"{len(self.ran)} commands: {'; '.join(self.ran)}")
 
     def act(self, by_hand: str) -> None:
-        """Do what the line asks for before its command: run a command, or put up the machines that it names."""
+        """Do what the line asks for before its command: run a command and wait, or put up the machines that it names."""
         if command := COMMAND.match(by_hand):
             self.run(command[1])
+        if pause := WAIT.search(by_hand):
+            time.sleep(float(pause[1]))
         named = [
             node for node in load(self.stack.file).nodes if re.search(rf"\b{re.escape(str(node.address))}\b", by_hand)
         ]

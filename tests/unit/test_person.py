@@ -22,7 +22,7 @@ LINES = [
     ("pulumi up", "", "pulumi up"),
     ("pulumi up. If it changes nothing, prove what the earlier run did: requorum recover", "", "pulumi up"),
     ("if no manager runs at an old address any more: pulumi up --config recover=r1", "", "pulumi up --config recover=r1"),
-    ("docker start a b (docker unpause, where one is paused), then: requorum status", "docker start a b (docker unpause, where one is paused), ", "requorum status"),
+    ("docker start a b (docker unpause, where one is paused), wait 60 s, then: requorum status", "docker start a b (docker unpause, where one is paused), wait 60 s, ", "requorum status"),
     ("start w (10.1.1.2), or correct it. Then: pulumi up", "start w (10.1.1.2), or correct it. ", "pulumi up"),
     ("switch on a (10.1.1.1), then: requorum plan. If no machine is left: requorum fence a --lost", "switch on a (10.1.1.1), ", "requorum plan"),
     ("see docs/runbooks/quorum-lost.md", "", ""),

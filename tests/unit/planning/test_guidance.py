@@ -82,7 +82,7 @@ CASES: list[tuple[str, Any, list[NodeReport], str, str]] = [
         S,
         [make.leaderless(A), make.silent(B), make.gone(C)],
         "quorum lost",
-        "docker start manager-b (docker unpause, where one is paused), then: requorum plan. If a machine is lost: requorum fence manager-b",
+        "docker start manager-b (docker unpause, where one is paused), wait 60 s, then: requorum plan. If a machine is lost: requorum fence manager-b",
     ),
     (
         "all silent, existing",

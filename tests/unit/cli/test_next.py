@@ -73,7 +73,7 @@ def test_a_refused_plan_is_shown_once_above_the_only_error(stage: Any) -> None:
     done = run("plan")
     assert done.exit_code == 1
     assert "1. manager-a: " in done.stdout
-    assert re.search(r"^this is plan (r[0-9a-f]{7})$", done.stdout, re.MULTILINE)
+    assert re.search(r"^this is plan (r[0-9a-f]{16})$", done.stdout, re.MULTILINE)
     assert "STOPPED" not in done.stdout
     first, following, code = done.stderr.splitlines()
     assert first.startswith("STOPPED: ")

@@ -4,7 +4,7 @@ import pulumi
 
 from components.cluster import Cluster as ClusterComponent
 from components.command_line import consent_is_typed
-from components.progress import say
+from components.progress import say, stop
 from components.settings import from_program
 from recovery.cluster import Cluster
 from recovery.errors import RequorumError, StoreError
@@ -19,27 +19,24 @@ try:
     typed = settings.recover is True and consent_is_typed()
     assessment = assess(cluster, typed=typed)
 except RequorumError as error:
-    raise pulumi.RunError(str(error)) from None
+    stop(error)
 try:
     consent.keep_up(cluster, assessment.plan, typed=typed, preview=pulumi.runtime.is_dry_run())
 except StoreError as error:
     pulumi.log.warn(f"Requorum cannot note in S3 whether recover: true is used up: {error}")
+for line in assessment.shown(settings):
+    pulumi.log.info(line)
 try:
     assessment.require_safe(settings)
     faults = setup.require_ready(cluster, assessment)
     agents.require_fit(cluster, assessment)
     preparation.require_nobody_cut_off(settings, assessment.survey)
 except RequorumError as error:
-    raise pulumi.RunError(str(error)) from None
+    stop(error)
 
 for fault in faults:
     pulumi.log.warn(f"{fault.line}. next: {fault.remedy}")
-guidance = assessment.guidance(settings)
-for line in (f"cluster {settings.cluster}: {guidance.state}", *guidance.text, *assessment.lines):
-    pulumi.log.info(line)
-if assessment.plan.id:
-    pulumi.log.info(f"this is plan {assessment.plan.id}")
-elif settings.recover is True:
+if settings.recover is True and not assessment.plan.id:
     pulumi.log.warn("recover: true in the stack file is used up and has no effect. Remove it: pulumi config rm recover")
 if not pulumi.runtime.is_dry_run():
     lifecycle.begin(cluster, assessment, how=PULUMI, say=say)
@@ -47,11 +44,11 @@ if not pulumi.runtime.is_dry_run():
 try:
     made = ClusterComponent(settings.cluster, cluster, assessment)
 except RequorumError as error:
-    raise pulumi.RunError(str(error)) from None
+    stop(error)
 pulumi.export("clusterId", made.cluster_id)
 pulumi.export("managers", made.managers)
 pulumi.export("workers", made.workers)
 pulumi.export("leader", made.leader)
 pulumi.export("health", made.health)
-for line in guidance.next if pulumi.runtime.is_dry_run() else ():
+for line in assessment.guidance(settings).next if pulumi.runtime.is_dry_run() else ():
     pulumi.log.info(line)

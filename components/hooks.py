@@ -48,14 +48,14 @@ def before_proof(cluster: Cluster) -> pulumi.ResourceHookBinding:
 
 
 def on_error(cluster: Cluster) -> pulumi.ResourceHookBinding:
-    """If the quorum or the join of a node fails, print the diagnosis and the next command. Print them once for all failures."""
+    """If the quorum or the join of a node fails, print the state, once for all failures. The error follows, with the next command."""
     explained: list[str] = []
 
     def explain(_args: pulumi.ErrorHookArgs) -> bool:
         if not explained:
             explained.extend(lifecycle.explain(cluster, say=say))
             for line in explained:
-                pulumi.log.error(line)
+                pulumi.log.info(line)
         return False
 
     return pulumi.ResourceHookBinding(on_error=[pulumi.ErrorHook("explain", explain)])

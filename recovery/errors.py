@@ -142,6 +142,11 @@ class ProofFailed(RequorumError):
     """After a step, the swarm is not what it must be; success is not claimed."""
 
 
+def shown(error: RequorumError) -> str:
+    """The last message of a command that ends with an error."""
+    return f"STOPPED: {error}" if isinstance(error, Refused) else str(error)
+
+
 FULL = frozenset({ENOSPC, EDQUOT})
 
 

@@ -15,6 +15,7 @@ from recovery.cli.console import (
     out,
     print_json,
     say,
+    show,
 )
 from recovery.cli.progress import progress
 from recovery.cli.show.plan import plan_json
@@ -42,18 +43,8 @@ def plan(stack: StackOption = "", config_file: FileOption = None, as_json: JsonO
         if as_json:
             print_json(plan_json(assessment, guidance, refused))
         else:
-            out.print(
-                "\n".join(
-                    (
-                        f"cluster {cluster.settings.cluster}: {guidance.state}",
-                        *guidance.text,
-                        *(line for line in assessment.diagnosis.evidence if line not in guidance.sentence),
-                        *(assessment.lines or (() if assessment.plan.refusal else ("nothing to do",))),
-                        *guidance.next,
-                    )
-                ),
-                markup=False,
-            )
+            idle = () if assessment.lines or refused else ("nothing to do",)
+            show((*assessment.shown(cluster.settings), *idle, *(() if refused else guidance.next)))
         if refused:
             fail(refused)
 
@@ -71,14 +62,13 @@ def recover(
     ):
         with progress("asking the nodes and S3"):
             found = assess(cluster)
-        guidance = found.guidance(cluster.settings)
-        out.print("\n".join((f"cluster {cluster.settings.cluster}: {guidance.state}", *guidance.text)), markup=False)
+        show(found.shown(cluster.settings))
         assessment = replace(found, plan=found.plan.agreed())
         assessment.require_safe(cluster.settings)
         setup.require_ready(cluster, assessment)
         needed = bool(assessment.plan.steps) or lifecycle.unproven(cluster, say=say)
-        rest = "prove the changes of an earlier run" if needed else "nothing to do"
-        out.print("\n".join(assessment.lines if needed else (rest,)) or rest, markup=False)
+        if not assessment.plan.steps:
+            out.print("prove the changes of an earlier run" if needed else "nothing to do")
         if not needed:
             return
         agree("carry out this plan", yes)

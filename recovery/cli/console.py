@@ -4,7 +4,7 @@ import json
 import os
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -15,7 +15,7 @@ from rich.console import Console
 from recovery.cli.interrupt import NOTHING, STATUS, ending
 from recovery.cli.show.contract import ERROR, USAGE, error_json
 from recovery.cli.tree import Commands
-from recovery.errors import RequorumError, SettingError
+from recovery.errors import RequorumError, SettingError, shown
 
 if TYPE_CHECKING:
     from recovery.cluster import Cluster
@@ -119,8 +119,14 @@ def opened(
 
 def fail(error: RequorumError) -> NoReturn:
     """Show an error on standard error, and end the command with its exit status. Raises: typer.Exit."""
-    err.print(str(error), style="red", markup=False)
+    err.print(shown(error), style="red", markup=False, soft_wrap=True)
     raise typer.Exit(USAGE if isinstance(error, SettingError) else ERROR) from None
+
+
+def show(lines: Iterable[str]) -> None:
+    """Print lines to standard output. The terminal wraps them, so that a command in them can be copied."""
+    for line in lines:
+        out.print(line, markup=False, soft_wrap=True)
 
 
 def say(line: str) -> None:

@@ -10,7 +10,7 @@ from recovery.cli.show.contract import ERROR, FINE
 from recovery.cli.show.reports import listing_json, table
 from recovery.cluster import Cluster
 from recovery.operations import notify, reports
-from recovery.operations.report import as_markdown
+from recovery.operations.page import as_markdown
 
 
 @app.command("reports", epilog=examples("requorum reports", "requorum reports --newest"))

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from recovery.copies import contents
 from recovery.copies.catalog import Catalog
-from recovery.copies.copy import Choice, Copy
+from recovery.copies.copy import Choice, Copy, Rejected
 from recovery.copies.escrow import Escrow
 from recovery.copies.manifest import WITH_INVENTORY, Manifest
-from recovery.errors import DamagedCopy, NoUnlockKey, SettingError
+from recovery.errors import DamagedCopy, NoUnlockKey, SettingError, UnopenedCopy
 from recovery.swarm.key_file import UnlockKey, unlock
 
 NO_SOURCE = "whose manifest does not list what the swarm held. Requorum restores no swarm from it"
@@ -22,7 +22,7 @@ class Search:
     """The result of a search for a good copy: the choice, its archive and unlock key, and why others were passed over."""
 
     choice: Choice | None
-    rejected: tuple[str, ...]
+    rejected: tuple[Rejected, ...]
     archive: Path | None = None
     key: UnlockKey | None = None
 
@@ -64,7 +64,7 @@ def newest_good(
 
     Raises: StoreError; SettingError if no identity is there, or if none opens an unlock key and no other copy is good.
     """
-    rejected: dict[Copy, str] = {}
+    rejected: dict[Copy, Rejected] = {}
     unopened: SettingError | None = None
     candidates = _candidates(catalog, managers, choice)
     for copy in catalog.by_trust(candidates) if whole else candidates:
@@ -73,30 +73,33 @@ def newest_good(
                 manifest = catalog.manifest(copy)
                 if whole and manifest.kind not in WITH_INVENTORY:
                     if isinstance(choice, str):
-                        rejected[copy] = f"it is a {manifest.kind} copy, {NO_SOURCE}"
+                        rejected[copy] = Rejected(copy, f"it is a {manifest.kind} copy, {NO_SOURCE}")
                     continue
                 if why := _why_unsigned(manifest) or why_foreign(manifest, cluster_id, cas):
-                    rejected[copy] = why
+                    rejected[copy] = Rejected(copy, why)
                     continue
                 manifest, archive, unlock_key = opened.enter_context(usable(catalog, escrow, copy))
             except (DamagedCopy, NoUnlockKey) as error:
-                rejected[copy] = error.why
+                rejected[copy] = _rejected(catalog, copy, error)
                 continue
             except SettingError as error:
                 if error.code != "wrong-identity":
                     raise
-                rejected[copy], unopened = error.why, unopened or error
+                rejected[copy], unopened = Rejected(copy, error.why, error.code), unopened or error
                 continue
             rejected = {**(_newer(catalog, candidates, copy) if whole else {}), **rejected}
-            yield Search(Choice(copy, manifest), _told(rejected), archive, unlock_key)
+            yield Search(Choice(copy, manifest), tuple(rejected.values()), archive, unlock_key)
             return
     if unopened:
         raise unopened
-    yield Search(None, _told(rejected))
+    yield Search(None, tuple(rejected.values()))
 
 
-def _told(rejected: Mapping[Copy, str]) -> tuple[str, ...]:
-    return tuple(f"{copy.name}: {why}" for copy, why in rejected.items())
+def _rejected(catalog: Catalog, copy: Copy, error: DamagedCopy | NoUnlockKey) -> Rejected:
+    if not isinstance(error, UnopenedCopy):
+        return Rejected(copy, error.why, error.code)
+    recipients = catalog.manifest(copy).recipients
+    return Rejected(copy, f"{error.why}. It is sealed to {', '.join(recipients)}", error.code, recipients)
 
 
 def _candidates(catalog: Catalog, managers: Collection[str], choice: str | datetime | None) -> list[Copy]:
@@ -132,15 +135,15 @@ def why_foreign(manifest: Manifest, cluster_id: str | None, cas: frozenset[str])
     return ""
 
 
-def _newer(catalog: Catalog, candidates: Iterable[Copy], chosen: Copy) -> dict[Copy, str]:
+def _newer(catalog: Catalog, candidates: Iterable[Copy], chosen: Copy) -> dict[Copy, Rejected]:
     """Why copies that are newer than the chosen one, or claim to be, were not chosen."""
-    found = {}
+    found: dict[Copy, Rejected] = {}
     for copy, manifest in catalog.reading([copy for copy in candidates if copy.taken > chosen.taken]):
         if isinstance(manifest, DamagedCopy):
-            found[copy] = manifest.why
+            found[copy] = Rejected(copy, manifest.why, manifest.code)
         elif copy.ahead:
-            found[copy] = copy.clock
+            found[copy] = Rejected(copy, copy.clock)
         elif manifest.kind in WITH_INVENTORY:
             detail = f" ({manifest.proof.detail})" if manifest.proof and manifest.proof.detail else ""
-            found[copy] = f"it is newer, but its restore test says: {manifest.verdict}{detail}"
+            found[copy] = Rejected(copy, f"it is newer, but its restore test says: {manifest.verdict}{detail}")
     return found

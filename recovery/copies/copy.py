@@ -120,6 +120,19 @@ def at(key: str, sites: tuple[str, ...], written: datetime | None) -> Copy | Non
 
 
 @dataclass(frozen=True)
+class Rejected:
+    """A copy that was looked at and is not restored."""
+
+    copy: Copy
+    why: str
+    """The reason, the same for all copies that it holds for."""
+    code: str = ""
+    """The kind of the reason, as `recovery.error_codes` lists it; empty if no error was the reason."""
+    recipients: tuple[str, ...] = ()
+    """The age recipients that can open it, if its manifest was read."""
+
+
+@dataclass(frozen=True)
 class Choice:
     """A copy with its manifest. Unless stated otherwise, it was read completely and is good."""
 

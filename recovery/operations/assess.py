@@ -4,9 +4,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from recovery.cluster import Cluster
-from recovery.copies.catalog import known_id
+from recovery.copies.catalog import Catalog, known_id
 from recovery.copies.choice import Search, newest, newest_after, newest_good, why_foreign
-from recovery.copies.copy import Copy
+from recovery.copies.copy import Choice, Copy
 from recovery.copies.escrow import Escrow
 from recovery.errors import Refused
 from recovery.node.shell import DATA_ROOT
@@ -29,6 +29,8 @@ from recovery.survey.nodes import stable_survey
 from recovery.swarm.model import Reach, Survey
 from recovery.swarm.survivor import Survivor
 
+UNCHANGED = "Nothing was changed"
+
 
 @dataclass(frozen=True)
 class Assessment:
@@ -43,6 +45,8 @@ class Assessment:
     """When the run began that no report covers; None if there is none."""
     conditions: tuple[Condition, ...] = ()
     """The conditions of a recovery from here, if the swarm has a leader."""
+    copied: datetime | None = None
+    """When the newest copy was taken of a swarm with a leader; None if there is none."""
 
     def guidance(self, settings: Settings, refused: Refused | None = None) -> Guidance:
         """What is wrong, and what to run next. ``refused`` is why an update would refuse to begin."""
@@ -56,17 +60,31 @@ class Assessment:
     @property
     def lines(self) -> tuple[str, ...]:
         """The plan and the other changes, as preview shows them."""
-        return self.plan.lines + self.changes.lines
+        of_plan = (f"this is plan {self.plan.id}",) if self.plan.id else ()
+        return self.plan.lines + of_plan + self.changes.lines
+
+    def shown(self, settings: Settings) -> tuple[str, ...]:
+        """The state and the plan, a line each, without the next command: an error may follow, which has its own."""
+        guidance = self.guidance(settings)
+        evidence = (line for line in self.diagnosis.evidence if line not in guidance.sentence)
+        return (
+            f"cluster {settings.cluster}: {guidance.state}",
+            *guidance.text,
+            *(evidence if guidance.meaning else ()),
+            *self.lines,
+        )
 
     def require_safe(self, settings: Settings) -> None:
-        """Refuse a change that is not safe now. Raises: Refused, with the command to run instead."""
+        """Refuse a change that is not safe now. Raises: Refused, with the command to run instead.
+
+        `shown` tells the state and the plan.
+        """
         if faults := access.in_the_way(self.survey, self.diagnosis):
             raise access.locked_out(faults, settings.ssh)
         if refusal := self.plan.refusal:
             doing = f"preparing changes to cluster {settings.cluster}"
-            steps = "".join(f"\n  {line}" for line in self.plan.lines)
-            why = f"{refusal.why}\n{self.diagnosis.text}{steps}"
-            raise Refused(doing, why, remedy=refusal.remedy, code=refusal.code)
+            remedy = self.guidance(settings).command or refusal.remedy
+            raise Refused(doing, f"{refusal.why}. {UNCHANGED}", remedy=remedy, code=refusal.code)
         moved = next((report for report in self.survey.managers if report.data_root), None)
         well = self.diagnosis.kind in (Kind.HEALTHY, Kind.ABSENT)  # a recovery goes on in spite of it
         if moved and well:
@@ -98,7 +116,7 @@ def assess(cluster: Cluster, *, typed: bool = False, now: datetime | None = None
     known = known_id(settings, catalog)
     seen = stable_survey(cluster)
     diagnosis = diagnose(seen, known, cluster=settings.cluster, copies=bool(catalog.copies))
-    search, cas = Search(None, ()), trusted_cas(settings, seen, known)
+    search, elsewhere, cas = Search(None, ()), None, trusted_cas(settings, seen, known)
     left: tuple[Survivor, ...] = ()
     ahead: Copy | None = None
     ours = {
@@ -106,10 +124,7 @@ def assess(cluster: Cluster, *, typed: bool = False, now: datetime | None = None
     }
     if diagnosis.kind is Kind.ALL_LOST:
         require_agreement(settings, seen, known)
-        escrow = Escrow(settings, catalog.store)
-        there = [node.name for node in settings.managers if node.name not in diagnosis.away]
-        with newest_good(catalog, escrow, there, known, cas, choice=settings.copy_from) as search:
-            pass
+        search, elsewhere = _best_copy(settings, catalog, diagnosis, known, cas)
     elif diagnosis.kind is Kind.QUORUM_LOST:
         left = rank(survivors.read_survivors(cluster, seen))
         if left and not seen.of(left[0].name).placed:
@@ -128,9 +143,24 @@ def assess(cluster: Cluster, *, typed: bool = False, now: datetime | None = None
     engine = seen.of(search.choice.manifest.manager).engine if search.choice else ""
     proven = next(iter(reports.names(cluster)), "") if diagnosis.kind in NO_QUORUM else ""
     newer = newest_after(search.choice, ours) if search.choice else newest(ours) if left else None
-    source = Source(search.choice, search.rejected, newer, cas, engine, moved, ahead, proven)
+    source = Source(search.choice, search.rejected, newer, cas, engine, moved, ahead, proven, elsewhere)
     plan = make_plan(diagnosis, settings, source, left, now or datetime.now(UTC), spent=spent, typed=typed)
     differs = changes.find(settings, seen, plan, agents.digests(settings))
-    begun = unfinished.begun(settings.keys, catalog.keys)
+    begun, last = unfinished.begun(settings.keys, catalog.keys), newest(ours)
     ready = readiness.conditions(cluster, seen, readiness.stock_of(cluster, catalog)) if seen.leader else ()
-    return Assessment(seen, diagnosis, plan, differs, begun, ready if diagnosis.kind in WITH_LEADER else ())
+    ready = ready if diagnosis.kind in WITH_LEADER else ()
+    return Assessment(seen, diagnosis, plan, differs, begun, ready, last.copy.dated if last else None)
+
+
+def _best_copy(
+    settings: Settings, catalog: Catalog, diagnosis: Diagnosis, known: str | None, cas: frozenset[str]
+) -> tuple[Search, Choice | None]:
+    """The copy to restore. If no machine stands for it: the search, and the newest good copy of the managers without one."""
+    escrow, chosen = Escrow(settings, catalog.store), settings.copy_from
+    there = [node.name for node in settings.managers if node.name not in diagnosis.away]
+    with newest_good(catalog, escrow, there, known, cas, choice=chosen) as search:
+        pass
+    if search.choice or not diagnosis.away:
+        return search, None
+    with newest_good(catalog, escrow, diagnosis.away, known, cas, choice=chosen) as elsewhere:
+        return replace(search, rejected=search.rejected + elsewhere.rejected), elsewhere.choice

@@ -11,6 +11,7 @@ from recovery.operations import report as report_operation
 from recovery.operations.assess import Assessment, assess
 from recovery.operations.backup import backup
 from recovery.operations.notify import Subject
+from recovery.operations.outage import LOST
 from recovery.operations.report import RecoveryReport
 from recovery.planning.checks import Before
 from recovery.planning.diagnosis import NO_QUORUM
@@ -20,7 +21,7 @@ from recovery.s3.lease import operator
 from recovery.steps import journal, prove
 from recovery.steps.entry import PLAN, Entry
 from recovery.steps.prove import Health
-from recovery.survey import workload
+from recovery.survey import last_leader, workload
 
 
 def begin(cluster: Cluster, assessment: Assessment, *, how: str, say: Say) -> None:
@@ -34,10 +35,25 @@ def begin(cluster: Cluster, assessment: Assessment, *, how: str, say: Say) -> No
     if all(entry.action == PLAN for entry in written):
         with _going_on(say):
             journal.clear(cluster, [entry.name for entry in written])
-    up = [report.node for report in assessment.survey.workers if report.in_swarm]
-    facts = report_operation.opening(assessment.plan, assessment.diagnosis, workload.containers(cluster, up), how)
+    plan, recover = assessment.plan, cluster.settings.recover
+    facts = report_operation.opening(
+        plan,
+        assessment.diagnosis,
+        workload.containers(cluster, [report.node for report in assessment.survey.workers if report.in_swarm]),
+        how,
+        consent=report_operation.consent_given(plan, recover, how),
+        copied=assessment.copied,
+        leader_seen=_leader_seen(cluster, assessment),
+    )
     journal.begin(cluster, PLAN, cluster.settings.cluster, say, facts)
     notify.started(cluster, Subject.RECOVERY, "\n".join(assessment.plan.lines), say=say)
+
+
+def _leader_seen(cluster: Cluster, assessment: Assessment) -> dict[str, datetime]:
+    """When each node that is still in a swarm without a quorum last had a leader."""
+    if assessment.diagnosis.kind not in LOST:
+        return {}
+    return last_leader.sessions_lost(cluster, [report.node for report in assessment.survey.reports if report.in_swarm])
 
 
 def unproven(cluster: Cluster, *, say: Say) -> bool:
@@ -88,7 +104,8 @@ def finish(cluster: Cluster, cluster_id: str, *, how: str, recover: bool | str =
     if entries:
         closing = closing.ended(datetime.now(UTC))
         entries = _entries(cluster, say) or entries  # the proof may have restarted an engine
-        told = RecoveryReport(cluster.settings.cluster, cluster_id, health.leader, entries, closing, how, health.checks)
+        of, data = cluster.settings.cluster, tuple(cluster.settings.data)
+        told = RecoveryReport(of, cluster_id, health.leader, entries, closing, how, health.checks, data)
         with _going_on(say):
             say(f"the report is saved: requorum report {reports.write(cluster, told)}")
     notify.went_well(cluster, Subject.RECOVERY, f"the cluster is proven, its leader is {health.leader}", say=say)
@@ -97,19 +114,24 @@ def finish(cluster: Cluster, cluster_id: str, *, how: str, recover: bool | str =
 
 
 def explain(cluster: Cluster, *, say: Say) -> tuple[str, ...]:
-    """The state after a failure, and what to run next. Notifies a failed recovery, if one may be needed."""
+    """The state after a failure. The error that the operator reads after it has the next command.
+
+    Notifies a failed recovery, if one may be needed, with the next command for this state.
+    """
     lines: tuple[str, ...]
+    following: tuple[str, ...] = ()
     try:
         now = assess(cluster)
     except RequorumError as error:
         lost = True  # the state is unknown
-        lines = (f"Requorum cannot read the cluster's state: {error}",)
+        lines = (f"Requorum cannot read the cluster's state: {error.why}",)
     else:
         lost = now.diagnosis.kind in NO_QUORUM
-        advice = "next: requorum status, then run the same command again"
-        lines = (f"the cluster is now: {now.guidance(cluster.settings).state}", *now.diagnosis.evidence, advice)
+        found = now.guidance(cluster.settings)
+        lines = (f"the cluster is now: {found.state}", *found.text, *now.diagnosis.evidence)
+        following = found.next
     if lost or _entries(cluster, say):
-        notify.failed(cluster, Subject.RECOVERY, "\n".join(lines), say=say)
+        notify.failed(cluster, Subject.RECOVERY, "\n".join((*lines, *following)), say=say)
     return lines
 
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from recovery.copies.copy import taken
+from recovery.operations.outage import Outage, outage_of
 from recovery.planning.checks import Check, Result
 from recovery.planning.diagnosis import Diagnosis, Kind
 from recovery.planning.plan import Plan
@@ -18,6 +19,7 @@ from recovery.steps.entry import BEGUN, DONE, FAILED, PLAN, Entry
 VERSION = 1
 MAKES_QUORUM = frozenset({Action.FOUND, Action.RESTORE, Action.FORCE})
 PULUMI, COMMAND_LINE = "pulumi", "command line"
+NOBODY: Mapping[str, datetime] = {}
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class RecoveryReport:
     """The step that ended the recovery."""
     how: str
     checks: tuple[Check, ...]
+    data: tuple[str, ...] = ()
+    """The names of the services' data in the settings."""
 
     @property
     def plans(self) -> tuple[Entry, ...]:
@@ -67,23 +71,72 @@ class RecoveryReport:
 
         The second is None if the quorum was never lost, or if the step that restored it was interrupted.
         """
-        first = self.steps[0].begun
-        made = [entry for entry in self.steps if entry.action in MAKES_QUORUM and entry.outcome == DONE]
-        back = made[-1].begun + timedelta(seconds=made[-1].seconds or 0) if made else None
+        first, back = self.steps[0].begun, self.quorum_back
         return {
             "provenSeconds": round((self.ended - first).total_seconds(), 3),
             "quorumSeconds": round((back - first).total_seconds(), 3) if back else None,
         }
 
     @property
+    def quorum_back(self) -> datetime | None:
+        """When the step ended that restored the quorum; None if there is none, or if it was interrupted."""
+        made = [entry for entry in self.steps if entry.action in MAKES_QUORUM and entry.outcome == DONE]
+        return made[-1].begun + timedelta(seconds=made[-1].seconds or 0) if made else None
+
+    @property
+    def outage(self) -> Outage | None:
+        """The loss of the quorum, and its end; None if it was never lost."""
+        return outage_of(self.plans, self.quorum_back)
+
+    @property
     def rpo(self) -> dict[str, int | None]:
-        """What may be missing: the age of the restored copy when its restore was planned, or the entries of the
-        survivor whose commit was never confirmed. Zero if nothing was restored or forced. None means unknown."""
-        facts = self.decisive
+        """What may be missing: the age of the restored copy, or the entries of the survivor whose commit was never confirmed.
+
+        A swarm without a quorum changes nothing, so the age counts up to the loss. It is exact if that is known, else a
+        bound. Zero if nothing was restored or forced. None means unknown.
+        """
+        facts, outage = self.decisive, self.outage
+        none = {"lossSeconds": None, "lossAtMost": None}
         if copy := facts.get("copy"):
             planned = next(plan.begun for plan in reversed(self.plans) if plan.facts["copy"] == copy)
-            return {"seconds": int((planned - taken(copy)).total_seconds()), "entries": None}
-        return {"seconds": None, "entries": facts["unsure"]} if facts.get("survivor") else {"seconds": 0, "entries": 0}
+
+            def age(moment: datetime | None) -> int | None:
+                return max(0, int((moment - taken(copy)).total_seconds())) if moment else None
+
+            until = (outage.began, outage.began or outage.not_after) if outage else (None, None)
+            return {"seconds": age(planned), "entries": None, **dict(zip(none, map(age, until), strict=True))}
+        if facts.get("survivor"):
+            return {"seconds": None, "entries": facts["unsure"], **none}
+        return {"seconds": 0, "entries": 0, **none}
+
+    @property
+    def consent(self) -> dict[str, str] | None:
+        """Who consented to the plan that restored the quorum, when and how; None if it needed no consent, or in an old journal."""
+        plan = next((plan for plan in reversed(self.plans) if plan.facts is self.decisive), None)
+        if plan is None or not plan.facts.get("id"):
+            return None
+        given = str(plan.facts["consent"])
+        return {"id": str(plan.facts["id"]), "given": given, "by": plan.who, "at": plan.begun.isoformat()}
+
+    @property
+    def next(self) -> list[dict[str, str]]:
+        """What the operator should run after the recovery, and why."""
+        restores = [
+            {"command": f"requorum data restore {name}", "why": f"if the data of {name} were on a lost machine"}
+            for name in (self.data if self.lost else ())
+        ]
+        agrees = (
+            [{"command": "pulumi up", "why": "to bring the Pulumi state up to date"}]
+            if self.how == COMMAND_LINE
+            else []
+        )
+        drill = {"command": "requorum drill", "why": "to show that the new copies can be restored"}
+        return [
+            {"command": "requorum status", "why": "to see every node and its newest copy"},
+            drill,
+            *agrees,
+            *restores,
+        ]
 
     @property
     def verdict(self) -> str:
@@ -92,10 +145,32 @@ class RecoveryReport:
         return f"proven, {warned} warning{'s' if warned > 1 else ''}" if warned else "proven"
 
 
-def opening(plan: Plan, diagnosis: Diagnosis, containers: Mapping[str, Mapping[str, str]], how: str) -> dict[str, Any]:
+def consent_given(plan: Plan, recover: bool | str, how: str) -> str:
+    """How the operator consented to a plan; empty if it needs no consent."""
+    if not plan.id:
+        return ""
+    if recover == plan.id:
+        return "by its ID"
+    return "at the prompt, or by --yes" if how == COMMAND_LINE else "by recover: true"
+
+
+def opening(
+    plan: Plan,
+    diagnosis: Diagnosis,
+    containers: Mapping[str, Mapping[str, str]],
+    how: str,
+    *,
+    consent: str = "",
+    copied: datetime | None = None,
+    leader_seen: Mapping[str, datetime] = NOBODY,
+) -> dict[str, Any]:
     """What the journal records of a plan before its first change."""
     return {
         "how": how,
+        "id": plan.id,
+        "consent": consent,
+        "copied": copied.isoformat() if copied else None,
+        "leaderSeen": {name: moment.isoformat() for name, moment in leader_seen.items()},
         "diagnosis": str(diagnosis.kind),
         "evidence": list(diagnosis.evidence),
         "missing": list(diagnosis.missing),
@@ -133,6 +208,9 @@ def as_json(account: RecoveryReport, name: str) -> dict[str, Any]:
         "losses": facts.get("losses", []),
         "begun": account.steps[0].begun.isoformat(),
         "ended": account.ended.isoformat(),
+        "loss": account.outage.loss if account.outage else None,
+        "outage": account.outage.length if account.outage else None,
+        "consent": account.consent,
         "rto": account.rto,
         "rpo": account.rpo,
         "verdict": account.verdict,
@@ -162,51 +240,9 @@ def as_json(account: RecoveryReport, name: str) -> dict[str, Any]:
             for entry in account.steps
         ],
         "proof": [{**asdict(check), "result": str(check.result)} for check in account.checks],
+        "next": account.next,
     }
 
 
 OUTCOMES = {BEGUN: "interrupted", DONE: "done", FAILED: "failed"}
 """The outcomes as the report names them. A step that began and never ended was interrupted: its run was killed."""
-
-
-def as_markdown(document: Mapping[str, Any]) -> str:
-    """The report as a page for readers, from its JSON."""
-    rto, rpo = document["rto"], document["rpo"]
-    quorum = f", quorum restored after {rto['quorumSeconds']:.1f} s" if rto["quorumSeconds"] is not None else ""
-    lines = [
-        f"# Cluster {document['cluster']}: {document['diagnosis'] or 'changed'}, {document['verdict']}",
-        "",
-        f"- swarm: {document['clusterId']}, leader {document['leader']}",
-        f"- lost: {', '.join(document['lost']) or 'nothing'}",
-        *([f"- restored from {document['copy']}"] if document["copy"] else []),
-        *([f"- new cluster forced from {document['survivor']}"] if document["survivor"] else []),
-        *(f"- note: {loss}" for loss in document["losses"]),
-        f"- RTO: proven {rto['provenSeconds']:.1f} s after the first change{quorum}",
-        f"- RPO: {_rpo(rpo)}",
-        f"- by {document['by']} ({document['how']}), ended {document['ended']}",
-    ]
-    for number, run in enumerate(document["runs"], 1):
-        lines += ["", f"## Run {number}: {run['diagnosis']}, {run['begun']}, by {run['by']} ({run['how']})", ""]
-        lines += [f"{place}. {step['node']}: {step['effect']}" for place, step in enumerate(run["steps"], 1)]
-        lines += ["", *(f"- {fact}" for fact in run["evidence"])]
-    lines += ["", "## Steps", "", "| begun (UTC) | step | node | seconds | outcome |", "|---|---|---|---|---|"]
-    for step in document["steps"]:
-        seconds = "" if step["seconds"] is None else f"{step['seconds']:.2f}"
-        outcome = step["outcome"] + (f": {_cell(step['error'])}" if step["error"] else "")
-        lines.append(f"| {step['begun'][:23]} | {step['action']} | {step['node']} | {seconds} | {outcome} |")
-    lines += ["", "## Proof", "", "| check | of | result | detail |", "|---|---|---|---|"]
-    for check in document["proof"]:
-        lines.append(f"| {check['check']} | {_cell(check['subject'])} | {check['result']} | {_cell(check['detail'])} |")
-    return "\n".join(lines) + "\n"
-
-
-def _rpo(rpo: Mapping[str, int | None]) -> str:
-    if rpo["seconds"]:
-        return f"{rpo['seconds']} s (the age of the restored copy)"
-    if rpo["entries"]:
-        return f"up to {rpo['entries']} log entries whose commit was never confirmed"
-    return "no loss"
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")

@@ -8,7 +8,8 @@ from typing import Any
 from recovery.cluster import Cluster
 from recovery.copies.copy import TIME
 from recovery.errors import StoreError
-from recovery.operations.report import RecoveryReport, as_json, as_markdown
+from recovery.operations.page import as_markdown
+from recovery.operations.report import RecoveryReport, as_json
 from recovery.operations.report_names import among
 from recovery.steps import journal
 

@@ -67,24 +67,25 @@ def _with_consent(plan: Plan, recover: bool | str, *, spent: bool, typed: bool) 
     """The plan, with a refusal if the operator did not consent to it."""
     if recover == plan.id or (recover is True and (typed or not spent) and not plan.needs_id):
         return plan
-    reach = f"the survivor whose log reaches furthest is {plan.survivor}"
-    source = f"the newest good copy is {plan.copy}" if plan.copy else reach
-    why = f"{plan.kind}: {source}"
-    remedy = f"look at the plan {plan.id}, then run: pulumi up --config recover={plan.id}"
-    if not (plan.needs_id or spent or recover):
-        remedy += ". At a terminal, this consents too: pulumi up --config recover=true"
+    effect = (
+        f"restores the swarm from the copy {plan.copy}"
+        if plan.copy
+        else f"forces a new cluster from {plan.survivor}, the survivor whose log reaches furthest"
+    )
+    why = f"plan {plan.id} {effect}, and needs your consent"
+    remedy = f"pulumi up --config recover={plan.id}"
     if plan.moves:
         moves = ", ".join(move.text for move in plan.moves)
-        why += f". The plan moves {moves}. Only the plan's ID consents to these moves"
-        remedy = (
-            "give the managers their old addresses in requorum:managers. "
-            f"If no manager runs at an old address any more, {remedy}"
+        why += (
+            f". It moves {moves}. Only the plan's ID consents to these moves. If a manager still runs at an old address, "
+            "give the managers their old addresses in requorum:managers instead"
         )
+        remedy = f"if no manager runs at an old address any more: {remedy}"
     elif plan.ahead:
         why += f". Changes that only copy {plan.ahead} holds are lost. Only the plan's ID consents to the loss of these changes"
         remedy = (
             "bring back a manager that continued longer, or restore the copy (docs/runbooks/quorum-lost.md). "
-            f"To force from {plan.survivor} anyway, {remedy}"
+            f"To force from {plan.survivor} anyway: {remedy}"
         )
     elif plan.cut:
         why += f". Its log is damaged, and the repaired log ends for {plan.cut}. Only the plan's ID consents to that"

@@ -20,6 +20,7 @@ from recovery.planning.losses import (
 )
 from recovery.planning.plan import Plan, Refusal, Source
 from recovery.planning.returning import readdress, rebuilds
+from recovery.planning.sources import skipped, without_copy
 from recovery.planning.steps import Step
 from recovery.swarm.engine_version import is_older
 from recovery.swarm.machines import Node
@@ -32,7 +33,7 @@ def restore_plan(diagnosis: Diagnosis, settings: Settings, source: Source, now: 
     """The plan that restores the chosen copy on its manager and lets every other node rejoin, or the refusal."""
     choice = source.choice
     if choice is None:
-        return Plan(diagnosis.kind, refusal=_without_copy(diagnosis, settings, _skipped(diagnosis, source)))
+        return Plan(diagnosis.kind, refusal=without_copy(diagnosis, settings, source))
     manifest = choice.manifest
     seed = settings.node(manifest.manager)
     others = _others(diagnosis, settings, seed)
@@ -85,7 +86,7 @@ def _losses(diagnosis: Diagnosis, source: Source, choice: Choice, now: datetime)
     age = (now - moment).total_seconds()
     return (
         f"changes to the swarm after {moment:%Y-%m-%d %H:%M:%S} UTC ({age:.0f} s ago) are lost",
-        *_skipped(diagnosis, source),
+        *skipped(diagnosis, source),
         *lost_objects(manifest.inventory, source.newer),
         *unconfirmed_ca(manifest, source.cas),
         *((older_engine(source.engine, manifest),) if is_older(source.engine, manifest.engine) else ()),
@@ -93,27 +94,6 @@ def _losses(diagnosis: Diagnosis, source: Source, choice: Choice, now: datetime)
         *(LOCKED_AGAIN if manifest.autolock else ()),
         *left_alone(diagnosis),
     )
-
-
-def _skipped(diagnosis: Diagnosis, source: Source) -> tuple[str, ...]:
-    """Why the plan does not restore better copies."""
-    return (
-        *(f"skipped {reason}" for reason in source.rejected),
-        *(f"skipped the copies of {name}: no machine answers at its address" for name in diagnosis.away),
-    )
-
-
-def _without_copy(diagnosis: Diagnosis, settings: Settings, skipped: Sequence[str]) -> Refusal:
-    """Why Requorum cannot restore a copy: no machine answers, or no copy is good."""
-    if all(manager.name in diagnosis.away for manager in settings.managers):
-        addresses = ", ".join(str(manager.address) for manager in settings.managers)
-        why = f"all managers are lost, and no machine answers at {addresses}, so Requorum cannot restore a copy"
-        return Refusal(why, f"start a fresh machine at one of {addresses}, then: pulumi preview", code="no-machine")
-    limit = f" that requorum:copy ({settings.copy_from}) allows" if settings.copy_from else ""
-    detail = "".join(f"\n  {line}" for line in skipped)
-    why = f"all managers are lost, and Requorum found no good copy of cluster {settings.cluster}{limit}{detail}"
-    remedy = "list the copies and what is wrong with them (requorum backups), then correct requorum:backup or requorum:cluster"
-    return Refusal(why, remedy, code="no-good-copy")
 
 
 def needs_second_manager(name: str) -> Refusal:

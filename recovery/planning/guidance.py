@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from recovery.planning import access
 from recovery.planning.decide import make_plan
 from recovery.planning.diagnosis import Diagnosis, Kind, cause
-from recovery.planning.doctor import Remedy, examine, fence_command, trouble
+from recovery.planning.doctor import Proposal, Remedy, examine, fence_command, trouble
 from recovery.planning.plan import Plan, Source
 from recovery.swarm.model import NodeReport, Reach, Survey
 from recovery.swarm.raft import quorum
@@ -18,11 +18,14 @@ from recovery.swarm.raft import quorum
 if TYPE_CHECKING:
     from recovery.settings import Settings
 
+STARTS = 60
+"""Seconds after which an engine that was started has found its swarm, also on a busy machine. Sooner, it looks unhealthy."""
 SHOWN = 3
 """The most nodes whose trouble one sentence names."""
 UPDATE = "pulumi up"
 PROVE = f"{UPDATE}. If it changes nothing, prove what the earlier run did: requorum recover"
 """Pulumi proves nothing if its state agrees with the swarm, as after an interrupted run of the command line."""
+SHOW_STATE = "requorum status"
 SHOW_PLAN = "requorum plan"
 """Shows the plan and its ID, if a survey alone cannot tell them."""
 NO_CHANGE = (
@@ -235,13 +238,13 @@ def _for_one_node(settings: Settings, survey: Survey, diagnosis: Diagnosis) -> s
     if diagnosis.kind is Kind.PARTITIONED and all(survey.of(n).reach is Reach.SILENT for n in diagnosis.lacking):
         names = ", ".join(f"{name} ({settings.node(name).address})" for name in diagnosis.lacking)
         return f"repair the network from this machine to {names}. Nothing is to be done on the machine"
-    if starts := _first(settings, survey, diagnosis, diagnosis.silent):
-        return starts[0]
+    if back := _bring_back(settings, survey, diagnosis, diagnosis.silent):
+        return back
     if diagnosis.away:
         node = settings.node(diagnosis.away[0])
         return f"start a fresh machine for {node.name} at {node.address}, then: {UPDATE}"
     others = _first(settings, survey, diagnosis, (report.node.name for report in survey.reports))
-    return others[0] if others else ""
+    return next((proposal.command for proposal in others.values()), "")
 
 
 def _back_or_lost(settings: Settings, survey: Survey, diagnosis: Diagnosis) -> str:
@@ -253,13 +256,32 @@ def _back_or_lost(settings: Settings, survey: Survey, diagnosis: Diagnosis) -> s
         if case.node in silent
         if any(proposal.remedy is Remedy.REPLACE and not proposal.refused for proposal in case.proposals)
     ]
-    lost = f". If a machine is lost: {'; '.join(fences)}" if fences else ""
-    return "; ".join(_first(settings, survey, diagnosis, silent)) + lost
+    lacking = "no machine is left for one" if settings.hosts.driver == "existing" else "a machine is lost"
+    lost = f". If {lacking}: {'; '.join(fences)}" if fences else ""
+    return _bring_back(settings, survey, diagnosis, silent) + lost
 
 
-def _first(settings: Settings, survey: Survey, diagnosis: Diagnosis, names: Iterable[str]) -> list[str]:
+def _bring_back(settings: Settings, survey: Survey, diagnosis: Diagnosis, names: Sequence[str]) -> str:
+    """The command for these silent nodes: for one that is up, or else to start them all; empty if there is none."""
+    firsts = _first(settings, survey, diagnosis, names)
+    started = [node for node, proposal in firsts.items() if proposal.remedy is Remedy.START]
+    if others := [proposal.command for node, proposal in firsts.items() if node not in started]:
+        return others[0]
+    if not started:
+        return ""
+    after = SHOW_PLAN if survey.leader is None else UPDATE if settings.hosts.driver == "existing" else SHOW_STATE
+    if settings.hosts.driver == "docker":
+        start = f"docker start {' '.join(started)} (docker unpause, where one is paused), wait {STARTS} s"
+    else:
+        places = ", ".join(f"{name} ({settings.node(name).address})" for name in started)
+        place = "in place of each that is lost" if len(started) > 1 else "in its place if it is lost"
+        start = f"switch on {places}, or start a fresh machine {place}"
+    return f"{start}, then: {after}"
+
+
+def _first(settings: Settings, survey: Survey, diagnosis: Diagnosis, names: Iterable[str]) -> dict[str, Proposal]:
     """The first command for each of these nodes that may be run now."""
     among = set(names)
     cases = (case for case in examine(settings, survey, diagnosis) if case.node in among)
-    firsts = (next((one.command for one in case.proposals if not one.refused), "") for case in cases)
-    return [command for command in firsts if command]
+    firsts = {case.node: next((one for one in case.proposals if not one.refused), None) for case in cases}
+    return {node: proposal for node, proposal in firsts.items() if proposal}

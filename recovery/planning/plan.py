@@ -3,7 +3,7 @@
 import hashlib
 from dataclasses import dataclass, replace
 
-from recovery.copies.copy import Choice, Copy
+from recovery.copies.copy import Choice, Copy, Rejected
 from recovery.planning.diagnosis import Kind
 from recovery.planning.steps import Action, Step
 from recovery.swarm.model import AddressChange
@@ -101,8 +101,8 @@ class Source:
 
     choice: Choice | None = None
     """The copy."""
-    rejected: tuple[str, ...] = ()
-    """Why newer copies are not used."""
+    rejected: tuple[Rejected, ...] = ()
+    """The copies that are not used. Beside a chosen copy: those that are newer, or more trusted."""
     newer: Choice | None = None
     """The newest unused copy with a readable manifest. Its list shows what is lost."""
     cas: frozenset[str] = frozenset()
@@ -115,3 +115,5 @@ class Source:
     """With survivors: a copy that holds changes that no survivor has."""
     proven: str = ""
     """The newest report."""
+    elsewhere: Choice | None = None
+    """Without a choice: the newest good copy of a manager for which no machine stands."""

@@ -20,7 +20,7 @@ from recovery.onnode import archive, copying
 from recovery.onnode.sandbox import AT_FAULT
 from recovery.s3 import sealing
 from recovery.steps import lock, redirect, swarm_directory
-from recovery.survey import nodes, unknown_managers, workload
+from recovery.survey import last_leader, nodes, unknown_managers, workload
 from tests.fake.machine import Directory, Machine
 from tests.fake.raft import Raft
 from tests.unit import factories as make
@@ -75,6 +75,8 @@ class FakeShell:
             return Output(b"", "", 0 if there and there.raft and machine.reaches(there) else 1)
         if script == lock.WAS_ON:
             return Output(b"", "", 1)
+        if script == last_leader.ASK:
+            return DONE
         if script == workload.ASK_WORKLOAD:
             return Output(b"open\n" if machine.gossips else b"closed\n", "", 0)
         verbs: dict[str, tuple[str, Callable[[], Output]]] = {

@@ -66,7 +66,7 @@ def test_machines_reinstalled_after_total_loss_are_brought_back(machines: Swarm)
     assert requorum(machines.stack, "backup").status == 0
     before = machines.picture()
     nodes.lose(machines.lab, MANAGERS)
-    shown = machines.stack.preview("--config", "recover=true", check=False)
+    shown = machines.stack.preview(check=False)
     assert shown.status != 0, "dead machines are silent here: nobody can say that they are lost"
     assert "not known to be lost" in shown.text
     nodes.make(machines.lab, {name: ADDRESSES[name] for name in MANAGERS})

@@ -68,7 +68,7 @@ def test_without_the_flag_nothing_is_forced(swarm: Swarm) -> None:
     assert refused.status != 0
     assert "code: consent-needed" in refused.text
     assert "manager-b: force a new cluster" in refused.text
-    assert "pulumi up --config recover=true" in refused.text
+    assert "next: pulumi up --config recover=r" in refused.text
 
 
 def test_the_preview_says_what_the_choice_is_between(swarm: Swarm, variant: Variant) -> None:

@@ -154,7 +154,7 @@ def test_a_silent_manager_is_not_taken_for_lost(swarm: Swarm, variant: Variant) 
         refused(variant(recover=True), "manager-c", "code: silent-manager")
     finally:
         faults.unpause(swarm.lab, ["manager-c"])
-    refused(swarm.stack, "quorum lost", "manager-c: force a new cluster", "recover=true", "code: consent-needed")
+    refused(swarm.stack, "forces a new cluster from manager-c", "pulumi up --config recover=r", "code: consent-needed")
 
 
 def test_the_docker_driver_fences_by_removing_container_and_volume(swarm: Swarm, variant: Variant) -> None:
@@ -169,7 +169,7 @@ def test_the_docker_driver_fences_by_removing_container_and_volume(swarm: Swarm,
     assert [node.name for node in nodes.existing(swarm.lab)] == list(WORKERS)
     assert not swarm.has_volume("manager-c-docker")
     assert re.search(r"manager-c \S+ declared lost \d+ min ago by ", requorum(swarm.stack, "status").text)
-    assert "all lost: the newest good copy is" in requorum(swarm.stack, "plan").errors
+    assert "restores the swarm from the copy swarm-" in requorum(swarm.stack, "plan").errors
 
 
 def test_no_copy_of_this_cluster(swarm: Swarm, variant: Variant) -> None:

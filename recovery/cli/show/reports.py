@@ -20,10 +20,18 @@ def table(reports: Sequence[Mapping[str, Any]], *, wide: bool = False) -> Table:
     for heading in ("report", "what", "lost", "RTO", "RPO", "result", *(("by",) if wide else ())):
         shown.add_column(heading, no_wrap=wide or heading not in ("what", "lost"))
     for one in reports:
-        rpo = f"{one['rpo']['entries']} entries" if one["survivor"] else f"{one['rpo']['seconds']} s"
         rto = f"{one['rto']['provenSeconds']:.1f} s"
         lost = ", ".join(one["lost"]) or "nothing"
-        shown.add_row(
-            one["name"], one["diagnosis"] or "", lost, rto, rpo, one["verdict"], *((one["by"],) if wide else ())
-        )
+        by = (one["by"],) if wide else ()
+        shown.add_row(one["name"], one["diagnosis"] or "", lost, rto, _rpo(one), one["verdict"], *by)
     return shown
+
+
+def _rpo(one: Mapping[str, Any]) -> str:
+    """What may be missing, up to the loss. Reports of earlier versions know only the time of the plan."""
+    rpo = one["rpo"]
+    if one["survivor"]:
+        return f"{rpo['entries']} entries"
+    if rpo.get("lossSeconds") is not None:
+        return f"{rpo['lossSeconds']} s"
+    return f"at most {rpo['lossAtMost']} s" if rpo.get("lossAtMost") is not None else f"{rpo['seconds']} s"

@@ -1,6 +1,7 @@
 """What is wrong and what to run next, in the same words in every command."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,7 +13,7 @@ from recovery.cli import doctor as doctor_command
 from recovery.cluster import Cluster
 from recovery.errors import StoreError
 from recovery.operations import unfinished
-from recovery.operations.assess import assess
+from recovery.operations.assess import UNCHANGED, assess
 from recovery.planning.guidance import PROVE
 from recovery.steps import journal
 from recovery.steps.entry import PLAN
@@ -37,7 +38,7 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Case], tuple[Sc
 
 
 def next_lines(text: str) -> list[str]:
-    """The lines with the next command, without those of errors, which are indented."""
+    """The lines with the next command."""
     return [line.lstrip("├└─│ ") for line in text.splitlines() if line.lstrip("├└─│ ").startswith("next: ")]
 
 
@@ -54,8 +55,9 @@ def test_every_command_says_the_same(stage: Any, lost: frozenset[str]) -> None:
         assert found.state in done.stdout.splitlines()[0]
         assert found.sentence in done.stdout
         assert found.meaning in done.stdout
-    status, doctor, plan, _ = (next_lines(done.stdout) for done in told)
+    status, doctor, plan, recover = (next_lines(done.output) for done in told)
     assert doctor == plan == [f"next: {found.command}"]
+    assert recover == [], "it asks, so nobody has to run anything else"
     assert status == (["next: requorum plan"] if len(lost) > 1 else plan)
     documents = [json.loads(run(command, "--json").stdout) for command in ("status", "doctor", "plan")]
     assert {one["next"] for one in documents[1:]} == {found.command}
@@ -64,6 +66,19 @@ def test_every_command_says_the_same(stage: Any, lost: frozenset[str]) -> None:
     }
     if len(lost) > 1:
         assert found.command == f"pulumi up --config recover={documents[2]['id']}"
+
+
+def test_a_refused_plan_is_shown_once_above_the_only_error(stage: Any) -> None:
+    _, run = stage(Case(3, ALL))
+    done = run("plan")
+    assert done.exit_code == 1
+    assert "1. manager-a: " in done.stdout
+    assert re.search(r"^this is plan (r[0-9a-f]{16})$", done.stdout, re.MULTILINE)
+    assert "STOPPED" not in done.stdout
+    first, following, code = done.stderr.splitlines()
+    assert first.startswith("STOPPED: ")
+    assert first.endswith(UNCHANGED)
+    assert (following.split()[0], code.split()) == ("next:", ["code:", "consent-needed"])
 
 
 def test_doctor_names_the_recovery_before_any_node(stage: Any) -> None:

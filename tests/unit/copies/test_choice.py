@@ -37,7 +37,7 @@ def test_the_newest_good_copy_is_chosen_and_the_rest_explained(of: Settings, buc
         assert found.choice.copy == good
         assert found.archive is not None
         assert found.archive.exists()
-    assert [reason.split(":")[0] for reason in found.rejected] == [no_manifest.name, torn.name, foreign.name]
+    assert [one.copy.name for one in found.rejected] == [no_manifest.name, torn.name, foreign.name]
     assert not found.archive.exists()
 
 
@@ -54,7 +54,7 @@ def test_one_garbled_object_stops_nothing(of: Settings, bucket: Any, tmp_path: P
     with newest_good(catalog, Escrow(of), NAMES, make.CLUSTER) as found:
         assert found.choice is not None
         assert found.choice.copy == good
-    assert [line.split(":")[0] for line in found.rejected] == [bad.name]
+    assert [one.copy.name for one in found.rejected] == [bad.name]
 
 
 def test_no_good_copy_is_no_choice(of: Settings, bucket: Any, tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_proven_copies_come_first_and_those_that_failed_last(
             assert found.choice is not None
             assert found.choice.copy == chosen
         if chosen == newest:
-            assert found.rejected == snapshot
+            assert tuple(f"{one.copy.name}: {one.why}" for one in found.rejected) == snapshot
         bucket.Object(chosen.manifest_key).delete()
 
 
@@ -108,7 +108,7 @@ def test_a_safety_copy_that_is_named_is_passed_over_with_a_reason(
     safety = put(of, tmp_path, "manager-a", 1, kind="safety")
     with newest_good(Catalog(of), Escrow(of), NAMES, make.CLUSTER, choice=safety.name) as found:
         assert found.choice is None
-    assert found.rejected == snapshot
+    assert tuple(f"{one.copy.name}: {one.why}" for one in found.rejected) == snapshot
     with newest_good(Catalog(of), Escrow(of), NAMES, make.CLUSTER) as found:
         assert (found.choice, found.rejected) == (None, ()), "nobody asked for it"
 
@@ -120,7 +120,7 @@ def test_a_copy_that_no_identity_here_opens_is_passed_over(of: Settings, bucket:
     strange = of.model_copy(update={"backup": of.backup.model_copy(update={"identity_file": file})})
     with newest_good(Catalog(strange), Escrow(of), NAMES, None) as found:
         assert found.choice is None
-    assert "identities of requorum:backup.identityFile do not open it" in found.rejected[0]
+    assert "identities of requorum:backup.identityFile do not open it" in found.rejected[0].why
     blind = of.model_copy(update={"backup": of.backup.model_copy(update={"identity_file": None})})
     with (
         pytest.raises(SettingError, match=r"requorum:backup\.identityFile: is not set"),
@@ -190,7 +190,7 @@ def test_a_recovery_reads_no_more_of_a_long_history_than_it_needs(
     with newest_good(Catalog(of), Escrow(of), NAMES, make.CLUSTER) as found:
         assert found.choice is not None
         assert found.choice.copy == chosen
-    assert [line.split(":")[0] for line in found.rejected] == [copy.name for copy in newer]
+    assert [one.copy.name for one in found.rejected] == [copy.name for copy in newer]
     assert len(counting.read) <= BATCH
     counting.read.clear()
     assert len(Catalog(of).since_proven()) == 1 + len(newer)
@@ -228,7 +228,7 @@ def test_a_copy_of_a_clock_that_was_ahead_is_not_the_newest_for_ever(
     with newest_good(catalog, Escrow(of), NAMES, make.CLUSTER) as found:
         assert found.choice is not None
         assert found.choice.copy == right
-    told = {line.split(":")[0]: line for line in found.rejected}
+    told = {one.copy.name: f"{one.copy.name}: {one.why}" for one in found.rejected}
     assert told[early.name] == snapshot
     assert [note for note in catalog.notes if early.clock in note]
     with newest_good(catalog, Escrow(of), ["manager-a"], make.CLUSTER) as found:

@@ -94,4 +94,4 @@ def test_an_archive_that_is_removed_after_the_listing_ends_no_search(two: Settin
     with newest_good(catalog, Escrow(two), NAMES, make.CLUSTER) as found:
         assert found.choice is not None
         assert found.choice.copy == older
-    assert found.rejected == (f"{copy.name}: its archive was removed a moment ago",)
+    assert [(one.copy, one.why) for one in found.rejected] == [(copy, "its archive was removed a moment ago")]

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from recovery.copies.copy import Choice, Copy
+from recovery.copies.copy import Choice, Copy, Rejected
 from recovery.planning.decide import make_plan
 from recovery.planning.diagnosis import diagnose
 from recovery.planning.plan import Plan, Source
@@ -23,6 +23,11 @@ def choice(name: str = "manager-a", address: str = "10.77.1.11") -> Choice:
     return Choice(make.copy_of(manifest), manifest)
 
 
+def passed(why: str, *names: str, code: str = "", recipients: tuple[str, ...] = ()) -> tuple[Rejected, ...]:
+    """Copies that are not restored, one of each manager, all for the same reason."""
+    return tuple(Rejected(choice(name).copy, why, code, recipients) for name in names or ("manager-a",))
+
+
 def plan(
     reports: list[NodeReport],
     *,
@@ -30,7 +35,8 @@ def plan(
     spent: bool = False,
     typed: bool = False,
     chosen: Choice | None = None,
-    rejected: tuple[str, ...] = (),
+    rejected: tuple[Rejected, ...] = (),
+    elsewhere: Choice | None = None,
     survivors: tuple[Survivor, ...] = (),
     moved: tuple[AddressChange, ...] = (),
     copies: bool = True,
@@ -43,7 +49,7 @@ def plan(
     found = diagnose(seen, make.CLUSTER if copies else None, cluster="lab", copies=copies)
     of = S.model_copy(update={"recover": recover, "copy_from": copy})
     cas = seen.cas(make.CLUSTER)
-    source = Source(chosen, rejected, newer, cas, moved=moved, ahead=ahead, proven=proven)
+    source = Source(chosen, rejected, newer, cas, moved=moved, ahead=ahead, proven=proven, elsewhere=elsewhere)
     return make_plan(found, of, source, survivors, make.NOW, spent=spent, typed=typed)
 
 

@@ -15,7 +15,7 @@ from recovery.planning.steps import Action
 from recovery.settings import PLAN_ID
 from recovery.swarm.model import Inventory, LocalState
 from tests.unit import factories as make
-from tests.unit.planning.plans import LOST, choice, named, plan
+from tests.unit.planning.plans import LOST, choice, named, passed, plan
 from tests.unit.planning.test_diagnosis import A, B, C, S
 
 
@@ -75,11 +75,11 @@ def test_a_typed_flag_counts_for_the_loss_at_hand(
 def test_a_refusal_names_the_word_that_counts_wherever_it_is_given(spent: bool) -> None:
     made = plan(LOST, chosen=choice(), spent=spent)
     assert made.refusal is not None
-    assert made.refusal.remedy.endswith(f"pulumi up --config recover={made.id if spent else 'true'}")
+    assert made.refusal.remedy == f"pulumi up --config recover={made.id}"
 
 
 def test_a_refusal_for_another_reason_is_not_agreed_away() -> None:
-    made = plan(LOST, rejected=("only: altered",))
+    made = plan(LOST, rejected=passed("altered"))
     assert made.agreed() == made
     assert made.refusal is not None
 
@@ -102,8 +102,8 @@ def test_all_lost_with_the_flag_restores_the_seed_then_rejoins_the_others() -> N
 
 
 def test_all_lost_says_which_newer_copies_were_passed_over() -> None:
-    made = plan(LOST, recover=True, chosen=choice(), rejected=("newest: the archive is torn",))
-    assert any("newest: the archive is torn" in line for line in made.lines)
+    made = plan(LOST, recover=True, chosen=choice(), rejected=passed("the archive is torn"))
+    assert any(f"skipped {choice().copy.name}: the archive is torn" in line for line in made.lines)
 
 
 def test_an_older_copy_says_which_objects_are_lost_and_which_come_back() -> None:
@@ -126,10 +126,10 @@ def test_an_older_copy_says_which_objects_are_lost_and_which_come_back() -> None
 
 @pytest.mark.parametrize("recover", [False, True])
 def test_all_lost_without_a_good_copy_is_refused(recover: bool) -> None:
-    made = plan(LOST, recover=recover, rejected=("only: altered",))
+    made = plan(LOST, recover=recover, rejected=passed("altered"))
     assert made.refusal is not None
     assert made.refusal.code == "no-good-copy"
-    assert "only: altered" in made.refusal.why
+    assert f"{choice().copy.name}: altered" in made.refusal.why
     assert "requorum backups" in made.refusal.remedy
 
 

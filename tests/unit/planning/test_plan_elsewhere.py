@@ -54,7 +54,7 @@ def test_only_its_id_consents_to_a_plan_elsewhere(recover: bool | str, spent: bo
     assert made.agreed() == made, "no other word will do"
     assert made.refusal.code == "consent-needed"
     assert "manager-c from 10.70.0.3 to 10.77.3.13" in made.refusal.why
-    assert "requorum:managers" in made.refusal.remedy
+    assert "requorum:managers" in made.refusal.why
     assert f"pulumi up --config recover={made.id}" in made.refusal.remedy
     assert made.id not in (plan(LOST, chosen=choice()).id, plan(LOST, chosen=choice(), moved=MOVED[1:]).id)
 

@@ -13,7 +13,7 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from recovery.copies.choice import newest_after
-from recovery.copies.copy import Choice
+from recovery.copies.copy import Choice, Rejected
 from recovery.planning.decide import make_plan
 from recovery.planning.diagnosis import diagnose
 from recovery.planning.objections import precondition
@@ -33,6 +33,7 @@ from tests.unit.planning.plans import (
     changed,
     choice,
     named,
+    passed,
     plan,
     two_of_five_left,
 )
@@ -40,6 +41,7 @@ from tests.unit.planning.test_diagnosis import W1, A, B, C, S, led
 
 DIGEST = re.compile(r"[0-9a-f]{64}|[0-9a-f]{12}(?=…)")
 NOBODY = [make.gone(node) for node in S.nodes]
+NAMES = tuple(node.name for node in S.managers)
 ONE_LEFT = [make.leaderless(A), make.gone(B), make.gone(C)]
 
 
@@ -56,7 +58,7 @@ def older_copy() -> Plan:
 
     old, new = held(9, services={"web", "gone"}, configs=set()), held(1, services={"web", "db"}, configs={"c1"})
     newer = newest_after(old, {one.copy: one.manifest for one in (old, new)})
-    return consented(LOST, chosen=old, newer=newer, rejected=(f"{new.copy.name}: 10 of 20 bytes are there (main)",))
+    return consented(LOST, chosen=old, newer=newer, rejected=(Rejected(new.copy, "10 of 20 bytes are there (main)"),))
 
 
 def by_engine(*, copy_is_named: bool) -> Plan:
@@ -119,7 +121,18 @@ PLANS: dict[str, Callable[[], Plan]] = {
     "all lost, an older engine": lambda: by_engine(copy_is_named=False),
     "all lost, an older engine, the copy is named": lambda: by_engine(copy_is_named=True),
     "all lost, no copy": lambda: plan(LOST, recover=True),
-    "all lost, no good copy": lambda: plan(LOST, recover=True, rejected=("swarm-x: it was altered",), copy="swarm-x"),
+    "all lost, no good copy": lambda: plan(LOST, recover=True, rejected=passed("it was altered"), copy="swarm-x"),
+    "all lost, no good copy of many": lambda: plan(
+        LOST, rejected=tuple(one for why in "abcde" for one in passed(why, *NAMES))
+    ),
+    "all lost, no identity here opens a copy": lambda: plan(
+        LOST, rejected=passed("it is sealed", *NAMES, code="wrong-identity", recipients=("age1abc",))
+    ),
+    "all lost, no machine where the good copy belongs": lambda: plan(
+        [make.empty(A), named(B), named(C)],
+        rejected=passed("it was altered"),
+        elsewhere=choice("manager-b", "10.77.2.12"),
+    ),
     "all lost, no machine": lambda: plan([named(node) for node in S.managers], recover=True),
     "all lost, at other addresses": at_other_addresses,
     "all lost, at another address, alone": lambda: plan(

@@ -1,0 +1,86 @@
+"""The report of one recovery as a page for readers, made from its JSON. It also reads the reports of earlier versions. Pure."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+
+def as_markdown(document: Mapping[str, Any]) -> str:
+    """The report as a page for readers, from its JSON."""
+    rto, rpo = document["rto"], document["rpo"]
+    quorum = f", quorum restored after {rto['quorumSeconds']:.1f} s" if rto["quorumSeconds"] is not None else ""
+    lines = [
+        f"# Cluster {document['cluster']}: {document['diagnosis'] or 'changed'}, {document['verdict']}",
+        "",
+        f"- swarm: {document['clusterId']}, leader {document['leader']}",
+        f"- lost: {', '.join(document['lost']) or 'nothing'}",
+        *([f"- restored from {document['copy']}"] if document["copy"] else []),
+        *([f"- new cluster forced from {document['survivor']}"] if document["survivor"] else []),
+        *(f"- note: {loss}" for loss in document["losses"]),
+        *_of_the_loss(document),
+        f"- RTO: proven {rto['provenSeconds']:.1f} s after the first change{quorum}",
+        f"- RPO: {_rpo(rpo)}",
+        f"- by {document['by']} ({document['how']}), ended {document['ended']}",
+    ]
+    for number, run in enumerate(document["runs"], 1):
+        lines += ["", f"## Run {number}: {run['diagnosis']}, {run['begun']}, by {run['by']} ({run['how']})", ""]
+        lines += [f"{place}. {step['node']}: {step['effect']}" for place, step in enumerate(run["steps"], 1)]
+        lines += ["", *(f"- {fact}" for fact in run["evidence"])]
+    lines += ["", "## Steps", "", "| begun (UTC) | step | node | seconds | outcome |", "|---|---|---|---|---|"]
+    for step in document["steps"]:
+        seconds = "" if step["seconds"] is None else f"{step['seconds']:.2f}"
+        outcome = step["outcome"] + (f": {_cell(step['error'])}" if step["error"] else "")
+        lines.append(f"| {step['begun'][:23]} | {step['action']} | {step['node']} | {seconds} | {outcome} |")
+    lines += ["", "## Proof", "", "| check | of | result | detail |", "|---|---|---|---|"]
+    for check in document["proof"]:
+        lines.append(f"| {check['check']} | {_cell(check['subject'])} | {check['result']} | {_cell(check['detail'])} |")
+    if document.get("next"):
+        lines += ["", "## Next", "", *(f"- `{one['command']}` {one['why']}" for one in document["next"])]
+    return "\n".join(lines) + "\n"
+
+
+def _of_the_loss(document: Mapping[str, Any]) -> list[str]:
+    """When the loss began, how long there was no quorum, and who consented. Reports of earlier versions do not tell."""
+    loss, outage, consent = (document.get(key) for key in ("loss", "outage", "consent"))
+    lines = []
+    if loss and loss["began"]:
+        lines.append(f"- the loss began: {_moment(loss['began'])}, when {loss['seenBy']} lost the last leader")
+    elif loss:
+        earliest = f"not before {_moment(loss['notBefore'])} (the newest copy), " if loss["notBefore"] else ""
+        lines.append(f"- the loss began: not known, {earliest}not after {_moment(loss['notAfter'])} (the first plan)")
+    if outage:
+        lines.append(f"- without a quorum: {_length(outage)}")
+    if consent:
+        lines.append(
+            f"- consent: {consent['by']} to plan {consent['id']}, {consent['given']}, {_moment(consent['at'])}"
+        )
+    return lines
+
+
+def _length(outage: Mapping[str, float | None]) -> str:
+    if outage["seconds"] is not None:
+        return f"{outage['seconds']:.1f} s"
+    bounds = {"at least": outage["atLeast"], "at most": outage["atMost"]}
+    return (
+        ", ".join(f"{word} {seconds:.1f} s" for word, seconds in bounds.items() if seconds is not None) or "not known"
+    )
+
+
+def _moment(iso: str) -> str:
+    return f"{datetime.fromisoformat(iso):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _rpo(rpo: Mapping[str, int | None]) -> str:
+    if rpo.get("lossSeconds") is not None:
+        return f"{rpo['lossSeconds']} s (from the restored copy to the loss)"
+    if rpo.get("lossAtMost") is not None:
+        return f"at most {rpo['lossAtMost']} s (from the restored copy to the first plan)"
+    if rpo["seconds"]:
+        return f"{rpo['seconds']} s (the age of the restored copy)"
+    if rpo["entries"]:
+        return f"up to {rpo['entries']} log entries whose commit was never confirmed"
+    return "no loss"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")

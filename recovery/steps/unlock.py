@@ -12,7 +12,7 @@ from recovery.steps import votes
 from recovery.steps.run import Run
 from recovery.steps.swarm_directory import RESTART_SECONDS
 from recovery.survey.nodes import ask
-from recovery.swarm.key_file import UnlockKey, is_locked, unlock
+from recovery.swarm.key_file import Opening, UnlockKey, is_locked, unlock
 from recovery.swarm.machines import Node
 from recovery.swarm.model import LocalState, NodeReport
 from recovery.waiting import until
@@ -42,15 +42,20 @@ def start(cluster: Cluster, node: Node, shell: Shell, *, say: Say) -> None:
     Raises: as `require_key`; EngineError; ProofFailed if it still has no leader.
     """
     key = _key(cluster, shell, _read(shell))
-    if key is None:
-        return
-    say(f"unlocking {node.name} with unlock key {key.fingerprint}")
+    if key is not None:
+        unlock_with(shell, key, say=say)
+
+
+def unlock_with(shell: Shell, key: UnlockKey, *, say: Say) -> None:
+    """Unlock a locked manager with this key, and wait until it has a leader. Raises: EngineError; ProofFailed."""
+    name = shell.node.name
+    say(f"unlocking {name} with unlock key {key.fingerprint}")
     Engine(shell).unlock(key)
 
     def failure(report: NodeReport) -> ProofFailed:
         why = f"it has no leader after {votes.SECONDS:.0f} s. Its engine's swarm state is {report.state}"
         remedy = "look at the swarm (requorum status), then run the same command again"
-        return ProofFailed("unlocking it", why, remedy=remedy, node=node.name, code="no-leader")
+        return ProofFailed("unlocking it", why, remedy=remedy, node=name, code="no-leader")
 
     until(lambda: ask(shell), votes.SECONDS, holds=_takes_part, pause=PAUSE, otherwise=failure)
 
@@ -62,13 +67,22 @@ def open_key_file(run: Run, step: Step) -> None:
     Raises: as `require_key`; CommandFailed.
     """
     report = run.survey.of(step.node)
-    shell = run.shell(report.node)
-    pem = _read(shell)
-    if key := _key(run.cluster, shell, pem):
-        run.say(f"decrypting the key file of {step.node} with unlock key {key.fingerprint}")
+
+    def opening(locked: bytes) -> UnlockKey:
+        return run.cluster.escrow.opening(locked, whose=step.node)
+
+    open_with(run.shell(report.node), report, opening, say=run.say)
+
+
+def open_with(shell: Shell, report: NodeReport, opening: Opening, *, say: Say) -> None:
+    """Open the key file of a locked manager with the key that ``opening`` finds. Raises: as `open_key_file`."""
+    name, pem = report.node.name, _read(shell)
+    if is_locked(pem):
+        key = opening(pem)
+        say(f"decrypting the key file of {name} with unlock key {key.fingerprint}")
         shell.run(["sh", "-c", REPLACE, "replace", KEY_FILE], stdin=unlock(pem, key))
     if report.state is LocalState.LOCKED:
-        run.say(f"restarting the Docker engine of {step.node}, which started locked. This takes 20 s")
+        say(f"restarting the Docker engine of {name}, which started locked. This takes 20 s")
         shell.run(["sh", "-c", RESTART], seconds=RESTART_SECONDS)
 
 

@@ -25,6 +25,7 @@ COMMANDS = {
     "doctor": Listed("status", "List unhealthy nodes and the commands that may repair them, least disruptive first."),
     "plan": Listed("cluster", "Show what `pulumi up` would change in the swarm now, or why it would refuse."),
     "recover": Listed("cluster", "Carry out the plan without Pulumi, on machines that are up."),
+    "rescue": Listed("rescue", "Bring back the swarm of one manager, without a stack file and without a copy in S3."),
     "reports": Listed("reports", "List the reports of all recoveries and other changes of the swarm, newest first."),
     "report": Listed(
         "reports", "Print one report: the losses, the steps and their times, and the result of the proof."

@@ -69,8 +69,15 @@ def opened(stack: str, config_file: Path | None, *, as_json: bool = False) -> "I
     """
     from recovery.cluster import Cluster
 
-    try:
+    with ended(as_json=as_json):
         yield Cluster(_settings(stack, config_file))
+
+
+@contextmanager
+def ended(*, as_json: bool = False) -> Iterator[None]:
+    """Show an error within the context, and end the command with its exit status; with ``as_json``, also as JSON."""
+    try:
+        yield
     except RequorumError as error:
         if as_json:
             print_json(error_json(error))

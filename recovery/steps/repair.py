@@ -5,6 +5,8 @@ repaired one. The note that it is in a swarm is left out there. So the engine co
 by itself.
 """
 
+from functools import partial
+
 from recovery.copies import snapshot
 from recovery.copies.manifest import Verdict
 from recovery.copies.snapshot import Staged
@@ -16,7 +18,7 @@ from recovery.planning.steps import Step
 from recovery.progress import Say
 from recovery.steps import swarm_directory
 from recovery.steps.run import PLAN_AGAIN, Run
-from recovery.swarm.key_file import Opening, UnlockKey, unlock
+from recovery.swarm.key_file import Opening, unlock
 from recovery.swarm.model import NodeReport
 from recovery.swarm.survivor import Survivor
 
@@ -28,10 +30,7 @@ def repair_log(run: Run, step: Step) -> None:
     says; ProofFailed if no swarm comes up from it; DamagedCopy, NoUnlockKey, CommandFailed, Silent.
     """
     report = run.survey.of(step.node)
-
-    def opening(locked: bytes) -> UnlockKey:
-        return run.cluster.escrow.opening(locked, whose=step.node)
-
+    opening = partial(run.cluster.escrow.opening, whose=step.node)
     repair(run.shell(report.node), report, run.consented.cut, opening, say=run.say)
 
 

@@ -1,5 +1,7 @@
 """Managers without a leader: where their logs end, and which log holds most."""
 
+from functools import partial
+
 from recovery.cluster import Cluster
 from recovery.copies import snapshot
 from recovery.copies.manifest import Verdict
@@ -27,7 +29,7 @@ def read_survivors(cluster: Cluster, survey: Survey) -> tuple[Survivor, ...]:
         with cluster.shell(report.node) as shell:
             if not report.damage:
                 return _sound(shell, report)
-            return tried(shell, report, lambda locked: cluster.escrow.opening(locked, whose=report.node.name))
+            return tried(shell, report, partial(cluster.escrow.opening, whose=report.node.name))
 
     return side_by_side(read, held)
 

@@ -10,6 +10,9 @@ from typing import Any
 from recovery.swarm.model import NodeReport
 from recovery.swarm.survivor import Survivor
 
+NEEDED = frozenset({"bash", "docker", "ip", "python3", "sha256sum", "systemd-run", "tar", "unshare", "zstd"})
+"""The tools of a machine that a restore test and a repair need."""
+
 
 @dataclass(frozen=True)
 class Single:
@@ -26,6 +29,12 @@ class Single:
     """The safety copy of its swarm directory, on its own disk."""
     beside: tuple[str, ...] = ()
     """Former swarm directories and safety copies next to the swarm directory."""
+
+    @property
+    def lacks(self) -> tuple[str, ...]:
+        """The tools that the machine lacks for a trial in the sandbox."""
+        found = self.report.on_node.lacks if self.report.on_node else ()
+        return tuple(tool for tool in found if tool in NEEDED)
 
     @property
     def silent(self) -> tuple[str, ...]:

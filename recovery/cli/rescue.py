@@ -69,9 +69,9 @@ def _carry_out(target: Target, rescuer: Rescue, seen: Single, plan: Plan) -> Non
 
 
 def _require_consent(target: Target, plan: Plan, given: str) -> None:
-    """Go on if the operator gave the plan's ID, or says yes at a terminal. Raises: Refused; typer.Exit."""
+    """Go on if the plan needs no consent, or the operator gave its ID or says yes at a terminal. Raises: Refused; typer.Abort."""
     doing = f"rescuing the swarm of {target.host}"
-    if given == plan.id:
+    if plan.id in ("", given):
         return
     consent = f"requorum rescue {target.url} --plan {plan.id}"
     if given:

@@ -32,12 +32,15 @@ def rescue_plan(seen: Single) -> Plan:
 
 
 def _finished(seen: Single) -> Plan:
-    """The plan for a manager with a leader: nothing, unless an earlier run was interrupted before its end."""
+    """The plan for a manager with a leader: nothing, unless an earlier run was interrupted before its end.
+
+    What is left of that run gives back what it took, and needs no new consent.
+    """
     report, name = seen.report, seen.report.node.name
     if not (report.opened or report.repaired):
         return Plan(Kind.HEALTHY, report.cluster_id)
     locks = (steps.lock(name, escrow=False),) if report.opened else ()
-    return Plan(Kind.HEALTHY, report.cluster_id, (*locks, steps.prove_alone(name)), survivor=name)
+    return Plan(Kind.HEALTHY, report.cluster_id, (*locks, steps.prove_alone(name)))
 
 
 def _refusal(seen: Single) -> Refusal | None:

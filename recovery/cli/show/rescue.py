@@ -27,7 +27,7 @@ def found_lines(host: str, seen: Single, plan: Plan) -> Iterator[str]:
         yield f"safety copy: {seen.kept}"
     yield from (f"next to it: {path}" for path in seen.beside if path != seen.kept)
     if plan.steps:
-        yield f"plan {plan.id}:"
+        yield f"plan {plan.id}:" if plan.id else "an earlier run did not reach its end. What is left of it:"
         yield from plan.lines
     elif not plan.refusal:
         yield "nothing to do"

@@ -81,7 +81,7 @@ def _require_consent(target: Target, plan: Plan, given: str) -> None:
             remedy=f"read the plan above, then: {consent}",
             code="plan-outdated",
         )
-    if not sys.stdin.isatty():
+    if not _at_terminal():
         raise Refused(
             doing,
             "nothing was changed in its swarm directory. The plan needs your consent",
@@ -143,9 +143,13 @@ def _key_text(file: str) -> str:
         return Path(file).read_text()
     if file == STDIN:
         return sys.stdin.read()
-    if not sys.stdin.isatty():
+    if not _at_terminal():
         raise _no_key("the swarm is autolocked, and no unlock key is given")
     return str(typer.prompt("unlock key (docker swarm unlock-key told it)", hide_input=True))
+
+
+def _at_terminal() -> bool:
+    return sys.stdin.isatty()
 
 
 def _no_key(why: str) -> SettingError:

@@ -25,6 +25,7 @@ from recovery.steps.force import force
 from recovery.steps.repair import repair
 from recovery.steps.unlock import open_with, unlock_with
 from recovery.survey import single
+from recovery.survey.nodes import ask
 from recovery.survey.single import UNKNOWN, Place
 from recovery.survey.workload import GOSSIP_SECONDS, node_workload
 from recovery.swarm.key_file import Opening, UnlockKey, opens
@@ -42,8 +43,8 @@ REMEDIES: Mapping[str, str] = {
     "slow-login": "find out what keeps the login of the host busy, then run the same command again",
     "missing-rights": "log in as root: requorum rescue {url}",
     "plan-outdated": "look at the plan again: requorum rescue {url}",
-    "repair-failed": "look for another manager or a backup: docs/runbooks/damaged.md",
-    "swarm-differs": "put the safety copy back, as docs/runbooks/damaged.md describes",
+    "repair-failed": "look for another manager or a backup: docs/runbooks/rescue.md",
+    "swarm-differs": "put the safety copy back, as docs/runbooks/rescue.md describes",
     "swarm-timeout": "look at the engine's log on the host (journalctl -u docker), then run the same command again",
     "no-leader": "look at the engine's log on the host (journalctl -u docker), then run the same command again",
 }
@@ -94,7 +95,7 @@ class Rescue:
     def carry_out(self, seen: Single, plan: Plan) -> Rescued:
         """Take the steps of a plan, to which the operator has consented. Safe to run again after any interruption.
 
-        Raises: Refused if another manager answers now; ProofFailed, TransportError, EngineError, DamagedCopy, NoUnlockKey.
+        Raises: Refused if another manager answers now, or this one has a leader; ProofFailed, TransportError, EngineError, DamagedCopy, NoUnlockKey.
         """
         shell, report, say = self._shell, seen.report, self._say
         takes: Mapping[Action, Callable[[], None]] = {
@@ -111,11 +112,12 @@ class Rescue:
         return self._prove(seen)
 
     def _force(self, seen: Single) -> None:
-        """Force a new cluster if still no other manager answers, and see to it that the engine listens for gossip."""
-        if back := single.answering(self._shell, seen.others):
+        """Force a new cluster if still nobody has one, and see to it that the engine listens for gossip."""
+        back = single.answering(self._shell, seen.others)
+        if back or ask(self._shell, seconds=single.ENGINE_SECONDS).led:
             raise Refused(
                 f"forcing a new cluster from {seen.report.node.name}",
-                f"another manager answers now: {', '.join(back)}",
+                f"another manager answers now: {', '.join(back)}" if back else "it has a leader now",
                 remedy="look at the plan again",
                 node=seen.report.node.name,
                 code="plan-outdated",
@@ -153,7 +155,7 @@ class Rescue:
             raise ProofFailed(
                 "proving the swarm",
                 f"it is swarm {cluster_id}, and lacks {objects or 'nothing'}. It should be swarm {report.cluster_id}",
-                remedy="put the safety copy back, as docs/runbooks/damaged.md describes",
+                remedy="put the safety copy back, as docs/runbooks/rescue.md describes",
                 node=report.node.name,
                 code="proof-failed",
             )

@@ -86,10 +86,10 @@ def _no_log(seen: Single) -> str:
 def _elsewhere(seen: Single) -> str:
     """Where the log of the swarm may be."""
     if seen.beside:
-        return f"look for the log in what lies next to it: {', '.join(seen.beside)}. See docs/runbooks/damaged.md"
+        return f"look for the log in what lies next to it: {', '.join(seen.beside)}. See docs/runbooks/rescue.md"
     if seen.others:
         return f"rescue another manager of the swarm: {', '.join(seen.others)}"
-    return "look for a backup of /var/lib/docker/swarm, or for another manager of the swarm: docs/runbooks/damaged.md"
+    return "look for a backup of /var/lib/docker/swarm, or for another manager of the swarm: docs/runbooks/rescue.md"
 
 
 def _others_answer(answering: tuple[str, ...]) -> Refusal:
@@ -128,7 +128,7 @@ def _forcing(seen: Single, best: Survivor) -> Iterator[Step]:
     yield steps.force(seen.report.node)
     if best.locked or seen.report.opened:
         yield steps.lock(name, escrow=False)
-    yield steps.prove_alone(name)
+    yield steps.prove_alone(name, tried=best.holds is not None)
 
 
 def _losses(seen: Single, best: Survivor) -> Iterator[str]:

@@ -186,9 +186,11 @@ def demote(name: str) -> Step:
     return Step(Action.DEMOTE, name, "demote it, because every manager is back", "it is a worker")
 
 
-def prove_alone(name: str) -> Step:
-    """Prove the swarm of one manager, without a fresh copy."""
-    effect = "prove: it leads the same swarm, which holds everything that came up in the sandbox"
+def prove_alone(name: str, *, tried: bool = False) -> Step:
+    """Prove the swarm of one manager, without a fresh copy; ``tried`` says that it came up in the sandbox before."""
+    effect = "prove: it leads the same swarm" + (
+        ", which holds everything that came up in the sandbox" if tried else ""
+    )
     return Step(Action.PROVE, name, effect, "the proof holds")
 
 

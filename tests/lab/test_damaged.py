@@ -1,14 +1,36 @@
 """Damaged raft logs, and a full disk, on real engines. The tests run in order."""
 
 import json
+from collections.abc import Iterator
 
 import pytest
 
-from lab import damage
+from lab import cluster, damage, image, nodes
+from lab.instance import Instance
+from lab.stack import Stack, settings
 from tests.lab.here import requorum
 from tests.lab.swarm import MANAGERS, WORKERS, Picture, Swarm
 
 BEFORE: dict[str, Picture] = {}
+ENGINES = [
+    image.DEFAULT,
+    pytest.param("26.1", marks=pytest.mark.whole),
+    pytest.param("20.10", marks=pytest.mark.whole),
+]
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def stack(lab: Instance, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Stack]:
+    """A cluster of nodes with one engine, each with copies of its own."""
+    version = request.param
+    name = f"damaged-{version.replace('.', '-')}"
+    image.ensure(lab, version)
+    values = settings(lab, version=version)
+    made = Stack(lab, name, tmp_path_factory.mktemp(name) / f"Pulumi.{name}.yaml")
+    made.write({**values, "backup": {**values["backup"], "prefix": name}})
+    cluster.prepare(lab, made)
+    yield made
+    nodes.remove_all(lab)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -45,12 +67,31 @@ def test_one_flipped_byte_early_with_the_quorum_alive(swarm: Swarm) -> None:
     """The engine says `error`; status, doctor and plan name the way out, and a plain `pulumi up` takes it."""
     damage.harm(swarm.lab, "manager-c", damage.FLIPPED_EARLY)
     assert state(swarm, "manager-c") == "error"
-    assert "The raft log is damaged on manager-c" in told(swarm, "status")
+    swarm.until(lambda: "The raft log is damaged on manager-c" in told(swarm, "status"), "the damage is told")
     assert "manager-c: its raft log is damaged (a wrong checksum)" in told(swarm, "doctor")
     assert "give up its damaged log and leave the swarm" in told(swarm, "plan")
     swarm.stack.up("--skip-preview")
     require_back(swarm)
     assert safety_copies(swarm) == ["manager-c"]
+
+
+@pytest.mark.whole
+@pytest.mark.parametrize(
+    "kind",
+    [
+        damage.FLIPPED_MIDDLE,
+        damage.FLIPPED_LATE,
+        damage.TORN,
+        damage.TOO_LONG,
+        damage.TRUNCATED,
+        damage.NO_SNAPSHOT,
+    ],
+)
+def test_any_damage_to_one_of_three_is_healed_by_a_plain_update(swarm: Swarm, kind: str) -> None:
+    """Or by the engine itself. The manager keeps its node ID, and nothing is lost."""
+    damage.harm(swarm.lab, "manager-c", kind)
+    swarm.stack.up("--skip-preview")
+    require_back(swarm)
 
 
 @pytest.mark.whole

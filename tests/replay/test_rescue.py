@@ -214,6 +214,29 @@ def test_a_manager_that_comes_back_before_the_force_stops_it(wires: Wires) -> No
     assert first.state is LocalState.ACTIVE
 
 
+def test_a_manager_that_somebody_else_rescued_meanwhile_is_not_forced_again(wires: Wires) -> None:
+    first = stage(wires, Ailing(3))
+    with reached(target(), no_key, say=lambda _: None) as rescuer:
+        seen, plan = rescuer.look()
+        rescue(plan.id)
+        before = first.directory
+        with pytest.raises(Refused, match="code: plan-outdated"):
+            rescuer.carry_out(seen, plan)
+    assert first.directory == before
+
+
+@pytest.mark.parametrize("lost", [1, 2])
+def test_nor_is_a_log_repaired_that_goes_on(wires: Wires, lost: int) -> None:
+    first = stage(wires, Ailing(1, lost))
+    with reached(target(), no_key, say=lambda _: None) as rescuer:
+        seen, plan = rescuer.look()
+        rescue(plan.id)
+        before = first.directory
+        with pytest.raises(Refused, match="code: plan-outdated"):
+            rescuer.carry_out(seen, plan)
+    assert first.directory == before
+
+
 def test_the_id_covers_the_log_its_end_and_who_is_missing(wires: Wires) -> None:
     ids = set()
     for case in (Ailing(1, 2), Ailing(1, 1), Ailing(3, 2), Ailing(2, 2), Ailing(3)):

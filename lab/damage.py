@@ -8,7 +8,7 @@ TORN, TOO_LONG, TRUNCATED, EMPTIED, NO_SNAPSHOT = "torn", "too long", "truncated
 HARM = r"""
 import pathlib, sys
 
-raft, how = pathlib.Path("/var/lib/docker/swarm/raft"), sys.argv[1]
+how, raft = sys.argv[1], pathlib.Path(*sys.argv[2:] or ["/var/lib/docker/swarm/raft"])
 if how == "no snapshot":
     for path in (raft / "snap-v3-encrypted").glob("*.snap"):
         path.unlink()

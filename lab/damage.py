@@ -50,7 +50,7 @@ SMALL = (
 """Moves the swarm directory to a small disk."""
 FILLED = f"{SMALL}; head -c 62914560 /dev/zero > /mnt/small/filler"
 WRITES = (
-    "i=0; while [ $i -lt 400 ] && head -c 450000 /dev/urandom | base64 | timeout 40 docker config create load-$i - >/dev/null; "
+    "i=0; while [ $i -lt $1 ] && head -c 450000 /dev/urandom | base64 | timeout 40 docker config create load-$i - >/dev/null; "
     "do i=$((i+1)); done; echo $i"
 )
 """Writes configs of 600 KB until the engine takes no more. Prints how many it took."""
@@ -74,9 +74,9 @@ def make_small(instance: Instance, name: str, size: str) -> None:
     _with_engine_off(instance, name, ["sh", "-ec", SMALL, "small", size])
 
 
-def write_until_full(instance: Instance, name: str) -> int:
-    """Write configs through a manager until its engine takes no more. Returns how many it took."""
-    return int(_on(instance, name, ["sh", "-c", WRITES]).split()[-1])
+def write_until_full(instance: Instance, name: str, *, most: int = 400) -> int:
+    """Write configs through a manager until its engine takes no more, or ``most`` of them. Returns how many it took."""
+    return int(_on(instance, name, ["sh", "-c", WRITES, "write", str(most)]).split()[-1])
 
 
 def make_space(instance: Instance, name: str) -> None:

@@ -184,6 +184,19 @@ def test_the_update_after_changes_nothing(swarm: Swarm) -> None:
 
 
 @pytest.mark.whole
+def test_a_disk_that_fills_up_under_load_stops_one_manager_and_is_told(swarm: Swarm) -> None:
+    damage.make_small(swarm.lab, "manager-c", "150m")
+    require_back(swarm)
+    damage.write_until_full(swarm.lab, "manager-a", most=150)
+    swarm.until(lambda: "manager-c: its disk is full" in told(swarm, "doctor"), "the cause is told")
+    damage.make_space(swarm.lab, "manager-c")
+    assert requorum(swarm.stack, "restart", "manager-c", "--yes").status == 0
+    swarm.on("manager-a", "sh", "-c", "docker config ls --format '{{.Name}}' | grep ^load- | xargs docker config rm")
+    swarm.stack.up("--skip-preview")
+    require_back(swarm)
+
+
+@pytest.mark.whole
 def test_a_full_disk_is_told_as_the_cause_and_the_engine_comes_back_with_space(swarm: Swarm) -> None:
     damage.fill(swarm.lab, "manager-c")
     swarm.until(lambda: "manager-c: its disk is full" in told(swarm, "doctor"), "the cause is told")

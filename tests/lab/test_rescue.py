@@ -194,10 +194,10 @@ def test_an_autolocked_swarm_needs_its_key_and_is_locked_again_with_a_new_one(ho
 @pytest.mark.whole
 def test_a_disk_that_fills_up_under_load_is_told_as_the_cause(host: Host) -> None:
     host.write()
-    damage.make_small(host.lab, host.name, "210m")
+    damage.make_small(host.lab, host.name, "150m")
     assert host.leads()
     took = damage.write_until_full(host.lab, host.name)
-    assert 0 < took < 400, "the disk is full"
+    assert 0 < took < 400, "the disk fills up"
     refused = host.rescue()
     assert "code: disk-full" in refused.stderr, (refused, host.on("docker", "info", check=False))
     damage.make_space(host.lab, host.name)

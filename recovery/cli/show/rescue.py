@@ -38,7 +38,7 @@ def rescued_lines(host: str, seen: Single, rescued: Rescued) -> Iterator[str]:
     yield f"{host} leads swarm {rescued.cluster_id}, as docker node ls shows:"
     for member in rescued.members:
         status = "Ready" if member.ready else "Down"
-        yield f"  {member.hostname} ({member.address}): {status}, {member.role}{', leader' if member.leader else ''}"
+        yield f"  {member.hostname or member.node_id} ({member.address or 'no address'}): {status}, {member.role}{', leader' if member.leader else ''}"
     for check in rescued.tasks:
         yield f"  service {check.subject}: {check.detail}"
     if any(check.result is not Result.OK for check in rescued.tasks):
@@ -53,11 +53,11 @@ def _next(seen: Single, rescued: Rescued) -> Iterator[str]:
         yield "keep the new unlock key in a safe place. On the host: docker swarm unlock-key"
     down = [member for member in rescued.members if not member.ready]
     if seen.others:
-        yield f"before one of {', '.join(seen.others)} starts again, on it: docker swarm leave --force"
-        yield "let each of them join again: on the host, docker swarm join-token manager. Then remove its old entry: docker node rm ID"
+        yield f"when one of {', '.join(seen.others)} starts again, run on it at once: docker swarm leave --force"
+        yield "let each of them join again. On the host: docker swarm join-token manager. Then remove its old entry: docker node rm ID"
     elif down:
-        names = ", ".join(f"{member.hostname} ({member.node_id})" for member in down)
-        yield f"nodes that are down: {names}. If a node does not come back, on the host: docker node rm ID"
+        names = ", ".join(f"{member.hostname or 'a node'} ({member.node_id})" for member in down)
+        yield f"nodes that are down: {names}. Workers come back within a minute. If one does not, on the host: docker node rm ID"
     if len([member for member in rescued.members if member.role == "manager" and member.ready]) < 3:
         yield "a swarm with fewer than three managers survives no loss of a manager. Add managers"
     if seen.kept or seen.beside or survivor:

@@ -18,7 +18,8 @@ OFF = frozenset({b"inactive", b"failed", b"activating"})
 """systemd's words for an engine that does not run, or that it starts again and again. One that hangs is active, and its raft
 member may live."""
 STALLED = frozenset({LocalState.ERROR, LocalState.PENDING})
-"""The states of an engine whose raft member has stopped, or did not start."""
+"""The states of an engine whose raft member has stopped, or did not start. If it stopped while the engine ran, as on a disk that
+fills up, engine 28 goes on to say `active`, and has no control."""
 
 
 def examined(shell: Shell, seen: NodeReport, root: str, free: int | None) -> NodeReport:
@@ -29,7 +30,8 @@ def examined(shell: Shell, seen: NodeReport, root: str, free: int | None) -> Nod
     if seen.reach is Reach.NO_RIGHTS or not seen.raft or seen.placed:
         return seen
     down = seen.reach is Reach.NO_ENGINE
-    if (down or seen.state in STALLED) and free is not None and free < LEAST_BYTES:
+    stopped = seen.state in STALLED or (seen.state is LocalState.ACTIVE and not seen.control)
+    if (down or stopped) and free is not None and free < LEAST_BYTES:
         return replace(
             seen, full=f"{free >> 20} MiB are free, and Docker needs {LEAST_BYTES >> 20} MiB{_removable(shell, root)}"
         )

@@ -100,7 +100,9 @@ def test_nobody_elses_log_is_read(seen: NodeReport) -> None:
 
 
 @pytest.mark.parametrize(
-    "seen", [FAILED, DOWN, replace(UP, state=LocalState.PENDING)], ids=["error", "down", "pending"]
+    "seen",
+    [FAILED, DOWN, replace(UP, state=LocalState.PENDING), replace(UP, control=False)],
+    ids=["error", "down", "pending", "stopped under load"],
 )
 def test_a_full_disk_is_the_cause_before_the_log_is(seen: NodeReport) -> None:
     damage, full, verbs = look(seen, WRONG, LEAST_BYTES - (2 << 20))
@@ -113,7 +115,7 @@ def test_a_disk_that_has_space_again_is_still_the_cause_until_the_engine_is_rest
 
 
 def test_a_disk_that_is_full_under_a_manager_that_works_is_not_told() -> None:
-    assert look(UP, WRONG, 0) == ("", "", [])
+    assert look(replace(UP, control=True), WRONG, 0) == ("", "", [])
 
 
 def test_where_the_free_space_is_unknown_the_log_is_looked_at() -> None:

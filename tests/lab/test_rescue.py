@@ -45,6 +45,7 @@ class Host:
     lab: Instance
     name: str
     address: str
+    engine: str = image.DEFAULT
 
     def on(self, *command: str, check: bool = True, stdin: str = "") -> str:
         argv = ["docker", "-H", self.lab.docker_host, "exec", "-i", self.name, *command]
@@ -95,7 +96,7 @@ class Host:
 
 def made(lab: Instance, engine: str, last: int) -> Host:
     image.ensure(lab, engine)
-    host = Host(lab, f"solo-{engine.replace('.', '-')}", address(1, last))
+    host = Host(lab, f"solo-{engine.replace('.', '-')}", address(1, last), engine)
     nodes.make(lab, {host.name: host.address}, version=engine)
     host.on("docker", "swarm", "init", "--advertise-addr", host.address)
     workload.load_workload(lab, host.address)
@@ -189,6 +190,26 @@ def test_an_autolocked_swarm_needs_its_key_and_is_locked_again_with_a_new_one(ho
     assert "unlock it with the unlock key that you give" in shown
     assert host.picture() == before
     host.on("docker", "swarm", "update", "--autolock=false")
+
+
+@pytest.mark.whole
+def test_another_manager_that_answers_is_in_the_way_and_one_that_is_off_is_named_in_the_plan(host: Host) -> None:
+    other = Host(host.lab, f"other-{host.engine.replace('.', '-')}", address(2, 42))
+    nodes.make(host.lab, {other.name: other.address}, version=host.engine)
+    joining = host.on("docker", "swarm", "join-token", "-q", "manager")
+    other.on("docker", "swarm", "join", "--token", joining, f"{host.address}:2377")
+    host.write()
+    before = host.picture()
+    damage.harm(host.lab, host.name, damage.FLIPPED_LATE)
+    refused = host.rescue()
+    assert "code: manager-answers" in refused.stderr, refused
+    assert f"another manager: {other.address} (it answers)" in refused.stdout
+    other.on("systemctl", "stop", "docker.socket", "docker.service")
+    shown = host.rescued()
+    assert f"other managers that do not answer: {other.address}" in shown
+    assert f"when one of {other.address} starts again" in shown
+    assert host.picture() == before
+    nodes.lose(host.lab, [other.name])
 
 
 @pytest.mark.whole

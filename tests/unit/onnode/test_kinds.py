@@ -13,7 +13,7 @@ from recovery.swarm.wal import Position, read
 from tests.unit.onnode.test_repair import place, snapshot
 
 RECORDED = Path(__file__).parents[1] / "swarm"
-ENGINES = ("26", "28")
+ENGINES = ("20", "26", "28")
 WRONG, PAST = "a wrong checksum", "a length that runs past the end of the file"
 LAST = frozenset({damage.FLIPPED_LATE, damage.TORN, damage.TOO_LONG, damage.TRUNCATED})
 """What strikes only the last frame, which may hold an entry or where the log is committed."""

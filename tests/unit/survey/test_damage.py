@@ -30,10 +30,12 @@ class Node:
 
     node = A
 
-    def __init__(self, log: tuple[str, bool] | None, engine: str = "failed") -> None:
-        self.log, self.engine, self.verbs = log, engine, list[str]()
+    def __init__(self, log: tuple[str, bool] | None, engine: str = "failed", restarts: str = "0") -> None:
+        self.log, self.engine, self.restarts, self.verbs = log, engine, restarts, list[str]()
 
     def run(self, argv: Sequence[str], **_: Any) -> Output:
+        if argv[:2] == ["systemctl", "show"]:
+            return Output(f"{self.restarts}\n".encode(), "", 0)
         if argv[0] == "systemctl":
             return Output(f"{self.engine}\n".encode(), "", 3)
         self.verbs.append(argv[4])
@@ -82,6 +84,13 @@ def test_a_damaged_log_is_one_that_its_engine_cannot_use(
 )
 def test_an_engine_that_hangs_may_live_whatever_its_log_looks_like(engine: str, damage: str) -> None:
     assert examined(cast("Shell", Node(WRONG, engine)), DOWN, DATA_ROOT, PLENTY).damage == damage
+
+
+@pytest.mark.parametrize(("restarts", "damage"), [("0", ""), ("", ""), ("3", CUT_OFF[0])])
+def test_a_last_write_that_was_cut_off_is_damage_if_the_engine_crashes_over_it(restarts: str, damage: str) -> None:
+    """Engine 20.10 does, over a length that runs out of the file."""
+    node = cast("Shell", Node(CUT_OFF, "activating", restarts))
+    assert examined(node, DOWN, DATA_ROOT, PLENTY).damage == damage
 
 
 @pytest.mark.parametrize(

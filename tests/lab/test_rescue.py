@@ -54,7 +54,9 @@ class Host:
         return done.stdout.strip()
 
     def state(self) -> str:
-        return self.on("docker", "info", "--format", "{{.Swarm.LocalNodeState}}", check=False)
+        """The engine's swarm state; empty if the engine does not answer, as one that crashes again and again."""
+        asked = ["timeout", "30", "docker", "info", "--format", "{{.Swarm.LocalNodeState}}"]
+        return self.on(*asked, check=False)
 
     def rescue(self, *options: str, stdin: str = "", known_hosts: str = "") -> "subprocess.CompletedProcess[str]":
         hosts = known_hosts or str(self.lab.known_hosts)

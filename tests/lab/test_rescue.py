@@ -69,7 +69,7 @@ class Host:
         looked = self.rescue(*options, stdin=stdin)
         assert looked.returncode == 1, looked
         assert "code: consent-needed" in looked.stderr, looked
-        found = re.search(r"^plan (r[0-9a-f]{7}):$", looked.stdout, re.MULTILINE)
+        found = re.search(r"^plan (r[0-9a-f]+):$", looked.stdout, re.MULTILINE)
         assert found, looked.stdout
         done = self.rescue("--plan", found[1], *options, stdin=stdin)
         assert done.returncode == 0, done

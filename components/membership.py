@@ -29,7 +29,7 @@ from recovery.errors import Refused
 from recovery.operations import ending, lifecycle
 from recovery.operations.report import PULUMI
 from recovery.planning.consented import with_join
-from recovery.planning.diagnosis import NO_QUORUM, Kind, diagnose
+from recovery.planning.diagnosis import NO_QUORUM, Diagnosis, Kind, diagnose
 from recovery.planning.membership import Membership, membership_of
 from recovery.planning.plan import Plan
 from recovery.planning.record import from_record, to_record
@@ -49,6 +49,10 @@ UNPROVEN = "restored, not proven"
 """A restore was interrupted after the forced new cluster, and before the comparison with the copy."""
 MISPLACED = "at an old address"
 """A restore at another address was interrupted before the swarm's log had the manager's new address."""
+UNLOCKED = "autolock is off until it is switched on again"
+"""A recovery was interrupted after the forced new cluster, and before autolock was on again."""
+NOTED = "forced from a repaired log"
+"""A recovery was interrupted after the forced new cluster, and before its note of the repaired log was taken off."""
 _one_at_a_time = Lock()
 MOMENT = 2.0
 """Seconds for which a refresh reuses its survey."""
@@ -101,11 +105,11 @@ class QuorumProvider(_Provider):
         diagnosis = diagnose(seen, props["cluster_id"], cluster=self._cluster.settings.cluster, copies=True)
         if diagnosis.kind in NO_QUORUM:
             return ReadResult(id_, {**props, "quorum": str(diagnosis.kind)})
-        unproven = seen.leader is not None and seen.leader.placed
         cas = seen.cas(props["cluster_id"])
         known = seen.leader.ca_sha256 if seen.leader and seen.leader.ca_sha256 in cas else props.get("ca_sha256")
-        stands = UNPROVEN if unproven else MISPLACED if seen.misplaced else HELD
-        return ReadResult(id_, {**props, "quorum": stands, "ca_sha256": known})
+        return ReadResult(
+            id_, {**props, "quorum": _standing(self._cluster.settings, seen, diagnosis), "ca_sha256": known}
+        )
 
     def delete(self, id_: str, _props: Props) -> None:
         """Only `pulumi destroy` of the whole stack ends the swarm."""
@@ -293,6 +297,18 @@ class Health(Resource, module="requorum", name="Health"):
             **dict.fromkeys(("health", "leader")),
         }
         super().__init__(HealthProvider(), name, props, opts)
+
+
+def _standing(settings: Settings, seen: Survey, diagnosis: Diagnosis) -> str:
+    """How a swarm with a leader stands: `HELD` if nothing is left of an interrupted recovery."""
+    leader = seen.leader
+    if leader and leader.placed:
+        return UNPROVEN
+    if seen.misplaced:
+        return MISPLACED
+    if diagnosis.opened and settings.swarm.autolock is not False:
+        return UNLOCKED
+    return NOTED if any(report.led and report.repaired for report in seen.managers) else HELD
 
 
 def _quorum_record(plan: Plan) -> Props:

@@ -3,11 +3,17 @@
 from lab import command
 from lab.instance import Instance
 
-FLIPPED_EARLY, FLIPPED_LATE, TORN, EMPTIED = "flipped early", "flipped late", "torn", "emptied"
+FLIPPED_EARLY, FLIPPED_MIDDLE, FLIPPED_LATE = "flipped early", "flipped middle", "flipped late"
+TORN, TOO_LONG, TRUNCATED, EMPTIED, NO_SNAPSHOT = "torn", "too long", "truncated", "emptied", "no snapshot"
 HARM = r"""
 import pathlib, sys
 
-path = sorted(pathlib.Path("/var/lib/docker/swarm/raft/wal-v3-encrypted").glob("*.wal"))[-1]
+how, raft = sys.argv[1], pathlib.Path(*sys.argv[2:] or ["/var/lib/docker/swarm/raft"])
+if how == "no snapshot":
+    for path in (raft / "snap-v3-encrypted").glob("*.snap"):
+        path.unlink()
+    sys.exit()
+path = sorted((raft / "wal-v3-encrypted").glob("*.wal"))[-1]
 log, frames, at = bytearray(path.read_bytes()), [], 0
 while at + 8 <= len(log):
     head = int.from_bytes(log[at:at + 8], "little")
@@ -16,27 +22,41 @@ while at + 8 <= len(log):
         break
     frames.append((at + 8, length))
     at += 8 + length
-middle, length = {"flipped early": frames[len(frames) // 4], "emptied": frames[0]}.get(sys.argv[1], frames[-1])
-if sys.argv[1] == "torn":
+chosen = {"flipped early": len(frames) // 4, "flipped middle": len(frames) // 2, "emptied": 0}
+middle, length = frames[chosen.get(how, -1)]
+if how == "torn":
     half = middle + length // 2
     log[half:at] = bytes(at - half)
     for sector in range(-(-half // 512) * 512, at, 512):
         log[sector] = 0x55  # an engine mends a frame by itself if a whole sector of it is empty
-elif sys.argv[1] == "emptied":
+elif how == "too long":
+    log[middle - 8:middle] = (1 << 40).to_bytes(8, "little")
+elif how == "truncated":
+    del log[middle + length // 2:]
+elif how == "emptied":
     log = bytearray(len(log))
 else:
     log[middle + length // 2] ^= 0x10
 with path.open("r+b") as file:
     file.write(log)
+    file.truncate()
 """
-"""Changes the log in place: a flipped byte in a frame after a quarter or at the end, half of the last frame, or all of it."""
+"""Changes the log in place: a flipped byte after a quarter, in the middle or at the end, half of the last frame, a length
+that runs out of the file, a file that ends within the last frame, or all of it. Or removes its snapshots."""
 SMALL = (
-    "mkdir -p /mnt/small; mount -t tmpfs -o size=100m none /mnt/small; cp -a --sparse=always /var/lib/docker/swarm/. "
-    "/mnt/small/; chmod 700 /mnt/small; mount --bind /mnt/small /var/lib/docker/swarm; "
-    "head -c 62914560 /dev/zero > /mnt/small/filler"
+    "mkdir -p /mnt/small; mount -t tmpfs -o size=$1 none /mnt/small; cp -a --sparse=always /var/lib/docker/swarm/. "
+    "/mnt/small/; chmod 700 /mnt/small; mount --bind /mnt/small /var/lib/docker/swarm"
 )
-"""Moves the swarm directory to a disk of 100 MiB, of which 60 are taken."""
-EMPTY = "rm /mnt/small/filler"
+"""Moves the swarm directory to a small disk."""
+FILLED = f"{SMALL}; head -c 62914560 /dev/zero > /mnt/small/filler"
+WRITES = (
+    "i=0; while [ $i -lt $1 ] && head -c 450000 /dev/urandom | base64 | timeout 40 docker config create load-$i - >/dev/null; "
+    "do i=$((i+1)); done; echo $i"
+)
+"""Writes configs of 600 KB until the engine takes no more. Prints how many it took."""
+LONGEST = 300.0
+"""Seconds for a command on a node, also for the writes that fill a disk."""
+EMPTY = "rm -f /mnt/small/filler; mount -o remount,size=1g /mnt/small"
 
 
 def harm(instance: Instance, name: str, how: str) -> None:
@@ -46,11 +66,21 @@ def harm(instance: Instance, name: str, how: str) -> None:
 
 def fill(instance: Instance, name: str) -> None:
     """Give the swarm directory of a node a small disk that is nearly full, and start its engine, which fails over it."""
-    _with_engine_off(instance, name, ["sh", "-ec", SMALL])
+    _with_engine_off(instance, name, ["sh", "-ec", FILLED, "fill", "100m"])
+
+
+def make_small(instance: Instance, name: str, size: str) -> None:
+    """Give the swarm directory of a node a small disk with space for a while, and start its engine."""
+    _with_engine_off(instance, name, ["sh", "-ec", SMALL, "small", size])
+
+
+def write_until_full(instance: Instance, name: str, *, most: int = 400) -> int:
+    """Write configs through a manager until its engine takes no more, or ``most`` of them. Returns how many it took."""
+    return int(_on(instance, name, ["sh", "-c", WRITES, "write", str(most)]).split()[-1])
 
 
 def make_space(instance: Instance, name: str) -> None:
-    """Remove what fills the small disk."""
+    """Remove what fills the small disk, and give it more space."""
     _on(instance, name, ["sh", "-ec", EMPTY])
 
 
@@ -60,6 +90,6 @@ def _with_engine_off(instance: Instance, name: str, argv: list[str]) -> None:
     _on(instance, name, ["sh", "-c", "systemctl start docker.socket docker.service || true"])
 
 
-def _on(instance: Instance, name: str, argv: list[str]) -> None:
+def _on(instance: Instance, name: str, argv: list[str]) -> str:
     inside = ["docker", "-H", instance.docker_host, "exec", name, *argv]
-    command.run(inside, doing=f"damaging {name}", advice="It must be running: start it first")
+    return command.run(inside, doing=f"damaging {name}", advice="It must be running: start it first", timeout=LONGEST)

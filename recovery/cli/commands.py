@@ -43,6 +43,9 @@ COMMANDS = {
     "copies prune": Listed("prune", "Remove the copies that no rule of requorum:backup.retention keeps.", COPIES),
     "plan": Listed("cluster", "Show what `pulumi up` would change in the swarm now, or why it would refuse.", RECOVER),
     "recover": Listed("cluster", "Carry out the plan without Pulumi, on machines that are up.", RECOVER),
+    "rescue": Listed(
+        "rescue", "Bring back the swarm of one manager, without a stack file and without a copy in S3.", RECOVER
+    ),
     "fence": Listed("nodes", "Switch a machine off, check that it is silent, and declare it lost for one hour.", MEND),
     "restart": Listed("nodes", "Restart a node's Docker engine, if the quorum survives the restart.", MEND),
     "reboot": Listed(

@@ -98,16 +98,22 @@ def agree(what: str, yes: bool) -> None:
 def opened(
     stack: str, config_file: Path | None, *, as_json: bool = False, interrupted: str = NOTHING
 ) -> "Iterator[Cluster]":
-    """The cluster of a stack. An error within the context is shown, and ends the command with its exit status.
+    """The cluster of a stack, within `ended`."""
+    with ended(as_json=as_json, interrupted=interrupted):
+        from recovery.cluster import Cluster
 
-    With ``as_json``, the error is also printed as the command's JSON document. ``interrupted`` is what Ctrl-C says: where
-    things stand then, and how to go on.
+        yield Cluster(_settings(stack, config_file))
+
+
+@contextmanager
+def ended(*, as_json: bool = False, interrupted: str = NOTHING) -> Iterator[None]:
+    """Show an error within the context, and end the command with its exit status; with ``as_json``, also as JSON.
+
+    ``interrupted`` is what Ctrl-C says: where things stand then, and how to go on.
     """
     ending.sentence = interrupted
-    from recovery.cluster import Cluster
-
     try:
-        yield Cluster(_settings(stack, config_file))
+        yield
     except KeyboardInterrupt:
         ending.tell()
         raise typer.Exit(STATUS) from None

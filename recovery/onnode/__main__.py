@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from recovery.onnode import copying, process, repair, sandbox, streaming
+from recovery.onnode import copying, process, repair, sandbox, space, streaming
 from recovery.onnode.archive import Unfit
 
 BROKEN = 1
@@ -39,7 +39,7 @@ def _run(program: str, verb: str, *arguments: str) -> Any:
         case "examine":
             return repair.examine(*arguments)
         case "removable":
-            return repair.removable(*arguments)
+            return space.removable(*arguments)
         case "seal":
             folder, *recipients = arguments
             request = json.load(sys.stdin.buffer)

@@ -5,7 +5,6 @@ checksum is of what is written. The log in the engine's own directory is only re
 """
 
 import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -20,19 +19,6 @@ SNAPSHOTS = "swarm/raft/snap-v3-encrypted"
 INDEX = slice(17, 33)
 """Of a file's name, in hexadecimal: of a segment the first entry, of a snapshot the last (etcd: walName; swarmkit: the same)."""
 LOST_SNAPSHOT = "its snapshot is lost or damaged, and the log does not begin at the first entry"
-WORTH_BYTES = 16 << 20
-"""What is smaller is not shown where disk space is wanted."""
-COUNT_SECONDS = 3.0
-"""For each folder."""
-REMOVABLE = (
-    ("swarm.before-*", "former swarm directories, of which S3 has safety copies"),
-    ("containers", "containers and their logs: docker container prune"),
-    ("overlay2", "images and layers: docker image prune --all"),
-    ("volumes", "volumes, which may hold the data of services: docker volume ls"),
-    ("/var/log", "logs: journalctl --vacuum-size=100M"),
-    ("/var/lib/requorum", "copies that S3 does not have yet"),
-)
-"""What may take space beside a swarm directory, and what removes it."""
 
 
 def examine(root: str) -> dict[str, Any]:
@@ -40,17 +26,6 @@ def examine(root: str) -> dict[str, Any]:
     log = _read(Path(root))
     fault = log.fault or ("" if log.position else "it holds no entry")
     return {"fault": fault, "mends": log.mends}
-
-
-def removable(root: str) -> list[str]:
-    """What takes space on the disk of the swarm directory, the largest first, and what removes it. Raises: OSError."""
-    disk = Path(root, "swarm").stat().st_dev
-    taken = {}
-    for pattern, what in REMOVABLE:
-        found = Path(root).glob(pattern) if pattern[0] != "/" else iter([Path(pattern)])
-        taken[what] = sum(_size(path) for path in found if path.exists() and path.stat().st_dev == disk)
-    large = sorted(((size, what) for what, size in taken.items() if size >= WORTH_BYTES), reverse=True)
-    return [f"{size >> 20} MiB of {what}" for size, what in large]
 
 
 def cut(root: Path) -> str:
@@ -117,12 +92,3 @@ def _snapshots(root: Path) -> Iterator[int]:
             data = values.get(2, b"")
             if isinstance(data, bytes) and data and crc32c(data) == values.get(1):
                 yield int(path.name[INDEX], 16)
-
-
-def _size(path: Path) -> int:
-    """Bytes that a folder takes on the disk; 0 where counting takes too long."""
-    try:
-        counted = subprocess.run(["du", "-xsk", str(path)], capture_output=True, timeout=COUNT_SECONDS)
-    except subprocess.TimeoutExpired:
-        return 0
-    return int(counted.stdout.split()[0]) << 10 if counted.stdout else 0

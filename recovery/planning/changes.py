@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from recovery.planning import firewall
 from recovery.planning.entries import stale
 from recovery.planning.preparation import PACKAGES, Preparation, closing, prepare
-from recovery.swarm.raft_options import restored
+from recovery.swarm import raft_options
+from recovery.swarm.drained import NOTE, noted
 
 if TYPE_CHECKING:
     from recovery.planning.plan import Plan
@@ -113,8 +114,10 @@ def _of_agent(report: NodeReport, wanted: Mapping[str, str]) -> Iterator[str]:
 
 
 def of_options(wanted: SwarmOptions, facts: SwarmFacts) -> Iterator[str]:
-    """The options that the settings name and the swarm has otherwise."""
-    spec = restored(facts.spec)
+    """The options that the settings name and the swarm has otherwise, and those that an interrupted join has changed."""
+    if raft_options.is_shortened(facts.spec):
+        yield "the raft options that an interrupted join has changed are put back"
+    spec = raft_options.restored(facts.spec)
     for key, (name, place, unit) in OPTIONS.items():
         value, found = getattr(wanted, key), _at(spec, place)
         if value is None or value * unit == (found or 0):
@@ -163,8 +166,11 @@ def _of_entry(node: Node, settings: Settings, survey: Survey, plan: Plan) -> Ite
         return
     if entry.role != node.role and not plan.all_of(node.name):
         yield f"{entry.role} becomes {node.role}"
-    if node.availability and entry.availability != node.availability:
-        yield f"availability {entry.availability} becomes {node.availability}"
+    wanted = node.availability or noted(entry)
+    if wanted and entry.availability != wanted:
+        yield f"availability {entry.availability} becomes {wanted}"
+    if NOTE in entry.labels:
+        yield "the note of an interrupted removal is taken off"
     yield from _of_labels(node, entry)
     report = next((one for one in survey.reports if one.node.name == node.name), None)
     if report and report.in_swarm and survey.leader:

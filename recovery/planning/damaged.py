@@ -36,6 +36,22 @@ def losses(best: Survivor, newest: Choice | None) -> Iterator[str]:
     """What a plan says of the survivor whose damaged log it repairs; ``newest`` is the newest copy in S3."""
     if not best.damage:
         return
+    yield from repaired(best)
+    if newest is None:
+        yield "S3 holds no copy to compare the repaired log with"
+        return
+    end, copied = best.position, newest.manifest.position
+    more = (copied.term, copied.commit) > (end.term, end.index)
+    yield (
+        f"{newest.copy.name}, the newest copy, is committed up to entry {copied.commit} of term {copied.term}: "
+        f"{'it' if more else 'the repaired log'} knows more"
+    )
+    if best.holds and (missing := newest.manifest.inventory.missing_from(best.holds)):
+        yield f"these objects are in {newest.copy.name} and not in the repaired log: {counted(missing)}"
+
+
+def repaired(best: Survivor) -> Iterator[str]:
+    """Where a damaged log ends once it is repaired, and what came of its trial."""
     name, end = best.name, best.position
     shown = f". The damaged log shows entries up to {best.claimed}: {best.claimed - end.index} are lost"
     yield (
@@ -47,14 +63,3 @@ def losses(best: Survivor, newest: Choice | None) -> Iterator[str]:
         if best.trial
         else "the repaired log was tried in a sandbox on its manager, and the swarm came up with its own ID"
     )
-    if newest is None:
-        yield "S3 holds no copy to compare the repaired log with"
-        return
-    copied = newest.manifest.position
-    more = (copied.term, copied.commit) > (end.term, end.index)
-    yield (
-        f"{newest.copy.name}, the newest copy, is committed up to entry {copied.commit} of term {copied.term}: "
-        f"{'it' if more else 'the repaired log'} knows more"
-    )
-    if best.holds and (missing := newest.manifest.inventory.missing_from(best.holds)):
-        yield f"these objects are in {newest.copy.name} and not in the repaired log: {counted(missing)}"

@@ -46,8 +46,10 @@ class Plan:
     """Name of a copy with changes that no survivor has. `recover: true` does not consent to the loss of these changes."""
     cut: str | None = None
     """Where the survivor's log ends, if it is damaged and Requorum repairs it. `recover: true` does not consent to that."""
+    without: tuple[str, ...] = ()
+    """The addresses of managers that do not answer and that no settings name. Only the plan's ID consents to go on without them."""
     proven: str = ""
-    """The newest report. A proof ends all earlier consent, because the same survivor may be chosen at the next loss."""
+    """The newest report; without a stack file, where the log ends. A proof ends all earlier consent, because the same survivor may be chosen at the next loss."""
     losses: tuple[str, ...] = ()
     """What the plan cannot bring back, and which copies it does not use."""
     refusal: Refusal | None = None
@@ -61,14 +63,15 @@ class Plan:
         source = self.copy or self.survivor
         if source is None:
             return ""
-        costs = (*(move.text for move in self.moves), str(self.ahead), *([self.cut] if self.cut else ()))
+        costs = (*(move.text for move in self.moves), str(self.ahead), *([self.cut] if self.cut else ()), *self.without)
         identity = (self.kind, str(self.cluster_id), source, self.content, str(self.ca), *costs, self.proven)
         return "r" + hashlib.sha256("\0".join(identity).encode()).hexdigest()[:16]
 
     @property
     def needs_id(self) -> bool:
         """Whether only the plan's ID consents to it, because it costs more than `recover: true` covers."""
-        return bool(self.moves or self.ahead or self.cut or (self.copy and not self.vouched))
+        unconfirmed = self.copy and not self.vouched
+        return bool(self.moves or self.ahead or self.cut or self.without or unconfirmed)
 
     def agreed(self) -> "Plan":
         """The plan with the operator's consent. A plan that needs its ID in the settings stays refused."""

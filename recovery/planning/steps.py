@@ -65,6 +65,11 @@ def save(name: str) -> Step:
     return Step(Action.SAVE, name, "take a safety copy", "S3 holds its log")
 
 
+def keep(name: str) -> Step:
+    """Copy a manager's swarm directory to a place next to it, before anything else happens to it."""
+    return Step(Action.SAVE, name, "keep a safety copy next to its swarm directory", "its disk holds the safety copy")
+
+
 def repair(name: str, end: str) -> Step:
     """Replace a survivor's damaged log by a repaired one; ``end`` is where that ends."""
     effect = f"put a repaired log in place that ends at {end}, keep the damaged log on its disk, and restart its Docker engine"
@@ -100,9 +105,21 @@ def open_key_file(name: str) -> Step:
     return Step(Action.OPEN, name, effect, "its engine needs no unlock key")
 
 
-def lock(name: str) -> Step:
-    """Switch autolock on again. A forced new cluster has it off."""
-    return Step(Action.LOCK, name, "switch autolock on again, with a new unlock key", "the new unlock key is in escrow")
+def unlock_with(name: str) -> Step:
+    """Unlock the only manager of its swarm with the operator's key."""
+    return Step(Action.UNLOCK, name, "unlock it with the unlock key that you give", "it leads its swarm")
+
+
+def open_with(name: str) -> Step:
+    """As `open_key_file`, with the operator's key."""
+    effect = "open its key file with the unlock key that you give, so that a new cluster can be forced from it"
+    return Step(Action.OPEN, name, effect, "its engine needs no unlock key")
+
+
+def lock(name: str, *, escrow: bool = True) -> Step:
+    """Switch autolock on again. A forced new cluster has it off. Without ``escrow``, nobody keeps the new key."""
+    after = "the new unlock key is in escrow" if escrow else "the engine tells the new unlock key"
+    return Step(Action.LOCK, name, "switch autolock on again, with a new unlock key", after)
 
 
 def leave(name: str) -> Step:
@@ -167,6 +184,14 @@ def redirect(name: str) -> Step:
 def demote(name: str) -> Step:
     """Demote a worker that was promoted as a stand-in for a manager."""
     return Step(Action.DEMOTE, name, "demote it, because every manager is back", "it is a worker")
+
+
+def prove_alone(name: str, *, tried: bool = False) -> Step:
+    """Prove the swarm of one manager, without a fresh copy; ``tried`` says that it came up in the sandbox before."""
+    effect = "prove: it leads the same swarm" + (
+        ", which holds everything that came up in the sandbox" if tried else ""
+    )
+    return Step(Action.PROVE, name, effect, "the proof holds")
 
 
 def prove(what: str) -> Step:

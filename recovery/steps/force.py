@@ -4,10 +4,13 @@ from time import monotonic
 
 from recovery.errors import ProofFailed
 from recovery.node.engine import Engine
+from recovery.node.ssh import Shell
 from recovery.planning.steps import Step
+from recovery.progress import Say
 from recovery.steps import swarm_directory
 from recovery.steps.recheck import require_unchanged
 from recovery.steps.run import Run
+from recovery.swarm.model import NodeReport
 
 
 def force_new_cluster(run: Run, step: Step) -> None:
@@ -20,9 +23,14 @@ def force_new_cluster(run: Run, step: Step) -> None:
     leaves; EngineError, TransportError.
     """
     before = run.survey.of(step.node)
-    engine = Engine(run.shell(before.node))
     require_unchanged(run.cluster, run.survey, f"forcing a new cluster from {step.node}")
-    run.say(f"forcing a new cluster on {step.node}")
+    force(run.shell(before.node), before, say=run.say)
+
+
+def force(shell: Shell, before: NodeReport, *, say: Say) -> None:
+    """Force a new cluster from the log of a manager, which had the report ``before``. Raises: as `force_new_cluster`."""
+    engine, name = Engine(shell), before.node.name
+    say(f"forcing a new cluster on {name}")
     start = monotonic()
     engine.force_new_cluster()
     after = engine.info()["Swarm"]
@@ -34,8 +42,8 @@ def force_new_cluster(run: Run, step: Step) -> None:
             f"with node {before.node_id}. The node has left swarm {after['Cluster']['ID']}. The old log is in the safety copy "
             "(docs/runbooks/quorum-lost.md)",
             remedy="make a plan without this manager's log: requorum plan",
-            node=step.node,
+            node=name,
             code="swarm-differs",
         )
-    swarm_directory.forced(run.shell(before.node), engine)
-    run.say(f"quorum back on {step.node}: swarm {before.cluster_id}, {monotonic() - start:.1f} s")
+    swarm_directory.forced(shell, engine)
+    say(f"quorum back on {name}: swarm {before.cluster_id}, {monotonic() - start:.1f} s")

@@ -55,7 +55,7 @@ def restart(cluster: Cluster, node: Node, fault: str, *, say: Say) -> bool:
 
         def is_back() -> bool:
             if ask(shell).state is LocalState.LOCKED:
-                unlock.start(cluster, node, shell, say=say)
+                unlock.start(cluster, shell, say=say)
             return _is_back(cluster, node)
 
         until(is_back, votes.SECONDS, pause=PAUSE)

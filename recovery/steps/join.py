@@ -14,6 +14,7 @@ from recovery.planning.steps import Step
 from recovery.steps import swarm_directory, votes
 from recovery.steps.gossip import READY_SECONDS, rouse
 from recovery.steps.run import Run
+from recovery.swarm.drained import NOTE, noted
 from recovery.swarm.machines import Node
 from recovery.swarm.model import Member, NodeReport
 from recovery.waiting import until
@@ -120,10 +121,12 @@ def _shape(run: Run, engine: Engine, node: Node, node_id: str, leader: NodeRepor
             run.say(f"{node.name} stays a manager until {', '.join(absent)} can vote again")
         role = None
     before = stale(leader.members, node, node_id, run.settings.nodes)
-    inherited = {key: value for old in before for key, value in old.labels.items() if key not in run.dropped_labels}
-    availability: str | None = node.availability or next((old.availability for old in before), None)
+    without = (*run.dropped_labels, NOTE)
+    inherited = {key: value for old in before for key, value in old.labels.items() if key not in without}
+    earlier = (noted(old) or old.availability for old in before)
+    availability: str | None = node.availability or noted(entry) or next(earlier, None)
     labels = {**inherited, **node.labels}
-    engine.update_member(node_id, role=role, availability=availability, labels=labels, without=run.dropped_labels)
+    engine.update_member(node_id, role=role, availability=availability, labels=labels, without=without)
 
 
 def _await_ready(run: Run, engine: Engine, node: Node, node_id: str) -> None:

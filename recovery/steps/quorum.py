@@ -10,6 +10,7 @@ from recovery.errors import Refused
 from recovery.node.engine import Engine
 from recovery.planning.steps import Action, Step
 from recovery.progress import Say
+from recovery.steps import swarm_directory
 from recovery.steps.lock import settle_autolock
 from recovery.steps.outcome import Quorum
 from recovery.steps.run import Run, planned
@@ -40,6 +41,7 @@ def establish(run: Run, *, known: str | None = None) -> Quorum:
             _pause_agents(run)
         carry_out(run, Phase(doing, _takes, _looks, frozenset({Action.LEAVE})))
         leader = run.require_leader(doing)
+        _take_notes_off(run)
         engine, actions = Engine(run.shell(leader.node)), {action for action, _ in run.done}
         if Action.FOUND not in actions:
             engine.set_options(run.settings.swarm)
@@ -64,6 +66,14 @@ def _pause_agents(run: Run) -> None:
     """Pause the agents. Before the proof, they would copy an incomplete swarm."""
     if run.settings.agent:
         run.cluster.pause_agents(say=run.say)
+
+
+def _take_notes_off(run: Run) -> None:
+    """Take the note of a repaired log off each manager that has a leader: a new cluster was forced from that log."""
+    for report in run.survey.managers:
+        if report.led and report.repaired:
+            shell = run.shell(report.node)
+            swarm_directory.forced(shell, Engine(shell))
 
 
 def _takes(run: Run, step: Step) -> bool:

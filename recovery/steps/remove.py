@@ -9,6 +9,7 @@ from recovery.errors import Refused, Silent, TransportError
 from recovery.node.engine import Engine
 from recovery.steps import votes
 from recovery.survey.nodes import ask, stable_survey
+from recovery.swarm.drained import note
 from recovery.swarm.machines import Node
 from recovery.swarm.model import Member
 from recovery.swarm.votes import survives_without
@@ -71,7 +72,7 @@ def _remove(cluster: Cluster, node: Node, node_id: str, ending: bool, say: Calla
             say(f"demoting {node.name}")
             votes.demote(leader_engine, entry)
         say(f"removing {node.name} from the swarm")
-        leader_engine.update_member(node_id, availability="drain")
+        leader_engine.update_member(node_id, availability="drain", labels=note(entry))
         _leave(cluster, node, node_id)
         leader_engine.remove_member(node_id)
 

@@ -5,16 +5,21 @@ repaired one. The note that it is in a swarm is left out there. So the engine co
 by itself.
 """
 
+from functools import partial
+
 from recovery.copies import snapshot
 from recovery.copies.manifest import Verdict
 from recovery.copies.snapshot import Staged
 from recovery.errors import ProofFailed, Refused
 from recovery.node.engine import RESTART
+from recovery.node.ssh import Shell
 from recovery.onnode import copying
 from recovery.planning.steps import Step
+from recovery.progress import Say
 from recovery.steps import swarm_directory
 from recovery.steps.run import PLAN_AGAIN, Run
-from recovery.swarm.key_file import unlock
+from recovery.swarm.key_file import Opening, unlock
+from recovery.swarm.model import NodeReport
 from recovery.swarm.survivor import Survivor
 
 
@@ -25,35 +30,40 @@ def repair_log(run: Run, step: Step) -> None:
     says; ProofFailed if no swarm comes up from it; DamagedCopy, NoUnlockKey, CommandFailed, Silent.
     """
     report = run.survey.of(step.node)
-    shell = run.shell(report.node)
+    opening = partial(run.cluster.escrow.opening, whose=step.node)
+    repair(run.shell(report.node), report, run.consented.cut, opening, say=run.say)
+
+
+def repair(shell: Shell, report: NodeReport, planned: str | None, opening: Opening, *, say: Say) -> None:
+    """Put a repaired log in place that ends where ``planned`` says, and restart the engine. Raises: as `repair_log`."""
+    name = report.node.name
     if not report.mended:
         with snapshot.staged(shell, how=copying.REPAIRED) as copy:
-            _require_planned(run, step, copy)
-            key = run.cluster.escrow.opening(copy.locked_key, whose=step.node) if copy.locked_key else None
-            opened = unlock(copy.locked_key, key) if copy.locked_key and key else b""
+            _require_planned(planned, name, copy)
+            opened = unlock(copy.locked_key, opening(copy.locked_key)) if copy.locked_key else b""
             proof = snapshot.tried(shell, copy, opened)
             if proof.verdict is Verdict.FAILED:
                 raise ProofFailed(
                     "repairing the raft log",
                     f"no swarm comes up from the repaired log: {proof.detail}. Nothing was changed",
                     remedy="make a plan without this manager's log: requorum plan",
-                    node=step.node,
+                    node=name,
                     code="repair-failed",
                 )
-            run.say(f"putting the repaired log of {step.node} in place: {copy.cut or report.damage}")
+            say(f"putting the repaired log of {name} in place: {copy.cut or report.damage}")
             swarm_directory.exchange(shell, copy, opened, damage=copy.cut or report.damage)
-    run.say(f"restarting the Docker engine of {step.node} on the repaired log")
+    say(f"restarting the Docker engine of {name} on the repaired log")
     shell.run(["sh", "-c", RESTART], seconds=swarm_directory.RESTART_SECONDS)
 
 
-def _require_planned(run: Run, step: Step, copy: Staged) -> None:
+def _require_planned(planned: str | None, name: str, copy: Staged) -> None:
     """Raises: Refused if the repaired log does not end where the plan that was consented to says."""
-    ends = Survivor(step.node, copy.manifest.position, damage="damaged").cut
-    if ends != run.consented.cut:
+    ends = Survivor(name, copy.manifest.position, damage="damaged").cut
+    if ends != planned:
         raise Refused(
             "repairing the raft log",
-            f"the repaired log would be that of {ends}. The plan that Requorum showed is for {run.consented.cut}",
+            f"the repaired log would be that of {ends}. The plan that Requorum showed is for {planned}",
             remedy=PLAN_AGAIN,
-            node=step.node,
+            node=name,
             code="plan-outdated",
         )

@@ -1,5 +1,7 @@
 """Carries out UNLOCK and OPEN: unlocks a manager, or opens its key file before Requorum forces a new cluster from it."""
 
+from functools import partial
+
 from recovery.cluster import Cluster
 from recovery.errors import ProofFailed
 from recovery.node.engine import RESTART, Engine
@@ -12,7 +14,7 @@ from recovery.steps import votes
 from recovery.steps.run import Run
 from recovery.steps.swarm_directory import RESTART_SECONDS
 from recovery.survey.nodes import ask
-from recovery.swarm.key_file import UnlockKey, is_locked, unlock
+from recovery.swarm.key_file import Opening, is_locked, unlock
 from recovery.swarm.machines import Node
 from recovery.swarm.model import LocalState, NodeReport
 from recovery.waiting import until
@@ -27,30 +29,37 @@ PAUSE = 0.1
 def require_key(cluster: Cluster, node: Node) -> None:
     """Check that escrow has the key of a locked manager. Raises: NoUnlockKey, SettingError, StoreError, TransportError."""
     with cluster.shell(node) as shell:
-        _key(cluster, shell, _read(shell))
+        pem = _read(shell)
+        if is_locked(pem):
+            _escrowed(cluster, shell)(pem)
 
 
 def unlock_manager(run: Run, step: Step) -> None:
     """Carry out UNLOCK. Raises: as `start`."""
-    node = run.settings.node(step.node)
-    start(run.cluster, node, run.shell(node), say=run.say)
+    start(run.cluster, run.shell(run.settings.node(step.node)), say=run.say)
 
 
-def start(cluster: Cluster, node: Node, shell: Shell, *, say: Say) -> None:
+def start(cluster: Cluster, shell: Shell, *, say: Say) -> None:
     """Unlock a locked manager, and wait until it has a leader. Without a quorum, it has none until enough are unlocked.
 
     Raises: as `require_key`; EngineError; ProofFailed if it still has no leader.
     """
-    key = _key(cluster, shell, _read(shell))
-    if key is None:
+    unlock_with(shell, _escrowed(cluster, shell), say=say)
+
+
+def unlock_with(shell: Shell, opening: Opening, *, say: Say) -> None:
+    """Unlock a locked manager with the key that ``opening`` finds. Raises: as `start`."""
+    name, pem = shell.node.name, _read(shell)
+    if not is_locked(pem):
         return
-    say(f"unlocking {node.name} with unlock key {key.fingerprint}")
+    key = opening(pem)
+    say(f"unlocking {name} with unlock key {key.fingerprint}")
     Engine(shell).unlock(key)
 
     def failure(report: NodeReport) -> ProofFailed:
         why = f"it has no leader after {votes.SECONDS:.0f} s. Its engine's swarm state is {report.state}"
         remedy = "look at the swarm (requorum status), then run the same command again"
-        return ProofFailed("unlocking it", why, remedy=remedy, node=node.name, code="no-leader")
+        return ProofFailed("unlocking it", why, remedy=remedy, node=name, code="no-leader")
 
     until(lambda: ask(shell), votes.SECONDS, holds=_takes_part, pause=PAUSE, otherwise=failure)
 
@@ -63,12 +72,18 @@ def open_key_file(run: Run, step: Step) -> None:
     """
     report = run.survey.of(step.node)
     shell = run.shell(report.node)
-    pem = _read(shell)
-    if key := _key(run.cluster, shell, pem):
-        run.say(f"decrypting the key file of {step.node} with unlock key {key.fingerprint}")
+    open_with(shell, report, _escrowed(run.cluster, shell), say=run.say)
+
+
+def open_with(shell: Shell, report: NodeReport, opening: Opening, *, say: Say) -> None:
+    """Open the key file of a locked manager with the key that ``opening`` finds. Raises: as `open_key_file`."""
+    name, pem = report.node.name, _read(shell)
+    if is_locked(pem):
+        key = opening(pem)
+        say(f"decrypting the key file of {name} with unlock key {key.fingerprint}")
         shell.run(["sh", "-c", REPLACE, "replace", KEY_FILE], stdin=unlock(pem, key))
     if report.state is LocalState.LOCKED:
-        run.say(f"restarting the Docker engine of {step.node}, which started locked. This takes 20 s")
+        say(f"restarting the Docker engine of {name}, which started locked. This takes 20 s")
         shell.run(["sh", "-c", RESTART], seconds=RESTART_SECONDS)
 
 
@@ -77,8 +92,8 @@ def _takes_part(report: NodeReport) -> bool:
     return report.state is LocalState.ACTIVE and (report.led or not report.raft)
 
 
-def _key(cluster: Cluster, shell: Shell, pem: bytes) -> UnlockKey | None:
-    return cluster.escrow.opening(pem, whose=shell.node.name) if is_locked(pem) else None
+def _escrowed(cluster: Cluster, shell: Shell) -> Opening:
+    return partial(cluster.escrow.opening, whose=shell.node.name)
 
 
 def _read(shell: Shell) -> bytes:

@@ -18,7 +18,8 @@ OFF = frozenset({b"inactive", b"failed", b"activating"})
 """systemd's words for an engine that does not run, or that it starts again and again. One that hangs is active, and its raft
 member may live."""
 STALLED = frozenset({LocalState.ERROR, LocalState.PENDING})
-"""The states of an engine whose raft member has stopped, or did not start."""
+"""The states of an engine whose raft member has stopped, or did not start. If it stopped while the engine ran, as on a disk that
+fills up, engine 28 goes on to say `active`, and has no control."""
 
 
 def examined(shell: Shell, seen: NodeReport, root: str, free: int | None) -> NodeReport:
@@ -29,7 +30,8 @@ def examined(shell: Shell, seen: NodeReport, root: str, free: int | None) -> Nod
     if seen.reach is Reach.NO_RIGHTS or not seen.raft or seen.placed:
         return seen
     down = seen.reach is Reach.NO_ENGINE
-    if (down or seen.state in STALLED) and free is not None and free < LEAST_BYTES:
+    stopped = seen.state in STALLED or (seen.state is LocalState.ACTIVE and not seen.control)
+    if (down or stopped) and free is not None and free < LEAST_BYTES:
         return replace(
             seen, full=f"{free >> 20} MiB are free, and Docker needs {LEAST_BYTES >> 20} MiB{_removable(shell, root)}"
         )
@@ -41,15 +43,16 @@ def examined(shell: Shell, seen: NodeReport, root: str, free: int | None) -> Nod
 
 
 def _damage(shell: Shell, seen: NodeReport, root: str) -> str:
-    """What is wrong with the log. A cut-off last write is nothing, unless the engine failed over it."""
-    if seen.reach is Reach.NO_ENGINE and _engine(shell) not in OFF:
+    """What is wrong with the log. A cut-off last write is nothing, unless the engine failed or crashes over it."""
+    down = seen.reach is Reach.NO_ENGINE
+    if down and _engine(shell) not in OFF:
         return ""
     failed = seen.state is LocalState.ERROR and any(word in seen.detail for word in ENGINES_WORDS)
     try:
         found = program.run(shell, "examine", root, seconds=SECONDS)
     except (CommandFailed, DamagedCopy):
         return seen.detail if failed else ""
-    if found["fault"] and (failed or not found["mends"]):
+    if found["fault"] and (failed or not found["mends"] or (down and _crashes(shell))):
         return str(found["fault"])
     return seen.detail if failed and not seen.repaired else ""
 
@@ -57,6 +60,14 @@ def _damage(shell: Shell, seen: NodeReport, root: str) -> str:
 def _engine(shell: Shell) -> bytes:
     """What systemd says of the engine."""
     return shell.run(["systemctl", "is-active", "docker.service"], check=False).stdout.strip()
+
+
+def _crashes(shell: Shell) -> bool:
+    """Whether systemd has started the engine again by itself. Engine 20.10 takes a length in its log at its word, and is killed
+    for want of memory."""
+    argv = ["systemctl", "show", "--property=NRestarts", "--value", "docker.service"]
+    restarts = shell.run(argv, check=False).stdout.strip()
+    return restarts.isdigit() and int(restarts) > 0
 
 
 def _removable(shell: Shell, root: str) -> str:

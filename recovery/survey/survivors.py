@@ -1,5 +1,7 @@
 """Managers without a leader: where their logs end, and which log holds most."""
 
+from functools import partial
+
 from recovery.cluster import Cluster
 from recovery.copies import snapshot
 from recovery.copies.manifest import Verdict
@@ -8,7 +10,7 @@ from recovery.node.ssh import Shell
 from recovery.onnode import copying
 from recovery.onnode.archive import UNREADABLE
 from recovery.parallel import side_by_side
-from recovery.swarm.key_file import unlock
+from recovery.swarm.key_file import Opening, unlock
 from recovery.swarm.model import Inventory, NodeReport, Survey
 from recovery.swarm.survivor import Survivor
 
@@ -25,7 +27,9 @@ def read_survivors(cluster: Cluster, survey: Survey) -> tuple[Survivor, ...]:
 
     def read(report: NodeReport) -> Survivor:
         with cluster.shell(report.node) as shell:
-            return _repairable(cluster, shell, report) if report.damage else _sound(shell, report)
+            if not report.damage:
+                return _sound(shell, report)
+            return tried(shell, report, partial(cluster.escrow.opening, whose=report.node.name))
 
     return side_by_side(read, held)
 
@@ -47,27 +51,33 @@ def _sound(shell: Shell, report: NodeReport) -> Survivor:
     return Survivor(name, end, locked, damage=report.mended, in_place=bool(report.mended) and report.left_over)
 
 
-def _repairable(cluster: Cluster, shell: Shell, report: NodeReport) -> Survivor:
-    """What a damaged log gives back: where the repaired one ends, and what comes up from it in the sandbox."""
+def tried(shell: Shell, report: NodeReport, opening: Opening) -> Survivor:
+    """What a log gives back: where it ends, repaired if it is damaged, and what comes up from it in the sandbox.
+
+    Raises: TransportError; as ``opening``.
+    """
     name = report.node.name
+    harm = report.damage or report.mended
     try:
-        with snapshot.staged(shell, how=copying.REPAIRED) as copy:
+        with snapshot.staged(shell, how=copying.REPAIRED if report.damage else copying.HOT) as copy:
             locked = copy.locked_key
-            opened = unlock(locked, cluster.escrow.opening(locked, whose=name)) if locked else b""
+            opened = unlock(locked, opening(locked)) if locked else b""
             proof = snapshot.tried(shell, copy, opened)
     except DamagedCopy as error:
         return Survivor(name, UNREADABLE, damage=error.why)
     if proof.verdict is Verdict.FAILED:
-        return Survivor(name, UNREADABLE, damage=f"no swarm comes up from the repaired log: {proof.detail}")
-    tried = proof.verdict is Verdict.PROVEN
+        log = "the repaired log" if harm else "it"
+        return Survivor(name, UNREADABLE, damage=f"no swarm comes up from {log}: {proof.detail}")
+    proven = proof.verdict is Verdict.PROVEN
     return Survivor(
         name,
         copy.manifest.position,
         locked is not None,
-        damage=copy.cut or report.damage,
+        damage=copy.cut or harm,
         claimed=copy.claimed,
-        trial="" if tried else proof.detail,
+        in_place=bool(report.mended) and report.left_over,
+        trial="" if proven else proof.detail,
         holds=Inventory({kind: frozenset(ids) for kind, ids in proof.beyond.items()}, proof.version_index)
-        if tried
+        if proven
         else None,
     )

@@ -38,14 +38,15 @@ def node_workloads(cluster: Cluster, nodes: Sequence[Node]) -> dict[str, NodeWor
     def one(node: Node) -> NodeWorkload | None:
         try:
             with cluster.shell(node) as shell:
-                return _node_workload(shell)
+                return node_workload(shell)
         except TransportError:
             return None
 
     return {node.name: look for node, look in zip(nodes, side_by_side(one, nodes), strict=True) if look}
 
 
-def _node_workload(shell: Shell) -> NodeWorkload:
+def node_workload(shell: Shell) -> NodeWorkload:
+    """What the node of an open shell does. Raises: TransportError."""
     label = LABEL if shell.node.role == "worker" else ""
     port, *lines = shell.run(["sh", "-c", ASK_WORKLOAD, "look", label], seconds=15).stdout.decode().splitlines()
     running = dict(line.split(" ", 1) for line in lines)

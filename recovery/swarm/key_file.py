@@ -9,7 +9,7 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -68,6 +68,10 @@ class UnlockKey:
         """The name of the key's object in escrow, sealed to these recipients. Other recipients give another name."""
         digest = hashlib.sha256("\n".join(sorted(recipients)).encode()).hexdigest()[:8]
         return f"{self.fingerprint}-{digest}.age"
+
+
+Opening = Callable[[bytes], UnlockKey]
+"""Returns the unlock key that opens a locked key file. Raises: NoUnlockKey, and what its source raises."""
 
 
 def is_locked(pem: bytes) -> bool:

@@ -196,7 +196,7 @@ class NodeReport:
     def mended(self) -> str:
         """What was wrong with its log, if Requorum has put a repaired one in place that no engine has used yet."""
         failed = self.reach is Reach.NO_ENGINE or (self.reach is Reach.ANSWERS and self.state is LocalState.ERROR)
-        return self.repaired if failed or self.left_over else ""
+        return self.repaired if not self.damage and (failed or self.left_over) else ""
 
     @property
     def halted(self) -> bool:

@@ -27,11 +27,16 @@ def shortened(spec: Mapping[str, Any]) -> dict[str, Any]:
     return {**spec, "Raft": {**raft, **SHORT}, "Labels": {**labels, NOTE: note}}
 
 
+def is_shortened(spec: Mapping[str, Any]) -> bool:
+    """Whether the spec has the options of a short log, or at least their label."""
+    return NOTE in (spec.get("Labels") or {})
+
+
 def restored(spec: Mapping[str, Any]) -> dict[str, Any]:
     """Return the spec with the options in the label, and without the label. Without it, the spec stays."""
-    labels = spec.get("Labels") or {}
-    if NOTE not in labels:
+    if not is_shortened(spec):
         return dict(spec)
+    labels = spec["Labels"]
     return {
         **spec,
         "Raft": {**(spec.get("Raft") or {}), **_noted(labels[NOTE])},

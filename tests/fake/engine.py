@@ -73,7 +73,7 @@ class FakeApi:
             swarm["ControlAvailable"] = machine.raft is not None
             swarm["RemoteManagers"] = [{"Addr": f"{address}:2377"} for address in machine.directory.remotes]
             if machine.raft and leader:
-                swarm["Cluster"] = {"ID": machine.directory.cluster_id}
+                swarm["Cluster"] = {"ID": machine.directory.cluster_id, "Spec": self._state(machine).spec}
             elif machine.raft:
                 if self._wires.swarm.slow and self._timeout < LEADERLESS_SECONDS:
                     machine.busy_until = self._wires.clock + LEADERLESS_SECONDS

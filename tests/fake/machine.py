@@ -65,6 +65,8 @@ class Machine:
     """Whether its disk is full."""
     staged: bytes | None = None
     """An unpacked archive that is not in its final place yet."""
+    kept: tuple[str, ...] = ()
+    """The safety copies next to its swarm directory."""
     copy: bytes | None = None
     """A copy that was taken on this machine and is still on it."""
     busy_until: float = 0.0

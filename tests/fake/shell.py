@@ -20,7 +20,7 @@ from recovery.onnode import archive, copying
 from recovery.onnode.sandbox import AT_FAULT
 from recovery.s3 import sealing
 from recovery.steps import lock, redirect, swarm_directory
-from recovery.survey import last_leader, nodes, unknown_managers, workload
+from recovery.survey import last_leader, nodes, single, unknown_managers, workload
 from tests.fake.machine import Directory, Machine
 from tests.fake.raft import Raft
 from tests.unit import factories as make
@@ -50,6 +50,8 @@ class FakeShell:
         self._wires = wires
         self._directories: list[Directory] = []
         """The directories of archives, by number."""
+        self._numbers: dict[int, int] = {}
+        """The number of a directory, so that the archives of an unchanged one are alike."""
 
     def run(self, machine: Machine, argv: Sequence[str], stdin: bytes | Path | None, stdout: Path | None) -> Output:
         if argv[0] == "python3":
@@ -73,6 +75,8 @@ class FakeShell:
         if script == unknown_managers.KNOCK:
             there = self._wires.swarm.machines.get(argv[4])
             return Output(b"", "", 0 if there and there.raft and machine.reaches(there) else 1)
+        if script == single.BESIDE:
+            return self._beside(machine)
         if script == lock.WAS_ON:
             return Output(b"", "", 1)
         if script == last_leader.ASK:
@@ -85,6 +89,7 @@ class FakeShell:
                 "lay an archive beside",
                 lambda: self._receive(machine, machine.copy, arguments[0]),
             ),
+            single.KEEP: ("keep a safety copy", lambda: self._keep(machine, arguments[1])),
             swarm_directory.NOTE: ("note what was repaired", lambda: self._note(machine, content)),
             swarm_directory.EXCHANGE: ("exchange the directories", lambda: self._exchange(machine)),
             swarm_directory.FORCED: ("take the note off", lambda: self._forced(machine)),
@@ -115,6 +120,22 @@ class FakeShell:
             lines += [directory.placed, "raft" if directory.raft else "", "", directory.repaired, free]
             lines += [f"{ca}  swarm-root-ca.crt", shown]
         return Output("\n".join(lines).encode() + b"\n", "", 0)
+
+    @staticmethod
+    def _beside(machine: Machine) -> Output:
+        """The managers that the swarm directory names, by node ID, and the safety copies next to it."""
+        directory = machine.directory
+        if directory is None or directory.raft is None:
+            return Output(b"", "", 0)
+        voters = directory.raft.last.state.voters.values()
+        known = json.dumps([{"node_id": voter.node_id, "addr": f"{voter.address}:2377"} for voter in voters])
+        shown = make.certificate(directory.node_id, directory.cluster_id).decode()
+        return Output("\n".join((known, "", " ".join(machine.kept), shown)).encode(), "", 0)
+
+    @staticmethod
+    def _keep(machine: Machine, digest: str) -> Output:
+        machine.kept = tuple(sorted({*machine.kept, f"swarm.saved-{digest}.tar.zst"}))
+        return DONE
 
     def _program(self, machine: Machine, verb: str, arguments: list[str], content: bytes) -> Output:
         """Do what `recovery.onnode` does. The machine keeps only its last copy."""
@@ -159,14 +180,16 @@ class FakeShell:
         return _told({**_taken(machine.copy), "cut": harmed, "claimed": raft.last.index})
 
     def _packed(self, directory: Directory, raft: Raft) -> bytes:
-        self._directories.append(directory)
+        if id(directory) not in self._numbers:
+            self._numbers[id(directory)] = len(self._directories)
+            self._directories.append(directory)
         last = raft.last
         content = {
             archive.CERTIFICATE: make.certificate(directory.node_id, directory.cluster_id),
             archive.KEY: KEY_FILE,
             archive.CA: make.ca(directory.cluster_id),
             WAL: entry(last.term, last.index) + state(last.term, raft.commit),
-            WHICH: str(len(self._directories) - 1).encode(),
+            WHICH: str(self._numbers[id(directory)]).encode(),
         }
         plain = io.BytesIO()
         with tarfile.open(fileobj=plain, mode="w") as tar:

@@ -28,6 +28,7 @@ from recovery.swarm.machines import Node
 from recovery.swarm.model import Presence
 from tests.fake.bucket import FakeS3
 from tests.fake.engine import FakeApi
+from tests.fake.machine import Machine
 from tests.fake.shell import FakeShell
 from tests.fake.swarm import Swarm
 
@@ -108,9 +109,13 @@ class Wires:
 
     # Replacements of the methods of Shell, and of hosts.presence
 
+    def machine(self, node: Node) -> Machine | None:
+        """The machine that SSH reaches."""
+        return self.swarm.machines.get(node.dial)
+
     def open_shell(self, node: Node) -> None:
         self.require_alive()
-        machine = self.swarm.machines.get(str(node.address))
+        machine = self.machine(node)
         if machine is None or not machine.answers:
             raise Silent(f"connecting to {node.name}", "nothing answers", remedy="look", node=node.name)
 
@@ -118,7 +123,7 @@ class Wires:
         self, node: Node, argv: Sequence[str], stdin: bytes | Path | None, stdout: Path | None, check: bool
     ) -> Output:
         self.open_shell(node)
-        output = self.shell.run(self.swarm.machines[str(node.address)], argv, stdin, stdout)
+        output = self.shell.run(self.swarm.machines[node.dial], argv, stdin, stdout)
         if check and output.status:
             raise CommandFailed(f"running {argv[0]}", output.stderr, remedy="look", node=node.name)
         return output
@@ -158,7 +163,7 @@ def wired() -> Iterator[Wires]:
         patch.setattr(docker, "APIClient", lambda base_url, timeout, **_: FakeApi(wires, base_url, timeout))
         patch.setattr(Shell, "__enter__", lambda shell: wires.open_shell(shell.node) or shell)
         patch.setattr(Shell, "__exit__", lambda *_: None)
-        patch.setattr(Shell, "engine_socket", lambda shell: Path("/fake") / str(shell.node.address))
+        patch.setattr(Shell, "engine_socket", lambda shell: Path("/fake") / shell.node.dial)
         patch.setattr(
             Shell,
             "run",

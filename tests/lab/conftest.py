@@ -22,6 +22,7 @@ LONGEST_FIRST = (
     "test_existing",
     "test_copies",
     "test_damaged",
+    "test_rescue",
     "test_interrupted",
 )
 """Modules in the order in which they are begun, so that no long one is begun last. The others follow in their own."""

@@ -1,14 +1,36 @@
 """Damaged raft logs, and a full disk, on real engines. The tests run in order."""
 
 import json
+from collections.abc import Iterator
 
 import pytest
 
-from lab import damage
+from lab import cluster, damage, image, nodes
+from lab.instance import Instance
+from lab.stack import Stack, settings
 from tests.lab.here import requorum
 from tests.lab.swarm import MANAGERS, WORKERS, Picture, Swarm
 
 BEFORE: dict[str, Picture] = {}
+ENGINES = [
+    image.DEFAULT,
+    pytest.param("26.1", marks=pytest.mark.whole),
+    pytest.param("20.10", marks=pytest.mark.whole),
+]
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def stack(lab: Instance, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Stack]:
+    """A cluster of nodes with one engine, each with copies of its own."""
+    version = request.param
+    name = f"damaged-{version.replace('.', '-')}"
+    image.ensure(lab, version)
+    values = settings(lab, version=version)
+    made = Stack(lab, name, tmp_path_factory.mktemp(name) / f"Pulumi.{name}.yaml")
+    made.write({**values, "backup": {**values["backup"], "prefix": name}})
+    cluster.prepare(lab, made)
+    yield made
+    nodes.remove_all(lab)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -45,12 +67,31 @@ def test_one_flipped_byte_early_with_the_quorum_alive(swarm: Swarm) -> None:
     """The engine says `error`; status, doctor and plan name the way out, and a plain `pulumi up` takes it."""
     damage.harm(swarm.lab, "manager-c", damage.FLIPPED_EARLY)
     assert state(swarm, "manager-c") == "error"
-    assert "The raft log is damaged on manager-c" in told(swarm, "status")
+    swarm.until(lambda: "The raft log is damaged on manager-c" in told(swarm, "status"), "the damage is told")
     assert "manager-c: its raft log is damaged (a wrong checksum)" in told(swarm, "doctor")
     assert "give up its damaged log and leave the swarm" in told(swarm, "plan")
     swarm.stack.up("--skip-preview")
     require_back(swarm)
     assert safety_copies(swarm) == ["manager-c"]
+
+
+@pytest.mark.whole
+@pytest.mark.parametrize(
+    "kind",
+    [
+        damage.FLIPPED_MIDDLE,
+        damage.FLIPPED_LATE,
+        damage.TORN,
+        damage.TOO_LONG,
+        damage.TRUNCATED,
+        damage.NO_SNAPSHOT,
+    ],
+)
+def test_any_damage_to_one_of_three_is_healed_by_a_plain_update(swarm: Swarm, kind: str) -> None:
+    """Or by the engine itself. The manager keeps its node ID, and nothing is lost."""
+    damage.harm(swarm.lab, "manager-c", kind)
+    swarm.stack.up("--skip-preview")
+    require_back(swarm)
 
 
 @pytest.mark.whole
@@ -140,6 +181,19 @@ def test_autolocked_logs_are_repaired_with_the_key_in_escrow_and_locked_again(sw
 @pytest.mark.whole
 def test_the_update_after_changes_nothing(swarm: Swarm) -> None:
     assert "unchanged" in swarm.stack.up("--skip-preview", "--expect-no-changes").text
+
+
+@pytest.mark.whole
+def test_a_disk_that_fills_up_under_load_stops_one_manager_and_is_told(swarm: Swarm) -> None:
+    damage.make_small(swarm.lab, "manager-c", "150m")
+    require_back(swarm)
+    damage.write_until_full(swarm.lab, "manager-a", most=150)
+    swarm.until(lambda: "manager-c: its disk is full" in told(swarm, "doctor"), "the cause is told")
+    damage.make_space(swarm.lab, "manager-c")
+    assert requorum(swarm.stack, "restart", "manager-c", "--yes").status == 0
+    swarm.on("manager-a", "sh", "-c", "docker config ls --format '{{.Name}}' | grep ^load- | xargs docker config rm")
+    swarm.stack.up("--skip-preview")
+    require_back(swarm)
 
 
 @pytest.mark.whole

@@ -107,7 +107,9 @@ def require_recovered(theatre: Theatre, case: Case, scene: Scene) -> None:
     assert raft_options.NOTE not in (state.spec.get("Labels") or {}), f"{case}: the log is still kept short"
     assert case.kept <= configs, case
     assert not case.gone & configs, case
-    assert not [m.name for m in swarm.machines.values() if m.directory and m.directory.placed], case
+    assert not [m for m in swarm.machines.values() if m.directory and (m.directory.placed or m.directory.repaired)], (
+        case
+    )
     done = {what for what in theatre.wires.effects if what.startswith("worker-1")}
     assert done <= ({"worker-1: open a detour"} if case.elsewhere else set()), "workers are left alone"
     avoided = {address for machine in swarm.machines.values() for address in machine.detours}

@@ -9,7 +9,7 @@ import pytest
 
 from components import membership
 from components.command_line import Deletion
-from components.membership import HELD, UNPROVEN, HealthProvider, MemberProvider, QuorumProvider
+from components.membership import HELD, NOTED, UNLOCKED, UNPROVEN, HealthProvider, MemberProvider, QuorumProvider
 from recovery.cluster import Cluster
 from recovery.errors import Refused
 from recovery.planning import steps
@@ -59,6 +59,8 @@ def wanted(availability: str | None, **labels: str) -> dict[str, Any]:
         ({"quorum": "all lost"}, {"recovery": {"copy": "one"}}, True),
         ({"quorum": "quorum lost"}, {}, True),
         ({"quorum": UNPROVEN}, {}, True),
+        ({"quorum": UNLOCKED}, {}, True),
+        ({"quorum": NOTED}, {}, True),
         ({}, {"options": {"task_history_limit": 3}}, True),
         ({}, {"managers": {"a": "10.0.0.1", "b": "10.0.0.2"}}, True),
         ({}, {"changes": ["task history limit: 5 becomes 3"]}, True),
@@ -228,6 +230,28 @@ def test_a_machine_that_the_stack_file_still_has_is_taken_out_only_by_a_destroy(
     of = make.settings().model_copy(update=settings)
     provided(of, MemberProvider, why, monkeypatch).delete("id", replace(NODE, name=name).to_json())
     assert removed == taken_out
+
+
+@pytest.mark.parametrize(
+    ("left", "autolock", "stands"),
+    [
+        ({}, None, HELD),
+        ({"opened": True}, None, UNLOCKED),
+        ({"opened": True}, True, UNLOCKED),
+        ({"opened": True}, False, HELD),
+        ({"repaired": "a wrong checksum"}, None, NOTED),
+    ],
+)
+def test_a_refresh_tells_what_an_interrupted_recovery_owes(
+    left: dict[str, Any], autolock: bool | None, stands: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of = make.settings()
+    of = of.model_copy(update={"swarm": replace(of.swarm, autolock=autolock)})
+    first, *others = make.healthy(of).reports
+    monkeypatch.setattr(membership, "_look", lambda _: make.survey([replace(first, **left), *others]))
+    provider = QuorumProvider()
+    provider._cluster = Cluster(of)
+    assert provider.read("c", {**QUORUM, "cluster_id": make.CLUSTER}).outs["quorum"] == stands
 
 
 @pytest.mark.parametrize("protect", [False, True])

@@ -1,6 +1,5 @@
 """The program on a node that reads a damaged log, and makes a repaired one in a copy of its directory."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -129,34 +128,3 @@ def test_a_safety_copy_holds_a_damaged_log_as_it_is(tmp_path: Path, copies: Path
     assert end == (UNREADABLE if content != harmed(log(), 3) else Position(2, 5, 4))
     read = copying.read(Path(made["folder"]) / copying.ARCHIVE, damaged=True)
     assert {entry.path for entry in read.files} >= {f"{WAL}{0:016x}-{0:016x}.wal", KEY}
-
-
-def test_what_takes_space_is_told_the_largest_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(repair, "WORTH_BYTES", 4096)
-    monkeypatch.setattr(repair, "REMOVABLE", (*repair.REMOVABLE[:2], (str(tmp_path / "log"), "logs")))
-    for name, size in {"swarm.before-1": 20_000, "swarm.before-2": 20_000, "log": 90_000, "containers": 10}.items():
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "file").write_bytes(b"x" * size)
-    (tmp_path / "swarm").mkdir()
-    told = repair.removable(str(tmp_path))
-    assert [line.partition(" of ")[2].partition(",")[0] for line in told][:2] == ["logs", "former swarm directories"]
-
-
-def test_counting_that_takes_too_long_tells_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    slow = tmp_path / "bin" / "du"
-    slow.parent.mkdir()
-    slow.write_text("#!/bin/sh\nexec sleep 5\n")
-    slow.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{slow.parent}:{os.environ['PATH']}")
-    monkeypatch.setattr(repair, "COUNT_SECONDS", 0.05)
-    monkeypatch.setattr(repair, "REMOVABLE", ((str(tmp_path), "logs"),))
-    (tmp_path / "swarm").mkdir()
-    assert repair.removable(str(tmp_path)) == []
-
-
-def test_what_is_on_another_disk_is_not_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(repair, "REMOVABLE", (("/proc", "processes"),))
-    monkeypatch.setattr(repair, "WORTH_BYTES", 0)
-    (tmp_path / "swarm").mkdir()
-    monkeypatch.setattr(repair, "_size", lambda _: 1 << 30)
-    assert repair.removable(str(tmp_path)) == ["0 MiB of processes"]

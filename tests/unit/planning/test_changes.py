@@ -10,6 +10,7 @@ from recovery.planning.diagnosis import Kind
 from recovery.planning.plan import Plan
 from recovery.planning.steps import demote
 from recovery.settings import Settings
+from recovery.swarm.drained import NOTE
 from recovery.swarm.found import SwarmFacts
 from recovery.swarm.machines import SwarmOptions
 from recovery.swarm.model import Survey
@@ -77,12 +78,24 @@ WORKERS = [{"address": "10.77.1.21", "availability": "drain", "labels": {"disk":
             {"availability": "drain", "role": "manager", "labels": {"disk": "ssd", "rack": "2"}},
             ("manager becomes worker",),
         ),
+        (
+            {"availability": "drain", "labels": {"disk": "ssd", "rack": "2", NOTE: "active"}},
+            ("the note of an interrupted removal is taken off",),
+        ),
     ],
-    ids=["as it should be", "availability", "labels", "role"],
+    ids=["as it should be", "availability", "labels", "role", "a note"],
 )
 def test_each_change_of_an_entry_is_a_line(entry: dict[str, Any], texts: tuple[str, ...]) -> None:
     of = adopted(workers=WORKERS)
     assert find(of, found(of, worker_1=entry), NOTHING, {}).entries == ({"worker-1": texts} if texts else {})
+
+
+def test_the_availability_that_an_interrupted_removal_took_is_given_back_where_the_settings_name_none() -> None:
+    of = adopted(workers=[{"address": "10.77.1.21"}])
+    drained = {"availability": "drain", "labels": {NOTE: "pause"}}
+    assert find(of, found(of, worker_1=drained), NOTHING, {}).entries == {
+        "worker-1": ("availability drain becomes pause", "the note of an interrupted removal is taken off")
+    }
 
 
 def test_a_step_of_the_plan_says_it_already() -> None:
@@ -116,10 +129,12 @@ def test_each_option_that_the_settings_name_and_the_swarm_has_otherwise_is_a_lin
     assert find(of, found(of, SwarmFacts(SPEC)), NOTHING, {}).options == texts
 
 
-def test_options_that_a_join_changed_for_a_while_are_no_change() -> None:
+def test_options_that_a_join_changed_for_a_while_are_put_back_and_are_no_change_of_what_the_settings_name() -> None:
     short = {**SPEC, "Raft": {"SnapshotInterval": 1}, "Labels": {"requorum.raft": "10000 500"}}
     of = adopted().model_copy(update={"swarm": SwarmOptions(snapshot_interval=10_000)})
-    assert find(of, found(of, SwarmFacts(short)), NOTHING, {}).options == ()
+    changes = find(of, found(of, SwarmFacts(short)), NOTHING, {})
+    assert changes.options == ("the raft options that an interrupted join has changed are put back",)
+    assert changes.alters
 
 
 def test_another_data_path_port_than_the_settings_is_told() -> None:

@@ -155,7 +155,7 @@ def test_a_manager_that_was_unlocked_is_waited_for_until_it_takes_part(
 ) -> None:
     seen = iter([*WAITS, back])
     monkeypatch.setattr(unlock, "ask", lambda _: next(seen))
-    unlock.start(Cluster(S), A, Here(), say=print)  # type: ignore[arg-type]
+    unlock.start(Cluster(S), Here(), say=print)  # type: ignore[arg-type]
     assert unlocking == [len(WAITS)]
 
 
@@ -164,7 +164,7 @@ def test_a_manager_that_sees_no_leader_after_all_is_told(
 ) -> None:
     monkeypatch.setattr(unlock, "ask", lambda _: WAITS[0])
     with pytest.raises(ProofFailed, match=r"after 75 s(?s:.*)pending(?s:.*)code: no-leader$"):
-        unlock.start(Cluster(S), A, Here(), say=print)  # type: ignore[arg-type]
+        unlock.start(Cluster(S), Here(), say=print)  # type: ignore[arg-type]
     assert votes.SECONDS < unlocking[0] < votes.SECONDS + 5
 
 

@@ -30,10 +30,12 @@ class Node:
 
     node = A
 
-    def __init__(self, log: tuple[str, bool] | None, engine: str = "failed") -> None:
-        self.log, self.engine, self.verbs = log, engine, list[str]()
+    def __init__(self, log: tuple[str, bool] | None, engine: str = "failed", restarts: str = "0") -> None:
+        self.log, self.engine, self.restarts, self.verbs = log, engine, restarts, list[str]()
 
     def run(self, argv: Sequence[str], **_: Any) -> Output:
+        if argv[:2] == ["systemctl", "show"]:
+            return Output(f"{self.restarts}\n".encode(), "", 0)
         if argv[0] == "systemctl":
             return Output(f"{self.engine}\n".encode(), "", 3)
         self.verbs.append(argv[4])
@@ -84,6 +86,13 @@ def test_an_engine_that_hangs_may_live_whatever_its_log_looks_like(engine: str, 
     assert examined(cast("Shell", Node(WRONG, engine)), DOWN, DATA_ROOT, PLENTY).damage == damage
 
 
+@pytest.mark.parametrize(("restarts", "damage"), [("0", ""), ("", ""), ("3", CUT_OFF[0])])
+def test_a_last_write_that_was_cut_off_is_damage_if_the_engine_crashes_over_it(restarts: str, damage: str) -> None:
+    """Engine 20.10 does, over a length that runs out of the file."""
+    node = cast("Shell", Node(CUT_OFF, "activating", restarts))
+    assert examined(node, DOWN, DATA_ROOT, PLENTY).damage == damage
+
+
 @pytest.mark.parametrize(
     "seen",
     [
@@ -100,7 +109,9 @@ def test_nobody_elses_log_is_read(seen: NodeReport) -> None:
 
 
 @pytest.mark.parametrize(
-    "seen", [FAILED, DOWN, replace(UP, state=LocalState.PENDING)], ids=["error", "down", "pending"]
+    "seen",
+    [FAILED, DOWN, replace(UP, state=LocalState.PENDING), replace(UP, control=False)],
+    ids=["error", "down", "pending", "stopped under load"],
 )
 def test_a_full_disk_is_the_cause_before_the_log_is(seen: NodeReport) -> None:
     damage, full, verbs = look(seen, WRONG, LEAST_BYTES - (2 << 20))
@@ -113,7 +124,7 @@ def test_a_disk_that_has_space_again_is_still_the_cause_until_the_engine_is_rest
 
 
 def test_a_disk_that_is_full_under_a_manager_that_works_is_not_told() -> None:
-    assert look(UP, WRONG, 0) == ("", "", [])
+    assert look(replace(UP, control=True), WRONG, 0) == ("", "", [])
 
 
 def test_where_the_free_space_is_unknown_the_log_is_looked_at() -> None:

@@ -14,6 +14,8 @@ DF = "Images\\t3.5GB (80%)\\nContainers\\t20MB (1%)\\nLocal Volumes\\t100MB\\nBu
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A data root with a swarm directory, on a machine without Docker."""
     (tmp_path / "docker" / "swarm").mkdir(parents=True)
+    for name in ("COUNT_SECONDS", "DOCKER_SECONDS"):
+        monkeypatch.setattr(space, name, 60.0)
     for name in ("FOLDERS", "DOCKERS_FOLDERS"):
         below = (entry for entry in getattr(space, name) if not entry[0].startswith("/"))
         monkeypatch.setattr(space, name, tuple(below))

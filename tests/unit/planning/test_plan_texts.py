@@ -175,6 +175,11 @@ PLANS: dict[str, Callable[[], Plan]] = {
 }
 
 
+def _masked(text: str, made: Plan) -> str:
+    """A text without the plan's ID, which is of the CA."""
+    return text.replace(made.id, "PLAN-ID") if made.id else text
+
+
 def shown(made: Plan) -> Iterator[str]:
     """The plan with everything that it says to the operator; the digests of CAs, made anew for each run, are masked."""
     yield f"{made.kind}"
@@ -184,8 +189,8 @@ def shown(made: Plan) -> Iterator[str]:
         yield f"   after: {step.postcondition}"
     yield from (f"note: {DIGEST.sub('DIGEST', loss)}" for loss in made.losses)
     if made.refusal:
-        yield f"refused: {DIGEST.sub('DIGEST', made.refusal.why)}"
-        yield f"next: {made.refusal.remedy.replace(made.id or '-', 'PLAN-ID' if made.id else '-')}"
+        yield f"refused: {_masked(DIGEST.sub('DIGEST', made.refusal.why), made)}"
+        yield f"next: {_masked(made.refusal.remedy, made)}"
         yield f"code: {made.refusal.code}"
 
 

@@ -154,8 +154,7 @@ def test_each_fault_is_told_with_what_to_do(
 
 def test_the_recipient_of_the_example_is_known() -> None:
     values = yaml.safe_load((ROOT / "stacks" / "Pulumi.production.example.yaml").read_text())["config"]
-    for key in ("requorum:backup", "requorum:escrow"):
-        assert values[key]["recipients"] == [EXAMPLES_RECIPIENT]
+    assert values["requorum:backup"]["recipients"] == [EXAMPLES_RECIPIENT]
     assert parse(make.raw(backup={"bucket": "copies", "recipients": [EXAMPLES_RECIPIENT]}))
 
 

@@ -30,6 +30,8 @@ class Expected:
     """The managers that must not lose their vote for a moment."""
     stays: frozenset[str]
     """The machines that leave the swarm at no moment."""
+    changing: frozenset[str]
+    """The machines whose entries may change while the swarm has a leader."""
     availability: Mapping[str, str]
     """What the file names. Managers of a swarm that was not taken over are drained."""
     labels: Mapping[str, Mapping[str, str]]
@@ -48,7 +50,7 @@ def expected(edit: Edit, state: State, before: File, after: File) -> Expected:
     # A copy holds the identity of a manager. One that is lost and becomes a worker may be another node afterwards.
     kept = (old & new) - (gone & workers if edit.copied else gone)
     remade = was_manager if state not in LIVES else set()
-    adopted = bool(after.values.get("clusterId"))
+    was, now = _entries(before), _entries(after)
     return Expected(
         refusal=edit.refused.get(state, ""),
         managers=frozenset(managers),
@@ -57,14 +59,24 @@ def expected(edit: Edit, state: State, before: File, after: File) -> Expected:
         left=frozenset(old - new),
         loyal=frozenset((was_manager & managers) - gone) if state in LIVES else frozenset(),
         stays=frozenset((old & new) - gone - remade),
-        availability={
-            node["address"]: found
-            for group, nodes in (("managers", after.managers), ("workers", after.workers))
-            for node in nodes
-            if (found := node.get("availability", "drain" if group == "managers" and not adopted else ""))
-        },
-        labels={node["address"]: node["labels"] for node in (*after.managers, *after.workers) if "labels" in node},
+        changing=frozenset({address for address in old | new if was.get(address) != now.get(address)} | gone),
+        availability={address: entry[1] for address, entry in now.items() if entry[1]},
+        labels={address: entry[2] for address, entry in now.items()},
     )
+
+
+def _entries(file: File) -> dict[str, tuple[str, str, dict[str, str]]]:
+    """The role, the availability if the file names one, and the labels of each machine."""
+    adopted = bool(file.values.get("clusterId"))
+    return {
+        node["address"]: (
+            group,
+            node.get("availability", "drain" if group == "managers" and not adopted else ""),
+            node.get("labels", {}),
+        )
+        for group, nodes in (("managers", file.managers), ("workers", file.workers))
+        for node in nodes
+    }
 
 
 def _addresses(file: File, group: str) -> set[str]:

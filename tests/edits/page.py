@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from tests.edits.files import Base, Edit, State
 from tests.edits.known import KNOWN
-from tests.edits.trial import Result
+from tests.edits.results import Result
 
 HEAD = """
 ## Edits of the stack file
@@ -29,7 +29,7 @@ case must end. It knows a machine by its address. After each edit:
 |---|---|
 | nothing | The update changed neither a resource nor a machine. |
 | in place | The update changed resources, and no machine and no entry of the swarm. |
-| N steps | The update made N changes of machines or of the swarm, among them those of the recovery. |
+| N steps | The update made N changes of machines or of the swarm, among them those of the recovery, besides the copies. |
 | refused | Requorum refused the update with this code, as it must, before it changed anything. |
 
 """
@@ -73,8 +73,8 @@ def cell(one: Result | None) -> str:
 def _cell(
     edit: Edit,
     state: State,
-    here: Mapping[tuple[str, State], Result],
-    there: Mapping[tuple[str, State], Result],
+    here: Mapping[tuple[str, str], Result],
+    there: Mapping[tuple[str, str], Result],
 ) -> str:
     text, real = cell(here.get((edit.name, state))), there.get((edit.name, state))
     if real is None:

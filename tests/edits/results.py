@@ -2,29 +2,38 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-
-from tests.edits.files import State
-from tests.edits.trial import Result
 
 FILE = Path(__file__).resolve().parent.parent.parent / "docs" / "edits.jsonl"
 FAKE, LAB = "fake", "lab"
 
 
-def read(file: Path, where: str) -> list[Result]:
+@dataclass
+class Result:
+    """What came of an edit. Without faults, it ended as it must."""
+
+    edit: str
+    state: str
+    refused: str = ""
+    """The code of the refusal."""
+    operations: list[str] = field(default_factory=list)
+    """What was done to which resource."""
+    steps: int = 0
+    """The changes of machines and of the swarm."""
+    faults: list[str] = field(default_factory=list)
+
+
+def read(where: str, file: Path = FILE) -> list[Result]:
     """The last result of each case that ran there."""
-    found: dict[tuple[str, str], Result] = {}
-    for line in file.read_text().splitlines() if file.exists() else ():
-        values = json.loads(line)
-        if values.pop("where") == where:
-            values.pop("date")
-            found[values["edit"], values["state"]] = Result(**{**values, "state": State(values["state"])})
-    return list(found.values())
+    lines = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    there = [line for line in lines if line["where"] == where]
+    results = [Result(**{key: one[key] for key in one if key not in ("where", "date")}) for one in there]
+    return list({(one.edit, one.state): one for one in results}.values())
 
 
-def replace(file: Path, where: str, results: Iterable[Result]) -> None:
+def replace(where: str, results: Iterable[Result], file: Path = FILE) -> None:
     """Store these results instead of the earlier ones of the same cases there."""
     new = {(one.edit, str(one.state)): _line(where, one) for one in results}
     lines = file.read_text().splitlines() if file.exists() else []

@@ -1,8 +1,9 @@
 """Runs an edit on the fake swarm, and compares what became of the machines with what the oracle expects."""
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +17,7 @@ from recovery.settings import parse
 from tests.edits.edits import with_id
 from tests.edits.files import SPARES, Base, Edit, File, Raw, State, base, edited, lost
 from tests.edits.oracle import Expected, expected
+from tests.edits.results import Result
 from tests.fake.engine import FakeApi
 from tests.fake.raft import Entry
 from tests.fake.raft import State as LogState
@@ -27,21 +29,6 @@ from tests.unit import factories as make
 CONFIG = "early"
 """A config that is in every copy."""
 ROUNDS = 3
-
-
-@dataclass
-class Result:
-    """What came of an edit. Without faults, it ended as it must."""
-
-    edit: str
-    state: State
-    refused: str = ""
-    """The code of the refusal."""
-    operations: list[str] = field(default_factory=list)
-    """What was done to which resource."""
-    steps: int = 0
-    """The changes of machines and of the swarm."""
-    faults: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -214,7 +201,13 @@ def _node_ids(swarm: Swarm) -> dict[str, str]:
 
 
 def _steps(done: Done) -> list[str]:
-    return [what for what in done.effects if not what.startswith("S3: ")]
+    """The changes of machines and of the swarm. An update of an entry right before a copy is written changes nothing."""
+    pairs = zip(done.effects, [*done.effects[1:], ""], strict=True)
+    return [
+        what
+        for what, then in pairs
+        if not what.startswith("S3: ") and not (": update node-" in what and then.startswith("S3: write"))
+    ]
 
 
 def _refusal(wanted: Expected, done: Done, before: dict[str, str], after: dict[str, str]) -> list[str]:
@@ -251,18 +244,33 @@ def _on_the_way(swarm: Swarm, wanted: Expected, begun: Begin, before: dict[str, 
     leader = swarm.lives()
     assert leader
     assert leader.raft
-    loyal = {before[address]: address for address in wanted.loyal}
     states = [entry.state for entry in leader.raft.log if entry.index >= begun.index]
-    taken: set[str] = set()
+    taken, given, changed = Counter[str](), Counter[str](), set[str]()
     for one, other in pairwise(states):
-        taken |= {v.node_id for v in one.voters.values()} - {v.node_id for v in other.voters.values()}
-    faults = [f"{_short([loyal[node_id]])} lost its vote on the way" for node_id in sorted(taken & loyal.keys())]
+        taken.update(_voting(one) - _voting(other))
+        given.update(_voting(other) - _voting(one))
+        changed |= _changed(one, other)
+    loyal = {before[address]: address for address in wanted.loyal}
+    faults = [f"{_short([loyal[node_id]])} lost its vote on the way" for node_id in sorted(taken.keys() & loyal.keys())]
+    faults += [f"{node_id} got or lost its vote twice" for node_id, count in (taken | given).items() if count > 1]
+    if further := changed - wanted.changing:
+        faults.append(f"{_short(further)} did not have to change, and did on the way")
     least = min(begun.spare(state) for state in states)
     if least < min(begun.spare(states[0]), 1):
         faults.append(f"the quorum had {least} to spare on the way, and {begun.spare(states[0])} before")
     if swarm.spare < 0:
         faults.append("the quorum needed a machine that only joined")
     return faults
+
+
+def _voting(state: LogState) -> set[str]:
+    return {voter.node_id for voter in state.voters.values()}
+
+
+def _changed(one: LogState, other: LogState) -> set[str]:
+    """The machines whose entries came, went or changed. A new version alone, as for a copy, is no change."""
+    was, now = ({e.node_id: replace(e, version=0) for e in state.nodes.values()} for state in (one, other))
+    return {(now.get(key) or was[key]).address for key in was.keys() | now.keys() if was.get(key) != now.get(key)}
 
 
 def _short(addresses: Any) -> str:

@@ -125,7 +125,9 @@ class Update(mocks.MockMonitor):
             mocks.set_mocks(_Unused(), project=PROJECT, stack="fake", preview=False, monitor=self)
             set_all_config(_configuration(self._raw))
             _ensure_event_loop()
-            asyncio.get_event_loop().set_default_executor(HANDLER)
+            loop = asyncio.get_event_loop()
+            loop.set_default_executor(HANDLER)
+            loop.set_exception_handler(lambda *_: None)  # one failure is told once, by `up`
             try:
                 _sync_await(run_pulumi_func(_run_program))
             except BaseException as error:

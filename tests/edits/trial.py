@@ -202,10 +202,9 @@ def _node_ids(swarm: Swarm) -> dict[str, str]:
 
 def _steps(done: Done) -> list[str]:
     """The changes of machines and of the swarm. An update of an entry right before a copy is written changes nothing."""
-    pairs = zip(done.effects, [*done.effects[1:], ""], strict=True)
     return [
         what
-        for what, then in pairs
+        for what, then in pairwise([*done.effects, ""])
         if not what.startswith("S3: ") and not (": update node-" in what and then.startswith("S3: write"))
     ]
 

@@ -33,7 +33,7 @@ check: $(BIN)/.ready  ## run lint, strict types, alert rules and unit tests, wit
 bench: setup  ## measure recoveries, and compare them with the runbook and the floor
 	@$(WITH_TOOLS); python -m bench
 
-chaos: setup  ## run every loss of managers with every state of the copies, write docs/chaos.md, and kill at every step (ARGS="--resume FILE" continues)
+chaos: setup  ## run every loss of managers with every state of the copies and every edit of the stack file, write docs/chaos.md, and kill at every step (ARGS="--resume FILE" continues)
 	@$(WITH_TOOLS); python -m tests.chaos --write $(ARGS) && python -m pytest tests/lab/test_interrupted_steps.py --whole
 
 env: $(BIN)/.ready  ## print lines for eval, to use pulumi, requorum and docker on the lab

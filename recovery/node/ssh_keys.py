@@ -39,7 +39,7 @@ def pinned_key(node: Node, ssh: Ssh) -> str:
 
 def known_keys(node: Node, ssh: Ssh) -> Sequence[asyncssh.SSHKey]:
     """The pinned host keys of the node. Raises: SettingError if the file cannot be used."""
-    keys, *_ = pinned_keys(ssh.known_hosts_file).match(node.dial, node.dial, ssh.port)
+    keys, *_ = pinned_keys(ssh.known_hosts_file).match(node.dial, "", ssh.port)
     return keys
 
 

@@ -147,6 +147,8 @@ def _forcing(diagnosis: Diagnosis, settings: Settings, survivors: tuple[Survivor
     given_up = {one.name for one in others if one.name in diagnosis.old_logs or one.name in diagnosis.halted}
     other_names = {survivor.name for survivor in others}
     returns = [node for node in settings.nodes if node.name in other_names or node.name in diagnosis.missing]
+    known = {*diagnosis.holders, *diagnosis.missing, *diagnosis.left_alone}
+    promoted = [manager.name for manager in settings.managers if manager.name not in known]
     return (
         *rebuilds(diagnosis, settings),
         *steps.for_quorum(steps.save(survivor.name) for survivor in survivors),
@@ -158,6 +160,7 @@ def _forcing(diagnosis: Diagnosis, settings: Settings, survivors: tuple[Survivor
         *steps.for_quorum(steps.leave(one.name) for one in others if one.name not in given_up),
         *(steps.set_aside(one.name) for one in others if one.name in given_up),
         *(steps.rejoin(node.name) if node.name in other_names else steps.join(node) for node in returns),
+        *map(steps.finish, promoted),
         steps.prove("same cluster ID, every manager reachable"),
     )
 

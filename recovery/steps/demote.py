@@ -18,4 +18,5 @@ def demote_stand_in(run: Run, step: Step) -> None:
     entry = engine.member(run.survey.of(step.node).node_id)
     if entry and entry.votes:
         run.say(f"demoting {node.name}, a stand-in for a manager")
+        votes.make_room(engine, run.survey, before_taking=entry)
         votes.demote(engine, entry, run.shell(node))

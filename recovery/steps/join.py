@@ -34,6 +34,7 @@ def join_swarm(run: Run, step: Step) -> None:
     with ExitStack() as short_log:
         entry = next((member for member in leader.members if member.node_id == report.node_id), None)
         if node.role == "manager" and not (report.in_swarm and entry and entry.votes and not entry.is_misplaced(node)):
+            votes.make_room(engine, run.survey)
             short_log.enter_context(engine.short_log())
         node_id = report.node_id if report.in_swarm else _join(run, node, engine, leader)
         settle(run, node, node_id, leader)

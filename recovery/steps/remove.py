@@ -30,12 +30,13 @@ def remove(cluster: Cluster, node: Node, node_id: str, *, ending: bool, say: Cal
 def depart(cluster: Cluster, node_ids: Collection[str], *, say: Callable[[str], None]) -> tuple[str, ...]:
     """Remove the entries of these IDs at whose address the settings have no node; the host names of the nodes that left.
 
+    Managers that nobody reaches lose their votes first, so that the quorum has as much to spare as possible.
     Raises: as `remove`, for a single node.
     """
     leader = stable_survey(cluster, nodes=cluster.settings.managers).leader
     listed = [member for member in (leader.members if leader else ()) if member.node_id in node_ids]
     leaving = [entry for entry in listed if not any(entry.stands_at(node) for node in cluster.settings.nodes)]
-    for entry in leaving:
+    for entry in sorted(leaving, key=lambda entry: entry.votes and entry.reachable):
         remove(cluster, _node(entry), entry.node_id, ending=False, say=say)
     return tuple(entry.hostname for entry in leaving)
 

@@ -7,8 +7,9 @@ from recovery.node.engine import RECOVERY_SECONDS, Engine
 from recovery.node.ssh import Shell
 from recovery.settings import Settings
 from recovery.survey.nodes import ask
-from recovery.swarm.model import Member
-from recovery.swarm.votes import manages, survives_without, voters_without
+from recovery.swarm.model import Member, Survey
+from recovery.swarm.raft import quorum
+from recovery.swarm.votes import given_up, keeps_quorum, manages, survives_without, voters_without
 from recovery.waiting import until
 
 SECONDS = RECOVERY_SECONDS
@@ -46,6 +47,28 @@ def demote(leader_engine: Engine, entry: Member, shell: Shell | None = None) -> 
         await_entry(
             leader_engine, entry.node_id, lambda _: not manages(ask(shell)), doing, "it does not become a worker"
         )
+
+
+def make_room(leader_engine: Engine, survey: Survey, *, before_taking: Member | None = None) -> None:
+    """Take votes that will not come back, one after the other, as long as the next change of the voters would be a risk.
+
+    The next change gives a vote to a node, or takes that of ``before_taking``. A node that gets a vote must not be needed for
+    the quorum before it has the log. When a vote is taken, one more manager should still be able to fail.
+
+    Raises: ProofFailed; EngineError.
+    """
+    for entry in given_up(leader_engine.members(), survey):
+        members = leader_engine.members()
+        voters = [member for member in members if member.votes]
+        if before_taking:
+            left = [member for member in voters if member.node_id != before_taking.node_id and member.reachable]
+            enough = len(left) > quorum(len(voters) - 1)
+        else:
+            enough = keeps_quorum(voters, len(voters) + 1)
+        if enough:
+            return
+        if survives_without(entry, members):
+            demote(leader_engine, entry)
 
 
 def await_entry(

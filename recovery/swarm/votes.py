@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from recovery.swarm.machines import Node
-from recovery.swarm.model import Member, NodeReport
+from recovery.swarm.model import Member, NodeReport, Reach, Survey
 from recovery.swarm.raft import quorum
 
 
@@ -37,3 +37,12 @@ def manages(seen: NodeReport) -> bool:
 def voters_without(entry: Member, members: tuple[Member, ...]) -> list[Member]:
     """The voting managers, without this manager."""
     return [member for member in members if member.votes and member.node_id != entry.node_id]
+
+
+def given_up(members: Collection[Member], survey: Survey) -> list[Member]:
+    """The votes that will not come back: the leader does not reach them, and the settings have no manager there or it is lost.
+
+    A manager that is only declared lost keeps its vote. ``survey`` has every manager of the settings.
+    """
+    kept = [r.node for r in survey.managers if not r.known_lost or r.reach is Reach.NAMED]
+    return [m for m in members if m.votes and not m.reachable and not any(m.stands_at(node) for node in kept)]

@@ -1,12 +1,13 @@
 """Runs the chaos matrix, or a part of it, on separate labs: ``python -m tests.chaos``.
 
-Each line of the results is a case. With ``--resume``, cases without faults do not run again. With ``--write``, the
-results become the page in docs/.
+Each line of the results is a case. With ``--resume``, cases without faults do not run again. With ``--write``, every edit
+of a stack file runs on the fake swarm too, and the results become the page in docs/.
 """
 
 import argparse
 import multiprocessing
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -22,6 +23,10 @@ from tests.chaos import results, table
 from tests.chaos.cluster import Cluster
 from tests.chaos.oracle import Case, matrix, only, sample
 from tests.chaos.trial import Result, Trial
+from tests.edits import page
+from tests.edits.edits import EDITS
+from tests.edits.results import FAKE, LAB
+from tests.edits.results import read as read_edits
 
 OCTETS = (80, 81)
 ZONES = ("a", "b", "c")
@@ -49,7 +54,9 @@ def main() -> int:
     for result in bad:
         print(f"{result.case.name}: {'; '.join(result.faults)}")
     if options.write:
-        DOCUMENT.write_text(table.document(list(by_name.values()), results.dates(file), results.faults(file)))
+        subprocess.run([sys.executable, "-m", "tests.edits"], check=False)
+        losses = table.document(list(by_name.values()), results.dates(file), results.faults(file))
+        DOCUMENT.write_text(losses + page.section(EDITS, *map(read_edits, (FAKE, LAB))))
         print(f"wrote {DOCUMENT}")
     return 1 if bad or missing else 0
 

@@ -240,7 +240,7 @@ class Swarm:
                     return
                 self.commit(leader, lambda state, _, node_id=entry.node_id: state.without_voter(node_id))
                 if machine and machine.directory and leader.reaches(machine):
-                    machine.directory = replace(machine.directory, raft=None)
+                    machine.directory = replace(machine.directory, raft=None, remotes=self._managers(leader))
             if entry.role == "manager" and votes is None and machine and leader.reaches(machine) and machine.directory:
                 waits = machine.directory.left_behind
                 if waits or (machine.raft and self.orphans_forget):
@@ -331,11 +331,16 @@ class Swarm:
 
     def _tell_managers(self, leader: Machine) -> None:
         """Give the nodes that find the leader the present addresses of the managers."""
-        assert leader.raft
-        now = tuple(voter.address for voter in leader.raft.last.state.voters.values())
+        now = self._managers(leader)
         for machine in self.machines.values():
             if machine.directory and machine.directory.remotes and not machine.raft and self.finds(machine, leader):
                 machine.directory = replace(machine.directory, remotes=now)
+
+    @staticmethod
+    def _managers(leader: Machine) -> tuple[str, ...]:
+        """The addresses of the managers, which a manager knows too when it becomes a worker."""
+        assert leader.raft
+        return tuple(voter.address for voter in leader.raft.last.state.voters.values())
 
     def finds(self, machine: Machine, leader: Machine) -> bool:
         """Whether a node without a log finds the leader, through any of the managers that it knows."""

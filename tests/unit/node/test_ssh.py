@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from ipaddress import IPv4Address
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -26,7 +27,8 @@ from recovery.errors import (
 )
 from recovery.node.connections import NOWHERE
 from recovery.node.ssh import Shell
-from recovery.swarm.machines import Ssh
+from recovery.node.ssh_keys import pinned_key
+from recovery.swarm.machines import Node, Ssh
 from tests.unit.node.sshd import BUSY_SECONDS, MANY, NO_LOGIN, Door, serving
 
 SHORT = (0.05, 0.1, 0.2, 0.4)
@@ -232,6 +234,15 @@ def test_a_host_that_never_let_us_in_is_waited_for_once(door: Door) -> None:
 
 
 # Kept out
+
+
+@pytest.mark.parametrize("dial", ["node.example.org", "192.0.2.7"])
+def test_a_host_key_is_found_by_a_name_and_by_an_address(tmp_path: Path, dial: str) -> None:
+    key = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode().strip()
+    known = tmp_path / "known_hosts"
+    known.write_text(f"{dial} {key}\n")
+    node = Node(name="node", address=IPv4Address("10.0.0.1"), ssh_address=dial)
+    assert pinned_key(node, Ssh(private_key_file=tmp_path, known_hosts_file=known)) == key
 
 
 def test_a_host_key_that_is_not_pinned_is_not_called_changed(door: Door) -> None:

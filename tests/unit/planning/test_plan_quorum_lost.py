@@ -47,6 +47,14 @@ def test_without_a_quorum_the_survivor_that_holds_most_is_forced_and_the_rest_re
     assert any("requorum:copy" in loss for loss in named.losses)
 
 
+def test_a_worker_that_the_stack_file_calls_a_manager_is_promoted_after_the_force() -> None:
+    five, reports = two_of_five_left()
+    promoted = [make.worker(one.node) if one.node.name == "manager-b2" else one for one in reports]
+    found = diagnose(make.survey(promoted), make.CLUSTER, cluster="lab", copies=True)
+    made = make_plan(found, five, Source(), rank((STALE, FRESH)), make.NOW)
+    assert (Action.JOIN, "manager-b2") in [(step.action, step.node) for step in made.steps]
+
+
 def test_a_lost_quorum_is_not_forced_without_the_flag() -> None:
     made = plan([make.leaderless(A), make.gone(B), make.gone(C)], survivors=(STALE,))
     assert made.refusal is not None

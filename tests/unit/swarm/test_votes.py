@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recovery.swarm.machines import Node
-from recovery.swarm.model import Member
+from recovery.swarm.model import Member, Reach
 from recovery.swarm.raft import quorum, tolerates
-from recovery.swarm.votes import keeps_quorum, may_restart, survives_outage, survives_without
+from recovery.swarm.votes import given_up, keeps_quorum, may_restart, survives_outage, survives_without
 from tests.unit import factories as make
 
 COUNTS = st.sampled_from((1, 2, 3, 4, 5, 6, 7, 9))
@@ -99,3 +99,16 @@ def test_a_vote_is_taken_only_where_the_others_are_a_quorum(
     nodes = make.settings(5).nodes
     listed = make.members([*nodes[:managers], *nodes[5:]], leader="manager-a", unreachable=unreachable)
     assert survives_without(entry(listed, gone), listed) is survives
+
+
+def test_votes_are_given_up_that_nobody_reaches_and_that_the_settings_do_not_want_or_know_to_be_lost() -> None:
+    of = make.settings()
+    a, b, c = of.managers
+    former = replace(NODES[3], name="former")
+    listed = make.members([a, b, c, former, *of.workers], leader=a.name, unreachable=[b.name, c.name, former.name])
+    answers = [make.manager(a, of.nodes), make.empty(b), make.silent(c)]
+    assert [member.hostname for member in given_up(listed, make.survey(answers))] == [b.name, former.name]
+    named = [make.manager(a, of.nodes), replace(make.gone(b), reach=Reach.NAMED), make.silent(c)]
+    assert [member.hostname for member in given_up(listed, make.survey(named))] == [former.name]
+    reached = make.members([a, b, c, former], leader=a.name)
+    assert given_up(reached, make.survey(answers)) == []

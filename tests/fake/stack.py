@@ -1,0 +1,300 @@
+"""A Pulumi stack on the fake swarm: an update runs the real program and the real providers, in Pulumi's order.
+
+An update first refreshes every resource. Then the program runs. A resource is compared, and created, updated or replaced, as
+soon as all that it depends on is done. At the end, what the program no longer has is deleted, dependents first. The program
+says by itself what a resource is called and which names it had (`Update.key`).
+
+Left out: previews, targets, secrets, work side by side, and the replacement of dependents of what is replaced. A machine that
+the program prepares gets its mark, and nothing else.
+"""
+
+import asyncio
+import base64
+import json
+import re
+import runpy
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dill
+import pulumi
+import pytest
+import yaml
+from pulumi.dynamic import ResourceProvider
+from pulumi.dynamic.dynamic import PROVIDER_KEY
+from pulumi.runtime import mocks, rpc, set_all_config
+from pulumi.runtime.proto import resource_pb2
+from pulumi.runtime.resource_hooks import StubErrorHook, StubResourceHook
+from pulumi.runtime.stack import run_pulumi_func
+from pulumi.runtime.sync_await import _ensure_event_loop, _sync_await
+
+from components import membership
+from components.cluster import Cluster as _Program  # noqa: F401 - loaded before `wired` patches what is loaded
+from recovery.cluster import Cluster
+from recovery.errors import RequorumError
+from recovery.operations.assess import assess
+from recovery.settings import PROJECT, Settings, parse
+from tests.fake.wires import Wires
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PROGRAM = ROOT / "__main__.py"
+CODE = re.compile(r"code: ([a-z-]+)")
+PREPARED = "command:remote:Command"
+Props = dict[str, Any]
+HANDLER = ThreadPoolExecutor(max_workers=1)
+"""Handles one resource after the other, in the order in which the program registers them."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """What the state holds of one resource."""
+
+    urn: str
+    id: str
+    inputs: Props
+    outputs: Props
+    settings: Settings
+    """What its provider was given."""
+
+    @property
+    def name(self) -> str:
+        return self.urn.rpartition("::")[2]
+
+
+@dataclass
+class Done:
+    """What came of an update."""
+
+    failure: str = ""
+    """Why it failed, in full; empty if it did not."""
+    operations: list[str] = field(default_factory=list)
+    """What was done to which resource of ours, such as ``update quorum``, in order."""
+    effects: list[str] = field(default_factory=list)
+
+    @property
+    def code(self) -> str:
+        """The code of the failure."""
+        found = CODE.findall(self.failure)
+        return found[-1] if found else ""
+
+
+class Stack:
+    """One stack: its state, and the fake that its updates change."""
+
+    def __init__(self, wires: Wires, state: Mapping[str, Held] | None = None) -> None:
+        self.wires = wires
+        self.state = dict(state or {})
+
+    def up(self, raw: Mapping[str, Any], *, consent: bool = False) -> Done:
+        """Run ``pulumi up`` on a stack file with these values. With ``consent``, give the ID of the plan that is shown now."""
+        self.wires.begin()
+        done = Done(effects=self.wires.effects)
+        try:
+            values = {**raw, "recover": _plan_id(raw)} if consent else raw
+            Update(self, values, done).run()
+        except (RequorumError, pulumi.RunError) as error:
+            done.failure = str(error)
+        return done
+
+
+class Update(mocks.MockMonitor):
+    """One update. It is the engine to which the program registers its resources."""
+
+    def __init__(self, stack: Stack, raw: Mapping[str, Any], done: Done) -> None:
+        super().__init__(_Unused())
+        self._wires, self._state, self._done, self._raw = stack.wires, stack.state, done, raw
+        self._settings: Settings | None = None
+        self._clusters: dict[int, Cluster] = {}
+        self._hooks: dict[str, Callable[[Any], Any]] = {}
+        self._kept: set[str] = set()
+        self._failed: BaseException | None = None
+
+    def run(self) -> None:
+        """Raises: what stopped the program or the first provider that failed."""
+        try:
+            self._settings = parse({key: value for key, value in self._raw.items() if key != "recover"})
+        except RequorumError:
+            self._settings = None  # the program says so; providers keep what they had
+        membership._look = membership.Look()
+        self._refresh()
+        with self._program():
+            mocks.set_mocks(_Unused(), project=PROJECT, stack="fake", preview=False, monitor=self)
+            set_all_config(_configuration(self._raw))
+            _ensure_event_loop()
+            loop = asyncio.get_event_loop()
+            loop.set_default_executor(HANDLER)
+            loop.set_exception_handler(lambda *_: None)  # one failure is told once, by `up`
+            try:
+                _sync_await(run_pulumi_func(_run_program))
+            except BaseException as error:
+                raise self._failed or error from None
+        for held in [held for held in reversed(self._state.values()) if held.urn not in self._kept]:
+            self._delete(held)
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802
+        """Handle one resource. The program waits for the answer before it registers what depends on this one."""
+        _ensure_event_loop()
+        if self._failed:
+            raise self._failed
+        try:
+            urn = self.make_urn(request.parent, request.type, request.name)
+            id_, outputs = self._handled(urn, request, rpc.deserialize_properties(request.object))
+        except BaseException as error:
+            self._failed = error
+            raise
+        answer = _sync_await(rpc.serialize_properties(outputs, {}))
+        return resource_pb2.RegisterResourceResponse(urn=urn, id=id_, object=answer)
+
+    @staticmethod
+    def key(urn: str, request: Any) -> list[str]:
+        """The URNs under which the state may hold a resource: its own, then its aliases."""
+        *parents, own = urn.split("::")[2].split("$")
+        stack, project = urn.split("::")[:2]
+        found = [urn]
+        for alias in request.aliases:
+            if alias.urn:
+                found.append(alias.urn)
+                continue
+            spec = alias.spec
+            kinds = [] if spec.noParent else [spec.parentUrn.split("::")[2]] if spec.parentUrn else parents
+            typed = "$".join([*kinds, spec.type or own])
+            found.append("::".join([stack, project, typed, spec.name or request.name]))
+        return found
+
+    def _handled(self, urn: str, request: Any, inputs: Props) -> tuple[str, Props]:
+        if request.type == PREPARED:
+            (machine_id,) = inputs["triggers"]
+            machines = self._wires.swarm.machines.values()
+            next(one for one in machines if one.machine_id == machine_id).marked = self._now.cluster
+        if PROVIDER_KEY not in inputs:
+            return ("" if not request.custom else request.name), inputs
+        known = next((key for key in self.key(urn, request) if key in self._state), None)
+        held = self._state.get(known or "")
+        if held and "*" in request.ignoreChanges:
+            inputs = held.inputs
+        id_, outputs = self._changed(held, request, inputs)
+        if known and known != urn:
+            self._state = _renamed(self._state, known, urn)
+        self._keep(Held(urn, id_, inputs, _as_stored(outputs), self._now))
+        return id_, outputs
+
+    def _changed(self, held: Held | None, request: Any, inputs: Props) -> tuple[str, Props]:
+        """Create, update or replace a resource, or leave it."""
+        provider = self._provider(inputs, self._now)
+        if held is None:
+            return self._created(provider, request, inputs)
+        found = provider.diff(held.id, held.outputs, inputs)
+        if not found.changes:
+            return held.id, held.outputs
+        if found.replaces:
+            assert found.delete_before_replace, "no provider of ours replaces otherwise"
+            self._delete(held)
+            return self._created(provider, request, inputs)
+        self._note("update", request.name)
+        self._call(request.hooks.before_update)
+        outs = provider.update(held.id, held.outputs, inputs).outs or {}
+        return held.id, {**outs, PROVIDER_KEY: inputs[PROVIDER_KEY]}
+
+    def _created(self, provider: ResourceProvider, request: Any, inputs: Props) -> tuple[str, Props]:
+        self._note("create", request.name)
+        self._call(request.hooks.before_create)
+        made = provider.create(inputs)
+        return made.id, {**(made.outs or {}), PROVIDER_KEY: inputs[PROVIDER_KEY]}
+
+    def _delete(self, held: Held) -> None:
+        self._note("delete", held.name)
+        today = self._settings if self._settings and self._settings.cluster == held.settings.cluster else None
+        self._provider(held.inputs, today or held.settings).delete(held.id, held.outputs)
+        del self._state[held.urn]
+
+    def _refresh(self) -> None:
+        """Read every resource. One that is not there any more leaves the state."""
+        for held in list(self._state.values()):
+            today = self._settings if self._settings and self._settings.cluster == held.settings.cluster else None
+            read = self._provider(held.inputs, today or held.settings).read(held.id, held.outputs)
+            if read.id:
+                self._keep(Held(held.urn, held.id, held.inputs, _as_stored(read.outs or {}), held.settings))
+            else:
+                del self._state[held.urn]
+        self._kept.clear()
+
+    def _keep(self, held: Held) -> None:
+        self._state[held.urn] = held
+        self._kept.add(held.urn)
+
+    def _provider(self, inputs: Props, settings: Settings) -> ResourceProvider:
+        """The provider that is named in a resource, on its cluster. All of one cluster share that, as in one process."""
+        provider: Any = dill.loads(base64.b64decode(inputs[PROVIDER_KEY]))
+        provider._cluster = self._clusters.setdefault(id(settings), Cluster(settings))
+        return provider  # type: ignore[no-any-return]
+
+    @property
+    def _now(self) -> Settings:
+        assert self._settings
+        return self._settings
+
+    def _note(self, verb: str, name: str) -> None:
+        self._done.operations.append(f"{verb} {name}")
+
+    def _call(self, names: Any) -> None:
+        for name in names:
+            self._hooks[name](None)
+
+    @contextmanager
+    def _program(self) -> Iterator[None]:
+        """Register hooks here, and keep the providers from talking."""
+        hooks = self._hooks
+
+        class Hook(StubResourceHook):
+            def __init__(self, name: str, callback: Callable[[Any], Any]) -> None:
+                super().__init__(name)
+                self.callback = callback
+                hooks[name] = callback
+
+        class ErrorHook(StubErrorHook):
+            def __init__(self, name: str, _: Callable[[Any], Any]) -> None:
+                super().__init__(name)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(pulumi, "ResourceHook", Hook)
+            patch.setattr(pulumi, "ErrorHook", ErrorHook)
+            yield
+
+
+class _Unused(mocks.Mocks):
+    """Nothing asks it: the update answers itself."""
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, Props]:
+        raise AssertionError(args.name)
+
+    def call(self, args: mocks.MockCallArgs) -> Any:
+        raise AssertionError(args.token)
+
+
+def _run_program() -> None:
+    runpy.run_path(str(PROGRAM))
+
+
+def _plan_id(raw: Mapping[str, Any]) -> str | bool:
+    return assess(Cluster(parse(raw))).plan.id or False
+
+
+def _configuration(raw: Mapping[str, Any]) -> dict[str, str]:
+    """The stack file's values as Pulumi gives them to a program, with the defaults of Pulumi.yaml."""
+    declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
+    defaults = {key: one["default"] for key, one in declared.items() if "default" in one}
+    values = {**defaults, **{key: value for key, value in raw.items() if value is not None}}
+    return {f"{PROJECT}:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
+
+
+def _as_stored(outputs: Props) -> Props:
+    """Outputs as they come back from the state: without null values."""
+    return rpc.deserialize_properties(_sync_await(rpc.serialize_properties(outputs, {})))  # type: ignore[no-any-return]
+
+
+def _renamed(state: dict[str, Held], old: str, new: str) -> dict[str, Held]:
+    return {new if urn == old else urn: held for urn, held in state.items()}

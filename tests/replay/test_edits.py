@@ -1,0 +1,55 @@
+"""Every edit of a stack file, in each state of the managers, ends on the fake swarm as the oracle says."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.edits.edits import EDITS
+from tests.edits.files import Edit, State
+from tests.edits.known import reason
+from tests.edits.trial import Stage, stage
+
+QUICK = frozenset(
+    {
+        "nothing is changed",
+        "all managers are renamed",
+        "workers without names get some",
+        "a manager gets the name of another",
+        "workers without names are reordered",
+        "the first worker is removed",
+        "a worker is another machine under the same name",
+        "3 managers become 5",
+        "5 managers become 3, with names, without the first ones",
+        "the second manager is another machine under a new name",
+        "the first manager and a worker exchange their roles",
+        "a worker gets a label and a name",
+        "the cluster has another name",
+    }
+)
+"""The edits that `make test` makes, one of each kind."""
+
+
+@pytest.fixture(scope="module")
+def theatre() -> Iterator[Stage]:
+    with stage() as made:
+        yield made
+
+
+def cases() -> Iterator[object]:
+    for edit in EDITS:
+        for state in State:
+            why = reason(edit.name, state)
+            marks = [] if edit.name in QUICK else [pytest.mark.whole]
+            known = [pytest.mark.xfail(reason=why, strict=True)] if why else []
+            yield pytest.param(edit, state, id=f"{edit.name}, {state}", marks=[*marks, *known])
+
+
+@pytest.mark.parametrize(("edit", "state"), cases())
+def test_an_edit_ends_as_it_must(theatre: Stage, edit: Edit, state: State) -> None:
+    assert not theatre.run(edit, state).faults
+
+
+def test_the_edits_are_many_and_each_has_its_own_name() -> None:
+    names = [edit.name for edit in EDITS]
+    assert len(names) == len(set(names)) >= 40
+    assert set(names) >= QUICK

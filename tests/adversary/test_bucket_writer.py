@@ -87,7 +87,7 @@ def test_a_rejoin_takes_no_copy_that_no_manager_signed(of: Settings, bucket: Any
     found = chosen(of)
     assert found.choice
     assert found.choice.copy == genuine
-    assert "no manager signed it" in found.rejected[0]
+    assert "no manager signed it" in found.rejected[0].why
 
 
 def test_an_opened_key_that_is_not_the_certificates_is_refused(of: Settings, bucket: Any, tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_an_opened_key_that_is_not_the_certificates_is_refused(of: Settings, buc
     found = chosen(of)
     assert found.choice
     assert found.choice.copy == genuine
-    assert "its key does not belong to its certificate" in found.rejected[0]
+    assert "its key does not belong to its certificate" in found.rejected[0].why
 
 
 def test_a_locked_copy_with_its_own_key_is_taken(of: Settings, bucket: Any, tmp_path: Path) -> None:

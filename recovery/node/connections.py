@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import asyncssh
-
 from recovery.errors import (
     AccessDenied,
     HostKeyChanged,
@@ -23,6 +21,7 @@ from recovery.errors import (
     TransportError,
 )
 from recovery.node.ssh_keys import known_keys, pinned_keys, private_key
+from recovery.node.ssh_library import asyncssh
 from recovery.swarm.machines import Node, Ssh
 
 CONNECT_SECONDS = 3.0

@@ -5,10 +5,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import asyncssh
-
 from recovery.errors import Silent, SshRefused, TransportError, local_fault
 from recovery.node.ssh_keys import pinned_keys
+from recovery.node.ssh_library import asyncssh
 
 SECONDS = 10.0
 """How long a machine may take to show one key."""

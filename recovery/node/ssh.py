@@ -19,13 +19,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self, TypeVar
 
-import asyncssh
-
 from recovery.errors import CommandFailed, Garbled, RequorumError, Silent, TransportError, local_fault
 from recovery.node import connections
 from recovery.node.connections import CONNECT_SECONDS, GENTLE, Patience
 from recovery.node.framing import Frame, FramedSource, Source, framed
 from recovery.node.shell import ENGINE_SOCKET, SHOWN, Output
+from recovery.node.ssh_library import asyncssh
 from recovery.swarm.machines import Node, Ssh
 
 T = TypeVar("T")

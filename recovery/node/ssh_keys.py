@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-import asyncssh
-
 from recovery.errors import SettingError
+from recovery.node.ssh_library import asyncssh
 from recovery.swarm.machines import Node, Ssh
 
 GO_PREFERS = ("ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa", "ssh-ed25519")

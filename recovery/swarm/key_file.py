@@ -14,8 +14,6 @@ from dataclasses import dataclass, field
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
-from nacl.exceptions import CryptoError
-from nacl.secret import SecretBox
 
 from recovery.swarm.protobuf import encode, fields
 
@@ -115,7 +113,7 @@ def unlock(pem: bytes, key: UnlockKey) -> bytes:
     try:
         private = serialization.load_der_private_key(base64.b64decode(body), password=key.secret)
         opened = {name: _open(value, key.secret) if name in DATA_KEYS else value for name, value in headers.items()}
-    except (ValueError, TypeError, UnsupportedAlgorithm, CryptoError):
+    except (ValueError, TypeError, UnsupportedAlgorithm):
         raise WrongKey("the unlock key does not open the key file") from None
     der = private.private_bytes(
         serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -124,12 +122,19 @@ def unlock(pem: bytes, key: UnlockKey) -> bytes:
 
 
 def _open(header: str, secret: bytes) -> str:
-    """Decrypt the data key in a header. Returns the new header."""
+    """Decrypt the data key in a header. Returns the new header. Raises: ValueError."""
+    from nacl.exceptions import CryptoError  # few commands open a key file
+    from nacl.secret import SecretBox
+
     record = dict(fields(base64.b64decode(header)))
     algorithm, data, nonce = record.get(1, NONE), record.get(2, b""), record.get(3, b"")
     if algorithm != NACL_SECRETBOX or not isinstance(data, bytes) or not isinstance(nonce, bytes):
         raise ValueError(f"a data key is encrypted with algorithm {algorithm!r}, which Requorum does not support")
-    return base64.b64encode(encode(2, SecretBox(secret).decrypt(data, nonce))).decode()
+    try:
+        opened = SecretBox(secret).decrypt(data, nonce)
+    except CryptoError as error:
+        raise ValueError(f"a data key cannot be decrypted: {error}") from None
+    return base64.b64encode(encode(2, opened)).decode()
 
 
 def _parse(pem: bytes) -> tuple[str, Mapping[str, str], str]:

@@ -6,7 +6,12 @@ liboqs, asyncssh offers no post-quantum key exchange (asyncssh, crypto/pq.py).
 
 import ctypes.util
 
-_find, ctypes.util.find_library = ctypes.util.find_library, lambda _: None
+
+def _nothing(name: str) -> str | None:  # noqa: ARG001 - as the function whose place it takes
+    return None
+
+
+_find, ctypes.util.find_library = ctypes.util.find_library, _nothing
 try:
     import asyncssh
 finally:

@@ -23,7 +23,7 @@ from recovery.steps import unlock
 from recovery.survey import survivors, unknown_managers
 from recovery.survey.addresses import require_vacated
 from recovery.survey.nodes import stable_survey
-from recovery.swarm.model import Reach, Survey
+from recovery.swarm.model import AddressChange, Reach, Survey
 from recovery.swarm.survivor import Survivor
 
 
@@ -36,6 +36,8 @@ class Assessment:
     plan: Plan
     changes: Changes = field(default_factory=Changes)
     """What an update changes beside the plan's steps."""
+    moved: tuple[AddressChange, ...] = ()
+    """The managers that have another address than in their newest copy."""
     unfinished: datetime | None = None
     """When the run began that no report covers; None if there is none."""
 
@@ -124,4 +126,4 @@ def assess(cluster: Cluster, *, typed: bool = False, now: datetime | None = None
     source = Source(search.choice, search.rejected, newer, cas, engine, moved, ahead, proven)
     plan = make_plan(diagnosis, settings, source, left, now or datetime.now(UTC), spent=spent, typed=typed)
     differs = changes.find(settings, seen, plan, agents.digests(settings))
-    return Assessment(seen, diagnosis, plan, differs, unfinished.begun(settings.keys, catalog.keys))
+    return Assessment(seen, diagnosis, plan, differs, moved, unfinished.begun(settings.keys, catalog.keys))

@@ -63,6 +63,10 @@ def _remove(cluster: Cluster, node: Node, node_id: str, ending: bool, say: Calla
         if entry is None:
             _leave(cluster, node, node_id)
             return
+        others = (other for other in cluster.settings.nodes if other.address != node.address)
+        if moved := next((other for other in others if entry.stands_at(other)), None):
+            say(f"{node_id} stays in the swarm: it is {moved.name} at {moved.address}")
+            return
         if entry.votes:
             if ending and not survives_without(entry, leader_engine.members()):
                 return

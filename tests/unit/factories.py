@@ -46,7 +46,7 @@ RAW: dict[str, Any] = {
     "cluster": "lab",
     "subnet": "10.77.0.0/16",
     "managers": [{"address": "10.77.1.11"}, {"address": "10.77.2.12"}, {"address": "10.77.3.13"}],
-    "workers": [{"address": "10.77.1.21"}, {"address": "10.77.2.22"}],
+    "workers": [{"name": "worker-1", "address": "10.77.1.21"}, {"name": "worker-2", "address": "10.77.2.22"}],
     "hosts": {"driver": "docker", "image": "node:1", "endpoint": "unix:///engine.sock", "identities": "/ssh"},
     "ssh": {"privateKeyFile": "/ssh/key", "knownHostsFile": "/ssh/known_hosts"},
     "backup": {"bucket": "copies", "recipients": [str(IDENTITY.to_public())], "identityFile": _identity_file()},

@@ -66,9 +66,10 @@ def _watched(cluster: Cluster) -> Watched:
     settings, status = cluster.settings, status_of(cluster)
     managers = [manager.name for manager in settings.managers]
     try:
-        copies, catalog = cluster.catalog(hasty=True).since_proven(), DataCatalog(cluster, hasty=True)
+        listed, catalog = cluster.catalog(hasty=True), DataCatalog(cluster, hasty=True)
+        copies, owners = listed.since_proven(), listed.owners
         drills = drill.last(cluster)
     except RequorumError:
         return Watched(status, None, managers, {}, {}, sites=len(settings.backup.sites))
     data = {name: [copy.dated for copy in catalog.of(name)] for name in settings.data}
-    return Watched(status, copies, managers, data, drills, sites=len(settings.backup.sites))
+    return Watched(status, copies, managers, data, drills, sites=len(settings.backup.sites), owners=owners)

@@ -1,5 +1,6 @@
 """Commands that show the state of the cluster now."""
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
@@ -31,7 +32,8 @@ class Look(NamedTuple):
 
     survey: Survey
     diagnosis: Diagnosis
-    copies: tuple[Copy, ...]
+    copies: Mapping[str, Copy]
+    """The newest copy of each manager, by its name."""
     error: RequorumError | None
     unfinished: datetime | None = None
     """When the run began that no report covers."""
@@ -102,21 +104,21 @@ def look(cluster: Cluster) -> Look:
     with ThreadPoolExecutor(max_workers=1) as pool:
         copies = pool.submit(_copies, cluster)
         seen = survey(cluster)
-        known, found, notes, error, begun = copies.result()
+        known, found, newest, notes, error, begun = copies.result()
     leader = seen.leader
     known = known or (leader.cluster_id if leader else None)
     unread = error is not None  # then there may be copies, and all may be lost
-    diagnosis = diagnose(seen, known, cluster=cluster.settings.cluster, copies=bool(found) or unread)
-    return Look(seen, replace(diagnosis, warnings=diagnosis.warnings + notes), found, error, begun)
+    diagnosis = diagnose(seen, known, cluster=cluster.settings.cluster, copies=found or unread)
+    return Look(seen, replace(diagnosis, warnings=diagnosis.warnings + notes), newest, error, begun)
 
 
 def _copies(
     cluster: Cluster,
-) -> tuple[str | None, tuple[Copy, ...], tuple[str, ...], RequorumError | None, datetime | None]:
+) -> tuple[str | None, bool, Mapping[str, Copy], tuple[str, ...], RequorumError | None, datetime | None]:
     try:
         catalog = cluster.catalog(hasty=True)
         known = known_id(cluster.settings, catalog)
         begun = unfinished.begun(cluster.settings.keys, catalog.keys)
-        return known, catalog.copies, catalog.notes, None, begun
+        return known, bool(catalog.copies), catalog.newest_by_manager(), catalog.notes, None, begun
     except RequorumError as error:
-        return cluster.settings.cluster_id, (), (), error, None
+        return cluster.settings.cluster_id, False, {}, (), error, None

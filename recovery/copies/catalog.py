@@ -1,15 +1,17 @@
 """The copies of one cluster in S3: the list, the state of each, and the best one to restore from."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property, partial
+from itertools import islice
 from pathlib import Path
 
-from recovery.copies import contents
+from recovery.copies import contents, owners
 from recovery.copies.copy import Copy, at, newest_first, of
 from recovery.copies.manifest import NO_REMEDY, WITH_INVENTORY, Manifest, Proof, Verdict, drilled, from_json
+from recovery.copies.owners import Owners
 from recovery.copies.storing import store
 from recovery.copies.workspace import workspace
 from recovery.errors import DamagedCopy, NoUsableCopy, Refused, UnopenedCopy
@@ -36,6 +38,7 @@ class Catalog:
         self.prefix = settings.keys.root
         self._then = self.store.then
         self._identity_file = settings.backup.identity_file
+        self._nodes = settings.managers
         self._managers = sorted(manager.name for manager in settings.managers)
         self._manifests: dict[Copy, Manifest] = {}
         self._lengths: dict[Copy, int] = {}
@@ -83,13 +86,13 @@ class Catalog:
         """
         return list(self.reading(self.copies))
 
-    def reading(self, copies: Sequence[Copy]) -> Iterator[tuple[Copy, Manifest | DamagedCopy]]:
+    def reading(self, copies: Iterable[Copy]) -> Iterator[tuple[Copy, Manifest | DamagedCopy]]:
         """The given copies with their manifests, as in `manifests`. It reads `BATCH` at a time, only as far as the caller
         iterates. Raises: StoreError.
         """
         with ThreadPoolExecutor(max_workers=BATCH) as pool:
-            for first in range(0, len(copies), BATCH):
-                batch = copies[first : first + BATCH]
+            left = iter(copies)
+            while batch := tuple(islice(left, BATCH)):
                 yield from pool.map(self._read, batch)
 
     @property
@@ -112,7 +115,7 @@ class Catalog:
 
     def _unopened(self) -> Iterator[str]:
         for copy, manifest in self.newest_manifests().items():
-            if copy.manager in self._managers and self.opens(manifest) is False:
+            if self.owners.of(manifest) in self._managers and self.opens(manifest) is False:
                 yield (
                     f"no identity in requorum:backup.identityFile opens {copy.name}. "
                     f"It is sealed to {', '.join(manifest.recipients)}. "
@@ -120,15 +123,36 @@ class Catalog:
                 )
 
     def newest(self, manager: str) -> Copy | None:
-        """The newest copy of one manager."""
+        """The newest copy that was taken under one manager's name."""
         return next((copy for copy in self.copies if copy.manager == manager), None)
 
+    @cached_property
+    def owners(self) -> Owners:
+        """Whose copies are whose, as the newest copy of each manager that ever had one tells. Raises: StoreError."""
+        newest = self.newest_manifests()
+        return owners.known(self._nodes, (newest[copy] for copy in sorted(newest, key=lambda copy: copy.dated)))
+
+    def owner(self, copy: Copy) -> str:
+        """The name of the manager whose copy it is: the name that the settings give it now, if they have it. Raises: StoreError."""
+        manifest = self._try_manifest(copy)
+        return copy.manager if isinstance(manifest, DamagedCopy) else self.owners.of(manifest)
+
+    def of_managers(self, names: Collection[str], copies: Iterable[Copy]) -> Iterator[Copy]:
+        """Those of the copies that are of the managers of these names, as `reading` reads them. Raises: StoreError."""
+        return (copy for copy, _ in self.reading(copies) if self.owner(copy) in names)
+
+    def newest_by_manager(self) -> dict[str, Copy]:
+        """The newest copy of each manager of the settings, by its name. Raises: StoreError."""
+        newest = [copy for name in {copy.manager for copy in self.copies} if (copy := self.newest(name))]
+        found = {self.owner(copy): copy for copy in sorted(newest, key=lambda copy: copy.dated)}
+        return {name: found[name] for name in self._managers if name in found}
+
     def newest_of_each(self) -> tuple[Copy, ...]:
-        """The newest copy of each manager of the settings, by manager's name."""
-        return tuple(copy for name in self._managers if (copy := self.newest(name)))
+        """The newest copy of each manager of the settings, by manager's name. Raises: StoreError."""
+        return tuple(self.newest_by_manager().values())
 
     def newest_manifests(self) -> dict[Copy, Manifest]:
-        """The newest copy of each manager that ever had one, by manager's name, with its manifest. Copies whose manifest
+        """The newest copy under each name that a manager ever had, by that name, with its manifest. Copies whose manifest
         cannot be read are left out.
 
         Raises: StoreError.
@@ -184,7 +208,7 @@ class Catalog:
         """The identities that open the copies. Raises: SettingError."""
         return Identities(self._identity_file, setting="backup.identityFile")
 
-    def by_trust(self, copies: Sequence[Copy]) -> Iterator[Copy]:
+    def by_trust(self, copies: Iterable[Copy]) -> Iterator[Copy]:
         """The copies in the order in which a swarm would be restored from them: proven ones first, then unproven ones, then
         those that failed their restore test. The copies are given newest first and stay so. Raises: StoreError.
         """
@@ -199,8 +223,8 @@ class Catalog:
             yield from left
 
     def since_proven(self) -> list[tuple[Copy, Manifest | DamagedCopy]]:
-        """The copies of each manager with their manifests, newest first, down to the newest proven one that a swarm may be
-        restored from. Raises: StoreError.
+        """The copies under each manager's name with their manifests, newest first, down to the newest proven one that a swarm
+        may be restored from. Raises: StoreError.
         """
         found = []
         for name in sorted({copy.manager for copy in self.copies}):

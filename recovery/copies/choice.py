@@ -47,7 +47,7 @@ def newest_good(
     whole: bool = True,
     choice: str | datetime | None = None,
 ) -> Iterator[Search]:
-    """The newest good copy of any of the managers. Its archive exists within the context.
+    """The newest good copy of any of the managers, under whatever names they were copied. Its archive exists within the context.
 
     Each candidate is read completely and compared with its manifest before it is chosen. ``cluster_id``, if known,
     excludes copies of another swarm. ``cas`` are the digests of the CA that living nodes know. They exclude copies that
@@ -59,11 +59,8 @@ def newest_good(
     Raises: StoreError; SettingError if no identity opens a copy or its unlock key.
     """
     rejected: dict[Copy, str] = {}
-    candidates = [copy for copy in catalog.copies if copy.manager in managers]
-    if isinstance(choice, str):
-        candidates = [copy for copy in candidates if copy.name == choice]
-    elif choice:
-        candidates = [copy for copy in candidates if copy.dated <= choice]
+    allowed = [copy for copy in catalog.copies if _allows(choice, copy)]
+    candidates = catalog.of_managers(managers, allowed)
     for copy in catalog.by_trust(candidates) if whole else candidates:
         with ExitStack() as opened:
             try:
@@ -82,9 +79,10 @@ def newest_good(
             except (DamagedCopy, NoUnlockKey) as error:
                 rejected[copy] = error.why
                 continue
-            rejected = {**(_newer(catalog, candidates, copy) if whole else {}), **rejected}
+            newer = catalog.of_managers(managers, [other for other in allowed if other.taken > copy.taken])
+            rejected = {**(_newer(catalog, newer) if whole else {}), **rejected}
             told = tuple(f"{passed.name}: {why}" for passed, why in rejected.items())
-            yield Search(Choice(copy, manifest), told, archive, unlock_key)
+            yield Search(Choice(copy, manifest, catalog.owner(copy)), told, archive, unlock_key)
             return
     yield Search(None, tuple(f"{passed.name}: {why}" for passed, why in rejected.items()))
 
@@ -110,10 +108,15 @@ def why_foreign(manifest: Manifest, cluster_id: str | None, cas: frozenset[str])
     return ""
 
 
-def _newer(catalog: Catalog, candidates: Iterable[Copy], chosen: Copy) -> dict[Copy, str]:
+def _allows(choice: str | datetime | None, copy: Copy) -> bool:
+    """Whether a copy may be chosen: it has the name, or was taken up to the time, that the settings give."""
+    return copy.name == choice if isinstance(choice, str) else choice is None or copy.dated <= choice
+
+
+def _newer(catalog: Catalog, copies: Iterable[Copy]) -> dict[Copy, str]:
     """Why copies that are newer than the chosen one, or claim to be, were not chosen."""
     found = {}
-    for copy, manifest in catalog.reading([copy for copy in candidates if copy.taken > chosen.taken]):
+    for copy, manifest in catalog.reading(copies):
         if isinstance(manifest, DamagedCopy):
             found[copy] = manifest.why
         elif copy.ahead:

@@ -120,7 +120,7 @@ def assess(cluster: Cluster, *, typed: bool = False, now: datetime | None = None
         unlock.require_key(cluster, settings.node(name))
     spent = consent.is_spent(catalog.store, settings.keys)
     diagnosis = replace(diagnosis, warnings=diagnosis.warnings + catalog.notes)
-    engine = seen.of(search.choice.manifest.manager).engine if search.choice else ""
+    engine = seen.of(search.choice.manager).engine if search.choice else ""
     proven = next(iter(reports.names(cluster)), "") if diagnosis.kind in NO_QUORUM else ""
     newer = newest_after(search.choice, ours) if search.choice else newest(ours) if left else None
     source = Source(search.choice, search.rejected, newer, cas, engine, moved, ahead, proven)

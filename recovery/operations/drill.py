@@ -61,7 +61,8 @@ def drill(
     seen = survey(cluster)
     for copy in copies:
         maker = _maker(catalog, copy)
-        where = _where(seen, copy, maker, on)
+        owner = catalog.owner(copy)
+        where = _where(seen, copy, maker, on, owner)
         now, start = datetime.now(UTC), monotonic()
         if is_older(where.engine, maker):
             why = (
@@ -75,7 +76,7 @@ def drill(
         result = Drill(copy, where.node.name, proof, round(monotonic() - start, 3), (now - copy.dated).total_seconds())
         if proof.verdict is not Verdict.UNPROVEN:
             _keep(catalog.store, copy.drill_key, result)
-        _keep(catalog.store, cluster.settings.keys.drill(copy.manager), result)
+        _keep(catalog.store, cluster.settings.keys.drill(owner), result)
         yield result
     for note in catalog.store.notes:
         say(note)
@@ -132,8 +133,8 @@ def _maker(catalog: Catalog, copy: Copy) -> str:
         return snapshot.UNKNOWN_ENGINE
 
 
-def _where(seen: Survey, copy: Copy, maker: str, on: Node | None) -> NodeReport:
-    """The node for the sandbox: ``on``, or the first that answers of the copy's own manager, other managers, workers.
+def _where(seen: Survey, copy: Copy, maker: str, on: Node | None, owner: str) -> NodeReport:
+    """The node for the sandbox: ``on``, or the first that answers of the copy's ``owner``, other managers, workers.
 
     Nodes whose engine is older than the copy's ``maker`` come last. Raises: Refused if no node answers.
     """
@@ -144,6 +145,6 @@ def _where(seen: Survey, copy: Copy, maker: str, on: Node | None) -> NodeReport:
 
     def rank(report: NodeReport) -> tuple[bool, bool, bool, str]:
         node = report.node
-        return is_older(report.engine, maker), node.name != copy.manager, node.role != "manager", node.name
+        return is_older(report.engine, maker), node.name != owner, node.role != "manager", node.name
 
     return min(there, key=rank)

@@ -85,7 +85,7 @@ class Pruning(Generic[C]):
 def _decided(cluster: Cluster, now: datetime) -> tuple[Store, tuple[Decision[Copy], ...]]:
     catalog = cluster.catalog()
     marked = keeps.read(catalog)
-    copies = [candidate(copy, read, marked.get(copy)) for copy, read in catalog.manifests()]
+    copies = [candidate(copy, read, marked.get(copy), catalog.owners) for copy, read in catalog.manifests()]
     halves = [Candidate(copy, half=True, mark=marked.get(copy), stored=copy.written) for copy in catalog.halves]
     catalog.store.require_whole(DOING)
     return catalog.store, decide(cluster.settings.backup.retention, copies + halves, now)

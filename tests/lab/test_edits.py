@@ -31,6 +31,15 @@ def unchanged(machines: Swarm) -> Iterator[Picture]:
     assert not before.differences(machines.picture())
 
 
+@pytest.fixture
+def values(machines: Swarm) -> Iterator[dict[str, Any]]:
+    """The stack file's settings, which it has again after the test."""
+    found = machines.stack.settings()
+    yield found
+    machines.stack.write(found)
+    machines.stack.up("--skip-preview")
+
+
 @pytest.mark.parametrize("resource", ["quorum", *MEMBERS, "health"])
 @pytest.mark.usefixtures("unchanged")
 def test_a_resource_that_is_replaced_is_looked_at_and_nobody_leaves(machines: Swarm, resource: str) -> None:
@@ -49,6 +58,11 @@ def renamed(values: dict[str, Any], count: int) -> dict[str, Any]:
     managers = values["managers"]
     changed = [{**node, "name": f"m{number}"} for number, node in enumerate(managers[:count], 1)]
     return {**values, "managers": [*changed, *managers[count:]]}
+
+
+def exchanged(values: dict[str, Any]) -> dict[str, Any]:
+    """Each manager has the name and the zone of another one."""
+    return {**values, "managers": values["managers"][::-1]}
 
 
 def unnamed(values: dict[str, Any]) -> dict[str, Any]:
@@ -72,6 +86,7 @@ def in_other_zones(values: dict[str, Any]) -> dict[str, Any]:
 EDITS: dict[str, list[Callable[[dict[str, Any]], dict[str, Any]]]] = {
     "one manager has another name": [lambda values: renamed(values, 1)],
     "all managers have other names": [lambda values: renamed(values, 3)],
+    "managers exchange their names": [exchanged],
     "managers are in other zones": [in_other_zones],
     "workers lose their names, are reordered, and are named": [unnamed, lambda v: named_in_another_order(unnamed(v))],
 }
@@ -80,21 +95,20 @@ EDITS: dict[str, list[Callable[[dict[str, Any]], dict[str, Any]]]] = {
 @pytest.mark.parametrize("edits", EDITS.values(), ids=list(EDITS))
 @pytest.mark.usefixtures("unchanged")
 def test_what_only_labels_a_node_changes_no_machine(
-    machines: Swarm, edits: list[Callable[[dict[str, Any]], dict[str, Any]]]
+    machines: Swarm, values: dict[str, Any], edits: list[Callable[[dict[str, Any]], dict[str, Any]]]
 ) -> None:
-    values = machines.stack.settings()
     for edit in edits:
         machines.stack.write(edit(values))
         assert previewed(machines.stack).keys() == {"update", "unchanged"}
         machines.stack.up("--skip-preview")
         assert previewed(machines.stack).keys() == {"unchanged"}
-    machines.stack.write(values)
-    machines.stack.up("--skip-preview")
     machines.await_standing(*ADDRESSES)
 
 
-def test_of_workers_without_names_the_one_that_is_deleted_from_the_list_leaves(machines: Swarm) -> None:
-    values, before = machines.stack.settings(), machines.nodes()
+def test_of_workers_without_names_the_one_that_is_deleted_from_the_list_leaves(
+    machines: Swarm, values: dict[str, Any]
+) -> None:
+    before = machines.nodes()
     machines.stack.write(unnamed(values))
     machines.stack.up("--skip-preview")
     machines.stack.write(unnamed({**values, "workers": values["workers"][1:]}))
@@ -109,8 +123,6 @@ def test_of_workers_without_names_the_one_that_is_deleted_from_the_list_leaves(m
     assert previewed(machines.stack)["create"] == len(of_one)
     machines.stack.up("--skip-preview")
     assert machines.nodes()["worker-2"]["ID"] == before["worker-2"]["ID"]
-    machines.stack.write(values)
-    machines.stack.up("--skip-preview")
     machines.await_standing(*ADDRESSES)
 
 

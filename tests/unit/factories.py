@@ -53,6 +53,12 @@ RAW: dict[str, Any] = {
 }
 
 
+ADDRESSES = dict(
+    zip(("manager-a", "manager-b", "manager-c"), (entry["address"] for entry in RAW["managers"]), strict=True)
+)
+"""Where the managers are, by name."""
+
+
 def raw(**changes: Any) -> dict[str, Any]:
     return {**deepcopy(RAW), **changes}
 
@@ -231,7 +237,7 @@ def _signature(key: ec.EllipticCurvePrivateKey, text: bytes) -> str:
 def manifest(
     name: str = "manager-a",
     *,
-    address: str = "10.77.1.11",
+    address: str = "",
     ago: timedelta = timedelta(minutes=1),
     cluster: str = CLUSTER,
     **changes: Any,
@@ -240,7 +246,7 @@ def manifest(
         "cluster_id": cluster,
         "node_id": f"id-{name}",
         "manager": name,
-        "address": address,
+        "address": address or ADDRESSES.get(name, "10.77.9.9"),
         "engine": "20.10.24",
         "taken": NOW - ago,
         "kind": "hot",

@@ -1,6 +1,6 @@
 """The state of a cluster, as a tree or as JSON."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -75,24 +75,23 @@ def status(
     settings: Settings,
     survey: Survey,
     diagnosis: Diagnosis,
-    copies: Sequence[Copy],
+    copies: Mapping[str, Copy],
     error: RequorumError | None,
     changes: Changes = NO_CHANGES,
     unfinished: datetime | None = None,
 ) -> Status:
-    """The status in a survey and a list of copies, newest first. ``unfinished`` is as for `guide`."""
+    """The status in a survey and the newest copy of each manager, by its name. ``unfinished`` is as for `guide`."""
     guidance = guide(settings, survey, diagnosis, changed=changes.alters, unfinished=unfinished)
     members = survey.leader.members if survey.leader else ()
-    newest = {copy.manager: copy.dated for copy in reversed(copies)}
     nodes = tuple(
-        replace(_node(report, members, newest.get(report.node.name)), drift=changes.drift_of(report.node.name))
+        replace(_node(report, members, copies.get(report.node.name)), drift=changes.drift_of(report.node.name))
         for report in survey.reports
     )
     others = tuple(member for member in members if not any(member.stands_at(node) for node in survey.nodes))
     return Status(settings.cluster, diagnosis, guidance, nodes, survey.taken, error, others)
 
 
-def _node(report: NodeReport, members: Sequence[Member], copied: datetime | None) -> NodeStatus:
+def _node(report: NodeReport, members: Sequence[Member], copied: Copy | None) -> NodeStatus:
     node = report.node
     entry = next((member for member in members if member.stands_at(node)), None)
     state = "unknown" if not members else "absent" if entry is None else "ready" if entry.ready else "down"
@@ -109,7 +108,7 @@ def _node(report: NodeReport, members: Sequence[Member], copied: datetime | None
         availability=entry.availability if entry else "",
         leader=bool(entry and entry.leader),
         reachability="" if not (entry and entry.manager_address) else "reachable" if entry.reachable else "unreachable",
-        last_copy=copied,
+        last_copy=copied.dated if copied else None,
     )
 
 

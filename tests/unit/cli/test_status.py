@@ -29,7 +29,7 @@ from tests.unit import factories as make
 from tests.unit.cluster import assessment
 from tests.unit.planning.test_diagnosis import W1, W2, A, B, C, S, led
 
-COPIES = [make.copy_of(make.manifest(node.name)) for node in S.managers]
+COPIES = {node.name: make.copy_of(make.manifest(node.name)) for node in S.managers}
 
 
 def status(reports: list[NodeReport], *, error: StoreError | None = None) -> show.Status:

@@ -101,7 +101,7 @@ def test_copies_that_no_identity_here_opens_are_told_by_every_look(
     mine, strange = put(of, tmp_path, "manager-a", 1), put(of, tmp_path, "manager-b", 2, recipients=(other,))
     told = f"opens {strange.name}. It is sealed to {other}."
     assert told in " ".join(run(mine.name).stderr.split())
-    assert [note for note in status._copies(Cluster(of))[2] if told in note], "status and doctor show these"
+    assert [note for note in status._copies(Cluster(of))[3] if told in note], "status and doctor show these"
     listed = CliRunner().invoke(cli.app, ["backups", "--json"])
     assert told in " ".join(listed.stderr.split())
     assert [copy["opens"] for copy in json.loads(listed.stdout)["copies"]] == [True, False]

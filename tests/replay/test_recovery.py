@@ -131,6 +131,17 @@ def test_every_loss_is_recovered_or_refused(theatre: Theatre, managers: int) -> 
             require_recovered(theatre, case, scene)
 
 
+def test_a_manager_that_moved_is_not_taken_out_with_its_old_address(theatre: Theatre) -> None:
+    """As when its resources have no alias under the old address: Pulumi deletes them after it made new ones."""
+    case = Case(3, frozenset(names(3)), elsewhere=True)
+    scene = theatre.stage(case)
+    recover(scene.settings)
+    for node in scene.settings.managers:
+        before = replace(node, address=node.address - 100)
+        remove(Cluster(scene.settings), before, scene.identities[node.name], ending=False, say=quiet)
+    require_recovered(theatre, case, scene)
+
+
 RENAMES = {"other names": ("m1", "m2", "m3"), "exchanged names": ("manager-b", "manager-c", "manager-a")}
 
 

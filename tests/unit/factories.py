@@ -23,8 +23,9 @@ from recovery.copies.copy import Copy
 from recovery.copies.manifest import FileEntry, Manifest, Signature
 from recovery.onnode.copying import statement
 from recovery.settings import Settings, parse
+from recovery.swarm.entries import Member
 from recovery.swarm.machines import Node
-from recovery.swarm.model import Inventory, LocalState, Member, NodeReport, Reach, Survey
+from recovery.swarm.model import Inventory, LocalState, NodeReport, Reach, Survey
 from recovery.swarm.wal import Position
 from tests.unit.swarm.test_key_file import PRIVATE
 

@@ -1,6 +1,6 @@
 """The state of a cluster, as a tree or as JSON."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,8 @@ from recovery.planning.changes import Changes
 from recovery.planning.diagnosis import NO_QUORUM, Diagnosis, Kind
 from recovery.planning.guidance import Guidance, guide
 from recovery.settings import Settings
-from recovery.swarm.model import Member, NodeReport, Reach, Survey
+from recovery.swarm.entries import Member, of_nobody
+from recovery.swarm.model import NodeReport, Reach, Survey
 
 NO_CHANGES = Changes()
 
@@ -84,17 +85,19 @@ def status(
     guidance = guide(settings, survey, diagnosis, changed=changes.alters, unfinished=unfinished)
     members = survey.leader.members if survey.leader else ()
     nodes = tuple(
-        replace(_node(report, members, copies.get(report.node.name)), drift=changes.drift_of(report.node.name))
+        replace(
+            _node(report, survey.entry(report.node), bool(members), copies.get(report.node.name)),
+            drift=changes.drift_of(report.node.name),
+        )
         for report in survey.reports
     )
-    others = tuple(member for member in members if not any(member.stands_at(node) for node in survey.nodes))
+    others = of_nobody(survey.nodes, members, survey.told)
     return Status(settings.cluster, diagnosis, guidance, nodes, survey.taken, error, others)
 
 
-def _node(report: NodeReport, members: Sequence[Member], copied: Copy | None) -> NodeStatus:
+def _node(report: NodeReport, entry: Member | None, listed: bool, copied: Copy | None) -> NodeStatus:
     node = report.node
-    entry = next((member for member in members if member.stands_at(node)), None)
-    state = "unknown" if not members else "absent" if entry is None else "ready" if entry.ready else "down"
+    state = "unknown" if not listed else "absent" if entry is None else "ready" if entry.ready else "down"
     return NodeStatus(
         name=node.name,
         zone=node.zone,

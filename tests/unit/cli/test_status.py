@@ -23,7 +23,8 @@ from recovery.planning import changes
 from recovery.planning.diagnosis import Kind, diagnose
 from recovery.planning.doctor import examine
 from recovery.planning.plan import Plan, Refusal
-from recovery.swarm.model import Member, NodeReport, Reach
+from recovery.swarm.entries import Member
+from recovery.swarm.model import NodeReport, Reach
 from recovery.swarm.on_node import OnNode
 from tests.unit import factories as make
 from tests.unit.cluster import assessment

@@ -237,15 +237,15 @@ class Survey:
         return self.leader is None and bool(able) and len(able + unseen) >= quorum(len(self.managers))
 
     @property
-    def leaders(self) -> frozenset[tuple[str, str]]:
-        """Cluster ID and leader, from each manager that has one. Several pairs mean a fork, or a change of leader."""
-        return frozenset(
-            (report.cluster_id, member.hostname)
+    def leaders(self) -> Mapping[tuple[str, str], str]:
+        """The leader's host name by its cluster ID and node ID, from each manager that has a leader. Several mean a fork, or a change."""
+        return {
+            (report.cluster_id, member.node_id): member.hostname
             for report in self.managers
             if report.led
             for member in report.members
             if member.leader
-        )
+        }
 
     @property
     def leader(self) -> NodeReport | None:

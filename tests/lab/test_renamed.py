@@ -64,7 +64,7 @@ def test_names_that_are_exchanged_move_nothing(swarm: Swarm) -> None:
 
 @pytest.mark.whole
 def test_a_manager_that_is_lost_after_that_comes_back_under_its_identity(swarm: Swarm) -> None:
-    """The name of its node is the name of another container, so its own has another one."""
+    """Its container was called manager-a, and is now called like its node. Another node has the name manager-a by then."""
     before = swarm.picture()
     write(swarm, ["m1", "manager-c", "manager-a"], ["worker-2", "worker-1"])
     shutil.copytree(swarm.lab.identity("manager-a"), swarm.lab.identity("m1"))

@@ -28,7 +28,7 @@ check: $(BIN)/.ready  ## run lint, strict types, alert rules and unit tests, wit
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@promtool=$$(toolchain/promtool); $$promtool test rules tests/alerts.yml
-	@$(BIN)/python -m pytest -q -n auto $(OPTIONS) tests/unit
+	@$(BIN)/python -m pytest -q -n auto $(OPTIONS) tests/unit tests/adversary
 
 bench: setup  ## measure recoveries, and compare them with the runbook and the floor
 	@$(WITH_TOOLS); python -m bench

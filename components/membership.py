@@ -330,14 +330,13 @@ def _is_planned(news: Props) -> bool:
 
 
 def _require_same_ca(olds: Props, chosen: Props) -> None:
-    """Refuse a copy whose CA differs from the state's, unless a node or the operator confirms it. Raises: Refused."""
+    """Refuse a copy whose CA differs from the state's, unless a node or the stack file confirms it. Raises: Refused."""
     known, ca = olds.get("ca_sha256"), chosen.get("ca")
     if known and ca and ca != known and not chosen["vouched"]:
         raise Refused(
             f"restoring {chosen['copy']}",
             f"its CA ({ca[:12]}…) is not the swarm's ({known[:12]}…, from Pulumi's state), and no living node knows it",
-            remedy=f"if you rotated the CA, run: pulumi preview --config copy={chosen['copy']}. It shows the plan's ID. "
-            f"Then run: pulumi up --config copy={chosen['copy']} --config recover=ID",
+            remedy=f"if you rotated the CA, add {ca} to requorum:caSha256, then run: pulumi preview",
             code="ca-mismatch",
         )
 

@@ -1,6 +1,6 @@
 """The copies of one cluster in S3: the list, the state of each, and the best one to restore from."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,7 +10,16 @@ from pathlib import Path
 
 from recovery.copies import contents, owners
 from recovery.copies.copy import Copy, at, newest_first, of
-from recovery.copies.manifest import NO_REMEDY, WITH_INVENTORY, Manifest, Proof, Verdict, drilled, from_json
+from recovery.copies.manifest import (
+    NO_REMEDY,
+    WITH_INVENTORY,
+    Manifest,
+    Proof,
+    Verdict,
+    drilled,
+    from_json,
+    why_not_issued,
+)
 from recovery.copies.owners import Owners
 from recovery.copies.storing import store
 from recovery.copies.workspace import workspace
@@ -83,8 +92,12 @@ class Catalog:
     def manifests(self) -> list[tuple[Copy, Manifest | DamagedCopy]]:
         """Every copy with its manifest, or with its fault, newest first. Its `sites` are those at which archive and manifest
         have the lengths that the manifest names. Raises: StoreError.
+
+        A manifest without the certificate of its CA may claim any. If another one has the certificate, the claim is checked.
         """
-        return list(self.reading(self.copies))
+        found = list(self.reading(self.copies))
+        cas = {read.ca_sha256: read.ca for _, read in found if isinstance(read, Manifest) and read.ca}
+        return [(copy, _claimed(copy, read, cas)) for copy, read in found]
 
     def reading(self, copies: Iterable[Copy]) -> Iterator[tuple[Copy, Manifest | DamagedCopy]]:
         """The given copies with their manifests, as in `manifests`. It reads `BATCH` at a time, only as far as the caller
@@ -289,6 +302,13 @@ class Catalog:
             return self.manifest(copy)
         except DamagedCopy as error:
             return error
+
+
+def _claimed(copy: Copy, read: Manifest | DamagedCopy, cas: Mapping[str, str]) -> Manifest | DamagedCopy:
+    """A manifest, unless it claims a CA that did not issue its manager's certificate. ``cas`` has certificates by digest."""
+    if isinstance(read, Manifest) and (ca := cas.get(read.ca_sha256)) and (why := why_not_issued(read, ca)):
+        return DamagedCopy(f"reading {copy.name}", why, remedy=NO_REMEDY, code="copy-forged")
+    return read
 
 
 def known_id(settings: Settings, catalog: Catalog) -> str | None:

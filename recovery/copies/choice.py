@@ -11,8 +11,10 @@ from recovery.copies.catalog import Catalog
 from recovery.copies.copy import Choice, Copy
 from recovery.copies.escrow import Escrow
 from recovery.copies.manifest import WITH_INVENTORY, Manifest
-from recovery.errors import DamagedCopy, NoUnlockKey
-from recovery.swarm.key_file import UnlockKey
+from recovery.errors import DamagedCopy, NoUnlockKey, SettingError
+from recovery.swarm.key_file import UnlockKey, unlock
+
+NO_SOURCE = "whose manifest does not list what the swarm held. Requorum restores no swarm from it"
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,12 @@ def usable(catalog: Catalog, escrow: Escrow, copy: Copy) -> Iterator[tuple[Manif
     Raises: StoreError; DamagedCopy; NoUnlockKey; SettingError if no identity opens the copy or the key.
     """
     with catalog.verified(copy) as (manifest, archive):
-        locked = contents.key_file(archive, source=copy.name) if manifest.autolock else None
-        yield manifest, archive, escrow.opening(locked, whose=copy.name) if locked else None
+        key = None
+        if manifest.autolock:
+            content = contents.read(archive, source=copy.name, damaged=True)
+            key = escrow.opening(content.key, whose=copy.name)
+            contents.require_own_key(content, unlock(content.key, key), source=copy.name)
+        yield manifest, archive, key
 
 
 @contextmanager
@@ -50,15 +56,16 @@ def newest_good(
     """The newest good copy of any of the managers, under whatever names they were copied. Its archive exists within the context.
 
     Each candidate is read completely and compared with its manifest before it is chosen. ``cluster_id``, if known,
-    excludes copies of another swarm. ``cas`` are the digests of the CA that living nodes know. They exclude copies that
+    excludes copies of another swarm. ``cas`` are the digests of the CA that is trusted. They exclude copies that
     none of the swarm's managers made. ``whole`` asks for a copy that a swarm can be restored from, not only a manager's
     identity. Then proven copies come first, and those that failed their restore test last. A copy of an autolocked
-    swarm is good if a key in escrow opens it. ``choice`` is the name of the only candidate, which is exempt from
-    ``cas``, since the CA may have been rotated. Or ``choice`` is a time: later copies are no candidates.
+    swarm is good if a key in escrow opens it. ``choice`` is the name of the only candidate, or a time: later copies are
+    no candidates.
 
-    Raises: StoreError; SettingError if no identity opens a copy or its unlock key.
+    Raises: StoreError; SettingError if no identity is there, or if none opens an unlock key and no other copy is good.
     """
     rejected: dict[Copy, str] = {}
+    unopened: SettingError | None = None
     allowed = [copy for copy in catalog.copies if _allows(choice, copy)]
     candidates = catalog.of_managers(managers, allowed)
     for copy in catalog.by_trust(candidates) if whole else candidates:
@@ -67,24 +74,31 @@ def newest_good(
                 manifest = catalog.manifest(copy)
                 if whole and manifest.kind not in WITH_INVENTORY:
                     if isinstance(choice, str):
-                        rejected[copy] = (
-                            f"it is a {manifest.kind} copy, whose manifest does not list what the swarm held. "
-                            "Requorum restores no swarm from it"
-                        )
+                        rejected[copy] = f"it is a {manifest.kind} copy, {NO_SOURCE}"
                     continue
-                if why := why_foreign(manifest, cluster_id, frozenset() if isinstance(choice, str) else cas):
+                if why := _why_unsigned(manifest) or why_foreign(manifest, cluster_id, cas):
                     rejected[copy] = why
                     continue
                 manifest, archive, unlock_key = opened.enter_context(usable(catalog, escrow, copy))
             except (DamagedCopy, NoUnlockKey) as error:
                 rejected[copy] = error.why
                 continue
+            except SettingError as error:
+                if error.code != "wrong-identity":
+                    raise
+                rejected[copy], unopened = error.why, unopened or error
+                continue
             newer = catalog.of_managers(managers, [other for other in allowed if other.taken > copy.taken])
             rejected = {**(_newer(catalog, newer) if whole else {}), **rejected}
-            told = tuple(f"{passed.name}: {why}" for passed, why in rejected.items())
-            yield Search(Choice(copy, manifest, catalog.owner(copy)), told, archive, unlock_key)
+            yield Search(Choice(copy, manifest, catalog.owner(copy)), _told(rejected), archive, unlock_key)
             return
-    yield Search(None, tuple(f"{passed.name}: {why}" for passed, why in rejected.items()))
+    if unopened:
+        raise unopened
+    yield Search(None, _told(rejected))
+
+
+def _told(rejected: Mapping[Copy, str]) -> tuple[str, ...]:
+    return tuple(f"{copy.name}: {why}" for copy, why in rejected.items())
 
 
 def newest_after(choice: Choice, copies: Mapping[Copy, Manifest]) -> Choice | None:
@@ -99,12 +113,16 @@ def newest(copies: Mapping[Copy, Manifest]) -> Choice | None:
     return Choice(found, copies[found]) if found else None
 
 
+def _why_unsigned(manifest: Manifest) -> str:
+    return "" if manifest.signature else "no manager signed it. Requorum puts no file of such a copy on a node"
+
+
 def why_foreign(manifest: Manifest, cluster_id: str | None, cas: frozenset[str]) -> str:
     """Why a copy does not belong to this swarm; empty if nothing shows that."""
     if cluster_id and manifest.cluster_id != cluster_id:
         return f"it is a copy of another swarm ({manifest.cluster_id})"
     if cas and manifest.ca_sha256 not in cas:
-        return "its CA is not the swarm's. If the CA was rotated since, name the copy in requorum:copy"
+        return f"its CA is not the swarm's. If the CA was rotated since, add {manifest.ca_sha256} to requorum:caSha256"
     return ""
 
 

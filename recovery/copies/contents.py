@@ -24,7 +24,7 @@ def key_file(path: Path, *, source: str) -> bytes:
 def check(path: Path, manifest: Manifest, *, source: str) -> None:
     """Read the archive whole and compare it with its manifest: size, digest, every file, identity, CA.
 
-    A locked key file is not compared with its certificate: only the unlock key could open it.
+    A locked key file is not compared with its certificate: that takes the unlock key (`require_own_key`).
 
     Raises: DamagedCopy naming the first difference.
     """
@@ -55,13 +55,27 @@ def check(path: Path, manifest: Manifest, *, source: str) -> None:
         why = f"its certificates cannot be read: {error}"
         raise DamagedCopy(doing, why, remedy=NO_REMEDY, code="copy-damaged") from None
     try:
-        fits = is_locked(content.key) or public_key_of(content.key) == public_key(content.certificate)
+        locked = is_locked(content.key)
     except ValueError as error:
-        why = f"its key file cannot be read: {error}"
-        raise DamagedCopy(doing, why, remedy=NO_REMEDY, code="copy-damaged") from None
+        raise _unreadable_key(doing, error) from None
+    if not locked:
+        require_own_key(content, content.key, source=source)
+
+
+def require_own_key(content: Content, opened: bytes, *, source: str) -> None:
+    """Refuse an archive whose key file, without its lock, is not its certificate's. Raises: DamagedCopy."""
+    doing = f"verifying {source}"
+    try:
+        fits = public_key_of(opened) == public_key(content.certificate)
+    except ValueError as error:
+        raise _unreadable_key(doing, error) from None
     if not fits:
         why = "its key does not belong to its certificate"
         raise DamagedCopy(doing, why, remedy=NO_REMEDY, code="copy-forged")
+
+
+def _unreadable_key(doing: str, error: ValueError) -> DamagedCopy:
+    return DamagedCopy(doing, f"its key file cannot be read: {error}", remedy=NO_REMEDY, code="copy-damaged")
 
 
 def read(path: Path, *, source: str, damaged: bool = False) -> Content:

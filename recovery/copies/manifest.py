@@ -1,7 +1,8 @@
 """The manifest of a copy: what it holds, whose it is, how to tell that it is whole, and whether that was proven.
 
-Format 3, JSON. A copy exists once its manifest does, so the manifest is written last. It is signed with the node key of
-its manager (docs/decisions/026-signed-copies.md).
+Format 4, JSON. A copy exists once its manifest does, so the manifest is written last. It is signed with the node key of
+its manager, and holds the certificate of the CA that issued the manager's (docs/decisions/026-signed-copies.md). Format 3
+has no certificate of the CA.
 """
 
 import base64
@@ -12,6 +13,7 @@ from dataclasses import asdict, dataclass, field, is_dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
+from ipaddress import ip_address
 from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
@@ -19,11 +21,12 @@ from typing import Any, get_args, get_origin, get_type_hints
 from recovery.errors import DamagedCopy
 from recovery.onnode.archive import FileEntry
 from recovery.onnode.copying import statement
-from recovery.swarm.certificate import has_signed, identity
+from recovery.swarm.certificate import has_signed, identity, is_managers
 from recovery.swarm.model import Inventory
 from recovery.swarm.wal import Position
 
-FORMAT = 3
+FORMAT = 4
+WITHOUT_CA = 3
 WITH_INVENTORY = frozenset({"hot", "cold"})
 """Kinds of copies that a whole swarm may be restored from."""
 LARGEST = 1 << 63
@@ -102,7 +105,9 @@ class Manifest:
     raw_bytes: int
     """Bytes that the swarm directory took on the manager's disk."""
     ca_sha256: str
-    """Of ``swarm-root-ca.crt``: one swarm keeps one CA unless it is rotated."""
+    """Of ``swarm-root-ca.crt``: one swarm keeps one CA unless it is rotated. In format 3, nothing but a claim."""
+    ca: str = field(default="", kw_only=True)
+    """``swarm-root-ca.crt`` in PEM; empty in format 3."""
     position: Position
     """Where the raft log in the copy ends."""
     autolock: bool
@@ -160,11 +165,12 @@ def from_json(text: bytes, *, source: str) -> Manifest:
     try:
         document = json.loads(text)
         signed = statement(document)
-        if document.pop("format") != FORMAT:
+        if (made := document.pop("format")) not in (FORMAT, WITHOUT_CA) or (made == FORMAT) is not ("ca" in document):
             raise ValueError("this version of Requorum does not support its format")
         inventory = {"objects": document.pop("inventory"), "index": document.pop("version_index")}
         found: Manifest = _typed(Manifest, {**document, "inventory": inventory}, "it")
-        fault = _unsigned(found, signed)
+        ip_address(found.address)
+        fault = _unsigned(found, signed) or (why_not_issued(found, found.ca) if made == FORMAT else "")
     except NO_DOCUMENT as error:
         raise DamagedCopy(
             f"reading {source}", f"not a manifest: {error}", remedy=NO_REMEDY, code="manifest-invalid"
@@ -183,6 +189,18 @@ def _unsigned(manifest: Manifest, signed: bytes) -> str:
         return "the manifest is signed by another node"
     if not has_signed(certificate, base64.b64decode(value), signed):
         return "the signature does not match: the manifest was altered after it was signed"
+    return ""
+
+
+def why_not_issued(manifest: Manifest, ca: str) -> str:
+    """Why a CA, in PEM, is not the one that the manifest names, or did not issue its manager's certificate; else empty.
+
+    Raises: ValueError if a text is no certificate.
+    """
+    if hashlib.sha256(ca.encode()).hexdigest() != manifest.ca_sha256:
+        return "its CA is not the one that its manifest names"
+    if manifest.signature and not is_managers(manifest.signature.certificate.encode(), ca.encode()):
+        return "its CA did not issue the manager's certificate"
     return ""
 
 

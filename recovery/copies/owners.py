@@ -11,14 +11,17 @@ from recovery.swarm.machines import Node
 class Owners:
     """The managers of the settings, by what a manifest tells of its own manager. `known` makes it."""
 
-    nodes: Mapping[str, str] = field(default_factory=dict)
-    """Their names, by the node IDs of copies that were taken at their addresses."""
+    nodes: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """Their names, by the CA and the node ID of copies that were taken at their addresses.
+
+    A copy under a CA of somebody's own may claim any node ID, and tells nothing about the copies of the swarm.
+    """
     addresses: Mapping[str, str] = field(default_factory=dict)
     """Their names, by address."""
 
     def machine(self, manifest: Manifest) -> str | None:
         """The name of the manager that a copy was taken of: it had this node ID or is at this address. None if it is not known."""
-        return self.nodes.get(manifest.node_id) or self.addresses.get(manifest.address)
+        return self.nodes.get((manifest.ca_sha256, manifest.node_id)) or self.addresses.get(manifest.address)
 
     def of(self, manifest: Manifest) -> str:
         """The name under which a copy is listed, kept and restored: its manager's name now, or else the name of that time.
@@ -35,5 +38,5 @@ NOBODY_RENAMED = Owners()
 def known(managers: Iterable[Node], manifests: Iterable[Manifest]) -> Owners:
     """The owners of copies, as far as these manifests tell, the oldest first."""
     addresses = {str(manager.address): manager.name for manager in managers}
-    found = ((manifest.node_id, addresses.get(manifest.address)) for manifest in manifests)
-    return Owners({node_id: name for node_id, name in found if name}, addresses)
+    found = (((one.ca_sha256, one.node_id), addresses.get(one.address)) for one in manifests)
+    return Owners({node: name for node, name in found if name}, addresses)

@@ -1,7 +1,7 @@
 """Which copies are kept and which are removed, each with the reasons.
 
-The rules of a manager apply to its copies of one swarm, so that copies of another swarm never replace them. The rules of
-the cluster apply to the copies of all its managers. Every rule keeps the newest of something, and periods without a copy
+The rules of a manager apply to its copies of one swarm under one CA, so that copies of another swarm never replace them,
+and neither do copies that somebody made under a CA of their own. The rules of the cluster apply to the copies of all its managers. Every rule keeps the newest of something, and periods without a copy
 are skipped. If no copies are made, or the clock is wrong, a copy that the rules kept before stays.
 """
 
@@ -78,16 +78,23 @@ class Candidate(Generic[C]):
     """Where all of it lies."""
     stored: datetime | None = None
     """When S3 took an archive without a manifest: its name may be days older, having waited on its node for a site that was down."""
+    ca: str = ""
+    """The digest of the swarm's CA. What somebody makes under a CA of their own stands in for no copy of the swarm."""
 
     @property
-    def group(self) -> tuple[str, str]:
+    def group(self) -> tuple[str, str, str]:
         """Whose copies it is judged with."""
-        return self.owner, self.swarm
+        return self.owner, self.swarm, self.ca
 
     @property
     def owner(self) -> str:
         """With whose copies it is kept."""
         return self.manager or self.copy.owner
+
+    @property
+    def cluster(self) -> tuple[str, str]:
+        """The swarm whose copies it is judged with by the cluster's rules."""
+        return self.swarm, self.ca
 
 
 @dataclass(frozen=True)
@@ -117,9 +124,9 @@ def candidate(
     if isinstance(manifest, DamagedCopy):
         return Candidate(copy, fault=manifest.why, mark=mark)
     proven = manifest.verdict is Verdict.PROVEN and manifest.kind in WITH_INVENTORY
-    owner = owners.of(manifest)
+    owner, ca = owners.of(manifest), manifest.ca_sha256
     renamed = "" if owner == copy.owner else owner
-    return Candidate(copy, manifest.cluster_id, renamed, proven, copy.clock, mark=mark, sites=copy.sites)
+    return Candidate(copy, manifest.cluster_id, renamed, proven, copy.clock, mark=mark, sites=copy.sites, ca=ca)
 
 
 def decide(policy: Retention | None, candidates: Iterable[Candidate[C]], now: datetime) -> tuple[Decision[C], ...]:
@@ -128,7 +135,7 @@ def decide(policy: Retention | None, candidates: Iterable[Candidate[C]], now: da
     if policy is None:
         return tuple(Decision(one.copy, one.half, True, (NOT_SET,)) for one in ordered)
     sound = [one for one in ordered if not (one.half or one.fault)]
-    groups, swarms = _grouped(sound, lambda one: one.group), _grouped(sound, lambda one: one.swarm)
+    groups, swarms = _grouped(sound, lambda one: one.group), _grouped(sound, lambda one: one.cluster)
     keeping: defaultdict[Candidate[C], list[str]] = defaultdict(list)
     for one in ordered:
         keeping[one] += _standing(one, policy, now)
@@ -138,7 +145,7 @@ def decide(policy: Retention | None, candidates: Iterable[Candidate[C]], now: da
     for swarm in swarms:
         for one, reason in _ruled(policy.cluster, swarm):
             keeping[one].append(f"by the cluster's rules, {reason}")
-    for one in _newest_proven(sound, lambda one: one.swarm):
+    for one in _newest_proven(sound, lambda one: one.cluster):
         keeping[one].append(f"the newest proven copy of swarm {one.swarm}")
     newest = _newest_proven(sound, lambda one: one.group)
     for one in newest:

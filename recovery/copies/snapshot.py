@@ -75,13 +75,22 @@ def take(shell: Shell, sealed: Path, *, recipients: tuple[str, ...], keep: Calla
         return finish(shell, copy, sealed, recipients)
 
 
-def take_leaderless(shell: Shell, sealed: Path, *, recipients: tuple[str, ...], damaged: bool = False) -> Manifest:
+def take_leaderless(
+    shell: Shell,
+    sealed: Path,
+    opening: Callable[[bytes], bytes],
+    *,
+    recipients: tuple[str, ...],
+    damaged: bool = False,
+) -> Manifest:
     """Copy the swarm directory of a manager without a leader. Its inventory is unknown, so the copy is not proven.
 
+    ``opening`` returns a locked key file without its lock, or nothing if no unlock key is there. Then nobody signs the copy.
     A ``damaged`` raft log is copied as it is. Raises: CommandFailed, Silent; DamagedCopy when the copy is not whole.
     """
     with staged(shell, how=copying.DAMAGED if damaged else copying.HOT) as copy:
-        return _seal(shell, copy, sealed, recipients)
+        opened = opening(copy.locked_key) if copy.locked_key else b""
+        return _seal(shell, replace(copy, opened=opened), sealed, recipients)
 
 
 def look(shell: Shell) -> tuple[Position, bool]:
@@ -301,6 +310,7 @@ def read_taken(node: Machine, found: Mapping[str, Any], taken: datetime) -> Stag
         raw_bytes=found["raw_bytes"],
         stopped_seconds=found["stopped_seconds"],
         ca_sha256=found["ca_sha256"],
+        ca=found["ca"],
         position=Position(*found["position"]),
         autolock=locked is not None,
     )

@@ -9,12 +9,12 @@ from recovery.copies.copy import Copy
 from recovery.copies.escrow import Escrow
 from recovery.copies.manifest import Manifest
 from recovery.copies.workspace import workspace
-from recovery.errors import RequorumError
+from recovery.errors import NoUnlockKey, RequorumError, SettingError
 from recovery.node.ssh import Shell
 from recovery.s3.sealing import at_hand
 from recovery.s3.store import Store
 from recovery.settings import Settings
-from recovery.swarm.key_file import UnlockKey
+from recovery.swarm.key_file import UnlockKey, unlock
 from recovery.swarm.machines import Node
 
 TakenCopy = tuple[Copy, Manifest, RequorumError | None]
@@ -30,10 +30,20 @@ def take_one(catalog: Catalog, settings: Settings, node: Node) -> tuple[Copy, Ma
 
 
 def take_safety(store: Store, settings: Settings, shell: Shell, *, damaged: bool = False) -> tuple[Copy, Manifest]:
-    """Copy a manager that has no leader, before it gives up its raft log, which may be ``damaged``. Raises: as `take_one`."""
+    """Copy a manager that has no leader, before it gives up its raft log, which may be ``damaged``.
+
+    Only a signed copy gives the manager its identity back, and a locked key signs once it is opened. Raises: as `take_one`.
+    """
+
+    def opening(locked: bytes) -> bytes:
+        try:
+            return unlock(locked, Escrow(settings, store, now=True).opening(locked, whose=shell.node.name))
+        except (NoUnlockKey, SettingError):
+            return b""
+
     with workspace() as folder:
-        sealed = folder / "copy"
-        manifest = snapshot.take_leaderless(shell, sealed, recipients=settings.backup.recipients, damaged=damaged)
+        sealed, recipients = folder / "copy", settings.backup.recipients
+        manifest = snapshot.take_leaderless(shell, sealed, opening, recipients=recipients, damaged=damaged)
         return storing.store(store, settings.keys.root, manifest, sealed), manifest
 
 

@@ -35,6 +35,8 @@ KINDS = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE, tarfile.GNUTYPE_SPA
 """The types that tar gives plain files and folders (``--format=gnu``)."""
 UNREADABLE = Position(0, 0, 0)
 """Where a log ends that nobody can read."""
+PREFIX = slice(345, 500)
+"""Where a header has the prefix of its name (POSIX ustar). A sparse file has its map there (GNU tar, tar.h: oldgnu_header)."""
 END = bytes(tarfile.BLOCKSIZE)
 """The block that marks the end. tar requires it. `tarfile.TarFile` also accepts an unreadable or missing header."""
 
@@ -84,7 +86,7 @@ def _read(stream: "_Metered", damaged: bool) -> Content:
     files: list[FileEntry] = []
     whole: dict[str, bytes] = {}
     room = LOG
-    with tarfile.open(fileobj=cast("IO[bytes]", stream), mode="r|", bufsize=tarfile.BLOCKSIZE) as tar:
+    with tarfile.open(fileobj=cast("IO[bytes]", stream), mode="r|", bufsize=tarfile.BLOCKSIZE, tarinfo=_Header) as tar:
         for path, content in _files(tar, stream):
             digest, size, head = hashlib.sha256(), 0, bytearray()
             logged = path.startswith(WAL) and path.endswith(".wal")
@@ -120,6 +122,20 @@ def _position(segments: list[bytes], damaged: bool) -> Position:
         if damaged:
             return UNREADABLE
         raise Unfit(f"its raft log: {error}") from None
+
+
+class _Header(tarfile.TarInfo):
+    """A header whose name is the same for every program.
+
+    `tarfile` puts the prefix of a header before the name, whatever the format. tar does so only for POSIX archives.
+    """
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "_Header":
+        header = super().frombuf(buf, encoding, errors)
+        if header.type != tarfile.GNUTYPE_SPARSE and any(buf[PREFIX]):
+            raise Unfit(f"the header of {header.name[:100]!r} has a prefix")
+        return header
 
 
 class _Metered:

@@ -100,6 +100,7 @@ def take(root: str, how: str) -> dict[str, Any]:
         "files": [[entry.path, entry.size, entry.sha256] for entry in content.files],
         "certificate": content.certificate.decode(errors="replace"),
         "locked_key": content.key.decode(errors="replace") if LOCKED in content.key else None,
+        "ca": content.ca.decode(errors="replace"),
         "ca_sha256": hashlib.sha256(content.ca).hexdigest(),
         "position": [content.position.term, content.position.index, content.position.commit],
         "raw_bytes": disk,

@@ -75,11 +75,11 @@ def give(request: Mapping[str, Any], content: BinaryIO) -> dict[str, Any]:
     with _alone(request["name"]):
         if request["volume"]:
             folder = _folder(request)
-            with volume.beside(folder) as new:
-                with running(volume.unpack(new), stdin=subprocess.PIPE) as writing:
+            with volume.aside(request["volume"], folder) as place:
+                with running(volume.unpack(place / volume.NEW), stdin=subprocess.PIPE) as writing:
                     _give(request, content, writing)
                 volume.kill_users(request["volume"])
-                volume.replace(folder, new)
+                volume.replace(folder, place)
         else:
             mark = uuid4().hex
             with running(

@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 NEW, OLD = ".requorum-new", ".requorum-old"
-"""Folders in the volume itself, so that files are moved and not copied."""
+"""Folders on the volume's own file system, so that files are moved and not copied."""
+FILES = "_data"
+"""The folder that containers mount of a volume of the engine. No container reaches the folder above it (moby, volume/local)."""
 FINE = (0, 1)
 """Exit statuses of tar without an error. tar exits with 1 if a file changed while tar read it."""
 KEPT = ("--sparse", "--numeric-owner", "--xattrs", "--acls")
@@ -43,15 +45,32 @@ def unpack(target: Path) -> list[str]:
 
 
 @contextmanager
-def beside(source: Path) -> Iterator[Path]:
-    """Make an empty folder in the volume for the duration of the context."""
-    new = source / NEW
-    shutil.rmtree(new, ignore_errors=True)
-    new.mkdir(mode=0o700)
+def aside(name: str, source: Path) -> Iterator[Path]:
+    """The folder in which a volume's new files wait, for the duration of the context. They are in `NEW` in it.
+
+    A container could put a link in the place of a folder that it reaches, and files would be unpacked behind the link. The
+    new files therefore wait above the volume's files. If those are a file system of their own, they wait inside, and every
+    container that mounts the volume is paused. Raises: CalledProcessError; OSError.
+    """
+    outside = source.name == FILES and not os.path.ismount(source)
+    place = source.parent if outside else source
+    paused = [] if outside else users(name)
+    if paused:
+        subprocess.run(["docker", "pause", *paused], check=True, capture_output=True)
     try:
-        yield new
+        shutil.rmtree(place / NEW, ignore_errors=True)
+        (place / NEW).mkdir(mode=0o700)
+        yield place
     finally:
-        shutil.rmtree(new, ignore_errors=True)
+        shutil.rmtree(place / NEW, ignore_errors=True)
+        if paused:
+            subprocess.run(["docker", "unpause", *paused], check=False, capture_output=True)  # some were killed
+
+
+def users(name: str) -> list[str]:
+    """The IDs of all running containers of the node that mount the volume. Raises: CalledProcessError."""
+    argv = ["docker", "ps", "--quiet", "--no-trunc", "--filter", f"volume={name}"]
+    return subprocess.run(argv, check=True, capture_output=True, text=True).stdout.split()
 
 
 def kill_users(name: str) -> None:
@@ -59,15 +78,13 @@ def kill_users(name: str) -> None:
 
     Raises: CalledProcessError.
     """
-    argv = ["docker", "ps", "--quiet", "--no-trunc", "--filter", f"volume={name}"]
-    users = subprocess.run(argv, check=True, capture_output=True, text=True).stdout.split()
-    if users:
-        subprocess.run(["docker", "kill", *users], check=False, capture_output=True)  # one may have ended
+    if running := users(name):
+        subprocess.run(["docker", "kill", *running], check=False, capture_output=True)  # one may have ended
 
 
-def replace(target: Path, new: Path) -> None:
-    """Replace all files of the volume with those in ``new``, a folder in the volume. Raises: OSError."""
-    old = target / OLD
+def replace(target: Path, place: Path) -> None:
+    """Replace all files of the volume with those that wait in ``place``. Raises: OSError."""
+    new, old = place / NEW, place / OLD
     shutil.rmtree(old, ignore_errors=True)
     old.mkdir(mode=0o700)
     for entry in [entry for entry in target.iterdir() if entry not in (new, old)]:

@@ -18,6 +18,7 @@ from recovery.planning.diagnosis import NO_QUORUM, Diagnosis, Kind, diagnose
 from recovery.planning.guidance import UPDATE, Guidance, guide
 from recovery.planning.plan import Plan, Source
 from recovery.planning.survivors import copy_ahead_of, rank
+from recovery.planning.trust import require_agreement, trusted_cas
 from recovery.settings import Settings
 from recovery.steps import unlock
 from recovery.survey import survivors, unknown_managers
@@ -94,13 +95,14 @@ def assess(cluster: Cluster, *, typed: bool = False, now: datetime | None = None
     known = known_id(settings, catalog)
     seen = stable_survey(cluster)
     diagnosis = diagnose(seen, known, cluster=settings.cluster, copies=bool(catalog.copies))
-    search, cas = Search(None, ()), seen.cas(known)
+    search, cas = Search(None, ()), trusted_cas(settings, seen, known)
     left: tuple[Survivor, ...] = ()
     ahead: Copy | None = None
     ours = {
         copy: manifest for copy, manifest in catalog.newest_manifests().items() if not why_foreign(manifest, known, cas)
     }
     if diagnosis.kind is Kind.ALL_LOST:
+        require_agreement(settings, seen, known)
         escrow = Escrow(settings, catalog.store)
         there = [node.name for node in settings.managers if node.name not in diagnosis.away]
         with newest_good(catalog, escrow, there, known, cas, choice=settings.copy_from) as search:

@@ -1,7 +1,7 @@
 """A drill fetches, opens and restores a copy as in a disaster, in a sandbox on a node, and stores the result in S3.
 
-The node is the copy's own manager, or another one that answers and whose engine is not older than the copy's. The
-sandbox has the manager's original address in its own network, so it disturbs nothing. The result is stored next to the
+The node is the copy's own manager, or another manager that answers and whose engine is not older than the copy's. A
+worker gets a copy only if the operator names it: the opened copy has the CA key of the swarm. The sandbox has the manager's original address in its own network, so it disturbs nothing. The result is stored next to the
 copy at every site. If a drill reaches no verdict about the copy, the copy's earlier verdict stays.
 
 The last drill of each manager is also stored as ``PREFIX/CLUSTER/drills/MANAGER.json``, with any verdict, and also
@@ -28,7 +28,7 @@ from recovery.node import program
 from recovery.node.ssh import Shell
 from recovery.onnode import copying
 from recovery.s3.store import Store
-from recovery.survey.nodes import survey
+from recovery.survey.nodes import stable_survey
 from recovery.swarm.engine_version import is_older
 from recovery.swarm.key_file import unlock
 from recovery.swarm.machines import Node
@@ -52,13 +52,17 @@ class Drill:
 def drill(
     cluster: Cluster, catalog: Catalog, copies: Sequence[Copy], *, on: Node | None, say: Callable[[str], None]
 ) -> Iterator[Drill]:
-    """Restore each copy in turn, ``on`` a node or on the best one that answers, and store the result in S3.
+    """Restore each copy in turn, ``on`` a node or on the best manager that answers, and store the result in S3.
 
     At the end it reports a site that did not store a result.
 
-    Raises: Refused if no node answers; StoreError; SettingError.
+    Raises: Refused if no manager answers, or not the node; StoreError; SettingError.
     """
-    seen = survey(cluster)
+    seen = stable_survey(cluster)
+    if on and on.role == "worker":
+        say(
+            f"{on.name} is a worker. It gets the opened copies with the swarm's CA key, which only managers have otherwise"
+        )
     for copy in copies:
         maker = _maker(catalog, copy)
         owner = catalog.owner(copy)
@@ -134,17 +138,18 @@ def _maker(catalog: Catalog, copy: Copy) -> str:
 
 
 def _where(seen: Survey, copy: Copy, maker: str, on: Node | None, owner: str) -> NodeReport:
-    """The node for the sandbox: ``on``, or the first that answers of the copy's ``owner``, other managers, workers.
+    """The node for the sandbox: ``on``, or the first that answers of the copy's ``owner`` and the other managers.
 
-    Nodes whose engine is older than the copy's ``maker`` come last. Raises: Refused if no node answers.
+    Nodes whose engine is older than the copy's ``maker`` come last. Raises: Refused if none answers.
     """
-    there = [report for report in seen.reports if report.reach is Reach.ANSWERS and on in (None, report.node)]
+    chosen = [report for report in seen.reports if report.node == on] if on else seen.managers
+    there = [report for report in chosen if report.reach is Reach.ANSWERS]
     if not there:
-        why = f"{on.name} does not answer" if on else "no node answers"
+        why = f"{on.name} does not answer" if on else "no manager answers, and a worker gets a copy only if you name it"
         raise Refused(f"drilling {copy.name}", why, remedy="requorum status", code="node-unreachable")
 
-    def rank(report: NodeReport) -> tuple[bool, bool, bool, str]:
+    def rank(report: NodeReport) -> tuple[bool, bool, str]:
         node = report.node
-        return is_older(report.engine, maker), node.name != owner, node.role != "manager", node.name
+        return is_older(report.engine, maker), node.name != owner, node.name
 
     return min(there, key=rank)

@@ -2,17 +2,19 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 
 from recovery.cluster import Cluster
 from recovery.copies.copy import TIME
 from recovery.errors import StoreError
 from recovery.operations.report import RecoveryReport, as_json, as_markdown
+from recovery.s3.clock import SKEW
 from recovery.steps import journal
 
-REPORT = re.compile(r"(\d{8}T\d{12}Z)\.json$")
+REPORT = re.compile(r"(\d{8}T\d{12}Z)\.json")
 
 
 def write(cluster: Cluster, account: RecoveryReport) -> str:
@@ -28,8 +30,22 @@ def write(cluster: Cluster, account: RecoveryReport) -> str:
 def names(cluster: Cluster) -> list[str]:
     """The names of all reports, newest first. Raises: StoreError."""
     folder = cluster.settings.keys.reports
-    found = (REPORT.match(key.removeprefix(folder)) for key in cluster.store.keys(folder))
-    return sorted((match[1] for match in found if match), reverse=True)
+    return among(key.removeprefix(folder) for key in cluster.store.keys(folder))
+
+
+def among(files: Iterable[str]) -> list[str]:
+    """The names of the reports among files of their folder, newest first. No report is of a time that is still to come."""
+    latest = (datetime.now(UTC) + SKEW).strftime(TIME)
+    found = (REPORT.fullmatch(file) for file in files)
+    return sorted((match[1] for match in found if match and _is_time(match[1]) and match[1] <= latest), reverse=True)
+
+
+def _is_time(name: str) -> bool:
+    try:
+        datetime.strptime(name, TIME).replace(tzinfo=UTC)
+    except ValueError:
+        return False
+    return True
 
 
 def load(cluster: Cluster, name: str = "") -> Mapping[str, Any]:

@@ -88,6 +88,8 @@ def _with_consent(plan: Plan, recover: bool | str, *, spent: bool, typed: bool) 
         )
     elif plan.cut:
         why += f". Its log is damaged, and the repaired log ends for {plan.cut}. Only the plan's ID consents to that"
+    elif plan.copy and not plan.vouched:
+        why += f". No living node and no requorum:caSha256 confirms its CA ({plan.ca}). Only the plan's ID consents to that"
     elif recover is True:
         why += ". The recover: true in the stack file was set before this loss"
     elif recover:

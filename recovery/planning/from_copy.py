@@ -50,8 +50,9 @@ def restore_plan(diagnosis: Diagnosis, settings: Settings, source: Source, now: 
             steps.prove("same cluster ID and inventory, every manager reachable"),
         ),
         copy=choice.copy.name,
+        content=manifest.archive_sha256,
         ca=manifest.ca_sha256,
-        vouched=manifest.ca_sha256 in source.cas or isinstance(settings.copy_from, str),
+        vouched=manifest.ca_sha256 in source.cas,
         moves=source.moved,
         losses=_losses(diagnosis, source, choice, now),
     )

@@ -34,14 +34,12 @@ def counted(objects: Mapping[str, Sequence[str]]) -> str:
 
 
 def unconfirmed_ca(manifest: Manifest, cas: frozenset[str]) -> tuple[str, ...]:
-    """A warning about a copy whose CA no living node confirms."""
-    if not cas:
-        return (
-            f"no living node knows the swarm's CA. Only the Pulumi state can confirm the copy's CA ({manifest.ca_sha256[:12]}…)",
-        )
-    if manifest.ca_sha256 not in cas:
-        return (f"the copy's CA ({manifest.ca_sha256[:12]}…) is not the CA that the living nodes know",)
-    return ()
+    """A warning about a copy whose CA nobody confirms. A copy under another CA than the trusted one is not chosen."""
+    if cas:
+        return ()
+    return (
+        f"no living node knows the swarm's CA. Only the Pulumi state can confirm the copy's CA ({manifest.ca_sha256[:12]}…)",
+    )
 
 
 def at_other_addresses(moved: tuple[AddressChange, ...]) -> tuple[str, ...]:

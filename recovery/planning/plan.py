@@ -30,10 +30,12 @@ class Plan:
     steps: tuple[Step, ...] = ()
     copy: str | None = None
     """Name of the copy that a restore reads."""
+    content: str = ""
+    """The digest of the copy's archive."""
     ca: str | None = None
     """The digest of the copy's CA. Requorum restores no copy with another CA."""
     vouched: bool = False
-    """Whether a living node knows the copy's CA, or the operator named the copy."""
+    """Whether the stack file or a living node names the copy's CA. `recover: true` does not consent to a copy of another one."""
     survivor: str | None = None
     """Name of the manager that a new cluster is forced from."""
     unsure: int = 0
@@ -54,18 +56,19 @@ class Plan:
     def id(self) -> str:
         """The ID that consents to this recovery; empty for a plan that needs no consent.
 
-        It depends on the diagnosis, the cluster, the source, the costs and the newest proof."""
+        It depends on the diagnosis, the cluster, the source with its content and CA, the costs and the newest proof. It has
+        64 bits: with fewer, whoever writes to S3 can make another plan with the ID that was reviewed."""
         source = self.copy or self.survivor
         if source is None:
             return ""
         costs = (*(move.text for move in self.moves), str(self.ahead), *([self.cut] if self.cut else ()))
-        identity = "\0".join((self.kind, str(self.cluster_id), source, *costs, self.proven))
-        return "r" + hashlib.sha256(identity.encode()).hexdigest()[:7]
+        identity = (self.kind, str(self.cluster_id), source, self.content, str(self.ca), *costs, self.proven)
+        return "r" + hashlib.sha256("\0".join(identity).encode()).hexdigest()[:16]
 
     @property
     def needs_id(self) -> bool:
         """Whether only the plan's ID consents to it, because it costs more than `recover: true` covers."""
-        return bool(self.moves or self.ahead or self.cut)
+        return bool(self.moves or self.ahead or self.cut or (self.copy and not self.vouched))
 
     def agreed(self) -> "Plan":
         """The plan with the operator's consent. A plan that needs its ID in the settings stays refused."""
@@ -103,7 +106,7 @@ class Source:
     newer: Choice | None = None
     """The newest unused copy with a readable manifest. Its list shows what is lost."""
     cas: frozenset[str] = frozenset()
-    """The digests of the CA that living nodes know."""
+    """The digests of the CA that is trusted (`recovery.planning.trust`)."""
     engine: str = ""
     """The version of the engine on which the copy would be restored, if that engine answers."""
     moved: tuple[AddressChange, ...] = ()

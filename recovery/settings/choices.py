@@ -1,4 +1,4 @@
-"""What the operator chooses for a recovery: the consent to it, and the copy that it starts from."""
+"""What the operator chooses for a recovery: the consent to it, the copy that it starts from, and the CA to trust."""
 
 import re
 from datetime import datetime
@@ -6,7 +6,9 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
-PLAN_ID = re.compile(r"r[0-9a-f]{7}")
+PLAN_ID = re.compile(r"r[0-9a-f]{7,16}")
+"""A plan's ID has 16 digits. One of an earlier version has 7, and no plan has it any more."""
+DIGEST = re.compile(r"[0-9a-f]{64}")
 COPY_NAME = re.compile(r"swarm-.+-\d{8}T\d{12}Z")
 
 
@@ -34,5 +36,14 @@ def _choice(value: Any) -> str | datetime | None:
     return moment
 
 
+def _digests(value: Any) -> tuple[str, ...]:
+    given = value if isinstance(value, list | tuple) else [value] if value else []
+    found = tuple(str(one).strip().lower() for one in given)
+    if not all(DIGEST.fullmatch(one) for one in found):
+        raise ValueError("give the SHA-256 of the CA certificate, 64 hexadecimal digits, or a list of them")
+    return found
+
+
+CaDigests = Annotated[tuple[str, ...], BeforeValidator(_digests)]
 Consent = Annotated[bool | str, BeforeValidator(_consent)]
 Choice = Annotated[str | datetime | None, BeforeValidator(_choice)]

@@ -12,7 +12,7 @@ from recovery.s3.keys import Keys
 from recovery.settings.agent import Agent
 from recovery.settings.base import EXAMPLE, Frozen, Name
 from recovery.settings.checks import check_docker_hosts, check_managers, check_nodes
-from recovery.settings.choices import Choice, Consent
+from recovery.settings.choices import CaDigests, Choice, Consent
 from recovery.settings.copies import Backup, Escrow
 from recovery.settings.hosts import Hosts
 from recovery.settings.machines import Node, Ssh, SwarmOptions
@@ -42,6 +42,8 @@ class Settings(Frozen):
     """The data of services, by the name of its copies."""
     copy_from: Choice = Field(None, alias="copy")
     """The copy to restore a lost swarm from: a copy's name, or a time for the best copy up to then; else the best copy."""
+    ca_sha256: CaDigests = ()
+    """SHA-256 of the swarm's CA certificate (``swarm-root-ca.crt``), or of several. Copies under another CA do not count."""
     protect: bool = False
     """Whether `pulumi destroy` lets go of the swarm instead of ending it."""
     recover: Consent = False

@@ -1,10 +1,11 @@
 """Replaces a node's swarm directory by a copy, or only by its certificates.
 
 The engine keeps running and is in no swarm. The node checks the archive's digest, unpacks its files next to the
-directory, and compares their sizes with the manifest. Only then it renames the new directory into place. An interrupted
+directory, and compares their digests with the manifest. Only then it renames the new directory into place. An interrupted
 restore leaves the node as it was, and can be run again.
 """
 
+import hashlib
 from pathlib import Path
 
 from recovery.copies import contents
@@ -40,8 +41,9 @@ UNPACK = (
     f'set -e -o pipefail; cd "$1/swarm.requorum"; zstd -q -dc copy | tar --sparse --exclude={ENGINE_STATE} -xpf - "$2"'
 )
 OPEN = 'cat > "$1/swarm.requorum/$2"'
+DIGESTS = "-print0 | LC_ALL=C sort -z | xargs -0 -r sha256sum > found"
 SWAP = (
-    'set -e; cd "$1/swarm.requorum"; find "$2" -type f -printf "%s %p\\n" | LC_ALL=C sort > found; '
+    f'set -e; cd "$1/swarm.requorum"; find "$2" ! -type d {DIGESTS}; '
     f'cmp - found >&2; [ -z "$3" ] || echo "$3" > swarm/{PLACED}; [ -z "$4" ] || : > swarm/{OPENED}; cd "$1"; '
     'if [ -e swarm ] && ! rmdir swarm 2>/dev/null; then mv swarm "swarm.before-$(date +%s)"; fi; '
     "mv swarm.requorum/swarm swarm; rm -rf swarm.requorum"
@@ -50,7 +52,7 @@ SWAP = (
 NOTE = f'cat > "$1/swarm.requorum/swarm/{REPAIRED}"'
 EXCHANGE = (
     'set -e; cd "$1/swarm.requorum"; '
-    f'find "$2" -type f ! -name {REPAIRED} -printf "%s %p\\n" | LC_ALL=C sort > found; '
+    f'find "$2" ! -type d ! -name {REPAIRED} {DIGESTS}; '
     f'cmp - found >&2; [ -z "$3" ] || : > swarm/{OPENED}; cd "$1"; sync -f swarm.requorum; '
     'python3 -c "$4" swarm.requorum/swarm swarm 2>/dev/null || '
     "{ mv swarm swarm.requorum/damaged; mv swarm.requorum/swarm swarm; mv swarm.requorum/damaged swarm.requorum/swarm; }; "
@@ -89,17 +91,15 @@ def place(
             code="plan-outdated",
         )
     root = info.get("DockerRootDir") or DATA_ROOT
-    entries = [entry for entry in manifest.files if entry.path.startswith(part + "/") and entry.path != ENGINE_STATE]
-    key_file = unlock(contents.key_file(archive, source=f"{manifest.manager}'s copy"), key) if key else None
-    sizes = {entry.path: entry.size for entry in entries} | ({KEY: len(key_file)} if key_file else {})
-    listing = sorted(f"{size} {path}\n".encode() for path, size in sizes.items())
+    key_file = unlock(contents.key_file(archive, source=f"{manifest.manager}'s copy"), key) if key else b""
     try:
         shell.run(["sh", "-c", RECEIVE, "receive", root, manifest.archive_sha256], stdin=archive, seconds=SECONDS)
         shell.run(["bash", "-c", UNPACK, "unpack", root, part], seconds=SECONDS)
         if key_file:
             shell.run(["sh", "-c", OPEN, "open", root, KEY], stdin=key_file)
         marker = OPENED if key_file and part == WHOLE else ""
-        shell.run(["sh", "-c", SWAP, "swap", root, part, mark, marker], stdin=b"".join(listing), seconds=SECONDS)
+        argv = ["sh", "-c", SWAP, "swap", root, part, mark, marker]
+        shell.run(argv, stdin=_digests(manifest, part, key_file), seconds=SECONDS)
     except CommandFailed as error:
         shell.run(["sh", "-c", DISCARD, "discard", root], check=False)
         raise ProofFailed(
@@ -118,9 +118,6 @@ def exchange(shell: Shell, copy: Staged, opened: bytes, *, damage: str) -> None:
     is noted until `forced`. Raises: ProofFailed when not every file arrived; then nothing has changed on the node.
     """
     manifest = copy.manifest
-    sizes = {entry.path: entry.size for entry in manifest.files if entry.path != ENGINE_STATE}
-    sizes |= {KEY: len(opened)} if opened else {}
-    listing = sorted(f"{size} {path}\n".encode() for path, size in sizes.items())
     archive = str(copy.folder / ARCHIVE)
     try:
         shell.run(["sh", "-c", FETCH, "fetch", DATA_ROOT, manifest.archive_sha256, archive], seconds=SECONDS)
@@ -130,7 +127,7 @@ def exchange(shell: Shell, copy: Staged, opened: bytes, *, damage: str) -> None:
         shell.run(["sh", "-c", NOTE, "note", DATA_ROOT], stdin=f"{' '.join(damage.split())}\n".encode())
         mark = OPENED if opened else ""
         argv = ["sh", "-c", EXCHANGE, "exchange", DATA_ROOT, WHOLE, mark, AT_ONCE]
-        shell.run(argv, stdin=b"".join(listing), seconds=SECONDS)
+        shell.run(argv, stdin=_digests(manifest, WHOLE, opened), seconds=SECONDS)
     except CommandFailed as error:
         shell.run(["sh", "-c", DISCARD, "discard", DATA_ROOT], check=False)
         raise ProofFailed(
@@ -140,6 +137,18 @@ def exchange(shell: Shell, copy: Staged, opened: bytes, *, damage: str) -> None:
             node=shell.node.name,
             code="restore-incomplete",
         ) from None
+
+
+def _digests(manifest: Manifest, part: str, opened: bytes) -> bytes:
+    """The digest of each file of ``part`` as ``sha256sum`` prints them, in the order of their paths.
+
+    ``opened`` is the opened key file, if it takes the place of the copy's.
+    """
+    files = {entry.path: entry.sha256 for entry in manifest.files if entry.path.startswith(part + "/")}
+    files.pop(ENGINE_STATE, None)
+    if opened:
+        files[KEY] = hashlib.sha256(opened).hexdigest()
+    return b"".join(f"{digest}  {path}\n".encode() for path, digest in sorted(files.items()))
 
 
 def forced(shell: Shell, engine: Engine) -> None:

@@ -255,12 +255,13 @@ class Survey:
         return next(iter(leading + led), None)
 
     def cas(self, cluster_id: str | None) -> frozenset[str]:
-        """The digests of the CA that nodes in this swarm know. During a rotation, several exist.
+        """The digests of the CA that nodes in this swarm know. During a rotation, several exist."""
+        return frozenset(report.ca_sha256 for report in self.knowing_ca(cluster_id))
 
-        A node with a restored copy that is not proven yet does not count.
-        """
-        ours = [r for r in self.reports if r.in_swarm and r.cluster_id == cluster_id and not r.placed]
-        return frozenset(report.ca_sha256 for report in ours if report.ca_sha256)
+    def knowing_ca(self, cluster_id: str | None) -> tuple[NodeReport, ...]:
+        """The reports of the nodes in this swarm that know its CA. A node with a restored copy that is not proven does not count."""
+        ours = (r for r in self.reports if r.in_swarm and r.cluster_id == cluster_id and not r.placed)
+        return tuple(report for report in ours if report.ca_sha256)
 
     @property
     def misplaced(self) -> Mapping[str, Member]:

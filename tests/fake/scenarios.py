@@ -130,7 +130,7 @@ def copy(machines: Machines, name: str, archive: Path, *, settled: bool = True) 
         if settled:
             manifest = snapshot.take(shell, sealed, recipients=recipients, keep=Escrow(machines.settings).keep)
         else:
-            manifest = snapshot.take_leaderless(shell, sealed, recipients=recipients)
+            manifest = snapshot.take_leaderless(shell, sealed, bytes, recipients=recipients)
     Identities(machines.settings.backup.identity_file, setting="backup.identityFile").unseal_file(sealed, archive)
     return manifest
 

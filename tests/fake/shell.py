@@ -254,6 +254,7 @@ def _taken(copy: bytes) -> dict[str, Any]:
         "files": [[entry.path, entry.size, entry.sha256] for entry in content.files],
         "certificate": content.certificate.decode(),
         "locked_key": None,
+        "ca": content.ca.decode(),
         "ca_sha256": hashlib.sha256(content.ca).hexdigest(),
         "position": [content.position.term, content.position.index, content.position.commit],
         "raw_bytes": 128_000_000,

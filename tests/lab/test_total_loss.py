@@ -123,7 +123,7 @@ def test_refresh_finds_the_destroyed_nodes(swarm: Swarm) -> None:
 def test_a_plain_update_refuses_before_any_effect(swarm: Swarm) -> None:
     refused = swarm.stack.up(check=False)
     assert refused.status != 0
-    assert re.search(r"pulumi up --config recover=r[0-9a-f]{7}", refused.text), (
+    assert re.search(r"pulumi up --config recover=r[0-9a-f]{16}", refused.text), (
         "the saved flag was used, and only the ID counts"
     )
     skipping = swarm.stack.up("--skip-preview", check=False)
@@ -204,7 +204,7 @@ def test_a_saved_flag_does_not_fire_at_a_later_loss(swarm: Swarm) -> None:
     assert "The recover: true in the stack file was set before this loss" in refused.text
     given_again = swarm.stack.preview("--config", "recover=true", check=False)
     assert given_again.status != 0
-    (plan_id,) = set(re.findall(r"recover=(r[0-9a-f]{7})", given_again.text))
+    (plan_id,) = set(re.findall(r"recover=(r[0-9a-f]{16})", given_again.text))
     assert [node.name for node in nodes.existing(swarm.lab)] == list(WORKERS)
     swarm.stack.up("--skip-preview", "--config", f"recover={plan_id}")
     assert not before.differences(swarm.picture())

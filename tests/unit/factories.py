@@ -259,6 +259,7 @@ def manifest(
         "archive_sha256": "ce",
         "raw_bytes": 128_000_000,
         "ca_sha256": ca_sha256(cluster),
+        "ca": ca(cluster).decode(),
         "position": Position(2, 44, 43),
         "autolock": False,
         "recipients": (str(IDENTITY.to_public()),),

@@ -53,7 +53,7 @@ def test_an_update_or_preview_is_given_consent_by_its_own_arguments(line: str) -
         "up --config-path recover=true",
         "up --conf recover=true",
         "up --config recover=false",
-        "up --config recover=r3f9a2c1",
+        "up --config recover=r3f9a2c13f9a2c10",
         "up --config recover=trueish",
         "up --config other:recover=true",
         "up --config unrecover=true",

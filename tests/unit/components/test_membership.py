@@ -79,7 +79,7 @@ def test_a_copy_under_another_ca_than_the_states_needs_somebody_to_vouch_for_it(
 ) -> None:
     olds = {**QUORUM, "quorum": "all lost", "ca_sha256": known}
     news = {**QUORUM, "recovery": {"copy": "one", "ca": "another", "vouched": vouched}}
-    confirmed = r"preview --config copy=one\.(?s:.*)up --config copy=one --config recover=ID(?s:.*)code: ca-mismatch$"
+    confirmed = r"add another to requorum:caSha256(?s:.*)code: ca-mismatch$"
     with pytest.raises(Refused, match=confirmed) if refused else nullcontext():
         assert QuorumProvider().diff("c", olds, news).changes
     news["recovery"]["ca"] = "ours"

@@ -59,6 +59,12 @@ def test_whose_copy_it_is(of: Settings, manager: str, address: str, node_id: str
     assert known.of(make.manifest(manager, address=address, node_id=node_id)) == owner
 
 
+def test_a_copy_under_another_ca_says_nothing_of_whose_the_swarm_s_copies_are() -> None:
+    forged = make.manifest("manager-b", node_id="id-manager-a", ca_sha256="0" * 64)
+    known = owners.known(S.managers, [make.manifest("manager-a"), forged])
+    assert known.of(make.manifest("manager-a", address="10.77.9.9")) == "manager-a"
+
+
 @pytest.mark.parametrize("of", [RENAMED, EXCHANGED], ids=["renamed", "exchanged"])
 def test_copies_of_before_count_for_their_machine(of: Settings, bucket: Any, tmp_path: Path) -> None:
     copies = {name: put(S, tmp_path, name, minutes, **GOOD) for minutes, name in enumerate(NAMES, 1)}

@@ -72,7 +72,7 @@ def described(path: Path, to: Sequence[str] = (str(make.IDENTITY.to_public()),),
         size=len(stored),
         sha256=hashlib.sha256(stored).hexdigest(),
         position=found.position,
-        **{"ca_sha256": hashlib.sha256(found.ca).hexdigest(), **changes},
+        **{"ca_sha256": hashlib.sha256(found.ca).hexdigest(), "ca": found.ca.decode(), **changes},
     )
 
 
@@ -113,9 +113,9 @@ SAMPLES: dict[str, Any] = {
     "nothing": None, "count": 7, "fraction": 1.5, "text": "x", "flag": True, "list": [{}], "object": {"x": {}},
     "huge": 1 << 64, "negative": -1, "endless": float("inf"), "half a character": "\ud800",
 }  # fmt: skip
-TEXTS = "cluster_id", "node_id", "manager", "address", "engine", "kind", "sha256", "archive_sha256", "ca_sha256"
+TEXTS = "cluster_id", "node_id", "manager", "engine", "kind", "sha256", "archive_sha256", "ca_sha256", "ca"
 COUNTS = "size", "archive_size", "raw_bytes", "version_index"
-COMPOSED = "taken", "inventory", "files", "position", "recipients"
+COMPOSED = "taken", "address", "inventory", "files", "position", "recipients"
 FITTING = {
     **dict.fromkeys(TEXTS, ("text",)),
     **dict.fromkeys(COUNTS, ("count",)),
@@ -284,7 +284,15 @@ class CopiedNode:
     def run(self, _: Shell, verb: str, root: str, how: str) -> dict[str, Any]:
         assert (verb, root) == ("take", "/var/lib/docker")
         self.done.append(how)
-        taken = {"size": 1, "sha256": "", "raw_bytes": 1, "stopped_seconds": 0.0, "ca_sha256": "", "files": []}
+        taken = {
+            "size": 1,
+            "sha256": "",
+            "raw_bytes": 1,
+            "stopped_seconds": 0.0,
+            "ca_sha256": "",
+            "ca": "",
+            "files": [],
+        }
         return {
             **taken,
             "folder": "/copy",

@@ -27,6 +27,7 @@ exec) [ "$1" = -i ] && shift; mark=$2; shift 3; exec env "$mark" "$@" ;;
 inspect) echo "$MOUNTS" ;;
 ps) echo one; echo two ;;
 kill) echo "$@" > "$KILLED" ;;
+pause | unpause) echo "$verb $*" >> "$KILLED.paused" ;;
 esac
 """
 AGE = "#!/bin/sh\nprintf sealed:; exec cat\n"
@@ -37,10 +38,10 @@ TIMEOUT = 120
 
 @pytest.fixture(autouse=True)
 def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A node with a volume named rows at ``volume``."""
-    tools, where = tmp_path / "bin", tmp_path / "volume"
+    """A node with a volume named rows."""
+    tools, where = tmp_path / "bin", tmp_path / "volumes" / "rows" / volume.FILES
     for folder in (tools, where):
-        folder.mkdir()
+        folder.mkdir(parents=True)
     for name, script in (("docker", DOCKER), ("age", AGE)):
         (tools / name).write_text(script)
         (tools / name).chmod(0o755)
@@ -265,10 +266,26 @@ def test_a_volume_that_the_service_does_not_mount_is_refused() -> None:
 
 def test_what_a_broken_off_restore_left_is_no_part_of_a_copy(node: Path) -> None:
     for name in (volume.NEW, volume.OLD):
-        (node / name).mkdir()
-        (node / name / "half").write_text("x")
+        for place in (node, node.parent):
+            (place / name).mkdir()
+            (place / name / "half").write_text("x")
     (node / "rows").write_text("one")
     asked = given(volume="rows")
     _, tar = taken(asked)
     give(asked, zstd.compress(tar), tar)
     assert [entry.name for entry in node.iterdir()] == ["rows"]
+    assert [entry.name for entry in node.parent.iterdir()] == [volume.FILES]
+
+
+def test_users_of_a_volume_with_its_own_file_system_are_paused(
+    node: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os.path, "ismount", lambda path: path == node)
+    (node / "rows").write_text("one")
+    asked = given(volume="rows")
+    _, tar = taken(asked)
+    (node / "rows").write_text("two")
+    give(asked, zstd.compress(tar), tar)
+    assert [entry.name for entry in node.iterdir()] == ["rows"]
+    assert (node / "rows").read_text() == "one"
+    assert (tmp_path / "killed.paused").read_text() == "pause one two\nunpause one two\n"

@@ -54,10 +54,12 @@ def test_it_stands_where_a_node_answers(theatre: Theatre) -> None:
     assert (result.node, result.proof.verdict) == ("manager-a", Verdict.PROVEN)
     (result,) = drill.drill(Cluster(of), catalog, [copy], on=of.node("worker-1"), say=quiet)
     assert (result.node, result.proof.verdict) == ("worker-1", Verdict.PROVEN)
-    for node in of.nodes:
+    for node in of.managers:
         swarm.lose(node.name)
-    with pytest.raises(Refused, match=r"no node answers(?s:.*)code: node-unreachable$"):
+    with pytest.raises(Refused, match=r"no manager answers(?s:.*)code: node-unreachable$"):
         list(drill.drill(Cluster(of), catalog, [copy], on=None, say=quiet))
+    for node in of.workers:
+        swarm.lose(node.name)
     with pytest.raises(Refused, match=r"worker-1(?s:.*)code: node-unreachable$"):
         list(drill.drill(Cluster(of), catalog, [copy], on=of.node("worker-1"), say=quiet))
 
@@ -70,16 +72,17 @@ def test_it_stands_on_an_engine_that_reads_what_the_copy_s_engine_wrote(
     swarm.named("manager-b").engine = "26.1.5"
     lifecycle.fresh_copies(Cluster(of), say=quiet)
     swarm.named("manager-b").engine = "20.10.24"
-    swarm.named("worker-1").engine = "29.0.1"
+    swarm.named("manager-c").engine = "29.0.1"
+    swarm.named("worker-1").engine = "99.0"
     catalog = Catalog(of)
     copy = catalog.newest("manager-b")
     assert copy
     (result,) = drill.drill(Cluster(of), catalog, [copy], on=None, say=quiet)
-    assert (result.node, result.proof.verdict) == ("worker-1", Verdict.PROVEN)
+    assert (result.node, result.proof.verdict) == ("manager-c", Verdict.PROVEN)
     (result,) = drill.drill(Cluster(of), catalog, [copy], on=of.node("manager-b"), say=quiet)
     assert (result.node, result.proof.verdict) == ("manager-b", Verdict.UNPROVEN)
     assert result.proof.detail == snapshot
-    assert json.loads(catalog.store.get(copy.drill_key))["node"] == "worker-1", "what was known of the copy stays"
+    assert json.loads(catalog.store.get(copy.drill_key))["node"] == "manager-c", "what was known of the copy stays"
 
 
 @pytest.mark.parametrize(

@@ -150,18 +150,18 @@ def test_age_of_the_copy_is_what_is_lost() -> None:
 
 
 def test_whether_anybody_alive_knows_the_copys_ca_is_said() -> None:
-    ours, other = choice(), choice()
-    other = Choice(other.copy, replace(other.manifest, ca_sha256="0" * 64))
+    ours = choice()
     nobody = [make.gone(node) for node in S.nodes]
     known = plan(LOST, recover=True, chosen=ours)
     assert (known.ca, known.vouched) == (make.ca_sha256(), True)
     assert not [line for line in known.losses if "CA" in line]
-    unknown = plan(nobody, recover=True, chosen=ours)
+    unknown = plan(nobody, recover=True, typed=True, chosen=ours)
     assert not unknown.vouched
     assert [line for line in unknown.losses if make.ca_sha256()[:12] in line]
-    named = plan(LOST, recover=True, chosen=other, copy=other.copy.name)
-    assert (named.ca, named.vouched) == ("0" * 64, True)
-    assert [line for line in named.losses if "0" * 12 in line]
+    assert unknown.refusal
+    assert unknown.refusal.code == "consent-needed"
+    assert make.ca_sha256() in unknown.refusal.why
+    assert plan(nobody, recover=unknown.id, chosen=ours).refusal is None
 
 
 def test_only_living_members_of_the_swarm_know_its_ca() -> None:
@@ -198,7 +198,7 @@ def test_a_copy_of_a_newer_engine_is_restored_only_where_it_is_named(
     chosen = Choice(make.copy_of(manifest), manifest)
     found = diagnose(make.survey(LOST), make.CLUSTER, cluster="lab", copies=True)
     of = S.model_copy(update={"recover": True, "copy_from": chosen.copy.name if named else None})
-    made = make_plan(found, of, Source(chosen, engine=engine), (), make.NOW)
+    made = make_plan(found, of, Source(chosen, cas=frozenset({manifest.ca_sha256}), engine=engine), (), make.NOW)
     assert (made.refusal is not None) is refused
     assert any(f"({engine})" in loss and f"({maker})" in loss for loss in made.losses) is noted
     if made.refusal:

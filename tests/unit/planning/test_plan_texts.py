@@ -38,7 +38,7 @@ from tests.unit.planning.plans import (
 )
 from tests.unit.planning.test_diagnosis import W1, A, B, C, S, led
 
-DIGEST = re.compile(r"[0-9a-f]{12}…")
+DIGEST = re.compile(r"[0-9a-f]{64}|[0-9a-f]{12}(?=…)")
 NOBODY = [make.gone(node) for node in S.nodes]
 ONE_LEFT = [make.leaderless(A), make.gone(B), make.gone(C)]
 
@@ -64,7 +64,7 @@ def by_engine(*, copy_is_named: bool) -> Plan:
     chosen = Choice(make.copy_of(manifest), manifest)
     of = S.model_copy(update={"recover": True, "copy_from": chosen.copy.name if copy_is_named else None})
     found = diagnose(make.survey(LOST), make.CLUSTER, cluster="lab", copies=True)
-    return make_plan(found, of, Source(chosen, engine="20.10.24"), (), make.NOW)
+    return make_plan(found, of, Source(chosen, cas=frozenset({manifest.ca_sha256}), engine="20.10.24"), (), make.NOW)
 
 
 def forced() -> Plan:
@@ -169,10 +169,10 @@ def shown(made: Plan) -> Iterator[str]:
         yield f"{number}. {step.node}: {step.effect}"
         yield f"   before: {precondition(step.action)}"
         yield f"   after: {step.postcondition}"
-    yield from (f"note: {DIGEST.sub('DIGEST…', loss)}" for loss in made.losses)
+    yield from (f"note: {DIGEST.sub('DIGEST', loss)}" for loss in made.losses)
     if made.refusal:
-        yield f"refused: {made.refusal.why}"
-        yield f"next: {made.refusal.remedy}"
+        yield f"refused: {DIGEST.sub('DIGEST', made.refusal.why)}"
+        yield f"next: {made.refusal.remedy.replace(made.id or '-', 'PLAN-ID' if made.id else '-')}"
         yield f"code: {made.refusal.code}"
 
 

@@ -1,5 +1,6 @@
 """Autolock after a forced new cluster: switched on again where it was on, whoever died in between."""
 
+import hashlib
 import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
@@ -115,7 +116,7 @@ def test_a_copy_that_is_put_in_place_opened_is_marked_for_that(tmp_path: Path, l
     file.parent.mkdir(parents=True)
     file.write_bytes(b"key")
     argv = ["sh", "-c", swarm_directory.SWAP, "swap", str(tmp_path), swarm_directory.WHOLE, "a-copy", locked]
-    Here().run(argv, stdin=f"3 {KEY}\n".encode())
+    Here().run(argv, stdin=f"{hashlib.sha256(b'key').hexdigest()}  {KEY}\n".encode())
     assert (tmp_path / KEY).read_bytes() == b"key"
     assert (tmp_path / "swarm" / OPENED).exists() is bool(locked)
 

@@ -1,0 +1,1 @@
+"""What each actor of docs/security.md can try, with what that actor has. One file for each actor."""

@@ -66,8 +66,7 @@ def newest_good(
     """
     rejected: dict[Copy, str] = {}
     unopened: SettingError | None = None
-    allowed = [copy for copy in catalog.copies if _allows(choice, copy)]
-    candidates = catalog.of_managers(managers, allowed)
+    candidates = _Candidates(catalog, managers, choice)
     for copy in catalog.by_trust(candidates) if whole else candidates:
         with ExitStack() as opened:
             try:
@@ -88,8 +87,7 @@ def newest_good(
                     raise
                 rejected[copy], unopened = error.why, unopened or error
                 continue
-            newer = catalog.of_managers(managers, [other for other in allowed if other.taken > copy.taken])
-            rejected = {**(_newer(catalog, newer) if whole else {}), **rejected}
+            rejected = {**(_newer(catalog, candidates.since(copy)) if whole else {}), **rejected}
             yield Search(Choice(copy, manifest, catalog.owner(copy)), _told(rejected), archive, unlock_key)
             return
     if unopened:
@@ -126,9 +124,28 @@ def why_foreign(manifest: Manifest, cluster_id: str | None, cas: frozenset[str])
     return ""
 
 
-def _allows(choice: str | datetime | None, copy: Copy) -> bool:
-    """Whether a copy may be chosen: it has the name, or was taken up to the time, that the settings give."""
-    return copy.name == choice if isinstance(choice, str) else choice is None or copy.dated <= choice
+@dataclass(frozen=True)
+class _Candidates:
+    """The copies of the managers that the operator's choice allows, newest first. They are read as far as somebody iterates."""
+
+    catalog: Catalog
+    managers: Collection[str]
+    choice: str | datetime | None
+
+    def __iter__(self) -> Iterator[Copy]:
+        return self._mine(self.catalog.copies)
+
+    def since(self, chosen: Copy) -> Iterator[Copy]:
+        """Those that are newer than the chosen one, or claim to be."""
+        return self._mine([copy for copy in self.catalog.copies if copy.taken > chosen.taken])
+
+    def _mine(self, copies: Iterable[Copy]) -> Iterator[Copy]:
+        return self.catalog.of_managers(self.managers, [copy for copy in copies if self._allows(copy)])
+
+    def _allows(self, copy: Copy) -> bool:
+        if isinstance(self.choice, str):
+            return copy.name == self.choice
+        return self.choice is None or copy.dated <= self.choice
 
 
 def _newer(catalog: Catalog, copies: Iterable[Copy]) -> dict[Copy, str]:

@@ -120,7 +120,9 @@ def test_only_what_is_whole_by_its_manifest_is_judged() -> None:
     torn = DamagedCopy("looking at it", "99 of 100 bytes are there (main)", remedy="")
     assert candidate(copy, torn, None) == Candidate(copy, fault="99 of 100 bytes are there (main)")
     there = replace(copy, sites=("second",))
-    assert candidate(there, manifest, None) == Candidate(there, make.CLUSTER, proven=True, sites=("second",))
+    assert candidate(there, manifest, None) == Candidate(
+        there, make.CLUSTER, proven=True, sites=("second",), ca=make.ca_sha256()
+    )
     early = replace(copy, written=copy.taken - timedelta(minutes=6))
     assert candidate(early, manifest, None).fault.startswith("its node's clock was ahead")
     assert not candidate(copy, replace(manifest, kind="safety"), None).proven

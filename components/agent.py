@@ -15,6 +15,7 @@ from pulumi.dynamic import (
 )
 
 from components.command_line import Deletion, deletion
+from components.identity import Identities
 from components.progress import say
 from components.settings import from_provider
 from recovery.cluster import Cluster
@@ -40,7 +41,7 @@ class AgentProvider(ResourceProvider):
         return DiffResult(changes=changed or not olds["running"] or bool(news.get("drift")))
 
     def create(self, props: Props) -> CreateResult:
-        return CreateResult(f"{props['manager']}-agent", self._install(props))
+        return CreateResult(f"{props['node']['address']}-agent", self._install(props))
 
     def update(self, _id: str, _olds: Props, news: Props) -> UpdateResult:
         return UpdateResult(self._install(news))
@@ -77,9 +78,9 @@ class AgentProvider(ResourceProvider):
         return {**props, "digest": agents.install(self._cluster, self._node(props)), "running": True}
 
     def _node(self, props: Props) -> Node:
-        """The manager as the settings have it now, or as they had it last if they no longer name it."""
-        named = {node.name: node for node in self._cluster.settings.nodes}
-        return named.get(props["manager"]) or Node.from_json(props["node"])
+        """The machine as the settings have it now, or as they had it last if they no longer have it."""
+        known = Node.from_json(props["node"])
+        return next((node for node in self._cluster.settings.nodes if node.address == known.address), known)
 
 
 class Agent(Resource, module="requorum", name="Agent"):
@@ -89,6 +90,7 @@ class Agent(Resource, module="requorum", name="Agent"):
         self,
         node: Node,
         settings: Settings,
+        names: Identities,
         host: pulumi.Input[str],
         drift: Sequence[str],
         opts: pulumi.ResourceOptions,
@@ -101,4 +103,5 @@ class Agent(Resource, module="requorum", name="Agent"):
             **({"drift": list(drift)} if drift else {}),
             "running": None,
         }
-        super().__init__(AgentProvider(), f"{node.name}-agent", props, opts)
+        called = names.resource(node, "agent")
+        super().__init__(AgentProvider(), called, props, opts.merge(names.aliases(node, "agent")))

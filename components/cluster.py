@@ -4,16 +4,18 @@ from collections.abc import Mapping
 
 import pulumi
 
-from components import hooks
+from components import hooks, identity
 from components.agent import Agent
 from components.hosts.docker import DockerHosts
 from components.hosts.existing import ExistingHosts
+from components.identity import Identities
 from components.membership import Health, Member, Quorum
 from components.node import Preparation
 from components.settings import provider
 from recovery.cluster import Cluster as Opened
 from recovery.operations.assess import Assessment
 from recovery.settings import Settings
+from recovery.survey.hosts import container_names
 from recovery.swarm.model import Reach
 
 
@@ -33,13 +35,15 @@ class Cluster(pulumi.ComponentResource):
         settings = cluster.settings
         mine = pulumi.ResourceOptions(parent=self, providers=[provider(pulumi.ResourceOptions(parent=self))])
         empty = [r.node.name for r in assessment.survey.reports if r.known_lost and r.reach is Reach.ANSWERS]
+        containers = container_names(settings) if settings.hosts.driver == "docker" else {}
+        names = identity.of(settings, assessment.moved, containers)
         made = (
-            DockerHosts("hosts", cluster, empty, mine)
+            DockerHosts("hosts", cluster, names, containers, empty, mine)
             if settings.hosts.driver == "docker"
             else ExistingHosts("hosts", assessment.survey, mine)
         )
         silent = frozenset(assessment.diagnosis.left_alone)
-        ready = self._prepared(settings, assessment, made.identities, mine)
+        ready = self._prepared(settings, assessment, names, made.identities, mine)
         told = mine.merge(pulumi.ResourceOptions(hooks=hooks.on_error(cluster)))
         quorum = Quorum(
             "quorum",
@@ -48,7 +52,7 @@ class Cluster(pulumi.ComponentResource):
             assessment.changes.options,
             told.merge(pulumi.ResourceOptions(depends_on=[ready[manager.name] for manager in settings.managers])),
         )
-        members = self._members(settings, assessment, made.identities, ready, quorum, told)
+        members = self._members(settings, assessment, names, made.identities, ready, quorum, told)
         proving = mine.merge(pulumi.ResourceOptions(hooks=hooks.before_proof(cluster)))
         health = Health("health", settings, quorum, members, assessment.changes.of_swarm, proving)
         if settings.agent:  # after the proof: a recovery does not wait for them
@@ -57,7 +61,7 @@ class Cluster(pulumi.ComponentResource):
                     depends_on=[health], ignore_changes=["*"] if node.name in silent else None
                 )
                 drift = assessment.changes.agents.get(node.name, ())
-                Agent(node, settings, made.identities[node.name], drift, mine.merge(options))
+                Agent(node, settings, names, made.identities[node.name], drift, mine.merge(options))
         self.cluster_id, self.health, self.leader = quorum.cluster_id, health.health, health.leader
         self.managers = {manager.name: str(manager.address) for manager in settings.managers}
         self.workers = {worker.name: str(worker.address) for worker in settings.workers}
@@ -75,6 +79,7 @@ class Cluster(pulumi.ComponentResource):
         self,
         settings: Settings,
         assessment: Assessment,
+        names: Identities,
         identities: Mapping[str, pulumi.Input[str]],
         mine: pulumi.ResourceOptions,
     ) -> dict[str, Preparation]:
@@ -84,6 +89,7 @@ class Cluster(pulumi.ComponentResource):
             node.name: Preparation(
                 node,
                 settings,
+                names,
                 identities[node.name],
                 node.name in assessment.diagnosis.left_alone,
                 wanted[node.name],
@@ -97,6 +103,7 @@ class Cluster(pulumi.ComponentResource):
         self,
         settings: Settings,
         assessment: Assessment,
+        names: Identities,
         identities: Mapping[str, pulumi.Input[str]],
         ready: Mapping[str, Preparation],
         quorum: Quorum,
@@ -122,7 +129,7 @@ class Cluster(pulumi.ComponentResource):
             managers = None if node.role == "manager" else [str(manager.address) for manager in settings.managers]
             changes = assessment.changes.entries.get(node.name, ())
             members[node.name] = Member(
-                node, assessment.plan, changes, identities[node.name], generation, managers, options
+                node, names, assessment.plan, changes, identities[node.name], generation, managers, options
             )
             if node.role == "manager":
                 before = [quorum, members[node.name]]

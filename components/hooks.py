@@ -1,7 +1,5 @@
 """Resource hooks: actions before and after the update of a resource."""
 
-from collections.abc import Collection
-
 import pulumi
 
 from components.progress import say
@@ -11,26 +9,27 @@ from recovery.operations.hosts import clear
 from recovery.planning.steps import Action
 from recovery.steps import journal
 from recovery.steps.entry import Entry
+from recovery.swarm.machines import Node
 
 
-def around_host(cluster: Cluster, empty: Collection[str]) -> pulumi.ResourceHookBinding:
+def around_host(cluster: Cluster, node: Node, *, empty: bool) -> pulumi.ResourceHookBinding:
     """Record in the journal that Pulumi makes a machine, and first remove an unrecorded container of a killed update.
 
-    ``empty`` names the nodes whose container may be such a container.
+    ``empty`` says that the node's container may be such a container.
     """
-    begun: dict[str, Entry] = {}
+    begun: list[Entry] = []
 
-    def before(args: pulumi.ResourceHookArgs) -> None:
-        begun[args.name] = journal.begin(cluster, Action.REBUILD, args.name, say)
-        if args.name in empty and clear(cluster.settings, cluster.settings.node(args.name)):
-            say(f"{args.name}: removed the empty container that an interrupted update left")
+    def before(_args: pulumi.ResourceHookArgs) -> None:
+        begun.append(journal.begin(cluster, Action.REBUILD, node.name, say))
+        if empty and clear(cluster.settings, node):
+            say(f"{node.name}: removed the empty container that an interrupted update left")
 
-    def after(args: pulumi.ResourceHookArgs) -> None:
-        journal.end(cluster, begun[args.name], say)
+    def after(_args: pulumi.ResourceHookArgs) -> None:
+        journal.end(cluster, begun.pop(), say)
 
     return pulumi.ResourceHookBinding(
-        before_create=[pulumi.ResourceHook("before-host", before)],
-        after_create=[pulumi.ResourceHook("after-host", after)],
+        before_create=[pulumi.ResourceHook(f"before-host-{node.address}", before)],
+        after_create=[pulumi.ResourceHook(f"after-host-{node.address}", after)],
     )
 
 

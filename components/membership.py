@@ -22,6 +22,7 @@ from pulumi.dynamic import (
 )
 
 from components.command_line import Deletion, deletion
+from components.identity import Identities
 from components.progress import say
 from components.settings import from_provider
 from recovery.cluster import Cluster
@@ -133,10 +134,10 @@ class MemberProvider(_Provider):
 
     def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
         moves = olds.get("role") == news["role"] == "manager"
-        replaced = [key for key in ("name", *(() if moves else ("address",))) if olds.get(key) != news.get(key)]
+        replaced = [] if moves or olds.get("address") == news.get("address") else ["address"]
         changed = any(
             olds.get(key) != news.get(key)
-            for key in ("address", "role", "availability", "labels", "host", "generation", "managers")
+            for key in ("name", "address", "role", "availability", "labels", "host", "generation", "managers")
             if key != "availability" or news.get(key)  # not named: it stays as it is
         )
         changed = changed or olds["standing"] != Membership.MEMBER or _is_planned(news) or bool(news.get("changes"))
@@ -160,7 +161,7 @@ class MemberProvider(_Provider):
         known = (
             one
             for one in seen.reports
-            if (one.node.name, one.node.dial, one.node.role) == (node.name, node.dial, node.role)
+            if (one.node.address, one.node.dial, one.node.role) == (node.address, node.dial, node.role)
         )
         told = next(known, None) or survey(self._cluster, nodes=[node]).reports[0]
         standing, role = membership_of(told, seen.leader)
@@ -258,6 +259,7 @@ class Member(Resource, module="requorum", name="Member"):
     def __init__(
         self,
         node: Node,
+        names: Identities,
         plan: Plan,
         changes: Sequence[str],
         host: pulumi.Input[str],
@@ -274,7 +276,8 @@ class Member(Resource, module="requorum", name="Member"):
             **_noted(changes),
             **dict.fromkeys(("node_id", "cluster_id", "standing")),
         }
-        super().__init__(MemberProvider(), f"{node.name}-member", props, opts)
+        called = names.resource(node, "member")
+        super().__init__(MemberProvider(), called, props, opts.merge(names.aliases(node, "member")))
 
 
 class Health(Resource, module="requorum", name="Health"):

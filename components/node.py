@@ -5,6 +5,7 @@ from datetime import datetime
 import pulumi
 from pulumi_command import remote
 
+from components.identity import Identities
 from recovery.node.ssh_keys import pinned_key, private_key_text
 from recovery.planning import preparation
 from recovery.settings import Settings
@@ -24,17 +25,19 @@ class Preparation(pulumi.ComponentResource):
         self,
         node: Node,
         settings: Settings,
+        names: Identities,
         identity: pulumi.Input[str],
         silent: bool,
         wanted: preparation.Preparation,
         now: datetime,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        super().__init__("requorum:node:Preparation", f"{node.name}-preparation", None, opts)
+        own = pulumi.ResourceOptions.merge(opts, names.aliases(node, "preparation"))
+        super().__init__("requorum:node:Preparation", names.resource(node, "preparation"), None, own)
         again = f"# {now.isoformat()}\n" if wanted.drift else ""
         kept = ["*"] if silent else ["stdin"] if wanted.known and not wanted.drift else None
         command = remote.Command(
-            f"{node.name}-prepared",
+            names.resource(node, "prepared"),
             connection=remote.ConnectionArgs(
                 host=node.dial,
                 port=settings.ssh.port,
@@ -48,10 +51,12 @@ class Preparation(pulumi.ComponentResource):
             stdin=wanted.script + again,
             triggers=[identity],
             logging=remote.Logging.STDERR,
-            opts=pulumi.ResourceOptions(
-                parent=self,
-                ignore_changes=kept,
-                custom_timeouts=pulumi.CustomTimeouts(create=TIME_LIMIT, update=TIME_LIMIT),
+            opts=names.aliases(node, "prepared").merge(
+                pulumi.ResourceOptions(
+                    parent=self,
+                    ignore_changes=kept,
+                    custom_timeouts=pulumi.CustomTimeouts(create=TIME_LIMIT, update=TIME_LIMIT),
+                )
             ),
         )
         self.register_outputs({"identity": identity, "prepared": command.id})

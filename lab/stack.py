@@ -36,18 +36,25 @@ class Result:
 def settings(
     instance: Instance, *, managers: int = 3, workers: int = 2, version: str = image.DEFAULT
 ) -> dict[str, Any]:
-    """The configuration of a cluster on a lab. Addresses are 10.OCTET.ZONE.NODE. Nodes use the zones in turn."""
+    """The configuration of a cluster on a lab. Addresses are 10.OCTET.ZONE.NODE. Nodes use the zones in turn.
+
+    Workers are named by number: without a name, they would be named by their address.
+    """
 
     def addresses(count: int, first: int) -> list[dict[str, str]]:
         return [{"address": f"10.{instance.octet}.{index % ZONES + 1}.{first + index}"} for index in range(count)]
 
+    named = [
+        {"name": f"worker-{number}", **node}
+        for number, node in enumerate(addresses(workers, 21 if managers < 10 else 101), 1)
+    ]
     sealed = {"recipients": [keys.recipient(instance)], "identityFile": str(instance.age_identity)}
     return {
         "cluster": "lab",
         "subnet": str(instance.subnet),
         "zones": ["a", "b", "c"],
         "managers": addresses(managers, 11),
-        "workers": addresses(workers, 21 if managers < 10 else 101),
+        "workers": named,
         "hosts": {
             "driver": "docker",
             "endpoint": instance.docker_host,

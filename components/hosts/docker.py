@@ -7,6 +7,7 @@ import pulumi_docker as docker
 
 from components import hooks
 from components.hosts import container
+from components.identity import Identities
 from recovery.cluster import Cluster
 from recovery.survey.hosts import LABEL, volume_name
 from recovery.swarm.machines import Node
@@ -15,16 +16,25 @@ from recovery.swarm.machines import Node
 class DockerHosts(pulumi.ComponentResource):
     """A network on every engine, and for every node a volume and a container at its fixed address.
 
+    ``containers`` are the containers' names by node: a container keeps its name, and with it its host name, its volume and
+    its SSH identity, when its node is given another name in the stack file.
     ``empty`` names the nodes that answer without swarm state. If a killed update left such a container, Requorum removes it
     before it makes the new container.
     """
 
     def __init__(
-        self, name: str, cluster: Cluster, empty: Collection[str], opts: pulumi.ResourceOptions | None = None
+        self,
+        name: str,
+        cluster: Cluster,
+        identities: Identities,
+        containers: Mapping[str, str],
+        empty: Collection[str],
+        opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("requorum:hosts:Docker", name, None, opts)
         self._settings = settings = cluster.settings
-        self._hooks = hooks.around_host(cluster, empty)
+        self._names, self._containers = identities, containers
+        self._cluster, self._empty = cluster, empty
         self._engines = {
             endpoint: self._engine(number, endpoint)
             for number, endpoint in enumerate(
@@ -50,11 +60,18 @@ class DockerHosts(pulumi.ComponentResource):
         options, network = self._engines[self._settings.hosts.endpoint_of(node.zone)]
         label = {"label": LABEL, "value": self._settings.cluster}
         kept = options.merge(pulumi.ResourceOptions(retain_on_delete=self._settings.protected or None))
-        volume = docker.Volume(f"{node.name}-volume", name=volume_name(node.name), labels=[label], opts=kept)
+        called = self._containers[node.name]
+        volume = docker.Volume(
+            self._names.resource(node, "volume"),
+            name=volume_name(called),
+            labels=[label],
+            # A volume outlives its container, which may be made again after its node was given another name.
+            opts=kept.merge(self._names.aliases(node, "volume")).merge(pulumi.ResourceOptions(ignore_changes=["name"])),
+        )
         return docker.Container(
-            node.name,
-            name=node.name,
-            hostname=node.name,
+            self._names.resource(node, "container"),
+            name=called,
+            hostname=called,
             image=self._settings.hosts.image,
             labels=[label],
             capabilities={"adds": list(container.ADD_CAPABILITIES), "drops": list(container.DROP_CAPABILITIES)},
@@ -67,7 +84,7 @@ class DockerHosts(pulumi.ComponentResource):
             volumes=[
                 {"volume_name": volume.name, "container_path": container.DATA_PATH},
                 {
-                    "host_path": f"{self._settings.hosts.identities}/{node.name}",
+                    "host_path": f"{self._settings.hosts.identities}/{called}",
                     "container_path": container.IDENTITY_PATH,
                     "read_only": True,
                 },
@@ -76,12 +93,12 @@ class DockerHosts(pulumi.ComponentResource):
             must_run=True,
             # A new image must not replace every manager at once: rebuild nodes one by one instead.
             # The official plugin never reads the security options back as they were written.
-            opts=options.merge(
+            opts=options.merge(self._names.aliases(node, "container", plain=True)).merge(
                 pulumi.ResourceOptions(
                     ignore_changes=["image", "securityOpts"],
                     delete_before_replace=True,
                     retain_on_delete=self._settings.protected or None,
-                    hooks=self._hooks,
+                    hooks=hooks.around_host(self._cluster, node, empty=node.name in self._empty),
                 )
             ),
         )

@@ -72,8 +72,8 @@ def _watched(cluster: Cluster) -> Watched:
     managers = [manager.name for manager in settings.managers]
     try:
         listed, catalog = cluster.catalog(hasty=True), DataCatalog(cluster, hasty=True)
-        copies, drills = listed.since_proven(), last_drills.last(cluster, listed)
+        copies, drills, owners = listed.since_proven(), last_drills.last(cluster, listed), listed.owners
     except RequorumError:
         return Watched(status, None, managers, {}, {}, sites=len(settings.backup.sites))
     data = {name: [copy.dated for copy in catalog.of(name)] for name in settings.data}
-    return Watched(status, copies, managers, data, drills, sites=len(settings.backup.sites))
+    return Watched(status, copies, managers, data, drills, sites=len(settings.backup.sites), owners=owners)

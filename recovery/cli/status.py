@@ -1,5 +1,6 @@
 """The command that shows the state of the cluster now, and the look at it that other commands share."""
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
@@ -30,7 +31,8 @@ class Look(NamedTuple):
 
     survey: Survey
     diagnosis: Diagnosis
-    copies: tuple[Copy, ...]
+    copies: Mapping[str, Copy]
+    """The newest copy of each manager, by its name."""
     stock: Stock
     unfinished: datetime | None = None
     """When the run began that no report covers."""
@@ -81,24 +83,26 @@ def look(cluster: Cluster) -> Look:
     with ThreadPoolExecutor(max_workers=1) as pool:
         copies = pool.submit(_copies, cluster)
         seen = survey(cluster)
-        known, found, notes, stock, begun = copies.result()
+        known, found, newest, notes, stock, begun = copies.result()
     unread = stock.error is not None  # then there may be copies, and all may be lost
     if unread and known is None and seen.leader:
         known = seen.leader.cluster_id  # the copies would tell
-    diagnosis = diagnose(seen, known, cluster=cluster.settings.cluster, copies=bool(found) or unread)
+    diagnosis = diagnose(seen, known, cluster=cluster.settings.cluster, copies=found or unread)
     if unread and known is None and diagnosis.kind is Kind.ALL_LOST and not diagnosis.orphans:
         notes = (f"S3 cannot be read, so Requorum cannot tell whether cluster {cluster.settings.cluster} ever was",)
-    return Look(seen, replace(diagnosis, warnings=diagnosis.warnings + notes), found, stock, begun)
+    return Look(seen, replace(diagnosis, warnings=diagnosis.warnings + notes), newest, stock, begun)
 
 
 def _copies(
     cluster: Cluster,
-) -> tuple[str | None, tuple[Copy, ...], tuple[str, ...], Stock, datetime | None]:
+) -> tuple[str | None, bool, Mapping[str, Copy], tuple[str, ...], Stock, datetime | None]:
     settings = cluster.settings
     try:
         catalog = cluster.catalog(hasty=True)
         stock = readiness.stock_of(cluster, catalog)
         known = settings.cluster_id if stock.error else known_id(settings, catalog)
-        return known, catalog.copies, catalog.notes, stock, unfinished.begun(settings.keys, catalog.keys)
+        newest = {name: copies[0][0] for name, copies in stock.copies.items()}
+        begun = unfinished.begun(settings.keys, catalog.keys)
+        return known, bool(catalog.copies), newest, catalog.notes, stock, begun
     except RequorumError as error:
-        return settings.cluster_id, (), (), readiness.no_stock(settings, error), None
+        return settings.cluster_id, False, {}, (), readiness.no_stock(settings, error), None

@@ -1,14 +1,15 @@
 """The copies of one cluster in S3: the list, the state of each, and the best one to restore from."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property, partial
+from itertools import islice
 from pathlib import Path
 
-from recovery.copies import contents, naming
+from recovery.copies import contents, naming, owners
 from recovery.copies.copy import Copy, at, newest_first, of
 from recovery.copies.manifest import (
     NO_REMEDY,
@@ -19,6 +20,7 @@ from recovery.copies.manifest import (
     from_json,
     why_not_issued,
 )
+from recovery.copies.owners import Owners
 from recovery.copies.storing import store
 from recovery.copies.workspace import workspace
 from recovery.errors import DamagedCopy, NoUsableCopy, Refused, UnopenedCopy
@@ -45,6 +47,7 @@ class Catalog:
         self.prefix = settings.keys.root
         self._then = self.store.then
         self._identity_file = settings.backup.identity_file
+        self._nodes = settings.managers
         self._managers = sorted(manager.name for manager in settings.managers)
         self._manifests: dict[Copy, Manifest] = {}
         self._lengths: dict[Copy, int] = {}
@@ -106,13 +109,13 @@ class Catalog:
         cas = {read.ca_sha256: read.ca for _, read in found if isinstance(read, Manifest) and read.ca}
         return [(copy, _claimed(copy, read, cas)) for copy, read in found]
 
-    def reading(self, copies: Sequence[Copy]) -> Iterator[tuple[Copy, Manifest | DamagedCopy]]:
+    def reading(self, copies: Iterable[Copy]) -> Iterator[tuple[Copy, Manifest | DamagedCopy]]:
         """The given copies with their manifests, as in `manifests`. It reads `BATCH` at a time, only as far as the caller
         iterates. Raises: StoreError.
         """
         with ThreadPoolExecutor(max_workers=BATCH) as pool:
-            for first in range(0, len(copies), BATCH):
-                batch = copies[first : first + BATCH]
+            left = iter(copies)
+            while batch := tuple(islice(left, BATCH)):
                 yield from pool.map(self._read, batch)
 
     @property
@@ -123,10 +126,9 @@ class Catalog:
     @property
     def unopened(self) -> tuple[str, ...]:
         """A warning if no identity here opens the newest copies of the settings' managers. Raises: StoreError."""
-        newest = {
-            copy: manifest for copy, manifest in self.newest_manifests().items() if copy.manager in self._managers
-        }
-        closed = {copy.manager: manifest for copy, manifest in newest.items() if self.opens(manifest) is False}
+        read = self.newest_manifests()
+        newest = {name: read[copy] for name, copy in self.newest_by_manager().items() if copy in read}
+        closed = {name: manifest for name, manifest in newest.items() if self.opens(manifest) is False}
         if not closed:
             return ()
         recipients = dict.fromkeys(one for manifest in closed.values() for one in manifest.recipients)
@@ -147,38 +149,76 @@ class Catalog:
             return None
         return bool(self.identities.recipients.intersection(manifest.recipients))
 
-    def _of(self, manager: str) -> list[Copy]:
-        """The copies of one manager, newest first."""
-        return [copy for copy in self.copies if copy.manager == manager]
+    def _under(self, *names: str) -> list[Copy]:
+        """The copies that were taken under any of these names of managers, newest first."""
+        return [copy for copy in self.copies if copy.manager in names]
 
     def _clocks(self) -> Iterator[str]:
         for name in self._managers:
-            if (last := max(self._of(name), key=lambda copy: copy.dated, default=None)) and last.ahead:
+            if (last := max(self._under(name), key=lambda copy: copy.dated, default=None)) and last.ahead:
                 yield f"Requorum treats the last copy of {name} as the oldest: {last.clock}"
 
     def newest(self, manager: str) -> Copy | None:
-        """The newest copy of one manager."""
-        return next((copy for copy in self.copies if copy.manager == manager), None)
+        """The newest copy that was taken under one manager's name."""
+        return next(iter(self._under(manager)), None)
+
+    @cached_property
+    def owners(self) -> Owners:
+        """Whose copies are whose, as the newest copy of each manager that ever had one tells. Raises: StoreError."""
+        newest = self.newest_manifests()
+        return owners.known(self._nodes, (newest[copy] for copy in sorted(newest, key=lambda copy: copy.dated)))
+
+    def owner(self, copy: Copy) -> str:
+        """The name of the manager whose copy it is: the name that the settings give it now, if they have it. Raises: StoreError."""
+        manifest = self._try_manifest(copy)
+        return copy.manager if isinstance(manifest, DamagedCopy) else self.owners.of(manifest)
+
+    def of_managers(self, names: Collection[str], copies: Iterable[Copy]) -> Iterator[Copy]:
+        """Those of the copies that are of the managers of these names, as `reading` reads them. Raises: StoreError."""
+        return (copy for copy, _ in self.reading(copies) if self.owner(copy) in names)
+
+    @cached_property
+    def names(self) -> Mapping[str, Collection[str]]:
+        """The names under which copies of each manager of the settings are, as the newest copy of each name tells, by the name
+        that the manager has now. Copies that another machine left under one of them are there too. Raises: StoreError.
+        """
+        read = self.newest_manifests()
+        owned = {name: name for name in {copy.manager for copy in self.copies}}
+        owned |= {copy.manager: self.owners.of(manifest) for copy, manifest in read.items()}
+        return {
+            manager: sorted({name for name, owner in owned.items() if owner == manager} | ({manager} - owned.keys()))
+            for manager in self._managers
+        }
+
+    def of(self, manager: str) -> list[Copy]:
+        """The copies under all `names` of a manager, newest first. Raises: StoreError."""
+        return self._under(*self.names[manager])
+
+    def newest_by_manager(self) -> dict[str, Copy]:
+        """The newest copy of each manager of the settings, by its name. Raises: StoreError."""
+        return {name: copies[0] for name in self._managers if (copies := self.of(name))}
 
     def newest_of_each(self) -> tuple[Copy, ...]:
-        """The newest copy of each manager of the settings, by manager's name."""
-        return tuple(copy for name in self._managers if (copy := self.newest(name)))
+        """The newest copy of each manager of the settings, by manager's name. Raises: StoreError."""
+        return tuple(self.newest_by_manager().values())
 
     def newest_manifests(self) -> dict[Copy, Manifest]:
-        """The newest copy of each manager that ever had one, by manager's name, with its manifest. Copies whose manifest
+        """The newest copy under each name that a manager ever had, by that name, with its manifest. Copies whose manifest
         cannot be read are left out.
 
         Raises: StoreError.
         """
-        newest = (self.newest(name) for name in sorted({copy.manager for copy in self.copies}))
-        read = {copy: self._try_manifest(copy) for copy in newest if copy}
-        return {copy: manifest for copy, manifest in read.items() if not isinstance(manifest, DamagedCopy)}
+        newest = [copy for name in sorted({copy.manager for copy in self.copies}) if (copy := self.newest(name))]
+        with ThreadPoolExecutor(max_workers=BATCH) as pool:
+            read = zip(newest, pool.map(self._try_manifest, newest), strict=True)
+            return {copy: manifest for copy, manifest in read if not isinstance(manifest, DamagedCopy)}
 
     def named(self, name: str) -> Copy:
-        """The copy of that name, which may be short (`naming.find`). Raises: NoUsableCopy."""
+        """The copy of that name, which may be short (`naming.find`). Raises: NoUsableCopy, StoreError."""
         doing, why = f"looking for copy {name}", "S3 has no copy of that name"
         missing = NoUsableCopy(doing, why, remedy="requorum copies list", code="no-such-copy")
-        return naming.find(self.copies, name, missing)
+        known = self.names if name.partition("@")[0] in self._managers else {}
+        return naming.find(self.copies, name, missing, known)
 
     @contextmanager
     def verified(self, copy: Copy) -> Iterator[tuple[Manifest, Path]]:
@@ -215,7 +255,7 @@ class Catalog:
         """The identities that open the copies. Raises: SettingError."""
         return Identities(self._identity_file, setting="backup.identityFile")
 
-    def by_trust(self, copies: Sequence[Copy]) -> Iterator[Copy]:
+    def by_trust(self, copies: Iterable[Copy]) -> Iterator[Copy]:
         """The copies in the order in which a swarm would be restored from them: proven ones first, then unproven ones, then
         those that failed their restore test. The copies are given newest first and stay so. Raises: StoreError.
         """
@@ -230,12 +270,12 @@ class Catalog:
             yield from left
 
     def since_proven(self) -> list[tuple[Copy, Manifest | DamagedCopy]]:
-        """The copies of each manager with their manifests, newest first, down to the newest proven one that a swarm may be
-        restored from. Raises: StoreError.
+        """The copies under each manager's name with their manifests, newest first, down to the newest proven one that a swarm
+        may be restored from. Raises: StoreError.
         """
         found = []
         for name in sorted({copy.manager for copy in self.copies}):
-            for copy, manifest in self.reading(self._of(name)):
+            for copy, manifest in self.reading(self._under(name)):
                 found.append((copy, manifest))
                 if not isinstance(manifest, DamagedCopy) and manifest.restores_proven:
                     break
@@ -245,20 +285,23 @@ class Catalog:
         """For each manager of the settings its newest copies with their manifests, down to the newest proven one that a swarm
         may be restored from, as far as `BATCH` copies before the newest one tell. Raises: StoreError.
         """
-        found = {copy.manager: [(copy, manifest)] for copy, manifest in self.reading(self.newest_of_each())}
+        of_each = self.newest_by_manager()
+        found = {name: [read] for name, read in zip(of_each, self.reading(of_each.values()), strict=True)}
         for name, newest in found.items():
             _, manifest = newest[0]
             if not isinstance(manifest, DamagedCopy) and manifest.restores_proven:
                 continue
-            for copy, earlier in self.reading(self._of(name)[1 : BATCH + 1]):
+            for copy, earlier in self.reading(self.of(name)[1 : BATCH + 1]):
+                if self.owner(copy) != name:
+                    continue
                 newest.append((copy, earlier))
                 if not isinstance(earlier, DamagedCopy) and earlier.restores_proven:
                     break
         return found
 
     def first(self, manager: str) -> Copy | None:
-        """The oldest copy of one manager."""
-        return next(reversed(self._of(manager)), None)
+        """The oldest copy under the `names` of a manager. Raises: StoreError."""
+        return next(reversed(self.of(manager)), None)
 
     def add(self, manifest: Manifest, sealed: Path) -> Copy:
         """Store a copy at every site: the sealed archive first, its manifest last.

@@ -53,7 +53,7 @@ def newest_good(
     whole: bool = True,
     choice: str | datetime | None = None,
 ) -> Iterator[Search]:
-    """The newest good copy of any of the managers. Its archive exists within the context.
+    """The newest good copy of any of the managers, under whatever names they were copied. Its archive exists within the context.
 
     Each candidate is read completely and compared with its manifest before it is chosen. ``cluster_id``, if known,
     excludes copies of another swarm. ``cas`` are the digests of the CA that is trusted. They exclude copies that
@@ -66,7 +66,7 @@ def newest_good(
     """
     rejected: dict[Copy, Rejected] = {}
     unopened: SettingError | None = None
-    candidates = _candidates(catalog, managers, choice)
+    candidates = _Candidates(catalog, managers, choice)
     for copy in catalog.by_trust(candidates) if whole else candidates:
         with ExitStack() as opened:
             try:
@@ -87,8 +87,8 @@ def newest_good(
                     raise
                 rejected[copy], unopened = Rejected(copy, error.why, error.code), unopened or error
                 continue
-            rejected = {**(_newer(catalog, candidates, copy) if whole else {}), **rejected}
-            yield Search(Choice(copy, manifest), tuple(rejected.values()), archive, unlock_key)
+            rejected = {**(_newer(catalog, candidates.since(copy)) if whole else {}), **rejected}
+            yield Search(Choice(copy, manifest, catalog.owner(copy)), tuple(rejected.values()), archive, unlock_key)
             return
     if unopened:
         raise unopened
@@ -100,14 +100,6 @@ def _rejected(catalog: Catalog, copy: Copy, error: DamagedCopy | NoUnlockKey) ->
         return Rejected(copy, error.why, error.code)
     recipients = catalog.manifest(copy).recipients
     return Rejected(copy, f"{error.why}. It is sealed to {', '.join(recipients)}", error.code, recipients)
-
-
-def _candidates(catalog: Catalog, managers: Collection[str], choice: str | datetime | None) -> list[Copy]:
-    """The copies of the managers that the operator's choice allows, newest first."""
-    mine = [copy for copy in catalog.copies if copy.manager in managers]
-    if choice is None:
-        return mine
-    return [copy for copy in mine if (copy.name == choice if isinstance(choice, str) else copy.dated <= choice)]
 
 
 def newest_after(choice: Choice, copies: Mapping[Copy, Manifest]) -> Choice | None:
@@ -135,10 +127,34 @@ def why_foreign(manifest: Manifest, cluster_id: str | None, cas: frozenset[str])
     return ""
 
 
-def _newer(catalog: Catalog, candidates: Iterable[Copy], chosen: Copy) -> dict[Copy, Rejected]:
+@dataclass(frozen=True)
+class _Candidates:
+    """The copies of the managers that the operator's choice allows, newest first. They are read as far as somebody iterates."""
+
+    catalog: Catalog
+    managers: Collection[str]
+    choice: str | datetime | None
+
+    def __iter__(self) -> Iterator[Copy]:
+        return self._mine(self.catalog.copies)
+
+    def since(self, chosen: Copy) -> Iterator[Copy]:
+        """Those that are newer than the chosen one, or claim to be."""
+        return self._mine([copy for copy in self.catalog.copies if copy.taken > chosen.taken])
+
+    def _mine(self, copies: Iterable[Copy]) -> Iterator[Copy]:
+        return self.catalog.of_managers(self.managers, [copy for copy in copies if self._allows(copy)])
+
+    def _allows(self, copy: Copy) -> bool:
+        if isinstance(self.choice, str):
+            return copy.name == self.choice
+        return self.choice is None or copy.dated <= self.choice
+
+
+def _newer(catalog: Catalog, copies: Iterable[Copy]) -> dict[Copy, Rejected]:
     """Why copies that are newer than the chosen one, or claim to be, were not chosen."""
     found: dict[Copy, Rejected] = {}
-    for copy, manifest in catalog.reading([copy for copy in candidates if copy.taken > chosen.taken]):
+    for copy, manifest in catalog.reading(copies):
         if isinstance(manifest, DamagedCopy):
             found[copy] = Rejected(copy, manifest.why, manifest.code)
         elif copy.ahead:

@@ -138,3 +138,10 @@ class Choice:
 
     copy: Copy
     manifest: Manifest
+    owner: str = ""
+    """The name that the settings give its manager now, if it is another one."""
+
+    @property
+    def manager(self) -> str:
+        """The manager of the settings on which it is restored."""
+        return self.owner or self.manifest.manager

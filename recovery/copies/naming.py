@@ -1,12 +1,15 @@
 """The short names by which an operator names a copy: ``latest``, ``manager-b``, ``manager-b@09:22``, a part of its name."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Protocol, TypeVar
 
 from recovery.errors import NoUsableCopy
 
 LATEST = "latest"
+NO_OTHERS: Mapping[str, Collection[str]] = MappingProxyType({})
+"""Every owner's copies are under its own name."""
 SHOWN = 5
 """How many candidates an error shows."""
 
@@ -35,13 +38,14 @@ def short(copy: Named) -> str:
     return f"{copy.owner}@{copy.taken:%Y-%m-%dT%H:%M:%S}"
 
 
-def find(copies: Sequence[N], text: str, missing: NoUsableCopy) -> N:
+def find(copies: Sequence[N], text: str, missing: NoUsableCopy, names: Mapping[str, Collection[str]] = NO_OTHERS) -> N:
     """The copy that ``text`` names among the ``copies``, which are newest first.
 
     It is a whole name; ``latest``; an owner, whose newest copy it is; an owner and the start of a time (UTC), with or
-    without the date; or the start of a name. Raises: ``missing`` if there is none, NoUsableCopy if there are several.
+    without the date; or the start of a name. ``names`` has the names under which an owner's copies are, if it was renamed.
+    Raises: ``missing`` if there is none, NoUsableCopy if there are several.
     """
-    for found in _readings(copies, text):
+    for found in _readings(copies, text, names):
         if len(found) == 1:
             return found[0]
         if found:
@@ -49,15 +53,16 @@ def find(copies: Sequence[N], text: str, missing: NoUsableCopy) -> N:
     raise missing
 
 
-def _readings(copies: Sequence[N], text: str) -> Iterator[Sequence[N]]:
+def _readings(copies: Sequence[N], text: str, names: Mapping[str, Collection[str]]) -> Iterator[Sequence[N]]:
     """What the text may name, the plainest meaning first."""
     yield [copy for copy in copies if copy.name == text]
     yield copies[:1] if text == LATEST else ()
-    yield [copy for copy in copies if copy.owner == text][:1]
+    yield [copy for copy in copies if copy.owner in names.get(text, (text,))][:1]
     owner, at, time = text.partition("@")
     if at:
         start = time.removesuffix("Z").replace(" ", "T")
-        yield [copy for copy in copies if copy.owner == owner and start and _begins(copy.taken, start)]
+        for whose in ((owner,), names.get(owner, ())):  # a copy's short name has the name of its time
+            yield [copy for copy in copies if copy.owner in whose and start and _begins(copy.taken, start)]
     yield [copy for copy in copies if text and copy.name.startswith(text)]
 
 

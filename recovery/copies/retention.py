@@ -15,6 +15,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from recovery.copies.copy import Copy
 from recovery.copies.keeps import Keep
 from recovery.copies.manifest import WITH_INVENTORY, Manifest, Verdict
+from recovery.copies.owners import NOBODY_RENAMED, Owners
 from recovery.errors import DamagedCopy, StoreError
 from recovery.settings import Retention, RetentionRules
 
@@ -65,6 +66,8 @@ class Candidate(Generic[C]):
 
     copy: C
     swarm: str = ""
+    manager: str = ""
+    """Whose copy it is, if that is not the owner in its name: its manager has another name now."""
     proven: bool = False
     """Whether a whole swarm came up from it."""
     fault: str = ""
@@ -81,7 +84,12 @@ class Candidate(Generic[C]):
     @property
     def group(self) -> tuple[str, str, str]:
         """Whose copies it is judged with."""
-        return self.copy.owner, self.swarm, self.ca
+        return self.owner, self.swarm, self.ca
+
+    @property
+    def owner(self) -> str:
+        """With whose copies it is kept."""
+        return self.manager or self.copy.owner
 
     @property
     def cluster(self) -> tuple[str, str]:
@@ -109,12 +117,16 @@ class Removal(Generic[C]):
     """Whether the bucket keeps what was removed, as versions that no listing shows."""
 
 
-def candidate(copy: Copy, manifest: Manifest | DamagedCopy, mark: Keep | None) -> Candidate[Copy]:
+def candidate(
+    copy: Copy, manifest: Manifest | DamagedCopy, mark: Keep | None, owners: Owners = NOBODY_RENAMED
+) -> Candidate[Copy]:
     """What the rules know of a copy."""
     if isinstance(manifest, DamagedCopy):
         return Candidate(copy, fault=manifest.why, mark=mark)
     proven = manifest.verdict is Verdict.PROVEN and manifest.kind in WITH_INVENTORY
-    return Candidate(copy, manifest.cluster_id, proven, copy.clock, mark=mark, sites=copy.sites, ca=manifest.ca_sha256)
+    owner, ca = owners.of(manifest), manifest.ca_sha256
+    renamed = "" if owner == copy.owner else owner
+    return Candidate(copy, manifest.cluster_id, renamed, proven, copy.clock, mark=mark, sites=copy.sites, ca=ca)
 
 
 def decide(policy: Retention | None, candidates: Iterable[Candidate[C]], now: datetime) -> tuple[Decision[C], ...]:
@@ -137,16 +149,16 @@ def decide(policy: Retention | None, candidates: Iterable[Candidate[C]], now: da
         keeping[one].append(f"the newest proven copy of swarm {one.swarm}")
     newest = _newest_proven(sound, lambda one: one.group)
     for one in newest:
-        keeping[one].append(f"the newest proven copy of {one.copy.owner}")
+        keeping[one].append(f"the newest proven copy of {one.owner}")
     for site in sorted({site for one in sound for site in one.sites}):
         for one in _newest_proven([one for one in sound if site in one.sites], lambda one: one.group):
             if one not in newest:
-                keeping[one].append(f"the newest proven copy of {one.copy.owner} at the {site} site")
+                keeping[one].append(f"the newest proven copy of {one.owner} at the {site} site")
     for group in groups:
         wanting = policy.minimum - sum(bool(keeping[one]) for one in group)
         rest = sorted((one for one in group if not keeping[one]), key=lambda one: not one.proven)
         for one in rest[: max(wanting, 0)]:
-            keeping[one].append(f"{one.copy.owner} keeps at least {policy.minimum} copies")
+            keeping[one].append(f"{one.owner} keeps at least {policy.minimum} copies")
     return tuple(
         Decision(one.copy, one.half, bool(keeping[one]), tuple(keeping[one]) or (_why_not(one, policy),))
         for one in ordered

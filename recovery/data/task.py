@@ -9,8 +9,9 @@ from recovery.errors import Refused
 from recovery.node.engine import Engine
 from recovery.settings import Data
 from recovery.survey.nodes import stable_survey
+from recovery.swarm.entries import NOBODY, Member, Told, entries_of
 from recovery.swarm.machines import Node
-from recovery.swarm.model import Member, Service, Task
+from recovery.swarm.model import Service, Task
 
 
 @dataclass(frozen=True)
@@ -41,14 +42,15 @@ def find(cluster: Cluster, data: Data) -> TaskLocation:
 
     Raises: Refused if no manager has a leader, or as `choose`; EngineError, TransportError, HostError.
     """
-    leader = stable_survey(cluster, nodes=cluster.settings.managers).leader
+    seen = stable_survey(cluster)
+    leader = seen.leader
     if leader is None:
         doing, why = f"looking for service {data.service}", "no manager reports a leader"
         raise Refused(doing, why, remedy="requorum status", code="no-leader")
     with cluster.shell(leader.node) as shell:
         chief = Engine(shell)
         services, tasks, members = chief.services(), chief.tasks(), chief.members()
-    return choose(data, services, tasks, members, cluster.settings.nodes, leader.cluster_id)
+    return choose(data, services, tasks, members, cluster.settings.nodes, leader.cluster_id, told=seen.told)
 
 
 def choose(
@@ -58,6 +60,8 @@ def choose(
     members: Sequence[Member],
     nodes: Sequence[Node],
     cluster_id: str = "",
+    *,
+    told: Told = NOBODY,
 ) -> TaskLocation:
     """The running task with the lowest slot. Of a global service, the task on the first node of the settings. Pure.
 
@@ -73,7 +77,7 @@ def choose(
     if not running:
         remedy = f"on a manager: docker service ps {data.service}"
         raise Refused(doing, "none of its tasks is running", remedy=remedy, code="service-not-running")
-    standing = {member.node_id: node for member in members for node in nodes if member.stands_at(node)}
+    standing = {member.node_id: node for node in nodes for member in entries_of(node, members, told)}
     known_nodes = [task for task in running if task.node_id in standing]
     if not known_nodes:
         why, remedy = "it runs only on machines outside the stack file", "add its machine to requorum:workers"

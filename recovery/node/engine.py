@@ -15,9 +15,10 @@ from requests.exceptions import ReadTimeout, RequestException
 from recovery.errors import EngineError
 from recovery.node.shell import Machine, Shell
 from recovery.swarm import raft_options
+from recovery.swarm.entries import Member
 from recovery.swarm.key_file import UnlockKey
 from recovery.swarm.machines import SWARM_PORT, Node
-from recovery.swarm.model import Inventory, LocalState, Member, Service, Task
+from recovery.swarm.model import Inventory, LocalState, Service, Task
 from recovery.waiting import until
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from recovery.steps import unlock
 from recovery.survey import survivors, unknown_managers
 from recovery.survey.addresses import require_vacated
 from recovery.survey.nodes import stable_survey
-from recovery.swarm.model import Reach, Survey
+from recovery.swarm.model import AddressChange, Reach, Survey
 from recovery.swarm.survivor import Survivor
 
 UNCHANGED = "Nothing was changed"
@@ -41,6 +41,8 @@ class Assessment:
     plan: Plan
     changes: Changes = field(default_factory=Changes)
     """What an update changes beside the plan's steps."""
+    moved: tuple[AddressChange, ...] = ()
+    """The managers that have another address than in their newest copy."""
     unfinished: datetime | None = None
     """When the run began that no report covers; None if there is none."""
     conditions: tuple[Condition, ...] = ()
@@ -140,7 +142,7 @@ def assess(cluster: Cluster, *, typed: bool = False, now: datetime | None = None
         unlock.require_key(cluster, settings.node(name))
     spent = consent.is_spent(catalog.store, settings.keys)
     diagnosis = replace(diagnosis, warnings=diagnosis.warnings + catalog.notes)
-    engine = seen.of(search.choice.manifest.manager).engine if search.choice else ""
+    engine = seen.of(search.choice.manager).engine if search.choice else ""
     proven = next(iter(reports.names(cluster)), "") if diagnosis.kind in NO_QUORUM else ""
     newer = newest_after(search.choice, ours) if search.choice else newest(ours) if left else None
     source = Source(search.choice, search.rejected, newer, cas, engine, moved, ahead, proven, elsewhere)
@@ -149,7 +151,7 @@ def assess(cluster: Cluster, *, typed: bool = False, now: datetime | None = None
     begun, last = unfinished.begun(settings.keys, catalog.keys), newest(ours)
     ready = readiness.conditions(cluster, seen, readiness.stock_of(cluster, catalog)) if seen.leader else ()
     ready = ready if diagnosis.kind in WITH_LEADER else ()
-    return Assessment(seen, diagnosis, plan, differs, begun, ready, last.copy.dated if last else None)
+    return Assessment(seen, diagnosis, plan, differs, moved, begun, ready, last.copy.dated if last else None)
 
 
 def _best_copy(

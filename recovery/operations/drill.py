@@ -65,7 +65,8 @@ def drill(
         )
     for copy in copies:
         maker = _maker(catalog, copy)
-        where = _where(seen, copy, maker, on)
+        owner = catalog.owner(copy)
+        where = _where(seen, copy, maker, on, owner)
         now, start = datetime.now(UTC), monotonic()
         if is_older(where.engine, maker):
             why = (
@@ -79,7 +80,7 @@ def drill(
         result = Drill(copy, where.node.name, proof, round(monotonic() - start, 3), (now - copy.dated).total_seconds())
         if proof.verdict is not Verdict.UNPROVEN:
             _keep(catalog.store, copy.drill_key, result)
-        _keep(catalog.store, cluster.settings.keys.drill(copy.manager), result)
+        _keep(catalog.store, cluster.settings.keys.drill(owner), result)
         yield result
     for note in catalog.store.notes:
         say(note)
@@ -126,8 +127,8 @@ def _maker(catalog: Catalog, copy: Copy) -> str:
         return snapshot.UNKNOWN_ENGINE
 
 
-def _where(seen: Survey, copy: Copy, maker: str, on: Node | None) -> NodeReport:
-    """The node for the sandbox: ``on``, or the first that answers of the copy's own manager and the other managers.
+def _where(seen: Survey, copy: Copy, maker: str, on: Node | None, owner: str) -> NodeReport:
+    """The node for the sandbox: ``on``, or the first that answers of the copy's ``owner`` and the other managers.
 
     Nodes whose engine is older than the copy's ``maker`` come last. Raises: Refused if none answers.
     """
@@ -139,6 +140,6 @@ def _where(seen: Survey, copy: Copy, maker: str, on: Node | None) -> NodeReport:
 
     def rank(report: NodeReport) -> tuple[bool, bool, str]:
         node = report.node
-        return is_older(report.engine, maker), node.name != copy.manager, node.name
+        return is_older(report.engine, maker), node.name != owner, node.name
 
     return min(there, key=rank)

@@ -45,7 +45,7 @@ def intent(settings: Settings, node: Node, *, lost: bool) -> str:
             "Requorum checks that it does not answer"
         )
     if settings.hosts.driver == "docker":
-        return f"remove the container {node.name} and its volume {hosts.volume_name(node.name)} with all its data"
+        return f"remove the container of {node.name} ({node.address}) and its volume with all its data"
     return f"run {settings.hosts.fence[0]} to switch off {node.name} ({node.address})"
 
 

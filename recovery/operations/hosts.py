@@ -9,7 +9,8 @@ from requests.exceptions import RequestException
 
 from recovery.errors import HostError
 from recovery.settings import Settings
-from recovery.survey.hosts import LABEL, connect, volume_name
+from recovery.survey import hosts
+from recovery.survey.hosts import LABEL, connect
 from recovery.swarm.machines import Node
 
 ACT_SECONDS = 60
@@ -19,29 +20,17 @@ GRACE_SECONDS = 10
 
 
 def clear(settings: Settings, node: Node) -> bool:
-    """Remove the container with the node's name and our label. Returns whether there was one.
+    """Remove the node's container, if it has our label. Returns whether there was one.
 
     It removes the container of an update that was killed before it could record the container. The caller knows that
     the container holds no swarm state. Raises: HostError.
     """
-    endpoint = settings.hosts.endpoint_of(node.zone)
-    try:
-        engine = connect(endpoint, seconds=ACT_SECONDS)
-        try:
-            filters = {"name": f"^/{node.name}$", "label": f"{LABEL}={settings.cluster}"}
-            found = engine.containers(all=True, filters=filters)
-            for entry in found:
-                engine.remove_container(entry["Id"], force=True)
-        finally:
-            engine.close()
-    except (DockerException, RequestException, OSError) as error:
-        raise HostError(
-            f"removing the container {node.name} that an interrupted update left",
-            str(error),
-            remedy=f"docker rm -f {node.name}, then run the same command again",
-            code="host-engine-failed",
-        ) from None
-    return bool(found)
+    with _asked(settings, node, "removing its container, which an interrupted update left") as engine:
+        found = hosts.at(node, hosts.listed(settings, engine))
+        if found is None or found.label != settings.cluster:
+            return False
+        engine.remove_container(found.container_id, force=True)
+        return True
 
 
 def remove(settings: Settings, node: Node) -> None:
@@ -49,12 +38,14 @@ def remove(settings: Settings, node: Node) -> None:
 
     Raises: HostError. If one of them does not have our label, nothing is removed.
     """
-    volume = volume_name(node.name)
     with _asked(settings, node, f"removing the container and the volume of {node.name}") as engine:
-        containers = engine.containers(all=True, filters={"name": f"^/{node.name}$"})
+        container = hosts.at(node, hosts.listed(settings, engine))
+        volume = (container.volume if container else "") or hosts.volume_name(node.name)
         volumes = [v for v in engine.volumes(filters={"name": volume})["Volumes"] or () if v["Name"] == volume]
-        for found, what in ((containers, f"the container {node.name}"), (volumes, f"the volume {volume}")):
-            if any((entry.get("Labels") or {}).get(LABEL) != settings.cluster for entry in found):
+        labels = [(container.label, f"the container {container.name}")] if container else []
+        labels += [((entry.get("Labels") or {}).get(LABEL, ""), f"the volume {volume}") for entry in volumes]
+        for label, what in labels:
+            if label != settings.cluster:
                 raise HostError(
                     f"removing {what}",
                     f"it does not belong to this cluster. It does not have the label {LABEL}={settings.cluster}",
@@ -62,16 +53,17 @@ def remove(settings: Settings, node: Node) -> None:
                     node=node.name,
                     code="foreign-container",
                 )
-        for entry in containers:
-            engine.remove_container(entry["Id"], force=True)
+        if container:
+            engine.remove_container(container.container_id, force=True)
         for _ in volumes:
             engine.remove_volume(volume, force=True)
 
 
 def restart(settings: Settings, node: Node) -> None:
     """Restart the node's container: what a reboot is to a machine. Raises: HostError."""
-    with _asked(settings, node, f"restarting the container {node.name}") as engine:
-        engine.restart(node.name, timeout=GRACE_SECONDS)
+    with _asked(settings, node, f"restarting the container of {node.name}") as engine:
+        container = hosts.at(node, hosts.listed(settings, engine))
+        engine.restart(container.container_id if container else node.name, timeout=GRACE_SECONDS)
 
 
 @contextmanager

@@ -6,8 +6,14 @@ from recovery.copies.manifest import Proof, drilled
 
 
 def last(cluster: Cluster, catalog: Catalog) -> dict[str, Proof]:
-    """The result of each manager's last drill, if any, by the manager's name. Raises: StoreError."""
-    keys = {node.name: cluster.settings.keys.drill(node.name) for node in cluster.settings.managers}
-    held = {name: cluster.hasty.looks(key, catalog.sites_of(key)) for name, key in keys.items()}
-    results = {name: drilled(content for _, content in texts) for name, texts in held.items()}
-    return {name: proof for name, proof in results.items() if proof}
+    """The result of each manager's last drill, if any, by the manager's name. Raises: StoreError.
+
+    It may have been stored under an earlier name of the manager.
+    """
+    keys = {manager: [cluster.settings.keys.drill(name) for name in names] for manager, names in catalog.names.items()}
+    held = {
+        manager: [drilled(content for _, content in cluster.hasty.looks(key, catalog.sites_of(key))) for key in many]
+        for manager, many in keys.items()
+    }
+    results = {manager: [proof for proof in proofs if proof] for manager, proofs in held.items()}
+    return {manager: max(proofs, key=lambda proof: proof.at) for manager, proofs in results.items() if proofs}

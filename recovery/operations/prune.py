@@ -10,8 +10,9 @@ from datetime import datetime
 from typing import Generic
 
 from recovery.cluster import Cluster
-from recovery.copies import keeps
+from recovery.copies import keeps, owners
 from recovery.copies.copy import Copy
+from recovery.copies.manifest import Manifest
 from recovery.copies.removal import remove_unless_whole
 from recovery.copies.retention import C, Candidate, Decision, Removal, candidate, decide
 from recovery.data import prune as data
@@ -85,7 +86,11 @@ class Pruning(Generic[C]):
 def _decided(cluster: Cluster, now: datetime) -> tuple[Store, tuple[Decision[Copy], ...]]:
     catalog = cluster.catalog()
     marked = keeps.read(catalog)
-    copies = [candidate(copy, read, marked.get(copy)) for copy, read in catalog.manifests()]
+    listed = catalog.manifests()
+    known = owners.known(
+        cluster.settings.managers, (read for _, read in reversed(listed) if isinstance(read, Manifest))
+    )
+    copies = [candidate(copy, read, marked.get(copy), known) for copy, read in listed]
     halves = [Candidate(copy, half=True, mark=marked.get(copy), stored=copy.written) for copy in catalog.halves]
     catalog.store.require_whole(DOING)
     return catalog.store, decide(cluster.settings.backup.retention, copies + halves, now)

@@ -50,7 +50,7 @@ def stock_of(cluster: Cluster, catalog: Catalog) -> Stock:
         return Stock(
             *openers(settings),
             copies=copies,
-            further=sum(map(len, copies.values())) < sum(copy.manager in copies for copy in catalog.copies),
+            further=sum(map(len, copies.values())) < sum(len(catalog.of(name)) for name in copies),
             first=first,
             drills=last_drills.last(cluster, catalog),
             keys=keys,

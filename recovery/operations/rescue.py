@@ -28,9 +28,10 @@ from recovery.survey import single
 from recovery.survey.nodes import ask
 from recovery.survey.single import UNKNOWN, Place
 from recovery.survey.workload import GOSSIP_SECONDS, node_workload
+from recovery.swarm.entries import Member
 from recovery.swarm.key_file import Opening, UnlockKey, opens
 from recovery.swarm.machines import Node, Ssh
-from recovery.swarm.model import Member, Workload
+from recovery.swarm.model import Workload
 from recovery.swarm.single import Single
 from recovery.waiting import until
 

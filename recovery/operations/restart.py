@@ -81,7 +81,7 @@ def may_halt(cluster: Cluster, node: Node, doing: str) -> Survey:
     if doctor.awaits_recovery(seen, report):
         remedy = "requorum plan, which shows the recovery and the command that consents to it"
         raise Refused(doing, doctor.RECOVER_FIRST, remedy=remedy, node=node.name, code="recover-first")
-    if seen.leader is not None and not survives_outage(node, seen.leader.members):
+    if seen.leader is not None and not survives_outage(node, seen.leader.members, seen.told):
         why, remedy = f"without it {doctor.NO_QUORUM_LEFT}", "repair the other managers first: requorum doctor"
         raise Refused(doing, why, remedy=remedy, node=node.name, code="quorum-at-risk")
     return seen

@@ -7,9 +7,10 @@ an old address. Requorum checks an old address for one thing only: that no manag
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from recovery.copies import owners
 from recovery.copies.copy import Copy
 from recovery.copies.manifest import Manifest
 from recovery.errors import Refused
@@ -30,14 +31,21 @@ def address_changes(managers: Iterable[Node], copies: Mapping[str, Manifest]) ->
 
 
 def since_copied(
-    managers: Iterable[Node], newest: Mapping[Copy, Manifest], cluster_id: str | None, chosen: Manifest | None
+    managers: Collection[Node], newest: Mapping[Copy, Manifest], cluster_id: str | None, chosen: Manifest | None
 ) -> tuple[AddressChange, ...]:
     """The moves since the newest copy of each manager. For the manager of ``chosen``, the moves since ``chosen``.
 
-    Copies of another swarm than ``cluster_id`` are ignored.
+    Copies of another swarm than ``cluster_id`` are ignored. A manager that has a copy from its own address, or under its node ID,
+    is not looked for by its name.
     """
-    copies = {copy.manager: manifest for copy, manifest in newest.items() if manifest.cluster_id == cluster_id}
-    return address_changes(managers, {**copies, **({chosen.manager: chosen} if chosen else {})})
+    listed = sorted(
+        (copy for copy, manifest in newest.items() if manifest.cluster_id == cluster_id), key=lambda c: c.dated
+    )
+    ours = [newest[copy] for copy in listed]
+    owned = owners.known(managers, ours)
+    named = {manifest.manager: manifest for manifest in ours if owned.machine(manifest) is None}
+    copies = {**named, **{name: manifest for manifest in ours if (name := owned.machine(manifest))}}
+    return address_changes(managers, {**copies, **({owned.of(chosen): chosen} if chosen else {})})
 
 
 def forbidden(moves: Sequence[AddressChange], survey: Survey) -> tuple[AddressChange, ...]:

@@ -15,9 +15,10 @@ from recovery.swarm.drained import NOTE, noted
 if TYPE_CHECKING:
     from recovery.planning.plan import Plan
     from recovery.settings import Settings
+    from recovery.swarm.entries import Member
     from recovery.swarm.found import SwarmFacts
     from recovery.swarm.machines import Node, SwarmOptions
-    from recovery.swarm.model import Member, NodeReport, Survey
+    from recovery.swarm.model import NodeReport, Survey
 
 SECOND = 1_000_000_000
 OPTIONS = {
@@ -176,7 +177,7 @@ def _of_entry(node: Node, settings: Settings, survey: Survey, plan: Plan) -> Ite
     yield from _of_labels(node, entry)
     report = next((one for one in survey.reports if one.node.name == node.name), None)
     if report and report.in_swarm and survey.leader:
-        for old in stale(survey.leader.members, node, report.node_id, settings.nodes):
+        for old in stale(survey.leader.members, node, report.node_id, settings.nodes, survey.told):
             yield f"the old entry {old.node_id} of {old.hostname} is removed"
 
 

@@ -99,7 +99,8 @@ def forked(facts: Facts) -> Ruling | None:
     """Managers follow different leaders."""
     if len(facts.survey.leaders) < 2:
         return None
-    leaders = ", ".join(f"{leader} of {identity}" for identity, leader in sorted(facts.survey.leaders))
+    named = sorted((cluster_id, name) for (cluster_id, _), name in facts.survey.leaders.items())
+    leaders = ", ".join(f"{leader} of {identity}" for identity, leader in named)
     return Ruling(Kind.FORKED, (f"managers follow different leaders: {leaders}",))
 
 

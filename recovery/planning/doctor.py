@@ -179,7 +179,7 @@ def _proposals(settings: Settings, survey: Survey, report: NodeReport, kind: Kin
     entry = survey.entry(node)
     if node.role == "manager" and report.reach is Reach.ANSWERS and entry and not entry.votes:
         return (Proposal(Remedy.UPDATE, "pulumi up", "lets it rejoin under its own node ID"),)
-    risk = NO_QUORUM_LEFT if leader and not survives_outage(node, leader.members) else ""
+    risk = NO_QUORUM_LEFT if leader and not survives_outage(node, leader.members, survey.told) else ""
     pointless = RECOVER_FIRST if awaits_recovery(survey, report) else risk
     up = report.reach in (Reach.ANSWERS, Reach.NO_ENGINE)
     halts = ". Its containers stop, and swarm starts their tasks again" if node.role == "worker" else ""

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
+from recovery.swarm.entries import NOBODY, Member, Told
 from recovery.swarm.machines import Node
-from recovery.swarm.model import Member
 
 
 def is_forsaken(entry: Member, nodes: Iterable[Node]) -> bool:
@@ -11,15 +11,23 @@ def is_forsaken(entry: Member, nodes: Iterable[Node]) -> bool:
     return not entry.ready and not entry.votes and not any(entry.stands_at(node) for node in nodes)
 
 
-def stale(members: Iterable[Member], node: Node, node_id: str | None, nodes: Iterable[Node]) -> list[Member]:
-    """The entries of the node's earlier machines: entries at its address, and forsaken entries under its name.
+def stale(
+    members: Iterable[Member], node: Node, node_id: str | None, nodes: Iterable[Node], told: Told = NOBODY
+) -> list[Member]:
+    """The entries that the node's earlier machines left behind.
 
-    ``node_id`` is the ID of the node's own entry, if it has one. ``nodes`` are all nodes of the settings.
+    ``node_id`` is the ID of the node's own entry, if it has one. ``nodes`` are all nodes of the settings, and ``told`` are the
+    IDs that they tell. An entry that a node tells to be its own is never stale. At the node's address, an entry is stale if
+    it is not Ready, votes there, or has the host name of the node's own entry: otherwise another node may be heard from there.
+    Elsewhere, it is stale if it is the forsaken entry of a manager with that host name: the node was moved.
     """
-    known = tuple(nodes)
-    return [
-        member
-        for member in members
-        if member.node_id != node_id
-        and (member.stands_at(node) or (member.hostname == node.name and is_forsaken(member, known)))
-    ]
+    listed, known = tuple(members), tuple(nodes)
+    name = next((member.hostname for member in listed if member.node_id == node_id), node.name)
+    others = frozenset(told.values()) - ({told[node.name]} if node.name in told else set())
+
+    def left(entry: Member) -> bool:
+        if entry.stands_at(node):
+            return not entry.ready or entry.raft_address == str(node.address) or entry.hostname == name
+        return entry.hostname == name and entry.role == "manager" and is_forsaken(entry, known)
+
+    return [entry for entry in listed if entry.node_id != node_id and entry.node_id not in others and left(entry)]

@@ -54,7 +54,7 @@ def check(settings: Settings, survey: Survey, node: Node, *, lost: bool, force: 
             _repair(settings, report),
             code="may-hold-swarm",
         )
-    if not survives_outage(node, survey.leader.members):
+    if not survives_outage(node, survey.leader.members, survey.told):
         raise refuse(
             f"{state}, and without it the quorum would be lost",
             "repair the other managers first: requorum doctor",

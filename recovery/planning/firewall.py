@@ -12,7 +12,8 @@ from recovery.swarm.on_node import CHAIN, Chain
 
 if TYPE_CHECKING:
     from recovery.settings import Settings
-    from recovery.swarm.model import Member, NodeReport, Survey
+    from recovery.swarm.entries import Member
+    from recovery.swarm.model import NodeReport, Survey
     from recovery.swarm.on_node import OnNode
 
 CLOSED = (2375, 2376, 2377, 7946)

@@ -35,7 +35,7 @@ def restore_plan(diagnosis: Diagnosis, settings: Settings, source: Source, now: 
     if choice is None:
         return Plan(diagnosis.kind, refusal=without_copy(diagnosis, settings, source))
     manifest = choice.manifest
-    seed = settings.node(manifest.manager)
+    seed = settings.node(choice.manager)
     others = _others(diagnosis, settings, seed)
     moves = seed.name in {move.manager for move in source.moved}
     alone = moves and not [node for node in others if node.role == "manager"]
@@ -89,7 +89,7 @@ def _losses(diagnosis: Diagnosis, source: Source, choice: Choice, now: datetime)
         *skipped(diagnosis, source),
         *lost_objects(manifest.inventory, source.newer),
         *unconfirmed_ca(manifest, source.cas),
-        *((older_engine(source.engine, manifest),) if is_older(source.engine, manifest.engine) else ()),
+        *((older_engine(source.engine, choice),) if is_older(source.engine, manifest.engine) else ()),
         *at_other_addresses(source.moved),
         *(LOCKED_AGAIN if manifest.autolock else ()),
         *left_alone(diagnosis),
@@ -123,7 +123,7 @@ def outdated(engine: str, choice: Choice, settings: Settings) -> Refusal | None:
     if settings.copy_from == choice.copy.name or not is_older(engine, manifest.engine):
         return None
     remedy = (
-        f"install engine {manifest.engine} or newer on {manifest.manager}. Or name in requorum:copy a copy that engine {engine} or "
+        f"install engine {manifest.engine} or newer on {choice.manager}. Or name in requorum:copy a copy that engine {engine} or "
         f"older made. To use this copy anyway, look at its plan: pulumi preview --config copy={choice.copy.name}"
     )
-    return Refusal(older_engine(engine, manifest), remedy, code="engine-too-old")
+    return Refusal(older_engine(engine, choice), remedy, code="engine-too-old")

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from recovery.planning.entries import stale
+from recovery.swarm.entries import entries_of
 from recovery.swarm.model import ACCESS_FAULTS, LocalState, NodeReport, Reach, Survey
 
 _MAY_HIDE = frozenset({Reach.SILENT, Reach.STOPPED, Reach.NO_ENGINE}) | ACCESS_FAULTS
@@ -80,7 +81,7 @@ def group(survey: Survey) -> Groups:
 
     return Groups(
         without_leader=names(lambda report: not report.led, survey.managers),
-        cut_off=names(lambda report: witness is not None and _is_cut_off(report, witness), survey.managers),
+        cut_off=names(lambda report: witness is not None and _is_cut_off(report, witness, survey), survey.managers),
         holders=names(lambda report: report.holds_raft, survey.managers),
         orphans=names(lambda report: report.in_swarm, survey.workers),
         missing=names(lambda report: _is_missing(report, leader)),
@@ -111,12 +112,12 @@ def _is_missing(report: NodeReport, leader: NodeReport | None) -> bool:
     return outdated or (report.known_lost and report.reach is not Reach.NAMED)
 
 
-def _is_cut_off(report: NodeReport, witness: NodeReport) -> bool:
+def _is_cut_off(report: NodeReport, witness: NodeReport, survey: Survey) -> bool:
     """Whether a node is silent here, and the leader that ``witness`` reports reaches a manager at its address."""
     return (
         report.reach in _MAY_HIDE
         and not report.halted
-        and any(member.reachable and member.stands_at(report.node) for member in witness.members)
+        and any(member.reachable for member in entries_of(report.node, witness.members, survey.told))
     )
 
 
@@ -124,11 +125,10 @@ def _is_unfinished(report: NodeReport, leader: NodeReport, survey: Survey) -> bo
     """Whether the node's return to the leader's swarm was interrupted."""
     if not report.in_swarm:
         return False
-    entries = [member for member in leader.members if member.stands_at(report.node)]
+    entries = entries_of(report.node, leader.members, survey.told)
     votes = any(member.votes for member in entries if member.node_id == report.node_id)
-    old = stale(leader.members, report.node, report.node_id, survey.nodes)
-    doubled = len(entries) > 1 or any(not entry.stands_at(report.node) for entry in old)
-    return doubled or (report.node.role == "manager" and bool(entries) and not votes)
+    old = stale(leader.members, report.node, report.node_id, survey.nodes, survey.told)
+    return bool(old) or (report.node.role == "manager" and bool(entries) and not votes)
 
 
 def _is_left_behind(report: NodeReport, leader: NodeReport | None) -> bool:

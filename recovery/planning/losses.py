@@ -56,10 +56,10 @@ def at_other_addresses(moved: tuple[AddressChange, ...]) -> tuple[str, ...]:
     )
 
 
-def older_engine(engine: str, manifest: Manifest) -> str:
+def older_engine(engine: str, choice: Choice) -> str:
     """What may happen if the engine is older than the engine that wrote the copy."""
     return (
-        f"the engine of {manifest.manager} ({engine}) is older than the engine that wrote the copy ({manifest.engine}). It "
+        f"the engine of {choice.manager} ({engine}) is older than the engine that wrote the copy ({choice.manifest.engine}). It "
         "may fail to read the copy, or drop options of services that it does not support"
     )
 

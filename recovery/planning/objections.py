@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from recovery.planning.steps import Action, Step
-from recovery.swarm.model import LocalState, Member, NodeReport, Reach, Survey
+from recovery.swarm.entries import Member, entries_of
+from recovery.swarm.model import LocalState, NodeReport, Reach, Survey
 from recovery.swarm.votes import survives_without
 
 Check = Callable[[NodeReport, "Situation"], str]
@@ -183,7 +184,8 @@ def _demote(node: NodeReport, at: Situation) -> str:
         return _no_leader(at)
     listed = at.leader.members
     voters = [member for member in listed if member.votes and member.reachable]
-    names = [m.node.name for m in at.survey.managers if not any(voter.stands_at(m.node) for voter in voters)]
+    told = at.survey.told
+    names = [m.node.name for m in at.survey.managers if not entries_of(m.node, voters, told)]
     if names:
         return f"{', '.join(names)} cannot vote yet"
     entry = next((member for member in listed if member.node_id == node.node_id and member.votes), None)

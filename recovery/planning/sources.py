@@ -44,7 +44,7 @@ def without_copy(diagnosis: Diagnosis, settings: Settings, source: Source) -> Re
     """Why Requorum restores no copy: no machine stands where the good one belongs, no identity opens them, or none is good."""
     rejected = source.rejected
     if source.elsewhere:
-        node = settings.node(source.elsewhere.manifest.manager)
+        node = settings.node(source.elsewhere.manager)
         why = (
             f"all managers are lost. The newest good copy is {source.elsewhere.copy.name}. "
             f"No machine stands at {node.address} to restore it on"

@@ -13,7 +13,8 @@ from recovery.errors import Refused
 from recovery.swarm.found import DATA_PATH_PORT
 
 if TYPE_CHECKING:
-    from recovery.swarm.model import Member, NodeReport, Survey
+    from recovery.swarm.entries import Member
+    from recovery.swarm.model import NodeReport, Survey
 
 ZONE_LABELS = ("zone", "availability-zone", "az", "datacenter", "dc", "rack")
 """The last words of labels that name a node's zone, the best first."""

@@ -1,6 +1,7 @@
 """Warnings that do not depend on the diagnosis: declarations of loss, node IDs that two machines use, unnamed managers."""
 
-from recovery.swarm.model import ACCESS_FAULTS, Reach, Survey
+from recovery.swarm.entries import entries_of, of_nobody
+from recovery.swarm.model import ACCESS_FAULTS, NodeReport, Reach, Survey
 
 OLD_MANAGER = "docs/runbooks/old-manager-returned.md"
 
@@ -43,20 +44,31 @@ def unnamed(survey: Survey) -> tuple[str, ...]:
     return tuple(
         f"{entry.hostname} at {entry.raft_address} is a voting manager that the stack file does not name. "
         f"A recovery does not survey it. next: add it to requorum:managers, or docker node demote {entry.node_id}"
-        for entry in (survey.leader.members if survey.leader else ())
-        if entry.votes and not any(entry.stands_at(report.node) for report in survey.reports)
+        for entry in of_nobody(survey.nodes, survey.leader.members if survey.leader else (), survey.told)
+        if entry.votes
     )
 
 
+UNTOLD = ("", "0.0.0.0")  # noqa: S104 - an entry's, and not bound to
+"""The address of an entry whose node has not reported, or reports to itself."""
+
+
+def _addresses(report: NodeReport) -> tuple[str, ...]:
+    """The node's own addresses, as far as it tells."""
+    return (report.advertised, *(report.on_node.addresses if report.on_node else ()))
+
+
 def _heard_elsewhere(survey: Survey) -> tuple[str, ...]:
-    """Warnings about nodes whose ID reports to the leader from another address."""
+    """Warnings about managers whose ID reports to the leader from an address that is not theirs.
+
+    A worker may well be heard from another address than the settings name: its identity is in no copy.
+    """
     return tuple(
         f"{report.node.name}: its node ID {entry.node_id} reports to the leader from {entry.address}, not from "
         f"{report.node.address}. Another machine with the same identity runs. next: see {OLD_MANAGER}"
-        for report in survey.reports
-        for entry in (survey.leader.members if survey.leader else ())
-        if entry.address not in ("", str(report.node.address))
-        and (entry.node_id == report.node_id or (entry.votes and entry.stands_at(report.node)))
+        for report in survey.managers
+        for entry in entries_of(report.node, survey.leader.members if survey.leader else (), survey.told)
+        if entry.address not in (*UNTOLD, str(report.node.address), *_addresses(report))
     )
 
 

@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import AddressValueError, IPv4Address, IPv4Network
 from typing import Any
 
 from recovery.errors import SettingError
 from recovery.settings.base import EXAMPLE
+from recovery.swarm.machines import Node
 from recovery.swarm.raft import tolerates
 
 ZONES = ("a", "b", "c")
@@ -33,7 +34,7 @@ def placed(raw: dict[str, Any]) -> dict[str, Any]:
         manager["role"] = "manager"
     workers = [dict(w) for w in raw.get("workers", ()) if isinstance(w, Mapping)]
     for number, worker in enumerate(workers, 1):
-        worker.setdefault("name", f"worker-{number}")
+        worker.setdefault("name", worker_name(worker.get("address", "")))
         worker.setdefault("zone", zone_names[(number - 1) % len(zone_names)] if zone_names else "")
         worker["role"] = "worker"
     return {**raw, "managers": managers, "workers": workers}
@@ -56,6 +57,25 @@ def names(zones_of: Sequence[str]) -> tuple[str, ...]:
         seen[zone] += 1
         result.append(f"manager-{zone}" + (str(seen[zone]) if seen[zone] > 1 else ""))
     return tuple(result)
+
+
+def worker_name(address: object) -> str:
+    """The name of a worker without one: by its address, because other workers may come and go before it in the list."""
+    try:
+        return "worker-" + str(IPv4Address(str(address))).replace(".", "-")
+    except AddressValueError:
+        return "worker"
+
+
+def names_by_position(workers: Sequence[Node]) -> Mapping[str, str]:
+    """What earlier releases called the workers that have no name of their own, by address: ``worker-1``, ``worker-2``, …"""
+    named = {worker.name for worker in workers}
+    numbered = ((worker, f"worker-{number}") for number, worker in enumerate(workers, 1))
+    return {
+        str(worker.address): name
+        for worker, name in numbered
+        if worker.name == worker_name(worker.address) and name not in named
+    }
 
 
 def survives_any_zone(zones_of: Sequence[str]) -> bool:

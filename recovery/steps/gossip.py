@@ -9,6 +9,7 @@ from recovery.progress import Say
 from recovery.steps import journal, swarm_directory, unlock, votes
 from recovery.survey.nodes import ask, stable_survey
 from recovery.survey.workload import PAUSE, await_gossip, node_workloads, without_gossip
+from recovery.swarm.entries import entries_of
 from recovery.swarm.machines import Node
 from recovery.swarm.model import LocalState
 from recovery.swarm.votes import may_restart
@@ -34,10 +35,10 @@ def reopen(cluster: Cluster, nodes: Sequence[Node], *, say: Say) -> bool:
 
 def rouse(cluster: Cluster, nodes: Sequence[Node], *, say: Say) -> None:
     """Restart the engines of managers that vote and are not Ready, one after the other. Raises: as `restart`."""
-    leader = stable_survey(cluster, nodes=cluster.settings.managers).leader
-    voters = [member for member in leader.members if member.reachable and not member.ready] if leader else []
+    seen = stable_survey(cluster, nodes=cluster.settings.managers)
+    members = seen.leader.members if seen.leader else ()
     for node in nodes:
-        if any(member.stands_at(node) for member in voters):
+        if any(member.reachable and not member.ready for member in entries_of(node, members, seen.told)):
             restart(cluster, node, "votes and is not Ready", say=say)
 
 
@@ -64,8 +65,8 @@ def restart(cluster: Cluster, node: Node, fault: str, *, say: Say) -> bool:
 
 def _objection(cluster: Cluster, node: Node) -> str:
     """Why Requorum must not restart a manager's engine; empty if it may."""
-    leader = stable_survey(cluster, nodes=cluster.settings.managers).leader
-    if leader is None or not may_restart(node, leader.members):
+    seen = stable_survey(cluster, nodes=cluster.settings.managers)
+    if seen.leader is None or not may_restart(node, seen.leader.members, seen.told):
         return "the quorum would be lost"
     try:
         unlock.require_key(cluster, node)
@@ -75,7 +76,8 @@ def _objection(cluster: Cluster, node: Node) -> str:
 
 
 def _is_back(cluster: Cluster, node: Node) -> bool:
-    leader = stable_survey(cluster, nodes=cluster.settings.managers).leader
+    seen = stable_survey(cluster, nodes=cluster.settings.managers)
     look = node_workloads(cluster, [node]).get(node.name)
-    reachable = leader and any(member.reachable for member in leader.members if member.stands_at(node))
+    members = seen.leader.members if seen.leader else ()
+    reachable = any(member.reachable for member in entries_of(node, members, seen.told))
     return bool(reachable and look and look.listening)

@@ -15,8 +15,9 @@ from recovery.steps import swarm_directory, votes
 from recovery.steps.gossip import READY_SECONDS, rouse
 from recovery.steps.run import Run
 from recovery.swarm.drained import NOTE, noted
+from recovery.swarm.entries import Member, entries_of
 from recovery.swarm.machines import Node
-from recovery.swarm.model import Member, NodeReport
+from recovery.swarm.model import NodeReport
 from recovery.waiting import until
 
 PAUSE = 0.1
@@ -33,7 +34,8 @@ def join_swarm(run: Run, step: Step) -> None:
     engine = Engine(run.shell(leader.node))
     with ExitStack() as short_log:
         entry = next((member for member in leader.members if member.node_id == report.node_id), None)
-        if node.role == "manager" and not (report.in_swarm and entry and entry.votes and not entry.is_misplaced(node)):
+        misplaced = entry is not None and entry.is_misplaced(node, report.advertised)
+        if node.role == "manager" and not (report.in_swarm and entry and entry.votes and not misplaced):
             votes.make_room(engine, run.survey)
             short_log.enter_context(engine.short_log())
         node_id = report.node_id if report.in_swarm else _join(run, node, engine, leader)
@@ -51,14 +53,14 @@ def settle(run: Run, node: Node, node_id: str, leader: NodeReport) -> None:
     _await_ready(run, engine, node, node_id)
     if node.role == "manager":
         engine.usual_log()
-    for entry in stale(engine.members(), node, node_id, run.settings.nodes):
+    for entry in stale(engine.members(), node, node_id, run.settings.nodes, run.survey.told):
         engine.remove_member(entry.node_id)
 
 
 def _join(run: Run, node: Node, leader_engine: Engine, leader: NodeReport) -> str:
     """Let the node's engine join. Returns its node ID."""
     engine = Engine(run.shell(node))
-    for entry in stale(leader.members, node, None, run.settings.nodes):
+    for entry in stale(leader.members, node, None, run.settings.nodes, run.survey.told):
         if entry.votes:
             votes.demote(leader_engine, entry)
     identity = _restore_identity(run, node, engine, leader) if node.role == "manager" else None
@@ -99,7 +101,8 @@ def _restore_identity(run: Run, node: Node, engine: Engine, leader: NodeReport) 
     The old identity must be listed at the manager's address, or no machine may use it now. Its entry must have no vote.
     Otherwise the swarm would give the old raft ID to an empty log (moby#29180).
     """
-    identities = {m.node_id for m in leader.members if m.stands_at(node) or is_forsaken(m, run.settings.nodes)}
+    forsaken = {m.node_id for m in leader.members if is_forsaken(m, run.settings.nodes)}
+    identities = forsaken | {m.node_id for m in entries_of(node, leader.members, run.survey.told)}
     cas = frozenset({leader.ca_sha256} - {""})
     catalog = run.cluster.catalog()  # this run may have taken a safety copy of the node
     with newest_good(catalog, run.cluster.escrow, [node.name], leader.cluster_id, cas, whole=False) as search:
@@ -118,10 +121,10 @@ def _shape(run: Run, engine: Engine, node: Node, node_id: str, leader: NodeRepor
     role: str | None = node.role
     entry = engine.member(node_id)
     if entry and entry.votes and node.role == "worker":
-        if absent := votes.not_voting(run.settings, engine.members()):
+        if absent := votes.not_voting(run.settings, engine.members(), run.survey.told):
             run.say(f"{node.name} stays a manager until {', '.join(absent)} can vote again")
         role = None
-    before = stale(leader.members, node, node_id, run.settings.nodes)
+    before = stale(leader.members, node, node_id, run.settings.nodes, run.survey.told)
     without = (*run.dropped_labels, NOTE)
     inherited = {key: value for old in before for key, value in old.labels.items() if key not in without}
     earlier = (noted(old) or old.availability for old in before)
@@ -132,7 +135,7 @@ def _shape(run: Run, engine: Engine, node: Node, node_id: str, leader: NodeRepor
 
 def _await_ready(run: Run, engine: Engine, node: Node, node_id: str) -> None:
     def stands(entry: Member) -> bool:
-        reachable = entry.reachable and not entry.is_misplaced(node)
+        reachable = entry.reachable and not entry.is_misplaced(node, run.survey.of(node.name).advertised)
         return entry.ready and (reachable or node.role == "worker")
 
     doing, otherwise = f"joining {node.name}", "it is not Ready"

@@ -9,12 +9,14 @@ from recovery.errors import ProofFailed, RequorumError, TransportError
 from recovery.node.engine import Engine
 from recovery.planning import checks
 from recovery.planning.checks import Before, Check, Result
+from recovery.planning.entries import stale
 from recovery.steps import votes
 from recovery.steps.gossip import READY_SECONDS, reopen, rouse
 from recovery.survey.nodes import stable_survey
 from recovery.survey.workload import await_gossip, inventory_of, node_workloads, running_workload
+from recovery.swarm.entries import NOBODY, Member, Told, entries_of
 from recovery.swarm.machines import Node
-from recovery.swarm.model import Member, NodeReport, NodeWorkload, Reach, Service, Survey, Workload
+from recovery.swarm.model import NodeReport, NodeWorkload, Reach, Service, Survey, Workload
 from recovery.waiting import until
 
 PAUSE = 0.2
@@ -47,10 +49,10 @@ def prove(cluster: Cluster, cluster_id: str, *, before: Before | None = None, sa
     for node in silent:
         say(f"{node.name} is not part of the proof, because it does not answer")
     nodes = [node for node in cluster.settings.nodes if node not in silent]
-    members = _standing(cluster, leader, cluster_id, nodes, say)
+    members = _standing(cluster, leader, cluster_id, nodes, survey.told, say)
     if before and reopen(cluster, nodes, say=say):
         leader = _leader(stable_survey(cluster, nodes=cluster.settings.managers))
-        members = _standing(cluster, leader, cluster_id, nodes, say)
+        members = _standing(cluster, leader, cluster_id, nodes, survey.told, say)
     results = gather(cluster, leader.node, members, nodes, before)
     for check in results:
         if check.result is Result.WARNING:
@@ -71,16 +73,16 @@ def prove(cluster: Cluster, cluster_id: str, *, before: Before | None = None, sa
     return Health(cluster_id, leader_name, (*membership, *results))
 
 
-def faults(members: tuple[Member, ...], nodes: Sequence[Node]) -> tuple[str, ...]:
+def faults(members: tuple[Member, ...], nodes: Sequence[Node], told: Told = NOBODY) -> tuple[str, ...]:
     """Which of the nodes a node list lacks, lists twice, or shows as not Ready or not Reachable."""
     reasons: list[str] = []
     for node in nodes:
-        entries = [member for member in members if member.stands_at(node)]
+        entries = entries_of(node, members, told)
         ready = [member for member in entries if member.ready]
         if not ready:
             reasons.append(f"{node.name} is not Ready")
-        elif len(entries) > 1:
-            reasons.append(f"{node.name} has {len(entries)} entries")
+        elif old := [one for one in stale(members, node, ready[0].node_id, nodes, told) if one.stands_at(node)]:
+            reasons.append(f"{node.name} has {1 + len(old)} entries")
         elif node.role == "manager" and not ready[0].reachable:
             reasons.append(f"{node.name} is not Reachable as a manager")
     return tuple(reasons)
@@ -98,15 +100,20 @@ def _leader(survey: Survey) -> NodeReport:
 
 
 def _standing(
-    cluster: Cluster, leader: NodeReport, cluster_id: str, nodes: Sequence[Node], say: Callable[[str], None]
+    cluster: Cluster,
+    leader: NodeReport,
+    cluster_id: str,
+    nodes: Sequence[Node],
+    told: Told,
+    say: Callable[[str], None],
 ) -> tuple[Member, ...]:
     """The swarm's node list, when it has no `faults` and the swarm has the right ID. Raises: as `prove`."""
     with cluster.shell(leader.node) as shell:
         engine = Engine(shell)
-        members, wrong = _settled(engine.members, nodes, READY_SECONDS)
+        members, wrong = _settled(engine.members, nodes, told, READY_SECONDS)
         if wrong:
             rouse(cluster, nodes, say=say)
-            members, wrong = _settled(engine.members, nodes, votes.SECONDS)
+            members, wrong = _settled(engine.members, nodes, told, votes.SECONDS)
         if not wrong:
             engine.usual_log()
     if leader.cluster_id != cluster_id:
@@ -122,7 +129,7 @@ def _standing(
 
 
 def _settled(
-    read: Callable[[], tuple[Member, ...]], nodes: Sequence[Node], seconds: float
+    read: Callable[[], tuple[Member, ...]], nodes: Sequence[Node], told: Told, seconds: float
 ) -> tuple[tuple[Member, ...], tuple[str, ...]]:
     """The node list, and its faults, once it has none or after ``seconds``."""
 
@@ -131,7 +138,7 @@ def _settled(
             members = read()
         except RequorumError as error:
             return (), (error.why,)
-        return members, faults(members, nodes)
+        return members, faults(members, nodes, told)
 
     return until(look, seconds, holds=lambda last: not last[1], pause=PAUSE)
 

@@ -10,8 +10,8 @@ from recovery.node.engine import Engine
 from recovery.steps import votes
 from recovery.survey.nodes import ask, stable_survey
 from recovery.swarm.drained import note
+from recovery.swarm.entries import Member, entries_of, of_nobody
 from recovery.swarm.machines import Node
-from recovery.swarm.model import Member
 from recovery.swarm.votes import survives_without
 
 
@@ -28,14 +28,14 @@ def remove(cluster: Cluster, node: Node, node_id: str, *, ending: bool, say: Cal
 
 
 def depart(cluster: Cluster, node_ids: Collection[str], *, say: Callable[[str], None]) -> tuple[str, ...]:
-    """Remove the entries of these IDs at whose address the settings have no node; the host names of the nodes that left.
+    """Remove the entries of these IDs that belong to no node of the settings; the host names of the nodes that left.
 
     Managers that nobody reaches lose their votes first, so that the quorum has as much to spare as possible.
     Raises: as `remove`, for a single node.
     """
-    leader = stable_survey(cluster, nodes=cluster.settings.managers).leader
-    listed = [member for member in (leader.members if leader else ()) if member.node_id in node_ids]
-    leaving = [entry for entry in listed if not any(entry.stands_at(node) for node in cluster.settings.nodes)]
+    seen = stable_survey(cluster)
+    listed = seen.leader.members if seen.leader else ()
+    leaving = [entry for entry in of_nobody(cluster.settings.nodes, listed, seen.told) if entry.node_id in node_ids]
     for entry in sorted(leaving, key=lambda entry: entry.votes and entry.reachable):
         remove(cluster, _node(entry), entry.node_id, ending=False, say=say)
     return tuple(entry.hostname for entry in leaving)
@@ -49,7 +49,8 @@ def _node(entry: Member) -> Node:
 
 def _remove(cluster: Cluster, node: Node, node_id: str, ending: bool, say: Callable[[str], None]) -> None:
     remaining = tuple(manager for manager in cluster.settings.managers if manager.address != node.address)
-    leader = stable_survey(cluster, nodes=remaining).leader
+    seen = stable_survey(cluster, nodes=remaining)
+    leader = seen.leader
     if leader is None:
         if ending:
             return
@@ -64,6 +65,11 @@ def _remove(cluster: Cluster, node: Node, node_id: str, ending: bool, say: Calla
         entry = leader_engine.member(node_id)
         if entry is None:
             _leave(cluster, node, node_id)
+            return
+        others = (other for other in cluster.settings.nodes if other.address != node.address)
+        listed = leader_engine.members()
+        if moved := next((other for other in others if entry in entries_of(other, listed, seen.told)), None):
+            say(f"{node_id} stays in the swarm: it is {moved.name} at {moved.address}")
             return
         if entry.votes:
             if ending and not survives_without(entry, leader_engine.members()):

@@ -7,7 +7,8 @@ from recovery.node.engine import RECOVERY_SECONDS, Engine
 from recovery.node.ssh import Shell
 from recovery.settings import Settings
 from recovery.survey.nodes import ask
-from recovery.swarm.model import Member, Survey
+from recovery.swarm.entries import NOBODY, Member, Told, entries_of
+from recovery.swarm.model import Survey
 from recovery.swarm.raft import quorum
 from recovery.swarm.votes import given_up, keeps_quorum, manages, survives_without, voters_without
 from recovery.waiting import until
@@ -17,10 +18,10 @@ SECONDS = RECOVERY_SECONDS
 PAUSE = 0.1
 
 
-def not_voting(settings: Settings, members: tuple[Member, ...]) -> list[str]:
+def not_voting(settings: Settings, members: tuple[Member, ...], told: Told = NOBODY) -> list[str]:
     """The managers of the settings that a node list does not show as reachable voters."""
     voters = [member for member in members if member.votes and member.reachable]
-    return [node.name for node in settings.managers if not any(voter.stands_at(node) for voter in voters)]
+    return [node.name for node in settings.managers if not entries_of(node, voters, told)]
 
 
 def demote(leader_engine: Engine, entry: Member, shell: Shell | None = None) -> None:

@@ -5,7 +5,7 @@ An answer of the machine always overrides it.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -26,7 +26,10 @@ SILENCE = (Reach.SILENT, Reach.ABSENT)
 
 @dataclass(frozen=True)
 class LossDeclaration:
-    """A declaration: who declared which machine lost, when, and how it was lost."""
+    """A declaration: who declared which machine lost, when, and how it was lost.
+
+    The machine is the one at the address. The node may have another name by now.
+    """
 
     node: str
     address: str
@@ -35,8 +38,8 @@ class LossDeclaration:
     by: str
 
     def counts(self, node: Node, now: datetime) -> bool:
-        """Whether the declaration is about this node at this address, and has not expired."""
-        return (self.node, self.address) == (node.name, str(node.address)) and -SKEW <= now - self.when < VALID
+        """Whether the declaration is about the machine of this node, and has not expired."""
+        return self.address == str(node.address) and -SKEW <= now - self.when < VALID
 
     def text(self, now: datetime) -> str:
         """The declaration as status and plan show it."""
@@ -52,10 +55,10 @@ def apply_declarations(
     A silent machine with a valid declaration is declared lost. If the driver knows that the machine is gone, the report
     only shows the declaration.
     """
-    said = {word.node: word for word in words}
+    said = _by_address(words)
 
     def one(report: NodeReport) -> NodeReport:
-        word = said.get(report.node.name)
+        word = said.get(str(report.node.address))
         if word is None or not word.counts(report.node, now) or report.reach not in SILENCE:
             return report
         reach = Reach.NAMED if report.reach is Reach.SILENT else report.reach
@@ -80,11 +83,12 @@ def with_declarations(cluster: Cluster, reports: Iterable[NodeReport], now: date
     if not any(report.reach in SILENCE for report in seen):
         return seen
     try:
-        words = {word.node: word for word in read_declarations(cluster)}
-        asked = [report.node for report in seen if report.reach is Reach.SILENT and report.node.name in words]
+        words = _by_address(read_declarations(cluster))
+        silent = (report.node for report in seen if report.reach is Reach.SILENT)
+        asked = [node for node in silent if str(node.address) in words]
         quiet = side_by_side(lambda node: is_silent(node, cluster.settings.ssh, seconds=KNOCK_SECONDS), asked)
-        loud = {node.name for node, silent in zip(asked, quiet, strict=True) if not silent}
-        return apply_declarations(seen, (word for word in words.values() if word.node not in loud), now)
+        loud = {str(node.address) for node, is_quiet in zip(asked, quiet, strict=True) if not is_quiet}
+        return apply_declarations(seen, (word for address, word in words.items() if address not in loud), now)
     except StoreError as error:
         unread = f"; Requorum cannot read from S3 whether it is declared lost: {error.why}"
         return tuple(replace(r, detail=r.detail + unread) if r.reach is Reach.SILENT else r for r in seen)
@@ -103,10 +107,17 @@ def declare_lost(cluster: Cluster, word: LossDeclaration) -> None:
 
 
 def withdraw(cluster: Cluster, node: Node) -> None:
-    """Delete the declaration about a node, if there is one. Raises: StoreError."""
-    store, key = cluster.store, cluster.settings.keys.lost_node(node.name)
-    if key in store.keys(key):
-        store.delete(key)
+    """Delete every declaration about a node's machine, under whatever name. Raises: StoreError."""
+    store, keys = cluster.store, cluster.settings.keys
+    for key in tuple(store.keys(keys.lost)):
+        word = _parse(store.get(key)) if key.endswith(".json") else None
+        if key == keys.lost_node(node.name) or (word and word.address == str(node.address)):
+            store.delete(key)
+
+
+def _by_address(words: Iterable[LossDeclaration]) -> Mapping[str, LossDeclaration]:
+    """The newest declaration about each machine."""
+    return {word.address: word for word in sorted(words, key=lambda word: word.when)}
 
 
 def _parse(content: bytes) -> LossDeclaration | None:

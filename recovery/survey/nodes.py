@@ -26,6 +26,7 @@ from recovery.parallel import side_by_side
 from recovery.survey import damage, hosts, lost
 from recovery.survey.on_node import LOOK, framed
 from recovery.swarm.certificate import identity
+from recovery.swarm.entries import entries_of
 from recovery.swarm.found import SwarmFacts
 from recovery.swarm.machines import Node
 from recovery.swarm.model import LocalState, NodeReport, Presence, Reach, Survey
@@ -131,7 +132,7 @@ def late(seen: Survey, living: Collection[str]) -> tuple[Node, ...]:
     listed = seen.leader.members if seen.leader else ()
 
     def is_late(report: NodeReport) -> bool:
-        entries = [entry for entry in listed if entry.stands_at(report.node)]
+        entries = entries_of(report.node, listed, seen.told)
         heard = any(entry.reachable if report.node.role == "manager" else entry.ready for entry in entries)
         if report.reach is Reach.SILENT:
             return heard or report.node.name in living
@@ -228,7 +229,8 @@ def ask(shell: Shell, *, seconds: float = ENGINE_SECONDS, whole: bool = True) ->
         return seen if seen.left_over else replace(seen, node_id="", cluster_id="", ca_sha256="")
     remotes = tuple(remote["Addr"] for remote in swarm.get("RemoteManagers") or ())
     cluster_id = seen.cluster_id or (swarm.get("Cluster") or {}).get("ID", "")
-    seen = replace(seen, node_id=swarm.get("NodeID") or seen.node_id, cluster_id=cluster_id, remotes=remotes)
+    node_id, advertised = swarm.get("NodeID") or seen.node_id, swarm.get("NodeAddr") or ""
+    seen = replace(seen, node_id=node_id, advertised=advertised, cluster_id=cluster_id, remotes=remotes)
     if not seen.control:
         return seen
     try:

@@ -47,6 +47,7 @@ done
 for unit in {AGENT_HOME}/units/*; do
   [ ! -e "$unit" ] || cmp -s "$unit" "/etc/systemd/system/${{unit##*/}}" || echo "unit ${{unit##*/}}"
 done
+echo "addresses $(hostname -I)"
 echo "data_path $(sed -n 's/.*"DataPathAddr": *"\\([^"]*\\)".*/\\1/p' "$1/swarm/docker-state.json")"
 ss -Hnt state established '( {" or ".join(f"sport = :{port}" for port in PORTS)} )' | head -500 | awk '{{ print "peer", $3, $4 }}'
 ) 2>/dev/null; echo '{END}'; """
@@ -92,6 +93,7 @@ def read(lines: Sequence[str]) -> OnNode:
         units=tuple(told.get("unit", ())),
         stopped=tuple(told.get("stopped", ())),
         connections=tuple(_connections(told.get("peer", ()))),
+        addresses=tuple(one("addresses").split()),
         data_path=one("data_path"),
     )
 

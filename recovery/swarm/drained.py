@@ -6,7 +6,7 @@ interrupted and the stack file still names the node, the next command gives the 
 
 from collections.abc import Mapping
 
-from recovery.swarm.model import Member
+from recovery.swarm.entries import Member
 
 NOTE = "requorum.availability"
 AVAILABILITIES = frozenset({"active", "pause", "drain"})

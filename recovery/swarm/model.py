@@ -1,11 +1,12 @@
 """The state of a swarm at one moment, as frozen values on which decisions are based."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from recovery.swarm.entries import Member, Told, entries_of
 from recovery.swarm.found import SwarmFacts
 from recovery.swarm.on_node import OnNode
 from recovery.swarm.raft import quorum
@@ -80,40 +81,6 @@ MANAGING = frozenset({LocalState.ACTIVE, LocalState.PENDING})
 
 
 @dataclass(frozen=True)
-class Member:
-    """One entry of the leader's node list."""
-
-    node_id: str
-    hostname: str
-    address: str
-    role: str
-    availability: str
-    ready: bool
-    leader: bool = False
-    reachable: bool = False
-    manager_address: str = ""
-    labels: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def votes(self) -> bool:
-        """Whether the node is a raft member. After a forced new cluster, other managers keep only their role."""
-        return bool(self.manager_address)
-
-    @property
-    def raft_address(self) -> str:
-        """The address at which other managers look for the node, without the port. Empty if the node does not vote."""
-        return self.manager_address.rsplit(":", 1)[0]
-
-    def stands_at(self, node: "Node") -> bool:
-        """Whether this entry belongs to a machine at the node's address."""
-        return str(node.address) in (self.address, self.raft_address)
-
-    def is_misplaced(self, node: "Node") -> bool:
-        """Whether the node votes, but the log still has its earlier address, as after a forced new cluster."""
-        return self.votes and self.address == str(node.address) != self.raft_address
-
-
-@dataclass(frozen=True)
 class NodeReport:
     """What the machine at one address reported in a survey."""
 
@@ -132,6 +99,8 @@ class NodeReport:
     control: bool = False
     """Whether the engine can manage the swarm: the node is a manager and has a leader."""
     node_id: str = ""
+    advertised: str = ""
+    """The address that its engine gives other nodes for it (``Swarm.NodeAddr``)."""
     cluster_id: str = ""
     ca_sha256: str = ""
     """The digest of the swarm's CA certificate on the node."""
@@ -268,15 +237,15 @@ class Survey:
         return self.leader is None and bool(able) and len(able + unseen) >= quorum(len(self.managers))
 
     @property
-    def leaders(self) -> frozenset[tuple[str, str]]:
-        """Cluster ID and leader, from each manager that has one. Several pairs mean a fork, or a change of leader."""
-        return frozenset(
-            (report.cluster_id, member.hostname)
+    def leaders(self) -> Mapping[tuple[str, str], str]:
+        """The leader's host name by its cluster ID and node ID, from each manager that has a leader. Several mean a fork, or a change."""
+        return {
+            (report.cluster_id, member.node_id): member.hostname
             for report in self.managers
             if report.led
             for member in report.members
             if member.leader
-        )
+        }
 
     @property
     def leader(self) -> NodeReport | None:
@@ -298,16 +267,26 @@ class Survey:
     def misplaced(self) -> Mapping[str, Member]:
         """The managers, by name, that the leader lists at an earlier address. Joining managers look for them there."""
         listed = self.leader.members if self.leader else ()
-        return {m.node.name: entry for m in self.managers for entry in listed if entry.is_misplaced(m.node)}
+        return {
+            m.node.name: entry
+            for m in self.managers
+            for entry in entries_of(m.node, listed, self.told)
+            if entry.is_misplaced(m.node, m.advertised)
+        }
 
     @property
     def stranded(self) -> tuple[NodeReport, ...]:
         """The workers in the swarm that know no address of a manager. They never find a manager by themselves."""
         return tuple(report for report in self.workers if report.is_stranded([m.node for m in self.managers]))
 
+    @property
+    def told(self) -> Told:
+        """The node IDs that nodes tell, by the nodes' names."""
+        return {report.node.name: report.node_id for report in self.reports if report.node_id}
+
     def entry(self, node: "Node") -> Member | None:
         """The node's entry in the leader's list. Of several entries, the one that is Ready."""
-        entries = [m for m in (self.leader.members if self.leader else ()) if m.stands_at(node)]
+        entries = entries_of(node, self.leader.members if self.leader else (), self.told)
         return next((member for member in entries if member.ready), next(iter(entries), None))
 
 

@@ -74,5 +74,7 @@ class OnNode:
     stopped: tuple[str, ...] = ()
     """The agent's units that do not run."""
     connections: tuple[Connection, ...] = ()
+    addresses: tuple[str, ...] = ()
+    """The machine's own addresses."""
     data_path: str = ""
     """The address of its overlay traffic, if the node joined with one."""

@@ -2,8 +2,9 @@
 
 from collections.abc import Collection
 
+from recovery.swarm.entries import NOBODY, Member, Told, entries_of, of_nobody
 from recovery.swarm.machines import Node
-from recovery.swarm.model import Member, NodeReport, Reach, Survey
+from recovery.swarm.model import NodeReport, Reach, Survey
 from recovery.swarm.raft import quorum
 
 
@@ -12,15 +13,17 @@ def keeps_quorum(left: Collection[Member], voters: int) -> bool:
     return sum(member.votes and member.reachable for member in left) >= quorum(voters)
 
 
-def survives_outage(node: Node, members: Collection[Member]) -> bool:
+def survives_outage(node: Node, members: Collection[Member], told: Told = NOBODY) -> bool:
     """Whether the swarm keeps its quorum while the node is off. Its vote still counts, so the quorum is as large as before."""
-    others = [member for member in members if not member.stands_at(node)]
+    own = entries_of(node, members, told)
+    others = [member for member in members if member not in own]
     return keeps_quorum(others, sum(member.votes for member in members))
 
 
-def may_restart(node: Node, members: Collection[Member]) -> bool:
+def may_restart(node: Node, members: Collection[Member], told: Told = NOBODY) -> bool:
     """Whether the node votes, and the other managers keep the quorum while its engine restarts."""
-    return any(member.votes and member.stands_at(node) for member in members) and survives_outage(node, members)
+    votes = any(member.votes for member in entries_of(node, members, told))
+    return votes and survives_outage(node, members, told)
 
 
 def survives_without(entry: Member, members: tuple[Member, ...]) -> bool:
@@ -45,4 +48,4 @@ def given_up(members: Collection[Member], survey: Survey) -> list[Member]:
     A manager that is only declared lost keeps its vote. ``survey`` has every manager of the settings.
     """
     kept = [r.node for r in survey.managers if not r.known_lost or r.reach is Reach.NAMED]
-    return [m for m in members if m.votes and not m.reachable and not any(m.stands_at(node) for node in kept)]
+    return [m for m in of_nobody(kept, members, survey.told) if m.votes and not m.reachable]

@@ -19,7 +19,7 @@ from tests.fake.swarm import Swarm
 from tests.fake.wires import Wires, cluster
 from tests.unit import factories as make
 
-WORKERS = [{"address": "10.77.1.41"}]
+WORKERS = [{"name": "worker-1", "address": "10.77.1.41"}]
 EARLY, LATER, LATE = "early", "later", "late"
 """Configs, written between the older and newer copies, after both, and while some managers were cut off."""
 NEXT = "next"

@@ -21,8 +21,9 @@ from recovery.settings import Settings
 from recovery.steps import swarm_directory
 from recovery.steps.redirect import detour
 from recovery.survey.nodes import ask
+from recovery.swarm.entries import Member
 from recovery.swarm.machines import SwarmOptions
-from recovery.swarm.model import LocalState, Member, NodeReport
+from recovery.swarm.model import LocalState, NodeReport
 
 A, B, C = "manager-a", "manager-b", "manager-c"
 

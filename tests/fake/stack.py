@@ -112,6 +112,8 @@ class Update(mocks.MockMonitor):
         self._hooks: dict[str, Callable[[Any], Any]] = {}
         self._kept: set[str] = set()
         self._failed: BaseException | None = None
+        self._told = ""
+        """The last error that the program told."""
 
     def run(self) -> None:
         """Raises: what stopped the program or the first provider that failed."""
@@ -130,6 +132,8 @@ class Update(mocks.MockMonitor):
             loop.set_exception_handler(lambda *_: None)  # one failure is told once, by `up`
             try:
                 _sync_await(run_pulumi_func(_run_program))
+            except SystemExit:
+                raise self._failed or pulumi.RunError(self._told) from None
             except BaseException as error:
                 raise self._failed or error from None
         for held in [held for held in reversed(self._state.values()) if held.urn not in self._kept]:
@@ -246,7 +250,7 @@ class Update(mocks.MockMonitor):
 
     @contextmanager
     def _program(self) -> Iterator[None]:
-        """Register hooks here, and keep the providers from talking."""
+        """Register hooks here, note the error that the program ends with, and keep the providers from talking."""
         hooks = self._hooks
 
         class Hook(StubResourceHook):
@@ -259,7 +263,11 @@ class Update(mocks.MockMonitor):
             def __init__(self, name: str, _: Callable[[Any], Any]) -> None:
                 super().__init__(name)
 
+        def tell(message: str, *_: object) -> None:
+            self._told = message
+
         with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(pulumi.log, "error", tell)
             patch.setattr(pulumi, "ResourceHook", Hook)
             patch.setattr(pulumi, "ErrorHook", ErrorHook)
             yield

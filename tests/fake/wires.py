@@ -20,7 +20,7 @@ import pytest
 from recovery.errors import CommandFailed, Silent
 from recovery.node.shell import Output
 from recovery.node.ssh import Shell
-from recovery.s3 import client, lease
+from recovery.s3 import client, lease, probe
 from recovery.settings import Settings
 from recovery.survey import hosts
 from recovery.swarm import certificate
@@ -172,6 +172,7 @@ def wired() -> Iterator[Wires]:
             ),
         )
         patch.setattr(client, "client", lambda *_: FakeS3(wires))
+        patch.setattr(probe, "probe", lambda *_: ())  # the bucket is no server that offers anything
         patch.setattr(hosts, "presence", lambda _settings, nodes: wires.presence(nodes))
         patch.setattr(lease, "RENEW_SECONDS", None)  # the fake clock does not run here: the thread waits for its end
         if SHARED_MEMORY.is_dir():

@@ -1,15 +1,18 @@
 """What an operator's commands and edits do to a living swarm: only what they say. The tests run in order."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 from lab.stack import Stack
+from tests.lab.edits import previewed
 from tests.lab.machines import ADDRESSES
 from tests.lab.swarm import Picture, Swarm
 
 pytestmark = pytest.mark.whole
+MEMBERS = [f"{ADDRESSES[name]}-member" for name in ("manager-b", "worker-1")]
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +31,16 @@ def unchanged(machines: Swarm) -> Iterator[Picture]:
     assert not before.differences(machines.picture())
 
 
-@pytest.mark.parametrize("resource", ["quorum", "manager-b-member", "worker-1-member", "health"])
+@pytest.fixture
+def values(machines: Swarm) -> Iterator[dict[str, Any]]:
+    """The stack file's settings, which it has again after the test."""
+    found = machines.stack.settings()
+    yield found
+    machines.stack.write(found)
+    machines.stack.up("--skip-preview")
+
+
+@pytest.mark.parametrize("resource", ["quorum", *MEMBERS, "health"])
 @pytest.mark.usefixtures("unchanged")
 def test_a_resource_that_is_replaced_is_looked_at_and_nobody_leaves(machines: Swarm, resource: str) -> None:
     machines.stack.up("--skip-preview", "--replace", machines.stack.urn(resource))
@@ -42,27 +54,75 @@ def test_a_resource_that_is_tainted_is_looked_at_and_nobody_leaves(machines: Swa
     machines.await_standing(*ADDRESSES)
 
 
+def renamed(values: dict[str, Any], count: int) -> dict[str, Any]:
+    managers = values["managers"]
+    changed = [{**node, "name": f"m{number}"} for number, node in enumerate(managers[:count], 1)]
+    return {**values, "managers": [*changed, *managers[count:]]}
+
+
+def exchanged(values: dict[str, Any]) -> dict[str, Any]:
+    """Each manager has the name and the zone of another one."""
+    return {**values, "managers": values["managers"][::-1]}
+
+
+def unnamed(values: dict[str, Any]) -> dict[str, Any]:
+    return {**values, "workers": [{"address": worker["address"]} for worker in values["workers"]]}
+
+
+def named_in_another_order(values: dict[str, Any]) -> dict[str, Any]:
+    workers = enumerate(reversed(values["workers"]), 1)
+    return {**values, "workers": [{"name": f"w{number}", "address": node["address"]} for number, node in workers]}
+
+
+def in_other_zones(values: dict[str, Any]) -> dict[str, Any]:
+    """Managers and workers list their zones, which are others than before."""
+    zones = ("b", "c", "a")
+    return {
+        **values,
+        "managers": [{**node, "zone": zone} for node, zone in zip(values["managers"], zones, strict=True)],
+    }
+
+
+EDITS: dict[str, list[Callable[[dict[str, Any]], dict[str, Any]]]] = {
+    "one manager has another name": [lambda values: renamed(values, 1)],
+    "all managers have other names": [lambda values: renamed(values, 3)],
+    "managers exchange their names": [exchanged],
+    "managers are in other zones": [in_other_zones],
+    "workers lose their names, are reordered, and are named": [unnamed, lambda v: named_in_another_order(unnamed(v))],
+}
+
+
+@pytest.mark.parametrize("edits", EDITS.values(), ids=list(EDITS))
 @pytest.mark.usefixtures("unchanged")
-def test_managers_that_are_all_given_other_names_stay_who_they_are(machines: Swarm) -> None:
-    values = machines.stack.settings()
-    renamed = [{**node, "name": f"m{number}"} for number, node in enumerate(values["managers"], 1)]
-    machines.stack.write({**values, "managers": renamed})
-    machines.stack.up("--skip-preview")
-    assert "unchanged" in machines.stack.up("--skip-preview", "--expect-no-changes").text
-    machines.stack.write(values)
-    machines.stack.up("--skip-preview")
+def test_what_only_labels_a_node_changes_no_machine(
+    machines: Swarm, values: dict[str, Any], edits: list[Callable[[dict[str, Any]], dict[str, Any]]]
+) -> None:
+    for edit in edits:
+        machines.stack.write(edit(values))
+        assert previewed(machines.stack).keys() == {"update", "unchanged"}
+        machines.stack.up("--skip-preview")
+        assert previewed(machines.stack).keys() == {"unchanged"}
+    machines.await_standing(*ADDRESSES)
 
 
-def test_of_workers_without_names_the_one_that_is_deleted_from_the_list_leaves(machines: Swarm) -> None:
-    values, before = machines.stack.settings(), machines.nodes()
-    machines.stack.write({**values, "workers": values["workers"][1:]})
+def test_of_workers_without_names_the_one_that_is_deleted_from_the_list_leaves(
+    machines: Swarm, values: dict[str, Any]
+) -> None:
+    before = machines.nodes()
+    machines.stack.write(unnamed(values))
+    machines.stack.up("--skip-preview")
+    machines.stack.write(unnamed({**values, "workers": values["workers"][1:]}))
+    of_one = ("member", "preparation", "prepared")
+    assert previewed(machines.stack)["delete"] == len(of_one)
     machines.stack.up("--skip-preview")
     listed = machines.nodes()
     assert listed.keys() == before.keys() - {"worker-1"}
     assert listed["worker-2"]["ID"] == before["worker-2"]["ID"]
     assert (machines.state("worker-1"), machines.state("worker-2")) == ("inactive", "active")
-    machines.stack.write(values)
+    machines.stack.write(unnamed(values))
+    assert previewed(machines.stack)["create"] == len(of_one)
     machines.stack.up("--skip-preview")
+    assert machines.nodes()["worker-2"]["ID"] == before["worker-2"]["ID"]
     machines.await_standing(*ADDRESSES)
 
 

@@ -24,9 +24,10 @@ from recovery.steps import swarm_directory
 from recovery.steps.quorum import establish
 from recovery.steps.run import Run
 from tests.lab.here import requorum
+from tests.lab.place import address
 from tests.lab.swarm import MANAGERS, WORKERS, Swarm
 
-HOSTS = "Container manager-b creating"
+HOSTS = f"Container {address(2, 12)}-container creating"
 POINTS = [
     pytest.param("forcing a new cluster", id="the new cluster is being forced"),
     pytest.param(HOSTS, id="hosts are being made", marks=pytest.mark.whole),

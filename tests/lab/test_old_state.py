@@ -12,6 +12,7 @@ import pytest
 from lab import cluster, image, nodes
 from lab.instance import Instance
 from lab.stack import PROJECT, Stack, settings
+from tests.lab.edits import previewed
 from tests.lab.here import requorum
 from tests.lab.swarm import MANAGERS, WORKERS, Picture, Swarm
 
@@ -87,6 +88,14 @@ def test_it_is_healthy_and_nothing_is_to_be_changed(swarm: Swarm) -> None:
     assert requorum(swarm.stack, "status").status == 0
     assert "unchanged" in swarm.stack.preview("--expect-no-changes").text
     assert swarm.stack.outputs()["clusterId"] == KNOWN["before"].cluster_id
+
+
+def test_its_workers_need_no_names_and_nothing_is_replaced(swarm: Swarm) -> None:
+    """Without names, its workers would be called by their addresses today."""
+    values = swarm.stack.settings()
+    swarm.stack.write({**values, "workers": [{"address": worker["address"]} for worker in values["workers"]]})
+    assert previewed(swarm.stack).keys() == {"update", "unchanged"}
+    swarm.stack.write(values)
 
 
 def test_its_copies_are_listed_and_good(swarm: Swarm) -> None:

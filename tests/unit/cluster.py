@@ -63,6 +63,7 @@ def build(of: Settings, monkeypatch: pytest.MonkeyPatch, seen: Callable[[Any], N
     """Build the cluster of these settings, on machines that are there."""
     monkeypatch.setattr(components, "Preparation", lambda node, *_: pulumi.ComponentResource("a:b:c", f"{node.name}-p"))
     monkeypatch.setattr(components, "DockerHosts", lambda *_: components.ExistingHosts("hosts", make.healthy(of)))
+    monkeypatch.setattr(components, "container_names", lambda _: {node.name: node.name for node in of.nodes})
     monkeypatch.setattr(components.hooks, "before_proof", lambda _: None)
     monkeypatch.setattr(pulumi, "ErrorHook", Hook)
     mocks.set_mocks(Made(), monitor=Monitor(seen))

@@ -23,8 +23,9 @@ from recovery.copies.copy import Copy
 from recovery.copies.manifest import FileEntry, Manifest, Signature
 from recovery.onnode.copying import statement
 from recovery.settings import Settings, parse
+from recovery.swarm.entries import Member
 from recovery.swarm.machines import Node
-from recovery.swarm.model import Inventory, LocalState, Member, NodeReport, Reach, Survey
+from recovery.swarm.model import Inventory, LocalState, NodeReport, Reach, Survey
 from recovery.swarm.wal import Position
 from tests.unit.swarm.test_key_file import PRIVATE
 
@@ -46,11 +47,17 @@ RAW: dict[str, Any] = {
     "cluster": "lab",
     "subnet": "10.77.0.0/16",
     "managers": [{"address": "10.77.1.11"}, {"address": "10.77.2.12"}, {"address": "10.77.3.13"}],
-    "workers": [{"address": "10.77.1.21"}, {"address": "10.77.2.22"}],
+    "workers": [{"name": "worker-1", "address": "10.77.1.21"}, {"name": "worker-2", "address": "10.77.2.22"}],
     "hosts": {"driver": "docker", "image": "node:1", "endpoint": "unix:///engine.sock", "identities": "/ssh"},
     "ssh": {"privateKeyFile": "/ssh/key", "knownHostsFile": "/ssh/known_hosts"},
     "backup": {"bucket": "copies", "recipients": [str(IDENTITY.to_public())], "identityFile": _identity_file()},
 }
+
+
+ADDRESSES = dict(
+    zip(("manager-a", "manager-b", "manager-c"), (entry["address"] for entry in RAW["managers"]), strict=True)
+)
+"""Where the managers are, by name."""
 
 
 def raw(**changes: Any) -> dict[str, Any]:
@@ -231,7 +238,7 @@ def _signature(key: ec.EllipticCurvePrivateKey, text: bytes) -> str:
 def manifest(
     name: str = "manager-a",
     *,
-    address: str = "10.77.1.11",
+    address: str = "",
     ago: timedelta = timedelta(minutes=1),
     cluster: str = CLUSTER,
     **changes: Any,
@@ -240,7 +247,7 @@ def manifest(
         "cluster_id": cluster,
         "node_id": f"id-{name}",
         "manager": name,
-        "address": address,
+        "address": address or ADDRESSES.get(name, "10.77.9.9"),
         "engine": "20.10.24",
         "taken": NOW - ago,
         "kind": "hot",

@@ -1,6 +1,6 @@
 """The state of a cluster, as a table or as JSON."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -19,7 +19,8 @@ from recovery.planning.guidance import Guidance, guide
 from recovery.planning.readiness import completed
 from recovery.settings import Settings
 from recovery.spans import span
-from recovery.swarm.model import Member, NodeReport, Reach, Survey
+from recovery.swarm.entries import Member, of_nobody
+from recovery.swarm.model import NodeReport, Reach, Survey
 
 NO_CHANGES = Changes()
 
@@ -101,29 +102,30 @@ def status(
     settings: Settings,
     survey: Survey,
     diagnosis: Diagnosis,
-    copies: Sequence[Copy],
+    copies: Mapping[str, Copy],
     error: RequorumError | None,
     changes: Changes = NO_CHANGES,
     unfinished: datetime | None = None,
     conditions: tuple[Condition, ...] = (),
 ) -> Status:
-    """The status in a survey and a list of copies, newest first. ``unfinished`` is as for `guide`."""
+    """The status in a survey and the newest copy of each manager, by its name. ``unfinished`` is as for `guide`."""
     guidance = guide(settings, survey, diagnosis, changed=changes.alters, unfinished=unfinished)
     guidance = completed(guidance, diagnosis.kind, conditions, error)
     members = survey.leader.members if survey.leader else ()
-    newest = {copy.manager: copy.dated for copy in reversed(copies)}
     nodes = tuple(
-        replace(_node(report, members, newest.get(report.node.name)), drift=changes.drift_of(report.node.name))
+        replace(
+            _node(report, survey.entry(report.node), bool(members), copies.get(report.node.name)),
+            drift=changes.drift_of(report.node.name),
+        )
         for report in survey.reports
     )
-    others = tuple(member for member in members if not any(member.stands_at(node) for node in survey.nodes))
+    others = of_nobody(survey.nodes, members, survey.told)
     return Status(settings.cluster, diagnosis, guidance, nodes, survey.taken, error, others, conditions)
 
 
-def _node(report: NodeReport, members: Sequence[Member], copied: datetime | None) -> NodeStatus:
+def _node(report: NodeReport, entry: Member | None, listed: bool, copied: Copy | None) -> NodeStatus:
     node = report.node
-    entry = next((member for member in members if member.stands_at(node)), None)
-    state = "unknown" if not members else "absent" if entry is None else "ready" if entry.ready else "down"
+    state = "unknown" if not listed else "absent" if entry is None else "ready" if entry.ready else "down"
     return NodeStatus(
         name=node.name,
         zone=node.zone,
@@ -137,7 +139,7 @@ def _node(report: NodeReport, members: Sequence[Member], copied: datetime | None
         availability=entry.availability if entry else "",
         leader=bool(entry and entry.leader),
         reachability="" if not (entry and entry.manager_address) else "reachable" if entry.reachable else "unreachable",
-        last_copy=copied,
+        last_copy=copied.dated if copied else None,
     )
 
 

@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 from recovery.cli.show.cluster import Status
 from recovery.copies.copy import Copy
 from recovery.copies.manifest import WITH_INVENTORY, Manifest, Proof, Verdict
+from recovery.copies.owners import NOBODY_RENAMED, Owners
 from recovery.errors import DamagedCopy
 from recovery.planning.diagnosis import Kind
 
@@ -39,8 +40,10 @@ class Watched(Collector):
         drills: Drills,
         *,
         sites: int,
+        owners: Owners = NOBODY_RENAMED,
     ) -> None:
         self._status = status
+        self._owners = owners
         self._drills = drills
         self._sites = sites
         self._data = data
@@ -52,7 +55,7 @@ class Watched(Collector):
         yield from self._swarm()
         yield self._one("requorum_s3_up", "Whether Requorum could list the copies.", float(self._copies is not None))
         if self._copies is not None:
-            yield from _of_copies(self._status.cluster, self._copies, self._managers, self._sites)
+            yield from _of_copies(self._status.cluster, self._copies, self._managers, self._sites, self._owners)
             yield from _of_drills(self._status.cluster, self._drills)
             yield from _of_data(self._status.cluster, self._data)
 
@@ -84,9 +87,10 @@ class Live(Collector):
         yield from self._look().collect()
 
 
-def _of_copies(cluster: str, copies: Copies, managers: Sequence[str], sites: int) -> Iterator[Metric]:
+def _of_copies(cluster: str, copies: Copies, managers: Sequence[str], sites: int, owners: Owners) -> Iterator[Metric]:
     good = [(copy, manifest) for copy, manifest in copies if not isinstance(manifest, DamagedCopy)]
     read = [(copy, manifest) for copy, manifest in good if manifest.kind in WITH_INVENTORY]
+    read.sort(key=lambda pair: pair[0].dated, reverse=True)
     labels = ["cluster", "manager"]
     count = GaugeMetricFamily(
         "requorum_copies",
@@ -110,7 +114,7 @@ def _of_copies(cluster: str, copies: Copies, managers: Sequence[str], sites: int
         "requorum_last_proof_seconds", "How long the last restore test or drill of the newest copy took.", labels=labels
     )
     for manager in managers:
-        mine = [(copy, manifest) for copy, manifest in read if copy.manager == manager]
+        mine = [(copy, manifest) for copy, manifest in read if owners.of(manifest) == manager]
         verdicts = Counter(manifest.verdict for _, manifest in mine)
         for verdict in Verdict:
             count.add_metric([cluster, manager, str(verdict)], verdicts[verdict])

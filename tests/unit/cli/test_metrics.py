@@ -41,7 +41,7 @@ def watched(copies: Copies | None, drills: Drills | None = None) -> Watched:
     seen = make.healthy(OF)
     found = diagnose(seen, make.CLUSTER, cluster="lab", copies=True)
     data = {"db": [make.NOW], "files": []}
-    return Watched(show.status(OF, seen, found, [], None), copies, NAMES, data, drills or {}, sites=2)
+    return Watched(show.status(OF, seen, found, {}, None), copies, NAMES, data, drills or {}, sites=2)
 
 
 def values(look: Watched) -> dict[tuple[str, ...], float]:

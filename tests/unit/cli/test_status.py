@@ -26,13 +26,14 @@ from recovery.planning.doctor import examine
 from recovery.planning.guidance import guide
 from recovery.planning.plan import Plan, Refusal
 from recovery.planning.readiness import Opener, Stock, judge
-from recovery.swarm.model import Member, NodeReport, Reach
+from recovery.swarm.entries import Member
+from recovery.swarm.model import NodeReport, Reach
 from recovery.swarm.on_node import OnNode
 from tests.unit import factories as make
 from tests.unit.cluster import assessment
 from tests.unit.planning.test_diagnosis import W1, W2, A, B, C, S, led
 
-COPIES = [make.copy_of(make.manifest(node.name)) for node in S.managers]
+COPIES = {node.name: make.copy_of(make.manifest(node.name)) for node in S.managers}
 
 
 def status(reports: list[NodeReport], *, error: StoreError | None = None) -> show.Status:
@@ -219,7 +220,7 @@ def test_copies_that_nobody_could_list_are_unknown_and_not_missing() -> None:
     down = StoreError("listing", "it cannot be reached", remedy="start it")
     stock = Stock(Opener("backup.identityFile", fault="no file"), Opener("escrow.identityFile"), error=down)
     conditions = judge(S, seen, stock, {}, make.NOW)
-    text = shown(show.status(S, seen, diagnosis, [], down, conditions=conditions))
+    text = shown(show.status(S, seen, diagnosis, {}, down, conditions=conditions))
     assert len([line for line in text.splitlines() if line.startswith("manager-") and " unknown " in line]) == len(
         S.managers
     )

@@ -83,7 +83,7 @@ def status() -> cluster.Status:
     first, second, third, *workers = make.healthy(OF).reports
     away = [replace(second, reach=Reach.NOT_PINNED, members=()), replace(third, reach=Reach.DENIED, members=())]
     seen = make.survey([first, *away, *workers])
-    found = [copy for copy, _ in COPIES if copy.manager != LONG]
+    found = {copy.manager: copy for copy, _ in reversed(COPIES) if copy.manager != LONG}
     error = StoreError("listing the copies", "S3 cannot be reached", remedy="start it")
     return cluster.status(OF, seen, diagnose(seen, make.CLUSTER, cluster="lab", copies=True), found, error)
 

@@ -31,7 +31,7 @@ def test_workers_that_are_stranded_come_beside_the_managers_and_all_others_after
     monkeypatch.setattr(cluster, "assessment", lambda _: replace(found, diagnosis=diagnosis))
     before = awaited(of, monkeypatch)
     last = of.managers[-1]
-    assert before[f"{stranded.name}-member"] == {"quorum"}
-    assert before[f"{other.name}-member"] == {"quorum", f"{last.name}-member"}
-    assert before[f"{last.name}-member"] == {"quorum", f"{of.managers[-2].name}-member"}
-    assert {f"{node.name}-member" for node in of.nodes} <= before["health"]
+    assert before[f"{stranded.address}-member"] == {"quorum"}
+    assert before[f"{other.address}-member"] == {"quorum", f"{last.address}-member"}
+    assert before[f"{last.address}-member"] == {"quorum", f"{of.managers[-2].address}-member"}
+    assert {f"{node.address}-member" for node in of.nodes} <= before["health"]

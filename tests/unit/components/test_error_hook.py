@@ -17,7 +17,7 @@ def test_quorum_and_members_that_fail_are_explained_once_for_an_update(monkeypat
     cluster.build(of, monkeypatch, lambda request: bound.update({request.name: list(request.hooks.on_error)}))
     assert {name for name, on_error in bound.items() if on_error == ["explain"]} == {
         "quorum",
-        *(f"{node.name}-member" for node in of.nodes),
+        *(f"{node.address}-member" for node in of.nodes),
     }
     monkeypatch.setattr(components.lifecycle, "explain", lambda *_, **__: ("the cluster is now: healthy",))
     monkeypatch.setattr(pulumi.log, "info", told.append)

@@ -97,7 +97,7 @@ def test_a_copy_under_another_ca_than_the_states_needs_somebody_to_vouch_for_it(
         ({"role": "worker"}, True, []),
         ({"host": "h2"}, True, []),
         ({"address": "10.0.0.9"}, True, []),
-        ({"name": "manager-b"}, True, ["name"]),
+        ({"name": "manager-b"}, True, []),
         ({"availability": None}, False, []),
         ({"changes": ["availability active becomes drain"]}, True, []),
         ({"changes": []}, False, []),

@@ -7,6 +7,7 @@ import pytest
 from pulumi.runtime import mocks
 
 from components import node as components
+from components.identity import Identities
 from components.node import Preparation
 from recovery.planning import preparation
 from tests.unit import factories as make
@@ -25,10 +26,10 @@ def registered(monkeypatch: pytest.MonkeyPatch, wanted: preparation.Preparation,
 
     @pulumi.runtime.test
     def run() -> None:
-        Preparation(S.managers[0], S, "machine", silent, wanted, make.NOW)
+        Preparation(S.managers[0], S, Identities(), "machine", silent, wanted, make.NOW)
 
     run()
-    (command,) = [request for request in found if request.name == "manager-a-prepared"]
+    (command,) = [request for request in found if request.name == f"{S.managers[0].address}-prepared"]
     return command
 
 

@@ -39,7 +39,7 @@ def test_it_knows_the_settings_but_no_consent_and_keeps_secrets(monkeypatch: pyt
     assert set(told) == given.keys() - {"requorum:recover"}
     assert dict(told.pop("requorum:subnet")) == {**SECRET, "value": str(of.subnet)}
     assert told == {key: given[key] for key in told}
-    assert inputs.keys() == {"quorum", "health", *(f"{node.name}-member" for node in of.nodes)}
+    assert inputs.keys() == {"quorum", "health", *(f"{node.address}-member" for node in of.nodes)}
     del providers["swarm"]
     assert {provider.split("::")[-2] for provider in providers.values()} == {"swarm"}
 

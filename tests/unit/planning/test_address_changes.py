@@ -8,7 +8,8 @@ import pytest
 from recovery.errors import Refused
 from recovery.planning.address_changes import address_changes, forbidden, require_allowed
 from recovery.planning.entries import is_forsaken, stale
-from recovery.swarm.model import AddressChange, LocalState, Member, NodeReport, Reach, still_in_swarm
+from recovery.swarm.entries import Member
+from recovery.swarm.model import AddressChange, LocalState, NodeReport, Reach, still_in_swarm
 from tests.unit import factories as make
 
 S = make.settings()
@@ -115,10 +116,17 @@ STALE: list[tuple[str, Member, bool]] = [
     ("another name elsewhere", replace(ENTRY, hostname="stranger"), False),
     ("its name at another node's address", replace(ENTRY, address=str(B.address)), False),
     ("its own", replace(ENTRY, node_id="own"), False),
+    ("a worker of its name elsewhere", replace(ENTRY, role="worker"), False),
+    ("Ready, heard from its address", replace(ENTRY, hostname="stranger", address=str(A.address), ready=True), False),
+    ("Ready, of its name, at its address", replace(ENTRY, address=str(A.address), ready=True), True),
+    ("it votes at its address", replace(ENTRY, hostname="x", ready=True, manager_address=f"{A.address}:2377"), True),
+    ("another node's own, heard from its address", replace(ENTRY, node_id="of-b", address=str(A.address)), False),
 ]
 
 
 @pytest.mark.parametrize(("entry", "is_so"), [row[1:] for row in STALE], ids=[row[0] for row in STALE])
 def test_an_entry_is_stale_that_a_machine_of_before_left_behind(entry: Member, is_so: bool) -> None:
-    assert stale((entry,), A, "own", S.nodes) == ([entry] if is_so else [])
+    own = replace(ENTRY, node_id="own", address=str(A.address), ready=True)
+    listed = (entry,) if entry.node_id == own.node_id else (own, entry)
+    assert stale(listed, A, "own", S.nodes, {A.name: "own", B.name: "of-b"}) == ([entry] if is_so else [])
     assert not (is_forsaken(entry, S.nodes) and (entry.ready or entry.votes))

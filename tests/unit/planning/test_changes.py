@@ -62,7 +62,9 @@ def test_what_the_settings_of_a_swarm_that_was_there_do_not_name_is_no_change(av
     assert find(of, seen, NOTHING, {}).lines == ()
 
 
-WORKERS = [{"address": "10.77.1.21", "availability": "drain", "labels": {"disk": "ssd", "rack": "2"}}]
+WORKERS = [
+    {"name": "worker-1", "address": "10.77.1.21", "availability": "drain", "labels": {"disk": "ssd", "rack": "2"}}
+]
 
 
 @pytest.mark.parametrize(
@@ -91,7 +93,7 @@ def test_each_change_of_an_entry_is_a_line(entry: dict[str, Any], texts: tuple[s
 
 
 def test_the_availability_that_an_interrupted_removal_took_is_given_back_where_the_settings_name_none() -> None:
-    of = adopted(workers=[{"address": "10.77.1.21"}])
+    of = adopted(workers=[{"name": "worker-1", "address": "10.77.1.21"}])
     drained = {"availability": "drain", "labels": {NOTE: "pause"}}
     assert find(of, found(of, worker_1=drained), NOTHING, {}).entries == {
         "worker-1": ("availability drain becomes pause", "the note of an interrupted removal is taken off")
@@ -177,7 +179,9 @@ def test_an_entry_that_an_earlier_machine_left_is_shown_before_it_is_removed() -
 def test_a_data_path_address_that_would_be_lost_or_has_no_effect_is_told(
     named: str | None, there: str, told: str
 ) -> None:
-    of = adopted(workers=[{"address": "10.77.1.21", **({"dataPathAddress": named} if named else {})}])
+    of = adopted(
+        workers=[{"name": "worker-1", "address": "10.77.1.21", **({"dataPathAddress": named} if named else {})}]
+    )
     reports = [
         replace(r, on_node=OnNode(data_path=there)) if r.node.name == "worker-1" else r
         for r in make.healthy(of).reports

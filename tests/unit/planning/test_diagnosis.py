@@ -94,6 +94,17 @@ def test_diagnosis(reports: list[NodeReport], kind: Kind, snapshot: SnapshotAsse
     assert found.text == snapshot
 
 
+@pytest.mark.parametrize(
+    ("leader", "kind"), [("manager-a", Kind.HEALTHY), ("manager-b", Kind.FORKED)], ids=["one leader", "two leaders"]
+)
+def test_a_leader_is_known_by_its_id_and_not_by_its_host_name(leader: str, kind: Kind) -> None:
+    """For a moment after a change an entry may have another node's host name, and several nodes may have one host name."""
+    names = {"manager-a": "manager-b", "manager-b": "manager-a"}
+    other = led(B, leader=leader)
+    members = tuple(replace(entry, hostname=names.get(entry.hostname, entry.hostname)) for entry in other.members)
+    assert run(led(A), replace(other, members=members), led(C)).kind is kind
+
+
 def test_an_unused_log_counts_while_nobody_leads_and_is_outrun_once_somebody_does() -> None:
     assert run(LEFT_OVER, make.gone(B), make.gone(C)).missing == ("manager-b", "manager-c")
     assert run(LEFT_OVER, led(B, leader="manager-b"), led(C, leader="manager-b")).missing == ("manager-a",)

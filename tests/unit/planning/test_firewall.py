@@ -7,7 +7,8 @@ import pytest
 from recovery.errors import Refused
 from recovery.planning import firewall, preparation
 from recovery.settings import Settings
-from recovery.swarm.model import Member, Survey
+from recovery.swarm.entries import Member
+from recovery.swarm.model import Survey
 from recovery.swarm.on_node import Chain, Connection, OnNode
 from tests.unit import factories as make
 from tests.unit.planning.test_preparation import ADOPTED, EARLIER, OFF, WELL, S, asked

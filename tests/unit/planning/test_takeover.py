@@ -13,9 +13,10 @@ from recovery.errors import Refused
 from recovery.planning import takeover
 from recovery.settings import parse
 from recovery.settings.placement import common_network
+from recovery.swarm.entries import Member
 from recovery.swarm.found import SwarmFacts
 from recovery.swarm.machines import Node
-from recovery.swarm.model import Member, NodeReport
+from recovery.swarm.model import NodeReport
 from recovery.swarm.on_node import OnNode
 from tests.unit import factories as make
 

@@ -1,12 +1,14 @@
 """Warnings that do not depend on what is wrong."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from recovery.planning.warnings import declared_lost, doubles, unnamed, warnings
 from recovery.swarm.model import NodeReport, Reach
+from recovery.swarm.on_node import OnNode
 from tests.unit import factories as make
 
 S = make.settings()
@@ -28,11 +30,25 @@ def test_a_healthy_swarm_has_none() -> None:
     assert warnings(make.survey(WELL)) == ()
 
 
-@pytest.mark.parametrize("name", ["manager-b", "worker-1"])
-def test_an_identity_that_is_heard_from_elsewhere_too(name: str, snapshot: SnapshotAssertion) -> None:
-    assert doubles(make.survey(heard_from(WELL, name, ""))) == (), "an entry that has not reported yet"
-    [warning] = doubles(make.survey(heard_from(WELL, name, "10.77.2.99")))
+def test_an_identity_that_is_heard_from_elsewhere_too(snapshot: SnapshotAssertion) -> None:
+    [warning] = doubles(make.survey(heard_from(WELL, "manager-b", "10.77.2.99")))
     assert warning == snapshot
+
+
+@pytest.mark.parametrize(
+    ("name", "address", "changes"),
+    [
+        ("manager-b", "", {}),
+        ("manager-b", "0.0.0.0", {}),
+        ("manager-b", "10.77.2.99", {"on_node": OnNode(addresses=("10.77.2.12", "10.77.2.99"))}),
+        ("manager-b", "10.77.2.99", {"advertised": "10.77.2.99"}),
+        ("worker-1", "10.77.2.99", {}),
+    ],
+    ids=["it has not reported yet", "it reports to itself", "its second address", "it advertises another", "NAT"],
+)
+def test_a_node_that_is_heard_from_another_address_of_its_own(name: str, address: str, changes: dict[str, Any]) -> None:
+    reports = [replace(r, **changes) if r.node.name == name else r for r in heard_from(WELL, name, address)]
+    assert doubles(make.survey(reports)) == ()
 
 
 def test_an_old_machine_that_is_heard_from_while_the_new_one_is_gone() -> None:

@@ -11,7 +11,7 @@ from recovery.planning import steps
 from recovery.planning.record import NOTHING
 from recovery.steps import demote, votes
 from recovery.steps.run import Run
-from recovery.swarm.model import Member
+from recovery.swarm.entries import Member
 from tests.unit import factories as make
 
 

@@ -31,6 +31,8 @@ MINUTE = timedelta(minutes=1)
         (make.silent(A), replace(WORD, when=make.NOW + SKEW + MINUTE), Reach.SILENT),
         (make.silent(A), replace(WORD, address="10.77.9.9"), Reach.SILENT),
         (make.silent(B), WORD, Reach.SILENT),
+        (make.silent(replace(A, name="m1")), WORD, Reach.NAMED),
+        (make.silent(replace(B, name="manager-a")), WORD, Reach.SILENT),
         (make.gone(A), WORD, Reach.ABSENT),
         (NodeReport(A, Reach.STOPPED), WORD, Reach.STOPPED),
         (NodeReport(A, Reach.REFUSED), WORD, Reach.REFUSED),
@@ -45,6 +47,8 @@ MINUTE = timedelta(minutes=1)
         "of the future",
         "of another address",
         "of another node",
+        "renamed since",
+        "its name is another's now",
         "known to be gone anyway",
         "its driver knows that it is only stopped",
         "refuses",
@@ -77,7 +81,7 @@ def test_a_word_is_kept_in_the_store_until_it_is_forgotten(bucket: Any) -> None:
     assert Catalog(S).copies == (), "a word is no copy"
     lost.withdraw(Cluster(S), B)
     assert lost.read_declarations(Cluster(S)) == (WORD,)
-    lost.withdraw(Cluster(S), A)
+    lost.withdraw(Cluster(S), replace(A, name="m1"))
     assert lost.read_declarations(Cluster(S)) == ()
     lost.withdraw(Cluster(S), A)
 

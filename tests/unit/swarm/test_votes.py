@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recovery.swarm.entries import Member
 from recovery.swarm.machines import Node
-from recovery.swarm.model import Member, Reach
+from recovery.swarm.model import Reach
 from recovery.swarm.raft import quorum, tolerates
 from recovery.swarm.votes import given_up, keeps_quorum, may_restart, survives_outage, survives_without
 from tests.unit import factories as make

@@ -49,7 +49,7 @@ def test_a_running_swarm_is_read_and_nothing_is_changed(
     made = desk.settings()
     assert made.cluster_id == wires.swarm.founded[0]
     assert {node.name for node in made.managers} == {f"manager-{zone}" for zone in ("a", "b", "c", "a2")[:managers]}
-    assert [node.name for node in made.workers] == ["worker-1"]
+    assert [node.name for node in made.workers] == ["worker-10-77-1-41"]
     assert {node.availability for node in made.nodes} == {None}
     assert ("tolerate" in done.stdout) is (managers != 3)
     assert done.stdout.splitlines()[-2:] == [

@@ -65,7 +65,12 @@ def test_each_flag_goes_to_its_setting(desk: Desk) -> None:
     )
     assert done.exit_code == 0, done.output
     made = desk.settings()
-    assert [(node.name, node.zone) for node in made.nodes] == [("m1", "x"), ("m2", "y"), ("m3", "z"), ("worker-1", "x")]
+    assert [(node.name, node.zone) for node in made.nodes] == [
+        ("m1", "x"),
+        ("m2", "y"),
+        ("m3", "z"),
+        ("worker-10-77-1-21", "x"),
+    ]
     assert (made.cluster, str(made.subnet), made.zones) == ("shop", "10.77.0.0/16", ("x", "y", "z"))
     assert (made.ssh.user, made.ssh.port, made.ssh.known_hosts_file) == ("ops", 2222, desk.home / "known")
     backup = made.backup

@@ -30,7 +30,7 @@ def test_a_recovery_does_not_wait_for_agents_but_they_for_its_proof(of: Settings
     waiting = {name for name, named in before.items() if any(one.endswith("-agent") for one in named)}
     assert not waiting
     for node in of.managers:
-        assert before[f"{node.name}-agent"] == {"health"}
+        assert before[f"{node.address}-agent"] == {"health"}
 
 
 @pytest.mark.parametrize(

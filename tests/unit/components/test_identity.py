@@ -1,0 +1,104 @@
+"""What the resources of a node are called, and under which other names a state may have them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pulumi
+import pytest
+from pulumi.runtime import mocks
+
+from components import identity
+from components.hosts import docker as components
+from recovery.cluster import Cluster
+from recovery.settings import Settings, parse
+from recovery.swarm.model import AddressChange
+from tests.unit import factories as make
+from tests.unit.cluster import Made, Monitor
+
+S = make.settings()
+UNNAMED: list[dict[str, Any]] = [{"address": "10.77.1.21"}, {"address": "10.77.2.22"}]
+A, B = (str(node.address) for node in S.managers[:2])
+
+
+def known_as(of: Settings, address: str, *moved: AddressChange, **machines: str) -> list[str]:
+    found = identity.of(of, moved, machines)
+    node = next(node for node in of.nodes if str(node.address) == address)
+    options = found.aliases(node, "member")
+    assert found.resource(node, "member") == f"{address}-member"
+    return [str(alias.name) for alias in options.aliases or ()]
+
+
+def move(manager: str, old: str, new: str) -> AddressChange:
+    return AddressChange(manager, "id", old, new)
+
+
+@pytest.mark.parametrize(
+    ("of", "address", "moved", "machines", "names"),
+    [
+        (S, A, [], {}, ["manager-a-member"]),
+        (S, A, [move("manager-a", "10.77.9.9", A)], {}, ["manager-a-member", "10.77.9.9-member"]),
+        (S, A, [move("manager-a", B, A)], {}, ["manager-a-member"]),
+        (S, B, [move("manager-a", "10.77.9.9", A)], {}, ["manager-b-member"]),
+        (S, A, [], {"manager-a": "before"}, ["before-member"]),
+        (make.settings(workers=UNNAMED), "10.77.2.22", [], {}, ["worker-2-member"]),
+        (make.settings(workers=UNNAMED), "10.77.2.22", [], {"worker-10-77-2-22": "worker-3"}, ["worker-3-member"]),
+        (
+            make.settings(workers=[{"address": "10.77.1.21"}, {"name": "worker-1", "address": "10.77.2.22"}]),
+            "10.77.1.21",
+            [],
+            {},
+            ["worker-10-77-1-21-member"],
+        ),
+    ],
+    ids=[
+        "an earlier release's",
+        "it moved",
+        "another node has its old address now",
+        "another manager moved",
+        "its container was made under another name",
+        "a worker without a name",
+        "a worker without a name, in a container",
+        "another worker has the name of its number",
+    ],
+)
+def test_a_resource_takes_over_what_its_machine_s_resource_was_called(
+    of: Settings, address: str, moved: list[AddressChange], machines: Mapping[str, str], names: list[str]
+) -> None:
+    assert known_as(of, address, *moved, **machines) == names
+
+
+@pytest.mark.parametrize("without", range(3))
+def test_the_name_of_a_worker_without_one_does_not_depend_on_the_others(without: int) -> None:
+    workers = [{"address": f"10.77.1.{last}"} for last in (21, 22, 23)]
+    of = {node.address: node.name for node in make.settings(workers=workers).workers}
+    fewer = make.settings(workers=[worker for number, worker in enumerate(workers) if number != without][::-1])
+    assert {node.address: node.name for node in fewer.workers}.items() < of.items()
+
+
+def declared(of: Settings, monkeypatch: pytest.MonkeyPatch, machines: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """What each container is asked to be, by its resource."""
+    found: dict[str, dict[str, Any]] = {}
+
+    def seen(request: Any) -> None:
+        if request.type == "docker:index/container:Container":
+            found[request.name] = {**request.object, "aliases": [alias.spec.name for alias in request.aliases]}
+
+    mocks.set_mocks(Made(), monitor=Monitor(seen))
+    monkeypatch.setattr(components.hooks, "around_host", lambda *_, **__: None)
+
+    @pulumi.runtime.test
+    def run() -> None:
+        components.DockerHosts("hosts", Cluster(of), identity.of(of, (), machines), machines, ())
+
+    run()
+    return found
+
+
+def test_a_container_keeps_all_that_it_got_from_its_first_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = {node.name: node.name for node in S.nodes}
+    before = declared(S, monkeypatch, made)
+    renamed = parse(make.raw(managers=[{**raw, "name": f"m{n}"} for n, raw in enumerate(make.RAW["managers"])]))
+    after = declared(renamed, monkeypatch, {**made, "m0": "manager-a", "m1": "manager-b", "m2": "manager-c"})
+    assert before == after
+    assert after[f"{A}-container"]["name"] == after[f"{A}-container"]["hostname"] == "manager-a"
+    assert after[f"{A}-container"]["aliases"] == ["manager-a"]

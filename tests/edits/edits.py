@@ -159,7 +159,7 @@ NAMES = (
     Edit("every node without a name gets one", ALL_RENAMED),
     Edit("every node loses its name", unnamed, Base.NAMED),
     Edit("a manager gets the name of another", named(MANAGERS, "beta"), Base.NAMED, INVALID),
-    Edit("a worker gets the name that the next has by its place", named(WORKERS, "worker-2"), refused=INVALID),
+    Edit("a worker gets the name that the next had by its place", named(WORKERS, "worker-2")),
     Edit("a name that none can be", named(MANAGERS, "M 1"), Base.NAMED, INVALID),
 )  # fmt: skip
 ORDER = (

@@ -7,7 +7,7 @@ from recovery.errors import Refused
 from recovery.operations import agent_trial, agents
 from recovery.operations.assess import Assessment
 from recovery.operations.readiness import openers
-from recovery.planning import setup
+from recovery.planning import preparation, setup
 from recovery.planning.conditions import Condition, State, unmet
 from recovery.planning.diagnosis import Kind
 from recovery.planning.setup import SetUp
@@ -34,6 +34,18 @@ def conditions(cluster: Cluster, survey: Survey) -> tuple[Condition, ...]:
         of_example=_of_example(settings),
     )
     return setup.judge(settings, survey, found)
+
+
+def require_for_update(cluster: Cluster, assessment: Assessment) -> tuple[Condition, ...]:
+    """Before an update begins, all that it requires. Returns the faults of the set-up that do not stop it.
+
+    Raises: Refused for the first thing that stops it; SettingError.
+    """
+    assessment.require_safe(cluster.settings)
+    faults = require_ready(cluster, assessment)
+    agents.require_fit(cluster, assessment)
+    preparation.require_nobody_cut_off(cluster.settings, assessment.survey)
+    return faults
 
 
 def require_ready(cluster: Cluster, assessment: Assessment) -> tuple[Condition, ...]:

@@ -211,7 +211,7 @@ def _command(
     settings: Settings, survey: Survey, diagnosis: Diagnosis, known: Plan | None, *, changed: bool, unfinished: bool
 ) -> str:
     if faults := access.in_the_way(survey, diagnosis):
-        return f"on {faults[0].node.name}: {access.advice(faults[0], settings.ssh).remedy}"
+        return access.command(faults[0], settings.ssh)
     plan = known or make_plan(diagnosis, settings, Source(), (), survey.taken)
     if plan.id and not (plan.needs_id and plan.refusal):
         return f"{UPDATE} --config recover={plan.id}"

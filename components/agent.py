@@ -19,7 +19,7 @@ from components.progress import say
 from components.settings import from_provider
 from recovery.cluster import Cluster
 from recovery.errors import TransportError
-from recovery.operations import agents
+from recovery.operations import agents, ending
 from recovery.settings import Settings
 from recovery.swarm.machines import Node
 
@@ -61,8 +61,11 @@ class AgentProvider(ResourceProvider):
         managed = self._cluster.settings.agent and any(
             named.address == node.address for named in self._cluster.settings.managers
         )
-        if managed and deletion() is Deletion.CHANGE:
+        why = deletion()
+        if managed and why is not Deletion.WHOLE:
             return
+        if why is Deletion.WHOLE and not self._cluster.settings.protected:
+            ending.require_heard(self._cluster)  # Pulumi deletes agents first, and a swarm that stays keeps them
         if not agents.remove(self._cluster, node):
             command = f"ssh {self._cluster.settings.ssh.user}@{node.dial} systemctl disable --now {agents.RUNNING}"
             say(

@@ -113,7 +113,7 @@ class QuorumProvider(_Provider):
 
     def delete(self, id_: str, _props: Props) -> None:
         """Only `pulumi destroy` of the whole stack ends the swarm."""
-        if deletion() is Deletion.WHOLE and not self._cluster.settings.protect:
+        if deletion() is Deletion.WHOLE and not self._cluster.settings.protected:
             dissolve(self._cluster, id_, say=say)
         else:
             say(f"swarm {id_} goes on running. Only a pulumi destroy of the whole stack ends it")
@@ -169,10 +169,14 @@ class MemberProvider(_Provider):
         return ReadResult(id_, {**props, "standing": str(standing), "role": role})
 
     def delete(self, id_: str, props: Props) -> None:
-        """Take the node out of the swarm, unless the stack file still has its machine, for example under another name."""
+        """Take the node out of the swarm, unless the stack file still has its machine, for example under another name.
+
+        With its machine in the stack file, only the end of the whole swarm takes a node out: `--target-dependents` names
+        resources that nobody thought of.
+        """
         node, why = _node(props), deletion()
         named = any(one.address == node.address for one in self._cluster.settings.nodes)
-        if named if why is Deletion.CHANGE else self._cluster.settings.protect:
+        if self._cluster.settings.protected if why is Deletion.WHOLE else named:
             say(f"{node.name} ({node.address}) stays in the swarm")
             return
         with _turn(props):
@@ -198,6 +202,10 @@ class HealthProvider(_Provider):
         return UpdateResult(self._prove(news))
 
     def read(self, id_: str, props: Props) -> ReadResult:
+        """What stands now. Before a whole destroy asks for consent, its refresh says what will be lost."""
+        if deletion() is Deletion.WHOLE and not self._cluster.settings.protected:
+            for line in ending.losses(self._cluster, _look(self._cluster)):
+                say(line)
         seen = _look(self._cluster).of_managers
         diagnosis = diagnose(seen, props["cluster_id"], cluster=self._cluster.settings.cluster, copies=True)
         report = seen.leader
@@ -206,7 +214,7 @@ class HealthProvider(_Provider):
 
     def delete(self, _id: str, _props: Props) -> None:
         """Pulumi deletes the proof first. Before the whole swarm ends, Requorum asks every node and takes last copies."""
-        if deletion() is Deletion.WHOLE and not self._cluster.settings.protect:
+        if deletion() is Deletion.WHOLE and not self._cluster.settings.protected:
             ending.prepare(self._cluster, say=say)
 
     def _prove(self, props: Props) -> Props:

@@ -2,14 +2,16 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pulumi
 from pulumi.dynamic import ConfigureRequest
 from pulumi.runtime.config import CONFIG, is_config_secret
 
-from components.command_line import stack_file
+from components.command_line import STACKS, stack_file
 from recovery.cluster import Cluster
 from recovery.errors import SettingError
 from recovery.operations import agents
@@ -64,12 +66,22 @@ def _cluster(values: str) -> Cluster:
 def _today(cluster: str | None) -> dict[str, Any]:
     """What the stack file of the running `pulumi` says, but for consent; nothing if it cannot be read or is another cluster's."""
     try:
-        file = stack_file()
+        file = stack_file() or _only_file(cluster)
         values = read(file) if file else {}
     except SettingError:
         return {}
     known = {key: value for key, value in values.items() if key in KEYS and key != CONSENT}
     return known if values.get("cluster") == cluster else {}
+
+
+def _only_file(cluster: str | None) -> Path | None:
+    """The one stack file of the project that has this cluster; None if there are several. `pulumi stack select` names none."""
+    found = []
+    for file in (Path(__file__).resolve().parents[1] / STACKS).glob("Pulumi.*.yaml"):
+        with suppress(SettingError):
+            if read(file).get("cluster") == cluster and not file.name.endswith(".example.yaml"):
+                found.append(file)
+    return found[0] if len(found) == 1 else None
 
 
 def _is_secret(value: Any) -> bool:

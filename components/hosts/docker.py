@@ -49,7 +49,7 @@ class DockerHosts(pulumi.ComponentResource):
     def _host(self, node: Node) -> docker.Container:
         options, network = self._engines[self._settings.hosts.endpoint_of(node.zone)]
         label = {"label": LABEL, "value": self._settings.cluster}
-        kept = options.merge(pulumi.ResourceOptions(retain_on_delete=self._settings.protect or None))
+        kept = options.merge(pulumi.ResourceOptions(retain_on_delete=self._settings.protected or None))
         volume = docker.Volume(f"{node.name}-volume", name=volume_name(node.name), labels=[label], opts=kept)
         return docker.Container(
             node.name,
@@ -80,7 +80,7 @@ class DockerHosts(pulumi.ComponentResource):
                 pulumi.ResourceOptions(
                     ignore_changes=["image", "securityOpts"],
                     delete_before_replace=True,
-                    retain_on_delete=self._settings.protect or None,
+                    retain_on_delete=self._settings.protected or None,
                     hooks=self._hooks,
                 )
             ),

@@ -1,5 +1,7 @@
 """What happens before `pulumi destroy` ends a swarm: it is heard, what will be lost is said, and last copies are taken."""
 
+from functools import cache
+
 from recovery.cluster import Cluster
 from recovery.errors import Refused, RequorumError
 from recovery.node.engine import Engine
@@ -32,13 +34,23 @@ def prepare(cluster: Cluster, *, say: Say) -> None:
     lifecycle.fresh_copies(cluster, say=say)
 
 
+@cache
+def require_heard(cluster: Cluster) -> None:
+    """Check once in this process that the whole swarm can be ended. Raises: Refused, as `prepare`."""
+    _require_heard(cluster, stable_survey(cluster))
+
+
 def losses(cluster: Cluster, survey: Survey) -> tuple[str, ...]:
-    """What ends with the swarm, and what stays: its services, and the volumes on its nodes, by name."""
+    """What ends with the swarm, and what stays: its services, and the volumes on its nodes, by name.
+
+    Volumes of containers that Requorum made end with them.
+    """
     services = _services(cluster, survey)
+    volumes_end = "keeps these volumes" if cluster.settings.hosts.driver == "existing" else "loses these volumes"
     volumes = {r.node.name: _volumes(cluster, r.node) for r in survey.reports if r.reach is Reach.ANSWERS}
     return (
         f"the swarm ends, and with it these services: {', '.join(services) or 'none'}",
-        *(f"{name} keeps these volumes: {', '.join(names)}" for name, names in volumes.items() if names),
+        *(f"{name} {volumes_end}: {', '.join(names)}" for name, names in volumes.items() if names),
     )
 
 

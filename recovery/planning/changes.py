@@ -164,6 +164,8 @@ def _of_entry(node: Node, settings: Settings, survey: Survey, plan: Plan) -> Ite
     entry = survey.entry(node)
     if entry is None:
         return
+    if entry.reachable and not entry.ready and not plan.all_of(node.name):
+        yield "it votes and is not Ready, so its engine is restarted"
     if entry.role != node.role and not plan.all_of(node.name):
         yield f"{entry.role} becomes {node.role}"
     wanted = node.availability or noted(entry)

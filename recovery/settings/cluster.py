@@ -44,8 +44,8 @@ class Settings(Frozen):
     """The copy to restore a lost swarm from: a copy's name, or a time for the best copy up to then; else the best copy."""
     ca_sha256: CaDigests = ()
     """SHA-256 of the swarm's CA certificate (``swarm-root-ca.crt``), or of several. Copies under another CA do not count."""
-    protect: bool = False
-    """Whether `pulumi destroy` lets go of the swarm instead of ending it."""
+    protect: bool | None = None
+    """Whether `pulumi destroy` lets go of the swarm instead of ending it. None: if the swarm was taken over."""
     recover: Consent = False
     """Consent to a recovery: true, or the ID of one plan."""
 
@@ -58,6 +58,11 @@ class Settings(Frozen):
     def weaknesses(self) -> tuple[str, ...]:
         """What the managers of a swarm that was taken over do not tolerate, a sentence each."""
         return weaknesses([manager.zone for manager in self.managers])
+
+    @property
+    def protected(self) -> bool:
+        """Whether `pulumi destroy` lets go of the swarm."""
+        return self.adopted if self.protect is None else self.protect
 
     @property
     def keys(self) -> Keys:

@@ -213,10 +213,13 @@ def provided(of: Settings, kind: type[Any], why: Deletion, monkeypatch: pytest.M
             "manager-a",
             [("manager-a", False)],
         ),
-        (Deletion.PART, {}, "manager-a", [("manager-a", False)]),
+        (Deletion.PART, {}, "manager-a", []),
+        (Deletion.PART, {"managers": make.settings().managers[1:]}, "manager-a", [("manager-a", False)]),
         (Deletion.WHOLE, {}, "manager-a", [("manager-a", True)]),
         (Deletion.PART, {"protect": True}, "manager-a", []),
         (Deletion.WHOLE, {"protect": True}, "manager-a", []),
+        (Deletion.WHOLE, {"cluster_id": "taken-over"}, "manager-a", []),
+        (Deletion.WHOLE, {"cluster_id": "taken-over", "protect": False}, "manager-a", [("manager-a", True)]),
     ],
 )
 def test_a_machine_that_the_stack_file_still_has_is_taken_out_only_by_a_destroy(
@@ -252,6 +255,20 @@ def test_a_refresh_tells_what_an_interrupted_recovery_owes(
     provider = QuorumProvider()
     provider._cluster = Cluster(of)
     assert provider.read("c", {**QUORUM, "cluster_id": make.CLUSTER}).outs["quorum"] == stands
+
+
+@pytest.mark.parametrize("protect", [False, True])
+@pytest.mark.parametrize("why", Deletion)
+def test_what_will_be_lost_is_said_before_pulumi_asks_for_consent(
+    why: Deletion, protect: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    of = make.settings().model_copy(update={"protect": protect})
+    monkeypatch.setattr(membership, "_look", lambda _: make.healthy(of))
+    monkeypatch.setattr(membership.ending, "losses", lambda *_: ("the swarm ends",))
+    monkeypatch.setattr(membership, "say", said.append)
+    provided(of, HealthProvider, why, monkeypatch).read("id", {"cluster_id": make.CLUSTER})
+    assert said == (["the swarm ends"] if why is Deletion.WHOLE and not protect else [])
 
 
 @pytest.mark.parametrize("protect", [False, True])

@@ -72,8 +72,23 @@ def test_a_refresh_uses_the_key_that_the_stack_file_has_now(tmp_path: Path, monk
 
 
 def test_what_the_stack_file_no_longer_has_does_not_outlive_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert provided(written(tmp_path), monkeypatch, protect="true").protect is False
-    assert provided(None, monkeypatch, protect="true").protect is True
+    assert provided(written(tmp_path), monkeypatch, protect="true").protected is False
+    assert provided(None, monkeypatch, protect="true").protected is True
+
+
+def test_the_only_stack_file_of_the_cluster_is_used_where_pulumi_names_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after `pulumi stack select`."""
+    monkeypatch.setattr(settings, "STACKS", str(tmp_path))
+    written(tmp_path, protect=True)
+    written(tmp_path, cluster="other").rename(tmp_path / "Pulumi.other.yaml")
+    written(tmp_path, protect=True)
+    (tmp_path / "Pulumi.torn.yaml").write_text("config: [")
+    assert provided(None, monkeypatch).protected is True
+    written(tmp_path, protect=False).rename(tmp_path / "Pulumi.second.yaml")
+    written(tmp_path, protect=True)
+    assert provided(None, monkeypatch).protected is False, "the state tells: two files have the cluster"
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,14 @@ def test_the_availability_that_an_interrupted_removal_took_is_given_back_where_t
     }
 
 
+def test_a_manager_that_votes_and_is_not_ready_is_healed_by_the_next_update() -> None:
+    of = make.settings()
+    assert find(of, found(of, manager_b={"ready": False}), NOTHING, {}).entries == {
+        "manager-b": ("it votes and is not Ready, so its engine is restarted",)
+    }
+    assert find(of, found(of, manager_b={"ready": False, "reachable": False}), NOTHING, {}).entries == {}
+
+
 def test_a_step_of_the_plan_says_it_already() -> None:
     of = make.settings()
     seen = found(of, worker_1={"role": "manager"})

@@ -11,9 +11,11 @@ from components.agent import AgentProvider
 from components.command_line import Deletion
 from recovery.agent.state import State
 from recovery.cluster import Cluster
-from recovery.operations import agents
+from recovery.errors import Refused
+from recovery.operations import agents, ending
 from recovery.operations.agents import AgentStatus
 from recovery.settings import Settings
+from tests.unit import factories as make
 from tests.unit.operations.agents.wanted import with_agent
 
 
@@ -100,6 +102,21 @@ def test_an_agent_is_uninstalled_unless_another_resource_has_just_installed_it(
 ) -> None:
     """As when its manager was given another name, or the resource is replaced."""
     monkeypatch.setattr("components.agent.deletion", lambda: why)
+    monkeypatch.setattr(ending, "require_heard", lambda _: None)
     provider.provider._cluster = Cluster(with_agent(of))
     provider.provider.delete("x", props(of, name="earlier-name"))
-    assert (provider.dialled == []) is (why is Deletion.CHANGE)
+    assert (provider.dialled == []) is (why is not Deletion.WHOLE)
+
+
+def test_a_swarm_that_cannot_be_ended_keeps_its_agents(
+    of: Settings, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pulumi deletes agents before the proof, whose delete is refused then."""
+    monkeypatch.setattr("components.agent.deletion", lambda: Deletion.WHOLE)
+    existing = with_agent(of).model_copy(update={"hosts": of.hosts.model_copy(update={"driver": "existing"})})
+    silent = make.survey([make.silent(node) for node in existing.nodes])
+    monkeypatch.setattr(ending, "stable_survey", lambda _: silent)
+    provider.provider._cluster = Cluster(existing)
+    with pytest.raises(Refused, match=r"code: node-unreachable$"):
+        provider.provider.delete("x", props(of))
+    assert provider.dialled == []

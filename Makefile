@@ -24,7 +24,7 @@ test: $(BIN)/.ready  ## run what each push needs: checks, unit tests, every loss
 nightly: setup  ## run every test, also those that `make test` leaves out, and the whole chaos matrix
 	@$(WITH_TOOLS); status=0; python -m tests --whole || status=$$?; python -m tests.chaos $(ARGS) || status=$$?; exit $$status
 
-check: $(BIN)/.ready  ## run lint, strict types, alert rules and unit tests, without a lab, in less than a minute
+check: $(BIN)/.ready  ## run lint, strict types, alert rules and unit tests, without a lab
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@promtool=$$(toolchain/promtool); $$promtool test rules tests/alerts.yml

@@ -8,10 +8,9 @@ from components.progress import say, stop
 from components.settings import from_program
 from recovery.cluster import Cluster
 from recovery.errors import RequorumError, StoreError
-from recovery.operations import agents, consent, lifecycle, setup
+from recovery.operations import consent, lifecycle, setup
 from recovery.operations.assess import assess
 from recovery.operations.report import PULUMI
-from recovery.planning import preparation
 
 try:
     settings = from_program()
@@ -27,10 +26,7 @@ except StoreError as error:
 for line in assessment.shown(settings):
     pulumi.log.info(line)
 try:
-    assessment.require_safe(settings)
-    faults = setup.require_ready(cluster, assessment)
-    agents.require_fit(cluster, assessment)
-    preparation.require_nobody_cut_off(settings, assessment.survey)
+    faults = setup.require_for_update(cluster, assessment)
 except RequorumError as error:
     stop(error)
 

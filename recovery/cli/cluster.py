@@ -25,7 +25,6 @@ from recovery.operations import lifecycle, notify, setup
 from recovery.operations.assess import Assessment, assess
 from recovery.operations.notify import Subject
 from recovery.operations.recover import recover_all
-from recovery.planning import preparation
 
 UNFINISHED = (
     "the plan is carried out in part, and the swarm is not proven. next: requorum recover goes on where it stopped"
@@ -80,9 +79,7 @@ def recover(
 def _refused(assessment: Assessment, cluster: Cluster) -> Refused | None:
     """Why `pulumi up` would refuse to begin; None if it would not."""
     try:
-        assessment.require_safe(cluster.settings)
-        setup.require_ready(cluster, assessment)
-        preparation.require_nobody_cut_off(cluster.settings, assessment.survey)
+        setup.require_for_update(cluster, assessment)
     except Refused as error:
         return error
     return None

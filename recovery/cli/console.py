@@ -147,15 +147,12 @@ def print_json(document: dict[str, Any]) -> None:
 
 def stack_file(stack: str, config_file: Path | None) -> Path:
     """The stack file that the operator names. Raises: SettingError if none is named."""
+    folder = Path(os.environ.get("REQUORUM_PROJECT", "."), "stacks")
     if config_file is None and not stack:
-        raise SettingError(
-            "(stack)",
-            "no stack is named",
-            remedy='give --stack NAME or set PULUMI_STACK. In the lab: eval "$(make -s env)"',
-            code="bad-argument",
-        )
-    folder = Path(os.environ.get("REQUORUM_PROJECT", "."))
-    return config_file or folder / "stacks" / f"Pulumi.{stack}.yaml"
+        from recovery.settings import name_one
+
+        raise SettingError("(stack)", "no stack is named", remedy=name_one(folder), code="bad-argument")
+    return config_file or folder / f"Pulumi.{stack}.yaml"
 
 
 def _settings(stack: str, config_file: Path | None) -> "Settings":

@@ -1,5 +1,6 @@
 """The command for a monitor."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -7,6 +8,7 @@ import typer
 from prometheus_client import CollectorRegistry, generate_latest, start_http_server, write_to_textfile
 
 from recovery.cli.console import FileOption, StackOption, app, examples, opened, say
+from recovery.cli.progress import progress
 from recovery.cli.show.metrics import Live, Watched
 from recovery.cli.status import status_of
 from recovery.cluster import Cluster
@@ -29,8 +31,13 @@ def metrics(
 ) -> None:
     """Print the swarm's health and the age of its copies as Prometheus metrics. Alert rules: docs/alerts.yml."""
     with opened(stack, config_file) as cluster:
+
+        def look() -> Watched:
+            with nullcontext() if listen else progress("asking the nodes and S3"):
+                return _watched(cluster)
+
         registry = CollectorRegistry()
-        registry.register(Live(lambda: _watched(cluster)))
+        registry.register(Live(look))
         if listen:
             _serve(listen, registry)
         elif textfile:

@@ -1,6 +1,6 @@
 """Commands that repair one node or service. `requorum doctor` proposes them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Annotated
@@ -30,6 +30,14 @@ from recovery.survey.nodes import stable_survey
 BALANCED = "every task that was replaced runs. next: run the same command again"
 
 
+def _consent(what: str, yes: bool, allowed: Callable[[], object]) -> None:
+    """Ask for consent to what is ``allowed``. Raises: Refused before the question; typer.Exit."""
+    if not yes:
+        with progress("asking the nodes"):
+            allowed()
+    agree(what, yes)
+
+
 @app.command("fence", epilog=examples("requorum fence manager-b", "requorum fence manager-b --lost"))
 def fence(
     node: NodeArgument,
@@ -54,11 +62,11 @@ def fence(
         interrupted="the machine may be off, and nothing is declared yet unless requorum status says so. next: requorum status, then the same command again",
     ) as cluster:
         machine = cluster.settings.named(node)
-        if not yes:
-            with progress("asking the nodes"):
-                seen = stable_survey(cluster)
-            check(cluster.settings, seen, machine, lost=lost, force=force)
-        agree(fencing.intent(cluster.settings, machine, lost=lost), yes)
+
+        def allowed() -> None:
+            check(cluster.settings, stable_survey(cluster), machine, lost=lost, force=force)
+
+        _consent(fencing.intent(cluster.settings, machine, lost=lost), yes, allowed)
         with progress(f"fencing {node}"), cluster.hold(f"fencing {node}", say=say):
             word = fencing.fence(cluster, machine, lost=lost, force=force, say=say)
         out.print(f"{node} is {word.text(datetime.now(UTC))}. next: requorum plan", markup=False)
@@ -75,7 +83,11 @@ def restart(
         interrupted="the engine may be restarting. next: requorum status, then the same command again",
     ) as cluster:
         machine = cluster.settings.named(node)
-        agree(f"restart the Docker engine of {node}", yes)
+        _consent(
+            f"restart the Docker engine of {node}",
+            yes,
+            lambda: restart_operation.may_halt(cluster, machine, restart_operation.RESTARTING),
+        )
         with progress(f"restarting {node}"), cluster.hold(f"restarting {node}", say=say):
             now = restart_operation.restart(cluster, machine, say=say)
         out.print(f"{node}: {now.reach}, {now.state}", markup=False)
@@ -90,7 +102,11 @@ def reboot(node: NodeArgument, yes: YesOption = False, stack: StackOption = "", 
         interrupted="the machine may be rebooting. next: requorum status, then the same command again",
     ) as cluster:
         machine = cluster.settings.named(node)
-        agree(f"reboot {node} ({machine.address})", yes)
+        _consent(
+            f"reboot {node} ({machine.address})",
+            yes,
+            lambda: restart_operation.may_halt(cluster, machine, restart_operation.REBOOTING),
+        )
         with progress(f"rebooting {node}"), cluster.hold(f"rebooting {node}", say=say):
             now = restart_operation.reboot(cluster, machine, say=say)
         out.print(f"{node}: {now.reach}, {now.state}", markup=False)
@@ -107,7 +123,11 @@ def promote(
         interrupted="the worker may be a manager already. next: requorum status, then the same command again",
     ) as cluster:
         machine = cluster.settings.named(worker)
-        agree(f"make {worker} a manager until every manager of the settings is back", yes)
+        _consent(
+            f"make {worker} a manager until every manager of the settings is back",
+            yes,
+            lambda: promote_operation.check(cluster, machine),
+        )
         with progress(f"promoting {worker}"), cluster.hold(f"promoting {worker}", say=say):
             promote_operation.promote(cluster, machine, say=say)
         out.print(f"{worker} is a manager and votes", markup=False)

@@ -51,9 +51,13 @@ def rehearse(stack: StackOption = "", config_file: FileOption = None) -> None:
 
 
 def _print(cluster: Cluster, name: str, *, as_json: bool) -> None:
-    """Print the report of that name, or the newest."""
+    """Print the report of that name, or the newest: as Markdown, laid out on a terminal."""
     document = reports.load(cluster, name)
     if as_json:
         print_json(dict(document))
+    elif out.is_terminal:
+        from rich.markdown import Markdown  # loads a parser of Markdown: only for who reads it here
+
+        out.print(Markdown(as_markdown(document)))
     else:
         print(as_markdown(document), end="")

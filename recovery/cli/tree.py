@@ -38,8 +38,10 @@ class Commands(TyperGroup):
         }
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Move the options of `BEFORE` that stand before the command to right behind it."""
+        """Move the options of `BEFORE` that stand before the command to right behind it. `help` is the option of that name."""
         given, rest = _leading(args)
+        if rest[:1] == ["help"]:
+            rest = [*rest[1:], "--help"]
         return super().parse_args(ctx, [*rest[:1], *given, *rest[1:]] if rest and not rest[0].startswith("-") else rest)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:

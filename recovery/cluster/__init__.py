@@ -1,5 +1,6 @@
 """One cluster as one command works on it."""
 
+import atexit
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
@@ -91,6 +92,7 @@ class Cluster:
                 say(f"agents are not paused, and may copy the swarm before its proof: {error.why}")
             else:
                 self._paused = held
+                atexit.register(self.resume_agents)  # before the interpreter takes its modules apart, which S3 needs
 
     def resume_agents(self) -> None:
         """Let agents copy again."""

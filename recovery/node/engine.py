@@ -14,6 +14,7 @@ from requests.exceptions import ReadTimeout, RequestException
 
 from recovery.errors import EngineError
 from recovery.node.shell import Machine, Shell
+from recovery.node.silence import why_silent
 from recovery.swarm import raft_options
 from recovery.swarm.entries import Member
 from recovery.swarm.key_file import UnlockKey
@@ -56,7 +57,7 @@ class Engine:
     """The engine of a node, reached through an open shell."""
 
     def __init__(self, shell: Shell, *, seconds: float = SECONDS) -> None:
-        self.node = shell.node
+        self.node, self._seconds = shell.node, seconds
         with self._doing("connecting to the engine", "on the node: systemctl status docker"):
             self._api = docker.APIClient(base_url=f"unix://{shell.engine_socket()}", version="auto", timeout=seconds)
 
@@ -313,7 +314,7 @@ class Engine:
             why = str(error.explanation or error)
             raise EngineError(doing, why, remedy=remedy, node=self.node.name, code="engine-refused") from None
         except (DockerException, RequestException, OSError) as error:
-            why = f"the engine does not answer ({error})"
+            why = f"the engine {why_silent(error, self._seconds)}"
             raise EngineError(doing, why, remedy=remedy, node=self.node.name, code="engine-silent") from None
 
 

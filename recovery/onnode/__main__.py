@@ -26,10 +26,17 @@ def main(program: str, argv: list[str]) -> int:
         print(error, file=sys.stderr)
         return sandbox.AT_FAULT
     except (sandbox.Unable, process.Failed, OSError, subprocess.CalledProcessError) as error:
-        print(error, file=sys.stderr)
+        print(_why(error), file=sys.stderr)
         return BROKEN
     print(json.dumps(result), file=sys.stderr if argv[0] == "take-data" else sys.stdout)
     return 0
+
+
+def _why(error: Exception) -> str:
+    """The error in words, also if a program is missing on the node."""
+    if isinstance(error, FileNotFoundError) and error.filename and "/" not in str(error.filename):
+        return f"{error.filename} is missing on the node (requorum check --setup tells how to install it)"
+    return str(error)
 
 
 def _run(program: str, verb: str, *arguments: str) -> Any:

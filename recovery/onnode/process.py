@@ -27,6 +27,8 @@ LOOKS = 3
 TAIL = 2000
 """Bytes of a command's error output that a message shows."""
 BLOCK = 1 << 16
+NOT_RUN = {126: "it cannot be run", 127: "there is no such program"}
+"""What docker's and a shell's exit statuses mean, because older engines give no message."""
 
 
 class Failed(Exception):
@@ -56,7 +58,7 @@ class Process:
         status = self.popen.wait()
         if status not in self.fine:
             self.listening.join(timeout=1.0)
-            message = self.said.decode(errors="replace").strip() or "no message"
+            message = self.said.decode(errors="replace").strip() or NOT_RUN.get(status, "no message")
             raise Failed(f"{self.what} ended with exit status {status}: {message}")
         return status
 

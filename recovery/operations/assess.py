@@ -16,7 +16,7 @@ from recovery.planning.changes import Changes
 from recovery.planning.conditions import Condition
 from recovery.planning.decide import make_plan
 from recovery.planning.diagnosis import NO_QUORUM, WITH_LEADER, Diagnosis, Kind, diagnose
-from recovery.planning.guidance import UPDATE, Guidance, guide
+from recovery.planning.guidance import Guidance, guide
 from recovery.planning.plan import Plan, Source
 from recovery.planning.readiness import completed
 from recovery.planning.survivors import copy_ahead_of, rank
@@ -55,9 +55,7 @@ class Assessment:
         changed = self.changes.alters
         found = guide(settings, self.survey, self.diagnosis, self.plan, changed=changed, unfinished=self.unfinished)
         found = completed(found, self.diagnosis.kind, self.conditions)
-        if refused and not self.plan.refusal and found.command.startswith(UPDATE):
-            return replace(found, command=refused.remedy)
-        return found
+        return replace(found, command=refused.remedy) if refused else found
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -95,7 +93,7 @@ class Assessment:
                 "checking its Docker engine",
                 f"it keeps its data in {root} (DockerRootDir). "
                 f"After a lost quorum, Requorum looks for the raft log only in {DATA_ROOT}. userns-remap is not supported",
-                remedy=f"on the node, move {DATA_ROOT} aside, then: ln -s {root} {DATA_ROOT}",
+                remedy=f"on {moved.node.name}: move {DATA_ROOT} aside, then: ln -s {root} {DATA_ROOT}",
                 node=moved.node.name,
                 code="data-root-moved",
             )

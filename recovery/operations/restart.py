@@ -22,6 +22,7 @@ RESTART_SECONDS = 90.0
 REBOOT_SECONDS = 600.0
 """Servers with much memory take minutes to start."""
 PAUSE = 0.3
+RESTARTING, REBOOTING = "restarting the engine", "rebooting"
 BOOT = "cat /proc/sys/kernel/random/boot_id; cut -d' ' -f22 /proc/1/stat"
 """Prints text that differs after every boot: the kernel's boot ID and, for containers, the start of process 1."""
 
@@ -32,12 +33,12 @@ def restart(cluster: Cluster, node: Node, *, say: Say) -> NodeReport:
     Raises: Refused if the quorum would be lost, if only a recovery brings it back, or if the machine does not answer; ProofFailed if the engine does not come
     back; TransportError.
     """
-    before = may_halt(cluster, node, "restarting the engine")
+    before = may_halt(cluster, node, RESTARTING)
     say(f"restarting the Docker engine of {node.name}")
     with cluster.shell(node) as shell:
         shell.run(["systemctl", "reset-failed", "docker.service", "docker.socket"], check=False)
         shell.run(["systemctl", "restart", "docker.service"], seconds=RESTART_SECONDS)
-    return await_back(cluster, node, before, "restarting the engine", RESTART_SECONDS)
+    return await_back(cluster, node, before, RESTARTING, RESTART_SECONDS)
 
 
 def reboot(cluster: Cluster, node: Node, *, say: Say) -> NodeReport:
@@ -45,7 +46,7 @@ def reboot(cluster: Cluster, node: Node, *, say: Say) -> NodeReport:
 
     Raises: as `restart`; HostError.
     """
-    before = may_halt(cluster, node, "rebooting")
+    before = may_halt(cluster, node, REBOOTING)
     with cluster.shell(node) as shell:
         old = _boot(shell)
         say(f"rebooting {node.name}")
@@ -58,12 +59,12 @@ def reboot(cluster: Cluster, node: Node, *, say: Say) -> NodeReport:
         try:
             with cluster.shell(node, pauses=BRISK) as shell:
                 if _boot(shell) != old:
-                    return await_back(cluster, node, before, "rebooting", RESTART_SECONDS)
+                    return await_back(cluster, node, before, REBOOTING, RESTART_SECONDS)
         except TransportError:
             pass  # it is down or booting
         sleep(PAUSE)
     raise ProofFailed(
-        "rebooting",
+        REBOOTING,
         f"it did not boot within {REBOOT_SECONDS:.0f} s",
         remedy="look at the machine's console",
         node=node.name,
@@ -120,7 +121,7 @@ def _reboot(shell: Shell) -> None:
         return  # the machine went down before it answered
     if done.status > 0:
         raise TransportError(
-            "rebooting",
+            REBOOTING,
             done.stderr.strip(),
             remedy="reboot the machine by hand",
             node=shell.node.name,

@@ -7,7 +7,7 @@ from recovery.errors import Refused
 from recovery.operations import agent_trial, agents
 from recovery.operations.assess import Assessment
 from recovery.operations.readiness import openers
-from recovery.planning import setup
+from recovery.planning import preparation, setup
 from recovery.planning.conditions import Condition, State, unmet
 from recovery.planning.diagnosis import Kind
 from recovery.planning.setup import SetUp
@@ -36,13 +36,25 @@ def conditions(cluster: Cluster, survey: Survey) -> tuple[Condition, ...]:
     return setup.judge(settings, survey, found)
 
 
+def require_for_update(cluster: Cluster, assessment: Assessment) -> tuple[Condition, ...]:
+    """Before an update begins, all that it requires. Returns the faults of the set-up that do not stop it.
+
+    Raises: Refused for the first thing that stops it; SettingError.
+    """
+    assessment.require_safe(cluster.settings)
+    faults = require_ready(cluster, assessment)
+    agents.require_fit(cluster, assessment)
+    preparation.require_nobody_cut_off(cluster.settings, assessment.survey)
+    return faults
+
+
 def require_ready(cluster: Cluster, assessment: Assessment) -> tuple[Condition, ...]:
-    """Before a swarm is created, the conditions that are not met and do not stop that. Else nothing is checked.
+    """Before a swarm is created, the conditions that are not met and do not stop that. Else only agents that come are checked.
 
     Raises: Refused for the conditions that stop it; SettingError.
     """
     if assessment.diagnosis.kind is not Kind.ABSENT:
-        return ()
+        return unmet(_of_coming_agents(cluster, assessment))
     faults = unmet(conditions(cluster, assessment.survey))
     grave = [fault for fault in faults if fault.grave and fault.state is State.FAILED]
     if grave:
@@ -51,6 +63,14 @@ def require_ready(cluster: Cluster, assessment: Assessment) -> tuple[Condition, 
         remedy = f"{grave[0].remedy}. Then: {setup.CHECK}"
         raise Refused(doing, f"its set-up is not right:{why}", remedy=remedy, code="setup-not-ready")
     return faults
+
+
+def _of_coming_agents(cluster: Cluster, assessment: Assessment) -> tuple[Condition, ...]:
+    """Whether the credentials work of agents that an update installs beside a healthy swarm, tried on the first manager."""
+    coming = [name for name, texts in assessment.changes.agents.items() if texts]
+    if assessment.diagnosis.kind is not Kind.HEALTHY or not coming:
+        return ()
+    return (setup.credentials(coming[0], agent_trial.tried(cluster, cluster.settings.node(coming[0]))),)
 
 
 def _of_example(settings: Settings) -> tuple[str, ...]:

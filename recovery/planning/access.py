@@ -45,14 +45,19 @@ def in_the_way(survey: Survey, diagnosis: Diagnosis) -> tuple[NodeReport, ...]:
 
 def locked_out(reports: Sequence[NodeReport], ssh: Ssh, doing: str = "") -> Refused:
     """The refusal that names the fault of each node, and what to do about the first one."""
-    first, found = reports[0], advice(reports[0], ssh)
+    first, code, remedy = reports[0], advice(reports[0], ssh).code, command(reports[0], ssh)
     if len(reports) == 1:
         doing = doing or f"connecting to {ssh.user}@{first.node.dial} by SSH"
         why = f"{first.reach}: {first.detail}"
-        return Refused(doing, why, remedy=found.remedy, node=first.node.name, code=found.code)
+        return Refused(doing, why, remedy=remedy, node=first.node.name, code=code)
     why = "".join(f"\n  {report.node.name}: {report.reach}: {report.detail}" for report in reports)
     doing = doing or "looking at the nodes"
-    return Refused(doing, f"Requorum cannot see into these:{why}", remedy=found.remedy, code=found.code)
+    return Refused(doing, f"Requorum cannot see into these:{why}", remedy=remedy, code=code)
+
+
+def command(report: NodeReport, ssh: Ssh) -> str:
+    """What to do about a node that Requorum cannot see into, with its name."""
+    return f"on {report.node.name}: {advice(report, ssh).remedy}"
 
 
 def advice(report: NodeReport, ssh: Ssh) -> Advice:

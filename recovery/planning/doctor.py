@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from recovery.planning.access import advice
 from recovery.planning.diagnosis import Diagnosis, Kind
+from recovery.planning.fencing import heard
 from recovery.swarm.machines import Node
 from recovery.swarm.model import ACCESS_FAULTS, LocalState, NodeReport, Reach, Survey
 from recovery.swarm.raft import quorum
@@ -114,6 +115,11 @@ def trouble(report: NodeReport, survey: Survey) -> str:
     return "" if entry.ready else "it votes, but is not Ready in the swarm"
 
 
+def cut_off(survey: Survey, report: NodeReport) -> bool:
+    """Whether a silent machine runs: the leader reaches it. The leader's word may be some seconds old."""
+    return report.reach is Reach.SILENT and heard(survey, report.node)
+
+
 def standby(settings: Settings, survey: Survey) -> Node | None:
     """The worker to promote as a stand-in, preferably in a zone without a manager. None if no worker can stand in."""
     zones = {report.node.zone for report in survey.managers if report.led}
@@ -176,6 +182,9 @@ def _proposals(settings: Settings, survey: Survey, report: NodeReport, kind: Kin
             effect = "shows whether the plan unlocks it with the key in escrow and forces a new cluster from it"
             return (Proposal(Remedy.UNLOCK, "requorum plan", effect),)
         return (Proposal(Remedy.UNLOCK, "pulumi up", "unlocks it with the key in escrow, so that it takes part again"),)
+    if cut_off(survey, report):
+        effect = "lets Requorum see into it. Nothing is to be done on the machine, because the leader reaches it"
+        return (Proposal(Remedy.ACCESS, f"repair the network from this machine to {name} ({node.address})", effect),)
     entry = survey.entry(node)
     if node.role == "manager" and report.reach is Reach.ANSWERS and entry and not entry.votes:
         return (Proposal(Remedy.UPDATE, "pulumi up", "lets it rejoin under its own node ID"),)

@@ -22,6 +22,7 @@ from recovery.planning.plan import Plan, Refusal, Source
 from recovery.planning.returning import readdress, rebuilds
 from recovery.planning.sources import skipped, without_copy
 from recovery.planning.steps import Step
+from recovery.spans import span
 from recovery.swarm.engine_version import is_older
 from recovery.swarm.machines import Node
 
@@ -83,9 +84,8 @@ def _joins(diagnosis: Diagnosis, seed: Node, others: Sequence[Node], *, moves: b
 def _losses(diagnosis: Diagnosis, source: Source, choice: Choice, now: datetime) -> tuple[str, ...]:
     """What the restore of the chosen copy cannot bring back, and what the operator must know about it."""
     manifest, moment = choice.manifest, choice.copy.dated
-    age = (now - moment).total_seconds()
     return (
-        f"changes to the swarm after {moment:%Y-%m-%d %H:%M:%S} UTC ({age:.0f} s ago) are lost",
+        f"changes to the swarm after {moment:%Y-%m-%d %H:%M:%S} UTC ({span(now - moment)} ago) are lost",
         *skipped(diagnosis, source),
         *lost_objects(manifest.inventory, source.newer),
         *unconfirmed_ca(manifest, source.cas),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from recovery.planning import access
 from recovery.planning.decide import make_plan
 from recovery.planning.diagnosis import Diagnosis, Kind, cause
-from recovery.planning.doctor import Proposal, Remedy, examine, fence_command, trouble
+from recovery.planning.doctor import Proposal, Remedy, cut_off, examine, fence_command, trouble
 from recovery.planning.plan import Plan, Source
 from recovery.swarm.model import NodeReport, Reach, Survey
 from recovery.swarm.raft import quorum
@@ -211,7 +211,7 @@ def _command(
     settings: Settings, survey: Survey, diagnosis: Diagnosis, known: Plan | None, *, changed: bool, unfinished: bool
 ) -> str:
     if faults := access.in_the_way(survey, diagnosis):
-        return f"on {faults[0].node.name}: {access.advice(faults[0], settings.ssh).remedy}"
+        return access.command(faults[0], settings.ssh)
     plan = known or make_plan(diagnosis, settings, Source(), (), survey.taken)
     if plan.id and not (plan.needs_id and plan.refusal):
         return f"{UPDATE} --config recover={plan.id}"
@@ -238,7 +238,8 @@ def _for_one_node(settings: Settings, survey: Survey, diagnosis: Diagnosis) -> s
     if diagnosis.kind is Kind.PARTITIONED and all(survey.of(n).reach is Reach.SILENT for n in diagnosis.lacking):
         names = ", ".join(f"{name} ({settings.node(name).address})" for name in diagnosis.lacking)
         return f"repair the network from this machine to {names}. Nothing is to be done on the machine"
-    if back := _bring_back(settings, survey, diagnosis, diagnosis.silent):
+    down = [name for name in diagnosis.silent if not cut_off(survey, survey.of(name))]
+    if back := _bring_back(settings, survey, diagnosis, down):
         return back
     if diagnosis.away:
         node = settings.node(diagnosis.away[0])

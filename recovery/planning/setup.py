@@ -184,13 +184,18 @@ def _agents(settings: Settings, survey: Survey, found: SetUp) -> Iterator[Condit
         yield Condition("needs of agents", State.FAILED, why, "", "agents cannot run", remedy, grave=True)
     else:
         yield Condition("needs of agents", State.OK, "every manager that answers has them")
+    if found.tried:
+        yield credentials(found.tried, found.trial)
+
+
+def credentials(manager: str, trial: AgentFault | None) -> Condition:
+    """Whether the agents' credentials work, as tried on a manager."""
     name = "credentials of agents"
-    if found.trial:
-        state = State.FAILED if found.trial.known else State.UNKNOWN
-        why, remedy = f"{found.tried}: {found.trial.why}", found.trial.remedy
-        yield Condition(name, state, why, "", "credentials of agents do not work", remedy, grave=found.trial.known)
-    elif found.tried:
-        yield Condition(name, State.OK, f"{found.tried} reads and writes with them")
+    if trial is None:
+        return Condition(name, State.OK, f"{manager} reads and writes with them")
+    state = State.FAILED if trial.known else State.UNKNOWN
+    doing = "credentials of agents do not work"
+    return Condition(name, state, f"{manager}: {trial.why}", "", doing, trial.remedy, grave=trial.known)
 
 
 def _answers(report: NodeReport) -> bool:

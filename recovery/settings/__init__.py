@@ -11,7 +11,7 @@ from recovery.settings.cluster import Settings
 from recovery.settings.copies import Backup, Encryption, Escrow, Lock, Retention, RetentionRules, Second
 from recovery.settings.hosts import Hosts
 from recovery.settings.notify import Notify
-from recovery.settings.reading import decoded, from_strings, load, parse, read
+from recovery.settings.reading import decoded, from_strings, load, name_one, parse, read
 from recovery.settings.services import Data
 from recovery.swarm.machines import Availability, Node, Role, Ssh, SwarmOptions
 
@@ -41,6 +41,7 @@ __all__ = [
     "decoded",
     "from_strings",
     "load",
+    "name_one",
     "parse",
     "read",
 ]

@@ -60,7 +60,7 @@ def read(stack_file: Path) -> dict[str, Any]:
         raise SettingError(
             "(stack file)",
             f"{stack_file} does not exist",
-            remedy="name the stack with --stack or PULUMI_STACK",
+            remedy=name_one(stack_file.parent),
             code="unreadable-file",
         ) from None
     except OSError as error:
@@ -87,6 +87,16 @@ def read(stack_file: Path) -> dict[str, Any]:
         )
     prefix = f"{PROJECT}:"
     return {str(key).removeprefix(prefix): value for key, value in config.items() if str(key).startswith(prefix)}
+
+
+def name_one(folder: Path) -> str:
+    """How to name a stack whose file is in the folder, or how to write the first one."""
+    example = Path(EXAMPLE).name
+    files = sorted(file.name for file in folder.glob("Pulumi.*.yaml") if file.name != example)
+    if not files:
+        return "write the first stack file: requorum init --stack NAME"
+    stacks = ", ".join(name.removeprefix("Pulumi.").removesuffix(".yaml") for name in files)
+    return f"name one of these stacks with --stack or PULUMI_STACK: {stacks}"
 
 
 def from_strings(values: Mapping[str, str]) -> Settings:

@@ -163,6 +163,8 @@ def _containers(settings: Settings, endpoint: str) -> tuple[Container, ...]:
     from docker.errors import DockerException
     from requests.exceptions import RequestException
 
+    from recovery.node.silence import why_silent
+
     try:
         engine = connect(endpoint)
         try:
@@ -172,7 +174,7 @@ def _containers(settings: Settings, endpoint: str) -> tuple[Container, ...]:
     except (DockerException, RequestException, OSError) as error:
         raise HostError(
             f"asking the Docker engine at {endpoint} for the node containers",
-            f"it does not answer ({error})",
+            f"it {why_silent(error, SECONDS)}",
             remedy="start that engine, or correct requorum:hosts.endpoint; in the lab: make up",
             code="host-engine-failed",
         ) from None

@@ -7,7 +7,7 @@ An answer of the machine always overrides it.
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from recovery.cluster import Cluster
 from recovery.errors import StoreError
@@ -44,7 +44,8 @@ class LossDeclaration:
     def text(self, now: datetime) -> str:
         """The declaration as status and plan show it."""
         minutes = max(0, int((now - self.when).total_seconds() // 60))
-        return f"declared lost {minutes} min ago by {self.by}: {self.how}"
+        end = (self.when + VALID).astimezone(UTC)
+        return f"declared lost {minutes} min ago by {self.by}: {self.how} (valid until {end:%H:%M} UTC)"
 
 
 def apply_declarations(

@@ -2,15 +2,16 @@
 
 An update first refreshes every resource. Then the program runs. A resource is compared, and created, updated or replaced, as
 soon as all that it depends on is done. At the end, what the program no longer has is deleted, dependents first. The program
-says by itself what a resource is called and which names it had (`Update.key`).
+says by itself what a resource is called and which names it had (`Update.key`). A preview does the same, and changes nothing.
 
-Left out: previews, targets, secrets, work side by side, and the replacement of dependents of what is replaced. A machine that
+Left out: targets, secrets, work side by side, and the replacement of dependents of what is replaced. A machine that
 the program prepares gets its mark, and nothing else.
 """
 
 import asyncio
 import base64
 import json
+import logging
 import re
 import runpy
 from collections.abc import Callable, Iterator, Mapping
@@ -34,6 +35,7 @@ from pulumi.runtime.sync_await import _ensure_event_loop, _sync_await
 
 from components import membership
 from components.cluster import Cluster as _Program  # noqa: F401 - loaded before `wired` patches what is loaded
+from components.progress import TOLD
 from recovery.cluster import Cluster
 from recovery.errors import RequorumError
 from recovery.operations.assess import assess
@@ -67,13 +69,15 @@ class Held:
 
 @dataclass
 class Done:
-    """What came of an update."""
+    """What came of an update or a preview."""
 
     failure: str = ""
     """Why it failed, in full; empty if it did not."""
     operations: list[str] = field(default_factory=list)
     """What was done to which resource of ours, such as ``update quorum``, in order."""
     effects: list[str] = field(default_factory=list)
+    log: list[str] = field(default_factory=list)
+    """What the program told Pulumi, which shows it to a person."""
 
     @property
     def code(self) -> str:
@@ -91,29 +95,38 @@ class Stack:
 
     def up(self, raw: Mapping[str, Any], *, consent: bool = False) -> Done:
         """Run ``pulumi up`` on a stack file with these values. With ``consent``, give the ID of the plan that is shown now."""
+        return self._done(lambda: {**raw, "recover": _plan_id(raw)} if consent else raw, preview=False)
+
+    def preview(self, raw: Mapping[str, Any]) -> Done:
+        """Run ``pulumi preview`` on a stack file with these values. What new resources put out is not known then."""
+        return Stack(self.wires, self.state)._done(lambda: raw, preview=True)
+
+    def _done(self, values: Callable[[], Mapping[str, Any]], *, preview: bool) -> Done:
         self.wires.begin()
         done = Done(effects=self.wires.effects)
         try:
-            values = {**raw, "recover": _plan_id(raw)} if consent else raw
-            Update(self, values, done).run()
+            Update(self, values(), done, preview=preview).run()
         except (RequorumError, pulumi.RunError) as error:
             done.failure = str(error)
+        except SystemExit as error:
+            if error.code != TOLD:
+                raise
+            done.failure = done.log[-1]
         return done
 
 
 class Update(mocks.MockMonitor):
     """One update. It is the engine to which the program registers its resources."""
 
-    def __init__(self, stack: Stack, raw: Mapping[str, Any], done: Done) -> None:
+    def __init__(self, stack: Stack, raw: Mapping[str, Any], done: Done, *, preview: bool) -> None:
         super().__init__(_Unused())
+        self._preview = preview
         self._wires, self._state, self._done, self._raw = stack.wires, stack.state, done, raw
         self._settings: Settings | None = None
         self._clusters: dict[int, Cluster] = {}
         self._hooks: dict[str, Callable[[Any], Any]] = {}
         self._kept: set[str] = set()
         self._failed: BaseException | None = None
-        self._told = ""
-        """The last error that the program told."""
 
     def run(self) -> None:
         """Raises: what stopped the program or the first provider that failed."""
@@ -124,7 +137,14 @@ class Update(mocks.MockMonitor):
         membership._look = membership.Look()
         self._refresh()
         with self._program():
-            mocks.set_mocks(_Unused(), project=PROJECT, stack="fake", preview=False, monitor=self)
+            mocks.set_mocks(
+                _Unused(),
+                project=PROJECT,
+                stack="fake",
+                preview=self._preview,
+                logger=_Log(self._done.log),
+                monitor=self,
+            )
             set_all_config(_configuration(self._raw))
             _ensure_event_loop()
             loop = asyncio.get_event_loop()
@@ -132,8 +152,6 @@ class Update(mocks.MockMonitor):
             loop.set_exception_handler(lambda *_: None)  # one failure is told once, by `up`
             try:
                 _sync_await(run_pulumi_func(_run_program))
-            except SystemExit:
-                raise self._failed or pulumi.RunError(self._told) from None
             except BaseException as error:
                 raise self._failed or error from None
         for held in [held for held in reversed(self._state.values()) if held.urn not in self._kept]:
@@ -170,7 +188,7 @@ class Update(mocks.MockMonitor):
         return found
 
     def _handled(self, urn: str, request: Any, inputs: Props) -> tuple[str, Props]:
-        if request.type == PREPARED:
+        if request.type == PREPARED and not self._preview:
             (machine_id,) = inputs["triggers"]
             machines = self._wires.swarm.machines.values()
             next(one for one in machines if one.machine_id == machine_id).marked = self._now.cluster
@@ -199,12 +217,16 @@ class Update(mocks.MockMonitor):
             self._delete(held)
             return self._created(provider, request, inputs)
         self._note("update", request.name)
+        if self._preview:
+            return held.id, {**held.outputs, **inputs}
         self._call(request.hooks.before_update)
         outs = provider.update(held.id, held.outputs, inputs).outs or {}
         return held.id, {**outs, PROVIDER_KEY: inputs[PROVIDER_KEY]}
 
     def _created(self, provider: ResourceProvider, request: Any, inputs: Props) -> tuple[str, Props]:
         self._note("create", request.name)
+        if self._preview:
+            return "", inputs
         self._call(request.hooks.before_create)
         made = provider.create(inputs)
         return made.id, {**(made.outs or {}), PROVIDER_KEY: inputs[PROVIDER_KEY]}
@@ -212,7 +234,8 @@ class Update(mocks.MockMonitor):
     def _delete(self, held: Held) -> None:
         self._note("delete", held.name)
         today = self._settings if self._settings and self._settings.cluster == held.settings.cluster else None
-        self._provider(held.inputs, today or held.settings).delete(held.id, held.outputs)
+        if not self._preview:
+            self._provider(held.inputs, today or held.settings).delete(held.id, held.outputs)
         del self._state[held.urn]
 
     def _refresh(self) -> None:
@@ -250,7 +273,7 @@ class Update(mocks.MockMonitor):
 
     @contextmanager
     def _program(self) -> Iterator[None]:
-        """Register hooks here, note the error that the program ends with, and keep the providers from talking."""
+        """Register hooks here, and keep the providers from talking."""
         hooks = self._hooks
 
         class Hook(StubResourceHook):
@@ -263,14 +286,21 @@ class Update(mocks.MockMonitor):
             def __init__(self, name: str, _: Callable[[Any], Any]) -> None:
                 super().__init__(name)
 
-        def tell(message: str, *_: object) -> None:
-            self._told = message
-
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(pulumi.log, "error", tell)
             patch.setattr(pulumi, "ResourceHook", Hook)
             patch.setattr(pulumi, "ErrorHook", ErrorHook)
             yield
+
+
+class _Log(logging.Logger):
+    """Keeps the lines of Pulumi's log."""
+
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__("pulumi", logging.INFO)
+        self._lines = lines
+
+    def handle(self, record: logging.LogRecord) -> None:
+        self._lines.append(record.getMessage())
 
 
 class _Unused(mocks.Mocks):

@@ -21,6 +21,7 @@ from recovery.errors import CommandFailed, Silent
 from recovery.node.shell import Output
 from recovery.node.ssh import Shell
 from recovery.s3 import client, lease, probe
+from recovery.s3.capability import REACHABLE, Capabilities, Capability, ProbeResult
 from recovery.settings import Settings
 from recovery.survey import hosts
 from recovery.swarm import certificate
@@ -172,7 +173,7 @@ def wired() -> Iterator[Wires]:
             ),
         )
         patch.setattr(client, "client", lambda *_: FakeS3(wires))
-        patch.setattr(probe, "probe", lambda *_: ())  # the bucket is no server that offers anything
+        patch.setattr(probe, "probe", lambda *_: offering())
         patch.setattr(hosts, "presence", lambda _settings, nodes: wires.presence(nodes))
         patch.setattr(lease, "RENEW_SECONDS", None)  # the fake clock does not run here: the thread waits for its end
         if SHARED_MEMORY.is_dir():
@@ -187,6 +188,13 @@ def wired() -> Iterator[Wires]:
             for name in here.keys() & vars(module).keys():
                 patch.setattr(module, name, here[name])
         yield wires
+
+
+def offering(*offers: Capability) -> tuple[Capabilities, ...]:
+    """What a probe finds of the bucket: it can be reached, and offers these."""
+    return (
+        Capabilities("main", "s3://copies", (Capability(REACHABLE, ProbeResult.YES, needed="everything"), *offers)),
+    )
 
 
 def cluster(wires: Wires, settings: Settings) -> None:

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from recovery.planning.guidance import UPDATE
 from tests.edits.edits import EDITS
-from tests.edits.files import Edit, State
+from tests.edits.files import Edit, State, edited
 from tests.edits.known import reason
 from tests.edits.trial import Stage, stage
 
@@ -47,6 +48,20 @@ def cases() -> Iterator[object]:
 @pytest.mark.parametrize(("edit", "state"), cases())
 def test_an_edit_ends_as_it_must(theatre: Stage, edit: Edit, state: State) -> None:
     assert not theatre.run(edit, state).faults
+
+
+@pytest.mark.parametrize("name", ["the first worker is removed", "a worker gets a label and a name"])
+def test_a_preview_changes_nothing_and_does_what_the_update_does(theatre: Stage, name: str) -> None:
+    edit = next(edit for edit in EDITS if edit.name == name)
+    picture = theatre.build(edit.base)
+    stack, values = theatre.lose(picture, State.HEALTHY), edited(edit, picture.file).values
+    previewed = stack.preview(values)
+    assert not previewed.effects
+    assert stack.state == picture.state
+    done = stack.up(values)
+    assert previewed.operations == done.operations
+    assert set(previewed.log) <= {*done.log, f"next: {UPDATE}"}
+    assert not done.failure
 
 
 def test_the_edits_are_many_and_each_has_its_own_name() -> None:

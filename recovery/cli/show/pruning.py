@@ -9,8 +9,9 @@ from rich.table import Table
 
 from recovery.cli.show import listing
 from recovery.cli.show.contract import VERSION
-from recovery.copies.retention import C, Decision, Removal
+from recovery.copies.retention import NOT_SET, C, Decision, Removal
 from recovery.operations.broken_uploads import BrokenUpload
+from recovery.settings import EXAMPLE
 from recovery.spans import span
 
 
@@ -18,7 +19,8 @@ def prune_table(decisions: Sequence[Decision[C]], now: datetime, owner: str, *, 
     """Each copy that is kept or removed, and why, as a table. If all are kept for one reason, only the reason."""
     reasons = {decision.reasons for decision in decisions}
     if len(reasons) == 1 and all(decision.keep for decision in decisions) and not wide:
-        return escape(f"all {len(decisions)} copies are kept: {'; '.join(*reasons)}")
+        hint = f". next: set it as {EXAMPLE} shows" if reasons == {(NOT_SET,)} else ""
+        return escape(f"all {len(decisions)} copies are kept: {'; '.join(*reasons)}{hint}")
     table = listing.table(owner, ("age", "fate", "why"), wide=wide)
     for decision in decisions:
         age = span(int((now - decision.copy.dated).total_seconds()))

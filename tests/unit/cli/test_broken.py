@@ -1,4 +1,4 @@
-"""Broken set-ups and losses: what status, check, doctor and plan say of each, side by side. None of it is green."""
+"""Broken set-ups and losses: what status, check, doctor, plan and preview say of each, side by side. None of it is green."""
 
 import json
 import re
@@ -14,6 +14,8 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from syrupy.assertion import SnapshotAssertion
 from typer.testing import CliRunner
 
+from components import node as component
+from components import settings as of_program
 from recovery import cli
 from recovery.agent.state import Fault, State
 from recovery.cluster import Cluster
@@ -31,13 +33,15 @@ from recovery.errors import (
 from recovery.operations import agents, readiness
 from recovery.operations.agents import AgentStatus
 from recovery.s3 import probe as probe_of_setup
-from recovery.s3.capability import REACHABLE, Capabilities, Capability, ProbeResult
+from recovery.s3.capability import Capability, ProbeResult
 from recovery.s3.store import Store
 from recovery.settings import EXAMPLES_RECIPIENT, Settings, parse
 from recovery.steps import journal
+from recovery.survey import nodes
 from tests.fake.bucket import FakeS3
 from tests.fake.cases import WORKERS, Case, Copies, Scene, Theatre, names, quiet
-from tests.fake.wires import Wires, wired
+from tests.fake.stack import Stack
+from tests.fake.wires import Wires, offering, wired
 from tests.unit import factories as make
 
 ALL, NOBODY = frozenset(names(3)), frozenset[str]()
@@ -107,10 +111,16 @@ class Stage:
         self._patch.setattr(Wires, "open_shell", open_shell)
         return settings
 
-    def agents(self, found: AgentStatus | TransportError) -> Settings:
+    def agents(self, found: AgentStatus | TransportError, **unfit: str) -> Settings:
         self._patch.setattr(agents, "look", lambda _, nodes: [(node, found) for node in nodes])
         self._patch.setattr(agents, "digests", lambda _: {})
+        self._patch.setattr(agents, "unfit", lambda *_: unfit)
         return self.lose().model_copy(update={"agent": make.settings(agent={}).agent})
+
+    def data_moved(self) -> Settings:
+        """No copy, and one engine keeps its data in a folder that Requorum does not support."""
+        self._patch.setattr(nodes, "_elsewhere", lambda shell, _: "/srv" if shell.node.name == "manager-b" else "")
+        return self.lose(copies=Copies.MISSING)
 
     def later(self, days: float, **limits: float) -> Settings:
         class Later(datetime):
@@ -145,8 +155,7 @@ class Stage:
         for node in settings.nodes:
             machines.pop(str(node.address), None)
             self.wires.swarm.make(node.name, str(node.address), marked="")
-        has = (Capability(REACHABLE, ProbeResult.YES, needed="everything"), *offers)
-        self._patch.setattr(probe_of_setup, "probe", lambda *_: (Capabilities("main", "s3://copies", has),))
+        self._patch.setattr(probe_of_setup, "probe", lambda *_: offering(*offers))
         backup = parse(make.raw(backup={**make.RAW["backup"], **changes})).backup
         return settings.model_copy(update={"backup": backup})
 
@@ -208,6 +217,7 @@ CASES: dict[str, Callable[[Stage], Settings]] = {
         replace(FINE, state=State(attempted=100.0).failing(Fault.STORE, str(NO_KEYS)))
     ),
     "agents not installed": lambda s: s.agents(replace(FINE, digest="")),
+    "agents cannot be installed": lambda s: s.agents(replace(FINE, digest=""), **{"manager-b": "systemd is missing"}),
     "agents whose copies wait": lambda s: s.agents(replace(FINE, waiting=1, since=1.0, now=9999.0, due=0.0)),
     "agents not seen": lambda s: s.agents(SlowLogin("connecting", "no login within 20 s", remedy="look at sshd")),
     "never drilled": lambda s: s.later(9, copy_hours=999.0),
@@ -217,6 +227,7 @@ CASES: dict[str, Callable[[Stage], Settings]] = {
     "SSH key wrong": lambda s: s.ssh(AccessDenied),
     "host keys not pinned": lambda s: s.ssh(HostKeyUnknown),
     "host key of one manager changed": lambda s: s.ssh(HostKeyChanged, "manager-b"),
+    "data root of one manager moved, and no copy": Stage.data_moved,
     "a worker is silent": lambda s: s.ssh(Silent, "worker-1"),
     "a run is unfinished": begun,
     "a manager lost, and no copy": lambda s: s.lose(frozenset({"manager-b"}), Copies.MISSING),
@@ -231,6 +242,8 @@ CASES: dict[str, Callable[[Stage], Settings]] = {
     "new, identity missing": lambda s: s.new(identityFile="/none"),
 }
 COMMANDS = ("status", "check", "doctor", "plan")
+STOPPED = 1
+"""Pulumi's exit status if its program stops. If the program ends, Pulumi exits with 0."""
 assert WORKERS
 
 
@@ -266,6 +279,20 @@ def told(command: str, done: Any) -> tuple[int, str, str]:
     return done.exit_code, shown(headline), shown(following or "")
 
 
+def previewed(wires: Wires, settings: Settings, patch: pytest.MonkeyPatch) -> tuple[int, str, str]:
+    """The same of the program under `pulumi preview`: what a person sees in Pulumi's log. Its stack has no state yet."""
+    patch.setattr(of_program, "from_program", lambda: settings)
+    for of_ssh in ("private_key_text", "pinned_key"):
+        patch.setattr(component, of_ssh, lambda *_: "")
+    done = Stack(wires).preview(make.raw())
+    assert not done.effects
+    lines = [line.strip() for line in "\n".join(done.log).splitlines()]
+    named = f"cluster {settings.cluster}: "
+    headline = next((line.removeprefix(named) for line in lines if line.startswith(named)), lines[0])
+    following = [line.removeprefix("next: ") for line in lines if line.startswith("next: ")]
+    return STOPPED if done.failure else 0, shown(headline), shown(following[-1] if following else "")
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_nothing_broken_is_green_and_all_say_what_is_next(
     theatre: Theatre, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, snapshot: SnapshotAssertion
@@ -273,12 +300,14 @@ def test_nothing_broken_is_green_and_all_say_what_is_next(
     settings = CASES[name](Stage(theatre, monkeypatch, tmp_path))
     monkeypatch.setattr(cli.console, "_settings", lambda *_: settings)
     found = {command: told(command, CliRunner().invoke(cli.app, [command, "--json"])) for command in COMMANDS}
+    found["preview"] = previewed(theatre.wires, settings, monkeypatch)
     for command, (code, headline, following) in found.items():
-        assert command == "plan" or code != 0
+        assert command in ("plan", "preview") or code != 0
         assert headline != "healthy"
         assert following
-    status, check, doctor, _ = found.values()
+    status, check, doctor, plan, preview = found.values()
     assert status[0] == doctor[0]
+    assert plan == preview
     if not name.startswith("new"):
         assert check == status
     assert found == snapshot
@@ -289,3 +318,4 @@ def test_a_cluster_that_is_well_is_green(theatre: Theatre, tmp_path: Path, monke
     monkeypatch.setattr(cli.console, "_settings", lambda *_: settings)
     for command in COMMANDS:
         assert told(command, CliRunner().invoke(cli.app, [command, "--json"])) == (0, "healthy", "")
+    assert previewed(theatre.wires, settings, monkeypatch) == (0, "healthy", "")

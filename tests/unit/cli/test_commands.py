@@ -72,6 +72,13 @@ def test_h_is_help() -> None:
         assert RUN.invoke(app, [*words, "-h"]).stdout == RUN.invoke(app, [*words, "--help"]).stdout
 
 
+@pytest.mark.parametrize("words", [(), ("fence",), ("copies",), ("copies", "take")], ids=" ".join)
+def test_the_word_help_is_help_too(words: tuple[str, ...]) -> None:
+    asked = RUN.invoke(app, ["help", *words])
+    assert asked.exit_code == 0
+    assert asked.stdout == RUN.invoke(app, [*words, "--help"]).stdout
+
+
 SLIPS = [("statsu", "'status'"), ("list", "'copies list' or 'data list'"), ("copy", "'copies'"), ("bakup", "'backup'")]
 
 

@@ -23,6 +23,7 @@ from tests.fake.cases import Case, Theatre
 from tests.fake.wires import wired
 from tests.unit import factories as make
 
+NOBODY, TWO = frozenset[str](), frozenset({"manager-b", "manager-c"})
 SECONDS = 60
 """Without a word, a program hangs."""
 PROJECT = Path(__file__).resolve().parents[3]
@@ -114,6 +115,28 @@ def test_a_question_without_an_answer_changes_nothing_and_says_how_to_go_on(run:
     done = run("restart", "manager-a", input="")
     assert done.exit_code == 1
     assert "nothing was changed. next: give --yes" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "lost", "code"),
+    [
+        (("promote", "manager-a"), NOBODY, "not-promotable"),
+        (("restart", "manager-a"), TWO, "recover-first"),
+        (("reboot", "manager-a"), TWO, "recover-first"),
+        (("fence", "manager-a"), NOBODY, "not-lost"),
+    ],
+    ids=["promote", "restart", "reboot", "fence"],
+)
+def test_what_would_be_refused_is_not_asked(
+    monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], lost: frozenset[str], code: str
+) -> None:
+    with wired() as wires:
+        scene = Theatre(wires).stage(Case(3, lost))
+        monkeypatch.setattr(console, "_settings", lambda *_: scene.settings)
+        done = CliRunner().invoke(cli.app, words, input="y")
+        assert "Continue?" not in done.output
+        assert f"code: {code}" in done.stderr
+        assert done.exit_code == 1
 
 
 def test_before_the_consent_nothing_was_changed(run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:

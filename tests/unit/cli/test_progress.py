@@ -19,6 +19,7 @@ from rich.console import Console
 from recovery.cli import console, copies
 from recovery.cli import progress as module
 from recovery.cli.backup import backup
+from recovery.cli.metrics import metrics
 from recovery.cli.progress import progress
 from recovery.cli.prune import prune
 from recovery.errors import NoUsableCopy
@@ -140,8 +141,13 @@ class AtOnce(Timer):
 
 @pytest.mark.parametrize(
     ("command", "bar"),
-    [(backup, "copying"), (copies.drill, "restoring"), (copies.verify, "reading swarm-")],
-    ids=["backup", "drill", "verify"],
+    [
+        (backup, "copying"),
+        (copies.drill, "restoring"),
+        (copies.verify, "reading swarm-"),
+        (metrics, "asking the nodes and S3 0 s"),
+    ],
+    ids=["backup", "drill", "verify", "metrics"],
 )
 def test_commands_that_take_a_while_show_one(
     cluster: None, monkeypatch: pytest.MonkeyPatch, command: Callable[..., None], bar: str
@@ -150,7 +156,7 @@ def test_commands_that_take_a_while_show_one(
     shown = shown_by(monkeypatch, command)
     assert ERASED in shown
     assert bar in shown
-    assert ("3/3" in shown) is (command is not copies.verify)
+    assert ("3/3" in shown) is (command in (backup, copies.drill))
 
 
 @pytest.mark.parametrize("command", [backup, copies.drill, copies.verify], ids=["backup", "drill", "verify"])

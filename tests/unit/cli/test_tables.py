@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 from syrupy.assertion import SnapshotAssertion
+from typer.testing import CliRunner
 
+from recovery import cli
 from recovery.agent.state import State
 from recovery.cli import agents
+from recovery.cli import reports as commands_of_reports
 from recovery.cli.show import cluster, copies, data, drills, pruning, reports, s3
 from recovery.copies.copy import Copy
 from recovery.copies.keeps import Keep
@@ -160,3 +163,19 @@ def test_a_wide_table_has_whole_names(name: str, snapshot: SnapshotAssertion) ->
     if name not in ("reports", "data"):
         assert all(copy.name in text for copy, _ in COPIES[:2])
     assert text == snapshot
+
+
+@pytest.mark.parametrize(("terminal", "shown_as"), [(True, "Cluster lab"), (False, "# Cluster lab")])
+def test_a_report_is_laid_out_on_a_terminal_and_is_markdown_elsewhere(
+    terminal: bool, shown_as: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = "# Cluster lab\n\n| step | node |\n|---|---|\n| restore | manager-a |\n"
+    console = Console(force_terminal=terminal, no_color=True, width=80)
+    monkeypatch.setattr(commands_of_reports, "out", console)
+    monkeypatch.setattr(commands_of_reports, "as_markdown", lambda _: page)
+    monkeypatch.setattr(commands_of_reports.reports, "load", lambda *_: {})
+    monkeypatch.setattr("recovery.cli.console._settings", lambda *_: make.settings())
+    found = CliRunner().invoke(cli.app, ["reports", "--newest"]).stdout
+    assert shown_as in found
+    assert ("|---|" in found) is not terminal
+    assert ("# Cluster" in found) is not terminal

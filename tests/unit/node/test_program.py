@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from recovery.node import program
+from recovery.onnode import __main__ as onnode
 from recovery.onnode import api, copying, sandbox
 from recovery.onnode.archive import Unfit
 
@@ -22,6 +23,25 @@ def run(*arguments: str, stdin: bytes = b"") -> "subprocess.CompletedProcess[byt
 def test_it_starts_without_any_package() -> None:
     done = run("nothing like a verb")
     assert b"ValueError: nothing like a verb" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("argv", "why"),
+    [
+        (
+            ["nothing-like-it"],
+            "nothing-like-it is missing on the node (requorum check --setup tells how to install it)",
+        ),
+        (["cat", "/nothing/like/it"], "Command '['cat', '/nothing/like/it']' returned non-zero exit status 1."),
+    ],
+    ids=["missing", "failed"],
+)
+def test_a_program_that_is_missing_is_named(
+    argv: list[str], why: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(onnode, "_run", lambda *_: subprocess.run(argv, check=True, capture_output=True))
+    assert onnode.main("x", ["seal"]) == onnode.BROKEN
+    assert capsys.readouterr().err == f"{why}\n"
 
 
 def test_it_is_the_same_each_time() -> None:

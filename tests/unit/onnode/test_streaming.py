@@ -114,10 +114,11 @@ def test_what_a_command_writes_is_packed_sealed_and_measured(tmp_path: Path) -> 
         ("echo no such table >&2; exit 3", "the command ended with exit status 3: no such table"),
         ("head -c 3000000 /dev/zero; exit 3", "the command ended with exit status 3: no message"),
         ("kill -9 $$", "the command ended with exit status -9"),
-        ("exec 2>/dev/null; nothing-like-it", "exit status 127"),
+        ("exec 2>/dev/null; nothing-like-it", "exit status 127: there is no such program"),
+        ("exec 2>/dev/null; exec /etc/passwd", "exit status 126: it cannot be run"),
         ("true", "the command wrote nothing"),
     ],
-    ids=["at once", "in the middle", "killed", "no such command", "nothing written"],
+    ids=["at once", "in the middle", "killed", "no such command", "no program", "nothing written"],
 )
 def test_a_command_that_fails_gives_no_copy(script: str, why: str) -> None:
     with pytest.raises(Failed, match=why):

@@ -11,6 +11,7 @@ from recovery.errors import Refused, Silent
 from recovery.node.shell import Output
 from recovery.operations import agent_trial, agents, setup
 from recovery.operations.assess import Assessment
+from recovery.planning.changes import Changes
 from recovery.planning.conditions import State
 from recovery.planning.diagnosis import Kind
 from recovery.s3 import probe
@@ -124,3 +125,19 @@ def test_the_credentials_of_agents_are_tried_on_one_manager(
             "manager-a: writing trial to s3://copies: AccessDenied: no",
             "requorum policy",
         )
+
+
+@pytest.mark.parametrize(("told", "state"), TOLD[1:], ids=["denied", "silent"])
+def test_the_credentials_of_agents_that_come_later_are_tried_and_stop_nothing(
+    shells: Callable[[Output | Exception], list[str]], told: Output | Exception, state: State
+) -> None:
+    asked, settings = shells(told), of(agent={})
+    well = assessment(settings, Kind.HEALTHY)
+    assert setup.require_ready(Cluster(settings), well) == ()
+    coming = replace(well, changes=Changes(agents={"manager-a": (), "manager-b": ("it has no agent",)}))
+    (fault,) = setup.require_ready(Cluster(settings), coming)
+    assert (asked, fault.state) == (["manager-b"], state)
+    assert (
+        setup.require_ready(Cluster(settings), replace(coming, diagnosis=assessment(settings, Kind.LOCKED).diagnosis))
+        == ()
+    )

@@ -60,6 +60,10 @@ STEPS = [("restart", True), ("reboot", True), ("replace", True), ("promote", Tru
             {"manager-c": [("start", True), ("replace", True), ("promote", True)]},
         ),
         (
+            [led(A), led(B), make.silent(C), make.silent(W1)],
+            {"manager-c": [("access", True)], "worker-1": [("access", True)]},
+        ),
+        (
             [make.gone(A), make.gone(B), DOWN, *WORKERS],
             {"manager-c": [("restart", True), ("reboot", True), ("replace", False)]},
         ),
@@ -108,6 +112,7 @@ STEPS = [("restart", True), ("reboot", True), ("replace", True), ("promote", Tru
         "locked",
         "workers not asked",
         "silent",
+        "silent, and the leader reaches it",
         "the last survivor's engine is down",
         "the last survivor is silent",
         "the last survivor is stopped",

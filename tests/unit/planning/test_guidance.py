@@ -67,6 +67,20 @@ CASES: list[tuple[str, Any, list[NodeReport], str, str]] = [
         "switch on manager-c",
     ),
     ("cut off", S, [led(A), led(B), make.silent(C)], "partitioned", "repair the network from this machine"),
+    (
+        "a worker cut off",
+        S,
+        [led(A), led(B), led(C), make.silent(W1)],
+        "managers healthy, worker-1 not seen from here",
+        "repair the network from this machine to worker-1",
+    ),
+    (
+        "one silent, and a worker cut off",
+        S,
+        [*WITHOUT_C, make.silent(C), make.silent(W1)],
+        "2 of 3 managers",
+        "docker start manager-c",
+    ),
     ("a damaged log", S, [*WITHOUT_C, make.damaged(C), *WORKERS], "2 of 3 managers", "pulumi up"),
     (
         "a full disk",

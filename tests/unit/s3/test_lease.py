@@ -1,9 +1,12 @@
 """The lease: two never hold it, a dead holder's is taken over, and one process shares it."""
 
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
@@ -25,6 +28,7 @@ from recovery.swarm.model import NodeReport
 from tests.unit import factories as make
 
 KEY = "requorum/lab/lease.json"
+PROJECT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
@@ -153,6 +157,30 @@ def test_agents_that_cannot_be_stopped_stop_no_recovery(with_agents: Cluster, bu
     with_agents.pause_agents(say=said.append)
     assert said[0].endswith("before its proof: NoSuchBucket: The specified bucket does not exist")
     with_agents.resume_agents()
+
+
+INTERRUPTED = """
+import atexit
+from recovery.cluster import Cluster
+from recovery.s3.lease import FREE
+from tests.fake.cases import Case, Theatre
+from tests.fake.wires import wired
+
+wiring = wired()
+wires = wiring.__enter__()
+settings = Theatre(wires).stage(Case(3, frozenset())).settings
+key = settings.keys.agents_lease
+atexit.register(lambda: print(wires.objects[key] == FREE))
+Cluster(settings).pause_agents(say=print)
+print(wires.objects[key] == FREE)
+raise KeyboardInterrupt
+"""
+
+
+def test_an_interrupted_recovery_lets_agents_copy_again_without_a_word() -> None:
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["False", "True"]
+    assert "Exception ignored" not in done.stderr
 
 
 def test_where_there_are_no_agents_nothing_is_written_for_them(of: Settings, bucket: Any) -> None:

@@ -187,7 +187,13 @@ def test_a_stack_file_that_is_none_is_refused(tmp_path: Path, text: str) -> None
         load(file)
 
 
-def test_a_missing_stack_file_is_named(tmp_path: Path) -> None:
+def test_a_missing_stack_file_is_named_and_the_stacks_that_are_there(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match=r"Pulumi\.none\.yaml") as caught:
         load(tmp_path / "Pulumi.none.yaml")
     assert caught.value.code == "unreadable-file"
+    assert caught.value.remedy == "write the first stack file: requorum init --stack NAME"
+    for name in ("lab", "prod", "production.example"):
+        (tmp_path / f"Pulumi.{name}.yaml").touch()
+    with pytest.raises(SettingError) as beside:
+        load(tmp_path / "Pulumi.none.yaml")
+    assert beside.value.remedy == "name one of these stacks with --stack or PULUMI_STACK: lab, prod"

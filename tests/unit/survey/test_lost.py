@@ -70,8 +70,8 @@ def test_words_about_everybody_change_nothing_of_what_answers(reports: list[Node
         assert after == before or before.reach in (Reach.SILENT, Reach.ABSENT)
 
 
-def test_who_said_it_when_and_why_is_shown() -> None:
-    assert WORD.text(make.NOW) == "declared lost 5 min ago by ops@desk: switched off by ipmi"
+def test_who_said_it_when_and_why_and_when_it_ends_is_shown() -> None:
+    assert WORD.text(make.NOW) == "declared lost 5 min ago by ops@desk: switched off by ipmi (valid until 03:59 UTC)"
 
 
 def test_a_word_is_kept_in_the_store_until_it_is_forgotten(bucket: Any) -> None:

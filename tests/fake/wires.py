@@ -175,6 +175,7 @@ def wired() -> Iterator[Wires]:
         patch.setattr(client, "client", lambda *_: FakeS3(wires))
         patch.setattr(probe, "probe", lambda *_: offering())
         patch.setattr(hosts, "presence", lambda _settings, nodes: wires.presence(nodes))
+        patch.setattr(hosts, "_of_engines", lambda _: {})  # a container is called like its node
         patch.setattr(lease, "RENEW_SECONDS", None)  # the fake clock does not run here: the thread waits for its end
         if SHARED_MEMORY.is_dir():
             patch.setattr(tempfile, "tempdir", str(SHARED_MEMORY))

@@ -18,6 +18,7 @@ from recovery.node.engine import RESTART
 from recovery.node.shell import Output
 from recovery.onnode import archive, copying
 from recovery.onnode.sandbox import AT_FAULT
+from recovery.operations import agents
 from recovery.s3 import sealing
 from recovery.steps import lock, redirect, swarm_directory
 from recovery.survey import last_leader, nodes, single, unknown_managers, workload
@@ -81,6 +82,8 @@ class FakeShell:
             return Output(b"", "", 1)
         if script == last_leader.ASK:
             return DONE
+        if script == agents.LOOK:
+            return Output(b"\n", "", 0)  # no machine has an agent
         if script == workload.ASK_WORKLOAD:
             return Output(b"open\n" if machine.gossips else b"closed\n", "", 0)
         verbs: dict[str, tuple[str, Callable[[], Output]]] = {

@@ -104,7 +104,7 @@ def test_from_fresh_machines_to_a_proven_copy_by_the_readme_s_commands(machines:
         )
         for command in of_readme("Your cluster")
     }
-    assert "requorum drill" in told
+    assert "requorum copies drill" in told
     assert len(person.typed) <= MOST_COMMANDS, person.typed
     (file,) = (person.project / "stacks").iterdir()
     assert len(load(file).managers) == len(MANAGERS)

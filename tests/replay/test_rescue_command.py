@@ -78,7 +78,7 @@ def test_a_person_at_a_terminal_is_asked(
 
 @pytest.mark.parametrize(
     "url",
-    ["10.77.1.11", "http://10.77.1.11", "ssh://", "ssh://root:secret@h", "ssh://h:port", "ssh://h/path", "ssh://h?q"],
+    ["http://10.77.1.11", "ssh://", "ssh://root:secret@h", "ssh://h:port", "ssh://h/path", "ssh://h?q"],
 )
 def test_an_argument_that_names_no_machine_is_a_wrong_one(identity: Path, url: str) -> None:
     shown = CliRunner().invoke(app, ["rescue", url, "--identity-file", str(identity)])

@@ -12,8 +12,8 @@ from docker.errors import APIError, DockerException
 from recovery.node.engine import merged
 from recovery.swarm.model import LocalState
 from tests.fake.machine import Machine
+from tests.fake.quorum import NoAnswer, SwarmError
 from tests.fake.raft import Entry, State
-from tests.fake.swarm import NoAnswer, SwarmError
 
 if TYPE_CHECKING:
     from tests.fake.wires import Wires

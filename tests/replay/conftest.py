@@ -1,4 +1,4 @@
-"""At which of its effects a recovery is interrupted: at each one by night, before a push at every third."""
+"""A theatre for each module, and at which of its effects a recovery is interrupted: at each one by night, before a push at every third."""
 
 from collections.abc import Iterator
 from itertools import count
@@ -6,7 +6,16 @@ from zlib import crc32
 
 import pytest
 
+from tests.fake.cases import Theatre
+from tests.fake.wires import wired
+
 STEP = 3
+
+
+@pytest.fixture(scope="module")
+def theatre() -> Iterator[Theatre]:
+    with wired() as wires:
+        yield Theatre(wires)
 
 
 @pytest.fixture

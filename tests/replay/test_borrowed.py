@@ -1,6 +1,5 @@
 """What a run takes for a while is given back by the next command, whatever became of the run: on the fake swarm."""
 
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -20,13 +19,7 @@ from recovery.steps.run import Run
 from recovery.swarm import drained, raft_options
 from tests.fake.cases import Case, Scene, Theatre, quiet
 from tests.fake.raft import Entry, State
-from tests.fake.wires import Killed, Moment, Strike, wired
-
-
-@pytest.fixture(scope="module")
-def theatre() -> Iterator[Theatre]:
-    with wired() as wires:
-        yield Theatre(wires)
+from tests.fake.wires import Killed, Moment, Strike
 
 
 def entry_of(theatre: Theatre, name: str) -> Entry:

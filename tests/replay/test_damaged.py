@@ -1,6 +1,6 @@
 """Damaged raft logs on the fake swarm: brought back and proven, or refused with nothing changed; interrupted anywhere, it converges."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -12,8 +12,8 @@ from recovery.operations.assess import assess
 from recovery.planning.diagnosis import Kind
 from recovery.planning.steps import Action
 from tests.fake.cases import EARLY, LATE, LATER, Case, Scene, Theatre, names
-from tests.fake.wires import Killed, Moment, Strike, wired
-from tests.replay.test_recovery import interrupted, recover, require_recovered
+from tests.fake.wires import Killed, Moment, Strike
+from tests.replay.recovering import interrupted, recover, require_recovered
 
 NOTHING_GOOD = 1 << 20
 """More entries than any log here has."""
@@ -51,12 +51,6 @@ class DamagedCase(Case):
 
 def of(managers: int, lost: frozenset[str] = frozenset(), **harmed: int) -> DamagedCase:
     return DamagedCase(managers, lost, harmed={name.replace("_", "-"): entries for name, entries in harmed.items()})
-
-
-@pytest.fixture(scope="module")
-def theatre() -> Iterator[Theatre]:
-    with wired() as wires:
-        yield Theatre(wires)
 
 
 def stage(theatre: Theatre, case: DamagedCase) -> Scene:

@@ -16,7 +16,7 @@ from recovery.settings import Second, Settings
 from tests.fake.bucket import FakeS3
 from tests.fake.cases import Case, Copies, Theatre, names, subsets
 from tests.fake.wires import wired
-from tests.replay.test_recovery import recover, require_recovered
+from tests.replay.recovering import recover, require_recovered
 
 GONE = "gone"
 

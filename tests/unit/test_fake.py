@@ -13,8 +13,8 @@ from recovery.swarm.model import LocalState
 from tests.fake import scenarios
 from tests.fake.cases import elsewhere
 from tests.fake.machine import Cut, Machine
+from tests.fake.quorum import SwarmError
 from tests.fake.scenarios import SCENARIOS, A, B, Machines, Scenario, copy, label, three
-from tests.fake.swarm import SwarmError
 from tests.fake.wires import Wires, cluster, wired
 from tests.unit import factories as make
 

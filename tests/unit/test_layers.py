@@ -15,11 +15,6 @@ LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 MOST_ARROWS = 100
 MOST_LINES = 400
 MOST_LINES_OF_A_FUNCTION = 50
-LONG_TESTS = {
-    "tests/fake/swarm.py",
-    "tests/replay/test_recovery.py",
-}
-"""Files of tests that still wait to be split. Nothing is added here."""
 CLIENTS = ("boto3", "asyncssh", "docker", "pyrage", "pydantic")
 
 
@@ -80,7 +75,7 @@ def test_files_and_functions_are_short() -> None:
     assert not set(too_long())
 
 
-def test_files_of_tests_are_short_but_for_those_that_still_wait_to_be_split() -> None:
+def test_files_of_tests_are_short() -> None:
     lines = {f"{file.relative_to(ROOT)}": len(file.read_text().splitlines()) for file in ROOT.glob("tests/**/*.py")}
     assert len(lines) > 100
-    assert {file for file, count in lines.items() if count > MOST_LINES} == LONG_TESTS
+    assert not {file for file, count in lines.items() if count > MOST_LINES}

@@ -12,7 +12,8 @@ from recovery.swarm.machines import Node
 
 def check_managers(managers: Sequence[Node], zone_names: Sequence[str], faults: Faults) -> None:
     """Check that the quorum of a swarm that Requorum creates survives the loss of any zone."""
-    faults.find(_require_odd, len(managers))
+    if managers:  # that there are none is a fault of its own
+        faults.find(_require_odd, len(managers))
     faults.find(_require_three_zones, zone_names)
     if len(managers) in placement.MANAGER_COUNTS and len(set(zone_names)) > 2:
         faults.find(_require_spread, managers)
@@ -30,8 +31,8 @@ def check_nodes(
     for key, node in nodes:
         faults.find(require_zone, key, node, zone_names)
         faults.find(require_in_subnet, key, node, subnet)
-        faults.find(require_unique, f"{key}.name", node.name, "name", names, owner=key)
-        if node.address not in addresses:
+        if node.address not in addresses:  # a machine that is given twice is one fault
+            faults.find(require_unique, f"{key}.name", node.name, "name", names, owner=key)
             faults.find(require_unique, f"{key}.sshAddress", node.dial, "SSH address", dialled, owner=node.name)
         faults.find(require_unique, f"{key}.address", node.address, "address", addresses, owner=node.name)
         faults.find(require_host_address, key, node, subnet)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from tests.edits.files import INVALID, SPARES, Base, Edit, File, State
+from tests.edits.files import HOST, INVALID, SPARES, Base, Edit, File, State
 
 Change = Callable[[File], None]
 MANAGERS, WORKERS = "managers", "workers"
@@ -242,7 +242,7 @@ CLUSTER = (
     Edit("the swarm has another option", option("swarm", taskHistoryLimit=3)),
     Edit("the subnet is larger", settings(subnet="10.76.0.0/15")),
     Edit("the SSH key has another path", lambda file: option("ssh", privateKeyFile=file.values["ssh"]["privateKeyFile"] + "-moved")(file)),
-    Edit("a worker has an address for SSH", put(WORKERS, 0, sshAddress="worker.example.org")),
+    Edit("a worker has an address for SSH", put(WORKERS, 0, sshAddress=HOST)),
     Edit("a worker has an address for the data path", put(WORKERS, 0, dataPathAddress="10.99.0.1")),
     Edit("the copies have another prefix", option("backup", prefix="elsewhere"), refused={State.ALL_LOST: "no-good-copy"}, copied=False),
 )  # fmt: skip

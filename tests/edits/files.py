@@ -13,6 +13,10 @@ SPARES = (31, 32, 33)
 """The last numbers of the addresses of machines that no stack file has before an edit."""
 
 
+HOST, HOST_ADDRESS = "worker.example.org", 21
+"""A host name, and the last number of its address: the first worker's."""
+
+
 class State(StrEnum):
     """What happened to the managers before the edit."""
 

@@ -15,7 +15,7 @@ from recovery.cluster import Cluster
 from recovery.operations import lifecycle
 from recovery.settings import parse
 from tests.edits.edits import with_id
-from tests.edits.files import SPARES, Base, Edit, File, Raw, State, base, edited, lost
+from tests.edits.files import HOST, HOST_ADDRESS, SPARES, Base, Edit, File, Raw, State, base, edited, lost
 from tests.edits.oracle import Expected, expected
 from tests.edits.results import Result
 from tests.fake.engine import FakeApi
@@ -98,6 +98,7 @@ class Stage:
         if kind not in self._built:
             file, wires = base(kind, self._common), self.wires
             wires.swarm, wires.objects = Swarm(strict=False), {}
+            wires.hostnames = {HOST: file.address(HOST_ADDRESS)}
             for node in (*file.managers, *file.workers, *({"address": file.address(last)} for last in SPARES)):
                 wires.swarm.make(f"host-{node['address'].rpartition('.')[2]}", node["address"])
             stack = Stack(wires)
@@ -184,7 +185,7 @@ def _common(folder: Path) -> Raw:
     key = asyncssh.generate_private_key("ssh-ed25519")
     for name in ("key", "key-moved"):
         key.write_private_key(str(folder / name))
-    hosts = [*(f"10.77.1.{last}" for last in range(1, 100)), "worker.example.org"]
+    hosts = [*(f"10.77.1.{last}" for last in range(1, 100)), HOST]
     pinned = key.export_public_key().decode()
     (folder / "known_hosts").write_text("".join(f"{host} {pinned}" for host in hosts))
     ssh = {"privateKeyFile": str(folder / "key"), "knownHostsFile": str(folder / "known_hosts")}

@@ -161,13 +161,13 @@ class Update(mocks.MockMonitor):
         """Handle one resource. The program waits for the answer before it registers what depends on this one."""
         _ensure_event_loop()
         if self._failed:
-            raise self._failed
+            raise _Stopped
         try:
             urn = self.make_urn(request.parent, request.type, request.name)
             id_, outputs = self._handled(urn, request, rpc.deserialize_properties(request.object))
         except BaseException as error:
             self._failed = error
-            raise
+            raise _Stopped from error
         answer = _sync_await(rpc.serialize_properties(outputs, {}))
         return resource_pb2.RegisterResourceResponse(urn=urn, id=id_, object=answer)
 
@@ -188,7 +188,7 @@ class Update(mocks.MockMonitor):
         return found
 
     def _handled(self, urn: str, request: Any, inputs: Props) -> tuple[str, Props]:
-        if request.type == PREPARED and not self._preview:
+        if request.type == PREPARED and not self._preview and "*" not in request.ignoreChanges:
             (machine_id,) = inputs["triggers"]
             machines = self._wires.swarm.machines.values()
             next(one for one in machines if one.machine_id == machine_id).marked = self._now.cluster
@@ -290,6 +290,13 @@ class Update(mocks.MockMonitor):
             patch.setattr(pulumi, "ResourceHook", Hook)
             patch.setattr(pulumi, "ErrorHook", ErrorHook)
             yield
+
+
+class _Stopped(Exception):
+    """What the program gets in place of a failure. It ends at once with this, and not with each failure.
+
+    A future holds no StopIteration, and the program waits for the outputs of a resource that failed with no Exception.
+    """
 
 
 class _Log(logging.Logger):

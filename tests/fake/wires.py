@@ -68,6 +68,8 @@ class Wires:
     swarm: Swarm = field(default_factory=Swarm)
     objects: dict[str, bytes] = field(default_factory=dict)
     """The objects in the bucket."""
+    hostnames: dict[str, str] = field(default_factory=dict)
+    """The address that each host name has. Nothing else resolves a name."""
     effects: list[str] = field(default_factory=list)
     strike: Strike | None = None
     dead: bool = False
@@ -110,9 +112,13 @@ class Wires:
 
     # Replacements of the methods of Shell, and of hosts.presence
 
+    def dialled(self, node: Node) -> str:
+        """The address at which SSH looks for a node."""
+        return self.hostnames.get(node.dial, node.dial)
+
     def machine(self, node: Node) -> Machine | None:
         """The machine that SSH reaches."""
-        return self.swarm.machines.get(node.dial)
+        return self.swarm.machines.get(self.dialled(node))
 
     def open_shell(self, node: Node) -> None:
         self.require_alive()
@@ -124,7 +130,7 @@ class Wires:
         self, node: Node, argv: Sequence[str], stdin: bytes | Path | None, stdout: Path | None, check: bool
     ) -> Output:
         self.open_shell(node)
-        output = self.shell.run(self.swarm.machines[node.dial], argv, stdin, stdout)
+        output = self.shell.run(self.swarm.machines[self.dialled(node)], argv, stdin, stdout)
         if check and output.status:
             raise CommandFailed(f"running {argv[0]}", output.stderr, remedy="look", node=node.name)
         return output
@@ -164,7 +170,7 @@ def wired() -> Iterator[Wires]:
         patch.setattr(docker, "APIClient", lambda base_url, timeout, **_: FakeApi(wires, base_url, timeout))
         patch.setattr(Shell, "__enter__", lambda shell: wires.open_shell(shell.node) or shell)
         patch.setattr(Shell, "__exit__", lambda *_: None)
-        patch.setattr(Shell, "engine_socket", lambda shell: Path("/fake") / shell.node.dial)
+        patch.setattr(Shell, "engine_socket", lambda shell: Path("/fake") / wires.dialled(shell.node))
         patch.setattr(
             Shell,
             "run",

@@ -1,6 +1,7 @@
 """Every edit of a stack file, in each state of the managers, ends on the fake swarm as the oracle says."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 
 import pytest
 
@@ -9,7 +10,10 @@ from tests.edits.edits import EDITS
 from tests.edits.files import Edit, State, edited
 from tests.edits.known import reason
 from tests.edits.trial import Stage, stage
+from tests.fake.stack import Update
+from tests.fake.wires import Killed
 
+AGE = re.compile(r"\b\d+ (s|min)\b")
 QUICK = frozenset(
     {
         "nothing is changed",
@@ -60,8 +64,40 @@ def test_a_preview_changes_nothing_and_does_what_the_update_does(theatre: Stage,
     assert stack.state == picture.state
     done = stack.up(values)
     assert previewed.operations == done.operations
-    assert set(previewed.log) <= {*done.log, f"next: {UPDATE}"}
+    assert _without_ages(previewed.log) <= _without_ages([*done.log, f"next: {UPDATE}"])
     assert not done.failure
+
+
+def _without_ages(log: Iterable[str]) -> set[str]:
+    """The lines of a log. A copy is older when the update looks at it than when the preview did."""
+    return {AGE.sub("some time", line) for line in log}
+
+
+def test_a_worker_that_does_not_answer_at_its_new_address_is_left_alone(
+    theatre: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edit = next(edit for edit in EDITS if edit.name == "a worker has an address for SSH")
+    picture = theatre.build(edit.base)
+    stack = theatre.lose(picture, State.HEALTHY)
+    monkeypatch.setattr(theatre.wires, "hostnames", {})
+    done = stack.up(edited(edit, picture.file).values)
+    assert (done.failure, done.effects) == ("", [])
+
+
+@pytest.mark.parametrize("failure", [StopIteration, KeyboardInterrupt, Killed])
+def test_an_update_ends_with_any_failure_of_a_resource(
+    theatre: Stage, monkeypatch: pytest.MonkeyPatch, failure: type[BaseException]
+) -> None:
+    edit = next(edit for edit in EDITS if edit.name == "nothing is changed")
+    picture = theatre.build(edit.base)
+    stack = theatre.lose(picture, State.HEALTHY)
+
+    def fail(*_: object) -> None:
+        raise failure
+
+    monkeypatch.setattr(Update, "_handled", fail)
+    with pytest.raises(failure):
+        stack.up(picture.file.values)
 
 
 def test_the_edits_are_many_and_each_has_its_own_name() -> None:

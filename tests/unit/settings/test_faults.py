@@ -44,6 +44,20 @@ def test_a_misspelt_key_is_one_fault_with_the_known_key(values: dict[str, Any], 
     assert (caught.value.key, caught.value.remedy) == (key, f"rename it to {near}")
 
 
+@pytest.mark.parametrize(
+    ("values", "key", "code"),
+    [
+        (raw(managers=[]), "managers", "setting-missing"),
+        (raw(workers=[{"address": "10.77.1.21"}, {"address": "10.77.1.21"}]), "workers[1].address", "setting-invalid"),
+    ],
+    ids=["no managers", "a machine twice"],
+)
+def test_one_mistake_is_one_fault(values: dict[str, Any], key: str, code: str) -> None:
+    with pytest.raises(SettingError) as caught:
+        parse(values)
+    assert (caught.value.key, caught.value.code) == (key, code)
+
+
 @pytest.mark.parametrize(("values", "key"), [(raw(colour="red"), "colour"), (raw(swarm={"zebra": 1}), "swarm.zebra")])
 def test_a_key_that_is_like_no_other_is_to_be_removed(values: dict[str, Any], key: str) -> None:
     with pytest.raises(SettingError) as caught:

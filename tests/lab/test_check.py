@@ -42,6 +42,7 @@ def failed(done: Result) -> set[str]:
     return {name for name, one in conditions(done).items() if one["state"] == "FAILED"}
 
 
+@pytest.mark.whole
 def test_all_faults_of_a_set_up_are_found_before_anything_is_done(
     machines: Swarm, changed: Variant, tmp_path: Path
 ) -> None:
@@ -69,6 +70,7 @@ def test_all_faults_of_a_set_up_are_found_before_anything_is_done(
     )
 
 
+@pytest.mark.whole
 def test_a_set_up_that_is_right_is_ready(machines: Swarm) -> None:
     done = requorum(machines.stack, "check", "--json")
     assert (done.status, failed(done)) == (0, set()), done.text
@@ -76,6 +78,7 @@ def test_a_set_up_that_is_right_is_ready(machines: Swarm) -> None:
     assert conditions(done)["credentials of agents"]["state"] == "OK"
 
 
+@pytest.mark.whole
 def test_after_the_first_update_a_recovery_from_here_would_work(machines: Swarm) -> None:
     machines.stack.up("--skip-preview")
     machines.await_standing(*MANAGERS, *WORKERS)

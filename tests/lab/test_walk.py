@@ -17,12 +17,13 @@ def person(swarm: Swarm, tmp_path: Path) -> Person:
     return Person(swarm.stack, tmp_path)
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize(
     "lost",
     [
         MANAGERS,
-        pytest.param(MANAGERS[:2], marks=pytest.mark.whole),
-        pytest.param(MANAGERS[2:], marks=pytest.mark.whole),
+        MANAGERS[:2],
+        MANAGERS[2:],
     ],
     ids=["all", "two", "one"],
 )

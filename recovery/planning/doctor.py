@@ -115,6 +115,14 @@ def trouble(report: NodeReport, survey: Survey) -> str:
     return "" if entry.ready else "it votes, but is not Ready in the swarm"
 
 
+def reconnect(names: str) -> str:
+    """What to do about machines that the leader reaches and Requorum does not. One that has just died looks the same at first."""
+    return (
+        "wait 30 s, until the leader notices a machine that has died, then: requorum status. If the line stays, repair the "
+        f"network from this machine to {names}"
+    )
+
+
 def cut_off(survey: Survey, report: NodeReport) -> bool:
     """Whether a silent machine runs: the leader reaches it. The leader's word may be some seconds old."""
     return report.reach is Reach.SILENT and heard(survey, report.node)
@@ -184,7 +192,7 @@ def _proposals(settings: Settings, survey: Survey, report: NodeReport, kind: Kin
         return (Proposal(Remedy.UNLOCK, "pulumi up", "unlocks it with the key in escrow, so that it takes part again"),)
     if cut_off(survey, report):
         effect = "lets Requorum see into it. Nothing is to be done on the machine, because the leader reaches it"
-        return (Proposal(Remedy.ACCESS, f"repair the network from this machine to {name} ({node.address})", effect),)
+        return (Proposal(Remedy.ACCESS, reconnect(f"{name} ({node.address})"), effect),)
     entry = survey.entry(node)
     if node.role == "manager" and report.reach is Reach.ANSWERS and entry and not entry.votes:
         return (Proposal(Remedy.UPDATE, "pulumi up", "lets it rejoin under its own node ID"),)

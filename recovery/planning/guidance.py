@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from recovery.planning import access
 from recovery.planning.decide import make_plan
 from recovery.planning.diagnosis import Diagnosis, Kind, cause
-from recovery.planning.doctor import Proposal, Remedy, cut_off, examine, fence_command, trouble
+from recovery.planning.doctor import Proposal, Remedy, cut_off, examine, fence_command, reconnect, trouble
 from recovery.planning.plan import Plan, Source
 from recovery.swarm.model import NodeReport, Reach, Survey
 from recovery.swarm.raft import quorum
@@ -237,7 +237,7 @@ def _for_one_node(settings: Settings, survey: Survey, diagnosis: Diagnosis) -> s
     """What repairs the first node that an update does not repair; empty if nothing is to be done."""
     if diagnosis.kind is Kind.PARTITIONED and all(survey.of(n).reach is Reach.SILENT for n in diagnosis.lacking):
         names = ", ".join(f"{name} ({settings.node(name).address})" for name in diagnosis.lacking)
-        return f"repair the network from this machine to {names}. Nothing is to be done on the machine"
+        return reconnect(names)
     down = [name for name in diagnosis.silent if not cut_off(survey, survey.of(name))]
     if back := _bring_back(settings, survey, diagnosis, down):
         return back

@@ -66,13 +66,13 @@ CASES: list[tuple[str, Any, list[NodeReport], str, str]] = [
         "2 of 3 managers",
         "switch on manager-c",
     ),
-    ("cut off", S, [led(A), led(B), make.silent(C)], "partitioned", "repair the network from this machine"),
+    ("cut off", S, [led(A), led(B), make.silent(C)], "partitioned", "wait 30 s, until the leader notices"),
     (
         "a worker cut off",
         S,
         [led(A), led(B), led(C), make.silent(W1)],
         "managers healthy, worker-1 not seen from here",
-        "repair the network from this machine to worker-1",
+        "wait 30 s, until the leader notices a machine that has died, then: requorum status. If the line stays, repair the network from this machine to worker-1",
     ),
     (
         "one silent, and a worker cut off",

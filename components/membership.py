@@ -85,6 +85,11 @@ class _Provider(ResourceProvider):
     def configure(self, req: ConfigureRequest) -> None:
         self._cluster = from_provider(req)
 
+    @property
+    def _ends(self) -> bool:
+        """Whether the running `pulumi` ends the whole swarm."""
+        return deletion() is Deletion.WHOLE and not self._cluster.settings.protected
+
 
 class QuorumProvider(_Provider):
     """The cluster's quorum: created, adopted, or restored from the copy that the previewed plan names."""
@@ -114,7 +119,7 @@ class QuorumProvider(_Provider):
 
     def delete(self, id_: str, _props: Props) -> None:
         """Only `pulumi destroy` of the whole stack ends the swarm."""
-        if deletion() is Deletion.WHOLE and not self._cluster.settings.protected:
+        if self._ends:
             dissolve(self._cluster, id_, say=say)
         else:
             say(f"swarm {id_} goes on running. Only a pulumi destroy of the whole stack ends it")
@@ -204,10 +209,11 @@ class HealthProvider(_Provider):
 
     def read(self, id_: str, props: Props) -> ReadResult:
         """What stands now. Before a whole destroy asks for consent, its refresh says what will be lost."""
-        if deletion() is Deletion.WHOLE and not self._cluster.settings.protected:
-            for line in ending.losses(self._cluster, _look(self._cluster)):
+        looked = _look(self._cluster)
+        if self._ends:
+            for line in ending.losses(self._cluster, looked):
                 say(line)
-        seen = _look(self._cluster).of_managers
+        seen = looked.of_managers
         diagnosis = diagnose(seen, props["cluster_id"], cluster=self._cluster.settings.cluster, copies=True)
         report = seen.leader
         leader = next((m.hostname for m in report.members if m.leader), "") if report else ""
@@ -215,7 +221,7 @@ class HealthProvider(_Provider):
 
     def delete(self, _id: str, _props: Props) -> None:
         """Pulumi deletes the proof first. Before the whole swarm ends, Requorum asks every node and takes last copies."""
-        if deletion() is Deletion.WHOLE and not self._cluster.settings.protected:
+        if self._ends:
             ending.prepare(self._cluster, say=say)
 
     def _prove(self, props: Props) -> Props:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from recovery.cli.asking import at_terminal
 from recovery.cli.console import agree, app, ended, examples, out, say
 from recovery.cli.show.contract import FINE
 from recovery.cli.show.rescue import found_lines, rescued_lines
@@ -90,7 +91,7 @@ def _require_consent(target: Target, plan: Plan, given: str) -> None:
             remedy=f"read the plan above, then: {consent}",
             code="plan-outdated",
         )
-    if not _at_terminal():
+    if not at_terminal():
         raise Refused(
             doing,
             "nothing was changed in its swarm directory. The plan needs your consent",
@@ -145,13 +146,9 @@ def _key_text(file: str) -> str:
         return Path(file).read_text()
     if file == STDIN:
         return sys.stdin.read()
-    if not _at_terminal():
+    if not at_terminal():
         raise _no_key("the swarm is autolocked, and no unlock key is given")
     return str(typer.prompt("unlock key (docker swarm unlock-key told it)", hide_input=True))
-
-
-def _at_terminal() -> bool:
-    return sys.stdin.isatty()
 
 
 def _no_key(why: str) -> SettingError:

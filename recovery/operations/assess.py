@@ -147,8 +147,8 @@ def assess(cluster: Cluster, *, typed: bool = False, now: datetime | None = None
     plan = make_plan(diagnosis, settings, source, left, now or datetime.now(UTC), spent=spent, typed=typed)
     differs = changes.find(settings, seen, plan, agents.digests(settings))
     begun, last = unfinished.begun(settings.keys, catalog.keys), newest(ours)
-    ready = readiness.conditions(cluster, seen, readiness.stock_of(cluster, catalog)) if seen.leader else ()
-    ready = ready if diagnosis.kind in WITH_LEADER else ()
+    led = seen.leader and diagnosis.kind in WITH_LEADER
+    ready = readiness.conditions(cluster, seen, readiness.stock_of(cluster, catalog)) if led else ()
     return Assessment(seen, diagnosis, plan, differs, moved, begun, ready, last.copy.dated if last else None)
 
 

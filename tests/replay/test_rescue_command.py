@@ -70,7 +70,7 @@ def test_a_person_at_a_terminal_is_asked(
     wires: Wires, identity: Path, answer: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = stage(wires, DAMAGED)
-    monkeypatch.setattr(rescue, "_at_terminal", lambda: True)
+    monkeypatch.setattr(rescue, "at_terminal", lambda: True)
     done = typed(identity, answers=f"{answer}\n")
     assert done.exit_code == (0 if answer == "y" else 1), done.output
     assert is_back(wires, first) is (answer == "y")

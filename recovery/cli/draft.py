@@ -164,7 +164,7 @@ def zones_question(found: Found) -> Question:
 
 def _check_key(text: str, _: Answers) -> None:
     try:
-        ssh_keys.private_key(_path(text))
+        ssh_keys.in_agent(_path(text))
     except SettingError as error:
         raise preparing.by_option(error) from None
 

@@ -17,7 +17,6 @@ from recovery.cli.show.contract import ERROR
 from recovery.cluster import Cluster
 from recovery.errors import OptionError, RequorumError
 from recovery.node import host_keys
-from recovery.node.ssh_url import SshUrl, parse_url
 from recovery.operations import init as preparing
 from recovery.planning import takeover
 from recovery.planning.takeover import Found
@@ -25,6 +24,7 @@ from recovery.s3.capability import Capabilities
 from recovery.settings import Settings
 from recovery.swarm.machines import Ssh
 from recovery.swarm.model import Survey
+from recovery.swarm.ssh_url import SshUrl, parse_url
 
 FromOption = Annotated[str, typer.Option("--from", help="Take over the swarm of this manager: ssh://USER@HOST:PORT.")]
 ManagersOption = Annotated[str | None, typer.Option(help="[NAME=]ADDRESS of each manager, with commas: 3, 5, 7 or 9.")]

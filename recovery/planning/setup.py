@@ -100,13 +100,8 @@ def _tools(settings: Settings, survey: Survey) -> Condition:
 
 def _install(settings: Settings, names: Iterable[str], packages: Iterable[str]) -> str:
     """One command that installs packages on several nodes."""
-    ssh = settings.ssh
-    dials = " ".join(settings.node(name).dial for name in names)
-    port = f" -p {ssh.port}" if ssh.port != 22 else ""
-    return (
-        f"for node in {dials}; do ssh -i {ssh.private_key_file}{port} {ssh.user}@$node "
-        f"apt-get install -y {' '.join(sorted(packages))}; done"
-    )
+    install = ["apt-get", "install", "-y", *sorted(packages)]
+    return "; ".join(settings.ssh.command(settings.node(name), *install) for name in names)
 
 
 def _recipients(found: SetUp) -> Condition:

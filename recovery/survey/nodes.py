@@ -12,6 +12,7 @@ from recovery.errors import (
     Garbled,
     HostKeyChanged,
     HostKeyUnknown,
+    JumpHostFailed,
     Limited,
     Silent,
     SlowLogin,
@@ -53,6 +54,7 @@ PROBE = (
 mark, what we placed, `raft` when a log lies there, `opened` when we opened the key file of an autolocked manager, what was
 wrong with a log that we have cut, the free bytes of its disk, and the CA's digest, a line each, and the node's certificate (public)."""
 ROOT = "0"
+NO_RIGHTS = "the login is user {user}: not root, and without sudo that needs no password"
 FAULTS: Mapping[type[TransportError], Reach] = {
     SshRefused: Reach.REFUSED,
     Limited: Reach.LIMITED,
@@ -62,6 +64,7 @@ FAULTS: Mapping[type[TransportError], Reach] = {
     HostKeyChanged: Reach.WRONG_KEY,
     HostKeyUnknown: Reach.NOT_PINNED,
     Garbled: Reach.GARBLED,
+    JumpHostFailed: Reach.JUMP,
     Silent: Reach.SILENT,
 }
 """What an error says about how far we got. Any other is `Reach.FAILED`."""
@@ -261,7 +264,7 @@ def _on_disk(shell: Shell, seen: NodeReport, root: str, whole: bool) -> NodeRepo
             code="answer-garbled",
         )
     if user != ROOT:
-        seen, on_node = replace(seen, reach=Reach.NO_RIGHTS, detail=f"the login is user {user} and not root"), None
+        seen, on_node = replace(seen, reach=Reach.NO_RIGHTS, detail=NO_RIGHTS.format(user=user)), None
     found = replace(
         seen,
         on_node=on_node,

@@ -42,7 +42,9 @@ class Reach(StrEnum):
     GARBLED = "garbled answer"
     """The login runs no commands."""
     NO_RIGHTS = "missing rights"
-    """The login is not root. The report has what a user without rights can see."""
+    """The login is not root, and may not use sudo without a password. The report has what a user without rights can see."""
+    JUMP = "jump host failed"
+    """A jump host does not carry the connection to it."""
     FAILED = "ssh failed"
     ABSENT = "gone"
     NAMED = "lost"
@@ -60,6 +62,7 @@ ACCESS_FAULTS = frozenset(
         Reach.NOT_PINNED,
         Reach.GARBLED,
         Reach.NO_RIGHTS,
+        Reach.JUMP,
         Reach.FAILED,
     }
 )

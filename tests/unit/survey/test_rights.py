@@ -58,7 +58,7 @@ def test_a_user_who_may_not_open_the_engines_socket_is_not_an_engine_that_is_dow
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     found = asked(monkeypatch, tmp_path, "1000", None)
-    assert (found.reach, found.detail) == (Reach.NO_RIGHTS, "the login is user 1000 and not root")
+    assert (found.reach, found.detail) == (Reach.NO_RIGHTS, "the login is user 1000: not root, and without sudo that needs no password")
     assert not found.known_lost
     assert asked(monkeypatch, tmp_path, "0", None).reach is Reach.NO_ENGINE
 

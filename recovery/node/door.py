@@ -12,7 +12,6 @@ from recovery.swarm.machines import ROOT, Hop, Login, Node, Ssh
 from recovery.swarm.ssh_url import parse_url
 
 
-
 @dataclass(frozen=True)
 class Door:
     """Where SSH enters one machine, as whom, and through which jump hosts, the first one first."""

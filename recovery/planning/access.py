@@ -83,7 +83,9 @@ def advice(report: NodeReport, ssh: Ssh) -> Advice:
             return Advice(remedy, code="host-key-changed")
         case Reach.NOT_PINNED:
             compare = "compare the fingerprint on the machine (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub)"
-            return Advice(f"{compare}, then: ssh-keyscan -p {port} {dial} >> {ssh.known_hosts_file}", code="host-key-not-pinned")
+            return Advice(
+                f"{compare}, then: ssh-keyscan -p {port} {dial} >> {ssh.known_hosts_file}", code="host-key-not-pinned"
+            )
         case Reach.GARBLED:
             login = f"the login of {ssh.user_of(report.node)} on {dial} run commands: its shell, ForceCommand in sshd_config"
             return Advice(f"let {login}, command= in authorized_keys", code="answer-garbled")
@@ -91,6 +93,8 @@ def advice(report: NodeReport, ssh: Ssh) -> Advice:
             remedy = f"run as root: echo '{ssh.user_of(report.node)} ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/requorum"
             return Advice(remedy, code="missing-rights")
         case Reach.JUMP:
-            return Advice("repair the jump host that is named, or correct its entry in requorum:ssh.jump", code="jump-host-failed")
+            return Advice(
+                "repair the jump host that is named, or correct its entry in requorum:ssh.jump", code="jump-host-failed"
+            )
         case _:
             return Advice(f"read sshd's log on {dial}: journalctl -u ssh", code="ssh-failed")

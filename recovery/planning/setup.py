@@ -101,7 +101,12 @@ def _tools(settings: Settings, survey: Survey) -> Condition:
 def _install(settings: Settings, names: Iterable[str], packages: Iterable[str]) -> str:
     """One command that installs packages on several nodes."""
     install = ["apt-get", "install", "-y", *sorted(packages)]
-    return "; ".join(settings.ssh.command(settings.node(name), *install) for name in names)
+    nodes = [settings.node(name) for name in names]
+    dials = " ".join(node.dial for node in nodes)
+    commands = {settings.ssh.command(replace(node, ssh_address="$node"), *install) for node in nodes}
+    if len(commands) == 1:
+        return f"for node in {dials}; do {commands.pop()}; done"
+    return "; ".join(settings.ssh.command(node, *install) for node in nodes)
 
 
 def _recipients(found: SetUp) -> Condition:

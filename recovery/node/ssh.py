@@ -24,8 +24,9 @@ from recovery.node import connections
 from recovery.node.connections import CONNECT_SECONDS, GENTLE, Patience
 from recovery.node.door import door
 from recovery.node.framing import Frame, FramedSource, Source, framed
-from recovery.node.shell import ENGINE_SOCKET, SHOWN, Output
+from recovery.node.shell import SHOWN, Output
 from recovery.node.ssh_library import asyncssh
+from recovery.onnode.process import DOCKER, ENGINE_SOCKET
 from recovery.swarm.machines import Node, Ssh
 
 T = TypeVar("T")
@@ -260,7 +261,7 @@ class Shell:
         try:
             return await self._connection.open_unix_connection(ENGINE_SOCKET, encoding=None)
         except asyncssh.ChannelOpenError:
-            dial = await self._with_rights(["docker", "-H", f"unix://{ENGINE_SOCKET}", "system", "dial-stdio"])
+            dial = await self._with_rights([*DOCKER, "system", "dial-stdio"])
             process = await self._connection.create_process(framed(dial), encoding=None, stderr=asyncssh.DEVNULL)
             return FramedSource(process.stdout), process.stdin
 

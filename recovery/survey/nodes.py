@@ -19,6 +19,7 @@ from recovery.errors import (
     SshRefused,
     TransportError,
 )
+from recovery.node import data_root
 from recovery.node.connections import BRISK, GENTLE
 from recovery.node.shell import DATA_ROOT, SHOWN
 from recovery.node.ssh import Shell
@@ -27,6 +28,7 @@ from recovery.parallel import side_by_side
 from recovery.survey import damage, hosts, lost
 from recovery.survey.on_node import LOOK, framed
 from recovery.swarm.certificate import identity
+from recovery.swarm.engine_kind import unsupported
 from recovery.swarm.entries import entries_of
 from recovery.swarm.found import SwarmFacts
 from recovery.swarm.machines import Node
@@ -206,12 +208,13 @@ def ask(shell: Shell, *, seconds: float = ENGINE_SECONDS, whole: bool = True) ->
     try:
         engine = Engine(shell, seconds=seconds)
     except EngineError as error:
-        return _on_disk(shell, replace(base, reach=Reach.NO_ENGINE, detail=error.why), DATA_ROOT, whole)
+        return _on_disk(shell, replace(base, reach=Reach.NO_ENGINE, detail=error.why), data_root.of(shell), whole)
     try:
         info = engine.info()
     except EngineError as error:
         # A manager whose leader has just died answers nothing that it would ask the leader for.
-        seen = _on_disk(shell, replace(base, detail=error.why, state=LocalState.PENDING), DATA_ROOT, whole)
+        pending = replace(base, detail=error.why, state=LocalState.PENDING)
+        seen = _on_disk(shell, pending, data_root.of(shell), whole)
         if seen.raft:
             return seen
         seen = replace(seen, state=LocalState.INACTIVE)
@@ -227,7 +230,7 @@ def ask(shell: Shell, *, seconds: float = ENGINE_SECONDS, whole: bool = True) ->
         swarm=SwarmFacts.of(swarm.get("Cluster")),
     )
     root = info.get("DockerRootDir") or DATA_ROOT
-    seen = _on_disk(shell, replace(seen, data_root=_elsewhere(shell, root)), root, whole)
+    seen = _on_disk(shell, replace(seen, unsupported=unsupported(info)), root, whole)
     if state is LocalState.INACTIVE:
         return seen if seen.left_over else replace(seen, node_id="", cluster_id="", ca_sha256="")
     remotes = tuple(remote["Addr"] for remote in swarm.get("RemoteManagers") or ())
@@ -240,12 +243,6 @@ def ask(shell: Shell, *, seconds: float = ENGINE_SECONDS, whole: bool = True) ->
         return replace(seen, members=engine.members())
     except EngineError as error:
         return replace(seen, detail=error.why)
-
-
-def _elsewhere(shell: Shell, root: str) -> str:
-    """The engine's data folder if it is neither `DATA_ROOT` nor linked to it; else empty."""
-    here = root == DATA_ROOT or shell.run(["test", root, "-ef", DATA_ROOT], seconds=5, check=False).status == 0
-    return "" if here else root
 
 
 def _on_disk(shell: Shell, seen: NodeReport, root: str, whole: bool) -> NodeReport:

@@ -96,8 +96,8 @@ class NodeReport:
     """The cluster for which the machine was prepared, from Requorum's marker on it."""
     engine: str = ""
     """The engine's version."""
-    data_root: str = ""
-    """The folder of the engine's data, if ``/var/lib/docker`` is not this folder and no link to it."""
+    unsupported: str = ""
+    """What kind of engine it is, if Requorum cannot copy and restore the managers of such an engine."""
     state: LocalState = LocalState.INACTIVE
     control: bool = False
     """Whether the engine can manage the swarm: the node is a manager and has a leader."""

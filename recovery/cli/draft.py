@@ -220,7 +220,7 @@ def _check_workers(text: str, _: Answers) -> None:
 def _check_managers(text: str, _: Answers) -> None:
     count = len(nodes(text, "--managers"))
     if count not in MANAGER_COUNTS:
-        counts = "3, 5, 7 or 9 managers"
+        counts = "1, 3, 5, 7 or 9 managers"
         why = f"{count} manager{'' if count == 1 else 's'} cannot be a new cluster"
         raise OptionError("--managers", why, remedy=f"give {counts}", code="setting-invalid")
 

@@ -3,7 +3,6 @@
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +59,6 @@ async def client_keys(path: Path | None) -> AsyncIterator[Sequence[Any]]:
         agent.close()
 
 
-@cache
 def in_agent(path: Path | None) -> Any:
     """The public key of a file whose private key only the SSH agent can use; None if the file's own key can be used, or without one.
 

@@ -27,7 +27,9 @@ from recovery.swarm.model import Survey
 from recovery.swarm.ssh_url import SshUrl, parse_url
 
 FromOption = Annotated[str, typer.Option("--from", help="Take over the swarm of this manager: ssh://USER@HOST:PORT.")]
-ManagersOption = Annotated[str | None, typer.Option(help="[NAME=]ADDRESS of each manager, with commas: 1, 3, 5, 7 or 9.")]
+ManagersOption = Annotated[
+    str | None, typer.Option(help="[NAME=]ADDRESS of each manager, with commas: 1, 3, 5, 7 or 9.")
+]
 WorkersOption = Annotated[str | None, typer.Option(help="[NAME=]ADDRESS of each worker, with commas.")]
 SubnetOption = Annotated[str | None, typer.Option(help="The network of all nodes. Default: the smallest.")]
 ZonesOption = Annotated[str | None, typer.Option(help="The zone of each manager, with commas.")]

@@ -25,7 +25,7 @@ from recovery.node.shell import DATA_ROOT, SHOWN
 from recovery.node.ssh import Shell
 from recovery.onnode.archive import OPENED, PLACED, REPAIRED
 from recovery.parallel import side_by_side
-from recovery.survey import damage, hosts, lost
+from recovery.survey import damage, hosts, lost, presence
 from recovery.survey.on_node import LOOK, framed
 from recovery.swarm.certificate import identity
 from recovery.swarm.engine_kind import unsupported
@@ -123,7 +123,8 @@ def survey(
         longer = SurveyLimits(lost.KNOCK_SECONDS, settings.ssh.login_seconds, engine, GENTLE if patient else BRISK)
         newer = {r.node.name: r for r, _ in look(again, longer)}
         seen = Survey(tuple(newer.get(report.node.name, report) for report in seen.reports), now(), unasked)
-    return replace(seen, reports=lost.with_declarations(cluster, seen.reports, seen.taken))
+    reports = presence.told(settings, seen.reports)
+    return replace(seen, reports=lost.with_declarations(cluster, reports, seen.taken))
 
 
 def late(seen: Survey, living: Collection[str]) -> tuple[Node, ...]:

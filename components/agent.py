@@ -68,7 +68,7 @@ class AgentProvider(ResourceProvider):
         if why is Deletion.WHOLE and not self._cluster.settings.protected:
             ending.require_heard(self._cluster)  # Pulumi deletes agents first, and a swarm that stays keeps them
         if not agents.remove(self._cluster, node):
-            command = f"ssh {self._cluster.settings.ssh.user}@{node.dial} systemctl disable --now {agents.RUNNING}"
+            command = self._cluster.settings.ssh.command(node, "systemctl", "disable", "--now", agents.RUNNING)
             say(
                 f"Requorum cannot log in to {node.name}, so its agent may still run. When the node answers, run: {command}"
             )

@@ -102,6 +102,10 @@ class Limited(TransportError):
     """The machine is up, and refuses or drops new connections before the login."""
 
 
+class JumpHostFailed(TransportError):
+    """A jump host does not carry the connection to the machine. It says nothing about the machine."""
+
+
 class Garbled(TransportError):
     """The login does not run commands, or prints something else than their answer."""
 

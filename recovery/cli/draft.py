@@ -164,7 +164,7 @@ def zones_question(found: Found) -> Question:
 
 def _check_key(text: str, _: Answers) -> None:
     try:
-        ssh_keys.private_key(_path(text))
+        ssh_keys.in_agent(_path(text))
     except SettingError as error:
         raise preparing.by_option(error) from None
 
@@ -220,7 +220,7 @@ def _check_workers(text: str, _: Answers) -> None:
 def _check_managers(text: str, _: Answers) -> None:
     count = len(nodes(text, "--managers"))
     if count not in MANAGER_COUNTS:
-        counts = "3, 5, 7 or 9 managers"
+        counts = "1, 3, 5, 7 or 9 managers"
         why = f"{count} manager{'' if count == 1 else 's'} cannot be a new cluster"
         raise OptionError("--managers", why, remedy=f"give {counts}", code="setting-invalid")
 

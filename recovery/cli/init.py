@@ -17,7 +17,6 @@ from recovery.cli.show.contract import ERROR
 from recovery.cluster import Cluster
 from recovery.errors import OptionError, RequorumError
 from recovery.node import host_keys
-from recovery.node.ssh_url import SshUrl, parse_url
 from recovery.operations import init as preparing
 from recovery.planning import takeover
 from recovery.planning.takeover import Found
@@ -25,9 +24,12 @@ from recovery.s3.capability import Capabilities
 from recovery.settings import Settings
 from recovery.swarm.machines import Ssh
 from recovery.swarm.model import Survey
+from recovery.swarm.ssh_url import SshUrl, parse_url
 
 FromOption = Annotated[str, typer.Option("--from", help="Take over the swarm of this manager: ssh://USER@HOST:PORT.")]
-ManagersOption = Annotated[str | None, typer.Option(help="[NAME=]ADDRESS of each manager, with commas: 3, 5, 7 or 9.")]
+ManagersOption = Annotated[
+    str | None, typer.Option(help="[NAME=]ADDRESS of each manager, with commas: 1, 3, 5, 7 or 9.")
+]
 WorkersOption = Annotated[str | None, typer.Option(help="[NAME=]ADDRESS of each worker, with commas.")]
 SubnetOption = Annotated[str | None, typer.Option(help="The network of all nodes. Default: the smallest.")]
 ZonesOption = Annotated[str | None, typer.Option(help="The zone of each manager, with commas.")]

@@ -14,12 +14,12 @@ from recovery.cli.console import agree, app, ended, examples, out, say
 from recovery.cli.show.contract import FINE
 from recovery.cli.show.rescue import found_lines, rescued_lines
 from recovery.errors import Refused, SettingError
-from recovery.node.ssh_url import parse_url
 from recovery.operations.rescue import Rescue, Target, identity_file, reached
 from recovery.planning.plan import Plan
 from recovery.swarm.key_file import UnlockKey
 from recovery.swarm.machines import Ssh
 from recovery.swarm.single import Single
+from recovery.swarm.ssh_url import parse_url
 
 STDIN = "-"
 KNOWN_HOSTS = Path("~/.ssh/known_hosts")

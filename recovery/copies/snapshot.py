@@ -16,7 +16,7 @@ from typing import Any
 
 from recovery.copies.manifest import Manifest, Proof, Signature, Verdict, from_json
 from recovery.errors import CommandFailed, DamagedCopy, EngineError
-from recovery.node import program
+from recovery.node import data_root, program
 from recovery.node.engine import Engine
 from recovery.node.shell import DATA_ROOT, Machine, Shell
 from recovery.onnode import copying
@@ -271,18 +271,18 @@ def _brought_back(back: Callable[[], None]) -> Iterator[None]:
 @contextmanager
 def staged(
     shell: Shell,
-    root: str = DATA_ROOT,
+    root: str = "",
     how: str = copying.HOT,
     around: AbstractContextManager[None] | None = None,
 ) -> Iterator[Staged]:
     """A copy on the node until the context ends, with a manifest that lacks what only a leader knows.
 
-    The copy is taken inside ``around``.
+    ``root`` is the folder of the engine's data, if the engine has told it. The copy is taken inside ``around``.
     """
     taken, found = datetime.now(UTC), None
     try:
         with around or nullcontext():
-            found = program.run(shell, "take", root, how)
+            found = program.run(shell, "take", root or data_root.of(shell), how)
         yield read_taken(shell.node, found, taken)
     finally:
         if found:

@@ -5,22 +5,13 @@ and the next one who asks waits for the same attempt. Everything here runs on th
 """
 
 import asyncio
-import socket
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from recovery.errors import (
-    AccessDenied,
-    HostKeyChanged,
-    HostKeyUnknown,
-    Limited,
-    Silent,
-    SlowLogin,
-    SshRefused,
-    TransportError,
-)
-from recovery.node.ssh_keys import known_keys, pinned_keys, private_key
+from recovery.errors import JumpHostFailed, Limited, Silent, SshRefused, TransportError
+from recovery.node import ssh_faults
+from recovery.node.door import Door, door
+from recovery.node.ssh_keys import client_keys, pinned_keys
 from recovery.node.ssh_library import asyncssh
 from recovery.swarm.machines import Node, Ssh
 
@@ -32,11 +23,6 @@ BRISK: tuple[float, ...] = ()
 """No second attempt."""
 NOWHERE = "/run/requorum/no-such-socket"
 """The path of no socket on any node."""
-NEXT_LOOK = "check that the machine is up and reachable from here"
-LIMITS = (
-    "wait 30 s, then run the same command again. If that does not help, look on the node whether sshd runs and what limits "
-    "new SSH connections: ufw status, iptables -S, MaxStartups in sshd_config"
-)
 
 
 @dataclass(frozen=True)
@@ -54,6 +40,26 @@ class Held:
 
     connection: asyncssh.SSHClientConnection
     users: int = 0
+    through: "tuple[Line, Held] | None" = None
+    """The connection to the jump host that carries this one."""
+    sudo: bool | None = None
+    """Whether commands run through sudo. None: nobody has asked yet."""
+
+    def close(self) -> None:
+        """End the connection after what is under way, and give back the jump host's."""
+        self.connection.close()
+        self._let_go()
+
+    def abort(self) -> None:
+        """End the connection at once, and give back the jump host's."""
+        self.connection.abort()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self.through:
+            line, held = self.through
+            self.through = None
+            line.give_back(held)
 
 
 @dataclass(eq=False)
@@ -68,8 +74,7 @@ class _Attempt:
 class Line:
     """The way to one node: its open connection, or the attempt to open one."""
 
-    node: Node
-    ssh: Ssh
+    door: Door
     held: Held | None = None
     let_in: bool = False
     """Whether the node has let this process in before."""
@@ -86,7 +91,7 @@ class Line:
             except (SshRefused, Limited, Silent) as error:
                 if pause is None or (isinstance(error, Silent) and not self.let_in):
                     if isinstance(error, SshRefused) and self.let_in:
-                        raise self._limited() from None
+                        raise ssh_faults.limited(self.door) from None
                     self.refuses = self.refuses or (isinstance(error, SshRefused) and bool(patience.pauses))
                     raise
                 await asyncio.sleep(pause)
@@ -100,7 +105,7 @@ class Line:
         """Note that a shell uses the connection no more. One that is not this line's any longer ends with its last shell."""
         held.users -= 1
         if held is not self.held and not held.users:
-            held.connection.close()
+            held.close()
 
     @property
     def accepted(self) -> bool:
@@ -109,7 +114,6 @@ class Line:
 
     async def _connected(self, patience: Patience) -> Held:
         """The open connection if it lives, or a new one. Raises: TransportError, SettingError."""
-        begun = asyncio.get_running_loop().time()
         held = self.held
         if held and await _lives(held.connection, patience.connect):
             return held
@@ -117,29 +121,41 @@ class Line:
             return self.held  # another shell was faster
         self.held = None
         if held and not held.users:
-            held.connection.abort()
-        if self.attempt is None or self.attempt.task.done():
-            self.attempt = self._begin(patience)
-        attempt = self.attempt
+            held.abort()
+        attempt = await self._attempt(patience)
+        begun = asyncio.get_running_loop().time()
         either: set[asyncio.Future[Any]] = {attempt.task, attempt.accepted}
         await asyncio.wait(either, timeout=patience.connect, return_when="FIRST_COMPLETED")
         if not (attempt.task.done() or attempt.accepted.done()):
-            raise self._silent("timed out")
+            raise ssh_faults.silent(self.door, "timed out")
         passed = asyncio.get_running_loop().time() - begun
         await asyncio.wait({attempt.task}, timeout=max(patience.login - passed, 0))
         if not attempt.task.done():
-            raise self._slow(patience.login)
+            raise ssh_faults.slow(self.door, patience.login)
         return attempt.task.result()
 
-    def _begin(self, patience: Patience) -> _Attempt:
+    async def _attempt(self, patience: Patience) -> _Attempt:
+        """The attempt under way, or a new one. The limits of the machine begin when its jump host has let us in."""
+        running = self.attempt
+        if running and not running.task.done():
+            return running
+        there = self.door.through
+        through = await self._by_jump_host(there, patience) if there else None
+        if self.attempt and self.attempt is not running:  # another shell was faster
+            if through:
+                through[0].give_back(through[1])
+            return self.attempt
         loop = asyncio.get_running_loop()
         accepted: asyncio.Future[None] = loop.create_future()
-        login = max(self.ssh.login_seconds, patience.login)
-        task = loop.create_task(self._dial(accepted, max(CONNECT_SECONDS, patience.connect), login))
+        longer = Patience(max(CONNECT_SECONDS, patience.connect), max(self.door.login_seconds, patience.login))
+        task = loop.create_task(self._dial(accepted, longer, through))
         task.add_done_callback(lambda task: task.cancelled() or task.exception())  # nobody may wait for it any more
-        return _Attempt(accepted, task)
+        self.attempt = _Attempt(accepted, task)
+        return self.attempt
 
-    async def _dial(self, accepted: "asyncio.Future[None]", connect: float, login: float) -> Held:
+    async def _dial(
+        self, accepted: "asyncio.Future[None]", patience: Patience, through: "tuple[Line, Held] | None"
+    ) -> Held:
         client: _Client | None = None
 
         def made() -> _Client:
@@ -148,102 +164,64 @@ class Line:
             return client
 
         try:
-            async with asyncio.timeout(connect) as limit:
-                end = asyncio.get_running_loop().time() + login
+            async with client_keys(self.door.key_file) as keys, asyncio.timeout(patience.connect) as limit:
+                end = asyncio.get_running_loop().time() + patience.login
                 connection = await asyncssh.connect(
-                    self.node.dial,
-                    port=self.ssh.port,
-                    username=self.ssh.user,
-                    known_hosts=pinned_keys(self.ssh.known_hosts_file),
-                    client_keys=[private_key(self.ssh.private_key_file)],
-                    client_factory=made,
+                    self.door.host,
+                    port=self.door.port,
+                    tunnel=through[1].connection if through else (),
+                    username=self.door.user,
+                    known_hosts=pinned_keys(self.door.known_hosts_file),
+                    client_keys=keys,
                     agent_path=None,
+                    client_factory=made,
                     config=None,
                     keepalive_interval=5,
                 )
-        except (OSError, TimeoutError, asyncssh.Error) as error:
-            raise self._fault(error, client, login) from None
-        self.held = Held(connection)
+        except BaseException as error:
+            if through:
+                through[0].give_back(through[1])
+            if isinstance(error, (OSError, TimeoutError, asyncssh.Error)):
+                came = {
+                    "accepted": client is not None and client.connection is not None,
+                    "greeted": client is not None and client.greeted,
+                }
+                raise ssh_faults.failed(self.door, error, login=patience.login, **came) from None
+            raise
+        self.held = Held(connection, through=through)
         return self.held
 
-    def _fault(
-        self, error: OSError | TimeoutError | asyncssh.Error, client: "_Client | None", login: float
-    ) -> TransportError:
-        """What a failed attempt means."""
-        accepted = client is not None and client.connection is not None
-        match error:
-            case asyncssh.HostKeyNotVerifiable():
-                return self._wrong_key()
-            case asyncssh.PermissionDenied():
-                remedy = (
-                    f"add its public key to the authorized_keys of {self.ssh.user} on that machine, or correct "
-                    "requorum:ssh.privateKeyFile or requorum:ssh.user"
-                )
-                why = f"the machine does not accept the key {self.ssh.private_key_file}"
-                return AccessDenied(self.doing, why, remedy=remedy, node=self.node.name, code="access-denied")
-            case ConnectionRefusedError():
-                why = f"the machine is up and port {self.ssh.port} refuses the connection"
-                remedy = (
-                    f"start sshd on {self.node.dial}, or correct requorum:ssh.port. "
-                    "If sshd runs, the host may limit new connections: wait 30 s"
-                )
-                return SshRefused(self.doing, why, remedy=remedy, node=self.node.name, code="ssh-refused")
-            case socket.gaierror():
-                why = f"the name {self.node.dial} cannot be resolved ({error.strerror})"
-                remedy = "correct its sshAddress in the stack file, or repair the name service of this machine"
-                return TransportError(self.doing, why, remedy=remedy, node=self.node.name, code="ssh-failed")
-            case TimeoutError():
-                return self._slow(login) if accepted else self._silent("timed out")
-            case OSError() if not accepted:
-                return self._silent(str(error))
-            case OSError() | asyncssh.ConnectionLost() if client and not client.greeted:
-                return self._limited()
-        why = error.reason if isinstance(error, asyncssh.Error) else str(error)
-        remedy = "read sshd's log on the node: journalctl -u ssh"
-        return TransportError(self.doing, why, remedy=remedy, node=self.node.name, code="ssh-failed")
+    async def _by_jump_host(self, there: Door, patience: Patience) -> "tuple[Line, Held]":
+        """The connection to the jump host, which stays open as long as this one. Raises: JumpHostFailed, SettingError."""
+        line = line_to(there)
+        try:
+            return line, await line.take(patience)
+        except TransportError as error:
+            why = f"{error.doing} failed: {error.why}"
+            raise JumpHostFailed(
+                ssh_faults.doing(self.door),
+                why,
+                remedy=error.remedy,
+                node=self.door.name or None,
+                code="jump-host-failed",
+            ) from None
 
-    @property
-    def doing(self) -> str:
-        """What fails, in words."""
-        return f"connecting to {self.ssh.user}@{self.node.dial} by SSH"
-
-    def _silent(self, why: str) -> Silent:
-        return Silent(
-            self.doing, f"nothing answers ({why})", remedy=NEXT_LOOK, node=self.node.name, code="node-unreachable"
-        )
-
-    def _slow(self, seconds: float) -> SlowLogin:
-        return SlowLogin(
-            self.doing,
-            f"the machine accepts the connection but no login within {seconds:g} s",
-            remedy="find out what keeps its login busy, or set requorum:ssh.loginSeconds higher",
-            node=self.node.name,
-            code="slow-login",
-        )
-
-    def _limited(self) -> Limited:
-        refused = "refuses or drops new connections before the login, although it is up"
-        return Limited(self.doing, f"the machine {refused}", remedy=LIMITS, node=self.node.name, code="ssh-limited")
-
-    def _wrong_key(self) -> TransportError:
-        scan = f"ssh-keyscan -p {self.ssh.port} {self.node.dial}"
-        if not known_keys(self.node, self.ssh):
-            return HostKeyUnknown(
-                self.doing,
-                f"no host key of {self.node.dial} is pinned in {self.ssh.known_hosts_file}",
-                remedy=f"compare the fingerprint on the machine (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub), then: "
-                f"{scan} >> {self.ssh.known_hosts_file}",
-                node=self.node.name,
-                code="host-key-not-pinned",
-            )
-        return HostKeyChanged(
-            self.doing,
-            f"the machine's host key is not the host key pinned in {self.ssh.known_hosts_file}",
-            remedy=f"find out which machine answers at {self.node.dial}. If it is the right one, replace its line in that "
-            f"file with the output of: {scan}",
-            node=self.node.name,
-            code="host-key-changed",
-        )
+    async def knock(self, seconds: float) -> bool:
+        """Whether nothing answers at the machine's SSH port, seen from its jump host. Raises: TransportError, SettingError."""
+        there = self.door.through
+        assert there
+        line, held = await self._by_jump_host(there, Patience(seconds, there.login_seconds))
+        try:
+            async with asyncio.timeout(seconds):
+                _, writer = await held.connection.open_connection(self.door.host, self.door.port, encoding=None)
+            writer.channel.close()
+        except asyncssh.ChannelOpenError as error:
+            return isinstance(ssh_faults.beyond(self.door, error), Silent)
+        except TimeoutError:
+            return True
+        finally:
+            line.give_back(held)
+        return False
 
 
 class _Client(asyncssh.SSHClient):
@@ -285,13 +263,17 @@ async def _lives(connection: asyncssh.SSHClientConnection, seconds: float) -> bo
     return True
 
 
-_lines: dict[tuple[str, int, str, Path, Path], Line] = {}
+_lines: dict[Door, Line] = {}
 
 
 def line(node: Node, ssh: Ssh) -> Line:
-    """The way to a node, the same one for the same address and login."""
-    key = (node.dial, ssh.port, ssh.user, ssh.private_key_file, ssh.known_hosts_file)
-    return _lines.setdefault(key, Line(node, ssh))
+    """The way to a node, the same one for the same address and login. Raises: SettingError."""
+    return line_to(door(node, ssh))
+
+
+def line_to(there: Door) -> Line:
+    """The way through a door. Nodes share the ways to their jump hosts."""
+    return _lines.setdefault(there, Line(there))
 
 
 async def close_all() -> None:
@@ -300,6 +282,6 @@ async def close_all() -> None:
         if one.attempt and not one.attempt.task.done():
             one.attempt.task.cancel()
         if one.held:
-            one.held.connection.abort()
+            one.held.abort()
     _lines.clear()
     await asyncio.sleep(0)

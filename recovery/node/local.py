@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from recovery.errors import CommandFailed
-from recovery.node.shell import ENGINE_SOCKET, SHOWN, Machine, Output
+from recovery.node.shell import SHOWN, Machine, Output
+from recovery.onnode.process import ENGINE_SOCKET
 
 
 class Local:

@@ -6,8 +6,6 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import IO, Protocol
 
-ENGINE_SOCKET = "/var/run/docker.sock"
-"""The default socket of a machine's engine (dockerd --host)."""
 DATA_ROOT = "/var/lib/docker"
 """The default data folder of a machine's engine (dockerd --data-root)."""
 SHOWN = 800

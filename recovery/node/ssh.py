@@ -22,12 +22,16 @@ from typing import IO, Any, Self, TypeVar
 from recovery.errors import CommandFailed, Garbled, RequorumError, Silent, TransportError, local_fault
 from recovery.node import connections
 from recovery.node.connections import CONNECT_SECONDS, GENTLE, Patience
+from recovery.node.door import door
 from recovery.node.framing import Frame, FramedSource, Source, framed
-from recovery.node.shell import ENGINE_SOCKET, SHOWN, Output
+from recovery.node.shell import SHOWN, Output
 from recovery.node.ssh_library import asyncssh
+from recovery.onnode.process import DOCKER, ENGINE_SOCKET
 from recovery.swarm.machines import Node, Ssh
 
 T = TypeVar("T")
+SUDO = ("sudo", "-n")
+"""Runs a command as root, or fails at once if that needs a password (sudo(8))."""
 LOCAL = frozenset({ENOSPC, EDQUOT, EFBIG, EROFS, EIO, ENOENT})
 """Errors of a local file, never of a connection."""
 
@@ -113,7 +117,7 @@ class Shell:
         return Path(self._relay_folder) / "engine.sock"
 
     async def _take(self) -> connections.Held:
-        line = connections.line(self.node, self._ssh)
+        self._line = line = connections.line(self.node, self._ssh)
         try:
             return await line.take(self._patience)
         finally:
@@ -132,7 +136,7 @@ class Shell:
         if self._relay_folder is not None:
             shutil.rmtree(self._relay_folder, ignore_errors=True)
         if self._held is not None:
-            connections.line(self.node, self._ssh).give_back(self._held)
+            self._line.give_back(self._held)
 
     async def _run(
         self, argv: Sequence[str], stdin: bytes | Path | IO[bytes] | None, stdout: Path | None, seconds: float
@@ -169,7 +173,7 @@ class Shell:
     ) -> asyncssh.SSHCompletedProcess:
         """The command's end. If nobody waits for it any more, its channel is closed: the connection stays."""
         process = await self._connection.create_process(
-            framed(argv),
+            framed(await self._with_rights(argv)),
             encoding=None,
             input=stdin if isinstance(stdin, bytes) else None,
             stdin=asyncssh.DEVNULL if stdin is None else asyncssh.PIPE if isinstance(stdin, bytes) else stdin,
@@ -179,6 +183,20 @@ class Shell:
             return await process.wait()
         finally:
             process.close()
+
+    async def _with_rights(self, argv: Sequence[str]) -> Sequence[str]:
+        """The command as root runs it. A login without root that may not use sudo without a password runs it as it is.
+
+        The command then fails in its own words, or tells what such a user can see.
+        """
+        assert self._held
+        if self._held.sudo is None:
+            self._held.sudo = not self._line.door.is_root and await self._may_use_sudo()
+        return (*SUDO, *argv) if self._held.sudo else argv
+
+    async def _may_use_sudo(self) -> bool:
+        done = await self._connection.run(framed([*SUDO, "true"]), encoding=None, stdin=asyncssh.DEVNULL)
+        return done.exit_status == 0
 
     def _lost(self, argv: Sequence[str], error: OSError | asyncssh.Error | None) -> TransportError:
         """The error for a connection that ended, or that opens no session."""
@@ -204,9 +222,9 @@ class Shell:
             return self._lost(argv, None)
         return Garbled(
             f"running {argv[0]}",
-            f"the login of {self._ssh.user} ended with exit status {status} and ran no command. "
+            f"the login of {self._line.door.user} ended with exit status {status} and ran no command. "
             f"It printed: {said[-SHOWN:] or 'nothing'}",
-            remedy=f"on the node, let the login of {self._ssh.user} run commands: its shell in /etc/passwd, ForceCommand in "
+            remedy=f"on the node, let the login of {self._line.door.user} run commands: its shell in /etc/passwd, ForceCommand in "
             "sshd_config, command= in authorized_keys",
             node=self.node.name,
             code="answer-garbled",
@@ -236,13 +254,15 @@ class Shell:
             writer.close()
 
     async def _engine_streams(self) -> tuple[Source, asyncssh.SSHWriter[bytes]]:
-        """A connection to the node's engine. sshd says no more than "failed", be it forbidden or no engine there."""
+        """A connection to the node's engine. sshd says no more than "failed", be it forbidden or no engine there.
+
+        The engine's socket is named, so that a context or DOCKER_HOST of the login does not count.
+        """
         try:
             return await self._connection.open_unix_connection(ENGINE_SOCKET, encoding=None)
         except asyncssh.ChannelOpenError:
-            process = await self._connection.create_process(
-                framed(["docker", "system", "dial-stdio"]), encoding=None, stderr=asyncssh.DEVNULL
-            )
+            dial = await self._with_rights([*DOCKER, "system", "dial-stdio"])
+            process = await self._connection.create_process(framed(dial), encoding=None, stderr=asyncssh.DEVNULL)
             return FramedSource(process.stdout), process.stdin
 
 
@@ -297,11 +317,14 @@ def is_silent(node: Node, ssh: Ssh, *, seconds: float = CONNECT_SECONDS) -> bool
     """Whether nothing answers at the node's SSH port: neither a connection nor a refusal.
 
     A frozen machine is not silent in this sense, because its kernel accepts connections. A name that cannot be resolved
-    is not silent either.
+    is not silent either, nor a machine whose jump host does not carry us there.
     """
+    there = door(node, ssh)
     try:
-        socket.create_connection((node.dial, ssh.port), timeout=seconds).close()
-    except (ConnectionError, socket.gaierror):
+        if there.jump:
+            return _wait(connections.line_to(there).knock(seconds))
+        socket.create_connection((there.host, there.port), timeout=seconds).close()
+    except (ConnectionError, socket.gaierror, TransportError):
         return False
     except OSError:
         return True

@@ -1,20 +1,93 @@
-"""Reads private keys and pinned host keys from OpenSSH's files."""
+"""Reads private keys and pinned host keys from OpenSSH's files, and takes keys from the SSH agent."""
 
-from collections.abc import Sequence
-from functools import cache
+import os
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from recovery.errors import SettingError
+from recovery.node.door import Door, door
 from recovery.node.ssh_library import asyncssh
 from recovery.swarm.machines import Node, Ssh
 
 GO_PREFERS = ("ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa", "ssh-ed25519")
 """The order of host keys in golang.org/x/crypto/ssh (defaultHostKeyAlgos). pulumi-command pins only one key."""
+AGENT = "SSH_AUTH_SOCK"
+"""The variable that names the socket of the SSH agent (ssh-agent(1))."""
+KEY = "ssh.privateKeyFile"
+
+
+@asynccontextmanager
+async def client_keys(path: Path | None) -> AsyncIterator[Sequence[Any]]:
+    """The operator's keys, to log in with: that of the file, with its certificate, or those of the SSH agent.
+
+    A file with a public key, or with a private key that has a passphrase, names a key that the agent holds. Raises:
+    SettingError.
+    """
+    public = in_agent(path)
+    if path and not public:
+        yield asyncssh.load_keypairs([str(path)])
+        return
+    socket = os.environ.get(AGENT)
+    if not socket:
+        named = f"{path} names a key of the SSH agent" if path else "is not set"
+        raise SettingError(
+            KEY,
+            f"{named}, and there is no SSH agent ({AGENT})",
+            remedy='eval "$(ssh-agent)"; ssh-add',
+            code="no-ssh-agent",
+        )
+    agent = asyncssh.SSHAgentClient(socket)
+    try:
+        keys = await agent.get_keys([public.public_data] if public else None)
+    except (OSError, ValueError, asyncssh.Error) as error:
+        raise SettingError(
+            KEY,
+            f"the SSH agent at {socket} does not answer ({error})",
+            remedy='eval "$(ssh-agent)"; ssh-add',
+            code="no-ssh-agent",
+        ) from None
+    if not keys:
+        which = f"the key {path}" if path else "any key"
+        raise SettingError(
+            KEY, f"the SSH agent does not hold {which}", remedy=f"ssh-add {path or ''}".strip(), code="no-ssh-agent"
+        )
+    try:
+        yield keys
+    finally:
+        agent.close()
+
+
+def in_agent(path: Path | None) -> Any:
+    """The public key of a file whose private key only the SSH agent can use; None if the file's own key can be used, or without one.
+
+    Raises: SettingError if the file cannot be used.
+    """
+    if path is None:
+        return None
+    try:
+        asyncssh.load_keypairs([str(path)])
+    except OSError as error:
+        raise SettingError(
+            KEY, f"{path}: {error.strerror}", remedy="name a readable private key", code="unreadable-file"
+        ) from None
+    except asyncssh.KeyImportError as error:
+        try:
+            return asyncssh.read_public_key(path)
+        except (OSError, asyncssh.KeyImportError):
+            raise SettingError(
+                KEY,
+                f"{path}: {error}",
+                remedy="name a private key, or a public key that the SSH agent holds",
+                code="unreadable-file",
+            ) from None
+    return None
 
 
 def private_key_text(path: Path) -> str:
     """The text of the operator's private key, a secret. Raises: SettingError if the key cannot be used."""
-    private_key(path)
+    in_agent(path)
     return path.read_text()
 
 
@@ -23,7 +96,7 @@ def pinned_key(node: Node, ssh: Ssh) -> str:
 
     Of several keys, it is the one that a Go client asks for first. Raises: SettingError if none is pinned.
     """
-    keys = known_keys(node, ssh)
+    keys = known_keys(door(node, ssh))
     if not keys:
         raise SettingError(
             "ssh.knownHostsFile",
@@ -36,31 +109,10 @@ def pinned_key(node: Node, ssh: Ssh) -> str:
     return first.export_public_key().decode().strip()
 
 
-def known_keys(node: Node, ssh: Ssh) -> Sequence[asyncssh.SSHKey]:
-    """The pinned host keys of the node. Raises: SettingError if the file cannot be used."""
-    keys, *_ = pinned_keys(ssh.known_hosts_file).match(node.dial, "", ssh.port)
-    return keys
-
-
-@cache
-def private_key(path: Path) -> asyncssh.SSHKey:
-    """The operator's private key, read once. Raises: SettingError if the key cannot be used."""
-    try:
-        return asyncssh.read_private_key(path)
-    except OSError as error:
-        raise SettingError(
-            "ssh.privateKeyFile",
-            f"{path}: {error.strerror}",
-            remedy="name a readable private key",
-            code="unreadable-file",
-        ) from None
-    except asyncssh.KeyImportError as error:
-        raise SettingError(
-            "ssh.privateKeyFile",
-            f"{path}: {error}",
-            remedy="name a private key without passphrase",
-            code="unreadable-file",
-        ) from None
+def known_keys(there: Door) -> Sequence[asyncssh.SSHKey]:
+    """The pinned host keys of a machine, or those of the authorities that sign it. Raises: SettingError if the file cannot be used."""
+    keys, authorities, *_ = pinned_keys(there.known_hosts_file).match(there.host, "", there.port)
+    return [*keys, *authorities]
 
 
 def pinned_keys(path: Path) -> asyncssh.SSHKnownHosts:

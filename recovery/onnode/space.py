@@ -5,6 +5,8 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from recovery.onnode.process import DOCKER
+
 WORTH_BYTES = 16 << 20
 """What is smaller is not shown where disk space is wanted."""
 COUNT_SECONDS = 3.0
@@ -58,7 +60,7 @@ def _taken(root: str, pattern: str, disk: int) -> int:
 
 def _by_docker() -> Iterator[tuple[int, str]]:
     """What Docker would give back; nothing if its engine does not answer."""
-    argv = ["docker", "system", "df", "--format", "{{.Type}}\t{{.Reclaimable}}"]
+    argv = [*DOCKER, "system", "df", "--format", "{{.Type}}\t{{.Reclaimable}}"]
     try:
         told = subprocess.run(argv, capture_output=True, text=True, timeout=DOCKER_SECONDS).stdout
     except (OSError, subprocess.TimeoutExpired):

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 from uuid import uuid4
 
 from recovery.onnode import volume
-from recovery.onnode.process import BLOCK, MARK, POLL, Failed, Process, blocks, kill, running, until_started
+from recovery.onnode.process import BLOCK, DOCKER, MARK, POLL, Failed, Process, blocks, kill, running, until_started
 
 LOCKS = Path("/run")
 
@@ -127,7 +127,7 @@ def _folder(request: Mapping[str, Any]) -> Path:
 
 
 def _inside(request: Mapping[str, Any], mark: str, *options: str) -> list[str]:
-    return ["docker", "exec", *options, "--env", f"{MARK}={mark}", request["container"], *request["command"]]
+    return [*DOCKER, "exec", *options, "--env", f"{MARK}={mark}", request["container"], *request["command"]]
 
 
 @contextmanager

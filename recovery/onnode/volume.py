@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from recovery.onnode.process import DOCKER
+
 NEW, OLD = ".requorum-new", ".requorum-old"
 """Folders on the volume's own file system, so that files are moved and not copied."""
 FILES = "_data"
@@ -23,7 +25,7 @@ class Missing(Exception):
 
 def folder(container: str, name: str) -> Path:
     """Return the folder on the node of a volume that the container mounts. Raises: Missing; OSError."""
-    argv = ["docker", "inspect", "--format", "{{json .Mounts}}", container]
+    argv = [*DOCKER, "inspect", "--format", "{{json .Mounts}}", container]
     done = subprocess.run(argv, capture_output=True)
     if done.returncode:
         raise Missing(done.stderr.decode(errors="replace").strip())
@@ -56,7 +58,7 @@ def aside(name: str, source: Path) -> Iterator[Path]:
     place = source.parent if outside else source
     paused = [] if outside else users(name)
     if paused:
-        subprocess.run(["docker", "pause", *paused], check=True, capture_output=True)
+        subprocess.run([*DOCKER, "pause", *paused], check=True, capture_output=True)
     try:
         shutil.rmtree(place / NEW, ignore_errors=True)
         (place / NEW).mkdir(mode=0o700)
@@ -64,12 +66,12 @@ def aside(name: str, source: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(place / NEW, ignore_errors=True)
         if paused:
-            subprocess.run(["docker", "unpause", *paused], check=False, capture_output=True)  # some were killed
+            subprocess.run([*DOCKER, "unpause", *paused], check=False, capture_output=True)  # some were killed
 
 
 def users(name: str) -> list[str]:
     """The IDs of all running containers of the node that mount the volume. Raises: CalledProcessError."""
-    argv = ["docker", "ps", "--quiet", "--no-trunc", "--filter", f"volume={name}"]
+    argv = [*DOCKER, "ps", "--quiet", "--no-trunc", "--filter", f"volume={name}"]
     return subprocess.run(argv, check=True, capture_output=True, text=True).stdout.split()
 
 
@@ -79,7 +81,7 @@ def kill_users(name: str) -> None:
     Raises: CalledProcessError.
     """
     if running := users(name):
-        subprocess.run(["docker", "kill", *running], check=False, capture_output=True)  # one may have ended
+        subprocess.run([*DOCKER, "kill", *running], check=False, capture_output=True)  # one may have ended
 
 
 def replace(target: Path, place: Path) -> None:

@@ -9,7 +9,6 @@ from recovery.copies.choice import Search, newest, newest_after, newest_good, wh
 from recovery.copies.copy import Choice, Copy
 from recovery.copies.escrow import Escrow
 from recovery.errors import Refused
-from recovery.node.shell import DATA_ROOT
 from recovery.operations import agents, consent, readiness, reports, unfinished
 from recovery.planning import access, address_changes, changes
 from recovery.planning.changes import Changes
@@ -26,6 +25,7 @@ from recovery.steps import unlock
 from recovery.survey import survivors, unknown_managers
 from recovery.survey.addresses import require_vacated
 from recovery.survey.nodes import stable_survey
+from recovery.swarm.engine_kind import INSTALL_ENGINE
 from recovery.swarm.model import AddressChange, Reach, Survey
 from recovery.swarm.survivor import Survivor
 
@@ -85,17 +85,15 @@ class Assessment:
             doing = f"preparing changes to cluster {settings.cluster}"
             remedy = self.guidance(settings).command or refusal.remedy
             raise Refused(doing, f"{refusal.why}. {UNCHANGED}", remedy=remedy, code=refusal.code)
-        moved = next((report for report in self.survey.managers if report.data_root), None)
+        strange = next((report for report in self.survey.reports if report.unsupported), None)
         well = self.diagnosis.kind in (Kind.HEALTHY, Kind.ABSENT)  # a recovery goes on in spite of it
-        if moved and well:
-            root = moved.data_root
+        if strange and well:
             raise Refused(
                 "checking its Docker engine",
-                f"it keeps its data in {root} (DockerRootDir). "
-                f"After a lost quorum, Requorum looks for the raft log only in {DATA_ROOT}. userns-remap is not supported",
-                remedy=f"on {moved.node.name}: move {DATA_ROOT} aside, then: ln -s {root} {DATA_ROOT}",
-                node=moved.node.name,
-                code="data-root-moved",
+                f"it is {strange.unsupported}, which Requorum can neither copy nor restore",
+                remedy=INSTALL_ENGINE,
+                node=strange.node.name,
+                code="engine-unsupported",
             )
         unknown = [r.node for r in self.survey.reports if r.reach in (Reach.SILENT, Reach.NAMED)]
         if self.diagnosis.kind is Kind.ABSENT and unknown:

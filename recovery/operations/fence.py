@@ -19,6 +19,7 @@ from recovery.operations.hosts import remove
 from recovery.planning.fencing import check, heard
 from recovery.s3.lease import operator
 from recovery.settings import Settings
+from recovery.settings.hosts import filled
 from recovery.survey import hosts
 from recovery.survey import lost as survey_lost
 from recovery.survey.lost import LossDeclaration
@@ -73,17 +74,6 @@ def fence(
     return word
 
 
-def command(settings: Settings, node: Node) -> list[str]:
-    """The configured command for a node."""
-    values = {"{name}": node.name, "{address}": str(node.address)}
-    argv = []
-    for argument in settings.hosts.fence:
-        for key, value in values.items():
-            argument = argument.replace(key, value)
-        argv.append(argument)
-    return argv
-
-
 def _switch_off(settings: Settings, node: Node, lost: bool) -> str:
     if settings.hosts.driver == "docker":
         if not lost:
@@ -100,7 +90,7 @@ def _switch_off(settings: Settings, node: Node, lost: bool) -> str:
         return "the operator confirmed it"
     if settings.hosts.driver == "docker":
         return "container and volume removed"
-    _run(command(settings, node), node)
+    _run(filled(settings.hosts.fence, node), node)
     return f"switched off by {settings.hosts.fence[0]}"
 
 

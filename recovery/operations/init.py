@@ -15,7 +15,6 @@ from recovery.errors import HostKeyChanged, OptionError, Refused, SettingError, 
 from recovery.node import host_keys
 from recovery.node.host_keys import Shown
 from recovery.node.ssh import Shell
-from recovery.node.ssh_url import SshUrl
 from recovery.parallel import side_by_side
 from recovery.planning import access
 from recovery.planning.preparation import PACKAGES
@@ -26,6 +25,7 @@ from recovery.settings.stack_file import as_text
 from recovery.survey import nodes
 from recovery.swarm.machines import Node, Ssh
 from recovery.swarm.model import ACCESS_FAULTS, LocalState, NodeReport, Reach, Survey
+from recovery.swarm.ssh_url import SshUrl
 
 AT_MOST = 8
 """Machines that are asked for their host keys at a time."""

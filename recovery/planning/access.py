@@ -8,7 +8,7 @@ from recovery.planning.diagnosis import Diagnosis, Kind
 from recovery.swarm.machines import Ssh
 from recovery.swarm.model import ACCESS_FAULTS, NodeReport, Reach, Survey
 
-MAY_PASS = frozenset({Reach.SLOW, Reach.LIMITED, Reach.FAILED})
+MAY_PASS = frozenset({Reach.SLOW, Reach.LIMITED, Reach.JUMP, Reach.FAILED})
 """Faults that a machine in trouble has too. Requorum leaves such a node alone, as a silent one, if the swarm has a leader."""
 
 
@@ -47,7 +47,7 @@ def locked_out(reports: Sequence[NodeReport], ssh: Ssh, doing: str = "") -> Refu
     """The refusal that names the fault of each node, and what to do about the first one."""
     first, code, remedy = reports[0], advice(reports[0], ssh).code, command(reports[0], ssh)
     if len(reports) == 1:
-        doing = doing or f"connecting to {ssh.user}@{first.node.dial} by SSH"
+        doing = doing or f"connecting to {ssh.user_of(first.node)}@{first.node.dial} by SSH"
         why = f"{first.reach}: {first.detail}"
         return Refused(doing, why, remedy=remedy, node=first.node.name, code=code)
     why = "".join(f"\n  {report.node.name}: {report.reach}: {report.detail}" for report in reports)
@@ -62,7 +62,7 @@ def command(report: NodeReport, ssh: Ssh) -> str:
 
 def advice(report: NodeReport, ssh: Ssh) -> Advice:
     """What to do about a node that Requorum cannot see into."""
-    dial, scan = report.node.dial, f"ssh-keyscan -p {ssh.port} {report.node.dial}"
+    dial, port = report.node.dial, ssh.own(report.node).port or ssh.port
     match report.reach:
         case Reach.REFUSED:
             waits = "If sshd runs, the host may limit new connections: wait 30 s"
@@ -83,12 +83,18 @@ def advice(report: NodeReport, ssh: Ssh) -> Advice:
             return Advice(remedy, code="host-key-changed")
         case Reach.NOT_PINNED:
             compare = "compare the fingerprint on the machine (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub)"
-            return Advice(f"{compare}, then: {scan} >> {ssh.known_hosts_file}", code="host-key-not-pinned")
+            return Advice(
+                f"{compare}, then: ssh-keyscan -p {port} {dial} >> {ssh.known_hosts_file}", code="host-key-not-pinned"
+            )
         case Reach.GARBLED:
-            login = f"the login of {ssh.user} on {dial} run commands: its shell, ForceCommand in sshd_config"
+            login = f"the login of {ssh.user_of(report.node)} on {dial} run commands: its shell, ForceCommand in sshd_config"
             return Advice(f"let {login}, command= in authorized_keys", code="answer-garbled")
         case Reach.NO_RIGHTS:
-            remedy = f"authorize the key for root on {dial}, and set requorum:ssh.user to root"
+            remedy = f"run as root: echo '{ssh.user_of(report.node)} ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/requorum"
             return Advice(remedy, code="missing-rights")
+        case Reach.JUMP:
+            return Advice(
+                "repair the jump host that is named, or correct its entry in requorum:ssh.jump", code="jump-host-failed"
+            )
         case _:
             return Advice(f"read sshd's log on {dial}: journalctl -u ssh", code="ssh-failed")

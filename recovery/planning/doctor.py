@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from recovery.planning.access import advice
 from recovery.planning.diagnosis import Diagnosis, Kind
-from recovery.planning.fencing import heard
+from recovery.planning.fencing import heard, start
 from recovery.swarm.machines import Node
 from recovery.swarm.model import ACCESS_FAULTS, LocalState, NodeReport, Reach, Survey
 from recovery.swarm.raft import quorum
@@ -206,7 +206,7 @@ def _proposals(settings: Settings, survey: Survey, report: NodeReport, kind: Kin
             Proposal(Remedy.REBOOT, f"requorum reboot {name}", f"restarts the machine{halts}", pointless),
         )
         if up
-        else (Proposal(Remedy.START, _start(settings, node), "brings it back with its own state"),)
+        else (Proposal(Remedy.START, start(settings, node), "brings it back with its own state"),)
     )
     holds = up or (node.role == "manager" and report.reach is Reach.STOPPED)
     return (
@@ -223,12 +223,6 @@ def _objection_without_leader(survey: Survey, holds: bool) -> str:
     if any(report.reach in ACCESS_FAULTS for report in survey.managers):
         return NOT_SEEN
     return NO_LEADER if holds else ""
-
-
-def _start(settings: Settings, node: Node) -> str:
-    if settings.hosts.driver == "docker":
-        return f"docker start {node.name} (docker unpause {node.name} if it is paused)"
-    return f"switch on {node.name} ({node.address}), or repair its network"
 
 
 def _replacement(settings: Settings, node: Node, up: bool, refused: str) -> Proposal:

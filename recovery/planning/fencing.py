@@ -39,8 +39,7 @@ def check(settings: Settings, survey: Survey, node: Node, *, lost: bool, force: 
     if report.reach is Reach.STOPPED and node.role == "manager" and survey.leader is None and not force:
         raise refuse(
             "it is stopped, and no manager reports a leader. The swarm may have to be rebuilt from its volume",
-            f"docker start {name} (docker unpause {name} if it is paused). "
-            f"If the machine does not come back: requorum fence {name} --force",
+            f"{start(settings, node)}. If the machine does not come back: requorum fence {name} --force",
             code="may-hold-swarm",
         )
     if not (up or heard(survey, node)):
@@ -78,3 +77,10 @@ def heard(survey: Survey, node: Node) -> bool:
     """Whether the leader's node list shows a manager as Reachable, or a worker as Ready. The list may be some seconds old."""
     entry = survey.entry(node)
     return entry is not None and (entry.reachable if entry.votes else entry.ready)
+
+
+def start(settings: Settings, node: Node) -> str:
+    """How to start a machine that is off."""
+    if settings.hosts.driver == "docker":
+        return f"docker start {node.name} (docker unpause {node.name} if it is paused)"
+    return f"switch on {node.name} ({node.address}), or repair its network"

@@ -183,7 +183,7 @@ def _loss(report: NodeReport) -> str:
         case Reach.ABSENT:
             return "its machine does not exist"
         case Reach.NAMED:
-            return "it is declared lost"
+            return f"it is {report.named}"
         case _:
             return "it is in no swarm"
 

@@ -6,6 +6,7 @@ from recovery.planning import damaged, steps
 from recovery.planning.diagnosis import Kind
 from recovery.planning.plan import Plan, Refusal
 from recovery.planning.steps import Step
+from recovery.swarm.engine_kind import INSTALL_ENGINE
 from recovery.swarm.model import Reach
 from recovery.swarm.single import Single
 from recovery.swarm.survivor import Survivor
@@ -50,12 +51,9 @@ def _refusal(seen: Single) -> Refusal | None:
         return Refusal(report.detail, "log in as root: ssh://root@HOST", code="missing-rights")
     if not report.raft:
         return Refusal(_no_log(seen), _elsewhere(seen), code="no-log")
-    if report.data_root:
-        root = report.data_root
-        why = f"its Docker engine keeps its data in {root}, and only /var/lib/docker is supported"
-        return Refusal(
-            why, f"on the host, move /var/lib/docker aside, then: ln -s {root} /var/lib/docker", code="data-root-moved"
-        )
+    if report.unsupported:
+        why = f"its Docker engine is {report.unsupported}, which Requorum can neither copy nor restore"
+        return Refusal(why, INSTALL_ENGINE, code="engine-unsupported")
     if report.full:
         why = f"the disk is full or was, which stopped Docker's raft log: {report.full}"
         return Refusal(

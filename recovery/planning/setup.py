@@ -100,13 +100,13 @@ def _tools(settings: Settings, survey: Survey) -> Condition:
 
 def _install(settings: Settings, names: Iterable[str], packages: Iterable[str]) -> str:
     """One command that installs packages on several nodes."""
-    ssh = settings.ssh
-    dials = " ".join(settings.node(name).dial for name in names)
-    port = f" -p {ssh.port}" if ssh.port != 22 else ""
-    return (
-        f"for node in {dials}; do ssh -i {ssh.private_key_file}{port} {ssh.user}@$node "
-        f"apt-get install -y {' '.join(sorted(packages))}; done"
-    )
+    install = ["apt-get", "install", "-y", *sorted(packages)]
+    nodes = [settings.node(name) for name in names]
+    dials = " ".join(node.dial for node in nodes)
+    commands = {settings.ssh.command(replace(node, ssh_address="$node"), *install) for node in nodes}
+    if len(commands) == 1:
+        return f"for node in {dials}; do {commands.pop()}; done"
+    return "; ".join(settings.ssh.command(node, *install) for node in nodes)
 
 
 def _recipients(found: SetUp) -> Condition:

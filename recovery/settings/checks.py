@@ -11,9 +11,11 @@ from recovery.swarm.machines import Node
 
 
 def check_managers(managers: Sequence[Node], zone_names: Sequence[str], faults: Faults) -> None:
-    """Check that the quorum of a swarm that Requorum creates survives the loss of any zone."""
+    """Check that the quorum of a swarm that Requorum creates survives the loss of any zone. A single manager survives none."""
     if managers:  # that there are none is a fault of its own
         faults.find(_require_odd, len(managers))
+    if len(managers) == placement.LONE:
+        return
     faults.find(_require_three_zones, zone_names)
     if len(managers) in placement.MANAGER_COUNTS and len(set(zone_names)) > 2:
         faults.find(_require_spread, managers)
@@ -45,7 +47,7 @@ def _require_odd(count: int) -> None:
             f"{count} managers are given. An even number tolerates no more losses than {count - 1} managers"
             if count % 2 == 0
             else f"{count} managers are given",
-            remedy="give 3, 5, 7 or 9 managers",
+            remedy="give 1, 3, 5, 7 or 9 managers",
             code="setting-invalid",
         )
 

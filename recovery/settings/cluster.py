@@ -1,6 +1,7 @@
 """The settings of one cluster as a whole."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from ipaddress import IPv4Network
 from typing import Any, Self
 
@@ -120,6 +121,8 @@ class Settings(Frozen):
             faults.find(data.check, f"data.{name}")
         faults.find(self._require_escrow)
         faults.require_none()
+        logins = {node.address: node.ssh for node in self.nodes if node.ssh}
+        self.__dict__["ssh"] = replace(self.ssh, logins=logins)  # the model is frozen for others
         return self
 
     def _require_recipients(self) -> None:

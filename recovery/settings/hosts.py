@@ -1,12 +1,21 @@
 """The machines of a swarm, where they come from and how they are reached; and the options of the swarm itself."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
 from recovery.settings.base import Frozen
+from recovery.swarm.machines import Node
+
+EC2: Literal["ec2"] = "ec2"
+"""Asks EC2 for the instance at the node's address."""
+
+
+def filled(command: Sequence[str], node: Node) -> list[str]:
+    """A configured command for a node."""
+    return [argument.replace("{name}", node.name).replace("{address}", str(node.address)) for argument in command]
 
 
 class Hosts(Frozen):
@@ -22,6 +31,8 @@ class Hosts(Frozen):
     """None: on, but off in a swarm that was taken over."""
     fence: tuple[str, ...] = ()
     """The command that switches an existing machine off; ``{name}`` and ``{address}`` stand for the node's."""
+    presence: Literal["ec2"] | tuple[str, ...] = ()
+    """The command that says whether an existing machine is running, stopped or gone; or `EC2`."""
 
     def endpoint_of(self, zone: str) -> str:
         """The Docker engine that carries a zone's node containers."""

@@ -6,11 +6,12 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, GetCoreSchemaHandler
+from pydantic import BeforeValidator, Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from recovery.settings.base import Frozen, Name
 from recovery.swarm import machines
+from recovery.swarm.ssh_url import parse_url
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,33 @@ class CheckedBy:
         return core_schema.no_info_wrap_validator_function(check, handler.generate_schema(self.model))
 
 
+def _hop(given: Any) -> Any:
+    """A jump host as OpenSSH writes it: ``[user@]host[:port]``."""
+    if not isinstance(given, str):
+        return given
+    url = parse_url(given)
+    return machines.Hop(host=url.host, user=url.user if "@" in given else None, port=url.port)
+
+
+class _Hop(Frozen):
+    host: str
+    user: str | None = None
+    port: int = Field(22, ge=1, le=65535)
+
+
+Hop = Annotated[machines.Hop, CheckedBy(_Hop), BeforeValidator(_hop)]
+
+
+class _Login(Frozen):
+    user: str | None = Field(None, min_length=1)
+    port: int | None = Field(None, ge=1, le=65535)
+    private_key_file: Path | None = None
+    jump: tuple[Hop, ...] | None = None
+
+
+Login = Annotated[machines.Login, CheckedBy(_Login)]
+
+
 class _Node(Frozen):
     name: Name = ""
     address: IPv4Address
@@ -40,6 +68,7 @@ class _Node(Frozen):
     labels: Mapping[str, str] = Field(default_factory=dict)
     ssh_address: str = ""
     data_path_address: IPv4Address | None = None
+    ssh: Login | None = None
 
 
 class _SwarmOptions(Frozen):
@@ -55,11 +84,13 @@ class _SwarmOptions(Frozen):
 
 
 class _Ssh(Frozen):
-    user: str = "root"
+    user: str = Field("root", min_length=1)
     port: int = Field(22, ge=1, le=65535)
-    private_key_file: Path
+    private_key_file: Path | None = None
     known_hosts_file: Path
     login_seconds: float = Field(20, ge=1, le=110)
+    jump: tuple[Hop, ...] = ()
+    config_file: Path | None = None
 
 
 Node = Annotated[machines.Node, CheckedBy(_Node)]

@@ -17,7 +17,8 @@ ZONES = ("a", "b", "c")
 def placed(raw: dict[str, Any]) -> dict[str, Any]:
     """The settings, unchecked, with a zone and a name for each node and the role of its group. Raises: SettingError.
 
-    Managers of a swarm that Requorum creates are drained. In a swarm that was taken over, they stay as they are.
+    Managers of a swarm that Requorum creates are drained. A single manager stays as it is, and so do those of a swarm that
+    was taken over.
     """
     for key in ("zones", "managers", "workers"):
         if not isinstance(raw.get(key, []), list | tuple):
@@ -29,7 +30,7 @@ def placed(raw: dict[str, Any]) -> dict[str, Any]:
         manager.setdefault("zone", zone)
     for manager, name in zip(managers, names([m.get("zone", "") for m in managers]), strict=True):
         manager.setdefault("name", name)
-        if not raw.get("clusterId", raw.get("cluster_id")):
+        if not raw.get("clusterId", raw.get("cluster_id")) and len(managers) > LONE:
             manager.setdefault("availability", "drain")
         manager["role"] = "manager"
     workers = [dict(w) for w in raw.get("workers", ()) if isinstance(w, Mapping)]
@@ -40,8 +41,10 @@ def placed(raw: dict[str, Any]) -> dict[str, Any]:
     return {**raw, "managers": managers, "workers": workers}
 
 
-MANAGER_COUNTS = (3, 5, 7, 9)
+MANAGER_COUNTS = (1, 3, 5, 7, 9)
 """Of a swarm that Requorum creates. Odd counts only: an even one costs a machine and tolerates no more losses."""
+LONE = 1
+"""The number of managers of a swarm that tolerates no loss, and has nowhere else to run services than on its manager."""
 
 
 def placement(count: int, zones: Sequence[str]) -> tuple[str, ...]:
@@ -92,7 +95,7 @@ def weaknesses(zones_of: Sequence[str]) -> tuple[str, ...]:
     """What managers in these zones do not tolerate although managers that Requorum creates would, a sentence each."""
     count, tolerated = len(zones_of), tolerates(len(zones_of))
     found: list[str] = []
-    if count not in MANAGER_COUNTS:
+    if count not in MANAGER_COUNTS or not tolerated:
         loss = f"the loss of {tolerated} of them" if tolerated else "no loss"
         odd = next((more for more in MANAGER_COUNTS if more > count), None)
         more = f". {odd} managers tolerate the loss of {tolerates(odd)}" if odd else ""

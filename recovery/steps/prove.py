@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from recovery.cluster import Cluster
 from recovery.errors import ProofFailed, RequorumError, TransportError
 from recovery.node.engine import Engine
+from recovery.onnode.process import DOCKER
 from recovery.planning import checks
 from recovery.planning.checks import Before, Check, Result
 from recovery.planning.entries import stale
@@ -189,7 +190,7 @@ def _name(
     node, container, name = choice
     try:
         with cluster.shell(node) as shell:
-            answer = shell.run(["docker", "exec", container, "nslookup", name], seconds=15, check=False)
+            answer = shell.run([*DOCKER, "exec", container, "nslookup", name], seconds=15, check=False)
     except TransportError as error:
         return (Check("names", name, Result.UNCHECKED, error.why),)
     return (checks.resolves(name, container, answer.status, answer.stdout.decode(errors="replace") + answer.stderr),)

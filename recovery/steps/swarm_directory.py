@@ -12,6 +12,7 @@ from recovery.copies import contents
 from recovery.copies.manifest import Manifest
 from recovery.copies.snapshot import Staged
 from recovery.errors import CommandFailed, EngineError, ProofFailed
+from recovery.node import data_root
 from recovery.node.engine import RESTART, Engine
 from recovery.node.shell import DATA_ROOT
 from recovery.node.ssh import Shell
@@ -117,19 +118,19 @@ def exchange(shell: Shell, copy: Staged, opened: bytes, *, damage: str) -> None:
     The engine has the damaged log, and runs or not. ``opened`` is the opened key file if the copy's is locked. ``damage``
     is noted until `forced`. Raises: ProofFailed when not every file arrived; then nothing has changed on the node.
     """
-    manifest = copy.manifest
+    manifest, root = copy.manifest, data_root.of(shell)
     archive = str(copy.folder / ARCHIVE)
     try:
-        shell.run(["sh", "-c", FETCH, "fetch", DATA_ROOT, manifest.archive_sha256, archive], seconds=SECONDS)
-        shell.run(["bash", "-c", UNPACK, "unpack", DATA_ROOT, WHOLE], seconds=SECONDS)
+        shell.run(["sh", "-c", FETCH, "fetch", root, manifest.archive_sha256, archive], seconds=SECONDS)
+        shell.run(["bash", "-c", UNPACK, "unpack", root, WHOLE], seconds=SECONDS)
         if opened:
-            shell.run(["sh", "-c", OPEN, "open", DATA_ROOT, KEY], stdin=opened)
-        shell.run(["sh", "-c", NOTE, "note", DATA_ROOT], stdin=f"{' '.join(damage.split())}\n".encode())
+            shell.run(["sh", "-c", OPEN, "open", root, KEY], stdin=opened)
+        shell.run(["sh", "-c", NOTE, "note", root], stdin=f"{' '.join(damage.split())}\n".encode())
         mark = OPENED if opened else ""
-        argv = ["sh", "-c", EXCHANGE, "exchange", DATA_ROOT, WHOLE, mark, AT_ONCE]
+        argv = ["sh", "-c", EXCHANGE, "exchange", root, WHOLE, mark, AT_ONCE]
         shell.run(argv, stdin=_digests(manifest, WHOLE, opened), seconds=SECONDS)
     except CommandFailed as error:
-        shell.run(["sh", "-c", DISCARD, "discard", DATA_ROOT], check=False)
+        shell.run(["sh", "-c", DISCARD, "discard", root], check=False)
         raise ProofFailed(
             "putting the repaired log in place",
             f"not every file arrived; nothing was changed ({error.why})",
@@ -158,7 +159,7 @@ def forced(shell: Shell, engine: Engine) -> None:
 
 def set_aside_halted(shell: Shell) -> None:
     """Rename the swarm directory of an engine that does not start on its log, and start the engine. Raises: CommandFailed."""
-    shell.run(["sh", "-c", f"{SET_ASIDE}; set +e; {RESTART}", "aside", DATA_ROOT], seconds=RESTART_SECONDS)
+    shell.run(["sh", "-c", f"{SET_ASIDE}; set +e; {RESTART}", "aside", data_root.of(shell)], seconds=RESTART_SECONDS)
 
 
 def set_aside(shell: Shell, engine: Engine) -> None:

@@ -4,8 +4,8 @@ from functools import partial
 
 from recovery.cluster import Cluster
 from recovery.errors import ProofFailed
+from recovery.node import data_root
 from recovery.node.engine import RESTART, Engine
-from recovery.node.shell import DATA_ROOT
 from recovery.node.ssh import Shell
 from recovery.onnode.archive import KEY, OPENED
 from recovery.planning.steps import Step
@@ -19,8 +19,6 @@ from recovery.swarm.machines import Node
 from recovery.swarm.model import LocalState, NodeReport
 from recovery.waiting import until
 
-KEY_FILE = f"{DATA_ROOT}/{KEY}"
-"""The key file's usual path. An engine whose leader has just died would need 20 s to report its own."""
 REPLACE = f'umask 077; cat > "$1.requorum" && : > "${{1%/*}}/../{OPENED}" && mv "$1.requorum" "$1"'
 """Writes the marker before the key file. If a run is killed in between, autolock is still enabled again later."""
 PAUSE = 0.1
@@ -81,7 +79,7 @@ def open_with(shell: Shell, report: NodeReport, opening: Opening, *, say: Say) -
     if is_locked(pem):
         key = opening(pem)
         say(f"decrypting the key file of {name} with unlock key {key.fingerprint}")
-        shell.run(["sh", "-c", REPLACE, "replace", KEY_FILE], stdin=unlock(pem, key))
+        shell.run(["sh", "-c", REPLACE, "replace", _key_file(shell)], stdin=unlock(pem, key))
     if report.state is LocalState.LOCKED:
         say(f"restarting the Docker engine of {name}, which started locked. This takes 20 s")
         shell.run(["sh", "-c", RESTART], seconds=RESTART_SECONDS)
@@ -97,4 +95,9 @@ def _escrowed(cluster: Cluster, shell: Shell) -> Opening:
 
 
 def _read(shell: Shell) -> bytes:
-    return shell.run(["cat", KEY_FILE]).stdout
+    return shell.run(["cat", _key_file(shell)]).stdout
+
+
+def _key_file(shell: Shell) -> str:
+    """Where the key file is. An engine whose leader has just died would need 20 s to tell its folder."""
+    return f"{data_root.of(shell)}/{KEY}"

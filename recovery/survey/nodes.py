@@ -12,20 +12,23 @@ from recovery.errors import (
     Garbled,
     HostKeyChanged,
     HostKeyUnknown,
+    JumpHostFailed,
     Limited,
     Silent,
     SlowLogin,
     SshRefused,
     TransportError,
 )
+from recovery.node import data_root
 from recovery.node.connections import BRISK, GENTLE
 from recovery.node.shell import DATA_ROOT, SHOWN
 from recovery.node.ssh import Shell
 from recovery.onnode.archive import OPENED, PLACED, REPAIRED
 from recovery.parallel import side_by_side
-from recovery.survey import damage, hosts, lost
+from recovery.survey import damage, hosts, lost, presence
 from recovery.survey.on_node import LOOK, framed
 from recovery.swarm.certificate import identity
+from recovery.swarm.engine_kind import unsupported
 from recovery.swarm.entries import entries_of
 from recovery.swarm.found import SwarmFacts
 from recovery.swarm.machines import Node
@@ -53,6 +56,7 @@ PROBE = (
 mark, what we placed, `raft` when a log lies there, `opened` when we opened the key file of an autolocked manager, what was
 wrong with a log that we have cut, the free bytes of its disk, and the CA's digest, a line each, and the node's certificate (public)."""
 ROOT = "0"
+NO_RIGHTS = "the login is user {user}: not root, and without sudo that needs no password"
 FAULTS: Mapping[type[TransportError], Reach] = {
     SshRefused: Reach.REFUSED,
     Limited: Reach.LIMITED,
@@ -62,6 +66,7 @@ FAULTS: Mapping[type[TransportError], Reach] = {
     HostKeyChanged: Reach.WRONG_KEY,
     HostKeyUnknown: Reach.NOT_PINNED,
     Garbled: Reach.GARBLED,
+    JumpHostFailed: Reach.JUMP,
     Silent: Reach.SILENT,
 }
 """What an error says about how far we got. Any other is `Reach.FAILED`."""
@@ -118,7 +123,8 @@ def survey(
         longer = SurveyLimits(lost.KNOCK_SECONDS, settings.ssh.login_seconds, engine, GENTLE if patient else BRISK)
         newer = {r.node.name: r for r, _ in look(again, longer)}
         seen = Survey(tuple(newer.get(report.node.name, report) for report in seen.reports), now(), unasked)
-    return replace(seen, reports=lost.with_declarations(cluster, seen.reports, seen.taken))
+    reports = presence.told(settings, seen.reports)
+    return replace(seen, reports=lost.with_declarations(cluster, reports, seen.taken))
 
 
 def late(seen: Survey, living: Collection[str]) -> tuple[Node, ...]:
@@ -203,12 +209,13 @@ def ask(shell: Shell, *, seconds: float = ENGINE_SECONDS, whole: bool = True) ->
     try:
         engine = Engine(shell, seconds=seconds)
     except EngineError as error:
-        return _on_disk(shell, replace(base, reach=Reach.NO_ENGINE, detail=error.why), DATA_ROOT, whole)
+        return _on_disk(shell, replace(base, reach=Reach.NO_ENGINE, detail=error.why), data_root.of(shell), whole)
     try:
         info = engine.info()
     except EngineError as error:
         # A manager whose leader has just died answers nothing that it would ask the leader for.
-        seen = _on_disk(shell, replace(base, detail=error.why, state=LocalState.PENDING), DATA_ROOT, whole)
+        pending = replace(base, detail=error.why, state=LocalState.PENDING)
+        seen = _on_disk(shell, pending, data_root.of(shell), whole)
         if seen.raft:
             return seen
         seen = replace(seen, state=LocalState.INACTIVE)
@@ -224,7 +231,7 @@ def ask(shell: Shell, *, seconds: float = ENGINE_SECONDS, whole: bool = True) ->
         swarm=SwarmFacts.of(swarm.get("Cluster")),
     )
     root = info.get("DockerRootDir") or DATA_ROOT
-    seen = _on_disk(shell, replace(seen, data_root=_elsewhere(shell, root)), root, whole)
+    seen = _on_disk(shell, replace(seen, unsupported=unsupported(info)), root, whole)
     if state is LocalState.INACTIVE:
         return seen if seen.left_over else replace(seen, node_id="", cluster_id="", ca_sha256="")
     remotes = tuple(remote["Addr"] for remote in swarm.get("RemoteManagers") or ())
@@ -237,12 +244,6 @@ def ask(shell: Shell, *, seconds: float = ENGINE_SECONDS, whole: bool = True) ->
         return replace(seen, members=engine.members())
     except EngineError as error:
         return replace(seen, detail=error.why)
-
-
-def _elsewhere(shell: Shell, root: str) -> str:
-    """The engine's data folder if it is neither `DATA_ROOT` nor linked to it; else empty."""
-    here = root == DATA_ROOT or shell.run(["test", root, "-ef", DATA_ROOT], seconds=5, check=False).status == 0
-    return "" if here else root
 
 
 def _on_disk(shell: Shell, seen: NodeReport, root: str, whole: bool) -> NodeReport:
@@ -261,7 +262,7 @@ def _on_disk(shell: Shell, seen: NodeReport, root: str, whole: bool) -> NodeRepo
             code="answer-garbled",
         )
     if user != ROOT:
-        seen, on_node = replace(seen, reach=Reach.NO_RIGHTS, detail=f"the login is user {user} and not root"), None
+        seen, on_node = replace(seen, reach=Reach.NO_RIGHTS, detail=NO_RIGHTS.format(user=user)), None
     found = replace(
         seen,
         on_node=on_node,

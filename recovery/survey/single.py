@@ -5,7 +5,7 @@ from ipaddress import IPv4Address
 
 from recovery.copies import snapshot
 from recovery.errors import Refused
-from recovery.node.shell import DATA_ROOT
+from recovery.node import data_root
 from recovery.node.ssh import Shell
 from recovery.onnode import copying
 from recovery.parallel import side_by_side
@@ -55,7 +55,8 @@ def place(shell: Shell, advertised: IPv4Address | None) -> Place:
 
     Raises: Refused if the directory is there and nothing tells the address; TransportError.
     """
-    told = shell.run(["sh", "-c", BESIDE, "beside", DATA_ROOT], seconds=20).stdout.decode(errors="replace")
+    root = data_root.of(shell)
+    told = shell.run(["sh", "-c", BESIDE, "beside", root], seconds=20).stdout.decode(errors="replace")
     state, engine_state, beside, certificate = [*told.split("\n", 3), "", "", ""][:4]
     node_id, _ = identity(certificate)
     files = remembered(state, engine_state)
@@ -63,13 +64,13 @@ def place(shell: Shell, advertised: IPv4Address | None) -> Place:
     if address is None and node_id:
         raise Refused(
             "looking for its address in the swarm",
-            f"no file in {DATA_ROOT}/swarm tells at which IPv4 address this manager is in its swarm",
+            f"no file in {root}/swarm tells at which IPv4 address this manager is in its swarm",
             remedy="give the address that the other nodes know: --advertise-addr ADDRESS",
             node=shell.node.name,
             code="bad-argument",
         )
     node = replace(shell.node, address=address or UNKNOWN, data_path_address=files.data_path)
-    return Place(node, files.others(node_id), tuple(f"{DATA_ROOT}/{name}" for name in beside.split()))
+    return Place(node, files.others(node_id), tuple(f"{root}/{name}" for name in beside.split()))
 
 
 def look(shell: Shell, at: Place, opening: Opening) -> Single:
@@ -103,10 +104,11 @@ def keep(shell: Shell, report: NodeReport) -> str:
 
     Raises: CommandFailed, also if the disk is full; Silent; DamagedCopy when the archive is not whole.
     """
-    with snapshot.staged(shell, how=copying.DAMAGED if report.damage else copying.HOT) as copy:
+    root = data_root.of(shell)
+    with snapshot.staged(shell, root, how=copying.DAMAGED if report.damage else copying.HOT) as copy:
         digest = copy.manifest.archive_sha256[:DIGITS]
-        shell.run(["sh", "-c", KEEP, "keep", DATA_ROOT, str(copy.folder / copying.ARCHIVE), digest])
-    return f"{DATA_ROOT}/swarm.saved-{digest}.tar.zst"
+        shell.run(["sh", "-c", KEEP, "keep", root, str(copy.folder / copying.ARCHIVE), digest])
+    return f"{root}/swarm.saved-{digest}.tar.zst"
 
 
 def _readable(report: NodeReport, others: tuple[str, ...]) -> bool:

@@ -9,8 +9,48 @@ from typing import Any, Literal, Self
 Role = Literal["manager", "worker"]
 Availability = Literal["active", "pause", "drain"]
 
+ROOT = "root"
 SWARM_PORT = 2377
 """The port of the managers' API."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hop:
+    """A jump host, through which SSH reaches a machine. What is None is as for the machine."""
+
+    host: str
+    user: str | None = None
+    port: int = 22
+
+    def __str__(self) -> str:
+        return f"{self.user}@{self.host}:{self.port}" if self.user else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Login:
+    """How SSH enters one machine, as far as it differs from `Ssh`. None means no difference."""
+
+    user: str | None = None
+    port: int | None = None
+    private_key_file: Path | None = None
+    jump: tuple[Hop, ...] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The differences as the Pulumi state holds them."""
+        known = {key: value for key, value in asdict(self).items() if value is not None}
+        return {key: str(value) if isinstance(value, Path) else value for key, value in known.items()}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """The differences that `to_json` wrote. Ignores unknown keys."""
+        known = {key: document[key] for key in cls.__dataclass_fields__ if key in document}
+        if "private_key_file" in known:
+            known["private_key_file"] = Path(known["private_key_file"])
+        if "port" in known:
+            known["port"] = int(known["port"])
+        if "jump" in known:
+            known["jump"] = tuple(Hop(**{**hop, "port": int(hop["port"])}) for hop in known["jump"])
+        return cls(**known)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +67,7 @@ class Node:
     ssh_address: str = ""
     data_path_address: IPv4Address | None = None
     """The address of its overlay traffic (``--data-path-addr``). None means its own address."""
+    ssh: Login | None = None
 
     @property
     def dial(self) -> str:
@@ -36,8 +77,9 @@ class Node:
     def to_json(self) -> dict[str, Any]:
         """The node as the Pulumi state holds it."""
         known = {**asdict(self), "address": str(self.address), "labels": dict(self.labels)}
-        path = known.pop("data_path_address")
-        return {**known, "data_path_address": str(path)} if path else known
+        path, _ = known.pop("data_path_address"), known.pop("ssh")
+        optional = {"data_path_address": str(path) if path else None, "ssh": self.ssh.to_json() if self.ssh else None}
+        return {**known, **{key: value for key, value in optional.items() if value}}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
@@ -46,6 +88,8 @@ class Node:
         for key in ("address", "data_path_address"):
             if known.get(key):
                 known[key] = IPv4Address(known[key])
+        if known.get("ssh"):
+            known["ssh"] = Login.from_json(known["ssh"])
         return cls(**known)
 
 
@@ -73,11 +117,40 @@ class SwarmOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Ssh:
-    """How to reach nodes by SSH. ``known_hosts_file`` pins their host keys."""
+    """How to reach nodes by SSH. ``known_hosts_file`` pins their host keys and those of the jump hosts."""
 
-    user: str = "root"
+    user: str = ROOT
+    """Any other user runs commands through ``sudo`` without a password."""
     port: int = 22
-    private_key_file: Path
+    private_key_file: Path | None = None
+    """The private key. A public key, or a private key with a passphrase, names a key of the SSH agent. None: any key of it."""
     known_hosts_file: Path
     login_seconds: float = 20
     """How long a machine that accepts the connection may take to let us in. Logins of 12 s were seen."""
+    jump: tuple[Hop, ...] = ()
+    """The jump hosts on the way to each machine, the first one first."""
+    config_file: Path | None = None
+    """The operator's OpenSSH configuration, which comes before all of this and after a machine's own login."""
+    logins: Mapping[IPv4Address, Login] = field(default_factory=dict, hash=False)
+    """What the stack file says of single machines, by their address."""
+
+    def own(self, node: Node) -> Login:
+        """What differs for this machine: as the stack file says today, else as the Pulumi state remembers of a node that left."""
+        return self.logins.get(node.address) or node.ssh or Login()
+
+    def user_of(self, node: Node) -> str:
+        """The user of the login, where no OpenSSH configuration names another."""
+        return self.own(node).user or self.user
+
+    def command(self, node: Node, *argv: str) -> str:
+        """How to run a command as root on the node by hand."""
+        own, user = self.own(node), self.user_of(node)
+        port, key = own.port or self.port, own.private_key_file or self.private_key_file
+        hops = self.jump if own.jump is None else own.jump
+        options = [
+            *(["-F", str(self.config_file)] if self.config_file else []),
+            *(["-i", str(key)] if key else []),
+            *(["-p", str(port)] if port != Ssh.port else []),
+            *(["-J", ",".join(map(str, hops))] if hops else []),
+        ]
+        return " ".join(["ssh", *options, f"{user}@{node.dial}", *(["sudo"] if user != ROOT else []), *argv])

@@ -42,7 +42,9 @@ class Reach(StrEnum):
     GARBLED = "garbled answer"
     """The login runs no commands."""
     NO_RIGHTS = "missing rights"
-    """The login is not root. The report has what a user without rights can see."""
+    """The login is not root, and may not use sudo without a password. The report has what a user without rights can see."""
+    JUMP = "jump host failed"
+    """A jump host does not carry the connection to it."""
     FAILED = "ssh failed"
     ABSENT = "gone"
     NAMED = "lost"
@@ -60,6 +62,7 @@ ACCESS_FAULTS = frozenset(
         Reach.NOT_PINNED,
         Reach.GARBLED,
         Reach.NO_RIGHTS,
+        Reach.JUMP,
         Reach.FAILED,
     }
 )
@@ -93,8 +96,8 @@ class NodeReport:
     """The cluster for which the machine was prepared, from Requorum's marker on it."""
     engine: str = ""
     """The engine's version."""
-    data_root: str = ""
-    """The folder of the engine's data, if ``/var/lib/docker`` is not this folder and no link to it."""
+    unsupported: str = ""
+    """What kind of engine it is, if Requorum cannot copy and restore the managers of such an engine."""
     state: LocalState = LocalState.INACTIVE
     control: bool = False
     """Whether the engine can manage the swarm: the node is a manager and has a leader."""

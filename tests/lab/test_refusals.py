@@ -46,7 +46,7 @@ def node(third: int, fourth: int, **more: str) -> dict[str, str]:
 
 MANAGER_NODES = [node(1, 11), node(2, 12), node(3, 13)]
 SETTINGS: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
-    ("even managers", {"managers": [*MANAGER_NODES, node(1, 14)]}, ("requorum:managers", "3, 5, 7 or 9")),
+    ("even managers", {"managers": [*MANAGER_NODES, node(1, 14)]}, ("requorum:managers", "1, 3, 5, 7 or 9")),
     ("duplicate address", {"workers": [node(1, 11)]}, ("requorum:workers[0].address", "manager-a")),
     (
         "outside the subnet",

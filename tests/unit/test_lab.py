@@ -64,7 +64,7 @@ def test_octets_that_no_lab_can_have_are_refused(octet: int, tmp_path: Path) -> 
         Instance(octet, tmp_path)
 
 
-@pytest.mark.parametrize("managers", [3, 5, 7, 9])
+@pytest.mark.parametrize("managers", [1, 3, 5, 7, 9])
 def test_the_labs_stack_file_passes_the_products_own_check(tmp_path: Path, managers: int) -> None:
     stack = Stack(Instance(80, tmp_path), "x", tmp_path / "Pulumi.x.yaml")
     stack.file.write_text("encryptionsalt: kept\n")

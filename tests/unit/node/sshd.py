@@ -1,26 +1,36 @@
 """An SSH server of the tests' own on loopback, whose logins are slow, noisy or limited as their user's name says."""
 
 import asyncio
+import os
+import socket
 import threading
 from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from errno import EHOSTUNREACH
+from ipaddress import IPv4Address
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, ClassVar, TypeVar
 
 import asyncssh
 
 from recovery.node.ssh import Shell
-from recovery.swarm.machines import Ssh
+from recovery.swarm.machines import Node, Ssh
 
 T = TypeVar("T")
+LOOPBACK = IPv4Address("127.0.0.1")
 MANY = 20 << 20
 """Bytes that ``much`` prints: more than any buffer on the way holds."""
+CLOSED = "closed"
+"""Is not carried to other machines."""
+NO_ROUTE = "192.0.2.1"
+"""A machine that the server cannot reach."""
 BUSY_SECONDS = 0.6
 """What the server takes to let ``busy`` in."""
 NOISE = (b"Welcome to ", b"db-1\nrequorum-", b"0123\n", b"last login: today")
 """What the login of ``noisy`` prints, in parts."""
+SUDOER = "ops"
+"""May use sudo without a password."""
 NO_LOGIN = "This account is currently not available."
 
 
@@ -37,10 +47,17 @@ async def _serve(process: Any) -> None:
                 process.stdout.write(part)
                 await asyncio.sleep(0.01)
     process.stdout.write(f"{mark}\n".encode())
-    match command:
+    plain = command.removeprefix("sudo -n ")
+    if plain != command and process.get_extra_info("username") != SUDOER:
+        process.stderr.write(b"sudo: a password is required\n")
+        process.exit(1)
+        return
+    match plain:
+        case "whoami":
+            process.stdout.write(b"root" if plain != command else process.get_extra_info("username").encode())
         case "echo":
             process.stdout.write(await process.stdin.read())
-        case "docker system dial-stdio":
+        case "docker -H unix:///var/run/docker.sock system dial-stdio":
             process.stdout.write(b"HTTP/1.1 200 OK\r\n\r\n" + await process.stdin.read(4))
         case "little":
             process.stdout.write(b"little")
@@ -60,11 +77,24 @@ class _Server(asyncssh.SSHServer):
     sockets: ClassVar[list[str]] = []
     """The path of each socket that was asked for."""
 
+    def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> bool:
+        """Carry a connection to another machine, as a jump host does; a `closed` one forbids it."""
+        if self.user == CLOSED:
+            raise asyncssh.ChannelOpenError(asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, "open failed")
+        if dest_host == NO_ROUTE:
+            raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, os.strerror(EHOSTUNREACH))
+        try:
+            socket.create_connection((dest_host, dest_port), 1).close()
+        except OSError as error:  # OpenSSH passes on the system's words
+            raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, str(error.strerror)) from None
+        return True
+
     def unix_connection_requested(self, dest_path: str) -> bool:
         self.sockets.append(dest_path)
         return False
 
     async def begin_auth(self, username: str) -> bool:
+        self.user = username
         self.logins.append(username)
         await asyncio.sleep(BUSY_SECONDS if username.startswith("busy") else 0)
         return True
@@ -106,10 +136,14 @@ async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> Non
 class Door:
     """The server, and shells on it."""
 
-    def __init__(self, folder: Path, loop: asyncio.AbstractEventLoop, kinds: Sequence[str]) -> None:
+    def __init__(self, folder: Path, loop: asyncio.AbstractEventLoop, kinds: Sequence[str], signed_by: Any) -> None:
         self._folder, self._loop = folder, loop
         self.host_keys = [asyncssh.generate_private_key(kind) for kind in kinds]
         self._host, user = self.host_keys[0], asyncssh.generate_private_key("ssh-ed25519")
+        self._shown: list[Any] = list(self.host_keys)
+        if signed_by:
+            certificate = signed_by.generate_host_certificate(self._host, "host", principals=["127.0.0.1"])
+            self._shown = [(self._host, certificate)]
         self.key = folder / "key"
         user.write_private_key(self.key)
         user.write_public_key(folder / "authorized")
@@ -124,7 +158,7 @@ class Door:
         return await asyncssh.listen(
             "127.0.0.1",
             0,
-            server_host_keys=self.host_keys,
+            server_host_keys=self._shown,
             authorized_client_keys=str(self._folder / "authorized"),
             server_factory=_Server,
             process_factory=_serve,
@@ -149,6 +183,7 @@ class Door:
         pinned: bool = True,
         known: Path | None = None,
         ssh: Any = None,
+        dial: str = "",
         **given: Any,
     ) -> Shell:
         """A shell on the server, or on another port."""
@@ -157,7 +192,7 @@ class Door:
             public = self._host.export_public_key().decode().strip()
             known.write_text(f"[127.0.0.1]:{port or self.port} {public}\n" if pinned else "")
         made = ssh or Ssh(user=user, port=port or self.port, private_key_file=self.key, known_hosts_file=known)
-        return Shell(SimpleNamespace(name="manager-a", dial="127.0.0.1"), made, **given)  # type: ignore[arg-type]
+        return Shell(Node(name="manager-a", address=LOOPBACK, ssh_address=dial), made, **given)
 
     def limit(self, port: int = 0, *, drops: int = 0) -> Limit:
         """A firewall before the server, at a port of its own."""
@@ -183,12 +218,12 @@ class Door:
 
 
 @contextmanager
-def serving(folder: Path, *, kinds: Sequence[str] = ("ssh-ed25519",)) -> Iterator[Door]:
-    """A server with a host key of each of these kinds, which serves until the context ends."""
+def serving(folder: Path, *, kinds: Sequence[str] = ("ssh-ed25519",), signed_by: Any = None) -> Iterator[Door]:
+    """A server with a host key of each of these kinds, signed by an authority if one is given, which serves until the context ends."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
-    door = Door(folder, loop, kinds)
+    door = Door(folder, loop, kinds, signed_by)
     yield door
 
     async def end() -> None:

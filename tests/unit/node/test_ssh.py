@@ -261,8 +261,7 @@ def test_a_key_that_is_not_authorized_is_denied(door: Door, tmp_path: Path) -> N
 
 
 def test_a_name_that_cannot_be_resolved_says_nothing_about_the_machine(door: Door) -> None:
-    opened = door.shell("lost")
-    opened.node.dial = "no-such-host.invalid"  # type: ignore[misc]
+    opened = door.shell("lost", dial="no-such-host.invalid")
     with pytest.raises(TransportError, match="cannot be resolved") as caught, opened:
         pass
     assert not isinstance(caught.value, Silent)

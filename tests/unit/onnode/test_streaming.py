@@ -21,7 +21,8 @@ from recovery.onnode import process, streaming, volume
 from recovery.onnode.process import Failed
 
 DOCKER = """#!/bin/sh
-verb=$1; shift
+[ "$1 $2" = "-H unix:///var/run/docker.sock" ] || exit 9
+shift 2; verb=$1; shift
 case "$verb" in
 exec) [ "$1" = -i ] && shift; mark=$2; shift 3; exec env "$mark" "$@" ;;
 inspect) echo "$MOUNTS" ;;

@@ -13,6 +13,7 @@ from recovery.node.ssh import is_silent
 from recovery.operations import fence
 from recovery.planning.fencing import check
 from recovery.settings import Settings
+from recovery.settings.hosts import filled
 from recovery.swarm.machines import Ssh
 from recovery.swarm.model import ACCESS_FAULTS, LocalState, NodeReport, Reach
 from tests.unit import factories as make
@@ -142,7 +143,7 @@ def test_a_machine_that_answers_gets_no_more_time_from_the_heartbeats(monkeypatc
 
 
 def test_name_and_address_take_their_places_in_the_command() -> None:
-    assert fence.command(EXISTING, B) == ["power", "off", "--host=manager-b", "10.77.2.12"]
+    assert filled(EXISTING.hosts.fence, B) == ["power", "off", "--host=manager-b", "10.77.2.12"]
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def test_a_recovery_is_refused_with_the_fault_of_each_node_and_no_word_of_fencin
         NodeReport(A, Reach.SLOW, "no login within 20 s"),
         NodeReport(B, Reach.LIMITED, "it drops new connections"),
         make.silent(C),
-        NodeReport(W1, Reach.NO_RIGHTS, "the login is user 1000 and not root"),
+        NodeReport(W1, Reach.NO_RIGHTS, "the login is user 1000: not root, and without sudo that needs no password"),
     )
     assert found.diagnosis.kind is Kind.ACCESS
     assert found.plan.refusal

@@ -93,7 +93,13 @@ STEPS = [("restart", True), ("reboot", True), ("replace", True), ("promote", Tru
             },
         ),
         (
-            [make.gone(A), NodeReport(B, Reach.NO_RIGHTS, "the login is user 1000 and not root"), make.leaderless(C)],
+            [
+                make.gone(A),
+                NodeReport(
+                    B, Reach.NO_RIGHTS, "the login is user 1000: not root, and without sudo that needs no password"
+                ),
+                make.leaderless(C),
+            ],
             {"manager-b": [("access", True)]},
         ),
     ],

@@ -42,9 +42,15 @@ CASES = {
     "an interrupted rescue": Single(replace(LED, opened=True, repaired="a wrong checksum")),
 }
 REFUSED = {
-    "missing-rights": Single(replace(UP, reach=Reach.NO_RIGHTS, detail="the login is user 1000 and not root")),
+    "missing-rights": Single(
+        replace(
+            UP,
+            reach=Reach.NO_RIGHTS,
+            detail="the login is user 1000: not root, and without sudo that needs no password",
+        )
+    ),
     "no-log": Single(make.empty(A), beside=("/var/lib/docker/swarm.before-1",)),
-    "data-root-moved": Single(replace(UP, data_root="/srv/docker"), survivor=SOUND),
+    "engine-unsupported": Single(replace(UP, unsupported="a rootless Docker engine"), survivor=SOUND),
     "disk-full": Single(replace(DAMAGED, damage="", full="0 MiB are free, and Docker needs 64 MiB")),
     "tools-missing": Single(replace(UP, on_node=OnNode(lacks=("zstd",)))),
     "manager-answers": Single(UP, OTHERS, OTHERS[:1]),

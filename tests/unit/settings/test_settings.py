@@ -31,7 +31,7 @@ def test_names_zones_and_roles_are_filled_in() -> None:
 MANAGERS = RAW["managers"]
 BAD: list[tuple[str, dict[str, Any], str, str]] = [
     ("even", raw(managers=[*MANAGERS, {"address": "10.77.1.14"}]), "managers", "setting-invalid"),
-    ("one", raw(managers=MANAGERS[:1]), "managers", "setting-invalid"),
+    ("two", raw(managers=MANAGERS[:2]), "managers", "setting-invalid"),
     ("duplicate address", raw(workers=[{"address": "10.77.1.11"}]), "workers[0].address", "setting-invalid"),
     ("out of subnet", raw(workers=[{"address": "10.78.1.21"}]), "workers[0].address", "setting-invalid"),
     ("not an address", raw(workers=[{"address": "10.77.1.300"}]), "workers[0].address", "setting-invalid"),
@@ -197,3 +197,9 @@ def test_a_missing_stack_file_is_named_and_the_stacks_that_are_there(tmp_path: P
     with pytest.raises(SettingError) as beside:
         load(tmp_path / "Pulumi.none.yaml")
     assert beside.value.remedy == "name one of these stacks with --stack or PULUMI_STACK: lab, prod"
+
+
+def test_one_manager_is_a_swarm_and_runs_services_itself() -> None:
+    lone = parse(raw(managers=MANAGERS[:1], zones=["a"], workers=[]))
+    assert (lone.managers[0].name, lone.managers[0].zone, lone.managers[0].availability) == ("manager-a", "a", None)
+    assert lone.weaknesses == ("1 manager tolerates no loss. 3 managers tolerate the loss of 1",)

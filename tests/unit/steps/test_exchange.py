@@ -11,6 +11,7 @@ import pytest
 from recovery.copies import snapshot
 from recovery.copies.snapshot import Staged
 from recovery.errors import CommandFailed, ProofFailed
+from recovery.node import data_root
 from recovery.node.shell import Output
 from recovery.node.ssh import Shell
 from recovery.onnode import copying
@@ -44,8 +45,7 @@ SHELL = cast("Shell", SimpleNamespace(node=A, run=run))
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A manager whose log is damaged in its fourth entry."""
     monkeypatch.setattr(copying, "FOLDER", tmp_path / "copies")
-    monkeypatch.setattr(swarm_directory, "DATA_ROOT", str(tmp_path / "docker"))
-    monkeypatch.setattr(nodes, "DATA_ROOT", str(tmp_path / "docker"))
+    monkeypatch.setattr(data_root, "of", lambda _: str(tmp_path / "docker"))
     made = place(tmp_path / "docker", harmed(log(), 4))
     (made / NOTED).write_text("{}")
     return made

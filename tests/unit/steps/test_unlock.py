@@ -15,6 +15,7 @@ from recovery import waiting
 from recovery.cluster import Cluster
 from recovery.copies.escrow import Escrow
 from recovery.errors import ProofFailed
+from recovery.node import data_root
 from recovery.node.shell import Output
 from recovery.onnode.archive import KEY, OPENED
 from recovery.planning import steps
@@ -69,7 +70,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     file = tmp_path / KEY
     file.parent.mkdir(parents=True)
     file.write_bytes(key_file(UNLOCK))
-    monkeypatch.setattr(unlock, "KEY_FILE", str(file))
+    monkeypatch.setattr(data_root, "of", lambda _: str(tmp_path))
     monkeypatch.setattr(Run, "shell", Here)
     monkeypatch.setattr(Escrow, "opening", lambda *_, **__: UNLOCK)
     return tmp_path

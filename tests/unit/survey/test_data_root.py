@@ -1,22 +1,25 @@
-"""Engines that keep their data elsewhere: refused while all is well, and never where there is something to recover."""
+"""Engines that keep their data elsewhere are followed. Engines of another kind are refused, but never in a recovery."""
 
+import json
+import os
 import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from recovery.errors import Refused
-from recovery.node.shell import Output
+from recovery.errors import EngineError, Garbled, Refused
+from recovery.node import data_root
+from recovery.node.shell import DATA_ROOT, Output
 from recovery.node.ssh import Shell
 from recovery.operations.assess import Assessment
 from recovery.planning.diagnosis import Kind, diagnose
 from recovery.planning.plan import Plan
 from recovery.survey import nodes
-from recovery.swarm.model import NodeReport
+from recovery.swarm.engine_kind import unsupported
+from recovery.swarm.model import NodeReport, Reach
 from tests.unit import factories as make
 
 OF = make.settings()
@@ -26,22 +29,21 @@ UNKNOWN = [make.empty(node) for node in OF.nodes]
 LEADERLESS = [make.leaderless(A), make.gone(B), make.gone(C)]
 
 
-def assessed(reports: Sequence[NodeReport], moved: str) -> Assessment:
-    seen = make.survey(
-        [replace(report, data_root="/srv/docker") if report.node.name == moved else report for report in reports]
-    )
+def assessed(reports: Sequence[NodeReport], strange: str) -> Assessment:
+    seen = make.survey([replace(r, unsupported="podman") if r.node.name == strange else r for r in reports])
     found = diagnose(seen, None if reports is UNKNOWN else make.CLUSTER, cluster=OF.cluster, copies=False)
     return Assessment(seen, found, Plan(found.kind))
 
 
 @pytest.mark.parametrize(("reports", "kind"), [(WELL, Kind.HEALTHY), (UNKNOWN, Kind.ABSENT)])
-def test_a_manager_with_another_data_root_is_refused_while_all_is_well(reports: list[NodeReport], kind: Kind) -> None:
-    found = assessed(reports, "manager-b")
+@pytest.mark.parametrize("node", ["manager-b", "worker-1"])
+def test_an_engine_of_another_kind_is_refused_while_all_is_well(
+    reports: list[NodeReport], kind: Kind, node: str
+) -> None:
+    found = assessed(reports, node)
     assert found.diagnosis.kind is kind
-    with pytest.raises(Refused, match=r"manager-b: (?s:.*)code: data-root-moved$") as told:
+    with pytest.raises(Refused, match=rf"{node}: (?s:.*)it is podman(?s:.*)code: engine-unsupported$"):
         found.require_safe(OF)
-    assert "ln -s /srv/docker /var/lib/docker" in told.value.remedy
-    assessed(reports, "worker-1").require_safe(OF)
     assessed(reports, "nobody").require_safe(OF)
 
 
@@ -52,24 +54,78 @@ def test_where_there_is_something_to_recover_nothing_is_refused_for_that() -> No
 
 
 @pytest.mark.parametrize(
-    ("root", "linked", "told"),
-    [("docker", False, ""), ("other", False, "other"), ("other", True, ""), ("docker/1.1", False, "docker/1.1")],
-    ids=["as ever", "data-root", "linked", "userns-remap"],
+    ("info", "told"),
+    [
+        ({"DockerRootDir": DATA_ROOT, "SecurityOptions": ["name=apparmor", "name=seccomp,profile=builtin"]}, ""),
+        ({"DockerRootDir": "/srv/docker"}, ""),
+        ({"SecurityOptions": ["name=userns"]}, "userns-remap"),
+        ({"SecurityOptions": ["name=rootless", "name=cgroupns"]}, "rootless"),
+        ({"DockerRootDir": "/var/snap/docker/common/var-lib-docker"}, "snap"),
+        ({"BuildahVersion": "1.33.2", "ServerVersion": "4.9.3"}, "podman"),
+    ],
 )
-def test_a_survey_tells_where_an_engine_keeps_its_data(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: str, linked: bool, told: str
-) -> None:
-    usual = tmp_path / "docker"
-    (tmp_path / root).mkdir(parents=True)
-    if linked:
-        usual.symlink_to(tmp_path / root)
+def test_an_engine_tells_its_kind(info: dict[str, Any], told: str) -> None:
+    found = unsupported(info)
+    assert told in found
+    assert bool(found) == bool(told)
 
-    def run(argv: Sequence[str], **_: Any) -> Output:
-        done = subprocess.run(argv, capture_output=True)
+
+class Machine:
+    """A machine with a configuration of its engine, and a unit that starts it."""
+
+    node = A
+
+    def __init__(self, folder: Path, config: str = "", command: str = "/usr/sbin/dockerd -H fd://") -> None:
+        self.config, self.bin = folder / "daemon.json", folder / "bin"
+        if config:
+            self.config.write_text(config)
+        self.bin.mkdir()
+        started = f"{{ path=/usr/sbin/dockerd ; argv[]={command} ; ignore_errors=no ; }}"
+        (self.bin / "systemctl").write_text(f"#!/bin/sh\necho '{started}'\n")
+        (self.bin / "systemctl").chmod(0o755)
+
+    def run(self, argv: Sequence[str], **_: Any) -> Output:
+        here = [part.replace("/etc/docker/daemon.json", str(self.config)) for part in argv]
+        done = subprocess.run(here, capture_output=True, env={"PATH": f"{self.bin}:{os.environ['PATH']}"})
         return Output(done.stdout, done.stderr.decode(), done.returncode)
 
-    info = {"DockerRootDir": str(tmp_path / root), "Swarm": {"LocalNodeState": "inactive"}}
-    monkeypatch.setattr(nodes, "DATA_ROOT", str(usual))
-    monkeypatch.setattr("recovery.node.engine.Engine", lambda *_, **__: SimpleNamespace(info=lambda: info))
-    found = nodes.ask(cast("Shell", SimpleNamespace(node=A, run=run)))
-    assert found.data_root == (str(tmp_path / told) if told else "")
+
+@pytest.mark.parametrize(
+    ("config", "command", "root"),
+    [
+        ("", "/usr/sbin/dockerd -H fd://", DATA_ROOT),
+        ("{broken", "/usr/sbin/dockerd", DATA_ROOT),
+        (json.dumps({"data-root": "/srv/docker"}), "/usr/sbin/dockerd", "/srv/docker"),
+        (json.dumps({"graph": "/srv/old"}), "/usr/sbin/dockerd", "/srv/old"),
+        ("{}", "/usr/sbin/dockerd --data-root=/srv/flag -H fd://", "/srv/flag"),
+        ("{}", "/usr/sbin/dockerd --data-root /srv/flag", "/srv/flag"),
+        ("{}", "/usr/bin/dockerd -g /srv/short -H fd://", "/srv/short"),
+    ],
+)
+def test_the_folder_of_an_engines_data_is_found_while_it_is_down(
+    tmp_path: Path, config: str, command: str, root: str
+) -> None:
+    machine = Machine(tmp_path, config, command)
+    assert data_root.of(cast("Shell", machine)) == root
+
+
+def test_a_folder_that_is_no_absolute_path_is_named(tmp_path: Path) -> None:
+    with pytest.raises(Garbled, match=r"docker(?s:.*)daemon.json(?s:.*)code: answer-garbled"):
+        data_root.of(cast("Shell", Machine(tmp_path, json.dumps({"data-root": "docker"}))))
+
+
+def test_a_survey_reads_the_log_of_a_stopped_engine_in_its_own_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "srv/swarm/raft/wal-v3-encrypted"
+    log.mkdir(parents=True)
+    (log / "0.wal").touch()
+    machine = Machine(tmp_path, json.dumps({"data-root": str(tmp_path / "srv")}))
+
+    def down(*_: Any, **__: Any) -> None:
+        raise EngineError("connecting", "it does not run", remedy="", node=A.name)
+
+    monkeypatch.setattr("recovery.node.engine.Engine", down)
+    monkeypatch.setattr(nodes.damage, "examined", lambda shell, seen, root, free: replace(seen, detail=root))
+    found = nodes.ask(cast("Shell", machine))
+    assert (found.reach, found.raft, found.detail) == (Reach.NO_ENGINE, True, str(tmp_path / "srv"))

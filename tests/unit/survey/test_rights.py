@@ -10,6 +10,7 @@ from typing import Any, cast
 import pytest
 
 from recovery.errors import EngineError, Garbled
+from recovery.node import data_root
 from recovery.node.shell import Output
 from recovery.node.ssh import Shell
 from recovery.survey import nodes
@@ -44,7 +45,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, folder: Path, user: str, engine: Any)
         return engine
 
     monkeypatch.setattr("recovery.node.engine.Engine", connect)
-    monkeypatch.setattr(nodes, "DATA_ROOT", str(folder / "docker"))
+    monkeypatch.setattr(data_root, "of", lambda _: str(folder / "docker"))
     return nodes.ask(cast("Shell", SimpleNamespace(node=A, run=run)))
 
 
@@ -58,7 +59,10 @@ def test_a_user_who_may_not_open_the_engines_socket_is_not_an_engine_that_is_dow
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     found = asked(monkeypatch, tmp_path, "1000", None)
-    assert (found.reach, found.detail) == (Reach.NO_RIGHTS, "the login is user 1000 and not root")
+    assert (found.reach, found.detail) == (
+        Reach.NO_RIGHTS,
+        "the login is user 1000: not root, and without sudo that needs no password",
+    )
     assert not found.known_lost
     assert asked(monkeypatch, tmp_path, "0", None).reach is Reach.NO_ENGINE
 

@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytest
 
 from recovery.errors import Refused
+from recovery.node import data_root
 from recovery.node.shell import Output
 from recovery.node.ssh import Shell
 from recovery.survey import single
@@ -37,7 +38,7 @@ SHELL = cast("Shell", SimpleNamespace(node=HOST, run=run))
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(single, "DATA_ROOT", str(tmp_path))
+    monkeypatch.setattr(data_root, "of", lambda _: str(tmp_path))
     put(tmp_path, f"swarm/{CERTIFICATE}", make.certificate(ME, make.CLUSTER).decode())
     return tmp_path
 
@@ -80,7 +81,7 @@ def test_an_address_that_no_file_tells_is_the_operators_to_give(root: Path) -> N
 
 def test_a_host_without_a_swarm_directory_has_no_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for folder in (tmp_path, tmp_path / "absent"):
-        monkeypatch.setattr(single, "DATA_ROOT", str(folder))
+        monkeypatch.setattr(data_root, "of", lambda _, folder=folder: str(folder))
         assert single.place(SHELL, None) == single.Place(replace(HOST), (), ())
 
 

@@ -1,6 +1,5 @@
 """An operator's machine on which `requorum init` runs, with nodes that answer and a bucket that can be used."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from recovery.cli import app, asking
-from recovery.node import host_keys, ssh_keys
+from recovery.node import host_keys
 from recovery.node.host_keys import HostKey, Shown
 from recovery.operations import init as preparing
 from recovery.s3.probe import Capabilities, Capability, ProbeResult
@@ -65,7 +64,7 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     """A machine with a checkout and a private key, nodes that answer, and a bucket."""
     (tmp_path / ".ssh").mkdir()
     asyncssh.generate_private_key("ssh-ed25519").write_private_key(tmp_path / ".ssh/id_ed25519")
@@ -77,6 +76,4 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     monkeypatch.setattr(host_keys, "shown_by", lambda host, port: keys.setdefault(host, host_key(host, port)))
     monkeypatch.setattr(preparing, "look", lambda of: make.survey([make.empty(node) for node in of.settings.nodes]))
     monkeypatch.setattr(preparing, "ask_bucket", lambda _: OFFERS)
-    ssh_keys.private_key.cache_clear()
-    yield Desk(tmp_path, monkeypatch)
-    ssh_keys.private_key.cache_clear()
+    return Desk(tmp_path, monkeypatch)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recovery.node.ssh_url import SshUrl, parse_url
+from recovery.swarm.ssh_url import SshUrl, parse_url
 
 
 @pytest.mark.parametrize(

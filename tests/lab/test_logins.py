@@ -1,0 +1,134 @@
+"""Machines as people have them: no root login anywhere, behind a jump host, an engine with its data elsewhere. In order."""
+
+import json
+from collections.abc import Iterable, Iterator
+
+import pytest
+
+from components.hosts.container import IDENTITY_PATH
+from lab import cluster, keys, nodes
+from lab.instance import Instance
+from lab.stack import Stack, settings, with_agents
+from tests.lab.here import requorum
+from tests.lab.place import address
+from tests.lab.swarm import MANAGERS, WORKERS, Picture, Swarm
+
+pytestmark = pytest.mark.whole
+
+BASTION = "bastion"
+JUMP = address(1, 5)
+ADDRESSES = dict(
+    zip(
+        MANAGERS + WORKERS,
+        (address(1, 11), address(2, 12), address(3, 13), address(1, 21), address(2, 22)),
+        strict=True,
+    )
+)
+ELSEWHERE = "/var/lib/docker/elsewhere"
+KEYS = f"{IDENTITY_PATH}/authorized_keys"
+OPS = f"""set -e
+useradd --create-home --shell /bin/bash --password '*' ops
+install -d -m 700 -o ops /home/ops/.ssh
+install -m 600 -o ops {KEYS} /home/ops/.ssh/authorized_keys
+echo 'ops ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/ops
+printf 'PermitRootLogin no\\nAuthorizedKeysFile .ssh/authorized_keys\\n' > /etc/ssh/sshd_config.d/00-ops.conf
+systemctl restart ssh"""
+"""Lets only `ops` in, who may use sudo."""
+BY_JUMP_HOST = f"iptables -I INPUT -p tcp --dport 22 ! -s {JUMP} -j DROP"
+DATA_ROOT = f"""set -e
+mkdir -p /etc/docker
+[ -e /etc/docker/daemon.json ] || echo '{{}}' > /etc/docker/daemon.json
+python3 - <<'END'
+import json
+path = "/etc/docker/daemon.json"
+values = json.load(open(path))
+json.dump({{**values, "data-root": "{ELSEWHERE}"}}, open(path, "w"))
+END
+systemctl restart docker"""
+STRANGE = """set -e
+docker context create elsewhere --docker host=tcp://127.0.0.1:9
+docker context use elsewhere
+echo 'echo Welcome to worker-1' > /home/ops/.bashrc"""
+"""A context of root that points elsewhere, and a login that prints."""
+KNOWN: dict[str, Picture] = {}
+
+
+def equip(machines: Swarm, names: Iterable[str]) -> None:
+    """Make the machines such that nobody enters them as root or straight."""
+    for name in names:
+        if name == "manager-b":
+            machines.on(name, "bash", "-c", DATA_ROOT)
+        machines.on(name, "bash", "-c", OPS)
+        if name != BASTION:
+            machines.on(name, "bash", "-c", BY_JUMP_HOST)
+
+
+@pytest.fixture(scope="module")
+def stack(lab: Instance, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    made = Stack(lab, "logins", tmp_path_factory.mktemp("logins") / "Pulumi.logins.yaml")
+    values = with_agents(lab, settings(lab))
+    nodes.make(lab, {BASTION: JUMP, **ADDRESSES})
+    keys.ensure(lab, {BASTION: JUMP})
+    ssh = {**values["ssh"], "user": "ops", "jump": [JUMP]}
+    made.write(
+        {**values, "ssh": ssh, "hosts": {"driver": "existing"}, "backup": {**values["backup"], "prefix": "logins"}}
+    )
+    cluster.prepare(lab, made)
+    yield made
+    nodes.remove_all(lab)
+
+
+@pytest.fixture(scope="module")
+def machines(stack: Stack) -> Swarm:
+    found = Swarm(stack)
+    equip(found, (BASTION, *ADDRESSES))
+    return found
+
+
+def test_nobody_enters_as_root_or_straight(machines: Swarm) -> None:
+    straight = {key: value for key, value in machines.stack.settings()["ssh"].items() if key != "jump"}
+    lone = Stack(machines.lab, "logins", machines.stack.file.with_name("Pulumi.straight.yaml"))
+    lone.write({**machines.stack.settings(), "ssh": straight})
+    shown = json.loads(lone.requorum("status", "--json").text)
+    assert {node["reach"] for node in shown["nodes"]} == {"silent"}
+    lone.write({**machines.stack.settings(), "ssh": {**machines.stack.settings()["ssh"], "user": "root"}})
+    shown = json.loads(lone.requorum("status", "--json").text)
+    assert {node["reach"] for node in shown["nodes"]} == {"jump host failed"}, (
+        "the jump host lets root in no more either"
+    )
+
+
+def test_it_is_built_and_copied(machines: Swarm) -> None:
+    machines.stack.up("--skip-preview")
+    machines.await_standing(*ADDRESSES, manager="manager-c")
+    machines.run_workload()
+    machines.on("worker-1", "bash", "-c", STRANGE)
+    assert requorum(machines.stack, "copies", "take").status == 0
+    agents = json.loads(requorum(machines.stack, "agents", "--json").text)
+    assert [agent["fault"] for agent in agents["agents"]] == [""] * 3
+    assert "unchanged" in machines.stack.up("--skip-preview", "--expect-no-changes").text
+    KNOWN["before"] = machines.picture("manager-c")
+
+
+def test_it_comes_back_from_a_total_loss(machines: Swarm) -> None:
+    nodes.lose(machines.lab, MANAGERS)
+    shown = json.loads(machines.stack.requorum("status", "--json").text)
+    reach = {node["name"]: node["reach"] for node in shown["nodes"]}
+    assert {reach[name] for name in MANAGERS} == {"silent"}, "what the jump host says of them counts"
+    assert {reach[name] for name in WORKERS} == {"answers"}
+    nodes.make(machines.lab, {name: ADDRESSES[name] for name in MANAGERS})
+    equip(machines, MANAGERS)
+    machines.stack.recover()
+    machines.await_standing(*ADDRESSES, manager="manager-c")
+    after = machines.picture("manager-c")
+    assert after.cluster_id == KNOWN["before"].cluster_id
+    assert after.objects == KNOWN["before"].objects
+    assert after.containers["worker-1"] == KNOWN["before"].containers["worker-1"]
+    machines.on("manager-b", "test", "-d", f"{ELSEWHERE}/swarm/raft")
+
+
+def test_a_drill_and_the_end(machines: Swarm) -> None:
+    drilled = requorum(machines.stack, "copies", "drill", "--json")
+    assert drilled.status == 0, drilled.errors
+    machines.stack.destroy()
+    assert {machines.state(name) for name in MANAGERS} == {"inactive"}

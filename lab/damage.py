@@ -1,6 +1,8 @@
 """Damages the raft log of a node as a power cut or a bad disk does, and fills the disk of its swarm directory."""
 
-from lab import command
+from collections.abc import Sequence
+
+from lab import command, nodes
 from lab.instance import Instance
 
 FLIPPED_EARLY, FLIPPED_MIDDLE, FLIPPED_LATE = "flipped early", "flipped middle", "flipped late"
@@ -57,11 +59,23 @@ WRITES = (
 LONGEST = 300.0
 """Seconds for a command on a node, also for the writes that fill a disk."""
 EMPTY = "rm -f /mnt/small/filler; mount -o remount,size=1g /mnt/small"
+ORDINARY = (
+    "umount /var/lib/docker/swarm; rm -rf /var/lib/docker/swarm/..?* /var/lib/docker/swarm/.[!.]* /var/lib/docker/swarm/*; "
+    "cp -a --sparse=always /mnt/small/. /var/lib/docker/swarm/; umount /mnt/small"
+)
+"""Moves the swarm directory back to the node's disk."""
 
 
 def harm(instance: Instance, name: str, how: str) -> None:
     """Damage the log of a node while its engine is off, and start the engine again, whether it comes up or not."""
-    _with_engine_off(instance, name, ["python3", "-c", HARM, how])
+    harm_all(instance, [name], how)
+
+
+def harm_all(instance: Instance, names: Sequence[str], how: str) -> None:
+    """Damage the logs of nodes as `harm`. All their engines are off before one starts again, as after a power cut."""
+    nodes.together(names, lambda name: _stop(instance, name))
+    nodes.together(names, lambda name: _on(instance, name, ["python3", "-c", HARM, how]))
+    nodes.together(names, lambda name: _start(instance, name))
 
 
 def fill(instance: Instance, name: str) -> None:
@@ -79,14 +93,27 @@ def write_until_full(instance: Instance, name: str, *, most: int = 400) -> int:
     return int(_on(instance, name, ["sh", "-c", WRITES, "write", str(most)]).split()[-1])
 
 
+def make_ordinary(instance: Instance, name: str) -> None:
+    """Move the swarm directory of a node from the small disk back to its own."""
+    _with_engine_off(instance, name, ["sh", "-ec", ORDINARY])
+
+
 def make_space(instance: Instance, name: str) -> None:
     """Remove what fills the small disk, and give it more space."""
     _on(instance, name, ["sh", "-ec", EMPTY])
 
 
 def _with_engine_off(instance: Instance, name: str, argv: list[str]) -> None:
-    _on(instance, name, ["systemctl", "stop", "docker.service", "docker.socket"])
+    _stop(instance, name)
     _on(instance, name, argv)
+    _start(instance, name)
+
+
+def _stop(instance: Instance, name: str) -> None:
+    _on(instance, name, ["systemctl", "stop", "docker.service", "docker.socket"])
+
+
+def _start(instance: Instance, name: str) -> None:
     _on(instance, name, ["sh", "-c", "systemctl start docker.socket docker.service || true"])
 
 

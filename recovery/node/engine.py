@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from recovery.swarm.machines import SwarmOptions
 
 
-RESTART = "systemctl reset-failed docker.service; systemctl restart docker.service"
+RESTART = "systemctl reset-failed docker.service docker.socket; systemctl restart docker.service"
 """Shell text that restarts a node's engine, even if systemd has stopped trying."""
 SECONDS = 40
 """Longer than the engine's own limit of 20 s on swarm requests, so that its answer arrives in time."""

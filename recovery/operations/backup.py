@@ -156,7 +156,7 @@ def _take_cold(cluster: Cluster, catalog: Catalog, node: Node, say: Callable[[st
         say(f"unlocking {node.name} with unlock key {key.fingerprint}" if key else f"waiting for {node.name}")
         with ThreadPoolExecutor(max_workers=1) as pool:  # an interrupt takes effect after the wait
             pool.submit(_await_engine, cluster, node, key).result()
-        restart.await_back(cluster, node, before, COLD, restart.RESTART_SECONDS)
+        restart.await_back(cluster, node, before, COLD, restart.RESTART_SECONDS, say=say)
 
     say(f"copying {node.name} while its engine is stopped")
     return take_from(catalog, cluster.settings, node, back=back)

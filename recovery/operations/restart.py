@@ -8,10 +8,12 @@ from time import monotonic, sleep
 from recovery.cluster import Cluster
 from recovery.errors import ProofFailed, Refused, Silent, TransportError
 from recovery.node.connections import BRISK
+from recovery.node.engine import RESTART
 from recovery.node.ssh import Shell
 from recovery.operations import hosts
 from recovery.planning import doctor
 from recovery.progress import Say
+from recovery.steps import unlock
 from recovery.survey.nodes import stable_survey, survey
 from recovery.swarm.machines import Node
 from recovery.swarm.model import LocalState, NodeReport, Reach, Survey
@@ -30,15 +32,17 @@ BOOT = "cat /proc/sys/kernel/random/boot_id; cut -d' ' -f22 /proc/1/stat"
 def restart(cluster: Cluster, node: Node, *, say: Say) -> NodeReport:
     """Restart the node's Docker engine, even if systemd has stopped trying. Returns the node's report after it.
 
+    An engine that starts locked is unlocked with the key in escrow, unless the swarm has no leader. A recovery unlocks it then.
+
     Raises: Refused if the quorum would be lost, if only a recovery brings it back, or if the machine does not answer; ProofFailed if the engine does not come
-    back; TransportError.
+    back; TransportError; as `unlock.require_key`, before the restart.
     """
     before = may_halt(cluster, node, RESTARTING)
+    _require_key(cluster, node, before)
     say(f"restarting the Docker engine of {node.name}")
     with cluster.shell(node) as shell:
-        shell.run(["systemctl", "reset-failed", "docker.service", "docker.socket"], check=False)
-        shell.run(["systemctl", "restart", "docker.service"], seconds=RESTART_SECONDS)
-    return await_back(cluster, node, before, RESTARTING, RESTART_SECONDS)
+        shell.run(["sh", "-c", RESTART], seconds=RESTART_SECONDS)
+    return await_back(cluster, node, before, RESTARTING, RESTART_SECONDS, say=say)
 
 
 def reboot(cluster: Cluster, node: Node, *, say: Say) -> NodeReport:
@@ -47,6 +51,7 @@ def reboot(cluster: Cluster, node: Node, *, say: Say) -> NodeReport:
     Raises: as `restart`; HostError.
     """
     before = may_halt(cluster, node, REBOOTING)
+    _require_key(cluster, node, before)
     with cluster.shell(node) as shell:
         old = _boot(shell)
         say(f"rebooting {node.name}")
@@ -59,7 +64,7 @@ def reboot(cluster: Cluster, node: Node, *, say: Say) -> NodeReport:
         try:
             with cluster.shell(node, pauses=BRISK) as shell:
                 if _boot(shell) != old:
-                    return await_back(cluster, node, before, REBOOTING, RESTART_SECONDS)
+                    return await_back(cluster, node, before, REBOOTING, RESTART_SECONDS, say=say)
         except TransportError:
             pass  # it is down or booting
         sleep(PAUSE)
@@ -88,14 +93,19 @@ def may_halt(cluster: Cluster, node: Node, doing: str) -> Survey:
     return seen
 
 
-def await_back(cluster: Cluster, node: Node, before: Survey, doing: str, seconds: float) -> NodeReport:
-    """Wait until the node is healthy, or as healthy as it can be without a leader. Raises: ProofFailed."""
+def await_back(cluster: Cluster, node: Node, before: Survey, doing: str, seconds: float, *, say: Say) -> NodeReport:
+    """Wait until the node is healthy, or as healthy as it can be without a leader. Raises: ProofFailed; as `unlock.start`."""
     managers, in_swarm = cluster.settings.managers, before.of(node.name).node_id != ""
+    as_it_was = {LocalState.ACTIVE, LocalState.LOCKED} if before.leader is None else {LocalState.ACTIVE}
     end = monotonic() + seconds
     while True:
         seen = survey(cluster, nodes=[*managers, *([] if node in managers else [node])])
         report = seen.of(node.name)
-        up = report.reach is Reach.ANSWERS and (report.state is LocalState.ACTIVE or not in_swarm)
+        if report.state is LocalState.LOCKED and before.leader is not None:
+            with cluster.shell(node) as shell:
+                unlock.start(cluster, shell, say=say)
+            continue
+        up = report.reach is Reach.ANSWERS and (report.state in as_it_was or not in_swarm)
         if up and (before.leader is None or not doctor.trouble(report, seen)):
             return report
         if monotonic() > end:
@@ -108,6 +118,13 @@ def await_back(cluster: Cluster, node: Node, before: Survey, doing: str, seconds
                 code="node-not-back",
             )
         sleep(PAUSE)
+
+
+def _require_key(cluster: Cluster, node: Node, before: Survey) -> None:
+    """Check that the manager can be unlocked if its engine starts locked. Raises: as `unlock.require_key`."""
+    report = before.of(node.name)
+    if report.reach is Reach.ANSWERS and report.holds_raft:
+        unlock.require_key(cluster, node)
 
 
 def _boot(shell: Shell) -> bytes:

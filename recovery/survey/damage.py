@@ -17,9 +17,9 @@ ENGINES_WORDS = ("WAL", "snapshot")
 OFF = frozenset({b"inactive", b"failed", b"activating"})
 """systemd's words for an engine that does not run, or that it starts again and again. One that hangs is active, and its raft
 member may live."""
-STALLED = frozenset({LocalState.ERROR, LocalState.PENDING})
-"""The states of an engine whose raft member has stopped, or did not start. If it stopped while the engine ran, as on a disk that
-fills up, engine 28 goes on to say `active`, and has no control."""
+STALLED = frozenset({LocalState.ERROR, LocalState.PENDING, LocalState.LOCKED})
+"""The states of an engine whose raft member has stopped, or did not start. A locked one starts it when it is unlocked. If it
+stopped while the engine ran, as on a disk that fills up, engine 28 goes on to say `active`, and has no control."""
 
 
 def examined(shell: Shell, seen: NodeReport, root: str, free: int | None) -> NodeReport:

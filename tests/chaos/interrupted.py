@@ -1,22 +1,17 @@
 """Kills recoveries at each of their steps on real engines, and runs them again."""
 
-import multiprocessing
 from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import replace
-from multiprocessing.connection import Connection
 
 import recovery.cluster
-from recovery.operations.assess import Assessment, assess
-from recovery.operations.recover import recover_all
+from recovery.operations.assess import assess
 from recovery.planning.plan import Plan
 from recovery.planning.steps import Action
 from recovery.settings import Settings
 from tests.chaos.cluster import Cluster
 from tests.chaos.oracle import Ending
 from tests.chaos.trial import Outcome, Result, Trial
+from tests.lab.killed import recovery_killed_at
 
-SECONDS = 120.0
 START = {
     True: ("restoring", "forcing a new cluster", "quorum back"),
     False: ("taking a safety copy", "forcing a new cluster", "quorum back"),
@@ -53,32 +48,10 @@ class Interrupted(Trial):
     def _recover(self, settings: Settings, result: Result) -> Outcome:
         first = assess(recovery.cluster.Cluster(settings))
         said = line(self.point, first.plan)
-        self.killed = _killed_at(settings, said)
+        self.killed = recovery_killed_at(settings, said)
         if not self.killed:
             result.faults.append(f"the recovery never said {said!r}")
         outcome = super()._recover(settings, result)
         if outcome.ending is Ending.REFUSED:
             return outcome
         return Outcome(Ending.RESTORED if first.plan.copy else Ending.FORCED, first.plan.survivor or "")
-
-
-def _killed_at(settings: Settings, line: str) -> bool:
-    """Recover in a separate process, and kill it at the progress line. Returns whether the line came."""
-    receiver, sender = multiprocessing.get_context("spawn").Pipe(duplex=False)
-    child = multiprocessing.get_context("spawn").Process(target=_recover, args=(settings, sender))
-    child.start()
-    sender.close()
-    came = False
-    with suppress(EOFError):
-        while not came and receiver.poll(SECONDS):
-            came = str(receiver.recv()).startswith(line)
-    child.kill()
-    child.join()
-    return came
-
-
-def _recover(settings: Settings, there: Connection) -> None:
-    """Recover as `requorum recover --yes` does."""
-    cluster = recovery.cluster.Cluster(settings)
-    assessment: Assessment = assess(cluster)
-    recover_all(cluster, replace(assessment, plan=assessment.plan.agreed()), say=there.send)

@@ -107,6 +107,11 @@ class Swarm:
         """IDs of the running containers of a node."""
         return frozenset(self.on(node, "docker", "ps", "--no-trunc", "--quiet").split())
 
+    def machines(self) -> dict[str, str]:
+        """The IDs of the node containers by name, and when their volumes were made."""
+        found = {str(container.name): str(container.id) for container in self._engine.containers.list(all=True)}
+        return {**found, **{str(v.name): str(v.attrs["CreatedAt"]) for v in self._engine.volumes.list()}}
+
     def picture(self, manager: str = "manager-a") -> Picture:
         ids = [entry["ID"] for entry in self.json(manager, "node", "ls")]
         inspected = {entry["ID"]: entry for entry in self.json(manager, "node", "inspect", *ids)}

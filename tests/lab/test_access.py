@@ -37,6 +37,13 @@ LIMIT = (
 """Two new connections at once, and one more every 10 s."""
 LIMITED, UNLIMITED = f"iptables -I INPUT {LIMIT}", f"iptables -D INPUT {LIMIT}"
 KEYS = f"{IDENTITY_PATH}/authorized_keys"
+OTHER = address(200, 21)
+"""The address at which managers see worker-1 behind its NAT."""
+TO_MANAGERS = [f"POSTROUTING -d {ADDRESSES[name]} -j SNAT --to-source {OTHER}" for name in MANAGERS]
+BEHIND_NAT = "; ".join(
+    ("set -e", f"ip address add {OTHER}/32 dev eth0", *(f"iptables -t nat -I {rule}" for rule in TO_MANAGERS))
+)
+IN_FRONT = "; ".join((*(f"iptables -t nat -D {rule}" for rule in TO_MANAGERS), f"ip address del {OTHER}/32 dev eth0"))
 SLOW_SECONDS = 6
 """sshd asks for the keys twice in a login: for the offer of a key, and for its signature."""
 SLOW = f"""set -e
@@ -156,6 +163,32 @@ def test_a_user_without_rights_sees_no_loss(machines: Swarm, variant: Variant) -
     machines.on("manager-a", "usermod", "-aG", "docker", "deploy")
     assert diagnosis(bare, status=3) == "healthy", "one manager tells of a leader"
     assert "code: missing-rights" in bare.requorum("plan").errors
+
+
+@pytest.mark.whole
+def test_a_worker_that_managers_see_at_another_address_is_one_node(machines: Swarm) -> None:
+    """Docker lists a worker at the address that it comes from. It joins, stays, and is itself after each update."""
+    with everywhere(machines, ("worker-1",), BEHIND_NAT, IN_FRONT):
+        machines.on("worker-1", "docker", "swarm", "leave")
+        machines.on("manager-a", "docker", "node", "rm", "--force", "worker-1")
+        machines.stack.up("--skip-preview")
+        before = machines.json("manager-a", "node", "inspect", "worker-1")[0]
+        assert before["Status"]["Addr"] == OTHER
+        machines.await_standing(*ADDRESSES)
+        assert "unchanged" in machines.stack.up("--skip-preview", "--expect-no-changes").text
+        assert diagnosis(machines.stack, status=0) == "healthy"
+        nodes.lose(machines.lab, ["manager-c"])
+        nodes.make(machines.lab, {"manager-c": ADDRESSES["manager-c"]})
+        machines.stack.up("--skip-preview")
+        machines.await_standing(*ADDRESSES)
+        assert machines.json("manager-a", "node", "inspect", "worker-1")[0]["ID"] == before["ID"]
+    machines.on("worker-1", "systemctl", "restart", "docker")
+    machines.until(
+        lambda: machines.json("manager-a", "node", "inspect", "worker-1")[0]["Status"]["Addr"] != OTHER,
+        "the worker is listed at its own address",
+    )
+    machines.await_standing(*ADDRESSES)
+    assert "unchanged" in machines.stack.up("--skip-preview", "--expect-no-changes").text
 
 
 def refused(machines: Swarm) -> dict[str, int]:

@@ -1,15 +1,18 @@
 """What an operator's commands and edits do to a living swarm: only what they say. The tests run in order."""
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lab import faults, nodes
 from lab.stack import Stack
 from tests.lab.edits import previewed
 from tests.lab.machines import ADDRESSES
-from tests.lab.swarm import Picture, Swarm
+from tests.lab.swarm import MANAGERS, Picture, Swarm
 
 pytestmark = pytest.mark.whole
 MEMBERS = [f"{ADDRESSES[name]}-member" for name in ("manager-b", "worker-1")]
@@ -124,6 +127,58 @@ def test_of_workers_without_names_the_one_that_is_deleted_from_the_list_leaves(
     machines.stack.up("--skip-preview")
     assert machines.nodes()["worker-2"]["ID"] == before["worker-2"]["ID"]
     machines.await_standing(*ADDRESSES)
+
+
+def with_key(values: dict[str, Any], key: Path) -> dict[str, Any]:
+    return {**values, "ssh": {**values["ssh"], "privateKeyFile": str(key)}}
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_a_moved_ssh_key_is_read_where_the_stack_file_says_it_is(
+    machines: Swarm, values: dict[str, Any], tmp_path: Path
+) -> None:
+    """The state still has the path of before. A refresh, and an update without one, log in with the key of today."""
+    before, now = tmp_path / "before", tmp_path / "now"
+    shutil.copy(machines.lab.operator_key, before)
+    machines.stack.write(with_key(values, before))
+    machines.stack.up("--skip-preview")
+    before.rename(now)
+    machines.stack.write(with_key(values, now))
+    machines.stack.refresh()
+    machines.stack.up("--skip-preview", "--refresh=false", "--replace", machines.stack.urn("health"))
+    machines.stack.write(with_key(values, before))
+    lacking = machines.stack.up("--skip-preview", "--refresh=false", check=False)
+    assert lacking.status != 0, "the key of the stack file is the one that is used"
+    assert "requorum:ssh.privateKeyFile" in lacking.text
+
+
+def test_a_lost_swarm_is_not_unchanged_where_an_update_does_not_refresh(machines: Swarm) -> None:
+    machines.stack.requorum("backup")
+    before = machines.picture()
+    nodes.lose(machines.lab, MANAGERS)
+    nodes.make(machines.lab, {name: ADDRESSES[name] for name in MANAGERS})
+    shown = machines.stack.up("--skip-preview", "--refresh=false", check=False)
+    assert shown.status != 0
+    assert "code: consent-needed" in shown.text
+    assert [machines.state(name) for name in MANAGERS] == ["inactive"] * len(MANAGERS), "nothing was done"
+    machines.stack.recover("--refresh=false")
+    machines.await_standing(*ADDRESSES)
+    assert not before.differences(machines.picture())
+    assert "unchanged" in machines.stack.up("--skip-preview", "--expect-no-changes").text
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_a_swarm_whose_nodes_are_all_cut_off_from_here_is_not_given_up(machines: Swarm) -> None:
+    """They are alive, and reach each other."""
+    faults.cut_off(machines.lab, ADDRESSES)
+    try:
+        shown = machines.stack.destroy(check=False)
+    finally:
+        faults.heal(machines.lab, ADDRESSES)
+    assert shown.status != 0
+    assert "code: node-unreachable" in shown.text
+    machines.await_standing(*ADDRESSES)
+    assert "unchanged" in machines.stack.up("--skip-preview").text
 
 
 @pytest.mark.usefixtures("unchanged")

@@ -4,18 +4,13 @@ The tests run in order.
 """
 
 import json
-import os
-import signal
-import subprocess
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
 from docker import DockerClient
 
 from lab import image, nodes
-from lab.stack import PROJECT, Stack
+from lab.stack import Stack
 from recovery.cluster import Cluster
 from recovery.errors import ProofFailed
 from recovery.operations.assess import assess
@@ -24,6 +19,7 @@ from recovery.steps import swarm_directory
 from recovery.steps.quorum import establish
 from recovery.steps.run import Run
 from tests.lab.here import requorum
+from tests.lab.killed import update_killed_at
 from tests.lab.place import address
 from tests.lab.swarm import MANAGERS, WORKERS, Swarm
 
@@ -46,6 +42,11 @@ def plan_of(swarm: Swarm) -> dict[str, Any]:
     return plan
 
 
+def consent(plan: dict[str, Any]) -> list[str]:
+    """The option that consents to the plan, if it needs consent."""
+    return ["--config", f"recover={plan['id']}"] if plan["id"] else []
+
+
 def is_silent(plan: dict[str, Any]) -> bool:
     """Whether nothing is done because a machine does not answer (yet)."""
     return bool(plan["refusal"]) and "not known to be lost" in plan["refusal"]["why"]
@@ -57,48 +58,9 @@ def has_started(swarm: Swarm) -> bool:
     return not is_silent(plan_of(swarm))
 
 
-def kill_at(swarm: Swarm, line: str) -> None:
-    """Start the recovery, and end it with its providers, without a warning, when it shows the line."""
-    stack = swarm.stack
-    command = [
-        "pulumi",
-        "up",
-        "--yes",
-        "--skip-preview",
-        "--non-interactive",
-        "--cwd",
-        str(PROJECT),
-        "--stack",
-        stack.name,
-    ]
-    plan = plan_of(swarm)
-    command += ["--config", f"recover={plan['id']}", "--config-file", str(stack.file)]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env=stack.environment(), start_new_session=True
-    )
-    assert process.stdout is not None
-    seen = any(line in shown for shown in process.stdout)
-    for member in session(process.pid):
-        with suppress(ProcessLookupError):
-            os.kill(member, signal.SIGKILL)
-    process.wait()
-    assert seen, f"the update never showed {line!r}"
-
-
-def session(leader: int) -> list[int]:
-    """The processes of a session, the leader first: Pulumi gives each of its plugins a process group of its own."""
-    members = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        with suppress(ProcessLookupError):
-            if os.getsid(int(entry.name)) == leader:
-                members.append(int(entry.name))
-    return sorted(members, key=lambda pid: pid != leader)
-
-
 def goes_on(swarm: Swarm) -> bool:
     """Have the recovery go on; whether it did: a machine that is being started may be late to answer once more."""
-    left = plan_of(swarm)
-    done = swarm.stack.up("--skip-preview", *(["--config", f"recover={left['id']}"] if left["id"] else []), check=False)
+    done = swarm.stack.up("--skip-preview", *consent(plan_of(swarm)), check=False)
     if done.status and "not known to be lost" in done.text:
         return False
     assert done.status == 0, done.text
@@ -110,7 +72,7 @@ def test_a_killed_recovery_converges(swarm: Swarm, line: str) -> None:
     assert requorum(swarm.stack, "backup").status == 0
     before = swarm.picture()
     nodes.lose(swarm.lab, MANAGERS)
-    kill_at(swarm, line)
+    assert update_killed_at(swarm.stack, line, *consent(plan_of(swarm))), f"the update never showed {line!r}"
     assert not list(swarm.lab.pulumi_root.rglob("*.attrs")), "every file of the state is replaced in one step"
     swarm.stack.pulumi("cancel", "--yes")
     swarm.until(lambda: has_started(swarm), "machines that were just made have started")

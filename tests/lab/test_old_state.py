@@ -1,10 +1,11 @@
-"""A stack that an older release built, with its state and its copies, under today's program. The tests run in order."""
+"""Stacks that older releases built, with their state and their copies, under today's program. The tests run in order."""
 
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -14,12 +15,26 @@ from lab.instance import Instance
 from lab.stack import PROJECT, Stack, settings
 from tests.lab.edits import previewed
 from tests.lab.here import requorum
+from tests.lab.machines import ADDRESSES
 from tests.lab.swarm import MANAGERS, WORKERS, Picture, Swarm
 
-COMMIT = "495b6f5c67d2acdb49fc0e6e0b791b887236cdbf"
-"""The older release. Its state and its copies are to be read for as long as this test is here."""
-ENGINE = "20.10"
-"""The engine of that release's nodes."""
+
+@dataclass(frozen=True)
+class Release:
+    """An older release, whose state and copies are to be read for as long as it is in this test."""
+
+    commit: str
+    engine: str
+    """The engine of its nodes."""
+
+
+BUILT = {
+    "an early release, docker": (Release("495b6f5c67d2acdb49fc0e6e0b791b887236cdbf", "20.10"), "docker"),
+    "an early release, existing": (Release("495b6f5c67d2acdb49fc0e6e0b791b887236cdbf", "20.10"), "existing"),
+    "nodes by name, docker": (Release("5e7022524a4746b2f07fc51bef00e0e6744527c9", image.DEFAULT), "docker"),
+    "nodes by name, existing": (Release("5e7022524a4746b2f07fc51bef00e0e6744527c9", image.DEFAULT), "existing"),
+}
+"""The release that built the cluster, and the driver of its hosts. The second is the last one in which a node was its name."""
 KNOWN: dict[str, Picture] = {}
 COPIES: set[str] = set()
 """The picture, and the names of the older release's copies, that the tests of this module hand on."""
@@ -44,13 +59,20 @@ def git(*arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str
     return subprocess.run(["git", *arguments], cwd=PROJECT, check=check, capture_output=True, text=True)
 
 
+@pytest.fixture(scope="module", params=BUILT.values(), ids=list(BUILT))
+def built(request: pytest.FixtureRequest) -> tuple[Release, str]:
+    found: tuple[Release, str] = request.param
+    return found
+
+
 @pytest.fixture(scope="module")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def checkout(built: tuple[Release, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The older release in a folder of its own, with a virtual environment of what it required."""
-    if git("cat-file", "-e", f"{COMMIT}^{{commit}}", check=False).returncode:
-        pytest.skip(f"commit {COMMIT[:7]} is not in this clone: git fetch --unshallow")
+    commit = built[0].commit
+    if git("cat-file", "-e", f"{commit}^{{commit}}", check=False).returncode:
+        pytest.skip(f"commit {commit[:7]} is not in this clone: git fetch --unshallow")
     folder = tmp_path_factory.mktemp("old") / "checkout"
-    git("worktree", "add", "--detach", str(folder), COMMIT)
+    git("worktree", "add", "--detach", str(folder), commit)
     try:
         python = Path(sys.base_prefix) / "bin" / "python3"  # not of our own virtual environment
         subprocess.run(["make", "-C", folder, ".venv/bin/.ready", f"PYTHON={python}"], check=True)
@@ -60,12 +82,17 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def stack(lab: Instance, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    made = Stack(lab, "old", tmp_path_factory.mktemp("stack") / "Pulumi.old.yaml")
-    image.ensure(lab, ENGINE)
-    values = settings(lab, version=ENGINE)
-    made.write({**values, "backup": {**values["backup"], "prefix": "old"}})
+def stack(lab: Instance, built: tuple[Release, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    release, driver = built
+    name = f"old-{driver}-{release.commit[:7]}"
+    made = Stack(lab, name, tmp_path_factory.mktemp("stack") / f"Pulumi.{name}.yaml")
+    image.ensure(lab, release.engine)
+    values = settings(lab, version=release.engine)
+    hosts = {"driver": "existing"} if driver == "existing" else values["hosts"]
+    made.write({**values, "hosts": hosts, "backup": {**values["backup"], "prefix": name}})
     cluster.prepare(lab, made)
+    if driver == "existing":
+        nodes.make(lab, ADDRESSES, version=release.engine)
     yield made
     nodes.remove_all(lab)
 
@@ -79,21 +106,37 @@ def swarm(checkout: Path, stack: Stack) -> Swarm:
     swarm.run_workload()
     done = old.requorum("backup", "--json")
     assert done.status == 0, done.errors
+    COPIES.clear()
     COPIES.update(copy["name"] for copy in json.loads(old.requorum("backups", "--json").text)["copies"])
     KNOWN["before"] = swarm.picture()
     return swarm
 
 
-def test_it_is_healthy_and_nothing_is_to_be_changed(swarm: Swarm) -> None:
+@pytest.fixture
+def unchanged(swarm: Swarm) -> Iterator[Picture]:
+    """The swarm and its machines are the same after the test as before it."""
+    before, machines = swarm.picture(), swarm.machines()
+    yield before
+    assert not before.differences(swarm.picture())
+    assert swarm.machines() == machines
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_it_is_healthy_and_an_update_takes_it_over_without_a_replacement(swarm: Swarm) -> None:
     assert requorum(swarm.stack, "status").status == 0
-    assert "unchanged" in swarm.stack.preview("--expect-no-changes").text
+    assert previewed(swarm.stack).keys() <= {"update", "unchanged"}
+    swarm.stack.up("--skip-preview")
+    assert previewed(swarm.stack).keys() == {"unchanged"}
     assert swarm.stack.outputs()["clusterId"] == KNOWN["before"].cluster_id
 
 
-def test_its_workers_need_no_names_and_nothing_is_replaced(swarm: Swarm) -> None:
-    """Without names, its workers would be called by their addresses today."""
+@pytest.mark.usefixtures("unchanged")
+def test_its_nodes_may_have_other_names_or_none_and_nothing_is_replaced(swarm: Swarm) -> None:
+    """Without names, its workers are called by their addresses."""
     values = swarm.stack.settings()
-    swarm.stack.write({**values, "workers": [{"address": worker["address"]} for worker in values["workers"]]})
+    managers = [{**node, "name": f"m{number}"} for number, node in enumerate(values["managers"], 1)]
+    workers = [{"address": worker["address"]} for worker in values["workers"]]
+    swarm.stack.write({**values, "managers": managers, "workers": workers})
     assert previewed(swarm.stack).keys() == {"update", "unchanged"}
     swarm.stack.write(values)
 
@@ -107,8 +150,10 @@ def test_its_copies_are_listed_and_good(swarm: Swarm) -> None:
         assert read.status == 0, read.text + read.errors
 
 
-def test_a_total_loss_is_recovered_from_one_of_them(swarm: Swarm) -> None:
+def test_a_total_loss_is_recovered_from_one_of_them(swarm: Swarm, built: tuple[Release, str]) -> None:
     nodes.lose(swarm.lab, MANAGERS)
+    if built[1] == "existing":
+        nodes.make(swarm.lab, {name: ADDRESSES[name] for name in MANAGERS}, version=built[0].engine)
     swarm.stack.up("--skip-preview", "--config", "recover=true")
     swarm.await_standing(*MANAGERS, *WORKERS)
     assert not KNOWN["before"].differences(swarm.picture())
@@ -121,7 +166,10 @@ def test_afterwards_it_is_healthy_and_nothing_is_to_be_changed(swarm: Swarm) -> 
     assert "unchanged" in swarm.stack.preview("--expect-no-changes").text
 
 
-def test_it_is_destroyed(swarm: Swarm) -> None:
+def test_it_is_destroyed(swarm: Swarm, built: tuple[Release, str]) -> None:
     swarm.stack.destroy()
-    assert not nodes.existing(swarm.lab)
+    if built[1] == "existing":
+        assert [swarm.state(name) for name in ADDRESSES] == ["inactive"] * len(ADDRESSES)
+    else:
+        assert not nodes.existing(swarm.lab)
     assert '"resources"' not in swarm.stack.pulumi("stack", "export").text

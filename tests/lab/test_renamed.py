@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from docker import DockerClient
 
 from lab import nodes
 from tests.lab.edits import previewed
@@ -18,20 +17,13 @@ def workload(swarm: Swarm) -> None:
     swarm.run_workload()
 
 
-def containers(swarm: Swarm) -> dict[str, str]:
-    """The IDs of the node containers by name, and of their volumes."""
-    engine = DockerClient(base_url=swarm.lab.docker_host)
-    found = {container.name: container.id for container in engine.containers.list(all=True)}
-    return {**found, **{volume.name: volume.attrs["CreatedAt"] for volume in engine.volumes.list()}}
-
-
 @pytest.fixture
 def unchanged(swarm: Swarm) -> Iterator[Picture]:
     """The swarm and its node containers are the same after the test as before it."""
-    before, machines = swarm.picture(), containers(swarm)
+    before, machines = swarm.picture(), swarm.machines()
     yield before
     assert not before.differences(swarm.picture())
-    assert containers(swarm) == machines
+    assert swarm.machines() == machines
 
 
 def write(swarm: Swarm, managers: list[str], workers: list[str]) -> None:

@@ -142,6 +142,11 @@ def test_a_damaged_log_is_repaired_by_the_plans_id(host: Host, kind: str) -> Non
         assert "safety copy: /var/lib/docker/swarm.saved-" in shown
         assert "tried in a sandbox on its manager, and the swarm came up" in shown
         assert "next 1:" in shown
+    require_all_but_the_last(host, before, kind)
+
+
+def require_all_but_the_last(host: Host, before: dict[str, Any], kind: str) -> None:
+    """The swarm leads again, and has all but the entries behind the damage."""
     assert host.leads()
     now, kept = host.picture(), host.configs()
     assert kept == list(CONFIGS[: len(kept)]), "only the last entries may be lost"
@@ -184,13 +189,35 @@ def test_an_autolocked_swarm_needs_its_key_and_is_locked_again_with_a_new_one(ho
     assert host.picture() == before
     new = host.on("docker", "swarm", "unlock-key", "-q")
     assert new != key
-    head = host.on("head", "-1", "/var/lib/docker/swarm/certificates/swarm-node.key")
-    assert head == "-----BEGIN ENCRYPTED PRIVATE KEY-----"
+    assert locked_head(host)
     host.on("systemctl", "restart", "docker")
     assert host.state() == "locked"
     shown = host.rescued("--unlock-key-file", "-", stdin=new)
     assert "unlock it with the unlock key that you give" in shown
     assert host.picture() == before
+    host.on("docker", "swarm", "update", "--autolock=false")
+
+
+def locked_head(host: Host) -> bool:
+    head = host.on("head", "-1", "/var/lib/docker/swarm/certificates/swarm-node.key")
+    return head == "-----BEGIN ENCRYPTED PRIVATE KEY-----"
+
+
+@pytest.mark.whole
+@pytest.mark.parametrize(
+    "kind", [damage.FLIPPED_EARLY, damage.FLIPPED_MIDDLE, damage.TOO_LONG, damage.TRUNCATED, damage.NO_SNAPSHOT]
+)
+def test_an_autolocked_swarm_comes_back_locked_from_any_other_damage(host: Host, kind: str) -> None:
+    """Some of it the engine mends by itself once it has the key."""
+    host.on("docker", "swarm", "update", "--autolock=true")
+    key = host.on("docker", "swarm", "unlock-key", "-q")
+    host.write()
+    before = host.picture()
+    damage.harm(host.lab, host.name, kind)
+    shown = host.rescued("--unlock-key-file", "-", stdin=key)
+    assert key not in shown
+    assert locked_head(host)
+    require_all_but_the_last(host, before, kind)
     host.on("docker", "swarm", "update", "--autolock=false")
 
 
@@ -215,19 +242,28 @@ def test_another_manager_that_answers_is_in_the_way_and_one_that_is_off_is_named
 
 
 @pytest.mark.whole
-def test_a_disk_that_fills_up_under_load_is_told_as_the_cause(host: Host) -> None:
+@pytest.mark.parametrize("autolock", [False, True], ids=["open", "autolocked"])
+def test_a_disk_that_fills_up_under_load_is_told_as_the_cause(host: Host, autolock: bool) -> None:
+    host.on("docker", "swarm", "update", f"--autolock={str(autolock).lower()}")
+    key = host.on("docker", "swarm", "unlock-key", "-q") if autolock else ""
+    unlocking = ("--unlock-key-file", "-") if autolock else ()
     host.write()
     damage.make_small(host.lab, host.name, "150m")
+    if autolock:
+        host.rescued(*unlocking, stdin=key)
     assert host.leads()
     took = damage.write_until_full(host.lab, host.name)
     assert 0 < took < 400, "the disk fills up"
-    refused = host.rescue()
+    refused = host.rescue(*unlocking, stdin=key)
     assert "code: disk-full" in refused.stderr, (refused, host.on("docker", "info", check=False))
     damage.make_space(host.lab, host.name)
     host.on("sh", "-c", "systemctl reset-failed docker.service; systemctl restart docker.service")
     if not host.leads():
-        host.rescued()
+        host.rescued(*unlocking, stdin=key)
     assert host.leads()
     kept = [name for name in host.configs() if name.startswith("load-")]
     assert len(kept) >= took - 1, "what the engine took is there, but for the last entry"
     assert set(CONFIGS) <= set(host.configs())
+    assert locked_head(host) is autolock
+    host.on("docker", "swarm", "update", "--autolock=false")
+    damage.make_ordinary(host.lab, host.name)

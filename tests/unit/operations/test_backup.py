@@ -145,7 +145,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setattr(snapshot.program, "run", manager.run)
         monkeypatch.setattr(snapshot, "identity", no_certificate)
         monkeypatch.setattr(restart, "may_halt", lambda *_: None)
-        monkeypatch.setattr(restart, "await_back", lambda *_: manager.done.append("waited for"))
+        monkeypatch.setattr(restart, "await_back", lambda *_, **__: manager.done.append("waited for"))
         monkeypatch.setattr(taking, "Escrow", lambda *_: SimpleNamespace(keep=lambda _: manager.done.append("kept")))
         return manager
 

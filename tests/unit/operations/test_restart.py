@@ -5,13 +5,17 @@ from typing import Any
 import pytest
 
 from recovery.cluster import Cluster
-from recovery.errors import Refused
+from recovery.copies.escrow import Escrow
+from recovery.errors import NoUnlockKey, Refused
 from recovery.node.engine import Engine
 from recovery.operations.promote import promote
-from recovery.operations.restart import reboot, restart
+from recovery.operations.restart import await_back, reboot, restart
+from recovery.survey.nodes import stable_survey
 from recovery.swarm import raft_options
+from recovery.swarm.model import LocalState
 from tests.fake.cases import Case, Theatre, quiet
 from tests.fake.wires import wired
+from tests.unit.swarm.test_key_file import unlock_key
 
 ELECTION = 40.0
 """The clock's seconds for which nobody leads: one that hung, and an election."""
@@ -50,4 +54,42 @@ def test_the_last_survivor_is_not_halted_where_only_a_recovery_brings_the_quorum
             act(Cluster(scene.settings), scene.settings.node("manager-c"), say=quiet)
         assert refused.value.code == "recover-first"
         assert refused.value.remedy.startswith("requorum plan")
+        assert len(wires.effects) == done
+
+
+def test_an_engine_that_starts_locked_is_unlocked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Escrow, "opening", lambda *_, **__: unlock_key())
+    with wired() as wires:
+        scene = Theatre(wires).stage(Case(3, frozenset()))
+        wires.swarm.named("manager-c").key = unlock_key()
+        now = restart(Cluster(scene.settings), scene.settings.node("manager-c"), say=quiet)
+        assert now.state is LocalState.ACTIVE
+        assert wires.effects[-2:] == ["manager-c: restart its engine", "manager-c: unlock"]
+
+
+def test_without_a_leader_an_engine_that_starts_locked_is_left_to_the_recovery(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One key is not enough there."""
+    monkeypatch.setattr(Escrow, "opening", lambda *_, **__: unlock_key())
+    with wired() as wires:
+        scene = Theatre(wires).stage(Case(3, frozenset({"manager-b", "manager-c"})))
+        cluster, node = Cluster(scene.settings), scene.settings.node("manager-a")
+        before = stable_survey(cluster)
+        wires.swarm.named("manager-a").state = LocalState.LOCKED
+        now = await_back(cluster, node, before, "restarting the engine", 1.0, say=quiet)
+        assert now.state is LocalState.LOCKED
+        assert "manager-a: unlock" not in wires.effects
+
+
+@pytest.mark.parametrize("act", [restart, reboot])
+def test_an_engine_that_would_stay_locked_is_not_stopped(monkeypatch: pytest.MonkeyPatch, act: Any) -> None:
+    def none(*_: Any, **__: Any) -> Any:
+        raise NoUnlockKey("unlocking manager-a", "escrow has no key", remedy="run it again", code="no-unlock-key")
+
+    monkeypatch.setattr(Escrow, "opening", none)
+    with wired() as wires:
+        scene = Theatre(wires).stage(Case(3, frozenset()))
+        wires.swarm.named("manager-a").key = unlock_key()
+        done = len(wires.effects)
+        with pytest.raises(NoUnlockKey):
+            act(Cluster(scene.settings), scene.settings.node("manager-a"), say=quiet)
         assert len(wires.effects) == done

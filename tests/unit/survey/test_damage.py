@@ -110,8 +110,8 @@ def test_nobody_elses_log_is_read(seen: NodeReport) -> None:
 
 @pytest.mark.parametrize(
     "seen",
-    [FAILED, DOWN, replace(UP, state=LocalState.PENDING), replace(UP, control=False)],
-    ids=["error", "down", "pending", "stopped under load"],
+    [FAILED, DOWN, LOCKED, replace(UP, state=LocalState.PENDING), replace(UP, control=False)],
+    ids=["error", "down", "locked", "pending", "stopped under load"],
 )
 def test_a_full_disk_is_the_cause_before_the_log_is(seen: NodeReport) -> None:
     damage, full, verbs = look(seen, WRONG, LEAST_BYTES - (2 << 20))

@@ -57,7 +57,7 @@ def left_over(swarm: Swarm, node: str) -> list[str]:
         node,
         "sh",
         "-c",
-        "ls /var/lib/requorum/copies 2>/dev/null; pgrep -a dockerd | grep -- --data-root=/mnt; ip -o link | grep requorum0; true",
+        "ls /var/lib/requorum/copies 2>/dev/null; pgrep -a dockerd | grep -- --data-root=/data; ip -o link | grep requorum0; true",
     )
     return found.split("\n") if found else []
 

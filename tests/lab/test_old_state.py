@@ -84,8 +84,20 @@ def swarm(checkout: Path, stack: Stack) -> Swarm:
     return swarm
 
 
-def test_it_is_healthy_and_nothing_is_to_be_changed(swarm: Swarm) -> None:
+def test_it_is_healthy_and_only_its_preparations_give_up_their_key(swarm: Swarm) -> None:
+    """The older release had the operator's SSH key in the state, once for each node."""
     assert requorum(swarm.stack, "status").status == 0
+    exported = ("stack", "export", "--show-secrets")
+    assert "PRIVATE KEY" in swarm.stack.pulumi(*exported).text
+    assert previewed(swarm.stack).keys() == {"update", "unchanged"}
+    at = {name: swarm.on(name, "stat", "-c", "%Y", "/etc/requorum") for name in swarm.nodes()}
+    done = swarm.stack.up("--skip-preview", "--json")
+    assert "preparing" not in done.errors
+    assert at == {name: swarm.on(name, "stat", "-c", "%Y", "/etc/requorum") for name in swarm.nodes()}
+    state = swarm.stack.pulumi(*exported).text
+    assert "PRIVATE KEY" not in state
+    assert "command:remote" not in state
+    assert not KNOWN["before"].differences(swarm.picture())
     assert "unchanged" in swarm.stack.preview("--expect-no-changes").text
     assert swarm.stack.outputs()["clusterId"] == KNOWN["before"].cluster_id
 

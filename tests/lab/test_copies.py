@@ -34,6 +34,16 @@ exec /usr/bin/tar "$@"
 """Packs a log without its newest entries, and reports success."""
 
 
+GUEST = """set -e
+ip netns add guest; ip link add g0 type veth peer name g1; ip link set g1 netns guest
+ip link set g0 master docker_gwbridge up
+ip netns exec guest ip address add 172.18.0.200/16 dev g1
+ip netns exec guest ip link set g1 up
+ip netns exec guest ip route add default via 172.18.0.1
+"""
+"""A network namespace as Docker makes one for a container of a service."""
+
+
 @pytest.fixture(scope="module")
 def running(swarm: Swarm) -> Swarm:
     """The swarm with its services."""
@@ -297,3 +307,25 @@ def test_a_copy_is_not_tried_on_an_older_engine(running: Swarm, stack: Stack) ->
     assert newest["engine"].startswith(f"{image.DEFAULT}.")
     assert drill["proof"]["verdict"] == "unproven"
     assert "the engine of worker-2 (20.10." in drill["proof"]["detail"]
+
+
+def test_a_container_reaches_the_swarm_s_ports_of_no_other_node(running: Swarm) -> None:
+    """It would come there under the address of its own node, which the firewall there lets in."""
+    other = address(2, 12)
+
+    def reached(port: int) -> bool:
+        knock = ("ip", "netns", "exec", "guest", "bash", "-c", f"exec 3<>/dev/tcp/{other}/{port} && echo reached")
+        return running.on("worker-1", "timeout", "4", *knock, check=False) == "reached"
+
+    running.on("worker-1", "sh", "-c", GUEST)
+    try:
+        assert [port for port in (22, 2377, 7946) if reached(port)] == [22]
+        running.on("worker-1", "iptables", "-t", "mangle", "-D", "FORWARD", "-j", "REQUORUM")
+        assert [port for port in (22, 2377, 7946) if reached(port)] == [22, 2377, 7946], "nothing else keeps it away"
+        preview = requorum(running.stack, "status", "--json")
+        (drift,) = [one["drift"] for one in json.loads(preview.text)["nodes"] if one["name"] == "worker-1"]
+        assert "IPv4" in str(drift)
+    finally:
+        running.on("worker-1", "sh", "-c", "ip link del g0; ip netns del guest")
+        running.stack.up("--skip-preview")
+    assert running.on("worker-1", "iptables", "-t", "mangle", "-S", "FORWARD").endswith("-A FORWARD -j REQUORUM")

@@ -202,6 +202,28 @@ def test_a_drill_brings_every_newest_copy_up_and_says_how_long_it_took(running: 
     assert not left_over(running, "worker-1")
 
 
+def test_a_container_reaches_the_swarm_s_ports_of_no_other_node(running: Swarm) -> None:
+    """It would come there under the address of its own node, which the firewall there lets in."""
+    other = address(2, 12)
+
+    def reached(port: int) -> bool:
+        knock = ("ip", "netns", "exec", "guest", "bash", "-c", f"exec 3<>/dev/tcp/{other}/{port} && echo reached")
+        return running.on("worker-1", "timeout", "4", *knock, check=False) == "reached"
+
+    running.on("worker-1", "sh", "-c", GUEST)
+    try:
+        assert [port for port in (22, 2377, 7946) if reached(port)] == [22]
+        running.on("worker-1", "iptables", "-t", "mangle", "-D", "FORWARD", "-j", "REQUORUM")
+        assert [port for port in (22, 2377, 7946) if reached(port)] == [22, 2377, 7946], "nothing else keeps it away"
+        preview = requorum(running.stack, "status", "--json")
+        (drift,) = [one["drift"] for one in json.loads(preview.text)["nodes"] if one["name"] == "worker-1"]
+        assert "IPv4" in str(drift)
+    finally:
+        running.on("worker-1", "sh", "-c", "ip link del g0; ip netns del guest")
+        running.stack.up("--skip-preview")
+    assert running.on("worker-1", "iptables", "-t", "mangle", "-S", "FORWARD").endswith("-A FORWARD -j REQUORUM")
+
+
 @pytest.fixture
 def dropping(running: Swarm) -> Iterator[str]:
     """A manager whose copies lack the newest entries of the log."""
@@ -307,25 +329,3 @@ def test_a_copy_is_not_tried_on_an_older_engine(running: Swarm, stack: Stack) ->
     assert newest["engine"].startswith(f"{image.DEFAULT}.")
     assert drill["proof"]["verdict"] == "unproven"
     assert "the engine of worker-2 (20.10." in drill["proof"]["detail"]
-
-
-def test_a_container_reaches_the_swarm_s_ports_of_no_other_node(running: Swarm) -> None:
-    """It would come there under the address of its own node, which the firewall there lets in."""
-    other = address(2, 12)
-
-    def reached(port: int) -> bool:
-        knock = ("ip", "netns", "exec", "guest", "bash", "-c", f"exec 3<>/dev/tcp/{other}/{port} && echo reached")
-        return running.on("worker-1", "timeout", "4", *knock, check=False) == "reached"
-
-    running.on("worker-1", "sh", "-c", GUEST)
-    try:
-        assert [port for port in (22, 2377, 7946) if reached(port)] == [22]
-        running.on("worker-1", "iptables", "-t", "mangle", "-D", "FORWARD", "-j", "REQUORUM")
-        assert [port for port in (22, 2377, 7946) if reached(port)] == [22, 2377, 7946], "nothing else keeps it away"
-        preview = requorum(running.stack, "status", "--json")
-        (drift,) = [one["drift"] for one in json.loads(preview.text)["nodes"] if one["name"] == "worker-1"]
-        assert "IPv4" in str(drift)
-    finally:
-        running.on("worker-1", "sh", "-c", "ip link del g0; ip netns del guest")
-        running.stack.up("--skip-preview")
-    assert running.on("worker-1", "iptables", "-t", "mangle", "-S", "FORWARD").endswith("-A FORWARD -j REQUORUM")

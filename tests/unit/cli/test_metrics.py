@@ -148,7 +148,7 @@ def test_a_file_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pyte
     assert "requorum.prom: No such file or directory next: make its folder" in " ".join(done.stderr.split())
 
 
-def test_each_question_is_a_look_of_its_own() -> None:
+def test_questions_of_one_moment_share_a_look() -> None:
     looks: list[int] = []
 
     def look() -> Watched:
@@ -162,7 +162,7 @@ def test_each_question_is_a_look_of_its_own() -> None:
     for _ in range(2):
         with urllib.request.urlopen(f"http://127.0.0.1:{server.server_port}/metrics") as answer:
             assert b'requorum_status{cluster="lab"} 0.0' in answer.read()
-    assert len(looks) == before + 2
+    assert len(looks) == before + 1
     server.shutdown()
     thread.join()
 

@@ -8,7 +8,7 @@ from components.progress import say, stop
 from components.settings import from_program
 from recovery.cluster import Cluster
 from recovery.errors import RequorumError, StoreError
-from recovery.operations import consent, lifecycle, setup
+from recovery.operations import consent, exposure, lifecycle, setup
 from recovery.operations.assess import assess
 from recovery.operations.report import PULUMI
 
@@ -30,6 +30,8 @@ try:
 except RequorumError as error:
     stop(error)
 
+for warning in exposure.warnings(settings):
+    pulumi.log.warn(warning)
 for fault in faults:
     pulumi.log.warn(f"{fault.line}. next: {fault.remedy}")
 if settings.recover is True and not assessment.plan.id:

@@ -88,7 +88,6 @@ class Cluster(pulumi.ComponentResource):
         return {
             node.name: Preparation(
                 node,
-                settings,
                 names,
                 identities[node.name],
                 node.name in assessment.diagnosis.left_alone,

@@ -25,12 +25,18 @@ class Identities:
         """The name of a resource of the node."""
         return f"{node.address}-{kind}"
 
-    def aliases(self, node: Node, kind: str, *, plain: bool = False) -> pulumi.ResourceOptions:
-        """The other names of that resource. With ``plain``, an earlier release called it just like its node."""
+    def aliases(self, node: Node, kind: str, *, plain: bool = False, former: str = "") -> pulumi.ResourceOptions:
+        """The other names of that resource. With ``plain``, an earlier release called it just like its node.
+
+        ``former`` is the type that the resource had in an earlier release, under any of its names.
+        """
         names = self.before.get(str(node.address), ())
         # An address has dots, and a node's name has none.
         known = [name if plain and "." not in name else f"{name}-{kind}" for name in names]
-        return pulumi.ResourceOptions(aliases=[pulumi.Alias(name=name) for name in known])
+        aliases = [pulumi.Alias(name=name) for name in known]
+        if former:
+            aliases += [pulumi.Alias(name=name, type_=former) for name in (self.resource(node, kind), *known)]
+        return pulumi.ResourceOptions(aliases=aliases)
 
 
 def of(settings: Settings, moved: Sequence[AddressChange], machines: Mapping[str, str]) -> Identities:

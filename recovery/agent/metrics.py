@@ -1,8 +1,11 @@
 """The metrics of an agent, in a file that a Prometheus node exporter reads. Times are Unix time stamps."""
 
+import os
+import tempfile
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
-from prometheus_client import CollectorRegistry, write_to_textfile
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -58,7 +61,23 @@ class AgentCollector(Collector):
 def write(config: Config, state: State, waiting: Sequence[Entry]) -> None:
     """Write the metrics, if a folder for them is set. Raises: OSError."""
     if config.metrics:
-        write_to_textfile(str(config.metrics / METRICS_FILE), collected(config, state, waiting))
+        write_textfile(config.metrics / METRICS_FILE, collected(config, state, waiting))
+
+
+def write_textfile(path: Path, registry: CollectorRegistry) -> None:
+    """Write the metrics to a file that everybody may read, in one moment. Raises: OSError.
+
+    The folder may belong to the node exporter's user. So the new file is one that nobody else has made or linked.
+    """
+    file, made = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(file, "wb") as writing:
+            writing.write(generate_latest(registry))
+            os.fchmod(file, 0o644)
+        Path(made).replace(path)
+    except BaseException:
+        Path(made).unlink(missing_ok=True)
+        raise
 
 
 def collected(config: Config, state: State, waiting: Sequence[Entry]) -> CollectorRegistry:

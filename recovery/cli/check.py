@@ -4,10 +4,11 @@ from typing import Annotated
 
 import typer
 
-from recovery.cli.console import FileOption, JsonOption, StackOption, app, examples, opened, out, print_json
+from recovery.cli.console import FileOption, JsonOption, StackOption, app, examples, opened, out, print_json, say
 from recovery.cli.progress import progress
 from recovery.cli.show import check as show
 from recovery.cli.status import look, shown
+from recovery.operations import exposure
 from recovery.operations import setup as set_up
 from recovery.planning.diagnosis import Kind
 
@@ -33,6 +34,8 @@ def check(
             new = seen.diagnosis.kind is Kind.ABSENT
             conditions = set_up.conditions(cluster, seen.survey) if setup or new else ()
             found = show.check(shown(cluster, seen), conditions)
+        for warning in exposure.warnings(cluster.settings):
+            say(f"warning: {warning}")
         if as_json:
             print_json(show.as_json(found))
         else:

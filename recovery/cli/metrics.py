@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from prometheus_client import CollectorRegistry, generate_latest, start_http_server, write_to_textfile
+from prometheus_client import CollectorRegistry, generate_latest, start_http_server
 
+from recovery.agent.metrics import write_textfile
 from recovery.cli.console import FileOption, StackOption, app, examples, opened, say
 from recovery.cli.progress import progress
 from recovery.cli.show.metrics import Live, Watched
@@ -42,7 +43,7 @@ def metrics(
             _serve(listen, registry)
         elif textfile:
             try:
-                write_to_textfile(str(textfile), registry)
+                write_textfile(textfile, registry)
             except OSError as error:
                 raise LocalError(
                     f"writing {textfile}",
@@ -55,7 +56,7 @@ def metrics(
 
 
 def _serve(listen: str, registry: CollectorRegistry) -> None:
-    """Serve metrics until interrupted. Each request surveys the cluster."""
+    """Serve metrics until interrupted. A request surveys the cluster, at most once in `MOMENT`."""
     address, _, port = listen.rpartition(":")
     if not port.isdecimal():
         raise SettingError(

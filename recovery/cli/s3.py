@@ -31,13 +31,20 @@ def show_offers(stack: StackOption = "", config_file: FileOption = None, as_json
     raise typer.Exit(max((show.exit_code(site) for site in found), key=show.SEVERITY.index))
 
 
-@app.command("policy", epilog=examples("requorum policy > policy.json", "requorum policy --second"))
+@app.command(
+    "policy",
+    epilog=examples(
+        "requorum policy > policy.json", "requorum policy --manager manager-a", "requorum policy --for prune --second"
+    ),
+)
 def show_policy(
+    use: Annotated[policy.Use, typer.Option("--for", help="What the credentials are for.")] = policy.Use.AGENT,
+    manager: Annotated[str, typer.Option("--manager", help="Only what the agent of this manager needs.")] = "",
     second: Annotated[bool, typer.Option("--second", help="Print the policy of the second site.")] = False,
     stack: StackOption = "",
     config_file: FileOption = None,
 ) -> None:
-    """Print the S3 policy that the nodes' credentials need."""
+    """Print the S3 policy that the credentials of the agents, or of one command, need."""
     with opened(stack, config_file) as cluster:
         settings = cluster.settings
         sites = settings.backup.sites
@@ -45,5 +52,16 @@ def show_policy(
             raise SettingError(
                 "backup.second", "is not set", remedy="run requorum policy without --second", code="setting-missing"
             )
-        managers = [manager.name for manager in settings.managers]
-        print(json.dumps(policy.of_nodes(sites[int(second)], settings.cluster, managers), indent=2))
+        managers = [node.name for node in settings.managers]
+        if manager and (manager not in managers or use is not policy.Use.AGENT):
+            raise SettingError(
+                "(--manager)",
+                f"{manager} is not a manager with an agent" if manager not in managers else "is for agents only",
+                remedy=f"name one of {', '.join(managers)}, without --for",
+                code="bad-argument",
+            )
+        print(
+            json.dumps(
+                policy.of(use, sites[int(second)], settings.cluster, [manager] if manager else managers), indent=2
+            )
+        )

@@ -18,7 +18,7 @@ from recovery.onnode.sandbox import AT_FAULT
 SECONDS = 300
 MODULES = (
     "__init__", "waiting", "swarm/__init__", "swarm/crc32c", "swarm/protobuf", "swarm/wal",
-    "onnode/__init__", "onnode/__main__", "onnode/api", "onnode/archive", "onnode/copying", "onnode/repair", "onnode/sandbox", "onnode/space",
+    "onnode/__init__", "onnode/__main__", "onnode/api", "onnode/archive", "onnode/confined", "onnode/copying", "onnode/repair", "onnode/sandbox", "onnode/space",
     "onnode/process", "onnode/streaming", "onnode/volume",
 )  # fmt: skip
 MAIN = "import sys; from recovery.onnode.__main__ import main; sys.exit(main(sys.argv[0], sys.argv[1:]))"

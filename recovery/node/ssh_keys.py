@@ -7,12 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from recovery.errors import SettingError
-from recovery.node.door import Door, door
+from recovery.node.door import Door
 from recovery.node.ssh_library import asyncssh
-from recovery.swarm.machines import Node, Ssh
 
-GO_PREFERS = ("ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa", "ssh-ed25519")
-"""The order of host keys in golang.org/x/crypto/ssh (defaultHostKeyAlgos). pulumi-command pins only one key."""
 AGENT = "SSH_AUTH_SOCK"
 """The variable that names the socket of the SSH agent (ssh-agent(1))."""
 KEY = "ssh.privateKeyFile"
@@ -83,30 +80,6 @@ def in_agent(path: Path | None) -> Any:
                 code="unreadable-file",
             ) from None
     return None
-
-
-def private_key_text(path: Path) -> str:
-    """The text of the operator's private key, a secret. Raises: SettingError if the key cannot be used."""
-    in_agent(path)
-    return path.read_text()
-
-
-def pinned_key(node: Node, ssh: Ssh) -> str:
-    """The pinned host key of the node, as a line of `authorized_keys`.
-
-    Of several keys, it is the one that a Go client asks for first. Raises: SettingError if none is pinned.
-    """
-    keys = known_keys(door(node, ssh))
-    if not keys:
-        raise SettingError(
-            "ssh.knownHostsFile",
-            f"{ssh.known_hosts_file} pins no host key for {node.name} ({node.dial})",
-            remedy=f"check the machine's host key, then add it to that file: ssh-keyscan -p {ssh.port} {node.dial}",
-            code="host-key-not-pinned",
-        )
-    ranks = {algorithm: rank for rank, algorithm in enumerate(GO_PREFERS)}
-    first = min(keys, key=lambda key: ranks.get(key.get_algorithm(), len(ranks)))
-    return first.export_public_key().decode().strip()
 
 
 def known_keys(there: Door) -> Sequence[asyncssh.SSHKey]:

@@ -1,9 +1,10 @@
 """Restores a copy as in a disaster, in a sandbox on the node, and reads the swarm back through a second engine.
 
-The sandbox has separate network, process, mount and containerd namespaces. Its network holds only the manager's
-original address. Its files are in memory, so that it touches neither the node's engine nor its disk. When its first
-process ends, all of the sandbox disappears. systemd limits its memory and gives it the least share of the processors.
-Its time is limited too. Only one sandbox runs at a time on a node. Otherwise two would count on the same free memory.
+The sandbox has namespaces of its own for network, processes, mounts, IPC and host name, and a containerd of its own. Its
+network holds only the manager's original address. Its files are in memory, and it sees nothing of the node but programs
+(`recovery.onnode.confined`). So it touches neither the node's engine nor its disk. When its first process ends, all of the
+sandbox disappears. systemd limits its memory and gives it the least share of the processors. Its time is limited too. Only
+one sandbox runs at a time on a node. Otherwise two would count on the same free memory.
 """
 
 import fcntl
@@ -20,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from recovery.onnode import api, archive, copying
+from recovery.onnode import api, archive, confined, copying
 from recovery.waiting import until
 
 SECONDS = 60
@@ -38,10 +39,13 @@ ENGINE_BYTES = 300 << 20
 SEGMENT_BYTES = 64 << 20
 """The log's next segment, which the engine makes when it starts (etcd, server/storage/wal: SegmentSizeBytes)."""
 SPARE_BYTES = 32 << 20
-MOUNT = Path("/mnt")
-DATA = MOUNT / "data"
-SOCKET = MOUNT / "engine.sock"
-CONFIG = MOUNT / "daemon.json"
+ROOT = Path("/mnt")
+"""On the node, where the root of the sandbox is put together. All other paths are in the sandbox."""
+COPY = Path("/copy")
+DATA = Path("/data")
+SOCKET = Path("/engine.sock")
+LOG = Path("/log")
+CONFIG = Path("/daemon.json")
 """An empty configuration, because that of the node's engine does not apply in the sandbox."""
 UNPACK = 'set -o pipefail; zstd -q -dc "$1" | tar --sparse -xpf - -C "$2" swarm'
 AT_FAULT = 3
@@ -50,9 +54,9 @@ KILLED = (137, -9)
 POLL = 0.02
 START_SECONDS = 30.0
 DOCKERD = (
-    "dockerd", f"--data-root={DATA}", f"--exec-root={MOUNT}/exec", f"--pidfile={MOUNT}/pid", f"--host=unix://{SOCKET}",
-    "--bridge=none", "--iptables=false", "--ip6tables=false", "--storage-driver=vfs", f"--config-file={CONFIG}",
-    "--containerd-namespace=requorum", "--containerd-plugins-namespace=requorum-plugins",
+    "dockerd", f"--data-root={DATA}", "--exec-root=/exec", "--pidfile=/pid", f"--host=unix://{SOCKET}",
+    "--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--storage-driver=vfs",
+    f"--config-file={CONFIG}",
 )  # fmt: skip
 
 
@@ -112,7 +116,7 @@ def _prove(program: str, copy: Path, address: str, size: int, key: bytes, lock: 
     argv = [
         "timeout", "--signal=KILL", str(SECONDS),
         "systemd-run", "--scope", "--quiet", "--collect", f"--property=MemoryMax={limit}", "--property=CPUWeight=5",
-        "unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
+        "unshare", "--net", "--mount", "--pid", "--ipc", "--uts", "--fork", "--kill-child", "--mount-proc",
         sys.executable, program, "inside", json.dumps({"copy": str(copy), "address": address, "size": size}),
     ]  # fmt: skip
     start = time.monotonic()
@@ -131,18 +135,21 @@ def inside(copy: Path, address: str, size: int, key: bytes) -> dict[str, Any]:
 
     Raises: Failed; Unable, also if the kernel kills the engine; Unfit; OSError.
     """
-    _run("mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "none", str(MOUNT))
+    try:
+        confined.enter(ROOT, copy, size)
+    except confined.Unconfined as error:
+        raise Unable(str(error)) from None
     _run("ip", "link", "set", "lo", "up")
     _run("ip", "link", "add", "requorum0", "type", "bridge")  # not every kernel has dummy links
     _run("ip", "address", "add", f"{address}/32", "dev", "requorum0")
     _run("ip", "link", "set", "requorum0", "up")
     CONFIG.write_text("{}")
-    with (MOUNT / "log").open("wb") as log:
-        engine = subprocess.Popen(DOCKERD, stdout=log, stderr=log)
+    with LOG.open("wb") as log:
+        engine = subprocess.Popen(confined.engine(*DOCKERD), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
         _until_up(engine)
         start = time.monotonic()
-        _unpack(copy, key)
+        _unpack(COPY, key)
         wanted = {"ForceNewCluster": True, "ListenAddr": f"{address}:2377", "AdvertiseAddr": address}
         _ask("POST", "/swarm/init", wanted, seconds=SECONDS)  # the engine answers after the election
         return {**_inventory(), "recovery_seconds": round(time.monotonic() - start, 3)}
@@ -218,7 +225,7 @@ def _ends(engine: "subprocess.Popen[bytes]") -> bool:
 
 def _last_words() -> str:
     """The last message of the engine, without the trace of a panic."""
-    lines = (MOUNT / "log").read_text(errors="replace").strip().splitlines()
+    lines = LOG.read_text(errors="replace").strip().splitlines()
     panics = [line for line in lines if line.startswith(("panic:", "fatal error:"))]
     return [*lines[-1:], *panics[:1]][-1] if lines else "it said nothing"
 

@@ -39,9 +39,32 @@ Nice=10
 CPUWeight=20
 IOWeight=20
 {more}
+{hardened}
 """
-COPY = "Type=oneshot\nRestart=on-failure\nRestartSec=10\nTimeoutStartSec=6h"
-WATCH = "Restart=always\nRestartSec=5\n[Install]\nWantedBy=multi-user.target"
+HARDENED = f"""NoNewPrivileges=yes
+PrivateTmp=yes
+ProtectSystem=strict
+ProtectHome=read-only
+ProtectKernelModules=yes
+ProtectKernelLogs=yes
+ProtectControlGroups=yes
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
+RestrictRealtime=yes
+LockPersonality=yes
+SystemCallArchitectures=native
+TasksMax=512
+CapabilityBoundingSet=CAP_CHOWN CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_FOWNER CAP_FSETID CAP_KILL CAP_NET_ADMIN
+CapabilityBoundingSet=CAP_NET_BIND_SERVICE CAP_SETGID CAP_SETPCAP CAP_SETUID CAP_SYS_ADMIN
+StateDirectory={STATE.parent.name}
+StateDirectoryMode=0700
+ReadWritePaths=/run -{HOME}/lib"""
+"""What the program of an agent cannot do, because it reads what S3 and the engine answer, as root.
+
+The restore test of a copy needs its rights to mount and to make a network, and the program caches its compiled modules.
+"""
+COPY = "Type=oneshot\nRestart=on-failure\nRestartSec=10\nTimeoutStartSec=6h\nMemoryMax=1G"
+WATCH = "Restart=always\nRestartSec=5\nMemoryMax=256M"
+AT_BOOT = "\n[Install]\nWantedBy=multi-user.target"
 DUE = """[Unit]
 Description=Requorum: a scheduled copy is due
 After=requorum-copy.service
@@ -154,8 +177,8 @@ class AgentStatus:
 
 def check(settings: Settings) -> None:
     """Check that the operator's files for the agents can be read. Raises: SettingError."""
-    if settings.agent:
-        files(settings, settings.managers[0])
+    for manager in settings.managers if settings.agent else ():
+        files(settings, manager)
 
 
 def require_fit(cluster: Cluster, assessment: Assessed) -> None:
@@ -280,14 +303,14 @@ def files(settings: Settings, node: Node) -> Mapping[str, bytes]:
     made = {
         **_library(),
         "etc/config.json": config(settings, node).to_json(),
-        "units/requorum-copy.service": _service("takes copies and stores them in S3", "copy", COPY),
+        "units/requorum-copy.service": _service("takes copies and stores them in S3", "copy", COPY, _written(agent)),
         "units/requorum-due.service": DUE.format(state=STATE).encode(),
         "units/requorum-copy.timer": TIMER.format(schedule=agent.schedule).encode(),
     }
     if agent.on_change:
-        made["units/requorum-watch.service"] = _service("starts a copy after each change", "watch", WATCH)
-    if agent.credentials_file:
-        made[f"etc/{CREDENTIALS.name}"] = _credentials(agent.credentials_file, settings.backup.sites)
+        made["units/requorum-watch.service"] = _service("starts a copy after each change", "watch", WATCH, AT_BOOT)
+    if credentials := agent.credentials_of(node.name):
+        made[f"etc/{CREDENTIALS.name}"] = _credentials(credentials, settings.backup.sites)
     if settings.backup.encryption and settings.backup.encryption.key_file:
         made[f"etc/{CUSTOMER_KEY.name}"] = _read(settings.backup.encryption.key_file, "backup.encryption.keyFile")
     return made
@@ -325,8 +348,13 @@ def _bucket(bucket: Bucket, agent: Agent) -> Bucket:
     )
 
 
-def _service(what: str, verb: str, more: str) -> bytes:
-    return SERVICE.format(what=what, home=HOME, verb=verb, more=more).encode()
+def _service(what: str, verb: str, more: str, last: str) -> bytes:
+    return SERVICE.format(what=what, home=HOME, verb=verb, more=more, hardened=HARDENED + last).encode()
+
+
+def _written(agent: Agent) -> str:
+    """The folder for metrics, which the agent writes to. systemd reads a percent sign as the start of a variable."""
+    return f" -{str(agent.metrics_folder).replace('%', '%%')}" if agent.metrics_folder else ""
 
 
 def _credentials(path: Path, buckets: Sequence[Bucket]) -> bytes:

@@ -26,6 +26,8 @@ class Rules:
 
     ipv4: tuple[str, ...]
     ipv6: tuple[str, ...]
+    forwarded: tuple[str, ...]
+    """The rules of the chain of the same name for what the machine forwards, which is what its containers send, over IPv4."""
 
 
 def rules(settings: Settings, data_path_port: int) -> Rules:
@@ -35,6 +37,9 @@ def rules(settings: Settings, data_path_port: int) -> Rules:
     The nodes have IPv4 addresses, so nobody has a reason to come by IPv6.
 
     2377/tcp is the managers' API, 7946 gossip, the data path port carries overlay traffic (ESP when encrypted).
+
+    What a container sends to another node comes there from the address of its own node, and so from the network. So the
+    machine forwards nothing to these ports. Traffic of overlay networks is the machine's own, and not forwarded.
     """
     allowed = (
         f"-A {CHAIN} -s {settings.subnet} -p tcp -m multiport --dports 2377,7946 -j ACCEPT",
@@ -46,7 +51,13 @@ def rules(settings: Settings, data_path_port: int) -> Rules:
         f"-A {CHAIN} -p udp -m multiport --dports 7946,{data_path_port} -j DROP",
     )
     here = f"-A {CHAIN} -i lo -j RETURN"
-    return Rules((here, *allowed, *closed), (here, *closed))
+    from_outside = f"-A {CHAIN} ! -s {settings.subnet} -d {settings.subnet}"
+    forwarded = (
+        f"{from_outside} -p tcp -m multiport --dports 2377,7946 -j DROP",
+        f"{from_outside} -p udp -m multiport --dports 7946,{data_path_port} -j DROP",
+        f"{from_outside} -p esp -j DROP",
+    )
+    return Rules((here, *allowed, *closed), (here, *closed), forwarded)
 
 
 def is_wanted(settings: Settings, report: NodeReport | None) -> bool | None:

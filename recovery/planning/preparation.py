@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING
 
 from recovery.planning import firewall
 from recovery.planning.firewall import Rules
-from recovery.swarm.on_node import CHAIN, FIREWALL_PATH, FIREWALL_UNIT, MARK_PATH, TOOLS, VERSION_PATH, Chain, OnNode
+from recovery.swarm.on_node import (
+    CHAIN,
+    FIREWALL_PATH,
+    FIREWALL_UNIT,
+    MARK_PATH,
+    RULES_OF_IPV4,
+    TOOLS,
+    VERSION_PATH,
+    Chain,
+    OnNode,
+)
 
 if TYPE_CHECKING:
     from recovery.settings import Settings
@@ -50,18 +60,35 @@ place() {{
     while [ "$jumps" -gt 0 ]; do echo '-D INPUT -j {CHAIN}'; jumps=$((jumps - 1)); done
     printf -- '-I INPUT %s -j {CHAIN}\\nCOMMIT\\n' "$at"
   }} | "$1-restore" -w -n
-  "$1" -w -S {CHAIN} | sha256sum > "{FIREWALL_PATH}.v$2.sum"
+}}
+forward() {{
+  jumps=$(iptables -w -t mangle -S FORWARD | grep -cxF -e '-A FORWARD -j {CHAIN}' || true)
+  {{
+    printf '*mangle\\n:{CHAIN} - [0:0]\\n'
+    cat {FIREWALL_PATH}.forward
+    while [ "$jumps" -gt 0 ]; do echo '-D FORWARD -j {CHAIN}'; jumps=$((jumps - 1)); done
+    printf -- '-I FORWARD 1 -j {CHAIN}\\nCOMMIT\\n'
+  }} | iptables-restore -w -n
 }}
 place iptables 4
-[ ! -e /proc/net/if_inet6 ] || place ip6tables 6
+forward
+( {RULES_OF_IPV4} ) | sha256sum > {FIREWALL_PATH}.v4.sum
+if [ -e /proc/net/if_inet6 ]; then
+  place ip6tables 6
+  ip6tables -w -S {CHAIN} | sha256sum > {FIREWALL_PATH}.v6.sum
+fi
 """
 """Puts the chain in place, first in INPUT, in one step for each family. What Docker has put before all others, for encrypted
-networks, stays before it (moby, libnetwork/drivers/overlay: programInput). The digest is of the rules as the kernel lists them."""
+networks, stays before it (moby, libnetwork/drivers/overlay: programInput). What is forwarded meets the chain of that name in
+the table mangle, which Docker does not use. The digests are of the rules as the kernel lists them."""
 FIREWALL_ON = """cat > {path}.v4 <<'RULES'
 {ipv4}
 RULES
 cat > {path}.v6 <<'RULES'
 {ipv6}
+RULES
+cat > {path}.forward <<'RULES'
+{forwarded}
 RULES
 cat > {path}.sh <<'PLACE'
 {place}PLACE
@@ -90,6 +117,9 @@ FIREWALL_OFF = f"""if [ -e {FIREWALL_UNIT} ]; then
     "$family" -w -F {CHAIN} 2>/dev/null || true
     "$family" -w -X {CHAIN} 2>/dev/null || true
   done
+  while iptables -w -t mangle -D FORWARD -j {CHAIN} 2>/dev/null; do :; done
+  iptables -w -t mangle -F {CHAIN} 2>/dev/null || true
+  iptables -w -t mangle -X {CHAIN} 2>/dev/null || true
 fi
 """
 WRITE_VERSION = f"printf '%s\\n' {{}} > {VERSION_PATH}\n"
@@ -159,7 +189,12 @@ def version(text: str) -> str:
 
 def _firewall(rules: Rules) -> str:
     return FIREWALL_ON.format(
-        path=FIREWALL_PATH, unit=FIREWALL_UNIT, place=PLACE, ipv4="\n".join(rules.ipv4), ipv6="\n".join(rules.ipv6)
+        path=FIREWALL_PATH,
+        unit=FIREWALL_UNIT,
+        place=PLACE,
+        ipv4="\n".join(rules.ipv4),
+        ipv6="\n".join(rules.ipv6),
+        forwarded="\n".join(rules.forwarded),
     )
 
 

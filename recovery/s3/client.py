@@ -11,6 +11,7 @@ import botocore.session
 from botocore.config import Config
 from botocore.loaders import Loader
 
+from recovery.s3 import once
 from recovery.s3.bucket import Bucket
 from recovery.s3.deadline import bound
 
@@ -58,8 +59,11 @@ def session(profile: str | None) -> boto3.Session:
 
 
 @cache
-def client(bucket: Bucket, pace: RequestLimits) -> "S3Client":
-    """boto3's client, cached for each bucket and pace: making a client takes longer than using it."""
+def client(bucket: Bucket, pace: RequestLimits, *, only_new: bool = False) -> "S3Client":
+    """boto3's client, cached for each bucket and pace: making a client takes longer than using it.
+
+    With ``only_new``, its uploads replace no object.
+    """
     # S3-compatible servers stumble over checksums they do not know (botocore#3352).
     checksums: Literal["when_required", "when_supported"] = "when_supported" if bucket.checked else "when_required"
     config = Config(
@@ -76,4 +80,6 @@ def client(bucket: Bucket, pace: RequestLimits) -> "S3Client":
             "s3", region_name=bucket.region, endpoint_url=bucket.endpoint, config=config
         )
     bound(made, pace.read)
+    if only_new:
+        once.require_new(made)
     return made

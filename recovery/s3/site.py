@@ -21,7 +21,7 @@ from botocore.exceptions import (
 from botocore.exceptions import ConnectionError as NoConnection
 
 from recovery.errors import StoreError, StoreSilent
-from recovery.s3 import client
+from recovery.s3 import client, once
 from recovery.s3.bucket import SITES, Bucket
 from recovery.s3.client import BULK, PATIENT, RequestLimits
 from recovery.s3.clock import skew
@@ -214,20 +214,24 @@ class Site:
             return False
 
     def upload(self, path: Path, key: str) -> None:
-        """Upload a local file as a kept object: locked if the settings ask for that, and checked afterwards."""
+        """Upload a local file as a kept object: locked if the settings ask for that, checked, and by an agent only if it is new."""
         self.require_lock()
         with self.doing(f"writing {key} to"):
             with self._line.turn:
-                client.client(self.bucket, BULK).upload_file(
-                    str(path), self.bucket.name, self.own(key), ExtraArgs=self._kept, Config=self._line.transfer
+                once.write(
+                    self.bucket.write_only,
+                    lambda only_new: client.client(self.bucket, BULK, only_new=only_new).upload_file(
+                        str(path), self.bucket.name, self.own(key), ExtraArgs=self._kept, Config=self._line.transfer
+                    ),
                 )
             self._check(key, path.stat().st_size)
 
     def keep(self, key: str, content: bytes) -> None:
-        """Write a small kept object: locked if the settings ask for that, and checked afterwards."""
+        """Write a small kept object, as `upload` does."""
         self.require_lock()
         with self.doing(f"writing {key} to"):
-            self._put(key, content, **self._kept)
+            more = {True: once.ONLY_NEW, False: {}}
+            once.write(self.bucket.write_only, lambda only: self._put(key, content, **self._kept, **more[only]))
             self._check(key, len(content))
 
     def prolong(self, key: str) -> None:
@@ -333,10 +337,7 @@ class Site:
         return self._content(key, version, tries - 1)
 
     def _now(self, key: str) -> tuple[bytes, str] | None:
-        """A small object's current content and ETag; None if there is no such object.
-
-        For credentials that may not list, such as an agent's, S3 answers "denied" when there is no such object.
-        """
+        """As `look`, of what is there now, for any credentials."""
         try:
             return self._content(key, {})
         except ClientError as error:

@@ -17,12 +17,24 @@ class Agent(Frozen):
     """When each manager takes a copy whether anything changed or not: a calendar expression of systemd."""
     on_change: bool = True
     credentials_file: Path | None = None
-    """The nodes' own credentials for S3, in an AWS shared credentials file. None: boto3's chain on the node, such as its role."""
+    """The nodes' own credentials for S3, in an AWS shared credentials file; ``{name}`` stands for the manager's name.
+
+    None: boto3's chain on the node, such as its role.
+    """
     metrics_folder: PurePosixPath | None = None
     """On the nodes; where a Prometheus node exporter reads text files."""
     spool_copies: int = Field(50, ge=1)
     spool_megabytes: int = Field(1024, ge=1)
     """What a node keeps while S3 takes nothing; 10**6 bytes."""
+
+    @property
+    def has_own_credentials(self) -> bool:
+        """Whether each manager has credentials of its own."""
+        return "{name}" in str(self.credentials_file)
+
+    def credentials_of(self, manager: str) -> Path | None:
+        """The file with the credentials of one manager."""
+        return Path(str(self.credentials_file).replace("{name}", manager)) if self.credentials_file else None
 
     @model_validator(mode="after")
     @collected

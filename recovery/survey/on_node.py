@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from shlex import quote
 
 from recovery.swarm.on_node import (
     AGENT_HOME,
@@ -9,6 +10,7 @@ from recovery.swarm.on_node import (
     CHAIN,
     FIREWALL_PATH,
     FIREWALL_UNIT,
+    RULES_OF_IPV4,
     TOOLS,
     VERSION_PATH,
     Chain,
@@ -23,7 +25,7 @@ echo "version $(cat {VERSION_PATH})"
 for tool in {" ".join(TOOLS)}; do command -v "$tool" >/dev/null || echo "lacks $tool"; done
 [ ! -e {FIREWALL_UNIT} ] || echo "firewall $(systemctl is-enabled requorum-firewall.service)"
 chain() {{
-  rules=$(timeout 1 "$1" -w 1 -S {CHAIN}) || {{ case $? in 4|124) echo busy;; *) echo missing;; esac; return; }}
+  rules=$(timeout 1 sh -c "$3") || {{ case $? in 4|124) echo busy;; *) echo missing;; esac; return; }}
   state=ok
   if [ -e {FIREWALL_PATH}.v$2.sum ]; then
     [ "$(printf '%s\\n' "$rules" | sha256sum)" = "$(cat {FIREWALL_PATH}.v$2.sum)" ] || {{ echo changed; return; }}
@@ -37,8 +39,10 @@ chain() {{
   }} END {{ if (!found) print "late" }}'
 }}
 if [ -e {FIREWALL_UNIT} ]; then
-  echo "ipv4 $(chain iptables 4)"
-  if [ -e /proc/net/if_inet6 ]; then echo "ipv6 $(chain ip6tables 6)"; else echo 'ipv6 unused'; fi
+  rules4={quote(RULES_OF_IPV4)}
+  [ -e {FIREWALL_PATH}.forward ] || rules4='iptables -w 1 -S {CHAIN}'
+  echo "ipv4 $(chain iptables 4 "$rules4")"
+  if [ -e /proc/net/if_inet6 ]; then echo "ipv6 $(chain ip6tables 6 'ip6tables -w 1 -S {CHAIN}')"; else echo 'ipv6 unused'; fi
 fi
 echo "agent $(cat {AGENT_INSTALLED})"
 for unit in requorum-copy.timer requorum-watch.service; do

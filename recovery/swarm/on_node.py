@@ -11,6 +11,11 @@ FIREWALL_PATH = "/etc/requorum/firewall"
 """The rules of a family are in ``FIREWALL_PATH.v4`` and ``.v6``, and next to each the digest of the rules as the kernel lists them."""
 FIREWALL_UNIT = "/etc/systemd/system/requorum-firewall.service"
 CHAIN = "REQUORUM"
+RULES_OF_IPV4 = (
+    f"iptables -w 1 -S {CHAIN} && iptables -w 1 -t mangle -S {CHAIN} && "
+    f"iptables -w 1 -t mangle -S FORWARD | grep -xF -e '-A FORWARD -j {CHAIN}'"
+)
+"""Prints the firewall's rules of IPv4 as the kernel lists them, also those for what the machine forwards."""
 AGENT_HOME = "/usr/local/lib/requorum/agent"
 AGENT_INSTALLED = "/etc/requorum/agent/installed"
 """Holds the digest of the installed agent."""

@@ -45,7 +45,7 @@ from tests.fake.wires import Wires
 ROOT = Path(__file__).resolve().parent.parent.parent
 PROGRAM = ROOT / "__main__.py"
 CODE = re.compile(r"code: ([a-z-]+)")
-PREPARED = "command:remote:Command"
+PREPARED = "pulumi-python:dynamic/requorum:Prepared"
 Props = dict[str, Any]
 HANDLER = ThreadPoolExecutor(max_workers=1)
 """Handles one resource after the other, in the order in which the program registers them."""
@@ -188,10 +188,11 @@ class Update(mocks.MockMonitor):
         return found
 
     def _handled(self, urn: str, request: Any, inputs: Props) -> tuple[str, Props]:
-        if request.type == PREPARED and not self._preview and "*" not in request.ignoreChanges:
-            (machine_id,) = inputs["triggers"]
-            machines = self._wires.swarm.machines.values()
-            next(one for one in machines if one.machine_id == machine_id).marked = self._now.cluster
+        if request.type == PREPARED:
+            if not self._preview and "host" not in request.ignoreChanges:
+                machines = self._wires.swarm.machines.values()
+                next(one for one in machines if one.machine_id == inputs["host"]).marked = self._now.cluster
+            return request.name, inputs
         if PROVIDER_KEY not in inputs:
             return ("" if not request.custom else request.name), inputs
         known = next((key for key in self.key(urn, request) if key in self._state), None)

@@ -178,7 +178,7 @@ def wired() -> Iterator[Wires]:
                 shell.node, argv, stdin, stdout, check
             ),
         )
-        patch.setattr(client, "client", lambda *_: FakeS3(wires))
+        patch.setattr(client, "client", lambda *_, **__: FakeS3(wires))
         patch.setattr(probe, "probe", lambda *_: offering())
         patch.setattr(hosts, "presence", lambda _settings, nodes: wires.presence(nodes))
         patch.setattr(hosts, "_of_engines", lambda _: {})  # a container is called like its node

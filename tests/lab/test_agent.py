@@ -140,7 +140,7 @@ def test_an_agent_that_is_killed_anywhere_leaves_nothing_half(agents: Agents) ->
         agents.swarm.on(first, "systemctl", "kill", "--signal=KILL", "requorum-copy.service", check=False)
         agents.until(lambda: agents.holding(config), f"a copy after the kill at {delay} s")  # noqa: B023
     agents.until(lambda: not agents.told()[first]["fault"], "nothing is wrong any more")
-    left = ("sh", "-c", f"ls {STATE}/spool; pgrep -a dockerd | grep -- --data-root=/mnt; true")
+    left = ("sh", "-c", f"ls {STATE}/spool; pgrep -a dockerd | grep -- --data-root=/data; true")
     agents.until(lambda: not agents.swarm.on(first, *left), "nothing is left of any round")
     status = agents.stack.requorum("verify")
     assert status.status == 0, status.text

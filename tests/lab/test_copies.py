@@ -34,6 +34,16 @@ exec /usr/bin/tar "$@"
 """Packs a log without its newest entries, and reports success."""
 
 
+GUEST = """set -e
+ip netns add guest; ip link add g0 type veth peer name g1; ip link set g1 netns guest
+ip link set g0 master docker_gwbridge up
+ip netns exec guest ip address add 172.18.0.200/16 dev g1
+ip netns exec guest ip link set g1 up
+ip netns exec guest ip route add default via 172.18.0.1
+"""
+"""A network namespace as Docker makes one for a container of a service."""
+
+
 @pytest.fixture(scope="module")
 def running(swarm: Swarm) -> Swarm:
     """The swarm with its services."""
@@ -57,7 +67,7 @@ def left_over(swarm: Swarm, node: str) -> list[str]:
         node,
         "sh",
         "-c",
-        "ls /var/lib/requorum/copies 2>/dev/null; pgrep -a dockerd | grep -- --data-root=/mnt; ip -o link | grep requorum0; true",
+        "ls /var/lib/requorum/copies 2>/dev/null; pgrep -a dockerd | grep -- --data-root=/data; ip -o link | grep requorum0; true",
     )
     return found.split("\n") if found else []
 
@@ -190,6 +200,28 @@ def test_a_drill_brings_every_newest_copy_up_and_says_how_long_it_took(running: 
     assert json.loads(elsewhere.text)["drills"][0]["node"] == "worker-1"
     assert not picture.differences(running.picture())
     assert not left_over(running, "worker-1")
+
+
+def test_a_container_reaches_the_swarm_s_ports_of_no_other_node(running: Swarm) -> None:
+    """It would come there under the address of its own node, which the firewall there lets in."""
+    other = address(2, 12)
+
+    def reached(port: int) -> bool:
+        knock = ("ip", "netns", "exec", "guest", "bash", "-c", f"exec 3<>/dev/tcp/{other}/{port} && echo reached")
+        return running.on("worker-1", "timeout", "4", *knock, check=False) == "reached"
+
+    running.on("worker-1", "sh", "-c", GUEST)
+    try:
+        assert [port for port in (22, 2377, 7946) if reached(port)] == [22]
+        running.on("worker-1", "iptables", "-t", "mangle", "-D", "FORWARD", "-j", "REQUORUM")
+        assert [port for port in (22, 2377, 7946) if reached(port)] == [22, 2377, 7946], "nothing else keeps it away"
+        preview = requorum(running.stack, "status", "--json")
+        (drift,) = [one["drift"] for one in json.loads(preview.text)["nodes"] if one["name"] == "worker-1"]
+        assert "IPv4" in str(drift)
+    finally:
+        running.on("worker-1", "sh", "-c", "ip link del g0; ip netns del guest")
+        running.stack.up("--skip-preview")
+    assert running.on("worker-1", "iptables", "-t", "mangle", "-S", "FORWARD").endswith("-A FORWARD -j REQUORUM")
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ class Unreachable:
 def theatre() -> Iterator[Theatre]:
     with wired() as wires, pytest.MonkeyPatch.context() as patch:
 
-        def at(bucket: Bucket, _: RequestLimits) -> Any:
+        def at(bucket: Bucket, _: RequestLimits, **__: bool) -> Any:
             return Unreachable() if bucket.name == GONE else FakeS3(wires)
 
         patch.setattr(client, "client", at)

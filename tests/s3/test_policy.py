@@ -3,6 +3,7 @@
 import json
 import os
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,26 @@ def test_a_node_stores_copies_and_takes_turns(bucket: Bucket, server: Server, tm
     assert server.s3.get_object(Bucket="plain", Key=made.key)["Body"].read() == sealed.read_bytes()
 
 
+def test_an_agent_replaces_nothing_and_takes_what_is_there_for_an_earlier_attempt(
+    bucket: Bucket, server: Server, tmp_path: Path
+) -> None:
+    store, prefix = Store([bucket]), f"{bucket.prefix}/lab/"
+    sealed = tmp_path / "sealed"
+    contents = {}
+    for size in (100, PART + 1):
+        sealed.write_bytes(os.urandom(size))
+        manifest = make.manifest(taken=MANIFEST.taken + timedelta(seconds=size))
+        for _ in range(2):
+            made = storing.store(store, prefix, manifest, sealed)
+            contents.setdefault(made.key, sealed.read_bytes())
+            sealed.write_bytes(os.urandom(size))
+    store.everywhere(lambda site: site.keep(prefix + "unlock-keys/fingerprint.age", b"first"))
+    store.everywhere(lambda site: site.keep(prefix + "unlock-keys/fingerprint.age", b"second"))
+    contents[prefix + "unlock-keys/fingerprint.age"] = b"first"
+    for key, content in contents.items():
+        assert server.s3.get_object(Bucket="plain", Key=key)["Body"].read() == content, key
+
+
 def test_a_node_cannot_write_what_operators_write(bucket: Bucket, server: Server, node: Any) -> None:
     made, prefix = make.copy_of(MANIFEST), f"{bucket.prefix}/lab/"
     names = ("lost/manager-a.json", "lease.json", "recover-spent.json", "journal/x.json", "data/x/x.manifest.json")
@@ -83,6 +104,18 @@ def test_an_upload_of_a_node_that_breaks_off_is_aborted(
         storing.store(Store([replace(bucket, endpoint=proxy.endpoint)]), f"{bucket.prefix}/lab/", MANIFEST, sealed)
     assert server.keys("plain") == []
     assert "Uploads" not in server.s3.list_multipart_uploads(Bucket="plain")
+
+
+def test_the_policy_of_one_manager_writes_no_copy_of_another(bucket: Bucket, server: Server, node: Any) -> None:
+    given = policy.of_nodes(bucket, "lab", ["manager-a"])
+    statements = [{**one, "Principal": {"AWS": [NODE]}} for one in given["Statement"]]
+    server.s3.put_bucket_policy(Bucket="plain", Policy=json.dumps({**given, "Statement": statements}))
+    own = make.copy_of(MANIFEST)
+    assert own.manager == "manager-a"
+    node.put_object(Bucket="plain", Key=own.key, Body=b"x")
+    with pytest.raises(ClientError) as caught:
+        node.put_object(Bucket="plain", Key=own.key.replace("manager-a", "manager-b"), Body=b"x")
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
 
 
 def test_a_node_can_neither_read_nor_list_nor_delete(bucket: Bucket, server: Server, node: Any) -> None:

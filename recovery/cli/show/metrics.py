@@ -7,6 +7,8 @@ Times are Unix time stamps: alerts are about the age of the last proven copy, an
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from threading import Lock
+from time import monotonic
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -21,6 +23,8 @@ from recovery.planning.diagnosis import Kind
 Copies = Sequence[tuple[Copy, Manifest | DamagedCopy]]
 Data = Mapping[str, Sequence[datetime]]
 """When copies of data were taken, newest first, for each name in the settings."""
+MOMENT = 10.0
+"""Seconds for which one look serves."""
 Drills = Mapping[str, Proof]
 """What came of the last drill of each manager, by its name."""
 
@@ -77,14 +81,25 @@ class Watched(Collector):
 
 
 class Live(Collector):
-    """The metrics of a look that is taken whenever somebody asks."""
+    """The metrics of a look that is taken when somebody asks, and that serves everybody who asks within `MOMENT`.
 
-    def __init__(self, look: Callable[[], Watched]) -> None:
-        self._look = look
+    Each look asks all nodes. So whoever reaches the port cannot make this machine ask them without end.
+    """
+
+    def __init__(self, look: Callable[[], Watched], clock: Callable[[], float] = monotonic) -> None:
+        self._look, self._clock = look, clock
+        self._lock = Lock()
+        self._seen: Watched | None = None
+        self._until = 0.0
 
     def collect(self) -> Iterator[Metric]:
         """Every metric, as of now."""
-        yield from self._look().collect()
+        with self._lock:
+            if self._seen is None or self._clock() > self._until:
+                self._seen = self._look()
+                self._until = self._clock() + MOMENT
+            seen = self._seen
+        yield from seen.collect()
 
 
 def _of_copies(cluster: str, copies: Copies, managers: Sequence[str], sites: int, owners: Owners) -> Iterator[Metric]:

@@ -14,7 +14,6 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from syrupy.assertion import SnapshotAssertion
 from typer.testing import CliRunner
 
-from components import node as component
 from components import settings as of_program
 from recovery import cli
 from recovery.agent.state import Fault, State
@@ -282,8 +281,6 @@ def told(command: str, done: Any) -> tuple[int, str, str]:
 def previewed(wires: Wires, settings: Settings, patch: pytest.MonkeyPatch) -> tuple[int, str, str]:
     """The same of the program under `pulumi preview`: what a person sees in Pulumi's log. Its stack has no state yet."""
     patch.setattr(of_program, "from_program", lambda: settings)
-    for of_ssh in ("private_key_text", "pinned_key"):
-        patch.setattr(component, of_ssh, lambda *_: "")
     done = Stack(wires).preview(make.raw())
     assert not done.effects
     lines = [line.strip() for line in "\n".join(done.log).splitlines()]

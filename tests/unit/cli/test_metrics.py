@@ -5,6 +5,7 @@ import urllib.request
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 import yaml
@@ -18,7 +19,7 @@ from recovery.agent.state import State
 from recovery.cli import metrics as command
 from recovery.cli.show import cluster as show
 from recovery.cli.show.contract import ERROR, FINE
-from recovery.cli.show.metrics import Copies, Drills, Live, Watched
+from recovery.cli.show.metrics import MOMENT, Copies, Drills, Live, Watched
 from recovery.copies.manifest import Proof, Verdict
 from recovery.errors import DamagedCopy
 from recovery.operations import agents
@@ -147,7 +148,7 @@ def test_a_file_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pyte
     assert "requorum.prom: No such file or directory next: make its folder" in " ".join(done.stderr.split())
 
 
-def test_each_question_is_a_look_of_its_own() -> None:
+def test_questions_of_one_moment_share_a_look() -> None:
     looks: list[int] = []
 
     def look() -> Watched:
@@ -161,7 +162,7 @@ def test_each_question_is_a_look_of_its_own() -> None:
     for _ in range(2):
         with urllib.request.urlopen(f"http://127.0.0.1:{server.server_port}/metrics") as answer:
             assert b'requorum_status{cluster="lab"} 0.0' in answer.read()
-    assert len(looks) == before + 2
+    assert len(looks) == before + 1
     server.shutdown()
     thread.join()
 
@@ -177,3 +178,18 @@ def test_the_alerts_are_about_metrics_that_there_are(rule: dict[str, str]) -> No
 def test_each_alert_is_tested_firing_and_silent(rule: dict[str, str]) -> None:
     fires = {bool(case.get("exp_alerts")) for case in CASES if case["alertname"] == rule["alert"]}
     assert fires == {True, False}
+
+
+def test_whoever_asks_again_within_a_moment_gets_what_the_last_look_found() -> None:
+    looks: list[float] = []
+    now = [0.0]
+
+    def look() -> Watched:
+        looks.append(now[0])
+        return cast("Watched", CollectorRegistry())
+
+    live = Live(look, lambda: now[0])
+    for seconds in (0.0, MOMENT - 1, MOMENT, MOMENT + 1, 2 * MOMENT):
+        now[0] = seconds
+        assert list(live.collect()) == []
+    assert looks == [0.0, MOMENT + 1]

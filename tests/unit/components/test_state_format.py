@@ -9,14 +9,16 @@ from pulumi.dynamic.dynamic import serialize_provider
 
 from components.agent import Agent, AgentProvider
 from components.membership import Health, HealthProvider, Member, MemberProvider, Quorum, QuorumProvider
+from components.node import PreparationProvider, Prepared
 
 STORED = {
     QuorumProvider: "gASVLwAAAAAAAACMFWNvbXBvbmVudHMubWVtYmVyc2hpcJSMDlF1b3J1bVByb3ZpZGVylJOUKYGULg==",
     MemberProvider: "gASVLwAAAAAAAACMFWNvbXBvbmVudHMubWVtYmVyc2hpcJSMDk1lbWJlclByb3ZpZGVylJOUKYGULg==",
     HealthProvider: "gASVLwAAAAAAAACMFWNvbXBvbmVudHMubWVtYmVyc2hpcJSMDkhlYWx0aFByb3ZpZGVylJOUKYGULg==",
     AgentProvider: "gASVKQAAAAAAAACMEGNvbXBvbmVudHMuYWdlbnSUjA1BZ2VudFByb3ZpZGVylJOUKYGULg==",
+    PreparationProvider: "gASVLgAAAAAAAACMD2NvbXBvbmVudHMubm9kZZSME1ByZXBhcmF0aW9uUHJvdmlkZXKUk5QpgZQu",
 }
-"""`__provider` of each resource in a state of version 0.1.0: the pickled module path and class name."""
+"""`__provider` of each resource in a state, most since version 0.1.0: the pickled module path and class name."""
 
 
 @pytest.mark.parametrize("provider", STORED, ids=lambda provider: provider.__name__)
@@ -26,6 +28,6 @@ def test_a_stored_provider_is_found_and_stored_alike(provider: type[ResourceProv
     assert serialize_provider(provider()) == stored
 
 
-@pytest.mark.parametrize("resource", [Quorum, Member, Health, Agent], ids=lambda resource: resource.__name__)
+@pytest.mark.parametrize("resource", [Quorum, Member, Health, Agent, Prepared], ids=lambda resource: resource.__name__)
 def test_types_of_resources_stay(resource: type) -> None:
     assert resource._resource_type_name == f"dynamic/requorum:{resource.__name__}"  # type: ignore[attr-defined]

@@ -9,7 +9,7 @@ import pytest
 
 from recovery.node import program
 from recovery.onnode import __main__ as onnode
-from recovery.onnode import api, copying, sandbox
+from recovery.onnode import api, confined, copying, sandbox
 from recovery.onnode.archive import Unfit
 
 
@@ -105,6 +105,16 @@ def test_a_sandbox_keeps_others_away_also_when_whoever_asked_for_it_is_gone(
         pass
 
 
+def _without_namespaces(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """The program of a sandbox, without one."""
+    for name in ("_run", "_until_up", "_unpack"):
+        monkeypatch.setattr(sandbox, name, lambda *_: None)
+    monkeypatch.setattr(confined, "enter", lambda *_: None)
+    monkeypatch.setattr(confined, "engine", lambda *argv: list(argv))
+    monkeypatch.setattr(sandbox, "LOG", folder / "log")
+    monkeypatch.setattr(sandbox, "CONFIG", folder / "daemon.json")
+
+
 @pytest.mark.parametrize(
     ("engine", "error", "why"),
     [
@@ -119,11 +129,8 @@ def test_an_engine_that_the_kernel_kills_says_nothing_about_the_copy(
     def unanswered(*_: object, **__: object) -> None:
         raise ConnectionResetError("gone")
 
-    for name in ("_run", "_until_up", "_unpack"):
-        monkeypatch.setattr(sandbox, name, lambda *_: None)
+    _without_namespaces(monkeypatch, tmp_path)
     monkeypatch.setattr(sandbox, "_ask", unanswered)
-    monkeypatch.setattr(sandbox, "MOUNT", tmp_path)
-    monkeypatch.setattr(sandbox, "CONFIG", tmp_path / "daemon.json")
     monkeypatch.setattr(sandbox, "DOCKERD", ("sh", "-c", engine))
     with pytest.raises(error, match=why):
         sandbox.inside(tmp_path / "copy", "10.0.0.1", 1 << 20, b"")
@@ -138,12 +145,9 @@ def test_the_election_in_a_sandbox_may_take_as_long_as_the_proof(
         waits[what] = seconds
         return {"ID": "x", "Version": {"Index": 1}, "Swarm": {"NodeID": "y"}, "ServerVersion": "z"} if what else []
 
-    for name in ("_run", "_until_up", "_unpack"):
-        monkeypatch.setattr(sandbox, name, lambda *_: None)
+    _without_namespaces(monkeypatch, tmp_path)
     monkeypatch.setattr(api, "ask", ask)
     monkeypatch.setattr(api, "KINDS", {"nodes": ""})
-    monkeypatch.setattr(sandbox, "MOUNT", tmp_path)
-    monkeypatch.setattr(sandbox, "CONFIG", tmp_path / "daemon.json")
     monkeypatch.setattr(sandbox, "DOCKERD", ("sleep", "60"))
     assert sandbox.inside(tmp_path / "copy", "10.0.0.1", 1, b"")["node_id"] == "y"
     assert waits.pop("/swarm/init") == sandbox.SECONDS

@@ -27,7 +27,7 @@ from recovery.errors import (
 )
 from recovery.node.connections import NOWHERE
 from recovery.node.ssh import Shell
-from recovery.node.ssh_keys import pinned_key
+from recovery.node.ssh_keys import known_keys
 from recovery.swarm.machines import Node, Ssh
 from tests.unit.node.sshd import BUSY_SECONDS, MANY, NO_LOGIN, Door, serving
 
@@ -242,7 +242,8 @@ def test_a_host_key_is_found_by_a_name_and_by_an_address(tmp_path: Path, dial: s
     known = tmp_path / "known_hosts"
     known.write_text(f"{dial} {key}\n")
     node = Node(name="node", address=IPv4Address("10.0.0.1"), ssh_address=dial)
-    assert pinned_key(node, Ssh(private_key_file=tmp_path, known_hosts_file=known)) == key
+    found = known_keys(node, Ssh(private_key_file=tmp_path, known_hosts_file=known))
+    assert [one.export_public_key().decode().strip() for one in found] == [key]
 
 
 def test_a_host_key_that_is_not_pinned_is_not_called_changed(door: Door) -> None:

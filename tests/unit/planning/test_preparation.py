@@ -89,9 +89,12 @@ OTHER = "-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT"
 def test_the_chain_comes_first_and_once_and_dockers_own_rules_stay_before_it(
     tmp_path: Path, listed: tuple[str, ...], removed: int, place: int
 ) -> None:
+    forwarding = removed
+    listed = (*listed, *[line.replace("INPUT", "FORWARD") for line in listed])
     (tmp_path / "rules.v4").write_text("-A REQUORUM -i lo -j RETURN\n")
+    (tmp_path / "rules.forward").write_text("-A REQUORUM -p esp -j DROP\n")
     (tmp_path / "listed").write_text("\n".join(("-P INPUT ACCEPT", *listed)) + "\n")
-    env = stubs(tmp_path, iptables=f"cat {tmp_path}/listed", iptables_restore=f"cat > {tmp_path}/told")
+    env = stubs(tmp_path, iptables=f"cat {tmp_path}/listed", iptables_restore=f"cat >> {tmp_path}/told")
     text = PLACE.replace("/etc/requorum/firewall", f"{tmp_path}/rules").replace("/proc/net/if_inet6", "/nowhere")
     subprocess.run(["sh"], input=text, text=True, env=env, check=True)
     assert (tmp_path / "told").read_text().splitlines() == [
@@ -100,6 +103,12 @@ def test_the_chain_comes_first_and_once_and_dockers_own_rules_stay_before_it(
         "-A REQUORUM -i lo -j RETURN",
         *["-D INPUT -j REQUORUM"] * removed,
         f"-I INPUT {place} -j REQUORUM",
+        "COMMIT",
+        "*mangle",
+        ":REQUORUM - [0:0]",
+        "-A REQUORUM -p esp -j DROP",
+        *["-D FORWARD -j REQUORUM"] * forwarding,
+        "-I FORWARD 1 -j REQUORUM",
         "COMMIT",
     ]
     assert (tmp_path / "rules.v4.sum").exists()

@@ -59,6 +59,21 @@ def test_a_node_may_write_what_an_agent_writes(key: str) -> None:
     assert allowed("s3:PutObjectRetention", key, locked) is ("/agent/" not in key)
 
 
+def test_on_aws_and_only_there_an_agent_may_write_new_objects_alone() -> None:
+    def conditions(bucket: Bucket) -> list[dict[str, Any]]:
+        given = policy.of_nodes(bucket, OF.cluster, NAMES)["Statement"]
+        return [
+            one.get("Condition", {})
+            for one in given
+            if "s3:PutObject" in one["Action"]
+            and any("swarm-" in where or "unlock-keys" in where for where in one["Resource"])
+        ]
+
+    parts = {"Bool": {"s3:ObjectCreationOperation": "false"}}
+    assert conditions(replace(BUCKET, endpoint=None)) == [{"Null": {"s3:if-none-match": "false"}}, parts]
+    assert conditions(replace(BUCKET, endpoint="https://s3.example.org")) == [{}]
+
+
 @pytest.mark.parametrize("key", FOREIGN)
 def test_a_node_may_not_write_what_others_write(key: str) -> None:
     assert not allowed("s3:PutObject", key)

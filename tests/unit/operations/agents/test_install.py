@@ -9,6 +9,7 @@ import pytest
 from botocore.configloader import raw_config_parse
 
 from components.settings import from_program
+from recovery.agent.config import CREDENTIALS
 from recovery.cluster import Cluster
 from recovery.errors import Refused, SettingError, Silent
 from recovery.node.shell import Output
@@ -155,3 +156,27 @@ def test_one_that_falls_silent_is_for_the_survey_to_judge(of: Settings, shells: 
 def test_no_recovery_asks_for_what_an_agent_needs(of: Settings, shells: type[FakeShell], kind: Kind) -> None:
     agents.require_fit(Cluster(of), assessment(of, kind))
     assert not shells.asked
+
+
+def test_each_manager_gets_the_credentials_that_have_its_name(tmp_path: Path) -> None:
+    of = make.settings(agent={"credentialsFile": f"{tmp_path}/{{name}}.key"})
+    for manager in of.managers:
+        (tmp_path / f"{manager.name}.key").write_text(f"[default]\naws_access_key_id = {manager.name}\n")
+    agents.check(of)
+    for manager in of.managers:
+        given = agents.files(of, manager)[f"etc/{CREDENTIALS.name}"].decode()
+        assert [other.name for other in of.managers if other.name in given] == [manager.name]
+    (tmp_path / f"{of.managers[-1].name}.key").unlink()
+    with pytest.raises(SettingError, match=f"{of.managers[-1].name}.key"):
+        agents.check(of)
+
+
+def test_the_programs_of_an_agent_are_hardened(tmp_path: Path) -> None:
+    of = make.settings(agent={"metricsFolder": "/srv/100%"})
+    made = agents.files(of, of.managers[0])
+    for unit in ("copy", "watch"):
+        lines = made[f"units/requorum-{unit}.service"].decode().split("[Service]")[1].splitlines()
+        assert {"NoNewPrivileges=yes", "ProtectSystem=strict", "PrivateTmp=yes"} <= set(lines)
+        assert [line for line in lines if line.startswith("MemoryMax=")]
+        (writable,) = [line for line in lines if line.startswith("ReadWritePaths=")]
+        assert ("-/srv/100%%" in writable.split()) is (unit == "copy")

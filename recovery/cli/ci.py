@@ -162,8 +162,9 @@ def unlock(
 
     Exit status: 0 if no lock is left, 3 if a lock is left because its holder may be alive.
     """
-    name = stack or stack_of(stack_file(stack, config_file))
-    with opened(stack, config_file) as cluster:
+    file = stack_file(stack, config_file)
+    name = stack or stack_of(file)
+    with opened("", file) as cluster:
         verdicts = pulumi_locks.clear(cluster, name, after=timedelta(minutes=after), say=say)
         for verdict in verdicts:
             out.print(
@@ -199,10 +200,7 @@ def watch_job(
         job.output(act=str(decision.act), plan=now.plan.id, diagnosis=str(seen.kind))
         status = show_cluster.state_code(now.diagnosis, now.guidance) or (DEGRADED if seen.faults else FINE)
         if decision.act is Act.HEAL:
-            pulumi_locks.wait_until_free(cluster, name, seconds=0, say=say)
-            status = update(job, cluster, name, given)
-            if status:
-                tell_issue(job, now, "healing failed", "")
+            status = _heal(job, cluster, now, given)
         elif decision.act is Act.CLOSE:
             job.tell(lambda forge: settle(forge, name))
         elif decision.act is Act.SAY:
@@ -211,6 +209,21 @@ def watch_job(
             request = ask(job, now, file, copied_at(cluster))
             tell_issue(job, now, decision.why, request)
     job.end(status)
+
+
+def _heal(job: Job, cluster: Cluster, now: Picture, file: Path) -> int:
+    """Carry the plan out; the exit status. What another update does at this moment is left to it."""
+    try:
+        pulumi_locks.wait_until_free(cluster, now.stack, seconds=0, say=say)
+    except Refused as error:
+        if error.code != "pulumi-locked":
+            raise
+        err.print(str(error), style="dim", markup=False, soft_wrap=True)
+        return DEGRADED
+    status = update(job, cluster, now.stack, file)
+    if status:
+        tell_issue(job, now, "healing failed", "")
+    return status
 
 
 def _look(job: Job, cluster: Cluster, stack: str) -> tuple[Seen, Picture]:

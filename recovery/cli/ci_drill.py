@@ -23,7 +23,7 @@ def drill(stack: StackOption = "", config_file: FileOption = None, artifacts: Fo
     """
     job, file = Job(artifacts), stack_file(stack, config_file)
     name = stack or stack_of(file)
-    with opened(stack, config_file, interrupted=DRILLED) as cluster:
+    with opened("", file, interrupted=DRILLED) as cluster:
         with notify.guarded(cluster, Subject.DRILL, "of the newest copies", say=say):
             catalog = cluster.catalog()
             done = list(drills.drill(cluster, catalog, catalog.newest_of_each(), on=None, say=say))

@@ -43,24 +43,41 @@ def preview_job(
     resources: Annotated[
         bool, typer.Option("--resources/--no-resources", help="Also run `pulumi preview`, for the stack's resources.")
     ] = True,
+    drift: Annotated[
+        bool, typer.Option("--drift", help="Report what an update would change in one issue. Close it if nothing.")
+    ] = False,
     artifacts: FolderOption = FOLDER,
 ) -> None:
     """Comment on a pull request with the state of the cluster and the plan. Changes nothing.
 
-    Exit status: 0 if an update would work or lacks only consent, 1 if it would be refused, 6 if the forge was not told.
+    Exit status: 0 if an update would work or lacks only consent, 1 if it would be refused, 3 with --drift if it would
+    change something, 6 if the forge was not told.
     """
     job, file = Job(artifacts), stack_file(stack, config_file)
     name = stack or stack_of(file)
     try:
         stack_files.require_plain(file)
-        status, text = _previewed(job, name, file, resources=resources)
+        status, text, changes = _previewed(job, name, file, resources=resources or drift)
     except RequorumError as error:
-        status, text = status_of(error), failed(name, str(error), job.run)
+        status, text, changes = status_of(error), failed(name, str(error), job.run), True
         err.print(str(error), style="red", markup=False, soft_wrap=True)
     job.keep("comment.md", text)
     job.summarize(text)
+    if drift:
+        _tell_drift(job, name, text, changes)
+        job.end(status or (DEGRADED if changes else FINE))
     job.tell(lambda forge: comment(forge, job.fit(text), name))
     job.end(status)
+
+
+def _tell_drift(job: Job, stack: str, text: str, changes: bool) -> None:
+    """Open, edit or close the issue about what an update would change."""
+    mark = marker(stack, "drift")
+    if changes:
+        body = text.replace(marker(stack), mark, 1)
+        job.tell(lambda forge: publish.issue(forge, mark, f"Stack {stack}: it differs from git", job.fit(body)))
+    else:
+        job.tell(lambda forge: publish.close_issue(forge, mark, "An update would change nothing."))
 
 
 def comment(forge: Forge, text: str, stack: str) -> None:
@@ -69,7 +86,8 @@ def comment(forge: Forge, text: str, stack: str) -> None:
         publish.comment(forge, forge.target.request, marker(stack), text)
 
 
-def _previewed(job: Job, name: str, file: Path, *, resources: bool) -> tuple[int, str]:
+def _previewed(job: Job, name: str, file: Path, *, resources: bool) -> tuple[int, str, bool]:
+    """The exit status, the comment, and whether an update would change something."""
     with opened("", file) as cluster:
         assessment = assess(cluster)
         refused = why_refused(assessment, cluster)
@@ -83,7 +101,8 @@ def _previewed(job: Job, name: str, file: Path, *, resources: bool) -> tuple[int
         seen = pulumi.preview(["--stack", name, "--config-file", str(file.resolve())], folder=Path.cwd())
         ok = not seen.fault
     job.output(plan=assessment.plan.id, diagnosis=str(assessment.diagnosis.kind))
-    return FINE if ok or lacks_consent else ERROR, preview(found, seen, job.run)
+    changes = bool(found.lines or (seen and seen.changed) or not ok)
+    return FINE if ok or lacks_consent else ERROR, preview(found, seen, job.run), changes
 
 
 def picture(cluster: Cluster, stack: str, found: Assessment, refused: Refused | None = None) -> Picture:

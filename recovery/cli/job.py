@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -29,11 +30,15 @@ class Job:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.untold: list[ForgeError] = []
-        self.forge: Forge | None = None
+
+    @cached_property
+    def forge(self) -> Forge | None:
+        """The forge that runs this job; None if there is none, or if the job has no token for it."""
         try:
-            self.forge = find(os.environ)
+            return find(os.environ)
         except ForgeError as error:
             self._missed(error)
+            return None
 
     @property
     def run(self) -> str:

@@ -43,8 +43,8 @@ def find(environment: Mapping[str, str]) -> Forge | None:
 
 
 def _gitlab(environment: Mapping[str, str], token: str) -> Forge:
-    request = environment.get("CI_MERGE_REQUEST_IID", "")
-    target = Target(int(request) if request else None, environment["CI_DEFAULT_BRANCH"])
+    request = environment.get("REQUORUM_REQUEST") or environment.get("CI_MERGE_REQUEST_IID", "")
+    target = Target(int(request) if request.isdigit() else None, environment["CI_DEFAULT_BRANCH"])
     api = Api(environment["CI_API_V4_URL"], {"PRIVATE-TOKEN": token})
     return GitLab(api, environment["CI_PROJECT_ID"], target)
 

@@ -165,7 +165,7 @@ def test_the_lock_of_a_living_update_stays(project: Project) -> None:
     assert pulumi_locks.lease_of(CLUSTER).state is LeaseState.FREE
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.whole)], ids=str)
 def test_a_signal_reaches_pulumi_and_an_early_second_one_does_not(project: Project, number: signal.Signals) -> None:
     job = project.start(seconds=4)
     job.send_signal(number)
@@ -178,6 +178,7 @@ def test_a_signal_reaches_pulumi_and_an_early_second_one_does_not(project: Proje
     assert project.up() == 0
 
 
+@pytest.mark.whole
 def test_a_late_second_signal_ends_pulumi_at_once(project: Project) -> None:
     job = project.start(seconds=LONGEST)
     job.send_signal(signal.SIGINT)

@@ -27,7 +27,7 @@ NOBODY = frozenset[str]()
 PULUMI = """#!/bin/sh
 echo "$@" >> "$PULUMI_CALLS"
 case "$1" in
-  preview) echo '{"changeSummary": {"same": 9}, "steps": []}' ;;
+  preview) echo "$PREVIEWED" ;;
   up) cat "$(echo "$@" | sed 's/.*--config-file //')" >> "$PULUMI_CALLS" ;;
 esac
 exit ${PULUMI_STATUS:-0}
@@ -52,6 +52,7 @@ class Project:
             "GITHUB_EVENT_PATH": str(event),
             "GITHUB_OUTPUT": str(self.folder / "output"),
             "GITHUB_STEP_SUMMARY": str(self.folder / "summary"),
+            "PREVIEWED": '{"changeSummary": {"same": 9}, "steps": []}',
             "PULUMI_CALLS": str(self.calls),
             "PULUMI_BACKEND_URL": f"file://{self.folder}/state",
             "PATH": f"{self.folder}:{os.environ['PATH']}",
@@ -124,6 +125,16 @@ def test_a_preview_that_lacks_only_consent_is_no_fault(stage: Any, forge: FakeFo
     (comment,) = forge.comments.values()
     assert project.outputs["plan"] == plan_id(scene)
     assert project.outputs["plan"] in comment["body"]
+
+
+def test_a_drift_is_one_issue_until_it_is_gone(stage: Any, forge: FakeForge) -> None:
+    _, project = stage(Case(3, NOBODY))
+    change = '{"steps": [{"op": "update", "urn": "urn:pulumi:lab::requorum::a:b:C::quorum"}]}'
+    for _ in range(2):
+        assert project.job("preview", "--drift", PREVIEWED=change).exit_code == 3
+    assert ["quorum" in one["body"] for one in forge.issues()] == [True]
+    assert project.job("preview", "--drift").exit_code == 0
+    assert (forge.issues(), forge.requests()) == ([], [])
 
 
 def test_a_link_in_place_of_a_stack_file_is_not_read(stage: Any, forge: FakeForge) -> None:

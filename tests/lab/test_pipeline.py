@@ -19,7 +19,7 @@ from tests.fake.forge import FakeForge, serving
 from tests.lab.runner import Ran, Runner, git
 from tests.lab.swarm import MANAGERS, WORKERS, Swarm
 
-pytestmark = pytest.mark.whole
+pytestmark = [pytest.mark.whole, pytest.mark.timeout(1800)]
 FILE = "stacks/Pulumi.pipeline.yaml"
 
 
@@ -135,7 +135,6 @@ def test_a_lost_manager_is_reported_then_healed_and_the_issue_is_closed(
 def test_a_total_loss_comes_back_by_a_merge_also_if_the_job_is_killed(
     swarm: Swarm, repository: Repository, runner: Runner, forge: FakeForge
 ) -> None:
-    swarm.run_workload()
     before = swarm.picture()
     nodes.lose(swarm.lab, MANAGERS)
     seen = runner.job("watch", "watch")

@@ -93,7 +93,14 @@ def stage(
 
             def settings(_: str, file: Path) -> Any:
                 recover = consented(file.read_text()) or False
-                return scene.settings.model_copy(update={"recover": recover})
+                made = scene.settings.model_copy(update={"recover": recover})
+                if not os.environ.get("BLIND"):
+                    return made
+                without = {
+                    name: getattr(made, name).model_copy(update={"identity_file": None})
+                    for name in ("backup", "escrow")
+                }
+                return made.model_copy(update=without)
 
             monkeypatch.setattr(console, "_settings", settings)
             return scene, Project(tmp_path, forge)
@@ -223,6 +230,18 @@ def test_a_stack_file_without_consent_recovers_nothing(stage: Any, forge: FakeFo
     assert project.job("recover").exit_code == 0
     assert project.job("recover", "--plan", "true").exit_code == 2
     assert project.pulumi == ""
+
+
+def test_without_an_identity_a_total_loss_is_reported_and_another_job_asks(stage: Any, forge: FakeForge) -> None:
+    _, project = stage(Case(3, ALL))
+    assert project.job("watch", "--heal", BLIND="1").exit_code == 4
+    assert (project.outputs["act"], project.outputs["blind"]) == ("say", "true")
+    (issue,) = forge.issues()
+    assert "all lost" in issue["title"]
+    assert (forge.requests(), project.pulumi) == ([], "")
+    project.job("watch")
+    assert project.outputs["act"] == "ask"
+    assert len(forge.issues()) == len(forge.requests()) == 1
 
 
 def test_a_changed_plan_edits_the_request(stage: Any, forge: FakeForge) -> None:

@@ -89,6 +89,18 @@ def test_a_stale_lock_in_s3_is_removed_and_no_other(state: Any) -> None:
     assert [found.key for found in state.objects.all()] == [f"some/where/{KEY.replace('lab', 'labour')}"]
 
 
+URLS = {
+    "s3://b/p?endpoint=s3.example:9000&disableSSL=true&s3ForcePathStyle=true&region=r": "http://s3.example:9000",
+    "s3://b?endpoint=https://s3.example&region=r": "https://s3.example",
+    "s3://b?region=eu-west-1": "https://s3.eu-west-1.amazonaws.com",
+}
+
+
+@pytest.mark.parametrize(("url", "endpoint"), URLS.items())
+def test_a_backend_s_url_names_its_server(url: str, endpoint: str) -> None:
+    assert pulumi_locks.Bucket(url)._client.meta.endpoint_url == endpoint
+
+
 def test_a_lock_that_cannot_be_read_stays(state: Any) -> None:
     put(state, f"some/where/{KEY}", "{}")
     (verdict,) = pulumi_locks.clear(half(None), "lab", say=print)

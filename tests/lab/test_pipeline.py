@@ -1,6 +1,7 @@
 """The whole loop of a pipeline, by the commands of the shipped workflows in clones of a bare repository. The tests run in order."""
 
 import configparser
+import os
 import shutil
 import subprocess
 import time
@@ -85,6 +86,10 @@ def runner(repository: Repository, stack: Stack, tmp_path_factory: pytest.TempPa
     }
     variables = {"PULUMI_BACKEND_URL": given["PULUMI_BACKEND_URL"], "REQUORUM_STACK": stack.name}
     outside = {key: value for key, value in stack.environment().items() if not key.startswith(("GIT_", "PULUMI_STACK"))}
+    # A runner has neither the packages nor the tools of this checkout on its PATH: `pipelines/run` finds them.
+    outside["PATH"] = os.pathsep.join(
+        part for part in outside["PATH"].split(os.pathsep) if not Path(part).is_relative_to(PROJECT)
+    )
     return Runner(repository.bare, tmp_path_factory.mktemp("runs"), repository.forge, variables, secrets, outside)
 
 

@@ -272,7 +272,11 @@ def ask(job: Job, now: Picture, file: Path, copied: str) -> str:
     title, text = consent(now, copied)
     job.keep("request.md", text)
     path = stack_files.in_repository(file)
-    return job.tell(lambda forge: publish.request(forge, _change(forge, now, path, title, job.fit(text))))
+    try:
+        return job.tell(lambda forge: publish.request(forge, _change(forge, now, path, title, job.fit(text))))
+    except SettingError as error:  # main has no such file, or one of another form. The issue is opened nevertheless.
+        err.print(str(error), style="yellow", markup=False, soft_wrap=True)
+        return ""
 
 
 def _change(forge: Forge, now: Picture, path: str, title: str, text: str) -> publish.Change:

@@ -256,6 +256,15 @@ def test_a_changed_plan_edits_the_request(stage: Any, forge: FakeForge) -> None:
     assert [project.outputs["plan"] in one["title"] for one in forge.requests()] == [True]
 
 
+def test_a_file_that_main_does_not_have_still_gets_an_issue(stage: Any, forge: FakeForge) -> None:
+    _, project = stage(Case(3, ALL))
+    forge.files["main"].clear()
+    done = project.job("watch")
+    assert done.exit_code == 4
+    assert "code: unreadable-file" in done.stderr
+    assert (len(forge.issues()), forge.requests()) == (1, [])
+
+
 FAULTS = [(403, "forge-denied"), (422, "forge-failed"), (500, "forge-failed"), (429, "forge-limited")]
 
 

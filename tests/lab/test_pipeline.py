@@ -13,7 +13,7 @@ import psutil
 import pytest
 import yaml
 
-from lab import cluster, environment, nodes
+from lab import cluster, environment, keys, nodes
 from lab.stack import PROJECT, Stack
 from recovery.pipeline.consent_line import KEY, consented
 from tests.fake.forge import FakeForge, serving
@@ -109,6 +109,7 @@ def test_a_request_gets_one_comment_and_a_merge_builds_it(
     octet = swarm.lab.octet
     workers = [{"name": name, "address": f"10.{octet}.{zone}.2{zone}"} for zone, name in enumerate(WORKERS, 1)]
     for last in (33, 34):
+        keys.ensure(swarm.lab, {"worker-3": f"10.{octet}.3.{last}"})
         repository.change(workers=[*workers, {"name": "worker-3", "address": f"10.{octet}.3.{last}"}])
         repository.push("topic", f"a worker at {last}")
         done = runner.job("preview", "preview", request="topic")

@@ -24,10 +24,14 @@ test: $(BIN)/.ready  ## run what each push needs: checks, unit tests, every loss
 nightly: setup  ## run every test, also those that `make test` leaves out, and the whole chaos matrix
 	@$(WITH_TOOLS); status=0; python -m tests --whole || status=$$?; python -m tests.chaos $(ARGS) || status=$$?; exit $$status
 
-check: $(BIN)/.ready  ## run lint, strict types, alert rules and unit tests, without a lab
+check: $(BIN)/.ready  ## run lint, strict types, alert rules, shipped workflows and unit tests, without a lab
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@promtool=$$(toolchain/promtool); $$promtool test rules tests/alerts.yml
+	@actionlint=$$(toolchain/actionlint); $$actionlint -config-file pipelines/actionlint.yaml pipelines/github/*.yml
+	@$(BIN)/zizmor --offline --quiet pipelines/github/*.yml
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows pipelines/github/*.yml
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.gitlab-ci pipelines/gitlab/*.yml
 	@$(BIN)/python -m pytest -q -n auto $(OPTIONS) tests/unit tests/adversary
 
 bench: setup  ## measure recoveries, and compare them with the runbook and the floor

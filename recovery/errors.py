@@ -126,6 +126,17 @@ class StoreSilent(StoreError):
     """S3 does not answer, or answers that it cannot now: then the second site is asked, where there is one."""
 
 
+class ForgeError(RequorumError):
+    """A forge (GitHub, Gitea, Forgejo, GitLab) did not do what was asked.
+
+    ``status`` is the status of its HTTP answer, 0 without one.
+    """
+
+    def __init__(self, doing: str, why: str, *, remedy: str, code: str, status: int = 0) -> None:
+        self.status = status
+        super().__init__(doing, why, remedy=remedy, code=code)
+
+
 class DamagedCopy(RequorumError):
     """A copy is not what its manifest says: torn, truncated, altered or unreadable."""
 

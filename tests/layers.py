@@ -11,12 +11,12 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS = (
     ("ground",),
     ("swarm",),
-    ("s3", "onnode"),
+    ("s3", "onnode", "forge"),
     ("node", "settings"),
     ("copies",),
     ("cluster",),
     ("survey", "planning", "agent"),
-    ("steps", "data"),
+    ("steps", "data", "pipeline"),
     ("operations",),
     ("cli", "components"),
 )

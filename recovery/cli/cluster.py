@@ -37,7 +37,7 @@ def plan(stack: StackOption = "", config_file: FileOption = None, as_json: JsonO
     with opened(stack, config_file, as_json=as_json) as cluster:
         with progress("asking the nodes and S3", as_json=as_json):
             assessment = assess(cluster)
-        refused = _refused(assessment, cluster)
+        refused = why_refused(assessment, cluster)
         guidance = assessment.guidance(cluster.settings, refused)
         if as_json:
             print_json(plan_json(assessment, guidance, refused))
@@ -76,7 +76,7 @@ def recover(
         out.print(f"cluster {cluster.settings.cluster} ({health.cluster_id}) is proven. Its leader is {health.leader}")
 
 
-def _refused(assessment: Assessment, cluster: Cluster) -> Refused | None:
+def why_refused(assessment: Assessment, cluster: Cluster) -> Refused | None:
     """Why `pulumi up` would refuse to begin; None if it would not."""
     try:
         setup.require_for_update(cluster, assessment)

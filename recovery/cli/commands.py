@@ -6,7 +6,7 @@
 from typing import NamedTuple
 
 LOOK, COPIES, RECOVER, MEND = "Look", "Copies", "Recover", "Mend a node"
-DATA, SET_UP = "Service data", "Set up"
+DATA, SET_UP, PIPELINES = "Service data", "Set up", "Pipelines"
 
 
 class Listed(NamedTuple):
@@ -73,10 +73,20 @@ COMMANDS = {
         SET_UP,
     ),
     "notify": Listed("reports", "Send a test message to the services of requorum:notify.", SET_UP),
+    "ci preview": Listed("ci", "Comment on a pull request with the state of the cluster and the plan.", PIPELINES),
+    "ci up": Listed("ci", "Bring the cluster to what the stack file says. Never recovers a lost quorum.", PIPELINES),
+    "ci watch": Listed("ci", "Look at the cluster once, and heal it, report it, or ask for consent.", PIPELINES),
+    "ci recover": Listed("ci_recover", "Carry out the plan that a merged stack file or --plan consents to.", PIPELINES),
+    "ci drill": Listed(
+        "ci_drill", "Drill the newest copy of each manager, and open an issue if a drill fails.", PIPELINES
+    ),
+    "ci unlock": Listed("ci", "Remove Pulumi's lock if its holder is provably dead.", PIPELINES),
+    "ci init": Listed("ci_init", "Write the workflows for a forge, or a systemd timer, into this project.", PIPELINES),
 }
 NOUNS = {
     "copies": "List, take, verify, drill, keep and prune the copies of managers.",
     "data": "List, take, verify, restore and prune the copies of service data.",
+    "ci": "Run one job of a pipeline: preview, up, watch, recover, drill, unlock.",
 }
 """The words that a verb follows."""
 ALIASES = {

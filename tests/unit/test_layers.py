@@ -46,7 +46,7 @@ def test_the_arrows_are_few() -> None:
     assert len(arrows()) <= MOST_ARROWS
 
 
-@pytest.mark.parametrize("folder", ["planning"])
+@pytest.mark.parametrize("folder", ["planning", "pipeline"])
 def test_deciding_loads_no_client(folder: str) -> None:
     program = (
         f"import importlib, json, pkgutil, sys, recovery.{folder} as package\n"

@@ -10,7 +10,8 @@ from recovery.cli.commands import ALIASES, COMMANDS
 PROJECT = Path(__file__).parents[2]
 README = (PROJECT / "README.md").read_text()
 MOST_WORDS = 900
-PAGES = ("README.md", "docs/real-cluster.md", "docs/commands.md")
+PIPELINES = tuple(f"docs/{page.name}" for page in sorted((PROJECT / "docs").glob("pipelines*.md")))
+PAGES = ("README.md", "docs/real-cluster.md", "docs/commands.md", *PIPELINES)
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)")
 COMMAND = re.compile(r"(?:`|^)requorum ([a-z0-9]+)", re.M)
 

@@ -11,7 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from recovery.cli import app, console
-from recovery.cli.commands import ALIASES, COMMANDS, COPIES, DATA, LOOK, MEND, NOUNS, RECOVER, SET_UP
+from recovery.cli.commands import ALIASES, COMMANDS, COPIES, DATA, LOOK, MEND, NOUNS, PIPELINES, RECOVER, SET_UP
 from recovery.cli.tree import Commands, loaded
 from tests.fake.cases import Case, Theatre
 from tests.fake.wires import wired
@@ -42,10 +42,10 @@ def test_every_command_is_in_the_table() -> None:
 
 def test_help_lists_every_command_by_its_purpose() -> None:
     shown = help_of("")
-    places = [shown.index(f" {section} ─") for section in (LOOK, COPIES, RECOVER, MEND, DATA, SET_UP)]
+    places = [shown.index(f" {section} ─") for section in (LOOK, COPIES, RECOVER, MEND, DATA, SET_UP, PIPELINES)]
     assert places == sorted(places)
     assert all(listed.summary in shown for listed in COMMANDS.values())
-    assert {listed.section for listed in COMMANDS.values()} == {LOOK, COPIES, RECOVER, MEND, DATA, SET_UP}
+    assert {listed.section for listed in COMMANDS.values()} == {LOOK, COPIES, RECOVER, MEND, DATA, SET_UP, PIPELINES}
 
 
 @pytest.mark.parametrize("noun", NOUNS)

@@ -1,0 +1,1 @@
+"""Tells a forge (GitHub, Gitea, Forgejo, GitLab) about a cluster: comments, issues and requests to merge."""

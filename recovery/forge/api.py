@@ -1,0 +1,119 @@
+"""Requests to the HTTP API of a forge, with limits in time, and errors in words."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
+
+from recovery.errors import ForgeError
+
+CONNECT_SECONDS, READ_SECONDS = 5.0, 20.0
+TRIES = 3
+LONGEST_WAIT = 10
+"""Seconds. A forge may ask to wait for an hour. The job of the swarm does not wait for a comment."""
+PASSING = (429, 500, 502, 503, 504)
+"""The answers after which the same request may succeed."""
+PAGE = 100
+MOST_PAGES = 20
+SHOWN = 200
+"""Characters of a forge's own explanation that an error shows."""
+Json = dict[str, Any]
+
+
+class Api:
+    """The API below one address. Requests that may be repeated are repeated if the forge is busy."""
+
+    def __init__(self, url: str, headers: Mapping[str, str], *, pause: float = 1.0) -> None:
+        self.url = url.rstrip("/")
+        self._session = requests.Session()
+        self._session.headers.update(headers)
+        self._session.trust_env = True
+        retry = Retry(
+            total=TRIES - 1,
+            backoff_factor=pause,
+            status_forcelist=PASSING,
+            allowed_methods=frozenset({"GET", "PUT", "PATCH", "DELETE"}),  # a second POST would be a second comment
+            raise_on_status=False,
+            raise_on_redirect=False,
+            retry_after_max=LONGEST_WAIT,
+        )
+        for scheme in ("https://", "http://"):
+            self._session.mount(scheme, HTTPAdapter(max_retries=retry))
+
+    def call(self, method: str, path: str, body: Json | None = None, **query: str | int) -> Any:
+        """The forge's answer, as JSON. Raises: ForgeError."""
+        doing = f"asking {self.url} to {method} {path}"
+        limits = (CONNECT_SECONDS, READ_SECONDS)
+        try:
+            answer = self._session.request(
+                method, self.url + path, json=body, params=query, timeout=limits, allow_redirects=method == "GET"
+            )
+            if answer.ok:
+                return answer.json() if answer.content else None
+        except requests.exceptions.JSONDecodeError as error:
+            raise _failed(doing, "it answered something else than JSON") from error
+        except requests.RequestException as error:
+            raise ForgeError(
+                doing,
+                f"it does not answer ({type(error).__name__})",
+                remedy="run the job again when the forge answers",
+                code="forge-silent",
+            ) from error
+        raise _refusal(doing, answer)
+
+    def every(self, path: str, **query: str | int) -> list[Json]:
+        """The items of all pages of a list. Raises: ForgeError."""
+        found: list[Json] = []
+        for page in range(1, MOST_PAGES + 1):
+            items = self.call("GET", path, None, **query, per_page=PAGE, limit=PAGE, page=page)
+            if not items:  # a forge may allow fewer items on a page than Requorum asks for
+                break
+            found += items
+        return found
+
+    def optional(self, path: str, **query: str | int) -> Any:
+        """The answer to GET, or None if there is no such thing. Raises: ForgeError."""
+        try:
+            return self.call("GET", path, None, **query)
+        except ForgeError as error:
+            if error.status == NOT_FOUND:
+                return None
+            raise
+
+
+UNAUTHORIZED, FORBIDDEN, NOT_FOUND, TOO_MANY = 401, 403, 404, 429
+
+
+def _refusal(doing: str, answer: requests.Response) -> ForgeError:
+    status, why = answer.status_code, f"it answered {answer.status_code}{_said(answer)}"
+    if status == TOO_MANY or (status == FORBIDDEN and answer.headers.get("X-RateLimit-Remaining") == "0"):
+        reset = answer.headers.get("X-RateLimit-Reset", "")
+        until = f" until {datetime.fromtimestamp(int(reset), UTC):%H:%M:%S} UTC" if reset.isdigit() else ""
+        return ForgeError(
+            doing,
+            f"{why}: its rate limit is used up{until}",
+            remedy="run the job again after that time" if until else "run the job again later",
+            code="forge-limited",
+            status=status,
+        )
+    if status in (UNAUTHORIZED, FORBIDDEN, NOT_FOUND):
+        remedy = "give the job the rights that docs/pipelines.md lists"
+        return ForgeError(doing, why, remedy=remedy, code="forge-denied", status=status)
+    return _failed(doing, why, status)
+
+
+def _failed(doing: str, why: str, status: int = 0) -> ForgeError:
+    return ForgeError(doing, why, remedy="run the job again", code="forge-failed", status=status)
+
+
+def _said(answer: requests.Response) -> str:
+    """The forge's own explanation, on one line."""
+    try:
+        document = answer.json()
+    except requests.exceptions.JSONDecodeError:
+        return ""
+    said = (document.get("message") or document.get("error") or "") if isinstance(document, dict) else ""
+    return f" ({' '.join(str(said).split())[:SHOWN]})" if said else ""

@@ -1,0 +1,139 @@
+"""GitHub, and Gitea and Forgejo, which have nearly the same API."""
+
+from base64 import b64decode, b64encode
+from typing import Any
+from urllib.parse import quote
+
+from recovery.errors import ForgeError
+from recovery.forge.api import NOT_FOUND, Api, Json
+from recovery.forge.forge import Note, Target
+
+LIMIT = 65_536
+"""The longest text of a comment, an issue or a pull request on GitHub (docs.github.com, REST API)."""
+
+
+class GitHub:
+    """One repository on GitHub."""
+
+    name = "GitHub"
+    limit = LIMIT
+
+    def __init__(self, api: Api, repository: str, target: Target) -> None:
+        self.api, self.target = api, target
+        self._owner = repository.split("/")[0]
+        self._root = f"/repos/{repository}"
+
+    def comments(self, request: int) -> list[Note]:
+        """The comments of a pull request."""
+        return [_note(one, "id") for one in self.api.every(f"{self._root}/issues/{request}/comments")]
+
+    def add_comment(self, request: int, body: str) -> None:
+        """Add a comment."""
+        self.api.call("POST", f"{self._root}/issues/{request}/comments", {"body": body})
+
+    def edit_comment(self, request: int, comment: int, body: str) -> None:  # noqa: ARG002 - GitLab needs the request
+        """Edit a comment."""
+        self.api.call("PATCH", f"{self._root}/issues/comments/{comment}", {"body": body})
+
+    def issues(self) -> list[Note]:
+        """The open issues. GitHub lists pull requests among them."""
+        found = self.api.every(f"{self._root}/issues", state="open", type="issues")
+        return [_note(one, "number") for one in found if not one.get("pull_request")]
+
+    def open_issue(self, title: str, body: str) -> Note:
+        """Open an issue."""
+        return _note(self.api.call("POST", f"{self._root}/issues", {"title": title, "body": body}), "number")
+
+    def edit_issue(self, issue: int, title: str, body: str) -> None:
+        """Edit an issue."""
+        self.api.call("PATCH", f"{self._root}/issues/{issue}", {"title": title, "body": body})
+
+    def close_issue(self, issue: int, comment: str) -> None:
+        """Close an issue."""
+        self.add_comment(issue, comment)
+        self.api.call("PATCH", f"{self._root}/issues/{issue}", {"state": "closed"})
+
+    def requests(self, branch: str) -> list[Note]:
+        """The open pull requests of a branch. Gitea knows no filter for the branch."""
+        found = self.api.every(f"{self._root}/pulls", state="open", base=self.target.main)
+        return [_note(one, "number") for one in found if _is_of(one, branch, self._owner)]
+
+    def open_request(self, branch: str, title: str, body: str) -> Note:
+        """Open a pull request."""
+        asked = {"title": title, "body": body, "head": branch, "base": self.target.main}
+        return _note(self.api.call("POST", f"{self._root}/pulls", asked), "number")
+
+    def edit_request(self, request: int, title: str, body: str) -> None:
+        """Edit a pull request."""
+        self.api.call("PATCH", f"{self._root}/pulls/{request}", {"title": title, "body": body})
+
+    def close_request(self, request: int) -> None:
+        """Close a pull request."""
+        self.api.call("PATCH", f"{self._root}/pulls/{request}", {"state": "closed"})
+
+    def read(self, branch: str, path: str) -> str | None:
+        """The text of a file."""
+        found = self._file(branch, path)
+        return None if found is None else b64decode(found["content"]).decode()
+
+    def make_branch(self, branch: str) -> None:
+        """Make a branch."""
+        head = self.api.call("GET", f"{self._root}/git/ref/heads/{quote(self.target.main)}")
+        made = {"ref": f"refs/heads/{branch}", "sha": head["object"]["sha"]}
+        self.api.call("POST", f"{self._root}/git/refs", made)
+
+    def drop_branch(self, branch: str) -> None:
+        """Delete a branch."""
+        self._drop(f"{self._root}/git/refs/heads/{quote(branch)}")
+
+    def write(self, branch: str, path: str, text: str, message: str) -> None:
+        """Replace a file."""
+        found = self._file(branch, path)
+        content = b64encode(text.encode()).decode()
+        asked = {"message": message, "content": content, "branch": branch, "sha": found["sha"] if found else ""}
+        self.api.call("PUT", f"{self._root}/contents/{quote(path)}", asked)
+
+    def _file(self, branch: str, path: str) -> Any:
+        return self.api.optional(f"{self._root}/contents/{quote(path)}", ref=branch)
+
+    def _drop(self, path: str) -> None:
+        try:
+            self.api.call("DELETE", path)
+        except ForgeError as error:
+            if error.status not in (NOT_FOUND, UNPROCESSABLE):  # GitHub says 422 of a branch that is not there
+                raise
+
+
+UNPROCESSABLE = 422
+
+
+class Gitea(GitHub):
+    """One repository on Gitea or Forgejo, which make branches in another way."""
+
+    name = "Gitea"
+
+    def make_branch(self, branch: str) -> None:
+        """Make a branch."""
+        asked = {"new_branch_name": branch, "old_branch_name": self.target.main}
+        self.api.call("POST", f"{self._root}/branches", asked)
+
+    def drop_branch(self, branch: str) -> None:
+        """Delete a branch."""
+        self._drop(f"{self._root}/branches/{quote(branch)}")
+
+
+def _note(found: Json, key: str) -> Note:
+    return Note(
+        int(found[key]),
+        found.get("body") or "",
+        found.get("title") or "",
+        found.get("state", "open") == "open",
+        found.get("html_url") or "",
+    )
+
+
+def _is_of(found: Json, branch: str, owner: str) -> bool:
+    """Whether a pull request is of this branch, and not of a branch of the same name in a fork."""
+    head = found["head"]
+    repository = head.get("repo") or {}
+    return bool(head["ref"] == branch and (repository.get("owner") or {}).get("login", "").lower() == owner.lower())

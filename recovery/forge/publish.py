@@ -1,0 +1,75 @@
+"""One comment, one issue and one request for each stack: made once, then edited, never a second.
+
+A hidden marker in the text says what a comment or an issue is for, so that its title and text may change.
+"""
+
+from dataclasses import dataclass
+
+from recovery.forge.forge import Forge, Note
+
+
+def comment(forge: Forge, request: int, marker: str, body: str) -> None:
+    """Post the comment of this marker on a pull request, or edit the one that is there. Raises: ForgeError."""
+    known = next((one for one in forge.comments(request) if one.body.startswith(marker)), None)
+    if known is None:
+        forge.add_comment(request, body)
+    elif known.body != body:
+        forge.edit_comment(request, known.key, body)
+
+
+def issue(forge: Forge, marker: str, title: str, body: str) -> Note:
+    """Open the issue of this marker, or edit the one that is open. Raises: ForgeError."""
+    known = _issue(forge, marker)
+    if known is None:
+        return forge.open_issue(title, body)
+    if (known.title, known.body) != (title, body):
+        forge.edit_issue(known.key, title, body)
+    return known
+
+
+def close_issue(forge: Forge, marker: str, why: str) -> bool:
+    """Close the issue of this marker, with a last comment; whether one was open. Raises: ForgeError."""
+    known = _issue(forge, marker)
+    if known:
+        forge.close_issue(known.key, why)
+    return known is not None
+
+
+def _issue(forge: Forge, marker: str) -> Note | None:
+    return next((one for one in forge.issues() if one.body.startswith(marker)), None)
+
+
+@dataclass(frozen=True)
+class Change:
+    """One changed file that people are asked to merge."""
+
+    branch: str
+    path: str
+    text: str
+    title: str
+    body: str
+
+
+def request(forge: Forge, change: Change) -> Note:
+    """Ask people to merge the change, or bring the request that is open up to it. Raises: ForgeError."""
+    known = next(iter(forge.requests(change.branch)), None)
+    if known is None:  # what an earlier request left there would be merged with it
+        forge.drop_branch(change.branch)
+        forge.make_branch(change.branch)
+    if forge.read(change.branch, change.path) != change.text:
+        forge.write(change.branch, change.path, change.text, change.title)
+    if known is None:
+        return forge.open_request(change.branch, change.title, change.body)
+    if (known.title, known.body) != (change.title, change.body):
+        forge.edit_request(known.key, change.title, change.body)
+    return known
+
+
+def withdraw(forge: Forge, branch: str) -> bool:
+    """Close the open request of the branch, and delete the branch; whether one was open. Raises: ForgeError."""
+    known = forge.requests(branch)
+    for one in known:
+        forge.close_request(one.key)
+    if known:
+        forge.drop_branch(branch)
+    return bool(known)

@@ -1,0 +1,56 @@
+"""The line of a stack file that consents to a plan. Everything else in the file stays as a person wrote it."""
+
+import re
+from typing import Any
+
+import yaml
+
+KEY = "requorum:recover"
+LINE = re.compile(rf"^(?P<indent> +)(?P<quote>['\"]?){KEY}(?P=quote) *:.*$", re.M)
+CONFIG = re.compile(r"^config: *(#.*)?$", re.M)
+INDENT = re.compile(r"\n(?:[ \t]*(?:#.*)?\n)*( +)[^\s#]")
+PLAN_ID = re.compile(r"r[0-9a-f]{16}")
+
+
+def consented(text: str) -> str:
+    """The plan ID that a stack file consents to; empty if it has none. `true` is no ID. Raises: ValueError."""
+    given = str(_config(text).get(KEY, ""))
+    return given if PLAN_ID.fullmatch(given) else ""
+
+
+def with_consent(text: str, plan_id: str) -> str:
+    """The text of a stack file that consents to this plan. Raises: ValueError if its form does not allow one more line."""
+    line = f"{KEY}: {plan_id}"
+    if LINE.search(text):
+        changed = LINE.sub(lambda found: f"{found['indent']}{line}", text, count=1)
+    elif head := CONFIG.search(text):
+        found = INDENT.match(text, head.end())
+        changed = f"{text[: head.end()]}\n{found[1] if found else '  '}{line}{text[head.end() :]}"
+    else:
+        raise ValueError("it has no line `config:`")
+    return _checked(text, changed, {KEY: plan_id})
+
+
+def without_consent(text: str) -> str:
+    """The text of a stack file without the line. Raises: ValueError."""
+    changed = re.sub(LINE.pattern + r"\n?", "", text, count=1, flags=re.M)
+    return _checked(text, changed, {})
+
+
+def _checked(before: str, after: str, line: dict[str, str]) -> str:
+    """The changed text. Raises: ValueError unless it differs from the old one by the line alone."""
+    wanted = {key: value for key, value in _config(before).items() if key != KEY} | line
+    if _config(after) != wanted:
+        raise ValueError(f"{KEY} cannot be set on a line of its own")
+    return after
+
+
+def _config(text: str) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError("it is not valid YAML") from error
+    config = document.get("config") if isinstance(document, dict) else None
+    if not isinstance(config, dict):
+        raise ValueError("it has no settings")
+    return config

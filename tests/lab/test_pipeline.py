@@ -1,0 +1,185 @@
+"""The whole loop of a pipeline, by the commands of the shipped workflows in clones of a bare repository. The tests run in order."""
+
+import configparser
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+
+from lab import cluster, environment, keys, nodes
+from lab.stack import PROJECT, Stack
+from recovery.pipeline.consent_line import KEY, consented
+from tests.fake.forge import FakeForge, serving
+from tests.lab.runner import Ran, Runner, git
+from tests.lab.swarm import MANAGERS, WORKERS, Swarm
+
+pytestmark = [pytest.mark.whole, pytest.mark.timeout(1800)]
+FILE = "stacks/Pulumi.pipeline.yaml"
+
+
+class Repository:
+    """A bare repository on the forge, and a developer's clone of it."""
+
+    def __init__(self, folder: Path, forge: FakeForge, stack: Stack) -> None:
+        self.bare, self.dev, self.forge = folder / "bare", folder / "dev", forge
+        git(folder, "clone", "-q", "--depth", "1", f"file://{PROJECT}", str(self.dev))
+        shutil.rmtree(self.dev / ".git")
+        git(self.dev, "init", "-q", "-b", "main")
+        subprocess.run([PROJECT / "bin/requorum", "ci", "init", "github", "--project", self.dev], check=True)
+        (self.dev / FILE).write_text(stack.file.read_text())
+        git(folder, "init", "-q", "--bare", "-b", "main", str(self.bare))
+        git(self.dev, "remote", "add", "origin", str(self.bare))
+        self.push("main", "the first")
+
+    def push(self, branch: str, why: str) -> None:
+        git(self.dev, "add", "-A", "-f", ".")
+        git(self.dev, "commit", "-q", "--allow-empty", "-m", why)
+        git(self.dev, "push", "-q", "origin", f"HEAD:{branch}")
+        if branch == "main":
+            self.forge.files["main"] = {FILE: (self.dev / FILE).read_text()}
+
+    @property
+    def text(self) -> str:
+        return (self.dev / FILE).read_text()
+
+    def change(self, **settings: object) -> None:
+        """Change settings of the stack file."""
+        document = yaml.safe_load(self.text)
+        document["config"] |= {f"requorum:{key}": value for key, value in settings.items()}
+        (self.dev / FILE).write_text(yaml.safe_dump(document, sort_keys=False))
+
+    def merge(self, branch: str) -> None:
+        """Merge a request of Requorum's, as a person does."""
+        (self.dev / FILE).write_text(self.forge.files[branch][FILE])
+        for request in self.forge.requests():
+            request["open"] = request["open"] and request["branch"] != branch
+        self.push("main", f"merge {branch}")
+
+
+@pytest.fixture(scope="module")
+def forge() -> Iterator[FakeForge]:
+    with serving(FakeForge()) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def repository(stack: Stack, forge: FakeForge, tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    return Repository(tmp_path_factory.mktemp("forge"), forge, stack)
+
+
+@pytest.fixture(scope="module")
+def runner(repository: Repository, stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Runner:
+    given = environment.variables(stack.instance)
+    keys = configparser.ConfigParser()
+    keys.read(stack.instance.credentials_file)
+    secrets = {
+        "AWS_ACCESS_KEY_ID": keys["default"]["aws_access_key_id"],
+        "AWS_SECRET_ACCESS_KEY": keys["default"]["aws_secret_access_key"],
+        "PULUMI_PASSPHRASE": stack.instance.passphrase_file.read_text(),
+    }
+    variables = {"PULUMI_BACKEND_URL": given["PULUMI_BACKEND_URL"], "REQUORUM_STACK": stack.name}
+    outside = {key: value for key, value in stack.environment().items() if not key.startswith(("GIT_", "PULUMI_STACK"))}
+    # A runner has neither the packages nor the tools of this checkout on its PATH: `pipelines/run` finds them.
+    outside["PATH"] = os.pathsep.join(
+        part for part in outside["PATH"].split(os.pathsep) if not Path(part).is_relative_to(PROJECT)
+    )
+    return Runner(repository.bare, tmp_path_factory.mktemp("runs"), repository.forge, variables, secrets, outside)
+
+
+@pytest.fixture(scope="module")
+def swarm(stack: Stack, runner: Runner) -> Swarm:
+    """The cluster, built by the job that a push to main starts."""
+    done = runner.job("up", "up")
+    assert done.status == 0, done.log
+    cluster.link_plugins(stack.instance)
+    return Swarm(stack)
+
+
+def test_a_request_gets_one_comment_and_a_merge_builds_it(
+    swarm: Swarm, repository: Repository, runner: Runner, forge: FakeForge
+) -> None:
+    swarm.await_standing(*MANAGERS, *WORKERS)
+    octet = swarm.lab.octet
+    workers = [{"name": name, "address": f"10.{octet}.{zone}.2{zone}"} for zone, name in enumerate(WORKERS, 1)]
+    for last in (33, 34):
+        keys.ensure(swarm.lab, {"worker-3": f"10.{octet}.3.{last}"})
+        repository.change(workers=[*workers, {"name": "worker-3", "address": f"10.{octet}.3.{last}"}])
+        repository.push("topic", f"a worker at {last}")
+        done = runner.job("preview", "preview", request="topic")
+        assert done.status == 0, done.log
+    (comment,) = forge.comments.values()
+    assert "worker-3" in comment["body"]
+    assert f"10.{octet}.3.34" in comment["body"]
+    repository.push("main", "merge topic")
+    done = runner.job("up", "up")
+    assert done.status == 0, done.log
+    swarm.await_standing(*MANAGERS, *WORKERS, "worker-3")
+
+
+def test_a_lost_manager_is_reported_then_healed_and_the_issue_is_closed(
+    swarm: Swarm, runner: Runner, forge: FakeForge
+) -> None:
+    nodes.lose(swarm.lab, ["manager-c"])
+    seen = runner.job("watch", "watch")
+    assert (seen.status, seen.outputs["act"]) == (3, "say"), seen.log
+    assert len(forge.issues()) == 1
+    runner.variables = {**runner.variables, "REQUORUM_HEAL": "true"}
+    healed = runner.job("watch", "watch")
+    assert (healed.status, healed.outputs["act"]) == (0, "heal"), healed.log
+    swarm.await_standing(*MANAGERS, *WORKERS, "worker-3")
+    assert runner.job("watch", "watch").outputs["act"] == "close"
+    assert forge.issues() == []
+
+
+def test_a_total_loss_comes_back_by_a_merge_also_if_the_job_is_killed(
+    swarm: Swarm, repository: Repository, runner: Runner, forge: FakeForge
+) -> None:
+    before = swarm.picture()
+    nodes.lose(swarm.lab, MANAGERS)
+    seen = runner.job("watch", "watch")
+    assert (seen.status, seen.outputs["act"]) == (4, "ask"), seen.log
+    (issue,), (request,) = forge.issues(), forge.requests()
+    assert seen.outputs["plan"] in request["title"]
+    assert seen.outputs["plan"] in issue["body"]
+    assert runner.job("recover", "consent").outputs["plan"] == "", "nobody merged yet"
+
+    stale = runner.job("recover", "recover", plan="r0123456789abcdef")
+    assert stale.status == 1
+    assert "code: consent-stale" in stale.log
+
+    repository.merge("requorum/recover-pipeline")
+    plan = runner.job("recover", "consent").outputs["plan"]
+    assert plan == seen.outputs["plan"]
+    runner.killed = partial(kill_in_the_middle, swarm)
+    assert runner.job("recover", "recover", plan=plan).status != 0
+    runner.killed = None
+    done: Ran = runner.job("recover", "recover", plan=plan)
+    assert done.status == 0, done.log
+    assert "removed the lock" in done.log
+    swarm.await_standing(*MANAGERS, *WORKERS, "worker-3")
+    assert not before.differences(swarm.picture())
+    assert "# Cluster lab" in done.log, "the report is in the summary"
+    assert forge.issues() == []
+    (request,) = forge.requests()
+    assert request["branch"] == "requorum/recovered-pipeline"
+    repository.merge("requorum/recovered-pipeline")
+    assert (consented(repository.text), KEY in repository.text) == ("", False)
+    assert runner.job("up", "up").status == 0
+
+
+def kill_in_the_middle(swarm: Swarm, step: "subprocess.Popen[str]") -> None:
+    """Kill the job and all that it started, once the first manager's machine is there again."""
+    end = time.monotonic() + 300
+    while step.poll() is None and not {node.name for node in nodes.existing(swarm.lab)} & set(MANAGERS):
+        assert time.monotonic() < end
+        time.sleep(0.2)
+    assert step.poll() is None
+    for process in (*psutil.Process(step.pid).children(recursive=True), psutil.Process(step.pid)):
+        process.kill()

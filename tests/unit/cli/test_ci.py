@@ -1,0 +1,317 @@
+"""The jobs of a pipeline on the fake swarm, with a forge as a real server, and a program in place of pulumi."""
+
+import json
+import os
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from recovery import cli
+from recovery.cli import console
+from recovery.cluster import Cluster
+from recovery.operations.assess import assess
+from recovery.pipeline.consent_line import consented
+from tests.fake.cases import Case, Scene, Theatre, names
+from tests.fake.forge import FakeForge, serving
+from tests.fake.wires import wired
+
+PATH = "stacks/Pulumi.lab.yaml"
+FILE = "config:\n  requorum:cluster: lab\n"
+ALL = frozenset(names(3))
+ONE = frozenset({"manager-c"})
+NOBODY = frozenset[str]()
+PULUMI = """#!/bin/sh
+echo "$@" >> "$PULUMI_CALLS"
+case "$1" in
+  preview) echo "$PREVIEWED" ;;
+  up) cat "$(echo "$@" | sed 's/.*--config-file //')" >> "$PULUMI_CALLS" ;;
+esac
+exit ${PULUMI_STATUS:-0}
+"""
+
+
+class Project:
+    """A project in a folder, with a forge."""
+
+    def __init__(self, folder: Path, forge: FakeForge) -> None:
+        self.folder, self.forge = folder, forge
+        self.calls = folder / "calls"
+
+    def job(self, *words: str, request: int | None = None, **more: str) -> Result:
+        event = self.folder / "event.json"
+        event.write_text(json.dumps({"pull_request": {"number": request}} if request else {}))
+        given = {
+            "GITHUB_ACTIONS": "true",
+            "GITHUB_API_URL": self.forge.url,
+            "GITHUB_REPOSITORY": "acme/swarm",
+            "GITHUB_TOKEN": self.forge.token,
+            "GITHUB_EVENT_PATH": str(event),
+            "GITHUB_OUTPUT": str(self.folder / "output"),
+            "GITHUB_STEP_SUMMARY": str(self.folder / "summary"),
+            "PREVIEWED": '{"changeSummary": {"same": 9}, "steps": []}',
+            "PULUMI_CALLS": str(self.calls),
+            "PULUMI_BACKEND_URL": f"file://{self.folder}/state",
+            "PATH": f"{self.folder}:{os.environ['PATH']}",
+        }
+        return CliRunner().invoke(cli.app, ["ci", *words, "-s", "lab"], env=given | more)
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        return dict(line.split("=", 1) for line in (self.folder / "output").read_text().splitlines())
+
+    @property
+    def pulumi(self) -> str:
+        return self.calls.read_text() if self.calls.exists() else ""
+
+
+@pytest.fixture
+def forge() -> Iterator[FakeForge]:
+    with serving(FakeForge()) as made:
+        made.files["main"][PATH] = FILE
+        yield made
+
+
+@pytest.fixture
+def stage(
+    tmp_path: Path, forge: FakeForge, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[Case], tuple[Scene, Project]]]:
+    (tmp_path / "stacks").mkdir()
+    (tmp_path / ".git").mkdir()
+    (tmp_path / PATH).write_text(FILE)
+    (tmp_path / "pulumi").write_text(PULUMI)
+    (tmp_path / "pulumi").chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("REQUORUM_PROJECT", raising=False)
+    with wired() as wires:
+
+        def staged(case: Case) -> tuple[Scene, Project]:
+            scene = Theatre(wires).stage(case)
+
+            def settings(_: str, file: Path) -> Any:
+                recover = consented(file.read_text()) or False
+                made = scene.settings.model_copy(update={"recover": recover})
+                if not os.environ.get("BLIND"):
+                    return made
+                without = {
+                    name: getattr(made, name).model_copy(update={"identity_file": None})
+                    for name in ("backup", "escrow")
+                }
+                return made.model_copy(update=without)
+
+            monkeypatch.setattr(console, "_settings", settings)
+            return scene, Project(tmp_path, forge)
+
+        yield staged
+
+
+def plan_id(scene: Scene) -> str:
+    return assess(Cluster(scene.settings)).plan.id
+
+
+def test_a_preview_comments_and_a_second_one_edits(stage: Any, forge: FakeForge) -> None:
+    _, project = stage(Case(3, NOBODY))
+    first = project.job("preview", request=7)
+    assert first.exit_code == 0, first.output
+    second = project.job("preview", "--no-resources", request=7)
+    assert second.exit_code == 0
+    assert [one["on"] for one in forge.comments.values()] == [7]
+    assert project.outputs["diagnosis"] == "healthy"
+    assert json.loads((project.folder / "requorum-job/plan.json").read_text())["diagnosis"] == "healthy"
+    assert json.loads((project.folder / "requorum-job/status.json").read_text())["nodes"]
+    assert project.pulumi.count("preview --json") == 1
+    assert forge.issues() == []
+
+
+def test_a_preview_that_lacks_only_consent_is_no_fault(stage: Any, forge: FakeForge) -> None:
+    scene, project = stage(Case(3, ALL))
+    assert project.job("preview", request=7).exit_code == 0
+    (comment,) = forge.comments.values()
+    assert project.outputs["plan"] == plan_id(scene)
+    assert project.outputs["plan"] in comment["body"]
+
+
+def test_a_drift_is_one_issue_until_it_is_gone(stage: Any, forge: FakeForge) -> None:
+    _, project = stage(Case(3, NOBODY))
+    change = '{"steps": [{"op": "update", "urn": "urn:pulumi:lab::requorum::a:b:C::quorum"}]}'
+    for _ in range(2):
+        assert project.job("preview", "--drift", PREVIEWED=change).exit_code == 3
+    assert ["quorum" in one["body"] for one in forge.issues()] == [True]
+    assert project.job("preview", "--drift").exit_code == 0
+    assert (forge.issues(), forge.requests()) == ([], [])
+
+
+def test_a_link_in_place_of_a_stack_file_is_not_read(stage: Any, forge: FakeForge) -> None:
+    _, project = stage(Case(3, NOBODY))
+    secret = project.folder.parent / f"{project.folder.name}-key"
+    secret.write_text("a: secret\n b: key")
+    (project.folder / PATH).unlink()
+    (project.folder / PATH).symlink_to(secret)
+    done = project.job("preview", request=7)
+    assert done.exit_code == 1
+    (comment,) = forge.comments.values()
+    assert "code: stack-file-link" in comment["body"]
+    assert "secret" not in done.output + comment["body"]
+    secret.unlink()
+
+
+def test_a_healthy_swarm_is_left_alone(stage: Any, forge: FakeForge) -> None:
+    _, project = stage(Case(3, NOBODY))
+    assert project.job("watch", "--heal").exit_code == 0
+    assert (forge.issues(), forge.requests(), project.pulumi) == ([], [], "")
+
+
+def test_a_minority_is_reported_once_and_healed_when_that_is_switched_on(stage: Any, forge: FakeForge) -> None:
+    _, project = stage(Case(3, ONE))
+    for _ in range(2):
+        assert project.job("watch").exit_code == 3
+    assert [one["title"] for one in forge.issues()] == ["Stack lab: 2 of 3 managers"]
+    assert project.pulumi == ""
+    assert project.job("watch", REQUORUM_HEAL="1").exit_code == 0
+    assert "up --yes --skip-preview --non-interactive --stack lab" in project.pulumi
+
+
+def test_healing_that_fails_is_an_error_and_is_told(stage: Any, forge: FakeForge) -> None:
+    _, project = stage(Case(3, ONE))
+    assert project.job("watch", "--heal", PULUMI_STATUS="255").exit_code == 1
+    assert len(forge.issues()) == 1
+
+
+def test_a_loss_is_asked_recovered_by_its_id_only_and_closed(stage: Any, forge: FakeForge) -> None:
+    scene, project = stage(Case(3, ALL))
+    ours = plan_id(scene)
+    for _ in range(2):
+        assert project.job("watch", "--heal").exit_code == 4
+    (issue,), (request,) = forge.issues(), forge.requests()
+    assert f"https://forge.example/{request['number']}" in issue["body"]
+    assert ours in request["title"]
+    assert forge.commits == [("requorum/recover-lab", PATH, request["title"])]
+    assert project.pulumi == "", "nobody consented yet"
+    assert project.job("up").exit_code == 4
+    assert project.pulumi == "", "up never recovers"
+
+    text = forge.files["requorum/recover-lab"][PATH]
+    forge.files["main"][PATH] = text
+    (project.folder / PATH).write_text(text)
+    assert project.job("recover", "--show").exit_code == 0
+    assert project.outputs["plan"] == ours
+    assert project.pulumi == ""
+    assert project.job("up").exit_code == 4, "also with the merged consent"
+    project.job("recover")
+    assert f"requorum:recover: {ours}" in project.pulumi
+    assert (project.folder / PATH).read_text() == text
+
+    stale = project.job("recover", "--plan", "r0123456789abcdef")
+    assert stale.exit_code == 1
+    assert "code: consent-stale" in stale.stderr
+
+
+def test_a_recovered_swarm_closes_what_was_opened_and_asks_to_remove_the_line(stage: Any, forge: FakeForge) -> None:
+    _, project = stage(Case(3, NOBODY))
+    text = FILE + "  requorum:recover: r0123456789abcdef\n"
+    forge.files["main"][PATH] = text
+    (project.folder / PATH).write_text(text)
+    forge.open("Stack lab: all lost", "<!-- requorum:watch:lab -->\nlost")
+    done = project.job("recover")
+    assert done.exit_code == 0, done.output
+    assert forge.issues() == []
+    (request,) = forge.requests()
+    assert request["branch"] == "requorum/recovered-lab"
+    assert forge.files["requorum/recovered-lab"][PATH] == FILE
+
+
+def test_a_stack_file_without_consent_recovers_nothing(stage: Any, forge: FakeForge) -> None:
+    _, project = stage(Case(3, ALL))
+    assert project.job("recover").exit_code == 0
+    (project.folder / PATH).write_text(FILE + "  requorum:recover: true\n")
+    assert project.job("recover").exit_code == 0
+    assert project.job("recover", "--plan", "true").exit_code == 2
+    assert project.pulumi == ""
+
+
+def test_without_an_identity_a_total_loss_is_reported_and_another_job_asks(stage: Any, forge: FakeForge) -> None:
+    _, project = stage(Case(3, ALL))
+    assert project.job("watch", "--heal", BLIND="1").exit_code == 4
+    assert (project.outputs["act"], project.outputs["blind"]) == ("say", "true")
+    (issue,) = forge.issues()
+    assert "all lost" in issue["title"]
+    assert (forge.requests(), project.pulumi) == ([], "")
+    project.job("watch")
+    assert project.outputs["act"] == "ask"
+    assert len(forge.issues()) == len(forge.requests()) == 1
+
+
+def test_a_changed_plan_edits_the_request(stage: Any, forge: FakeForge) -> None:
+    _, project = stage(Case(3, ALL))
+    project.job("watch")
+    branch = forge.files["requorum/recover-lab"]
+    branch[PATH] = branch[PATH].replace(consented(branch[PATH]), "r0123456789abcdef")
+    (request,) = forge.requests()
+    request["title"] = "Recover stack lab by plan r0123456789abcdef"
+    project.job("watch")
+    assert consented(branch[PATH]) == project.outputs["plan"]
+    assert [project.outputs["plan"] in one["title"] for one in forge.requests()] == [True]
+
+
+def test_a_file_that_main_does_not_have_still_gets_an_issue(stage: Any, forge: FakeForge) -> None:
+    _, project = stage(Case(3, ALL))
+    forge.files["main"].clear()
+    done = project.job("watch")
+    assert done.exit_code == 4
+    assert "code: unreadable-file" in done.stderr
+    assert (len(forge.issues()), forge.requests()) == (1, [])
+
+
+FAULTS = [(403, "forge-denied"), (422, "forge-failed"), (500, "forge-failed"), (429, "forge-limited")]
+
+
+@pytest.mark.parametrize(("status", "code"), FAULTS)
+def test_the_work_is_done_whatever_the_forge_answers(stage: Any, forge: FakeForge, status: int, code: str) -> None:
+    _, project = stage(Case(3, ONE))
+    forge.fault = lambda *_: (status, {"Retry-After": "0"})
+    done = project.job("watch")
+    assert done.exit_code == 6, done.output
+    assert f"code: {code}" in done.stderr
+    assert project.job("watch", "--heal").exit_code == 0, "there is nothing to tell"
+    assert "up --yes" in project.pulumi
+
+
+def test_without_a_token_the_work_is_done_and_the_exit_status_says_so(stage: Any, forge: FakeForge) -> None:
+    _, project = stage(Case(3, NOBODY))
+    done = project.job("watch", GITHUB_TOKEN="")
+    assert done.exit_code == 6
+    assert "code: forge-denied" in done.stderr
+
+
+def test_outside_a_forge_it_prints(stage: Any, forge: FakeForge) -> None:
+    _, project = stage(Case(3, ONE))
+    done = project.job("watch", GITHUB_ACTIONS="", GITHUB_STEP_SUMMARY="", GITHUB_OUTPUT="")
+    assert done.exit_code == 3
+    assert "2 of 3 managers" in done.stdout
+    assert forge.calls == []
+
+
+def test_two_watchers_heal_once(stage: Any, forge: FakeForge) -> None:
+    _, project = stage(Case(3, ONE))
+    lock = project.folder / "state/.pulumi/locks/organization/requorum/lab/1.json"
+    lock.parent.mkdir(parents=True)
+    held = {
+        "pid": os.getpid(),
+        "username": "u",
+        "hostname": socket.gethostname(),
+        "timestamp": "2999-01-02T03:04:05.123456789Z",
+    }
+    lock.write_text(json.dumps(held))
+    done = project.job("watch", "--heal")
+    assert done.exit_code == 3, done.output
+    assert "code: pulumi-locked" in done.stderr
+    assert (project.pulumi, forge.issues(), lock.exists()) == ("", [], True)
+    assert project.job("unlock").exit_code == 3
+    lock.write_text(json.dumps(held | {"timestamp": "2001-01-02T03:04:05.123456789Z"}))
+    unlocked = project.job("unlock")
+    assert (unlocked.exit_code, lock.exists()) == (0, False)
+    assert "is gone" in unlocked.stdout
+    assert "no lock" in project.job("unlock").stdout

@@ -11,6 +11,7 @@ from recovery.errors import RequorumError, StoreError
 from recovery.operations import consent, exposure, lifecycle, setup
 from recovery.operations.assess import assess
 from recovery.operations.report import PULUMI
+from recovery.plain import plain
 
 try:
     settings = from_program()
@@ -24,7 +25,7 @@ try:
 except StoreError as error:
     pulumi.log.warn(f"Requorum cannot note in S3 whether recover: true is used up: {error}")
 for line in assessment.shown(settings):
-    pulumi.log.info(line)
+    pulumi.log.info(plain(line))
 try:
     faults = setup.require_for_update(cluster, assessment)
 except RequorumError as error:
@@ -33,7 +34,7 @@ except RequorumError as error:
 for warning in exposure.warnings(settings):
     pulumi.log.warn(warning)
 for fault in faults:
-    pulumi.log.warn(f"{fault.line}. next: {fault.remedy}")
+    pulumi.log.warn(plain(f"{fault.line}. next: {fault.remedy}"))
 if settings.recover is True and not assessment.plan.id:
     pulumi.log.warn("recover: true in the stack file is used up and has no effect. Remove it: pulumi config rm recover")
 if not pulumi.runtime.is_dry_run():
@@ -49,4 +50,4 @@ pulumi.export("workers", made.workers)
 pulumi.export("leader", made.leader)
 pulumi.export("health", made.health)
 for line in assessment.guidance(settings).next if pulumi.runtime.is_dry_run() else ():
-    pulumi.log.info(line)
+    pulumi.log.info(plain(line))

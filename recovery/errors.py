@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from errno import EDQUOT, ENOSPC
 from pathlib import Path
 
+from recovery.plain import plain
+
 
 class RequorumError(Exception):
     """Base of all: something failed that the operator can act on.
@@ -24,7 +26,7 @@ class RequorumError(Exception):
         self.code = code
         where = f"{node}: " if node else ""
         end = f"\n  code: {code}" if code else ""
-        super().__init__(f"{where}{doing}: {why}\n  next: {remedy}{end}")
+        super().__init__(plain(f"{where}{doing}: {why}\n  next: {remedy}{end}"))
 
 
 class SettingError(RequorumError):

@@ -29,6 +29,7 @@ from recovery.onnode.archive import PLACED
 from recovery.s3.lease import Leases
 from recovery.s3.site import Site
 from recovery.s3.store import Store
+from recovery.swarm import records
 from recovery.swarm.key_file import UnlockKey
 
 DUE = "due"
@@ -308,8 +309,8 @@ class Run:
         """The note about the newest copy. Raises: StoreError."""
         text = self._store.look(self._config.keys.agents_mark)
         try:
-            return Mark(**json.loads(text)) if text else None
-        except (ValueError, TypeError):
+            return records.read(Mark, text) if text else None
+        except records.Unfit:
             return None
 
     def _unread(self) -> dict[str, Exception]:

@@ -9,6 +9,7 @@ from time import time
 
 from recovery.agent import order
 from recovery.copies.manifest import Manifest, Verdict
+from recovery.swarm import records
 
 FILE = "state.json"
 DONE, FAILED, AGAIN = 0, 1, 75
@@ -128,6 +129,6 @@ def read(path: Path) -> State:
 def from_json(text: str | bytes) -> State:
     """The state in a text of `State.write`; an empty state if the text is damaged."""
     try:
-        return State(**json.loads(text))
-    except (ValueError, TypeError):
+        return records.read(State, text)
+    except records.Unfit:
         return State()

@@ -6,11 +6,11 @@ from typing import Any
 
 import typer
 from rich.console import Group
-from rich.markup import escape
 from rich.table import Table
 
 from recovery.cli.console import FileOption, JsonOption, StackOption, app, err, examples, opened, out, print_json
 from recovery.cli.progress import progress
+from recovery.cli.screen import styled
 from recovery.cli.show.contract import DEGRADED, FINE, VERSION
 from recovery.errors import SettingError, TransportError
 from recovery.operations import agents
@@ -68,14 +68,14 @@ def _table(found: Found, faults: Mapping[str, str], now: float) -> Group:
     for heading in ("last proven", "last in S3", "took", "waiting", "failed", "now"):
         table.add_column(heading, no_wrap=True)
     for node, standing in found:
-        told = "[red]fault[/]" if faults[node.name] else "fine"
+        told = styled("fault", "red") if faults[node.name] else "fine"
         if isinstance(standing, TransportError):
             table.add_row(node.name, "", "", "", "", "", told)
             continue
         state = standing.state
         ages = (f"{span(int(now - at))} ago" if at else "never" for at in (state.proven, state.stored))
         table.add_row(node.name, *ages, f"{state.seconds:.1f} s", str(standing.waiting), str(state.failures), told)
-    return Group(table, *(f"[red]{name}: {escape(why)}[/]" for name, why in faults.items() if why))
+    return Group(table, *(styled(f"{name}: {why}", "red") for name, why in faults.items() if why))
 
 
 def _json(cluster: str, found: Found, faults: Mapping[str, str]) -> dict[str, Any]:

@@ -84,5 +84,5 @@ class Asking:
         return self.terminal and option not in self._given
 
     def _again(self, error: OptionError) -> None:
-        err.print(f"{error.why}\n  {error.remedy}", style="red", markup=False)
+        err.print(f"{error.why}\n  {error.remedy}", style="red")
         self.answers.pop(error.key, None)

@@ -113,7 +113,7 @@ def _tally(cluster: Cluster, chosen: Collection[str], outcomes: Iterable[BackupR
             taken.partial.append(f"{outcome.manager}: a site does not have its copy. next: requorum backups")
         if fault := outcome.manifest.shortfall:
             taken.partial.append(f"{outcome.manager}: {fault}")
-            err.print(taken.partial[-1], style="red", markup=False)
+            err.print(taken.partial[-1], style="red")
     for name in sorted(left):
         why, remedy = "it is declared lost, so it was not copied", "requorum status"
         taken.fail(name, "", Refused("copying it", why, remedy=remedy, node=name, code="declared-lost"))

@@ -39,5 +39,5 @@ def check(
         if as_json:
             print_json(show.as_json(found))
         else:
-            out.print("\n".join(show.lines(found)), markup=False)
+            out.print("\n".join(show.lines(found)))
     raise typer.Exit(found.exit_code)

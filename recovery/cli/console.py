@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console
 
 from recovery.cli.interrupt import NOTHING, STATUS, ending
+from recovery.cli.screen import Screen
 from recovery.cli.show.contract import ERROR, USAGE, error_json
 from recovery.cli.tree import Commands
 from recovery.errors import RequorumError, SettingError, shown
@@ -35,8 +35,8 @@ WIDE = 200
 """The width of output that does not go to a terminal, so that lines stay whole."""
 UNBOUND = 1000
 """The width of tables with whole names. A terminal breaks their lines."""
-out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
-err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else WIDE)
+out = Screen(width=None if sys.stdout.isatty() else WIDE)
+err = Screen(stderr=True, width=None if sys.stderr.isatty() else WIDE)
 
 PYPROJECT = Path(__file__).resolve().parents[2] / "pyproject.toml"
 
@@ -125,19 +125,19 @@ def ended(*, as_json: bool = False, interrupted: str = NOTHING) -> Iterator[None
 
 def fail(error: RequorumError) -> NoReturn:
     """Show an error on standard error, and end the command with its exit status. Raises: typer.Exit."""
-    err.print(shown(error), style="red", markup=False, soft_wrap=True)
+    err.print(shown(error), style="red", soft_wrap=True)
     raise typer.Exit(USAGE if isinstance(error, SettingError) else ERROR) from None
 
 
 def show(lines: Iterable[str]) -> None:
     """Print lines to standard output. The terminal wraps them, so that a command in them can be copied."""
     for line in lines:
-        out.print(line, markup=False, soft_wrap=True)
+        out.print(line, soft_wrap=True)
 
 
 def say(line: str) -> None:
     """Print a line of progress to standard error."""
-    err.print(line, style="dim", markup=False)
+    err.print(line, style="dim")
 
 
 def print_json(document: dict[str, Any]) -> None:

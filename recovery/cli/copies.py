@@ -31,6 +31,7 @@ from recovery.operations import drill as drills
 from recovery.operations import keep as keep_operation
 from recovery.operations import notify
 from recovery.operations.notify import Subject
+from recovery.operations.trust import trusted
 from recovery.swarm.key_file import UnlockKey
 
 DRILLED = "no node is changed, and the results of drills that ended are stored. next: run the same command again"
@@ -47,7 +48,8 @@ def list_copies(
     with opened(stack, config_file, as_json=as_json) as cluster:
         with progress("reading the manifests", as_json=as_json):
             catalog = cluster.catalog()
-            found, marked = catalog.manifests(), keeps.read(catalog)
+            catalog.manifests()
+            found, marked = trusted(cluster, catalog).manifests(), keeps.read(catalog)
         for note in (*catalog.notes, *catalog.unopened):
             say(note)
         drilled = {copy: at for copy, _ in found if (at := catalog.drilled(copy))}
@@ -74,7 +76,7 @@ def verify(
         catalog = cluster.catalog()
         if not (name or catalog.copies):
             raise NoUsableCopy("verifying the newest copy", "S3 has no copy", remedy="requorum backup", code="no-copy")
-        copy = catalog.named(name) if name else catalog.copies[0]
+        copy = trusted(cluster, catalog).named(name) if name else catalog.copies[0]
         try:
             with progress(f"reading {copy.name}", None, as_json=as_json), catalog.verified(copy) as (manifest, archive):
                 Escrow(cluster.settings, catalog.store).check(archive, manifest, whose=copy.name)
@@ -88,7 +90,7 @@ def verify(
         if as_json:
             print_json(verified_json(cluster.settings.cluster, copy, manifest))
         else:
-            out.print(f"{copy.name}: {verified_text(manifest, datetime.now(UTC))}", markup=False)
+            out.print(f"{copy.name}: {verified_text(manifest, datetime.now(UTC))}")
 
 
 @app.command("copies drill", epilog=examples("requorum copies drill", "requorum copies drill manager-b --on worker-1"))
@@ -161,11 +163,10 @@ def keep(
         if as_json:
             print_json(kept_json(cluster.settings.cluster, copy.name, mark))
         elif mark:
-            out.print(f"{copy.name} is kept: {mark.text}", markup=False)
+            out.print(f"{copy.name} is kept: {mark.text}")
         else:
             out.print(
                 f"{copy.name} has no keep mark any more. The rules of requorum:backup.retention apply to it again",
-                markup=False,
             )
 
 

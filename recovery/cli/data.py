@@ -132,7 +132,7 @@ def verify(
                     good += 1
                     out.print(f"{copy.name}: its {manifest.plain_size:,} B of data agree with its manifest")
             except DamagedCopy as error:
-                err.print(str(error), style="red", markup=False)
+                err.print(str(error), style="red")
         for note in catalog.notes:
             say(note)
     raise typer.Exit(FINE if good == len(chosen) else DEGRADED if good else ERROR)
@@ -171,7 +171,7 @@ def restore(
         for note in catalog.notes:
             if note not in told:
                 say(note)
-        out.print(f"{name} is restored from {wanted.copy.name} in {seconds:.1f} s", markup=False)
+        out.print(f"{name} is restored from {wanted.copy.name} in {seconds:.1f} s")
 
 
 @app.command("data prune", epilog=examples("requorum data prune --dry-run", "requorum data prune --yes"))

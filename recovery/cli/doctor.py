@@ -32,7 +32,7 @@ def doctor(stack: StackOption = "", config_file: FileOption = None, as_json: Jso
             print_json(doctor_json(diagnosis, cases, guidance, known))
         else:
             lines = doctor_lines(diagnosis, cases, guidance, known)
-            out.print("\n".join((f"cluster {cluster.settings.cluster}: {guidance.state}", *lines)), markup=False)
+            out.print("\n".join((f"cluster {cluster.settings.cluster}: {guidance.state}", *lines)))
     raise typer.Exit(code)
 
 

@@ -210,7 +210,7 @@ class _First:
         whole = takeover.with_data_paths(ready.values, seen)
         down = [f"{one.hostname} is Down, so the stack file does not name it. It is left alone" for one in found.down]
         self._finish(_Ready(whole, draft.checked(whole), ready.offers), [*preparing.lacking(seen), *down])
-        out.print(f"without Pulumi: requorum backup {self._named}", markup=False, soft_wrap=True)
+        out.print(f"without Pulumi: requorum backup {self._named}", soft_wrap=True)
         self._next()
 
     def _confirm(self, hosts: Collection[str]) -> None:
@@ -220,7 +220,7 @@ class _First:
         new = preparing.new_keys(preparing.collect(hosts, self.draft.port, file), file)
         if not new:
             return
-        err.print("\n".join(line for one in new for line in one.lines), markup=False, soft_wrap=True)
+        err.print("\n".join(line for one in new for line in one.lines), soft_wrap=True)
         if self.expected:
             preparing.require_expected(new, self.expected)
         elif not self.accept:
@@ -233,7 +233,7 @@ class _First:
             remedy = "give each fingerprint by --host-key, or give --accept-host-keys"
             why = f"nobody has confirmed these host keys, and no terminal is there to ask. {compare}"
             raise OptionError("--host-key", why, remedy=remedy, code="host-key-not-pinned")
-        err.print(compare, markup=False, soft_wrap=True)
+        err.print(compare, soft_wrap=True)
         if not typer.confirm("Are these the host keys of the machines?", err=True):
             raise typer.Exit(ERROR)
 
@@ -256,13 +256,13 @@ class _First:
             "  It opens the copies. Without it they are worthless: store it in a second place, and never on a node.",
             *(f"note: {note}" for note in (*notes, *ready.settings.weaknesses)),
         )
-        out.print("\n".join(lines), markup=False, soft_wrap=True)
+        out.print("\n".join(lines), soft_wrap=True)
 
     def _next(self) -> None:
         name = _name(self.file)
         stack = f"--stack {name}"
         preview = f"pulumi preview {stack if self._named == stack else f'{stack} {self._named}'}"
-        out.print(f"next: pulumi stack init {name} && {preview}", markup=False, soft_wrap=True)
+        out.print(f"next: pulumi stack init {name} && {preview}", soft_wrap=True)
 
     @property
     def _named(self) -> str:

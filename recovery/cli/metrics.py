@@ -11,11 +11,14 @@ from recovery.agent.metrics import write_textfile
 from recovery.cli.console import FileOption, StackOption, app, examples, opened, say
 from recovery.cli.progress import progress
 from recovery.cli.show.metrics import Live, Watched
-from recovery.cli.status import status_of
+from recovery.cli.status import look, shown
 from recovery.cluster import Cluster
+from recovery.copies.manifest import Manifest
 from recovery.data.catalog import DataCatalog
 from recovery.errors import LocalError, RequorumError, SettingError
 from recovery.operations import last_drills
+from recovery.operations.trust import trusted
+from recovery.planning.trust import as_known
 
 
 @app.command(
@@ -76,11 +79,16 @@ def _serve(listen: str, registry: CollectorRegistry) -> None:
 
 
 def _watched(cluster: Cluster) -> Watched:
-    settings, status = cluster.settings, status_of(cluster)
+    now = look(cluster)
+    settings, status = cluster.settings, shown(cluster, now)
     managers = [manager.name for manager in settings.managers]
     try:
-        listed, catalog = cluster.catalog(hasty=True), DataCatalog(cluster, hasty=True)
-        copies, drills, owners = listed.since_proven(), last_drills.last(cluster, listed), listed.owners
+        listed, catalog = trusted(cluster, cluster.catalog(hasty=True)), DataCatalog(cluster, hasty=True)
+        drills, owners = last_drills.last(cluster, listed), listed.owners
+        copies = [
+            (copy, as_known(read, owners.of(read), now.survey) if isinstance(read, Manifest) else read)
+            for copy, read in listed.since_proven()
+        ]
     except RequorumError:
         return Watched(status, None, managers, {}, {}, sites=len(settings.backup.sites))
     data = {name: [copy.dated for copy in catalog.of(name)] for name in settings.data}

@@ -69,7 +69,7 @@ def fence(
         _consent(fencing.intent(cluster.settings, machine, lost=lost), yes, allowed)
         with progress(f"fencing {node}"), cluster.hold(f"fencing {node}", say=say):
             word = fencing.fence(cluster, machine, lost=lost, force=force, say=say)
-        out.print(f"{node} is {word.text(datetime.now(UTC))}. next: requorum plan", markup=False)
+        out.print(f"{node} is {word.text(datetime.now(UTC))}. next: requorum plan")
 
 
 @app.command("restart", epilog=examples("requorum restart manager-b", "requorum restart worker-1 --yes"))
@@ -90,7 +90,7 @@ def restart(
         )
         with progress(f"restarting {node}"), cluster.hold(f"restarting {node}", say=say):
             now = restart_operation.restart(cluster, machine, say=say)
-        out.print(f"{node}: {now.reach}, {now.state}", markup=False)
+        out.print(f"{node}: {now.reach}, {now.state}")
 
 
 @app.command("reboot", epilog=examples("requorum reboot manager-b", "requorum reboot worker-1 --yes"))
@@ -109,7 +109,7 @@ def reboot(node: NodeArgument, yes: YesOption = False, stack: StackOption = "", 
         )
         with progress(f"rebooting {node}"), cluster.hold(f"rebooting {node}", say=say):
             now = restart_operation.reboot(cluster, machine, say=say)
-        out.print(f"{node}: {now.reach}, {now.state}", markup=False)
+        out.print(f"{node}: {now.reach}, {now.state}")
 
 
 @app.command("promote", epilog=examples("requorum promote worker-1", "requorum promote worker-1 --yes"))
@@ -130,7 +130,7 @@ def promote(
         )
         with progress(f"promoting {worker}"), cluster.hold(f"promoting {worker}", say=say):
             promote_operation.promote(cluster, machine, say=say)
-        out.print(f"{worker} is a manager and votes", markup=False)
+        out.print(f"{worker} is a manager and votes")
 
 
 @app.command("rebalance", epilog=examples("requorum rebalance", "requorum rebalance web api --yes"))
@@ -159,4 +159,4 @@ def rebalance(
             say=say,
         )
         counting.close()
-        out.print(f"rebalanced: {', '.join(done)}" if done else "the swarm has no replicated service", markup=False)
+        out.print(f"rebalanced: {', '.join(done)}" if done else "the swarm has no replicated service")

@@ -64,7 +64,7 @@ class Prune(Generic[C]):
         out.print(prune_table(self.decisions, self.now, self.owner, wide=self.wide))
         for one in self.broken:
             begun = one.upload.begun.isoformat()
-            out.print(f"remove the parts of {one.upload.key}: its upload of {begun} was interrupted", markup=False)
+            out.print(f"remove the parts of {one.upload.key}: its upload of {begun} was interrupted")
         something = bool(self._doomed or self.broken)
         out.print(
             f"{len(self._doomed)} of {len(self.decisions)} copies to remove" if something else "nothing to remove"
@@ -83,7 +83,7 @@ class Prune(Generic[C]):
         refused = [(f"{removal.decision.copy.name} was", removal.error) for removal in self.removals if removal.error]
         refused += [(f"the parts of {one.upload.key} were", one.error) for one in self.broken if one.error]
         for what, error in refused:
-            err.print(f"{what} not removed\n{error}", style="red", markup=False)
+            err.print(f"{what} not removed\n{error}", style="red")
 
     def _show_removals(self) -> None:
         """Show how many copies were removed."""

@@ -4,7 +4,18 @@ from typing import Annotated
 
 import typer
 
-from recovery.cli.console import FileOption, JsonOption, StackOption, WideOption, app, examples, opened, out, print_json
+from recovery.cli.console import (
+    FileOption,
+    JsonOption,
+    StackOption,
+    WideOption,
+    app,
+    examples,
+    opened,
+    out,
+    print_json,
+    say,
+)
 from recovery.cli.progress import progress
 from recovery.cli.show.contract import ERROR, FINE
 from recovery.cli.show.reports import listing_json, table
@@ -31,13 +42,15 @@ def show_reports(
             _print(cluster, name, as_json=as_json)
             return
         with progress("reading the reports", as_json=as_json):
-            found = reports.every(cluster)
+            found, unreadable = reports.every(cluster)
         if as_json:
             print_json(listing_json(cluster.settings.cluster, found))
         elif found:
             out.print(table(found, wide=wide))
         else:
             out.print(f"cluster {cluster.settings.cluster} has no reports")
+        for one in unreadable:
+            say(f"report {one} cannot be read, and is left out")
 
 
 @app.command("notify", epilog=examples("requorum notify", "requorum notify --stack production"))

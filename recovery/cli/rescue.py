@@ -63,7 +63,7 @@ def rescue(
         target = _target(manager, identity, known_hosts, advertised)
         with reached(target, _key_reader(unlock_key), say=say) as rescuer:
             seen, made = rescuer.look()
-            out.print("\n".join(found_lines(target.host, seen, made)), markup=False)
+            out.print("\n".join(found_lines(target.host, seen, made)))
             if made.refusal:
                 doing = f"rescuing the swarm of {target.host}"
                 raise Refused(doing, made.refusal.why, remedy=made.refusal.remedy, code=made.refusal.code)
@@ -75,7 +75,7 @@ def rescue(
 
 def _carry_out(target: Target, rescuer: Rescue, seen: Single, plan: Plan) -> None:
     rescued = rescuer.carry_out(seen, plan)
-    out.print("\n".join(rescued_lines(target.host, seen, rescued)), markup=False)
+    out.print("\n".join(rescued_lines(target.host, seen, rescued)))
 
 
 def _require_consent(target: Target, plan: Plan, given: str) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -12,8 +12,9 @@ from recovery.cli.console import FileOption, JsonOption, StackOption, app, examp
 from recovery.cli.progress import progress
 from recovery.cli.show import cluster as show
 from recovery.cluster import Cluster
-from recovery.copies.catalog import known_id
+from recovery.copies.catalog import Catalog
 from recovery.copies.copy import Copy
+from recovery.copies.swarm_id import known_id
 from recovery.errors import RequorumError
 from recovery.operations import agents, readiness, unfinished
 from recovery.planning import changes
@@ -81,28 +82,57 @@ def conditions(cluster: Cluster, now: Look) -> tuple[Condition, ...]:
 def look(cluster: Cluster) -> Look:
     """What the nodes and S3 tell at once. Asks them in parallel."""
     with ThreadPoolExecutor(max_workers=1) as pool:
-        copies = pool.submit(_copies, cluster)
+        copies = pool.submit(_Copies.of, cluster)
         seen = survey(cluster)
-        known, found, newest, notes, stock, begun = copies.result()
+        held = copies.result().under(cluster, seen.told_cas)
+    known, stock, notes = held.known, held.stock, held.notes
     unread = stock.error is not None  # then there may be copies, and all may be lost
     if unread and known is None and seen.leader:
         known = seen.leader.cluster_id  # the copies would tell
-    diagnosis = diagnose(seen, known, cluster=cluster.settings.cluster, copies=found or unread)
+    diagnosis = diagnose(seen, known, cluster=cluster.settings.cluster, copies=held.some or unread)
     if unread and known is None and diagnosis.kind is Kind.ALL_LOST and not diagnosis.orphans:
         notes = (f"S3 cannot be read, so Requorum cannot tell whether cluster {cluster.settings.cluster} ever was",)
-    return Look(seen, replace(diagnosis, warnings=diagnosis.warnings + notes), newest, stock, begun)
+    warned = replace(diagnosis, warnings=diagnosis.warnings + notes)
+    return Look(seen, warned, held.newest, stock, held.begun)
 
 
-def _copies(
-    cluster: Cluster,
-) -> tuple[str | None, bool, Mapping[str, Copy], tuple[str, ...], Stock, datetime | None]:
-    settings = cluster.settings
-    try:
-        catalog = cluster.catalog(hasty=True)
-        stock = readiness.stock_of(cluster, catalog)
-        known = settings.cluster_id if stock.error else known_id(settings, catalog)
-        newest = {name: copies[0][0] for name, copies in stock.copies.items()}
-        begun = unfinished.begun(settings.keys, catalog.keys)
-        return known, bool(catalog.copies), newest, catalog.notes, stock, begun
-    except RequorumError as error:
-        return settings.cluster_id, False, {}, (), readiness.no_stock(settings, error), None
+@dataclass(frozen=True)
+class _Copies:
+    """What S3 holds, as a look needs it."""
+
+    stock: Stock
+    known: str | None
+    some: bool = False
+    """Whether there is a copy."""
+    newest: Mapping[str, Copy] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    begun: datetime | None = None
+    catalog: Catalog | None = None
+
+    @classmethod
+    def of(cls, cluster: Cluster) -> "_Copies":
+        """What S3 holds now. An error of S3 is part of it."""
+        try:
+            return cls.in_catalog(cluster, cluster.catalog(hasty=True))
+        except RequorumError as error:
+            return cls(readiness.no_stock(cluster.settings, error), cluster.settings.cluster_id)
+
+    @classmethod
+    def in_catalog(cls, cluster: Cluster, catalog: Catalog) -> "_Copies":
+        """What a catalog holds."""
+        settings = cluster.settings
+        try:
+            stock = readiness.stock_of(cluster, catalog)
+            known = settings.cluster_id if stock.error else known_id(settings, catalog)
+            newest = {name: copies[0][0] for name, copies in stock.copies.items()}
+            begun = unfinished.begun(settings.keys, catalog.keys)
+            return cls(stock, known, bool(catalog.copies), newest, catalog.notes, begun, catalog)
+        except RequorumError as error:
+            return cls(readiness.no_stock(settings, error), settings.cluster_id, catalog=catalog)
+
+    def under(self, cluster: Cluster, cas: frozenset[str]) -> "_Copies":
+        """The same under the CA that the nodes know: copies under another one are strange."""
+        if self.catalog is None or not cas or self.catalog.cas or not self.catalog.several_cas:
+            return self
+        self.catalog.trust(cas)
+        return self.in_catalog(cluster, self.catalog)

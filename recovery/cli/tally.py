@@ -27,7 +27,7 @@ class Tally(Generic[T]):
         """Note that there is no usable copy of ``name``, and show why."""
         self.faults.append(f"{name}: {what}\n{error}" if what else str(error))
         self.failures += [(name, error)] if error else []
-        err.print(self.faults[-1], style="red", markup=False)
+        err.print(self.faults[-1], style="red")
 
     @property
     def all_faults(self) -> Sequence[str]:

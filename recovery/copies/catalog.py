@@ -23,7 +23,7 @@ from recovery.copies.manifest import (
 from recovery.copies.owners import Owners
 from recovery.copies.storing import store
 from recovery.copies.workspace import workspace
-from recovery.errors import DamagedCopy, NoUsableCopy, Refused, UnopenedCopy
+from recovery.errors import DamagedCopy, NoUsableCopy, UnopenedCopy
 from recovery.s3.keys import ARCHIVE, KEEP, MANIFEST
 from recovery.s3.replicas import Replicas
 from recovery.s3.sealing import Identities, Unreadable, at_hand
@@ -50,6 +50,10 @@ class Catalog:
         self._nodes = settings.managers
         self._managers = sorted(manager.name for manager in settings.managers)
         self._manifests: dict[Copy, Manifest] = {}
+        self.cas = frozenset(settings.ca_sha256)
+        """The digests of the swarm's CA; empty if nobody has told them."""
+        self._certificates: dict[str, str] = {}
+        """The certificates of the CAs that manifests have, by digest."""
         self._lengths: dict[Copy, int] = {}
         """How many bytes each manifest has."""
         self._replicas = Replicas("requorum backup", NO_REMEDY)
@@ -58,6 +62,13 @@ class Catalog:
         self.marked = newest_first(self._ending(KEEP))
         if self._then.fault and not self.copies:
             raise self._then.fault
+
+    def trust(self, cas: Collection[str]) -> None:
+        """Take these for the digests of the swarm's CA, if the settings name none. Copies under another CA are strange."""
+        if not self.cas:
+            self.cas = frozenset(cas)
+            for read_before in ("owners", "names"):
+                self.__dict__.pop(read_before, None)
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -91,7 +102,10 @@ class Catalog:
                 copy.name, "manifest", held, lambda text: self._made(copy, text)
             )
             self._manifests[copy] = replace(made, proof=self._proof(copy, made))
-        return self._manifests[copy]
+            if made.ca:
+                self._certificates[made.ca_sha256] = made.ca
+        found = _claimed(copy, self._manifests[copy], self._certificates)
+        return replace(found, strange=bool(self.cas) and found.ca_sha256 not in self.cas)
 
     def drilled(self, copy: Copy) -> datetime | None:
         """When the last drill of a copy was that reached a verdict. Its manifest has been read before."""
@@ -105,9 +119,8 @@ class Catalog:
 
         A manifest without the certificate of its CA may claim any. If another one has the certificate, the claim is checked.
         """
-        found = list(self.reading(self.copies))
-        cas = {read.ca_sha256: read.ca for _, read in found if isinstance(read, Manifest) and read.ca}
-        return [(copy, _claimed(copy, read, cas)) for copy, read in found]
+        list(self.reading(self.copies))  # then the certificate of each CA has been read, if any manifest has it
+        return list(self.reading(self.copies))
 
     def reading(self, copies: Iterable[Copy]) -> Iterator[tuple[Copy, Manifest | DamagedCopy]]:
         """The given copies with their manifests, as in `manifests`. It reads `BATCH` at a time, only as far as the caller
@@ -195,23 +208,36 @@ class Catalog:
         return self._under(*self.names[manager])
 
     def newest_by_manager(self) -> dict[str, Copy]:
-        """The newest copy of each manager of the settings, by its name. Raises: StoreError."""
-        return {name: copies[0] for name in self._managers if (copies := self.of(name))}
+        """The newest copy of each manager of the settings, by its name: a strange one only if it has no other. Raises: StoreError."""
+        every = {name: copies for name in self._managers if (copies := self.of(name))}
+        return {name: next((c for c in copies if not self._is_strange(c)), copies[0]) for name, copies in every.items()}
 
     def newest_of_each(self) -> tuple[Copy, ...]:
         """The newest copy of each manager of the settings, by manager's name. Raises: StoreError."""
         return tuple(self.newest_by_manager().values())
 
     def newest_manifests(self) -> dict[Copy, Manifest]:
-        """The newest copy under each name that a manager ever had, by that name, with its manifest. Copies whose manifest
-        cannot be read are left out.
+        """The newest copy under each name that a manager ever had, with its manifest. Those whose manifest cannot be read,
+        and strange ones, hide no copy that is older.
 
         Raises: StoreError.
         """
-        newest = [copy for name in sorted({copy.manager for copy in self.copies}) if (copy := self.newest(name))]
+
+        def newest(name: str) -> tuple[Copy, Manifest] | None:
+            for copy in self._under(name):
+                manifest = self._try_manifest(copy)
+                if isinstance(manifest, Manifest) and not manifest.strange:
+                    return copy, manifest
+            return None
+
         with ThreadPoolExecutor(max_workers=BATCH) as pool:
-            read = zip(newest, pool.map(self._try_manifest, newest), strict=True)
-            return {copy: manifest for copy, manifest in read if not isinstance(manifest, DamagedCopy)}
+            return dict(filter(None, pool.map(newest, sorted({copy.manager for copy in self.copies}))))
+
+    @property
+    def several_cas(self) -> bool:
+        """Whether the newest copies, or any that were read, are under different CAs. Raises: StoreError."""
+        self.newest_manifests()
+        return len({manifest.ca_sha256 for manifest in self._manifests.values()}) > 1
 
     def named(self, name: str) -> Copy:
         """The copy of that name, which may be short (`naming.find`). Raises: NoUsableCopy, StoreError."""
@@ -351,6 +377,10 @@ class Catalog:
             raise DamagedCopy(f"reading {copy.name}", why, remedy=NO_REMEDY, code="copy-damaged")
         return made, len(text)
 
+    def _is_strange(self, copy: Copy) -> bool:
+        manifest = self._try_manifest(copy) if self.cas else None
+        return isinstance(manifest, Manifest) and manifest.strange
+
     def _try_manifest(self, copy: Copy) -> Manifest | DamagedCopy:
         try:
             return self.manifest(copy)
@@ -358,27 +388,11 @@ class Catalog:
             return error
 
 
-def _claimed(copy: Copy, read: Manifest | DamagedCopy, cas: Mapping[str, str]) -> Manifest | DamagedCopy:
-    """A manifest, unless it claims a CA that did not issue its manager's certificate. ``cas`` has certificates by digest."""
-    if isinstance(read, Manifest) and (ca := cas.get(read.ca_sha256)) and (why := why_not_issued(read, ca)):
-        return DamagedCopy(f"reading {copy.name}", why, remedy=NO_REMEDY, code="copy-forged")
-    return read
+def _claimed(copy: Copy, read: Manifest, cas: Mapping[str, str]) -> Manifest:
+    """A manifest, unless it claims a CA that did not issue its manager's certificate. ``cas`` has certificates by digest.
 
-
-def known_id(settings: Settings, catalog: Catalog) -> str | None:
-    """The cluster ID that the stack file names, or that the newest copy of every manager carries.
-
-    Raises: Refused if the newest copies are of several swarms.
+    Raises: DamagedCopy.
     """
-    if settings.cluster_id:
-        return settings.cluster_id
-    ids = {manifest.cluster_id: copy.name for copy, manifest in catalog.newest_manifests().items()}
-    if len(ids) > 1:
-        shown = ", ".join(f"{name} of swarm {cluster}" for cluster, name in sorted(ids.items()))
-        raise Refused(
-            f"reading the copies of cluster {settings.cluster}",
-            f"they belong to several swarms: {shown}",
-            remedy="set requorum:clusterId to the ID of this cluster's swarm",
-            code="several-swarms",
-        )
-    return next(iter(ids), None)
+    if (ca := cas.get(read.ca_sha256)) and not read.ca and (why := why_not_issued(read, ca)):
+        raise DamagedCopy(f"reading {copy.name}", why, remedy=NO_REMEDY, code="copy-forged")
+    return read

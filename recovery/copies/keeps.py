@@ -7,6 +7,7 @@ from datetime import datetime
 
 from recovery.copies.catalog import Catalog
 from recovery.copies.copy import Copy
+from recovery.swarm import records
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,8 @@ class Keep:
 def from_json(text: bytes) -> Keep:
     """A stored mark. An unreadable mark still keeps its copy, and its reason says that it cannot be read."""
     try:
-        document = json.loads(text)
-        return Keep(str(document["reason"]), str(document["who"]), datetime.fromisoformat(document["when"]))
-    except (ValueError, TypeError, KeyError):
+        return records.read(Keep, text)
+    except records.Unfit:
         return Keep("Requorum cannot read the mark", "", None)
 
 

@@ -8,19 +8,18 @@ has no certificate of the CA.
 import base64
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field, is_dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from enum import StrEnum
-from functools import cache
-from ipaddress import ip_address
+from ipaddress import IPv4Address
 from pathlib import Path
-from types import UnionType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any
 
 from recovery.errors import DamagedCopy
 from recovery.onnode.archive import FileEntry
 from recovery.onnode.copying import statement
+from recovery.swarm import records
 from recovery.swarm.certificate import has_signed, identity, is_managers
 from recovery.swarm.model import Inventory
 from recovery.swarm.wal import Position
@@ -29,10 +28,6 @@ FORMAT = 4
 WITHOUT_CA = 3
 WITH_INVENTORY = frozenset({"hot", "cold"})
 """Kinds of copies that a whole swarm may be restored from."""
-LARGEST = 1 << 63
-"""No number in a manifest reaches it: what is shown of one that does may not be computed."""
-NO_DOCUMENT = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
-"""What reading something that is no manifest may raise."""
 NO_REMEDY = "choose another copy from the list: requorum backups"
 
 
@@ -117,13 +112,15 @@ class Manifest:
     recipients: tuple[str, ...] = ()
     """Age recipients that can open it."""
     proof: Proof | None = None
+    strange: bool = field(default=False, kw_only=True, compare=False)
+    """Whether it is known to be under another CA than the swarm's. Not stored: whoever reads it tells (`Catalog.trust`)."""
     signature: Signature | None = None
     """None where the key file was locked and no unlock key at hand: of an autolocked manager without a leader."""
 
     @property
     def verdict(self) -> Verdict:
-        """What is known of it: a copy that nobody restored is unproven."""
-        return self.proof.verdict if self.proof else Verdict.UNPROVEN
+        """What is known of it: a copy that nobody restored is unproven, and so is one that none of the swarm's managers made."""
+        return self.proof.verdict if self.proof and not self.strange else Verdict.UNPROVEN
 
     @property
     def restores_proven(self) -> bool:
@@ -150,7 +147,11 @@ class Manifest:
         """The manifest as it is stored."""
         return {
             "format": FORMAT,
-            **{key: value for key, value in asdict(self).items() if key not in ("inventory", "taken", "proof")},
+            **{
+                key: value
+                for key, value in asdict(self).items()
+                if key not in ("inventory", "taken", "proof", "strange")
+            },
             "taken": self.taken.isoformat(),
             "proof": self.proof.to_dict() if self.proof else None,
             "inventory": {kind: sorted(ids) for kind, ids in sorted(self.inventory.objects.items())},
@@ -168,15 +169,17 @@ def from_json(text: bytes, *, source: str) -> Manifest:
     Raises: DamagedCopy when it is not a manifest of a supported format, or its signature does not match.
     """
     try:
-        document = json.loads(text)
+        document = records.parsed(text)
         signed = statement(document)
         if (made := document.pop("format")) not in (FORMAT, WITHOUT_CA) or (made == FORMAT) is not ("ca" in document):
             raise ValueError("this version of Requorum does not support its format")
+        if "strange" in document:
+            raise ValueError("it has a field of nobody's")
         inventory = {"objects": document.pop("inventory"), "index": document.pop("version_index")}
-        found: Manifest = _typed(Manifest, {**document, "inventory": inventory}, "it")
-        ip_address(found.address)
+        found = records.typed(Manifest, {**document, "inventory": inventory})
+        IPv4Address(found.address)
         fault = _unsigned(found, signed) or (why_not_issued(found, found.ca) if made == FORMAT else "")
-    except NO_DOCUMENT as error:
+    except records.NO_RECORD as error:
         raise DamagedCopy(
             f"reading {source}", f"not a manifest: {error}", remedy=NO_REMEDY, code="manifest-invalid"
         ) from None
@@ -229,52 +232,6 @@ def drilled(texts: Iterable[bytes]) -> Proof | None:
 
 def _drilled(text: bytes) -> Proof | None:
     try:
-        found: Proof = _typed(Proof, json.loads(text)["proof"], "proof")
-    except NO_DOCUMENT:
+        return records.typed(Proof, records.parsed(text)["proof"])
+    except records.NO_RECORD:
         return None
-    return found
-
-
-def _typed(kind: Any, value: Any, name: str) -> Any:
-    """A value from JSON, converted to the declared type of the field ``name``. No other type is accepted.
-
-    Raises: one of `NO_DOCUMENT`.
-    """
-    container, inner = get_origin(kind), get_args(kind)
-    if container is UnionType:
-        return None if value is None else _typed(inner[0], value, name)
-    if container in (tuple, frozenset) and type(value) is list:
-        return container(_typed(inner[0], one, name) for one in value)
-    if container is Mapping and type(value) is dict:
-        return {_typed(inner[0], key, name): _typed(inner[1], one, name) for key, one in value.items()}
-    if is_dataclass(kind) and isinstance(kind, type) and type(value) is dict:
-        kinds = _kinds(kind)
-        return kind(**{key: _typed(kinds[key], one, key) for key, one in value.items()})
-    if kind in READ and type(value) is str:
-        return READ[kind](value)
-    counts = {int: (int,), float: (int, float)}.get(kind, ())
-    if (kind is bool and type(value) is bool) or (type(value) in counts and 0 <= value < LARGEST):
-        return value
-    raise TypeError(f"{name} is not of type {getattr(kind, '__name__', kind)}")
-
-
-@cache
-def _kinds(of: type) -> dict[str, Any]:
-    """What the fields of a dataclass are declared to be."""
-    return get_type_hints(of)
-
-
-def _time(text: str) -> datetime:
-    found = datetime.fromisoformat(text)
-    if found.tzinfo is None:
-        raise ValueError("the time has no time zone")
-    return found.astimezone(UTC)
-
-
-def _text(text: str) -> str:
-    text.encode()  # fails on half of a surrogate pair, which could not be shown either
-    return text
-
-
-READ: Mapping[Any, Callable[[str], Any]] = {str: _text, datetime: _time, Verdict: Verdict}
-"""What a field that JSON has as a string is made by."""

@@ -125,8 +125,9 @@ def candidate(
         return Candidate(copy, fault=manifest.why, mark=mark)
     proven = manifest.verdict is Verdict.PROVEN and manifest.kind in WITH_INVENTORY
     owner, ca = owners.of(manifest), manifest.ca_sha256
+    fault = "its CA is not the swarm's" if manifest.strange else copy.clock
     renamed = "" if owner == copy.owner else owner
-    return Candidate(copy, manifest.cluster_id, renamed, proven, copy.clock, mark=mark, sites=copy.sites, ca=ca)
+    return Candidate(copy, manifest.cluster_id, renamed, proven, fault, mark=mark, sites=copy.sites, ca=ca)
 
 
 def decide(policy: Retention | None, candidates: Iterable[Candidate[C]], now: datetime) -> tuple[Decision[C], ...]:

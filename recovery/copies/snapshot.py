@@ -19,7 +19,7 @@ from recovery.errors import CommandFailed, DamagedCopy, EngineError
 from recovery.node import data_root, program
 from recovery.node.engine import Engine
 from recovery.node.shell import DATA_ROOT, Machine, Shell
-from recovery.onnode import copying
+from recovery.onnode import archive, copying
 from recovery.onnode.archive import FileEntry
 from recovery.swarm.certificate import identity
 from recovery.swarm.key_file import UnlockKey, WrongKey, is_locked, unlock
@@ -332,7 +332,7 @@ def _seal(shell: Shell, copy: Staged, sealed: Path, recipients: tuple[str, ...])
     manifest = replace(copy.manifest, recipients=recipients)
     given = {"manifest": manifest.to_dict(), "opened": copy.opened.decode()}
     made = program.run(shell, "seal", str(copy.folder), *recipients, stdin=json.dumps(given).encode())
-    shell.run(["cat", made["file"]], stdout=sealed, seconds=SECONDS)
+    shell.run(["cat", made["file"]], stdout=sealed, seconds=SECONDS, most=min(made["size"], archive.LARGEST))
     signature = Signature(copy.certificate, made["signature"]) if made["signature"] else None
     manifest = replace(manifest, size=made["size"], sha256=made["sha256"], signature=signature)
     source = f"the copy of {manifest.manager}"

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from recovery.errors import DamagedCopy
+from recovery.swarm import records
 
 FORMAT = 1
 NO_REMEDY = "use another copy: requorum data list"
@@ -57,18 +58,13 @@ class DataManifest:
 def from_json(text: bytes, *, source: str) -> DataManifest:
     """The manifest stored at ``source``. Raises: DamagedCopy if it is not a manifest of a known format."""
     try:
-        document = json.loads(text)
+        document = records.parsed(text)
         if document.pop("format") != FORMAT:
             raise ValueError("this release does not know its format")
-        document["taken"] = datetime.fromisoformat(document["taken"])
-        if document["taken"].tzinfo is None:
-            raise ValueError("the time has no zone")
-        for key in ("command", "recipients"):
-            document[key] = tuple(document[key])
-        found = DataManifest(**document)
+        found = records.typed(DataManifest, document)
         if bool(found.command) == bool(found.volume):
             raise ValueError("it must name either a command or a volume")
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except records.NO_RECORD as error:
         why = f"its manifest cannot be read: {error}"
         raise DamagedCopy(f"reading {source}", why, remedy=NO_REMEDY, code="copy-damaged") from None
     return found

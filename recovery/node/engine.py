@@ -13,6 +13,8 @@ from docker.errors import APIError, DockerException
 from requests.exceptions import ReadTimeout, RequestException
 
 from recovery.errors import EngineError
+from recovery.node import answers
+from recovery.node.garbled import garbled
 from recovery.node.shell import Machine, Shell
 from recovery.node.silence import why_silent
 from recovery.swarm import raft_options
@@ -20,6 +22,7 @@ from recovery.swarm.entries import Member
 from recovery.swarm.key_file import UnlockKey
 from recovery.swarm.machines import SWARM_PORT, Node
 from recovery.swarm.model import Inventory, LocalState, Service, Task
+from recovery.swarm.records import NO_RECORD
 from recovery.waiting import until
 
 if TYPE_CHECKING:
@@ -64,13 +67,12 @@ class Engine:
     def info(self) -> Mapping[str, Any]:
         """The engine's own description. Its swarm state is under ``Swarm``."""
         with self._doing("asking the engine for its state", "on the node: systemctl status docker"):
-            result: Mapping[str, Any] = self._api.info()
-            return result
+            return answers.info(self._api.info())
 
     def members(self) -> tuple[Member, ...]:
         """The swarm's node list. The node must be a manager of a swarm with a leader."""
         with self._doing("listing the swarm's nodes", "on the node: docker node ls"):
-            return tuple(_member(entry) for entry in self._api.nodes())
+            return tuple(answers.member(entry) for entry in answers.sequence({"nodes": self._api.nodes()}, "nodes"))
 
     def member(self, node_id: str) -> Member | None:
         """The entry of that node ID in the node list, or None."""
@@ -79,28 +81,25 @@ class Engine:
     def inventory(self) -> Inventory:
         """The IDs of all objects of the swarm, and the highest ``Version.Index``."""
         with self._doing("listing the objects of the swarm", "on the node: docker node ls"):
-            kinds: dict[str, list[Mapping[str, Any]]] = {
+            kinds = {
                 "nodes": self._api.nodes(),
                 "services": self._api.services(),
                 "networks": self._api.networks(filters={"scope": "swarm"}),
                 "secrets": self._api.secrets(),
                 "configs": self._api.configs(),
             }
-            swarm = self._api.inspect_swarm()
-        versions = [entry["Version"]["Index"] for entries in kinds.values() for entry in entries if "Version" in entry]
-        objects = {kind: frozenset(_identifiers(entries)) for kind, entries in kinds.items()}
-        return Inventory(objects, max([*versions, swarm["Version"]["Index"]]))
+            return answers.inventory(kinds, self._api.inspect_swarm())
 
     def services(self) -> tuple[Service, ...]:
         """Every service that runs permanently. Jobs are not included."""
         with self._doing("listing the services", "on the node: docker service ls"):
-            return tuple(_service(entry) for entry in self._api.services() if _mode(entry))
+            return answers.services(self._api.services())
 
     def tasks(self) -> tuple[Task, ...]:
         """Every task that the swarm wants to run."""
         with self._doing("listing the tasks", "on the node: docker service ls"):
             entries = self._api.tasks(filters={"desired-state": ["running", "ready"]})
-        return tuple(_task(entry) for entry in entries)
+            return tuple(answers.task(entry) for entry in answers.sequence({"tasks": entries}, "tasks"))
 
     def init(self, options: "SwarmOptions") -> None:
         """Create a new swarm with this node as its only manager. The default heartbeat is `HEARTBEAT_SECONDS`."""
@@ -124,8 +123,7 @@ class Engine:
     def options(self) -> Mapping[str, Any]:
         """The swarm's settings as the leader has them (``Spec`` of ``GET /swarm``)."""
         with self._doing("reading the swarm's options", "on the node: docker info"):
-            spec: Mapping[str, Any] = self._api.inspect_swarm()["Spec"]
-            return spec
+            return answers.spec(self._api.inspect_swarm())
 
     def set_options(self, options: "SwarmOptions") -> None:
         """Set the swarm's options to ``options``. The name, and options that are not named there, stay."""
@@ -155,9 +153,9 @@ class Engine:
 
         def write() -> None:
             current = self._api.inspect_swarm()
-            changed = change(current["Spec"])
-            if changed != current["Spec"]:
-                self._api.update_swarm(version=current["Version"]["Index"], swarm_spec=changed)
+            spec = answers.spec(current)
+            if (changed := change(spec)) != spec:
+                self._api.update_swarm(version=answers.number(current, "Version", "Index"), swarm_spec=changed)
 
         _written(write, TRANSIENT)
 
@@ -169,8 +167,7 @@ class Engine:
     def unlock_key(self) -> UnlockKey:
         """The swarm's unlock key, from its leader. It is a secret."""
         with self._doing("fetching the unlock key", "on a manager: docker swarm unlock-key"):
-            text = self._api.get_unlock_key()["UnlockKey"]
-        return UnlockKey(text)
+            return UnlockKey(answers.text(self._api.get_unlock_key(), "UnlockKey"))
 
     def unlock(self, key: UnlockKey) -> None:
         """Unlock a locked manager. The engine answers when the manager has a leader.
@@ -184,7 +181,7 @@ class Engine:
     def join_token(self, role: str) -> str:
         """The swarm's join token for ``manager`` or ``worker``. It is a secret: use it at once and store it nowhere."""
         with self._doing("fetching the join token", f"on the node: docker swarm join-token {role}"):
-            token: str = self._api.inspect_swarm()["JoinTokens"][role.capitalize()]
+            token = answers.text(self._api.inspect_swarm(), "JoinTokens", role.capitalize())
         if not token:
             raise EngineError(
                 "fetching the join token",
@@ -217,7 +214,7 @@ class Engine:
             try:
                 self._api.leave_swarm(force=True)
             except RequestException:  # the engine may close the connection while it leaves
-                if self._api.info()["Swarm"]["LocalNodeState"] != LocalState.INACTIVE:
+                if answers.info(self._api.info())["Swarm"]["LocalNodeState"] != LocalState.INACTIVE:
                     raise
 
     def update_member(
@@ -252,7 +249,7 @@ class Engine:
 
     def _commit(self) -> None:
         """Commit an entry that changes nothing."""
-        self._update(self._api.info()["Swarm"]["NodeID"], dict, needed=True)
+        self._update(answers.info(self._api.info())["Swarm"]["NodeID"], dict, needed=True)
 
     def _update(self, node_id: str, change: Callable[[dict[str, Any]], dict[str, Any]], *, needed: bool) -> None:
         """Write a node's spec if ``change`` changes it.
@@ -263,9 +260,9 @@ class Engine:
 
         def write() -> None:
             current = self._api.inspect_node(node_id)
-            changed = change(current["Spec"])
-            if needed or changed != current["Spec"]:
-                self._api.update_node(node_id, current["Version"]["Index"], changed)
+            spec = dict(answers.mapping(current, "Spec"))
+            if (changed := change(spec)) != spec or needed:
+                self._api.update_node(node_id, answers.number(current, "Version", "Index"), changed)
 
         _written(write, SUPERSEDED if needed else TRANSIENT)
 
@@ -278,8 +275,8 @@ class Engine:
         """Replace every task of a service without changing its specification (``docker service update --force``)."""
         with self._doing(f"updating service {service_id}", f"on the node: docker service ps {service_id}"):
             current = self._api.inspect_service(service_id)
-            count = current["Spec"]["TaskTemplate"].get("ForceUpdate", 0) + 1
-            version = current["Version"]["Index"]
+            count = answers.number(current, "Spec", "TaskTemplate", "ForceUpdate") + 1
+            version = answers.number(current, "Version", "Index")
             self._api.update_service(service_id, version, task_template={"ForceUpdate": count}, fetch_current_spec=True)
 
     @property
@@ -316,6 +313,8 @@ class Engine:
         except (DockerException, RequestException, OSError) as error:
             why = f"the engine {why_silent(error, self._seconds)}"
             raise EngineError(doing, why, remedy=remedy, node=self.node.name, code="engine-silent") from None
+        except NO_RECORD as error:  # also of the library, which does not expect such an answer
+            raise garbled(self.node.name, doing, f"its engine answers what no engine answers: {error}") from None
 
 
 def _written(write: Callable[[], None], passing: Collection[str]) -> None:
@@ -344,56 +343,3 @@ def merged(current: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, A
         below = current.get(key)
         result[key] = merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
     return result
-
-
-def _member(entry: Mapping[str, Any]) -> Member:
-    manager = entry.get("ManagerStatus") or {}
-    return Member(
-        node_id=entry["ID"],
-        hostname=entry["Description"].get("Hostname", ""),
-        address=entry["Status"].get("Addr", ""),
-        role=entry["Spec"]["Role"],
-        availability=entry["Spec"]["Availability"],
-        ready=entry["Status"]["State"] == "ready",
-        leader=bool(manager.get("Leader")),
-        reachable=manager.get("Reachability") == "reachable",
-        manager_address=manager.get("Addr", ""),
-        labels=entry["Spec"].get("Labels") or {},
-    )
-
-
-def _mode(entry: Mapping[str, Any]) -> str | None:
-    return next((mode for mode in ("Replicated", "Global") if mode in entry["Spec"]["Mode"]), None)
-
-
-def _service(entry: Mapping[str, Any]) -> Service:
-    spec, endpoint = entry["Spec"], entry.get("Endpoint") or {}
-    attached = spec["TaskTemplate"].get("Networks") or spec.get("Networks") or ()
-    virtual_ips = (
-        (ip["NetworkID"], ip["Addr"].split("/")[0]) for ip in endpoint.get("VirtualIPs") or () if ip.get("Addr")
-    )
-    return Service(
-        service_id=entry["ID"],
-        name=spec["Name"],
-        replicas=spec["Mode"]["Replicated"].get("Replicas", 0) if _mode(entry) == "Replicated" else None,
-        virtual_ips=tuple(virtual_ips),
-        networks=frozenset(network["Target"] for network in attached),
-        update=(entry.get("UpdateStatus") or {}).get("State", ""),
-    )
-
-
-def _task(entry: Mapping[str, Any]) -> Task:
-    status = entry["Status"]
-    return Task(
-        service_id=entry.get("ServiceID", ""),
-        node_id=entry.get("NodeID", ""),
-        running=status["State"] == "running",
-        slot=entry.get("Slot", 0),
-        container=(status.get("ContainerStatus") or {}).get("ContainerID", ""),
-        image=(entry.get("Spec", {}).get("ContainerSpec") or {}).get("Image", ""),
-    )
-
-
-def _identifiers(entries: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    for entry in entries:
-        yield entry.get("ID") or entry["Id"]

@@ -25,6 +25,7 @@ class Local:
         stdout: Path | None = None,
         seconds: float = 60,
         check: bool = True,
+        most: int | None = None,
     ) -> Output:
         """Run a command. Raises: CommandFailed if it takes too long, or fails and ``check`` is on."""
         with ExitStack() as files:
@@ -41,6 +42,8 @@ class Local:
         message = done.stderr.decode(errors="replace")
         if check and done.returncode:
             raise self._failed(argv, f"exit status {done.returncode}: {message.strip()[-SHOWN:] or 'no message'}")
+        if stdout and most is not None and stdout.stat().st_size > most:
+            raise self._failed(argv, f"it printed more than {most} bytes")
         return Output(done.stdout or b"", message, done.returncode)
 
     def engine_socket(self) -> Path:

@@ -1,7 +1,6 @@
 """Sends the program of `recovery.onnode` to a node and runs a verb of it there."""
 
 import io
-import json
 import os
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -12,8 +11,11 @@ from threading import Thread
 from typing import IO, Any
 
 from recovery.errors import CommandFailed, DamagedCopy, Silent
+from recovery.node.garbled import garbled
+from recovery.node.reported import FORMS
 from recovery.node.shell import SHOWN, Output, Shell
 from recovery.onnode.sandbox import AT_FAULT
+from recovery.swarm import records
 
 SECONDS = 300
 MODULES = (
@@ -33,9 +35,9 @@ LOADER = (
 def run(shell: Shell, verb: str, *arguments: str, stdin: bytes = b"", seconds: float = SECONDS) -> Any:
     """Run the verb on the node, and return what it prints as JSON.
 
-    Raises: DamagedCopy if the copy is damaged; CommandFailed if anything else fails; Silent.
+    Raises: DamagedCopy if the copy is damaged; Garbled if it prints anything else; CommandFailed if anything else fails; Silent.
     """
-    return json.loads(_run(shell, verb, arguments, packed() + stdin, None, seconds).stdout)
+    return _told(shell, verb, _run(shell, verb, arguments, packed() + stdin, None, seconds).stdout)
 
 
 def fetch(shell: Shell, verb: str, *arguments: str, stdout: Path, seconds: float) -> Any:
@@ -44,12 +46,24 @@ def fetch(shell: Shell, verb: str, *arguments: str, stdout: Path, seconds: float
     The verb's standard input ends when this process ends. Raises: as `run`.
     """
     with _held_open() as stdin:
-        return json.loads(_run(shell, verb, arguments, stdin, stdout, seconds).stderr.splitlines()[-1])
+        return _told(
+            shell, verb, _run(shell, verb, arguments, stdin, stdout, seconds).stderr.strip().rpartition("\n")[2]
+        )
 
 
 def feed(shell: Shell, verb: str, *arguments: str, stdin: IO[bytes], seconds: float) -> Any:
     """Run a verb that reads a stream, which must begin with `packed`, and return its report. Raises: as `run`."""
-    return json.loads(_run(shell, verb, arguments, stdin, None, seconds).stdout)
+    return _told(shell, verb, _run(shell, verb, arguments, stdin, None, seconds).stdout)
+
+
+def _told(shell: Shell, verb: str, text: bytes | str) -> Any:
+    """What a verb reported, once it is known to have the form that `reported` describes. Raises: Garbled."""
+    try:
+        document = records.parsed(text)
+        records.typed(FORMS[verb], document)
+    except records.Unfit as error:
+        raise garbled(shell.node.name, WORDS[verb], f"its report has no such form: {error}") from None
+    return document
 
 
 @contextmanager

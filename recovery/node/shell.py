@@ -8,6 +8,8 @@ from typing import IO, Protocol
 
 DATA_ROOT = "/var/lib/docker"
 """The default data folder of a machine's engine (dockerd --data-root)."""
+ANSWER = 1 << 20
+"""The most bytes that a command may print, on each of its two outputs. A longer answer is no answer of ours."""
 SHOWN = 800
 """Characters of a command's error output that an error message shows."""
 
@@ -48,11 +50,13 @@ class Shell(Protocol):
         stdout: Path | None = None,
         seconds: float = 60,
         check: bool = True,
+        most: int | None = None,
     ) -> Output:
         """Run a command. Its input is bytes, a local file, or the read end of a pipe, which is closed afterwards.
 
-        ``stdout`` is a local file for the output. Raises: CommandFailed if the command exits non-zero (unless ``check``
-        is off) or takes longer than ``seconds``; Silent if the connection is lost.
+        ``stdout`` is a local file for the output, which may have up to ``most`` bytes; None is no limit. Without a file,
+        the output has up to `ANSWER` bytes. Raises: CommandFailed if the command exits non-zero (unless ``check``
+        is off) or takes longer than ``seconds``; Garbled if it prints too much; Silent if the connection is lost.
         """
 
     def engine_socket(self) -> Path:

@@ -23,15 +23,19 @@ from recovery.errors import CommandFailed, Garbled, RequorumError, Silent, Trans
 from recovery.node import connections
 from recovery.node.connections import CONNECT_SECONDS, GENTLE, Patience
 from recovery.node.door import door
-from recovery.node.framing import Frame, FramedSource, Source, framed
-from recovery.node.shell import SHOWN, Output
+from recovery.node.framing import KEPT, Frame, FramedSource, Source, framed
+from recovery.node.garbled import garbled
+from recovery.node.shell import ANSWER, SHOWN, Output
 from recovery.node.ssh_library import asyncssh
+from recovery.node.streams import Sent, TooLong, nothing, pump, read
 from recovery.onnode.process import DOCKER, ENGINE_SOCKET
 from recovery.swarm.machines import Node, Ssh
 
 T = TypeVar("T")
 SUDO = ("sudo", "-n")
 """Runs a command as root, or fails at once if that needs a password (sudo(8))."""
+LIMIT = ANSWER + KEPT
+"""An answer, and what a login prints before it."""
 LOCAL = frozenset({ENOSPC, EDQUOT, EFBIG, EROFS, EIO, ENOENT})
 """Errors of a local file, never of a connection."""
 
@@ -84,14 +88,16 @@ class Shell:
         stdout: Path | None = None,
         seconds: float = 60,
         check: bool = True,
+        most: int | None = None,
     ) -> Output:
         """Run a command. Its input is bytes, a local file, or the read end of a pipe, which is closed afterwards.
 
-        ``stdout`` is a local file for the output. Raises: CommandFailed if the command exits non-zero (unless ``check``
-        is off) or takes longer than ``seconds``; Silent if the connection is lost; LocalError if a local file cannot be
-        written or read.
+        ``stdout`` is a local file for the output, which may have up to ``most`` bytes; None is no limit. Without a file,
+        the output has up to `ANSWER` bytes. Raises: CommandFailed if the command exits non-zero (unless ``check``
+        is off) or takes longer than ``seconds``; Garbled if it prints too much; Silent if the connection is lost;
+        LocalError if a local file cannot be written or read.
         """
-        output = _wait(self._run(argv, stdin, stdout, seconds))
+        output = _wait(self._run(argv, stdin, stdout, seconds, most))
         if check and output.status != 0:
             raise CommandFailed(
                 f"running {argv[0]}",
@@ -139,12 +145,17 @@ class Shell:
             self._line.give_back(self._held)
 
     async def _run(
-        self, argv: Sequence[str], stdin: bytes | Path | IO[bytes] | None, stdout: Path | None, seconds: float
+        self,
+        argv: Sequence[str],
+        stdin: bytes | Path | IO[bytes] | None,
+        stdout: Path | None,
+        seconds: float,
+        most: int | None,
     ) -> Output:
         frame = Frame()
-        target = _Target(stdout, frame) if stdout else None
+        target = _Target(stdout, frame, most) if stdout else None
         try:
-            result = await asyncio.wait_for(self._finished(argv, stdin, target), seconds)
+            said, err, status = await asyncio.wait_for(self._finished(argv, stdin, target), seconds)
         except TimeoutError:
             raise CommandFailed(
                 f"running {argv[0]}",
@@ -153,7 +164,11 @@ class Shell:
                 node=self.node.name,
                 code="command-failed",
             ) from None
+        except TooLong:
+            raise garbled(self.node.name, f"running {argv[0]}", f"it printed more than {ANSWER} bytes") from None
         except (OSError, asyncssh.Error) as error:
+            if target and target.fault:
+                raise local_fault(target.fault, target.path) from None
             if isinstance(error, OSError) and error.errno in LOCAL:
                 raise local_fault(error, stdin if isinstance(stdin, Path) else Path(tempfile.gettempdir())) from None
             raise self._lost(argv, error) from None
@@ -162,16 +177,19 @@ class Shell:
                 target.close()
         if target and target.fault:
             raise local_fault(target.fault, target.path) from None
-        out = frame.feed(result.stdout) if isinstance(result.stdout, bytes) else b""
-        err = result.stderr.decode(errors="replace") if isinstance(result.stderr, bytes) else ""
+        out = frame.feed(said)
+        if target and target.too_long:
+            raise garbled(self.node.name, f"running {argv[0]}", f"it printed more than {most} bytes")
+        message = err.decode(errors="replace")
         if not frame.begun:
-            raise self._unframed(argv, frame.noise or err.strip(), result.exit_status)
-        return Output(out, err, result.exit_status if result.exit_status is not None else -1)
+            raise self._unframed(argv, frame.noise or message.strip(), status)
+        return Output(out, message, status if status is not None else -1)
 
     async def _finished(
         self, argv: Sequence[str], stdin: bytes | Path | IO[bytes] | None, target: "_Target | None"
-    ) -> asyncssh.SSHCompletedProcess:
-        """The command's end. If nobody waits for it any more, its channel is closed: the connection stays."""
+    ) -> tuple[bytes, bytes, int | None]:
+        """What the command printed, and its status. If it prints too much, or nobody waits for it any more, its channel is
+        closed: the connection stays."""
         process = await self._connection.create_process(
             framed(await self._with_rights(argv)),
             encoding=None,
@@ -180,7 +198,10 @@ class Shell:
             stdout=target or asyncssh.PIPE,
         )
         try:
-            return await process.wait()
+            out = read(process.stdout, LIMIT) if target is None else nothing()
+            said, err = await asyncio.gather(out, read(process.stderr, ANSWER))
+            await process.wait_closed()
+            return said, err, process.exit_status
         finally:
             process.close()
 
@@ -241,9 +262,10 @@ class Shell:
         self._relaying.add(task)
         try:
             source, sink = await self._engine_streams()
-            sending = asyncio.create_task(_pump(reader, sink))
+            sent = Sent()
+            sending = asyncio.create_task(pump(reader, sink, asks=sent))
             try:
-                await _pump(source, writer)
+                await pump(source, writer, answers=sent)
             finally:
                 sending.cancel()
                 sink.channel.close()
@@ -272,10 +294,12 @@ class _Target:
     It keeps the error of a failed write, because asyncssh only ends the connection and does not report it.
     """
 
-    def __init__(self, path: Path, frame: Frame) -> None:
-        """Raises: LocalError."""
+    def __init__(self, path: Path, frame: Frame, most: int | None) -> None:
+        """The file takes up to ``most`` bytes, or any number. Raises: LocalError."""
         self.path = path
-        self._frame = frame
+        self._frame, self._most, self._size = frame, most, 0
+        self.too_long = False
+        """Whether more was printed than the file takes."""
         self.fault: OSError | None = None
         try:
             self._file = path.open("wb")
@@ -287,9 +311,14 @@ class _Target:
         raise OSError
 
     def write(self, data: bytes) -> None:
-        """Append. Raises: OSError."""
+        """Append, as long as the file takes it. Raises: OSError."""
+        answer = self._frame.feed(data)
+        self._size += len(answer)
+        if self.too_long or (self._most is not None and self._size > self._most):
+            self.too_long = True
+            return
         try:
-            self._file.write(self._frame.feed(data))
+            self._file.write(answer)
         except OSError as error:
             self.fault = error
             raise
@@ -300,17 +329,6 @@ class _Target:
             self._file.close()
         except OSError as error:
             self.fault = self.fault or error
-
-
-async def _pump(source: Any, sink: Any) -> None:
-    """Copy a stream to its end, or until either side closes."""
-    try:
-        while data := await source.read(1 << 16):
-            sink.write(data)
-            await sink.drain()
-        sink.write_eof()
-    except (OSError, asyncssh.Error):
-        pass  # the other side sees the end of the connection
 
 
 def is_silent(node: Node, ssh: Ssh, *, seconds: float = CONNECT_SECONDS) -> bool:

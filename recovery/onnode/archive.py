@@ -27,8 +27,8 @@ REPAIRED = ".requorum-repaired"
 BLOCK = 1 << 20
 PAPER = 64 << 10
 """The most bytes of a certificate or a key file."""
-LOG = 1 << 30
-"""The most bytes of the raft log, which is held in memory. The zeros that fill its segments do not count."""
+LOG = 256 << 20
+"""The most bytes of the raft log, which is held in memory and read record by record: more would take minutes. The zeros that fill its segments do not count."""
 BESIDE = 4 << 20
 """The most bytes of an archive outside the content of files. A swarm directory has dozens of files, not thousands."""
 KINDS = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE, tarfile.GNUTYPE_SPARSE)

@@ -139,6 +139,8 @@ cat {STATE}/state.json 2>/dev/null || true
 """
 """Prints one line for each value, then the agent's state. Names in the spool are times in milliseconds."""
 SECONDS = 120
+DIGITS = 14
+"""No time in milliseconds has so many digits."""
 
 
 class Assessed(Protocol):
@@ -242,7 +244,7 @@ def remove(cluster: Cluster, node: Node) -> bool:
 def inspect(cluster: Cluster, node: Node) -> AgentStatus:
     """The state of the node's agent. Raises: TransportError."""
     with cluster.shell(node) as shell:
-        told = shell.run(["sh", "-c", LOOK]).stdout.decode()
+        told = shell.run(["sh", "-c", LOOK]).stdout.decode(errors="replace")
     return agent_status(told)
 
 
@@ -263,7 +265,7 @@ def agent_status(told: str) -> AgentStatus:
     """The state in the text that `LOOK` printed."""
     lines = [*told.split("\n", 9), *[""] * 9]
     made, installed, now, timer, watch, triggered, result, status, names, memory = lines[:10]
-    waiting = [int(name) / 1000 for name in names.split() if name.isdecimal()]
+    waiting = [at / 1000 for name in names.split() if (at := _number(name))]
     return AgentStatus(
         digest=made,
         timer=timer == "active",
@@ -279,7 +281,7 @@ def agent_status(told: str) -> AgentStatus:
 
 
 def _number(text: str) -> float:
-    return float(text) if text.isdecimal() else 0.0
+    return float(text) if text.isascii() and text.isdecimal() and len(text) < DIGITS else 0.0
 
 
 def _unfit(cluster: Cluster, node: Node) -> str:

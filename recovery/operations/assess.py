@@ -4,10 +4,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from recovery.cluster import Cluster
-from recovery.copies.catalog import Catalog, known_id
+from recovery.copies.catalog import Catalog
 from recovery.copies.choice import Search, newest, newest_after, newest_good, why_foreign
 from recovery.copies.copy import Choice, Copy
 from recovery.copies.escrow import Escrow
+from recovery.copies.swarm_id import known_id
 from recovery.errors import Refused
 from recovery.operations import agents, consent, readiness, reports, unfinished
 from recovery.planning import access, address_changes, changes
@@ -111,8 +112,9 @@ def assess(cluster: Cluster, *, typed: bool = False, now: datetime | None = None
     Raises: StoreError, HostError, SettingError; Refused if S3 has copies of several swarms under the cluster's name.
     """
     settings, catalog = cluster.settings, cluster.catalog()
-    known = known_id(settings, catalog)
     seen = stable_survey(cluster)
+    catalog.trust(seen.told_cas)
+    known = known_id(settings, catalog)
     diagnosis = diagnose(seen, known, cluster=settings.cluster, copies=bool(catalog.copies))
     search, elsewhere, cas = Search(None, ()), None, trusted_cas(settings, seen, known)
     left: tuple[Survivor, ...] = ()
@@ -128,7 +130,7 @@ def assess(cluster: Cluster, *, typed: bool = False, now: datetime | None = None
         if left and not seen.of(left[0].name).placed:
             ahead = copy_ahead_of(left[0], ours)
     moved = address_changes.since_copied(
-        settings.managers, catalog.newest_manifests(), known, search.choice.manifest if search.choice else None
+        settings.managers, ours, known, search.choice.manifest if search.choice else None
     )
     address_changes.require_allowed(settings, moved, seen)
     require_vacated(cluster, moved, known)

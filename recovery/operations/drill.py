@@ -59,6 +59,7 @@ def drill(
     Raises: Refused if no manager answers, or not the node; StoreError; SettingError.
     """
     seen = stable_survey(cluster)
+    catalog.trust(seen.told_cas)
     if on and on.role == "worker":
         say(
             f"{on.name} is a worker. It gets the opened copies with the swarm's CA key, which only managers have otherwise"
@@ -102,6 +103,8 @@ def _restored(cluster: Cluster, catalog: Catalog, copy: Copy, node: Node, now: d
     try:
         with usable(catalog, Escrow(cluster.settings, catalog.store), copy) as (manifest, archive, key):
             opened = unlock(contents.key_file(archive, source=copy.name), key) if key else b""
+            if manifest.strange:
+                return Proof(Verdict.UNPROVEN, now, "its CA is not the swarm's, so no node gets it")
             with cluster.shell(node) as shell, _received(shell, archive, manifest) as there:
                 return snapshot.prove(shell, there, manifest, opened, now)
     except (UnopenedCopy, NoUnlockKey, TransportError) as error:

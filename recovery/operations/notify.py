@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from recovery.cluster import Cluster
 from recovery.errors import RequorumError, SettingError, StoreError
+from recovery.plain import plain
 from recovery.progress import Say
 
 if TYPE_CHECKING:
@@ -115,13 +116,13 @@ def _send(cluster: Cluster, subject: Subject, event: Event, detail: str, say: Sa
         Event.FAILED: NotifyType.FAILURE,
         Event.RECOVERED: NotifyType.SUCCESS,
     }
-    title = f"swarm {settings.cluster}: {subject} {event}"
+    title, body = f"swarm {settings.cluster}: {subject} {event}", plain(detail)
     try:
         services = _services(settings.notify.urls_file)
     except RequorumError as error:
         say(str(error))
         return False
-    taken = bool(services.notify(title=title, body=detail, notify_type=kinds[event]))
+    taken = bool(services.notify(title=title, body=body, notify_type=kinds[event]))
     if not taken:
         say(f"a service of requorum:notify.urlsFile did not accept this notification: {title}")
     return taken

@@ -4,9 +4,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from recovery.plain import in_markdown, line
 
-def as_markdown(document: Mapping[str, Any]) -> str:
-    """The report as a page for readers, from its JSON."""
+
+def as_markdown(report: Mapping[str, Any]) -> str:
+    """The report as a page for readers, from its JSON. What others wrote in it is text there, and no markup."""
+    document = {**in_markdown(report), "next": report.get("next")}
     rto, rpo = document["rto"], document["rpo"]
     quorum = f", quorum restored after {rto['quorumSeconds']:.1f} s" if rto["quorumSeconds"] is not None else ""
     lines = [
@@ -29,13 +32,18 @@ def as_markdown(document: Mapping[str, Any]) -> str:
     lines += ["", "## Steps", "", "| begun (UTC) | step | node | seconds | outcome |", "|---|---|---|---|---|"]
     for step in document["steps"]:
         seconds = "" if step["seconds"] is None else f"{step['seconds']:.2f}"
-        outcome = step["outcome"] + (f": {_cell(step['error'])}" if step["error"] else "")
+        outcome = step["outcome"] + (f": {step['error']}" if step["error"] else "")
         lines.append(f"| {step['begun'][:23]} | {step['action']} | {step['node']} | {seconds} | {outcome} |")
     lines += ["", "## Proof", "", "| check | of | result | detail |", "|---|---|---|---|"]
     for check in document["proof"]:
-        lines.append(f"| {check['check']} | {_cell(check['subject'])} | {check['result']} | {_cell(check['detail'])} |")
+        lines.append(f"| {check['check']} | {check['subject']} | {check['result']} | {check['detail']} |")
     if document.get("next"):
-        lines += ["", "## Next", "", *(f"- `{one['command']}` {one['why']}" for one in document["next"])]
+        lines += [
+            "",
+            "## Next",
+            "",
+            *(f"- `{line(one['command']).replace('`', '')}` {in_markdown(one['why'])}" for one in document["next"]),
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -80,7 +88,3 @@ def _rpo(rpo: Mapping[str, int | None]) -> str:
     if rpo["entries"]:
         return f"up to {rpo['entries']} log entries whose commit was never confirmed"
     return "no loss"
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")

@@ -17,6 +17,7 @@ from recovery.copies.removal import remove_unless_whole
 from recovery.copies.retention import C, Candidate, Decision, Removal, candidate, decide
 from recovery.data import prune as data
 from recovery.errors import Refused
+from recovery.operations.trust import trusted
 from recovery.progress import Say
 from recovery.s3.store import Store
 
@@ -86,7 +87,8 @@ class Pruning(Generic[C]):
 def _decided(cluster: Cluster, now: datetime) -> tuple[Store, tuple[Decision[Copy], ...]]:
     catalog = cluster.catalog()
     marked = keeps.read(catalog)
-    listed = catalog.manifests()
+    catalog.manifests()
+    listed = trusted(cluster, catalog).manifests()
     known = owners.known(
         cluster.settings.managers, (read for _, read in reversed(listed) if isinstance(read, Manifest))
     )

@@ -15,7 +15,7 @@ from recovery.operations import agent_faults, agents, last_drills
 from recovery.planning import readiness
 from recovery.planning.conditions import Condition
 from recovery.planning.readiness import AgentFault, Agents, Found, Opener, Stock
-from recovery.planning.trust import trusted_cas
+from recovery.planning.trust import as_known, trusted_cas
 from recovery.s3.sealing import Identities
 from recovery.settings import Settings
 from recovery.swarm.model import Reach, Survey
@@ -25,9 +25,16 @@ def conditions(cluster: Cluster, survey: Survey, stock: Stock) -> tuple[Conditio
     """Every condition of a recovery from here. Asks the agents."""
     known = survey.leader.cluster_id if survey.leader else None
     cas = trusted_cas(cluster.settings, survey, known)
-    ours = {name: [_usable(*one, known, cas) for one in found] for name, found in stock.copies.items()}
+    ours = {
+        name: [_usable(copy, _known(read, name, survey), known, cas) for copy, read in found]
+        for name, found in stock.copies.items()
+    }
     there = replace(stock, copies=ours)
     return readiness.judge(cluster.settings, survey, there, agents_of(cluster, survey), datetime.now(UTC))
+
+
+def _known(found: Manifest | DamagedCopy, manager: str, survey: Survey) -> Manifest | DamagedCopy:
+    return as_known(found, manager, survey) if isinstance(found, Manifest) else found
 
 
 def _usable(copy: Copy, found: Manifest | DamagedCopy, known: str | None, cas: frozenset[str]) -> Found:

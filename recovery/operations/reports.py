@@ -12,6 +12,7 @@ from recovery.operations.page import as_markdown
 from recovery.operations.report import RecoveryReport, as_json
 from recovery.operations.report_names import among
 from recovery.steps import journal
+from recovery.swarm.records import NO_RECORD, Unfit, parsed
 
 
 def write(cluster: Cluster, account: RecoveryReport) -> str:
@@ -40,13 +41,36 @@ def load(cluster: Cluster, name: str = "") -> Mapping[str, Any]:
             remedy="list the reports: requorum reports",
             code="no-such-name",
         )
-    key = f"{cluster.settings.keys.reports}{name or found[0]}.json"
-    document: Mapping[str, Any] = json.loads(cluster.store.get(key))
-    return document
+    try:
+        return _read(cluster, name or found[0])
+    except Unfit as error:
+        raise StoreError(
+            f"reading report {name or found[0]}",
+            f"it is no report: {error}",
+            remedy="choose another one from the list: requorum reports",
+            code="report-unreadable",
+        ) from None
 
 
-def every(cluster: Cluster) -> list[Mapping[str, Any]]:
-    """All reports, newest first. Raises: StoreError."""
-    store, folder = cluster.store, cluster.settings.keys.reports
+def every(cluster: Cluster) -> tuple[list[Mapping[str, Any]], list[str]]:
+    """All reports, newest first, and the names of those that cannot be read. Raises: StoreError."""
+
+    def one(name: str) -> Mapping[str, Any] | None:
+        try:
+            return _read(cluster, name)
+        except Unfit:
+            return None
+
     with ThreadPoolExecutor(max_workers=8) as pool:
-        return list(pool.map(lambda name: json.loads(store.get(f"{folder}{name}.json")), names(cluster)))
+        found = dict(zip(listed := names(cluster), pool.map(one, listed), strict=True))
+    return [document for document in found.values() if document], [name for name in listed if not found[name]]
+
+
+def _read(cluster: Cluster, name: str) -> Mapping[str, Any]:
+    """A report, from which its page can be made. Raises: Unfit, StoreError."""
+    document = parsed(cluster.store.get(f"{cluster.settings.keys.reports}{name}.json"))
+    try:
+        as_markdown(document)
+        return {**document, "begun": document["begun"], "rpo": {"entries": None, **document["rpo"]}, "name": name}
+    except NO_RECORD as error:
+        raise Unfit(f"{type(error).__name__}: {error}") from None

@@ -8,8 +8,8 @@ from recovery.planning.diagnosis import Diagnosis, Kind
 from recovery.swarm.machines import Ssh
 from recovery.swarm.model import ACCESS_FAULTS, NodeReport, Reach, Survey
 
-MAY_PASS = frozenset({Reach.SLOW, Reach.LIMITED, Reach.JUMP, Reach.FAILED})
-"""Faults that a machine in trouble has too. Requorum leaves such a node alone, as a silent one, if the swarm has a leader."""
+MAY_PASS = frozenset({Reach.SLOW, Reach.LIMITED, Reach.JUMP, Reach.FAILED, Reach.GARBLED})
+"""Faults that a machine in trouble has too, or that its owner chooses. Requorum leaves such a node alone, as a silent one, if the swarm has a leader."""
 
 
 @dataclass(frozen=True)

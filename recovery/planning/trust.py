@@ -5,8 +5,10 @@ Whoever decides the CA decides what is restored, and so who is root on every nod
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from recovery.copies.manifest import Manifest, Verdict
 from recovery.errors import Refused
 from recovery.swarm.model import Survey
 
@@ -31,3 +33,16 @@ def require_agreement(settings: Settings, survey: Survey, cluster_id: str | None
         "Docker's data folder of a node that you trust",
         code="ca-differs",
     )
+
+
+def as_known(manifest: Manifest, manager: str, survey: Survey) -> Manifest:
+    """The manifest of a copy of that manager. It is not proven if the leader knows the manager under another node ID.
+
+    Every certificate that a manager ever had signs copies of all managers: also that of one that was demoted, or whose disk was
+    thrown away. The leader knows who is which manager now.
+    """
+    known = next((survey.entry(report.node) for report in survey.managers if report.node.name == manager), None)
+    if known is None or manifest.proof is None or manifest.node_id == known.node_id:
+        return manifest
+    why = f"node {manifest.node_id} made it, and the swarm knows {manager} as node {known.node_id}"
+    return replace(manifest, proof=replace(manifest.proof, verdict=Verdict.UNPROVEN, detail=why))

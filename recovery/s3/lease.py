@@ -13,13 +13,14 @@ import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from time import monotonic, sleep
 from uuid import uuid4
 
 from recovery.errors import Refused, StoreError
 from recovery.s3.site import Site
 from recovery.s3.store import Store
+from recovery.swarm import records
 
 FREE = b"{}"
 """The lease that nobody holds. It is not deleted: in a versioned bucket, some servers take a deleted object for one that is there."""
@@ -27,6 +28,8 @@ RENEW_SECONDS = 2.0
 STALE_SECONDS = 10.0
 WAIT_SECONDS = 60.0
 PAUSE = 0.5
+SHOWN = 200
+"""The most characters of each word in another's lease that a message shows."""
 SETTLE_SECONDS = 2.0
 """On a server without conditional writes: the longest that another can take from looking to writing."""
 
@@ -94,6 +97,17 @@ def _acquire(store: Store, key: str, doing: str, by: str, say: Callable[[str], N
 def _release(holders: Iterable["_Holder"]) -> None:
     for holder in holders:
         holder.release()
+
+
+@dataclass(frozen=True)
+class _Content:
+    """A lease that somebody holds, as it is stored."""
+
+    holder: str
+    by: str
+    doing: str
+    turn: int = 0
+    """Counts the renewals, so that each changes the lease."""
 
 
 @dataclass
@@ -179,13 +193,8 @@ class _Holder:
         What S3 answers is not enough: where the first answer was lost, the second try is refused by what the first wrote.
         """
         self._turn += 1
-        content = {
-            "holder": self._token,
-            "by": f"{self._by} (process {os.getpid()})",
-            "doing": self._doing,
-            "turn": self._turn,
-        }
-        self._content = json.dumps(content).encode()
+        content = _Content(self._token, f"{self._by} (process {os.getpid()})", self._doing, self._turn)
+        self._content = json.dumps(asdict(content)).encode()
         self._store.put_where(self._key, self._content, seen)
         return self._is_ours()
 
@@ -214,10 +223,10 @@ class _Holder:
 
 def _whose(content: bytes) -> str:
     try:
-        document = json.loads(content)
-        return f'"{document["doing"]}" by {document["by"]}'
-    except (ValueError, KeyError, TypeError):
+        held = records.read(_Content, content)
+    except records.Unfit:
         return "another process"
+    return f'"{held.doing[:SHOWN]}" by {held.by[:SHOWN]}'
 
 
 def operator() -> str:

@@ -21,7 +21,7 @@ from botocore.exceptions import (
 from botocore.exceptions import ConnectionError as NoConnection
 
 from recovery.errors import StoreError, StoreSilent
-from recovery.s3 import client, once
+from recovery.s3 import client, once, small
 from recovery.s3.bucket import SITES, Bucket
 from recovery.s3.client import BULK, PATIENT, RequestLimits
 from recovery.s3.clock import skew
@@ -145,7 +145,7 @@ class Site:
         return {self._prefix + key.removeprefix(self.bucket.prefix): entry for key, entry in found.items()}
 
     def look(self, key: str) -> tuple[bytes, str] | None:
-        """A small object's content and ETag, or None if there is no such object.
+        """A small object's content (`small.read`) and ETag, or None if there is no such object.
 
         For credentials that may not list, such as an agent's, S3 answers "denied" when there is no such object.
         """
@@ -329,7 +329,7 @@ class Site:
         """
         found = self._read(self.s3.get_object, Bucket=self.bucket.name, Key=self.own(key), **version)
         try:
-            return found["Body"].read(), found["ETag"]
+            return small.read(found["Body"]), found["ETag"]
         except (ResponseStreamingError, IncompleteReadError):
             if tries == 1:
                 raise

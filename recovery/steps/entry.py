@@ -7,15 +7,48 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from recovery.copies.copy import TIME
+from recovery.copies.copy import TIME, taken
 from recovery.planning.steps import Action
+from recovery.swarm import records
+
+
+@dataclass(frozen=True)
+class PlannedStep:
+    """One step of a plan, as the journal has it."""
+
+    action: str
+    node: str
+    effect: str
+
 
 PLAN = "plan"
 """The action of the first entry of a run, which holds the diagnosis and the plan."""
+LIKE = "swarm-20260102T030405000000Z"
+"""A name with a time, where a plan restores no copy."""
 LASTING = (PLAN, Action.PROVE)
 """The actions whose entries a report needs, one of each in a run. Writing them has longer limits."""
 ENTRY = re.compile(r"\d{8}T\d{12}Z-[a-z]+-[a-z0-9-]+\.json$")
 """The form of an entry's name. It excludes copies of a manager with the name `journal`."""
+NEEDED = frozenset({"diagnosis", "missing", "copy", "survivor"})
+"""The facts without which a plan says nothing about a loss."""
+FACTS: Mapping[str, Any] = {
+    "how": str,
+    "id": str | None,
+    "consent": str,
+    "copied": datetime | None,
+    "leaderSeen": Mapping[str, datetime],
+    "diagnosis": str,
+    "evidence": tuple[str, ...],
+    "missing": tuple[str, ...],
+    "silent": tuple[str, ...],
+    "copy": str | None,
+    "survivor": str | None,
+    "unsure": int,
+    "losses": tuple[str, ...],
+    "steps": tuple[PlannedStep, ...],
+    "containers": Mapping[str, Mapping[str, str]],
+}
+"""The types of the facts of a plan."""
 BEGUN, DONE, FAILED = "begun", "done", "failed"
 
 
@@ -40,7 +73,7 @@ class Entry:
 
     def ended(self, now: datetime, error: str = "") -> "Entry":
         """The entry of the ended step."""
-        seconds = round((now - self.begun).total_seconds(), 3)
+        seconds = round(max((now - self.begun).total_seconds(), 0.0), 3)
         return replace(self, outcome=FAILED if error else DONE, seconds=seconds, error=error)
 
     def to_json(self) -> bytes:
@@ -49,6 +82,22 @@ class Entry:
 
 
 def from_json(text: bytes) -> Entry:
-    """A stored entry. Raises: ValueError, TypeError, KeyError if the text is not an entry."""
-    document = json.loads(text)
-    return Entry(**{**document, "begun": datetime.fromisoformat(document["begun"])})
+    """A stored entry. The facts of a plan have the declared types. Raises: Unfit."""
+    entry = records.read(Entry, text)
+    if entry.outcome not in (BEGUN, DONE, FAILED):
+        raise records.Unfit("it has an unknown outcome")
+    if entry.action == PLAN:
+        _check(entry.facts)
+    return entry
+
+
+def _check(facts: Mapping[str, Any]) -> None:
+    """Raises: Unfit if facts are not those of a plan. Those of an earlier version may lack some."""
+    if not facts.keys() >= NEEDED:
+        raise records.Unfit("it lacks the facts of a plan")
+    for key in FACTS.keys() & facts.keys():
+        records.typed(FACTS[key], facts[key], key)
+    try:
+        taken(facts["copy"] or LIKE)
+    except ValueError as error:
+        raise records.Unfit(f"it names no copy: {error}") from None

@@ -16,6 +16,7 @@ from recovery.parallel import side_by_side
 from recovery.progress import Say
 from recovery.s3.lease import operator
 from recovery.steps.entry import ENTRY, LASTING, Entry, from_json
+from recovery.swarm.records import Unfit
 
 AT_MOST = 8
 """How many entries are read or deleted at a time."""
@@ -60,7 +61,7 @@ def read(cluster: Cluster, *, after: str = "") -> tuple[Entry, ...]:
     def one(name: str) -> Entry | None:
         try:
             return from_json(store.get(folder + name))
-        except (ValueError, TypeError, KeyError):
+        except Unfit:
             return None
 
     newer = [name for name in names(cluster) if name > after]

@@ -5,7 +5,7 @@ has copies of the old one.
 """
 
 from recovery.cluster import Cluster
-from recovery.copies.catalog import known_id
+from recovery.copies.swarm_id import known_id
 from recovery.errors import Refused
 from recovery.node.engine import Engine
 from recovery.planning.steps import Action, Step

@@ -27,8 +27,8 @@ END = f"iptables -w -t nat -D OUTPUT -j {CHAIN}; iptables -w -t nat -F {CHAIN}; 
 OPEN = (
     f"{{ systemctl stop {UNIT}.timer; {END}; }} 2>/dev/null; set -e; "
     f'systemd-run --quiet --collect --unit={UNIT} --on-active={SECONDS} sh -c "$1"; shift; iptables -w -t nat -N {CHAIN}; '
-    f"while [ $# -gt 0 ]; do iptables -w -t nat -A {CHAIN} -p tcp -d $1 -m multiport --dports {SWARM_PORT},{GOSSIP_PORT} "
-    f"-j DNAT --to-destination $2; shift 2; done; iptables -w -t nat -I OUTPUT -j {CHAIN}"
+    f'while [ $# -gt 0 ]; do iptables -w -t nat -A {CHAIN} -p tcp -d "$1" -m multiport --dports {SWARM_PORT},{GOSSIP_PORT} '
+    f'-j DNAT --to-destination "$2"; shift 2; done; iptables -w -t nat -I OUTPUT -j {CHAIN}'
 )
 """Takes `END`, then pairs of an old and a new address. A detour that is open is replaced."""
 

@@ -42,8 +42,16 @@ def depart(cluster: Cluster, node_ids: Collection[str], *, say: Callable[[str], 
 
 
 def _node(entry: Member) -> Node:
-    """A node that the settings do not have any more, as the swarm lists it."""
-    address = IPv4Address(entry.raft_address or entry.address)
+    """A node that the settings do not have any more, as the swarm lists it. Raises: Refused if it lists no address."""
+    try:
+        address = IPv4Address(entry.raft_address or entry.address)
+    except ValueError:
+        raise Refused(
+            f"removing {entry.hostname} from the swarm",
+            "the swarm lists it without an IPv4 address",
+            remedy=f"on a manager: docker node rm --force {entry.node_id}",
+            code="no-address",
+        ) from None
     return Node(name=entry.hostname, address=address, role="manager" if entry.votes else "worker")
 
 

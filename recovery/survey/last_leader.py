@@ -12,6 +12,7 @@ SECONDS = 10.0
 """The limit for the search in one node's log."""
 SETTLED = 60.0
 """An engine that lost its session sooner after its start may never have had one."""
+LATEST = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 ASK = (
     "timeout 8 journalctl --quiet --no-pager --reverse --lines=1 --output=short-unix --unit=docker.service "
     "--grep='agent: session failed.*backoff=100ms' 2>/dev/null; "
@@ -49,4 +50,6 @@ def read(answer: str) -> datetime | None:
                 lost = float(first)
         except ValueError:
             continue
-    return datetime.fromtimestamp(lost, UTC) if lost and lost - started >= SETTLED else None
+    if not (lost - started >= SETTLED and 0 < lost < LATEST):
+        return None
+    return datetime.fromtimestamp(lost, UTC)

@@ -14,6 +14,7 @@ from recovery.errors import StoreError
 from recovery.node.ssh import is_silent
 from recovery.parallel import side_by_side
 from recovery.s3.clock import SKEW
+from recovery.swarm import records
 from recovery.swarm.machines import Node
 from recovery.swarm.model import NodeReport, Reach
 
@@ -123,8 +124,6 @@ def _by_address(words: Iterable[LossDeclaration]) -> Mapping[str, LossDeclaratio
 
 def _parse(content: bytes) -> LossDeclaration | None:
     try:
-        raw = json.loads(content)
-        when = datetime.fromisoformat(raw["when"])
-        return LossDeclaration(raw["node"], raw["address"], when, raw["how"], raw["by"]) if when.tzinfo else None
-    except (ValueError, KeyError, TypeError):
+        return records.read(LossDeclaration, content)
+    except records.Unfit:
         return None

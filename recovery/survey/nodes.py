@@ -1,5 +1,6 @@
 """Surveys every known address, in parallel and with time limits."""
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -20,7 +21,9 @@ from recovery.errors import (
     TransportError,
 )
 from recovery.node import data_root
+from recovery.node.answers import LONGEST
 from recovery.node.connections import BRISK, GENTLE
+from recovery.node.garbled import garbled
 from recovery.node.shell import DATA_ROOT, SHOWN
 from recovery.node.ssh import Shell
 from recovery.onnode.archive import OPENED, PLACED, REPAIRED
@@ -57,6 +60,9 @@ mark, what we placed, `raft` when a log lies there, `opened` when we opened the 
 wrong with a log that we have cut, the free bytes of its disk, and the CA's digest, a line each, and the node's certificate (public)."""
 ROOT = "0"
 NO_RIGHTS = "the login is user {user}: not root, and without sudo that needs no password"
+SHA256 = re.compile("[0-9a-f]{64}")
+DIGITS = 20
+"""No disk has a number of bytes with so many digits."""
 FAULTS: Mapping[type[TransportError], Reach] = {
     SshRefused: Reach.REFUSED,
     Limited: Reach.LIMITED,
@@ -221,7 +227,7 @@ def ask(shell: Shell, *, seconds: float = ENGINE_SECONDS, whole: bool = True) ->
         seen = replace(seen, state=LocalState.INACTIVE)
         return seen if seen.reach is Reach.NO_RIGHTS else replace(seen, reach=Reach.NO_ENGINE)
     swarm = info["Swarm"]
-    state = LocalState(swarm.get("LocalNodeState") or "inactive")
+    state = LocalState(swarm["LocalNodeState"])
     seen = replace(
         base,
         engine=info.get("ServerVersion", ""),
@@ -266,14 +272,33 @@ def _on_disk(shell: Shell, seen: NodeReport, root: str, whole: bool) -> NodeRepo
     found = replace(
         seen,
         on_node=on_node,
-        machine=machine,
-        marked=mark,
-        placed=placed,
+        machine=_line(shell, machine),
+        marked=_line(shell, mark),
+        placed=_line(shell, placed),
         raft=raft == "raft",
         opened=opened == "opened",
         repaired=repaired,
-        ca_sha256=ca.partition(" ")[0],
+        ca_sha256=_digest(shell, ca.partition(" ")[0]),
     )
     node_id, cluster_id = identity(certificate)
     found = replace(found, node_id=node_id, cluster_id=cluster_id)
-    return damage.examined(shell, found, root, int(free) if free.strip().isdecimal() else None)
+    return damage.examined(shell, found, root, _bytes(free))
+
+
+def _line(shell: Shell, text: str) -> str:
+    """A name on one line. Raises: Garbled."""
+    if text.isprintable() and len(text) <= LONGEST:
+        return text
+    raise garbled(shell.node.name, "looking at its disk", f"this is no name: {text[:SHOWN]!r}")
+
+
+def _digest(shell: Shell, text: str) -> str:
+    """A SHA-256, or nothing. Raises: Garbled."""
+    if not text or SHA256.fullmatch(text):
+        return text
+    raise garbled(shell.node.name, "looking at its disk", f"this is no SHA-256: {text[:SHOWN]!r}")
+
+
+def _bytes(text: str) -> int | None:
+    """How many bytes are free; None if it does not tell."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < DIGITS else None

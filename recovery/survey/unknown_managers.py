@@ -12,14 +12,14 @@ from recovery.parallel import side_by_side
 from recovery.swarm.machines import SWARM_PORT
 from recovery.swarm.model import NodeReport, Survey
 
-KNOCK = 'timeout 3 bash -c ": > /dev/tcp/$1/$2" 2>/dev/null'
+KNOCK = """timeout 3 bash -c ': > "/dev/tcp/$1/$2"' knock "$1" "$2" 2>/dev/null"""
 """Run on the node, because the managers' port may be closed outside their network."""
 
 
 def known(survey: Survey) -> Mapping[str, NodeReport]:
     """Addresses of managers that no node of the settings has, each with a node that knows it."""
     ours = {str(report.node.address) for report in survey.reports}
-    found = {remote.rsplit(":", 1)[0]: report for report in survey.reports for remote in report.remotes}
+    found = {remote.rsplit(":", 1)[0].strip("[]"): report for report in survey.reports for remote in report.remotes}
     return {address: report for address, report in found.items() if address not in ours}
 
 

@@ -3,12 +3,14 @@
 It changes nothing. `recovery.steps.gossip` restarts engines that do not listen for gossip or do not report.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from time import monotonic, sleep
 
 from recovery.cluster import Cluster
 from recovery.errors import TransportError
 from recovery.node.engine import Engine
+from recovery.node.garbled import garbled
 from recovery.node.ssh import Shell
 from recovery.parallel import side_by_side
 from recovery.swarm.machines import Node
@@ -20,6 +22,8 @@ GOSSIP_SECONDS = 15.0
 PAUSE = 0.3
 LABEL = "com.docker.swarm.service.name"
 """The engine's own, on every container of a service."""
+CONTAINER = re.compile(r"([0-9a-f]{64}|[\w.-]{1,64}) ([\w.-]{1,255})")
+"""A line of the answer: a container's ID, and the name of its service."""
 ASK_WORKLOAD = (
     "if found=$(ss -Hlnt 'sport = :7946' 2>/dev/null); then [ -n \"$found\" ] && echo open || echo closed; else echo unknown; fi; "
     '[ -z "$1" ] || timeout 10 docker ps --no-trunc --filter "label=$1" --format "{{.ID}} {{.Label \\"$1\\"}}"'
@@ -48,8 +52,12 @@ def node_workloads(cluster: Cluster, nodes: Sequence[Node]) -> dict[str, NodeWor
 def node_workload(shell: Shell) -> NodeWorkload:
     """What the node of an open shell does. Raises: TransportError."""
     label = LABEL if shell.node.role == "worker" else ""
-    port, *lines = shell.run(["sh", "-c", ASK_WORKLOAD, "look", label], seconds=15).stdout.decode().splitlines()
-    running = dict(line.split(" ", 1) for line in lines)
+    answer = shell.run(["sh", "-c", ASK_WORKLOAD, "look", label], seconds=15).stdout.decode(errors="replace")
+    port, _, listed = answer.partition("\n")
+    found = [CONTAINER.fullmatch(line) for line in listed.splitlines()]
+    if None in found:
+        raise garbled(shell.node.name, "listing its containers", "a line names no container of a service")
+    running = {container[1]: container[2] for container in found if container}
     return NodeWorkload({"open": True, "closed": False}.get(port), running)
 
 

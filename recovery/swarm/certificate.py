@@ -18,7 +18,7 @@ MANAGER = "swarm-manager"
 
 
 def identity(certificate: str) -> tuple[str, str]:
-    """Return node ID and cluster ID of a node certificate in PEM, or empty strings if the text is no certificate.
+    """Return node ID and cluster ID of a node certificate in PEM, or empty strings if the text is no certificate of a node.
 
     Swarm writes both IDs as common name and organization of the subject (swarmkit, ca/certificates.go).
     """
@@ -28,7 +28,7 @@ def identity(certificate: str) -> tuple[str, str]:
         return "", ""
     names = [subject.get_attributes_for_oid(oid) for oid in (NameOID.COMMON_NAME, NameOID.ORGANIZATION_NAME)]
     node_id, cluster_id = (str(values[0].value) if values else "" for values in names)
-    return node_id, cluster_id
+    return (node_id, cluster_id) if (node_id + cluster_id).isprintable() else ("", "")
 
 
 def has_signed(certificate: str, signature: bytes, statement: bytes) -> bool:

@@ -261,6 +261,12 @@ class Survey:
         """The digests of the CA that nodes in this swarm know. During a rotation, several exist."""
         return frozenset(report.ca_sha256 for report in self.knowing_ca(cluster_id))
 
+    @property
+    def told_cas(self) -> frozenset[str]:
+        """The digests of the CA that the living nodes know, if all of them are in one swarm."""
+        swarms = {report.cluster_id for report in self.reports if report.in_swarm and report.ca_sha256}
+        return self.cas(swarms.pop()) if len(swarms) == 1 else frozenset()
+
     def knowing_ca(self, cluster_id: str | None) -> tuple[NodeReport, ...]:
         """The reports of the nodes in this swarm that know its CA. A node with a restored copy that is not proven does not count."""
         ours = (r for r in self.reports if r.in_swarm and r.cluster_id == cluster_id and not r.placed)

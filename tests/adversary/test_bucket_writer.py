@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from recovery.agent.order import Mark
 from recovery.cluster import Cluster
 from recovery.copies.catalog import Catalog
 from recovery.copies.choice import Search, newest_good
@@ -28,16 +29,19 @@ from recovery.copies.contents import read
 from recovery.copies.copy import Copy
 from recovery.copies.escrow import Escrow
 from recovery.copies.manifest import Manifest, Proof, Verdict
-from recovery.errors import DamagedCopy, SettingError
+from recovery.copies.swarm_id import known_id
+from recovery.errors import DamagedCopy, Refused, SettingError
 from recovery.onnode.archive import CA, CERTIFICATE, KEY
 from recovery.onnode.copying import statement
 from recovery.operations.prune import MANAGERS
 from recovery.operations.report_names import among
 from recovery.planning.diagnosis import Kind
 from recovery.planning.plan import Plan
-from recovery.s3 import sealing
+from recovery.s3 import lease, sealing, small
 from recovery.settings import Retention, Settings
 from recovery.steps import swarm_directory
+from recovery.swarm import records
+from recovery.swarm.records import MOST
 from tests.unit import factories as make
 from tests.unit.copies.stored import put
 from tests.unit.copies.test_hostile_archives import member
@@ -180,11 +184,11 @@ def test_no_report_of_a_time_to_come_hides_a_run() -> None:
     assert among([f"{genuine}.json", "99991231T235959000000Z.json", "20269999T999999999999Z.json"]) == [genuine]
 
 
-def own_swarm() -> dict[str, bytes]:
+def own_swarm(manager: str = A, cluster: str = make.CLUSTER) -> dict[str, bytes]:
     """Certificates of the forger's own CA, for the swarm's ID and a manager's node ID."""
     return {
         CA: make.ca("forged"),
-        CERTIFICATE: make.certificate("id-manager-a", make.CLUSTER, by="forged", key=MINE),
+        CERTIFICATE: make.certificate(f"id-{manager}", cluster, by="forged", key=MINE),
         KEY: MINE.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         ),
@@ -239,3 +243,55 @@ def test_an_address_that_is_none_spoils_its_own_copy_only(of: Settings, bucket: 
     read = dict(Catalog(of).manifests())
     assert isinstance(read[spoilt], DamagedCopy)
     assert isinstance(read[genuine], Manifest)
+
+
+class Endless:
+    """An object without an end, as its reader sees it."""
+
+    taken = 0
+    closed = False
+
+    def read(self, amt: int) -> bytes:
+        self.taken += amt
+        return bytes(amt)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_no_object_fills_the_memory_of_an_operator_or_a_manager() -> None:
+    body = Endless()
+    assert len(small.read(body)) == MOST + 1
+    assert body.closed
+    assert body.taken <= MOST + 2 * small.BLOCK
+    with pytest.raises(records.Unfit, match="more than 4 MiB"):
+        records.parsed(bytes(MOST + 1))
+
+
+def test_what_an_agent_reads_is_typed(of: Settings) -> None:
+    for text in (b"[]", b'{"fingerprint": 1, "copy": "x"}', b'{"fingerprint": "x"}', b"[" * 100_000, b"\xff"):
+        with pytest.raises(records.Unfit):
+            records.read(Mark, text)
+        assert lease._whose(text) == "another process"
+    long = json.dumps({"holder": "x", "by": "y" * 10_000, "doing": "z" * 10_000, "turn": 1}).encode()
+    assert len(lease._whose(long)) < 500
+
+
+def test_copies_of_another_swarm_stop_nothing_where_the_ca_is_known(of: Settings, bucket: Any, tmp_path: Path) -> None:
+    put(of, tmp_path, A, 60)
+    put(of, tmp_path, "manager-b", 1, cluster="forged")
+    with pytest.raises(Refused, match=r"code: several-swarms$"):
+        known_id(of, Catalog(of))
+    pinned = of.model_copy(update={"ca_sha256": (make.ca_sha256(),)})
+    assert known_id(pinned, Catalog(pinned)) == make.CLUSTER
+    told = Catalog(of)
+    told.trust({make.ca_sha256()})
+    assert known_id(of, told) == make.CLUSTER
+
+
+def test_junk_hides_no_copy_that_is_older(of: Settings, bucket: Any, tmp_path: Path) -> None:
+    genuine = put(of, tmp_path, A, 60)
+    name = f"{of.keys.copies_of(A)}swarm-28-{A}-{make.NOW:%Y%m%dT%H%M%S}000000Z"
+    bucket.put_object(Key=f"{name}.tar.zst.age", Body=b"")
+    bucket.put_object(Key=f"{name}.manifest.json", Body=b"[]")
+    assert list(Catalog(of).newest_manifests()) == [genuine]

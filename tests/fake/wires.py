@@ -174,7 +174,7 @@ def wired() -> Iterator[Wires]:
         patch.setattr(
             Shell,
             "run",
-            lambda shell, argv, *, stdin=None, stdout=None, seconds=0, check=True: wires.run(
+            lambda shell, argv, *, stdin=None, stdout=None, seconds=0, check=True, most=None: wires.run(
                 shell.node, argv, stdin, stdout, check
             ),
         )

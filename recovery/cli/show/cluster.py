@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
+from recovery.cli.screen import Cell, styled
 from recovery.cli.show.contract import DEGRADED, ERROR, FINE, LOST, UNSEEN, VERSION
 from recovery.copies.copy import Copy
 from recovery.errors import RequorumError
@@ -199,24 +200,24 @@ def as_table(status: Status) -> Group:
     """The status as a table of the nodes, between the state and what to run next."""
     colour = {FINE: "green", DEGRADED: "yellow", UNSEEN: "yellow"}.get(status.exit_code, "red")
     identity = f" ({status.diagnosis.cluster_id})" if status.diagnosis.cluster_id else ""
-    title = f"cluster [bold]{status.cluster}[/]{identity}: [{colour}]{escape(status.guidance.state)}[/]"
+    title = Text.assemble("cluster ", (status.cluster, "bold"), f"{identity}: ", (status.guidance.state, colour))
     lines: list[RenderableType] = [title, _nodes(status)]
     for line in status.guidance.text if status.guidance.meaning else ():
-        lines.append(f"[{colour}]{escape(line)}[/]")
+        lines.append(styled(line, colour))
     for warning in status.diagnosis.warnings:
-        lines.append(f"[yellow]{escape(warning)}[/]")
+        lines.append(styled(warning, "yellow"))
     for node in status.nodes:
         if node.drift:
-            lines.append(f"[yellow]drift: {escape(f'{node.name}: {node.drift}')}. next: pulumi up[/]")
+            lines.append(styled(f"drift: {node.name}: {node.drift}. next: pulumi up", "yellow"))
     for other in status.others:
         stands = f"{other.role}, {'ready' if other.ready else 'down'}"
-        lines.append(escape(f"not named: {other.hostname} at {_address(other)} ({stands}), left alone"))
+        lines.append(f"not named: {other.hostname} at {_address(other)} ({stands}), left alone")
     for fault in unmet(status.conditions):
-        lines.append(f"[{'red' if fault.grave else 'yellow'}]{escape(fault.line)}[/]")
+        lines.append(styled(fault.line, "red" if fault.grave else "yellow"))
     if status.store_error and not status.conditions:
-        lines.append(f"[red]Requorum cannot list the copies: {escape(status.store_error.why)}[/]")
+        lines.append(styled(f"Requorum cannot list the copies: {status.store_error.why}", "red"))
     for line in status.guidance.next:
-        lines.append(f"[bold]{escape(line)}[/]")
+        lines.append(styled(line, "bold"))
     return Group(*lines)
 
 
@@ -229,11 +230,11 @@ def _nodes(status: Status) -> Table:
     return table
 
 
-def _cells(node: NodeStatus, now: datetime, *, known: bool) -> Sequence[str]:
+def _cells(node: NodeStatus, now: datetime, *, known: bool) -> Sequence[Cell]:
     age = _age(now, node.last_copy)
-    none = "[yellow]no copy[/]" if known else "[yellow]unknown[/]"
+    none = styled("no copy" if known else "unknown", "yellow")
     copied = f"{span(age)} ago" if age is not None else none
-    reach = f"[red]{node.reach}[/]" if node.reach != Reach.ANSWERS else ""
+    reach = styled(node.reach, "red") if node.reach != Reach.ANSWERS else ""
     standing = node.reachability if node.reachability != "reachable" else ""
     remarks = (reach, standing, node.availability if node.availability != "active" else "")
     role = "leader" if node.leader else node.role
@@ -245,7 +246,7 @@ def _cells(node: NodeStatus, now: datetime, *, known: bool) -> Sequence[str]:
         node.address,
         node.state,
         copied if manager else "",
-        ", ".join(word for word in remarks if word),
+        Text(", ").join(Text(word) if isinstance(word, str) else word for word in remarks if word),
     )
 
 

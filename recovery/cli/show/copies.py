@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Any
 
 from rich.console import Group
-from rich.markup import escape
 
+from recovery.cli.screen import Cell, styled
 from recovery.cli.show import listing
 from recovery.cli.show.contract import VERSION
 from recovery.cli.show.listing import MANAGER, copy_identity, copy_json
@@ -36,12 +36,15 @@ def copies_table(
     ``drills`` tells when the last drill of a copy was.
     """
 
-    def cells(copy: Copy, manifest: Manifest | DamagedCopy) -> Sequence[str]:
+    def cells(copy: Copy, manifest: Manifest | DamagedCopy) -> Sequence[Cell]:
         drilled = f"{span(int((now - drills[copy]).total_seconds()))} ago" if copy in drills else ""
-        kept = (escape(marks[copy].text) if wide else "yes") if copy in marks else ""
+        kept = (marks[copy].text if wide else "yes") if copy in marks else ""
         if isinstance(manifest, DamagedCopy):
-            return ("[red]damaged[/]", drilled, kept, *(("",) * len(WIDE) if wide else ()))
-        proof = manifest.verdict if manifest.verdict is not Verdict.FAILED else "[red]failed[/]"
+            return (styled("damaged", "red"), drilled, kept, *(("",) * len(WIDE) if wide else ()))
+        if manifest.strange:
+            proof: Cell = styled("strange", "red")
+        else:
+            proof = manifest.verdict if manifest.verdict is not Verdict.FAILED else styled("failed", "red")
         objects = sum(len(ids) for ids in manifest.inventory.objects.values())
         more = (manifest.kind, f"{manifest.size:,} B", manifest.cluster_id, str(objects)) if wide else ()
         return (proof, drilled, kept, *more)
@@ -61,7 +64,11 @@ def copies_json(
     """The copies as JSON of the contract. ``opens`` tells whether an available identity opens a copy."""
 
     def facts(manifest: Manifest) -> Mapping[str, Any]:
-        return {**_facts(manifest), "opens": opens(manifest), "proof": proof_json(manifest.proof)}
+        return {
+            **_facts(manifest),
+            "opens": opens(manifest),
+            "proof": None if manifest.strange else proof_json(manifest.proof),
+        }
 
     shown = [
         {
@@ -76,6 +83,10 @@ def copies_json(
 
 def verified_text(manifest: Manifest, now: datetime) -> str:
     """The result of verifying a copy, and what its last restore test or drill said."""
+    if manifest.strange:
+        return (
+            f"all {len(manifest.files)} files agree with its manifest. Its CA is not the swarm's: no recovery uses it"
+        )
     proof = manifest.proof
     detail = f" ({proof.detail})" if proof and proof.detail else ""
     when = f" {span(now - proof.at)} ago" if proof else ""
@@ -88,7 +99,12 @@ def verified_json(cluster: str, copy: Copy, found: Manifest | RequorumError) -> 
     result = (
         {"files": None, "error": found.why, "errorCode": found.code, "proof": None}
         if isinstance(found, RequorumError)
-        else {"files": len(found.files), "error": None, "errorCode": None, "proof": proof_json(found.proof)}
+        else {
+            "files": len(found.files),
+            "error": None,
+            "errorCode": None,
+            "proof": None if found.strange else proof_json(found.proof),
+        }
     )
     return {"version": VERSION, "cluster": cluster, **copy_identity(copy, MANAGER), **result}
 
@@ -124,6 +140,7 @@ def _facts(manifest: Manifest) -> Mapping[str, Any]:
     return {
         "clusterId": manifest.cluster_id,
         "nodeId": manifest.node_id,
+        "strange": manifest.strange,
         "engine": manifest.engine,
         "kind": manifest.kind,
         "size": manifest.size,

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from rich.console import Group
-from rich.markup import escape
 
+from recovery.cli.screen import Cell, styled
 from recovery.cli.show import listing
 from recovery.cli.show.contract import VERSION
 from recovery.cli.show.listing import DATA, copy_json
@@ -21,11 +21,11 @@ HEADINGS, WIDE = ("size", "service", "remarks"), ("source", "node", "stored")
 def table(copies: Sequence[Read], now: datetime, *, sites: bool = False, wide: bool = False) -> Group:
     """The copies as a table, newest first. With ``sites``, it shows where they are stored, and ``wide`` shows all."""
 
-    def cells(_: DataCopy, manifest: DataManifest | DamagedCopy) -> Sequence[str]:
+    def cells(_: DataCopy, manifest: DataManifest | DamagedCopy) -> Sequence[Cell]:
         if isinstance(manifest, DamagedCopy):
-            return ("", "", "[red]damaged[/]", *(("",) * len(WIDE) if wide else ()))
+            return ("", "", styled("damaged", "red"), *(("",) * len(WIDE) if wide else ()))
         remarks = "files changed during the copy" if manifest.changed else ""
-        more = (escape(manifest.source), manifest.node, f"{manifest.size:,} B") if wide else ()
+        more = (manifest.source, manifest.node, f"{manifest.size:,} B") if wide else ()
         return (f"{manifest.plain_size:,} B", manifest.service, remarks, *more)
 
     headings = (*HEADINGS, *(WIDE if wide else ()))

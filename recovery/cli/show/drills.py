@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Group
-from rich.markup import escape
 
+from recovery.cli.screen import styled
 from recovery.cli.show import listing
 from recovery.cli.show.contract import VERSION
 from recovery.cli.show.copies import proof_json
@@ -22,12 +22,12 @@ def drills_table(drills: Sequence[Drill], *, wide: bool = False) -> Group:
     made = listing.table(listing.MANAGER, (*HEADINGS, *(WIDE if wide else ())), wide=wide)
     for done in drills:
         proof = done.proof
-        result = proof.verdict if proof.verdict is Verdict.PROVEN else f"[red]{proof.verdict}[/]"
+        result = proof.verdict if proof.verdict is Verdict.PROVEN else styled(proof.verdict, "red")
         more = (proof.engine, str(proof.version_index), done.copy.name) if wide else ()
         lost = f"last {span(int(done.rpo))}"
         made.add_row(*listing.which(done.copy), done.node, f"{done.rto:.1f} s", lost, result, *more)
     failed = (done for done in drills if done.proof.verdict is not Verdict.PROVEN)
-    return Group(made, *(f"[red]{naming.short(done.copy)}: {escape(done.proof.detail)}[/]" for done in failed))
+    return Group(made, *(styled(f"{naming.short(done.copy)}: {done.proof.detail}", "red") for done in failed))
 
 
 def drills_json(cluster: str, drills: Sequence[Drill]) -> dict[str, Any]:

@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from rich.console import Group
-from rich.markup import escape
 from rich.table import Table
 
+from recovery.cli.screen import Cell, styled
 from recovery.copies import naming
 from recovery.copies.copy import Copy
 from recovery.copies.retention import Kept
@@ -41,14 +41,14 @@ def table(owner: str, headings: Iterable[str], *, wide: bool = False) -> Table:
 
 def which(copy: Kept) -> tuple[str, str]:
     """The cells that say which copy it is, as `naming.find` understands them."""
-    return escape(copy.owner), f"{copy.taken:%Y-%m-%d %H:%M}"
+    return copy.owner, f"{copy.taken:%Y-%m-%d %H:%M}"
 
 
 def copies_table(
     copies: Sequence[tuple[C, M | DamagedCopy]],
     owner: str,
     headings: Sequence[str],
-    cells: Callable[[C, M | DamagedCopy], Sequence[str]],
+    cells: Callable[[C, M | DamagedCopy], Sequence[Cell]],
     now: datetime,
     *,
     sites: bool,
@@ -63,8 +63,8 @@ def copies_table(
         where = (SITES.get(copy.sites) or "none",) if sites else ()
         name = (copy.name,) if wide else ()
         made.add_row(*which(copy), span(int((now - copy.dated).total_seconds())), *where, *cells(copy, manifest), *name)
-    faults = (f"[red]{naming.short(copy)}: {escape(m.why)}[/]" for copy, m in copies if isinstance(m, DamagedCopy))
-    clocks = (f"[yellow]{naming.short(copy)}: {copy.clock}[/]" for copy, _ in copies if copy.clock)
+    faults = (styled(f"{naming.short(copy)}: {m.why}", "red") for copy, m in copies if isinstance(m, DamagedCopy))
+    clocks = (styled(f"{naming.short(copy)}: {copy.clock}", "yellow") for copy, _ in copies if copy.clock)
     return Group(made, *faults, *clocks)
 
 

@@ -103,7 +103,7 @@ class Live(Collector):
 
 
 def _of_copies(cluster: str, copies: Copies, managers: Sequence[str], sites: int, owners: Owners) -> Iterator[Metric]:
-    good = [(copy, manifest) for copy, manifest in copies if not isinstance(manifest, DamagedCopy)]
+    good = [(copy, one) for copy, one in copies if not isinstance(one, DamagedCopy) and not one.strange]
     read = [(copy, manifest) for copy, manifest in good if manifest.kind in WITH_INVENTORY]
     read.sort(key=lambda pair: pair[0].dated, reverse=True)
     labels = ["cluster", "manager"]

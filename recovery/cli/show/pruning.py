@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from rich.markup import escape
 from rich.table import Table
 
+from recovery.cli.screen import styled
 from recovery.cli.show import listing
 from recovery.cli.show.contract import VERSION
 from recovery.copies.retention import NOT_SET, C, Decision, Removal
@@ -20,13 +20,13 @@ def prune_table(decisions: Sequence[Decision[C]], now: datetime, owner: str, *, 
     reasons = {decision.reasons for decision in decisions}
     if len(reasons) == 1 and all(decision.keep for decision in decisions) and not wide:
         hint = f". next: set it as {EXAMPLE} shows" if reasons == {(NOT_SET,)} else ""
-        return escape(f"all {len(decisions)} copies are kept: {'; '.join(*reasons)}{hint}")
+        return f"all {len(decisions)} copies are kept: {'; '.join(*reasons)}{hint}"
     table = listing.table(owner, ("age", "fate", "why"), wide=wide)
     for decision in decisions:
         age = span(int((now - decision.copy.dated).total_seconds()))
-        fate = "keep" if decision.keep else "[red]remove[/]"
+        fate = "keep" if decision.keep else styled("remove", "red")
         name = (decision.copy.name,) if wide else ()
-        table.add_row(*listing.which(decision.copy), age, fate, escape("; ".join(decision.reasons)), *name)
+        table.add_row(*listing.which(decision.copy), age, fate, "; ".join(decision.reasons), *name)
     return table
 
 

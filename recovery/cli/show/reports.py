@@ -23,7 +23,7 @@ def table(reports: Sequence[Mapping[str, Any]], *, wide: bool = False) -> Table:
         rto = f"{one['rto']['provenSeconds']:.1f} s"
         lost = ", ".join(one["lost"]) or "nothing"
         by = (one["by"],) if wide else ()
-        shown.add_row(one["name"], one["diagnosis"] or "", lost, rto, _rpo(one), one["verdict"], *by)
+        shown.add_row(*map(str, (one["name"], one["diagnosis"] or "", lost, rto, _rpo(one), one["verdict"], *by)))
     return shown
 
 

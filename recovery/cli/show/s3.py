@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from rich.markup import escape
 from rich.table import Table
 
+from recovery.cli.screen import styled
 from recovery.cli.show.contract import DEGRADED, ERROR, FINE, VERSION
 from recovery.s3.capability import REACHABLE, Capabilities, ProbeResult
 
@@ -35,10 +35,10 @@ def as_json(cluster: str, found: Sequence[Capabilities]) -> dict[str, Any]:
 
 def table(found: Capabilities) -> Table:
     """The features of one site, as a table."""
-    shown = Table(box=None, title=escape(f"{found.site} site: {found.where}"), title_justify="left")
+    shown = Table(box=None, title=f"{found.site} site: {found.where}", title_justify="left")
     for heading in ("offered", "answer", "needed by", "detail"):
         shown.add_column(heading)
     for offer in found.offers:
         colour = "green" if offer.answer is ProbeResult.YES else "red" if offer.needed else "yellow"
-        shown.add_row(offer.what, f"[{colour}]{offer.answer}[/]", offer.needed, escape(offer.detail))
+        shown.add_row(offer.what, styled(offer.answer, colour), offer.needed, offer.detail)
     return shown

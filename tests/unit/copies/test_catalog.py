@@ -6,8 +6,9 @@ from typing import Any
 import pyrage
 import pytest
 
-from recovery.copies.catalog import Catalog, known_id
+from recovery.copies.catalog import Catalog
 from recovery.copies.manifest import Proof, Verdict
+from recovery.copies.swarm_id import known_id
 from recovery.errors import Refused, StoreError
 from recovery.planning import address_changes
 from recovery.s3.site import Site

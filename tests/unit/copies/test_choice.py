@@ -9,11 +9,12 @@ import pyrage
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from recovery.copies.catalog import BATCH, Catalog, known_id
+from recovery.copies.catalog import BATCH, Catalog
 from recovery.copies.choice import newest_good
 from recovery.copies.copy import MANIFEST, Copy
 from recovery.copies.escrow import Escrow
 from recovery.copies.manifest import Proof, Verdict
+from recovery.copies.swarm_id import known_id
 from recovery.errors import DamagedCopy, SettingError
 from recovery.s3.site import Site
 from recovery.settings import Settings

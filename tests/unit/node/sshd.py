@@ -63,6 +63,13 @@ async def _serve(process: Any) -> None:
             process.stdout.write(b"little")
         case "never":
             await asyncio.sleep(60)
+        case "endless stdout" | "endless stderr":
+            stream = process.stdout if command.endswith("stdout") else process.stderr
+            with suppress(OSError, asyncssh.Error):
+                while not stream.channel.is_closing():
+                    stream.write(bytes(1 << 16))
+                    await stream.drain()
+            return
         case "much":
             for _ in range(MANY >> 16):
                 process.stdout.write(bytes(1 << 16))

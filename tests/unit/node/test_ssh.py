@@ -26,6 +26,7 @@ from recovery.errors import (
     TransportError,
 )
 from recovery.node.connections import NOWHERE
+from recovery.node.shell import ANSWER
 from recovery.node.ssh import Shell
 from recovery.node.ssh_keys import known_keys
 from recovery.swarm.machines import Node, Ssh
@@ -286,3 +287,22 @@ def test_what_answers_without_being_an_ssh_server_is_not_silent(door: Door) -> N
             pass
         answering.join()
     assert not isinstance(caught.value, Silent | Limited)
+
+
+# How much a node may print
+
+
+@pytest.mark.parametrize("where", ["stdout", "stderr"])
+def test_an_answer_that_is_too_long_is_garbled_and_the_connection_stays(door: Door, where: str) -> None:
+    with door.shell() as opened:
+        with pytest.raises(Garbled, match=rf"more than {ANSWER} bytes(?s:.*)code: answer-garbled$"):
+            opened.run(["endless", where], seconds=20)
+        assert opened.run(["little"]).stdout == b"little"
+
+
+def test_a_file_takes_no_more_than_it_should(shell: Any, tmp_path: Path) -> None:
+    with shell() as opened:
+        opened.run(["much"], stdout=tmp_path / "out", most=MANY)
+        with pytest.raises(Garbled, match=f"more than {MANY - 1} bytes"):
+            opened.run(["much"], stdout=tmp_path / "out", most=MANY - 1)
+        assert (tmp_path / "out").stat().st_size < MANY

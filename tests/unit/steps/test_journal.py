@@ -26,6 +26,7 @@ from recovery.steps import prove as steps_prove
 from recovery.steps.entry import BEGUN, DONE, FAILED, Entry, from_json
 from recovery.steps.prove import Health
 from recovery.survey import workload
+from recovery.swarm.records import Unfit
 from tests.unit import factories as make
 from tests.unit.copies.stored import put
 
@@ -152,7 +153,7 @@ def test_the_proof_folds_the_journal_into_one_report(
     conclude(of, said)
     (name,) = reports.names(Cluster(of))
     document = reports.load(Cluster(of))
-    assert document == reports.load(Cluster(of), name) == reports.every(Cluster(of))[0]
+    assert document == reports.load(Cluster(of), name) == reports.every(Cluster(of))[0][0]
     assert [(step["action"], step["node"]) for step in document["steps"]] == [("join", "manager-c"), ("prove", "swarm")]
     assert document["runs"][0]["steps"] == [{"action": "join", "node": "manager-c", "effect": "rejoin"}]
     assert bucket.Object(f"requorum/lab/reports/{name}.md").get()["Body"].read().startswith(b"# Cluster lab")
@@ -275,7 +276,7 @@ def test_what_the_proof_itself_did_is_in_the_report_too(
         conclude(of, said)
         assert "restart" in {step["action"] for step in reports.load(Cluster(of))["steps"]}
         assert journal.names(Cluster(of)) == ()
-    newest, oldest = reports.every(Cluster(of))
+    (newest, oldest), _ = reports.every(Cluster(of))
     assert newest["begun"] > oldest["ended"]
     assert [newest["name"], oldest["name"]] == reports.names(Cluster(of))
 
@@ -286,9 +287,59 @@ def test_a_report_that_is_not_there_says_how_to_list_them(of: Settings) -> None:
 
 
 def test_an_entry_reads_back_as_it_was(of: Settings) -> None:
-    entry = Entry("plan", "lab", make.NOW, "ann@desk", facts={"copy": None, "containers": {"w": {"a": "b"}}})
+    entry = Entry(
+        "plan",
+        "lab",
+        make.NOW,
+        "ann@desk",
+        facts={"diagnosis": "healthy", "missing": [], "survivor": None, "copy": None, "containers": {"w": {"a": "b"}}},
+    )
     assert from_json(entry.to_json()) == entry
     assert entry.name == "20260102T030405000000Z-plan-lab.json"
     ended = entry.ended(make.NOW + timedelta(seconds=2.5), "broke")
     assert (ended.seconds, ended.outcome, ended.name) == (2.5, FAILED, entry.name)
     assert json.loads(ended.to_json())["begun"] == "2026-01-02T03:04:05+00:00"
+
+
+def plan_entry(**facts: Any) -> bytes:
+    whole = {"diagnosis": "all lost", "missing": [], "survivor": None, "copy": None, **facts}
+    return Entry("plan", "lab", make.NOW, "ann@desk", facts=whole).to_json()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"[]",
+        b"{}",
+        plan_entry().replace(b'"begun": "20', b'"begun": "yesterday 20'),
+        plan_entry(copy="swarm-x"),
+        plan_entry(missing="manager-a"),
+        plan_entry(containers=[]),
+        plan_entry(steps=[{"node": "a"}]),
+        plan_entry(leaderSeen={"a": "yesterday"}),
+        plan_entry(unsure="all"),
+        json.dumps({**json.loads(plan_entry()), "facts": []}).encode(),
+        json.dumps({**json.loads(plan_entry()), "facts": {}}).encode(),
+        json.dumps({**json.loads(plan_entry()), "outcome": "unknown"}).encode(),
+    ],
+)
+def test_an_entry_of_another_form_is_none_and_stops_no_proof(of: Settings, said: list[str], text: bytes) -> None:
+    with pytest.raises(Unfit):
+        from_json(text)
+    begin(of, said, STEP)
+    Cluster(of).store.put(f"{of.keys.journal}20260102T030405000000Z-plan-lab.json", text)
+    assert conclude(of, said)
+    assert reports.load(Cluster(of))["verdict"] == "proven"
+
+
+@pytest.mark.parametrize("text", [b"[]", b"{}", b"\xff", b"null", b'{"rto": {}, "rpo": []}', b"[" * 100_000])
+def test_a_report_of_another_form_is_named_and_hides_no_other(of: Settings, said: list[str], text: bytes) -> None:
+    begin(of, said, STEP)
+    conclude(of, said)
+    (good,) = reports.names(Cluster(of))
+    junk = "20260102T030405000000Z"
+    Cluster(of).store.put(f"{of.keys.reports}{junk}.json", text)
+    found, unreadable = reports.every(Cluster(of))
+    assert ([report["name"] for report in found], unreadable) == ([good], [junk])
+    with pytest.raises(StoreError, match=rf"{junk}(?s:.*)code: report-unreadable$"):
+        reports.load(Cluster(of), junk)

@@ -25,7 +25,7 @@ def drilled(of: Settings, copy: Copy, verdict: Verdict, at: datetime) -> list[st
     """A drill that finds that of the copy, and what it says."""
     said: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(drill, "stable_survey", lambda _: None)
+        patch.setattr(drill, "stable_survey", lambda _: make.survey(()))
         patch.setattr(drill, "_where", lambda *_: make.manager(of.managers[0], of.nodes))
         patch.setattr(drill, "_restored", lambda *_: Proof(verdict, at))
         list(drill.drill(Cluster(of), Catalog(of), [copy], on=None, say=said.append))

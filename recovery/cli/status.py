@@ -102,7 +102,7 @@ def _copies(
         stock = readiness.stock_of(cluster, catalog)
         known = settings.cluster_id if stock.error else known_id(settings, catalog)
         newest = {name: copies[0][0] for name, copies in stock.copies.items()}
-        begun = unfinished.begun(settings.keys, catalog.keys)
+        begun = unfinished.begun(cluster, catalog)
         return known, bool(catalog.copies), newest, catalog.notes, stock, begun
     except RequorumError as error:
         return settings.cluster_id, False, {}, (), readiness.no_stock(settings, error), None

@@ -8,7 +8,7 @@ has no certificate of the CA.
 import base64
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, is_dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -222,14 +222,10 @@ def check_bytes(path: Path, size: int, sha256: str, what: str, doing: str, *, re
             )
 
 
-def drilled(texts: Iterable[bytes]) -> Proof | None:
-    """The newest proof in the stored results of drills (see `recovery.operations.drill`), one from each site; None where there is none."""
-    return max(filter(None, map(_drilled, texts)), key=lambda proof: proof.at, default=None)
-
-
-def _drilled(text: bytes) -> Proof | None:
+def drilled(document: Mapping[str, Any]) -> Proof | None:
+    """The proof in the result of a drill (`recovery.operations.drill`); None where there is none."""
     try:
-        found: Proof = _typed(Proof, json.loads(text)["proof"], "proof")
+        found: Proof = _typed(Proof, document["proof"], "proof")
     except NO_DOCUMENT:
         return None
     return found

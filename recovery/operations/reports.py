@@ -1,6 +1,8 @@
-"""The reports of recoveries in S3: ``PREFIX/CLUSTER/reports/UTCTIME.json``, and ``.md`` beside it for eyes."""
+"""The reports of recoveries in S3: ``PREFIX/CLUSTER/reports/UTCTIME.json``, and ``.md`` beside it for eyes.
 
-import json
+An operator signs the JSON. A report without a valid signature is shown with the reason, and ends no run and no consent.
+"""
+
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -8,18 +10,21 @@ from typing import Any
 from recovery.cluster import Cluster
 from recovery.copies.copy import TIME
 from recovery.errors import StoreError
+from recovery.node.signing import NO_DOCUMENT, Kind, Signed
 from recovery.operations.page import as_markdown
 from recovery.operations.report import RecoveryReport, as_json
 from recovery.operations.report_names import among
+from recovery.s3.store import Store
 from recovery.steps import journal
 
 
 def write(cluster: Cluster, account: RecoveryReport) -> str:
-    """Write the report, then delete the journal's entries up to it; its name. Raises: StoreError."""
+    """Write the report, then delete the journal's entries up to it; its name. Raises: StoreError, SettingError."""
     store, keys, name = cluster.store, cluster.settings.keys, account.ended.strftime(TIME)
     document = as_json(account, name)
     store.put(f"{keys.reports}{name}.md", as_markdown(document).encode())
-    store.put(f"{keys.reports}{name}.json", json.dumps(document, indent=1).encode())
+    key = f"{keys.reports}{name}.json"
+    store.put(key, cluster.operators.sign(Kind.REPORT, key, document))
     journal.clear(cluster, [entry for entry in journal.names(cluster) if entry < name])
     return name
 
@@ -30,8 +35,15 @@ def names(cluster: Cluster) -> list[str]:
     return among(key.removeprefix(folder) for key in cluster.store.keys(folder))
 
 
+def newest(cluster: Cluster, store: Store) -> str:
+    """The name of the newest report that an operator signed; empty without one. Raises: StoreError."""
+    folder = cluster.settings.keys.reports
+    among_them = among(key.removeprefix(folder) for key in store.keys(folder))
+    return next((name for name in among_them if not _read(cluster, store, name).fault), "")
+
+
 def load(cluster: Cluster, name: str = "") -> Mapping[str, Any]:
-    """A report by its name, or the newest. Raises: StoreError, also when there is none."""
+    """A report by its name, or the newest that an operator signed, if there is one. Raises: StoreError, also when there is none."""
     found = names(cluster)
     if not found or (name and name not in found):
         raise StoreError(
@@ -40,13 +52,36 @@ def load(cluster: Cluster, name: str = "") -> Mapping[str, Any]:
             remedy="list the reports: requorum reports",
             code="no-such-name",
         )
-    key = f"{cluster.settings.keys.reports}{name or found[0]}.json"
-    document: Mapping[str, Any] = json.loads(cluster.store.get(key))
+    chosen = name or newest(cluster, cluster.store) or found[0]
+    if not (document := _shown(cluster, chosen)):
+        raise StoreError(
+            f"reading report {chosen}",
+            "the object is no report, and no operator signed it",
+            remedy="list the reports: requorum reports",
+            code="not-a-report",
+        )
     return document
 
 
 def every(cluster: Cluster) -> list[Mapping[str, Any]]:
-    """All reports, newest first. Raises: StoreError."""
-    store, folder = cluster.store, cluster.settings.keys.reports
+    """All reports, newest first, without those that are none. Raises: StoreError."""
     with ThreadPoolExecutor(max_workers=8) as pool:
-        return list(pool.map(lambda name: json.loads(store.get(f"{folder}{name}.json")), names(cluster)))
+        return [document for document in pool.map(lambda name: _shown(cluster, name), names(cluster)) if document]
+
+
+def _shown(cluster: Cluster, name: str) -> Mapping[str, Any]:
+    """A report as commands show it: with ``unsigned``, if no operator signed it, which says why."""
+    found = _read(cluster, cluster.store, name)
+    if not found.fault:
+        return found.document
+    try:
+        as_markdown(found.document)
+    except NO_DOCUMENT:
+        return {}
+    texts = all(isinstance(found.document.get(field), str) for field in ("name", "begun", "verdict"))
+    return {**found.document, "unsigned": found.fault} if texts else {}
+
+
+def _read(cluster: Cluster, store: Store, name: str) -> Signed:
+    key = f"{cluster.settings.keys.reports}{name}.json"
+    return cluster.operators.read(Kind.REPORT, key, store.look(key) or b"")

@@ -1,6 +1,5 @@
-"""One entry of the journal, and its JSON."""
+"""One entry of the journal, and the document that is stored of it."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -43,12 +42,11 @@ class Entry:
         seconds = round((now - self.begun).total_seconds(), 3)
         return replace(self, outcome=FAILED if error else DONE, seconds=seconds, error=error)
 
-    def to_json(self) -> bytes:
-        """The entry as JSON to store."""
-        return json.dumps({**asdict(self), "begun": self.begun.isoformat()}, indent=1).encode()
+    def to_document(self) -> dict[str, Any]:
+        """The entry as it is stored."""
+        return {**asdict(self), "begun": self.begun.isoformat()}
 
 
-def from_json(text: bytes) -> Entry:
-    """A stored entry. Raises: ValueError, TypeError, KeyError if the text is not an entry."""
-    document = json.loads(text)
+def from_document(document: Mapping[str, Any]) -> Entry:
+    """A stored entry."""
     return Entry(**{**document, "begun": datetime.fromisoformat(document["begun"])})

@@ -23,7 +23,7 @@ from recovery.s3 import store as store_module
 from recovery.settings import Settings
 from recovery.steps import journal
 from recovery.steps import prove as steps_prove
-from recovery.steps.entry import BEGUN, DONE, FAILED, Entry, from_json
+from recovery.steps.entry import BEGUN, DONE, FAILED, Entry, from_document
 from recovery.steps.prove import Health
 from recovery.survey import workload
 from tests.unit import factories as make
@@ -287,8 +287,8 @@ def test_a_report_that_is_not_there_says_how_to_list_them(of: Settings) -> None:
 
 def test_an_entry_reads_back_as_it_was(of: Settings) -> None:
     entry = Entry("plan", "lab", make.NOW, "ann@desk", facts={"copy": None, "containers": {"w": {"a": "b"}}})
-    assert from_json(entry.to_json()) == entry
+    assert from_document(json.loads(json.dumps(entry.to_document()))) == entry
     assert entry.name == "20260102T030405000000Z-plan-lab.json"
     ended = entry.ended(make.NOW + timedelta(seconds=2.5), "broke")
     assert (ended.seconds, ended.outcome, ended.name) == (2.5, FAILED, entry.name)
-    assert json.loads(ended.to_json())["begun"] == "2026-01-02T03:04:05+00:00"
+    assert ended.to_document()["begun"] == "2026-01-02T03:04:05+00:00"

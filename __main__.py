@@ -24,6 +24,8 @@ try:
     consent.keep_up(cluster, assessment.plan, typed=typed, preview=pulumi.runtime.is_dry_run())
 except StoreError as error:
     pulumi.log.warn(f"Requorum cannot note in S3 whether recover: true is used up: {error}")
+except RequorumError as error:
+    stop(error)
 for line in assessment.shown(settings):
     pulumi.log.info(plain(line))
 try:

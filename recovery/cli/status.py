@@ -125,7 +125,7 @@ class _Copies:
             stock = readiness.stock_of(cluster, catalog)
             known = settings.cluster_id if stock.error else known_id(settings, catalog)
             newest = {name: copies[0][0] for name, copies in stock.copies.items()}
-            begun = unfinished.begun(settings.keys, catalog.keys)
+            begun = unfinished.begun(cluster, catalog)
             return cls(stock, known, bool(catalog.copies), newest, catalog.notes, begun, catalog)
         except RequorumError as error:
             return cls(readiness.no_stock(settings, error), settings.cluster_id, catalog=catalog)

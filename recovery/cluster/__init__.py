@@ -10,6 +10,7 @@ from recovery.copies.catalog import Catalog
 from recovery.copies.escrow import Escrow
 from recovery.errors import Refused, StoreError
 from recovery.node.connections import CONNECT_SECONDS, GENTLE
+from recovery.node.signing import Operators
 from recovery.node.ssh import Shell
 from recovery.progress import Say
 from recovery.s3.lease import Leases, operator
@@ -28,6 +29,7 @@ class Cluster:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.leases = Leases()
+        self.operators = Operators(settings.ssh, settings.operators)
         self._outages = Outages()
         self._opening, self._pausing = Lock(), Lock()
         self._stores: dict[bool, Store] = {}

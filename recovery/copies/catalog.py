@@ -9,21 +9,21 @@ from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
 
-from recovery.copies import contents, naming, owners
+from recovery.copies import contents, drilled, naming, owners
 from recovery.copies.copy import Copy, at, newest_first, of
 from recovery.copies.manifest import (
     NO_REMEDY,
     Manifest,
     Proof,
     Verdict,
-    drilled,
+    claimed,
     from_json,
-    why_not_issued,
 )
 from recovery.copies.owners import Owners
 from recovery.copies.storing import store
 from recovery.copies.workspace import workspace
 from recovery.errors import DamagedCopy, NoUsableCopy, UnopenedCopy
+from recovery.node.signing import Operators
 from recovery.s3.keys import ARCHIVE, KEEP, MANIFEST
 from recovery.s3.replicas import Replicas
 from recovery.s3.sealing import Identities, Unreadable, at_hand
@@ -44,6 +44,7 @@ class Catalog:
 
     def __init__(self, settings: Settings, store: Store | None = None) -> None:
         self.store = (store or Store(settings.backup.sites)).anew()
+        self.operators = Operators(settings.ssh, settings.operators)
         self.prefix = settings.keys.root
         self._then = self.store.then
         self._identity_file = settings.backup.identity_file
@@ -56,6 +57,8 @@ class Catalog:
         """The certificates of the CAs that manifests have, by digest."""
         self._lengths: dict[Copy, int] = {}
         """How many bytes each manifest has."""
+        self._unsigned: dict[str, str] = {}
+        """The copies with the result of a drill that does not count, by name, and why."""
         self._replicas = Replicas("requorum backup", NO_REMEDY)
         self._places = self._then.listed(self.prefix)
         self.copies = newest_first(copy for copy in self._ending(MANIFEST) if copy.key in self._places)
@@ -91,7 +94,7 @@ class Catalog:
 
     def manifest(self, copy: Copy) -> Manifest:
         """The copy's manifest, from the first site that has it undamaged. After a drill, the drill's proof replaces its own.
-        If the result of a drill is listed but cannot be read, the copy counts as unproven.
+        The result of a drill that no operator signed does not count.
 
         The archive is not read: the manifest is valid even if the archive is damaged.
         Raises: StoreError; DamagedCopy, also if the manifest was removed since the listing.
@@ -104,13 +107,14 @@ class Catalog:
             self._manifests[copy] = replace(made, proof=self._proof(copy, made))
             if made.ca:
                 self._certificates[made.ca_sha256] = made.ca
-        found = _claimed(copy, self._manifests[copy], self._certificates)
+        found = claimed(copy.name, self._manifests[copy], self._certificates)
         return replace(found, strange=bool(self.cas) and found.ca_sha256 not in self.cas)
 
     def drilled(self, copy: Copy) -> datetime | None:
         """When the last drill of a copy was that reached a verdict. Its manifest has been read before."""
         made = self._manifests.get(copy)
-        proof = made.proof if made and copy.drill_key in self._places else None
+        counts = copy.drill_key in self._places and copy.name not in self._unsigned
+        proof = made.proof if made and counts else None
         return proof.at if proof and proof.verdict is not Verdict.UNPROVEN else None
 
     def manifests(self) -> list[tuple[Copy, Manifest | DamagedCopy]]:
@@ -133,8 +137,9 @@ class Catalog:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Warnings about sites, and about the clocks of the settings' managers."""
-        return (*self.store.notes, *self._replicas.notes, *self._clocks())
+        """Warnings about sites, drills, and the clocks of the settings' managers."""
+        unsigned = [f"the drill of {name} does not count: {fault}" for name, fault in sorted(self._unsigned.items())]
+        return (*self.store.notes, *self._replicas.notes, *self._clocks(), *unsigned)
 
     @property
     def unopened(self) -> tuple[str, ...]:
@@ -352,10 +357,10 @@ class Catalog:
         """The proof of the last drill, if the drill reached a verdict, otherwise the proof from when the copy was made."""
         if (listed := self._places.get(copy.drill_key)) is None:
             return made.proof
-        drill = drilled(content for _, content in self._then.looks(copy.drill_key, listed))
-        if drill is None and made.verdict is Verdict.PROVEN:
-            last = max(found.written for found in listed.values())
-            return Proof(Verdict.UNPROVEN, last, "the result of its last drill cannot be read")
+        contents_ = (content for _, content in self._then.looks(copy.drill_key, listed))
+        drill, fault = drilled.newest(self.operators, copy.drill_key, contents_)
+        if fault:
+            self._unsigned[copy.name] = fault
         return drill if drill and drill.verdict is not Verdict.UNPROVEN else made.proof
 
     def _read(self, copy: Copy) -> tuple[Copy, Manifest | DamagedCopy]:
@@ -386,13 +391,3 @@ class Catalog:
             return self.manifest(copy)
         except DamagedCopy as error:
             return error
-
-
-def _claimed(copy: Copy, read: Manifest, cas: Mapping[str, str]) -> Manifest:
-    """A manifest, unless it claims a CA that did not issue its manager's certificate. ``cas`` has certificates by digest.
-
-    Raises: DamagedCopy.
-    """
-    if (ca := cas.get(read.ca_sha256)) and not read.ca and (why := why_not_issued(read, ca)):
-        raise DamagedCopy(f"reading {copy.name}", why, remedy=NO_REMEDY, code="copy-forged")
-    return read

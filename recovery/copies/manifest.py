@@ -8,7 +8,7 @@ has no certificate of the CA.
 import base64
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -225,13 +225,19 @@ def check_bytes(path: Path, size: int, sha256: str, what: str, doing: str, *, re
             )
 
 
-def drilled(texts: Iterable[bytes]) -> Proof | None:
-    """The newest proof in the stored results of drills (see `recovery.operations.drill`), one from each site; None where there is none."""
-    return max(filter(None, map(_drilled, texts)), key=lambda proof: proof.at, default=None)
-
-
-def _drilled(text: bytes) -> Proof | None:
+def drilled(document: Mapping[str, Any]) -> Proof | None:
+    """The proof in the result of a drill (`recovery.operations.drill`); None where there is none."""
     try:
-        return records.typed(Proof, records.parsed(text)["proof"])
+        return records.typed(Proof, document["proof"])
     except records.NO_RECORD:
         return None
+
+
+def claimed(name: str, read: Manifest, cas: Mapping[str, str]) -> Manifest:
+    """The manifest of the copy of that name, unless it claims a CA that did not issue its manager's certificate. ``cas`` has certificates by digest.
+
+    Raises: DamagedCopy.
+    """
+    if (ca := cas.get(read.ca_sha256)) and not read.ca and (why := why_not_issued(read, ca)):
+        raise DamagedCopy(f"reading {name}", why, remedy=NO_REMEDY, code="copy-forged")
+    return read

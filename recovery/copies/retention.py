@@ -78,13 +78,13 @@ class Candidate(Generic[C]):
     """Where all of it lies."""
     stored: datetime | None = None
     """When S3 took an archive without a manifest: its name may be days older, having waited on its node for a site that was down."""
-    ca: str = ""
-    """The digest of the swarm's CA. What somebody makes under a CA of their own stands in for no copy of the swarm."""
+    signer: str = ""
+    """Who signed it: the digest of the swarm's CA. What somebody makes under a CA of their own stands in for no copy of the swarm."""
 
     @property
     def group(self) -> tuple[str, str, str]:
         """Whose copies it is judged with."""
-        return self.owner, self.swarm, self.ca
+        return self.owner, self.swarm, self.signer
 
     @property
     def owner(self) -> str:
@@ -94,7 +94,7 @@ class Candidate(Generic[C]):
     @property
     def cluster(self) -> tuple[str, str]:
         """The swarm whose copies it is judged with by the cluster's rules."""
-        return self.swarm, self.ca
+        return self.swarm, self.signer
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def candidate(
     owner, ca = owners.of(manifest), manifest.ca_sha256
     fault = "its CA is not the swarm's" if manifest.strange else copy.clock
     renamed = "" if owner == copy.owner else owner
-    return Candidate(copy, manifest.cluster_id, renamed, proven, fault, mark=mark, sites=copy.sites, ca=ca)
+    return Candidate(copy, manifest.cluster_id, renamed, proven, fault, mark=mark, sites=copy.sites, signer=ca)
 
 
 def decide(policy: Retention | None, candidates: Iterable[Candidate[C]], now: datetime) -> tuple[Decision[C], ...]:

@@ -36,9 +36,10 @@ class DataBackupResult:
 def backup(cluster: Cluster, names: Sequence[str], *, say: Callable[[str], None]) -> Iterator[DataBackupResult]:
     """Copy each of the named data, one after the other. If one fails, the others are still copied.
 
-    Raises: StoreError; SettingError for a name that is not in the settings.
+    Raises: StoreError; SettingError for a name that is not in the settings, or if the operator's key cannot sign.
     """
     chosen = {name: cluster.settings.named_data(name) for name in names}
+    cluster.operators.require()
     catalog = DataCatalog(cluster)
     catalog.store.require_lock()
     for name, data in chosen.items():

@@ -15,8 +15,9 @@ from pathlib import Path
 from recovery.cluster import Cluster
 from recovery.copies import naming
 from recovery.copies.copy import TIME, WithTime, newest_first
-from recovery.data.manifest import NO_REMEDY, DataManifest, from_json
+from recovery.data.manifest import NO_REMEDY, DataManifest, from_document
 from recovery.errors import DamagedCopy, NoUsableCopy
+from recovery.node.signing import Kind
 from recovery.s3.keys import DATA_ARCHIVE, MANIFEST
 from recovery.s3.replicas import Replicas
 from recovery.s3.sealing import Identities
@@ -62,6 +63,7 @@ class DataCatalog:
     def __init__(self, cluster: Cluster, *, hasty: bool = False) -> None:
         settings = cluster.settings
         self.store = (cluster.hasty if hasty else cluster.store).anew()
+        self.operators = cluster.operators
         self.prefix = settings.keys.data
         self._identity_file = settings.backup.identity_file
         self._then = self.store.then
@@ -96,7 +98,14 @@ class DataCatalog:
     def manifest(self, copy: DataCopy) -> DataManifest:
         """The copy's manifest. Raises: StoreError; DamagedCopy, also if it was removed since the listing."""
         held = self._then.looks(copy.manifest_key)
-        return self._replicas.first_good(copy.name, "manifest", held, lambda text: _made(copy, text))
+        return self._replicas.first_good(copy.name, "manifest", held, lambda text: self._made(copy, text))
+
+    def counts(self, copy: DataCopy) -> bool:
+        """Whether a copy is restored without being named: unless its manifest can be read, and no operator signed it. Raises: StoreError."""
+        try:
+            return not self.manifest(copy).unsigned
+        except DamagedCopy:
+            return True  # the restore tells of the fault
 
     def manifests(self) -> list[Read]:
         """Every copy with its manifest, or with its fault, newest first. Its `sites` are those at which the archive has the
@@ -118,15 +127,16 @@ class DataCatalog:
         """Store a copy at every site: the sealed archive first, its manifest last.
 
         If the second site fails, the copy is still valid. Its `sites` lack that site, and the store's notes say why.
-        Raises: StoreError.
+        Raises: StoreError, SettingError.
         """
         stamp = manifest.taken.astimezone(UTC).strftime(TIME)
         key = f"{self.prefix}{manifest.name}/data-{manifest.name}-{stamp}{DATA_ARCHIVE}"
         copy = DataCopy(key, manifest.name, manifest.taken)
+        signed = self.operators.sign(Kind.DATA, copy.manifest_key, manifest.to_document())
 
         def write(site: Site) -> None:
             site.upload(sealed, copy.key)
-            site.keep(copy.manifest_key, manifest.to_json())
+            site.keep(copy.manifest_key, signed)
 
         return replace(copy, sites=self.store.everywhere(write))
 
@@ -138,6 +148,15 @@ class DataCatalog:
                 held = tuple(site for site in sites if site in beside)
                 yield replace(copy, sites=held, written=min((found.written for found in beside.values()), default=None))
 
+    def _made(self, copy: DataCopy, text: bytes) -> DataManifest:
+        """The manifest in a copy's object. Raises: DamagedCopy."""
+        read = self.operators.read(Kind.DATA, copy.manifest_key, text)
+        found = from_document(read.document, source=copy.name, unsigned=read.fault)
+        if found.name != copy.owner:
+            why = f"its manifest belongs to a copy of {found.name}"
+            raise DamagedCopy(f"reading {copy.name}", why, remedy=NO_REMEDY, code="copy-damaged")
+        return found
+
     def _read(self, copy: DataCopy) -> Read:
         try:
             manifest = self.manifest(copy)
@@ -145,15 +164,6 @@ class DataCatalog:
         except DamagedCopy as error:
             return replace(copy, sites=()), error
         return replace(copy, sites=tuple(site for site in copy.sites if site in whole)), manifest
-
-
-def _made(copy: DataCopy, text: bytes) -> DataManifest:
-    """The manifest in a copy's object. Raises: DamagedCopy."""
-    found = from_json(text, source=copy.name)
-    if found.name != copy.owner:
-        why = f"its manifest belongs to a copy of {found.name}"
-        raise DamagedCopy(f"reading {copy.name}", why, remedy=NO_REMEDY, code="copy-damaged")
-    return found
 
 
 def at(key: str, prefix: str) -> DataCopy | None:

@@ -1,11 +1,13 @@
 """The manifest of a data copy: whose data it is, how the copy was made, and its checksums.
 
-Format 1, JSON. As with the copies of managers, a copy exists as soon as its manifest exists.
+Format 1, JSON, signed by the operator who took the copy. As with the copies of managers, a copy exists as soon as its manifest
+exists.
 """
 
-import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from typing import Any
 
 from recovery.errors import DamagedCopy
 from recovery.swarm import records
@@ -43,22 +45,24 @@ class DataManifest:
     plain_sha256: str
     recipients: tuple[str, ...]
     """The age recipients that can open it."""
+    unsigned: str = field(default="", kw_only=True)
+    """Why no operator's signature is valid on it; empty if one is. Only by name is such a copy restored."""
 
     @property
     def source(self) -> str:
         """What was copied: the volume, or the command's first word."""
         return f"volume {self.volume}" if self.volume else self.command[0]
 
-    def to_json(self) -> bytes:
+    def to_document(self) -> dict[str, Any]:
         """The manifest as it is stored."""
-        document = {"format": FORMAT, **asdict(self), "taken": self.taken.isoformat()}
-        return json.dumps(document, indent=1, sort_keys=True).encode()
+        kept = {name: value for name, value in asdict(self).items() if name != "unsigned"}
+        return {"format": FORMAT, **kept, "taken": self.taken.isoformat()}
 
 
-def from_json(text: bytes, *, source: str) -> DataManifest:
+def from_document(read: Mapping[str, Any], *, source: str, unsigned: str = "") -> DataManifest:
     """The manifest stored at ``source``. Raises: DamagedCopy if it is not a manifest of a known format."""
     try:
-        document = records.parsed(text)
+        document = {**read, "unsigned": unsigned}
         if document.pop("format") != FORMAT:
             raise ValueError("this release does not know its format")
         found = records.typed(DataManifest, document)

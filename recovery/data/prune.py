@@ -1,7 +1,8 @@
 """Which data copies the rules of requorum:backup.retention keep, and how one is removed. `recovery.operations.prune` prunes them.
 
 The rules of the cluster do not apply: one service's data cannot replace another's. The minimum, which is never 0, keeps
-the newest readable copies of each service's data, however old they are.
+the newest readable copies of each service's data, however old they are. Copies that no operator signed are judged apart, so
+that nobody who writes to S3 makes a rule remove a signed one.
 """
 
 from datetime import datetime
@@ -16,13 +17,15 @@ from recovery.s3.store import Store
 from recovery.settings import RetentionRules
 
 DOING = "pruning data copies"
+UNSIGNED = "nobody"
+"""Who signed a copy without a valid signature of an operator."""
 
 
 def candidate(copy: DataCopy, manifest: DataManifest | DamagedCopy) -> Candidate[DataCopy]:
     """The facts about a copy that the rules use."""
     if isinstance(manifest, DamagedCopy):
         return Candidate(copy, fault=manifest.why)
-    return Candidate(copy, manifest.cluster_id, fault=copy.clock)
+    return Candidate(copy, manifest.cluster_id, fault=copy.clock, signer=UNSIGNED if manifest.unsigned else "")
 
 
 def decided(cluster: Cluster, now: datetime) -> tuple[Store, tuple[Decision[DataCopy], ...]]:

@@ -33,16 +33,22 @@ class Restore:
     @property
     def text(self) -> str:
         """The description that an operator consents to."""
+        copy = self.copy.name
+        if self.manifest.unsigned:
+            copy += f" (no operator vouches for its content: {self.manifest.unsigned})"
         if self.data.volume is None:
-            return f"restore {self.copy.name} into {self.place.text} with: {' '.join(self.data.restore)}"
+            return f"restore {copy} into {self.place.text} with: {' '.join(self.data.restore)}"
         return (
-            f"replace the content of volume {self.data.volume} of {self.place.text} with {self.copy.name}, "
+            f"replace the content of volume {self.data.volume} of {self.place.text} with {copy}, "
             "and kill every container on the node that mounts the volume (swarm starts its tasks again)"
         )
 
 
 def choose(catalog: DataCatalog, owner: str, choice: str | datetime | None) -> DataCopy:
-    """The copy of that name, or the newest one taken at or before a time, or the newest. Raises: NoUsableCopy."""
+    """The copy of that name, or the newest one taken at or before a time, or the newest. Only a named one may be unsigned.
+
+    Raises: NoUsableCopy, StoreError.
+    """
     doing, remedy = f"restoring {owner}", "requorum data list"
     if isinstance(choice, str) and choice != LATEST:
         copy = catalog.named(choice)
@@ -51,9 +57,13 @@ def choose(catalog: DataCatalog, owner: str, choice: str | datetime | None) -> D
             raise NoUsableCopy(doing, why, remedy=remedy, code="copy-does-not-fit")
         return copy
     until = choice if isinstance(choice, datetime) else None
-    found = next((copy for copy in catalog.of(owner) if until is None or copy.dated <= until), None)
+    fitting = [copy for copy in catalog.of(owner) if until is None or copy.dated <= until]
+    found = next((copy for copy in fitting if catalog.counts(copy)), None)
     if found is None:
         why = "S3 has no copy of it" + (f" taken at or before {until.isoformat()}" if until else "")
+        if fitting:
+            why += " that an operator signed"
+            remedy = f"if you know that this copy is genuine: requorum data restore {owner} --copy {fitting[0].name}"
         raise NoUsableCopy(doing, why, remedy=remedy, code="no-copy")
     return found
 

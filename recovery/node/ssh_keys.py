@@ -1,6 +1,10 @@
 """Reads private keys and pinned host keys from OpenSSH's files, and takes keys from the SSH agent."""
 
+import asyncio
 import os
+import subprocess
+import tempfile
+from base64 import b64encode
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +17,9 @@ from recovery.node.ssh_library import asyncssh
 AGENT = "SSH_AUTH_SOCK"
 """The variable that names the socket of the SSH agent (ssh-agent(1))."""
 KEY = "ssh.privateKeyFile"
+START_AGENT = 'eval "$(ssh-agent)"; ssh-add'
+SECONDS = 60
+"""An agent may ask its user before it signs."""
 
 
 @asynccontextmanager
@@ -26,34 +33,69 @@ async def client_keys(path: Path | None) -> AsyncIterator[Sequence[Any]]:
     if path and not public:
         yield asyncssh.load_keypairs([str(path)])
         return
+    async with _held_by_agent(path, public) as keys:
+        yield keys
+
+
+def public_keys(path: Path | None) -> tuple[str, ...]:
+    """The public keys of the operator, each as its type and its key in base64. Raises: SettingError."""
+    if path:
+        return (_text(in_agent(path) or asyncssh.read_private_key(path)),)
+
+    async def ask() -> tuple[str, ...]:
+        async with _held_by_agent(None, None) as keys:
+            return tuple(f"{key.algorithm.decode()} {b64encode(key.public_data).decode()}" for key in keys)
+
+    return asyncio.run(ask())
+
+
+def sshsig(path: Path | None, public: str, content: bytes, namespace: str) -> str:
+    """The operator's signature of the content in OpenSSH's format, with one of `public_keys`.
+
+    For a key of the SSH agent, ``ssh-keygen`` asks the agent. Raises: SettingError.
+    """
+    if path and not in_agent(path):
+        return asyncssh.create_sshsig([str(path)], content, namespace=namespace).decode()
+    with tempfile.NamedTemporaryFile("w", suffix=".pub") as file:
+        file.write(public)
+        file.flush()
+        argv = ["ssh-keygen", "-q", "-Y", "sign", "-f", file.name, "-n", namespace]
+        try:
+            done = subprocess.run(argv, input=content, capture_output=True, timeout=SECONDS, check=True)
+        except (OSError, subprocess.SubprocessError) as error:
+            said = getattr(error, "stderr", b"") or str(error).encode()
+            why = f"the SSH agent signs nothing with {path or public}: {said.decode(errors='replace').strip()}"
+            raise SettingError(KEY, why, remedy=f"ssh-add {path or ''}".strip(), code="no-ssh-agent") from None
+    return done.stdout.decode()
+
+
+@asynccontextmanager
+async def _held_by_agent(path: Path | None, public: Any) -> AsyncIterator[Sequence[Any]]:
+    """The keys that the SSH agent holds, or only the public one. Raises: SettingError."""
     socket = os.environ.get(AGENT)
     if not socket:
         named = f"{path} names a key of the SSH agent" if path else "is not set"
         raise SettingError(
-            KEY,
-            f"{named}, and there is no SSH agent ({AGENT})",
-            remedy='eval "$(ssh-agent)"; ssh-add',
-            code="no-ssh-agent",
+            KEY, f"{named}, and there is no SSH agent ({AGENT})", remedy=START_AGENT, code="no-ssh-agent"
         )
     agent = asyncssh.SSHAgentClient(socket)
     try:
         keys = await agent.get_keys([public.public_data] if public else None)
     except (OSError, ValueError, asyncssh.Error) as error:
-        raise SettingError(
-            KEY,
-            f"the SSH agent at {socket} does not answer ({error})",
-            remedy='eval "$(ssh-agent)"; ssh-add',
-            code="no-ssh-agent",
-        ) from None
+        why = f"the SSH agent at {socket} does not answer ({error})"
+        raise SettingError(KEY, why, remedy=START_AGENT, code="no-ssh-agent") from None
     if not keys:
         which = f"the key {path}" if path else "any key"
-        raise SettingError(
-            KEY, f"the SSH agent does not hold {which}", remedy=f"ssh-add {path or ''}".strip(), code="no-ssh-agent"
-        )
+        remedy = f"ssh-add {path or ''}".strip()
+        raise SettingError(KEY, f"the SSH agent does not hold {which}", remedy=remedy, code="no-ssh-agent")
     try:
         yield keys
     finally:
         agent.close()
+
+
+def _text(key: asyncssh.SSHKey) -> str:
+    return " ".join(key.export_public_key().decode().split()[:2])
 
 
 def in_agent(path: Path | None) -> Any:

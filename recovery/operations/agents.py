@@ -2,11 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from configparser import Error as ConfigParserError
-from configparser import RawConfigParser
 from dataclasses import dataclass, replace
 from functools import cache
-from io import StringIO
 from pathlib import Path
 from typing import Protocol
 
@@ -14,7 +11,7 @@ from recovery.agent.config import CREDENTIALS, CUSTOMER_KEY, FILE, METRICS_FILE,
 from recovery.agent.state import State, from_json
 from recovery.cluster import Cluster
 from recovery.errors import Refused, SettingError, TransportError
-from recovery.operations import bundle
+from recovery.operations import agent_credentials, bundle
 from recovery.planning.diagnosis import Diagnosis, Kind
 from recovery.s3.bucket import Bucket
 from recovery.settings import Agent, Settings
@@ -312,9 +309,11 @@ def files(settings: Settings, node: Node) -> Mapping[str, bytes]:
     if agent.on_change:
         made["units/requorum-watch.service"] = _service("starts a copy after each change", "watch", WATCH, AT_BOOT)
     if credentials := agent.credentials_of(node.name):
-        made[f"etc/{CREDENTIALS.name}"] = _credentials(credentials, settings.backup.sites)
+        made[f"etc/{CREDENTIALS.name}"] = agent_credentials.credentials(credentials, settings.backup.sites)
     if settings.backup.encryption and settings.backup.encryption.key_file:
-        made[f"etc/{CUSTOMER_KEY.name}"] = _read(settings.backup.encryption.key_file, "backup.encryption.keyFile")
+        made[f"etc/{CUSTOMER_KEY.name}"] = agent_credentials.read(
+            settings.backup.encryption.key_file, "backup.encryption.keyFile"
+        )
     return made
 
 
@@ -357,45 +356,3 @@ def _service(what: str, verb: str, more: str, last: str) -> bytes:
 def _written(agent: Agent) -> str:
     """The folder for metrics, which the agent writes to. systemd reads a percent sign as the start of a variable."""
     return f" -{str(agent.metrics_folder).replace('%', '%%')}" if agent.metrics_folder else ""
-
-
-def _credentials(path: Path, buckets: Sequence[Bucket]) -> bytes:
-    """The profiles that the sites need, with their source profiles, and nothing else of the operator's file.
-
-    Raises: SettingError, which shows nothing of the file's content.
-    """
-    content, given, needed = _read(path, "agent.credentialsFile"), RawConfigParser(strict=False), RawConfigParser()
-    try:
-        given.read_string(content.decode())
-    except (ConfigParserError, UnicodeDecodeError):
-        raise SettingError(
-            "agent.credentialsFile",
-            f"{path} is not an AWS shared credentials file",
-            remedy="write a [default] profile with keys into the file",
-            code="setting-invalid",
-        ) from None
-    for site in (bucket.profile or "default" for bucket in buckets):
-        name: str | None = site
-        while name is not None and name not in needed.sections():
-            if name not in given.sections():
-                lacks = f"profile [{site}]" if name == site else f"source_profile that profile [{site}] leads to"
-                raise SettingError(
-                    "agent.credentialsFile",
-                    f"{path} has no {lacks}",
-                    remedy="add the profile, with a key that only the nodes use",
-                    code="setting-invalid",
-                )
-            needed[name] = dict(given.items(name))
-            name = needed.get(name, "source_profile", fallback=None)
-    text = StringIO()
-    needed.write(text)
-    return text.getvalue().encode()
-
-
-def _read(path: Path, setting: str) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise SettingError(
-            setting, f"{path}: {error.strerror}", remedy="name a readable file", code="unreadable-file"
-        ) from None

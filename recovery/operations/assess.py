@@ -138,15 +138,15 @@ def assess(cluster: Cluster, *, typed: bool = False, now: datetime | None = None
         unknown_managers.require_none(cluster, seen)
     for name in diagnosis.locked if not left else [survivor.name for survivor in left[:1] if survivor.locked]:
         unlock.require_key(cluster, settings.node(name))
-    spent = consent.is_spent(catalog.store, settings.keys)
+    spent = consent.is_spent(cluster, catalog.store)
     diagnosis = replace(diagnosis, warnings=diagnosis.warnings + catalog.notes)
     engine = seen.of(search.choice.manager).engine if search.choice else ""
-    proven = next(iter(reports.names(cluster)), "") if diagnosis.kind in NO_QUORUM else ""
+    proven = reports.newest(cluster, catalog.store) if diagnosis.kind in NO_QUORUM else ""
     newer = newest_after(search.choice, ours) if search.choice else newest(ours) if left else None
     source = Source(search.choice, search.rejected, newer, cas, engine, moved, ahead, proven, elsewhere)
     plan = make_plan(diagnosis, settings, source, left, now or datetime.now(UTC), spent=spent, typed=typed)
     differs = changes.find(settings, seen, plan, agents.digests(settings))
-    begun, last = unfinished.begun(settings.keys, catalog.keys), newest(ours)
+    begun, last = unfinished.begun(cluster, catalog), newest(ours)
     led = seen.leader and diagnosis.kind in WITH_LEADER
     ready = readiness.conditions(cluster, seen, readiness.stock_of(cluster, catalog)) if led else ()
     return Assessment(seen, diagnosis, plan, differs, moved, begun, ready, last.copy.dated if last else None)

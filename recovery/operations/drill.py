@@ -1,20 +1,21 @@
 """A drill fetches, opens and restores a copy as in a disaster, in a sandbox on a node, and stores the result in S3.
 
 The node is the copy's own manager, or another manager that answers and whose engine is not older than the copy's. A
-worker gets a copy only if the operator names it: the opened copy has the CA key of the swarm. The sandbox has the manager's original address in its own network, so it disturbs nothing. The result is stored next to the
-copy at every site. If a drill reaches no verdict about the copy, the copy's earlier verdict stays.
+worker gets a copy only if the operator names it: the opened copy has the CA key of the swarm. The sandbox has the
+manager's original address in its own network, so it disturbs nothing. The result is signed by the operator, and stored next to
+the copy at every site. If a drill reaches no verdict about the copy, the copy's earlier verdict stays.
 
 The last drill of each manager is also stored as ``PREFIX/CLUSTER/drills/MANAGER.json``, with any verdict, and also
 after the copy is removed: monitoring reads it.
 """
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from time import monotonic
+from typing import Any
 
 from recovery.cluster import Cluster
 from recovery.copies import contents, snapshot
@@ -25,6 +26,7 @@ from recovery.copies.escrow import Escrow
 from recovery.copies.manifest import Manifest, Proof, Verdict
 from recovery.errors import DamagedCopy, NoUnlockKey, Refused, TransportError, UnopenedCopy
 from recovery.node import program
+from recovery.node.signing import Kind
 from recovery.node.ssh import Shell
 from recovery.onnode import copying
 from recovery.s3.store import Store
@@ -58,6 +60,7 @@ def drill(
 
     Raises: Refused if no manager answers, or not the node; StoreError; SettingError.
     """
+    cluster.operators.require()
     seen = stable_survey(cluster)
     catalog.trust(seen.told_cas)
     if on and on.role == "worker":
@@ -80,22 +83,22 @@ def drill(
             proof = _restored(cluster, catalog, copy, where.node, now)
         result = Drill(copy, where.node.name, proof, round(monotonic() - start, 3), (now - copy.dated).total_seconds())
         if proof.verdict is not Verdict.UNPROVEN:
-            _keep(catalog.store, copy.drill_key, result)
-        _keep(catalog.store, cluster.settings.keys.drill(owner), result)
+            _keep(cluster, catalog.store, copy.drill_key, result)
+        _keep(cluster, catalog.store, cluster.settings.keys.drill(owner), result)
         yield result
     for note in catalog.store.notes:
         say(note)
 
 
-def as_json(drill: Drill) -> bytes:
-    """The result as JSON to store. `recovery.copies.manifest.drilled` reads the proof in it."""
+def as_document(drill: Drill) -> dict[str, Any]:
+    """The result as it is stored. `recovery.copies.drilled` reads the proof in it."""
     times = {"rto": drill.rto, "rpo": drill.rpo}
-    document = {"copy": drill.copy.name, "node": drill.node, **times, "proof": drill.proof.to_dict()}
-    return json.dumps(document, indent=1, sort_keys=True).encode()
+    return {"copy": drill.copy.name, "node": drill.node, **times, "proof": drill.proof.to_dict()}
 
 
-def _keep(store: Store, key: str, drill: Drill) -> None:
-    store.everywhere(lambda site: site.put(key, as_json(drill)))
+def _keep(cluster: Cluster, store: Store, key: str, drill: Drill) -> None:
+    signed = cluster.operators.sign(Kind.DRILL, key, as_document(drill))
+    store.everywhere(lambda site: site.put(key, signed))
 
 
 def _restored(cluster: Cluster, catalog: Catalog, copy: Copy, node: Node, now: datetime) -> Proof:

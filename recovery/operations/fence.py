@@ -62,9 +62,11 @@ def fence(
     """Switch the machine off, unless ``lost`` says that it is off, check that it is silent, and declare it lost.
 
     Safe to run again. Raises: Refused; HostError if the machine could not be switched off; ProofFailed if something
-    still answers after ``seconds``, or the leader still reaches the silent machine after `down_seconds` more; StoreError.
+    still answers after ``seconds``, or the leader still reaches the silent machine after `down_seconds` more; StoreError;
+    SettingError, before anything is switched off, if the operator's key cannot sign.
     """
     settings = cluster.settings
+    cluster.operators.require()
     check(settings, stable_survey(cluster), node, lost=lost, force=force)
     say(intent(settings, node, lost=lost))
     how = _switch_off(settings, node, lost)

@@ -8,6 +8,7 @@ from recovery.copies import naming
 from recovery.copies.copy import Copy
 from recovery.copies.keeps import Keep
 from recovery.errors import NoUsableCopy
+from recovery.node.signing import Kind
 from recovery.s3.lease import operator
 
 
@@ -18,12 +19,13 @@ def keep(cluster: Cluster, name: str, reason: str, *, now: datetime, say: Callab
 
     ``say`` reports each site that did not store the mark.
 
-    Raises: NoUsableCopy when there is no such copy; Refused when another operator holds the lease; StoreError.
+    Raises: NoUsableCopy when there is no such copy; Refused when another operator holds the lease; StoreError; SettingError.
     """
     with cluster.hold("marking a copy", say=say):
         catalog = cluster.catalog()
         copy, mark = catalog.named(name), Keep(reason, operator(), now)
-        catalog.store.everywhere(lambda site: site.put(copy.keep_key, mark.to_json()))
+        signed = cluster.operators.sign(Kind.KEEP, copy.keep_key, mark.to_document())
+        catalog.store.everywhere(lambda site: site.put(copy.keep_key, signed))
     for note in catalog.store.notes:
         say(note)
     return copy, mark

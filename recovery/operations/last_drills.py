@@ -2,7 +2,8 @@
 
 from recovery.cluster import Cluster
 from recovery.copies.catalog import Catalog
-from recovery.copies.manifest import Proof, drilled
+from recovery.copies.drilled import newest
+from recovery.copies.manifest import Proof
 
 
 def last(cluster: Cluster, catalog: Catalog) -> dict[str, Proof]:
@@ -12,7 +13,10 @@ def last(cluster: Cluster, catalog: Catalog) -> dict[str, Proof]:
     """
     keys = {manager: [cluster.settings.keys.drill(name) for name in names] for manager, names in catalog.names.items()}
     held = {
-        manager: [drilled(content for _, content in cluster.hasty.looks(key, catalog.sites_of(key))) for key in many]
+        manager: [
+            newest(cluster.operators, key, (found for _, found in cluster.hasty.looks(key, catalog.sites_of(key))))[0]
+            for key in many
+        ]
         for manager, many in keys.items()
     }
     results = {manager: [proof for proof in proofs if proof] for manager, proofs in held.items()}

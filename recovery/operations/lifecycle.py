@@ -109,7 +109,7 @@ def finish(cluster: Cluster, cluster_id: str, *, how: str, recover: bool | str =
         with _going_on(say):
             say(f"the report is saved: requorum report {reports.write(cluster, told)}")
     notify.went_well(cluster, Subject.RECOVERY, f"the cluster is proven, its leader is {health.leader}", say=say)
-    consent.spend(cluster, recover)
+    consent.settle(cluster, recover)
     return health
 
 
@@ -138,7 +138,7 @@ def explain(cluster: Cluster, *, say: Say) -> tuple[str, ...]:
 def _entries(cluster: Cluster, say: Say) -> tuple[Entry, ...]:
     """The journal's entries since the last report. Older entries, deleted or not, are in a report already."""
     with _going_on(say):
-        return journal.read(cluster, after=next(iter(reports.names(cluster)), ""))
+        return journal.read(cluster, after=reports.newest(cluster, cluster.store))
     return ()
 
 

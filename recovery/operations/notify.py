@@ -1,7 +1,7 @@
 """Notifies people that something failed, and that it works again, through the services that apprise's URLs name.
 
 Requorum sends one notification per failure, and one when the failure is over. It notes a sent notification in S3 once every
-service accepted it. If S3 cannot store or return that note, each run sends its failure again.
+service accepted it, and signs the note. If S3 cannot store or return that note, each run sends its failure again.
 """
 
 import logging
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from recovery.cluster import Cluster
 from recovery.errors import RequorumError, SettingError, StoreError
+from recovery.node.signing import Kind
 from recovery.plain import plain
 from recovery.progress import Say
 
@@ -76,7 +77,7 @@ def failed(cluster: Cluster, subject: Subject, detail: str, *, say: Say) -> None
         and not _told(cluster, subject, say)
         and _send(cluster, subject, Event.FAILED, detail, say)
     ):
-        _note(cluster, subject, say, detail.encode())
+        _note(cluster, subject, say, detail)
 
 
 def went_well(cluster: Cluster, subject: Subject, detail: str, *, say: Say) -> None:
@@ -156,18 +157,19 @@ def _services(file: Path) -> "Apprise":
 
 def _told(cluster: Cluster, subject: Subject, say: Say) -> bool:
     try:
-        return cluster.store.look(cluster.settings.keys.notified(subject)) is not None
+        key = cluster.settings.keys.notified(subject)
+        return not cluster.operators.read(Kind.NOTIFIED, key, cluster.store.look(key) or b"").fault
     except StoreError as error:
         say(f"Requorum cannot read from S3 whether it sent this notification before: {error.why}")
         return False
 
 
-def _note(cluster: Cluster, subject: Subject, say: Say, detail: bytes | None) -> None:
+def _note(cluster: Cluster, subject: Subject, say: Say, detail: str | None) -> None:
     try:
         key = cluster.settings.keys.notified(subject)
         if detail is None:
             cluster.store.delete(key)
         else:
-            cluster.store.put(key, detail)
-    except StoreError as error:
+            cluster.store.put(key, cluster.operators.sign(Kind.NOTIFIED, key, {"detail": detail}))
+    except (StoreError, SettingError) as error:
         say(f"Requorum cannot note in S3 that it sent this notification: {error.why}")

@@ -15,6 +15,7 @@ def as_markdown(report: Mapping[str, Any]) -> str:
     lines = [
         f"# Cluster {document['cluster']}: {document['diagnosis'] or 'changed'}, {document['verdict']}",
         "",
+        *([f"- no operator vouches for this report: {document['unsigned']}"] if document.get("unsigned") else []),
         f"- swarm: {document['clusterId']}, leader {document['leader']}",
         f"- lost: {', '.join(document['lost']) or 'nothing'}",
         *([f"- restored from {document['copy']}"] if document["copy"] else []),

@@ -19,9 +19,10 @@ def recover_all(cluster: Cluster, assessment: Assessment, *, say: Say) -> Health
     Safe to run again after any interruption. A later `pulumi up` agrees with the result.
 
     Raises: Refused if machines are missing, or if no safe change is possible; ProofFailed; TransportError, EngineError,
-    StoreError.
+    StoreError; SettingError if the operator's key cannot sign.
     """
     assessment.require_safe(cluster.settings)
+    cluster.operators.require()
     if gone := [report.node.name for report in assessment.survey.reports if report.reach is Reach.ABSENT]:
         consent = f" --config recover={assessment.plan.id}" if assessment.plan.id else ""
         raise Refused(

@@ -1,6 +1,8 @@
-"""The reports of recoveries in S3: ``PREFIX/CLUSTER/reports/UTCTIME.json``, and ``.md`` beside it for eyes."""
+"""The reports of recoveries in S3: ``PREFIX/CLUSTER/reports/UTCTIME.json``, and ``.md`` beside it for eyes.
 
-import json
+An operator signs the JSON. A report without a valid signature is shown with the reason, and ends no run and no consent.
+"""
+
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -8,19 +10,22 @@ from typing import Any
 from recovery.cluster import Cluster
 from recovery.copies.copy import TIME
 from recovery.errors import StoreError
+from recovery.node.signing import Kind, Signed
 from recovery.operations.page import as_markdown
 from recovery.operations.report import RecoveryReport, as_json
 from recovery.operations.report_names import among
+from recovery.s3.store import Store
 from recovery.steps import journal
-from recovery.swarm.records import NO_RECORD, Unfit, parsed
+from recovery.swarm.records import NO_RECORD
 
 
 def write(cluster: Cluster, account: RecoveryReport) -> str:
-    """Write the report, then delete the journal's entries up to it; its name. Raises: StoreError."""
+    """Write the report, then delete the journal's entries up to it; its name. Raises: StoreError, SettingError."""
     store, keys, name = cluster.store, cluster.settings.keys, account.ended.strftime(TIME)
     document = as_json(account, name)
     store.put(f"{keys.reports}{name}.md", as_markdown(document).encode())
-    store.put(f"{keys.reports}{name}.json", json.dumps(document, indent=1).encode())
+    key = f"{keys.reports}{name}.json"
+    store.put(key, cluster.operators.sign(Kind.REPORT, key, document))
     journal.clear(cluster, [entry for entry in journal.names(cluster) if entry < name])
     return name
 
@@ -31,8 +36,15 @@ def names(cluster: Cluster) -> list[str]:
     return among(key.removeprefix(folder) for key in cluster.store.keys(folder))
 
 
+def newest(cluster: Cluster, store: Store) -> str:
+    """The name of the newest report that an operator signed; empty without one. Raises: StoreError."""
+    folder = cluster.settings.keys.reports
+    among_them = among(key.removeprefix(folder) for key in store.keys(folder))
+    return next((name for name in among_them if not _read(cluster, store, name).fault), "")
+
+
 def load(cluster: Cluster, name: str = "") -> Mapping[str, Any]:
-    """A report by its name, or the newest. Raises: StoreError, also when there is none."""
+    """A report by its name, or the newest that an operator signed, if there is one. Raises: StoreError, also when there is none."""
     found = names(cluster)
     if not found or (name and name not in found):
         raise StoreError(
@@ -41,36 +53,37 @@ def load(cluster: Cluster, name: str = "") -> Mapping[str, Any]:
             remedy="list the reports: requorum reports",
             code="no-such-name",
         )
-    try:
-        return _read(cluster, name or found[0])
-    except Unfit as error:
+    chosen = name or newest(cluster, cluster.store) or found[0]
+    if not (document := _shown(cluster, chosen)):
         raise StoreError(
-            f"reading report {name or found[0]}",
-            f"it is no report: {error}",
+            f"reading report {chosen}",
+            "it is no report",
             remedy="choose another one from the list: requorum reports",
             code="report-unreadable",
-        ) from None
+        )
+    return document
 
 
 def every(cluster: Cluster) -> tuple[list[Mapping[str, Any]], list[str]]:
     """All reports, newest first, and the names of those that cannot be read. Raises: StoreError."""
-
-    def one(name: str) -> Mapping[str, Any] | None:
-        try:
-            return _read(cluster, name)
-        except Unfit:
-            return None
-
     with ThreadPoolExecutor(max_workers=8) as pool:
-        found = dict(zip(listed := names(cluster), pool.map(one, listed), strict=True))
+        listed = names(cluster)
+        found = dict(zip(listed, pool.map(lambda name: _shown(cluster, name), listed), strict=True))
     return [document for document in found.values() if document], [name for name in listed if not found[name]]
 
 
-def _read(cluster: Cluster, name: str) -> Mapping[str, Any]:
-    """A report, from which its page can be made. Raises: Unfit, StoreError."""
-    document = parsed(cluster.store.get(f"{cluster.settings.keys.reports}{name}.json"))
+def _shown(cluster: Cluster, name: str) -> Mapping[str, Any]:
+    """A report as commands show it: with ``unsigned``, if no operator signed it, which says why. Empty if no page can be made of it."""
+    found = _read(cluster, cluster.store, name)
+    document = found.document
     try:
         as_markdown(document)
-        return {**document, "begun": document["begun"], "rpo": {"entries": None, **document["rpo"]}, "name": name}
-    except NO_RECORD as error:
-        raise Unfit(f"{type(error).__name__}: {error}") from None
+        shown = {**document, "begun": document["begun"], "rpo": {"entries": None, **document["rpo"]}, "name": name}
+    except NO_RECORD:
+        return {}
+    return {**shown, "unsigned": found.fault} if found.fault else shown
+
+
+def _read(cluster: Cluster, store: Store, name: str) -> Signed:
+    key = f"{cluster.settings.keys.reports}{name}.json"
+    return cluster.operators.read(Kind.REPORT, key, store.look(key) or b"")

@@ -42,6 +42,7 @@ def require_for_update(cluster: Cluster, assessment: Assessment) -> tuple[Condit
     Raises: Refused for the first thing that stops it; SettingError.
     """
     assessment.require_safe(cluster.settings)
+    cluster.operators.require()
     faults = require_ready(cluster, assessment)
     agents.require_fit(cluster, assessment)
     preparation.require_nobody_cut_off(cluster.settings, assessment.survey)

@@ -1,22 +1,22 @@
 """A run whose end nobody has proven: it still runs, or it was interrupted."""
 
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 
-from recovery.copies.copy import TIME
-from recovery.operations.report_names import among
-from recovery.s3.keys import Keys
+from recovery.cluster import Cluster
+from recovery.copies.catalog import Catalog
+from recovery.operations import reports
+from recovery.steps import journal
 from recovery.steps.entry import ENTRY, PLAN
 
 
-def begun(keys: Keys, listed: Iterable[str]) -> datetime | None:
-    """When the run took its first step that no report covers; None if every step is in a report.
+def begun(cluster: Cluster, catalog: Catalog) -> datetime | None:
+    """When the run took its first step that no report covers; None if every step is in a report. Raises: StoreError.
 
-    ``listed`` has the keys of the cluster's folder. The names of the journal's entries are enough, so nothing is read.
+    If the listing has no entry of a step, nothing is read.
     """
-    found = tuple(listed)
-    reports = among(key.removeprefix(keys.reports) for key in found if key.startswith(keys.reports))
-    proven = next(iter(reports), "")
-    entries = (key.removeprefix(keys.journal) for key in found if key.startswith(keys.journal))
-    steps = sorted(name for name in entries if ENTRY.fullmatch(name) and name > proven and name.split("-")[1] != PLAN)
-    return datetime.strptime(steps[0].split("-")[0], TIME).replace(tzinfo=UTC) if steps else None
+    folder = cluster.settings.keys.journal
+    names = (key.removeprefix(folder) for key in catalog.keys if key.startswith(folder))
+    if not any(ENTRY.fullmatch(name) and name.split("-")[1] != PLAN for name in names):
+        return None
+    entries = journal.read(cluster, after=reports.newest(cluster, catalog.store), store=catalog.store)
+    return next((entry.begun for entry in entries if entry.action != PLAN), None)

@@ -92,7 +92,7 @@ def _with_consent(plan: Plan, recover: bool | str, *, spent: bool, typed: bool) 
     elif plan.copy and not plan.vouched:
         why += f". No living node and no requorum:caSha256 confirms its CA ({plan.ca}). Only the plan's ID consents to that"
     elif recover is True:
-        why += ". The recover: true in the stack file was set before this loss"
+        why += ". The recover: true in the stack file was set before this loss, or S3 has no signed note that it counts"
     elif recover:
         why += f". The ID {recover} in requorum:recover belongs to another plan"
     return replace(plan, refusal=Refusal(why, remedy, consent=True, code="consent-needed"))

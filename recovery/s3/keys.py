@@ -55,9 +55,9 @@ class Keys:
         return f"{self.agent}trial"
 
     @property
-    def spent(self) -> str:
-        """The note that `recover: true` was used."""
-        return f"{self.root}recover-spent.json"
+    def consent(self) -> str:
+        """The note of whether a saved `recover: true` counts."""
+        return f"{self.root}consent.json"
 
     @property
     def journal(self) -> str:

@@ -7,6 +7,7 @@ and again after `SETTLE_SECONDS`. If there is a second site, its lease is held t
 """
 
 import getpass
+import hashlib
 import json
 import os
 import socket
@@ -30,6 +31,8 @@ WAIT_SECONDS = 60.0
 PAUSE = 0.5
 SHOWN = 200
 """The most characters of each word in another's lease that a message shows."""
+BREAKS = 10
+"""How often a lease is tried to be broken: its holder may write it at the same moment."""
 SETTLE_SECONDS = 2.0
 """On a server without conditional writes: the longest that another can take from looking to writing."""
 
@@ -175,7 +178,7 @@ class _Holder:
         return Refused(
             f"{self._doing} ({self._key})",
             f"{_whose(content)} still holds the lease",
-            remedy="wait until that operation ends, then run the same command again",
+            remedy="wait until that operation ends, then run the same command again. If it does not end: requorum lease",
             code="lease-held",
         )
 
@@ -216,9 +219,58 @@ class _Holder:
     def _renew(self) -> None:
         while not self._done.wait(RENEW_SECONDS):
             try:
-                self._take(self._written)
+                if not self._take(self._written) and self._store.look(self._key):
+                    return  # another has it, or an operator broke it: `require` tells
             except StoreError:
                 continue  # S3 may be back in time; a recovery is not broken off for it
+
+
+@dataclass(frozen=True)
+class Holding:
+    """A lease that somebody holds at one site."""
+
+    key: str
+    site: str
+    id: str
+    """Of the holder, in 8 digits. It stays the same as long as the holder renews the lease."""
+    whose: str
+    """What the holder does, and who that is."""
+
+
+def holdings(store: Store, keys: Iterable[str]) -> tuple[Holding, ...]:
+    """The leases of these keys that somebody holds, at each site. Raises: StoreError."""
+    return tuple(
+        Holding(key, site.name, _id(content), _whose(content))
+        for key in keys
+        for site, content in store.looks(key)
+        if content != FREE
+    )
+
+
+def break_off(store: Store, holding: Holding) -> None:
+    """Take a lease from its holder, who notices it before the next irreversible step, and does not take it back.
+
+    Raises: Refused if the holder has it still, since something writes it again and again; StoreError.
+    """
+    site = next(site for site in store.sites if site.name == holding.site)
+    for _ in range(BREAKS):
+        found = site.look(holding.key)
+        if found is None or _id(found[0]) != holding.id or site.put_where(holding.key, FREE, found):
+            return
+    raise Refused(
+        f"breaking the lease {holding.key} at {site.where}",
+        f"{holding.whose} writes it again and again",
+        remedy="replace the S3 credentials that it writes with, then run the same command again",
+        code="lease-held",
+    )
+
+
+def _id(content: bytes) -> str:
+    try:
+        holder = str(json.loads(content)["holder"]).encode()
+    except (ValueError, KeyError, TypeError):
+        holder = content
+    return hashlib.sha256(holder).hexdigest()[:8]
 
 
 def _whose(content: bytes) -> str:

@@ -93,13 +93,13 @@ def _reading(bucket: Bucket, keys: Keys, arn: str) -> Iterable[Statement]:
 
 def _of_preview(_bucket: Bucket, keys: Keys, arn: str, _managers: Iterable[str]) -> Iterable[Statement]:
     """A preview notes that the flag was used up, and tries a server before the swarm is created."""
-    yield _allow("Notes", ["s3:PutObject"], [f"{arn}{keys.spent}"])
+    yield _allow("Notes", ["s3:PutObject"], [f"{arn}{keys.consent}"])
     yield _probing(keys, arn)
 
 
 def _of_change(bucket: Bucket, keys: Keys, arn: str, managers: Iterable[str]) -> Iterable[Statement]:
     """An update and a recovery take copies, keep a journal and reports, and hold both leases."""
-    ended = [f"{arn}{key}" for key in (keys.spent, f"{keys.journal}*", keys.notified("*"))]
+    ended = [f"{arn}{key}" for key in (keys.consent, f"{keys.journal}*", keys.notified("*"))]
     written = [f"{arn}{key}" for key in (keys.lease, keys.agents_lease, f"{keys.reports}*")]
     kept = [*_copies(bucket, keys, managers, ARCHIVE, MANIFEST), f"{arn}{keys.unlock_keys}*{UNLOCK_KEY}"]
     locking = ["s3:PutObjectRetention"] if bucket.lock else []

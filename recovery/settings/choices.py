@@ -1,9 +1,11 @@
-"""What the operator chooses for a recovery: the consent to it, the copy that it starts from, and the CA to trust."""
+"""What the operator chooses for a recovery: the consent to it, the copy that it starts from, and whom to trust."""
 
 import re
 from datetime import datetime
 from typing import Annotated, Any
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 from pydantic import BeforeValidator
 
 PLAN_ID = re.compile(r"r[0-9a-f]{7,16}")
@@ -44,6 +46,20 @@ def _digests(value: Any) -> tuple[str, ...]:
     return found
 
 
+def _public_keys(value: Any) -> tuple[str, ...]:
+    given = value if isinstance(value, list | tuple) else [value] if value else []
+    lines = tuple(" ".join(str(one).split()) for one in given)
+    for line in lines:
+        try:
+            load_ssh_public_key(line.encode())
+        except (ValueError, UnsupportedAlgorithm):
+            raise ValueError(
+                "give public SSH keys as their .pub files have them, such as ssh-ed25519 AAAA…, or a list of them"
+            ) from None
+    return lines
+
+
 CaDigests = Annotated[tuple[str, ...], BeforeValidator(_digests)]
+PublicKeys = Annotated[tuple[str, ...], BeforeValidator(_public_keys)]
 Consent = Annotated[bool | str, BeforeValidator(_consent)]
 Choice = Annotated[str | datetime | None, BeforeValidator(_choice)]

@@ -13,7 +13,7 @@ from recovery.s3.keys import Keys
 from recovery.settings.agent import Agent, with_retention
 from recovery.settings.base import EXAMPLE, Faults, Frozen, Name, collected
 from recovery.settings.checks import check_docker_hosts, check_managers, check_nodes
-from recovery.settings.choices import CaDigests, Choice, Consent
+from recovery.settings.choices import CaDigests, Choice, Consent, PublicKeys
 from recovery.settings.copies import Backup, Escrow
 from recovery.settings.hosts import Hosts
 from recovery.settings.machines import Node, Ssh, SwarmOptions
@@ -45,6 +45,8 @@ class Settings(Frozen):
     """The copy to restore a lost swarm from: a copy's name, or a time for the best copy up to then; else the best copy."""
     ca_sha256: CaDigests = ()
     """SHA-256 of the swarm's CA certificate (``swarm-root-ca.crt``), or of several. Copies under another CA do not count."""
+    operators: PublicKeys = ()
+    """The public SSH keys of the operators, who sign what decides something in S3. Empty: the one of ``ssh.privateKeyFile``."""
     protect: bool | None = None
     """Whether `pulumi destroy` lets go of the swarm instead of ending it. None: if the swarm was taken over."""
     recover: Consent = False

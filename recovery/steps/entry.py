@@ -1,6 +1,5 @@
-"""One entry of the journal, and its JSON."""
+"""One entry of the journal, and the document that is stored of it."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -76,14 +75,14 @@ class Entry:
         seconds = round(max((now - self.begun).total_seconds(), 0.0), 3)
         return replace(self, outcome=FAILED if error else DONE, seconds=seconds, error=error)
 
-    def to_json(self) -> bytes:
-        """The entry as JSON to store."""
-        return json.dumps({**asdict(self), "begun": self.begun.isoformat()}, indent=1).encode()
+    def to_document(self) -> dict[str, Any]:
+        """The entry as it is stored."""
+        return {**asdict(self), "begun": self.begun.isoformat()}
 
 
-def from_json(text: bytes) -> Entry:
+def from_document(document: Mapping[str, Any]) -> Entry:
     """A stored entry. The facts of a plan have the declared types. Raises: Unfit."""
-    entry = records.read(Entry, text)
+    entry = records.typed(Entry, document)
     if entry.outcome not in (BEGUN, DONE, FAILED):
         raise records.Unfit("it has an unknown outcome")
     if entry.action == PLAN:

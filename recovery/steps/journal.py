@@ -1,8 +1,8 @@
 """The journal of a recovery in S3: each step, while the recovery runs. The steps run in several processes, which may be killed.
 
 An entry is stored as ``PREFIX/CLUSTER/journal/UTCTIME-ACTION-NODE.json``. Requorum writes it before the step's change, and
-again after the change, so that an interrupted step is visible. If S3 does not store an entry, the recovery reports the
-error and continues.
+again after the change, so that an interrupted step is visible. An operator signs it, and an entry without a valid signature
+does not count. If S3 does not store an entry, the recovery reports the error and continues.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,11 +11,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from recovery.cluster import Cluster
-from recovery.errors import RequorumError, StoreError
+from recovery.errors import RequorumError, SettingError, StoreError
+from recovery.node.signing import Kind
 from recovery.parallel import side_by_side
 from recovery.progress import Say
 from recovery.s3.lease import operator
-from recovery.steps.entry import ENTRY, LASTING, Entry, from_json
+from recovery.s3.store import Store
+from recovery.steps.entry import ENTRY, LASTING, Entry, from_document
 from recovery.swarm.records import Unfit
 
 AT_MOST = 8
@@ -47,24 +49,25 @@ def end(cluster: Cluster, entry: Entry, say: Say, *, error: str = "") -> None:
     _write(cluster, entry.ended(datetime.now(UTC), error), say)
 
 
-def names(cluster: Cluster) -> tuple[str, ...]:
+def names(cluster: Cluster, store: Store | None = None) -> tuple[str, ...]:
     """The names of all entries, oldest first. Raises: StoreError."""
     folder = cluster.settings.keys.journal
-    candidates = (key.removeprefix(folder) for key in cluster.store.keys(folder))
-    return tuple(sorted(name for name in candidates if ENTRY.match(name)))
+    candidates = (key.removeprefix(folder) for key in (store or cluster.store).keys(folder))
+    return tuple(sorted(name for name in candidates if ENTRY.fullmatch(name)))
 
 
-def read(cluster: Cluster, *, after: str = "") -> tuple[Entry, ...]:
-    """The entries whose names sort after the name ``after``, oldest first, without unreadable entries. Raises: StoreError."""
-    store, folder = cluster.store, cluster.settings.keys.journal
+def read(cluster: Cluster, *, after: str = "", store: Store | None = None) -> tuple[Entry, ...]:
+    """The entries whose names sort after the name ``after``, oldest first: those that an operator signed. Raises: StoreError."""
+    source, folder = store or cluster.store, cluster.settings.keys.journal
 
     def one(name: str) -> Entry | None:
+        found = cluster.operators.read(Kind.JOURNAL, folder + name, source.look(folder + name) or b"")
         try:
-            return from_json(store.get(folder + name))
+            return None if found.fault else from_document(found.document)
         except Unfit:
             return None
 
-    newer = [name for name in names(cluster) if name > after]
+    newer = [name for name in names(cluster, source) if name > after]
     return tuple(entry for entry in side_by_side(one, newer, at_most=AT_MOST) if entry)
 
 
@@ -77,6 +80,7 @@ def clear(cluster: Cluster, entries: Iterable[str]) -> None:
 def _write(cluster: Cluster, entry: Entry, say: Say) -> None:
     try:
         store = cluster.store if entry.action in LASTING else cluster.hasty  # a step must not wait long for the journal
-        store.put(cluster.settings.keys.journal + entry.name, entry.to_json())
-    except StoreError as error:
+        key = cluster.settings.keys.journal + entry.name
+        store.put(key, cluster.operators.sign(Kind.JOURNAL, key, entry.to_document()))
+    except (StoreError, SettingError) as error:
         say(f"Requorum cannot write the journal: {error.why}")

@@ -1,16 +1,16 @@
 """The operator's declaration that a machine is lost, stored in S3 as ``PREFIX/CLUSTER/lost/NODE.json``.
 
-A declaration is valid if the machine is silent and its host driver cannot tell. Then the machine is declared lost.
-An answer of the machine always overrides it.
+A declaration is valid if an operator signed it, the machine is silent and its host driver cannot tell. Then the machine is
+declared lost. An answer of the machine always overrides it.
 """
 
-import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from recovery.cluster import Cluster
 from recovery.errors import StoreError
+from recovery.node.signing import Kind
 from recovery.node.ssh import is_silent
 from recovery.parallel import side_by_side
 from recovery.s3.clock import SKEW
@@ -37,8 +37,10 @@ class LossDeclaration:
     when: datetime
     how: str
     by: str
+    unsigned: str = ""
+    """Why no operator's signature is valid on it; empty if one is."""
 
-    def counts(self, node: Node, now: datetime) -> bool:
+    def concerns(self, node: Node, now: datetime) -> bool:
         """Whether the declaration is about the machine of this node, and has not expired."""
         return self.address == str(node.address) and -SKEW <= now - self.when < VALID
 
@@ -55,14 +57,17 @@ def apply_declarations(
     """The reports with the valid declarations about machines that do not answer.
 
     A silent machine with a valid declaration is declared lost. If the driver knows that the machine is gone, the report
-    only shows the declaration.
+    only shows the declaration. The report of a silent machine shows a declaration that no operator signed.
     """
     said = _by_address(words)
 
     def one(report: NodeReport) -> NodeReport:
         word = said.get(str(report.node.address))
-        if word is None or not word.counts(report.node, now) or report.reach not in SILENCE:
+        if word is None or not word.concerns(report.node, now) or report.reach not in SILENCE:
             return report
+        if word.unsigned:
+            told = f"; a declaration that it is lost does not count: {word.unsigned}"
+            return replace(report, detail=report.detail + told) if report.reach is Reach.SILENT else report
         reach = Reach.NAMED if report.reach is Reach.SILENT else report.reach
         return replace(report, reach=reach, named=word.text(now))
 
@@ -72,8 +77,8 @@ def apply_declarations(
 def read_declarations(cluster: Cluster) -> tuple[LossDeclaration, ...]:
     """Every readable declaration in S3. Raises: StoreError."""
     store = cluster.hasty
-    found = (_parse(store.get(key)) for key in store.keys(cluster.settings.keys.lost) if key.endswith(".json"))
-    return tuple(word for word in found if word)
+    keys = (key for key in store.keys(cluster.settings.keys.lost) if key.endswith(".json"))
+    return tuple(word for key in keys if (word := _parse(cluster, key, store.look(key) or b"")))
 
 
 def with_declarations(cluster: Cluster, reports: Iterable[NodeReport], now: datetime) -> tuple[NodeReport, ...]:
@@ -97,33 +102,30 @@ def with_declarations(cluster: Cluster, reports: Iterable[NodeReport], now: date
 
 
 def declare_lost(cluster: Cluster, word: LossDeclaration) -> None:
-    """Store a declaration. Raises: StoreError."""
-    content = {
-        "node": word.node,
-        "address": word.address,
-        "when": word.when.isoformat(),
-        "how": word.how,
-        "by": word.by,
-    }
-    cluster.store.put(cluster.settings.keys.lost_node(word.node), json.dumps(content, indent=2).encode())
+    """Sign and store a declaration. Raises: StoreError, SettingError."""
+    content = {name: value for name, value in asdict(word).items() if name != "unsigned"}
+    key = cluster.settings.keys.lost_node(word.node)
+    signed = cluster.operators.sign(Kind.LOST, key, {**content, "when": word.when.isoformat()})
+    cluster.store.put(key, signed)
 
 
 def withdraw(cluster: Cluster, node: Node) -> None:
     """Delete every declaration about a node's machine, under whatever name. Raises: StoreError."""
     store, keys = cluster.store, cluster.settings.keys
     for key in tuple(store.keys(keys.lost)):
-        word = _parse(store.get(key)) if key.endswith(".json") else None
+        word = _parse(cluster, key, store.look(key) or b"") if key.endswith(".json") else None
         if key == keys.lost_node(node.name) or (word and word.address == str(node.address)):
             store.delete(key)
 
 
 def _by_address(words: Iterable[LossDeclaration]) -> Mapping[str, LossDeclaration]:
-    """The newest declaration about each machine."""
-    return {word.address: word for word in sorted(words, key=lambda word: word.when)}
+    """The newest declaration about each machine, of those that an operator signed; else of the others."""
+    return {word.address: word for word in sorted(words, key=lambda word: (not word.unsigned, word.when))}
 
 
-def _parse(content: bytes) -> LossDeclaration | None:
+def _parse(cluster: Cluster, key: str, content: bytes) -> LossDeclaration | None:
+    read = cluster.operators.read(Kind.LOST, key, content)
     try:
-        return records.read(LossDeclaration, content)
+        return records.typed(LossDeclaration, {**read.document, "unsigned": read.fault})
     except records.Unfit:
         return None

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.fake.wires import Wires
 
 
-NOTES = ("/journal/", "/reports/", "/lease.json", "/recover-spent.json")
+NOTES = ("/journal/", "/reports/", "/lease.json", "/consent.json")
 """Keys of notes. If such a write fails, nothing stops. So it does not count as an effect."""
 
 

@@ -85,7 +85,7 @@ def test_an_agent_replaces_nothing_and_takes_what_is_there_for_an_earlier_attemp
 
 def test_a_node_cannot_write_what_operators_write(bucket: Bucket, server: Server, node: Any) -> None:
     made, prefix = make.copy_of(MANIFEST), f"{bucket.prefix}/lab/"
-    names = ("lost/manager-a.json", "lease.json", "recover-spent.json", "journal/x.json", "data/x/x.manifest.json")
+    names = ("lost/manager-a.json", "lease.json", "consent.json", "journal/x.json", "data/x/x.manifest.json")
     for key in (made.drill_key, made.keep_key, *(prefix + name for name in names)):
         with pytest.raises(ClientError) as caught:
             node.put_object(Bucket="plain", Key=key, Body=b"y")

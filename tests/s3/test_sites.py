@@ -327,11 +327,11 @@ def test_two_operators_who_see_different_sites_exclude_each_other(two: Settings,
 
 def test_spent_consent_is_known_at_either_site(two: Settings, lost: Settings) -> None:
     agreed = two.model_copy(update={"recover": True})
-    consent.spend(Cluster(agreed), agreed.recover)
-    assert consent.is_spent(Store(lost.backup.sites), lost.keys)
     consent.keep_up(Cluster(two), Plan(Kind.HEALTHY))
-    assert not consent.is_spent(Store(two.backup.sites), two.keys)
-    assert not consent.is_spent(Store(lost.backup.sites), lost.keys)
+    assert not consent.is_spent(Cluster(two), Store(two.backup.sites))
+    assert not consent.is_spent(Cluster(lost), Store(lost.backup.sites))
+    consent.settle(Cluster(agreed), agreed.recover)
+    assert consent.is_spent(Cluster(lost), Store(lost.backup.sites))
 
 
 def test_what_is_for_now_goes_to_the_first_site_that_answers(two: Settings, lost: Settings, server: Server) -> None:

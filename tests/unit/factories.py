@@ -13,6 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import asyncssh
 import pyrage
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -33,12 +34,25 @@ IDENTITY = pyrage.x25519.Identity.generate()
 """Opens the copies of the settings here."""
 
 
+FOLDER = Path(tempfile.mkdtemp(prefix="requorum-tests-"))
+atexit.register(shutil.rmtree, FOLDER)
+
+
 def _identity_file() -> str:
-    folder = tempfile.mkdtemp(prefix="requorum-tests-")
-    atexit.register(shutil.rmtree, folder)
-    file = Path(folder) / "identity"
+    file = FOLDER / "identity"
     file.write_text(f"{IDENTITY}\n")
     return str(file)
+
+
+def ssh_key(name: str = "key", algorithm: str = "ssh-ed25519") -> Path:
+    """A private SSH key of that name, which is made once. Its public half is beside it."""
+    file = FOLDER / name
+    if not file.exists():
+        key = asyncssh.generate_private_key(algorithm)
+        key.write_private_key(str(file))
+        file.chmod(0o600)
+        key.write_public_key(f"{file}.pub")
+    return file
 
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -49,7 +63,7 @@ RAW: dict[str, Any] = {
     "managers": [{"address": "10.77.1.11"}, {"address": "10.77.2.12"}, {"address": "10.77.3.13"}],
     "workers": [{"name": "worker-1", "address": "10.77.1.21"}, {"name": "worker-2", "address": "10.77.2.22"}],
     "hosts": {"driver": "docker", "image": "node:1", "endpoint": "unix:///engine.sock", "identities": "/ssh"},
-    "ssh": {"privateKeyFile": "/ssh/key", "knownHostsFile": "/ssh/known_hosts"},
+    "ssh": {"privateKeyFile": str(ssh_key()), "knownHostsFile": "/ssh/known_hosts"},
     "backup": {"bucket": "copies", "recipients": [str(IDENTITY.to_public())], "identityFile": _identity_file()},
 }
 

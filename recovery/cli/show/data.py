@@ -24,7 +24,14 @@ def table(copies: Sequence[Read], now: datetime, *, sites: bool = False, wide: b
     def cells(_: DataCopy, manifest: DataManifest | DamagedCopy) -> Sequence[Cell]:
         if isinstance(manifest, DamagedCopy):
             return ("", "", styled("damaged", "red"), *(("",) * len(WIDE) if wide else ()))
-        remarks = "files changed during the copy" if manifest.changed else ""
+        remarks = ", ".join(
+            text
+            for text, holds in {
+                "unsigned": manifest.unsigned,
+                "files changed during the copy": manifest.changed,
+            }.items()
+            if holds
+        )
         more = (manifest.source, manifest.node, f"{manifest.size:,} B") if wide else ()
         return (f"{manifest.plain_size:,} B", manifest.service, remarks, *more)
 
@@ -46,7 +53,18 @@ def _facts(manifest: DataManifest) -> Mapping[str, Any]:
         "plainSha256": found["plain_sha256"],
         **{
             key: found[key]
-            for key in ("service", "image", "node", "slot", "volume", "seconds", "changed", "size", "sha256")
+            for key in (
+                "service",
+                "image",
+                "node",
+                "slot",
+                "volume",
+                "seconds",
+                "changed",
+                "size",
+                "sha256",
+                "unsigned",
+            )
         },
         **{key: list(found[key]) for key in ("command", "recipients")},
     }

@@ -7,11 +7,16 @@ from rich.table import Table
 
 from recovery.operations.report import VERSION
 
+MAIN = ("name", "diagnosis", "lost", "copy", "survivor", "begun", "ended", "rto", "rpo", "verdict", "by", "how")
+
 
 def listing_json(cluster: str, reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The list of reports as the JSON contract has it, each with its name and its main figures."""
-    keys = ("name", "diagnosis", "lost", "copy", "survivor", "begun", "ended", "rto", "rpo", "verdict", "by", "how")
-    return {"version": VERSION, "cluster": cluster, "reports": [{key: one[key] for key in keys} for one in reports]}
+    return {"version": VERSION, "cluster": cluster, "reports": [_main(one) for one in reports]}
+
+
+def _main(one: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {**{key: one[key] for key in MAIN}, "unsigned": one.get("unsigned", "")}
 
 
 def table(reports: Sequence[Mapping[str, Any]], *, wide: bool = False) -> Table:
@@ -23,7 +28,8 @@ def table(reports: Sequence[Mapping[str, Any]], *, wide: bool = False) -> Table:
         rto = f"{one['rto']['provenSeconds']:.1f} s"
         lost = ", ".join(one["lost"]) or "nothing"
         by = (one["by"],) if wide else ()
-        shown.add_row(*map(str, (one["name"], one["diagnosis"] or "", lost, rto, _rpo(one), one["verdict"], *by)))
+        verdict = f"{one['verdict']}, unsigned" if one.get("unsigned") else one["verdict"]
+        shown.add_row(*map(str, (one["name"], one["diagnosis"] or "", lost, rto, _rpo(one), verdict, *by)))
     return shown
 
 

@@ -29,6 +29,7 @@ from recovery.errors import (
     StoreSilent,
     TransportError,
 )
+from recovery.node.signing import Kind
 from recovery.operations import agents, readiness
 from recovery.operations.agents import AgentStatus
 from recovery.s3 import probe as probe_of_setup
@@ -134,11 +135,10 @@ class Stage:
     def drilled(self, proof: Proof, *, copies: bool) -> Settings:
         """Each manager's last drill, or the last one of its copies."""
         settings = self.lose()
-        content = json.dumps({"proof": proof.to_dict()}).encode()
         objects = self.wires.objects
         keys = [key.replace(".manifest.json", ".drill.json") for key in objects if key.endswith(".manifest.json")]
         for key in keys if copies else [KEYS.drill(node.name) for node in settings.managers]:
-            objects[key] = content
+            objects[key] = Cluster(settings).operators.sign(Kind.DRILL, key, {"proof": proof.to_dict()})
         return settings
 
     def manifests(self, change: Callable[[bytes], bytes]) -> Settings:

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,7 +12,9 @@ from typer.testing import CliRunner
 from recovery import cli
 from recovery.cli import doctor as doctor_command
 from recovery.cluster import Cluster
+from recovery.copies.copy import TIME
 from recovery.errors import StoreError
+from recovery.node.signing import Kind as Object
 from recovery.operations import unfinished
 from recovery.operations.assess import UNCHANGED, assess
 from recovery.planning.guidance import PROVE
@@ -19,7 +22,6 @@ from recovery.steps import journal
 from recovery.steps.entry import PLAN
 from tests.fake.cases import Case, Scene, Theatre, names, quiet
 from tests.fake.wires import wired
-from tests.unit import factories as make
 
 Run = Callable[..., Any]
 
@@ -118,13 +120,21 @@ def test_a_run_without_a_report_is_told_first(stage: Any) -> None:
         assert document["next"] == PROVE
 
 
-def test_a_step_is_unfinished_until_a_report_is_newer() -> None:
-    keys = make.settings().keys
-    step, older = "20260102T030405000000Z-join-manager-b.json", "20260102T030404000000Z-force-manager-a.json"
-    plan = "20260102T030400000000Z-plan-lab.json"
-    assert unfinished.begun(keys, [keys.journal + plan]) is None
-    listed = [keys.journal + step, keys.journal + plan, keys.journal + older, f"{keys.root}other/{older}"]
-    assert unfinished.begun(keys, listed) == make.NOW.replace(second=4)
-    assert unfinished.begun(keys, [*listed, f"{keys.reports}20260102T030404500000Z.json"]) == make.NOW
-    assert unfinished.begun(keys, [*listed, f"{keys.reports}20260102T030406000000Z.json"]) is None
-    assert unfinished.begun(keys, [*listed, f"{keys.reports}20260102T030406000000Z.md"]) is not None
+def test_a_step_is_unfinished_until_a_report_is_newer(stage: Any) -> None:
+    scene, _ = stage(Case(3, frozenset()))
+    cluster = Cluster(scene.settings)
+
+    def begun() -> Any:
+        return unfinished.begun(cluster, cluster.catalog())
+
+    journal.begin(cluster, PLAN, "lab", quiet)
+    assert begun() is None
+    first = journal.begin(cluster, "force", "manager-a", quiet)
+    second = journal.begin(cluster, "join", "manager-b", quiet)
+    assert begun() == first.begun
+    for moment, left in ((second.begun, second.begun), (datetime.now(UTC), None)):
+        key = f"{scene.settings.keys.reports}{moment.strftime(TIME)}.json"
+        cluster.store.put(key, b"{}")
+        assert begun() is not None, "a report that no operator signed ends nothing"
+        cluster.store.put(key, cluster.operators.sign(Object.REPORT, key, {}))
+        assert begun() == left

@@ -116,7 +116,7 @@ def test_each_decision_says_why() -> None:
 def test_only_what_is_whole_by_its_manifest_is_judged() -> None:
     manifest = make.manifest(size=100, proof=Proof(Verdict.PROVEN, NOW))
     copy = make.copy_of(manifest)
-    assert candidate(copy, manifest, None) == Candidate(copy, make.CLUSTER, proven=True, ca=make.ca_sha256())
+    assert candidate(copy, manifest, None) == Candidate(copy, make.CLUSTER, proven=True, signer=make.ca_sha256())
     torn = DamagedCopy("looking at it", "99 of 100 bytes are there (main)", remedy="")
     assert candidate(copy, torn, None) == Candidate(copy, fault="99 of 100 bytes are there (main)")
     there = replace(copy, sites=("second",))

@@ -6,8 +6,10 @@ from pathlib import Path
 import pyrage
 import pytest
 
-from recovery.copies.manifest import drilled, from_json
+from recovery.copies import drilled
+from recovery.copies.manifest import from_json
 from recovery.errors import DamagedCopy
+from recovery.node.signing import Operators
 from recovery.s3 import sealing
 from recovery.s3.sealing import Identities, Unreadable
 from recovery.settings import Settings
@@ -69,4 +71,5 @@ def test_a_disk_that_is_full_is_not_the_copys_fault(tmp_path: Path, identities: 
 def test_a_manifest_nested_without_end_is_none(text: bytes) -> None:
     with pytest.raises(DamagedCopy, match="not a manifest"):
         from_json(text, source="it")
-    assert drilled([text]) is None
+    of = make.settings()
+    assert drilled.newest(Operators(of.ssh, of.operators), "drills/a.json", [text]) == (None, "it cannot be read")

@@ -12,7 +12,6 @@ from recovery.cluster import Cluster
 from recovery.data import backup as backups
 from recovery.data import restore as restoring
 from recovery.data.catalog import DataCatalog, DataCopy
-from recovery.data.manifest import from_json
 from recovery.errors import DamagedCopy, NoUsableCopy, Refused, SettingError
 from recovery.settings import Settings
 from tests.unit import factories as make
@@ -32,7 +31,7 @@ def test_a_copy_is_taken_and_told_whole(of: Settings, bucket: Any, node: Node) -
     stored = {entry.key: entry.get()["Body"].read() for entry in bucket.objects.all()}
     assert set(stored) == {made.copy.key, made.copy.manifest_key}
     assert b"two" not in stored[made.copy.key]
-    found = from_json(stored[made.copy.manifest_key], source="it")
+    found = DataCatalog(Cluster(of)).manifest(made.copy)
     assert found == made.manifest
     origin = (found.service, found.image, found.node, found.slot, found.command, found.cluster_id)
     assert origin == ("db", "db:1", "worker-1", 1, tuple(DUMP), make.CLUSTER)

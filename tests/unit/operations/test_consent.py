@@ -19,13 +19,14 @@ REFUSED = Plan(Kind.ALL_LOST, copy="swarm-a", refusal=Refusal("it moves a manage
 
 
 def spent() -> bool:
-    return consent.is_spent(Store(ON.backup.sites), ON.keys)
+    return consent.is_spent(Cluster(ON), Store(ON.backup.sites))
 
 
 def test_a_flag_that_is_given_at_a_loss_counts_until_the_recovery_is_proven(bucket: Any) -> None:
+    consent.keep_up(Cluster(OFF), HEALTHY)
     consent.keep_up(Cluster(ON), LOST)
     assert not spent()
-    consent.spend(Cluster(ON), ON.recover)
+    consent.settle(Cluster(ON), ON.recover)
     assert spent()
 
 
@@ -56,10 +57,10 @@ def test_an_update_without_the_flag_renews_it(bucket: Any) -> None:
 def test_a_flag_that_is_typed_for_a_later_loss_counts_until_that_recovery_is_proven(
     bucket: Any, plan: Plan, given: dict[str, bool], goes: bool
 ) -> None:
-    consent.spend(Cluster(ON), ON.recover)
+    consent.settle(Cluster(ON), ON.recover)
     consent.keep_up(Cluster(ON), plan, **given)
     assert spent() is not goes
-    consent.spend(Cluster(ON), ON.recover)
+    consent.settle(Cluster(ON), ON.recover)
     assert spent()
 
 
@@ -72,8 +73,9 @@ def test_a_preview_without_the_flag_renews_nothing(bucket: Any) -> None:
 
 def test_the_id_of_a_plan_neither_uses_up_nor_renews(bucket: Any) -> None:
     by_id = make.settings(recover="r1234567")
+    consent.keep_up(Cluster(OFF), HEALTHY)
     consent.keep_up(Cluster(by_id), HEALTHY)
-    consent.spend(Cluster(by_id), by_id.recover)
+    consent.settle(Cluster(by_id), by_id.recover)
     assert not spent()
     consent.keep_up(Cluster(ON), HEALTHY)
     consent.keep_up(Cluster(by_id), HEALTHY)

@@ -13,7 +13,6 @@ from syrupy.assertion import SnapshotAssertion
 from recovery.cluster import Cluster
 from recovery.copies import contents
 from recovery.copies.catalog import Catalog
-from recovery.copies.copy import ARCHIVE
 from recovery.copies.manifest import Verdict
 from recovery.errors import CommandFailed, Refused
 from recovery.node import program
@@ -176,13 +175,3 @@ def test_a_damaged_copy_fails_and_is_chosen_last_from_then_on(theatre: Theatre) 
     assert set(tuple(before.by_trust(before.copies))[:3]) == set(chosen)
     after = Catalog(of)
     assert set(tuple(after.by_trust(after.copies))[-3:]) == set(chosen)
-
-
-def test_with_a_result_that_cannot_be_read_a_copy_is_not_proven(theatre: Theatre) -> None:
-    of = theatre.stage(Case(3, frozenset())).settings
-    lifecycle.fresh_copies(Cluster(of), say=quiet)
-    copy, *others = Catalog(of).copies
-    theatre.wires.objects[copy.key.removesuffix(ARCHIVE) + ".drill.json"] = b"{"
-    catalog = Catalog(of)
-    assert catalog.manifest(copy).verdict is Verdict.UNPROVEN
-    assert list(catalog.by_trust(catalog.copies)) == [*others, copy]

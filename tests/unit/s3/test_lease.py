@@ -1,5 +1,6 @@
 """The lease: two never hold it, a dead holder's is taken over, and one process shares it."""
 
+import re
 import subprocess
 import sys
 import threading
@@ -344,3 +345,34 @@ def test_a_manager_is_halted_by_one_operator_at_a_time(
     monkeypatch.setattr(restart, verb, halt)
     assert CliRunner().invoke(cli.app, [verb, "manager-a", "--yes"]).exit_code == 0
     assert alone == [True]
+
+
+def test_a_lease_is_listed_with_its_holder_and_broken_by_the_holders_id(
+    of: Settings, bucket: Any, stranger: lease._Holder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli.console, "_settings", lambda *_: of)
+
+    def run(*words: str) -> Any:
+        return CliRunner().invoke(cli.app, ["lease", *words])
+
+    shown = run().stdout
+    assert '"recovery" by a stranger' in shown
+    [holder] = re.findall(r"ID ([0-9a-f]{8})", shown)
+    wrong = run("--break", "00000000")
+    assert (wrong.exit_code, "code: no-such-name" in wrong.stderr) == (2, True)
+    assert held(bucket)
+    assert "is free" in run("--break", holder).stdout
+    stranger._renewal.join(5)
+    assert not held(bucket), "its holder does not take it back"
+    assert "nobody holds a lease" in run().stdout
+
+
+def test_a_lease_that_is_written_without_end_is_refused_with_the_remedy(
+    of: Settings, bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket.put_object(Key=KEY, Body=b"junk of somebody")
+    store = Cluster(of).store
+    [holding] = lease.holdings(store, [KEY])
+    monkeypatch.setattr(Site, "put_where", lambda *_: False)
+    with pytest.raises(Refused, match=r"replace the S3 credentials(?s:.*)code: lease-held$"):
+        lease.break_off(store, holding)

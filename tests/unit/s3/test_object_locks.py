@@ -28,7 +28,7 @@ def test_copies_and_unlock_keys_are_locked_and_nothing_else(s3: Any, sealed: Pat
     assert {name.split("/")[0] for name, mode in locks.items() if mode is None} == {
         "journal",
         "lease.json",
-        "recover-spent.json",
+        "consent.json",
     }
 
 

@@ -40,10 +40,7 @@ FOREIGN = (
     COPY.drill_key,
     COPY.keep_key,
     OF.keys.lost_node("manager-a"),
-    *(
-        HOME + name
-        for name in ("lease.json", "recover-spent.json", "journal/x.json", "reports/x.json", "lost/swarm-x.json")
-    ),
+    *(HOME + name for name in ("lease.json", "consent.json", "journal/x.json", "reports/x.json", "lost/swarm-x.json")),
     HOME + "data/orders/data-orders-20260102T030405000000Z.manifest.json",
     HOME + "data/swarm-orders/data-swarm-orders-20260102T030405000000Z.manifest.json",
     COPY.key.replace("/manager-a/", "/manager-z/"),

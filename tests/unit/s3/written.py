@@ -32,4 +32,4 @@ def write_everything(settings: Settings, sealed: Path) -> None:
     Escrow(settings).keep(UNLOCK)
     with Cluster(settings).hold("recovery", say=print):
         journal.begin(Cluster(settings), "force", "manager-a", print)
-        consent.spend(Cluster(settings), settings.recover)
+        consent.settle(Cluster(settings), settings.recover)

@@ -14,6 +14,7 @@ from recovery.cli import cluster as recover_command
 from recovery.cluster import Cluster
 from recovery.copies.catalog import Catalog
 from recovery.errors import EngineError, ProofFailed, StoreError
+from recovery.node.signing import Kind as Signature
 from recovery.operations import lifecycle, reports
 from recovery.operations.assess import Assessment
 from recovery.planning.diagnosis import Kind, diagnose
@@ -23,7 +24,7 @@ from recovery.s3 import store as store_module
 from recovery.settings import Settings
 from recovery.steps import journal
 from recovery.steps import prove as steps_prove
-from recovery.steps.entry import BEGUN, DONE, FAILED, Entry, from_json
+from recovery.steps.entry import BEGUN, DONE, FAILED, Entry, from_document
 from recovery.steps.prove import Health
 from recovery.survey import workload
 from recovery.swarm.records import Unfit
@@ -294,40 +295,42 @@ def test_an_entry_reads_back_as_it_was(of: Settings) -> None:
         "ann@desk",
         facts={"diagnosis": "healthy", "missing": [], "survivor": None, "copy": None, "containers": {"w": {"a": "b"}}},
     )
-    assert from_json(entry.to_json()) == entry
+    assert from_document(json.loads(json.dumps(entry.to_document()))) == entry
     assert entry.name == "20260102T030405000000Z-plan-lab.json"
     ended = entry.ended(make.NOW + timedelta(seconds=2.5), "broke")
     assert (ended.seconds, ended.outcome, ended.name) == (2.5, FAILED, entry.name)
-    assert json.loads(ended.to_json())["begun"] == "2026-01-02T03:04:05+00:00"
+    assert ended.to_document()["begun"] == "2026-01-02T03:04:05+00:00"
 
 
-def plan_entry(**facts: Any) -> bytes:
+def plan_entry(**facts: Any) -> dict[str, Any]:
     whole = {"diagnosis": "all lost", "missing": [], "survivor": None, "copy": None, **facts}
-    return Entry("plan", "lab", make.NOW, "ann@desk", facts=whole).to_json()
+    return Entry("plan", "lab", make.NOW, "ann@desk", facts=whole).to_document()
 
 
 @pytest.mark.parametrize(
-    "text",
+    "document",
     [
-        b"[]",
-        b"{}",
-        plan_entry().replace(b'"begun": "20', b'"begun": "yesterday 20'),
+        {},
+        {**plan_entry(), "begun": "yesterday"},
         plan_entry(copy="swarm-x"),
         plan_entry(missing="manager-a"),
         plan_entry(containers=[]),
         plan_entry(steps=[{"node": "a"}]),
         plan_entry(leaderSeen={"a": "yesterday"}),
         plan_entry(unsure="all"),
-        json.dumps({**json.loads(plan_entry()), "facts": []}).encode(),
-        json.dumps({**json.loads(plan_entry()), "facts": {}}).encode(),
-        json.dumps({**json.loads(plan_entry()), "outcome": "unknown"}).encode(),
+        {**plan_entry(), "facts": []},
+        {**plan_entry(), "facts": {}},
+        {**plan_entry(), "outcome": "unknown"},
     ],
 )
-def test_an_entry_of_another_form_is_none_and_stops_no_proof(of: Settings, said: list[str], text: bytes) -> None:
+def test_an_entry_of_another_form_is_none_and_stops_no_proof(
+    of: Settings, said: list[str], document: dict[str, Any]
+) -> None:
     with pytest.raises(Unfit):
-        from_json(text)
+        from_document(document)
     begin(of, said, STEP)
-    Cluster(of).store.put(f"{of.keys.journal}20260102T030405000000Z-plan-lab.json", text)
+    key = f"{of.keys.journal}20260102T030405000000Z-plan-lab.json"
+    Cluster(of).store.put(key, Cluster(of).operators.sign(Signature.JOURNAL, key, document))
     assert conclude(of, said)
     assert reports.load(Cluster(of))["verdict"] == "proven"
 

@@ -27,7 +27,7 @@ def test_marks_are_written_read_and_released(of: Settings, bucket: Any, tmp_path
     listed = Catalog(of)
     for text in (b"{", b""):
         bucket.put_object(Key=copy.keep_key, Body=text)
-        assert keeps.read(Catalog(of)) == {copy: Keep("Requorum cannot read the mark", "", None)}
+        assert keeps.read(Catalog(of)) == {copy: Keep("Requorum cannot read the mark", "", None, "it cannot be read")}
     bucket.Object(copy.keep_key).delete()
     assert list(keeps.read(listed)) == [copy], "what was listed holds"
     bucket.put_object(Key=copy.keep_key, Body=b"{")

@@ -67,7 +67,7 @@ COMMANDS = {
     "data prune": Listed("data", "Remove the data copies that no rule of requorum:backup.retention keeps.", DATA),
     "init": Listed("init", "Write the stack file of a new cluster, or of a running swarm with --from.", SET_UP),
     "s3": Listed("s3", "Test what the S3 servers support.", SET_UP),
-    "policy": Listed("s3", "Print the S3 policy that the nodes' credentials need.", SET_UP),
+    "policy": Listed("s3", "Print the S3 policy that agents, or one command, need.", SET_UP),
     "escrow": Listed(
         "copies",
         "Store an unlock key, read from standard input, in escrow in S3, sealed to requorum:escrow.recipients.",

@@ -44,7 +44,7 @@ def show_policy(
     stack: StackOption = "",
     config_file: FileOption = None,
 ) -> None:
-    """Print the S3 policy that the credentials of the agents, or of one command, need."""
+    """Print the S3 policy that agents, or one command, need."""
     with opened(stack, config_file) as cluster:
         settings = cluster.settings
         sites = settings.backup.sites

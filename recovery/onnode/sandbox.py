@@ -11,6 +11,7 @@ import fcntl
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -51,6 +52,8 @@ UNPACK = 'set -o pipefail; zstd -q -dc "$1" | tar --sparse -xpf - -C "$2" swarm'
 AT_FAULT = 3
 """The exit status of this program if the copy is damaged."""
 KILLED = (137, -9)
+LOGGED = re.compile(r'level=panic msg="((?:[^"\\]|\\.)*)"')
+"""The engine's last message if its logger panics: Go then prints `panic: (*logrus.Entry) 0x…`, which tells nothing."""
 POLL = 0.02
 START_SECONDS = 30.0
 DOCKERD = (
@@ -224,10 +227,11 @@ def _ends(engine: "subprocess.Popen[bytes]") -> bool:
 
 
 def _last_words() -> str:
-    """The last message of the engine, without the trace of a panic."""
+    """The last message of the engine, without the trace of a panic. A panic of its logger names only where the message was."""
     lines = LOG.read_text(errors="replace").strip().splitlines()
     panics = [line for line in lines if line.startswith(("panic:", "fatal error:"))]
-    return [*lines[-1:], *panics[:1]][-1] if lines else "it said nothing"
+    logged = [found[1] for line in lines if (found := LOGGED.search(line))]
+    return [*lines[-1:], *panics[:1], *logged[:1]][-1] if lines else "it said nothing"
 
 
 def _available() -> int:

@@ -60,7 +60,7 @@ class Operator:
         """Carry out the plan, once the engines have settled. Its ID consents to it."""
         self.swarm.until(self._is_done, "the plan is carried out")
         self.swarm.await_standing(*MANAGERS, *WORKERS)
-        assert requorum(self.swarm.stack, "status").status == 0
+        self.swarm.until(lambda: requorum(self.swarm.stack, "status").status == 0, "nothing is wrong")
 
     def refused(self) -> dict[str, str]:
         """Why nothing is done now; empty if something is done."""
@@ -76,6 +76,8 @@ class Operator:
                 self._leaves(refusal["remedy"])
             return False
         self.said += plan["losses"]
+        if not plan["steps"]:
+            return self.swarm.stands(*MANAGERS, *WORKERS)
         done = requorum(self._variant(recover=plan["id"] or None), "recover", "--yes")
         assert done.status == 0 or "code: plan-outdated" in done.errors, done.text + done.errors
         return done.status == 0 and self.swarm.stands(*MANAGERS, *WORKERS)

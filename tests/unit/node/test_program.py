@@ -120,6 +120,11 @@ def _without_namespaces(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     [
         ("kill -KILL $$", sandbox.Unable, "killed, for want of memory: 301 MiB were allowed"),
         ("echo 'panic: torn'; exit 2", sandbox.Failed, "the engine broke down over it: panic: torn"),
+        (
+            """echo 'time="x" level=panic msg="tocommit(9) is out of range" module=raft'; echo 'panic: (*logrus.Entry) 0x1'; exit 2""",
+            sandbox.Failed,
+            r"the engine broke down over it: tocommit\(9\) is out of range$",
+        ),
         ("exec sleep 60", sandbox.Unable, "did not answer: gone"),
     ],
 )

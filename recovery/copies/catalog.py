@@ -1,5 +1,6 @@
 """The copies of one cluster in S3: the list, the state of each, and the best one to restore from."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
 
-from recovery.copies import contents, naming, owners
+from recovery.copies import contents, layout, naming, owners
 from recovery.copies.copy import Copy, at, newest_first, of
 from recovery.copies.manifest import (
     NO_REMEDY,
@@ -47,13 +48,14 @@ class Catalog:
         self.prefix = settings.keys.root
         self._then = self.store.then
         self._identity_file = settings.backup.identity_file
-        self._nodes = settings.managers
+        self._nodes = settings.nodes
         self._managers = sorted(manager.name for manager in settings.managers)
         self._manifests: dict[Copy, Manifest] = {}
         self._lengths: dict[Copy, int] = {}
         """How many bytes each manifest has."""
         self._replicas = Replicas("requorum backup", NO_REMEDY)
         self._places = self._then.listed(self.prefix)
+        layout.require_known(self._places, settings.keys, self._then.look)
         self.copies = newest_first(copy for copy in self._ending(MANIFEST) if copy.key in self._places)
         self.marked = newest_first(self._ending(KEEP))
         if self._then.fault and not self.copies:
@@ -164,8 +166,8 @@ class Catalog:
 
     @cached_property
     def owners(self) -> Owners:
-        """Whose copies are whose, as the newest copy of each manager that ever had one tells. Raises: StoreError."""
-        newest = self.newest_manifests()
+        """Whose copies are whose, as the newest copies tell. Raises: StoreError."""
+        newest = self.newest_of_machines
         return owners.known(self._nodes, (newest[copy] for copy in sorted(newest, key=lambda copy: copy.dated)))
 
     def owner(self, copy: Copy) -> str:
@@ -179,14 +181,13 @@ class Catalog:
 
     @cached_property
     def names(self) -> Mapping[str, Collection[str]]:
-        """The names under which copies of each manager of the settings are, as the newest copy of each name tells, by the name
-        that the manager has now. Copies that another machine left under one of them are there too. Raises: StoreError.
+        """The names under which copies of each manager of the settings are, as the newest copies tell, by the name that the
+        manager has now. Copies that another machine left under one of them are there too. Raises: StoreError.
         """
-        read = self.newest_manifests()
-        owned = {name: name for name in {copy.manager for copy in self.copies}}
-        owned |= {copy.manager: self.owners.of(manifest) for copy, manifest in read.items()}
+        owned = {(copy.manager, self.owners.of(manifest)) for copy, manifest in self.newest_of_machines.items()}
+        read = {name for name, _ in owned}
         return {
-            manager: sorted({name for name, owner in owned.items() if owner == manager} | ({manager} - owned.keys()))
+            manager: sorted({name for name, owner in owned if owner == manager} | ({manager} - read))
             for manager in self._managers
         }
 
@@ -212,6 +213,21 @@ class Catalog:
         with ThreadPoolExecutor(max_workers=BATCH) as pool:
             read = zip(newest, pool.map(self._try_manifest, newest), strict=True)
             return {copy: manifest for copy, manifest in read if not isinstance(manifest, DamagedCopy)}
+
+    @cached_property
+    def newest_of_machines(self) -> dict[Copy, Manifest]:
+        """The `newest_manifests`, and each manager's newest copy from its address, if a machine that was given the manager's
+        name has a newer one under it. Such a machine has copies under two names. Raises: StoreError."""
+        newest = self.newest_manifests()
+        names = Counter(manifest.address for manifest in newest.values())
+        left = {str(node.address) for node in self._nodes if node.name in self._managers} - names.keys()
+        shared = [copy.manager for copy, manifest in newest.items() if names[manifest.address] > 1]
+        for copy, manifest in self.reading(self._under(*shared) if left else ()):
+            if isinstance(manifest, Manifest) and manifest.address in left:
+                newest[copy], left = manifest, left - {manifest.address}
+            if not left:
+                break
+        return newest
 
     def named(self, name: str) -> Copy:
         """The copy of that name, which may be short (`naming.find`). Raises: NoUsableCopy, StoreError."""

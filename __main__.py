@@ -3,7 +3,7 @@
 import pulumi
 
 from components.cluster import Cluster as ClusterComponent
-from components.command_line import consent_is_typed
+from components.command_line import consent_is_typed, refreshes
 from components.progress import say, stop
 from components.settings import from_program
 from recovery.cluster import Cluster
@@ -29,7 +29,7 @@ except RequorumError as error:
 for line in assessment.shown(settings):
     pulumi.log.info(plain(line))
 try:
-    faults = setup.require_for_update(cluster, assessment)
+    faults = setup.require_for_update(cluster, assessment, refreshed=refreshes())
 except RequorumError as error:
     stop(error)
 

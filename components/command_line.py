@@ -30,6 +30,10 @@ OF_SOME = (("-t", "--target"), ("--exclude",))
 """The options that limit a command to some resources."""
 
 
+NO_REFRESH = re.compile(r"(-r|--refresh)=(0|f|F|false|FALSE|False)")
+"""The option with which Pulumi does not ask what became of its resources, as its parser accepts it."""
+
+
 class Deletion(Enum):
     """Why Pulumi deletes a resource."""
 
@@ -52,6 +56,11 @@ def consent_is_typed() -> bool:
 def deletion() -> Deletion:
     """Why the running `pulumi` deletes resources. An unreadable command line counts as a change, which ends no swarm."""
     return _of_pulumi(lambda pulumi: deletion_by(pulumi.cmdline()[1:]), Deletion.CHANGE)
+
+
+def refreshes() -> bool:
+    """Whether the running `pulumi` first asks what became of its resources. The project says so, and an option may differ."""
+    return _of_pulumi(lambda pulumi: not any(map(NO_REFRESH.fullmatch, pulumi.cmdline()[1:])), True)
 
 
 def stack_file() -> Path | None:

@@ -29,6 +29,7 @@ from recovery.cluster import Cluster
 from recovery.errors import Refused
 from recovery.operations import ending, lifecycle
 from recovery.operations.report import PULUMI
+from recovery.planning import departures
 from recovery.planning.consented import with_join
 from recovery.planning.diagnosis import NO_QUORUM, Diagnosis, Kind, diagnose
 from recovery.planning.membership import Membership, membership_of
@@ -193,6 +194,10 @@ class HealthProvider(_Provider):
     """Proof that the whole cluster is as the settings describe it. Pulumi makes it again after each change of its inputs."""
 
     def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
+        """Pulumi calls this for a preview too, which therefore says who leaves."""
+        if departed := _departed(olds, news):
+            for line in departures.lines(departures.leaving(_look(self._cluster), departed)):
+                say(line)
         rests = any(olds.get(key) != news.get(key) for key in ("cluster_id", "generation", "members"))
         wants = _of_wanted(olds, news) != _of_wanted(news, news)
         return DiffResult(changes=rests or wants or olds["health"] != Kind.HEALTHY or bool(news.get("changes")))
@@ -202,7 +207,7 @@ class HealthProvider(_Provider):
 
     def update(self, _id: str, olds: Props, news: Props) -> UpdateResult:
         """Nodes that the stack file no longer has leave before the proof. Pulumi deletes their resources only after it."""
-        departed = set(olds["members"].values()) - set(news["members"].values())
+        departed = _departed(olds, news)
         if departed and depart(self._cluster, departed, say=say):
             lifecycle.fresh_copies(self._cluster, say=say)
         return UpdateResult(self._prove(news))
@@ -352,6 +357,11 @@ def _of_wanted(state: Props, news: Props) -> Props:
         _, *named, _ = now.get(name, [role, *availability, labels])
         nodes[name] = [role, availability if any(named) else [], labels]
     return {**wanted, "nodes": nodes}
+
+
+def _departed(olds: Props, news: Props) -> set[str]:
+    """The node IDs of the last proof that no member has any more."""
+    return set(olds["members"].values()) - set(news["members"].values())
 
 
 def _is_planned(news: Props) -> bool:

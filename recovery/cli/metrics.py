@@ -13,6 +13,7 @@ from recovery.cli.progress import progress
 from recovery.cli.show.metrics import Live, Watched
 from recovery.cli.status import look, shown
 from recovery.cluster import Cluster
+from recovery.copies.latest import since_proven
 from recovery.copies.manifest import Manifest
 from recovery.data.catalog import DataCatalog
 from recovery.errors import LocalError, RequorumError, SettingError
@@ -87,7 +88,7 @@ def _watched(cluster: Cluster) -> Watched:
         drills, owners = last_drills.last(cluster, listed), listed.owners
         copies = [
             (copy, as_known(read, owners.of(read), now.survey) if isinstance(read, Manifest) else read)
-            for copy, read in listed.since_proven()
+            for copy, read in since_proven(listed)
         ]
     except RequorumError:
         return Watched(status, None, managers, {}, {}, sites=len(settings.backup.sites))

@@ -1,5 +1,6 @@
 """The copies of one cluster in S3: the list, the state of each, and the best one to restore from."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
 
-from recovery.copies import contents, drilled, naming, owners
+from recovery.copies import contents, drilled, layout, naming, owners
 from recovery.copies.copy import Copy, at, newest_first, of
 from recovery.copies.manifest import (
     NO_REMEDY,
@@ -48,7 +49,7 @@ class Catalog:
         self.prefix = settings.keys.root
         self._then = self.store.then
         self._identity_file = settings.backup.identity_file
-        self._nodes = settings.managers
+        self._nodes = settings.nodes
         self._managers = sorted(manager.name for manager in settings.managers)
         self._manifests: dict[Copy, Manifest] = {}
         self.cas = frozenset(settings.ca_sha256)
@@ -61,6 +62,7 @@ class Catalog:
         """The copies with the result of a drill that does not count, by name, and why."""
         self._replicas = Replicas("requorum backup", NO_REMEDY)
         self._places = self._then.listed(self.prefix)
+        layout.require_known(self._places, settings.keys, self._then.look)
         self.copies = newest_first(copy for copy in self._ending(MANIFEST) if copy.key in self._places)
         self.marked = newest_first(self._ending(KEEP))
         if self._then.fault and not self.copies:
@@ -182,8 +184,8 @@ class Catalog:
 
     @cached_property
     def owners(self) -> Owners:
-        """Whose copies are whose, as the newest copy of each manager that ever had one tells. Raises: StoreError."""
-        newest = self.newest_manifests()
+        """Whose copies are whose, as the newest copies tell. Raises: StoreError."""
+        newest = self.newest_of_machines
         return owners.known(self._nodes, (newest[copy] for copy in sorted(newest, key=lambda copy: copy.dated)))
 
     def owner(self, copy: Copy) -> str:
@@ -197,14 +199,13 @@ class Catalog:
 
     @cached_property
     def names(self) -> Mapping[str, Collection[str]]:
-        """The names under which copies of each manager of the settings are, as the newest copy of each name tells, by the name
-        that the manager has now. Copies that another machine left under one of them are there too. Raises: StoreError.
+        """The names under which copies of each manager of the settings are, as the newest copies tell, by the name that the
+        manager has now. Copies that another machine left under one of them are there too. Raises: StoreError.
         """
-        read = self.newest_manifests()
-        owned = {name: name for name in {copy.manager for copy in self.copies}}
-        owned |= {copy.manager: self.owners.of(manifest) for copy, manifest in read.items()}
+        owned = {(copy.manager, self.owners.of(manifest)) for copy, manifest in self.newest_of_machines.items()}
+        read = {name for name, _ in owned}
         return {
-            manager: sorted({name for name, owner in owned.items() if owner == manager} | ({manager} - owned.keys()))
+            manager: sorted({name for name, owner in owned if owner == manager} | ({manager} - read))
             for manager in self._managers
         }
 
@@ -243,6 +244,21 @@ class Catalog:
         """Whether the newest copies, or any that were read, are under different CAs. Raises: StoreError."""
         self.newest_manifests()
         return len({manifest.ca_sha256 for manifest in self._manifests.values()}) > 1
+
+    @cached_property
+    def newest_of_machines(self) -> dict[Copy, Manifest]:
+        """The `newest_manifests`, and each manager's newest copy from its address, if a machine that was given the manager's
+        name has a newer one under it. Such a machine has copies under two names. Raises: StoreError."""
+        newest = self.newest_manifests()
+        names = Counter(manifest.address for manifest in newest.values())
+        left = {str(node.address) for node in self._nodes if node.name in self._managers} - names.keys()
+        shared = [copy.manager for copy, manifest in newest.items() if names[manifest.address] > 1]
+        for copy, manifest in self.reading(self._under(*shared) if left else ()):
+            if isinstance(manifest, Manifest) and not manifest.strange and manifest.address in left:
+                newest[copy], left = manifest, left - {manifest.address}
+            if not left:
+                break
+        return newest
 
     def named(self, name: str) -> Copy:
         """The copy of that name, which may be short (`naming.find`). Raises: NoUsableCopy, StoreError."""
@@ -299,36 +315,6 @@ class Catalog:
                 rest[verdict].append(copy)
         for left in rest.values():
             yield from left
-
-    def since_proven(self) -> list[tuple[Copy, Manifest | DamagedCopy]]:
-        """The copies under each manager's name with their manifests, newest first, down to the newest proven one that a swarm
-        may be restored from. Raises: StoreError.
-        """
-        found = []
-        for name in sorted({copy.manager for copy in self.copies}):
-            for copy, manifest in self.reading(self._under(name)):
-                found.append((copy, manifest))
-                if not isinstance(manifest, DamagedCopy) and manifest.restores_proven:
-                    break
-        return found
-
-    def recent(self) -> dict[str, list[tuple[Copy, Manifest | DamagedCopy]]]:
-        """For each manager of the settings its newest copies with their manifests, down to the newest proven one that a swarm
-        may be restored from, as far as `BATCH` copies before the newest one tell. Raises: StoreError.
-        """
-        of_each = self.newest_by_manager()
-        found = {name: [read] for name, read in zip(of_each, self.reading(of_each.values()), strict=True)}
-        for name, newest in found.items():
-            _, manifest = newest[0]
-            if not isinstance(manifest, DamagedCopy) and manifest.restores_proven:
-                continue
-            for copy, earlier in self.reading(self.of(name)[1 : BATCH + 1]):
-                if self.owner(copy) != name:
-                    continue
-                newest.append((copy, earlier))
-                if not isinstance(earlier, DamagedCopy) and earlier.restores_proven:
-                    break
-        return found
 
     def first(self, manager: str) -> Copy | None:
         """The oldest copy under the `names` of a manager. Raises: StoreError."""

@@ -130,12 +130,16 @@ def assess(cluster: Cluster, *, typed: bool = False, now: datetime | None = None
         if left and not seen.of(left[0].name).placed:
             ahead = copy_ahead_of(left[0], ours)
     moved = address_changes.since_copied(
-        settings.managers, ours, known, search.choice.manifest if search.choice else None
+        settings.nodes,
+        catalog.newest_of_machines,
+        known,
+        search.choice.manifest if search.choice else None,
+        seen.told,
     )
     address_changes.require_allowed(settings, moved, seen)
     require_vacated(cluster, moved, known)
     if diagnosis.kind in (Kind.ALL_LOST, Kind.QUORUM_LOST):
-        unknown_managers.require_none(cluster, seen)
+        unknown_managers.require_none(cluster, seen, ours.values())
     for name in diagnosis.locked if not left else [survivor.name for survivor in left[:1] if survivor.locked]:
         unlock.require_key(cluster, settings.node(name))
     spent = consent.is_spent(cluster, catalog.store)

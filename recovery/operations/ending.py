@@ -31,7 +31,8 @@ def prepare(cluster: Cluster, *, say: Say) -> None:
     if survey.leader is None:
         say("no manager has a leader, so Requorum takes no last copies")
         return
-    lifecycle.fresh_copies(cluster, say=say)
+    empty = [report.node.name for report in survey.managers if report.known_lost]
+    lifecycle.fresh_copies(cluster, empty=empty, say=say)
 
 
 @cache

@@ -1,10 +1,11 @@
 """What happens before and after a change of the cluster, by the Pulumi program or by the command line."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 
 from recovery.cluster import Cluster
+from recovery.copies import layout
 from recovery.errors import Limited, RequorumError, Silent, SlowLogin, StoreError
 from recovery.operations import consent, notify, reports
 from recovery.operations import report as report_operation
@@ -27,8 +28,10 @@ from recovery.survey import last_leader, workload
 def begin(cluster: Cluster, assessment: Assessment, *, how: str, say: Say) -> None:
     """Write the diagnosis and the plan to the journal, right before the first change. An empty plan is not written.
 
-    Plans of earlier runs that changed nothing are removed first.
+    Plans of earlier runs that changed nothing are removed first. The format of what this program writes is declared.
     """
+    with _going_on(say):
+        layout.declare(cluster.store, cluster.settings.keys)
     if not assessment.plan.steps:
         return
     written = _entries(cluster, say)
@@ -61,9 +64,10 @@ def unproven(cluster: Cluster, *, say: Say) -> bool:
     return any(entry.action != PLAN for entry in _entries(cluster, say))
 
 
-def fresh_copies(cluster: Cluster, *, say: Say) -> None:
+def fresh_copies(cluster: Cluster, *, empty: Collection[str] = (), say: Say) -> None:
     """Copy every manager after a change. Silent managers are left out and reported, as in the proof.
 
+    Managers that are known to be ``empty`` have nothing to copy, and are reported too.
     In a recovery, the copies are a step of the journal, and a failure is notified. Raises: the first manager's error,
     after all managers were tried.
     """
@@ -73,7 +77,8 @@ def fresh_copies(cluster: Cluster, *, say: Say) -> None:
             around.enter_context(notify.telling(cluster, Subject.RECOVERY, say=say))
             around.enter_context(journal.step(cluster, Action.SAVE, "managers", say))
         for outcome in backup(cluster, say=say):
-            if isinstance(outcome.error, Silent | SlowLogin | Limited):
+            left_out = isinstance(outcome.error, Silent | SlowLogin | Limited) or outcome.manager in empty
+            if outcome.error and left_out:
                 say(f"{outcome.manager} was not copied: {outcome.error.why}")
             elif outcome.error:
                 failed.append(outcome.error)

@@ -89,9 +89,7 @@ def _decided(cluster: Cluster, now: datetime) -> tuple[Store, tuple[Decision[Cop
     marked = keeps.read(catalog)
     catalog.manifests()
     listed = trusted(cluster, catalog).manifests()
-    known = owners.known(
-        cluster.settings.managers, (read for _, read in reversed(listed) if isinstance(read, Manifest))
-    )
+    known = owners.known(cluster.settings.nodes, (read for _, read in reversed(listed) if isinstance(read, Manifest)))
     copies = [candidate(copy, read, marked.get(copy), known) for copy, read in listed]
     halves = [Candidate(copy, half=True, mark=marked.get(copy), stored=copy.written) for copy in catalog.halves]
     catalog.store.require_whole(DOING)

@@ -9,6 +9,7 @@ from recovery.copies.catalog import Catalog
 from recovery.copies.choice import why_foreign
 from recovery.copies.copy import Copy
 from recovery.copies.escrow import Escrow
+from recovery.copies.latest import recent
 from recovery.copies.manifest import NO_REMEDY, Manifest
 from recovery.errors import DamagedCopy, RequorumError, SettingError
 from recovery.operations import agent_faults, agents, last_drills
@@ -48,7 +49,7 @@ def stock_of(cluster: Cluster, catalog: Catalog) -> Stock:
     """What S3 has for a recovery, and what opens it here. An error of S3 is part of it."""
     settings = cluster.settings
     try:
-        copies = catalog.recent()
+        copies = recent(catalog)
         locked = {m.key_fingerprint or "" for found in copies.values() for _, m in found if isinstance(m, Manifest)} - {
             ""
         }

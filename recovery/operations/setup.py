@@ -36,13 +36,22 @@ def conditions(cluster: Cluster, survey: Survey) -> tuple[Condition, ...]:
     return setup.judge(settings, survey, found)
 
 
-def require_for_update(cluster: Cluster, assessment: Assessment) -> tuple[Condition, ...]:
+def require_for_update(cluster: Cluster, assessment: Assessment, *, refreshed: bool = True) -> tuple[Condition, ...]:
     """Before an update begins, all that it requires. Returns the faults of the set-up that do not stop it.
 
+    ``refreshed`` says whether Pulumi knows what became of its resources.
     Raises: Refused for the first thing that stops it; SettingError.
     """
     assessment.require_safe(cluster.settings)
     cluster.operators.require()
+    if not refreshed and assessment.plan.brings_back:
+        raise Refused(
+            f"preparing changes to cluster {cluster.settings.cluster}",
+            f"{assessment.diagnosis.kind}, and with --refresh=false Pulumi relies on its state, in which nothing is lost. It "
+            "would not make lost machines again",
+            remedy="run the same command again without --refresh=false",
+            code="refresh-needed",
+        )
     faults = require_ready(cluster, assessment)
     agents.require_fit(cluster, assessment)
     preparation.require_nobody_cut_off(cluster.settings, assessment.survey)

@@ -14,6 +14,7 @@ from recovery.copies import owners
 from recovery.copies.copy import Copy
 from recovery.copies.manifest import Manifest
 from recovery.errors import Refused
+from recovery.swarm.entries import NOBODY, Told
 from recovery.swarm.machines import Node
 from recovery.swarm.model import AddressChange, Survey
 
@@ -21,31 +22,39 @@ if TYPE_CHECKING:
     from recovery.settings import Settings
 
 
-def address_changes(managers: Iterable[Node], copies: Mapping[str, Manifest]) -> tuple[AddressChange, ...]:
-    """The managers whose address in the settings is not the one at which their copy was taken; ``copies`` is by name."""
+def address_changes(
+    nodes: Iterable[Node], copies: Mapping[str, Manifest], told: Told = NOBODY
+) -> tuple[AddressChange, ...]:
+    """The managers whose address in the settings is not the one at which their copy was taken; ``copies`` is by name.
+
+    A machine that tells another node ID than the copy has was in the swarm before it was given the manager's name.
+    """
     return tuple(
         AddressChange(node.name, manifest.node_id, manifest.address, str(node.address))
-        for node in managers
-        if (manifest := copies.get(node.name)) and manifest.address != str(node.address)
+        for node in nodes
+        if node.role == "manager" and (manifest := copies.get(node.name)) and manifest.address != str(node.address)
+        if told.get(node.name, manifest.node_id) == manifest.node_id
     )
 
 
 def since_copied(
-    managers: Collection[Node], newest: Mapping[Copy, Manifest], cluster_id: str | None, chosen: Manifest | None
+    nodes: Collection[Node],
+    newest: Mapping[Copy, Manifest],
+    cluster_id: str | None,
+    chosen: Manifest | None,
+    told: Told = NOBODY,
 ) -> tuple[AddressChange, ...]:
     """The moves since the newest copy of each manager. For the manager of ``chosen``, the moves since ``chosen``.
 
-    Copies of another swarm than ``cluster_id`` are ignored. A manager that has a copy from its own address, or under its node ID,
-    is not looked for by its name.
+    ``nodes`` are all nodes of the settings, and ``told`` are the node IDs that they tell. Copies of another swarm than ``cluster_id`` are ignored.
     """
     listed = sorted(
         (copy for copy, manifest in newest.items() if manifest.cluster_id == cluster_id), key=lambda c: c.dated
     )
     ours = [newest[copy] for copy in listed]
-    owned = owners.known(managers, ours)
-    named = {manifest.manager: manifest for manifest in ours if owned.machine(manifest) is None}
-    copies = {**named, **{name: manifest for manifest in ours if (name := owned.machine(manifest))}}
-    return address_changes(managers, {**copies, **({owned.of(chosen): chosen} if chosen else {})})
+    owned = owners.known(nodes, ours)
+    copies = {owned.of(manifest): manifest for manifest in (*ours, *([chosen] if chosen else []))}
+    return address_changes(nodes, copies, told)
 
 
 def forbidden(moves: Sequence[AddressChange], survey: Survey) -> tuple[AddressChange, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from recovery.planning import firewall
+from recovery.planning import departures, firewall
 from recovery.planning.entries import stale
 from recovery.planning.preparation import PACKAGES, Preparation, closing, prepare
 from recovery.swarm import raft_options
@@ -95,6 +95,7 @@ def find(settings: Settings, survey: Survey, plan: Plan, agents: Mapping[str, st
             *firewall.notes(settings, survey, closing(settings, survey)),
             *(_notes(settings.swarm, facts) if facts else ()),
             *_data_paths(settings, survey),
+            *departures.notes(survey),
         ),
     )
 

@@ -13,7 +13,7 @@ class Facts:
     survey: Survey
     nodes: Groups
     leader: str
-    """The leader's name, as the first manager that has one reports it. Empty if no manager reports a leader with its quorum."""
+    """The leader's host name, as a manager that has one reports it. Empty if no manager reports a leader with its quorum."""
     swarm_id: str
     """The ID of the leader's swarm. Empty without a leader."""
     cluster: str
@@ -26,7 +26,7 @@ class Facts:
 
 def gather(survey: Survey, known_id: str | None, *, cluster: str, copies: bool) -> Facts:
     """The facts of a cluster. The arguments are as in `Facts`."""
-    witness = next((report for report in survey.managers if report.led), None)
+    witness = survey.leader
     return Facts(
         survey=survey,
         nodes=group(survey),

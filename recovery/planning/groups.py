@@ -74,14 +74,13 @@ class Groups:
 def group(survey: Survey) -> Groups:
     """The groups of a survey's nodes."""
     leader = survey.leader
-    witness = next((report for report in survey.managers if report.led), None)
 
     def names(holds: Callable[[NodeReport], bool], reports: Iterable[NodeReport] = survey.reports) -> tuple[str, ...]:
         return tuple(report.node.name for report in reports if holds(report))
 
     return Groups(
         without_leader=names(lambda report: not report.led, survey.managers),
-        cut_off=names(lambda report: witness is not None and _is_cut_off(report, witness, survey), survey.managers),
+        cut_off=names(lambda report: leader is not None and _is_cut_off(report, leader, survey), survey.managers),
         holders=names(lambda report: report.holds_raft, survey.managers),
         orphans=names(lambda report: report.in_swarm, survey.workers),
         missing=names(lambda report: _is_missing(report, leader)),
@@ -112,12 +111,12 @@ def _is_missing(report: NodeReport, leader: NodeReport | None) -> bool:
     return outdated or (report.known_lost and report.reach is not Reach.NAMED)
 
 
-def _is_cut_off(report: NodeReport, witness: NodeReport, survey: Survey) -> bool:
-    """Whether a node is silent here, and the leader that ``witness`` reports reaches a manager at its address."""
+def _is_cut_off(report: NodeReport, leader: NodeReport, survey: Survey) -> bool:
+    """Whether a node is silent here, and the leader reaches a manager at its address."""
     return (
         report.reach in _MAY_HIDE
         and not report.halted
-        and any(member.reachable for member in entries_of(report.node, witness.members, survey.told))
+        and any(member.reachable for member in entries_of(report.node, leader.members, survey.told))
     )
 
 

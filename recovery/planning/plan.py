@@ -68,6 +68,12 @@ class Plan:
         return "r" + hashlib.sha256("\0".join(identity).encode()).hexdigest()[:16]
 
     @property
+    def brings_back(self) -> bool:
+        """Whether it recovers a lost quorum, or makes a lost machine again."""
+        lost = any(step.action is Action.REBUILD for step in self.steps) and self.kind is not Kind.ABSENT
+        return bool(self.id) or lost
+
+    @property
     def needs_id(self) -> bool:
         """Whether only the plan's ID consents to it, because it costs more than `recover: true` covers."""
         unconfirmed = self.copy and not self.vouched

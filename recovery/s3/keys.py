@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 
+FORMAT = 1
+"""The format of all objects of a cluster. A program that writes what an earlier one would misread has the next number."""
+RELEASE = "0.1.0"
+"""The version of this program."""
 ARCHIVE = ".tar.zst.age"
 """Ends the key of a manager's copy; the objects beside it have the same key with one of the next three."""
 MANIFEST = ".manifest.json"
@@ -28,6 +32,15 @@ class Keys:
     def copies_of(self, manager: str) -> str:
         """The folder of one manager's copies."""
         return f"{self.root}{manager}/"
+
+    @property
+    def formats(self) -> str:
+        """The folder of the formats that the cluster's objects have or had."""
+        return f"{self.root}format/"
+
+    def format(self, number: int) -> str:
+        """The declaration that the cluster's objects have a format."""
+        return f"{self.formats}{number}"
 
     @property
     def lease(self) -> str:

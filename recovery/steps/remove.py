@@ -7,10 +7,11 @@ from recovery.cluster import Cluster
 from recovery.copies.taking import take_one
 from recovery.errors import Refused, Silent, TransportError
 from recovery.node.engine import Engine
+from recovery.planning import departures
 from recovery.steps import votes
 from recovery.survey.nodes import ask, stable_survey
 from recovery.swarm.drained import note
-from recovery.swarm.entries import Member, entries_of, of_nobody
+from recovery.swarm.entries import Member, entries_of
 from recovery.swarm.machines import Node
 from recovery.swarm.votes import survives_without
 
@@ -30,15 +31,12 @@ def remove(cluster: Cluster, node: Node, node_id: str, *, ending: bool, say: Cal
 def depart(cluster: Cluster, node_ids: Collection[str], *, say: Callable[[str], None]) -> tuple[str, ...]:
     """Remove the entries of these IDs that belong to no node of the settings; the host names of the nodes that left.
 
-    Managers that nobody reaches lose their votes first, so that the quorum has as much to spare as possible.
     Raises: as `remove`, for a single node.
     """
-    seen = stable_survey(cluster)
-    listed = seen.leader.members if seen.leader else ()
-    leaving = [entry for entry in of_nobody(cluster.settings.nodes, listed, seen.told) if entry.node_id in node_ids]
-    for entry in sorted(leaving, key=lambda entry: entry.votes and entry.reachable):
+    entries = departures.leaving(stable_survey(cluster), node_ids)
+    for entry in entries:
         remove(cluster, _node(entry), entry.node_id, ending=False, say=say)
-    return tuple(entry.hostname for entry in leaving)
+    return tuple(entry.hostname for entry in entries)
 
 
 def _node(entry: Member) -> Node:

@@ -26,8 +26,8 @@ def restore_copy(run: Run, step: Step) -> None:
     settings, name = run.settings, str(run.consented.copy)
     seed = settings.node(step.node)
     with usable(run.catalog, run.cluster.escrow, run.catalog.named(name)) as (manifest, archive, key):
-        newest = run.catalog.newest_manifests()
-        moves = address_changes.since_copied(settings.managers, newest, manifest.cluster_id, manifest)
+        newest = run.catalog.newest_of_machines
+        moves = address_changes.since_copied(settings.nodes, newest, manifest.cluster_id, manifest)
         start = monotonic()
         run.say(f"restoring {name} on {seed.name} ({seed.address})")
         shell = run.shell(seed)

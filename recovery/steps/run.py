@@ -134,8 +134,8 @@ class Run:
     def _source(self) -> Source:
         copy = self.catalog.named(str(self.consented.copy))
         choice = Choice(copy, self.catalog.manifest(copy), self.catalog.owner(copy))
-        newest, seed = self.catalog.newest_manifests(), self.survey.of(choice.manager)
-        moves = since_copied(self.settings.managers, newest, choice.manifest.cluster_id, choice.manifest)
+        newest, seed = self.catalog.newest_of_machines, self.survey.of(choice.manager)
+        moves = since_copied(self.settings.nodes, newest, choice.manifest.cluster_id, choice.manifest)
         engine = seed.engine if seed.reach is Reach.ANSWERS else ""
         return Source(choice, engine=engine, moved=moves)
 

@@ -167,10 +167,19 @@ def stable_survey(
 ) -> Survey:
     """A patient `survey`, repeated until a running election has ended or ``seconds`` have passed.
 
-    It is also repeated while managers name different leaders, because their reports may be from different moments.
+    It is also repeated while managers name different leaders, because their reports may be from different moments. If none of
+    ``nodes`` has a leader, it asks also the other nodes that the engines of these know as managers.
     """
+
+    def look() -> Survey:
+        seen = survey(cluster, nodes=nodes, patient=True)
+        others = [node for node in seen.unasked if str(node.address) in seen.known_managers]
+        if seen.leader or not others:
+            return seen
+        return survey(cluster, nodes=[*(report.node for report in seen.reports), *others], patient=True)
+
     return until(
-        lambda: survey(cluster, nodes=nodes, patient=True),
+        look,
         seconds,
         holds=lambda seen: not seen.electing and len(seen.leaders) < 2,
     )

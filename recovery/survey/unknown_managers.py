@@ -1,16 +1,20 @@
 """Managers that the stack file does not name: an adopted swarm has more than the settings list, or someone promoted a worker.
 
 No survey asks them. If every surveyed manager is lost, they may still be the living swarm. A node's engine remembers the
-addresses of managers, so Requorum asks each node that knows such an address whether a manager is up there.
+addresses of managers, so Requorum asks each node that knows such an address whether a manager is up there. Copies tell
+addresses too. Requorum asks the machines there.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from ipaddress import IPv4Address
 
 from recovery.cluster import Cluster
+from recovery.copies.manifest import Manifest
 from recovery.errors import Refused
 from recovery.parallel import side_by_side
-from recovery.swarm.machines import SWARM_PORT
-from recovery.swarm.model import NodeReport, Survey
+from recovery.survey.nodes import report
+from recovery.swarm.machines import SWARM_PORT, Node
+from recovery.swarm.model import NodeReport, Presence, Survey, still_in_swarm
 
 KNOCK = """timeout 3 bash -c ': > "/dev/tcp/$1/$2"' knock "$1" "$2" 2>/dev/null"""
 """Run on the node, because the managers' port may be closed outside their network."""
@@ -18,28 +22,51 @@ KNOCK = """timeout 3 bash -c ': > "/dev/tcp/$1/$2"' knock "$1" "$2" 2>/dev/null"
 
 def known(survey: Survey) -> Mapping[str, NodeReport]:
     """Addresses of managers that no node of the settings has, each with a node that knows it."""
-    ours = {str(report.node.address) for report in survey.reports}
-    found = {remote.rsplit(":", 1)[0].strip("[]"): report for report in survey.reports for remote in report.remotes}
-    return {address: report for address, report in found.items() if address not in ours}
+    ours = {str(told.node.address) for told in survey.reports}
+    found = {remote.rsplit(":", 1)[0].strip("[]"): told for told in survey.reports for remote in told.remotes}
+    return {address: told for address, told in found.items() if address not in ours}
 
 
-def require_none(cluster: Cluster, survey: Survey) -> None:
-    """Raises: Refused when such a manager is up, because a new cluster may be a second swarm; TransportError."""
+def require_none(cluster: Cluster, survey: Survey, copies: Collection[Manifest]) -> None:
+    """Raises: Refused when such a manager is up, because a new cluster may be a second swarm; TransportError.
+
+    ``copies`` are manifests of this swarm.
+    """
+    _require_none_copied(cluster, copies)
 
     def is_up(at: tuple[str, NodeReport]) -> bool:
-        address, report = at
-        with cluster.shell(report.node) as shell:
+        address, told = at
+        with cluster.shell(told.node) as shell:
             return shell.run(["sh", "-c", KNOCK, "knock", address, str(SWARM_PORT)], check=False).status == 0
 
     asked = known(survey).items()
     up = [at for at, answers in zip(asked, side_by_side(is_up, asked), strict=True) if answers]
     if up:
-        address, report = up[0]
-        raise Refused(
-            f"recovering cluster {cluster.settings.cluster}",
-            f"{report.node.name} knows a manager at {address}, which is up and is missing in requorum:managers",
-            remedy="add it to requorum:managers. If its swarm state is not needed, run on it instead: docker swarm leave "
-            "--force",
-            node=report.node.name,
-            code="unknown-manager",
-        )
+        address, told = up[0]
+        raise _missing(cluster, f"{told.node.name} knows a manager at {address}, which is up", told.node.name)
+
+
+def _require_none_copied(cluster: Cluster, copies: Collection[Manifest]) -> None:
+    ours = {str(node.address) for node in cluster.settings.nodes}
+    asked = {
+        one.address: Node(name=one.manager, address=IPv4Address(one.address), role="manager")
+        for one in copies
+        if one.address not in ours
+    }
+    swarms = {one.address: one.cluster_id for one in copies}
+    for seen in side_by_side(lambda node: report(cluster, node, Presence.UNKNOWN), list(asked.values())):
+        address = str(seen.node.address)
+        if still_in_swarm(seen, swarms[address]):
+            raise _missing(
+                cluster, f"{seen.node.name} at {address}, of which S3 has copies, is still in the swarm", seen.node.name
+            )
+
+
+def _missing(cluster: Cluster, why: str, node: str) -> Refused:
+    return Refused(
+        f"recovering cluster {cluster.settings.cluster}",
+        f"{why}, and is missing in requorum:managers",
+        remedy="add it to requorum:managers. If its swarm state is not needed, run on it instead: docker swarm leave --force",
+        node=node,
+        code="unknown-manager",
+    )

@@ -215,8 +215,10 @@ class Survey:
 
     @property
     def of_managers(self) -> "Survey":
-        """This survey without the reports of the workers."""
-        return replace(self, reports=self.managers, unasked=(*self.unasked, *(r.node for r in self.workers)))
+        """This survey without the reports of the workers, but for those that manage a swarm with a leader."""
+        left = tuple(report for report in self.workers if not report.led)
+        kept = tuple(report for report in self.reports if report not in left)
+        return replace(self, reports=kept, unasked=(*self.unasked, *(report.node for report in left)))
 
     @property
     def managers(self) -> tuple[NodeReport, ...]:
@@ -241,10 +243,12 @@ class Survey:
 
     @property
     def leaders(self) -> Mapping[tuple[str, str], str]:
-        """The leader's host name by its cluster ID and node ID, from each manager that has a leader. Several mean a fork, or a change."""
+        """The leader's host name by its cluster ID and node ID, from each node that manages a swarm with a leader. Several mean a
+        fork, or a change.
+        """
         return {
             (report.cluster_id, member.node_id): member.hostname
-            for report in self.managers
+            for report in self.reports
             if report.led
             for member in report.members
             if member.leader
@@ -252,10 +256,13 @@ class Survey:
 
     @property
     def leader(self) -> NodeReport | None:
-        """The leader's report, or, if the leader does not answer, that of a manager that has a leader."""
-        led = [report for report in self.managers if report.led]
+        """The leader's report, or, if the leader does not answer, that of a manager that has a leader.
+
+        A worker of the settings that still manages the swarm comes last: it will lose its vote.
+        """
+        led = [report for report in (*self.managers, *self.workers) if report.led]
         leading = [r for r in led if any(m.leader and m.node_id == r.node_id for m in r.members)]
-        return next(iter(leading + led), None)
+        return min(led, key=lambda report: (report.node.role != "manager", report not in leading), default=None)
 
     def cas(self, cluster_id: str | None) -> frozenset[str]:
         """The digests of the CA that nodes in this swarm know. During a rotation, several exist."""
@@ -287,6 +294,11 @@ class Survey:
     def stranded(self) -> tuple[NodeReport, ...]:
         """The workers in the swarm that know no address of a manager. They never find a manager by themselves."""
         return tuple(report for report in self.workers if report.is_stranded([m.node for m in self.managers]))
+
+    @property
+    def known_managers(self) -> frozenset[str]:
+        """The addresses of the managers that the engines of nodes know."""
+        return frozenset(remote.rsplit(":", 1)[0] for report in self.reports for remote in report.remotes)
 
     @property
     def told(self) -> Told:

@@ -15,7 +15,7 @@ PROMOTED = {State.ALL_LOST: "no-survivor"}
 """A worker that the file calls a manager is in the swarm, and holds no log: it must be named as a worker until the swarm is restored."""
 STAND_IN = {State.QUORUM_LOST: "stand-in-holds-log"}
 """A survivor that the file calls a worker holds the newest log."""
-NOWHERE = {State.QUORUM_LOST: "unknown-manager", State.ALL_LOST: "no-good-copy"}
+NOWHERE = {**dict.fromkeys(State, "unknown-manager"), State.ALL_LOST: "no-good-copy"}
 """No manager of the file was ever one of the swarm."""
 
 
@@ -197,8 +197,8 @@ MORE_OR_FEWER = (
     Edit("the second manager is another machine under a new name", both(drop(MANAGERS, 1), add(MANAGERS, A, names=("delta",))), Base.NAMED),
     Edit("the first manager is another machine under a new name", both(drop(MANAGERS, 0), add(MANAGERS, A, names=("delta",))), Base.NAMED),
     Edit("the third manager is another machine under a new name", both(drop(MANAGERS, 2), add(MANAGERS, A, names=("delta",))), Base.NAMED, refused=NO_SURVIVOR_NAMED),
-    Edit("all managers are other machines under new names", both(drop(MANAGERS, 0, 1, 2), add(MANAGERS, A, B, C, names=NEW)), refused={State.HEALTHY: "unknown-manager", State.ONE_LOST: "unknown-manager", **NOWHERE}),
-    Edit("all managers are other machines, and no worker is left", both(drop(MANAGERS, 0, 1, 2), drop(WORKERS, 0, 1, 2), add(MANAGERS, A, B, C, names=NEW)), refused=dict.fromkeys(State, "no-good-copy")),
+    Edit("all managers are other machines under new names", both(drop(MANAGERS, 0, 1, 2), add(MANAGERS, A, B, C, names=NEW)), refused=NOWHERE),
+    Edit("all managers are other machines, and no worker is left", both(drop(MANAGERS, 0, 1, 2), drop(WORKERS, 0, 1, 2), add(MANAGERS, A, B, C, names=NEW)), refused=NOWHERE),
     Edit("a manager is another machine, and a worker is added", both(drop(MANAGERS, 2), add(MANAGERS, A, names=("delta",)), add(WORKERS, B)), Base.NAMED, refused=NO_SURVIVOR_NAMED),
     Edit("a machine is in both lists", add(WORKERS, 11), refused=INVALID),
     Edit("a machine is in a list twice", add(WORKERS, 21), refused=INVALID),

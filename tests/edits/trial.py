@@ -77,13 +77,13 @@ class Stage:
         picture = self.build(edit.base)
         after = edited(edit, picture.file)
         stack = self.lose(picture, state)
-        wanted, before = expected(edit, state, picture.file, after), _node_ids(picture.swarm)
-        there = _node_ids(self.wires.swarm)
+        wanted, before = expected(edit, state, picture.file, after), node_ids(picture.swarm)
+        there = node_ids(self.wires.swarm)
         begun = Begin.of(self.wires.swarm)
         done = stack.up(after.values, consent=True)
         result = Result(edit.name, state, done.code, done.operations, len(_steps(done)))
         if wanted.refusal or done.failure:
-            result.faults += _refusal(wanted, done, there, _node_ids(self.wires.swarm))
+            result.faults += _refusal(wanted, done, there, node_ids(self.wires.swarm))
         else:
             result.faults += self._ended(wanted, before, there)
             result.faults += self._meanwhile(wanted, done, begun, before)
@@ -140,7 +140,7 @@ class Stage:
         leader = swarm.lives()
         if leader is None:
             return ["nobody leads"]
-        state, now = swarm.state_of(leader), _node_ids(swarm)
+        state, now = swarm.state_of(leader), node_ids(swarm)
         faults = [f"a swarm was founded: {swarm.founded}"] if len(swarm.founded) > 1 else []
         voters = {machine.address for machine in swarm.followers(leader)}
         if voters != wanted.managers or len(state.voters) != len(wanted.managers):
@@ -196,7 +196,7 @@ def _require(done: Done) -> None:
     assert not done.failure, done.failure
 
 
-def _node_ids(swarm: Swarm) -> dict[str, str]:
+def node_ids(swarm: Swarm) -> dict[str, str]:
     """The node ID of each machine in a swarm, by address."""
     return {machine.address: machine.node_id for machine in swarm.machines.values() if machine.in_swarm}
 

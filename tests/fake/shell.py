@@ -19,7 +19,7 @@ from recovery.node.engine import RESTART
 from recovery.node.shell import DATA_ROOT, Output
 from recovery.onnode import archive, copying
 from recovery.onnode.sandbox import AT_FAULT
-from recovery.operations import agents
+from recovery.operations import agents, ending
 from recovery.s3 import sealing
 from recovery.steps import lock, redirect, swarm_directory
 from recovery.survey import last_leader, nodes, single, unknown_managers, workload
@@ -72,6 +72,8 @@ class FakeShell:
             return DONE
         if argv[0] == "cat":
             return Output(key_file(machine.key) if machine.key else KEY_FILE, "", 0)
+        if argv == ending.VOLUMES:
+            return DONE  # no machine has a volume
         script, arguments = argv[2], argv[5:]
         content = stdin.read_bytes() if isinstance(stdin, Path) else stdin or b""
         if script == nodes.PROBE:

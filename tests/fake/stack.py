@@ -4,8 +4,11 @@ An update first refreshes every resource. Then the program runs. A resource is c
 soon as all that it depends on is done. At the end, what the program no longer has is deleted, dependents first. The program
 says by itself what a resource is called and which names it had (`Update.key`). A preview does the same, and changes nothing.
 
-Left out: targets, secrets, work side by side, and the replacement of dependents of what is replaced. A machine that
-the program prepares gets its mark, and nothing else.
+`tests/fake/verbs.py` has the options of a command. A replaced resource is created, and its old one deleted at the end. What
+targets leave out stays as the state has it.
+
+Left out: secrets, work side by side, and the replacement of dependents of what is replaced. A machine that the program
+prepares gets its mark, and nothing else.
 """
 
 import asyncio
@@ -17,7 +20,8 @@ import runpy
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +37,14 @@ from pulumi.runtime.resource_hooks import StubErrorHook, StubResourceHook
 from pulumi.runtime.stack import run_pulumi_func
 from pulumi.runtime.sync_await import _ensure_event_loop, _sync_await
 
-from components import membership
+from components import command_line, membership
 from components.cluster import Cluster as _Program  # noqa: F401 - loaded before `wired` patches what is loaded
 from components.progress import TOLD
 from recovery.cluster import Cluster
 from recovery.errors import RequorumError
 from recovery.operations.assess import assess
 from recovery.settings import PROJECT, Settings, parse
+from tests.fake.verbs import PLAIN, Cancelled, NotTargeted, Options
 from tests.fake.wires import Wires
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -89,25 +94,48 @@ class Done:
 class Stack:
     """One stack: its state, and the fake that its updates change."""
 
-    def __init__(self, wires: Wires, state: Mapping[str, Held] | None = None) -> None:
+    def __init__(self, wires: Wires, state: Mapping[str, Held] | None = None, *, name: str = "fake") -> None:
         self.wires = wires
         self.state = dict(state or {})
+        self.name = name
 
-    def up(self, raw: Mapping[str, Any], *, consent: bool = False) -> Done:
+    def up(self, raw: Mapping[str, Any], *, consent: bool = False, options: Options = PLAIN) -> Done:
         """Run ``pulumi up`` on a stack file with these values. With ``consent``, give the ID of the plan that is shown now."""
-        return self._done(lambda: {**raw, "recover": _plan_id(raw)} if consent else raw, preview=False)
+
+        def run(done: Done) -> None:
+            Update(self, {**raw, "recover": _plan_id(raw)} if consent else raw, done, options=options).run()
+
+        return self._done("up", options, run)
 
     def preview(self, raw: Mapping[str, Any]) -> Done:
         """Run ``pulumi preview`` on a stack file with these values. What new resources put out is not known then."""
-        return Stack(self.wires, self.state)._done(lambda: raw, preview=True)
+        other = Stack(self.wires, self.state, name=self.name)
+        return other._done("preview", PLAIN, lambda done: Update(other, raw, done, preview=True).run())
 
-    def _done(self, values: Callable[[], Mapping[str, Any]], *, preview: bool) -> Done:
+    def destroy(self, raw: Mapping[str, Any], *, options: Options = PLAIN) -> Done:
+        """Run ``pulumi destroy``. Pulumi does not run the program for it."""
+        return self._done("destroy", options, lambda done: Update(self, raw, done, options=options).destroy())
+
+    def forget(self, name: str) -> None:
+        """Run ``pulumi state delete`` for a resource of ours."""
+        self.state = {urn: held for urn, held in self.state.items() if held.name != name}
+
+    def rename(self, name: str) -> None:
+        """Run ``pulumi stack rename``."""
+        for old, held in list(self.state.items()):
+            new = old.replace(f"urn:pulumi:{self.name}::", f"urn:pulumi:{name}::", 1)
+            self.state = _renamed(self.state, old, new) | {new: replace(held, urn=new)}
+        self.name = name
+
+    def _done(self, verb: str, options: Options, run: Callable[[Done], None]) -> Done:
         self.wires.begin()
         done = Done(effects=self.wires.effects)
         try:
-            Update(self, values(), done, preview=preview).run()
-        except (RequorumError, pulumi.RunError) as error:
-            done.failure = str(error)
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(command_line, "_of_pulumi", options.typed(verb))
+                run(done)
+        except (RequorumError, pulumi.RunError, Cancelled, NotTargeted) as error:
+            done.failure = str(error) or type(error).__name__
         except SystemExit as error:
             if error.code != TOLD:
                 raise
@@ -118,9 +146,12 @@ class Stack:
 class Update(mocks.MockMonitor):
     """One update. It is the engine to which the program registers its resources."""
 
-    def __init__(self, stack: Stack, raw: Mapping[str, Any], done: Done, *, preview: bool) -> None:
+    def __init__(
+        self, stack: Stack, raw: Mapping[str, Any], done: Done, *, preview: bool = False, options: Options = PLAIN
+    ) -> None:
         super().__init__(_Unused())
-        self._preview = preview
+        self._preview, self._options, self._name = preview, options, stack.name
+        self._replaced: list[Held] = []
         self._wires, self._state, self._done, self._raw = stack.wires, stack.state, done, raw
         self._settings: Settings | None = None
         self._clusters: dict[int, Cluster] = {}
@@ -130,17 +161,12 @@ class Update(mocks.MockMonitor):
 
     def run(self) -> None:
         """Raises: what stopped the program or the first provider that failed."""
-        try:
-            self._settings = parse({key: value for key, value in self._raw.items() if key != "recover"})
-        except RequorumError:
-            self._settings = None  # the program says so; providers keep what they had
-        membership._look = membership.Look()
-        self._refresh()
+        self._begin()
         with self._program():
             mocks.set_mocks(
                 _Unused(),
                 project=PROJECT,
-                stack="fake",
+                stack=self._name,
                 preview=self._preview,
                 logger=_Log(self._done.log),
                 monitor=self,
@@ -151,11 +177,31 @@ class Update(mocks.MockMonitor):
             loop.set_default_executor(HANDLER)
             loop.set_exception_handler(lambda *_: None)  # one failure is told once, by `up`
             try:
-                _sync_await(run_pulumi_func(_run_program))
+                _sync_await(run_pulumi_func(partial(runpy.run_path, str(PROGRAM))))
             except BaseException as error:
                 raise self._failed or error from None
-        for held in [held for held in reversed(self._state.values()) if held.urn not in self._kept]:
+        for held in reversed(self._replaced):
             self._delete(held)
+        left = [held for held in reversed(self._state.values()) if held.urn not in self._kept]
+        for held in filter(lambda held: self._options.covers(held.name), left):
+            self._delete(held)
+            del self._state[held.urn]
+
+    def destroy(self) -> None:
+        """Delete every resource that the options cover, dependents first. Raises: what the first provider raised."""
+        self._begin()
+        for held in [held for held in reversed(self._state.values()) if self._options.covers(held.name)]:
+            self._delete(held)
+            del self._state[held.urn]
+
+    def _begin(self) -> None:
+        try:
+            self._settings = parse({key: value for key, value in self._raw.items() if key != "recover"})
+        except RequorumError:
+            self._settings = None  # the program says so; providers keep what they had
+        membership._look = membership.Look()
+        if self._options.refresh:
+            self._refresh()
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802
         """Handle one resource. The program waits for the answer before it registers what depends on this one."""
@@ -199,7 +245,12 @@ class Update(mocks.MockMonitor):
         held = self._state.get(known or "")
         if held and "*" in request.ignoreChanges:
             inputs = held.inputs
-        id_, outputs = self._changed(held, request, inputs)
+        if self._options.covers(request.name):
+            id_, outputs = self._changed(held, request, inputs)
+        elif held:
+            id_, inputs, outputs = held.id, held.inputs, held.outputs
+        else:
+            raise NotTargeted(request.name)
         if known and known != urn:
             self._state = _renamed(self._state, known, urn)
         self._keep(Held(urn, id_, inputs, _as_stored(outputs), self._now))
@@ -211,11 +262,15 @@ class Update(mocks.MockMonitor):
         if held is None:
             return self._created(provider, request, inputs)
         found = provider.diff(held.id, held.outputs, inputs)
+        if request.name in self._options.replace:
+            self._replaced.append(held)
+            return self._created(provider, request, inputs)
         if not found.changes:
             return held.id, held.outputs
         if found.replaces:
             assert found.delete_before_replace, "no provider of ours replaces otherwise"
             self._delete(held)
+            del self._state[held.urn]
             return self._created(provider, request, inputs)
         self._note("update", request.name)
         if self._preview:
@@ -237,11 +292,10 @@ class Update(mocks.MockMonitor):
         today = self._settings if self._settings and self._settings.cluster == held.settings.cluster else None
         if not self._preview:
             self._provider(held.inputs, today or held.settings).delete(held.id, held.outputs)
-        del self._state[held.urn]
 
     def _refresh(self) -> None:
         """Read every resource. One that is not there any more leaves the state."""
-        for held in list(self._state.values()):
+        for held in [held for held in self._state.values() if self._options.covers(held.name)]:
             today = self._settings if self._settings and self._settings.cluster == held.settings.cluster else None
             read = self._provider(held.inputs, today or held.settings).read(held.id, held.outputs)
             if read.id:
@@ -266,6 +320,8 @@ class Update(mocks.MockMonitor):
         return self._settings
 
     def _note(self, verb: str, name: str) -> None:
+        if len(self._done.operations) == self._options.cancel_after:
+            raise Cancelled
         self._done.operations.append(f"{verb} {name}")
 
     def _call(self, names: Any) -> None:
@@ -319,10 +375,6 @@ class _Unused(mocks.Mocks):
 
     def call(self, args: mocks.MockCallArgs) -> Any:
         raise AssertionError(args.token)
-
-
-def _run_program() -> None:
-    runpy.run_path(str(PROGRAM))
 
 
 def _plan_id(raw: Mapping[str, Any]) -> str | bool:

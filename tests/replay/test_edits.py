@@ -9,11 +9,12 @@ from recovery.planning.guidance import UPDATE
 from tests.edits.edits import EDITS
 from tests.edits.files import Edit, State, edited
 from tests.edits.known import reason
-from tests.edits.trial import Stage, stage
+from tests.edits.trial import Stage, node_ids, stage
 from tests.fake.stack import Update
 from tests.fake.wires import Killed
 
 AGE = re.compile(r"\b\d+ (s|min)\b")
+GONE = re.compile(r"\(10\.77\.1\.(\d+), manager\)")
 QUICK = frozenset(
     {
         "nothing is changed",
@@ -66,6 +67,28 @@ def test_a_preview_changes_nothing_and_does_what_the_update_does(theatre: Stage,
     assert previewed.operations == done.operations
     assert _without_ages(previewed.log) <= _without_ages([*done.log, f"next: {UPDATE}"])
     assert not done.failure
+
+
+@pytest.mark.parametrize("proven", [True, False], ids=["", "the proof is made for the first time"])
+@pytest.mark.parametrize("state", [State.HEALTHY, State.ONE_LOST])
+def test_a_preview_says_who_leaves_in_which_order(
+    theatre: Stage, capsys: pytest.CaptureFixture[str], state: State, proven: bool
+) -> None:
+    edit = next(edit for edit in EDITS if edit.name == "5 managers become 3, with names, without the first ones")
+    picture = theatre.build(edit.base)
+    stack, values = theatre.lose(picture, state), edited(edit, picture.file).values
+    if not proven:
+        stack.forget("health")
+    order = ["12", "11"] if state is State.ONE_LOST else ["11", "12"]  # the lost one loses its vote first
+    capsys.readouterr()
+    noted = [line for line in stack.preview(values).log if "is not in the stack file" in line]
+    assert [last for line in noted for last in GONE.findall(line)] == order
+    said = [line for line in capsys.readouterr().err.splitlines() if "leaves the swarm before the proof" in line]
+    assert [last for line in said for last in GONE.findall(line)] == (order if proven else [])
+    done = stack.up(values)
+    assert not done.failure
+    went = [what.rpartition(" ")[2] for what in done.effects if ": remove " in what]
+    assert not proven or went == [node_ids(picture.swarm)[f"10.77.1.{last}"] for last in order]
 
 
 def _without_ages(log: Iterable[str]) -> set[str]:

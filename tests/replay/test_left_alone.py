@@ -103,7 +103,7 @@ def test_nodes_that_the_stack_file_no_longer_has_leave_and_no_others(theatre: Th
     swarm, of = theatre.wires.swarm, scene.settings
     kept = tuple(replace(node, name=f"renamed-{node.name}") for node in of.managers if node.name != "manager-c")
     fewer = of.model_copy(update={"managers": kept, "workers": ()})
-    assert depart(Cluster(fewer), set(scene.identities.values()), say=quiet) == ("manager-c", "worker-1")
+    assert depart(Cluster(fewer), set(scene.identities.values()), say=quiet) == ("worker-1", "manager-c")
     leader = swarm.lives()
     assert leader
     assert {entry.hostname for entry in swarm.state_of(leader).nodes.values()} == set(names(5)) - {"manager-c"}

@@ -141,9 +141,12 @@ def test_a_worker_is_looked_at_when_managers_move_and_replaced_when_it_does(
     ],
 )
 def test_the_proof_is_made_again_when_what_it_rests_on_changed(
-    olds: dict[str, Any], news: dict[str, Any], changes: bool
+    olds: dict[str, Any], news: dict[str, Any], changes: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert HealthProvider().diff("c", {**HEALTH, **olds}, {**HEALTH, **news}).changes is changes
+    of = make.settings()
+    monkeypatch.setattr(membership, "_look", lambda _: make.healthy(of))
+    provider = provided(of, HealthProvider, Deletion.CHANGE, monkeypatch)
+    assert provider.diff("c", {**HEALTH, **olds}, {**HEALTH, **news}).changes is changes
 
 
 @pytest.mark.parametrize(

@@ -21,15 +21,17 @@ def put(
     *,
     cluster: str = make.CLUSTER,
     address: str = "",
+    node_id: str = "",
     **changes: object,
 ) -> Copy:
-    content = {**CONTENT, CERTIFICATE: make.certificate(f"id-{manager}", cluster), CA: make.ca(cluster)}
+    node_id = node_id or f"id-{manager}"
+    content = {**CONTENT, CERTIFICATE: make.certificate(node_id, cluster), CA: make.ca(cluster)}
     path = archive(folder / f"{manager}-{minutes}", content)
     address = address or str(of.node(manager).address)
     made = described(
         path,
         manager=manager,
-        node_id=f"id-{manager}",
+        node_id=node_id,
         address=address,
         taken=make.NOW - timedelta(minutes=minutes),
         cluster_id=cluster,

@@ -7,6 +7,7 @@ import pyrage
 import pytest
 
 from recovery.copies.catalog import Catalog
+from recovery.copies.latest import since_proven
 from recovery.copies.manifest import Proof, Verdict
 from recovery.copies.swarm_id import known_id
 from recovery.errors import Refused, StoreError
@@ -84,14 +85,14 @@ def test_a_missing_bucket_says_what_to_do(of: Settings, bucket: Any) -> None:
 def test_a_copy_of_another_swarm_does_not_say_where_our_managers_are(of: Settings, bucket: Any, tmp_path: Path) -> None:
     put(of, tmp_path, "manager-a", 2)
     put(of, tmp_path, "manager-a", 1, cluster="other", address="10.77.9.9")
-    assert not address_changes.since_copied(of.managers, Catalog(of).newest_manifests(), make.CLUSTER, None)
+    assert not address_changes.since_copied(of.nodes, Catalog(of).newest_of_machines, make.CLUSTER, None)
     assert [
-        move.text for move in address_changes.since_copied(of.managers, Catalog(of).newest_manifests(), "other", None)
+        move.text for move in address_changes.since_copied(of.nodes, Catalog(of).newest_of_machines, "other", None)
     ] == ["manager-a from 10.77.9.9 to 10.77.1.11"]
     chosen = make.manifest("manager-b", address="10.77.8.8")
     assert [
         move.manager
-        for move in address_changes.since_copied(of.managers, Catalog(of).newest_manifests(), make.CLUSTER, chosen)
+        for move in address_changes.since_copied(of.nodes, Catalog(of).newest_of_machines, make.CLUSTER, chosen)
     ] == ["manager-b"]
 
 
@@ -143,4 +144,4 @@ def test_a_safety_copy_that_came_up_in_a_drill_does_not_end_the_search_for_a_pro
     proof = Proof(Verdict.PROVEN, make.NOW)
     hot = put(of, tmp_path, "manager-a", 9, proof=proof)
     safety = put(of, tmp_path, "manager-a", 1, proof=proof, kind="safety")
-    assert [copy for copy, _ in Catalog(of).since_proven()] == [safety, hot]
+    assert [copy for copy, _ in since_proven(Catalog(of))] == [safety, hot]

@@ -13,6 +13,7 @@ from recovery.copies.catalog import BATCH, Catalog
 from recovery.copies.choice import newest_good
 from recovery.copies.copy import MANIFEST, Copy
 from recovery.copies.escrow import Escrow
+from recovery.copies.latest import since_proven
 from recovery.copies.manifest import Proof, Verdict
 from recovery.copies.swarm_id import known_id
 from recovery.errors import DamagedCopy, SettingError
@@ -194,7 +195,7 @@ def test_a_recovery_reads_no_more_of_a_long_history_than_it_needs(
     assert [one.copy.name for one in found.rejected] == [copy.name for copy in newer]
     assert len(counting.read) <= BATCH
     counting.read.clear()
-    assert len(Catalog(of).since_proven()) == 1 + len(newer)
+    assert len(since_proven(Catalog(of))) == 1 + len(newer)
     assert len(counting.read) <= BATCH + len(newer)
     counting.read.clear()
     with newest_good(Catalog(of), Escrow(of), NAMES, make.CLUSTER, choice=chosen.name):

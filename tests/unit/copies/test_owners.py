@@ -12,6 +12,7 @@ from recovery.copies.catalog import Catalog
 from recovery.copies.choice import newest_good
 from recovery.copies.copy import Copy
 from recovery.copies.escrow import Escrow
+from recovery.copies.latest import recent
 from recovery.copies.manifest import Proof, Verdict
 from recovery.copies.naming import short
 from recovery.copies.retention import candidate, decide
@@ -43,7 +44,7 @@ RENAMED, EXCHANGED = named("m1", "m2", "m3"), named("manager-b", "manager-c", "m
         (S, "manager-a", A, "new", "manager-a"),
         (RENAMED, "manager-a", A, "new", "m1"),
         (EXCHANGED, "manager-a", A, "new", "manager-b"),
-        (S, "manager-a", "10.77.9.9", "new", "manager-a"),
+        (S, "manager-a", "10.77.9.9", "new", "manager-a at 10.77.9.9"),
         (RENAMED, "manager-a", "10.77.9.9", "id-manager-a", "m1"),
         (EXCHANGED, "manager-a", "10.77.9.9", "id-manager-a", "manager-b"),
         (RENAMED, "manager-a", "10.77.9.9", "new", "manager-a"),
@@ -52,20 +53,20 @@ RENAMED, EXCHANGED = named("m1", "m2", "m3"), named("manager-b", "manager-c", "m
         "its name and address",
         "renamed",
         "its name is another's now",
-        "before it moved",
+        "an earlier machine of its name",
         "before it moved and was renamed",
         "before it moved, and its name is another's now",
         "a manager that is gone",
     ],
 )
 def test_whose_copy_it_is(of: Settings, manager: str, address: str, node_id: str, owner: str) -> None:
-    known = owners.known(of.managers, [make.manifest(name) for name in NAMES])
+    known = owners.known(of.nodes, [make.manifest(name) for name in NAMES])
     assert known.of(make.manifest(manager, address=address, node_id=node_id)) == owner
 
 
 def test_a_copy_under_another_ca_says_nothing_of_whose_the_swarm_s_copies_are() -> None:
     forged = make.manifest("manager-b", node_id="id-manager-a", ca_sha256="0" * 64)
-    known = owners.known(S.managers, [make.manifest("manager-a"), forged])
+    known = owners.known(S.nodes, [make.manifest("manager-a"), forged])
     assert known.of(make.manifest("manager-a", address="10.77.9.9")) == "manager-a"
 
 
@@ -83,7 +84,7 @@ def test_copies_of_before_count_for_their_machine(of: Settings, bucket: Any, tmp
         with newest_good(catalog, Escrow(of), [name], make.CLUSTER, whole=False) as found:
             assert found.choice is not None
             assert found.choice.copy == mine[name]
-    assert not since_copied(of.managers, catalog.newest_manifests(), make.CLUSTER, None), "nobody moved"
+    assert not since_copied(of.nodes, catalog.newest_of_machines, make.CLUSTER, None), "nobody moved"
 
 
 @pytest.mark.parametrize("of", [RENAMED, EXCHANGED], ids=["renamed", "exchanged"])
@@ -116,21 +117,19 @@ def test_a_copy_is_found_by_the_name_of_now_and_its_time(bucket: Any, tmp_path: 
 def test_after_a_rename_the_proven_copy_under_the_old_name_still_counts(bucket: Any, tmp_path: Path) -> None:
     proven = put(S, tmp_path, "manager-a", 9, **GOOD)
     newest = put(RENAMED, tmp_path, "m1", 1)
-    assert [copy for copy, _ in Catalog(RENAMED).recent()["m1"]] == [newest, proven]
+    assert [copy for copy, _ in recent(Catalog(RENAMED))["m1"]] == [newest, proven]
 
 
 def test_a_manager_that_moved_is_not_looked_for_under_its_name_once_it_has_a_copy_from_there() -> None:
     """A manager that is gone had the name before: its copies do not say that the one of now moved."""
     gone, own = make.manifest("manager-a", address="10.77.9.9", node_id="gone"), make.manifest("before", address=A)
     newest = {make.copy_of(made): made for made in (gone, own)}
-    assert not since_copied(S.managers, newest, make.CLUSTER, None)
-    assert [move.old for move in since_copied(S.managers, {make.copy_of(gone): gone}, make.CLUSTER, None)] == [
-        "10.77.9.9"
-    ]
+    assert not since_copied(S.nodes, newest, make.CLUSTER, None)
+    assert [move.old for move in since_copied(S.nodes, {make.copy_of(gone): gone}, make.CLUSTER, None)] == ["10.77.9.9"]
 
 
 def test_copies_under_two_names_of_one_machine_are_kept_together() -> None:
-    known = owners.known(RENAMED.managers, ())
+    known = owners.known(RENAMED.nodes, ())
     made = [make.manifest("manager-a", taken=NOW - 9 * DAY), make.manifest("m1", address=A, taken=NOW - 2 * HOUR)]
     of_b = make.manifest("manager-b", taken=NOW - 9 * DAY)
     judged = [candidate(make.copy_of(one), replace(one, **GOOD), None, known) for one in (*made, of_b)]
@@ -140,9 +139,31 @@ def test_copies_under_two_names_of_one_machine_are_kept_together() -> None:
 
 
 def test_the_last_copy_of_a_machine_is_kept_though_another_has_its_name_now() -> None:
-    known = owners.known(EXCHANGED.managers, ())
+    known = owners.known(EXCHANGED.nodes, ())
     mine = make.manifest("manager-a", taken=NOW - 9 * DAY)
     others = [make.manifest("manager-a", address=C, taken=NOW - hours * HOUR) for hours in (2, 3, 4)]
     judged = [candidate(make.copy_of(one), replace(one, **GOOD), None, known) for one in (mine, *others)]
     kept: list[Copy] = [decision.copy for decision in decide(policy(last=1), judged, NOW) if decision.keep]
     assert kept == [make.copy_of(others[0]), make.copy_of(mine)]
+
+
+def test_a_machine_keeps_its_copies_though_another_has_its_name_and_copied_since(bucket: Any, tmp_path: Path) -> None:
+    """Of five managers without names, the last three are left, and the last one was copied under its new name."""
+    for minutes, name in enumerate(NAMES, 1):
+        put(S, tmp_path, name, minutes, **GOOD)
+    mine = Catalog(S).newest_by_manager()["manager-b"]
+    put(EXCHANGED, tmp_path, "manager-b", 0, node_id="id-manager-a")
+    left = S.model_copy(update={"managers": (replace(S.managers[1], name="left"), *EXCHANGED.managers[:1])})
+    catalog = Catalog(left)
+    with newest_good(catalog, Escrow(left), ["left"], make.CLUSTER, whole=False) as found:
+        assert found.choice is not None
+        assert found.choice.copy == mine
+    assert not since_copied(left.nodes, catalog.newest_of_machines, make.CLUSTER, None), "nobody moved"
+
+
+def test_a_manager_that_is_a_worker_now_has_not_moved_to_the_machine_that_has_its_name() -> None:
+    worker = S.workers[0]
+    nodes = (replace(worker, name="manager-a", role="manager"), replace(S.managers[0], name="w", role="worker"))
+    made = make.manifest("manager-a")
+    assert not since_copied(nodes, {make.copy_of(made): made}, make.CLUSTER, None)
+    assert owners.known(nodes, [made]).of(made) == "w"

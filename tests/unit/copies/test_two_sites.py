@@ -10,6 +10,7 @@ import pytest
 from recovery.copies.catalog import Catalog
 from recovery.copies.choice import newest_good
 from recovery.copies.escrow import Escrow
+from recovery.copies.latest import since_proven
 from recovery.copies.manifest import Proof, Verdict
 from recovery.errors import DamagedCopy
 from recovery.settings import Settings
@@ -68,7 +69,7 @@ def test_a_copy_lies_where_it_is_as_long_as_its_manifest_says(
     for where, left in (("", ("main", "second")), ("other", ("main",)), ("copies", ())):
         if where:
             spoil(where, key, damage)
-        [(found, read)] = Catalog(two).since_proven()
+        [(found, read)] = since_proven(Catalog(two))
         assert found.sites == left
         assert isinstance(read, DamagedCopy) == (not left)
 
@@ -79,7 +80,7 @@ def test_a_copy_whose_archive_is_short_everywhere_is_not_proven(two: Settings, t
     for where in ("copies", "other"):
         spoil(where, copy.key, DAMAGES["empty"])
     catalog = Catalog(two)
-    (_, damaged), (last, _) = catalog.since_proven()
+    (_, damaged), (last, _) = since_proven(catalog)
     assert isinstance(damaged, DamagedCopy)
     assert damaged.why == f"0 of {size} bytes are there (main), 0 of {size} bytes are there (second)"
     assert (last, next(catalog.by_trust(catalog.copies))) == (older, older)

@@ -4,6 +4,7 @@
 """
 
 import json
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -128,6 +129,7 @@ def detours(swarm: Swarm) -> list[str]:
 
 
 def test_detours_of_a_killed_recovery_end_by_their_timers_and_the_next_one_goes_on(machines: Swarm) -> None:
+    """A worker that the killed run has not directed to a manager is Down for a while, and its containers may be made again."""
     stack = machines.stack
     assert requorum(stack, "backup").status == 0
     before, values = machines.picture(), stack.settings()
@@ -144,9 +146,12 @@ def test_detours_of_a_killed_recovery_end_by_their_timers_and_the_next_one_goes_
         assert UNIT in machines.on(name, "systemctl", "list-timers", "--no-legend", f"{UNIT}.timer")
     update(stack)
     machines.await_standing(*ADDRESSES)
-    assert not before.differences(machines.picture())
+    now = machines.picture()
+    assert not before.differences(replace(now, containers=before.containers))
     for name in detours(machines):
-        machines.on(name, "systemctl", "start", f"{UNIT}.service")  # what the timer does
+        machines.on(
+            name, "systemctl", "start", f"{UNIT}.service", check=False
+        )  # what the timer does, if it has not yet
     machines.until(lambda: not detours(machines), "the timers' programs have ended")
     assert "unchanged" in stack.up("--skip-preview", "--expect-no-changes").text
 

@@ -115,9 +115,13 @@ def info(of: Any) -> Json:
     root = text(of, "DockerRootDir")
     if root and not root.startswith("/"):
         raise Unfit("DockerRootDir is no path")
+    options = [text({"option": one}, "option") for one in sequence(of, "SecurityOptions")]
+    podman = {"BuildahVersion": text(of, "BuildahVersion")} if below(of, "BuildahVersion") else {}
     return {
         "ServerVersion": text(of, "ServerVersion"),
         "DockerRootDir": root,
+        "SecurityOptions": options,
+        **podman,
         "Swarm": {
             "LocalNodeState": one_of(tuple(LocalState), {"state": state}, "state"),
             "ControlAvailable": flag(swarm, "ControlAvailable"),

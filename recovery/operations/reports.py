@@ -76,12 +76,14 @@ def _shown(cluster: Cluster, name: str) -> Mapping[str, Any]:
     """A report as commands show it: with ``unsigned``, if no operator signed it, which says why. Empty if no page can be made of it."""
     found = _read(cluster, cluster.store, name)
     document = found.document
+    if not found.fault:
+        return {**document, "name": name}
     try:
         as_markdown(document)
         shown = {**document, "begun": document["begun"], "rpo": {"entries": None, **document["rpo"]}, "name": name}
     except NO_RECORD:
         return {}
-    return {**shown, "unsigned": found.fault} if found.fault else shown
+    return {**shown, "unsigned": found.fault}
 
 
 def _read(cluster: Cluster, store: Store, name: str) -> Signed:

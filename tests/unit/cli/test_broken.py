@@ -117,9 +117,15 @@ class Stage:
         self._patch.setattr(agents, "unfit", lambda *_: unfit)
         return self.lose().model_copy(update={"agent": make.settings(agent={}).agent})
 
-    def data_moved(self) -> Settings:
-        """No copy, and one engine keeps its data in a folder that Requorum does not support."""
-        self._patch.setattr(nodes, "_elsewhere", lambda shell, _: "/srv" if shell.node.name == "manager-b" else "")
+    def strange_engine(self) -> Settings:
+        """No copy, and one engine is of a kind that Requorum does not support."""
+        real = nodes.ask
+
+        def ask(shell: Any, **given: Any) -> Any:
+            found = real(shell, **given)
+            return replace(found, unsupported="podman") if shell.node.name == "manager-b" else found
+
+        self._patch.setattr(nodes, "ask", ask)
         return self.lose(copies=Copies.MISSING)
 
     def later(self, days: float, **limits: float) -> Settings:
@@ -226,7 +232,7 @@ CASES: dict[str, Callable[[Stage], Settings]] = {
     "SSH key wrong": lambda s: s.ssh(AccessDenied),
     "host keys not pinned": lambda s: s.ssh(HostKeyUnknown),
     "host key of one manager changed": lambda s: s.ssh(HostKeyChanged, "manager-b"),
-    "data root of one manager moved, and no copy": Stage.data_moved,
+    "engine of one manager unsupported, and no copy": Stage.strange_engine,
     "a worker is silent": lambda s: s.ssh(Silent, "worker-1"),
     "a run is unfinished": begun,
     "a manager lost, and no copy": lambda s: s.lose(frozenset({"manager-b"}), Copies.MISSING),

@@ -16,7 +16,8 @@ from recovery.copies.latest import recent
 from recovery.copies.manifest import Proof, Verdict
 from recovery.copies.naming import short
 from recovery.copies.retention import candidate, decide
-from recovery.operations.drill import Drill, as_json
+from recovery.node.signing import Kind
+from recovery.operations.drill import Drill, as_document
 from recovery.operations.readiness import stock_of
 from recovery.planning.address_changes import since_copied
 from recovery.settings import Settings
@@ -96,7 +97,8 @@ def test_a_check_and_an_operator_find_copies_and_drills_by_the_name_of_now(
     )
     for number, name in enumerate(NAMES):
         drill = Drill(new[name], name, Proof(Verdict.PROVEN, make.NOW + number * HOUR), 1.0, 2.0)
-        bucket.put_object(Key=S.keys.drill(name), Body=as_json(drill))
+        key = S.keys.drill(name)
+        bucket.put_object(Key=key, Body=Cluster(S).operators.sign(Kind.DRILL, key, as_document(drill)))
     catalog = Catalog(of)
     stock = stock_of(Cluster(of), catalog)
     for number, (before, now) in enumerate(zip(NAMES, (node.name for node in of.managers), strict=True)):

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -83,7 +84,8 @@ def test_a_copy_is_no_younger_than_its_place_in_s3(
     ]
     healthy = make.healthy(of)
     found = diagnose(healthy, make.CLUSTER, cluster="lab", copies=True)
-    monkeypatch.setattr(metrics, "status_of", lambda _: show.status(of, healthy, found, {}, None))
+    monkeypatch.setattr(metrics, "look", lambda _: SimpleNamespace(survey=healthy))
+    monkeypatch.setattr(metrics, "shown", lambda *_: show.status(of, healthy, found, {}, None))
     families = {family.name: family for family in metrics._watched(Cluster(of)).collect()}
     (sample,) = families["requorum_last_data_copy_timestamp_seconds"].samples
     assert sample.value == make.NOW.timestamp()

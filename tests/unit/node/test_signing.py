@@ -102,16 +102,40 @@ def test_anything_else_is_no_operators(content: bytes) -> None:
     assert operators().read(Kind.LOST, KEY, content).fault
 
 
-def test_a_key_that_cannot_be_used_signs_nothing_and_what_others_signed_stays_valid(tmp_path: Path) -> None:
+def test_a_key_that_cannot_be_used_signs_nothing_and_what_others_signed_stays_valid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     locked = tmp_path / "locked"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "a passphrase", "-f", str(locked)], check=True)
     content = operators().sign(Kind.LOST, KEY, DOCUMENT)
-    for file in (locked, tmp_path / "none"):
-        ssh = Ssh(private_key_file=file, known_hosts_file=file)
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    for file, code, why in (
+        (locked, "no-ssh-agent", "by no operator"),
+        (tmp_path / "none", "unreadable-file", "has no public key"),
+        (None, "no-ssh-agent", "has no public key"),
+    ):
+        ssh = Ssh(private_key_file=file, known_hosts_file=locked)
         assert not Operators(ssh, (public("key"),)).read(Kind.LOST, KEY, content).fault
-        assert "has no public key" in Operators(ssh, ()).read(Kind.LOST, KEY, content).fault
-        with pytest.raises(SettingError, match=r"requorum:ssh\.privateKeyFile(?s:.*)code: unreadable-file$"):
+        assert why in Operators(ssh, ()).read(Kind.LOST, KEY, content).fault
+        with pytest.raises(SettingError, match=rf"requorum:ssh\.privateKeyFile(?s:.*)code: {code}$"):
             Operators(ssh, ()).sign(Kind.LOST, KEY, DOCUMENT)
+
+
+def test_a_key_of_the_ssh_agent_signs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key, socket = tmp_path / "key", tmp_path / "agent"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    with subprocess.Popen(["ssh-agent", "-D", "-a", socket], stdout=subprocess.DEVNULL) as agent:
+        while not socket.exists():
+            assert agent.poll() is None
+        monkeypatch.setenv("SSH_AUTH_SOCK", str(socket))
+        subprocess.run(["ssh-add", "-q", key], check=True, capture_output=True)
+        for file in (key.with_suffix(".pub"), None):
+            mine = Operators(Ssh(private_key_file=file, known_hosts_file=key), ())
+            content = mine.sign(Kind.LOST, KEY, DOCUMENT)
+            assert not mine.read(Kind.LOST, KEY, content).fault
+        agent.terminate()
+    theirs = Operators(Ssh(private_key_file=key, known_hosts_file=key), ())
+    assert not theirs.read(Kind.LOST, KEY, content).fault
 
 
 @pytest.mark.parametrize("given", ["ssh-ed25519", "ssh-ed25519 AAAA", "PRIVATE", ["ssh-rsa x"]])

@@ -26,6 +26,7 @@ from recovery.errors import (
     TransportError,
 )
 from recovery.node.connections import NOWHERE
+from recovery.node.door import door as entered
 from recovery.node.shell import ANSWER
 from recovery.node.ssh import Shell
 from recovery.node.ssh_keys import known_keys
@@ -243,7 +244,7 @@ def test_a_host_key_is_found_by_a_name_and_by_an_address(tmp_path: Path, dial: s
     known = tmp_path / "known_hosts"
     known.write_text(f"{dial} {key}\n")
     node = Node(name="node", address=IPv4Address("10.0.0.1"), ssh_address=dial)
-    found = known_keys(node, Ssh(private_key_file=tmp_path, known_hosts_file=known))
+    found = known_keys(entered(node, Ssh(private_key_file=tmp_path, known_hosts_file=known)))
     assert [one.export_public_key().decode().strip() for one in found] == [key]
 
 

@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from recovery.errors import EngineError, Garbled, Refused
-from recovery.node import data_root
+from recovery.node import answers, data_root
 from recovery.node.shell import DATA_ROOT, Output
 from recovery.node.ssh import Shell
 from recovery.operations.assess import Assessment
@@ -65,7 +65,7 @@ def test_where_there_is_something_to_recover_nothing_is_refused_for_that() -> No
     ],
 )
 def test_an_engine_tells_its_kind(info: dict[str, Any], told: str) -> None:
-    found = unsupported(info)
+    found = unsupported(answers.info(info))
     assert told in found
     assert bool(found) == bool(told)
 

@@ -92,7 +92,8 @@ def test_a_node_that_is_named_no_more_is_dialled_where_it_was(of: Settings, prov
     provider.provider.delete("x", gone)
     assert provider.dialled[0] == "192.0.2.9"
     assert (
-        "ssh root@192.0.2.9 systemctl disable --now requorum-watch.service requorum-copy.timer" in provider.dialled[1]
+        f"ssh -i {of.ssh.private_key_file} root@192.0.2.9 systemctl disable --now requorum-watch.service requorum-copy.timer"
+        in provider.dialled[1]
     )
 
 

@@ -1,4 +1,4 @@
-"""``python -m recovery`` is the command line."""
+"""``python -m recovery`` is the command line, and `run` is what an installed ``requorum`` calls."""
 
 import atexit
 import gc
@@ -11,6 +11,7 @@ atexit.register(gc.freeze)
 # Requorum has no plugin of pydantic. To look for one in every package costs 0.02 s.
 os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"
 
-from recovery.cli import main  # noqa: E402
+from recovery.cli import main as run  # noqa: E402
 
-main()
+if __name__ == "__main__":
+    run()

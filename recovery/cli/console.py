@@ -3,7 +3,6 @@
 import json
 import os
 import sys
-import tomllib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,8 +37,6 @@ UNBOUND = 1000
 out = Screen(width=None if sys.stdout.isatty() else WIDE)
 err = Screen(stderr=True, width=None if sys.stderr.isatty() else WIDE)
 
-PYPROJECT = Path(__file__).resolve().parents[2] / "pyproject.toml"
-
 StackOption = Annotated[str, typer.Option("--stack", "-s", envvar="PULUMI_STACK", help="The name of the stack.")]
 FileOption = Annotated[Path | None, typer.Option(help="The stack file, instead of stacks/Pulumi.STACK.yaml.")]
 NodeArgument = Annotated[str, typer.Argument(help="The node's name in the stack file.")]
@@ -59,7 +56,9 @@ def _widen(wide: bool) -> bool:
 
 def _show_version(asked: bool) -> None:
     if asked:
-        print(f"requorum {tomllib.loads(PYPROJECT.read_text())['project']['version']}")
+        from recovery.s3.keys import RELEASE
+
+        print(f"requorum {RELEASE}")
         raise typer.Exit
 
 

@@ -73,7 +73,7 @@ def loaded_by(*words: str) -> set[str]:
         "import atexit, json, sys\n"
         f"atexit.register(lambda: print(json.dumps([name for name in {LIBRARIES + ACTING!r} if name in sys.modules])))\n"
         f"sys.argv = ['requorum', *{words!r}]\n"
-        "import recovery.__main__\n"
+        "import recovery.__main__\nrecovery.__main__.run()\n"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True)
     return set(json.loads(done.stdout.splitlines()[-1]))

@@ -14,7 +14,6 @@ from lab.stack import Result, Stack
 from recovery.cli import app
 from recovery.cluster import Cluster
 from recovery.node.ssh import hang_up
-from recovery.node.ssh_keys import private_key
 from recovery.operations import setup
 from recovery.operations.assess import Assessment, assess
 from recovery.s3 import client
@@ -24,7 +23,7 @@ from recovery.settings import load
 @contextmanager
 def fresh(stack: Stack) -> Iterator[None]:
     """The stack's environment, with nothing remembered of another one."""
-    for remembered in (client.client, client.session, private_key):
+    for remembered in (client.client, client.session):
         remembered.cache_clear()
     hang_up()
     with pytest.MonkeyPatch.context() as patch:

@@ -183,14 +183,19 @@ def _lock(key: str, content: bytes) -> Lock:
 
 
 def holder(lock: Lock) -> Holder:
-    """The process of a lock, as this machine knows it. A younger process that has its number is another one."""
+    """The process of a lock, as this machine knows it. A younger process that has its number is another one.
+
+    A process that has ended and that nobody has waited for is gone too: in a container without an init, it stays listed.
+    """
     if lock.host != socket.gethostname():
         return Holder.ELSEWHERE
     try:
-        began = datetime.fromtimestamp(psutil.Process(lock.pid).create_time(), UTC)
+        process = psutil.Process(lock.pid)
+        ended = process.status() == psutil.STATUS_ZOMBIE
+        began = datetime.fromtimestamp(process.create_time(), UTC)
     except psutil.NoSuchProcess:
         return Holder.GONE
-    return Holder.RUNS if began <= lock.taken + CLOCK_SKEW else Holder.GONE
+    return Holder.RUNS if began <= lock.taken + CLOCK_SKEW and not ended else Holder.GONE
 
 
 def lease_of(cluster: Cluster, *, pause: Callable[[float], None] = sleep) -> Lease:

@@ -1,8 +1,11 @@
 """Pulumi's locks in S3, the cluster's lease beside them, and the answers of a preview."""
 
 import json
+import os
 import socket
+import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
@@ -12,7 +15,7 @@ from recovery.errors import LocalError, StoreSilent
 from recovery.operations import pulumi_locks
 from recovery.operations.pulumi import read_preview
 from recovery.operations.pulumi_locks import lease_of
-from recovery.pipeline.locks import Lease, LeaseState
+from recovery.pipeline.locks import Holder, Lease, LeaseState, Lock
 from recovery.s3.lease import FREE
 from tests.unit import factories as make
 
@@ -106,6 +109,16 @@ def test_a_lock_that_cannot_be_read_stays(state: Any) -> None:
     (verdict,) = pulumi_locks.clear(half(None), "lab", say=print)
     assert not verdict.stale
     assert len(list(state.objects.all())) == 1
+
+
+def test_a_process_that_ended_and_is_still_listed_is_gone() -> None:
+    with subprocess.Popen(["sleep", "60"]) as process:
+        lock = Lock("k", process.pid, "u", socket.gethostname(), datetime.now(UTC))
+        assert pulumi_locks.holder(lock) is Holder.RUNS
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert pulumi_locks.holder(lock) is Holder.GONE
+    assert pulumi_locks.holder(lock) is Holder.GONE
 
 
 def test_a_service_that_keeps_the_state_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:

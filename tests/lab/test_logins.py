@@ -74,6 +74,7 @@ def stack(lab: Instance, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
         {**values, "ssh": ssh, "hosts": {"driver": "existing"}, "backup": {**values["backup"], "prefix": "logins"}}
     )
     cluster.prepare(lab, made)
+    cluster.admit(lab, made)
     yield made
     nodes.remove_all(lab)
 

@@ -15,6 +15,8 @@ from lab.stack import Stack
 MANAGERS = ("manager-a", "manager-b", "manager-c")
 WORKERS = ("worker-1", "worker-2")
 NODE_KEYS = ("Labels", "Availability", "Role")
+OWN_ENGINE = "DOCKER_HOST=unix:///var/run/docker.sock"
+"""A node's docker asks the node's engine, whatever its context is."""
 SECONDS = 180
 """How long to wait for what must come, also on a machine that is slow or busy."""
 PAUSE, LONGEST_PAUSE = 0.2, 1.0
@@ -53,7 +55,7 @@ class Swarm:
 
     def on(self, node: str, *command: str, check: bool = True) -> str:
         """What a command on a node prints. Not by the docker package, which may lose the beginning (docker-py#3332)."""
-        argv = ["docker", "-H", self.lab.docker_host, "exec", node, *command]
+        argv = ["docker", "-H", self.lab.docker_host, "exec", "--env", OWN_ENGINE, node, *command]
         done = subprocess.run(argv, capture_output=True, text=True, check=False)
         assert not check or done.returncode == 0, f"{command} on {node}: {done.returncode} {done.stderr}"
         return done.stdout.strip()
@@ -137,9 +139,17 @@ class Swarm:
 
     def run_workload(self) -> None:
         """A replicated and a global service on an overlay network, with a secret and a config; returns once it runs."""
+        self.load_workload()
+        self.create_workload()
+
+    def load_workload(self) -> None:
+        """Have the image of the services on the workers."""
         for node in nodes.existing(self.lab):
             if node.name in WORKERS:
                 workload.load_workload(self.lab, node.address)
+
+    def create_workload(self) -> None:
+        """The services of `run_workload`, whose image is on the workers; returns once they run."""
         on = self.on
         on("manager-a", "docker", "network", "create", "--driver", "overlay", "--attachable", "backend")
         on(

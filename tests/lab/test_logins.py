@@ -82,6 +82,7 @@ def stack(lab: Instance, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 @pytest.fixture(scope="module")
 def machines(stack: Stack) -> Swarm:
     found = Swarm(stack)
+    found.load_workload()
     equip(found, (BASTION, *ADDRESSES))
     return found
 
@@ -102,7 +103,7 @@ def test_nobody_enters_as_root_or_straight(machines: Swarm) -> None:
 def test_it_is_built_and_copied(machines: Swarm) -> None:
     machines.stack.up("--skip-preview")
     machines.await_standing(*ADDRESSES, manager="manager-c")
-    machines.run_workload()
+    machines.create_workload()
     machines.on("worker-1", "bash", "-c", STRANGE)
     assert requorum(machines.stack, "copies", "take").status == 0
     agents = json.loads(requorum(machines.stack, "agents", "--json").text)

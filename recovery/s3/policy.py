@@ -99,8 +99,8 @@ def _of_preview(_bucket: Bucket, keys: Keys, arn: str, _managers: Iterable[str])
 
 def _of_change(bucket: Bucket, keys: Keys, arn: str, managers: Iterable[str]) -> Iterable[Statement]:
     """An update and a recovery take copies, keep a journal and reports, and hold both leases."""
-    ended = [f"{arn}{key}" for key in (keys.consent, f"{keys.journal}*", keys.notified("*"))]
-    written = [f"{arn}{key}" for key in (keys.lease, keys.agents_lease, f"{keys.reports}*")]
+    ended = [f"{arn}{key}" for key in (f"{keys.journal}*", keys.notified("*"))]
+    written = [f"{arn}{key}" for key in (keys.lease, keys.agents_lease, keys.consent, f"{keys.reports}*")]
     kept = [*_copies(bucket, keys, managers, ARCHIVE, MANIFEST), f"{arn}{keys.unlock_keys}*{UNLOCK_KEY}"]
     locking = ["s3:PutObjectRetention"] if bucket.lock else []
     yield _allow("Notes", ["s3:PutObject"], [*written, *ended])

@@ -1,5 +1,6 @@
 """What a person adds to `pulumi up` and `pulumi destroy`, and what Pulumi does about it."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -35,7 +36,7 @@ class Options:
         some = {"target": self.target, "exclude": self.exclude, "replace": self.replace}
         given = [f"--{option}={name}" for option, names in some.items() for name in sorted(names)]
         arguments = ["pulumi", verb, *given, *([] if self.refresh else ["--refresh=false"])]
-        process = SimpleNamespace(cmdline=lambda: arguments, cwd=lambda: "/nowhere", pid=0)
+        process = SimpleNamespace(cmdline=lambda: arguments, cwd=lambda: "/nowhere", pid=os.getpid())
         return lambda read, _otherwise: read(process)
 
 

@@ -102,7 +102,17 @@ def edits(draw: st.DrawFn) -> tuple[Edit, State]:
     return becomes(*(tuple((last, called[last]) for last in group) for group in (managers, workers)), before, state)
 
 
+EITHER_FIRST = {
+    "refused: unknown-manager, and not manager-moved",
+    "refused: manager-moved, and not unknown-manager",
+}
+"""Both are reasons to refuse a file in which a name has another machine and a living manager has lost its vote."""
+
+
 @given(edits())
+@example(  # a manager that lives becomes a worker, and a blank machine gets the name of a lost one that is in no list
+    becomes(((11, ""), (12, ""), (31, "")), ((14, ""),), Base.FIVE, State.QUORUM_LOST)
+)
 @example(  # the lost manager is not in the file any more, and two come new: its vote goes before they come
     becomes(((11, "alpha"), (31, "node-31"), (32, "node-32")), (), Base.NAMED, State.ONE_LOST)
 )
@@ -121,4 +131,4 @@ def test_an_update_changes_what_the_files_have_otherwise_and_risks_no_quorum(
     theatre: Stage, case: tuple[Edit, State]
 ) -> None:
     edit, state = case
-    assert not theatre.run(edit, state).faults, edit.name
+    assert not set(theatre.run(edit, state).faults) - EITHER_FIRST, edit.name

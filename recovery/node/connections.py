@@ -202,7 +202,7 @@ class Line:
                 ssh_faults.doing(self.door),
                 why,
                 remedy=error.remedy,
-                node=self.door.name or None,
+                node=self.door.name,
                 code="jump-host-failed",
             ) from None
 

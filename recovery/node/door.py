@@ -9,7 +9,7 @@ from typing import Any
 from recovery.errors import SettingError
 from recovery.node.ssh_library import asyncssh
 from recovery.swarm.machines import ROOT, Hop, Login, Node, Ssh
-from recovery.swarm.ssh_url import parse_url
+from recovery.swarm.ssh_url import parse_hop
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class Door:
     known_hosts_file: Path
     login_seconds: float
     jump: tuple["Door", ...] = ()
-    name: str = field(default="", compare=False)
-    """The node's name, for messages. Empty for a jump host."""
+    name: str | None = field(default=None, compare=False)
+    """The node's name, for messages. None for a jump host."""
 
     @property
     def through(self) -> "Door | None":
@@ -51,7 +51,7 @@ def door(node: Node, ssh: Ssh) -> Door:
 
 
 def _entered(host: str, own: Login, ssh: Ssh) -> Door:
-    known = configured(host, ssh.config_file) if ssh.config_file else NO_CONFIGURATION
+    known = configured(host, ssh.config_file)
     user = own.user or known.user or ssh.user
     key = own.private_key_file or known.key_file or ssh.private_key_file
     hops = next(given for given in (own.jump, known.jump, ssh.jump) if given is not None)
@@ -62,7 +62,7 @@ def _entered(host: str, own: Login, ssh: Ssh) -> Door:
 
 def _hop(hop: Hop, user: str, key: Path | None, ssh: Ssh) -> Door:
     """A jump host: what it does not say itself is as the OpenSSH configuration says of it, else as for the machine behind it."""
-    known = configured(hop.host, ssh.config_file) if ssh.config_file else NO_CONFIGURATION
+    known = configured(hop.host, ssh.config_file)
     return Door(
         known.host or hop.host,
         hop.port if hop.port != Ssh.port else known.port or hop.port,
@@ -84,11 +84,10 @@ class Configured:
     jump: tuple[Hop, ...] | None = None
 
 
-NO_CONFIGURATION = Configured()
-
-
-def configured(host: str, file: Path) -> Configured:
-    """What the OpenSSH configuration says of the host. Raises: SettingError if it cannot be used."""
+def configured(host: str, file: Path | None) -> Configured:
+    """What the OpenSSH configuration says of the host: nothing without one. Raises: SettingError if it cannot be used."""
+    if file is None:
+        return Configured()
     path = file.expanduser()
     try:
         said = _load(host, path)
@@ -114,8 +113,7 @@ def _jump(text: str | None) -> tuple[Hop, ...] | None:
         return None
     if text.lower() == "none":
         return ()
-    urls = [(one, parse_url(one.strip())) for one in text.split(",")]
-    return tuple(Hop(host=url.host, user=url.user if "@" in one else None, port=url.port) for one, url in urls)
+    return tuple(map(parse_hop, text.split(",")))
 
 
 def _unusable(path: Path, why: str, remedy: str) -> SettingError:

@@ -9,19 +9,19 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 from recovery.errors import SettingError
 from recovery.node import ssh_keys
 from recovery.node.ssh_library import asyncssh
 from recovery.swarm.machines import Ssh
+from recovery.swarm.records import NO_RECORD
 
 SIGNATURE = "signature"
 """The field of a document that has its signature."""
 WHO = "operator"
 """Whom the signatures are of, in the list that OpenSSH calls allowed signers."""
-NO_DOCUMENT = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
-"""What reading something that is no signed document may raise."""
 
 
 class Kind(StrEnum):
@@ -69,7 +69,7 @@ class Operators:
         """The document that is stored under the key, and whether an operator signed it."""
         try:
             document = json.loads(content)
-        except NO_DOCUMENT:
+        except NO_RECORD:
             document = None
         if not isinstance(document, dict):
             return Signed({}, "it cannot be read")
@@ -80,7 +80,7 @@ class Operators:
         allowed = "".join(f'{WHO} namespaces="{kind}" {one}\n' for one in known).encode()
         try:
             valid = asyncssh.validate_sshsig(statement(key, document), signature.encode(), WHO, allowed)
-        except NO_DOCUMENT:
+        except NO_RECORD:
             valid = False
         return Signed(
             document, "" if valid else "its signature is by no operator (requorum:operators), or of another object"
@@ -88,8 +88,7 @@ class Operators:
 
     def _mine(self) -> str:
         """The public key with which this operator signs. Raises: SettingError, as `require`."""
-        file, known = self._ssh.private_key_file, self._known()
-        mine = ssh_keys.public_keys(file)
+        file, known, mine = self._ssh.private_key_file, self._known(), self._own
         if found := next((key for key in mine if key in known), None):
             return found
         whose = f"the public key of requorum:ssh.privateKeyFile ({file})" if file else "any key of the SSH agent"
@@ -105,11 +104,16 @@ class Operators:
         if self._keys:
             return tuple(" ".join(line.split()[:2]) for line in self._keys)
         try:
-            return ssh_keys.public_keys(self._ssh.private_key_file)
+            return self._own
         except SettingError:
             return ()
 
+    @cached_property
+    def _own(self) -> tuple[str, ...]:
+        """The public keys of this operator, read once for all objects. Raises: SettingError."""
+        return ssh_keys.public_keys(self._ssh.private_key_file)
+
 
 def statement(key: str, document: Mapping[str, Any]) -> bytes:
-    """What is signed: the document without its signature, and the key of its object. Raises: one of `NO_DOCUMENT`."""
+    """What is signed: the document without its signature, and the key of its object. Raises: one of `NO_RECORD`."""
     return json.dumps({"document": document, "key": key}, sort_keys=True, separators=(",", ":")).encode()

@@ -47,20 +47,20 @@ def failed(
             )
             key = f"the key {door.key_file}" if door.key_file else "any key of the SSH agent"
             why = f"the machine does not accept {key}"
-            return AccessDenied(doing(door), why, remedy=remedy, node=door.name or None, code="access-denied")
+            return AccessDenied(doing(door), why, remedy=remedy, node=door.name, code="access-denied")
         case ConnectionRefusedError():
             why = f"the machine is up and port {door.port} refuses the connection"
             remedy = (
                 f"start sshd on {door.host}, or correct requorum:ssh.port. "
                 "If sshd runs, the host may limit new connections: wait 30 s"
             )
-            return SshRefused(doing(door), why, remedy=remedy, node=door.name or None, code="ssh-refused")
+            return SshRefused(doing(door), why, remedy=remedy, node=door.name, code="ssh-refused")
         case asyncssh.ChannelOpenError():
             return beyond(door, error)
         case socket.gaierror():
             why = f"the name {door.host} cannot be resolved ({error.strerror})"
             remedy = "correct its sshAddress in the stack file, or repair the name service of this machine"
-            return TransportError(doing(door), why, remedy=remedy, node=door.name or None, code="ssh-failed")
+            return TransportError(doing(door), why, remedy=remedy, node=door.name, code="ssh-failed")
         case TimeoutError():
             return slow(door, login) if accepted else silent(door, "timed out")
         case OSError() if not accepted:
@@ -69,7 +69,7 @@ def failed(
             return limited(door)
     why = error.reason if isinstance(error, asyncssh.Error) else str(error)
     remedy = "read sshd's log on the node: journalctl -u ssh"
-    return TransportError(doing(door), why, remedy=remedy, node=door.name or None, code="ssh-failed")
+    return TransportError(doing(door), why, remedy=remedy, node=door.name, code="ssh-failed")
 
 
 def beyond(door: Door, error: asyncssh.ChannelOpenError) -> TransportError:
@@ -78,13 +78,13 @@ def beyond(door: Door, error: asyncssh.ChannelOpenError) -> TransportError:
     if error.code == asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED:
         why = f"the jump host {door.through} forbids connections to other machines ({error.reason})"
         remedy = f"set AllowTcpForwarding yes in sshd_config on {door.through.host}"
-        return JumpHostFailed(doing(door), why, remedy=remedy, node=door.name or None, code="jump-host-failed")
+        return JumpHostFailed(doing(door), why, remedy=remedy, node=door.name, code="jump-host-failed")
     for word, meaning in BEYOND.items():
         if word in error.reason.lower():
             return failed(door, meaning, login=0, accepted=False, greeted=False)
     why = f"the jump host {door.through} cannot reach it ({error.reason})"
     remedy = f"on {door.through.host}: ssh-keyscan -p {door.port} {door.host}"
-    return JumpHostFailed(doing(door), why, remedy=remedy, node=door.name or None, code="jump-host-failed")
+    return JumpHostFailed(doing(door), why, remedy=remedy, node=door.name, code="jump-host-failed")
 
 
 def doing(door: Door) -> str:
@@ -98,7 +98,7 @@ def silent(door: Door, why: str) -> Silent:
         doing(door),
         f"nothing answers ({why})",
         remedy=NEXT_LOOK,
-        node=door.name or None,
+        node=door.name,
         code="node-unreachable",
     )
 
@@ -109,7 +109,7 @@ def slow(door: Door, seconds: float) -> SlowLogin:
         doing(door),
         f"the machine accepts the connection but no login within {seconds:g} s",
         remedy="find out what keeps its login busy, or set requorum:ssh.loginSeconds higher",
-        node=door.name or None,
+        node=door.name,
         code="slow-login",
     )
 
@@ -117,7 +117,7 @@ def slow(door: Door, seconds: float) -> SlowLogin:
 def limited(door: Door) -> Limited:
     """The machine ends connections before the login."""
     refused = "refuses or drops new connections before the login, although it is up"
-    return Limited(doing(door), f"the machine {refused}", remedy=LIMITS, node=door.name or None, code="ssh-limited")
+    return Limited(doing(door), f"the machine {refused}", remedy=LIMITS, node=door.name, code="ssh-limited")
 
 
 def wrong_key(door: Door) -> TransportError:
@@ -129,7 +129,7 @@ def wrong_key(door: Door) -> TransportError:
             f"no host key of {door.host} is pinned in {door.known_hosts_file}",
             remedy=f"compare the fingerprint on the machine (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub), then: "
             f"{scan} >> {door.known_hosts_file}",
-            node=door.name or None,
+            node=door.name,
             code="host-key-not-pinned",
         )
     return HostKeyChanged(
@@ -137,6 +137,6 @@ def wrong_key(door: Door) -> TransportError:
         f"the machine's host key is not the host key pinned in {door.known_hosts_file}",
         remedy=f"find out which machine answers at {door.host}. If it is the right one, replace its line in that "
         f"file with the output of: {scan}",
-        node=door.name or None,
+        node=door.name,
         code="host-key-changed",
     )

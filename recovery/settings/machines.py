@@ -11,7 +11,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from recovery.settings.base import Frozen, Name
 from recovery.swarm import machines
-from recovery.swarm.ssh_url import parse_url
+from recovery.swarm.ssh_url import parse_hop
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,7 @@ class CheckedBy:
 
 
 def _hop(given: Any) -> Any:
-    """A jump host as OpenSSH writes it: ``[user@]host[:port]``."""
-    if not isinstance(given, str):
-        return given
-    url = parse_url(given)
-    return machines.Hop(host=url.host, user=url.user if "@" in given else None, port=url.port)
+    return parse_hop(given) if isinstance(given, str) else given
 
 
 class _Hop(Frozen):

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from recovery.swarm.machines import Hop
+
 SCHEME = "ssh"
 
 
@@ -28,3 +30,9 @@ def parse_url(text: str) -> SshUrl:
     if parts.scheme != SCHEME or not parts.hostname or parts.path.strip("/") or parts.query or parts.fragment:
         raise ValueError(f"{text!r} is no address for SSH: {form}")
     return SshUrl(parts.hostname, parts.username or SshUrl.user, SshUrl.port if port is None else port)
+
+
+def parse_hop(text: str) -> Hop:
+    """A jump host as OpenSSH writes it, ``[user@]host[:port]``. Raises: ValueError, in words for the operator."""
+    url = parse_url(text.strip())
+    return Hop(host=url.host, user=url.user if "@" in text else None, port=url.port)

@@ -15,16 +15,10 @@ from lab import cluster, keys, nodes
 from lab.instance import Instance
 from lab.stack import Stack, settings
 from tests.lab.conftest import Variant
+from tests.lab.machines import ADDRESSES
 from tests.lab.place import address
-from tests.lab.swarm import MANAGERS, WORKERS, Swarm
+from tests.lab.swarm import MANAGERS, Swarm
 
-ADDRESSES = dict(
-    zip(
-        MANAGERS + WORKERS,
-        (address(1, 11), address(2, 12), address(3, 13), address(1, 21), address(2, 22)),
-        strict=True,
-    )
-)
 NOISE = "Welcome to db-1"
 NOISY = (
     f"touch /root/.bashrc; {{ echo 'echo {NOISE}'; cat /root/.bashrc; }} > /root/noisy; mv /root/noisy /root/.bashrc"

@@ -10,6 +10,7 @@ from lab import cluster, keys, nodes
 from lab.instance import Instance
 from lab.stack import Stack, settings, with_agents
 from tests.lab.here import requorum
+from tests.lab.machines import ADDRESSES
 from tests.lab.place import address
 from tests.lab.swarm import MANAGERS, WORKERS, Picture, Swarm
 
@@ -17,13 +18,6 @@ pytestmark = pytest.mark.whole
 
 BASTION = "bastion"
 JUMP = address(1, 5)
-ADDRESSES = dict(
-    zip(
-        MANAGERS + WORKERS,
-        (address(1, 11), address(2, 12), address(3, 13), address(1, 21), address(2, 22)),
-        strict=True,
-    )
-)
 ELSEWHERE = "/var/lib/docker/elsewhere"
 KEYS = f"{IDENTITY_PATH}/authorized_keys"
 OPS = f"""set -e

@@ -60,12 +60,13 @@ def since_copied(
 def forbidden(moves: Sequence[AddressChange], survey: Survey) -> tuple[AddressChange, ...]:
     """The impossible moves: the swarm lives, and these managers vote, or wait for a quorum, at their old addresses.
 
-    If a moved manager holds the log at its new address, a new cluster was already forced there, and the move is possible.
+    It lives as long as any node of the settings holds the log, also one that they call a worker. If a moved manager holds the
+    log at its new address, a new cluster was already forced there, and the move is possible.
     """
     if leader := survey.leader:
         addresses = {(entry.node_id, entry.raft_address): entry.address for entry in leader.members}
         return tuple(move for move in moves if addresses.get((move.node_id, move.old), move.new) != move.new)
-    holders = {report.node.name for report in survey.managers if report.holds_raft}
+    holders = {report.node.name for report in survey.reports if report.holds_raft}
     return () if not holders or holders & {move.manager for move in moves} else tuple(moves)
 
 

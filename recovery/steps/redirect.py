@@ -70,6 +70,6 @@ def _redirect_worker(run: Run, report: NodeReport, manager: Node) -> None:
         )
 
     def knows_one() -> bool:
-        return not ask(shell).is_stranded(run.settings.managers)
+        return not ask(shell).is_stranded(run.survey.managed_at)
 
     until(knows_one, votes.SECONDS, pause=PAUSE, otherwise=failure)

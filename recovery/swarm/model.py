@@ -1,6 +1,6 @@
 """The state of a swarm at one moment, as frozen values on which decisions are based."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -153,11 +153,10 @@ class NodeReport:
         idle = self.reach is Reach.ANSWERS and self.state is LocalState.INACTIVE
         return idle and self.raft and not self.placed
 
-    def is_stranded(self, managers: "Iterable[Node]") -> bool:
-        """Whether the node is a worker in the swarm that knows managers, but none of ``managers`` by its address."""
+    def is_stranded(self, managers: Collection[str]) -> bool:
+        """Whether the node is a worker in the swarm that knows managers, but none at one of these addresses."""
         known = {address.rsplit(":", 1)[0] for address in self.remotes}
-        knows = known & {str(manager.address) for manager in managers}
-        return self.in_swarm and not self.raft and bool(known) and not knows
+        return self.in_swarm and not self.raft and bool(known) and known.isdisjoint(managers)
 
     @property
     def holds_raft(self) -> bool:
@@ -243,9 +242,7 @@ class Survey:
 
     @property
     def leaders(self) -> Mapping[tuple[str, str], str]:
-        """The leader's host name by its cluster ID and node ID, from each node that manages a swarm with a leader. Several mean a
-        fork, or a change.
-        """
+        """The leaders' host names by cluster ID and node ID, as managers tell. Several mean a fork, or a change."""
         return {
             (report.cluster_id, member.node_id): member.hostname
             for report in self.reports
@@ -293,7 +290,14 @@ class Survey:
     @property
     def stranded(self) -> tuple[NodeReport, ...]:
         """The workers in the swarm that know no address of a manager. They never find a manager by themselves."""
-        return tuple(report for report in self.workers if report.is_stranded([m.node for m in self.managers]))
+        return tuple(report for report in self.workers if report.is_stranded(self.managed_at))
+
+    @property
+    def managed_at(self) -> frozenset[str]:
+        """The addresses of the settings' managers, and those at which the leader reaches managers."""
+        former = {entry.node_id for entry in self.misplaced.values()}
+        listed = (m for m in (self.leader.members if self.leader else ()) if m.reachable and m.node_id not in former)
+        return frozenset({str(m.node.address) for m in self.managers} | {m.raft_address for m in listed if m.votes})
 
     @property
     def known_managers(self) -> frozenset[str]:

@@ -71,6 +71,11 @@ BOUND: list[tuple[str, list[NodeReport], bool]] = [
         False,
     ),
     ("no leader, and others hold the log", [make.gone(A), make.leaderless(B), make.gone(C)], True),
+    (
+        "no leader, and a worker of the file holds the log",
+        [make.gone(A), make.gone(B), make.gone(C), replace(make.leaderless(C), node=S.workers[0])],
+        True,
+    ),
     ("no leader, and it holds the log where it is now", [make.leaderless(A), make.gone(B), make.gone(C)], False),
     ("everybody is lost", [make.gone(A), make.gone(B), make.gone(C)], False),
 ]

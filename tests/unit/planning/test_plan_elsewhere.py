@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from recovery.planning.steps import Action
+from recovery.swarm.model import NodeReport
 from tests.unit import factories as make
 from tests.unit.planning.plans import LOST, MOVED, changed, choice, named, plan
-from tests.unit.planning.test_diagnosis import W1, A, B, C, S, led
+from tests.unit.planning.test_diagnosis import W1, A, B, C, led
 
 
 def test_a_restore_elsewhere_shows_what_follows_and_the_seed_s_vote_is_given_anew_beside_a_second_manager() -> None:
@@ -86,14 +87,39 @@ def test_a_vote_is_not_given_anew_where_no_other_manager_can_be_beside_it() -> N
     assert "start the machine of another manager" in made.refusal.remedy
 
 
+OLD = "10.70.0.1:2377"
+LEFT = changed(led(A), "manager-b", address="10.77.9.9", manager_address="10.77.9.9:2377")
+"""Tells of a manager that is not in the stack file, and that the leader reaches."""
+
+
 @pytest.mark.parametrize(
-    ("remotes", "is_so"),
-    [((), False), (("10.70.0.1:2377",), True), (("10.70.0.1:2377", "10.77.3.13:2377"), False)],
-    ids=["nobody knows", "elsewhere", "one is left"],
+    ("remotes", "leader", "is_so"),
+    [
+        ((), led(A), False),
+        ((OLD,), led(A), True),
+        ((OLD,), make.empty(A), True),
+        ((OLD,), changed(led(A), "manager-a", manager_address=OLD), True),
+        ((OLD, "10.77.3.13:2377"), led(A), False),
+        (("10.77.9.9:2377",), LEFT, False),
+        (("10.77.9.9:2377",), changed(LEFT, "manager-b", reachable=False), True),
+    ],
+    ids=[
+        "it knows nobody",
+        "elsewhere",
+        "elsewhere, and nobody leads",
+        "the leader is listed at its former address",
+        "one is left",
+        "it knows a manager that the file has no more",
+        "it knows one that is down",
+    ],
 )
-def test_a_worker_is_stranded_that_knows_no_manager_of_now(remotes: tuple[str, ...], is_so: bool) -> None:
-    seen = replace(make.worker(W1), remotes=remotes)
-    assert seen.is_stranded(S.managers) is is_so
-    assert not replace(make.leaderless(A), remotes=remotes).is_stranded(S.managers), (
-        "a manager finds its peers by its log"
-    )
+def test_a_worker_is_stranded_that_knows_no_manager_of_now(
+    remotes: tuple[str, ...], leader: NodeReport, is_so: bool
+) -> None:
+    seen = make.survey([leader, make.empty(B), make.empty(C), replace(make.worker(W1), remotes=remotes)])
+    assert [report.node.name for report in seen.stranded] == ([W1.name] if is_so else [])
+
+
+def test_a_manager_is_not_stranded() -> None:
+    """It finds its peers by its log."""
+    assert not replace(make.leaderless(A), remotes=(OLD,)).is_stranded([str(A.address)])

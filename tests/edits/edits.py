@@ -194,6 +194,7 @@ MORE_OR_FEWER = (
     Edit("3 managers become 2", drop(MANAGERS, 1), refused=INVALID),
     Edit("3 managers become none", drop(MANAGERS, 0, 1, 2), refused=dict.fromkeys(State, "setting-missing")),
     Edit("the second manager is another machine under the same name", at(MANAGERS, 1, A), Base.NAMED, WHILE_IT_LIVES),
+    Edit("the second manager is a machine that was a manager before, under the same name", at(MANAGERS, 1, A), Base.RETURNING),
     Edit("the second manager is another machine under a new name", both(drop(MANAGERS, 1), add(MANAGERS, A, names=("delta",))), Base.NAMED),
     Edit("the first manager is another machine under a new name", both(drop(MANAGERS, 0), add(MANAGERS, A, names=("delta",))), Base.NAMED),
     Edit("the third manager is another machine under a new name", both(drop(MANAGERS, 2), add(MANAGERS, A, names=("delta",))), Base.NAMED, refused=NO_SURVIVOR_NAMED),

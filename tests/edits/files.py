@@ -34,6 +34,7 @@ class Base(StrEnum):
     FIVE = "5 managers and 3 workers without names"
     FIVE_NAMED = "5 managers and 3 workers with names"
     ADOPTED = "3 managers and 3 workers without names, and the swarm's ID"
+    RETURNING = "3 managers and 3 workers with names, and copies of a machine that was a manager before"
 
 
 INVALID = dict.fromkeys(State, "setting-invalid")
@@ -75,7 +76,7 @@ class File:
 def base(kind: Base, common: Raw) -> File:
     """The file before an edit. ``common`` has what is neither a node nor the swarm's ID."""
     file = File(deepcopy(common))
-    five, named = kind in (Base.FIVE, Base.FIVE_NAMED), kind in (Base.NAMED, Base.FIVE_NAMED)
+    five, named = kind in (Base.FIVE, Base.FIVE_NAMED), kind in (Base.NAMED, Base.FIVE_NAMED, Base.RETURNING)
     for group, first, count, names in (("managers", 11, 5 if five else 3, NAMES), ("workers", 21, 3, WORKER_NAMES)):
         nodes = [{"address": file.address(first + number)} for number in range(count)]
         file.values[group] = [{"name": n, **node} for n, node in zip(names, nodes, strict=False)] if named else nodes

@@ -39,6 +39,7 @@ SHORT = {
     Base.FIVE: "5",
     Base.FIVE_NAMED: "5, named",
     Base.ADOPTED: "3, with the ID",
+    Base.RETURNING: "3, named, and one before",
 }
 
 

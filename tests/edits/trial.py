@@ -14,7 +14,7 @@ import asyncssh
 from recovery.cluster import Cluster
 from recovery.operations import lifecycle
 from recovery.settings import parse
-from tests.edits.edits import with_id
+from tests.edits.edits import MANAGERS, add, both, drop, with_id
 from tests.edits.files import HOST, HOST_ADDRESS, SPARES, Base, Edit, File, Raw, State, base, edited, lost
 from tests.edits.oracle import Expected, expected
 from tests.edits.results import Result
@@ -28,6 +28,11 @@ from tests.unit import factories as make
 
 CONFIG = "early"
 """A config that is in every copy."""
+AWAY = Edit(
+    "its second manager is another machine",
+    both(drop(MANAGERS, 1), add(MANAGERS, SPARES[0], names=("delta",))),
+    Base.NAMED,
+)
 ROUNDS = 3
 
 
@@ -102,6 +107,8 @@ class Stage:
             for node in (*file.managers, *file.workers, *({"address": file.address(last)} for last in SPARES)):
                 wires.swarm.make(f"host-{node['address'].rpartition('.')[2]}", node["address"])
             stack = Stack(wires)
+            if kind is Base.RETURNING:
+                _require(stack.up(edited(AWAY, file).values))
             _require(stack.up(file.values))
             file.cluster_id = wires.swarm.founded[0]
             if kind is Base.ADOPTED:

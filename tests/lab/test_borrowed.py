@@ -122,6 +122,36 @@ def test_raft_options_that_a_killed_join_took_are_put_back(machines: Swarm) -> N
     assert "unchanged" in stack.up("--skip-preview", "--expect-no-changes").text
 
 
+DEAF = """printf '[Service]\\nExecStopPost=-/usr/sbin/%s\\n' "iptables -D $1" > /run/systemd/system/docker.service.d/deaf.conf
+systemctl daemon-reload; iptables -I $1"""
+"""An engine no longer reports to the leader, which still reaches it, until it is restarted."""
+
+
+def test_a_manager_that_votes_and_does_not_report_is_never_called_healthy_and_its_engine_is_restarted(
+    machines: Swarm,
+) -> None:
+    stack, leader = machines.stack, machines.leader()
+    deaf = next(name for name in MANAGERS if name != leader)
+    before = machines.picture(leader)
+    rule = f"OUTPUT -p tcp -d {ADDRESSES[leader]} --dport 2377 -j REJECT --reject-with tcp-reset"
+    machines.on(deaf, "mkdir", "-p", "/run/systemd/system/docker.service.d")
+    machines.on(deaf, "sh", "-ec", DEAF, "deaf", rule)
+
+    def is_down() -> bool:
+        listed = machines.nodes(leader)[deaf]
+        return (listed["ManagerStatus"], listed["Status"]) == ("Reachable", "Down")
+
+    machines.until(is_down, "the manager is Reachable and Down")
+    told = requorum(stack, "status")
+    assert told.status != 0, told.text
+    assert deaf in told.text
+    assert f"requorum restart {deaf}" in requorum(stack, "doctor").text
+    stack.up("--skip-preview")
+    machines.await_standing(*ADDRESSES, manager=leader)
+    assert "REJECT" not in machines.on(deaf, "iptables", "-S", "OUTPUT"), "its engine was restarted"
+    assert not before.differences(machines.picture(leader))
+
+
 def detours(swarm: Swarm) -> list[str]:
     """The nodes that have a detour."""
     names = (*MANAGERS, *WORKERS)

@@ -157,11 +157,12 @@ def test_a_lost_swarm_is_not_unchanged_where_an_update_does_not_refresh(machines
     before = machines.picture()
     nodes.lose(machines.lab, MANAGERS)
     nodes.make(machines.lab, {name: ADDRESSES[name] for name in MANAGERS})
-    shown = machines.stack.up("--skip-preview", "--refresh=false", check=False)
-    assert shown.status != 0
-    assert "code: consent-needed" in shown.text
-    assert [machines.state(name) for name in MANAGERS] == ["inactive"] * len(MANAGERS), "nothing was done"
-    machines.stack.recover("--refresh=false")
+    for update, code in ((machines.stack.up, "consent-needed"), (machines.stack.recover, "refresh-needed")):
+        shown = update("--refresh=false", check=False)
+        assert shown.status != 0
+        assert f"code: {code}" in shown.text
+        assert [machines.state(name) for name in MANAGERS] == ["inactive"] * len(MANAGERS), "nothing was done"
+    machines.stack.recover()
     machines.await_standing(*ADDRESSES)
     assert not before.differences(machines.picture())
     assert "unchanged" in machines.stack.up("--skip-preview", "--expect-no-changes").text

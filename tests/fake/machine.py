@@ -25,6 +25,8 @@ class Directory:
     """
     remotes: tuple[str, ...] = ()
     """The addresses of the managers that a node without a log knows. It finds the leader only through them."""
+    peers: tuple[str, ...] = ()
+    """The node IDs of these managers, once a leader has told them."""
     good: int | None = None
     """The last entry of its log whose checksum is right; None if all are. An engine does not come up with such a log, and does
     not even start if no entry is."""

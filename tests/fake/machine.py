@@ -69,6 +69,8 @@ class Machine:
     """An unpacked archive that is not in its final place yet."""
     kept: tuple[str, ...] = ()
     """The safety copies next to its swarm directory."""
+    former: tuple[float, ...] = ()
+    """When each former swarm directory was put next to it."""
     copy: bytes | None = None
     """A copy that was taken on this machine and is still on it."""
     busy_until: float = 0.0

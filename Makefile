@@ -49,7 +49,7 @@ setup: $(BIN)/.ready packages
 packages:
 	@lab/packages-installed
 
-toolchain: ## build or fetch Pulumi, its plugins and the S3 servers (TOOLCHAIN=auto|official|build)
+toolchain: ## build Pulumi, its plugins and the S3 servers
 	@toolchain/install
 
 # The virtual environment is in the cache, under a hash of what determines it. A new clone uses it again.

@@ -54,7 +54,7 @@ class Cluster(pulumi.ComponentResource):
         )
         members = self._members(settings, assessment, names, made.identities, ready, quorum, told)
         proving = mine.merge(pulumi.ResourceOptions(hooks=hooks.before_proof(cluster)))
-        health = Health("health", settings, quorum, members, assessment.changes.of_swarm, proving)
+        health = Health("health", settings, quorum, members, assessment, proving)
         if settings.agent:  # after the proof: a recovery does not wait for them
             for node in settings.managers:
                 options = pulumi.ResourceOptions(

@@ -2,7 +2,7 @@
 
 import pulumi
 
-from components.progress import say
+from components.progress import note, say
 from recovery.cluster import Cluster
 from recovery.operations import lifecycle
 from recovery.operations.hosts import clear
@@ -54,7 +54,7 @@ def on_error(cluster: Cluster) -> pulumi.ResourceHookBinding:
         if not explained:
             explained.extend(lifecycle.explain(cluster, say=say))
             for line in explained:
-                pulumi.log.info(line)
+                note(line)
         return False
 
     return pulumi.ResourceHookBinding(on_error=[pulumi.ErrorHook("explain", explain)])

@@ -28,13 +28,14 @@ from components.settings import from_provider
 from recovery.cluster import Cluster
 from recovery.errors import Refused
 from recovery.operations import ending, lifecycle
+from recovery.operations.assess import Assessment
 from recovery.operations.report import PULUMI
-from recovery.planning import departures
+from recovery.planning import departures, trust
 from recovery.planning.consented import with_join
 from recovery.planning.diagnosis import NO_QUORUM, Diagnosis, Kind, diagnose
 from recovery.planning.membership import Membership, membership_of
 from recovery.planning.plan import Plan
-from recovery.planning.record import from_record, to_record
+from recovery.planning.record import from_record, source_record, to_record
 from recovery.settings import Settings
 from recovery.steps.member import bring_back
 from recovery.steps.outcome import JoinResult
@@ -194,7 +195,9 @@ class HealthProvider(_Provider):
     """Proof that the whole cluster is as the settings describe it. Pulumi makes it again after each change of its inputs."""
 
     def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
-        """Pulumi calls this for a preview too, which therefore says who leaves."""
+        """Pulumi calls this for a preview too, which therefore says who leaves, and whether another node made the copy than it knows."""
+        for line in trust.since_proven(news.get("source") or {}, olds["members"]):
+            say(line)
         if departed := _departed(olds, news):
             for line in departures.lines(departures.leaving(_look(self._cluster), departed)):
                 say(line)
@@ -303,7 +306,7 @@ class Health(Resource, module="requorum", name="Health"):
         settings: Settings,
         quorum_: Quorum,
         members: Mapping[str, Member],
-        changes: Sequence[str],
+        found: Assessment,
         opts: pulumi.ResourceOptions,
     ) -> None:
         props: Props = {
@@ -315,7 +318,8 @@ class Health(Resource, module="requorum", name="Health"):
                 "options": settings.swarm.to_json(),
                 "nodes": {node.name: [node.role, node.availability, dict(node.labels)] for node in settings.nodes},
             },
-            **_noted(changes),
+            **source_record(found.plan),
+            **_noted(found.changes.of_swarm),
             **dict.fromkeys(("health", "leader")),
         }
         super().__init__(HealthProvider(), name, props, opts)

@@ -1,4 +1,4 @@
-"""Progress of an update on the operator's screen, and its end."""
+"""Progress of an update on the operator's screen, and its end. All that the program shows goes through here, and is plain text."""
 
 import sys
 from typing import NoReturn
@@ -6,6 +6,7 @@ from typing import NoReturn
 import pulumi
 
 from recovery.errors import RequorumError, shown
+from recovery.plain import plain
 
 TOLD = 32
 """The exit status of a program that has shown its error. Pulumi adds no second error to it (its language host for Python)."""
@@ -13,7 +14,17 @@ TOLD = 32
 
 def say(line: str) -> None:
     """Print a line at once. Pulumi shows a provider's standard error immediately."""
-    print(f"requorum: {line}", file=sys.stderr, flush=True)
+    print(f"requorum: {plain(line)}", file=sys.stderr, flush=True)
+
+
+def note(line: str) -> None:
+    """Show a line among those of Pulumi."""
+    pulumi.log.info(plain(line))
+
+
+def warn(line: str) -> None:
+    """Show a line that asks for attention."""
+    pulumi.log.warn(plain(line))
 
 
 def stop(error: RequorumError) -> NoReturn:

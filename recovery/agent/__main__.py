@@ -6,6 +6,7 @@ from pathlib import Path
 
 from recovery.agent.config import CREDENTIALS, FILE, STATE, Config, from_json
 from recovery.errors import RequorumError
+from recovery.plain import plain
 
 
 def main(verb: str, folder: Path = FILE.parent) -> int:
@@ -28,7 +29,7 @@ def _copy(config: Config) -> int:
     current = Round(config, STATE)
     status = current.run()
     for fault in current.state.faults.values():
-        print(fault, file=sys.stderr)
+        print(plain(fault), file=sys.stderr)
     return status
 
 

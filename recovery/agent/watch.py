@@ -14,6 +14,7 @@ from time import sleep
 
 from recovery.agent import order
 from recovery.onnode import api
+from recovery.plain import line
 from recovery.swarm.raft import quorum
 
 DEBOUNCE_SECONDS = 0.3
@@ -60,7 +61,7 @@ class Watch:
                 for _ in api.events(self._path):
                     self._changed.set()
             except (api.Refused, OSError, http.client.HTTPException) as error:
-                print(f"the engine sends no events: {error}", file=sys.stderr)
+                print(line(f"the engine sends no events: {error}"), file=sys.stderr)
             sleep(PAUSE_SECONDS)
 
     def _ask(self) -> None:
@@ -73,7 +74,7 @@ class Watch:
                     version = api.ask(self._path, "GET", "/swarm")["Version"]["Index"]
                     managers = order.addresses(api.ask(self._path, "GET", "/nodes"))
                 except (api.Refused, OSError, http.client.HTTPException) as error:
-                    print(f"the engine does not answer about its swarm: {error}", file=sys.stderr)
+                    print(line(f"the engine does not answer about its swarm: {error}"), file=sys.stderr)
             else:
                 managers = []
             if version is not None and version != last:

@@ -15,6 +15,7 @@ from recovery.cli.screen import Screen
 from recovery.cli.show.contract import ERROR, USAGE, error_json
 from recovery.cli.tree import Commands
 from recovery.errors import RequorumError, SettingError, shown
+from recovery.plain import plain
 
 if TYPE_CHECKING:
     from recovery.cluster import Cluster
@@ -82,7 +83,7 @@ def agree(what: str, yes: bool) -> None:
         return
     then, ending.sentence = ending.sentence, NOTHING
     try:
-        agreed = typer.confirm(f"{what}. Continue?")
+        agreed = typer.confirm(plain(f"{what}. Continue?"))
     except typer.Abort:
         if ending.told:
             raise typer.Exit(STATUS) from None

@@ -6,6 +6,8 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
+from recovery.plain import plain
+
 STATUS = 130
 """128 and SIGINT, as shells count it."""
 NOTHING = "nothing was changed. next: run the same command again"
@@ -22,7 +24,7 @@ class Ending:
         """Say it, once."""
         if not self.told:
             self.told = True
-            print(f"interrupted: {self.sentence}", file=sys.stderr, flush=True)
+            print(f"interrupted: {plain(self.sentence)}", file=sys.stderr, flush=True)
 
 
 ending = Ending()

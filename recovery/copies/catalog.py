@@ -9,9 +9,11 @@ from datetime import datetime
 from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 
 from recovery.copies import contents, drilled, layout, naming, owners
 from recovery.copies.copy import Copy, at, newest_first, of
+from recovery.copies.makers import of_a_known
 from recovery.copies.manifest import (
     NO_REMEDY,
     Manifest,
@@ -34,6 +36,9 @@ from recovery.settings import Settings
 BATCH = 16
 """How many manifests are read in parallel."""
 
+NOBODY: Mapping[str, Collection[str]] = MappingProxyType({})
+"""No node told which managers it knows."""
+
 
 class Catalog:
     """The copies of the settings' cluster, newest first, as listed once at the start. Those whose node's clock was
@@ -54,6 +59,7 @@ class Catalog:
         self._manifests: dict[Copy, Manifest] = {}
         self.cas = frozenset(settings.ca_sha256)
         """The digests of the swarm's CA; empty if nobody has told them."""
+        self._made_by: Mapping[str, Collection[str]] = NOBODY
         self._certificates: dict[str, str] = {}
         """The certificates of the CAs that manifests have, by digest."""
         self._lengths: dict[Copy, int] = {}
@@ -68,8 +74,12 @@ class Catalog:
         if self._then.fault and not self.copies:
             raise self._then.fault
 
-    def trust(self, cas: Collection[str]) -> None:
-        """Take these for the digests of the swarm's CA, if the settings name none. Copies under another CA are strange."""
+    def trust(self, cas: Collection[str], managers: Mapping[str, Collection[str]] = NOBODY) -> None:
+        """Take these for the digests of the swarm's CA, if the settings name none. Copies under another CA are strange.
+
+        ``managers`` are the node IDs that living nodes know, by address. A copy that another node made there is not proven.
+        """
+        self._made_by = managers
         if not self.cas:
             self.cas = frozenset(cas)
             for read_before in ("owners", "names"):
@@ -110,7 +120,9 @@ class Catalog:
             if made.ca:
                 self._certificates[made.ca_sha256] = made.ca
         found = claimed(copy.name, self._manifests[copy], self._certificates)
-        return replace(found, strange=bool(self.cas) and found.ca_sha256 not in self.cas)
+        found = replace(found, strange=bool(self.cas) and found.ca_sha256 not in self.cas)
+        known = self._made_by.get(found.address, ())
+        return of_a_known(found, known, f"living nodes know the manager at {found.address}")
 
     def drilled(self, copy: Copy) -> datetime | None:
         """When the last drill of a copy was that reached a verdict. Its manifest has been read before."""

@@ -128,7 +128,7 @@ def info(of: Any) -> Json:
             "NodeID": text(swarm, "NodeID"),
             "NodeAddr": address(swarm, "NodeAddr"),
             "Error": words(swarm, "Error"),
-            "RemoteManagers": [{"Addr": one} for one in _remotes(swarm)],
+            "RemoteManagers": list(_remotes(swarm)),
             "Cluster": cluster,
         },
     }
@@ -191,12 +191,12 @@ def task(of: Any) -> Task:
     )
 
 
-def _remotes(swarm: Json) -> Iterator[str]:
-    """The addresses of managers. A node that has just joined may know one by a name, which says nothing here."""
+def _remotes(swarm: Json) -> Iterator[Json]:
+    """The managers that it knows, with their addresses. A node that has just joined may know one by a name, which says nothing here."""
     for one in sequence(swarm, "RemoteManagers"):
         with suppress(Unfit):
-            if found := address(mapping({"one": one}, "one"), "Addr"):
-                yield found
+            if found := address(known := mapping({"one": one}, "one"), "Addr"):
+                yield {"Addr": found, "NodeID": text(known, "NodeID")}
 
 
 def _mode(of: Any) -> str | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from recovery.errors import CommandFailed
-from recovery.node.shell import SHOWN, Machine, Output
+from recovery.node.shell import Machine, Output, said
 from recovery.onnode.process import ENGINE_SOCKET
 
 
@@ -41,7 +41,7 @@ class Local:
                 raise self._failed(argv, str(error.strerror)) from None
         message = done.stderr.decode(errors="replace")
         if check and done.returncode:
-            raise self._failed(argv, f"exit status {done.returncode}: {message.strip()[-SHOWN:] or 'no message'}")
+            raise self._failed(argv, f"exit status {done.returncode}: {said(message) or 'no message'}")
         if stdout and most is not None and stdout.stat().st_size > most:
             raise self._failed(argv, f"it printed more than {most} bytes")
         return Output(done.stdout or b"", message, done.returncode)

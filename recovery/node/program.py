@@ -13,7 +13,7 @@ from typing import IO, Any
 from recovery.errors import CommandFailed, DamagedCopy, Silent
 from recovery.node.garbled import garbled
 from recovery.node.reported import FORMS
-from recovery.node.shell import SHOWN, Output, Shell
+from recovery.node.shell import Output, Shell, said
 from recovery.onnode.sandbox import AT_FAULT
 from recovery.swarm import records
 
@@ -100,7 +100,7 @@ def _run(
     )
     if output.status == 0:
         return output
-    message = output.stderr.strip()[-SHOWN:] or f"exit status {output.status}"
+    message = said(output.stderr) or f"exit status {output.status}"
     if output.status == AT_FAULT:
         raise DamagedCopy(
             f"{WORDS[verb]} of {shell.node.name}",

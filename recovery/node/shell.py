@@ -6,12 +6,19 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import IO, Protocol
 
+from recovery.plain import line
+
 DATA_ROOT = "/var/lib/docker"
 """The default data folder of a machine's engine (dockerd --data-root)."""
 ANSWER = 1 << 20
 """The most bytes that a command may print, on each of its two outputs. A longer answer is no answer of ours."""
 SHOWN = 800
 """Characters of a command's error output that an error message shows."""
+
+
+def said(output: str) -> str:
+    """The end of what a command printed, on one line: in a message, no line of it can look like one of ours."""
+    return line(output)[-SHOWN:]
 
 
 class Machine(Protocol):

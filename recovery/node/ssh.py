@@ -25,7 +25,7 @@ from recovery.node.connections import CONNECT_SECONDS, GENTLE, Patience
 from recovery.node.door import door
 from recovery.node.framing import KEPT, Frame, FramedSource, Source, framed
 from recovery.node.garbled import garbled
-from recovery.node.shell import ANSWER, SHOWN, Output
+from recovery.node.shell import ANSWER, Output, said
 from recovery.node.ssh_library import asyncssh
 from recovery.node.streams import Sent, TooLong, nothing, pump, read
 from recovery.onnode.process import DOCKER, ENGINE_SOCKET
@@ -101,7 +101,7 @@ class Shell:
         if check and output.status != 0:
             raise CommandFailed(
                 f"running {argv[0]}",
-                f"exit status {output.status}: {output.stderr.strip()[-SHOWN:] or 'no message'}",
+                f"exit status {output.status}: {said(output.stderr) or 'no message'}",
                 remedy="repair what the message names, then run the same command again",
                 node=self.node.name,
                 code="command-failed",
@@ -237,14 +237,14 @@ class Shell:
             code="ssh-failed",
         )
 
-    def _unframed(self, argv: Sequence[str], said: str, status: int | None) -> RequorumError:
+    def _unframed(self, argv: Sequence[str], printed: str, status: int | None) -> RequorumError:
         """The error for a login that ended before the command began."""
         if status is None:
             return self._lost(argv, None)
         return Garbled(
             f"running {argv[0]}",
             f"the login of {self._line.door.user} ended with exit status {status} and ran no command. "
-            f"It printed: {said[-SHOWN:] or 'nothing'}",
+            f"It printed: {said(printed) or 'nothing'}",
             remedy=f"on the node, let the login of {self._line.door.user} run commands: its shell in /etc/passwd, ForceCommand in "
             "sshd_config, command= in authorized_keys",
             node=self.node.name,

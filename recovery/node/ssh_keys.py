@@ -12,6 +12,7 @@ from typing import Any
 
 from recovery.errors import SettingError
 from recovery.node.door import Door
+from recovery.node.shell import said
 from recovery.node.ssh_library import asyncssh
 
 AGENT = "SSH_AUTH_SOCK"
@@ -63,8 +64,8 @@ def sshsig(path: Path | None, public: str, content: bytes, namespace: str) -> st
         try:
             done = subprocess.run(argv, input=content, capture_output=True, timeout=SECONDS, check=True)
         except (OSError, subprocess.SubprocessError) as error:
-            said = getattr(error, "stderr", b"") or str(error).encode()
-            why = f"the SSH agent signs nothing with {path or public}: {said.decode(errors='replace').strip()}"
+            told = getattr(error, "stderr", b"") or str(error).encode()
+            why = f"the SSH agent signs nothing with {path or public}: {said(told.decode(errors='replace'))}"
             raise SettingError(KEY, why, remedy=f"ssh-add {path or ''}".strip(), code="no-ssh-agent") from None
     return done.stdout.decode()
 

@@ -11,6 +11,7 @@ from recovery.agent.config import CREDENTIALS, CUSTOMER_KEY, FILE, METRICS_FILE,
 from recovery.agent.state import State, from_json
 from recovery.cluster import Cluster
 from recovery.errors import Refused, SettingError, TransportError
+from recovery.node.shell import said
 from recovery.operations import agent_credentials, bundle
 from recovery.planning.diagnosis import Diagnosis, Kind
 from recovery.s3.bucket import Bucket
@@ -288,7 +289,7 @@ def _unfit(cluster: Cluster, node: Node) -> str:
             done = shell.run(["sh", "-c", CHECK, "check", _wanted(cluster.settings).schedule], check=False)
     except TransportError:
         return ""
-    return done.stderr.strip() if done.status else ""
+    return said(done.stderr) if done.status else ""
 
 
 def _wanted(settings: Settings) -> Agent:

@@ -28,6 +28,7 @@ from recovery.survey.addresses import require_vacated
 from recovery.survey.nodes import stable_survey
 from recovery.swarm.engine_kind import INSTALL_ENGINE
 from recovery.swarm.model import AddressChange, Reach, Survey
+from recovery.swarm.peers import told_managers
 from recovery.swarm.survivor import Survivor
 
 UNCHANGED = "Nothing was changed"
@@ -113,7 +114,7 @@ def assess(cluster: Cluster, *, typed: bool = False, now: datetime | None = None
     """
     settings, catalog = cluster.settings, cluster.catalog()
     seen = stable_survey(cluster)
-    catalog.trust(seen.told_cas)
+    catalog.trust(seen.told_cas, told_managers(seen))
     known = known_id(settings, catalog)
     diagnosis = diagnose(seen, known, cluster=settings.cluster, copies=bool(catalog.copies))
     search, elsewhere, cas = Search(None, ()), None, trusted_cas(settings, seen, known)

@@ -13,7 +13,7 @@ from time import monotonic, sleep
 from recovery.cluster import Cluster
 from recovery.errors import HostError, ProofFailed
 from recovery.node.engine import HEARTBEAT_SECONDS
-from recovery.node.shell import SHOWN
+from recovery.node.shell import said
 from recovery.node.ssh import is_silent
 from recovery.operations.hosts import remove
 from recovery.planning.fencing import check, heard
@@ -113,8 +113,8 @@ def _run(argv: list[str], node: Node) -> None:
     except OSError as error:
         raise failed(error.strerror or "it cannot be run") from None
     if done.returncode != 0:
-        said = (done.stderr or done.stdout).decode(errors="replace").strip()[-SHOWN:] or "no message"
-        raise failed(f"exit status {done.returncode}: {said}")
+        why = said((done.stderr or done.stdout).decode(errors="replace")) or "no message"
+        raise failed(f"exit status {done.returncode}: {why}")
 
 
 def down_seconds(settings: Settings) -> float:

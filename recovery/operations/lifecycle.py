@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from recovery.cluster import Cluster
 from recovery.copies import layout
 from recovery.errors import Limited, RequorumError, Silent, SlowLogin, StoreError
-from recovery.operations import consent, notify, reports
+from recovery.operations import consent, former, notify, reports
 from recovery.operations import report as report_operation
 from recovery.operations.assess import Assessment, assess
 from recovery.operations.backup import backup
@@ -92,6 +92,7 @@ def finish(cluster: Cluster, cluster_id: str, *, how: str, recover: bool | str =
     """Prove the cluster. If the journal has steps since the last report, write the next report.
 
     The proof ends the consent to the recovery, which ``recover`` is as the settings of the run had it. Paused agents continue.
+    Swarm directories that the recovery replaced go before the report: without a report, the next run proves and removes again.
 
     Raises: as `prove.prove`; StoreError. If the report cannot be written, that is reported: the proof is still valid.
     """
@@ -106,6 +107,7 @@ def finish(cluster: Cluster, cluster_id: str, *, how: str, recover: bool | str =
         raise
     finally:
         cluster.resume_agents()
+    former.remove(cluster, cluster_id, health.checks, say=say)
     if entries:
         closing = closing.ended(datetime.now(UTC))
         entries = _entries(cluster, say) or entries  # the proof may have restarted an engine

@@ -110,7 +110,7 @@ def _send(cluster: Cluster, subject: Subject, event: Event, detail: str, say: Sa
     assert settings.notify
     if event not in settings.notify.events:
         return True
-    from apprise import NotifyType
+    from apprise import NotifyFormat, NotifyType
 
     kinds = {
         Event.STARTED: NotifyType.INFO,
@@ -123,7 +123,8 @@ def _send(cluster: Cluster, subject: Subject, event: Event, detail: str, say: Sa
     except RequorumError as error:
         say(str(error))
         return False
-    taken = bool(services.notify(title=title, body=body, notify_type=kinds[event]))
+    text = NotifyFormat.TEXT  # a service that shows HTML or Markdown shows the markup of others as text
+    taken = bool(services.notify(title=title, body=body, notify_type=kinds[event], body_format=text))
     if not taken:
         say(f"a service of requorum:notify.urlsFile did not accept this notification: {title}")
     return taken

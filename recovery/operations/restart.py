@@ -9,6 +9,7 @@ from recovery.cluster import Cluster
 from recovery.errors import ProofFailed, Refused, Silent, TransportError
 from recovery.node.connections import BRISK
 from recovery.node.engine import RESTART
+from recovery.node.shell import said
 from recovery.node.ssh import Shell
 from recovery.operations import hosts
 from recovery.planning import doctor
@@ -139,7 +140,7 @@ def _reboot(shell: Shell) -> None:
     if done.status > 0:
         raise TransportError(
             REBOOTING,
-            done.stderr.strip(),
+            said(done.stderr),
             remedy="reboot the machine by hand",
             node=shell.node.name,
             code="command-failed",

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterable
 
+from recovery import plain as filtered
+
 SPECIAL = re.compile(r"([\\`*_\[\]|~])")
 FENCE = re.compile(r"`{3,}")
 OPEN, CLOSE = "<details>", "</details>"
@@ -16,13 +18,18 @@ def marker(stack: str, purpose: str = "preview") -> str:
 
 def plain(text: str) -> str:
     """The text as it is: no link, no picture, no HTML, and nobody is mentioned."""
-    shown = SPECIAL.sub(r"\\\1", text.replace("&", "&amp;").replace("<", "&lt;"))
-    return " ".join(shown.replace("@", f"@{ZERO_WIDTH}").split())
+    shown = SPECIAL.sub(r"\\\1", filtered.line(text).replace("&", "&amp;").replace("<", "&lt;"))
+    return shown.replace("@", f"@{ZERO_WIDTH}")
+
+
+def code(text: str) -> str:
+    """The text as a piece of code within a line."""
+    return f"`{filtered.line(text).replace('`', '')}`"
 
 
 def fenced(lines: Iterable[str], language: str = "text") -> list[str]:
     """The lines as a block of code. Its fence is longer than any in the lines."""
-    content = [part for line in lines for part in line.split("\n")]
+    content = [part for line in lines for part in filtered.plain(line).split("\n")]
     longest = max((len(found) for line in content for found in FENCE.findall(line)), default=2)
     fence = "`" * (longest + 1)
     return [f"{fence}{language}", *content, fence]

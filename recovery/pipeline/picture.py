@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from recovery.pipeline.markdown import fenced, folded, marker, plain
+from recovery.pipeline.markdown import code, fenced, folded, marker, plain
 from recovery.pipeline.zones import diagram
 from recovery.planning.diagnosis import Diagnosis
 from recovery.planning.guidance import Guidance
@@ -124,7 +124,7 @@ def issue(picture: Picture, why: str, request: str = "") -> tuple[str, str]:
 def consent(picture: Picture, copied: str) -> tuple[str, str]:
     """Title and text of the request that consents to the plan. ``copied`` says when the copy was taken."""
     plan = picture.plan
-    source = f"copy `{plan.copy}`" if plan.copy else f"the log of the survivor `{plan.survivor}`"
+    source = f"copy {code(plan.copy)}" if plan.copy else f"the log of the survivor {code(str(plan.survivor))}"
     lost = ", ".join(dict.fromkeys((*picture.diagnosis.missing, *picture.diagnosis.away))) or "none is known to be lost"
     lines = [
         marker(picture.stack, "consent"),

@@ -54,6 +54,7 @@ def restore_plan(diagnosis: Diagnosis, settings: Settings, source: Source, now: 
         copy=choice.copy.name,
         content=manifest.archive_sha256,
         ca=manifest.ca_sha256,
+        maker=manifest.node_id,
         vouched=manifest.ca_sha256 in source.cas,
         moves=source.moved,
         losses=_losses(diagnosis, source, choice, now),

@@ -34,6 +34,8 @@ class Plan:
     """The digest of the copy's archive."""
     ca: str | None = None
     """The digest of the copy's CA. Requorum restores no copy with another CA."""
+    maker: str = ""
+    """The ID of the node that made the copy."""
     vouched: bool = False
     """Whether the stack file or a living node names the copy's CA. `recover: true` does not consent to a copy of another one."""
     survivor: str | None = None

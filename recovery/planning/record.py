@@ -25,6 +25,12 @@ def to_record(plan: Plan, steps: Iterable[Step]) -> dict[str, Any]:
     return {"kind": str(plan.kind), **fields, "moves": moves, "steps": records}
 
 
+def source_record(plan: Plan) -> dict[str, Any]:
+    """The copy that the plan restores, whose it is, and which node made it; empty without one."""
+    seed = next((step.node for step in plan.steps if step.action is Action.RESTORE), "")
+    return {"source": {"copy": plan.copy, "manager": seed, "node_id": plan.maker}} if plan.copy else {}
+
+
 def from_record(record: Mapping[str, Any]) -> Plan:
     """The plan in a record. Pulumi leaves out null values. Raises: ValueError, TypeError, KeyError if the record is no plan."""
     if "steps" not in record:

@@ -5,10 +5,11 @@ Whoever decides the CA decides what is restored, and so who is root on every nod
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from recovery.copies.manifest import Manifest, Verdict
+from recovery.copies.makers import of_a_known
+from recovery.copies.manifest import Manifest
 from recovery.errors import Refused
 from recovery.swarm.model import Survey
 
@@ -36,13 +37,17 @@ def require_agreement(settings: Settings, survey: Survey, cluster_id: str | None
 
 
 def as_known(manifest: Manifest, manager: str, survey: Survey) -> Manifest:
-    """The manifest of a copy of that manager. It is not proven if the leader knows the manager under another node ID.
-
-    Every certificate that a manager ever had signs copies of all managers: also that of one that was demoted, or whose disk was
-    thrown away. The leader knows who is which manager now.
-    """
+    """The manifest of a copy of that manager. It is not proven if the leader knows the manager under another node ID."""
     known = next((survey.entry(report.node) for report in survey.managers if report.node.name == manager), None)
-    if known is None or manifest.proof is None or manifest.node_id == known.node_id:
-        return manifest
-    why = f"node {manifest.node_id} made it, and the swarm knows {manager} as node {known.node_id}"
-    return replace(manifest, proof=replace(manifest.proof, verdict=Verdict.UNPROVEN, detail=why))
+    return of_a_known(manifest, [known.node_id] if known else (), f"the swarm knows {manager}")
+
+
+def since_proven(copied: Mapping[str, str], proven: Mapping[str, str]) -> tuple[str, ...]:
+    """What preview says if another node made the copy than the manager that the last proof knew. ``proven`` are the node IDs of then."""
+    known = proven.get(copied.get("manager", ""))
+    if not known or known == copied["node_id"]:
+        return ()
+    return (
+        f"note: node {copied['node_id']} made {copied['copy']}, and the last proof knew {copied['manager']} as node {known}. "
+        f"If {copied['manager']} was not replaced since, name an older copy in requorum:copy",
+    )

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 
 from recovery.s3.bucket import Bucket
-from recovery.s3.keys import ARCHIVE, DRILL, KEEP, MANIFEST, UNLOCK_KEY, Keys
+from recovery.s3.keys import ARCHIVE, DRILL, MANIFEST, UNLOCK_KEY, Keys
 
 VERSION = "2012-10-17"
 """Of the policy language (AWS, IAM JSON policy elements)."""
@@ -110,8 +110,8 @@ def _of_change(bucket: Bucket, keys: Keys, arn: str, managers: Iterable[str]) ->
 
 
 def _of_prune(bucket: Bucket, keys: Keys, arn: str, managers: Iterable[str]) -> Iterable[Statement]:
-    """A prune deletes copies of managers and of data, and the parts of uploads that were interrupted."""
-    copies = _copies(bucket, keys, managers, ARCHIVE, MANIFEST, DRILL, KEEP)
+    """A prune deletes copies of managers and of data, and the parts of uploads that were interrupted. It removes no mark."""
+    copies = _copies(bucket, keys, managers, ARCHIVE, MANIFEST, DRILL)
     yield _allow("Lease", ["s3:PutObject"], [f"{arn}{keys.lease}"])
     yield _allow("Copies", ["s3:DeleteObject"], [*copies, f"{arn}{keys.data}*"])
     yield _allow("Uploads", ["s3:AbortMultipartUpload"], [f"{arn}{keys.root}*"])

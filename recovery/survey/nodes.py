@@ -249,10 +249,12 @@ def ask(shell: Shell, *, seconds: float = ENGINE_SECONDS, whole: bool = True) ->
     seen = _on_disk(shell, replace(seen, unsupported=unsupported(info)), root, whole)
     if state is LocalState.INACTIVE:
         return seen if seen.left_over else replace(seen, node_id="", cluster_id="", ca_sha256="")
-    remotes = tuple(remote["Addr"] for remote in swarm.get("RemoteManagers") or ())
+    known = swarm.get("RemoteManagers") or ()
+    remotes = tuple(remote["Addr"] for remote in known)
+    peers = {remote["Addr"].rsplit(":", 1)[0]: remote["NodeID"] for remote in known if remote["NodeID"]}
     cluster_id = seen.cluster_id or (swarm.get("Cluster") or {}).get("ID", "")
     node_id, advertised = swarm.get("NodeID") or seen.node_id, swarm.get("NodeAddr") or ""
-    seen = replace(seen, node_id=node_id, advertised=advertised, cluster_id=cluster_id, remotes=remotes)
+    seen = replace(seen, node_id=node_id, advertised=advertised, cluster_id=cluster_id, remotes=remotes, peers=peers)
     if not seen.control:
         return seen
     try:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from recovery.errors import HostError
 from recovery.node.shell import SHOWN
+from recovery.node.shell import said as one_line
 from recovery.parallel import side_by_side
 from recovery.settings import Settings
 from recovery.settings.hosts import EC2, filled
@@ -65,7 +66,7 @@ def _asked(settings: Settings, node: Node) -> tuple[Presence, str]:
         return Presence.UNKNOWN, f"{argv[0]} cannot be run: {error.strerror}"
     said = done.stdout.decode(errors="replace").strip()
     if done.returncode:
-        why = (done.stderr or done.stdout).decode(errors="replace").strip()[-SHOWN:] or "no message"
+        why = one_line((done.stderr or done.stdout).decode(errors="replace")) or "no message"
         return Presence.UNKNOWN, f"{argv[0]} failed with exit status {done.returncode}: {why}"
     if said not in WORDS:
         return Presence.UNKNOWN, f"{argv[0]} said {said[:SHOWN]!r}, which is none of {', '.join(WORDS)}"

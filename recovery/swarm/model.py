@@ -1,7 +1,7 @@
 """The state of a swarm at one moment, as frozen values on which decisions are based."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -122,6 +122,8 @@ class NodeReport:
     members: tuple[Member, ...] = ()
     remotes: tuple[str, ...] = ()
     """The addresses of the managers that the engine knows."""
+    peers: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """The node IDs of these managers, by address without port."""
     swarm: SwarmFacts | None = None
     """The options of the swarm; a manager with a leader tells them."""
     on_node: OnNode | None = None

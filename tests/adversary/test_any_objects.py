@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
 from typer.testing import CliRunner
 
 from recovery import cli
@@ -147,6 +148,47 @@ def test_so_it_is_for_many_objects(stage: Stage, data: st.DataObject) -> None:
     holds(stage, data.draw(objects(stage)))
 
 
+def test_a_copy_under_a_strange_ca_is_exempt_from_nothing_if_it_is_named(stage: Stage) -> None:
+    laid = forged(stage.of, "manager-a", 0, {}, stage.swarm)
+    name = next(key for key in laid if key.endswith(ARCHIVE)).rpartition("/")[2].removesuffix(ARCHIVE)
+    stage.under(laid)
+    named = stage.of.model_copy(update={"copy_from": name})
+    plan = assess(Cluster(named)).plan
+    assert plan.copy is None
+    assert plan.refusal
+    assert plan.refusal.code == "no-good-copy"
+    assert "its CA is not the swarm's" in plan.refusal.why
+
+
+def test_with_nobody_alive_who_knows_the_ca_only_the_plans_id_consents() -> None:
+    with wired() as wires:
+        scene = Theatre(wires).stage(Case(3, frozenset(names(3))))
+        wires.swarm.lose("worker-1")
+        wires.swarm.machines.pop(str(scene.settings.node("worker-1").address))
+        wires.swarm.make("worker-1", str(scene.settings.node("worker-1").address), marked="lab")
+        own = forged(scene.settings, "manager-a", 0, {}, scene.cluster_id)
+        wires.objects = {**wires.objects, **own}
+        flagged = scene.settings.model_copy(update={"recover": True})
+        for typed in (False, True):
+            plan = assess(Cluster(flagged), typed=typed).plan
+            assert plan.refusal
+            assert plan.refusal.consent
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(cli.console, "_settings", lambda *_: flagged)
+            done = CliRunner().invoke(cli.app, ["recover", "--yes"])
+        assert done.exit_code == 1
+        assert "code: consent-needed" in done.output
+        assert not wires.swarm.lives()
+        pinned = flagged.model_copy(update={"ca_sha256": (make.ca_sha256(scene.cluster_id),)})
+        assert not assess(Cluster(pinned), typed=True).plan.refusal, "the stack file names the CA"
+
+
+def labels(metrics: str) -> set[str]:
+    """The values of the labels that alerts show."""
+    samples = (sample for family in text_string_to_metric_families(metrics) for sample in family.samples)
+    return {value for one in samples for name, value in one.labels.items() if name in ("cluster", "manager", "data")}
+
+
 def ends_as_documented(stage: Stage, laid: Objects, words: list[str]) -> None:
     stage.under(laid)
     with pytest.MonkeyPatch.context() as patch:
@@ -155,6 +197,8 @@ def ends_as_documented(stage: Stage, laid: Objects, words: list[str]) -> None:
     assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
     assert done.exit_code in CODES
     assert not {"\x1b", "\u202e", "\x9b", "\x07"} & {*done.output}
+    if words == ["metrics"]:
+        assert labels(done.output) == {stage.of.cluster, *(node.name for node in stage.of.managers)}
 
 
 @settings(max_examples=12)

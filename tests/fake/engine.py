@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import docker.types
@@ -71,7 +72,10 @@ class FakeApi:
             leader = self._wires.swarm.leader_of(machine)
             swarm["NodeID"] = machine.directory.node_id
             swarm["ControlAvailable"] = machine.raft is not None
-            swarm["RemoteManagers"] = [{"Addr": f"{address}:2377"} for address in machine.directory.remotes]
+            swarm["RemoteManagers"] = [
+                {"Addr": f"{address}:2377", "NodeID": node_id}
+                for address, node_id in zip_longest(machine.directory.remotes, machine.directory.peers, fillvalue="")
+            ]
             if machine.raft and leader:
                 swarm["Cluster"] = {"ID": machine.directory.cluster_id, "Spec": self._state(machine).spec}
             elif machine.raft:

@@ -25,6 +25,8 @@ class Directory:
     """
     remotes: tuple[str, ...] = ()
     """The addresses of the managers that a node without a log knows. It finds the leader only through them."""
+    peers: tuple[str, ...] = ()
+    """The node IDs of these managers, once a leader has told them."""
     good: int | None = None
     """The last entry of its log whose checksum is right; None if all are. An engine does not come up with such a log, and does
     not even start if no entry is."""
@@ -67,6 +69,8 @@ class Machine:
     """An unpacked archive that is not in its final place yet."""
     kept: tuple[str, ...] = ()
     """The safety copies next to its swarm directory."""
+    former: tuple[float, ...] = ()
+    """When each former swarm directory was put next to it."""
     copy: bytes | None = None
     """A copy that was taken on this machine and is still on it."""
     busy_until: float = 0.0

@@ -6,7 +6,7 @@
 from collections.abc import Callable
 from copy import copy
 from dataclasses import replace
-from typing import Self
+from typing import Any, Self
 
 from recovery.swarm.model import LocalState, Presence
 from recovery.swarm.raft import quorum
@@ -240,7 +240,7 @@ class Quorum:
                     return
                 self.commit(leader, lambda state, _, node_id=entry.node_id: state.without_voter(node_id))
                 if machine and machine.directory and leader.reaches(machine):
-                    machine.directory = replace(machine.directory, raft=None, remotes=self._managers(leader))
+                    machine.directory = replace(machine.directory, raft=None, **self._managers(leader))
             if entry.role == "manager" and votes is None and machine and leader.reaches(machine) and machine.directory:
                 waits = machine.directory.left_behind
                 if waits or (machine.raft and self.orphans_forget):
@@ -334,13 +334,14 @@ class Quorum:
         now = self._managers(leader)
         for machine in self.machines.values():
             if machine.directory and machine.directory.remotes and not machine.raft and self.finds(machine, leader):
-                machine.directory = replace(machine.directory, remotes=now)
+                machine.directory = replace(machine.directory, **now)
 
     @staticmethod
-    def _managers(leader: Machine) -> tuple[str, ...]:
-        """The addresses of the managers, which a manager knows too when it becomes a worker."""
+    def _managers(leader: Machine) -> dict[str, Any]:
+        """The addresses and IDs of the managers, which a manager knows too when it becomes a worker."""
         assert leader.raft
-        return tuple(voter.address for voter in leader.raft.last.state.voters.values())
+        voters = leader.raft.last.state.voters.values()
+        return {"remotes": tuple(voter.address for voter in voters), "peers": tuple(voter.node_id for voter in voters)}
 
     def finds(self, machine: Machine, leader: Machine) -> bool:
         """Whether a node without a log finds the leader, through any of the managers that it knows."""

@@ -7,6 +7,7 @@ import json
 import tarfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from recovery.node.engine import RESTART
 from recovery.node.shell import DATA_ROOT, Output
 from recovery.onnode import archive, copying
 from recovery.onnode.sandbox import AT_FAULT
-from recovery.operations import agents, ending
+from recovery.operations import agents, ending, former
 from recovery.s3 import sealing
 from recovery.steps import lock, redirect, swarm_directory
 from recovery.survey import last_leader, nodes, single, unknown_managers, workload
@@ -91,6 +92,8 @@ class FakeShell:
             return Output(b"\n", "", 0)  # no machine has an agent
         if script == workload.ASK_WORKLOAD:
             return Output(b"open\n" if machine.gossips else b"closed\n", "", 0)
+        if script == former.LOOK:
+            return Output("\n".join(f"{at:.0f}" for at in machine.former).encode(), "", 0)
         verbs: dict[str, tuple[str, Callable[[], Output]]] = {
             swarm_directory.RECEIVE: ("receive an archive", lambda: self._receive(machine, content, arguments[0])),
             swarm_directory.FETCH: (
@@ -109,6 +112,10 @@ class FakeShell:
                 lambda: self._set_aside(machine) and self._restart(machine),
             ),
             swarm_directory.SET_ASIDE: ("set its swarm directory aside", lambda: self._set_aside(machine)),
+            former.REMOVE: (
+                "remove former swarm directories",
+                lambda: self._remove_former(machine, float(arguments[0])),
+            ),
             redirect.OPEN: ("open a detour", lambda: self._detour(machine, *arguments)),
             RESTART: ("restart its engine", lambda: self._restart(machine)),
             swarm_directory.PROVEN: ("take the mark off", lambda: self._proven(machine)),
@@ -224,6 +231,7 @@ class FakeShell:
         if machine.staged is None:
             return Output(b"", "no such file", 1)
         held = self._held(machine.staged)
+        self._keep_former(machine)
         whole = part == swarm_directory.WHOLE
         raft = held.raft if whole else None
         machine.directory = Directory(held.node_id, held.cluster_id, raft, placed=mark, engine_state=False)
@@ -234,6 +242,7 @@ class FakeShell:
         if machine.staged is None:
             return Output(b"", "no such file", 1)
         held = self._held(machine.staged)
+        self._keep_former(machine)
         machine.directory = replace(held, repaired=machine.note, engine_state=False)
         machine.staged = None
         return DONE
@@ -254,7 +263,18 @@ class FakeShell:
         return DONE
 
     def _set_aside(self, machine: Machine) -> Output:
+        self._keep_former(machine)
         machine.directory = None
+        return DONE
+
+    @staticmethod
+    def _keep_former(machine: Machine) -> None:
+        if machine.directory:
+            machine.former = (*machine.former, datetime.now(UTC).timestamp() - 2)  # a recovery takes longer than here
+
+    @staticmethod
+    def _remove_former(machine: Machine, before: float) -> Output:
+        machine.former = tuple(at for at in machine.former if at >= before)
         return DONE
 
     def _restart(self, machine: Machine) -> Output:

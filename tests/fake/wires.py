@@ -161,6 +161,9 @@ class OneAfterTheOther:
     def map(self, act: Callable[[Any], Any], items: Iterable[Any]) -> Iterable[Any]:
         return [act(item) for item in items]
 
+    def shutdown(self, **_: Any) -> None:
+        pass
+
 
 @contextmanager
 def wired() -> Iterator[Wires]:

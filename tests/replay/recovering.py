@@ -78,6 +78,7 @@ def require_recovered(theatre: Theatre, case: Case, scene: Scene) -> None:
     assert not [m for m in swarm.machines.values() if m.directory and (m.directory.placed or m.directory.repaired)], (
         case
     )
+    assert not [m.name for m in swarm.machines.values() if m.former], f"{case}: swarm directories of before are left"
     done = {what for what in theatre.wires.effects if what.startswith("worker-1")}
     assert done <= ({"worker-1: open a detour"} if case.elsewhere else set()), "workers are left alone"
     avoided = {address for machine in swarm.machines.values() for address in machine.detours}

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -11,8 +12,11 @@ import pytest
 from recovery.cluster import Cluster
 from recovery.operations import consent, lifecycle
 from recovery.operations.assess import assess
+from recovery.operations.broken_uploads import list_broken
+from recovery.operations.prune import DATA, MANAGERS
 from recovery.s3 import policy
 from recovery.s3.policy import Use
+from recovery.settings import Retention
 from tests.fake.bucket import FakeS3
 from tests.fake.cases import Case, Theatre, names, quiet
 from tests.fake.stack import Stack
@@ -29,8 +33,8 @@ REQUESTS: dict[str, tuple[str, Callable[[Any, Any], str]]] = {
     "download_file": ("s3:GetObject", lambda given, _: given[1]),
     "delete_object": ("s3:DeleteObject", lambda _, given: given["Key"]),
 }
-UNSEEN = ("probe/", "unlock-keys/", "notified/", "agent/lease.json")
-"""What the fake swarm does not come to: its S3 is not probed, and it has no autolock, no notification and no agents here."""
+UNSEEN = ("probe/", "unlock-keys/", "notified/", "agent/lease.json", "data/")
+"""What the fake swarm does not come to: its S3 is not probed, and it has no autolock, notification, agent or service data here."""
 Requests = set[tuple[str, str]]
 
 
@@ -91,6 +95,22 @@ def test_a_recovery_needs_what_its_policy_allows(theatre: Theatre, made: Request
         ended = scene.settings.model_copy(update={"recover": False})
         consent.keep_up(Cluster(ended), assess(Cluster(ended)).plan)
     require_fit(use, made)
+
+
+def test_a_prune_needs_what_its_policy_allows(theatre: Theatre, made: Requests) -> None:
+    scene = theatre.stage(Case(3, frozenset()))
+    rules = Retention(last=1, hourly=0, daily=0, weekly=0, monthly=0, minimum=1, graceHours=1)
+    backup = scene.settings.backup.model_copy(update={"retention": rules})
+    of = scene.settings.model_copy(update={"backup": backup})
+    for _ in range(2):
+        lifecycle.fresh_copies(Cluster(of), say=quiet)
+    made.clear()
+    later = datetime.now(UTC) + timedelta(days=1)
+    for kind in (MANAGERS, DATA):
+        kind.prune(Cluster(of), kind.look(Cluster(of), later), later, say=quiet)
+    list_broken(Cluster(of), later, say=quiet)
+    assert any(action == "s3:DeleteObject" for action, _ in made), "nothing was pruned"
+    require_fit(Use.PRUNE, made)
 
 
 def test_whoever_previews_or_prunes_writes_no_copy_and_whoever_recovers_deletes_none() -> None:

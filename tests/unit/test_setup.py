@@ -2,9 +2,11 @@
 
 import io
 import os
+import re
 import subprocess
 import sys
 import threading
+import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.machinery import SourceFileLoader
@@ -253,3 +255,52 @@ def test_python_packages_are_counted_as_pip_fetches_and_as_it_installs_them(
 def test_the_project_s_python_packages_are_all_counted(loaded: Callable[[str], ModuleType]) -> None:
     text = (PROJECT / "requirements-dev.txt").read_text()
     assert loaded("python-packages").wanted(text) == text.count("==") > 50
+
+
+# What is fetched
+
+
+def test_the_toolchain_fetches_nothing_that_no_digest_pins() -> None:
+    """Go compares modules with go.sum, pip packages with --require-hashes, and apt its packages with signed lists."""
+    folders = [file.parent for file in TOOLCHAIN.rglob("go.mod")]
+    assert len(folders) > 5
+    assert all((folder / "go.sum").stat().st_size for folder in folders)
+    scripts = {file.name: file.read_text() for file in TOOLCHAIN.iterdir() if file.is_file() and file.suffix != ".md"}
+    assert {
+        name
+        for name, text in scripts.items()
+        if re.search(r"https?://|urllib|requests|curl|wget|GOFLAGS|GONOSUM|-mod=mod", text)
+    } == set()
+    assert [
+        line for line in scripts["install"].splitlines() if '"plugin", "install"' in line and "--file" not in line
+    ] == []
+    assert "--require-hashes" in scripts["python-packages"]
+    assert "apt-get download" in scripts["promtool"]
+
+
+def test_a_module_with_another_content_is_not_built(tmp_path: Path) -> None:
+    """As somebody would have it who changes what a proxy gives out."""
+    module = tmp_path / "proxy/example.org/it/@v"
+    module.mkdir(parents=True)
+    (module / "v1.0.0.info").write_text('{"Version": "v1.0.0"}')
+    (module / "v1.0.0.mod").write_text("module example.org/it\n")
+    with zipfile.ZipFile(module / "v1.0.0.zip", "w") as packed:
+        packed.writestr("example.org/it@v1.0.0/go.mod", "module example.org/it\n")
+        packed.writestr("example.org/it@v1.0.0/it.go", "package it\n")
+    main = tmp_path / "main"
+    main.mkdir()
+    (main / "go.mod").write_text("module main\n\nrequire example.org/it v1.0.0\n")
+    (main / "main.go").write_text('package main\n\nimport _ "example.org/it"\n\nfunc main() {}\n')
+    (main / "go.sum").write_text(f"example.org/it v1.0.0 h1:{'A' * 43}=\nexample.org/it v1.0.0/go.mod h1:{'A' * 43}=\n")
+    environment = {
+        **os.environ,
+        "GOPROXY": f"file://{tmp_path / 'proxy'}",
+        "GOMODCACHE": str(tmp_path / "cache"),
+        "GOFLAGS": "-modcacherw",
+    }
+    done = subprocess.run(
+        ["go", "build", "-o", tmp_path / "made", "."], cwd=main, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode
+    assert "SECURITY ERROR" in done.stderr
+    assert not (tmp_path / "made").exists()

@@ -15,6 +15,7 @@ from recovery.errors import Refused
 from recovery.planning import steps
 from recovery.planning.diagnosis import Kind
 from recovery.planning.plan import Plan
+from recovery.planning.record import source_record
 from recovery.planning.steps import Action, Step
 from recovery.settings import Settings
 from tests.unit import factories as make
@@ -147,6 +148,19 @@ def test_the_proof_is_made_again_when_what_it_rests_on_changed(
     monkeypatch.setattr(membership, "_look", lambda _: make.healthy(of))
     provider = provided(of, HealthProvider, Deletion.CHANGE, monkeypatch)
     assert provider.diff("c", {**HEALTH, **olds}, {**HEALTH, **news}).changes is changes
+
+
+def test_preview_says_that_another_node_made_the_copy_than_the_last_proof_knew(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    of = make.settings()
+    plan = Plan(Kind.ALL_LOST, copy="swarm-1", maker="other", steps=(steps.restore(of.node("manager-a"), "it", "c"),))
+    assert source_record(Plan(Kind.HEALTHY)) == {}
+    provider = provided(of, HealthProvider, Deletion.CHANGE, monkeypatch)
+    for maker, told in (("other", True), ("id", False)):
+        news = {**HEALTH, **source_record(replace(plan, maker=maker))}
+        assert not provider.diff("c", HEALTH, news).changes
+        assert ("note: node other made swarm-1" in capsys.readouterr().err) is told
 
 
 @pytest.mark.parametrize(

@@ -75,10 +75,9 @@ class Watcher:
 
     def _watch(self, cluster: Cluster) -> Decision:
         look = self._look(cluster)
-        if look.decision.act in (Act.HEAL, Act.RECOVER):
+        if look.decision.act is not Act.NOTHING and self._told != topic(look.seen, look.decision):
             look = self._act(cluster, look)
         self._say(f"{look.now.guidance.state}: {look.decision.act}: {look.decision.why}")
-        self._tell(cluster, look)
         return look.decision
 
     def _look(self, cluster: Cluster) -> Look:
@@ -94,14 +93,15 @@ class Watcher:
         return Look(seen, now, answered(decision, why_not(seen.plan.id, consent, attempt, moment)), consent)
 
     def _act(self, cluster: Cluster, before: Look) -> Look:
-        """Look again once nobody else acts, and carry the plan out. What another does at this moment is left to it."""
+        """Look again once nobody else acts, and carry the plan out or tell. What another does at this moment is left to it."""
         try:
             with updating.alone(cluster, self._stack, f"watching stack {self._stack}", say=self._means.say):
                 look = self._look(cluster)
-                if look.decision.act is Act.HEAL:
-                    return self._updated(look, self._run(""), "healing failed")
-                if look.decision.act is Act.RECOVER and look.consent:
-                    return self._recovered(cluster, look, look.consent)
+                if look.decision.act is Act.HEAL and before.decision.act is Act.HEAL:
+                    look = self._updated(look, self._run(""), "healing failed")
+                elif look.decision.act is Act.RECOVER and look.consent:
+                    look = self._recovered(cluster, look, look.consent)
+                self._tell(cluster, look)
                 return look
         except Refused as error:
             if error.code not in updating.BUSY:
@@ -138,42 +138,30 @@ class Watcher:
 
     def _tell(self, cluster: Cluster, look: Look) -> None:
         """Ask, report, or say that all is well: once for each topic, also if another watcher or an earlier process did."""
-        act, about = look.decision.act, topic(look.seen, look.decision)
-        if act is Act.CLOSE and self._told != str(Act.CLOSE):
+        act, about, say = look.decision.act, topic(look.seen, look.decision), self._means.say
+        lines, headline = report(look.now, look.decision.why), look.now.guidance.state
+        if act is Act.CLOSE:
             consents.close(cluster, self._means.now())
-            notify.went_well(cluster, Subject.WATCH, WELL, say=self._means.say)
-            self._told = str(Act.CLOSE)
-        elif act in (Act.SAY, Act.ASK) and self._told != about:
-            lines = report(look.now, look.decision.why)
-            headline = look.now.guidance.state
+            notify.went_well(cluster, Subject.WATCH, WELL, say=say)
+        elif act in (Act.SAY, Act.ASK):
             if act is Act.ASK:
                 lines = question(look.now, look.decision.why, watch.copied_at(cluster))
                 headline = f"consent needed: {headline}"
-                asked = Question(look.seen.plan.id, lines, self._means.now(), operator())
-                consents.ask(cluster, asked)
-                self._means.say(f"next: {command(look.now)}")
-            self._notify(cluster, about, headline, "\n".join(lines))
-            self._told = about
+                consents.ask(cluster, Question(look.seen.plan.id, lines, self._means.now(), operator()))
+                say(f"next: {command(look.now)}")
+            detail = "\n".join(lines)
+            notify.failed(cluster, Subject.WATCH, detail, say=say, about=about, headline=headline)
+        self._told = about if act in (Act.CLOSE, Act.SAY, Act.ASK) else ""
 
     def _failed(self, error: RequorumError, cluster: Cluster | None) -> Decision:
         self._failures += 1
         self._say(str(error))
-        about = f"error {error.code}"
+        about, say = f"error {error.code}", self._means.say
         if cluster and self._failures >= PATIENCE and self._told != about:
-            self._notify(cluster, about, "it cannot be watched", str(error))
+            detail = str(error)
+            notify.failed(cluster, Subject.WATCH, detail, say=say, about=about, headline="it cannot be watched")
             self._told = about
         return Decision(Act.NOTHING, error.why)
-
-    def _notify(self, cluster: Cluster, about: str, headline: str, detail: str) -> None:
-        """Notify people. Two watchers that see the same do it one after the other, so that the second finds it done."""
-        key, say = cluster.settings.keys.watch_lease, self._means.say
-        if not cluster.settings.notify:
-            return
-        try:
-            with cluster.leases.hold(cluster.store.anew(), key, "telling people", by=operator(), say=say):
-                notify.failed(cluster, Subject.WATCH, detail, say=say, about=about, headline=headline)
-        except RequorumError:  # S3 does not give the lease, and people must hear of that too
-            notify.failed(cluster, Subject.WATCH, detail, say=say, about=about, headline=headline)
 
     def _say(self, line: str) -> None:
         if line != self._said:

@@ -1,5 +1,6 @@
 """The whole loop of a pipeline, by the commands of the shipped workflows in clones of a bare repository. The tests run in order."""
 
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -118,11 +119,14 @@ def test_a_total_loss_comes_back_by_a_merge_also_if_the_job_is_killed(
 
 
 def kill_in_the_middle(swarm: Swarm, step: "subprocess.Popen[str]") -> None:
-    """Kill the job and all that it started, once the first manager's machine is there again."""
+    """Once the first manager's machine is there again: interrupt the job, and kill it and all that it started a second later."""
     end = time.monotonic() + 300
     while step.poll() is None and not {node.name for node in nodes.existing(swarm.lab)} & set(MANAGERS):
         assert time.monotonic() < end
         time.sleep(0.2)
     assert step.poll() is None
+    step.send_signal(signal.SIGINT)
+    time.sleep(1)
+    assert step.poll() is None, "Pulumi lets the step that it works on end"
     for process in (*psutil.Process(step.pid).children(recursive=True), psutil.Process(step.pid)):
         process.kill()

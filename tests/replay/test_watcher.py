@@ -224,7 +224,8 @@ def test_while_another_is_at_work_a_watcher_waits_for_the_next_round(
     with monkeypatch.context() as patch:
         patch.setattr(watcher_module.updating, "alone", busy)
         assert at.watcher().round().act is Act.NOTHING
-    assert at.updates == []
+        assert at.watcher(heal=False).round().act is Act.NOTHING
+    assert (at.updates, at.told) == ([], []), "what is half done is not told either"
     assert at.watcher().round().act is Act.HEAL
 
 

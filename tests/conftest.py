@@ -15,6 +15,9 @@ session.create_loader = cache(session.create_loader)
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--whole", action="store_true", help="also what is marked whole: `make nightly` runs it")
+    parser.addoption(
+        "--minutes", default="3", help="how long the soak of random losses takes (tests/lab/test_watch.py)"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -20,14 +20,13 @@ from recovery.cluster import Cluster
 from recovery.errors import Refused, RequorumError, SettingError
 from recovery.forge import publish
 from recovery.forge.forge import Forge
-from recovery.operations import pulumi, pulumi_locks, reports, stack_files, watch
-from recovery.operations.assess import Assessment, assess
+from recovery.operations import pulumi, pulumi_locks, stack_files, updating, watch
+from recovery.operations.assess import assess
 from recovery.operations.page import as_markdown
 from recovery.pipeline.locks import LONGEST_JOB
 from recovery.pipeline.markdown import marker
 from recovery.pipeline.picture import Picture, Resources, consent, failed, issue, preview
 from recovery.pipeline.watching import Act, Rules, Seen, decide
-from recovery.planning.conditions import unmet
 from recovery.planning.plan import Plan, Refusal
 
 FolderOption = Annotated[Path, typer.Option("--artifacts", help="The folder for the job's files.")]
@@ -91,7 +90,7 @@ def _previewed(job: Job, name: str, file: Path, *, resources: bool) -> tuple[int
     with opened("", file) as cluster:
         assessment = assess(cluster)
         refused = why_refused(assessment, cluster)
-        found = picture(cluster, name, assessment, refused)
+        found = watch.picture(cluster, name, assessment, refused)
         job.keep("plan.json", plan_json(assessment, found.guidance, refused))
         job.keep("status.json", show_cluster.as_json(cluster_status(cluster)))
     lacks_consent = bool(assessment.plan.refusal and assessment.plan.refusal.consent)
@@ -103,20 +102,6 @@ def _previewed(job: Job, name: str, file: Path, *, resources: bool) -> tuple[int
     job.output(plan=assessment.plan.id, diagnosis=str(assessment.diagnosis.kind))
     changes = bool(found.lines or (seen and seen.changed) or not ok)
     return FINE if ok or lacks_consent else ERROR, preview(found, seen, job.run), changes
-
-
-def picture(cluster: Cluster, stack: str, found: Assessment, refused: Refused | None = None) -> Picture:
-    """The assessment as jobs tell of it."""
-    return Picture(
-        stack,
-        found.survey,
-        found.diagnosis,
-        found.guidance(cluster.settings, refused),
-        found.plan,
-        found.lines,
-        refused.why if refused else "",
-        tuple(one.line for one in unmet(found.conditions)),
-    )
 
 
 def stack_of(file: Path) -> str:
@@ -157,14 +142,11 @@ def without_consent(file: Path) -> Iterator[tuple[Path, Cluster]]:
 
 def update(job: Job, cluster: Cluster, stack: str, file: Path) -> int:
     """Run `pulumi up`, and put a new report of it into the summary; the exit status. Raises: LocalError, StoreError."""
-    before = set(reports.names(cluster))
-    words = ["up", "--yes", "--skip-preview", "--non-interactive", "--stack", stack]
-    status = pulumi.run([*words, "--config-file", str(file.resolve())], folder=Path.cwd())
-    for name in sorted(set(reports.names(cluster)) - before):
-        document = reports.load(cluster, name)
+    status, made = updating.update(cluster, stack, file)
+    for document in made:
         page = as_markdown(document)
-        job.keep(f"report-{name}.json", dict(document))
-        job.keep(f"report-{name}.md", page)
+        job.keep(f"report-{document['name']}.json", dict(document))
+        job.keep(f"report-{document['name']}.md", page)
         job.summarize(page)
     return status if status in (FINE, pulumi.INTERRUPTED) else ERROR
 
@@ -214,32 +196,36 @@ def watch_job(
     name = stack or stack_of(file)
     with without_consent(file) as (given, cluster):
         seen, now = _look(job, cluster, name)
-        decision = decide(seen, Rules(heal, at_most), datetime.now(UTC))
+        decision = decide(seen, rules := Rules(heal, at_most), datetime.now(UTC))
         out.print(f"{now.guidance.state}: {decision.act}: {decision.why}", markup=False, soft_wrap=True)
         job.output(act=str(decision.act), plan=now.plan.id, diagnosis=str(seen.kind))
         status = show_cluster.state_code(now.diagnosis, now.guidance) or (DEGRADED if seen.faults else FINE)
         if decision.act is Act.HEAL:
-            status = _heal(job, cluster, now, given)
+            status = _heal(job, cluster, name, rules, given)
         elif decision.act is Act.CLOSE:
             job.tell(lambda forge: settle(forge, name))
         elif decision.act is Act.SAY:
             tell_issue(job, now, decision.why, "")
         elif decision.act is Act.ASK:
-            request = ask(job, now, file, copied_at(cluster))
+            request = ask(job, now, file, watch.copied_at(cluster))
             tell_issue(job, now, decision.why, request)
     job.end(status)
 
 
-def _heal(job: Job, cluster: Cluster, now: Picture, file: Path) -> int:
-    """Carry the plan out; the exit status. What another update does at this moment is left to it."""
+def _heal(job: Job, cluster: Cluster, name: str, rules: Rules, file: Path) -> int:
+    """Look again once nobody else acts, and carry the plan out; the exit status. What another does then is left to it."""
     try:
-        pulumi_locks.wait_until_free(cluster, now.stack, seconds=0, say=say)
+        with updating.alone(cluster, name, "healing", say=say):
+            seen, now = _look(job, cluster, name)
+            if (decision := decide(seen, rules, datetime.now(UTC))).act is not Act.HEAL:
+                say(f"another acted meanwhile: {now.guidance.state}: {decision.act}: {decision.why}")
+                return show_cluster.state_code(now.diagnosis, now.guidance)
+            status = update(job, cluster, name, file)
     except Refused as error:
-        if error.code != "pulumi-locked":
+        if error.code not in updating.BUSY:
             raise
         err.print(str(error), style="dim", markup=False, soft_wrap=True)
         return DEGRADED
-    status = update(job, cluster, now.stack, file)
     if status:
         tell_issue(job, now, "healing failed", "")
     return status
@@ -256,7 +242,7 @@ def _look(job: Job, cluster: Cluster, stack: str) -> tuple[Seen, Picture]:
         guidance = shown(cluster, now).guidance
         blind = Picture(stack, now.survey, now.diagnosis, guidance, plan, refusal=error.why)
         return watch.unplanned(now.diagnosis, plan, now.survey), blind
-    return watch.seen(cluster, found), picture(cluster, stack, found)
+    return watch.seen(cluster, found), watch.picture(cluster, stack, found)
 
 
 def tell_issue(job: Job, now: Picture, why: str, request: str) -> None:
@@ -294,9 +280,3 @@ def settle(forge: Forge, stack: str) -> None:
     """Close the issue and the request of a loss that is over. Raises: ForgeError."""
     publish.withdraw(forge, branch_of(stack))
     publish.close_issue(forge, marker(stack, "watch"), WELL)
-
-
-def copied_at(cluster: Cluster) -> str:
-    """When the newest copy was taken, in words; empty if there is none. Raises: StoreError."""
-    found = cluster.catalog().copies
-    return f"{max(copy.dated for copy in found):%Y-%m-%d %H:%M:%S} UTC" if found else ""

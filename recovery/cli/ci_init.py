@@ -17,21 +17,26 @@ class ForgeKind(StrEnum):
     """Also Gitea and Forgejo."""
     GITLAB = "gitlab"
     TIMER = "timer"
+    SERVICE = "service"
+    """`requorum watch`, without a forge."""
 
 
 NEXT = {
     ForgeKind.GITHUB: "see docs/pipelines-github.md for the rights, secrets and environments",
     ForgeKind.GITLAB: "see docs/pipelines-gitlab.md for the rights and variables",
+    ForgeKind.SERVICE: "see docs/pipelines-service.md for the machine, its keys and how to consent",
     ForgeKind.TIMER: "see docs/pipelines-timer.md for the machine and the keys that may sign",
 }
 
 
 @app.command("ci init", epilog=examples("requorum ci init github", "requorum ci init timer --project /srv/requorum"))
 def init(
-    kind: Annotated[ForgeKind, typer.Argument(help="github (also Gitea and Forgejo), gitlab, or timer (systemd).")],
+    kind: Annotated[
+        ForgeKind, typer.Argument(help="github (also Gitea and Forgejo), gitlab, timer or service (systemd).")
+    ],
     project: Annotated[Path, typer.Option(help="The folder of the git repository.")] = Path(),
 ) -> None:
-    """Write the workflows for a forge, or a systemd timer, into this project. Replaces no file."""
+    """Write the workflows for a forge, a systemd timer or a service, into this project. Replaces no file."""
     with ended():
         made = pipelines.install(kind, project)
         for file in made:

@@ -10,7 +10,6 @@ from recovery.cli.ci import (
     WELL,
     FolderOption,
     WaitOption,
-    picture,
     settle,
     stack_of,
     tell_issue,
@@ -22,7 +21,7 @@ from recovery.cli.show.contract import FINE
 from recovery.errors import OptionError, Refused, SettingError
 from recovery.forge import publish
 from recovery.forge.forge import Forge, Note
-from recovery.operations import pulumi_locks, stack_files
+from recovery.operations import pulumi_locks, stack_files, watch
 from recovery.operations.assess import Assessment, assess
 from recovery.pipeline.consent_line import PLAN_ID, consented
 from recovery.pipeline.markdown import marker
@@ -74,7 +73,7 @@ def _recover(job: Job, name: str, file: Path, plan_id: str, wait: int) -> int:
         status = update(job, cluster, name, given)
         if status != FINE:
             now = assess(cluster)
-            tell_issue(job, picture(cluster, name, now), "the recovery did not end", "")
+            tell_issue(job, watch.picture(cluster, name, now), "the recovery did not end", "")
             return status
         now = assess(cluster)
         if not now.plan.id and not now.plan.steps:

@@ -43,6 +43,9 @@ COMMANDS = {
     "copies prune": Listed("prune", "Remove the copies that no rule of requorum:backup.retention keeps.", COPIES),
     "plan": Listed("cluster", "Show what `pulumi up` would change in the swarm now, or why it would refuse.", RECOVER),
     "recover": Listed("cluster", "Carry out the plan without Pulumi, on machines that are up.", RECOVER),
+    "consent": Listed(
+        "consent", "Consent to the plan that `requorum watch` asks for, from any operator's machine.", RECOVER
+    ),
     "rescue": Listed(
         "rescue", "Bring back the swarm of one manager, without a stack file and without a copy in S3.", RECOVER
     ),
@@ -74,6 +77,11 @@ COMMANDS = {
         SET_UP,
     ),
     "notify": Listed("reports", "Send a test message to the services of requorum:notify.", SET_UP),
+    "watch": Listed(
+        "watch",
+        "Watch the cluster until it is stopped, from a machine outside the swarm: heal, notify, and ask for consent.",
+        PIPELINES,
+    ),
     "ci preview": Listed("ci", "Comment on a pull request with the state of the cluster and the plan.", PIPELINES),
     "ci up": Listed("ci", "Bring the cluster to what the stack file says. Never recovers a lost quorum.", PIPELINES),
     "ci watch": Listed("ci", "Look at the cluster once, and heal it, report it, or ask for consent.", PIPELINES),
@@ -82,7 +90,9 @@ COMMANDS = {
         "ci_drill", "Drill the newest copy of each manager, and open an issue if a drill fails.", PIPELINES
     ),
     "ci unlock": Listed("ci", "Remove Pulumi's lock if its holder is provably dead.", PIPELINES),
-    "ci init": Listed("ci_init", "Write the workflows for a forge, or a systemd timer, into this project.", PIPELINES),
+    "ci init": Listed(
+        "ci_init", "Write the workflows for a forge, a systemd timer or a service, into this project.", PIPELINES
+    ),
 }
 NOUNS = {
     "copies": "List, take, verify, drill, keep and prune the copies of managers.",

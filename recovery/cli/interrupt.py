@@ -32,10 +32,11 @@ ending = Ending()
 
 def listen() -> None:
     """Say it when SIGINT comes, and then end what has begun. A second SIGINT ends the process."""
-    signal.signal(signal.SIGINT, _interrupted)
+    signal.signal(signal.SIGINT, interrupted)
 
 
-def _interrupted(*_: Any) -> None:
+def interrupted(*_: Any) -> None:
+    """Handle a signal that ends this process. Raises: KeyboardInterrupt."""
     if ending.told:
         os._exit(STATUS)
     ending.tell()

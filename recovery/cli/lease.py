@@ -46,4 +46,4 @@ def leases(
 def _held(cluster: Cluster) -> tuple[Holding, ...]:
     keys, store = cluster.settings.keys, cluster.store
     of_data = sorted(key for key in store.keys(keys.data) if key.endswith("/lease.json"))
-    return lease.holdings(store, (keys.lease, keys.agents_lease, *of_data))
+    return lease.holdings(store, (keys.lease, keys.agents_lease, keys.watch_lease, *of_data))

@@ -31,6 +31,7 @@ class Kind(StrEnum):
     KEEP = "keep@requorum"
     DRILL = "drill@requorum"
     CONSENT = "consent@requorum"
+    PLAN = "plan@requorum"
     NOTIFIED = "notified@requorum"
     DATA = "data@requorum"
     JOURNAL = "journal@requorum"

@@ -5,7 +5,7 @@ service accepted it, and signs the note. If S3 cannot store or return that note,
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -28,6 +28,7 @@ class Subject(StrEnum):
     DRILL = "drill"
     DATA = "data-backup"
     RECOVERY = "recovery"
+    WATCH = "watch"
 
 
 class Event(StrEnum):
@@ -70,21 +71,21 @@ def outcome(cluster: Cluster, subject: Subject, faults: Sequence[str], fine: str
         went_well(cluster, subject, fine, say=say)
 
 
-def failed(cluster: Cluster, subject: Subject, detail: str, *, say: Say) -> None:
-    """Notify of a failure, unless this failure was already sent."""
+def failed(cluster: Cluster, subject: Subject, detail: str, *, say: Say, about: str = "", headline: str = "") -> None:
+    """Notify of a failure, unless this failure was already sent. ``about`` tells one failure of the subject from another."""
     if (
         cluster.settings.notify
-        and not _told(cluster, subject, say)
-        and _send(cluster, subject, Event.FAILED, detail, say)
+        and _told(cluster, subject, say) != about
+        and _send(cluster, subject, Event.FAILED, detail, say, headline=headline)
     ):
-        _note(cluster, subject, say, detail)
+        _note(cluster, subject, say, {"detail": detail, "about": about})
 
 
 def went_well(cluster: Cluster, subject: Subject, detail: str, *, say: Say) -> None:
     """Notify that an operation works again, if its failure was sent before."""
     if (
         cluster.settings.notify
-        and _told(cluster, subject, say)
+        and _told(cluster, subject, say) is not None
         and _send(cluster, subject, Event.RECOVERED, detail, say)
     ):
         _note(cluster, subject, say, None)
@@ -104,7 +105,7 @@ def rehearse(cluster: Cluster) -> bool:
     return bool(_services(settings.notify.urls_file).notify(title=title, body=body))
 
 
-def _send(cluster: Cluster, subject: Subject, event: Event, detail: str, say: Say) -> bool:
+def _send(cluster: Cluster, subject: Subject, event: Event, detail: str, say: Say, *, headline: str = "") -> bool:
     """Send a message; whether every service accepted it, or the settings do not ask for it."""
     settings = cluster.settings
     assert settings.notify
@@ -117,7 +118,7 @@ def _send(cluster: Cluster, subject: Subject, event: Event, detail: str, say: Sa
         Event.FAILED: NotifyType.FAILURE,
         Event.RECOVERED: NotifyType.SUCCESS,
     }
-    title, body = f"swarm {settings.cluster}: {subject} {event}", plain(detail)
+    title, body = f"swarm {settings.cluster}: {headline or f'{subject} {event}'}", plain(detail)
     try:
         services = _services(settings.notify.urls_file)
     except RequorumError as error:
@@ -156,21 +157,23 @@ def _services(file: Path) -> "Apprise":
     return services
 
 
-def _told(cluster: Cluster, subject: Subject, say: Say) -> bool:
+def _told(cluster: Cluster, subject: Subject, say: Say) -> str | None:
+    """What the failure that was sent last is about; None if none was sent, or if it is over."""
     try:
         key = cluster.settings.keys.notified(subject)
-        return not cluster.operators.read(Kind.NOTIFIED, key, cluster.store.look(key) or b"").fault
+        found = cluster.operators.read(Kind.NOTIFIED, key, cluster.store.look(key) or b"")
+        return None if found.fault else str(found.document.get("about", ""))
     except StoreError as error:
         say(f"Requorum cannot read from S3 whether it sent this notification before: {error.why}")
-        return False
+        return None
 
 
-def _note(cluster: Cluster, subject: Subject, say: Say, detail: str | None) -> None:
+def _note(cluster: Cluster, subject: Subject, say: Say, document: Mapping[str, str] | None) -> None:
     try:
         key = cluster.settings.keys.notified(subject)
-        if detail is None:
+        if document is None:
             cluster.store.delete(key)
         else:
-            cluster.store.put(key, cluster.operators.sign(Kind.NOTIFIED, key, {"detail": detail}))
+            cluster.store.put(key, cluster.operators.sign(Kind.NOTIFIED, key, document))
     except (StoreError, SettingError) as error:
         say(f"Requorum cannot note in S3 that it sent this notification: {error.why}")

@@ -5,7 +5,7 @@ from pathlib import Path
 from recovery.errors import Refused, local_fault
 
 SHIPPED = Path(__file__).resolve().parents[2] / "pipelines"
-PLACES = {"github": Path(".github/workflows"), "gitlab": Path(), "timer": Path("systemd")}
+PLACES = {"github": Path(".github/workflows"), "gitlab": Path(), "timer": Path("systemd"), "service": Path("systemd")}
 """Where each kind is put in a project."""
 
 

@@ -1,14 +1,16 @@
-"""Gathers what a watcher bases its decision on."""
+"""Gathers what a watcher bases its decision on, and what it tells."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from recovery.cluster import Cluster
 from recovery.copies.copy import TIME
+from recovery.errors import Refused
 from recovery.operations import reports
 from recovery.operations.assess import Assessment
+from recovery.pipeline.picture import Picture
 from recovery.pipeline.watching import Seen
-from recovery.planning.conditions import Condition, State
+from recovery.planning.conditions import Condition, State, unmet
 from recovery.planning.diagnosis import Diagnosis
 from recovery.planning.plan import Plan
 from recovery.steps import journal
@@ -49,3 +51,23 @@ def begun(cluster: Cluster) -> tuple[datetime, ...]:
 def unplanned(diagnosis: Diagnosis, plan: Plan, survey: Survey) -> Seen:
     """What there is to decide about if no plan could be made, for example without an identity that opens copies."""
     return Seen(diagnosis.kind, plan, False, silent(survey, diagnosis))
+
+
+def picture(cluster: Cluster, stack: str, found: Assessment, refused: Refused | None = None) -> Picture:
+    """The assessment as jobs tell of it."""
+    return Picture(
+        stack,
+        found.survey,
+        found.diagnosis,
+        found.guidance(cluster.settings, refused),
+        found.plan,
+        found.lines,
+        refused.why if refused else "",
+        tuple(one.line for one in unmet(found.conditions)),
+    )
+
+
+def copied_at(cluster: Cluster) -> str:
+    """When the newest copy was taken, in words; empty if there is none. Raises: StoreError."""
+    found = cluster.catalog().copies
+    return f"{max(copy.dated for copy in found):%Y-%m-%d %H:%M:%S} UTC" if found else ""

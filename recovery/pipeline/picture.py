@@ -1,10 +1,11 @@
 """A cluster as a job tells of it: comments, issues and requests."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from recovery.pipeline.markdown import code, fenced, folded, marker, plain
 from recovery.pipeline.zones import diagram
+from recovery.plain import line
 from recovery.planning.diagnosis import Diagnosis
 from recovery.planning.guidance import Guidance
 from recovery.planning.plan import Plan
@@ -124,7 +125,6 @@ def issue(picture: Picture, why: str, request: str = "") -> tuple[str, str]:
 def consent(picture: Picture, copied: str) -> tuple[str, str]:
     """Title and text of the request that consents to the plan. ``copied`` says when the copy was taken."""
     plan = picture.plan
-    source = f"copy {code(plan.copy)}" if plan.copy else f"the log of the survivor {code(str(plan.survivor))}"
     lost = ", ".join(dict.fromkeys((*picture.diagnosis.missing, *picture.diagnosis.away))) or "none is known to be lost"
     lines = [
         marker(picture.stack, "consent"),
@@ -132,7 +132,7 @@ def consent(picture: Picture, copied: str) -> tuple[str, str]:
         "",
         "The ID stands for this plan only. The job refuses any other plan. If the plan changes, this request gets its ID.",
         "",
-        f"- source: {source}",
+        f"- source: {source_of(plan, code)}",
         *([f"- newest copy taken: {copied}"] if copied else []),
         f"- lost nodes: {plain(lost)}",
         "",
@@ -145,3 +145,9 @@ def consent(picture: Picture, copied: str) -> tuple[str, str]:
         "Do not merge if a machine that is called lost may still run. Start it instead, and wait for the next watch.",
     ]
     return f"Recover stack {picture.stack} by plan {plan.id}", "\n".join(lines) + "\n"
+
+
+def source_of(plan: Plan, shown: Callable[[str], str] = line) -> str:
+    """What the plan restores from, in words. ``shown`` quotes the name."""
+    name = shown(str(plan.copy or plan.survivor))
+    return f"copy {name}" if plan.copy else f"the log of the survivor {name}"

@@ -26,6 +26,8 @@ class Act(StrEnum):
     """Carries the plan out."""
     ASK = "ask"
     """Opens or edits the issue, and the request that consents to the plan when it is merged."""
+    RECOVER = "recover"
+    """Without a forge only: carries out the plan that an operator consented to in S3."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,23 @@ def decide(seen: Seen, rules: Rules, now: datetime) -> Decision:
     if seen.well:
         return Decision(Act.CLOSE, "all is well")
     return Decision(Act.SAY, "the swarm is degraded, and no plan repairs that")
+
+
+def answered(decision: Decision, why_not: str) -> Decision:
+    """The decision of a watcher that asks in S3. ``why_not`` is why no consent to the plan counts; empty if one does."""
+    if decision.act is not Act.ASK:
+        return decision
+    return Decision(Act.ASK, why_not) if why_not else Decision(Act.RECOVER, "an operator consented to the plan")
+
+
+def topic(seen: Seen, decision: Decision) -> str:
+    """What a watcher tells people about. It tells them again when this changes, and not when only an age in a text does."""
+    if decision.act is Act.ASK:
+        return f"ask {seen.plan.id}: {decision.why}"
+    code = seen.plan.refusal.code if seen.plan.refusal else ""
+    nodes = sorted({step.node for step in seen.plan.steps})
+    faults = [" ".join(fault.split(":")[0].split()) for fault in seen.faults]
+    return " ".join((str(decision.act), str(seen.kind), code, *nodes, *faults))
 
 
 def _heal(seen: Seen, rules: Rules, now: datetime) -> Decision:

@@ -73,6 +73,29 @@ class Keys:
         return f"{self.root}consent.json"
 
     @property
+    def consents(self) -> str:
+        """The folder of what a watcher without a forge asks, and of what operators answer."""
+        return f"{self.root}consents/"
+
+    @property
+    def question(self) -> str:
+        """The plan that a watcher asks consent to."""
+        return f"{self.consents}question.json"
+
+    def consent_to(self, plan: str) -> str:
+        """The consent of an operator to one plan."""
+        return f"{self.consents}{plan}.json"
+
+    def attempt_at(self, plan: str) -> str:
+        """That a watcher took the consent to one plan."""
+        return f"{self.consents}{plan}.attempt.json"
+
+    @property
+    def watch_lease(self) -> str:
+        """The lease of the watcher that acts."""
+        return f"{self.root}watch/lease.json"
+
+    @property
     def journal(self) -> str:
         """The folder of the steps of the recovery that is under way."""
         return f"{self.root}journal/"

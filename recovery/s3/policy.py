@@ -19,6 +19,8 @@ class Use(StrEnum):
     PREVIEW = "preview"
     UP = "up"
     RECOVER = "recover"
+    CONSENT = "consent"
+    DRILL = "drill"
     PRUNE = "prune"
 
 
@@ -70,6 +72,8 @@ def _of_operator(use: Use, bucket: Bucket, cluster: str, managers: Iterable[str]
         Use.PREVIEW: _of_preview,
         Use.UP: _of_change,
         Use.RECOVER: _of_change,
+        Use.CONSENT: _of_consent,
+        Use.DRILL: _of_drill,
         Use.PRUNE: _of_prune,
     }
     return _policy(bucket, *_reading(bucket, keys, arn), *changing[use](bucket, keys, arn, managers))
@@ -100,13 +104,27 @@ def _of_preview(_bucket: Bucket, keys: Keys, arn: str, _managers: Iterable[str])
 def _of_change(bucket: Bucket, keys: Keys, arn: str, managers: Iterable[str]) -> Iterable[Statement]:
     """An update and a recovery take copies, keep a journal and reports, and hold both leases."""
     ended = [f"{arn}{key}" for key in (f"{keys.journal}*", keys.notified("*"))]
-    written = [f"{arn}{key}" for key in (keys.lease, keys.agents_lease, keys.consent, f"{keys.reports}*")]
+    leases = (keys.lease, keys.agents_lease, keys.watch_lease)
+    written = [f"{arn}{key}" for key in (*leases, keys.consent, f"{keys.consents}*", f"{keys.reports}*")]
     kept = [*_copies(bucket, keys, managers, ARCHIVE, MANIFEST), f"{arn}{keys.unlock_keys}*{UNLOCK_KEY}"]
     locking = ["s3:PutObjectRetention"] if bucket.lock else []
     yield _allow("Notes", ["s3:PutObject"], [*written, *ended])
     yield _allow("EndedNotes", ["s3:DeleteObject"], ended)
     yield _allow("Copies", ["s3:PutObject", "s3:AbortMultipartUpload", *locking], kept)
     yield _probing(keys, arn)
+
+
+def _of_consent(_bucket: Bucket, keys: Keys, arn: str, _managers: Iterable[str]) -> Iterable[Statement]:
+    """An operator consents to a plan, or withdraws a consent."""
+    yield _allow("Consents", ["s3:PutObject"], [f"{arn}{keys.consents}*"])
+
+
+def _of_drill(bucket: Bucket, keys: Keys, arn: str, managers: Iterable[str]) -> Iterable[Statement]:
+    """A drill stores its results, and what was notified of it."""
+    results = [*_copies(bucket, keys, managers, DRILL), f"{arn}{keys.drills}*"]
+    noted = [f"{arn}{keys.notified('*')}"]
+    yield _allow("Results", ["s3:PutObject"], [*results, *noted])
+    yield _allow("EndedNotes", ["s3:DeleteObject"], noted)
 
 
 def _of_prune(bucket: Bucket, keys: Keys, arn: str, managers: Iterable[str]) -> Iterable[Statement]:

@@ -1,6 +1,6 @@
 """The state of a swarm at one moment, as frozen values on which decisions are based."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum

@@ -1,66 +1,23 @@
 """The whole loop of a pipeline, by the commands of the shipped workflows in clones of a bare repository. The tests run in order."""
 
-import configparser
-import os
-import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 
 import psutil
 import pytest
-import yaml
 
-from lab import cluster, environment, keys, nodes
-from lab.stack import PROJECT, Stack
+from lab import cluster, keys, nodes
+from lab.stack import Stack
 from recovery.pipeline.consent_line import KEY, consented
 from tests.fake.forge import FakeForge, serving
-from tests.lab.runner import Ran, Runner, git
+from tests.lab.repository import Repository, outside, secrets, variables
+from tests.lab.runner import Ran, Runner
 from tests.lab.swarm import MANAGERS, WORKERS, Swarm
 
 pytestmark = [pytest.mark.whole, pytest.mark.timeout(1800)]
-FILE = "stacks/Pulumi.pipeline.yaml"
-
-
-class Repository:
-    """A bare repository on the forge, and a developer's clone of it."""
-
-    def __init__(self, folder: Path, forge: FakeForge, stack: Stack) -> None:
-        self.bare, self.dev, self.forge = folder / "bare", folder / "dev", forge
-        git(folder, "clone", "-q", "--depth", "1", f"file://{PROJECT}", str(self.dev))
-        shutil.rmtree(self.dev / ".git")
-        git(self.dev, "init", "-q", "-b", "main")
-        subprocess.run([PROJECT / "bin/requorum", "ci", "init", "github", "--project", self.dev], check=True)
-        (self.dev / FILE).write_text(stack.file.read_text())
-        git(folder, "init", "-q", "--bare", "-b", "main", str(self.bare))
-        git(self.dev, "remote", "add", "origin", str(self.bare))
-        self.push("main", "the first")
-
-    def push(self, branch: str, why: str) -> None:
-        git(self.dev, "add", "-A", "-f", ".")
-        git(self.dev, "commit", "-q", "--allow-empty", "-m", why)
-        git(self.dev, "push", "-q", "origin", f"HEAD:{branch}")
-        if branch == "main":
-            self.forge.files["main"] = {FILE: (self.dev / FILE).read_text()}
-
-    @property
-    def text(self) -> str:
-        return (self.dev / FILE).read_text()
-
-    def change(self, **settings: object) -> None:
-        """Change settings of the stack file."""
-        document = yaml.safe_load(self.text)
-        document["config"] |= {f"requorum:{key}": value for key, value in settings.items()}
-        (self.dev / FILE).write_text(yaml.safe_dump(document, sort_keys=False))
-
-    def merge(self, branch: str) -> None:
-        """Merge a request of Requorum's, as a person does."""
-        (self.dev / FILE).write_text(self.forge.files[branch][FILE])
-        for request in self.forge.requests():
-            request["open"] = request["open"] and request["branch"] != branch
-        self.push("main", f"merge {branch}")
 
 
 @pytest.fixture(scope="module")
@@ -76,21 +33,8 @@ def repository(stack: Stack, forge: FakeForge, tmp_path_factory: pytest.TempPath
 
 @pytest.fixture(scope="module")
 def runner(repository: Repository, stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Runner:
-    given = environment.variables(stack.instance)
-    keys = configparser.ConfigParser()
-    keys.read(stack.instance.credentials_file)
-    secrets = {
-        "AWS_ACCESS_KEY_ID": keys["default"]["aws_access_key_id"],
-        "AWS_SECRET_ACCESS_KEY": keys["default"]["aws_secret_access_key"],
-        "PULUMI_PASSPHRASE": stack.instance.passphrase_file.read_text(),
-    }
-    variables = {"PULUMI_BACKEND_URL": given["PULUMI_BACKEND_URL"], "REQUORUM_STACK": stack.name}
-    outside = {key: value for key, value in stack.environment().items() if not key.startswith(("GIT_", "PULUMI_STACK"))}
-    # A runner has neither the packages nor the tools of this checkout on its PATH: `pipelines/run` finds them.
-    outside["PATH"] = os.pathsep.join(
-        part for part in outside["PATH"].split(os.pathsep) if not Path(part).is_relative_to(PROJECT)
-    )
-    return Runner(repository.bare, tmp_path_factory.mktemp("runs"), repository.forge, variables, secrets, outside)
+    folder = tmp_path_factory.mktemp("runs")
+    return Runner(repository.bare, folder, repository.forge, variables(stack), secrets(stack), outside(stack))
 
 
 @pytest.fixture(scope="module")
@@ -175,11 +119,14 @@ def test_a_total_loss_comes_back_by_a_merge_also_if_the_job_is_killed(
 
 
 def kill_in_the_middle(swarm: Swarm, step: "subprocess.Popen[str]") -> None:
-    """Kill the job and all that it started, once the first manager's machine is there again."""
+    """Once the first manager's machine is there again: interrupt the job, and kill it and all that it started a second later."""
     end = time.monotonic() + 300
     while step.poll() is None and not {node.name for node in nodes.existing(swarm.lab)} & set(MANAGERS):
         assert time.monotonic() < end
         time.sleep(0.2)
     assert step.poll() is None
+    step.send_signal(signal.SIGINT)
+    time.sleep(1)
+    assert step.poll() is None, "Pulumi lets the step that it works on end"
     for process in (*psutil.Process(step.pid).children(recursive=True), psutil.Process(step.pid)):
         process.kill()

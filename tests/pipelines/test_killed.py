@@ -187,3 +187,29 @@ def test_a_late_second_signal_ends_pulumi_at_once(project: Project) -> None:
     assert job.wait(LONGEST / 2) == 130
     assert project.locks == []
     assert len(project.pending) == 1
+
+
+@pytest.mark.whole
+def test_a_cancelled_job_that_is_killed_next_is_finished_by_the_one_after(project: Project) -> None:
+    """As a forge cancels a job: SIGINT, and SIGKILL before Pulumi has ended."""
+    job = project.start(seconds=LONGEST)
+    job.send_signal(signal.SIGINT)
+    time.sleep(1)
+    assert job.poll() is None, "Pulumi lets the operation end"
+    kill(job)
+    assert len(project.locks) == 1
+    pulumi_locks.wait_until_free(CLUSTER, "lab", seconds=0, say=print)
+    assert project.locks == []
+    assert project.up() == 0
+
+
+@pytest.mark.whole
+def test_of_two_merges_at_once_the_second_waits_and_does_nothing_twice(project: Project) -> None:
+    first = project.start(seconds=6)
+    said: list[str] = []
+    pulumi_locks.wait_until_free(CLUSTER, "lab", seconds=LONGEST, say=said.append)
+    assert first.wait(LONGEST) == 0
+    assert ["waiting for" in line for line in said] == [True]
+    project.began.unlink()
+    assert project.up() == 0
+    assert not project.began.exists(), "what the first made is not made again"

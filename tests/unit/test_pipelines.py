@@ -130,6 +130,7 @@ def test_no_file_consents_to_every_plan() -> None:
         ("github", ".github/workflows/requorum-preview.yml"),
         ("gitlab", "requorum.gitlab-ci.yml"),
         ("timer", "systemd/requorum-watch.timer"),
+        ("service", "systemd/requorum-watcher.service"),
     ],
 )
 def test_they_are_installed_once_and_replace_nothing(kind: str, file: str, tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""What a production swarm must keep, as policies of Pulumi."""

@@ -21,8 +21,11 @@ down: setup  ## remove the lab of `make up`
 test: $(BIN)/.ready  ## run what each push needs: checks, unit tests, every loss on the fake swarm, real S3 servers, the lab
 	@$(BIN)/python -m tests
 
-nightly: setup  ## run every test, also those that `make test` leaves out, and the whole chaos matrix
-	@$(WITH_TOOLS); status=0; python -m tests --whole || status=$$?; python -m tests.chaos $(ARGS) || status=$$?; exit $$status
+nightly: setup  ## run every test, also those that `make test` leaves out, the whole chaos matrix, and the example drivers
+	@$(WITH_TOOLS); status=0; python -m tests --whole || status=$$?; python -m tests.chaos $(ARGS) || status=$$?; python -m tests.examples || status=$$?; exit $$status
+
+examples: $(BIN)/.ready  ## check the example drivers with strict types against the SDKs of their clouds, and test them (EXAMPLES="hetzner aws")
+	@$(BIN)/python -m tests.examples $(EXAMPLES)
 
 check: $(BIN)/.ready  ## run lint, strict types, alert rules, shipped workflows and unit tests, without a lab
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -66,4 +69,4 @@ $(BIN)/.ready: requirements-dev.txt
 	  fi; \
 	  rm -rf .venv && ln -s "$$made" .venv && touch "$$made/bin/.ready"
 
-.PHONY: help up down test nightly check bench chaos env setup packages toolchain
+.PHONY: help up down test nightly examples check bench chaos env setup packages toolchain

@@ -6,13 +6,17 @@ import pulumi
 
 from components import hooks, identity
 from components.agent import Agent
-from components.hosts.docker import DockerHosts
-from components.hosts.existing import ExistingHosts
+from components.hosts.docker import Docker
+from components.hosts.driver import Driver
+from components.hosts.existing import Existing
+from components.hosts.machines import Machines
 from components.identity import Identities
 from components.membership import Health, Member, Quorum
 from components.node import Preparation
+from components.progress import stop
 from components.settings import provider
-from recovery.cluster import Cluster as Opened
+from components.update import Update, begin, close
+from recovery.errors import RequorumError, SettingError
 from recovery.operations.assess import Assessment
 from recovery.settings import Settings
 from recovery.survey.hosts import container_names
@@ -20,7 +24,11 @@ from recovery.swarm.model import Reach
 
 
 class Cluster(pulumi.ComponentResource):
-    """The swarm that the settings describe. The assessment's plan says what Pulumi builds, changes or recovers."""
+    """The swarm that the settings describe. The assessment's plan says what Pulumi builds, changes or recovers.
+
+    If the settings say that the program makes the machines (``hosts.driver: program``), ``driver`` makes them. ``name`` is by
+    default the cluster's. A program that has begun its ``update`` gives it.
+    """
 
     cluster_id: pulumi.Output[str]
     health: pulumi.Output[str]
@@ -29,19 +37,29 @@ class Cluster(pulumi.ComponentResource):
     workers: dict[str, str]
 
     def __init__(
-        self, name: str, cluster: Opened, assessment: Assessment, opts: pulumi.ResourceOptions | None = None
+        self,
+        name: str = "",
+        driver: Driver | None = None,
+        *,
+        update: Update | None = None,
+        opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        super().__init__("requorum:index:Cluster", name, None, opts)
-        settings = cluster.settings
+        begun = update or begin()
+        super().__init__("requorum:index:Cluster", name or begun.cluster.settings.cluster, None, opts)
+        try:
+            self._declare(begun, driver)
+        except RequorumError as error:
+            stop(error)
+        close(begun)
+
+    def _declare(self, update: Update, given: Driver | None) -> None:
+        cluster, assessment, settings = update.cluster, update.assessment, update.cluster.settings
         mine = pulumi.ResourceOptions(parent=self, providers=[provider(pulumi.ResourceOptions(parent=self))])
         empty = [r.node.name for r in assessment.survey.reports if r.known_lost and r.reach is Reach.ANSWERS]
         containers = container_names(settings) if settings.hosts.driver == "docker" else {}
         names = identity.of(settings, assessment.moved, containers)
-        made = (
-            DockerHosts("hosts", cluster, names, containers, empty, mine)
-            if settings.hosts.driver == "docker"
-            else ExistingHosts("hosts", assessment.survey, mine)
-        )
+        driver = _driver(settings, assessment, names, containers, given)
+        made = Machines(cluster, driver, update.user_data, empty, mine)
         silent = frozenset(assessment.diagnosis.left_alone)
         ready = self._prepared(settings, assessment, names, made.identities, mine)
         told = mine.merge(pulumi.ResourceOptions(hooks=hooks.on_error(cluster)))
@@ -133,3 +151,32 @@ class Cluster(pulumi.ComponentResource):
             if node.role == "manager":
                 before = [quorum, members[node.name]]
         return members
+
+
+def _driver(
+    settings: Settings,
+    assessment: Assessment,
+    names: Identities,
+    containers: Mapping[str, str],
+    given: Driver | None,
+) -> Driver:
+    """The driver that the settings name. Raises: SettingError if that is the program's, and it gives none, or the other way round."""
+    if (settings.hosts.driver == "program") is not bool(given):
+        why = (
+            "program, and this program gives Cluster no driver"
+            if given is None
+            else f"{settings.hosts.driver}, and this program gives Cluster a driver"
+        )
+        raise SettingError(
+            "hosts.driver",
+            f"is {why}",
+            remedy="run the program that makes the machines"
+            if given is None
+            else "set requorum:hosts.driver to program",
+            code="setting-invalid",
+        )
+    if given:
+        return given
+    if settings.hosts.driver == "docker":
+        return Docker(settings, names, containers)
+    return Existing(settings.cluster, assessment.survey)

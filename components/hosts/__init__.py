@@ -1,1 +1,1 @@
-"""The machines: one module for each host driver."""
+"""The machines: what makes them, one module for each driver, and the resources of all."""

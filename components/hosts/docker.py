@@ -1,75 +1,50 @@
 """Nodes as containers, on the Docker engine of each zone."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 import pulumi
 import pulumi_docker as docker
 
-from components import hooks
 from components.hosts import container
+from components.hosts.driver import Driver, Machine
 from components.identity import Identities
-from recovery.cluster import Cluster
+from recovery.settings import Settings
 from recovery.survey.hosts import LABEL, volume_name
-from recovery.swarm.machines import Node
 
 
-class DockerHosts(pulumi.ComponentResource):
+class Docker(Driver):
     """A network on every engine, and for every node a volume and a container at its fixed address.
 
     ``containers`` are the containers' names by node: a container keeps its name, and with it its host name, its volume and
     its SSH identity, when its node is given another name in the stack file.
-    ``empty`` names the nodes that answer without swarm state. If a killed update left such a container, Requorum removes it
-    before it makes the new container.
     """
 
-    def __init__(
-        self,
-        name: str,
-        cluster: Cluster,
-        identities: Identities,
-        containers: Mapping[str, str],
-        empty: Collection[str],
-        opts: pulumi.ResourceOptions | None = None,
-    ) -> None:
-        super().__init__("requorum:hosts:Docker", name, None, opts)
-        self._settings = settings = cluster.settings
-        self._names, self._containers = identities, containers
-        self._cluster, self._empty = cluster, empty
-        self._engines = {
-            endpoint: self._engine(number, endpoint)
-            for number, endpoint in enumerate(
-                sorted({settings.hosts.endpoint_of(node.zone) for node in settings.nodes})
-            )
-        }
-        self.identities: Mapping[str, pulumi.Input[str]] = {node.name: self._host(node).id for node in settings.nodes}
-        self.register_outputs({"identities": dict(self.identities)})
+    kind = "Docker"
 
-    def _engine(self, number: int, endpoint: str) -> tuple[pulumi.ResourceOptions, docker.Network]:
-        provider = docker.Provider(f"engine-{number}", host=endpoint, opts=pulumi.ResourceOptions(parent=self))
-        options = pulumi.ResourceOptions(parent=self, provider=provider)
-        network = docker.Network(
-            f"network-{number}",
-            name=self._settings.hosts.network,
-            driver="bridge",
-            ipam_configs=[{"subnet": str(self._settings.subnet)}],
-            opts=options,
-        )
-        return options, network
+    def __init__(self, settings: Settings, names: Identities, containers: Mapping[str, str]) -> None:
+        super().__init__(settings.cluster)
+        self._settings, self._names, self._containers = settings, names, containers
+        endpoints = sorted({settings.hosts.endpoint_of(node.zone) for node in settings.nodes})
+        self._numbers = {endpoint: number for number, endpoint in enumerate(endpoints)}
+        self._engines: dict[str, tuple[docker.Provider, docker.Network]] = {}
 
-    def _host(self, node: Node) -> docker.Container:
-        options, network = self._engines[self._settings.hosts.endpoint_of(node.zone)]
-        label = {"label": LABEL, "value": self._settings.cluster}
-        kept = options.merge(pulumi.ResourceOptions(retain_on_delete=self._settings.protected or None))
-        called = self._containers[node.name]
+    def machine(self, machine: Machine) -> pulumi.Input[str]:
+        """Declare the volume and the container of a node, and the network of its engine with the first of them."""
+        node, names = machine.node, self._names
+        provider, network = self._engine(self._settings.hosts.endpoint_of(node.zone), machine.kept.parent)
+        by = pulumi.ResourceOptions(provider=provider)
+        label, called = {"label": LABEL, "value": self._settings.cluster}, self._containers[node.name]
         volume = docker.Volume(
-            self._names.resource(node, "volume"),
+            names.resource(node, "volume"),
             name=volume_name(called),
             labels=[label],
             # A volume outlives its container, which may be made again after its node was given another name.
-            opts=kept.merge(self._names.aliases(node, "volume")).merge(pulumi.ResourceOptions(ignore_changes=["name"])),
+            opts=machine.kept.merge(by)
+            .merge(names.aliases(node, "volume"))
+            .merge(pulumi.ResourceOptions(ignore_changes=["name"])),
         )
-        return docker.Container(
-            self._names.resource(node, "container"),
+        made = docker.Container(
+            names.resource(node, "container"),
             name=called,
             hostname=called,
             image=self._settings.hosts.image,
@@ -93,12 +68,23 @@ class DockerHosts(pulumi.ComponentResource):
             must_run=True,
             # A new image must not replace every manager at once: rebuild nodes one by one instead.
             # The official plugin never reads the security options back as they were written.
-            opts=options.merge(self._names.aliases(node, "container", plain=True)).merge(
-                pulumi.ResourceOptions(
-                    ignore_changes=["image", "securityOpts"],
-                    delete_before_replace=True,
-                    retain_on_delete=self._settings.protected or None,
-                    hooks=hooks.around_host(self._cluster, node, empty=node.name in self._empty),
-                )
-            ),
+            opts=machine.options.merge(by)
+            .merge(names.aliases(node, "container", plain=True))
+            .merge(pulumi.ResourceOptions(ignore_changes=["image", "securityOpts"])),
         )
+        identity: pulumi.Output[str] = made.id
+        return identity
+
+    def _engine(self, endpoint: str, parent: pulumi.Resource | None) -> tuple[docker.Provider, docker.Network]:
+        if endpoint not in self._engines:
+            number, here = self._numbers[endpoint], pulumi.ResourceOptions(parent=parent)
+            provider = docker.Provider(f"engine-{number}", host=endpoint, opts=here)
+            network = docker.Network(
+                f"network-{number}",
+                name=self._settings.hosts.network,
+                driver="bridge",
+                ipam_configs=[{"subnet": str(self._settings.subnet)}],
+                opts=here.merge(pulumi.ResourceOptions(provider=provider)),
+            )
+            self._engines[endpoint] = provider, network
+        return self._engines[endpoint]

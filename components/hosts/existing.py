@@ -1,18 +1,20 @@
 """Existing machines. Pulumi makes no machine and destroys no machine."""
 
-from collections.abc import Mapping
-
 import pulumi
 
+from components.hosts.driver import Driver, Machine
 from recovery.swarm.model import Survey
 
 
-class ExistingHosts(pulumi.ComponentResource):
+class Existing(Driver):
     """One machine for each node, identified by its ``/etc/machine-id``. Another value is another machine."""
 
-    def __init__(self, name: str, seen: Survey, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("requorum:hosts:Existing", name, None, opts)
-        self.identities: Mapping[str, pulumi.Input[str]] = {
-            report.node.name: report.machine or "unknown" for report in seen.reports
-        }
-        self.register_outputs({"identities": dict(self.identities)})
+    kind = "Existing"
+
+    def __init__(self, cluster: str, seen: Survey) -> None:
+        super().__init__(cluster)
+        self._seen = seen
+
+    def machine(self, machine: Machine) -> pulumi.Input[str]:
+        """The identity that the machine has now. It declares nothing."""
+        return self._seen.of(machine.node.name).machine or "unknown"

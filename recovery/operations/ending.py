@@ -44,10 +44,10 @@ def require_heard(cluster: Cluster) -> None:
 def losses(cluster: Cluster, survey: Survey) -> tuple[str, ...]:
     """What ends with the swarm, and what stays: its services, and the volumes on its nodes, by name.
 
-    Volumes of containers that Requorum made end with them.
+    Volumes of machines that Pulumi made end with them.
     """
     services = _services(cluster, survey)
-    volumes_end = "keeps these volumes" if cluster.settings.hosts.driver == "existing" else "loses these volumes"
+    volumes_end = "loses these volumes" if cluster.settings.hosts.made else "keeps these volumes"
     volumes = {r.node.name: _volumes(cluster, r.node) for r in survey.reports if r.reach is Reach.ANSWERS}
     return (
         f"the swarm ends, and with it these services: {', '.join(services) or 'none'}",
@@ -57,7 +57,7 @@ def losses(cluster: Cluster, survey: Survey) -> tuple[str, ...]:
 
 def _require_heard(cluster: Cluster, survey: Survey) -> None:
     """Raises: Refused if a node of machines that Requorum did not make may be alive and cannot be told to leave."""
-    if cluster.settings.hosts.driver != "existing":
+    if cluster.settings.hosts.made:
         return
     silent = [report.node.name for report in survey.reports if report.reach not in GONE]
     if not silent:

@@ -166,7 +166,7 @@ def awaits_recovery(survey: Survey, report: NodeReport) -> bool:
 def fence_command(settings: Settings, node: Node, *, up: bool) -> str:
     """The command that fences a node, or that declares it lost where Requorum cannot switch it off."""
     fence = f"requorum fence {node.name}" + (" --force" if up else "")
-    declared = settings.hosts.driver == "existing" and not (settings.hosts.fence or up)
+    declared = settings.hosts.driver != "docker" and not (settings.hosts.fence or up)
     return fence + (" --lost" if declared else "")
 
 
@@ -227,12 +227,14 @@ def _objection_without_leader(survey: Survey, holds: bool) -> str:
 
 def _replacement(settings: Settings, node: Node, up: bool, refused: str) -> Proposal:
     fence = fence_command(settings, node, up=up)
-    if settings.hosts.driver == "existing":
+    if settings.hosts.driver != "docker" and up and not settings.hosts.fence:
+        refused = refused or NO_FENCE
+    if not settings.hosts.made:
         return Proposal(
             Remedy.REPLACE,
             f"{fence}; a fresh machine at {node.address}; pulumi up",
             "switches the machine off. A fresh machine joins as this node",
-            refused or (NO_FENCE if up and not settings.hosts.fence else ""),
+            refused,
         )
     effect = "makes the machine again. The new machine joins as this node"
     return Proposal(Remedy.REPLACE, f"{fence}; pulumi up", effect, refused)

@@ -30,7 +30,7 @@ def check(settings: Settings, survey: Survey, node: Node, *, lost: bool, force: 
         raise refuse("it answers and is in no swarm. There is nothing to fence", "pulumi up", code="nothing-to-fence")
     if lost and up:
         raise refuse(f"{answer}, so it is not lost", "requorum doctor", code="not-lost")
-    if settings.hosts.driver == "existing" and not (lost or settings.hosts.fence):
+    if settings.hosts.driver != "docker" and not (lost or settings.hosts.fence):
         raise refuse(
             "requorum:hosts.fence is not set, so Requorum cannot switch the machine off",
             f"set requorum:hosts.fence. Or switch the machine off yourself, then: requorum fence {name} --lost",

@@ -257,7 +257,7 @@ def _back_or_lost(settings: Settings, survey: Survey, diagnosis: Diagnosis) -> s
         if case.node in silent
         if any(proposal.remedy is Remedy.REPLACE and not proposal.refused for proposal in case.proposals)
     ]
-    lacking = "no machine is left for one" if settings.hosts.driver == "existing" else "a machine is lost"
+    lacking = "a machine is lost" if settings.hosts.made else "no machine is left for one"
     lost = f". If {lacking}: {'; '.join(fences)}" if fences else ""
     return _bring_back(settings, survey, diagnosis, silent) + lost
 
@@ -270,13 +270,14 @@ def _bring_back(settings: Settings, survey: Survey, diagnosis: Diagnosis, names:
         return others[0]
     if not started:
         return ""
-    after = SHOW_PLAN if survey.leader is None else UPDATE if settings.hosts.driver == "existing" else SHOW_STATE
+    after = SHOW_PLAN if survey.leader is None else SHOW_STATE if settings.hosts.made else UPDATE
     if settings.hosts.driver == "docker":
         start = f"docker start {' '.join(started)} (docker unpause, where one is paused), wait {STARTS} s"
     else:
-        places = ", ".join(f"{name} ({settings.node(name).address})" for name in started)
-        place = "in place of each that is lost" if len(started) > 1 else "in its place if it is lost"
-        start = f"switch on {places}, or start a fresh machine {place}"
+        start = f"switch on {', '.join(f'{name} ({settings.node(name).address})' for name in started)}"
+        if not settings.hosts.made:
+            place = "in place of each that is lost" if len(started) > 1 else "in its place if it is lost"
+            start += f", or start a fresh machine {place}"
     return f"{start}, then: {after}"
 
 

@@ -81,5 +81,5 @@ def _readdresses(diagnosis: Diagnosis, settings: Settings) -> tuple[Step, ...]:
 
 
 def rebuilds(diagnosis: Diagnosis, settings: Settings) -> tuple[Step, ...]:
-    """The steps that make node containers that do not exist. The `existing` driver makes no machines."""
-    return () if settings.hosts.driver == "existing" else tuple(map(steps.rebuild, diagnosis.gone))
+    """The steps that make machines that do not exist. The `existing` driver makes no machines."""
+    return tuple(map(steps.rebuild, diagnosis.gone)) if settings.hosts.made else ()

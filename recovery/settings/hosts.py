@@ -19,9 +19,9 @@ def filled(command: Sequence[str], node: Node) -> list[str]:
 
 
 class Hosts(Frozen):
-    """Where the machines come from: containers on Docker engines, or existing machines."""
+    """Where the machines come from: containers on Docker engines, existing machines, or the program that Pulumi runs."""
 
-    driver: Literal["docker", "existing"]
+    driver: Literal["docker", "existing", "program"]
     image: str = ""
     endpoint: str = ""
     endpoints: Mapping[str, str] = Field(default_factory=dict)
@@ -30,9 +30,14 @@ class Hosts(Frozen):
     firewall: bool | None = None
     """None: on, but off in a swarm that was taken over."""
     fence: tuple[str, ...] = ()
-    """The command that switches an existing machine off; ``{name}`` and ``{address}`` stand for the node's."""
+    """The command that switches a machine off, which is no container; ``{name}`` and ``{address}`` stand for the node's."""
     presence: Literal["ec2"] | tuple[str, ...] = ()
-    """The command that says whether an existing machine is running, stopped or gone; or `EC2`."""
+    """The command that says whether such a machine is running, stopped or gone; or `EC2`."""
+
+    @property
+    def made(self) -> bool:
+        """Whether an update makes a machine that is gone again."""
+        return self.driver != "existing"
 
     def endpoint_of(self, zone: str) -> str:
         """The Docker engine that carries a zone's node containers."""

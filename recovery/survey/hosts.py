@@ -1,7 +1,7 @@
 """What a host driver knows about machines without asking them.
 
-The docker driver asks the Docker engine that runs the node containers. Only an existing machine itself can tell whether
-it is there, so the presence of existing machines is `UNKNOWN`.
+The docker driver asks the Docker engine that runs the node containers. The presence of other machines is `UNKNOWN`, until they
+are silent: then `recovery.survey.presence` asks who runs them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -42,7 +42,7 @@ def presence(settings: Settings, nodes: Sequence[Node]) -> Mapping[str, Presence
 
     Raises: HostError if no engine answers.
     """
-    if settings.hosts.driver == "existing":
+    if settings.hosts.driver != "docker":
         return {node.name: Presence.UNKNOWN for node in nodes}
     listed = _of_engines(settings)
     return {node.name: _presence(node, listed.get(settings.hosts.endpoint_of(node.zone))) for node in nodes}

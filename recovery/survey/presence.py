@@ -1,4 +1,4 @@
-"""Asks whoever runs existing machines whether silent ones run: a command of the operator's, or EC2."""
+"""Asks whoever runs machines whether silent ones run: a command of the operator's or of a driver, or EC2."""
 
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,8 @@ WORDS: Mapping[str, Presence] = {
 def told(settings: Settings, reports: Sequence[NodeReport]) -> tuple[NodeReport, ...]:
     """The reports, with what `requorum:hosts.presence` says of silent machines.
 
-    A machine that is gone for good counts as lost, without the operator's word. A failed question says nothing about it.
+    A machine that is gone for good counts as lost, without the operator's word; an update makes it again if it makes machines.
+    A failed question says nothing about it.
     """
     silent = [report.node for report in reports if report.reach is Reach.SILENT]
     if not (settings.hosts.presence and silent):
@@ -37,14 +38,17 @@ def told(settings: Settings, reports: Sequence[NodeReport]) -> tuple[NodeReport,
         answers = _of_ec2(settings, silent)
     else:
         answers = dict(zip((n.name for n in silent), side_by_side(lambda n: _asked(settings, n), silent), strict=True))
+    gone = Reach.ABSENT if settings.hosts.made else Reach.NAMED
     return tuple(
-        _with(report, answers[report.node.name]) if report.node.name in answers else report for report in reports
+        _with(report, answers[report.node.name], gone) if report.node.name in answers else report for report in reports
     )
 
 
-def _with(report: NodeReport, answer: tuple[Presence, str]) -> NodeReport:
+def _with(report: NodeReport, answer: tuple[Presence, str], gone: Reach) -> NodeReport:
     presence, by = answer
     match presence:
+        case Presence.GONE if gone is Reach.ABSENT:
+            return replace(report, reach=gone, detail=f"gone, says {by}")
         case Presence.GONE:
             return replace(report, reach=Reach.NAMED, named=f"gone, says {by}")
         case Presence.STOPPED:

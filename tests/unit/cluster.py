@@ -11,6 +11,9 @@ from pulumi.runtime import mocks
 from pulumi.runtime.resource_hooks import StubErrorHook
 
 from components import cluster as components
+from components import hooks
+from components.hosts.driver import Driver
+from components.update import Update
 from recovery.cluster import Cluster
 from recovery.operations.assess import Assessment
 from recovery.planning import changes
@@ -59,10 +62,13 @@ class Monitor(mocks.MockMonitor):
         return super().RegisterResource(request)
 
 
-def build(of: Settings, monkeypatch: pytest.MonkeyPatch, seen: Callable[[Any], None]) -> None:
-    """Build the cluster of these settings, on machines that are there."""
+def build(
+    of: Settings, monkeypatch: pytest.MonkeyPatch, seen: Callable[[Any], None], *, driver: Driver | None = None
+) -> None:
+    """Build the cluster of these settings, on machines that are there or that the driver makes."""
     monkeypatch.setattr(components, "Preparation", lambda node, *_: pulumi.ComponentResource("a:b:c", f"{node.name}-p"))
-    monkeypatch.setattr(components, "DockerHosts", lambda *_: components.ExistingHosts("hosts", make.healthy(of)))
+    monkeypatch.setattr(components, "Docker", lambda *_: components.Existing(of.cluster, make.healthy(of)))
+    monkeypatch.setattr(hooks, "around_host", lambda *_, **__: None)
     monkeypatch.setattr(components, "container_names", lambda _: {node.name: node.name for node in of.nodes})
     monkeypatch.setattr(components.hooks, "before_proof", lambda _: None)
     monkeypatch.setattr(pulumi, "ErrorHook", Hook)
@@ -70,6 +76,6 @@ def build(of: Settings, monkeypatch: pytest.MonkeyPatch, seen: Callable[[Any], N
 
     @pulumi.runtime.test
     def run() -> Any:
-        return components.Cluster("lab", Cluster(of), assessment(of)).health
+        return components.Cluster("lab", driver, update=Update(Cluster(of), assessment(of))).health
 
     run()

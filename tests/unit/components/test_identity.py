@@ -7,8 +7,9 @@ import pulumi
 import pytest
 from pulumi.runtime import mocks
 
-from components import identity
-from components.hosts import docker as components
+from components import hooks, identity
+from components.hosts.docker import Docker
+from components.hosts.machines import Machines
 from recovery.cluster import Cluster
 from recovery.settings import Settings, parse
 from recovery.swarm.model import AddressChange
@@ -84,11 +85,11 @@ def declared(of: Settings, monkeypatch: pytest.MonkeyPatch, machines: Mapping[st
             found[request.name] = {**request.object, "aliases": [alias.spec.name for alias in request.aliases]}
 
     mocks.set_mocks(Made(), monitor=Monitor(seen))
-    monkeypatch.setattr(components.hooks, "around_host", lambda *_, **__: None)
+    monkeypatch.setattr(hooks, "around_host", lambda *_, **__: None)
 
     @pulumi.runtime.test
     def run() -> None:
-        components.DockerHosts("hosts", Cluster(of), identity.of(of, (), machines), machines, ())
+        Machines(Cluster(of), Docker(of, identity.of(of, (), machines), machines), {}, ())
 
     run()
     return found

@@ -17,7 +17,7 @@ OPTIONS = [number for number, paragraph in enumerate(PARAGRAPHS) if OPTIONAL.sea
 NEEDED = {"cluster", "subnet", "managers", "hosts", "ssh", "backup"}
 PER_RUN = {"recover", "copy"}
 """What an operator gives with one command."""
-OF_DOCKER = {"image", "endpoint", "endpoints", "network", "identities"}
+OF_DOCKER = {"image", "endpoint", "endpoints", "network"}
 """What only the lab's driver needs."""
 
 

@@ -52,6 +52,15 @@ def test_a_command_tells_of_silent_machines_only(tmp_path: Path) -> None:
     assert found[well.node.name] == well
 
 
+def test_a_machine_that_is_gone_is_made_again_where_updates_make_machines(tmp_path: Path) -> None:
+    of = asking(tmp_path, ANSWERS)
+    of = of.model_copy(update={"hosts": of.hosts.model_copy(update={"driver": "program"})})
+    found = told(of, make.silent(A), make.silent(B))
+    assert found["manager-a"].reach is Reach.STOPPED
+    assert (found["manager-b"].reach, found["manager-b"].named) == (Reach.ABSENT, "")
+    assert found["manager-b"].detail == f"gone, says {tmp_path}/presence"
+
+
 @pytest.mark.parametrize(
     ("script", "why"),
     [

@@ -51,7 +51,8 @@ class DockerHosts(pulumi.ComponentResource):
             f"network-{number}",
             name=self._settings.hosts.network,
             driver="bridge",
-            ipam_configs=[{"subnet": str(self._settings.subnet)}],
+            ipam_configs=[{"subnet": str(subnet)} for subnet in self._settings.subnet.every],
+            ipv6=bool(self._settings.subnet.of(6)) or None,
             opts=options,
         )
         return options, network
@@ -80,7 +81,7 @@ class DockerHosts(pulumi.ComponentResource):
             tmpfs=dict.fromkeys(container.TMPFS, ""),
             stop_signal=container.STOP_SIGNAL,
             envs=[f"{key}={value}" for key, value in container.ENVIRONMENT.items()],
-            networks_advanced=[{"name": network.name, "ipv4_address": str(node.address)}],
+            networks_advanced=[{"name": network.name, f"ipv{node.address.version}_address": str(node.address)}],
             volumes=[
                 {"volume_name": volume.name, "container_path": container.DATA_PATH},
                 {

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address
 from pathlib import Path
 from typing import IO, Protocol
+
+from recovery.swarm.address import Address
 
 DATA_ROOT = "/var/lib/docker"
 """The default data folder of a machine's engine (dockerd --data-root)."""
@@ -22,7 +23,7 @@ class Machine(Protocol):
         """Its host name."""
 
     @property
-    def address(self) -> IPv4Address:
+    def address(self) -> Address:
         """Its address, which does not change."""
 
 

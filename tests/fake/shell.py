@@ -109,7 +109,7 @@ class FakeShell:
                 lambda: self._set_aside(machine) and self._restart(machine),
             ),
             swarm_directory.SET_ASIDE: ("set its swarm directory aside", lambda: self._set_aside(machine)),
-            redirect.OPEN: ("open a detour", lambda: self._detour(machine, *arguments)),
+            redirect.OPEN: ("open a detour", lambda: self._detour(machine, *arguments[1:])),
             RESTART: ("restart its engine", lambda: self._restart(machine)),
             swarm_directory.PROVEN: ("take the mark off", lambda: self._proven(machine)),
         }

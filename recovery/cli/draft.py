@@ -51,13 +51,13 @@ class Draft:
         if len(zones) == len(managers):
             managers = [{**one, "zone": zone} for one, zone in zip(managers, zones, strict=True)]
         swarm = {"zones": list(dict.fromkeys(zones)), "managers": managers, "workers": workers}
-        return self._values(answers, {"subnet": _subnet(answers["--subnet"]), **swarm})
+        return self._values(answers, {"subnet": answers["--subnet"], **swarm})
 
     def of_found(self, answers: Answers, found: Found, dials: Mapping[str, str]) -> dict[str, Any]:
         """The settings that take a running swarm over, keys in camel case."""
         swarm = takeover.as_values(found, zones_of(found, answers), dials)
         every = [*swarm["managers"], *swarm.get("workers", ())]
-        subnet = {"subnet": _subnet(answers.get("--subnet") or networks(every))}
+        subnet = {"subnet": answers.get("--subnet") or networks(every)}
         sealed = {"recipients": list(self.recipients), "identityFile": str(self.identity)}
         return self._values(answers, {**subnet, **swarm}) | ({"escrow": sealed} if found.autolocked else {})
 
@@ -122,13 +122,7 @@ def nodes(text: str, option: str) -> list[dict[str, str]]:
 
 def networks(of: Sequence[Mapping[str, str]]) -> str:
     """The smallest network of these nodes, or one of each family, with commas."""
-    return ",".join(map(str, common_networks([ip_address(node["address"]) for node in of])))
-
-
-def _subnet(text: str) -> str | list[str]:
-    """What the stack file says: one network as a text, several as a list."""
-    found = listed(text)
-    return found[0] if len(found) == 1 else found
+    return str(Networks(common_networks([ip_address(node["address"]) for node in of])))
 
 
 # Zones of a swarm that is taken over

@@ -49,9 +49,9 @@ Hop = Annotated[machines.Hop, CheckedBy(_Hop), BeforeValidator(_hop)]
 def _networks(given: Any) -> Networks:
     if isinstance(given, Networks):
         return given
-    if not isinstance(given, str | list | tuple) or not given:
-        raise ValueError("it is no network, and no list of networks")
-    return Networks(tuple(map(ip_network, [given] if isinstance(given, str) else map(str, given))))
+    if not isinstance(given, str):
+        raise ValueError("give a network, or several with commas")
+    return Networks(tuple(ip_network(text.strip()) for text in given.split(",")))
 
 
 Subnet = Annotated[Networks, PlainValidator(_networks)]

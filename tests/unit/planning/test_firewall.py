@@ -45,7 +45,7 @@ def test_the_nodes_network_is_let_in_and_everybody_else_is_kept_out_in_both_fami
 
 
 def test_nodes_with_networks_of_both_families_are_let_in_by_both_and_from_nowhere_else() -> None:
-    of = parse(make.raw(subnet=["10.77.0.0/16", "10.99.0.0/24", "fd00:77::/64"]))
+    of = parse(make.raw(subnet="10.77.0.0/16, 10.99.0.0/24, fd00:77::/64"))
     made = firewall.rules(of, 4789)
     for rules, networks in ((made.ipv4, ("10.77.0.0/16", "10.99.0.0/24")), (made.ipv6, ("fd00:77::/64",))):
         accepted = {rule.split()[3] for rule in rules if rule.endswith("ACCEPT")}
@@ -60,7 +60,7 @@ def test_nodes_with_networks_of_both_families_are_let_in_by_both_and_from_nowher
 
 @pytest.mark.parametrize(("address", "refused"), [("fd00:77::9", False), ("fd00:78::9", True)])
 def test_a_node_outside_every_network_of_its_family_is_cut_off(address: str, refused: bool) -> None:
-    of = parse(make.raw(subnet=["10.77.0.0/16", "fd00:77::/64"]))
+    of = parse(make.raw(subnet="10.77.0.0/16, fd00:77::/64"))
     seen = found(of, BARE, stranger(address))
     assert bool(firewall.outside(of, seen)) is refused
 

@@ -31,7 +31,7 @@ def test_names_zones_and_roles_are_filled_in() -> None:
 def test_nodes_may_have_ipv6_addresses_in_several_networks() -> None:
     made = parse(
         raw(
-            subnet=["fd00:1::/64", "fd00:2::/64", "10.77.0.0/16"],
+            subnet="fd00:1::/64, fd00:2::/64,10.77.0.0/16",
             managers=[{"address": "fd00:1::11"}, {"address": "FD00:2:0::12"}, {"address": "fd00:1::13"}],
             workers=[{"address": "fd00:1::21"}, {"address": "10.77.1.21", "dataPathAddress": "fd00:1::22"}],
         )
@@ -45,7 +45,7 @@ def test_nodes_may_have_ipv6_addresses_in_several_networks() -> None:
 
 
 def test_a_swarm_that_was_there_may_have_overlay_traffic_of_both_families() -> None:
-    both = raw(subnet=["10.77.0.0/16", "fd00::/64"], workers=[{"address": "fd00::21"}])
+    both = raw(subnet="10.77.0.0/16, fd00::/64", workers=[{"address": "fd00::21"}])
     assert parse({**both, "clusterId": "id"}).adopted
 
 
@@ -54,7 +54,7 @@ BAD: list[tuple[str, dict[str, Any], str, str]] = [
     ("even", raw(managers=[*MANAGERS, {"address": "10.77.1.14"}]), "managers", "setting-invalid"),
     ("two", raw(managers=MANAGERS[:2]), "managers", "setting-invalid"),
     ("duplicate address", raw(workers=[{"address": "10.77.1.11"}]), "workers[0].address", "setting-invalid"),
-    ("no network at all", raw(subnet=[]), "subnet", "setting-missing"),
+    ("a list of networks, which Pulumi takes for no text", raw(subnet=["10.77.0.0/16"]), "subnet", "setting-invalid"),
     ("a network with bits of a host", raw(subnet="10.77.0.1/16"), "subnet", "setting-invalid"),
     (
         "an address of one link",
@@ -64,7 +64,7 @@ BAD: list[tuple[str, dict[str, Any], str, str]] = [
     ),
     (
         "overlay traffic of both families",
-        raw(subnet=["10.77.0.0/16", "fd00::/64"], workers=[{"address": "fd00::21"}]),
+        raw(subnet="10.77.0.0/16, fd00::/64", workers=[{"address": "fd00::21"}]),
         "managers",
         "setting-invalid",
     ),

@@ -5,11 +5,13 @@ A state of an earlier release calls them by name. Aliases let today's resources 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 
 import pulumi
 
 from recovery.settings import Settings
 from recovery.settings.placement import names_by_position
+from recovery.swarm.address import as_name
 from recovery.swarm.machines import Node
 from recovery.swarm.model import AddressChange
 
@@ -23,7 +25,7 @@ class Identities:
 
     def resource(self, node: Node, kind: str) -> str:
         """The name of a resource of the node."""
-        return f"{node.address}-{kind}"
+        return f"{_called(str(node.address))}-{kind}"
 
     def aliases(self, node: Node, kind: str, *, plain: bool = False, former: str = "") -> pulumi.ResourceOptions:
         """The other names of that resource. With ``plain``, an earlier release called it just like its node.
@@ -31,12 +33,17 @@ class Identities:
         ``former`` is the type that the resource had in an earlier release, under any of its names.
         """
         names = self.before.get(str(node.address), ())
-        # An address has dots, and a node's name has none.
-        known = [name if plain and "." not in name else f"{name}-{kind}" for name in names]
+        # An address has dots or colons, and a node's name has none.
+        known = [name if plain and not set(name) & set(".:") else f"{_called(name)}-{kind}" for name in names]
         aliases = [pulumi.Alias(name=name) for name in known]
         if former:
             aliases += [pulumi.Alias(name=name, type_=former) for name in (self.resource(node, kind), *known)]
         return pulumi.ResourceOptions(aliases=aliases)
+
+
+def _called(name: str) -> str:
+    """A name or an address as a resource is called by it. The parts of a URN stand between colons, so it has none."""
+    return as_name(ip_address(name)) if ":" in name else name
 
 
 def of(settings: Settings, moved: Sequence[AddressChange], machines: Mapping[str, str]) -> Identities:

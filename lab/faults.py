@@ -63,7 +63,7 @@ def cut_off(instance: Instance, names: Iterable[str]) -> None:
         )
 
     def one(node: Container) -> None:
-        _ip(instance, "route", "replace", "blackhole", f"{_address(instance, node)}/32")
+        _ip(instance, "route", "replace", "blackhole", _address(instance, node))
 
     _each(instance, names, "cutting off", one)
 
@@ -84,7 +84,9 @@ def heal(instance: Instance, names: Iterable[str]) -> None:
         if node.status in ("running", "paused"):
             _ip(instance, "link", "set", _port(instance, node), "up")
         if instance.owns_engine:
-            _ip(instance, "-force", "route", "flush", "type", "blackhole", "exact", f"{_address(instance, node)}/32")
+            address = _address(instance, node)
+            family = "-6" if ":" in address else "-4"
+            _ip(instance, family, "-force", "route", "flush", "type", "blackhole", "exact", address)
 
     _each(instance, names, "healing", one)
 

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 
 from lab.errors import LabError
@@ -107,6 +107,11 @@ class Instance:
         return IPv4Network(f"10.{self.octet}.0.0/16")
 
     @property
+    def subnet6(self) -> IPv6Network:
+        """The network of nodes with IPv6 addresses, which are fd00:OCTET::ZONE:NODE. Such a node has 10.OCTET.ZONE.NODE too."""
+        return IPv6Network(f"fd00:{self.octet}::/64")
+
+    @property
     def host_link(self) -> IPv4Address:
         """The address of this machine for the nodes."""
         return IPv4Address(f"169.254.{self.octet}.1")
@@ -117,9 +122,24 @@ class Instance:
         return IPv4Address(f"169.254.{self.octet}.2")
 
     @property
+    def host_link6(self) -> IPv6Address:
+        """The IPv6 address of this machine for the nodes."""
+        return IPv6Address(f"fd00:{self.octet}:ffff::1")
+
+    @property
+    def inside_link6(self) -> IPv6Address:
+        """The IPv6 address of the lab's network namespace for this machine."""
+        return IPv6Address(f"fd00:{self.octet}:ffff::2")
+
+    @property
     def s3_endpoint(self) -> str:
         """The endpoint of the S3 server. It is the same for this machine and for the nodes."""
         return f"http://{self.host_link}:{S3_PORT}"
+
+    @property
+    def s3_endpoint6(self) -> str:
+        """The endpoint of the S3 server over IPv6."""
+        return f"http://[{self.host_link6}]:{S3_PORT}"
 
     @property
     def bucket(self) -> str:

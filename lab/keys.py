@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Mapping
-from ipaddress import IPv4Address
+from ipaddress import ip_address
 from pathlib import Path
 
 import pyrage
@@ -69,13 +69,13 @@ def _check(instance: Instance, nodes: Mapping[str, str]) -> None:
         if not name or not set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789-"):
             raise LabError(doing, "a node name has only a-z, 0-9 and -", "Choose another name")
         try:
-            inside = IPv4Address(address) in instance.subnet
+            inside = any(ip_address(address) in subnet for subnet in (instance.subnet, instance.subnet6))
         except ValueError as error:
-            raise LabError(doing, f"{address} is no IPv4 address", "Give NAME=ADDRESS") from error
+            raise LabError(doing, f"{address} is no address", "Give NAME=ADDRESS") from error
         if not inside:
             raise LabError(
                 doing,
-                f"{address} is outside {instance.subnet}",
+                f"{address} is outside {instance.subnet} and {instance.subnet6}",
                 f"Give an address of lab {instance.octet}, or set REQUORUM_LAB",
             )
 

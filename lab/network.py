@@ -32,6 +32,11 @@ def device(instance: Instance) -> str:
     return f"requorum{instance.octet}"
 
 
+def has_ipv6(instance: Instance) -> bool:
+    """Whether the lab's network has IPv6 too: not with another engine, and not where the kernel has none."""
+    return instance.owns_engine and Path("/proc/net/if_inet6").exists()
+
+
 def is_up(instance: Instance) -> bool:
     """Whether the link is up, and the namespace if the lab has one."""
     if not Path("/sys/class/net", device(instance)).exists():
@@ -57,11 +62,18 @@ def start(instance: Instance) -> None:
     _ip(*inside, "address", "add", f"{instance.inside_link}/30", "dev", "uplink")
     _ip(*inside, "link", "set", "uplink", "up")
     _ip("route", "add", str(instance.subnet), "via", str(instance.inside_link))
+    forward = ["net.ipv4.ip_forward=1", "net.ipv4.icmp_ratelimit=0"]
+    if has_ipv6(instance):
+        # Without a check for duplicates the addresses can be used at once.
+        _ip("address", "add", f"{instance.host_link6}/64", "dev", device(instance), "nodad")
+        _ip(*inside, "address", "add", f"{instance.inside_link6}/64", "dev", "uplink", "nodad")
+        _ip("route", "add", str(instance.subnet6), "via", str(instance.inside_link6))
+        forward += ["net.ipv6.conf.all.forwarding=1", "net.ipv6.icmp.ratelimit=0"]
     # No default route inside: nodes reach each other and this machine. Whatever else they ask
     # for (a registry, a name server) is refused at once instead of being waited for, and for
     # that the kernel must not ration its refusals.
     command.run(
-        [*enter(instance), "sysctl", "-q", "-w", "net.ipv4.ip_forward=1", "net.ipv4.icmp_ratelimit=0"],
+        [*enter(instance), "sysctl", "-q", "-w", *forward],
         doing="letting the lab's network forward",
         advice=_ADVICE,
     )

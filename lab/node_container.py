@@ -1,5 +1,8 @@
 """Makes one node container through the Docker API, with the options that all drivers share."""
 
+from collections.abc import Collection
+from ipaddress import IPv6Address, ip_address
+
 from docker import DockerClient
 from docker.errors import NotFound
 from docker.models.containers import Container
@@ -18,7 +21,10 @@ _SYSTEM_PATHS = "systempaths=unconfined"
 
 
 def create(client: DockerClient, instance: Instance, name: str, address: str, version: str) -> None:
-    """Make and start the container. The network and the identity must exist."""
+    """Make and start the container. The network and the identity must exist.
+
+    One with an IPv6 address has an IPv4 address too, as most machines have.
+    """
     api = client.api
     host = api.create_host_config(
         cap_add=list(options.ADD_CAPABILITIES),
@@ -43,9 +49,21 @@ def create(client: DockerClient, instance: Instance, name: str, address: str, ve
         environment=dict(options.ENVIRONMENT),
         stop_signal=options.STOP_SIGNAL,
         host_config=host,
-        networking_config={"EndpointsConfig": {NETWORK: api.create_endpoint_config(ipv4_address=address)}},
+        networking_config={"EndpointsConfig": {NETWORK: api.create_endpoint_config(**_addresses(instance, address))}},
     )
     api.start(container["Id"])
+
+
+def _addresses(instance: Instance, address: str) -> dict[str, str]:
+    if isinstance(ip_address(address), IPv6Address):
+        return {"ipv6_address": address, "ipv4_address": beside(instance, address)}
+    return {"ipv4_address": address}
+
+
+def beside(instance: Instance, address: str) -> str:
+    """The IPv4 address of a node with that IPv6 address."""
+    *_, zone, node = IPv6Address(address).exploded.split(":")
+    return f"10.{instance.octet}.{int(zone)}.{int(node)}"
 
 
 def find(client: DockerClient, name: str) -> Container | None:
@@ -60,8 +78,10 @@ def address(instance: Instance, node: Container) -> str | None:
     """The node's address in this lab, or None if the container has no such address."""
     for settings in node.attrs["NetworkSettings"]["Networks"].values():
         # A stopped container has no address, only the requested one.
-        requested = (settings.get("IPAMConfig") or {}).get("IPv4Address")
-        text = str(settings.get("IPAddress") or requested or "")
+        requested = settings.get("IPAMConfig") or {}
+        if requested.get("IPv6Address"):
+            return str(requested["IPv6Address"])
+        text = str(settings.get("IPAddress") or requested.get("IPv4Address") or "")
         if text.startswith(f"10.{instance.octet}."):
             return text
     return None
@@ -88,8 +108,10 @@ def destroy(client: DockerClient, name: str) -> None:
         client.volumes.get(volume_name(name)).remove(force=True)
 
 
-def ensure_network(client: DockerClient, instance: Instance) -> None:
-    """Make the nodes' network, if it does not exist."""
+def ensure_network(client: DockerClient, instance: Instance, addresses: Collection[str]) -> None:
+    """Make the nodes' network, if it does not exist. It has IPv6 if one of the addresses is of IPv6."""
     if not client.networks.list(names=[f"^{NETWORK}$"]):
-        pool = IPAMPool(subnet=str(instance.subnet))
-        client.networks.create(NETWORK, driver="bridge", ipam=IPAMConfig(pool_configs=[pool]))
+        ipv6 = any(isinstance(ip_address(address), IPv6Address) for address in addresses)
+        subnets = (instance.subnet, instance.subnet6) if ipv6 else (instance.subnet,)
+        pools = [IPAMPool(subnet=str(subnet)) for subnet in subnets]
+        client.networks.create(NETWORK, driver="bridge", enable_ipv6=ipv6, ipam=IPAMConfig(pool_configs=pools))

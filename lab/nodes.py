@@ -45,7 +45,7 @@ def make(
     """
     keys.ensure(instance, nodes)
     with connect(instance, f"making the nodes {' '.join(nodes)}") as client:
-        node_container.ensure_network(client, instance)
+        node_container.ensure_network(client, instance, nodes.values())
 
         def make_one(name: str) -> None:
             present = node_container.find(client, name)

@@ -14,6 +14,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from lab import network
 from lab.daemon import ANSWER_SECONDS, Daemon
 from lab.errors import LabError
 from lab.instance import S3_PORT, Instance
@@ -64,6 +65,7 @@ def start(instance: Instance) -> bool:
             program,
             "--port",
             f"{instance.host_link}:{S3_PORT}",
+            *(["--port", f"[{instance.host_link6}]:{S3_PORT}"] if network.has_ipv6(instance) else []),
             "--health",
             _HEALTH,
             "--quiet",

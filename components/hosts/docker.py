@@ -55,7 +55,7 @@ class Docker(Driver):
             tmpfs=dict.fromkeys(container.TMPFS, ""),
             stop_signal=container.STOP_SIGNAL,
             envs=[f"{key}={value}" for key, value in container.ENVIRONMENT.items()],
-            networks_advanced=[{"name": network.name, "ipv4_address": str(node.address)}],
+            networks_advanced=[{"name": network.name, f"ipv{node.address.version}_address": str(node.address)}],
             volumes=[
                 {"volume_name": volume.name, "container_path": container.DATA_PATH},
                 {
@@ -83,7 +83,8 @@ class Docker(Driver):
                 f"network-{number}",
                 name=self._settings.hosts.network,
                 driver="bridge",
-                ipam_configs=[{"subnet": str(self._settings.subnet)}],
+                ipam_configs=[{"subnet": str(subnet)} for subnet in self._settings.subnet.every],
+                ipv6=bool(self._settings.subnet.of(6)) or None,
                 opts=here.merge(pulumi.ResourceOptions(provider=provider)),
             )
             self._engines[endpoint] = provider, network

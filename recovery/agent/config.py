@@ -4,12 +4,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from ipaddress import IPv4Address
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 from recovery.s3.bucket import Bucket
 from recovery.s3.keys import Keys
+from recovery.swarm.address import Address
 
 FOLDER = Path("/etc/requorum/agent")
 FILE = FOLDER / "config.json"
@@ -27,7 +28,7 @@ class Config:
 
     cluster: str
     name: str
-    address: IPv4Address
+    address: Address
     buckets: tuple[Bucket, ...]
     recipients: tuple[str, ...]
     """The age recipients of copies."""
@@ -62,7 +63,7 @@ def from_json(text: bytes) -> Config:
     return Config(
         **{
             **values,
-            "address": IPv4Address(values["address"]),
+            "address": ip_address(values["address"]),
             "buckets": tuple(_bucket(bucket) for bucket in values["buckets"]),
             "recipients": tuple(values["recipients"]),
             "escrow": tuple(values["escrow"]),

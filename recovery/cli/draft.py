@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,8 @@ from recovery.planning.takeover import Found
 from recovery.s3.client import session
 from recovery.settings import Settings, parse
 from recovery.settings.copies import Backup, BucketName, Endpoint
-from recovery.settings.placement import MANAGER_COUNTS, ZONES, common_network, placement
+from recovery.settings.placement import MANAGER_COUNTS, ZONES, common_networks, placement
+from recovery.swarm.address import Networks
 from recovery.swarm.machines import Ssh
 
 KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
@@ -56,7 +57,7 @@ class Draft:
         """The settings that take a running swarm over, keys in camel case."""
         swarm = takeover.as_values(found, zones_of(found, answers), dials)
         every = [*swarm["managers"], *swarm.get("workers", ())]
-        subnet = {"subnet": answers.get("--subnet") or network(every)}
+        subnet = {"subnet": answers.get("--subnet") or networks(every)}
         sealed = {"recipients": list(self.recipients), "identityFile": str(self.identity)}
         return self._values(answers, {**subnet, **swarm}) | ({"escrow": sealed} if found.autolocked else {})
 
@@ -111,17 +112,17 @@ def nodes(text: str, option: str) -> list[dict[str, str]]:
     for word in listed(text):
         name, _, address = word.rpartition("=")
         try:
-            IPv4Address(address)
+            ip_address(address)
         except ValueError:
             remedy = f"give {option} as ADDRESS,ADDRESS or NAME=ADDRESS,NAME=ADDRESS"
-            raise OptionError(option, f"{address!r} is no IPv4 address", remedy=remedy, code="bad-argument") from None
+            raise OptionError(option, f"{address!r} is no address", remedy=remedy, code="bad-argument") from None
         found.append({**({"name": name} if name else {}), "address": address})
     return found
 
 
-def network(of: Sequence[Mapping[str, str]]) -> str:
-    """The smallest network of these nodes."""
-    return str(common_network([IPv4Address(node["address"]) for node in of]))
+def networks(of: Sequence[Mapping[str, str]]) -> str:
+    """The smallest network of these nodes, or one of each family, with commas."""
+    return str(Networks(common_networks([ip_address(node["address"]) for node in of])))
 
 
 # Zones of a swarm that is taken over
@@ -181,16 +182,16 @@ def _every(answers: Answers) -> list[dict[str, str]]:
 
 def _subnet_by_default(answers: Answers) -> str | None:
     every = _every(answers)
-    return network(every) if every else None
+    return networks(every) if every else None
 
 
 def _check_subnet(text: str, answers: Answers) -> None:
     try:
-        subnet = IPv4Network(text)
+        subnet = Networks(tuple(map(ip_network, listed(text))))
     except ValueError as error:
         why = f"{text!r} is no network ({error})"
         raise OptionError("--subnet", why, remedy="give it as 10.20.0.0/16", code="bad-argument") from None
-    if outside := [node["address"] for node in _every(answers) if IPv4Address(node["address"]) not in subnet]:
+    if outside := [node["address"] for node in _every(answers) if ip_address(node["address"]) not in subnet]:
         why = f"{', '.join(outside)} is not in {subnet}"
         raise OptionError("--subnet", why, remedy="give a network with every node", code="setting-invalid")
 

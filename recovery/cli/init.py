@@ -31,7 +31,9 @@ ManagersOption = Annotated[
     str | None, typer.Option(help="[NAME=]ADDRESS of each manager, with commas: 1, 3, 5, 7 or 9.")
 ]
 WorkersOption = Annotated[str | None, typer.Option(help="[NAME=]ADDRESS of each worker, with commas.")]
-SubnetOption = Annotated[str | None, typer.Option(help="The network of all nodes. Default: the smallest.")]
+SubnetOption = Annotated[
+    str | None, typer.Option(help="The networks of all nodes, with commas. Default: the smallest.")
+]
 ZonesOption = Annotated[str | None, typer.Option(help="The zone of each manager, with commas.")]
 DialOption = Annotated[
     list[str] | None, typer.Option("--ssh-address", help="NODE=ADDRESS, if SSH reaches a node at another address.")

@@ -70,7 +70,7 @@ def _serve(listen: str, registry: CollectorRegistry) -> None:
             code="bad-argument",
         )
     try:
-        _, answering = start_http_server(int(port), address or "127.0.0.1", registry)
+        _, answering = start_http_server(int(port), address.strip("[]") or "127.0.0.1", registry)
     except OSError as error:
         raise SettingError(
             "(--listen)", f"{listen}: {error.strerror}", remedy="give another address or port", code="bad-argument"

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 from functools import cache
-from ipaddress import AddressValueError, IPv4Address
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +16,7 @@ from recovery.cli.show.rescue import found_lines, rescued_lines
 from recovery.errors import Refused, SettingError
 from recovery.operations.rescue import Rescue, Target, identity_file, reached
 from recovery.planning.plan import Plan
+from recovery.swarm.address import Address
 from recovery.swarm.key_file import UnlockKey
 from recovery.swarm.machines import Ssh
 from recovery.swarm.single import Single
@@ -114,14 +115,14 @@ def _target(manager: str, identity: Path | None, known_hosts: Path, advertised: 
     return Target(url.host, ssh, _address(advertised) if advertised else None)
 
 
-def _address(text: str) -> IPv4Address:
+def _address(text: str) -> Address:
     try:
-        return IPv4Address(text)
-    except AddressValueError as error:
+        return ip_address(text)
+    except ValueError as error:
         raise SettingError(
             "(advertise address)",
             str(error),
-            remedy="give an IPv4 address: --advertise-addr 10.0.0.1",
+            remedy="give an address: --advertise-addr 10.0.0.1",
             code="bad-argument",
         ) from None
 

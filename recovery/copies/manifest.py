@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from ipaddress import IPv4Address
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -177,7 +177,7 @@ def from_json(text: bytes, *, source: str) -> Manifest:
             raise ValueError("it has a field of nobody's")
         inventory = {"objects": document.pop("inventory"), "index": document.pop("version_index")}
         found = records.typed(Manifest, {**document, "inventory": inventory})
-        IPv4Address(found.address)
+        ip_address(found.address)
         fault = _unsigned(found, signed) or (why_not_issued(found, found.ca) if made == FORMAT else "")
     except records.NO_RECORD as error:
         raise DamagedCopy(

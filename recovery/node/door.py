@@ -37,7 +37,7 @@ class Door:
         return self.user == ROOT
 
     def __str__(self) -> str:
-        return f"{self.user}@{self.host}" + (f":{self.port}" if self.port != Ssh.port else "")
+        return str(Hop(host=self.host, user=self.user, port=self.port)).removesuffix(f":{Ssh.port}")
 
 
 def door(node: Node, ssh: Ssh) -> Door:

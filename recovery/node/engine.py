@@ -6,6 +6,7 @@ Tokens and keys travel in request bodies. No secret is ever on a command line.
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Any
 
 import docker
@@ -18,6 +19,7 @@ from recovery.node.garbled import garbled
 from recovery.node.shell import Machine, Shell
 from recovery.node.silence import why_silent
 from recovery.swarm import raft_options
+from recovery.swarm.address import Address, with_port
 from recovery.swarm.entries import Member
 from recovery.swarm.key_file import UnlockKey
 from recovery.swarm.machines import SWARM_PORT, Node
@@ -54,6 +56,8 @@ TRANSIENT = (*SUPERSEDED, "node lost leader status", "The swarm does not have a 
 """Parts of temporary answers, also during an election (manager/state/raft: ErrLostLeadership, errLostQuorum)."""
 PAUSE = 0.1
 NANOSECONDS = 1_000_000_000
+EVERYWHERE: Mapping[int, Address] = {4: IPv4Address(0), 6: IPv6Address(0)}
+"""Where a node listens, by the version of its address: at every address of its machine."""
 
 
 class Engine:
@@ -200,7 +204,7 @@ class Engine:
         with self._doing("joining the swarm", "on the node: journalctl -u docker"):
             try:
                 self._api.join_swarm(
-                    remote_addrs=[f"{remote.address}:{SWARM_PORT}" for remote in remotes],
+                    remote_addrs=[with_port(remote.address, SWARM_PORT) for remote in remotes],
                     join_token=token,
                     **self._addresses,
                 )
@@ -285,7 +289,7 @@ class Engine:
         path = self.node.data_path_address if isinstance(self.node, Node) else None
         return {
             "advertise_addr": str(self.node.address),
-            "listen_addr": f"0.0.0.0:{SWARM_PORT}",
+            "listen_addr": with_port(EVERYWHERE[self.node.address.version], SWARM_PORT),
             "data_path_addr": str(path) if path else None,
         }
 

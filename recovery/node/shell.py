@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address
 from pathlib import Path
 from typing import IO, Protocol
 
 from recovery.plain import line
+from recovery.swarm.address import Address
 
 DATA_ROOT = "/var/lib/docker"
 """The default data folder of a machine's engine (dockerd --data-root)."""
@@ -29,7 +29,7 @@ class Machine(Protocol):
         """Its host name."""
 
     @property
-    def address(self) -> IPv4Address:
+    def address(self) -> Address:
         """Its address, which does not change."""
 
 

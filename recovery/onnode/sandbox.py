@@ -144,8 +144,9 @@ def inside(copy: Path, address: str, size: int, key: bytes) -> dict[str, Any]:
         raise Unable(str(error)) from None
     _run("ip", "link", "set", "lo", "up")
     _run("ip", "link", "add", "requorum0", "type", "bridge")  # not every kernel has dummy links
-    _run("ip", "address", "add", f"{address}/32", "dev", "requorum0")
     _run("ip", "link", "set", "requorum0", "up")
+    # Without an address prefix it is one address alone; nobody is there who could have the same IPv6 address.
+    _run("ip", "address", "add", address, "dev", "requorum0", *(["nodad"] if ":" in address else []))
     CONFIG.write_text("{}")
     with LOG.open("wb") as log:
         engine = subprocess.Popen(confined.engine(*DOCKERD), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
@@ -153,7 +154,11 @@ def inside(copy: Path, address: str, size: int, key: bytes) -> dict[str, Any]:
         _until_up(engine)
         start = time.monotonic()
         _unpack(COPY, key)
-        wanted = {"ForceNewCluster": True, "ListenAddr": f"{address}:2377", "AdvertiseAddr": address}
+        wanted = {
+            "ForceNewCluster": True,
+            "ListenAddr": f"[{address}]:2377" if ":" in address else f"{address}:2377",
+            "AdvertiseAddr": address,
+        }
         _ask("POST", "/swarm/init", wanted, seconds=SECONDS)  # the engine answers after the election
         return {**_inventory(), "recovery_seconds": round(time.monotonic() - start, 3)}
     except (OSError, http.client.HTTPException) as error:

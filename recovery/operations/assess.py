@@ -27,6 +27,7 @@ from recovery.survey import survivors, unknown_managers
 from recovery.survey.addresses import require_vacated
 from recovery.survey.nodes import stable_survey
 from recovery.swarm.engine_kind import INSTALL_ENGINE
+from recovery.swarm.engine_version import FIRST_WITH_IPV6, cannot_carry
 from recovery.swarm.model import AddressChange, Reach, Survey
 from recovery.swarm.peers import told_managers
 from recovery.swarm.survivor import Survivor
@@ -96,6 +97,16 @@ class Assessment:
                 remedy=INSTALL_ENGINE,
                 node=strange.node.name,
                 code="engine-unsupported",
+            )
+        old = next((r for r in self.survey.reports if cannot_carry(r.engine, r.node.data_path)), None)
+        if old and well and not settings.adopted:
+            raise Refused(
+                "checking its Docker engine",
+                f"engine {old.engine} carries no overlay traffic over IPv6, so services on other nodes would not be reached "
+                f"from {old.node.data_path}",
+                remedy=f"on the node, install Docker Engine {FIRST_WITH_IPV6} or newer",
+                node=old.node.name,
+                code="engine-without-ipv6",
             )
         unknown = [r.node for r in self.survey.reports if r.reach in (Reach.SILENT, Reach.NAMED)]
         if self.diagnosis.kind is Kind.ABSENT and unknown:

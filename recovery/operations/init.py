@@ -4,7 +4,7 @@ import os
 import socket
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Address
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -128,11 +128,11 @@ def require_expected(machines: Sequence[Shown], expected: Collection[str]) -> No
 def ask_manager(url: SshUrl, ssh: Ssh) -> NodeReport:
     """The report of the machine at that address. Raises: OptionError, TransportError, Refused."""
     try:
-        address = socket.getaddrinfo(url.host, url.port, socket.AF_INET, socket.SOCK_STREAM)[0][4][0]
+        address = socket.getaddrinfo(url.host, url.port, type=socket.SOCK_STREAM)[0][4][0]
     except OSError as error:
         why = f"the name {url.host} cannot be resolved ({error.strerror or error})"
         raise OptionError("--from", why, remedy="give the address of a manager", code="bad-argument") from None
-    node = Node(name=url.host, address=IPv4Address(address), role="manager", ssh_address=url.host)
+    node = Node(name=url.host, address=ip_address(address), role="manager", ssh_address=url.host)
     with Shell(node, ssh) as shell:
         report = nodes.ask(shell, seconds=nodes.LATE_SECONDS, whole=False)
     if report.reach in ACCESS_FAULTS:
@@ -152,7 +152,7 @@ def look(cluster: Cluster) -> Survey:
         raise access.locked_out(faults, settings.ssh)
     for report in seen.reports:
         if report.state is not LocalState.INACTIVE and report.cluster_id != (settings.cluster_id or ""):
-            url = f"ssh://{settings.ssh.user}@{report.node.dial}:{settings.ssh.port}"
+            url = str(SshUrl(report.node.dial, settings.ssh.user, settings.ssh.port))
             raise Refused(
                 "looking at the nodes",
                 f"it is in swarm {report.cluster_id or '(unknown)'} already",

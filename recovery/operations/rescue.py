@@ -7,7 +7,6 @@ described (in its own files), where the safety copy is (on the manager's disk), 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from ipaddress import IPv4Address
 from pathlib import Path
 from typing import NoReturn
 
@@ -28,6 +27,7 @@ from recovery.survey import single
 from recovery.survey.nodes import ask
 from recovery.survey.single import UNKNOWN, Place
 from recovery.survey.workload import GOSSIP_SECONDS, node_workload
+from recovery.swarm.address import Address
 from recovery.swarm.entries import Member
 from recovery.swarm.key_file import Opening, UnlockKey, opens
 from recovery.swarm.machines import Node, Ssh
@@ -58,7 +58,7 @@ class Target:
 
     host: str
     ssh: Ssh
-    advertised: IPv4Address | None = None
+    advertised: Address | None = None
     """Its address in the swarm, if its files do not tell it."""
 
     @property

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from recovery.swarm.entries import Member
 from recovery.swarm.machines import Node
 from recovery.swarm.model import Inventory, NodeWorkload, Service, Workload
 
@@ -73,6 +74,15 @@ def judge(
             now = look.containers if look else None
             checks.append(containers(node.name, before.containers.get(node.name), now))
     return (*checks, *addresses(workload.services), *tasks(workload, ready, before))
+
+
+def not_named(entries: Collection[Member]) -> tuple[Check, ...]:
+    """How many nodes of the swarm no setting names, as an autoscaling group lets them join. No proof depends on them."""
+    if not entries:
+        return ()
+    ready = sum(entry.ready for entry in entries)
+    detail = f"{ready} Ready, {len(entries) - ready} Down: the stack file does not name them, and they are left alone"
+    return (Check("nodes not named", "swarm", Result.OK, detail),)
 
 
 def inventory(expected: Inventory, actual: Inventory, source: str) -> Check:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, ip_address
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from recovery.errors import Refused
@@ -12,6 +12,7 @@ from recovery.swarm.on_node import CHAIN, Chain
 
 if TYPE_CHECKING:
     from recovery.settings import Settings
+    from recovery.swarm.address import Network
     from recovery.swarm.entries import Member
     from recovery.swarm.model import NodeReport, Survey
     from recovery.swarm.on_node import OnNode
@@ -28,36 +29,62 @@ class Rules:
     ipv6: tuple[str, ...]
     forwarded: tuple[str, ...]
     """The rules of the chain of the same name for what the machine forwards, which is what its containers send, over IPv4."""
+    forwarded6: tuple[str, ...]
+    """The same over IPv6; none if the nodes have no network of IPv6."""
 
 
 def rules(settings: Settings, data_path_port: int) -> Rules:
-    """The ports of swarm for the nodes' network only, the engine's own ports for nobody.
+    """The ports of swarm for the nodes' networks only, the engine's own ports for nobody.
 
-    The whole network and not each address: else a manager that is taken out would be cut off while it still votes.
-    The nodes have IPv4 addresses, so nobody has a reason to come by IPv6.
+    The whole networks and not each address: else a manager that is taken out would be cut off while it still votes.
+    In a family in which the nodes have no network, the ports are open to nobody.
 
     2377/tcp is the managers' API, 7946 gossip, the data path port carries overlay traffic (ESP when encrypted).
 
     What a container sends to another node comes there from the address of its own node, and so from the network. So the
     machine forwards nothing to these ports. Traffic of overlay networks is the machine's own, and not forwarded.
     """
-    allowed = (
-        f"-A {CHAIN} -s {settings.subnet} -p tcp -m multiport --dports 2377,7946 -j ACCEPT",
-        f"-A {CHAIN} -s {settings.subnet} -p udp -m multiport --dports 7946,{data_path_port} -j ACCEPT",
-        f"-A {CHAIN} -s {settings.subnet} -p esp -j ACCEPT",
+    ipv4, ipv6 = (settings.subnet.of(version) for version in (4, 6))
+    return Rules(
+        _entering(ipv4, data_path_port),
+        _entering(ipv6, data_path_port),
+        _passing(ipv4, data_path_port),
+        _passing(ipv6, data_path_port),
     )
-    closed = (
+
+
+def _entering(subnets: Sequence[Network], data_path_port: int) -> tuple[str, ...]:
+    """What a machine takes from these networks of one family, and what it takes from nobody."""
+    allowed = (
+        rule
+        for subnet in subnets
+        for rule in (
+            f"-A {CHAIN} -s {subnet} -p tcp -m multiport --dports 2377,7946 -j ACCEPT",
+            f"-A {CHAIN} -s {subnet} -p udp -m multiport --dports 7946,{data_path_port} -j ACCEPT",
+            f"-A {CHAIN} -s {subnet} -p esp -j ACCEPT",
+        )
+    )
+    return (
+        f"-A {CHAIN} -i lo -j RETURN",
+        *allowed,
         f"-A {CHAIN} -p tcp -m multiport --dports {','.join(map(str, CLOSED))} -j DROP",
         f"-A {CHAIN} -p udp -m multiport --dports 7946,{data_path_port} -j DROP",
     )
-    here = f"-A {CHAIN} -i lo -j RETURN"
-    from_outside = f"-A {CHAIN} ! -s {settings.subnet} -d {settings.subnet}"
-    forwarded = (
-        f"{from_outside} -p tcp -m multiport --dports 2377,7946 -j DROP",
-        f"{from_outside} -p udp -m multiport --dports 7946,{data_path_port} -j DROP",
-        f"{from_outside} -p esp -j DROP",
+
+
+def _passing(subnets: Sequence[Network], data_path_port: int) -> tuple[str, ...]:
+    """What a machine does not forward into these networks of one family: anything from outside them."""
+    inside = (f"-A {CHAIN} -s {subnet} -j RETURN" for subnet in subnets)
+    dropped = (
+        f"-A {CHAIN} -d {subnet} {what} -j DROP"
+        for subnet in subnets
+        for what in (
+            "-p tcp -m multiport --dports 2377,7946",
+            f"-p udp -m multiport --dports 7946,{data_path_port}",
+            "-p esp",
+        )
     )
-    return Rules((here, *allowed, *closed), (here, *closed), forwarded)
+    return (*inside, *dropped)
 
 
 def is_wanted(settings: Settings, report: NodeReport | None) -> bool | None:
@@ -158,4 +185,4 @@ def _is_outside(settings: Settings, text: str) -> bool:
         return False
     if address.is_unspecified or address.is_loopback:
         return False
-    return not isinstance(address, IPv4Address) or address not in settings.subnet
+    return address not in settings.subnet

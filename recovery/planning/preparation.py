@@ -16,6 +16,7 @@ from recovery.swarm.on_node import (
     FIREWALL_UNIT,
     MARK_PATH,
     RULES_OF_IPV4,
+    RULES_OF_IPV6,
     TOOLS,
     VERSION_PATH,
     Chain,
@@ -50,6 +51,10 @@ done
 {engine}mkdir -p /etc/requorum
 printf '%s\\n' {cluster} > {mark}
 """
+UNFORWARD = f"""while "$family" -w -t mangle -D FORWARD -j {CHAIN} 2>/dev/null; do :; done
+"$family" -w -t mangle -F {CHAIN} 2>/dev/null || true
+"$family" -w -t mangle -X {CHAIN} 2>/dev/null || true
+"""
 PLACE = f"""set -eu
 place() {{
   jumps=$("$1" -w -S INPUT | grep -cxF -e '-A INPUT -j {CHAIN}' || true)
@@ -62,20 +67,25 @@ place() {{
   }} | "$1-restore" -w -n
 }}
 forward() {{
-  jumps=$(iptables -w -t mangle -S FORWARD | grep -cxF -e '-A FORWARD -j {CHAIN}' || true)
+  jumps=$("$1" -w -t mangle -S FORWARD | grep -cxF -e '-A FORWARD -j {CHAIN}' || true)
   {{
     printf '*mangle\\n:{CHAIN} - [0:0]\\n'
-    cat {FIREWALL_PATH}.forward
+    cat "$2"
     while [ "$jumps" -gt 0 ]; do echo '-D FORWARD -j {CHAIN}'; jumps=$((jumps - 1)); done
     printf -- '-I FORWARD 1 -j {CHAIN}\\nCOMMIT\\n'
-  }} | iptables-restore -w -n
+  }} | "$1-restore" -w -n
 }}
 place iptables 4
-forward
+forward iptables {FIREWALL_PATH}.forward
 ( {RULES_OF_IPV4} ) | sha256sum > {FIREWALL_PATH}.v4.sum
 if [ -e /proc/net/if_inet6 ]; then
   place ip6tables 6
-  ip6tables -w -S {CHAIN} | sha256sum > {FIREWALL_PATH}.v6.sum
+  if [ -s {FIREWALL_PATH}.forward6 ]; then
+    forward ip6tables {FIREWALL_PATH}.forward6
+  else
+    family=ip6tables
+{UNFORWARD}  fi
+  ( {RULES_OF_IPV6} ) | sha256sum > {FIREWALL_PATH}.v6.sum
 fi
 """
 """Puts the chain in place, first in INPUT, in one step for each family. What Docker has put before all others, for encrypted
@@ -90,6 +100,8 @@ RULES
 cat > {path}.forward <<'RULES'
 {forwarded}
 RULES
+cat > {path}.forward6 <<'RULES'
+{forwarded6}RULES
 cat > {path}.sh <<'PLACE'
 {place}PLACE
 rm -f {path}
@@ -116,10 +128,7 @@ FIREWALL_OFF = f"""if [ -e {FIREWALL_UNIT} ]; then
     while "$family" -w -D INPUT -j {CHAIN} 2>/dev/null; do :; done
     "$family" -w -F {CHAIN} 2>/dev/null || true
     "$family" -w -X {CHAIN} 2>/dev/null || true
-  done
-  while iptables -w -t mangle -D FORWARD -j {CHAIN} 2>/dev/null; do :; done
-  iptables -w -t mangle -F {CHAIN} 2>/dev/null || true
-  iptables -w -t mangle -X {CHAIN} 2>/dev/null || true
+{UNFORWARD}  done
 fi
 """
 WRITE_VERSION = f"printf '%s\\n' {{}} > {VERSION_PATH}\n"
@@ -195,6 +204,7 @@ def _firewall(rules: Rules) -> str:
         ipv4="\n".join(rules.ipv4),
         ipv6="\n".join(rules.ipv6),
         forwarded="\n".join(rules.forwarded),
+        forwarded6="".join(f"{rule}\n" for rule in rules.forwarded6),
     )
 
 

@@ -6,10 +6,10 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any
 
 from recovery.errors import Refused
+from recovery.swarm.address import Address, known
 from recovery.swarm.found import DATA_PATH_PORT
 
 if TYPE_CHECKING:
@@ -64,21 +64,15 @@ def find(report: NodeReport) -> Found:
     found = Found(report, managers, tuple(w for w in workers if w.ready), tuple(w for w in workers if not w.ready))
     if strange := [member for member in found.nodes if address_of(member) is None]:
         shown = ", ".join(f"{member.hostname} ({member.address or 'none'})" for member in strange)
-        why = f"these nodes have no IPv4 address in the swarm: {shown}"
-        raise Refused(doing, why, remedy="see docs/limits.md: Requorum needs IPv4 addresses", code="no-ipv4-address")
+        why = f"these nodes have no address in the swarm: {shown}"
+        remedy = "on each of them, join again with docker swarm join --advertise-addr ADDRESS"
+        raise Refused(doing, why, remedy=remedy, code="no-address")
     return found
 
 
-def address_of(member: Member) -> IPv4Address | None:
-    """The node's address in the swarm; None if it is no IPv4 address. An engine that does not know its own tells 0.0.0.0."""
-    for text in (member.raft_address, member.address):
-        try:
-            address = IPv4Address(text)
-        except ValueError:
-            continue
-        if not address.is_unspecified:
-            return address
-    return None
+def address_of(member: Member) -> Address | None:
+    """The node's address in the swarm; None if it has none. An engine that does not know its own tells 0.0.0.0."""
+    return known(member.raft_address) or known(member.address)
 
 
 def zone_of(member: Member) -> str:

@@ -49,7 +49,7 @@ def unnamed(survey: Survey) -> tuple[str, ...]:
     )
 
 
-UNTOLD = ("", "0.0.0.0")  # noqa: S104 - an entry's, and not bound to
+UNTOLD = ("", "0.0.0.0", "::")  # noqa: S104 - an entry's, and not bound to
 """The address of an entry whose node has not reported, or reports to itself."""
 
 

@@ -1,12 +1,13 @@
 """Whether the nodes of a cluster fit together. The checks collect their faults, so that all of them are shown at once."""
 
 from collections.abc import Iterable, Sequence
-from ipaddress import IPv4Network
+from ipaddress import IPv6Address
 
 from recovery.errors import SettingError
 from recovery.settings import placement
 from recovery.settings.base import Faults
 from recovery.settings.hosts import Hosts
+from recovery.swarm.address import Networks, family
 from recovery.swarm.machines import Node
 
 
@@ -22,7 +23,11 @@ def check_managers(managers: Sequence[Node], zone_names: Sequence[str], faults: 
 
 
 def check_nodes(
-    managers: Sequence[Node], workers: Sequence[Node], zone_names: Sequence[str], subnet: IPv4Network, faults: Faults
+    managers: Sequence[Node],
+    workers: Sequence[Node],
+    zone_names: Sequence[str],
+    subnet: Networks,
+    faults: Faults,
 ) -> None:
     """Check that each node is in a known zone and in the subnet, and that no two share a name or an address."""
     nodes = [(f"managers[{index}]", node) for index, node in enumerate(managers)]
@@ -83,7 +88,7 @@ def require_zone(key: str, node: Node, zone_names: Sequence[str]) -> None:
         )
 
 
-def require_in_subnet(key: str, node: Node, subnet: IPv4Network) -> None:
+def require_in_subnet(key: str, node: Node, subnet: Networks) -> None:
     """Raises: SettingError when the node's address is outside the subnet."""
     if node.address not in subnet:
         raise SettingError(
@@ -94,13 +99,33 @@ def require_in_subnet(key: str, node: Node, subnet: IPv4Network) -> None:
         )
 
 
-def require_host_address(key: str, node: Node, subnet: IPv4Network) -> None:
-    """Raises: SettingError when the node's address is the subnet's network or broadcast address."""
-    if node.address in (subnet.network_address, subnet.broadcast_address):
+def require_host_address(key: str, node: Node, subnet: Networks) -> None:
+    """Raises: SettingError when the node's address is a network's own or broadcast address, or counts on one link only."""
+    if isinstance(node.address, IPv6Address) and node.address.is_link_local:
+        raise SettingError(
+            f"{key}.address",
+            f"{node.address} counts on one link only, and an engine advertises no such address",
+            remedy="give a global address, or a unique local one (fd00::/8)",
+            code="setting-invalid",
+        )
+    if node.address in subnet.reserved:
         raise SettingError(
             f"{key}.address",
             f"{node.address} is the network or broadcast address of the subnet, not a machine's",
             remedy="give another address in the subnet",
+            code="setting-invalid",
+        )
+
+
+def require_one_data_path(nodes: Sequence[Node]) -> None:
+    """Raises: SettingError when overlay traffic would go over both families: the kernel's VXLAN carries one (moby#46790)."""
+    families = {family(node.data_path): node.name for node in nodes}
+    if len(families) > 1:
+        shown = " and ".join(f"{version} (such as {name})" for version, name in sorted(families.items()))
+        raise SettingError(
+            "managers",
+            f"the overlay traffic of nodes is of both families: {shown}. Services on them could not reach each other",
+            remedy="give all nodes addresses of one family, or set dataPathAddress of those of the other family",
             code="setting-invalid",
         )
 

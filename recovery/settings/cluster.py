@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from ipaddress import IPv4Network
 from typing import Any, Self
 
 from pydantic import Field, model_validator
@@ -12,11 +11,11 @@ from recovery.s3 import sealing
 from recovery.s3.keys import Keys
 from recovery.settings.agent import Agent, with_retention
 from recovery.settings.base import EXAMPLE, Faults, Frozen, Name, collected
-from recovery.settings.checks import check_docker_hosts, check_managers, check_nodes
+from recovery.settings.checks import check_docker_hosts, check_managers, check_nodes, require_one_data_path
 from recovery.settings.choices import CaDigests, Choice, Consent, PublicKeys
 from recovery.settings.copies import Backup, Escrow
 from recovery.settings.hosts import Hosts
-from recovery.settings.machines import Node, Ssh, SwarmOptions
+from recovery.settings.machines import Node, Ssh, Subnet, SwarmOptions
 from recovery.settings.notify import Notify
 from recovery.settings.placement import ZONES, placed, weaknesses
 from recovery.settings.services import Data
@@ -28,7 +27,8 @@ class Settings(Frozen):
 
     cluster: Name
     cluster_id: str | None = None
-    subnet: IPv4Network
+    subnet: Subnet
+    """The networks of the nodes. The firewall lets nobody else in."""
     zones: tuple[Name, ...] = ZONES
     managers: tuple[Node, ...]
     workers: tuple[Node, ...] = ()
@@ -115,6 +115,7 @@ class Settings(Frozen):
         faults = Faults()
         if not self.adopted:
             check_managers(self.managers, self.zones, faults)
+            faults.find(require_one_data_path, self.nodes)
         check_nodes(self.managers, self.workers, self.zones, self.subnet, faults)
         if self.hosts.driver == "docker":
             check_docker_hosts(self.hosts, self.nodes, faults)

@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, GetCoreSchemaHandler
+from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, IPvAnyAddress, PlainValidator
 from pydantic_core import CoreSchema, core_schema
 
 from recovery.settings.base import Frozen, Name
 from recovery.swarm import machines
+from recovery.swarm.address import Networks
 from recovery.swarm.ssh_url import parse_hop
 
 
@@ -45,6 +46,17 @@ class _Hop(Frozen):
 Hop = Annotated[machines.Hop, CheckedBy(_Hop), BeforeValidator(_hop)]
 
 
+def _networks(given: Any) -> Networks:
+    if isinstance(given, Networks):
+        return given
+    if not isinstance(given, str):
+        raise ValueError("give a network, or several with commas")
+    return Networks(tuple(ip_network(text.strip()) for text in given.split(",")))
+
+
+Subnet = Annotated[Networks, PlainValidator(_networks)]
+
+
 class _Login(Frozen):
     user: str | None = Field(None, min_length=1)
     port: int | None = Field(None, ge=1, le=65535)
@@ -57,13 +69,13 @@ Login = Annotated[machines.Login, CheckedBy(_Login)]
 
 class _Node(Frozen):
     name: Name = ""
-    address: IPv4Address
+    address: IPvAnyAddress
     zone: str = ""
     role: machines.Role = "worker"
     availability: machines.Availability | None = None
     labels: Mapping[str, str] = Field(default_factory=dict)
     ssh_address: str = ""
-    data_path_address: IPv4Address | None = None
+    data_path_address: IPvAnyAddress | None = None
     ssh: Login | None = None
 
 

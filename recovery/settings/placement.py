@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from ipaddress import AddressValueError, IPv4Address, IPv4Network
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from recovery.errors import SettingError
 from recovery.settings.base import EXAMPLE
+from recovery.swarm.address import Address, Network, as_name
 from recovery.swarm.machines import Node
 from recovery.swarm.raft import tolerates
 
@@ -65,8 +66,8 @@ def names(zones_of: Sequence[str]) -> tuple[str, ...]:
 def worker_name(address: object) -> str:
     """The name of a worker without one: by its address, because other workers may come and go before it in the list."""
     try:
-        return "worker-" + str(IPv4Address(str(address))).replace(".", "-")
-    except AddressValueError:
+        return f"worker-{as_name(ip_address(str(address)))}"
+    except ValueError:
         return "worker"
 
 
@@ -105,13 +106,22 @@ def weaknesses(zones_of: Sequence[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-NARROWEST = 24
-"""The prefix of the smallest network that is chosen for nodes, so that more nodes find room."""
+NARROWEST = {4: 24, 6: 64}
+"""The prefix of the smallest network that is chosen for nodes, by version, so that more nodes find room."""
 
 
-def common_network(addresses: Collection[IPv4Address]) -> IPv4Network:
+def common_networks(addresses: Collection[Address]) -> tuple[Network, ...]:
+    """The smallest network of each family with all its addresses."""
+    families = (tuple(one for one in addresses if one.version == version) for version in NARROWEST)
+    return tuple(_common_network(family) for family in families if family)
+
+
+def _common_network(addresses: Collection[Address]) -> Network:
     """The smallest network with all addresses, in which none of them is the network's own or its broadcast address."""
-    network = IPv4Network((min(addresses), NARROWEST), strict=False)
-    while not all(network.network_address < address < network.broadcast_address for address in addresses):
+    first = min(addresses, key=int)
+    network = ip_network((first, NARROWEST[first.version]), strict=False)
+    while not all(
+        int(network.network_address) < int(address) < int(network.broadcast_address) for address in addresses
+    ):
         network = network.supernet()
     return network

@@ -15,7 +15,7 @@ from recovery.steps import votes
 from recovery.steps.gossip import READY_SECONDS, reopen, rouse
 from recovery.survey.nodes import stable_survey
 from recovery.survey.workload import await_gossip, inventory_of, node_workloads, running_workload
-from recovery.swarm.entries import NOBODY, Member, Told, entries_of
+from recovery.swarm.entries import NOBODY, Member, Told, entries_of, of_nobody
 from recovery.swarm.machines import Node
 from recovery.swarm.model import NodeReport, NodeWorkload, Reach, Service, Survey, Workload
 from recovery.waiting import until
@@ -70,6 +70,7 @@ def prove(cluster: Cluster, cluster_id: str, *, before: Before | None = None, sa
         Check("cluster ID", "swarm", Result.OK, cluster_id),
         *(Check("membership", node.name, Result.OK, STANDS[node.role]) for node in nodes),
         *(Check("membership", node.name, Result.UNCHECKED, "it does not answer") for node in silent),
+        *checks.not_named(of_nobody(cluster.settings.nodes, members, survey.told)),
     )
     return Health(cluster_id, leader_name, (*membership, *results))
 

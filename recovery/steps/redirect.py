@@ -7,14 +7,15 @@ started with (libnetwork, networkdb: rejoinClusterInterval). Requorum therefore 
 """
 
 from collections.abc import Mapping
-from ipaddress import IPv4Address
+from ipaddress import ip_address
 
-from recovery.errors import ProofFailed
+from recovery.errors import ProofFailed, Refused
 from recovery.node.ssh import Shell
 from recovery.planning.steps import Step
 from recovery.steps import votes
 from recovery.steps.run import Run
 from recovery.survey.nodes import ask
+from recovery.swarm.address import Address, with_port, without_port
 from recovery.swarm.machines import SWARM_PORT, Node
 from recovery.swarm.model import NodeReport
 from recovery.waiting import until
@@ -23,20 +24,38 @@ PAUSE = 0.1
 SECONDS = 300
 GOSSIP_PORT = 7946
 CHAIN, UNIT = "REQUORUM-DETOUR", "requorum-detour"
-END = f"iptables -w -t nat -D OUTPUT -j {CHAIN}; iptables -w -t nat -F {CHAIN}; iptables -w -t nat -X {CHAIN}"
+END = (
+    f"for tool in iptables ip6tables; do $tool -w -t nat -D OUTPUT -j {CHAIN}; $tool -w -t nat -F {CHAIN}; "
+    f"$tool -w -t nat -X {CHAIN}; done"
+)
 OPEN = (
     f"{{ systemctl stop {UNIT}.timer; {END}; }} 2>/dev/null; set -e; "
-    f'systemd-run --quiet --collect --unit={UNIT} --on-active={SECONDS} sh -c "$1"; shift; iptables -w -t nat -N {CHAIN}; '
-    f'while [ $# -gt 0 ]; do iptables -w -t nat -A {CHAIN} -p tcp -d "$1" -m multiport --dports {SWARM_PORT},{GOSSIP_PORT} '
-    f'-j DNAT --to-destination "$2"; shift 2; done; iptables -w -t nat -I OUTPUT -j {CHAIN}'
+    f'systemd-run --quiet --collect --unit={UNIT} --on-active={SECONDS} sh -c "$1"; tool=$2; shift 2; '
+    f'"$tool" -w -t nat -N {CHAIN}; '
+    f'while [ $# -gt 0 ]; do "$tool" -w -t nat -A {CHAIN} -p tcp -d "$1" -m multiport --dports {SWARM_PORT},{GOSSIP_PORT} '
+    f'-j DNAT --to-destination "$2"; shift 2; done; "$tool" -w -t nat -I OUTPUT -j {CHAIN}'
 )
-"""Takes `END`, then pairs of an old and a new address. A detour that is open is replaced."""
+"""Takes `END`, the family's iptables, then pairs of an old and a new address. A detour that is open is replaced."""
+TOOLS = {4: "iptables", 6: "ip6tables"}
 
 
-def detour(shell: Shell, routes: Mapping[str, IPv4Address]) -> None:
-    """Redirect the node's connections from each old address to the new address. Raises: CommandFailed; Silent."""
-    pairs = [str(address) for route in routes.items() for address in route]
-    shell.run(["sh", "-c", OPEN, "open", END, *pairs])
+def detour(shell: Shell, routes: Mapping[str, Address]) -> None:
+    """Redirect the node's connections from each old address to the new address of the same family.
+
+    Raises: Refused if the families differ, because no rule leads from one to the other; CommandFailed; Silent.
+    """
+    pairs = [(ip_address(old), new) for old, new in routes.items()]
+    versions = {address.version for pair in pairs for address in pair}
+    if len(versions) != 1:
+        shown = ", ".join(f"{old} to {new}" for old, new in pairs)
+        raise Refused(
+            "directing it to the new addresses of the managers",
+            f"no connection can be led from one family of addresses to the other ({shown})",
+            remedy="on the node: docker swarm leave --force (its containers end), then run the same command again",
+            node=shell.node.name,
+            code="families-differ",
+        )
+    shell.run(["sh", "-c", OPEN, "open", END, TOOLS[versions.pop()], *(str(one) for pair in pairs for one in pair)])
 
 
 def redirect(run: Run, step: Step) -> None:
@@ -57,13 +76,13 @@ def redirect(run: Run, step: Step) -> None:
 def _redirect_worker(run: Run, report: NodeReport, manager: Node) -> None:
     """Direct a worker to ``manager``, which sends it the addresses of the others."""
     shell = run.shell(report.node)
-    detour(shell, {address.rsplit(":", 1)[0]: manager.address for address in report.remotes})
+    detour(shell, {without_port(address): manager.address for address in report.remotes})
 
     def failure(_: bool) -> ProofFailed:
         return ProofFailed(
             f"directing it to {manager.address}",
             f"it reached no manager within {votes.SECONDS:.0f} s",
-            remedy=f"make sure that it can reach {manager.address}:{SWARM_PORT}, then run the same command again. "
+            remedy=f"make sure that it can reach {with_port(manager.address, SWARM_PORT)}, then run the same command again. "
             "If it cannot, run on it: docker swarm leave --force (its containers end), then run the same command again",
             node=shell.node.name,
             code="swarm-timeout",

@@ -1,7 +1,6 @@
 """Takes a node out of the swarm."""
 
 from collections.abc import Callable, Collection
-from ipaddress import IPv4Address
 
 from recovery.cluster import Cluster
 from recovery.copies.taking import take_one
@@ -10,6 +9,7 @@ from recovery.node.engine import Engine
 from recovery.planning import departures
 from recovery.steps import votes
 from recovery.survey.nodes import ask, stable_survey
+from recovery.swarm.address import known
 from recovery.swarm.drained import note
 from recovery.swarm.entries import Member, entries_of
 from recovery.swarm.machines import Node
@@ -41,15 +41,14 @@ def depart(cluster: Cluster, node_ids: Collection[str], *, say: Callable[[str], 
 
 def _node(entry: Member) -> Node:
     """A node that the settings do not have any more, as the swarm lists it. Raises: Refused if it lists no address."""
-    try:
-        address = IPv4Address(entry.raft_address or entry.address)
-    except ValueError:
+    address = known(entry.raft_address or entry.address)
+    if address is None:
         raise Refused(
             f"removing {entry.hostname} from the swarm",
-            "the swarm lists it without an IPv4 address",
+            "the swarm lists it without an address",
             remedy=f"on a manager: docker node rm --force {entry.node_id}",
             code="no-address",
-        ) from None
+        )
     return Node(name=entry.hostname, address=address, role="manager" if entry.votes else "worker")
 
 

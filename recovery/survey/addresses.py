@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from ipaddress import IPv4Address
+from ipaddress import ip_address
 
 from recovery.cluster import Cluster
 from recovery.errors import Refused
@@ -19,7 +19,7 @@ def require_vacated(cluster: Cluster, moves: Sequence[AddressChange], cluster_id
     settings = cluster.settings
     taken = {str(node.address) for node in settings.nodes}
     before = [
-        replace(settings.node(move.manager), address=IPv4Address(move.old), ssh_address="")
+        replace(settings.node(move.manager), address=ip_address(move.old), ssh_address="")
         for move in moves
         if move.old not in taken
     ]

@@ -3,10 +3,11 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import ip_address
 from typing import Any
 
 from recovery.errors import HostError
+from recovery.swarm.address import Address
 from recovery.swarm.model import Presence
 
 RUNNING = frozenset({"pending", "running"})
@@ -20,16 +21,22 @@ ADDRESS = "addresses.private-ip-address"
 class Interface:
     """A network interface with one of the addresses, and the state of the instance that has it; empty if none has."""
 
-    address: IPv4Address
+    address: Address
     vpc: str
     state: str
 
 
-def presence(addresses: Sequence[IPv4Address]) -> Mapping[IPv4Address, Presence]:
+def presence(addresses: Sequence[Address]) -> Mapping[Address, Presence]:
     """The presence of the instance at each address, in the region and account of the usual AWS configuration.
 
-    Raises: HostError.
+    EC2 is asked by private IPv4 addresses. What stands at an IPv6 address is not known. Raises: HostError.
     """
+    asked = [address for address in addresses if address.version == 4]
+    unknown = dict.fromkeys(addresses, Presence.UNKNOWN)
+    return {**unknown, **_presence(asked)} if asked else unknown
+
+
+def _presence(addresses: Sequence[Address]) -> Mapping[Address, Presence]:
     import boto3
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
@@ -62,7 +69,7 @@ def presence(addresses: Sequence[IPv4Address]) -> Mapping[IPv4Address, Presence]
     return judged(addresses, _read(interfaces, states))
 
 
-def judged(addresses: Sequence[IPv4Address], interfaces: Iterable[Interface]) -> Mapping[IPv4Address, Presence]:
+def judged(addresses: Sequence[Address], interfaces: Iterable[Interface]) -> Mapping[Address, Presence]:
     """The presence at each address, as far as the interfaces tell.
 
     Private addresses occur in several networks. The cluster's is the one in which most of its nodes are. An instance is gone
@@ -77,7 +84,7 @@ def judged(addresses: Sequence[IPv4Address], interfaces: Iterable[Interface]) ->
     there = {one.address: one.state for one in found if one.vpc == vpc}
     lives = any(state in RUNNING | OFF for state in there.values())
 
-    def of(address: IPv4Address) -> Presence:
+    def of(address: Address) -> Presence:
         state = there.get(address, "")
         if state in RUNNING:
             return Presence.PRESENT
@@ -93,5 +100,5 @@ def _read(interfaces: Iterable[Mapping[str, Any]], states: Mapping[str, str]) ->
         instance = (entry.get("Attachment") or {}).get("InstanceId", "")
         for address in entry.get("PrivateIpAddresses") or [{"PrivateIpAddress": entry["PrivateIpAddress"]}]:
             yield Interface(
-                IPv4Address(address["PrivateIpAddress"]), str(entry.get("VpcId", "")), states.get(instance, "")
+                ip_address(address["PrivateIpAddress"]), str(entry.get("VpcId", "")), states.get(instance, "")
             )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from recovery.errors import HostError, Refused
 from recovery.node.shell import DATA_ROOT
 from recovery.settings import Settings
+from recovery.swarm.address import as_name
 from recovery.swarm.machines import Node
 from recovery.swarm.model import Presence
 
@@ -121,7 +122,7 @@ def _presence(node: Node, containers: Iterable[Container] | None) -> Presence:
 def _name(node: Node, container: Container | None, taken: Iterable[str]) -> str:
     if container is not None:
         return container.name
-    return node.name if node.name not in taken else f"{node.name}-{str(node.address).replace('.', '-')}"
+    return node.name if node.name not in taken else f"{node.name}-{as_name(node.address)}"
 
 
 def _require_nowhere_else(settings: Settings, node: Node, listed: Mapping[str, tuple[Container, ...]]) -> None:
@@ -147,7 +148,8 @@ def _require_nowhere_else(settings: Settings, node: Node, listed: Mapping[str, t
 def _address(settings: Settings, entry: Mapping[str, Any]) -> str:
     """A container that does not run has only the address that it was given, in ``IPAMConfig``."""
     place = ((entry.get("NetworkSettings") or {}).get("Networks") or {}).get(settings.hosts.network) or {}
-    return str((place.get("IPAMConfig") or {}).get("IPv4Address") or place.get("IPAddress") or "")
+    given = place.get("IPAMConfig") or {}
+    return str(given.get("IPv6Address") or given.get("IPv4Address") or place.get("IPAddress") or "")
 
 
 def _volume(entry: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from recovery.swarm.on_node import (
     FIREWALL_PATH,
     FIREWALL_UNIT,
     RULES_OF_IPV4,
+    RULES_OF_IPV6,
     TOOLS,
     VERSION_PATH,
     Chain,
@@ -42,7 +43,8 @@ if [ -e {FIREWALL_UNIT} ]; then
   rules4={quote(RULES_OF_IPV4)}
   [ -e {FIREWALL_PATH}.forward ] || rules4='iptables -w 1 -S {CHAIN}'
   echo "ipv4 $(chain iptables 4 "$rules4")"
-  if [ -e /proc/net/if_inet6 ]; then echo "ipv6 $(chain ip6tables 6 'ip6tables -w 1 -S {CHAIN}')"; else echo 'ipv6 unused'; fi
+  rules6={quote(RULES_OF_IPV6)}
+  if [ -e /proc/net/if_inet6 ]; then echo "ipv6 $(chain ip6tables 6 "$rules6")"; else echo 'ipv6 unused'; fi
 fi
 echo "agent $(cat {AGENT_INSTALLED})"
 for unit in requorum-copy.timer requorum-watch.service; do

@@ -12,6 +12,7 @@ from recovery.parallel import side_by_side
 from recovery.survey.nodes import ask
 from recovery.survey.survivors import tried
 from recovery.survey.unknown_managers import KNOCK
+from recovery.swarm.address import Address
 from recovery.swarm.certificate import identity
 from recovery.swarm.key_file import Opening
 from recovery.swarm.machines import SWARM_PORT, Node
@@ -50,7 +51,7 @@ class Place:
     """What lies next to its swarm directory."""
 
 
-def place(shell: Shell, advertised: IPv4Address | None) -> Place:
+def place(shell: Shell, advertised: Address | None) -> Place:
     """Read the files of a swarm directory. ``advertised`` is the manager's address if no file tells one.
 
     Raises: Refused if the directory is there and nothing tells the address; TransportError.
@@ -64,7 +65,7 @@ def place(shell: Shell, advertised: IPv4Address | None) -> Place:
     if address is None and node_id:
         raise Refused(
             "looking for its address in the swarm",
-            f"no file in {root}/swarm tells at which IPv4 address this manager is in its swarm",
+            f"no file in {root}/swarm tells at which address this manager is in its swarm",
             remedy="give the address that the other nodes know: --advertise-addr ADDRESS",
             node=shell.node.name,
             code="bad-argument",

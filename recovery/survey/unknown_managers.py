@@ -6,13 +6,14 @@ addresses too. Requorum asks the machines there.
 """
 
 from collections.abc import Collection, Mapping
-from ipaddress import IPv4Address
+from ipaddress import ip_address
 
 from recovery.cluster import Cluster
 from recovery.copies.manifest import Manifest
 from recovery.errors import Refused
 from recovery.parallel import side_by_side
 from recovery.survey.nodes import report
+from recovery.swarm.address import without_port
 from recovery.swarm.machines import SWARM_PORT, Node
 from recovery.swarm.model import NodeReport, Presence, Survey, still_in_swarm
 
@@ -23,7 +24,7 @@ KNOCK = """timeout 3 bash -c ': > "/dev/tcp/$1/$2"' knock "$1" "$2" 2>/dev/null"
 def known(survey: Survey) -> Mapping[str, NodeReport]:
     """Addresses of managers that no node of the settings has, each with a node that knows it."""
     ours = {str(told.node.address) for told in survey.reports}
-    found = {remote.rsplit(":", 1)[0].strip("[]"): told for told in survey.reports for remote in told.remotes}
+    found = {without_port(remote): told for told in survey.reports for remote in told.remotes}
     return {address: told for address, told in found.items() if address not in ours}
 
 
@@ -49,7 +50,7 @@ def require_none(cluster: Cluster, survey: Survey, copies: Collection[Manifest])
 def _require_none_copied(cluster: Cluster, copies: Collection[Manifest]) -> None:
     ours = {str(node.address) for node in cluster.settings.nodes}
     asked = {
-        one.address: Node(name=one.manager, address=IPv4Address(one.address), role="manager")
+        one.address: Node(name=one.manager, address=ip_address(one.address), role="manager")
         for one in copies
         if one.address not in ours
     }

@@ -6,6 +6,8 @@ newer one (moby#29557, moby#38014), or silently drop options of a service that i
 
 import re
 
+from recovery.swarm.address import Address
+
 
 def is_older(engine: str, maker: str) -> bool:
     """Whether ``engine`` is of an earlier release (such as 20.10) than ``maker``. If either is not known, return False.
@@ -14,6 +16,15 @@ def is_older(engine: str, maker: str) -> bool:
     """
     ours, theirs = _release(engine), _release(maker)
     return bool(ours and theirs) and ours < theirs
+
+
+FIRST_WITH_IPV6 = "25.0"
+"""The release whose overlay networks carry their traffic over IPv6 too (moby#46790)."""
+
+
+def cannot_carry(engine: str, path: Address) -> bool:
+    """Whether an engine of that release cannot send overlay traffic to an address of that family."""
+    return path.version == 6 and is_older(engine, FIRST_WITH_IPV6)
 
 
 def _release(version: str) -> tuple[int, ...]:

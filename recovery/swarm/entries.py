@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from recovery.swarm.address import without_port
 from recovery.swarm.machines import Node
 
 Told = Mapping[str, str]
@@ -39,7 +40,7 @@ class Member:
     @property
     def raft_address(self) -> str:
         """The address at which other managers look for the node, without the port. Empty if the node does not vote."""
-        return self.manager_address.rsplit(":", 1)[0]
+        return without_port(self.manager_address)
 
     def stands_at(self, node: Node) -> bool:
         """Whether this entry belongs to a machine at the node's address."""

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Network, ip_address
 from pathlib import Path
 from typing import Any, Literal, Self
+
+from recovery.swarm.address import Address
 
 Role = Literal["manager", "worker"]
 Availability = Literal["active", "pause", "drain"]
@@ -23,7 +25,8 @@ class Hop:
     port: int = 22
 
     def __str__(self) -> str:
-        return f"{self.user}@{self.host}:{self.port}" if self.user else f"{self.host}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.user}@{host}:{self.port}" if self.user else f"{host}:{self.port}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,16 +61,21 @@ class Node:
     """One machine of the swarm. Its address does not change."""
 
     name: str
-    address: IPv4Address
+    address: Address
     zone: str = ""
     role: Role = "worker"
     availability: Availability | None = None
     """None leaves the availability as it is. By default, the settings drain the managers of a swarm that Requorum creates."""
     labels: Mapping[str, str] = field(default_factory=dict)
     ssh_address: str = ""
-    data_path_address: IPv4Address | None = None
+    data_path_address: Address | None = None
     """The address of its overlay traffic (``--data-path-addr``). None means its own address."""
     ssh: Login | None = None
+
+    @property
+    def data_path(self) -> Address:
+        """The address of its overlay traffic: ``data_path_address`` if set, otherwise ``address``."""
+        return self.data_path_address or self.address
 
     @property
     def dial(self) -> str:
@@ -87,7 +95,7 @@ class Node:
         known = {key: document[key] for key in cls.__dataclass_fields__ if key in document}
         for key in ("address", "data_path_address"):
             if known.get(key):
-                known[key] = IPv4Address(known[key])
+                known[key] = ip_address(known[key])
         if known.get("ssh"):
             known["ssh"] = Login.from_json(known["ssh"])
         return cls(**known)
@@ -131,7 +139,7 @@ class Ssh:
     """The jump hosts on the way to each machine, the first one first."""
     config_file: Path | None = None
     """The operator's OpenSSH configuration, which comes before all of this and after a machine's own login."""
-    logins: Mapping[IPv4Address, Login] = field(default_factory=dict, hash=False)
+    logins: Mapping[Address, Login] = field(default_factory=dict, hash=False)
     """What the stack file says of single machines, by their address."""
 
     def own(self, node: Node) -> Login:

@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from recovery.swarm.address import without_port
 from recovery.swarm.entries import Member, Told, entries_of
 from recovery.swarm.found import SwarmFacts
 from recovery.swarm.on_node import OnNode
@@ -157,7 +158,7 @@ class NodeReport:
 
     def is_stranded(self, managers: Collection[str]) -> bool:
         """Whether the node is a worker in the swarm that knows managers, but none at one of these addresses."""
-        known = {address.rsplit(":", 1)[0] for address in self.remotes}
+        known = {without_port(address) for address in self.remotes}
         return self.in_swarm and not self.raft and bool(known) and known.isdisjoint(managers)
 
     @property
@@ -304,7 +305,7 @@ class Survey:
     @property
     def known_managers(self) -> frozenset[str]:
         """The addresses of the managers that the engines of nodes know."""
-        return frozenset(remote.rsplit(":", 1)[0] for report in self.reports for remote in report.remotes)
+        return frozenset(without_port(remote) for report in self.reports for remote in report.remotes)
 
     @property
     def told(self) -> Told:

@@ -16,6 +16,11 @@ RULES_OF_IPV4 = (
     f"iptables -w 1 -t mangle -S FORWARD | grep -xF -e '-A FORWARD -j {CHAIN}'"
 )
 """Prints the firewall's rules of IPv4 as the kernel lists them, also those for what the machine forwards."""
+RULES_OF_IPV6 = (
+    f"ip6tables -w 1 -S {CHAIN} && {{ [ ! -s {FIREWALL_PATH}.forward6 ] || {{ ip6tables -w 1 -t mangle -S {CHAIN} && "
+    f"ip6tables -w 1 -t mangle -S FORWARD | grep -xF -e '-A FORWARD -j {CHAIN}'; }}; }}"
+)
+"""The same of IPv6. Only where the nodes have a network of IPv6 are there rules for what the machine forwards."""
 AGENT_HOME = "/usr/local/lib/requorum/agent"
 AGENT_INSTALLED = "/etc/requorum/agent/installed"
 """Holds the digest of the installed agent."""

@@ -10,7 +10,6 @@ from dataclasses import is_dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
-from ipaddress import IPv4Address
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -86,7 +85,7 @@ def _reader(kind: Any) -> Callable[[str], Any] | None:
     """What makes a field of that type from a string in JSON; None if its type is none of strings."""
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         return kind
-    return {str: _text, datetime: _time, IPv4Address: IPv4Address}.get(kind)
+    return {str: _text, datetime: _time}.get(kind)
 
 
 def _time(text: str) -> datetime:

@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import AddressValueError, IPv4Address
 from typing import Any
 
+from recovery.swarm.address import Address, known
 from recovery.swarm.model import NodeReport
 from recovery.swarm.survivor import Survivor
 
@@ -46,13 +46,13 @@ class Single:
 class Remembered:
     """What the files next to a raft log say: the addresses of managers by node ID, and where the node entered its swarm."""
 
-    managers: tuple[tuple[str, IPv4Address], ...] = ()
+    managers: tuple[tuple[str, Address], ...] = ()
     """swarmkit's ``state.json`` (node: persistentRemotes)."""
-    advertised: IPv4Address | None = None
+    advertised: Address | None = None
     """The engine's ``docker-state.json`` (moby, daemon/cluster: nodeStartConfig). Empty on a node that joined."""
-    data_path: IPv4Address | None = None
+    data_path: Address | None = None
 
-    def address(self, node_id: str) -> IPv4Address | None:
+    def address(self, node_id: str) -> Address | None:
         """The address of the node that has this ID; None if no file tells."""
         own = (address for identity, address in self.managers if identity == node_id)
         return next(own, self.advertised)
@@ -61,33 +61,30 @@ class Remembered:
         """The addresses of the managers with other node IDs, in order."""
         mine = self.address(node_id)
         found = {address for identity, address in self.managers if identity != node_id and address != mine}
-        return tuple(str(address) for address in sorted(found))
+        return tuple(str(address) for address in sorted(found, key=lambda one: (one.version, int(one))))
 
 
 def remembered(state: str, engine_state: str) -> Remembered:
     """Read the two files. What cannot be read says nothing."""
     engine = _parsed(engine_state)
-    known = engine if isinstance(engine, dict) else {}
-    addresses = [_address(known.get(key)) for key in ("AdvertiseAddr", "LocalAddr")]
+    started = engine if isinstance(engine, dict) else {}
+    addresses = [_address(started.get(key)) for key in ("AdvertiseAddr", "LocalAddr")]
     return Remembered(
         tuple(_managers(_parsed(state))),
-        next(filter(None, addresses), None),
-        _address(known.get("DataPathAddr")),
+        next((address for address in addresses if address), None),
+        _address(started.get("DataPathAddr")),
     )
 
 
-def _managers(entries: Any) -> Iterable[tuple[str, IPv4Address]]:
+def _managers(entries: Any) -> Iterable[tuple[str, Address]]:
     for entry in entries if isinstance(entries, list) else ():
         if isinstance(entry, dict) and (address := _address(entry.get("addr"))):
             yield str(entry.get("node_id", "")), address
 
 
-def _address(text: Any) -> IPv4Address | None:
-    """The address in ``ADDRESS`` or ``ADDRESS:PORT``; None for an interface, for 0.0.0.0, and for IPv6."""
-    with suppress(AddressValueError):
-        address = IPv4Address(str(text or "").partition(":")[0])
-        return None if address.is_unspecified else address
-    return None
+def _address(text: Any) -> Address | None:
+    """The address in ``ADDRESS`` or ``ADDRESS:PORT``; None for an interface, and for 0.0.0.0."""
+    return known(str(text or ""))
 
 
 def _parsed(text: str) -> Any:

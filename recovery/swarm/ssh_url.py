@@ -1,6 +1,7 @@
 """Where SSH reaches a machine, as OpenSSH writes it: ``ssh://user@host:port``."""
 
 from dataclasses import dataclass
+from ipaddress import IPv6Address
 from urllib.parse import urlsplit
 
 from recovery.swarm.machines import Hop
@@ -16,12 +17,16 @@ class SshUrl:
     user: str = "root"
     port: int = 22
 
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{SCHEME}://{self.user}@{host}:{self.port}"
+
 
 def parse_url(text: str) -> SshUrl:
     """The parts of ``ssh://[user@]host[:port]``, also without ``ssh://``. Raises: ValueError, in words for the operator."""
     form = "give ssh://user@host or ssh://user@host:port"
     try:
-        parts = urlsplit(text if "://" in text else f"{SCHEME}://{text}")
+        parts = urlsplit(text if "://" in text else f"{SCHEME}://{_bracketed(text)}")
         port = parts.port
     except ValueError:
         raise ValueError(f"{text!r} has no usable host and port: {form}") from None
@@ -30,6 +35,15 @@ def parse_url(text: str) -> SshUrl:
     if parts.scheme != SCHEME or not parts.hostname or parts.path.strip("/") or parts.query or parts.fragment:
         raise ValueError(f"{text!r} is no address for SSH: {form}")
     return SshUrl(parts.hostname, parts.username or SshUrl.user, SshUrl.port if port is None else port)
+
+
+def _bracketed(text: str) -> str:
+    """An IPv6 address that stands alone, in brackets, as OpenSSH takes it without."""
+    user, at, host = text.rpartition("@")
+    try:
+        return f"{user}{at}[{IPv6Address(host)}]"
+    except ValueError:
+        return text
 
 
 def parse_hop(text: str) -> Hop:

@@ -49,7 +49,7 @@ class Cluster:
         self.bucket.empty()
         for engine in self._engines:
             image.ensure(self.lab, engine)
-        stranger = Node(name="stranger", address=self.settings.subnet[256 + 99])
+        stranger = Node(name="stranger", address=self.settings.subnet.every[0][256 + 99])
         self._make([stranger])
         self.foreign = Foreign.of(self.settings, stranger)
         nodes.lose(self.lab, [stranger.name])

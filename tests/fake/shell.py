@@ -116,7 +116,7 @@ class FakeShell:
                 "remove former swarm directories",
                 lambda: self._remove_former(machine, float(arguments[0])),
             ),
-            redirect.OPEN: ("open a detour", lambda: self._detour(machine, *arguments)),
+            redirect.OPEN: ("open a detour", lambda: self._detour(machine, *arguments[1:])),
             RESTART: ("restart its engine", lambda: self._restart(machine)),
             swarm_directory.PROVEN: ("take the mark off", lambda: self._proven(machine)),
         }

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, ip_address
 from pathlib import Path
 from threading import Thread
 from types import SimpleNamespace
@@ -233,3 +233,10 @@ def test_an_sshd_that_is_slow_to_answer_is_ready(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(socket, "create_connection", lambda _, timeout: connect(here, timeout))
     with late(server, 1.2, b"SSH-2.0-late"):
         lab_nodes._wait_for_ssh("a", "10.80.1.11", time.monotonic() + 3)
+
+
+def test_a_node_with_an_ipv6_address_has_an_ipv4_address_of_the_same_zone_and_number() -> None:
+    lab = Instance(88)
+    assert node_container.beside(lab, "fd00:88::2:12") == "10.88.2.12"
+    assert ip_address("fd00:88::2:12") in lab.subnet6
+    assert ip_address("fd00:89::2:12") not in lab.subnet6

@@ -103,3 +103,26 @@ def test_a_container_keeps_all_that_it_got_from_its_first_name(monkeypatch: pyte
     assert before == after
     assert after[f"{A}-container"]["name"] == after[f"{A}-container"]["hostname"] == "manager-a"
     assert after[f"{A}-container"]["aliases"] == ["manager-a"]
+
+
+IPV6 = make.raw(
+    subnet="fd00:77::/64",
+    managers=[{"address": f"fd00:77::{zone}:{zone + 10}"} for zone in (1, 2, 3)],
+    workers=[{"address": "fd00:77::1:21"}],
+)
+
+
+def test_a_resource_at_an_ipv6_address_has_no_colon_in_its_name() -> None:
+    of = parse(IPV6)
+    moved = [move("manager-a", "fd00:77::9:9", "fd00:77::1:11")]
+    found = identity.of(of, moved, {})
+    assert found.resource(of.managers[0], "member") == "fd00-77--1-11-member"
+    aliases = found.aliases(of.managers[0], "container", plain=True).aliases or ()
+    assert [str(alias.name) for alias in aliases] == ["manager-a", "fd00-77--9-9-container"]
+
+
+def test_a_node_container_gets_the_address_of_its_node_in_its_family(monkeypatch: pytest.MonkeyPatch) -> None:
+    for of, family in ((S, "ipv4Address"), (parse(IPV6), "ipv6Address")):
+        made = declared(of, monkeypatch, {node.name: node.name for node in of.nodes})
+        given = [network for one in made.values() for network in one["networksAdvanced"]]
+        assert sorted(network[family] for network in given) == sorted(str(node.address) for node in of.nodes)

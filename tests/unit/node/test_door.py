@@ -92,3 +92,16 @@ def test_a_command_by_hand_enters_as_requorum_does() -> None:
     assert plain.command(NODE, "reboot") == "ssh root@a.example.org reboot"
     ops = replace(SSH, user="ops", port=2222, jump=(Hop(host="b", user="j"),))
     assert ops.command(NODE, "reboot") == "ssh -i key -p 2222 -J j@b:22 ops@a.example.org sudo reboot"
+
+
+@pytest.mark.parametrize(
+    ("dial", "port", "shown"),
+    [
+        ("192.0.2.1", 22, "root@192.0.2.1"),
+        ("192.0.2.1", 2222, "root@192.0.2.1:2222"),
+        ("fd00::1", 22, "root@[fd00::1]"),
+        ("fd00::1", 2222, "root@[fd00::1]:2222"),
+    ],
+)
+def test_a_door_is_shown_so_that_its_port_can_be_told(dial: str, port: int, shown: str) -> None:
+    assert str(door(replace(NODE, ssh_address=dial), replace(SSH, port=port))) == shown

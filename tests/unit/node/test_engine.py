@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, ip_address
 from typing import Any
 
 import pytest
@@ -58,6 +58,26 @@ def test_a_node_takes_its_data_path_address_wherever_it_enters_a_swarm(
     found.force_new_cluster()
     found.join([A], "token")
     assert given == [str(address) if address else None] * 3
+
+
+@pytest.mark.parametrize(
+    ("address", "listens", "remote"),
+    [("10.77.1.11", "0.0.0.0:2377", "10.77.1.11:2377"), ("fd00::11", "[::]:2377", "[fd00::11]:2377")],
+)
+def test_a_node_enters_a_swarm_at_its_address_of_either_family(
+    wires: Wires, monkeypatch: pytest.MonkeyPatch, address: str, listens: str, remote: str
+) -> None:
+    given: list[Any] = []
+    for verb in ("init_swarm", "join_swarm"):
+        monkeypatch.setattr(FakeApi, verb, lambda *_, **named: given.append(named))
+    node = replace(A, address=ip_address(address))
+    with Shell(A, S.ssh) as shell:
+        found = Engine(shell)
+    found.node = node
+    found.init(SwarmOptions())
+    found.join([node], "token")
+    assert [(one["advertise_addr"], one["listen_addr"]) for one in given] == [(address, listens)] * 2
+    assert given[1]["remote_addrs"] == [remote]
 
 
 def fails(monkeypatch: pytest.MonkeyPatch, verb: str, words: str, *, times: int, done: bool = False) -> None:

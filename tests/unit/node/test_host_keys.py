@@ -39,6 +39,16 @@ def test_what_is_pinned_lets_a_shell_in(door: Door, shown: Shown, tmp_path: Path
         assert opened.run(["little"]).stdout == b"little"
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_machine_with_one_kind_of_host_key_is_pinned_and_entered(kind: str, tmp_path: Path) -> None:
+    with serving(tmp_path, kinds=(kind,)) as alone:
+        found = shown_by("127.0.0.1", alone.port)
+        assert [key.algorithm for key in found.keys] == [kind]
+        pin([found], tmp_path / "pinned")
+        with alone.shell(known=tmp_path / "pinned") as opened:
+            assert opened.run(["little"]).stdout == b"little"
+
+
 def test_keys_are_pinned_once_and_what_was_in_the_file_stays(shown: Shown, tmp_path: Path) -> None:
     (known := tmp_path / "known_hosts").write_text("# mine")
     assert unpinned(shown, known) == shown.keys

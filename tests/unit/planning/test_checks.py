@@ -1,5 +1,7 @@
 """What a proof says beside who is a member: what is fine, what is said, and what it fails on."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -42,6 +44,14 @@ def test_tasks(service: Service, tasks: list[Task], before: dict[str, int], resu
     (check,) = planning_checks.tasks(Workload((service,), tuple(tasks)), {"n1", "n2"}, Before({"worker-1": ran}))
     assert (check.result, check.subject) == (result, service.name)
     assert check.detail.startswith(detail)
+
+
+def test_nodes_that_are_not_named_are_counted_and_nothing_depends_on_them() -> None:
+    ready, *_ = make.members(S.workers, leader="")
+    (check,) = planning_checks.not_named([ready, replace(ready, node_id="id-x", ready=False)])
+    assert check.result is Result.OK
+    assert check.detail.startswith("1 Ready, 1 Down")
+    assert planning_checks.not_named([]) == ()
 
 
 def test_a_shared_virtual_ip_names_its_services_and_its_network(snapshot: SnapshotAssertion) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from recovery.errors import Refused
 from recovery.planning import firewall, preparation
-from recovery.settings import Settings
+from recovery.settings import Settings, parse
 from recovery.swarm.entries import Member
 from recovery.swarm.model import Survey
 from recovery.swarm.on_node import Chain, Connection, OnNode
@@ -42,6 +42,27 @@ def test_the_nodes_network_is_let_in_and_everybody_else_is_kept_out_in_both_fami
         assert [rule.split()[-1] for rule in rules[-2:]] == ["DROP", "DROP"]
         assert "DROP" not in " ".join(rules[:-2])
         assert "7946,4799" in rules[-1]
+
+
+def test_nodes_with_networks_of_both_families_are_let_in_by_both_and_from_nowhere_else() -> None:
+    of = parse(make.raw(subnet="10.77.0.0/16, 10.99.0.0/24, fd00:77::/64"))
+    made = firewall.rules(of, 4789)
+    for rules, networks in ((made.ipv4, ("10.77.0.0/16", "10.99.0.0/24")), (made.ipv6, ("fd00:77::/64",))):
+        accepted = {rule.split()[3] for rule in rules if rule.endswith("ACCEPT")}
+        assert accepted == set(networks)
+        assert [rule.split()[-1] for rule in rules[-2:]] == ["DROP", "DROP"]
+    returned = len(("10.77.0.0/16", "10.99.0.0/24"))
+    assert [rule.split()[-1] for rule in made.forwarded[:returned]] == ["RETURN"] * returned
+    assert all(" -d " in rule and rule.endswith("DROP") for rule in made.forwarded[returned:])
+    assert [rule.split()[3] for rule in made.forwarded6] == ["fd00:77::/64"] * 4
+    assert firewall.rules(S, 4789).forwarded6 == ()
+
+
+@pytest.mark.parametrize(("address", "refused"), [("fd00:77::9", False), ("fd00:78::9", True)])
+def test_a_node_outside_every_network_of_its_family_is_cut_off(address: str, refused: bool) -> None:
+    of = parse(make.raw(subnet="10.77.0.0/16, fd00:77::/64"))
+    seen = found(of, BARE, stranger(address))
+    assert bool(firewall.outside(of, seen)) is refused
 
 
 @pytest.mark.parametrize(

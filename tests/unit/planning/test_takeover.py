@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, ip_address
 from typing import Any
 
 import pytest
@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from recovery.errors import Refused
 from recovery.planning import takeover
 from recovery.settings import parse
-from recovery.settings.placement import common_network
+from recovery.settings.placement import common_networks
+from recovery.swarm.address import Address
 from recovery.swarm.entries import Member
 from recovery.swarm.found import SwarmFacts
 from recovery.swarm.machines import Node
@@ -52,7 +53,8 @@ def values(
 
 
 def network(of: dict[str, Any]) -> str:
-    return str(common_network([IPv4Address(node["address"]) for node in [*of["managers"], *of.get("workers", ())]]))
+    every = [*of["managers"], *of.get("workers", ())]
+    return ", ".join(map(str, common_networks([ip_address(node["address"]) for node in every])))
 
 
 def test_nodes_come_as_they_are_managers_first_and_nothing_else_is_named() -> None:
@@ -114,8 +116,8 @@ def test_a_worker_that_is_down_is_left_alone() -> None:
         (report(member(1), control=False), "no-leader"),
         (report(member(1), member(2, reachable=False)), "silent-manager"),
         (report(member(1), member(2, manager_address="")), "silent-manager"),
-        (report(member(1), member(2, "worker", address="fd00::2")), "no-ipv4-address"),
-        (report(member(1), member(2, "worker", address="0.0.0.0")), "no-ipv4-address"),
+        (report(member(1), member(2, "worker", address="m2.example.org")), "no-address"),
+        (report(member(1), member(2, "worker", address="0.0.0.0")), "no-address"),
     ],
 )
 def test_a_swarm_that_cannot_be_taken_over_now_is_refused(seen: NodeReport, code: str) -> None:
@@ -159,8 +161,23 @@ def test_the_settings_of_any_swarm_are_accepted(
     assert {node.availability for node in settings.nodes} == {None}
 
 
-@given(st.sets(st.ip_addresses(v=4, network="10.0.0.0/8"), min_size=1, max_size=6))
-def test_the_network_of_nodes_has_them_all_and_none_at_its_ends(addresses: set[IPv4Address]) -> None:
-    found = common_network(addresses)
-    assert all(found.network_address < address < found.broadcast_address for address in addresses)
-    assert found.prefixlen <= 24
+IN_ONE = {4: st.ip_addresses(v=4, network="10.0.0.0/8"), 6: st.ip_addresses(v=6, network="fd00::/8")}
+
+
+@given(st.sets(st.one_of(*IN_ONE.values()), min_size=1, max_size=6))
+def test_the_networks_of_nodes_have_them_all_and_none_at_their_ends(addresses: set[Address]) -> None:
+    found = common_networks(addresses)
+    assert [network.version for network in found] == sorted({address.version for address in addresses})
+    for network in found:
+        own = [address for address in addresses if address.version == network.version]
+        assert all(address in network for address in own)
+        assert not {network.network_address, network.broadcast_address} & set(own)
+        assert network.prefixlen <= {4: 24, 6: 64}[network.version]
+
+
+def test_a_swarm_with_ipv6_addresses_is_taken_over_as_it_is() -> None:
+    first = member(1, address="fd00:1::11", manager_address="[fd00:1::11]:2377")
+    found = {**values(first, member(2, "worker", address="FD00:1:0::21")), **REST}
+    settings = parse({**found, "subnet": network(found)})
+    assert [str(node.address) for node in settings.nodes] == ["fd00:1::11", "fd00:1::21"]
+    assert str(settings.subnet) == "fd00:1::/64"

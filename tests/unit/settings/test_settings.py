@@ -28,11 +28,46 @@ def test_names_zones_and_roles_are_filled_in() -> None:
     ]
 
 
+def test_nodes_may_have_ipv6_addresses_in_several_networks() -> None:
+    made = parse(
+        raw(
+            subnet="fd00:1::/64, fd00:2::/64,10.77.0.0/16",
+            managers=[{"address": "fd00:1::11"}, {"address": "FD00:2:0::12"}, {"address": "fd00:1::13"}],
+            workers=[{"address": "fd00:1::21"}, {"address": "10.77.1.21", "dataPathAddress": "fd00:1::22"}],
+        )
+    )
+    assert [str(node.address) for node in made.nodes] == [
+        *("fd00:1::11", "fd00:2::12", "fd00:1::13", "fd00:1::21", "10.77.1.21")
+    ]
+    assert [worker.name for worker in made.workers] == ["worker-fd00-1--21", "worker-10-77-1-21"]
+    assert [Node.from_json(node.to_json()) for node in made.nodes] == list(made.nodes)
+    assert str(made.subnet) == "fd00:1::/64, fd00:2::/64, 10.77.0.0/16"
+
+
+def test_a_swarm_that_was_there_may_have_overlay_traffic_of_both_families() -> None:
+    both = raw(subnet="10.77.0.0/16, fd00::/64", workers=[{"address": "fd00::21"}])
+    assert parse({**both, "clusterId": "id"}).adopted
+
+
 MANAGERS = RAW["managers"]
 BAD: list[tuple[str, dict[str, Any], str, str]] = [
     ("even", raw(managers=[*MANAGERS, {"address": "10.77.1.14"}]), "managers", "setting-invalid"),
     ("two", raw(managers=MANAGERS[:2]), "managers", "setting-invalid"),
     ("duplicate address", raw(workers=[{"address": "10.77.1.11"}]), "workers[0].address", "setting-invalid"),
+    ("a list of networks, which Pulumi takes for no text", raw(subnet=["10.77.0.0/16"]), "subnet", "setting-invalid"),
+    ("a network with bits of a host", raw(subnet="10.77.0.1/16"), "subnet", "setting-invalid"),
+    (
+        "an address of one link",
+        raw(subnet="fe80::/64", managers=[{"address": "fe80::1"}], workers=[]),
+        "managers[0].address",
+        "setting-invalid",
+    ),
+    (
+        "overlay traffic of both families",
+        raw(subnet="10.77.0.0/16, fd00::/64", workers=[{"address": "fd00::21"}]),
+        "managers",
+        "setting-invalid",
+    ),
     ("out of subnet", raw(workers=[{"address": "10.78.1.21"}]), "workers[0].address", "setting-invalid"),
     ("not an address", raw(workers=[{"address": "10.77.1.300"}]), "workers[0].address", "setting-invalid"),
     ("unknown zone", raw(workers=[{"address": "10.77.1.21", "zone": "x"}]), "workers[0].zone", "setting-invalid"),

@@ -17,6 +17,7 @@ from recovery.node.ssh import Shell
 from recovery.operations.assess import Assessment
 from recovery.planning.diagnosis import Kind, diagnose
 from recovery.planning.plan import Plan
+from recovery.settings import Settings, parse
 from recovery.survey import nodes
 from recovery.swarm.engine_kind import unsupported
 from recovery.swarm.model import NodeReport, Reach
@@ -45,6 +46,34 @@ def test_an_engine_of_another_kind_is_refused_while_all_is_well(
     with pytest.raises(Refused, match=rf"{node}: (?s:.*)it is podman(?s:.*)code: engine-unsupported$"):
         found.require_safe(OF)
     assessed(reports, "nobody").require_safe(OF)
+
+
+IPV6 = {
+    "subnet": "fd00::/64",
+    "managers": [{"address": f"fd00::{last}"} for last in (11, 12, 13)],
+    "workers": [{"address": "fd00::21"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("of", "engine", "refused"),
+    [
+        (parse(make.raw(**IPV6)), "24.0.9", True),
+        (parse(make.raw(**IPV6)), "25.0.1", False),
+        (parse(make.raw(**IPV6, clusterId=make.CLUSTER)), "24.0.9", False),
+        (OF, "24.0.9", False),
+    ],
+    ids=["too old", "new enough", "it was there", "IPv4"],
+)
+def test_an_engine_that_is_too_old_for_ipv6_is_refused(of: Settings, engine: str, refused: bool) -> None:
+    seen = make.survey([replace(one, engine=engine) for one in make.healthy(of).reports])
+    found = diagnose(seen, make.CLUSTER, cluster=of.cluster, copies=False)
+    assessment = Assessment(seen, found, Plan(found.kind))
+    if not refused:
+        assessment.require_safe(of)
+        return
+    with pytest.raises(Refused, match=r"code: engine-without-ipv6$"):
+        assessment.require_safe(of)
 
 
 def test_where_there_is_something_to_recover_nothing_is_refused_for_that() -> None:

@@ -1,7 +1,7 @@
 """What the files next to a raft log say of its manager, and of the others."""
 
 from dataclasses import replace
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, ip_address
 
 import pytest
 
@@ -28,7 +28,7 @@ def test_its_own_entry_tells_its_address_and_the_rest_are_the_others() -> None:
         ('{"AdvertiseAddr":"","LocalAddr":"10.0.0.8"}', "10.0.0.8"),
         ('{"AdvertiseAddr":"eth0:2377","LocalAddr":""}', None),
         ('{"AdvertiseAddr":"0.0.0.0:2377"}', None),
-        ('{"AdvertiseAddr":"[2001:db8::1]:2377"}', None),
+        ('{"AdvertiseAddr":"[2001:db8::1]:2377"}', "2001:db8::1"),
         ("", None),
         ("[]", None),
         ('{"AdvertiseAddr":7}', None),
@@ -37,7 +37,7 @@ def test_its_own_entry_tells_its_address_and_the_rest_are_the_others() -> None:
 def test_without_an_entry_of_its_own_the_engines_file_tells_it(engine: str, address: str | None) -> None:
     for state in ("", "null", "{}", "[1]", '[{"node_id":"another","addr":"0.0.0.0:2377"}]', '[{"addr":null}]'):
         files = remembered(state, engine)
-        assert files.address(ME) == (IPv4Address(address) if address else None)
+        assert files.address(ME) == (ip_address(address) if address else None)
         assert files.others(ME) == ()
 
 

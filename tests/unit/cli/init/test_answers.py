@@ -117,7 +117,7 @@ def test_what_cannot_be_used_is_asked_again(desk: Desk) -> None:
     done = desk.init(typed="\n".join(answers) + "\n")
     assert done.exit_code == 0, done.output
     for said in (
-        "'here' is no IPv4 address",
+        "'here' is no address",
         "2 managers cannot be",
         "/nowhere: No such file",
         "'A_B' cannot be",

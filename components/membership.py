@@ -35,6 +35,7 @@ from recovery.planning.diagnosis import NO_QUORUM, Diagnosis, Kind, diagnose
 from recovery.planning.membership import Membership, membership_of
 from recovery.planning.plan import Plan
 from recovery.planning.record import from_record, to_record
+from recovery.planning.votes import of_leaving
 from recovery.settings import Settings
 from recovery.steps.member import bring_back
 from recovery.steps.outcome import JoinResult
@@ -196,7 +197,9 @@ class HealthProvider(_Provider):
     def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
         """Pulumi calls this for a preview too, which therefore says who leaves."""
         if departed := _departed(olds, news):
-            for line in departures.lines(departures.leaving(_look(self._cluster), departed)):
+            seen = _look(self._cluster)
+            votes = of_leaving(self._cluster.settings, seen)
+            for line in departures.lines(departures.leaving(seen, departed), votes):
                 say(line)
         rests = any(olds.get(key) != news.get(key) for key in ("cluster_id", "generation", "members"))
         wants = _of_wanted(olds, news) != _of_wanted(news, news)

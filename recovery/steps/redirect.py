@@ -70,6 +70,6 @@ def _redirect_worker(run: Run, report: NodeReport, manager: Node) -> None:
         )
 
     def knows_one() -> bool:
-        return not ask(shell).is_stranded(run.settings.managers)
+        return not ask(shell).is_stranded([str(manager.address) for manager in run.settings.managers])
 
     until(knows_one, votes.SECONDS, pause=PAUSE, otherwise=failure)

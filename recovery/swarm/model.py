@@ -1,6 +1,6 @@
 """The state of a swarm at one moment, as frozen values on which decisions are based."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -153,11 +153,10 @@ class NodeReport:
         idle = self.reach is Reach.ANSWERS and self.state is LocalState.INACTIVE
         return idle and self.raft and not self.placed
 
-    def is_stranded(self, managers: "Iterable[Node]") -> bool:
-        """Whether the node is a worker in the swarm that knows managers, but none of ``managers`` by its address."""
+    def is_stranded(self, managers: Collection[str]) -> bool:
+        """Whether the node is a worker in the swarm that knows managers, but none at the addresses of ``managers``."""
         known = {address.rsplit(":", 1)[0] for address in self.remotes}
-        knows = known & {str(manager.address) for manager in managers}
-        return self.in_swarm and not self.raft and bool(known) and not knows
+        return self.in_swarm and not self.raft and bool(known) and not known & set(managers)
 
     @property
     def holds_raft(self) -> bool:
@@ -292,8 +291,14 @@ class Survey:
 
     @property
     def stranded(self) -> tuple[NodeReport, ...]:
-        """The workers in the swarm that know no address of a manager. They never find a manager by themselves."""
-        return tuple(report for report in self.workers if report.is_stranded([m.node for m in self.managers]))
+        """The workers in the swarm that know no address of a manager. They never find a manager by themselves.
+
+        A manager that the settings have no more still answers at its address, as long as it votes there.
+        """
+        listed = self.leader.members if self.leader else ()
+        voters = {entry.address for entry in listed if entry.reachable and entry.raft_address == entry.address}
+        known = voters | {str(manager.node.address) for manager in self.managers}
+        return tuple(report for report in self.workers if report.is_stranded(known))
 
     @property
     def known_managers(self) -> frozenset[str]:
@@ -320,9 +325,8 @@ class Inventory:
 
     def common_with(self, later: "Inventory") -> "Inventory":
         """The objects that are in this inventory and in a later one, at the index of this inventory."""
-        return Inventory(
-            {kind: ids & later.objects.get(kind, frozenset()) for kind, ids in self.objects.items()}, self.index
-        )
+        both = {kind: ids & later.objects.get(kind, frozenset()) for kind, ids in self.objects.items()}
+        return Inventory(both, self.index)
 
     def missing_from(self, other: "Inventory") -> dict[str, list[str]]:
         """The IDs by kind that this inventory has and ``other`` lacks."""

@@ -9,6 +9,8 @@ from tests.unit import factories as make
 from tests.unit.planning.plans import LOST, MOVED, changed, choice, named, plan
 from tests.unit.planning.test_diagnosis import W1, A, B, C, S, led
 
+ADDRESSES = [str(manager.address) for manager in S.managers]
+
 
 def test_a_restore_elsewhere_shows_what_follows_and_the_seed_s_vote_is_given_anew_beside_a_second_manager() -> None:
     stranded = replace(make.worker(W1), remotes=("10.70.0.1:2377", "10.70.0.2:2377"))
@@ -93,7 +95,16 @@ def test_a_vote_is_not_given_anew_where_no_other_manager_can_be_beside_it() -> N
 )
 def test_a_worker_is_stranded_that_knows_no_manager_of_now(remotes: tuple[str, ...], is_so: bool) -> None:
     seen = replace(make.worker(W1), remotes=remotes)
-    assert seen.is_stranded(S.managers) is is_so
-    assert not replace(make.leaderless(A), remotes=remotes).is_stranded(S.managers), (
+    assert seen.is_stranded(ADDRESSES) is is_so
+    assert not replace(make.leaderless(A), remotes=remotes).is_stranded(ADDRESSES), (
         "a manager finds its peers by its log"
     )
+
+
+@pytest.mark.parametrize("votes", [True, False], ids=["it votes there", "its vote is where it was before"])
+def test_a_worker_that_knows_a_manager_of_now_is_not_stranded_whatever_the_file_calls_it(votes: bool) -> None:
+    only = replace(A, role="worker")
+    entry = replace(make.members([A], leader=A.name)[0], address=str(A.address) if votes else "10.77.9.9")
+    leader = replace(make.manager(only, [A]), members=(entry,))
+    seen = make.survey([leader, make.empty(B), replace(make.worker(W1), remotes=(f"{A.address}:2377",))])
+    assert [report.node.name for report in seen.stranded] == ([] if votes else [W1.name])

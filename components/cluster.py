@@ -129,12 +129,13 @@ class Cluster(pulumi.ComponentResource):
         """Join managers one after the other, because each join changes the quorum, and then workers in parallel.
 
         Stranded workers join in parallel with the managers, because a new leader gives their tasks to other nodes. Silent
-        nodes do not change.
+        nodes do not change. Workers with a vote lose it at last, one after the other.
         """
         members: dict[str, Member] = {}
         diagnosis = assessment.diagnosis
         before: list[pulumi.Resource] = [quorum]
-        for node in settings.nodes:
+        voting = diagnosis.stand_ins
+        for node in sorted(settings.nodes, key=lambda node: voting.index(node.name) if node.name in voting else -1):
             awaited = [quorum] if node.name in diagnosis.stranded else before
             options = mine.merge(
                 pulumi.ResourceOptions(
@@ -148,7 +149,7 @@ class Cluster(pulumi.ComponentResource):
             members[node.name] = Member(
                 node, names, assessment.plan, changes, identities[node.name], generation, managers, options
             )
-            if node.role == "manager":
+            if node.role == "manager" or node.name in voting:
                 before = [quorum, members[node.name]]
         return members
 

@@ -36,6 +36,7 @@ from recovery.planning.diagnosis import NO_QUORUM, Diagnosis, Kind, diagnose
 from recovery.planning.membership import Membership, membership_of
 from recovery.planning.plan import Plan
 from recovery.planning.record import from_record, source_record, to_record
+from recovery.planning.votes import of_leaving
 from recovery.settings import Settings
 from recovery.steps.member import bring_back
 from recovery.steps.outcome import JoinResult
@@ -199,7 +200,9 @@ class HealthProvider(_Provider):
         for line in trust.since_proven(news.get("source") or {}, olds["members"]):
             say(line)
         if departed := _departed(olds, news):
-            for line in departures.lines(departures.leaving(_look(self._cluster), departed)):
+            seen = _look(self._cluster)
+            votes = of_leaving(self._cluster.settings, seen)
+            for line in departures.lines(departures.leaving(seen, departed), votes):
                 say(line)
         rests = any(olds.get(key) != news.get(key) for key in ("cluster_id", "generation", "members"))
         wants = _of_wanted(olds, news) != _of_wanted(news, news)

@@ -11,7 +11,7 @@ from recovery.copies.escrow import Escrow
 from recovery.copies.swarm_id import known_id
 from recovery.errors import Refused
 from recovery.operations import agents, consent, readiness, reports, unfinished
-from recovery.planning import access, address_changes, changes
+from recovery.planning import access, address_changes, changes, votes
 from recovery.planning.changes import Changes
 from recovery.planning.conditions import Condition
 from recovery.planning.decide import make_plan
@@ -88,6 +88,7 @@ class Assessment:
             doing = f"preparing changes to cluster {settings.cluster}"
             remedy = self.guidance(settings).command or refusal.remedy
             raise Refused(doing, f"{refusal.why}. {UNCHANGED}", remedy=remedy, code=refusal.code)
+        votes.require_safe(settings, self.survey)
         strange = next((report for report in self.survey.reports if report.unsupported), None)
         well = self.diagnosis.kind in (Kind.HEALTHY, Kind.ABSENT)  # a recovery goes on in spite of it
         if strange and well:
@@ -148,6 +149,7 @@ def assess(cluster: Cluster, *, typed: bool = False, now: datetime | None = None
         search.choice.manifest if search.choice else None,
         seen.told,
     )
+    moved = address_changes.without_replaced(moved, seen)
     address_changes.require_allowed(settings, moved, seen)
     require_vacated(cluster, moved, known)
     if diagnosis.kind in (Kind.ALL_LOST, Kind.QUORUM_LOST):

@@ -5,11 +5,13 @@ from recovery.errors import Refused
 from recovery.operations import lifecycle
 from recovery.operations.assess import Assessment
 from recovery.operations.report import COMMAND_LINE
+from recovery.planning.diagnosis import Diagnosis
 from recovery.progress import Say
 from recovery.steps.member import bring_back
 from recovery.steps.prove import Health
 from recovery.steps.quorum import establish
 from recovery.steps.run import Run
+from recovery.swarm.machines import Node
 from recovery.swarm.model import Reach
 
 
@@ -40,9 +42,15 @@ def _recover_all(cluster: Cluster, assessment: Assessment, say: Say) -> Health:
     lifecycle.begin(cluster, assessment, how=COMMAND_LINE, say=say)
     run = Run(cluster, plan, say)
     quorum = establish(run, known=diagnosis.cluster_id)
-    # Stranded workers come first: a new leader gives their tasks to other nodes after a while.
-    for node in sorted(settings.nodes, key=lambda node: node.name not in diagnosis.stranded):
+    for node in sorted(settings.nodes, key=lambda node: _turn(node, diagnosis)):
         if node.name not in diagnosis.left_alone:
             bring_back(run, node)
     lifecycle.fresh_copies(cluster, say=say)
     return lifecycle.finish(cluster, quorum.cluster_id, how=COMMAND_LINE, recover=settings.recover, say=say)
+
+
+def _turn(node: Node, diagnosis: Diagnosis) -> int:
+    """When a node is brought back. Stranded workers come first: a new leader gives their tasks to other nodes after a while."""
+    if node.name in diagnosis.stranded:
+        return -1
+    return 1 + diagnosis.stand_ins.index(node.name) if node.name in diagnosis.stand_ins else 0

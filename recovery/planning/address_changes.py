@@ -16,7 +16,7 @@ from recovery.copies.manifest import Manifest
 from recovery.errors import Refused
 from recovery.swarm.entries import NOBODY, Told
 from recovery.swarm.machines import Node
-from recovery.swarm.model import AddressChange, Survey
+from recovery.swarm.model import AddressChange, Reach, Survey
 
 if TYPE_CHECKING:
     from recovery.settings import Settings
@@ -57,6 +57,16 @@ def since_copied(
     return address_changes(nodes, copies, told)
 
 
+def without_replaced(moves: Iterable[AddressChange], survey: Survey) -> tuple[AddressChange, ...]:
+    """The moves, but for managers whose name another machine has now, while a swarm with a leader lists them as before.
+
+    The machine at the new address is empty. It joins as another node, and the manager at the old address leaves.
+    """
+    listed = {entry.node_id for entry in survey.leader.members if entry.votes} if survey.leader else set()
+    empty = {report.node.name for report in survey.managers if report.known_lost and report.reach is not Reach.NAMED}
+    return tuple(move for move in moves if move.manager not in empty or move.node_id not in listed)
+
+
 def forbidden(moves: Sequence[AddressChange], survey: Survey) -> tuple[AddressChange, ...]:
     """The impossible moves: the swarm lives, and these managers vote, or wait for a quorum, at their old addresses.
 
@@ -75,10 +85,9 @@ def require_allowed(settings: Settings, moves: Sequence[AddressChange], survey: 
     for move in forbidden(moves, survey)[:1]:
         raise Refused(
             f"preparing changes to cluster {settings.cluster}",
-            f"the swarm has {move.manager} at {move.old}, and the settings have it at {move.new}. A manager's address can "
-            "change only when all managers are lost",
-            remedy=f"set its address to {move.old} again in requorum:managers. To use {move.new}, add a manager with "
-            "another name",
+            f"the swarm has {move.manager} at {move.old}, and the settings have it at {move.new}. While managers live, only "
+            "an empty machine can take a manager's place",
+            remedy=f"set its address to {move.old} again in requorum:managers, or give it an empty machine at {move.new}",
             node=move.manager,
             code="manager-moved",
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from recovery.planning import departures, firewall
+from recovery.planning import departures, firewall, votes
 from recovery.planning.entries import stale
 from recovery.planning.preparation import PACKAGES, Preparation, closing, prepare
 from recovery.swarm import raft_options
@@ -44,6 +44,8 @@ class Changes:
     """The preparation of each node, and how the machine differs from it."""
     agents: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """How the agent of a manager differs from the settings and from what was installed."""
+    votes: tuple[str, ...] = ()
+    """One vote after the other, as the plan's steps and the changes of entries give and take them."""
     notes: tuple[str, ...] = ()
 
     @property
@@ -51,7 +53,7 @@ class Changes:
         """The changes as preview shows them."""
         swarm = (f"change: swarm: {text}" for text in self.options)
         nodes = (f"change: {name}: {text}" for name, texts in self.entries.items() for text in texts)
-        return (*swarm, *nodes, *self.drift, *(f"note: {note}" for note in self.notes))
+        return (*swarm, *nodes, *self.votes, *self.drift, *(f"note: {note}" for note in self.notes))
 
     @property
     def alters(self) -> bool:
@@ -90,12 +92,13 @@ def find(settings: Settings, survey: Survey, plan: Plan, agents: Mapping[str, st
         entries={name: texts for name, texts in found.items() if texts},
         machines=prepare(settings, survey),
         agents={report.node.name: tuple(_of_agent(report, agents)) for report in survey.managers},
+        votes=tuple(votes.lines(settings, survey)),
         notes=(
             *settings.weaknesses,
             *firewall.notes(settings, survey, closing(settings, survey)),
             *(_notes(settings.swarm, facts) if facts else ()),
             *_data_paths(settings, survey),
-            *departures.notes(survey),
+            *departures.notes(survey, votes.of_leaving(settings, survey)),
         ),
     )
 

@@ -34,7 +34,7 @@ class Groups:
     away: tuple[str, ...] = ()
     """Nodes that are declared lost. They have no machine that could join."""
     stand_ins: tuple[str, ...] = ()
-    """Workers of the settings that were promoted and hold the raft log."""
+    """Workers of the settings that were promoted and hold the raft log, the leader last: it hands over once."""
     unfinished: tuple[str, ...] = ()
     """Nodes whose return to the swarm was interrupted: a manager without a vote, or a node with two entries."""
     misplaced: tuple[str, ...] = ()
@@ -88,7 +88,7 @@ def group(survey: Survey) -> Groups:
         silent=names(lambda report: report.reach in _MAY_HIDE and not report.halted),
         unseen=names(lambda report: report.reach in ACCESS_FAULTS),
         away=names(lambda report: report.reach is Reach.NAMED),
-        stand_ins=names(lambda report: report.holds_raft, survey.workers),
+        stand_ins=names(lambda report: report.holds_raft, sorted(survey.workers, key=_leads)),
         unfinished=names(lambda report: leader is not None and _is_unfinished(report, leader, survey)),
         misplaced=tuple(survey.misplaced),
         stranded=tuple(report.node.name for report in survey.stranded),
@@ -103,6 +103,10 @@ def group(survey: Survey) -> Groups:
         halted=names(lambda report: report.halted, survey.managers),
         full=names(lambda report: bool(report.full), survey.managers),
     )
+
+
+def _leads(report: NodeReport) -> bool:
+    return any(member.leader and member.node_id == report.node_id for member in report.members)
 
 
 def _is_missing(report: NodeReport, leader: NodeReport | None) -> bool:

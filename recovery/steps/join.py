@@ -11,6 +11,7 @@ from recovery.errors import ProofFailed
 from recovery.node.engine import Engine
 from recovery.planning.entries import is_forsaken, stale
 from recovery.planning.steps import Step
+from recovery.planning.votes import replaces
 from recovery.steps import swarm_directory, votes
 from recovery.steps.gossip import READY_SECONDS, rouse
 from recovery.steps.run import Run
@@ -18,6 +19,7 @@ from recovery.swarm.drained import NOTE, noted
 from recovery.swarm.entries import Member, entries_of
 from recovery.swarm.machines import Node
 from recovery.swarm.model import NodeReport
+from recovery.swarm.votes import given_up
 from recovery.waiting import until
 
 PAUSE = 0.1
@@ -62,6 +64,9 @@ def _join(run: Run, node: Node, leader_engine: Engine, leader: NodeReport) -> st
     engine = Engine(run.shell(node))
     for entry in stale(leader.members, node, None, run.settings.nodes, run.survey.told):
         if entry.votes:
+            votes.demote(leader_engine, entry)
+    for entry in given_up(leader_engine.members(), run.survey):
+        if replaces(node, entry):
             votes.demote(leader_engine, entry)
     identity = _restore_identity(run, node, engine, leader) if node.role == "manager" else None
     if identity:

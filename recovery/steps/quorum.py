@@ -6,9 +6,11 @@ has copies of the old one.
 
 from recovery.cluster import Cluster
 from recovery.copies.swarm_id import known_id
+from recovery.copies.taking import take_one
 from recovery.errors import Refused
 from recovery.node.engine import Engine
 from recovery.planning.steps import Action, Step
+from recovery.planning.votes import is_edited
 from recovery.progress import Say
 from recovery.steps import swarm_directory
 from recovery.steps.lock import settle_autolock
@@ -27,7 +29,7 @@ REMAKES = frozenset({Action.FORCE, Action.RESTORE, Action.COMPARE})
 def establish(run: Run, *, known: str | None = None) -> Quorum:
     """Make sure that the cluster has a quorum.
 
-    It takes only steps of the consented plan. If they restore or force, agents pause until `lifecycle.finish`. ``known``
+    It takes only steps of the consented plan. Before an edit changes who votes, it copies the leader. If the steps restore or force, agents pause until `lifecycle.finish`. ``known``
     is the ID of a cluster that was built before. With it, Requorum creates no new swarm. Safe to run again after any
     interruption.
 
@@ -43,6 +45,9 @@ def establish(run: Run, *, known: str | None = None) -> Quorum:
         leader = run.require_leader(doing)
         _take_notes_off(run)
         engine, actions = Engine(run.shell(leader.node)), {action for action, _ in run.done}
+        if not actions and is_edited(run.settings, run.survey):
+            run.say(f"copying {leader.node.name} before other managers vote")
+            take_one(run.catalog, run.settings, leader.node)
         if Action.FOUND not in actions:
             engine.set_options(run.settings.swarm)
         if Action.LOCK not in actions:

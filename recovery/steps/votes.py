@@ -5,6 +5,7 @@ from collections.abc import Callable
 from recovery.errors import EngineError, ProofFailed, Refused
 from recovery.node.engine import RECOVERY_SECONDS, Engine
 from recovery.node.ssh import Shell
+from recovery.planning.votes import BRING_BACK
 from recovery.settings import Settings
 from recovery.survey.nodes import ask
 from recovery.swarm.entries import NOBODY, Member, Told, entries_of
@@ -56,20 +57,32 @@ def make_room(leader_engine: Engine, survey: Survey, *, before_taking: Member | 
     The next change gives a vote to a node, or takes that of ``before_taking``. A node that gets a vote must not be needed for
     the quorum before it has the log. When a vote is taken, one more manager should still be able to fail.
 
-    Raises: ProofFailed; EngineError.
+    Raises: Refused if a node that gets a vote would be needed; ProofFailed; EngineError.
     """
     for entry in given_up(leader_engine.members(), survey):
         members = leader_engine.members()
-        voters = [member for member in members if member.votes]
-        if before_taking:
-            left = [member for member in voters if member.node_id != before_taking.node_id and member.reachable]
-            enough = len(left) > quorum(len(voters) - 1)
-        else:
-            enough = keeps_quorum(voters, len(voters) + 1)
-        if enough:
+        if _is_room(members, before_taking):
             return
         if survives_without(entry, members):
             demote(leader_engine, entry)
+    members = leader_engine.members()
+    if not before_taking and sum(member.votes for member in members) > 1 and not _is_room(members, None):
+        down = [member.hostname for member in members if member.votes and not member.reachable]
+        raise Refused(
+            "giving a manager its vote",
+            f"the quorum would need it before it has the log: not reachable are {', '.join(down)}",
+            remedy=BRING_BACK,
+            code="quorum-at-risk",
+        )
+
+
+def _is_room(members: tuple[Member, ...], before_taking: Member | None) -> bool:
+    """Whether the next change of the voters is no risk."""
+    voters = [member for member in members if member.votes]
+    if before_taking is None:
+        return keeps_quorum(voters, len(voters) + 1)
+    left = [member for member in voters if member.node_id != before_taking.node_id and member.reachable]
+    return len(left) > quorum(len(voters) - 1)
 
 
 def await_entry(

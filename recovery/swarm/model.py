@@ -327,9 +327,8 @@ class Inventory:
 
     def common_with(self, later: "Inventory") -> "Inventory":
         """The objects that are in this inventory and in a later one, at the index of this inventory."""
-        return Inventory(
-            {kind: ids & later.objects.get(kind, frozenset()) for kind, ids in self.objects.items()}, self.index
-        )
+        both = {kind: ids & later.objects.get(kind, frozenset()) for kind, ids in self.objects.items()}
+        return Inventory(both, self.index)
 
     def missing_from(self, other: "Inventory") -> dict[str, list[str]]:
         """The IDs by kind that this inventory has and ``other`` lacks."""

@@ -15,7 +15,7 @@ from tests.edits.trial import stage
 def run() -> list[Result]:
     """Run every case and store the results."""
     with stage() as made, redirect_stderr(StringIO()):  # the providers tell what they do
-        found = [made.run(edit, state) for edit in EDITS for state in State]
+        found = [made.run(edit, state) for edit in EDITS for state in edit.states]
     results.replace(results.FAKE, found)
     return found
 

@@ -7,8 +7,8 @@ from tests.edits.files import HOST, INVALID, SPARES, Base, Edit, File, State
 
 Change = Callable[[File], None]
 MANAGERS, WORKERS = "managers", "workers"
-WHILE_IT_LIVES = dict.fromkeys((State.HEALTHY, State.ONE_LOST, State.QUORUM_LOST), "manager-moved")
-"""A manager's address changes only if all managers are lost (docs/limits.md)."""
+WHILE_ONE_LIVES = {State.QUORUM_LOST: "manager-moved"}
+"""Without a leader, no machine can take a manager's place, and a manager's address changes only if all managers are lost."""
 NO_SURVIVOR_NAMED = {State.QUORUM_LOST: "unknown-manager"}
 """The file names no survivor any more, and a survivor holds the newest log: it must be named until the swarm has its quorum."""
 PROMOTED = {State.ALL_LOST: "no-survivor"}
@@ -137,7 +137,7 @@ def both(*changes: Change) -> Change:
     return change
 
 
-A, B, C = SPARES
+A, B, C, D, E, F, G = SPARES
 NEW = ("m1", "m2", "m3")
 NEW_WORKERS = ("w1", "w2", "w3")
 ALL_RENAMED = both(named(MANAGERS, *NEW), named(WORKERS, *NEW_WORKERS))
@@ -193,7 +193,10 @@ MORE_OR_FEWER = (
     Edit("3 managers become 4", add(MANAGERS, A), refused=INVALID),
     Edit("3 managers become 2", drop(MANAGERS, 1), refused=INVALID),
     Edit("3 managers become none", drop(MANAGERS, 0, 1, 2), refused=dict.fromkeys(State, "setting-missing")),
-    Edit("the second manager is another machine under the same name", at(MANAGERS, 1, A), Base.NAMED, WHILE_IT_LIVES),
+    Edit("the second manager is another machine under the same name", at(MANAGERS, 1, A), Base.NAMED, WHILE_ONE_LIVES),
+    Edit("the first manager is another machine under the same name", at(MANAGERS, 0, A), Base.NAMED, WHILE_ONE_LIVES),
+    Edit("a manager without a name is another machine", at(MANAGERS, 2, A), refused={State.QUORUM_LOST: "old-address-in-use"}),
+    Edit("two of 5 managers are other machines under the same names", both(at(MANAGERS, 0, A), at(MANAGERS, 3, B)), Base.FIVE_NAMED, WHILE_ONE_LIVES),
     Edit("the second manager is a machine that was a manager before, under the same name", at(MANAGERS, 1, A), Base.RETURNING),
     Edit("the second manager is another machine under a new name", both(drop(MANAGERS, 1), add(MANAGERS, A, names=("delta",))), Base.NAMED),
     Edit("the first manager is another machine under a new name", both(drop(MANAGERS, 0), add(MANAGERS, A, names=("delta",))), Base.NAMED),
@@ -218,6 +221,26 @@ MOVES = (
     Edit("a manager becomes a worker, and a new machine a manager", both(move(MANAGERS, 0), add(MANAGERS, A, names=("delta",))), Base.NAMED),
     Edit("a worker becomes a manager, and a manager is removed", both(drop(MANAGERS, 0), move(WORKERS, 0)), Base.NAMED, refused=PROMOTED),
     Edit("two workers become managers, and all are renamed", both(ALL_RENAMED, move(WORKERS, 0, 1)), Base.NAMED, refused=PROMOTED),
+)  # fmt: skip
+COUNTS = (
+    Edit("1 manager becomes 3", add(MANAGERS, A, B, names=("beta", "gamma")), Base.ONE),
+    Edit("1 manager becomes 3 with workers", move(WORKERS, 0, 1), Base.ONE, refused=PROMOTED),
+    Edit("1 manager becomes 7", add(MANAGERS, A, B, C, D, E, F), Base.ONE),
+    Edit("the only manager is another machine under a new name", both(drop(MANAGERS, 0), add(MANAGERS, A, names=("beta",))), Base.ONE, refused={State.HEALTHY: "unknown-manager", State.ALL_LOST: "no-good-copy"}),
+    Edit("the only manager and a worker exchange their roles", swap(0, 0), Base.ONE, refused=PROMOTED),
+    Edit("3 managers become 1", drop(MANAGERS, 1, 2), Base.NAMED, refused=NO_SURVIVOR_NAMED),
+    Edit("3 managers become 1, the last", drop(MANAGERS, 0, 1), Base.NAMED),
+    Edit("3 managers become 1, and the others workers", move(MANAGERS, 1, 2), Base.NAMED, refused=STAND_IN),
+    Edit("3 managers become 7", add(MANAGERS, A, B, C, D), Base.NAMED),
+    Edit("5 managers become 7", add(MANAGERS, A, B), Base.FIVE_NAMED),
+    Edit("7 managers become 5, without the first ones", drop(MANAGERS, 0, 1), Base.SEVEN),
+    Edit("7 managers become 5, and two workers", move(MANAGERS, 5, 6), Base.SEVEN, refused=STAND_IN),
+    Edit("7 managers become 3", drop(MANAGERS, 0, 2, 4, 6), Base.SEVEN, refused=NO_SURVIVOR_NAMED),
+    Edit("7 managers become 1", drop(MANAGERS, 0, 1, 2, 3, 4, 5), Base.SEVEN, refused=NO_SURVIVOR_NAMED),
+    Edit("all of 7 managers are 3 other machines", both(drop(MANAGERS, *range(7)), add(MANAGERS, A, B, C, names=NEW)), Base.SEVEN, refused=NOWHERE),
+    Edit("all of 7 managers are other machines", both(drop(MANAGERS, *range(7)), add(MANAGERS, *SPARES)), Base.SEVEN, refused=NOWHERE),
+    Edit("a manager is replaced, one becomes a worker, a worker a manager, and one is in another zone", both(put(MANAGERS, 4, zone="c"), drop(MANAGERS, 3), move(MANAGERS, 0), move(WORKERS, 0), add(MANAGERS, A, names=("new",))), Base.FIVE_NAMED, refused=PROMOTED | NO_SURVIVOR_NAMED),
+    Edit("a manager and a worker are in other zones", both(put(MANAGERS, 0, zone="b"), put(MANAGERS, 1, zone="a"), put(WORKERS, 0, zone="b")), Base.FIVE_NAMED),
 )  # fmt: skip
 WORDS = (
     Edit("two managers exchange their zones", both(put(MANAGERS, 0, zone="b"), put(MANAGERS, 1, zone="a")), Base.NAMED),
@@ -247,4 +270,4 @@ CLUSTER = (
     Edit("a worker has an address for the data path", put(WORKERS, 0, dataPathAddress="10.99.0.1")),
     Edit("the copies have another prefix", option("backup", prefix="elsewhere"), refused={State.ALL_LOST: "no-good-copy"}, copied=False),
 )  # fmt: skip
-EDITS = (*NAMES, *ORDER, *MORE_OR_FEWER, *MOVES, *WORDS, *CLUSTER)
+EDITS = (*NAMES, *ORDER, *MORE_OR_FEWER, *MOVES, *COUNTS, *WORDS, *CLUSTER)

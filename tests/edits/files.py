@@ -7,9 +7,9 @@ from enum import StrEnum
 from typing import Any
 
 Raw = dict[str, Any]
-NAMES = ("alpha", "beta", "gamma", "delta", "epsilon")
+NAMES = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta")
 WORKER_NAMES = ("one", "two", "three")
-SPARES = (31, 32, 33)
+SPARES = (31, 32, 33, 34, 35, 36, 37)
 """The last numbers of the addresses of machines that no stack file has before an edit."""
 
 
@@ -33,10 +33,14 @@ class Base(StrEnum):
     NAMED = "3 managers and 3 workers with names"
     FIVE = "5 managers and 3 workers without names"
     FIVE_NAMED = "5 managers and 3 workers with names"
+    ONE = "1 manager and 3 workers with names"
+    SEVEN = "7 managers and 3 workers with names"
     ADOPTED = "3 managers and 3 workers without names, and the swarm's ID"
     RETURNING = "3 managers and 3 workers with names, and copies of a machine that was a manager before"
 
 
+COUNTS = {Base.FIVE: 5, Base.FIVE_NAMED: 5, Base.ONE: 1, Base.SEVEN: 7}
+"""How many managers the file has, if not 3."""
 INVALID = dict.fromkeys(State, "setting-invalid")
 
 
@@ -51,6 +55,11 @@ class Edit:
     """The code of the refusal, where there must be one before the first effect."""
     copied: bool = True
     """Whether the copies of before are found under the new file."""
+
+    @property
+    def states(self) -> tuple[State, ...]:
+        """The states in which the edit is made. If the only manager is lost, all are."""
+        return (State.HEALTHY, State.ALL_LOST) if self.base is Base.ONE else tuple(State)
 
 
 @dataclass
@@ -76,8 +85,8 @@ class File:
 def base(kind: Base, common: Raw) -> File:
     """The file before an edit. ``common`` has what is neither a node nor the swarm's ID."""
     file = File(deepcopy(common))
-    five, named = kind in (Base.FIVE, Base.FIVE_NAMED), kind in (Base.NAMED, Base.FIVE_NAMED, Base.RETURNING)
-    for group, first, count, names in (("managers", 11, 5 if five else 3, NAMES), ("workers", 21, 3, WORKER_NAMES)):
+    named = kind not in (Base.UNNAMED, Base.FIVE, Base.ADOPTED)
+    for group, first, count, names in (("managers", 11, COUNTS.get(kind, 3), NAMES), ("workers", 21, 3, WORKER_NAMES)):
         nodes = [{"address": file.address(first + number)} for number in range(count)]
         file.values[group] = [{"name": n, **node} for n, node in zip(names, nodes, strict=False)] if named else nodes
     return file

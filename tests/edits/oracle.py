@@ -30,10 +30,12 @@ class Expected:
     """The managers that must not lose their vote for a moment."""
     stays: frozenset[str]
     """The machines that leave the swarm at no moment."""
+    other_votes: frozenset[str]
+    """The machines that vote only before or only after the edit, if the swarm has a leader all the time."""
     changing: frozenset[str]
     """The machines whose entries may change while the swarm has a leader."""
     availability: Mapping[str, str]
-    """What the file names. Managers of a swarm that was not taken over are drained."""
+    """What the file names. Several managers of a swarm that was not taken over are drained."""
     labels: Mapping[str, Mapping[str, str]]
 
     @property
@@ -59,6 +61,7 @@ def expected(edit: Edit, state: State, before: File, after: File) -> Expected:
         left=frozenset(old - new),
         loyal=frozenset((was_manager & managers) - gone) if state in LIVES else frozenset(),
         stays=frozenset((old & new) - gone - remade),
+        other_votes=frozenset(was_manager ^ managers) if state in LIVES else frozenset(),
         changing=frozenset({address for address in old | new if was.get(address) != now.get(address)} | gone),
         availability={address: entry[1] for address, entry in now.items() if entry[1]},
         labels={address: entry[2] for address, entry in now.items()},
@@ -66,12 +69,12 @@ def expected(edit: Edit, state: State, before: File, after: File) -> Expected:
 
 
 def _entries(file: File) -> dict[str, tuple[str, str, dict[str, str]]]:
-    """The role, the availability if the file names one, and the labels of each machine."""
-    adopted = bool(file.values.get("clusterId"))
+    """The role, the availability if the file names one, and the labels of each machine. A single manager stays as it is."""
+    kept = bool(file.values.get("clusterId")) or len(file.managers) == 1
     return {
         node["address"]: (
             group,
-            node.get("availability", "drain" if group == "managers" and not adopted else ""),
+            node.get("availability", "drain" if group == "managers" and not kept else ""),
             node.get("labels", {}),
         )
         for group, nodes in (("managers", file.managers), ("workers", file.workers))

@@ -40,6 +40,8 @@ SHORT = {
     Base.FIVE_NAMED: "5, named",
     Base.ADOPTED: "3, with the ID",
     Base.RETURNING: "3, named, and one before",
+    Base.ONE: "1, named",
+    Base.SEVEN: "7, named",
 }
 
 
@@ -51,7 +53,7 @@ def section(edits: Sequence[Edit], fake: Iterable[Result], lab: Iterable[Result]
         f"| {edit.name} | {SHORT[edit.base]} | {' | '.join(_cell(edit, state, here, there) for state in State)} |\n"
         for edit in edits
     ]
-    count = len(edits) * len(State)
+    count = sum(len(edit.states) for edit in edits)
     bad = sum(bool(one.faults) for one in here.values())
     totals = f"{count} cases of {len(edits)} edits: {len(here) - bad} ended as they must, {bad} did not.\n\n"
     title = f"| edit | managers | {' | '.join(State)} |\n" + "|---" * (len(State) + 2) + "|\n"

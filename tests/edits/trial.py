@@ -23,7 +23,7 @@ from tests.fake.raft import Entry
 from tests.fake.raft import State as LogState
 from tests.fake.stack import Done, Held, Stack
 from tests.fake.swarm import Swarm
-from tests.fake.wires import Wires, wired
+from tests.fake.wires import Strike, Wires, wired
 from tests.unit import factories as make
 
 CONFIG = "early"
@@ -34,6 +34,7 @@ AWAY = Edit(
     Base.NAMED,
 )
 ROUNDS = 3
+TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ class Begin:
     """The index of the last entry of the log."""
     dead: frozenset[int]
     """The raft members that do not answer."""
+    leader: str
+    """The leader's node ID."""
 
     @classmethod
     def of(cls, swarm: Swarm) -> "Begin | None":
@@ -62,7 +65,7 @@ class Begin:
         if leader is None or leader.raft is None:
             return None
         alive = {machine.raft.raft_id for machine in swarm.followers(leader) if machine.raft}
-        return cls(leader.raft.last.index, frozenset(leader.raft.last.state.voters.keys() - alive))
+        return cls(leader.raft.last.index, frozenset(leader.raft.last.state.voters.keys() - alive), leader.node_id)
 
     def spare(self, state: LogState) -> int:
         """How many managers that answer could be lost besides."""
@@ -97,6 +100,40 @@ class Stage:
                 what = again.failure.splitlines()[:1] or again.operations or again.effects
                 result.faults.append(f"a second update: {what}")
         return result
+
+    def interrupt(self, edit: Edit, strike: Strike, *, back: bool) -> tuple[bool, list[str]]:
+        """Strike an update of a healthy swarm, and run it again, or go ``back`` to the file of before. Whether it was struck, and all faults."""
+        picture = self.build(edit.base)
+        file = edited(edit, picture.file)
+        stack, begun, before = self.lose(picture, State.HEALTHY), Begin.of(self.wires.swarm), node_ids(picture.swarm)
+        done = stack.up(file.values, strike=strike)
+        met, effects = len(done.effects) >= strike.at, list(done.effects)
+        if met:
+            for _ in range(ROUNDS):
+                self.wires.swarm.pass_time()
+            wanted = picture.file if back else file
+            for _ in range(TRIES):
+                done = stack.up(wanted.values)
+                effects += done.effects
+                if not done.failure:
+                    break
+        if done.failure:
+            return met, [f"not finished: {done.failure}"]
+        if back and met:
+            faults = [*self.wires.swarm.violations, *least_of(self.wires.swarm, begun)]
+            ends = expected(edit, State.HEALTHY, file, picture.file)
+            # One that joined in the moment of the strike is in no state: it stays, and is named.
+            left = sorted(address for address in ends.left if self.wires.swarm.machines[address].in_swarm)
+            faults += [f"{_short([a])} is not named" for a in left if not any(f" {a} " in line for line in done.log)]
+            faults += [] if left else self._ended(ends, before, before)
+        else:
+            ends = expected(edit, State.HEALTHY, picture.file, file)
+            faults = self._ended(ends, before, before)
+            faults += self._meanwhile(ends, replace(done, effects=effects), begun, before)
+        again = stack.up((picture.file if back and met else file).values)
+        return met, faults + (
+            [f"once more: {again.failure or again.operations}"] if again.failure or again.operations else []
+        )
 
     def build(self, kind: Base) -> Picture:
         """The cluster of a file before an edit."""
@@ -177,6 +214,7 @@ class Stage:
                 faults.append(f"{_short([names[name]])} stays, and did: {act}")
             if act.startswith("remove ") and act.removeprefix("remove ") in stays:
                 faults.append(f"{_short([stays[act.removeprefix('remove ')]])} stays, and was removed")
+        faults += _copied(wanted, done.effects, before | node_ids(swarm), swarm)
         return faults + (_on_the_way(swarm, wanted, begun, before) if begun else [])
 
 
@@ -262,12 +300,62 @@ def _on_the_way(swarm: Swarm, wanted: Expected, begun: Begin, before: dict[str, 
     faults += [f"{node_id} got or lost its vote twice" for node_id, count in (taken | given).items() if count > 1]
     if further := changed - wanted.changing:
         faults.append(f"{_short(further)} did not have to change, and did on the way")
-    least = min(begun.spare(state) for state in states)
-    if least < min(begun.spare(states[0]), 1):
-        faults.append(f"the quorum had {least} to spare on the way, and {begun.spare(states[0])} before")
-    if swarm.spare < 0:
+    faults += least_of(swarm, begun)
+    took = leader.raft.last.term - next(entry.term for entry in leader.raft.log if entry.index == begun.index)
+    places = {node_id: address for address, node_id in before.items()}
+    # A leader that becomes a worker may hand over to a manager that leaves afterwards.
+    most = (
+        0
+        if places[begun.leader] in wanted.managers
+        else 2
+        if places[begun.leader] in wanted.workers and wanted.left
+        else 1
+    )
+    if took > most:
+        faults.append(f"the lead changed {took} times")
+    if swarm.spare < (-1 if len(states[0].voters) == 1 else 0):  # two of two are a quorum
         faults.append("the quorum needed a machine that only joined")
     return faults
+
+
+def least_of(swarm: Swarm, begun: Begin | None) -> list[str]:
+    """Where the quorum had less to spare on the way than one manager, and than before or after."""
+    leader = swarm.lives()
+    if not begun or not leader or not leader.raft:
+        return ["nobody leads"]
+    spares = [begun.spare(entry.state) for entry in leader.raft.log if entry.index >= begun.index]
+    if min(spares) >= min(spares[0], spares[-1], 1):
+        return []
+    return [f"the quorum had {min(spares)} to spare on the way, {spares[0]} before and {spares[-1]} after"]
+
+
+def _copied(wanted: Expected, effects: list[str], ids: dict[str, str], swarm: Swarm) -> list[str]:
+    """Whether a copy was taken before the first other manager votes, and one of each manager after the last change."""
+    other = {ids[address] for address in wanted.other_votes if address in ids}
+    joins = {f"{swarm.machines[address].name}: join" for address in wanted.other_votes}
+    roles = tuple(f": update {node_id} to {role}" for node_id in other for role in ("worker", "manager"))
+    votes = [place for place, what in enumerate(effects) if what in joins or any(role in what for role in roles)]
+    copies = [
+        place for place, what in enumerate(effects) if what.startswith("S3: write swarm-") and what.endswith(".json")
+    ]
+    if not votes:
+        return []
+    faults = [] if [place for place in copies if place < votes[0]] else ["no copy was taken before the votes changed"]
+    settled = max(
+        place for place, what in enumerate(effects) if ": remove " in what or what in joins or place == votes[0]
+    )
+    after = [place for place in copies if place > settled]
+    return faults + ([] if len(after) >= len(wanted.managers) else [f"{len(after)} copies were taken afterwards"])
+
+
+def votes_of(swarm: Swarm, begun: Begin) -> list[tuple[int, int, int]]:
+    """Each change of the votes since then: how many there were, how many there are, and what the quorum tolerates then."""
+    leader = swarm.lives()
+    assert leader
+    assert leader.raft
+    states = [entry.state for entry in leader.raft.log if entry.index >= begun.index]
+    changes = [(one, other) for one, other in pairwise(states) if one.voters.keys() != other.voters.keys()]
+    return [(len(one.voters), len(other.voters), begun.spare(other)) for one, other in changes]
 
 
 def _voting(state: LogState) -> set[str]:

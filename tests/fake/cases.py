@@ -76,7 +76,7 @@ class Case:
             return "code: several-swarms$"
         if not self.survivors and self.copies is Copies.MISSING:
             return "code: no-good-copy"
-        if self.elsewhere and self.survivors and self.lost:
+        if self.elsewhere and self.survivors and self.lost and not self.keeps_quorum:
             return "code: manager-moved"
         return ""
 
@@ -98,7 +98,9 @@ class Case:
 
     @property
     def identities(self) -> frozenset[str]:
-        """The managers that must keep their node ID."""
+        """The managers that must keep their node ID. An empty machine elsewhere takes the place of a lost one as a new node."""
+        if self.elsewhere and self.keeps_quorum:
+            return self.survivors
         served = {
             Copies.MISSING: frozenset[str](),
             Copies.FIRST_ONLY: frozenset({"manager-a"}),

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 import pytest
 
 from recovery.planning.guidance import UPDATE
-from tests.edits.edits import EDITS
-from tests.edits.files import Edit, State, edited
+from tests.edits.edits import COUNTS, EDITS
+from tests.edits.files import Base, Edit, State, edited
 from tests.edits.known import reason
-from tests.edits.trial import Stage, node_ids, stage
+from tests.edits.trial import Begin, Stage, node_ids, stage, votes_of
 from tests.fake.stack import Update
 from tests.fake.wires import Killed
 
@@ -43,7 +43,7 @@ def theatre() -> Iterator[Stage]:
 
 def cases() -> Iterator[object]:
     for edit in EDITS:
-        for state in State:
+        for state in edit.states:
             why = reason(edit.name, state)
             marks = [] if edit.name in QUICK else [pytest.mark.whole]
             known = [pytest.mark.xfail(reason=why, strict=True)] if why else []
@@ -79,7 +79,7 @@ def test_a_preview_says_who_leaves_in_which_order(
     stack, values = theatre.lose(picture, state), edited(edit, picture.file).values
     if not proven:
         stack.forget("health")
-    order = ["12", "11"] if state is State.ONE_LOST else ["11", "12"]  # the lost one loses its vote first
+    order = ["12", "11"]  # one that is lost is the first, and the leader the last
     capsys.readouterr()
     noted = [line for line in stack.preview(values).log if "is not in the stack file" in line]
     assert [last for line in noted for last in GONE.findall(line)] == order
@@ -89,6 +89,39 @@ def test_a_preview_says_who_leaves_in_which_order(
     assert not done.failure
     went = [what.rpartition(" ")[2] for what in done.effects if ": remove " in what]
     assert not proven or went == [node_ids(picture.swarm)[f"10.77.1.{last}"] for last in order]
+
+
+VOTES = re.compile(r"votes (\d+) -> (\d+), tolerates (-?\d+)")
+OTHER_MANAGERS = (
+    "the second manager is another machine under the same name",
+    "two of 5 managers are other machines under the same names",
+    "the first manager and a worker exchange their roles",
+    "a manager is replaced, one becomes a worker, a worker a manager, and one is in another zone",
+    *(edit.name for edit in COUNTS if edit.base is not Base.ONE and "become" in edit.name),
+)
+WALKED = OTHER_MANAGERS[0], OTHER_MANAGERS[3]
+
+
+@pytest.mark.parametrize("state", [State.HEALTHY, State.ONE_LOST])
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[] if name in WALKED else [pytest.mark.whole]) for name in dict.fromkeys(OTHER_MANAGERS)],
+)
+def test_a_preview_shows_each_change_of_the_votes_as_the_update_makes_it(
+    theatre: Stage, capsys: pytest.CaptureFixture[str], name: str, state: State
+) -> None:
+    edit = next(edit for edit in EDITS if edit.name == name)
+    picture = theatre.build(edit.base)
+    stack, values = theatre.lose(picture, state), edited(edit, picture.file).values
+    begun = Begin.of(theatre.wires.swarm)
+    assert begun
+    capsys.readouterr()
+    told = [line for line in stack.preview(values).log if line.startswith("votes")]
+    told += [line for line in capsys.readouterr().err.splitlines() if "leaves the swarm before the proof" in line]
+    shown = [tuple(map(int, found)) for line in told for found in VOTES.findall(line)]
+    done = stack.up(values)
+    assert not done.failure
+    assert shown == votes_of(theatre.wires.swarm, begun) != []
 
 
 def _without_ages(log: Iterable[str]) -> set[str]:

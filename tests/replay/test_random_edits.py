@@ -12,14 +12,24 @@ import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
+from tests.edits.edits import nothing
 from tests.edits.files import NAMES, SPARES, WORKER_NAMES, Base, Edit, File, State, lost
 from tests.edits.trial import Stage, stage
 
-THREE, FIVE = (11, 12, 13), (11, 12, 13, 14, 15)
-MANAGERS = {Base.UNNAMED: THREE, Base.NAMED: THREE, Base.FIVE: FIVE, Base.FIVE_NAMED: FIVE}
+SEVEN = (11, 12, 13, 14, 15, 16, 17)
+THREE, FIVE = SEVEN[:3], SEVEN[:5]
+MANAGERS = {
+    Base.UNNAMED: THREE,
+    Base.NAMED: THREE,
+    Base.FIVE: FIVE,
+    Base.FIVE_NAMED: FIVE,
+    Base.ONE: SEVEN[:1],
+    Base.SEVEN: SEVEN,
+}
+UNNAMED = (Base.UNNAMED, Base.FIVE)
 WORKERS = (21, 22, 23)
-OLD_NAMES = {**dict(zip(FIVE, NAMES, strict=True)), **dict(zip(WORKERS, WORKER_NAMES, strict=True))}
-PLACES = ("manager-a", "manager-b", "manager-c", "manager-a2", "manager-b2")
+OLD_NAMES = {**dict(zip(SEVEN, NAMES, strict=True)), **dict(zip(WORKERS, WORKER_NAMES, strict=True))}
+PLACES = ("manager-a", "manager-b", "manager-c", "manager-a2", "manager-b2", "manager-c2", "manager-a3")
 """What managers without names are called, by their place in the list."""
 Nodes = tuple[tuple[int, str], ...]
 """The nodes of a list: the last number of the address, and the name. A node without a name has an empty one."""
@@ -48,22 +58,22 @@ def becomes(managers: Nodes, workers: Nodes, before: Base, state: State) -> tupl
 def refused(state: State, before: Base, called: Mapping[int, str], workers: set[int]) -> str:
     """The code with which an update to a file with these machines must be refused; empty if it must be done.
 
-    ``called`` has the managers' names. A new machine under the name of a manager that the file has not any more is that
-    manager at another address. Managers get other addresses only when all are lost.
+    ``called`` has the managers' names. While the swarm has a leader, a new machine takes the place of the manager that had its
+    name. Without one, it is that manager at another address, and managers get other addresses only when all are lost.
     """
     managers, old = set(called), set(MANAGERS[before])
     here = managers | workers
     gone = {int(one) for one in lost(state, [str(last) for last in MANAGERS[before]])}
     left = old - gone
-    names = OLD_NAMES if before in (Base.NAMED, Base.FIVE_NAMED) else dict(zip(FIVE, PLACES, strict=True))
+    names = dict(zip(SEVEN, PLACES, strict=True)) if before in UNNAMED else OLD_NAMES
     claimed = {called[last] for last in managers & set(SPARES)}
     moved = {last for last in old - here if names[last] in claimed}
+    if state in (State.HEALTHY, State.ONE_LOST) and here & left:
+        return ""
     if moved and here & left:
         return "manager-moved"
     if moved & left:
         return "old-address-in-use"
-    if state in (State.HEALTHY, State.ONE_LOST) and here & left:
-        return ""
     if left - here:  # a manager that is up, and that the file does not have
         return "unknown-manager"
     if left & workers:
@@ -76,7 +86,7 @@ def refused(state: State, before: Base, called: Mapping[int, str], workers: set[
 @st.composite
 def names(draw: st.DrawFn, before: Base, machines: list[int]) -> dict[int, str]:
     """A name for each machine: its own, a new one, one that another has, one that a place in the list gave, or none."""
-    named = before in (Base.NAMED, Base.FIVE_NAMED)
+    named = before not in UNNAMED
     given = {last: OLD_NAMES.get(last, f"node-{last}") if named else "" for last in machines}
     some = draw(st.lists(st.sampled_from(machines), unique=True))
     given.update(zip(some, draw(st.permutations([given[last] for last in some])), strict=True))
@@ -91,9 +101,10 @@ def names(draw: st.DrawFn, before: Base, machines: list[int]) -> dict[int, str]:
 @st.composite
 def edits(draw: st.DrawFn) -> tuple[Edit, State]:
     """Any edit, in any state."""
-    before, state = draw(st.sampled_from(tuple(MANAGERS))), draw(st.sampled_from(State))
+    before = draw(st.sampled_from(tuple(MANAGERS)))
+    state = draw(st.sampled_from(Edit("", nothing, before).states))
     machines = draw(st.permutations([*MANAGERS[before], *WORKERS, *SPARES]))
-    count = draw(st.sampled_from((3, 5)))
+    count = draw(st.sampled_from((1, 3, 5, 7)))
     managers, rest = machines[:count], machines[count:]
     workers = rest[: draw(st.integers(0, len(rest)))]
     called = draw(names(before, [*managers, *workers]))

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from recovery.errors import Refused
-from recovery.planning.address_changes import address_changes, forbidden, require_allowed
+from recovery.planning.address_changes import address_changes, forbidden, require_allowed, without_replaced
 from recovery.planning.entries import is_forsaken, stale
 from recovery.swarm.entries import Member
 from recovery.swarm.model import AddressChange, LocalState, NodeReport, Reach, still_in_swarm
@@ -92,6 +92,24 @@ def test_a_manager_does_not_move_while_the_swarm_has_it_elsewhere(
             require_allowed(S, (MOVE,), seen)
     else:
         require_allowed(S, (MOVE,), seen)
+
+
+VOTES = [listed(make.manager(node, S.nodes, leader="manager-b"), **ELSEWHERE) for node in (B, C)]
+REPLACED: list[tuple[str, list[NodeReport], bool]] = [
+    ("an empty machine is there now", [make.empty(A), *VOTES], True),
+    ("a machine is to be made there", [make.gone(A), *VOTES], True),
+    ("nothing answers there", [make.silent(A), *VOTES], False),
+    ("it is declared lost", [replace(make.silent(A), reach=Reach.NAMED), *VOTES], False),
+    ("it runs there itself", [make.manager(A, S.nodes, leader="manager-b"), *VOTES], False),
+    ("no leader", [make.empty(A), make.leaderless(B), make.leaderless(C)], False),
+]
+
+
+@pytest.mark.parametrize(("reports", "is_so"), [row[1:] for row in REPLACED], ids=[row[0] for row in REPLACED])
+def test_an_empty_machine_takes_a_manager_s_place_while_there_is_a_leader(
+    reports: list[NodeReport], is_so: bool
+) -> None:
+    assert without_replaced((MOVE,), make.survey(reports)) == (() if is_so else (MOVE,))
 
 
 LEFT: list[tuple[str, NodeReport, bool]] = [

@@ -123,3 +123,12 @@ def test_a_worker_is_stranded_that_knows_no_manager_of_now(
 def test_a_manager_is_not_stranded() -> None:
     """It finds its peers by its log."""
     assert not replace(make.leaderless(A), remotes=(OLD,)).is_stranded([str(A.address)])
+
+
+@pytest.mark.parametrize("votes", [True, False], ids=["it votes there", "its vote is where it was before"])
+def test_a_worker_that_knows_a_manager_of_now_is_not_stranded_whatever_the_file_calls_it(votes: bool) -> None:
+    only = replace(A, role="worker")
+    entry = replace(make.members([A], leader=A.name)[0], address=str(A.address) if votes else "10.77.9.9")
+    leader = replace(make.manager(only, [A]), members=(entry,))
+    seen = make.survey([leader, make.empty(B), replace(make.worker(W1), remotes=(f"{A.address}:2377",))])
+    assert [report.node.name for report in seen.stranded] == ([] if votes else [W1.name])

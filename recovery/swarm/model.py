@@ -297,10 +297,10 @@ class Survey:
 
     @property
     def managed_at(self) -> frozenset[str]:
-        """The addresses of the settings' managers, and those at which the leader reaches managers."""
-        former = {entry.node_id for entry in self.misplaced.values()}
-        listed = (m for m in (self.leader.members if self.leader else ()) if m.reachable and m.node_id not in former)
-        return frozenset({str(m.node.address) for m in self.managers} | {m.raft_address for m in listed if m.votes})
+        """The addresses of the settings' managers, and those at which the leader reaches other managers that vote there."""
+        listed = self.leader.members if self.leader else ()
+        voters = {m.address for m in listed if m.reachable and m.raft_address == m.address}
+        return frozenset(voters | {str(manager.node.address) for manager in self.managers})
 
     @property
     def known_managers(self) -> frozenset[str]:

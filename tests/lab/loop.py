@@ -60,4 +60,3 @@ def a_total_loss_comes_back_by_a_merge(swarm: Swarm, repository: Repository, for
     assert KEY not in repository.text
     require(jobs.recover())
     require(jobs.up())
-    assert len(forge.comments) == 1

@@ -3,7 +3,7 @@
 import re
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -13,7 +13,7 @@ from recovery.survey.presence import WORDS
 from recovery.swarm.machines import Node
 from recovery.swarm.model import Presence
 
-USAGE = "CLUSTER presence|fence ADDRESS"
+USAGE = "CLUSTER presence|fence ADDRESS…"
 
 
 @dataclass(frozen=True)
@@ -73,20 +73,18 @@ def called(cluster: str, address: str) -> str:
     return f"{cluster[:22]}-{re.sub('[^0-9a-f]', '-', address)}".rstrip("-")
 
 
-def answer(driver: Driver, verb: str, address: str) -> str:
-    """What `requorum:hosts.presence` or `requorum:hosts.fence` prints of one machine."""
-    name = called(driver.cluster, address)
-    if verb == "fence":
-        driver.fence(name)
-        return f"{name} is off"
-    presence = driver.known().get(name, Presence.GONE)
-    return next(word for word, meant in WORDS.items() if meant is presence)
+def presence(driver: Driver, addresses: Sequence[str]) -> Sequence[str]:
+    """What `requorum:hosts.presence` prints of these machines, a line for each."""
+    known, words = driver.known(), {meant: word for word, meant in WORDS.items()}
+    return [f"{one} {words[known.get(called(driver.cluster, one), Presence.GONE)]}" for one in addresses]
 
 
 def main(driver: type[Driver]) -> None:
-    """Be the command of `requorum:hosts.presence` and `requorum:hosts.fence`, with these arguments: CLUSTER VERB ADDRESS."""
+    """Be the command of `requorum:hosts.presence` and `requorum:hosts.fence`."""
     match sys.argv[1:]:
-        case [cluster, "presence" | "fence" as verb, address]:
-            print(answer(driver(cluster), verb, address))
+        case [cluster, "presence", *addresses]:
+            print("\n".join(presence(driver(cluster), addresses)))
+        case [cluster, "fence", address]:
+            driver(cluster).fence(called(cluster, address))
         case _:
             raise SystemExit(f"usage: {sys.argv[0]} {USAGE}")

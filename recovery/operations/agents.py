@@ -14,6 +14,7 @@ from recovery.errors import Refused, SettingError, TransportError
 from recovery.node.shell import said
 from recovery.operations import agent_credentials, bundle
 from recovery.planning.diagnosis import Diagnosis, Kind
+from recovery.planning.setup import are_packages
 from recovery.s3.bucket import Bucket
 from recovery.settings import Agent, Settings
 from recovery.swarm.machines import Node
@@ -189,7 +190,7 @@ def require_fit(cluster: Cluster, assessment: Assessed) -> None:
     if assessment.diagnosis.kind not in (Kind.HEALTHY, Kind.ABSENT):
         return
     faults = unfit(cluster, assessment.survey)
-    if not faults:
+    if not faults or (cluster.settings.hosts.install and are_packages(faults.values())):
         return
     remedy = "repair that on the nodes, or remove requorum:agent, then run the same command again"
     doing, why = "checking what the agents need", "; ".join(f"{name}: {fault}" for name, fault in faults.items())

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from recovery.planning import firewall
+from recovery.planning import firewall, packages
 from recovery.planning.firewall import Rules
 from recovery.swarm.on_node import (
     CHAIN,
@@ -25,18 +25,10 @@ from recovery.swarm.on_node import (
 
 if TYPE_CHECKING:
     from recovery.settings import Settings
+    from recovery.swarm.machines import Node
     from recovery.swarm.model import NodeReport, Survey
 
 PACKAGES = "age docker.io iproute2 iptables openssl python3 tar zstd"
-PACKAGE_OF: Mapping[str, str] = {
-    "docker": "docker.io",
-    "ip": "iproute2",
-    "iptables-restore": "iptables",
-    "sha256sum": "coreutils",
-    "systemd-run": "systemd",
-    "unshare": "util-linux",
-}
-"""The Debian package of a tool, if its name differs from the tool's."""
 AWAIT_ENGINE = """left=100
 until why=$(timeout 5 docker version 2>&1 >/dev/null); do
   left=$((left - 1))
@@ -144,13 +136,13 @@ class Preparation:
     drift: tuple[str, ...] = ()
     """What differs, in words; the script puts it back."""
     lacks: tuple[str, ...] = ()
-    """Tools that the machine lacks. The operator must install them."""
+    """Tools that the machine lacks, and that the operator must install."""
 
 
 def prepare(settings: Settings, survey: Survey) -> dict[str, Preparation]:
     """The preparation of each node by its name."""
     reports = {report.node.name: report for report in survey.reports}
-    return {node.name: _prepare(settings, reports.get(node.name), survey) for node in settings.nodes}
+    return {node.name: _prepare(settings, node, reports.get(node.name), survey) for node in settings.nodes}
 
 
 def closing(settings: Settings, survey: Survey) -> tuple[NodeReport, ...]:
@@ -164,16 +156,26 @@ def require_nobody_cut_off(settings: Settings, survey: Survey) -> None:
     firewall.require_nobody_cut_off(settings, survey, closing(settings, survey))
 
 
-def _prepare(settings: Settings, report: NodeReport | None, survey: Survey) -> Preparation:
+def _prepare(settings: Settings, node: Node, report: NodeReport | None, survey: Survey) -> Preparation:
     wanted = firewall.is_wanted(settings, report)
-    text = script(settings, wanted, firewall.data_path_port(settings, survey))
+    text = _installed(settings, node) + script(settings, wanted, firewall.data_path_port(settings, survey))
     whole = text + WRITE_VERSION.format(version(text))
     if report is None or report.on_node is None:
         return Preparation(whole)
     # Without a leader nobody tells the data path port, and the script may be another for that alone.
     current = version(text) if survey.leader or not any(one.in_swarm for one in survey.reports) else ""
     drift = tuple(_drift(settings, report, report.on_node, wanted, current))
-    return Preparation(whole, True, drift, report.on_node.lacks)
+    lacks = report.on_node.lacks
+    if settings.hosts.install and lacks:
+        return Preparation(whole, True, (*drift, f"it lacks {', '.join(lacks)}, which the update installs"))
+    return Preparation(whole, True, drift, lacks)
+
+
+def _installed(settings: Settings, node: Node) -> str:
+    """The part of a node's script that installs what the node lacks; empty if the operator does that."""
+    if not settings.hosts.install:
+        return ""
+    return packages.script(TOOLS, packages.MODULES if settings.agent and node.role == "manager" else ())
 
 
 def script(settings: Settings, wanted: bool | None, data_path_port: int) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from recovery.planning import access
 from recovery.planning.conditions import Condition, State
-from recovery.planning.preparation import PACKAGE_OF
+from recovery.planning.packages import apt_packages
 from recovery.planning.readiness import AgentFault, Opener, Stock, of_identity
 from recovery.s3.capability import REACHABLE, Capabilities, Capability, ProbeResult
 from recovery.swarm.model import ACCESS_FAULTS, NodeReport, Reach, Survey
@@ -88,7 +88,9 @@ def _tools(settings: Settings, survey: Survey) -> Condition:
     lacks = {r.node.name: r.on_node.lacks for r in survey.reports if r.on_node and r.on_node.lacks}
     if lacks:
         why = "; ".join(f"{node} lacks {', '.join(tools)}" for node, tools in lacks.items())
-        packages = {PACKAGE_OF.get(tool, tool) for tools in lacks.values() for tool in tools}
+        if settings.hosts.install:
+            return Condition(name, State.OK, f"an update installs them: {why}")
+        packages = apt_packages(tool for tools in lacks.values() for tool in tools)
         return Condition(name, State.FAILED, why, "", "tools missing", _install(settings, lacks, packages), grave=True)
     unseen = [r.node.name for r in survey.reports if r.on_node is None and r.reach in (Reach.ANSWERS, Reach.NO_ENGINE)]
     if unseen:
@@ -107,6 +109,11 @@ def _install(settings: Settings, names: Iterable[str], packages: Iterable[str]) 
     if len(commands) == 1:
         return f"for node in {dials}; do {commands.pop()}; done"
     return "; ".join(settings.ssh.command(node, *install) for node in nodes)
+
+
+def are_packages(faults: Iterable[str]) -> bool:
+    """Whether all that managers lack for their agents are packages, which an update can install."""
+    return all(map(PACKAGES.search, faults))
 
 
 def _recipients(found: SetUp) -> Condition:
@@ -180,6 +187,9 @@ def _agents(settings: Settings, survey: Survey, found: SetUp) -> Iterator[Condit
     if found.unfit:
         why = "; ".join(f"{name}: {fault}" for name, fault in found.unfit.items())
         packages = {one for fault in found.unfit.values() for match in PACKAGES.findall(fault) for one in match.split()}
+        if settings.hosts.install and are_packages(found.unfit.values()):
+            yield Condition("needs of agents", State.OK, f"an update installs them: {why}")
+            return
         remedy = _install(settings, found.unfit, packages) if packages else f"repair that, then: {CHECK}"
         yield Condition("needs of agents", State.FAILED, why, "", "agents cannot run", remedy, grave=True)
     else:

@@ -29,6 +29,8 @@ class Hosts(Frozen):
     identities: Path | None = None
     firewall: bool | None = None
     """None: on, but off in a swarm that was taken over."""
+    install: bool = False
+    """Whether an update installs what a node lacks, through the package manager of the node."""
     fence: tuple[str, ...] = ()
     """The command that switches a machine off, which is no container; ``{name}`` and ``{address}`` stand for the node's."""
     presence: Literal["ec2"] | tuple[str, ...] = ()

@@ -28,7 +28,7 @@ from recovery.node.shell import DATA_ROOT, SHOWN
 from recovery.node.ssh import Shell
 from recovery.onnode.archive import OPENED, PLACED, REPAIRED
 from recovery.parallel import side_by_side
-from recovery.survey import damage, hosts, lost, presence
+from recovery.survey import bare, damage, hosts, lost, presence
 from recovery.survey.on_node import LOOK, framed
 from recovery.swarm.certificate import identity
 from recovery.swarm.engine_kind import unsupported
@@ -224,7 +224,9 @@ def ask(shell: Shell, *, seconds: float = ENGINE_SECONDS, whole: bool = True) ->
     try:
         engine = Engine(shell, seconds=seconds)
     except EngineError as error:
-        return _on_disk(shell, replace(base, reach=Reach.NO_ENGINE, detail=error.why), data_root.of(shell), whole)
+        root = data_root.of(shell)
+        seen = _on_disk(shell, replace(base, reach=Reach.NO_ENGINE, detail=error.why), root, whole)
+        return bare.judged(shell, seen, root)
     try:
         info = engine.info()
     except EngineError as error:

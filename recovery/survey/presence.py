@@ -14,8 +14,10 @@ from recovery.survey import ec2
 from recovery.swarm.machines import Node
 from recovery.swarm.model import NodeReport, Presence, Reach
 
-SECONDS = 10.0
-"""How long the command may take for one machine."""
+SECONDS = 30.0
+"""How long the command may take. A driver first loads the SDK of its cloud."""
+OF_ALL = "{addresses}"
+"""The argument of a command that is asked once, for the addresses of all silent machines."""
 WORDS: Mapping[str, Presence] = {
     "running": Presence.PRESENT,
     "stopped": Presence.STOPPED,
@@ -36,6 +38,8 @@ def told(settings: Settings, reports: Sequence[NodeReport]) -> tuple[NodeReport,
         return tuple(reports)
     if settings.hosts.presence == EC2:
         answers = _of_ec2(settings, silent)
+    elif OF_ALL in settings.hosts.presence:
+        answers = _asked_once(settings, silent)
     else:
         answers = dict(zip((n.name for n in silent), side_by_side(lambda n: _asked(settings, n), silent), strict=True))
     gone = Reach.ABSENT if settings.hosts.made else Reach.NAMED
@@ -62,19 +66,40 @@ def _with(report: NodeReport, answer: tuple[Presence, str], gone: Reach) -> Node
 def _asked(settings: Settings, node: Node) -> tuple[Presence, str]:
     """The command's answer for one machine, and who gave it, or why there is none."""
     argv = filled(settings.hosts.presence, node)
+    said, fault = _run(argv)
+    return (Presence.UNKNOWN, fault) if fault else _meant(argv[0], said)
+
+
+def _asked_once(settings: Settings, silent: Sequence[Node]) -> Mapping[str, tuple[Presence, str]]:
+    """The command's answers for all machines, by the node's name. It prints ``ADDRESS ANSWER``, a line for each."""
+    addresses = [str(node.address) for node in silent]
+    argv = [one for given in settings.hosts.presence for one in (addresses if given == OF_ALL else (given,))]
+    said, fault = _run(argv)
+    words = dict(line.split(None, 1) for line in said.splitlines() if len(line.split()) > 1)
+    return {
+        node.name: (Presence.UNKNOWN, fault) if fault else _meant(argv[0], words.get(str(node.address), ""))
+        for node in silent
+    }
+
+
+def _meant(program: str, said: str) -> tuple[Presence, str]:
+    if said not in WORDS:
+        return Presence.UNKNOWN, f"{program} said {said[:SHOWN]!r}, which is none of {', '.join(WORDS)}"
+    return WORDS[said], program
+
+
+def _run(argv: Sequence[str]) -> tuple[str, str]:
+    """What a command printed, and why it failed; empty if it did not."""
     try:
         done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=SECONDS, check=False)
     except subprocess.TimeoutExpired:
-        return Presence.UNKNOWN, f"{argv[0]} did not end within {SECONDS:g} s"
+        return "", f"{argv[0]} did not end within {SECONDS:g} s"
     except OSError as error:
-        return Presence.UNKNOWN, f"{argv[0]} cannot be run: {error.strerror}"
-    said = done.stdout.decode(errors="replace").strip()
+        return "", f"{argv[0]} cannot be run: {error.strerror}"
     if done.returncode:
         why = one_line((done.stderr or done.stdout).decode(errors="replace")) or "no message"
-        return Presence.UNKNOWN, f"{argv[0]} failed with exit status {done.returncode}: {why}"
-    if said not in WORDS:
-        return Presence.UNKNOWN, f"{argv[0]} said {said[:SHOWN]!r}, which is none of {', '.join(WORDS)}"
-    return WORDS[said], argv[0]
+        return "", f"{argv[0]} failed with exit status {done.returncode}: {why}"
+    return done.stdout.decode(errors="replace").strip(), ""
 
 
 def _of_ec2(settings: Settings, silent: Sequence[Node]) -> Mapping[str, tuple[Presence, str]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from components.hosts.driver import answer
+from components.hosts.driver import presence
 from tests.examples.declared import module
 
 NAME = "lab-10-77-1-11"
@@ -55,11 +55,11 @@ def test_a_machine_is_made_found_lost_and_removed(asked: dict[str, dict[str, Any
     assert asked[NAME]["user_data"] == "secret"
     assert made.outs == {"name": NAME, "address": "10.77.1.11"}
     assert provider.read(made.id, made.outs).id == "7"
-    assert answer(driver, "presence", "10.77.1.11") == "running"
+    assert presence(driver, ["10.77.1.11"]) == ["10.77.1.11 running"]
     asked[NAME]["state"] = "exited"
-    assert answer(driver, "presence", "10.77.1.11") == "stopped"
-    answer(driver, "fence", "10.77.1.11")
-    assert answer(driver, "presence", "10.77.1.11") == "gone"
+    assert presence(driver, ["10.77.1.11"]) == ["10.77.1.11 stopped"]
+    driver.fence(NAME)
+    assert presence(driver, ["10.77.1.11"]) == ["10.77.1.11 gone"]
     assert not provider.read(made.id, made.outs).id
     provider.delete(made.id, made.outs)
 
@@ -74,4 +74,4 @@ def test_only_another_address_is_another_machine() -> None:
 def test_an_api_that_fails_says_nothing(asked: dict[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MACHINES_API", "http://127.0.0.1:1")
     with pytest.raises(Exception, match="refused"):
-        answer(module("api", "machines").Api("lab"), "presence", "10.77.1.11")
+        presence(module("api", "machines").Api("lab"), ["10.77.1.11"])

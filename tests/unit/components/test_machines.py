@@ -1,5 +1,8 @@
 """Which resources the machines of a cluster are: what drivers declare, and what a driver of another program gets."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +14,7 @@ from pulumi.runtime import mocks
 from components import hooks, identity
 from components.cluster import Cluster as Declared
 from components.hosts.docker import Docker
-from components.hosts.driver import Driver, Machine, answer, called
+from components.hosts.driver import Driver, Machine, called, presence
 from components.hosts.existing import Existing
 from components.hosts.machines import Machines
 from components.update import Update
@@ -22,6 +25,7 @@ from tests.unit import cluster
 from tests.unit import factories as make
 from tests.unit.cluster import Made, Monitor
 
+PROJECT = Path(__file__).resolve().parents[3]
 IN_CONTAINERS = make.settings()
 PROGRAM = make.settings(hosts={"driver": "program"})
 A, B, C, W1, W2 = (str(node.address) for node in IN_CONTAINERS.nodes)
@@ -162,10 +166,21 @@ def test_a_machine_is_called_by_its_address(cluster_: str, address: str, name: s
 
 
 def test_a_driver_answers_what_is_asked_of_it_outside_pulumi(tmp_path: Path) -> None:
-    platform = Platform("lab")
-    assert [answer(platform, "presence", address) for address in (A, B, C)] == ["running", "stopped", "gone"]
-    assert answer(platform, "fence", B) == "lab-10-77-2-12 is off"
-    assert platform.off == ["lab-10-77-2-12"]
+    command = tmp_path / "driver.py"
+    command.write_text(
+        "from components.hosts.driver import main\nfrom tests.unit.components.test_machines import Platform\n"
+        "class Told(Platform):\n    def fence(self, name): print(name)\n\nmain(Told)\n"
+    )
+
+    def asked(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        argv = [sys.executable, str(command), *arguments]
+        environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+        return subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
+
+    lines = [f"{address} {word}" for address, word in ((A, "running"), (B, "stopped"), (C, "gone"))]
+    assert asked("lab", "presence", A, B, C).stdout.splitlines() == lines
+    assert asked("lab", "fence", B).stdout.strip() == "lab-10-77-2-12"
+    assert asked("lab", "fence", A, B).stderr.startswith("usage: ")
 
 
 def test_a_driver_that_knows_nothing_says_so() -> None:
@@ -174,6 +189,6 @@ def test_a_driver_that_knows_nothing_says_so() -> None:
             return machine.name
 
     with pytest.raises(NotImplementedError):
-        answer(Mute("lab"), "presence", A)
+        presence(Mute("lab"), [A])
     with pytest.raises(NotImplementedError):
-        answer(Mute("lab"), "fence", A)
+        Mute("lab").fence("lab-10-77-1-11")

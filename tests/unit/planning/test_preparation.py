@@ -29,6 +29,15 @@ S = make.settings()
 A = S.managers[0]
 
 
+def test_an_update_installs_what_a_machine_lacks_if_the_settings_say_so() -> None:
+    installs = S.model_copy(update={"hosts": S.hosts.model_copy(update={"install": True})})
+    made = one(installs, replace(WELL, lacks=("age",)))
+    assert (made.drift[-1], made.lacks) == ("it lacks age, which the update installs", ())
+    assert "apt-get install -qq -y" in made.script
+    assert "apt-get install -qq -y" not in one(S, WELL).script
+    subprocess.run(["sh", "-n"], input=made.script, text=True, check=True)
+
+
 def asked(of: Settings, firewall: bool | None) -> Settings:
     return of.model_copy(update={"hosts": of.hosts.model_copy(update={"firewall": firewall})})
 

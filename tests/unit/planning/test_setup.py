@@ -47,6 +47,7 @@ def with_(number: int, **changes: Any) -> list[NodeReport]:
     return [replace(report, **changes) if index == number else report for index, report in enumerate(READY)]
 
 
+INSTALLS = AGENTS.model_copy(update={"hosts": AGENTS.hosts.model_copy(update={"install": True})})
 LACKING = [
     replace(report, on_node=OnNode(lacks=tools))
     for report, tools in zip(READY, (("age",), ("ip", "age"), (), (), ()), strict=True)
@@ -57,6 +58,8 @@ WELL: list[tuple[str, Settings, list[NodeReport], SetUp]] = [
     ("all ready", S, READY, found()),
     ("machines that an update makes", make.settings(), [make.gone(node) for node in S.nodes], found()),
     ("agents", AGENTS, READY, found(tried="manager-a")),
+    ("tools that an update installs", INSTALLS, LACKING, found()),
+    ("what agents need, which an update installs", INSTALLS, READY, found(unfit={"manager-a": NO_MODULES})),
     ("autolock", LOCKED, READY, found()),
     ("something not offered that nothing needs", S, READY, found(sites=[offers("object lock")])),
 ]

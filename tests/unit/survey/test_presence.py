@@ -52,6 +52,21 @@ def test_a_command_tells_of_silent_machines_only(tmp_path: Path) -> None:
     assert found[well.node.name] == well
 
 
+def test_one_call_may_be_asked_about_all_silent_machines(tmp_path: Path) -> None:
+    script = f'echo "$@" >> {tmp_path}/calls; echo "$1 gone"; echo "$3 running"'
+    of = asking(tmp_path, script)
+    command = (of.hosts.presence[0], "{addresses}")
+    of = of.model_copy(update={"hosts": of.hosts.model_copy(update={"presence": command})})
+    found = told(of, *map(make.silent, (A, B, C)))
+    assert (tmp_path / "calls").read_text().splitlines() == [f"{A.address} {B.address} {C.address}"]
+    assert found["manager-a"].reach is Reach.NAMED
+    assert (found["manager-b"].reach, "said ''" in found["manager-b"].detail) == (Reach.SILENT, True)
+    assert "its machine runs" in found["manager-c"].detail
+    failing = asking(tmp_path, "exit 1")
+    failing = failing.model_copy(update={"hosts": failing.hosts.model_copy(update={"presence": command})})
+    assert {report.reach for report in told(failing, *map(make.silent, (A, B))).values()} == {Reach.SILENT}
+
+
 def test_a_machine_that_is_gone_is_made_again_where_updates_make_machines(tmp_path: Path) -> None:
     of = asking(tmp_path, ANSWERS)
     of = of.model_copy(update={"hosts": of.hosts.model_copy(update={"driver": "program"})})

@@ -5,7 +5,7 @@ import pytest
 from lab import nodes
 from tests.lab.swarm import MANAGERS, WORKERS, Swarm
 
-pytestmark = pytest.mark.whole
+pytestmark = [pytest.mark.whole, pytest.mark.timeout(1800)]  # a module of recoveries on a busy machine
 
 
 @pytest.fixture(scope="module", autouse=True)

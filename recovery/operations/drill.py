@@ -35,7 +35,6 @@ from recovery.swarm.engine_version import is_older
 from recovery.swarm.key_file import unlock
 from recovery.swarm.machines import Node
 from recovery.swarm.model import NodeReport, Reach, Survey
-from recovery.swarm.peers import told_managers
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ def drill(
     """
     cluster.operators.require()
     seen = stable_survey(cluster)
-    catalog.trust(seen.told_cas, told_managers(seen))
+    catalog.trust(seen.told_cas)
     if on and on.role == "worker":
         say(
             f"{on.name} is a worker. It gets the opened copies with the swarm's CA key, which only managers have otherwise"

@@ -6,13 +6,11 @@ from recovery.cluster import Cluster
 from recovery.copies.catalog import Catalog
 from recovery.errors import HostError
 from recovery.survey.nodes import survey
-from recovery.swarm.peers import told_managers
 
 
 def trusted(cluster: Cluster, catalog: Catalog) -> Catalog:
     """The catalog, which knows the strange copies as far as a living node tells. Raises: StoreError, SettingError."""
     if not catalog.cas and catalog.several_cas:
         with suppress(HostError):  # then nobody tells, and the copies under each CA stand for themselves
-            seen = survey(cluster)
-            catalog.trust(seen.told_cas, told_managers(seen))
+            catalog.trust(survey(cluster).told_cas)
     return catalog

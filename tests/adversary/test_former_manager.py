@@ -15,6 +15,7 @@ from recovery.copies.escrow import Escrow
 from recovery.copies.manifest import Proof, Verdict
 from recovery.node import answers
 from recovery.operations.assess import assess
+from recovery.operations.trust import trusted
 from recovery.planning.trust import as_known, since_proven
 from recovery.survey.nodes import stable_survey
 from recovery.swarm.peers import told_managers
@@ -144,3 +145,16 @@ def test_preview_tells_what_the_last_proof_knows_otherwise(
     assert bool(lines) is said
     if said:
         assert lines[0].startswith("note: node x made swarm-1, and the last proof knew manager-b as node y")
+
+
+def test_no_rule_removes_copies_of_a_machine_that_was_replaced_sooner(bucket: Any, tmp_path: Path) -> None:
+    """Two CAs are in the bucket, so that the rules ask the nodes. The workers know the machine of now."""
+    put(S, tmp_path, "manager-a", 9, cluster="forged", proof=PROVEN)
+    former = put(S, tmp_path, "manager-b", 60, node_id="id-former", proof=PROVEN)
+    peers = {str(node.address): f"id-{node.name}" for node in S.managers}
+    seen = make.survey([replace(make.worker(node), peers=peers) for node in S.workers])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("recovery.operations.trust.survey", lambda _: seen)
+        catalog = trusted(Cluster(S), Catalog(S))
+    assert catalog.cas == {make.ca_sha256()}
+    assert catalog.manifest(former).verdict is Verdict.PROVEN

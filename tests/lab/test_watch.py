@@ -1,5 +1,6 @@
 """`requorum watch` on the lab: two watchers and an operator beside them. Nothing is done or told twice. The tests run in order."""
 
+import json
 import random
 import re
 import signal
@@ -64,7 +65,8 @@ def watchers(built: Swarm, folder: Path) -> Iterator[list[Service]]:
 
 
 def reports(stack: Stack) -> list[str]:
-    return re.findall(r"\d{8}T\d{12}Z", stack.requorum("reports", "--json").text)
+    """The names of the reports."""
+    return [one["name"] for one in json.loads(stack.requorum("reports", "--json").text)["reports"]]
 
 
 def calm(swarm: Swarm, heard: list[str]) -> None:

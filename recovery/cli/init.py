@@ -87,13 +87,16 @@ def init(
 
     Asks at a terminal for what no option gives. Makes an age identity, pins host keys, and tests the bucket.
     """
-    asked = {"--managers": managers, "--workers": workers, "--subnet": subnet, "--zones": zones}
     try:
-        file = _free(stack_file(stack, config_file), overwrite)
+        file = stack_file(stack, config_file)
+        begun = _begun(file, overwrite)
+        subnet = subnet or begun.get("subnet")
+        asked = {"--managers": managers, "--workers": workers, "--subnet": subnet, "--zones": zones}
         made = _Identity.at(_own(identity, file, "identity"))
         recipients = (*made.recipients, *(recipient or ()))
         known = _own(known_hosts, file, "known_hosts")
-        given = Draft(cluster or _name(file), made.file, known, recipients, user, port, region, profile)
+        name = cluster or begun.get("cluster") or _name(file)
+        given = Draft(name, made.file, known, recipients, user, port, region, profile)
         asking = Asking(asked | {"--key": key, "--bucket": bucket, "--endpoint": endpoint})
         first = _First(given, asking, made, file, frozenset(host_key or ()), accept_host_keys)
         if from_:
@@ -109,12 +112,13 @@ def _name(file: Path) -> str:
     return file.name.removeprefix("Pulumi.").removesuffix(".yaml")
 
 
-def _free(file: Path, overwrite: bool) -> Path:
-    """The stack file. Raises: OptionError if it has settings that nobody said to replace."""
-    if preparing.present(file).has_settings and not overwrite:
+def _begun(file: Path, overwrite: bool) -> Mapping[str, Any]:
+    """What `pulumi new` asked for. Raises: OptionError if the stack file has other settings that nobody said to replace."""
+    there = preparing.present(file)
+    if there.ours and not there.begun and not overwrite:
         remedy = "name another stack, or give --overwrite to replace the settings"
         raise OptionError("--overwrite", f"{file} has settings already", remedy=remedy, code="bad-argument")
-    return file
+    return there.begun
 
 
 def _own(path: Path | None, stack: Path, ending: str) -> Path:

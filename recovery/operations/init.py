@@ -29,6 +29,8 @@ from recovery.swarm.ssh_url import SshUrl
 
 AT_MOST = 8
 """Machines that are asked for their host keys at a time."""
+OF_TEMPLATE = frozenset({"cluster", "subnet"})
+"""The settings that `pulumi new` asks for (Pulumi.yaml, template)."""
 COMPARE = "for key in /etc/ssh/ssh_host_*_key.pub; do ssh-keygen -lf $key; done"
 """What shows, on a machine, the fingerprints of its host keys."""
 
@@ -41,8 +43,13 @@ class Present:
     """What is beside the configuration. Pulumi writes there."""
     others: Mapping[str, Any] = field(default_factory=dict)
     """The configuration of others."""
-    has_settings: bool = False
-    """Whether it has settings of Requorum."""
+    ours: Mapping[str, Any] = field(default_factory=dict)
+    """The settings of Requorum, by key."""
+
+    @property
+    def begun(self) -> Mapping[str, Any]:
+        """The settings that `pulumi new` asked for, if there are no others."""
+        return self.ours if self.ours.keys() <= OF_TEMPLATE else {}
 
 
 def present(file: Path) -> Present:
@@ -52,8 +59,10 @@ def present(file: Path) -> Present:
     try:
         found = yaml.safe_load(file.read_text()) or {}
         config = found.pop("config", None) or {}
-        ours = {key for key in config if str(key).startswith(f"{PROJECT}:")}
-        return Present(found, {key: config[key] for key in config if key not in ours}, bool(ours))
+        prefix = f"{PROJECT}:"
+        ours = {str(key).removeprefix(prefix): config[key] for key in config if str(key).startswith(prefix)}
+        others = {key: config[key] for key in config if not str(key).startswith(prefix)}
+        return Present(found, others, ours)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError, TypeError) as error:
         why, remedy = f"{file} is no stack file: {error}", "name another file, or move this one away"
         raise OptionError("--config-file", why, remedy=remedy, code="bad-argument") from None

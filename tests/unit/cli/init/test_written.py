@@ -80,7 +80,7 @@ def test_each_flag_goes_to_its_setting(desk: Desk) -> None:
 
 def test_settings_that_exist_are_replaced_only_if_that_is_said_and_the_salt_stays(desk: Desk) -> None:
     desk.file.parent.mkdir()
-    desk.file.write_text("encryptionsalt: v1:one=\nconfig:\n  requorum:cluster: mine\n")
+    desk.file.write_text("encryptionsalt: v1:one=\nconfig:\n  requorum:cluster: mine\n  requorum:protect: true\n")
     before = desk.file.read_text()
     done = desk.init(*FLAGS)
     assert (done.exit_code, desk.file.read_text()) == (2, before)
@@ -89,6 +89,16 @@ def test_settings_that_exist_are_replaced_only_if_that_is_said_and_the_salt_stay
     assert desk.init(*FLAGS, "--overwrite").exit_code == 0
     assert yaml.safe_load(desk.file.read_text())["encryptionsalt"] == "v1:one="
     assert desk.settings().cluster == "production"
+
+
+def test_what_pulumi_new_asked_for_is_kept_and_not_asked_again(desk: Desk) -> None:
+    desk.file.parent.mkdir()
+    begun = "config:\n  requorum:cluster: shop\n  requorum:subnet: 10.77.0.0/20\n"
+    desk.file.write_text(f"encryptionsalt: v1:one=\n{begun}")
+    assert desk.init(*FLAGS).exit_code == 0
+    made = desk.settings()
+    assert (made.cluster, str(made.subnet), len(made.managers)) == ("shop", "10.77.0.0/20", 3)
+    assert yaml.safe_load(desk.file.read_text())["encryptionsalt"] == "v1:one="
 
 
 def test_a_file_without_our_settings_is_completed(desk: Desk) -> None:

@@ -79,6 +79,8 @@ def _cell(
     here: Mapping[tuple[str, str], Result],
     there: Mapping[tuple[str, str], Result],
 ) -> str:
+    if state not in edit.states:
+        return "as all lost"
     text, real = cell(here.get((edit.name, state))), there.get((edit.name, state))
     if real is None:
         return text

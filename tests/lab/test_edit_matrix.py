@@ -33,7 +33,6 @@ CASES = (
     ("two workers with names become managers", State.HEALTHY),
     ("a manager gets the name of another", State.HEALTHY),
 )
-"""The first one needs a spare machine that no case before has made a manager: one with a copy of its own is no move."""
 BY_NAME = {edit.name: edit for edit in EDITS}
 
 

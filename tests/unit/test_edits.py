@@ -68,13 +68,16 @@ def test_a_cell_says_what_came_of_an_edit(one: Result | None, text: str) -> None
 
 
 def test_the_page_has_a_row_for_each_edit_and_says_what_ran_on_the_lab() -> None:
-    rows = [Edit("one", lambda _: None), Edit("two", lambda _: None, Base.FIVE)]
+    rows = [
+        Edit(name, lambda _: None, of) for name, of in (("one", Base.UNNAMED), ("two", Base.FIVE), ("three", Base.ONE))
+    ]
     fake = [Result("one", state) for state in State] + [Result("two", State.HEALTHY, faults=["no"])]
     lab = [Result("one", State.HEALTHY), Result("one", State.ALL_LOST, faults=["gone"])]
     text = page.section(rows, fake, lab)
     assert "| one | 3 | nothing* | nothing | nothing | nothing, lab **FAULT**: gone |" in text
     assert "| two | 5 | **FAULT**: no | not run | not run | not run |" in text
-    assert "8 cases of 2 edits: 4 ended as they must, 1 did not." in text
+    assert "| three | 1, named | not run | as all lost | as all lost | not run |" in text
+    assert "10 cases of 3 edits: 4 ended as they must, 1 did not." in text
 
 
 def test_results_are_stored_by_place_and_replaced(tmp_path: Path) -> None:

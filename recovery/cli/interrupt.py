@@ -13,7 +13,7 @@ NOTHING = "nothing was changed. next: run the same command again"
 
 @dataclass
 class Ending:
-    """What this process says when it is interrupted, and whether it has said it."""
+    """What this process says when it is interrupted (nothing, if that is its usual end), and whether it has said it."""
 
     sentence: str = NOTHING
     told: bool = False
@@ -22,7 +22,8 @@ class Ending:
         """Say it, once."""
         if not self.told:
             self.told = True
-            print(f"interrupted: {self.sentence}", file=sys.stderr, flush=True)
+            if self.sentence:
+                print(f"interrupted: {self.sentence}", file=sys.stderr, flush=True)
 
 
 ending = Ending()

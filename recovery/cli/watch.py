@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
+from threading import Thread
 from time import monotonic, sleep
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -71,23 +72,20 @@ def watch(look: Look, every: float, *, as_json: bool = False) -> show.Status | N
     """Look until Ctrl-C; the last status, None if there was none."""
     live = out.is_terminal and not as_json
     last = None
-    pool = ThreadPoolExecutor(max_workers=1)
     try:
-        for now in _lived(pool, look, every) if live else _printed(pool, look, every, as_json=as_json):
+        for now in _lived(look, every) if live else _printed(look, every, as_json=as_json):
             last = now
     except KeyboardInterrupt:
         pass
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
     if live and last:
         out.print(show.as_table(last))
     return last
 
 
-def _printed(pool: ThreadPoolExecutor, look: Look, every: float, *, as_json: bool) -> Iterator[show.Status]:
+def _printed(look: Look, every: float, *, as_json: bool) -> Iterator[show.Status]:
     """Print the first look, and then what changes, a line each; as JSON, a document in a line for each look."""
     before = None
-    for now in _looks(pool, look, every):
+    for now in _looks(look, every):
         yield now
         if as_json:
             print(json.dumps(show.as_json(now)), flush=True)
@@ -100,9 +98,9 @@ def _printed(pool: ThreadPoolExecutor, look: Look, every: float, *, as_json: boo
         before = now
 
 
-def _lived(pool: ThreadPoolExecutor, look: Look, every: float) -> Iterator[show.Status]:
+def _lived(look: Look, every: float) -> Iterator[show.Status]:
     """Show each look in the same place, on a screen of its own, which the end gives back."""
-    looks = _looks(pool, look, every)
+    looks = _looks(look, every)
     with progress("asking the nodes and S3"):
         first = next(looks)
     board = Board(first, every, monotonic())
@@ -115,13 +113,27 @@ def _lived(pool: ThreadPoolExecutor, look: Look, every: float) -> Iterator[show.
             yield now
 
 
-def _looks(pool: ThreadPoolExecutor, look: Look, every: float) -> Iterator[show.Status]:
+def _looks(look: Look, every: float) -> Iterator[show.Status]:
     """A look in every so many seconds, or as often as it can be done. Ctrl-C does not wait for one."""
     while True:
-        begun, looking = monotonic(), pool.submit(look)
+        begun, looking = monotonic(), _begun(look)
         yield _awaited(looking)
         while (left := begun + every - monotonic()) > 0:
             sleep(min(left, TICK))
+
+
+def _begun(look: Look) -> "Future[show.Status]":
+    """A look on a thread of its own, for which the end of the program does not wait."""
+    looking: Future[show.Status] = Future()
+
+    def run() -> None:
+        try:
+            looking.set_result(look())
+        except BaseException as error:
+            looking.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    return looking
 
 
 def _awaited(looking: "Future[show.Status]") -> show.Status:

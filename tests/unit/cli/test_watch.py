@@ -25,6 +25,8 @@ from recovery import cli
 from recovery.cli import console
 from recovery.cli.show.changed import changes
 from recovery.plain import ESCAPES
+from tests.fake.cases import Case, Theatre
+from tests.fake.wires import wired
 from tests.unit import factories as make
 from tests.unit.cli.watched import status
 
@@ -192,3 +194,22 @@ def test_a_page_is_of_one_look(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     done: Any = CliRunner().invoke(cli.app, ["status", "--watch", "--html", str(tmp_path / "x.html")])
     assert done.exit_code == 2
     assert "code: bad-argument" in done.stderr
+
+
+def test_the_command_looks_until_ctrl_c_and_ends_with_the_status_of_the_last_look(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pauses = iter(range(3))
+
+    def pause(_: float) -> None:
+        if next(pauses, None) is None:
+            raise KeyboardInterrupt
+
+    with wired() as wires:
+        scene = Theatre(wires).stage(Case(3, frozenset({"manager-b"})))
+        monkeypatch.setattr(console, "_settings", lambda *_: scene.settings)
+        monkeypatch.setattr("recovery.cli.watch.sleep", pause)
+        done = CliRunner().invoke(cli.app, ["status", "--watch", "--every", "1"])
+    assert done.exit_code == 3, done.output
+    assert done.stdout.startswith("cluster ")
+    assert "interrupted" not in done.output

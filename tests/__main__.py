@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PYTEST = (sys.executable, "-m", "pytest", "-q")
 REPLAY = ("nice", "-n", "19", *PYTEST, "-n", "1", "tests/replay")
-S3 = (*PYTEST, "-n", "auto", "tests/s3", "tests/pipelines")
+S3 = (*PYTEST, "-n", "auto", "tests/s3", "tests/pipelines", "tests/browser")
 LAB = (sys.executable, "-m", "tests.lab")
 
 
@@ -52,7 +52,7 @@ def main(*options: str) -> int:
         if status := parts.run(name, "make", verb, f"OPTIONS={' '.join(options)}"):
             return status
     environment = tools()
-    if status := parts.run("S3 servers and Pulumi", *S3, *options, environment=environment):
+    if status := parts.run("S3 servers, Pulumi and pages", *S3, *options, environment=environment):
         return status
     with tempfile.TemporaryFile() as said:
         with subprocess.Popen([*REPLAY, *options], cwd=ROOT, stdout=said, stderr=subprocess.STDOUT) as replay:

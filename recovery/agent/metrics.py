@@ -1,7 +1,5 @@
 """The metrics of an agent, in a file that a Prometheus node exporter reads. Times are Unix time stamps."""
 
-import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,6 +10,7 @@ from prometheus_client.registry import Collector
 from recovery.agent.config import METRICS_FILE, Config
 from recovery.agent.spool import Entry
 from recovery.agent.state import State
+from recovery.whole_file import write_whole
 
 LABELS = ["cluster", "manager"]
 
@@ -65,19 +64,8 @@ def write(config: Config, state: State, waiting: Sequence[Entry]) -> None:
 
 
 def write_textfile(path: Path, registry: CollectorRegistry) -> None:
-    """Write the metrics to a file that everybody may read, in one moment. Raises: OSError.
-
-    The folder may belong to the node exporter's user. So the new file is one that nobody else has made or linked.
-    """
-    file, made = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(file, "wb") as writing:
-            writing.write(generate_latest(registry))
-            os.fchmod(file, 0o644)
-        Path(made).replace(path)
-    except BaseException:
-        Path(made).unlink(missing_ok=True)
-        raise
+    """Write the metrics to a file that the node exporter's user may read. Raises: OSError."""
+    write_whole(path, generate_latest(registry))
 
 
 def collected(config: Config, state: State, waiting: Sequence[Entry]) -> CollectorRegistry:

@@ -22,7 +22,7 @@ from recovery.forge import publish
 from recovery.forge.forge import Forge
 from recovery.operations import pulumi, pulumi_locks, stack_files, updating, watch
 from recovery.operations.assess import assess
-from recovery.operations.page import as_markdown
+from recovery.operations.page.markdown import as_markdown
 from recovery.pipeline.locks import LONGEST_JOB
 from recovery.pipeline.markdown import marker
 from recovery.pipeline.picture import Picture, Resources, consent, failed, issue, preview

@@ -45,6 +45,9 @@ YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask before the fi
 WideOption = Annotated[
     bool, typer.Option("--wide", callback=lambda wide: _widen(wide), help="Show all columns, and whole names.")
 ]
+HtmlOption = Annotated[
+    Path | None, typer.Option("--html", metavar="FILE", help="Write one HTML page to this file. - prints it.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON (docs/json.md).")]
 
 
@@ -143,6 +146,17 @@ def say(line: str) -> None:
 def print_json(document: dict[str, Any]) -> None:
     """Print a document of the contract (docs/json.md)."""
     print(json.dumps(document, indent=2))
+
+
+def give_page(file: Path, page: str) -> None:
+    """Write a page to a file, or print it for the file `-`. Raises: LocalError."""
+    from recovery.operations.page.saved import save
+
+    if str(file) == "-":
+        print(page, end="")
+        return
+    save(file, page)
+    say(f"the page is written: {file}")
 
 
 def stack_file(stack: str, config_file: Path | None) -> Path:

@@ -15,7 +15,7 @@ NOTHING = "nothing was changed. next: run the same command again"
 
 @dataclass
 class Ending:
-    """What this process says when it is interrupted, and whether it has said it."""
+    """What this process says when it is interrupted (nothing, if that is its usual end), and whether it has said it."""
 
     sentence: str = NOTHING
     told: bool = False
@@ -24,7 +24,8 @@ class Ending:
         """Say it, once."""
         if not self.told:
             self.told = True
-            print(f"interrupted: {plain(self.sentence)}", file=sys.stderr, flush=True)
+            if self.sentence:
+                print(f"interrupted: {plain(self.sentence)}", file=sys.stderr, flush=True)
 
 
 ending = Ending()

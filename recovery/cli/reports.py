@@ -1,16 +1,19 @@
 """Commands for the reports of recoveries, and for notifications."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from recovery.cli.console import (
     FileOption,
+    HtmlOption,
     JsonOption,
     StackOption,
     WideOption,
     app,
     examples,
+    give_page,
     opened,
     out,
     print_json,
@@ -21,13 +24,16 @@ from recovery.cli.show.contract import ERROR, FINE
 from recovery.cli.show.reports import listing_json, table
 from recovery.cluster import Cluster
 from recovery.operations import notify, reports
-from recovery.operations.page import as_markdown
+from recovery.operations.page.markdown import as_markdown
 
 
-@app.command("reports", epilog=examples("requorum reports", "requorum reports --newest"))
+@app.command(
+    "reports", epilog=examples("requorum reports", "requorum reports --newest", "requorum report --html report.html")
+)
 def show_reports(
     name: Annotated[str, typer.Argument(help="The name of a report to print. Default: list all reports.")] = "",
     newest: Annotated[bool, typer.Option("--newest", help="Print the newest report.")] = False,
+    html: HtmlOption = None,
     wide: WideOption = False,
     stack: StackOption = "",
     config_file: FileOption = None,
@@ -35,9 +41,12 @@ def show_reports(
 ) -> None:
     """List the reports of recoveries and other changes of the swarm, or print one.
 
-    The list has the newest first. A report tells the losses, the steps and their times, and the result of the proof.
+    The list has the newest first. `--html` writes the page of one report, without a name of the newest. A report tells the losses, the steps and their times, and the result of the proof.
     """
     with opened(stack, config_file, as_json=as_json) as cluster:
+        if html:
+            _write(cluster, name, html)
+            return
         if name or newest:
             _print(cluster, name, as_json=as_json)
             return
@@ -61,6 +70,14 @@ def rehearse(stack: StackOption = "", config_file: FileOption = None) -> None:
             arrived = notify.rehearse(cluster)
         out.print("every service accepted the message" if arrived else "not every service accepted the message")
     raise typer.Exit(FINE if arrived else ERROR)
+
+
+def _write(cluster: Cluster, name: str, file: Path) -> None:
+    """Write the page of the report of that name, or of the newest. Raises: StoreError, LocalError."""
+    from recovery.operations.page import report as page_of_report  # loads templates: only for who asks for a page
+
+    document = reports.load(cluster, name)
+    give_page(file, page_of_report.page(document))
 
 
 def _print(cluster: Cluster, name: str, *, as_json: bool) -> None:

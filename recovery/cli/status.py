@@ -4,18 +4,31 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import NamedTuple
+from pathlib import Path
+from typing import Annotated, NamedTuple
 
 import typer
 
-from recovery.cli.console import FileOption, JsonOption, StackOption, app, examples, opened, out, print_json
+from recovery.cli.console import (
+    FileOption,
+    HtmlOption,
+    JsonOption,
+    StackOption,
+    app,
+    examples,
+    give_page,
+    opened,
+    out,
+    print_json,
+)
+from recovery.cli.interrupt import NOTHING, STATUS
 from recovery.cli.progress import progress
 from recovery.cli.show import cluster as show
 from recovery.cluster import Cluster
 from recovery.copies.catalog import Catalog
 from recovery.copies.copy import Copy
 from recovery.copies.swarm_id import known_id
-from recovery.errors import RequorumError
+from recovery.errors import RequorumError, SettingError
 from recovery.operations import agents, readiness, unfinished
 from recovery.planning import changes
 from recovery.planning.changes import Changes
@@ -39,21 +52,49 @@ class Look(NamedTuple):
     """When the run began that no report covers."""
 
 
-@app.command("status", epilog=examples("requorum status", "requorum status --stack production --json"))
-def status(stack: StackOption = "", config_file: FileOption = None, as_json: JsonOption = False) -> None:
+@app.command("status", epilog=examples("requorum status", "requorum status --html status.html"))
+def status(
+    html: HtmlOption = None,
+    keep_on: Annotated[
+        bool, typer.Option("--watch", help="Look again and again, and mark what changed, until Ctrl-C.")
+    ] = False,
+    every: Annotated[float, typer.Option(min=1, help="With --watch: the seconds from one look to the next.")] = 5,
+    stack: StackOption = "",
+    config_file: FileOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Show the current state of the cluster.
 
     Exit status: 0 healthy, and a recovery from here would work (`requorum check`), 1 error, 3 degraded, 4 quorum lost,
     5 not seen from here (no leader answers, and faults of access hide managers that may have one).
     """
-    with opened(stack, config_file, as_json=as_json) as cluster:
+    with opened(stack, config_file, as_json=as_json, interrupted="" if keep_on else NOTHING) as cluster:
+        if keep_on:
+            raise typer.Exit(_watched(cluster, every, as_json=as_json, html=html))
         with progress("asking the nodes and S3", as_json=as_json):
             now = status_of(cluster)
         if as_json:
             print_json(show.as_json(now))
+        elif html:
+            from recovery.operations.page.status import page  # loads templates: only for who asks for a page
+
+            give_page(html, page(show.as_json(now)))
         else:
             out.print(show.as_table(now))
     raise typer.Exit(now.exit_code)
+
+
+def _watched(cluster: Cluster, every: float, *, as_json: bool, html: Path | None) -> int:
+    """Watch until Ctrl-C; the exit status of the last look."""
+    from recovery.cli.live import watch  # loads what draws in place: only for who watches
+
+    if html:
+        remedy = "leave out one of them"
+        raise SettingError(
+            "(--html)", "a page is of one look, and --watch looks on", remedy=remedy, code="bad-argument"
+        )
+    last = watch(lambda: status_of(cluster), every, as_json=as_json)
+    return last.exit_code if last else STATUS
 
 
 def status_of(cluster: Cluster) -> show.Status:
@@ -64,9 +105,8 @@ def status_of(cluster: Cluster) -> show.Status:
 def shown(cluster: Cluster, now: Look) -> show.Status:
     """The status in the answers of the nodes and of S3. Asks the agents."""
     changed, known = differs(cluster, now), conditions(cluster, now)
-    return show.status(
-        cluster.settings, now.survey, now.diagnosis, now.copies, now.stock.error, changed, now.unfinished, known
-    )
+    error, begun, proven = now.stock.error, now.unfinished, now.stock.proven
+    return show.status(cluster.settings, now.survey, now.diagnosis, now.copies, error, changed, begun, known, proven)
 
 
 def differs(cluster: Cluster, now: Look) -> Changes:

@@ -63,10 +63,10 @@ def opened(file: Path, plan: str) -> Iterator[tuple[Path, Cluster]]:
 def require_outside(settings: Settings) -> None:
     """Refuse to watch from a node of the swarm, which may be lost with it. Raises: Refused."""
     here = {
-        address.address
+        address.address.partition("%")[0]
         for many in psutil.net_if_addrs().values()
         for address in many
-        if address.family is socket.AF_INET
+        if address.family in (socket.AF_INET, socket.AF_INET6)
     }
     if node := next((node for node in settings.nodes if str(node.address) in here), None):
         raise Refused(

@@ -6,13 +6,14 @@ from datetime import UTC, datetime
 
 from recovery.cluster import Cluster
 from recovery.copies import layout
-from recovery.errors import Limited, RequorumError, Silent, SlowLogin, StoreError
+from recovery.errors import Limited, LocalError, RequorumError, Silent, SlowLogin, StoreError
 from recovery.operations import consent, former, notify, reports
 from recovery.operations import report as report_operation
 from recovery.operations.assess import Assessment, assess
 from recovery.operations.backup import backup
 from recovery.operations.notify import Subject
 from recovery.operations.outage import LOST
+from recovery.operations.page.saved import save
 from recovery.operations.report import RecoveryReport
 from recovery.planning.checks import Before
 from recovery.planning.diagnosis import NO_QUORUM
@@ -111,10 +112,14 @@ def finish(cluster: Cluster, cluster_id: str, *, how: str, recover: bool | str =
     if entries:
         closing = closing.ended(datetime.now(UTC))
         entries = _entries(cluster, say) or entries  # the proof may have restarted an engine
-        of, data = cluster.settings.cluster, tuple(cluster.settings.data)
-        told = RecoveryReport(of, cluster_id, health.leader, entries, closing, how, health.checks, data)
+        of, data, nodes = cluster.settings.cluster, tuple(cluster.settings.data), cluster.settings.nodes
+        told = RecoveryReport(of, cluster_id, health.leader, entries, closing, how, health.checks, data, nodes)
         with _going_on(say):
-            say(f"the report is saved: requorum report {reports.write(cluster, told)}")
+            name, page = reports.write(cluster, told)
+            say(f"the report is saved: requorum report {name}")
+            if file := cluster.settings.report_page:
+                save(file, page)
+                say(f"its page is written: {file}")
     notify.went_well(cluster, Subject.RECOVERY, f"the cluster is proven, its leader is {health.leader}", say=say)
     consent.settle(cluster, recover)
     return health
@@ -151,11 +156,11 @@ def _entries(cluster: Cluster, say: Say) -> tuple[Entry, ...]:
 
 @contextmanager
 def _going_on(say: Say) -> Iterator[None]:
-    """Go on if the journal or a report cannot be read or written, and report the error."""
+    """Go on if the journal, a report or its page cannot be read or written, and report the error."""
     try:
         yield
-    except StoreError as error:
-        say(f"Requorum cannot read or write the journal or the report: {error}")
+    except (StoreError, LocalError) as error:
+        say(f"Requorum cannot read or write the journal, the report or its page: {error}")
 
 
 def _before(cluster: Cluster, entries: Sequence[Entry]) -> Before | None:

@@ -15,8 +15,11 @@ from recovery.planning.diagnosis import Diagnosis, Kind
 from recovery.planning.plan import Plan
 from recovery.planning.steps import Action
 from recovery.steps.entry import BEGUN, DONE, FAILED, PLAN, Entry
+from recovery.swarm.machines import Node
 
 VERSION = 1
+OF_RUN = ("how", "diagnosis", "evidence", "silent", "copy", "survivor", "steps")
+"""What a report tells of the plan of each run."""
 MAKES_QUORUM = frozenset({Action.FOUND, Action.RESTORE, Action.FORCE})
 PULUMI, COMMAND_LINE = "pulumi", "command line"
 NOBODY: Mapping[str, datetime] = {}
@@ -36,6 +39,7 @@ class RecoveryReport:
     checks: tuple[Check, ...]
     data: tuple[str, ...] = ()
     """The names of the services' data in the settings."""
+    nodes: tuple[Node, ...] = ()
 
     @property
     def plans(self) -> tuple[Entry, ...]:
@@ -139,6 +143,14 @@ class RecoveryReport:
         ]
 
     @property
+    def places(self) -> list[dict[str, str]]:
+        """The nodes of the settings, with their zones."""
+        return [
+            {"name": node.name, "zone": node.zone, "role": node.role, "address": str(node.address)}
+            for node in self.nodes
+        ]
+
+    @property
     def verdict(self) -> str:
         """The result of the proof, in one to three words."""
         warned = sum(check.result is Result.WARNING for check in self.checks)
@@ -203,6 +215,7 @@ def as_json(account: RecoveryReport, name: str) -> dict[str, Any]:
         "leader": account.leader,
         "diagnosis": facts.get("diagnosis"),
         "lost": account.lost,
+        "nodes": account.places,
         "copy": facts.get("copy"),
         "survivor": facts.get("survivor"),
         "losses": facts.get("losses", []),
@@ -220,10 +233,7 @@ def as_json(account: RecoveryReport, name: str) -> dict[str, Any]:
             {
                 "begun": plan.begun.isoformat(),
                 "by": plan.who,
-                **{
-                    key: plan.facts[key]
-                    for key in ("how", "diagnosis", "evidence", "silent", "copy", "survivor", "steps")
-                },
+                **{key: plan.facts[key] for key in OF_RUN},
             }
             for plan in account.plans
         ],

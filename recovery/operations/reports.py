@@ -1,4 +1,4 @@
-"""The reports of recoveries in S3: ``PREFIX/CLUSTER/reports/UTCTIME.json``, and ``.md`` beside it for eyes.
+"""The reports of recoveries in S3: ``PREFIX/CLUSTER/reports/UTCTIME.json``, and ``.md`` and ``.html`` beside it for eyes.
 
 An operator signs the JSON. A report without a valid signature is shown with the reason, and ends no run and no consent.
 """
@@ -11,7 +11,8 @@ from recovery.cluster import Cluster
 from recovery.copies.copy import TIME
 from recovery.errors import StoreError
 from recovery.node.signing import Kind, Signed
-from recovery.operations.page import as_markdown
+from recovery.operations.page import report as page_of_report
+from recovery.operations.page.markdown import as_markdown
 from recovery.operations.report import RecoveryReport, as_json
 from recovery.operations.report_names import among
 from recovery.s3.store import Store
@@ -19,15 +20,17 @@ from recovery.steps import journal
 from recovery.swarm.records import NO_RECORD
 
 
-def write(cluster: Cluster, account: RecoveryReport) -> str:
-    """Write the report, then delete the journal's entries up to it; its name. Raises: StoreError, SettingError."""
+def write(cluster: Cluster, account: RecoveryReport) -> tuple[str, str]:
+    """Write the report, then delete the journal's entries up to it; its name and its page. Raises: StoreError, SettingError."""
     store, keys, name = cluster.store, cluster.settings.keys, account.ended.strftime(TIME)
     document = as_json(account, name)
     store.put(f"{keys.reports}{name}.md", as_markdown(document).encode())
+    page = page_of_report.page(document)
+    store.put(f"{keys.reports}{name}.html", page.encode())
     key = f"{keys.reports}{name}.json"
     store.put(key, cluster.operators.sign(Kind.REPORT, key, document))
     journal.clear(cluster, [entry for entry in journal.names(cluster) if entry < name])
-    return name
+    return name, page
 
 
 def names(cluster: Cluster) -> list[str]:

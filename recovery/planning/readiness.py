@@ -62,6 +62,12 @@ class Stock:
     skipped: Mapping[str, str] = field(default_factory=dict)
     """The sites that do not answer while another site does, and why."""
 
+    @property
+    def proven(self) -> dict[str, Copy]:
+        """The newest proven copy of each manager that has one."""
+        newest = {name: newest_proven(found) for name, found in self.copies.items()}
+        return {name: one[0] for name, one in newest.items() if one}
+
 
 @dataclass(frozen=True)
 class AgentFault:
@@ -140,7 +146,7 @@ def _copies(settings: Settings, stock: Stock, now: datetime) -> Iterator[Conditi
             yield Condition(name, State.UNKNOWN, "S3 cannot be read", words, "copies unknown", stock.error.remedy)
             continue
         found = stock.copies.get(node.name, ())
-        proven = _proven(found)
+        proven = newest_proven(found)
         if proven and now - proven[0].dated <= limit:
             yield Condition(name, State.OK, f"proven, {span(now - proven[0].dated)} old", words)
             continue
@@ -176,7 +182,7 @@ def _lack(
     return f"the newest, {age} old, {word}: {detail}{older}", "no proven copy"
 
 
-def _proven(found: Sequence[Found]) -> tuple[Copy, Manifest] | None:
+def newest_proven(found: Sequence[Found]) -> tuple[Copy, Manifest] | None:
     """The newest proven copy that a swarm can be restored from."""
     for copy, manifest in found:
         if isinstance(manifest, Manifest) and manifest.restores_proven:
@@ -195,7 +201,7 @@ def _newest(stock: Stock) -> dict[str, Manifest]:
     newest: dict[str, Manifest] = {}
     for name, found in stock.copies.items():
         readable = [manifest for _, manifest in found if isinstance(manifest, Manifest)]
-        if chosen := _proven(found):
+        if chosen := newest_proven(found):
             newest[name] = chosen[1]
         elif readable:
             newest[name] = readable[0]
@@ -267,10 +273,9 @@ def _is_autolocked(survey: Survey) -> bool:
 
 def _sites(settings: Settings, stock: Stock) -> Iterator[Condition]:
     """A condition for each site: it answers, and has the newest proven copy of every manager."""
-    proven = {name: copy[0] for name, found in stock.copies.items() if (copy := _proven(found))}
     for site, bucket in zip(("main", "second"), settings.backup.sites, strict=False):
         name, short = f"{site} site", f"{site} site down"
-        lacks = [manager for manager, copy in proven.items() if site not in copy.sites]
+        lacks = [manager for manager, copy in stock.proven.items() if site not in copy.sites]
         if stock.error:
             why = f"{bucket.where} cannot be read: {stock.error.why}"
             yield Condition(name, State.UNKNOWN, why, "", "copies unknown", stock.error.remedy)
@@ -281,7 +286,9 @@ def _sites(settings: Settings, stock: Stock) -> Iterator[Condition]:
             why = f"it lacks the newest proven copy of {', '.join(lacks)}"
             yield Condition(name, State.FAILED, why, "", f"copies missing at {site} site", BACKUP)
         else:
-            yield Condition(name, State.OK, f"{bucket.where} has the newest proven copies" if proven else bucket.where)
+            yield Condition(
+                name, State.OK, f"{bucket.where} has the newest proven copies" if stock.proven else bucket.where
+            )
 
 
 def _agents(settings: Settings, agents: Agents) -> Condition:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Self
 
 from pydantic import Field, model_validator
@@ -47,6 +48,8 @@ class Settings(Frozen):
     """SHA-256 of the swarm's CA certificate (``swarm-root-ca.crt``), or of several. Copies under another CA do not count."""
     operators: PublicKeys = ()
     """The public SSH keys of the operators, who sign what decides something in S3. Empty: the one of ``ssh.privateKeyFile``."""
+    report_page: Path | None = None
+    """Where an update or a recovery writes the page of its report, in addition to S3."""
     protect: bool | None = None
     """Whether `pulumi destroy` lets go of the swarm instead of ending it. None: if the swarm was taken over."""
     recover: Consent = False

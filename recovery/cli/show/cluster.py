@@ -1,6 +1,6 @@
 """The state of a cluster, as a table or as JSON."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -18,12 +18,14 @@ from recovery.planning.conditions import Condition, State, unmet
 from recovery.planning.diagnosis import NO_QUORUM, Diagnosis, Kind
 from recovery.planning.guidance import Guidance, guide
 from recovery.planning.readiness import completed
+from recovery.planning.standing import Standing, standing
 from recovery.settings import Settings
 from recovery.spans import span
 from recovery.swarm.entries import Member, of_nobody
 from recovery.swarm.model import NodeReport, Reach, Survey
 
 NO_CHANGES = Changes()
+NONE: Mapping[str, Copy] = {}
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class NodeStatus:
     leader: bool
     reachability: str
     last_copy: datetime | None
+    last_proven: datetime | None
+    standing: Standing
     drift: str = ""
     """How the machine differs from what Requorum puts on it."""
 
@@ -108,14 +112,19 @@ def status(
     changes: Changes = NO_CHANGES,
     unfinished: datetime | None = None,
     conditions: tuple[Condition, ...] = (),
+    proven: Mapping[str, Copy] = NONE,
 ) -> Status:
-    """The status in a survey and the newest copy of each manager, by its name. ``unfinished`` is as for `guide`."""
+    """The status in a survey, and the newest copy and the newest proven one of each manager, by its name.
+
+    ``unfinished`` is as for `guide`.
+    """
     guidance = guide(settings, survey, diagnosis, changed=changes.alters, unfinished=unfinished)
     guidance = completed(guidance, diagnosis.kind, conditions, error)
     members = survey.leader.members if survey.leader else ()
     nodes = tuple(
         replace(
-            _node(report, survey.entry(report.node), bool(members), copies.get(report.node.name)),
+            _node(report, survey, diagnosis, copies.get(report.node.name)),
+            last_proven=_dated(proven.get(report.node.name)),
             drift=changes.drift_of(report.node.name),
         )
         for report in survey.reports
@@ -124,9 +133,17 @@ def status(
     return Status(settings.cluster, diagnosis, guidance, nodes, survey.taken, error, others, conditions)
 
 
-def _node(report: NodeReport, entry: Member | None, listed: bool, copied: Copy | None) -> NodeStatus:
-    node = report.node
-    state = "unknown" if not listed else "absent" if entry is None else "ready" if entry.ready else "down"
+def _node(report: NodeReport, survey: Survey, diagnosis: Diagnosis, copied: Copy | None) -> NodeStatus:
+    node, entry = report.node, survey.entry(report.node)
+    state = (
+        "unknown"
+        if not (survey.leader and survey.leader.members)
+        else "absent"
+        if entry is None
+        else "ready"
+        if entry.ready
+        else "down"
+    )
     return NodeStatus(
         name=node.name,
         zone=node.zone,
@@ -140,7 +157,9 @@ def _node(report: NodeReport, entry: Member | None, listed: bool, copied: Copy |
         availability=entry.availability if entry else "",
         leader=bool(entry and entry.leader),
         reachability="" if not (entry and entry.manager_address) else "reachable" if entry.reachable else "unreachable",
-        last_copy=copied.dated if copied else None,
+        last_copy=_dated(copied),
+        last_proven=None,
+        standing=standing(report, survey, diagnosis),
     )
 
 
@@ -162,26 +181,7 @@ def as_json(status: Status) -> dict[str, Any]:
         "storeError": str(status.store_error) if status.store_error else None,
         "storeErrorCode": status.store_error.code if status.store_error else None,
         "conditions": [one.json for one in status.conditions],
-        "nodes": [
-            {
-                "name": node.name,
-                "zone": node.zone,
-                "role": node.role,
-                "address": node.address,
-                "reach": node.reach,
-                "detail": node.detail,
-                "engine": node.engine,
-                "nodeId": node.node_id,
-                "state": node.state,
-                "availability": node.availability,
-                "leader": node.leader,
-                "reachability": node.reachability,
-                "lastCopy": node.last_copy.isoformat() if node.last_copy else None,
-                "lastCopyAge": _age(status.taken, node.last_copy),
-                "drift": node.drift,
-            }
-            for node in status.nodes
-        ],
+        "nodes": [_node_json(node, status.taken) for node in status.nodes],
         "others": [
             {
                 "name": other.hostname,
@@ -196,12 +196,43 @@ def as_json(status: Status) -> dict[str, Any]:
     }
 
 
-def as_table(status: Status) -> Group:
-    """The status as a table of the nodes, between the state and what to run next."""
+def _node_json(node: NodeStatus, now: datetime) -> dict[str, Any]:
+    """One node as JSON of the contract."""
+    return {
+        "name": node.name,
+        "zone": node.zone,
+        "role": node.role,
+        "address": node.address,
+        "reach": node.reach,
+        "detail": node.detail,
+        "engine": node.engine,
+        "nodeId": node.node_id,
+        "state": node.state,
+        "availability": node.availability,
+        "leader": node.leader,
+        "reachability": node.reachability,
+        "lastCopy": node.last_copy.isoformat() if node.last_copy else None,
+        "lastCopyAge": _age(now, node.last_copy),
+        "lastProvenCopy": node.last_proven.isoformat() if node.last_proven else None,
+        "lastProvenCopyAge": _age(now, node.last_proven),
+        "standing": str(node.standing.mark),
+        "standingWord": node.standing.word,
+        "drift": node.drift,
+    }
+
+
+def as_table(status: Status, *, marked: Collection[str] = (), most: int | None = None) -> Group:
+    """The status as a table of the nodes, between the state and what to run next.
+
+    The names in ``marked`` have a star. If there are more than ``most`` nodes, those that are well are left out.
+    """
     colour = {FINE: "green", DEGRADED: "yellow", UNSEEN: "yellow"}.get(status.exit_code, "red")
     identity = f" ({status.diagnosis.cluster_id})" if status.diagnosis.cluster_id else ""
     title = Text.assemble("cluster ", (status.cluster, "bold"), f"{identity}: ", (status.guidance.state, colour))
-    lines: list[RenderableType] = [title, _nodes(status)]
+    shown = _foremost(status.nodes, marked, most)
+    lines: list[RenderableType] = [title, _nodes(status, shown, marked)]
+    if rest := len(status.nodes) - len(shown):
+        lines.append(styled(f"and {rest} nodes more", "dim"))
     for line in status.guidance.text if status.guidance.meaning else ():
         lines.append(styled(line, colour))
     for warning in status.diagnosis.warnings:
@@ -221,12 +252,19 @@ def as_table(status: Status) -> Group:
     return Group(*lines)
 
 
-def _nodes(status: Status) -> Table:
+def _foremost(nodes: Sequence[NodeStatus], marked: Collection[str], most: int | None) -> Sequence[NodeStatus]:
+    """The nodes that are worth a row: what changed, what is not well, the leader, managers."""
+    order = sorted(nodes, key=lambda one: (one.name not in marked, one.fine, not one.leader, one.role == "worker"))
+    return nodes if most is None else order[:most]
+
+
+def _nodes(status: Status, shown: Sequence[NodeStatus], marked: Collection[str]) -> Table:
     table = Table(box=None, pad_edge=False)
     for heading in ("node", "zone", "role", "address", "swarm", "last copy", "remarks"):
         table.add_column(heading, no_wrap=heading != "remarks", overflow="fold")
-    for node in sorted(status.nodes, key=lambda node: node.zone):
-        table.add_row(*_cells(node, status.taken, known=status.store_error is None))
+    for node in sorted(shown, key=lambda node: node.zone):
+        name, *rest = _cells(node, status.taken, known=status.store_error is None)
+        table.add_row(styled(f"* {node.name}", "bold reverse") if node.name in marked else name, *rest)
     return table
 
 
@@ -252,6 +290,10 @@ def _cells(node: NodeStatus, now: datetime, *, known: bool) -> Sequence[Cell]:
 
 def _address(entry: Member) -> str:
     return entry.raft_address or entry.address
+
+
+def _dated(copy: Copy | None) -> datetime | None:
+    return copy.dated if copy else None
 
 
 def _age(now: datetime, then: datetime | None) -> int | None:

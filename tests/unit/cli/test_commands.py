@@ -154,10 +154,14 @@ ALONE = {"status", "doctor", "plan", "copies list", "data list", "policy", "repo
 @pytest.mark.parametrize(
     "example", [example for path, example in examples() if path in ALONE and "--second" not in example]
 )
-def test_an_example_works(example: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_example_works(example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     with wired() as wires:
         scene = Theatre(wires).stage(Case(3, frozenset()))
         monkeypatch.setattr(console, "_settings", lambda *_: scene.settings)
         done = RUN.invoke(app, words_of(example))
     assert done.exit_code in {0, 3}, done.output
+    pages = [word for word in words_of(example) if word.endswith(".html")]
+    assert [page for page in pages if "<!DOCTYPE html>" not in (tmp_path / page).read_text()] == []
+    assert {file.name for file in tmp_path.iterdir()} == set(pages)
     assert not done.stderr.startswith("Usage")

@@ -9,7 +9,8 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from recovery.cli.show.reports import table
-from recovery.operations import page, report
+from recovery.operations import report
+from recovery.operations.page import markdown as page
 from recovery.operations.report import RecoveryReport
 from recovery.planning.checks import Check, Result
 from recovery.planning.diagnosis import Kind, diagnose
@@ -180,7 +181,7 @@ def test_what_to_do_next_depends_on_what_was_lost_and_how_it_came_back() -> None
     assert [one["command"] for one in kept.next] == ["requorum status", "requorum drill"]
 
 
-NEW_KEYS = ("loss", "outage", "consent", "next")
+NEW_KEYS = ("nodes", "loss", "outage", "consent", "next")
 
 
 def test_a_report_and_a_journal_of_an_earlier_version_are_read() -> None:

@@ -147,6 +147,7 @@ def test_entries_are_oldest_first_and_no_copy_is_one(
 def test_the_proof_folds_the_journal_into_one_report(
     of: Settings, said: list[str], bucket: Any, tmp_path: Path
 ) -> None:
+    of = of.model_copy(update={"report_page": tmp_path / "page.html"})
     copy = put(of, tmp_path, "manager-a", 1)
     begin(of, said, STEP)
     with journal.step(Cluster(of), Action.JOIN, "manager-c", said.append):
@@ -158,10 +159,25 @@ def test_the_proof_folds_the_journal_into_one_report(
     assert [(step["action"], step["node"]) for step in document["steps"]] == [("join", "manager-c"), ("prove", "swarm")]
     assert document["runs"][0]["steps"] == [{"action": "join", "node": "manager-c", "effect": "rejoin"}]
     assert bucket.Object(f"requorum/lab/reports/{name}.md").get()["Body"].read().startswith(b"# Cluster lab")
+    page = bucket.Object(f"requorum/lab/reports/{name}.html").get()["Body"].read()
+    assert b"Recovery of cluster lab" in page
+    assert page.decode() == (tmp_path / "page.html").read_text()
+    assert said[-1] == f"its page is written: {tmp_path / 'page.html'}"
+    assert [node["zone"] for node in document["nodes"]][:3] == ["a", "b", "c"]
     assert journal.names(Cluster(of)) == ()
     assert Catalog(of).copies == (copy,), "neither journal nor reports are copies"
     conclude(of, said)
     assert reports.names(Cluster(of)) == [name], "an update that did nothing writes none"
+
+
+def test_a_page_that_cannot_be_written_does_not_undo_the_proof(of: Settings, said: list[str], tmp_path: Path) -> None:
+    of = of.model_copy(update={"report_page": tmp_path / "none" / "page.html"})
+    begin(of, said, STEP)
+    with journal.step(Cluster(of), Action.JOIN, "manager-c", said.append):
+        pass
+    assert conclude(of, said)
+    assert len(reports.names(Cluster(of))) == 1
+    assert "No such file or directory" in said[-1]
 
 
 def test_entries_that_cannot_be_deleted_are_told_once(

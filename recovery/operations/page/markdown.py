@@ -1,9 +1,9 @@
 """The report of one recovery as a page for readers, made from its JSON. It also reads the reports of earlier versions. Pure."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
+from recovery.operations.page.words import length, moment, rpo_words
 from recovery.plain import in_markdown, line
 
 
@@ -23,7 +23,7 @@ def as_markdown(report: Mapping[str, Any]) -> str:
         *(f"- note: {loss}" for loss in document["losses"]),
         *_of_the_loss(document),
         f"- RTO: proven {rto['provenSeconds']:.1f} s after the first change{quorum}",
-        f"- RPO: {_rpo(rpo)}",
+        f"- RPO: {rpo_words(rpo)}",
         f"- by {document['by']} ({document['how']}), ended {document['ended']}",
     ]
     for number, run in enumerate(document["runs"], 1):
@@ -53,39 +53,12 @@ def _of_the_loss(document: Mapping[str, Any]) -> list[str]:
     loss, outage, consent = (document.get(key) for key in ("loss", "outage", "consent"))
     lines = []
     if loss and loss["began"]:
-        lines.append(f"- the loss began: {_moment(loss['began'])}, when {loss['seenBy']} lost the last leader")
+        lines.append(f"- the loss began: {moment(loss['began'])}, when {loss['seenBy']} lost the last leader")
     elif loss:
-        earliest = f"not before {_moment(loss['notBefore'])} (the newest copy), " if loss["notBefore"] else ""
-        lines.append(f"- the loss began: not known, {earliest}not after {_moment(loss['notAfter'])} (the first plan)")
+        earliest = f"not before {moment(loss['notBefore'])} (the newest copy), " if loss["notBefore"] else ""
+        lines.append(f"- the loss began: not known, {earliest}not after {moment(loss['notAfter'])} (the first plan)")
     if outage:
-        lines.append(f"- without a quorum: {_length(outage)}")
+        lines.append(f"- without a quorum: {length(outage)}")
     if consent:
-        lines.append(
-            f"- consent: {consent['by']} to plan {consent['id']}, {consent['given']}, {_moment(consent['at'])}"
-        )
+        lines.append(f"- consent: {consent['by']} to plan {consent['id']}, {consent['given']}, {moment(consent['at'])}")
     return lines
-
-
-def _length(outage: Mapping[str, float | None]) -> str:
-    if outage["seconds"] is not None:
-        return f"{outage['seconds']:.1f} s"
-    bounds = {"at least": outage["atLeast"], "at most": outage["atMost"]}
-    return (
-        ", ".join(f"{word} {seconds:.1f} s" for word, seconds in bounds.items() if seconds is not None) or "not known"
-    )
-
-
-def _moment(iso: str) -> str:
-    return f"{datetime.fromisoformat(iso):%Y-%m-%d %H:%M:%S} UTC"
-
-
-def _rpo(rpo: Mapping[str, int | None]) -> str:
-    if rpo.get("lossSeconds") is not None:
-        return f"{rpo['lossSeconds']} s (from the restored copy to the loss)"
-    if rpo.get("lossAtMost") is not None:
-        return f"at most {rpo['lossAtMost']} s (from the restored copy to the first plan)"
-    if rpo["seconds"]:
-        return f"{rpo['seconds']} s (the age of the restored copy)"
-    if rpo["entries"]:
-        return f"up to {rpo['entries']} log entries whose commit was never confirmed"
-    return "no loss"

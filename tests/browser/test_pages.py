@@ -1,0 +1,97 @@
+"""The pages in a real browser: two widths, both themes. What is asserted is text, rectangles and contrast, not pixels."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recovery.operations.page import report, status
+from tests.browser import chromium
+from tests.browser.chromium import View
+from tests.unit.operations.page import samples
+
+VIEWS = [View(1280, 800, "light"), View(1280, 800, "dark"), View(390, 844, "light"), View(390, 844, "dark")]
+PAGES = {
+    **{name: (status.page, made) for name, made in samples.PAGES.items()},
+    **{name: (report.page, made) for name, made in samples.REPORTS.items()},
+}
+HOSTILE = {
+    "status": lambda: status.page(samples.hostile(samples.silent())),
+    "report": lambda: report.page(samples.hostile(samples.resumed())),
+}
+SMALLEST = 10.5
+"""Pixels. Nothing that is to be read is smaller, also on a phone."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def browser() -> None:
+    chromium.require()
+
+
+def require_readable(found: dict[str, Any], view: View) -> None:
+    """The window is the one that was asked for, nothing is beside it, nothing overlaps, and everything can be read."""
+    assert (found["width"], found["height"], found["dark"]) == (view.width, view.height, view.theme == "dark")
+    assert found["page"] <= view.width
+    assert (found["wide"], found["spilt"], found["overlaps"]) == ([], [], False)
+    assert len(found["contrasts"]) > 20
+    assert [one for one in found["contrasts"] if one["ratio"] < one["needed"]] == []
+    assert found["smallest"] >= SMALLEST
+
+
+def test_a_total_loss_on_a_phone_is_answered_above_the_fold(tmp_path: Path) -> None:
+    view = View(390, 844, "dark")
+    found = chromium.measured(status.page(samples.total_loss()), tmp_path, view)
+    require_readable(found, view)
+    questions = {answer["question"]: answer["text"] for answer in found["answers"]}
+    assert list(questions) == [
+        "Is it up?",
+        "What is lost?",
+        "What will happen?",
+        "How old is the copy?",
+        "What do I run?",
+    ]
+    assert questions["Is it up?"].startswith("No: all lost")
+    assert questions["How old is the copy?"].startswith("4 min (manager-eu-1a, proven)")
+    assert questions["What do I run?"] == "requorum plan"
+    assert max(answer["bottom"] for answer in found["answers"]) <= view.height
+    assert "manager-eu-1a" in found["drawn"]
+
+
+@pytest.mark.whole
+@pytest.mark.parametrize("view", VIEWS, ids=str)
+@pytest.mark.parametrize("name", PAGES)
+def test_every_page_is_readable_and_answers_above_the_fold(name: str, view: View, tmp_path: Path) -> None:
+    make, sample = PAGES[name]
+    page = make(sample())
+    found = chromium.measured(page, tmp_path, view)
+    require_readable(found, view)
+    assert len(found["answers"]) == 5
+    assert max(answer["bottom"] for answer in found["answers"]) <= view.height
+    assert all(len(answer["text"]) > 5 for answer in found["answers"])
+    assert {node.name for node in samples.S.nodes} <= set(found["drawn"])
+    assert chromium.screenshot(page, tmp_path, view) == (view.width, view.height)
+
+
+@pytest.mark.whole
+@pytest.mark.parametrize("view", VIEWS[1:3], ids=str)
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_others_wrote_is_text_and_bursts_nothing(name: str, view: View, tmp_path: Path) -> None:
+    page = HOSTILE[name]()
+    found = chromium.measured(page, tmp_path, view)
+    require_readable(found, view)
+    assert "<script>alert(1)</script>" in found["text"]
+    assert "{{ 7*7 }}" in found["text"]
+
+
+@pytest.mark.whole
+def test_the_policy_lets_the_style_through_and_no_script(tmp_path: Path) -> None:
+    """The page as it is. The browser reports what a policy refuses."""
+    page = status.page(samples.healthy())
+    said = chromium.run(page, tmp_path, VIEWS[0], "--dump-dom").stderr
+    assert "Content Security Policy" not in said
+    attack = '<script>document.title="ran"</script><img src="https://evil.example/x"></body>'
+    done = chromium.run(page.replace("</body>", attack), tmp_path, VIEWS[0], "--dump-dom")
+    assert "Content Security Policy" in done.stderr
+    assert "<title>ran" not in done.stdout
+    styled = page.replace("<style>", "<style>/* */")
+    assert "Content Security Policy" in chromium.run(styled, tmp_path, VIEWS[0], "--dump-dom").stderr

@@ -35,7 +35,7 @@ from recovery.planning.consented import with_join
 from recovery.planning.diagnosis import NO_QUORUM, Diagnosis, Kind, diagnose
 from recovery.planning.membership import Membership, membership_of
 from recovery.planning.plan import Plan
-from recovery.planning.record import from_record, source_record, to_record
+from recovery.planning.record import from_record, member_record, quorum_record, source_record
 from recovery.planning.votes import of_leaving
 from recovery.settings import Settings
 from recovery.steps.member import bring_back
@@ -256,7 +256,7 @@ class Quorum(Resource, module="requorum", name="Quorum"):
             "cluster": settings.cluster,
             "managers": {manager.name: str(manager.address) for manager in settings.managers},
             "options": settings.swarm.to_json(),
-            "recovery": _quorum_record(plan),
+            "recovery": quorum_record(plan),
             **_noted(changes),
             **dict.fromkeys(("cluster_id", "ca_sha256", "quorum", "generation")),
         }
@@ -289,7 +289,7 @@ class Member(Resource, module="requorum", name="Member"):
             "host": host,
             "generation": generation,
             "managers": managers,
-            "recovery": _member_record(plan, node.name),
+            "recovery": member_record(plan, node.name),
             **_noted(changes),
             **dict.fromkeys(("node_id", "cluster_id", "standing")),
         }
@@ -338,17 +338,6 @@ def _standing(settings: Settings, seen: Survey, diagnosis: Diagnosis) -> str:
     if diagnosis.opened and settings.swarm.autolock is not False:
         return UNLOCKED
     return NOTED if any(report.led and report.repaired for report in seen.managers) else HELD
-
-
-def _quorum_record(plan: Plan) -> Props:
-    """The plan's steps for the quorum, with the lines of the whole plan for readers; empty if there are none."""
-    record = to_record(plan, plan.quorum_steps)
-    return {**record, "vouched": plan.vouched, "plan": list(plan.lines)} if record else {}
-
-
-def _member_record(plan: Plan, name: str) -> Props:
-    """All steps of the plan for a node; empty if it has none outside the steps for the quorum."""
-    return to_record(plan, plan.all_of(name)) if plan.steps_of(name) else {}
 
 
 def _noted(changes: Sequence[str]) -> Props:

@@ -11,7 +11,7 @@ import pulumi
 
 from recovery.survey.presence import WORDS
 from recovery.swarm.machines import Node
-from recovery.swarm.model import Presence
+from recovery.swarm.presence import Presence
 
 USAGE = "CLUSTER presence|fence ADDRESS…"
 

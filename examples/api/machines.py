@@ -9,7 +9,7 @@ import urllib3
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, ResourceProvider
 
 from components.hosts.driver import Driver, Machine, main
-from recovery.swarm.model import Presence
+from recovery.swarm.presence import Presence
 
 ADDRESS = "MACHINES_API"
 """The environment variable with the URL of the API."""

@@ -7,7 +7,7 @@ import pulumi
 from pulumi_aws import ec2
 
 from components.hosts.driver import Driver, Machine, main
-from recovery.swarm.model import Presence
+from recovery.swarm.presence import Presence
 
 # Change these to yours. Each subnet is in another availability zone, and has the addresses of the nodes of its zone.
 SUBNETS = {"a": "subnet-0aaaaaaaaaaaaaaaa", "b": "subnet-0bbbbbbbbbbbbbbbb", "c": "subnet-0cccccccccccccccc"}

@@ -8,7 +8,7 @@ import pulumi
 import pulumi_digitalocean as digitalocean
 
 from components.hosts.driver import Driver, Machine, main
-from recovery.swarm.model import Presence
+from recovery.swarm.presence import Presence
 
 # Change these to yours.
 REGIONS = {"a": "ams3", "b": "fra1", "c": "lon1"}

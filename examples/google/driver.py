@@ -8,7 +8,7 @@ import pulumi
 from pulumi_gcp import compute
 
 from components.hosts.driver import Driver, Machine, main
-from recovery.swarm.model import Presence
+from recovery.swarm.presence import Presence
 
 # Change these to yours.
 REGION = "europe-west1"

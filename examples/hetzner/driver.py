@@ -8,7 +8,7 @@ import pulumi
 import pulumi_hcloud as hcloud
 
 from components.hosts.driver import Driver, Machine, main
-from recovery.swarm.model import Presence
+from recovery.swarm.presence import Presence
 
 # Change these to yours.
 SUBNET = "10.20.0.0/16"

@@ -8,7 +8,7 @@ import pulumi_libvirt as libvirt
 import yaml
 
 from components.hosts.driver import Driver, Machine, main
-from recovery.swarm.model import Presence
+from recovery.swarm.presence import Presence
 
 # Change these to yours. The image is a cloud image in the storage pool of each host.
 HOSTS = {

@@ -25,7 +25,7 @@ from recovery.survey import lost as survey_lost
 from recovery.survey.lost import LossDeclaration
 from recovery.survey.nodes import stable_survey, survey
 from recovery.swarm.machines import Node
-from recovery.swarm.model import Presence
+from recovery.swarm.presence import Presence
 
 COMMAND_SECONDS = 120.0
 """The limit for the configured command. A management controller may take a minute."""

@@ -25,6 +25,17 @@ def to_record(plan: Plan, steps: Iterable[Step]) -> dict[str, Any]:
     return {"kind": str(plan.kind), **fields, "moves": moves, "steps": records}
 
 
+def quorum_record(plan: Plan) -> dict[str, Any]:
+    """The plan's steps for the quorum, with the lines of the whole plan for readers; empty if there are none."""
+    record = to_record(plan, plan.quorum_steps)
+    return {**record, "vouched": plan.vouched, "plan": list(plan.lines)} if record else {}
+
+
+def member_record(plan: Plan, name: str) -> dict[str, Any]:
+    """All steps of the plan for a node; empty if it has none outside the steps for the quorum."""
+    return to_record(plan, plan.all_of(name)) if plan.steps_of(name) else {}
+
+
 def source_record(plan: Plan) -> dict[str, Any]:
     """The copy that the plan restores, whose it is, and which node made it; empty without one."""
     seed = next((step.node for step in plan.steps if step.action is Action.RESTORE), "")

@@ -8,7 +8,7 @@ from typing import Any
 
 from recovery.errors import HostError
 from recovery.swarm.address import Address
-from recovery.swarm.model import Presence
+from recovery.swarm.presence import Presence
 
 RUNNING = frozenset({"pending", "running"})
 OFF = frozenset({"stopping", "stopped"})

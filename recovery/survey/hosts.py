@@ -13,7 +13,7 @@ from recovery.node.shell import DATA_ROOT
 from recovery.settings import Settings
 from recovery.swarm.address import as_name
 from recovery.swarm.machines import Node
-from recovery.swarm.model import Presence
+from recovery.swarm.presence import Presence
 
 if TYPE_CHECKING:
     import docker

@@ -35,8 +35,9 @@ from recovery.swarm.engine_kind import unsupported
 from recovery.swarm.entries import entries_of
 from recovery.swarm.found import SwarmFacts
 from recovery.swarm.machines import Node
-from recovery.swarm.model import LocalState, NodeReport, Presence, Reach, Survey
+from recovery.swarm.model import LocalState, NodeReport, Reach, Survey
 from recovery.swarm.on_node import MARK_PATH
+from recovery.swarm.presence import Presence
 from recovery.waiting import until
 
 CONNECT_SECONDS = 2.0

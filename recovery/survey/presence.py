@@ -12,7 +12,8 @@ from recovery.settings import Settings
 from recovery.settings.hosts import EC2, filled
 from recovery.survey import ec2
 from recovery.swarm.machines import Node
-from recovery.swarm.model import NodeReport, Presence, Reach
+from recovery.swarm.model import NodeReport, Reach
+from recovery.swarm.presence import Presence
 
 SECONDS = 30.0
 """How long the command may take. A driver first loads the SDK of its cloud."""

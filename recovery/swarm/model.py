@@ -16,16 +16,6 @@ if TYPE_CHECKING:
     from recovery.swarm.machines import Node
 
 
-class Presence(StrEnum):
-    """What the host driver knows about a machine without asking the machine."""
-
-    PRESENT = "present"
-    STOPPED = "stopped"
-    GONE = "gone"
-    UNKNOWN = "unknown"
-    """The driver does not know the machine. Only the machine itself can answer."""
-
-
 class Reach(StrEnum):
     """The answer of a node to the survey."""
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from recovery.swarm.key_file import UnlockKey
-from recovery.swarm.model import LocalState, Presence
+from recovery.swarm.model import LocalState
+from recovery.swarm.presence import Presence
 from tests.fake.raft import Raft
 
 

@@ -8,7 +8,8 @@ from copy import copy
 from dataclasses import replace
 from typing import Any, Self
 
-from recovery.swarm.model import LocalState, Presence
+from recovery.swarm.model import LocalState
+from recovery.swarm.presence import Presence
 from recovery.swarm.raft import quorum
 from tests.fake.machine import Cut, Machine
 from tests.fake.raft import LogEntry, Raft, RaftViolation, State, Voter

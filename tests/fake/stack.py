@@ -13,7 +13,6 @@ prepares gets its mark, and nothing else.
 
 import asyncio
 import base64
-import json
 import logging
 import re
 import runpy
@@ -28,7 +27,6 @@ from typing import Any
 import dill
 import pulumi
 import pytest
-import yaml
 from pulumi.dynamic import ResourceProvider
 from pulumi.dynamic.dynamic import PROVIDER_KEY
 from pulumi.runtime import mocks, rpc, set_all_config
@@ -44,6 +42,7 @@ from recovery.cluster import Cluster
 from recovery.errors import RequorumError
 from recovery.operations.assess import assess
 from recovery.settings import PROJECT, Settings, parse
+from tests.fake.configuration import configuration
 from tests.fake.verbs import PLAIN, Cancelled, NotTargeted, Options
 from tests.fake.wires import Killed, Strike, Wires
 
@@ -185,7 +184,7 @@ class Update(mocks.MockMonitor):
                 logger=_Log(self._done.log),
                 monitor=self,
             )
-            set_all_config(_configuration(self._raw))
+            set_all_config(configuration(self._raw))
             _ensure_event_loop()
             loop = asyncio.get_event_loop()
             loop.set_default_executor(HANDLER)
@@ -393,14 +392,6 @@ class _Unused(mocks.Mocks):
 
 def _plan_id(raw: Mapping[str, Any]) -> str | bool:
     return assess(Cluster(parse(raw))).plan.id or False
-
-
-def _configuration(raw: Mapping[str, Any]) -> dict[str, str]:
-    """The stack file's values as Pulumi gives them to a program, with the defaults of Pulumi.yaml."""
-    declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
-    defaults = {key: one["default"] for key, one in declared.items() if "default" in one}
-    values = {**defaults, **{key: value for key, value in raw.items() if value is not None}}
-    return {f"{PROJECT}:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
 
 
 def _as_stored(outputs: Props) -> Props:

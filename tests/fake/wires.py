@@ -26,7 +26,7 @@ from recovery.settings import Settings
 from recovery.survey import hosts
 from recovery.swarm import certificate
 from recovery.swarm.machines import Node
-from recovery.swarm.model import Presence
+from recovery.swarm.presence import Presence
 from tests.fake.bucket import FakeS3
 from tests.fake.engine import FakeApi
 from tests.fake.machine import Machine

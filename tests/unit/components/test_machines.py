@@ -20,7 +20,7 @@ from components.hosts.machines import Machines
 from components.update import Update
 from recovery.cluster import Cluster
 from recovery.settings import Settings
-from recovery.swarm.model import Presence
+from recovery.swarm.presence import Presence
 from tests.unit import cluster
 from tests.unit import factories as make
 from tests.unit.cluster import Made, Monitor

@@ -24,7 +24,8 @@ from recovery.node.connections import GENTLE
 from recovery.survey import hosts, lost
 from recovery.survey import nodes as survey_nodes
 from recovery.swarm.machines import Node
-from recovery.swarm.model import ACCESS_FAULTS, LocalState, NodeReport, Presence, Reach
+from recovery.swarm.model import ACCESS_FAULTS, LocalState, NodeReport, Reach
+from recovery.swarm.presence import Presence
 from tests.unit import factories as make
 
 S = make.settings()

@@ -13,7 +13,8 @@ from recovery.errors import HostError
 from recovery.settings import Settings
 from recovery.survey import ec2, presence
 from recovery.survey.ec2 import Interface, judged
-from recovery.swarm.model import NodeReport, Presence, Reach
+from recovery.swarm.model import NodeReport, Reach
+from recovery.swarm.presence import Presence
 from tests.unit import factories as make
 
 OF = make.settings()

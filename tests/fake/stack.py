@@ -112,7 +112,8 @@ class Stack:
         """
 
         def run(done: Done) -> None:
-            Update(self, {**raw, "recover": _plan_id(raw)} if consent else raw, done, options=options).run()
+            plan = {"recover": assess(Cluster(parse(raw))).plan.id or False} if consent else {}
+            Update(self, {**raw, **plan}, done, options=options).run()
 
         return self._done("up", options, run, strike)
 
@@ -388,10 +389,6 @@ class _Unused(mocks.Mocks):
 
     def call(self, args: mocks.MockCallArgs) -> Any:
         raise AssertionError(args.token)
-
-
-def _plan_id(raw: Mapping[str, Any]) -> str | bool:
-    return assess(Cluster(parse(raw))).plan.id or False
 
 
 def _as_stored(outputs: Props) -> Props:

@@ -95,7 +95,11 @@ def _looks(run: Run, step: Step) -> None:
 
 
 def _swarm(run: Run, known: str | None, doing: str) -> str | None:
-    """The swarm's ID from the settings or the copies, else ``known``. Raises: Refused if the copies have another ID."""
+    """The swarm's ID from the settings or the copies, else ``known``. Raises: Refused if the copies have another ID.
+
+    Copies under another CA than the living managers know, or the consented plan names, tell nothing.
+    """
+    run.catalog.trust(run.survey.told_cas or frozenset(filter(None, [run.consented.ca])))
     copies_id = known_id(run.settings, run.catalog)
     if known and copies_id not in (None, known, run.settings.cluster_id):
         raise Refused(

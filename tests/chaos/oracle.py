@@ -39,7 +39,6 @@ class Ending(StrEnum):
 class Remedy(StrEnum):
     """The action of an operator after a refusal."""
 
-    NAME_THE_SWARM = "requorum:clusterId is set"
     COPIES_BACK = "the copies are put back"
 
 
@@ -106,22 +105,7 @@ def sample(cases: Sequence[Case]) -> list[Case]:
 
 
 def expected(case: Case) -> Expected:
-    """Decide how a case must end, only from its losses and its copies."""
-    expectation = _by_loss(case)
-    if case.copies is Copies.FOREIGN:
-        return Expected(
-            expectation.ending,
-            f"copies of two swarms under one name: refused until the operator names the swarm; then {expectation.why}",
-            "code: several-swarms",
-            Remedy.NAME_THE_SWARM,
-            expectation.renewed,
-            expectation.last_change,
-            expectation.safety_copies,
-        )
-    return expectation
-
-
-def _by_loss(case: Case) -> Expected:
+    """Decide how a case must end, only from its losses and its copies. Workers live, and know the CA of the swarm's own copies."""
     lost, survivors = len(case.lost), len(case.survivors)
     no_copies = case.copies is Copies.MISSING
     renewed = frozenset(case.lost) if no_copies else frozenset[str]()

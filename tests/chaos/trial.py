@@ -107,7 +107,7 @@ class Trial:
             result.faults += witness.touched(lost, after_refusal) + self._changed(spoilt)
             self._count(result, before, after_refusal)
             result.refused_first = not result.faults
-            settings, spoilt = self._remedied(wanted.remedy, settings, before, spoilt, good)
+            settings, spoilt = self._remedied(wanted.remedy, settings, spoilt, good)
             start = time.monotonic()
             outcome = self._recover(settings, result)
         result.seconds = time.monotonic() - start
@@ -154,13 +154,8 @@ class Trial:
             return Outcome(Ending.RESTORED, _source(plan.copy, self.cluster.managers))
         return Outcome(Ending.REJOINED)
 
-    def _remedied(
-        self, remedy: Remedy, settings: Settings, before: Picture, spoilt: Objects, good: Objects
-    ) -> tuple[Settings, Objects]:
+    def _remedied(self, remedy: Remedy, settings: Settings, spoilt: Objects, good: Objects) -> tuple[Settings, Objects]:
         match remedy:
-            case Remedy.NAME_THE_SWARM:
-                (cluster_id,) = before.clusters
-                return settings.model_copy(update={"cluster_id": cluster_id}), spoilt
             case Remedy.COPIES_BACK:
                 self.cluster.bucket.become(spoilt, good)
                 return settings, good

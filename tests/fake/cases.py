@@ -72,8 +72,6 @@ class Case:
         """Part of the refusal's text, or its code. Empty if Requorum must recover the cluster."""
         if self.elsewhere and self.lost and self.managers == 1 and self.copies is not Copies.MISSING:
             return "code: second-manager-needed"
-        if self.copies in (Copies.NEWEST_FOREIGN, Copies.ALL_NEWEST_FOREIGN) and not self.named and self.lost:
-            return "code: several-swarms$"
         if not self.survivors and self.copies is Copies.MISSING:
             return "code: no-good-copy"
         if self.elsewhere and self.survivors and self.lost and not self.keeps_quorum:

@@ -45,16 +45,16 @@ def test_the_matrix_holds_every_subset_with_every_state_of_the_copies() -> None:
 
 ENDINGS: list[tuple[tuple[str, ...], Copies, Ending, Remedy | None]] = [
     ((), Copies.MISSING, Ending.NOTHING, None),
-    ((), Copies.FOREIGN, Ending.NOTHING, Remedy.NAME_THE_SWARM),
+    ((), Copies.FOREIGN, Ending.NOTHING, None),
     ((A,), Copies.GOOD, Ending.REJOINED, None),
     ((B,), Copies.MISSING, Ending.REJOINED, None),
-    ((C,), Copies.FOREIGN, Ending.REJOINED, Remedy.NAME_THE_SWARM),
+    ((C,), Copies.FOREIGN, Ending.REJOINED, None),
     ((A, C), Copies.TORN, Ending.FORCED, None),
     ((A, C), Copies.MISSING, Ending.FORCED, None),
-    ((B, C), Copies.FOREIGN, Ending.FORCED, Remedy.NAME_THE_SWARM),
+    ((B, C), Copies.FOREIGN, Ending.FORCED, None),
     (THREE, Copies.GOOD, Ending.RESTORED, None),
     (THREE, Copies.TAMPERED, Ending.RESTORED, None),
-    (THREE, Copies.FOREIGN, Ending.RESTORED, Remedy.NAME_THE_SWARM),
+    (THREE, Copies.FOREIGN, Ending.RESTORED, None),
     (THREE, Copies.MISSING, Ending.RESTORED, Remedy.COPIES_BACK),
 ]
 

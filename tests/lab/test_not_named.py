@@ -155,3 +155,13 @@ def test_after_a_total_loss_their_containers_run_on_and_they_are_ready(swarm: Sw
     assert shown(swarm.stack) == sorted((at, "ready") for at in AUTOSCALED.values())
     assert "left alone" in counted(swarm.stack)
     assert sum(int(word) for word in counted(swarm.stack).split() if word.isdecimal()) == len(AUTOSCALED)
+
+
+def test_one_that_the_group_ended_stays_listed_as_down_and_hinders_nothing(swarm: Swarm) -> None:
+    nodes.lose(swarm.lab, [SECOND])
+    del KNOWN["containers"][SECOND]
+    swarm.until(lambda: swarm.nodes()[SECOND]["Status"] == "Down", "the ended machine is listed as Down")
+    assert "unchanged" in swarm.stack.up("--skip-preview").text
+    assert (AUTOSCALED[SECOND], "down") in shown(swarm.stack)
+    assert requorum(swarm.stack, "status").status == 0
+    assert runs_on(swarm)

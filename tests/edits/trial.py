@@ -327,9 +327,11 @@ def least_of(swarm: Swarm, begun: Begin | None) -> list[str]:
 
 def _copied(wanted: Expected, effects: list[str], ids: dict[str, str], swarm: Swarm) -> list[str]:
     """Whether a copy was taken before the first other manager votes, and one of each manager after the last change."""
-    other = {ids[address] for address in wanted.other_votes if address in ids}
     joins = {f"{swarm.machines[address].name}: join" for address in wanted.other_votes}
-    roles = tuple(f": update {node_id} to {role}" for node_id in other for role in ("worker", "manager"))
+    becomes = {
+        address: "manager" if address in wanted.managers else "worker" for address in wanted.other_votes & ids.keys()
+    }
+    roles = tuple(f": update {ids[address]} to {role}" for address, role in becomes.items())
     votes = [place for place, what in enumerate(effects) if what in joins or any(role in what for role in roles)]
     copies = [
         place for place, what in enumerate(effects) if what.startswith("S3: write swarm-") and what.endswith(".json")

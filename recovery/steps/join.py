@@ -65,9 +65,11 @@ def _join(run: Run, node: Node, leader_engine: Engine, leader: NodeReport) -> st
     for entry in stale(leader.members, node, None, run.settings.nodes, run.survey.told):
         if entry.votes:
             votes.demote(leader_engine, entry)
-    for entry in given_up(leader_engine.members(), run.survey):
-        if replaces(node, entry):
-            votes.demote(leader_engine, entry)
+    for entry in given_up(leader.members, run.survey):
+        if replaces(node, entry) and (now := leader_engine.member(entry.node_id)):
+            if now.votes:
+                votes.demote(leader_engine, now)
+            leader_engine.remove_member(now.node_id)
     identity = _restore_identity(run, node, engine, leader) if node.role == "manager" else None
     if identity:
         # If its certificate said manager and its entry worker, its engine would become first a manager, then a worker.

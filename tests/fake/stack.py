@@ -44,7 +44,7 @@ from recovery.operations.assess import assess
 from recovery.settings import PROJECT, Settings, parse
 from tests.fake.configuration import configuration
 from tests.fake.verbs import PLAIN, Cancelled, NotTargeted, Options
-from tests.fake.wires import Killed, Strike, Wires
+from tests.fake.wires import Strike, Wires
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PROGRAM = ROOT / "__main__.py"
@@ -93,29 +93,21 @@ class Done:
 class Stack:
     """One stack: its state, and the fake that its updates change."""
 
+    strike: Strike | None = None  # interrupts what runs next
+
     def __init__(self, wires: Wires, state: Mapping[str, Held] | None = None, *, name: str = "fake") -> None:
         self.wires = wires
         self.state = dict(state or {})
         self.name = name
 
-    def up(
-        self,
-        raw: Mapping[str, Any],
-        *,
-        consent: bool = False,
-        options: Options = PLAIN,
-        strike: Strike | None = None,
-    ) -> Done:
-        """Run ``pulumi up`` on a stack file with these values. With ``consent``, give the ID of the plan that is shown now.
-
-        A ``strike`` interrupts it.
-        """
+    def up(self, raw: Mapping[str, Any], *, consent: bool = False, options: Options = PLAIN) -> Done:
+        """Run ``pulumi up`` on a stack file with these values. With ``consent``, give the ID of the plan that is shown now."""
 
         def run(done: Done) -> None:
             plan = {"recover": assess(Cluster(parse(raw))).plan.id or False} if consent else {}
             Update(self, {**raw, **plan}, done, options=options).run()
 
-        return self._done("up", options, run, strike)
+        return self._done("up", options, run)
 
     def preview(self, raw: Mapping[str, Any]) -> Done:
         """Run ``pulumi preview`` on a stack file with these values. What new resources put out is not known then."""
@@ -137,8 +129,8 @@ class Stack:
             self.state = _renamed(self.state, old, new) | {new: replace(held, urn=new)}
         self.name = name
 
-    def _done(self, verb: str, options: Options, run: Callable[[Done], None], strike: Strike | None = None) -> Done:
-        self.wires.begin(strike)
+    def _done(self, verb: str, options: Options, run: Callable[[Done], None]) -> Done:
+        self.wires.begin(self.strike)
         done = Done(effects=self.wires.effects)
         try:
             with pytest.MonkeyPatch.context() as patch:
@@ -146,10 +138,6 @@ class Stack:
                 run(done)
         except (RequorumError, pulumi.RunError, Cancelled, NotTargeted) as error:
             done.failure = str(error) or type(error).__name__
-        except Killed:
-            if strike is None:
-                raise
-            done.failure = "killed"
         except SystemExit as error:
             if error.code != TOLD:
                 raise

@@ -74,10 +74,7 @@ def rehearse(stack: StackOption = "", config_file: FileOption = None) -> None:
 
 def _write(cluster: Cluster, name: str, file: Path) -> None:
     """Write the page of the report of that name, or of the newest. Raises: StoreError, LocalError."""
-    from recovery.operations.page import report as page_of_report  # loads templates: only for who asks for a page
-
-    document = reports.load(cluster, name)
-    give_page(file, page_of_report.page(document))
+    give_page(file, reports.page(cluster, name))
 
 
 def _print(cluster: Cluster, name: str, *, as_json: bool) -> None:

@@ -25,12 +25,12 @@ def write(cluster: Cluster, account: RecoveryReport) -> tuple[str, str]:
     store, keys, name = cluster.store, cluster.settings.keys, account.ended.strftime(TIME)
     document = as_json(account, name)
     store.put(f"{keys.reports}{name}.md", as_markdown(document).encode())
-    page = page_of_report.page(document)
-    store.put(f"{keys.reports}{name}.html", page.encode())
+    made = page_of_report.page(document)
+    store.put(f"{keys.reports}{name}.html", made.encode())
     key = f"{keys.reports}{name}.json"
     store.put(key, cluster.operators.sign(Kind.REPORT, key, document))
     journal.clear(cluster, [entry for entry in journal.names(cluster) if entry < name])
-    return name, page
+    return name, made
 
 
 def names(cluster: Cluster) -> list[str]:
@@ -58,13 +58,26 @@ def load(cluster: Cluster, name: str = "") -> Mapping[str, Any]:
         )
     chosen = name or newest(cluster, cluster.store) or found[0]
     if not (document := _shown(cluster, chosen)):
-        raise StoreError(
-            f"reading report {chosen}",
-            "it is no report",
-            remedy="choose another one from the list: requorum reports",
-            code="report-unreadable",
-        )
+        raise _no_report(chosen)
     return document
+
+
+def page(cluster: Cluster, name: str = "") -> str:
+    """The page of a report by its name, or of the newest. Raises: as `load`, also if no page can be made of what nobody signed."""
+    document = load(cluster, name)
+    try:
+        return page_of_report.page(document)
+    except NO_RECORD:
+        raise _no_report(str(document["name"])) from None
+
+
+def _no_report(name: str) -> StoreError:
+    return StoreError(
+        f"reading report {name}",
+        "it is no report",
+        remedy="choose another one from the list: requorum reports",
+        code="report-unreadable",
+    )
 
 
 def every(cluster: Cluster) -> tuple[list[Mapping[str, Any]], list[str]]:

@@ -8,13 +8,13 @@ from base64 import b64encode
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from typing import TYPE_CHECKING, Any
 
 from recovery.plain import line
 from recovery.planning.standing import Mark
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 TEMPLATES = Path(__file__).with_name("templates")
 LIGHT = {
@@ -52,7 +52,10 @@ def render(template: str, **values: Any) -> str:
 
 
 @cache
-def _environment() -> Environment:
+def _environment() -> "Environment":
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # takes 0.1 s: only for who makes a page
+    from markupsafe import Markup
+
     made = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,

@@ -3,11 +3,13 @@
 import json
 import re
 import shlex
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
@@ -109,6 +111,7 @@ def lacking(ours: Any, theirs: Any, path: str = "") -> Iterator[str]:
         yield path
 
 
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="this machine has no systemd")
 def test_systemd_takes_the_unit_and_requorum_its_command(tmp_path: Path) -> None:
     unit = (PROJECT / "docs/requorum-metrics.service").read_text()
     (command,) = re.findall(r"^ExecStart=/srv/requorum/pipelines/run (.+)$", unit, re.MULTILINE)

@@ -31,6 +31,7 @@ from tests.unit import factories as make
 from tests.unit.cli.watched import status
 
 SECONDS = 120
+WHOLE = pytest.mark.whole
 PROJECT = Path(__file__).resolve().parents[3]
 ENTER, LEAVE, SHOW = b"\x1b[?1049h", b"\x1b[?1049l", b"\x1b[?25h"
 
@@ -128,7 +129,9 @@ def test_a_terminal_shows_it_in_place_marks_what_changed_and_gets_its_screen_bac
         assert "interrupted" not in plain(terminal.shown)
 
 
-@pytest.mark.parametrize(("rows", "columns"), [(12, 80), (6, 60), (24, 160)])
+@pytest.mark.parametrize(
+    ("rows", "columns"), [(6, 60), pytest.param(12, 80, marks=WHOLE), pytest.param(24, 160, marks=WHOLE)]
+)
 def test_it_fits_into_any_window_and_keeps_the_state_and_the_next_command(
     rows: int, columns: int, tmp_path: Path
 ) -> None:

@@ -170,6 +170,24 @@ def test_the_proof_folds_the_journal_into_one_report(
     assert reports.names(Cluster(of)) == [name], "an update that did nothing writes none"
 
 
+@pytest.mark.parametrize(
+    "changed", [{"steps": [{}]}, {"nodes": [1]}, {"rto": {"quorumSeconds": 1, "provenSeconds": "x"}}]
+)
+def test_no_page_is_made_of_what_nobody_signed_and_is_no_report(
+    of: Settings, said: list[str], bucket: Any, changed: dict[str, Any]
+) -> None:
+    begin(of, said, STEP)
+    with journal.step(Cluster(of), Action.JOIN, "manager-c", said.append):
+        pass
+    conclude(of, said)
+    assert "Recovery of cluster lab" in reports.page(Cluster(of))
+    forged, name = {**reports.load(Cluster(of)), **changed}, "20260102T030405000000Z"
+    bucket.put_object(Key=f"requorum/lab/reports/{name}.json", Body=json.dumps(forged).encode())
+    with pytest.raises(StoreError) as refused:
+        reports.page(Cluster(of), name)
+    assert refused.value.code == "report-unreadable"
+
+
 def test_a_page_that_cannot_be_written_does_not_undo_the_proof(of: Settings, said: list[str], tmp_path: Path) -> None:
     of = of.model_copy(update={"report_page": tmp_path / "none" / "page.html"})
     begin(of, said, STEP)

@@ -1,6 +1,8 @@
 """The pages: what they answer, what they show of each state, and that nobody's text is more than text."""
 
 import re
+import subprocess
+import sys
 from base64 import b64encode
 from collections.abc import Callable
 from hashlib import sha256
@@ -159,6 +161,11 @@ def test_a_forced_survivor_and_a_kept_quorum_are_told_apart() -> None:
     kept = {**forced, "survivor": None, "lost": [], "losses": []}
     answers = Reader(report.page(kept)).answers
     assert (answers[1][1], answers[2][1]) == ("Nothing", "The quorum was kept")
+
+
+def test_templates_are_loaded_only_for_a_page() -> None:
+    program = "import sys, recovery.cli.status, recovery.cli.reports; sys.exit('jinja2' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def luminance(colour: str) -> float:

@@ -155,7 +155,7 @@ def _names(settings: Settings, survey: Survey, listed: Sequence[Member]) -> dict
 
 def replaces(node: Node, lost: Member) -> bool:
     """Whether a manager takes the place of a lost one at another address. The lost one's vote goes right before it joins."""
-    return node.role == "manager" and lost.hostname == node.name
+    return node.role == "manager" and lost.hostname == node.name and not lost.stands_at(node)
 
 
 def called(entry: Member) -> str:

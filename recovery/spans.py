@@ -1,6 +1,9 @@
-"""Times in words."""
+"""Times in words, and what two clocks may differ by."""
 
 from datetime import timedelta
+
+SKEW = timedelta(minutes=5)
+"""By how much the clock of an S3 server or an operator may differ from ours."""
 
 
 def span(time: float | timedelta) -> str:

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from recovery.copies.manifest import Manifest
-from recovery.s3.clock import SKEW
 from recovery.s3.keys import ARCHIVE, DRILL, KEEP, MANIFEST
+from recovery.spans import SKEW
 
 TIME = "%Y%m%dT%H%M%S%fZ"
 """UTC with microseconds, so that names sort by time."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from recovery.copies.copy import TIME
-from recovery.s3.clock import SKEW
+from recovery.spans import SKEW
 
 REPORT = re.compile(r"(\d{8}T\d{12}Z)\.json")
 

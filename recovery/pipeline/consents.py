@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from recovery.s3.clock import SKEW
+from recovery.spans import SKEW
 
 VALID = timedelta(hours=24)
 """A consent that no watcher took by then is forgotten: nobody waits for it any more."""

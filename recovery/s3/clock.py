@@ -1,12 +1,9 @@
-"""How far the clock of an S3 server or an operator may differ from ours."""
+"""How far the clock of an S3 server differs from ours."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
-
-SKEW = timedelta(minutes=5)
-"""By how much two clocks may differ."""
 
 
 def skew(answer: Mapping[str, Any], now: datetime) -> timedelta:

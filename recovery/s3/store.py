@@ -15,8 +15,8 @@ from typing import TypeVar
 from recovery.errors import Refused, StoreError, StoreSilent
 from recovery.s3.bucket import SITES, Bucket
 from recovery.s3.client import PATIENT, QUICK
-from recovery.s3.clock import SKEW
 from recovery.s3.site import Listed, Site
+from recovery.spans import SKEW
 
 T = TypeVar("T")
 GONE_SECONDS = 60.0

@@ -13,7 +13,7 @@ from recovery.errors import StoreError
 from recovery.node.signing import Kind
 from recovery.node.ssh import is_silent
 from recovery.parallel import side_by_side
-from recovery.s3.clock import SKEW
+from recovery.spans import SKEW
 from recovery.swarm import records
 from recovery.swarm.machines import Node
 from recovery.swarm.model import NodeReport, Reach

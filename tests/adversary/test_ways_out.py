@@ -33,8 +33,9 @@ from recovery.cli.screen import Screen
 from recovery.errors import CommandFailed
 from recovery.node.local import Local
 from recovery.node.shell import said
-from recovery.operations import notify, page, report
+from recovery.operations import notify, report
 from recovery.operations.notify import Event, Subject
+from recovery.operations.page import markdown as page
 from recovery.pipeline.picture import Resources, consent, failed, issue, preview
 from tests.adversary.hostile import WORDS
 from tests.layers import ROOT, modules
@@ -244,6 +245,7 @@ def test_no_output_of_a_node_makes_a_line_of_its_own_in_an_error(text: str) -> N
 
 SPEAKS = {
     "__main__": (),
+    "components.hosts.driver": ("print",),
     "components.progress": ("print", "pulumi.log"),
     "recovery.agent.__main__": ("print",),
     "recovery.agent.watch": ("print",),
@@ -253,11 +255,13 @@ SPEAKS = {
     "recovery.cli.init": ("typer.confirm",),
     "recovery.cli.interrupt": ("print",),
     "recovery.cli.job": ("print",),
+    "recovery.cli.live": ("print",),
     "recovery.cli.metrics": ("print",),
     "recovery.cli.reports": ("print",),
     "recovery.cli.rescue": ("typer.prompt",),
     "recovery.cli.s3": ("print",),
     "recovery.cli.screen": ("Console",),
+    "recovery.cli.show.dashboard": ("print",),
     "recovery.error_codes": ("print",),
 }
 """Every module that writes to people otherwise than through the screen, and how. Each is one of the ways above, or says only

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from syrupy.assertion import SnapshotAssertion
 from typer.testing import CliRunner
 
-from components import settings as of_program
+from components import update as of_program
 from recovery import cli
 from recovery.agent.state import Fault, State
 from recovery.cluster import Cluster

@@ -12,10 +12,9 @@ from components.command_line import Deletion
 from components.membership import HELD, NOTED, UNLOCKED, UNPROVEN, HealthProvider, MemberProvider, QuorumProvider
 from recovery.cluster import Cluster
 from recovery.errors import Refused
-from recovery.planning import steps
+from recovery.planning import record, steps
 from recovery.planning.diagnosis import Kind
 from recovery.planning.plan import Plan
-from recovery.planning.record import source_record
 from recovery.planning.steps import Action, Step
 from recovery.settings import Settings
 from tests.unit import factories as make
@@ -155,10 +154,10 @@ def test_preview_says_that_another_node_made_the_copy_than_the_last_proof_knew(
 ) -> None:
     of = make.settings()
     plan = Plan(Kind.ALL_LOST, copy="swarm-1", maker="other", steps=(steps.restore(of.node("manager-a"), "it", "c"),))
-    assert source_record(Plan(Kind.HEALTHY)) == {}
+    assert record.source_record(Plan(Kind.HEALTHY)) == {}
     provider = provided(of, HealthProvider, Deletion.CHANGE, monkeypatch)
     for maker, told in (("other", True), ("id", False)):
-        news = {**HEALTH, **source_record(replace(plan, maker=maker))}
+        news = {**HEALTH, **record.source_record(replace(plan, maker=maker))}
         assert not provider.diff("c", HEALTH, news).changes
         assert ("note: node other made swarm-1" in capsys.readouterr().err) is told
 
@@ -317,7 +316,7 @@ def test_what_the_plan_has_steps_for_is_updated_though_nobody_refreshed(
 ) -> None:
     taken = [replace(step, gives_quorum=step.action is Action.LOCK) for step in changes]
     plan = Plan(Kind.HEALTHY, make.CLUSTER, tuple(taken))
-    of_quorum = {**QUORUM, "recovery": membership._quorum_record(plan)}
-    of_member = {**MEMBER, "recovery": membership._member_record(plan, "manager-a")}
+    of_quorum = {**QUORUM, "recovery": record.quorum_record(plan)}
+    of_member = {**MEMBER, "recovery": record.member_record(plan, "manager-a")}
     assert QuorumProvider().diff("c", QUORUM, of_quorum).changes is quorum
     assert MemberProvider().diff("id", MEMBER, of_member).changes is member

@@ -10,7 +10,7 @@ from hypothesis import given
 
 from recovery.cluster import Cluster
 from recovery.copies.catalog import Catalog
-from recovery.s3.clock import SKEW
+from recovery.spans import SKEW
 from recovery.survey import lost
 from recovery.survey.lost import VALID, LossDeclaration, apply_declarations
 from recovery.swarm.model import NodeReport, Reach

@@ -56,7 +56,7 @@ def test_only_a_plain_answer_counts(said: str, status: int) -> None:
 
 def look(folder: Path, root: Path) -> str:
     done = subprocess.run(
-        ["/bin/sh", "-c", bare.NOTHING, "bare", str(root)],
+        ["/bin/sh", "-c", bare.NOTHING, "bare", str(root), str(root / "proc")],
         env={"PATH": str(folder)},
         capture_output=True,
         text=True,
@@ -65,7 +65,7 @@ def look(folder: Path, root: Path) -> str:
     return done.stdout.strip()
 
 
-def test_the_look_finds_a_program_or_a_swarm_directory(tmp_path: Path) -> None:
+def test_the_look_finds_a_program_a_process_or_a_swarm_directory(tmp_path: Path) -> None:
     tools, root = tmp_path / "bin", tmp_path / "root"
     tools.mkdir()
     root.mkdir()
@@ -76,4 +76,11 @@ def test_the_look_finds_a_program_or_a_swarm_directory(tmp_path: Path) -> None:
     (root / "swarm").rmdir()
     (tools / "dockerd").write_text("#!/bin/sh\n")
     (tools / "dockerd").chmod(0o755)
+    assert look(tools, root) == ""
+    (tools / "dockerd").unlink()
+    (root / "proc" / "12").mkdir(parents=True)
+    (root / "proc" / "12" / "comm").write_text("containerd-shim\n")
+    if not Path("/var/lib/docker/swarm").exists():
+        assert look(tools, root) == "bare"
+    (root / "proc" / "12" / "comm").write_text("dockerd\n")
     assert look(tools, root) == ""

@@ -12,7 +12,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from lab import cluster, s3
+from lab import cluster, network, s3
 from lab.instance import Instance
 from lab.stack import Stack, settings, with_agents
 from recovery.s3 import lease
@@ -28,6 +28,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Instance]:
     process = os.getpid()
     address = IPv4Address(f"127.{process >> 16 & 255}.{process >> 8 & 255}.{process & 255}") + (1 << 16)
     monkeypatch.setattr(Instance, "host_link", address)
+    monkeypatch.setattr(network, "has_ipv6", lambda _: False)  # the lab's address of that family is on its bridge
     monkeypatch.setenv("VERSITYGW", str(program(Versitygw)))
     instance = Instance(base=tmp_path)
     s3.start(instance)

@@ -13,7 +13,7 @@ def main(verb: str, folder: Path = FILE.parent) -> int:
     """Run a verb. ``folder`` holds the agent's configuration. Returns the exit status."""
     if verb == "watch":
         from recovery.agent.watch import Watch
-        from recovery.onnode.process import ENGINE_SOCKET
+        from recovery.swarm.client import ENGINE_SOCKET
 
         Watch(Path(ENGINE_SOCKET)).run()
     credentials = folder / CREDENTIALS.name

@@ -8,7 +8,7 @@ from typing import IO, Any
 
 from recovery.errors import CommandFailed
 from recovery.node.shell import Machine, Output, said
-from recovery.onnode.process import ENGINE_SOCKET
+from recovery.swarm.client import ENGINE_SOCKET
 
 
 class Local:

@@ -19,7 +19,7 @@ from recovery.swarm import records
 
 SECONDS = 300
 MODULES = (
-    "__init__", "waiting", "swarm/__init__", "swarm/crc32c", "swarm/protobuf", "swarm/wal",
+    "__init__", "waiting", "swarm/__init__", "swarm/client", "swarm/crc32c", "swarm/protobuf", "swarm/wal",
     "onnode/__init__", "onnode/__main__", "onnode/api", "onnode/archive", "onnode/confined", "onnode/copying", "onnode/repair", "onnode/sandbox", "onnode/space",
     "onnode/process", "onnode/streaming", "onnode/volume",
 )  # fmt: skip

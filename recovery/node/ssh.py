@@ -28,7 +28,7 @@ from recovery.node.garbled import garbled
 from recovery.node.shell import ANSWER, Output, said
 from recovery.node.ssh_library import asyncssh
 from recovery.node.streams import Sent, TooLong, nothing, pump, read
-from recovery.onnode.process import DOCKER, ENGINE_SOCKET
+from recovery.swarm.client import DOCKER, ENGINE_SOCKET
 from recovery.swarm.machines import Node, Ssh
 
 T = TypeVar("T")

@@ -19,10 +19,6 @@ from typing import Any
 from recovery.waiting import until
 
 PROCESSES = Path("/proc")
-ENGINE_SOCKET = "/var/run/docker.sock"
-"""The default socket of a machine's engine (dockerd --host)."""
-DOCKER = ("docker", "-H", f"unix://{ENGINE_SOCKET}")
-"""Docker's client with the machine's own engine, whatever its context or DOCKER_HOST is."""
 MARK = "REQUORUM_DATA"
 """The environment variable whose value is the marker."""
 START_SECONDS = 30.0

@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from recovery.onnode.process import DOCKER
+from recovery.swarm.client import DOCKER
 
 WORTH_BYTES = 16 << 20
 """What is smaller is not shown where disk space is wanted."""

@@ -17,7 +17,8 @@ from typing import Any, BinaryIO
 from uuid import uuid4
 
 from recovery.onnode import volume
-from recovery.onnode.process import BLOCK, DOCKER, MARK, POLL, Failed, Process, blocks, kill, running, until_started
+from recovery.onnode.process import BLOCK, MARK, POLL, Failed, Process, blocks, kill, running, until_started
+from recovery.swarm.client import DOCKER
 
 LOCKS = Path("/run")
 

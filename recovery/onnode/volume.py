@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from recovery.onnode.process import DOCKER
+from recovery.swarm.client import DOCKER
 
 NEW, OLD = ".requorum-new", ".requorum-old"
 """Folders on the volume's own file system, so that files are moved and not copied."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from recovery.planning import firewall, packages
 from recovery.planning.firewall import Rules
+from recovery.swarm.client import IN_SHELL
 from recovery.swarm.on_node import (
     CHAIN,
     FIREWALL_PATH,
@@ -29,10 +30,10 @@ if TYPE_CHECKING:
     from recovery.swarm.model import NodeReport, Survey
 
 PACKAGES = "age docker.io iproute2 iptables openssl python3 tar zstd"
-AWAIT_ENGINE = """left=100
-until why=$(timeout 5 docker version 2>&1 >/dev/null); do
+AWAIT_ENGINE = f"""left=100
+until why=$(timeout 5 {IN_SHELL} version 2>&1 >/dev/null); do
   left=$((left - 1))
-  [ "$left" -gt 0 ] || { echo "the Docker engine of $(hostname) does not answer: systemctl status docker (${why:-timed out})" >&2; exit 1; }
+  [ "$left" -gt 0 ] || {{ echo "the Docker engine of $(hostname) does not answer: systemctl status docker (${{why:-timed out}})" >&2; exit 1; }}
   sleep 0.1
 done
 """

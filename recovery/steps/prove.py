@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from recovery.cluster import Cluster
 from recovery.errors import ProofFailed, RequorumError, TransportError
 from recovery.node.engine import Engine
-from recovery.onnode.process import DOCKER
 from recovery.planning import checks
 from recovery.planning.checks import Before, Check, Result
 from recovery.planning.entries import stale
@@ -15,6 +14,7 @@ from recovery.steps import votes
 from recovery.steps.gossip import READY_SECONDS, reopen, rouse
 from recovery.survey.nodes import stable_survey
 from recovery.survey.workload import await_gossip, inventory_of, node_workloads, running_workload
+from recovery.swarm.client import DOCKER
 from recovery.swarm.entries import NOBODY, Member, Told, entries_of, of_nobody
 from recovery.swarm.machines import Node
 from recovery.swarm.model import NodeReport, NodeWorkload, Reach, Service, Survey, Workload

@@ -13,6 +13,7 @@ from recovery.node.engine import Engine
 from recovery.node.garbled import garbled
 from recovery.node.ssh import Shell
 from recovery.parallel import side_by_side
+from recovery.swarm.client import IN_SHELL
 from recovery.swarm.machines import Node
 from recovery.swarm.model import Inventory, NodeWorkload, Workload
 from recovery.waiting import until
@@ -26,7 +27,8 @@ CONTAINER = re.compile(r"([0-9a-f]{64}|[\w.-]{1,64}) ([\w.-]{1,255})")
 """A line of the answer: a container's ID, and the name of its service."""
 ASK_WORKLOAD = (
     "if found=$(ss -Hlnt 'sport = :7946' 2>/dev/null); then [ -n \"$found\" ] && echo open || echo closed; else echo unknown; fi; "
-    '[ -z "$1" ] || timeout 10 docker ps --no-trunc --filter "label=$1" --format "{{.ID}} {{.Label \\"$1\\"}}"'
+    f'[ -z "$1" ] || timeout 10 {IN_SHELL} ps --no-trunc --filter "label=$1" '
+    '--format "{{.ID}} {{.Label \\"$1\\"}}"'
 )
 """Prints whether the gossip port is listened on, then, for a worker, each container of a service with the service's name."""
 

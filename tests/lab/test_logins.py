@@ -1,4 +1,8 @@
-"""Machines as people have them: no root login anywhere, behind a jump host, an engine with its data elsewhere. In order."""
+"""Machines as people have them. In order.
+
+No root logs in anywhere, all are behind a jump host, every login prints, docker's contexts and DOCKER_HOST point elsewhere, and an
+engine has its data in /srv.
+"""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -18,19 +22,20 @@ pytestmark = pytest.mark.whole
 
 BASTION = "bastion"
 JUMP = address(1, 5)
-ELSEWHERE = "/var/lib/docker/elsewhere"
+ELSEWHERE = "/srv/docker"
 KEYS = f"{IDENTITY_PATH}/authorized_keys"
 OPS = f"""set -e
 useradd --create-home --shell /bin/bash --password '*' ops
 install -d -m 700 -o ops /home/ops/.ssh
 install -m 600 -o ops {KEYS} /home/ops/.ssh/authorized_keys
 echo 'ops ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/ops
-printf 'PermitRootLogin no\\nAuthorizedKeysFile .ssh/authorized_keys\\n' > /etc/ssh/sshd_config.d/00-ops.conf
+printf 'PermitRootLogin no\\nAuthorizedKeysFile .ssh/authorized_keys\\nSetEnv DOCKER_HOST=tcp://127.0.0.1:9\\n' > /etc/ssh/sshd_config.d/00-ops.conf
 systemctl restart ssh"""
-"""Lets only `ops` in, who may use sudo."""
+"""Lets only `ops` in, who may use sudo. A variable of the login names no engine."""
 BY_JUMP_HOST = f"iptables -I INPUT -p tcp --dport 22 ! -s {JUMP} -j DROP"
 DATA_ROOT = f"""set -e
-mkdir -p /etc/docker
+mkdir -p /etc/docker /var/lib/docker/srv {ELSEWHERE}
+mount --bind /var/lib/docker/srv {ELSEWHERE}
 [ -e /etc/docker/daemon.json ] || echo '{{}}' > /etc/docker/daemon.json
 python3 - <<'END'
 import json
@@ -39,21 +44,26 @@ values = json.load(open(path))
 json.dump({{**values, "data-root": "{ELSEWHERE}"}}, open(path, "w"))
 END
 systemctl restart docker"""
+"""The folder is on the machine's volume, because no engine runs containers on the file system of a container."""
 STRANGE = """set -e
-docker context create elsewhere --docker host=tcp://127.0.0.1:9
-docker context use elsewhere
-echo 'echo Welcome to worker-1' > /home/ops/.bashrc"""
-"""A context of root that points elsewhere, and a login that prints."""
+for home in /root /home/ops; do
+  HOME=$home docker context create elsewhere --docker host=tcp://127.0.0.1:9
+  HOME=$home docker context use elsewhere
+done
+chown -R ops /home/ops/.docker
+echo 'echo Welcome to $(hostname)' > /home/ops/.bashrc"""
+"""Contexts that point elsewhere, and a login that prints."""
 KNOWN: dict[str, Picture] = {}
 
 
 def equip(machines: Swarm, names: Iterable[str]) -> None:
-    """Make the machines such that nobody enters them as root or straight."""
+    """Make the machines such that nobody enters them as root or straight, and that what a login says misleads."""
     for name in names:
         if name == "manager-b":
             machines.on(name, "bash", "-c", DATA_ROOT)
         machines.on(name, "bash", "-c", OPS)
         if name != BASTION:
+            machines.on(name, "bash", "-c", STRANGE)
             machines.on(name, "bash", "-c", BY_JUMP_HOST)
 
 
@@ -98,7 +108,6 @@ def test_it_is_built_and_copied(machines: Swarm) -> None:
     machines.stack.up("--skip-preview")
     machines.await_standing(*ADDRESSES, manager="manager-c")
     machines.create_workload()
-    machines.on("worker-1", "bash", "-c", STRANGE)
     assert requorum(machines.stack, "copies", "take").status == 0
     agents = json.loads(requorum(machines.stack, "agents", "--json").text)
     assert [agent["fault"] for agent in agents["agents"]] == [""] * 3

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from zlib import crc32
 
 import pulumi
 import pytest
@@ -38,14 +39,11 @@ class Declared:
 
 
 class Numbered(mocks.Mocks):
-    """Each resource comes out as it was asked for, with a number as its ID."""
-
-    def __init__(self) -> None:
-        self._count = 0
+    """Each resource comes out as it was asked for, with a number as its ID: the same each time, in whatever order they come."""
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
-        self._count += 1
-        return str(self._count), {**args.inputs, "instanceId": str(self._count)}
+        number = str(crc32(f"{args.typ} {args.name}".encode()))
+        return number, {**args.inputs, "instanceId": number}
 
     def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
         raise AssertionError(args.token)

@@ -69,7 +69,7 @@ def refused(state: State, before: Base, called: Mapping[int, str], workers: set[
     claimed = {called[last] for last in managers & set(SPARES)}
     moved = {last for last in old - here if names[last] in claimed}
     if state in (State.HEALTHY, State.ONE_LOST) and here & left:
-        return ""
+        return "" if managers & {*old, *WORKERS} else "plan-outdated"  # docs/limits.md: no manager knows the swarm
     if moved and here & left:
         return "manager-moved"
     if moved & left:
@@ -133,6 +133,15 @@ def edits(draw: st.DrawFn) -> tuple[Edit, State]:
 )
 @example(  # a worker becomes a manager under the name of a lost one that is in no list any more
     becomes(((23, ""), (22, ""), (21, ""), (11, ""), (13, "")), (), Base.UNNAMED, State.QUORUM_LOST)
+)
+@example(  # no manager of the file is in the swarm, and one of before stays as a worker
+    becomes(((31, ""),), ((12, ""),), Base.UNNAMED, State.HEALTHY)
+)
+@example(becomes(((31, ""), (32, ""), (33, "")), ((12, ""), (13, "")), Base.FIVE, State.ONE_LOST))
+@example(
+    becomes(
+        ((31, "node-31"), (32, "node-32"), (33, "node-33")), ((13, "gamma"), (21, "one")), Base.NAMED, State.HEALTHY
+    )
 )
 @settings(
     max_examples=25,

@@ -33,8 +33,8 @@ REQUESTS: dict[str, tuple[str, Callable[[Any, Any], str]]] = {
     "download_file": ("s3:GetObject", lambda given, _: given[1]),
     "delete_object": ("s3:DeleteObject", lambda _, given: given["Key"]),
 }
-UNSEEN = ("probe/", "unlock-keys/", "notified/", "agent/lease.json", "data/")
-"""What the fake swarm does not come to: its S3 is not probed, and it has no autolock, notification, agent or service data here."""
+UNSEEN = ("probe/", "unlock-keys/", "notified/", "agent/lease.json", "data/", "consents/", "watch/lease.json")
+"""What the fake swarm does not come to: its S3 is not probed, and it has no autolock, notification, agent, watcher or service data here."""
 Requests = set[tuple[str, str]]
 
 

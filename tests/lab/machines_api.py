@@ -35,7 +35,7 @@ class Platform:
         name = self.containers[wanted["address"]]
         _first_boot(self.lab.identity(name), yaml.safe_load(wanted["user_data"]))
         with self.one_at_a_time, connect(self.lab, f"making {name}") as client:
-            node_container.ensure_network(client, self.lab)
+            node_container.ensure_network(client, self.lab, [wanted["address"]])
             node_container.create(client, self.lab, name, wanted["address"], image.DEFAULT)
         return next(one for one in self.machines() if one["address"] == wanted["address"])
 

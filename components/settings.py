@@ -16,6 +16,7 @@ from recovery.cluster import Cluster
 from recovery.errors import SettingError
 from recovery.operations import agents
 from recovery.settings import PROJECT, Settings, decoded, from_strings, parse, read
+from recovery.settings.choices import PLAN_ID
 
 CONSENT = "recover"
 KEYS = tuple(str(field.alias) for field in Settings.model_fields.values())
@@ -26,9 +27,17 @@ def from_program() -> Settings:
     prefix = f"{PROJECT}:"
     others = [key.removeprefix(prefix) for key in CONFIG.get() if key.startswith(prefix)]
     config = pulumi.Config(PROJECT)
-    settings = from_strings(_given({key: config.get(key) for key in dict.fromkeys((*KEYS, *others))}))
+    given = {key: config.get(key) for key in dict.fromkeys((*KEYS, *others))}
+    given[CONSENT] = given[CONSENT] or _typed_id()
+    settings = from_strings(_given(given))
     agents.check(settings)
     return settings
+
+
+def _typed_id() -> str | None:
+    """The plan's ID in `--config recover=ID`, which Pulumi takes for a key of the program's own project. Nothing else there is ours."""
+    given = pulumi.Config().get(CONSENT) or ""
+    return given if PLAN_ID.fullmatch(given) else None
 
 
 def provider(opts: pulumi.ResourceOptions) -> pulumi.ProviderResource:

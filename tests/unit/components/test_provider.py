@@ -44,6 +44,23 @@ def test_it_knows_the_settings_but_no_consent_and_keeps_secrets(monkeypatch: pyt
     assert {provider.split("::")[-2] for provider in providers.values()} == {"swarm"}
 
 
+@pytest.mark.parametrize(
+    ("typed", "consent"),
+    [("r0123456789abcdef", "r0123456789abcdef"), ("true", False), ("r", False), ("recreate everything", False)],
+)
+def test_a_program_of_another_project_takes_the_id_that_its_plan_shows_and_nothing_else(
+    typed: str, consent: str | bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`pulumi up --config recover=ID` sets a key of that project. A word of its own is no consent."""
+    given = {
+        f"requorum:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in make.raw().items()
+    }
+    given["mine:recover"] = typed
+    monkeypatch.setattr("pulumi.runtime.config.CONFIG", ContextVar("config", default=given))
+    monkeypatch.setattr("pulumi.config.get_project", lambda: "mine")
+    assert settings.from_program().recover == consent
+
+
 class Request:
     """What Pulumi gives a provider: the settings of the last update, as strings."""
 

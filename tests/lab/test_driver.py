@@ -97,3 +97,31 @@ def test_a_manager_and_a_worker_that_are_gone_are_made_again_and_join(swarm: Swa
     }.items()
     swarm.stack.up("--skip-preview")
     swarm.await_standing(*ADDRESSES)
+
+
+def test_all_managers_are_made_again_and_get_the_swarm_back(swarm: Swarm, platform: Platform) -> None:
+    assert requorum(swarm.stack, "backup").status == 0
+    before = swarm.picture()
+    platform.lose(*MANAGERS)
+    refused = swarm.stack.up("--skip-preview", check=False)
+    assert refused.status != 0
+    assert "code: consent-needed" in refused.text or "recover" in refused.text
+    swarm.stack.recover()
+    swarm.await_standing(*ADDRESSES)
+    assert not before.differences(swarm.picture())
+
+
+def test_a_machine_that_is_fenced_is_removed_and_an_update_makes_another(swarm: Swarm, platform: Platform) -> None:
+    before = {one["address"]: one["id"] for one in platform.machines()}
+    done = requorum(swarm.stack, "fence", "worker-1", "--force", "--yes")
+    assert done.status == 0, done.errors
+    assert ADDRESSES["worker-1"] not in {one["address"] for one in platform.machines()}
+    swarm.stack.up("--skip-preview")
+    swarm.await_standing(*ADDRESSES)
+    after = {one["address"]: one["id"] for one in platform.machines()}
+    assert {address for address in after if after[address] != before[address]} == {ADDRESSES["worker-1"]}
+
+
+def test_destroy_removes_the_machines(swarm: Swarm, platform: Platform) -> None:
+    swarm.stack.destroy()
+    assert not platform.machines()

@@ -4,6 +4,8 @@ import os
 import tempfile
 from pathlib import Path
 
+from recovery.errors import LocalError
+
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file that everybody may read. Raises: OSError.
@@ -19,3 +21,16 @@ def write_whole(path: Path, content: bytes) -> None:
     except BaseException:
         Path(made).unlink(missing_ok=True)
         raise
+
+
+def save(path: Path, text: str) -> None:
+    """Write a text to a file that a person named. Raises: LocalError."""
+    try:
+        write_whole(path, text.encode())
+    except OSError as error:
+        raise LocalError(
+            f"writing {path}",
+            str(error.strerror),
+            remedy="make its folder, or free space on its disk, then run the same command again",
+            code="disk-failed",
+        ) from None

@@ -30,6 +30,10 @@ from recovery.pipeline.watching import Act, Rules, Seen, decide
 from recovery.planning.plan import Plan, Refusal
 
 FolderOption = Annotated[Path, typer.Option("--artifacts", help="The folder for the job's files.")]
+HealOption = Annotated[
+    bool, typer.Option("--heal", envvar="REQUORUM_HEAL", help="Carry out plans that need no consent.")
+]
+AtMostOption = Annotated[int, typer.Option(min=1, help="How many times an hour --heal begins.")]
 WaitOption = Annotated[int, typer.Option(min=0, help="Minutes to wait for another update of the stack.")]
 UNFINISHED = "the update stops after the step it works on. next: run the same job again, which goes on from there"
 WELL = "The swarm is healthy again."
@@ -182,10 +186,8 @@ def unlock(
 def watch_job(
     stack: StackOption = "",
     config_file: FileOption = None,
-    heal: Annotated[
-        bool, typer.Option("--heal", envvar="REQUORUM_HEAL", help="Carry out plans that need no consent.")
-    ] = False,
-    at_most: Annotated[int, typer.Option(min=1, help="How many times an hour --heal begins.")] = Rules.at_most,
+    heal: HealOption = False,
+    at_most: AtMostOption = Rules.at_most,
     artifacts: FolderOption = FOLDER,
 ) -> None:
     """Look at the cluster once, and heal it, report it, or ask for consent.

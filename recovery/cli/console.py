@@ -150,7 +150,7 @@ def print_json(document: dict[str, Any]) -> None:
 
 def give_page(file: Path, page: str) -> None:
     """Write a page to a file, or print it for the file `-`. Raises: LocalError."""
-    from recovery.operations.page.saved import save
+    from recovery.whole_file import save
 
     if str(file) == "-":
         print(page, end="")

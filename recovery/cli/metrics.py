@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 from prometheus_client import CollectorRegistry, generate_latest, start_http_server
 
-from recovery.agent.metrics import write_textfile
 from recovery.cli.console import FileOption, StackOption, app, examples, opened, say
 from recovery.cli.progress import progress
 from recovery.cli.show.metrics import Live, Watched
@@ -16,10 +15,11 @@ from recovery.cluster import Cluster
 from recovery.copies.latest import since_proven
 from recovery.copies.manifest import Manifest
 from recovery.data.catalog import DataCatalog
-from recovery.errors import LocalError, RequorumError, SettingError
+from recovery.errors import RequorumError, SettingError
 from recovery.operations import last_drills
 from recovery.operations.trust import trusted
 from recovery.planning.trust import as_known
+from recovery.whole_file import save
 
 
 @app.command(
@@ -46,15 +46,7 @@ def metrics(
         if listen:
             _serve(listen, registry)
         elif textfile:
-            try:
-                write_textfile(textfile, registry)
-            except OSError as error:
-                raise LocalError(
-                    f"writing {textfile}",
-                    str(error.strerror),
-                    remedy="make its folder, or free space on its disk, then run the same command again",
-                    code="disk-failed",
-                ) from None
+            save(textfile, generate_latest(registry).decode())
         else:
             print(generate_latest(registry).decode(), end="")
 

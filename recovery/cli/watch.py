@@ -12,7 +12,7 @@ from typing import Annotated
 import psutil
 import typer
 
-from recovery.cli.ci import stack_of
+from recovery.cli.ci import AtMostOption, HealOption, stack_of
 from recovery.cli.console import FileOption, StackOption, app, ended, examples, say, stack_file
 from recovery.cli.interrupt import interrupted
 from recovery.cluster import Cluster
@@ -29,10 +29,8 @@ STOPPED = "what was begun is finished by the next watcher. next: start requorum 
 def watch(
     stack: StackOption = "",
     config_file: FileOption = None,
-    heal: Annotated[
-        bool, typer.Option("--heal", envvar="REQUORUM_HEAL", help="Carry out plans that need no consent.")
-    ] = False,
-    at_most: Annotated[int, typer.Option(min=1, help="How many times an hour --heal begins.")] = Rules.at_most,
+    heal: HealOption = False,
+    at_most: AtMostOption = Rules.at_most,
     every: Annotated[int, typer.Option(min=1, help="Seconds between two looks.")] = 60,
 ) -> None:
     """Watch the cluster until it is stopped, from a machine outside the swarm: heal, notify, and ask for consent.

@@ -13,7 +13,6 @@ from recovery.operations.assess import Assessment, assess
 from recovery.operations.backup import backup
 from recovery.operations.notify import Subject
 from recovery.operations.outage import LOST
-from recovery.operations.page.saved import save
 from recovery.operations.report import RecoveryReport
 from recovery.planning.checks import Before
 from recovery.planning.diagnosis import NO_QUORUM
@@ -24,6 +23,7 @@ from recovery.steps import journal, prove
 from recovery.steps.entry import PLAN, Entry
 from recovery.steps.prove import Health
 from recovery.survey import last_leader, workload
+from recovery.whole_file import save
 
 
 def begin(cluster: Cluster, assessment: Assessment, *, how: str, say: Say) -> None:

@@ -16,7 +16,7 @@ import pytest
 from recovery.errors import LocalError
 from recovery.operations.page import report, status, theme
 from recovery.operations.page.parts import fitted
-from recovery.operations.page.saved import save
+from recovery.whole_file import save
 from tests.unit.operations.page import samples
 
 PAGES: dict[str, Callable[[], str]] = {

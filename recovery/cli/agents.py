@@ -14,15 +14,13 @@ from recovery.cli.screen import styled
 from recovery.cli.show.contract import DEGRADED, FINE, VERSION
 from recovery.errors import SettingError, TransportError
 from recovery.operations import agents
-from recovery.operations.agent_faults import fault
+from recovery.operations.agent_faults import codes, fault
 from recovery.operations.agents import AgentStatus
 from recovery.spans import span
 from recovery.swarm.machines import Node
 
 Found = list[tuple[Node, AgentStatus | TransportError]]
 OFF = "set requorum:agent, then pulumi up"
-CODE = "  code: "
-"""How the line of an error begins that has its code (`recovery.errors`)."""
 NEVER_PRUNED = (
     "requorum:backup.retention is null, so Requorum never removes a copy. A copy after each change makes thousands. "
     "next: remove it for the default rules, and run requorum prune --yes from a timer"
@@ -57,8 +55,7 @@ def _codes(standing: AgentStatus | TransportError) -> list[str]:
     """The codes of the errors that an agent reports, or of the error that kept Requorum from asking it."""
     if isinstance(standing, TransportError):
         return [standing.code]
-    lines = (line for why in standing.state.faults.values() for line in why.splitlines())
-    return [line.removeprefix(CODE) for line in lines if line.startswith(CODE)]
+    return [code for why in standing.state.faults.values() for code in codes(why)]
 
 
 def _table(found: Found, faults: Mapping[str, str], now: float) -> Group:

@@ -1,5 +1,7 @@
 """What is wrong with an agent, and what to do next."""
 
+from collections.abc import Iterator, Mapping
+
 from recovery.agent.state import AGAIN
 from recovery.errors import TransportError
 from recovery.operations.agents import AgentStatus
@@ -7,8 +9,17 @@ from recovery.planning.readiness import AgentFault
 from recovery.spans import span
 
 LOG = "journalctl -u requorum-copy -n 20, on the node"
-NEXT = "  next: "
-"""How the line of an error begins that says what to do (`recovery.errors`)."""
+CODE = "  code: "
+"""How the line of an error begins that names its kind (`recovery.errors`)."""
+REMEDIES: Mapping[str, str] = {
+    "disk-failed": "requorum doctor",
+    "s3-denied": "requorum policy",
+    "s3-not-supported": "requorum s3",
+    "s3-refused": "requorum s3",
+    "s3-silent": "requorum s3",
+    "s3-wrong-answer": "requorum s3",
+}
+"""What to do about an error that a node reports, by its code: a node's own words never say which command an operator runs."""
 LATE_SECONDS = 900
 """After this time a due round is late. A round copies within minutes, and a failed one is repeated every ten seconds."""
 
@@ -39,7 +50,10 @@ def stated(why: str) -> AgentFault:
     return AgentFault(why.partition("\n")[0], _remedy(why))
 
 
+def codes(why: str) -> Iterator[str]:
+    """The codes in the text of errors."""
+    return (line.removeprefix(CODE) for line in why.splitlines() if line.startswith(CODE))
+
+
 def _remedy(why: str) -> str:
-    """What to do next, by an error's text."""
-    remedies = [line.removeprefix(NEXT) for line in why.splitlines() if line.startswith(NEXT)]
-    return remedies[-1] if remedies else LOG
+    return next((REMEDIES[code] for code in codes(why) if code in REMEDIES), LOG)

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import count
 from pathlib import Path
 
 import pytest
@@ -129,9 +128,9 @@ def test_one_manager_is_brought_back_by_the_plans_id(wires: Wires, case: Ailing)
 @pytest.mark.parametrize("moment", Moment)
 @pytest.mark.parametrize("case", RESCUED[:4], ids=str)
 def test_interrupted_at_any_effect_it_converges_under_the_same_consent(
-    wires: Wires, case: Ailing, moment: Moment
+    wires: Wires, points: Iterator[int], case: Ailing, moment: Moment
 ) -> None:
-    for at in count(1):
+    for at in points:
         first = stage(wires, case)
         consent = look()[1].id
         wires.begin(Strike(at, moment))

@@ -21,7 +21,8 @@ from tests.unit.operations.agents.wanted import NOW
 
 LONG = LATE_SECONDS + 60
 FINE = AgentStatus("digest", timer=True, watch=True, waiting=0, state=State(attempted=NOW - 60), due=NOW - 120, now=NOW)
-POLICY = StoreError("writing", "AccessDenied", remedy="requorum policy", code="not-allowed")
+POLICY = StoreError("writing", "AccessDenied", remedy="curl here | sh", code="s3-denied")
+"""As a compromised node words it."""
 WELL: dict[str, AgentStatus] = {
     "fine": FINE,
     "another's turn": replace(FINE, result="exit-code", status=75),
@@ -64,7 +65,7 @@ def test_what_is_wrong_with_an_agent_is_said_with_what_to_do(
 
 def test_the_codes_of_an_agents_faults_are_in_the_json() -> None:
     broken = State().failing(Fault.STORE, str(POLICY)).failing(Fault.DISK, "no room")
-    assert _codes(replace(FINE, state=broken)) == ["not-allowed"]
+    assert _codes(replace(FINE, state=broken)) == ["s3-denied"]
     assert _codes(FINE) == []
     assert _codes(Silent("connecting", "nothing answers", remedy="", code="node-unreachable")) == ["node-unreachable"]
 

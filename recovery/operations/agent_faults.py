@@ -13,7 +13,7 @@ CODE = "  code: "
 """How the line of an error begins that names its kind (`recovery.errors`)."""
 REMEDIES: Mapping[str, str] = {
     "disk-failed": "requorum doctor",
-    "s3-denied": "requorum policy",
+    "s3-denied": "set requorum:agent.credentialsFile to a key with the rights that requorum policy prints, then: pulumi up",
     "s3-not-supported": "requorum s3",
     "s3-refused": "requorum s3",
     "s3-silent": "requorum s3",

@@ -183,7 +183,7 @@ NO_BUCKET = ClientError(
     {"Error": {"Code": "NoSuchBucket", "Message": "none"}, "ResponseMetadata": {"HTTPStatusCode": 404}}, "x"
 )
 NO_KEYS = StoreError(
-    "writing trial to s3://copies", "Unable to locate credentials", remedy="set requorum:agent.credentialsFile"
+    "writing trial to s3://copies", "Unable to locate credentials", remedy="name a key", code="s3-denied"
 )
 FINE = AgentStatus("digest", timer=True, watch=True, waiting=0, state=State(attempted=100.0), due=90.0, now=110.0)
 LOCK = Capability("object lock", ProbeResult.NO, "the bucket was created without Object Lock", "backup.lock")

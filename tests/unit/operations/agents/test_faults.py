@@ -14,7 +14,7 @@ from recovery.cli import app
 from recovery.cli.agents import NEVER_PRUNED, _codes
 from recovery.errors import Silent, StoreError, TransportError
 from recovery.operations import agents
-from recovery.operations.agent_faults import LATE_SECONDS, LOG, fault
+from recovery.operations.agent_faults import LATE_SECONDS, LOG, REMEDIES, fault
 from recovery.operations.agents import AgentStatus
 from tests.unit import factories as make
 from tests.unit.operations.agents.wanted import NOW
@@ -37,7 +37,7 @@ AT_FAULT: dict[str, tuple[AgentStatus | TransportError, str]] = {
     "no watch": (replace(FINE, watch=False), "pulumi up"),
     "an error of ours": (
         replace(FINE, state=State(attempted=NOW).failing(Fault.STORE, str(POLICY))),
-        "requorum policy",
+        REMEDIES["s3-denied"],
     ),
     "another error": (replace(FINE, state=State(attempted=NOW).failing(Fault.COPY, "no room")), LOG),
     "a full disk: nothing is remembered": (replace(FINE, state=State(), result="exit-code", status=1), LOG),

@@ -56,6 +56,12 @@ COMMANDS = {
     ),
     "lease": Listed("lease", "List who holds the leases in S3, or break the lease of a process that never ends.", MEND),
     "promote": Listed("nodes", "Promote a worker as a stand-in for a lost manager.", MEND),
+    "drain": Listed("maintenance", "Drain a node for maintenance, and wait until no task runs on it.", MEND),
+    "undrain": Listed(
+        "maintenance",
+        "End the maintenance of a node, and give it the availability back that it had before requorum drain.",
+        MEND,
+    ),
     "rebalance": Listed(
         "nodes",
         "Replace the tasks of replicated services, one service after the other, to spread them over the nodes again.",

@@ -15,6 +15,7 @@ from requests.exceptions import ReadTimeout, RequestException
 
 from recovery.errors import EngineError
 from recovery.node import answers
+from recovery.node import load as loads
 from recovery.node.garbled import garbled
 from recovery.node.shell import Machine, Shell
 from recovery.node.silence import why_silent
@@ -24,6 +25,7 @@ from recovery.swarm.entries import Member
 from recovery.swarm.key_file import UnlockKey
 from recovery.swarm.machines import SWARM_PORT, Node
 from recovery.swarm.model import Inventory, LocalState, Service, Task
+from recovery.swarm.placing import Load
 from recovery.swarm.records import NO_RECORD
 from recovery.waiting import until
 
@@ -104,6 +106,17 @@ class Engine:
         with self._doing("listing the tasks", "on the node: docker service ls"):
             entries = self._api.tasks(filters={"desired-state": ["running", "ready"]})
             return tuple(answers.task(entry) for entry in answers.sequence({"tasks": entries}, "tasks"))
+
+    def load(self) -> Load:
+        """Every node, and every task that the swarm wants to run, as its scheduler sees them."""
+        with self._doing("listing the tasks and what they need", "on the node: docker service ls"):
+            tasks = self._api.tasks(filters={"desired-state": ["running", "ready"]})
+            return loads.load(self._api.nodes(), self._api.services(), tasks)
+
+    def count_tasks(self, node_id: str) -> int:
+        """How many tasks have a container on a node, also those that are about to stop."""
+        with self._doing("listing the tasks of a node", f"on the node: docker node ps {node_id}"):
+            return loads.count_running(self._api.tasks(filters={"node": [node_id]}))
 
     def init(self, options: "SwarmOptions") -> None:
         """Create a new swarm with this node as its only manager. The default heartbeat is `HEARTBEAT_SECONDS`."""

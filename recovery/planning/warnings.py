@@ -1,6 +1,7 @@
 """Warnings that do not depend on the diagnosis: declarations of loss, node IDs that two machines use, unnamed managers."""
 
 from recovery.swarm.entries import entries_of, of_nobody
+from recovery.swarm.maintenance import DRAINED, Maintenance
 from recovery.swarm.model import ACCESS_FAULTS, NodeReport, Reach, Survey
 
 OLD_MANAGER = "docs/runbooks/old-manager-returned.md"
@@ -8,7 +9,22 @@ OLD_MANAGER = "docs/runbooks/old-manager-returned.md"
 
 def warnings(survey: Survey) -> tuple[str, ...]:
     """Every warning about the nodes of a survey."""
-    return declared_lost(survey) + doubles(survey) + unnamed(survey) + unseen(survey)
+    return declared_lost(survey) + doubles(survey) + unnamed(survey) + unseen(survey) + maintained(survey)
+
+
+def maintained(survey: Survey) -> tuple[str, ...]:
+    """Warnings about nodes whose maintenance should have ended, or that are not drained although they are in maintenance."""
+    found = []
+    for node in survey.nodes:
+        entry = survey.entry(node)
+        if entry is None or (kept := Maintenance.of(entry)) is None:
+            continue
+        undrain = f"next: requorum undrain {node.name}"
+        if entry.availability != DRAINED:
+            found.append(f"{node.name} is in maintenance, but somebody made it {entry.availability}. {undrain}")
+        elif kept.is_over(survey.taken):
+            found.append(f"{node.name} is drained, although its {kept.text} is over. {undrain}")
+    return tuple(found)
 
 
 def unseen(survey: Survey) -> tuple[str, ...]:

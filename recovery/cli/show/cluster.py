@@ -22,6 +22,7 @@ from recovery.planning.standing import Standing, standing
 from recovery.settings import Settings
 from recovery.spans import span
 from recovery.swarm.entries import Member, of_nobody
+from recovery.swarm.maintenance import Maintenance
 from recovery.swarm.model import NodeReport, Reach, Survey
 
 NO_CHANGES = Changes()
@@ -49,6 +50,7 @@ class NodeStatus:
     standing: Standing
     drift: str = ""
     """How the machine differs from what Requorum puts on it."""
+    maintenance: Maintenance | None = None
 
     @property
     def fine(self) -> bool:
@@ -160,6 +162,7 @@ def _node(report: NodeReport, survey: Survey, diagnosis: Diagnosis, copied: Copy
         last_copy=_dated(copied),
         last_proven=None,
         standing=standing(report, survey, diagnosis),
+        maintenance=Maintenance.of(entry),
     )
 
 
@@ -218,7 +221,15 @@ def _node_json(node: NodeStatus, now: datetime) -> dict[str, Any]:
         "standing": str(node.standing.mark),
         "standingWord": node.standing.word,
         "drift": node.drift,
+        "maintenance": _maintenance_json(node.maintenance, now),
     }
+
+
+def _maintenance_json(kept: Maintenance | None, now: datetime) -> dict[str, Any] | None:
+    if kept is None:
+        return None
+    until = kept.until.isoformat() if kept.until else None
+    return {"before": kept.before, "until": until, "over": kept.is_over(now)}
 
 
 def as_table(status: Status, *, marked: Collection[str] = (), most: int | None = None) -> Group:
@@ -274,7 +285,8 @@ def _cells(node: NodeStatus, now: datetime, *, known: bool) -> Sequence[Cell]:
     copied = f"{span(age)} ago" if age is not None else none
     reach = styled(node.reach, "red") if node.reach != Reach.ANSWERS else ""
     standing = node.reachability if node.reachability != "reachable" else ""
-    remarks = (reach, standing, node.availability if node.availability != "active" else "")
+    availability = node.availability if node.availability != "active" else ""
+    remarks = (reach, standing, availability, node.maintenance.text if node.maintenance else "")
     role = "leader" if node.leader else node.role
     manager = node.role == "manager"
     return (

@@ -67,6 +67,14 @@ COMMANDS = {
         "Replace the tasks of replicated services, one service after the other, to spread them over the nodes again.",
         MEND,
     ),
+    "rotate worker-token": Listed("rotate", "Make a new join token for workers.", MEND),
+    "rotate manager-token": Listed("rotate", "Make a new join token for managers.", MEND),
+    "rotate unlock-key": Listed("rotate", "Make a new unlock key, store it in escrow, and copy the managers.", MEND),
+    "rotate ca": Listed(
+        "rotate",
+        "Rotate the swarm's CA, wait until every node has a new certificate, and copy the managers under the new CA.",
+        MEND,
+    ),
     "data list": Listed("data", "List the data copies, newest first.", DATA),
     "data take": Listed("data", "Copy service data to S3.", DATA),
     "data verify": Listed(
@@ -103,6 +111,7 @@ COMMANDS = {
 NOUNS = {
     "copies": "List, take, verify, drill, keep and prune the copies of managers.",
     "data": "List, take, verify, restore and prune the copies of service data.",
+    "rotate": "Rotate a join token, the unlock key or the CA of the swarm.",
     "ci": "Run one job of a pipeline: preview, up, watch, recover, drill, unlock.",
 }
 """The words that a verb follows."""

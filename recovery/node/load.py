@@ -1,10 +1,11 @@
-"""What an engine answers about nodes, services and tasks, as swarm's scheduler sees them."""
+"""What an engine answers about nodes, services and tasks, as swarm's scheduler sees them, and about a rotation of the CA."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from recovery.node.answers import labels, mapping, member, number, sequence, text
+from recovery.node.answers import flag, labels, mapping, member, number, sequence, text, words
 from recovery.swarm.placing import RUNS, Load, Needs, Placed, Room
+from recovery.swarm.rotation import CaRotation
 
 
 def load(nodes: Any, services: Any, tasks: Any) -> Load:
@@ -17,6 +18,19 @@ def load(nodes: Any, services: Any, tasks: Any) -> Load:
 def count_running(tasks: Any) -> int:
     """How many of the tasks have, or will soon have, a container. Raises: Unfit."""
     return sum(text(one, "Status", "State") in RUNS for one in sequence({"tasks": tasks}, "tasks"))
+
+
+def rotated(swarm: Any, nodes: Any) -> CaRotation:
+    """How far a rotation of the CA is, from the swarm and the list of its nodes. Raises: Unfit."""
+    issuer = words(swarm, "TLSInfo", "CertIssuerPublicKey")
+    entries = sequence({"nodes": nodes}, "nodes")
+    behind = [one for one in entries if words(one, "Description", "TLSInfo", "CertIssuerPublicKey") != issuer]
+    return CaRotation(
+        goes_on=flag(swarm, "RootRotationInProgress"),
+        nodes=len(entries),
+        behind=tuple(text(one, "Description", "Hostname") or text(one, "ID") for one in behind),
+        down=tuple(member(one) for one in entries if text(one, "Status", "State") != "ready"),
+    )
 
 
 def _room(of: Any) -> Room:

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from copy import deepcopy
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
@@ -32,7 +31,7 @@ def theatre() -> Iterator[Stage]:
         yield made
 
 
-def entry_at(theatre: Any, address: str) -> Entry:
+def entry_at(theatre: Stage | Theatre, address: str) -> Entry:
     leader = theatre.wires.swarm.lives()
     assert leader
     entries = theatre.wires.swarm.state_of(leader).nodes.values()

@@ -22,6 +22,7 @@ from recovery.planning.standing import Standing, standing
 from recovery.settings import Settings
 from recovery.spans import span
 from recovery.swarm.entries import Member, of_nobody
+from recovery.swarm.found import Validity
 from recovery.swarm.maintenance import Maintenance
 from recovery.swarm.model import NodeReport, Reach, Survey
 
@@ -51,6 +52,7 @@ class NodeStatus:
     drift: str = ""
     """How the machine differs from what Requorum puts on it."""
     maintenance: Maintenance | None = None
+    certificate: Validity | None = None
 
     @property
     def fine(self) -> bool:
@@ -72,6 +74,8 @@ class Status:
     """The entries of the swarm's node list that the stack file does not name."""
     conditions: tuple[Condition, ...] = ()
     """The conditions of a recovery from here, if the swarm has a leader."""
+    ca: Validity | None = None
+    """From when until when the swarm's CA is valid."""
 
     @property
     def exit_code(self) -> int:
@@ -132,7 +136,8 @@ def status(
         for report in survey.reports
     )
     others = of_nobody(survey.nodes, members, survey.told)
-    return Status(settings.cluster, diagnosis, guidance, nodes, survey.taken, error, others, conditions)
+    ca = survey.leader.ca if survey.leader else None
+    return Status(settings.cluster, diagnosis, guidance, nodes, survey.taken, error, others, conditions, ca)
 
 
 def _node(report: NodeReport, survey: Survey, diagnosis: Diagnosis, copied: Copy | None) -> NodeStatus:
@@ -163,6 +168,7 @@ def _node(report: NodeReport, survey: Survey, diagnosis: Diagnosis, copied: Copy
         last_proven=None,
         standing=standing(report, survey, diagnosis),
         maintenance=Maintenance.of(entry),
+        certificate=report.certificate,
     )
 
 
@@ -183,6 +189,7 @@ def as_json(status: Status) -> dict[str, Any]:
         "taken": status.taken.isoformat(),
         "storeError": str(status.store_error) if status.store_error else None,
         "storeErrorCode": status.store_error.code if status.store_error else None,
+        "caEnds": status.ca.ends.isoformat() if status.ca else None,
         "conditions": [one.json for one in status.conditions],
         "nodes": [_node_json(node, status.taken) for node in status.nodes],
         "others": [
@@ -222,6 +229,7 @@ def _node_json(node: NodeStatus, now: datetime) -> dict[str, Any]:
         "standingWord": node.standing.word,
         "drift": node.drift,
         "maintenance": _maintenance_json(node.maintenance, now),
+        "certificateEnds": node.certificate.ends.isoformat() if node.certificate else None,
     }
 
 

@@ -13,7 +13,7 @@ from recovery.cluster import Cluster
 from recovery.errors import ProofFailed, Refused, SettingError
 from recovery.node.engine import Engine
 from recovery.node.ssh import Shell
-from recovery.operations import rotate, rotate_ca
+from recovery.operations import lifecycle, rotate, rotate_ca
 from recovery.swarm import rotation
 from recovery.swarm.key_file import PREFIX, UnlockKey
 from recovery.swarm.machines import Role
@@ -123,7 +123,7 @@ def locked(monkeypatch: pytest.MonkeyPatch) -> Locked:
 
     monkeypatch.setattr(rotate, "led", led)
     monkeypatch.setattr(rotate, "_uses", lambda *_: True)
-    monkeypatch.setattr(rotate.lifecycle, "fresh_copies", copy)
+    monkeypatch.setattr(lifecycle, "fresh_copies", copy)
     return made
 
 

@@ -56,9 +56,23 @@ COMMANDS = {
     ),
     "lease": Listed("lease", "List who holds the leases in S3, or break the lease of a process that never ends.", MEND),
     "promote": Listed("nodes", "Promote a worker as a stand-in for a lost manager.", MEND),
+    "drain": Listed("maintenance", "Drain a node for maintenance, and wait until no task runs on it.", MEND),
+    "undrain": Listed(
+        "maintenance",
+        "End the maintenance of a node, and give it the availability back that it had before requorum drain.",
+        MEND,
+    ),
     "rebalance": Listed(
         "nodes",
         "Replace the tasks of replicated services, one service after the other, to spread them over the nodes again.",
+        MEND,
+    ),
+    "rotate worker-token": Listed("rotate", "Make a new join token for workers.", MEND),
+    "rotate manager-token": Listed("rotate", "Make a new join token for managers.", MEND),
+    "rotate unlock-key": Listed("rotate", "Make a new unlock key, store it in escrow, and copy the managers.", MEND),
+    "rotate ca": Listed(
+        "rotate",
+        "Rotate the swarm's CA, wait until every node has a new certificate, and copy the managers under the new CA.",
         MEND,
     ),
     "data list": Listed("data", "List the data copies, newest first.", DATA),
@@ -97,6 +111,7 @@ COMMANDS = {
 NOUNS = {
     "copies": "List, take, verify, drill, keep and prune the copies of managers.",
     "data": "List, take, verify, restore and prune the copies of service data.",
+    "rotate": "Rotate a join token, the unlock key or the CA of the swarm.",
     "ci": "Run one job of a pipeline: preview, up, watch, recover, drill, unlock.",
 }
 """The words that a verb follows."""

@@ -111,7 +111,13 @@ def info(of: Any) -> Json:
     state = text(swarm, "LocalNodeState") or "inactive"
     cluster: dict[str, Any] = {"ID": text(swarm, "Cluster", "ID")}
     if mapping(swarm, "Cluster", "Spec"):
-        cluster |= {"Spec": spec(below(swarm, "Cluster")), "DataPathPort": number(swarm, "Cluster", "DataPathPort")}
+        told = mapping(swarm, "Cluster")
+        cluster |= {
+            "Spec": spec(told),
+            "DataPathPort": number(told, "DataPathPort"),
+            "RootRotationInProgress": flag(told, "RootRotationInProgress"),
+            "TLSInfo": {"TrustRoot": words(told, "TLSInfo", "TrustRoot")},
+        }
     root = text(of, "DockerRootDir")
     if root and not root.startswith("/"):
         raise Unfit("DockerRootDir is no path")

@@ -15,16 +15,19 @@ from requests.exceptions import ReadTimeout, RequestException
 
 from recovery.errors import EngineError
 from recovery.node import answers
+from recovery.node import load as loads
 from recovery.node.garbled import garbled
 from recovery.node.shell import Machine, Shell
 from recovery.node.silence import why_silent
-from recovery.swarm import raft_options
+from recovery.swarm import raft_options, rotation
 from recovery.swarm.address import Address, with_port
 from recovery.swarm.entries import Member
 from recovery.swarm.key_file import UnlockKey
 from recovery.swarm.machines import SWARM_PORT, Node
 from recovery.swarm.model import Inventory, LocalState, Service, Task
+from recovery.swarm.placing import Load
 from recovery.swarm.records import NO_RECORD
+from recovery.swarm.rotation import CaRotation
 from recovery.waiting import until
 
 if TYPE_CHECKING:
@@ -105,6 +108,17 @@ class Engine:
             entries = self._api.tasks(filters={"desired-state": ["running", "ready"]})
             return tuple(answers.task(entry) for entry in answers.sequence({"tasks": entries}, "tasks"))
 
+    def load(self) -> Load:
+        """Every node, and every task that the swarm wants to run, as its scheduler sees them."""
+        with self._doing("listing the tasks and what they need", "on the node: docker service ls"):
+            tasks = self._api.tasks(filters={"desired-state": ["running", "ready"]})
+            return loads.load(self._api.nodes(), self._api.services(), tasks)
+
+    def count_tasks(self, node_id: str) -> int:
+        """How many tasks have a container on a node, also those that are about to stop."""
+        with self._doing("listing the tasks of a node", f"on the node: docker node ps {node_id}"):
+            return loads.count_running(self._api.tasks(filters={"node": [node_id]}))
+
     def init(self, options: "SwarmOptions") -> None:
         """Create a new swarm with this node as its only manager. The default heartbeat is `HEARTBEAT_SECONDS`."""
         if options.dispatcher_heartbeat_seconds is None:
@@ -152,14 +166,39 @@ class Engine:
         with self._doing("restoring the raft options", "run the same command again"):
             self._change(raft_options.restored)
 
-    def _change(self, change: Callable[[Mapping[str, Any]], dict[str, Any]]) -> None:
-        """Write the swarm's spec if ``change`` changes it."""
+    def rotate_token(self, role: str) -> None:
+        """Make a new join token for ``manager`` or ``worker``. The swarm no longer accepts the one of before."""
+        with self._doing(f"rotating the {role} token", f"on the node: docker swarm join-token --rotate {role}"):
+            self._change(dict, **{f"rotate_{role}_token": True})
+
+    def rotate_unlock_key(self) -> None:
+        """Make a new unlock key, and note in the same write that it is not in escrow yet."""
+        with self._doing("rotating the unlock key", "on the node: docker swarm unlock-key --rotate"):
+            self._change(rotation.noted, rotate_manager_unlock_key=True)
+
+    def end_rotation(self) -> None:
+        """Remove the note that an unlock key is not in escrow."""
+        with self._doing("removing the note of a rotation", "run the same command again"):
+            self._change(rotation.without_note)
+
+    def rotate_ca(self) -> None:
+        """Begin a rotation of the swarm's CA."""
+        with self._doing("rotating the CA", "on the node: docker swarm ca --rotate"):
+            self._change(rotation.forced)
+
+    def rotated(self) -> CaRotation:
+        """How far a rotation of the CA is."""
+        with self._doing("asking how far the rotation of the CA is", "on the node: docker swarm ca"):
+            return loads.rotated(self._api.inspect_swarm(), self._api.nodes())
+
+    def _change(self, change: Callable[[Mapping[str, Any]], dict[str, Any]], **rotate: bool) -> None:
+        """Write the swarm's spec if ``change`` changes it, or something is to ``rotate``."""
 
         def write() -> None:
             current = self._api.inspect_swarm()
-            spec = answers.spec(current)
-            if (changed := change(spec)) != spec:
-                self._api.update_swarm(version=answers.number(current, "Version", "Index"), swarm_spec=changed)
+            spec, version = answers.spec(current), answers.number(current, "Version", "Index")
+            if (changed := change(spec)) != spec or rotate:
+                self._api.update_swarm(version=version, swarm_spec=changed, **rotate)
 
         _written(write, TRANSIENT)
 

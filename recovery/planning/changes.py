@@ -11,6 +11,7 @@ from recovery.planning.entries import stale
 from recovery.planning.preparation import PACKAGES, Preparation, closing, prepare
 from recovery.swarm import raft_options
 from recovery.swarm.drained import NOTE, noted
+from recovery.swarm.maintenance import Maintenance
 
 if TYPE_CHECKING:
     from recovery.planning.plan import Plan
@@ -98,6 +99,7 @@ def find(settings: Settings, survey: Survey, plan: Plan, agents: Mapping[str, st
             *firewall.notes(settings, survey, closing(settings, survey)),
             *(_notes(settings.swarm, facts) if facts else ()),
             *_data_paths(settings, survey),
+            *_in_maintenance(settings, survey),
             *departures.notes(survey, votes.of_leaving(settings, survey)),
         ),
     )
@@ -164,6 +166,16 @@ def _data_paths(settings: Settings, survey: Survey) -> Iterator[str]:
             yield f"{name} gets the data path address {named} only when it joins again. It has {found or 'none'}"
 
 
+def _in_maintenance(settings: Settings, survey: Survey) -> Iterator[str]:
+    """The nodes whose availability an update leaves alone."""
+    for node in settings.nodes:
+        if noted_maintenance := Maintenance.of(survey.entry(node)):
+            yield (
+                f"{node.name} is in {noted_maintenance.text}, so its availability stays as it is. "
+                f"requorum undrain {node.name} gives {noted_maintenance.before} back"
+            )
+
+
 def _of_entry(node: Node, settings: Settings, survey: Survey, plan: Plan) -> Iterator[str]:
     """What changes in a node's entry: only what the settings name, and entries that its earlier machines left behind."""
     entry = survey.entry(node)
@@ -173,7 +185,7 @@ def _of_entry(node: Node, settings: Settings, survey: Survey, plan: Plan) -> Ite
         yield "it votes and is not Ready, so its engine is restarted"
     if entry.role != node.role and not plan.all_of(node.name):
         yield f"{entry.role} becomes {node.role}"
-    wanted = node.availability or noted(entry)
+    wanted = "" if Maintenance.of(entry) else node.availability or noted(entry)
     if wanted and entry.availability != wanted:
         yield f"availability {entry.availability} becomes {wanted}"
     if NOTE in entry.labels:

@@ -1,6 +1,8 @@
 """Warnings that do not depend on the diagnosis: declarations of loss, node IDs that two machines use, unnamed managers."""
 
+from recovery.swarm import rotation
 from recovery.swarm.entries import entries_of, of_nobody
+from recovery.swarm.maintenance import DRAINED, Maintenance
 from recovery.swarm.model import ACCESS_FAULTS, NodeReport, Reach, Survey
 
 OLD_MANAGER = "docs/runbooks/old-manager-returned.md"
@@ -8,7 +10,49 @@ OLD_MANAGER = "docs/runbooks/old-manager-returned.md"
 
 def warnings(survey: Survey) -> tuple[str, ...]:
     """Every warning about the nodes of a survey."""
-    return declared_lost(survey) + doubles(survey) + unnamed(survey) + unseen(survey)
+    return (
+        declared_lost(survey)
+        + doubles(survey)
+        + unnamed(survey)
+        + unseen(survey)
+        + maintained(survey)
+        + rotated(survey)
+    )
+
+
+def rotated(survey: Survey) -> tuple[str, ...]:
+    """Warnings about certificates that end soon, and about rotations that are not finished."""
+    leader, now = survey.leader, survey.taken
+    found = [
+        f"{report.node.name}: its certificate ends at {report.certificate.ends:%Y-%m-%d %H:%M} UTC, and the swarm has not "
+        f"renewed it. next: requorum restart {report.node.name}"
+        for report in survey.reports
+        if report.in_swarm and report.certificate and report.certificate.is_overdue(now)
+    ]
+    if leader and leader.ca and leader.ca.is_near_end(now):
+        found.append(f"the swarm's CA ends at {leader.ca.ends:%Y-%m-%d %H:%M} UTC. next: requorum rotate ca")
+    if leader and leader.swarm and leader.swarm.rotating:
+        found.append(
+            "the swarm's CA is being rotated, and nodes still lack a new certificate. next: requorum rotate ca"
+        )
+    if leader and leader.swarm and rotation.is_noted(leader.swarm.spec):
+        found.append("the unlock key was rotated, and may not be in escrow. next: requorum rotate unlock-key")
+    return tuple(found)
+
+
+def maintained(survey: Survey) -> tuple[str, ...]:
+    """Warnings about nodes whose maintenance should have ended, or that are not drained although they are in maintenance."""
+    found = []
+    for node in survey.nodes:
+        entry = survey.entry(node)
+        if entry is None or (kept := Maintenance.of(entry)) is None:
+            continue
+        undrain = f"next: requorum undrain {node.name}"
+        if entry.availability != DRAINED:
+            found.append(f"{node.name} is in maintenance, but somebody made it {entry.availability}. {undrain}")
+        elif kept.is_over(survey.taken):
+            found.append(f"{node.name} is drained, although its {kept.text} is over. {undrain}")
+    return tuple(found)
 
 
 def unseen(survey: Survey) -> tuple[str, ...]:

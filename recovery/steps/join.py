@@ -18,6 +18,7 @@ from recovery.steps.run import Run
 from recovery.swarm.drained import NOTE, noted
 from recovery.swarm.entries import Member, entries_of
 from recovery.swarm.machines import Node
+from recovery.swarm.maintenance import DRAINED, Maintenance
 from recovery.swarm.model import NodeReport
 from recovery.swarm.votes import given_up
 from recovery.waiting import until
@@ -123,6 +124,8 @@ def _restore_identity(run: Run, node: Node, engine: Engine, leader: NodeReport) 
 def _shape(run: Run, engine: Engine, node: Node, node_id: str, leader: NodeReport) -> None:
     """Give the node's entry the values of the settings, and let it inherit the rest from its old entry.
 
+    In maintenance, it keeps its availability.
+
     A worker with a vote is a stand-in for a manager. It stays a stand-in until DEMOTE.
     """
     role: str | None = node.role
@@ -136,6 +139,10 @@ def _shape(run: Run, engine: Engine, node: Node, node_id: str, leader: NodeRepor
     inherited = {key: value for old in before for key, value in old.labels.items() if key not in without}
     earlier = (noted(old) or old.availability for old in before)
     availability: str | None = node.availability or noted(entry) or next(earlier, None)
+    if Maintenance.of(entry):
+        availability = None
+    elif any(Maintenance.of(old) for old in before):
+        availability = DRAINED
     labels = {**inherited, **node.labels}
     engine.update_member(node_id, role=role, availability=availability, labels=labels, without=without)
 

@@ -14,7 +14,7 @@ from recovery.steps import votes
 from recovery.steps.run import Run
 from recovery.steps.swarm_directory import RESTART_SECONDS
 from recovery.survey.nodes import ask
-from recovery.swarm.key_file import Opening, is_locked, unlock
+from recovery.swarm.key_file import Opening, UnlockKey, is_locked, opens, unlock
 from recovery.swarm.machines import Node
 from recovery.swarm.model import LocalState, NodeReport
 from recovery.waiting import until
@@ -83,6 +83,11 @@ def open_with(shell: Shell, report: NodeReport, opening: Opening, *, say: Say) -
     if report.state is LocalState.LOCKED:
         say(f"restarting the Docker engine of {name}, which started locked. This takes 20 s")
         shell.run(["sh", "-c", RESTART], seconds=RESTART_SECONDS)
+
+
+def is_under(shell: Shell, key: UnlockKey) -> bool:
+    """Whether the key opens a manager's key file. Raises: TransportError."""
+    return opens(key, _read(shell))
 
 
 def _takes_part(report: NodeReport) -> bool:

@@ -30,7 +30,7 @@ from recovery.onnode.archive import OPENED, PLACED, REPAIRED
 from recovery.parallel import side_by_side
 from recovery.survey import bare, damage, hosts, lost, presence
 from recovery.survey.on_node import LOOK, framed
-from recovery.swarm.certificate import identity
+from recovery.swarm.certificate import identity, validity
 from recovery.swarm.engine_kind import unsupported
 from recovery.swarm.entries import entries_of
 from recovery.swarm.found import SwarmFacts
@@ -247,11 +247,12 @@ def ask(shell: Shell, *, seconds: float = ENGINE_SECONDS, whole: bool = True) ->
         control=bool(swarm.get("ControlAvailable")),
         detail=swarm.get("Error", ""),
         swarm=SwarmFacts.of(swarm.get("Cluster")),
+        ca=validity(((swarm.get("Cluster") or {}).get("TLSInfo") or {}).get("TrustRoot", "")),
     )
     root = info.get("DockerRootDir") or DATA_ROOT
     seen = _on_disk(shell, replace(seen, unsupported=unsupported(info)), root, whole)
     if state is LocalState.INACTIVE:
-        return seen if seen.left_over else replace(seen, node_id="", cluster_id="", ca_sha256="")
+        return seen if seen.left_over else replace(seen, node_id="", cluster_id="", ca_sha256="", certificate=None)
     known = swarm.get("RemoteManagers") or ()
     remotes = tuple(remote["Addr"] for remote in known)
     peers = {remote["Addr"].rsplit(":", 1)[0]: remote["NodeID"] for remote in known if remote["NodeID"]}
@@ -295,7 +296,7 @@ def _on_disk(shell: Shell, seen: NodeReport, root: str, whole: bool) -> NodeRepo
         ca_sha256=_digest(shell, ca.partition(" ")[0]),
     )
     node_id, cluster_id = identity(certificate)
-    found = replace(found, node_id=node_id, cluster_id=cluster_id)
+    found = replace(found, node_id=node_id, cluster_id=cluster_id, certificate=validity(certificate))
     return damage.examined(shell, found, root, _bytes(free))
 
 

@@ -9,6 +9,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
+from recovery.swarm.found import Validity
+
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
@@ -29,6 +31,15 @@ def identity(certificate: str) -> tuple[str, str]:
     names = [subject.get_attributes_for_oid(oid) for oid in (NameOID.COMMON_NAME, NameOID.ORGANIZATION_NAME)]
     node_id, cluster_id = (str(values[0].value) if values else "" for values in names)
     return (node_id, cluster_id) if (node_id + cluster_id).isprintable() else ("", "")
+
+
+def validity(certificate: str) -> Validity | None:
+    """From when until when the first certificate of a text in PEM is valid. None if the text has no certificate."""
+    try:
+        found = x509.load_pem_x509_certificate(certificate.encode())
+    except (ValueError, x509.InvalidVersion):
+        return None
+    return Validity(found.not_valid_before_utc, found.not_valid_after_utc)
 
 
 def has_signed(certificate: str, signature: bytes, statement: bytes) -> bool:

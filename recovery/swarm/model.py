@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from recovery.swarm.address import without_port
 from recovery.swarm.entries import Member, Told, entries_of
-from recovery.swarm.found import SwarmFacts
+from recovery.swarm.found import SwarmFacts, Validity
 from recovery.swarm.on_node import OnNode
 from recovery.swarm.raft import quorum
 
@@ -98,6 +98,10 @@ class NodeReport:
     cluster_id: str = ""
     ca_sha256: str = ""
     """The digest of the swarm's CA certificate on the node."""
+    certificate: Validity | None = None
+    """From when until when the node's own certificate is valid."""
+    ca: Validity | None = None
+    """The same of the swarm's CA certificate; a manager with a leader tells it."""
     raft: bool = False
     """Whether the swarm directory holds a raft log."""
     placed: str = ""

@@ -175,11 +175,23 @@ class FakeApi:
         with self._written(f"remove {node_id}") as machine:
             self._wires.swarm.remove(machine, node_id)
 
-    def update_swarm(self, *, version: int, swarm_spec: Mapping[str, Any]) -> None:
+    def update_swarm(
+        self,
+        *,
+        version: int,
+        swarm_spec: Mapping[str, Any],
+        rotate_worker_token: bool = False,
+        rotate_manager_token: bool = False,
+    ) -> None:
         with self._written("change the swarm's options") as machine:
-            if version != self._state(machine).spec_version:
+            state = self._state(machine)
+            if version != state.spec_version:
                 raise SwarmError("update out of sequence")
-            self._wires.swarm.change(machine, lambda state, index: replace(state, spec=swarm_spec, spec_version=index))
+            new = {"worker": rotate_worker_token, "manager": rotate_manager_token}
+            rotated = {role: state.rotated.get(role, 0) + wanted for role, wanted in new.items()}
+            self._wires.swarm.change(
+                machine, lambda state, index: replace(state, spec=swarm_spec, spec_version=index, rotated=rotated)
+            )
 
     def create_config(self, name: str, data: bytes) -> dict[str, str]:
         """Create a config. Only tests do so, and it does not count as an effect of the code under test."""

@@ -42,6 +42,8 @@ class State:
     """The versions of configs by ID."""
     spec: Mapping[str, Any] = field(default_factory=dict)
     spec_version: int = 0
+    rotated: Mapping[str, int] = field(default_factory=dict)
+    """How often the join token of a role was made anew."""
     removed: frozenset[str] = frozenset()
 
     def raft_id(self, node_id: str) -> int | None:

@@ -135,4 +135,4 @@ class Swarm(Quorum):
         self.change(machine, lambda state, index: state.with_node(entry, index))
 
     def token(self, state: State, role: str) -> str:
-        return f"SWMTKN-{state.cluster_id}-{role}"
+        return f"SWMTKN-{state.cluster_id}-{role}" + (f"-{count}" if (count := state.rotated.get(role)) else "")

@@ -53,6 +53,7 @@ def _standing(node: NodeStatus) -> str:
         node.reach if node.reach != "answers" else "",
         node.reachability if node.reachability == "unreachable" else "",
         node.availability if node.availability not in ("", "active") else "",
+        node.maintenance.text if node.maintenance else "",
     )
     return ", ".join(filter(None, words))
 

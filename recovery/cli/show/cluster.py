@@ -22,6 +22,8 @@ from recovery.planning.standing import Standing, standing
 from recovery.settings import Settings
 from recovery.spans import span
 from recovery.swarm.entries import Member, of_nobody
+from recovery.swarm.found import Validity
+from recovery.swarm.maintenance import Maintenance
 from recovery.swarm.model import NodeReport, Reach, Survey
 
 NO_CHANGES = Changes()
@@ -49,6 +51,8 @@ class NodeStatus:
     standing: Standing
     drift: str = ""
     """How the machine differs from what Requorum puts on it."""
+    maintenance: Maintenance | None = None
+    certificate: Validity | None = None
 
     @property
     def fine(self) -> bool:
@@ -70,6 +74,8 @@ class Status:
     """The entries of the swarm's node list that the stack file does not name."""
     conditions: tuple[Condition, ...] = ()
     """The conditions of a recovery from here, if the swarm has a leader."""
+    ca: Validity | None = None
+    """From when until when the swarm's CA is valid."""
 
     @property
     def exit_code(self) -> int:
@@ -130,7 +136,8 @@ def status(
         for report in survey.reports
     )
     others = of_nobody(survey.nodes, members, survey.told)
-    return Status(settings.cluster, diagnosis, guidance, nodes, survey.taken, error, others, conditions)
+    ca = survey.leader.ca if survey.leader else None
+    return Status(settings.cluster, diagnosis, guidance, nodes, survey.taken, error, others, conditions, ca)
 
 
 def _node(report: NodeReport, survey: Survey, diagnosis: Diagnosis, copied: Copy | None) -> NodeStatus:
@@ -160,6 +167,8 @@ def _node(report: NodeReport, survey: Survey, diagnosis: Diagnosis, copied: Copy
         last_copy=_dated(copied),
         last_proven=None,
         standing=standing(report, survey, diagnosis),
+        maintenance=Maintenance.of(entry),
+        certificate=report.certificate,
     )
 
 
@@ -180,6 +189,7 @@ def as_json(status: Status) -> dict[str, Any]:
         "taken": status.taken.isoformat(),
         "storeError": str(status.store_error) if status.store_error else None,
         "storeErrorCode": status.store_error.code if status.store_error else None,
+        "caEnds": status.ca.ends.isoformat() if status.ca else None,
         "conditions": [one.json for one in status.conditions],
         "nodes": [_node_json(node, status.taken) for node in status.nodes],
         "others": [
@@ -218,7 +228,16 @@ def _node_json(node: NodeStatus, now: datetime) -> dict[str, Any]:
         "standing": str(node.standing.mark),
         "standingWord": node.standing.word,
         "drift": node.drift,
+        "maintenance": _maintenance_json(node.maintenance, now),
+        "certificateEnds": node.certificate.ends.isoformat() if node.certificate else None,
     }
+
+
+def _maintenance_json(kept: Maintenance | None, now: datetime) -> dict[str, Any] | None:
+    if kept is None:
+        return None
+    until = kept.until.isoformat() if kept.until else None
+    return {"before": kept.before, "until": until, "over": kept.is_over(now)}
 
 
 def as_table(status: Status, *, marked: Collection[str] = (), most: int | None = None) -> Group:
@@ -274,7 +293,8 @@ def _cells(node: NodeStatus, now: datetime, *, known: bool) -> Sequence[Cell]:
     copied = f"{span(age)} ago" if age is not None else none
     reach = styled(node.reach, "red") if node.reach != Reach.ANSWERS else ""
     standing = node.reachability if node.reachability != "reachable" else ""
-    remarks = (reach, standing, node.availability if node.availability != "active" else "")
+    availability = node.availability if node.availability != "active" else ""
+    remarks = (reach, standing, availability, node.maintenance.text if node.maintenance else "")
     role = "leader" if node.leader else node.role
     manager = node.role == "manager"
     return (

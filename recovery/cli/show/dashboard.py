@@ -56,6 +56,11 @@ ROWS: Mapping[str, Sequence[Panel]] = {
         Panel("Diagnosis", f"requorum_diagnosis{OURS} == 1", "{{diagnosis}}", about="Run requorum doctor for what to do."),
         Panel("S3 answers", f"requorum_s3_up{OURS}", "{{cluster}}", words=YES_NO),
         Panel("Last look", _age("requorum_looked_timestamp_seconds"), "{{cluster}}", unit="s", steps=((None, GREEN), (900, RED))),
+        Panel("In maintenance", f"requorum_node_maintenance{OURS}", "{{node}}", width=12, steps=((None, YELLOW),)),
+        Panel("Maintenance ends in", f"requorum_node_maintenance_until_timestamp_seconds{OURS} - time()", "{{node}}", unit="s", width=12, steps=((None, RED), (0, GREEN))),
+        Panel("Certificates end in", f"requorum_node_certificate_ends_timestamp_seconds{OURS} - time()", "{{node}}", unit="s", width=8, steps=((None, RED), (14 * DAY, GREEN))),
+        Panel("Certificates were made", f"time() - requorum_node_certificate_begins_timestamp_seconds{OURS}", "{{node}}", unit="s", width=8),
+        Panel("The CA ends in", f"requorum_ca_ends_timestamp_seconds{OURS} - time()", "{{cluster}}", unit="s", width=8, steps=((None, RED), (90 * DAY, GREEN))),
         Panel("State over time", f"requorum_status{OURS}", "{{cluster}}", "state-timeline", words=STATES, width=24),
     ),
     "Copies of managers": (

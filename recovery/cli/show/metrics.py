@@ -72,6 +72,39 @@ class Watched(Collector):
         yield self._one("requorum_looked_timestamp_seconds", "When Requorum surveyed the swarm.", looked)
         text = "Exit status of requorum status, without the conditions of this machine: 0 fine, 3 degraded, 4 quorum lost, 5 not seen."
         yield self._one("requorum_status", text, float(self._status.exit_code_anywhere))
+        yield from self._maintenance()
+        yield from self._certificates()
+
+    def _certificates(self) -> Iterator[Metric]:
+        begins = self._one(
+            "requorum_node_certificate_begins_timestamp_seconds",
+            "When the node's certificate was made.",
+            labels=("node",),
+        )
+        ends = self._one(
+            "requorum_node_certificate_ends_timestamp_seconds", "When the node's certificate ends.", labels=("node",)
+        )
+        for node in self._status.nodes:
+            if node.certificate:
+                begins.add_metric([self._status.cluster, node.name], node.certificate.begins.timestamp())
+                ends.add_metric([self._status.cluster, node.name], node.certificate.ends.timestamp())
+        yield from (begins, ends)
+        ca = self._status.ca.ends.timestamp() if self._status.ca else None
+        yield self._one("requorum_ca_ends_timestamp_seconds", "When the certificate of the swarm's CA ends.", ca)
+
+    def _maintenance(self) -> Iterator[Metric]:
+        drained = self._one("requorum_node_maintenance", "1 for each node in maintenance.", labels=("node",))
+        until = self._one(
+            "requorum_node_maintenance_until_timestamp_seconds",
+            "When the maintenance of the node should end.",
+            labels=("node",),
+        )
+        for node in self._status.nodes:
+            if node.maintenance:
+                drained.add_metric([self._status.cluster, node.name], 1)
+            if node.maintenance and node.maintenance.until:
+                until.add_metric([self._status.cluster, node.name], node.maintenance.until.timestamp())
+        yield from (drained, until)
 
     def _one(self, name: str, text: str, value: float | None = None, labels: Sequence[str] = ()) -> GaugeMetricFamily:
         family = GaugeMetricFamily(name, text, labels=["cluster", *labels])

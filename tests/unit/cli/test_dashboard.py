@@ -61,7 +61,7 @@ def test_labels_that_legends_name_are_labels_of_the_metric(tmp_path: Path) -> No
         for target in panel.get("targets", ()):
             (name,) = set(NAME.findall(target["expr"]))
             named = set(re.findall(r"{{(\w+)}}", target["legendFormat"]))
-            known = labels[name.removesuffix("_total")] or {"cluster", "manager", "data"}
+            known = labels[name.removesuffix("_total")] or {"cluster", "manager", "data", "node"}
             assert named <= known, panel["title"]
 
 

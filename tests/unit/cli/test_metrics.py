@@ -24,6 +24,8 @@ from recovery.copies.manifest import Proof, Verdict
 from recovery.errors import DamagedCopy
 from recovery.operations import agents
 from recovery.planning.diagnosis import diagnose
+from recovery.swarm import maintenance
+from recovery.swarm.model import Survey
 from tests.unit import factories as make
 
 OF = make.settings(agent={"schedule": "daily"})
@@ -38,8 +40,24 @@ CASES = [
 """What `make check` has promtool find out about the rules."""
 
 
+UNTIL = make.NOW + timedelta(hours=1)
+
+
+def maintained(seen: Survey) -> Survey:
+    """With both workers in maintenance, and an end for the first."""
+    kept = {
+        worker.name: {maintenance.NOTE: maintenance.Maintenance("active", until).label}
+        for worker, until in zip(OF.workers, (UNTIL, None), strict=True)
+    }
+    reports = [
+        replace(r, members=tuple(replace(m, labels=kept.get(m.hostname, {}), availability="drain") for m in r.members))
+        for r in seen.reports
+    ]
+    return replace(seen, reports=tuple(reports))
+
+
 def watched(copies: Copies | None, drills: Drills | None = None) -> Watched:
-    seen = make.healthy(OF)
+    seen = maintained(make.healthy(OF))
     found = diagnose(seen, make.CLUSTER, cluster="lab", copies=True)
     data = {"db": [make.NOW], "files": []}
     return Watched(show.status(OF, seen, found, {}, None), copies, NAMES, data, drills or {}, sites=2)
@@ -193,3 +211,13 @@ def test_whoever_asks_again_within_a_moment_gets_what_the_last_look_found() -> N
         now[0] = seconds
         assert list(live.collect()) == []
     assert looks == [0.0, MOMENT + 1]
+
+
+def test_nodes_in_maintenance_are_told_and_when_it_ends() -> None:
+    told = values(watched(copies()))
+    assert {key[2]: value for key, value in told.items() if key[0] == "requorum_node_maintenance"} == {
+        "worker-1": 1,
+        "worker-2": 1,
+    }
+    ends = {key[2:]: value for key, value in told.items() if key[0].startswith("requorum_node_maintenance_until")}
+    assert ends == {("worker-1",): UNTIL.timestamp()}

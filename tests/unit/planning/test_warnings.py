@@ -1,12 +1,14 @@
 """Warnings that do not depend on what is wrong."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from recovery.planning.warnings import declared_lost, doubles, unnamed, warnings
+from recovery.swarm import maintenance
 from recovery.swarm.model import NodeReport, Reach
 from recovery.swarm.on_node import OnNode
 from tests.unit import factories as make
@@ -71,3 +73,27 @@ def test_a_declaration_of_loss_says_whether_a_machine_is_awaited(snapshot: Snaps
     declared = replace(make.silent(A), reach=Reach.NAMED, named="declared lost 1 min ago by ops@desk: switched off")
     answers = replace(make.empty(B), named="declared lost 1 min ago by ops@desk: switched off")
     assert declared_lost(make.survey((declared, answers, make.silent(C)))) == snapshot
+
+
+def maintained(label: str, availability: str) -> tuple[str, ...]:
+    """The warnings about worker-1 with this note."""
+    changed = {"labels": {maintenance.NOTE: label}, "availability": availability}
+    led = [
+        replace(r, members=tuple(replace(m, **changed) if m.hostname == W1.name else m for m in r.members)) for r in LED
+    ]
+    return warnings(make.survey((*led, *WELL[3:])))
+
+
+def test_a_maintenance_that_should_have_ended(snapshot: SnapshotAssertion) -> None:
+    [warning] = maintained(f"active {make.NOW - timedelta(minutes=1):%Y-%m-%dT%H:%M}Z", "drain")
+    assert warning == snapshot
+
+
+def test_a_node_in_maintenance_that_somebody_made_active(snapshot: SnapshotAssertion) -> None:
+    [warning] = maintained("pause", "active")
+    assert warning == snapshot
+
+
+@pytest.mark.parametrize("label", ["active", "active 2099-01-01T00:00:00+00:00"])
+def test_a_maintenance_that_goes_on_is_no_warning(label: str) -> None:
+    assert maintained(label, "drain") == ()

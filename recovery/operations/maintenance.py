@@ -1,0 +1,139 @@
+"""Takes a node out of service for a while, and gives it its availability back.
+
+What the node had is noted in its entry in the same write that drains it, so a run that is killed loses nothing.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from recovery.cluster import Cluster
+from recovery.errors import ProofFailed, Refused
+from recovery.node.engine import Engine
+from recovery.progress import Say
+from recovery.survey.nodes import stable_survey
+from recovery.swarm.entries import Member
+from recovery.swarm.machines import Node
+from recovery.swarm.maintenance import DRAINED, NOTE, Maintenance
+from recovery.swarm.placing import Load, without_place
+from recovery.waiting import until
+
+SECONDS = 900.0
+"""For the tasks of a node to stop. A task may take its own time to stop (``--stop-grace-period``)."""
+DRAINING, UNDRAINING = "draining it", "ending its maintenance"
+
+
+@dataclass(frozen=True)
+class Drainable:
+    """What a drain would do to a node."""
+
+    kept: Maintenance
+    load: Load
+    node_id: str
+
+    @property
+    def intent(self) -> str:
+        """What the operator consents to."""
+        moving = Counter(task.needs.service for task in self.load.on(self.node_id) if not task.needs.everywhere)
+        ending = Counter(task.needs.service for task in self.load.on(self.node_id) if task.needs.everywhere)
+        parts = [f"its {_counted(moving)} move to other nodes"] if moving else []
+        parts += [f"its {_counted(ending)} stop, because each node has one"] if ending else []
+        return " and ".join(parts) or "no task runs on it"
+
+
+def _counted(tasks: Counter[str]) -> str:
+    return f"tasks of {', '.join(f'{service} ({count})' for service, count in sorted(tasks.items()))}"
+
+
+def check(cluster: Cluster, node: Node, end: datetime | None = None) -> Drainable:
+    """Check that the node may be drained, and return what that does. Raises: as `drain`."""
+    with _leader(cluster, node, DRAINING) as (engine, entry):
+        return _drainable(engine, entry, node, end)
+
+
+def drain(cluster: Cluster, node: Node, end: datetime | None, *, say: Say) -> Maintenance:
+    """Note the node's availability, drain it, and wait until no task runs on it. Safe to run again.
+
+    Without ``end``, the end that an earlier run noted stays. The lease is held only for the write, because tasks may take
+    long to stop.
+
+    Raises: Refused if the swarm has no leader, the node is no member, a service would have no place for its tasks, or another
+    operator holds the lease; ProofFailed if tasks still run after `SECONDS`; EngineError; StoreError.
+    """
+    with _leader(cluster, node, DRAINING) as (engine, entry):
+        kept = _drainable(engine, entry, node, end).kept
+        with cluster.hold(f"draining {node.name}", say=say):
+            say(f"draining {node.name}. It gets {kept.before} back after its maintenance")
+            engine.update_member(entry.node_id, availability=DRAINED, labels={NOTE: kept.label})
+        if entry.ready:
+            _await_idle(engine, entry, node, say)
+        else:
+            say(f"{node.name} is down, so nobody can tell when its tasks stop. The swarm runs them on other nodes")
+    return kept
+
+
+def undrain(cluster: Cluster, node: Node, *, say: Say) -> Maintenance | None:
+    """Give the node the availability back that it had before its maintenance. None if it is in no maintenance.
+
+    Raises: Refused if the swarm has no leader, the node is no member, or another operator holds the lease; EngineError;
+    StoreError.
+    """
+    with _leader(cluster, node, UNDRAINING) as (engine, entry):
+        kept = Maintenance.of(entry)
+        if kept:
+            with cluster.hold(f"undraining {node.name}", say=say):
+                engine.update_member(entry.node_id, availability=kept.before, without=(NOTE,))
+        return kept
+
+
+@contextmanager
+def _leader(cluster: Cluster, node: Node, doing: str) -> Iterator[tuple[Engine, Member]]:
+    """The engine of a manager with a leader, and the node's entry. Raises: Refused."""
+    seen = stable_survey(cluster)
+    if seen.leader is None:
+        why, remedy = "no manager with a leader answers", "find out which managers are down: requorum status"
+        raise Refused(doing, why, remedy=remedy, node=node.name, code="no-leader")
+    if (entry := seen.entry(node)) is None:
+        why, remedy = "it is no member of the swarm", "let it join: pulumi up"
+        raise Refused(doing, why, remedy=remedy, node=node.name, code="no-member")
+    with cluster.shell(seen.leader.node) as shell:
+        engine = Engine(shell)
+        yield engine, engine.member(entry.node_id) or entry
+
+
+def _drainable(engine: Engine, entry: Member, node: Node, end: datetime | None) -> Drainable:
+    known, load = Maintenance.of(entry), engine.load()
+    kept = Maintenance(known.before if known else entry.availability, end or (known.until if known else None))
+    if homeless := without_place(load, entry.node_id):
+        first = next(iter(homeless))
+        raise Refused(
+            DRAINING,
+            "no other node can run its tasks of "
+            + "; ".join(f"{service} ({reason})" for service, reason in homeless.items()),
+            remedy=f"give another node what they need (docker service inspect {first}), or stop a service for this time: "
+            f"docker service scale {first}=0, or docker service rm. Then run the same command again",
+            node=node.name,
+            code="no-place-for-tasks",
+        )
+    return Drainable(kept, load, entry.node_id)
+
+
+def _await_idle(engine: Engine, entry: Member, node: Node, say: Say) -> None:
+    last = -1
+
+    def running() -> int:
+        nonlocal last
+        count = engine.count_tasks(entry.node_id)
+        if count not in (last, 0):
+            say(f"{node.name} still runs {count} task{'' if count == 1 else 's'}")
+        last = count
+        return count
+
+    def failure(count: int) -> ProofFailed:
+        why = f"{count} of its tasks still run after {SECONDS:.0f} s. It is drained, and its maintenance is noted"
+        remedy = f"look at them (on a manager: docker node ps {entry.node_id}), then run the same command again"
+        return ProofFailed(DRAINING, why, remedy=remedy, node=node.name, code="tasks-still-run")
+
+    until(running, SECONDS, holds=lambda count: not count, otherwise=failure)

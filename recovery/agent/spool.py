@@ -61,7 +61,7 @@ class Entry:
     def check(self) -> None:
         """Compare the files with the manifest. Raises: DamagedCopy; LocalError if they cannot be read now."""
         source = f"{self.folder.name} in the spool"
-        doing, remedy = f"verifying {source}", "requorum backup"
+        doing, remedy = f"verifying {source}", "requorum copies take"
         try:
             self.manifest.check_sealed(self.archive, source=source)
         except FileNotFoundError:
@@ -186,7 +186,7 @@ def _entry(folder: Path) -> Entry:
         return Entry(folder, manifest, str(note["fingerprint"]), frozenset(note["places"]))
     except (FileNotFoundError, NotADirectoryError, DamagedCopy, ValueError, TypeError, KeyError):
         why = "its files are incomplete or damaged"
-        raise DamagedCopy(_opening(folder), why, remedy="requorum backup", code="copy-damaged") from None
+        raise DamagedCopy(_opening(folder), why, remedy="requorum copies take", code="copy-damaged") from None
     except OSError as error:
         raise _unread(folder, error) from None
 

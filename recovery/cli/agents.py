@@ -23,7 +23,7 @@ Found = list[tuple[Node, AgentStatus | TransportError]]
 OFF = "set requorum:agent, then pulumi up"
 NEVER_PRUNED = (
     "requorum:backup.retention is null, so Requorum never removes a copy. A copy after each change makes thousands. "
-    "next: remove it for the default rules, and run requorum prune --yes from a timer"
+    "next: remove it for the default rules, and run requorum copies prune --yes from a timer"
 )
 
 

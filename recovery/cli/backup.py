@@ -110,7 +110,7 @@ def _tally(cluster: Cluster, chosen: Collection[str], outcomes: Iterable[BackupR
             continue
         taken.made.append((outcome.copy, outcome.manifest))
         if outcome.missing_at(cluster.settings):
-            taken.partial.append(f"{outcome.manager}: a site does not have its copy. next: requorum backups")
+            taken.partial.append(f"{outcome.manager}: a site does not have its copy. next: requorum copies list")
         if fault := outcome.manifest.shortfall:
             taken.partial.append(f"{outcome.manager}: {fault}")
             err.print(taken.partial[-1], style="red")

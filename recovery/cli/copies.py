@@ -75,7 +75,9 @@ def verify(
     with opened(stack, config_file, as_json=as_json) as cluster:
         catalog = cluster.catalog()
         if not (name or catalog.copies):
-            raise NoUsableCopy("verifying the newest copy", "S3 has no copy", remedy="requorum backup", code="no-copy")
+            raise NoUsableCopy(
+                "verifying the newest copy", "S3 has no copy", remedy="requorum copies take", code="no-copy"
+            )
         copy = trusted(cluster, catalog).named(name) if name else catalog.copies[0]
         try:
             with progress(f"reading {copy.name}", None, as_json=as_json), catalog.verified(copy) as (manifest, archive):
@@ -116,7 +118,7 @@ def drill(
                 raise NoUsableCopy(
                     "drilling the newest copies",
                     "S3 has no copy of a manager in the stack file",
-                    remedy="requorum backup",
+                    remedy="requorum copies take",
                     code="no-copy",
                 )
             with progress("restoring", len(chosen), as_json=as_json) as moved:

@@ -216,7 +216,7 @@ class _First:
         whole = takeover.with_data_paths(ready.values, seen)
         down = [f"{one.hostname} is Down, so the stack file does not name it. It is left alone" for one in found.down]
         self._finish(_Ready(whole, draft.checked(whole), ready.offers), [*preparing.lacking(seen), *down])
-        out.print(f"without Pulumi: requorum backup {self._named}", soft_wrap=True)
+        out.print(f"without Pulumi: requorum copies take {self._named}", soft_wrap=True)
         self._next()
 
     def _confirm(self, hosts: Collection[str]) -> None:

@@ -28,7 +28,7 @@ from recovery.operations.page.markdown import as_markdown
 
 
 @app.command(
-    "reports", epilog=examples("requorum reports", "requorum reports --newest", "requorum report --html report.html")
+    "reports", epilog=examples("requorum reports", "requorum reports --newest", "requorum reports --html report.html")
 )
 def show_reports(
     name: Annotated[str, typer.Argument(help="The name of a report to print. Default: list all reports.")] = "",

@@ -66,7 +66,7 @@ class Catalog:
         """How many bytes each manifest has."""
         self._unsigned: dict[str, str] = {}
         """The copies with the result of a drill that does not count, by name, and why."""
-        self._replicas = Replicas("requorum backup", NO_REMEDY)
+        self._replicas = Replicas("requorum copies take", NO_REMEDY)
         self._places = self._then.listed(self.prefix)
         layout.require_known(self._places, settings.keys, self._then.look)
         self.copies = newest_first(copy for copy in self._ending(MANIFEST) if copy.key in self._places)
@@ -167,7 +167,7 @@ class Catalog:
         return (
             f"no identity in requorum:backup.identityFile opens the newest copy of {', '.join(closed)}. "
             f"It is sealed to {', '.join(recipients)}. "
-            "next: name an identity that opens it, or correct requorum:backup.recipients, then: requorum backup",
+            "next: name an identity that opens it, or correct requorum:backup.recipients, then: requorum copies take",
         )
 
     @property

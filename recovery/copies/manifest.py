@@ -28,7 +28,7 @@ FORMAT = 4
 WITHOUT_CA = 3
 WITH_INVENTORY = frozenset({"hot", "cold"})
 """Kinds of copies that a whole swarm may be restored from."""
-NO_REMEDY = "choose another copy from the list: requorum backups"
+NO_REMEDY = "choose another copy: requorum copies list"
 
 
 class Verdict(StrEnum):

@@ -349,7 +349,7 @@ def _opened(locked: bytes | None, key: UnlockKey | None, manager: str) -> bytes:
         raise DamagedCopy(
             doing,
             "its key file is locked, and the swarm has no unlock key: autolock was changed a moment ago",
-            remedy="take the copy again: requorum backup",
+            remedy="take the copy again: requorum copies take",
             code="unlock-key-changed",
         )
     try:
@@ -358,6 +358,6 @@ def _opened(locked: bytes | None, key: UnlockKey | None, manager: str) -> bytes:
         raise DamagedCopy(
             doing,
             "the swarm's unlock key does not open its key file: the key was changed a moment ago",
-            remedy="take the copy again: requorum backup",
+            remedy="take the copy again: requorum copies take",
             code="unlock-key-changed",
         ) from None

@@ -68,7 +68,7 @@ class DataCatalog:
         self._identity_file = settings.backup.identity_file
         self._then = self.store.then
         self._places = self._then.listed(self.prefix)
-        self._replicas = Replicas("requorum data backup", NO_REMEDY)
+        self._replicas = Replicas("requorum data take", NO_REMEDY)
         found = newest_first(self._listed())
         self.copies = tuple(copy for copy in found if copy.manifest_key in self._places)
         self.halves = tuple(copy for copy in found if copy.manifest_key not in self._places)

@@ -116,7 +116,7 @@ def finish(cluster: Cluster, cluster_id: str, *, how: str, recover: bool | str =
         told = RecoveryReport(of, cluster_id, health.leader, entries, closing, how, health.checks, data, nodes)
         with _going_on(say):
             name, page = reports.write(cluster, told)
-            say(f"the report is saved: requorum report {name}")
+            say(f"the report is saved: requorum reports {name}")
             if file := cluster.settings.report_page:
                 save(file, page)
                 say(f"its page is written: {file}")

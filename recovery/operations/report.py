@@ -134,7 +134,7 @@ class RecoveryReport:
             if self.how == COMMAND_LINE
             else []
         )
-        drill = {"command": "requorum drill", "why": "to show that the new copies can be restored"}
+        drill = {"command": "requorum copies drill", "why": "to show that the new copies can be restored"}
         return [
             {"command": "requorum status", "why": "to see every node and its newest copy"},
             drill,

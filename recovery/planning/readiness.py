@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from recovery.settings import Settings
     from recovery.swarm.model import Survey
 
-BACKUP, DRILL, AGENTS = "requorum backup", "requorum drill", "requorum agents"
+BACKUP, DRILL, AGENTS = "requorum copies take", "requorum copies drill", "requorum agents"
 NO_RECOVERY = "The swarm works. If all managers were lost now, a recovery from here would not work"
 AT_RISK = "The swarm works. If all managers were lost now, a recovery from here would lose more than your limits allow, or may fail"
 NOT_KNOWN = (

@@ -36,7 +36,7 @@ def reasons(rejected: Sequence[Rejected]) -> tuple[str, ...]:
         for why, alike in by_why.items()
     ]
     rest = sum(len(alike) for alike in list(by_why.values())[SHOWN:])
-    more = (f"{_counted(rest)} more for other reasons, which requorum backups lists",) if rest else ()
+    more = (f"{_counted(rest)} more for other reasons, which requorum copies list lists",) if rest else ()
     return (*lines[:SHOWN], *more)
 
 
@@ -75,7 +75,7 @@ def without_copy(diagnosis: Diagnosis, settings: Settings, source: Source) -> Re
         return Refusal(why, remedy, code="no-good-copy")
     detail = "".join(f"\n  {line}" for line in reasons(rejected))
     why = f"all managers are lost. {_there(rejected, limit)}, and none is good{detail}"
-    return Refusal(why, "list the copies and what is wrong with them: requorum backups", code="no-good-copy")
+    return Refusal(why, "list the copies and what is wrong with them: requorum copies list", code="no-good-copy")
 
 
 def _newest(rejected: Sequence[Rejected]) -> str:

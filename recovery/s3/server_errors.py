@@ -28,7 +28,7 @@ REMEDIES = {
     "SignatureDoesNotMatch": SECRET_KEY,
     "AccessDenied": "allow this access key {action} below the prefix in requorum:{at}.bucket",
     "403": "correct the access key, or allow it {action} below the prefix in requorum:{at}.bucket",
-    "NoSuchKey": "list the copies: requorum backups",
+    "NoSuchKey": "list the copies: requorum copies list",
     "RequestTimeTooSkewed": "correct this machine's clock{server_clock}",
     "PermanentRedirect": REGION,
     "AuthorizationHeaderMalformed": REGION,

@@ -207,7 +207,7 @@ class Store:
         return StoreError(
             f"reading {key} from {where}",
             "there is no such object",
-            remedy="list the copies: requorum backups",
+            remedy="list the copies: requorum copies list",
             code="object-missing",
         )
 

@@ -32,7 +32,9 @@ def _choice(value: Any) -> str | datetime | None:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError("give the name of a copy (requorum backups), or a time such as 2026-01-31T12:00:00Z") from None
+        raise ValueError(
+            "give the name of a copy (requorum copies list), or a time such as 2026-01-31T12:00:00Z"
+        ) from None
     if moment.tzinfo is None:
         raise ValueError("the time has no time zone: end it with Z or an offset such as +01:00")
     return moment

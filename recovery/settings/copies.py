@@ -27,7 +27,7 @@ class RetentionRules(Frozen):
 
 
 class Retention(RetentionRules):
-    """Which copies `requorum prune` keeps: of each manager by rules of its own, and of the cluster, whichever manager made them."""
+    """Which copies `requorum copies prune` keeps: of each manager by rules of its own, and of the cluster, whichever manager made them."""
 
     last: int = Field(10, ge=0)
     hourly: int = Field(24, ge=0)

@@ -8,7 +8,7 @@ from recovery.steps.run import Run
 from recovery.swarm.model import Inventory
 
 COMPARING = "comparing the restored swarm with its copy"
-REMEDY = "check the copies: requorum verify"
+REMEDY = "check the copies: requorum copies verify"
 
 
 def compare_with_copy(run: Run, step: Step) -> None:

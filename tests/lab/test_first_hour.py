@@ -110,7 +110,7 @@ def test_from_fresh_machines_to_a_proven_copy_by_the_readme_s_commands(machines:
     assert len(load(file).managers) == len(MANAGERS)
     swarm = swarm_of(person, load(file).cluster)
     assert sorted(swarm.nodes()) == sorted(MANAGERS)
-    copies = json.loads(person.types("requorum backups --json"))["copies"]
+    copies = json.loads(person.types("requorum copies list --json"))["copies"]
     assert {copy["manager"] for copy in copies if copy["proof"]["verdict"] == "proven"} == set(MANAGERS)
 
 
@@ -182,8 +182,8 @@ def test_a_swarm_that_docker_made_is_read_and_nothing_in_it_changes(lab: Instanc
     assert [node.name for node in made.workers] == ["manager-c"]
     assert str(made.workers[0].data_path_address) == ADDRESSES["manager-c"]
     assert made.swarm.data_path_port == int(PORT)
-    person.types("requorum backup")
-    copies = json.loads(person.types("requorum backups --json"))["copies"]
+    person.types("requorum copies take")
+    copies = json.loads(person.types("requorum copies list --json"))["copies"]
     proofs = {copy["manager"]: copy["proof"]["verdict"] for copy in copies}
     assert proofs == {"manager-a": "proven", "manager-b": "proven"}
     after = picture(swarm)

@@ -95,8 +95,8 @@ def test_managers_that_run_all_services_are_taken_in_as_they_are(
     assert tolerates in told
     assert ("tolerate" in told) is bool(tolerates), told
     assert picture(swarm, places) == before
-    person.types("requorum backup")
-    copies = json.loads(person.types("requorum backups --json"))["copies"]
+    person.types("requorum copies take")
+    copies = json.loads(person.types("requorum copies list --json"))["copies"]
     assert {copy["manager"]: copy["proof"]["verdict"] for copy in copies} == dict.fromkeys(places, "proven")
     assert picture(swarm, places) == before
     person.types(f"pulumi stack init {name}")

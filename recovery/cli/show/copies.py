@@ -91,7 +91,7 @@ def verified_text(manifest: Manifest, now: datetime) -> str:
     detail = f" ({proof.detail})" if proof and proof.detail else ""
     when = f" {span(now - proof.at)} ago" if proof else ""
     said = f"Its last restore test or drill{when} says: {manifest.verdict}{detail}"
-    return f"all {len(manifest.files)} files agree with its manifest. {said}. requorum drill restores it again"
+    return f"all {len(manifest.files)} files agree with its manifest. {said}. requorum copies drill restores it again"
 
 
 def verified_json(cluster: str, copy: Copy, found: Manifest | RequorumError) -> dict[str, Any]:

@@ -186,7 +186,7 @@ def test_a_command_that_ends_with_an_error_prints_that_as_its_document(
 def test_a_refused_plan_is_one_document_with_the_error(
     run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    refusal = Refusal("all managers are lost", "requorum backups", code="no-copy")
+    refusal = Refusal("all managers are lost", "requorum copies list", code="no-copy")
     seen = assessment(S, Kind.ALL_LOST)
     monkeypatch.setattr(plan_commands, "assess", lambda _: replace(seen, plan=Plan(Kind.ALL_LOST, refusal=refusal)))
     result = run("plan", "--json")

@@ -112,7 +112,7 @@ def test_a_copy_that_nobody_here_could_open_is_told_before_it_is_needed(
     strange = put(of, tmp_path, "manager-b", 1, recipients=(other,))
     (note,) = Catalog(of).unopened
     assert f"opens the newest copy of manager-b. It is sealed to {other}." in note
-    assert note.endswith("correct requorum:backup.recipients, then: requorum backup")
+    assert note.endswith("correct requorum:backup.recipients, then: requorum copies take")
     put(of, tmp_path, "manager-b", 0, recipients=(mine,))
     assert not Catalog(of).unopened, "the newest of each is what a recovery would take"
     for file in (None, tmp_path / "elsewhere"):

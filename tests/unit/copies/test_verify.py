@@ -1,4 +1,4 @@
-"""`requorum verify`: what it says of a copy that is whole, and of one that is not."""
+"""`requorum copies verify`: what it says of a copy that is whole, and of one that is not."""
 
 import json
 from collections.abc import Callable

@@ -173,12 +173,12 @@ def test_what_to_do_next_depends_on_what_was_lost_and_how_it_came_back() -> None
     of = replace(told(*RESTORED), data=("orders",), how=report.COMMAND_LINE)
     assert [one["command"] for one in of.next] == [
         "requorum status",
-        "requorum drill",
+        "requorum copies drill",
         "pulumi up",
         "requorum data restore orders",
     ]
     kept = replace(told(at(1, "join", "manager-b")), data=("orders",))
-    assert [one["command"] for one in kept.next] == ["requorum status", "requorum drill"]
+    assert [one["command"] for one in kept.next] == ["requorum status", "requorum copies drill"]
 
 
 NEW_KEYS = ("nodes", "loss", "outage", "consent", "next")

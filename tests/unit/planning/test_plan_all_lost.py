@@ -130,7 +130,7 @@ def test_all_lost_without_a_good_copy_is_refused(recover: bool) -> None:
     assert made.refusal is not None
     assert made.refusal.code == "no-good-copy"
     assert f"{choice().copy.name}: altered" in made.refusal.why
-    assert "requorum backups" in made.refusal.remedy
+    assert "requorum copies list" in made.refusal.remedy
 
 
 def test_all_lost_without_a_machine_to_restore_on_is_refused_without_a_word_against_the_copies() -> None:

@@ -77,11 +77,11 @@ ALL_WELL: list[tuple[str, Settings, Stock, Agents]] = [
     ("two sites", TWO, stock(), {}),
 ]
 CASES: list[tuple[str, Settings, Stock, Agents, State, str, str]] = [
-    ("no copy", S, stock({}), {}, State.FAILED, NO_RECOVERY, "requorum backup"),
-    ("no copy of one manager", S, stock(LACKING), {}, State.FAILED, AT_RISK, "requorum backup"),
-    ("copies too old", S, stock(good(ago=27 * HOUR)), {}, State.FAILED, AT_RISK, "requorum backup"),
-    ("copies failed", S, stock(good(proof=FAILED)), {}, State.FAILED, NO_RECOVERY, "requorum backup"),
-    ("copies not proven", S, stock(good(proof=None)), {}, State.FAILED, AT_RISK, "requorum backup"),
+    ("no copy", S, stock({}), {}, State.FAILED, NO_RECOVERY, "requorum copies take"),
+    ("no copy of one manager", S, stock(LACKING), {}, State.FAILED, AT_RISK, "requorum copies take"),
+    ("copies too old", S, stock(good(ago=27 * HOUR)), {}, State.FAILED, AT_RISK, "requorum copies take"),
+    ("copies failed", S, stock(good(proof=FAILED)), {}, State.FAILED, NO_RECOVERY, "requorum copies take"),
+    ("copies not proven", S, stock(good(proof=None)), {}, State.FAILED, AT_RISK, "requorum copies take"),
     (
         "a damaged copy",
         S,
@@ -89,9 +89,9 @@ CASES: list[tuple[str, Settings, Stock, Agents, State, str, str]] = [
         {},
         State.FAILED,
         AT_RISK,
-        "requorum backup",
+        "requorum copies take",
     ),
-    ("all damaged", S, stock({n: [torn(n)] for n in NAMES}), {}, State.FAILED, NO_RECOVERY, "requorum backup"),
+    ("all damaged", S, stock({n: [torn(n)] for n in NAMES}), {}, State.FAILED, NO_RECOVERY, "requorum copies take"),
     (
         "all damaged, more not read",
         S,
@@ -99,9 +99,9 @@ CASES: list[tuple[str, Settings, Stock, Agents, State, str, str]] = [
         {},
         State.FAILED,
         AT_RISK,
-        "requorum backup",
+        "requorum copies take",
     ),
-    ("safety copies only", S, stock(good(kind="safety")), {}, State.FAILED, NO_RECOVERY, "requorum backup"),
+    ("safety copies only", S, stock(good(kind="safety")), {}, State.FAILED, NO_RECOVERY, "requorum copies take"),
     ("no identity", S, stock(identity=ABSENT), {}, State.FAILED, NO_RECOVERY, "set requorum:backup.identityFile"),
     ("wrong identity", S, stock(identity=WRONG), {}, State.FAILED, NO_RECOVERY, "set requorum:backup.identityFile"),
     ("S3 down", S, stock(error=DOWN), {}, State.UNKNOWN, NOT_KNOWN, "start the server"),
@@ -114,7 +114,7 @@ CASES: list[tuple[str, Settings, Stock, Agents, State, str, str]] = [
         NO_RECOVERY,
         "set requorum:backup.identityFile",
     ),
-    ("no unlock key", LOCKED, stock(LOCK), {}, State.FAILED, NO_RECOVERY, "requorum backup"),
+    ("no unlock key", LOCKED, stock(LOCK), {}, State.FAILED, NO_RECOVERY, "requorum copies take"),
     (
         "unlock key not opened",
         LOCKED,
@@ -135,7 +135,7 @@ CASES: list[tuple[str, Settings, Stock, Agents, State, str, str]] = [
     ),
     ("no escrow", S, stock(LOCK), {}, State.FAILED, NO_RECOVERY, "set requorum:escrow.recipients"),
     ("second site down", TWO, stock(skipped={"second": "no answer"}), {}, State.FAILED, AT_RISK, "start s3://second"),
-    ("second site lacks", TWO, stock(good(sites=("main",))), {}, State.FAILED, AT_RISK, "requorum backup"),
+    ("second site lacks", TWO, stock(good(sites=("main",))), {}, State.FAILED, AT_RISK, "requorum copies take"),
     (
         "an agent fails",
         AGENTS,
@@ -162,7 +162,7 @@ CASES: list[tuple[str, Settings, Stock, Agents, State, str, str]] = [
         {},
         State.FAILED,
         AT_RISK,
-        "requorum backup, then: requorum drill",
+        "requorum copies take, then: requorum copies drill",
     ),
     (
         "drill overdue",
@@ -171,7 +171,7 @@ CASES: list[tuple[str, Settings, Stock, Agents, State, str, str]] = [
         {},
         State.FAILED,
         AT_RISK,
-        "requorum drill",
+        "requorum copies drill",
     ),
     (
         "never drilled",
@@ -180,7 +180,7 @@ CASES: list[tuple[str, Settings, Stock, Agents, State, str, str]] = [
         {},
         State.FAILED,
         AT_RISK,
-        "requorum drill",
+        "requorum copies drill",
     ),
 ]
 

@@ -53,7 +53,7 @@ def test_a_running_swarm_is_read_and_nothing_is_changed(
     assert {node.availability for node in made.nodes} == {None}
     assert ("tolerate" in done.stdout) is (managers != 3)
     assert done.stdout.splitlines()[-2:] == [
-        "without Pulumi: requorum backup --stack production",
+        "without Pulumi: requorum copies take --stack production",
         "next: pulumi stack init production && pulumi preview --stack production",
     ]
 

@@ -1,4 +1,4 @@
-"""`requorum prune`: what it asks, shows and exits with."""
+"""`requorum copies prune`: what it asks, shows and exits with."""
 
 import json
 from collections.abc import Callable

@@ -24,8 +24,10 @@ def fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
             raise ValueError(f"wire type {tag & 7} is not supported")
 
 
-def encode(number: int, value: bytes) -> bytes:
-    """Encode one length-delimited field."""
+def encode(number: int, value: int | bytes) -> bytes:
+    """Encode one field: a number as a varint, bytes as a length-delimited field."""
+    if isinstance(value, int):
+        return _to_varint(number << 3) + _to_varint(value)
     return _to_varint(number << 3 | 2) + _to_varint(len(value)) + value
 
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from recovery.swarm.crc32c import crc32c
-from recovery.swarm.protobuf import fields
+from recovery.swarm.protobuf import encode, fields
 
 METADATA, ENTRY, STATE, CRC, SNAPSHOT = 1, 2, 3, 4, 5
-"""Record types: whose log it is, an entry {2: term, 3: index}, the hard state {1: term, 3: commit}, the checksum that a segment
-continues from, a snapshot {1: index, 2: term}."""
+"""Record types: whose log it is, an entry {2: term, 3: index}, the hard state {1: term, 2: vote, 3: commit}, the checksum that a
+segment continues from, a snapshot {1: index, 2: term}."""
 KINDS = frozenset({METADATA, ENTRY, STATE, CRC, SNAPSHOT})
 ENTRY_TYPES = frozenset({0, 1})
 """A change of the swarm, and a change of its managers (etcd, raftpb: EntryType). swarmkit writes no other."""
@@ -37,6 +37,23 @@ class Position:
 
 
 @dataclass(frozen=True)
+class End:
+    """What the last good record of a log leaves: how the next one begins, and what an engine knows so far."""
+
+    owned: bool = False
+    """Whether the log says whose it is. No engine takes one that does not."""
+    crc: int = 0
+    """The running checksum."""
+    index: int = 0
+    """Of the last entry, or of a snapshot behind it."""
+    snapshots: frozenset[tuple[int, int]] = frozenset()
+    """Index and term of each snapshot that the log names."""
+    term: int = 0
+    vote: int = 0
+    commit: int = 0
+
+
+@dataclass(frozen=True)
 class Reading:
     """How much of a log is good, by its checksums."""
 
@@ -48,6 +65,8 @@ class Reading:
     """What ends the good part; empty if the log is whole."""
     mends: bool = False
     """Whether an engine mends that by itself when it starts: the last write was cut off."""
+    end: End = End()
+    """How the good part ends."""
 
 
 def position(segments: Iterable[bytes]) -> Position:
@@ -74,9 +93,9 @@ def read(segments: Sequence[bytes]) -> Reading:
         last = number == len(segments) - 1
         try:
             for kind, expected, data, after in _frames(segment, strict=True):
-                crc = _next_checksum(crc, kind, expected, data)
+                checksum = _next_checksum(crc, kind, expected, data)
                 end.follow(kind, data)
-                good[number] = after
+                good[number], crc = after, checksum
         except _Fault as error:
             fault, mends = str(error), last and (error.cut_off or _is_torn(segment, good[number]))
             break
@@ -84,7 +103,25 @@ def read(segments: Sequence[bytes]) -> Reading:
             fault = "a record that cannot be read"
             break
     usable = end.index and end.owned
-    return Reading(tuple(good), end.position if usable else None, fault, mends)
+    return Reading(tuple(good), end.position if usable else None, fault, mends, end.frozen(crc))
+
+
+def joined(end: End, index: int, term: int) -> bytes:
+    """The frames that let an engine start from its snapshot with a log that ends there, behind the log's last good frame.
+
+    ``index`` and ``term`` are of the snapshot's last entry. An engine that finds no record of its snapshot does not start, and raft
+    breaks down if the hard state does not have the snapshot committed (etcd, server/storage/wal: ReadAll; raft: loadState).
+    Empty if the log has both.
+    """
+    written, crc = b"", end.crc
+    if (index, term) not in end.snapshots:
+        frame, crc = _frame(SNAPSHOT, encode(1, index) + encode(2, term), crc)
+        written += frame
+    if end.commit < index:
+        state = encode(1, max(end.term, term)) + encode(2, end.vote if end.term >= term else 0) + encode(3, index)
+        frame, crc = _frame(STATE, state, crc)
+        written += frame
+    return written
 
 
 class _Fault(ValueError):
@@ -100,6 +137,8 @@ class _End:
 
     def __init__(self) -> None:
         self.term = self.index = self.commit = 0
+        self.state_term = self.vote = 0
+        self.snapshots: set[tuple[int, int]] = set()
         self.owned = False
 
     def follow(self, kind: int, data: bytes) -> None:
@@ -114,15 +153,30 @@ class _End:
         elif kind == STATE:
             if 4 in values:
                 raise ValueError("a hard state with content")
-            self.commit = _number(values, 3)
-        elif kind == SNAPSHOT and _number(values, 1) > self.index:
-            self.index, self.term = _number(values, 1), _number(values, 2)
+            self.state_term, self.vote, self.commit = (_number(values, field) for field in (1, 2, 3))
+        elif kind == SNAPSHOT:
+            self.snapshots.add((_number(values, 1), _number(values, 2)))
+            if _number(values, 1) > self.index:
+                self.index, self.term = _number(values, 1), _number(values, 2)
         elif kind == METADATA:
             self.owned = bool(data)
 
     @property
     def position(self) -> Position:
         return Position(self.term, self.index, self.commit)
+
+    def frozen(self, crc: int) -> End:
+        snapshots = frozenset(self.snapshots)
+        return End(self.owned, crc, self.index, snapshots, self.state_term, self.vote, self.commit)
+
+
+def _frame(kind: int, data: bytes, crc: int) -> tuple[bytes, int]:
+    """A record as etcd writes it behind the checksum ``crc``, and the checksum behind it (server/storage/wal: encoder.go)."""
+    crc = crc32c(data, crc)
+    record = encode(1, kind) + encode(2, crc) + encode(3, data)
+    padding = -len(record) % 8
+    header = len(record) | ((0x80 | padding) << 56 if padding else 0)
+    return header.to_bytes(LENGTH, "little") + record + bytes(padding), crc
 
 
 def _next_checksum(crc: int, kind: int, expected: int, data: bytes) -> int:

@@ -1,5 +1,6 @@
 """The program on a node that reads a damaged log, and makes a repaired one in a copy of its directory."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from recovery.onnode import copying, repair
 from recovery.onnode.archive import KEY, UNREADABLE, WAL, Unfit
 from recovery.swarm.crc32c import crc32c
-from recovery.swarm.wal import Position
+from recovery.swarm.wal import Position, position, read
 from tests.unit.copies.test_snapshot import CONTENT
 from tests.unit.swarm.test_damage import REAL, Log, flipped, log
 from tests.unit.swarm.test_wal import message
@@ -110,6 +111,44 @@ def test_a_real_log_with_a_flipped_byte_is_cut_and_whole_afterwards(tmp_path: Pa
     assert repair.cut(root) == "a wrong checksum"
     assert repair.examine(str(root)) == {"fault": "", "mends": False}
     assert repair.cut(root) == ""
+
+
+def cut_anywhere(root: Path, made: Log, *, first: int) -> Iterator[tuple[int, Position]]:
+    """Each frame of a log damaged in turn: its number, and where the repaired log ends. Two frames say whose log it is."""
+    starts = [0, *(end for end, _ in made.ends)]
+    for number in range(first, len(made.ends)):
+        place(root, flipped(made.segments[0], starts[number] + 12))
+        assert repair.cut(root)
+        segments = [path.read_bytes() for path in sorted((root / WAL).glob("*.wal"))]
+        assert not read(segments).fault, number
+        yield number, position(segments)
+
+
+@pytest.mark.parametrize("index", [3, 5, 9])
+def test_a_log_that_is_cut_anywhere_reaches_its_snapshot_which_is_committed(tmp_path: Path, index: int) -> None:
+    """So an engine starts from the snapshot: without its record it finds nothing, and with an older commit raft breaks down."""
+    snapshot(tmp_path, index)
+    found = 0
+    for _, end in cut_anywhere(tmp_path, log(), first=2):
+        found += 1
+        assert end.index >= end.commit >= index
+        assert repair.cut(tmp_path) == "", "the repaired log is whole"
+    assert found > 5
+
+
+def test_without_a_snapshot_nothing_is_written_behind_the_cut(tmp_path: Path) -> None:
+    whole = log()
+    for number, end in cut_anywhere(tmp_path, whole, first=3):
+        assert end == whole.ends[number - 1][1]
+
+
+def test_the_hard_state_of_a_cut_log_keeps_its_vote_and_the_higher_term(tmp_path: Path) -> None:
+    snapshot(tmp_path, 9)
+    place(tmp_path, harmed(log(), 4))
+    repair.cut(tmp_path)
+    end = read([(tmp_path / WAL / f"{0:016x}-{0:016x}.wal").read_bytes()]).end
+    assert (end.term, end.vote, end.commit) == (2, 7, 9)
+    assert (9, 2) in end.snapshots
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff" * 50], ids=["empty", "garbage"])

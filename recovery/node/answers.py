@@ -115,6 +115,8 @@ def info(of: Any) -> Json:
         cluster |= {
             "Spec": spec(told),
             "DataPathPort": number(told, "DataPathPort"),
+            "DefaultAddrPool": [text({"pool": one}, "pool") for one in sequence(told, "DefaultAddrPool")],
+            "SubnetSize": number(told, "SubnetSize"),
             "RootRotationInProgress": flag(told, "RootRotationInProgress"),
             "TLSInfo": {"TrustRoot": words(told, "TLSInfo", "TrustRoot")},
         }

@@ -17,7 +17,7 @@ from recovery.errors import EngineError
 from recovery.node import answers
 from recovery.node import load as loads
 from recovery.node.garbled import garbled
-from recovery.node.shell import Machine, Shell
+from recovery.node.shell import Shell
 from recovery.node.silence import why_silent
 from recovery.swarm import raft_options, rotation
 from recovery.swarm.address import Address, with_port
@@ -235,7 +235,7 @@ class Engine:
             )
         return token
 
-    def join(self, remotes: Iterable[Machine], token: str) -> None:
+    def join(self, remotes: Iterable[Node], token: str) -> None:
         """Join the swarm of the managers ``remotes``, at this node's own address.
 
         If the engine needs more than its limit of 20 s, it goes on in the background. That is not an error.
@@ -243,7 +243,7 @@ class Engine:
         with self._doing("joining the swarm", "on the node: journalctl -u docker"):
             try:
                 self._api.join_swarm(
-                    remote_addrs=[with_port(remote.address, SWARM_PORT) for remote in remotes],
+                    remote_addrs=[with_port(remote.address, remote.listen_port) for remote in remotes],
                     join_token=token,
                     **self._addresses,
                 )
@@ -325,10 +325,12 @@ class Engine:
     @property
     def _addresses(self) -> dict[str, str | None]:
         """Where the node enters a swarm. Its overlay traffic goes to its own address unless the settings name another."""
-        path = self.node.data_path_address if isinstance(self.node, Node) else None
+        node = self.node if isinstance(self.node, Node) else None
+        path, at = (node.data_path_address, node.listen_address) if node else (None, None)
+        port = node.listen_port if node else SWARM_PORT
         return {
             "advertise_addr": str(self.node.address),
-            "listen_addr": with_port(EVERYWHERE[self.node.address.version], SWARM_PORT),
+            "listen_addr": with_port(at or EVERYWHERE[self.node.address.version], port),
             "data_path_addr": str(path) if path else None,
         }
 
@@ -343,6 +345,7 @@ class Engine:
             dispatcher_heartbeat_period=nanoseconds(options.dispatcher_heartbeat_seconds, 1),
             node_cert_expiry=nanoseconds(options.cert_expiry_hours, 3600),
             autolock_managers=options.autolock,
+            external_cas=[ca.to_engine() for ca in options.external_cas],
         )
         return spec
 

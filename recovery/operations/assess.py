@@ -11,7 +11,7 @@ from recovery.copies.escrow import Escrow
 from recovery.copies.swarm_id import known_id
 from recovery.errors import Refused
 from recovery.operations import agents, consent, readiness, reports, unfinished
-from recovery.planning import access, address_changes, changes, votes
+from recovery.planning import access, address_changes, changes, founding, votes
 from recovery.planning.changes import Changes
 from recovery.planning.conditions import Condition
 from recovery.planning.decide import make_plan
@@ -88,6 +88,7 @@ class Assessment:
             doing = f"preparing changes to cluster {settings.cluster}"
             remedy = self.guidance(settings).command or refusal.remedy
             raise Refused(doing, f"{refusal.why}. {UNCHANGED}", remedy=remedy, code=refusal.code)
+        founding.require_same(settings, self.survey)
         votes.require_safe(settings, self.survey)
         strange = next((report for report in self.survey.reports if report.unsupported), None)
         well = self.diagnosis.kind in (Kind.HEALTHY, Kind.ABSENT)  # a recovery goes on in spite of it

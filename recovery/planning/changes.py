@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from recovery.planning import departures, firewall, votes
 from recovery.planning.entries import stale
 from recovery.planning.preparation import PACKAGES, Preparation, closing, prepare
-from recovery.swarm import raft_options
+from recovery.swarm import raft_options, rotation
 from recovery.swarm.drained import NOTE, noted
 from recovery.swarm.maintenance import Maintenance
 
@@ -133,6 +133,10 @@ def of_options(wanted: SwarmOptions, facts: SwarmFacts) -> Iterator[str]:
             yield f"{name} is switched {'on' if value else 'off'}"
         else:
             yield f"{name}: {(found or 0) // unit} becomes {value}"
+
+    have = tuple(rotation.external_cas(spec))
+    if (urls := tuple(ca.url for ca in wanted.external_cas)) and urls != have:
+        yield f"external CAs: {', '.join(have) or 'none'} become {', '.join(urls)}"
 
 
 def _at(spec: Mapping[str, Any], place: tuple[str, ...]) -> Any:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from recovery.swarm.model import NodeReport, Survey
     from recovery.swarm.on_node import OnNode
 
-CLOSED = (2375, 2376, 2377, 7946)
-"""The ports over TCP: two of the engine, open to nobody, the managers' API, and gossip."""
+ENGINE, GOSSIP = (2375, 2376), 7946
+"""The ports of an engine's API over TCP, which are open to nobody, and the port of gossip."""
 
 
 @dataclass(frozen=True)
@@ -39,27 +39,29 @@ def rules(settings: Settings, data_path_port: int) -> Rules:
     The whole networks and not each address: else a manager that is taken out would be cut off while it still votes.
     In a family in which the nodes have no network, the ports are open to nobody.
 
-    2377/tcp is the managers' API, 7946 gossip, the data path port carries overlay traffic (ESP when encrypted).
+    The listen port, 2377/tcp by default, is the managers' API, 7946 gossip, the data path port carries overlay traffic (ESP when
+    encrypted).
 
     What a container sends to another node comes there from the address of its own node, and so from the network. So the
     machine forwards nothing to these ports. Traffic of overlay networks is the machine's own, and not forwarded.
     """
     ipv4, ipv6 = (settings.subnet.of(version) for version in (4, 6))
+    port = settings.swarm.listen_port
     return Rules(
-        _entering(ipv4, data_path_port),
-        _entering(ipv6, data_path_port),
-        _passing(ipv4, data_path_port),
-        _passing(ipv6, data_path_port),
+        _entering(ipv4, data_path_port, port),
+        _entering(ipv6, data_path_port, port),
+        _passing(ipv4, data_path_port, port),
+        _passing(ipv6, data_path_port, port),
     )
 
 
-def _entering(subnets: Sequence[Network], data_path_port: int) -> tuple[str, ...]:
+def _entering(subnets: Sequence[Network], data_path_port: int, listen_port: int) -> tuple[str, ...]:
     """What a machine takes from these networks of one family, and what it takes from nobody."""
     allowed = (
         rule
         for subnet in subnets
         for rule in (
-            f"-A {CHAIN} -s {subnet} -p tcp -m multiport --dports 2377,7946 -j ACCEPT",
+            f"-A {CHAIN} -s {subnet} -p tcp -m multiport --dports {listen_port},{GOSSIP} -j ACCEPT",
             f"-A {CHAIN} -s {subnet} -p udp -m multiport --dports 7946,{data_path_port} -j ACCEPT",
             f"-A {CHAIN} -s {subnet} -p esp -j ACCEPT",
         )
@@ -67,19 +69,19 @@ def _entering(subnets: Sequence[Network], data_path_port: int) -> tuple[str, ...
     return (
         f"-A {CHAIN} -i lo -j RETURN",
         *allowed,
-        f"-A {CHAIN} -p tcp -m multiport --dports {','.join(map(str, CLOSED))} -j DROP",
+        f"-A {CHAIN} -p tcp -m multiport --dports {','.join(map(str, (*ENGINE, listen_port, GOSSIP)))} -j DROP",
         f"-A {CHAIN} -p udp -m multiport --dports 7946,{data_path_port} -j DROP",
     )
 
 
-def _passing(subnets: Sequence[Network], data_path_port: int) -> tuple[str, ...]:
+def _passing(subnets: Sequence[Network], data_path_port: int, listen_port: int) -> tuple[str, ...]:
     """What a machine does not forward into these networks of one family: anything from outside them."""
     inside = (f"-A {CHAIN} -s {subnet} -j RETURN" for subnet in subnets)
     dropped = (
         f"-A {CHAIN} -d {subnet} {what} -j DROP"
         for subnet in subnets
         for what in (
-            "-p tcp -m multiport --dports 2377,7946",
+            f"-p tcp -m multiport --dports {listen_port},{GOSSIP}",
             f"-p udp -m multiport --dports 7946,{data_path_port}",
             "-p esp",
         )
@@ -150,7 +152,8 @@ def notes(settings: Settings, survey: Survey, closing: Sequence[NodeReport]) -> 
         return
     port = data_path_port(settings, survey)
     yield (
-        f"the firewall of {', '.join(report.node.name for report in closing)} opens 2377/tcp, 7946 and {port}/udp to "
+        f"the firewall of {', '.join(report.node.name for report in closing)} opens {settings.swarm.listen_port}/tcp, "
+        f"{GOSSIP} and {port}/udp to "
         f"{settings.subnet} only, and closes 2375/tcp and 2376/tcp. Ports that services publish stay as they are"
     )
     for entry in outside(settings, survey):
@@ -174,7 +177,7 @@ def _loses(settings: Settings, port: int, peer: str) -> bool:
         return False
     if address.is_loopback:
         return False
-    return port in (2375, 2376) or _is_outside(settings, peer)
+    return port in ENGINE or _is_outside(settings, peer)
 
 
 def _is_outside(settings: Settings, text: str) -> bool:

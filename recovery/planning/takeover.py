@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from recovery.errors import Refused
-from recovery.swarm.address import Address, known
+from recovery.swarm.address import Address, known, port_of
 from recovery.swarm.found import DATA_PATH_PORT
+from recovery.swarm.machines import SWARM_PORT
 
 if TYPE_CHECKING:
     from recovery.swarm.entries import Member
@@ -133,6 +134,9 @@ def _options(found: Found) -> Iterator[tuple[str, Any]]:
     port = found.report.swarm.data_path_port if found.report.swarm else DATA_PATH_PORT
     if port != DATA_PATH_PORT:
         yield "dataPathPort", port
+    ports = {port_of(member.manager_address) for member in found.managers}
+    if len(ports) == 1 and (own := ports.pop()) not in (0, SWARM_PORT):
+        yield "listenPort", own
     if found.autolocked:
         yield "autolock", True
 

@@ -127,6 +127,9 @@ class Settings(Frozen):
             faults.find(data.check, f"data.{name}")
         faults.find(self._require_escrow)
         faults.require_none()
+        port = self.swarm.listen_port
+        for group in ("managers", "workers"):
+            self.__dict__[group] = tuple(replace(node, listen_port=port) for node in getattr(self, group))
         logins = {node.address: node.ssh for node in self.nodes if node.ssh}
         self.__dict__["ssh"] = replace(self.ssh, logins=logins)  # the model is frozen for others
         return self

@@ -6,7 +6,7 @@ from ipaddress import IPv4Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, IPvAnyAddress, PlainValidator
+from pydantic import AfterValidator, BeforeValidator, Field, GetCoreSchemaHandler, IPvAnyAddress, PlainValidator
 from pydantic_core import CoreSchema, core_schema
 
 from recovery.settings.base import Frozen, Name
@@ -76,7 +76,37 @@ class _Node(Frozen):
     labels: Mapping[str, str] = Field(default_factory=dict)
     ssh_address: str = ""
     data_path_address: IPvAnyAddress | None = None
+    listen_address: IPvAnyAddress | None = None
     ssh: Login | None = None
+
+
+def _certificate(given: Any) -> Any:
+    """The text of the file that the stack file names."""
+    if not isinstance(given, str) or not given:
+        return given
+    try:
+        text = Path(given).expanduser().read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"the file cannot be read: {error}") from None
+    if "BEGIN CERTIFICATE" not in text:
+        raise ValueError("the file has no certificate in PEM")
+    return text
+
+
+class _ExternalCa(Frozen):
+    url: str = Field(pattern="^https://.+")
+    certificate: Annotated[str, BeforeValidator(_certificate)] = Field("", alias="certificateFile")
+
+
+ExternalCa = Annotated[machines.ExternalCa, CheckedBy(_ExternalCa)]
+OWN_PORTS = frozenset({2375, 2376, 7946})
+"""Ports of the engine and of gossip, which the managers' API cannot have."""
+
+
+def _free(port: int) -> int:
+    if port in OWN_PORTS:
+        raise ValueError("another part of Docker has this port")
+    return port
 
 
 class _SwarmOptions(Frozen):
@@ -89,6 +119,8 @@ class _SwarmOptions(Frozen):
     default_address_pools: tuple[IPv4Network, ...] = ()
     default_address_pool_mask: int = Field(24, ge=16, le=29)
     data_path_port: int = Field(4789, ge=1024, le=49151)
+    listen_port: Annotated[int, AfterValidator(_free)] = Field(machines.SWARM_PORT, ge=1024, le=65535)
+    external_cas: tuple[ExternalCa, ...] = ()
 
 
 class _Ssh(Frozen):

@@ -30,12 +30,12 @@ END = (
 )
 OPEN = (
     f"{{ systemctl stop {UNIT}.timer; {END}; }} 2>/dev/null; set -e; "
-    f'systemd-run --quiet --collect --unit={UNIT} --on-active={SECONDS} sh -c "$1"; tool=$2; shift 2; '
+    f'systemd-run --quiet --collect --unit={UNIT} --on-active={SECONDS} sh -c "$1"; tool=$2 port=$3; shift 3; '
     f'"$tool" -w -t nat -N {CHAIN}; '
-    f'while [ $# -gt 0 ]; do "$tool" -w -t nat -A {CHAIN} -p tcp -d "$1" -m multiport --dports {SWARM_PORT},{GOSSIP_PORT} '
+    f'while [ $# -gt 0 ]; do "$tool" -w -t nat -A {CHAIN} -p tcp -d "$1" -m multiport --dports "$port,{GOSSIP_PORT}" '
     f'-j DNAT --to-destination "$2"; shift 2; done; "$tool" -w -t nat -I OUTPUT -j {CHAIN}'
 )
-"""Takes `END`, the family's iptables, then pairs of an old and a new address. A detour that is open is replaced."""
+"""Takes `END`, the family's iptables, the port of the managers' API, then pairs of an old and a new address. A detour that is open is replaced."""
 TOOLS = {4: "iptables", 6: "ip6tables"}
 
 
@@ -55,7 +55,9 @@ def detour(shell: Shell, routes: Mapping[str, Address]) -> None:
             node=shell.node.name,
             code="families-differ",
         )
-    shell.run(["sh", "-c", OPEN, "open", END, TOOLS[versions.pop()], *(str(one) for pair in pairs for one in pair)])
+    port = shell.node.listen_port if isinstance(shell.node, Node) else SWARM_PORT
+    told = [END, TOOLS[versions.pop()], str(port), *(str(one) for pair in pairs for one in pair)]
+    shell.run(["sh", "-c", OPEN, "open", *told])
 
 
 def redirect(run: Run, step: Step) -> None:
@@ -82,7 +84,7 @@ def _redirect_worker(run: Run, report: NodeReport, manager: Node) -> None:
         return ProofFailed(
             f"directing it to {manager.address}",
             f"it reached no manager within {votes.SECONDS:.0f} s",
-            remedy=f"make sure that it can reach {with_port(manager.address, SWARM_PORT)}, then run the same command again. "
+            remedy=f"make sure that it can reach {with_port(manager.address, manager.listen_port)}, then run the same command again. "
             "If it cannot, run on it: docker swarm leave --force (its containers end), then run the same command again",
             node=shell.node.name,
             code="swarm-timeout",

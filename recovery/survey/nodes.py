@@ -34,7 +34,7 @@ from recovery.swarm.certificate import identity, validity
 from recovery.swarm.engine_kind import unsupported
 from recovery.swarm.entries import entries_of
 from recovery.swarm.found import SwarmFacts
-from recovery.swarm.machines import Node
+from recovery.swarm.machines import SWARM_PORT, Node
 from recovery.swarm.model import LocalState, NodeReport, Reach, Survey
 from recovery.swarm.on_node import MARK_PATH
 from recovery.swarm.presence import Presence
@@ -268,7 +268,8 @@ def ask(shell: Shell, *, seconds: float = ENGINE_SECONDS, whole: bool = True) ->
 
 
 def _on_disk(shell: Shell, seen: NodeReport, root: str, whole: bool) -> NodeReport:
-    argv = ["sh", "-c", PROBE, "probe", root, "look" if whole else ""]
+    port = shell.node.listen_port if isinstance(shell.node, Node) else SWARM_PORT
+    argv = ["sh", "-c", PROBE, "probe", root, "look" if whole else "", str(port)]
     told = shell.run(argv, seconds=5, check=False)
     on_node, lines = framed(told.stdout.decode(errors="replace"))
     user, machine, mark, placed, raft, opened, repaired, free, ca, certificate = [*lines.split("\n", 9), *[""] * 10][

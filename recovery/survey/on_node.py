@@ -20,7 +20,8 @@ from recovery.swarm.on_node import (
 )
 
 BEGIN, END = "<requorum>", "</requorum>"
-PORTS = (2375, 2376, 2377, 7946)
+PORTS = (2375, 2376, "${3:-2377}", 7946)
+"""The TCP ports of an engine, of the managers' API, which is the script's third argument, and of gossip."""
 LOOK = f"""echo '{BEGIN}'; (
 echo "version $(cat {VERSION_PATH})"
 for tool in {" ".join(TOOLS)}; do command -v "$tool" >/dev/null || echo "lacks $tool"; done
@@ -55,7 +56,7 @@ for unit in {AGENT_HOME}/units/*; do
 done
 echo "addresses $(hostname -I)"
 echo "data_path $(sed -n 's/.*"DataPathAddr": *"\\([^"]*\\)".*/\\1/p' "$1/swarm/docker-state.json")"
-ss -Hnt state established '( {" or ".join(f"sport = :{port}" for port in PORTS)} )' | head -500 | awk '{{ print "peer", $3, $4 }}'
+ss -Hnt state established "( {" or ".join(f"sport = :{port}" for port in PORTS)} )" | head -500 | awk '{{ print "peer", $3, $4 }}'
 ) 2>/dev/null; echo '{END}'; """
 """Docker puts its own rules for encrypted networks before all others, and they stay there: they drop what is not encrypted."""
 CHAINS = {

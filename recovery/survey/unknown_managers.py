@@ -14,7 +14,7 @@ from recovery.errors import Refused
 from recovery.parallel import side_by_side
 from recovery.survey.nodes import report
 from recovery.swarm.address import without_port
-from recovery.swarm.machines import SWARM_PORT, Node
+from recovery.swarm.machines import Node
 from recovery.swarm.model import NodeReport, Survey, still_in_swarm
 from recovery.swarm.presence import Presence
 
@@ -39,9 +39,9 @@ def require_none(cluster: Cluster, survey: Survey, copies: Collection[Manifest])
     def is_up(at: tuple[str, NodeReport]) -> bool:
         address, told = at
         with cluster.shell(told.node) as shell:
-            return shell.run(["sh", "-c", KNOCK, "knock", address, str(SWARM_PORT)], check=False).status == 0
+            return shell.run(["sh", "-c", KNOCK, "knock", address, port], check=False).status == 0
 
-    asked = known(survey).items()
+    asked, port = known(survey).items(), str(cluster.settings.swarm.listen_port)
     up = [at for at, answers in zip(asked, side_by_side(is_up, asked), strict=True) if answers]
     if up:
         address, told = up[0]

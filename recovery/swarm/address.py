@@ -40,6 +40,12 @@ def with_port(address: Address, port: int) -> str:
     return f"[{address}]:{port}" if isinstance(address, IPv6Address) else f"{address}:{port}"
 
 
+def port_of(text: str) -> int:
+    """The port in ``ADDRESS:PORT``; 0 if there is none."""
+    host, colon, port = text.rpartition(":")
+    return int(port) if colon and port.isdecimal() and (host.startswith("[") or ":" not in host) else 0
+
+
 def without_port(text: str) -> str:
     """The address in ``ADDRESS`` or ``ADDRESS:PORT``, written in one way. A text that is no address stays, without its port."""
     host = text

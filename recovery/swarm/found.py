@@ -38,6 +38,9 @@ class SwarmFacts:
     data_path_port: int = DATA_PATH_PORT
     rotating: bool = False
     """Whether the swarm's CA is being rotated."""
+    address_pools: tuple[str, ...] = ()
+    """The networks from which overlay networks get theirs. Empty if the engine does not tell."""
+    address_pool_mask: int = 0
 
     @classmethod
     def of(cls, cluster: Mapping[str, Any] | None) -> Self | None:
@@ -45,4 +48,5 @@ class SwarmFacts:
         if not cluster or "Spec" not in cluster:
             return None
         rotating = bool(cluster.get("RootRotationInProgress"))
-        return cls(cluster["Spec"], cluster.get("DataPathPort") or DATA_PATH_PORT, rotating)
+        pools, mask = tuple(cluster.get("DefaultAddrPool") or ()), cluster.get("SubnetSize") or 0
+        return cls(cluster["Spec"], cluster.get("DataPathPort") or DATA_PATH_PORT, rotating, pools, mask)

@@ -70,6 +70,10 @@ class Node:
     ssh_address: str = ""
     data_path_address: Address | None = None
     """The address of its overlay traffic (``--data-path-addr``). None means its own address."""
+    listen_address: Address | None = None
+    """The address at which its engine listens for the managers' API (``--listen-addr``). None means every address."""
+    listen_port: int = SWARM_PORT
+    """The port of the managers' API. The settings give all nodes the one of the swarm."""
     ssh: Login | None = None
 
     @property
@@ -85,27 +89,49 @@ class Node:
     def to_json(self) -> dict[str, Any]:
         """The node as the Pulumi state holds it."""
         known = {**asdict(self), "address": str(self.address), "labels": dict(self.labels)}
-        path, _ = known.pop("data_path_address"), known.pop("ssh")
-        optional = {"data_path_address": str(path) if path else None, "ssh": self.ssh.to_json() if self.ssh else None}
+        path, at, _ = (known.pop(key) for key in ("data_path_address", "listen_address", "ssh"))
+        port = known.pop("listen_port")
+        optional = {
+            "data_path_address": str(path) if path else None,
+            "listen_address": str(at) if at else None,
+            "listen_port": port if port != SWARM_PORT else None,
+            "ssh": self.ssh.to_json() if self.ssh else None,
+        }
         return {**known, **{key: value for key, value in optional.items() if value}}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
         """The node that `to_json` wrote. Ignores unknown keys."""
         known = {key: document[key] for key in cls.__dataclass_fields__ if key in document}
-        for key in ("address", "data_path_address"):
+        for key in ("address", "data_path_address", "listen_address"):
             if known.get(key):
                 known[key] = ip_address(known[key])
+        known["listen_port"] = int(known.get("listen_port") or SWARM_PORT)
         if known.get("ssh"):
             known["ssh"] = Login.from_json(known["ssh"])
         return cls(**known)
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExternalCa:
+    """A CA that signs the certificates of nodes in place of the swarm (``--external-ca``)."""
+
+    url: str
+    """Where requests are sent, in CFSSL's protocol, the only one that engines know."""
+    certificate: str = ""
+    """The CA's certificate in PEM. Empty: the swarm's root certificate of now."""
+
+    def to_engine(self) -> dict[str, Any]:
+        """The CA as the engine's API has it."""
+        return {"Protocol": "cfssl", "URL": self.url, **({"CACert": self.certificate} if self.certificate else {})}
+
+
+@dataclass(frozen=True, kw_only=True)
 class SwarmOptions:
     """Options of ``docker swarm init``. Without a value, a running swarm keeps its own.
 
-    A new swarm then gets the engine's default. The address pools and the data path port matter only to a new swarm.
+    A new swarm then gets the engine's default. A swarm takes the address pools, the data path port and the listen port only
+    when it is created.
     """
 
     cert_expiry_hours: int | None = None
@@ -117,10 +143,19 @@ class SwarmOptions:
     default_address_pools: tuple[IPv4Network, ...] = ()
     default_address_pool_mask: int = 24
     data_path_port: int = 4789
+    listen_port: int = SWARM_PORT
+    external_cas: tuple["ExternalCa", ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """The options as the Pulumi state holds them."""
-        return {**asdict(self), "default_address_pools": [str(pool) for pool in self.default_address_pools]}
+        """The options as the Pulumi state holds them. Those that earlier releases did not have are there only if they are set."""
+        known = {**asdict(self), "default_address_pools": [str(pool) for pool in self.default_address_pools]}
+        port, cas = known.pop("listen_port"), [ca.to_engine() for ca in self.external_cas]
+        known.pop("external_cas")
+        return {
+            **known,
+            **({"listen_port": port} if port != SWARM_PORT else {}),
+            **({"external_cas": cas} if cas else {}),
+        }
 
 
 @dataclass(frozen=True, kw_only=True)

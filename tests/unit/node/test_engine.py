@@ -11,7 +11,7 @@ from docker.errors import APIError
 from recovery.errors import EngineError
 from recovery.node.engine import RECOVERY_SECONDS, SUPERSEDED, TRANSIENT, Engine
 from recovery.node.ssh import Shell
-from recovery.swarm.machines import SwarmOptions
+from recovery.swarm.machines import ExternalCa, SwarmOptions
 from tests.fake.engine import FakeApi
 from tests.fake.wires import Wires, cluster, wired
 from tests.unit import factories as make
@@ -78,6 +78,28 @@ def test_a_node_enters_a_swarm_at_its_address_of_either_family(
     found.join([node], "token")
     assert [(one["advertise_addr"], one["listen_addr"]) for one in given] == [(address, listens)] * 2
     assert given[1]["remote_addrs"] == [remote]
+
+
+def test_a_node_listens_at_the_port_and_address_of_the_settings(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[Any] = []
+    for verb in ("init_swarm", "join_swarm"):
+        monkeypatch.setattr(FakeApi, verb, lambda *_, **named: given.append(named))
+    node = replace(A, listen_port=4377, listen_address=IPv4Address("192.0.2.11"))
+    with Shell(node, S.ssh) as shell:
+        found = Engine(shell)
+    found.init(SwarmOptions())
+    found.force_new_cluster()
+    found.join([node], "token")
+    assert [(one["advertise_addr"], one["listen_addr"]) for one in given] == [(str(A.address), "192.0.2.11:4377")] * 3
+    assert given[2]["remote_addrs"] == [f"{A.address}:4377"]
+
+
+def test_an_external_ca_is_an_option_of_the_swarm(engine: Engine) -> None:
+    ca = ExternalCa(url="https://ca.example.org/sign", certificate="PEM")
+    engine.set_options(SwarmOptions(external_cas=(ca,)))
+    assert engine.options()["CAConfig"]["ExternalCAs"] == [ca.to_engine()]
+    engine.set_options(SwarmOptions(task_history_limit=3))
+    assert engine.options()["CAConfig"]["ExternalCAs"] == [ca.to_engine()], "without a setting it stays"
 
 
 def fails(monkeypatch: pytest.MonkeyPatch, verb: str, words: str, *, times: int, done: bool = False) -> None:

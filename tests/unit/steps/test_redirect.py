@@ -36,7 +36,7 @@ def test_the_rules_are_of_the_family_of_the_addresses(routes: Mapping[str, str],
     detour(cast(Shell, shell), {old: ip_address(new) for old, new in routes.items()})
     (argv,) = shell.ran
     pairs = [address for route in routes.items() for address in route]
-    assert argv[-len(pairs) - 1 :] == [tool, *pairs]
+    assert argv[-len(pairs) - 2 :] == [tool, "2377", *pairs]
 
 
 def test_no_detour_leads_from_one_family_to_the_other() -> None:

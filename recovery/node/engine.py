@@ -54,6 +54,8 @@ SUPERSEDED = ("out of sequence",)
 """Part of the engine's answer if another write came first (swarmkit, manager/state/store: ErrSequenceConflict)."""
 TRANSIENT = (*SUPERSEDED, "node lost leader status", "The swarm does not have a leader")
 """Parts of temporary answers, also during an election (manager/state/raft: ErrLostLeadership, errLostQuorum)."""
+GOING = frozenset({"accepted", "preparing", "ready", "starting", "running"})
+"""The states of a task of which the node's engine may have a container that runs, or soon will (swarmkit, api.TaskState)."""
 PAUSE = 0.1
 NANOSECONDS = 1_000_000_000
 EVERYWHERE: Mapping[int, Address] = {4: IPv4Address(0), 6: IPv6Address(0)}
@@ -104,6 +106,12 @@ class Engine:
         with self._doing("listing the tasks", "on the node: docker service ls"):
             entries = self._api.tasks(filters={"desired-state": ["running", "ready"]})
             return tuple(answers.task(entry) for entry in answers.sequence({"tasks": entries}, "tasks"))
+
+    def tasks_on(self, node_id: str) -> int:
+        """How many tasks of a node have not ended, also those that the swarm wants to end."""
+        with self._doing("listing the tasks of a node", f"on the node: docker node ps {node_id}"):
+            entries = answers.sequence({"tasks": self._api.tasks(filters={"node": [node_id]})}, "tasks")
+            return sum(answers.text(entry, "Status", "State") in GOING for entry in entries)
 
     def init(self, options: "SwarmOptions") -> None:
         """Create a new swarm with this node as its only manager. The default heartbeat is `HEARTBEAT_SECONDS`."""

@@ -177,7 +177,7 @@ def _of_entry(node: Node, settings: Settings, survey: Survey, plan: Plan) -> Ite
     if wanted and entry.availability != wanted:
         yield f"availability {entry.availability} becomes {wanted}"
     if NOTE in entry.labels:
-        yield "the note of an interrupted removal is taken off"
+        yield "the note of an interrupted removal or walk is taken off"
     yield from _of_labels(node, entry)
     report = next((one for one in survey.reports if one.node.name == node.name), None)
     if report and report.in_swarm and survey.leader:

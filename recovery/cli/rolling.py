@@ -1,0 +1,48 @@
+"""A command of the operator's own on every node, one after the other."""
+
+from typing import Annotated
+
+import typer
+
+from recovery.cli.console import FileOption, StackOption, YesOption, app, examples, opened, say, show
+from recovery.cli.walking import WALKED, BatchOption, DryRunOption, WithoutQuorumOption, go
+from recovery.errors import OptionError
+from recovery.operations import walks
+
+
+@app.command(
+    "run",
+    epilog=examples(
+        "requorum run --rolling apt-get -y upgrade", "requorum run --rolling --batch 2 sh -c 'df / && sync'"
+    ),
+    context_settings={"allow_interspersed_args": False},
+)
+def run(
+    command: Annotated[
+        list[str], typer.Argument(metavar="COMMAND...", help="The command and its arguments, without a shell.")
+    ],
+    one_by_one: Annotated[
+        bool, typer.Option("--rolling", help="Take the nodes one after the other. It must be given.")
+    ] = False,
+    batch: BatchOption = 1,
+    without_quorum: WithoutQuorumOption = False,
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
+    stack: StackOption = "",
+    config_file: FileOption = None,
+) -> None:
+    """Run a command of yours on every node, one after the other. It runs as root, and the first that fails stops the walk.
+
+    Requorum drains each node before, and gives it its availability back afterwards (docs/upgrade.md).
+    """
+    with opened(stack, config_file, interrupted=WALKED) as cluster:
+        if not one_by_one:
+            raise OptionError(
+                "--rolling",
+                "it is not given, and Requorum runs a command only on one node after the other",
+                remedy=f"requorum run --rolling {' '.join(command)}",
+                code="bad-argument",
+            )
+        walk = walks.run_walk(command, batch, without_quorum=without_quorum)
+        act = walks.run(cluster, command, walk, heard=lambda line: show([line]), say=say)
+        go(cluster, walk, act, yes=yes, dry_run=dry_run)

@@ -1,13 +1,15 @@
-"""A command of the operator's own on every node, one after the other."""
+"""A command of the operator's own, and upgrades of the engine, on every node, one after the other."""
 
 from typing import Annotated
 
 import typer
 
-from recovery.cli.console import FileOption, StackOption, YesOption, app, examples, opened, say, show
+from recovery.cli.ci import stack_of
+from recovery.cli.console import FileOption, StackOption, YesOption, app, examples, opened, say, show, stack_file
 from recovery.cli.walking import WALKED, BatchOption, DryRunOption, WithoutQuorumOption, go
 from recovery.errors import OptionError
-from recovery.operations import walks
+from recovery.operations import updating, walks
+from recovery.operations import upgrade as upgrading
 
 
 @app.command(
@@ -45,4 +47,28 @@ def run(
             )
         walk = walks.run_walk(command, batch, without_quorum=without_quorum)
         act = walks.run(cluster, command, walk, heard=lambda line: show([line]), say=say)
+        go(cluster, walk, act, yes=yes, dry_run=dry_run)
+
+
+@app.command("upgrade", epilog=examples("requorum upgrade --dry-run", "requorum upgrade --batch 2"))
+def upgrade(
+    batch: BatchOption = 1,
+    without_quorum: WithoutQuorumOption = False,
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
+    stack: StackOption = "",
+    config_file: FileOption = None,
+) -> None:
+    """Bring the Docker engine of every node to requorum:engine.version, one after the other. Never to an older one.
+
+    Requorum drains each node before, and gives it its availability back afterwards (docs/upgrade.md).
+    """
+    with opened(stack, config_file, interrupted=WALKED) as cluster:
+
+        def update() -> int:
+            file = stack_file(stack, config_file)
+            return updating.update(cluster, stack or stack_of(file), file)[0]
+
+        walk = upgrading.upgrade_walk(cluster, batch, without_quorum=without_quorum)
+        act = upgrading.upgrade(cluster, walk, update, heard=lambda line: show([line]), say=say)
         go(cluster, walk, act, yes=yes, dry_run=dry_run)

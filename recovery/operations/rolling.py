@@ -110,15 +110,23 @@ def _take(cluster: Cluster, walk: Walk, act: Act, seen: Survey, batch: Sequence[
         return None
 
     failed = side_by_side(attempt, batch) if len(batch) > 1 else (attempt(batch[0]),)
-    now = stable_survey(cluster)
-    with cluster.hold(walk.doing, say=say), _chief(cluster, now) as engine:
-        for node, error in zip(batch, failed, strict=True):
-            if error is None and (entry := now.entry(node)):
-                lending.give_back(engine, entry, walk.name)
-                say(f"{node.name} is back")
-        for error in filter(None, failed):
-            raise error
-        lending.await_whole(engine, complete, walk.doing)
+    back = [node for node, error in zip(batch, failed, strict=True) if error is None]
+    if back:
+        with cluster.hold(walk.doing, say=say):
+            now = stable_survey(cluster)
+            with _chief(cluster, now) as engine:
+                _give_back(engine, walk, now, back, say)
+                if len(back) == len(batch):
+                    lending.await_whole(engine, complete, walk.doing)
+    for error in filter(None, failed):
+        raise error
+
+
+def _give_back(engine: Engine, walk: Walk, now: Survey, nodes: Sequence[Node], say: Say) -> None:
+    for node in nodes:
+        if entry := now.entry(node):
+            lending.give_back(engine, entry, walk.name)
+            say(f"{node.name} is back")
 
 
 def _begin(cluster: Cluster, walk: Walk, engine: Engine, seen: Survey, node: Node, say: Say) -> bool:

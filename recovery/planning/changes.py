@@ -11,6 +11,7 @@ from recovery.planning.entries import stale
 from recovery.planning.preparation import PACKAGES, Preparation, closing, prepare
 from recovery.swarm import raft_options
 from recovery.swarm.drained import NOTE, noted
+from recovery.swarm.engine_version import reaches
 
 if TYPE_CHECKING:
     from recovery.planning.plan import Plan
@@ -98,6 +99,7 @@ def find(settings: Settings, survey: Survey, plan: Plan, agents: Mapping[str, st
             *firewall.notes(settings, survey, closing(settings, survey)),
             *(_notes(settings.swarm, facts) if facts else ()),
             *_data_paths(settings, survey),
+            *_engines(settings, survey),
             *departures.notes(survey, votes.of_leaving(settings, survey)),
         ),
     )
@@ -162,6 +164,14 @@ def _data_paths(settings: Settings, survey: Survey) -> Iterator[str]:
             )
         elif named and named != found:
             yield f"{name} gets the data path address {named} only when it joins again. It has {found or 'none'}"
+
+
+def _engines(settings: Settings, survey: Survey) -> Iterator[str]:
+    """Nodes whose engine is older than the settings want. An update does not upgrade engines."""
+    wanted = settings.engine.version if settings.engine else ""
+    known = (report for report in survey.reports if report.engine and report.in_swarm)
+    if wanted and (behind := [one.node.name for one in known if not reaches(one.engine, wanted)]):
+        yield f"{', '.join(behind)}: the engine is older than requorum:engine.version {wanted}. requorum upgrade brings it there"
 
 
 def _of_entry(node: Node, settings: Settings, survey: Survey, plan: Plan) -> Iterator[str]:

@@ -12,23 +12,31 @@ from hypothesis import strategies as st
 
 from recovery.cluster import Cluster
 from recovery.errors import RequorumError
-from recovery.operations import rolling, walks
+from recovery.operations import fence, rolling, upgrade, walks
+from recovery.operations.assess import assess
+from recovery.operations.recover import recover_all
 from recovery.operations.rolling import Act
 from recovery.planning.rolling import Walk
-from recovery.settings import Settings
+from recovery.settings import Engine, Settings
 from recovery.swarm import drained, walk_mark
+from recovery.swarm.machines import Node
 from tests.fake.cases import Case, Scene, Theatre, quiet
 from tests.fake.machine import Machine
 from tests.fake.raft import Entry, State
 from tests.fake.wires import Killed, Moment, Strike
 
 COMMAND = ("sync", "now")
-VERBS = ("reboot", "run")
+VERBS = ("reboot", "run", "upgrade")
+UPGRADED = {"version": "28.0", "command": "install 28.0.4"}
+"""The fake's engines tell the last word of the command as their version."""
 
 
 def walk_of(verb: str, cluster: Cluster, *, batch: int = 1, without_quorum: bool = False) -> tuple[Walk, Act]:
     if verb == "reboot":
         return walks.reboot_walk(batch, without_quorum=without_quorum), walks.reboot(cluster, say=quiet)
+    if verb == "upgrade":
+        walk = upgrade.upgrade_walk(cluster, batch, without_quorum=without_quorum)
+        return walk, upgrade.upgrade(cluster, walk, update=lambda: 1, heard=quiet, say=quiet)
     walk = walks.run_walk(COMMAND, batch, without_quorum=without_quorum)
     return walk, walks.run(cluster, COMMAND, walk, heard=quiet, say=quiet)
 
@@ -70,7 +78,7 @@ def times(verb: str, machine: Machine) -> int:
 
 
 def walked(settings: Settings, verb: str, *, batch: int = 1, without_quorum: bool = False) -> tuple[str, ...]:
-    cluster = Cluster(settings)
+    cluster = Cluster(settings.model_copy(update={"engine": Engine.model_validate(UPGRADED)}))
     walk, act = walk_of(verb, cluster, batch=batch, without_quorum=without_quorum)
     return rolling.carry_out(cluster, walk, act, say=quiet)
 
@@ -88,6 +96,7 @@ def test_every_node_is_taken_once_workers_first_and_the_leader_last(theatre: The
     before, leader = kept(theatre), theatre.wires.swarm.lives()
     assert leader
     taken = walked(scene.settings, verb)
+    theatre.wires.swarm.pass_time()
     assert taken[0] == "worker-1"
     assert taken[-1] == leader.name
     assert len(taken) == len(set(taken)) == 4
@@ -107,13 +116,13 @@ def test_a_walk_that_is_killed_goes_on_and_takes_nobody_twice(
         with suppress(Killed):
             walked(scene.settings, verb)
         struck = len(theatre.wires.effects) == at
-        if not struck or (kept(theatre) == before and all(times(verb, machine) for machine in machines(theatre))):
-            return  # it has ended
         theatre.wires.begin()
         for _ in range(5):
             theatre.wires.swarm.pass_time()
+        if not struck or (kept(theatre) == before and all(times(verb, machine) for machine in machines(theatre))):
+            return  # it has ended
         walked(scene.settings, verb)
-        most = 1 if verb == "reboot" else 2
+        most = 2 if verb == "run" else 1
         assert all(1 <= times(verb, machine) <= most for machine in machines(theatre))
         assert kept(theatre) == before
         assert not theatre.wires.swarm.violations
@@ -140,6 +149,8 @@ def test_whatever_interrupts_it_the_walk_ends_with_every_node_as_before(
         for _ in range(5):
             theatre.wires.swarm.pass_time()
     walked(scene.settings, verb)
+    for _ in range(5):
+        theatre.wires.swarm.pass_time()
     assert all(times(verb, machine) >= 1 for machine in machines(theatre))
     assert kept(theatre) == before
     assert not theatre.wires.swarm.violations
@@ -213,3 +224,64 @@ def test_a_node_that_does_not_come_back_stops_the_walk_and_the_next_run_goes_on_
     assert walked(scene.settings, "reboot")[0] == "worker-1"
     assert {machine.boots for machine in machines(theatre)} == {2}
     assert kept(theatre) == before
+
+
+def test_an_upgrade_leaves_out_who_has_the_engine_and_is_no_downgrade(theatre: Theatre) -> None:
+    scene = healthy(theatre)
+    theatre.wires.swarm.named("manager-b").engine = "28.0.4"
+    theatre.wires.swarm.named("worker-1").engine = "29.1.0"
+    leader = theatre.wires.swarm.lives()
+    assert leader
+    taken = walked(scene.settings, "upgrade")
+    assert set(taken) == {"manager-a", "manager-c"}
+    assert {m.name: m.engine for m in machines(theatre)} == {
+        "manager-a": "28.0.4", "manager-b": "28.0.4", "manager-c": "28.0.4", "worker-1": "29.1.0",
+    }  # fmt: skip
+    assert walked(scene.settings, "upgrade") == ()
+
+
+def test_a_command_that_brings_another_engine_stops_the_upgrade(theatre: Theatre) -> None:
+    scene = healthy(theatre)
+    engine = Engine.model_validate({"version": "28.0", "command": "install 20.10.5"})
+    cluster = Cluster(scene.settings.model_copy(update={"engine": engine}))
+    walk = upgrade.upgrade_walk(cluster, 1, without_quorum=False)
+    with pytest.raises(RequorumError) as failed:
+        rolling.carry_out(cluster, walk, upgrade.upgrade(cluster, walk, lambda: 1, heard=quiet, say=quiet), say=quiet)
+    assert (failed.value.code, failed.value.node) == ("engine-not-upgraded", "worker-1")
+    assert "20.10.24 and is 20.10.5" in failed.value.why
+    assert walked(scene.settings, "upgrade")[0] == "worker-1"
+
+
+def test_machines_of_a_driver_are_replaced_one_after_the_other_under_their_identity(
+    theatre: Theatre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = healthy(theatre)
+    swarm, before = theatre.wires.swarm, theatre.wires.swarm.identities
+    engine = Engine.model_validate({"version": "28.0"})
+    cluster = Cluster(scene.settings.model_copy(update={"engine": engine}))
+    gone: list[str] = []
+
+    def fenced(_: Cluster, node: Node, **__: object) -> None:
+        swarm.require_others(swarm.named(node.name))
+        swarm.lose(node.name)
+        gone.append(node.name)
+
+    def update() -> int:
+        """What `pulumi up` does."""
+        (name,) = gone[-1:]
+        swarm.make(name, str(scene.settings.node(name).address), marked="lab").engine = "28.0.4"
+        recover_all(Cluster(scene.settings), assess(Cluster(scene.settings)), say=quiet)
+        return 0
+
+    monkeypatch.setattr(fence, "fence", fenced)
+    walk = upgrade.upgrade_walk(cluster, 1, without_quorum=False)
+    rolling.carry_out(cluster, walk, upgrade.upgrade(cluster, walk, update, heard=quiet, say=quiet), say=quiet)
+    assert gone[0] == "worker-1"
+    assert len(gone) == len(set(gone)) == 4
+    assert {machine.engine for machine in machines(theatre)} == {"28.0.4"}
+    now = swarm.identities
+    assert {name: now[name] for name in now if name.startswith("manager")} == {
+        name: before[name] for name in before if name.startswith("manager")
+    }
+    assert not swarm.violations
+    assert not [entry for entry in entries(theatre).values() if walk_mark.LABEL in entry.labels]

@@ -29,10 +29,9 @@ STARTED = "cut -d' ' -f22 /proc/1/stat"
 
 
 @pytest.fixture(scope="module")
-def swarm(existing: Stack, tmp_path_factory: pytest.TempPathFactory) -> Swarm:
+def swarm(existing: Stack) -> Swarm:
     """Five nodes with engine 20.10, and a service of three tasks."""
-    folder = tmp_path_factory.mktemp("engines")
-    archives = {version: engines.programs(version, folder) for version in RELEASES}
+    archives = {version: engines.programs(version) for version in RELEASES}
 
     def prepare(name: str) -> None:
         for version, archive in archives.items():

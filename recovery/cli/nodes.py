@@ -20,7 +20,7 @@ from recovery.cli.console import (
     say,
 )
 from recovery.cli.progress import progress
-from recovery.cli.walking import WALKED, BatchOption, DryRunOption, WithoutQuorumOption, go, require_one
+from recovery.cli.walking import WALKED, AnewOption, BatchOption, DryRunOption, WithoutQuorumOption, go, require_one
 from recovery.operations import fence as fencing
 from recovery.operations import promote as promote_operation
 from recovery.operations import rebalance as rebalancing
@@ -102,6 +102,7 @@ def reboot(
     every: Annotated[bool, typer.Option("--all", help="Reboot every machine, one after the other.")] = False,
     batch: BatchOption = 1,
     without_quorum: WithoutQuorumOption = False,
+    anew: AnewOption = False,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
     stack: StackOption = "",
@@ -115,7 +116,7 @@ def reboot(
     with opened(stack, config_file, interrupted=WALKED if every else BOOTING) as cluster:
         if every:
             walk = walks.reboot_walk(batch, without_quorum=without_quorum)
-            go(cluster, walk, walks.reboot(cluster, say=say), yes=yes, dry_run=dry_run)
+            go(cluster, walk, walks.reboot(cluster, say=say), anew=anew, yes=yes, dry_run=dry_run)
             return
         machine = cluster.settings.named(node)
         _consent(

@@ -6,7 +6,7 @@ import typer
 
 from recovery.cli.ci import stack_of
 from recovery.cli.console import FileOption, StackOption, YesOption, app, examples, opened, say, show, stack_file
-from recovery.cli.walking import WALKED, BatchOption, DryRunOption, WithoutQuorumOption, go
+from recovery.cli.walking import WALKED, AnewOption, BatchOption, DryRunOption, WithoutQuorumOption, go
 from recovery.errors import OptionError
 from recovery.operations import updating, walks
 from recovery.operations import upgrade as upgrading
@@ -28,6 +28,7 @@ def run(
     ] = False,
     batch: BatchOption = 1,
     without_quorum: WithoutQuorumOption = False,
+    anew: AnewOption = False,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
     stack: StackOption = "",
@@ -47,13 +48,14 @@ def run(
             )
         walk = walks.run_walk(command, batch, without_quorum=without_quorum)
         act = walks.run(cluster, command, walk, heard=lambda line: show([line]), say=say)
-        go(cluster, walk, act, yes=yes, dry_run=dry_run)
+        go(cluster, walk, act, anew=anew, yes=yes, dry_run=dry_run)
 
 
 @app.command("upgrade", epilog=examples("requorum upgrade --dry-run", "requorum upgrade --batch 2"))
 def upgrade(
     batch: BatchOption = 1,
     without_quorum: WithoutQuorumOption = False,
+    anew: AnewOption = False,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
     stack: StackOption = "",
@@ -71,4 +73,4 @@ def upgrade(
 
         walk = upgrading.upgrade_walk(cluster, batch, without_quorum=without_quorum)
         act = upgrading.upgrade(cluster, walk, update, heard=lambda line: show([line]), say=say)
-        go(cluster, walk, act, yes=yes, dry_run=dry_run)
+        go(cluster, walk, act, anew=anew, yes=yes, dry_run=dry_run)

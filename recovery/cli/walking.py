@@ -1,5 +1,6 @@
 """What the commands share that walk over all nodes: their options, what they show before, and how they end."""
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -20,6 +21,9 @@ WithoutQuorumOption = Annotated[
         help="Also take a manager that the quorum needs, as in a swarm of one or two. Until it is back, the swarm has no leader.",
     ),
 ]
+AnewOption = Annotated[
+    bool, typer.Option("--anew", help="Begin with the first node again, also if an interrupted run has taken some.")
+]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only show what would be done, in which order.")]
 
 
@@ -29,8 +33,9 @@ def require_one(node: str, every: bool) -> None:
         raise typer.BadParameter("name one node, or give --all")
 
 
-def go(cluster: Cluster, walk: Walk, act: Act, *, yes: bool, dry_run: bool) -> None:
+def go(cluster: Cluster, walk: Walk, act: Act, *, anew: bool, yes: bool, dry_run: bool) -> None:
     """Show what the walk does, ask for consent, and carry it out."""
+    walk = replace(walk, anew=anew)
     with progress("asking the nodes"):
         found = rolling.look(cluster, walk)
     show(found.lines)

@@ -6,7 +6,7 @@ has begun, and then with the others.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from recovery.cluster import Cluster
@@ -67,7 +67,7 @@ def look(cluster: Cluster, walk: Walk) -> Outlook:
     with cluster.shell(leader.node) as shell:
         engine = Engine(shell)
         notes = tuple(rolling.notes(walk, seen, engine.services(), engine.tasks()))
-    return Outlook(() if rolling.is_over(walk, seen) else rolling.batches(walk, seen), notes)
+    return Outlook(rolling.batches(walk, seen), notes)
 
 
 def carry_out(cluster: Cluster, walk: Walk, act: Act, *, say: Say) -> tuple[str, ...]:
@@ -81,14 +81,14 @@ def carry_out(cluster: Cluster, walk: Walk, act: Act, *, say: Say) -> tuple[str,
         if act.alone:
             whole.enter_context(cluster.hold(walk.doing, say=say))
         with cluster.hold(walk.doing, say=say):
+            _end_others(cluster, walk, _survey(cluster, walk), say)
+            walk = replace(walk, anew=False)
             seen = _survey(cluster, walk)
-            _end_others(cluster, walk, seen, say)
-            over = rolling.is_over(walk, seen)
-            if not over and rolling.following(walk, seen):
+            if rolling.following(walk, seen):
                 _copy(cluster, seen, say)
                 with _chief(cluster, seen) as engine:
                     lending.await_services(engine, SERVICES_SECONDS, say=say)
-        while not over and (batch := rolling.following(walk, seen := _settled(cluster, walk, say))):
+        while batch := rolling.following(walk, seen := _settled(cluster, walk, say)):
             _take(cluster, walk, act, seen, batch, say)
             taken += [node.name for node in batch]
         with cluster.hold(walk.doing, say=say), _chief(cluster, stable_survey(cluster)) as engine:
@@ -193,11 +193,11 @@ def _judged(cluster: Cluster, walk: Walk) -> tuple[Survey, Refused | None]:
 
 
 def _end_others(cluster: Cluster, walk: Walk, seen: Survey, say: Say) -> None:
-    """Give back what another walk has taken that did not end."""
+    """Give back what an earlier walk has taken that did not end, and with which this one does not go on."""
     for entry in rolling.of_others(walk, seen):
         mark = Mark.of(entry)
         with _chief(cluster, seen) as engine:
-            say(f"{entry.hostname} has a mark of another walk ({mark.walk if mark else ''}), which ends here")
+            say(f"{entry.hostname} has the mark of an earlier walk ({mark.walk if mark else ''}), which ends here")
             lending.release(engine, entry)
 
 

@@ -28,7 +28,9 @@ def upgrade_walk(cluster: Cluster, batch: int, *, without_quorum: bool) -> Walk:
     engine = _wanted(cluster)
     effect = "upgrade its engine" if engine.command else REPLACED
     name = f"upgrade-{engine.version}"
-    return Walk(name, "upgrading the engines", effect, "requorum upgrade", batch, without_quorum, engine.version)
+    return Walk(
+        name, "upgrading the engines", effect, "requorum upgrade", batch, without_quorum, version=engine.version
+    )
 
 
 def upgrade(cluster: Cluster, walk: Walk, update: Update, *, heard: Say, say: Say) -> Act:

@@ -50,6 +50,8 @@ class Walk:
     """How many workers are away at a time."""
     without_quorum: bool = False
     """Whether managers that the quorum needs are taken too."""
+    anew: bool = False
+    """Whether nodes that an interrupted run has taken are taken again."""
     version: str = ""
     """The engine's version that the walk brings. Nodes that have it, or a later one, are left out."""
 
@@ -119,12 +121,14 @@ def goes_on(walk: Walk, survey: Survey) -> bool:
 
 def is_over(walk: Walk, survey: Survey) -> bool:
     """Whether the walk has taken every node, and only marks are left of it."""
-    return any(mark.walk == walk.name and mark.state == OVER for mark in map(Mark.of, _listed(survey)) if mark)
+    marks = [mark for entry in _listed(survey) if (mark := Mark.of(entry))]
+    return not walk.anew and any((mark.walk, mark.state) == (walk.name, OVER) for mark in marks)
 
 
 def of_others(walk: Walk, survey: Survey) -> tuple[Member, ...]:
-    """The entries that another walk has marked, which did not end."""
-    return tuple(entry for entry in _listed(survey) if (mark := Mark.of(entry)) and mark.walk != walk.name)
+    """The entries that another walk has marked, which did not end; those of this walk too, if it begins anew."""
+    marked = ((entry, Mark.of(entry)) for entry in _listed(survey))
+    return tuple(entry for entry, mark in marked if mark and (walk.anew or mark.walk != walk.name))
 
 
 def objection(walk: Walk, survey: Survey, batch: Sequence[Node]) -> Refused | None:
@@ -186,6 +190,8 @@ def _quorum_at_risk(walk: Walk, survey: Survey, batch: Sequence[Node]) -> Refuse
 
 def _batches(walk: Walk, survey: Survey) -> Iterator[tuple[Node, ...]]:
     """The nodes that are left, as they are away together: those that are begun, workers, managers, the leader."""
+    if is_over(walk, survey):
+        return
     left = [report.node for report in survey.reports if _is_left(walk, survey, report)]
     begun = [node for node in left if _mark(walk, survey, node)]
     managers = [node for node in left if _votes(survey, node)]
@@ -198,7 +204,8 @@ def _batches(walk: Walk, survey: Survey) -> Iterator[tuple[Node, ...]]:
 
 
 def _is_left(walk: Walk, survey: Survey, report: NodeReport) -> bool:
-    if (mark := Mark.of(survey.entry(report.node))) and mark.walk == walk.name:
+    mark = Mark.of(survey.entry(report.node))
+    if mark and mark.walk == walk.name and not walk.anew:
         return mark.state == BEGUN
     return not (walk.version and reaches(report.engine, walk.version))
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from itertools import count
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -16,8 +17,11 @@ from recovery.operations import fence, rolling, upgrade, walks
 from recovery.operations.assess import assess
 from recovery.operations.recover import recover_all
 from recovery.operations.rolling import Act
+from recovery.planning.record import NOTHING
 from recovery.planning.rolling import Walk
 from recovery.settings import Engine, Settings
+from recovery.steps import member
+from recovery.steps.run import Run
 from recovery.swarm import drained, walk_mark
 from recovery.swarm.machines import Node
 from tests.fake.cases import Case, Scene, Theatre, quiet
@@ -199,6 +203,24 @@ def test_another_walk_ends_the_one_of_before_and_gives_back_what_it_has_taken(th
     assert labels[drained.NOTE] == "active"
     assert labels[walk_mark.LABEL].startswith(walk.name)
     walked(scene.settings, "reboot")
+    assert kept(theatre) == before
+
+
+def test_an_update_gives_back_what_a_walk_had_drained_and_the_walk_goes_on(theatre: Theatre) -> None:
+    scene = healthy(theatre)
+    before = kept(theatre)
+    for at in count(1):
+        theatre.wires.begin(Strike(at, Moment.KILLED))
+        with suppress(Killed):
+            walked(scene.settings, "reboot")
+        if entries(theatre)["worker-1"].availability == "drain":
+            break
+    theatre.wires.begin()
+    node = scene.settings.node("worker-1")
+    assert "availability drain becomes active" in assess(Cluster(scene.settings)).changes.entries["worker-1"]
+    member.bring_back(Run(Cluster(scene.settings), NOTHING, quiet), node)
+    assert entries(theatre)["worker-1"].availability == "active"
+    assert set(walked(scene.settings, "reboot")) == {machine.name for machine in machines(theatre)}
     assert kept(theatre) == before
 
 

@@ -56,6 +56,15 @@ def test_what_is_begun_comes_first_and_what_is_done_no_more() -> None:
     assert order(WALK, seen(**marks)) == [("worker-2",), ("manager-c",), ("manager-b",), ("manager-a",)]
 
 
+def test_a_walk_that_is_over_takes_nobody_and_one_that_begins_anew_takes_everybody() -> None:
+    over = seen(worker_1="reboot over", worker_2="reboot done")
+    assert order(WALK, over) == []
+    assert rolling.of_others(WALK, over) == ()
+    anew = replace(WALK, anew=True)
+    assert len(order(anew, over)) == 5
+    assert [entry.hostname for entry in rolling.of_others(anew, over)] == ["worker-1", "worker-2"]
+
+
 def test_nodes_with_the_engine_are_left_out_unless_they_are_begun() -> None:
     upgrade = replace(WALK, name="upgrade-20.10", version="20.10")
     assert order(upgrade, seen()) == []

@@ -97,10 +97,14 @@ def carry_out(cluster: Cluster, walk: Walk, act: Act, *, say: Say) -> tuple[str,
 
 
 def _take(cluster: Cluster, walk: Walk, act: Act, seen: Survey, batch: Sequence[Node], say: Say) -> None:
-    """Take the nodes of a batch. If some fail, the others get their availability back. Raises: the first error."""
+    """Take the nodes of a batch. If some fail, the others get their availability back.
+
+    Raises: Refused if the walk may not take them any more once they are drained; the first error.
+    """
     with cluster.hold(walk.doing, say=say), _chief(cluster, seen) as engine:
         complete = lending.whole_now(engine) or frozenset()
         booted = {node.name: _begin(cluster, walk, engine, seen, node, say) for node in batch}
+    seen = _survey(cluster, walk)  # another manager may have gone while tasks ended
 
     def attempt(node: Node) -> RequorumError | None:
         try:
@@ -158,7 +162,7 @@ def _act(cluster: Cluster, act: Act, seen: Survey, node: Node, booted: bool, say
 
 def _with_way_on(error: RequorumError, walk: Walk) -> RequorumError:
     """The error of a node that does not come back, with what to do after it is back."""
-    if error.code != "node-not-back":
+    if (error.code, error.remedy) != ("node-not-back", "requorum doctor"):
         return error
     remedy = f"requorum doctor, which says how to bring it back. The walk then goes on: {walk.command}"
     return ProofFailed(error.doing, error.why, remedy=remedy, node=error.node, code="node-not-back")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from recovery.cluster import Cluster
 from recovery.errors import RequorumError
+from recovery.node.engine import Engine as NodeEngine
 from recovery.operations import fence, rolling, upgrade, walks
 from recovery.operations.assess import assess
 from recovery.operations.recover import recover_all
@@ -20,9 +21,10 @@ from recovery.operations.rolling import Act
 from recovery.planning.record import NOTHING
 from recovery.planning.rolling import Walk
 from recovery.settings import Engine, Settings
-from recovery.steps import member
+from recovery.steps import lending, member
 from recovery.steps.run import Run
 from recovery.swarm import drained, walk_mark
+from recovery.swarm.entries import Member
 from recovery.swarm.machines import Node
 from tests.fake.cases import Case, Scene, Theatre, quiet
 from tests.fake.machine import Machine
@@ -204,6 +206,29 @@ def test_another_walk_ends_the_one_of_before_and_gives_back_what_it_has_taken(th
     assert labels[walk_mark.LABEL].startswith(walk.name)
     walked(scene.settings, "reboot")
     assert kept(theatre) == before
+
+
+def test_a_manager_is_not_taken_if_another_one_goes_while_its_tasks_end(
+    theatre: Theatre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = theatre.stage(Case(3, frozenset()))
+    shape(theatre, manager_a="active", manager_b="active", manager_c="active")
+    swarm, wait = theatre.wires.swarm, lending.await_empty
+    leader = swarm.lives()
+    assert leader
+    other = next(name for name in ("manager-c", "manager-b") if name != leader.name)
+
+    def meanwhile(engine: NodeEngine, entry: Member, doing: str) -> None:
+        wait(engine, entry, doing)
+        if entry.hostname not in ("worker-1", other):
+            swarm.stop(other)
+
+    monkeypatch.setattr(lending, "await_empty", meanwhile)
+    with pytest.raises(RequorumError) as refused:
+        walked(scene.settings, "reboot")
+    assert refused.value.code == "node-unwell"
+    assert refused.value.node == other
+    assert not swarm.violations
 
 
 def test_an_update_gives_back_what_a_walk_had_drained_and_the_walk_goes_on(theatre: Theatre) -> None:

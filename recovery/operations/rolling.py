@@ -162,9 +162,9 @@ def _act(cluster: Cluster, act: Act, seen: Survey, node: Node, booted: bool, say
 
 def _with_way_on(error: RequorumError, walk: Walk) -> RequorumError:
     """The error of a node that does not come back, with what to do after it is back."""
-    if (error.code, error.remedy) != ("node-not-back", "requorum doctor"):
+    if error.code != "node-not-back" or walk.command in error.remedy:
         return error
-    remedy = f"requorum doctor, which says how to bring it back. The walk then goes on: {walk.command}"
+    remedy = f"{error.remedy}. When the node is back, the walk goes on: {walk.command}"
     return ProofFailed(error.doing, error.why, remedy=remedy, node=error.node, code="node-not-back")
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from threading import Event, Thread
 from time import monotonic
 from typing import Any
@@ -55,7 +56,6 @@ class Sampler:
     samples: list[Sample] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._outer = DockerClient(base_url=self.lab.docker_host)
         self._pids: dict[str, int] = {}
         self._counts: dict[str, int] = {}
         self._over = Event()
@@ -84,13 +84,18 @@ class Sampler:
             if sample.leader and sample.at - last.at > EVERY + ANSWER_SECONDS:
                 found.append(Gap(sample.at - last.at, last.leader, sample.leader))
             last = sample if sample.leader else last
-        return tuple(found)
+        left = self.samples[-1].at - last.at
+        return (*found, *([Gap(left, last.leader, "")] if left > EVERY + ANSWER_SECONDS else []))
 
     def require_led(self, elections: int) -> None:
         """There was a leader all the time but for so many elections at most."""
         held = [gap for gap in self.gaps if gap.seconds > BLINK]
         assert len(held) <= elections, held
         assert all(gap.seconds < ELECTION_SECONDS for gap in held), held
+
+    @cached_property
+    def _outer(self) -> DockerClient:
+        return DockerClient(base_url=self.lab.docker_host)
 
     def _run(self) -> None:
         with ThreadPoolExecutor(max_workers=len(self.nodes)) as pool:

@@ -54,6 +54,10 @@ COMMANDS = {
     "reboot": Listed(
         "nodes", "Reboot a node's machine, if the quorum survives the reboot, and wait until the node is back.", MEND
     ),
+    "run": Listed("rolling", "Run a command of yours on every node, one after the other.", MEND),
+    "upgrade": Listed(
+        "rolling", "Bring the Docker engine of every node to requorum:engine.version, one after the other.", MEND
+    ),
     "lease": Listed("lease", "List who holds the leases in S3, or break the lease of a process that never ends.", MEND),
     "promote": Listed("nodes", "Promote a worker as a stand-in for a lost manager.", MEND),
     "drain": Listed("maintenance", "Drain a node for maintenance, and wait until no task runs on it.", MEND),

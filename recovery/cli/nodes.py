@@ -20,13 +20,16 @@ from recovery.cli.console import (
     say,
 )
 from recovery.cli.progress import progress
+from recovery.cli.walking import WALKED, AnewOption, BatchOption, DryRunOption, WithoutQuorumOption, go, require_one
 from recovery.operations import fence as fencing
 from recovery.operations import promote as promote_operation
 from recovery.operations import rebalance as rebalancing
 from recovery.operations import restart as restart_operation
+from recovery.operations import walks
 from recovery.planning.fencing import check
 from recovery.survey.nodes import stable_survey
 
+BOOTING = "the machine may be rebooting. next: requorum status, then the same command again"
 BALANCED = "every task that was replaced runs. next: run the same command again"
 
 
@@ -93,14 +96,28 @@ def restart(
         out.print(f"{node}: {now.reach}, {now.state}")
 
 
-@app.command("reboot", epilog=examples("requorum reboot manager-b", "requorum reboot worker-1 --yes"))
-def reboot(node: NodeArgument, yes: YesOption = False, stack: StackOption = "", config_file: FileOption = None) -> None:
-    """Reboot a node's machine, if the quorum survives the reboot, and wait until the node is back."""
-    with opened(
-        stack,
-        config_file,
-        interrupted="the machine may be rebooting. next: requorum status, then the same command again",
-    ) as cluster:
+@app.command("reboot", epilog=examples("requorum reboot manager-b", "requorum reboot --all --batch 2"))
+def reboot(
+    node: Annotated[str, typer.Argument(help="The node's name in the stack file.")] = "",
+    every: Annotated[bool, typer.Option("--all", help="Reboot every machine, one after the other.")] = False,
+    batch: BatchOption = 1,
+    without_quorum: WithoutQuorumOption = False,
+    anew: AnewOption = False,
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
+    stack: StackOption = "",
+    config_file: FileOption = None,
+) -> None:
+    """Reboot a node's machine, if the quorum survives the reboot, and wait until the node is back.
+
+    With --all, Requorum drains each node before, and gives it its availability back afterwards (docs/upgrade.md).
+    """
+    require_one(node, every)
+    with opened(stack, config_file, interrupted=WALKED if every else BOOTING) as cluster:
+        if every:
+            walk = walks.reboot_walk(batch, without_quorum=without_quorum)
+            go(cluster, walk, walks.reboot(cluster, say=say), anew=anew, yes=yes, dry_run=dry_run)
+            return
         machine = cluster.settings.named(node)
         _consent(
             f"reboot {node} ({machine.address})",

@@ -10,18 +10,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from recovery.cluster import Cluster
-from recovery.errors import ProofFailed, Refused
+from recovery.errors import Refused
 from recovery.node.engine import Engine
 from recovery.progress import Say
+from recovery.steps import lending
 from recovery.survey.nodes import stable_survey
 from recovery.swarm.entries import Member
 from recovery.swarm.machines import Node
 from recovery.swarm.maintenance import DRAINED, NOTE, Maintenance
 from recovery.swarm.placing import Load, without_place
-from recovery.waiting import until
 
-SECONDS = 900.0
-"""For the tasks of a node to stop. A task may take its own time to stop (``--stop-grace-period``)."""
 DRAINING, UNDRAINING = "draining it", "ending its maintenance"
 
 
@@ -60,7 +58,7 @@ def drain(cluster: Cluster, node: Node, end: datetime | None, *, say: Say) -> Ma
     long to stop.
 
     Raises: Refused if the swarm has no leader, the node is no member, a service would have no place for its tasks, or another
-    operator holds the lease; ProofFailed if tasks still run after `SECONDS`; EngineError; StoreError.
+    operator holds the lease; ProofFailed if its tasks do not end; EngineError; StoreError.
     """
     with _leader(cluster, node, DRAINING) as (engine, entry):
         kept = _drainable(engine, entry, node, end).kept
@@ -68,7 +66,7 @@ def drain(cluster: Cluster, node: Node, end: datetime | None, *, say: Say) -> Ma
             say(f"draining {node.name}. It gets {kept.before} back after its maintenance")
             engine.update_member(entry.node_id, availability=DRAINED, labels={NOTE: kept.label})
         if entry.ready:
-            _await_idle(engine, entry, node, say)
+            lending.await_empty(engine, entry, DRAINING, say=say)
         else:
             say(f"{node.name} is down, so nobody can tell when its tasks stop. The swarm runs them on other nodes")
     return kept
@@ -118,22 +116,3 @@ def _drainable(engine: Engine, entry: Member, node: Node, end: datetime | None) 
             code="no-place-for-tasks",
         )
     return Drainable(kept, load, entry.node_id)
-
-
-def _await_idle(engine: Engine, entry: Member, node: Node, say: Say) -> None:
-    last = -1
-
-    def running() -> int:
-        nonlocal last
-        count = engine.count_tasks(entry.node_id)
-        if count not in (last, 0):
-            say(f"{node.name} still runs {count} task{'' if count == 1 else 's'}")
-        last = count
-        return count
-
-    def failure(count: int) -> ProofFailed:
-        why = f"{count} of its tasks still run after {SECONDS:.0f} s. It is drained, and its maintenance is noted"
-        remedy = f"look at them (on a manager: docker node ps {entry.node_id}), then run the same command again"
-        return ProofFailed(DRAINING, why, remedy=remedy, node=node.name, code="tasks-still-run")
-
-    until(running, SECONDS, holds=lambda count: not count, otherwise=failure)

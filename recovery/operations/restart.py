@@ -39,22 +39,23 @@ def restart(cluster: Cluster, node: Node, *, say: Say) -> NodeReport:
     back; TransportError; as `unlock.require_key`, before the restart.
     """
     before = may_halt(cluster, node, RESTARTING)
-    _require_key(cluster, node, before)
+    require_key(cluster, node, before)
     say(f"restarting the Docker engine of {node.name}")
     with cluster.shell(node) as shell:
         shell.run(["sh", "-c", RESTART], seconds=RESTART_SECONDS)
     return await_back(cluster, node, before, RESTARTING, RESTART_SECONDS, say=say)
 
 
-def reboot(cluster: Cluster, node: Node, *, say: Say) -> NodeReport:
+def reboot(cluster: Cluster, node: Node, *, before: Survey | None = None, say: Say) -> NodeReport:
     """Restart the machine and wait until it answers after the boot. A node container is restarted by its host's engine.
 
+    ``before`` is the survey by which the caller has decided that the node may be stopped; without it, this is checked here.
     Raises: as `restart`; HostError.
     """
-    before = may_halt(cluster, node, REBOOTING)
-    _require_key(cluster, node, before)
+    before = before or may_halt(cluster, node, REBOOTING)
+    require_key(cluster, node, before)
     with cluster.shell(node) as shell:
-        old = _boot(shell)
+        old = boot(shell)
         say(f"rebooting {node.name}")
         if cluster.settings.hosts.driver == "docker":
             hosts.restart(cluster.settings, node)
@@ -64,7 +65,7 @@ def reboot(cluster: Cluster, node: Node, *, say: Say) -> NodeReport:
     while monotonic() < end:
         try:
             with cluster.shell(node, pauses=BRISK) as shell:
-                if _boot(shell) != old:
+                if boot(shell) != old:
                     return await_back(cluster, node, before, REBOOTING, RESTART_SECONDS, say=say)
         except TransportError:
             pass  # it is down or booting
@@ -121,14 +122,15 @@ def await_back(cluster: Cluster, node: Node, before: Survey, doing: str, seconds
         sleep(PAUSE)
 
 
-def _require_key(cluster: Cluster, node: Node, before: Survey) -> None:
+def require_key(cluster: Cluster, node: Node, before: Survey) -> None:
     """Check that the manager can be unlocked if its engine starts locked. Raises: as `unlock.require_key`."""
     report = before.of(node.name)
     if report.reach is Reach.ANSWERS and report.holds_raft:
         unlock.require_key(cluster, node)
 
 
-def _boot(shell: Shell) -> bytes:
+def boot(shell: Shell) -> bytes:
+    """What tells this boot of the machine apart from others. Raises: TransportError."""
     return shell.run(["sh", "-c", BOOT]).stdout
 
 

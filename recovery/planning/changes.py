@@ -11,6 +11,7 @@ from recovery.planning.entries import stale
 from recovery.planning.preparation import PACKAGES, Preparation, closing, prepare
 from recovery.swarm import raft_options, rotation
 from recovery.swarm.drained import NOTE, noted
+from recovery.swarm.engine_version import reaches
 from recovery.swarm.maintenance import Maintenance
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ def find(settings: Settings, survey: Survey, plan: Plan, agents: Mapping[str, st
             *(_notes(settings.swarm, facts) if facts else ()),
             *_data_paths(settings, survey),
             *_in_maintenance(settings, survey),
+            *_engines(settings, survey),
             *departures.notes(survey, votes.of_leaving(settings, survey)),
         ),
     )
@@ -180,6 +182,14 @@ def _in_maintenance(settings: Settings, survey: Survey) -> Iterator[str]:
             )
 
 
+def _engines(settings: Settings, survey: Survey) -> Iterator[str]:
+    """Nodes whose engine is older than the settings want. An update does not upgrade engines."""
+    wanted = settings.engine.version if settings.engine else ""
+    known = (report for report in survey.reports if report.engine and report.in_swarm)
+    if wanted and (behind := [one.node.name for one in known if not reaches(one.engine, wanted)]):
+        yield f"{', '.join(behind)}: the engine is older than requorum:engine.version {wanted}. requorum upgrade brings it there"
+
+
 def _of_entry(node: Node, settings: Settings, survey: Survey, plan: Plan) -> Iterator[str]:
     """What changes in a node's entry: only what the settings name, and entries that its earlier machines left behind."""
     entry = survey.entry(node)
@@ -193,7 +203,7 @@ def _of_entry(node: Node, settings: Settings, survey: Survey, plan: Plan) -> Ite
     if wanted and entry.availability != wanted:
         yield f"availability {entry.availability} becomes {wanted}"
     if NOTE in entry.labels:
-        yield "the note of an interrupted removal is taken off"
+        yield "the note of an interrupted removal or walk is taken off"
     yield from _of_labels(node, entry)
     report = next((one for one in survey.reports if one.node.name == node.name), None)
     if report and report.in_swarm and survey.leader:

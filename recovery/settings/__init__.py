@@ -9,6 +9,7 @@ from recovery.settings.base import EXAMPLE, EXAMPLES_RECIPIENT, PROJECT
 from recovery.settings.choices import COPY_NAME, PLAN_ID
 from recovery.settings.cluster import Settings
 from recovery.settings.copies import Backup, Encryption, Escrow, Lock, Retention, RetentionRules, Second
+from recovery.settings.engine import Engine
 from recovery.settings.hosts import Hosts
 from recovery.settings.notify import Notify
 from recovery.settings.reading import decoded, from_strings, load, name_one, parse, read
@@ -26,6 +27,7 @@ __all__ = [
     "Backup",
     "Data",
     "Encryption",
+    "Engine",
     "Escrow",
     "Hosts",
     "Lock",

@@ -15,6 +15,7 @@ from recovery.settings.base import EXAMPLE, Faults, Frozen, Name, collected
 from recovery.settings.checks import check_docker_hosts, check_managers, check_nodes, require_one_data_path
 from recovery.settings.choices import CaDigests, Choice, Consent, PublicKeys
 from recovery.settings.copies import Backup, Escrow
+from recovery.settings.engine import Engine
 from recovery.settings.hosts import Hosts
 from recovery.settings.machines import Node, Ssh, Subnet, SwarmOptions
 from recovery.settings.notify import Notify
@@ -40,6 +41,7 @@ class Settings(Frozen):
     escrow: Escrow = Escrow()
     notify: Notify | None = None
     agent: Agent | None = None
+    engine: Engine | None = None
     data: Mapping[Name, Data] = Field(default_factory=dict)
     """The data of services, by the name of its copies."""
     copy_from: Choice = Field(None, alias="copy")
@@ -126,6 +128,7 @@ class Settings(Frozen):
         for name, data in self.data.items():
             faults.find(data.check, f"data.{name}")
         faults.find(self._require_escrow)
+        faults.find(self._require_upgrade_command)
         faults.require_none()
         port = self.swarm.listen_port
         for group in ("managers", "workers"):
@@ -150,5 +153,14 @@ class Settings(Frozen):
                 "is not set, and requorum:swarm.autolock is true. Without a stored unlock key nobody could unlock a restored "
                 "manager",
                 remedy=f"{sealing.KEYGEN} here and FILE as requorum:escrow.identityFile",
+                code="setting-missing",
+            )
+
+    def _require_upgrade_command(self) -> None:
+        if self.engine and not self.engine.command and not self.hosts.made:
+            raise SettingError(
+                "engine.command",
+                "is not set, and no update makes these machines. Requorum does not know how a node gets another engine",
+                remedy="give the line for the shell that upgrades the engine of a node, as docs/upgrade.md shows",
                 code="setting-missing",
             )

@@ -18,6 +18,12 @@ def is_older(engine: str, maker: str) -> bool:
     return bool(ours and theirs) and ours < theirs
 
 
+def reaches(engine: str, wanted: str) -> bool:
+    """Whether an engine is of the version ``wanted``, as far as that is given (28, 28.0, 28.0.4), or of a later one."""
+    ours, theirs = _numbers(engine), _numbers(wanted)
+    return bool(ours and theirs) and ours[: len(theirs)] >= theirs
+
+
 FIRST_WITH_IPV6 = "25.0"
 """The release whose overlay networks carry their traffic over IPv6 too (moby#46790)."""
 
@@ -25,6 +31,11 @@ FIRST_WITH_IPV6 = "25.0"
 def cannot_carry(engine: str, path: Address) -> bool:
     """Whether an engine of that release cannot send overlay traffic to an address of that family."""
     return path.version == 6 and is_older(engine, FIRST_WITH_IPV6)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    match = re.match(r"\d+(\.\d+){0,2}", version)
+    return tuple(map(int, match.group().split("."))) if match else ()
 
 
 def _release(version: str) -> tuple[int, ...]:

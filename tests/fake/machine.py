@@ -78,6 +78,14 @@ class Machine:
     """The time until which a request about its swarm blocks the engine. Until then, it can neither leave nor force."""
     gossips: bool = True
     """Whether the engine listens for gossip."""
+    boots: int = 1
+    """How often it has booted."""
+    absent: int = 0
+    """The rounds until it has booted."""
+    tasks: int = 0
+    """How many tasks run on it."""
+    ran: tuple[str, ...] = ()
+    """The operator's commands that ran on it."""
     reports: bool = True
     """Whether the node reports to the leader. A manager may stop to report until its engine restarts, and still votes.
     """

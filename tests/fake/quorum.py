@@ -200,6 +200,11 @@ class Quorum:
 
     def pass_time(self) -> None:
         """Let one round of everything happen that swarmkit does in the background."""
+        for machine in self.machines.values():
+            if machine.absent:
+                machine.absent -= 1
+                if not machine.absent:
+                    self.start(machine.name)
         for cluster, address in list(self._leaders.items()):
             leader = self.machines.get(address)
             if leader is None or leader.raft is None or not self.has_quorum(leader):
@@ -209,6 +214,7 @@ class Quorum:
             self._stand(machine)
         self.unheard -= self.unheard > 0
         for address in tuple(self._leaders.values()):
+            self._end_tasks(self.machines[address])
             self._manage_roles(self.machines[address])
             self._spread(self.machines[address])
             self._tell_managers(self.machines[address])
@@ -248,6 +254,13 @@ class Quorum:
                     machine.directory = replace(machine.directory, raft=None, left_behind=waits + 1)
                 elif not machine.raft:
                     self._give_vote(leader, machine)
+
+    def _end_tasks(self, leader: Machine) -> None:
+        """End a task of each drained node that is up."""
+        assert leader.raft
+        drained = {e.node_id for e in leader.raft.last.state.nodes.values() if e.availability == "drain"}
+        for machine in self.machines.values():
+            machine.tasks -= machine.up and machine.tasks > 0 and machine.node_id in drained
 
     def _hand_over(self, leader: Machine) -> None:
         """Make another voter the leader. A demoted leader does so before it loses its vote."""

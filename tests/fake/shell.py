@@ -20,7 +20,7 @@ from recovery.node.engine import RESTART
 from recovery.node.shell import DATA_ROOT, Output
 from recovery.onnode import archive, copying
 from recovery.onnode.sandbox import AT_FAULT
-from recovery.operations import agents, ending, former
+from recovery.operations import agents, ending, former, restart, walks
 from recovery.s3 import sealing
 from recovery.steps import lock, redirect, swarm_directory
 from recovery.survey import last_leader, nodes, single, unknown_managers, workload
@@ -42,6 +42,7 @@ FOLDER = "/var/lib/requorum/copies/fake"
 OWN_ENTRIES = 12
 """The number of entries that a forced new cluster writes before it can be listed (election, states of nodes)."""
 DONE = Output(b"", "", 0)
+REBOOT = ["systemctl", "--no-block", "reboot"]
 
 KEY_FILE = key_file()
 
@@ -62,6 +63,10 @@ class FakeShell:
         if argv[0] == "python3":
             assert isinstance(stdin, bytes)
             return self._program(machine, argv[4], list(argv[5:]), stdin[int(argv[3]) :])
+        if argv == REBOOT:
+            with self._wires.effect(f"{machine.name}: reboot", self._wires.connection_lost):
+                self._wires.swarm.boot_again(machine)
+                return DONE
         if argv[0] == "systemctl":
             return Output(b"failed\n" if machine.halted else b"active\n", "", 0)
         if argv[0] == "rm":
@@ -77,6 +82,11 @@ class FakeShell:
             return DONE  # no machine has a volume
         script, arguments = argv[2], argv[5:]
         content = stdin.read_bytes() if isinstance(stdin, Path) else stdin or b""
+        if script == restart.BOOT:
+            return Output(f"{machine.machine_id} {machine.boots}\n".encode(), "", 0)
+        if script == walks.RUN:
+            with self._wires.effect(f"{machine.name}: run {' '.join(arguments)}", self._wires.connection_lost):
+                return self._ran(machine, list(arguments))
         if script == nodes.PROBE:
             return self._probe(machine)
         if script == unknown_managers.KNOCK:
@@ -124,6 +134,18 @@ class FakeShell:
         what, act = verbs[script]
         with self._wires.effect(f"{machine.name}: {what}", self._wires.connection_lost):
             return act()
+
+    def _ran(self, machine: Machine, command: list[str]) -> Output:
+        """Run the operator's command: it restarts the engine, as an upgrade to a version does."""
+        self._wires.swarm.require_others(machine)
+        self._wires.swarm.require_empty(machine)
+        machine.ran = (*machine.ran, " ".join(command))
+        if command[0] == "false":
+            return Output(b"", "no", 1)
+        if command[:2] == ["sh", "-c"]:
+            machine.engine = command[2].split()[-1]
+        self._wires.swarm.restart(machine)
+        return Output(b"done\n", "", 0)
 
     def _probe(self, machine: Machine) -> Output:
         directory = machine.directory

@@ -5,9 +5,14 @@ from dataclasses import replace
 from typing import Any
 
 from recovery.swarm.model import LocalState
+from recovery.swarm.presence import Presence
+from recovery.swarm.raft import quorum
 from tests.fake.machine import Directory, Machine
 from tests.fake.quorum import NoAnswer, Quorum, SwarmError
 from tests.fake.raft import Entry, LogEntry, Raft, State, Voter
+
+BOOT_ROUNDS = 3
+"""The rounds that a machine takes to boot."""
 
 
 class Swarm(Quorum):
@@ -133,6 +138,28 @@ class Swarm(Quorum):
             self.violate("membership change without quorum")
             raise SwarmError("can't remove member from the raft: this would result in a loss of quorum")
         self.change(machine, lambda state, index: state.with_node(entry, index))
+
+    def boot_again(self, machine: Machine) -> None:
+        """Switch a running machine off. It is on again after some rounds. The other managers must be there, and hold the quorum."""
+        self.require_others(machine)
+        self.require_empty(machine)
+        machine.presence, machine.absent, machine.boots = Presence.STOPPED, BOOT_ROUNDS, machine.boots + 1
+
+    def require_others(self, machine: Machine) -> None:
+        """Report a violation if a machine goes away for a while although another manager is away, or the quorum needs it."""
+        leader = self.lives()
+        if leader is None or leader.raft is None or machine.raft is None:
+            return
+        voters, there = leader.raft.last.state.voters, self.followers(leader)
+        if len(there) < len(voters) or leader.raft.raft_id not in voters:
+            self.violate(f"two managers away at once: {machine.name} goes")
+        if len(voters) > 2 and len(there) - 1 < quorum(len(voters)):
+            self.violate(f"the quorum is lost: {machine.name} goes")
+
+    def require_empty(self, machine: Machine) -> None:
+        """Report a violation if tasks run on a machine that goes away."""
+        if machine.tasks:
+            self.violate(f"{machine.tasks} tasks run: {machine.name} goes")
 
     def token(self, state: State, role: str) -> str:
         return f"SWMTKN-{state.cluster_id}-{role}" + (f"-{count}" if (count := state.rotated.get(role)) else "")

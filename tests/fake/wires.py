@@ -20,6 +20,7 @@ import pytest
 from recovery.errors import CommandFailed, Silent
 from recovery.node.shell import Output
 from recovery.node.ssh import Shell
+from recovery.operations import hosts as containers
 from recovery.s3 import client, lease, probe
 from recovery.s3.capability import REACHABLE, Capabilities, Capability, ProbeResult
 from recovery.settings import Settings
@@ -30,7 +31,7 @@ from recovery.swarm.presence import Presence
 from tests.fake.bucket import FakeS3
 from tests.fake.engine import FakeApi
 from tests.fake.machine import Machine
-from tests.fake.shell import FakeShell
+from tests.fake.shell import REBOOT, FakeShell
 from tests.fake.swarm import Swarm
 
 SHARED_MEMORY = Path("/dev/shm")
@@ -135,6 +136,10 @@ class Wires:
             raise CommandFailed(f"running {argv[0]}", output.stderr, remedy="look", node=node.name)
         return output
 
+    def reboot(self, node: Node) -> None:
+        """Restart a node's container."""
+        self.run(node, REBOOT, None, None, True)
+
     def presence(self, nodes: Iterable[Node]) -> Mapping[str, Presence]:
         self.require_alive()
         machines = {node.name: self.swarm.machines.get(str(node.address)) for node in nodes}
@@ -184,6 +189,7 @@ def wired() -> Iterator[Wires]:
         patch.setattr(client, "client", lambda *_, **__: FakeS3(wires))
         patch.setattr(probe, "probe", lambda *_: offering())
         patch.setattr(hosts, "presence", lambda _settings, nodes: wires.presence(nodes))
+        patch.setattr(containers, "restart", lambda _, node: wires.reboot(node))
         patch.setattr(hosts, "_of_engines", lambda _: {})  # a container is called like its node
         patch.setattr(lease, "RENEW_SECONDS", None)  # the fake clock does not run here: the thread waits for its end
         if SHARED_MEMORY.is_dir():

@@ -82,7 +82,7 @@ WORKERS = [
         ),
         (
             {"availability": "drain", "labels": {"disk": "ssd", "rack": "2", NOTE: "active"}},
-            ("the note of an interrupted removal is taken off",),
+            ("the note of an interrupted removal or walk is taken off",),
         ),
     ],
     ids=["as it should be", "availability", "labels", "role", "a note"],
@@ -96,7 +96,7 @@ def test_the_availability_that_an_interrupted_removal_took_is_given_back_where_t
     of = adopted(workers=[{"name": "worker-1", "address": "10.77.1.21"}])
     drained = {"availability": "drain", "labels": {NOTE: "pause"}}
     assert find(of, found(of, worker_1=drained), NOTHING, {}).entries == {
-        "worker-1": ("availability drain becomes pause", "the note of an interrupted removal is taken off")
+        "worker-1": ("availability drain becomes pause", "the note of an interrupted removal or walk is taken off")
     }
 
 

@@ -20,6 +20,7 @@ from recovery.operations.recover import recover_all
 from recovery.operations.rolling import Act
 from recovery.planning.record import NOTHING
 from recovery.planning.rolling import Walk
+from recovery.progress import Say
 from recovery.settings import Engine, Settings
 from recovery.steps import lending, member
 from recovery.steps.run import Run
@@ -218,8 +219,8 @@ def test_a_manager_is_not_taken_if_another_one_goes_while_its_tasks_end(
     assert leader
     other = next(name for name in ("manager-c", "manager-b") if name != leader.name)
 
-    def meanwhile(engine: NodeEngine, entry: Member, doing: str) -> None:
-        wait(engine, entry, doing)
+    def meanwhile(engine: NodeEngine, entry: Member, doing: str, *, say: Say) -> None:
+        wait(engine, entry, doing, say=say)
         if entry.hostname not in ("worker-1", other):
             swarm.stop(other)
 

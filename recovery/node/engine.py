@@ -105,6 +105,12 @@ class Engine:
             entries = self._api.tasks(filters={"desired-state": ["running", "ready"]})
             return tuple(answers.task(entry) for entry in answers.sequence({"tasks": entries}, "tasks"))
 
+    def last_fault(self, service_id: str) -> str:
+        """Why the last task of a service failed; empty if none did."""
+        with self._doing("listing the tasks", f"on the node: docker service ps {service_id}"):
+            entries = self._api.tasks(filters={"service": service_id, "desired-state": "shutdown"})
+            return answers.last_fault(answers.sequence({"tasks": entries}, "tasks"))
+
     def init(self, options: "SwarmOptions") -> None:
         """Create a new swarm with this node as its only manager. The default heartbeat is `HEARTBEAT_SECONDS`."""
         if options.dispatcher_heartbeat_seconds is None:

@@ -20,6 +20,7 @@ from recovery.settings.machines import Node, Ssh, Subnet, SwarmOptions
 from recovery.settings.notify import Notify
 from recovery.settings.placement import ZONES, placed, weaknesses
 from recovery.settings.services import Data
+from recovery.settings.workload import Workload
 from recovery.swarm import machines
 
 
@@ -42,6 +43,8 @@ class Settings(Frozen):
     agent: Agent | None = None
     data: Mapping[Name, Data] = Field(default_factory=dict)
     """The data of services, by the name of its copies."""
+    workload: Workload | None = None
+    """What the program runs on the swarm. None: nothing."""
     copy_from: Choice = Field(None, alias="copy")
     """The copy to restore a lost swarm from: a copy's name, or a time for the best copy up to then; else the best copy."""
     ca_sha256: CaDigests = ()
@@ -126,6 +129,8 @@ class Settings(Frozen):
         for name, data in self.data.items():
             faults.find(data.check, f"data.{name}")
         faults.find(self._require_escrow)
+        if self.workload:
+            self.workload.find_faults("workload", faults)
         faults.require_none()
         logins = {node.address: node.ssh for node in self.nodes if node.ssh}
         self.__dict__["ssh"] = replace(self.ssh, logins=logins)  # the model is frozen for others

@@ -14,7 +14,7 @@ from pulumi.runtime.config import CONFIG, is_config_secret
 from components.command_line import STACKS, stack_file
 from recovery.cluster import Cluster
 from recovery.errors import SettingError
-from recovery.operations import agents
+from recovery.operations import agents, stacks
 from recovery.settings import PROJECT, Settings, decoded, from_strings, parse, read
 from recovery.settings.choices import PLAN_ID
 
@@ -25,7 +25,7 @@ OF_PROVIDERS = tuple(key for key in KEYS if key not in (CONSENT, WORKLOAD))
 
 
 def from_program() -> Settings:
-    """The settings of the running program's stack. Raises: SettingError, also for a key that does not exist or a file for agents."""
+    """The settings of the running program's stack. Raises: SettingError, also for a key that does not exist or a file for agents or the workload."""
     prefix = f"{PROJECT}:"
     others = [key.removeprefix(prefix) for key in CONFIG.get() if key.startswith(prefix)]
     config = pulumi.Config(PROJECT)
@@ -33,6 +33,7 @@ def from_program() -> Settings:
     given[CONSENT] = given[CONSENT] or _typed_id()
     settings = from_strings(_given(given))
     agents.check(settings)
+    stacks.check(settings)
     return settings
 
 

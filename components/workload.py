@@ -14,7 +14,8 @@ from components import reach
 from components.membership import Quorum
 from components.rollouts import Rollouts
 from components.service import digest, given, labels
-from recovery.errors import SettingError
+from components.stacks import Stack
+from recovery.operations.workload import stored
 from recovery.settings import Settings
 from recovery.settings.workload import Content, Network
 
@@ -56,6 +57,13 @@ class Workload(pulumi.ComponentResource):
                 {name: digest(service) for name, service in self._of.services.items()},
                 pulumi.ResourceOptions(parent=self, depends_on=list(services.values())),
             )
+        for name, file in self._of.stacks.items():
+            Stack(
+                name,
+                file,
+                quorum.cluster_id,
+                pulumi.ResourceOptions(parent=self, depends_on=[proven], deleted_with=quorum),
+            )
         self.register_outputs({})
 
     def _once(self) -> pulumi.ResourceOptions:
@@ -84,7 +92,7 @@ class Workload(pulumi.ComponentResource):
         """The ID and the name of a secret."""
         if content.id:
             return content.id, name
-        data = _bytes(f"secrets.{name}", content)
+        data = stored(f"workload.secrets.{name}", content)
         salt = f"{self._settings.cluster}/{name}".encode()
         called = f"{name}-{scrypt(data, salt=salt, dklen=DIGITS // 2, **COST).hex()}"
         made = docker.Secret(
@@ -100,24 +108,9 @@ class Workload(pulumi.ComponentResource):
         """The ID and the name of a config."""
         if content.id:
             return content.id, name
-        data = _bytes(f"configs.{name}", content)
+        data = stored(f"workload.configs.{name}", content)
         called = f"{name}-{sha256(data).hexdigest()[:DIGITS]}"
         made = docker.ServiceConfig(
             f"{name}-config", name=called, data=b64encode(data).decode(), labels=labels(content.labels), opts=self._opts
         )
         return made.id, called
-
-
-def _bytes(key: str, content: Content) -> bytes:
-    """The content of a secret or config. Raises: SettingError if its file cannot be read."""
-    if content.file is None:
-        return str(content.value).encode()
-    try:
-        return content.file.read_bytes()
-    except OSError as error:
-        raise SettingError(
-            f"workload.{key}.file",
-            f"{content.file}: {error.strerror}",
-            remedy="name a readable file",
-            code="unreadable-file",
-        ) from None

@@ -238,10 +238,23 @@ def _longest_wait(spec: Json) -> float:
     return (ended + max(rolling)) / NANOSECONDS
 
 
+def stack(of: Any) -> Mapping[str, str]:
+    """A digest of each service by name, without how often its tasks were replaced on request. Raises: Unfit."""
+    found = {}
+    for one in sequence({"services": of}, "services"):
+        spec = mapping(one, "Spec")
+        kept = {key: value for key, value in mapping(spec, "TaskTemplate").items() if key != "ForceUpdate"}
+        found[text(spec, "Name")] = _digest({**spec, "TaskTemplate": kept})
+    return found
+
+
+def _digest(of: Json) -> str:
+    return sha256(json.dumps(of, sort_keys=True).encode()).hexdigest()
+
+
 def _definition(of: Json) -> str:
     """A digest of a task's definition, without its placement: a task on a node that still suits stays (swarmkit, IsTaskDirty)."""
-    kept = {key: value for key, value in of.items() if key != "Placement"}
-    return sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+    return _digest({key: value for key, value in of.items() if key != "Placement"})
 
 
 def _name(path: Sequence[str]) -> str:

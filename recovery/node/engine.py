@@ -54,6 +54,8 @@ SUPERSEDED = ("out of sequence",)
 """Part of the engine's answer if another write came first (swarmkit, manager/state/store: ErrSequenceConflict)."""
 TRANSIENT = (*SUPERSEDED, "node lost leader status", "The swarm does not have a leader")
 """Parts of temporary answers, also during an election (manager/state/raft: ErrLostLeadership, errLostQuorum)."""
+NAMESPACE = "com.docker.stack.namespace"
+"""The label of what belongs to a stack (docker/cli, cli/compose/convert)."""
 PAUSE = 0.1
 NANOSECONDS = 1_000_000_000
 EVERYWHERE: Mapping[int, Address] = {4: IPv4Address(0), 6: IPv6Address(0)}
@@ -98,6 +100,11 @@ class Engine:
         """Every service that runs permanently. Jobs are not included."""
         with self._doing("listing the services", "on the node: docker service ls"):
             return answers.services(self._api.services())
+
+    def stack(self, name: str) -> Mapping[str, str]:
+        """The services of a stack that `docker stack deploy` made, by name: a digest of each, which a rebalance keeps."""
+        with self._doing("listing the services of a stack", f"on the node: docker stack services {name}"):
+            return answers.stack(self._api.services(filters={"label": f"{NAMESPACE}={name}"}))
 
     def tasks(self) -> tuple[Task, ...]:
         """Every task that the swarm wants to run."""

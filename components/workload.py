@@ -44,8 +44,10 @@ class Workload(pulumi.ComponentResource):
         networks = {name: self._network(name, network) for name, network in self._of.networks.items()}
         secrets = {name: self._secret(name, content) for name, content in self._of.secrets.items()}
         configs = {name: self._config(name, content) for name, content in self._of.configs.items()}
+        # The engine's client adds the platforms that the registry has for the image.
+        kept = self._once().merge(pulumi.ResourceOptions(ignore_changes=["taskSpec.placement.platforms"]))
         services = {
-            name: docker.Service(name, name=name, **given(service, networks, secrets, configs), opts=self._once())
+            name: docker.Service(name, name=name, **given(service, networks, secrets, configs), opts=kept)
             for name, service in self._of.services.items()
         }
         if services:

@@ -253,8 +253,12 @@ def _digest(of: Json) -> str:
 
 
 def _definition(of: Json) -> str:
-    """A digest of a task's definition, without its placement: a task on a node that still suits stays (swarmkit, IsTaskDirty)."""
-    return _digest({key: value for key, value in of.items() if key != "Placement"})
+    """A digest of a task's definition, alike for a service and its tasks.
+
+    It leaves the placement out: a task on a node that still suits stays (swarmkit, IsTaskDirty). The engine tells the runtime
+    for a service alone (moby, daemon/cluster/convert).
+    """
+    return _digest({key: value for key, value in of.items() if key not in ("Placement", "Runtime")})
 
 
 def _name(path: Sequence[str]) -> str:

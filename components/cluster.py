@@ -16,6 +16,7 @@ from components.node import Preparation
 from components.progress import stop
 from components.settings import provider
 from components.update import Update, begin, close
+from components.workload import Workload
 from recovery.errors import RequorumError, SettingError
 from recovery.operations.assess import Assessment
 from recovery.settings import Settings
@@ -80,6 +81,8 @@ class Cluster(pulumi.ComponentResource):
                 )
                 drift = assessment.changes.agents.get(node.name, ())
                 Agent(node, settings, names, made.identities[node.name], drift, mine.merge(options))
+        if settings.workload:
+            Workload(settings, quorum, health, mine)
         self.cluster_id, self.health, self.leader = quorum.cluster_id, health.health, health.leader
         self.managers = {manager.name: str(manager.address) for manager in settings.managers}
         self.workers = {worker.name: str(worker.address) for worker in settings.workers}

@@ -17,6 +17,11 @@ def say(line: str) -> None:
     print(f"requorum: {plain(line)}", file=sys.stderr, flush=True)
 
 
+def told(line: str) -> None:
+    """Answer the process that started this one."""
+    print(plain(line), flush=True)
+
+
 def note(line: str) -> None:
     """Show a line among those of Pulumi."""
     pulumi.log.info(plain(line))

@@ -14,16 +14,18 @@ from pulumi.runtime.config import CONFIG, is_config_secret
 from components.command_line import STACKS, stack_file
 from recovery.cluster import Cluster
 from recovery.errors import SettingError
-from recovery.operations import agents
+from recovery.operations import agents, stacks
 from recovery.settings import PROJECT, Settings, decoded, from_strings, parse, read
 from recovery.settings.choices import PLAN_ID
 
-CONSENT = "recover"
+CONSENT, WORKLOAD = "recover", "workload"
 KEYS = tuple(str(field.alias) for field in Settings.model_fields.values())
+OF_PROVIDERS = tuple(key for key in KEYS if key not in (CONSENT, WORKLOAD))
+"""What Requorum's own resources are given: neither consent, nor what runs on the swarm, which may hold secrets."""
 
 
 def from_program() -> Settings:
-    """The settings of the running program's stack. Raises: SettingError, also for a key that does not exist or a file for agents."""
+    """The settings of the running program's stack. Raises: SettingError, also for a key that does not exist or a file for agents or the workload."""
     prefix = f"{PROJECT}:"
     others = [key.removeprefix(prefix) for key in CONFIG.get() if key.startswith(prefix)]
     config = pulumi.Config(PROJECT)
@@ -31,6 +33,7 @@ def from_program() -> Settings:
     given[CONSENT] = given[CONSENT] or _typed_id()
     settings = from_strings(_given(given))
     agents.check(settings)
+    stacks.check(settings)
     return settings
 
 
@@ -41,7 +44,7 @@ def _typed_id() -> str | None:
 
 
 def provider(opts: pulumi.ResourceOptions) -> pulumi.ProviderResource:
-    """The provider of Requorum's own resources. It gets all settings except consent, which the default provider would get too.
+    """The provider of Requorum's own resources. It gets the settings `OF_PROVIDERS`.
 
     If a provider's settings changed since the refresh, Pulumi starts it again, which takes a second while the swarm is down.
     A secret setting stays secret in the state.
@@ -49,7 +52,7 @@ def provider(opts: pulumi.ResourceOptions) -> pulumi.ProviderResource:
     config = pulumi.Config(PROJECT)
     given: dict[str, pulumi.Input[str]] = {
         f"{PROJECT}:{key}": pulumi.Output.secret(value) if is_config_secret(f"{PROJECT}:{key}") else value
-        for key, value in _given({key: config.get(key) for key in KEYS if key != CONSENT}).items()
+        for key, value in _given({key: config.get(key) for key in OF_PROVIDERS}).items()
     }
     return pulumi.ProviderResource("pulumi-python", "swarm", given, opts)
 
@@ -61,10 +64,22 @@ def from_provider(request: ConfigureRequest) -> Cluster:
     or a destroy gives a provider the settings of the last update. What the stack file says now comes first: a key may have
     moved since, and on another machine it has another path.
     """
-    kept = decoded(_given({key: request.config.get(f"{PROJECT}:{key}") for key in KEYS}))
+    kept = decoded(_given({key: request.config.get(f"{PROJECT}:{key}") for key in OF_PROVIDERS}))
     today = _today(kept.get("cluster"))
     values = {key: kept.get(key) if _is_secret(value) else value for key, value in (today or kept).items()}
     return _cluster(json.dumps(values, sort_keys=True, default=str))
+
+
+def running(cluster: str) -> Settings:
+    """The settings of a cluster in the stack file of the running `pulumi`. Raises: SettingError."""
+    if not (values := _today(cluster)):
+        raise SettingError(
+            "cluster",
+            f"no stack file here has the cluster {cluster}, or several have it",
+            remedy="run the command in the folder of the project, with --stack",
+            code="no-such-name",
+        )
+    return parse(values)
 
 
 @cache
@@ -73,13 +88,13 @@ def _cluster(values: str) -> Cluster:
 
 
 def _today(cluster: str | None) -> dict[str, Any]:
-    """What the stack file of the running `pulumi` says, but for consent; nothing if it cannot be read or is another cluster's."""
+    """What the stack file of the running `pulumi` says of `OF_PROVIDERS`; nothing if it cannot be read or is another cluster's."""
     try:
         file = stack_file() or _only_file(cluster)
         values = read(file) if file else {}
     except SettingError:
         return {}
-    known = {key: value for key, value in values.items() if key in KEYS and key != CONSENT}
+    known = {key: value for key, value in values.items() if key in OF_PROVIDERS}
     return known if values.get("cluster") == cluster else {}
 
 

@@ -4,8 +4,10 @@ Each function takes a part of an answer as the Docker library parsed it, and giv
 missing or null is empty, as in the engine's own JSON. Anything else raises Unfit, which is the fault of that engine's node.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from hashlib import sha256
 from ipaddress import ip_address
 from typing import Any
 
@@ -14,6 +16,7 @@ from recovery.swarm.model import Inventory, LocalState, Service, Task
 from recovery.swarm.records import LARGEST, Unfit
 
 Json = Mapping[str, Any]
+NANOSECONDS = 1_000_000_000
 LONGEST = 4096
 """Characters of a name, an ID or a path."""
 ROLES, AVAILABILITIES = ("manager", "worker"), ("active", "pause", "drain")
@@ -196,7 +199,14 @@ def task(of: Any) -> Task:
         slot=number(of, "Slot"),
         container=text(of, "Status", "ContainerStatus", "ContainerID"),
         image=text(of, "Spec", "ContainerSpec", "Image"),
+        definition=_definition(mapping(of, "Spec")),
     )
+
+
+def last_fault(of: Sequence[Any]) -> str:
+    """Why the newest of these tasks failed that did; empty if none did. Raises: Unfit."""
+    failed = [(text(task, "CreatedAt"), fault) for task in of if (fault := words(task, "Status", "Err"))]
+    return max(failed, default=("", ""))[1]
 
 
 def _remotes(swarm: Json) -> Iterator[Json]:
@@ -224,7 +234,39 @@ def _service(of: Any) -> Service:
         virtual_ips=tuple((network, ip) for network, ip in virtual_ips if ip),
         networks=frozenset(text(network, "Target") for network in attached),
         update=text(of, "UpdateStatus", "State"),
+        begun=text(of, "UpdateStatus", "StartedAt"),
+        definition=_definition(mapping(of, "Spec", "TaskTemplate")),
+        longest_wait=_longest_wait(mapping(of, "Spec")),
     )
+
+
+def _longest_wait(spec: Json) -> float:
+    ended = number(spec, "TaskTemplate", "ContainerSpec", "StopGracePeriod")
+    rolling = (number(spec, how, "Delay") + number(spec, how, "Monitor") for how in ("UpdateConfig", "RollbackConfig"))
+    return (ended + max(rolling)) / NANOSECONDS
+
+
+def stack(of: Any) -> Mapping[str, str]:
+    """A digest of each service by name, without how often its tasks were replaced on request. Raises: Unfit."""
+    found = {}
+    for one in sequence({"services": of}, "services"):
+        spec = mapping(one, "Spec")
+        kept = {key: value for key, value in mapping(spec, "TaskTemplate").items() if key != "ForceUpdate"}
+        found[text(spec, "Name")] = _digest({**spec, "TaskTemplate": kept})
+    return found
+
+
+def _digest(of: Json) -> str:
+    return sha256(json.dumps(of, sort_keys=True).encode()).hexdigest()
+
+
+def _definition(of: Json) -> str:
+    """A digest of a task's definition, alike for a service and its tasks.
+
+    It leaves the placement out: a task on a node that still suits stays (swarmkit, IsTaskDirty). The engine tells the runtime
+    for a service alone (moby, daemon/cluster/convert).
+    """
+    return _digest({key: value for key, value in of.items() if key not in ("Placement", "Runtime")})
 
 
 def _name(path: Sequence[str]) -> str:

@@ -19,6 +19,7 @@ from recovery.node import load as loads
 from recovery.node.garbled import garbled
 from recovery.node.shell import Shell
 from recovery.node.silence import why_silent
+from recovery.node.writes import SUPERSEDED, TRANSIENT, merged, written
 from recovery.swarm import raft_options, rotation
 from recovery.swarm.address import Address, with_port
 from recovery.swarm.entries import Member
@@ -28,7 +29,6 @@ from recovery.swarm.model import Inventory, LocalState, Service, Task
 from recovery.swarm.placing import Load
 from recovery.swarm.records import NO_RECORD
 from recovery.swarm.rotation import CaRotation
-from recovery.waiting import until
 
 if TYPE_CHECKING:
     from recovery.swarm.machines import SwarmOptions
@@ -47,17 +47,8 @@ Docker's own default is 5 s. A new leader waits six heartbeats for each worker b
 others (swarmkit, manager/dispatcher). With 10 s, a worker has twice the time to find a manager after most managers were
 lost.
 """
-RECOVERY_SECONDS = 75.0
-"""The time in which a swarm recovers from a change of leader.
-
-A leader that hangs steps down after 30 s (swarmkit, manager/state/store: WedgeTimeout). An election takes up to 20 s
-more.
-"""
-SUPERSEDED = ("out of sequence",)
-"""Part of the engine's answer if another write came first (swarmkit, manager/state/store: ErrSequenceConflict)."""
-TRANSIENT = (*SUPERSEDED, "node lost leader status", "The swarm does not have a leader")
-"""Parts of temporary answers, also during an election (manager/state/raft: ErrLostLeadership, errLostQuorum)."""
-PAUSE = 0.1
+NAMESPACE = "com.docker.stack.namespace"
+"""The label of what belongs to a stack (docker/cli, cli/compose/convert)."""
 NANOSECONDS = 1_000_000_000
 EVERYWHERE: Mapping[int, Address] = {4: IPv4Address(0), 6: IPv6Address(0)}
 """Where a node listens, by the version of its address: at every address of its machine."""
@@ -102,6 +93,11 @@ class Engine:
         with self._doing("listing the services", "on the node: docker service ls"):
             return answers.services(self._api.services())
 
+    def stack(self, name: str) -> Mapping[str, str]:
+        """The services of a stack that `docker stack deploy` made, by name: a digest of each, which a rebalance keeps."""
+        with self._doing("listing the services of a stack", f"on the node: docker stack services {name}"):
+            return answers.stack(self._api.services(filters={"label": f"{NAMESPACE}={name}"}))
+
     def tasks(self) -> tuple[Task, ...]:
         """Every task that the swarm wants to run."""
         with self._doing("listing the tasks", "on the node: docker service ls"):
@@ -118,6 +114,12 @@ class Engine:
         """How many tasks have a container on a node, also those that are about to stop."""
         with self._doing("listing the tasks of a node", f"on the node: docker node ps {node_id}"):
             return loads.count_running(self._api.tasks(filters={"node": [node_id]}))
+
+    def last_fault(self, service_id: str) -> str:
+        """Why the last task of a service failed; empty if none did."""
+        with self._doing("listing the tasks", f"on the node: docker service ps {service_id}"):
+            entries = self._api.tasks(filters={"service": service_id, "desired-state": "shutdown"})
+            return answers.last_fault(answers.sequence({"tasks": entries}, "tasks"))
 
     def init(self, options: "SwarmOptions") -> None:
         """Create a new swarm with this node as its only manager. The default heartbeat is `HEARTBEAT_SECONDS`."""
@@ -200,7 +202,7 @@ class Engine:
             if (changed := change(spec)) != spec or rotate:
                 self._api.update_swarm(version=version, swarm_spec=changed, **rotate)
 
-        _written(write, TRANSIENT)
+        written(write, TRANSIENT)
 
     @property
     def autolocked(self) -> bool:
@@ -307,7 +309,7 @@ class Engine:
             if (changed := change(spec)) != spec or needed:
                 self._api.update_node(node_id, answers.number(current, "Version", "Index"), changed)
 
-        _written(write, SUPERSEDED if needed else TRANSIENT)
+        written(write, SUPERSEDED if needed else TRANSIENT)
 
     def remove_member(self, node_id: str) -> None:
         """Remove a member that is down from the node list."""
@@ -361,31 +363,3 @@ class Engine:
             raise EngineError(doing, why, remedy=remedy, node=self.node.name, code="engine-silent") from None
         except NO_RECORD as error:  # also of the library, which does not expect such an answer
             raise garbled(self.node.name, doing, f"its engine answers what no engine answers: {error}") from None
-
-
-def _written(write: Callable[[], None], passing: Collection[str]) -> None:
-    """Repeat a write for `RECOVERY_SECONDS` while the engine gives one of the temporary answers ``passing``.
-
-    Each write names the version that it is based on, so it never overwrites another change. Raises: APIError.
-    """
-
-    def refusal() -> APIError | None:
-        try:
-            write()
-        except APIError as error:
-            if not any(words in str(error.explanation) for words in passing):
-                raise
-            return error
-        return None
-
-    if error := until(refusal, RECOVERY_SECONDS, holds=lambda error: error is None, pause=PAUSE):
-        raise error
-
-
-def merged(current: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``current``, overwritten with the values of ``wanted`` at every level."""
-    result = dict(current)
-    for key, value in wanted.items():
-        below = current.get(key)
-        result[key] = merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
-    return result

@@ -1,18 +1,13 @@
 """Spreads the tasks of replicated services over the nodes again, on request. Swarm never moves a running task by itself."""
 
 from collections.abc import Callable, Sequence
-from time import monotonic, sleep
 
 from recovery.cluster import Cluster
-from recovery.errors import ProofFailed, Refused
+from recovery.errors import Refused
 from recovery.node.engine import Engine
+from recovery.operations.services import settle
 from recovery.survey.nodes import stable_survey
 from recovery.swarm.model import Service
-
-SECONDS = 300.0
-"""For one service: its tasks are replaced in turn, with the delays of its own update settings."""
-PAUSE = 0.5
-FAILED = frozenset({"paused", "rollback_started", "rollback_paused", "rollback_completed"})
 
 
 def chosen(services: Sequence[Service], names: Sequence[str]) -> tuple[Service, ...]:
@@ -57,24 +52,11 @@ def rebalance(
         for service in services:
             say(f"replacing the {service.replicas} tasks of {service.name}")
             chief.force_update(service.service_id)
-            _await_done(chief, service)
+            settle(
+                chief,
+                {service.name: service.service_id},
+                known={service.name: service.begun},
+                remedy="find out on a manager why its tasks do not start: docker service ps SERVICE",
+                say=say,
+            )
     return tuple(service.name for service in services)
-
-
-def _await_done(chief: Engine, service: Service) -> None:
-    end = monotonic() + SECONDS
-    while True:
-        now = next((one for one in chief.services() if one.service_id == service.service_id), None)
-        if now is None or now.update == "completed":
-            return
-        if now.update in FAILED or monotonic() > end:
-            why = f"the state of its update is {now.update or 'not started'}" + (
-                "" if now.update in FAILED else f" after {SECONDS:.0f} s"
-            )
-            raise ProofFailed(
-                f"rebalancing {service.name}",
-                why,
-                remedy=f"find out on a manager why its tasks do not start: docker service ps {service.name}",
-                code="service-update-failed",
-            )
-        sleep(PAUSE)

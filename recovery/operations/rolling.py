@@ -13,7 +13,8 @@ from recovery.cluster import Cluster
 from recovery.copies.manifest import Verdict
 from recovery.copies.taking import take_one
 from recovery.errors import DamagedCopy, ProofFailed, Refused, RequorumError
-from recovery.node.engine import RECOVERY_SECONDS, Engine
+from recovery.node.engine import Engine
+from recovery.node.writes import RECOVERY_SECONDS
 from recovery.operations import restart
 from recovery.parallel import side_by_side
 from recovery.planning import rolling

@@ -5,7 +5,8 @@ from contextlib import contextmanager
 
 from recovery.cluster import Cluster
 from recovery.errors import EngineError, ProofFailed, Refused, TransportError
-from recovery.node.engine import RECOVERY_SECONDS, Engine
+from recovery.node.engine import Engine
+from recovery.node.writes import RECOVERY_SECONDS
 from recovery.operations import lifecycle
 from recovery.progress import Say
 from recovery.steps import unlock

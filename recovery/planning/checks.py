@@ -161,6 +161,28 @@ def tasks(workload: Workload, ready: Collection[str], before: Before | None) -> 
     return tuple(checks)
 
 
+def spread(workload: Workload, members: Collection[Member]) -> tuple[Check, ...]:
+    """Nodes that take tasks and run none of a replicated service, while another node runs several of one.
+
+    Swarm moves no running task to a node that came back or is new. Whether a constraint keeps the tasks away is not looked at.
+    """
+    replicated = {service.service_id for service in workload.services if service.replicas}
+    counts = Counter((task.service_id, task.node_id) for task in workload.tasks if task.service_id in replicated)
+    busy = {node for _, node in counts}
+    if max(counts.values(), default=0) < 2:
+        return ()
+    return tuple(
+        Check(
+            "spread",
+            member.hostname,
+            Result.WARNING,
+            "no task of a replicated service. To spread them: requorum rebalance",
+        )
+        for member in members
+        if member.ready and member.availability == "active" and member.node_id not in busy
+    )
+
+
 def resolves(name: str, container: str, status: int, output: str) -> Check:
     """Whether ``nslookup`` resolves the service's name in a container. Exit status 127 means that the image has no nslookup."""
     subject = f"{name} in container {container[:12]}"

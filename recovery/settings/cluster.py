@@ -21,6 +21,7 @@ from recovery.settings.machines import Node, Ssh, Subnet, SwarmOptions
 from recovery.settings.notify import Notify
 from recovery.settings.placement import ZONES, placed, weaknesses
 from recovery.settings.services import Data
+from recovery.settings.workload import Workload
 from recovery.swarm import machines
 
 
@@ -44,6 +45,8 @@ class Settings(Frozen):
     engine: Engine | None = None
     data: Mapping[Name, Data] = Field(default_factory=dict)
     """The data of services, by the name of its copies."""
+    workload: Workload | None = None
+    """What the program runs on the swarm. None: nothing."""
     copy_from: Choice = Field(None, alias="copy")
     """The copy to restore a lost swarm from: a copy's name, or a time for the best copy up to then; else the best copy."""
     ca_sha256: CaDigests = ()
@@ -129,6 +132,8 @@ class Settings(Frozen):
             faults.find(data.check, f"data.{name}")
         faults.find(self._require_escrow)
         faults.find(self._require_upgrade_command)
+        if self.workload:
+            self.workload.find_faults("workload", faults)
         faults.require_none()
         port = self.swarm.listen_port
         for group in ("managers", "workers"):

@@ -170,7 +170,7 @@ def gather(
     # If the swarm replaced containers, the new ones may have started during the wait for their tasks.
     looks |= node_workloads(cluster, [node for node in nodes if before and checks.differs(node, looks, before)])
     looks = await_gossip(cluster, nodes, looks)
-    return (*checks.judge(nodes, looks, workload, ready, before), *names)
+    return (*checks.judge(nodes, looks, workload, ready, before), *checks.spread(workload, members), *names)
 
 
 def _name(

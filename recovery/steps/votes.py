@@ -3,8 +3,9 @@
 from collections.abc import Callable
 
 from recovery.errors import EngineError, ProofFailed, Refused
-from recovery.node.engine import RECOVERY_SECONDS, Engine
+from recovery.node.engine import Engine
 from recovery.node.ssh import Shell
+from recovery.node.writes import RECOVERY_SECONDS
 from recovery.planning.votes import BRING_BACK
 from recovery.settings import Settings
 from recovery.survey.nodes import ask

@@ -344,6 +344,12 @@ class Service:
     """The IDs of the networks on which the name of the service resolves."""
     update: str = ""
     """The state of the last update. Empty if no update happened."""
+    begun: str = ""
+    """When its last update began, as the engine writes it."""
+    definition: str = ""
+    """A digest of what its tasks should be. A task with another one is of an earlier definition."""
+    longest_wait: float = 0.0
+    """The seconds that its definition lets the swarm wait between two tasks of an update."""
 
 
 @dataclass(frozen=True)
@@ -357,6 +363,7 @@ class Task:
     """The number of the task within a replicated service, from 1. 0 for a global service."""
     container: str = ""
     image: str = ""
+    definition: str = ""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import docker.types
 import requests
 from docker.errors import APIError, DockerException
 
-from recovery.node.engine import merged
+from recovery.node.writes import merged
 from recovery.swarm.model import LocalState
 from tests.fake.machine import Machine
 from tests.fake.quorum import NoAnswer, SwarmError

@@ -9,8 +9,9 @@ import pytest
 from docker.errors import APIError
 
 from recovery.errors import EngineError
-from recovery.node.engine import RECOVERY_SECONDS, SUPERSEDED, TRANSIENT, Engine
+from recovery.node.engine import Engine
 from recovery.node.ssh import Shell
+from recovery.node.writes import RECOVERY_SECONDS, SUPERSEDED, TRANSIENT
 from recovery.swarm.machines import ExternalCa, SwarmOptions
 from tests.fake.engine import FakeApi
 from tests.fake.wires import Wires, cluster, wired

@@ -9,6 +9,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from recovery.planning import checks as planning_checks
 from recovery.planning.checks import Before, Result
+from recovery.swarm.entries import Member
 from recovery.swarm.model import Inventory, NodeWorkload, Service, Task, Workload
 from tests.unit import factories as make
 
@@ -147,3 +148,28 @@ def test_in_a_recovery_managers_must_gossip_and_workers_are_compared_with_before
         ("virtual IPs", "services", Result.OK),
         ("tasks", "web", Result.FAILED),
     }
+
+
+@pytest.mark.parametrize(
+    ("places", "availability", "idle"),
+    [
+        (("n1", "n1", "n2"), "active", ["w3"]),
+        (("n1", "n2"), "active", []),
+        (("n1", "n1", "n3"), "active", ["w2"]),
+        (("n1", "n1", "n2"), "drain", []),
+        ((), "active", []),
+    ],
+)
+def test_a_node_without_tasks_is_named_while_another_has_several(
+    places: tuple[str, ...], availability: str, idle: list[str]
+) -> None:
+    members = [
+        Member(f"n{number}", f"w{number}", "", "worker", availability if number == 3 else "active", True)
+        for number in (1, 2, 3)
+    ]
+    work = Workload(
+        (Service("s1", "web", 3), Service("s2", "agent", None)), tuple(Task("s1", one, True) for one in places)
+    )
+    everywhere = tuple(Task("s2", member.node_id, True) for member in members)
+    found = planning_checks.spread(replace(work, tasks=work.tasks + everywhere), members)
+    assert [check.subject for check in found] == idle

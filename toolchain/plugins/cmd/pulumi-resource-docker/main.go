@@ -36,6 +36,8 @@ var renamed = map[string]string{
 func providerInfo() tfbridge.ProviderInfo {
 	upstream := provider.New(version)()
 	keepSystemPaths(upstream.ResourcesMap["docker_container"])
+	keepTag(upstream.ResourcesMap["docker_service"])
+	keepWhileLost(upstream.ResourcesMap)
 	info := tfbridge.ProviderInfo{
 		P:            shimv2.NewProvider(upstream),
 		Name:         name,

@@ -1,0 +1,84 @@
+"""What a compose file describes, what another version of it changes, and what cannot be deployed."""
+
+from typing import Any
+
+import pytest
+import yaml
+
+from recovery.errors import SettingError
+from recovery.planning import compose
+
+KEY = "workload.stacks.shop"
+SHOP: dict[str, Any] = {
+    "services": {
+        "web": {"image": "web:1", "deploy": {"replicas": 2}, "env_file": ["web.env"], "secrets": ["db"]},
+        "cache": {"image": "cache:1"},
+    },
+    "secrets": {"db": {"file": "./secrets/db"}, "old": {"external": True}},
+}
+CONTENTS = {"web.env": b"LEVEL=info", "secrets/db": b"s3cret"}
+
+
+def document(**changes: Any) -> Any:
+    return compose.parsed(KEY, yaml.safe_dump({**SHOP, **changes}))
+
+
+def test_the_files_that_it_names_are_in_its_folder() -> None:
+    assert compose.files(document(), KEY) == ("secrets/db", "web.env")
+
+
+@pytest.mark.parametrize("file", ["/etc/passwd", "../up", "a/../../up"])
+def test_a_file_elsewhere_is_refused(file: str) -> None:
+    with pytest.raises(SettingError, match="outside its folder"):
+        compose.files(document(secrets={"db": {"file": file}}), KEY)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("services: [", "is not valid YAML"),
+        ("[]", "has no services"),
+        ("services: {}", "has no services"),
+        ("services: [web]", "has no services"),
+        ("services: {web: {image: 'web:${TAG}'}}", "has variables"),
+        ("services: {web: {image: 'web:$TAG'}}", "has variables"),
+        ("services: {web: {command: 'echo $$$HOME'}}", "has variables"),
+        ("services: {web: 1}", "services in its file has no names with keys"),
+    ],
+)
+def test_what_cannot_be_deployed_is_refused(text: str, why: str) -> None:
+    with pytest.raises(SettingError, match=why) as caught:
+        compose.parsed(KEY, text)
+    assert caught.value.code == "compose-invalid"
+
+
+@pytest.mark.parametrize("command", ["echo $$HOME", "test a$", "price 5$"])
+def test_a_dollar_that_is_no_variable_stays(command: str) -> None:
+    assert compose.parsed(KEY, yaml.safe_dump({"services": {"web": {"command": command}}}))
+
+
+def test_another_version_changes_what_differs() -> None:
+    before = compose.digests(document(), CONTENTS)
+    services = {"web": {**SHOP["services"]["web"], "image": "web:2"}, "db": {"image": "db:1"}}
+    after = compose.digests(
+        document(services=services, secrets={"db": {"file": "./secrets/db"}}), {**CONTENTS, "web.env": b"LEVEL=debug"}
+    )
+    assert compose.changes("shop", before, after) == (
+        "stack shop: + services.db",
+        "stack shop: ~ services.web (env_file, image)",
+        "stack shop: - secrets.old (stays in the swarm: docker removes only services)",
+        "stack shop: - services.cache",
+    )
+    assert compose.changes("shop", before, before) == ()
+
+
+def test_a_secret_with_another_content_needs_another_name() -> None:
+    before = compose.digests(document(), CONTENTS)
+    changed = {**CONTENTS, "secrets/db": b"other"}
+    assert compose.unchangeable(before, compose.digests(document(), changed)) == ("secrets.db",)
+    renamed = {**SHOP["secrets"], "db": {"file": "./secrets/db", "name": "db-2"}}
+    assert compose.unchangeable(before, compose.digests(document(secrets=renamed), changed)) == ()
+
+
+def test_digests_tell_nothing_of_a_secret() -> None:
+    assert "s3cret" not in str(compose.digests(document(), CONTENTS))

@@ -1,0 +1,45 @@
+"""Every finding of a cluster, in the order of priority."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from recovery.planning.conditions import Condition
+from recovery.planning.findings import conditions, disks, layers, units
+from recovery.planning.findings.finding import Finding, Kind
+from recovery.swarm.evidence import Evidence, SwarmSeen
+
+if TYPE_CHECKING:
+    from recovery.settings import Settings
+    from recovery.swarm.model import Survey
+
+
+def judge(
+    settings: "Settings", survey: "Survey", looks: Sequence[Evidence], known: Sequence[Condition]
+) -> tuple[Finding, ...]:
+    """What is wrong beside unhealthy nodes. Of one kind, the findings have the order of the nodes in the settings."""
+    order = {kind: number for number, kind in enumerate(Kind)}
+    found = (*_found(survey, looks), *conditions.judge(known))
+    return tuple(sorted(found, key=lambda one: order[one.kind]))
+
+
+def _found(survey: "Survey", looks: Sequence[Evidence]) -> Iterator[Finding]:
+    leader, swarm = of_leader(survey, looks)
+    for seen in looks:
+        yield from disks.judge(seen)
+        yield from layers.judge(seen, leader, swarm)
+        yield from units.judge(seen)
+
+
+def unseen(looks: Sequence[Evidence]) -> Iterator[str]:
+    """What was not seen, a line for each node and part. Nodes that do not answer at all are findings of their own."""
+    for one in looks:
+        if one.looked:
+            yield from (f"{one.node}: not looked at: {part}" for part in one.looked.unseen)
+
+
+def of_leader(survey: "Survey", looks: Sequence[Evidence]) -> tuple[str, SwarmSeen | None]:
+    """The manager whose word counts on services, and what it told. Empty without a leader."""
+    told = {one.node: one.looked.swarm for one in looks if one.looked and one.looked.swarm}
+    first = survey.leader.node.name if survey.leader else ""
+    names = [first, *(report.node.name for report in survey.managers if report.led)]
+    return next(((name, told[name]) for name in names if name in told), (first, None))

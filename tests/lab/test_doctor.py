@@ -1,0 +1,107 @@
+"""What `requorum doctor` finds: each is made on the lab, found, repaired by the command that it shows, and gone."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from lab import workload
+from tests.lab.here import requorum
+from tests.lab.swarm import MANAGERS, WORKERS, Swarm
+
+pytestmark = pytest.mark.whole
+CONTAINERS = "/var/lib/docker/containers"
+
+
+@pytest.fixture(scope="module")
+def house(swarm: Swarm) -> Swarm:
+    """A cluster that is well, with the image of services on its workers."""
+    swarm.await_standing(*MANAGERS, *WORKERS)
+    swarm.load_workload()
+    return swarm
+
+
+def findings(house: Swarm) -> dict[str, dict[str, Any]]:
+    """What the doctor finds, by name."""
+    done = requorum(house.stack, "doctor", "--json")
+    document = json.loads(done.text)
+    print(json.dumps({"unseen": document["unseen"], "cases": [one["name"] for one in document["cases"]]}), done.seconds)
+    return {one["name"]: one for one in document["cases"]}
+
+
+def found(house: Swarm, name: str) -> dict[str, Any]:
+    """The finding of that name, as soon as it is there."""
+    kept: dict[str, Any] = {}
+
+    def there() -> bool:
+        kept.update(findings(house).get(name, {}))
+        return bool(kept)
+
+    house.until(there, f"{name} is found")
+    return kept
+
+
+def repaired(house: Swarm, name: str, *, shown: str, before: Callable[[], object] = lambda: None) -> None:
+    """Carry out the repair, which shows its command first, and see the finding go."""
+    before()
+    done = requorum(house.stack, "doctor", "--fix", name, "--yes")
+    assert done.status == 0, done.text
+    assert shown in done.text
+    house.until(lambda: name not in findings(house), f"{name} is gone")
+
+
+def test_a_house_that_is_well_has_no_finding(house: Swarm) -> None:
+    told = findings(house)
+    assert {name for name, one in told.items() if one["weight"] != "advice"} == set()
+
+
+def test_a_full_disk_is_emptied_of_a_containers_log(house: Swarm) -> None:
+    on, name = house.on, f"disk-low@worker-1:{CONTAINERS}"
+    on("worker-1", "mount", "-t", "tmpfs", "-o", "size=64m", "none", CONTAINERS)
+    line = "x" * 1000
+    script = f"i=0; while [ $i -lt 56000 ]; do echo {line}; i=$((i+1)); done; exec sleep 1000000"
+    on("worker-1", "docker", "run", "--detach", "--name", "chatty", workload.REFERENCE, "sh", "-c", script)
+    try:
+        told = found(house, name)
+        assert "the log of a container: /var/lib/docker/containers/" in told["evidence"][0]
+        assert "volume" not in told["proposals"][0]["command"]
+        repaired(house, name, shown="truncate --size 0 /var/lib/docker/containers/")
+        assert on("worker-1", "docker", "ps", "--format", "{{.Names}}", "--filter", "name=chatty") == "chatty"
+    finally:
+        on("worker-1", "docker", "rm", "--force", "chatty")
+        on("worker-1", "umount", "--lazy", CONTAINERS)
+
+
+def test_a_container_that_writes_is_told_with_its_service_and_its_files(house: Swarm) -> None:
+    """The task writes until it is replaced once; a volume remembers."""
+    script = (
+        "[ -e /once/done ] && exec sleep 1000000; touch /once/done; i=0; while [ $i -lt 240 ]; do "
+        "dd if=/dev/zero bs=1M count=2 2>/dev/null >> /tmp/grown; sleep 1; i=$((i+1)); done; exec sleep 1000000"
+    )
+    create(house, "writer", script, "--mount", "type=volume,source=once,target=/once")
+    name = "layer-grows@worker-2:writer"
+    told = found(house, name)
+    assert any(line.endswith(" /tmp/grown") for line in told["evidence"])
+    assert "overlay2" in told["evidence"][0]
+    repaired(house, name, shown="docker service update --force writer")
+    house.on("manager-a", "docker", "service", "rm", "writer")
+
+
+def test_a_failed_unit_is_started_once_its_cause_is_gone(house: Swarm) -> None:
+    unit = "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/cat /run/input\n"
+    house.on("manager-b", "sh", "-c", f"printf '{unit}' > /run/systemd/system/report.service; systemctl daemon-reload")
+    house.on("manager-b", "systemctl", "start", "report.service", check=False)
+    name = "unit-failed@manager-b:report.service"
+    told = found(house, name)
+    assert any("/run/input: No such file or directory" in line for line in told["evidence"])
+    cause = lambda: house.on("manager-b", "touch", "/run/input")  # noqa: E731
+    repaired(house, name, shown="systemctl restart -- report.service", before=cause)
+    assert house.on("manager-b", "systemctl", "is-active", "report.service") == "active"
+
+
+def create(house: Swarm, name: str, script: str, *options: str, node: str = "worker-2") -> None:
+    """A service of one task on one node."""
+    where = ["--constraint", f"node.hostname=={node}"]
+    words = ["--detach", "--no-resolve-image", "--name", name, *where, *options, workload.REFERENCE, "sh", "-c", script]
+    house.on("manager-a", "docker", "service", "create", *words)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lab import workload
+from lab import nodes, workload
 from tests.lab.here import requorum
 from tests.lab.swarm import MANAGERS, WORKERS, Swarm
 
@@ -77,7 +77,7 @@ def test_a_container_that_writes_is_told_with_its_service_and_its_files(house: S
     """The task writes until it is replaced once; a volume remembers."""
     script = (
         "[ -e /once/done ] && exec sleep 1000000; touch /once/done; i=0; while [ $i -lt 240 ]; do "
-        "dd if=/dev/zero bs=1M count=2 2>/dev/null >> /tmp/grown; sleep 1; i=$((i+1)); done; exec sleep 1000000"
+        "busybox dd if=/dev/zero bs=1M count=2 2>/dev/null >> /tmp/grown; sleep 1; i=$((i+1)); done; exec sleep 1000000"
     )
     create(house, "writer", script, "--mount", "type=volume,source=once,target=/once")
     name = "layer-grows@worker-2:writer"
@@ -98,6 +98,83 @@ def test_a_failed_unit_is_started_once_its_cause_is_gone(house: Swarm) -> None:
     cause = lambda: house.on("manager-b", "touch", "/run/input")  # noqa: E731
     repaired(house, name, shown="systemctl restart -- report.service", before=cause)
     assert house.on("manager-b", "systemctl", "is-active", "report.service") == "active"
+
+
+def test_a_service_in_a_loop_is_given_back_what_it_was_before(house: Swarm) -> None:
+    create(house, "report", "exec sleep 1000000")
+    house.until(lambda: running(house, "report"), "its task runs")
+    broken = ["--args", "sh -c 'echo no table named users >&2; exit 3'", "--restart-delay", "1s"]
+    house.on("manager-a", "docker", "service", "update", "--detach", *broken, "report")
+    told = found(house, "restart-loop@report")
+    assert "task: non-zero exit (3)" in told["evidence"]
+    assert "its log: no table named users" in told["evidence"]
+    done = requorum(house.stack, "doctor", "--fix", "restart-loop@report", "--yes")
+    assert (done.status, "docker service rollback --detach report" in done.text) == (0, True), done.text
+    house.until(lambda: running(house, "report"), "its task runs again")
+    house.on("manager-a", "docker", "service", "rm", "report")
+
+
+def test_a_service_that_no_node_gets_is_told_with_the_constraint(house: Swarm) -> None:
+    create(house, "picky", "exec sleep 1000000", "--constraint", "node.labels.disk==ssd")
+    told = found(house, "unplaced@picky")
+    assert "no node that is Ready and active meets node.labels.disk==ssd" in told["trouble"]
+    assert any("no suitable node" in line for line in told["evidence"])
+    shown = "docker service update --detach --constraint-rm node.labels.disk==ssd picky"
+    repaired(house, "unplaced@picky", shown=shown)
+    house.until(lambda: running(house, "picky"), "its task runs")
+    house.on("manager-a", "docker", "service", "rm", "picky")
+
+
+@pytest.mark.parametrize(("port", "protocol"), [(4789, "udp"), (7946, "udp"), (7946, "tcp"), (2377, "tcp")])
+def test_a_port_that_a_rule_closes_is_told_and_opened(house: Swarm, port: int, protocol: str) -> None:
+    """Only new connections are closed: the swarm itself stays as it is."""
+    rule = ["-p", protocol, "--dport", str(port), "-m", "conntrack", "--ctstate", "NEW", "-j", "DROP"]
+    house.on("manager-c", "iptables", "-w", "5", "-I", "INPUT", *rule)
+    name = f"port-closed@manager-c:{port}/{protocol}"
+    told = found(house, name)
+    assert len([line for line in told["evidence"] if line.startswith("from ")]) == 4
+    repaired(house, name, shown="on manager-c: iptables -w 5 -D INPUT")
+    assert "DROP" not in house.on("manager-c", "iptables", "-S", "INPUT")
+
+
+def test_a_device_that_is_too_small_for_overlay_packets_is_made_large_enough(house: Swarm) -> None:
+    house.on("worker-1", "ip", "link", "set", "dev", "eth0", "mtu", "1400")
+    told = found(house, "mtu-small@worker-1:eth0")
+    assert "its device eth0 takes 1400" in told["trouble"]
+    repaired(house, "mtu-small@worker-1:eth0", shown="ip link set dev eth0 mtu 1500")
+
+
+def test_rules_of_the_firewall_that_are_gone_are_put_back(house: Swarm) -> None:
+    house.on("worker-2", "iptables", "-w", "5", "-F", "REQUORUM")
+    found(house, "firewall-gone@worker-2")
+    repaired(house, "firewall-gone@worker-2", shown="systemctl restart requorum-firewall.service")
+    assert "DROP" in house.on("worker-2", "iptables", "-S", "REQUORUM")
+
+
+def test_a_manager_that_runs_tasks_is_advised_against(house: Swarm) -> None:
+    workload.load_workload(house.lab, next(n.address for n in nodes.existing(house.lab) if n.name == "manager-b"))
+    house.on("manager-a", "docker", "node", "update", "--availability", "active", "manager-b")
+    create(house, "sits", "exec sleep 1000000", node="manager-b")
+    house.until(lambda: running(house, "sits"), "its task runs")
+    assert found(house, "manager-works@manager-b")["weight"] == "advice"
+    repaired(house, "manager-works@manager-b", shown="docker node update --availability drain")
+    house.on("manager-a", "docker", "service", "rm", "sits")
+
+
+def running(house: Swarm, service: str) -> bool:
+    """Whether its only task runs as the last specification says, and no update goes on."""
+    tasks = house.on(
+        "manager-a",
+        "docker",
+        "service",
+        "ps",
+        "--filter",
+        "desired-state=running",
+        "--format",
+        "{{.CurrentState}}",
+        service,
+    )
+    return tasks.startswith("Running") and "\n" not in tasks
 
 
 def create(house: Swarm, name: str, script: str, *options: str, node: str = "worker-2") -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from recovery.planning.conditions import Condition
-from recovery.planning.findings import conditions, disks, layers, units
+from recovery.planning.findings import clocks, conditions, disks, layers, machines, managers, ports, services, units
 from recovery.planning.findings.finding import Finding, Kind
 from recovery.swarm.evidence import Evidence, SwarmSeen
 
@@ -18,16 +18,21 @@ def judge(
 ) -> tuple[Finding, ...]:
     """What is wrong beside unhealthy nodes. Of one kind, the findings have the order of the nodes in the settings."""
     order = {kind: number for number, kind in enumerate(Kind)}
-    found = (*_found(survey, looks), *conditions.judge(known))
+    found = (*_found(settings, survey, looks), *conditions.judge(known))
     return tuple(sorted(found, key=lambda one: order[one.kind]))
 
 
-def _found(survey: "Survey", looks: Sequence[Evidence]) -> Iterator[Finding]:
+def _found(settings: "Settings", survey: "Survey", looks: Sequence[Evidence]) -> Iterator[Finding]:
     leader, swarm = of_leader(survey, looks)
     for seen in looks:
         yield from disks.judge(seen)
         yield from layers.judge(seen, leader, swarm)
         yield from units.judge(seen)
+    yield from services.judge(leader, swarm, looks)
+    yield from clocks.judge(looks)
+    yield from ports.judge(settings, survey, looks)
+    yield from machines.judge(settings, survey, looks)
+    yield from managers.judge(settings, survey, leader, swarm)
 
 
 def unseen(looks: Sequence[Evidence]) -> Iterator[str]:

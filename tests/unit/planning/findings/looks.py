@@ -22,8 +22,8 @@ def look(node: str, **found: Any) -> Evidence:
 
 def judged(*looks: Evidence, of: Any = S, survey: Any = HEALTHY) -> tuple[Finding, ...]:
     """What is found, with nothing to tell of the nodes that are not among the looks."""
-    named = {one.node for one in looks}
-    rest = tuple(look(name) for name in NAMES if name not in named)
+    told = {one.node for one in looks}
+    rest = tuple(look(node.name) for node in of.nodes if node.name not in told)
     return findings.judge(of, survey, (*looks, *rest), ())
 
 

@@ -41,7 +41,12 @@ from recovery.survey import evidence
 from recovery.swarm.model import Survey
 
 FixOption = Annotated[
-    str, typer.Option("--fix", metavar="NAME", help="Carry out the repair of this finding, after showing it.")
+    str,
+    typer.Option(
+        "--fix",
+        metavar="NAME",
+        help="Carry out the repair of this finding, after showing it. NAME#2: its second command.",
+    ),
 ]
 
 
@@ -91,8 +96,7 @@ def examination(cluster: Cluster) -> Examined:
 
 def _fix(cluster: Cluster, examined: Examined, name: str, yes: bool, stack: str, config_file: Path | None) -> None:
     """Show one finding with its repair, ask, and carry it out. Raises: typer.Exit at the end; SettingError; TransportError."""
-    finding = operation.named(examined.findings, name)
-    proposal = operation.remedy(finding)
+    finding, proposal = operation.named(examined.findings, name)
     show(finding_lines(finding))
     if not proposal.runs:
         raise typer.Exit(_own(proposal, yes, stack, config_file))

@@ -11,10 +11,14 @@ SECONDS = 600.0
 """For one command: a prune of hundreds of images takes minutes."""
 
 
-def named(findings: tuple[Finding, ...], name: str) -> Finding:
-    """The finding that the operator names. Raises: SettingError if there is no such finding now."""
-    found = next((one for one in findings if one.name == name), None)
-    if found is None:
+def named(findings: tuple[Finding, ...], name: str) -> tuple[Finding, Proposal]:
+    """The finding that the operator names, and its repair: the first one, or that of the number in ``NAME#2``.
+
+    Raises: SettingError if there is no such finding now, or if only a person can carry the repair out.
+    """
+    title, _, number = name.partition("#")
+    found = next((one for one in findings if one.name == title), None)
+    if found is None or (number and not _is_number(number, found)):
         names = ", ".join(one.name for one in findings)
         raise SettingError(
             "(--fix)",
@@ -22,17 +26,16 @@ def named(findings: tuple[Finding, ...], name: str) -> Finding:
             remedy=f"name one of {names}" if names else "requorum doctor",
             code="no-such-name",
         )
-    return found
+    proposal = found.proposals[int(number) - 1] if number else found.fix
+    if proposal and proposal.able:
+        return found, proposal
+    first = proposal or found.proposals[0]
+    why = f"not now: {first.refused}" if first.refused else "only a person can repair it"
+    raise SettingError("(--fix)", f"{name}: {why}", remedy=first.command, code="fix-by-hand")
 
 
-def remedy(finding: Finding) -> Proposal:
-    """The first proposal that can be carried out from here. Raises: SettingError if there is none."""
-    if finding.fix is None:
-        first = finding.proposals[0] if finding.proposals else None
-        why = f"not now: {first.refused}" if first and first.refused else "only a person can repair it"
-        advice = first.command if first else "requorum doctor"
-        raise SettingError("(--fix)", f"{finding.name}: {why}", remedy=advice, code="fix-by-hand")
-    return finding.fix
+def _is_number(text: str, found: Finding) -> bool:
+    return text.isdecimal() and 0 < int(text) <= len(found.proposals)
 
 
 def carry_out(cluster: Cluster, proposal: Proposal, *, say: Say) -> None:

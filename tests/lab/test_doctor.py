@@ -108,8 +108,7 @@ def test_a_service_in_a_loop_is_given_back_what_it_was_before(house: Swarm) -> N
     told = found(house, "restart-loop@report")
     assert "task: non-zero exit (3)" in told["evidence"]
     assert "its log: no table named users" in told["evidence"]
-    done = requorum(house.stack, "doctor", "--fix", "restart-loop@report", "--yes")
-    assert (done.status, "docker service rollback --detach report" in done.text) == (0, True), done.text
+    repaired(house, "restart-loop@report", shown="docker service rollback --detach report")
     house.until(lambda: running(house, "report"), "its task runs again")
     house.on("manager-a", "docker", "service", "rm", "report")
 

@@ -4,7 +4,18 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from recovery.planning.conditions import Condition
-from recovery.planning.findings import clocks, conditions, disks, layers, machines, managers, ports, services, units
+from recovery.planning.findings import (
+    clocks,
+    conditions,
+    disks,
+    drbd,
+    layers,
+    machines,
+    managers,
+    ports,
+    services,
+    units,
+)
 from recovery.planning.findings.finding import Finding, Kind
 from recovery.swarm.evidence import Evidence, SwarmSeen
 
@@ -32,6 +43,7 @@ def _found(settings: "Settings", survey: "Survey", looks: Sequence[Evidence]) ->
     yield from clocks.judge(looks)
     yield from ports.judge(settings, survey, looks)
     yield from machines.judge(settings, survey, looks)
+    yield from drbd.judge(looks)
     yield from managers.judge(settings, survey, leader, swarm)
 
 

@@ -27,6 +27,7 @@ class Kind(StrEnum):
     MANAGER_WORKS = "manager-works"
     ONE_ZONE = "one-zone"
     RECOVERY = "recovery"
+    DRBD = "drbd"
 
 
 class Weight(StrEnum):
@@ -67,12 +68,14 @@ NO_LEADER = "no manager reports a leader, and the swarm may have to be rebuilt f
 NOT_SEEN = "no manager reports a leader, and Requorum cannot see into every manager that is up"
 NO_FENCE = "requorum:hosts.fence is not set"
 RECOVER_FIRST = "the quorum is lost, a restart does not bring it back, and the swarm is recovered from this machine"
+IN_USE = "its side is in use"
 OBJECTIONS: Mapping[str, str] = {
     NO_QUORUM_LEFT: "quorum-at-risk",
     NO_LEADER: "may-hold-swarm",
     NOT_SEEN: "not-seen",
     NO_FENCE: "no-fence-command",
     RECOVER_FIRST: "recover-first",
+    IN_USE: "fix-by-hand",
 }
 """The code of each reason not to run a command now (`recovery.error_codes`)."""
 
@@ -110,6 +113,11 @@ class Proposal:
         return OBJECTIONS.get(self.refused, "")
 
     @property
+    def able(self) -> bool:
+        """Whether `requorum doctor --fix` can carry it out now."""
+        return not self.refused and bool(self.runs or self.own)
+
+    @property
     def own(self) -> tuple[str, ...]:
         """The arguments of the command, if it is one of Requorum alone."""
         words = tuple(shlex.split(self.command)) if self.command.startswith("requorum ") else ()
@@ -137,11 +145,10 @@ class Finding:
     @property
     def fix(self) -> Proposal | None:
         """The first proposal that `requorum doctor --fix` can carry out now."""
-        able = (one for one in self.proposals if not one.refused and (one.runs or one.own))
-        return next(able, None)
+        return next((one for one in self.proposals if one.able), None)
 
 
-def on_node(remedy: Remedy, effect: str, *runs: Run) -> Proposal:
+def on_node(remedy: Remedy, effect: str, *runs: Run, refused: str = "") -> Proposal:
     """A proposal of commands on nodes."""
     command = "; ".join(f"on {run.node}: {run.text}" for run in runs)
-    return Proposal(remedy, command, effect, runs=runs)
+    return Proposal(remedy, command, effect, refused, runs)

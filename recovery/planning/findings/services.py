@@ -10,6 +10,8 @@ from recovery.swarm.evidence import Ended, Evidence, NodeSeen, ServiceSeen, Swar
 LOOP_SECONDS = 600.0
 LOOP_FAILURES = 3
 """As many failures within `LOOP_SECONDS` are a loop. Swarm starts a failed task again after 5 s."""
+OVER_SECONDS = 30.0
+"""A task that runs for so much longer than twice the time between failures has ended the loop."""
 NAME = re.compile(r"[a-zA-Z0-9][\w.-]*")
 """The engine takes no other name for a service."""
 LABEL = re.compile(r"\s*node\.labels\.(\S+?)\s*==\s*(\S+)\s*")
@@ -30,8 +32,12 @@ def judge(leader: str, swarm: SwarmSeen | None, looks: Sequence[Evidence]) -> It
 
 
 def loops(service: ServiceSeen) -> bool:
-    """Whether its tasks fail again and again."""
-    return sum(one.age <= LOOP_SECONDS for one in service.failures) >= LOOP_FAILURES
+    """Whether its tasks fail again and again, and go on to: the last failure is not much older than the time between them."""
+    ages = [one.age for one in service.failures if one.age <= LOOP_SECONDS]
+    if len(ages) < LOOP_FAILURES:
+        return False
+    between = (max(ages) - min(ages)) / (len(ages) - 1)
+    return min(ages) <= 2 * between + OVER_SECONDS
 
 
 def _loop(leader: str, service: ServiceSeen, hosts: Mapping[str, str], ended: Sequence[Ended]) -> Finding:

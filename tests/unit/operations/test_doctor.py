@@ -109,9 +109,19 @@ def test_after_a_command_that_fails_no_other_runs(wires: Wires, ran: list[Any]) 
 )
 def test_what_needs_a_person_is_refused_with_the_command(proposal: Proposal, why: str) -> None:
     with pytest.raises(SettingError, match=why) as refused:
-        doctor.remedy(Finding("a", "is ill", (proposal,), Kind.UNHEALTHY))
+        doctor.named((Finding("a", "is ill", (proposal,), Kind.UNHEALTHY),), "unhealthy@a")
     assert refused.value.code == "fix-by-hand"
     assert refused.value.remedy == proposal.command
+
+
+def test_a_number_names_another_command_of_the_finding() -> None:
+    first, second = on_node(Remedy.FREE, "one", PRUNE), on_node(Remedy.FREE, "two", PRUNE)
+    found = Finding("a", "is ill", (first, second), Kind.UNHEALTHY)
+    assert doctor.named((found,), "unhealthy@a") == (found, first)
+    assert doctor.named((found,), "unhealthy@a#2") == (found, second)
+    for wrong in ("#0", "#3", "#x", "#-1"):
+        with pytest.raises(SettingError, match="no finding"):
+            doctor.named((found,), f"unhealthy@a{wrong}")
 
 
 def test_a_command_of_requorum_runs_as_itself(ran: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,9 +54,17 @@ def test_a_loop_is_told_with_its_whole_error_and_its_log() -> None:
     assert found.fix is found.proposals[0]
 
 
-@pytest.mark.parametrize("ages", [(5, 15), (5, 700, 800), ()], ids=["twice", "once today", "never"])
+@pytest.mark.parametrize(
+    "ages",
+    [(5, 15), (5, 700, 800), (), (60, 65, 70)],
+    ids=["twice", "once today", "never", "it ended a minute ago"],
+)
 def test_a_few_failures_are_no_loop(ages: tuple[float, ...]) -> None:
     assert named(look("manager-a", swarm=seen(replace(WEB, failures=failures(*ages))))) == []
+
+
+def test_a_slow_loop_is_one() -> None:
+    assert named(look("manager-a", swarm=seen(replace(WEB, failures=failures(170, 350, 530))))) == ["restart-loop@web"]
 
 
 def test_a_global_service_that_never_was_updated_is_left_to_a_person() -> None:

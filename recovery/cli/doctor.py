@@ -1,7 +1,7 @@
 """The command that lists what is wrong with the cluster and what may repair it, and carries one repair out."""
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -34,7 +34,6 @@ from recovery.planning.conditions import Condition
 from recovery.planning.diagnosis import Diagnosis, Kind
 from recovery.planning.doctor import examine
 from recovery.planning.findings import all as findings
-from recovery.planning.findings.finding import Proposal
 from recovery.planning.guidance import Guidance, guide
 from recovery.planning.readiness import completed
 from recovery.survey import evidence
@@ -75,7 +74,8 @@ def doctor(
         with progress("asking the nodes and S3", as_json=as_json):
             examined = examination(cluster)
         if fix:
-            _fix(cluster, examined, fix, yes, stack, config_file)
+            named = {"--stack": stack, "--config-file": config_file}
+            _fix(cluster, examined, fix, yes, [word for key, one in named.items() if one for word in (key, str(one))])
         if as_json:
             print_json(doctor_json(examined))
         else:
@@ -94,32 +94,29 @@ def examination(cluster: Cluster) -> Examined:
     return Examined(diagnosis, found, guidance, known, tuple(findings.unseen(looks)))
 
 
-def _fix(cluster: Cluster, examined: Examined, name: str, yes: bool, stack: str, config_file: Path | None) -> None:
+def _fix(cluster: Cluster, examined: Examined, name: str, yes: bool, where: Sequence[str]) -> None:
     """Show one finding with its repair, ask, and carry it out. Raises: typer.Exit at the end; SettingError; TransportError."""
     finding, proposal = operation.named(examined.findings, name)
     show(finding_lines(finding))
-    if not proposal.runs:
-        raise typer.Exit(_own(proposal, yes, stack, config_file))
     agree(f"{proposal.command}: {proposal.effect}", yes)
-    with progress(f"repairing {name}"):
-        operation.carry_out(cluster, proposal, say=say)
+    if not proposal.runs:
+        raise typer.Exit(_own(proposal.own, where))
+    operation.carry_out(cluster, proposal, lambda words: _own(words, where), say=say)
     out.print(f"the repair of {name} is carried out. next: requorum doctor")
     raise typer.Exit
 
 
-def _own(proposal: Proposal, yes: bool, stack: str, config_file: Path | None) -> int:
-    """Ask, and run a command of Requorum's own, which then does not ask again. Its exit status."""
-    agree(f"{proposal.command}: {proposal.effect}", yes)
-    where = [*(["--stack", stack] if stack else []), *(["--config-file", str(config_file)] if config_file else [])]
-    path = ALIASES.get(proposal.own[0], proposal.own[0]).split(" --")[0]
-    command = loaded(" ".join(proposal.own[:2]) if path in NOUNS else path)
+def _own(words: Sequence[str], where: Sequence[str]) -> int:
+    """Run a command of Requorum's own, which was agreed to and does not ask again. Its exit status."""
+    path = ALIASES.get(words[0], words[0]).split(" --")[0]
+    command = loaded(" ".join(words[:2]) if path in NOUNS else path)
     asks = any(one.name == "yes" for one in command.params)
-    return requorum([*proposal.own, *(["--yes"] if asks else []), *where])
+    return requorum([*words, *(["--yes"] if asks else []), *where])
 
 
-def requorum(words: list[str]) -> int:
+def requorum(words: Sequence[str]) -> int:
     """Run a command line within this process. Its exit status."""
-    done = app(words, standalone_mode=False)
+    done = app(list(words), standalone_mode=False)
     return done if isinstance(done, int) else FINE
 
 

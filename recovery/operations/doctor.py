@@ -1,5 +1,7 @@
 """Carries out what the doctor proposes for one finding, on the nodes that it names."""
 
+from collections.abc import Callable, Sequence
+
 from recovery.cluster import Cluster
 from recovery.errors import CommandFailed, SettingError
 from recovery.node.shell import said
@@ -38,26 +40,36 @@ def _is_number(text: str, found: Finding) -> bool:
     return text.isdecimal() and 0 < int(text) <= len(found.proposals)
 
 
-def carry_out(cluster: Cluster, proposal: Proposal, *, say: Say) -> None:
-    """Run the commands of a proposal, one after the other. Raises: CommandFailed for the first that fails; TransportError."""
+def carry_out(cluster: Cluster, proposal: Proposal, own: Callable[[Sequence[str]], int], *, say: Say) -> None:
+    """Run the commands of a proposal, one after the other. ``own`` runs one of Requorum, and returns its exit status.
+
+    Raises: CommandFailed for the first that fails, with those that were not run; TransportError.
+    """
     for number, run in enumerate(proposal.runs):
-        say(f"on {run.node}: {run.text}")
-        _run(cluster, run, last=number == len(proposal.runs) - 1, say=say)
+        say(run.where)
+        if why := _run(cluster, run, say) if run.node else _own(own, run):
+            rest = "; ".join(left.where for left in proposal.runs[number + 1 :])
+            raise CommandFailed(
+                f"running {run.text}",
+                f"{why}{f'. Not run: {rest}' if rest else ''}",
+                remedy="repair what the message names, then: requorum doctor",
+                node=run.node,
+                code="command-failed",
+            )
 
 
-def _run(cluster: Cluster, run: Run, *, last: bool, say: Say) -> None:
+def _own(own: Callable[[Sequence[str]], int], run: Run) -> str:
+    status = own(run.argv[1:])
+    return f"exit status {status}" if status else ""
+
+
+def _run(cluster: Cluster, run: Run, say: Say) -> str:
+    """Run a command on its node. Why it failed; empty if it did not. Raises: TransportError."""
     argv = (*DOCKER, *run.argv[1:]) if run.argv[0] == "docker" else run.argv
     with cluster.shell(cluster.settings.node(run.node)) as shell:
         done = shell.run(argv, seconds=SECONDS, check=False)
     if done.status:
-        what = said(done.stderr) or f"exit status {done.status}"
-        rest = "" if last else ". The commands after it were not run"
-        raise CommandFailed(
-            f"running {run.text}",
-            f"{what}{rest}",
-            remedy="repair what the message names, then: requorum doctor",
-            node=run.node,
-            code="command-failed",
-        )
+        return said(done.stderr) or f"exit status {done.status}"
     for line in done.stdout.decode(errors="replace").splitlines()[-3:]:
         say(f"  {said(line)}")
+    return ""

@@ -21,6 +21,10 @@ class Disk:
     size: int
     free: int
     takes: tuple[Taking, ...] = ()
+    volume: str = ""
+    """The Docker volume that the file system is, if it is one."""
+    options: Mapping[str, str] = field(default_factory=dict)
+    """That volume's options."""
 
 
 @dataclass(frozen=True)

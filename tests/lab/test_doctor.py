@@ -60,7 +60,7 @@ def test_a_full_disk_is_emptied_of_a_containers_log(house: Swarm) -> None:
     on, name = house.on, f"disk-low@worker-1:{CONTAINERS}"
     on("worker-1", "mount", "-t", "tmpfs", "-o", "size=64m", "none", CONTAINERS)
     line = "x" * 1000
-    script = f"i=0; while [ $i -lt 56000 ]; do echo {line}; i=$((i+1)); done; exec sleep 1000000"
+    script = f"i=0; while [ $i -lt 59000 ]; do echo {line}; i=$((i+1)); done; exec sleep 1000000"
     on("worker-1", "docker", "run", "--detach", "--name", "chatty", workload.REFERENCE, "sh", "-c", script)
     try:
         told = found(house, name)

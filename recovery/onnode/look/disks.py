@@ -12,6 +12,7 @@ from recovery.swarm.limits import is_low
 
 MOST = 8
 """The largest of each kind that are told."""
+MOST_VOLUMES = 200
 COUNT_SECONDS = 4.0
 FOLDERS = ("/", "/var", "/var/log", "/var/lib/containerd", "/var/lib/requorum", "/srv")
 IN_ROOT = ("", "containers", "volumes", "overlay2", "swarm")
@@ -27,21 +28,40 @@ BY_TYPE = {
 
 
 def look(root: str, engine: Path) -> list[dict[str, Any]]:
-    """Every disk that Docker or the system uses."""
+    """Every disk that Docker or the system uses, and each mounted volume that is a file system of its own."""
     found: dict[int, dict[str, Any]] = {}
     for path in (*map(Path, FOLDERS), *(Path(root, part) for part in IN_ROOT)):
-        try:
-            disk = path.stat().st_dev
-            told = os.statvfs(path)
-        except OSError:
-            continue
-        known = found.setdefault(disk, {"path": str(path), "size": told.f_blocks * told.f_frsize, "free": 0})
-        known["free"] = told.f_bavail * told.f_frsize
+        _note(found, path)
+    shared = {*found}
+    volumes = sorted(Path(root, "volumes").glob("*/_data"))[:MOST_VOLUMES]
+    for path in volumes:
+        _note(found, path, volume=path.parent.name)
     for disk, known in found.items():
-        if is_low(known["size"], known["free"]):
+        if not is_low(known["size"], known["free"]):
+            continue
+        if disk in shared:
             takes = sorted(Counting(root, engine, disk).takes(), key=lambda one: -int(one["size"]))
             known["takes"] = [one for one in takes if one["size"] >= WORTH_BYTES][: 4 * MOST]
+        else:
+            known["options"] = _options(engine, known["volume"])
     return list(found.values())
+
+
+def _note(found: dict[int, dict[str, Any]], path: Path, **more: str) -> None:
+    try:
+        disk, told = path.stat().st_dev, os.statvfs(path)
+    except OSError:
+        return
+    known = {"path": str(path), "size": told.f_blocks * told.f_frsize, "free": told.f_bavail * told.f_frsize, **more}
+    found.setdefault(disk, known)
+
+
+def _options(engine: Path, volume: str) -> dict[str, str]:
+    try:
+        told = api.ask(engine, "GET", f"/volumes/{volume}")
+    except (OSError, api.Refused):
+        return {}
+    return {str(key): str(value) for key, value in ((told or {}).get("Options") or {}).items()}
 
 
 class Counting:

@@ -15,6 +15,7 @@ from recovery.planning.findings import (
     ports,
     services,
     units,
+    volumes,
 )
 from recovery.planning.findings.finding import Finding, Kind
 from recovery.swarm.evidence import Evidence, SwarmSeen
@@ -40,6 +41,7 @@ def _found(settings: "Settings", survey: "Survey", looks: Sequence[Evidence]) ->
         yield from layers.judge(seen, leader, swarm)
         yield from units.judge(seen)
     yield from services.judge(leader, swarm, looks)
+    yield from volumes.judge(settings, survey, leader, swarm, looks)
     yield from clocks.judge(looks)
     yield from ports.judge(settings, survey, looks)
     yield from machines.judge(settings, survey, looks)

@@ -39,9 +39,9 @@ SHOWN = 8
 
 
 def judge(seen: Evidence) -> Iterator[Finding]:
-    """A finding for each disk that is low."""
+    """A finding for each disk that is low. Volumes with a file system of their own are for `volumes`."""
     for disk in seen.looked.disks if seen.looked else ():
-        if is_low(disk.size, disk.free):
+        if not disk.volume and is_low(disk.size, disk.free):
             yield _finding(seen.node, disk)
 
 

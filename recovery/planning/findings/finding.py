@@ -15,6 +15,8 @@ class Kind(StrEnum):
     UNIT_FAILED = "unit-failed"
     RESTART_LOOP = "restart-loop"
     UNPLACED = "unplaced"
+    VOLUME_BROKEN = "volume-broken"
+    VOLUME_FULL = "volume-full"
     CERTIFICATE_ENDS = "certificate-ends"
     CLOCK_APART = "clock-apart"
     PORT_CLOSED = "port-closed"
@@ -82,15 +84,20 @@ OBJECTIONS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Run:
-    """A command on a node. ``argv`` that begins with `docker` asks the node's own engine."""
+    """A command on a node, or one of Requorum here if ``node`` is empty. `docker` asks the node's own engine."""
 
     node: str
     argv: tuple[str, ...]
 
     @property
     def text(self) -> str:
-        """The command as a person types it on the node."""
+        """The command as a person types it."""
         return shlex.join(self.argv)
+
+    @property
+    def where(self) -> str:
+        """The command with its node."""
+        return f"on {self.node}: {self.text}" if self.node else self.text
 
 
 @dataclass(frozen=True)
@@ -150,5 +157,5 @@ class Finding:
 
 def on_node(remedy: Remedy, effect: str, *runs: Run, refused: str = "") -> Proposal:
     """A proposal of commands on nodes."""
-    command = "; ".join(f"on {run.node}: {run.text}" for run in runs)
+    command = "; ".join(run.where for run in runs)
     return Proposal(remedy, command, effect, refused, runs)

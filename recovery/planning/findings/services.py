@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from recovery.planning.findings.constraints import is_met, takes_tasks, unmet
 from recovery.planning.findings.finding import Finding, Kind, Proposal, Remedy, Run, on_node
+from recovery.planning.findings.volumes import broken
 from recovery.swarm.evidence import Ended, Evidence, NodeSeen, ServiceSeen, SwarmSeen
 
 LOOP_SECONDS = 600.0
@@ -25,7 +26,7 @@ def judge(leader: str, swarm: SwarmSeen | None, looks: Sequence[Evidence]) -> It
     for service in swarm.services if swarm else ():
         if not NAME.fullmatch(service.name):
             continue
-        if loops(service):
+        if loops(service) and not broken(service):
             yield _loop(leader, service, {one.node: one.hostname for one in nodes}, ended)
         if service.waits:
             yield _waiting(leader, service, nodes)

@@ -94,10 +94,20 @@ def test_after_a_command_that_fails_no_other_runs(wires: Wires, ran: list[Any]) 
 
     cluster = Cluster(console._settings("", None))
     proposal = on_node(Remedy.FREE, "", PRUNE, Run("worker-1", ("false",)), PRUNE)
-    with pytest.raises(CommandFailed, match="were not run") as failed:
-        doctor.carry_out(cluster, proposal, say=lambda _: None)
+    with pytest.raises(CommandFailed, match="Not run: on worker-1") as failed:
+        doctor.carry_out(cluster, proposal, lambda _: 0, say=lambda _: None)
     assert failed.value.node == "worker-1"
     assert [argv[-1] for _, argv in ran] == ["--force", "false"]
+
+
+def test_a_command_of_requorum_among_others_stops_them_too(wires: Wires, ran: list[Any]) -> None:
+    from recovery.cluster import Cluster
+
+    cluster, given = Cluster(console._settings("", None)), []
+    proposal = on_node(Remedy.VOLUME, "", Run("", ("requorum", "data", "take", "rows")), PRUNE)
+    with pytest.raises(CommandFailed, match="exit status 3"):
+        doctor.carry_out(cluster, proposal, lambda words: given.append(tuple(words)) or 3, say=lambda _: None)
+    assert (given, ran) == ([("data", "take", "rows")], [])
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,9 @@ from recovery.swarm import records
 from recovery.swarm.evidence import Looked
 
 T = TypeVar("T")
-SECONDS = 8.0
-"""For a look, which has its own limit (`recovery.onnode.look.SECONDS`), and for the program to get there."""
+SECONDS = 30.0
+"""For a look, which has its own limit (`recovery.onnode.look.SECONDS`), and for its program to get there and start: a
+machine that is very busy takes many seconds to start a program, and is the one that a doctor is asked about."""
 LONGEST = 2000
 """Characters of one text of a look. The answers of DRBD have lines of their own, and are read from the whole text."""
 MOST = 1000

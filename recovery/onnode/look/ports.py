@@ -47,14 +47,14 @@ def look(engine: Path, request: Mapping[str, Any]) -> dict[str, Any]:
     if not peers:
         return {"began": time.time(), "ended": time.time()}
     version = ip_address(peers[0]["path"]).version
+    versions = {version, ip_address(peers[0]["address"]).version}
     large = _overlay_mtu(engine) + VXLAN[version]
     heard: set[tuple[str, int, bool]] = set()
     over = Event()
     began = time.time()
-    listener = Thread(target=_listen, args=(heard, request, version, over), daemon=True)
-    listener.start()
-    sender = Thread(target=_send, args=(request, large, over), daemon=True)
-    sender.start()
+    for one in versions:
+        Thread(target=_listen, args=(heard, request, one, over), daemon=True).start()
+    Thread(target=_send, args=(request, large, over), daemon=True).start()
     with ThreadPoolExecutor(AT_ONCE) as pool:
         tried = [
             pool.submit(_connect, peer["name"], peer["address"], port)
@@ -73,7 +73,7 @@ def look(engine: Path, request: Mapping[str, Any]) -> dict[str, Any]:
         "device": device,
         "mtu": mtu,
         "large": large,
-        "rules": _rules(version, (MANAGERS_PORT, GOSSIP_PORT, int(request["port"]))),
+        "rules": [rule for one in versions for rule in _rules(one, (MANAGERS_PORT, GOSSIP_PORT, int(request["port"])))],
     }
 
 

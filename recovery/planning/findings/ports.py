@@ -87,7 +87,8 @@ def _closed(seen: Evidence, node: Node, port: int, protocol: str, lines: Sequenc
     )
     proposals: tuple[Proposal, ...] = ()
     if rules:
-        program = "iptables" if node.address.version == 4 else "ip6tables"
+        address = node.data_path if port not in (GOSSIP_PORT, MANAGERS_PORT) else node.address
+        program = "iptables" if address.version == 4 else "ip6tables"
         runs = (Run(node.name, (program, "-w", "5", "-D", *shlex.split(rule)[1:])) for rule in rules)
         proposals = (on_node(Remedy.NETWORK, "removes the rules until somebody or a service adds them again", *runs),)
     by_hand = (

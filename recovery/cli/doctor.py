@@ -36,7 +36,6 @@ from recovery.planning.doctor import examine
 from recovery.planning.findings import all as findings
 from recovery.planning.guidance import Guidance, guide
 from recovery.planning.readiness import completed
-from recovery.survey import evidence
 from recovery.swarm.model import Survey
 
 FixOption = Annotated[
@@ -87,10 +86,11 @@ def doctor(
 def examination(cluster: Cluster) -> Examined:
     """What the doctor finds: the nodes are looked at while the survey and S3 are asked."""
     with ThreadPoolExecutor(max_workers=1) as pool:
-        looking = pool.submit(evidence.gather, cluster)
+        looking = pool.submit(operation.look, cluster)
         seen, diagnosis, guidance, known = _examined(cluster)
-        looks = looking.result()
-    found = (*examine(cluster.settings, seen, diagnosis), *findings.judge(cluster.settings, seen, looks, known))
+        looks, buckets = looking.result()
+    settings = cluster.settings
+    found = (*examine(settings, seen, diagnosis), *findings.judge(settings, seen, looks, known, buckets))
     return Examined(diagnosis, found, guidance, known, tuple(findings.unseen(looks)))
 
 

@@ -1,16 +1,28 @@
 """Carries out what the doctor proposes for one finding, on the nodes that it names."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from recovery.cluster import Cluster
 from recovery.errors import CommandFailed, SettingError
 from recovery.node.shell import said
 from recovery.planning.findings.finding import Finding, Proposal, Run
 from recovery.progress import Say
+from recovery.s3 import safety
+from recovery.s3.safety import Safety
+from recovery.survey import evidence
 from recovery.swarm.client import DOCKER
+from recovery.swarm.evidence import Evidence
 
 SECONDS = 600.0
 """For one command: a prune of hundreds of images takes minutes."""
+
+
+def look(cluster: Cluster) -> tuple[tuple[Evidence, ...], tuple[Safety, ...]]:
+    """The looks at all nodes, and what the buckets keep; nothing of buckets if S3 does not answer. Raises: SettingError."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        asked = pool.submit(safety.ask, cluster.hasty.sites)
+        return evidence.gather(cluster), asked.result()
 
 
 def named(findings: tuple[Finding, ...], name: str) -> tuple[Finding, Proposal]:

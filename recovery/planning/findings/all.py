@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from recovery.planning.conditions import Condition
 from recovery.planning.findings import (
+    buckets,
     clocks,
     conditions,
     disks,
@@ -18,6 +19,7 @@ from recovery.planning.findings import (
     volumes,
 )
 from recovery.planning.findings.finding import Finding, Kind
+from recovery.s3.safety import Safety
 from recovery.swarm.evidence import Evidence, SwarmSeen
 
 if TYPE_CHECKING:
@@ -26,11 +28,15 @@ if TYPE_CHECKING:
 
 
 def judge(
-    settings: "Settings", survey: "Survey", looks: Sequence[Evidence], known: Sequence[Condition]
+    settings: "Settings",
+    survey: "Survey",
+    looks: Sequence[Evidence],
+    known: Sequence[Condition],
+    safety: Sequence[Safety] = (),
 ) -> tuple[Finding, ...]:
     """What is wrong beside unhealthy nodes. Of one kind, the findings have the order of the nodes in the settings."""
     order = {kind: number for number, kind in enumerate(Kind)}
-    found = (*_found(settings, survey, looks), *conditions.judge(known))
+    found = (*_found(settings, survey, looks), *conditions.judge(known), *buckets.judge(safety))
     return tuple(sorted(found, key=lambda one: order[one.kind]))
 
 

@@ -29,6 +29,7 @@ class Kind(StrEnum):
     MANAGER_WORKS = "manager-works"
     ONE_ZONE = "one-zone"
     RECOVERY = "recovery"
+    BUCKET_UNSAFE = "bucket-unsafe"
     DRBD = "drbd"
 
 

@@ -29,7 +29,7 @@ def wires(monkeypatch: pytest.MonkeyPatch) -> Iterator[Wires]:
         scene = Theatre(made).stage(Case(3, frozenset()))
         monkeypatch.setattr(console, "_settings", lambda *_: scene.settings)
         low = look("worker-1", disks=(Disk("/", 100 << 30, 1 << 30, (Taking("images", 5 << 30),)),))
-        monkeypatch.setattr(command.evidence, "gather", lambda _: (low,))
+        monkeypatch.setattr(doctor.evidence, "gather", lambda _: (low,))
         yield made
 
 

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from recovery.planning.findings import buckets
 from recovery.planning.findings.finding import Weight
+from recovery.s3.safety import Safety
 from recovery.settings import parse
 from recovery.swarm.evidence import MachineSeen, ServiceSeen, SwarmSeen
 from recovery.swarm.found import SwarmFacts
@@ -124,3 +126,16 @@ def test_two_managers_in_one_zone_beside_a_zone_without_one() -> None:
     assert found.trouble == "m1 and m2 are in zone a, and zone c has no manager"
     assert found.evidence == of.weaknesses
     assert found.weight is Weight.ADVICE
+
+
+@pytest.mark.parametrize(
+    ("versioned", "locked", "told"),
+    [(False, False, True), (True, False, False), (False, True, False), (None, False, False)],
+    ids=["neither", "versioning", "a lock", "not known"],
+)
+def test_a_bucket_that_keeps_nothing_is_told(versioned: bool | None, locked: bool, told: bool) -> None:
+    found = tuple(buckets.judge((Safety("main", "s3://copies at http://s3", versioned, locked),)))
+    assert [one.name for one in found] == (["bucket-unsafe@main-site"] if told else [])
+    if told:
+        assert found[0].weight is Weight.ADVICE
+        assert "--bucket copies " in found[0].proposals[0].command

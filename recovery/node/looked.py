@@ -1,5 +1,6 @@
 """The edge at which a look at a machine becomes a value: typed, and bounded in every list and text."""
 
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar
 
@@ -36,7 +37,7 @@ def _bounded(value: Any) -> Any:
         return line(value[: 4 * LONGEST])[:LONGEST]
     if isinstance(value, tuple):
         return tuple(map(_bounded, value[:MOST]))
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {_bounded(key): _bounded(one) for key, one in list(value.items())[:MOST]}
     if is_dataclass(value) and not isinstance(value, type):
         changed = {one.name: _bounded(getattr(value, one.name)) for one in fields(value) if one.name not in WHOLE}

@@ -24,7 +24,9 @@ COMMANDS = {
     "status": Listed("status", "Show the current state of the cluster.", LOOK),
     "check": Listed("check", "Check whether a recovery from here would work if all managers were lost now.", LOOK),
     "doctor": Listed(
-        "doctor", "List unhealthy nodes and the commands that may repair them, least disruptive first.", LOOK
+        "doctor",
+        "List what is wrong with the nodes and services, and the commands that may repair it, least disruptive first.",
+        LOOK,
     ),
     "agents": Listed("agents", "Show the state of the agent on each manager.", LOOK),
     "reports": Listed("reports", "List the reports of recoveries and other changes of the swarm, or print one.", LOOK),

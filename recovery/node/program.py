@@ -19,9 +19,10 @@ from recovery.swarm import records
 
 SECONDS = 300
 MODULES = (
-    "__init__", "waiting", "swarm/__init__", "swarm/client", "swarm/crc32c", "swarm/protobuf", "swarm/wal",
+    "__init__", "waiting", "swarm/__init__", "swarm/client", "swarm/crc32c", "swarm/limits", "swarm/protobuf", "swarm/wal",
     "onnode/__init__", "onnode/__main__", "onnode/api", "onnode/archive", "onnode/confined", "onnode/copying", "onnode/repair", "onnode/sandbox", "onnode/space",
-    "onnode/process", "onnode/streaming", "onnode/volume",
+    "onnode/process", "onnode/streaming", "onnode/volume", "onnode/look/__init__", "onnode/look/disks", "onnode/look/drbd", "onnode/look/layers", "onnode/look/machine",
+    "onnode/look/output", "onnode/look/ports", "onnode/look/services", "onnode/look/units",
 )  # fmt: skip
 MAIN = "import sys; from recovery.onnode.__main__ import main; sys.exit(main(sys.argv[0], sys.argv[1:]))"
 LOADER = (
@@ -126,6 +127,7 @@ def clear(shell: Shell, folder: str) -> None:
 WORDS = {
     "take": "taking a copy",
     "examine": "examining the raft log",
+    "look": "looking at its state",
     "removable": "looking for what fills the disk",
     "prove": "proving a copy",
     "seal": "encrypting a copy",

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from recovery.swarm.evidence import Looked
+
 
 @dataclass(frozen=True)
 class Taken:
@@ -86,6 +88,7 @@ FORMS: Mapping[str, Any] = {
     "seal": Sealed,
     "prove": Proved,
     "examine": Examined,
+    "look": Looked,
     "removable": tuple[str, ...],
     "receive": Received,
     "take-data": DataTaken,

@@ -55,6 +55,20 @@ def ask(path: Path, method: str, what: str, body: Any = None, *, seconds: float 
     return json.loads(content) if content.startswith((b"{", b"[", b'"')) else None
 
 
+def raw(path: Path, what: str, *, seconds: float = REQUEST_SECONDS) -> bytes:
+    """What the engine answers a GET request with, as it is. Raises: as `ask`."""
+    connection = _Connection(path, seconds)
+    try:
+        connection.request("GET", what)
+        answer = connection.getresponse()
+        content = answer.read()
+    finally:
+        connection.close()
+    if answer.status >= 300:
+        raise Refused(f"GET {what.split('?')[0]}: {content.decode(errors='replace').strip()}")
+    return content
+
+
 def events(path: Path) -> Iterator[bytes]:
     """Yield an empty line when the engine starts to send events, then a line for each change of the swarm.
 

@@ -45,7 +45,7 @@ UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 def removable(root: str) -> list[str]:
     """What may be removed from the disk of the swarm directory, the largest first, and how. Raises: OSError."""
     disk = Path(root, "swarm").stat().st_dev
-    by_docker = list(_by_docker()) if Path(root).stat().st_dev == disk else []
+    by_docker = [(size, DOCKERS[kind]) for size, kind in reclaimable()] if Path(root).stat().st_dev == disk else []
     folders = FOLDERS if by_docker else FOLDERS + DOCKERS_FOLDERS
     found = [*by_docker, *((_taken(root, pattern, disk), what.format(root=root)) for pattern, what in folders)]
     large = sorted(((size, what) for size, what in found if size >= WORTH_BYTES), reverse=True)
@@ -58,17 +58,17 @@ def _taken(root: str, pattern: str, disk: int) -> int:
     return sum(_size(path) for path in found if path.exists() and path.stat().st_dev == disk)
 
 
-def _by_docker() -> Iterator[tuple[int, str]]:
-    """What Docker would give back; nothing if its engine does not answer."""
+def reclaimable(seconds: float | None = None) -> Iterator[tuple[int, str]]:
+    """What Docker would give back, by the types of `docker system df`; nothing if its engine does not answer in time."""
     argv = [*DOCKER, "system", "df", "--format", "{{.Type}}\t{{.Reclaimable}}"]
     try:
-        told = subprocess.run(argv, capture_output=True, text=True, timeout=DOCKER_SECONDS).stdout
+        told = subprocess.run(argv, capture_output=True, text=True, timeout=seconds or DOCKER_SECONDS).stdout
     except (OSError, subprocess.TimeoutExpired):
         return
     for line in told.splitlines():
         kind, _, size = line.partition("\t")
         if kind in DOCKERS and (match := SIZE.match(size)):
-            yield int(float(match[1]) * UNITS[match[2]]), DOCKERS[kind]
+            yield int(float(match[1]) * UNITS[match[2]]), kind
 
 
 def _size(path: Path) -> int:

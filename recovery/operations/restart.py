@@ -13,6 +13,7 @@ from recovery.node.shell import said
 from recovery.node.ssh import Shell
 from recovery.operations import hosts
 from recovery.planning import doctor
+from recovery.planning.findings.finding import NO_QUORUM_LEFT, RECOVER_FIRST
 from recovery.progress import Say
 from recovery.steps import unlock
 from recovery.survey.nodes import stable_survey, survey
@@ -88,9 +89,9 @@ def may_halt(cluster: Cluster, node: Node, doing: str) -> Survey:
         raise Refused(doing, why, remedy="requorum doctor", node=node.name, code="node-unreachable")
     if doctor.awaits_recovery(seen, report):
         remedy = "requorum plan, which shows the recovery and the command that consents to it"
-        raise Refused(doing, doctor.RECOVER_FIRST, remedy=remedy, node=node.name, code="recover-first")
+        raise Refused(doing, RECOVER_FIRST, remedy=remedy, node=node.name, code="recover-first")
     if seen.leader is not None and not survives_outage(node, seen.leader.members, seen.told):
-        why, remedy = f"without it {doctor.NO_QUORUM_LEFT}", "repair the other managers first: requorum doctor"
+        why, remedy = f"without it {NO_QUORUM_LEFT}", "repair the other managers first: requorum doctor"
         raise Refused(doing, why, remedy=remedy, node=node.name, code="quorum-at-risk")
     return seen
 

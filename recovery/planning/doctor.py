@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from recovery.planning.access import advice
 from recovery.planning.diagnosis import Diagnosis, Kind
 from recovery.planning.fencing import heard, start
+from recovery.planning.findings.finding import (
+    NO_FENCE,
+    NO_LEADER,
+    NO_QUORUM_LEFT,
+    NOT_SEEN,
+    RECOVER_FIRST,
+    Finding,
+    Proposal,
+    Remedy,
+)
 from recovery.swarm.machines import Node
 from recovery.swarm.model import ACCESS_FAULTS, LocalState, NodeReport, Reach, Survey
 from recovery.swarm.raft import quorum
@@ -21,58 +28,6 @@ if TYPE_CHECKING:
 
 UNDECIDED = frozenset({Kind.FOREIGN, Kind.FORKED})
 """Diagnoses after which the operator must first decide which swarm a machine belongs to."""
-NO_QUORUM_LEFT = "the quorum would be lost"
-NO_LEADER = "no manager reports a leader, and the swarm may have to be rebuilt from this machine"
-NOT_SEEN = "no manager reports a leader, and Requorum cannot see into every manager that is up"
-NO_FENCE = "requorum:hosts.fence is not set"
-RECOVER_FIRST = "the quorum is lost, a restart does not bring it back, and the swarm is recovered from this machine"
-OBJECTIONS: Mapping[str, str] = {
-    NO_QUORUM_LEFT: "quorum-at-risk",
-    NO_LEADER: "may-hold-swarm",
-    NOT_SEEN: "not-seen",
-    NO_FENCE: "no-fence-command",
-    RECOVER_FIRST: "recover-first",
-}
-"""The code of each reason not to run a command now (`recovery.error_codes`)."""
-
-
-class Remedy(StrEnum):
-    """The kind of a proposal."""
-
-    ACCESS = "access"
-    START = "start"
-    UNLOCK = "unlock"
-    UPDATE = "update"
-    RESTART = "restart"
-    REBOOT = "reboot"
-    REPLACE = "replace"
-    PROMOTE = "promote"
-    FREE = "free"
-    RECOVER = "recover"
-
-
-@dataclass(frozen=True)
-class Proposal:
-    """One command to try, and its effect. ``refused`` says why not to run it now; empty if it may be run."""
-
-    remedy: Remedy
-    command: str
-    effect: str
-    refused: str = ""
-
-    @property
-    def code(self) -> str:
-        """The kind of refusal; empty if the command may be run now."""
-        return OBJECTIONS.get(self.refused, "")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """An unhealthy node, what is wrong with it, and the commands to try, in this order."""
-
-    node: str
-    trouble: str
-    proposals: tuple[Proposal, ...]
 
 
 def examine(settings: Settings, survey: Survey, diagnosis: Diagnosis) -> tuple[Finding, ...]:

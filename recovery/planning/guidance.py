@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from recovery.planning import access
 from recovery.planning.decide import make_plan
 from recovery.planning.diagnosis import Diagnosis, Kind, cause
-from recovery.planning.doctor import Proposal, Remedy, cut_off, examine, fence_command, reconnect, trouble
+from recovery.planning.doctor import cut_off, examine, fence_command, reconnect, trouble
+from recovery.planning.findings.finding import Proposal, Remedy
 from recovery.planning.plan import Plan, Source
 from recovery.swarm.model import NodeReport, Reach, Survey
 from recovery.swarm.raft import quorum

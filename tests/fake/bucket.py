@@ -35,6 +35,9 @@ class FakeS3:
         contents = [{"Key": k, "Size": len(v), "LastModified": now} for k, v in objects if k.startswith(Prefix)]
         yield {"Name": Bucket, "Contents": contents}
 
+    def get_bucket_versioning(self, *, Bucket: str) -> dict[str, str]:
+        return {"Status": "Enabled"}
+
     def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:
         if Key not in self._objects():
             raise ClientError({"Error": {"Code": "NoSuchKey", "Message": Key}}, "GetObject")

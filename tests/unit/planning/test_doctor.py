@@ -13,7 +13,8 @@ from recovery.error_codes import CODES
 from recovery.errors import Refused
 from recovery.operations.rebalance import chosen
 from recovery.planning.diagnosis import Diagnosis, diagnose
-from recovery.planning.doctor import OBJECTIONS, Finding, awaits_recovery, examine, objection, standby, trouble
+from recovery.planning.doctor import awaits_recovery, examine, objection, standby, trouble
+from recovery.planning.findings.finding import OBJECTIONS, Finding
 from recovery.planning.guidance import guide
 from recovery.planning.membership import role_now
 from recovery.steps.votes import not_voting
@@ -135,7 +136,7 @@ def test_proposals(
     assert proposed(*reports) == expected
     seen = make.survey(reports)
     found = diagnose(seen, make.CLUSTER, cluster="lab", copies=True)
-    assert shown.doctor_lines(found, examine(S, seen, found), guide(S, seen, found)) == snapshot
+    assert shown.doctor_lines(shown.Examined(found, examine(S, seen, found), guide(S, seen, found))) == snapshot
 
 
 def test_a_manager_that_votes_and_does_not_report_is_to_be_restarted() -> None:
@@ -266,23 +267,23 @@ def test_json_and_lines_say_the_same() -> None:
     found = diagnose(seen, make.CLUSTER, cluster="lab", copies=True)
     made = examine(S, seen, found)
     guidance = guide(S, seen, found)
-    document = shown.doctor_json(found, made, guidance)
+    document = shown.doctor_json(shown.Examined(found, made, guidance))
     assert document["exitCode"] == DEGRADED
-    text = "\n".join(shown.doctor_lines(found, made, guidance))
+    text = "\n".join(shown.doctor_lines(shown.Examined(found, made, guidance)))
     assert f"next: {document['next']}" in text
     for proposal in document["cases"][0]["proposals"]:
         assert proposal["command"] in text
     well = diagnose(make.healthy(S), make.CLUSTER, cluster="lab", copies=True)
     assert shown.doctor_code(well, guide(S, make.healthy(S), well)) == FINE
-    assert shown.doctor_lines(well, (), guide(S, make.healthy(S), well)) == ("no unhealthy node",)
+    assert shown.doctor_lines(shown.Examined(well, (), guide(S, make.healthy(S), well))) == (shown.HEALTHY,)
 
 
 def test_a_swarm_without_its_managers_is_not_called_well() -> None:
     seen = make.survey([make.gone(manager) for manager in S.managers])
     lost = diagnose(seen, make.CLUSTER, cluster="lab", copies=True)
-    lines = shown.doctor_lines(lost, (), guide(S, seen, lost))
+    lines = shown.doctor_lines(shown.Examined(lost, (), guide(S, seen, lost)))
     assert lines[-1] == "next: requorum plan"
-    assert not any("no unhealthy" in line for line in lines)
+    assert not any(shown.HEALTHY in line for line in lines)
 
 
 WEB, API, AGENT, IDLE = (

@@ -1,0 +1,120 @@
+"""The services of the swarm as a manager lists them, and the containers of services that ended with an error here."""
+
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from recovery.onnode import api
+from recovery.onnode.look import output
+from recovery.onnode.look.layers import SERVICE
+
+MOST_FAILURES = 20
+"""The newest ones of a service."""
+MOST_SERVICES = 1000
+MOST_ENDED = 20
+LOG_LINES = 10
+FAILED = frozenset({"failed", "rejected"})
+WAITS = "pending"
+
+
+def look(engine: Path) -> dict[str, Any]:
+    """Every service with its failed and waiting tasks, and every node with its attributes."""
+    by_service: dict[str, list[Mapping[str, Any]]] = {}
+    for task in api.ask(engine, "GET", "/tasks") or []:
+        by_service.setdefault(task.get("ServiceID", ""), []).append(task)
+    services = (api.ask(engine, "GET", "/services") or [])[:MOST_SERVICES]
+    nodes = api.ask(engine, "GET", "/nodes") or []
+    return {
+        "services": [_service(one, by_service.get(one["ID"], ())) for one in services],
+        "nodes": [_node(one) for one in nodes],
+    }
+
+
+def ended(engine: Path) -> list[dict[str, Any]]:
+    """The containers of services that ended with an error, the newest first, each with the end of its log."""
+    listed = api.ask(engine, "GET", '/containers/json?all=1&filters={"status":["exited","dead"]}') or []
+    found, seen = [], set()
+    for one in listed:
+        service = (one.get("Labels") or {}).get(SERVICE, "")
+        if service and service not in seen and not one.get("Status", "").startswith("Exited (0)"):
+            seen.add(service)  # the engine lists the newest first
+            found.append({"container": one["Id"], "service": service, "lines": _log(engine, one["Id"])})
+    return found[:MOST_ENDED]
+
+
+def _log(engine: Path, container: str) -> list[str]:
+    path = f"/containers/{container}/logs?stdout=1&stderr=1&tail={LOG_LINES}"
+    return output.last("".join(_plain(api.raw(engine, path))))
+
+
+def _plain(stream: bytes) -> Iterator[str]:
+    """The text of a log whose blocks have headers (Docker Engine API: attach, stream format), or that has none."""
+    if not stream.startswith((b"\0\0\0\0", b"\1\0\0\0", b"\2\0\0\0")):
+        yield stream.decode(errors="replace")
+        return
+    at = 0
+    while at + 8 <= len(stream):
+        (size,) = struct.unpack(">I", stream[at + 4 : at + 8])
+        yield stream[at + 8 : at + 8 + size].decode(errors="replace")
+        at += 8 + size
+
+
+def _service(of: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    spec = of.get("Spec") or {}
+    replicated = (spec.get("Mode") or {}).get("Replicated")
+    placement = (spec.get("TaskTemplate") or {}).get("Placement") or {}
+    failed = sorted((one for one in tasks if _state(one) in FAILED), key=lambda one: str(_status(one).get("Timestamp")))
+    waits = [one for one in tasks if _state(one) == WAITS and one.get("DesiredState") in ("running", "ready")]
+    running = {one.get("NodeID", "") for one in tasks if _state(one) == "running"}
+    return {
+        "service": of["ID"],
+        "name": spec.get("Name", ""),
+        "replicas": int((replicated or {}).get("Replicas") or 0),
+        "constraints": list(placement.get("Constraints") or ()),
+        "rolls_back": bool(of.get("PreviousSpec")),
+        "failures": [_failure(one) for one in reversed(failed[-MOST_FAILURES:])],
+        "waits": sorted({str(_status(one).get("Err") or "") for one in waits}),
+        "runs_on": sorted(running - {""}),
+    }
+
+
+def _status(task: Mapping[str, Any]) -> Mapping[str, Any]:
+    return task.get("Status") or {}
+
+
+def _state(task: Mapping[str, Any]) -> str:
+    return str(_status(task).get("State"))
+
+
+def _failure(task: Mapping[str, Any]) -> dict[str, Any]:
+    status = _status(task)
+    # nanoseconds are more than fromisoformat of older versions takes
+    at = datetime.fromisoformat(str(status.get("Timestamp"))[:19]).replace(tzinfo=UTC)
+    return {
+        "task": task.get("ID", ""),
+        "error": str(status.get("Err") or status.get("Message") or "")[: output.WIDTH],
+        "age": max(0.0, (datetime.now(UTC) - at).total_seconds()),
+        "node": task.get("NodeID") or "",
+        "container": (status.get("ContainerStatus") or {}).get("ContainerID") or "",
+    }
+
+
+def _node(of: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes of a node that constraints name (swarmkit, manager/constraint)."""
+    description, spec = of.get("Description") or {}, of.get("Spec") or {}
+    platform, engine = description.get("Platform") or {}, description.get("Engine") or {}
+    attributes = {
+        "node.id": of["ID"],
+        "node.hostname": description.get("Hostname", ""),
+        "node.ip": (of.get("Status") or {}).get("Addr", ""),
+        "node.role": spec.get("Role", ""),
+        "node.platform.os": platform.get("OS", ""),
+        "node.platform.arch": platform.get("Architecture", ""),
+        **{f"node.labels.{key}": value for key, value in (spec.get("Labels") or {}).items()},
+        **{f"engine.labels.{key}": value for key, value in (engine.get("Labels") or {}).items()},
+        "availability": spec.get("Availability", ""),
+        "state": (of.get("Status") or {}).get("State", ""),
+    }
+    return {"node": of["ID"], "hostname": attributes["node.hostname"], "attributes": attributes}

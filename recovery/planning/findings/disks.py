@@ -1,0 +1,83 @@
+"""Disks on which little is free: what takes the space, and what may go without a loss."""
+
+import re
+from collections.abc import Iterator, Mapping
+
+from recovery.planning.findings.finding import Finding, Kind, Proposal, Remedy, Run, on_node
+from recovery.planning.findings.sizes import in_words
+from recovery.swarm.evidence import Disk, Evidence, Taking
+from recovery.swarm.limits import is_low
+
+WORDS: Mapping[str, str] = {
+    "images": "images that no container uses",
+    "build cache": "the build cache",
+    "stopped containers": "containers that do not run, with what they wrote",
+    "volumes": "volumes that no container uses, which may hold data",
+    "volume": "the volume",
+    "registry": "the registry's data in the volume",
+    "layer": "what a container wrote outside its volumes:",
+    "log": "the log of a container:",
+    "journal": "the journal",
+    "packages": "downloaded packages",
+    "former": "former swarm directories",
+    "saved": "safety copies of swarm directories",
+    "spool": "copies that S3 does not have yet",
+}
+"""What takes the space, by the kinds of `recovery.onnode.look.disks`."""
+SAFE: Mapping[str, tuple[str, ...]] = {
+    "build cache": ("docker", "builder", "prune", "--all", "--force"),
+    "images": ("docker", "image", "prune", "--all", "--force"),
+    "journal": ("journalctl", "--vacuum-size=100M"),
+    "packages": ("apt-get", "clean"),
+}
+"""What removes a kind without a loss. No volume, no container and no image in use is among them."""
+LOG = re.compile(r"/[\w./-]+/containers/[0-9a-f]{64}/[0-9a-f]{64}-json\.log")
+"""Only such a file is emptied as a log."""
+WORTH_BYTES = 10 << 20
+"""Less is not worth a command."""
+SHOWN = 8
+
+
+def judge(seen: Evidence) -> Iterator[Finding]:
+    """A finding for each disk that is low. Volumes with a file system of their own are for `volumes`."""
+    for disk in seen.looked.disks if seen.looked else ():
+        if not disk.volume and is_low(disk.size, disk.free):
+            yield _finding(seen.node, disk)
+
+
+def _finding(node: str, disk: Disk) -> Finding:
+    evidence = tuple(_line(one) for one in disk.takes[:SHOWN])
+    trouble = f"the disk with {disk.path} is low: {in_words(disk.free)} of {in_words(disk.size)} are free"
+    return Finding(node, trouble, tuple(_proposals(node, disk)), Kind.DISK_LOW, evidence, detail=disk.path)
+
+
+def _line(one: Taking) -> str:
+    words = WORDS.get(one.kind, "something else")
+    return f"{in_words(one.size)} {words} {one.of}".rstrip()
+
+
+def _proposals(node: str, disk: Disk) -> Iterator[Proposal]:
+    safe = [one for one in disk.takes if one.size >= WORTH_BYTES and _argv(one)]
+    if safe:
+        size = in_words(sum(one.size for one in safe))
+        what = ", ".join(dict.fromkeys(WORDS[one.kind].rstrip(":") for one in safe))
+        effect = f"frees about {size}: {what}. It removes no volume, no container and no image in use"
+        runs = dict.fromkeys(Run(node, _argv(one)) for one in safe)
+        yield on_node(Remedy.FREE, effect, *runs)
+    if any(one.kind == "stopped containers" and one.size >= WORTH_BYTES for one in disk.takes):
+        effect = "removes containers that do not run, with what they wrote. Look at them first: docker ps --all"
+        yield Proposal(Remedy.FREE, f"on {node}: docker container prune", effect)
+    if any(one.kind == "registry" for one in disk.takes):
+        effect = "removes the layers that no image of the registry needs. Nobody may push meanwhile"
+        command = f"on {node}: docker exec REGISTRY registry garbage-collect /etc/docker/registry/config.yml"
+        yield Proposal(Remedy.FREE, command, effect)
+    if not safe:
+        effect = "nothing on it can be removed without a look at what it is"
+        yield Proposal(Remedy.FREE, f"make the disk of {node} larger, or remove what the lines name", effect)
+
+
+def _argv(one: Taking) -> tuple[str, ...]:
+    """What removes it without a loss; empty if nothing does."""
+    if one.kind == "log":
+        return ("truncate", "--size", "0", one.of) if LOG.fullmatch(one.of) and ".." not in one.of else ()
+    return SAFE.get(one.kind, ())

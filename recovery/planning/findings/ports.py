@@ -1,0 +1,146 @@
+"""Ports between nodes that do not pass, in each direction, and packets of overlay networks that are too large for the path."""
+
+import re
+import shlex
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from recovery.planning.findings.clocks import bounds
+from recovery.planning.findings.finding import Finding, Kind, Proposal, Remedy, Run, on_node
+from recovery.swarm.evidence import Evidence, Heard, Ports
+from recovery.swarm.machines import Node
+from recovery.swarm.model import Survey
+
+if TYPE_CHECKING:
+    from recovery.settings import Settings
+
+MANAGERS_PORT, GOSSIP_PORT = 2377, 7946
+OVERLAP_SECONDS = 2.0
+"""Two nodes that listened together for less may have missed each other: a node sends once a second."""
+RULE = re.compile(r"-A INPUT (?:[\w./:,-]+|!)(?: (?:[\w./:,-]+|!))*")
+"""A rule as iptables lists it, without quotes."""
+DEVICE = re.compile(r"[\w.-]{1,15}")
+SHOWN = 6
+ENCAPSULATION = 50
+"""Bytes of VXLAN around a packet."""
+
+
+def judge(settings: "Settings", survey: Survey, looks: Sequence[Evidence]) -> Iterator[Finding]:
+    """Findings of ports, then of packets that are too large."""
+    seen = {one.node: one for one in looks if one.looked and one.looked.ports and survey.of(one.node).in_swarm}
+    nodes = {node.name: node for node in settings.nodes}
+    overlay = (
+        survey.leader.swarm.data_path_port if survey.leader and survey.leader.swarm else settings.swarm.data_path_port
+    )
+    closed: dict[tuple[str, int, str], list[str]] = {}
+    for source, target in _pairs(seen, nodes):
+        for port, protocol, why in _untaken(seen[source], nodes[target], survey):
+            closed.setdefault((target, port, protocol), []).append(f"from {source}: {why}")
+        if _listened_together(seen[source], seen[target]):
+            for port in (GOSSIP_PORT, overlay):
+                if Heard(source, port, large=False) not in _ports(seen[target]).heard:
+                    closed.setdefault((target, port, "udp"), []).append(f"from {source}: no packet arrives")
+    for (target, port, protocol), lines in sorted(closed.items()):
+        yield _closed(seen[target], nodes[target], port, protocol, lines)
+    yield from _too_large(seen, nodes, overlay)
+
+
+def _pairs(seen: Mapping[str, Evidence], nodes: Mapping[str, Node]) -> Iterator[tuple[str, str]]:
+    """Each node with each other that tried each other: those of one family of addresses."""
+    for source in seen:
+        for target in seen:
+            if source != target and nodes[source].address.version == nodes[target].address.version:
+                yield source, target
+
+
+def _ports(of: Evidence) -> Ports:
+    assert of.looked
+    assert of.looked.ports
+    return of.looked.ports
+
+
+def _untaken(source: Evidence, target: Node, survey: Survey) -> Iterator[tuple[int, str, str]]:
+    """The TCP ports of a node that another one could not reach. A worker has no port of managers."""
+    for one in _ports(source).untaken:
+        manages = survey.of(target.name).raft and target.role == "manager"
+        if one.peer == target.name and (one.port == GOSSIP_PORT or (one.port == MANAGERS_PORT and manages)):
+            yield one.port, "tcp", one.why
+
+
+def _listened_together(one: Evidence, other: Evidence) -> bool:
+    """Whether both listened at the same time for long enough, by this machine's clock, as far as that is sure."""
+    begins, ends = [], []
+    for seen in (one, other):
+        low, high = bounds(seen)
+        begins.append(_ports(seen).began - low)
+        ends.append(_ports(seen).ended - high)
+    return min(ends) - max(begins) >= OVERLAP_SECONDS
+
+
+def _closed(seen: Evidence, node: Node, port: int, protocol: str, lines: Sequence[str]) -> Finding:
+    rules = tuple(rule for rule in _ports(seen).rules if _closes(rule, port, protocol))
+    more = (f"and from {len(lines) - SHOWN} more",) if len(lines) > SHOWN else ()
+    evidence = (*lines[:SHOWN], *more, *(f"its firewall has the rule {rule}" for rule in rules))
+    trouble = (
+        f"{port}/{protocol} of {node.name} does not pass from {len(lines)} other node{'s' if len(lines) > 1 else ''}"
+    )
+    proposals: tuple[Proposal, ...] = ()
+    if rules:
+        address = node.data_path if port not in (GOSSIP_PORT, MANAGERS_PORT) else node.address
+        program = "iptables" if address.version == 4 else "ip6tables"
+        runs = (Run(node.name, (program, "-w", "5", "-D", *shlex.split(rule)[1:])) for rule in rules)
+        proposals = (on_node(Remedy.NETWORK, "removes the rules until somebody or a service adds them again", *runs),)
+    by_hand = (
+        f"let {port}/{protocol} to {node.address} pass, in the firewalls of the nodes and of the network between them"
+    )
+    found = (*proposals, Proposal(Remedy.NETWORK, by_hand, "lets the nodes reach each other"))
+    return Finding(node.name, trouble, found, Kind.PORT_CLOSED, evidence, detail=f"{port}/{protocol}")
+
+
+def _closes(rule: str, port: int, protocol: str) -> bool:
+    """Whether a rule is one that the operator may remove, and is about that port."""
+    words = rule.replace(",", " ").split()
+    return bool(RULE.fullmatch(rule)) and str(port) in words and protocol in words
+
+
+def _too_large(seen: Mapping[str, Evidence], nodes: Mapping[str, Node], overlay: int) -> Iterator[Finding]:
+    """A finding for each node with a device that is too small, and one if only the path is."""
+    lost = [
+        (source, target)
+        for source, target in _pairs(seen, nodes)
+        if Heard(source, overlay, large=False) in _ports(seen[target]).heard
+        and Heard(source, overlay, large=True) not in _ports(seen[target]).heard
+    ]
+    small = {name for pair in lost for name in pair if 0 < _ports(seen[name]).mtu < _ports(seen[name]).large}
+    usual = Counter(_ports(one).mtu for one in seen.values() if _ports(one).mtu).most_common(1)
+    for name in [name for name in seen if name in small]:
+        found = _ports(seen[name])
+        trouble = (
+            f"packets of overlay networks have {found.large} bytes, and its device {found.device} takes {found.mtu}"
+        )
+        evidence = tuple(
+            f"{source} to {target}: a small packet arrives, a large one does not" for source, target in lost
+        )
+        proposals = tuple(_of_small(name, found, usual[0][0]))
+        yield Finding(name, trouble, proposals, Kind.MTU_SMALL, evidence[:SHOWN], detail=found.device)
+    between = [pair for pair in lost if not small & {*pair}]
+    if between:
+        large = max(_ports(seen[name]).large for pair in between for name in pair)
+        trouble = f"packets of overlay networks have {large} bytes, and do not pass between some nodes"
+        evidence = tuple(f"{source} to {target}" for source, target in between[:SHOWN])
+        yield Finding("network", trouble, (_smaller_networks("what passes"),), Kind.MTU_SMALL, evidence)
+
+
+def _of_small(name: str, found: Ports, usual: int) -> Iterator[Proposal]:
+    if usual >= found.large and DEVICE.fullmatch(found.device):
+        argv = ("ip", "link", "set", "dev", found.device, "mtu", str(usual))
+        yield on_node(
+            Remedy.NETWORK, f"gives the device the {usual} bytes of the other nodes, until it restarts", Run(name, argv)
+        )
+    yield _smaller_networks(str(found.mtu - ENCAPSULATION))
+
+
+def _smaller_networks(mtu: str) -> Proposal:
+    command = f"make the overlay networks again: docker network create --opt com.docker.network.driver.mtu={mtu} …"
+    return Proposal(Remedy.NETWORK, command, "lets their packets pass. Services must be taken off a network first")

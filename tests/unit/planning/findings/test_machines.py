@@ -1,0 +1,141 @@
+"""Machines and managers: each limit from both sides."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from recovery.planning.findings import buckets
+from recovery.planning.findings.finding import Weight
+from recovery.s3.safety import Safety
+from recovery.settings import parse
+from recovery.swarm.evidence import MachineSeen, ServiceSeen, SwarmSeen
+from recovery.swarm.found import SwarmFacts
+from recovery.swarm.model import Survey
+from recovery.swarm.on_node import Chain, OnNode
+from tests.unit import factories as make
+from tests.unit.planning.findings.looks import HEALTHY, judged, look, named, only
+
+GIB = 1 << 30
+DAY = 86400.0
+FINE = MachineSeen(8 * GIB, 4 * GIB, 0, 0, 0.0, GIB >> 2, GIB >> 4, 40 * DAY, 90 * DAY)
+
+
+def surveyed(name: str, **changes: Any) -> Survey:
+    """The healthy survey, in which one report is different."""
+    reports = tuple(replace(one, **changes) if one.node.name == name else one for one in HEALTHY.reports)
+    return replace(HEALTHY, reports=reports)
+
+
+def machine(node: str = "manager-b", **changes: Any) -> list[str]:
+    return named(look(node, machine=replace(FINE, **changes)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "names"),
+    [
+        ({}, []),
+        ({"available": GIB >> 1}, ["memory-low@manager-b"]),
+        ({"pressure": 6.0}, ["memory-low@manager-b"]),
+        ({"swapped": GIB}, []),
+        ({"swapped": GIB, "pressure": 0.1}, ["memory-low@manager-b"]),
+        ({"wal": 2 * GIB}, ["raft-large@manager-b:log"]),
+        ({"snapshots": GIB}, ["raft-large@manager-b:snapshots"]),
+        ({"certificate_left": 8 * DAY}, ["certificate-ends@manager-b"]),
+        ({"certificate_left": 10 * DAY}, []),
+        ({"certificate_left": 0.0}, ["certificate-ends@manager-b"]),
+        ({"certificate_left": None}, []),
+    ],
+)
+def test_limits_of_a_manager(changes: dict[str, Any], names: list[str]) -> None:
+    assert machine(**changes) == names
+
+
+def test_a_worker_may_be_full_of_work() -> None:
+    assert machine("worker-1", available=1, wal=9 * GIB) == []
+
+
+def test_a_certificate_is_renewed_by_a_restart_that_asks_for_the_quorum() -> None:
+    found = only(look("manager-b", machine=replace(FINE, certificate_left=0.0)))
+    assert found.proposals[0].own == ("restart", "manager-b")
+
+
+def test_a_long_log_under_rare_snapshots_is_shortened() -> None:
+    facts = SwarmFacts({"Raft": {"SnapshotInterval": 100_000}})
+    found = only(look("manager-b", machine=replace(FINE, wal=2 * GIB)), survey=surveyed("manager-a", swarm=facts))
+    assert found.proposals[0].runs[0].text == "docker swarm update --snapshot-interval 10000"
+    assert found.evidence == ("the swarm makes a snapshot every 100000 entries",)
+
+
+GONE = OnNode(firewall=True, at_boot=True, ipv4=Chain.MISSING, ipv6=Chain.UNUSED)
+
+
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        (GONE, True),
+        (replace(GONE, ipv4=Chain.LATE), True),
+        (replace(GONE, ipv4=Chain.OK), False),
+        (replace(GONE, ipv4=Chain.OK, at_boot=False), True),
+        (replace(GONE, ipv4=Chain.BUSY), False),
+        (replace(GONE, firewall=False), False),
+    ],
+    ids=["gone", "late", "in place", "not at boot", "busy", "never installed"],
+)
+def test_rules_that_are_gone_are_put_back(found: OnNode, told: bool) -> None:
+    survey = surveyed("worker-1", on_node=found)
+    assert named(survey=survey) == (["firewall-gone@worker-1"] if told else [])
+    if told:
+        runs = [run.text for run in judged(survey=survey)[0].proposals[0].runs]
+        assert runs == ["systemctl enable requorum-firewall.service", "systemctl restart requorum-firewall.service"]
+
+
+def test_engines_of_two_releases_are_told_as_advice() -> None:
+    found = only(survey=surveyed("worker-1", engine="28.5.2"))
+    assert (found.name, found.weight) == ("engines-apart@cluster", Weight.ADVICE)
+    assert found.evidence[1] == "28.5: worker-1"
+    assert named(survey=surveyed("worker-1", engine="20.10.5")) == []
+
+
+def test_many_managers_are_told() -> None:
+    many = make.settings(9)
+    assert "managers-many@cluster" in named(of=many, survey=make.healthy(many))
+    assert "managers-many@cluster" not in named(of=make.settings(7), survey=make.healthy(make.settings(7)))
+
+
+def working(*, availability: str = "active", node: str = "id-manager-a") -> list[str]:
+    members = tuple(
+        replace(one, availability=availability if one.node_id == "id-manager-a" else one.availability)
+        for one in HEALTHY.reports[0].members
+    )
+    swarm = SwarmSeen((ServiceSeen("1", "web", 1, runs_on=(node,)),))
+    return named(look("manager-a", swarm=swarm), survey=surveyed("manager-a", members=members))
+
+
+def test_a_manager_that_runs_tasks_is_told() -> None:
+    assert working() == ["manager-works@manager-a"]
+    assert working(availability="drain") == []
+    assert working(node="id-worker-1") == []
+
+
+def test_two_managers_in_one_zone_beside_a_zone_without_one() -> None:
+    managers = [{"name": f"m{n}", "address": f"10.77.{n}.1", "zone": zone} for n, zone in enumerate(("a", "a", "b"), 1)]
+    workers = [{"name": "w1", "address": "10.77.9.1", "zone": "c"}]
+    of = parse(make.raw(managers=managers, workers=workers, clusterId=make.CLUSTER, zones=["a", "b", "c"]))
+    (found,) = (one for one in judged(of=of, survey=make.healthy(of)) if one.kind == "one-zone")
+    assert found.trouble == "m1 and m2 are in zone a, and zone c has no manager"
+    assert found.evidence == of.weaknesses
+    assert found.weight is Weight.ADVICE
+
+
+@pytest.mark.parametrize(
+    ("versioned", "locked", "told"),
+    [(False, False, True), (True, False, False), (False, True, False), (None, False, False)],
+    ids=["neither", "versioning", "a lock", "not known"],
+)
+def test_a_bucket_that_keeps_nothing_is_told(versioned: bool | None, locked: bool, told: bool) -> None:
+    found = tuple(buckets.judge((Safety("main", "s3://copies at http://s3", versioned, locked),)))
+    assert [one.name for one in found] == (["bucket-unsafe@main-site"] if told else [])
+    if told:
+        assert found[0].weight is Weight.ADVICE
+        assert "--bucket copies " in found[0].proposals[0].command

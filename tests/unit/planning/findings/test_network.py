@@ -1,0 +1,171 @@
+"""Clocks, ports and packets: what is sure is told, and what is not sure is not."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recovery.planning.findings import all as findings
+from recovery.planning.findings.clocks import LIMIT_SECONDS, bounds
+from recovery.swarm.evidence import Evidence, Heard, Looked, MachineSeen, Ports, Untaken
+from tests.unit import factories as make
+from tests.unit.planning.findings.looks import AT, HEALTHY, NAMES, S, look, named, only
+
+OVERLAY, GOSSIP = 4789, 7946
+
+
+def clock(name: str, ahead: float, *, early: float = 0.5, late: float = 0.5, **machine: Any) -> Evidence:
+    """A look at a node whose clock is ahead, begun and ended some seconds after and before ours."""
+    told = Looked(AT + early + ahead, AT + 6 - late + ahead, machine=MachineSeen(8 << 30, 4 << 30, 0, 0, **machine))
+    return Evidence(name, AT, AT + 6, told)
+
+
+@given(st.floats(-1e6, 1e6), st.floats(0, 2), st.floats(0, 2))
+def test_the_difference_of_a_clock_is_within_its_bounds(ahead: float, early: float, late: float) -> None:
+    low, high = bounds(clock("a", ahead, early=early, late=late))
+    assert low - 1e-3 <= ahead <= high + 1e-3
+
+
+@pytest.mark.parametrize(
+    ("ahead", "told"),
+    [
+        (0.0, ""),
+        (4.0, ""),
+        (60.0, "its clock is 60 s ahead of most others"),
+        (-60.0, "its clock is 60 s behind most others"),
+    ],
+)
+def test_a_clock_that_is_surely_apart_is_told(ahead: float, told: str) -> None:
+    looks = [clock(name, ahead if name == "worker-1" else 0.0) for name in NAMES]
+    if not told:
+        assert named(*looks) == []
+        return
+    found = only(*looks)
+    assert (found.name, found.trouble) == ("clock-apart@worker-1", told)
+    assert found.fix is None
+
+
+@pytest.mark.parametrize(
+    ("unit", "command"),
+    [
+        ("chrony.service", "chronyc makestep"),
+        ("systemd-timesyncd.service", "systemctl restart -- systemd-timesyncd.service"),
+    ],
+)
+def test_a_clock_is_set_by_the_unit_that_keeps_it(unit: str, command: str) -> None:
+    looks = [clock(name, 60.0 if name == "worker-1" else 0.0, clock_unit=unit) for name in NAMES]
+    assert only(*looks).proposals[0].runs[0].text == command
+
+
+def test_the_clock_of_this_machine_is_told_if_all_nodes_disagree_with_it() -> None:
+    found = only(*(clock(name, LIMIT_SECONDS * 10) for name in NAMES))
+    assert found.name == "clock-apart@this-machine"
+    assert "50 s behind" in found.trouble
+
+
+def open_ports(name: str, **given: Any) -> Ports:
+    """What a node hears where everything passes."""
+    others = [one for one in NAMES if one != name]
+    heard = tuple(
+        Heard(one, port, large)
+        for one in others
+        for port, large in ((GOSSIP, False), (OVERLAY, False), (OVERLAY, True))
+    )
+    told = {"heard": heard, "device": "eth0", "mtu": 1500, "large": 1500, **given}
+    return Ports(AT + 1, AT + 5, **told)
+
+
+def network(**ports: Ports) -> tuple[Evidence, ...]:
+    given = {name.replace("_", "-"): one for name, one in ports.items()}
+    return tuple(look(name, ports=given.get(name, open_ports(name))) for name in NAMES)
+
+
+def without(name: str, *lost: tuple[str, int, bool], **given: Any) -> Ports:
+    kept = open_ports(name)
+    heard = tuple(one for one in kept.heard if (one.peer, one.port, one.large) not in lost)
+    return replace(kept, heard=heard, **given)
+
+
+def test_ports_that_pass_are_nothing() -> None:
+    assert named(*network()) == []
+
+
+def test_a_udp_port_that_a_rule_closes_is_told_with_the_rule_and_opened() -> None:
+    lost = [(name, OVERLAY, large) for name in NAMES for large in (True, False)]
+    rules = ("-A INPUT -p udp -m udp --dport 4789 -j DROP", "-A INPUT -p tcp -m tcp --dport 7946 -j DROP")
+    found = only(*network(manager_b=without("manager-b", *lost, rules=rules)))
+    assert found.name == "port-closed@manager-b:4789/udp"
+    assert found.trouble == "4789/udp of manager-b does not pass from 4 other nodes"
+    assert found.evidence[-1] == f"its firewall has the rule {rules[0]}"
+    assert [run.text for run in found.proposals[0].runs] == [
+        "iptables -w 5 -D INPUT -p udp -m udp --dport 4789 -j DROP"
+    ]
+
+
+def test_each_direction_is_told_by_itself() -> None:
+    found = only(*network(worker_1=without("worker-1", ("worker-2", GOSSIP, False))))
+    assert found.name == "port-closed@worker-1:7946/udp"
+    assert found.evidence == ("from worker-2: no packet arrives",)
+    assert found.fix is None
+
+
+@pytest.mark.parametrize(
+    ("untaken", "names"),
+    [
+        (Untaken("manager-b", 2377, "timed out"), ["port-closed@manager-b:2377/tcp"]),
+        (Untaken("manager-b", 7946, "Connection refused"), ["port-closed@manager-b:7946/tcp"]),
+        (Untaken("worker-2", 2377, "Connection refused"), []),
+        (Untaken("manager-b", 22, "Connection refused"), []),
+    ],
+)
+def test_a_tcp_port_that_takes_no_connection_is_told(untaken: Untaken, names: list[str]) -> None:
+    assert named(*network(worker_1=open_ports("worker-1", untaken=(untaken,)))) == names
+
+
+def test_nodes_that_did_not_listen_together_say_nothing_of_udp() -> None:
+    late = replace(open_ports("worker-1"), began=AT + 4.5, ended=AT + 8.5, heard=())
+    assert named(*network(worker_1=late)) == []
+
+
+def test_a_node_in_no_swarm_says_nothing() -> None:
+    reports = [make.empty(one.node) if one.node.name == "worker-1" else one for one in HEALTHY.reports]
+    looks = network(worker_1=replace(open_ports("worker-1"), heard=()))
+    assert findings.judge(S, make.survey(reports), looks, ()) == ()
+
+
+def test_a_rule_that_is_none_is_never_run() -> None:
+    lost = [(name, OVERLAY, large) for name in NAMES for large in (True, False)]
+    for rule in (
+        "-A INPUT -p udp --dport 4789 $(reboot) -j DROP",
+        "-F INPUT udp 4789 -j DROP",
+        "-A OUTPUT -p udp --dport 4789 -j DROP",
+    ):
+        assert only(*network(manager_b=without("manager-b", *lost, rules=(rule,)))).fix is None
+
+
+def test_a_device_that_is_too_small_is_given_the_size_of_the_others() -> None:
+    lost = [(name, OVERLAY, True) for name in NAMES]
+    others = {
+        name.replace("-", "_"): without(name, ("worker-1", OVERLAY, True)) for name in NAMES if name != "worker-1"
+    }
+    found = only(*network(worker_1=without("worker-1", *lost, mtu=1400), **others))
+    assert found.name == "mtu-small@worker-1:eth0"
+    assert found.proposals[0].runs[0].text == "ip link set dev eth0 mtu 1500"
+    assert "mtu=1350" in found.proposals[1].command
+
+
+def test_a_path_that_is_too_small_is_told_without_a_node() -> None:
+    found = only(*network(worker_1=without("worker-1", ("worker-2", OVERLAY, True))))
+    assert found.name == "mtu-small@network"
+    assert found.evidence == ("worker-2 to worker-1",)
+
+
+def test_where_all_devices_are_small_the_networks_must_change() -> None:
+    every = {
+        name.replace("-", "_"): without(name, *((one, OVERLAY, True) for one in NAMES), mtu=1400) for name in NAMES
+    }
+    found = findings.judge(S, HEALTHY, network(**every), ())
+    assert {one.name for one in found} == {f"mtu-small@{name}:eth0" for name in NAMES}
+    assert all(one.fix is None for one in found)

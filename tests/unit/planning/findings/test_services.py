@@ -1,0 +1,124 @@
+"""Services that restart or wait: the error whole, the log, and the constraint that nobody meets."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recovery.planning.findings.constraints import is_met, unmet
+from recovery.swarm.evidence import Ended, Failure, NodeSeen, ServiceSeen, SwarmSeen
+from tests.unit.planning.findings.looks import look, named, only
+
+LONG = "task: non-zero exit (3): " + "no such table " * 40
+
+
+def node(name: str, **attributes: str) -> NodeSeen:
+    told = {"node.hostname": name, "availability": "active", "state": "ready", "node.role": "worker"}
+    return NodeSeen(f"id-{name}", name, {**told, **{key.replace("_", "."): value for key, value in attributes.items()}})
+
+
+NODES = (
+    node("worker-1", node_labels_disk="hdd", node_ip="10.77.1.21"),
+    node("worker-2", node_labels_zone="b", node_ip="10.77.2.22"),
+    replace(
+        node("manager-a"), attributes={**node("manager-a", node_labels_disk="ssd").attributes, "availability": "drain"}
+    ),
+)
+
+
+def failures(*ages: float, error: str = LONG) -> tuple[Failure, ...]:
+    return tuple(Failure(f"t{age}", error, age, "id-worker-1", "c1") for age in ages)
+
+
+WEB = ServiceSeen("1", "web", 3, rolls_back=True, failures=failures(5, 15, 25))
+
+
+def seen(service: ServiceSeen) -> SwarmSeen:
+    return SwarmSeen((service,), NODES)
+
+
+def test_a_loop_is_told_with_its_whole_error_and_its_log() -> None:
+    ended = (Ended("c1", "web", ("begins", "no such table users")), Ended("c2", "api", ("fine",)))
+    found = only(look("manager-a", swarm=seen(WEB)), look("worker-1", ended_tasks=ended))
+    assert found.name == "restart-loop@web"
+    assert (
+        found.trouble
+        == "service web restarts again and again: 3 tasks failed in 10 minutes on worker-1, the last one 5 s ago"
+    )
+    assert found.evidence == (LONG, "its log: begins", "its log: no such table users")
+    assert [one.runs[0].text for one in found.proposals[:2]] == [
+        "docker service rollback --detach web",
+        "docker service scale --detach web=0",
+    ]
+    assert found.fix is found.proposals[0]
+
+
+@pytest.mark.parametrize(
+    "ages",
+    [(5, 15), (5, 700, 800), (), (60, 65, 70)],
+    ids=["twice", "once today", "never", "it ended a minute ago"],
+)
+def test_a_few_failures_are_no_loop(ages: tuple[float, ...]) -> None:
+    assert named(look("manager-a", swarm=seen(replace(WEB, failures=failures(*ages))))) == []
+
+
+def test_a_slow_loop_is_one() -> None:
+    assert named(look("manager-a", swarm=seen(replace(WEB, failures=failures(170, 350, 530))))) == ["restart-loop@web"]
+
+
+def test_a_global_service_that_never_was_updated_is_left_to_a_person() -> None:
+    service = replace(WEB, replicas=0, rolls_back=False)
+    assert only(look("manager-a", swarm=seen(service))).fix is None
+
+
+def test_a_service_with_no_name_of_an_engine_is_nothing() -> None:
+    assert named(look("manager-a", swarm=seen(replace(WEB, name="--all; x")))) == []
+
+
+def waiting(*constraints: str) -> ServiceSeen:
+    return ServiceSeen(
+        "1", "web", 1, constraints, waits=("no suitable node (scheduling constraints not satisfied on 5 nodes)",)
+    )
+
+
+def test_the_constraint_that_nobody_meets_is_named_and_taken_off() -> None:
+    found = only(look("manager-a", swarm=seen(waiting("node.labels.disk == ssd", "node.role==worker"))))
+    assert found.name == "unplaced@web"
+    assert found.trouble.endswith("no node that is Ready and active meets node.labels.disk == ssd")
+    remove, label = found.proposals
+    assert remove.runs[0].text == "docker service update --detach --constraint-rm 'node.labels.disk == ssd' web"
+    assert label.command == "on manager-a: docker node update --label-add disk=ssd worker-1 | worker-2"
+    assert not label.runs
+
+
+def test_constraints_that_no_node_meets_together_are_told() -> None:
+    found = only(look("manager-a", swarm=seen(waiting("node.labels.disk==hdd", "node.labels.zone==b"))))
+    assert "no node meets all of" in found.trouble
+    assert found.fix is None
+
+
+def test_a_service_that_no_node_has_room_for_is_left_to_a_person() -> None:
+    service = replace(waiting(), waits=("no suitable node (insufficient resources on 2 nodes)",))
+    found = only(look("manager-a", swarm=seen(service)))
+    assert found.evidence == service.waits
+    assert found.fix is None
+
+
+@pytest.mark.parametrize(
+    ("constraint", "met"),
+    [
+        ("node.labels.disk==hdd", True), ("node.labels.disk!=hdd", False), ("node.labels.disk == HDD", True),
+        ("node.labels.none==x", False), ("node.labels.none!=x", True), ("node.hostname==worker-1", True),
+        ("node.ip==10.77.1.0/24", True), ("node.ip==10.77.2.22", False), ("node.ip==nonsense", False), ("???", True),
+    ],
+)  # fmt: skip
+def test_a_constraint_is_read_as_the_swarm_reads_it(constraint: str, met: bool) -> None:
+    assert is_met(constraint, NODES[0]) is met
+
+
+@given(st.lists(st.text(max_size=30), max_size=4))
+def test_whatever_is_lacking_is_one_of_the_constraints(constraints: list[str]) -> None:
+    lacking, apart = unmet(constraints, NODES)
+    assert {*lacking} <= {*constraints}
+    assert apart or not lacking

@@ -103,9 +103,14 @@ def opened(
 ) -> "Iterator[Cluster]":
     """The cluster of a stack, within `ended`."""
     with ended(as_json=as_json, interrupted=interrupted):
-        from recovery.cluster import Cluster
+        yield cluster_of(stack, config_file)
 
-        yield Cluster(_settings(stack, config_file))
+
+def cluster_of(stack: str, config_file: Path | None) -> "Cluster":
+    """The cluster of a stack. Raises: SettingError."""
+    from recovery.cluster import Cluster
+
+    return Cluster(_settings(stack, config_file))
 
 
 @contextmanager

@@ -68,6 +68,7 @@ def preview_job(
     with ended():
         try:
             stack_files.require_plain(file)
+            stack_files.require_within(file, stack_file(name, None))
             status, text, changes = _previewed(job, name, file, resources=resources or drift, drift=drift)
         except RequorumError as error:
             if drift and error.code in updating.BUSY:

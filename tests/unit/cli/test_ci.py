@@ -79,6 +79,22 @@ def test_a_stack_file_with_a_mistake_gets_a_comment_that_names_it(
     assert "manager-a has no address" in comment["body"]
 
 
+def test_a_request_that_names_commands_is_not_previewed(stage: Any, forge: FakeForge) -> None:
+    _, project = stage(Case(3, NOBODY))
+    theirs = project.folder / "request" / PATH
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text(FILE + '  requorum:hosts: {driver: existing, presence: [sh, -c, "touch owned"]}\n')
+    done = project.job("preview", "--config-file", str(theirs), request=7)
+    assert done.exit_code == 1
+    (comment,) = forge.comments.values()
+    assert "it changes requorum:hosts" in comment["body"]
+    assert "code: request-not-previewed" in comment["body"]
+    assert (project.pulumi, (project.folder / "owned").exists()) == ("", False)
+    theirs.write_text(FILE + "  requorum:zones: [a, b, c]\n")
+    assert project.job("preview", "--config-file", str(theirs), request=7).exit_code == 0
+    assert len(forge.comments) == 1
+
+
 def test_a_healthy_swarm_is_left_alone(stage: Any, forge: FakeForge) -> None:
     _, project = stage(Case(3, NOBODY))
     assert project.job("watch", "--heal").exit_code == 0

@@ -1,4 +1,4 @@
-"""The policy pack: `pulumi up --policy-pack policy`. docs/policy.md explains it."""
+"""The policy pack: `pulumi up --policy-pack policy/start`. docs/policy.md explains it."""
 
 from pulumi_policy import (
     EnforcementLevel,

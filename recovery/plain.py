@@ -1,7 +1,7 @@
 """Text that somebody else wrote, as it may be shown.
 
 Host names, keys in S3, words of other operators and the output of commands reach terminals, logs, pages and notifications.
-They must not move a cursor, hide a line, turn text around or become markup. The edges that show text filter it here, once.
+They must not move a cursor, hide a line, turn text around, become markup or command the runner of a job. The edges that show text filter it here, once.
 """
 
 import re
@@ -16,15 +16,17 @@ ESCAPES = re.compile(
 HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co"})
 """Categories of characters that show nothing: controls, formats (also those that turn text around), half and private ones."""
 BREAKS = frozenset({"Zl", "Zp"})
+COMMAND = re.compile(r"^(?P<indent>[^\S\n]*):(?=:[A-Za-z][\w-]*(?:[^\S\n][^\n]*)?::)|##(?=\[)", re.M)
+"""What a runner of GitHub or Gitea takes for a command: `::name …::` at the beginning of a line, and `##[name]` anywhere in it."""
 MARKDOWN = re.compile(r"[\\`*\[\]<>|]|(?<![^\W_])_|_(?![^\W_])")
 """What Markdown may read as markup within a line."""
 
 
 def plain(text: str) -> str:
-    """The text without what is no text. Its line feeds stay."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(map(_shown, ESCAPES.sub("", text)))
+    """The text without what is no text. Its line feeds stay, and a space is in what a runner would take for a command."""
+    if not (text.isascii() and text.isprintable()):
+        text = "".join(map(_shown, ESCAPES.sub("", text)))
+    return COMMAND.sub(r"\g<0> ", text) if "::" in text or "##[" in text else text
 
 
 def line(text: str) -> str:

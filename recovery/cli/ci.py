@@ -2,22 +2,35 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from recovery.cli.cluster import why_refused
-from recovery.cli.console import FileOption, StackOption, app, err, examples, fail, opened, out, say, show, stack_file
+from recovery.cli.console import (
+    FileOption,
+    StackOption,
+    app,
+    cluster_of,
+    ended,
+    err,
+    examples,
+    fail,
+    opened,
+    out,
+    say,
+    show,
+    stack_file,
+)
 from recovery.cli.job import FOLDER, Job, status_of
 from recovery.cli.show import cluster as show_cluster
 from recovery.cli.show.contract import DEGRADED, ERROR, FINE, LOST
 from recovery.cli.show.plan import plan_json
-from recovery.cli.status import look, shown
 from recovery.cli.status import status_of as cluster_status
 from recovery.cluster import Cluster
-from recovery.errors import Refused, RequorumError, SettingError
+from recovery.errors import RequorumError
 from recovery.forge import publish
 from recovery.forge.forge import Forge
 from recovery.operations import pulumi, pulumi_locks, stack_files, updating, watch
@@ -25,18 +38,12 @@ from recovery.operations.assess import assess
 from recovery.operations.page.markdown import as_markdown
 from recovery.pipeline.locks import LONGEST_JOB
 from recovery.pipeline.markdown import marker
-from recovery.pipeline.picture import Picture, Resources, consent, failed, issue, preview
-from recovery.pipeline.watching import Act, Rules, Seen, decide
-from recovery.planning.plan import Plan, Refusal
+from recovery.pipeline.picture import Resources, failed, preview
 
 FolderOption = Annotated[Path, typer.Option("--artifacts", help="The folder for the job's files.")]
-HealOption = Annotated[
-    bool, typer.Option("--heal", envvar="REQUORUM_HEAL", help="Carry out plans that need no consent.")
-]
-AtMostOption = Annotated[int, typer.Option(min=1, help="How many times an hour --heal begins.")]
 WaitOption = Annotated[int, typer.Option(min=0, help="Minutes to wait for another update of the stack.")]
+DRIFT = "comparing the cluster with its stack file"
 UNFINISHED = "the update stops after the step it works on. next: run the same job again, which goes on from there"
-WELL = "The swarm is healthy again."
 
 
 @app.command("ci preview", epilog=examples("requorum ci preview -s production", "requorum ci preview --config-file f"))
@@ -58,12 +65,16 @@ def preview_job(
     """
     job, file = Job(artifacts), stack_file(stack, config_file)
     name = stack or stack_of(file)
-    try:
-        stack_files.require_plain(file)
-        status, text, changes = _previewed(job, name, file, resources=resources or drift)
-    except RequorumError as error:
-        status, text, changes = status_of(error), failed(name, str(error), job.run), True
-        err.print(str(error), style="red", markup=False, soft_wrap=True)
+    with ended():
+        try:
+            stack_files.require_plain(file)
+            stack_files.require_within(file, stack_file(name, None))
+            status, text, changes = _previewed(job, name, file, resources=resources or drift, drift=drift)
+        except RequorumError as error:
+            if drift and error.code in updating.BUSY:
+                raise  # what is half done is no difference
+            status, text, changes = status_of(error), failed(name, str(error), job.run), True
+            err.print(str(error), style="red", markup=False, soft_wrap=True)
     job.keep("comment.md", text)
     job.summarize(text)
     if drift:
@@ -89,20 +100,27 @@ def comment(forge: Forge, text: str, stack: str) -> None:
         publish.comment(forge, forge.target.request, marker(stack), text)
 
 
-def _previewed(job: Job, name: str, file: Path, *, resources: bool) -> tuple[int, str, bool]:
-    """The exit status, the comment, and whether an update would change something."""
-    with opened("", file) as cluster:
-        assessment = assess(cluster)
-        refused = why_refused(assessment, cluster)
-        found = watch.picture(cluster, name, assessment, refused)
-        job.keep("plan.json", plan_json(assessment, found.guidance, refused))
-        job.keep("status.json", show_cluster.as_json(cluster_status(cluster)))
+def _previewed(job: Job, name: str, file: Path, *, resources: bool, drift: bool) -> tuple[int, str, bool]:
+    """The exit status, the comment, and whether an update would change something.
+
+    A drift is looked for while nobody is at work. Raises: Refused with a code of `updating.BUSY` if another is.
+    """
+    cluster = cluster_of("", file)
+    if drift:
+        updating.require_idle(cluster, name, DRIFT, say=say)
+    assessment = assess(cluster)
+    refused = why_refused(assessment, cluster)
+    found = watch.picture(cluster, name, assessment, refused)
+    job.keep("plan.json", plan_json(assessment, found.guidance, refused))
+    job.keep("status.json", show_cluster.as_json(cluster_status(cluster)))
     lacks_consent = bool(assessment.plan.refusal and assessment.plan.refusal.consent)
     ok = refused is None
     seen: Resources | None = None
     if resources and ok:
         seen = pulumi.preview(["--stack", name, "--config-file", str(file.resolve())], folder=Path.cwd())
         ok = not seen.fault
+    if drift:
+        updating.require_idle(cluster, name, DRIFT, say=say)
     job.output(plan=assessment.plan.id, diagnosis=str(assessment.diagnosis.kind))
     changes = bool(found.lines or (seen and seen.changed) or not ok)
     return FINE if ok or lacks_consent else ERROR, preview(found, seen, job.run), changes
@@ -180,105 +198,3 @@ def unlock(
         if not verdicts:
             out.print("no lock")
     raise typer.Exit(FINE if all(verdict.stale for verdict in verdicts) else DEGRADED)
-
-
-@app.command("ci watch", epilog=examples("requorum ci watch -s production", "requorum ci watch -s production --heal"))
-def watch_job(
-    stack: StackOption = "",
-    config_file: FileOption = None,
-    heal: HealOption = False,
-    at_most: AtMostOption = Rules.at_most,
-    artifacts: FolderOption = FOLDER,
-) -> None:
-    """Look at the cluster once, and heal it, report it, or ask for consent.
-
-    Exit status: as of `requorum status` for the swarm as it was seen, 0 after healing, 1 error, 6 if the forge was not told.
-    """
-    job, file = Job(artifacts), stack_file(stack, config_file)
-    name = stack or stack_of(file)
-    with without_consent(file) as (given, cluster):
-        seen, now = _look(job, cluster, name)
-        decision = decide(seen, rules := Rules(heal, at_most), datetime.now(UTC))
-        out.print(f"{now.guidance.state}: {decision.act}: {decision.why}", markup=False, soft_wrap=True)
-        job.output(act=str(decision.act), plan=now.plan.id, diagnosis=str(seen.kind))
-        status = show_cluster.state_code(now.diagnosis, now.guidance) or (DEGRADED if seen.faults else FINE)
-        if decision.act is Act.HEAL:
-            status = _heal(job, cluster, name, rules, given)
-        elif decision.act is Act.CLOSE:
-            job.tell(lambda forge: settle(forge, name))
-        elif decision.act is Act.SAY:
-            tell_issue(job, now, decision.why, "")
-        elif decision.act is Act.ASK:
-            request = ask(job, now, file, watch.copied_at(cluster))
-            tell_issue(job, now, decision.why, request)
-    job.end(status)
-
-
-def _heal(job: Job, cluster: Cluster, name: str, rules: Rules, file: Path) -> int:
-    """Look again once nobody else acts, and carry the plan out; the exit status. What another does then is left to it."""
-    try:
-        with updating.alone(cluster, name, "healing", say=say):
-            seen, now = _look(job, cluster, name)
-            if (decision := decide(seen, rules, datetime.now(UTC))).act is not Act.HEAL:
-                say(f"another acted meanwhile: {now.guidance.state}: {decision.act}: {decision.why}")
-                return show_cluster.state_code(now.diagnosis, now.guidance)
-            status = update(job, cluster, name, file)
-    except Refused as error:
-        if error.code not in updating.BUSY:
-            raise
-        err.print(str(error), style="dim", markup=False, soft_wrap=True)
-        return DEGRADED
-    if status:
-        tell_issue(job, now, "healing failed", "")
-    return status
-
-
-def _look(job: Job, cluster: Cluster, stack: str) -> tuple[Seen, Picture]:
-    """What is seen. Without an identity that opens copies there is no plan, and a job that has one asks for consent."""
-    try:
-        found = assess(cluster)
-    except SettingError as error:
-        now = look(cluster)
-        plan = Plan(now.diagnosis.kind, refusal=Refusal(error.why, error.remedy, code=error.code))
-        job.output(blind="true")
-        guidance = shown(cluster, now).guidance
-        blind = Picture(stack, now.survey, now.diagnosis, guidance, plan, refusal=error.why)
-        return watch.unplanned(now.diagnosis, plan, now.survey), blind
-    return watch.seen(cluster, found), watch.picture(cluster, stack, found)
-
-
-def tell_issue(job: Job, now: Picture, why: str, request: str) -> None:
-    """Open or edit the stack's issue."""
-    title, text = issue(now, why, request)
-    job.keep("issue.md", text)
-    job.summarize(text)
-    job.tell(lambda forge: publish.issue(forge, marker(now.stack, "watch"), title, job.fit(text)))
-
-
-def ask(job: Job, now: Picture, file: Path, copied: str) -> str:
-    """Open or edit the request that consents to the plan; its address."""
-    title, text = consent(now, copied)
-    job.keep("request.md", text)
-    path = stack_files.in_repository(file)
-    try:
-        return job.tell(lambda forge: publish.request(forge, _change(forge, now, path, title, job.fit(text))))
-    except SettingError as error:  # main has no such file, or one of another form. The issue is opened nevertheless.
-        err.print(str(error), style="yellow", markup=False, soft_wrap=True)
-        return ""
-
-
-def _change(forge: Forge, now: Picture, path: str, title: str, text: str) -> publish.Change:
-    current = forge.read(forge.target.main, path) or ""
-    wanted = stack_files.changed(Path(path), current, now.plan.id)
-    return publish.Change(branch_of(now.stack), path, wanted, title, text)
-
-
-def branch_of(stack: str) -> str:
-    """The branch of the request that consents to a plan."""
-    return f"requorum/recover-{stack}"
-
-
-def settle(forge: Forge, stack: str) -> None:
-    """Close the issue and the request of a loss that is over. Raises: ForgeError."""
-    publish.withdraw(forge, branch_of(stack))
-    publish.close_issue(forge, marker(stack, "watch"), WELL)

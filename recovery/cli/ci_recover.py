@@ -5,23 +5,16 @@ from typing import Annotated
 
 import typer
 
-from recovery.cli.ci import (
-    UNFINISHED,
-    WELL,
-    FolderOption,
-    WaitOption,
-    settle,
-    stack_of,
-    tell_issue,
-    update,
-)
+from recovery.cli.ci import UNFINISHED, FolderOption, WaitOption, stack_of, update
+from recovery.cli.ci_watch import WELL, left_to_others, settle, tell_issue
 from recovery.cli.console import FileOption, StackOption, app, ended, examples, opened, out, say, stack_file
 from recovery.cli.job import FOLDER, Job
 from recovery.cli.show.contract import FINE
+from recovery.cluster import Cluster
 from recovery.errors import OptionError, Refused, SettingError
 from recovery.forge import publish
 from recovery.forge.forge import Forge, Note
-from recovery.operations import pulumi_locks, stack_files, watch
+from recovery.operations import pulumi, pulumi_locks, stack_files, updating, watch
 from recovery.operations.assess import Assessment, assess
 from recovery.pipeline.consent_line import PLAN_ID, consented
 from recovery.pipeline.markdown import marker
@@ -71,15 +64,24 @@ def _recover(job: Job, name: str, file: Path, plan_id: str, wait: int) -> int:
         found = assess(cluster)
         _require_same(found, plan_id)
         status = update(job, cluster, name, given)
-        if status != FINE:
-            now = assess(cluster)
-            tell_issue(job, watch.picture(cluster, name, now), "the recovery did not end", "")
-            return status
-        now = assess(cluster)
-        if not now.plan.id and not now.plan.steps:
-            job.tell(lambda forge: settle(forge, name))
-    job.tell(lambda forge: clean(forge, name, file))
+        if status != pulumi.INTERRUPTED:
+            with left_to_others():
+                _tell(job, cluster, name, ended=status == FINE)
+    if status == FINE:
+        job.tell(lambda forge: clean(forge, name, file))
     return status
+
+
+def _tell(job: Job, cluster: Cluster, name: str, *, ended: bool) -> None:
+    """Tell how the swarm is after the recovery. Raises: Refused with a code of `updating.BUSY` if another is at work."""
+    doing = f"recovering stack {name}"
+    with updating.alone(cluster, name, doing, say=say):
+        now = assess(cluster)
+        updating.require_idle(cluster, name, doing, say=say)
+        if not ended:
+            tell_issue(job, watch.picture(cluster, name, now), "the recovery did not end", "")
+        elif not now.plan.id and not now.plan.steps:
+            job.tell(lambda forge: settle(forge, name))
 
 
 def _require_same(found: Assessment, plan_id: str) -> None:

@@ -104,7 +104,7 @@ COMMANDS = {
     ),
     "ci preview": Listed("ci", "Comment on a pull request with the state of the cluster and the plan.", PIPELINES),
     "ci up": Listed("ci", "Bring the cluster to what the stack file says. Never recovers a lost quorum.", PIPELINES),
-    "ci watch": Listed("ci", "Look at the cluster once, and heal it, report it, or ask for consent.", PIPELINES),
+    "ci watch": Listed("ci_watch", "Look at the cluster once, and heal it, report it, or ask for consent.", PIPELINES),
     "ci recover": Listed("ci_recover", "Carry out the plan that a merged stack file or --plan consents to.", PIPELINES),
     "ci drill": Listed(
         "ci_drill", "Drill the newest copy of each manager, and open an issue if a drill fails.", PIPELINES

@@ -103,9 +103,14 @@ def opened(
 ) -> "Iterator[Cluster]":
     """The cluster of a stack, within `ended`."""
     with ended(as_json=as_json, interrupted=interrupted):
-        from recovery.cluster import Cluster
+        yield cluster_of(stack, config_file)
 
-        yield Cluster(_settings(stack, config_file))
+
+def cluster_of(stack: str, config_file: Path | None) -> "Cluster":
+    """The cluster of a stack. Raises: SettingError."""
+    from recovery.cluster import Cluster
+
+    return Cluster(_settings(stack, config_file))
 
 
 @contextmanager
@@ -144,8 +149,8 @@ def say(line: str) -> None:
 
 
 def print_json(document: dict[str, Any]) -> None:
-    """Print a document of the contract (docs/json.md)."""
-    print(json.dumps(document, indent=2))
+    """Print a document of the contract (docs/json.md). No runner takes a part of it for a command (`recovery.plain`)."""
+    print(json.dumps(document, indent=2).replace("##[", r"\u0023#["))
 
 
 def give_page(file: Path, page: str) -> None:

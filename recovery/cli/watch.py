@@ -12,7 +12,8 @@ from typing import Annotated
 import psutil
 import typer
 
-from recovery.cli.ci import AtMostOption, HealOption, stack_of
+from recovery.cli.ci import stack_of
+from recovery.cli.ci_watch import AtMostOption, HealOption
 from recovery.cli.console import FileOption, StackOption, app, ended, examples, say, stack_file
 from recovery.cli.interrupt import interrupted
 from recovery.cluster import Cluster

@@ -19,6 +19,7 @@ from recovery.planning.diagnosis import NO_QUORUM, WITH_LEADER, Diagnosis, Kind,
 from recovery.planning.guidance import Guidance, guide
 from recovery.planning.plan import Plan, Source
 from recovery.planning.readiness import completed
+from recovery.planning.sources import unlisted
 from recovery.planning.survivors import copy_ahead_of, rank
 from recovery.planning.trust import require_agreement, trusted_cas
 from recovery.settings import Settings
@@ -162,7 +163,8 @@ def assess(cluster: Cluster, *, typed: bool = False, now: datetime | None = None
     engine = seen.of(search.choice.manager).engine if search.choice else ""
     proven = reports.newest(cluster, catalog.store) if diagnosis.kind in NO_QUORUM else ""
     newer = newest_after(search.choice, ours) if search.choice else newest(ours) if left else None
-    source = Source(search.choice, search.rejected, newer, cas, engine, moved, ahead, proven, elsewhere)
+    joined = unlisted(seen, search.choice.manifest) if search.choice else ()
+    source = Source(search.choice, search.rejected, newer, cas, engine, moved, ahead, proven, joined, elsewhere)
     plan = make_plan(diagnosis, settings, source, left, now or datetime.now(UTC), spent=spent, typed=typed)
     differs = changes.find(settings, seen, plan, agents.digests(settings))
     begun, last = unfinished.begun(cluster, catalog), newest(ours)

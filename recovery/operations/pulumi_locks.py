@@ -94,6 +94,17 @@ class Bucket:
 
 def clear(cluster: Cluster, stack: str, *, after: timedelta = LONGEST_JOB, say: Say) -> list[Verdict]:
     """Remove the stale locks of a stack; the verdict on every lock. Raises: LocalError, StoreError."""
+    return _judged(cluster, stack, after=after, remove=True, say=say)
+
+
+def require_free(cluster: Cluster, stack: str, *, say: Say) -> None:
+    """Check that no lock is there whose holder may be alive. Changes nothing. Raises: Refused; LocalError, StoreError."""
+    for verdict in _judged(cluster, stack, after=LONGEST_JOB, remove=False, say=say):
+        if not verdict.stale:
+            raise _locked(stack, verdict)
+
+
+def _judged(cluster: Cluster, stack: str, *, after: timedelta, remove: bool, say: Say) -> list[Verdict]:
     if (backend := _backend()) is None:
         say("the state is not in a folder or in S3: its service ends stale locks itself")
         return []
@@ -105,7 +116,7 @@ def clear(cluster: Cluster, stack: str, *, after: timedelta = LONGEST_JOB, say: 
         lease = lease_of(cluster)
         verdicts = [judge(lock, holder(lock), lease, datetime.now(UTC), after=after) for lock in locks]
         for verdict in verdicts:
-            if verdict.stale:
+            if remove and verdict.stale:
                 backend.remove(verdict.lock.key)
     except (OSError, BotoCoreError, ClientError) as error:
         raise StoreError(
@@ -133,16 +144,20 @@ def wait_until_free(cluster: Cluster, stack: str, *, seconds: float, say: Say) -
         if left is None:
             return
         if monotonic() >= end:
-            raise Refused(
-                f"updating stack {stack}",
-                f"Pulumi's lock is held by {left.lock.text}: {left.why}",
-                remedy="run the job again when that process has ended. If you know that it is dead: pulumi cancel",
-                code="pulumi-locked",
-            )
+            raise _locked(stack, left)
         if told != left.lock.key:
             told = left.lock.key
             say(f"waiting for {left.lock.text}: {left.why}")
         sleep(PAUSE)
+
+
+def _locked(stack: str, left: Verdict) -> Refused:
+    return Refused(
+        f"updating stack {stack}",
+        f"Pulumi's lock is held by {left.lock.text}: {left.why}",
+        remedy="run the job again when that process has ended. If you know that it is dead: pulumi cancel",
+        code="pulumi-locked",
+    )
 
 
 def _backend() -> Backend | None:

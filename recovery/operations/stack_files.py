@@ -8,6 +8,7 @@ from pathlib import Path
 
 from recovery.errors import Refused, SettingError
 from recovery.pipeline.consent_line import with_consent, without_consent
+from recovery.pipeline.requested import beyond
 
 
 def require_plain(file: Path) -> None:
@@ -24,6 +25,27 @@ def require_plain(file: Path) -> None:
             f"{links[-1]} is a symbolic link",
             remedy="commit the stack file itself",
             code="stack-file-link",
+        )
+
+
+def require_within(file: Path, ours: Path) -> None:
+    """Refuse a request's stack file that names commands, keys, files or servers which the project's own does not name.
+
+    Whoever may open a request could otherwise run commands beside the keys of the nodes. Raises: Refused, SettingError.
+    """
+    if file.resolve() == ours.resolve():
+        return
+    try:
+        keys = beyond(text_of(ours), text_of(file))
+    except ValueError as error:
+        remedy = f"compare {file} with {ours}, and correct it"
+        raise SettingError("(stack file)", f"{error}", remedy=remedy, code="unreadable-file") from None
+    if keys:
+        raise Refused(
+            f"previewing {file}",
+            f"it changes {', '.join(keys)}, which can run commands or read files on this machine",
+            remedy="let an owner of the stack read the change, and preview it on a machine of that owner: pulumi preview",
+            code="request-not-previewed",
         )
 
 

@@ -26,19 +26,28 @@ def update(cluster: Cluster, stack: str, file: Path) -> tuple[int, list[Mapping[
 
 @contextmanager
 def alone(cluster: Cluster, stack: str, doing: str, *, say: Say) -> Iterator[None]:
-    """Act while no other watcher does, and begin only if neither an update nor an operator at a terminal is at work.
+    """Act or tell while no other watcher does, and begin only if nobody is at work on the cluster.
 
-    Removes stale locks of Pulumi. Raises: Refused with a code of `BUSY` if another is at work; LocalError, StoreError.
+    What was seen before is a guess: look again within. Raises: Refused with a code of `BUSY` if another is at work;
+    LocalError, StoreError.
     """
     key = cluster.settings.keys.watch_lease
     with cluster.leases.hold(cluster.store.anew(), key, doing, by=operator(), say=say):
-        pulumi_locks.wait_until_free(cluster, stack, seconds=0, say=say)
-        lease = pulumi_locks.lease_of(cluster)
-        if lease.state is LeaseState.RENEWED:
-            raise Refused(
-                doing,
-                f"{lease.by} works on the cluster",
-                remedy="wait until that operation ends, then run the same command again",
-                code="lease-held",
-            )
+        require_idle(cluster, stack, doing, say=say)
         yield
+
+
+def require_idle(cluster: Cluster, stack: str, doing: str, *, say: Say) -> None:
+    """Check that neither an update nor an operator at a terminal is at work. Changes nothing.
+
+    Raises: Refused with a code of `BUSY` if one is; LocalError, StoreError.
+    """
+    pulumi_locks.require_free(cluster, stack, say=say)
+    lease = pulumi_locks.lease_of(cluster)
+    if lease.state is LeaseState.RENEWED:
+        raise Refused(
+            doing,
+            f"{lease.by} works on the cluster",
+            remedy="wait until that operation ends, then run the same command again",
+            code="lease-held",
+        )

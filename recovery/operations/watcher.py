@@ -13,13 +13,13 @@ from typing import Any
 
 from recovery.cluster import Cluster
 from recovery.errors import Refused, RequorumError
-from recovery.operations import consents, notify, pulumi, updating, watch
+from recovery.operations import consents, notify, pulumi, pulumi_locks, updating, watch
 from recovery.operations.assess import assess
 from recovery.operations.notify import Subject
 from recovery.pipeline.consents import DONE, Consent, Question, why_not
 from recovery.pipeline.picture import Picture
 from recovery.pipeline.question import command, question, report
-from recovery.pipeline.watching import HOUR, Act, Decision, Rules, Seen, answered, decide, topic
+from recovery.pipeline.watching import HOUR, TOLD, Act, Decision, Rules, Seen, answered, decide, topic
 from recovery.progress import Say
 from recovery.s3.lease import operator
 
@@ -94,13 +94,16 @@ class Watcher:
 
     def _act(self, cluster: Cluster, before: Look) -> Look:
         """Look again once nobody else acts, and carry the plan out or tell. What another does at this moment is left to it."""
+        doing = f"watching stack {self._stack}"
         try:
-            with updating.alone(cluster, self._stack, f"watching stack {self._stack}", say=self._means.say):
+            with updating.alone(cluster, self._stack, doing, say=self._means.say):
                 look = self._look(cluster)
                 if look.decision.act is Act.HEAL and before.decision.act is Act.HEAL:
                     look = self._updated(look, self._run(""), "healing failed")
                 elif look.decision.act is Act.RECOVER and look.consent:
                     look = self._recovered(cluster, look, look.consent)
+                if look.decision.act in TOLD:
+                    updating.require_idle(cluster, self._stack, doing, say=self._means.say)
                 self._tell(cluster, look)
                 return look
         except Refused as error:
@@ -129,6 +132,7 @@ class Watcher:
         """Run the update by a stack file that consents to this plan, or to none. Raises: KeyboardInterrupt when interrupted."""
         self._begun = (*self._begun, self._means.now())
         with self._means.opened(plan) as (file, cluster):
+            pulumi_locks.wait_until_free(cluster, self._stack, seconds=0, say=self._means.say)
             status, made = self._means.update(cluster, self._stack, file)
         for document in made:
             self._means.say(f"report: requorum reports {document['name']}")
@@ -151,7 +155,7 @@ class Watcher:
                 say(f"next: {command(look.now)}")
             detail = "\n".join(lines)
             notify.failed(cluster, Subject.WATCH, detail, say=say, about=about, headline=headline)
-        self._told = about if act in (Act.CLOSE, Act.SAY, Act.ASK) else ""
+        self._told = about if act in TOLD else ""
 
     def _failed(self, error: RequorumError, cluster: Cluster | None) -> Decision:
         self._failures += 1

@@ -14,7 +14,7 @@ PLAN_ID = re.compile(r"r[0-9a-f]{16}")
 
 def consented(text: str) -> str:
     """The plan ID that a stack file consents to; empty if it has none. `true` is no ID. Raises: ValueError."""
-    given = str(_config(text).get(KEY, ""))
+    given = str(config_of(text).get(KEY, ""))
     return given if PLAN_ID.fullmatch(given) else ""
 
 
@@ -39,13 +39,14 @@ def without_consent(text: str) -> str:
 
 def _checked(before: str, after: str, line: dict[str, str]) -> str:
     """The changed text. Raises: ValueError unless it differs from the old one by the line alone."""
-    wanted = {key: value for key, value in _config(before).items() if key != KEY} | line
-    if _config(after) != wanted:
+    wanted = {key: value for key, value in config_of(before).items() if key != KEY} | line
+    if config_of(after) != wanted:
         raise ValueError(f"{KEY} cannot be set on a line of its own")
     return after
 
 
-def _config(text: str) -> dict[str, Any]:
+def config_of(text: str) -> dict[str, Any]:
+    """The settings in a stack file. Raises: ValueError."""
     try:
         document = yaml.safe_load(text)
     except yaml.YAMLError as error:

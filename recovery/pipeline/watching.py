@@ -30,6 +30,10 @@ class Act(StrEnum):
     """Without a forge only: carries out the plan that an operator consented to in S3."""
 
 
+TOLD = frozenset({Act.CLOSE, Act.SAY, Act.ASK})
+"""What people hear of. It is told only if nobody is at work on the cluster: what is half done is no state to tell."""
+
+
 @dataclass(frozen=True)
 class Rules:
     """What the operator allows a watcher to do without a person."""

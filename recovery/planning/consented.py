@@ -5,11 +5,15 @@ from dataclasses import replace
 from itertools import chain
 
 from recovery.planning.plan import Plan
-from recovery.planning.steps import Action, Step, join
+from recovery.planning.steps import Action, Step, finish, join
 from recovery.swarm.machines import Node
 
 FREE = frozenset({Action.SAVE, Action.UNLOCK, Action.PROVE})
-"""The actions that need no consent: a safety copy and a proof cost nothing, and an engine may start locked at any time."""
+"""The actions that need no consent: a safety copy and a proof cost nothing, and an engine may start locked at any time.
+
+To finish the return of a member needs none either: it is what Requorum does with each member of the settings. A copy, or the log
+of a survivor, may list an earlier entry of a node beside its own.
+"""
 
 
 def with_join(plan: Plan, node: Node) -> Plan:
@@ -35,7 +39,7 @@ def still_valid(consented: Plan, fresh: Plan) -> str:
 def _other_steps(consented: Plan, fresh: Plan) -> Iterator[str]:
     rest: dict[str, Iterator[Step]] = {}
     for step in fresh.steps:
-        if step.action in FREE:
+        if step.action in FREE or step == finish(step.node):
             continue
         remaining = rest.setdefault(step.node, (one for one in consented.steps if one.node == step.node))
         if not any(one.action is step.action for one in remaining):

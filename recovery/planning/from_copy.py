@@ -19,7 +19,7 @@ from recovery.planning.losses import (
     unconfirmed_ca,
 )
 from recovery.planning.plan import Plan, Refusal, Source
-from recovery.planning.returning import readdress, rebuilds
+from recovery.planning.returning import readdress, rebuilds, unlisted
 from recovery.planning.sources import skipped, without_copy
 from recovery.planning.steps import Step
 from recovery.spans import span
@@ -38,8 +38,7 @@ def restore_plan(diagnosis: Diagnosis, settings: Settings, source: Source, now: 
     manifest = choice.manifest
     seed = settings.node(choice.manager)
     others = _others(diagnosis, settings, seed)
-    moves = seed.name in {move.manager for move in source.moved}
-    alone = moves and not [node for node in others if node.role == "manager"]
+    alone = _moves(source, seed) and not [node for node in others if node.role == "manager"]
     if refusal := outdated(source.engine, choice, settings) or (needs_second_manager(seed.name) if alone else None):
         return Plan(diagnosis.kind, refusal=refusal)
     return Plan(
@@ -48,7 +47,8 @@ def restore_plan(diagnosis: Diagnosis, settings: Settings, source: Source, now: 
         (
             *rebuilds(diagnosis, settings),
             *_restore(choice, settings, seed),
-            *_joins(diagnosis, seed, others, moves=moves),
+            *_joins(diagnosis, source, seed, others),
+            *(step for name in source.unlisted for step in unlisted(settings.node(name))),
             steps.prove("same cluster ID and inventory, every manager reachable"),
         ),
         copy=choice.copy.name,
@@ -75,11 +75,17 @@ def _restore(choice: Choice, settings: Settings, seed: Node) -> tuple[Step, ...]
     return steps.for_quorum((restore, steps.compare(seed.name), *([steps.lock(seed.name)] if locks else ())))
 
 
-def _joins(diagnosis: Diagnosis, seed: Node, others: Sequence[Node], *, moves: bool) -> tuple[Step, ...]:
+def _joins(diagnosis: Diagnosis, source: Source, seed: Node, others: Sequence[Node]) -> tuple[Step, ...]:
     """The steps that let the other nodes rejoin. If the seed has a new address, it gets its vote back through the first of them."""
-    joins = tuple(map(steps.join, others))
+    joins, moves = tuple(map(steps.join, others)), _moves(source, seed)
     second, rest = (readdress(seed.name, others[0], joins[:1]), joins[1:]) if moves else ((), joins)
-    return (*steps.for_quorum(second), *map(steps.redirect, diagnosis.stranded), *rest)
+    stranded = (name for name in diagnosis.stranded if name not in source.unlisted)
+    return (*steps.for_quorum(second), *map(steps.redirect, stranded), *rest)
+
+
+def _moves(source: Source, seed: Node) -> bool:
+    """Whether the manager of the copy comes back at another address."""
+    return seed.name in {move.manager for move in source.moved}
 
 
 def _losses(diagnosis: Diagnosis, source: Source, choice: Choice, now: datetime) -> tuple[str, ...]:

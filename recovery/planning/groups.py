@@ -37,6 +37,8 @@ class Groups:
     """Workers of the settings that were promoted and hold the raft log, the leader last: it hands over once."""
     unfinished: tuple[str, ...] = ()
     """Nodes whose return to the swarm was interrupted: a manager without a vote, or a node with two entries."""
+    unlisted: tuple[str, ...] = ()
+    """Workers whose engine is in the swarm that has a leader, and that this swarm does not list."""
     misplaced: tuple[str, ...] = ()
     """Managers that vote under an old address, after a new cluster was forced at another one."""
     stranded: tuple[str, ...] = ()
@@ -90,6 +92,7 @@ def group(survey: Survey) -> Groups:
         away=names(lambda report: report.reach is Reach.NAMED),
         stand_ins=names(lambda report: report.holds_raft, sorted(survey.workers, key=_leads)),
         unfinished=names(lambda report: leader is not None and _is_unfinished(report, leader, survey)),
+        unlisted=names(lambda report: leader is not None and report.is_unlisted(leader), survey.workers),
         misplaced=tuple(survey.misplaced),
         stranded=tuple(report.node.name for report in survey.stranded),
         gone=names(lambda report: report.reach is Reach.ABSENT),

@@ -125,13 +125,15 @@ def _lock(node: NodeReport, _: Situation) -> str:
     return "" if node.led else f"{node.node.name} has no leader"
 
 
-@_before(Action.LEAVE, "the swarm has a leader, and the manager has no vote there or cannot use its log")
+@_before(
+    Action.LEAVE,
+    "the swarm has a leader, and does not list it, or it is a manager without a vote there or with a damaged log",
+)
 def _leave(node: NodeReport, at: Situation) -> str:
     if at.leader is None:
         return _no_leader(at)
-    if node.is_left_behind(at.leader) or (node.in_swarm and node.must_rejoin(at.leader)):
-        return ""
-    return f"the forced new cluster did not leave {node.node.name} behind"
+    unused = node.is_left_behind(at.leader) or (node.in_swarm and node.must_rejoin(at.leader))
+    return "" if unused or node.is_unlisted(at.leader) else f"{node.node.name} is a member of the swarm"
 
 
 @_before(

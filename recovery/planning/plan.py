@@ -126,5 +126,7 @@ class Source:
     """With survivors: a copy that holds changes that no survivor has."""
     proven: str = ""
     """The newest report."""
+    unlisted: tuple[str, ...] = ()
+    """The workers in the swarm that the copy does not list: they joined after it was taken."""
     elsewhere: Choice | None = None
     """Without a choice: the newest good copy of a manager for which no machine stands."""

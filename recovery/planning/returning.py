@@ -17,7 +17,8 @@ def still_to_do(diagnosis: Diagnosis, settings: Settings) -> tuple[Step, ...]:
     """The steps that finish the quorum, then the steps of every node, stranded workers first."""
     quorum = steps.for_quorum(finish_quorum(diagnosis, settings))
     joins = {step.node for step in quorum if step.action is steps.Action.JOIN}
-    redirects = tuple(map(steps.redirect, diagnosis.stranded))
+    stranded = (name for name in diagnosis.stranded if name not in diagnosis.unlisted)
+    redirects = tuple(map(steps.redirect, stranded))
     returns = (step for node in settings.nodes if node.name not in joins for step in of_node(diagnosis, node))
     return (*quorum, *redirects, *returns, *demotions(diagnosis, settings))
 
@@ -35,6 +36,8 @@ def of_node(diagnosis: Diagnosis, node: Node) -> tuple[Step, ...]:
     """The steps that bring one node back: save and give up its old state, then join. Empty if the node needs none."""
     name, sequence = node.name, []
     damaged = name in diagnosis.damaged and name not in diagnosis.old_logs
+    if name in diagnosis.unlisted:
+        return unlisted(node)
     if name in diagnosis.old_logs or damaged:
         sequence.append(steps.save(name))
     if damaged:
@@ -53,6 +56,11 @@ def of_node(diagnosis: Diagnosis, node: Node) -> tuple[Step, ...]:
     elif name in diagnosis.unfinished:
         sequence.append(steps.finish(name))
     return tuple(sequence)
+
+
+def unlisted(node: Node) -> tuple[Step, ...]:
+    """The steps that bring back a worker that the swarm does not list."""
+    return steps.leave_unlisted(node.name), steps.join(node)
 
 
 def beside(diagnosis: Diagnosis, settings: Settings) -> Node | None:

@@ -6,14 +6,24 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from recovery.copies.copy import Rejected
+from recovery.copies.manifest import Manifest
 from recovery.planning.diagnosis import Diagnosis
 from recovery.planning.plan import Refusal, Source
+from recovery.swarm.model import Survey
 
 if TYPE_CHECKING:
     from recovery.settings import Settings
 
 SHOWN = 3
 """The most reasons that a plan names. A bucket may hold hundreds of copies."""
+
+
+def unlisted(seen: Survey, manifest: Manifest) -> tuple[str, ...]:
+    """The workers in the swarm of a copy that the copy does not list. A safety copy does not tell what it lists."""
+    listed = manifest.inventory.objects.get("nodes", frozenset())
+    workers = (report for report in seen.workers if report.in_swarm and not report.raft and report.node_id)
+    ours = (report for report in workers if listed and report.cluster_id == manifest.cluster_id)
+    return tuple(report.node.name for report in ours if report.node_id not in listed)
 
 
 def skipped(diagnosis: Diagnosis, source: Source) -> tuple[str, ...]:

@@ -132,6 +132,12 @@ def leave_damaged(name: str) -> Step:
     return Step(Action.LEAVE, name, "give up its damaged log and leave the swarm", "it is in no swarm")
 
 
+def leave_unlisted(name: str) -> Step:
+    """Let a worker leave a swarm that does not list it. Its tasks are no tasks of that swarm."""
+    effect = "leave the swarm, which does not list it. The containers of services on it are removed"
+    return Step(Action.LEAVE, name, effect, "it is in no swarm")
+
+
 def set_aside(name: str) -> Step:
     """Move an old log aside, so that its engine can join."""
     return Step(Action.ASIDE, name, "move its old log aside, and keep it on its disk", "its engine can join")

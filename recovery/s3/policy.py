@@ -19,6 +19,7 @@ class Use(StrEnum):
     PREVIEW = "preview"
     UP = "up"
     RECOVER = "recover"
+    ASK = "ask"
     CONSENT = "consent"
     DRILL = "drill"
     PRUNE = "prune"
@@ -72,6 +73,7 @@ def _of_operator(use: Use, bucket: Bucket, cluster: str, managers: Iterable[str]
         Use.PREVIEW: _of_preview,
         Use.UP: _of_change,
         Use.RECOVER: _of_change,
+        Use.ASK: _of_ask,
         Use.CONSENT: _of_consent,
         Use.DRILL: _of_drill,
         Use.PRUNE: _of_prune,
@@ -112,6 +114,11 @@ def _of_change(bucket: Bucket, keys: Keys, arn: str, managers: Iterable[str]) ->
     yield _allow("EndedNotes", ["s3:DeleteObject"], ended)
     yield _allow("Copies", ["s3:PutObject", "s3:AbortMultipartUpload", *locking], kept)
     yield _probing(keys, arn)
+
+
+def _of_ask(_bucket: Bucket, keys: Keys, arn: str, _managers: Iterable[str]) -> Iterable[Statement]:
+    """A watch that only asks for consent makes the plan while no other watcher tells."""
+    yield _allow("Lease", ["s3:PutObject"], [f"{arn}{keys.watch_lease}"])
 
 
 def _of_consent(_bucket: Bucket, keys: Keys, arn: str, _managers: Iterable[str]) -> Iterable[Statement]:

@@ -188,6 +188,13 @@ class NodeReport:
         entry = next((member for member in leader.members if member.node_id == self.node_id), None)
         return entry is not None and not entry.votes and (self.raft or not entry.ready or entry.role == "manager")
 
+    def is_unlisted(self, leader: "NodeReport") -> bool:
+        """Whether it is a worker of ``leader``'s swarm that this swarm does not list: it joined after the copy that was restored
+        was taken, or somebody removed its entry."""
+        worker = self.in_swarm and self.state is LocalState.ACTIVE and not self.raft
+        listed = {member.node_id for member in leader.members}
+        return worker and bool(self.node_id) and self.cluster_id == leader.cluster_id and self.node_id not in listed
+
     @property
     def known_lost(self) -> bool:
         """Whether Requorum *knows* that the machine holds no swarm state any more."""

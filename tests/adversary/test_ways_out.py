@@ -243,6 +243,38 @@ def test_no_output_of_a_node_makes_a_line_of_its_own_in_an_error(text: str) -> N
     assert told == ["  next: on the node: journalctl -u requorum-copy"]
 
 
+COMMANDS = ("set-output", "set-env", "save-state", "add-mask", "add-path", "error", "group", "stop-commands", "debug")
+BEFORE = ("", " ", "\t", "\xa0", "\n", "\n  ", "x " * 99, "x" * 200, "\x1b[0m", "\u202e", "see ")
+FORMS = ("::{} name=plan::", "::{}::", ":\u200b:{}::", "##[{}]", "see ##[{} name=plan]", "#\x1b[m#[{}]")
+commands = st.builds(
+    lambda before, form, name, after: before + form.format(name) + after,
+    st.sampled_from(BEFORE),
+    st.sampled_from(FORMS),
+    st.sampled_from(COMMANDS),
+    st.sampled_from(("r0", "", "\n::error::two")),
+)
+
+
+def obeyed(output: str) -> list[str]:
+    """The lines that a runner obeys (actions/runner, ActionCommand.cs): the name begins the line, or is in brackets anywhere."""
+    name = "|".join(COMMANDS)
+    command = re.compile(rf"\s*::({name})( .*)?::|.*##\[({name})( .*)?\]", re.I)
+    return [line for line in output.split("\n") if command.match(line)]
+
+
+def test_a_runner_obeys_each_of_them() -> None:
+    assert all(obeyed(form.format("add-mask")) for form in FORMS if form.isprintable())
+
+
+@pytest.mark.parametrize("way", WAYS)
+@given(text=commands)
+@example(text="::set-output name=plan::r0123456789abcdef")
+@example(text="x" * 200 + "::set-output name=plan::r0123456789abcdef")
+@example(text="see ##[add-mask]quorum")
+def test_no_text_commands_the_runner_of_a_job(way: str, text: str) -> None:
+    assert not obeyed(WAYS[way](text))
+
+
 SPEAKS = {
     "__main__": (),
     "components.hosts.driver": ("print",),

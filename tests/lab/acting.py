@@ -35,7 +35,7 @@ runs:
       run: |
         mkdir -p "$FOLDER" && cd "$FOLDER" && git init -q .
         git fetch -q "$FORGE_BARE" '+refs/heads/*:refs/remotes/origin/*'
-        git checkout -q --force --detach "$(git rev-parse -q --verify "origin/${REF:-main}" || echo "$REF")"
+        git checkout -q --force --detach "$(git rev-parse -q --verify "origin/${REF:-$FORGE_REF}" || echo "$REF")"
 """
 UPLOAD = """
 name: upload
@@ -87,9 +87,9 @@ class Acting:
         git(place, "checkout", "-q", ref)
         return place
 
-    def github(self, workflow: str, event: str, *, request: str = "", **inputs: str) -> Done:
-        """Run a workflow of main by act. ``request`` is the branch of the pull request that started it."""
-        place = self.clone()
+    def github(self, workflow: str, event: str, *, request: str = "", ref: str = "main", **inputs: str) -> Done:
+        """Run a workflow by act, of main or of another ``ref``. ``request`` is the branch of the pull request that started it."""
+        place = self.clone(ref)
         shown: dict[str, Any] = {"repository": {"default_branch": "main", "full_name": "acme/swarm"}, "inputs": inputs}
         if request:
             head = {"sha": git(place, "rev-parse", f"origin/{request}").strip(), "repo": {"full_name": "acme/swarm"}}
@@ -101,6 +101,7 @@ class Acting:
             "GITHUB_API_URL": self.forge.url,
             "GITHUB_REPOSITORY": "acme/swarm",
             "FORGE_BARE": str(self.bare),
+            "FORGE_REF": ref,
             "FORGE_ARTIFACTS": str(self.artifacts),
             **self.environment,
         }.items():

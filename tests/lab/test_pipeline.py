@@ -1,9 +1,11 @@
 """The whole loop of a pipeline, by the commands of the shipped workflows in clones of a bare repository. The tests run in order."""
 
+import json
 import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import psutil
@@ -38,6 +40,23 @@ def runner(repository: Repository, stack: Stack, tmp_path_factory: pytest.TempPa
 
 
 @pytest.fixture(scope="module")
+def second(repository: Repository, stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Runner:
+    """Another runner, which heals."""
+    folder, given = tmp_path_factory.mktemp("second"), {**variables(stack), "REQUORUM_HEAL": "true"}
+    return Runner(repository.bare, folder, repository.forge, given, secrets(stack), outside(stack))
+
+
+def at_once(*runners: Runner) -> list[Ran]:
+    """The watches of several runners at the same time."""
+    with ThreadPoolExecutor(len(runners)) as pool:
+        return [job.result() for job in [pool.submit(one.job, "watch", "watch") for one in runners]]
+
+
+def reports(stack: Stack) -> set[str]:
+    return {one["name"] for one in json.loads(stack.requorum("reports", "--json").text)["reports"]}
+
+
+@pytest.fixture(scope="module")
 def swarm(stack: Stack, runner: Runner) -> Swarm:
     """The cluster, built by the job that a push to main starts."""
     done = runner.job("up", "up")
@@ -68,27 +87,33 @@ def test_a_request_gets_one_comment_and_a_merge_builds_it(
 
 
 def test_a_lost_manager_is_reported_then_healed_and_the_issue_is_closed(
-    swarm: Swarm, runner: Runner, forge: FakeForge
+    swarm: Swarm, runner: Runner, second: Runner, forge: FakeForge
 ) -> None:
+    """Two watches at once heal it: one does, and the other leaves it alone."""
     nodes.lose(swarm.lab, ["manager-c"])
     seen = runner.job("watch", "watch")
     assert (seen.status, seen.outputs["act"]) == (3, "say"), seen.log
     assert len(forge.issues()) == 1
     runner.variables = {**runner.variables, "REQUORUM_HEAL": "true"}
-    healed = runner.job("watch", "watch")
+    before = reports(swarm.stack)
+    healed, other = sorted(at_once(runner, second), key=lambda one: one.outputs["act"] != "heal")
     assert (healed.status, healed.outputs["act"]) == (0, "heal"), healed.log
+    assert (other.status, other.outputs["act"]) in ((0, "close"), (3, "nothing")), other.log
+    assert len(reports(swarm.stack) - before) == 1
     swarm.await_standing(*MANAGERS, *WORKERS, "worker-3")
     assert runner.job("watch", "watch").outputs["act"] == "close"
     assert forge.issues() == []
 
 
 def test_a_total_loss_comes_back_by_a_merge_also_if_the_job_is_killed(
-    swarm: Swarm, repository: Repository, runner: Runner, forge: FakeForge
+    swarm: Swarm, repository: Repository, runner: Runner, second: Runner, forge: FakeForge
 ) -> None:
+    """Two watches at once ask once."""
     before = swarm.picture()
     nodes.lose(swarm.lab, MANAGERS)
-    seen = runner.job("watch", "watch")
+    seen, other = sorted(at_once(runner, second), key=lambda one: one.outputs["act"])
     assert (seen.status, seen.outputs["act"]) == (4, "ask"), seen.log
+    assert (other.status, other.outputs["act"]) in ((4, "ask"), (4, "nothing")), other.log
     (issue,), (request,) = forge.issues(), forge.requests()
     assert seen.outputs["plan"] in request["title"]
     assert seen.outputs["plan"] in issue["body"]

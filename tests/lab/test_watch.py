@@ -107,15 +107,22 @@ def test_a_lost_manager_is_healed_once(built: Swarm, watchers: list[Service], he
 
 
 def test_a_silent_node_is_left_alone(built: Swarm, watchers: list[Service], heard: list[str]) -> None:
+    done = set(reports(built.stack))
+    heard.clear()
     faults.pause(built.lab, ["worker-1"])
     try:
         calm(built, heard)
         nodes.lose(built.lab, ["worker-2"])
         time.sleep(CALM)
         assert not built.has_volume("worker-2"), "nothing is healed beside a silent node"
+        assert len(heard) <= 1
     finally:
         faults.unpause(built.lab, ["worker-1"])
     built.await_standing(*ALL)
+    built.until(lambda: len(set(reports(built.stack)) - done) == 1, "the report of one recovery")
+    if heard:
+        built.until(lambda: len(heard) == 2, "people who heard of it hear that it is over")
+        assert "recovered" in heard[1]
     calm(built, heard)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from recovery.cluster import Cluster
-from recovery.operations import consent, lifecycle
+from recovery.operations import consent, lifecycle, updating, watch
 from recovery.operations.assess import assess
 from recovery.operations.broken_uploads import list_broken
 from recovery.operations.prune import DATA, MANAGERS
@@ -86,6 +86,19 @@ def test_a_preview_needs_what_its_policy_allows(theatre: Theatre, made: Requests
     require_fit(Use.PREVIEW, seen)
 
 
+def test_a_watch_that_asks_for_consent_needs_what_its_policy_allows(
+    theatre: Theatre, made: Requests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULUMI_BACKEND_URL", "https://service.example")
+    cluster = Cluster(theatre.stage(Case(3, frozenset(names(3)))).settings)
+    made.clear()
+    with updating.alone(cluster, "lab", "asking", say=quiet):
+        found = assess(cluster)
+        assert watch.seen(cluster, found).plan.id
+        assert watch.copied_at(cluster)
+    require_fit(Use.ASK, made)
+
+
 @pytest.mark.parametrize("use", [Use.RECOVER, Use.UP])
 def test_a_recovery_needs_what_its_policy_allows(theatre: Theatre, made: Requests, use: Use) -> None:
     for lost in (names(3), names(3)[:2], names(3)[:1], ()):
@@ -117,6 +130,7 @@ def test_whoever_previews_or_prunes_writes_no_copy_and_whoever_recovers_deletes_
     copy = re.escape(ROOT) + r"manager-\w/swarm-"
     for use, forbidden in (
         (Use.PREVIEW, "Put|Delete"),
+        (Use.ASK, "Put|Delete"),
         (Use.UP, "Delete"),
         (Use.RECOVER, "Delete"),
         (Use.PRUNE, "Put"),

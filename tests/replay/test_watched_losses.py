@@ -135,6 +135,7 @@ def test_they_were_many() -> None:
 
 
 @pytest.mark.whole
+@pytest.mark.timeout(7200)
 @unhurried(60)
 @given(story=st.lists(events(), min_size=6, max_size=16))
 def test_hundreds_of_losses(theatre: Theatre, story: list[Event]) -> None:

@@ -245,6 +245,44 @@ def test_what_an_operator_did_meanwhile_is_not_done_again(at: Watched, monkeypat
     healthy(at)
 
 
+@pytest.mark.parametrize("lost", [("manager-c",), ALL], ids=["one", "all"])
+def test_what_begins_during_the_second_look_is_not_told_over(
+    at: Watched, monkeypatch: pytest.MonkeyPatch, lost: tuple[str, ...]
+) -> None:
+    at.lose(*lost)
+    real, asked = watcher_module.updating.require_idle, []
+
+    def begins(*given: Any, **named: Any) -> None:
+        asked.append(given)
+        if len(asked) == 2:
+            raise Refused("watching", "an operator holds the lease", remedy="wait", code="lease-held")
+        real(*given, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(watcher_module.updating, "require_idle", begins)
+        assert at.watcher(heal=False).round().act is Act.NOTHING
+    assert (len(asked), at.told, at.asked()) == (2, [], "")
+    assert at.watcher(heal=False).round().act in (Act.SAY, Act.ASK)
+    assert len(at.told) == 1
+
+
+def test_an_update_that_lost_the_race_is_no_healing_that_failed(at: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    at.lose("manager-c")
+    at.failures = 1
+    real, asked = watcher_module.updating.require_idle, []
+
+    def begins(*given: Any, **named: Any) -> None:
+        asked.append(given)
+        if at.updates:
+            raise Refused("watching", "Pulumi's lock is held", remedy="wait", code="pulumi-locked")
+        real(*given, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(watcher_module.updating, "require_idle", begins)
+        assert at.watcher().round().act is Act.NOTHING
+    assert (at.updates, at.told) == ([""], [])
+
+
 def test_without_s3_it_does_nothing_and_tells_after_three_rounds(at: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
     watcher = at.watcher()
     at.lose("manager-c")

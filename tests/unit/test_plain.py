@@ -32,6 +32,12 @@ FORBIDDEN = {
         ("one\ttwo\u2028three", "one two three"),
         ("two\nlines", "two\nlines"),
         ("Zürich, 東京", "Zürich, 東京"),
+        ("::set-output name=plan::r0", ": :set-output name=plan::r0"),
+        ("one\n \xa0::add-mask::two", "one\n \xa0: :add-mask::two"),
+        (":\u200b:error\x1b[0m::two", ": :error::two"),
+        ("see ##[error]two", "see ## [error]two"),
+        ("::1 and ::ffff:10.0.0.1", "::1 and ::ffff:10.0.0.1"),
+        ("urn:pulumi:lab::requorum::a:b:C::quorum", "urn:pulumi:lab::requorum::a:b:C::quorum"),
     ],
 )
 def test_what_is_no_text_goes_and_what_is_text_stays(text: str, shown: str) -> None:

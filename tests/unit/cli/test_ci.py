@@ -1,111 +1,18 @@
 """The jobs of a pipeline on the fake swarm, with a forge as a real server, and a program in place of pulumi."""
 
 import json
-import os
-import socket
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from recovery import cli
 from recovery.cli import console
 from recovery.cluster import Cluster
+from recovery.errors import SettingError
 from recovery.operations.assess import assess
 from recovery.pipeline.consent_line import consented
-from tests.fake.cases import Case, Scene, Theatre, names
-from tests.fake.forge import FakeForge, serving
-from tests.fake.wires import wired
-
-PATH = "stacks/Pulumi.lab.yaml"
-FILE = "config:\n  requorum:cluster: lab\n"
-ALL = frozenset(names(3))
-ONE = frozenset({"manager-c"})
-NOBODY = frozenset[str]()
-PULUMI = """#!/bin/sh
-echo "$@" >> "$PULUMI_CALLS"
-case "$1" in
-  preview) echo "$PREVIEWED" ;;
-  up) cat "$(echo "$@" | sed 's/.*--config-file //')" >> "$PULUMI_CALLS" ;;
-esac
-exit ${PULUMI_STATUS:-0}
-"""
-
-
-class Project:
-    """A project in a folder, with a forge."""
-
-    def __init__(self, folder: Path, forge: FakeForge) -> None:
-        self.folder, self.forge = folder, forge
-        self.calls = folder / "calls"
-
-    def job(self, *words: str, request: int | None = None, **more: str) -> Result:
-        event = self.folder / "event.json"
-        event.write_text(json.dumps({"pull_request": {"number": request}} if request else {}))
-        given = {
-            "GITHUB_ACTIONS": "true",
-            "GITHUB_API_URL": self.forge.url,
-            "GITHUB_REPOSITORY": "acme/swarm",
-            "GITHUB_TOKEN": self.forge.token,
-            "GITHUB_EVENT_PATH": str(event),
-            "GITHUB_OUTPUT": str(self.folder / "output"),
-            "GITHUB_STEP_SUMMARY": str(self.folder / "summary"),
-            "PREVIEWED": '{"changeSummary": {"same": 9}, "steps": []}',
-            "PULUMI_CALLS": str(self.calls),
-            "PULUMI_BACKEND_URL": f"file://{self.folder}/state",
-            "PATH": f"{self.folder}:{os.environ['PATH']}",
-        }
-        return CliRunner().invoke(cli.app, ["ci", *words, "-s", "lab"], env=given | more)
-
-    @property
-    def outputs(self) -> dict[str, str]:
-        return dict(line.split("=", 1) for line in (self.folder / "output").read_text().splitlines())
-
-    @property
-    def pulumi(self) -> str:
-        return self.calls.read_text() if self.calls.exists() else ""
-
-
-@pytest.fixture
-def forge() -> Iterator[FakeForge]:
-    with serving(FakeForge()) as made:
-        made.files["main"][PATH] = FILE
-        yield made
-
-
-@pytest.fixture
-def stage(
-    tmp_path: Path, forge: FakeForge, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[[Case], tuple[Scene, Project]]]:
-    (tmp_path / "stacks").mkdir()
-    (tmp_path / ".git").mkdir()
-    (tmp_path / PATH).write_text(FILE)
-    (tmp_path / "pulumi").write_text(PULUMI)
-    (tmp_path / "pulumi").chmod(0o755)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("REQUORUM_PROJECT", raising=False)
-    with wired() as wires:
-
-        def staged(case: Case) -> tuple[Scene, Project]:
-            scene = Theatre(wires).stage(case)
-
-            def settings(_: str, file: Path) -> Any:
-                recover = consented(file.read_text()) or False
-                made = scene.settings.model_copy(update={"recover": recover})
-                if not os.environ.get("BLIND"):
-                    return made
-                without = {
-                    name: getattr(made, name).model_copy(update={"identity_file": None})
-                    for name in ("backup", "escrow")
-                }
-                return made.model_copy(update=without)
-
-            monkeypatch.setattr(console, "_settings", settings)
-            return scene, Project(tmp_path, forge)
-
-        yield staged
+from tests.fake.cases import Case, Scene
+from tests.fake.forge import FakeForge
+from tests.unit.cli.jobs import ALL, FILE, HELD, NOBODY, ONE, PATH
 
 
 def plan_id(scene: Scene) -> str:
@@ -156,6 +63,36 @@ def test_a_link_in_place_of_a_stack_file_is_not_read(stage: Any, forge: FakeForg
     assert "code: stack-file-link" in comment["body"]
     assert "secret" not in done.output + comment["body"]
     secret.unlink()
+
+
+def test_a_stack_file_with_a_mistake_gets_a_comment_that_names_it(
+    stage: Any, forge: FakeForge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, project = stage(Case(3, NOBODY))
+
+    def wrong(*_: Any) -> Any:
+        raise SettingError("nodes", "manager-a has no address", remedy="correct the stack file", code="bad-setting")
+
+    monkeypatch.setattr(console, "_settings", wrong)
+    assert project.job("preview", request=7).exit_code == 2
+    (comment,) = forge.comments.values()
+    assert "manager-a has no address" in comment["body"]
+
+
+def test_a_request_that_names_commands_is_not_previewed(stage: Any, forge: FakeForge) -> None:
+    _, project = stage(Case(3, NOBODY))
+    theirs = project.folder / "request" / PATH
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text(FILE + '  requorum:hosts: {driver: existing, presence: [sh, -c, "touch owned"]}\n')
+    done = project.job("preview", "--config-file", str(theirs), request=7)
+    assert done.exit_code == 1
+    (comment,) = forge.comments.values()
+    assert "it changes requorum:hosts" in comment["body"]
+    assert "code: request-not-previewed" in comment["body"]
+    assert (project.pulumi, (project.folder / "owned").exists()) == ("", False)
+    theirs.write_text(FILE + "  requorum:zones: [a, b, c]\n")
+    assert project.job("preview", "--config-file", str(theirs), request=7).exit_code == 0
+    assert len(forge.comments) == 1
 
 
 def test_a_healthy_swarm_is_left_alone(stage: Any, forge: FakeForge) -> None:
@@ -296,21 +233,13 @@ def test_outside_a_forge_it_prints(stage: Any, forge: FakeForge) -> None:
 
 def test_two_watchers_heal_once(stage: Any, forge: FakeForge) -> None:
     _, project = stage(Case(3, ONE))
-    lock = project.folder / "state/.pulumi/locks/organization/requorum/lab/1.json"
-    lock.parent.mkdir(parents=True)
-    held = {
-        "pid": os.getpid(),
-        "username": "u",
-        "hostname": socket.gethostname(),
-        "timestamp": "2999-01-02T03:04:05.123456789Z",
-    }
-    lock.write_text(json.dumps(held))
+    lock = project.lock()
     done = project.job("watch", "--heal")
     assert done.exit_code == 3, done.output
     assert "code: pulumi-locked" in done.stderr
     assert (project.pulumi, forge.issues(), lock.exists()) == ("", [], True)
     assert project.job("unlock").exit_code == 3
-    lock.write_text(json.dumps(held | {"timestamp": "2001-01-02T03:04:05.123456789Z"}))
+    lock.write_text(json.dumps(HELD | {"timestamp": "2001-01-02T03:04:05.123456789Z"}))
     unlocked = project.job("unlock")
     assert (unlocked.exit_code, lock.exists()) == (0, False)
     assert "is gone" in unlocked.stdout

@@ -37,6 +37,9 @@ check: $(BIN)/.ready  ## run lint, strict types, alert rules, shipped workflows 
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.gitlab-ci pipelines/gitlab/*.yml
 	@$(BIN)/python -m pytest -q -n auto $(OPTIONS) tests/unit tests/adversary
 
+docs: $(BIN)/.ready  ## write the reference from the code, and build the docs site into site/, to be read and searched offline
+	@$(BIN)/python -m manual && $(BIN)/python -m manual site
+
 bench: setup  ## measure recoveries, and compare them with the runbook and the floor
 	@$(WITH_TOOLS); python -m bench
 
@@ -69,4 +72,4 @@ $(BIN)/.ready: requirements-dev.txt
 	  fi; \
 	  rm -rf .venv && ln -s "$$made" .venv && touch "$$made/bin/.ready"
 
-.PHONY: help up down test nightly examples check bench chaos env setup packages toolchain
+.PHONY: help up down test nightly examples check docs bench chaos env setup packages toolchain

@@ -18,6 +18,9 @@ up: setup  ## build a lab cluster on a bare machine, then show its status
 down: setup  ## remove the lab of `make up`
 	@$(WITH_TOOLS); python -m lab.cluster down && python -m lab down
 
+demo: setup  ## record a total loss and its recovery on the lab of `make up`, as docs/demo.svg
+	@$(WITH_TOOLS); python -m lab up && python -m lab.cluster up && python -m lab.demo docs/demo.svg
+
 test: $(BIN)/.ready  ## run what each push needs: checks, unit tests, every loss on the fake swarm, real S3 servers, the lab
 	@$(BIN)/python -m tests
 
@@ -72,4 +75,4 @@ $(BIN)/.ready: requirements-dev.txt
 	  fi; \
 	  rm -rf .venv && ln -s "$$made" .venv && touch "$$made/bin/.ready"
 
-.PHONY: help up down test nightly examples check docs bench chaos env setup packages toolchain
+.PHONY: help up down demo test nightly examples check docs bench chaos env setup packages toolchain

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from manual import alerts, commands, decisions, metrics, settings
+from manual import alerts, commands, decisions, metrics, pictures, settings
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
@@ -16,4 +16,5 @@ def pages() -> Mapping[Path, str]:
         DOCS / "reference/metrics.md": metrics.page(),
         DOCS / "reference/alerts.md": alerts.page(DOCS / "alerts.yml"),
         DOCS / "decisions/README.md": decisions.page(DOCS / "decisions"),
+        **{DOCS / f"concepts/{name}.svg": pictures.svg(one) for name, one in pictures.PICTURES.items()},
     }

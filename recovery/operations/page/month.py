@@ -45,9 +45,9 @@ def _answers(month: Mapping[str, Any]) -> tuple[Answer, ...]:
     return (_up(month["availability"]), _lost(month), _aged(month["copies"]), _drilled(month["drills"]), _back(month))
 
 
-def share(of: float | None) -> str:
+def share(of: float) -> str:
     """A share in percent. Only all of it is 100 %."""
-    return "not known" if of is None else "100 %" if of == 1 else f"{min(100 * of, 99.999):.3f} %"
+    return "100 %" if of == 1 else f"{min(100 * of, 99.999):.3f} %"
 
 
 def _up(availability: Mapping[str, Any]) -> Answer:
@@ -65,7 +65,8 @@ def _lost(month: Mapping[str, Any]) -> Answer:
     if month["availability"]["share"] is None:
         return Answer("How long had it none?", "Not known", "No agent watched, and no report tells", Mark.SILENT)
     longest = max((one["seconds"] for one in outages), default=0)
-    detail = f"{len(outages)} times, the longest {span(longest)}" if outages else ""
+    times = "once" if len(outages) == 1 else f"{len(outages)} times"
+    detail = f"{sentence(times)}, the longest {span(longest)}" if outages else ""
     return Answer(
         "How long had it none?", span(seconds) if outages else "Never", detail, Mark.LOST if outages else Mark.FINE
     )

@@ -27,6 +27,8 @@ INK, SOFT, PAGE = "#e6edf3", "#9da7b1", "#0d1117"
 COLOURS: Mapping[str, str] = {
     "red": "#ff7b72", "green": "#7ee787", "yellow": "#e3b341", "blue": "#79c0ff", "magenta": "#d2a8ff", "cyan": "#76e3ea",
 }  # fmt: skip
+ANSI = ("", "red", "green", "yellow", "blue", "magenta", "cyan", "")
+"""The colours of a terminal by their number. Black and white stay as the text is."""
 ESCAPE = re.compile(r"\x1b\[[\d;?]*[a-ln-zA-Z]")
 """What moves the cursor or erases. Colours stay."""
 
@@ -142,7 +144,8 @@ def _spans(text: Text) -> str:
     made = []
     for part in text.render(_CONSOLE):
         style = part.style
-        colour = style.color.name.removeprefix("bright_") if style and style.color else ""
+        number = style.color.number if style and style.color else None
+        colour = ANSI[number % 8] if number is not None and number < 16 else ""
         names = [colour] * (colour in COLOURS)
         names += ["b"] * bool(style and style.bold) + ["d"] * bool(style and style.dim)
         words = escape(part.text)

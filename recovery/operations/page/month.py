@@ -55,9 +55,8 @@ def _up(availability: Mapping[str, Any]) -> Answer:
     seen = availability["quorumSeconds"] + availability["lostSeconds"]
     rest = f"{span(seen)} were watched, {span(unknown)} were not"
     mark = Mark.SILENT if found is None else Mark.FINE if found == 1 else Mark.OTHER
-    return Answer(
-        "How long had the swarm a quorum?", f"{sentence(share(found))} of the time that was watched", rest, mark
-    )
+    said = "Not known" if found is None else f"{share(found)} of the time that was watched"
+    return Answer("How long had the swarm a quorum?", said, rest, mark)
 
 
 def _lost(month: Mapping[str, Any]) -> Answer:

@@ -102,7 +102,7 @@ MONTHS = {
     "month": [
         "99.996 % of the time that was watched",
         "95 s",
-        "44 h (manager-eu-1a, proven)",
+        "45 h (manager-eu-1a, proven)",
         "1 of 3 did not",
         "1, each with its proof",
     ],

@@ -4,14 +4,15 @@ import re
 from dataclasses import dataclass
 
 from recovery.node.garbled import garbled
-from recovery.node.shell import DATA_ROOT, Shell
+from recovery.node.shell import Shell
 from recovery.swarm.client import IN_SHELL
 
 SECONDS = 30
 """How long the answer may take. The engine measures containers for two seconds."""
 ASK = (
-    f"cat /proc/loadavg; nproc; sed -n 's/^MemTotal: *//p; s/^MemAvailable: *//p' /proc/meminfo; df -Pk {DATA_ROOT} | tail -n 1; "
-    f'timeout 20 {IN_SHELL} stats --no-stream --format "{{{{.CPUPerc}}}} {{{{.MemPerc}}}} {{{{.Name}}}}"'
+    "cat /proc/loadavg; nproc; sed -n 's/^MemTotal: *//p; s/^MemAvailable: *//p' /proc/meminfo; "
+    f'df -Pk "$(timeout 10 {IN_SHELL} info --format "{{{{.DockerRootDir}}}}" || echo /)" | tail -n 1; '
+    f'timeout 10 {IN_SHELL} stats --no-stream --format "{{{{.CPUPerc}}}} {{{{.MemPerc}}}} {{{{.Name}}}}"'
 )
 """Prints the load, the processors, the memory in kB, the disk of Docker's data, and then a line for each running container."""
 LOAD = re.compile(

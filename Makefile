@@ -18,6 +18,9 @@ up: setup  ## build a lab cluster on a bare machine, then show its status
 down: setup  ## remove the lab of `make up`
 	@$(WITH_TOOLS); python -m lab.cluster down && python -m lab down
 
+demo: setup  ## record a total loss and its recovery on the lab of `make up`, as docs/demo.svg
+	@$(WITH_TOOLS); python -m lab up && python -m lab.cluster up && python -m lab.demo docs/demo.svg
+
 test: $(BIN)/.ready  ## run what each push needs: checks, unit tests, every loss on the fake swarm, real S3 servers, the lab
 	@$(BIN)/python -m tests
 
@@ -36,6 +39,9 @@ check: $(BIN)/.ready  ## run lint, strict types, alert rules, shipped workflows 
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows pipelines/github/*.yml
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.gitlab-ci pipelines/gitlab/*.yml
 	@$(BIN)/python -m pytest -q -n auto $(OPTIONS) tests/unit tests/adversary
+
+docs: $(BIN)/.ready  ## write the reference from the code, and build the docs site into site/, to be read and searched offline
+	@$(BIN)/python -m manual && $(BIN)/python -m manual site
 
 bench: setup  ## measure recoveries, and compare them with the runbook and the floor
 	@$(WITH_TOOLS); python -m bench
@@ -69,4 +75,4 @@ $(BIN)/.ready: requirements-dev.txt
 	  fi; \
 	  rm -rf .venv && ln -s "$$made" .venv && touch "$$made/bin/.ready"
 
-.PHONY: help up down test nightly examples check bench chaos env setup packages toolchain
+.PHONY: help up down demo test nightly examples check docs bench chaos env setup packages toolchain

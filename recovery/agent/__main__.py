@@ -12,10 +12,11 @@ from recovery.plain import plain
 def main(verb: str, folder: Path = FILE.parent) -> int:
     """Run a verb. ``folder`` holds the agent's configuration. Returns the exit status."""
     if verb == "watch":
+        from recovery.agent.diary import SEEN, Diary
         from recovery.agent.watch import Watch
         from recovery.swarm.client import ENGINE_SOCKET
 
-        Watch(Path(ENGINE_SOCKET)).run()
+        Watch(Path(ENGINE_SOCKET), Diary(STATE / SEEN)).run()
     credentials = folder / CREDENTIALS.name
     if credentials.exists():
         os.environ["AWS_SHARED_CREDENTIALS_FILE"] = str(credentials)

@@ -14,7 +14,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from time import monotonic, time
 
-from recovery.agent import metrics, order, state
+from recovery.agent import diary, metrics, order, state
 from recovery.agent.config import Config
 from recovery.agent.order import Mark, Order, View
 from recovery.agent.spool import ARCHIVE, KEYS, Entry, Spool, stored_at
@@ -66,6 +66,7 @@ class Run:
         try:
             status = self._until_done()
             self.state = self.state.cleared(Fault.ROUND)
+            self._tell()
         except FAULTS as error:
             self._fail(Fault.ROUND, error)
             status = FAILED
@@ -81,6 +82,16 @@ class Run:
             self._save()
             raise
         return status if self._save() else FAILED
+
+    def _tell(self) -> None:
+        """Store when there was a quorum. While S3 takes no copies, it is not asked to take that."""
+        if self.state.faults.keys() & {Fault.TURN, Fault.STORE}:
+            return
+        try:
+            diary.tell(self._store, self._config.keys.history(self._config.name), self._folder, self.state.proven)
+            self.state = self.state.cleared(Fault.HISTORY)
+        except (StoreError, OSError) as error:
+            self._fail(Fault.HISTORY, error)
 
     def _until_done(self) -> int:
         for torn in self._spool.torn:

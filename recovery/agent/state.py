@@ -29,6 +29,8 @@ class Fault(StrEnum):
     """Storing every copy at every site."""
     CLOCK = "clock"
     """Having the same time as S3."""
+    HISTORY = "history"
+    """Storing when there was a quorum."""
     DISK = "disk"
     """Writing its state to the disk."""
     ROUND = "round"

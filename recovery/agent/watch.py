@@ -13,6 +13,7 @@ from pathlib import Path
 from time import sleep
 
 from recovery.agent import order
+from recovery.agent.diary import Diary
 from recovery.onnode import api
 from recovery.plain import line
 from recovery.swarm.raft import quorum
@@ -37,10 +38,10 @@ LOOK = ("systemctl", "show", "requorum-copy.service", "--property=ActiveState", 
 
 
 class Watch:
-    """Watches the engine at the socket ``path``."""
+    """Watches the engine at the socket ``path``, and keeps a diary of when there was a quorum."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, diary: Diary) -> None:
+        self._path, self._diary = path, diary
         self._changed = threading.Event()
 
     def run(self) -> None:
@@ -80,7 +81,14 @@ class Watch:
             if version is not None and version != last:
                 self._changed.set()
             last = version
+            self._note(quorum=version is not None)
             sleep(SILENT_SECONDS if version is None else ASK_SECONDS)
+
+    def _note(self, *, quorum: bool) -> None:
+        try:
+            self._diary.note(quorum=quorum)
+        except OSError as error:
+            print(line(f"the diary of the quorum cannot be written: {error}"), file=sys.stderr)
 
     def _rank(self) -> int:
         """How many managers copy before this one. If the engine does not answer, 0, so that the round reports why."""

@@ -52,8 +52,13 @@ class Look(NamedTuple):
     """When the run began that no report covers."""
 
 
-@app.command("status", epilog=examples("requorum status", "requorum status --html status.html"))
+@app.command(
+    "status", epilog=examples("requorum status", "requorum status manager-a", "requorum status --html status.html")
+)
 def status(
+    node: Annotated[
+        str, typer.Argument(help="One node, in detail: its state, its copies, and what it has to do.")
+    ] = "",
     html: HtmlOption = None,
     keep_on: Annotated[
         bool, typer.Option("--watch", help="Look again and again, and mark what changed, until Ctrl-C.")
@@ -69,6 +74,8 @@ def status(
     5 not seen from here (no leader answers, and faults of access hide managers that may have one).
     """
     with opened(stack, config_file, as_json=as_json, interrupted="" if keep_on else NOTHING) as cluster:
+        if node:
+            raise typer.Exit(_of_node(cluster, node, as_json=as_json, alone=not (keep_on or html)))
         if keep_on:
             raise typer.Exit(_watched(cluster, every, as_json=as_json, html=html))
         with progress("asking the nodes and S3", as_json=as_json):
@@ -82,6 +89,30 @@ def status(
         else:
             out.print(show.as_table(now))
     raise typer.Exit(now.exit_code)
+
+
+def _of_node(cluster: Cluster, name: str, *, as_json: bool, alone: bool) -> int:
+    """Show one node in detail; the exit status of the cluster. Raises: SettingError."""
+    from recovery.cli.show import node as show_node  # only for who asks for one node
+    from recovery.survey import load
+
+    of = cluster.settings.named(name)
+    if not alone:
+        why = "--watch and --html are of the whole cluster"
+        raise SettingError("(node)", why, remedy="leave out the node, or the option", code="bad-argument")
+    with progress("asking the nodes and S3", as_json=as_json):
+        now = status_of(cluster)
+        (seen,) = (one for one in now.nodes if one.name == of.name)
+        try:
+            with cluster.shell(of) as shell:
+                found = load.of(shell)
+        except RequorumError:
+            found = None  # the remark of the node says why
+    if as_json:
+        print_json(show_node.document(now, seen, found))
+    else:
+        out.print(show_node.detail(now, seen, found))
+    return now.exit_code
 
 
 def _watched(cluster: Cluster, every: float, *, as_json: bool, html: Path | None) -> int:

@@ -63,6 +63,15 @@ class Keys:
         return f"{self.agent}mark.json"
 
     @property
+    def histories(self) -> str:
+        """The folder of when each manager saw a quorum and took proven copies."""
+        return f"{self.agent}history/"
+
+    def history(self, manager: str) -> str:
+        """When one manager saw a quorum and took proven copies."""
+        return f"{self.histories}{manager}.json"
+
+    @property
     def agents_trial(self) -> str:
         """What a trial of the agents' credentials writes."""
         return f"{self.agent}trial"

@@ -33,7 +33,7 @@ const spilt = [...document.querySelectorAll(".zone g > text")].filter((e) => {
 const overlaps = [...document.querySelectorAll(".axis text")].map(box).some((r, i, all) => i && r.left < all[i - 1].right - 0.5 && r.right > 0);
 parent.document.getElementById("measured").textContent = JSON.stringify({
   width: innerWidth, height: innerHeight, dark: matchMedia("(prefers-color-scheme: dark)").matches,
-  page: document.documentElement.scrollWidth, wide, spilt, overlaps, contrasts,
+  ground: getComputedStyle(document.body).backgroundColor, page: document.documentElement.scrollWidth, wide, spilt, overlaps, contrasts,
   answers: [...document.querySelectorAll(".answer")].map((e) => ({ question: e.querySelector("dt").textContent.trim(), text: e.querySelector("dd").innerText.trim(), ...box(e) })),
   smallest: Math.min(...written.map((e) => parseFloat(getComputedStyle(e).fontSize) * (e.closest("svg")?.viewBox?.baseVal?.width ? e.closest("svg").getBoundingClientRect().width / e.closest("svg").viewBox.baseVal.width : 1))),
   text: document.body.innerText, drawn: [...document.querySelectorAll("svg text")].map((e) => e.textContent.trim()).filter(Boolean),

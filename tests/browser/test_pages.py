@@ -1,11 +1,12 @@
 """The pages in a real browser: two widths, both themes. What is asserted is text, rectangles and contrast, not pixels."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from recovery.operations.page import report, status
+from recovery.operations.page import month, report, status
 from tests.browser import chromium
 from tests.browser.chromium import View
 from tests.unit.operations.page import samples
@@ -15,7 +16,11 @@ PAGES = {
     **{name: (status.page, made) for name, made in samples.PAGES.items()},
     **{name: (report.page, made) for name, made in samples.REPORTS.items()},
 }
+MONTHS = samples.MONTHS
+PAPER = [(718, 1047), (1047, 718)]
+"""The sheet of A4 inside its margins, in both directions, in pixels of CSS."""
 HOSTILE = {
+    "month": lambda: month.page(samples.hostile(samples.month())),
     "status": lambda: status.page(samples.hostile(samples.silent())),
     "report": lambda: report.page(samples.hostile(samples.resumed())),
 }
@@ -70,6 +75,50 @@ def test_every_page_is_readable_and_answers_above_the_fold(name: str, view: View
     assert all(len(answer["text"]) > 5 for answer in found["answers"])
     assert {node.name for node in samples.S.nodes} <= set(found["drawn"])
     assert chromium.screenshot(page, tmp_path, view) == (view.width, view.height)
+
+
+@pytest.mark.whole
+@pytest.mark.parametrize("view", VIEWS, ids=str)
+@pytest.mark.parametrize("name", MONTHS)
+def test_a_month_is_readable_and_answers_above_the_fold(name: str, view: View, tmp_path: Path) -> None:
+    page = month.page(MONTHS[name]())
+    found = chromium.measured(page, tmp_path, view)
+    require_readable(found, view)
+    assert [answer["question"] for answer in found["answers"]] == [
+        "How long had the swarm a quorum?",
+        "How long had it none?",
+        "How old was the newest copy at most?",
+        "Did the drills succeed?",
+        "Which recoveries were there?",
+    ]
+    assert max(answer["bottom"] for answer in found["answers"]) <= view.height
+    assert {"1", "5", "25"} <= set(found["drawn"])
+
+
+def printed(page: str) -> str:
+    """A page with the style that it has on paper, which is light in both themes."""
+    screen, paper = "@media screen and (prefers-color-scheme: dark)", "@media print"
+    assert page.count(screen) == page.count(paper) == 1
+    return page.replace(screen, "@media not all").replace(paper, "@media all")
+
+
+@pytest.mark.whole
+@pytest.mark.parametrize("theme", chromium.THEMES)
+@pytest.mark.parametrize(("width", "height"), PAPER)
+@pytest.mark.parametrize("name", ["healthy", "total loss", "recovery", "month"])
+def test_a_page_is_readable_on_paper(name: str, width: int, height: int, theme: str, tmp_path: Path) -> None:
+    make, sample = {**PAGES, "month": (month.page, samples.month)}[name]
+    view = View(width, height, theme)
+    page = make(sample())
+    found = chromium.measured(printed(page), tmp_path, view)
+    require_readable(found, view)
+    assert found["ground"] == "rgb(255, 255, 255)"
+    assert max(answer["bottom"] for answer in found["answers"]) <= height
+    file = tmp_path / "page.pdf"
+    chromium.run(page, tmp_path, view, f"--print-to-pdf={file}", "--no-pdf-header-footer")
+    assert file.read_bytes().startswith(b"%PDF")
+    sheets = len(re.findall(rb"/Type /Page\b", file.read_bytes()))
+    assert 1 <= sheets <= 4
 
 
 @pytest.mark.whole

@@ -23,7 +23,7 @@ from recovery.onnode.sandbox import AT_FAULT
 from recovery.operations import agents, ending, former, restart, walks
 from recovery.s3 import sealing
 from recovery.steps import lock, redirect, swarm_directory
-from recovery.survey import last_leader, nodes, single, unknown_managers, workload
+from recovery.survey import last_leader, load, nodes, single, unknown_managers, workload
 from tests.fake.machine import Directory, Machine
 from tests.fake.raft import Raft
 from tests.unit import factories as make
@@ -43,6 +43,8 @@ OWN_ENTRIES = 12
 """The number of entries that a forced new cluster writes before it can be listed (election, states of nodes)."""
 DONE = Output(b"", "", 0)
 REBOOT = ["systemctl", "--no-block", "reboot"]
+IDLE = b"0.10 0.20 0.30 1/200 999\n2\n2048000 kB\n1024000 kB\n/dev/sda1 4096000 1024000 3072000 25% /\n"
+"""What a node without a container answers about its load."""
 
 KEY_FILE = key_file()
 
@@ -100,6 +102,8 @@ class FakeShell:
             return DONE
         if script == agents.LOOK:
             return Output(b"\n", "", 0)  # no machine has an agent
+        if script == load.ASK:
+            return Output(IDLE, "", 0)
         if script == workload.ASK_WORKLOAD:
             return Output(b"open\n" if machine.gossips else b"closed\n", "", 0)
         if script == former.LOOK:

@@ -22,7 +22,7 @@ SECONDS = 120
 @pytest.fixture(scope="module")
 def pack() -> Iterator[Any]:
     """The running pack."""
-    asked = subprocess.run([ROOT / "toolchain/policy"], check=True, stdout=subprocess.PIPE, text=True)
+    asked = subprocess.run([ROOT / "toolchain/environment", "policy"], check=True, stdout=subprocess.PIPE, text=True)
     python = Path(asked.stdout.strip()) / "bin/python"
     command = [python, "-u", "-m", "pulumi.policy", "127.0.0.1:1", ROOT / "policy"]
     with subprocess.Popen(command, cwd=ROOT / "policy", stdout=subprocess.PIPE, text=True) as process:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from recovery.agent import watch
+from recovery.agent.diary import Diary
 
 SOON = 30
 """Seconds, also on a machine that is slow or busy."""
@@ -39,7 +40,7 @@ def watched(monkeypatch: pytest.MonkeyPatch, managers_before: int, state: str) -
         looking._changed.set()  # for another round, before which it ends
         return subprocess.CompletedProcess(argv, 0, f"{state}\n")
 
-    looking = watch.Watch(Path("/socket"))
+    looking = watch.Watch(Path("/socket"), Quiet())
     monkeypatch.setattr(watch.api, "events", events)
     monkeypatch.setattr(watch.api, "ask", lambda *_: {"Swarm": {"NodeID": "b"}, "Version": {"Index": 7}})
     monkeypatch.setattr(watch.order, "rank", lambda nodes, node_id: managers_before)
@@ -66,6 +67,16 @@ def test_a_round_that_may_have_looked_before_the_change_is_followed_by_another(
     assert ran == ["show", *["start"] * starts]
 
 
+class Quiet(Diary):
+    """A diary that only knows what it was told."""
+
+    def __init__(self) -> None:
+        self.noted: list[bool] = []
+
+    def note(self, *, quorum: bool, now: float | None = None) -> None:
+        self.noted.append(quorum)
+
+
 SILENT = watch.api.Refused("GET /swarm: the swarm does not have a leader")
 ASKS, RESTS = watch.ASK_SECONDS, watch.SILENT_SECONDS
 
@@ -83,8 +94,8 @@ def test_a_change_of_the_swarm_itself_of_which_no_event_tells_starts_a_round(
     answers: list[Any], up: str, told: list[tuple[float, bool]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Such as another unlock key. Who sees no quorum, or has no answer, rests: an engine that looks for its leader is held by it."""
-    heard = list[tuple[float, bool]]()
-    asking, done = watch.Watch(Path("/socket")), threading.Event()
+    heard, diary = list[tuple[float, bool]](), Quiet()
+    asking, done = watch.Watch(Path("/socket"), diary), threading.Event()
 
     def ask(_: Path, __: str, what: str) -> Any:
         if what == "/nodes":
@@ -117,6 +128,7 @@ def test_a_change_of_the_swarm_itself_of_which_no_event_tells_starts_a_round(
     threading.Thread(target=asking.run, daemon=True).start()
     assert done.wait(SOON), "it does not ask"
     assert heard == told
+    assert diary.noted == [seconds == ASKS for seconds, _ in told]
 
 
 def test_a_port_that_is_open_is_told_from_one_that_is_not() -> None:

@@ -35,6 +35,7 @@ WRITTEN = (
     f"{HOME}unlock-keys/abc.age",
     f"{HOME}agent/lease.json",
     f"{HOME}agent/mark.json",
+    f"{HOME}agent/history/manager-a.json",
 )
 FOREIGN = (
     COPY.drill_key,

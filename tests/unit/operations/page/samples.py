@@ -3,18 +3,20 @@
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from recovery.cli.show import cluster as show
 from recovery.copies.manifest import Proof, Verdict
 from recovery.operations import report
+from recovery.operations.month import Records, summary
 from recovery.operations.report import RecoveryReport
 from recovery.planning.checks import Check, Result
 from recovery.planning.diagnosis import Kind, diagnose
 from recovery.planning.plan import Plan
 from recovery.planning.readiness import AgentFault, Opener, Stock, judge
 from recovery.steps.entry import BEGUN, DONE, PLAN, Entry
+from recovery.swarm.history import History
 from recovery.swarm.model import NodeReport
 from tests.unit import factories as make
 
@@ -106,9 +108,52 @@ def resumed() -> dict[str, Any]:
     return recovery(cut, _plan(7290, Kind.MINORITY_LOST), failed, at(7307, "join", B.name, 4))
 
 
+def month(*, quiet: bool = False) -> dict[str, Any]:
+    """A month: nothing is known of it, or it had an outage that nobody saw the end of, a recovery, and a failed drill."""
+    begun = datetime(2026, 1, 1, tzinfo=UTC)
+    start, hour = int(begun.timestamp()), 3600
+    if quiet:
+        return summary(
+            Records("production", {}, {node.name: () for node in S.managers}), "2026-01", begun + timedelta(days=40)
+        )
+    hours = tuple(start + n * hour for n in range(700))
+    seen = History(((start + 2 * hour, start + 680 * hour),), ((start + 50 * hour, start + 50 * hour + 95),), hours)
+    drills = tuple(
+        {
+            "manager": node.name,
+            "at": (begun + timedelta(days=9)).isoformat(),
+            "copy": None,
+            "verdict": verdict,
+            "detail": detail,
+            "recoverySeconds": 2.5,
+        }
+        for node, verdict, detail in zip(
+            S.managers, ("proven", "failed", "proven"), ("", "its log is torn", ""), strict=True
+        )
+    )
+    told = {node.name: seen if node is not C else History() for node in S.managers}
+    known = Records(
+        "production", told, {C.name: ()}, drills, (recovery(),), ("report 20260105T000000000000Z is left out",)
+    )
+    return json.loads(json.dumps(summary(known, "2026-01", begun + timedelta(days=40))))
+
+
 def hostile(value: Any) -> Any:
     """A document in which every text that a node, S3 or an operator may have written is an attack."""
-    kept = {"standing", "begun", "ended", "taken", "began", "notBefore", "notAfter", "at", "role", "quorum"}
+    kept = {
+        "standing",
+        "begun",
+        "ended",
+        "taken",
+        "began",
+        "notBefore",
+        "notAfter",
+        "at",
+        "role",
+        "quorum",
+        "day",
+        "newest",
+    }
     if isinstance(value, dict):
         return {key: one if key in kept else hostile(one) for key, one in value.items()}
     if isinstance(value, list):
@@ -117,4 +162,5 @@ def hostile(value: Any) -> Any:
 
 
 PAGES = {"healthy": healthy, "silent": silent, "total loss": total_loss}
+MONTHS = {"month": month, "quiet month": lambda: month(quiet=True)}
 REPORTS = {"recovery": recovery, "resumed": resumed}

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from recovery.errors import LocalError
-from recovery.operations.page import report, status, theme
+from recovery.operations.page import month, report, status, theme
 from recovery.operations.page.parts import fitted
 from recovery.whole_file import save
 from tests.unit.operations.page import samples
@@ -22,6 +22,8 @@ from tests.unit.operations.page import samples
 PAGES: dict[str, Callable[[], str]] = {
     **{name: lambda made=made: status.page(made()) for name, made in samples.PAGES.items()},
     **{name: lambda made=made: report.page(made()) for name, made in samples.REPORTS.items()},
+    **{name: lambda made=made: month.page(made()) for name, made in samples.MONTHS.items()},
+    "hostile month": lambda: month.page(samples.hostile(samples.month())),
     "hostile status": lambda: status.page(samples.hostile(samples.silent())),
     "hostile report": lambda: report.page(samples.hostile(samples.resumed())),
 }
@@ -96,6 +98,28 @@ def test_the_five_questions_are_answered_first(name: str) -> None:
     assert read.text.rindex(ANSWERS[name][-1], 0, read.text.index("Nodes by zone")) > 0
 
 
+MONTHS = {
+    "month": [
+        "99.996 % of the time that was watched",
+        "95 s",
+        "45 h (manager-eu-1a, proven)",
+        "1 of 3 did not",
+        "1, each with its proof",
+    ],
+    "quiet month": ["Not known", "Not known", "There was no proven copy", "There was none", "None"],
+}
+
+
+@pytest.mark.parametrize("name", MONTHS)
+def test_the_five_questions_of_an_auditor_are_answered_first(name: str) -> None:
+    read = Reader(PAGES[name]())
+    assert [answer[1] for answer in read.answers] == MONTHS[name]
+
+
+def test_only_the_whole_of_a_time_is_all_of_it() -> None:
+    assert [month.share(of) for of in (1, 0.9999999, 0.5)] == ["100 %", "99.999 %", "50.000 %"]
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_is_whole_and_loads_and_runs_nothing(name: str) -> None:
     page = PAGES[name]()
@@ -112,7 +136,7 @@ def test_a_page_is_whole_and_loads_and_runs_nothing(name: str) -> None:
     assert "@import" not in style
 
 
-@pytest.mark.parametrize("name", ["hostile status", "hostile report"])
+@pytest.mark.parametrize("name", ["hostile status", "hostile report", "hostile month"])
 def test_what_others_wrote_is_text(name: str) -> None:
     page = PAGES[name]()
     assert "<script>" not in page

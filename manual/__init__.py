@@ -1,0 +1,1 @@
+"""The manual: the reference pages made of the code, and the site made of README, docs/ and these pages."""

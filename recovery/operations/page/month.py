@@ -1,0 +1,125 @@
+"""One month of a cluster as one HTML page for an auditor, from its JSON (docs/json.md). Pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from recovery.operations.page.parts import Answer, sentence, several
+from recovery.operations.page.theme import render
+from recovery.operations.page.words import length, moment
+from recovery.planning.standing import Mark
+from recovery.spans import span
+
+VERDICTS = {"proven": Mark.FINE, "failed": Mark.LOST}
+SHOWN = 50
+"""The most outages that the page lists, the longest ones. The JSON has all."""
+DAY, HIGH = 86400, 64
+
+
+def page(month: Mapping[str, Any]) -> str:
+    """The page. It answers an auditor's five questions first, and then shows what the answers are counted from."""
+    availability = month["availability"]
+    outages = sorted(availability["outages"], key=lambda one: -one["seconds"])[:SHOWN]
+    return render(
+        "month.html",
+        cluster=month["cluster"],
+        month=month["month"],
+        begun=moment(month["begun"]),
+        ended=moment(month["ended"]),
+        taken=moment(month["taken"]),
+        answers=_answers(month),
+        days=[_bars(day) for day in availability["days"]],
+        high=HIGH,
+        outages=[{**one, "begun": moment(one["begun"]), "took": span(one["seconds"])} for one in outages],
+        hidden=len(availability["outages"]) - len(outages),
+        copies=[_copies(one) for one in month["copies"]],
+        drills=[
+            {**one, "at": moment(one["at"]), "mark": VERDICTS.get(one["verdict"], Mark.SILENT)}
+            for one in month["drills"]
+        ],
+        recoveries=[_recovery(one) for one in month["recoveries"]],
+        notes=month["notes"],
+    )
+
+
+def _answers(month: Mapping[str, Any]) -> tuple[Answer, ...]:
+    return (_up(month["availability"]), _lost(month), _aged(month["copies"]), _drilled(month["drills"]), _back(month))
+
+
+def share(of: float) -> str:
+    """A share in percent. Only all of it is 100 %."""
+    return "100 %" if of == 1 else f"{min(100 * of, 99.999):.3f} %"
+
+
+def _up(availability: Mapping[str, Any]) -> Answer:
+    found, unknown = availability["share"], availability["unknownSeconds"]
+    seen = availability["quorumSeconds"] + availability["lostSeconds"]
+    rest = f"{span(seen)} were watched, {span(unknown)} were not"
+    mark = Mark.SILENT if found is None else Mark.FINE if found == 1 else Mark.OTHER
+    said = "Not known" if found is None else f"{share(found)} of the time that was watched"
+    return Answer("How long had the swarm a quorum?", said, rest, mark)
+
+
+def _lost(month: Mapping[str, Any]) -> Answer:
+    outages, seconds = month["availability"]["outages"], month["availability"]["lostSeconds"]
+    if month["availability"]["share"] is None:
+        return Answer("How long had it none?", "Not known", "No agent watched, and no report tells", Mark.SILENT)
+    longest = max((one["seconds"] for one in outages), default=0)
+    times = "once" if len(outages) == 1 else f"{len(outages)} times"
+    detail = f"{sentence(times)}, the longest {span(longest)}" if outages else ""
+    return Answer(
+        "How long had it none?", span(seconds) if outages else "Never", detail, Mark.LOST if outages else Mark.FINE
+    )
+
+
+def _aged(copies: Sequence[Mapping[str, Any]]) -> Answer:
+    question = "How old was the newest copy at most?"
+    ages = {one["manager"]: one["longestSeconds"] for one in copies if one["longestSeconds"] is not None}
+    lacks = [one["manager"] for one in copies if one["longestSeconds"] is None]
+    rest = f"Without a proven copy: {several(lacks)}" if lacks else ""
+    if not ages:
+        return Answer(question, "There was no proven copy", rest, Mark.LOST)
+    worst, best = max(ages, key=ages.__getitem__), min(ages, key=ages.__getitem__)
+    detail = rest or f"Of the worst manager: {span(ages[worst])} ({worst})"
+    return Answer(question, f"{span(ages[best])} ({best}, proven)", detail, Mark.OTHER if lacks else Mark.FINE)
+
+
+def _drilled(drills: Sequence[Mapping[str, Any]]) -> Answer:
+    question, failed = "Did the drills succeed?", [one for one in drills if one["verdict"] != "proven"]
+    if not drills:
+        return Answer(question, "There was none", "", Mark.LOST)
+    if failed:
+        names = several(list(dict.fromkeys(one["manager"] for one in failed)))
+        return Answer(question, f"{len(failed)} of {len(drills)} did not", names, Mark.LOST)
+    return Answer(question, f"All {len(drills)}", f"The last one: {moment(drills[0]['at'])}", Mark.FINE)
+
+
+def _back(month: Mapping[str, Any]) -> Answer:
+    found = month["recoveries"]
+    lost = [name for one in found for name in one["lost"]]
+    said = f"{len(found)}, each with its proof" if found else "None"
+    detail = f"Lost, and back: {several(list(dict.fromkeys(lost)))}" if lost else ""
+    return Answer("Which recoveries were there?", said, detail, Mark.BACK if lost else Mark.FINE)
+
+
+def _bars(day: Mapping[str, Any]) -> dict[str, Any]:
+    """One day as a column: with a quorum from below, then without one, then not watched."""
+    high = {key: HIGH * day[f"{key}Seconds"] / DAY for key in ("quorum", "lost", "unknown")}
+    well, ill, dark = high["quorum"], max(high["lost"], 2.0 if day["lostSeconds"] else 0.0), high["unknown"]
+    words = f"{day['day']}: {span(day['lostSeconds'])} without a quorum, {span(day['unknownSeconds'])} not watched"
+    return {"words": words, "number": int(day["day"][-2:]), "well": well, "ill": min(ill, HIGH), "dark": dark}
+
+
+def _copies(one: Mapping[str, Any]) -> dict[str, Any]:
+    longest = "there was none" if one["longestSeconds"] is None else span(one["longestSeconds"])
+    newest = moment(one["newest"]) if one["newest"] else "none in this month"
+    return {**one, "longest": longest, "newest": newest, "mark": Mark.FINE if one["proven"] else Mark.LOST}
+
+
+def _recovery(one: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        **one,
+        "ended": moment(one["ended"]),
+        "lost": several(one["lost"]) or "nothing",
+        "outage": length(one["outage"]) if one["outage"] else "the quorum was kept",
+        "rto": f"{one['rto']['provenSeconds']:.1f} s",
+    }

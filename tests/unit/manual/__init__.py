@@ -1,0 +1,1 @@
+"""Tests of the reference, of the site, and of what pages say."""

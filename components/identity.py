@@ -13,7 +13,7 @@ from recovery.settings import Settings
 from recovery.settings.placement import names_by_position
 from recovery.swarm.address import as_name
 from recovery.swarm.machines import Node
-from recovery.swarm.model import AddressChange
+from recovery.swarm.moved import AddressChange
 
 
 @dataclass(frozen=True)

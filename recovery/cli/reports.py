@@ -93,7 +93,7 @@ def _of_month(cluster: Cluster, text: str, html: Path | None, *, as_json: bool) 
     from recovery.operations.page import month as page_of_month
 
     if not (html or as_json):
-        remedy = f"requorum report --month {text} --html month.html"
+        remedy = f"requorum reports --month {text} --html month.html"
         raise SettingError(
             "(--month)", "a month is a page or JSON, and neither is asked for", remedy=remedy, code="bad-argument"
         )

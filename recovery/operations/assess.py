@@ -29,7 +29,8 @@ from recovery.survey.addresses import require_vacated
 from recovery.survey.nodes import stable_survey
 from recovery.swarm.engine_kind import INSTALL_ENGINE
 from recovery.swarm.engine_version import FIRST_WITH_IPV6, cannot_carry
-from recovery.swarm.model import AddressChange, Reach, Survey
+from recovery.swarm.model import Reach, Survey
+from recovery.swarm.moved import AddressChange
 from recovery.swarm.peers import told_managers
 from recovery.swarm.survivor import Survivor
 

@@ -16,7 +16,8 @@ from recovery.copies.manifest import Manifest
 from recovery.errors import Refused
 from recovery.swarm.entries import NOBODY, Told
 from recovery.swarm.machines import Node
-from recovery.swarm.model import AddressChange, Reach, Survey
+from recovery.swarm.model import Reach, Survey
+from recovery.swarm.moved import AddressChange
 
 if TYPE_CHECKING:
     from recovery.settings import Settings

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from recovery.copies.copy import Choice, Copy, Rejected
 from recovery.planning.diagnosis import Kind
 from recovery.planning.steps import Action, Step
-from recovery.swarm.model import AddressChange
+from recovery.swarm.moved import AddressChange
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 from recovery.planning.diagnosis import Kind
 from recovery.planning.plan import Plan
 from recovery.planning.steps import Action, Step
-from recovery.swarm.model import AddressChange
+from recovery.swarm.moved import AddressChange
 
 NOTHING = Plan(Kind.HEALTHY)
 """The consented plan if the state records none, as in a state that an earlier version wrote."""

@@ -8,7 +8,7 @@ from recovery.cluster import Cluster
 from recovery.errors import Refused
 from recovery.parallel import side_by_side
 from recovery.survey.nodes import report
-from recovery.swarm.model import AddressChange, still_in_swarm
+from recovery.swarm.moved import AddressChange, still_in_swarm
 from recovery.swarm.presence import Presence
 
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from recovery.cluster import Cluster
 from recovery.errors import (
@@ -239,19 +240,8 @@ def ask(shell: Shell, *, seconds: float = ENGINE_SECONDS, whole: bool = True) ->
         seen = replace(seen, state=LocalState.INACTIVE)
         return seen if seen.reach is Reach.NO_RIGHTS else replace(seen, reach=Reach.NO_ENGINE)
     swarm = info["Swarm"]
-    state = LocalState(swarm["LocalNodeState"])
-    seen = replace(
-        base,
-        engine=info.get("ServerVersion", ""),
-        state=state,
-        control=bool(swarm.get("ControlAvailable")),
-        detail=swarm.get("Error", ""),
-        swarm=SwarmFacts.of(swarm.get("Cluster")),
-        ca=validity(((swarm.get("Cluster") or {}).get("TLSInfo") or {}).get("TrustRoot", "")),
-    )
-    root = info.get("DockerRootDir") or DATA_ROOT
-    seen = _on_disk(shell, replace(seen, unsupported=unsupported(info)), root, whole)
-    if state is LocalState.INACTIVE:
+    seen = _on_disk(shell, _told(base, info), info.get("DockerRootDir") or DATA_ROOT, whole)
+    if seen.state is LocalState.INACTIVE:
         return seen if seen.left_over else replace(seen, node_id="", cluster_id="", ca_sha256="", certificate=None)
     known = swarm.get("RemoteManagers") or ()
     remotes = tuple(remote["Addr"] for remote in known)
@@ -265,6 +255,21 @@ def ask(shell: Shell, *, seconds: float = ENGINE_SECONDS, whole: bool = True) ->
         return replace(seen, members=engine.members())
     except EngineError as error:
         return replace(seen, detail=error.why)
+
+
+def _told(base: NodeReport, info: Mapping[str, Any]) -> NodeReport:
+    """What the engine tells of itself and of its swarm."""
+    swarm = info["Swarm"]
+    return replace(
+        base,
+        engine=info.get("ServerVersion", ""),
+        unsupported=unsupported(info),
+        state=LocalState(swarm["LocalNodeState"]),
+        control=bool(swarm.get("ControlAvailable")),
+        detail=swarm.get("Error", ""),
+        swarm=SwarmFacts.of(swarm.get("Cluster")),
+        ca=validity(((swarm.get("Cluster") or {}).get("TLSInfo") or {}).get("TrustRoot", "")),
+    )
 
 
 def _on_disk(shell: Shell, seen: NodeReport, root: str, whole: bool) -> NodeReport:

@@ -15,7 +15,8 @@ from recovery.parallel import side_by_side
 from recovery.survey.nodes import report
 from recovery.swarm.address import without_port
 from recovery.swarm.machines import Node
-from recovery.swarm.model import NodeReport, Survey, still_in_swarm
+from recovery.swarm.model import NodeReport, Survey
+from recovery.swarm.moved import still_in_swarm
 from recovery.swarm.presence import Presence
 
 KNOCK = """timeout 3 bash -c ': > "/dev/tcp/$1/$2"' knock "$1" "$2" 2>/dev/null"""

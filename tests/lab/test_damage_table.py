@@ -79,6 +79,8 @@ class Operator:
             return False
         self.said += plan["losses"]
         if not plan["steps"]:
+            if not self.swarm.stands(*MANAGERS, *WORKERS):  # a log that ends early may not know a worker yet
+                self.swarm.stack.up()
             return self.swarm.stands(*MANAGERS, *WORKERS)
         done = requorum(self._variant(recover=plan["id"] or None), "recover", "--yes")
         assert done.status == 0 or any(f"code: {code}\n" in f"{done.errors}\n" for code in RUN_AGAIN), (

@@ -12,7 +12,7 @@ from components.hosts.docker import Docker
 from components.hosts.machines import Machines
 from recovery.cluster import Cluster
 from recovery.settings import Settings, parse
-from recovery.swarm.model import AddressChange
+from recovery.swarm.moved import AddressChange
 from tests.unit import factories as make
 from tests.unit.cluster import Made, Monitor
 

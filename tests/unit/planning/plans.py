@@ -9,7 +9,8 @@ from recovery.planning.diagnosis import diagnose
 from recovery.planning.plan import Plan, Source
 from recovery.settings import Settings
 from recovery.swarm.machines import Node
-from recovery.swarm.model import AddressChange, NodeReport, Reach
+from recovery.swarm.model import NodeReport, Reach
+from recovery.swarm.moved import AddressChange
 from recovery.swarm.survivor import Survivor
 from recovery.swarm.wal import Position
 from tests.unit import factories as make

@@ -9,7 +9,8 @@ from recovery.errors import Refused
 from recovery.planning.address_changes import address_changes, forbidden, require_allowed, without_replaced
 from recovery.planning.entries import is_forsaken, stale
 from recovery.swarm.entries import Member
-from recovery.swarm.model import AddressChange, LocalState, NodeReport, Reach, still_in_swarm
+from recovery.swarm.model import LocalState, NodeReport, Reach
+from recovery.swarm.moved import AddressChange, still_in_swarm
 from tests.unit import factories as make
 
 S = make.settings()

@@ -11,7 +11,7 @@ from recovery.planning.consented import still_valid, with_join
 from recovery.planning.diagnosis import Kind
 from recovery.planning.plan import Plan, Refusal
 from recovery.planning.record import NOTHING, from_record, to_record
-from recovery.swarm.model import AddressChange
+from recovery.swarm.moved import AddressChange
 from tests.unit import factories as make
 from tests.unit.planning.test_diagnosis import A, B, C
 

@@ -111,9 +111,11 @@ class FakeApi:
         return []
 
     def tasks(self, filters: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
+        if "node" not in filters:
+            return []
         with self._asked() as machine:
             self._state(machine)
-            there = [m for m in self._wires.swarm.machines.values() if m.node_id in filters.get("node", ())]
+            there = [m for m in self._wires.swarm.machines.values() if m.node_id in filters["node"]]
             return [{"NodeID": m.node_id, "Status": {"State": "running"}} for m in there for _ in range(m.tasks)]
 
     def secrets(self) -> list[dict[str, Any]]:

@@ -249,8 +249,7 @@ def ask(shell: Shell, *, seconds: float = ENGINE_SECONDS, whole: bool = True) ->
         swarm=SwarmFacts.of(swarm.get("Cluster")),
         ca=validity(((swarm.get("Cluster") or {}).get("TLSInfo") or {}).get("TrustRoot", "")),
     )
-    root = info.get("DockerRootDir") or DATA_ROOT
-    seen = _on_disk(shell, replace(seen, unsupported=unsupported(info)), root, whole)
+    seen = _on_disk(shell, replace(seen, unsupported=unsupported(info)), info.get("DockerRootDir") or DATA_ROOT, whole)
     if state is LocalState.INACTIVE:
         return seen if seen.left_over else replace(seen, node_id="", cluster_id="", ca_sha256="", certificate=None)
     known = swarm.get("RemoteManagers") or ()

@@ -25,6 +25,7 @@ from recovery.errors import DamagedCopy
 from recovery.operations import agents
 from recovery.planning.diagnosis import diagnose
 from recovery.swarm import maintenance
+from recovery.swarm.found import Validity
 from recovery.swarm.model import Survey
 from tests.unit import factories as make
 
@@ -40,11 +41,12 @@ CASES = [
 """What `make check` has promtool find out about the rules."""
 
 
+VALID = Validity(make.NOW - timedelta(days=30), make.NOW + timedelta(days=60))
 UNTIL = make.NOW + timedelta(hours=1)
 
 
 def maintained(seen: Survey) -> Survey:
-    """With both workers in maintenance, and an end for the first."""
+    """With both workers in maintenance, an end for the first, and the certificates of the first manager and the CA."""
     kept = {
         worker.name: {maintenance.NOTE: maintenance.Maintenance("active", until).label}
         for worker, until in zip(OF.workers, (UNTIL, None), strict=True)
@@ -53,6 +55,7 @@ def maintained(seen: Survey) -> Survey:
         replace(r, members=tuple(replace(m, labels=kept.get(m.hostname, {}), availability="drain") for m in r.members))
         for r in seen.reports
     ]
+    reports[0] = replace(reports[0], certificate=VALID, ca=VALID)
     return replace(seen, reports=tuple(reports))
 
 
@@ -221,3 +224,11 @@ def test_nodes_in_maintenance_are_told_and_when_it_ends() -> None:
     }
     ends = {key[2:]: value for key, value in told.items() if key[0].startswith("requorum_node_maintenance_until")}
     assert ends == {("worker-1",): UNTIL.timestamp()}
+
+
+def test_when_certificates_begin_and_end_is_told() -> None:
+    told = values(watched(copies()))
+    assert told["requorum_node_certificate_begins_timestamp_seconds", "lab", "manager-a"] == VALID.begins.timestamp()
+    assert told["requorum_node_certificate_ends_timestamp_seconds", "lab", "manager-a"] == VALID.ends.timestamp()
+    assert told["requorum_ca_ends_timestamp_seconds", "lab"] == VALID.ends.timestamp()
+    assert not [key for key in told if "certificate" in key[0] and "manager-b" in key]

@@ -27,12 +27,12 @@ from recovery.cli.show.doctor import Examined, doctor_json, doctor_lines, findin
 from recovery.cli.status import conditions, differs, look
 from recovery.cli.tree import loaded
 from recovery.cluster import Cluster
-from recovery.errors import RequorumError
+from recovery.errors import RequorumError, SettingError
 from recovery.operations import doctor as operation
 from recovery.operations.assess import assess
 from recovery.planning.conditions import Condition
 from recovery.planning.diagnosis import Diagnosis, Kind
-from recovery.planning.doctor import examine
+from recovery.planning.doctor import UNDECIDED, examine
 from recovery.planning.findings import all as findings
 from recovery.planning.guidance import Guidance, guide
 from recovery.planning.readiness import completed
@@ -70,6 +70,9 @@ def doctor(
     With --fix: 0 if every command of the repair succeeded, 1 if not, 2 if there is no such finding or it has no command.
     """
     with opened(stack, config_file, as_json=as_json) as cluster:
+        if fix and as_json:
+            why = "a repair is shown in words before it is carried out"
+            raise SettingError("(--fix)", why, remedy="leave out --json", code="bad-argument")
         with progress("asking the nodes and S3", as_json=as_json):
             examined = examination(cluster)
         if fix:
@@ -90,6 +93,8 @@ def examination(cluster: Cluster) -> Examined:
         seen, diagnosis, guidance, known = _examined(cluster)
         looks, buckets = looking.result()
     settings = cluster.settings
+    if diagnosis.kind in UNDECIDED:  # the machines may be somebody else's
+        return Examined(diagnosis, (), guidance, known)
     found = (*examine(settings, seen, diagnosis), *findings.judge(settings, seen, looks, known, buckets))
     return Examined(diagnosis, found, guidance, known, tuple(findings.unseen(looks)))
 

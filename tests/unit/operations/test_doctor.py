@@ -1,5 +1,6 @@
 """What `requorum doctor --fix` does: it shows, asks, and carries out what one finding names, and nothing else."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ from recovery.cli import doctor as command
 from recovery.errors import CommandFailed, SettingError
 from recovery.node.shell import Output
 from recovery.operations import doctor
+from recovery.planning.diagnosis import Kind as DiagnosisKind
 from recovery.planning.findings.finding import NO_QUORUM_LEFT, Finding, Kind, Proposal, Remedy, Run, on_node
 from recovery.swarm.client import DOCKER
 from recovery.swarm.evidence import Disk, Taking
@@ -86,6 +88,21 @@ def test_a_finding_that_is_not_there_is_not_repaired(ran: list[Any]) -> None:
     done = requorum("doctor", "--fix", "disk-low@worker-2:/", "--yes")
     assert done.exit_code == 2
     assert f"name one of {NAME}" in done.stderr
+    assert ran == []
+
+
+def test_nothing_is_repaired_on_machines_that_may_be_of_another_swarm(
+    wires: Wires, ran: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "UNDECIDED", frozenset(DiagnosisKind))
+    assert f"[{NAME}]" not in requorum("doctor").stdout
+    assert requorum("doctor", "--fix", NAME, "--yes").exit_code == 2
+    assert ran == []
+
+
+def test_a_repair_is_in_words(ran: list[Any]) -> None:
+    done = requorum("doctor", "--fix", NAME, "--yes", "--json")
+    assert (done.exit_code, json.loads(done.stdout)["error"]["code"]) == (2, "bad-argument")
     assert ran == []
 
 

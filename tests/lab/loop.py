@@ -10,7 +10,6 @@ from tests.lab.acting import Done
 from tests.lab.repository import Repository
 from tests.lab.swarm import MANAGERS, WORKERS, Swarm
 
-
 TRIES = 3
 
 

@@ -22,6 +22,10 @@ from tests.fake.forge import FakeForge
 from tests.lab.runner import git
 
 SECONDS = 1500
+CACHE = os.environ.get("REQUORUM_CACHE") or str(
+    Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "requorum"
+)
+"""What Requorum has made on this machine already: a runner keeps it between its jobs, too."""
 NUMBER = 7
 """The number of the pull request."""
 CHECKOUT = """
@@ -158,7 +162,12 @@ class Acting:
         done = subprocess.run(
             words,
             cwd=place,
-            env={**own, "PATH": self.environment["PATH"], "XDG_CACHE_HOME": str(self.folder / "cache")},
+            env={
+                **own,
+                "PATH": self.environment["PATH"],
+                "XDG_CACHE_HOME": str(self.folder / "cache"),
+                "REQUORUM_CACHE": CACHE,
+            },
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -10,6 +10,8 @@ from tests.lab.acting import Done
 from tests.lab.repository import Repository
 from tests.lab.swarm import MANAGERS, WORKERS, Swarm
 
+TRIES = 3
+
 
 @dataclass
 class Jobs:
@@ -22,9 +24,12 @@ class Jobs:
     """What the merge of a request starts that changed a stack file."""
 
 
-def require(done: Done) -> Done:
-    assert done.status == 0, done.log
-    return done
+def require(job: Callable[[], Done]) -> Done:
+    """Run a job until it ends well. On a busy machine, the managers lose their leader for a while, and each job may be run again."""
+    for _ in range(TRIES):
+        if (done := job()).status == 0:
+            return done
+    raise AssertionError(done.log)
 
 
 def a_request_gets_one_comment(repository: Repository, forge: FakeForge, jobs: Jobs) -> None:
@@ -33,7 +38,7 @@ def a_request_gets_one_comment(repository: Repository, forge: FakeForge, jobs: J
         repository.change(swarm={**repository.setting("swarm"), "taskHistoryLimit": limit})
         repository.push("topic", f"keep {limit} old tasks")
         repository.publish("topic")
-        require(jobs.preview())
+        require(jobs.preview)
     (comment,) = forge.comments.values()
     assert comment["on"] == 7
     assert f"requorum:preview:{repository.stack}" in comment["body"]
@@ -50,7 +55,7 @@ def a_total_loss_comes_back_by_a_merge(swarm: Swarm, repository: Repository, for
     assert asked in request["title"]
     assert asked in issue["body"]
     repository.merge(request["branch"])
-    require(jobs.recover())
+    require(jobs.recover)
     swarm.await_standing(*MANAGERS, *WORKERS)
     assert not before.differences(swarm.picture())
     assert forge.issues() == []
@@ -58,5 +63,5 @@ def a_total_loss_comes_back_by_a_merge(swarm: Swarm, repository: Repository, for
     assert request["branch"] == f"requorum/recovered-{repository.stack}"
     repository.merge(request["branch"])
     assert KEY not in repository.text
-    require(jobs.recover())
-    require(jobs.up())
+    require(jobs.recover)
+    require(jobs.up)

@@ -42,7 +42,7 @@ def jobs(repository: Repository, stack: Stack, tmp_path_factory: pytest.TempPath
 @pytest.fixture(scope="module")
 def swarm(stack: Stack, jobs: Jobs) -> Swarm:
     """The cluster, built by the job that a push to main starts."""
-    require(jobs.up())
+    require(jobs.up)
     cluster.link_plugins(stack.instance)
     made = Swarm(stack)
     made.await_standing(*MANAGERS, *WORKERS)

@@ -4,7 +4,7 @@ import json
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -50,6 +50,14 @@ def at_once(*runners: Runner) -> list[Ran]:
     """The watches of several runners at the same time."""
     with ThreadPoolExecutor(len(runners)) as pool:
         return [job.result() for job in [pool.submit(one.job, "watch", "watch") for one in runners]]
+
+
+def again(job: Callable[[], Ran], well: Callable[[Ran], bool]) -> Ran:
+    """Run a job until it ends well. On a busy machine, a node is silent for a while, or the managers lose their leader."""
+    for _ in range(3):
+        if well(ran := job()):
+            return ran
+    raise AssertionError(ran.log)
 
 
 def reports(stack: Stack) -> set[str]:
@@ -101,7 +109,7 @@ def test_a_lost_manager_is_reported_then_healed_and_the_issue_is_closed(
     assert (other.status, other.outputs["act"]) in ((0, "close"), (3, "nothing")), other.log
     assert len(reports(swarm.stack) - before) == 1
     swarm.await_standing(*MANAGERS, *WORKERS, "worker-3")
-    assert runner.job("watch", "watch").outputs["act"] == "close"
+    again(lambda: runner.job("watch", "watch"), lambda ran: ran.outputs["act"] == "close")
     assert forge.issues() == []
 
 
@@ -129,9 +137,10 @@ def test_a_total_loss_comes_back_by_a_merge_also_if_the_job_is_killed(
     runner.killed = partial(kill_in_the_middle, swarm)
     assert runner.job("recover", "recover", plan=plan).status != 0
     runner.killed = None
-    done: Ran = runner.job("recover", "recover", plan=plan)
-    assert done.status == 0, done.log
+    done = runner.job("recover", "recover", plan=plan)
     assert "removed the lock" in done.log
+    if done.status:
+        done = again(lambda: runner.job("recover", "recover", plan=plan), lambda ran: ran.status == 0)
     swarm.await_standing(*MANAGERS, *WORKERS, "worker-3")
     assert not before.differences(swarm.picture())
     assert "# Cluster lab" in done.log, "the report is in the summary"

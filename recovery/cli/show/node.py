@@ -29,7 +29,9 @@ def document(status: Status, node: NodeStatus, load: NodeLoad | None) -> dict[st
 
 
 def _load_json(load: NodeLoad | None) -> dict[str, Any] | None:
-    return load and {
+    if load is None:
+        return None
+    return {
         "load": load.load,
         "processors": load.processors,
         "memory": load.memory,

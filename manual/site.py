@@ -13,6 +13,8 @@ HERE = Path(__file__).parent
 SITE = ROOT / "site"
 CONFIG = "zensical.toml"
 BESIDE = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "lab/README.md", "toolchain/README.md")
+FOLDER = re.compile(r'"(docs/[\w/]+/)"')
+"""A folder in the navigation."""
 LINK = re.compile(r"\]\((?!\w+:)([^)#\s]+)(?:#[^)\s]*)?\)")
 
 
@@ -36,9 +38,20 @@ def links(page: Path) -> Iterator[Path]:
     return ((page.parent / name).resolve() for name in LINK.findall(page.read_text()))
 
 
+def config() -> str:
+    """The configuration of the site, with the pages of a folder in its place."""
+    return FOLDER.sub(lambda found: ", ".join(f'"{name}"' for name in _inside(found[1])), (HERE / CONFIG).read_text())
+
+
+def _inside(folder: str) -> list[str]:
+    """The pages of a folder, its README first."""
+    found = sorted((ROOT / folder).glob("*.md"), key=lambda page: (page.name != "README.md", page.name))
+    return [str(page.relative_to(ROOT)) for page in found]
+
+
 def listed() -> list[str]:
     """The pages that the navigation names, in its order."""
-    return list(_leaves(tomllib.loads((HERE / CONFIG).read_text())["project"]["nav"]))
+    return list(_leaves(tomllib.loads(config())["project"]["nav"]))
 
 
 def _leaves(entry: object) -> Iterator[str]:
@@ -60,7 +73,7 @@ def build() -> int:
             (copy := stage / "pages" / file.relative_to(ROOT)).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, copy)
         shutil.copytree(HERE / "assets", stage / "pages/assets/manual")
-        shutil.copyfile(HERE / CONFIG, stage / CONFIG)
+        (stage / CONFIG).write_text(config())
         done = subprocess.run([f"{made}/bin/zensical", "build", "--clean", "--strict"], cwd=stage, check=False)
         if done.returncode == 0:
             shutil.rmtree(SITE, ignore_errors=True)

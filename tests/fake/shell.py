@@ -193,7 +193,8 @@ class FakeShell:
                 harmed = machine.directory.raft and machine.directory.good is not None
                 return _told({"fault": "a wrong checksum" if harmed else "", "mends": False})
             case "look":
-                return _told({"began": 0.0, "ended": 0.0})
+                now = datetime.now(UTC).timestamp()
+                return _told({"began": now, "ended": now})
             case "removable":
                 return _told(["500 MiB of logs: journalctl --vacuum-size=100M"])
             case "receive":

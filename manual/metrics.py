@@ -28,7 +28,12 @@ def page() -> str:
 def of_cluster() -> Iterable[Metric]:
     """Every metric of `requorum metrics`, of a cluster without nodes."""
     nothing: Any = SimpleNamespace(
-        cluster="", diagnosis=SimpleNamespace(kind=None), taken=datetime.now(UTC), exit_code_anywhere=0
+        cluster="",
+        diagnosis=SimpleNamespace(kind=None),
+        taken=datetime.now(UTC),
+        exit_code_anywhere=0,
+        nodes=(),
+        ca=None,
     )
     return Watched(nothing, [], [], {}, {}, sites=1).collect()
 

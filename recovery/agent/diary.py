@@ -4,16 +4,21 @@ It is one small object for each manager. A round joins what is there with what t
 made again knows nothing of before.
 """
 
+from __future__ import annotations
+
 import json
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from time import time
+from typing import TYPE_CHECKING
 
-from recovery.s3.store import Store
 from recovery.swarm import history
 from recovery.swarm.history import History
 from recovery.whole_file import write_whole
+
+if TYPE_CHECKING:
+    from recovery.s3.store import Store
 
 SEEN, TOLD = "seen.json", "history.json"
 """What the watch writes, and what the last round knew."""

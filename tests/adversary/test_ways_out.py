@@ -320,4 +320,4 @@ def test_an_alert_says_only_what_labels_of_names_say() -> None:
     rules = yaml.safe_load((ROOT / "docs/alerts.yml").read_text())["groups"][0]["rules"]
     inserted = {found for rule in rules for found in re.findall(r"{{(.*?)}}", json.dumps(rule["annotations"]))}
     assert len(rules) > 5
-    assert inserted <= {f" $labels.{name} " for name in ("cluster", "manager", "data", "site")}
+    assert inserted <= {f" $labels.{name} " for name in ("cluster", "manager", "node", "data", "site")}

@@ -85,7 +85,7 @@ def test_no_address_that_a_node_tells_runs_where_it_is_used(tmp_path: Path, scri
     work = tmp_path / "work"
     work.mkdir()
     env = {"PATH": f"{tools}:{os.environ['PATH']}", "OUT": str(tmp_path / "words")}
-    argv = ["sh", "-c", script, "it", *(["true", "iptables"] if script == redirect.OPEN else []), told, told]
+    argv = ["sh", "-c", script, "it", *(["true", "iptables", "2377"] if script == redirect.OPEN else []), told, told]
     subprocess.run(argv, cwd=work, env=env, capture_output=True, timeout=10)
     assert not list(work.iterdir())
     if script == redirect.OPEN:

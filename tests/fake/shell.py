@@ -311,7 +311,7 @@ class FakeShell:
         return DONE
 
     @staticmethod
-    def _detour(machine: Machine, *addresses: str) -> Output:
+    def _detour(machine: Machine, port: str, *addresses: str) -> Output:
         machine.detours = dict(zip(addresses[::2], addresses[1::2], strict=True))
         return DONE
 

@@ -233,7 +233,7 @@ def issued(
     """A certificate for the key, under the name and key of its issuer."""
     return (
         x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key.public_key()).serial_number(1)
-        .not_valid_before(NOW).not_valid_after(NOW + timedelta(days=90))
+        .not_valid_before(NOW).not_valid_after(NOW + timedelta(days=36500))
         .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True).sign(by, hashes.SHA256())
     )  # fmt: skip
 

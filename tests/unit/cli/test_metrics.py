@@ -42,6 +42,7 @@ CASES = [
 
 
 VALID = Validity(make.NOW - timedelta(days=30), make.NOW + timedelta(days=60))
+CA = Validity(VALID.begins, make.NOW + timedelta(days=3650))
 UNTIL = make.NOW + timedelta(hours=1)
 
 
@@ -55,7 +56,7 @@ def maintained(seen: Survey) -> Survey:
         replace(r, members=tuple(replace(m, labels=kept.get(m.hostname, {}), availability="drain") for m in r.members))
         for r in seen.reports
     ]
-    reports[0] = replace(reports[0], certificate=VALID, ca=VALID)
+    reports[0] = replace(reports[0], certificate=VALID, ca=CA)
     return replace(seen, reports=tuple(reports))
 
 
@@ -230,5 +231,5 @@ def test_when_certificates_begin_and_end_is_told() -> None:
     told = values(watched(copies()))
     assert told["requorum_node_certificate_begins_timestamp_seconds", "lab", "manager-a"] == VALID.begins.timestamp()
     assert told["requorum_node_certificate_ends_timestamp_seconds", "lab", "manager-a"] == VALID.ends.timestamp()
-    assert told["requorum_ca_ends_timestamp_seconds", "lab"] == VALID.ends.timestamp()
+    assert told["requorum_ca_ends_timestamp_seconds", "lab"] == CA.ends.timestamp()
     assert not [key for key in told if "certificate" in key[0] and "manager-b" in key]

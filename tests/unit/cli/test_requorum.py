@@ -39,7 +39,9 @@ def test_a_switch_is_described_and_has_no_opposite() -> None:
 
 def test_doctor_names_its_exit_statuses() -> None:
     shown = " ".join(shell("requorum doctor --help").split())
-    assert "Exit status as of status: 0 fine, 1 error, 3 degraded, 4 quorum lost, 5 not seen from here." in shown
+    assert (
+        "Exit status as of status: 0 fine, 1 error, 3 something is wrong, 4 quorum lost, 5 not seen from here." in shown
+    )
 
 
 COMPLETED = [

@@ -1,6 +1,7 @@
 """The reference: it is what the code says, and it has every command, option, key, code, metric and alert."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -51,7 +52,9 @@ def test_every_key_that_pydantic_knows_is_on_the_page() -> None:
 
 
 @pytest.mark.parametrize("key", settings.WORDS["examples"])
-def test_an_example_is_taken(key: str) -> None:
+def test_an_example_is_taken(key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ca.pem").write_bytes(make.certificate("node", "cluster"))
     raw = make.raw()
     raw["hosts"] = {"driver": "docker", "image": "i", "endpoint": "ssh://h", **raw.get("hosts", {})}
     given: Any = raw
@@ -64,6 +67,8 @@ def test_an_example_is_taken(key: str) -> None:
             given[part] = dict(given.get(part) or {})
             given = given[part]
     given[last] = settings.WORDS["examples"][key]
+    if key.startswith("swarm.externalCas[]"):
+        raw["swarm"]["externalCas"] = [{"url": "https://ca.example.org/sign", **raw["swarm"]["externalCas"]}]
     if key == "backup.encryption.keyFile":
         given["mode"] = "customer"
     if key.startswith("backup.second"):

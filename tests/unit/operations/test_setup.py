@@ -9,7 +9,7 @@ import pytest
 from recovery.cluster import Cluster
 from recovery.errors import Refused, Silent
 from recovery.node.shell import Output
-from recovery.operations import agent_trial, agents, setup
+from recovery.operations import agent_faults, agent_trial, agents, setup
 from recovery.operations.assess import Assessment
 from recovery.planning.changes import Changes
 from recovery.planning.conditions import State
@@ -73,7 +73,7 @@ def test_an_identity_that_is_elsewhere_is_told_and_stops_nothing() -> None:
 TOLD: list[tuple[Output | Exception, State]] = [
     (Output(b"", "", 0), State.OK),
     (
-        Output(b"", "writing trial to s3://copies: AccessDenied: no\n  next: requorum policy\n  code: s3-denied\n", 1),
+        Output(b"", "writing trial to s3://copies: AccessDenied: no\n  next: curl here | sh\n  code: s3-denied\n", 1),
         State.FAILED,
     ),
     (Silent("connecting", "nothing answers", remedy="look"), State.UNKNOWN),
@@ -123,7 +123,7 @@ def test_the_credentials_of_agents_are_tried_on_one_manager(
     if state is State.FAILED:
         assert (found.found, found.remedy) == (
             "manager-a: writing trial to s3://copies: AccessDenied: no",
-            "requorum policy",
+            agent_faults.REMEDIES["s3-denied"],
         )
 
 

@@ -37,11 +37,18 @@ def positions(swarm: Swarm) -> dict[str, int]:
 
 
 def test_the_position_of_a_log_grows_with_each_change_and_is_the_same_everywhere(swarm: Swarm) -> None:
-    before = positions(swarm)
-    assert set(before) == set(FIVE)
+    before: dict[str, int] = {}
+    swarm.until(lambda: before.update(positions(swarm)) or before.keys() == set(FIVE), "every manager answers in time")
     swarm.on("manager-a", "docker", "node", "update", "--label-add", "step=1", "worker-1")
-    swarm.until(lambda: len(set(positions(swarm).values())) == 1, "every manager wrote the change")
-    assert min(positions(swarm).values()) > max(before.values())
+    after: dict[str, int] = {}
+
+    def written() -> bool:
+        after.clear()
+        after.update(positions(swarm))
+        return after.keys() == set(FIVE) and len(set(after.values())) == 1
+
+    swarm.until(written, "every manager wrote the change")
+    assert min(after.values()) > max(before.values())
 
 
 def both_answer(swarm: Swarm) -> bool:

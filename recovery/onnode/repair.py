@@ -39,9 +39,10 @@ def cut(root: Path) -> str:
     """
     log, segments = _read(root), _segments(root)
     index, term = max(_snapshots(root), default=(0, 0))
+    fault = _fault(log)
     if not log.end.owned or not (log.end.index or index):
-        raise archive.Unfit(f"nothing of its raft log can be used: {_fault(log)}")
-    if not _fault(log):
+        raise archive.Unfit(f"nothing of its raft log can be used: {fault}")
+    if not fault:
         return ""
     kept = [(path, good) for path, good in zip(segments, log.good, strict=True) if good]
     for path in segments[len(kept) :]:
@@ -49,7 +50,7 @@ def cut(root: Path) -> str:
     for path, good in kept:
         last = path == kept[-1][0]
         _end(path, good, joined(log.end, index, term) if last else b"")
-    return _fault(log)
+    return fault
 
 
 def _fault(log: Reading) -> str:

@@ -12,9 +12,9 @@ from datetime import datetime
 from recovery.cluster import Cluster
 from recovery.errors import Refused
 from recovery.node.engine import Engine
+from recovery.operations.leading import leading
 from recovery.progress import Say
 from recovery.steps import lending
-from recovery.survey.nodes import stable_survey
 from recovery.swarm.entries import Member
 from recovery.swarm.machines import Node
 from recovery.swarm.maintenance import DRAINED, NOTE, Maintenance
@@ -47,7 +47,7 @@ def _counted(tasks: Counter[str]) -> str:
 
 def check(cluster: Cluster, node: Node, end: datetime | None = None) -> Drainable:
     """Check that the node may be drained, and return what that does. Raises: as `drain`."""
-    with _leader(cluster, node, DRAINING) as (engine, entry):
+    with _member(cluster, node, DRAINING) as (engine, entry):
         return _drainable(engine, entry, node, end)
 
 
@@ -60,7 +60,7 @@ def drain(cluster: Cluster, node: Node, end: datetime | None, *, say: Say) -> Ma
     Raises: Refused if the swarm has no leader, the node is no member, a service would have no place for its tasks, or another
     operator holds the lease; ProofFailed if its tasks do not end; EngineError; StoreError.
     """
-    with _leader(cluster, node, DRAINING) as (engine, entry):
+    with _member(cluster, node, DRAINING) as (engine, entry):
         kept = _drainable(engine, entry, node, end).kept
         with cluster.hold(f"draining {node.name}", say=say):
             say(f"draining {node.name}. It gets {kept.before} back after its maintenance")
@@ -78,7 +78,7 @@ def undrain(cluster: Cluster, node: Node, *, say: Say) -> Maintenance | None:
     Raises: Refused if the swarm has no leader, the node is no member, or another operator holds the lease; EngineError;
     StoreError.
     """
-    with _leader(cluster, node, UNDRAINING) as (engine, entry):
+    with _member(cluster, node, UNDRAINING) as (engine, entry):
         kept = Maintenance.of(entry)
         if kept:
             with cluster.hold(f"undraining {node.name}", say=say):
@@ -87,17 +87,12 @@ def undrain(cluster: Cluster, node: Node, *, say: Say) -> Maintenance | None:
 
 
 @contextmanager
-def _leader(cluster: Cluster, node: Node, doing: str) -> Iterator[tuple[Engine, Member]]:
+def _member(cluster: Cluster, node: Node, doing: str) -> Iterator[tuple[Engine, Member]]:
     """The engine of a manager with a leader, and the node's entry. Raises: Refused."""
-    seen = stable_survey(cluster)
-    if seen.leader is None:
-        why, remedy = "no manager with a leader answers", "find out which managers are down: requorum status"
-        raise Refused(doing, why, remedy=remedy, node=node.name, code="no-leader")
-    if (entry := seen.entry(node)) is None:
-        why, remedy = "it is no member of the swarm", "let it join: pulumi up"
-        raise Refused(doing, why, remedy=remedy, node=node.name, code="no-member")
-    with cluster.shell(seen.leader.node) as shell:
-        engine = Engine(shell)
+    with leading(cluster, doing, about=node.name) as (seen, engine):
+        if (entry := seen.entry(node)) is None:
+            why, remedy = "it is no member of the swarm", "let it join: pulumi up"
+            raise Refused(doing, why, remedy=remedy, node=node.name, code="no-member")
         yield engine, engine.member(entry.node_id) or entry
 
 

@@ -4,9 +4,8 @@ from collections.abc import Callable, Sequence
 
 from recovery.cluster import Cluster
 from recovery.errors import Refused
-from recovery.node.engine import Engine
+from recovery.operations.leading import leading
 from recovery.operations.services import settle
-from recovery.survey.nodes import stable_survey
 from recovery.swarm.model import Service
 
 
@@ -36,16 +35,7 @@ def rebalance(
 
     Raises: Refused; ProofFailed when a service's update fails or does not end; EngineError.
     """
-    leader = stable_survey(cluster, nodes=cluster.settings.managers).leader
-    if leader is None:
-        raise Refused(
-            "rebalancing services",
-            "no manager with a leader answers",
-            remedy="find out which managers are down: requorum status",
-            code="no-leader",
-        )
-    with cluster.shell(leader.node) as shell:
-        chief = Engine(shell)
+    with leading(cluster, "rebalancing services", nodes=cluster.settings.managers) as (_, chief):
         services = chosen(chief.services(), names)
         if services:
             agree([service.name for service in services])

@@ -8,9 +8,9 @@ from recovery.errors import EngineError, ProofFailed, Refused, TransportError
 from recovery.node.engine import Engine
 from recovery.node.writes import RECOVERY_SECONDS
 from recovery.operations import lifecycle
+from recovery.operations.leading import leading
 from recovery.progress import Say
 from recovery.steps import unlock
-from recovery.survey.nodes import stable_survey
 from recovery.swarm import rotation
 from recovery.swarm.key_file import UnlockKey
 from recovery.swarm.machines import Node, Role
@@ -82,17 +82,6 @@ def led(cluster: Cluster, doing: str, say: Say) -> Iterator[tuple[Survey, Engine
     """Within the lease: the survey, and the engine of a manager with a leader. Raises: Refused; StoreError."""
     with cluster.hold(doing, say=say), leading(cluster, doing) as found:
         yield found
-
-
-@contextmanager
-def leading(cluster: Cluster, doing: str) -> Iterator[tuple[Survey, Engine]]:
-    """The survey, and the engine of a manager with a leader. Raises: Refused."""
-    seen = stable_survey(cluster)
-    if seen.leader is None:
-        why, remedy = "no manager with a leader answers", "find out which managers are down: requorum status"
-        raise Refused(doing, why, remedy=remedy, code="no-leader")
-    with cluster.shell(seen.leader.node) as shell:
-        yield seen, Engine(shell)
 
 
 def _await_key(cluster: Cluster, seen: Survey, key: UnlockKey, say: Say) -> None:

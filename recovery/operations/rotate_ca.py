@@ -11,7 +11,8 @@ from recovery.cluster import Cluster
 from recovery.errors import EngineError, ProofFailed, Refused, SettingError
 from recovery.node.engine import Engine
 from recovery.operations.backup import backup
-from recovery.operations.rotate import leading, led
+from recovery.operations.leading import leading
+from recovery.operations.rotate import led
 from recovery.progress import Say
 from recovery.steps.remove import depart, remove
 from recovery.survey.nodes import stable_survey

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Callable
@@ -21,7 +22,9 @@ SECONDS = 120.0
 
 
 def update_killed_at(stack: Stack, line: str, *options: str, after: Callable[[], None] | None = None) -> bool:
-    """Run ``pulumi up``, and end it with its providers, without a warning, when it shows the line and ``after`` returns.
+    """Run ``pulumi up``, and end it with its providers, without a warning, when it shows such a line and ``after`` returns.
+
+    ``line`` is a regular expression for a part of the line.
 
     Returns whether the line came.
     """
@@ -32,7 +35,7 @@ def update_killed_at(stack: Stack, line: str, *options: str, after: Callable[[],
     )
     assert process.stdout is not None
     try:
-        came = any(line in shown for shown in process.stdout)
+        came = any(re.search(line, shown) for shown in process.stdout)
         if came and after:
             after()
     finally:

@@ -1,6 +1,7 @@
 """A dozen cases of the matrix of edits on real engines: the edit by `pulumi up`, what became of it by docker on the nodes.
 
-Each case begins with the file and the machines of before, which the case before it has put back.
+Each update is killed in its middle once, and runs again. Each case begins with the file and the machines of before, which
+the case before it has put back.
 """
 
 import json
@@ -14,10 +15,13 @@ from tests.edits.edits import EDITS
 from tests.edits.files import Base, Edit, File, State, base, edited, lost
 from tests.edits.oracle import Expected, expected
 from tests.edits.results import LAB, Result
+from tests.lab.killed import update_killed_at
 from tests.lab.swarm import Swarm
 
 pytestmark = pytest.mark.whole
 
+EFFECT = "joins as a |demoting |removing |forcing a new cluster|proving the cluster"
+"""What an update shows when it begins to change the swarm, or at the latest when it proves the swarm."""
 NUMBERS = (11, 12, 13, 21, 22, 23, 31, 32)
 CASES = (
     ("the second manager is another machine under the same name", State.HEALTHY),
@@ -56,8 +60,17 @@ class Machines:
 
     def update(self) -> None:
         """Run an update, with consent to the plan where it needs one."""
+        self.stack.up("--skip-preview", *self._consent())
+
+    def begin_update(self) -> bool:
+        """Run the same until its first effect, and kill it there. Returns whether it came as far."""
+        came = update_killed_at(self.stack, EFFECT, *self._consent())
+        self.stack.pulumi("cancel", "--yes")
+        return came
+
+    def _consent(self) -> tuple[str, ...]:
         plan = json.loads(self.stack.requorum("plan", "--json").text)
-        self.stack.up("--skip-preview", *(("--config", f"recover={plan['id']}") if plan["id"] else ()))
+        return ("--config", f"recover={plan['id']}") if plan["id"] else ()
 
     def lose(self, names: list[str]) -> None:
         """Put empty machines in the place of these."""
@@ -121,6 +134,7 @@ def test_an_edit_ends_as_it_must(machines: Machines, name: str, state: State) ->
         result.faults += [] if shown.status and result.refused else [f"not refused as it must be: {shown.text[-300:]}"]
         result.faults += [] if machines.identities() == there else ["refused, and nodes are others"]
     else:
+        assert machines.begin_update()
         machines.update()
         result.faults += machines.faults(wanted, before, cluster_id)
         again = machines.stack.up("--skip-preview", "--expect-no-changes", check=False)

@@ -180,6 +180,7 @@ def healed(swarm: Swarm, manager: str, done: set[str]) -> None:
     swarm.until(lambda: len(set(reports(swarm.stack)) - done) == 1, "the report of one recovery")
 
 
+@pytest.mark.timeout(7200)
 def test_a_soak_of_random_losses(
     built: Swarm, watchers: list[Service], heard: list[str], ann: Person, request: pytest.FixtureRequest
 ) -> None:
@@ -202,6 +203,7 @@ def test_a_soak_of_random_losses(
         assert built.picture().cluster_id == before.cluster_id
         assert sum("consent needed" in text for text in heard) == (len(lost) > 1)
         losses += 1
+        print(f"loss {losses}: {', '.join(lost)}")
     assert losses
 
 

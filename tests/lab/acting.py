@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -78,6 +78,8 @@ class Acting:
     secrets: Mapping[str, str]
     environment: Mapping[str, str]
     runs: int = 0
+    killed: Callable[["subprocess.Popen[str]"], None] | None = None
+    """Kills the job that it gets, in place of letting it end."""
     artifacts: Path = field(init=False)
 
     def __post_init__(self) -> None:
@@ -159,7 +161,7 @@ class Acting:
 
     def _run(self, words: list[str], place: Path) -> Done:
         own = {key: value for key, value in os.environ.items() if key in ("HOME", "LANG")}
-        done = subprocess.run(
+        with subprocess.Popen(
             words,
             cwd=place,
             env={
@@ -172,11 +174,12 @@ class Acting:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=SECONDS,
-            check=False,
-        )
+        ) as job:
+            if self.killed:
+                self.killed(job)
+            said, _ = job.communicate(timeout=SECONDS)
         shutil.rmtree(place, ignore_errors=True)
-        return Done(done.returncode, done.stdout)
+        return Done(job.returncode, said)
 
 
 def _lines(values: Mapping[str, str]) -> str:

@@ -33,6 +33,7 @@ def jobs(repository: Repository, stack: Stack, tmp_path_factory: pytest.TempPath
     given["PULUMI_STACK"] = stack.name
     acting = Acting(repository.bare, folder, repository.forge, given, secrets(stack), outside(stack))
     return Jobs(
+        acting,
         lambda: acting.gitlab("requorum-preview", REQUORUM_JOB="preview", REQUORUM_REQUEST="7"),
         lambda: acting.gitlab("requorum-up"),
         lambda: acting.gitlab("requorum-watch", REQUORUM_JOB="watch"),
@@ -50,9 +51,17 @@ def swarm(stack: Stack, jobs: Jobs) -> Swarm:
     return made
 
 
-def test_a_request_gets_one_comment(swarm: Swarm, repository: Repository, forge: FakeForge, jobs: Jobs) -> None:
-    loop.a_request_gets_one_comment(repository, forge, jobs)
+def test_a_request_gets_one_comment_and_a_merge_builds_it(
+    swarm: Swarm, repository: Repository, forge: FakeForge, jobs: Jobs
+) -> None:
+    loop.a_request_gets_one_comment_and_a_merge_builds_it(swarm, repository, forge, jobs)
 
 
-def test_a_total_loss_comes_back_by_a_merge(swarm: Swarm, repository: Repository, forge: FakeForge, jobs: Jobs) -> None:
-    loop.a_total_loss_comes_back_by_a_merge(swarm, repository, forge, jobs)
+def test_a_lost_manager_is_reported_and_healed(swarm: Swarm, forge: FakeForge, jobs: Jobs) -> None:
+    loop.a_lost_manager_is_reported_and_healed(swarm, forge, jobs)
+
+
+def test_a_total_loss_comes_back_by_a_merge_also_if_the_job_is_killed(
+    swarm: Swarm, repository: Repository, forge: FakeForge, jobs: Jobs
+) -> None:
+    loop.a_total_loss_comes_back_by_a_merge_also_if_the_job_is_killed(swarm, repository, forge, jobs)

@@ -1,20 +1,17 @@
 """The whole loop of a pipeline, by the commands of the shipped workflows in clones of a bare repository. The tests run in order."""
 
 import json
-import signal
-import subprocess
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-import psutil
 import pytest
 
 from lab import cluster, keys, nodes
 from lab.stack import Stack
 from recovery.pipeline.consent_line import KEY, consented
 from tests.fake.forge import FakeForge, serving
+from tests.lab.loop import kill_in_the_middle, worker_entries
 from tests.lab.repository import Repository, outside, secrets, variables
 from tests.lab.runner import Ran, Runner
 from tests.lab.swarm import MANAGERS, WORKERS, Swarm
@@ -78,7 +75,7 @@ def test_a_request_gets_one_comment_and_a_merge_builds_it(
 ) -> None:
     swarm.await_standing(*MANAGERS, *WORKERS)
     octet = swarm.lab.octet
-    workers = [{"name": name, "address": f"10.{octet}.{zone}.2{zone}"} for zone, name in enumerate(WORKERS, 1)]
+    workers = worker_entries(swarm)
     for last in (33, 34):
         keys.ensure(swarm.lab, {"worker-3": f"10.{octet}.3.{last}"})
         repository.change(workers=[*workers, {"name": "worker-3", "address": f"10.{octet}.3.{last}"}])
@@ -150,17 +147,3 @@ def test_a_total_loss_comes_back_by_a_merge_also_if_the_job_is_killed(
     repository.merge("requorum/recovered-pipeline")
     assert (consented(repository.text), KEY in repository.text) == ("", False)
     assert runner.job("up", "up").status == 0
-
-
-def kill_in_the_middle(swarm: Swarm, step: "subprocess.Popen[str]") -> None:
-    """Once the first manager's machine is there again: interrupt the job, and kill it and all that it started a second later."""
-    end = time.monotonic() + 300
-    while step.poll() is None and not {node.name for node in nodes.existing(swarm.lab)} & set(MANAGERS):
-        assert time.monotonic() < end
-        time.sleep(0.2)
-    assert step.poll() is None
-    step.send_signal(signal.SIGINT)
-    time.sleep(1)
-    assert step.poll() is None, "Pulumi lets the step that it works on end"
-    for process in (*psutil.Process(step.pid).children(recursive=True), psutil.Process(step.pid)):
-        process.kill()

@@ -70,7 +70,13 @@ def place(shell: Shell, advertised: Address | None) -> Place:
             node=shell.node.name,
             code="bad-argument",
         )
-    node = replace(shell.node, address=address or UNKNOWN, data_path_address=files.data_path)
+    node = replace(
+        shell.node,
+        address=address or UNKNOWN,
+        data_path_address=files.data_path,
+        listen_address=files.listen,
+        listen_port=files.port,
+    )
     return Place(node, files.others(node_id), tuple(f"{root}/{name}" for name in beside.split()))
 
 
@@ -92,10 +98,11 @@ def look(shell: Shell, at: Place, opening: Opening) -> Single:
 
 
 def answering(shell: Shell, others: tuple[str, ...]) -> tuple[str, ...]:
-    """Which of the addresses answer at the managers' port, asked from the node."""
+    """Which of the addresses answer at the managers' port, asked from the node. All managers listen at one port."""
+    port = str(shell.node.listen_port if isinstance(shell.node, Node) else SWARM_PORT)
 
     def answers(address: str) -> bool:
-        return shell.run(["sh", "-c", KNOCK, "knock", address, str(SWARM_PORT)], check=False).status == 0
+        return shell.run(["sh", "-c", KNOCK, "knock", address, port], check=False).status == 0
 
     return tuple(address for address, up in zip(others, side_by_side(answers, others), strict=True) if up)
 

@@ -6,7 +6,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from recovery.swarm.address import Address, known
+from recovery.swarm.address import Address, known, port_of
+from recovery.swarm.machines import SWARM_PORT
 from recovery.swarm.model import NodeReport
 from recovery.swarm.survivor import Survivor
 
@@ -51,6 +52,10 @@ class Remembered:
     advertised: Address | None = None
     """The engine's ``docker-state.json`` (moby, daemon/cluster: nodeStartConfig). Empty on a node that joined."""
     data_path: Address | None = None
+    listen: Address | None = None
+    """The one address at which the engine listens for the managers' API; None if it listens at every address."""
+    port: int = SWARM_PORT
+    """The port of that API, as the engine's file tells it, or else an address of a manager."""
 
     def address(self, node_id: str) -> Address | None:
         """The address of the node that has this ID; None if no file tells."""
@@ -69,17 +74,22 @@ def remembered(state: str, engine_state: str) -> Remembered:
     engine = _parsed(engine_state)
     started = engine if isinstance(engine, dict) else {}
     addresses = [_address(started.get(key)) for key in ("AdvertiseAddr", "LocalAddr")]
+    managers = tuple(_managers(_parsed(state)))
+    ports = (port_of(text) for text in (str(started.get("ListenAddr") or ""), *(text for _, text in managers)))
     return Remembered(
-        tuple(_managers(_parsed(state))),
+        tuple((node_id, address) for node_id, text in managers if (address := known(text))),
         next((address for address in addresses if address), None),
         _address(started.get("DataPathAddr")),
+        _address(started.get("ListenAddr")),
+        next(filter(None, ports), SWARM_PORT),
     )
 
 
-def _managers(entries: Any) -> Iterable[tuple[str, Address]]:
+def _managers(entries: Any) -> Iterable[tuple[str, str]]:
+    """The managers' IDs, and their addresses with ports."""
     for entry in entries if isinstance(entries, list) else ():
-        if isinstance(entry, dict) and (address := _address(entry.get("addr"))):
-            yield str(entry.get("node_id", "")), address
+        if isinstance(entry, dict):
+            yield str(entry.get("node_id", "")), str(entry.get("addr") or "")
 
 
 def _address(text: Any) -> Address | None:

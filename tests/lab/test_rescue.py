@@ -267,3 +267,17 @@ def test_a_disk_that_fills_up_under_load_is_told_as_the_cause(host: Host, autolo
     assert locked_head(host) is autolock
     host.on("docker", "swarm", "update", "--autolock=false")
     damage.make_ordinary(host.lab, host.name)
+
+
+@pytest.mark.whole
+def test_a_manager_at_another_port_listens_there_again(host: Host) -> None:
+    """Docker takes the port for a forced cluster anew. Only the engine's own file tells which one it was."""
+    host.on("docker", "swarm", "leave", "--force")
+    host.on("docker", "swarm", "init", "--listen-addr", "0.0.0.0:4377", "--advertise-addr", f"{host.address}:4377")
+    host.write()
+    before = host.picture()
+    damage.harm(host.lab, host.name, damage.FLIPPED_LATE)
+    host.rescued()
+    assert host.picture() == before
+    assert ":4377" in host.on("ss", "-Hltn", "sport", "=", ":4377")
+    assert host.on("ss", "-Hltn", "sport", "=", ":2377") == ""

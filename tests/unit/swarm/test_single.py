@@ -41,6 +41,26 @@ def test_without_an_entry_of_its_own_the_engines_file_tells_it(engine: str, addr
         assert files.others(ME) == ()
 
 
+@pytest.mark.parametrize(
+    ("state", "engine", "listen", "port"),
+    [
+        (STATE, ENGINE, None, 2377),
+        (STATE.replace("2377", "4377"), "", None, 4377),
+        (STATE, '{"ListenAddr":"10.0.0.1:4377"}', "10.0.0.1", 4377),
+        (STATE, '{"ListenAddr":"[2001:db8::1]:4377"}', "2001:db8::1", 4377),
+        (STATE, '{"ListenAddr":"eth0:4377"}', None, 4377),
+        (STATE, '{"ListenAddr":"0.0.0.0"}', None, 2377),
+        ("", '{"ListenAddr":7}', None, 2377),
+        ('[{"addr":"10.0.0.1"},{"addr":9}]', "", None, 2377),
+    ],
+)
+def test_the_engines_file_tells_where_it_listens_and_else_the_managers(
+    state: str, engine: str, listen: str | None, port: int
+) -> None:
+    files = remembered(state, engine)
+    assert (files.listen, files.port) == (ip_address(listen) if listen else None, port)
+
+
 def test_an_older_entry_at_its_own_address_is_not_another_manager() -> None:
     """A machine that joined again left its earlier node ID behind."""
     same = IPv4Address("10.0.0.1")

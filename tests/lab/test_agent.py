@@ -3,13 +3,15 @@
 import json
 import time
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
 from lab import faults, nodes, s3
 from lab.stack import Stack
+from recovery.agent.diary import TOLD
 from recovery.agent.order import FIRST_PAUSE
 from recovery.operations.agents import HOME
 from recovery.swarm.key_file import UnlockKey
@@ -261,6 +263,25 @@ def test_without_a_quorum_what_there_is_is_kept(agents: Agents, healed: None) ->
     agents.until(lambda: "Leader" in agents.swarm.on(left, "docker", "node", "ls", check=False), "a leader")
     agents.until(lambda: not agents.told()[left]["fault"], "it copies again")
     agents.until(lambda: len(agents.copies()) > len(before), "the copy that was due is made up for")
+
+
+@pytest.mark.whole
+def test_the_month_tells_when_the_managers_saw_no_quorum(agents: Agents) -> None:
+    """A round tells S3 of it at most twice an hour, unless the node knows of no earlier time."""
+    for name in MANAGERS:
+        agents.swarm.on(name, "rm", "-f", f"{STATE}/{TOLD}")
+        agents.due(name)
+
+    def month() -> dict[str, Any]:
+        read = requorum(agents.stack, "reports", "--month", f"{datetime.now(UTC):%Y-%m}", "--json")
+        assert read.status == 0, read.errors
+        document: dict[str, Any] = json.loads(read.text)
+        return document
+
+    agents.until(lambda: month()["availability"]["lostSeconds"] > 0, "the time without a quorum is told")
+    told = month()
+    assert told["availability"]["quorumSeconds"] > 0
+    assert {copy["manager"] for copy in told["copies"]} == set(MANAGERS)
 
 
 @pytest.mark.whole

@@ -56,6 +56,25 @@ def test_a_house_that_is_well_has_no_finding(house: Swarm) -> None:
     assert {name for name, one in told.items() if one["weight"] != "advice"} == set()
 
 
+def test_one_node_is_shown_in_detail(house: Swarm) -> None:
+    """As its machine and its engine tell it."""
+    on = house.on
+    on("worker-1", "docker", "run", "--detach", "--name", "shown", workload.REFERENCE, "sleep", "1000000")
+    try:
+        told = json.loads(requorum(house.stack, "status", "worker-1", "--json").text)
+        load = told["load"]
+        assert (told["name"], told["role"]) == ("worker-1", "worker")
+        assert load["processors"] == int(on("worker-1", "nproc"))
+        assert f"MemTotal: {load['memory'] // 1024} kB".split() in [
+            line.split() for line in on("worker-1", "cat", "/proc/meminfo").splitlines()
+        ]
+        assert 0 < load["freeDisk"] < load["disk"]
+        assert [one["name"] for one in load["containers"]] == ["shown"]
+        assert "shown" in requorum(house.stack, "status", "worker-1").text
+    finally:
+        on("worker-1", "docker", "rm", "--force", "shown")
+
+
 def test_a_full_disk_is_emptied_of_a_containers_log(house: Swarm) -> None:
     on, name = house.on, f"disk-low@worker-1:{CONTAINERS}"
     on("worker-1", "mount", "-t", "tmpfs", "-o", "size=64m", "none", CONTAINERS)

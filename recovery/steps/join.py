@@ -4,7 +4,7 @@ Membership changes one at a time, and only if the quorum survives the change. Re
 one, and stores it nowhere.
 """
 
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 
 from recovery.copies.choice import newest_good
 from recovery.errors import ProofFailed
@@ -12,7 +12,7 @@ from recovery.node.engine import Engine
 from recovery.planning.entries import is_forsaken, stale
 from recovery.planning.steps import Step
 from recovery.planning.votes import replaces
-from recovery.steps import swarm_directory, votes
+from recovery.steps import lending, swarm_directory, votes
 from recovery.steps.gossip import READY_SECONDS, rouse
 from recovery.steps.run import Run
 from recovery.swarm.drained import NOTE, noted
@@ -144,7 +144,11 @@ def _shape(run: Run, engine: Engine, node: Node, node_id: str, leader: NodeRepor
     elif any(Maintenance.of(old) for old in before):
         availability = DRAINED
     labels = {**inherited, **node.labels}
-    engine.update_member(node_id, role=role, availability=availability, labels=labels, without=without)
+    was_there = entry and entry.node_id in {one.node_id for one in leader.members}
+    with (
+        lending.moving(engine, entry, say=run.say) if entry and was_there and availability == DRAINED else nullcontext()
+    ):
+        engine.update_member(node_id, role=role, availability=availability, labels=labels, without=without)
 
 
 def _await_ready(run: Run, engine: Engine, node: Node, node_id: str) -> None:

@@ -1,6 +1,7 @@
-"""Takes the tasks of a node away while a walk acts on it, and gives it its availability back."""
+"""Takes the tasks of a node away, for a walk that gives the availability back, or for good."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 
 from recovery.errors import EngineError, ProofFailed
 from recovery.node.engine import Engine
@@ -15,6 +16,8 @@ EMPTY_SECONDS = 900.0
 """How long the tasks of a drained node may take to end. A service may give its containers minutes (stop grace period)."""
 WHOLE_SECONDS = 300.0
 """How long a service may take to have all its tasks again. A node may pull the image first."""
+MOVING_SECONDS = 60.0
+"""How long an edit of the stack file waits for tasks that move. They may have no other node."""
 
 
 def begin(engine: Engine, entry: Member, walk: str, boot: str) -> None:
@@ -48,6 +51,27 @@ def await_empty(engine: Engine, entry: Member, doing: str, *, say: Say) -> None:
         )
 
     until(left, EMPTY_SECONDS, holds=lambda count: count == 0, otherwise=failure)
+
+
+@contextmanager
+def moving(engine: Engine, entry: Member, *, say: Say) -> Iterator[None]:
+    """Within the context, a node gets drained. Then its tasks end there, and run elsewhere before the next node is drained.
+
+    If they do not within `MOVING_SECONDS`, the edit goes on without them. Raises: EngineError.
+    """
+    moves = entry.ready and entry.availability != "drain" and engine.count_tasks(entry.node_id) > 0
+    complete = whole_now(engine) if moves else None
+    yield
+
+    def moved() -> bool:
+        try:
+            left = engine.count_tasks(entry.node_id)
+        except EngineError:  # as during an election
+            return False
+        return left == 0 and (complete or frozenset()) <= (whole_now(engine) or frozenset())
+
+    if moves and not until(moved, MOVING_SECONDS):
+        say(f"not all tasks of {entry.hostname} have ended and run elsewhere. Requorum does not wait for them")
 
 
 def give_back(engine: Engine, entry: Member, walk: str) -> None:

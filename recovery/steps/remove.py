@@ -1,13 +1,14 @@
 """Takes a node out of the swarm."""
 
 from collections.abc import Callable, Collection
+from contextlib import nullcontext
 
 from recovery.cluster import Cluster
 from recovery.copies.taking import take_one
 from recovery.errors import Refused, Silent, TransportError
 from recovery.node.engine import Engine
 from recovery.planning import departures
-from recovery.steps import votes
+from recovery.steps import lending, votes
 from recovery.survey.nodes import ask, stable_survey
 from recovery.swarm.address import known
 from recovery.swarm.drained import note
@@ -84,7 +85,8 @@ def _remove(cluster: Cluster, node: Node, node_id: str, ending: bool, say: Calla
             say(f"demoting {node.name}")
             votes.demote(leader_engine, entry)
         say(f"removing {node.name} from the swarm")
-        leader_engine.update_member(node_id, availability="drain", labels=note(entry))
+        with nullcontext() if ending else lending.moving(leader_engine, entry, say=say):
+            leader_engine.update_member(node_id, availability="drain", labels=note(entry))
         _leave(cluster, node, node_id)
         leader_engine.remove_member(node_id)
 

@@ -22,6 +22,8 @@ from lab.instance import Instance
 
 EVERY = 0.5
 ANSWER_SECONDS = 2.0
+FRESH = 1.0
+"""Seconds for which a node's answer counts. Each node is asked by itself, so that one that does not answer delays no other."""
 BLINK = 3.0
 """Seconds for which nobody may name a leader without an election: this machine is busy, and engines answer late."""
 ELECTION_SECONDS = 45.0
@@ -58,6 +60,7 @@ class Sampler:
     def __post_init__(self) -> None:
         self._pids: dict[str, int] = {}
         self._counts: dict[str, int] = {}
+        self._told: dict[str, tuple[float, str]] = {}
         self._over = Event()
 
     @contextmanager
@@ -99,29 +102,40 @@ class Sampler:
 
     def _run(self) -> None:
         with ThreadPoolExecutor(max_workers=len(self.nodes)) as pool:
-            while not self._over.is_set():
-                begun = monotonic()
-                looks = list(pool.map(self._look, self.nodes))
-                leader = next((leader for leader, _ in looks if leader), "")
-                self.samples.append(Sample(begun, leader, sum(count for _, count in looks)))
-                self._over.wait(max(0.0, begun + EVERY - monotonic()))
+            for node in self.nodes:
+                pool.submit(self._watch, node)
+            while not self._over.wait(EVERY):
+                if len(self._told) < len(self.nodes):
+                    continue
+                now = monotonic()
+                leaders = (leader for at, leader in self._told.copy().values() if leader and now - at <= FRESH)
+                self.samples.append(Sample(now, next(leaders, ""), sum(self._counts.copy().values())))
+
+    def _watch(self, node: str) -> None:
+        """Look at one node until the end."""
+        while not self._over.is_set():
+            begun = monotonic()
+            leader, self._counts[node] = self._look(node)
+            self._told[node] = (monotonic(), leader)
+            self._over.wait(max(0.0, begun + EVERY - monotonic()))
 
     def _look(self, node: str) -> tuple[str, int]:
         """The leader that a node names, and its tasks. An engine that is late has the tasks of before."""
         label = quote(json.dumps({"label": [f"com.docker.swarm.service.name={self.service}"]}))
+        count = self._counts.get(node, 0)
         try:
-            self._counts[node] = len(self._ask(node, f"/containers/json?filters={label}"))
+            count = len(self._ask(node, f"/containers/json?filters={label}"))
         except TimeoutError:
             pass
         except (OSError, ValueError, http.client.HTTPException):
             self._pids.pop(node, None)
-            self._counts[node] = 0
+            count = 0
         try:
             listed = self._ask(node, "/nodes")
         except (OSError, ValueError, http.client.HTTPException):
-            return "", self._counts.get(node, 0)
+            return "", count
         leads = [entry for entry in listed if (entry.get("ManagerStatus") or {}).get("Leader")]
-        return leads[0]["Description"]["Hostname"] if leads else "", self._counts.get(node, 0)
+        return leads[0]["Description"]["Hostname"] if leads else "", count
 
     def _ask(self, node: str, path: str) -> list[dict[str, Any]]:
         """What the node's engine answers. Raises: OSError; ValueError if it is no list; HTTPException."""

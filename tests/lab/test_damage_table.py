@@ -62,7 +62,12 @@ class Operator:
         """Carry out the plan, once the engines have settled. Its ID consents to it."""
         self.swarm.until(self._is_done, "the plan is carried out")
         self.swarm.await_standing(*MANAGERS, *WORKERS)
-        self.swarm.until(lambda: requorum(self.swarm.stack, "status").status == 0, "nothing is wrong")
+        self.swarm.until(self._is_fine, "nothing is wrong")
+
+    def _is_fine(self) -> bool:
+        shown = requorum(self.swarm.stack, "status")
+        assert shown.status == 0, shown.text + shown.errors
+        return True
 
     def refused(self) -> dict[str, str]:
         """Why nothing is done now; empty if something is done."""
@@ -165,7 +170,7 @@ def test_disks_that_fill_up_under_load(swarm: Swarm, operator: Operator, autoloc
     """One disk of three is in `test_damaged`, and that of a swarm of one in `test_rescue`."""
     before, harmed = swarm.picture(), MANAGERS[-count:]
     for name in harmed:
-        damage.make_small(swarm.lab, name, "220m")
+        damage.make_small(swarm.lab, name, "400m")
         operator.recovers()
     took = damage.write_until_full(swarm.lab, "manager-a")
     assert took > 0

@@ -8,7 +8,7 @@ from recovery.planning.plan import Plan
 from recovery.swarm.model import LocalState, NodeReport, Reach
 from recovery.swarm.single import Single
 
-TAKE_OVER = "docs/real-cluster.md"
+TAKE_OVER = "docs/adopt.md"
 
 
 def found_lines(host: str, seen: Single, plan: Plan) -> Iterator[str]:

@@ -55,6 +55,17 @@ def test_an_edit_ends_as_it_must(theatre: Stage, edit: Edit, state: State) -> No
     assert not theatre.run(edit, state).faults
 
 
+def test_the_tasks_of_a_worker_end_before_it_leaves(theatre: Stage) -> None:
+    """A drained machine of the fake ends one task in each round, and none once it has left."""
+    edit = next(edit for edit in EDITS if edit.name == "the first worker is removed")
+    picture = theatre.build(edit.base)
+    stack, swarm = theatre.lose(picture, State.HEALTHY), theatre.wires.swarm
+    worker = swarm.machines[picture.file.workers[0]["address"]]
+    worker.tasks = 9
+    done = stack.up(edited(edit, picture.file).values)
+    assert (done.failure, worker.tasks) == ("", 0)
+
+
 @pytest.mark.parametrize("name", ["the first worker is removed", "a worker gets a label and a name"])
 def test_a_preview_changes_nothing_and_does_what_the_update_does(theatre: Stage, name: str) -> None:
     edit = next(edit for edit in EDITS if edit.name == name)

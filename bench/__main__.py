@@ -85,6 +85,15 @@ class Bench:
         self._add("status, every manager dead", self.stack.requorum("status").seconds)
         self._recover()
 
+    def doctor(self) -> None:
+        """Measure the doctor with every node up, and with two managers and two workers dead."""
+        count = len(self.addresses) + len(self.others)
+        self._add(f"doctor on {count} nodes", self.stack.requorum("doctor", "--json").seconds)
+        dead = [name for group in (self.addresses, self.others) for name in list(group)[-2:]]
+        nodes.lose(self.lab, dead)
+        self._add(f"doctor on {count} nodes, {len(dead)} of them dead", self.stack.requorum("doctor", "--json").seconds)
+        self._recover(consent=False)
+
     def quorum_back(self) -> None:
         """Measure the time from empty running hosts until the seed leads."""
         with self._copies() as archives:
@@ -205,10 +214,11 @@ def run(lab: Instance, folder: Path, managers: int, *, small: bool) -> list[Row]
 
 
 def large(lab: Instance, folder: Path) -> list[Row]:
-    """Measure nine managers and twenty workers, built and recovered once."""
+    """Measure nine managers and twenty workers, built, looked at and recovered once."""
     bench = Bench(lab, folder, *LARGE)
     try:
         bench.build()
+        bench.doctor()
         bench.path("all lost, with 20 workers", list(bench.addresses))
     finally:
         nodes.remove_all(lab)

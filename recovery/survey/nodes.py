@@ -39,6 +39,7 @@ from recovery.swarm.machines import SWARM_PORT, Node
 from recovery.swarm.model import LocalState, NodeReport, Reach, Survey
 from recovery.swarm.on_node import MARK_PATH
 from recovery.swarm.presence import Presence
+from recovery.swarm.votes import is_fading
 from recovery.waiting import until
 
 CONNECT_SECONDS = 2.0
@@ -169,8 +170,8 @@ def stable_survey(
 ) -> Survey:
     """A patient `survey`, repeated until a running election has ended or ``seconds`` have passed.
 
-    It is also repeated while managers name different leaders, because their reports may be from different moments. If none of
-    ``nodes`` has a leader, it asks also the other nodes that the engines of these know as managers.
+    It is also repeated while managers name different leaders, because their reports may be from different moments, and while
+    a leader has not noticed yet that its quorum is lost. If none of ``nodes`` has a leader, it asks also the other nodes that the engines of these know as managers.
     """
 
     def look() -> Survey:
@@ -183,7 +184,7 @@ def stable_survey(
     return until(
         look,
         seconds,
-        holds=lambda seen: not seen.electing and len(seen.leaders) < 2,
+        holds=lambda seen: not seen.electing and len(seen.leaders) < 2 and not is_fading(seen),
     )
 
 

@@ -49,3 +49,15 @@ def given_up(members: Collection[Member], survey: Survey) -> list[Member]:
     """
     kept = [r.node for r in survey.managers if not r.known_lost or r.reach is Reach.NAMED]
     return [m for m in of_nobody(kept, members, survey.told) if m.votes and not m.reachable]
+
+
+def is_fading(survey: Survey) -> bool:
+    """Whether the leader still counts on managers that are known to be lost, and has no quorum without them.
+
+    A leader notices after some seconds that a manager does not answer, and gives up after 10 s without a quorum.
+    """
+    if survey.leader is None:
+        return False
+    members = survey.leader.members
+    lost = [m for r in survey.managers if r.known_lost for m in entries_of(r.node, members, survey.told)]
+    return not keeps_quorum([m for m in members if m not in lost], sum(m.votes for m in members))

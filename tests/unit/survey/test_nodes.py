@@ -158,11 +158,15 @@ def place(
 ALL = [make.manager(node, S.nodes) for node in S.managers]
 
 
-@pytest.mark.parametrize("others", [LED, [make.empty(A), make.empty(B)]], ids=["led", "nobody leads"])
+@pytest.mark.parametrize(
+    "reports",
+    [[*LED, make.manager(C, S.nodes)], [make.empty(A), make.empty(B), make.leaderless(C)]],
+    ids=["led", "nobody leads"],
+)
 def test_a_machine_that_lets_us_in_late_is_heard_once_all_settled(
-    monkeypatch: pytest.MonkeyPatch, others: list[NodeReport]
+    monkeypatch: pytest.MonkeyPatch, reports: list[NodeReport]
 ) -> None:
-    machines = place(monkeypatch, [*others, make.manager(C, S.nodes)], login=12.0)
+    machines = place(monkeypatch, reports, login=12.0)
     assert survey_nodes.stable_survey(Cluster(S), nodes=S.managers).of("manager-c").reach is Reach.ANSWERS
     assert len(machines.dialled["manager-a"]) == 1, "only the late one is asked again"
     assert machines.pauses["manager-c"] == [0, sum(GENTLE)]
@@ -234,6 +238,13 @@ def test_an_engine_that_was_late_is_heard_out_where_there_is_a_leader(monkeypatc
     machines = place(monkeypatch, LED, answers=late)
     assert survey_nodes.stable_survey(Cluster(S), nodes=S.managers).of("manager-c").led
     assert machines.engine["manager-c"] == [survey_nodes.ENGINE_SECONDS, survey_nodes.LATE_SECONDS]
+
+
+def test_a_leader_whose_quorum_is_lost_is_asked_until_it_has_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = iter([make.manager(C, S.nodes, leader="manager-c")] * 2)
+    gone = make.leaderless(C)
+    place(monkeypatch, [make.empty(A), make.empty(B)], answers={"manager-c": lambda _: next(looks, gone)})
+    assert survey_nodes.stable_survey(Cluster(S), nodes=S.managers).leader is None
 
 
 def test_whoever_is_let_in_late_may_tell_that_another_is_led(monkeypatch: pytest.MonkeyPatch) -> None:

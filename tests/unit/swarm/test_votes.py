@@ -10,7 +10,7 @@ from recovery.swarm.entries import Member
 from recovery.swarm.machines import Node
 from recovery.swarm.model import Reach
 from recovery.swarm.raft import quorum, tolerates
-from recovery.swarm.votes import given_up, keeps_quorum, may_restart, survives_outage, survives_without
+from recovery.swarm.votes import given_up, is_fading, keeps_quorum, may_restart, survives_outage, survives_without
 from tests.unit import factories as make
 
 COUNTS = st.sampled_from((1, 2, 3, 4, 5, 6, 7, 9))
@@ -113,3 +113,20 @@ def test_votes_are_given_up_that_nobody_reaches_and_that_the_settings_do_not_wan
     assert [member.hostname for member in given_up(listed, make.survey(named))] == [former.name]
     reached = make.members([a, b, c, former], leader=a.name)
     assert given_up(reached, make.survey(answers)) == []
+
+
+@pytest.mark.parametrize("count", [3, 5])
+@pytest.mark.parametrize("noticed", [False, True])
+def test_a_leader_fades_that_counts_on_managers_that_are_lost(count: int, noticed: bool) -> None:
+    """Up to the quorum, it may lose managers. A leader that has noticed the loss of its quorum leads nobody."""
+    settings = make.settings(count)
+    first, *rest = settings.managers
+    for lost in range(count):
+        gone = rest[:lost]
+        down = [node.name for node in gone] if noticed else []
+        left = [
+            make.manager(node, settings.nodes, leader=first.name, unreachable=down) for node in (first, *rest[lost:])
+        ]
+        seen = make.survey([*left, *map(make.gone, gone)])
+        beyond = lost > tolerates(count)
+        assert (is_fading(seen), seen.leader is None) == (beyond and not noticed, beyond and noticed)

@@ -125,6 +125,7 @@ class Acting:
         given = {
             **self.variables,
             **self.secrets,
+            "GITLAB_CI": "true",  # which gitlab-ci-local sets to false
             "CI_API_V4_URL": self.forge.url,
             "CI_PROJECT_ID": "acme/swarm",
             "REQUORUM_FORGE_TOKEN": self.forge.token,

@@ -46,7 +46,7 @@ with path.open("r+b") as file:
 """Changes the log in place: a flipped byte after a quarter, in the middle or at the end, half of the last frame, a length
 that runs out of the file, a file that ends within the last frame, or all of it. Or removes its snapshots."""
 SMALL = (
-    "size=$(($(du -sm /var/lib/docker/swarm | cut -f1) + $1)); "
+    "size=$(($(du -sm --apparent-size /var/lib/docker/swarm | cut -f1) + $1)); "
     "mkdir -p /mnt/small; mount -t tmpfs -o size=${size}m none /mnt/small; cp -a --sparse=always /var/lib/docker/swarm/. "
     "/mnt/small/; chmod 700 /mnt/small; mount --bind /mnt/small /var/lib/docker/swarm"
 )

@@ -16,7 +16,7 @@ from tests.lab.conftest import Variant
 from tests.lab.here import requorum
 from tests.lab.swarm import MANAGERS, WORKERS, Picture, Swarm
 
-pytestmark = pytest.mark.whole
+pytestmark = [pytest.mark.whole, pytest.mark.timeout(1200)]
 
 AT_THE_END = (damage.FLIPPED_LATE, damage.TORN, damage.TOO_LONG, damage.TRUNCATED)
 """Kinds that only the last entries do not outlive."""
@@ -65,7 +65,10 @@ class Operator:
         self.swarm.until(self._is_fine, "nothing is wrong")
 
     def _is_fine(self) -> bool:
+        """A swarm may come back by itself while a run waits for it. The status then asks for the proof."""
         shown = requorum(self.swarm.stack, "status")
+        if "a run is not proven" in shown.text:
+            shown = requorum(self.swarm.stack, "recover", "--yes")
         assert shown.status == 0, shown.text + shown.errors
         return True
 

@@ -44,6 +44,7 @@ REMEDIES: Mapping[str, str] = {
     "slow-login": "find out what keeps the login of the host busy, then run the same command again",
     "missing-rights": "log in as root: requorum rescue {url}",
     "plan-outdated": "look at the plan again: requorum rescue {url}",
+    "engine-refused": "look again: requorum rescue {url}",
     "repair-failed": "look for another manager or a backup: docs/runbooks/rescue.md",
     "swarm-differs": "put the safety copy back, as docs/runbooks/rescue.md describes",
     "swarm-timeout": "look at the engine's log on the host (journalctl -u docker), then run the same command again",

@@ -46,21 +46,21 @@ with path.open("r+b") as file:
 """Changes the log in place: a flipped byte after a quarter, in the middle or at the end, half of the last frame, a length
 that runs out of the file, a file that ends within the last frame, or all of it. Or removes its snapshots."""
 SMALL = (
-    "size=$(($(du -sm --apparent-size /var/lib/docker/swarm | cut -f1) + $1)); "
-    "mkdir -p /mnt/small; mount -t tmpfs -o size=${size}m none /mnt/small; cp -a --sparse=always /var/lib/docker/swarm/. "
-    "/mnt/small/; chmod 700 /mnt/small; mount --bind /mnt/small /var/lib/docker/swarm"
+    "mkdir -p /mnt/small; mount -t tmpfs -o size=2g none /mnt/small; cp -a --sparse=always /var/lib/docker/swarm/. /mnt/small/; "
+    "mount -o remount,size=$(($(du -sm /mnt/small | cut -f1) + $1))m /mnt/small; "
+    "chmod 700 /mnt/small; mount --bind /mnt/small /var/lib/docker/swarm"
 )
-"""Moves the swarm directory to a small disk. Space that an engine has only reserved in its log counts, and becomes free."""
-FILLED = f"{SMALL}; head -c $(($(df -B1 --output=avail /mnt/small | tail -1) - 31457280)) /dev/zero > /mnt/small/filler"
-"""And leaves 30 MiB on it."""
+"""Moves the swarm directory to a small disk, on which so many MiB are free. An engine reserves 64 MB for its log."""
 WRITES = (
     "i=0; while [ $i -lt $1 ] && head -c 700000 /dev/urandom | base64 | timeout 40 docker config create load-$i - >/dev/null; "
     "do i=$((i+1)); done; echo $i"
 )
 """Writes configs of 950 KB until the engine takes no more. Prints how many it took."""
+NEARLY_FULL = 30
+"""MiB with which an engine does not start."""
 LONGEST = 300.0
 """Seconds for a command on a node, also for the writes that fill a disk."""
-EMPTY = "rm -f /mnt/small/filler; mount -o remount,size=1g /mnt/small"
+EMPTY = "mount -o remount,size=1g /mnt/small"
 ORDINARY = (
     "umount /var/lib/docker/swarm; rm -rf /var/lib/docker/swarm/..?* /var/lib/docker/swarm/.[!.]* /var/lib/docker/swarm/*; "
     "cp -a --sparse=always /mnt/small/. /var/lib/docker/swarm/; umount /mnt/small"
@@ -82,12 +82,12 @@ def harm_all(instance: Instance, names: Sequence[str], how: str) -> None:
 
 def fill(instance: Instance, name: str) -> None:
     """Give the swarm directory of a node a small disk that is nearly full, and start its engine, which fails over it."""
-    _with_engine_off(instance, name, ["sh", "-ec", FILLED, "fill", "0"])
+    _with_engine_off(instance, name, ["sh", "-ec", SMALL, "small", str(NEARLY_FULL)])
 
 
-def make_small(instance: Instance, name: str, spare: int) -> None:
-    """Give the swarm directory of a node a small disk, ``spare`` MiB larger than what it takes now, and start its engine."""
-    _with_engine_off(instance, name, ["sh", "-ec", SMALL, "small", str(spare)])
+def make_small(instance: Instance, name: str, free: int) -> None:
+    """Give the swarm directory of a node a small disk, on which ``free`` MiB are free, and start its engine."""
+    _with_engine_off(instance, name, ["sh", "-ec", SMALL, "small", str(free)])
 
 
 def write_until_full(instance: Instance, name: str, *, most: int = 400) -> int:
@@ -101,7 +101,7 @@ def make_ordinary(instance: Instance, name: str) -> None:
 
 
 def make_space(instance: Instance, name: str) -> None:
-    """Remove what fills the small disk, and give it more space."""
+    """Give the small disk more space."""
     _on(instance, name, ["sh", "-ec", EMPTY])
 
 

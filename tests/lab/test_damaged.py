@@ -187,7 +187,7 @@ def test_the_update_after_changes_nothing(swarm: Swarm) -> None:
 
 @pytest.mark.whole
 def test_a_disk_that_fills_up_under_load_stops_one_manager_and_is_told(swarm: Swarm) -> None:
-    damage.make_small(swarm.lab, "manager-c", 20)
+    damage.make_small(swarm.lab, "manager-c", 145)
     require_back(swarm)
     damage.write_until_full(swarm.lab, "manager-a", most=250)
     swarm.until(lambda: "manager-c: its disk is full" in told(swarm, "doctor"), "the cause is told")

@@ -47,17 +47,17 @@ with path.open("r+b") as file:
 that runs out of the file, a file that ends within the last frame, or all of it. Or removes its snapshots."""
 SMALL = (
     "mkdir -p /mnt/small; mount -t tmpfs -o size=2g none /mnt/small; cp -a --sparse=always /var/lib/docker/swarm/. /mnt/small/; "
-    "mount -o remount,size=$(($(du -sm /mnt/small | cut -f1) + $1))m /mnt/small; "
+    "mount -o remount,size=$(($(du -sk /mnt/small | cut -f1) + $1))k /mnt/small; "
     "chmod 700 /mnt/small; mount --bind /mnt/small /var/lib/docker/swarm"
 )
-"""Moves the swarm directory to a small disk, on which so many MiB are free. An engine reserves 64 MB for its log."""
+"""Moves the swarm directory to a small disk, on which so many KiB are free. An engine reserves 64 MB for its log."""
 WRITES = (
     "i=0; while [ $i -lt $1 ] && head -c 700000 /dev/urandom | base64 | timeout 40 docker config create load-$i - >/dev/null; "
     "do i=$((i+1)); done; echo $i"
 )
 """Writes configs of 950 KB until the engine takes no more. Prints how many it took."""
-NEARLY_FULL = 30
-"""MiB with which an engine does not start."""
+NEARLY_FULL = 4
+"""KiB with which an engine does not start. With 30 MiB, some go on until their log needs its next file."""
 LONGEST = 300.0
 """Seconds for a command on a node, also for the writes that fill a disk."""
 EMPTY = "mount -o remount,size=1g /mnt/small"
@@ -87,7 +87,7 @@ def fill(instance: Instance, name: str) -> None:
 
 def make_small(instance: Instance, name: str, free: int) -> None:
     """Give the swarm directory of a node a small disk, on which ``free`` MiB are free, and start its engine."""
-    _with_engine_off(instance, name, ["sh", "-ec", SMALL, "small", str(free)])
+    _with_engine_off(instance, name, ["sh", "-ec", SMALL, "small", str(free << 10)])
 
 
 def write_until_full(instance: Instance, name: str, *, most: int = 400) -> int:

@@ -91,6 +91,7 @@ def test_the_ca_is_not_rotated_while_a_node_is_down(swarm: Swarm) -> None:
     assert "worker-2" in done.errors
     faults.unpause(swarm.lab, ["worker-2"])
     swarm.await_standing(*NODES)
+    swarm.until(lambda: sum(len(swarm.containers(name)) for name in WORKERS) == 5, "what swarm replaced has ended")
     assert cas(swarm) == before
 
 
@@ -127,8 +128,9 @@ def test_after_a_total_loss_the_swarm_has_the_new_ca_and_tokens(swarm: Swarm) ->
     picture, known = swarm.picture(), tokens(swarm)
     nodes.lose(swarm.lab, MANAGERS)
     with fresh(swarm.stack):
-        plan = json.loads(requorum(swarm.stack, "plan", "--json").text)["id"]
-        swarm.stack.up("--skip-preview", "--config", f"recover={plan}")
+        plan = json.loads(requorum(swarm.stack, "plan", "--json").text)
+        print(requorum(swarm.stack, "copies", "list").text, json.dumps(plan, indent=1))
+        swarm.stack.up("--skip-preview", "--config", f"recover={plan['id']}")
     swarm.await_standing(*NODES)
     assert not picture.differences(swarm.picture())
     assert tokens(swarm) == known

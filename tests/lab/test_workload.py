@@ -91,9 +91,9 @@ def test_a_loss_changes_nothing_of_the_workload(swarm: Swarm, lost: tuple[str, .
 def test_a_rolling_update_replaces_one_task_after_the_other(swarm: Swarm) -> None:
     declare(swarm.stack, changed(swarm.stack, "web", env={"VERSION": "2"}))
     done = swarm.stack.up("--skip-preview")
-    told = re.findall(r"web: (\d) of 3 tasks run as defined", done.text)
+    told = [*dict.fromkeys(re.findall(r"web: (\d) of 3 tasks run as defined", done.text))]
     assert told == sorted(told)
-    assert {"0", "3"} <= set(told)
+    assert (len(told) > 1, told[-1]) == (True, "3")
     assert done.seconds > 20, "two delays of 10 s"
     assert specification(swarm, "web")["TaskTemplate"]["ContainerSpec"]["Env"] == ["VERSION=2"]
 
@@ -179,7 +179,8 @@ def test_a_service_that_was_there_is_imported_untouched(swarm: Swarm) -> None:
     of = swarm.stack.settings()["workload"]
     agent = {"image": image, "args": list(command), "replicas": 2}
     declare(swarm.stack, {**of, "services": {**of["services"], "agent": agent}})
-    assert "docker:index:Service agent" not in swarm.stack.preview().text
+    lines = [line for line in swarm.stack.preview().text.splitlines() if "docker:index:Service agent" in line]
+    assert not [line for line in lines if "refresh" not in line]
     swarm.stack.up("--skip-preview")
     (after,) = swarm.json("manager-a", "service", "inspect", "agent")
     assert (after["ID"], after["Spec"]["TaskTemplate"]) == (before["ID"], before["Spec"]["TaskTemplate"])

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,3 +43,15 @@ def interrupted(*_: Any) -> None:
         os._exit(STATUS)
     ending.tell()
     raise KeyboardInterrupt
+
+
+def rest(seconds: float) -> None:
+    """Sleep between two rounds of a command that goes on until a signal. Raises: KeyboardInterrupt.
+
+    Python loses an exception that a signal handler raises while the garbage collector runs a callback. So a signal of before
+    counts here too.
+    """
+    if not ending.told:
+        time.sleep(seconds)
+    if ending.told:
+        raise KeyboardInterrupt

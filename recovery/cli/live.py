@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from threading import Thread
-from time import monotonic, sleep
+from time import monotonic
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live
 from rich.segment import Segment
 
 from recovery.cli.console import out
+from recovery.cli.interrupt import rest
 from recovery.cli.progress import progress
 from recovery.cli.screen import styled
 from recovery.cli.show import cluster as show
@@ -119,7 +120,7 @@ def _looks(look: Look, every: float) -> Iterator[show.Status]:
         begun, looking = monotonic(), _begun(look)
         yield _awaited(looking)
         while (left := begun + every - monotonic()) > 0:
-            sleep(min(left, TICK))
+            rest(min(left, TICK))
 
 
 def _begun(look: Look) -> "Future[show.Status]":

@@ -2,7 +2,6 @@
 
 import signal
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -15,7 +14,7 @@ import typer
 from recovery.cli.ci import stack_of
 from recovery.cli.ci_watch import AtMostOption, HealOption
 from recovery.cli.console import FileOption, StackOption, app, ended, examples, say, stack_file
-from recovery.cli.interrupt import interrupted
+from recovery.cli.interrupt import interrupted, rest
 from recovery.cluster import Cluster
 from recovery.errors import Refused
 from recovery.operations import pulumi, stack_files
@@ -49,7 +48,7 @@ def watch(
         )
         while True:
             watcher.round()
-            time.sleep(every)
+            rest(every)
 
 
 @contextmanager

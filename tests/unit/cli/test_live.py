@@ -211,7 +211,7 @@ def test_the_command_looks_until_ctrl_c_and_ends_with_the_status_of_the_last_loo
     with wired() as wires:
         scene = Theatre(wires).stage(Case(3, frozenset({"manager-b"})))
         monkeypatch.setattr(console, "_settings", lambda *_: scene.settings)
-        monkeypatch.setattr("recovery.cli.live.sleep", pause)
+        monkeypatch.setattr("recovery.cli.interrupt.time.sleep", pause)
         done = CliRunner().invoke(cli.app, ["status", "--watch", "--every", "1"])
     assert done.exit_code == 3, done.output
     assert done.stdout.startswith("cluster ")

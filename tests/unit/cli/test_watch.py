@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -44,7 +45,7 @@ def rounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Rules]:
     monkeypatch.setattr(interrupt.ending, "told", False)  # as in a new process
     monkeypatch.setattr(watch, "Watcher", Watcher)
     monkeypatch.setattr(watch, "load", lambda _: make.settings())
-    monkeypatch.setattr(watch, "time", SimpleNamespace(sleep=pause))
+    monkeypatch.setattr(interrupt, "time", SimpleNamespace(sleep=pause))
     return made
 
 
@@ -55,6 +56,22 @@ def test_it_looks_until_it_is_stopped(rounds: list[Rules], words: tuple[str, ...
     signal.signal(signal.SIGTERM, before)
     assert done.exit_code == 130
     assert rounds == [rules] * 3
+
+
+def test_it_ends_although_the_exception_of_the_signal_is_lost(
+    rounds: list[Rules], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that is raised in a callback of the garbage collector is."""
+
+    def lost(_: float) -> None:
+        with suppress(KeyboardInterrupt):
+            interrupt.interrupted()
+
+    monkeypatch.setattr(interrupt, "time", SimpleNamespace(sleep=lost))
+    before = signal.getsignal(signal.SIGTERM)
+    done = CliRunner().invoke(cli.app, ["watch", "-s", "lab"])
+    signal.signal(signal.SIGTERM, before)
+    assert (done.exit_code, len(rounds)) == (130, 1)
 
 
 def test_without_pulumi_it_does_not_begin(rounds: list[Rules], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,6 +55,7 @@ class Examined:
 
     fault: str
     mends: bool
+    runs_out: bool
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ LOST_SNAPSHOT = "its snapshot is lost or damaged, and the log does not begin at 
 def examine(root: str) -> dict[str, Any]:
     """What is wrong with the log below ``root``. Raises: OSError."""
     log = _read(Path(root))
-    return {"fault": _fault(log), "mends": log.mends}
+    return {"fault": _fault(log), "mends": log.mends, "runs_out": log.runs_out}
 
 
 def cut(root: Path) -> str:

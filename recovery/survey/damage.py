@@ -17,6 +17,9 @@ ENGINES_WORDS = ("WAL", "snapshot")
 OFF = frozenset({b"inactive", b"failed", b"activating"})
 """systemd's words for an engine that does not run, or that it starts again and again. One that hangs is active, and its raft
 member may live."""
+MENDING = 28
+"""The first release, of those that were tried, that mends a frame which runs out of the last file. 26.1 refuses to start with it
+("max entry size limit exceeded"), and 20.10 breaks down. A locked engine does so when it is unlocked."""
 STALLED = frozenset({LocalState.ERROR, LocalState.PENDING, LocalState.LOCKED})
 """The states of an engine whose raft member has stopped, or did not start. A locked one starts it when it is unlocked. If it
 stopped while the engine ran, as on a disk that fills up, engine 28 goes on to say `active`, and has no control."""
@@ -43,7 +46,7 @@ def examined(shell: Shell, seen: NodeReport, root: str, free: int | None) -> Nod
 
 
 def _damage(shell: Shell, seen: NodeReport, root: str) -> str:
-    """What is wrong with the log. A cut-off last write is nothing, unless the engine failed or crashes over it."""
+    """What is wrong with the log. A cut-off last write is nothing, unless the engine failed or crashes over it, or will do so."""
     down = seen.reach is Reach.NO_ENGINE
     if down and _engine(shell) not in OFF:
         return ""
@@ -52,9 +55,16 @@ def _damage(shell: Shell, seen: NodeReport, root: str) -> str:
         found = program.run(shell, "examine", root, seconds=SECONDS)
     except (CommandFailed, DamagedCopy):
         return seen.detail if failed else ""
-    if found["fault"] and (failed or not found["mends"] or (down and _crashes(shell))):
+    will_fail = found["runs_out"] and seen.state is LocalState.LOCKED and _release(seen.engine) < MENDING
+    if found["fault"] and (failed or will_fail or not found["mends"] or (down and _crashes(shell))):
         return str(found["fault"])
     return seen.detail if failed and not seen.repaired else ""
+
+
+def _release(engine: str) -> int:
+    """The first number of an engine's version; 0 if it tells none."""
+    first = engine.split(".")[0]
+    return int(first) if first.isdecimal() else 0
 
 
 def _engine(shell: Shell) -> bytes:

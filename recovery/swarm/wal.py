@@ -65,6 +65,8 @@ class Reading:
     """What ends the good part; empty if the log is whole."""
     mends: bool = False
     """Whether an engine mends that by itself when it starts: the last write was cut off."""
+    runs_out: bool = False
+    """Whether it is a frame that runs out of the last file. Only newer engines mend that (`recovery.survey.damage`)."""
     end: End = End()
     """How the good part ends."""
 
@@ -88,7 +90,7 @@ def read(segments: Sequence[bytes]) -> Reading:
 
     The checksum runs on over the content of all records of a log (etcd, server/storage/wal: decodeRecord).
     """
-    good, end, crc, fault, mends = [0] * len(segments), _End(), 0, "", False
+    good, end, crc, fault, mends, runs_out = [0] * len(segments), _End(), 0, "", False, False
     for number, segment in enumerate(segments):
         last = number == len(segments) - 1
         try:
@@ -97,13 +99,14 @@ def read(segments: Sequence[bytes]) -> Reading:
                 end.follow(kind, data)
                 good[number], crc = after, checksum
         except _Fault as error:
-            fault, mends = str(error), last and (error.cut_off or _is_torn(segment, good[number]))
+            fault, runs_out = str(error), last and error.cut_off
+            mends = runs_out or (last and _is_torn(segment, good[number]))
             break
         except ValueError:
             fault = "a record that cannot be read"
             break
     usable = end.index and end.owned
-    return Reading(tuple(good), end.position if usable else None, fault, mends, end.frozen(crc))
+    return Reading(tuple(good), end.position if usable else None, fault, mends, runs_out, end.frozen(crc))
 
 
 def joined(end: End, index: int, term: int) -> bytes:

@@ -191,7 +191,7 @@ class FakeShell:
             case "examine":
                 assert machine.directory
                 harmed = machine.directory.raft and machine.directory.good is not None
-                return _told({"fault": "a wrong checksum" if harmed else "", "mends": False})
+                return _told({"fault": "a wrong checksum" if harmed else "", "mends": False, "runs_out": False})
             case "look":
                 now = datetime.now(UTC).timestamp()
                 return _told({"began": now, "ended": now})

@@ -60,7 +60,7 @@ def test_what_is_wrong_is_found_and_a_cut_keeps_what_comes_before_it(root: Path,
     if kind == damage.TORN:  # half of a record may not even be read
         assert found["fault"] in (WRONG, "a record that cannot be read")
     else:
-        assert found == {"fault": fault, "mends": mends}
+        assert found == {"fault": fault, "mends": mends, "runs_out": fault == PAST}
     if kind == damage.EMPTIED:
         return
     repair.cut(root)

@@ -51,11 +51,19 @@ def harmed(made: Log, entry: int) -> bytes:
 
 
 def test_a_whole_log_is_not_at_fault(tmp_path: Path) -> None:
-    assert repair.examine(str(place(tmp_path, *log(segments=2).segments))) == {"fault": "", "mends": False}
+    assert repair.examine(str(place(tmp_path, *log(segments=2).segments))) == {
+        "fault": "",
+        "mends": False,
+        "runs_out": False,
+    }
 
 
 def test_a_damaged_log_is(tmp_path: Path) -> None:
-    assert repair.examine(str(place(tmp_path, harmed(log(), 3)))) == {"fault": "a wrong checksum", "mends": False}
+    assert repair.examine(str(place(tmp_path, harmed(log(), 3)))) == {
+        "fault": "a wrong checksum",
+        "mends": False,
+        "runs_out": False,
+    }
 
 
 def test_so_is_one_that_holds_nothing(tmp_path: Path) -> None:
@@ -109,7 +117,7 @@ def test_segments_behind_the_damage_are_left_out_of_it(tmp_path: Path, copies: P
 def test_a_real_log_with_a_flipped_byte_is_cut_and_whole_afterwards(tmp_path: Path) -> None:
     root = place(tmp_path, flipped(REAL.read_bytes(), 6000))
     assert repair.cut(root) == "a wrong checksum"
-    assert repair.examine(str(root)) == {"fault": "", "mends": False}
+    assert repair.examine(str(root)) == {"fault": "", "mends": False, "runs_out": False}
     assert repair.cut(root) == ""
 
 

@@ -22,7 +22,8 @@ FAILED = replace(UP, state=LocalState.ERROR, detail=ENGINE_SAYS)
 DOWN = replace(UP, reach=Reach.NO_ENGINE, state=LocalState.INACTIVE)
 LOCKED = replace(UP, state=LocalState.LOCKED)
 LEFT_OVER = replace(UP, state=LocalState.INACTIVE)
-WRONG, CUT_OFF, WHOLE = ("a wrong checksum", False), ("a length that runs past the end of the file", True), ("", False)
+WRONG, TORN, WHOLE = ("a wrong checksum", False), ("a wrong checksum", True), ("", False)
+CUT_OFF = ("a length that runs past the end of the file", True)
 
 
 class Node:
@@ -41,7 +42,10 @@ class Node:
         self.verbs.append(argv[4])
         if self.log is None:
             return Output(b"", "python3: not found", 127)
-        found = {"examine": {"fault": self.log[0], "mends": self.log[1]}, "removable": ["500 MiB of logs"]}
+        found = {
+            "examine": {"fault": self.log[0], "mends": self.log[1], "runs_out": self.log == CUT_OFF},
+            "removable": ["500 MiB of logs"],
+        }
         return Output(json.dumps(found[argv[4]]).encode(), "", 0)
 
 
@@ -67,7 +71,10 @@ def look(
         (DOWN, CUT_OFF, ""),
         (DOWN, WHOLE, ""),
         (LOCKED, WRONG, "a wrong checksum"),
-        (LOCKED, CUT_OFF, ""),
+        (LOCKED, CUT_OFF, "a length that runs past the end of the file"),
+        (replace(LOCKED, engine="26.1.5+dfsg1"), CUT_OFF, "a length that runs past the end of the file"),
+        (replace(LOCKED, engine="28.5.2"), CUT_OFF, ""),
+        (LOCKED, TORN, ""),
         (LEFT_OVER, WRONG, "a wrong checksum"),
         (LEFT_OVER, WHOLE, ""),
     ],

@@ -109,6 +109,9 @@ class Manifest:
     stopped_seconds: float = 0.0
     """For how long the engine was stopped for a cold copy."""
     key_fingerprint: str | None = None
+    ca_rotations: int | None = None
+    """How often somebody had the swarm rotate its CA (`recovery.swarm.rotation.count`). None where nobody could tell: of a safety copy, and
+    of a copy that an earlier release took."""
     recipients: tuple[str, ...] = ()
     """Age recipients that can open it."""
     proof: Proof | None = None

@@ -21,6 +21,7 @@ from recovery.node.engine import Engine
 from recovery.node.shell import DATA_ROOT, Machine, Shell
 from recovery.onnode import archive, copying
 from recovery.onnode.archive import FileEntry
+from recovery.swarm import rotation
 from recovery.swarm.certificate import identity
 from recovery.swarm.key_file import UnlockKey, WrongKey, is_locked, unlock
 from recovery.swarm.model import Inventory
@@ -42,6 +43,7 @@ class Before:
     inventory: Inventory
     key: UnlockKey | None
     """The unlock key of an autolocked swarm."""
+    ca_rotations: int
 
     @property
     def root(self) -> str:
@@ -118,7 +120,7 @@ def prepare(shell: Shell, keep: Callable[[UnlockKey], None]) -> Before:
     key = engine.unlock_key() if engine.autolocked else None
     if key:
         keep(key)
-    return Before(engine, info, inventory, key)
+    return Before(engine, info, inventory, key, rotation.count(engine.options()))
 
 
 @contextmanager
@@ -247,6 +249,7 @@ def _complete(copy: Staged, before: Before, kind: str, engine: Engine) -> Staged
         inventory=before.inventory.common_with(engine.inventory()),
         autolock=before.key is not None,
         key_fingerprint=before.key.fingerprint if before.key else None,
+        ca_rotations=before.ca_rotations,
     )
     swarm = before.info["Swarm"]
     if (manifest.node_id, manifest.cluster_id) != (swarm["NodeID"], swarm["Cluster"]["ID"]):

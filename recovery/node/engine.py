@@ -135,10 +135,14 @@ class Engine:
                 swarm_spec=self._spec(options),
             )
 
-    def force_new_cluster(self) -> None:
-        """Make this node the only manager of the swarm whose state is in its swarm directory."""
+    def force_new_cluster(self, ca_rotations: int | None) -> None:
+        """Make this node the only manager of the swarm whose state is in its swarm directory.
+
+        ``ca_rotations`` are those of the swarm (`rotation.count`). If it is None, Docker may rotate the CA once more.
+        """
+        spec = rotation.as_often(ca_rotations)
         with self._doing("forcing a new cluster", "on the node: journalctl -u docker"):
-            self._api.init_swarm(**self._addresses, force_new_cluster=True)
+            self._api.init_swarm(**self._addresses, force_new_cluster=True, swarm_spec=spec)
 
     def options(self) -> Mapping[str, Any]:
         """The swarm's settings as the leader has them (``Spec`` of ``GET /swarm``)."""

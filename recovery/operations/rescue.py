@@ -124,7 +124,7 @@ class Rescue:
                 node=seen.report.node.name,
                 code="plan-outdated",
             )
-        force(self._shell, seen.report, say=self._say)
+        force(self._shell, seen.report, None, say=self._say)
         look = until(
             lambda: node_workload(self._shell),
             GOSSIP_SECONDS,

@@ -24,15 +24,18 @@ def force_new_cluster(run: Run, step: Step) -> None:
     """
     before = run.survey.of(step.node)
     require_unchanged(run.cluster, run.survey, f"forcing a new cluster from {step.node}")
-    force(run.shell(before.node), before, say=run.say)
+    force(run.shell(before.node), before, _ca_rotations(run, before.cluster_id), say=run.say)
 
 
-def force(shell: Shell, before: NodeReport, *, say: Say) -> None:
-    """Force a new cluster from the log of a manager, which had the report ``before``. Raises: as `force_new_cluster`."""
+def force(shell: Shell, before: NodeReport, ca_rotations: int | None, *, say: Say) -> None:
+    """Force a new cluster from the log of a manager, which had the report ``before``. Raises: as `force_new_cluster`.
+
+    ``ca_rotations`` are those of the swarm, if a copy tells them.
+    """
     engine, name = Engine(shell), before.node.name
     say(f"forcing a new cluster on {name}")
     start = monotonic()
-    engine.force_new_cluster()
+    engine.force_new_cluster(ca_rotations)
     after = engine.info()["Swarm"]
     if (after["NodeID"], after["Cluster"]["ID"]) != (before.node_id, before.cluster_id):
         engine.leave()
@@ -47,3 +50,10 @@ def force(shell: Shell, before: NodeReport, *, say: Say) -> None:
         )
     swarm_directory.forced(shell, engine)
     say(f"quorum back on {name}: swarm {before.cluster_id}, {monotonic() - start:.1f} s")
+
+
+def _ca_rotations(run: Run, cluster_id: str) -> int | None:
+    """How often the swarm's CA was rotated, as the newest copy tells that knows it. Raises: StoreError."""
+    newest = [one for one in run.catalog.newest_manifests().values() if one.cluster_id == cluster_id]
+    told = [one for one in newest if one.ca_rotations is not None]
+    return max(told, key=lambda one: one.taken).ca_rotations if told else None

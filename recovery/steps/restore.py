@@ -36,7 +36,7 @@ def restore_copy(run: Run, step: Step) -> None:
         require_vacated(run.cluster, moves, manifest.cluster_id)
         require_unchanged(run.cluster, run.survey, f"restoring {name}")
         run.say(f"forcing a new cluster on {seed.name}")
-        engine.force_new_cluster()
+        engine.force_new_cluster(manifest.ca_rotations)
         try:
             require_same_swarm(manifest.cluster_id, engine.info()["Swarm"]["Cluster"]["ID"], node=seed.name)
         except ProofFailed:

@@ -48,7 +48,22 @@ def forced(spec: Mapping[str, Any]) -> dict[str, Any]:
     """The spec that makes the swarm rotate its CA, as ``docker swarm ca --rotate`` does."""
     ca = spec.get("CAConfig") or {}
     kept = {key: value for key, value in ca.items() if key not in ("SigningCACert", "SigningCAKey")}
-    return {**spec, "CAConfig": {**kept, "ForceRotate": int(ca.get("ForceRotate") or 0) + 1}}
+    return {**spec, "CAConfig": {**kept, "ForceRotate": count(spec) + 1}}
+
+
+def count(spec: Mapping[str, Any]) -> int:
+    """How often somebody had the swarm rotate its CA."""
+    return int((spec.get("CAConfig") or {}).get("ForceRotate") or 0)
+
+
+def as_often(rotations: int | None) -> dict[str, Any]:
+    """The spec for a forced cluster that keeps its CA.
+
+    Docker gives a forced cluster the count of the request, and swarmkit rotates the CA when the count is another (moby,
+    daemon/cluster: initClusterSpec; swarmkit, manager/controlapi: validateCAConfig). Without a count, that is every swarm whose CA was
+    rotated before.
+    """
+    return {"CAConfig": {"ForceRotate": rotations}} if rotations else {}
 
 
 def external_cas(spec: Mapping[str, Any]) -> tuple[str, ...]:

@@ -148,7 +148,7 @@ class FakeApi:
         if force_new_cluster:
             with self._written("force a new cluster") as machine:
                 self._let_answer(machine)
-                self._wires.swarm.force(machine)
+                self._wires.swarm.force(machine, swarm_spec or {})
         else:
             with self._written("found a swarm") as machine:
                 self._wires.swarm.init(machine, merged({"Name": "default"}, swarm_spec or {}))

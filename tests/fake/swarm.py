@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from recovery.swarm import rotation
 from recovery.swarm.model import LocalState
 from recovery.swarm.presence import Presence
 from recovery.swarm.raft import quorum
@@ -25,10 +26,10 @@ class Swarm(Quorum):
         assert machine.directory is None, "the fake does not model an init with leftover files"
         self._found(machine, self._new("cluster"), spec)
 
-    def force(self, machine: Machine) -> None:
+    def force(self, machine: Machine, spec: Mapping[str, Any]) -> None:
         """Do `docker swarm init --force-new-cluster`: lead alone with the machine's log.
 
-        Without a log, create a new swarm.
+        Without a log, create a new swarm. If the request counts other rotations of the CA than the log, the CA is rotated.
         """
         directory = machine.directory
         if directory is None or directory.raft is None:
@@ -44,6 +45,8 @@ class Swarm(Quorum):
         cluster, raft = directory.cluster_id, directory.raft
         kept = tuple(entry for entry in raft.log if entry.index <= raft.commit)
         before = kept[-1].state
+        if rotation.count(spec) != rotation.count(before.spec):
+            self.violate(f"{machine.name} forces a new cluster, and so rotates the CA")
         # The vote keeps its earlier address. If the entry of its own vote is dropped, the manager gets a vote again
         # (swarmkit, manager/state/raft: createConfigChangeEnts).
         itself = before.voters.get(raft.raft_id, Voter(directory.node_id, machine.address))

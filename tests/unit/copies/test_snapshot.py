@@ -123,6 +123,7 @@ FITTING = {
     "stopped_seconds": ("count", "fraction"),
     "autolock": ("flag",),
     "key_fingerprint": ("text", "nothing"),
+    "ca_rotations": ("count", "nothing"),
     "proof": ("nothing",),
     "signature": ("nothing",),
 }
@@ -269,6 +270,7 @@ class CopiedNode:
             {"Swarm": swarm, "ServerVersion": "28.0.0"},
             Inventory({"nodes": frozenset("ab")}, 7),
             key,
+            3,
         )
         monkeypatch.setattr(program, "run", self.run)
         monkeypatch.setattr(program, "clear", lambda *_: self.done.append("removed"))

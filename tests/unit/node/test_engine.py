@@ -56,7 +56,7 @@ def test_a_node_takes_its_data_path_address_wherever_it_enters_a_swarm(
     with Shell(replace(A, data_path_address=address), S.ssh) as shell:
         found = Engine(shell)
     found.init(SwarmOptions())
-    found.force_new_cluster()
+    found.force_new_cluster(None)
     found.join([A], "token")
     assert given == [str(address) if address else None] * 3
 
@@ -89,10 +89,20 @@ def test_a_node_listens_at_the_port_and_address_of_the_settings(wires: Wires, mo
     with Shell(node, S.ssh) as shell:
         found = Engine(shell)
     found.init(SwarmOptions())
-    found.force_new_cluster()
+    found.force_new_cluster(None)
     found.join([node], "token")
     assert [(one["advertise_addr"], one["listen_addr"]) for one in given] == [(str(A.address), "192.0.2.11:4377")] * 3
     assert given[2]["remote_addrs"] == [f"{A.address}:4377"]
+
+
+def test_a_forced_cluster_is_told_how_often_its_ca_was_rotated(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[Any] = []
+    monkeypatch.setattr(FakeApi, "init_swarm", lambda *_, **named: given.append(named["swarm_spec"]))
+    with Shell(A, S.ssh) as shell:
+        found = Engine(shell)
+    for rotations in (None, 0, 3):
+        found.force_new_cluster(rotations)
+    assert given == [{}, {}, {"CAConfig": {"ForceRotate": 3}}]
 
 
 def test_an_external_ca_is_an_option_of_the_swarm(engine: Engine) -> None:

@@ -94,6 +94,9 @@ class Stopped:
         swarm = {"ControlAvailable": True, "NodeID": "id-manager-a", "Cluster": {"ID": make.CLUSTER}}
         return {"Swarm": swarm, "ServerVersion": "20.10.24"}
 
+    def options(self) -> dict[str, Any]:
+        return {}
+
     def inventory(self) -> Inventory:
         assert self.state is LocalState.ACTIVE, "a locked manager lists nothing"
         return Inventory({}, 1)

@@ -132,7 +132,7 @@ FITTING = {
 
 @pytest.mark.parametrize("key", FITTING)
 def test_no_field_is_taken_for_what_it_is_not(key: str) -> None:
-    document = make.manifest(key_fingerprint="ab", proof=Proof(Verdict.PROVEN, make.NOW)).to_dict()
+    document = make.manifest(key_fingerprint="ab", ca_rotations=1, proof=Proof(Verdict.PROVEN, make.NOW)).to_dict()
     assert document.keys() - {"format"} == FITTING.keys()
     for name, sample in SAMPLES.items():
         text = json.dumps({**document, key: sample}).encode()

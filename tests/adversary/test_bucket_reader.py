@@ -19,7 +19,7 @@ TOLD = frozenset(
     {
         "cluster_id", "node_id", "manager", "address", "engine", "taken", "kind", "inventory", "version_index", "files", "size",
         "sha256", "archive_size", "archive_sha256", "raw_bytes", "ca_sha256", "ca", "position", "autolock", "stopped_seconds",
-        "key_fingerprint", "recipients", "proof", "signature", "format",
+        "key_fingerprint", "ca_rotations", "recipients", "proof", "signature", "format",
     }
 )  # fmt: skip
 """The fields of a manifest. A new one is a new answer to what a reader learns: put it into docs/security.md."""

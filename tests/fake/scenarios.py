@@ -142,7 +142,7 @@ def put(machines: Machines, name: str, archive: Path, manifest: Manifest, part: 
 
 def force(machines: Machines, name: str) -> None:
     with engine(machines, name) as at:
-        at.force_new_cluster()
+        at.force_new_cluster(None)
 
 
 def founding_and_joining(machines: Machines, folder: Path) -> None:

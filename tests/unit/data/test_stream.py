@@ -38,7 +38,7 @@ def test_a_good_copy_is_good(tmp_path: Path) -> None:
 
 DAMAGE: list[tuple[str, dict[str, Any]]] = [
     ("unpacks to less", {"packed": zstd.compress(CONTENT[:-1])}),
-    ("altered", {"packed": zstd.compress(CONTENT[:-1] + b"x")}),
+    ("altered", {"packed": zstd.compress(CONTENT[:-1] + bytes([CONTENT[-1] ^ 1]))}),
     ("cut off before it was sealed", {"packed": PACKED[:-9]}),
     ("nothing", {"packed": b""}),
     ("something behind it", {"packed": PACKED + b"x"}),

@@ -22,8 +22,8 @@ AT_THE_END = (damage.FLIPPED_LATE, damage.TORN, damage.TOO_LONG, damage.TRUNCATE
 """Kinds that only the last entries do not outlive."""
 KINDS = (*AT_THE_END, damage.FLIPPED_EARLY, damage.FLIPPED_MIDDLE, damage.NO_SNAPSHOT)
 COUNTS = (1, 2, 3)
-RUN_AGAIN = ("plan-outdated", "engine-silent")
-"""What an operator runs the command again for. An engine is silent on a machine that is too busy."""
+RUN_AGAIN = ("plan-outdated", "engine-silent", "proof-failed")
+"""What an operator runs the command again for. On a machine that is too busy, an engine is silent, or listens late for gossip."""
 LOCKED = "-----BEGIN ENCRYPTED PRIVATE KEY-----"
 
 

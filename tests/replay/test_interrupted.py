@@ -114,8 +114,8 @@ def test_a_survivor_that_is_in_the_new_cluster_already_is_left_alone(
     identity = there.directory
     assert identity
 
-    def force_and_join(engine: Engine) -> None:
-        force(engine)
+    def force_and_join(engine: Engine, ca_rotations: int | None) -> None:
+        force(engine, ca_rotations)
         swarm.leave(there)
         there.directory = replace(identity, raft=None)
         swarm.join(there, [f"{leader.address}:2377"], swarm.token(swarm.state_of(leader), "manager"))

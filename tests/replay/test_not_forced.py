@@ -185,7 +185,7 @@ def test_a_swarm_of_its_own_that_came_up_from_a_survivor_is_left_again(
     """As docker does where it finds nothing that it can use."""
     scene, force = theatre.stage(Case(3, frozenset({"manager-a", "manager-b"}))), Engine.force_new_cluster
 
-    def found(engine: Engine) -> None:
+    def found(engine: Engine, _: int | None) -> None:
         engine.leave()
         engine.init(scene.settings.swarm)
 

@@ -20,11 +20,12 @@ def force_new_cluster(run: Run, step: Step) -> None:
     answer, and accepts no other request until then.
 
     Raises: Refused if the cluster has changed since the survey; ProofFailed if another swarm starts, which the node then
-    leaves; EngineError, TransportError.
+    leaves; EngineError, TransportError, StoreError.
     """
     before = run.survey.of(step.node)
+    ca_rotations = _ca_rotations(run, before.cluster_id)
     require_unchanged(run.cluster, run.survey, f"forcing a new cluster from {step.node}")
-    force(run.shell(before.node), before, _ca_rotations(run, before.cluster_id), say=run.say)
+    force(run.shell(before.node), before, ca_rotations, say=run.say)
 
 
 def force(shell: Shell, before: NodeReport, ca_rotations: int | None, *, say: Say) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from recovery.errors import CommandFailed, DamagedCopy
 from recovery.node import program
 from recovery.node.ssh import Shell
+from recovery.swarm.engine_version import reaches
 from recovery.swarm.model import LocalState, NodeReport, Reach
 
 LEAST_BYTES = 64 << 20
@@ -17,7 +18,7 @@ ENGINES_WORDS = ("WAL", "snapshot")
 OFF = frozenset({b"inactive", b"failed", b"activating"})
 """systemd's words for an engine that does not run, or that it starts again and again. One that hangs is active, and its raft
 member may live."""
-MENDING = 28
+MENDING = "28"
 """The first release, of those that were tried, that mends a frame which runs out of the last file. 26.1 refuses to start with it
 ("max entry size limit exceeded"), and 20.10 breaks down. A locked engine does so when it is unlocked."""
 STALLED = frozenset({LocalState.ERROR, LocalState.PENDING, LocalState.LOCKED})
@@ -55,16 +56,10 @@ def _damage(shell: Shell, seen: NodeReport, root: str) -> str:
         found = program.run(shell, "examine", root, seconds=SECONDS)
     except (CommandFailed, DamagedCopy):
         return seen.detail if failed else ""
-    will_fail = found["runs_out"] and seen.state is LocalState.LOCKED and _release(seen.engine) < MENDING
+    will_fail = found["runs_out"] and seen.state is LocalState.LOCKED and not reaches(seen.engine, MENDING)
     if found["fault"] and (failed or will_fail or not found["mends"] or (down and _crashes(shell))):
         return str(found["fault"])
     return seen.detail if failed and not seen.repaired else ""
-
-
-def _release(engine: str) -> int:
-    """The first number of an engine's version; 0 if it tells none."""
-    first = engine.split(".")[0]
-    return int(first) if first.isdecimal() else 0
 
 
 def _engine(shell: Shell) -> bytes:

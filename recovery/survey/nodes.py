@@ -171,7 +171,8 @@ def stable_survey(
     """A patient `survey`, repeated until a running election has ended or ``seconds`` have passed.
 
     It is also repeated while managers name different leaders, because their reports may be from different moments, and while
-    a leader has not noticed yet that its quorum is lost. If none of ``nodes`` has a leader, it asks also the other nodes that the engines of these know as managers.
+    a leader has not noticed yet that its quorum is lost. If none of ``nodes`` has a leader, it asks also the other nodes that
+    the engines of these know as managers.
     """
 
     def look() -> Survey:

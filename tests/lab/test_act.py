@@ -4,14 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from lab import cluster
 from lab.stack import Stack
 from tests.fake.forge import FakeForge, serving
-from tests.lab import loop
 from tests.lab.acting import Acting
-from tests.lab.loop import Jobs, require
+from tests.lab.loop import Jobs, Loop, built
 from tests.lab.repository import Repository, outside, secrets, variables
-from tests.lab.swarm import MANAGERS, WORKERS, Swarm
+from tests.lab.swarm import Swarm
 
 pytestmark = [pytest.mark.whole, pytest.mark.timeout(2400)]
 
@@ -42,25 +40,8 @@ def jobs(repository: Repository, stack: Stack, tmp_path_factory: pytest.TempPath
 
 @pytest.fixture(scope="module")
 def swarm(stack: Stack, jobs: Jobs) -> Swarm:
-    """The cluster, built by the job that a push to main starts."""
-    require(jobs.up)
-    cluster.link_plugins(stack.instance)
-    made = Swarm(stack)
-    made.await_standing(*MANAGERS, *WORKERS)
-    return made
+    return built(stack, jobs)
 
 
-def test_a_request_gets_one_comment_and_a_merge_builds_it(
-    swarm: Swarm, repository: Repository, forge: FakeForge, jobs: Jobs
-) -> None:
-    loop.a_request_gets_one_comment_and_a_merge_builds_it(swarm, repository, forge, jobs)
-
-
-def test_a_lost_manager_is_reported_and_healed(swarm: Swarm, forge: FakeForge, jobs: Jobs) -> None:
-    loop.a_lost_manager_is_reported_and_healed(swarm, forge, jobs)
-
-
-def test_a_total_loss_comes_back_by_a_merge_also_if_the_job_is_killed(
-    swarm: Swarm, repository: Repository, forge: FakeForge, jobs: Jobs
-) -> None:
-    loop.a_total_loss_comes_back_by_a_merge_also_if_the_job_is_killed(swarm, repository, forge, jobs)
+class TestLoop(Loop):
+    """The whole loop."""

@@ -1,6 +1,7 @@
 """Says why a Docker engine gave no answer, in words for an operator."""
 
 from collections.abc import Iterator
+from http.client import IncompleteRead
 
 from requests.exceptions import Timeout
 
@@ -14,6 +15,8 @@ def why_silent(error: BaseException, seconds: float) -> str:
         return f"does not answer within {seconds:g} s"
     if any(isinstance(one, ConnectionResetError | BrokenPipeError) for one in causes):
         return "closed the connection"
+    if any(isinstance(one, IncompleteRead) for one in causes):
+        return "broke off its answer"
     reason = next((one.strerror for one in causes if isinstance(one, OSError) and one.strerror), "")
     return f"does not answer ({reason or error})"
 

@@ -7,8 +7,9 @@ from recovery.node.framing import Source
 from recovery.node.ssh_library import asyncssh
 
 BLOCK = 1 << 16
-ENGINES_ANSWER = 64 << 20
-"""The most bytes of one answer of an engine. A list of thousands of services has some megabytes."""
+ENGINES_ANSWER = 384 << 20
+"""The most bytes of one answer of an engine. The longest is the list of all configs, with their content in base64. One may have
+1000 KB (swarmkit, manager/controlapi: MaxConfigSize), and Docker sets no limit to the list."""
 
 
 class TooLong(Exception):

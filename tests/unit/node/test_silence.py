@@ -47,6 +47,22 @@ def closing(path: Path) -> socket.socket:
     return server
 
 
+def breaking(path: Path) -> socket.socket:
+    """An engine that ends within an answer."""
+    server = listening(path)
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                asked, _ = server.accept()
+                with asked:
+                    asked.recv(1 << 16)
+                    asked.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
+
+    Thread(target=serve, daemon=True).start()
+    return server
+
+
 @pytest.mark.parametrize(
     ("engine", "why"),
     [
@@ -54,6 +70,7 @@ def closing(path: Path) -> socket.socket:
         (left, "the engine does not answer (Connection refused)"),
         (listening, "the engine does not answer within 0.2 s"),
         (closing, "the engine closed the connection"),
+        (breaking, "the engine broke off its answer"),
     ],
     ids=lambda one: getattr(one, "__name__", ""),
 )

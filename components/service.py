@@ -1,4 +1,5 @@
-"""A service of the settings as pulumi-docker wants it. Every option is given, so that a refresh finds what the settings say."""
+"""A service of the settings as pulumi-docker wants it. Every option is given, so that a refresh finds what the settings say,
+but for those that the stack file leaves out of the service by `null`."""
 
 import json
 from collections.abc import Mapping
@@ -7,7 +8,7 @@ from typing import Any
 
 import pulumi
 
-from recovery.settings.workload import Amount, Mount, Mounted, Published, Rollback, Service, Update
+from recovery.settings.workload import Amount, Mount, Mounted, Published, Restart, Rollback, Service, Update
 
 Made = Mapping[str, tuple[pulumi.Input[str], pulumi.Input[str]]]
 """The ID and the name of secrets or configs, by their names in the settings."""
@@ -38,12 +39,7 @@ def given(service: Service, networks: Mapping[str, pulumi.Input[str]], secrets: 
                 "max_replicas": service.max_replicas_per_node or None,
             },
             "resources": {"limits": _amount(service.limits), "reservation": _amount(service.reservations)},
-            "restart_policy": {
-                "condition": service.restart.condition,
-                "delay": service.restart.delay,
-                "max_attempts": service.restart.max_attempts,
-                "window": service.restart.window,
-            },
+            "restart_policy": _restart(service.restart),
         },
         "update_config": _rolling(service.update),
         "rollback_config": _rolling(service.rollback),
@@ -121,7 +117,20 @@ def _amount(amount: Amount) -> dict[str, Any] | None:
     return {"nano_cpus": cpus, "memory_bytes": amount.memory}
 
 
-def _rolling(how: Update | Rollback) -> dict[str, Any]:
+def _restart(how: Restart | None) -> dict[str, Any] | None:
+    if how is None:
+        return None
+    return {
+        "condition": how.condition,
+        "delay": how.delay,
+        "max_attempts": how.max_attempts,
+        "window": how.window,
+    }
+
+
+def _rolling(how: Update | Rollback | None) -> dict[str, Any] | None:
+    if how is None:
+        return None
     return {
         "parallelism": how.parallelism,
         "delay": how.delay,

@@ -134,7 +134,12 @@ class Rollback(Rolling):
 
 
 class Service(Frozen):
-    """One service. The names are those of `docker service create`."""
+    """One service. The names are those of `docker service create`.
+
+    None for `restart`, `stop_grace_period`, `update` or `rollback` leaves it out of the service, as `docker service create`
+    does without such an option. A service that was imported may need that: an option that is given replaces its tasks, even
+    if it says what the swarm does anyway.
+    """
 
     image: str
     command: Command = ()
@@ -163,12 +168,12 @@ class Service(Frozen):
     max_replicas_per_node: int = Field(0, ge=0)
     limits: Amount = Amount()
     reservations: Amount = Amount()
-    restart: Restart = Restart()
+    restart: Restart | None = Restart()
     healthcheck: Healthcheck | None = None
     stop_signal: str = ""
-    stop_grace_period: Duration = "10s"
-    update: Update = Update()
-    rollback: Rollback = Rollback()
+    stop_grace_period: Duration | None = "10s"
+    update: Update | None = Update()
+    rollback: Rollback | None = Rollback()
 
     @property
     def count(self) -> int:

@@ -177,7 +177,8 @@ def test_a_service_that_was_there_is_imported_untouched(swarm: Swarm) -> None:
         config_file=True,
     )
     of = swarm.stack.settings()["workload"]
-    agent = {"image": image, "args": list(command), "replicas": 2}
+    left_out = dict.fromkeys(("restart", "stopGracePeriod", "update", "rollback"))
+    agent = {"image": image, "args": list(command), "replicas": 2, "init": False, **left_out}
     declare(swarm.stack, {**of, "services": {**of["services"], "agent": agent}})
     lines = [line for line in swarm.stack.preview().text.splitlines() if "docker:index:Service agent" in line]
     assert not [line for line in lines if "refresh" not in line]

@@ -20,9 +20,9 @@ from recovery.onnode import api
 from recovery.onnode.look import output
 
 MANAGERS_PORT, GOSSIP_PORT = 2377, 7946
-WINDOW_SECONDS = 4.0
+WINDOW_SECONDS = 3.4
 """How long a node listens. Logins to 29 nodes end within two seconds of each other."""
-SENDS = (0.2, 1.2, 2.2, 3.2)
+SENDS = (0.2, 0.9, 1.6, 2.3, 3.0)
 """Seconds after the beginning at which a node sends. Gossip notes each packet in the engine's log, so they are few."""
 CONNECT_SECONDS = 2.0
 AT_ONCE = 32

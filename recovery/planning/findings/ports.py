@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from recovery.settings import Settings
 
 MANAGERS_PORT, GOSSIP_PORT = 2377, 7946
-OVERLAP_SECONDS = 2.0
-"""Two nodes that listened together for less may have missed each other: a node sends once a second."""
+OVERLAP_SECONDS = 1.4
+"""Two nodes that listened together for less may have missed each other: a node sends every 0.7 s."""
 RULE = re.compile(r"-A INPUT (?:[\w./:,-]+|!)(?: (?:[\w./:,-]+|!))*")
 """A rule as iptables lists it, without quotes."""
 DEVICE = re.compile(r"[\w.-]{1,15}")

@@ -1,4 +1,5 @@
-"""A swarm whose managers listen at another port than 2377: it is built, loses a manager, then all, and is as it was. In order."""
+"""A swarm whose managers listen at another port than 2377, and manager-b at its own address only: it is built, loses a manager,
+then all, and is as it was. In order."""
 
 import json
 from typing import Any
@@ -14,13 +15,20 @@ pytestmark = pytest.mark.whole
 
 PORT = 4377
 POOL = "10.66.0.0/16"
+NARROW = 1
+"""The place in the list of the manager that listens at its own address only."""
 
 
 @pytest.fixture(scope="module")
 def swarm(stack: Stack) -> Swarm:
-    """The cluster of the module's stack, with this port, built by one `pulumi up`."""
+    """The cluster of the module's stack, with this port and address, built by one `pulumi up`."""
     options = {"listenPort": PORT, "defaultAddressPools": [POOL], "taskHistoryLimit": 3}
-    stack.write({**stack.settings(), "swarm": options})
+    values = stack.settings()
+    managers = [
+        {**manager, **({"listenAddress": manager["address"]} if place == NARROW else {})}
+        for place, manager in enumerate(values["managers"])
+    ]
+    stack.write({**values, "managers": managers, "swarm": options})
     stack.up("--skip-preview")
     return Swarm(stack)
 
@@ -33,11 +41,12 @@ def of_swarm(swarm: Swarm, manager: str = "manager-a") -> dict[str, Any]:
 
 
 def require_port(swarm: Swarm) -> None:
-    """Every manager listens at the port, tells others so, and its firewall has it."""
-    for name in MANAGERS:
-        listening = swarm.on(name, "ss", "-Hltn")
-        assert f":{PORT} " in listening
-        assert ":2377 " not in listening
+    """Every manager listens at the port and at its address, tells others so, and its firewall has it."""
+    for place, name in enumerate(MANAGERS):
+        at = swarm.stack.settings()["managers"][place]["address"] if place == NARROW else "*"
+        listening = {line.split()[3] for line in swarm.on(name, "ss", "-Hltn").splitlines()}
+        assert f"{at}:{PORT}" in listening
+        assert not [one for one in listening if one.endswith(":2377") or one in ({f"*:{PORT}"} - {f"{at}:{PORT}"})]
         assert f"--dports {PORT},7946 -j ACCEPT" in swarm.on(name, "iptables", "-S", "REQUORUM")
         told = swarm.json(name, "node", "inspect", name)[0]["ManagerStatus"]["Addr"]
         assert told.endswith(f":{PORT}")

@@ -122,3 +122,14 @@ def test_a_paused_worker_is_paused_again(swarm: Swarm) -> None:
     assert entry(swarm, "worker-2")["Labels"][NOTE] == "pause"
     assert requorum(swarm.stack, "undrain", "worker-2", "--yes").status == 0
     assert entry(swarm, "worker-2") == before
+
+
+def test_tasks_are_spread_again_on_request(swarm: Swarm) -> None:
+    swarm.on("manager-a", "docker", "node", "update", "--availability", "active", "worker-2")
+    assert [services(swarm, worker).count("web") for worker in WORKERS] == [3, 0]
+    before = swarm.picture()
+    done = requorum(swarm.stack, "rebalance", "web", "--yes")
+    assert done.status == 0, done.errors
+    assert sorted(services(swarm, worker).count("web") for worker in WORKERS) == [1, 2]
+    assert replicas(swarm)["web"] == "3/3"
+    assert swarm.picture().objects == before.objects

@@ -1,0 +1,112 @@
+"""A CA outside the swarm: it signs the certificates of nodes that managers send it, in CFSSL's protocol (cfssl, doc/api)."""
+
+import json
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import IPv4Address
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+OIDS = {"O": NameOID.ORGANIZATION_NAME, "OU": NameOID.ORGANIZATIONAL_UNIT_NAME}
+USES = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
+
+
+@dataclass
+class Authority:
+    """A key and its certificate, in files, and the serial numbers of the certificates of nodes that it signed."""
+
+    folder: Path
+    serials: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "outside-ca")])
+        constraints = x509.BasicConstraints(ca=True, path_length=None)
+        self._signed(self.certificate, self._name, self._key.public_key(), [constraints])
+        self._write(self.key, self._key)
+
+    @property
+    def certificate(self) -> Path:
+        """Its certificate in PEM."""
+        return self.folder / "ca.crt"
+
+    @property
+    def key(self) -> Path:
+        """Its key in PEM."""
+        return self.folder / "ca.key"
+
+    @contextmanager
+    def serving(self, address: IPv4Address) -> Iterator[str]:
+        """Answer managers within the context. Yields the URL."""
+        own, authority = ec.generate_private_key(ec.SECP256R1()), self
+        certificate, key = self.folder / "server.crt", self.folder / "server.key"
+        at = x509.SubjectAlternativeName([x509.IPAddress(address)])
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "outside-ca-server")])
+        self._signed(certificate, subject, own.public_key(), [at, USES])
+        self._write(key, own)
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                answer = json.dumps({"success": True, "result": {"certificate": authority.of_node(asked)}}).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+        server = ThreadingHTTPServer((str(address), 0), Handler)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield f"https://{address}:{server.server_port}/api/v1/cfssl/sign"
+        finally:
+            server.shutdown()
+            thread.join()
+            server.server_close()
+
+    def of_node(self, asked: Mapping[str, Any]) -> str:
+        """The certificate that a manager asks for, in PEM."""
+        request = x509.load_pem_x509_csr(asked["certificate_request"].encode())
+        subject = asked["subject"]
+        names = [(OIDS[key], value) for one in subject["names"] for key, value in one.items() if key in OIDS]
+        whole = [(NameOID.COMMON_NAME, subject["CN"]), *names]
+        hosts = x509.SubjectAlternativeName([x509.DNSName(host) for host in asked["hosts"]])
+        file = self.folder / "node.crt"
+        name = x509.Name([x509.NameAttribute(key, value) for key, value in whole])
+        self.serials.append(self._signed(file, name, request.public_key(), [hosts, USES]))
+        return file.read_text()
+
+    def _signed(self, file: Path, name: x509.Name, key: Any, extensions: list[x509.ExtensionType]) -> int:
+        """Write a certificate; its serial number."""
+        now, serial = datetime.now(UTC), x509.random_serial_number()
+        made = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(self._name)
+            .public_key(key)
+            .serial_number(serial)
+            .not_valid_before(now - timedelta(hours=1))
+            .not_valid_after(now + timedelta(days=90))
+        )
+        for one in extensions:
+            made = made.add_extension(one, critical=isinstance(one, x509.BasicConstraints))
+        file.write_bytes(made.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM))
+        return serial
+
+    @staticmethod
+    def _write(file: Path, key: ec.EllipticCurvePrivateKey) -> None:
+        file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()))

@@ -9,15 +9,19 @@ BITS = 64
 def fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
     """Yield the fields of a message with their numbers: varints as numbers, length-delimited fields as bytes.
 
-    Raises: ValueError for another wire type, and for a number that is cut off or too long.
+    Raises: ValueError for another wire type, a field without a number or one that is cut off, and a number that is too long.
     """
     at = 0
     while at < len(message):
         tag, at = _varint(message, at)
         value, at = _varint(message, at)
+        if not tag >> 3:
+            raise ValueError("a field has no number")
         if tag & 7 == 0:
             yield tag >> 3, value
         elif tag & 7 == 2:
+            if at + value > len(message):
+                raise ValueError("the message ends within a field")
             yield tag >> 3, message[at : at + value]
             at += value
         else:
@@ -35,7 +39,7 @@ def _varint(message: bytes, at: int) -> tuple[int, int]:
     value = shift = 0
     while True:
         if at >= len(message):
-            raise ValueError("the record ends within a number")
+            raise ValueError("the message ends within a number")
         if shift >= BITS:
             raise ValueError(f"a number has more than {BITS} bits")
         byte = message[at]

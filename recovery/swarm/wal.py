@@ -22,6 +22,8 @@ LENGTH = 8
 SECTOR = 512
 """The least that a disk writes at once (etcd, server/storage/wal/decoder.go: minSectorSize)."""
 LENGTH_MASK = (1 << 56) - 1
+CRC_MASK = (1 << 32) - 1
+"""An engine drops what a damaged number has beyond the bits of a checksum (etcd, server/storage/wal/walpb: Unmarshal)."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,7 @@ class _End:
         self.term = self.index = self.commit = 0
         self.state_term = self.vote = 0
         self.snapshots: set[tuple[int, int]] = set()
-        self.owned = False
+        self.owner = b""
 
     def follow(self, kind: int, data: bytes) -> None:
         """Take the next record. Raises: ValueError when it cannot be read: the checksum does not cover a record's kind."""
@@ -162,7 +164,13 @@ class _End:
             if _number(values, 1) > self.index:
                 self.index, self.term = _number(values, 1), _number(values, 2)
         elif kind == METADATA:
-            self.owned = bool(data)
+            if self.owner not in (b"", data):
+                raise ValueError("a log that says that it is another's")
+            self.owner = data
+
+    @property
+    def owned(self) -> bool:
+        return bool(self.owner)
 
     @property
     def position(self) -> Position:
@@ -196,16 +204,18 @@ def _next_checksum(crc: int, kind: int, expected: int, data: bytes) -> int:
 
 def _is_torn(segment: bytes, at: int) -> bool:
     """Whether a whole sector of the frame is still empty (etcd, server/storage/wal/decoder.go: isTornEntry)."""
-    length, padding = _header(segment, at)
+    _, length, padding = _header(segment, at)
     start, end = at + LENGTH, at + LENGTH + length + padding
+    if start == end:
+        return False
     edges = [start, *range((start // SECTOR + 1) * SECTOR, end, SECTOR), end]
     return any(not any(segment[low:high]) for low, high in pairwise(edges))
 
 
-def _header(segment: bytes, at: int) -> tuple[int, int]:
-    """The length of a frame's record, and of its padding."""
+def _header(segment: bytes, at: int) -> tuple[int, int, int]:
+    """A frame's header, the length of its record, and of its padding."""
     header = int.from_bytes(segment[at : at + LENGTH], "little")
-    return header & LENGTH_MASK, (header >> 56) & 0x7 if header >> 63 else 0
+    return header, header & LENGTH_MASK, (header >> 56) & 0x7 if header >> 63 else 0
 
 
 def _frames(segment: bytes, *, strict: bool = False) -> Iterator[tuple[int, int, bytes, int]]:
@@ -215,8 +225,8 @@ def _frames(segment: bytes, *, strict: bool = False) -> Iterator[tuple[int, int,
     """
     at = 0
     while at + LENGTH <= len(segment):
-        length, padding = _header(segment, at)
-        if length == 0:
+        header, length, padding = _header(segment, at)
+        if not header:
             return
         start, at = at + LENGTH, at + LENGTH + length + padding
         if at > len(segment):
@@ -225,9 +235,14 @@ def _frames(segment: bytes, *, strict: bool = False) -> Iterator[tuple[int, int,
             return  # the engine was still writing the last frame
         values = dict(fields(segment[start : start + length]))
         data = values.get(3, b"")
-        yield _number(values, 1), _number(values, 2), data if isinstance(data, bytes) else b"", at
+        if not isinstance(data, bytes):
+            raise ValueError("a record without content")
+        yield _number(values, 1), _number(values, 2) & CRC_MASK, data, at
 
 
 def _number(values: dict[int, int | bytes], field: int) -> int:
+    """The number of a field; 0 if the field is not there. Raises: ValueError if it holds something else."""
     value = values.get(field, 0)
-    return value if isinstance(value, int) else 0
+    if not isinstance(value, int):
+        raise ValueError(f"field {field} is no number")
+    return value

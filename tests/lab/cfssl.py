@@ -19,6 +19,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 OIDS = {"O": NameOID.ORGANIZATION_NAME, "OU": NameOID.ORGANIZATIONAL_UNIT_NAME}
+DAYS = 1000
+"""How long a certificate is valid. The swarm takes no CA that ends within a year."""
 USES = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
 
 
@@ -100,7 +102,7 @@ class Authority:
             .public_key(key)
             .serial_number(serial)
             .not_valid_before(now - timedelta(hours=1))
-            .not_valid_after(now + timedelta(days=90))
+            .not_valid_after(now + timedelta(days=DAYS))
         )
         for one in extensions:
             made = made.add_extension(one, critical=isinstance(one, x509.BasicConstraints))

@@ -110,9 +110,11 @@ def _port(port: Published) -> dict[str, Any]:
     }
 
 
-def _amount(amount: Amount) -> dict[str, Any] | None:
-    if amount == Amount():
+def _amount(amount: Amount | None) -> dict[str, Any] | None:
+    if amount is None:
         return None
+    if amount == Amount():
+        return {"nano_cpus": 0, "memory_bytes": 0}
     cpus = round(amount.cpus * NANO) if amount.cpus else None
     return {"nano_cpus": cpus, "memory_bytes": amount.memory}
 

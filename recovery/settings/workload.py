@@ -137,8 +137,8 @@ class Service(Frozen):
     """One service. The names are those of `docker service create`.
 
     None for `restart`, `stop_grace_period`, `update` or `rollback` leaves it out of the service, as `docker service create`
-    does without such an option. A service that was imported may need that: an option that is given replaces its tasks, even
-    if it says what the swarm does anyway.
+    does without such an option. `limits` and `reservations` without content are what it gives a service then. A service that was
+    imported may need that: an option that is given replaces its tasks, even if it says what the swarm does anyway.
     """
 
     image: str
@@ -166,8 +166,8 @@ class Service(Frozen):
     spread: tuple[str, ...] = ()
     """Node labels over whose values the tasks are spread (`--placement-pref spread=…`)."""
     max_replicas_per_node: int = Field(0, ge=0)
-    limits: Amount = Amount()
-    reservations: Amount = Amount()
+    limits: Amount | None = None
+    reservations: Amount | None = None
     restart: Restart | None = Restart()
     healthcheck: Healthcheck | None = None
     stop_signal: str = ""

@@ -178,7 +178,8 @@ def test_a_service_that_was_there_is_imported_untouched(swarm: Swarm) -> None:
     )
     of = swarm.stack.settings()["workload"]
     left_out = dict.fromkeys(("restart", "stopGracePeriod", "update", "rollback"))
-    agent = {"image": image, "args": list(command), "replicas": 2, "init": False, **left_out}
+    as_made = {"init": False, "limits": {}, "reservations": {}, **left_out}
+    agent = {"image": image, "args": list(command), "replicas": 2, **as_made}
     declare(swarm.stack, {**of, "services": {**of["services"], "agent": agent}})
     lines = [line for line in swarm.stack.preview().text.splitlines() if "docker:index:Service agent" in line]
     assert not [line for line in lines if "refresh" not in line], swarm.stack.preview("--diff").text

@@ -117,8 +117,9 @@ def test_a_service_is_given_every_option(requests: dict[str, Any]) -> None:
 def test_a_service_is_left_without_what_is_null(monkeypatch: pytest.MonkeyPatch) -> None:
     """As one that `docker service create` made without the options, and that was imported."""
     left_out = dict.fromkeys(("restart", "stopGracePeriod", "update", "rollback"))
-    of = {"services": {"web": {"image": "web:1", **left_out}}}
+    of = {"services": {"web": {"image": "web:1", "limits": {}, **left_out}}}
     web = inputs(made(parse(raw(workload=of)), monkeypatch)["Service web"])
     assert not {"updateConfig", "rollbackConfig"} & web.keys()
     assert web["taskSpec"].get("restartPolicy") is None
     assert web["taskSpec"]["containerSpec"].get("stopGracePeriod") is None
+    assert web["taskSpec"]["resources"] == {"limits": {"nanoCpus": 0, "memoryBytes": 0}, "reservation": None}

@@ -1,6 +1,6 @@
 """Looks at the raft log and the disk of a manager whose engine does not come up with its swarm. Changes nothing."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from recovery.errors import CommandFailed, DamagedCopy
 from recovery.node import program
@@ -15,9 +15,15 @@ SECONDS = 120.0
 NO_SPACE = "no space left on device"
 ENGINES_WORDS = ("WAL", "snapshot")
 """In an engine's error about its log (swarmkit, manager/state/raft/storage: ReadRepairWAL, and the node's `raft.go`)."""
-OFF = frozenset({b"inactive", b"failed", b"activating"})
-"""systemd's words for an engine that does not run, or that it starts again and again. One that hangs is active, and its raft
-member may live."""
+OFF = frozenset({"inactive", "failed", "activating"})
+"""systemd's words for an engine that does not run, or that it starts again. One that hangs is active, and its raft member may
+live."""
+LOOP_SECONDS = 60.0
+"""An active engine that systemd has started again by itself within this time, and that does not answer, crashes again and again."""
+UNIT = (
+    "systemctl show --property=ActiveState,NRestarts,ExecMainStartTimestampMonotonic docker.service; "
+    "echo now=$(cut -d' ' -f1 /proc/uptime)"
+)
 MENDING = "28"
 """The first release, of those that were tried, that mends a frame which runs out of the last file. 26.1 refuses to start with it
 ("max entry size limit exceeded"), and 20.10 breaks down. A locked engine does so when it is unlocked."""
@@ -49,7 +55,8 @@ def examined(shell: Shell, seen: NodeReport, root: str, free: int | None) -> Nod
 def _damage(shell: Shell, seen: NodeReport, root: str) -> str:
     """What is wrong with the log. A cut-off last write is nothing, unless the engine failed or crashes over it, or will do so."""
     down = seen.reach is Reach.NO_ENGINE
-    if down and _engine(shell) not in OFF:
+    engine = _engine(shell) if down else Engine()
+    if down and not engine.off:
         return ""
     failed = seen.state is LocalState.ERROR and any(word in seen.detail for word in ENGINES_WORDS)
     try:
@@ -57,22 +64,32 @@ def _damage(shell: Shell, seen: NodeReport, root: str) -> str:
     except (CommandFailed, DamagedCopy):
         return seen.detail if failed else ""
     will_fail = found["runs_out"] and seen.state is LocalState.LOCKED and not reaches(seen.engine, MENDING)
-    if found["fault"] and (failed or will_fail or not found["mends"] or (down and _crashes(shell))):
+    if found["fault"] and (failed or will_fail or not found["mends"] or engine.crashes):
         return str(found["fault"])
     return seen.detail if failed and not seen.repaired else ""
 
 
-def _engine(shell: Shell) -> bytes:
-    """What systemd says of the engine."""
-    return shell.run(["systemctl", "is-active", "docker.service"], check=False).stdout.strip()
+@dataclass(frozen=True)
+class Engine:
+    """What systemd says of an engine that does not answer."""
+
+    off: bool = False
+    """Whether it does not run, or runs only for a moment at a time."""
+    crashes: bool = False
+    """Whether systemd has started it again by itself. Engine 20.10 takes a length in its log at its word, and is killed for want of
+    memory. It breaks down over a lost snapshot too."""
 
 
-def _crashes(shell: Shell) -> bool:
-    """Whether systemd has started the engine again by itself. Engine 20.10 takes a length in its log at its word, and is killed
-    for want of memory."""
-    argv = ["systemctl", "show", "--property=NRestarts", "--value", "docker.service"]
-    restarts = shell.run(argv, check=False).stdout.strip()
-    return restarts.isdigit() and int(restarts) > 0
+def _engine(shell: Shell) -> Engine:
+    """The engine as systemd knows it. Nothing is known of it if the node tells nothing."""
+    told = shell.run(["sh", "-c", UNIT], check=False).stdout.decode(errors="replace")
+    values = dict(line.split("=", 1) for line in told.splitlines() if "=" in line)
+    try:
+        crashes = int(values["NRestarts"]) > 0
+        seconds = float(values["now"]) - int(values["ExecMainStartTimestampMonotonic"]) / 1e6
+    except (KeyError, ValueError):
+        crashes, seconds = False, 0.0
+    return Engine(values.get("ActiveState") in OFF or (crashes and seconds < LOOP_SECONDS), crashes)
 
 
 def _removable(shell: Shell, root: str) -> str:

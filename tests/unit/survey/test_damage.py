@@ -31,14 +31,16 @@ class Node:
 
     node = A
 
-    def __init__(self, log: tuple[str, bool] | None, engine: str = "failed", restarts: str = "0") -> None:
-        self.log, self.engine, self.restarts, self.verbs = log, engine, restarts, list[str]()
+    def __init__(
+        self, log: tuple[str, bool] | None, engine: str = "failed", restarts: str = "0", age: float = 5
+    ) -> None:
+        self.log, self.verbs = log, list[str]()
+        since = f"ExecMainStartTimestampMonotonic={10**9 - round(age * 10**6)}\nnow=1000.00\n"
+        self.unit = f"ActiveState={engine}\nNRestarts={restarts}\n{since}" if engine else ""
 
     def run(self, argv: Sequence[str], **_: Any) -> Output:
-        if argv[:2] == ["systemctl", "show"]:
-            return Output(f"{self.restarts}\n".encode(), "", 0)
-        if argv[0] == "systemctl":
-            return Output(f"{self.engine}\n".encode(), "", 3)
+        if argv[0] == "sh":
+            return Output(self.unit.encode(), "", 0)
         self.verbs.append(argv[4])
         if self.log is None:
             return Output(b"", "python3: not found", 127)
@@ -91,6 +93,13 @@ def test_a_damaged_log_is_one_that_its_engine_cannot_use(
 )
 def test_an_engine_that_hangs_may_live_whatever_its_log_looks_like(engine: str, damage: str) -> None:
     assert examined(cast("Shell", Node(WRONG, engine)), DOWN, DATA_ROOT, PLENTY).damage == damage
+
+
+@pytest.mark.parametrize(("restarts", "age", "damage"), [("3", 5, WRONG[0]), ("3", 300, ""), ("0", 5, "")])
+def test_an_engine_that_crashes_again_and_again_is_active_for_a_moment(restarts: str, age: float, damage: str) -> None:
+    """Engine 20.10 does, over a log whose snapshot is lost."""
+    node = cast("Shell", Node(WRONG, "active", restarts, age))
+    assert examined(node, DOWN, DATA_ROOT, PLENTY).damage == damage
 
 
 @pytest.mark.parametrize(("restarts", "damage"), [("0", ""), ("", ""), ("3", CUT_OFF[0])])

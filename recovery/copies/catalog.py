@@ -3,12 +3,13 @@
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
+from threading import RLock
 from types import MappingProxyType
 
 from recovery.copies import contents, drilled, layout, naming, owners
@@ -57,6 +58,8 @@ class Catalog:
         self._nodes = settings.nodes
         self._managers = sorted(manager.name for manager in settings.managers)
         self._manifests: dict[Copy, Manifest] = {}
+        self._reads: dict[Copy, AbstractContextManager[bool]] = {}
+        """A lock for each manifest that is or was read."""
         self.cas = frozenset(settings.ca_sha256)
         """The digests of the swarm's CA; empty if nobody has told them."""
         self._made_by: Mapping[str, Collection[str]] = NOBODY
@@ -111,18 +114,22 @@ class Catalog:
         The archive is not read: the manifest is valid even if the archive is damaged.
         Raises: StoreError; DamagedCopy, also if the manifest was removed since the listing.
         """
-        if copy not in self._manifests:
-            held = self._then.looks(copy.manifest_key)
-            made, self._lengths[copy] = self._replicas.first_good(
-                copy.name, "manifest", held, lambda text: self._made(copy, text)
-            )
-            self._manifests[copy] = replace(made, proof=self._proof(copy, made))
-            if made.ca:
-                self._certificates[made.ca_sha256] = made.ca
+        with self._reads.setdefault(copy, RLock()):  # another thread may be reading it
+            if copy not in self._manifests:
+                self._read_from_site(copy)
         found = claimed(copy.name, self._manifests[copy], self._certificates)
         found = replace(found, strange=bool(self.cas) and found.ca_sha256 not in self.cas)
         known = self._made_by.get(found.address, ())
         return of_a_known(found, known, f"living nodes know the manager at {found.address}")
+
+    def _read_from_site(self, copy: Copy) -> None:
+        held = self._then.looks(copy.manifest_key)
+        made, self._lengths[copy] = self._replicas.first_good(
+            copy.name, "manifest", held, lambda text: self._made(copy, text)
+        )
+        self._manifests[copy] = replace(made, proof=self._proof(copy, made))
+        if made.ca:
+            self._certificates[made.ca_sha256] = made.ca
 
     def drilled(self, copy: Copy) -> datetime | None:
         """When the last drill of a copy was that reached a verdict. Its manifest has been read before."""

@@ -1,8 +1,10 @@
 """Which copy is chosen, and why the others are not."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pyrage
@@ -171,6 +173,22 @@ class Counting:
             return real(site, key)
 
         monkeypatch.setattr(Site, "look", look)
+
+
+def test_threads_that_need_one_manifest_read_it_once(
+    of: Settings, bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = put(of, tmp_path, "manager-a", 1)
+    counting, catalog = Counting(monkeypatch), Catalog(of)
+    together = Barrier(8)
+
+    def read(_: int) -> str:
+        together.wait()
+        return catalog.manifest(copy).node_id
+
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        assert len({*pool.map(read, range(8))}) == 1
+    assert counting.read == [copy.manifest_key]
 
 
 HISTORY = 3 * BATCH

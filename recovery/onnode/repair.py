@@ -83,10 +83,13 @@ def remade(root: str, tree: Path) -> dict[str, Any]:
 
 def _read(root: Path) -> Reading:
     segments = _segments(root)
-    start = _start(root, segments)
+    index, _ = max(_snapshots(root), default=(0, 0))
+    start = _start(segments, index)
     if start is None:
         return Reading((0,) * len(segments), None, LOST_SNAPSHOT if segments else "there is none")
-    found = read([path.read_bytes() for path in segments[start:]])
+    found = read([path.read_bytes() for path in segments[start:]], index)
+    if found.gap:
+        return Reading((0,) * len(segments), None, LOST_SNAPSHOT)
     skipped = tuple(path.stat().st_size for path in segments[:start])
     return replace(found, good=skipped + found.good)
 
@@ -95,9 +98,8 @@ def _segments(root: Path) -> list[Path]:
     return sorted((root / archive.WAL).glob("*.wal"))
 
 
-def _start(root: Path, segments: list[Path]) -> int | None:
+def _start(segments: list[Path], index: int) -> int | None:
     """The first segment that an engine reads: the last one that begins up to its snapshot. None if that one is gone."""
-    index, _ = max(_snapshots(root), default=(0, 0))
     begun = [number for number, path in enumerate(segments) if int(path.name[INDEX], 16) <= index]
     return max(begun, default=None)
 

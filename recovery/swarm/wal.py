@@ -69,6 +69,8 @@ class Reading:
     """Whether an engine mends that by itself when it starts: the last write was cut off."""
     runs_out: bool = False
     """Whether it is a frame that runs out of the last file. Only newer engines mend that (`recovery.survey.damage`)."""
+    gap: bool = False
+    """Whether an entry is not next to those before it. Then the snapshot is lost that the log goes on from."""
     end: End = End()
     """How the good part ends."""
 
@@ -87,12 +89,14 @@ def position(segments: Iterable[bytes]) -> Position:
     return end.position
 
 
-def read(segments: Sequence[bytes]) -> Reading:
+def read(segments: Sequence[bytes], after: int = 0) -> Reading:
     """Check a log frame by frame, oldest segment first, until the first frame that cannot be right.
 
+    ``after`` is the index of the last entry in the snapshot that an engine reads first. It puts the entries behind that one next to
+    each other (etcd, server/storage/wal: ReadAll), and refuses a log with a gap, or breaks down over it.
     The checksum runs on over the content of all records of a log (etcd, server/storage/wal: decodeRecord).
     """
-    good, end, crc, fault, mends, runs_out = [0] * len(segments), _End(), 0, "", False, False
+    good, end, crc, fault, mends, runs_out = [0] * len(segments), _End(after), 0, "", False, False
     for number, segment in enumerate(segments):
         last = number == len(segments) - 1
         try:
@@ -108,7 +112,7 @@ def read(segments: Sequence[bytes]) -> Reading:
             fault = "a record that cannot be read"
             break
     usable = end.index and end.owned
-    return Reading(tuple(good), end.position if usable else None, fault, mends, runs_out, end.frozen(crc))
+    return Reading(tuple(good), end.position if usable else None, fault, mends, runs_out, end.gap, end.frozen(crc))
 
 
 def joined(end: End, index: int, term: int) -> bytes:
@@ -140,7 +144,9 @@ class _Fault(ValueError):
 class _End:
     """Where a log ends, as far as its records were followed."""
 
-    def __init__(self) -> None:
+    def __init__(self, after: int = 0) -> None:
+        self._after, self._next = after, after + 1
+        self.gap = False
         self.term = self.index = self.commit = 0
         self.state_term = self.vote = 0
         self.snapshots: set[tuple[int, int]] = set()
@@ -155,6 +161,8 @@ class _End:
             if _number(values, 1) not in ENTRY_TYPES:
                 raise ValueError("an entry of no known type")
             self.term, self.index = _number(values, 2), _number(values, 3)
+            self.gap = self.gap or self.index > self._next
+            self._next = self.index + 1 if self.index > self._after else self._next
         elif kind == STATE:
             if 4 in values:
                 raise ValueError("a hard state with content")

@@ -8,7 +8,7 @@ import pytest
 from recovery.onnode import copying, repair
 from recovery.onnode.archive import KEY, UNREADABLE, WAL, Unfit
 from recovery.swarm.crc32c import crc32c
-from recovery.swarm.wal import Position, position, read
+from recovery.swarm.wal import SNAPSHOT, Position, position, read
 from tests.unit.copies.test_snapshot import CONTENT
 from tests.unit.swarm.test_damage import REAL, Log, flipped, log
 from tests.unit.swarm.test_wal import message
@@ -89,6 +89,21 @@ def test_without_its_snapshot_a_log_counts_only_from_the_first_entry_on(tmp_path
     assert repair.examine(str(whole))["fault"] == "", (
         "an engine puts the snapshot away and reads the log from its beginning"
     )
+
+
+def test_a_log_of_a_manager_that_joined_is_nothing_without_its_snapshot(tmp_path: Path) -> None:
+    """Its one segment begins at the first entry, and its first entry is behind the snapshot that the leader sent."""
+    made = Log()
+    made.segment()
+    made.write(SNAPSHOT, message((1, 30), (2, 2)))
+    made.entry(2, 31)
+    root = place(tmp_path, *made.segments)
+    snapshot(root, 30, whole=False)
+    assert repair.examine(str(root)) == {"fault": repair.LOST_SNAPSHOT, "mends": False, "runs_out": False}
+    with pytest.raises(Unfit, match="its snapshot is lost"):
+        repair.cut(root)
+    snapshot(root, 30)
+    assert repair.examine(str(root))["fault"] == ""
 
 
 def test_a_repaired_copy_ends_before_what_is_damaged_and_the_directory_stays_as_it_is(

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from recovery.swarm.crc32c import crc32c
-from recovery.swarm.wal import CRC, ENTRY, METADATA, STATE, Position, read
+from recovery.swarm.wal import CRC, ENTRY, METADATA, SNAPSHOT, STATE, Position, read
 from tests.unit.swarm.test_wal import message
 
 ZEROS = bytes(4096)
@@ -158,6 +158,20 @@ def test_a_log_that_does_not_say_whose_it_is_gives_nothing_back() -> None:
     made.segments.append(b"")
     made.entry(2, 1)
     assert read(made.segments).position is None
+
+
+def test_a_log_that_goes_on_from_a_snapshot_has_a_gap_without_it() -> None:
+    """As one of a manager that joined: its first entry is behind the snapshot that the leader sent."""
+    made = Log()
+    made.segment()
+    made.write(SNAPSHOT, message((1, 30), (2, 2)))
+    for index in (31, 32, 32, 33):  # a new leader writes an entry anew
+        made.entry(2, index)
+    segments = [made.segments[0] + ZEROS]
+    assert read(segments).gap
+    assert read(segments, 29).gap
+    assert [read(segments, after).gap for after in (30, 31, 40)] == [False] * 3
+    assert not read(segments, 30).fault
 
 
 def test_the_checksum_is_castagnolis() -> None:

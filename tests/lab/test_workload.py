@@ -182,7 +182,9 @@ def test_a_service_that_was_there_is_imported_untouched(swarm: Swarm) -> None:
     agent = {"image": image, "args": list(command), "replicas": 2, **as_made}
     declare(swarm.stack, {**of, "services": {**of["services"], "agent": agent}})
     lines = [line.strip() for line in swarm.stack.preview().text.splitlines() if "docker:index:Service agent" in line]
-    assert not [line for line in lines if line[0] in "~+-" and "refresh" not in line], swarm.stack.preview("--diff").text
+    assert not [line for line in lines if line[0] in "~+-" and "refresh" not in line], swarm.stack.preview(
+        "--diff"
+    ).text
     swarm.stack.up("--skip-preview")
     (after,) = swarm.json("manager-a", "service", "inspect", "agent")
     assert (after["ID"], after["Spec"]["TaskTemplate"]) == (before["ID"], before["Spec"]["TaskTemplate"])

@@ -324,7 +324,9 @@ def test_agents_that_cannot_be_installed_stop_no_recovery(agents: Agents, healed
     done = agents.stack.recover(check=False)
     assert done.status != 0
     assert "systemd does not understand" in done.text
-    agents.until(lambda: requorum(agents.stack, "status").status == 0, "every manager is back")
+    agents.until(lambda: agents.swarm.stands(*MANAGERS, *WORKERS), "every manager is back")
+    told = requorum(agents.stack, "status")
+    assert (told.status, "agent of manager-b, manager-c fails" in told.text) == (3, True), told.text
     refused = agents.stack.preview(check=False)
     assert refused.status != 0
     assert "requorum:agent.schedule" in refused.text

@@ -100,16 +100,15 @@ def read(segments: Sequence[bytes], after: int = 0) -> Reading:
     for number, segment in enumerate(segments):
         last = number == len(segments) - 1
         try:
-            for kind, expected, data, after in _frames(segment, strict=True):
+            for kind, expected, data, past in _frames(segment, strict=True):
                 checksum = _next_checksum(crc, kind, expected, data)
                 end.follow(kind, data)
-                good[number], crc = after, checksum
-        except _Fault as error:
-            fault, runs_out = str(error), last and error.cut_off
+                good[number], crc = past, checksum
+        except ValueError as error:
+            known = isinstance(error, _Fault)
+            fault = str(error) if known else "a record that cannot be read"
+            runs_out = last and known and error.cut_off
             mends = runs_out or (last and _is_torn(segment, good[number]))
-            break
-        except ValueError:
-            fault = "a record that cannot be read"
             break
     usable = end.index and end.owned
     return Reading(tuple(good), end.position if usable else None, fault, mends, runs_out, end.gap, end.frozen(crc))

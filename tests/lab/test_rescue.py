@@ -271,7 +271,7 @@ def test_a_disk_that_fills_up_under_load_is_told_as_the_cause(host: Host, autolo
     key = host.on("docker", "swarm", "unlock-key", "-q") if autolock else ""
     unlocking = ("--unlock-key-file", "-") if autolock else ()
     host.write()
-    damage.make_small(host.lab, host.name, 110)
+    damage.make_small(host.lab, host.name, 145)
     if autolock:
         host.rescued(*unlocking, stdin=key)
     assert host.leads()

@@ -119,6 +119,14 @@ def test_a_sector_that_was_not_written_is_mended_by_the_engine_itself() -> None:
     assert (found.good, found.mends) == ((before,), True)
 
 
+def test_so_is_a_frame_of_which_nothing_but_its_length_was_written() -> None:
+    """As a disk that fills up leaves it."""
+    made = log()
+    segment, (before, position) = made.segments[0], made.ends[-3]
+    found = read([segment[: before + 8] + bytes(len(segment) - before - 8) + ZEROS])
+    assert (found.good, found.position, found.mends) == ((before,), position, True)
+
+
 def test_so_is_a_length_that_runs_out_of_the_file() -> None:
     made = log()
     segment, (before, position) = made.segments[0], made.ends[-3]

@@ -105,9 +105,8 @@ def read(segments: Sequence[bytes], after: int = 0) -> Reading:
                 end.follow(kind, data)
                 good[number], crc = past, checksum
         except ValueError as error:
-            known = isinstance(error, _Fault)
-            fault = str(error) if known else "a record that cannot be read"
-            runs_out = last and known and error.cut_off
+            fault = str(error) if isinstance(error, _Fault) else "a record that cannot be read"
+            runs_out = last and isinstance(error, _Fault) and error.cut_off
             mends = runs_out or (last and _is_torn(segment, good[number]))
             break
     usable = end.index and end.owned

@@ -29,6 +29,7 @@ PAPER = 64 << 10
 """The most bytes of a certificate or a key file."""
 LOG = 256 << 20
 """The most bytes of the raft log, which is held in memory and read record by record: more would take minutes. The zeros that fill its segments do not count."""
+TOO_LONG = f"its raft log has more than {LOG >> 20} MiB. A smaller requorum:swarm.snapshotInterval makes it shorter"
 BESIDE = 4 << 20
 """The most bytes of an archive outside the content of files. A swarm directory has dozens of files, not thousands."""
 KINDS = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE, tarfile.GNUTYPE_SPARSE)
@@ -97,7 +98,7 @@ def _read(stream: "_Metered", damaged: bool) -> Content:
                 if wanted and block.count(0) < len(block):
                     head += block
                     if len(head) > (room if logged else PAPER):
-                        raise Unfit(f"{path} is larger than it can be")
+                        raise Unfit(TOO_LONG if logged else f"{path} is larger than it can be")
             if logged:
                 room -= len(head)
             if wanted:

@@ -26,12 +26,17 @@ CERTIFICATES = "swarm/certificates"
 SECONDS = 300
 RESTART_SECONDS = 90.0
 """The engine waits 20 s for a quorum before it reports that it has started."""
+MOUNT = "is a mount point"
+OWN = (
+    f'if mountpoint -q "$1/swarm"; then echo "$1/swarm {MOUNT}, and no directory that can be renamed" >&2; exit 1; fi; '
+)
+"""Ends before the first effect where the swarm directory is a file system of its own (mountpoint(1))."""
 RECEIVE = (
-    'set -e; rm -rf "$1/swarm.requorum"; mkdir -m 700 "$1/swarm.requorum"; cd "$1/swarm.requorum"; '
+    f'{OWN}set -e; rm -rf "$1/swarm.requorum"; mkdir -m 700 "$1/swarm.requorum"; cd "$1/swarm.requorum"; '
     'cat > copy; echo "$2  copy" | sha256sum --quiet --strict -c - >&2'
 )
 FETCH = (
-    'set -e; rm -rf "$1/swarm.requorum"; mkdir -m 700 "$1/swarm.requorum"; cd "$1/swarm.requorum"; '
+    f'{OWN}set -e; rm -rf "$1/swarm.requorum"; mkdir -m 700 "$1/swarm.requorum"; cd "$1/swarm.requorum"; '
     'cp "$3" copy; echo "$2  copy" | sha256sum --quiet --strict -c - >&2'
 )
 """As `RECEIVE`, of an archive that is on the node."""
@@ -106,7 +111,7 @@ def place(
         raise ProofFailed(
             f"putting {part} of {manifest.manager}'s copy in place",
             f"not every file arrived, so Requorum changed nothing ({error.why})",
-            remedy="check the node's disk space, then run the same command again",
+            remedy=_remedy(error),
             node=shell.node.name,
             code="restore-incomplete",
         ) from None
@@ -134,7 +139,7 @@ def exchange(shell: Shell, copy: Staged, opened: bytes, *, damage: str) -> None:
         raise ProofFailed(
             "putting the repaired log in place",
             f"not every file arrived; nothing was changed ({error.why})",
-            remedy="check the node's disk space, then run the same command again",
+            remedy=_remedy(error),
             node=shell.node.name,
             code="restore-incomplete",
         ) from None
@@ -170,3 +175,10 @@ def set_aside(shell: Shell, engine: Engine) -> None:
 def proven(shell: Shell, engine: Engine) -> None:
     """Remove the mark of an unproven restore, because the restored swarm is proven."""
     shell.run(["sh", "-c", PROVEN, "proven", engine.info().get("DockerRootDir") or DATA_ROOT])
+
+
+def _remedy(error: CommandFailed) -> str:
+    """What to do about files that did not arrive."""
+    if MOUNT in error.why:
+        return "stop the engine on the node, copy the directory to the disk below it, unmount it, then run the same command again"
+    return "check the node's disk space, then run the same command again"

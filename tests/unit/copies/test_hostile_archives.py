@@ -229,7 +229,7 @@ def test_a_raft_log_that_no_memory_holds_is_refused(
     monkeypatch.setattr(archive, "LOG", MIB)
     segments = {WAL.replace("0.wal", f"{number}.wal"): entry(2, 9) + b"x" * (MIB // 2) for number in range(3)}
     packed(tmp_path / "copy", {**CONTENT, WAL: CONTENT[WAL][:4096], **segments})
-    with pytest.raises((DamagedCopy, Unfit), match="larger than it can be"):
+    with pytest.raises((DamagedCopy, Unfit), match="snapshotInterval makes it shorter"):
         reader(tmp_path / "copy", data)
 
 

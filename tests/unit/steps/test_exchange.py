@@ -18,6 +18,7 @@ from recovery.onnode import copying
 from recovery.onnode.archive import KEY, OPENED, REPAIRED, WAL
 from recovery.steps import swarm_directory
 from recovery.survey import nodes
+from recovery.survey.damage import UNIT
 from tests.unit import factories as make
 from tests.unit.copies.test_snapshot import CONTENT
 from tests.unit.onnode.test_repair import harmed, place
@@ -30,8 +31,8 @@ NOTED = "swarm/docker-state.json"
 def run(
     argv: Sequence[str], *, stdin: bytes | None = None, check: bool = True, seconds: float = 0, stdout: Any = None
 ) -> Output:
-    if argv[0] == "systemctl":
-        return Output(b"failed\n", "", 3)
+    if UNIT in argv:
+        return Output(b"ActiveState=failed\n", "", 0)
     done = subprocess.run(argv, input=stdin or b"", capture_output=True)
     if check and done.returncode:
         raise CommandFailed("running it", done.stderr.decode(), remedy="look", code="command-failed")
@@ -81,6 +82,19 @@ def test_a_key_file_that_was_opened_is_put_in_place_with_its_mark(root: Path) ->
     swarm_directory.exchange(SHELL, copy, b"opened", damage=copy.cut)
     assert (root / KEY).read_bytes() == b"opened"
     assert (root / "swarm" / OPENED).exists()
+
+
+def test_a_swarm_directory_that_is_a_mount_point_is_named(root: Path) -> None:
+    if subprocess.run(["mount", "--bind", root / "swarm", root / "swarm"], capture_output=True).returncode:
+        pytest.skip("nothing can be mounted here")
+    try:
+        before, copy = content(root), repaired(root)
+        with pytest.raises(ProofFailed, match="is a mount point") as refused:
+            swarm_directory.exchange(SHELL, copy, b"", damage=copy.cut)
+        assert "unmount it" in refused.value.remedy
+        assert content(root) == before
+    finally:
+        subprocess.run(["umount", root / "swarm"], check=True)
 
 
 def test_nothing_changes_where_not_every_file_arrives(root: Path) -> None:

@@ -23,7 +23,7 @@ from recovery.onnode.sandbox import AT_FAULT
 from recovery.operations import agents, ending, former, restart, walks
 from recovery.s3 import sealing
 from recovery.steps import lock, redirect, swarm_directory
-from recovery.survey import last_leader, load, nodes, single, unknown_managers, workload
+from recovery.survey import damage, last_leader, load, nodes, single, unknown_managers, workload
 from tests.fake.machine import Directory, Machine
 from tests.fake.raft import Raft
 from tests.unit import factories as make
@@ -69,8 +69,6 @@ class FakeShell:
             with self._wires.effect(f"{machine.name}: reboot", self._wires.connection_lost):
                 self._wires.swarm.boot_again(machine)
                 return DONE
-        if argv[0] == "systemctl":
-            return Output(b"failed\n" if machine.halted else b"active\n", "", 0)
         if argv[0] == "rm":
             machine.copy = None
             return DONE
@@ -91,6 +89,8 @@ class FakeShell:
                 return self._ran(machine, list(arguments))
         if script == nodes.PROBE:
             return self._probe(machine)
+        if script == damage.UNIT:
+            return Output(b"ActiveState=failed\n" if machine.halted else b"ActiveState=active\n", "", 0)
         if script == unknown_managers.KNOCK:
             there = self._wires.swarm.machines.get(argv[4])
             return Output(b"", "", 0 if there and there.raft and machine.reaches(there) else 1)

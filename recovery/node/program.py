@@ -24,7 +24,14 @@ MODULES = (
     "onnode/process", "onnode/streaming", "onnode/volume", "onnode/look/__init__", "onnode/look/disks", "onnode/look/drbd", "onnode/look/layers", "onnode/look/machine",
     "onnode/look/output", "onnode/look/ports", "onnode/look/services", "onnode/look/units",
 )  # fmt: skip
-MAIN = "import sys; from recovery.onnode.__main__ import main; sys.exit(main(sys.argv[0], sys.argv[1:]))"
+MAIN = """import sys
+if sys.argv[1] == "look":
+    from recovery.onnode.look import main
+else:
+    from recovery.onnode.__main__ import main
+sys.exit(main(sys.argv[0], sys.argv[1:]))
+"""
+"""All nodes look at the same moment, so a look starts without what the other verbs need."""
 LOADER = (
     "import runpy, sys, tempfile; file = tempfile.NamedTemporaryFile(suffix='.pyz'); "
     "file.write(sys.stdin.buffer.read(int(sys.argv.pop(1)))); file.flush(); "

@@ -1,9 +1,9 @@
 """Runs one verb and prints its result as JSON.
 
-The verbs are ``take ROOT HOW``, ``examine ROOT``, ``look ARGUMENTS``, ``removable ROOT``, ``receive SHA256``, ``prove ARGUMENTS``, ``seal FOLDER
+The verbs are ``take ROOT HOW``, ``examine ROOT``, ``removable ROOT``, ``receive SHA256``, ``prove ARGUMENTS``, ``seal FOLDER
 RECIPIENT…``, ``take-data ARGUMENTS`` and ``give-data ARGUMENTS``. ``take-data`` writes the copy itself to standard
 output, and its result as the last line of the error output. The program reads secrets from standard input, never from the arguments. If the copy is
-damaged, the program exits with 3, and the last line of the error output says why.
+damaged, the program exits with 3, and the last line of the error output says why. The verb ``look ARGUMENTS`` is `recovery.onnode.look.main`.
 """
 
 import json
@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from recovery.onnode import copying, look, process, repair, sandbox, space, streaming
+from recovery.onnode import copying, process, repair, sandbox, space, streaming
 from recovery.onnode.archive import Unfit
 
 BROKEN = 1
@@ -47,8 +47,6 @@ def _run(program: str, verb: str, *arguments: str) -> Any:
             return repair.examine(*arguments)
         case "removable":
             return space.removable(*arguments)
-        case "look":
-            return look.look(json.loads(arguments[0]))
         case "seal":
             folder, *recipients = arguments
             request = json.load(sys.stdin.buffer)

@@ -4,6 +4,7 @@ The parts run side by side. What one does not find within the time is not seen, 
 """
 
 import http.client
+import json
 import subprocess
 import time
 from collections.abc import Callable, Mapping
@@ -64,3 +65,9 @@ def look(request: Mapping[str, Any]) -> dict[str, Any]:
     done = dict(found)
     unseen = [f"{part}: {faults.get(part, f'not within {SECONDS:g} s')}" for part in acts if part not in done]
     return {"began": began, "ended": time.time(), "root": root, "unseen": unseen, **done}
+
+
+def main(_program: str, argv: list[str]) -> int:
+    """Look, and print what is found as JSON. ``argv`` is the verb and the request as JSON."""
+    print(json.dumps(look(json.loads(argv[1]))))
+    return 0

@@ -1,5 +1,6 @@
 """The program that is sent to the nodes: whole, and of nothing but the standard library."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -8,9 +9,11 @@ from typing import Any
 import pytest
 
 from recovery.node import program
+from recovery.node.reported import FORMS
 from recovery.onnode import __main__ as onnode
 from recovery.onnode import api, confined, copying, sandbox
 from recovery.onnode.archive import Unfit
+from recovery.swarm import records
 
 
 def run(*arguments: str, stdin: bytes = b"") -> "subprocess.CompletedProcess[bytes]":
@@ -23,6 +26,11 @@ def run(*arguments: str, stdin: bytes = b"") -> "subprocess.CompletedProcess[byt
 def test_it_starts_without_any_package() -> None:
     done = run("nothing like a verb")
     assert b"ValueError: nothing like a verb" in done.stderr
+
+
+def test_it_looks_without_any_package() -> None:
+    done = run("look", json.dumps({"node": "manager-a", "peers": [], "port": 4789, "token": "t1"}))
+    assert records.typed(FORMS["look"], json.loads(done.stdout)).machine, done.stderr
 
 
 @pytest.mark.parametrize(

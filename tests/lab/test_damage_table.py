@@ -173,7 +173,7 @@ def test_disks_that_fill_up_under_load(swarm: Swarm, operator: Operator, autoloc
     """One disk of three is in `test_damaged`, and that of a swarm of one in `test_rescue`."""
     before, harmed = swarm.picture(), MANAGERS[-count:]
     for name in harmed:
-        damage.make_small(swarm.lab, name, 180)
+        damage.make_small(swarm.lab, name, 150)
         operator.recovers()
     took = damage.write_until_full(swarm.lab, "manager-a")
     assert took > 0

@@ -20,11 +20,11 @@ from recovery.onnode import api
 from recovery.onnode.look import output
 
 MANAGERS_PORT, GOSSIP_PORT = 2377, 7946
-WINDOW_SECONDS = 3.4
+WINDOW_SECONDS = 3.3
 """How long a node listens. Logins to 29 nodes end within two seconds of each other."""
-ENOUGH_SECONDS = 2.6
+ENOUGH_SECONDS = 2.4
 """For a node that has heard everything from every other. The others have heard three of its packets by then."""
-SENDS = (0.2, 0.9, 1.6, 2.3, 3.0)
+SENDS = (0.2, 1.1, 2.0, 2.9)
 """Seconds after the beginning at which a node sends. Gossip notes each packet in the engine's log, so they are few."""
 CONNECT_SECONDS = 2.0
 AT_ONCE = 32

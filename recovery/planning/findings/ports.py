@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MANAGERS_PORT, GOSSIP_PORT = 2377, 7946
 OVERLAP_SECONDS = 1.4
-"""Two nodes that listened together for less may have missed each other: a node sends every 0.7 s."""
+"""Two nodes that listened together for less may have missed each other: a node sends every 0.9 s."""
 RULE = re.compile(r"-A INPUT (?:[\w./:,-]+|!)(?: (?:[\w./:,-]+|!))*")
 """A rule as iptables lists it, without quotes."""
 DEVICE = re.compile(r"[\w.-]{1,15}")

@@ -55,7 +55,7 @@ def examined(shell: Shell, seen: NodeReport, root: str, free: int | None) -> Nod
 def _damage(shell: Shell, seen: NodeReport, root: str) -> str:
     """What is wrong with the log. A cut-off last write is nothing, unless the engine failed or crashes over it, or will do so."""
     down = seen.reach is Reach.NO_ENGINE
-    engine = _engine(shell) if down else Engine()
+    engine = _engine(shell) if down else _Unit()
     if down and not engine.off:
         return ""
     failed = seen.state is LocalState.ERROR and any(word in seen.detail for word in ENGINES_WORDS)
@@ -70,7 +70,7 @@ def _damage(shell: Shell, seen: NodeReport, root: str) -> str:
 
 
 @dataclass(frozen=True)
-class Engine:
+class _Unit:
     """What systemd says of an engine that does not answer."""
 
     off: bool = False
@@ -80,7 +80,7 @@ class Engine:
     memory. It breaks down over a lost snapshot too."""
 
 
-def _engine(shell: Shell) -> Engine:
+def _engine(shell: Shell) -> _Unit:
     """The engine as systemd knows it. Nothing is known of it if the node tells nothing."""
     told = shell.run(["sh", "-c", UNIT], check=False).stdout.decode(errors="replace")
     values = dict(line.split("=", 1) for line in told.splitlines() if "=" in line)
@@ -89,7 +89,7 @@ def _engine(shell: Shell) -> Engine:
         seconds = float(values["now"]) - int(values["ExecMainStartTimestampMonotonic"]) / 1e6
     except (KeyError, ValueError):
         crashes, seconds = False, 0.0
-    return Engine(values.get("ActiveState") in OFF or (crashes and seconds < LOOP_SECONDS), crashes)
+    return _Unit(values.get("ActiveState") in OFF or (crashes and seconds < LOOP_SECONDS), crashes)
 
 
 def _removable(shell: Shell, root: str) -> str:

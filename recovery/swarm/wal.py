@@ -104,9 +104,11 @@ def read(segments: Sequence[bytes], after: int = 0) -> Reading:
                 checksum = _next_checksum(crc, kind, expected, data)
                 end.follow(kind, data)
                 good[number], crc = past, checksum
-        except ValueError as error:
-            fault = str(error) if isinstance(error, _Fault) else "a record that cannot be read"
-            runs_out = last and isinstance(error, _Fault) and error.cut_off
+        except _Fault as error:
+            fault, runs_out = str(error), last and error.cut_off
+        except ValueError:
+            fault = "a record that cannot be read"
+        if fault:
             mends = runs_out or (last and _is_torn(segment, good[number]))
             break
     usable = end.index and end.owned
@@ -210,7 +212,7 @@ def _next_checksum(crc: int, kind: int, expected: int, data: bytes) -> int:
 
 def _is_torn(segment: bytes, at: int) -> bool:
     """Whether a whole sector of the frame is still empty (etcd, server/storage/wal/decoder.go: isTornEntry)."""
-    _, length, padding = _header(segment, at)
+    length, padding = _header(segment, at)
     start, end = at + LENGTH, at + LENGTH + length + padding
     if start == end:
         return False
@@ -218,10 +220,10 @@ def _is_torn(segment: bytes, at: int) -> bool:
     return any(not any(segment[low:high]) for low, high in pairwise(edges))
 
 
-def _header(segment: bytes, at: int) -> tuple[int, int, int]:
-    """A frame's header, the length of its record, and of its padding."""
+def _header(segment: bytes, at: int) -> tuple[int, int]:
+    """The length of a frame's record, and of its padding."""
     header = int.from_bytes(segment[at : at + LENGTH], "little")
-    return header, header & LENGTH_MASK, (header >> 56) & 0x7 if header >> 63 else 0
+    return header & LENGTH_MASK, (header >> 56) & 0x7 if header >> 63 else 0
 
 
 def _frames(segment: bytes, *, strict: bool = False) -> Iterator[tuple[int, int, bytes, int]]:
@@ -231,9 +233,9 @@ def _frames(segment: bytes, *, strict: bool = False) -> Iterator[tuple[int, int,
     """
     at = 0
     while at + LENGTH <= len(segment):
-        header, length, padding = _header(segment, at)
-        if not header:
+        if not any(segment[at : at + LENGTH]):
             return
+        length, padding = _header(segment, at)
         start, at = at + LENGTH, at + LENGTH + length + padding
         if at > len(segment):
             if strict:

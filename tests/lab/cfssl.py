@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 OIDS = {"O": NameOID.ORGANIZATION_NAME, "OU": NameOID.ORGANIZATIONAL_UNIT_NAME}
+PEM = Encoding.PEM
 DAYS = 1000
 """How long a certificate is valid. The swarm takes no CA that ends within a year."""
 USES = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
@@ -35,7 +36,7 @@ class Authority:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "outside-ca")])
         constraints = x509.BasicConstraints(ca=True, path_length=None)
-        self._signed(self.certificate, self._name, self._key.public_key(), [constraints])
+        self.certificate.write_bytes(self._signed(self._name, self._key.public_key(), [constraints]).public_bytes(PEM))
         self._write(self.key, self._key)
 
     @property
@@ -55,7 +56,7 @@ class Authority:
         certificate, key = self.folder / "server.crt", self.folder / "server.key"
         at = x509.SubjectAlternativeName([x509.IPAddress(address)])
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "outside-ca-server")])
-        self._signed(certificate, subject, own.public_key(), [at, USES])
+        certificate.write_bytes(self._signed(subject, own.public_key(), [at, USES]).public_bytes(PEM))
         self._write(key, own)
 
         class Handler(BaseHTTPRequestHandler):
@@ -87,28 +88,26 @@ class Authority:
         names = [(OIDS[key], value) for one in subject["names"] for key, value in one.items() if key in OIDS]
         whole = [(NameOID.COMMON_NAME, subject["CN"]), *names]
         hosts = x509.SubjectAlternativeName([x509.DNSName(host) for host in asked["hosts"]])
-        file = self.folder / "node.crt"
         name = x509.Name([x509.NameAttribute(key, value) for key, value in whole])
-        self.serials.append(self._signed(file, name, request.public_key(), [hosts, USES]))
-        return file.read_text()
+        signed = self._signed(name, request.public_key(), [hosts, USES])
+        self.serials.append(signed.serial_number)
+        return signed.public_bytes(PEM).decode()
 
-    def _signed(self, file: Path, name: x509.Name, key: Any, extensions: list[x509.ExtensionType]) -> int:
-        """Write a certificate; its serial number."""
-        now, serial = datetime.now(UTC), x509.random_serial_number()
+    def _signed(self, name: x509.Name, key: Any, extensions: list[x509.ExtensionType]) -> x509.Certificate:
+        now = datetime.now(UTC)
         made = (
             x509.CertificateBuilder()
             .subject_name(name)
             .issuer_name(self._name)
             .public_key(key)
-            .serial_number(serial)
+            .serial_number(x509.random_serial_number())
             .not_valid_before(now - timedelta(hours=1))
             .not_valid_after(now + timedelta(days=DAYS))
         )
         for one in extensions:
             made = made.add_extension(one, critical=isinstance(one, x509.BasicConstraints))
-        file.write_bytes(made.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM))
-        return serial
+        return made.sign(self._key, hashes.SHA256())
 
     @staticmethod
     def _write(file: Path, key: ec.EllipticCurvePrivateKey) -> None:
-        file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()))
+        file.write_bytes(key.private_bytes(PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()))

@@ -1,7 +1,7 @@
 """How much of an engine's answer a relay passes on."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, cast
 
 import pytest
@@ -19,7 +19,6 @@ class Sink:
 
     taken: int = 0
     ended: bool = False
-    asked: Sent = field(default_factory=Sent)
 
     def write(self, data: bytes) -> None:
         self.taken += len(data)

@@ -158,6 +158,14 @@ def misfortunes(draw: st.DrawFn) -> Case:
 @example(
     Case(5, frozenset(names(5))), [Strike(12, Moment.FAILS_BEFORE)], True, 0, False, False
 )  # the second of five has just joined, and the quorum of the two is lost once more
+@example(
+    Case(5, frozenset({"manager-a", "manager-b", "manager-b2"}), Copies.FIRST_ONLY),
+    [Strike(18, Moment.FAILS_BEFORE), Strike(18, Moment.KILLED), Strike(12, Moment.FAILS_AFTER)],
+    False,
+    1,
+    True,
+    True,
+)  # the engine of the manager that left is silent at the third run's beginning, and answers at its end
 def test_a_recovery_interrupted_again_and_again_converges(
     theatre: Theatre, case: Case, strikes: list[Strike], reboot: bool, rounds: int, orphans_forget: bool, slow: bool
 ) -> None:

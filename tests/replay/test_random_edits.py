@@ -80,6 +80,8 @@ def refused(state: State, before: Base, called: Mapping[int, str], workers: set[
         return "stand-in-holds-log"
     if not left and managers & set(WORKERS):
         return "no-survivor"
+    if moved and len(managers) == 1:  # docs/single-manager.md: nobody can give it a vote there
+        return "second-manager-needed"
     return "" if left or managers & old or moved else "no-good-copy"
 
 
@@ -142,6 +144,9 @@ def edits(draw: st.DrawFn) -> tuple[Edit, State]:
     becomes(
         ((31, "node-31"), (32, "node-32"), (33, "node-33")), ((13, "gamma"), (21, "one")), Base.NAMED, State.HEALTHY
     )
+)
+@example(  # the only manager of the file is a lost one at another address
+    becomes(((31, ""),), (), Base.UNNAMED, State.ALL_LOST)
 )
 @settings(
     max_examples=25,

@@ -21,7 +21,7 @@ SECONDS = 300
 MODULES = (
     "__init__", "waiting", "swarm/__init__", "swarm/client", "swarm/crc32c", "swarm/limits", "swarm/protobuf", "swarm/wal",
     "onnode/__init__", "onnode/__main__", "onnode/api", "onnode/archive", "onnode/confined", "onnode/copying", "onnode/repair", "onnode/sandbox", "onnode/space",
-    "onnode/process", "onnode/streaming", "onnode/volume", "onnode/look/__init__", "onnode/look/disks", "onnode/look/drbd", "onnode/look/layers", "onnode/look/machine",
+    "onnode/process", "onnode/streaming", "onnode/volume", "onnode/look/__init__", "onnode/look/disks", "onnode/look/drbd", "onnode/look/exchange", "onnode/look/layers", "onnode/look/machine",
     "onnode/look/output", "onnode/look/ports", "onnode/look/services", "onnode/look/units",
 )  # fmt: skip
 MAIN = """import sys
@@ -33,11 +33,17 @@ sys.exit(main(sys.argv[0], sys.argv[1:]))
 """
 """All nodes look at the same moment, so a look starts without what the other verbs need."""
 LOADER = (
-    "import runpy, sys, tempfile; file = tempfile.NamedTemporaryFile(suffix='.pyz'); "
-    "file.write(sys.stdin.buffer.read(int(sys.argv.pop(1)))); file.flush(); "
-    "sys.argv[0] = file.name; runpy.run_path(file.name, run_name='__main__')"
+    "import os, sys, zipimport; program = open(os.memfd_create('requorum'), 'wb'); "
+    "program.write(sys.stdin.buffer.read(int(sys.argv.pop(1)))); program.flush(); "
+    "sys.argv[0] = f'/proc/self/fd/{program.fileno()}'; sys.path.insert(0, sys.argv[0]); "
+    "exec(zipimport.zipimporter(sys.argv[0]).get_code('__main__'))"
 )
-"""Reads the program from the start of standard input and runs it. Arguments: the size of the program, then the verb."""
+"""Reads the program from the start of standard input and runs it. Arguments: the size of the program, then the verb.
+
+The program lies in memory, because a doctor and a recovery must also run where the disk is full.
+"""
+PYTHON = ("python3", "-I", "-S", "-c", LOADER)
+"""Without the packages and the variables of the node's Python."""
 
 
 def run(shell: Shell, verb: str, *arguments: str, stdin: bytes = b"", seconds: float = SECONDS) -> Any:
@@ -100,7 +106,7 @@ def _run(
     shell: Shell, verb: str, arguments: Sequence[str], stdin: bytes | IO[bytes], stdout: Path | None, seconds: float
 ) -> Output:
     output = shell.run(
-        ["python3", "-c", LOADER, str(len(packed())), verb, *arguments],
+        [*PYTHON, str(len(packed())), verb, *arguments],
         stdin=stdin,
         stdout=stdout,
         seconds=seconds,

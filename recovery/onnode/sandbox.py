@@ -116,14 +116,16 @@ def _prove(program: str, copy: Path, address: str, size: int, key: bytes, lock: 
     limit = size + ENGINE_BYTES
     if (free := _available()) < limit:
         raise Unable(f"the node has {free >> 20} MiB of memory to spare, and {limit >> 20} MiB are needed")
-    argv = [
-        "timeout", "--signal=KILL", str(SECONDS),
-        "systemd-run", "--scope", "--quiet", "--collect", f"--property=MemoryMax={limit}", "--property=CPUWeight=5",
-        "unshare", "--net", "--mount", "--pid", "--ipc", "--uts", "--fork", "--kill-child", "--mount-proc",
-        sys.executable, program, "inside", json.dumps({"copy": str(copy), "address": address, "size": size}),
-    ]  # fmt: skip
     start = time.monotonic()
-    done = subprocess.run(argv, input=key, capture_output=True, pass_fds=(lock.fileno(),))
+    with Path(program).open("rb") as file:  # the program may have no other name than one of this process
+        argv = [
+            "timeout", "--signal=KILL", str(SECONDS),
+            "systemd-run", "--scope", "--quiet", "--collect", f"--property=MemoryMax={limit}", "--property=CPUWeight=5",
+            "unshare", "--net", "--mount", "--pid", "--ipc", "--uts", "--fork", "--kill-child", "--mount-proc",
+            sys.executable, f"/proc/self/fd/{file.fileno()}", "inside",
+            json.dumps({"copy": str(copy), "address": address, "size": size}),
+        ]  # fmt: skip
+        done = subprocess.run(argv, input=key, capture_output=True, pass_fds=(lock.fileno(), file.fileno()))
     if done.returncode:
         message = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
         if done.returncode == AT_FAULT:

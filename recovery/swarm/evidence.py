@@ -148,7 +148,7 @@ class Ports:
 
 @dataclass(frozen=True)
 class MachineSeen:
-    """Memory, certificates and the size of the raft log."""
+    """Memory, the clock, and the size of the raft log."""
 
     memory: int
     available: int
@@ -158,10 +158,6 @@ class MachineSeen:
     """Percent of the last minute in which all processes waited for memory (/proc/pressure/memory: full avg60)."""
     wal: int = 0
     snapshots: int = 0
-    certificate_left: float | None = None
-    """Seconds until the node's certificate ends; 0 if it has ended."""
-    certificate_whole: float = 0.0
-    """Seconds for which it was issued."""
     clock_unit: str = ""
     """The unit that keeps the clock right; empty if there is none."""
 

@@ -15,7 +15,7 @@ from backports import zstd
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from recovery.node import data_root
+from recovery.node import data_root, program
 from recovery.node.engine import RESTART
 from recovery.node.shell import DATA_ROOT, Output
 from recovery.onnode import archive, copying
@@ -64,7 +64,8 @@ class FakeShell:
             return Output(f"{DATA_ROOT}\n".encode(), "", 0)
         if argv[0] == "python3":
             assert isinstance(stdin, bytes)
-            return self._program(machine, argv[4], list(argv[5:]), stdin[int(argv[3]) :])
+            size, verb, *asked = argv[len(program.PYTHON) :]
+            return self._program(machine, verb, asked, stdin[int(size) :])
         if argv == REBOOT:
             with self._wires.effect(f"{machine.name}: reboot", self._wires.connection_lost):
                 self._wires.swarm.boot_again(machine)

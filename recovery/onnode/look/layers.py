@@ -4,9 +4,8 @@ import os
 import re
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from recovery.onnode import api
 from recovery.onnode.look import output
@@ -25,8 +24,7 @@ REGISTRY = re.compile(r"(?:^|/)registry(?:[:@]|$)")
 """The image of a registry, wherever it comes from."""
 
 
-@dataclass(frozen=True)
-class Running:
+class Running(NamedTuple):
     """A running container with the folder of its writable layer."""
 
     container: str
@@ -38,13 +36,13 @@ class Running:
 def look(engine: Path) -> list[dict[str, Any]]:
     """The layers that are large or grow, the largest first."""
     begun = [(one, output.size(one.folder, COUNT_SECONDS), time.monotonic()) for one in running(engine)]
-    time.sleep(WAIT_SECONDS)
+    time.sleep(WAIT_SECONDS if begun else 0)
     found = []
     for one, before, at in begun:
         size, seconds = output.size(one.folder, COUNT_SECONDS), time.monotonic() - at
         grew = max(0, size - before) if before else 0
         if outgrows(size, grew, seconds):
-            found.append({**asdict(one), "size": size, "grew": grew, "seconds": seconds})
+            found.append({**one._asdict(), "size": size, "grew": grew, "seconds": seconds})
     largest = sorted(found, key=lambda one: -int(one["size"]))[:FILES]
     return [{**one, "files": _largest(one["folder"])} for one in largest]
 

@@ -1,7 +1,6 @@
-"""Memory, the certificate of the node, and the size of its raft log."""
+"""Memory, the clock, and the size of the raft log."""
 
-import ssl
-import time
+import os
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +30,8 @@ def look(root: str) -> dict[str, Any]:
         "swap": memory.get("SwapTotal", 0),
         "swapped": memory.get("SwapTotal", 0) - memory.get("SwapFree", 0),
         "pressure": _pressure(),
-        "wal": output.size(str(raft / "wal-v3-encrypted")),
-        "snapshots": output.size(str(raft / "snap-v3-encrypted")),
-        **_certificate(Path(root, "swarm/certificates/swarm-node.crt")),
+        "wal": _size(raft / "wal-v3-encrypted"),
+        "snapshots": _size(raft / "snap-v3-encrypted"),
         "clock_unit": _clock_unit(),
     }
 
@@ -47,15 +45,13 @@ def _pressure() -> float:
     return float(dict(part.split("=") for part in full.split()[1:]).get("avg60", 0.0))
 
 
-def _certificate(file: Path) -> dict[str, Any]:
-    if not file.exists():
-        return {}
-    shown = output.of("openssl", "x509", "-noout", "-dates", "-in", str(file))
-    dates = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
-    if not {"notBefore", "notAfter"} <= dates.keys():
-        return {}
-    begin, end = (ssl.cert_time_to_seconds(dates[key]) for key in ("notBefore", "notAfter"))
-    return {"certificate_left": max(0.0, end - time.time()), "certificate_whole": max(0.0, float(end - begin))}
+def _size(folder: Path) -> int:
+    """Bytes that the files of a folder take on the disk."""
+    try:
+        with os.scandir(folder) as files:
+            return sum(one.stat(follow_symlinks=False).st_blocks * 512 for one in files)
+    except OSError:  # there is none, or a file has just gone
+        return 0
 
 
 def _clock_unit() -> str:

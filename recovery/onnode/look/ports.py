@@ -9,7 +9,6 @@ import json
 import socket
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
@@ -18,14 +17,16 @@ from typing import Any
 
 from recovery.onnode import api
 from recovery.onnode.look import output
+from recovery.onnode.look.exchange import Exchange, Probe, parsed
 
 MANAGERS_PORT, GOSSIP_PORT = 2377, 7946
 WINDOW_SECONDS = 3.3
 """How long a node listens. Logins to 29 nodes end within two seconds of each other."""
 ENOUGH_SECONDS = 2.4
-"""For a node that has heard everything from every other. The others have heard three of its packets by then."""
+"""For a node whose exchange is done with every machine that takes a connection."""
 SENDS = (0.2, 1.1, 2.0, 2.9)
-"""Seconds after the beginning at which a node sends. Gossip notes each packet in the engine's log, so they are few."""
+"""Seconds after the beginning at which a node sends what has not arrived, also to those that it has not heard."""
+TICK_SECONDS = 0.1
 CONNECT_SECONDS = 2.0
 AT_ONCE = 32
 IPV4_HEADERS, IPV6_HEADERS = 28, 48
@@ -39,42 +40,38 @@ PROBE = getattr(socket, "IP_PMTUDISC_PROBE", 3)
 """Send as it is, never in fragments (Linux, in.h: IP_PMTUDISC_PROBE)."""
 MTU_DISCOVER = {4: (socket.IPPROTO_IP, 10), 6: (socket.IPPROTO_IPV6, 23)}
 """IP_MTU_DISCOVER and IPV6_MTU_DISCOVER (Linux, in.h and in6.h)."""
-PREFIX = "requorum-look"
 RULES = 10
 
 
 def look(engine: Path, request: Mapping[str, Any]) -> dict[str, Any]:
-    """What passed within `WINDOW_SECONDS`, or within `ENOUGH_SECONDS` if everything passes."""
+    """What passed within `WINDOW_SECONDS`. It takes less if everything passes, and `ENOUGH_SECONDS` if the rest is dead."""
     peers: Sequence[Mapping[str, Any]] = request["peers"]
     if not peers:
         return {"began": time.time(), "ended": time.time()}
     version = ip_address(peers[0]["path"]).version
     versions = {version, ip_address(peers[0]["address"]).version}
-    large = _overlay_mtu(engine) + VXLAN[version]
-    heard: set[tuple[str, int, bool]] = set()
+    large, overlay = _overlay_mtu(engine) + VXLAN[version], int(request["port"])
+    # Gossip writes a line to the engine's log for each packet, so the news go to the other port.
+    gossip, small = Probe(GOSSIP_PORT, large=False), Probe(overlay, large=False)
+    exchange = Exchange([peer["name"] for peer in peers], (gossip, small, Probe(overlay, large=True)), news=small)
     over = Event()
     began = time.time()
     for one in versions:
-        Thread(target=_listen, args=(heard, request, one, over), daemon=True).start()
-    Thread(target=_send, args=(request, large, over), daemon=True).start()
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        tried = [
-            pool.submit(_connect, peer["name"], peer["address"], port)
-            for peer in peers
-            for port in ((MANAGERS_PORT, GOSSIP_PORT) if peer["manager"] else (GOSSIP_PORT,))
-        ]
-        untaken = [found for one in tried if (found := one.result())]
+        Thread(target=_listen, args=(exchange, request["token"], one, over), daemon=True).start()
+    Thread(target=_send, args=(exchange, request, large, over), daemon=True).start()
+    untaken, silent = _connections(peers)
     device, mtu = _device(peers[0]["path"])
-    overlay = int(request["port"])
-    kinds = ((GOSSIP_PORT, False), (overlay, False), (overlay, True))
-    every = {(peer["name"], port, big) for peer in peers for port, big in kinds}
-    while (passed := time.time() - began) < WINDOW_SECONDS and not (passed > ENOUGH_SECONDS and every <= heard):
-        over.wait(0.1)
+    while (passed := time.time() - began) < WINDOW_SECONDS:
+        left = exchange.left()
+        if not left or (passed > ENOUGH_SECONDS and left <= silent):
+            break
+        over.wait(TICK_SECONDS)
     over.set()
+    heard = sorted((peer, *probe) for peer, probe in exchange.heard)
     return {
         "began": began,
         "ended": time.time(),
-        "heard": [{"peer": peer, "port": port, "large": big} for peer, port, big in sorted(heard)],
+        "heard": [{"peer": peer, "port": port, "large": big} for peer, port, big in heard],
         "untaken": untaken,
         "device": device,
         "mtu": mtu,
@@ -83,7 +80,7 @@ def look(engine: Path, request: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _listen(heard: set[tuple[str, int, bool]], request: Mapping[str, Any], version: int, over: Event) -> None:
+def _listen(exchange: Exchange, token: str, version: int, over: Event) -> None:
     family = socket.AF_INET if version == 4 else socket.AF_INET6
     with socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_UDP) as raw:
         raw.settimeout(0.2)
@@ -91,29 +88,26 @@ def _listen(heard: set[tuple[str, int, bool]], request: Mapping[str, Any], versi
             with suppress(TimeoutError):
                 packet = raw.recv(1 << 16)
                 udp = packet[(packet[0] & 15) * 4 :] if version == 4 else packet  # raw(7): IPv6 gives no header
-                port = int.from_bytes(udp[2:4], "big")
-                prefix, _, rest = udp[8:200].partition(b" ")
-                told = rest.split(b" ", 3)
-                if prefix == PREFIX.encode() and len(told) == 4 and told[0] == request["token"].encode():
-                    heard.add((told[1].decode(errors="replace"), port, told[2] == b"large"))
+                if told := parsed(udp[8:200], token):
+                    exchange.take(told, int.from_bytes(udp[2:4], "big"))
 
 
-def _send(request: Mapping[str, Any], large: int, over: Event) -> None:
-    begun = time.monotonic()
-    for moment in SENDS:
-        if over.wait(max(0.0, begun + moment - time.monotonic())):
-            return
+def _send(exchange: Exchange, request: Mapping[str, Any], large: int, over: Event) -> None:
+    begun, moments = time.monotonic(), list(SENDS)
+    while not over.wait(TICK_SECONDS):
+        due = bool(moments) and time.monotonic() - begun >= moments[0]
+        del moments[:due]
         for peer in request["peers"]:
-            _send_to(peer["address"], GOSSIP_PORT, request, 0)
-            _send_to(peer["path"], int(request["port"]), request, 0)
-            _send_to(peer["path"], int(request["port"]), request, large)
+            text, probes = exchange.due(peer["name"], request["token"], request["node"], again=due)
+            for probe in probes:
+                to = peer["address"] if probe.port == GOSSIP_PORT else peer["path"]
+                _send_to(to, probe.port, f"{text}{'large' if probe.large else 'small'} ", large if probe.large else 0)
 
 
-def _send_to(address: str, port: int, request: Mapping[str, Any], size: int) -> None:
+def _send_to(address: str, port: int, text: str, size: int) -> None:
     """Send one packet; ``size`` is that of a large one, with its headers."""
     version = ip_address(address).version
-    text = f"{PREFIX} {request['token']} {request['node']} {'large' if size else 'small'} ".encode()
-    text = text.ljust(size - (IPV4_HEADERS if version == 4 else IPV6_HEADERS), b"x")
+    packet = text.encode().ljust(size - (IPV4_HEADERS if version == 4 else IPV6_HEADERS), b"x")
     family = socket.AF_INET if version == 4 else socket.AF_INET6
     with (
         suppress(OSError),
@@ -121,15 +115,38 @@ def _send_to(address: str, port: int, request: Mapping[str, Any], size: int) -> 
     ):  # too large, or no way: it is not heard
         if size:
             sending.setsockopt(*MTU_DISCOVER[version], PROBE)
-        sending.sendto(text, (address, port))
+        sending.sendto(packet, (address, port))
 
 
-def _connect(peer: str, address: str, port: int) -> dict[str, Any] | None:
+def _connections(peers: Sequence[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], set[str]]:
+    """The ports that take no connection, and the peers that take none at all."""
+    ports = {True: (MANAGERS_PORT, GOSSIP_PORT), False: (GOSSIP_PORT,)}
+    left = [(peer["name"], peer["address"], port) for peer in peers for port in ports[peer["manager"]]]
+    wanted, untaken = [(name, port) for name, _, port in left], []
+
+    def work() -> None:
+        while left:
+            with suppress(IndexError):  # another thread was faster
+                name, address, port = left.pop()
+                if why := _refused(address, port):
+                    untaken.append({"peer": name, "port": port, "why": why})
+
+    threads = [Thread(target=work, daemon=True) for _ in range(min(AT_ONCE, len(left)))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    failed = {(one["peer"], one["port"]) for one in untaken}
+    return untaken, {name for name, _ in wanted} - {name for name, port in wanted if (name, port) not in failed}
+
+
+def _refused(address: str, port: int) -> str:
+    """Why the port takes no connection; empty if it does."""
     try:
         socket.create_connection((address, port), timeout=CONNECT_SECONDS).close()
     except OSError as error:
-        return {"peer": peer, "port": port, "why": str(error.strerror or error or "timed out")}
-    return None
+        return str(error.strerror or error or "timed out")
+    return ""
 
 
 def _overlay_mtu(engine: Path) -> int:

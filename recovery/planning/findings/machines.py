@@ -1,6 +1,7 @@
 """Machines that differ from what they should be: firewall, certificate, memory, raft log, release of the engine."""
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from recovery.planning import firewall
@@ -13,8 +14,6 @@ from recovery.swarm.raft_options import DEFAULTS, restored
 if TYPE_CHECKING:
     from recovery.settings import Settings
 
-CERTIFICATE_PART = 0.10
-"""Engines renew a certificate at 50 to 80 % of its time (swarmkit, ca: calculateRandomExpiry), so that less means they cannot."""
 MEMORY_PART = 0.10
 PRESSURE_PERCENT = 5.0
 """Raft loses its leader when all processes of a manager wait for memory. Elections begin after 10 s without a heartbeat."""
@@ -33,11 +32,10 @@ def judge(settings: "Settings", survey: Survey, looks: Sequence[Evidence]) -> It
     for seen in looks:
         report = survey.of(seen.node)
         yield from _of_firewall(settings, report)
-        if seen.looked and seen.looked.machine:
-            yield from _of_certificate(report, seen.looked.machine)
-            if report.node.role == "manager":
-                yield from _of_memory(settings, survey, report, seen.looked.machine, leader)
-                yield from _of_raft(survey, seen.node, seen.looked.machine, leader)
+        yield from _of_certificate(report, survey.taken)
+        if seen.looked and seen.looked.machine and report.node.role == "manager":
+            yield from _of_memory(settings, survey, report, seen.looked.machine, leader)
+            yield from _of_raft(survey, seen.node, seen.looked.machine, leader)
     yield from _of_releases(survey)
 
 
@@ -57,15 +55,18 @@ def _of_firewall(settings: "Settings", report: NodeReport) -> Iterator[Finding]:
         yield Finding(name, trouble, (on_node(Remedy.NETWORK, effect, *runs),), Kind.FIREWALL_GONE, evidence)
 
 
-def _of_certificate(report: NodeReport, machine: MachineSeen) -> Iterator[Finding]:
-    left, whole, name = machine.certificate_left, machine.certificate_whole, report.node.name
-    if report.in_swarm and left is not None and left < whole * CERTIFICATE_PART:
+def _of_certificate(report: NodeReport, now: datetime) -> Iterator[Finding]:
+    valid, name = report.certificate, report.node.name
+    if report.in_swarm and valid and valid.is_overdue(now):
+        left = (valid.ends - now) / timedelta(hours=1)
         trouble = (
-            f"the certificate of its node ends in {left / 3600:.1f} hours"
-            if left
+            f"the certificate of its node ends in {left:.1f} hours"
+            if left > 0
             else "the certificate of its node has ended"
         )
-        evidence = (f"it was issued for {whole / 86400:.0f} days, and its engine should have renewed it",)
+        evidence = (
+            f"it was issued for {(valid.ends - valid.begins).days} days, and its engine should have renewed it",
+        )
         effect = "lets its engine ask a manager for a new certificate"
         restart = Proposal(Remedy.RESTART, f"requorum restart {name}", effect)
         yield Finding(name, trouble, (restart,), Kind.CERTIFICATE_ENDS, evidence)

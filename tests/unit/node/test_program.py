@@ -19,7 +19,7 @@ from recovery.swarm import records
 def run(*arguments: str, stdin: bytes = b"") -> "subprocess.CompletedProcess[bytes]":
     """The program as a node runs it, without any package that is installed."""
     packed = program.packed()
-    argv = [sys.executable, "-I", "-S", "-c", program.LOADER, str(len(packed)), *arguments]
+    argv = [sys.executable, *program.PYTHON[1:], str(len(packed)), *arguments]
     return subprocess.run(argv, input=packed + stdin, capture_output=True)
 
 
@@ -86,10 +86,10 @@ def test_of_two_proofs_on_a_node_the_second_waits_and_says_for_whom(
     monkeypatch.setattr(sandbox, "_available", lambda: pytest.fail("its memory is the other one's"))
     monkeypatch.setenv("SSH_CONNECTION", connection)
     with sandbox._alone(), pytest.raises(sandbox.Unable, match=rf"^{who} \(process \d+\) still proves a copy here"):
-        sandbox.prove("x", lock, "10.0.0.1", 1, b"")
+        sandbox.prove("/dev/null", lock, "10.0.0.1", 1, b"")
     monkeypatch.setattr(sandbox, "_available", lambda: 0)
     with pytest.raises(sandbox.Unable, match="the node has 0 MiB"):
-        sandbox.prove("x", lock, "10.0.0.1", 1, b"")
+        sandbox.prove("/dev/null", lock, "10.0.0.1", 1, b"")
 
 
 def test_a_sandbox_keeps_others_away_also_when_whoever_asked_for_it_is_gone(
@@ -104,9 +104,9 @@ def test_a_sandbox_keeps_others_away_also_when_whoever_asked_for_it_is_gone(
     monkeypatch.setattr(sandbox, "_available", lambda: 1 << 40)
     monkeypatch.setattr(subprocess, "run", begun)
     with pytest.raises(KeyboardInterrupt):
-        sandbox.prove("x", lock, "10.0.0.1", 1, b"")
+        sandbox.prove("/dev/null", lock, "10.0.0.1", 1, b"")
     with pytest.raises(sandbox.Unable, match="still proves"):
-        sandbox.prove("x", lock, "10.0.0.1", 1, b"")
+        sandbox.prove("/dev/null", lock, "10.0.0.1", 1, b"")
     left[0].kill()
     left[0].wait()
     with sandbox._alone():

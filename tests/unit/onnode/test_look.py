@@ -213,18 +213,17 @@ def test_the_last_lines_of_a_services_container_are_told_once(engine: Any) -> No
 def test_packets_are_heard_on_a_port_that_another_program_has(
     version: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ports, "WINDOW_SECONDS", 0.8)
-    monkeypatch.setattr(ports, "SENDS", (0.2, 0.5))
     monkeypatch.setattr(ports, "GOSSIP_PORT", 17946)
     address = {4: "127.0.0.1", 6: "::1"}[version]
     with socket.socket({4: socket.AF_INET, 6: socket.AF_INET6}[version], socket.SOCK_DGRAM) as other:
         other.bind((address, 17946))
-        peers = [{"name": "b", "address": address, "path": address, "manager": False}]
+        peers = [{"name": "a", "address": address, "path": address, "manager": False}]
         found = ports.look(tmp_path / "none", {"node": "a", "peers": peers, "port": 14789, "token": "t1"})
+    assert found["ended"] - found["began"] < ports.WINDOW_SECONDS
     assert [(one["peer"], one["port"], one["large"]) for one in found["heard"]] == [
         ("a", 14789, False), ("a", 14789, True), ("a", 17946, False),
     ]  # fmt: skip
-    assert [(one["peer"], one["port"]) for one in found["untaken"]] == [("b", 17946)]
+    assert [(one["peer"], one["port"]) for one in found["untaken"]] == [("a", 17946)]
     assert found["large"] == ports.DEFAULT_MTU + ports.VXLAN[version]
 
 
@@ -240,7 +239,11 @@ def test_the_rules_that_close_a_port_are_told(tmp_path: Path, monkeypatch: pytes
     ]
 
 
-def test_memory_and_certificate_of_this_machine(tmp_path: Path) -> None:
+def test_memory_and_raft_log_of_this_machine(tmp_path: Path) -> None:
+    wal = tmp_path / "swarm" / "raft" / "wal-v3-encrypted"
+    wal.mkdir(parents=True)
+    (wal / "0.wal").write_bytes(b"x" * 100_000)
     found = machine.look(str(tmp_path))
     assert found["memory"] > found["available"] > 0
-    assert "certificate_left" not in found
+    assert found["wal"] >= 100_000
+    assert found["snapshots"] == 0

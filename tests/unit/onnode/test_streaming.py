@@ -184,7 +184,7 @@ def test_a_command_that_ends_early_is_not_waited_for(own: str, script: str, stat
     """The program as a node runs it; its standard input stays open."""
     packed = program.packed()
     asked = given("sh", "-c", script, name=own, plain_size=10**9, plain_sha256="")
-    argv = [sys.executable, "-I", "-S", "-c", program.LOADER, str(len(packed)), "give-data", json.dumps(asked)]
+    argv = [sys.executable, *program.PYTHON[1:], str(len(packed)), "give-data", json.dumps(asked)]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
         assert running.stdin
         assert running.stderr
@@ -200,7 +200,7 @@ def test_the_copy_is_the_output_and_what_was_found_the_last_line_of_the_errors(o
     (tmp_path / "data").write_bytes(DATA)
     packed = program.packed()
     asked = given("sh", "-c", f"echo a notice >&2; cat {tmp_path}/data", name=own)
-    argv = [sys.executable, "-I", "-S", "-c", program.LOADER, str(len(packed)), "take-data", json.dumps(asked)]
+    argv = [sys.executable, *program.PYTHON[1:], str(len(packed)), "take-data", json.dumps(asked)]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
         assert running.stdin
         assert running.stdout
@@ -215,7 +215,7 @@ def test_the_copy_is_the_output_and_what_was_found_the_last_line_of_the_errors(o
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may write to /run, where the lock lies")
 def test_a_command_that_hangs_is_ended_when_nobody_waits_for_it_any_more(own: str) -> None:
     packed = program.packed()
-    argv = [sys.executable, "-I", "-S", "-c", program.LOADER, str(len(packed)), "take-data"]
+    argv = [sys.executable, *program.PYTHON[1:], str(len(packed)), "take-data"]
     asked = given("sh", "-c", "echo begun; sleep 1000", name=own)
     done = subprocess.run([*argv, json.dumps(asked)], input=packed, capture_output=True, timeout=TIMEOUT)
     assert done.returncode == 1

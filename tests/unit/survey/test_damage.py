@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 
+from recovery.node.program import PYTHON
 from recovery.node.shell import DATA_ROOT, Output
 from recovery.node.ssh import Shell
 from recovery.survey.damage import LEAST_BYTES, examined
@@ -41,14 +42,15 @@ class Node:
     def run(self, argv: Sequence[str], **_: Any) -> Output:
         if argv[0] == "sh":
             return Output(self.unit.encode(), "", 0)
-        self.verbs.append(argv[4])
+        verb = argv[len(PYTHON) + 1]
+        self.verbs.append(verb)
         if self.log is None:
             return Output(b"", "python3: not found", 127)
         found = {
             "examine": {"fault": self.log[0], "mends": self.log[1], "runs_out": self.log == CUT_OFF},
             "removable": ["500 MiB of logs"],
         }
-        return Output(json.dumps(found[argv[4]]).encode(), "", 0)
+        return Output(json.dumps(found[verb]).encode(), "", 0)
 
 
 def look(

@@ -1,6 +1,7 @@
 """Machines and managers: each limit from both sides."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,15 +11,15 @@ from recovery.planning.findings.finding import Weight
 from recovery.s3.safety import Safety
 from recovery.settings import parse
 from recovery.swarm.evidence import MachineSeen, ServiceSeen, SwarmSeen
-from recovery.swarm.found import SwarmFacts
+from recovery.swarm.found import LEAST_LEFT, SwarmFacts, Validity
 from recovery.swarm.model import Survey
 from recovery.swarm.on_node import Chain, OnNode
 from tests.unit import factories as make
 from tests.unit.planning.findings.looks import HEALTHY, judged, look, named, only
 
 GIB = 1 << 30
-DAY = 86400.0
-FINE = MachineSeen(8 * GIB, 4 * GIB, 0, 0, 0.0, GIB >> 2, GIB >> 4, 40 * DAY, 90 * DAY)
+DAY = timedelta(days=1)
+FINE = MachineSeen(8 * GIB, 4 * GIB, 0, 0, 0.0, GIB >> 2, GIB >> 4)
 
 
 def surveyed(name: str, **changes: Any) -> Survey:
@@ -41,10 +42,6 @@ def machine(node: str = "manager-b", **changes: Any) -> list[str]:
         ({"swapped": GIB, "pressure": 0.1}, ["memory-low@manager-b"]),
         ({"wal": 2 * GIB}, ["raft-large@manager-b:log"]),
         ({"snapshots": GIB}, ["raft-large@manager-b:snapshots"]),
-        ({"certificate_left": 8 * DAY}, ["certificate-ends@manager-b"]),
-        ({"certificate_left": 10 * DAY}, []),
-        ({"certificate_left": 0.0}, ["certificate-ends@manager-b"]),
-        ({"certificate_left": None}, []),
     ],
 )
 def test_limits_of_a_manager(changes: dict[str, Any], names: list[str]) -> None:
@@ -55,9 +52,19 @@ def test_a_worker_may_be_full_of_work() -> None:
     assert machine("worker-1", available=1, wal=9 * GIB) == []
 
 
-def test_a_certificate_is_renewed_by_a_restart_that_asks_for_the_quorum() -> None:
-    found = only(look("manager-b", machine=replace(FINE, certificate_left=0.0)))
-    assert found.proposals[0].own == ("restart", "manager-b")
+@pytest.mark.parametrize(
+    ("left", "told"),
+    [
+        (90 * LEAST_LEFT * DAY + DAY, ""),
+        (8 * DAY, "the certificate of its node ends in 192.0 hours"),
+        (-DAY, "the certificate of its node has ended"),
+    ],
+)
+def test_a_certificate_is_renewed_by_a_restart_that_asks_for_the_quorum(left: timedelta, told: str) -> None:
+    valid = Validity(HEALTHY.taken + left - 90 * DAY, HEALTHY.taken + left)
+    found = judged(survey=surveyed("manager-b", certificate=valid))
+    assert [one.trouble for one in found] == ([told] if told else [])
+    assert [one.proposals[0].own for one in found] == ([("restart", "manager-b")] if told else [])
 
 
 def test_a_long_log_under_rare_snapshots_is_shortened() -> None:

@@ -96,7 +96,8 @@ def examination(cluster: Cluster) -> Examined:
     if diagnosis.kind in UNDECIDED:  # the machines may be somebody else's
         return Examined(diagnosis, (), guidance, known)
     found = (*examine(settings, seen, diagnosis), *findings.judge(settings, seen, looks, known, buckets))
-    return Examined(diagnosis, found, guidance, known, tuple(findings.unseen(looks)))
+    unseen = tuple(findings.unseen(settings, seen, looks))
+    return Examined(diagnosis, found, guidance, known, unseen, findings.blind(seen, looks))
 
 
 def _fix(cluster: Cluster, examined: Examined, name: str, yes: bool, where: Sequence[str]) -> None:

@@ -2,7 +2,6 @@
 
 import re
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 from recovery.swarm.client import DOCKER
@@ -45,36 +44,41 @@ UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 def removable(root: str) -> list[str]:
     """What may be removed from the disk of the swarm directory, the largest first, and how. Raises: OSError."""
     disk = Path(root, "swarm").stat().st_dev
-    by_docker = [(size, DOCKERS[kind]) for size, kind in reclaimable()] if Path(root).stat().st_dev == disk else []
+    told = reclaimable() if Path(root).stat().st_dev == disk else None
+    by_docker: list[tuple[int | None, str]] = [(size, DOCKERS[kind]) for size, kind in told or ()]
     folders = FOLDERS if by_docker else FOLDERS + DOCKERS_FOLDERS
     found = [*by_docker, *((_taken(root, pattern, disk), what.format(root=root)) for pattern, what in folders)]
-    large = sorted(((size, what) for size, what in found if size >= WORTH_BYTES), reverse=True)
-    return [f"{size >> 20} MiB of {what}" for size, what in large]
+    uncounted = [f"more than could be counted in {COUNT_SECONDS:g} s of {what}" for size, what in found if size is None]
+    large = sorted(((size, what) for size, what in found if size and size >= WORTH_BYTES), reverse=True)
+    return uncounted + [f"{size >> 20} MiB of {what}" for size, what in large]
 
 
-def _taken(root: str, pattern: str, disk: int) -> int:
-    """Bytes of the files that match, as far as they are on this disk."""
+def _taken(root: str, pattern: str, disk: int) -> int | None:
+    """Bytes of the files that match, as far as they are on this disk; None where counting takes too long."""
     found = Path(root).glob(pattern) if pattern[0] != "/" else iter([Path(pattern)])
-    return sum(_size(path) for path in found if path.exists() and path.stat().st_dev == disk)
+    sizes = [size(str(path), COUNT_SECONDS) for path in found if path.exists() and path.stat().st_dev == disk]
+    return None if None in sizes else sum(filter(None, sizes))
 
 
-def reclaimable(seconds: float | None = None) -> Iterator[tuple[int, str]]:
-    """What Docker would give back, by the types of `docker system df`; nothing if its engine does not answer in time."""
+def reclaimable(seconds: float | None = None) -> tuple[tuple[int, str], ...] | None:
+    """What Docker would give back, by the types of `docker system df`; None if its engine does not answer in time."""
     argv = [*DOCKER, "system", "df", "--format", "{{.Type}}\t{{.Reclaimable}}"]
     try:
-        told = subprocess.run(argv, capture_output=True, text=True, timeout=seconds or DOCKER_SECONDS).stdout
+        told = subprocess.run(argv, capture_output=True, text=True, timeout=seconds or DOCKER_SECONDS)
     except (OSError, subprocess.TimeoutExpired):
-        return
-    for line in told.splitlines():
-        kind, _, size = line.partition("\t")
-        if kind in DOCKERS and (match := SIZE.match(size)):
-            yield int(float(match[1]) * UNITS[match[2]]), kind
+        return None
+    if told.returncode:
+        return None
+    rows = (line.partition("\t") for line in told.stdout.splitlines())
+    matches = ((kind, SIZE.match(size)) for kind, _, size in rows if kind in DOCKERS)
+    return tuple((int(float(match[1]) * UNITS[match[2]]), kind) for kind, match in matches if match)
 
 
-def _size(path: Path) -> int:
-    """Bytes that a file or folder takes on the disk; 0 where counting takes too long."""
+def size(path: str, seconds: float) -> int | None:
+    """Bytes that a file or folder takes on its disk, 0 if there is none; None where counting takes too long."""
+    argv = ("du", "-xsk", path)
     try:
-        counted = subprocess.run(["du", "-xsk", str(path)], capture_output=True, timeout=COUNT_SECONDS)
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False)
     except subprocess.TimeoutExpired:
-        return 0
-    return int(counted.stdout.split()[0]) << 10 if counted.stdout else 0
+        return None
+    return int(done.stdout.split()[0]) << 10 if done.stdout else 0

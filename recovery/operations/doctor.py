@@ -43,9 +43,11 @@ def named(findings: tuple[Finding, ...], name: str) -> tuple[Finding, Proposal]:
     proposal = found.proposals[int(number) - 1] if number else found.fix
     if proposal and proposal.able:
         return found, proposal
-    first = proposal or found.proposals[0]
-    why = f"not now: {first.refused}" if first.refused else "only a person can repair it"
-    raise SettingError("(--fix)", f"{name}: {why}", remedy=first.command, code="fix-by-hand")
+    first = proposal or next((one for one in found.proposals if not one.refused), found.proposals[0])
+    why = f"not now: {first.refused}" if first.refused else "a person must carry out this command"
+    others = [f"{title}#{place}" for place, one in enumerate(found.proposals, 1) if one.able]
+    further = f". If it does not help: requorum doctor --fix {others[0]}" if others and not number else ""
+    raise SettingError("(--fix)", f"{name}: {why}", remedy=f"{first.command}{further}", code="fix-by-hand")
 
 
 def _is_number(text: str, found: Finding) -> bool:

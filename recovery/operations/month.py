@@ -108,8 +108,8 @@ def _history(cluster: Cluster, names: Iterable[str], now: datetime) -> History:
 def _availability(known: Records, whole: Span) -> dict[str, Any]:
     """The swarm was up when any manager saw a quorum. It had none when managers watched and none saw one, or a report says so."""
     histories = known.histories.values()
-    watched = common(union(*(one.watched for one in histories)), (whole,))
-    up = common(union(*(without(one.watched, one.lost) for one in histories)), (whole,))
+    watched = common(union(*(one.seen for one in histories)), (whole,))
+    up = common(union(*(without(one.seen, one.lost) for one in histories)), (whole,))
     told = common(filter(None, map(_outage, known.reports)), (whole,))
     lost = union(without(watched, up), without(told, up))
     seen = length(up) + length(lost)
@@ -156,11 +156,15 @@ def _copies(known: Records, name: str, whole: Span) -> dict[str, Any]:
     history = known.histories.get(name, History())
     times = hourly((*history.proven, *known.proven.get(name, ())))
     inside = [at for at in times if whole[0] <= at < whole[1]]
+    since = history.copies_from if (history.copies_from or 0) > whole[0] else None
+    recorded: Span = (since or whole[0], whole[1])
+    counts = any(at < whole[1] for at in times) and recorded[0] < recorded[1]
     return {
         "manager": name,
         "proven": len(inside),
         "newest": _iso(inside[-1]) if inside else None,
-        "longestSeconds": longest_gap(times, whole) if any(at < whole[1] for at in times) else None,
+        "longestSeconds": longest_gap(times, recorded) if counts else None,
+        "recordedFrom": _iso(since) if since else None,
     }
 
 

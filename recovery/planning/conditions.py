@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+IDENTITY = "identity"
+"""The name of the condition that an identity here opens the copies."""
+
 
 class State(StrEnum):
     """Whether a condition is met."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from recovery.copies.copy import Copy
 from recovery.copies.manifest import WITH_INVENTORY, Manifest, Proof, Verdict
 from recovery.errors import DamagedCopy, RequorumError
-from recovery.planning.conditions import Condition, State, unmet
+from recovery.planning.conditions import IDENTITY, Condition, State, unmet
 from recovery.planning.diagnosis import WITH_LEADER, Kind
 from recovery.planning.guidance import SHOW_PLAN, SHOWN, UPDATE, Guidance
 from recovery.spans import span
@@ -210,7 +210,7 @@ def _newest(stock: Stock) -> dict[str, Manifest]:
 
 def of_identity(settings: Settings, stock: Stock) -> Condition:
     """Whether an identity here opens the copies. A missing identity and a wrong one are different faults."""
-    opener, name = stock.identity, "identity"
+    opener, name = stock.identity, IDENTITY
     key = f"requorum:{opener.setting}"
     sealed = {name: manifest.recipients for name, manifest in _newest(stock).items()}
     recipients = tuple(dict.fromkeys(one for many in sealed.values() for one in many)) or settings.backup.recipients

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from recovery.s3.bucket import Bucket
 from recovery.s3.server_errors import is_not_offered
 from recovery.s3.site import Site
 
@@ -14,15 +15,13 @@ class Safety:
     """What one site's bucket keeps. ``versioned`` is None if its server does not tell."""
 
     site: str
-    where: str
+    bucket: Bucket
     versioned: bool | None
-    locked: bool
-    """Whether Requorum locks what it stores there."""
 
 
 def ask(sites: Iterable[Site]) -> tuple[Safety, ...]:
     """The safety of each site. An error of S3 is no answer. Raises: SettingError."""
-    return tuple(Safety(one.name, one.where, _versioned(one), bool(one.bucket.lock)) for one in sites)
+    return tuple(Safety(one.name, one.bucket, _versioned(one)) for one in sites)
 
 
 def _versioned(site: Site) -> bool | None:

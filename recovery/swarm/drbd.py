@@ -17,6 +17,10 @@ SYNCS = frozenset(
 OUT_OF_SYNC = re.compile(r"\boos:(\d+)")
 SYNC = re.compile(r"sync'ed:\s*([\d.]+)%")
 MOST = 1000
+WORD = re.compile(r"\w+")
+"""What a state, a role and a connection are called."""
+NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
+"""A resource, and a host of it."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,8 @@ def _of_proc(text: str, names: Mapping[str, str]) -> Iterator[Resource]:
         percent = float(synced[1]) if synced and synced[1].count(".") < 2 else 100.0
         peer = Peer("", connection, other or "Unknown", others or "DUnknown", percent, connection in SYNCS)
         name = names.get(minor, f"minor-{minor}")
+        if not NAME.fullmatch(name):
+            continue
         yield Resource(name, role or "Unknown", disk or "Unknown", (peer,), int(out[1]) if out else 0)
 
 
@@ -95,22 +101,36 @@ def _of_status(text: str) -> Iterator[Resource]:
 
 
 def _resource(of: Mapping[str, Any]) -> Resource:
-    disks = [str(device["disk-state"]) for device in of["devices"]]
+    disks = [_word(device["disk-state"]) for device in of["devices"]]
     peers = tuple(_peer(one) for one in of.get("connections", ()))
     differ = [
         int(volume.get("out-of-sync", 0)) for one in of.get("connections", ()) for volume in one.get("peer_devices", ())
     ]
     client = any(device.get("client") is True for device in of["devices"])
-    return Resource(str(of["name"]), str(of["role"]), _worst(disks), peers, max([0, *differ]), client)
+    return Resource(_name(of["name"]), _word(of["role"]), _worst(disks), peers, max([0, *differ]), client)
 
 
 def _peer(of: Mapping[str, Any]) -> Peer:
     volumes = of.get("peer_devices", ())
-    disks = [str(volume["peer-disk-state"]) for volume in volumes]
+    disks = [_word(volume["peer-disk-state"]) for volume in volumes]
     synced = min([100.0, *(float(volume.get("percent-in-sync", 100.0)) for volume in volumes)])
-    connection = str(of["connection-state"])
+    connection = _word(of["connection-state"])
     syncs = any(str(volume.get("replication-state")) in SYNCS for volume in volumes)
-    return Peer(str(of["name"]), connection, str(of.get("peer-role") or "Unknown"), _worst(disks), synced, syncs)
+    return Peer(_name(of["name"]), connection, _word(of.get("peer-role") or "Unknown"), _worst(disks), synced, syncs)
+
+
+def _word(text: Any) -> str:
+    """Raises: ValueError for anything else: it would be shown as the doctor's own."""
+    if not WORD.fullmatch(str(text)):
+        raise ValueError(text)
+    return str(text)
+
+
+def _name(text: Any) -> str:
+    """Raises: ValueError for anything else."""
+    if not NAME.fullmatch(str(text)):
+        raise ValueError(text)
+    return str(text)
 
 
 ORDER = (

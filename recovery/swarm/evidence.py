@@ -11,6 +11,8 @@ class Taking:
     kind: str
     size: int
     of: str = ""
+    counted: bool = True
+    """Whether it could be counted in time."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,8 @@ class Disk:
     path: str
     size: int
     free: int
+    inodes: int = 0
+    inodes_free: int = 0
     takes: tuple[Taking, ...] = ()
     volume: str = ""
     """The Docker volume that the file system is, if it is one."""
@@ -47,6 +51,8 @@ class Layer:
     grew: int
     seconds: float
     files: tuple[File, ...] = ()
+    counted: bool = True
+    """Whether it could be counted in time."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,7 @@ class Unit:
 
 @dataclass(frozen=True)
 class Ended:
-    """A container of a service that ended with an error, and the end of its log."""
+    """A container of a service that ended, and the end of its log."""
 
     container: str
     service: str

@@ -26,6 +26,17 @@ class History:
     proven: tuple[int, ...] = ()
     """When the manager took a proven copy, at most one in an hour."""
 
+    @property
+    def copies_from(self) -> int | None:
+        """From when on it has every copy; None if it dropped none."""
+        return self.proven[0] if len(self.proven) >= MOST_COPIES else None
+
+    @property
+    def seen(self) -> tuple[Span, ...]:
+        """When the manager watched, as far as it still has every loss of then."""
+        full = len(self.lost) >= MOST_SPANS
+        return without(self.watched, ((0, self.lost[0][0]),)) if full else self.watched
+
     def joined(self, other: "History") -> "History":
         """All that both tell, as far as it is kept."""
         copies = hourly((*self.proven, *other.proven))

@@ -6,6 +6,8 @@ ENOUGH_BYTES = 20 << 30
 """More free space than this is never low, however large the disk is."""
 LARGE_LAYER_BYTES = 1 << 30
 """A container that writes more than this into its layer writes what belongs into a volume."""
+VXLAN = {4: 50, 6: 70}
+"""Bytes that VXLAN adds around a packet of an overlay network, by the version of the nodes' addresses."""
 GROWTH_PER_SECOND = 256 << 10
 """Bytes that a layer may grow: 20 GiB a day."""
 
@@ -13,6 +15,11 @@ GROWTH_PER_SECOND = 256 << 10
 def is_low(size: int, free: int) -> bool:
     """Whether a disk of that size has little left."""
     return free < ENOUGH_BYTES and free < size * LOW_PART
+
+
+def lacks_inodes(inodes: int, free: int) -> bool:
+    """Whether a file system can hold few more files. One without a fixed number has 0 (statvfs(3))."""
+    return free < inodes * LOW_PART
 
 
 def outgrows(size: int, grew: int, seconds: float) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from recovery.cli.show.cluster import conditions_code, state_code
-from recovery.cli.show.contract import DEGRADED, FINE, VERSION
+from recovery.cli.show.contract import DEGRADED, ERROR, FINE, VERSION
 from recovery.planning.conditions import Condition
 from recovery.planning.diagnosis import Diagnosis
 from recovery.planning.findings.finding import Finding, Proposal, Weight
@@ -24,11 +24,14 @@ class Examined:
     conditions: tuple[Condition, ...] = ()
     unseen: tuple[str, ...] = ()
     """What was not seen of nodes, a line each."""
+    blind: tuple[str, ...] = ()
+    """The nodes that answered and were not looked at, a line each."""
 
     @property
     def code(self) -> int:
         """The exit status."""
-        return doctor_code(self.diagnosis, self.guidance, self.conditions, self.findings)
+        code = doctor_code(self.diagnosis, self.guidance, self.conditions, self.findings)
+        return code or (ERROR if self.blind else FINE)
 
 
 def doctor_code(
@@ -48,7 +51,7 @@ def doctor_json(examined: Examined) -> dict[str, Any]:
         "warnings": list(examined.diagnosis.warnings),
         "exitCode": examined.code,
         "conditions": [one.json for one in examined.conditions],
-        "unseen": list(examined.unseen),
+        "unseen": [*examined.blind, *examined.unseen],
         "cases": [
             {
                 "name": case.name,
@@ -77,7 +80,7 @@ def doctor_lines(examined: Examined) -> tuple[str, ...]:
     lines = [*(guidance.lines if guidance.meaning else ()), *examined.diagnosis.warnings]
     for finding in examined.findings:
         lines += finding_lines(finding)
-    return (*lines, *examined.unseen) or (HEALTHY,)
+    return (*lines, *examined.blind, *examined.unseen) or (HEALTHY,)
 
 
 def finding_lines(finding: Finding) -> Iterator[str]:

@@ -7,8 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from recovery.onnode import api
-from recovery.onnode.look import output
+from recovery.onnode import api, space
 from recovery.swarm.limits import outgrows
 
 SERVICE = "com.docker.swarm.service.name"
@@ -34,17 +33,20 @@ class Running(NamedTuple):
 
 
 def look(engine: Path) -> list[dict[str, Any]]:
-    """The layers that are large or grow, the largest first."""
-    begun = [(one, output.size(one.folder, COUNT_SECONDS), time.monotonic()) for one in running(engine)]
+    """The layers that are large or grow, the largest first, then those that could not be counted in time."""
+    begun = [(one, space.size(one.folder, COUNT_SECONDS), time.monotonic()) for one in running(engine)]
     time.sleep(WAIT_SECONDS if begun else 0)
-    found = []
+    found, uncounted = [], []
     for one, before, at in begun:
-        size, seconds = output.size(one.folder, COUNT_SECONDS), time.monotonic() - at
+        size, seconds = space.size(one.folder, COUNT_SECONDS), time.monotonic() - at
+        if before is None or size is None:
+            uncounted.append({**one._asdict(), "size": 0, "grew": 0, "seconds": seconds, "counted": False})
+            continue
         grew = max(0, size - before) if before else 0
         if outgrows(size, grew, seconds):
             found.append({**one._asdict(), "size": size, "grew": grew, "seconds": seconds})
     largest = sorted(found, key=lambda one: -int(one["size"]))[:FILES]
-    return [{**one, "files": _largest(one["folder"])} for one in largest]
+    return [{**one, "files": _largest(one["folder"])} for one in largest] + uncounted
 
 
 def running(engine: Path) -> tuple[Running, ...]:

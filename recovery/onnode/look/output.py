@@ -21,9 +21,3 @@ def of(*argv: str, seconds: float = SECONDS) -> str:
 def last(text: str, lines: int = LINES) -> list[str]:
     """The last lines of a text."""
     return [line[:WIDTH] for line in text.splitlines() if line.strip()][-lines:]
-
-
-def size(path: str, seconds: float = SECONDS) -> int:
-    """Bytes that a file or folder takes on its disk; 0 where counting takes too long."""
-    counted = of("du", "-xsk", path, seconds=seconds).split()
-    return int(counted[0]) << 10 if counted else 0

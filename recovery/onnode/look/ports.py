@@ -18,6 +18,7 @@ from typing import Any
 from recovery.onnode import api
 from recovery.onnode.look import output
 from recovery.onnode.look.exchange import Exchange, Probe, parsed
+from recovery.swarm.limits import VXLAN
 
 MANAGERS_PORT, GOSSIP_PORT = 2377, 7946
 WINDOW_SECONDS = 3.3
@@ -31,8 +32,6 @@ CONNECT_SECONDS = 2.0
 AT_ONCE = 32
 IPV4_HEADERS, IPV6_HEADERS = 28, 48
 """Bytes of the headers of IP and UDP."""
-VXLAN = {4: 50, 6: 70}
-"""Bytes that VXLAN adds around a packet of an overlay network, by the version of the addresses."""
 DEFAULT_MTU = 1450
 """The MTU of an overlay network whose options name none (libnetwork, drivers/overlay)."""
 MTU_OPTION = "com.docker.network.driver.mtu"

@@ -1,4 +1,4 @@
-"""The services of the swarm as a manager lists them, and the containers of services that ended with an error here."""
+"""The services of the swarm as a manager lists them, and the containers of services that ended here."""
 
 import struct
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +16,14 @@ MOST_SERVICES = 1000
 MOST_ENDED = 20
 LOG_LINES = 10
 FAILED = frozenset({"failed", "rejected"})
-WAITS = "pending"
+ENDED = "complete"
+WAITING = {
+    "new": "the swarm gives it no network, address or port",
+    "pending": "no reason is told",
+}
+"""The states of a task that no node has yet, and what is told of one that has no error (swarmkit, design/task_model.md)."""
+WAIT_SECONDS = 30.0
+"""A task without an error that waits for less is on its way."""
 
 
 def look(engine: Path) -> dict[str, Any]:
@@ -33,15 +40,14 @@ def look(engine: Path) -> dict[str, Any]:
 
 
 def ended(engine: Path) -> list[dict[str, Any]]:
-    """The containers of services that ended with an error, the newest first, each with the end of its log."""
+    """The newest container of each service that ended with an error, and that ended without, with the end of its log."""
     listed = api.ask(engine, "GET", '/containers/json?all=1&filters={"status":["exited","dead"]}') or []
-    found, seen = [], set()
-    for one in listed:
-        service = (one.get("Labels") or {}).get(SERVICE, "")
-        if service and service not in seen and not one.get("Status", "").startswith("Exited (0)"):
-            seen.add(service)  # the engine lists the newest first
-            found.append({"container": one["Id"], "service": service, "lines": _log(engine, one["Id"])})
-    return found[:MOST_ENDED]
+    newest: dict[tuple[str, bool], str] = {}
+    for one in listed:  # the engine lists the newest first
+        if service := (one.get("Labels") or {}).get(SERVICE, ""):
+            newest.setdefault((service, one.get("Status", "").startswith("Exited (0)")), one["Id"])
+    failed_first = sorted(newest.items(), key=lambda one: one[0][1])[:MOST_ENDED]
+    return [{"container": one, "service": name, "lines": _log(engine, one)} for (name, _), one in failed_first]
 
 
 def _log(engine: Path, container: str) -> list[str]:
@@ -65,8 +71,11 @@ def _service(of: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]]) -> dict[
     spec = of.get("Spec") or {}
     replicated = (spec.get("Mode") or {}).get("Replicated")
     placement = (spec.get("TaskTemplate") or {}).get("Placement") or {}
-    failed = sorted((one for one in tasks if _state(one) in FAILED), key=lambda one: str(_status(one).get("Timestamp")))
-    waits = [one for one in tasks if _state(one) == WAITS and one.get("DesiredState") in ("running", "ready")]
+    failed = sorted(
+        (one for one in tasks if _state(one) in FAILED or _ends(spec, one)),
+        key=lambda one: str(_status(one).get("Timestamp")),
+    )
+    waits = {_waits(one) for one in tasks if one.get("DesiredState") in ("running", "ready")}
     running = {one.get("NodeID", "") for one in tasks if _state(one) == "running"}
     return {
         "service": of["ID"],
@@ -75,7 +84,7 @@ def _service(of: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]]) -> dict[
         "constraints": list(placement.get("Constraints") or ()),
         "rolls_back": bool(of.get("PreviousSpec")),
         "failures": [_failure(one) for one in reversed(failed[-MOST_FAILURES:])],
-        "waits": sorted({str(_status(one).get("Err") or "") for one in waits}),
+        "waits": sorted(waits - {""}),
         "runs_on": sorted(running - {""}),
     }
 
@@ -88,14 +97,34 @@ def _state(task: Mapping[str, Any]) -> str:
     return str(_status(task).get("State"))
 
 
+def _ends(spec: Mapping[str, Any], task: Mapping[str, Any]) -> bool:
+    """Whether a task ended by itself that swarm starts again: not one of a job, and not where the service wants it to end."""
+    policy = (spec.get("TaskTemplate") or {}).get("RestartPolicy") or {}
+    runs_on = {"Replicated", "Global"} & {*(spec.get("Mode") or {})}
+    return bool(runs_on) and policy.get("Condition", "any") == "any" and _state(task) == ENDED
+
+
+def _waits(task: Mapping[str, Any]) -> str:
+    """Why a task waits; empty if it does not, or not for long."""
+    state = _state(task)
+    if state not in WAITING:
+        return ""
+    return str(_status(task).get("Err") or "") or (WAITING[state] if _age(task) > WAIT_SECONDS else "")
+
+
+def _age(task: Mapping[str, Any]) -> float:
+    # nanoseconds are more than fromisoformat of older versions takes
+    at = datetime.fromisoformat(str(_status(task).get("Timestamp"))[:19]).replace(tzinfo=UTC)
+    return max(0.0, (datetime.now(UTC) - at).total_seconds())
+
+
 def _failure(task: Mapping[str, Any]) -> dict[str, Any]:
     status = _status(task)
-    # nanoseconds are more than fromisoformat of older versions takes
-    at = datetime.fromisoformat(str(status.get("Timestamp"))[:19]).replace(tzinfo=UTC)
+    ended = "it ended with exit status 0, and swarm starts it again" if _state(task) == ENDED else ""
     return {
         "task": task.get("ID", ""),
-        "error": str(status.get("Err") or status.get("Message") or "")[: output.WIDTH],
-        "age": max(0.0, (datetime.now(UTC) - at).total_seconds()),
+        "error": str(status.get("Err") or ended or status.get("Message") or "")[: output.WIDTH],
+        "age": _age(task),
         "node": task.get("NodeID") or "",
         "container": (status.get("ContainerStatus") or {}).get("ContainerID") or "",
     }

@@ -12,6 +12,8 @@ from recovery.spans import span
 VERDICTS = {"proven": Mark.FINE, "failed": Mark.LOST}
 SHOWN = 50
 """The most outages that the page lists, the longest ones. The JSON has all."""
+UNWATCHED_PART = 0.01
+"""Of a month of which more was not watched, nobody can say that a quorum was never lost."""
 DAY, HIGH = 86400, 64
 
 
@@ -64,6 +66,9 @@ def _lost(month: Mapping[str, Any]) -> Answer:
     if month["availability"]["share"] is None:
         return Answer("How long had it none?", "Not known", "No agent watched, and no report tells", Mark.SILENT)
     longest = max((one["seconds"] for one in outages), default=0)
+    unknown, seen = month["availability"]["unknownSeconds"], month["availability"]["quorumSeconds"]
+    if not outages and unknown > (seen + unknown) * UNWATCHED_PART:
+        return Answer("How long had it none?", "Never seen", f"{span(unknown)} were not watched", Mark.SILENT)
     times = "once" if len(outages) == 1 else f"{len(outages)} times"
     detail = f"{sentence(times)}, the longest {span(longest)}" if outages else ""
     return Answer(
@@ -74,13 +79,19 @@ def _lost(month: Mapping[str, Any]) -> Answer:
 def _aged(copies: Sequence[Mapping[str, Any]]) -> Answer:
     question = "How old was the newest copy at most?"
     ages = {one["manager"]: one["longestSeconds"] for one in copies if one["longestSeconds"] is not None}
-    lacks = [one["manager"] for one in copies if one["longestSeconds"] is None]
+    dropped = {one["manager"]: one["recordedFrom"] for one in copies if one["recordedFrom"]}
+    lacks = [one["manager"] for one in copies if one["longestSeconds"] is None and one["manager"] not in dropped]
     rest = f"Without a proven copy: {several(lacks)}" if lacks else ""
+    if dropped:
+        rest = f"Copies before {moment(min(dropped.values()))} that were pruned are not recorded. {rest}".rstrip()
+    if not ages and dropped:
+        return Answer(question, "Not known", rest, Mark.SILENT)
     if not ages:
         return Answer(question, "There was no proven copy", rest, Mark.LOST)
     worst, best = max(ages, key=ages.__getitem__), min(ages, key=ages.__getitem__)
     detail = rest or f"Of the worst manager: {span(ages[worst])} ({worst})"
-    return Answer(question, f"{span(ages[best])} ({best}, proven)", detail, Mark.OTHER if lacks else Mark.FINE)
+    mark = Mark.OTHER if lacks else Mark.SILENT if dropped else Mark.FINE
+    return Answer(question, f"{span(ages[best])} ({best}, proven)", detail, mark)
 
 
 def _drilled(drills: Sequence[Mapping[str, Any]]) -> Answer:
@@ -111,6 +122,9 @@ def _bars(day: Mapping[str, Any]) -> dict[str, Any]:
 
 def _copies(one: Mapping[str, Any]) -> dict[str, Any]:
     longest = "there was none" if one["longestSeconds"] is None else span(one["longestSeconds"])
+    if one["recordedFrom"]:
+        counted = "" if one["longestSeconds"] is None else f"{longest}, "
+        longest = f"{counted}not known before {moment(one['recordedFrom'])}"
     newest = moment(one["newest"]) if one["newest"] else "none in this month"
     return {**one, "longest": longest, "newest": newest, "mark": Mark.FINE if one["proven"] else Mark.LOST}
 

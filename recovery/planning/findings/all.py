@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from recovery.planning.conditions import Condition
+from recovery.plain import line
+from recovery.planning.conditions import IDENTITY, Condition, State
 from recovery.planning.findings import (
     buckets,
     clocks,
@@ -21,10 +22,15 @@ from recovery.planning.findings import (
 from recovery.planning.findings.finding import Finding, Kind
 from recovery.s3.safety import Safety
 from recovery.swarm.evidence import Evidence, SwarmSeen
+from recovery.swarm.model import Reach
 
 if TYPE_CHECKING:
     from recovery.settings import Settings
     from recovery.swarm.model import Survey
+
+
+ANSWERING = frozenset({Reach.ANSWERS, Reach.NO_ENGINE})
+"""How a survey reached a node that a look should have reached too."""
 
 
 def judge(
@@ -36,30 +42,40 @@ def judge(
 ) -> tuple[Finding, ...]:
     """What is wrong beside unhealthy nodes. Of one kind, the findings have the order of the nodes in the settings."""
     order = {kind: number for number, kind in enumerate(Kind)}
-    found = (*_found(settings, survey, looks), *conditions.judge(known), *buckets.judge(safety))
+    opens = any(one.name == IDENTITY and one.state is State.OK for one in known)
+    found = (*_found(settings, survey, looks, opens=opens), *conditions.judge(known), *buckets.judge(safety))
     return tuple(sorted(found, key=lambda one: order[one.kind]))
 
 
-def _found(settings: "Settings", survey: "Survey", looks: Sequence[Evidence]) -> Iterator[Finding]:
+def _found(settings: "Settings", survey: "Survey", looks: Sequence[Evidence], *, opens: bool) -> Iterator[Finding]:
     leader, swarm = of_leader(survey, looks)
     for seen in looks:
         yield from disks.judge(seen)
         yield from layers.judge(seen, leader, swarm)
         yield from units.judge(seen)
-    yield from services.judge(leader, swarm, looks)
-    yield from volumes.judge(settings, survey, leader, swarm, looks)
+    yield from services.judge(survey, leader, swarm, looks)
+    yield from volumes.judge(settings, survey, leader, swarm, looks, opens=opens)
     yield from clocks.judge(looks)
     yield from ports.judge(settings, survey, looks)
-    yield from machines.judge(settings, survey, looks)
+    yield from machines.judge(settings, survey, swarm, looks)
     yield from drbd.judge(looks)
     yield from managers.judge(settings, survey, leader, swarm)
 
 
-def unseen(looks: Sequence[Evidence]) -> Iterator[str]:
-    """What was not seen, a line for each node and part. Nodes that do not answer at all are findings of their own."""
+def blind(survey: "Survey", looks: Sequence[Evidence]) -> tuple[str, ...]:
+    """The nodes that answered and were not looked at, each with the reason. What does not answer is a finding of its own."""
+    missing = (one for one in looks if one.looked is None and survey.of(one.node).reach in ANSWERING)
+    return tuple(f"{one.node}: not looked at: {line(one.fault)}" for one in missing)
+
+
+def unseen(settings: "Settings", survey: "Survey", looks: Sequence[Evidence]) -> Iterator[str]:
+    """What was not seen of nodes that were looked at, a line for each part."""
     for one in looks:
         if one.looked:
             yield from (f"{one.node}: not looked at: {part}" for part in one.looked.unseen)
+            slow = (layer.name for layer in one.looked.layers if not layer.counted)
+            yield from (f"{one.node}: not counted in time: what container {name} wrote" for name in slow)
+    yield from ports.untried(settings, survey, looks)
 
 
 def of_leader(survey: "Survey", looks: Sequence[Evidence]) -> tuple[str, SwarmSeen | None]:

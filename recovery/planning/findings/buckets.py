@@ -10,10 +10,13 @@ from recovery.s3.safety import Safety
 def judge(buckets: Sequence[Safety]) -> Iterator[Finding]:
     """Advice for each bucket without versioning and without a lock. A lock needs versioning."""
     for one in buckets:
-        if one.versioned is False and not one.locked:
-            trouble = f"{one.where} has no versioning and no lock: who may write there can destroy every copy"
-            bucket = one.where.removeprefix("s3://").split(" ")[0]
-            command = f"aws s3api put-bucket-versioning --bucket {shlex.quote(bucket)} --versioning-configuration Status=Enabled"
+        bucket = one.bucket
+        if one.versioned is False and not bucket.lock:
+            trouble = f"{bucket.where} has no versioning and no lock: who may write there can destroy every copy"
+            where = {"--bucket": bucket.name, "--endpoint-url": bucket.endpoint, "--profile": bucket.profile}
+            named = (word for option, value in where.items() if value for word in (option, value))
+            versioning = ("--versioning-configuration", "Status=Enabled")
+            command = shlex.join(("aws", "s3api", "put-bucket-versioning", *named, *versioning))
             proposals = (
                 Proposal(
                     Remedy.SETTING, command, "keeps what is deleted or overwritten. Then requorum:backup.asOf finds it"

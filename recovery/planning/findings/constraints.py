@@ -14,8 +14,13 @@ def unmet(constraints: Sequence[str], nodes: Sequence[NodeSeen]) -> tuple[tuple[
     """The constraints that no node meets which could take a task, and whether no node meets all of them."""
     able = [node for node in nodes if takes_tasks(node)]
     lacking = tuple(one for one in constraints if not any(is_met(one, node) for node in able))
-    together = any(all(is_met(one, node) for one in constraints) for node in able)
+    together = any(meets(constraints, node) for node in able)
     return lacking, bool(constraints) and not together
+
+
+def meets(constraints: Sequence[str], node: NodeSeen) -> bool:
+    """Whether a node meets all of them."""
+    return all(is_met(one, node) for one in constraints)
 
 
 def takes_tasks(node: NodeSeen) -> bool:

@@ -1,13 +1,21 @@
 """Volumes that DRBD replicates: which side is good, and how the others come back to it."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from recovery.planning.findings.finding import IN_USE, Finding, Kind, Proposal, Remedy, Run, Weight, on_node
+from recovery.planning.findings.finding import (
+    IN_USE,
+    SIDE_UNSEEN,
+    Finding,
+    Kind,
+    Proposal,
+    Remedy,
+    Run,
+    Weight,
+    on_node,
+)
 from recovery.swarm.drbd import Resource, read
 from recovery.swarm.evidence import Evidence
 
-NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 STAND_ALONE = "StandAlone"
 USABLE = frozenset({"UpToDate", "Consistent", "Outdated"})
 """The states of a disk whose data are whole, of whatever time. Inconsistent data are not."""
@@ -20,8 +28,7 @@ def judge(looks: Sequence[Evidence]) -> Iterator[Finding]:
     for seen in looks:
         drbd = seen.looked.drbd if seen.looked else None
         for one in read(drbd.proc, drbd.status, drbd.names) if drbd else ():
-            if NAME.fullmatch(one.name):
-                sides.setdefault(one.name, {})[seen.node] = one
+            sides.setdefault(one.name, {})[seen.node] = one
     for name, of_nodes in sorted(sides.items()):
         if trouble := _trouble(of_nodes):
             urgent = Weight.SOON if _syncs(of_nodes) else Weight.URGENT
@@ -34,7 +41,8 @@ def _trouble(sides: Sides) -> str:
     if not any(one.good for one in sides.values()) and not any(
         peer.disk == "UpToDate" for s in sides.values() for peer in s.peers
     ):
-        return f"the replicated volume is up to date on no host: {_states(sides)}"
+        seen = "" if _whole(sides) else " that was seen"
+        return f"the replicated volume is up to date on no host{seen}: {_states(sides)}"
     if _syncs(sides):
         part = min(peer.synced for one in sides.values() for peer in one.peers)
         return f"the replicated volume is being synced, {part:g} % are done"
@@ -51,6 +59,11 @@ def good(sides: Sides) -> tuple[str, ...]:
     """The hosts with good data, the one that is in use first, then the one with the least that differs."""
     able = [node for node, one in sides.items() if one.good]
     return tuple(sorted(able, key=lambda node: (not sides[node].primary, sides[node].out_of_sync)))
+
+
+def _whole(sides: Sides) -> bool:
+    """Whether every host of the volume was looked at, as far as one of them knows the others."""
+    return len(sides) > max(len(one.peers) for one in sides.values())
 
 
 def _syncs(sides: Sides) -> bool:
@@ -93,7 +106,11 @@ def _proposals(name: str, sides: Sides) -> Iterator[Proposal]:
     if not best:
         for node in [node for node, one in sides.items() if one.disk in USABLE]:
             effect = f"declares the data on {node} to be right. What other sides have in addition is lost"
-            yield on_node(Remedy.VOLUME, effect, _run(node, "primary", "--force", name))
+            refused = "" if _whole(sides) else SIDE_UNSEEN
+            yield on_node(Remedy.VOLUME, effect, _run(node, "primary", "--force", name), refused=refused)
+        if not _whole(sides):
+            start = "start the other host of the volume, or give Requorum access to it, then: requorum doctor"
+            yield Proposal(Remedy.VOLUME, start, "shows what its side has")
         return
     for node in [node for node in sides if node != best[0]] + list(best[:1]):
         yield from _discarded(name, node, sides)

@@ -72,6 +72,7 @@ NOT_SEEN = "no manager reports a leader, and Requorum cannot see into every mana
 NO_FENCE = "requorum:hosts.fence is not set"
 RECOVER_FIRST = "the quorum is lost, a restart does not bring it back, and the swarm is recovered from this machine"
 IN_USE = "its side is in use"
+SIDE_UNSEEN = "a host of the volume was not seen, and may have newer data"
 OBJECTIONS: Mapping[str, str] = {
     NO_QUORUM_LEFT: "quorum-at-risk",
     NO_LEADER: "may-hold-swarm",
@@ -79,6 +80,7 @@ OBJECTIONS: Mapping[str, str] = {
     NO_FENCE: "no-fence-command",
     RECOVER_FIRST: "recover-first",
     IN_USE: "fix-by-hand",
+    SIDE_UNSEEN: "fix-by-hand",
 }
 """The code of each reason not to run a command now (`recovery.error_codes`)."""
 
@@ -152,8 +154,9 @@ class Finding:
 
     @property
     def fix(self) -> Proposal | None:
-        """The first proposal that `requorum doctor --fix` can carry out now."""
-        return next((one for one in self.proposals if one.able), None)
+        """The mildest proposal, if `requorum doctor --fix` can carry it out. A person who names another one names its number."""
+        mildest = next((one for one in self.proposals if not one.refused), None)
+        return mildest if mildest and mildest.able else None
 
 
 def on_node(remedy: Remedy, effect: str, *runs: Run, refused: str = "") -> Proposal:

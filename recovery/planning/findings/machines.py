@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from recovery.planning import firewall
 from recovery.planning.findings.finding import Finding, Kind, Proposal, Remedy, Run, Weight, on_node
+from recovery.planning.findings.managers import Tasks
 from recovery.planning.findings.sizes import in_words
-from recovery.swarm.evidence import Evidence, MachineSeen
+from recovery.swarm.evidence import Evidence, MachineSeen, SwarmSeen
 from recovery.swarm.model import NodeReport, Survey
 from recovery.swarm.raft_options import DEFAULTS, restored
 
@@ -26,7 +27,9 @@ UNIT = "requorum-firewall.service"
 INTERVAL = "SnapshotInterval"
 
 
-def judge(settings: "Settings", survey: Survey, looks: Sequence[Evidence]) -> Iterator[Finding]:
+def judge(
+    settings: "Settings", survey: Survey, swarm: SwarmSeen | None, looks: Sequence[Evidence]
+) -> Iterator[Finding]:
     """Findings of single machines, then of releases that are apart."""
     leader = survey.leader.node.name if survey.leader else ""
     for seen in looks:
@@ -34,7 +37,7 @@ def judge(settings: "Settings", survey: Survey, looks: Sequence[Evidence]) -> It
         yield from _of_firewall(settings, report)
         yield from _of_certificate(report, survey.taken)
         if seen.looked and seen.looked.machine and report.node.role == "manager":
-            yield from _of_memory(settings, survey, report, seen.looked.machine, leader)
+            yield from _of_memory(settings, survey, swarm, report, seen.looked.machine)
             yield from _of_raft(survey, seen.node, seen.looked.machine, leader)
     yield from _of_releases(survey)
 
@@ -73,7 +76,7 @@ def _of_certificate(report: NodeReport, now: datetime) -> Iterator[Finding]:
 
 
 def _of_memory(
-    settings: "Settings", survey: Survey, report: NodeReport, machine: MachineSeen, leader: str
+    settings: "Settings", survey: Survey, swarm: SwarmSeen | None, report: NodeReport, machine: MachineSeen
 ) -> Iterator[Finding]:
     name = report.node.name
     low = machine.available < machine.memory * MEMORY_PART
@@ -86,9 +89,11 @@ def _of_memory(
         f"for {machine.pressure:g} % of the last minute, all processes waited for memory",
     )
     entry, proposals = survey.entry(report.node), []
-    if leader and entry and entry.availability == "active" and settings.workers:
-        argv = ("docker", "node", "update", "--availability", "drain", entry.node_id)
-        proposals = [on_node(Remedy.SETTING, "moves its tasks to other nodes", Run(leader, argv))]
+    if survey.leader and swarm and entry and entry.availability == "active" and settings.workers:
+        tasks = Tasks.on(entry.node_id, swarm)
+        if tasks.movable:
+            back = f"docker node update --availability active {entry.node_id} takes it back"
+            proposals = [tasks.drained(entry.node_id, survey.leader.node.name, back)]
     proposals.append(Proposal(Remedy.SETTING, f"give {name} more memory", "lets raft write and answer in time"))
     yield Finding(name, trouble, tuple(proposals), Kind.MEMORY_LOW, evidence)
 

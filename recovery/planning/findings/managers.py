@@ -2,8 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
 
+from recovery.planning.findings.constraints import meets, takes_tasks
 from recovery.planning.findings.finding import Finding, Kind, Proposal, Remedy, Run, Weight, on_node
 from recovery.swarm.evidence import SwarmSeen
 from recovery.swarm.model import Survey
@@ -28,19 +30,43 @@ def judge(settings: "Settings", survey: Survey, leader: str, swarm: SwarmSeen | 
 
 
 def _working(settings: "Settings", survey: Survey, leader: str, swarm: SwarmSeen | None) -> Iterator[Finding]:
-    """A finding for each manager that runs tasks although there are workers and nobody asked for that."""
+    """A finding for each manager that runs tasks that a worker could run, and nobody asked for that."""
     if not (swarm and leader and settings.workers):
         return
     for report in survey.managers:
         entry = survey.entry(report.node)
-        names = [one.name for one in swarm.services if entry and entry.node_id in one.runs_on]
-        if entry and names and entry.availability == "active" and report.node.availability != "active":
-            argv = ("docker", "node", "update", "--availability", "drain", entry.node_id)
-            effect = "moves its tasks to the workers. Set its availability in the stack file too"
-            drain = on_node(Remedy.SETTING, effect, Run(leader, argv))
+        if not entry or entry.availability != "active" or report.node.availability == "active":
+            continue
+        tasks = Tasks.on(entry.node_id, swarm)
+        if tasks.movable:
             trouble = "a manager runs tasks, which may take the memory and the disk that raft needs"
-            evidence = (f"services: {', '.join(sorted(names))}",)
-            yield Finding(report.node.name, trouble, (drain,), Kind.MANAGER_WORKS, evidence, Weight.ADVICE)
+            evidence = (f"services: {', '.join((*tasks.movable, *tasks.bound))}",)
+            proposals = (tasks.drained(entry.node_id, leader, "Set its availability in the stack file too"),)
+            yield Finding(report.node.name, trouble, proposals, Kind.MANAGER_WORKS, evidence, Weight.ADVICE)
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """The services with tasks on a node: those that another node takes, and those that would have no place elsewhere."""
+
+    movable: tuple[str, ...]
+    bound: tuple[str, ...]
+
+    @classmethod
+    def on(cls, node_id: str, swarm: SwarmSeen) -> Self:
+        """The services on the node of that ID. A worker takes a service if it meets all its constraints."""
+        here = sorted((one for one in swarm.services if node_id in one.runs_on), key=lambda one: one.name)
+        workers = [node for node in swarm.nodes if takes_tasks(node) and node.attributes.get("node.role") == "worker"]
+        movable = [one for one in here if any(meets(one.constraints, worker) for worker in workers)]
+        return cls(tuple(one.name for one in movable), tuple(one.name for one in here if one not in movable))
+
+    def drained(self, node_id: str, leader: str, further: str) -> Proposal:
+        """The command that drains the node; by hand if a service would stop."""
+        run = Run(leader, ("docker", "node", "update", "--availability", "drain", node_id))
+        if self.bound:
+            effect = f"moves tasks to the workers. No worker takes {', '.join(self.bound)}: it waits, or another manager takes it"
+            return Proposal(Remedy.SETTING, run.where, f"{effect}. {further}")
+        return on_node(Remedy.SETTING, f"moves its tasks to the workers. {further}", run)
 
 
 def _together(settings: "Settings") -> Iterator[Finding]:

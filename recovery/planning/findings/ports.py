@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from recovery.planning.findings.clocks import bounds
 from recovery.planning.findings.finding import Finding, Kind, Proposal, Remedy, Run, on_node
 from recovery.swarm.evidence import Evidence, Heard, Ports
+from recovery.swarm.limits import VXLAN
 from recovery.swarm.machines import Node
 from recovery.swarm.model import Survey
 
@@ -22,28 +23,52 @@ RULE = re.compile(r"-A INPUT (?:[\w./:,-]+|!)(?: (?:[\w./:,-]+|!))*")
 """A rule as iptables lists it, without quotes."""
 DEVICE = re.compile(r"[\w.-]{1,15}")
 SHOWN = 6
-ENCAPSULATION = 50
-"""Bytes of VXLAN around a packet."""
 
 
 def judge(settings: "Settings", survey: Survey, looks: Sequence[Evidence]) -> Iterator[Finding]:
     """Findings of ports, then of packets that are too large."""
-    seen = {one.node: one for one in looks if one.looked and one.looked.ports and survey.of(one.node).in_swarm}
+    seen, overlay = _looked(survey, looks), _overlay(settings, survey)
     nodes = {node.name: node for node in settings.nodes}
-    overlay = (
-        survey.leader.swarm.data_path_port if survey.leader and survey.leader.swarm else settings.swarm.data_path_port
-    )
     closed: dict[tuple[str, int, str], list[str]] = {}
     for source, target in _pairs(seen, nodes):
         for port, protocol, why in _untaken(seen[source], nodes[target], survey):
             closed.setdefault((target, port, protocol), []).append(f"from {source}: {why}")
         if _listened_together(seen[source], seen[target]):
-            for port in (GOSSIP_PORT, overlay):
-                if Heard(source, port, large=False) not in _ports(seen[target]).heard:
-                    closed.setdefault((target, port, "udp"), []).append(f"from {source}: no packet arrives")
+            for port in _unheard(seen[target], source, overlay):
+                closed.setdefault((target, port, "udp"), []).append(f"from {source}: no packet arrives")
     for (target, port, protocol), lines in sorted(closed.items()):
         yield _closed(seen[target], nodes[target], port, protocol, lines)
     yield from _too_large(seen, nodes, overlay)
+
+
+def untried(settings: "Settings", survey: Survey, looks: Sequence[Evidence]) -> Iterator[str]:
+    """The nodes between which UDP was not tried, because they did not listen at the same time."""
+    seen, overlay = _looked(survey, looks), _overlay(settings, survey)
+    nodes = {node.name: node for node in settings.nodes}
+    pairs = [
+        f"{source} to {target}"
+        for source, target in _pairs(seen, nodes)
+        if not _listened_together(seen[source], seen[target]) and _unheard(seen[target], source, overlay)
+    ]
+    if pairs:
+        more = f" and {len(pairs) - SHOWN} more ways" if len(pairs) > SHOWN else ""
+        yield f"UDP was not tried: {', '.join(pairs[:SHOWN])}{more}. next: requorum doctor"
+
+
+def _looked(survey: Survey, looks: Sequence[Evidence]) -> Mapping[str, Evidence]:
+    """The looks that tried the ports, of nodes that are in the swarm."""
+    return {one.node: one for one in looks if one.looked and one.looked.ports and survey.of(one.node).in_swarm}
+
+
+def _overlay(settings: "Settings", survey: Survey) -> int:
+    facts = survey.leader.swarm if survey.leader else None
+    return facts.data_path_port if facts else settings.swarm.data_path_port
+
+
+def _unheard(target: Evidence, source: str, overlay: int) -> list[int]:
+    """The UDP ports of a node at which no packet of another one arrived."""
+    heard = _ports(target).heard
+    return [port for port in (GOSSIP_PORT, overlay) if Heard(source, port, large=False) not in heard]
 
 
 def _pairs(seen: Mapping[str, Evidence], nodes: Mapping[str, Node]) -> Iterator[tuple[str, str]]:
@@ -122,7 +147,7 @@ def _too_large(seen: Mapping[str, Evidence], nodes: Mapping[str, Node], overlay:
         evidence = tuple(
             f"{source} to {target}: a small packet arrives, a large one does not" for source, target in lost
         )
-        proposals = tuple(_of_small(name, found, usual[0][0]))
+        proposals = tuple(_of_small(nodes[name], found, usual[0][0]))
         yield Finding(name, trouble, proposals, Kind.MTU_SMALL, evidence[:SHOWN], detail=found.device)
     between = [pair for pair in lost if not small & {*pair}]
     if between:
@@ -132,13 +157,12 @@ def _too_large(seen: Mapping[str, Evidence], nodes: Mapping[str, Node], overlay:
         yield Finding("network", trouble, (_smaller_networks("what passes"),), Kind.MTU_SMALL, evidence)
 
 
-def _of_small(name: str, found: Ports, usual: int) -> Iterator[Proposal]:
+def _of_small(node: Node, found: Ports, usual: int) -> Iterator[Proposal]:
     if usual >= found.large and DEVICE.fullmatch(found.device):
         argv = ("ip", "link", "set", "dev", found.device, "mtu", str(usual))
-        yield on_node(
-            Remedy.NETWORK, f"gives the device the {usual} bytes of the other nodes, until it restarts", Run(name, argv)
-        )
-    yield _smaller_networks(str(found.mtu - ENCAPSULATION))
+        effect = f"gives the device the {usual} bytes of the other nodes, until it restarts"
+        yield on_node(Remedy.NETWORK, effect, Run(node.name, argv))
+    yield _smaller_networks(str(found.mtu - VXLAN[node.data_path.version]))
 
 
 def _smaller_networks(mtu: str) -> Proposal:

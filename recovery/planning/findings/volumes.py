@@ -36,6 +36,7 @@ done
 """
 """Removes a volume, and first the containers that do not run and still name it. Docker keeps a volume that a running one has."""
 SIZE = re.compile(r"(^|,)size=(\d+)([kmgKMG]?)(?=,|$)")
+QUOTA = re.compile(r"(\d+)([kmgtKMGT]?i?[bB]?)")
 NAME = re.compile(r"[a-zA-Z0-9][\w.-]*")
 OPTION = re.compile(r"[\w./:,=@%+-]*")
 GROWTH = 2
@@ -43,9 +44,18 @@ GROWTH = 2
 
 
 def judge(
-    settings: "Settings", survey: "Survey", leader: str, swarm: SwarmSeen | None, looks: Sequence[Evidence]
+    settings: "Settings",
+    survey: "Survey",
+    leader: str,
+    swarm: SwarmSeen | None,
+    looks: Sequence[Evidence],
+    *,
+    opens: bool,
 ) -> Iterator[Finding]:
-    """A finding for each service whose volume does not mount, and for each full volume."""
+    """A finding for each service whose volume does not mount, and for each full volume.
+
+    ``opens``: an identity here opens the copies. Without one, no data could be given back.
+    """
     names = {node_id: name for name, node_id in survey.told.items()}
     for service in swarm.services if swarm else ():
         if (fault := broken(service)) and NAME.fullmatch(service.name):
@@ -53,7 +63,8 @@ def judge(
     for seen in looks:
         for disk in seen.looked.disks if seen.looked else ():
             if disk.volume and is_low(disk.size, disk.free):
-                yield _full(settings, leader, swarm, seen.node, disk)
+                wanted = _larger(settings, swarm, disk, survey.told.get(seen.node, "")) if opens and leader else None
+                yield _full(leader, seen.node, disk, wanted)
 
 
 def broken(service: ServiceSeen) -> tuple[Failure, re.Match[str]] | None:
@@ -97,41 +108,57 @@ class _Wanted:
     data: str
 
 
-def _full(settings: "Settings", leader: str, swarm: SwarmSeen | None, node: str, disk: Disk) -> Finding:
+def _full(leader: str, node: str, disk: Disk, wanted: _Wanted | None) -> Finding:
     trouble = f"volume {disk.volume} is nearly full: {in_words(disk.free)} of {in_words(disk.size)} are free"
-    wanted = _larger(settings, swarm, disk)
     hand = (
         f"name the volume in requorum:data, then: requorum data take; make the volume of {node} again with more space; "
         "requorum data restore"
     )
     proposals = [Proposal(Remedy.VOLUME, hand, "gives the same data back in a larger volume (docs/doctor.md)")]
-    if wanted and leader:
+    if wanted:
         proposals.insert(0, _again(leader, node, disk.volume, wanted))
     options = tuple(f"option {key}={value}" for key, value in sorted(disk.options.items()))
     return Finding(node, trouble, tuple(proposals), Kind.VOLUME_FULL, options, Weight.URGENT, disk.volume)
 
 
-def _larger(settings: "Settings", swarm: SwarmSeen | None, disk: Disk) -> _Wanted | None:
-    """How to make the volume again; None if its size is no option, or if nothing names its data."""
-    size = SIZE.search(disk.options.get("o", ""))
+def _larger(settings: "Settings", swarm: SwarmSeen | None, disk: Disk, node_id: str) -> _Wanted | None:
+    """How to make the volume again; None if its size is no option, or if no copy of its data could give it back.
+
+    Its only task must run on that node: another node's volume of the same name has other data.
+    """
+    grown = _grown(disk.options)
     named = next((name for name, data in settings.data.items() if data.volume == disk.volume), None)
-    if size is None or named is None or not all(OPTION.fullmatch(one) for pair in disk.options.items() for one in pair):
+    if (
+        grown is None
+        or named is None
+        or not all(OPTION.fullmatch(one) for pair in disk.options.items() for one in pair)
+    ):
         return None
     services = {one.name: one for one in swarm.services} if swarm else {}
     service = services.get(settings.data[named].service)
-    if service is None or service.replicas != 1 or not NAME.fullmatch(disk.volume):
+    if service is None or service.replicas != 1 or service.runs_on != (node_id,) or not NAME.fullmatch(disk.volume):
         return None
-    larger = f"{int(size[2]) * GROWTH}{size[3]}"
-    given = {**disk.options, "o": SIZE.sub(rf"\g<1>size={larger}", disk.options["o"])}
+    larger, given = grown
     options = tuple(word for key, value in sorted(given.items()) for word in ("--opt", f"{key}={value}"))
     return _Wanted(options, larger, service, named)
+
+
+def _grown(options: Mapping[str, str]) -> tuple[str, Mapping[str, str]] | None:
+    """The larger size, and the options with it: a quota of the engine's (moby, volume/local), or an option of the mount."""
+    if quota := QUOTA.fullmatch(options.get("size", "")):
+        larger = f"{int(quota[1]) * GROWTH}{quota[2]}"
+        return larger, {**options, "size": larger}
+    if size := SIZE.search(options.get("o", "")):
+        larger = f"{int(size[2]) * GROWTH}{size[3]}"
+        return larger, {**options, "o": SIZE.sub(rf"\g<1>size={larger}", options["o"])}
+    return None
 
 
 def _again(leader: str, node: str, volume: str, wanted: _Wanted) -> Proposal:
     name = wanted.service.name
     effect = (
         f"copies the data to S3, makes the volume again with size={wanted.size} while {name} has no task, and gives the data back. "
-        "If a command fails, the copy stays in S3"
+        f"What {name} writes after the copy was begun is lost: let nobody write to it meanwhile. If a command fails, the copy stays in S3"
     )
     return on_node(
         Remedy.VOLUME,

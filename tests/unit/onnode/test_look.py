@@ -5,6 +5,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from socketserver import ThreadingUnixStreamServer
@@ -18,6 +19,7 @@ from recovery.node.reported import FORMS
 from recovery.onnode import look
 from recovery.onnode.look import disks, drbd, layers, machine, output, ports, services, units
 from recovery.swarm import records
+from recovery.swarm.limits import VXLAN
 from tests.unit.onnode.test_space import program
 
 
@@ -124,23 +126,36 @@ def test_a_low_disk_is_told_with_what_takes_its_space(
         ("containers/abc/abc-json.log", 3 << 20),
         ("volumes/rows/_data/file", 9 << 20),
         ("volumes/reg/_data/f", 5 << 20),
+        ("containers/abc/abc-json.log.1", 1 << 20),
+        ("home/file", 2 << 20),
     ):
         file = root / name
-        file.parent.mkdir(parents=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(os.urandom(size))
     mounts = [{"Type": "volume", "Name": "reg"}]
     answers["/containers/json"] = [{"Id": "gone", "Image": "registry:2", "Mounts": mounts}]
     program(tmp_path, monkeypatch, "docker", "exit 1")
     monkeypatch.setattr(disks, "FOLDERS", ())
+    monkeypatch.setattr(disks, "SYSTEM", (("files", str(root / "home")),))
     monkeypatch.setattr(disks, "is_low", lambda *_: True)
-    monkeypatch.setattr(disks, "COUNT_SECONDS", 60.0)
+    for name in ("COUNT_SECONDS", "ONE_SECONDS"):
+        monkeypatch.setattr(disks, name, 60.0)
     (found,) = disks.look(str(root), path)
-    takes = [
-        (one["kind"], one.get("of", "").rpartition("/")[2])
-        for one in found["takes"]
-        if one["kind"] not in ("journal", "packages", "spool")
+    takes = [(one["kind"], one["of"].rpartition("/")[2]) for one in found["takes"]]
+    assert takes == [
+        ("volume", "rows"),
+        ("registry", "reg"),
+        ("log", "abc-json.log"),
+        ("files", "home"),
+        ("log", "abc-json.log.1"),
     ]
-    assert takes == [("volume", "rows"), ("registry", "reg"), ("log", "abc-json.log")]
+    monkeypatch.setattr(disks, "COUNT_SECONDS", 0.0)
+    (found,) = disks.look(str(root), path)
+    assert [(one["kind"], one["of"]) for one in found["takes"] if not one.get("counted", True)] == [
+        ("registry", "reg"),
+        ("volume", "rows"),
+        ("files", str(root / "home")),
+    ]
 
 
 def test_failed_units_are_told_with_their_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,6 +184,27 @@ def task(state: str, *, error: str = "", node: str = "n1", wanted: str = "runnin
     return {"ID": f"t-{state}", "ServiceID": "s1", "NodeID": node, "DesiredState": wanted, "Status": status}
 
 
+JUST_NOW = {"State": "pending", "Timestamp": f"{datetime.now(UTC) + timedelta(hours=1):%Y-%m-%dT%H:%M:%S}"}
+
+
+@pytest.mark.parametrize(
+    ("spec", "told"),
+    [
+        ({"Mode": {"Replicated": {}}}, True),
+        ({"Mode": {"Global": {}}, "TaskTemplate": {"RestartPolicy": {"Condition": "any"}}}, True),
+        ({"Mode": {"Replicated": {}}, "TaskTemplate": {"RestartPolicy": {"Condition": "on-failure"}}}, False),
+        ({"Mode": {"ReplicatedJob": {}}}, False),
+    ],
+)
+def test_a_task_that_ends_without_an_error_is_a_failure_only_where_swarm_starts_it_again(
+    engine: Any, spec: dict[str, Any], told: bool
+) -> None:
+    path, answers = engine
+    answers["/services"] = [{"ID": "s1", "Spec": {"Name": "web", **spec}}]
+    answers["/tasks"], answers["/nodes"] = [task("complete", wanted="shutdown")], []
+    assert bool(services.look(path)["services"][0]["failures"]) is told
+
+
 def test_a_manager_tells_of_failed_and_waiting_tasks(engine: Any) -> None:
     path, answers = engine
     constraints = ["node.labels.disk==ssd"]
@@ -180,7 +216,8 @@ def test_a_manager_tells_of_failed_and_waiting_tasks(engine: Any) -> None:
     answers["/services"] = [{"ID": "s1", "Spec": spec, "PreviousSpec": {}}]
     answers["/tasks"] = [
         task("failed", error="task: non-zero exit (3)"), task("running"), task("pending", error="no suitable node"),
-        task("pending", error="old", wanted="shutdown"),
+        task("pending", error="old", wanted="shutdown"), task("pending"), task("new"), {**task("pending"), "Status": JUST_NOW},
+        task("complete", wanted="shutdown"),
     ]  # fmt: skip
     answers["/nodes"] = [
         {"ID": "n1", "Spec": {"Role": "worker", "Labels": {"disk": "hdd"}}, "Description": {"Hostname": "one"}}
@@ -188,9 +225,10 @@ def test_a_manager_tells_of_failed_and_waiting_tasks(engine: Any) -> None:
     found = services.look(path)
     (one,) = found["services"]
     assert (one["name"], one["replicas"], one["constraints"], one["rolls_back"]) == ("web", 3, constraints, False)
-    assert one["waits"] == ["no suitable node"]
+    assert one["waits"] == ["no reason is told", "no suitable node", "the swarm gives it no network, address or port"]
     assert one["runs_on"] == ["n1"]
-    assert one["failures"][0]["error"] == "task: non-zero exit (3)"
+    errors = {"task: non-zero exit (3)", "it ended with exit status 0, and swarm starts it again"}
+    assert {failure["error"] for failure in one["failures"]} == errors
     assert one["failures"][0]["age"] > 0
     assert found["nodes"][0]["attributes"]["node.labels.disk"] == "hdd"
 
@@ -205,7 +243,11 @@ def test_the_last_lines_of_a_services_container_are_told_once(engine: Any) -> No
     ]
     answers['/containers/json?all=1&filters={"status":["exited","dead"]}'] = listed
     answers["/containers/c1/logs?stdout=1&stderr=1&tail=10"] = framed(1, "begins\n") + framed(2, "no database\n")
-    assert services.ended(path) == [{"container": "c1", "service": "web", "lines": ["begins", "no database"]}]
+    answers["/containers/c2/logs?stdout=1&stderr=1&tail=10"] = b""
+    assert services.ended(path) == [
+        {"container": "c1", "service": "web", "lines": ["begins", "no database"]},
+        {"container": "c2", "service": "job", "lines": []},
+    ]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a raw socket needs root")
@@ -224,7 +266,7 @@ def test_packets_are_heard_on_a_port_that_another_program_has(
         ("a", 14789, False), ("a", 14789, True), ("a", 17946, False),
     ]  # fmt: skip
     assert [(one["peer"], one["port"]) for one in found["untaken"]] == [("a", 17946)]
-    assert found["large"] == ports.DEFAULT_MTU + ports.VXLAN[version]
+    assert found["large"] == ports.DEFAULT_MTU + VXLAN[version]
 
 
 def test_the_rules_that_close_a_port_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

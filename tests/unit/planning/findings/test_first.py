@@ -34,7 +34,7 @@ def test_what_takes_space_is_told_and_only_what_is_safe_is_removed() -> None:
         Taking("registry", GIB, "registry"),
         Taking("packages", 1 << 10),
     )
-    found = only(look("worker-1", disks=(Disk("/", 100 * GIB, GIB, takes),)))
+    found = only(look("worker-1", disks=(Disk("/", 100 * GIB, GIB, takes=takes),)))
     assert found.evidence[0] == "40 GiB the volume rows"
     free, containers, registry = found.proposals
     assert [run.text for run in free.runs] == ["docker image prune --all --force", f"truncate --size 0 {LOG}"]
@@ -44,9 +44,38 @@ def test_what_takes_space_is_told_and_only_what_is_safe_is_removed() -> None:
     assert found.fix == free
 
 
+def test_what_could_not_be_counted_is_told_and_what_is_safe_of_it_goes() -> None:
+    takes = (
+        Taking("volume", GIB, "small"),
+        Taking("volume", 0, "huge", counted=False),
+        Taking("images", 0, counted=False),
+    )
+    found = only(look("worker-1", disks=(Disk("/", 100 * GIB, GIB, takes=takes),)))
+    assert found.evidence == (
+        "1.0 GiB the volume small",
+        "the volume huge: more than could be counted in time",
+        "images that no container uses: more than could be counted in time",
+    )
+    assert [run.text for run in found.proposals[0].runs] == ["docker image prune --all --force"]
+    assert "frees 0 bytes or more" in found.proposals[0].effect
+
+
+def test_a_disk_without_inodes_is_low_though_it_has_space() -> None:
+    found = only(look("worker-1", disks=(Disk("/", 100 * GIB, 50 * GIB, 1000, 99),)))
+    assert found.trouble == "the disk with / can hold few more files: 99 of 1,000 inodes are free"
+    assert found.fix is None
+    assert found.proposals[0].command == "on worker-1: du -x --max-depth=2 -h / | sort -h | tail"
+    assert named(look("worker-1", disks=(Disk("/", 100 * GIB, 50 * GIB, 1000, 100),))) == []
+    assert named(look("worker-1", disks=(Disk("/", 100 * GIB, 50 * GIB),))) == []
+
+
 kinds = st.sampled_from([*disks.WORDS, "rm", ""])
 takings = st.builds(
-    Taking, kinds, st.integers(0, 1 << 40), st.one_of(st.text(max_size=80), st.just(LOG), st.just(LOG + "/../x"))
+    Taking,
+    kinds,
+    st.integers(0, 1 << 40),
+    st.one_of(st.text(max_size=80), st.just(LOG), st.just(LOG + "/../x")),
+    st.booleans(),
 )
 SAFE = re.compile(
     r"docker (?:image|builder) prune --all --force|journalctl --vacuum-size=100M|apt-get clean|truncate --size 0 "
@@ -56,7 +85,7 @@ SAFE = re.compile(
 
 @given(st.lists(takings, max_size=8))
 def test_nothing_that_a_node_tells_makes_a_command_that_removes_data(takes: list[Taking]) -> None:
-    for found in judged(look("worker-1", disks=(Disk("/", 100 * GIB, GIB, tuple(takes)),))):
+    for found in judged(look("worker-1", disks=(Disk("/", 100 * GIB, GIB, takes=tuple(takes)),))):
         assert all(SAFE.fullmatch(run.text) for one in found.proposals for run in one.runs)
         assert all(run.node == "worker-1" for one in found.proposals for run in one.runs)
 

@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from recovery.planning.findings import buckets
-from recovery.planning.findings.finding import Weight
+from recovery.planning.findings.finding import Finding, Weight
+from recovery.planning.findings.managers import Tasks
+from recovery.s3.bucket import Bucket
 from recovery.s3.safety import Safety
 from recovery.settings import parse
-from recovery.swarm.evidence import MachineSeen, ServiceSeen, SwarmSeen
+from recovery.swarm.evidence import MachineSeen, NodeSeen, ServiceSeen, SwarmSeen
 from recovery.swarm.found import LEAST_LEFT, SwarmFacts, Validity
 from recovery.swarm.model import Survey
 from recovery.swarm.on_node import Chain, OnNode
@@ -110,19 +112,41 @@ def test_many_managers_are_told() -> None:
     assert "managers-many@cluster" not in named(of=make.settings(7), survey=make.healthy(make.settings(7)))
 
 
-def working(*, availability: str = "active", node: str = "id-manager-a") -> list[str]:
+WORKER = NodeSeen("id-worker-1", "worker-1", {"availability": "active", "state": "ready", "node.role": "worker"})
+ON_MANAGERS = ("node.role==manager",)
+
+
+def working(
+    *constraints: str, availability: str = "active", node: str = "id-manager-a", **given: Any
+) -> tuple[Finding, ...]:
     members = tuple(
         replace(one, availability=availability if one.node_id == "id-manager-a" else one.availability)
         for one in HEALTHY.reports[0].members
     )
-    swarm = SwarmSeen((ServiceSeen("1", "web", 1, runs_on=(node,)),))
-    return named(look("manager-a", swarm=swarm), survey=surveyed("manager-a", members=members))
+    swarm = SwarmSeen((ServiceSeen("1", "web", 1, constraints, runs_on=(node,)),), (WORKER,))
+    return judged(look("manager-a", swarm=swarm, **given), survey=surveyed("manager-a", members=members))
 
 
 def test_a_manager_that_runs_tasks_is_told() -> None:
-    assert working() == ["manager-works@manager-a"]
-    assert working(availability="drain") == []
-    assert working(node="id-worker-1") == []
+    (found,) = working()
+    assert (found.name, found.fix) == ("manager-works@manager-a", found.proposals[0])
+    assert working(availability="drain") == ()
+    assert working(node="id-worker-1") == ()
+
+
+def test_what_only_managers_run_stays_there() -> None:
+    assert working(*ON_MANAGERS) == ()
+    (found,) = working(*ON_MANAGERS, machine=replace(FINE, available=1))
+    assert [one.command for one in found.proposals] == ["give manager-a more memory"]
+
+
+def test_a_manager_is_not_drained_unasked_if_one_of_its_services_has_no_place_elsewhere() -> None:
+    services = (ServiceSeen("1", "web", 1, runs_on=("x",)), ServiceSeen("2", "proxy", 1, ON_MANAGERS, runs_on=("x",)))
+    tasks = Tasks.on("x", SwarmSeen(services, (WORKER,)))
+    assert tasks == Tasks(("web",), ("proxy",))
+    proposal = tasks.drained("x", "manager-a", "")
+    assert "No worker takes proxy" in proposal.effect
+    assert not proposal.able
 
 
 def test_two_managers_in_one_zone_beside_a_zone_without_one() -> None:
@@ -141,8 +165,12 @@ def test_two_managers_in_one_zone_beside_a_zone_without_one() -> None:
     ids=["neither", "versioning", "a lock", "not known"],
 )
 def test_a_bucket_that_keeps_nothing_is_told(versioned: bool | None, locked: bool, told: bool) -> None:
-    found = tuple(buckets.judge((Safety("main", "s3://copies at http://s3", versioned, locked),)))
+    found = tuple(
+        buckets.judge(
+            (Safety("main", Bucket("copies", "", "http://s3", lock="governance" if locked else None), versioned),)
+        )
+    )
     assert [one.name for one in found] == (["bucket-unsafe@main-site"] if told else [])
     if told:
         assert found[0].weight is Weight.ADVICE
-        assert "--bucket copies " in found[0].proposals[0].command
+        assert "--bucket copies --endpoint-url http://s3 " in found[0].proposals[0].command

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from recovery.planning.findings import all as findings
 from recovery.planning.findings.clocks import LIMIT_SECONDS, bounds
+from recovery.settings import parse
 from recovery.swarm.evidence import Evidence, Heard, Looked, MachineSeen, Ports, Untaken
 from tests.unit import factories as make
 from tests.unit.planning.findings.looks import AT, HEALTHY, NAMES, S, look, named, only
@@ -124,9 +125,19 @@ def test_a_tcp_port_that_takes_no_connection_is_told(untaken: Untaken, names: li
     assert named(*network(worker_1=open_ports("worker-1", untaken=(untaken,)))) == names
 
 
-def test_nodes_that_did_not_listen_together_say_nothing_of_udp() -> None:
+def test_nodes_that_did_not_listen_together_say_that_udp_was_not_tried() -> None:
     late = replace(open_ports("worker-1"), began=AT + 4.5, ended=AT + 8.5, heard=())
     assert named(*network(worker_1=late)) == []
+    (told,) = findings.unseen(S, HEALTHY, network(worker_1=late))
+    assert told.startswith("UDP was not tried: manager-a to worker-1, manager-b to worker-1")
+    assert list(findings.unseen(S, HEALTHY, network())) == []
+
+
+def test_a_node_that_answers_and_is_not_looked_at_is_told() -> None:
+    looks = (*network()[1:], Evidence("manager-a", AT, AT + 3, fault="the login took more than 3 s"))
+    assert findings.blind(HEALTHY, looks) == ("manager-a: not looked at: the login took more than 3 s",)
+    silent = make.survey([make.silent(HEALTHY.reports[0].node), *HEALTHY.reports[1:]])
+    assert findings.blind(silent, looks) == ()
 
 
 def test_a_node_in_no_swarm_says_nothing() -> None:
@@ -154,6 +165,21 @@ def test_a_device_that_is_too_small_is_given_the_size_of_the_others() -> None:
     assert found.name == "mtu-small@worker-1:eth0"
     assert found.proposals[0].runs[0].text == "ip link set dev eth0 mtu 1500"
     assert "mtu=1350" in found.proposals[1].command
+
+
+def test_over_ipv6_vxlan_takes_more_of_each_packet() -> None:
+    values = make.raw()
+    for number, node in enumerate((*values["managers"], *values["workers"]), 11):
+        node["address"] = f"fd00::{number}"
+    of = parse({**values, "subnet": "fd00::/64", "clusterId": make.CLUSTER})
+    every = network(**{
+        name.replace("-", "_"): without(name, *((one, OVERLAY, True) for one in NAMES), large=1520) for name in NAMES
+    })  # fmt: skip
+    found = findings.judge(of, make.healthy(of), every, ())
+    commands = {one.command for finding in found for one in finding.proposals}
+    assert commands == {
+        "make the overlay networks again: docker network create --opt com.docker.network.driver.mtu=1430 …"
+    }
 
 
 def test_a_path_that_is_too_small_is_told_without_a_node() -> None:

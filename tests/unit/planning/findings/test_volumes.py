@@ -56,7 +56,8 @@ def full(**options: str) -> Disk:
 
 
 DATA = make.settings(data={"orders": {"service": "db", "volume": "rows"}})
-RUNS = SwarmSeen((ServiceSeen("1", "db", 1),))
+RUNS = SwarmSeen((ServiceSeen("1", "db", 1, runs_on=("id-worker-1",)),))
+MOVED = SwarmSeen((ServiceSeen("1", "db", 1, runs_on=("id-worker-2",)),))
 
 
 def test_a_full_volume_is_copied_made_again_and_given_its_data_back() -> None:
@@ -81,15 +82,29 @@ def test_a_full_volume_is_copied_made_again_and_given_its_data_back() -> None:
         (RUNS, full(o="size=8m"), make.settings()),
         (RUNS, full(o="noatime"), DATA),
         (RUNS, full(o="size=8m", device="$(reboot)"), DATA),
-        (SwarmSeen((ServiceSeen("1", "db", 2),)), full(o="size=8m"), DATA),
+        (SwarmSeen((ServiceSeen("1", "db", 2, runs_on=("id-worker-1",)),)), full(o="size=8m"), DATA),
         (SwarmSeen(), full(o="size=8m"), DATA),
+        (MOVED, full(o="size=8m"), DATA),
     ],
-    ids=["no data is named", "no size", "no option", "two tasks", "no service"],
+    ids=["no data is named", "no size", "no option", "two tasks", "no service", "the service runs on another node"],
 )
 def test_a_volume_that_cannot_be_made_again_from_a_copy_is_left_to_a_person(swarm: Any, disk: Disk, of: Any) -> None:
     found = only(look("manager-a", swarm=swarm), look("worker-1", disks=(disk,)), of=of)
     assert found.fix is None
     assert "requorum data take" in found.proposals[0].command
+
+
+def test_without_an_identity_here_no_volume_is_removed() -> None:
+    looks = look("manager-a", swarm=RUNS), look("worker-1", disks=(full(o="size=8m"),))
+    assert only(*looks, of=DATA).fix
+    assert only(*looks, of=DATA, known=()).fix is None
+
+
+@pytest.mark.parametrize(("size", "larger"), [("10G", "20G"), ("512MiB", "1024MiB"), ("lots", "")])
+def test_a_quota_of_the_engine_is_made_larger(size: str, larger: str) -> None:
+    found = only(look("manager-a", swarm=RUNS), look("worker-1", disks=(full(size=size),)), of=DATA)
+    runs = [run.text for run in found.proposals[0].runs]
+    assert (f"docker volume create --opt size={larger} rows" in runs) is bool(larger)
 
 
 def test_no_script_removes_a_volume_that_runs() -> None:

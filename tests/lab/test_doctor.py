@@ -1,9 +1,11 @@
 """What `requorum doctor` finds: each is made on the lab, found, repaired by the command that it shows, and gone."""
 
 import json
+import shlex
 from collections.abc import Callable
 from typing import Any
 
+import boto3
 import pytest
 
 from lab import nodes, workload
@@ -175,13 +177,78 @@ def test_rules_of_the_firewall_that_are_gone_are_put_back(house: Swarm) -> None:
 
 
 def test_a_manager_that_runs_tasks_is_advised_against(house: Swarm) -> None:
+    """One of the two tasks of a service that a worker could run too."""
     workload.load_workload(house.lab, next(n.address for n in nodes.existing(house.lab) if n.name == "manager-b"))
     house.on("manager-a", "docker", "node", "update", "--availability", "active", "manager-b")
-    create(house, "sits", "exec sleep 1000000", node="manager-b")
-    house.until(lambda: running(house, "sits"), "its task runs")
+    for node in ("manager-b", "worker-2"):
+        house.on("manager-a", "docker", "node", "update", "--label-add", "seat=true", node)
+    here = ["--constraint", "node.labels.seat==true", "--replicas", "2", "--replicas-max-per-node", "1"]
+    words = ["--detach", "--no-resolve-image", "--name", "sits", *here, workload.REFERENCE, "sleep", "1000000"]
+    house.on("manager-a", "docker", "service", "create", *words)
+    house.until(lambda: len(house.containers("manager-b")) == 1, "its task runs")
     assert found(house, "manager-works@manager-b")["weight"] == "advice"
     repaired(house, "manager-works@manager-b", shown="docker node update --availability drain")
     house.on("manager-a", "docker", "service", "rm", "sits")
+
+
+def test_a_service_that_waits_for_a_drained_node_gets_that_node_back(house: Swarm) -> None:
+    assert requorum(house.stack, "drain", "worker-1", "--yes").status == 0
+    create(house, "pinned", "exec sleep 1000000", node="worker-1")
+    told = found(house, "unplaced@pinned")
+    assert "only nodes that take no tasks meet its constraints: worker-1 is drain" in told["trouble"]
+    assert [one["command"] for one in told["proposals"]] == ["requorum undrain worker-1"]
+    repaired(house, "unplaced@pinned", shown="requorum undrain worker-1")
+    house.until(lambda: running(house, "pinned"), "its task runs")
+    house.on("manager-a", "docker", "service", "rm", "pinned")
+
+
+def test_a_full_volume_is_made_larger_with_the_same_data(house: Swarm) -> None:
+    """The file system is one of memory: the kernel here lets no container have another."""
+    options = ["--opt", "type=tmpfs", "--opt", "device=tmpfs", "--opt", "o=size=8m"]
+    house.on("worker-2", "docker", "volume", "create", *options, "orders")
+    script = (
+        "[ -s /data/rows ] || busybox dd if=/dev/urandom of=/data/rows bs=1k count=7900 2>/dev/null; exec sleep 1000000"
+    )
+    create(house, "orders", script, "--mount", "type=volume,source=orders,target=/data")
+    house.stack.write({**house.stack.settings(), "data": {"orders": {"service": "orders", "volume": "orders"}}})
+
+    def inside(*words: str) -> str:
+        (task,) = house.on("worker-2", "docker", "ps", "--quiet", "--filter", "name=orders.1").split()
+        return house.on("worker-2", "docker", "exec", task, *words)
+
+    name = "volume-full@worker-2:orders"
+    assert "option o=size=8m" in found(house, name)["evidence"]
+    before = inside("sha256sum", "/data/rows")
+    repaired(house, name, shown="docker volume create --opt device=tmpfs --opt o=size=16m --opt type=tmpfs orders")
+    assert inside("sha256sum", "/data/rows") == before
+    size = house.on("worker-2", "docker", "volume", "inspect", "--format", "{{.Options.o}}", "orders")
+    assert size == "size=16m"
+    house.on("manager-a", "docker", "service", "rm", "orders")
+
+
+def test_a_disk_without_inodes_is_told(house: Swarm) -> None:
+    house.on("worker-1", "sh", "-c", "mount -t tmpfs -o nr_inodes=100 none /srv && cd /srv && seq 95 | xargs touch")
+    try:
+        told = found(house, "disk-low@worker-1:/srv")
+        assert "can hold few more files: 4 of 100 inodes are free" in told["trouble"]
+        house.on("worker-1", "sh", "-c", "rm /srv/*")
+        house.until(lambda: "disk-low@worker-1:/srv" not in findings(house), "it is gone")
+    finally:
+        house.on("worker-1", "umount", "/srv")
+
+
+def test_a_bucket_is_told_until_it_keeps_what_is_overwritten(house: Swarm, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its command is one of AWS, which is not here: boto3 sends the same request."""
+    for key, value in house.stack.environment().items():
+        monkeypatch.setenv(key, value)
+    told = findings(house)["bucket-unsafe@main-site"]
+    words = shlex.split(told["proposals"][0]["command"])
+    assert words[:3] == ["aws", "s3api", "put-bucket-versioning"]
+    given = dict(zip(words[3::2], words[4::2], strict=True))
+    s3 = boto3.client("s3", endpoint_url=given["--endpoint-url"])
+    state = dict([given["--versioning-configuration"].split("=")])
+    s3.put_bucket_versioning(Bucket=given["--bucket"], VersioningConfiguration=state)
+    assert "bucket-unsafe@main-site" not in findings(house)
 
 
 def running(house: Swarm, service: str) -> bool:

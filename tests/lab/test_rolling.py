@@ -3,6 +3,7 @@
 Managers run tasks too, so that each of the three tasks is on a node of its own.
 """
 
+import json
 import re
 import signal
 import subprocess
@@ -115,6 +116,11 @@ def availabilities(swarm: Swarm) -> dict[str, tuple[str, bool]]:
         )
         for entry in listed
     }
+
+
+def doctor(swarm: Swarm) -> set[str]:
+    """The names of what the doctor finds."""
+    return {one["name"] for one in json.loads(requorum(swarm.stack, "doctor", "--json").text)["cases"]}
 
 
 def versions(swarm: Swarm) -> dict[str, str]:
@@ -235,6 +241,7 @@ def test_an_upgrade_stops_at_a_node_that_does_not_come_back_and_goes_on_when_it_
         there = {name: version[:2] for name, version in versions(swarm).items()}
         assert {there[name] for name in WORKERS} == {"28"}
         assert sum(version == "26" for version in there.values()) >= 2, "no other manager was taken afterwards"
+        assert "engines-apart@cluster" in doctor(swarm)
         swarm.on(
             follower,
             "sh",
@@ -248,3 +255,4 @@ def test_an_upgrade_stops_at_a_node_that_does_not_come_back_and_goes_on_when_it_
     assert availabilities(swarm) == before
     sampler.require_led(elections=3)
     assert "nothing was left to do" in walked(swarm, "upgrade").text
+    assert "engines-apart@cluster" not in doctor(swarm)

@@ -48,7 +48,7 @@ def repaired(house: Swarm, name: str, *, shown: str, before: Callable[[], object
     """Carry out the repair, which shows its command first, and see the finding go."""
     before()
     done = requorum(house.stack, "doctor", "--fix", name, "--yes")
-    assert done.status == 0, done.text
+    assert done.status == 0, done.text + done.errors
     assert shown in done.text
     house.until(lambda: name not in findings(house), f"{name} is gone")
 

@@ -20,16 +20,22 @@ MOUNT = re.compile(
     r"(invalid argument|structure needs cleaning|bad message)"
 )
 """The engine's error for a volume with a device (moby, volume/local and mount.Error), and the kernel's for a broken file system."""
-REPAIR = f"""set -eu
-grep -q "^$1 " /proc/mounts && {{ echo "$1 is mounted" >&2; exit 1; }}
+END_SECONDS = 60
+"""`docker service scale` returns while tasks still end: a container gets `stopGracePeriod`, 10 s by default, before it is killed."""
+WAIT = f"""set -eu
+left={END_SECONDS}
+while [ $left -gt 0 ] && [ -n "$({IN_SHELL} ps --quiet --filter "volume=$VOLUME")" ]; do sleep 1; left=$((left - 1)); done
+"""
+REPAIR = f"""VOLUME=$2
+{WAIT}grep -q "^$1 " /proc/mounts && {{ echo "$1 is mounted" >&2; exit 1; }}
 case $({IN_SHELL} volume inspect --format '{{{{.Options.type}}}}' "$2") in
 ext[234]) e2fsck -f -y "$1" || [ $? -le 2 ];;
 xfs) xfs_repair $3 "$1";;
 *) echo "the volume $2 has no file system of ext or xfs" >&2; exit 1;;
 esac"""
 """Repairs a device of a volume that nothing has mounted. e2fsck(8): up to 2, all errors are corrected. xfs_repair(8): -L drops the log."""
-REMOVE = f"""set -eu
-for container in $({IN_SHELL} ps --all --quiet --filter "volume=$1" --filter status=exited --filter status=created); do
+REMOVE = f"""VOLUME=$1
+{WAIT}for container in $({IN_SHELL} ps --all --quiet --filter "volume=$1" --filter status=exited --filter status=created); do
   {IN_SHELL} rm "$container"
 done
 {IN_SHELL} volume rm "$1"

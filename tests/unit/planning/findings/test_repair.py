@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from recovery.planning.findings.volumes import REPAIR
+from recovery.planning.findings.volumes import REMOVE, REPAIR
+from recovery.swarm.client import DOCKER
 from tests.unit.onnode.test_space import program
 
 TOOLS = {"ext4": ("mkfs.ext4", "e2fsck"), "xfs": ("mkfs.xfs", "xfs_repair")}
@@ -32,7 +33,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def device(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A loop device with a file system that holds one file, and whose magic number is gone."""
-    program(tmp_path, monkeypatch, "docker", f"echo {kind}")
+    program(tmp_path, monkeypatch, "docker", f'case "$*" in *" ps "*) ;; *) echo {kind};; esac')
     image = tmp_path / "image"
     with image.open("wb") as file:
         file.truncate(SIZE[kind])
@@ -91,3 +92,17 @@ def test_a_volume_of_another_kind_is_left_alone(tmp_path: Path, monkeypatch: pyt
     program(tmp_path, monkeypatch, "docker", "echo nfs")
     done = repair("/dev/none")
     assert (done.returncode, "no file system of ext or xfs" in done.stderr) == (1, True)
+
+
+def test_a_volume_is_removed_when_its_last_container_has_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine lists a container that still runs, twice, and then the same one that has exited."""
+    script = f"""case "$*" in
+    *" ps --all "*) echo c1;;
+    *" ps "*) echo . >> {tmp_path}/asked; [ $(wc -l < {tmp_path}/asked) -gt 2 ] || echo c1;;
+    *) echo "$*" >> {tmp_path}/done;;
+    esac"""
+    program(tmp_path, monkeypatch, "docker", script)
+    run("sh", "-c", REMOVE, "remove", "rows")
+    done = [line.removeprefix(f"{' '.join(DOCKER[1:])} ") for line in (tmp_path / "done").read_text().splitlines()]
+    assert done == ["rm c1", "volume rm rows"]
+    assert (tmp_path / "asked").read_text().count(".") == 3

@@ -52,7 +52,7 @@ def out(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 
     def ask(store: Store, site: Site, act: Any) -> Any:
         if site.name in silent:
-            raise StoreSilent("asking", "it cannot be reached", remedy=f"start {site.name}")
+            raise StoreSilent("asking", "it cannot be reached", remedy=f"start {site.name}", code="s3-silent")
         return real(store, site, act)
 
     monkeypatch.setattr(Store, "ask", ask)

@@ -111,6 +111,20 @@ def test_a_swarm_that_was_not_autolocked_stays_so(root: Path, kept: list[str], m
     assert not kept
 
 
+@pytest.mark.parametrize("arrived", [0, 100])
+def test_a_key_file_stays_if_the_connection_is_lost_before_all_of_the_new_one_has_arrived(
+    root: Path, monkeypatch: pytest.MonkeyPatch, arrived: int
+) -> None:
+    before = (root / KEY).read_bytes()
+    whole = Here.run
+    monkeypatch.setattr(Here, "run", lambda shell, argv, *, stdin=b"": whole(shell, argv, stdin=stdin[:arrived]))
+    with pytest.raises(subprocess.CalledProcessError):
+        unlock.open_key_file(run(None), steps.open_key_file(A.name))
+    assert (root / KEY).read_bytes() == before
+    assert [file.name for file in (root / KEY).parent.iterdir()] == [Path(KEY).name], "no key is left beside it"
+    assert not (root / "swarm" / OPENED).exists()
+
+
 @pytest.mark.parametrize("locked", ["", OPENED])
 def test_a_copy_that_is_put_in_place_opened_is_marked_for_that(tmp_path: Path, locked: str) -> None:
     file = tmp_path / "swarm.requorum" / KEY

@@ -163,6 +163,10 @@ class NoUnlockKey(RequorumError):
     """The key that an autolocked manager or its copy needs is not in escrow."""
 
 
+class DamagedKeyFile(RequorumError):
+    """A manager's key file is torn: no unlock key opens it, so nobody can read the manager's raft log."""
+
+
 class ProofFailed(RequorumError):
     """After a step, the swarm is not what it must be; success is not claimed."""
 

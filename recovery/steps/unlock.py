@@ -4,6 +4,7 @@ import hashlib
 from functools import partial
 
 from recovery.cluster import Cluster
+from recovery.copies.torn_key import require_key_file
 from recovery.errors import ProofFailed
 from recovery.node import data_root
 from recovery.node.engine import RESTART, Engine
@@ -31,7 +32,10 @@ PAUSE = 0.1
 
 
 def require_key(cluster: Cluster, node: Node) -> None:
-    """Check that escrow has the key of a locked manager. Raises: NoUnlockKey, SettingError, StoreError, TransportError."""
+    """Check that escrow has the key of a locked manager.
+
+    Raises: NoUnlockKey, DamagedKeyFile, SettingError, StoreError, TransportError.
+    """
     with cluster.shell(node) as shell:
         pem = _read(shell)
         if is_locked(pem):
@@ -94,7 +98,7 @@ def open_with(shell: Shell, report: NodeReport, opening: Opening, *, say: Say) -
 
 
 def is_under(shell: Shell, key: UnlockKey) -> bool:
-    """Whether the key opens a manager's key file. Raises: TransportError."""
+    """Whether the key opens a manager's key file. Raises: as `_read`."""
     return opens(key, _read(shell))
 
 
@@ -108,7 +112,10 @@ def _escrowed(cluster: Cluster, shell: Shell) -> Opening:
 
 
 def _read(shell: Shell) -> bytes:
-    return shell.run(["cat", _key_file(shell)]).stdout
+    """The manager's key file. Raises: DamagedKeyFile if it is none; TransportError."""
+    pem = shell.run(["cat", _key_file(shell)]).stdout
+    require_key_file(pem, node=shell.node.name)
+    return pem
 
 
 def _key_file(shell: Shell) -> str:

@@ -71,8 +71,12 @@ class DataCatalog:
         self._replicas = Replicas("requorum data take", NO_REMEDY)
         found = newest_first(self._listed())
         self.copies = tuple(copy for copy in found if copy.manifest_key in self._places)
-        self.halves = tuple(copy for copy in found if copy.manifest_key not in self._places)
-        """Archives without a manifest: uploads under way, or interrupted ones."""
+        self.halves = tuple(
+            replace(copy, written=max(found.written for found in self._places[copy.key].values()))
+            for copy in found
+            if copy.manifest_key not in self._places
+        )
+        """Archives without a manifest: uploads under way, or interrupted ones. Their `written` is when S3 stored the archive."""
         if self._then.fault and not self.copies:
             raise self._then.fault
 

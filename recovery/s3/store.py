@@ -1,8 +1,11 @@
 """S3 as one place: a main site, and a second site if the settings name one.
 
-Copies, unlock keys, marks and results of drills are written to both sites (`everywhere`). Every object is read from the
-main site, and from the second if the main site cannot be reached or lacks the object. Short-lived objects (journal,
-reports, declarations) are written to the first site that answers.
+Copies, unlock keys, marks, notes and results of drills are written to both sites (`everywhere`). Short-lived objects
+(journal, reports, declarations) are written to the first site that answers.
+
+`Store.look` reads an object from the main site, and from the second if the main site cannot be reached or lacks the object.
+That is right for an object that is written once. Of one that is written again, the main site may have an older one, if it
+did not answer for a moment: whoever reads it takes the newest of `Store.looks`.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence

@@ -128,6 +128,10 @@ class StoreSilent(StoreError):
     """S3 does not answer, or answers that it cannot now: then the second site is asked, where there is one."""
 
 
+class SiteSkipped(StoreError):
+    """A site that lists an object was skipped, and no other site has the object, or has it undamaged."""
+
+
 class ForgeError(RequorumError):
     """A forge (GitHub, Gitea, Forgejo, GitLab) did not do what was asked.
 
@@ -147,12 +151,20 @@ class UnopenedCopy(DamagedCopy):
     """A copy is whole, and the identities at hand do not open it: no recovery from here can use it, which says nothing about it."""
 
 
+class UnreadCopy(DamagedCopy):
+    """The only site that may have a copy undamaged does not answer: nobody knows how the copy is. No command takes it for damaged."""
+
+
 class NoUsableCopy(RequorumError):
     """S3 holds no good copy of what is to be restored."""
 
 
 class NoUnlockKey(RequorumError):
     """The key that an autolocked manager or its copy needs is not in escrow."""
+
+
+class DamagedKeyFile(RequorumError):
+    """A manager's key file is torn: no unlock key opens it, so nobody can read the manager's raft log."""
 
 
 class ProofFailed(RequorumError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from dataclasses import asdict
+from functools import reduce
 from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING
@@ -59,9 +60,9 @@ def tell(store: Store, key: str, folder: Path, proven: float) -> None:
             return
     copies = History(proven=(int(proven),) if proven else ())
     known = read(folder / TOLD).joined(read(folder / SEEN)).joined(copies)
-    there = history.read(store.look(key) or b"")
-    whole = known.joined(there).until(int(time()))
-    if whole != there:
+    there = [history.read(content) for _, content in store.looks(key)]  # each site may have a part that the other lacks
+    whole = reduce(History.joined, there, known).until(int(time()))
+    if there[:1] != [whole]:
         store.put(key, as_json(whole))
     write_whole(folder / TOLD, as_json(whole))
 

@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
+from datetime import datetime
 from functools import cached_property, partial
 from pathlib import Path
 from time import monotonic, time
@@ -317,12 +318,13 @@ class Run:
             failed["mark"] = error
 
     def _mark(self) -> Mark | None:
-        """The note about the newest copy. Raises: StoreError."""
-        text = self._store.look(self._config.keys.agents_mark)
-        try:
-            return records.read(Mark, text) if text else None
-        except records.Unfit:
-            return None
+        """The note about the newest copy, at any site. Raises: StoreError."""
+        found: list[tuple[datetime, Mark]] = []
+        for _, text in self._store.looks(self._config.keys.agents_mark):
+            with suppress(ValueError):
+                mark = records.read(Mark, text)
+                found.append((copy.taken(mark.copy), mark))
+        return max(found, key=lambda one: one[0])[1] if found else None
 
     def _unread(self) -> dict[str, Exception]:
         """The fault of the first waiting copy that cannot be read now."""

@@ -26,7 +26,7 @@ from recovery.copies.manifest import (
 from recovery.copies.owners import Owners
 from recovery.copies.storing import store
 from recovery.copies.workspace import workspace
-from recovery.errors import DamagedCopy, NoUsableCopy, UnopenedCopy
+from recovery.errors import DamagedCopy, NoUsableCopy, UnopenedCopy, UnreadCopy
 from recovery.node.signing import Operators
 from recovery.s3.keys import ARCHIVE, KEEP, MANIFEST
 from recovery.s3.replicas import Replicas
@@ -112,7 +112,7 @@ class Catalog:
         The result of a drill that no operator signed does not count.
 
         The archive is not read: the manifest is valid even if the archive is damaged.
-        Raises: StoreError; DamagedCopy, also if the manifest was removed since the listing.
+        Raises: StoreError; DamagedCopy, also if it was removed since the listing; UnreadCopy if its only site is silent since.
         """
         with self._reads.setdefault(copy, RLock()):  # another thread may be reading it
             if copy not in self._manifests:
@@ -123,7 +123,7 @@ class Catalog:
         return of_a_known(found, known, f"living nodes know the manager at {found.address}")
 
     def _read_from_site(self, copy: Copy) -> None:
-        held = self._then.looks(copy.manifest_key)
+        held = self._then.looks(copy.manifest_key, listed=self.sites_of(copy.manifest_key))
         made, self._lengths[copy] = self._replicas.first_good(
             copy.name, "manifest", held, lambda text: self._made(copy, text)
         )
@@ -291,12 +291,12 @@ class Catalog:
         """The copy's manifest, and its archive as a local file: opened, read completely and compared with the manifest. It
         comes from the first site that has it undamaged.
 
-        Raises: StoreError; DamagedCopy; LocalError; SettingError if no identity is available.
+        Raises: StoreError; DamagedCopy; UnreadCopy; LocalError; SettingError if no identity is available.
         """
         manifest = self.manifest(copy)
         with workspace() as folder:
             sealed = folder / "copy"
-            held = self._then.downloads(copy.key, sealed)
+            held = self._then.downloads(copy.key, sealed, listed=self.sites_of(copy.key))
             check = partial(manifest.check_sealed, source=copy.name)
             self._replicas.first_good(copy.name, "archive", held, check)
             yield manifest, self.opened(copy, manifest, sealed)
@@ -323,12 +323,13 @@ class Catalog:
 
     def by_trust(self, copies: Iterable[Copy]) -> Iterator[Copy]:
         """The copies in the order in which a swarm would be restored from them: proven ones first, then unproven ones, then
-        those that failed their restore test. The copies are given newest first and stay so. Raises: StoreError.
+        those that failed their restore test. The copies are given newest first and stay so. An unread one may be proven.
+        Raises: StoreError.
         """
         rest: dict[Verdict, list[Copy]] = {Verdict.UNPROVEN: [], Verdict.FAILED: []}
         for copy, manifest in self.reading(copies):
             verdict = Verdict.UNPROVEN if isinstance(manifest, DamagedCopy) else manifest.verdict
-            if verdict is Verdict.PROVEN:
+            if verdict is Verdict.PROVEN or isinstance(manifest, UnreadCopy):
                 yield copy
             else:
                 rest[verdict].append(copy)
@@ -360,9 +361,10 @@ class Catalog:
 
     def _proof(self, copy: Copy, made: Manifest) -> Proof | None:
         """The proof of the last drill, if the drill reached a verdict, otherwise the proof from when the copy was made."""
-        if (listed := self._places.get(copy.drill_key)) is None:
+        if not (listed := self.sites_of(copy.drill_key)):
             return made.proof
-        contents_ = (content for _, content in self._then.looks(copy.drill_key, listed))
+        held = self._then.looks(copy.drill_key, listed, listed=listed)
+        contents_ = self._replicas.each(copy.name, "drill's result", held)
         drill, fault = drilled.newest(self.operators, copy.drill_key, contents_)
         if fault:
             self._unsigned[copy.name] = fault

@@ -11,7 +11,7 @@ from recovery.copies.catalog import Catalog
 from recovery.copies.copy import Choice, Copy, Rejected
 from recovery.copies.escrow import Escrow
 from recovery.copies.manifest import WITH_INVENTORY, Manifest
-from recovery.errors import DamagedCopy, NoUnlockKey, SettingError, UnopenedCopy
+from recovery.errors import DamagedCopy, NoUnlockKey, SettingError, StoreError, UnopenedCopy, UnreadCopy
 from recovery.swarm.key_file import UnlockKey, unlock
 
 NO_SOURCE = "whose manifest does not list what the swarm held. Requorum restores no swarm from it"
@@ -62,7 +62,7 @@ def newest_good(
     swarm is good if a key in escrow opens it. ``choice`` is the name of the only candidate, or a time: later copies are
     no candidates.
 
-    Raises: StoreError; SettingError if no identity is there, or if none opens an unlock key and no other copy is good.
+    Raises: StoreError, also if a better copy is unread; SettingError if no identity is there, or opens an unlock key.
     """
     rejected: dict[Copy, Rejected] = {}
     unopened: SettingError | None = None
@@ -80,7 +80,7 @@ def newest_good(
                     continue
                 manifest, archive, unlock_key = opened.enter_context(usable(catalog, escrow, copy))
             except (DamagedCopy, NoUnlockKey) as error:
-                rejected[copy] = _rejected(catalog, copy, error)
+                rejected[copy] = _rejected(catalog, copy, error, whole=whole)
                 continue
             except SettingError as error:
                 if error.code != "wrong-identity":
@@ -95,7 +95,14 @@ def newest_good(
     yield Search(None, tuple(rejected.values()))
 
 
-def _rejected(catalog: Catalog, copy: Copy, error: DamagedCopy | NoUnlockKey) -> Rejected:
+def _rejected(catalog: Catalog, copy: Copy, error: DamagedCopy | NoUnlockKey, *, whole: bool) -> Rejected:
+    """Why a copy is passed over. Raises: StoreError for an unread one if a swarm is to be restored: it may be the best."""
+    if whole and isinstance(error, UnreadCopy):
+        remedy = (
+            f"{error.remedy}, then run the same command again. Or look at the plan of another copy: "
+            "pulumi preview --config copy=COPY"
+        )
+        raise StoreError(error.doing, error.why, remedy=remedy, code=error.code)
     if not isinstance(error, UnopenedCopy):
         return Rejected(copy, error.why, error.code)
     recipients = catalog.manifest(copy).recipients

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from recovery.copies import contents
 from recovery.copies.manifest import Manifest
+from recovery.copies.torn_key import require_key_file
 from recovery.errors import NoUnlockKey, SettingError, StoreError
 from recovery.s3 import sealing
 from recovery.s3.keys import UNLOCK_KEY
@@ -73,9 +74,10 @@ class Escrow:
     def opening(self, pem: bytes, *, whose: str) -> UnlockKey:
         """The unlock key that opens a locked key file.
 
-        Raises: NoUnlockKey if no key does; SettingError if the identity cannot be used, or if it does not open all
+        Raises: DamagedKeyFile if it is none; NoUnlockKey if no key does; SettingError if the identity cannot be used, or if it does not open all
         keys and none of the others is the right one; StoreError.
         """
+        require_key_file(pem, node=whose)
         tried, unread = set[str](), dict[str, ValueError]()
         for name in self._names():
             try:

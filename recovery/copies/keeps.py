@@ -5,12 +5,14 @@ An operator signs a mark. Without a valid signature, or if it cannot be read, it
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from recovery.copies.catalog import Catalog
 from recovery.copies.copy import Copy
 from recovery.node.signing import Kind, Signed
 from recovery.swarm import records
+
+NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -45,10 +47,16 @@ def from_document(read: Signed) -> Keep:
 
 
 def read(catalog: Catalog) -> dict[Copy, Keep]:
-    """Every mark that was listed, by the copy that it keeps. Raises: StoreError."""
+    """Every mark that was listed, by the copy that it keeps: the newest at any site, and a signed one before all others.
+
+    Raises: StoreError.
+    """
+
+    def one(copy: Copy) -> Keep:
+        key = copy.keep_key
+        texts = [content for _, content in catalog.store.then.looks(key, catalog.sites_of(key))]
+        marks = [from_document(catalog.operators.read(Kind.KEEP, key, text)) for text in texts or [b""]]
+        return max(marks, key=lambda mark: (not mark.unsigned, mark.when or NEVER))
+
     with ThreadPoolExecutor(max_workers=8) as pool:
-        texts = pool.map(lambda copy: catalog.store.then.look(copy.keep_key), catalog.marked)
-        return {
-            copy: from_document(catalog.operators.read(Kind.KEEP, copy.keep_key, found or b""))
-            for copy, found in zip(catalog.marked, texts, strict=True)
-        }
+        return dict(zip(catalog.marked, pool.map(one, catalog.marked), strict=True))

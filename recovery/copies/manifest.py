@@ -194,7 +194,7 @@ def from_json(text: bytes, *, source: str) -> Manifest:
 def _unsigned(manifest: Manifest, signed: bytes) -> str:
     """Why the signature of a manifest is not valid; empty when it is. Raises: ValueError when the signature is malformed."""
     if manifest.signature is None:
-        return "" if manifest.kind not in WITH_INVENTORY and manifest.autolock else "the manifest is not signed"
+        return "" if manifest.kind not in WITH_INVENTORY else "the manifest is not signed"
     certificate, value = manifest.signature.certificate, manifest.signature.value
     if identity(certificate) != (manifest.node_id, manifest.cluster_id):
         return "the manifest is signed by another node"

@@ -15,6 +15,7 @@ from time import sleep
 from typing import Any
 
 from recovery.copies.manifest import Manifest, Proof, Signature, Verdict, from_json
+from recovery.copies.torn_key import require_key_file
 from recovery.errors import CommandFailed, DamagedCopy, EngineError
 from recovery.node import data_root, program
 from recovery.node.engine import Engine
@@ -23,7 +24,7 @@ from recovery.onnode import archive, copying
 from recovery.onnode.archive import FileEntry
 from recovery.swarm import rotation
 from recovery.swarm.certificate import identity
-from recovery.swarm.key_file import UnlockKey, WrongKey, is_locked, unlock
+from recovery.swarm.key_file import UnlockKey, WrongKey, unlock
 from recovery.swarm.model import Inventory
 from recovery.swarm.wal import Position
 
@@ -344,11 +345,12 @@ def _seal(shell: Shell, copy: Staged, sealed: Path, recipients: tuple[str, ...])
 
 
 def _opened(locked: bytes | None, key: UnlockKey | None, manager: str) -> bytes:
-    """The opened key file; empty if it is not locked. Raises: DamagedCopy when the unlock key does not open it."""
+    """The opened key file; empty if it is not locked. Raises: DamagedKeyFile; DamagedCopy when the unlock key does
+    not open it."""
     doing = f"checking the copy of {manager}"
     if locked is None:
         return b""
-    if not is_locked(locked) or key is None:
+    if not require_key_file(locked, node=manager) or key is None:
         raise DamagedCopy(
             doing,
             "its key file is locked, and the swarm has no unlock key: autolock was changed a moment ago",

@@ -9,7 +9,7 @@ from recovery.copies.copy import Copy
 from recovery.copies.escrow import Escrow
 from recovery.copies.manifest import Manifest
 from recovery.copies.workspace import workspace
-from recovery.errors import NoUnlockKey, RequorumError, SettingError
+from recovery.errors import DamagedKeyFile, NoUnlockKey, RequorumError, SettingError
 from recovery.node.ssh import Shell
 from recovery.s3.sealing import at_hand
 from recovery.s3.store import Store
@@ -32,13 +32,14 @@ def take_one(catalog: Catalog, settings: Settings, node: Node) -> tuple[Copy, Ma
 def take_safety(store: Store, settings: Settings, shell: Shell, *, damaged: bool = False) -> tuple[Copy, Manifest]:
     """Copy a manager that has no leader, before it gives up its raft log, which may be ``damaged``.
 
-    Only a signed copy gives the manager its identity back, and a locked key signs once it is opened. Raises: as `take_one`.
+    Only a signed copy gives the manager its identity back, and a locked key signs once it is opened. A copy with a torn key
+    file is stored unsigned. Raises: as `take_one`.
     """
 
     def opening(locked: bytes) -> bytes:
         try:
             return unlock(locked, Escrow(settings, store, now=True).opening(locked, whose=shell.node.name))
-        except (NoUnlockKey, SettingError):
+        except (DamagedKeyFile, NoUnlockKey, SettingError):
             return b""
 
     with workspace() as folder:

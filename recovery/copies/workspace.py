@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from recovery import temporary
 from recovery.errors import FULL, local_fault
 
 PREFIX = "requorum-copy-"
@@ -22,7 +23,7 @@ STALE_SECONDS = 86400.0
 @contextmanager
 def workspace() -> Iterator[Path]:
     """A folder (mode 0700) until the context ends. Raises: LocalError when it cannot be made, or the disk is full."""
-    root = Path(tempfile.gettempdir())
+    root = temporary.root()
     _tidy(root, time.time())
     try:
         made = tempfile.TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-", dir=root)

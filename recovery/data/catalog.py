@@ -71,8 +71,12 @@ class DataCatalog:
         self._replicas = Replicas("requorum data take", NO_REMEDY)
         found = newest_first(self._listed())
         self.copies = tuple(copy for copy in found if copy.manifest_key in self._places)
-        self.halves = tuple(copy for copy in found if copy.manifest_key not in self._places)
-        """Archives without a manifest: uploads under way, or interrupted ones."""
+        self.halves = tuple(
+            replace(copy, written=max(found.written for found in self._places[copy.key].values()))
+            for copy in found
+            if copy.manifest_key not in self._places
+        )
+        """Archives without a manifest: uploads under way, or interrupted ones. Their `written` is when S3 stored the archive."""
         if self._then.fault and not self.copies:
             raise self._then.fault
 
@@ -96,8 +100,9 @@ class DataCatalog:
         return naming.find(self.copies, name, missing)
 
     def manifest(self, copy: DataCopy) -> DataManifest:
-        """The copy's manifest. Raises: StoreError; DamagedCopy, also if it was removed since the listing."""
-        held = self._then.looks(copy.manifest_key)
+        """The copy's manifest. Raises: StoreError; DamagedCopy, also if it was removed since the listing; UnreadCopy if the
+        only site that has it has fallen silent since."""
+        held = self._then.looks(copy.manifest_key, listed=self._places.get(copy.manifest_key, ()))
         return self._replicas.first_good(copy.name, "manifest", held, lambda text: self._made(copy, text))
 
     def counts(self, copy: DataCopy) -> bool:
@@ -120,8 +125,12 @@ class DataCatalog:
         return (*self.store.notes, *self._replicas.notes)
 
     def download(self, copy: DataCopy, sealed: Path, check: Callable[[Path], None]) -> None:
-        """Download the copy's object from the first site whose object passes the check. Raises: as the check; StoreError."""
-        self._replicas.first_good(copy.name, "archive", self._then.downloads(copy.key, sealed), check)
+        """Download the copy's object from the first site whose object passes the check.
+
+        Raises: as the check; UnreadCopy as `manifest`; StoreError.
+        """
+        held = self._then.downloads(copy.key, sealed, listed=self._places.get(copy.key, ()))
+        self._replicas.first_good(copy.name, "archive", held, check)
 
     def add(self, manifest: DataManifest, sealed: Path) -> DataCopy:
         """Store a copy at every site: the sealed archive first, its manifest last.

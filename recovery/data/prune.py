@@ -8,7 +8,7 @@ that nobody who writes to S3 makes a rule remove a signed one.
 from datetime import datetime
 
 from recovery.cluster import Cluster
-from recovery.copies.removal import remove as remove_keys
+from recovery.copies.removal import remove_unless_whole
 from recovery.copies.retention import Candidate, Decision, Removal, decide
 from recovery.data.catalog import DataCatalog, DataCopy
 from recovery.data.manifest import DataManifest
@@ -32,13 +32,12 @@ def decided(cluster: Cluster, now: datetime) -> tuple[Store, tuple[Decision[Data
     """The store, and the copies that are kept and removed now, newest first. Raises: Refused if a site did not answer; StoreError."""
     catalog = DataCatalog(cluster)
     copies = [candidate(copy, manifest) for copy, manifest in catalog.manifests()]
-    halves = [Candidate(copy, half=True) for copy in catalog.halves]
+    halves = [Candidate(copy, half=True, stored=copy.written) for copy in catalog.halves]
     catalog.store.require_whole(DOING)
     rules = cluster.settings.backup.retention
     return catalog.store, decide(rules and rules.model_copy(update={"cluster": RetentionRules()}), copies + halves, now)
 
 
-def remove(store: Store, decision: Decision[DataCopy]) -> Removal[DataCopy]:
-    """Remove one copy. Raises: StoreSilent."""
-    copy = decision.copy
-    return remove_keys(store, decision, [*([] if decision.half else [copy.manifest_key]), copy.key])
+def remove(store: Store, decision: Decision[DataCopy]) -> Removal[DataCopy] | None:
+    """Remove one copy; None if it was an archive whose upload has ended since. Raises: StoreSilent."""
+    return remove_unless_whole(store, decision, decision.copy.manifest_key, [decision.copy.key])

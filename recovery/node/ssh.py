@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self, TypeVar
 
+from recovery import temporary
 from recovery.errors import CommandFailed, Garbled, RequorumError, Silent, TransportError, local_fault
 from recovery.node import connections
 from recovery.node.connections import CONNECT_SECONDS, GENTLE, Patience
@@ -113,13 +114,20 @@ class Shell:
 
         The socket relays to the engine's socket on the node. If sshd forwards no sockets, it relays to
         ``docker system dial-stdio``, as ``docker -H ssh://`` does. The node then starts a process for each connection.
+
+        Raises: LocalError when this machine makes no such socket: its folder for temporary files is full or cannot be
+        written, or its path is so long that the socket's has more than 107 bytes (unix(7)).
         """
         if self._relay_folder is None:
+            root, folder = temporary.root(), None
             try:
-                self._relay_folder = tempfile.mkdtemp(prefix="requorum-")
+                folder = tempfile.mkdtemp(prefix="requorum-", dir=root)
+                self._relay = _wait(asyncio.start_unix_server(self._dial_engine, f"{folder}/engine.sock"))
             except OSError as error:
-                raise local_fault(error, Path(tempfile.gettempdir())) from None
-            self._relay = _wait(asyncio.start_unix_server(self._dial_engine, self._relay_folder + "/engine.sock"))
+                if folder:
+                    shutil.rmtree(folder, ignore_errors=True)
+                raise local_fault(error, root) from None
+            self._relay_folder = folder
         return Path(self._relay_folder) / "engine.sock"
 
     async def _take(self) -> connections.Held:
@@ -170,7 +178,7 @@ class Shell:
             if target and target.fault:
                 raise local_fault(target.fault, target.path) from None
             if isinstance(error, OSError) and error.errno in LOCAL:
-                raise local_fault(error, stdin if isinstance(stdin, Path) else Path(tempfile.gettempdir())) from None
+                raise local_fault(error, stdin if isinstance(stdin, Path) else temporary.root()) from None
             raise self._lost(argv, error) from None
         finally:
             if target:

@@ -10,7 +10,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from recovery.errors import SettingError
+from recovery import temporary
+from recovery.errors import SettingError, local_fault
 from recovery.node.door import Door
 from recovery.node.shell import said
 from recovery.node.ssh_library import asyncssh
@@ -53,11 +54,20 @@ def public_keys(path: Path | None) -> tuple[str, ...]:
 def sshsig(path: Path | None, public: str, content: bytes, namespace: str) -> str:
     """The operator's signature of the content in OpenSSH's format, with one of `public_keys`.
 
-    For a key of the SSH agent, ``ssh-keygen`` asks the agent. Raises: SettingError.
+    For a key of the SSH agent, ``ssh-keygen`` asks the agent. Raises: SettingError; LocalError if no temporary file can be
+    written.
     """
     if path and not in_agent(path):
         return asyncssh.create_sshsig([str(path)], content, namespace=namespace).decode()
-    with tempfile.NamedTemporaryFile("w", suffix=".pub") as file:
+    root = temporary.root()
+    try:
+        return _signed_by_agent(root, path, public, content, namespace)
+    except OSError as error:
+        raise local_fault(error, root) from None
+
+
+def _signed_by_agent(root: Path, path: Path | None, public: str, content: bytes, namespace: str) -> str:
+    with tempfile.NamedTemporaryFile("w", suffix=".pub", dir=root) as file:
         file.write(public)
         file.flush()
         argv = ["ssh-keygen", "-q", "-Y", "sign", "-f", file.name, "-n", namespace]

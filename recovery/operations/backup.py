@@ -68,9 +68,9 @@ def backup(cluster: Cluster, *, say: Callable[[str], None]) -> Iterator[BackupRe
         if node.name == last:
             for copied in others.values():
                 copied.wait()
-        say(f"copying {node.name}" + (", the leader" if node.name == last else ""))
         copied = others.get(node.name, Event())
         try:
+            say(f"copying {node.name}" + (", the leader" if node.name == last else ""))
             return BackupResult(node.name, *take_from(catalog, cluster.settings, node, copied=copied.set))
         except RequorumError as error:
             return BackupResult(node.name, error=error)

@@ -24,7 +24,7 @@ from recovery.copies.choice import usable
 from recovery.copies.copy import Copy
 from recovery.copies.escrow import Escrow
 from recovery.copies.manifest import Manifest, Proof, Verdict
-from recovery.errors import DamagedCopy, NoUnlockKey, Refused, TransportError, UnopenedCopy
+from recovery.errors import DamagedCopy, NoUnlockKey, Refused, TransportError, UnopenedCopy, UnreadCopy
 from recovery.node import program
 from recovery.node.signing import Kind
 from recovery.node.ssh import Shell
@@ -102,7 +102,10 @@ def _keep(cluster: Cluster, store: Store, key: str, drill: Drill) -> None:
 
 
 def _restored(cluster: Cluster, catalog: Catalog, copy: Copy, node: Node, now: datetime) -> Proof:
-    """The proof of restoring a copy. If it cannot be opened here, or sent to the node, it is unproven and not failed."""
+    """The proof of restoring a copy. If it cannot be opened here, or sent to the node, it is unproven and not failed.
+
+    So it is if its only site does not answer now.
+    """
     try:
         with usable(catalog, Escrow(cluster.settings, catalog.store), copy) as (manifest, archive, key):
             opened = unlock(contents.key_file(archive, source=copy.name), key) if key else b""
@@ -110,7 +113,7 @@ def _restored(cluster: Cluster, catalog: Catalog, copy: Copy, node: Node, now: d
                 return Proof(Verdict.UNPROVEN, now, "its CA is not the swarm's, so no node gets it")
             with cluster.shell(node) as shell, _received(shell, archive, manifest) as there:
                 return snapshot.prove(shell, there, manifest, opened, now)
-    except (UnopenedCopy, NoUnlockKey, TransportError) as error:
+    except (UnopenedCopy, UnreadCopy, NoUnlockKey, TransportError) as error:
         return Proof(Verdict.UNPROVEN, now, error.why)
     except DamagedCopy as error:
         return Proof(Verdict.FAILED, now, error.why)

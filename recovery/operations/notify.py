@@ -7,6 +7,7 @@ service accepted it, and signs the note. If S3 cannot store or return that note,
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -88,7 +89,7 @@ def went_well(cluster: Cluster, subject: Subject, detail: str, *, say: Say) -> N
         and _told(cluster, subject, say) is not None
         and _send(cluster, subject, Event.RECOVERED, detail, say)
     ):
-        _note(cluster, subject, say, None)
+        _note(cluster, subject, say, {"over": True})
 
 
 def rehearse(cluster: Cluster) -> bool:
@@ -161,19 +162,20 @@ def _told(cluster: Cluster, subject: Subject, say: Say) -> str | None:
     """What the failure that was sent last is about; None if none was sent, or if it is over."""
     try:
         key = cluster.settings.keys.notified(subject)
-        found = cluster.operators.read(Kind.NOTIFIED, key, cluster.store.look(key) or b"")
-        return None if found.fault else str(found.document.get("about", ""))
+        notes = [cluster.operators.read(Kind.NOTIFIED, key, content) for _, content in cluster.store.looks(key)]
+        signed = [note.document for note in notes if not note.fault]
+        newest = max(signed, key=lambda document: str(document.get("at", "")), default={"over": True})
+        return None if newest.get("over") else str(newest.get("about", ""))
     except StoreError as error:
         say(f"Requorum cannot read from S3 whether it sent this notification before: {error.why}")
         return None
 
 
-def _note(cluster: Cluster, subject: Subject, say: Say, document: Mapping[str, str] | None) -> None:
+def _note(cluster: Cluster, subject: Subject, say: Say, document: Mapping[str, str | bool]) -> None:
+    """Note it with its time at every site. Nothing is deleted: a site that does not answer would keep what is over."""
     try:
-        key = cluster.settings.keys.notified(subject)
-        if document is None:
-            cluster.store.delete(key)
-        else:
-            cluster.store.put(key, cluster.operators.sign(Kind.NOTIFIED, key, document))
+        key, at = cluster.settings.keys.notified(subject), datetime.now(UTC).isoformat()
+        note = cluster.operators.sign(Kind.NOTIFIED, key, {**document, "at": at})
+        cluster.store.everywhere(lambda site: site.put(key, note))
     except (StoreError, SettingError) as error:
         say(f"Requorum cannot note in S3 that it sent this notification: {error.why}")

@@ -96,5 +96,10 @@ def _decided(cluster: Cluster, now: datetime) -> tuple[Store, tuple[Decision[Cop
     return catalog.store, decide(cluster.settings.backup.retention, copies + halves, now)
 
 
-MANAGERS = Pruning(DOING, _decided, remove_unless_whole)
+def _remove(store: Store, decision: Decision[Copy]) -> Removal[Copy] | None:
+    copy = decision.copy
+    return remove_unless_whole(store, decision, copy.manifest_key, [copy.key, copy.drill_key])
+
+
+MANAGERS = Pruning(DOING, _decided, _remove)
 DATA = Pruning(data.DOING, data.decided, data.remove)

@@ -217,18 +217,24 @@ def lease_of(cluster: Cluster, *, pause: Callable[[float], None] = sleep) -> Lea
     """The cluster's lease. If somebody holds it, it takes `STALE_SECONDS` to see whether it is renewed."""
     key = cluster.settings.keys.lease
     try:
-        before = cluster.store.look(key) or FREE
-        if before == FREE:
+        before = _held(cluster, key)
+        if not before:
             return Lease(LeaseState.FREE)
         pause(STALE_SECONDS)
-        after = cluster.store.look(key) or FREE
+        after = _held(cluster, key)
     except StoreError:
         return Lease(LeaseState.UNKNOWN)
-    if after == FREE:
+    if not after:
         return Lease(LeaseState.FREE)
-    by = _by(after)
+    renewed = [content for site, content in after.items() if content != before.get(site)]
+    by = _by(next(iter(renewed or after.values())))
     host = by.partition("@")[2].partition(" ")[0]
-    return Lease(LeaseState.RUN_OUT if after == before else LeaseState.RENEWED, host, by)
+    return Lease(LeaseState.RENEWED if renewed else LeaseState.RUN_OUT, host, by)
+
+
+def _held(cluster: Cluster, key: str) -> dict[str, bytes]:
+    """The sites at which somebody holds the lease, and its content. Raises: StoreError."""
+    return {site.name: content for site, content in cluster.store.looks(key) if content != FREE}
 
 
 def _by(content: bytes) -> str:

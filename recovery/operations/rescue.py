@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from recovery.copies.torn_key import require_key_file
 from recovery.errors import EngineError, NoUnlockKey, ProofFailed, Refused, RequorumError, SettingError
 from recovery.node.engine import RESTART, Engine
 from recovery.node.ssh import Shell
@@ -205,6 +206,7 @@ def _checked(read_key: Callable[[], UnlockKey], host: str) -> Opening:
     """Gives the operator's key if it opens the key file."""
 
     def opening(locked: bytes) -> UnlockKey:
+        require_key_file(locked, node=host)
         key = read_key()
         if opens(key, locked):
             return key

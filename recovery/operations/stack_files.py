@@ -1,11 +1,11 @@
 """The stack file that a job works with: never one that leads to another file, and never a consent that nobody gave this job."""
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from recovery.copies.workspace import workspace
 from recovery.errors import Refused, SettingError
 from recovery.pipeline.consent_line import with_consent, without_consent
 from recovery.pipeline.requested import beyond
@@ -64,15 +64,15 @@ def text_of(file: Path) -> str:
 def consenting(file: Path, plan_id: str) -> Iterator[Path]:
     """A stack file like this one that consents to the plan; to none if ``plan_id`` is empty. The file itself stays.
 
-    Raises: Refused, SettingError.
+    Raises: Refused, SettingError, LocalError.
     """
     before = text_of(file)
     after = changed(file, before, plan_id)
     if after == before:
         yield file
         return
-    with tempfile.TemporaryDirectory(prefix="requorum-") as folder:
-        other = Path(folder) / file.name
+    with workspace() as folder:
+        other = folder / file.name
         other.write_text(after)
         yield other
 

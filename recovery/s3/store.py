@@ -1,8 +1,11 @@
 """S3 as one place: a main site, and a second site if the settings name one.
 
-Copies, unlock keys, marks and results of drills are written to both sites (`everywhere`). Every object is read from the
-main site, and from the second if the main site cannot be reached or lacks the object. Short-lived objects (journal,
-reports, declarations) are written to the first site that answers.
+Copies, unlock keys, marks, notes and results of drills are written to both sites (`everywhere`). Short-lived objects
+(journal, reports, declarations) are written to the first site that answers.
+
+`Store.look` reads an object from the main site, and from the second if the main site cannot be reached or lacks the object.
+That is right for an object that is written once. Of one that is written again, the main site may have an older one, if it
+did not answer for a moment: whoever reads it takes the newest of `Store.looks`.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -12,7 +15,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TypeVar
 
-from recovery.errors import Refused, StoreError, StoreSilent
+from recovery.errors import Refused, SiteSkipped, StoreError, StoreSilent
 from recovery.s3.bucket import SITES, Bucket
 from recovery.s3.client import PATIENT, QUICK
 from recovery.s3.site import Listed, Site
@@ -120,12 +123,15 @@ class Store:
         """A small object's content, or None if no site has it."""
         return next((content for _, content in self.looks(key)), None)
 
-    def looks(self, key: str, at: Collection[str] | None = None) -> Iterator[tuple[Site, bytes]]:
+    def looks(
+        self, key: str, at: Collection[str] | None = None, *, listed: Collection[str] = ()
+    ) -> Iterator[tuple[Site, bytes]]:
         """A small object's content at each site that has it, the main one first. A site is asked when its turn comes.
 
-        With ``at``, only the sites of these names are asked.
+        With ``at``, only the sites of these names are asked. The sites of the names in ``listed`` have listed the object.
+        Raises: SiteSkipped after the last site if one of them does not answer.
         """
-        for site, found in self._each(lambda site: site.look(key) if at is None or site.name in at else None):
+        for site, found in self._each(lambda site: site.look(key) if at is None or site.name in at else None, listed):
             if found:
                 yield site, found[0]
 
@@ -141,9 +147,12 @@ class Store:
         if not any(self.downloads(key, path)):
             raise self._missing(key)
 
-    def downloads(self, key: str, path: Path) -> Iterator[tuple[Site, Path]]:
-        """The local file with the object of each site that has it, one after the other: the next replaces the last."""
-        for site, done in self._each(lambda site: site.download(key, path)):
+    def downloads(self, key: str, path: Path, *, listed: Collection[str] = ()) -> Iterator[tuple[Site, Path]]:
+        """The local file with the object of each site that has it, one after the other: the next replaces the last.
+
+        Raises: as `looks`.
+        """
+        for site, done in self._each(lambda site: site.download(key, path), listed):
             if done:
                 yield site, path
 
@@ -164,9 +173,9 @@ class Store:
         if self._buckets[0].lock:
             self.everywhere(lambda site: site.require_lock())
 
-    def _each(self, act: Callable[[Site], T]) -> Iterator[tuple[Site, T]]:
-        """The sites with the results of ``act``, the main one first."""
-        answered, fault = False, None
+    def _each(self, act: Callable[[Site], T], listed: Collection[str] = ()) -> Iterator[tuple[Site, T]]:
+        """The sites with the results of ``act``, the main one first. Raises: SiteSkipped as `looks`."""
+        answered, fault, skipped = False, None, None
         for site in self.sites:
             try:
                 answer = self.ask(site, act)
@@ -175,11 +184,16 @@ class Store:
                     raise
                 self._note(site, error)
                 self.fault = fault = fault or error
+                if site.name in listed:
+                    why = f"the {site.name} site is skipped: {error.why}"
+                    skipped = skipped or SiteSkipped(error.doing, why, remedy=error.remedy, code=error.code)
                 continue
             answered = True
             yield site, answer
         if fault and not answered:
             raise fault
+        if skipped:
+            raise skipped
 
     def ask(self, site: Site, act: Callable[[Site], T]) -> T:
         """Call ``act`` for one site, unless that site did not answer within the last `GONE_SECONDS`."""

@@ -6,7 +6,7 @@ does not count. If S3 does not store an entry, the recovery reports the error an
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,7 +17,7 @@ from recovery.parallel import side_by_side
 from recovery.progress import Say
 from recovery.s3.lease import operator
 from recovery.s3.store import Store
-from recovery.steps.entry import ENTRY, LASTING, Entry, from_document
+from recovery.steps.entry import BEGUN, ENTRY, LASTING, Entry, from_document
 from recovery.swarm.records import Unfit
 
 AT_MOST = 8
@@ -52,8 +52,7 @@ def end(cluster: Cluster, entry: Entry, say: Say, *, error: str = "") -> None:
 def names(cluster: Cluster, store: Store | None = None) -> tuple[str, ...]:
     """The names of all entries, oldest first. Raises: StoreError."""
     folder = cluster.settings.keys.journal
-    candidates = (key.removeprefix(folder) for key in (store or cluster.store).keys(folder))
-    return tuple(sorted(name for name in candidates if ENTRY.fullmatch(name)))
+    return _names((store or cluster.store).keys(folder), folder)
 
 
 def read(cluster: Cluster, *, after: str = "", store: Store | None = None) -> tuple[Entry, ...]:
@@ -61,13 +60,16 @@ def read(cluster: Cluster, *, after: str = "", store: Store | None = None) -> tu
     source, folder = store or cluster.store, cluster.settings.keys.journal
 
     def one(name: str) -> Entry | None:
-        found = cluster.operators.read(Kind.JOURNAL, folder + name, source.look(folder + name) or b"")
-        try:
-            return None if found.fault else from_document(found.document)
-        except Unfit:
-            return None
+        """The entry as it was written last: the end of a step may be at another site than its start."""
+        key, found = folder + name, list[Entry]()
+        for _, content in source.looks(key, places[key]):
+            read = cluster.operators.read(Kind.JOURNAL, key, content)
+            with suppress(Unfit):
+                found += [] if read.fault else [from_document(read.document)]
+        return max(found, key=lambda entry: entry.outcome != BEGUN, default=None)
 
-    newer = [name for name in names(cluster, source) if name > after]
+    places = source.listed(folder)
+    newer = [name for name in _names(places, folder) if name > after]
     return tuple(entry for entry in side_by_side(one, newer, at_most=AT_MOST) if entry)
 
 
@@ -75,6 +77,11 @@ def clear(cluster: Cluster, entries: Iterable[str]) -> None:
     """Delete the entries with these names. Raises: StoreError."""
     store, folder = cluster.store, cluster.settings.keys.journal
     side_by_side(lambda name: store.delete(folder + name), tuple(entries), at_most=AT_MOST)
+
+
+def _names(keys: Iterable[str], folder: str) -> tuple[str, ...]:
+    candidates = (key.removeprefix(folder) for key in keys)
+    return tuple(sorted(name for name in candidates if ENTRY.fullmatch(name)))
 
 
 def _write(cluster: Cluster, entry: Entry, say: Say) -> None:

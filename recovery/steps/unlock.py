@@ -1,8 +1,10 @@
 """Carries out UNLOCK and OPEN: unlocks a manager, or opens its key file before Requorum forces a new cluster from it."""
 
+import hashlib
 from functools import partial
 
 from recovery.cluster import Cluster
+from recovery.copies.torn_key import require_key_file
 from recovery.errors import ProofFailed
 from recovery.node import data_root
 from recovery.node.engine import RESTART, Engine
@@ -19,13 +21,21 @@ from recovery.swarm.machines import Node
 from recovery.swarm.model import LocalState, NodeReport
 from recovery.waiting import until
 
-REPLACE = f'umask 077; cat > "$1.requorum" && : > "${{1%/*}}/../{OPENED}" && mv "$1.requorum" "$1"'
-"""Writes the marker before the key file. If a run is killed in between, autolock is still enabled again later."""
+REPLACE = (
+    'umask 077; cat > "$1.requorum" && echo "$2  $1.requorum" | sha256sum --quiet --strict -c - >&2 && '
+    f': > "${{1%/*}}/../{OPENED}" && mv "$1.requorum" "$1" || {{ rm -f "$1.requorum"; exit 1; }}'
+)
+"""Replaces the key file if all of the new one has arrived: a connection that is lost ends the input early.
+
+Writes the marker before the key file. If a run is killed in between, autolock is still enabled again later."""
 PAUSE = 0.1
 
 
 def require_key(cluster: Cluster, node: Node) -> None:
-    """Check that escrow has the key of a locked manager. Raises: NoUnlockKey, SettingError, StoreError, TransportError."""
+    """Check that escrow has the key of a locked manager.
+
+    Raises: NoUnlockKey, DamagedKeyFile, SettingError, StoreError, TransportError.
+    """
     with cluster.shell(node) as shell:
         pem = _read(shell)
         if is_locked(pem):
@@ -79,14 +89,16 @@ def open_with(shell: Shell, report: NodeReport, opening: Opening, *, say: Say) -
     if is_locked(pem):
         key = opening(pem)
         say(f"decrypting the key file of {name} with unlock key {key.fingerprint}")
-        shell.run(["sh", "-c", REPLACE, "replace", _key_file(shell)], stdin=unlock(pem, key))
+        opened = unlock(pem, key)
+        digest = hashlib.sha256(opened).hexdigest()
+        shell.run(["sh", "-c", REPLACE, "replace", _key_file(shell), digest], stdin=opened)
     if report.state is LocalState.LOCKED:
         say(f"restarting the Docker engine of {name}, which started locked. This takes 20 s")
         shell.run(["sh", "-c", RESTART], seconds=RESTART_SECONDS)
 
 
 def is_under(shell: Shell, key: UnlockKey) -> bool:
-    """Whether the key opens a manager's key file. Raises: TransportError."""
+    """Whether the key opens a manager's key file. Raises: as `_read`."""
     return opens(key, _read(shell))
 
 
@@ -100,7 +112,10 @@ def _escrowed(cluster: Cluster, shell: Shell) -> Opening:
 
 
 def _read(shell: Shell) -> bytes:
-    return shell.run(["cat", _key_file(shell)]).stdout
+    """The manager's key file. Raises: DamagedKeyFile if it is none; TransportError."""
+    pem = shell.run(["cat", _key_file(shell)]).stdout
+    require_key_file(pem, node=shell.node.name)
+    return pem
 
 
 def _key_file(shell: Shell) -> str:

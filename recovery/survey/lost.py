@@ -4,7 +4,7 @@ A declaration is valid if an operator signed it, the machine is silent and its h
 declared lost. An answer of the machine always overrides it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -13,6 +13,7 @@ from recovery.errors import StoreError
 from recovery.node.signing import Kind
 from recovery.node.ssh import is_silent
 from recovery.parallel import side_by_side
+from recovery.s3.store import Store
 from recovery.spans import SKEW
 from recovery.swarm import records
 from recovery.swarm.machines import Node
@@ -75,10 +76,12 @@ def apply_declarations(
 
 
 def read_declarations(cluster: Cluster) -> tuple[LossDeclaration, ...]:
-    """Every readable declaration in S3. Raises: StoreError."""
-    store = cluster.hasty
-    keys = (key for key in store.keys(cluster.settings.keys.lost) if key.endswith(".json"))
-    return tuple(word for key in keys if (word := _parse(cluster, key, store.look(key) or b"")))
+    """Every readable declaration in S3: the newest of each node at any site, and one that an operator signed before all others.
+
+    Raises: StoreError.
+    """
+    found = (words for _, words in _each(cluster, cluster.hasty))
+    return tuple(max(words, key=_weight) for words in found if words)
 
 
 def with_declarations(cluster: Cluster, reports: Iterable[NodeReport], now: datetime) -> tuple[NodeReport, ...]:
@@ -112,15 +115,26 @@ def declare_lost(cluster: Cluster, word: LossDeclaration) -> None:
 def withdraw(cluster: Cluster, node: Node) -> None:
     """Delete every declaration about a node's machine, under whatever name. Raises: StoreError."""
     store, keys = cluster.store, cluster.settings.keys
-    for key in tuple(store.keys(keys.lost)):
-        word = _parse(cluster, key, store.look(key) or b"") if key.endswith(".json") else None
-        if key == keys.lost_node(node.name) or (word and word.address == str(node.address)):
+    for key, words in tuple(_each(cluster, store)):
+        if key == keys.lost_node(node.name) or any(word.address == str(node.address) for word in words):
             store.delete(key)
 
 
 def _by_address(words: Iterable[LossDeclaration]) -> Mapping[str, LossDeclaration]:
     """The newest declaration about each machine, of those that an operator signed; else of the others."""
-    return {word.address: word for word in sorted(words, key=lambda word: (not word.unsigned, word.when))}
+    return {word.address: word for word in sorted(words, key=_weight)}
+
+
+def _weight(word: LossDeclaration) -> tuple[bool, datetime]:
+    return not word.unsigned, word.when
+
+
+def _each(cluster: Cluster, store: Store) -> Iterator[tuple[str, list[LossDeclaration]]]:
+    """The key of each declaration, with what each site has under it that can be read: a later one may be at another site."""
+    for key, places in store.listed(cluster.settings.keys.lost).items():
+        if key.endswith(".json"):
+            words = (_parse(cluster, key, content) for _, content in store.looks(key, places))
+            yield key, [word for word in words if word]
 
 
 def _parse(cluster: Cluster, key: str, content: bytes) -> LossDeclaration | None:

@@ -31,6 +31,7 @@ from recovery.onnode.archive import OPENED, PLACED, REPAIRED
 from recovery.parallel import side_by_side
 from recovery.survey import bare, damage, hosts, lost, presence
 from recovery.survey.on_node import LOOK, framed
+from recovery.swarm.address import without_port
 from recovery.swarm.certificate import identity, validity
 from recovery.swarm.engine_kind import unsupported
 from recovery.swarm.entries import entries_of
@@ -247,7 +248,7 @@ def ask(shell: Shell, *, seconds: float = ENGINE_SECONDS, whole: bool = True) ->
         return seen if seen.left_over else replace(seen, node_id="", cluster_id="", ca_sha256="", certificate=None)
     known = swarm.get("RemoteManagers") or ()
     remotes = tuple(remote["Addr"] for remote in known)
-    peers = {remote["Addr"].rsplit(":", 1)[0]: remote["NodeID"] for remote in known if remote["NodeID"]}
+    peers = {without_port(remote["Addr"]): remote["NodeID"] for remote in known if remote["NodeID"]}
     cluster_id = seen.cluster_id or (swarm.get("Cluster") or {}).get("ID", "")
     node_id, advertised = swarm.get("NodeID") or seen.node_id, swarm.get("NodeAddr") or ""
     seen = replace(seen, node_id=node_id, advertised=advertised, cluster_id=cluster_id, remotes=remotes, peers=peers)

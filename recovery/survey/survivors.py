@@ -5,7 +5,7 @@ from functools import partial
 from recovery.cluster import Cluster
 from recovery.copies import snapshot
 from recovery.copies.manifest import Verdict
-from recovery.errors import DamagedCopy
+from recovery.errors import DamagedCopy, DamagedKeyFile
 from recovery.node.ssh import Shell
 from recovery.onnode import copying
 from recovery.onnode.archive import UNREADABLE
@@ -63,7 +63,7 @@ def tried(shell: Shell, report: NodeReport, opening: Opening) -> Survivor:
             locked = copy.locked_key
             opened = unlock(locked, opening(locked)) if locked else b""
             proof = snapshot.tried(shell, copy, opened)
-    except DamagedCopy as error:
+    except (DamagedCopy, DamagedKeyFile) as error:
         return Survivor(name, UNREADABLE, damage=error.why)
     if proof.verdict is Verdict.FAILED:
         log = "the repaired log" if harm else "it"

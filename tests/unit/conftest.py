@@ -1,7 +1,9 @@
 """A simulated S3 server for every test that writes there."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from threading import RLock
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 from moto import mock_aws
 from moto.core.botocore_stubber import BotocoreStubber
 
+from recovery.copies.copy import TIME
 from recovery.errors import StoreSilent
 from recovery.s3.client import client, session
 from recovery.s3.site import Listed, Site
@@ -52,7 +55,7 @@ def out(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 
     def ask(store: Store, site: Site, act: Any) -> Any:
         if site.name in silent:
-            raise StoreSilent("asking", "it cannot be reached", remedy=f"start {site.name}")
+            raise StoreSilent("asking", "it cannot be reached", remedy=f"start {site.name}", code="s3-silent")
         return real(store, site, act)
 
     monkeypatch.setattr(Store, "ask", ask)
@@ -68,3 +71,20 @@ def s3_time(monkeypatch: pytest.MonkeyPatch) -> None:
         return {key: replace(found, written=make.NOW) for key, found in real(site, prefix).items()}
 
     monkeypatch.setattr(Site, "listed", listed)
+
+
+@pytest.fixture
+def took(monkeypatch: pytest.MonkeyPatch) -> dict[str, datetime]:
+    """When S3 took an object, by key: at the time in its name where nothing is said here."""
+    said, real = dict[str, datetime](), Site.listed
+
+    def written(key: str, found: Listed) -> Listed:
+        named = re.search(r"\d{8}T\d{12}Z", key)
+        at = datetime.strptime(named[0], TIME).replace(tzinfo=UTC) if named else found.written
+        return replace(found, written=said.get(key, at))
+
+    def listed(site: Site, prefix: str) -> dict[str, Listed]:
+        return {key: written(key, found) for key, found in real(site, prefix).items()}
+
+    monkeypatch.setattr(Site, "listed", listed)
+    return said

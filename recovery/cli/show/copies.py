@@ -40,7 +40,7 @@ def copies_table(
         drilled = f"{span(int((now - drills[copy]).total_seconds()))} ago" if copy in drills else ""
         kept = (marks[copy].text if wide else "yes") if copy in marks else ""
         if isinstance(manifest, DamagedCopy):
-            return (styled("damaged", "red"), drilled, kept, *(("",) * len(WIDE) if wide else ()))
+            return (listing.at_fault(manifest), drilled, kept, *(("",) * len(WIDE) if wide else ()))
         if manifest.strange:
             proof: Cell = styled("strange", "red")
         else:

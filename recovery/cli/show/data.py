@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Group
 
-from recovery.cli.screen import Cell, styled
+from recovery.cli.screen import Cell
 from recovery.cli.show import listing
 from recovery.cli.show.contract import VERSION
 from recovery.cli.show.listing import DATA, copy_json
@@ -23,7 +23,7 @@ def table(copies: Sequence[Read], now: datetime, *, sites: bool = False, wide: b
 
     def cells(_: DataCopy, manifest: DataManifest | DamagedCopy) -> Sequence[Cell]:
         if isinstance(manifest, DamagedCopy):
-            return ("", "", styled("damaged", "red"), *(("",) * len(WIDE) if wide else ()))
+            return ("", "", listing.at_fault(manifest), *(("",) * len(WIDE) if wide else ()))
         remarks = ", ".join(
             text
             for text, holds in {

@@ -6,13 +6,14 @@ from typing import Any, TypeVar
 
 from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 
 from recovery.cli.screen import Cell, styled
 from recovery.copies import naming
 from recovery.copies.copy import Copy
 from recovery.copies.retention import Kept
 from recovery.data.catalog import DataCopy
-from recovery.errors import DamagedCopy
+from recovery.errors import DamagedCopy, UnreadCopy
 from recovery.spans import span
 
 MANAGER, DATA = "manager", "data"
@@ -66,6 +67,11 @@ def copies_table(
     faults = (styled(f"{naming.short(copy)}: {m.why}", "red") for copy, m in copies if isinstance(m, DamagedCopy))
     clocks = (styled(f"{naming.short(copy)}: {copy.clock}", "yellow") for copy, _ in copies if copy.clock)
     return Group(made, *faults, *clocks)
+
+
+def at_fault(error: DamagedCopy) -> Text:
+    """What the table says of a copy that cannot be read."""
+    return styled("unread", "yellow") if isinstance(error, UnreadCopy) else styled("damaged", "red")
 
 
 def copy_identity(copy: Kept, owner: str) -> dict[str, Any]:

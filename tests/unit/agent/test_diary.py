@@ -1,6 +1,7 @@
 """The diary of a manager: what it saw of the quorum, on the node and in S3."""
 
 import json
+from functools import reduce
 from pathlib import Path
 from time import time
 from typing import Any
@@ -15,6 +16,7 @@ from recovery.errors import StoreError
 from recovery.s3.store import Store
 from recovery.swarm import history
 from recovery.swarm.history import History
+from tests.unit import factories as make
 from tests.unit.agent.world import PREFIX, World
 
 START = 1_795_000_000
@@ -83,6 +85,24 @@ def test_a_machine_that_was_made_again_does_not_end_what_was_told(world: World) 
     world.bucket.put_object(Key=KEY, Body=as_json(before))
     assert world.run() == DONE
     assert in_s3(world) == before.joined(History(proven=(int(world.state.proven),)))
+
+
+@pytest.mark.parametrize("silent", ["main", "second"])
+def test_what_a_site_missed_is_told_there_the_next_time(
+    bucket: Any, out: set[str], tmp_path: Path, silent: str
+) -> None:
+    bucket.meta.client.create_bucket(Bucket="other")
+    of = make.settings(backup={**make.RAW["backup"], "second": {"bucket": "other"}})
+    now, parts = int(time()), list[History]()
+    for turn, names in enumerate(({silent}, {"main", "second"} - {silent}, set[str]())):
+        part = History(((now - 9000 + 100 * turn, now - 8950 + 100 * turn),), ())
+        parts.append(part)
+        (tmp_path / str(turn)).mkdir()
+        (tmp_path / str(turn) / SEEN).write_bytes(as_json(part))
+        out.clear()
+        out.update(names)
+        diary.tell(Store(of.backup.sites), KEY, tmp_path / str(turn), 0)
+    assert history.read(bucket.Object(KEY).get()["Body"].read()) == reduce(History.joined, parts)
 
 
 @pytest.mark.parametrize("there", [b"{", b"[1]", json.dumps({"watched": [[1]]}).encode(), b'{"watched": [["a", "b"]]}'])

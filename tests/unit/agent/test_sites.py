@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -11,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from recovery.agent import metrics
 from recovery.agent import run as agent_run
+from recovery.agent.run import Run
 from recovery.agent.state import AGAIN, DONE
 from recovery.copies import storing
 from recovery.errors import StoreError, StoreSilent
@@ -124,3 +126,14 @@ def test_a_site_that_is_no_longer_in_the_settings_is_not_waited_for(sites: Sites
     sites.world.config = CONFIG
     assert sites.run() == DONE
     assert (sites.world.waiting, sites.world.state.failure) == ((), "")
+
+
+def test_the_note_that_the_main_site_missed_is_read_from_the_other(sites: Sites, tmp_path: Path) -> None:
+    assert sites.run() == DONE
+    sites.down.add("main")
+    sites.world.change()
+    sites.run()
+    sites.down.clear()
+    assert sites.world.taken == 2
+    assert Run(sites.world.config, tmp_path / "another").run() == DONE
+    assert sites.world.taken == 2, "the newest copy holds the state of now"

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from threading import Barrier
 from typing import Any
@@ -10,12 +11,18 @@ import pyrage
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
+from recovery.copies import snapshot
+from recovery.copies.catalog import Catalog
 from recovery.copies.escrow import Escrow
-from recovery.errors import NoUnlockKey, SettingError, StoreError
+from recovery.copies.manifest import Manifest
+from recovery.copies.taking import take_safety
+from recovery.errors import DamagedKeyFile, NoUnlockKey, SettingError, StoreError
+from recovery.node.ssh import Shell
 from recovery.onnode.archive import KEY
 from recovery.s3 import sealing
 from recovery.s3.sealing import seal
 from recovery.s3.site import Site
+from recovery.s3.store import Store
 from recovery.settings import Settings
 from recovery.swarm.key_file import UnlockKey
 from tests.unit import factories as make
@@ -41,6 +48,33 @@ def of(tmp_path: Path) -> Make:
 def test_each_recipient_can_read_a_kept_key(of: Make, bucket: Any, identity: Any) -> None:
     Escrow(of()).keep(unlock_key())
     assert Escrow(of(identity)).opening(key_file(unlock_key()), whose="it") == unlock_key()
+
+
+TORN = [b"", key_file(unlock_key())[:200], key_file(unlock_key()).replace(b": ", b":", 1)]
+
+
+@pytest.mark.parametrize("torn", TORN, ids=["empty", "cut", "garbled"])
+def test_a_torn_key_file_is_told_with_its_manager(of: Make, bucket: Any, torn: bytes) -> None:
+    Escrow(of()).keep(unlock_key())
+    with pytest.raises(DamagedKeyFile, match=r"^manager-a: (?s:.*)docker swarm leave(?s:.*)code: key-file-unreadable$"):
+        Escrow(of()).opening(torn, whose="manager-a")
+
+
+@pytest.mark.parametrize("torn", TORN, ids=["empty", "cut", "garbled"])
+def test_a_safety_copy_with_a_torn_key_file_is_stored_unsigned(
+    of: Make, bucket: Any, monkeypatch: pytest.MonkeyPatch, torn: bytes
+) -> None:
+    def take_leaderless(_: Any, sealed: Path, opening: Callable[[bytes], bytes], **__: Any) -> Manifest:
+        sealed.write_bytes(b"sealed")
+        assert opening(torn) == b"", "nobody signs it"
+        return replace(make.manifest(kind="safety"), signature=None)
+
+    Escrow(of()).keep(unlock_key())
+    monkeypatch.setattr(snapshot, "take_leaderless", take_leaderless)
+    node = of().managers[0]
+    copy, _ = take_safety(Store(of().backup.sites), of(), Shell(node, of().ssh))
+    assert bucket.Object(copy.key).get()["Body"].read() == b"sealed"
+    assert Catalog(of()).manifest(copy).signature is None
 
 
 def test_what_lies_in_s3_does_not_show_the_key(of: Make, bucket: Any) -> None:

@@ -82,6 +82,17 @@ def test_a_folder_that_is_not_there_is_told_of(monkeypatch: pytest.MonkeyPatch, 
         pass
 
 
+def test_a_machine_without_any_folder_for_temporary_files_is_told_of(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "gone"))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: [str(tmp_path / "gone")])
+    told = rf"using {tmp_path}/gone on this machine: No usable temporary directory(?s:.*)code: disk-failed"
+    with pytest.raises(LocalError, match=told), workspace.workspace():
+        pass
+
+
 def test_a_command_on_a_full_disk_ends_with_its_next_command(
     root: Path, bucket: Any, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

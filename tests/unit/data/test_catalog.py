@@ -7,13 +7,16 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from recovery.cli import metrics
 from recovery.cli.show import cluster as show
+from recovery.cli.show import data as show_data
 from recovery.cluster import Cluster
 from recovery.copies.catalog import Catalog
-from recovery.data.catalog import DataCatalog
-from recovery.errors import DamagedCopy, StoreError
+from recovery.data.catalog import DataCatalog, DataCopy
+from recovery.data.restore import choose
+from recovery.errors import DamagedCopy, Refused, StoreError, UnreadCopy
 from recovery.planning.diagnosis import diagnose
 from recovery.s3.site import Site
 from recovery.settings import Settings
@@ -108,3 +111,31 @@ def test_data_lie_where_they_are_as_long_as_their_manifest_says(bucket: Any, tmp
             bucket.meta.client.put_object(Bucket=where, Key=copy.key, Body=b"half")
         [(found, _)] = DataCatalog(Cluster(of)).manifests()
         assert found.sites == left
+
+
+@pytest.mark.parametrize(
+    "read",
+    [lambda catalog, copy, _: catalog.manifest(copy), lambda catalog, copy, to: catalog.download(copy, to, print)],
+    ids=["manifest", "archive"],
+)
+def test_data_whose_only_site_falls_silent_are_not_damaged_and_no_older_ones_are_restored(
+    bucket: Any, out: set[str], tmp_path: Path, read: Callable[[DataCatalog, DataCopy, Path], object]
+) -> None:
+    bucket.meta.client.create_bucket(Bucket="other")
+    of = make.settings(data=DATA, backup={**make.RAW["backup"], "second": {"bucket": "other"}})
+    put(of, tmp_path, 3 * DAY)
+    out.add("main")
+    new = put(of, tmp_path)
+    out.clear()
+    catalog = DataCatalog(Cluster(of))
+    out.add("second")
+    assert choose(catalog, "rows", None) == new
+    with pytest.raises(UnreadCopy, match=r"the second site is skipped: it cannot be reached(?s:.*)code: s3-silent$"):
+        read(catalog, new, tmp_path / "sealed")
+    console = Console(width=200)
+    with console.capture() as shown:
+        console.print(show_data.table(catalog.manifests(), make.NOW))
+    assert "unread" in shown.get()
+    assert "damaged" not in shown.get()
+    with pytest.raises(Refused, match=r"code: site-skipped$"):
+        catalog.store.require_whole("pruning data copies")

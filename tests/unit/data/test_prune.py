@@ -1,5 +1,7 @@
 """Copies of data are pruned."""
 
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,7 @@ def test_a_torn_copy_stands_in_for_none(bucket: Any, tmp_path: Path) -> None:
     assert DataCatalog(Cluster(of)).copies == (torn, good)
 
 
+@pytest.mark.usefixtures("took")
 def test_broken_uploads_go_when_they_are_old(bucket: Any, tmp_path: Path) -> None:
     of = ruled(graceHours=36)
     young, old, kept = put(of, tmp_path, DAY), put(of, tmp_path, 2 * DAY), put(of, tmp_path, 3 * DAY)
@@ -45,6 +48,42 @@ def test_broken_uploads_go_when_they_are_old(bucket: Any, tmp_path: Path) -> Non
         bucket.Object(copy.manifest_key).delete()
     assert prune(of) == [old]
     assert keys(bucket) == {young.key, kept.key, kept.manifest_key}
+
+
+def test_an_upload_that_took_days_is_young(bucket: Any, tmp_path: Path, took: dict[str, datetime]) -> None:
+    of = ruled(graceHours=36)
+    young, old, kept = (put(of, tmp_path, days * DAY) for days in (5, 6, 9))
+    for copy, ago in ((young, DAY), (old, 2 * DAY)):
+        bucket.Object(copy.manifest_key).delete()
+        took[copy.key] = make.NOW - ago
+    assert prune(of) == [old]
+    assert keys(bucket) == {young.key, kept.key, kept.manifest_key}
+
+
+@pytest.mark.usefixtures("took")
+def test_an_upload_that_becomes_a_copy_as_it_is_to_go_stays(
+    bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of = ruled(last=9)
+    old, broken = put(of, tmp_path, 2 * DAY), put(of, tmp_path, 3 * DAY)
+    manifest = bucket.Object(old.manifest_key).get()["Body"].read()
+    for copy in (old, broken):
+        bucket.Object(copy.manifest_key).delete()
+    agreed = pruning.DATA.look(Cluster(of), make.NOW)
+    assert [(decision.copy, decision.half, decision.keep) for decision in agreed] == [
+        (old, True, False),
+        (broken, True, False),
+    ]
+
+    def late(*given: Any) -> Any:
+        found = pruning.DATA.decided(*given)
+        bucket.put_object(Key=old.manifest_key, Body=manifest)
+        return found
+
+    slow = replace(pruning.DATA, decided=late)
+    done = slow.prune(Cluster(of), agreed, make.NOW, say=print)
+    assert [removal.decision.copy for removal in done] == [broken]
+    assert keys(bucket) == {old.key, old.manifest_key}
 
 
 def test_pruning_managers_leaves_data_alone_and_the_other_way_round(bucket: Any, tmp_path: Path) -> None:

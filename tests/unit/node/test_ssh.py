@@ -1,6 +1,7 @@
 """SSH to a server of the test's own: which faults are the connection's, the login's, and which this machine's."""
 
 import socket
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +31,7 @@ from recovery.node.door import door as entered
 from recovery.node.shell import ANSWER
 from recovery.node.ssh import Shell
 from recovery.node.ssh_keys import known_keys
+from recovery.survey.nodes import ask
 from recovery.swarm.machines import Node, Ssh
 from tests.unit.node.sshd import BUSY_SECONDS, MANY, NO_LOGIN, Door, serving
 
@@ -95,6 +97,21 @@ def test_a_full_disk_is_no_lost_connection(shell: Any, command: str) -> None:
 def test_a_file_that_is_not_there_is_no_lost_connection(shell: Any, tmp_path: Path, given: str) -> None:
     with shell() as opened, pytest.raises(LocalError, match="gone on this machine: No such file or directory"):
         opened.run(["echo"], **{given: tmp_path / "gone" if given == "stdin" else tmp_path / "gone" / "gone"})
+
+
+@pytest.mark.parametrize("folder", ["gone", "file", "long" * 25])
+def test_a_temporary_folder_that_cannot_be_used_is_no_silent_engine(
+    shell: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / ("long" * 25)).mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / folder))
+    told = rf"using {tmp_path}/{folder} on this machine: (?s:.*)code: disk-failed$"
+    with shell() as opened:
+        for _ in range(2):
+            with pytest.raises(LocalError, match=told):
+                ask(opened)
+    assert not list(tmp_path.rglob("requorum-*"))
 
 
 # One connection

@@ -253,3 +253,17 @@ def test_a_locked_key_signs_nothing(node: Path) -> None:
     folder = Path(copying.take(str(node / "root"), copying.HOT)["folder"])
     (folder / copying.KEY).write_bytes(key_file(unlock_key()))
     assert copying.seal(folder, ["age1"], make.manifest().to_dict(), b"")["signature"] is None
+
+
+@pytest.mark.parametrize("torn", [b"", key_file()[:200]], ids=["empty", "cut"])
+def test_a_torn_key_signs_no_safety_copy_and_ends_any_other(node: Path, torn: bytes) -> None:
+    does(node, "age", 'for file; do :; done; echo sealed > "${file%/*}/copy.tar.zst.age"')
+    for kind in ("safety", "hot"):
+        folder = Path(copying.take(str(node / "root"), copying.HOT)["folder"])
+        (folder / copying.KEY).write_bytes(torn)
+        document = make.manifest(kind=kind).to_dict()
+        if kind == "safety":
+            assert copying.seal(folder, ["age1"], document, b"")["signature"] is None
+        else:
+            with pytest.raises(subprocess.CalledProcessError):
+                copying.seal(folder, ["age1"], document, b"")

@@ -1,5 +1,6 @@
 """Backups: which copies are at fault, and what becomes of a manager whose engine was stopped for one."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from types import SimpleNamespace
@@ -257,3 +258,28 @@ def test_where_no_cold_copy_may_be_taken_the_hot_one_is_what_there_is(
     assert "manager-c is not back" in said[-1], "why, is said"
     assert isinstance(found["manager-c"].error, ProofFailed)
     assert found["manager-b"].manifest == proof(Verdict.PROVEN)
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("unprinted", [manager.name for manager in OF.managers])
+def test_it_ends_when_its_lines_cannot_be_printed(monkeypatch: pytest.MonkeyPatch, unprinted: str) -> None:
+    """As in `requorum copies take | head -1`."""
+    taken: list[str] = []
+
+    def take_from(_: object, __: object, node: Node, *, copied: Callable[[], None]) -> tuple[None, None, None]:
+        taken.append(node.name)
+        copied()
+        return None, None, None
+
+    def say(line: str) -> None:
+        if unprinted in line:
+            raise BrokenPipeError
+
+    monkeypatch.setattr(backup, "_order", lambda _: (list(OF.managers), OF.managers[-1].name))
+    monkeypatch.setattr(backup, "take_from", take_from)
+    monkeypatch.setattr(
+        Cluster, "catalog", lambda _: SimpleNamespace(store=SimpleNamespace(require_lock=list, notes=()))
+    )
+    with pytest.raises(BrokenPipeError):
+        list(backup.backup(Cluster(OF), say=say))
+    assert sorted(taken) == [manager.name for manager in OF.managers if manager.name != unprinted]

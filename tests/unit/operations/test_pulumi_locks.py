@@ -6,6 +6,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -20,30 +21,38 @@ from recovery.s3.lease import FREE
 from tests.unit import factories as make
 
 HELD = {"holder": "t", "by": "runner@runner-1 (process 7)", "doing": "recovery", "turn": 1}
+OLD = {"holder": "o", "by": "ops@desk (process 9)", "doing": "recovery", "turn": 3}
+"""What a holder left at a site that did not answer when it ended."""
 KEY = ".pulumi/locks/organization/requorum/lab/1.json"
+
+
+Found = Any
+"""A lease, or that of each site."""
 
 
 class Looks:
     """A store whose lease is looked at, and each time is the next of these."""
 
-    def __init__(self, *found: dict[str, Any] | bytes | None) -> None:
+    def __init__(self, *found: Found) -> None:
         self._found = iter(found)
 
-    def look(self, _: str) -> bytes | None:
+    def looks(self, _: str) -> Iterator[tuple[SimpleNamespace, bytes]]:
         found = next(self._found)
         if found == b"down":
             raise StoreSilent("asking", "it cannot be reached", remedy="start it")
-        return json.dumps(found).encode() if isinstance(found, dict) else found
+        for site, content in enumerate(found if isinstance(found, tuple) else (found,)):
+            if content is not None:
+                yield SimpleNamespace(name=site), json.dumps(content).encode() if isinstance(content, dict) else content
 
 
 class Half:
     """As much of a cluster as the lease needs."""
 
-    def __init__(self, *found: dict[str, Any] | bytes | None) -> None:
+    def __init__(self, *found: Found) -> None:
         self.store, self.settings = Looks(*found), make.settings()
 
 
-def half(*found: dict[str, Any] | bytes | None) -> Cluster:
+def half(*found: Found) -> Cluster:
     return cast(Cluster, Half(*found))
 
 
@@ -55,6 +64,9 @@ LEASES = [
     ((HELD, HELD | {"turn": 2}), Lease(LeaseState.RENEWED, "runner-1", HELD["by"])),  # type: ignore[arg-type]
     ((b"down",), Lease(LeaseState.UNKNOWN)),
     ((HELD, b"down"), Lease(LeaseState.UNKNOWN)),
+    (((None, HELD), (FREE, HELD)), Lease(LeaseState.RUN_OUT, "runner-1", HELD["by"])),  # type: ignore[arg-type]
+    (((OLD, HELD), (OLD, HELD | {"turn": 2})), Lease(LeaseState.RENEWED, "runner-1", HELD["by"])),  # type: ignore[arg-type]
+    (((FREE, FREE),), Lease(LeaseState.FREE)),
     ((b"garbled", b"garbled"), Lease(LeaseState.RUN_OUT, "", "another process")),
 ]
 

@@ -79,6 +79,20 @@ def test_a_step_is_written_before_its_effect_and_after_it(of: Settings, said: li
     assert "@" in after.who
 
 
+@pytest.mark.parametrize("at_first", [set(), {"main"}], ids=["when it ended", "when it began"])
+def test_the_end_of_a_step_is_read_although_the_main_site_was_silent_for_a_moment(
+    bucket: Any, out: set[str], said: list[str], at_first: set[str]
+) -> None:
+    bucket.meta.client.create_bucket(Bucket="other")
+    two = make.settings(backup={**make.RAW["backup"], "second": {"bucket": "other"}})
+    out.update(at_first)
+    with journal.step(Cluster(two), Action.FORCE, "manager-a", said.append):
+        out.symmetric_difference_update({"main"})
+    out.clear()
+    (entry,) = journal.read(Cluster(two))
+    assert entry.outcome == DONE
+
+
 def test_a_step_that_fails_says_why_and_still_fails(of: Settings, said: list[str]) -> None:
     error = EngineError("forcing a new cluster", "deadline exceeded", remedy="", node="manager-a")
     with pytest.raises(EngineError), journal.step(Cluster(of), Action.FORCE, "manager-a", said.append):

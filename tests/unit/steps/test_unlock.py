@@ -2,7 +2,7 @@
 
 import hashlib
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from requests.exceptions import ReadTimeout
 from recovery import waiting
 from recovery.cluster import Cluster
 from recovery.copies.escrow import Escrow
-from recovery.errors import ProofFailed
+from recovery.errors import DamagedKeyFile, ProofFailed
 from recovery.node import data_root
 from recovery.node.shell import Output
 from recovery.onnode.archive import KEY, OPENED
@@ -111,6 +111,20 @@ def test_a_swarm_that_was_not_autolocked_stays_so(root: Path, kept: list[str], m
     assert not kept
 
 
+@pytest.mark.parametrize("arrived", [0, 100])
+def test_a_key_file_stays_if_the_connection_is_lost_before_all_of_the_new_one_has_arrived(
+    root: Path, monkeypatch: pytest.MonkeyPatch, arrived: int
+) -> None:
+    before = (root / KEY).read_bytes()
+    whole = Here.run
+    monkeypatch.setattr(Here, "run", lambda shell, argv, *, stdin=b"": whole(shell, argv, stdin=stdin[:arrived]))
+    with pytest.raises(subprocess.CalledProcessError):
+        unlock.open_key_file(run(None), steps.open_key_file(A.name))
+    assert (root / KEY).read_bytes() == before
+    assert [file.name for file in (root / KEY).parent.iterdir()] == [Path(KEY).name], "no key is left beside it"
+    assert not (root / "swarm" / OPENED).exists()
+
+
 @pytest.mark.parametrize("locked", ["", OPENED])
 def test_a_copy_that_is_put_in_place_opened_is_marked_for_that(tmp_path: Path, locked: str) -> None:
     file = tmp_path / "swarm.requorum" / KEY
@@ -120,6 +134,27 @@ def test_a_copy_that_is_put_in_place_opened_is_marked_for_that(tmp_path: Path, l
     Here().run(argv, stdin=f"{hashlib.sha256(b'key').hexdigest()}  {KEY}\n".encode())
     assert (tmp_path / KEY).read_bytes() == b"key"
     assert (tmp_path / "swarm" / OPENED).exists() is bool(locked)
+
+
+@pytest.mark.parametrize("torn", [b"", key_file(UNLOCK)[:200]], ids=["empty", "cut"])
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda shell: unlock.require_key(Cluster(S), A),
+        lambda shell: unlock.start(Cluster(S), shell, say=print),
+        lambda shell: unlock.open_with(shell, SURVIVOR, lambda _: UNLOCK, say=print),
+        lambda shell: unlock.is_under(shell, UNLOCK),
+    ],
+    ids=["require_key", "start", "open_with", "is_under"],
+)
+def test_a_torn_key_file_is_told_with_its_manager(
+    root: Path, monkeypatch: pytest.MonkeyPatch, act: Callable[[Any], object], torn: bytes
+) -> None:
+    (root / KEY).write_bytes(torn)
+    monkeypatch.setattr(Cluster, "shell", Here)
+    with pytest.raises(DamagedKeyFile, match=r"^manager-a: (?s:.*)code: key-file-unreadable$"):
+        act(Here())
+    assert (root / KEY).read_bytes() == torn
 
 
 WAITS = [

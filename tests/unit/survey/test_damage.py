@@ -2,17 +2,26 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
+from pathlib import PurePosixPath
 from typing import Any, cast
 
 import pytest
 
+from recovery.copies import snapshot
+from recovery.copies.escrow import Escrow
+from recovery.copies.snapshot import Staged
 from recovery.node.program import PYTHON
 from recovery.node.shell import DATA_ROOT, Output
 from recovery.node.ssh import Shell
+from recovery.onnode.archive import UNREADABLE
 from recovery.survey.damage import LEAST_BYTES, examined
+from recovery.survey.survivors import tried
 from recovery.swarm.model import LocalState, NodeReport, Reach
 from tests.unit import factories as make
+from tests.unit.swarm.test_key_file import key_file, unlock_key
 
 A = make.settings().managers[0]
 PLENTY = 1 << 30
@@ -147,3 +156,17 @@ def test_a_disk_that_is_full_under_a_manager_that_works_is_not_told() -> None:
 
 def test_where_the_free_space_is_unknown_the_log_is_looked_at() -> None:
     assert look(FAILED, WRONG, None)[0] == "a wrong checksum"
+
+
+@pytest.mark.parametrize("torn", [b"", key_file(unlock_key())[:200]], ids=["empty", "cut"])
+def test_a_log_whose_key_file_is_torn_gives_nothing_back(
+    monkeypatch: pytest.MonkeyPatch, bucket: Any, torn: bytes
+) -> None:
+    of = make.settings()
+    copy = Staged(PurePosixPath("/copy"), make.manifest(kind="safety"), "", locked_key=torn or b"ENCRYPTED PRIVATE KEY")
+    monkeypatch.setattr(snapshot, "staged", lambda *_, **__: nullcontext(copy))
+    report = replace(make.leaderless(of.managers[0]), damage="record 7 is torn")
+    opening = partial(Escrow(of).opening, whose="manager-a")
+    found = tried(Shell(of.managers[0], of.ssh), report, opening)
+    assert found.position == UNREADABLE
+    assert found.damage.startswith("the content is not a key file. Its raft log cannot be read")

@@ -86,6 +86,29 @@ def test_a_word_is_kept_in_the_store_until_it_is_forgotten(bucket: Any) -> None:
     lost.withdraw(Cluster(S), A)
 
 
+@pytest.fixture
+def two(bucket: Any) -> Cluster:
+    bucket.meta.client.create_bucket(Bucket="other")
+    return Cluster(make.settings(backup={**make.RAW["backup"], "second": {"bucket": "other"}}))
+
+
+def test_a_word_that_was_given_again_while_a_site_was_silent_is_read(two: Cluster, out: set[str]) -> None:
+    lost.declare_lost(two, replace(WORD, when=make.NOW - timedelta(hours=5)))
+    out.add("main")
+    lost.declare_lost(two, WORD)
+    out.clear()
+    assert lost.read_declarations(two) == (WORD,)
+
+
+def test_a_word_about_a_machine_is_forgotten_at_whichever_site_it_is(two: Cluster, out: set[str]) -> None:
+    lost.declare_lost(two, replace(WORD, address="10.77.9.9"))
+    out.add("main")
+    lost.declare_lost(two, WORD)
+    out.clear()
+    lost.withdraw(two, replace(A, name="m1"))
+    assert lost.read_declarations(two) == ()
+
+
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"null", json.dumps({"node": "manager-a"}).encode()])
 def test_an_unreadable_word_is_none(bucket: Any, content: bytes) -> None:
     bucket.put_object(Key="requorum/lab/lost/manager-a.json", Body=content)

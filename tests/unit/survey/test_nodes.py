@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from types import SimpleNamespace
+from typing import Any, Self, cast
 
 import pytest
 
@@ -20,11 +21,14 @@ from recovery.errors import (
     SshRefused,
     TransportError,
 )
+from recovery.node import engine
 from recovery.node.connections import GENTLE
+from recovery.node.ssh import Shell
 from recovery.survey import hosts, lost
 from recovery.survey import nodes as survey_nodes
 from recovery.swarm.machines import Node
 from recovery.swarm.model import ACCESS_FAULTS, LocalState, NodeReport, Reach
+from recovery.swarm.peers import told_managers
 from recovery.swarm.presence import Presence
 from tests.unit import factories as make
 
@@ -278,3 +282,23 @@ def test_a_machine_that_accepts_the_connection_is_not_gone_whatever_the_driver_s
 def test_one_look_at_one_machine_waits_for_it_to_let_us_in(monkeypatch: pytest.MonkeyPatch) -> None:
     place(monkeypatch, ALL, login=5.0)
     assert survey_nodes.report(Cluster(S), C, Presence.UNKNOWN).reach is Reach.ANSWERS
+
+
+@pytest.mark.parametrize(
+    ("remote", "address"),
+    [
+        ("10.77.2.11:2377", "10.77.2.11"),
+        ("[fd00::2:11]:2377", "fd00::2:11"),
+        ("[fd00:0:0::2:0011]:2377", "fd00::2:11"),
+    ],
+)
+def test_the_managers_that_a_worker_knows_are_known_by_their_addresses(
+    monkeypatch: pytest.MonkeyPatch, remote: str, address: str
+) -> None:
+    """As manifests write them, so that a copy which another node made is not taken for the manager's."""
+    told = {"LocalNodeState": "active", "NodeID": "id-w1", "RemoteManagers": [{"Addr": remote, "NodeID": "id-b"}]}
+    info = {"ServerVersion": "28.5.2", "Swarm": told}
+    monkeypatch.setattr(engine, "Engine", lambda *_, **__: SimpleNamespace(info=lambda: info))
+    monkeypatch.setattr(survey_nodes, "_on_disk", lambda _, seen, *__: replace(seen, cluster_id=make.CLUSTER))
+    seen = survey_nodes.ask(cast("Shell", SimpleNamespace(node=W1)))
+    assert told_managers(make.survey([seen])) == {address: frozenset({"id-b"})}

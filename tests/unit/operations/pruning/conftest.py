@@ -1,37 +1,21 @@
 """Settings with rules, and an S3 server that took each copy when its name says."""
 
-import re
 from collections.abc import Callable
-from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from recovery import cli
-from recovery.copies.copy import TIME
-from recovery.s3.site import Listed, Site
 from recovery.settings import Settings
 from tests.unit import factories as make
 from tests.unit.operations.pruning.stored import ruled
 
 
 @pytest.fixture(autouse=True)
-def took(monkeypatch: pytest.MonkeyPatch) -> dict[str, datetime]:
-    """When S3 took an object, by key: at the time in its name where nothing is said here."""
-    said, real = dict[str, datetime](), Site.listed
-
-    def written(key: str, found: Listed) -> Listed:
-        named = re.search(r"\d{8}T\d{12}Z", key)
-        at = datetime.strptime(named[0], TIME).replace(tzinfo=UTC) if named else found.written
-        return replace(found, written=said.get(key, at))
-
-    def listed(site: Site, prefix: str) -> dict[str, Listed]:
-        return {key: written(key, found) for key, found in real(site, prefix).items()}
-
-    monkeypatch.setattr(Site, "listed", listed)
-    return said
+def _took(took: dict[str, datetime]) -> None:
+    """In each test here, S3 took what `took` says."""
 
 
 @pytest.fixture

@@ -37,6 +37,17 @@ def test_marks_are_written_read_and_released(of: Settings, bucket: Any, tmp_path
     assert keys(bucket) == set()
 
 
+def test_a_mark_that_was_given_again_while_a_site_was_silent_is_read(
+    two: Settings, bucket: Any, out: set[str], tmp_path: Path
+) -> None:
+    copy = put(two, tmp_path, DAY)
+    keep(Cluster(two), copy.name, "evidence", now=NOW - DAY, say=print)
+    out.add("main")
+    keep(Cluster(two), copy.name, "for the court", now=NOW, say=print)
+    out.clear()
+    assert [mark.reason for mark in keeps.read(Catalog(two)).values()] == ["for the court"]
+
+
 def test_only_a_copy_is_marked_and_only_a_mark_is_released(of: Settings, bucket: Any, tmp_path: Path) -> None:
     copy = put(of, tmp_path, DAY)
     with pytest.raises(NoUsableCopy, match="code: no-such-name"):

@@ -22,6 +22,11 @@ def run(*argv: object, check: bool = True) -> "subprocess.CompletedProcess[str]"
     return subprocess.run([str(word) for word in argv], check=check, capture_output=True, text=True)
 
 
+def idle(folder: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """An engine with a volume of that kind, and without a container."""
+    program(folder, monkeypatch, "docker", f'case "$*" in *" ps "*) ;; *) echo {kind};; esac')
+
+
 @pytest.fixture(params=list(TOOLS))
 def kind(request: pytest.FixtureRequest) -> str:
     missing = [tool for tool in (*TOOLS[request.param], "losetup", "mount") if not shutil.which(tool)]
@@ -33,7 +38,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def device(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A loop device with a file system that holds one file, and whose magic number is gone."""
-    program(tmp_path, monkeypatch, "docker", f'case "$*" in *" ps "*) ;; *) echo {kind};; esac')
+    idle(tmp_path, monkeypatch, kind)
     image = tmp_path / "image"
     with image.open("wb") as file:
         file.truncate(SIZE[kind])
@@ -89,7 +94,7 @@ def _refused(device: str) -> None:
 
 
 def test_a_volume_of_another_kind_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    program(tmp_path, monkeypatch, "docker", "echo nfs")
+    idle(tmp_path, monkeypatch, "nfs")
     done = repair("/dev/none")
     assert (done.returncode, "no file system of ext or xfs" in done.stderr) == (1, True)
 

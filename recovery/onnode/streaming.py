@@ -79,8 +79,7 @@ def give(request: Mapping[str, Any], content: BinaryIO) -> dict[str, Any]:
             with volume.aside(request["volume"], folder) as place:
                 with running(volume.unpack(place / volume.NEW), stdin=subprocess.PIPE) as writing:
                     _give(request, content, writing)
-                volume.kill_users(request["volume"])
-                volume.replace(folder, place)
+                volume.exchange(request["volume"], folder, place)
         else:
             mark = uuid4().hex
             with running(
@@ -123,7 +122,7 @@ def _reader(request: Mapping[str, Any], mark: str) -> Iterator[Process]:
 def _folder(request: Mapping[str, Any]) -> Path:
     try:
         return volume.folder(request["container"], request["volume"])
-    except volume.Missing as error:
+    except volume.Unusable as error:
         raise Failed(str(error)) from None
 
 

@@ -19,21 +19,32 @@ FINE = (0, 1)
 KEPT = ("--sparse", "--numeric-owner", "--xattrs", "--acls")
 
 
-class Missing(Exception):
-    """The container does not mount the volume."""
+class Unusable(Exception):
+    """The container does not mount the volume, or its files end with the container."""
 
 
 def folder(container: str, name: str) -> Path:
-    """Return the folder on the node of a volume that the container mounts. Raises: Missing; OSError."""
+    """Return the folder on the node of a volume that the container mounts. Raises: Unusable; OSError."""
     argv = [*DOCKER, "inspect", "--format", "{{json .Mounts}}", container]
     done = subprocess.run(argv, capture_output=True)
     if done.returncode:
-        raise Missing(done.stderr.decode(errors="replace").strip())
+        raise Unusable(done.stderr.decode(errors="replace").strip())
     mounts = {mount["Name"]: mount["Source"] for mount in json.loads(done.stdout) if mount["Type"] == "volume"}
     if name not in mounts:
         known = f"of the volumes {', '.join(sorted(mounts))} only" if mounts else "of no volume"
-        raise Missing(f"its container makes use {known}, not of {name}")
-    return Path(mounts[name])
+        raise Unusable(f"its container makes use {known}, not of {name}")
+    found = Path(mounts[name])
+    if in_memory(found):
+        raise Unusable(f"its volume {name} lies in memory (tmpfs), and is empty after each restart of its container")
+    return found
+
+
+def in_memory(place: Path) -> bool:
+    """Whether a file system of memory is mounted there, whose files are gone when it is unmounted. Raises: OSError."""
+    if not os.path.ismount(place):
+        return False
+    done = subprocess.run(["stat", "-f", "-c", "%T", str(place)], capture_output=True, text=True)
+    return done.stdout.strip() in ("tmpfs", "ramfs")
 
 
 def pack(source: Path) -> list[str]:
@@ -84,8 +95,21 @@ def kill_users(name: str) -> None:
         subprocess.run([*DOCKER, "kill", *running], check=False, capture_output=True)  # one may have ended
 
 
-def replace(target: Path, place: Path) -> None:
-    """Replace all files of the volume with those that wait in ``place``. Raises: OSError."""
+def exchange(name: str, target: Path, place: Path) -> None:
+    """Replace all files of the volume with those that wait in ``place``, and let swarm start its tasks again with them.
+
+    A file system of its own is unmounted when its last container ends. Its users are paused, so they are killed last.
+    Raises: CalledProcessError; OSError.
+    """
+    if place == target:
+        _replace(target, place)
+        kill_users(name)
+    else:
+        kill_users(name)
+        _replace(target, place)
+
+
+def _replace(target: Path, place: Path) -> None:
     new, old = place / NEW, place / OLD
     shutil.rmtree(old, ignore_errors=True)
     old.mkdir(mode=0o700)
@@ -97,3 +121,4 @@ def replace(target: Path, place: Path) -> None:
     os.chown(target, owner.st_uid, owner.st_gid)
     target.chmod(owner.st_mode & 0o7777)
     shutil.rmtree(old)
+    new.rmdir()

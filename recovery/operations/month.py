@@ -100,8 +100,9 @@ def summary(known: Records, text: str, now: datetime) -> dict[str, Any]:
 
 
 def _history(cluster: Cluster, names: Iterable[str], now: datetime) -> History:
-    """What a manager told under its names. Raises: StoreError."""
-    told = (read(cluster.store.look(cluster.settings.keys.history(name)) or b"") for name in names)
+    """What a manager told under its names, at every site. Raises: StoreError."""
+    keys = (cluster.settings.keys.history(name) for name in names)
+    told = (read(content) for key in keys for _, content in cluster.store.looks(key))
     return reduce(History.joined, told, History()).until(int(now.timestamp()))
 
 

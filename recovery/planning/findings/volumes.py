@@ -45,6 +45,8 @@ SIZE = re.compile(r"(^|,)size=(\d+)([kmgKMG]?)(?=,|$)")
 QUOTA = re.compile(r"(\d+)([kmgtKMGT]?i?[bB]?)")
 NAME = re.compile(r"[a-zA-Z0-9][\w.-]*")
 OPTION = re.compile(r"[\w./:,=@%+-]*")
+MEMORY = "tmpfs"
+"""The type of a volume that is a file system of memory. Only such a one has a size as an option of its mount (tmpfs(5))."""
 GROWTH = 2
 """A volume that is made again is so many times as large."""
 
@@ -69,7 +71,8 @@ def judge(
     for seen in looks:
         for disk in seen.looked.disks if seen.looked else ():
             if disk.volume and is_low(disk.size, disk.free):
-                wanted = _larger(settings, swarm, disk, survey.told.get(seen.node, "")) if opens and leader else None
+                node_id = survey.told.get(seen.node, "")
+                wanted = _larger(settings, swarm, disk, node_id, opens=opens) if leader else None
                 yield _full(leader, seen.node, disk, wanted)
 
 
@@ -110,8 +113,9 @@ class _Wanted:
 
     options: tuple[str, ...]
     size: str
-    service: ServiceSeen
+    service: str
     data: str
+    """Its name in `requorum:data`; empty if the volume lies in memory, so that it is empty after each restart anyway."""
 
 
 def _full(leader: str, node: str, disk: Disk, wanted: _Wanted | None) -> Finding:
@@ -127,52 +131,55 @@ def _full(leader: str, node: str, disk: Disk, wanted: _Wanted | None) -> Finding
     return Finding(node, trouble, tuple(proposals), Kind.VOLUME_FULL, options, Weight.URGENT, disk.volume)
 
 
-def _larger(settings: "Settings", swarm: SwarmSeen | None, disk: Disk, node_id: str) -> _Wanted | None:
+def _larger(settings: "Settings", swarm: SwarmSeen | None, disk: Disk, node_id: str, *, opens: bool) -> _Wanted | None:
     """How to make the volume again; None if its size is no option, or if no copy of its data could give it back.
 
     Its only task must run on that node: another node's volume of the same name has other data.
     """
     grown = _grown(disk.options)
     named = next((name for name, data in settings.data.items() if data.volume == disk.volume), None)
-    if (
-        grown is None
-        or named is None
-        or not all(OPTION.fullmatch(one) for pair in disk.options.items() for one in pair)
-    ):
+    if grown is None or named is None or not NAME.fullmatch(disk.volume):
+        return None
+    if not all(OPTION.fullmatch(one) for pair in disk.options.items() for one in pair):
         return None
     services = {one.name: one for one in swarm.services} if swarm else {}
     service = services.get(settings.data[named].service)
-    if service is None or service.replicas != 1 or service.runs_on != (node_id,) or not NAME.fullmatch(disk.volume):
+    if service is None or service.replicas != 1 or service.runs_on != (node_id,):
         return None
     larger, given = grown
     options = tuple(word for key, value in sorted(given.items()) for word in ("--opt", f"{key}={value}"))
-    return _Wanted(options, larger, service, named)
+    if disk.options.get("type") == MEMORY:
+        return _Wanted(options, larger, service.name, "")
+    return _Wanted(options, larger, service.name, named) if opens else None
 
 
 def _grown(options: Mapping[str, str]) -> tuple[str, Mapping[str, str]] | None:
-    """The larger size, and the options with it: a quota of the engine's (moby, volume/local), or an option of the mount."""
+    """The larger size, and the options with it: a quota of the engine's (moby, volume/local), or memory's own option."""
     if quota := QUOTA.fullmatch(options.get("size", "")):
         larger = f"{int(quota[1]) * GROWTH}{quota[2]}"
         return larger, {**options, "size": larger}
-    if size := SIZE.search(options.get("o", "")):
+    size = SIZE.search(options.get("o", ""))
+    if size and options.get("type") == MEMORY:
         larger = f"{int(size[2]) * GROWTH}{size[3]}"
         return larger, {**options, "o": SIZE.sub(rf"\g<1>size={larger}", options["o"])}
     return None
 
 
 def _again(leader: str, node: str, volume: str, wanted: _Wanted) -> Proposal:
-    name = wanted.service.name
-    effect = (
-        f"copies the data to S3, makes the volume again with size={wanted.size} while {name} has no task, and gives the data back. "
-        f"What {name} writes after the copy was begun is lost: let nobody write to it meanwhile. If a command fails, the copy stays in S3"
-    )
-    return on_node(
-        Remedy.VOLUME,
-        effect,
-        Run("", ("requorum", "data", "take", wanted.data)),
+    name = wanted.service
+    made = f"makes the volume again with size={wanted.size} while {name} has no task"
+    again = (
         Run(leader, ("docker", "service", "scale", f"{name}=0")),
         Run(node, ("sh", "-c", REMOVE, "remove", volume)),
         Run(node, ("docker", "volume", "create", *wanted.options, volume)),
         Run(leader, ("docker", "service", "scale", f"{name}=1")),
-        Run("", ("requorum", "data", "restore", wanted.data)),
     )
+    if not wanted.data:
+        effect = f"{made}. The volume lies in memory: it is empty afterwards, as after each restart of {name}"
+        return on_node(Remedy.VOLUME, effect, *again)
+    effect = (
+        f"copies the data to S3, {made}, and gives the data back. What {name} writes after the copy was begun is lost: "
+        "let nobody write to it meanwhile. If a command fails, the copy stays in S3"
+    )
+    take, restore = (Run("", ("requorum", "data", verb, wanted.data)) for verb in ("take", "restore"))
+    return on_node(Remedy.VOLUME, effect, take, *again, restore)

@@ -279,15 +279,47 @@ def test_what_a_broken_off_restore_left_is_no_part_of_a_copy(node: Path) -> None
     assert [entry.name for entry in node.parent.iterdir()] == [volume.FILES]
 
 
-def test_users_of_a_volume_with_its_own_file_system_are_paused(
-    node: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def mounted(node: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The volume is a file system of its own, which is unmounted when its last user ends, and what is mounted there."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "none", disk], check=True)
+    try:
+        subprocess.run(["mount", "--bind", disk, node], check=True)
+        docker = tmp_path / "bin" / "docker"
+        docker.write_text(
+            DOCKER.replace('kill) echo "$@" > "$KILLED" ;;', f'kill) echo "$@" > "$KILLED"; umount {node} ;;')
+        )
+        yield disk
+    finally:
+        subprocess.run(["umount", "--lazy", node], check=False, capture_output=True)
+        subprocess.run(["umount", "--lazy", disk], check=False)
+
+
+def test_a_volume_with_its_own_file_system_has_the_files_when_its_paused_users_are_killed(
+    node: Path, mounted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(os.path, "ismount", lambda path: path == node)
+    monkeypatch.setattr(volume, "in_memory", lambda _: False)
     (node / "rows").write_text("one")
     asked = given(volume="rows")
     _, tar = taken(asked)
     (node / "rows").write_text("two")
+    (node / "stranger").write_text("new")
     give(asked, zstd.compress(tar), tar)
-    assert [entry.name for entry in node.iterdir()] == ["rows"]
-    assert (node / "rows").read_text() == "one"
+    assert [entry.name for entry in node.iterdir()] == [], "it is not mounted any more"
+    assert [entry.name for entry in mounted.iterdir()] == ["rows"]
+    assert (mounted / "rows").read_text() == "one"
     assert (tmp_path / "killed.paused").read_text() == "pause one two\nunpause one two\n"
+
+
+def test_a_volume_in_memory_is_neither_copied_nor_given_back(node: Path, mounted: Path) -> None:
+    (node / "rows").write_text("one")
+    asked = given(volume="rows")
+    with pytest.raises(Failed, match="rows lies in memory"):
+        take(asked, BytesIO())
+    with pytest.raises(Failed, match="rows lies in memory"):
+        give(asked, b"", b"")
+    assert (mounted / "rows").read_text() == "one"

@@ -61,30 +61,37 @@ MOVED = SwarmSeen((ServiceSeen("1", "db", 1, runs_on=("id-worker-2",)),))
 
 
 def test_a_full_volume_is_copied_made_again_and_given_its_data_back() -> None:
-    found = only(
-        look("manager-a", swarm=RUNS),
-        look("worker-1", disks=(full(type="tmpfs", device="tmpfs", o="size=8m,uid=5"),)),
-        of=DATA,
-    )
+    found = only(look("manager-a", swarm=RUNS), look("worker-1", disks=(full(size="10G"),)), of=DATA)
     assert found.name == "volume-full@worker-1:rows"
     assert [(run.node, run.text) for run in found.proposals[0].runs if "sh" not in run.argv] == [
         ("", "requorum data take orders"),
         ("manager-a", "docker service scale db=0"),
-        ("worker-1", "docker volume create --opt device=tmpfs --opt o=size=16m,uid=5 --opt type=tmpfs rows"),
+        ("worker-1", "docker volume create --opt size=20G rows"),
         ("manager-a", "docker service scale db=1"),
         ("", "requorum data restore orders"),
+    ]
+
+
+def test_a_full_volume_of_memory_is_made_larger_and_said_to_be_empty() -> None:
+    memory = full(type="tmpfs", device="tmpfs", o="size=8m,uid=5")
+    found = only(look("manager-a", swarm=RUNS), look("worker-1", disks=(memory,)), of=DATA)
+    assert "it is empty afterwards" in found.proposals[0].effect
+    assert [(run.node, run.text) for run in found.proposals[0].runs if "sh" not in run.argv] == [
+        ("manager-a", "docker service scale db=0"),
+        ("worker-1", "docker volume create --opt device=tmpfs --opt o=size=16m,uid=5 --opt type=tmpfs rows"),
+        ("manager-a", "docker service scale db=1"),
     ]
 
 
 @pytest.mark.parametrize(
     ("swarm", "disk", "of"),
     [
-        (RUNS, full(o="size=8m"), make.settings()),
-        (RUNS, full(o="noatime"), DATA),
-        (RUNS, full(o="size=8m", device="$(reboot)"), DATA),
-        (SwarmSeen((ServiceSeen("1", "db", 2, runs_on=("id-worker-1",)),)), full(o="size=8m"), DATA),
-        (SwarmSeen(), full(o="size=8m"), DATA),
-        (MOVED, full(o="size=8m"), DATA),
+        (RUNS, full(size="8m"), make.settings()),
+        (RUNS, full(o="size=8m", type="nfs", device=":/rows"), DATA),
+        (RUNS, full(size="8m", device="$(reboot)"), DATA),
+        (SwarmSeen((ServiceSeen("1", "db", 2, runs_on=("id-worker-1",)),)), full(size="8m"), DATA),
+        (SwarmSeen(), full(size="8m"), DATA),
+        (MOVED, full(size="8m"), DATA),
     ],
     ids=["no data is named", "no size", "no option", "two tasks", "no service", "the service runs on another node"],
 )
@@ -95,7 +102,7 @@ def test_a_volume_that_cannot_be_made_again_from_a_copy_is_left_to_a_person(swar
 
 
 def test_without_an_identity_here_no_volume_is_removed() -> None:
-    looks = look("manager-a", swarm=RUNS), look("worker-1", disks=(full(o="size=8m"),))
+    looks = look("manager-a", swarm=RUNS), look("worker-1", disks=(full(size="8m"),))
     assert only(*looks, of=DATA).fix
     assert only(*looks, of=DATA, known=()).fix is None
 

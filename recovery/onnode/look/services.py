@@ -2,7 +2,7 @@
 
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -114,8 +114,8 @@ def _waits(task: Mapping[str, Any]) -> str:
 
 def _age(task: Mapping[str, Any]) -> float:
     # nanoseconds are more than fromisoformat of older versions takes
-    at = datetime.fromisoformat(str(_status(task).get("Timestamp"))[:19]).replace(tzinfo=UTC)
-    return max(0.0, (datetime.now(UTC) - at).total_seconds())
+    at = datetime.fromisoformat(str(_status(task).get("Timestamp"))[:19]).replace(tzinfo=timezone.utc)
+    return max(0.0, (datetime.now(timezone.utc) - at).total_seconds())
 
 
 def _failure(task: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mypy import api as mypy
 
 from recovery.node import program
 from recovery.node.reported import FORMS
@@ -14,6 +15,7 @@ from recovery.onnode import __main__ as onnode
 from recovery.onnode import api, confined, copying, sandbox
 from recovery.onnode.archive import Unfit
 from recovery.swarm import records
+from tests.layers import ROOT
 
 
 def run(*arguments: str, stdin: bytes = b"") -> "subprocess.CompletedProcess[bytes]":
@@ -26,6 +28,13 @@ def run(*arguments: str, stdin: bytes = b"") -> "subprocess.CompletedProcess[byt
 def test_it_starts_without_any_package() -> None:
     done = run("nothing like a verb")
     assert b"ValueError: nothing like a verb" in done.stderr
+
+
+def test_it_is_typed_for_the_oldest_python_of_a_node() -> None:
+    """docs/limits.md promises Python 3.10. What the standard library got later fails when a module is imported."""
+    files = [str(ROOT / "recovery" / f"{name}.py") for name in program.MODULES]
+    told, faults, status = mypy.run(["--python-version", "3.10", "--config-file", str(ROOT / "pyproject.toml"), *files])
+    assert status == 0, told + faults
 
 
 def test_it_looks_without_any_package() -> None:

@@ -36,8 +36,8 @@ class GitHub:
         self.api.call("PATCH", f"{self._root}/issues/comments/{comment}", {"body": body})
 
     def issues(self) -> list[Note]:
-        """The open issues. GitHub lists pull requests among them."""
-        found = self.api.every(f"{self._root}/issues", state="open", type="issues")
+        """The open issues. Pull requests are listed among them. (`type` has another meaning on GitHub than on Gitea.)"""
+        found = self.api.every(f"{self._root}/issues", state="open")
         return [_note(one, "number") for one in found if not one.get("pull_request")]
 
     def open_issue(self, title: str, body: str) -> Note:

@@ -171,11 +171,19 @@ def of_branch(forge: FakeForge, query: dict[str, str]) -> list[Json]:
     return [merge_request(one) for one in forge.requests() if one["branch"] == query["source_branch"]]
 
 
+def of_type(one: Json, query: dict[str, str]) -> bool:
+    """As GitHub: `type` is the name of an issue's type, which the organization makes. Requorum's issues have none."""
+    return query.get("type", "none") in ("none", one.get("type"))
+
+
 R, P = r"/repos/acme/swarm", r"/projects/acme%2Fswarm"
 GITHUB: tuple[tuple[str, Callable[..., Json]], ...] = (
     (rf"(?:GET|POST) {R}/issues/(\d+)/comments", lambda f, p, q, b: noted(f, p[0], b)),
     (rf"PATCH {R}/issues/comments/(\d+)", lambda f, p, q, b: f.comments[int(p[0])].update(b)),
-    (rf"GET {R}/issues", lambda f, p, q, b: [shown(one) for one in f.items.values() if one["open"]]),
+    (
+        rf"GET {R}/issues",
+        lambda f, p, q, b: [shown(one) for one in f.items.values() if one["open"] and of_type(one, q)],
+    ),
     (rf"POST {R}/issues", lambda f, p, q, b: shown(f.open(b["title"], b["body"]))),
     (rf"GET {R}/pulls", lambda f, p, q, b: [shown(one) for one in f.requests()]),
     (rf"POST {R}/pulls", lambda f, p, q, b: shown(f.open(b["title"], b["body"], b["head"]))),

@@ -86,6 +86,14 @@ def test_one_issue_is_opened_edited_and_closed_and_a_later_loss_gets_another(ser
     assert len(server.issues(open_only=False)) == 3
 
 
+def test_a_request_is_no_issue(server: FakeForge, forge: Forge) -> None:
+    forge.make_branch("topic")
+    forge.open_request("topic", "a request", MARK)
+    assert forge.issues() == []
+    publish.issue(forge, MARK, "lost", MARK)
+    assert [one.title for one in forge.issues()] == ["lost"]
+
+
 def test_a_request_is_opened_edited_and_withdrawn(server: FakeForge, forge: Forge) -> None:
     publish.request(forge, CHANGE)
     assert server.files[CHANGE.branch][PATH] == "new"

@@ -153,7 +153,7 @@ class Watcher:
             known = notify.went_well(cluster, Subject.WATCH, WELL, say=say)
         elif act in (Act.SAY, Act.ASK):
             if act is Act.ASK:
-                lines = question(look.now, look.decision.why, watch.copied_at(cluster))
+                lines = question(look.now, look.decision.why, watch.copied_at(cluster), command(look.now))
                 headline = f"consent needed: {headline}"
                 consents.ask(cluster, Question(look.seen.plan.id, lines, self._means.now(), operator()))
                 say(f"next: {command(look.now)}")

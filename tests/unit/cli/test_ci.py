@@ -1,18 +1,24 @@
 """The jobs of a pipeline on the fake swarm, with a forge as a real server, and a program in place of pulumi."""
 
 import json
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from recovery.cli import console
+from recovery.cli import ci_watch, console
 from recovery.cluster import Cluster
 from recovery.errors import SettingError
+from recovery.operations import notify
 from recovery.operations.assess import assess
 from recovery.pipeline.consent_line import consented
+from recovery.planning.diagnosis import Kind
+from recovery.planning.plan import Plan
+from recovery.settings.notify import Notify
 from tests.fake.cases import Case, Scene
 from tests.fake.forge import FakeForge
-from tests.unit.cli.jobs import ALL, FILE, HELD, NOBODY, ONE, PATH
+from tests.unit.cli.jobs import ALL, FILE, HELD, NOBODY, ONE, OUTSIDE, PATH
 
 
 def plan_id(scene: Scene) -> str:
@@ -225,10 +231,72 @@ def test_without_a_token_the_work_is_done_and_the_exit_status_says_so(stage: Any
 
 def test_outside_a_forge_it_prints(stage: Any, forge: FakeForge) -> None:
     _, project = stage(Case(3, ONE))
-    done = project.job("watch", GITHUB_ACTIONS="", GITHUB_STEP_SUMMARY="", GITHUB_OUTPUT="")
+    done = project.job("watch", **OUTSIDE)
     assert done.exit_code == 3
     assert "2 of 3 managers" in done.stdout
     assert forge.calls == []
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """Title and text of each notification."""
+    made: list[tuple[str, str]] = []
+
+    class Services:
+        def notify(self, title: str, body: str, **_: Any) -> bool:
+            made.append((title.removeprefix("swarm lab: "), body))
+            return True
+
+    monkeypatch.setattr(notify, "_services", lambda _: Services())
+    return made
+
+
+def notifying(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stack file of the stage names services."""
+    inner, named = console._settings, Notify(urlsFile=Path("urls"))  # type: ignore[call-arg]
+    monkeypatch.setattr(console, "_settings", lambda *given: inner(*given).model_copy(update={"notify": named}))
+
+
+def test_outside_a_forge_a_lost_quorum_is_notified_once_with_how_to_consent(
+    stage: Any, told: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `pipelines/timer`, which runs these three each few minutes."""
+    scene, project = stage(Case(3, ALL))
+    notifying(monkeypatch)
+    for _ in range(2):
+        assert [project.job(word, **OUTSIDE).exit_code for word in ("recover", "watch", "up")] == [0, 4, 4]
+    assert [title for title, _ in told] == ["consent needed: all lost"]
+    ours = plan_id(scene)
+    consent = f"to consent: commit the line requorum:recover: {ours}, or run: pulumi up --config recover={ours}"
+    assert consent in told[0][1].splitlines()
+
+
+def test_outside_a_forge_what_is_not_healed_and_its_end_are_notified_once(
+    stage: Any, told: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, project = stage(Case(3, ONE))
+    notifying(monkeypatch)
+    for words in (("watch", "--heal"), ("watch",), ("watch",)):
+        assert project.job(*words, **OUTSIDE, PULUMI_STATUS="255").exit_code in (1, 3)
+    assert [title for title, _ in told] == ["2 of 3 managers"]
+    assert "healing failed" in told[0][1]
+
+    seen, healthy = ci_watch.watch.seen, {"kind": Kind.HEALTHY, "plan": Plan(Kind.HEALTHY), "well": True}
+    with monkeypatch.context() as patch:
+        patch.setattr(ci_watch.watch, "seen", lambda *given: replace(seen(*given), **healthy))
+        for _ in range(2):
+            project.job("watch", **OUTSIDE)
+    assert [title for title, _ in told[1:]] == ["watch recovered"]
+
+
+@pytest.mark.parametrize("token", ["t0ken", ""])
+def test_in_a_forge_its_issue_and_no_notification_tells(
+    stage: Any, told: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    _, project = stage(Case(3, ALL))
+    notifying(monkeypatch)
+    assert project.job("watch", GITHUB_TOKEN=token).exit_code == (4 if token else 6)
+    assert told == []
 
 
 def test_two_watchers_heal_once(stage: Any, forge: FakeForge) -> None:

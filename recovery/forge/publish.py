@@ -51,18 +51,20 @@ class Change:
 
 
 def request(forge: Forge, change: Change) -> Note:
-    """Ask people to merge the change, or bring the request that is open up to it. Raises: ForgeError."""
+    """Ask people to merge the change, or bring the request that is open up to it. Raises: ForgeError.
+
+    The forge may fail between two calls. So an open request shows the new title and text before it has the new file: what is
+    merged meanwhile is the old change, which is refused if it no longer fits. People never merge one that they could not read.
+    """
     known = next(iter(forge.requests(change.branch)), None)
     if known is None:  # what an earlier request left there would be merged with it
         forge.drop_branch(change.branch)
         forge.make_branch(change.branch)
+    elif (known.title, known.body) != (change.title, change.body):
+        forge.edit_request(known.key, change.title, change.body)
     if forge.read(change.branch, change.path) != change.text:
         forge.write(change.branch, change.path, change.text, change.title)
-    if known is None:
-        return forge.open_request(change.branch, change.title, change.body)
-    if (known.title, known.body) != (change.title, change.body):
-        forge.edit_request(known.key, change.title, change.body)
-    return known
+    return known or forge.open_request(change.branch, change.title, change.body)
 
 
 def withdraw(forge: Forge, branch: str) -> bool:

@@ -1,5 +1,6 @@
 """Each forge by its own API, against a real HTTP server: one comment, one issue and one request, whatever comes between."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -104,6 +105,24 @@ def test_a_request_is_opened_edited_and_withdrawn(server: FakeForge, forge: Forg
     assert publish.withdraw(forge, CHANGE.branch)
     assert not publish.withdraw(forge, CHANGE.branch)
     assert (server.requests(), list(server.files)) == ([], ["main"])
+
+
+@pytest.mark.parametrize("edit", [True, False], ids=["title and text", "the file"])
+def test_a_request_whose_edit_fails_never_has_a_change_that_it_does_not_show(
+    server: FakeForge, forge: Forge, edit: bool
+) -> None:
+    publish.request(forge, CHANGE)
+    server.fault = lambda method, path: (
+        (422, {}) if method in ("PATCH", "PUT") and edit == bool(re.search(r"/(pulls|merge_requests)/", path)) else None
+    )
+    newer = Change(CHANGE.branch, PATH, "newer", "Recover by another plan", "why")
+    with pytest.raises(ForgeError):
+        publish.request(forge, newer)
+    (shown,), merged = server.requests(), server.files[CHANGE.branch][PATH]
+    assert (shown["title"], merged) == ("Recover" if edit else "Recover by another plan", "new")
+    server.fault = lambda *_: None
+    publish.request(forge, newer)
+    assert (shown["title"], server.files[CHANGE.branch][PATH]) == ("Recover by another plan", "newer")
 
 
 def test_what_an_earlier_request_left_on_the_branch_is_not_merged_with_the_next(

@@ -238,7 +238,7 @@ def serving(forge: FakeForge) -> Iterator[FakeForge]:
                 return 404, {"message": "Not Found"}, {}
             except Wrong:
                 return 422, {"message": "Validation Failed"}, {}
-            if isinstance(found, list):
+            if isinstance(found, list) and "page" in query:
                 first = (int(query["page"]) - 1) * forge.page
                 found = found[first : first + forge.page]
             return 200, found, {}

@@ -1,7 +1,7 @@
 """Each forge by its own API, against a real HTTP server: one comment, one issue and one request, whatever comes between."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -157,6 +157,51 @@ def test_a_refusal_has_its_code(
         forge.open_issue("title", "body")
     assert (error.value.code, error.value.status) == (code, status)
     assert server.token not in str(error.value)
+
+
+CHANGES: list[Callable[[Forge], Any]] = [
+    lambda forge: forge.add_comment(7, "text"),
+    lambda forge: forge.edit_comment(7, 1000, "text"),
+    lambda forge: forge.open_issue("title", "text"),
+    lambda forge: forge.edit_issue(1, "title", "text"),
+    lambda forge: forge.close_issue(1, "why"),
+    lambda forge: forge.open_request("branch", "title", "text"),
+    lambda forge: forge.drop_branch("branch"),
+]
+
+
+@pytest.mark.parametrize("status", [302, 308])
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_redirect_of_a_change_is_no_success(
+    server: FakeForge, forge: Forge, change: Callable[[Forge], Any], status: int
+) -> None:
+    """As of a server that wants https, or of a repository that has another name now."""
+    server.fault = lambda *_: (status, {"Location": "https://forge.example/api?key=hidden"})
+    with pytest.raises(ForgeError) as error:
+        change(forge)
+    assert (error.value.code, error.value.status) == ("forge-failed", status)
+    assert "points to https://forge.example/api\n" in str(error.value)
+
+
+READS: list[Callable[[Forge], Any]] = [
+    lambda forge: forge.comments(7),
+    lambda forge: forge.issues(),
+    lambda forge: forge.open_issue("title", "text"),
+    lambda forge: forge.requests("branch"),
+    lambda forge: forge.open_request("branch", "title", "text"),
+    lambda forge: forge.read("main", PATH),
+]
+
+
+@pytest.mark.parametrize("answer", [None, {"message": "hello"}, [1], [{}], {"content": "no base64"}])
+@pytest.mark.parametrize("read", READS)
+def test_an_answer_of_another_form_is_an_error_of_the_forge(
+    server: FakeForge, forge: Forge, read: Callable[[Forge], Any], answer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "answer", lambda *_: answer)
+    with pytest.raises(ForgeError) as error:
+        read(forge)
+    assert error.value.code == "forge-failed"
 
 
 def test_a_busy_forge_is_asked_again_but_nothing_is_posted_twice(server: FakeForge, forge: Forge) -> None:

@@ -97,6 +97,15 @@ class Api:
                 return None
             raise
 
+    def permitted(self, read: Callable[[Any], T], path: str) -> T | None:
+        """What ``read`` makes of the answer to GET, or None if the forge does not let this token ask. Raises: ForgeError."""
+        try:
+            return self.read(read, "GET", path)
+        except ForgeError as error:
+            if error.code == "forge-denied":
+                return None
+            raise
+
     def _doing(self, method: str, path: str) -> str:
         return f"asking {self.url} to {method} {path}"
 

@@ -2,6 +2,7 @@
 
 from base64 import b64decode, b64encode
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
@@ -23,6 +24,15 @@ class GitHub:
         self.api, self.target = api, target
         self._owner = repository.split("/")[0]
         self._root = f"/repos/{repository}"
+
+    @cached_property
+    def account(self) -> str | None:
+        """The account of the token; None if the forge does not tell it."""
+        return self.api.permitted(lambda found: str(found["login"]), "/user")
+
+    def wrote(self, note: Note) -> bool:
+        """Whether the token's account wrote it. GitHub names no account to an app, as Actions is: there, any app's counts."""
+        return note.bot if self.account is None else note.author == self.account
 
     def comments(self, request: int) -> list[Note]:
         """The comments of a pull request."""
@@ -120,6 +130,10 @@ class Gitea(GitHub):
 
     name = "Gitea"
 
+    def wrote(self, note: Note) -> bool:
+        """Whether the token's account wrote it, or anyone if the token may not read its account."""
+        return self.account in (None, note.author)
+
     def make_branch(self, branch: str) -> None:
         """Make a branch."""
         asked = {"new_branch_name": branch, "old_branch_name": self.target.main}
@@ -131,7 +145,7 @@ class Gitea(GitHub):
 
 
 def _comment(found: Json) -> Note:
-    return Note(int(found["id"]), found.get("body") or "")
+    return Note(int(found["id"]), found.get("body") or "", **_by(found))
 
 
 def _note(found: Json) -> Note:
@@ -141,7 +155,13 @@ def _note(found: Json) -> Note:
         found.get("title") or "",
         found.get("state", "open") == "open",
         found.get("html_url") or "",
+        **_by(found),
     )
+
+
+def _by(found: Json) -> Json:
+    user = found.get("user") or {}  # an account that was deleted is none
+    return {"author": str(user.get("login", "")), "bot": user.get("type") == "Bot"}
 
 
 def _is_of(found: Json, branch: str, owner: str) -> bool:

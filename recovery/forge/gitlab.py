@@ -1,6 +1,7 @@
 """GitLab."""
 
 from base64 import b64decode
+from functools import cached_property
 from urllib.parse import quote
 
 from recovery.errors import ForgeError
@@ -20,6 +21,15 @@ class GitLab:
     def __init__(self, api: Api, project: str, target: Target) -> None:
         self.api, self.target = api, target
         self._root = f"/projects/{quote(project, safe='')}"
+
+    @cached_property
+    def account(self) -> str | None:
+        """The account of the token; None if the forge does not tell it."""
+        return self.api.permitted(lambda found: str(found["username"]), "/user")
+
+    def wrote(self, note: Note) -> bool:
+        """Whether the token's account wrote it, or anyone if the token may not read its account."""
+        return self.account in (None, note.author)
 
     def comments(self, request: int) -> list[Note]:
         """The notes of a merge request, oldest first."""
@@ -98,7 +108,7 @@ class GitLab:
 
 
 def _comment(found: Json) -> Note:
-    return Note(int(found["id"]), found.get("body") or "")
+    return Note(int(found["id"]), found.get("body") or "", author=_author(found))
 
 
 def _note(found: Json) -> Note:
@@ -108,4 +118,9 @@ def _note(found: Json) -> Note:
         found.get("title") or "",
         found.get("state", "opened") == "opened",
         found.get("web_url") or "",
+        _author(found),
     )
+
+
+def _author(found: Json) -> str:
+    return str((found.get("author") or {}).get("username", ""))

@@ -157,7 +157,7 @@ def test_a_recovered_swarm_closes_what_was_opened_and_asks_to_remove_the_line(st
     text = FILE + "  requorum:recover: r0123456789abcdef\n"
     forge.files["main"][PATH] = text
     (project.folder / PATH).write_text(text)
-    forge.open("Stack lab: all lost", "<!-- requorum:watch:lab -->\nlost")
+    forge.open("Stack lab: all lost", "<!-- requorum:watch:lab -->\nlost", by=forge.account)
     done = project.job("recover")
     assert done.exit_code == 0, done.output
     assert forge.issues() == []

@@ -87,6 +87,45 @@ def test_one_issue_is_opened_edited_and_closed_and_a_later_loss_gets_another(ser
     assert len(server.issues(open_only=False)) == 3
 
 
+@pytest.mark.parametrize("account", ["requorum[bot]", "robot"])
+def test_what_another_wrote_is_not_ours_whatever_it_says(server: FakeForge, forge: Forge, account: str) -> None:
+    server.account = account
+    for _ in range(2):
+        server.comment(7, f"{MARK}\nof a person")
+        server.open("of a person", f"{MARK}\nof a person")
+        publish.comment(forge, 7, MARK, f"{MARK}\nours")
+        publish.issue(forge, MARK, "ours", f"{MARK}\nours")
+    theirs = f"{MARK}\nof a person"
+    assert [one["body"] for one in server.comments.values()] == [theirs, f"{MARK}\nours", theirs]
+    assert [one["title"] for one in server.issues()] == ["of a person", "ours", "of a person"]
+    assert publish.close_issue(forge, MARK, "it is back")
+    assert not publish.close_issue(forge, MARK, "it is back")
+    assert [one["title"] for one in server.issues()] == ["of a person"] * 2
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_where_the_forge_does_not_tell_the_account_an_issue_is_still_one(
+    server: FakeForge, forge: Forge, status: int
+) -> None:
+    server.fault = lambda _, path: (status, {}) if path == "/user" else None
+    for text in ("1", "2"):
+        publish.issue(forge, MARK, "lost", f"{MARK}\n{text}")
+        publish.comment(forge, 7, MARK, f"{MARK}\n{text}")
+    assert [one["body"] for one in (*server.issues(), *server.comments.values())] == [f"{MARK}\n2"] * 2
+
+
+@pytest.mark.parametrize(("status", "headers"), [(500, {}), (403, {"X-RateLimit-Remaining": "0"})])
+def test_a_forge_that_cannot_tell_the_account_now_gets_no_second_issue(
+    server: FakeForge, forge: Forge, status: int, headers: dict[str, str]
+) -> None:
+    server.account = "robot"
+    publish.issue(forge, MARK, "lost", f"{MARK}\n1")
+    server.fault = lambda _, path: (status, headers | {"Retry-After": "0"}) if path == "/user" else None
+    with pytest.raises(ForgeError):
+        publish.issue(forge, MARK, "lost", f"{MARK}\n2")
+    assert [one["body"] for one in server.issues()] == [f"{MARK}\n1"]
+
+
 def test_a_request_is_no_issue(server: FakeForge, forge: Forge) -> None:
     forge.make_branch("topic")
     forge.open_request("topic", "a request", MARK)

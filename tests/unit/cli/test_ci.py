@@ -208,6 +208,19 @@ def test_a_file_that_main_does_not_have_still_gets_an_issue(stage: Any, forge: F
     assert (len(forge.issues()), forge.requests()) == (1, [])
 
 
+def test_a_stack_file_of_windows_gets_its_request_and_keeps_its_line_ends(stage: Any, forge: FakeForge) -> None:
+    scene, project = stage(Case(3, ALL))
+    forge.files["main"][PATH] = FILE.replace("\n", "\r\n")
+    (project.folder / PATH).write_bytes(forge.files["main"][PATH].encode())
+    assert project.job("watch").exit_code == 4
+    assert len(forge.requests()) == 1
+    consent = f"config:\r\n  requorum:recover: {plan_id(scene)}\r\n  requorum:cluster: lab\r\n"
+    assert forge.files["requorum/recover-lab"][PATH] == consent
+    (project.folder / PATH).write_bytes(consent.encode())
+    project.job("recover")
+    assert f"requorum:recover: {plan_id(scene)}" in project.pulumi
+
+
 FAULTS = [(403, "forge-denied"), (422, "forge-failed"), (500, "forge-failed"), (429, "forge-limited")]
 
 

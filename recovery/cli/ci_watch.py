@@ -5,7 +5,7 @@ Another watcher, a job or an operator may be at work at any moment. So it looks 
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -22,11 +22,13 @@ from recovery.cluster import Cluster
 from recovery.errors import Refused, SettingError
 from recovery.forge import publish
 from recovery.forge.forge import Forge
-from recovery.operations import pulumi, pulumi_locks, stack_files, updating, watch
+from recovery.operations import notify, pulumi, pulumi_locks, stack_files, updating, watch
 from recovery.operations.assess import assess
+from recovery.operations.notify import Subject
 from recovery.pipeline.markdown import marker
 from recovery.pipeline.picture import Picture, consent, issue
-from recovery.pipeline.watching import TOLD, Act, Decision, Rules, Seen, decide
+from recovery.pipeline.question import by_file, question, report
+from recovery.pipeline.watching import TOLD, Act, Decision, Rules, Seen, decide, topic
 from recovery.planning.plan import Plan, Refusal
 
 HealOption = Annotated[
@@ -134,12 +136,12 @@ def _act(watched: Watched, before: Look) -> tuple[Act, int]:
 
 def _heal(watched: Watched, found: Look) -> int:
     """Carry the plan out; the exit status. Raises: Refused with a code of `updating.BUSY` if another came first."""
-    job, cluster, stack = watched.job, watched.cluster, watched.stack
+    cluster, stack = watched.cluster, watched.stack
     pulumi_locks.wait_until_free(cluster, stack, seconds=0, say=say)
-    status = update(job, cluster, stack, watched.given)
+    status = update(watched.job, cluster, stack, watched.given)
     if status not in (FINE, pulumi.INTERRUPTED):
         updating.require_idle(cluster, stack, watched.doing, say=say)
-        tell_issue(job, found.now, "healing failed", "")
+        _tell(watched, replace(found, decision=Decision(Act.SAY, "healing failed")))
     return status
 
 
@@ -152,6 +154,21 @@ def _tell(watched: Watched, found: Look) -> None:
     else:
         request = ask(job, found.now, watched.file, watch.copied_at(watched.cluster))
         tell_issue(job, found.now, why, request)
+    if job.outside:
+        _notify(watched.cluster, found)
+
+
+def _notify(cluster: Cluster, found: Look) -> None:
+    """Tell people as a watcher does, once for each topic. The note in S3 says what an earlier job told."""
+    now, act, why = found.now, found.decision.act, found.decision.why
+    if act is Act.CLOSE:
+        notify.went_well(cluster, Subject.WATCH, WELL, say=say)
+        return
+    lines, headline = report(now, why), now.guidance.state
+    if act is Act.ASK:
+        lines, headline = question(now, why, watch.copied_at(cluster), by_file(now)), f"consent needed: {headline}"
+    about = topic(found.seen, found.decision)
+    notify.failed(cluster, Subject.WATCH, "\n".join(lines), say=say, about=about, headline=headline)
 
 
 def _look(watched: Watched) -> Look:

@@ -41,6 +41,11 @@ class Job:
             return None
 
     @property
+    def outside(self) -> bool:
+        """Whether no forge runs this job."""
+        return self.forge is None and not self.untold
+
+    @property
     def run(self) -> str:
         """The address of this job; empty outside a forge."""
         if url := os.environ.get("CI_JOB_URL"):

@@ -14,6 +14,10 @@ class Note:
     title: str = ""
     open: bool = True
     url: str = ""
+    author: str = ""
+    """The account that wrote it."""
+    bot: bool = False
+    """Whether that is the account of an app."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,9 @@ class Forge(Protocol):
     limit: int
     """Bytes of a text that the forge stores."""
     target: Target
+
+    def wrote(self, note: Note) -> bool:
+        """Whether the account of this job's token wrote it."""
 
     def comments(self, request: int) -> list[Note]:
         """The comments of a pull request, oldest first."""

@@ -1,6 +1,8 @@
 """GitHub, and Gitea and Forgejo, which have nearly the same API."""
 
 from base64 import b64decode, b64encode
+from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
@@ -23,9 +25,18 @@ class GitHub:
         self._owner = repository.split("/")[0]
         self._root = f"/repos/{repository}"
 
+    @cached_property
+    def account(self) -> str | None:
+        """The account of the token; None if the forge does not tell it."""
+        return self.api.permitted(lambda found: str(found["login"]), "/user")
+
+    def wrote(self, note: Note) -> bool:
+        """Whether the token's account wrote it. GitHub names no account to an app, as Actions is: there, any app's counts."""
+        return note.bot if self.account is None else note.author == self.account
+
     def comments(self, request: int) -> list[Note]:
         """The comments of a pull request."""
-        return [_note(one, "id") for one in self.api.every(f"{self._root}/issues/{request}/comments")]
+        return self.api.every(_comment, f"{self._root}/issues/{request}/comments")
 
     def add_comment(self, request: int, body: str) -> None:
         """Add a comment."""
@@ -36,13 +47,15 @@ class GitHub:
         self.api.call("PATCH", f"{self._root}/issues/comments/{comment}", {"body": body})
 
     def issues(self) -> list[Note]:
-        """The open issues. GitHub lists pull requests among them."""
-        found = self.api.every(f"{self._root}/issues", state="open", type="issues")
-        return [_note(one, "number") for one in found if not one.get("pull_request")]
+        """The open issues. Pull requests are listed among them. (`type` has another meaning on GitHub than on Gitea.)"""
+        found = self.api.every(
+            lambda one: None if one.get("pull_request") else _note(one), f"{self._root}/issues", state="open"
+        )
+        return [one for one in found if one]
 
     def open_issue(self, title: str, body: str) -> Note:
         """Open an issue."""
-        return _note(self.api.call("POST", f"{self._root}/issues", {"title": title, "body": body}), "number")
+        return self.api.read(_note, "POST", f"{self._root}/issues", {"title": title, "body": body})
 
     def edit_issue(self, issue: int, title: str, body: str) -> None:
         """Edit an issue."""
@@ -55,13 +68,18 @@ class GitHub:
 
     def requests(self, branch: str) -> list[Note]:
         """The open pull requests of a branch. Gitea knows no filter for the branch."""
-        found = self.api.every(f"{self._root}/pulls", state="open", base=self.target.main)
-        return [_note(one, "number") for one in found if _is_of(one, branch, self._owner)]
+        found = self.api.every(
+            lambda one: _note(one) if _is_of(one, branch, self._owner) else None,
+            f"{self._root}/pulls",
+            state="open",
+            base=self.target.main,
+        )
+        return [one for one in found if one]
 
     def open_request(self, branch: str, title: str, body: str) -> Note:
         """Open a pull request."""
         asked = {"title": title, "body": body, "head": branch, "base": self.target.main}
-        return _note(self.api.call("POST", f"{self._root}/pulls", asked), "number")
+        return self.api.read(_note, "POST", f"{self._root}/pulls", asked)
 
     def edit_request(self, request: int, title: str, body: str) -> None:
         """Edit a pull request."""
@@ -73,13 +91,13 @@ class GitHub:
 
     def read(self, branch: str, path: str) -> str | None:
         """The text of a file."""
-        found = self._file(branch, path)
-        return None if found is None else b64decode(found["content"]).decode()
+        return self._file(lambda found: b64decode(found["content"]).decode(), branch, path)
 
     def make_branch(self, branch: str) -> None:
         """Make a branch."""
-        head = self.api.call("GET", f"{self._root}/git/ref/heads/{quote(self.target.main)}")
-        made = {"ref": f"refs/heads/{branch}", "sha": head["object"]["sha"]}
+        main = f"{self._root}/git/ref/heads/{quote(self.target.main)}"
+        head = self.api.read(lambda found: str(found["object"]["sha"]), "GET", main)
+        made = {"ref": f"refs/heads/{branch}", "sha": head}
         self.api.call("POST", f"{self._root}/git/refs", made)
 
     def drop_branch(self, branch: str) -> None:
@@ -88,13 +106,13 @@ class GitHub:
 
     def write(self, branch: str, path: str, text: str, message: str) -> None:
         """Replace a file."""
-        found = self._file(branch, path)
+        before = self._file(lambda found: str(found["sha"]), branch, path)
         content = b64encode(text.encode()).decode()
-        asked = {"message": message, "content": content, "branch": branch, "sha": found["sha"] if found else ""}
+        asked = {"message": message, "content": content, "branch": branch, "sha": before or ""}
         self.api.call("PUT", f"{self._root}/contents/{quote(path)}", asked)
 
-    def _file(self, branch: str, path: str) -> Any:
-        return self.api.optional(f"{self._root}/contents/{quote(path)}", ref=branch)
+    def _file(self, read: Callable[[Any], str], branch: str, path: str) -> str | None:
+        return self.api.optional(read, f"{self._root}/contents/{quote(path)}", ref=branch)
 
     def _drop(self, path: str) -> None:
         try:
@@ -112,6 +130,10 @@ class Gitea(GitHub):
 
     name = "Gitea"
 
+    def wrote(self, note: Note) -> bool:
+        """Whether the token's account wrote it, or anyone if the token may not read its account."""
+        return self.account in (None, note.author)
+
     def make_branch(self, branch: str) -> None:
         """Make a branch."""
         asked = {"new_branch_name": branch, "old_branch_name": self.target.main}
@@ -122,14 +144,24 @@ class Gitea(GitHub):
         self._drop(f"{self._root}/branches/{quote(branch)}")
 
 
-def _note(found: Json, key: str) -> Note:
+def _comment(found: Json) -> Note:
+    return Note(int(found["id"]), found.get("body") or "", **_by(found))
+
+
+def _note(found: Json) -> Note:
     return Note(
-        int(found[key]),
+        int(found["number"]),
         found.get("body") or "",
         found.get("title") or "",
         found.get("state", "open") == "open",
         found.get("html_url") or "",
+        **_by(found),
     )
+
+
+def _by(found: Json) -> Json:
+    user = found.get("user") or {}  # an account that was deleted is none
+    return {"author": str(user.get("login", "")), "bot": user.get("type") == "Bot"}
 
 
 def _is_of(found: Json, branch: str, owner: str) -> bool:

@@ -1,6 +1,7 @@
 """GitLab."""
 
 from base64 import b64decode
+from functools import cached_property
 from urllib.parse import quote
 
 from recovery.errors import ForgeError
@@ -21,10 +22,19 @@ class GitLab:
         self.api, self.target = api, target
         self._root = f"/projects/{quote(project, safe='')}"
 
+    @cached_property
+    def account(self) -> str | None:
+        """The account of the token; None if the forge does not tell it."""
+        return self.api.permitted(lambda found: str(found["username"]), "/user")
+
+    def wrote(self, note: Note) -> bool:
+        """Whether the token's account wrote it, or anyone if the token may not read its account."""
+        return self.account in (None, note.author)
+
     def comments(self, request: int) -> list[Note]:
         """The notes of a merge request, oldest first."""
-        found = self.api.every(f"{self._root}/merge_requests/{request}/notes", sort="asc", order_by="created_at")
-        return [Note(int(one["id"]), one.get("body") or "") for one in found]
+        path = f"{self._root}/merge_requests/{request}/notes"
+        return self.api.every(_comment, path, sort="asc", order_by="created_at")
 
     def add_comment(self, request: int, body: str) -> None:
         """Add a note."""
@@ -36,11 +46,11 @@ class GitLab:
 
     def issues(self) -> list[Note]:
         """The open issues."""
-        return [_note(one) for one in self.api.every(f"{self._root}/issues", state="opened")]
+        return self.api.every(_note, f"{self._root}/issues", state="opened")
 
     def open_issue(self, title: str, body: str) -> Note:
         """Open an issue."""
-        return _note(self.api.call("POST", f"{self._root}/issues", {"title": title, "description": body}))
+        return self.api.read(_note, "POST", f"{self._root}/issues", {"title": title, "description": body})
 
     def edit_issue(self, issue: int, title: str, body: str) -> None:
         """Edit an issue."""
@@ -54,13 +64,17 @@ class GitLab:
     def requests(self, branch: str) -> list[Note]:
         """The open merge requests of a branch."""
         query = {"state": "opened", "source_branch": branch, "target_branch": self.target.main}
-        found = self.api.every(f"{self._root}/merge_requests", **query)
-        return [_note(one) for one in found if one["source_project_id"] == one["target_project_id"]]
+        found = self.api.every(
+            lambda one: _note(one) if one["source_project_id"] == one["target_project_id"] else None,
+            f"{self._root}/merge_requests",
+            **query,
+        )
+        return [one for one in found if one]
 
     def open_request(self, branch: str, title: str, body: str) -> Note:
         """Open a merge request."""
         asked = {"source_branch": branch, "target_branch": self.target.main, "title": title, "description": body}
-        return _note(self.api.call("POST", f"{self._root}/merge_requests", asked | {"remove_source_branch": True}))
+        return self.api.read(_note, "POST", f"{self._root}/merge_requests", asked | {"remove_source_branch": True})
 
     def edit_request(self, request: int, title: str, body: str) -> None:
         """Edit a merge request."""
@@ -72,8 +86,8 @@ class GitLab:
 
     def read(self, branch: str, path: str) -> str | None:
         """The text of a file."""
-        found = self.api.optional(f"{self._root}/repository/files/{quote(path, safe='')}", ref=branch)
-        return None if found is None else b64decode(found["content"]).decode()
+        where = f"{self._root}/repository/files/{quote(path, safe='')}"
+        return self.api.optional(lambda found: b64decode(found["content"]).decode(), where, ref=branch)
 
     def make_branch(self, branch: str) -> None:
         """Make a branch."""
@@ -93,6 +107,10 @@ class GitLab:
         self.api.call("PUT", f"{self._root}/repository/files/{quote(path, safe='')}", asked)
 
 
+def _comment(found: Json) -> Note:
+    return Note(int(found["id"]), found.get("body") or "", author=_author(found))
+
+
 def _note(found: Json) -> Note:
     return Note(
         int(found["iid"]),
@@ -100,4 +118,9 @@ def _note(found: Json) -> Note:
         found.get("title") or "",
         found.get("state", "opened") == "opened",
         found.get("web_url") or "",
+        _author(found),
     )
+
+
+def _author(found: Json) -> str:
+    return str((found.get("author") or {}).get("username", ""))

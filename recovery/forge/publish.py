@@ -1,8 +1,10 @@
 """One comment, one issue and one request for each stack: made once, then edited, never a second.
 
-A hidden marker in the text says what a comment or an issue is for, so that its title and text may change.
+A hidden marker in the text says what a comment or an issue is for, so that its title and text may change. Anyone may write that
+marker, so only what the job's own account wrote counts. Only people who may push can open a request of a branch of the repository.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from recovery.forge.forge import Forge, Note
@@ -10,7 +12,7 @@ from recovery.forge.forge import Forge, Note
 
 def comment(forge: Forge, request: int, marker: str, body: str) -> None:
     """Post the comment of this marker on a pull request, or edit the one that is there. Raises: ForgeError."""
-    known = next((one for one in forge.comments(request) if one.body.startswith(marker)), None)
+    known = _ours(forge, forge.comments(request), marker)
     if known is None:
         forge.add_comment(request, body)
     elif known.body != body:
@@ -19,7 +21,7 @@ def comment(forge: Forge, request: int, marker: str, body: str) -> None:
 
 def issue(forge: Forge, marker: str, title: str, body: str) -> Note:
     """Open the issue of this marker, or edit the one that is open. Raises: ForgeError."""
-    known = _issue(forge, marker)
+    known = _ours(forge, forge.issues(), marker)
     if known is None:
         return forge.open_issue(title, body)
     if (known.title, known.body) != (title, body):
@@ -29,14 +31,14 @@ def issue(forge: Forge, marker: str, title: str, body: str) -> Note:
 
 def close_issue(forge: Forge, marker: str, why: str) -> bool:
     """Close the issue of this marker, with a last comment; whether one was open. Raises: ForgeError."""
-    known = _issue(forge, marker)
+    known = _ours(forge, forge.issues(), marker)
     if known:
         forge.close_issue(known.key, why)
     return known is not None
 
 
-def _issue(forge: Forge, marker: str) -> Note | None:
-    return next((one for one in forge.issues() if one.body.startswith(marker)), None)
+def _ours(forge: Forge, notes: Iterable[Note], marker: str) -> Note | None:
+    return next((one for one in notes if one.body.startswith(marker) and forge.wrote(one)), None)
 
 
 @dataclass(frozen=True)
@@ -51,18 +53,20 @@ class Change:
 
 
 def request(forge: Forge, change: Change) -> Note:
-    """Ask people to merge the change, or bring the request that is open up to it. Raises: ForgeError."""
+    """Ask people to merge the change, or bring the request that is open up to it. Raises: ForgeError.
+
+    The forge may fail between two calls. So an open request shows the new title and text before it has the new file: what is
+    merged meanwhile is the old change, which is refused if it no longer fits. People never merge one that they could not read.
+    """
     known = next(iter(forge.requests(change.branch)), None)
     if known is None:  # what an earlier request left there would be merged with it
         forge.drop_branch(change.branch)
         forge.make_branch(change.branch)
+    elif (known.title, known.body) != (change.title, change.body):
+        forge.edit_request(known.key, change.title, change.body)
     if forge.read(change.branch, change.path) != change.text:
         forge.write(change.branch, change.path, change.text, change.title)
-    if known is None:
-        return forge.open_request(change.branch, change.title, change.body)
-    if (known.title, known.body) != (change.title, change.body):
-        forge.edit_request(known.key, change.title, change.body)
-    return known
+    return known or forge.open_request(change.branch, change.title, change.body)
 
 
 def withdraw(forge: Forge, branch: str) -> bool:

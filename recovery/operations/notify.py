@@ -8,7 +8,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from enum import StrEnum
+from enum import Enum, StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,6 +38,16 @@ class Event(StrEnum):
     STARTED = "started"
     FAILED = "failed"
     RECOVERED = "recovered"
+
+
+class _Untold(Enum):
+    """Why no failure counts as sent."""
+
+    OVER = "none was sent, or it is over"
+    UNKNOWN = "S3 does not tell"
+
+
+OVER, UNKNOWN = _Untold.OVER, _Untold.UNKNOWN
 
 
 def started(cluster: Cluster, subject: Subject, detail: str, *, say: Say) -> None:
@@ -72,24 +82,29 @@ def outcome(cluster: Cluster, subject: Subject, faults: Sequence[str], fine: str
         went_well(cluster, subject, fine, say=say)
 
 
-def failed(cluster: Cluster, subject: Subject, detail: str, *, say: Say, about: str = "", headline: str = "") -> None:
-    """Notify of a failure, unless this failure was already sent. ``about`` tells one failure of the subject from another."""
-    if (
-        cluster.settings.notify
-        and _told(cluster, subject, say) != about
-        and _send(cluster, subject, Event.FAILED, detail, say, headline=headline)
-    ):
-        _note(cluster, subject, say, {"detail": detail, "about": about})
+def failed(cluster: Cluster, subject: Subject, detail: str, *, say: Say, about: str = "", headline: str = "") -> bool:
+    """Notify of a failure, unless this failure was already sent. ``about`` tells one failure of the subject from another.
+
+    Returns whether nothing is left to send: every service accepted it, now or before, or the settings do not ask for it.
+    """
+    if not cluster.settings.notify or _told(cluster, subject, say) == about:
+        return True
+    if not _send(cluster, subject, Event.FAILED, detail, say, headline=headline):
+        return False
+    _note(cluster, subject, say, {"detail": detail, "about": about})
+    return True
 
 
-def went_well(cluster: Cluster, subject: Subject, detail: str, *, say: Say) -> None:
-    """Notify that an operation works again, if its failure was sent before."""
-    if (
-        cluster.settings.notify
-        and _told(cluster, subject, say) is not None
-        and _send(cluster, subject, Event.RECOVERED, detail, say)
-    ):
-        _note(cluster, subject, say, {"over": True})
+def went_well(cluster: Cluster, subject: Subject, detail: str, *, say: Say) -> bool:
+    """Notify that an operation works again, if its failure was sent before. Returns whether nothing is left to send."""
+    if not cluster.settings.notify:
+        return True
+    if (told := _told(cluster, subject, say)) in (OVER, UNKNOWN):
+        return told == OVER
+    if not _send(cluster, subject, Event.RECOVERED, detail, say):
+        return False
+    _note(cluster, subject, say, {"over": True})
+    return True
 
 
 def rehearse(cluster: Cluster) -> bool:
@@ -158,17 +173,17 @@ def _services(file: Path) -> "Apprise":
     return services
 
 
-def _told(cluster: Cluster, subject: Subject, say: Say) -> str | None:
-    """What the failure that was sent last is about; None if none was sent, or if it is over."""
+def _told(cluster: Cluster, subject: Subject, say: Say) -> str | _Untold:
+    """What the failure that was sent last is about."""
     try:
         key = cluster.settings.keys.notified(subject)
         notes = [cluster.operators.read(Kind.NOTIFIED, key, content) for _, content in cluster.store.looks(key)]
         signed = [note.document for note in notes if not note.fault]
         newest = max(signed, key=lambda document: str(document.get("at", "")), default={"over": True})
-        return None if newest.get("over") else str(newest.get("about", ""))
+        return OVER if newest.get("over") else str(newest.get("about", ""))
     except StoreError as error:
         say(f"Requorum cannot read from S3 whether it sent this notification before: {error.why}")
-        return None
+        return UNKNOWN
 
 
 def _note(cluster: Cluster, subject: Subject, say: Say, document: Mapping[str, str | bool]) -> None:

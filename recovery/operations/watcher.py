@@ -7,7 +7,7 @@ another one may watch beside it. One watcher at a time acts or tells, and looks 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ from recovery.s3.lease import operator
 
 PATIENCE = 3
 """How many rounds in a row fail before people are told. S3 and networks have hiccups."""
+AGAIN = timedelta(minutes=10)
+"""How long after a notification that a service did not accept it is sent again. Services that accepted it get it again too."""
 WELL = "the swarm is healthy again"
 Update = Callable[[Cluster, str, Path], tuple[int, list[Mapping[str, Any]]]]
 
@@ -58,6 +60,8 @@ class Watcher:
         self._begun: tuple[datetime, ...] = ()
         """When this process began to change the swarm. The journal knows it too, unless the change ended before its plan."""
         self._told = self._said = ""
+        self._again: datetime | None = None
+        """When what was told is sent again, because a service did not accept it."""
         self._failures = 0
 
     def round(self) -> Decision:
@@ -75,7 +79,7 @@ class Watcher:
 
     def _watch(self, cluster: Cluster) -> Decision:
         look = self._look(cluster)
-        if look.decision.act is not Act.NOTHING and self._told != topic(look.seen, look.decision):
+        if look.decision.act is not Act.NOTHING and not self._rests(topic(look.seen, look.decision)):
             look = self._act(cluster, look)
         self._say(f"{look.now.guidance.state}: {look.decision.act}: {look.decision.why}")
         return look.decision
@@ -142,30 +146,37 @@ class Watcher:
 
     def _tell(self, cluster: Cluster, look: Look) -> None:
         """Ask, report, or say that all is well: once for each topic, also if another watcher or an earlier process did."""
-        act, about, say = look.decision.act, topic(look.seen, look.decision), self._means.say
+        act, about, say, known = look.decision.act, topic(look.seen, look.decision), self._means.say, True
         lines, headline = report(look.now, look.decision.why), look.now.guidance.state
         if act is Act.CLOSE:
             consents.close(cluster, self._means.now())
-            notify.went_well(cluster, Subject.WATCH, WELL, say=say)
+            known = notify.went_well(cluster, Subject.WATCH, WELL, say=say)
         elif act in (Act.SAY, Act.ASK):
             if act is Act.ASK:
-                lines = question(look.now, look.decision.why, watch.copied_at(cluster))
+                lines = question(look.now, look.decision.why, watch.copied_at(cluster), command(look.now))
                 headline = f"consent needed: {headline}"
                 consents.ask(cluster, Question(look.seen.plan.id, lines, self._means.now(), operator()))
                 say(f"next: {command(look.now)}")
             detail = "\n".join(lines)
-            notify.failed(cluster, Subject.WATCH, detail, say=say, about=about, headline=headline)
-        self._told = about if act in TOLD else ""
+            known = notify.failed(cluster, Subject.WATCH, detail, say=say, about=about, headline=headline)
+        self._note(about if act in TOLD else "", known=known)
 
     def _failed(self, error: RequorumError, cluster: Cluster | None) -> Decision:
         self._failures += 1
         self._say(str(error))
         about, say = f"error {error.code}", self._means.say
-        if cluster and self._failures >= PATIENCE and self._told != about:
-            detail = str(error)
-            notify.failed(cluster, Subject.WATCH, detail, say=say, about=about, headline="it cannot be watched")
-            self._told = about
+        if cluster and self._failures >= PATIENCE and not self._rests(about):
+            detail, headline = str(error), "it cannot be watched"
+            known = notify.failed(cluster, Subject.WATCH, detail, say=say, about=about, headline=headline)
+            self._note(about, known=known)
         return Decision(Act.NOTHING, error.why)
+
+    def _rests(self, about: str) -> bool:
+        """Whether there is nothing to send: people know of it, or a service did not accept it a moment ago."""
+        return self._told == about and (self._again is None or self._means.now() < self._again)
+
+    def _note(self, about: str, *, known: bool) -> None:
+        self._told, self._again = about, None if known else self._means.now() + AGAIN
 
     def _say(self, line: str) -> None:
         if line != self._said:

@@ -6,9 +6,9 @@ from typing import Any
 import yaml
 
 KEY = "requorum:recover"
-LINE = re.compile(rf"^(?P<indent> +)(?P<quote>['\"]?){KEY}(?P=quote) *:.*$", re.M)
-CONFIG = re.compile(r"^config: *(#.*)?$", re.M)
-INDENT = re.compile(r"\n(?:[ \t]*(?:#.*)?\n)*( +)[^\s#]")
+LINE = re.compile(rf"^(?P<indent> +)(?P<quote>['\"]?){KEY}(?P=quote) *:[^\r\n]*", re.M)
+CONFIG = re.compile(r"^config: *(#[^\r\n]*)?(?=(?P<end>\r?\n|\Z))", re.M)
+INDENT = re.compile(r"\r?\n(?:[ \t]*(?:#[^\r\n]*)?\r?\n)*( +)[^\s#]")
 PLAN_ID = re.compile(r"r[0-9a-f]{16}")
 
 
@@ -19,13 +19,16 @@ def consented(text: str) -> str:
 
 
 def with_consent(text: str, plan_id: str) -> str:
-    """The text of a stack file that consents to this plan. Raises: ValueError if its form does not allow one more line."""
+    """The text of a stack file that consents to this plan, with the line ends that it has, of Windows too.
+
+    Raises: ValueError if its form does not allow one more line.
+    """
     line = f"{KEY}: {plan_id}"
     if LINE.search(text):
         changed = LINE.sub(lambda found: f"{found['indent']}{line}", text, count=1)
     elif head := CONFIG.search(text):
         found = INDENT.match(text, head.end())
-        changed = f"{text[: head.end()]}\n{found[1] if found else '  '}{line}{text[head.end() :]}"
+        changed = f"{text[: head.end()]}{head['end']}{found[1] if found else '  '}{line}{text[head.end() :]}"
     else:
         raise ValueError("it has no line `config:`")
     return _checked(text, changed, {KEY: plan_id})
@@ -33,7 +36,7 @@ def with_consent(text: str, plan_id: str) -> str:
 
 def without_consent(text: str) -> str:
     """The text of a stack file without the line. Raises: ValueError."""
-    changed = re.sub(LINE.pattern + r"\n?", "", text, count=1, flags=re.M)
+    changed = re.sub(LINE.pattern + r"(\r?\n)?", "", text, count=1, flags=re.M)
     return _checked(text, changed, {})
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 Json = Any
-OWNER = "acme"
+OWNER, PERSON = "acme", "ann"
 
 
 class NotThere(Exception):
@@ -33,6 +33,8 @@ class FakeForge:
     """What the forge stores, and how it behaves."""
 
     token: str = "t0ken"
+    account: str = "requorum[bot]"
+    """The account of the token. On GitHub, an app has such a name, and is not told it."""
     files: dict[str, dict[str, str]] = field(default_factory=lambda: {"main": {}})
     """Texts by path, by branch."""
     items: dict[int, Json] = field(default_factory=dict)
@@ -69,16 +71,16 @@ class FakeForge:
         if self.files.pop(branch, None) is None:
             raise NotThere
 
-    def open(self, title: str, body: str, branch: str = "") -> Json:
+    def open(self, title: str, body: str, branch: str = "", *, by: str = PERSON) -> Json:
         if branch and any(one["branch"] == branch and one["open"] for one in self.items.values()):
             raise Wrong
         number = len(self.items) + 1
-        made = {"number": number, "title": title, "body": body, "branch": branch, "open": True}
+        made = {"number": number, "title": title, "body": body, "branch": branch, "open": True, **author(by)}
         self.items[number] = made
         return made
 
-    def comment(self, number: int, body: str) -> Json:
-        made = {"id": 1000 + len(self.comments), "on": number, "body": body}
+    def comment(self, number: int, body: str, *, by: str = PERSON) -> Json:
+        made = {"id": 1000 + len(self.comments), "on": number, "body": body, **author(by)}
         self.comments[made["id"]] = made
         return made
 
@@ -93,6 +95,12 @@ class FakeForge:
             if found := re.fullmatch(pattern, f"{method} {path}"):
                 return act(self, [unquote(part) for part in found.groups()], query, body)
         raise NotThere
+
+
+def author(account: str) -> Json:
+    """As GitHub and Gitea, and as GitLab show it."""
+    kind = "Bot" if account.endswith("[bot]") else "User"
+    return {"user": {"login": account, "type": kind}, "author": {"username": account}}
 
 
 def sha(text: str) -> str:
@@ -111,6 +119,7 @@ def shown(one: Json) -> Json:
         "body": one["body"],
         "state": state,
         "html_url": url,
+        "user": one["user"],
         **extra,
     }
 
@@ -125,6 +134,7 @@ def merge_request(one: Json) -> Json:
         "description": one["body"],
         "state": state,
         "web_url": url,
+        "author": one["author"],
         **same,
     }
 
@@ -164,21 +174,30 @@ def ref(forge: FakeForge, part: list[str], query: dict[str, str], body: Json) ->
 def noted(forge: FakeForge, number: str, body: Json | None) -> Json:
     if body is None:
         return [one for one in forge.comments.values() if one["on"] == int(number)]
-    return forge.comment(int(number), body["body"])
+    return forge.comment(int(number), body["body"], by=forge.account)
 
 
 def of_branch(forge: FakeForge, query: dict[str, str]) -> list[Json]:
     return [merge_request(one) for one in forge.requests() if one["branch"] == query["source_branch"]]
 
 
+def of_type(one: Json, query: dict[str, str]) -> bool:
+    """As GitHub: `type` is the name of an issue's type, which the organization makes. Requorum's issues have none."""
+    return query.get("type", "none") in ("none", one.get("type"))
+
+
 R, P = r"/repos/acme/swarm", r"/projects/acme%2Fswarm"
 GITHUB: tuple[tuple[str, Callable[..., Json]], ...] = (
+    ("GET /user", lambda f, p, q, b: {"login": f.account, "username": f.account}),
     (rf"(?:GET|POST) {R}/issues/(\d+)/comments", lambda f, p, q, b: noted(f, p[0], b)),
     (rf"PATCH {R}/issues/comments/(\d+)", lambda f, p, q, b: f.comments[int(p[0])].update(b)),
-    (rf"GET {R}/issues", lambda f, p, q, b: [shown(one) for one in f.items.values() if one["open"]]),
-    (rf"POST {R}/issues", lambda f, p, q, b: shown(f.open(b["title"], b["body"]))),
+    (
+        rf"GET {R}/issues",
+        lambda f, p, q, b: [shown(one) for one in f.items.values() if one["open"] and of_type(one, q)],
+    ),
+    (rf"POST {R}/issues", lambda f, p, q, b: shown(f.open(b["title"], b["body"], by=f.account))),
     (rf"GET {R}/pulls", lambda f, p, q, b: [shown(one) for one in f.requests()]),
-    (rf"POST {R}/pulls", lambda f, p, q, b: shown(f.open(b["title"], b["body"], b["head"]))),
+    (rf"POST {R}/pulls", lambda f, p, q, b: shown(f.open(b["title"], b["body"], b["head"], by=f.account))),
     (rf"PATCH {R}/(?:issues|pulls)/(\d+)", lambda f, p, q, b: shown(edit(f.items[int(p[0])], b))),
     (rf"GET {R}/git/ref/heads/main", lambda f, p, q, b: {"object": {"sha": sha("main")}}),
     (rf"POST {R}/git/refs", ref),
@@ -190,11 +209,11 @@ GITLAB: tuple[tuple[str, Callable[..., Json]], ...] = (
     (rf"(?:GET|POST) {P}/(?:issues|merge_requests)/(\d+)/notes", lambda f, p, q, b: noted(f, p[0], b)),
     (rf"PUT {P}/merge_requests/\d+/notes/(\d+)", lambda f, p, q, b: f.comments[int(p[0])].update(b)),
     (rf"GET {P}/issues", lambda f, p, q, b: [merge_request(one) for one in f.issues()]),
-    (rf"POST {P}/issues", lambda f, p, q, b: merge_request(f.open(b["title"], b["description"]))),
+    (rf"POST {P}/issues", lambda f, p, q, b: merge_request(f.open(b["title"], b["description"], by=f.account))),
     (rf"GET {P}/merge_requests", lambda f, p, q, b: of_branch(f, q)),
     (
         rf"POST {P}/merge_requests",
-        lambda f, p, q, b: merge_request(f.open(b["title"], b["description"], b["source_branch"])),
+        lambda f, p, q, b: merge_request(f.open(b["title"], b["description"], b["source_branch"], by=f.account)),
     ),
     (rf"PUT {P}/(?:issues|merge_requests)/(\d+)", lambda f, p, q, b: merge_request(edit(f.items[int(p[0])], b))),
     (rf"POST {P}/repository/branches", lambda f, p, q, b: f.make_branch(b["branch"])),
@@ -224,13 +243,19 @@ def serving(forge: FakeForge) -> Iterator[FakeForge]:
                 return 401, {"message": "Bad credentials"}, {}
             if refused := forge.fault(self.command, path):
                 return refused[0], {"message": "as the test wants it"}, refused[1]
+            if (
+                path == "/user"
+                and "Bearer" in self.headers.get("Authorization", "")
+                and forge.account.endswith("[bot]")
+            ):
+                return 403, {"message": "Resource not accessible by integration"}, {}
             try:
                 found = forge.answer(self.command, path, query, body)
             except NotThere:
                 return 404, {"message": "Not Found"}, {}
             except Wrong:
                 return 422, {"message": "Validation Failed"}, {}
-            if isinstance(found, list):
+            if isinstance(found, list) and "page" in query:
                 first = (int(query["page"]) - 1) * forge.page
                 found = found[first : first + forge.page]
             return 200, found, {}

@@ -53,6 +53,8 @@ class Watched:
         self.told: list[str] = []
         """The titles of notifications."""
         self.texts: list[str] = []
+        self.deaf = False
+        """Whether a service accepts no notification."""
         self.updates: list[str] = []
         """The consent of each update that a watcher ran; empty without one."""
         self.errors: list[str] = []
@@ -140,7 +142,7 @@ def watched(wires: Wires, scene: Scene) -> Iterator[Watched]:
         def notify(self, title: str, body: str, **_: Any) -> bool:
             made.told.append(title)
             made.texts.append(body)
-            return True
+            return not made.deaf
 
     with pytest.MonkeyPatch.context() as patch:
         for name, module in list(sys.modules.items()):

@@ -297,3 +297,49 @@ def test_without_s3_it_does_nothing_and_tells_after_three_rounds(at: Watched, mo
     assert watcher.round().act is Act.HEAL
     assert watcher.round().act is Act.CLOSE
     assert at.told[1:] == ["swarm lab: watch recovered"]
+
+
+@pytest.mark.parametrize("lost", [("manager-c",), ALL], ids=["one", "all"])
+def test_what_no_service_accepted_is_sent_again_after_a_pause(at: Watched, lost: tuple[str, ...]) -> None:
+    watcher = at.watcher(heal=False)
+    at.lose(*lost)
+    at.deaf = True
+    for _ in range(3):
+        for _ in range(3):
+            watcher.round()
+        Clock.time += watcher_module.AGAIN
+    assert len(at.told) == 3, "a service that works is not asked each minute"
+    at.deaf = False
+    watcher.round()
+    assert at.told == at.told[:1] * 4
+    Clock.time += watcher_module.AGAIN
+    at.quiet_rounds(watcher, at.watcher(heal=False))
+
+
+def test_the_end_of_a_loss_that_no_service_accepted_is_sent_again(at: Watched) -> None:
+    watcher = at.watcher()
+    at.lose("manager-c")
+    assert at.watcher(heal=False).round().act is Act.SAY
+    at.deaf = True
+    assert [watcher.round().act for _ in range(3)] == [Act.HEAL, Act.CLOSE, Act.CLOSE]
+    at.deaf = False
+    Clock.time += watcher_module.AGAIN
+    assert watcher.round().act is Act.CLOSE
+    assert at.told[1:] == ["swarm lab: watch recovered"] * 2
+    at.quiet_rounds(watcher)
+
+
+def test_that_it_cannot_be_watched_is_sent_again_too(at: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    def down(*_: Any, **__: Any) -> Any:
+        raise StoreError("listing", "S3 does not answer", remedy="start it", code="s3-unreachable")
+
+    watcher, at.deaf = at.watcher(), True
+    monkeypatch.setattr(Cluster, "catalog", down)
+    for _ in range(5):
+        watcher.round()
+    assert at.told == ["swarm lab: it cannot be watched"]
+    at.deaf = False
+    for _ in range(3):
+        Clock.time += watcher_module.AGAIN
+        watcher.round()
+    assert at.told == ["swarm lab: it cannot be watched"] * 2

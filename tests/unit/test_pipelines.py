@@ -2,6 +2,8 @@
 
 import os
 import re
+import shutil
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -156,3 +158,24 @@ def test_secrets_are_written_for_their_owner_alone_and_removed(tmp_path: Path) -
     assert {folder.stat().st_mode & 0o777, (folder / "ssh-key").stat().st_mode & 0o777} == {0o700, 0o600}
     subprocess.run([SHIPPED / "secrets", "remove"], cwd=tmp_path, env=given, check=True)
     assert not folder.exists()
+
+
+def test_a_forge_that_accepts_and_says_nothing_does_not_hold_the_timer_up(tmp_path: Path) -> None:
+    """As the ingress of a swarm without a quorum. The limit is a second here."""
+    commands, project = tmp_path / "bin", tmp_path / "project"
+    commands.mkdir()
+    (commands / "timeout").write_text(f'#!/bin/sh\necho "$@"\nshift 3\nexec {shutil.which("timeout")} 1 "$@"\n')
+    (commands / "timeout").chmod(0o755)
+    (project / "pipelines").mkdir(parents=True)
+    shutil.copy(SHIPPED / "pull", project / "pipelines/pull")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        forge = f"http://127.0.0.1:{silent.getsockname()[1]}/swarm.git"
+        for words in (("init", "--quiet"), ("remote", "add", "origin", forge)):
+            subprocess.run(["git", *words], cwd=project, check=True)
+        given = {**os.environ, "PATH": f"{commands}:{os.environ['PATH']}"}
+        for name in [name for name in given if name.lower().endswith("_proxy")]:
+            del given[name]
+        done = subprocess.run([project / "pipelines/pull"], env=given, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, "the watch goes on by the last commit"
+    assert "the forge does not answer" in done.stderr
+    assert done.stdout == "-k 5 60 git fetch --quiet origin main\n"

@@ -22,6 +22,8 @@ HELD = {
     "hostname": socket.gethostname(),
     "timestamp": "2999-01-02T03:04:05.123456789Z",
 }
+OUTSIDE = {"GITHUB_ACTIONS": "", "GITHUB_STEP_SUMMARY": "", "GITHUB_OUTPUT": ""}
+"""No forge runs the job."""
 PULUMI = """#!/bin/sh
 echo "$@" >> "$PULUMI_CALLS"
 case "$1" in

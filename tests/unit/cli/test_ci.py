@@ -1,18 +1,24 @@
 """The jobs of a pipeline on the fake swarm, with a forge as a real server, and a program in place of pulumi."""
 
 import json
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from recovery.cli import console
+from recovery.cli import ci_watch, console
 from recovery.cluster import Cluster
 from recovery.errors import SettingError
+from recovery.operations import notify
 from recovery.operations.assess import assess
 from recovery.pipeline.consent_line import consented
+from recovery.planning.diagnosis import Kind
+from recovery.planning.plan import Plan
+from recovery.settings.notify import Notify
 from tests.fake.cases import Case, Scene
 from tests.fake.forge import FakeForge
-from tests.unit.cli.jobs import ALL, FILE, HELD, NOBODY, ONE, PATH
+from tests.unit.cli.jobs import ALL, FILE, HELD, NOBODY, ONE, OUTSIDE, PATH
 
 
 def plan_id(scene: Scene) -> str:
@@ -151,7 +157,7 @@ def test_a_recovered_swarm_closes_what_was_opened_and_asks_to_remove_the_line(st
     text = FILE + "  requorum:recover: r0123456789abcdef\n"
     forge.files["main"][PATH] = text
     (project.folder / PATH).write_text(text)
-    forge.open("Stack lab: all lost", "<!-- requorum:watch:lab -->\nlost")
+    forge.open("Stack lab: all lost", "<!-- requorum:watch:lab -->\nlost", by=forge.account)
     done = project.job("recover")
     assert done.exit_code == 0, done.output
     assert forge.issues() == []
@@ -202,6 +208,19 @@ def test_a_file_that_main_does_not_have_still_gets_an_issue(stage: Any, forge: F
     assert (len(forge.issues()), forge.requests()) == (1, [])
 
 
+def test_a_stack_file_of_windows_gets_its_request_and_keeps_its_line_ends(stage: Any, forge: FakeForge) -> None:
+    scene, project = stage(Case(3, ALL))
+    forge.files["main"][PATH] = FILE.replace("\n", "\r\n")
+    (project.folder / PATH).write_bytes(forge.files["main"][PATH].encode())
+    assert project.job("watch").exit_code == 4
+    assert len(forge.requests()) == 1
+    consent = f"config:\r\n  requorum:recover: {plan_id(scene)}\r\n  requorum:cluster: lab\r\n"
+    assert forge.files["requorum/recover-lab"][PATH] == consent
+    (project.folder / PATH).write_bytes(consent.encode())
+    project.job("recover")
+    assert f"requorum:recover: {plan_id(scene)}" in project.pulumi
+
+
 FAULTS = [(403, "forge-denied"), (422, "forge-failed"), (500, "forge-failed"), (429, "forge-limited")]
 
 
@@ -225,10 +244,72 @@ def test_without_a_token_the_work_is_done_and_the_exit_status_says_so(stage: Any
 
 def test_outside_a_forge_it_prints(stage: Any, forge: FakeForge) -> None:
     _, project = stage(Case(3, ONE))
-    done = project.job("watch", GITHUB_ACTIONS="", GITHUB_STEP_SUMMARY="", GITHUB_OUTPUT="")
+    done = project.job("watch", **OUTSIDE)
     assert done.exit_code == 3
     assert "2 of 3 managers" in done.stdout
     assert forge.calls == []
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """Title and text of each notification."""
+    made: list[tuple[str, str]] = []
+
+    class Services:
+        def notify(self, title: str, body: str, **_: Any) -> bool:
+            made.append((title.removeprefix("swarm lab: "), body))
+            return True
+
+    monkeypatch.setattr(notify, "_services", lambda _: Services())
+    return made
+
+
+def notifying(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stack file of the stage names services."""
+    inner, named = console._settings, Notify(urlsFile=Path("urls"))  # type: ignore[call-arg]
+    monkeypatch.setattr(console, "_settings", lambda *given: inner(*given).model_copy(update={"notify": named}))
+
+
+def test_outside_a_forge_a_lost_quorum_is_notified_once_with_how_to_consent(
+    stage: Any, told: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `pipelines/timer`, which runs these three each few minutes."""
+    scene, project = stage(Case(3, ALL))
+    notifying(monkeypatch)
+    for _ in range(2):
+        assert [project.job(word, **OUTSIDE).exit_code for word in ("recover", "watch", "up")] == [0, 4, 4]
+    assert [title for title, _ in told] == ["consent needed: all lost"]
+    ours = plan_id(scene)
+    consent = f"to consent: commit the line requorum:recover: {ours}, or run: pulumi up --config recover={ours}"
+    assert consent in told[0][1].splitlines()
+
+
+def test_outside_a_forge_what_is_not_healed_and_its_end_are_notified_once(
+    stage: Any, told: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, project = stage(Case(3, ONE))
+    notifying(monkeypatch)
+    for words in (("watch", "--heal"), ("watch",), ("watch",)):
+        assert project.job(*words, **OUTSIDE, PULUMI_STATUS="255").exit_code in (1, 3)
+    assert [title for title, _ in told] == ["2 of 3 managers"]
+    assert "healing failed" in told[0][1]
+
+    seen, healthy = ci_watch.watch.seen, {"kind": Kind.HEALTHY, "plan": Plan(Kind.HEALTHY), "well": True}
+    with monkeypatch.context() as patch:
+        patch.setattr(ci_watch.watch, "seen", lambda *given: replace(seen(*given), **healthy))
+        for _ in range(2):
+            project.job("watch", **OUTSIDE)
+    assert [title for title, _ in told[1:]] == ["watch recovered"]
+
+
+@pytest.mark.parametrize("token", ["t0ken", ""])
+def test_in_a_forge_its_issue_and_no_notification_tells(
+    stage: Any, told: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    _, project = stage(Case(3, ALL))
+    notifying(monkeypatch)
+    assert project.job("watch", GITHUB_TOKEN=token).exit_code == (4 if token else 6)
+    assert told == []
 
 
 def test_two_watchers_heal_once(stage: Any, forge: FakeForge) -> None:

@@ -83,7 +83,7 @@ def test_a_loss_is_neither_told_nor_healed(
 @pytest.mark.parametrize("other", OTHERS)
 def test_a_recovered_swarm_is_not_said_to_be_well_before_the_end(stage: Stage, forge: FakeForge, other: Any) -> None:
     scene, project = stage(Case(3, NOBODY))
-    forge.open(*OPEN)
+    forge.open(*OPEN, by=forge.account)
     with other(scene, project):
         assert project.job("watch").exit_code == 0
         assert (len(forge.issues()), project.outputs["act"]) == (1, "nothing")

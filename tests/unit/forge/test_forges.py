@@ -1,6 +1,7 @@
 """Each forge by its own API, against a real HTTP server: one comment, one issue and one request, whatever comes between."""
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -86,6 +87,53 @@ def test_one_issue_is_opened_edited_and_closed_and_a_later_loss_gets_another(ser
     assert len(server.issues(open_only=False)) == 3
 
 
+@pytest.mark.parametrize("account", ["requorum[bot]", "robot"])
+def test_what_another_wrote_is_not_ours_whatever_it_says(server: FakeForge, forge: Forge, account: str) -> None:
+    server.account = account
+    for _ in range(2):
+        server.comment(7, f"{MARK}\nof a person")
+        server.open("of a person", f"{MARK}\nof a person")
+        publish.comment(forge, 7, MARK, f"{MARK}\nours")
+        publish.issue(forge, MARK, "ours", f"{MARK}\nours")
+    theirs = f"{MARK}\nof a person"
+    assert [one["body"] for one in server.comments.values()] == [theirs, f"{MARK}\nours", theirs]
+    assert [one["title"] for one in server.issues()] == ["of a person", "ours", "of a person"]
+    assert publish.close_issue(forge, MARK, "it is back")
+    assert not publish.close_issue(forge, MARK, "it is back")
+    assert [one["title"] for one in server.issues()] == ["of a person"] * 2
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_where_the_forge_does_not_tell_the_account_an_issue_is_still_one(
+    server: FakeForge, forge: Forge, status: int
+) -> None:
+    server.fault = lambda _, path: (status, {}) if path == "/user" else None
+    for text in ("1", "2"):
+        publish.issue(forge, MARK, "lost", f"{MARK}\n{text}")
+        publish.comment(forge, 7, MARK, f"{MARK}\n{text}")
+    assert [one["body"] for one in (*server.issues(), *server.comments.values())] == [f"{MARK}\n2"] * 2
+
+
+@pytest.mark.parametrize(("status", "headers"), [(500, {}), (403, {"X-RateLimit-Remaining": "0"})])
+def test_a_forge_that_cannot_tell_the_account_now_gets_no_second_issue(
+    server: FakeForge, forge: Forge, status: int, headers: dict[str, str]
+) -> None:
+    server.account = "robot"
+    publish.issue(forge, MARK, "lost", f"{MARK}\n1")
+    server.fault = lambda _, path: (status, headers | {"Retry-After": "0"}) if path == "/user" else None
+    with pytest.raises(ForgeError):
+        publish.issue(forge, MARK, "lost", f"{MARK}\n2")
+    assert [one["body"] for one in server.issues()] == [f"{MARK}\n1"]
+
+
+def test_a_request_is_no_issue(server: FakeForge, forge: Forge) -> None:
+    forge.make_branch("topic")
+    forge.open_request("topic", "a request", MARK)
+    assert forge.issues() == []
+    publish.issue(forge, MARK, "lost", MARK)
+    assert [one.title for one in forge.issues()] == ["lost"]
+
+
 def test_a_request_is_opened_edited_and_withdrawn(server: FakeForge, forge: Forge) -> None:
     publish.request(forge, CHANGE)
     assert server.files[CHANGE.branch][PATH] == "new"
@@ -96,6 +144,24 @@ def test_a_request_is_opened_edited_and_withdrawn(server: FakeForge, forge: Forg
     assert publish.withdraw(forge, CHANGE.branch)
     assert not publish.withdraw(forge, CHANGE.branch)
     assert (server.requests(), list(server.files)) == ([], ["main"])
+
+
+@pytest.mark.parametrize("edit", [True, False], ids=["title and text", "the file"])
+def test_a_request_whose_edit_fails_never_has_a_change_that_it_does_not_show(
+    server: FakeForge, forge: Forge, edit: bool
+) -> None:
+    publish.request(forge, CHANGE)
+    server.fault = lambda method, path: (
+        (422, {}) if method in ("PATCH", "PUT") and edit == bool(re.search(r"/(pulls|merge_requests)/", path)) else None
+    )
+    newer = Change(CHANGE.branch, PATH, "newer", "Recover by another plan", "why")
+    with pytest.raises(ForgeError):
+        publish.request(forge, newer)
+    (shown,), merged = server.requests(), server.files[CHANGE.branch][PATH]
+    assert (shown["title"], merged) == ("Recover" if edit else "Recover by another plan", "new")
+    server.fault = lambda *_: None
+    publish.request(forge, newer)
+    assert (shown["title"], server.files[CHANGE.branch][PATH]) == ("Recover by another plan", "newer")
 
 
 def test_what_an_earlier_request_left_on_the_branch_is_not_merged_with_the_next(
@@ -130,6 +196,51 @@ def test_a_refusal_has_its_code(
         forge.open_issue("title", "body")
     assert (error.value.code, error.value.status) == (code, status)
     assert server.token not in str(error.value)
+
+
+CHANGES: list[Callable[[Forge], Any]] = [
+    lambda forge: forge.add_comment(7, "text"),
+    lambda forge: forge.edit_comment(7, 1000, "text"),
+    lambda forge: forge.open_issue("title", "text"),
+    lambda forge: forge.edit_issue(1, "title", "text"),
+    lambda forge: forge.close_issue(1, "why"),
+    lambda forge: forge.open_request("branch", "title", "text"),
+    lambda forge: forge.drop_branch("branch"),
+]
+
+
+@pytest.mark.parametrize("status", [302, 308])
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_redirect_of_a_change_is_no_success(
+    server: FakeForge, forge: Forge, change: Callable[[Forge], Any], status: int
+) -> None:
+    """As of a server that wants https, or of a repository that has another name now."""
+    server.fault = lambda *_: (status, {"Location": "https://forge.example/api?key=hidden"})
+    with pytest.raises(ForgeError) as error:
+        change(forge)
+    assert (error.value.code, error.value.status) == ("forge-failed", status)
+    assert "points to https://forge.example/api\n" in str(error.value)
+
+
+READS: list[Callable[[Forge], Any]] = [
+    lambda forge: forge.comments(7),
+    lambda forge: forge.issues(),
+    lambda forge: forge.open_issue("title", "text"),
+    lambda forge: forge.requests("branch"),
+    lambda forge: forge.open_request("branch", "title", "text"),
+    lambda forge: forge.read("main", PATH),
+]
+
+
+@pytest.mark.parametrize("answer", [None, {"message": "hello"}, [1], [{}], {"content": "no base64"}])
+@pytest.mark.parametrize("read", READS)
+def test_an_answer_of_another_form_is_an_error_of_the_forge(
+    server: FakeForge, forge: Forge, read: Callable[[Forge], Any], answer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "answer", lambda *_: answer)
+    with pytest.raises(ForgeError) as error:
+        read(forge)
+    assert error.value.code == "forge-failed"
 
 
 def test_a_busy_forge_is_asked_again_but_nothing_is_posted_twice(server: FakeForge, forge: Forge) -> None:

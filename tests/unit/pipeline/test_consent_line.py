@@ -11,8 +11,10 @@ FILES = {
     "with a salt and comments": "# ours\nencryptionsalt: v1:x\nconfig: # all of it\n\n    # the name\n    requorum:cluster: lab\n",
     "consents to nothing": "config:\n  requorum:cluster: lab\n  requorum:recover: false\n",
     "consents to another": f"config:\n  'requorum:recover': {OTHER} # old\n  requorum:cluster: lab\n",
+    "many comments": "config:\n" + "  # one\n" * 40 + "  requorum:cluster: lab\n",
     "of a person": "config:\n  requorum:recover: true\n  requorum:cluster: lab",
 }
+FILES |= {f"{name}, of Windows": text.replace("\n", "\r\n") for name, text in FILES.items()}
 
 
 @pytest.mark.parametrize("text", FILES.values(), ids=FILES)
@@ -22,9 +24,11 @@ def test_only_the_line_changes(text: str) -> None:
     before, after = yaml.safe_load(text), yaml.safe_load(made)
     assert after.pop("config") == before.pop("config") | {KEY: ID}
     assert after == before
-    assert [line for line in text.splitlines() if "recover" not in line] == [
-        line for line in made.splitlines() if "recover" not in line
+    assert [line for line in text.splitlines(keepends=True) if "recover" not in line] == [
+        line for line in made.splitlines(keepends=True) if "recover" not in line
     ]
+    assert ("\r" in made) is ("\r" in text)
+    assert made.count("\n") == made.count("\r\n" if "\r" in text else "\n")
     assert with_consent(made, ID) == made
 
 
@@ -34,6 +38,7 @@ def test_the_line_goes_again(text: str) -> None:
     assert KEY not in made
     assert yaml.safe_load(made)["config"] == {key: v for key, v in yaml.safe_load(text)["config"].items() if key != KEY}
     assert without_consent(made) == made
+    assert made in (text, without_consent(text)), "also its line ends"
 
 
 def test_true_is_no_plan_id() -> None:

@@ -130,25 +130,6 @@ def test_what_was_not_delivered_is_told_by_the_next_run(
         assert titles(heard) == ["backup failed", "backup recovered"]
 
 
-def test_it_is_known_whether_anything_is_left_to_send(
-    of: Make, heard: tuple[str, list[dict[str, str]]], bucket: Any, tmp_path: Path
-) -> None:
-    file = tmp_path / "down"
-    file.write_text("json://127.0.0.1:9/\n")
-    unheard, hears = make.settings(notify={"urlsFile": str(file)}), of()
-    gone = hears.model_copy(update={"backup": hears.backup.model_copy(update={"bucket": "nowhere"})})
-
-    def failed(settings: Settings) -> bool:
-        return notify.failed(Cluster(settings), Subject.WATCH, "lost", say=print, about="lost")
-
-    def over(settings: Settings) -> bool:
-        return notify.went_well(Cluster(settings), Subject.WATCH, "back", say=print)
-
-    settings = (unheard, hears, unheard, make.settings(), gone)
-    assert [failed(one) for one in settings] == [False, True, True, True, True]
-    assert [over(one) for one in settings] == [False, True, True, True, False], "nobody can say whether a loss was sent"
-
-
 def test_the_end_alone_is_told_where_that_alone_is_asked_for(
     of: Make, heard: tuple[str, list[dict[str, str]]], bucket: Any
 ) -> None:

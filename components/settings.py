@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pulumi
 from pulumi.dynamic import ConfigureRequest
@@ -18,6 +18,7 @@ from recovery.operations import agents, stacks
 from recovery.settings import PROJECT, Settings, decoded, from_strings, parse, read
 from recovery.settings.choices import PLAN_ID
 
+T = TypeVar("T")
 CONSENT, WORKLOAD = "recover", "workload"
 KEYS = tuple(str(field.alias) for field in Settings.model_fields.values())
 OF_PROVIDERS = tuple(key for key in KEYS if key not in (CONSENT, WORKLOAD))
@@ -51,10 +52,20 @@ def provider(opts: pulumi.ResourceOptions) -> pulumi.ProviderResource:
     """
     config = pulumi.Config(PROJECT)
     given: dict[str, pulumi.Input[str]] = {
-        f"{PROJECT}:{key}": pulumi.Output.secret(value) if is_config_secret(f"{PROJECT}:{key}") else value
+        f"{PROJECT}:{key}": hidden(key, value)
         for key, value in _given({key: config.get(key) for key in OF_PROVIDERS}).items()
     }
     return pulumi.ProviderResource("pulumi-python", "swarm", given, opts)
+
+
+def is_secret(key: str) -> bool:
+    """Whether a key of the settings is secret in the program's configuration: all of it, or a value within it."""
+    return is_config_secret(f"{PROJECT}:{key}")
+
+
+def hidden(key: str, value: T) -> pulumi.Input[T]:
+    """A value from that key, which the state holds encrypted if the key is secret."""
+    return pulumi.Output.secret(value) if is_secret(key) else value
 
 
 def from_provider(request: ConfigureRequest) -> Cluster:

@@ -17,6 +17,8 @@ UNCHANGEABLE = ("secrets", "configs")
 VARIABLE = re.compile(r"(?<!\$)(?:\$\$)*\$(?:\{|[A-Za-z_])")
 """A variable, and not the `$$` that stands for one `$`."""
 DIGITS = 16
+CONTENT = "content of the file"
+"""What a secret or config holds, wherever its file is. No key of a compose file; earlier releases did not keep it."""
 
 Digests = Mapping[str, Mapping[str, str]]
 """A digest of each key of each part, such as of `image` of `services.web`."""
@@ -62,6 +64,9 @@ def digests(document: Mapping[str, Any], contents: Mapping[str, bytes]) -> Diges
                 key: _digest([value, *(_digest(contents[file].hex()) for file in _files_of(value) if file in contents)])
                 for key, value in (part or {}).items()
             }
+            file = next(_files_of((part or {}).get("file")), "")
+            if section in UNCHANGEABLE and file in contents:
+                made[f"{section}.{name}"][CONTENT] = _digest(contents[file].hex())
     return made
 
 
@@ -70,7 +75,7 @@ def changes(stack: str, before: Digests, after: Digests) -> tuple[str, ...]:
     lines = [f"stack {stack}: + {part}" for part in sorted(after.keys() - before.keys())]
     for part in sorted(after.keys() & before.keys()):
         old, new = before[part], after[part]
-        if keys := sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key)):
+        if keys := sorted(key for key in (old.keys() | new.keys()) - {CONTENT} if old.get(key) != new.get(key)):
             lines.append(f"stack {stack}: ~ {part} ({', '.join(keys)})")
     for part in sorted(before.keys() - after.keys()):
         pruned = part.startswith("services.")
@@ -86,9 +91,15 @@ def unchangeable(before: Digests, after: Digests) -> tuple[str, ...]:
         part
         for part in sorted(after.keys() & before.keys())
         if part.startswith(UNCHANGEABLE)
-        and before[part].get("file") != after[part].get("file")
+        and _has_another_content(before[part], after[part])
         and before[part].get("name") == after[part].get("name")
     )
+
+
+def _has_another_content(before: Mapping[str, str], after: Mapping[str, str]) -> bool:
+    """Whether a secret or config does. The state of an earlier release only has a digest of path and content."""
+    key = CONTENT if CONTENT in before and CONTENT in after else "file"
+    return before.get(key) != after.get(key)
 
 
 def _named(document: Mapping[str, Any]) -> Iterator[str]:

@@ -80,5 +80,22 @@ def test_a_secret_with_another_content_needs_another_name() -> None:
     assert compose.unchangeable(before, compose.digests(document(secrets=renamed), changed)) == ()
 
 
+def test_a_secret_whose_file_moved_has_the_same_content() -> None:
+    before = compose.digests(document(), CONTENTS)
+    moved = compose.digests(document(secrets={"db": {"file": "./db"}}), {"web.env": b"LEVEL=info", "db": b"s3cret"})
+    assert compose.unchangeable(before, moved) == ()
+    assert compose.changes("shop", before, moved)[0] == "stack shop: ~ secrets.db (file)"
+
+
+def test_the_state_of_an_earlier_release_is_no_other_content() -> None:
+    """It has a digest of path and content alone."""
+    now = compose.digests(document(), CONTENTS)
+    before = {part: {key: one for key, one in keys.items() if key != compose.CONTENT} for part, keys in now.items()}
+    assert compose.unchangeable(before, now) == ()
+    assert compose.changes("shop", before, now) == ()
+    other = compose.digests(document(), {**CONTENTS, "secrets/db": b"other"})
+    assert compose.unchangeable(before, other) == ("secrets.db",)
+
+
 def test_digests_tell_nothing_of_a_secret() -> None:
     assert "s3cret" not in str(compose.digests(document(), CONTENTS))

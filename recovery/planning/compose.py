@@ -7,9 +7,10 @@ from hashlib import sha256
 from pathlib import PurePosixPath
 from typing import Any
 
-import yaml
+from yaml import SafeLoader
 
 from recovery.errors import SettingError
+from recovery.yaml_text import NotYaml, load
 
 SECTIONS = ("services", "networks", "volumes", "secrets", "configs")
 UNCHANGEABLE = ("secrets", "configs")
@@ -27,8 +28,8 @@ Digests = Mapping[str, Mapping[str, str]]
 def parsed(key: str, text: str) -> Mapping[str, Any]:
     """The parts of a compose file. Raises: SettingError for ``key``, the setting that names the file."""
     try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        document = load(text, SafeLoader)
+    except NotYaml as error:
         raise _fault(key, f"its file is not valid YAML: {error}", "correct the file") from None
     if not isinstance(document, dict) or not isinstance(document.get("services"), dict) or not document["services"]:
         raise _fault(key, "its file has no services", "name a compose file with services")

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
+from recovery import yaml_text
 from recovery.errors import SettingError, SettingErrors
 from recovery.settings.base import EXAMPLE, PROJECT, Faulty
 from recovery.settings.cluster import Settings
@@ -55,7 +55,7 @@ def read(stack_file: Path) -> dict[str, Any]:
     Raises: SettingError when the file is missing, is not YAML, or has no settings.
     """
     try:
-        document = yaml.safe_load(stack_file.read_text()) or {}
+        document = yaml_text.load(stack_file.read_text()) or {}
     except FileNotFoundError:
         raise SettingError(
             "(stack file)",
@@ -70,10 +70,11 @@ def read(stack_file: Path) -> dict[str, Any]:
             remedy="name a readable stack file",
             code="unreadable-file",
         ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml_text.NotYaml, UnicodeDecodeError) as error:
+        why = error if isinstance(error, yaml_text.NotYaml) else "it is no text"
         raise SettingError(
             "(stack file)",
-            f"{stack_file} is not valid YAML: {error}",
+            f"{stack_file} is not valid YAML: {why}",
             remedy="correct the file",
             code="unreadable-file",
         ) from None

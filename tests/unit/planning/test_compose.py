@@ -52,6 +52,22 @@ def test_what_cannot_be_deployed_is_refused(text: str, why: str) -> None:
     assert caught.value.code == "compose-invalid"
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["[copies]\nsecret = s3cret\n", "a: *s3cret", "a: !s3cret x", "a: !!int s3cret", "a: !s3cret!x y", "a: &s3cret 1\nb: &s3cret 2"],
+)  # fmt: skip
+def test_an_error_quotes_nothing_of_a_file_that_is_not_yaml(text: str) -> None:
+    """In a pipeline, it goes into a comment, and the file may be another one than was meant."""
+    with pytest.raises(SettingError, match="is not valid YAML") as caught:
+        compose.parsed(KEY, text)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_an_error_tells_the_line_and_the_column() -> None:
+    with pytest.raises(SettingError, match=r"mapping values are not allowed here \(line 2, column 9\)"):
+        compose.parsed(KEY, "services:\n  web: a: b")
+
+
 @pytest.mark.parametrize("command", ["echo $$HOME", "test a$", "price 5$"])
 def test_a_dollar_that_is_no_variable_stays(command: str) -> None:
     assert compose.parsed(KEY, yaml.safe_dump({"services": {"web": {"command": command}}}))

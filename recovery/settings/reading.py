@@ -134,6 +134,8 @@ def _faults(error: Any) -> Iterator[SettingError]:
         yield SettingError(key, "is not a known key", remedy=remedy, code="setting-unknown-key")
     elif error["type"] == "missing":
         yield _missing(key)
+    elif error["type"] == "model_type":
+        yield SettingError(key, "is not a map", remedy=f"write its keys as {EXAMPLE} shows", code="setting-invalid")
     else:
         why = f"{error['msg'].removeprefix('Value error, ')} (got {error['input']!r})"
         yield SettingError(key, why, remedy="correct it in the stack file", code="setting-invalid")

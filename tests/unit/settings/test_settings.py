@@ -212,6 +212,16 @@ def test_a_node_is_stored_and_read_alike_and_as_before_without_a_data_path_addre
     assert [Node.from_json(json.loads(json.dumps(node.to_json()))) for node in (plain, moved)] == [plain, moved]
 
 
+@pytest.mark.parametrize("slip", ["address 10.77.2.22", None, ["10.77.2.22"], 5])
+@pytest.mark.parametrize("group", ["managers", "workers"])
+def test_a_node_that_is_no_map_is_refused_with_its_place(group: str, slip: Any) -> None:
+    """As one without the colon. Without it, its machine would be taken out of the swarm."""
+    nodes = RAW.get(group, [])
+    with pytest.raises(SettingError, match="is not a map") as caught:
+        parse(raw(**{group: [*nodes, slip]}))
+    assert caught.value.key == f"{group}[{len(nodes)}]"
+
+
 OUTSIDE = [{"address": "10.77.1.21", "name": "w", "dataPathAddress": "192.0.2.21"}]
 
 

@@ -9,9 +9,10 @@ from pydantic import ValidationError
 
 from recovery import yaml_text
 from recovery.errors import SettingError, SettingErrors
-from recovery.settings.base import EXAMPLE, PROJECT, Faulty
+from recovery.settings.base import EXAMPLE, Faulty
 from recovery.settings.cluster import Settings
 from recovery.settings.keys import corrected, known_keys, nearest
+from recovery.settings.project import ours
 
 REQUIRED = ("cluster", "subnet", "managers", "hosts", "ssh", "backup")
 NOTHING: tuple[Any, ...] = (None, "", [], {})
@@ -49,8 +50,8 @@ def load(stack_file: Path) -> Settings:
     return parse(read(stack_file))
 
 
-def read(stack_file: Path) -> dict[str, Any]:
-    """The values of a stack file, as they are written there, by key.
+def read(stack_file: Path, project: str = "") -> dict[str, Any]:
+    """The values of a stack file, as they are written there, by key. ``project`` is the name of its project, if that is known.
 
     Raises: SettingError when the file is missing, is not YAML, or has no settings.
     """
@@ -86,8 +87,7 @@ def read(stack_file: Path) -> dict[str, Any]:
             remedy=f"write the settings as {EXAMPLE} shows",
             code="unreadable-file",
         )
-    prefix = f"{PROJECT}:"
-    return {str(key).removeprefix(prefix): value for key, value in config.items() if str(key).startswith(prefix)}
+    return ours(config, project)
 
 
 def name_one(folder: Path) -> str:

@@ -212,6 +212,14 @@ def test_a_node_is_stored_and_read_alike_and_as_before_without_a_data_path_addre
     assert [Node.from_json(json.loads(json.dumps(node.to_json()))) for node in (plain, moved)] == [plain, moved]
 
 
+def test_each_node_may_be_a_network_of_its_own() -> None:
+    """As with public addresses that somebody else has the neighbours of."""
+    addresses = ["203.0.113.4", "203.0.113.8", "203.0.113.12"]
+    subnet = "203.0.113.4/32, 203.0.113.8/31, 203.0.113.12/32"
+    made = parse(raw(subnet=subnet, managers=[{"address": one} for one in addresses], workers=[]))
+    assert [str(node.address) for node in made.nodes] == addresses
+
+
 @pytest.mark.parametrize("slip", ["address 10.77.2.22", None, ["10.77.2.22"], 5])
 @pytest.mark.parametrize("group", ["managers", "workers"])
 def test_a_node_that_is_no_map_is_refused_with_its_place(group: str, slip: Any) -> None:

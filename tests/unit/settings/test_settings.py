@@ -220,6 +220,13 @@ def test_each_node_may_be_a_network_of_its_own() -> None:
     assert [str(node.address) for node in made.nodes] == addresses
 
 
+@pytest.mark.parametrize("endpoint", ["https://s3.example.org", "https://s3.example.org/"])
+def test_a_second_site_at_the_place_of_the_first_is_refused(endpoint: str) -> None:
+    sites = {"endpoint": "https://s3.example.org", "second": {"bucket": RAW["backup"]["bucket"], "endpoint": endpoint}}
+    with pytest.raises(SettingError, match="same bucket and prefix as the main site"):
+        parse(raw(backup={**RAW["backup"], **sites}))
+
+
 @pytest.mark.parametrize("slip", ["address 10.77.2.22", None, ["10.77.2.22"], 5])
 @pytest.mark.parametrize("group", ["managers", "workers"])
 def test_a_node_that_is_no_map_is_refused_with_its_place(group: str, slip: Any) -> None:

@@ -15,6 +15,8 @@ from recovery.settings.keys import corrected, known_keys, nearest
 from recovery.settings.project import ours
 
 REQUIRED = ("cluster", "subnet", "managers", "hosts", "ssh", "backup")
+SECRET = ("workload",)
+"""Where values may be secret, and are not shown."""
 NOTHING: tuple[Any, ...] = (None, "", [], {})
 
 
@@ -137,7 +139,8 @@ def _faults(error: Any) -> Iterator[SettingError]:
     elif error["type"] == "model_type":
         yield SettingError(key, "is not a map", remedy=f"write its keys as {EXAMPLE} shows", code="setting-invalid")
     else:
-        why = f"{error['msg'].removeprefix('Value error, ')} (got {error['input']!r})"
+        got = "" if error["loc"][:1] == SECRET else f" (got {error['input']!r})"
+        why = error["msg"].removeprefix("Value error, ") + got
         yield SettingError(key, why, remedy="correct it in the stack file", code="setting-invalid")
 
 

@@ -11,6 +11,7 @@ from typing import TypeVar
 import psutil
 
 from recovery.settings import PROJECT
+from recovery.settings.project import Project, project_of
 
 T = TypeVar("T")
 COMMANDS = frozenset({"up", "update", "preview", "pre"})
@@ -24,8 +25,6 @@ FILE_OPTIONS = (("-s", "--stack"), ("-C", "--cwd"), ("--config-file",))
 """The options that say where the stack file is."""
 WITH_VALUE = (*FILE_OPTIONS, ("-m", "--message"), ("-p", "--parallel"))
 """Options of each command whose value could be the name of a command."""
-STACKS = "stacks"
-"""Where stack files are (`stackConfigDir` in Pulumi.yaml)."""
 OF_SOME = (("-t", "--target"), ("--exclude",))
 """The options that limit a command to some resources."""
 
@@ -63,13 +62,18 @@ def refreshes() -> bool:
     return _of_pulumi(lambda pulumi: not any(map(NO_REFRESH.fullmatch, pulumi.cmdline()[1:])), True)
 
 
+def project() -> Project | None:
+    """The project of the running `pulumi`."""
+    return _of_pulumi(lambda pulumi: project_of(Path(pulumi.cwd())), None)
+
+
 def stack_file() -> Path | None:
     """The stack file that the running `pulumi` uses; None if that cannot be told, as with a stack that was selected before."""
     return _of_pulumi(lambda pulumi: stack_file_by(pulumi.cmdline()[1:], Path(pulumi.cwd())), None)
 
 
 def stack_file_by(arguments: Sequence[str], folder: Path) -> Path | None:
-    """The stack file that these arguments of `pulumi`, given in that folder, name."""
+    """The stack file that these arguments of `pulumi` name, which is now in that folder: with `--cwd`, it has already gone there."""
     parser = _parser()
     for option in WITH_VALUE:
         parser.add_argument(*option, default="")
@@ -77,11 +81,11 @@ def stack_file_by(arguments: Sequence[str], folder: Path) -> Path | None:
         known, _ = parser.parse_known_args(arguments)
     except argparse.ArgumentError:
         return None
-    here = folder / str(known.cwd)
     if known.config_file:
-        return here / str(known.config_file)
-    stack = str(known.stack).rpartition("/")[2] or os.environ.get("PULUMI_STACK", "")
-    return here / STACKS / f"Pulumi.{stack}.yaml" if stack else None
+        return folder / str(known.config_file)
+    stack = (str(known.stack) or os.environ.get("PULUMI_STACK", "")).rpartition("/")[2]
+    of = project_of(folder)
+    return of.stack_file(stack) if stack and of else None
 
 
 def deletion_by(arguments: Sequence[str]) -> Deletion:

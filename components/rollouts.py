@@ -67,7 +67,10 @@ class RolloutsProvider(ResourceProvider):
 
 
 class Rollouts(Resource, module="requorum", name="Rollouts"):
-    """One for the whole workload. ``generation`` is the quorum's. ``services`` are the services' IDs, and ``definitions`` tell one definition from another, by name."""
+    """One for the whole workload. ``generation`` is the quorum's. ``services`` are the services' IDs, and ``definitions`` tell one definition from another, by name.
+
+    The state holds the definitions encrypted: who reads a digest could guess a password of an environment.
+    """
 
     def __init__(
         self,
@@ -82,7 +85,12 @@ class Rollouts(Resource, module="requorum", name="Rollouts"):
             "cluster_id": cluster_id,
             "generation": generation,
             "services": dict(services),
-            "definitions": dict(definitions),
+            "definitions": pulumi.Output.secret(dict(definitions)),
             **dict.fromkeys(("unsettled", "begun")),
         }
-        super().__init__(RolloutsProvider(), name, props, opts)
+        super().__init__(
+            RolloutsProvider(),
+            name,
+            props,
+            opts.merge(pulumi.ResourceOptions(additional_secret_outputs=["definitions"])),
+        )

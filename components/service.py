@@ -8,6 +8,7 @@ from typing import Any
 
 import pulumi
 
+from components.settings import WORKLOAD, hidden
 from recovery.settings.workload import Amount, Mount, Mounted, Published, Restart, Rollback, Service, Update
 
 Made = Mapping[str, tuple[pulumi.Input[str], pulumi.Input[str]]]
@@ -56,7 +57,7 @@ def _container(service: Service, secrets: Made, configs: Made) -> dict[str, Any]
         "image": service.image,
         "commands": list(service.command) or None,
         "args": list(service.args) or None,
-        "env": dict(service.env) or None,
+        "env": hidden(WORKLOAD, dict(service.env)) if service.env else None,
         "user": service.user or None,
         "dir": service.dir or None,
         "hostname": service.hostname or None,

@@ -5,19 +5,21 @@ from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pulumi
 from pulumi.dynamic import ConfigureRequest
 from pulumi.runtime.config import CONFIG, is_config_secret
 
-from components.command_line import STACKS, stack_file
+from components.command_line import project, stack_file
 from recovery.cluster import Cluster
 from recovery.errors import SettingError
 from recovery.operations import agents, stacks
 from recovery.settings import PROJECT, Settings, decoded, from_strings, parse, read
 from recovery.settings.choices import PLAN_ID
+from recovery.settings.project import Project
 
+T = TypeVar("T")
 CONSENT, WORKLOAD = "recover", "workload"
 KEYS = tuple(str(field.alias) for field in Settings.model_fields.values())
 OF_PROVIDERS = tuple(key for key in KEYS if key not in (CONSENT, WORKLOAD))
@@ -51,10 +53,20 @@ def provider(opts: pulumi.ResourceOptions) -> pulumi.ProviderResource:
     """
     config = pulumi.Config(PROJECT)
     given: dict[str, pulumi.Input[str]] = {
-        f"{PROJECT}:{key}": pulumi.Output.secret(value) if is_config_secret(f"{PROJECT}:{key}") else value
+        f"{PROJECT}:{key}": hidden(key, value)
         for key, value in _given({key: config.get(key) for key in OF_PROVIDERS}).items()
     }
     return pulumi.ProviderResource("pulumi-python", "swarm", given, opts)
+
+
+def is_secret(key: str) -> bool:
+    """Whether a key of the settings is secret in the program's configuration: all of it, or a value within it."""
+    return is_config_secret(f"{PROJECT}:{key}")
+
+
+def hidden(key: str, value: T) -> pulumi.Input[T]:
+    """A value from that key, which the state holds encrypted if the key is secret."""
+    return pulumi.Output.secret(value) if is_secret(key) else value
 
 
 def from_provider(request: ConfigureRequest) -> Cluster:
@@ -88,22 +100,28 @@ def _cluster(values: str) -> Cluster:
 
 
 def _today(cluster: str | None) -> dict[str, Any]:
-    """What the stack file of the running `pulumi` says of `OF_PROVIDERS`; nothing if it cannot be read or is another cluster's."""
+    """What the stack file of the running `pulumi`, and its project's, say of `OF_PROVIDERS`; nothing if it cannot be read or is another cluster's."""
+    of = project()
     try:
-        file = stack_file() or _only_file(cluster)
-        values = read(file) if file else {}
+        file = stack_file() or _only_file(of, cluster)
+        values = _values(of, file) if file else {}
     except SettingError:
         return {}
     known = {key: value for key, value in values.items() if key in OF_PROVIDERS}
     return known if values.get("cluster") == cluster else {}
 
 
-def _only_file(cluster: str | None) -> Path | None:
+def _values(of: Project | None, file: Path) -> dict[str, Any]:
+    """The settings of a stack, of which its project's file may give some. Raises: SettingError."""
+    return {**of.settings, **read(file, of.name)} if of else read(file)
+
+
+def _only_file(of: Project | None, cluster: str | None) -> Path | None:
     """The one stack file of the project that has this cluster; None if there are several. `pulumi stack select` names none."""
     found = []
-    for file in (Path(__file__).resolve().parents[1] / STACKS).glob("Pulumi.*.yaml"):
+    for file in of.stack_files() if of else ():
         with suppress(SettingError):
-            if read(file).get("cluster") == cluster and not file.name.endswith(".example.yaml"):
+            if _values(of, file).get("cluster") == cluster and ".example." not in file.name:
                 found.append(file)
     return found[0] if len(found) == 1 else None
 

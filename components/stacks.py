@@ -76,7 +76,10 @@ class StackProvider(ResourceProvider):
 
 
 class Stack(Resource, module="requorum", name="Stack"):
-    """One compose file. Its state holds digests, and none of its text: that may hold secrets."""
+    """One compose file. Its state holds digests, and none of its text: that may hold secrets.
+
+    The digests are encrypted too: who reads them could guess a password.
+    """
 
     def __init__(self, name: str, file: Path, cluster_id: pulumi.Input[str], opts: pulumi.ResourceOptions) -> None:
         project = stacks.read(name, file)
@@ -84,7 +87,8 @@ class Stack(Resource, module="requorum", name="Stack"):
             "stack": name,
             "file": str(file),
             "cluster_id": cluster_id,
-            "digests": {part: dict(keys) for part, keys in project.digests.items()},
+            "digests": pulumi.Output.secret({part: dict(keys) for part, keys in project.digests.items()}),
             **dict.fromkeys(("services", "drift")),
         }
-        super().__init__(StackProvider(), f"stack-{name}", props, opts)
+        hidden = pulumi.ResourceOptions(additional_secret_outputs=["digests", "services"])
+        super().__init__(StackProvider(), f"stack-{name}", props, opts.merge(hidden))

@@ -14,6 +14,7 @@ from components import reach
 from components.membership import Quorum
 from components.rollouts import Rollouts
 from components.service import digest, given, labels
+from components.settings import WORKLOAD, hidden, is_secret
 from components.stacks import Stack
 from recovery.operations.workload import stored
 from recovery.settings import Settings
@@ -45,7 +46,13 @@ class Workload(pulumi.ComponentResource):
         secrets = {name: self._secret(name, content) for name, content in self._of.secrets.items()}
         configs = {name: self._config(name, content) for name, content in self._of.configs.items()}
         # The engine's client adds the platforms that the registry has for the image.
-        kept = self._once().merge(pulumi.ResourceOptions(ignore_changes=["taskSpec.placement.platforms"]))
+        kept = self._once().merge(
+            pulumi.ResourceOptions(
+                ignore_changes=["taskSpec.placement.platforms"],
+                # Pulumi keeps the outputs of a service that does not change. Earlier releases left its environment in plain there.
+                additional_secret_outputs=["taskSpec"] if is_secret(WORKLOAD) else None,
+            )
+        )
         services = {
             name: docker.Service(name, name=name, **given(service, networks, secrets, configs), opts=kept)
             for name, service in self._of.services.items()
@@ -111,8 +118,12 @@ class Workload(pulumi.ComponentResource):
         if content.id:
             return content.id, name
         data = stored(f"workload.configs.{name}", content)
-        called = f"{name}-{sha256(data).hexdigest()[:DIGITS]}"
+        called = hidden(WORKLOAD, f"{name}-{sha256(data).hexdigest()[:DIGITS]}")
         made = docker.ServiceConfig(
-            f"{name}-config", name=called, data=b64encode(data).decode(), labels=labels(content.labels), opts=self._opts
+            f"{name}-config",
+            name=called,
+            data=hidden(WORKLOAD, b64encode(data).decode()),
+            labels=labels(content.labels),
+            opts=self._opts,
         )
         return made.id, called

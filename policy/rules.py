@@ -45,7 +45,7 @@ def swarm_of(resources: Sequence[tuple[str, Mapping[str, Any]]]) -> Swarm | None
         tuple(str(manager.get("zone", "")) for manager in managers),
         {str(manager["name"]): manager.get("availability") == "drain" for manager in managers},
         _setting(given, "backup") or {},
-        bool(_setting(given, "agent")),
+        _setting(given, "agent") not in (None, ""),  # {} is an agent with its defaults
     )
 
 
@@ -77,7 +77,7 @@ def _odd(swarm: Swarm) -> Iterator[str]:
 
 
 def _recipients(swarm: Swarm) -> Iterator[str]:
-    recipients = [str(one) for one in swarm.backup.get("recipients", ())]
+    recipients = {str(one) for one in swarm.backup.get("recipients", ())}
     if len(recipients) < 2:
         yield f"copies are sealed to {len(recipients)} recipients: if that identity is lost, so are all copies"
     if EXAMPLE in recipients:
@@ -85,8 +85,18 @@ def _recipients(swarm: Swarm) -> Iterator[str]:
 
 
 def _elsewhere(swarm: Swarm) -> Iterator[str]:
-    if not swarm.backup.get("second") and not swarm.backup.get("lock"):
+    second = swarm.backup.get("second")
+    if swarm.backup.get("lock"):
+        return
+    if not second:
         yield "its copies are at one site, where they can be deleted: set backup.second or backup.lock"
+    elif _bucket(second) == _bucket(swarm.backup):
+        yield "its second site is in the bucket of the first, and both are deleted together: name another bucket, or set backup.lock"
+
+
+def _bucket(site: Mapping[str, Any]) -> tuple[str, str]:
+    """The bucket of a site, by whatever prefix."""
+    return str(site.get("endpoint") or "").rstrip("/"), str(site.get("bucket"))
 
 
 def _agent(swarm: Swarm) -> Iterator[str]:
@@ -103,7 +113,7 @@ RULES = (
     Rule("three-zones", "The managers are in at least three zones, and none holds the quorum.", _zones),
     Rule("odd-managers", "There are 3, 5, 7 or another odd number of managers.", _odd),
     Rule("recipients", "Copies are sealed to two recipients at least, and none is the example's.", _recipients),
-    Rule("second-site-or-lock", "Copies are at a second site, or locked.", _elsewhere),
+    Rule("second-site-or-lock", "Copies are at a second site, in another bucket, or locked.", _elsewhere),
     Rule("agent", "An agent on each manager takes copies.", _agent),
     Rule("drained-managers", "Managers take no tasks.", _drained),
 )

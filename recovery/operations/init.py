@@ -8,8 +8,6 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from recovery.cluster import Cluster
 from recovery.errors import HostKeyChanged, OptionError, Refused, SettingError, StoreError, local_fault
 from recovery.node import host_keys
@@ -26,6 +24,7 @@ from recovery.survey import nodes
 from recovery.swarm.machines import Node, Ssh
 from recovery.swarm.model import ACCESS_FAULTS, LocalState, NodeReport, Reach, Survey
 from recovery.swarm.ssh_url import SshUrl
+from recovery.yaml_text import NotYaml, load
 
 AT_MOST = 8
 """Machines that are asked for their host keys at a time."""
@@ -57,13 +56,13 @@ def present(file: Path) -> Present:
     if not file.exists():
         return Present()
     try:
-        found = yaml.safe_load(file.read_text()) or {}
+        found = load(file.read_text()) or {}
         config = found.pop("config", None) or {}
         prefix = f"{PROJECT}:"
         ours = {str(key).removeprefix(prefix): config[key] for key in config if str(key).startswith(prefix)}
         others = {key: config[key] for key in config if not str(key).startswith(prefix)}
         return Present(found, others, ours)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError, TypeError) as error:
+    except (OSError, UnicodeDecodeError, NotYaml, AttributeError, TypeError) as error:
         why, remedy = f"{file} is no stack file: {error}", "name another file, or move this one away"
         raise OptionError("--config-file", why, remedy=remedy, code="bad-argument") from None
 

@@ -22,9 +22,10 @@ from recovery.pipeline.locks import LONGEST_JOB, Holder, Lease, LeaseState, Lock
 from recovery.progress import Say
 from recovery.s3.lease import FREE, STALE_SECONDS
 from recovery.settings import PROJECT
+from recovery.settings.project import project_of
 
-LOCKS = f".pulumi/locks/organization/{PROJECT}"
-"""Where Pulumi 3 keeps the locks of a project in a self-managed backend (its pkg/backend/diy)."""
+LOCKS = ".pulumi/locks/organization"
+"""Where Pulumi 3 keeps the locks of projects in a self-managed backend (its pkg/backend/diy)."""
 CLOCK_SKEW = timedelta(seconds=5)
 PAUSE = 5.0
 
@@ -82,7 +83,13 @@ class Bucket:
             Bucket=self._bucket, Prefix=self._key(f"{folder}/")
         )
         keys = [item["Key"] for page in pages for item in page.get("Contents", ()) if item["Key"].endswith(".json")]
-        return {key: self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read() for key in keys}
+        found: dict[str, bytes] = {}
+        for key in keys:
+            try:
+                found[key] = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+            except self._client.exceptions.NoSuchKey:
+                continue  # its holder has just given it back
+        return found
 
     def remove(self, key: str) -> None:
         """Remove a file."""
@@ -105,12 +112,13 @@ def require_free(cluster: Cluster, stack: str, *, say: Say) -> None:
 
 
 def _judged(cluster: Cluster, stack: str, *, after: timedelta, remove: bool, say: Say) -> list[Verdict]:
-    if (backend := _backend()) is None:
-        say("the state is not in a folder or in S3: its service ends stale locks itself")
+    url = backend_url()
+    if (backend := _backend(url)) is None:
+        say(_unread(url))
         return []
     name = stack.rpartition("/")[2]
     try:
-        locks = [_lock(key, content) for key, content in backend.list(f"{LOCKS}/{name}").items()]
+        locks = [_lock(key, content) for key, content in backend.list(f"{LOCKS}/{_project()}/{name}").items()]
         if not locks:
             return []
         lease = lease_of(cluster)
@@ -160,8 +168,23 @@ def _locked(stack: str, left: Verdict) -> Refused:
     )
 
 
-def _backend() -> Backend | None:
-    url = backend_url()
+def _project() -> str:
+    """What the project is called in whose folder we are, and in which Pulumi runs."""
+    project = project_of(Path.cwd())
+    return project.name if project else PROJECT
+
+
+def _unread(url: str) -> str:
+    """Why the locks of a backend are not looked at, and what that means."""
+    if url.startswith(("http://", "https://")):
+        return "the state is in a service of Pulumi, which ends stale locks itself"
+    return (
+        f"Requorum does not read locks in {url.partition('://')[0]}://. Pulumi refuses to update a stack that is locked. If you know "
+        "that the holder of the lock is dead: pulumi cancel"
+    )
+
+
+def _backend(url: str) -> Backend | None:
     if url.startswith("s3://"):
         return Bucket(url)
     if url.startswith("file://"):

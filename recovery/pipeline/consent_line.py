@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-import yaml
+from recovery.yaml_text import NotYaml, load
 
 KEY = "requorum:recover"
 LINE = re.compile(rf"^(?P<indent> +)(?P<quote>['\"]?){KEY}(?P=quote) *:[^\r\n]*", re.M)
@@ -51,9 +51,9 @@ def _checked(before: str, after: str, line: dict[str, str]) -> str:
 def config_of(text: str) -> dict[str, Any]:
     """The settings in a stack file. Raises: ValueError."""
     try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ValueError("it is not valid YAML") from error
+        document = load(text)
+    except NotYaml as error:
+        raise ValueError(f"it is not valid YAML: {error}") from None
     config = document.get("config") if isinstance(document, dict) else None
     if not isinstance(config, dict):
         raise ValueError("it has no settings")

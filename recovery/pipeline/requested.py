@@ -3,17 +3,20 @@
 A stack file is code: it names commands, engines, files and keys of the machine that reads it, and where an encryption key is sent.
 """
 
+import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
-import yaml
-
 from recovery.pipeline.consent_line import config_of
+from recovery.yaml_text import load
 
 FIXED = frozenset({"requorum:hosts", "requorum:ssh"})
 """They name commands, engines and SSH keys, and a file of OpenSSH, which names commands too."""
-NAMES = frozenset({"endpoint", "identities", "reportPage"})
-"""Beside what ends with `File`: the keys within a setting that name a server or a file."""
+NAMES = frozenset({"endpoint", "file", "identities", "reportPage", "stacks"})
+"""Beside what ends with `File`: the keys within a setting that name a server or a file. The stacks of a workload are files by name."""
+OURS = re.compile("requorum:[^:]+")
+"""A key of ours. Pulumi also reads `requorum:config:NAME`, which nobody needs to write."""
 
 
 def beyond(main: str, request: str) -> tuple[str, ...]:
@@ -23,7 +26,7 @@ def beyond(main: str, request: str) -> tuple[str, ...]:
     changed = [key for key in sorted({*outside[0], *outside[1]}) if outside[0].get(key) != outside[1].get(key)]
     for key in sorted({*ours, *theirs}):
         before, after = _read(ours.get(key)), _read(theirs.get(key))
-        if key in FIXED or not key.startswith("requorum:"):
+        if key in FIXED or not OURS.fullmatch(key):
             changed += [key] if before != after else []
         else:
             named, wanted = (dict(_named({key.removeprefix("requorum:"): one})) for one in (before, after))
@@ -33,19 +36,21 @@ def beyond(main: str, request: str) -> tuple[str, ...]:
 
 def _others(text: str) -> dict[str, Any]:
     """What a stack file has beside its settings."""
-    document: dict[str, Any] = yaml.safe_load(text)
+    document: dict[str, Any] = load(text)
     return {str(key): value for key, value in document.items() if key != "config"}
 
 
 def _read(value: Any) -> Any:
-    """A setting, which may be the text of an object or a list."""
-    if not isinstance(value, str):
-        return value
-    try:
-        found = yaml.safe_load(value)
-    except yaml.YAMLError:
-        return value
-    return found if isinstance(found, dict | list) else value
+    """A setting, which may be the text of an object or a list. JSON with tabs is no YAML."""
+    if isinstance(value, str):
+        for read in (json.loads, load):
+            try:
+                found = read(value)
+            except ValueError:
+                continue
+            if isinstance(found, dict | list):
+                return found
+    return value
 
 
 def _named(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -7,9 +7,10 @@ from hashlib import sha256
 from pathlib import PurePosixPath
 from typing import Any
 
-import yaml
+from yaml import SafeLoader
 
 from recovery.errors import SettingError
+from recovery.yaml_text import NotYaml, load
 
 SECTIONS = ("services", "networks", "volumes", "secrets", "configs")
 UNCHANGEABLE = ("secrets", "configs")
@@ -17,6 +18,8 @@ UNCHANGEABLE = ("secrets", "configs")
 VARIABLE = re.compile(r"(?<!\$)(?:\$\$)*\$(?:\{|[A-Za-z_])")
 """A variable, and not the `$$` that stands for one `$`."""
 DIGITS = 16
+CONTENT = "content of the file"
+"""What a secret or config holds, wherever its file is. No key of a compose file; earlier releases did not keep it."""
 
 Digests = Mapping[str, Mapping[str, str]]
 """A digest of each key of each part, such as of `image` of `services.web`."""
@@ -25,8 +28,8 @@ Digests = Mapping[str, Mapping[str, str]]
 def parsed(key: str, text: str) -> Mapping[str, Any]:
     """The parts of a compose file. Raises: SettingError for ``key``, the setting that names the file."""
     try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        document = load(text, SafeLoader)
+    except NotYaml as error:
         raise _fault(key, f"its file is not valid YAML: {error}", "correct the file") from None
     if not isinstance(document, dict) or not isinstance(document.get("services"), dict) or not document["services"]:
         raise _fault(key, "its file has no services", "name a compose file with services")
@@ -62,6 +65,9 @@ def digests(document: Mapping[str, Any], contents: Mapping[str, bytes]) -> Diges
                 key: _digest([value, *(_digest(contents[file].hex()) for file in _files_of(value) if file in contents)])
                 for key, value in (part or {}).items()
             }
+            file = next(_files_of((part or {}).get("file")), "")
+            if section in UNCHANGEABLE and file in contents:
+                made[f"{section}.{name}"][CONTENT] = _digest(contents[file].hex())
     return made
 
 
@@ -70,7 +76,7 @@ def changes(stack: str, before: Digests, after: Digests) -> tuple[str, ...]:
     lines = [f"stack {stack}: + {part}" for part in sorted(after.keys() - before.keys())]
     for part in sorted(after.keys() & before.keys()):
         old, new = before[part], after[part]
-        if keys := sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key)):
+        if keys := sorted(key for key in (old.keys() | new.keys()) - {CONTENT} if old.get(key) != new.get(key)):
             lines.append(f"stack {stack}: ~ {part} ({', '.join(keys)})")
     for part in sorted(before.keys() - after.keys()):
         pruned = part.startswith("services.")
@@ -86,9 +92,15 @@ def unchangeable(before: Digests, after: Digests) -> tuple[str, ...]:
         part
         for part in sorted(after.keys() & before.keys())
         if part.startswith(UNCHANGEABLE)
-        and before[part].get("file") != after[part].get("file")
+        and _has_another_content(before[part], after[part])
         and before[part].get("name") == after[part].get("name")
     )
+
+
+def _has_another_content(before: Mapping[str, str], after: Mapping[str, str]) -> bool:
+    """Whether a secret or config does. The state of an earlier release only has a digest of path and content."""
+    key = CONTENT if CONTENT in before and CONTENT in after else "file"
+    return before.get(key) != after.get(key)
 
 
 def _named(document: Mapping[str, Any]) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """Whether the nodes of a cluster fit together. The checks collect their faults, so that all of them are shown at once."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import IPv6Address
 
 from recovery.errors import SettingError
@@ -30,12 +30,10 @@ def check_nodes(
     faults: Faults,
 ) -> None:
     """Check that each node is in a known zone and in the subnet, and that no two share a name or an address."""
-    nodes = [(f"managers[{index}]", node) for index, node in enumerate(managers)]
-    nodes += [(f"workers[{index}]", node) for index, node in enumerate(workers)]
     addresses: dict[object, str] = {}
     names: dict[object, str] = {}
     dialled: dict[object, str] = {}
-    for key, node in nodes:
+    for key, node in _keyed(managers, workers):
         faults.find(require_zone, key, node, zone_names)
         faults.find(require_in_subnet, key, node, subnet)
         if node.address not in addresses:  # a machine that is given twice is one fault
@@ -43,6 +41,36 @@ def check_nodes(
             faults.find(require_unique, f"{key}.sshAddress", node.dial, "SSH address", dialled, owner=node.name)
         faults.find(require_unique, f"{key}.address", node.address, "address", addresses, owner=node.name)
         faults.find(require_host_address, key, node, subnet)
+
+
+def check_data_paths(
+    managers: Sequence[Node], workers: Sequence[Node], subnet: Networks, faults: Faults, *, firewall: bool
+) -> None:
+    """Check that overlay traffic reaches each node: at an address of its own, from one that the firewall lets in."""
+    addresses: dict[object, str] = {node.address: node.name for node in (*managers, *workers)}
+    for key, node in _keyed(managers, workers):
+        path = node.data_path
+        if path != node.address:
+            faults.find(require_unique, f"{key}.dataPathAddress", path, "address", addresses, owner=node.name)
+            if firewall:
+                faults.find(_require_let_in, key, node, subnet)
+
+
+def _keyed(managers: Sequence[Node], workers: Sequence[Node]) -> Iterator[tuple[str, Node]]:
+    """Each node with the key of the settings that names it."""
+    yield from ((f"managers[{index}]", node) for index, node in enumerate(managers))
+    yield from ((f"workers[{index}]", node) for index, node in enumerate(workers))
+
+
+def _require_let_in(key: str, node: Node, subnet: Networks) -> None:
+    if node.data_path not in subnet:
+        raise SettingError(
+            f"{key}.dataPathAddress",
+            f"{node.data_path} of {node.name} is not in requorum:subnet {subnet}. The firewall of the other nodes would drop its "
+            "overlay traffic",
+            remedy="add its network to requorum:subnet, or set requorum:hosts.firewall to false",
+            code="setting-invalid",
+        )
 
 
 def _require_odd(count: int) -> None:

@@ -12,7 +12,13 @@ from recovery.s3 import sealing
 from recovery.s3.keys import Keys
 from recovery.settings.agent import Agent, with_retention
 from recovery.settings.base import EXAMPLE, Faults, Frozen, Name, collected
-from recovery.settings.checks import check_docker_hosts, check_managers, check_nodes, require_one_data_path
+from recovery.settings.checks import (
+    check_data_paths,
+    check_docker_hosts,
+    check_managers,
+    check_nodes,
+    require_one_data_path,
+)
 from recovery.settings.choices import CaDigests, Choice, Consent, PublicKeys
 from recovery.settings.copies import Backup, Escrow
 from recovery.settings.engine import Engine
@@ -125,6 +131,8 @@ class Settings(Frozen):
             check_managers(self.managers, self.zones, faults)
             faults.find(require_one_data_path, self.nodes)
         check_nodes(self.managers, self.workers, self.zones, self.subnet, faults)
+        firewall = not self.adopted if self.hosts.firewall is None else self.hosts.firewall
+        check_data_paths(self.managers, self.workers, self.subnet, faults, firewall=firewall)
         if self.hosts.driver == "docker":
             check_docker_hosts(self.hosts, self.nodes, faults)
         faults.find(self._require_recipients)

@@ -167,7 +167,7 @@ class Backup(Frozen):
                     remedy="give an https endpoint, or another requorum:backup.encryption.mode",
                     code="setting-invalid",
                 )
-        places = {(site.endpoint, site.name, site.prefix) for site in self.sites}
+        places = {((site.endpoint or "").rstrip("/"), site.name, site.prefix) for site in self.sites}
         if len(places) < len(self.sites):
             raise SettingError(
                 "backup.second",

@@ -25,7 +25,8 @@ def placed(raw: dict[str, Any]) -> dict[str, Any]:
         if not isinstance(raw.get(key, []), list | tuple):
             raise SettingError(key, "is not a list", remedy=f"give a list as {EXAMPLE} shows", code="setting-invalid")
     zone_names = [str(zone) for zone in raw.get("zones", ZONES)]
-    managers = [dict(m) for m in raw.get("managers", ()) if isinstance(m, Mapping)]
+    given = {group: [_copied(node) for node in raw.get(group, ())] for group in ("managers", "workers")}
+    managers, workers = ([node for node in nodes if isinstance(node, dict)] for nodes in given.values())
     spread = placement(len(managers), zone_names) if zone_names else ()
     for manager, zone in zip(managers, spread, strict=False):
         manager.setdefault("zone", zone)
@@ -34,12 +35,16 @@ def placed(raw: dict[str, Any]) -> dict[str, Any]:
         if not raw.get("clusterId", raw.get("cluster_id")) and len(managers) > LONE:
             manager.setdefault("availability", "drain")
         manager["role"] = "manager"
-    workers = [dict(w) for w in raw.get("workers", ()) if isinstance(w, Mapping)]
     for number, worker in enumerate(workers, 1):
         worker.setdefault("name", worker_name(worker.get("address", "")))
         worker.setdefault("zone", zone_names[(number - 1) % len(zone_names)] if zone_names else "")
         worker["role"] = "worker"
-    return {**raw, "managers": managers, "workers": workers}
+    return {**raw, **given}
+
+
+def _copied(node: Any) -> Any:
+    """A node of the settings. What is no map stays as it is, for the checks to refuse: without it, the node would be taken out."""
+    return dict(node) if isinstance(node, Mapping) else node
 
 
 MANAGER_COUNTS = (1, 3, 5, 7, 9)

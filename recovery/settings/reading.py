@@ -5,15 +5,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
+from recovery import yaml_text
 from recovery.errors import SettingError, SettingErrors
-from recovery.settings.base import EXAMPLE, PROJECT, Faulty
+from recovery.settings.base import EXAMPLE, Faulty
 from recovery.settings.cluster import Settings
 from recovery.settings.keys import corrected, known_keys, nearest
+from recovery.settings.project import ours
 
 REQUIRED = ("cluster", "subnet", "managers", "hosts", "ssh", "backup")
+SECRET = ("workload",)
+"""Where values may be secret, and are not shown."""
 NOTHING: tuple[Any, ...] = (None, "", [], {})
 
 
@@ -49,13 +52,13 @@ def load(stack_file: Path) -> Settings:
     return parse(read(stack_file))
 
 
-def read(stack_file: Path) -> dict[str, Any]:
-    """The values of a stack file, as they are written there, by key.
+def read(stack_file: Path, project: str = "") -> dict[str, Any]:
+    """The values of a stack file, as they are written there, by key. ``project`` is the name of its project, if that is known.
 
     Raises: SettingError when the file is missing, is not YAML, or has no settings.
     """
     try:
-        document = yaml.safe_load(stack_file.read_text()) or {}
+        document = yaml_text.load(stack_file.read_text()) or {}
     except FileNotFoundError:
         raise SettingError(
             "(stack file)",
@@ -70,10 +73,11 @@ def read(stack_file: Path) -> dict[str, Any]:
             remedy="name a readable stack file",
             code="unreadable-file",
         ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml_text.NotYaml, UnicodeDecodeError) as error:
+        why = error if isinstance(error, yaml_text.NotYaml) else "it is no text"
         raise SettingError(
             "(stack file)",
-            f"{stack_file} is not valid YAML: {error}",
+            f"{stack_file} is not valid YAML: {why}",
             remedy="correct the file",
             code="unreadable-file",
         ) from None
@@ -85,8 +89,7 @@ def read(stack_file: Path) -> dict[str, Any]:
             remedy=f"write the settings as {EXAMPLE} shows",
             code="unreadable-file",
         )
-    prefix = f"{PROJECT}:"
-    return {str(key).removeprefix(prefix): value for key, value in config.items() if str(key).startswith(prefix)}
+    return ours(config, project)
 
 
 def name_one(folder: Path) -> str:
@@ -133,8 +136,11 @@ def _faults(error: Any) -> Iterator[SettingError]:
         yield SettingError(key, "is not a known key", remedy=remedy, code="setting-unknown-key")
     elif error["type"] == "missing":
         yield _missing(key)
+    elif error["type"] == "model_type":
+        yield SettingError(key, "is not a map", remedy=f"write its keys as {EXAMPLE} shows", code="setting-invalid")
     else:
-        why = f"{error['msg'].removeprefix('Value error, ')} (got {error['input']!r})"
+        got = "" if error["loc"][:1] == SECRET else f" (got {error['input']!r})"
+        why = error["msg"].removeprefix("Value error, ") + got
         yield SettingError(key, why, remedy="correct it in the stack file", code="setting-invalid")
 
 

@@ -25,9 +25,13 @@ class Networks:
 
     @property
     def reserved(self) -> frozenset[Address]:
-        """The addresses that are no machine's: of each network its own, and of IPv4 the broadcast address."""
-        own = (network.network_address for network in self.every)
-        return frozenset((*own, *(network.broadcast_address for network in self.of(4))))
+        """The addresses that are no machine's: of each network its own, and of IPv4 the broadcast address.
+
+        In a network of one or two addresses, all are a machine's (RFC 3021, RFC 6164).
+        """
+        larger = [network for network in self.every if network.num_addresses > 2]
+        broadcast = (network.broadcast_address for network in larger if network.version == 4)
+        return frozenset((*(network.network_address for network in larger), *broadcast))
 
 
 def family(of: Address | Network) -> str:

@@ -267,7 +267,7 @@ CLUSTER = (
     Edit("the subnet is larger", settings(subnet="10.76.0.0/15")),
     Edit("the SSH key has another path", lambda file: option("ssh", privateKeyFile=file.values["ssh"]["privateKeyFile"] + "-moved")(file)),
     Edit("a worker has an address for SSH", put(WORKERS, 0, sshAddress=HOST)),
-    Edit("a worker has an address for the data path", put(WORKERS, 0, dataPathAddress="10.99.0.1")),
+    Edit("a worker has an address for the data path", both(put(WORKERS, 0, dataPathAddress="10.99.0.1"), settings(subnet="10.77.0.0/16, 10.99.0.0/24"))),
     Edit("the copies have another prefix", option("backup", prefix="elsewhere"), refused={State.ALL_LOST: "no-good-copy"}, copied=False),
 )  # fmt: skip
 EDITS = (*NAMES, *ORDER, *MORE_OR_FEWER, *MOVES, *COUNTS, *WORDS, *CLUSTER)

@@ -99,24 +99,47 @@ def test_only_a_destroy_of_the_whole_stack_ends_a_swarm(line: str, why: Deletion
     ("line", "file"),
     [
         ("up --config-file /etc/prod.yaml --stack other", "/etc/prod.yaml"),
-        ("refresh --config-file=prod.yaml", "/here/prod.yaml"),
-        ("up -C sub --config-file prod.yaml", "/here/sub/prod.yaml"),
-        ("destroy --stack prod", "/here/stacks/Pulumi.prod.yaml"),
-        ("destroy -s org/project/prod --cwd /srv", "/srv/stacks/Pulumi.prod.yaml"),
+        ("refresh --config-file=prod.yaml", "sub/prod.yaml"),
+        ("up -C sub --config-file prod.yaml", "sub/prod.yaml"),
+        ("destroy --stack prod", "conf/Pulumi.prod.yaml"),
+        ("destroy -s org/project/prod --cwd project/sub", "conf/Pulumi.prod.yaml"),
         ("up", None),
         ("up --stack", None),
     ],
 )
 def test_the_stack_file_is_the_one_that_the_command_names(
-    line: str, file: str | None, monkeypatch: pytest.MonkeyPatch
+    line: str, file: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Pulumi 3.259 in a folder below that of its project. With `--cwd`, its process is in that folder, as here."""
     monkeypatch.delenv("PULUMI_STACK", raising=False)
-    assert stack_file_by(line.split(), Path("/here")) == (Path(file) if file else None)
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "Pulumi.yaml").write_text("{name: mine, stackConfigDir: conf}")
+    assert stack_file_by(line.split(), tmp_path / "sub") == (tmp_path / file if file else None)
 
 
-def test_a_stack_that_the_environment_names_has_its_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PULUMI_STACK", "prod")
-    assert stack_file_by(["up"], Path("/here")) == Path("/here/stacks/Pulumi.prod.yaml")
+def test_a_stack_that_the_environment_names_has_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PULUMI_STACK", "org/mine/prod")
+    assert stack_file_by(["up"], tmp_path) is None, "no project"
+    (tmp_path / "Pulumi.yml").write_text("name: mine")
+    assert stack_file_by(["up"], tmp_path) == tmp_path / "Pulumi.prod.yml"
+
+
+def process(folder: Path, *arguments: str, said: str, cwd: Path) -> str:
+    """What a program prints that a process called `pulumi` runs in a folder."""
+    shell_, script = shell(folder, "pulumi", f'"{sys.executable}" -c "{said}" > "$SAID"\n')
+    environment = {**os.environ, "SAID": str(folder / "said"), "PYTHONPATH": str(Path(__file__).resolve().parents[3])}
+    subprocess.run([shell_, script, *arguments], env=environment, check=True, timeout=60, cwd=cwd)
+    return (folder / "said").read_text().strip()
+
+
+def test_the_running_pulumi_s_project_and_stack_file_are_found(tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    (project / "sub").mkdir(parents=True)
+    (project / "Pulumi.yaml").write_text("name: mine")
+    said = "from components.command_line import project, stack_file; print(project().name, stack_file())"
+    assert process(tmp_path, "up", "--stack", "prod", said=said, cwd=project / "sub") == (
+        f"mine {project / 'Pulumi.prod.yaml'}"
+    )
 
 
 def shell(folder: Path, name: str, runs: str) -> tuple[str, str]:

@@ -11,6 +11,7 @@ import yaml
 from components import settings
 from components.settings import from_provider
 from recovery.settings import Settings
+from recovery.settings.project import project_of
 from tests.unit import cluster
 from tests.unit import factories as make
 
@@ -97,7 +98,8 @@ def test_the_only_stack_file_of_the_cluster_is_used_where_pulumi_names_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As after `pulumi stack select`."""
-    monkeypatch.setattr(settings, "STACKS", str(tmp_path))
+    (tmp_path / "Pulumi.yaml").write_text("name: mine")
+    monkeypatch.setattr(settings, "project", lambda: project_of(tmp_path))
     written(tmp_path, protect=True)
     written(tmp_path, cluster="other").rename(tmp_path / "Pulumi.other.yaml")
     written(tmp_path, protect=True)
@@ -106,6 +108,15 @@ def test_the_only_stack_file_of_the_cluster_is_used_where_pulumi_names_none(
     written(tmp_path, protect=False).rename(tmp_path / "Pulumi.second.yaml")
     written(tmp_path, protect=True)
     assert provided(None, monkeypatch).protected is False, "the state tells: two files have the cluster"
+
+
+def test_a_key_of_the_project_s_file_is_below_that_of_the_stack_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "Pulumi.yaml").write_text("{name: mine, config: {requorum:protect: true, requorum:cluster: other}}")
+    monkeypatch.setattr(settings, "project", lambda: project_of(tmp_path))
+    assert provided(written(tmp_path), monkeypatch).protected is True
+    assert provided(written(tmp_path, protect=False), monkeypatch).protected is False
 
 
 @pytest.mark.parametrize(

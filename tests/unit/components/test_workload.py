@@ -1,5 +1,9 @@
 """The resources of the workload: what they wait for, how they reach the swarm, and what is given to pulumi-docker."""
 
+import json
+from collections.abc import Mapping
+from contextvars import ContextVar
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,6 +11,7 @@ from google.protobuf.json_format import MessageToDict
 
 from recovery.settings import Settings, parse
 from tests.unit import cluster
+from tests.unit.components.test_provider import SECRET
 from tests.unit.settings.test_settings import raw
 
 WORKLOAD: dict[str, Any] = {
@@ -123,3 +128,45 @@ def test_a_service_is_left_without_what_is_null(monkeypatch: pytest.MonkeyPatch)
     assert web["taskSpec"].get("restartPolicy") is None
     assert web["taskSpec"]["containerSpec"].get("stopGracePeriod") is None
     assert web["taskSpec"]["resources"] == {"limits": {"nanoCpus": 0, "memoryBytes": 0}, "reservation": None}
+
+
+PASSWORD = {"services": {"web": {"image": "web:1", "env": {"PASSWORD": "s3cret"}, "configs": ["motd"]}}, "configs": {"motd": {"value": "s3cret"}}}  # fmt: skip
+
+
+def is_hidden(value: Any) -> bool:
+    """Whether the state holds a value encrypted."""
+    return isinstance(value, Mapping) and value.items() >= SECRET.items()
+
+
+@pytest.mark.parametrize("secret", [True, False])
+def test_an_environment_and_a_config_are_encrypted_if_the_stack_file_encrypts_a_value_of_the_workload(
+    secret: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pulumi gives the program the plain value, and says that the key is secret."""
+    given = {"requorum:workload": json.dumps(PASSWORD)}
+    monkeypatch.setattr("pulumi.runtime.config.CONFIG", ContextVar("config", default=given))
+    monkeypatch.setattr(
+        "pulumi.runtime.config._SECRET_KEYS", ContextVar("keys", default=frozenset(given if secret else ()))
+    )
+    found = made(parse(raw(workload=PASSWORD)), monkeypatch)
+    web, motd = inputs(found["Service web"]), inputs(found["ServiceConfig motd-config"])
+    container = web["taskSpec"]["containerSpec"]
+    assert is_hidden(container["env"]) is secret
+    assert is_hidden(motd["data"]) is secret
+    assert is_hidden(motd["name"]) is secret, "it ends in a digest of the content"
+    assert is_hidden(container["configs"][0]["configName"]) is secret
+    assert ("taskSpec" in found["Service web"].additionalSecretOutputs) is secret
+    assert container["image"] == "web:1", "a preview shows the rest"
+
+
+def test_digests_of_definitions_and_compose_files_are_encrypted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "compose.yaml"
+    file.write_text("services: {db: {image: db:1, environment: {PASSWORD: letmein}}}")
+    found = made(parse(raw(workload={**WORKLOAD, "stacks": {"shop": str(file)}})), monkeypatch)
+    rollouts, stack = found["Rollouts rollouts"], found["Stack stack-shop"]
+    assert is_hidden(inputs(rollouts)["definitions"])
+    assert list(rollouts.additionalSecretOutputs) == ["definitions"]
+    assert is_hidden(inputs(stack)["digests"])
+    assert list(stack.additionalSecretOutputs) == ["digests", "services"]

@@ -73,6 +73,8 @@ def test_an_example_is_taken(key: str, tmp_path: Path, monkeypatch: pytest.Monke
         given["mode"] = "customer"
     if key.startswith("backup.second"):
         given["bucket"] = "another"
+    if key == "managers[].dataPathAddress":
+        raw["subnet"] = f"{raw['subnet']}, 10.20.0.0/16"
     if key.startswith("ssh.jump[]"):
         raw["ssh"]["jump"] = [{"host": "bastion", **raw["ssh"]["jump"]}]
     assert parse(raw)

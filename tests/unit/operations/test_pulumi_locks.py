@@ -6,13 +6,14 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from recovery.cluster import Cluster
-from recovery.errors import LocalError, StoreSilent
+from recovery.errors import LocalError, Refused, StoreSilent
 from recovery.operations import pulumi_locks
 from recovery.operations.pulumi import read_preview
 from recovery.operations.pulumi_locks import lease_of
@@ -133,11 +134,47 @@ def test_a_process_that_ended_and_is_still_listed_is_gone() -> None:
     assert pulumi_locks.holder(lock) is Holder.GONE
 
 
-def test_a_service_that_keeps_the_state_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+BACKENDS = [
+    ("https://api.example", "ends stale locks itself"),
+    ("gs://state", "Requorum does not read locks in gs://. "),
+    ("azblob://state?storage_account=s", "Requorum does not read locks in azblob://. "),
+]
+
+
+@pytest.mark.parametrize(("url", "line"), BACKENDS)
+def test_a_backend_whose_locks_are_not_read_is_left_alone_and_told(
+    url: str, line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     said: list[str] = []
-    monkeypatch.setenv("PULUMI_BACKEND_URL", "https://api.example")
+    monkeypatch.setenv("PULUMI_BACKEND_URL", url)
     assert pulumi_locks.clear(half(), "lab", say=said.append) == []
-    assert said
+    assert line in said[0]
+
+
+def test_the_locks_are_those_of_the_project_in_whose_folder_pulumi_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "Pulumi.yaml").write_text("name: mine")
+    lock = tmp_path / KEY.replace("requorum", "mine")
+    lock.parent.mkdir(parents=True)
+    lock.write_text(held("elsewhere"))
+    monkeypatch.setenv("PULUMI_BACKEND_URL", f"file://{tmp_path}")
+    pulumi_locks.require_free(half(HELD, HELD), "lab", say=print)
+    monkeypatch.chdir(lock.parent)
+    monkeypatch.setattr(pulumi_locks, "lease_of", lambda _: Lease(LeaseState.UNKNOWN))
+    with pytest.raises(Refused, match="u@elsewhere"):
+        pulumi_locks.require_free(half(), "org/mine/lab", say=print)
+
+
+def test_a_lock_that_its_holder_gives_back_between_the_list_and_the_look_is_none(
+    state: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = put(state, f"some/where/{KEY}", held(socket.gethostname()))
+    backend = pulumi_locks.Bucket(pulumi_locks.backend_url())
+    read = backend._client.get_object
+    monkeypatch.setattr(backend._client, "get_object", lambda **asked: (made.delete(), read(**asked))[1])
+    monkeypatch.setattr(pulumi_locks, "_backend", lambda _: backend)
+    assert pulumi_locks.clear(half(), "lab", say=print) == []
 
 
 def test_nobody_is_logged_in(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,9 +1,16 @@
 """What a request may change in a stack file that is previewed beside the keys of the nodes."""
 
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
 import pytest
 import yaml
 
 from recovery.pipeline.requested import beyond
+from recovery.settings import Settings
+from recovery.settings.base import Frozen
+from recovery.settings.machines import CheckedBy
 
 CONFIG = {
     "requorum:cluster": "lab",
@@ -45,8 +52,48 @@ HELD = [
         {"requorum:managers": [{"name": "a", "address": "10.0.0.1", "ssh": {"privateKeyFile": "x"}}]},
         "requorum:managers[a].ssh.privateKeyFile",
     ),
+    ({"requorum:workload": {"stacks": {"x": "/home/ci/.aws/credentials"}}}, "requorum:workload.stacks"),
+    ({"requorum:workload": {"secrets": {"x": {"file": "/etc/shadow"}}}}, "requorum:workload.secrets.x.file"),
+    ({"requorum:workload": {"configs": {"x": {"file": "/etc/shadow"}}}}, "requorum:workload.configs.x.file"),
+    ({"requorum:notify": '{"urlsFile":\t"/etc/shadow"}'}, "requorum:notify.urlsFile"),
+    ({"requorum:config:hosts": {"driver": "existing", "presence": ["sh"]}}, "requorum:config:hosts"),
     ({"docker:host": "ssh://-oProxyCommand=x"}, "docker:host"),
 ]
+
+
+def paths(model: type[Frozen], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The keys that lead to each file that the settings name; `x` for the key of a map."""
+    for field in model.model_fields.values():
+        yield from _paths((field.annotation, *field.metadata), (*above, str(field.alias)))
+
+
+def _paths(of: Any, at: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    if isinstance(of, type) and issubclass(of, Path):
+        yield at
+    elif isinstance(of, type) and issubclass(of, Frozen):
+        yield from paths(of, at)
+    elif isinstance(of, CheckedBy):
+        yield from paths(of.model, at)
+    else:
+        inner = of if isinstance(of, tuple) else (*get_args(of), *getattr(of, "__metadata__", ()))
+        for one in inner:
+            yield from _paths(one, (*at, "x") if "Mapping" in str(of) and not isinstance(of, tuple) else at)
+
+
+FILES = sorted(set(paths(Settings)))
+
+
+@pytest.mark.parametrize("at", FILES, ids=".".join)
+def test_no_setting_that_names_a_file_is_free(at: tuple[str, ...]) -> None:
+    first, *rest = at
+    value: Any = "/home/ci/.aws/credentials"
+    for key in reversed(rest):
+        value = {key: value}
+    assert beyond(MAIN, text({**CONFIG, f"requorum:{first}": value}, encryptionsalt="v1:a"))
+
+
+def test_the_settings_that_name_files_are_found() -> None:
+    assert {("workload", "stacks", "x"), ("workload", "secrets", "x", "file"), ("ssh", "knownHostsFile")} <= set(FILES)
 
 
 @pytest.mark.parametrize("change", FREE)

@@ -52,6 +52,22 @@ def test_what_cannot_be_deployed_is_refused(text: str, why: str) -> None:
     assert caught.value.code == "compose-invalid"
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["[copies]\nsecret = s3cret\n", "a: *s3cret", "a: !s3cret x", "a: !!int s3cret", "a: !s3cret!x y", "a: &s3cret 1\nb: &s3cret 2"],
+)  # fmt: skip
+def test_an_error_quotes_nothing_of_a_file_that_is_not_yaml(text: str) -> None:
+    """In a pipeline, it goes into a comment, and the file may be another one than was meant."""
+    with pytest.raises(SettingError, match="is not valid YAML") as caught:
+        compose.parsed(KEY, text)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_an_error_tells_the_line_and_the_column() -> None:
+    with pytest.raises(SettingError, match=r"mapping values are not allowed here \(line 2, column 9\)"):
+        compose.parsed(KEY, "services:\n  web: a: b")
+
+
 @pytest.mark.parametrize("command", ["echo $$HOME", "test a$", "price 5$"])
 def test_a_dollar_that_is_no_variable_stays(command: str) -> None:
     assert compose.parsed(KEY, yaml.safe_dump({"services": {"web": {"command": command}}}))
@@ -78,6 +94,23 @@ def test_a_secret_with_another_content_needs_another_name() -> None:
     assert compose.unchangeable(before, compose.digests(document(), changed)) == ("secrets.db",)
     renamed = {**SHOP["secrets"], "db": {"file": "./secrets/db", "name": "db-2"}}
     assert compose.unchangeable(before, compose.digests(document(secrets=renamed), changed)) == ()
+
+
+def test_a_secret_whose_file_moved_has_the_same_content() -> None:
+    before = compose.digests(document(), CONTENTS)
+    moved = compose.digests(document(secrets={"db": {"file": "./db"}}), {"web.env": b"LEVEL=info", "db": b"s3cret"})
+    assert compose.unchangeable(before, moved) == ()
+    assert compose.changes("shop", before, moved)[0] == "stack shop: ~ secrets.db (file)"
+
+
+def test_the_state_of_an_earlier_release_is_no_other_content() -> None:
+    """It has a digest of path and content alone."""
+    now = compose.digests(document(), CONTENTS)
+    before = {part: {key: one for key, one in keys.items() if key != compose.CONTENT} for part, keys in now.items()}
+    assert compose.unchangeable(before, now) == ()
+    assert compose.changes("shop", before, now) == ()
+    other = compose.digests(document(), {**CONTENTS, "secrets/db": b"other"})
+    assert compose.unchangeable(before, other) == ("secrets.db",)
 
 
 def test_digests_tell_nothing_of_a_secret() -> None:

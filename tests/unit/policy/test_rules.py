@@ -17,7 +17,7 @@ from tests.unit import factories as make
 GOOD = Swarm(
     ("a", "b", "c"),
     {"manager-a": True, "manager-b": True, "manager-c": True},
-    {"recipients": ["age1one", "age1two"], "second": {"bucket": "b"}},
+    {"recipients": ["age1one", "age1two"], "bucket": "a", "second": {"bucket": "b"}},
     True,
 )
 TABLE = [
@@ -31,9 +31,14 @@ TABLE = [
     ("one recipient", replace(GOOD, backup={**GOOD.backup, "recipients": ["age1one"]}), {"recipients"}),
     ("example's recipient", replace(GOOD, backup={**GOOD.backup, "recipients": ["x", EXAMPLE]}), {"recipients"}),
     ("one site", replace(GOOD, backup={"recipients": ["x", "y"]}), {"second-site-or-lock"}),
+    ("one recipient, twice", replace(GOOD, backup={**GOOD.backup, "recipients": ["x", "x"]}), {"recipients"}),
+    ("a second prefix", replace(GOOD, backup={**GOOD.backup, "second": {"bucket": "a", "prefix": "x"}}), {"second-site-or-lock"}),
+    ("the same server", replace(GOOD, backup={**GOOD.backup, "endpoint": "https://s3", "second": {"bucket": "a", "endpoint": "https://s3/"}}), {"second-site-or-lock"}),
+    ("another server", replace(GOOD, backup={**GOOD.backup, "second": {"bucket": "a", "endpoint": "https://s3"}}), set()),
+    ("a second prefix, locked", replace(GOOD, backup={**GOOD.backup, "second": {"bucket": "a"}, "lock": {"days": 7}}), set()),
     ("no agent", replace(GOOD, agent=False), {"agent"}),
     ("a busy manager", replace(GOOD, drained={**GOOD.drained, "manager-b": False}), {"drained-managers"}),
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("swarm", "broken"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
@@ -52,6 +57,16 @@ def test_the_example_is_the_one_of_the_product() -> None:
 def test_a_stack_without_a_swarm_breaks_nothing() -> None:
     assert swarm_of([]) is None
     assert swarm_of([(PROVIDER, {"version": "3.0.0"}), ("pulumi:pulumi:Stack", {})]) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "has_one"), [("{}", True), ('{"schedule": "daily"}', True), ("", False), (None, False)]
+)
+def test_an_agent_without_options_is_one(given: str | None, has_one: bool) -> None:
+    known = {"requorum:cluster": "lab", **({} if given is None else {"requorum:agent": given})}
+    found = swarm_of([(PROVIDER, known), (MEMBER, {"name": "a", "role": "manager"})])
+    assert found
+    assert found.agent is has_one
 
 
 def test_the_rules_read_what_the_program_registers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -202,11 +202,67 @@ def test_a_retention_that_the_stack_file_names_stays(named: Any, kept: Retention
 
 def test_a_node_is_stored_and_read_alike_and_as_before_without_a_data_path_address() -> None:
     plain, moved = parse(
-        raw(workers=[{"address": "10.77.1.21"}, {"address": "10.77.1.22", "dataPathAddress": "192.0.2.22"}])
+        raw(
+            subnet="10.77.0.0/16, 192.0.2.0/24",
+            workers=[{"address": "10.77.1.21"}, {"address": "10.77.1.22", "dataPathAddress": "192.0.2.22"}],
+        )
     ).workers
     assert "data_path_address" not in plain.to_json()
     assert moved.to_json()["data_path_address"] == "192.0.2.22"
     assert [Node.from_json(json.loads(json.dumps(node.to_json()))) for node in (plain, moved)] == [plain, moved]
+
+
+def test_each_node_may_be_a_network_of_its_own() -> None:
+    """As with public addresses that somebody else has the neighbours of."""
+    addresses = ["203.0.113.4", "203.0.113.8", "203.0.113.12"]
+    subnet = "203.0.113.4/32, 203.0.113.8/31, 203.0.113.12/32"
+    made = parse(raw(subnet=subnet, managers=[{"address": one} for one in addresses], workers=[]))
+    assert [str(node.address) for node in made.nodes] == addresses
+
+
+@pytest.mark.parametrize("endpoint", ["https://s3.example.org", "https://s3.example.org/"])
+def test_a_second_site_at_the_place_of_the_first_is_refused(endpoint: str) -> None:
+    sites = {"endpoint": "https://s3.example.org", "second": {"bucket": RAW["backup"]["bucket"], "endpoint": endpoint}}
+    with pytest.raises(SettingError, match="same bucket and prefix as the main site"):
+        parse(raw(backup={**RAW["backup"], **sites}))
+
+
+@pytest.mark.parametrize("slip", ["address 10.77.2.22", None, ["10.77.2.22"], 5])
+@pytest.mark.parametrize("group", ["managers", "workers"])
+def test_a_node_that_is_no_map_is_refused_with_its_place(group: str, slip: Any) -> None:
+    """As one without the colon. Without it, its machine would be taken out of the swarm."""
+    nodes = RAW.get(group, [])
+    with pytest.raises(SettingError, match="is not a map") as caught:
+        parse(raw(**{group: [*nodes, slip]}))
+    assert caught.value.key == f"{group}[{len(nodes)}]"
+
+
+OUTSIDE = [{"address": "10.77.1.21", "name": "w", "dataPathAddress": "192.0.2.21"}]
+
+
+def test_overlay_traffic_that_the_firewall_drops_is_refused() -> None:
+    with pytest.raises(SettingError, match=r"192\.0\.2\.21 of w is not in requorum:subnet 10\.77\.0\.0/16") as caught:
+        parse(raw(workers=OUTSIDE))
+    assert caught.value.key == "workers[0].dataPathAddress"
+    assert caught.value.remedy == "add its network to requorum:subnet, or set requorum:hosts.firewall to false"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"subnet": "10.77.0.0/16, 192.0.2.0/24"}, {"hosts": {**RAW["hosts"], "firewall": False}}, {"clusterId": "id"}],
+    ids=["its network is named", "no firewall", "a swarm that was there"],
+)
+def test_overlay_traffic_that_no_firewall_drops_is_free(changes: dict[str, Any]) -> None:
+    assert str(parse(raw(workers=OUTSIDE, **changes)).workers[0].data_path) == "192.0.2.21"
+
+
+@pytest.mark.parametrize("other", [{}, {"dataPathAddress": "10.77.1.30"}], ids=["its address", "its data path address"])
+def test_a_data_path_address_is_one_node_s(other: dict[str, Any]) -> None:
+    taken = other.get("dataPathAddress", "10.77.1.22")
+    workers = [{"address": "10.77.1.22", "name": "a", **other}, {"address": "10.77.1.23", "dataPathAddress": taken}]
+    with pytest.raises(SettingError, match=f"{taken} is already the address of a") as caught:
+        parse(raw(workers=workers))
+    assert caught.value.key == "workers[1].dataPathAddress"
 
 
 def test_a_cluster_named_like_a_number_stays_a_name() -> None:

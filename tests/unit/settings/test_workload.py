@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from recovery.errors import SettingError
+from recovery.errors import SettingError, SettingErrors
 from recovery.settings import parse
 from recovery.settings.workload import Workload
 from tests.unit.settings.test_settings import raw
@@ -70,3 +70,13 @@ def test_two_services_cannot_publish_one_port_in_the_mesh() -> None:
 def test_a_secret_that_pulumi_encrypted_is_accepted_as_it_is() -> None:
     found = workload(secrets={"db": {"value": {"secure": "v1:abc"}}}, **service(secrets=["db"]))
     assert [one.name for one in found.services["web"].mounted("secrets")] == ["db"]
+
+
+@pytest.mark.parametrize(
+    "slip",
+    [{"secrets": {"db": "s3cret"}}, {"secrets": {"db": {"value": ["s3cret"]}}}, service(env="PASSWORD=s3cret"), service(env={"PASSWORD": ["s3cret"]})],
+)  # fmt: skip
+def test_a_fault_shows_no_value_that_may_be_secret(slip: dict[str, Any]) -> None:
+    with pytest.raises((SettingError, SettingErrors)) as caught:
+        workload(**slip)
+    assert "s3cret" not in str(caught.value)

@@ -37,6 +37,11 @@ def test_the_networks_of_a_cluster_have_their_addresses_and_those_that_are_nobod
     assert {str(one) for one in made.reserved} == {"10.0.0.0", "10.0.0.255", "fd00::"}
 
 
+@pytest.mark.parametrize("network", ["10.0.0.4/32", "10.0.0.4/31", "fd00::4/128", "fd00::4/127"])
+def test_a_network_of_one_or_two_addresses_has_no_other_than_machines_(network: str) -> None:
+    assert not Networks((ip_network(network),)).reserved
+
+
 def test_an_entry_of_an_ipv6_manager_is_compared_by_its_address() -> None:
     entry = Member("id", "a", "fd00::1", "manager", "active", True, manager_address="[fd00::1]:2377")
     assert entry.raft_address == "fd00::1"

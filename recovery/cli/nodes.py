@@ -33,12 +33,13 @@ BOOTING = "the machine may be rebooting. next: requorum status, then the same co
 BALANCED = "every task that was replaced runs. next: run the same command again"
 
 
-def _consent(what: str, yes: bool, allowed: Callable[[], object]) -> None:
-    """Ask for consent to what is ``allowed``. Raises: Refused before the question; typer.Exit."""
-    if not yes:
-        with progress("asking the nodes"):
-            allowed()
-    agree(what, yes)
+def _consent(what: Callable[[], str], yes: bool, allowed: Callable[[], object]) -> None:
+    """Ask for consent to ``what``, if it is ``allowed``. Raises: Refused before the question; typer.Exit."""
+    if yes:
+        return
+    with progress("asking the nodes"):
+        allowed()
+    agree(what(), yes)
 
 
 @app.command("fence", epilog=examples("requorum fence manager-b", "requorum fence manager-b --lost"))
@@ -69,7 +70,7 @@ def fence(
         def allowed() -> None:
             check(cluster.settings, stable_survey(cluster), machine, lost=lost, force=force)
 
-        _consent(fencing.intent(cluster.settings, machine, lost=lost), yes, allowed)
+        _consent(lambda: fencing.intent(cluster.settings, machine, lost=lost), yes, allowed)
         with progress(f"fencing {node}"), cluster.hold(f"fencing {node}", say=say):
             word = fencing.fence(cluster, machine, lost=lost, force=force, say=say)
         out.print(f"{node} is {word.text(datetime.now(UTC))}. next: requorum plan")
@@ -87,7 +88,7 @@ def restart(
     ) as cluster:
         machine = cluster.settings.named(node)
         _consent(
-            f"restart the Docker engine of {node}",
+            lambda: f"restart the Docker engine of {node}",
             yes,
             lambda: restart_operation.may_halt(cluster, machine, restart_operation.RESTARTING),
         )
@@ -120,7 +121,7 @@ def reboot(
             return
         machine = cluster.settings.named(node)
         _consent(
-            f"reboot {node} ({machine.address})",
+            lambda: f"reboot {node} ({machine.address})",
             yes,
             lambda: restart_operation.may_halt(cluster, machine, restart_operation.REBOOTING),
         )
@@ -141,7 +142,7 @@ def promote(
     ) as cluster:
         machine = cluster.settings.named(worker)
         _consent(
-            f"make {worker} a manager until every manager of the settings is back",
+            lambda: f"make {worker} a manager until every manager of the settings is back",
             yes,
             lambda: promote_operation.check(cluster, machine),
         )

@@ -139,6 +139,20 @@ def test_what_would_be_refused_is_not_asked(
         assert done.exit_code == 1
 
 
+@pytest.mark.parametrize("words", [(), ("--yes",)], ids=["asked", "agreed"])
+def test_what_nobody_can_switch_off_is_refused_with_the_way_out(
+    monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    with wired() as wires:
+        scene = Theatre(wires).stage(Case(3, NOBODY))
+        hosts = make.settings(hosts={"driver": "existing"}).hosts
+        monkeypatch.setattr(console, "_settings", lambda *_: scene.settings.model_copy(update={"hosts": hosts}))
+        done = CliRunner().invoke(cli.app, ["fence", "manager-b", *words])
+    assert "code: no-fence-command" in done.stderr
+    assert "requorum fence manager-b --lost" in " ".join(done.stderr.split())
+    assert done.exit_code == 1
+
+
 def test_before_the_consent_nothing_was_changed(run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: Any) -> Any:
         console.ending.tell()

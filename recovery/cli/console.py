@@ -97,6 +97,13 @@ def agree(what: str, yes: bool) -> None:
     ending.sentence = then
 
 
+def require_compatible(**given: object) -> None:
+    """Check that at most one of these options is given. Raises: BadParameter."""
+    names = [f"--{name.replace('_', '-')}" for name, value in given.items() if value]
+    if len(names) > 1:
+        raise typer.BadParameter(f"give only one of {' and '.join(names)}")
+
+
 @contextmanager
 def opened(
     stack: str, config_file: Path | None, *, as_json: bool = False, interrupted: str = NOTHING

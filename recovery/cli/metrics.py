@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from prometheus_client import CollectorRegistry, generate_latest, start_http_server
 
-from recovery.cli.console import FileOption, StackOption, app, examples, opened, say
+from recovery.cli.console import FileOption, StackOption, app, examples, opened, require_compatible, say
 from recovery.cli.progress import progress
 from recovery.cli.show.metrics import Live, Watched
 from recovery.cli.status import look, shown
@@ -35,6 +35,7 @@ def metrics(
     config_file: FileOption = None,
 ) -> None:
     """Print the swarm's health and the age of its copies as Prometheus metrics. Alert rules: docs/alerts.yml."""
+    require_compatible(textfile=textfile, listen=listen)
     with opened(stack, config_file) as cluster:
 
         def look() -> Watched:

@@ -27,6 +27,7 @@ from recovery.operations import rebalance as rebalancing
 from recovery.operations import restart as restart_operation
 from recovery.operations import walks
 from recovery.planning.fencing import check
+from recovery.planning.rolling import WITHOUT_QUORUM
 from recovery.survey.nodes import stable_survey
 
 BOOTING = "the machine may be rebooting. next: requorum status, then the same command again"
@@ -113,18 +114,23 @@ def reboot(
 
     With --all, Requorum drains each node before, and gives it its availability back afterwards (docs/upgrade.md).
     """
-    require_one(node, every)
+    require_one(node, every, {"--batch": batch != 1, WITHOUT_QUORUM: without_quorum, "--anew": anew})
     with opened(stack, config_file, interrupted=WALKED if every else BOOTING) as cluster:
         if every:
             walk = walks.reboot_walk(batch, without_quorum=without_quorum)
             go(cluster, walk, walks.reboot(cluster, say=say), anew=anew, yes=yes, dry_run=dry_run)
             return
         machine = cluster.settings.named(node)
-        _consent(
-            lambda: f"reboot {node} ({machine.address})",
-            yes,
-            lambda: restart_operation.may_halt(cluster, machine, restart_operation.REBOOTING),
-        )
+
+        def allowed() -> None:
+            restart_operation.may_halt(cluster, machine, restart_operation.REBOOTING)
+
+        if dry_run:
+            with progress("asking the nodes"):
+                allowed()
+            out.print(f"reboot {node} ({machine.address})")
+            return
+        _consent(lambda: f"reboot {node} ({machine.address})", yes, allowed)
         with progress(f"rebooting {node}"), cluster.hold(f"rebooting {node}", say=say):
             now = restart_operation.reboot(cluster, machine, say=say)
         out.print(f"{node}: {now.reach}, {now.state}")

@@ -121,12 +121,19 @@ def as_values(found: Found, zones: Mapping[str, str], dials: Mapping[str, str]) 
 
     values: dict[str, Any] = {
         "clusterId": found.report.cluster_id,
+        "caSha256": _ca(found),
         "zones": sorted(set(zones.values())),
         "managers": [node(member) for member in found.managers],
         "workers": [node(member) for member in found.workers],
         "swarm": dict(_options(found)),
     }
     return {key: value for key, value in values.items() if value}
+
+
+def _ca(found: Found) -> str:
+    """The digest of the swarm's CA, which no node can tell after the loss of all. Empty while the CA is rotated."""
+    rotating = found.report.swarm is not None and found.report.swarm.rotating
+    return "" if rotating else found.report.ca_sha256
 
 
 def _options(found: Found) -> Iterator[tuple[str, Any]]:

@@ -48,6 +48,7 @@ def test_a_running_swarm_is_read_and_nothing_is_changed(
     assert wires.swarm.founded == state.founded
     made = desk.settings()
     assert made.cluster_id == wires.swarm.founded[0]
+    assert made.ca_sha256 == (make.ca_sha256(wires.swarm.founded[0]),)
     assert {node.name for node in made.managers} == {f"manager-{zone}" for zone in ("a", "b", "c", "a2")[:managers]}
     assert [node.name for node in made.workers] == ["worker-10-77-1-41"]
     assert {node.availability for node in made.nodes} == {None}

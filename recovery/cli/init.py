@@ -39,8 +39,8 @@ DialOption = Annotated[
     list[str] | None, typer.Option("--ssh-address", help="NODE=ADDRESS, if SSH reaches a node at another address.")
 ]
 KeyOption = Annotated[str | None, typer.Option("--key", help="Your private SSH key, without passphrase.")]
-UserOption = Annotated[str, typer.Option(help="The user of SSH logins.")]
-PortOption = Annotated[int, typer.Option(help="The port of sshd on the nodes.")]
+UserOption = Annotated[str | None, typer.Option(help="The user of SSH logins. Default: root.")]
+PortOption = Annotated[int | None, typer.Option(help="The port of sshd on the nodes. Default: 22.")]
 BucketOption = Annotated[str | None, typer.Option(help="The S3 bucket. AWS clients find its credentials.")]
 EndpointOption = Annotated[str | None, typer.Option(help="The URL of the S3 server. Empty for AWS.")]
 RegionOption = Annotated[str | None, typer.Option(help="The region of the bucket.")]
@@ -69,8 +69,8 @@ def init(
     zones: ZonesOption = None,
     ssh_address: DialOption = None,
     key: KeyOption = None,
-    user: UserOption = Ssh.user,
-    port: PortOption = Ssh.port,
+    user: UserOption = None,
+    port: PortOption = None,
     bucket: BucketOption = None,
     endpoint: EndpointOption = None,
     region: RegionOption = None,
@@ -96,13 +96,15 @@ def init(
         recipients = (*made.recipients, *(recipient or ()))
         known = _own(known_hosts, file, "known_hosts")
         name = cluster or begun.get("cluster") or _name(file)
-        given = Draft(name, made.file, known, recipients, user, port, region, profile)
+        ssh_user, ssh_port = user or Ssh.user, Ssh.port if port is None else port
+        given = Draft(name, made.file, known, recipients, ssh_user, ssh_port, region, profile)
         asking = Asking(asked | {"--key": key, "--bucket": bucket, "--endpoint": endpoint})
         first = _First(given, asking, made, file, frozenset(host_key or ()), accept_host_keys)
+        dials = dict(_dials(ssh_address or ()))
         if from_:
-            first.take_over(_url(from_), dict(_dials(ssh_address or ())))
+            first.take_over(_url(from_, user, port), dials)
         else:
-            first.create()
+            first.create(dials)
     except RequorumError as error:
         fail(error)
 
@@ -127,11 +129,17 @@ def _own(path: Path | None, stack: Path, ending: str) -> Path:
     return (path or folder / f"{_name(stack)}.{ending}").expanduser().absolute()
 
 
-def _url(text: str) -> SshUrl:
+def _url(text: str, user: str | None, port: int | None) -> SshUrl:
+    """Where `--from` and the options `--user` and `--port` reach the manager. Raises: OptionError if they contradict each other."""
     try:
-        return parse_url(text)
+        url = parse_url(text, user=user or Ssh.user, port=Ssh.port if port is None else port)
     except ValueError as error:
         raise OptionError("--from", str(error), remedy="correct --from", code="bad-argument") from None
+    for option, given, named in (("--user", user, url.user), ("--port", port, url.port)):
+        if given not in (None, named):
+            why = f"is {given}, and --from names {named}"
+            raise OptionError(option, why, remedy=f"remove {option}, or correct --from", code="bad-argument")
+    return url
 
 
 def _dials(texts: Iterable[str]) -> Iterable[tuple[str, str]]:
@@ -181,11 +189,11 @@ class _First:
     """The fingerprints of the host keys."""
     accept: bool
 
-    def create(self) -> None:
+    def create(self, dials: Mapping[str, str]) -> None:
         """Prepare a new cluster. Raises: RequorumError; typer.Exit if the operator does not confirm the host keys."""
         self.asking.require([MANAGERS, KEY, BUCKET])
         questions = (MANAGERS, WORKERS, SUBNET, KEY, ENDPOINT, BUCKET)
-        ready = self.asking.settled(questions, lambda answers: _ready(self.draft.of_new(answers)))
+        ready = self.asking.settled(questions, lambda answers: _ready(self.draft.of_new(answers, dials)))
         seen = self._look(ready.settings)
         self._finish(ready, preparing.lacking(seen))
         self._next()

@@ -81,6 +81,24 @@ def test_a_node_that_the_swarm_does_not_have_is_refused(desk: Desk, running: Cal
     assert "code: no-such-name" in done.stderr
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("10.77.1.11", "--user", "ubuntu", "--port", "2222"),
+        ("ubuntu@10.77.1.11", "--port", "2222"),
+        ("ssh://ubuntu@10.77.1.11:2222", "--user", "ubuntu"),
+    ],
+    ids=" ".join,
+)
+def test_the_login_is_named_by_the_address_or_by_options(
+    desk: Desk, running: Callable[[int], Wires], given: tuple[str, ...]
+) -> None:
+    running(3)
+    done = desk.init("--from", *given, *FLAGS[2:])
+    assert done.exit_code == 0, done.output
+    assert (desk.settings().ssh.user, desk.settings().ssh.port) == ("ubuntu", 2222)
+
+
 def test_a_worker_leads_to_no_swarm(desk: Desk, running: Callable[[int], Wires]) -> None:
     running(3)
     done = desk.init("--from", "10.77.1.41", *FLAGS[2:])

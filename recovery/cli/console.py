@@ -84,16 +84,28 @@ def agree(what: str, yes: bool) -> None:
     """Ask for consent before the first change. Raises: typer.Exit if the answer is no, or if nobody can answer."""
     if yes:
         return
-    then, ending.sentence = ending.sentence, NOTHING
-    try:
+    with answered(otherwise="give --yes, or run it in a terminal"):
         agreed = typer.confirm(plain(f"{what}. Continue?"))
+        if not agreed:
+            raise typer.Exit(ERROR)
+
+
+@contextmanager
+def answered(
+    *, otherwise: str = "run the same command again in a terminal", stands: str = "nothing was changed"
+) -> Iterator[None]:
+    """Ask within this context. Until then, things are as ``stands`` says.
+
+    Raises: typer.Exit if Ctrl-C or the end of the input comes in place of an answer; it is said what to do ``otherwise``.
+    """
+    then, ending.sentence = ending.sentence, f"{stands}. next: run the same command again"
+    try:
+        yield
     except typer.Abort:
         if ending.told:
             raise typer.Exit(STATUS) from None
-        err.print("nobody answers, so nothing was changed. next: give --yes, or run it in a terminal", style="red")
+        err.print(f"nobody answers, so {stands}. next: {otherwise}", style="red")
         raise typer.Exit(ERROR) from None
-    if not agreed:
-        raise typer.Exit(ERROR)
     ending.sentence = then
 
 

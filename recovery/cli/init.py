@@ -10,12 +10,12 @@ import typer
 
 from recovery.cli import draft
 from recovery.cli.asking import Asking
-from recovery.cli.console import FileOption, StackOption, app, err, examples, fail, out, say, stack_file
+from recovery.cli.console import FileOption, StackOption, answered, app, ended, err, examples, out, say, stack_file
 from recovery.cli.draft import BUCKET, ENDPOINT, KEY, MANAGERS, SUBNET, WORKERS, Draft
 from recovery.cli.show import s3 as show
 from recovery.cli.show.contract import ERROR
 from recovery.cluster import Cluster
-from recovery.errors import OptionError, RequorumError
+from recovery.errors import OptionError
 from recovery.node import host_keys
 from recovery.operations import init as preparing
 from recovery.planning import takeover
@@ -56,6 +56,7 @@ HostKeyOption = Annotated[
 AcceptOption = Annotated[bool, typer.Option("--accept-host-keys", help="Pin the host keys without comparing them.")]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace the settings of an existing stack file.")]
 ClusterOption = Annotated[str | None, typer.Option(help="The cluster's name. Default: the stack's.")]
+UNCHANGED = "no node was changed. next: run the same command again"
 
 
 @app.command("init", epilog=examples("requorum init", "requorum init --from ssh://root@10.20.1.11"))
@@ -87,7 +88,7 @@ def init(
 
     Asks at a terminal for what no option gives. Makes an age identity, pins host keys, and tests the bucket.
     """
-    try:
+    with ended(interrupted=UNCHANGED):
         file = stack_file(stack, config_file)
         begun = _begun(file, overwrite)
         subnet = subnet or begun.get("subnet")
@@ -105,8 +106,6 @@ def init(
             first.take_over(_url(from_, user, port), dials)
         else:
             first.create(dials)
-    except RequorumError as error:
-        fail(error)
 
 
 def _name(file: Path) -> str:
@@ -248,7 +247,11 @@ class _First:
             why = f"nobody has confirmed these host keys, and no terminal is there to ask. {compare}"
             raise OptionError("--host-key", why, remedy=remedy, code="host-key-not-pinned")
         err.print(compare, soft_wrap=True)
-        if not typer.confirm("Are these the host keys of the machines?", err=True):
+        with answered(
+            otherwise="give --host-key or --accept-host-keys, or run it in a terminal", stands="no node was changed"
+        ):
+            right = typer.confirm("Are these the host keys of the machines?", err=True)
+        if not right:
             raise typer.Exit(ERROR)
 
     def _look(self, settings: Settings) -> Survey:
@@ -276,7 +279,7 @@ class _First:
         name = _name(self.file)
         stack = f"--stack {name}"
         preview = f"pulumi preview {stack if self._named == stack else f'{stack} {self._named}'}"
-        out.print(f"next: pulumi stack init {name} && {preview}", soft_wrap=True)
+        out.print(f"next: pulumi stack select --create {name} && {preview}", soft_wrap=True)
 
     @property
     def _named(self) -> str:

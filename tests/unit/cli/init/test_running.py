@@ -55,7 +55,7 @@ def test_a_running_swarm_is_read_and_nothing_is_changed(
     assert ("tolerate" in done.stdout) is (managers != 3)
     assert done.stdout.splitlines()[-2:] == [
         "without Pulumi: requorum copies take --stack production",
-        "next: pulumi stack init production && pulumi preview --stack production",
+        "next: pulumi stack select --create production && pulumi preview --stack production",
     ]
 
 

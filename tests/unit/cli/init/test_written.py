@@ -27,7 +27,9 @@ def test_flags_make_a_stack_file_of_sixteen_lines_that_loads(desk: Desk) -> None
     assert (made.cluster, str(made.subnet), made.adopted) == ("production", "10.77.0.0/22", False)
     assert [node.name for node in made.nodes] == ["manager-a", "manager-b", "manager-c"]
     assert made.ssh.private_key_file == desk.home / ".ssh/id_ed25519"
-    assert done.stdout.splitlines()[-1] == ("next: pulumi stack init production && pulumi preview --stack production")
+    assert done.stdout.splitlines()[-1] == (
+        "next: pulumi stack select --create production && pulumi preview --stack production"
+    )
 
 
 def test_the_identity_is_the_operator_s_alone_and_opens_what_the_stack_file_seals(desk: Desk) -> None:

@@ -184,13 +184,13 @@ def give_page(file: Path, page: str) -> None:
 
 
 def stack_file(stack: str, config_file: Path | None) -> Path:
-    """The stack file that the operator names. Raises: SettingError if none is named."""
+    """The stack file that the operator names, of a stack also as ORGANIZATION/PROJECT/STACK. Raises: SettingError if none is named."""
     folder = Path(os.environ.get("REQUORUM_PROJECT", "."), "stacks")
     if config_file is None and not stack:
         from recovery.settings import name_one
 
         raise SettingError("(stack)", "no stack is named", remedy=name_one(folder), code="bad-argument")
-    return config_file or folder / f"Pulumi.{stack}.yaml"
+    return config_file or folder / f"Pulumi.{stack.rpartition('/')[2]}.yaml"
 
 
 def _settings(stack: str, config_file: Path | None) -> "Settings":

@@ -21,6 +21,8 @@ from recovery.operations.trust import trusted
 from recovery.planning.trust import as_known
 from recovery.whole_file import save
 
+HIGHEST_PORT = 65535
+
 
 @app.command(
     "metrics",
@@ -55,7 +57,7 @@ def metrics(
 def _serve(listen: str, registry: CollectorRegistry) -> None:
     """Serve metrics until interrupted. A request surveys the cluster, at most once in `MOMENT`."""
     address, _, port = listen.rpartition(":")
-    if not port.isdecimal():
+    if not port.isdecimal() or int(port) > HIGHEST_PORT:
         raise SettingError(
             "(--listen)",
             f"{listen} is not ADDRESS:PORT",

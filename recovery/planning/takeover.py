@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
 from recovery.errors import Refused
@@ -84,12 +84,11 @@ def zone_of(member: Member) -> str:
 
 def names(members: Sequence[Member]) -> dict[str, str]:
     """The name of each node by its node ID: the host name, as far as it can be a name, and a number where two are alike."""
-    seen: Counter[str] = Counter()
-    found = {}
+    found: dict[str, str] = {}
     for member in members:
         name = _name(member.hostname) or "node"
-        seen[name] += 1
-        found[member.node_id] = name if seen[name] == 1 else f"{name[: LONGEST - 4]}-{seen[name]}"
+        numbered = (f"{name[: LONGEST - 4]}-{number}" for number in count(2))
+        found[member.node_id] = next(one for one in chain((name,), numbered) if one not in found.values())
     return found
 
 

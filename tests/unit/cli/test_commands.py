@@ -120,6 +120,12 @@ def parsed(*words: str) -> Any:
     return context
 
 
+@pytest.mark.parametrize("stack", ["production", "requorum/production", "organization/requorum/production"])
+def test_a_stack_of_an_organization_has_the_file_of_its_name(stack: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("REQUORUM_PROJECT", raising=False)
+    assert console.stack_file(stack, None) == Path("stacks/Pulumi.production.yaml")
+
+
 UNUSABLE = [
     ("copies take --cold --or-cold", "give only one of --cold and --or-cold"),
     ("doctor --yes", "--yes can only be given with --fix"),

@@ -111,6 +111,11 @@ def test_a_label_names_the_zone(labels: dict[str, str], zone: str) -> None:
     assert takeover.zone_of(member(1, labels=labels)) == zone
 
 
+def test_no_two_nodes_get_one_name() -> None:
+    members = [member(number, hostname=name) for number, name in enumerate(("web", "web", "web-2", "web", "Web_2"), 1)]
+    assert list(takeover.names(members).values()) == ["web", "web-2", "web-2-2", "web-3", "web-2-3"]
+
+
 def test_a_worker_that_is_down_is_left_alone() -> None:
     found = takeover.find(report(member(1), member(2, "worker", ready=False), member(3, "worker")))
     assert [one.hostname for one in found.down] == ["host-2"]

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import typer
 
-from recovery.cli.console import err
+from recovery.cli.console import answered, err
 from recovery.errors import OptionError
 
 T = TypeVar("T")
@@ -77,7 +77,8 @@ class Asking:
         if not self.terminal:
             self.require([question])
             return default or ""
-        answer: str = typer.prompt(question.text, default=default, show_default=bool(default), err=True)
+        with answered(stands="no node was changed"):
+            answer: str = typer.prompt(question.text, default=default, show_default=bool(default), err=True)
         return answer.strip()
 
     def _may_ask(self, option: str) -> bool:

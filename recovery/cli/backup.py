@@ -19,6 +19,7 @@ from recovery.cli.console import (
     opened,
     out,
     print_json,
+    require_compatible,
     say,
 )
 from recovery.cli.progress import counted, progress
@@ -60,6 +61,7 @@ def backup(
     Requorum restores each copy once in a sandbox, to test it. Exit status: 0 if every manager's copy is proven and stored at
     every site, 3 if some are, 1 if none is.
     """
+    require_compatible(cold=cold, or_cold=or_cold)
     if as_json and (cold or or_cold) and not yes:
         raise typer.BadParameter("--json cannot ask for consent. Give --yes too")
     with opened(stack, config_file, as_json=as_json, interrupted=STORED) as cluster:

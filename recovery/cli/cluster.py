@@ -25,6 +25,7 @@ from recovery.operations import lifecycle, notify, setup
 from recovery.operations.assess import Assessment, assess
 from recovery.operations.notify import Subject
 from recovery.operations.recover import recover_all
+from recovery.planning.plan import Plan
 
 UNFINISHED = (
     "the plan is carried out in part, and the swarm is not proven. next: requorum recover goes on where it stopped"
@@ -63,7 +64,10 @@ def recover(
             found = assess(cluster)
         show(found.shown(cluster.settings))
         assessment = replace(found, plan=found.plan.agreed())
-        assessment.require_safe(cluster.settings)
+        try:
+            assessment.require_safe(cluster.settings)
+        except Refused as refused:
+            raise _without_pulumi(refused, assessment.plan) from None
         setup.require_ready(cluster, assessment)
         needed = bool(assessment.plan.steps) or lifecycle.unproven(cluster, say=say)
         if not assessment.plan.steps:
@@ -74,6 +78,14 @@ def recover(
         with progress("recovering"):
             health = recover_all(cluster, assessment, say=say)
         out.print(f"cluster {cluster.settings.cluster} ({health.cluster_id}) is proven. Its leader is {health.leader}")
+
+
+def _without_pulumi(refused: Refused, plan: Plan) -> Refused:
+    """The refusal, with the consent that this command reads in place of the one that Pulumi takes."""
+    remedy = refused.remedy.replace(
+        plan.consent, f"set requorum:recover: {plan.id} in the stack file, then: requorum recover"
+    )
+    return Refused(refused.doing, refused.why, remedy=remedy, node=refused.node, code=refused.code)
 
 
 def why_refused(assessment: Assessment, cluster: Cluster) -> Refused | None:

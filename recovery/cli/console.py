@@ -84,17 +84,36 @@ def agree(what: str, yes: bool) -> None:
     """Ask for consent before the first change. Raises: typer.Exit if the answer is no, or if nobody can answer."""
     if yes:
         return
-    then, ending.sentence = ending.sentence, NOTHING
-    try:
+    with answered(otherwise="give --yes, or run it in a terminal"):
         agreed = typer.confirm(plain(f"{what}. Continue?"))
+        if not agreed:
+            raise typer.Exit(ERROR)
+
+
+@contextmanager
+def answered(
+    *, otherwise: str = "run the same command again in a terminal", stands: str = "nothing was changed"
+) -> Iterator[None]:
+    """Ask within this context. Until then, things are as ``stands`` says.
+
+    Raises: typer.Exit if Ctrl-C or the end of the input comes in place of an answer; it is said what to do ``otherwise``.
+    """
+    then, ending.sentence = ending.sentence, f"{stands}. next: run the same command again"
+    try:
+        yield
     except typer.Abort:
         if ending.told:
             raise typer.Exit(STATUS) from None
-        err.print("nobody answers, so nothing was changed. next: give --yes, or run it in a terminal", style="red")
+        err.print(f"nobody answers, so {stands}. next: {otherwise}", style="red")
         raise typer.Exit(ERROR) from None
-    if not agreed:
-        raise typer.Exit(ERROR)
     ending.sentence = then
+
+
+def require_compatible(**given: object) -> None:
+    """Check that at most one of these options is given. Raises: BadParameter."""
+    names = [f"--{name.replace('_', '-')}" for name, value in given.items() if value]
+    if len(names) > 1:
+        raise typer.BadParameter(f"give only one of {' and '.join(names)}")
 
 
 @contextmanager
@@ -165,13 +184,13 @@ def give_page(file: Path, page: str) -> None:
 
 
 def stack_file(stack: str, config_file: Path | None) -> Path:
-    """The stack file that the operator names. Raises: SettingError if none is named."""
+    """The stack file that the operator names, of a stack also as ORGANIZATION/PROJECT/STACK. Raises: SettingError if none is named."""
     folder = Path(os.environ.get("REQUORUM_PROJECT", "."), "stacks")
     if config_file is None and not stack:
         from recovery.settings import name_one
 
         raise SettingError("(stack)", "no stack is named", remedy=name_one(folder), code="bad-argument")
-    return config_file or folder / f"Pulumi.{stack}.yaml"
+    return config_file or folder / f"Pulumi.{stack.rpartition('/')[2]}.yaml"
 
 
 def _settings(stack: str, config_file: Path | None) -> "Settings":

@@ -11,6 +11,7 @@ from recovery.cli.console import (
     JsonOption,
     StackOption,
     WideOption,
+    answered,
     app,
     examples,
     fail,
@@ -181,10 +182,10 @@ def escrow(stack: StackOption = "", config_file: FileOption = None) -> None:
     You need this only for a key that the swarm does not know any more. Each copy of an autolocked swarm stores its key.
     """
     with opened(stack, config_file, interrupted=KEY) as cluster:
+        with answered():
+            told = typer.prompt("unlock key", hide_input=True) if sys.stdin.isatty() else sys.stdin.read()
         try:
-            key = UnlockKey(
-                (typer.prompt("unlock key", hide_input=True) if sys.stdin.isatty() else sys.stdin.read()).strip()
-            )
+            key = UnlockKey(told.strip())
         except ValueError as error:
             raise SettingError(
                 "(standard input)",

@@ -69,6 +69,8 @@ def doctor(
     Changes nothing without --fix. Exit status as of status: 0 fine, 1 error, 3 something is wrong, 4 quorum lost, 5 not seen from here.
     With --fix: 0 if every command of the repair succeeded, 1 if not, 2 if there is no such finding or it has no command.
     """
+    if yes and not fix:
+        raise typer.BadParameter("--yes can only be given with --fix")
     with opened(stack, config_file, as_json=as_json) as cluster:
         if fix and as_json:
             why = "a repair is shown in words before it is carried out"

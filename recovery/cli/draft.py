@@ -44,12 +44,16 @@ class Draft:
         key = _path(answers["--key"])
         return Ssh(user=self.user, port=self.port, private_key_file=key, known_hosts_file=self.known_hosts)
 
-    def of_new(self, answers: Answers) -> dict[str, Any]:
-        """The settings of a new cluster, keys in camel case."""
+    def of_new(self, answers: Answers, dials: Mapping[str, str]) -> dict[str, Any]:
+        """The settings of a new cluster, keys in camel case. ``dials`` has SSH addresses by node. Raises: OptionError."""
         managers, workers = (nodes(answers[option], option) for option in ("--managers", "--workers"))
         zones = listed(answers.get("--zones", ""))
         if len(zones) == len(managers):
             managers = [{**one, "zone": zone} for one, zone in zip(managers, zones, strict=True)]
+        if unknown := sorted(dials.keys() - {one.get("name") for one in (*managers, *workers)}):
+            remedy = "name the node: give it as NAME=ADDRESS in --managers or --workers"
+            raise OptionError("--ssh-address", f"no node is named {unknown[0]}", remedy=remedy, code="no-such-name")
+        managers, workers = ([_dialled(one, dials) for one in many] for many in (managers, workers))
         swarm = {"zones": list(dict.fromkeys(zones)), "managers": managers, "workers": workers}
         return self._values(answers, {"subnet": answers["--subnet"], **swarm})
 
@@ -83,6 +87,11 @@ class Draft:
         """The bucket's region, if it is not the default of the settings."""
         region = self.region or session(self.profile).region_name
         return region if region != Backup.model_fields["region"].default else None
+
+
+def _dialled(node: Mapping[str, str], dials: Mapping[str, str]) -> dict[str, str]:
+    dial = dials.get(node.get("name", ""))
+    return {**node, **({"sshAddress": dial} if dial else {})}
 
 
 def _given(values: Mapping[str, Any]) -> dict[str, Any]:

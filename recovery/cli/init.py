@@ -10,12 +10,12 @@ import typer
 
 from recovery.cli import draft
 from recovery.cli.asking import Asking
-from recovery.cli.console import FileOption, StackOption, app, err, examples, fail, out, say, stack_file
+from recovery.cli.console import FileOption, StackOption, answered, app, ended, err, examples, out, say, stack_file
 from recovery.cli.draft import BUCKET, ENDPOINT, KEY, MANAGERS, SUBNET, WORKERS, Draft
 from recovery.cli.show import s3 as show
 from recovery.cli.show.contract import ERROR
 from recovery.cluster import Cluster
-from recovery.errors import OptionError, RequorumError
+from recovery.errors import OptionError
 from recovery.node import host_keys
 from recovery.operations import init as preparing
 from recovery.planning import takeover
@@ -39,8 +39,8 @@ DialOption = Annotated[
     list[str] | None, typer.Option("--ssh-address", help="NODE=ADDRESS, if SSH reaches a node at another address.")
 ]
 KeyOption = Annotated[str | None, typer.Option("--key", help="Your private SSH key, without passphrase.")]
-UserOption = Annotated[str, typer.Option(help="The user of SSH logins.")]
-PortOption = Annotated[int, typer.Option(help="The port of sshd on the nodes.")]
+UserOption = Annotated[str | None, typer.Option(help="The user of SSH logins. Default: root.")]
+PortOption = Annotated[int | None, typer.Option(help="The port of sshd on the nodes. Default: 22.")]
 BucketOption = Annotated[str | None, typer.Option(help="The S3 bucket. AWS clients find its credentials.")]
 EndpointOption = Annotated[str | None, typer.Option(help="The URL of the S3 server. Empty for AWS.")]
 RegionOption = Annotated[str | None, typer.Option(help="The region of the bucket.")]
@@ -56,6 +56,7 @@ HostKeyOption = Annotated[
 AcceptOption = Annotated[bool, typer.Option("--accept-host-keys", help="Pin the host keys without comparing them.")]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace the settings of an existing stack file.")]
 ClusterOption = Annotated[str | None, typer.Option(help="The cluster's name. Default: the stack's.")]
+UNCHANGED = "no node was changed. next: run the same command again"
 
 
 @app.command("init", epilog=examples("requorum init", "requorum init --from ssh://root@10.20.1.11"))
@@ -69,8 +70,8 @@ def init(
     zones: ZonesOption = None,
     ssh_address: DialOption = None,
     key: KeyOption = None,
-    user: UserOption = Ssh.user,
-    port: PortOption = Ssh.port,
+    user: UserOption = None,
+    port: PortOption = None,
     bucket: BucketOption = None,
     endpoint: EndpointOption = None,
     region: RegionOption = None,
@@ -87,7 +88,7 @@ def init(
 
     Asks at a terminal for what no option gives. Makes an age identity, pins host keys, and tests the bucket.
     """
-    try:
+    with ended(interrupted=UNCHANGED):
         file = stack_file(stack, config_file)
         begun = _begun(file, overwrite)
         subnet = subnet or begun.get("subnet")
@@ -96,15 +97,15 @@ def init(
         recipients = (*made.recipients, *(recipient or ()))
         known = _own(known_hosts, file, "known_hosts")
         name = cluster or begun.get("cluster") or _name(file)
-        given = Draft(name, made.file, known, recipients, user, port, region, profile)
+        ssh_user, ssh_port = user or Ssh.user, Ssh.port if port is None else port
+        given = Draft(name, made.file, known, recipients, ssh_user, ssh_port, region, profile)
         asking = Asking(asked | {"--key": key, "--bucket": bucket, "--endpoint": endpoint})
         first = _First(given, asking, made, file, frozenset(host_key or ()), accept_host_keys)
+        dials = dict(_dials(ssh_address or ()))
         if from_:
-            first.take_over(_url(from_), dict(_dials(ssh_address or ())))
+            first.take_over(_url(from_, user, port), dials)
         else:
-            first.create()
-    except RequorumError as error:
-        fail(error)
+            first.create(dials)
 
 
 def _name(file: Path) -> str:
@@ -127,11 +128,17 @@ def _own(path: Path | None, stack: Path, ending: str) -> Path:
     return (path or folder / f"{_name(stack)}.{ending}").expanduser().absolute()
 
 
-def _url(text: str) -> SshUrl:
+def _url(text: str, user: str | None, port: int | None) -> SshUrl:
+    """Where `--from` and the options `--user` and `--port` reach the manager. Raises: OptionError if they contradict each other."""
     try:
-        return parse_url(text)
+        url = parse_url(text, user=user or Ssh.user, port=Ssh.port if port is None else port)
     except ValueError as error:
         raise OptionError("--from", str(error), remedy="correct --from", code="bad-argument") from None
+    for option, given, named in (("--user", user, url.user), ("--port", port, url.port)):
+        if given not in (None, named):
+            why = f"is {given}, and --from names {named}"
+            raise OptionError(option, why, remedy=f"remove {option}, or correct --from", code="bad-argument")
+    return url
 
 
 def _dials(texts: Iterable[str]) -> Iterable[tuple[str, str]]:
@@ -181,11 +188,11 @@ class _First:
     """The fingerprints of the host keys."""
     accept: bool
 
-    def create(self) -> None:
+    def create(self, dials: Mapping[str, str]) -> None:
         """Prepare a new cluster. Raises: RequorumError; typer.Exit if the operator does not confirm the host keys."""
         self.asking.require([MANAGERS, KEY, BUCKET])
         questions = (MANAGERS, WORKERS, SUBNET, KEY, ENDPOINT, BUCKET)
-        ready = self.asking.settled(questions, lambda answers: _ready(self.draft.of_new(answers)))
+        ready = self.asking.settled(questions, lambda answers: _ready(self.draft.of_new(answers, dials)))
         seen = self._look(ready.settings)
         self._finish(ready, preparing.lacking(seen))
         self._next()
@@ -240,7 +247,11 @@ class _First:
             why = f"nobody has confirmed these host keys, and no terminal is there to ask. {compare}"
             raise OptionError("--host-key", why, remedy=remedy, code="host-key-not-pinned")
         err.print(compare, soft_wrap=True)
-        if not typer.confirm("Are these the host keys of the machines?", err=True):
+        with answered(
+            otherwise="give --host-key or --accept-host-keys, or run it in a terminal", stands="no node was changed"
+        ):
+            right = typer.confirm("Are these the host keys of the machines?", err=True)
+        if not right:
             raise typer.Exit(ERROR)
 
     def _look(self, settings: Settings) -> Survey:
@@ -268,7 +279,7 @@ class _First:
         name = _name(self.file)
         stack = f"--stack {name}"
         preview = f"pulumi preview {stack if self._named == stack else f'{stack} {self._named}'}"
-        out.print(f"next: pulumi stack init {name} && {preview}", soft_wrap=True)
+        out.print(f"next: pulumi stack select --create {name} && {preview}", soft_wrap=True)
 
     @property
     def _named(self) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from prometheus_client import CollectorRegistry, generate_latest, start_http_server
 
-from recovery.cli.console import FileOption, StackOption, app, examples, opened, say
+from recovery.cli.console import FileOption, StackOption, app, examples, opened, require_compatible, say
 from recovery.cli.progress import progress
 from recovery.cli.show.metrics import Live, Watched
 from recovery.cli.status import look, shown
@@ -20,6 +20,8 @@ from recovery.operations import last_drills
 from recovery.operations.trust import trusted
 from recovery.planning.trust import as_known
 from recovery.whole_file import save
+
+HIGHEST_PORT = 65535
 
 
 @app.command(
@@ -35,6 +37,7 @@ def metrics(
     config_file: FileOption = None,
 ) -> None:
     """Print the swarm's health and the age of its copies as Prometheus metrics. Alert rules: docs/alerts.yml."""
+    require_compatible(textfile=textfile, listen=listen)
     with opened(stack, config_file) as cluster:
 
         def look() -> Watched:
@@ -54,7 +57,7 @@ def metrics(
 def _serve(listen: str, registry: CollectorRegistry) -> None:
     """Serve metrics until interrupted. A request surveys the cluster, at most once in `MOMENT`."""
     address, _, port = listen.rpartition(":")
-    if not port.isdecimal():
+    if not port.isdecimal() or int(port) > HIGHEST_PORT:
         raise SettingError(
             "(--listen)",
             f"{listen} is not ADDRESS:PORT",

@@ -27,18 +27,20 @@ from recovery.operations import rebalance as rebalancing
 from recovery.operations import restart as restart_operation
 from recovery.operations import walks
 from recovery.planning.fencing import check
+from recovery.planning.rolling import WITHOUT_QUORUM
 from recovery.survey.nodes import stable_survey
 
 BOOTING = "the machine may be rebooting. next: requorum status, then the same command again"
 BALANCED = "every task that was replaced runs. next: run the same command again"
 
 
-def _consent(what: str, yes: bool, allowed: Callable[[], object]) -> None:
-    """Ask for consent to what is ``allowed``. Raises: Refused before the question; typer.Exit."""
-    if not yes:
-        with progress("asking the nodes"):
-            allowed()
-    agree(what, yes)
+def _consent(what: Callable[[], str], yes: bool, allowed: Callable[[], object]) -> None:
+    """Ask for consent to ``what``, if it is ``allowed``. Raises: Refused before the question; typer.Exit."""
+    if yes:
+        return
+    with progress("asking the nodes"):
+        allowed()
+    agree(what(), yes)
 
 
 @app.command("fence", epilog=examples("requorum fence manager-b", "requorum fence manager-b --lost"))
@@ -69,7 +71,7 @@ def fence(
         def allowed() -> None:
             check(cluster.settings, stable_survey(cluster), machine, lost=lost, force=force)
 
-        _consent(fencing.intent(cluster.settings, machine, lost=lost), yes, allowed)
+        _consent(lambda: fencing.intent(cluster.settings, machine, lost=lost), yes, allowed)
         with progress(f"fencing {node}"), cluster.hold(f"fencing {node}", say=say):
             word = fencing.fence(cluster, machine, lost=lost, force=force, say=say)
         out.print(f"{node} is {word.text(datetime.now(UTC))}. next: requorum plan")
@@ -87,7 +89,7 @@ def restart(
     ) as cluster:
         machine = cluster.settings.named(node)
         _consent(
-            f"restart the Docker engine of {node}",
+            lambda: f"restart the Docker engine of {node}",
             yes,
             lambda: restart_operation.may_halt(cluster, machine, restart_operation.RESTARTING),
         )
@@ -112,18 +114,23 @@ def reboot(
 
     With --all, Requorum drains each node before, and gives it its availability back afterwards (docs/upgrade.md).
     """
-    require_one(node, every)
+    require_one(node, every, {"--batch": batch != 1, WITHOUT_QUORUM: without_quorum, "--anew": anew})
     with opened(stack, config_file, interrupted=WALKED if every else BOOTING) as cluster:
         if every:
             walk = walks.reboot_walk(batch, without_quorum=without_quorum)
             go(cluster, walk, walks.reboot(cluster, say=say), anew=anew, yes=yes, dry_run=dry_run)
             return
         machine = cluster.settings.named(node)
-        _consent(
-            f"reboot {node} ({machine.address})",
-            yes,
-            lambda: restart_operation.may_halt(cluster, machine, restart_operation.REBOOTING),
-        )
+
+        def allowed() -> None:
+            restart_operation.may_halt(cluster, machine, restart_operation.REBOOTING)
+
+        if dry_run:
+            with progress("asking the nodes"):
+                allowed()
+            out.print(f"reboot {node} ({machine.address})")
+            return
+        _consent(lambda: f"reboot {node} ({machine.address})", yes, allowed)
         with progress(f"rebooting {node}"), cluster.hold(f"rebooting {node}", say=say):
             now = restart_operation.reboot(cluster, machine, say=say)
         out.print(f"{node}: {now.reach}, {now.state}")
@@ -141,7 +148,7 @@ def promote(
     ) as cluster:
         machine = cluster.settings.named(worker)
         _consent(
-            f"make {worker} a manager until every manager of the settings is back",
+            lambda: f"make {worker} a manager until every manager of the settings is back",
             yes,
             lambda: promote_operation.check(cluster, machine),
         )

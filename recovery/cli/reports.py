@@ -18,6 +18,7 @@ from recovery.cli.console import (
     opened,
     out,
     print_json,
+    require_compatible,
     say,
 )
 from recovery.cli.progress import progress
@@ -55,6 +56,9 @@ def show_reports(
     The list has the newest first. `--html` writes the page of one report, without a name of the newest. A report tells the losses, the steps and their times, and the result of the proof.
     `--month` has the availability of the quorum, the age of the copies, drills and recoveries of one month.
     """
+    require_compatible(html=html, json=as_json)
+    if name and month:
+        raise typer.BadParameter("name a report, or give --month")
     with opened(stack, config_file, as_json=as_json) as cluster:
         if month:
             _of_month(cluster, month, html, as_json=as_json)

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from recovery.cli.asking import at_terminal
-from recovery.cli.console import agree, app, ended, examples, out, say
+from recovery.cli.console import agree, answered, app, ended, examples, out, say
 from recovery.cli.show.contract import FINE
 from recovery.cli.show.rescue import found_lines, rescued_lines
 from recovery.errors import Refused, SettingError
@@ -149,7 +149,8 @@ def _key_text(file: str) -> str:
         return sys.stdin.read()
     if not at_terminal():
         raise _no_key("the swarm is autolocked, and no unlock key is given")
-    return str(typer.prompt("unlock key (docker swarm unlock-key told it)", hide_input=True))
+    with answered(otherwise="give the key by --unlock-key-file FILE", stands="the swarm is as it was"):
+        return str(typer.prompt("unlock key (docker swarm unlock-key told it)", hide_input=True))
 
 
 def _no_key(why: str) -> SettingError:

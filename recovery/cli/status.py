@@ -20,6 +20,7 @@ from recovery.cli.console import (
     opened,
     out,
     print_json,
+    require_compatible,
 )
 from recovery.cli.interrupt import NOTHING, STATUS
 from recovery.cli.progress import progress
@@ -38,6 +39,9 @@ from recovery.planning.plan import Plan
 from recovery.planning.readiness import Stock
 from recovery.survey.nodes import survey
 from recovery.swarm.model import Survey
+
+SECONDS = 5.0
+"""From one look of `--watch` to the next."""
 
 
 class Look(NamedTuple):
@@ -63,7 +67,9 @@ def status(
     keep_on: Annotated[
         bool, typer.Option("--watch", help="Look again and again, and mark what changed, until Ctrl-C.")
     ] = False,
-    every: Annotated[float, typer.Option(min=1, help="With --watch: the seconds from one look to the next.")] = 5,
+    every: Annotated[
+        float | None, typer.Option(min=1, help="With --watch: the seconds from one look to the next. Default: 5.")
+    ] = None,
     stack: StackOption = "",
     config_file: FileOption = None,
     as_json: JsonOption = False,
@@ -73,11 +79,14 @@ def status(
     Exit status: 0 healthy, and a recovery from here would work (`requorum check`), 1 error, 3 degraded, 4 quorum lost,
     5 not seen from here (no leader answers, and faults of access hide managers that may have one).
     """
+    require_compatible(html=html, json=as_json)
+    if every is not None and not keep_on:
+        raise typer.BadParameter("--every can only be given with --watch")
     with opened(stack, config_file, as_json=as_json, interrupted="" if keep_on else NOTHING) as cluster:
         if node:
             raise typer.Exit(_of_node(cluster, node, as_json=as_json, alone=not (keep_on or html)))
         if keep_on:
-            raise typer.Exit(_watched(cluster, every, as_json=as_json, html=html))
+            raise typer.Exit(_watched(cluster, every or SECONDS, as_json=as_json, html=html))
         with progress("asking the nodes and S3", as_json=as_json):
             now = status_of(cluster)
         if as_json:

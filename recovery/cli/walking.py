@@ -1,5 +1,6 @@
 """What the commands share that walk over all nodes: their options, what they show before, and how they end."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated
 
@@ -27,10 +28,12 @@ AnewOption = Annotated[
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only show what would be done, in which order.")]
 
 
-def require_one(node: str, every: bool) -> None:
-    """Raises: OptionError unless either a node or all of them are named."""
+def require_one(node: str, every: bool, of_all: Mapping[str, bool]) -> None:
+    """Raises: BadParameter unless either a node or all of them are named, and none of the options ``of_all`` is given for one."""
     if bool(node) == every:
         raise typer.BadParameter("name one node, or give --all")
+    if node and (given := [option for option, is_given in of_all.items() if is_given]):
+        raise typer.BadParameter(f"{' and '.join(given)} can only be given with --all")
 
 
 def go(cluster: Cluster, walk: Walk, act: Act, *, anew: bool, yes: bool, dry_run: bool) -> None:

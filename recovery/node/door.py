@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from getpass import getuser
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from recovery.errors import SettingError
@@ -30,6 +31,20 @@ class Door:
     def through(self) -> "Door | None":
         """The jump host right before the machine, with the jump hosts before it."""
         return replace(self.jump[-1], jump=self.jump[:-1]) if self.jump else None
+
+    @property
+    def scan(self) -> str:
+        """The command that prints the machine's host keys here: it asks the machine from the last jump host, if there is one."""
+        ask = f"ssh-keyscan -p {self.port} {self.host}"
+        if not self.through:
+            return ask
+        last, before = self.through, self.through.jump
+        options = [
+            *(["-i", quote(str(last.key_file))] if last.key_file else []),
+            *(["-p", str(last.port)] if last.port != Ssh.port else []),
+            *(["-J", ",".join(map(str, before))] if before else []),
+        ]
+        return " ".join(["ssh", *options, f"{last.user}@{last.host}", ask])
 
     @property
     def is_root(self) -> bool:

@@ -122,13 +122,12 @@ def limited(door: Door) -> Limited:
 
 def wrong_key(door: Door) -> TransportError:
     """The machine's host key is not the pinned one, or none is pinned. Raises: SettingError."""
-    scan = f"ssh-keyscan -p {door.port} {door.host}"
     if not known_keys(door):
         return HostKeyUnknown(
             doing(door),
             f"no host key of {door.host} is pinned in {door.known_hosts_file}",
             remedy=f"compare the fingerprint on the machine (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub), then: "
-            f"{scan} >> {door.known_hosts_file}",
+            f"{door.scan} >> {door.known_hosts_file}",
             node=door.name,
             code="host-key-not-pinned",
         )
@@ -136,7 +135,7 @@ def wrong_key(door: Door) -> TransportError:
         doing(door),
         f"the machine's host key is not the host key pinned in {door.known_hosts_file}",
         remedy=f"find out which machine answers at {door.host}. If it is the right one, replace its line in that "
-        f"file with the output of: {scan}",
+        f"file with the output of: {door.scan}",
         node=door.name,
         code="host-key-changed",
     )

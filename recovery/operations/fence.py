@@ -39,7 +39,7 @@ PAUSE = 0.5
 
 
 def intent(settings: Settings, node: Node, *, lost: bool) -> str:
-    """What fencing the node does, in words that the operator consents to."""
+    """What fencing the node does, in words that the operator consents to. The node may be fenced (`check`)."""
     if lost:
         return (
             f"declare {node.name} ({node.address}) lost. You confirm that it is off and stays off. "

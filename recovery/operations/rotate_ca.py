@@ -90,7 +90,8 @@ def _require_free(cluster: Cluster, engine: Engine) -> None:
         raise SettingError(
             "caSha256",
             "names the CA of now. After a rotation, no copy would count until the stack file names the new CA",
-            remedy="remove the line requorum:caSha256 from the stack file, rotate, and put the digest there that the command prints",
+            remedy="remove the line requorum:caSha256 from the stack file, and run the same command again. Then put the line back, with the "
+            "digest that the command prints",
             code="ca-pinned",
         )
     if urls := rotation.external_cas(engine.options()):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from recovery.errors import Refused
 from recovery.planning.diagnosis import Diagnosis, Kind
 from recovery.swarm.machines import Ssh
-from recovery.swarm.model import ACCESS_FAULTS, NodeReport, Reach, Survey
+from recovery.swarm.model import ACCESS_FAULTS, OF_HOST_KEYS, NodeReport, Reach, Survey
 
 MAY_PASS = frozenset({Reach.SLOW, Reach.LIMITED, Reach.JUMP, Reach.FAILED, Reach.GARBLED})
 """Faults that a machine in trouble has too, or that its owner chooses. Requorum leaves such a node alone, as a silent one, if the swarm has a leader."""
@@ -57,12 +57,13 @@ def locked_out(reports: Sequence[NodeReport], ssh: Ssh, doing: str = "") -> Refu
 
 def command(report: NodeReport, ssh: Ssh) -> str:
     """What to do about a node that Requorum cannot see into, with its name."""
-    return f"on {report.node.name}: {advice(report, ssh).remedy}"
+    where = "for" if report.reach in OF_HOST_KEYS else "on"
+    return f"{where} {report.node.name}: {advice(report, ssh).remedy}"
 
 
 def advice(report: NodeReport, ssh: Ssh) -> Advice:
     """What to do about a node that Requorum cannot see into."""
-    dial, port = report.node.dial, ssh.own(report.node).port or ssh.port
+    dial = report.node.dial
     match report.reach:
         case Reach.REFUSED:
             waits = "If sshd runs, the host may limit new connections: wait 30 s"
@@ -79,13 +80,12 @@ def advice(report: NodeReport, ssh: Ssh) -> Advice:
             remedy = "correct requorum:ssh.user or requorum:ssh.privateKeyFile, or authorize the key on the node"
             return Advice(remedy, code="access-denied")
         case Reach.WRONG_KEY:
-            remedy = f"find out which machine answers at {dial}, then pin its host key in {ssh.known_hosts_file}"
+            lines = f"its lines in {ssh.known_hosts_file} with the output of: {report.scan}"
+            remedy = f"find out which machine answers at {dial}. If it is the right one, replace {lines}"
             return Advice(remedy, code="host-key-changed")
         case Reach.NOT_PINNED:
             compare = "compare the fingerprint on the machine (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub)"
-            return Advice(
-                f"{compare}, then: ssh-keyscan -p {port} {dial} >> {ssh.known_hosts_file}", code="host-key-not-pinned"
-            )
+            return Advice(f"{compare}, then: {report.scan} >> {ssh.known_hosts_file}", code="host-key-not-pinned")
         case Reach.GARBLED:
             login = f"the login of {ssh.user_of(report.node)} on {dial} run commands: its shell, ForceCommand in sshd_config"
             return Advice(f"let {login}, command= in authorized_keys", code="answer-garbled")

@@ -73,7 +73,7 @@ def _with_consent(plan: Plan, recover: bool | str, *, spent: bool, typed: bool) 
         else f"forces a new cluster from {plan.survivor}, the survivor whose log reaches furthest"
     )
     why = f"plan {plan.id} {effect}, and needs your consent"
-    remedy = f"pulumi up --config recover={plan.id}"
+    remedy = plan.consent
     if plan.moves:
         moves = ", ".join(move.text for move in plan.moves)
         why += (

@@ -215,7 +215,7 @@ def _command(
         return access.command(faults[0], settings.ssh)
     plan = known or make_plan(diagnosis, settings, Source(), (), survey.taken)
     if plan.id and not (plan.needs_id and plan.refusal):
-        return f"{UPDATE} --config recover={plan.id}"
+        return plan.consent
     if refusal := plan.refusal:
         if refusal.code == "silent-manager":
             return _back_or_lost(settings, survey, diagnosis)

@@ -70,6 +70,11 @@ class Plan:
         return "r" + hashlib.sha256("\0".join(identity).encode()).hexdigest()[:16]
 
     @property
+    def consent(self) -> str:
+        """The command with which an operator consents to this recovery, with Pulumi."""
+        return f"pulumi up --config recover={self.id}"
+
+    @property
     def brings_back(self) -> bool:
         """Whether it recovers a lost quorum, or makes a lost machine again."""
         lost = any(step.action is Action.REBUILD for step in self.steps) and self.kind is not Kind.ABSENT

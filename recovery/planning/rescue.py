@@ -78,7 +78,7 @@ def _no_log(seen: Single) -> str:
     report = seen.report
     if report.in_swarm:
         return "the node is a worker of a swarm, or lost its vote as a manager. It holds no raft log"
-    return "the host is in no swarm, and /var/lib/docker/swarm holds no raft log"
+    return f"the host is in no swarm, and {seen.root}/swarm holds no raft log"
 
 
 def _elsewhere(seen: Single) -> str:
@@ -87,7 +87,7 @@ def _elsewhere(seen: Single) -> str:
         return f"look for the log in what lies next to it: {', '.join(seen.beside)}. See docs/runbooks/rescue.md"
     if seen.others:
         return f"rescue another manager of the swarm: {', '.join(seen.others)}"
-    return "look for a backup of /var/lib/docker/swarm, or for another manager of the swarm: docs/runbooks/rescue.md"
+    return f"look for a backup of {seen.root}/swarm, or for another manager of the swarm: docs/runbooks/rescue.md"
 
 
 def _others_answer(answering: tuple[str, ...]) -> Refusal:

@@ -60,11 +60,8 @@ def _machines(settings: Settings, survey: Survey) -> Condition:
     name = "machines"
     for report in survey.reports:
         if report.reach in ACCESS_FAULTS:
-            why, remedy = (
-                f"{report.node.name}: {report.reach}: {report.detail}",
-                access.advice(report, settings.ssh).remedy,
-            )
-            return Condition(name, State.FAILED, why, "", "machines not seen", f"on {report.node.name}: {remedy}")
+            why = f"{report.node.name}: {report.reach}: {report.detail}"
+            return Condition(name, State.FAILED, why, "", "machines not seen", access.command(report, settings.ssh))
     silent = [r.node for r in survey.reports if r.reach in (Reach.SILENT, Reach.NAMED, Reach.STOPPED)]
     if silent:
         remedy = f"start {', '.join(f'{node.name} ({node.address})' for node in silent)}, or correct the addresses"

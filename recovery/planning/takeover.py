@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
 from recovery.errors import Refused
@@ -84,12 +84,11 @@ def zone_of(member: Member) -> str:
 
 def names(members: Sequence[Member]) -> dict[str, str]:
     """The name of each node by its node ID: the host name, as far as it can be a name, and a number where two are alike."""
-    seen: Counter[str] = Counter()
-    found = {}
+    found: dict[str, str] = {}
     for member in members:
         name = _name(member.hostname) or "node"
-        seen[name] += 1
-        found[member.node_id] = name if seen[name] == 1 else f"{name[: LONGEST - 4]}-{seen[name]}"
+        numbered = (f"{name[: LONGEST - 4]}-{number}" for number in count(2))
+        found[member.node_id] = next(one for one in chain((name,), numbered) if one not in found.values())
     return found
 
 
@@ -121,12 +120,19 @@ def as_values(found: Found, zones: Mapping[str, str], dials: Mapping[str, str]) 
 
     values: dict[str, Any] = {
         "clusterId": found.report.cluster_id,
+        "caSha256": _ca(found),
         "zones": sorted(set(zones.values())),
         "managers": [node(member) for member in found.managers],
         "workers": [node(member) for member in found.workers],
         "swarm": dict(_options(found)),
     }
     return {key: value for key, value in values.items() if value}
+
+
+def _ca(found: Found) -> str:
+    """The digest of the swarm's CA, which no node can tell after the loss of all. Empty while the CA is rotated."""
+    rotating = found.report.swarm is not None and found.report.swarm.rotating
+    return "" if rotating else found.report.ca_sha256
 
 
 def _options(found: Found) -> Iterator[tuple[str, Any]]:

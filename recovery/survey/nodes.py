@@ -24,6 +24,7 @@ from recovery.errors import (
 from recovery.node import data_root
 from recovery.node.answers import LONGEST
 from recovery.node.connections import BRISK, GENTLE
+from recovery.node.door import door
 from recovery.node.garbled import garbled
 from recovery.node.shell import DATA_ROOT, SHOWN
 from recovery.node.ssh import Shell
@@ -37,7 +38,7 @@ from recovery.swarm.engine_kind import unsupported
 from recovery.swarm.entries import entries_of
 from recovery.swarm.found import SwarmFacts
 from recovery.swarm.machines import SWARM_PORT, Node
-from recovery.swarm.model import LocalState, NodeReport, Reach, Survey
+from recovery.swarm.model import OF_HOST_KEYS, LocalState, NodeReport, Reach, Survey
 from recovery.swarm.on_node import MARK_PATH
 from recovery.swarm.presence import Presence
 from recovery.swarm.votes import is_fading
@@ -215,7 +216,8 @@ def _look(cluster: Cluster, node: Node, presence: Presence, limits: SurveyLimits
         reach, detail = FAULTS.get(type(error), Reach.FAILED), error.why
         if reach is Reach.SILENT and gone and not shell.accepted:
             reach, detail = Reach.ABSENT, "the host driver has no such machine"
-        return NodeReport(node, reach, detail), shell.accepted or presence is Presence.PRESENT
+        scan = door(node, cluster.settings.ssh).scan if reach in OF_HOST_KEYS else ""
+        return NodeReport(node, reach, detail, scan=scan), shell.accepted or presence is Presence.PRESENT
 
 
 def ask(shell: Shell, *, seconds: float = ENGINE_SECONDS, whole: bool = True) -> NodeReport:

@@ -49,6 +49,8 @@ class Place:
     """The addresses of the other managers."""
     beside: tuple[str, ...]
     """What lies next to its swarm directory."""
+    root: str
+    """The folder of its engine's data."""
 
 
 def place(shell: Shell, advertised: Address | None) -> Place:
@@ -77,7 +79,7 @@ def place(shell: Shell, advertised: Address | None) -> Place:
         listen_address=files.listen,
         listen_port=files.port,
     )
-    return Place(node, files.others(node_id), tuple(f"{root}/{name}" for name in beside.split()))
+    return Place(node, files.others(node_id), tuple(f"{root}/{name}" for name in beside.split()), root)
 
 
 def look(shell: Shell, at: Place, opening: Opening) -> Single:
@@ -87,7 +89,7 @@ def look(shell: Shell, at: Place, opening: Opening) -> Single:
     Raises: TransportError, DamagedCopy; as ``opening``.
     """
     report = ask(shell, seconds=ENGINE_SECONDS)
-    seen = Single(report, at.others, beside=at.beside)
+    seen = Single(report, at.others, beside=at.beside, root=at.root)
     if report.led or not report.raft:
         return seen
     seen = replace(seen, answering=answering(shell, at.others))

@@ -59,6 +59,9 @@ ACCESS_FAULTS = frozenset(
 )
 """The machine is up and we cannot see into it. The operator must repair that; it is never a loss."""
 
+OF_HOST_KEYS = frozenset({Reach.WRONG_KEY, Reach.NOT_PINNED})
+"""Those that are repaired on the operator's machine."""
+
 
 class LocalState(StrEnum):
     """The state of an engine in a swarm, in the engine's own words (``Swarm.LocalNodeState``)."""
@@ -125,6 +128,8 @@ class NodeReport:
     """What Requorum put on the machine and what became of it; None if nobody looked."""
     named: str = ""
     """When, by whom and how the node was declared lost, if the declaration is valid."""
+    scan: str = ""
+    """The command that prints its host keys, if they are not the pinned ones."""
 
     @property
     def in_swarm(self) -> bool:

@@ -30,6 +30,8 @@ class Single:
     """The safety copy of its swarm directory, on its own disk."""
     beside: tuple[str, ...] = ()
     """Former swarm directories and safety copies next to the swarm directory."""
+    root: str = "/var/lib/docker"
+    """The folder of its engine's data, which holds the swarm directory."""
 
     @property
     def lacks(self) -> tuple[str, ...]:

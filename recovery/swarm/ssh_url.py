@@ -22,19 +22,22 @@ class SshUrl:
         return f"{SCHEME}://{self.user}@{host}:{self.port}"
 
 
-def parse_url(text: str) -> SshUrl:
-    """The parts of ``ssh://[user@]host[:port]``, also without ``ssh://``. Raises: ValueError, in words for the operator."""
+def parse_url(text: str, *, user: str = SshUrl.user, port: int = SshUrl.port) -> SshUrl:
+    """The parts of ``ssh://[user@]host[:port]``, also without ``ssh://``; what it does not name is as given.
+
+    Raises: ValueError, in words for the operator.
+    """
     form = "give ssh://user@host or ssh://user@host:port"
     try:
         parts = urlsplit(text if "://" in text else f"{SCHEME}://{_bracketed(text)}")
-        port = parts.port
+        named = parts.port
     except ValueError:
         raise ValueError(f"{text!r} has no usable host and port: {form}") from None
     if parts.password is not None:
         raise ValueError(f"a password does not belong into an address: {form}, and use a key")
     if parts.scheme != SCHEME or not parts.hostname or parts.path.strip("/") or parts.query or parts.fragment:
         raise ValueError(f"{text!r} is no address for SSH: {form}")
-    return SshUrl(parts.hostname, parts.username or SshUrl.user, SshUrl.port if port is None else port)
+    return SshUrl(parts.hostname, parts.username or user, port if named is None else named)
 
 
 def _bracketed(text: str) -> str:

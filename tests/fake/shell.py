@@ -60,7 +60,7 @@ class FakeShell:
         """The number of a directory, so that the archives of an unchanged one are alike."""
 
     def run(self, machine: Machine, argv: Sequence[str], stdin: bytes | Path | None, stdout: Path | None) -> Output:
-        if argv[:3] == ["python3", "-c", data_root.FIND]:
+        if argv[-1] == data_root.FIND:
             return Output(f"{DATA_ROOT}\n".encode(), "", 0)
         if argv[0] == "python3":
             assert isinstance(stdin, bytes)

@@ -61,7 +61,7 @@ def _next(seen: Single, rescued: Rescued) -> Iterator[str]:
     if len([member for member in rescued.members if member.role == "manager" and member.ready]) < 3:
         yield "a swarm with fewer than three managers survives no loss of a manager. Add managers"
     if seen.kept or seen.beside or survivor:
-        yield "once all is well, remove on the host: /var/lib/docker/swarm.saved-* and /var/lib/docker/swarm.before-*"
+        yield f"once all is well, remove on the host: {seen.root}/swarm.saved-* and {seen.root}/swarm.before-*"
     yield f"to keep copies of the swarm from now on, take it into a stack file with requorum:clusterId: {rescued.cluster_id} ({TAKE_OVER})"
 
 

@@ -120,6 +120,30 @@ def parsed(*words: str) -> Any:
     return context
 
 
+@pytest.mark.parametrize("stack", ["production", "requorum/production", "organization/requorum/production"])
+def test_a_stack_of_an_organization_has_the_file_of_its_name(stack: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("REQUORUM_PROJECT", raising=False)
+    assert console.stack_file(stack, None) == Path("stacks/Pulumi.production.yaml")
+
+
+UNUSABLE = [
+    ("copies take --cold --or-cold", "give only one of --cold and --or-cold"),
+    ("doctor --yes", "--yes can only be given with --fix"),
+    ("metrics --textfile f --listen 127.0.0.1:9820", "give only one of --textfile and --listen"),
+    ("reports --html f --json", "give only one of --html and --json"),
+    ("reports NAME --month 2026-01", "name a report, or give --month"),
+    ("status --html f --json", "give only one of --html and --json"),
+    ("status --every 9", "--every can only be given with --watch"),
+]
+
+
+@pytest.mark.parametrize(("words", "told"), UNUSABLE, ids=[words for words, _ in UNUSABLE])
+def test_an_option_that_cannot_be_used_is_refused(words: str, told: str) -> None:
+    done = RUN.invoke(app, words.split())
+    assert done.exit_code == 2
+    assert told in " ".join(done.stderr.replace("│", "").split())
+
+
 def examples() -> Iterator[tuple[str, str]]:
     """Each example of each command's help, with the command's name."""
     for path in COMMANDS:

@@ -1,5 +1,6 @@
 """Ctrl-C, and questions that nobody answers: one sentence, no traceback, and nothing that was not consented to."""
 
+import fcntl
 import os
 import pty
 import select
@@ -7,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import termios
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +19,7 @@ import typer
 from typer.testing import CliRunner
 
 from recovery import cli
-from recovery.cli import console
+from recovery.cli import console, rescue
 from recovery.cli.interrupt import Ending
 from tests.fake.cases import Case, Theatre
 from tests.fake.wires import wired
@@ -76,6 +78,63 @@ def test_a_terminal_counts_the_seconds_and_ctrl_c_ends_with_one_sentence(tmp_pat
     assert "interrupted: nothing was changed. next: run the same command again" in shown
     assert "Traceback" not in shown + rest
     assert (shown + rest).count("interrupted") == 1
+
+
+INIT = (("init", "--stack", "new"), b"Addresses of the managers", "no node was changed. next: ")
+ESCROW = (("escrow",), b"unlock key", "nothing was changed. next: ")
+
+
+@pytest.mark.parametrize(
+    ("words", "question", "stands", "typed", "status", "told"),
+    [
+        (*INIT, b"\x03", 130, "interrupted: "),
+        (*INIT, b"\x04", 1, "nobody answers, so "),
+        (*ESCROW, b"\x03", 130, "interrupted: "),
+    ],
+    ids=["init, Ctrl-C", "init, Ctrl-D", "escrow, Ctrl-C"],
+)
+def test_a_question_is_left_by_ctrl_c_and_ctrl_d(
+    tmp_path: Path, words: tuple[str, ...], question: bytes, stands: str, typed: bytes, status: int, told: str
+) -> None:
+    ours, theirs = pty.openpty()
+    with silent(tmp_path) as file:
+        named = () if words[0] == "init" else ("--config-file", str(file))
+        environment = {**os.environ, "TERM": "xterm", "HOME": str(tmp_path), "REQUORUM_PROJECT": str(tmp_path)}
+        argv = [sys.executable, "-m", "recovery", *words, *named]
+        with subprocess.Popen(
+            argv, cwd=PROJECT, env=environment, stdin=theirs, stdout=theirs, stderr=theirs, preexec_fn=own_terminal
+        ) as running:
+            try:
+                read_until(ours, question)
+                os.write(ours, typed)
+                shown = read_until(ours, b"next: ").decode()
+                assert running.wait(SECONDS) == status
+            finally:
+                running.kill()
+    os.close(ours)
+    os.close(theirs)
+    assert told + stands in shown
+    assert "Aborted" not in shown
+
+
+def own_terminal() -> None:
+    """Make the standard input of this process its terminal, so that Ctrl-C reaches it."""
+    os.setsid()
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+@pytest.mark.parametrize(("told", "status"), [(True, 130), (False, 1)], ids=["C", "D"])
+def test_the_question_of_a_rescue_is_left_so_too(monkeypatch: pytest.MonkeyPatch, told: bool, status: int) -> None:
+    monkeypatch.setattr(console, "ending", Ending(told=told))
+    monkeypatch.setattr(rescue, "at_terminal", lambda: True)
+
+    def left(*_: Any, **__: Any) -> Any:
+        raise typer.Abort
+
+    monkeypatch.setattr(typer, "prompt", left)
+    with pytest.raises(typer.Exit) as ended:
+        rescue._key_reader("")()
+    assert ended.value.exit_code == status
 
 
 @pytest.fixture
@@ -137,6 +196,20 @@ def test_what_would_be_refused_is_not_asked(
         assert "Continue?" not in done.output
         assert f"code: {code}" in done.stderr
         assert done.exit_code == 1
+
+
+@pytest.mark.parametrize("words", [(), ("--yes",)], ids=["asked", "agreed"])
+def test_what_nobody_can_switch_off_is_refused_with_the_way_out(
+    monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    with wired() as wires:
+        scene = Theatre(wires).stage(Case(3, NOBODY))
+        hosts = make.settings(hosts={"driver": "existing"}).hosts
+        monkeypatch.setattr(console, "_settings", lambda *_: scene.settings.model_copy(update={"hosts": hosts}))
+        done = CliRunner().invoke(cli.app, ["fence", "manager-b", *words])
+    assert "code: no-fence-command" in done.stderr
+    assert "requorum fence manager-b --lost" in " ".join(done.stderr.split())
+    assert done.exit_code == 1
 
 
 def test_before_the_consent_nothing_was_changed(run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:

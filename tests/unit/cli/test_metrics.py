@@ -21,7 +21,7 @@ from recovery.cli.show import cluster as show
 from recovery.cli.show.contract import ERROR, FINE
 from recovery.cli.show.metrics import MOMENT, Copies, Drills, Live, Watched
 from recovery.copies.manifest import Proof, Verdict
-from recovery.errors import DamagedCopy
+from recovery.errors import DamagedCopy, SettingError
 from recovery.operations import agents
 from recovery.planning.diagnosis import diagnose
 from recovery.swarm import maintenance
@@ -44,6 +44,12 @@ CASES = [
 VALID = Validity(make.NOW - timedelta(days=30), make.NOW + timedelta(days=60))
 CA = Validity(VALID.begins, make.NOW + timedelta(days=3650))
 UNTIL = make.NOW + timedelta(hours=1)
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1", "127.0.0.1:99999", "127.0.0.1:x"])
+def test_what_is_no_address_to_listen_at_is_refused(listen: str) -> None:
+    with pytest.raises(SettingError, match=r"code: bad-argument$"):
+        command._serve(listen, CollectorRegistry())
 
 
 def maintained(seen: Survey) -> Survey:

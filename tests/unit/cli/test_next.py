@@ -17,11 +17,14 @@ from recovery.errors import StoreError
 from recovery.node.signing import Kind as Object
 from recovery.operations import unfinished
 from recovery.operations.assess import UNCHANGED, assess
+from recovery.operations.lifecycle import fresh_copies
+from recovery.operations.recover import recover_all
 from recovery.planning.guidance import PROVE
 from recovery.steps import journal
 from recovery.steps.entry import PLAN
 from tests.fake.cases import Case, Scene, Theatre, names, quiet
-from tests.fake.wires import wired
+from tests.fake.wires import cluster, wired
+from tests.unit import factories as make
 
 Run = Callable[..., Any]
 
@@ -68,6 +71,33 @@ def test_every_command_says_the_same(stage: Any, lost: frozenset[str]) -> None:
     }
     if len(lost) > 1:
         assert found.command == f"pulumi up --config recover={documents[2]['id']}"
+
+
+def test_the_loss_of_an_only_node_is_recovered_without_pulumi(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No living node confirms the CA of its copies. Either the stack file does, or the plan's ID consents."""
+    with wired() as wires:
+        of = make.settings(1, workers=[], recover=False)
+        cluster(wires, of)
+        recover_all(Cluster(of), assess(Cluster(of)), say=quiet)
+        fresh_copies(Cluster(of), say=quiet)
+        wires.swarm.lose("manager-a")
+        for _ in range(3):
+            wires.swarm.pass_time()
+        del wires.swarm.machines[str(of.managers[0].address)]
+        wires.swarm.make("manager-a", str(of.managers[0].address), marked="lab")
+
+        def run(**given: Any) -> Any:
+            monkeypatch.setattr(cli.console, "_settings", lambda *_: of.model_copy(update=given))
+            return CliRunner().invoke(cli.app, ["recover"], input="n\n")
+
+        refused = run()
+        plan = re.findall(r"^this is plan (r[0-9a-f]{16})$", refused.stdout, re.MULTILINE)[0]
+        assert "code: consent-needed" in refused.stderr
+        assert next_lines(refused.stderr) == [
+            f"next: set requorum:recover: {plan} in the stack file, then: requorum recover"
+        ]
+        assert "carry out this plan. Continue?" in run(recover=plan).stdout
+        assert "carry out this plan. Continue?" in run(ca_sha256=(make.ca_sha256(wires.swarm.founded[0]),)).stdout
 
 
 def test_a_refused_plan_is_shown_once_above_the_only_error(stage: Any) -> None:

@@ -25,6 +25,11 @@ def test_help_names_the_program_as_it_is_called() -> None:
     assert "python" not in shown
 
 
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii"])
+def test_a_terminal_that_is_not_utf_8_shows_what_it_can(encoding: str) -> None:
+    assert "SHA256:?" in shell(f"COLUMNS=200 PYTHONIOENCODING={encoding} requorum init --help")
+
+
 def test_the_version_is_the_project_s() -> None:
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
     assert shell("requorum --version") == f"requorum {project['version']}\n"

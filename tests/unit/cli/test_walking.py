@@ -39,6 +39,15 @@ def test_a_dry_run_shows_each_step_with_the_votes_and_does_nothing(
     assert not scene[0].wires.effects
 
 
+def test_a_dry_run_for_one_node_shows_the_reboot_and_does_nothing(
+    run: Callable[..., Any], scene: tuple[Theatre, Scene]
+) -> None:
+    done = run("reboot", "worker-1", "--dry-run", "--yes")
+    assert done.stdout == "reboot worker-1 (10.77.1.41)\n"
+    assert done.exit_code == 0
+    assert not scene[0].wires.effects
+
+
 def test_without_consent_nothing_is_done(run: Callable[..., Any], scene: tuple[Theatre, Scene]) -> None:
     done = run("reboot", "--all", input="n\n")
     assert "reboot on 4 nodes in this order. Continue?" in done.stdout
@@ -61,6 +70,9 @@ def test_a_command_is_heard_from_each_node_as_text(run: Callable[..., Any], scen
         (("run", "--rolling"), 2, "COMMAND"),
         (("reboot",), 2, "name one node, or give --all"),
         (("reboot", "manager-a", "--all"), 2, "name one node, or give --all"),
+        (("reboot", "manager-a", "--batch", "2"), 2, "--batch can only be given with --all"),
+        (("reboot", "manager-a", "--anew", "--yes"), 2, "--anew can only be given with --all"),
+        (("reboot", "manager-a", "--without-quorum"), 2, "--without-quorum can only be given with --all"),
         (("upgrade", "--batch", "0"), 2, "--batch"),
     ],
 )

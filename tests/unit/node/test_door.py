@@ -9,6 +9,7 @@ import pytest
 
 from recovery.errors import SettingError
 from recovery.node.door import Door, door
+from recovery.node.ssh_faults import wrong_key
 from recovery.swarm.machines import Hop, Login, Node, Ssh
 
 NODE = Node(name="manager-a", address=IPv4Address("10.20.0.1"), ssh_address="a.example.org")
@@ -55,6 +56,32 @@ def test_an_openssh_configuration_comes_before_the_settings_of_all(tmp_path: Pat
     own = replace(NODE, ssh=Login(user="me", port=9, jump=()))
     assert (entered(own, text, tmp_path).user, entered(own, text, tmp_path).port) == ("me", 9)
     assert entered(own, text, tmp_path).jump == (), "the machine says that it needs no jump host"
+
+
+SCANNED: list[tuple[str, dict[str, Any], str]] = [
+    ("", {}, "ssh-keyscan -p 22 a.example.org"),
+    ("Host a.example.org\n HostName 192.0.2.7\n Port 2200\n", {}, "ssh-keyscan -p 2200 192.0.2.7"),
+    ("", {"jump": (Hop(host="inner"),)}, "ssh -i key root@inner ssh-keyscan -p 22 a.example.org"),
+    (
+        "Host inner\n HostName fd00::2\n Port 2022\n",
+        {
+            "jump": (Hop(host="fd00::1", user="ops"), Hop(host="outer", port=23), Hop(host="inner")),
+            "private_key_file": None,
+        },
+        "ssh -p 2022 -J ops@[fd00::1],root@outer:23 root@fd00::2 ssh-keyscan -p 22 a.example.org",
+    ),
+]
+
+
+@pytest.mark.parametrize(("config", "ssh", "command"), SCANNED)
+def test_host_keys_are_asked_for_where_ssh_enters_the_machine(
+    tmp_path: Path, config: str, ssh: dict[str, Any], command: str
+) -> None:
+    found = entered(config=config, folder=tmp_path, **ssh)
+    assert found.scan == command
+    known = tmp_path / "known_hosts"
+    known.touch()
+    assert f"then: {command} >> {known}" in wrong_key(replace(found, known_hosts_file=known)).remedy
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
+from recovery.cli.show.rescue import rescued_lines
+from recovery.operations.rescue import Rescued
 from recovery.planning.diagnosis import Kind
 from recovery.planning.plan import Plan
 from recovery.planning.rescue import rescue_plan
@@ -101,6 +103,16 @@ def test_a_worker_and_a_healthy_manager_are_left_alone() -> None:
     worker = rescue_plan(Single(make.worker(A))).refusal
     assert worker
     assert worker.code == "no-log"
+
+
+def test_the_folder_of_the_engine_is_named() -> None:
+    refusal = rescue_plan(Single(make.empty(A), root="/srv/docker")).refusal
+    assert refusal
+    assert "/srv/docker/swarm holds no raft log" in refusal.why
+    assert "a backup of /srv/docker/swarm," in refusal.remedy
+    rescued = rescued_lines("host", Single(DAMAGED, survivor=CUT, root="/srv/docker"), Rescued(make.CLUSTER, (), ()))
+    (line,) = (line for line in rescued if "remove on the host" in line)
+    assert line.endswith(": /srv/docker/swarm.saved-* and /srv/docker/swarm.before-*")
 
 
 def test_the_id_changes_with_each_cost_and_stays_where_a_repaired_log_is_in_place() -> None:

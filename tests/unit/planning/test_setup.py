@@ -65,7 +65,14 @@ WELL: list[tuple[str, Settings, list[NodeReport], SetUp]] = [
 ]
 CASES: list[tuple[str, Settings, list[NodeReport], SetUp, State, bool]] = [
     ("silent", S, with_(1, reach=Reach.SILENT, on_node=None), found(), State.FAILED, False),
-    ("not pinned", S, with_(1, reach=Reach.NOT_PINNED, on_node=None), found(), State.FAILED, False),
+    (
+        "not pinned",
+        S,
+        with_(1, reach=Reach.NOT_PINNED, on_node=None, scan="ssh-keyscan -p 22 10.77.2.12"),
+        found(),
+        State.FAILED,
+        False,
+    ),
     ("another cluster's", S, [replace(report, marked="prod") for report in READY], found(), State.FAILED, False),
     ("tools", S, LACKING, found(), State.FAILED, True),
     ("engine down", S, with_(0, reach=Reach.NO_ENGINE, on_node=None), found(), State.UNKNOWN, False),

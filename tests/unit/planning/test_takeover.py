@@ -57,10 +57,18 @@ def network(of: dict[str, Any]) -> str:
     return ", ".join(map(str, common_networks([ip_address(node["address"]) for node in every])))
 
 
+def test_the_ca_is_pinned_unless_it_is_just_rotated() -> None:
+    seen = replace(report(member(1)), ca_sha256="ab" * 32)
+    assert takeover.as_values(takeover.find(seen), {}, {})["caSha256"] == "ab" * 32
+    rotating = replace(seen, swarm=SwarmFacts({}, rotating=True))
+    assert "caSha256" not in takeover.as_values(takeover.find(rotating), {}, {})
+
+
 def test_nodes_come_as_they_are_managers_first_and_nothing_else_is_named() -> None:
     found = values(member(3, "worker", availability="drain", labels={"disk": "ssd"}), member(2), member(1))
     assert found == {
         "clusterId": make.CLUSTER,
+        "caSha256": make.ca_sha256(make.CLUSTER),
         "managers": [{"name": "host-1", "address": "10.77.1.1"}, {"name": "host-2", "address": "10.77.1.2"}],
         "workers": [{"name": "host-3", "address": "10.77.1.3"}],
     }
@@ -101,6 +109,11 @@ def test_the_manager_that_was_asked_is_reached_where_it_answered() -> None:
 )
 def test_a_label_names_the_zone(labels: dict[str, str], zone: str) -> None:
     assert takeover.zone_of(member(1, labels=labels)) == zone
+
+
+def test_no_two_nodes_get_one_name() -> None:
+    members = [member(number, hostname=name) for number, name in enumerate(("web", "web", "web-2", "web", "Web_2"), 1)]
+    assert list(takeover.names(members).values()) == ["web", "web-2", "web-2-2", "web-3", "web-2-3"]
 
 
 def test_a_worker_that_is_down_is_left_alone() -> None:

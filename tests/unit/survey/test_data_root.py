@@ -104,13 +104,15 @@ class Machine:
 
     node = A
 
-    def __init__(self, folder: Path, config: str = "", command: str = "/usr/sbin/dockerd -H fd://") -> None:
+    def __init__(
+        self, folder: Path, config: str = "", command: str = "/usr/sbin/dockerd -H fd://", others: str = ""
+    ) -> None:
         self.config, self.bin = folder / "daemon.json", folder / "bin"
         if config:
             self.config.write_text(config)
         self.bin.mkdir()
         started = f"{{ path=/usr/sbin/dockerd ; argv[]={command} ; ignore_errors=no ; }}"
-        (self.bin / "systemctl").write_text(f"#!/bin/sh\necho '{started}'\n")
+        (self.bin / "systemctl").write_text(f"#!/bin/sh\ncat <<'END'\nExecStart={started}\n{others}\nEND\n")
         (self.bin / "systemctl").chmod(0o755)
 
     def run(self, argv: Sequence[str], **_: Any) -> Output:
@@ -136,6 +138,45 @@ def test_the_folder_of_an_engines_data_is_found_while_it_is_down(
 ) -> None:
     machine = Machine(tmp_path, config, command)
     assert data_root.of(cast("Shell", machine)) == root
+
+
+DEBIAN = "/usr/sbin/dockerd -H fd:// --containerd=/run/containerd/containerd.sock $DOCKER_OPTS"
+VARIABLES = [
+    ('DOCKER_OPTS="--data-root=/srv/docker --dns 192.0.2.1"', DEBIAN, "/srv/docker"),
+    ("# DOCKER_OPTS=--data-root=/no\nDOCKER_OPTS=--dns 192.0.2.1 \\\n  --data-root /srv/docker", DEBIAN, "/srv/docker"),
+    ("DOCKER_OPTS='-g \"/srv/my docker\"'", DEBIAN, "/srv/my docker"),
+    ("ROOT=/srv/docker", "/usr/bin/dockerd --data-root=${ROOT}/data $NOTHING", "/srv/docker/data"),
+    ("ROOT=/srv/docker", "/usr/bin/dockerd --data-root ${OF_UNIT}", "/srv/of unit"),
+    ("", DEBIAN, DATA_ROOT),
+    ("DOCKER_OPTS='unclosed", DEBIAN, DATA_ROOT),
+]
+
+
+@pytest.mark.parametrize(("variables", "command", "root"), VARIABLES)
+def test_the_variables_of_its_unit_are_followed(tmp_path: Path, variables: str, command: str, root: str) -> None:
+    file = tmp_path / "docker"
+    file.write_text(f"{variables}\n")
+    others = (
+        f'Environment="OF_UNIT=/srv/of unit" ROOT=/srv/less\nEnvironmentFiles={file} (ignore_errors=yes)\n'
+        "EnvironmentFiles=/nowhere/docker (ignore_errors=yes)"
+    )
+    assert data_root.of(cast("Shell", Machine(tmp_path, "", command, others))) == root
+
+
+@pytest.mark.parametrize("flag", ["--config-file={}", "--config-file {}", "$OPTS"])
+def test_the_configuration_that_its_unit_names_is_read(tmp_path: Path, flag: str) -> None:
+    file, variables = tmp_path / "other.json", tmp_path / "variables"
+    file.write_text(json.dumps({"data-root": "/srv/docker"}))
+    variables.write_text(f"OPTS=--config-file={file}\n")
+    command = f"/usr/bin/dockerd {flag.format(file)}"
+    machine = Machine(tmp_path, '{"data-root": "/srv/no"}', command, f"EnvironmentFiles={variables} (ignore_errors=no)")
+    assert data_root.of(cast("Shell", machine)) == "/srv/docker"
+
+
+def test_a_folder_is_found_without_systemd(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, '{"data-root": "/srv/docker"}')
+    (machine.bin / "systemctl").write_text("#!/nothing/like/a/shell\n")
+    assert data_root.of(cast("Shell", machine)) == "/srv/docker"
 
 
 def test_a_folder_that_is_no_absolute_path_is_named(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from recovery.node.ssh import Shell
 from recovery.survey import hosts, lost
 from recovery.survey import nodes as survey_nodes
 from recovery.swarm.machines import Node
-from recovery.swarm.model import ACCESS_FAULTS, LocalState, NodeReport, Reach
+from recovery.swarm.model import ACCESS_FAULTS, OF_HOST_KEYS, LocalState, NodeReport, Reach
 from recovery.swarm.peers import told_managers
 from recovery.swarm.presence import Presence
 from tests.unit import factories as make
@@ -225,6 +225,7 @@ def test_only_silence_may_be_a_loss_every_other_error_is_a_fault_of_access(
     seen = survey_nodes.survey(Cluster(S), nodes=S.managers).of("manager-c")
     assert (seen.reach, seen.detail) == (reach, "for this reason")
     assert (reach in ACCESS_FAULTS) is (error is not Silent)
+    assert seen.scan == ("ssh-keyscan -p 22 10.77.3.13" if reach in OF_HOST_KEYS else "")
 
 
 @pytest.mark.parametrize("others", [LED, without(C)], ids=["the leader hears it still", "nobody hears it"])

@@ -82,7 +82,7 @@ def test_an_address_that_no_file_tells_is_the_operators_to_give(root: Path) -> N
 def test_a_host_without_a_swarm_directory_has_no_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for folder in (tmp_path, tmp_path / "absent"):
         monkeypatch.setattr(data_root, "of", lambda _, folder=folder: str(folder))
-        assert single.place(SHELL, None) == single.Place(replace(HOST), (), ())
+        assert single.place(SHELL, None) == single.Place(replace(HOST), (), (), str(folder))
 
 
 def test_an_archive_is_kept_once_whole_and_for_root_alone(root: Path) -> None:
@@ -127,5 +127,7 @@ def test_a_log_is_tried_where_a_new_cluster_may_have_to_be_forced_from_it(
     monkeypatch.setattr(single, "answering", lambda _, of: of if answers else ())
     monkeypatch.setattr(single, "tried", lambda *_: log)
     monkeypatch.setattr(single, "keep", lambda *_: "the safety copy")
-    seen = single.look(SHELL, single.Place(HOST, others, ()), lambda _: pytest.fail("no key is asked for"))
-    assert (seen.survivor is log, bool(seen.kept)) == (tried, kept)
+    seen = single.look(
+        SHELL, single.Place(HOST, others, (), "/srv/docker"), lambda _: pytest.fail("no key is asked for")
+    )
+    assert (seen.survivor is log, bool(seen.kept), seen.root) == (tried, kept, "/srv/docker")

@@ -75,6 +75,8 @@ BAD = [
     (("--recipient", "age1x"), "--recipient", "setting-invalid"),
     (("--ssh-address", "m1"), "--ssh-address", "bad-argument"),
     (("--from", "http://m1"), "--from", "bad-argument"),
+    (("--from", "root@m1", "--user", "ops"), "--user", "bad-argument"),
+    (("--from", "m1:22", "--port", "2222"), "--port", "bad-argument"),
     (("--from", "root@10.77.1.11"), "--managers", "bad-argument"),
 ]
 

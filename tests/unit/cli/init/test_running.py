@@ -48,13 +48,14 @@ def test_a_running_swarm_is_read_and_nothing_is_changed(
     assert wires.swarm.founded == state.founded
     made = desk.settings()
     assert made.cluster_id == wires.swarm.founded[0]
+    assert made.ca_sha256 == (make.ca_sha256(wires.swarm.founded[0]),)
     assert {node.name for node in made.managers} == {f"manager-{zone}" for zone in ("a", "b", "c", "a2")[:managers]}
     assert [node.name for node in made.workers] == ["worker-10-77-1-41"]
     assert {node.availability for node in made.nodes} == {None}
     assert ("tolerate" in done.stdout) is (managers != 3)
     assert done.stdout.splitlines()[-2:] == [
         "without Pulumi: requorum copies take --stack production",
-        "next: pulumi stack init production && pulumi preview --stack production",
+        "next: pulumi stack select --create production && pulumi preview --stack production",
     ]
 
 
@@ -78,6 +79,24 @@ def test_a_node_that_the_swarm_does_not_have_is_refused(desk: Desk, running: Cal
     done = desk.init("--from", "10.77.1.11", *FLAGS[2:], "--ssh-address", "other=10.0.0.1")
     assert (done.exit_code, desk.wrote_nothing()) == (2, True)
     assert "code: no-such-name" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("10.77.1.11", "--user", "ubuntu", "--port", "2222"),
+        ("ubuntu@10.77.1.11", "--port", "2222"),
+        ("ssh://ubuntu@10.77.1.11:2222", "--user", "ubuntu"),
+    ],
+    ids=" ".join,
+)
+def test_the_login_is_named_by_the_address_or_by_options(
+    desk: Desk, running: Callable[[int], Wires], given: tuple[str, ...]
+) -> None:
+    running(3)
+    done = desk.init("--from", *given, *FLAGS[2:])
+    assert done.exit_code == 0, done.output
+    assert (desk.settings().ssh.user, desk.settings().ssh.port) == ("ubuntu", 2222)
 
 
 def test_a_worker_leads_to_no_swarm(desk: Desk, running: Callable[[int], Wires]) -> None:

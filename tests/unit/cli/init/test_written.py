@@ -27,7 +27,9 @@ def test_flags_make_a_stack_file_of_sixteen_lines_that_loads(desk: Desk) -> None
     assert (made.cluster, str(made.subnet), made.adopted) == ("production", "10.77.0.0/22", False)
     assert [node.name for node in made.nodes] == ["manager-a", "manager-b", "manager-c"]
     assert made.ssh.private_key_file == desk.home / ".ssh/id_ed25519"
-    assert done.stdout.splitlines()[-1] == ("next: pulumi stack init production && pulumi preview --stack production")
+    assert done.stdout.splitlines()[-1] == (
+        "next: pulumi stack select --create production && pulumi preview --stack production"
+    )
 
 
 def test_the_identity_is_the_operator_s_alone_and_opens_what_the_stack_file_seals(desk: Desk) -> None:
@@ -76,6 +78,16 @@ def test_each_flag_goes_to_its_setting(desk: Desk) -> None:
     backup = made.backup
     assert (backup.endpoint, backup.region, backup.profile) == ("http://s3.example:9000", "eu-1", "swarm")
     assert "[10.77.1.21]:2222 ssh-ed25519 " in (desk.home / "known").read_text()
+
+
+def test_ssh_addresses_go_to_the_nodes_of_a_new_cluster_that_are_named(desk: Desk) -> None:
+    named = ("--managers", "m1=10.77.1.11,10.77.2.12,10.77.3.13", "--workers", "w1=10.77.1.21")
+    done = desk.init(*FLAGS[2:], *named, "--ssh-address", "m1=198.51.100.7", "--ssh-address", "w1=w1.example.org")
+    assert done.exit_code == 0, done.output
+    dials = {node.name: node.dial for node in desk.settings().nodes}
+    assert (dials["m1"], dials["w1"], dials["manager-b"]) == ("198.51.100.7", "w1.example.org", "10.77.2.12")
+    refused = desk.init(*FLAGS[2:], *named, "--overwrite", "--ssh-address", "manager-b=198.51.100.8")
+    assert (refused.exit_code, "code: no-such-name" in refused.stderr) == (2, True)
 
 
 def test_settings_that_exist_are_replaced_only_if_that_is_said_and_the_salt_stays(desk: Desk) -> None:

@@ -55,7 +55,7 @@ def load(text: str, loader: type[yaml.SafeLoader] = PulumiLoader) -> Any:
         return yaml.load(text, loader)  # noqa: S506  # a safe loader
     except yaml.YAMLError as error:
         raise NotYaml(_problem(error)) from None
-    except (ValueError, TypeError, AttributeError, RecursionError):  # the constructors of PyYAML do not check all
+    except (ValueError, TypeError, AttributeError, LookupError, RecursionError):  # PyYAML does not check all
         raise NotYaml("a value is not of its type, such as a date without such a day") from None
 
 

@@ -26,7 +26,9 @@ def test_a_map_can_be_merged() -> None:
     assert load("a: &a {b: 1}\nc: {<<: *a}") == {"a": {"b": 1}, "c": {"b": 1}}
 
 
-@pytest.mark.parametrize("text", ["a: [", "a: 2026-13-45", "a: !!int x", "a: !!timestamp x", "\0", "a: \t- b"])
+@pytest.mark.parametrize(
+    "text", ["a: [", "a: 2026-13-45", "a: !!int x", "a: !!timestamp x", "a: !!bool x", "\0", "a: \t- b"]
+)
 def test_what_is_not_yaml_is_one_error(text: str) -> None:
     with pytest.raises(NotYaml):
         load(text)

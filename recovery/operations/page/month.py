@@ -125,8 +125,9 @@ def _copies(one: Mapping[str, Any]) -> dict[str, Any]:
     if one["recordedFrom"]:
         counted = "" if one["longestSeconds"] is None else f"{longest}, "
         longest = f"{counted}not known before {moment(one['recordedFrom'])}"
-    newest = moment(one["newest"]) if one["newest"] else "none in this month"
-    return {**one, "longest": longest, "newest": newest, "mark": Mark.FINE if one["proven"] else Mark.LOST}
+    none, lost = ("not known", Mark.SILENT) if one["recordedFrom"] else ("none in this month", Mark.LOST)
+    newest = moment(one["newest"]) if one["newest"] else none
+    return {**one, "longest": longest, "newest": newest, "mark": Mark.FINE if one["proven"] else lost}
 
 
 def _recovery(one: Mapping[str, Any]) -> dict[str, Any]:

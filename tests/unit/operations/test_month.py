@@ -129,6 +129,9 @@ def test_before_the_oldest_copy_of_a_full_history_nobody_knows_how_old_copies_we
     _, _, aged, *_ = page._answers(summary(known, "2026-01", now))
     assert (aged.short, aged.mark) == ("Not known", Mark.SILENT)
     assert "before 2026-02-10" in aged.detail
+    row = {**january, "proven": 0, "newest": None}
+    assert [page._copies(row)[key] for key in ("newest", "mark")] == ["not known", Mark.SILENT]
+    assert page._copies({**row, "recordedFrom": None})["mark"] is Mark.LOST
 
 
 def test_before_the_oldest_loss_of_a_full_history_nobody_watched() -> None:

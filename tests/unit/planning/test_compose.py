@@ -54,7 +54,7 @@ def test_what_cannot_be_deployed_is_refused(text: str, why: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["[copies]\nsecret = s3cret\n", "a: *s3cret", "a: !s3cret x", "a: !!int s3cret", "a: !s3cret!x y", "a: &s3cret 1\nb: &s3cret 2"],
+    ["[copies]\nsecret = s3cret\n", "a: *s3cret", "a: !s3cret x", "a: !!int s3cret", "a: !!bool s3cret", "a: !s3cret!x y", "a: &s3cret 1\nb: &s3cret 2"],
 )  # fmt: skip
 def test_an_error_quotes_nothing_of_a_file_that_is_not_yaml(text: str) -> None:
     """In a pipeline, it goes into a comment, and the file may be another one than was meant."""

@@ -12,9 +12,8 @@ def require_key_file(pem: bytes, *, node: str) -> bool:
         raise DamagedKeyFile(
             "reading its key file (swarm-node.key)",
             f"{error}. Its raft log cannot be read without it",
-            remedy="do not stop its engine if it runs, which has the keys in memory. Copy /var/lib/docker/swarm on that node to a "
-            "safe place. To go on without its log, run on it: "
-            "docker swarm leave --force. If it is in no swarm, move that directory away instead",
+            remedy="let its engine run, which has the keys in memory, and copy its swarm directory (the folder swarm below its data-root, "
+            "/var/lib/docker by default) to a safe place. Then, to go on without its log, run on it: docker swarm leave --force",
             node=node,
             code="key-file-unreadable",
         ) from None

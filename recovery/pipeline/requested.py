@@ -21,6 +21,13 @@ OURS = re.compile("requorum:[^:]+")
 
 def beyond(main: str, request: str) -> tuple[str, ...]:
     """The keys that a request changes, and that only main may name. Raises: ValueError if a text is no stack file."""
+    try:
+        return _beyond(main, request)
+    except RecursionError:
+        raise ValueError("a value of it is nested too deeply") from None
+
+
+def _beyond(main: str, request: str) -> tuple[str, ...]:
     ours, theirs = config_of(main), config_of(request)
     outside = _others(main), _others(request)
     changed = [key for key in sorted({*outside[0], *outside[1]}) if outside[0].get(key) != outside[1].get(key)]

@@ -26,7 +26,7 @@ def nothing_usable(diagnosis: Diagnosis, survivors: tuple[Survivor, ...]) -> Ref
     """Why no new cluster can be forced: nothing of any log can be used."""
     held = ", ".join(survivor.text for survivor in survivors)
     remedy = (
-        "copy /var/lib/docker/swarm on each of these nodes to a safe place. To recover from a copy in S3, run on them: "
+        "copy the swarm directory (the folder swarm below the data-root, /var/lib/docker by default) on each of these nodes to a safe place. To recover from a copy in S3, run on them: "
         "docker swarm leave --force. If a node is in no swarm, move that directory away instead"
     )
     return Refusal(f"{diagnosis.kind}: {held}", remedy, code="log-unreadable")

@@ -43,7 +43,7 @@ def _sound(shell: Shell, report: NodeReport) -> Survivor:
         raise DamagedCopy(
             "reading where its log ends",
             error.why,
-            remedy="copy /var/lib/docker/swarm on that node to a safe place. To recover without its log, run on it: "
+            remedy="copy the swarm directory (the folder swarm below the data-root, /var/lib/docker by default) on that node to a safe place. To recover without its log, run on it: "
             "docker swarm leave --force. If it is in no swarm, move that directory away instead",
             node=name,
             code="log-unreadable",

@@ -116,7 +116,12 @@ def test_what_stands_beside_the_settings_is_held_too() -> None:
     assert beyond(MAIN, text(CONFIG, encryptionsalt="v1:a", secretsprovider="hashivault://x")) == ("secretsprovider",)
 
 
-@pytest.mark.parametrize("other", ["", "a: [", "- a", "config: 1"])
+DEEP = text({**CONFIG, "requorum:data": "[" * 5000})
+
+
+@pytest.mark.parametrize(
+    "other", ["", "a: [", "- a", "config: 1", DEEP], ids=["empty", "cut off", "a list", "no config", "deep"]
+)
 def test_what_is_no_stack_file_is_an_error(other: str) -> None:
     with pytest.raises(ValueError, match="it"):
         beyond(MAIN, other)

@@ -116,7 +116,7 @@ def test_what_stands_beside_the_settings_is_held_too() -> None:
     assert beyond(MAIN, text(CONFIG, encryptionsalt="v1:a", secretsprovider="hashivault://x")) == ("secretsprovider",)
 
 
-DEEP = text({**CONFIG, "requorum:data": "[" * 5000})
+DEEP = text({**CONFIG, "requorum:data": "[" * 100_000 + "]" * 100_000})
 
 
 @pytest.mark.parametrize(

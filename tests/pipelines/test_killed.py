@@ -57,8 +57,8 @@ class Free:
 
     class store:  # noqa: N801
         @staticmethod
-        def look(_: str) -> None:
-            return None
+        def looks(_: str) -> tuple[()]:
+            return ()
 
 
 CLUSTER = cast(Cluster, Free)

@@ -73,9 +73,12 @@ class Cluster:
         with self.leases.hold(self.store.anew(), self.settings.keys.lease, doing, by=operator(), say=say):
             yield
 
-    def require_held(self, doing: str) -> None:
-        """Check within `hold`, right before an irreversible step, that nobody took the lease over. Raises: Refused."""
-        self.leases.require(self.settings.keys.lease, doing)
+    def require_held(self, doing: str) -> bool:
+        """Check within `hold`, right before an irreversible step, that nobody took the lease over. Whether every site says so.
+
+        Raises: Refused.
+        """
+        return self.leases.require(self.settings.keys.lease, doing)
 
     def pause_agents(self, *, say: Say) -> None:
         """Take the agents' lease, from its holder too, until `resume_agents` or the end of this process.

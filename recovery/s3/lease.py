@@ -69,13 +69,13 @@ class Leases:
                     del self._held[key]
                     _release(held.holders)
 
-    def require(self, key: str, doing: str) -> None:
+    def require(self, key: str, doing: str) -> bool:
         """Check that no other process took over the lease ``key`` while this process held it, for example while it slept.
 
-        A site that does not answer is ignored. Raises: Refused when the lease was taken over.
+        Whether each site says that it is ours: where none answers, another operator may have it. Raises: Refused when it was taken over.
         """
-        for holder in self._held[key].holders:
-            holder.require(doing)
+        told = [holder.require(doing) for holder in self._held[key].holders]
+        return all(told)
 
 
 def _acquire(store: Store, key: str, doing: str, by: str, say: Callable[[str], None], at_once: bool) -> list["_Holder"]:
@@ -161,11 +161,11 @@ class _Holder:
             if self._written:
                 self._store.put_where(self._key, FREE, self._written)
 
-    def require(self, doing: str) -> None:
+    def require(self, doing: str) -> bool:
         try:
             found = self._store.look(self._key)
         except StoreError:
-            return  # as long as nobody is known to have it, it is ours
+            return False
         if found and self._token.encode() not in found[0]:
             raise Refused(
                 f"{doing} ({self._key})",
@@ -173,6 +173,7 @@ class _Holder:
                 remedy="wait until that operation ends, then run the same command again",
                 code="lease-lost",
             )
+        return True
 
     def _refused(self, content: bytes) -> Refused:
         return Refused(

@@ -15,11 +15,14 @@ PAUSE = 0.5
 def require_unchanged(cluster: Cluster, before: Survey, doing: str) -> None:
     """Check that the survey ``before`` is still true right before Requorum forces a new cluster. Safety copies may take minutes.
 
-    It surveys the managers again that were known to be lost. If the survivors are enough to elect a leader, it surveys all.
+    It surveys the managers again that were known to be lost. If the survivors are enough to elect a leader, or S3 does not say that
+    the lease is still ours, it surveys all.
     Raises: Refused, also if another operator took the lease over.
     """
-    cluster.require_held(doing)
-    may_elect = sum(report.holds_raft for report in before.managers) >= quorum(len(cluster.settings.managers))
+    held = cluster.require_held(doing)
+    may_elect = not held or sum(report.holds_raft for report in before.managers) >= quorum(
+        len(cluster.settings.managers)
+    )
     lost = [report.node.name for report in before.managers if report.known_lost]
     nodes = [node for node in cluster.settings.managers if may_elect or node.name in lost]
 

@@ -5,6 +5,7 @@ repaired one. The note that it is in a swarm is left out there. So the engine co
 by itself.
 """
 
+from collections.abc import Callable
 from functools import partial
 
 from recovery.copies import snapshot
@@ -17,6 +18,7 @@ from recovery.onnode import copying
 from recovery.planning.steps import Step
 from recovery.progress import Say
 from recovery.steps import swarm_directory
+from recovery.steps.recheck import require_unchanged
 from recovery.steps.run import PLAN_AGAIN, Run
 from recovery.swarm.key_file import Opening, unlock
 from recovery.swarm.model import NodeReport
@@ -31,10 +33,22 @@ def repair_log(run: Run, step: Step) -> None:
     """
     report = run.survey.of(step.node)
     opening = partial(run.cluster.escrow.opening, whose=step.node)
-    repair(run.shell(report.node), report, run.consented.cut, opening, say=run.say)
+
+    def unchanged() -> None:
+        require_unchanged(run.cluster, run.survey, f"repairing the raft log of {step.node}")
+
+    repair(run.shell(report.node), report, run.consented.cut, opening, say=run.say, check=unchanged)
 
 
-def repair(shell: Shell, report: NodeReport, planned: str | None, opening: Opening, *, say: Say) -> None:
+def repair(
+    shell: Shell,
+    report: NodeReport,
+    planned: str | None,
+    opening: Opening,
+    *,
+    say: Say,
+    check: Callable[[], None] = lambda: None,
+) -> None:
     """Put a repaired log in place that ends where ``planned`` says, and restart the engine. Raises: as `repair_log`."""
     name = report.node.name
     if not report.mended:
@@ -50,6 +64,7 @@ def repair(shell: Shell, report: NodeReport, planned: str | None, opening: Openi
                     node=name,
                     code="repair-failed",
                 )
+            check()
             say(f"putting the repaired log of {name} in place: {copy.cut or report.damage}")
             swarm_directory.exchange(shell, copy, opened, damage=copy.cut or report.damage)
     say(f"restarting the Docker engine of {name} on the repaired log")

@@ -5,7 +5,7 @@ addresses of managers, so Requorum asks each node that knows such an address whe
 addresses too. Requorum asks the machines there.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from ipaddress import ip_address
 
 from recovery.cluster import Cluster
@@ -15,7 +15,7 @@ from recovery.parallel import side_by_side
 from recovery.survey.nodes import report
 from recovery.swarm.address import without_port
 from recovery.swarm.machines import Node
-from recovery.swarm.model import NodeReport, Survey
+from recovery.swarm.model import NodeReport, Reach, Survey
 from recovery.swarm.moved import still_in_swarm
 from recovery.swarm.presence import Presence
 
@@ -23,11 +23,11 @@ KNOCK = """timeout 3 bash -c ': > "/dev/tcp/$1/$2"' knock "$1" "$2" 2>/dev/null"
 """Run on the node, because the managers' port may be closed outside their network."""
 
 
-def known(survey: Survey) -> Mapping[str, NodeReport]:
-    """Addresses of managers that no node of the settings has, each with a node that knows it."""
+def known(survey: Survey) -> tuple[tuple[str, NodeReport], ...]:
+    """Addresses of managers that no node of the settings has, with each node that knows one: not every node may reach it."""
     ours = {str(told.node.address) for told in survey.reports}
-    found = {without_port(remote): told for told in survey.reports for remote in told.remotes}
-    return {address: told for address, told in found.items() if address not in ours}
+    found = ((without_port(remote), told) for told in survey.reports for remote in told.remotes)
+    return tuple((address, told) for address, told in found if address not in ours)
 
 
 def require_none(cluster: Cluster, survey: Survey, copies: Collection[Manifest]) -> None:
@@ -35,6 +35,7 @@ def require_none(cluster: Cluster, survey: Survey, copies: Collection[Manifest])
 
     ``copies`` are manifests of this swarm.
     """
+    _require_no_silent_worker(cluster, survey, copies)
     _require_none_copied(cluster, copies)
 
     def is_up(at: tuple[str, NodeReport]) -> bool:
@@ -42,11 +43,27 @@ def require_none(cluster: Cluster, survey: Survey, copies: Collection[Manifest])
         with cluster.shell(told.node) as shell:
             return shell.run(["sh", "-c", KNOCK, "knock", address, port], check=False).status == 0
 
-    asked, port = known(survey).items(), str(cluster.settings.swarm.listen_port)
+    asked, port = known(survey), str(cluster.settings.swarm.listen_port)
     up = [at for at, answers in zip(asked, side_by_side(is_up, asked), strict=True) if answers]
     if up:
         address, told = up[0]
         raise _missing(cluster, f"{told.node.name} knows a manager at {address}, which is up", told.node.name)
+
+
+def _require_no_silent_worker(cluster: Cluster, survey: Survey, copies: Collection[Manifest]) -> None:
+    """A node that the settings call a worker, and that manages the swarm as far as is known, is a silent manager."""
+    told = survey.known_managers | {one.address for one in copies}
+    unseen = (one for one in survey.workers if one.reach not in (Reach.ANSWERS, Reach.NO_ENGINE) and not one.known_lost)
+    silent = [one.node.name for one in unseen if str(one.node.address) in told]
+    if silent:
+        names, fences = ", ".join(silent), "; ".join(f"requorum fence {name}" for name in silent)
+        raise Refused(
+            f"recovering cluster {cluster.settings.cluster}",
+            f"{names} may manage the swarm, though requorum:workers lists it, and is not known to be lost",
+            remedy=f"bring {names} back, or correct requorum:managers. If a machine is lost, confirm that: {fences}",
+            node=silent[0],
+            code="silent-manager",
+        )
 
 
 def _require_none_copied(cluster: Cluster, copies: Collection[Manifest]) -> None:

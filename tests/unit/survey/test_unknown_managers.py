@@ -21,7 +21,7 @@ def test_the_script_tells_a_port_that_is_open_from_one_that_is_not() -> None:
 
 def test_only_addresses_that_no_node_has_are_unnamed() -> None:
     worker = replace(make.worker(W1), remotes=(f"{A.address}:2377", "10.77.9.9:2377"))
-    assert unknown_managers.known(make.survey([make.gone(A), worker])) == {"10.77.9.9": worker}
+    assert unknown_managers.known(make.survey([make.gone(A), worker])) == (("10.77.9.9", worker),)
     assert not unknown_managers.known(make.survey([make.gone(A), replace(worker, remotes=(f"{A.address}:2377",))]))
 
 

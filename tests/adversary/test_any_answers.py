@@ -1,7 +1,9 @@
 """Whatever one node of six answers: the others are seen as before, every command ends as documented, and the node is named."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from copy import deepcopy
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -20,6 +22,7 @@ from tests.fake.engine import FakeApi
 from tests.fake.shell import FakeShell
 from tests.fake.wires import wired
 
+DOCTOR = import_module("recovery.cli.doctor")
 ANSWERS = ("info", "nodes", "services", "tasks", "secrets", "networks", "configs", "inspect_swarm", "inspect_node")
 COMMANDS = (
     ["status"], ["status", "--json"], ["plan"], ["doctor"], ["check"], ["metrics"], ["agents", "list"],
@@ -71,6 +74,27 @@ def lying(patch: pytest.MonkeyPatch, data: st.DataObject, address: str) -> None:
         patch.setattr(FakeShell, "run", say)
 
 
+class AtOnce:
+    """Runs what is submitted at once, so that a node is asked in the same order each time: its answers are drawn as it is asked."""
+
+    def __init__(self, max_workers: int) -> None:
+        self.workers = max_workers
+
+    def __enter__(self) -> "AtOnce":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def submit(self, act: Callable[..., Any], *given: Any) -> "Future[Any]":
+        done: Future[Any] = Future()
+        try:
+            done.set_result(act(*given))
+        except Exception as error:
+            done.set_exception(error)
+        return done
+
+
 def ends_as_documented(theatre: Theatre, data: st.DataObject, words: list[str]) -> None:
     scene: Scene = theatre.stage(Case(5, frozenset()))
     node = data.draw(st.sampled_from(scene.settings.nodes))
@@ -79,6 +103,7 @@ def ends_as_documented(theatre: Theatre, data: st.DataObject, words: list[str]) 
         seen = stable_survey(Cluster(scene.settings))
         assert all(report.reach is Reach.ANSWERS for report in seen.reports if report.node != node)
         patch.setattr(cli.console, "_settings", lambda *_: scene.settings)
+        patch.setattr(DOCTOR, "ThreadPoolExecutor", AtOnce)
         done = CliRunner().invoke(cli.app, words)
         again = stable_survey(Cluster(scene.settings)) if words == ["status"] else seen
     assert done.exception is None or isinstance(done.exception, SystemExit), done.exception

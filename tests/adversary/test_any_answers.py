@@ -23,6 +23,7 @@ from tests.fake.shell import FakeShell
 from tests.fake.wires import wired
 
 DOCTOR = import_module("recovery.cli.doctor")
+WHOLE = 1 << 16
 ANSWERS = ("info", "nodes", "services", "tasks", "secrets", "networks", "configs", "inspect_swarm", "inspect_node")
 COMMANDS = (
     ["status"], ["status", "--json"], ["plan"], ["doctor"], ["check"], ["metrics"], ["agents", "list"],
@@ -48,8 +49,9 @@ def spoilt(data: st.DataObject, answer: Any) -> Any:
 
 
 def cut(data: st.DataObject, said: bytes) -> bytes:
-    """The output with other bytes somewhere in it."""
-    start, end = sorted(data.draw(st.tuples(st.integers(0, len(said)), st.integers(0, len(said)))))
+    """The output with other bytes somewhere in it. What is drawn does not depend on its length: it may hold the time of day."""
+    parts = data.draw(st.tuples(st.integers(0, WHOLE), st.integers(0, WHOLE)))
+    start, end = sorted(part * len(said) // WHOLE for part in parts)
     return said[:start] + data.draw(BYTES) + said[end:]
 
 

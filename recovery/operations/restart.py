@@ -18,7 +18,7 @@ from recovery.progress import Say
 from recovery.steps import unlock
 from recovery.survey.nodes import stable_survey, survey
 from recovery.swarm.machines import Node
-from recovery.swarm.model import LocalState, NodeReport, Reach, Survey
+from recovery.swarm.model import ENTERED, LocalState, NodeReport, Reach, Survey
 from recovery.swarm.votes import survives_outage
 
 RESTART_SECONDS = 90.0
@@ -84,7 +84,7 @@ def may_halt(cluster: Cluster, node: Node, doing: str) -> Survey:
     """Check that the node may be stopped for a moment, and return the survey. Raises: Refused if it may not."""
     seen = stable_survey(cluster)
     report = seen.of(node.name)
-    if report.reach not in (Reach.ANSWERS, Reach.NO_ENGINE):
+    if report.reach not in ENTERED:
         why = f"Requorum cannot log in to it: {report.reach}"
         raise Refused(doing, why, remedy="requorum doctor", node=node.name, code="node-unreachable")
     if doctor.awaits_recovery(seen, report):

@@ -18,7 +18,7 @@ from recovery.planning.findings.finding import (
     Remedy,
 )
 from recovery.swarm.machines import Node
-from recovery.swarm.model import ACCESS_FAULTS, LocalState, NodeReport, Reach, Survey
+from recovery.swarm.model import ACCESS_FAULTS, ENTERED, LocalState, NodeReport, Reach, Survey
 from recovery.swarm.raft import quorum
 from recovery.swarm.votes import survives_outage
 
@@ -153,7 +153,7 @@ def _proposals(settings: Settings, survey: Survey, report: NodeReport, kind: Kin
         return (Proposal(Remedy.UPDATE, "pulumi up", "lets it rejoin under its own node ID"),)
     risk = NO_QUORUM_LEFT if leader and not survives_outage(node, leader.members, survey.told) else ""
     pointless = RECOVER_FIRST if awaits_recovery(survey, report) else risk
-    up = report.reach in (Reach.ANSWERS, Reach.NO_ENGINE)
+    up = report.reach in ENTERED
     halts = ". Its containers stop, and swarm starts their tasks again" if node.role == "worker" else ""
     mild = (
         (

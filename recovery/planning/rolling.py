@@ -15,7 +15,7 @@ from recovery.errors import Refused
 from recovery.planning.doctor import trouble
 from recovery.swarm.engine_version import reaches
 from recovery.swarm.entries import of_nobody
-from recovery.swarm.model import Reach
+from recovery.swarm.model import ENTERED
 from recovery.swarm.raft import quorum
 from recovery.swarm.votes import survives_outage
 from recovery.swarm.walk_mark import BEGUN, DRAIN, OVER, Mark
@@ -139,7 +139,7 @@ def objection(walk: Walk, survey: Survey, batch: Sequence[Node]) -> Refused | No
         return Refused(doing, why, remedy="requorum doctor", code="no-leader")
     for node in batch:
         report = survey.of(node.name)
-        if _mark(walk, survey, node) and report.reach not in (Reach.ANSWERS, Reach.NO_ENGINE):
+        if _mark(walk, survey, node) and report.reach not in ENTERED:
             why = f"it did not come back: {trouble(report, survey) or report.reach}"
             remedy = f"requorum doctor, which says how to bring it back. The walk then goes on: {walk.command}"
             return Refused(doing, why, remedy=remedy, node=node.name, code="node-not-back")

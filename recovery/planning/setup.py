@@ -12,7 +12,7 @@ from recovery.planning.conditions import Condition, State
 from recovery.planning.packages import apt_packages
 from recovery.planning.readiness import AgentFault, Opener, Stock, of_identity
 from recovery.s3.capability import REACHABLE, Capabilities, Capability, ProbeResult
-from recovery.swarm.model import ACCESS_FAULTS, NodeReport, Reach, Survey
+from recovery.swarm.model import ACCESS_FAULTS, ENTERED, NodeReport, Reach, Survey
 
 if TYPE_CHECKING:
     from recovery.settings import Settings
@@ -89,7 +89,7 @@ def _tools(settings: Settings, survey: Survey) -> Condition:
             return Condition(name, State.OK, f"an update installs them: {why}")
         packages = apt_packages(tool for tools in lacks.values() for tool in tools)
         return Condition(name, State.FAILED, why, "", "tools missing", _install(settings, lacks, packages), grave=True)
-    unseen = [r.node.name for r in survey.reports if r.on_node is None and r.reach in (Reach.ANSWERS, Reach.NO_ENGINE)]
+    unseen = [r.node.name for r in survey.reports if r.on_node is None and r.reach in ENTERED]
     if unseen:
         return Condition(
             name, State.UNKNOWN, f"{', '.join(unseen)} is not seen", "", "tools unknown", "requorum doctor"

@@ -38,7 +38,7 @@ from recovery.swarm.engine_kind import unsupported
 from recovery.swarm.entries import entries_of
 from recovery.swarm.found import SwarmFacts
 from recovery.swarm.machines import SWARM_PORT, Node
-from recovery.swarm.model import OF_HOST_KEYS, LocalState, NodeReport, Reach, Survey
+from recovery.swarm.model import ENTERED, OF_HOST_KEYS, LocalState, NodeReport, Reach, Survey
 from recovery.swarm.on_node import MARK_PATH
 from recovery.swarm.presence import Presence
 from recovery.swarm.votes import is_fading
@@ -156,7 +156,7 @@ def late(seen: Survey, living: Collection[str]) -> tuple[Node, ...]:
         if report.reach in LATE:
             return True
         unsaid = not report.engine or (report.control and not report.members)
-        return heard and unsaid and report.reach in (Reach.ANSWERS, Reach.NO_ENGINE)
+        return heard and unsaid and report.reach in ENTERED
 
     return tuple(report.node for report in seen.reports if is_late(report))
 

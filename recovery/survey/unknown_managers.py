@@ -15,7 +15,7 @@ from recovery.parallel import side_by_side
 from recovery.survey.nodes import report
 from recovery.swarm.address import without_port
 from recovery.swarm.machines import Node
-from recovery.swarm.model import NodeReport, Reach, Survey
+from recovery.swarm.model import ENTERED, NodeReport, Survey
 from recovery.swarm.moved import still_in_swarm
 from recovery.swarm.presence import Presence
 
@@ -53,7 +53,7 @@ def require_none(cluster: Cluster, survey: Survey, copies: Collection[Manifest])
 def _require_no_silent_worker(cluster: Cluster, survey: Survey, copies: Collection[Manifest]) -> None:
     """A node that the settings call a worker, and that manages the swarm as far as is known, is a silent manager."""
     told = survey.known_managers | {one.address for one in copies}
-    unseen = (one for one in survey.workers if one.reach not in (Reach.ANSWERS, Reach.NO_ENGINE) and not one.known_lost)
+    unseen = (one for one in survey.workers if one.reach not in ENTERED and not one.known_lost)
     silent = [one.node.name for one in unseen if str(one.node.address) in told]
     if silent:
         names, fences = ", ".join(silent), "; ".join(f"requorum fence {name}" for name in silent)

@@ -59,6 +59,8 @@ ACCESS_FAULTS = frozenset(
 )
 """The machine is up and we cannot see into it. The operator must repair that; it is never a loss."""
 
+ENTERED = frozenset({Reach.ANSWERS, Reach.NO_ENGINE})
+"""Requorum was let in, and sees the machine, with its engine or without."""
 OF_HOST_KEYS = frozenset({Reach.WRONG_KEY, Reach.NOT_PINNED})
 """Those that are repaired on the operator's machine."""
 

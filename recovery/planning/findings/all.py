@@ -22,15 +22,11 @@ from recovery.planning.findings import (
 from recovery.planning.findings.finding import Finding, Kind
 from recovery.s3.safety import Safety
 from recovery.swarm.evidence import Evidence, SwarmSeen
-from recovery.swarm.model import Reach
+from recovery.swarm.model import ENTERED
 
 if TYPE_CHECKING:
     from recovery.settings import Settings
     from recovery.swarm.model import Survey
-
-
-ANSWERING = frozenset({Reach.ANSWERS, Reach.NO_ENGINE})
-"""How a survey reached a node that a look should have reached too."""
 
 
 def judge(
@@ -64,7 +60,7 @@ def _found(settings: "Settings", survey: "Survey", looks: Sequence[Evidence], *,
 
 def blind(survey: "Survey", looks: Sequence[Evidence]) -> tuple[str, ...]:
     """The nodes that answered and were not looked at, each with the reason. What does not answer is a finding of its own."""
-    missing = (one for one in looks if one.looked is None and survey.of(one.node).reach in ANSWERING)
+    missing = (one for one in looks if one.looked is None and survey.of(one.node).reach in ENTERED)
     return tuple(f"{one.node}: not looked at: {line(one.fault)}" for one in missing)
 
 

@@ -19,26 +19,27 @@ path = sorted((raft / "wal-v3-encrypted").glob("*.wal"))[-1]
 log, frames, at = bytearray(path.read_bytes()), [], 0
 while at + 8 <= len(log):
     head = int.from_bytes(log[at:at + 8], "little")
-    length = (head & (1 << 56) - 1) + ((head >> 56) & 7 if head >> 63 else 0)
+    record = head & (1 << 56) - 1
+    length = record + ((head >> 56) & 7 if head >> 63 else 0)
     if not length:
         break
-    frames.append((at + 8, length))
+    frames.append((at + 8, record, length))
     at += 8 + length
 chosen = {"flipped early": len(frames) // 4, "flipped middle": len(frames) // 2, "emptied": 0}
-middle, length = frames[chosen.get(how, -1)]
+start, record, length = frames[chosen.get(how, -1)]
 if how == "torn":
-    half = middle + length // 2
+    half = start + length // 2
     log[half:at] = bytes(at - half)
     for sector in range(-(-half // 512) * 512, at, 512):
         log[sector] = 0x55  # an engine mends a frame by itself if a whole sector of it is empty
 elif how == "too long":
-    log[middle - 8:middle] = (1 << 40).to_bytes(8, "little")
+    log[start - 8:start] = (1 << 40).to_bytes(8, "little")
 elif how == "truncated":
-    del log[middle + length // 2:]
+    del log[start + length // 2:]
 elif how == "emptied":
     log = bytearray(len(log))
 else:
-    log[middle + length // 2] ^= 0x10
+    log[start + record - 1] ^= 0x10  # the end of its content: in its head, the engine may not come to the checksum
 with path.open("r+b") as file:
     file.write(log)
     file.truncate()

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from recovery.swarm.address import without_port
@@ -138,7 +139,7 @@ class NodeReport:
         """Whether the engine belongs to a swarm, working or not."""
         return self.reach is Reach.ANSWERS and self.state is not LocalState.INACTIVE
 
-    @property
+    @cached_property
     def led(self) -> bool:
         """Whether the node answers as a manager of a swarm whose leader has a quorum.
 
@@ -230,12 +231,12 @@ class Survey:
         kept = tuple(report for report in self.reports if report not in left)
         return replace(self, reports=kept, unasked=(*self.unasked, *(report.node for report in left)))
 
-    @property
+    @cached_property
     def managers(self) -> tuple[NodeReport, ...]:
         """The reports of the nodes that the settings list as managers."""
         return tuple(report for report in self.reports if report.node.role == "manager")
 
-    @property
+    @cached_property
     def workers(self) -> tuple[NodeReport, ...]:
         """The reports of the nodes that the settings list as workers."""
         return tuple(report for report in self.reports if report.node.role == "worker")
@@ -262,7 +263,7 @@ class Survey:
             if member.leader
         }
 
-    @property
+    @cached_property
     def leader(self) -> NodeReport | None:
         """The leader's report, or, if the leader does not answer, that of a manager that has a leader.
 
@@ -315,7 +316,7 @@ class Survey:
         """The addresses of the managers that the engines of nodes know."""
         return frozenset(without_port(remote) for report in self.reports for remote in report.remotes)
 
-    @property
+    @cached_property
     def told(self) -> Told:
         """The node IDs that nodes tell, by the nodes' names."""
         return {report.node.name: report.node_id for report in self.reports if report.node_id}

@@ -52,9 +52,11 @@ def typed(kind: type[T], value: Any, name: str = "it") -> T:
 
 def _typed(kind: Any, value: Any, name: str) -> Any:
     """The value as ``kind``, the declared type of the field ``name``. No other type is accepted. Raises: one of `NO_RECORD`."""
-    container, inner = get_origin(kind), get_args(kind)
+    if type(value) is str and (reader := _reader(kind)):
+        return reader(value)
     if kind is Any:
         return value
+    container, inner = get_origin(kind), get_args(kind)
     if container is UnionType:
         return None if value is None else _typed(inner[0], value, name)
     if container in (tuple, frozenset) and type(value) is list:
@@ -66,8 +68,6 @@ def _typed(kind: Any, value: Any, name: str) -> Any:
     if is_dataclass(kind) and isinstance(kind, type) and type(value) is dict:
         kinds = _kinds(kind)
         return kind(**{key: _typed(kinds[key], one, key) for key, one in value.items()})
-    if type(value) is str and (reader := _reader(kind)):
-        return reader(value)
     counts = {int: (int,), float: (int, float)}.get(kind, ())
     if (kind is bool and type(value) is bool) or (type(value) in counts and 0 <= value < LARGEST):
         return value

@@ -84,8 +84,9 @@ def _leading(args: Sequence[str]) -> tuple[list[str], list[str]]:
 def loaded(path: str) -> Any:
     """The command of that name: importing its module adds it to the application."""
     app: typer.Typer = import_module(f"recovery.cli.{COMMANDS[path].module}").app
-    gc.freeze()  # what is loaded stays; from here on there may be garbage
-    gc.enable()
+    if not gc.isenabled():
+        gc.freeze()  # what is loaded stays; from here on there may be garbage
+        gc.enable()
     group = typer.main.get_group(app)
     assert isinstance(group, Commands)
     return group.registered[path]

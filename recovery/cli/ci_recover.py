@@ -90,7 +90,7 @@ def _require_same(found: Assessment, plan_id: str) -> None:
         raise Refused(
             f"recovering by plan {plan_id}",
             f"the plan is now {found.plan.id}, because something changed since people consented",
-            remedy="let requorum ci watch edit the request, read it, and merge it",
+            remedy="let requorum ci watch open the request of the new plan, read it, and merge it",
             code="consent-stale",
         )
 

@@ -196,7 +196,7 @@ def tell_issue(job: Job, now: Picture, why: str, request: str) -> None:
 
 
 def ask(job: Job, now: Picture, file: Path, copied: str) -> str:
-    """Open or edit the request that consents to the plan; its address."""
+    """Open the request that consents to the plan, if it is not open; its address."""
     title, text = consent(now, copied)
     job.keep("request.md", text)
     path = stack_files.in_repository(file)

@@ -1,4 +1,4 @@
-"""One comment, one issue and one request for each stack: made once, then edited, never a second.
+"""One comment, one issue and one open request for each stack. A comment or an issue is made once, then edited, never a second.
 
 A hidden marker in the text says what a comment or an issue is for, so that its title and text may change. Anyone may write that
 marker, so only what the job's own account wrote counts. Only people who may push can open a request of a branch of the repository.
@@ -53,20 +53,22 @@ class Change:
 
 
 def request(forge: Forge, change: Change) -> Note:
-    """Ask people to merge the change, or bring the request that is open up to it. Raises: ForgeError.
+    """Ask people to merge the change; the open request that does. Raises: ForgeError.
 
-    The forge may fail between two calls. So an open request shows the new title and text before it has the new file: what is
-    merged meanwhile is the old change, which is refused if it no longer fits. People never merge one that they could not read.
+    A request has one change for its whole life. If the change is another one now, the old request is closed and the next one
+    opened: people approved what they read, and the forge may fail between two calls.
     """
     known = next(iter(forge.requests(change.branch)), None)
-    if known is None:  # what an earlier request left there would be merged with it
-        forge.drop_branch(change.branch)
-        forge.make_branch(change.branch)
-    elif (known.title, known.body) != (change.title, change.body):
-        forge.edit_request(known.key, change.title, change.body)
+    if known and forge.read(change.branch, change.path) == change.text:
+        if (known.title, known.body) != (change.title, change.body):
+            forge.edit_request(known.key, change.title, change.body)
+        return known
+    if not withdraw(forge, change.branch):
+        forge.drop_branch(change.branch)  # what an earlier request left there would be merged with it
+    forge.make_branch(change.branch)
     if forge.read(change.branch, change.path) != change.text:
         forge.write(change.branch, change.path, change.text, change.title)
-    return known or forge.open_request(change.branch, change.title, change.body)
+    return forge.open_request(change.branch, change.title, change.body)
 
 
 def withdraw(forge: Forge, branch: str) -> bool:

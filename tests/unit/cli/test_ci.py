@@ -187,7 +187,7 @@ def test_without_an_identity_a_total_loss_is_reported_and_another_job_asks(stage
     assert len(forge.issues()) == len(forge.requests()) == 1
 
 
-def test_a_changed_plan_edits_the_request(stage: Any, forge: FakeForge) -> None:
+def test_a_changed_plan_is_another_request(stage: Any, forge: FakeForge) -> None:
     _, project = stage(Case(3, ALL))
     project.job("watch")
     branch = forge.files["requorum/recover-lab"]
@@ -195,8 +195,9 @@ def test_a_changed_plan_edits_the_request(stage: Any, forge: FakeForge) -> None:
     (request,) = forge.requests()
     request["title"] = "Recover stack lab by plan r0123456789abcdef"
     project.job("watch")
-    assert consented(branch[PATH]) == project.outputs["plan"]
-    assert [project.outputs["plan"] in one["title"] for one in forge.requests()] == [True]
+    assert consented(forge.files["requorum/recover-lab"][PATH]) == project.outputs["plan"]
+    (asked,) = forge.requests()
+    assert (project.outputs["plan"] in asked["title"], asked["number"] == request["number"]) == (True, False)
 
 
 def test_a_file_that_main_does_not_have_still_gets_an_issue(stage: Any, forge: FakeForge) -> None:

@@ -1,7 +1,8 @@
-"""Each forge by its own API, against a real HTTP server: one comment, one issue and one request, whatever comes between."""
+"""Each forge by its own API, against a real HTTP server: one comment, one issue and one open request, whatever comes between."""
 
-import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -134,34 +135,45 @@ def test_a_request_is_no_issue(server: FakeForge, forge: Forge) -> None:
     assert [one.title for one in forge.issues()] == ["lost"]
 
 
+NEWER = Change(CHANGE.branch, PATH, "newer", "Recover by another plan", "why")
+
+
 def test_a_request_is_opened_edited_and_withdrawn(server: FakeForge, forge: Forge) -> None:
     publish.request(forge, CHANGE)
+    publish.request(forge, replace(CHANGE, title="Recover soon", body="why"))
+    assert [(one["title"], one["body"]) for one in server.requests(open_only=False)] == [("Recover soon", "why")]
     assert server.files[CHANGE.branch][PATH] == "new"
-    publish.request(forge, Change(CHANGE.branch, PATH, "newer", "Recover by another plan", "why"))
-    assert [one["title"] for one in server.requests(open_only=False)] == ["Recover by another plan"]
-    assert server.files[CHANGE.branch][PATH] == "newer"
     assert server.files["main"][PATH] == "old"
     assert publish.withdraw(forge, CHANGE.branch)
     assert not publish.withdraw(forge, CHANGE.branch)
     assert (server.requests(), list(server.files)) == ([], ["main"])
 
 
-@pytest.mark.parametrize("edit", [True, False], ids=["title and text", "the file"])
-def test_a_request_whose_edit_fails_never_has_a_change_that_it_does_not_show(
-    server: FakeForge, forge: Forge, edit: bool
-) -> None:
+def test_another_change_is_another_request(server: FakeForge, forge: Forge) -> None:
+    """Who approved the first one did not read the second."""
+    first = publish.request(forge, CHANGE)
+    second = publish.request(forge, NEWER)
+    assert first.key != second.key
+    assert [one["title"] for one in server.requests()] == [NEWER.title]
+    assert len(server.requests(open_only=False)) == 2
+    assert server.files[NEWER.branch][PATH] == "newer"
+
+
+@pytest.mark.parametrize("failing", range(1, 9))
+def test_no_request_is_open_whose_change_is_not_the_one_it_shows(server: FakeForge, forge: Forge, failing: int) -> None:
+    """Whichever call that changes something fails as the next request takes the place of the first."""
     publish.request(forge, CHANGE)
-    server.fault = lambda method, path: (
-        (422, {}) if method in ("PATCH", "PUT") and edit == bool(re.search(r"/(pulls|merge_requests)/", path)) else None
-    )
-    newer = Change(CHANGE.branch, PATH, "newer", "Recover by another plan", "why")
-    with pytest.raises(ForgeError):
-        publish.request(forge, newer)
-    (shown,), merged = server.requests(), server.files[CHANGE.branch][PATH]
-    assert (shown["title"], merged) == ("Recover" if edit else "Recover by another plan", "new")
+    calls = iter(range(1, 100))
+    server.fault = lambda method, _: (422, {}) if method != "GET" and next(calls) == failing else None
+    with suppress(ForgeError):
+        publish.request(forge, NEWER)
+    shown = {CHANGE.title: CHANGE.text, NEWER.title: NEWER.text}
+    for one in server.requests():
+        assert server.files[CHANGE.branch][PATH] == shown[one["title"]]
     server.fault = lambda *_: None
-    publish.request(forge, newer)
-    assert (shown["title"], server.files[CHANGE.branch][PATH]) == ("Recover by another plan", "newer")
+    publish.request(forge, NEWER)
+    assert [one["title"] for one in server.requests()] == [NEWER.title]
+    assert server.files[NEWER.branch][PATH] == "newer"
 
 
 def test_what_an_earlier_request_left_on_the_branch_is_not_merged_with_the_next(

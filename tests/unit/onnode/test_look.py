@@ -19,7 +19,7 @@ from recovery.node.reported import FORMS
 from recovery.onnode import look
 from recovery.onnode.look import disks, drbd, layers, machine, output, ports, services, units
 from recovery.swarm import records
-from recovery.swarm.limits import VXLAN
+from recovery.swarm.limits import REFUSED, VXLAN
 from tests.unit.onnode.test_space import program
 
 
@@ -260,13 +260,21 @@ def test_packets_are_heard_on_a_port_that_another_program_has(
     with socket.socket({4: socket.AF_INET, 6: socket.AF_INET6}[version], socket.SOCK_DGRAM) as other:
         other.bind((address, 17946))
         peers = [{"name": "a", "address": address, "path": address, "manager": False}]
-        found = ports.look(tmp_path / "none", {"node": "a", "peers": peers, "port": 14789, "token": "t1"})
+        request = {"node": "a", "peers": peers, "port": 14789, "managers_port": 2377, "token": "t1"}
+        found = ports.look(tmp_path / "none", request)
     assert found["ended"] - found["began"] < ports.WINDOW_SECONDS
     assert [(one["peer"], one["port"], one["large"]) for one in found["heard"]] == [
         ("a", 14789, False), ("a", 14789, True), ("a", 17946, False),
     ]  # fmt: skip
-    assert [(one["peer"], one["port"]) for one in found["untaken"]] == [("a", 17946)]
+    assert [(one["peer"], one["port"], one["why"]) for one in found["untaken"]] == [("a", 17946, REFUSED)]
     assert found["large"] == ports.DEFAULT_MTU + VXLAN[version]
+
+
+def test_a_manager_is_tried_at_the_port_of_its_swarm(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as gossip, socket.create_server(("127.0.0.1", 0)) as api:
+        monkeypatch.setattr(ports, "GOSSIP_PORT", gossip.getsockname()[1])
+        peers = [{"name": "a", "address": "127.0.0.1", "path": "127.0.0.1", "manager": True}]
+        assert ports._connections(peers, api.getsockname()[1]) == ([], set())
 
 
 def test_the_rules_that_close_a_port_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,9 +46,10 @@ def judge(
 def _found(settings: "Settings", survey: "Survey", looks: Sequence[Evidence], *, opens: bool) -> Iterator[Finding]:
     leader, swarm = of_leader(survey, looks)
     for seen in looks:
-        yield from disks.judge(seen)
+        report = survey.of(seen.node)
+        yield from disks.judge(seen, report)
         yield from layers.judge(seen, leader, swarm)
-        yield from units.judge(seen)
+        yield from units.judge(seen, report)
     yield from services.judge(survey, leader, swarm, looks)
     yield from volumes.judge(settings, survey, leader, swarm, looks, opens=opens)
     yield from clocks.judge(looks)

@@ -83,6 +83,8 @@ OBJECTIONS: Mapping[str, str] = {
     SIDE_UNSEEN: "fix-by-hand",
 }
 """The code of each reason not to run a command now (`recovery.error_codes`)."""
+STOPS = (",", ";", ".", ":")
+"""What ends a part of a sentence, and no argument."""
 
 
 @dataclass(frozen=True)
@@ -129,9 +131,9 @@ class Proposal:
 
     @property
     def own(self) -> tuple[str, ...]:
-        """The arguments of the command, if it is one of Requorum alone."""
+        """The arguments of the command, if it is one of Requorum alone, and no sentence goes on behind it."""
         words = tuple(shlex.split(self.command)) if self.command.startswith("requorum ") else ()
-        return () if {";", "then:"} & {*words} or any(word.endswith((",", ";")) for word in words) else words[1:]
+        return () if any(word.endswith(STOPS) for word in words) else words[1:]
 
 
 @dataclass(frozen=True)

@@ -233,6 +233,75 @@ def test_a_manager_tells_of_failed_and_waiting_tasks(engine: Any) -> None:
     assert found["nodes"][0]["attributes"]["node.labels.disk"] == "hdd"
 
 
+def test_a_task_on_a_node_that_is_down_does_not_run(engine: Any) -> None:
+    """Swarm wants it to end, and hears nothing of it: its last state stays."""
+    path, answers = engine
+    answers["/services"] = [{"ID": "s1", "Spec": {"Name": "web", "Mode": {"Global": {}}}}]
+    answers["/tasks"] = [task("running", node="n1", wanted="shutdown"), {**task("running", node="n2"), "Slot": 4}]
+    answers["/nodes"] = []
+    (one,) = services.look(path)["services"]
+    assert (one["runs_on"], one["everywhere"]) == (["n2"], True)
+
+
+def test_a_task_of_a_job_waits_as_one_of_a_service(engine: Any) -> None:
+    path, answers = engine
+    answers["/services"] = [{"ID": "s1", "Spec": {"Name": "report", "Mode": {"ReplicatedJob": {}}}}]
+    answers["/tasks"], answers["/nodes"] = [task("pending", error="no suitable node", wanted="complete")], []
+    assert services.look(path)["services"][0]["waits"] == ["no suitable node"]
+
+
+@pytest.mark.parametrize(
+    ("previous", "told"),
+    [
+        (None, False),
+        (
+            {
+                "TaskTemplate": {"ContainerSpec": {"Image": "web:1"}, "ForceUpdate": 0},
+                "Mode": {"Replicated": {"Replicas": 3}},
+            },
+            True,
+        ),
+        (
+            {
+                "TaskTemplate": {"ContainerSpec": {"Image": "web:1"}, "ForceUpdate": 0},
+                "Mode": {"Replicated": {"Replicas": 0}},
+            },
+            False,
+        ),
+        (
+            {
+                "TaskTemplate": {"ContainerSpec": {"Image": "web:2"}, "ForceUpdate": 0},
+                "Mode": {"Replicated": {"Replicas": 1}},
+            },
+            False,
+        ),
+        (
+            {
+                "TaskTemplate": {"ContainerSpec": {"Image": "web:2"}, "ForceUpdate": 8},
+                "Mode": {"Replicated": {"Replicas": 3}},
+            },
+            False,
+        ),
+    ],
+    ids=["never updated", "another image", "it was at 0", "it was scaled", "it was forced"],
+)
+def test_a_service_rolls_back_only_to_other_tasks(engine: Any, previous: Any, told: bool) -> None:
+    path, answers = engine
+    spec = {
+        "TaskTemplate": {"ContainerSpec": {"Image": "web:2"}, "ForceUpdate": 1},
+        "Mode": {"Replicated": {"Replicas": 3}},
+    }
+    began = f"{datetime.now(UTC) - timedelta(hours=2):%Y-%m-%dT%H:%M:%S}.123Z"
+    answers["/services"] = [
+        {"ID": "s1", "Spec": {"Name": "web", **spec}, "PreviousSpec": previous, "UpdateStatus": {"StartedAt": began}}
+    ]
+    answers["/tasks"], answers["/nodes"] = [{**task("failed"), "Slot": 2}], []
+    (one,) = services.look(path)["services"]
+    assert one["rolls_back"] is told
+    assert 7199 <= one["since_update"] <= 7300
+    assert one["failures"][0]["slot"] == 2
+
+
 def test_the_last_lines_of_a_services_container_are_told_once(engine: Any) -> None:
     path, answers = engine
     listed = [

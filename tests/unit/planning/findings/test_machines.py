@@ -149,6 +149,20 @@ def test_a_manager_is_not_drained_unasked_if_one_of_its_services_has_no_place_el
     assert not proposal.able
 
 
+def test_what_runs_on_every_node_is_not_moved_off_a_manager() -> None:
+    """A task of a global service ends where its node is drained: no worker takes it."""
+    agent = ServiceSeen("3", "agent", 0, runs_on=("x",), everywhere=True)
+    tasks = Tasks.on("x", SwarmSeen((agent,), (WORKER,)))
+    assert tasks == Tasks((), (), ("agent",))
+    web = ServiceSeen("1", "web", 1, runs_on=("x",))
+    proposal = Tasks.on("x", SwarmSeen((agent, web), (WORKER,))).drained("x", "manager-a", "")
+    assert proposal.able
+    assert "Of agent, which each node has, its task ends" in proposal.effect
+    swarm = SwarmSeen((replace(agent, runs_on=("id-manager-a",)),), (WORKER,))
+    members = tuple(replace(one, availability="active") for one in HEALTHY.reports[0].members)
+    assert named(look("manager-a", swarm=swarm), survey=surveyed("manager-a", members=members)) == []
+
+
 def test_two_managers_in_one_zone_beside_a_zone_without_one() -> None:
     managers = [{"name": f"m{n}", "address": f"10.77.{n}.1", "zone": zone} for n, zone in enumerate(("a", "a", "b"), 1)]
     workers = [{"name": "w1", "address": "10.77.9.1", "zone": "c"}]

@@ -71,12 +71,14 @@ NO_LEADER = "no manager reports a leader, and the swarm may have to be rebuilt f
 NOT_SEEN = "no manager reports a leader, and Requorum cannot see into every manager that is up"
 NO_FENCE = "requorum:hosts.fence is not set"
 RECOVER_FIRST = "the quorum is lost, a restart does not bring it back, and the swarm is recovered from this machine"
+NO_MANAGER = "no manager reports a leader, and without one swarm starts no task again"
 IN_USE = "its side is in use"
 SIDE_UNSEEN = "a host of the volume was not seen, and may have newer data"
 OBJECTIONS: Mapping[str, str] = {
     NO_QUORUM_LEFT: "quorum-at-risk",
     NO_LEADER: "may-hold-swarm",
     NOT_SEEN: "not-seen",
+    NO_MANAGER: "no-leader",
     NO_FENCE: "no-fence-command",
     RECOVER_FIRST: "recover-first",
     IN_USE: "fix-by-hand",

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from recovery.planning.findings import all as findings
 from recovery.planning.findings.clocks import LIMIT_SECONDS, bounds
+from recovery.planning.findings.finding import Finding, Kind, Proposal, Remedy
 from recovery.settings import parse
-from recovery.swarm.evidence import Evidence, Heard, Looked, MachineSeen, Ports, Untaken
+from recovery.swarm.evidence import Evidence, Heard, Looked, MachineSeen, Ports, SwarmSeen, Untaken
 from recovery.swarm.found import SwarmFacts
 from recovery.swarm.limits import REFUSED
 from recovery.swarm.model import LocalState, NodeReport, Reach, Survey
@@ -193,8 +194,7 @@ def test_the_port_of_managers_is_that_of_the_swarm() -> None:
 def test_overlay_traffic_at_a_port_that_was_not_tried_is_no_finding() -> None:
     survey = with_report("manager-a", swarm=SwarmFacts({}, 7789))
     assert named(*network(), survey=survey) == []
-    (told,) = findings.unseen(S, survey, network())
-    assert "7789" in told
+    told = next(one for one in findings.unseen(S, survey, network()) if "7789" in one)
     assert "requorum:swarm.dataPathPort" in told
 
 
@@ -223,9 +223,16 @@ def test_an_engine_out_of_the_swarm_does_not_know_how_large_packets_of_its_netwo
 def test_nodes_that_did_not_listen_together_say_that_udp_was_not_tried() -> None:
     late = replace(open_ports("worker-1"), began=AT + 4.5, ended=AT + 8.5, heard=())
     assert named(*network(worker_1=late)) == []
-    (told,) = findings.unseen(S, HEALTHY, network(worker_1=late))
+    told = next(one for one in findings.unseen(S, HEALTHY, network(worker_1=late)) if "UDP" in one)
     assert told.startswith("UDP was not tried: manager-a to worker-1, manager-b to worker-1")
-    assert list(findings.unseen(S, HEALTHY, network())) == []
+    assert (
+        list(
+            findings.unseen(
+                S, HEALTHY, (*network()[1:], look("manager-a", ports=open_ports("manager-a"), swarm=SwarmSeen()))
+            )
+        )
+        == []
+    )
 
 
 def test_a_node_that_answers_and_is_not_looked_at_is_told() -> None:
@@ -233,6 +240,42 @@ def test_a_node_that_answers_and_is_not_looked_at_is_told() -> None:
     assert findings.blind(HEALTHY, looks) == ("manager-a: not looked at: the login took more than 3 s",)
     silent = make.survey([make.silent(HEALTHY.reports[0].node), *HEALTHY.reports[1:]])
     assert findings.blind(silent, looks) == ()
+
+
+def test_a_look_at_no_service_is_told() -> None:
+    """As of an engine that was too busy, or of managers that changed their leader meanwhile."""
+    looks = tuple(look(name) for name in NAMES)
+    (told,) = findings.unseen(S, HEALTHY, looks)
+    assert told.startswith("services were not looked at")
+    without_leader = make.survey([make.leaderless(one.node) for one in HEALTHY.managers])
+    assert list(findings.unseen(S, without_leader, looks[:3])) == []
+
+
+ILL = Finding("manager-b", "it is up", (Proposal(Remedy.RESTART, "requorum restart manager-b", "restarts it"),))
+PORT = Finding("manager-b", "does not pass", (), Kind.PORT_CLOSED, detail="2377/tcp")
+
+
+@pytest.mark.parametrize(
+    ("ill", "other", "told"),
+    [
+        (ILL, PORT, ("it may be the cause: begin with port-closed@manager-b:2377/tcp",)),
+        (
+            ILL,
+            replace(PORT, kind=Kind.CLOCK_APART, detail=""),
+            ("it may be the cause: begin with clock-apart@manager-b",),
+        ),
+        (ILL, replace(PORT, kind=Kind.DISK_LOW, detail="/"), ("it may be the cause: begin with disk-low@manager-b:/",)),
+        (ILL, replace(PORT, node="manager-c"), ()),
+        (ILL, replace(PORT, kind=Kind.MTU_SMALL), ()),
+        (replace(ILL, proposals=(Proposal(Remedy.UPDATE, "pulumi up", ""),)), PORT, ()),
+    ],
+    ids=["a port", "a clock", "a disk", "of another node", "no cause", "its cause is known"],
+)
+def test_a_node_that_is_unhealthy_for_a_reason_that_another_finding_has_says_so(
+    ill: Finding, other: Finding, told: tuple[str, ...]
+) -> None:
+    """Otherwise its restart is tried first, and its machine is replaced, while a rule of its firewall stays."""
+    assert findings.traced((ill,), (other,)) == (replace(ill, evidence=told),)
 
 
 def test_a_node_in_no_swarm_says_nothing() -> None:

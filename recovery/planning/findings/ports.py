@@ -22,6 +22,8 @@ OVERLAP_SECONDS = 1.4
 """Two nodes that listened together for less may have missed each other: a node sends every 0.9 s."""
 RULE = re.compile(r"-A INPUT (?:[\w./:,-]+|!)(?: (?:[\w./:,-]+|!))*")
 """A rule as iptables lists it, without quotes."""
+TO = re.compile(r"(?<!! )--(?:dports?|ports) (\S+)")
+"""The ports to which the packets of a rule go (iptables-extensions(8): tcp, udp, multiport)."""
 DEVICE = re.compile(r"[\w.-]{1,15}")
 SHOWN = 6
 
@@ -144,8 +146,8 @@ def _closes(rule: str, port: int, protocol: str) -> bool:
 
 
 def _is_about(rule: str, port: int, protocol: str) -> bool:
-    words = rule.replace(",", " ").split()
-    return str(port) in words and protocol in words
+    to = {one for ports in TO.findall(rule) for one in ports.split(",")}
+    return str(port) in to and protocol in rule.split()
 
 
 def _too_large(seen: Mapping[str, Evidence], nodes: Mapping[str, Node], overlay: int) -> Iterator[Finding]:

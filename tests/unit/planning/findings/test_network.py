@@ -290,6 +290,9 @@ def test_a_rule_that_is_none_is_never_run() -> None:
         "-A INPUT -p udp --dport 4789 $(reboot) -j DROP",
         "-F INPUT udp 4789 -j DROP",
         "-A OUTPUT -p udp --dport 4789 -j DROP",
+        "-A INPUT -p udp -m udp --sport 4789 -j DROP",
+        "-A INPUT -p udp -m udp ! --dport 4789 -j DROP",
+        "-A INPUT -p udp -m udp --sport 4789 --dport 53 -j DROP",
     ):
         assert only(*network(manager_b=without("manager-b", *lost, rules=(rule,)))).fix is None
 
